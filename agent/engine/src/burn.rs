@@ -1,0 +1,97 @@
+//! Burn rate: how many times faster than evenly the budget is spent.
+//!
+//! Thresholds are compared as integers: `bad/total > factor × budget` becomes a comparison of products, so a burn of
+//! exactly the factor does not fire because of a rounding.
+
+use crate::counts::Counts;
+use crate::objective::{BurnFactor, Objective};
+use crate::window::Window;
+
+/// What was counted in a window, and how much of the window had been watched at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// The window.
+    pub window: Window,
+    /// Its counts, exact to the slot.
+    pub counts: Counts,
+    /// Seconds of the window since the first observation ever; less than the window only while history is young.
+    pub covered_seconds: u64,
+}
+
+impl Measured {
+    /// The burn rate; `None` without events.
+    ///
+    /// Time before the first observation is taken as clean at the observed traffic: one failure in the first minute
+    /// of an agent's life is not a minute-long outage of the month.
+    #[must_use]
+    pub fn burn_rate(&self, objective: Objective) -> Option<f64> {
+        let seconds = self.window.as_seconds().max(1);
+        let coverage = self.covered_seconds.min(seconds) as f64 / seconds as f64;
+        self.counts.bad_ratio().map(|bad| bad * coverage / objective.budget_ratio())
+    }
+
+    /// Whether the burn rate is above the factor, compared exactly.
+    #[must_use]
+    pub fn exceeds(&self, objective: Objective, factor: BurnFactor) -> bool {
+        let seconds = self.window.as_seconds().max(1);
+        let covered = self.covered_seconds.min(seconds);
+        // bad/total × covered/window > factor/10⁶ × budget/10⁹, without a division
+        let left = product(&[self.counts.bad, covered, 1_000_000_000_000_000]);
+        let right =
+            product(&[self.counts.total(), seconds, factor.micro(), u64::from(objective.budget_ppb())]);
+        left > right
+    }
+}
+
+/// Whether a bad ratio of one exceeds the factor.
+pub(crate) fn threshold_below_one(objective: Objective, factor: BurnFactor) -> bool {
+    product(&[factor.micro(), u64::from(objective.budget_ppb())]) < 1_000_000_000_000_000
+}
+
+fn product(factors: &[u64]) -> u128 {
+    factors.iter().fold(1_u128, |product, &factor| product.saturating_mul(u128::from(factor)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(good: u64, bad: u64) -> Measured {
+        Measured { window: Window::hours(1), counts: Counts { good, bad }, covered_seconds: 3600 }
+    }
+
+    #[test]
+    fn exactly_the_factor_does_not_fire() {
+        let objective = Objective::try_from_percent(99.9).unwrap();
+        let factor = BurnFactor::try_new(14.4).unwrap();
+        assert!(!measured(98_560, 1_440).exceeds(objective, factor));
+        assert!(measured(98_559, 1_441).exceeds(objective, factor));
+        assert!(!measured(0, 0).exceeds(objective, factor));
+    }
+
+    #[test]
+    fn a_young_history_is_not_an_outage_of_the_month() {
+        let objective = Objective::try_from_percent(99.9).unwrap();
+        let factor = BurnFactor::try_new(14.4).unwrap();
+        let young = |covered_seconds| Measured {
+            window: Window::hours(1),
+            counts: Counts { good: 0, bad: 6 },
+            covered_seconds,
+        };
+        assert!(!young(51).exceeds(objective, factor));
+        assert!(young(52).exceeds(objective, factor), "a total outage from birth fires at 51.84 s");
+    }
+
+    #[test]
+    fn counts_at_the_edge_of_the_type_do_not_overflow() {
+        let objective = Objective::try_from_percent(0.0).unwrap();
+        let factor = BurnFactor::try_new(1e8).unwrap();
+        let huge = Measured {
+            window: Window::days(3650),
+            counts: Counts { good: u64::MAX, bad: u64::MAX },
+            covered_seconds: u64::MAX,
+        };
+        assert!(!huge.exceeds(objective, factor));
+        assert!(huge.burn_rate(objective).unwrap().is_finite());
+    }
+}

@@ -1,0 +1,306 @@
+//! One SLO under evaluation: counts in, a report and transitions out.
+//!
+//! [`Evaluator::report`] measures, [`Evaluator::decide`] says what follows from it without changing anything, and
+//! [`Evaluator::accept`] makes it so. The caller puts its durable write between the last two: an evaluator whose
+//! transition could not be stored comes to the same conclusion again at the next slot.
+
+use crate::budget::Budget;
+use crate::burn::Measured;
+use crate::counts::Counts;
+use crate::history::{History, Recorded};
+use crate::incident::{self, Cause, Open, Transition};
+use crate::objective::Objective;
+use crate::slot::{Grid, Slot};
+use crate::state::DataState;
+use crate::tier::{Severity, Tier};
+use crate::window::Window;
+
+/// What must have happened before a tier may fire at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// Events in the tier's long window.
+    pub minimum_events: u64,
+    /// Bad events in the tier's long window.
+    pub minimum_bad: u64,
+}
+
+impl Default for Guard {
+    /// Three bad events, so that one failed request at night pages no one.
+    fn default() -> Self {
+        Self { minimum_events: 0, minimum_bad: 3 }
+    }
+}
+
+/// Everything the evaluation of an SLO depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The grid its counts are on.
+    pub grid: Grid,
+    /// The share of events that must be good.
+    pub objective: Objective,
+    /// The rolling period of the budget.
+    pub period: Window,
+    /// When it calls whom.
+    pub tiers: Vec<Tier>,
+    /// What must have happened first.
+    pub guard: Guard,
+    /// After how many seconds without an observation the data are stale.
+    pub stale_after_seconds: u64,
+    /// Whom missing data call; `None` for no one.
+    pub data_alert: Option<Severity>,
+}
+
+impl Policy {
+    /// Seconds of missing data that are worth an alert: as long as a total outage takes to fire the fastest tier, but
+    /// never less than it takes for data to be stale.
+    #[must_use]
+    pub fn data_alert_seconds(&self) -> u64 {
+        let fastest = self.tiers.iter().filter_map(|tier| tier.detection_seconds(self.objective, 1.0));
+        let outage = fastest.fold(f64::INFINITY, f64::min);
+        let outage = if outage.is_finite() { outage.ceil() as u64 } else { 0 };
+        outage.max(self.stale_after_seconds)
+    }
+
+    fn windows(&self) -> impl Iterator<Item = Window> {
+        self.tiers.iter().flat_map(|tier| [tier.long, tier.short]).chain([self.period])
+    }
+}
+
+/// What one tier sees at the end of a slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TierReport {
+    /// The tier.
+    pub tier: Tier,
+    /// Its long window.
+    pub long: Measured,
+    /// Its short window.
+    pub short: Measured,
+    /// Both windows burn faster than the factor and the guard is content.
+    pub exceeded: bool,
+    /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
+    pub firing: bool,
+    /// The guard keeps a tier that burns fast enough from firing.
+    pub held_by_guard: bool,
+}
+
+/// What an evaluator knows at the end of a slot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The slot that was closed last.
+    pub at: Slot,
+    /// What is known about the data.
+    pub state: DataState,
+    /// Every tier, in the order of the policy.
+    pub tiers: Vec<TierReport>,
+    /// The whole period.
+    pub period: Measured,
+    /// The error budget of the period.
+    pub budget: Budget,
+    /// Seconds until the budget is gone at the burn rate of the window that spends it fastest; `None` when nothing
+    /// burns.
+    pub seconds_to_exhaustion: Option<f64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct TierAlarm {
+    exceeded_since: Option<Slot>,
+    firing: bool,
+}
+
+/// The decision taken from a report, to be stored and then accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    alarms: Vec<TierAlarm>,
+    burn: Option<Open>,
+    data: Option<Open>,
+    /// What has to be told, at most one per cause.
+    pub transitions: Vec<Transition>,
+}
+
+impl Decision {
+    /// The incident of that cause once the decision is accepted.
+    #[must_use]
+    pub const fn open(&self, cause: Cause) -> Option<Open> {
+        match cause {
+            Cause::Burn => self.burn,
+            Cause::DataMissing => self.data,
+        }
+    }
+
+    /// The report with the tiers as they fire after the decision.
+    #[must_use]
+    pub fn apply(&self, mut report: Report) -> Report {
+        for (tier, alarm) in report.tiers.iter_mut().zip(&self.alarms) {
+            tier.firing = alarm.firing;
+        }
+        report
+    }
+}
+
+/// The running state of one SLO.
+#[derive(Debug, Clone)]
+pub struct Evaluator {
+    policy: Policy,
+    history: History,
+    alarms: Vec<TierAlarm>,
+    burn: Option<Open>,
+    data: Option<Open>,
+    /// Nothing can be missing from before someone was there to see it.
+    watching_since: Slot,
+}
+
+impl Evaluator {
+    /// An evaluator that begins to watch after `closed`, the last slot that is over.
+    #[must_use]
+    pub fn new(policy: Policy, closed: Slot) -> Self {
+        let history = History::new(policy.grid, policy.windows(), closed);
+        let alarms = vec![TierAlarm::default(); policy.tiers.len()];
+        Self { policy, history, alarms, burn: None, data: None, watching_since: closed }
+    }
+
+    /// What it evaluates.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The open incident of a cause.
+    #[must_use]
+    pub const fn open(&self, cause: Cause) -> Option<Open> {
+        match cause {
+            Cause::Burn => self.burn,
+            Cause::DataMissing => self.data,
+        }
+    }
+
+    /// Takes up an incident that was open before a restart. Tiers of its severity keep firing until data say otherwise.
+    pub fn resume(&mut self, cause: Cause, open: Open) {
+        match cause {
+            Cause::Burn => {
+                self.burn = Some(open);
+                for (alarm, tier) in self.alarms.iter_mut().zip(&self.policy.tiers) {
+                    alarm.firing = tier.severity == open.severity;
+                }
+            }
+            Cause::DataMissing => self.data = Some(open),
+        }
+    }
+
+    /// Adds an observation; zero counts mean "observed, and nothing happened".
+    pub fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
+        self.history.record(slot, counts)
+    }
+
+    /// Adds a minute read back from the ledger, by its number since the epoch.
+    pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
+        self.history.restore_minute(minute, counts)
+    }
+
+    /// Closes every slot up to and including `slot` and measures all windows at its end.
+    pub fn report(&mut self, slot: Slot) -> Report {
+        self.history.close(slot);
+        let at = self.history.closed();
+        let objective = self.policy.objective;
+        let measure = |window| {
+            let none = Measured { window, counts: Counts::ZERO, covered_seconds: 0 };
+            self.history.measure(window).unwrap_or(none)
+        };
+        let tiers: Vec<TierReport> = self
+            .policy
+            .tiers
+            .iter()
+            .zip(&self.alarms)
+            .map(|(tier, alarm)| {
+                let (long, short) = (measure(tier.long), measure(tier.short));
+                let burns = self.burns(tier, &long, &short, alarm.firing);
+                let guard = self.policy.guard;
+                let content =
+                    long.counts.total() >= guard.minimum_events && long.counts.bad >= guard.minimum_bad;
+                TierReport {
+                    tier: *tier,
+                    long,
+                    short,
+                    exceeded: burns && content,
+                    firing: alarm.firing,
+                    held_by_guard: burns && !content,
+                }
+            })
+            .collect();
+        let period = measure(self.policy.period);
+        let budget = Budget::of(&period, objective);
+        let fastest = tiers.iter().filter_map(|tier| tier.short.burn_rate(objective)).fold(0.0_f64, f64::max);
+        let seconds_to_exhaustion = budget.seconds_to_exhaustion(self.policy.period.as_seconds(), fastest);
+        Report { at, state: self.data_state(at, &tiers), tiers, period, budget, seconds_to_exhaustion }
+    }
+
+    /// What follows from a report. Changes nothing.
+    #[must_use]
+    pub fn decide(&self, report: &Report) -> Decision {
+        let mut alarms = self.alarms.clone();
+        let mut transitions = Vec::new();
+        let mut burn = self.burn;
+        if !report.state.freezes() {
+            for (alarm, tier) in alarms.iter_mut().zip(&report.tiers) {
+                *alarm = self.next_alarm(*alarm, tier, report.at);
+            }
+            let firing = alarms.iter().zip(&report.tiers).filter(|(alarm, _)| alarm.firing);
+            let wanted = firing.map(|(_, tier)| tier.tier.severity).max();
+            let (next, transition) = incident::advance(Cause::Burn, burn, wanted, report.at);
+            burn = next;
+            transitions.extend(transition);
+        }
+        let wanted = self.policy.data_alert.filter(|_| self.data_are_missing(report));
+        let (data, transition) = incident::advance(Cause::DataMissing, self.data, wanted, report.at);
+        transitions.extend(transition);
+        Decision { alarms, burn, data, transitions }
+    }
+
+    /// Makes a decision the new state.
+    pub fn accept(&mut self, decision: Decision) {
+        self.alarms = decision.alarms;
+        self.burn = decision.burn;
+        self.data = decision.data;
+    }
+
+    /// Fast in both windows. A short window without events says nothing about recovery: a tier that fires then
+    /// follows its long window alone.
+    fn burns(&self, tier: &Tier, long: &Measured, short: &Measured, firing: bool) -> bool {
+        let objective = self.policy.objective;
+        let short_agrees = short.exceeds(objective, tier.factor) || (firing && short.counts.is_empty());
+        long.exceeds(objective, tier.factor) && short_agrees
+    }
+
+    fn next_alarm(&self, alarm: TierAlarm, tier: &TierReport, at: Slot) -> TierAlarm {
+        if !tier.exceeded {
+            return TierAlarm::default();
+        }
+        let since = alarm.exceeded_since.unwrap_or(at);
+        let held = self.seconds_between(since, at) >= tier.tier.hold_seconds;
+        TierAlarm { exceeded_since: Some(since), firing: alarm.firing || held }
+    }
+
+    fn data_state(&self, at: Slot, tiers: &[TierReport]) -> DataState {
+        let Some(last) = self.history.last_observed() else { return DataState::NoData };
+        if self.seconds_between(last, at) > self.policy.stale_after_seconds {
+            return DataState::Stale;
+        }
+        let judged = tiers.iter().map(|tier| tier.long.counts.total()).min().unwrap_or(0);
+        if judged == 0 {
+            DataState::Idle
+        } else if judged < self.policy.guard.minimum_events {
+            DataState::Insufficient
+        } else {
+            DataState::Ok
+        }
+    }
+
+    fn data_are_missing(&self, report: &Report) -> bool {
+        let last = self.history.last_observed().unwrap_or(self.watching_since).max(self.watching_since);
+        report.state.freezes() && self.seconds_between(last, report.at) > self.policy.data_alert_seconds()
+    }
+
+    fn seconds_between(&self, earlier: Slot, later: Slot) -> u64 {
+        let slots = u64::try_from(later.0.saturating_sub(earlier.0)).unwrap_or(0);
+        slots.saturating_mul(u64::from(self.policy.grid.width_seconds()))
+    }
+}

@@ -1,0 +1,39 @@
+//! The arithmetic of lookout, without clock, I/O or async: time and events come in, states go out.
+//!
+//! ```text
+//!  Counts per Slot ─▶ History (every Window is a sum of slots) ─▶ Measured ─▶ burn rate, Budget
+//!                                                                     │
+//!                              Tier (long + short window × factor) ◀──┘
+//!                                     │
+//!                                     ▼
+//!                              incident: Opened · Escalated · Eased · Resolved
+//! ```
+//!
+//! The live agent, the simulations and the tests run the same [`Evaluator`].
+
+#![deny(missing_docs)]
+
+mod budget;
+mod burn;
+mod counts;
+mod evaluator;
+mod history;
+mod incident;
+mod objective;
+mod ring;
+mod slot;
+mod state;
+mod tier;
+mod window;
+
+pub use budget::Budget;
+pub use burn::Measured;
+pub use counts::Counts;
+pub use evaluator::{Decision, Evaluator, Guard, Policy, Report, TierReport};
+pub use history::{FINE_LIMIT, History, Recorded};
+pub use incident::{Cause, Change, Open, Transition, advance};
+pub use objective::{BadFactor, BadObjective, BurnFactor, Objective};
+pub use slot::{BadWidth, Grid, Slot};
+pub use state::DataState;
+pub use tier::{Severity, Tier};
+pub use window::Window;

@@ -1,0 +1,44 @@
+//! What is known about an SLO's data. Unknown is a state, never a number.
+
+use core::fmt;
+
+/// The state of an SLO's evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DataState {
+    /// Events arrive and are enough to judge.
+    Ok,
+    /// The source answers and says that nothing happened.
+    Idle,
+    /// Nothing has ever been observed.
+    NoData,
+    /// Events arrive, but fewer than the guard asks for.
+    Insufficient,
+    /// The source was observed once and has been silent for too long.
+    Stale,
+}
+
+impl DataState {
+    /// The word used in JSON, metrics and pages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Idle => "idle",
+            Self::NoData => "no_data",
+            Self::Insufficient => "insufficient",
+            Self::Stale => "stale",
+        }
+    }
+
+    /// Whether alerts keep their state because nothing is known: they neither fire nor resolve.
+    #[must_use]
+    pub const fn freezes(self) -> bool {
+        matches!(self, Self::NoData | Self::Stale)
+    }
+}
+
+impl fmt::Display for DataState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

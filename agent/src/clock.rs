@@ -1,0 +1,47 @@
+//! Wall time, handed in. Durations and timers use `tokio::time`, so that one paused clock covers both.
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// Where the agent reads the time of day.
+pub trait Clock: Send + Sync + 'static {
+    /// The current wall time.
+    fn now(&self) -> Timestamp;
+
+    /// Milliseconds since the Unix epoch.
+    fn now_ms(&self) -> i64 {
+        self.now().as_millisecond()
+    }
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where wall time enters")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
+/// Wall time that advances with tokio's clock: under a paused runtime both move together.
+#[derive(Debug, Clone, Copy)]
+pub struct TokioClock {
+    base: Timestamp,
+    start: Instant,
+}
+
+impl TokioClock {
+    /// A clock that shows `base` now.
+    #[must_use]
+    pub fn starting_at(base: Timestamp) -> Self {
+        Self { base, start: Instant::now() }
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        self.base.saturating_add(self.start.elapsed()).unwrap_or(Timestamp::MAX)
+    }
+}

@@ -1,0 +1,24 @@
+//! Probes and scrapes: what happened outside becomes counts per slot.
+
+pub mod probe;
+pub mod scrape;
+mod slots;
+
+use lookout_engine::{Counts, Slot};
+use tokio::sync::mpsc;
+
+pub use slots::Schedule;
+
+/// What a source says about one slot of one SLO. No observation is not the same as an observation of nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Observation {
+    /// Index into `Config::slos`.
+    pub slo: usize,
+    /// The slot of the evaluation grid it belongs to.
+    pub slot: Slot,
+    /// What happened in it.
+    pub counts: Counts,
+}
+
+/// Where collectors put what they observe.
+pub type Feed = mpsc::Sender<Observation>;

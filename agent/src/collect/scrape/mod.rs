@@ -1,0 +1,1 @@
+//! `/metrics` of a neighbour, read once a slot, as reset-aware counts.

@@ -1,0 +1,69 @@
+//! Counts to states: drives one engine evaluator per SLO, stores what follows, publishes what is known.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use serde::{Deserialize, Serialize};
+
+use crate::ledger::{Evidence, IncidentRecord};
+
+/// What the agent knows at the end of a slot; the read model of the API, the pages, the gate and the exports.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// The end of the slot it describes, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Seconds between evaluations.
+    pub interval_s: u32,
+    /// Every SLO, in the order of the config.
+    pub slos: Vec<SloStatus>,
+}
+
+/// One SLO as it stands.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SloStatus {
+    /// `<service>-<slo>`.
+    pub id: String,
+    /// The service.
+    pub service: String,
+    /// The SLO's name.
+    pub slo: String,
+    /// For people.
+    pub title: String,
+    /// For people.
+    pub description: String,
+    /// `probe` or `scrape`.
+    pub source: String,
+    /// The alert's name.
+    pub alert: String,
+    /// What is measured; holds the data state and every tier.
+    pub evidence: Evidence,
+    /// Good events over all of the period; `None` without events.
+    pub sli_ratio: Option<f64>,
+    /// Seconds since the end of the last observed slot; `None` when there is none.
+    pub data_age_s: Option<f64>,
+    /// Open incidents: at most one per cause.
+    pub incidents: Vec<IncidentRecord>,
+}
+
+/// Where the newest snapshot is published.
+#[derive(Debug, Clone)]
+pub struct Board(Arc<ArcSwap<Snapshot>>);
+
+impl Board {
+    /// A board that shows `first`.
+    #[must_use]
+    pub fn new(first: Snapshot) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(first)))
+    }
+
+    /// The newest snapshot.
+    #[must_use]
+    pub fn read(&self) -> Arc<Snapshot> {
+        self.0.load_full()
+    }
+
+    /// Replaces the snapshot.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.0.store(Arc::new(snapshot));
+    }
+}

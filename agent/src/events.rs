@@ -1,0 +1,37 @@
+//! Notable things that happen: each is logged and counted in one place, under one name.
+
+/// Names of the agent's own metrics. Nothing else in the agent spells a metric name.
+pub mod names {
+    /// Probe outcomes by `target` and `outcome` (`ok`, `fail`, `missed`).
+    pub const PROBES: &str = "lookout_probe_total";
+    /// Probe failures by `target` and `reason`.
+    pub const PROBE_FAILURES: &str = "lookout_probe_failures_total";
+    /// Slots without a probe by `target` and `reason`.
+    pub const PROBE_MISSED: &str = "lookout_probe_missed_total";
+    /// Probe durations by `target` and `outcome`.
+    pub const PROBE_SECONDS: &str = "lookout_probe_duration_seconds";
+    /// Duration of the last probe by `target` and `phase`.
+    pub const PROBE_PHASE_SECONDS: &str = "lookout_probe_phase_seconds";
+    /// Scrapes by `source` and `outcome`.
+    pub const SCRAPES: &str = "lookout_scrape_total";
+    /// Counter resets seen by `source`.
+    pub const SCRAPE_RESETS: &str = "lookout_scrape_counter_resets_total";
+    /// Transitions by `service`, `slo` and `change`.
+    pub const TRANSITIONS: &str = "lookout_incident_transitions_total";
+    /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`).
+    pub const DELIVERIES: &str = "lookout_delivery_total";
+    /// Deliveries that wait, by `destination`.
+    pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";
+    /// Gate decisions by `service` and `decision`.
+    pub const DECISIONS: &str = "lookout_gate_decisions_total";
+    /// Evaluation ticks that could not be stored and will be tried again.
+    pub const LEDGER_FAILURES: &str = "lookout_ledger_failures_total";
+    /// Seconds an evaluation of all SLOs took.
+    pub const EVALUATION_SECONDS: &str = "lookout_evaluation_duration_seconds";
+    /// Wall clock jumps of more than a slot.
+    pub const CLOCK_JUMPS: &str = "lookout_clock_jumps_total";
+    /// Panics of supervised tasks by `task`.
+    pub const TASK_PANICS: &str = "lookout_task_panics_total";
+    /// When a task last did its work, by `task`.
+    pub const TASK_LAST_SUCCESS: &str = "lookout_task_last_success_timestamp_seconds";
+}

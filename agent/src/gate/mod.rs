@@ -1,0 +1,1 @@
+//! Policy over evidence: may this be deployed now?

@@ -1,0 +1,5 @@
+//! A ledger that lives and dies with the process: for simulated time, where no real I/O may happen.
+
+/// A ledger in memory.
+#[derive(Debug, Default)]
+pub struct MemoryLedger;

@@ -1,0 +1,246 @@
+//! What the ledger keeps, in the words of the design.
+
+use lookout_engine::{Cause, Change, Severity};
+use serde::{Deserialize, Serialize};
+
+/// Counts of one slot of one SLO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountRow {
+    /// `Slo::id`.
+    pub slo_id: String,
+    /// Start of the slot, seconds since the epoch.
+    pub start_s: i64,
+    /// Width of the slot in seconds.
+    pub width_s: u32,
+    /// Good events to add.
+    pub good: u64,
+    /// Bad events to add.
+    pub bad: u64,
+}
+
+/// An incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IncidentRecord {
+    /// Derived from SLO, cause and start: see [`incident_id`].
+    pub id: String,
+    /// `Slo::id`.
+    pub slo_id: String,
+    /// The service.
+    pub service: String,
+    /// The SLO's name.
+    pub slo: String,
+    /// `burn` or `data_missing`.
+    pub cause: String,
+    /// `page` or `ticket`, now (or when it was resolved).
+    pub severity: String,
+    /// The highest it ever was.
+    pub peak: String,
+    /// When it opened.
+    pub opened_at_ms: i64,
+    /// When it was resolved.
+    pub resolved_at_ms: Option<i64>,
+}
+
+impl IncidentRecord {
+    /// The cause as the engine knows it.
+    #[must_use]
+    pub fn cause(&self) -> Option<Cause> {
+        Cause::from_name(&self.cause)
+    }
+
+    /// The severity as the engine knows it.
+    #[must_use]
+    pub fn severity(&self) -> Option<Severity> {
+        Severity::from_name(&self.severity)
+    }
+
+    /// The peak as the engine knows it.
+    #[must_use]
+    pub fn peak(&self) -> Option<Severity> {
+        Severity::from_name(&self.peak)
+    }
+}
+
+/// The id of an incident: the same SLO, cause and start are the same incident, in every process.
+#[must_use]
+pub fn incident_id(slo_id: &str, cause: Cause, opened_at_ms: i64) -> String {
+    use sha2::{Digest as _, Sha256};
+    let mut hash = Sha256::new();
+    for part in [slo_id, cause.as_str(), &opened_at_ms.to_string()] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    let hex: String = hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("inc-{hex}")
+}
+
+/// One change of an incident, with everything that is told about it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TransitionRecord {
+    /// The incident after the change.
+    pub incident: IncidentRecord,
+    /// What happened.
+    pub change: Change,
+    /// When, at the end of a slot.
+    pub at_ms: i64,
+    /// What is told.
+    pub notice: Notice,
+    /// Names of the destinations it goes to.
+    pub destinations: Vec<String>,
+}
+
+/// What is told about a transition: self-contained, so that it reads the same after a restart or a change of specs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// `opened`, `escalated`, `eased`, `resolved`.
+    pub change: String,
+    /// When, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The incident after the change.
+    pub incident: IncidentRecord,
+    /// The alert's name; the runbook has it too.
+    pub alert: String,
+    /// The SLO for people.
+    pub slo_title: String,
+    /// What a bad event means to a user.
+    pub description: String,
+    /// The label `env`.
+    pub environment: Option<String>,
+    /// What was measured.
+    pub evidence: Evidence,
+    /// What to do.
+    pub runbook_url: String,
+    /// Where to look.
+    pub dashboard_url: String,
+    /// The agent's own page about this SLO.
+    pub explain_url: String,
+    /// The last deploy of the service before the change.
+    pub last_deploy: Option<DeployRecord>,
+    /// The last failure seen by a probe of the service: text from outside, escape it.
+    pub last_failure: Option<String>,
+}
+
+/// What was measured when a transition happened. Every number is finite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Objective in percent.
+    pub objective_percent: f64,
+    /// Length of the budget period in seconds.
+    pub period_s: u64,
+    /// The data state.
+    pub data_state: String,
+    /// Share of the period's budget that is left; negative when overspent.
+    pub budget_left_ratio: f64,
+    /// Seconds until the budget is gone at the present burn; `None` when nothing burns.
+    pub seconds_to_exhaustion: Option<f64>,
+    /// Bad events of the period.
+    pub bad: u64,
+    /// All events of the period.
+    pub total: u64,
+    /// Every tier, in the order of the policy.
+    pub tiers: Vec<TierEvidence>,
+}
+
+/// What one tier saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TierEvidence {
+    /// `page` or `ticket`.
+    pub severity: String,
+    /// Long window in seconds.
+    pub long_s: u64,
+    /// Short window in seconds.
+    pub short_s: u64,
+    /// Fires above this burn rate.
+    pub factor: f64,
+    /// Burn rate over the long window; `None` without events.
+    pub long_burn: Option<f64>,
+    /// Burn rate over the short window; `None` without events.
+    pub short_burn: Option<f64>,
+    /// Bad events of the long window.
+    pub long_bad: u64,
+    /// All events of the long window.
+    pub long_total: u64,
+    /// Whether it fires.
+    pub firing: bool,
+    /// It burns fast enough, but the guard against low traffic holds it.
+    pub held_by_guard: bool,
+}
+
+/// One transition on its way to one destination.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Delivery {
+    /// Row id.
+    pub id: i64,
+    /// Where to.
+    pub destination: String,
+    /// What is told.
+    pub notice: Notice,
+    /// Attempts that were begun before.
+    pub attempts: u32,
+    /// What the destination called the first message of this incident, when it said so.
+    pub thread: Option<String>,
+}
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeliveryResult {
+    /// It arrived. A receiver may have named the message.
+    Delivered {
+        /// What the receiver called it.
+        thread: Option<String>,
+    },
+    /// It did not, and is tried again.
+    Retry {
+        /// When.
+        at_ms: i64,
+        /// Why, free of secrets.
+        error: String,
+    },
+    /// It did not, and trying again would not help.
+    Failed {
+        /// Why, free of secrets.
+        error: String,
+    },
+}
+
+/// A marked change of a service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeployRecord {
+    /// Unique.
+    pub id: String,
+    /// Same key, same deploy.
+    pub idempotency_key: String,
+    /// The service.
+    pub service: String,
+    /// `production`, `staging`, …
+    pub environment: String,
+    /// What is deployed.
+    pub version: String,
+    /// The commit it was built from.
+    pub commit: String,
+    /// Who or what deploys.
+    pub actor: String,
+    /// `feature`, `fix`, `security`, `rollback`, `config`.
+    pub class: String,
+    /// When it started.
+    pub started_at_ms: i64,
+}
+
+/// An answer of the gate, as a link of the audit chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// Unique; what `gate explain` takes.
+    pub id: String,
+    /// Place in the chain, from one; given by the ledger.
+    pub sequence: i64,
+    /// When, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Whose deploy was asked about.
+    pub service: String,
+    /// The answer as it was given, JSON.
+    pub answer: String,
+    /// Hash of the predecessor, hex; given by the ledger.
+    pub previous_hash: String,
+    /// SHA-256 over predecessor, sequence, id, time, service and answer, hex; given by the ledger.
+    pub hash: String,
+}

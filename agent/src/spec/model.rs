@@ -1,0 +1,313 @@
+//! The one model every input is parsed into. A value of these types is valid: what could be wrong with it was said as
+//! a diagnostic before it came to be.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use serde_json_path::JsonPath;
+use url::Url;
+
+use super::{Secret, Selector};
+
+/// Everything the agent runs on.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the agent listens.
+    pub listen: SocketAddr,
+    /// How people reach the agent; the base of links in messages.
+    pub external_url: Url,
+    /// Where counts, incidents, deliveries, deploys and decisions are kept.
+    pub ledger: LedgerLocation,
+    /// The evaluation interval: slots of counts and the tick of the evaluator.
+    pub grid: Grid,
+    /// The value of the label `env`, when set.
+    pub environment: Option<String>,
+    /// What is probed.
+    pub targets: Vec<Target>,
+    /// Whose `/metrics` are read.
+    pub scrapes: Vec<Scrape>,
+    /// Who is told.
+    pub destinations: Vec<Destination>,
+    /// What the gate asks for.
+    pub gate: GatePolicy,
+    /// Who may write.
+    pub tokens: Vec<Token>,
+    /// Where traces of the agent itself go (`http://collector:4318`), when set.
+    pub otlp_endpoint: Option<Url>,
+    /// Where generated files go and how they link back.
+    pub outputs: Outputs,
+    /// The services the SLOs belong to, by name.
+    pub services: BTreeMap<String, Service>,
+    /// The objectives, in the order they were read; ids are unique.
+    pub slos: Vec<Slo>,
+}
+
+/// Where the ledger lives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LedgerLocation {
+    /// An SQLite file.
+    Sqlite(PathBuf),
+    /// In memory, for `watch` without a file: gone with the process.
+    Memory,
+}
+
+/// One thing that is probed over HTTP.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Unique name; the label `target`.
+    pub name: String,
+    /// What is requested.
+    pub url: Url,
+    /// Upper-case method.
+    pub method: String,
+    /// Extra request headers; values may be secret.
+    pub headers: Vec<(String, Secret)>,
+    /// Request body.
+    pub body: Option<String>,
+    /// Time between probes; a multiple of a second.
+    pub interval: Duration,
+    /// One deadline over all phases, shorter than the interval.
+    pub timeout: Duration,
+    /// Accept any certificate. Expiry is still reported.
+    pub insecure: bool,
+    /// Bytes of body that are read at most.
+    pub body_limit: usize,
+    /// What makes an answer good.
+    pub expect: Expect,
+}
+
+/// What makes an answer good. All of it must hold.
+#[derive(Debug, Clone)]
+pub struct Expect {
+    /// Ranges of statuses, inclusive; by default 200–299.
+    pub status: Vec<(u16, u16)>,
+    /// The total duration must stay below this.
+    pub latency: Option<Duration>,
+    /// Values of the JSON body.
+    pub json: Vec<JsonExpectation>,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self { status: vec![(200, 299)], latency: None, json: Vec::new() }
+    }
+}
+
+/// `path` must select at least one node, and every node it selects must equal `equals`.
+#[derive(Debug, Clone)]
+pub struct JsonExpectation {
+    /// The path as written (RFC 9535).
+    pub text: String,
+    /// The parsed path.
+    pub path: JsonPath,
+    /// The expected value.
+    pub equals: serde_json::Value,
+}
+
+/// A neighbour whose Prometheus metrics are read.
+#[derive(Debug, Clone)]
+pub struct Scrape {
+    /// Unique name; the label `source`.
+    pub name: String,
+    /// The metrics endpoint.
+    pub url: Url,
+    /// One deadline over connect, answer and body.
+    pub timeout: Duration,
+    /// The value of the label `job` that Prometheus gives this endpoint; used in generated rules.
+    pub job: Option<String>,
+}
+
+/// Who is told about transitions.
+#[derive(Debug, Clone)]
+pub struct Destination {
+    /// Unique name; the label `destination`.
+    pub name: String,
+    /// Least severity that is sent here.
+    pub minimum: Severity,
+    /// What kind of receiver it is.
+    pub kind: DestinationKind,
+}
+
+/// The kinds of receivers.
+#[derive(Debug, Clone)]
+pub enum DestinationKind {
+    /// Alertmanager, API v2: every instance gets every alert.
+    Alertmanager {
+        /// Base URLs, route prefix included.
+        urls: Vec<Url>,
+    },
+    /// A Slack incoming webhook. Each transition is a message of its own.
+    SlackWebhook {
+        /// The URL is the secret.
+        url: Secret,
+    },
+    /// Slack's Web API: the first message is edited, changes go into its thread.
+    SlackApi {
+        /// `https://slack.com/api/` unless told otherwise.
+        api_url: Url,
+        /// A bot token with `chat:write`.
+        token: Secret,
+        /// The channel id or name.
+        channel: String,
+    },
+}
+
+/// What the gate asks for before a deploy.
+#[derive(Debug, Clone)]
+pub struct GatePolicy {
+    /// Least share of the budget that must be left for a feature deploy.
+    pub minimum_budget: f64,
+    /// How long an answer may be relied on.
+    pub valid_for: Duration,
+}
+
+impl Default for GatePolicy {
+    fn default() -> Self {
+        Self { minimum_budget: 0.0, valid_for: Duration::from_secs(60) }
+    }
+}
+
+/// A bearer token, stored as its SHA-256.
+#[derive(Debug, Clone)]
+pub struct Token {
+    /// Who holds it.
+    pub name: String,
+    /// SHA-256 of the token.
+    pub sha256: [u8; 32],
+    /// What it may do: `ask`, `mark`, `override`.
+    pub scopes: Vec<String>,
+}
+
+/// Where generated files go and how they link back. Paths are absolute.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// Prometheus rules, their tests, the Alertmanager config.
+    pub alerts: Option<PathBuf>,
+    /// Grafana dashboards.
+    pub dashboards: Option<PathBuf>,
+    /// Runbooks: generated heads, bodies kept.
+    pub runbooks: Option<PathBuf>,
+    /// Link to a runbook; `{alert}` is replaced by the alert name. Defaults to the agent's own pages.
+    pub runbook_url: Option<String>,
+    /// Link to a dashboard; `{service}` and `{slo}` are replaced. Defaults to the agent's own pages.
+    pub dashboard_url: Option<String>,
+}
+
+/// A service that has objectives.
+#[derive(Debug, Clone, Default)]
+pub struct Service {
+    /// Unique name; the label `service`.
+    pub name: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// For people.
+    pub description: String,
+    /// Who answers for it (annotation `lookout.dev/owner`).
+    pub owner: Option<String>,
+}
+
+/// One objective.
+#[derive(Debug, Clone)]
+pub struct Slo {
+    /// Unique within its service; the label `slo`.
+    pub name: String,
+    /// The service it belongs to.
+    pub service: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// For people: what a bad event means to a user.
+    pub description: String,
+    /// The file it was read from, for messages and generated headers; empty for `watch`.
+    pub file: PathBuf,
+    /// Where good and bad come from.
+    pub indicator: Indicator,
+    /// What the engine is told.
+    pub policy: Policy,
+    /// Extra labels for generated rules.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Slo {
+    /// `<service>-<slo>`, Sloth's `sloth_id`; unique.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}-{}", self.service, self.name)
+    }
+
+    /// The alert of this SLO in CamelCase, the same for page and ticket (`TitanicRequestsAvailability`): its words are
+    /// those of service and SLO; the runbook has its name.
+    #[must_use]
+    pub fn alert_name(&self) -> String {
+        let words = [self.service.as_str(), self.name.as_str()].join("-");
+        words
+            .split(|c: char| !c.is_ascii_alphanumeric())
+            .filter_map(|word| {
+                let mut letters = word.chars();
+                letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+            })
+            .collect()
+    }
+
+    /// The share of events that must be good.
+    #[must_use]
+    pub const fn objective(&self) -> Objective {
+        self.policy.objective
+    }
+
+    /// The rolling period of its budget.
+    #[must_use]
+    pub const fn period(&self) -> Window {
+        self.policy.period
+    }
+
+    /// When it calls whom.
+    #[must_use]
+    pub fn tiers(&self) -> &[Tier] {
+        &self.policy.tiers
+    }
+
+    /// What must have happened first.
+    #[must_use]
+    pub const fn guard(&self) -> Guard {
+        self.policy.guard
+    }
+}
+
+/// Where good and bad events come from.
+#[derive(Debug, Clone)]
+pub enum Indicator {
+    /// Every probe of a target is an event; a good one met all expectations.
+    Probe {
+        /// Name of the target.
+        target: String,
+    },
+    /// Counters of a scraped neighbour.
+    Scrape {
+        /// Name of the scrape.
+        source: String,
+        /// Which series count.
+        ratio: Ratio,
+    },
+}
+
+/// Two sums of counters, of which the second counts everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ratio {
+    /// Good events of all.
+    Good {
+        /// Series of good events, summed.
+        good: Selector,
+        /// Series of all events, summed.
+        total: Selector,
+    },
+    /// Bad events of all.
+    Bad {
+        /// Series of bad events, summed.
+        bad: Selector,
+        /// Series of all events, summed.
+        total: Selector,
+    },
+}

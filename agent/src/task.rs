@@ -1,0 +1,56 @@
+//! Supervised loops: a task that panics is counted, logged and started again.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::events::names;
+
+/// Where tasks are spawned, and how all of them are told to stop and waited for.
+#[derive(Debug, Clone, Default)]
+pub struct Tasks {
+    tracker: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// How long a task rests after a panic before it is started again.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
+
+impl Tasks {
+    /// Cancelled when the agent shuts down.
+    #[must_use]
+    pub fn stopping(&self) -> CancellationToken {
+        self.stop.clone()
+    }
+
+    /// Runs a loop until it returns. `make` starts it anew after a panic.
+    pub fn supervise<F, Fut>(&self, name: impl Into<String>, mut make: F)
+    where
+        F: FnMut() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let (name, stop) = (name.into(), self.stop.clone());
+        self.tracker.spawn(async move {
+            loop {
+                if std::panic::AssertUnwindSafe(make()).catch_unwind().await.is_ok() {
+                    return;
+                }
+                tracing::error!(task.name = %name, "task panicked and is started again");
+                metrics::counter!(names::TASK_PANICS, "task" => name.clone()).increment(1);
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(RESTART_PAUSE) => {}
+                }
+            }
+        });
+    }
+
+    /// Tells every task to stop and waits until all did, at most `grace`. Returns whether all did.
+    pub async fn shut_down(&self, grace: Duration) -> bool {
+        self.stop.cancel();
+        self.tracker.close();
+        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
+    }
+}
