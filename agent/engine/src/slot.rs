@@ -47,7 +47,8 @@ impl Grid {
     /// # Errors
     /// When the width is zero or does not nest with minutes.
     pub const fn try_new(width_seconds: u32) -> Result<Self, BadWidth> {
-        if width_seconds == 0 || (!60_u32.is_multiple_of(width_seconds) && !width_seconds.is_multiple_of(60)) {
+        if width_seconds == 0 || (!60_u32.is_multiple_of(width_seconds) && !width_seconds.is_multiple_of(60))
+        {
             return Err(BadWidth(width_seconds));
         }
         Ok(Self { width_seconds })

@@ -1,0 +1,8 @@
+//! The promises of the engine.
+
+#[cfg(test)]
+mod closed_form;
+#[cfg(test)]
+mod incidents;
+#[cfg(test)]
+mod windows;
