@@ -1,0 +1,20 @@
+//! Wall time, handed in. Durations use `tokio::time`.
+
+use jiff::Timestamp;
+
+/// Where the service reads the time of day.
+pub trait Clock: Send + Sync + 'static {
+    /// The current wall time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The machine's clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where wall time enters")]
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,239 @@
+//! Errors as clients see them: RFC 9457 `application/problem+json`, one shape for all.
+//!
+//! A [`Problem`] travels as an extension of a response without body. The layer `write_problems` writes it, because only
+//! there the request is known, and because answers that did not come from us (no such route, wrong method, body too
+//! large) get the same shape there.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::fields::FieldError;
+use crate::passengers::StoreError;
+
+/// The media type of every error.
+pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+/// Something that went wrong with a request.
+#[derive(Debug, Clone)]
+pub struct Problem {
+    status: StatusCode,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    retry_after_seconds: Option<u32>,
+    /// What happened inside. Logged, never sent.
+    cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// A problem as written.
+#[derive(Debug, Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    code: &'a str,
+    detail: &'a str,
+    instance: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [FieldError],
+}
+
+impl Problem {
+    /// A problem with a stable code, a title that belongs to the code and a detail that belongs to this request.
+    pub fn new(
+        status: StatusCode,
+        code: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
+        let (detail, errors) = (detail.into(), Vec::new());
+        Self { status, code, title, detail, errors, retry_after_seconds: None, cause: None }
+    }
+
+    /// Values of a body that cannot be used.
+    #[must_use]
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "invalid_fields",
+            "Fields cannot be used",
+            sentence(&errors),
+        )
+        .with_errors(errors)
+    }
+
+    /// Query parameters that cannot be used.
+    #[must_use]
+    pub fn bad_query(errors: Vec<FieldError>) -> Self {
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_query",
+            "Query parameters cannot be used",
+            sentence(&errors),
+        )
+        .with_errors(errors)
+    }
+
+    /// A path segment that cannot be used.
+    #[must_use]
+    pub fn bad_path(error: FieldError) -> Self {
+        let errors = vec![error];
+        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "The path cannot be used", sentence(&errors))
+            .with_errors(errors)
+    }
+
+    /// Nothing there.
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
+    }
+
+    /// Our fault, and nothing a client could do about it.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "Internal error",
+            "the request could not be handled; quote the request id when you report this",
+        )
+    }
+
+    /// Names the fields at fault.
+    #[must_use]
+    pub fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Says when to try again.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_seconds = Some(seconds);
+        self
+    }
+
+    /// What a status means when nobody said more: answers of the framework itself.
+    #[must_use]
+    pub fn of_status(status: StatusCode, method: &str, path: &str) -> Self {
+        match status {
+            StatusCode::NOT_FOUND => Self::not_found(format!("there is nothing at {path}")),
+            StatusCode::METHOD_NOT_ALLOWED => Self::new(
+                status,
+                "method_not_allowed",
+                "Method not allowed",
+                format!("{path} does not answer {method}; see the header `allow`"),
+            ),
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
+            _ => Self::new(
+                status,
+                "http_error",
+                status.canonical_reason().unwrap_or("Error"),
+                "the request could not be handled",
+            ),
+        }
+    }
+
+    /// A body beyond the limit.
+    #[must_use]
+    pub fn too_large() -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "body_too_large",
+            "The body is too large",
+            format!("a body may have at most {} bytes", super::BODY_BYTES),
+        )
+        .with_errors(vec![FieldError::new("body", format!("has more than {} bytes", super::BODY_BYTES))])
+    }
+
+    /// The whole chain of what happened inside, if anything did.
+    #[must_use]
+    pub fn cause(&self) -> Option<String> {
+        let mut link: Option<&dyn std::error::Error> = Some(self.cause.as_deref()?);
+        let mut chain = Vec::new();
+        while let Some(error) = link {
+            chain.push(error.to_string());
+            link = error.source();
+        }
+        Some(chain.join(": "))
+    }
+
+    /// Its stable code.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The problem as JSON, about one request.
+    #[must_use]
+    pub fn body(&self, path: &str, request_id: Option<&str>) -> Vec<u8> {
+        let body = Body {
+            r#type: format!("urn:titanic:problem:{}", self.code.replace('_', "-")),
+            title: self.title,
+            status: self.status.as_u16(),
+            code: self.code,
+            detail: &self.detail,
+            instance: path,
+            request_id,
+            errors: &self.errors,
+        };
+        // Text and numbers only: this cannot fail, and an empty body would still carry the status.
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+fn sentence(errors: &[FieldError]) -> String {
+    let named: Vec<_> =
+        errors.iter().take(8).map(|error| format!("`{}` {}", error.field, error.detail)).collect();
+    named.join("; ")
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        let problem = if error.is_temporary() {
+            Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "database_unavailable",
+                "The database is away",
+                "the passengers cannot be reached at the moment; try again in a little while",
+            )
+            .retry_after(1)
+        } else {
+            Self::internal()
+        };
+        Self { cause: Some(Arc::new(error)), ..problem }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(seconds) = self.retry_after_seconds {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_problem_tells_the_client_what_and_the_log_why() {
+        let problem =
+            Problem::from(StoreError::Query { doing: "listing passengers", source: sqlx::Error::PoolClosed });
+        let body: serde_json::Value = serde_json::from_slice(&problem.body("/api", Some("r1"))).unwrap();
+        assert_eq!(body["type"], "urn:titanic:problem:database-unavailable");
+        assert_eq!((body["status"].as_u64(), body["request_id"].as_str()), (Some(503), Some("r1")));
+        assert!(!body.to_string().contains("listing"), "{body}");
+        assert!(problem.cause().unwrap().starts_with("listing passengers: "));
+        assert_eq!(problem.into_response().headers()["retry-after"], "1");
+    }
+}

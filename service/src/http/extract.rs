@@ -1,0 +1,71 @@
+//! What handlers take out of a request, with rejections in our own shape.
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse as _;
+use serde_json::{Map, Value};
+
+use super::error::Problem;
+use crate::fields::FieldError;
+
+/// A body that is one JSON object.
+pub struct JsonObject(pub Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonObject {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_json(request.headers())?;
+        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+        match serde_json::from_slice(&body) {
+            Ok(Value::Object(object)) => Ok(Self(object)),
+            Ok(_) => Err(not_an_object("must be a JSON object")),
+            Err(error) => Err(not_an_object(&format!("is not JSON: {error}"))),
+        }
+    }
+}
+
+fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+    let media_type =
+        headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let essence = media_type.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    let detail = "must be application/json";
+    Err(Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported_media_type",
+        "Unsupported media type",
+        format!("`content-type` {detail}"),
+    )
+    .with_errors(vec![FieldError::new("content-type", detail)]))
+}
+
+fn unreadable(rejection: BytesRejection) -> Problem {
+    if rejection.into_response().status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return Problem::too_large();
+    }
+    not_an_object("could not be read to its end")
+}
+
+fn not_an_object(detail: &str) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "malformed_body", "Malformed body", format!("the body {detail}"))
+        .with_errors(vec![FieldError::new("body", detail)])
+}
+
+/// The one variable segment of a path.
+pub struct Segment(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segment {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(segment)| Self(segment))
+            .map_err(|_| Problem::bad_path(FieldError::new("id", "is not readable text")))
+    }
+}

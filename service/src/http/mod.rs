@@ -1,0 +1,115 @@
+//! What every request passes: the routers of both ports and the layers around them.
+
+pub mod admin;
+pub mod error;
+pub mod extract;
+pub mod faults;
+pub mod health;
+pub mod metrics;
+pub mod middleware;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use axum::{Json, Router};
+use serde_json::{Value, json};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+use self::faults::Faults;
+use self::health::Readiness;
+use self::metrics::Metrics;
+use self::middleware::Port;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::passengers::{Store, routes};
+
+/// The largest request body that is read.
+pub const BODY_BYTES: usize = 64 * 1024;
+
+/// Every route under `/api/` with the method and the status of its success: what faults may hit, and the series that
+/// exist before the first request.
+pub const API: [(&str, &str, u16); 5] = [
+    ("/api/hello", "GET", 200),
+    ("/api/v1/passengers", "GET", 200),
+    ("/api/v1/passengers", "POST", 201),
+    ("/api/v1/passengers/{id}", "GET", 200),
+    ("/api/v1/passengers/{id}", "DELETE", 204),
+];
+
+/// What handlers need. Cheap to clone.
+#[derive(Clone)]
+pub struct Shared(Arc<Parts>);
+
+/// The parts of [`Shared`].
+pub struct Parts {
+    /// As read at the start.
+    pub config: Config,
+    /// The passengers.
+    pub store: Store,
+    /// What is counted and measured.
+    pub metrics: Metrics,
+    /// What is broken on purpose.
+    pub faults: Faults,
+    /// Whether new work is welcome.
+    pub readiness: Readiness,
+    /// The time of day.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>) -> Self {
+        let metrics = Metrics::new(&config.version);
+        let (faults, readiness) = (Faults::default(), Readiness::default());
+        Self(Arc::new(Parts { config, store, metrics, faults, readiness, clock }))
+    }
+}
+
+impl Deref for Shared {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+/// The routes that clients see.
+pub fn public(shared: &Shared) -> Router {
+    // Faults wrap these routes and no others: health, readiness and version cannot be hit.
+    let api = Router::new()
+        .route("/api/hello", get(hello))
+        .merge(routes::routes())
+        .layer(from_fn_with_state(shared.clone(), faults::inject));
+    let routes = api.merge(health::routes());
+    around(routes, shared, Port::Public)
+}
+
+/// The routes that operators see.
+pub fn admin(shared: &Shared) -> Router {
+    around(admin::routes(shared), shared, Port::Admin)
+}
+
+/// Wraps routes in the layers common to both ports. Read from the bottom: the last one sees a request first.
+fn around(routes: Router<Shared>, shared: &Shared, port: Port) -> Router {
+    routes
+        .with_state(shared.clone())
+        .layer(RequestBodyLimitLayer::new(BODY_BYTES))
+        .layer(from_fn(middleware::limit_time))
+        .layer(CatchPanicLayer::custom(middleware::panicked))
+        .layer(from_fn(middleware::write_problems))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ))
+        .layer(from_fn_with_state((shared.clone(), port), middleware::observe))
+}
+
+async fn hello() -> Json<Value> {
+    Json(json!({ "message": "Welcome aboard the Titanic" }))
+}
