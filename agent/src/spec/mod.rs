@@ -6,6 +6,7 @@ mod load;
 mod model;
 mod secret;
 mod selector;
+mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use duration::{parse_duration, print_duration};
