@@ -1,11 +1,17 @@
 //! What the user wrote: `lookout.yaml` and SLO specs, parsed into one valid model or into diagnostics.
 
+mod address;
+mod config;
+mod destination;
 mod diagnostic;
 mod duration;
 mod load;
+mod mask;
 mod model;
+mod reader;
 mod secret;
 mod selector;
+mod target;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Level};

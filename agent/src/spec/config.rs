@@ -1,0 +1,365 @@
+//! `lookout.yaml`: the agent's own settings.
+//!
+//! ```yaml
+//! listen: 127.0.0.1:9797            # the default; port 0 takes a free one
+//! external_url: http://127.0.0.1:9797
+//! environment: production           # the label `env`
+//! ledger: lookout.db                # relative to this file, or `memory`
+//! interval: 10s                     # the evaluation grid
+//! slos: ["*.slo.yaml"]              # relative to this file; a pattern without a match is an error
+//! otlp: { endpoint: http://127.0.0.1:4318 }
+//! targets: [ … ]                    # target.rs
+//! scrapes: [ … ]                    # target.rs
+//! destinations: [ … ]               # destination.rs
+//! gate: { minimum_budget: 0.0, valid_for: 60s }
+//! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, override] } ] }
+//! generate: { alerts: ../alerts, dashboards: ../dashboards, runbooks: ../runbooks,
+//!             runbook_url: "https://…/{alert}", dashboard_url: "https://…/{service}/{slo}" }
+//! ```
+//!
+//! Variables (`${NAME}`, `${NAME:-default}`) work in every URL, address, path, header and secret.
+
+use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use lookout_engine::Grid;
+use url::Url;
+
+use super::destination::{Written, read_destination};
+use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Target, Token};
+use super::reader::{At, Fields, Reader};
+use super::target::{read_scrape, read_target};
+use super::yaml::Place;
+
+/// Where the agent listens unless told otherwise.
+pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
+
+/// The evaluation grid unless told otherwise, in seconds.
+const GRID_SECONDS: u32 = 10;
+
+/// The SLO specs unless told otherwise.
+const SLO_PATTERN: &str = "*.slo.yaml";
+
+const KEYS: [&str; 13] = [
+    "listen",
+    "external_url",
+    "environment",
+    "ledger",
+    "interval",
+    "slos",
+    "otlp",
+    "targets",
+    "scrapes",
+    "destinations",
+    "gate",
+    "auth",
+    "generate",
+];
+
+/// What a `lookout.yaml` says. Where something in it is wrong, a default stands in: the findings keep it from being
+/// used, and the specs can still be checked against the rest.
+pub(super) struct Draft {
+    /// Everything but services and SLOs.
+    pub(super) config: Config,
+    /// What SLO specs may refer to.
+    pub(super) known: Known,
+    /// Where the SLO specs are.
+    pub(super) patterns: Vec<Pattern>,
+}
+
+/// What SLO specs may refer to.
+#[derive(Default)]
+pub(super) struct Known {
+    /// The evaluation grid, when it could be read.
+    pub(super) grid: Option<Grid>,
+    /// Names of targets and their timing; `None` when nothing is known about targets at all.
+    pub(super) targets: Option<Vec<(String, Option<Timing>)>>,
+    /// Names of scrapes; `None` when nothing is known about scrapes at all.
+    pub(super) scrapes: Option<Vec<String>>,
+}
+
+/// When a target is probed.
+#[derive(Clone, Copy)]
+pub(super) struct Timing {
+    pub(super) interval: Duration,
+    pub(super) timeout: Duration,
+}
+
+/// A pattern for SLO specs.
+pub(super) struct Pattern {
+    pub(super) text: String,
+    /// Where it stands; `None` for the default.
+    pub(super) place: Option<(Place, String)>,
+}
+
+/// Reads the one document of a `lookout.yaml`; `None` when it is no mapping.
+pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path) -> Option<Draft> {
+    let fields = reader.fields(root, &KEYS)?;
+    let listen = fields.get("listen").and_then(|at| read_listen(reader, &at)).unwrap_or(LISTEN);
+    let external_url = fields.get("external_url").and_then(|at| reader.url(&at));
+    let grid = read_grid(reader, &fields);
+    let (targets, known_targets) = read_targets(reader, &fields, grid, folder);
+    let (scrapes, known_scrapes) = read_scrapes(reader, &fields, grid);
+    let config = Config {
+        listen,
+        external_url: external_url.or_else(|| local_url(listen))?,
+        ledger: fields
+            .get("ledger")
+            .and_then(|at| read_ledger(reader, &at, folder))
+            .unwrap_or_else(|| LedgerLocation::Sqlite(folder.join("lookout.db"))),
+        grid: grid.or_else(|| Grid::try_new(GRID_SECONDS).ok())?,
+        environment: fields
+            .get("environment")
+            .and_then(|at| reader.setting(&at))
+            .filter(|env| !env.is_empty()),
+        targets,
+        scrapes,
+        destinations: read_destinations(reader, &fields, folder),
+        gate: fields.get("gate").and_then(|at| read_gate(reader, &at)).unwrap_or_default(),
+        tokens: fields.get("auth").map(|at| read_tokens(reader, &at)).unwrap_or_default(),
+        otlp_endpoint: fields.get("otlp").and_then(|at| read_otlp(reader, &at)),
+        outputs: fields.get("generate").and_then(|at| read_outputs(reader, &at, folder)).unwrap_or_default(),
+        services: BTreeMap::new(),
+        slos: Vec::new(),
+    };
+    let known = Known { grid, targets: Some(known_targets), scrapes: Some(known_scrapes) };
+    Some(Draft { config, known, patterns: read_patterns(reader, &fields) })
+}
+
+/// How someone on this machine reaches an agent that listens there.
+pub(super) fn local_url(listen: SocketAddr) -> Option<Url> {
+    let host = match listen.ip() {
+        ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        ip => ip,
+    };
+    Url::parse(&format!("http://{}", SocketAddr::new(host, listen.port()))).ok()
+}
+
+fn read_listen(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SocketAddr> {
+    let text = reader.setting(at)?;
+    let address = text.replace("localhost:", "127.0.0.1:").parse();
+    if address.is_err() {
+        reader.error(at, "expected an address and a port", "write it like `127.0.0.1:9797` or `[::]:9797`");
+    }
+    address.ok()
+}
+
+fn read_grid(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Grid> {
+    let Some(at) = fields.get("interval") else { return Grid::try_new(GRID_SECONDS).ok() };
+    let interval = reader.duration(&at)?;
+    let seconds = u32::try_from(interval.as_secs()).ok().filter(|_| interval.subsec_nanos() == 0);
+    let grid = seconds.and_then(|seconds| Grid::try_new(seconds).ok());
+    if grid.is_none() {
+        let message =
+            "an interval divides a minute or is a multiple of one, so that slots fill minutes exactly";
+        reader.error(&at, message, "write one like `1s`, `5s`, `10s`, `15s`, `30s` or `1m`");
+    }
+    grid
+}
+
+fn read_ledger(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<LedgerLocation> {
+    match reader.setting(at)?.as_str() {
+        "memory" => Some(LedgerLocation::Memory),
+        "" => {
+            reader.error(at, "the ledger needs a file", "name it, like `lookout.db`, or write `memory`");
+            None
+        }
+        file => Some(LedgerLocation::Sqlite(folder.join(file))),
+    }
+}
+
+/// Notes names that stand twice.
+fn check_unique(reader: &mut Reader<'_>, what: &str, names: &[(String, At<'_>)]) {
+    for (n, (name, at)) in names.iter().enumerate() {
+        if names.iter().take(n).any(|(earlier, _)| earlier == name) {
+            reader.error(at, format!("two {what} have the name `{name}`"), "give one of them another name");
+        }
+    }
+}
+
+/// The names of a list of mappings, as far as they can be read.
+fn declared_names<'n>(items: &[At<'n>]) -> Vec<(String, At<'n>)> {
+    let name = |item: &At<'n>| {
+        let super::yaml::Value::Map(entries) = &item.node.value else { return None };
+        let (_, node) = entries.iter().find(|(key, _)| key.name == "name")?;
+        let super::yaml::Value::Text(name) = &node.value else { return None };
+        Some((name.clone(), At { node, key: format!("{}.name", item.key) }))
+    };
+    items.iter().filter_map(name).collect()
+}
+
+fn items<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, name: &str) -> Vec<At<'n>> {
+    fields.get(name).and_then(|at| reader.list(&at)).unwrap_or_default()
+}
+
+type KnownTargets = Vec<(String, Option<Timing>)>;
+
+fn read_targets(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    grid: Option<Grid>,
+    folder: &Path,
+) -> (Vec<Target>, KnownTargets) {
+    let items = items(reader, fields, "targets");
+    let names = declared_names(&items);
+    check_unique(reader, "targets", &names);
+    let targets: Vec<Target> = items.iter().filter_map(|at| read_target(reader, at, grid, folder)).collect();
+    let timing = |name: &str| {
+        let target = targets.iter().find(|target| target.name == name)?;
+        Some(Timing { interval: target.interval, timeout: target.timeout })
+    };
+    let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
+    let known = known.collect();
+    (targets, known)
+}
+
+fn read_scrapes(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    grid: Option<Grid>,
+) -> (Vec<Scrape>, Vec<String>) {
+    let items = items(reader, fields, "scrapes");
+    let names = declared_names(&items);
+    check_unique(reader, "scrapes", &names);
+    let scrapes = items.iter().filter_map(|at| read_scrape(reader, at, grid)).collect();
+    (scrapes, names.into_iter().map(|(name, _)| name).collect())
+}
+
+fn read_destinations(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    folder: &Path,
+) -> Vec<super::model::Destination> {
+    let items = items(reader, fields, "destinations");
+    check_unique(reader, "destinations", &declared_names(&items));
+    let read = items.iter().filter_map(|at| read_destination(reader, at, folder));
+    read.filter_map(|written| match written {
+        Written::Usable(destination) => Some(destination),
+        Written::Disabled => None,
+    })
+    .collect()
+}
+
+fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
+    let fields = reader.fields(at, &["minimum_budget", "valid_for"])?;
+    let mut policy = GatePolicy::default();
+    if let Some(at) = fields.get("minimum_budget")
+        && let Some(share) = reader.number(&at)
+    {
+        if (0.0..=1.0).contains(&share) {
+            policy.minimum_budget = share;
+        } else {
+            reader.error(&at, "a share of the budget is from 0 to 1", "write `0.1` for a tenth");
+        }
+    }
+    if let Some(at) = fields.get("valid_for")
+        && let Some(time) = reader.duration(&at)
+    {
+        if time.is_zero() {
+            reader.error(&at, "an answer must hold for a while", "write a time like `60s`");
+        }
+        policy.valid_for = time;
+    }
+    Some(policy)
+}
+
+fn read_tokens(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Token> {
+    let Some(fields) = reader.fields(at, &["tokens"]) else { return Vec::new() };
+    let items = items(reader, &fields, "tokens");
+    check_unique(reader, "tokens", &declared_names(&items));
+    items.iter().filter_map(|at| read_token(reader, at)).collect()
+}
+
+fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
+    let fields = reader.fields(at, &["name", "sha256", "scopes"])?;
+    let name = reader.required(&fields, "name", "say who holds the token").and_then(|at| reader.name(&at));
+    let how = "write the 64 hex digits that `printf %s TOKEN | sha256sum` prints";
+    let sha256 = reader.required(&fields, "sha256", how).and_then(|at| {
+        let digest = reader.setting(&at).and_then(|text| parse_digest(&text));
+        if digest.is_none() {
+            // someone may have written the token itself
+            reader.secrets.push(at.node.place.span.clone());
+            reader.error(&at, "expected the SHA-256 of a token", how);
+        }
+        digest
+    });
+    let scopes = reader.required(&fields, "scopes", "list what it may do: `scopes: [ask, mark, override]`");
+    let scopes = scopes.and_then(|at| {
+        let items = reader.list(&at)?;
+        let known = [("ask", "ask"), ("mark", "mark"), ("override", "override")];
+        let read: Vec<_> = items.iter().map(|at| reader.choice(at, &known).map(str::to_owned)).collect();
+        read.into_iter().collect()
+    });
+    Some(Token { name: name?.to_owned(), sha256: sha256?, scopes: scopes? })
+}
+
+fn parse_digest(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.is_ascii() {
+        return None;
+    }
+    let mut digest = [0; 32];
+    for (n, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
+    }
+    Some(digest)
+}
+
+fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
+    let fields = reader.fields(at, &["endpoint"])?;
+    let endpoint = fields.get("endpoint")?;
+    // `${OTEL_EXPORTER_OTLP_ENDPOINT:-}` that is not set means: no traces
+    if reader.setting(&endpoint)?.is_empty() {
+        return None;
+    }
+    reader.url(&endpoint)
+}
+
+fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Outputs> {
+    let known = ["alerts", "dashboards", "runbooks", "runbook_url", "dashboard_url"];
+    let fields = reader.fields(at, &known)?;
+    let mut path = |name: &str| {
+        let text = fields.get(name).and_then(|at| reader.setting(&at))?;
+        Some(absolute(folder, Path::new(&text)))
+    };
+    let (alerts, dashboards, runbooks) = (path("alerts"), path("dashboards"), path("runbooks"));
+    Some(Outputs {
+        alerts,
+        dashboards,
+        runbooks,
+        runbook_url: fields.get("runbook_url").and_then(|at| reader.url_template(&at, &["alert"])),
+        dashboard_url: fields
+            .get("dashboard_url")
+            .and_then(|at| reader.url_template(&at, &["service", "slo"])),
+    })
+}
+
+fn read_patterns(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<Pattern> {
+    let Some(at) = fields.get("slos") else {
+        return vec![Pattern { text: SLO_PATTERN.to_owned(), place: None }];
+    };
+    let items = reader.list(&at).unwrap_or_default();
+    let read = items.iter().filter_map(|at| {
+        let text = reader.text(at)?.to_owned();
+        Some(Pattern { text, place: Some((at.node.place.clone(), at.key.clone())) })
+    });
+    read.collect()
+}
+
+/// The absolute form of a path that is relative to a folder, without `..`.
+fn absolute(folder: &Path, path: &Path) -> PathBuf {
+    // the folder exists, because a file was read from it; what is generated into need not
+    let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let mut whole = std::fs::canonicalize(here).unwrap_or_else(|_| here.to_owned());
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                whole.pop();
+            }
+            part => whole.push(part),
+        }
+    }
+    whole
+}

@@ -1,0 +1,198 @@
+//! `destinations` of `lookout.yaml`, and the secrets they need.
+
+use std::path::Path;
+
+use lookout_engine::Severity;
+use url::Url;
+
+use super::address::usable;
+use super::model::{Destination, DestinationKind};
+use super::reader::{At, Fields, Reader};
+use super::secret::{Secret, fill_in, read_file};
+
+/// Where Slack's Web API is.
+const SLACK_API: &str = "https://slack.com/api/";
+
+/// A destination as written.
+pub(super) enum Written {
+    /// It can be used.
+    Usable(Destination),
+    /// Its secret comes from variables that are empty: a warning says so, and nothing is sent.
+    Disabled,
+}
+
+/// What a secret came to.
+enum Found {
+    Secret(String),
+    /// Nothing was written but `${NAME:-}`, and NAME is not set.
+    Empty,
+}
+
+/// One of `destinations`.
+pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Written> {
+    let fields = reader.fields(at, &["name", "slack", "alertmanager", "minimum"])?;
+    let name = reader.required(&fields, "name", "give the destination a name that messages and metrics show");
+    let name = name.and_then(|at| reader.name(&at));
+    let minimum = fields.get("minimum").map_or(Some(Severity::Ticket), |at| read_severity(reader, &at));
+    let kind = match (fields.get("slack"), fields.get("alertmanager")) {
+        (Some(at), None) => read_slack(reader, &at, folder)?,
+        (None, Some(at)) => read_alertmanager(reader, &at)?,
+        _ => {
+            let help = "write `slack: { … }` or `alertmanager: { … }`";
+            reader.error(at, "a destination is either a Slack channel or an Alertmanager", help);
+            return None;
+        }
+    };
+    let (name, minimum) = (name?.to_owned(), minimum?);
+    let Some(kind) = kind else {
+        let help = "set the variable it names to send there; this is fine where nobody is to be told";
+        reader.warn(at, format!("the destination `{name}` is off: its secret or URL is empty"), help);
+        return Some(Written::Disabled);
+    };
+    Some(Written::Usable(Destination { name, minimum, kind }))
+}
+
+/// `page` or `ticket`.
+fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
+    reader.choice(at, &[("page", Severity::Page), ("ticket", Severity::Ticket)])
+}
+
+/// `None` for what is wrong, `Some(None)` for what is off.
+fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<DestinationKind>> {
+    let fields = reader.fields(at, &["urls"])?;
+    let list =
+        reader.required(&fields, "urls", "list the base URL of every instance: `urls: [http://…:9093]`")?;
+    let mut urls = Vec::new();
+    let mut whole = true;
+    for item in reader.list(&list)? {
+        if reader.setting(&item).is_some_and(|text| text.is_empty()) {
+            continue;
+        }
+        match reader.url(&item) {
+            Some(url) => urls.push(url),
+            None => whole = false,
+        }
+    }
+    whole.then(|| (!urls.is_empty()).then_some(DestinationKind::Alertmanager { urls }))
+}
+
+fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Option<DestinationKind>> {
+    let known = ["webhook_url", "webhook_url_file", "token", "token_file", "channel", "api_url"];
+    let fields = reader.fields(at, &known)?;
+    let written = known.iter().take(4).filter(|name| fields.get(name).is_some()).count();
+    if written != 1 {
+        let help = "write one of `webhook_url_file`, `webhook_url`, `token_file` and `token`";
+        let message = if written == 0 { "this destination has no secret" } else { "one secret is enough" };
+        reader.error(at, message, help);
+        return None;
+    }
+    if fields.get("webhook_url").is_some() || fields.get("webhook_url_file").is_some() {
+        return read_webhook(reader, &fields, folder);
+    }
+    let token = read_secret(reader, &fields, "token", folder);
+    let channel =
+        reader.required(&fields, "channel", "name the channel the bot writes to: `channel: \"#oncall\"`");
+    let channel = channel.and_then(|at| reader.setting(&at));
+    let api_url = match fields.get("api_url") {
+        Some(at) => reader.url(&at),
+        None => Url::parse(SLACK_API).ok(),
+    };
+    let (token, channel, mut api_url) = (token?, channel?, api_url?);
+    // methods are joined to it: without the slash the last part would be replaced
+    if !api_url.path().ends_with('/') {
+        api_url.set_path(&format!("{}/", api_url.path()));
+    }
+    Some(match token {
+        Found::Secret(token) => {
+            Some(DestinationKind::SlackApi { api_url, token: Secret::new(token), channel })
+        }
+        Found::Empty => None,
+    })
+}
+
+fn read_webhook(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    folder: &Path,
+) -> Option<Option<DestinationKind>> {
+    for extra in ["channel", "api_url"] {
+        if let Some(at) = fields.get(extra) {
+            let help =
+                "a webhook writes to the channel it was made for; leave this out, or use a bot `token`";
+            reader.error(&at, format!("`{extra}` goes with a token, not with a webhook"), help);
+        }
+    }
+    let Found::Secret(text) = read_secret(reader, fields, "webhook_url", folder)? else { return Some(None) };
+    if let Err((message, help)) = usable(&text) {
+        let at = fields.get("webhook_url").or_else(|| fields.get("webhook_url_file"))?;
+        reader.error(&at, message, help);
+        return None;
+    }
+    Some(Some(DestinationKind::SlackWebhook { url: Secret::new(text) }))
+}
+
+/// The secret under `name` or in the file under `<name>_file`.
+fn read_secret(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, folder: &Path) -> Option<Found> {
+    if let Some(at) = fields.get(&format!("{name}_file")) {
+        return reader.secret_from_file(&at, folder).map(Found::Secret);
+    }
+    let text = reader.secret_text(&fields.get(name)?, true, true)?;
+    Some(if text.is_empty() { Found::Empty } else { Found::Secret(text) })
+}
+
+impl Reader<'_> {
+    /// The content of a file that a setting names, relative to the folder of the configuration.
+    pub(super) fn secret_from_file(&mut self, at: &At<'_>, folder: &Path) -> Option<String> {
+        let path = folder.join(self.setting(at)?);
+        match read_file(&path) {
+            Ok(secret) => Some(secret),
+            Err(message) => {
+                self.error(
+                    at,
+                    message,
+                    "make the file, or name another; it holds the secret and nothing else",
+                );
+                None
+            }
+        }
+    }
+
+    /// A text that may be secret, with its variables filled in. What stands in the file itself is kept out of
+    /// snippets when `masked`, and warned about when `warned`.
+    pub(super) fn secret_text(&mut self, at: &At<'_>, masked: bool, warned: bool) -> Option<String> {
+        let text = match self.text(at) {
+            Some(text) => text,
+            None => {
+                self.secrets.push(at.node.place.span.clone());
+                return None;
+            }
+        };
+        let filled = fill_in(text, self.environment);
+        // a scheme before a reference is no secret: `Bearer ${TOKEN}`
+        let bare = |written: &str| matches!(written.trim(), "" | "Bearer" | "Basic" | "Token");
+        let written = match &filled {
+            Ok(filled) => !(filled.named && bare(&filled.written)) && !filled.written.is_empty(),
+            Err(bad) => !bare(text.get(..bad.span.start).unwrap_or_default()) || text.len() > bad.span.end,
+        };
+        if written && masked {
+            self.secrets.push(at.node.place.span.clone());
+        }
+        match filled {
+            Ok(filled) => {
+                if written && warned {
+                    let help = "take it from the environment (`${NAME}`) or from a file, and replace the one that was shown";
+                    self.warn(
+                        at,
+                        "a secret stands in this file, where everybody who has it can read it",
+                        help,
+                    );
+                }
+                Some(filled.value)
+            }
+            Err(bad) => {
+                self.error_in(at, text, bad.span, bad.message, &bad.help);
+                None
+            }
+        }
+    }
+}
