@@ -37,7 +37,7 @@ use super::yaml::Place;
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
 
 /// The evaluation grid unless told otherwise, in seconds.
-const GRID_SECONDS: u32 = 10;
+pub(super) const GRID_SECONDS: u32 = 10;
 
 /// The SLO specs unless told otherwise.
 const SLO_PATTERN: &str = "*.slo.yaml";
@@ -104,7 +104,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
     let (scrapes, known_scrapes) = read_scrapes(reader, &fields, grid);
     let config = Config {
         listen,
-        external_url: external_url.or_else(|| local_url(listen))?,
+        external_url: external_url.unwrap_or_else(|| local_url(listen)),
         ledger: fields
             .get("ledger")
             .and_then(|at| read_ledger(reader, &at, folder))
@@ -129,12 +129,14 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
 }
 
 /// How someone on this machine reaches an agent that listens there.
-pub(super) fn local_url(listen: SocketAddr) -> Option<Url> {
+#[expect(clippy::expect_used, reason = "every address and port makes a URL; a property test says so")]
+pub(super) fn local_url(listen: SocketAddr) -> Url {
     let host = match listen.ip() {
         ip if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         ip => ip,
     };
-    Url::parse(&format!("http://{}", SocketAddr::new(host, listen.port()))).ok()
+    // a zone index is no part of a URL, so an address is made anew from its IP
+    Url::parse(&format!("http://{}", SocketAddr::new(host, listen.port()))).expect("an address makes a URL")
 }
 
 fn read_listen(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SocketAddr> {
@@ -362,4 +364,18 @@ fn absolute(folder: &Path, path: &Path) -> PathBuf {
         }
     }
     whole
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_address_makes_a_url(ip in any::<IpAddr>(), port in any::<u16>()) {
+            let url = local_url(SocketAddr::new(ip, port));
+            prop_assert_eq!(url.port_or_known_default(), Some(port));
+        }
+    }
 }

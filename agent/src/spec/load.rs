@@ -1,16 +1,243 @@
 //! Files to model.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-use super::{Config, Diagnostics};
+use super::config::{Draft, Known, Pattern, read_config};
+use super::mask::mask;
+use super::openslo::{Sheet, Specs, read_specs, scalar};
+use super::reader::{At, Reader};
+use super::secret::Environment;
+use super::yaml::{FILE_LIMIT, Node, parse};
+use super::{Config, Diagnostic, Diagnostics, Level};
 
-/// Reads a `lookout.yaml` and the SLO specs it names.
+/// The name of the agent's own file in a folder.
+const CONFIG_FILE: &str = "lookout.yaml";
+
+/// Most SLO specs of one agent.
+const SPEC_LIMIT: usize = 1000;
+
+/// Reads a `lookout.yaml`, or the one in a folder, and the SLO specs it names.
 ///
 /// Returns the model together with warnings, or, when anything is an error, only the diagnostics.
 ///
 /// # Errors
 /// Every finding, when at least one is an error.
 pub fn load(file: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
-    let _ = file;
-    Err(Diagnostics::default())
+    load_with(file, &|name| std::env::var(name).ok())
+}
+
+/// As [`load`], with variables from elsewhere than the process's environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_with(file: &Path, environment: Environment<'_>) -> Result<(Config, Diagnostics), Diagnostics> {
+    let file = if file.is_dir() { file.join(CONFIG_FILE) } else { file.to_owned() };
+    let mut run = Run { environment, found: Diagnostics::default() };
+    let config = run.open(&file).and_then(|sheet| run.config(&sheet).0);
+    run.found.sort();
+    match config {
+        Some(config) if !run.found.has_errors() => Ok((config, run.found)),
+        _ => Err(run.found),
+    }
+}
+
+/// Checks files and folders: a `lookout.yaml` with all it names, a folder that has one, or SLO specs on their own,
+/// whose references to targets and sources cannot be checked then.
+#[must_use]
+pub fn check(paths: &[PathBuf]) -> Diagnostics {
+    check_with(paths, &|name| std::env::var(name).ok())
+}
+
+/// As [`check`], with variables from elsewhere than the process's environment.
+#[must_use]
+pub fn check_with(paths: &[PathBuf], environment: Environment<'_>) -> Diagnostics {
+    let mut run = Run { environment, found: Diagnostics::default() };
+    let mut seen = BTreeSet::new();
+    let mut specs = Vec::new();
+    let files: Vec<PathBuf> = paths.iter().flat_map(|path| run.expand(path)).collect();
+    for file in files {
+        let Some(sheet) = run.open(&file) else { continue };
+        // a spec says what it is; everything else is taken for a lookout.yaml, misspelt keys and all
+        if sheet.documents.iter().any(|node| scalar(node, "apiVersion").is_some()) {
+            specs.push(sheet);
+        } else {
+            let (_, read) = run.config(&sheet);
+            seen.extend(read.iter().map(|file| identity(file)));
+        }
+    }
+    specs.retain(|sheet| seen.insert(identity(&sheet.file)));
+    run.specs(&specs, &Known::default());
+    run.found.sort();
+    run.found
+}
+
+/// One file whichever way it was named.
+fn identity(file: &Path) -> PathBuf {
+    std::fs::canonicalize(file).unwrap_or_else(|_| file.to_owned())
+}
+
+/// A file that was read.
+struct Opened {
+    file: PathBuf,
+    text: String,
+    documents: Vec<Node>,
+}
+
+/// One run over files, and what it found.
+struct Run<'e> {
+    environment: Environment<'e>,
+    found: Diagnostics,
+}
+
+impl Run<'_> {
+    /// The files that a path on the command line stands for.
+    fn expand(&mut self, path: &Path) -> Vec<PathBuf> {
+        if !path.is_dir() {
+            return vec![path.to_owned()];
+        }
+        let config = path.join(CONFIG_FILE);
+        if config.is_file() {
+            return vec![config];
+        }
+        let specs = matches(path, "*.slo.yaml").unwrap_or_default();
+        if specs.is_empty() {
+            let message = "this folder has neither a lookout.yaml nor a *.slo.yaml".to_owned();
+            let help = "name the folder or the files that have the configuration";
+            self.found.list.push(Diagnostic::whole_file(path, message, help));
+        }
+        specs
+    }
+
+    /// Reads and parses a file. A file that is not YAML is kept for the snippet.
+    fn open(&mut self, file: &Path) -> Option<Opened> {
+        let text = match read_text(file) {
+            Ok(text) => text,
+            Err((message, help)) => {
+                self.found.list.push(Diagnostic::whole_file(file, message, help));
+                return None;
+            }
+        };
+        match parse(file, &text) {
+            Ok(documents) => Some(Opened { file: file.to_owned(), text, documents }),
+            Err(finding) => {
+                self.found.list.push(*finding);
+                self.found.sources.push((file.to_owned(), mask(&text, &[])));
+                None
+            }
+        }
+    }
+
+    /// Keeps what a reader found, and the text without its secrets.
+    fn close(&mut self, reader: Reader<'_>) {
+        self.found.sources.push((reader.file.to_owned(), mask(reader.text, &reader.secrets)));
+        self.found.list.extend(reader.findings);
+    }
+
+    /// A `lookout.yaml` with its SLO specs, and the files it named.
+    fn config(&mut self, sheet: &Opened) -> (Option<Config>, Vec<PathBuf>) {
+        let folder = sheet.file.parent().unwrap_or(Path::new(""));
+        let mut reader = Reader::new(&sheet.file, &sheet.text, self.environment);
+        let draft = match sheet.documents.as_slice() {
+            [root] => read_config(&mut reader, &At::root(root), folder),
+            [_, second, ..] => {
+                let help = "SLO specs go into files of their own, named under `slos`";
+                reader.error(&At::root(second), "a lookout.yaml is one document", help);
+                None
+            }
+            [] => {
+                let message = "this file is empty".to_owned();
+                let help = "declare at least `targets` or `scrapes`";
+                reader.findings.push(Diagnostic::whole_file(&sheet.file, message, help));
+                None
+            }
+        };
+        let files = draft.as_ref().map(|draft| find_specs(&mut reader, folder, &draft.patterns));
+        self.close(reader);
+        let (Some(Draft { mut config, known, .. }), Some(files)) = (draft, files) else {
+            return (None, Vec::new());
+        };
+        let opened: Vec<Opened> = files.iter().filter_map(|file| self.open(file)).collect();
+        let specs = self.specs(&opened, &known);
+        (config.services, config.slos) = (specs.services, specs.slos);
+        (Some(config), files)
+    }
+
+    /// SLO specs that belong together.
+    fn specs(&mut self, opened: &[Opened], known: &Known) -> Specs {
+        let mut sheets: Vec<Sheet<'_>> = opened
+            .iter()
+            .map(|sheet| Sheet {
+                reader: Reader::new(&sheet.file, &sheet.text, self.environment),
+                documents: &sheet.documents,
+            })
+            .collect();
+        let specs = read_specs(&mut sheets, known);
+        for sheet in sheets {
+            self.close(sheet.reader);
+        }
+        specs
+    }
+}
+
+/// Reads a file that is text and not too long.
+fn read_text(file: &Path) -> Result<String, (String, &'static str)> {
+    let mut bytes = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        return Err((
+            format!("this file cannot be read: {error}"),
+            "name a file that exists and may be read",
+        ));
+    }
+    if bytes.len() as u64 > FILE_LIMIT {
+        return Err(("this file has more than 1 MiB".to_owned(), "split it into several files"));
+    }
+    String::from_utf8(bytes).map_err(|_| ("this file is not UTF-8 text".to_owned(), "save it as UTF-8"))
+}
+
+/// The files of all patterns, each once, in order.
+fn find_specs(reader: &mut Reader<'_>, folder: &Path, patterns: &[Pattern]) -> Vec<PathBuf> {
+    let mut files = BTreeSet::new();
+    for pattern in patterns {
+        let (message, help) = match matches(folder, &pattern.text) {
+            Ok(found) if found.is_empty() => {
+                let message = format!("no SLO spec matches `{}`", pattern.text);
+                (message, format!("patterns are relative to {}", shown(folder)))
+            }
+            Ok(found) if files.len() + found.len() > SPEC_LIMIT => {
+                (format!("more than {SPEC_LIMIT} files match"), "write a narrower pattern".to_owned())
+            }
+            Ok(found) => {
+                files.extend(found);
+                continue;
+            }
+            Err(error) => {
+                (format!("this is not a pattern: {error}"), "write one like `*.slo.yaml`".to_owned())
+            }
+        };
+        match &pattern.place {
+            Some((place, key)) => reader.note(Level::Error, place, key, message, Some(help)),
+            None => reader.findings.push(Diagnostic::whole_file(reader.file, message, &help)),
+        }
+    }
+    files.into_iter().collect()
+}
+
+fn shown(folder: &Path) -> String {
+    match folder.as_os_str().is_empty() {
+        true => "the folder of this file".to_owned(),
+        false => format!("{}", folder.display()),
+    }
+}
+
+/// The files of a folder that match a pattern.
+fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, glob::PatternError> {
+    // what looks like a pattern in the folder's own name is meant literally
+    let base = glob::Pattern::escape(&folder.to_string_lossy());
+    let whole = Path::new(&base).join(pattern);
+    let found = glob::glob(&whole.to_string_lossy())?;
+    Ok(found.filter_map(Result::ok).filter(|path| path.is_file()).take(SPEC_LIMIT + 1).collect())
 }

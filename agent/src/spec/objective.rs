@@ -1,0 +1,294 @@
+//! What an SLO asks for: objective, period, tiers, guards.
+
+use core::time::Duration;
+
+use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+
+use super::config::Known;
+use super::model::Indicator;
+use super::openslo::Metadata;
+use super::reader::{At, Fields, Reader};
+use super::tiers::{faults, parse_tiers};
+use super::yaml::Value;
+
+/// Longest period of a budget.
+const PERIOD_LIMIT: Window = Window::days(366);
+
+/// The policy of an SLO, from its `spec` and its annotations.
+pub(super) fn read_policy(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    metadata: &Metadata<'_>,
+    indicator: Option<&Indicator>,
+    known: &Known,
+) -> Option<Policy> {
+    read_method(reader, fields);
+    let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
+    let window = reader.required(fields, "timeWindow", how);
+    let period = window.as_ref().and_then(|at| read_period(reader, at));
+    let how = "write `objectives: [{ targetPercent: 99.9 }]`";
+    let objective = reader.required(fields, "objectives", how).and_then(|at| read_objective(reader, &at));
+    let tiers = read_tiers(reader, fields, metadata, (objective.as_ref(), period, known.grid));
+    let guard = Guard {
+        minimum_events: count(reader, metadata, "lookout.dev/minimum-events")
+            .unwrap_or(Guard::default().minimum_events),
+        minimum_bad: count(reader, metadata, "lookout.dev/minimum-bad")
+            .unwrap_or(Guard::default().minimum_bad),
+    };
+    let stale_after = read_stale_after(reader, metadata, indicator, known);
+    let data_alert =
+        metadata.annotation("lookout.dev/data-alert").map_or(Some(Some(Severity::Ticket)), |at| {
+            let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
+            reader.choice(at, &choices)
+        });
+    Some(Policy {
+        // without a grid there is an error already, or the file is checked on its own
+        grid: known.grid.unwrap_or(fallback_grid()?),
+        objective: objective?.0,
+        period: period?,
+        tiers: tiers?,
+        guard,
+        stale_after_seconds: stale_after?,
+        data_alert: data_alert?,
+    })
+}
+
+fn fallback_grid() -> Option<Grid> {
+    Grid::try_new(super::config::GRID_SECONDS).ok()
+}
+
+fn read_method(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    let Some(at) = reader.required(fields, "budgetingMethod", "write `budgetingMethod: Occurrences`") else {
+        return;
+    };
+    match reader.text(&at) {
+        None | Some("Occurrences") => {}
+        Some(method @ ("Timeslices" | "RatioTimeslices")) => {
+            let help = "write `Occurrences`, which counts events";
+            reader.error(&at, format!("not supported yet: budgeting by {method}"), help);
+        }
+        Some(_) => {
+            reader.choice(&at, &[("Occurrences", ()), ("Timeslices", ()), ("RatioTimeslices", ())]);
+        }
+    }
+}
+
+/// The only item of a list.
+fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> Option<At<'n>> {
+    let mut items = reader.list(at)?;
+    if items.len() > 1 {
+        reader.error(at, format!("not supported yet: {several}"), help);
+    }
+    if items.is_empty() {
+        reader.error(at, "this list is empty", help);
+        return None;
+    }
+    Some(items.swap_remove(0))
+}
+
+fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Window> {
+    let at = only(reader, at, "several time windows", "write `[{ duration: 30d, isRolling: true }]`")?;
+    let fields = reader.fields(&at, &["duration", "isRolling", "calendar"])?;
+    if let Some(at) = fields.get("calendar") {
+        reader.error(&at, "not supported yet: calendar periods", "leave it out and write `isRolling: true`");
+    } else {
+        let rolling = reader.required(&fields, "isRolling", "write `isRolling: true`");
+        if let Some(at) = rolling
+            && reader.switch(&at) == Some(false)
+        {
+            reader.error(&at, "not supported yet: calendar periods", "write `isRolling: true`");
+        }
+    }
+    let at = reader.required(&fields, "duration", "write `duration: 30d`")?;
+    if let Value::Text(text) = &at.node.value
+        && let Some(unit) =
+            text.strip_prefix(|c: char| c.is_ascii_digit()).and_then(|rest| rest.chars().last())
+        && matches!(unit, 'M' | 'Q' | 'Y')
+    {
+        let help = "months, quarters and years differ in length: write days, like `30d`";
+        reader.error(&at, "not supported yet: calendar periods", help);
+        return None;
+    }
+    let duration = reader.duration(&at)?;
+    let period = Window::seconds(duration.as_secs());
+    if duration.subsec_nanos() != 0 || period < Window::minutes(1) || period > PERIOD_LIMIT {
+        reader.error(&at, format!("a period is from 1m to {PERIOD_LIMIT}, in whole seconds"), "write `30d`");
+        return None;
+    }
+    Some(period)
+}
+
+/// The objective, and where it stands.
+fn read_objective<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<(Objective, At<'n>)> {
+    let at = only(reader, at, "composite SLOs", "write one SLO per objective")?;
+    let keys = [
+        "displayName",
+        "target",
+        "targetPercent",
+        "op",
+        "value",
+        "timeSliceTarget",
+        "timeSliceWindow",
+        "indicator",
+        "indicatorRef",
+        "compositeWeight",
+    ];
+    let fields = reader.fields(&at, &keys)?;
+    for name in keys.iter().skip(3) {
+        let Some(at) = fields.get(name) else { continue };
+        let (message, help) = match *name {
+            "op" | "value" => ("this goes with a threshold metric, not with a ratio", "leave it out"),
+            "timeSliceTarget" | "timeSliceWindow" => {
+                ("not supported yet: time slices", "leave it out and write `budgetingMethod: Occurrences`")
+            }
+            _ => ("not supported yet: composite SLOs", "leave it out and write one SLO per objective"),
+        };
+        reader.error(&at, message, help);
+    }
+    let (at, percent) = match (fields.get("target"), fields.get("targetPercent")) {
+        (Some(at), None) => {
+            let target = reader.number(&at)?;
+            if target > 1.0 && target <= 100.0 {
+                let help = format!("write `targetPercent: {target}`");
+                reader.error(&at, "`target` is a share of one, not a percentage", help);
+                return None;
+            }
+            (at, target * 100.0)
+        }
+        (None, Some(at)) => {
+            let percent = reader.number(&at)?;
+            (at, percent)
+        }
+        _ => {
+            let help = "write `targetPercent: 99.9` or `target: 0.999`";
+            reader.error(&at, "an objective has either `target` or `targetPercent`", help);
+            return None;
+        }
+    };
+    match Objective::try_from_percent(percent) {
+        Ok(objective) => Some((objective, at)),
+        Err(_) => {
+            let (message, help) = objective_fault(percent);
+            reader.error(&at, message, help);
+            None
+        }
+    }
+}
+
+fn objective_fault(percent: f64) -> (String, &'static str) {
+    if (99.0..=100.0).contains(&percent) {
+        let message = format!("an objective of {percent} % leaves no error budget");
+        (message, "99.99 is the strictest common choice")
+    } else {
+        let message = format!("an objective of {percent} % is no share of events");
+        (message, "write a percentage from 0 up to, but not including, 100")
+    }
+}
+
+type Context<'c, 'n> = (Option<&'c (Objective, At<'n>)>, Option<Window>, Option<Grid>);
+
+fn read_tiers(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    metadata: &Metadata<'_>,
+    (objective, period, grid): Context<'_, '_>,
+) -> Option<Vec<Tier>> {
+    let target = objective.map(|(objective, _)| *objective);
+    let Some(at) = metadata.annotation("lookout.dev/tiers") else {
+        let tiers = Tier::defaults(period?);
+        // nobody wrote these: the objective they do not fit is what can be pointed at
+        let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
+        let mut whole = true;
+        for (message, help) in tiers.iter().flat_map(|tier| faults(tier, target, period, grid)) {
+            let help = format!("{help}; your own tiers go into the annotation `lookout.dev/tiers`");
+            reader.error(&place, message.replacen("the tier", "the default tier", 1), help);
+            whole = false;
+        }
+        return whole.then_some(tiers);
+    };
+    let text = reader.text(at)?;
+    let mut tiers: Vec<Tier> = Vec::new();
+    let mut whole = true;
+    for tier in parse_tiers(text) {
+        match tier {
+            Ok((tier, span)) => {
+                for (message, help) in faults(&tier, target, period, grid) {
+                    reader.error_in(at, text, span.clone(), message, &help);
+                    whole = false;
+                }
+                if tiers.contains(&tier) {
+                    reader.error_in(at, text, span, format!("the tier `{tier}` stands twice"), "keep one");
+                    whole = false;
+                }
+                tiers.push(tier);
+            }
+            Err(bad) => {
+                reader.error_in(at, text, bad.span, bad.message, &bad.help);
+                whole = false;
+            }
+        }
+    }
+    if whole && tiers.is_empty() {
+        reader.error(
+            at,
+            "without a tier nobody is ever told",
+            "leave the annotation out for the default tiers",
+        );
+        whole = false;
+    }
+    whole.then_some(tiers)
+}
+
+/// A number in an annotation, which may be written with or without quotes.
+fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, name: &str) -> Option<u64> {
+    let at = metadata.annotation(name)?;
+    let number = match &at.node.value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        Value::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    if number.is_none() {
+        reader.error(at, "expected a number of events", "write a whole number, like `\"10\"`");
+    }
+    number
+}
+
+/// By default three rounds of what the data come from.
+fn read_stale_after(
+    reader: &mut Reader<'_>,
+    metadata: &Metadata<'_>,
+    indicator: Option<&Indicator>,
+    known: &Known,
+) -> Option<u64> {
+    let slot = known.grid.or_else(fallback_grid)?.width_seconds();
+    let slot = Duration::from_secs(u64::from(slot));
+    let timing = match indicator {
+        Some(Indicator::Probe { target }) => {
+            let targets = known.targets.iter().flatten();
+            targets.filter(|(name, _)| name == target).find_map(|(_, timing)| *timing)
+        }
+        _ => None,
+    };
+    let round = timing.map_or(slot, |timing| slot.max(timing.interval));
+    if let Some(at) = metadata.annotation("lookout.dev/stale-after") {
+        let written = reader.duration(at)?;
+        if written <= round {
+            let every = super::print_duration(round);
+            let message = format!("data that come every {every} would be stale all the time");
+            reader.error(
+                at,
+                message,
+                format!("write a longer time, like `{}`", super::print_duration(round * 3)),
+            );
+            return None;
+        }
+        return Some(whole_seconds(written));
+    }
+    let probes = timing.map_or(Duration::ZERO, |timing| timing.interval * 3 + timing.timeout);
+    Some(whole_seconds(probes.max(slot * 3)))
+}
+
+/// Seconds, rounded up.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

@@ -1,0 +1,330 @@
+//! OpenSLO v1 documents: `Service`, `SLI` and `SLO`, which may stand in any number of files and refer to each other.
+//!
+//! What lookout needs beyond OpenSLO stands in annotations: on an SLO `lookout.dev/tiers`, `minimum-events`,
+//! `minimum-bad`, `stale-after` and `data-alert` (`page`, `ticket` or `off`), on a Service `lookout.dev/owner`.
+
+use std::collections::BTreeMap;
+
+use super::config::Known;
+use super::diagnostic::Level;
+use super::indicator::read_indicator;
+use super::model::{Indicator, Service, Slo};
+use super::objective::read_policy;
+use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
+use super::yaml::{Node, Value};
+
+/// The prefix of lookout's own annotations.
+const PREFIX: &str = "lookout.dev/";
+
+/// Annotations of an SLO.
+const SLO_ANNOTATIONS: [&str; 5] = [
+    "lookout.dev/tiers",
+    "lookout.dev/minimum-events",
+    "lookout.dev/minimum-bad",
+    "lookout.dev/stale-after",
+    "lookout.dev/data-alert",
+];
+
+/// Labels that rules get from lookout itself.
+const OWN_LABELS: [&str; 5] = ["alertname", "env", "service", "severity", "slo"];
+
+/// Kinds of OpenSLO that are read, and those that are not used yet.
+const KINDS: [&str; 7] =
+    ["SLO", "SLI", "Service", "DataSource", "AlertPolicy", "AlertCondition", "AlertNotificationTarget"];
+
+/// What all files together say.
+#[derive(Default)]
+pub(super) struct Specs {
+    pub(super) services: BTreeMap<String, Service>,
+    pub(super) slos: Vec<Slo>,
+}
+
+/// A file and its documents.
+pub(super) struct Sheet<'a> {
+    pub(super) reader: Reader<'a>,
+    pub(super) documents: &'a [Node],
+}
+
+/// What `metadata` says.
+pub(super) struct Metadata<'n> {
+    name: Option<(String, At<'n>)>,
+    display_name: Option<String>,
+    labels: BTreeMap<String, String>,
+    annotations: BTreeMap<String, At<'n>>,
+}
+
+impl<'n> Metadata<'n> {
+    /// One of lookout's own annotations.
+    pub(super) fn annotation(&self, name: &str) -> Option<&At<'n>> {
+        self.annotations.get(name)
+    }
+}
+
+/// Indicators by name; `None` for one that is declared and wrong.
+type Indicators = BTreeMap<String, Option<Indicator>>;
+
+/// Reads all documents of all files.
+pub(super) fn read_specs(sheets: &mut [Sheet<'_>], known: &Known) -> Specs {
+    let mut specs = Specs::default();
+    let mut indicators = Indicators::new();
+    for sheet in sheets.iter_mut() {
+        for node in sheet.documents {
+            match kind_of(&mut sheet.reader, node) {
+                Some("Service") => read_service(&mut sheet.reader, node, &mut specs),
+                Some("SLI") => read_sli(&mut sheet.reader, node, known, &mut indicators),
+                _ => {}
+            }
+        }
+    }
+    // SLOs come second: what they refer to may stand in a later file. Their kinds were judged above.
+    for sheet in sheets.iter_mut() {
+        for node in sheet.documents.iter().filter(|node| scalar(node, "kind") == Some("SLO")) {
+            let slo = read_slo(&mut sheet.reader, node, known, &indicators, &specs.slos);
+            specs.slos.extend(slo);
+        }
+    }
+    specs
+}
+
+/// The text under a key, without judging anything.
+pub(super) fn scalar<'n>(node: &'n Node, name: &str) -> Option<&'n str> {
+    let Value::Map(entries) = &node.value else { return None };
+    let (_, found) = entries.iter().find(|(key, _)| key.name == name)?;
+    match &found.value {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// Checks the head of a document and returns its kind.
+fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
+    let root = At::root(node);
+    let fields = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"])?;
+    if let Some(at) = reader.required(&fields, "apiVersion", "write `apiVersion: openslo/v1`")
+        && let Some(version) = reader.text(&at)
+        && version != "openslo/v1"
+    {
+        let message = match version.starts_with("openslo") {
+            true => format!("not supported yet: {version}"),
+            false => "this is not an OpenSLO document".to_owned(),
+        };
+        reader.error(&at, message, "write `apiVersion: openslo/v1`");
+    }
+    let at = reader.required(&fields, "kind", "write `kind: SLO`")?;
+    let kind = reader.text(&at)?;
+    if !KINDS.contains(&kind) {
+        let help = suggestion(kind, &KINDS).map_or_else(|| quoted_list(&KINDS), |kind| did_you_mean(&kind));
+        reader.error(&at, format!("OpenSLO has no kind `{kind}`"), help);
+    } else if !matches!(kind, "SLO" | "SLI" | "Service") {
+        let help = match kind {
+            "DataSource" => "targets and scrapes are declared in lookout.yaml",
+            "AlertNotificationTarget" => "destinations are declared in lookout.yaml",
+            _ => "the annotation `lookout.dev/tiers` of an SLO says when it alerts",
+        };
+        reader.warn(&at, format!("a {kind} is not used yet"), help);
+    }
+    Some(kind)
+}
+
+/// Head and `spec` of a document whose kind is known.
+fn open<'n>(reader: &mut Reader<'_>, node: &'n Node, annotations: &[&str]) -> Option<(Metadata<'n>, At<'n>)> {
+    let root = At::root(node);
+    // its keys were judged with its kind
+    let fields = reader.open_fields(&root, "")?;
+    let metadata = reader.required(&fields, "metadata", "give it a name: `metadata: { name: … }`");
+    let metadata = metadata.and_then(|at| read_metadata(reader, &at, annotations));
+    let spec = reader.required(&fields, "spec", "write what it says under `spec:`");
+    Some((metadata?, spec?))
+}
+
+fn read_metadata<'n>(reader: &mut Reader<'_>, at: &At<'n>, annotations: &[&str]) -> Option<Metadata<'n>> {
+    let fields = reader.fields(at, &["name", "displayName", "labels", "annotations"])?;
+    let name = reader.required(&fields, "name", "give it a name");
+    let name = name.and_then(|at| reader.name(&at).map(|name| (name.to_owned(), at)));
+    let display_name = text(reader, &fields, "displayName");
+    let labels = fields.get("labels").map(|at| read_labels(reader, &at)).unwrap_or_default();
+    let annotations = fields.get("annotations").map(|at| read_annotations(reader, &at, annotations));
+    Some(Metadata { name, display_name, labels, annotations: annotations.unwrap_or_default() })
+}
+
+fn text(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Option<String> {
+    fields.get(name).and_then(|at| reader.text(&at)).map(|text| text.trim_end().to_owned())
+}
+
+fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String> {
+    let Some(fields) = reader.open_fields(at, "from names to values") else { return BTreeMap::new() };
+    let mut labels = BTreeMap::new();
+    for (key, value) in fields.all() {
+        let name = key.name.as_str();
+        let shape = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && !name.is_empty();
+        if !shape || name.starts_with("__") {
+            let help = "use letters, digits and `_`, beginning with a letter";
+            reader.note(
+                Level::Error,
+                &key.place,
+                &value.key,
+                format!("`{name}` cannot be the name of a label"),
+                Some(help.to_owned()),
+            );
+        } else if OWN_LABELS.contains(&name) || name.starts_with("sloth_") {
+            let help =
+                format!("lookout sets {} and `sloth_*` itself; use another name", quoted_list(&OWN_LABELS));
+            reader.note(
+                Level::Error,
+                &key.place,
+                &value.key,
+                format!("the label `{name}` is taken"),
+                Some(help),
+            );
+        } else if matches!(value.node.value, Value::List(_)) {
+            reader.error(&value, "not supported yet: labels with several values", "write one value");
+        } else if let Some(text) = reader.text(&value) {
+            labels.insert(name.to_owned(), text.to_owned());
+        }
+    }
+    labels
+}
+
+/// Lookout's own annotations; those of others are none of our business.
+fn read_annotations<'n>(reader: &mut Reader<'_>, at: &At<'n>, known: &[&str]) -> BTreeMap<String, At<'n>> {
+    let Some(fields) = reader.open_fields(at, "from names to texts") else { return BTreeMap::new() };
+    let mut annotations = BTreeMap::new();
+    for (key, value) in fields.all().filter(|(key, _)| key.name.starts_with(PREFIX)) {
+        if known.contains(&key.name.as_str()) {
+            annotations.insert(key.name.clone(), value);
+            continue;
+        }
+        let help = suggestion(&key.name, known).map(|name| did_you_mean(&name));
+        let help = help.unwrap_or_else(|| match known.is_empty() {
+            true => "an SLI has no annotations of lookout's own".to_owned(),
+            false => format!("known here: {}", quoted_list(known)),
+        });
+        let message = format!("unknown annotation `{}`", key.name);
+        reader.note(Level::Error, &key.place, &value.key, message, Some(help));
+    }
+    annotations
+}
+
+fn read_service(reader: &mut Reader<'_>, node: &Node, specs: &mut Specs) {
+    let Some((metadata, spec)) = open(reader, node, &["lookout.dev/owner"]) else { return };
+    let description =
+        reader.fields(&spec, &["description"]).and_then(|fields| text(reader, &fields, "description"));
+    let owner = metadata.annotation("lookout.dev/owner").and_then(|at| reader.text(at)).map(str::to_owned);
+    let Some((name, at)) = metadata.name else { return };
+    if specs.services.contains_key(&name) {
+        reader.error(&at, format!("two services have the name `{name}`"), "keep one of them");
+        return;
+    }
+    let description = description.unwrap_or_default();
+    let service = Service { name: name.clone(), display_name: metadata.display_name, description, owner };
+    specs.services.insert(name, service);
+}
+
+fn read_sli(reader: &mut Reader<'_>, node: &Node, known: &Known, indicators: &mut Indicators) {
+    let Some((metadata, spec)) = open(reader, node, &[]) else { return };
+    let indicator = read_indicator(reader, &spec, known);
+    let Some((name, at)) = metadata.name else { return };
+    if indicators.insert(name.clone(), indicator).is_some() {
+        reader.error(&at, format!("two SLIs have the name `{name}`"), "give one of them another name");
+    }
+}
+
+fn read_slo(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    known: &Known,
+    indicators: &Indicators,
+    earlier: &[Slo],
+) -> Option<Slo> {
+    let (metadata, spec) = open(reader, node, &SLO_ANNOTATIONS)?;
+    let keys = [
+        "description",
+        "service",
+        "indicator",
+        "indicatorRef",
+        "timeWindow",
+        "budgetingMethod",
+        "objectives",
+        "alertPolicies",
+    ];
+    let fields = reader.fields(&spec, &keys)?;
+    let service = reader.required(&fields, "service", "name the service it belongs to");
+    let service = service.and_then(|at| reader.name(&at));
+    let description = text(reader, &fields, "description").unwrap_or_default();
+    let indicator = read_slo_indicator(reader, &fields, known, indicators);
+    if let Some(at) = fields.get("alertPolicies")
+        && reader.list(&at).is_some_and(|policies| !policies.is_empty())
+    {
+        let help = "the annotation `lookout.dev/tiers` says when it alerts";
+        reader.warn(&at, "alert policies are not used yet", help);
+    }
+    let policy = read_policy(reader, &fields, &metadata, indicator.as_ref(), known);
+    let (name, name_at) = metadata.name?;
+    let (service, indicator, policy) = (service?.to_owned(), indicator?, policy?);
+    let slo = Slo {
+        name,
+        service,
+        display_name: metadata.display_name,
+        description,
+        file: reader.file.to_owned(),
+        indicator,
+        policy,
+        labels: metadata.labels,
+    };
+    check_unique(reader, &slo, &name_at, earlier);
+    Some(slo)
+}
+
+/// Names must differ, and so must what is made of them: ids and the names of alerts.
+fn check_unique(reader: &mut Reader<'_>, slo: &Slo, at: &At<'_>, earlier: &[Slo]) {
+    let same =
+        |other: &&Slo| other.id() == slo.id() || other.alert_name().eq_ignore_ascii_case(&slo.alert_name());
+    let Some(other) = earlier.iter().find(same) else { return };
+    let file = other.file.display();
+    let message = if (&other.service, &other.name) == (&slo.service, &slo.name) {
+        format!("two SLOs of the service `{}` have the name `{}`", slo.service, slo.name)
+    } else {
+        format!(
+            "`{}` of `{}` and `{}` of `{}` would have one id or one alert name",
+            slo.name, slo.service, other.name, other.service
+        )
+    };
+    reader.error(at, message, format!("the other one is in {file}; give one of them another name"));
+}
+
+fn read_slo_indicator(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    known: &Known,
+    indicators: &Indicators,
+) -> Option<Indicator> {
+    match (fields.get("indicator"), fields.get("indicatorRef")) {
+        (Some(at), None) => {
+            let inline = reader.fields(&at, &["metadata", "spec"])?;
+            if let Some(at) = inline.get("metadata") {
+                read_metadata(reader, &at, &[]);
+            }
+            let spec = reader.required(&inline, "spec", "write `ratioMetric` under `spec:`")?;
+            read_indicator(reader, &spec, known)
+        }
+        (None, Some(at)) => {
+            let name = reader.text(&at)?;
+            // a declared one that is wrong was reported where it stands
+            if let Some(declared) = indicators.get(name) {
+                return declared.clone();
+            }
+            let names: Vec<&String> = indicators.keys().collect();
+            let help = suggestion(name, &names)
+                .map_or_else(|| format!("declared are {}", quoted_list(&names)), |name| did_you_mean(&name));
+            reader.error(&at, format!("the SLI `{name}` does not exist"), help);
+            None
+        }
+        _ => {
+            let help = "write `indicator` with a `spec`, or `indicatorRef` with the name of an SLI";
+            reader.error(&fields.at, "an SLO has either an indicator or a reference to one", help);
+            None
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The configuration of `lookout watch URL…`: one target and one SLO per URL, no file.
+
+use core::net::SocketAddr;
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use url::Url;
+
+use super::config::{LISTEN, local_url};
+use super::model::{
+    Config, Destination, DestinationKind, Expect, GatePolicy, Indicator, LedgerLocation, Outputs, Service,
+    Slo, Target,
+};
+use super::objective::whole_seconds;
+use super::secret::Secret;
+use super::target::{BODY_LIMIT, default_timeout};
+
+/// The period of the one SLO per URL.
+const PERIOD: Window = Window::days(30);
+
+/// What `watch` takes beside URLs.
+#[derive(Debug, Clone)]
+pub struct ZeroOptions {
+    /// Where the agent listens.
+    pub listen: SocketAddr,
+    /// Time between probes of one URL, a multiple of a second.
+    pub interval: Duration,
+    /// The share of probes that must be good.
+    pub objective: Objective,
+    /// A Slack incoming webhook that is told.
+    pub slack: Option<Secret>,
+    /// An Alertmanager that is told.
+    pub alertmanager: Option<Url>,
+}
+
+impl Default for ZeroOptions {
+    /// Every five seconds, 99.9 %, nobody told.
+    fn default() -> Self {
+        Self {
+            listen: LISTEN,
+            interval: Duration::from_secs(5),
+            objective: usual_objective(),
+            slack: None,
+            alertmanager: None,
+        }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "a constant; the test below calls it")]
+fn usual_objective() -> Objective {
+    Objective::try_from_percent(99.9).expect("99.9 is a share")
+}
+
+/// A configuration that probes these URLs, keeps what it sees in memory and judges each by one SLO over 30 days.
+///
+/// The service is the host, the SLO its path; the grid is a second wide, so that a live view moves.
+#[must_use]
+pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
+    let grid = Grid::try_new(1).unwrap_or(Grid::MINUTE);
+    let interval = Duration::from_secs(whole_seconds(options.interval).max(1));
+    let timeout = default_timeout(interval);
+    let mut names = BTreeSet::new();
+    let mut services = BTreeMap::new();
+    let (mut targets, mut slos) = (Vec::new(), Vec::new());
+    for url in urls {
+        let (service, slo) = unique(names_of(url), &mut names);
+        let target = format!("{service}-{slo}");
+        slos.push(Slo {
+            name: slo,
+            service: service.clone(),
+            display_name: Some(url.to_string()),
+            description: format!("{url} answers with a status from 200 to 299"),
+            file: PathBuf::new(),
+            indicator: Indicator::Probe { target: target.clone() },
+            policy: Policy {
+                grid,
+                objective: options.objective,
+                period: PERIOD,
+                // an objective asked for on the command line may be too low for the strictest tiers
+                tiers: Tier::defaults(PERIOD)
+                    .into_iter()
+                    .filter(|tier| tier.is_reachable(options.objective))
+                    .collect(),
+                guard: Guard::default(),
+                stale_after_seconds: whole_seconds(interval * 3 + timeout),
+                data_alert: Some(Severity::Ticket),
+            },
+            labels: BTreeMap::new(),
+        });
+        targets.push(probe_of(target, url.clone(), interval, timeout));
+        let entry = Service { name: service.clone(), ..Service::default() };
+        services.entry(service).or_insert(entry);
+    }
+    Config {
+        listen: options.listen,
+        external_url: local_url(options.listen),
+        ledger: LedgerLocation::Memory,
+        grid,
+        environment: None,
+        targets,
+        scrapes: Vec::new(),
+        destinations: destinations(options),
+        gate: GatePolicy::default(),
+        tokens: Vec::new(),
+        otlp_endpoint: None,
+        outputs: Outputs::default(),
+        services,
+        slos,
+    }
+}
+
+fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Target {
+    Target {
+        name,
+        url,
+        method: "GET".to_owned(),
+        headers: Vec::new(),
+        body: None,
+        interval,
+        timeout,
+        insecure: false,
+        body_limit: BODY_LIMIT,
+        expect: Expect::default(),
+    }
+}
+
+fn destinations(options: &ZeroOptions) -> Vec<Destination> {
+    let slack = options.slack.clone().map(|url| ("slack", DestinationKind::SlackWebhook { url }));
+    let alertmanager = options.alertmanager.clone();
+    let alertmanager =
+        alertmanager.map(|url| ("alertmanager", DestinationKind::Alertmanager { urls: vec![url] }));
+    let kinds = slack.into_iter().chain(alertmanager);
+    kinds.map(|(name, kind)| Destination { name: name.to_owned(), minimum: Severity::Ticket, kind }).collect()
+}
+
+/// Service and SLO of a URL: its host with the port, and its path.
+fn names_of(url: &Url) -> (String, String) {
+    let host = url.host_str().unwrap_or_default();
+    let service = match url.port() {
+        Some(port) => format!("{host}-{port}"),
+        None => host.to_owned(),
+    };
+    (as_name(&service, "service"), as_name(url.path(), "root"))
+}
+
+/// What a text becomes when it has to be a name.
+fn as_name(text: &str, otherwise: &str) -> String {
+    let name: String = text
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' })
+        .collect();
+    let words = name.split('-').filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-");
+    let name: String = words.trim_start_matches(['.', '_']).chars().take(50).collect();
+    if name.is_empty() { otherwise.to_owned() } else { name }
+}
+
+/// Adds a number until nobody has the name; ids and alert names are made of letters and digits alone.
+fn unique((service, slo): (String, String), taken: &mut BTreeSet<String>) -> (String, String) {
+    let plain = |slo: &str| {
+        let id = format!("{service}{slo}").to_ascii_lowercase();
+        id.chars().filter(char::is_ascii_alphanumeric).collect::<String>()
+    };
+    let mut name = slo.clone();
+    let mut n = 1_u32;
+    while !taken.insert(plain(&name)) {
+        n += 1;
+        name = format!("{slo}-{n}");
+    }
+    (service, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(urls: &[&str]) -> Config {
+        let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
+        zero_config(&urls, &ZeroOptions::default())
+    }
+
+    #[test]
+    fn every_url_becomes_a_target_with_an_slo_of_its_own() {
+        let config = config(&[
+            "http://127.0.0.1:8080/health",
+            "http://127.0.0.1:8080/health?deep=1",
+            "https://example.org/",
+            "http://[::1]:1/a/b%20c",
+        ]);
+        let ids: Vec<String> = config.slos.iter().map(Slo::id).collect();
+        assert_eq!(
+            ids,
+            ["127.0.0.1-8080-health", "127.0.0.1-8080-health-2", "example.org-root", "1-1-a-b-20c"]
+        );
+        for (target, slo) in config.targets.iter().zip(&config.slos) {
+            assert!(matches!(&slo.indicator, Indicator::Probe { target: name } if *name == target.name));
+            assert!(target.timeout < target.interval);
+            assert_eq!((slo.objective().percent(), slo.period()), (99.9, Window::days(30)));
+            assert!(slo.tiers().len() == 4 && config.services.contains_key(&slo.service));
+        }
+        assert_eq!(
+            config.slos[0].policy.stale_after_seconds, 18,
+            "three rounds of 5 s and 2.5 s, rounded up"
+        );
+        assert_eq!(config.ledger, LedgerLocation::Memory);
+        assert_eq!(config.external_url.as_str(), "http://127.0.0.1:9797/");
+    }
+
+    #[test]
+    fn who_is_told_is_who_was_asked_for_and_secrets_stay_hidden() {
+        let options = ZeroOptions {
+            slack: Some(Secret::new("https://hooks.slack.com/services/hunter2")),
+            alertmanager: "http://127.0.0.1:9093".parse().ok(),
+            ..ZeroOptions::default()
+        };
+        let config = zero_config(&[], &options);
+        let names: Vec<&str> = config.destinations.iter().map(|to| to.name.as_str()).collect();
+        assert_eq!(names, ["slack", "alertmanager"]);
+        assert!(!format!("{options:?}{config:?}").contains("hunter2"));
+    }
+}
