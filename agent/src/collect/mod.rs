@@ -1,8 +1,10 @@
 //! Probes and scrapes: what happened outside becomes counts per slot.
 
+mod jump;
 pub mod probe;
 pub mod scrape;
 mod slots;
+mod wording;
 
 use lookout_engine::{Counts, Slot};
 use tokio::sync::mpsc;

@@ -1,0 +1,88 @@
+//! What the last probe of each target saw, for pages, status and exports.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Outcome;
+
+/// The last probe of a target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When it started, milliseconds since the Unix epoch.
+    pub started_at_ms: i64,
+    /// The last one that failed; the same probe when that is the last of all.
+    pub last_failure: Option<Failed>,
+}
+
+/// A probe that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failed {
+    /// What became of it.
+    pub outcome: Outcome,
+    /// When it started, milliseconds since the Unix epoch.
+    pub started_at_ms: i64,
+}
+
+/// The last probe of every target by name. Clones share one map; it is as large as the number of targets.
+#[derive(Debug, Clone, Default)]
+pub struct Latest(Arc<RwLock<BTreeMap<String, Seen>>>);
+
+impl Latest {
+    /// Replaces what is known of a target, except its last failure.
+    pub fn put(&self, target: &str, outcome: Outcome, started_at_ms: i64) {
+        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let last_failure = if outcome.is_ok() {
+            map.get_mut(target).and_then(|before| before.last_failure.take())
+        } else {
+            Some(Failed { outcome: outcome.clone(), started_at_ms })
+        };
+        map.insert(target.to_owned(), Seen { outcome, started_at_ms, last_failure });
+    }
+
+    /// What is known of a target; nothing before its first probe.
+    #[must_use]
+    pub fn get(&self, target: &str) -> Option<Seen> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
+    }
+
+    /// Every target that was probed, by name.
+    #[must_use]
+    pub fn all(&self) -> BTreeMap<String, Seen> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Phases, Reason, Verdict};
+    use super::*;
+
+    fn outcome(verdict: Verdict) -> Outcome {
+        Outcome {
+            verdict,
+            total: Duration::from_millis(3),
+            phases: Phases::default(),
+            status: None,
+            trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_last_failure_outlives_later_successes() {
+        let latest = Latest::default();
+        assert_eq!(latest.get("api"), None);
+        let failed = outcome(Verdict::Fail { reason: Reason::Dns, detail: "no such name".to_owned() });
+        latest.put("api", outcome(Verdict::Ok), 1_000);
+        assert_eq!(latest.get("api").unwrap().last_failure, None);
+        latest.put("api", failed.clone(), 2_000);
+        latest.clone().put("api", outcome(Verdict::Ok), 3_000);
+        let seen = latest.get("api").unwrap();
+        assert_eq!((seen.outcome.is_ok(), seen.started_at_ms), (true, 3_000));
+        assert_eq!(seen.last_failure, Some(Failed { outcome: failed, started_at_ms: 2_000 }));
+        assert_eq!(latest.all().keys().collect::<Vec<_>>(), ["api"]);
+    }
+}
