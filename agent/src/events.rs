@@ -16,6 +16,8 @@ pub mod names {
     pub const SCRAPES: &str = "lookout_scrape_total";
     /// Counter resets seen by `source`.
     pub const SCRAPE_RESETS: &str = "lookout_scrape_counter_resets_total";
+    /// Slots in which a part of the events of an SLO grew more than their total, by `source`.
+    pub const SCRAPE_SKEWS: &str = "lookout_scrape_skewed_slots_total";
     /// Transitions by `service`, `slo` and `change`.
     pub const TRANSITIONS: &str = "lookout_incident_transitions_total";
     /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`).

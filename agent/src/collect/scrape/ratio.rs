@@ -1,0 +1,145 @@
+//! From the counters of one scrape to the good and bad events of one SLO.
+
+use lookout_engine::Counts;
+
+use super::exposition::Sample;
+use super::reset::Tracker;
+use crate::spec::{Ratio, Selector};
+
+/// One SLO on a scrape: its two sums of counters and what they showed before.
+#[derive(Debug)]
+pub(super) struct Sides {
+    /// Index into `Config::slos`.
+    pub(super) slo: usize,
+    ratio: Ratio,
+    part: Tracker,
+    total: Tracker,
+}
+
+/// What a scrape says about one SLO.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Good and bad events since the scrape before.
+    pub(super) counts: Counts,
+    /// Counters that started again.
+    pub(super) resets: u64,
+    /// The part grew more than the total and was cut to it: the counters were read in between two that belong together,
+    /// or the one is no part of the other.
+    pub(super) skewed: bool,
+}
+
+/// The series of one scrape that an SLO looks at.
+#[derive(Debug, Default)]
+pub(super) struct Picked {
+    part: Vec<(String, f64)>,
+    total: Vec<(String, f64)>,
+}
+
+impl Sides {
+    pub(super) fn new(slo: usize, ratio: Ratio) -> Self {
+        Self { slo, ratio, part: Tracker::default(), total: Tracker::default() }
+    }
+
+    /// Adds a sample to the sides it belongs to.
+    pub(super) fn pick(&self, picked: &mut Picked, sample: &Sample<'_>) {
+        let (part, total) = match &self.ratio {
+            Ratio::Good { good, total } => (good, total),
+            Ratio::Bad { bad, total } => (bad, total),
+        };
+        for (selector, side) in [(part, &mut picked.part), (total, &mut picked.total)] {
+            if selects(selector, sample) {
+                side.push((series(sample), sample.value));
+            }
+        }
+    }
+
+    /// Takes a whole scrape. Returns nothing for the baseline.
+    pub(super) fn advance(&mut self, picked: Picked) -> Option<Tally> {
+        let part = self.part.advance(picked.part);
+        let total = self.total.advance(picked.total);
+        let (part, total) = part.zip(total)?;
+        let within = part.events.min(total.events);
+        let rest = total.events - within;
+        let counts = match self.ratio {
+            Ratio::Good { .. } => Counts { good: within, bad: rest },
+            Ratio::Bad { .. } => Counts { good: rest, bad: within },
+        };
+        Some(Tally { counts, resets: part.resets.max(total.resets), skewed: part.events > total.events })
+    }
+}
+
+fn selects(selector: &Selector, sample: &Sample<'_>) -> bool {
+    selector.matches(sample.metric, |label| sample.label(label))
+}
+
+/// One name for one series, however its labels are ordered. An empty label is an absent one.
+fn series(sample: &Sample<'_>) -> String {
+    let mut labels: Vec<(&str, &str)> = sample
+        .labels
+        .iter()
+        .map(|(label, value)| (*label, value.as_ref()))
+        .filter(|(_, value)| !value.is_empty())
+        .collect();
+    labels.sort_unstable();
+    let mut key = sample.metric.to_owned();
+    for (label, value) in labels {
+        // a character that neither a name nor a length can hold keeps two series apart
+        key.push_str(&format!("\u{1f}{label}={}:{value}", value.len()));
+    }
+    key
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exposition::samples;
+    use super::*;
+
+    fn named(metric: &str) -> Selector {
+        Selector { metric: metric.to_owned(), matchers: Vec::new() }
+    }
+
+    fn scrape(sides: &mut Sides, text: &str) -> Option<Tally> {
+        let mut picked = Picked::default();
+        for sample in samples(text) {
+            sides.pick(&mut picked, &sample.unwrap());
+        }
+        sides.advance(picked)
+    }
+
+    fn bad_of_all() -> Sides {
+        Sides::new(7, Ratio::Bad { bad: named("errors_total"), total: named("requests_total") })
+    }
+
+    #[test]
+    fn series_of_a_side_are_summed_whatever_order_their_labels_have() {
+        let mut sides = Sides::new(0, Ratio::Good { good: named("good"), total: named("all") });
+        assert_eq!(scrape(&mut sides, "good{a=\"1\",b=\"2\"} 5\nall{a=\"1\"} 9\nall{a=\"2\"} 1\n"), None);
+        let tally =
+            scrape(&mut sides, "all{a=\"2\",c=\"\"} 4\nall{a=\"1\"} 9\ngood{b=\"2\",a=\"1\"} 7\n").unwrap();
+        assert_eq!(tally, Tally { counts: Counts { good: 2, bad: 1 }, resets: 0, skewed: false });
+    }
+
+    #[test]
+    fn the_first_error_of_a_process_is_seen() {
+        let mut sides = bad_of_all();
+        assert_eq!(scrape(&mut sides, "requests_total 100\n"), None);
+        let tally = scrape(&mut sides, "requests_total 110\nerrors_total 1\n").unwrap();
+        assert_eq!(tally.counts, Counts { good: 9, bad: 1 });
+    }
+
+    #[test]
+    fn more_bad_events_than_events_are_cut_and_said() {
+        let mut sides = bad_of_all();
+        scrape(&mut sides, "requests_total 100\nerrors_total 0\n");
+        let tally = scrape(&mut sides, "requests_total 102\nerrors_total 3\n").unwrap();
+        assert_eq!(tally, Tally { counts: Counts { good: 0, bad: 2 }, resets: 0, skewed: true });
+    }
+
+    #[test]
+    fn a_restart_of_the_neighbour_is_one_reset_per_series() {
+        let mut sides = bad_of_all();
+        scrape(&mut sides, "requests_total 100\nerrors_total 10\n");
+        let tally = scrape(&mut sides, "requests_total 4\nerrors_total 1\n").unwrap();
+        assert_eq!(tally, Tally { counts: Counts { good: 3, bad: 1 }, resets: 1, skewed: false });
+    }
+}

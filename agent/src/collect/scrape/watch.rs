@@ -1,0 +1,184 @@
+//! The loop of one scrape: at the end of every slot the counters are read, and what they gained belongs to that slot.
+//!
+//! A scrape that fails says nothing: its SLOs go stale, and the events of the gap are counted in the slot in which the
+//! neighbour answers again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lookout_engine::{Grid, Slot};
+use tokio_util::sync::CancellationToken;
+
+use super::exposition::{BadExposition, samples};
+use super::fetch::{Fetch, FetchError};
+use super::ratio::{Picked, Sides, Tally};
+use crate::clock::Clock;
+use crate::collect::jump::JumpDetector;
+use crate::collect::wording::chain;
+use crate::collect::{Feed, Observation};
+use crate::events::names;
+use crate::spec::{Ratio, Scrape};
+
+/// Samples that are read before other tasks have a turn.
+const YIELD_EVERY: usize = 2_000;
+
+/// What the loop works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Who reads.
+    pub fetch: Arc<dyn Fetch>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// The slots of the evaluation, at whose ends is read.
+    pub grid: Grid,
+    /// Where observations go.
+    pub feed: Feed,
+}
+
+/// Reads a neighbour at the end of every slot until told to stop, or until nobody takes observations. Each SLO is an index
+/// into `Config::slos` with the counters it looks at.
+pub async fn watch(scrape: Arc<Scrape>, slos: Vec<(usize, Ratio)>, ports: Ports, stop: CancellationToken) {
+    let sides = slos.into_iter().map(|(slo, ratio)| Sides::new(slo, ratio)).collect();
+    let watch = Watch { scrape, sides, ports, failing: false };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = watch.run() => {}
+    }
+}
+
+/// Why a scrape says nothing.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error("the metrics cannot be fetched")]
+    Fetch(#[from] FetchError),
+    #[error("the metrics cannot be read")]
+    Exposition(#[from] BadExposition),
+}
+
+impl Trouble {
+    const fn reason(&self) -> &'static str {
+        match self {
+            Self::Fetch(error) => error.reason(),
+            Self::Exposition(BadExposition::Line { .. }) => "malformed",
+            Self::Exposition(BadExposition::TooMany) => "too_many_samples",
+        }
+    }
+}
+
+struct Watch {
+    scrape: Arc<Scrape>,
+    sides: Vec<Sides>,
+    ports: Ports,
+    failing: bool,
+}
+
+impl Watch {
+    async fn run(mut self) {
+        metrics::counter!(names::SCRAPES, "source" => self.scrape.name.clone(), "outcome" => "ok")
+            .increment(0);
+        let grid = self.ports.grid;
+        let mut now_ms = self.ports.clock.now_ms();
+        let mut current = grid.slot_at_ms(now_ms);
+        let width = Duration::from_secs(u64::from(grid.width_seconds()));
+        let mut jumps = JumpDetector::new(now_ms, width);
+        loop {
+            let wait_ms = grid.end_ms(current).saturating_sub(now_ms);
+            tokio::time::sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))).await;
+            now_ms = self.ports.clock.now_ms();
+            let jump = jumps.look(now_ms, &self.scrape.name);
+            let at = grid.slot_at_ms(now_ms);
+            if at > current {
+                // whatever was slept through counts in the slot that ended last
+                if !self.round(at.plus(-1)).await {
+                    return;
+                }
+                now_ms = self.ports.clock.now_ms();
+                current = at;
+            } else if jump.is_some() {
+                // set back: the slots on the wall come again
+                current = at;
+            }
+        }
+    }
+
+    /// Reads once for a slot that has ended. Returns whether to go on.
+    async fn round(&mut self, ended: Slot) -> bool {
+        let tallies = match self.read().await {
+            Ok(tallies) => {
+                self.note_success();
+                tallies
+            }
+            Err(trouble) => {
+                self.note(&trouble);
+                return true;
+            }
+        };
+        self.count(&tallies);
+        for (slo, tally) in tallies {
+            let observation = Observation { slo, slot: ended, counts: tally.counts };
+            if self.ports.feed.send(observation).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Counters move only when the whole exposition could be read.
+    async fn read(&mut self) -> Result<Vec<(usize, Tally)>, Trouble> {
+        let text = self.ports.fetch.fetch(&self.scrape).await?;
+        let mut picked: Vec<Picked> = self.sides.iter().map(|_| Picked::default()).collect();
+        for (number, sample) in samples(&text).enumerate() {
+            let sample = sample?;
+            if number % YIELD_EVERY == YIELD_EVERY - 1 {
+                tokio::task::yield_now().await;
+            }
+            for (sides, picked) in self.sides.iter().zip(&mut picked) {
+                sides.pick(picked, &sample);
+            }
+        }
+        let pairs = self.sides.iter_mut().zip(picked);
+        Ok(pairs.filter_map(|(sides, picked)| Some((sides.slo, sides.advance(picked)?))).collect())
+    }
+
+    fn count(&self, tallies: &[(usize, Tally)]) {
+        let source = &self.scrape.name;
+        // SLOs often look at the same counters: the most that one of them saw is what there was
+        let resets = tallies.iter().map(|(_, tally)| tally.resets).max().unwrap_or(0);
+        if resets > 0 {
+            tracing::info!(scrape.source = %source, counters = resets, "counters of a neighbour started again");
+            metrics::counter!(names::SCRAPE_RESETS, "source" => source.clone()).increment(resets);
+        }
+        for (slo, _) in tallies.iter().filter(|(_, tally)| tally.skewed) {
+            tracing::debug!(scrape.source = %source, slo.index = slo, "a part grew more than its total");
+            metrics::counter!(names::SCRAPE_SKEWS, "source" => source.clone()).increment(1);
+        }
+    }
+
+    fn note_success(&mut self) {
+        let source = &self.scrape.name;
+        metrics::counter!(names::SCRAPES, "source" => source.clone(), "outcome" => "ok").increment(1);
+        if std::mem::take(&mut self.failing) {
+            tracing::info!(scrape.source = %source, "the neighbour's metrics are read again");
+        }
+    }
+
+    fn note(&mut self, trouble: &Trouble) {
+        let (source, reason) = (&self.scrape.name, trouble.reason());
+        metrics::counter!(
+            names::SCRAPES, "source" => source.clone(), "outcome" => "fail", "reason" => reason
+        )
+        .increment(1);
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::warn!(
+                scrape.source = %source,
+                scrape.reason = reason,
+                error = ?chain(trouble),
+                "a neighbour's metrics cannot be read; its objectives go stale until they can",
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
