@@ -2,6 +2,8 @@
 
 mod jump;
 pub mod probe;
+#[cfg(test)]
+mod rehearsal;
 pub mod scrape;
 mod slots;
 mod wording;

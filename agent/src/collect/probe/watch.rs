@@ -85,7 +85,8 @@ impl Watch {
         let stop = self.stop.clone();
         loop {
             let wait_ms = self.due_ms.saturating_sub(self.ports.clock.now_ms());
-            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+            // no start is further away than an interval, unless the wall clock was set back
+            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(self.target.interval);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,

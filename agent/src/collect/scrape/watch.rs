@@ -84,7 +84,9 @@ impl Watch {
         let mut jumps = JumpDetector::new(now_ms, width);
         loop {
             let wait_ms = grid.end_ms(current).saturating_sub(now_ms);
-            tokio::time::sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))).await;
+            // no end is further away than a width, unless the wall clock was set back
+            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(width);
+            tokio::time::sleep(wait).await;
             now_ms = self.ports.clock.now_ms();
             let jump = jumps.look(now_ms, &self.scrape.name);
             let at = grid.slot_at_ms(now_ms);
