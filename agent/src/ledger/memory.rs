@@ -1,5 +1,314 @@
-//! A ledger that lives and dies with the process: for simulated time, where no real I/O may happen.
+//! A ledger that lives and dies with the process: for simulated time, where no real I/O may happen, and for `watch`
+//! without a file. It keeps every promise of the contract except durability.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use lookout_engine::Counts;
+
+use super::chain::{self, Chain, Verifier};
+use super::retention::{COUNT_CEILING, Cutoffs};
+use super::{
+    CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Ledger, LedgerError,
+    StoredCounts, TransitionRecord,
+};
 
 /// A ledger in memory.
 #[derive(Debug, Default)]
-pub struct MemoryLedger;
+pub struct MemoryLedger(Mutex<Books>);
+
+#[derive(Debug, Default)]
+struct Books {
+    /// By SLO, then by start and width.
+    slots: BTreeMap<String, BTreeMap<(i64, u32), Counts>>,
+    /// By SLO, then by number.
+    minutes: BTreeMap<String, BTreeMap<i64, Counts>>,
+    incidents: BTreeMap<String, IncidentRecord>,
+    /// In the order they were stored.
+    transitions: Vec<TransitionRecord>,
+    /// By id, which grows.
+    deliveries: BTreeMap<i64, Waiting>,
+    last_delivery: i64,
+    deploys: Vec<DeployRecord>,
+    decisions: Vec<DecisionRecord>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    delivery: Delivery,
+    incident_id: String,
+    attempting: bool,
+    due_at_ms: i64,
+    state: State,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    /// With what the destination called the message.
+    Delivered(Option<String>),
+    Failed,
+}
+
+impl MemoryLedger {
+    /// Follows the hash chain of the decisions from its first link.
+    ///
+    /// # Errors
+    /// Never; the signature is that of the durable ledger.
+    #[expect(clippy::unused_async, reason = "the same call as on the durable ledger")]
+    pub async fn verify_chain(&self) -> Result<Chain, LedgerError> {
+        let mut verifier = Verifier::default();
+        self.books().decisions.iter().for_each(|decision| verifier.take(decision));
+        Ok(verifier.finish())
+    }
+
+    fn books(&self) -> MutexGuard<'_, Books> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Books {
+    fn add(&mut self, row: &CountRow) {
+        let slots = self.slots.entry(row.slo_id.clone()).or_default();
+        let more = Counts { good: row.good.min(COUNT_CEILING), bad: row.bad.min(COUNT_CEILING) };
+        add_bounded(slots.entry((row.start_s, row.width_s)).or_default(), more);
+    }
+
+    fn record(&mut self, transition: &TransitionRecord) {
+        let same = |stored: &TransitionRecord| {
+            (&stored.incident.id, stored.change, stored.at_ms)
+                == (&transition.incident.id, transition.change, transition.at_ms)
+        };
+        if self.transitions.iter().any(same) {
+            return;
+        }
+        self.incidents.insert(transition.incident.id.clone(), transition.incident.clone());
+        self.transitions.push(transition.clone());
+        for destination in transition.destinations.iter().collect::<BTreeSet<_>>() {
+            self.last_delivery += 1;
+            let delivery = Delivery {
+                id: self.last_delivery,
+                destination: destination.clone(),
+                notice: transition.notice.clone(),
+                attempts: 0,
+                unsure: false,
+                thread: None,
+            };
+            let incident_id = transition.incident.id.clone();
+            let waiting =
+                Waiting { delivery, incident_id, attempting: false, due_at_ms: 0, state: State::Waiting };
+            self.deliveries.insert(self.last_delivery, waiting);
+        }
+    }
+
+    fn of_incident<'a>(
+        &'a self,
+        destination: &'a str,
+        incident: &'a str,
+    ) -> impl Iterator<Item = &'a Waiting> {
+        self.deliveries
+            .values()
+            .filter(move |entry| entry.delivery.destination == destination && entry.incident_id == incident)
+    }
+
+    /// Deliveries that wait for nothing but their time: the first one of each incident.
+    fn first_waiting<'a>(&'a self, destination: &'a str) -> impl Iterator<Item = &'a Waiting> {
+        self.deliveries.values().filter(move |entry| {
+            let earlier =
+                |other: &Waiting| other.state == State::Waiting && other.delivery.id < entry.delivery.id;
+            entry.state == State::Waiting
+                && entry.delivery.destination == destination
+                && !self.of_incident(destination, &entry.incident_id).any(earlier)
+        })
+    }
+
+    fn thread(&self, waiting: &Waiting) -> Option<String> {
+        self.of_incident(&waiting.delivery.destination, &waiting.incident_id).find_map(|entry| {
+            match &entry.state {
+                State::Delivered(thread) => thread.clone(),
+                State::Waiting | State::Failed => None,
+            }
+        })
+    }
+
+    fn prune(&mut self, cutoffs: &Cutoffs) {
+        for (slo, slots) in &mut self.slots {
+            let minutes = self.minutes.entry(slo.clone()).or_default();
+            slots.retain(|&(start_s, width_s), counts| {
+                let young = start_s.saturating_add(i64::from(width_s)) > cutoffs.slots_before_s;
+                if !young {
+                    add_bounded(minutes.entry(start_s.div_euclid(60)).or_default(), *counts);
+                }
+                young
+            });
+        }
+        for minutes in self.minutes.values_mut() {
+            *minutes = minutes.split_off(&cutoffs.minutes_before);
+        }
+        self.incidents.retain(|_, incident| {
+            incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= cutoffs.incidents_before_ms)
+        });
+        let kept = &self.incidents;
+        self.transitions.retain(|transition| kept.contains_key(&transition.incident.id));
+        self.deliveries.retain(|_, entry| kept.contains_key(&entry.incident_id));
+    }
+}
+
+fn add_bounded(counts: &mut Counts, more: Counts) {
+    *counts += more;
+    counts.good = counts.good.min(COUNT_CEILING);
+    counts.bad = counts.bad.min(COUNT_CEILING);
+}
+
+#[async_trait]
+impl Ledger for MemoryLedger {
+    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+        let mut books = self.books();
+        counts.iter().for_each(|row| books.add(row));
+        transitions.iter().for_each(|transition| books.record(transition));
+        Ok(())
+    }
+
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
+        let books = self.books();
+        let slots = books.slots.get(slo_id).into_iter().flatten();
+        let minutes = books.minutes.get(slo_id).into_iter().flatten();
+        Ok(StoredCounts {
+            slots: slots
+                .filter(|&(&(start_s, _), _)| start_s.saturating_mul(1000) >= since_ms)
+                .map(|(&(start_s, width_s), &counts)| (start_s, width_s, counts))
+                .collect(),
+            minutes: minutes
+                .filter(|&(&minute, _)| minute.saturating_mul(60_000) >= since_ms)
+                .map(|(&minute, &counts)| (minute, counts))
+                .collect(),
+        })
+    }
+
+    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
+        let books = self.books();
+        let mut open: Vec<_> =
+            books.incidents.values().filter(|incident| incident.resolved_at_ms.is_none()).cloned().collect();
+        open.sort_by_key(|incident| incident.opened_at_ms);
+        Ok(open)
+    }
+
+    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        let mut all: Vec<_> = self.books().incidents.values().cloned().collect();
+        all.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at_ms));
+        all.truncate(limit as usize);
+        Ok(all)
+    }
+
+    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
+        let books = self.books();
+        let mut wanted: Vec<_> = books
+            .incidents
+            .values()
+            .filter(|incident| incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= since_ms))
+            .collect();
+        wanted.sort_by_key(|incident| incident.opened_at_ms);
+        let last = |incident: &IncidentRecord| {
+            books.transitions.iter().rev().find(|transition| transition.incident.id == incident.id).cloned()
+        };
+        Ok(wanted.into_iter().filter_map(last).collect())
+    }
+
+    async fn due_deliveries(
+        &self,
+        destination: &str,
+        now_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, LedgerError> {
+        let books = self.books();
+        let due = books.first_waiting(destination).filter(|entry| entry.due_at_ms <= now_ms);
+        Ok(due
+            .take(limit as usize)
+            .map(|entry| Delivery {
+                unsure: entry.delivery.unsure || entry.attempting,
+                thread: books.thread(entry),
+                ..entry.delivery.clone()
+            })
+            .collect())
+    }
+
+    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
+        let books = self.books();
+        let next = books.first_waiting(destination).map(|entry| entry.due_at_ms).min();
+        let waits =
+            |entry: &&Waiting| entry.state == State::Waiting && entry.delivery.destination == destination;
+        Ok((next, books.deliveries.values().filter(waits).count() as u64))
+    }
+
+    async fn begin_attempt(&self, delivery: i64, _now_ms: i64) -> Result<(), LedgerError> {
+        if let Some(entry) =
+            self.books().deliveries.get_mut(&delivery).filter(|entry| entry.state == State::Waiting)
+        {
+            entry.delivery.attempts = entry.delivery.attempts.saturating_add(1);
+            entry.delivery.unsure |= entry.attempting;
+            entry.attempting = true;
+        }
+        Ok(())
+    }
+
+    async fn end_attempt(
+        &self,
+        delivery: i64,
+        _now_ms: i64,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError> {
+        if let Some(entry) =
+            self.books().deliveries.get_mut(&delivery).filter(|entry| entry.state == State::Waiting)
+        {
+            entry.attempting = false;
+            match result {
+                DeliveryResult::Delivered { thread } => entry.state = State::Delivered(thread.clone()),
+                DeliveryResult::Retry { at_ms, .. } => entry.due_at_ms = *at_ms,
+                DeliveryResult::Unsure { at_ms, .. } => {
+                    entry.due_at_ms = *at_ms;
+                    entry.delivery.unsure = true;
+                }
+                DeliveryResult::Failed { .. } => entry.state = State::Failed,
+            }
+        }
+        Ok(())
+    }
+
+    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
+        let mut books = self.books();
+        let known = books.deploys.iter().find(|known| known.idempotency_key == deploy.idempotency_key);
+        if let Some(known) = known {
+            return Ok(known.clone());
+        }
+        books.deploys.push(deploy.clone());
+        Ok(deploy.clone())
+    }
+
+    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
+        let books = self.books();
+        let wanted = |deploy: &&DeployRecord| service.is_none_or(|service| deploy.service == service);
+        let mut found: Vec<_> = books.deploys.iter().rev().filter(wanted).cloned().collect();
+        found.sort_by_key(|deploy| core::cmp::Reverse(deploy.started_at_ms));
+        found.truncate(limit as usize);
+        Ok(found)
+    }
+
+    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
+        let mut books = self.books();
+        let linked = chain::link(decision, books.decisions.last());
+        books.decisions.push(linked.clone());
+        Ok(linked)
+    }
+
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
+        Ok(self.books().decisions.iter().find(|decision| decision.id == id).cloned())
+    }
+
+    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
+        self.books().prune(&Cutoffs::at(now_ms));
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}

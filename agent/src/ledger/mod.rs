@@ -1,12 +1,20 @@
 //! The durable store of counts, incidents, deliveries, deploys and decisions.
 
+mod chain;
 mod memory;
 mod record;
+mod retention;
 mod sqlite;
+
+#[cfg(test)]
+mod contract;
+#[cfg(test)]
+pub(crate) mod sample;
 
 use async_trait::async_trait;
 use lookout_engine::Counts;
 
+pub use chain::Chain;
 pub use memory::MemoryLedger;
 pub use record::{
     CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice,

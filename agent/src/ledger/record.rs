@@ -177,6 +177,8 @@ pub struct Delivery {
     pub notice: Notice,
     /// Attempts that were begun before.
     pub attempts: u32,
+    /// An earlier attempt may have arrived all the same: it was cut short, or no answer came.
+    pub unsure: bool,
     /// What the destination called the first message of this incident, when it said so.
     pub thread: Option<String>,
 }
@@ -191,6 +193,13 @@ pub enum DeliveryResult {
     },
     /// It did not, and is tried again.
     Retry {
+        /// When.
+        at_ms: i64,
+        /// Why, free of secrets.
+        error: String,
+    },
+    /// Nobody knows whether it did; it is tried again.
+    Unsure {
         /// When.
         at_ms: i64,
         /// Why, free of secrets.

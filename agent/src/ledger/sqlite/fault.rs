@@ -1,0 +1,200 @@
+//! What happens to the file when things go wrong around it.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use lookout_engine::Counts;
+use tempfile::TempDir;
+
+use super::*;
+use crate::ledger::sample::{T0, story};
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    (folder, path)
+}
+
+fn row(start_s: i64) -> CountRow {
+    CountRow { slo_id: "a".to_owned(), start_s, width_s: 10, good: 1, bad: 2 }
+}
+
+/// A closed ledger with something in it.
+async fn filled() -> (TempDir, PathBuf) {
+    let (folder, path) = place();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    ledger.commit(&[row(0)], &story(T0, &["slack"])).await.unwrap();
+    ledger.close().await;
+    (folder, path)
+}
+
+/// Opens what must be refused, and holds the file against what it was.
+async fn refused(path: &Path) -> LedgerError {
+    let before = std::fs::read(path).unwrap();
+    let error = SqliteLedger::open(path).await.unwrap_err();
+    assert_eq!(std::fs::read(path).unwrap(), before, "the file was touched");
+    error
+}
+
+#[tokio::test]
+async fn what_was_stored_is_there_after_a_drop_without_close() {
+    let (_folder, path) = place();
+    let [opened, ..] = story(T0, &["slack"]);
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    ledger.commit(&[row(0)], std::slice::from_ref(&opened)).await.unwrap();
+    drop(ledger);
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    assert_eq!(ledger.counts("a", 0).await.unwrap().slots, [(0, 10, Counts { good: 1, bad: 2 })]);
+    assert_eq!(ledger.open_incidents().await.unwrap(), [opened.incident]);
+    assert_eq!(ledger.due_deliveries("slack", T0, 9).await.unwrap().len(), 1);
+    assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Whole { length: 0 });
+}
+
+#[tokio::test]
+async fn a_copy_taken_in_mid_flight_opens() {
+    let (folder, path) = place();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    ledger.commit(&[row(0)], &[]).await.unwrap();
+    // what a power cut leaves: the file and its WAL, no process
+    let copy = folder.path().join("copy.db");
+    std::fs::copy(&path, &copy).unwrap();
+    std::fs::copy(folder.path().join("ledger.db-wal"), folder.path().join("copy.db-wal")).unwrap();
+    let copied = SqliteLedger::open(&copy).await.unwrap();
+    assert_eq!(copied.counts("a", 0).await.unwrap().slots.len(), 1);
+}
+
+#[tokio::test]
+async fn closing_leaves_one_file_that_only_its_owner_reads() {
+    let (folder, path) = filled().await;
+    let mut names: Vec<_> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["ledger.db", "ledger.db.lock"]);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn a_full_disk_stores_nothing_of_a_tick() {
+    let (_folder, path) = place();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    ledger.commit(&[row(0)], &[]).await.unwrap();
+    let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&ledger.writer).await.unwrap();
+    sqlx::query(sqlx::AssertSqlSafe(format!("pragma max_page_count = {pages}")))
+        .execute(&ledger.writer)
+        .await
+        .unwrap();
+    let mut story = story(T0, &["slack"]);
+    story[3].notice.description = "x".repeat(100_000);
+    let error = ledger.commit(&[row(0), row(10)], &story).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Query { .. }), "{error:?}");
+    assert_eq!(ledger.counts("a", 0).await.unwrap().slots, [(0, 10, Counts { good: 1, bad: 2 })]);
+    assert_eq!(ledger.incidents(9).await.unwrap(), []);
+    assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+
+    sqlx::query("pragma max_page_count = 100000").execute(&ledger.writer).await.unwrap();
+    ledger.commit(&[row(0), row(10)], &story).await.unwrap();
+    assert_eq!(ledger.waiting("slack").await.unwrap().1, 4, "and works again when there is room");
+}
+
+#[tokio::test]
+async fn a_second_process_is_kept_out_until_the_first_is_done() {
+    let (_folder, path) = place();
+    let first = SqliteLedger::open(&path).await.unwrap();
+    let error = SqliteLedger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::InUse { .. }), "{error:?}");
+    assert!(error.to_string().contains("ledger.db is in use by another lookout"), "{error}");
+    first.close().await;
+    SqliteLedger::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_text_file_is_refused_and_kept() {
+    let (_folder, path) = place();
+    for text in ["not a ledger\n", "SQLite format 3", "SQLite format 3\0 but nothing of the kind follows"] {
+        std::fs::write(&path, text).unwrap();
+        let error = refused(&path).await;
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "{text}: {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_refused_and_kept() {
+    let (_folder, path) = filled().await;
+    let whole = std::fs::read(&path).unwrap();
+    let mut scribbled = whole.clone();
+    for page in scribbled.chunks_mut(4096).skip(2) {
+        page[..64].fill(0xA5);
+    }
+    for damaged in [scribbled.as_slice(), &whole[..whole.len() / 2]] {
+        std::fs::write(&path, damaged).unwrap();
+        let error = refused(&path).await;
+        assert!(matches!(error, LedgerError::Corrupt { .. }), "{error:?}");
+        assert!(error.to_string().contains("left untouched"), "{error}");
+    }
+    std::fs::write(&path, whole).unwrap();
+    SqliteLedger::open(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_from_the_future_is_refused_and_kept() {
+    let (_folder, path) = filled().await;
+    let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+    sqlx::query(
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+         values (7, 'future', true, x'00', 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let error = refused(&path).await;
+    assert!(matches!(error, LedgerError::Newer { found: 7, known: 1, .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn the_file_of_another_program_is_refused_and_kept() {
+    let (_folder, path) = place();
+    let options = SqliteConnectOptions::new().filename(&path).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    sqlx::query("create table passenger (name text)").execute(&mut connection).await.unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+    let error = refused(&path).await;
+    assert!(error.to_string().contains("another program"), "{error}");
+}
+
+#[tokio::test]
+async fn an_empty_file_becomes_a_ledger_and_a_missing_folder_is_named() {
+    let (folder, path) = place();
+    std::fs::write(&path, "").unwrap();
+    SqliteLedger::open(&path).await.unwrap().close().await;
+    let missing = folder.path().join("no/such/ledger.db");
+    let error = SqliteLedger::open(&missing).await.unwrap_err();
+    assert!(matches!(error, LedgerError::Open { .. }), "{error:?}");
+    assert!(error.to_string().contains("no/such/ledger.db"), "{error}");
+}
+
+#[tokio::test]
+async fn a_decision_changed_behind_our_back_is_noticed() {
+    let (_folder, path) = place();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    for n in 1..=600 {
+        let decision = DecisionRecord {
+            id: n.to_string(),
+            sequence: 0,
+            at_ms: n,
+            service: "titanic".to_owned(),
+            answer: "deny".to_owned(),
+            previous_hash: String::new(),
+            hash: String::new(),
+        };
+        ledger.record_decision(decision).await.unwrap();
+    }
+    assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Whole { length: 600 });
+    sqlx::query("update decision set answer = 'allow' where sequence = 550")
+        .execute(&ledger.writer)
+        .await
+        .unwrap();
+    assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Broken { at: 550 });
+}
