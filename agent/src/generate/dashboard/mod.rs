@@ -1,0 +1,194 @@
+//! Grafana dashboards in the classic JSON model, which every Grafana from 10 on provisions from files.
+//!
+//! Thresholds come from the spec; long windows are read from recorded series; ids are hashes of what a panel is for, so
+//! that a link to a panel survives every regeneration.
+
+mod overview;
+mod panel;
+mod service;
+
+use lookout_engine::Severity;
+use serde::Serialize;
+use serde::ser::{SerializeMap as _, SerializeSeq as _, Serializer};
+use serde_json::{Value, json};
+
+use super::promql::quoted;
+use super::rules::identity;
+use super::{MARK, links};
+use crate::spec::{Config, Slo};
+use panel::{Panel, Target};
+
+/// One table of all SLOs, and the agent itself.
+pub(super) fn overview(config: &Config) -> String {
+    print(&overview::build(config))
+}
+
+/// One service.
+pub(super) fn service(config: &Config, service: &str) -> String {
+    print(&service::build(config, service))
+}
+
+/// A dashboard around its panels.
+struct Frame<'a> {
+    uid: String,
+    title: String,
+    description: String,
+    /// Further conditions of the annotations, as PromQL matchers.
+    alerts: String,
+    jobs: String,
+    variables: Vec<Value>,
+    links: Vec<Value>,
+    panels: Vec<Panel>,
+    tags: Vec<&'a str>,
+}
+
+impl Frame<'_> {
+    fn build(self) -> Value {
+        let firing = format!("ALERTS{{alertstate=\"firing\"{}}}", self.alerts);
+        // a mark per returned sample: ask for the moment of change only
+        let started = format!("{firing} unless {firing} offset 1m");
+        let restarted = format!("changes(process_start_time_seconds{{{}}}[1m]) > 0", self.jobs);
+        let mut variables = vec![datasource()];
+        variables.extend(self.variables);
+        let mut tags = vec!["lookout"];
+        tags.extend(self.tags);
+        json!({
+            "annotations": {"list": [
+                annotation("Alerts", &started, "red", "{{alertname}} ({{severity}})"),
+                annotation("Deploys and restarts", &restarted, "blue", "{{job}} {{instance}} started"),
+            ]},
+            "description": format!("{} {MARK}.", self.description),
+            "editable": false,
+            "graphTooltip": 1,
+            "links": self.links,
+            "panels": self.panels.iter().map(|panel| panel.build(&self.uid)).collect::<Vec<_>>(),
+            "refresh": "30s",
+            "schemaVersion": 39,
+            "tags": tags,
+            "templating": {"list": variables},
+            "time": {"from": "now-6h", "to": "now"},
+            "timezone": "utc",
+            "title": self.title,
+            "uid": self.uid,
+            "version": 1,
+        })
+    }
+}
+
+/// Grafana's identifier of a dashboard, at most forty characters.
+fn uid(name: &str) -> String {
+    let uid = format!("lookout-{name}");
+    if uid.len() <= 40 { uid } else { format!("lookout-{:08x}", panel::hash(name)) }
+}
+
+fn service_uid(service: &str) -> String {
+    uid(&links::dashboard_name(service))
+}
+
+fn datasource() -> Value {
+    json!({"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"})
+}
+
+/// A variable filled by a query.
+fn variable(name: &str, label: &str, query: &str) -> Value {
+    json!({
+        "name": name,
+        "label": label,
+        "type": "query",
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "query": query,
+        "definition": query,
+        "refresh": 2,
+        "sort": 1,
+        "multi": true,
+        "includeAll": true,
+        "allValue": ".+",
+        "current": {"selected": true, "text": ["All"], "value": ["$__all"]},
+    })
+}
+
+fn annotation(name: &str, expr: &str, colour: &str, title: &str) -> Value {
+    json!({
+        "name": name,
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "enable": true,
+        "expr": expr,
+        "iconColor": colour,
+        "step": "60s",
+        "titleFormat": title,
+    })
+}
+
+/// A link at the top of the dashboard that carries variables and time along.
+fn link(title: &str, url: &str) -> Value {
+    json!({"title": title, "type": "link", "url": url, "icon": "dashboard", "includeVars": true, "keepTime": true,
+           "targetBlank": false})
+}
+
+/// 3 while data are missing, 2 while a page fires, 1 while a ticket fires, 0 otherwise; nothing when rules do not run.
+fn state_query(slo: &Slo) -> String {
+    let firing = |alert: &str, more: &str| {
+        format!(
+            "max by (sloth_slo, sloth_service) (ALERTS{{alertname={},alertstate=\"firing\"{more}}})",
+            quoted(alert)
+        )
+    };
+    let with =
+        |severity: Severity| firing(&slo.alert_name(), &format!(",severity={}", quoted(severity.label())));
+    format!(
+        "3 * {} or 2 * {} or {} or 0 * max by (sloth_slo, sloth_service) (slo:objective:ratio{})",
+        firing(&links::missing_alert(slo), ""),
+        with(Severity::Page),
+        with(Severity::Ticket),
+        identity(slo)
+    )
+}
+
+/// States as words, so that colour is never the only sign.
+fn state_words() -> Value {
+    let word = |text: &str, colour: &str| json!({"text": text, "color": colour});
+    json!([{"type": "value", "options": {
+        "0": word("ok", "green"),
+        "1": word("ticket", "yellow"),
+        "2": word("PAGE", "red"),
+        "3": word("no data", "purple"),
+    }}])
+}
+
+/// Targets of one query per SLO.
+fn per_slo(slos: &[&Slo], query: impl Fn(&Slo) -> String) -> Vec<Target> {
+    slos.iter().map(|slo| Target::instant(query(slo), "{{sloth_slo}}")).collect()
+}
+
+/// JSON with sorted keys, whatever map the serialiser was built with.
+fn print(value: &Value) -> String {
+    let mut text = serde_json::to_string_pretty(&Sorted(value)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+struct Sorted<'a>(&'a Value);
+
+impl Serialize for Sorted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Value::Object(map) => {
+                let mut entries: Vec<_> = map.iter().collect();
+                entries.sort_by_key(|(key, _)| *key);
+                let mut out = serializer.serialize_map(Some(entries.len()))?;
+                for (key, value) in entries {
+                    out.serialize_entry(key, &Sorted(value))?;
+                }
+                out.end()
+            }
+            Value::Array(items) => {
+                let mut out = serializer.serialize_seq(Some(items.len()))?;
+                for item in items {
+                    out.serialize_element(&Sorted(item))?;
+                }
+                out.end()
+            }
+            scalar => scalar.serialize(serializer),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! A service's dashboard: the first screen says whether it is well; below, a row per SLO and the traffic it is made of.
+
+use lookout_engine::Severity;
+use serde_json::{Value, json};
+
+use super::super::promql::{self, Sli};
+use super::super::rules::{alert_groups, base_window, identity, windows};
+use super::panel::{Kind, Panel, Place, Target};
+use super::{Frame, link, links, per_slo, quoted, service_uid, state_query, state_words, uid, variable};
+use crate::events::names;
+use crate::spec::{Config, Indicator, MatchOp, Slo};
+
+/// Rows of the grid that a per-SLO row with its heading takes.
+const SLO_HEIGHT: u32 = 9;
+/// Rows of the first screen.
+const FIRST_SCREEN: u32 = 12;
+
+pub(super) fn build(config: &Config, service: &str) -> Value {
+    let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service).collect();
+    let title = links::service_title(config, service);
+    let mut panels = first_screen(config, service, &slos);
+    let mut y = FIRST_SCREEN;
+    for slo in &slos {
+        panels.extend(objective_row(slo, y));
+        y += SLO_HEIGHT;
+        panels.extend(traffic_row(config, slo, y));
+        y += SLO_HEIGHT - 1;
+    }
+    let name = quoted(service);
+    let said = config.services.get(service).map_or("", |service| service.description.trim());
+    let jobs = "label_values(up, job)";
+    Frame {
+        uid: service_uid(service),
+        title: format!("{title}: objectives"),
+        description: format!("Does {title} keep its promises, and if not, since when and why? {said}")
+            .trim()
+            .to_owned(),
+        alerts: format!(",service={name}"),
+        jobs: "job=~\"$job\",instance=~\"$instance\"".to_owned(),
+        variables: vec![
+            variable(
+                "slo",
+                "SLO",
+                &format!("label_values(slo:objective:ratio{{sloth_service={name}}}, sloth_slo)"),
+            ),
+            variable("job", "Job", jobs),
+            variable("instance", "Instance", "label_values(up{job=~\"$job\"}, instance)"),
+        ],
+        links: vec![
+            link("All objectives", &format!("/d/{}", uid("overview"))),
+            link("Agent", links::agent(config)),
+        ],
+        panels,
+        tags: vec!["slo", service],
+    }
+    .build()
+}
+
+/// State, budget left, burn and what fires: one tile per SLO that is chosen above.
+fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
+    let chosen = format!("{{sloth_service={},sloth_slo=~\"$slo\"}}", quoted(service));
+    let stat = |role: &str, title: &str, text: &str, unit: &'static str, x: u32| {
+        Panel::new(Kind::Stat, role, title, text, unit, Place { x, y: 0, w: 6, h: 6 }).link(
+            "Show only this SLO",
+            &format!("/d/{}?var-slo=${{__field.labels.sloth_slo}}", service_uid(service)),
+        )
+    };
+    let page = slos.iter().flat_map(|slo| alert_groups(slo, Severity::Page)).flat_map(|(_, tiers)| tiers);
+    let page = page.map(|tier| tier.factor.value()).fold(f64::INFINITY, f64::min);
+    let mut burn = vec![(None, "green"), (Some(1.0), "yellow")];
+    if page.is_finite() && page > 1.0 {
+        burn.push((Some(page), "red"));
+    }
+    let minimum = config.gate.minimum_budget;
+    let budget = if minimum > 0.0 {
+        vec![(None, "red"), (Some(0.0), "orange"), (Some(minimum), "green")]
+    } else {
+        vec![(None, "red"), (Some(0.0), "green")]
+    };
+    vec![
+        stat("state", "State", "What each objective says right now. PAGE: act; ticket: look within a day; no data: find out why.", "none", 0)
+            .targets(per_slo(slos, |slo| format!("({}) and on (sloth_slo) slo:objective:ratio{chosen}", state_query(slo))))
+            .mappings(state_words())
+            .steps(vec![(None, "green"), (Some(1.0), "yellow"), (Some(2.0), "red"), (Some(3.0), "purple")])
+            .no_value("rules are not evaluated"),
+        stat("budget", "Error budget left", "Share of the period's error budget that is left: 100% untouched, 0% spent, below zero overspent. Below zero the gate denies deploys.", "percentunit", 6)
+            .targets(vec![Target::instant(format!("slo:period_error_budget_remaining:ratio{chosen}"), "{{sloth_slo}}")])
+            .steps(budget)
+            .no_value("no traffic"),
+        stat("burn", "Burn rate now", "How many times faster than evenly the budget is being spent over the shortest window. 1 spends it exactly in one period; red is where the slowest page fires.", "none", 12)
+            .targets(vec![Target::instant(format!("slo:current_burn_rate:ratio{chosen}"), "{{sloth_slo}}")])
+            .steps(burn)
+            .no_value("no traffic"),
+        stat("exhaustion", "Budget lasts", "Time until the budget is gone if it goes on burning as now; no value while nothing burns.", "s", 18)
+            .targets(vec![Target::instant(exhaustion(&chosen), "{{sloth_slo}}")])
+            .steps(vec![(None, "red"), (Some(86_400.0), "yellow"), (Some(7.0 * 86_400.0), "green")])
+            .no_value("nothing burns"),
+        firing_table(config, service),
+        Panel::new(Kind::TimeSeries, "burn-all", "Burn rate", "The burn rate of every chosen objective. Above 1 the budget will not last the period.", "none", Place { x: 12, y: 6, w: 12, h: 6 })
+            .targets(vec![Target::range(format!("slo:current_burn_rate:ratio{chosen}"), "{{sloth_slo}}")])
+            .steps(vec![(None, "transparent"), (Some(1.0), "orange")])
+            .lines()
+            .bounds(Some(0.0), None),
+    ]
+}
+
+/// What is left, spread over the burn of now.
+fn exhaustion(chosen: &str) -> String {
+    let on = "on (sloth_id, sloth_service, sloth_slo)";
+    format!(
+        "clamp_min(slo:period_error_budget_remaining:ratio{chosen}, 0) * {on} slo:time_period:days{chosen} * 86400 / {on} \
+         (max by (sloth_id, sloth_service, sloth_slo) (slo:current_burn_rate:ratio{chosen}) > 0)"
+    )
+}
+
+fn firing_table(config: &Config, service: &str) -> Panel {
+    let expr = format!("ALERTS{{alertstate=\"firing\",service={},slo=~\"$slo\"}}", quoted(service));
+    let runbook = links::runbook(config, "${__data.fields.alertname}");
+    Panel::new(
+        Kind::Table,
+        "firing",
+        "Firing",
+        "Every alert of the service that fires now; the name leads to its runbook. Empty is good.",
+        "none",
+        Place { x: 0, y: 6, w: 12, h: 6 },
+    )
+    .targets(vec![Target::rows(expr)])
+    .link("Runbook", &runbook)
+    .transformations(vec![json!({"id": "organize", "options": {
+        "excludeByName": {"Time": true, "Value": true, "__name__": true, "alertstate": true, "service": true,
+                          "sloth_id": true, "sloth_service": true, "sloth_slo": true, "sloth_severity": true},
+        "indexByName": {"alertname": 0, "severity": 1, "slo": 2},
+    }})])
+    .no_value("nothing fires")
+}
+
+/// One SLO: the SLI against its objective, the budget, and the burn in every window with the thresholds of its tiers.
+fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
+    let title = links::slo_title(slo);
+    let id = identity(slo);
+    let objective = slo.objective();
+    let place = |x| Place { x, y: y + 1, w: 8, h: SLO_HEIGHT - 1 };
+    let base = base_window(slo);
+    let period = slo.period();
+    let role = |what: &str| format!("{} {what}", slo.name);
+    let burns = windows(slo).into_iter().filter(|window| *window != period).map(|window| {
+        let ratio = format!("max without (sloth_window) (slo:sli_error:ratio_rate{window}{id})");
+        Target::range(format!("{ratio} / on (sloth_id) slo:error_budget:ratio{id}"), &window.to_string())
+    });
+    let mut steps: Vec<(Option<f64>, &'static str)> = vec![(None, "transparent")];
+    let mut factors: Vec<(f64, &'static str)> = slo
+        .tiers()
+        .iter()
+        .map(|tier| (tier.factor.value(), if tier.severity == Severity::Page { "red" } else { "orange" }))
+        .collect();
+    factors.sort_by(|a, b| a.0.total_cmp(&b.0));
+    steps.extend(factors.into_iter().map(|(factor, colour)| (Some(factor), colour)));
+    vec![
+        Panel::row(&format!("{title}: {objective} over {period}"), y),
+        Panel::new(Kind::TimeSeries, &role("sli"), &format!("{title}: good events"), "Share of good events over the shortest window and over the period. Below the line the objective is missed.", "percentunit", place(0))
+            .targets(vec![
+                Target::range(format!("1 - slo:sli_error:ratio_rate{base}{id}"), &format!("over {base}")),
+                Target::range(format!("1 - slo:sli_error:ratio_rate{period}{id}"), &format!("over {period}")),
+                Target::range(format!("slo:objective:ratio{id}"), "objective"),
+            ])
+            .steps(vec![(None, "red"), (Some(objective.ratio()), "transparent")])
+            .lines()
+            .bounds(None, Some(1.0)),
+        Panel::new(Kind::TimeSeries, &role("budget"), &format!("{title}: budget left"), "Share of the error budget that is left over the rolling period. It grows back as old errors leave the period; below zero it is overspent.", "percentunit", place(8))
+            .targets(vec![Target::range(format!("slo:period_error_budget_remaining:ratio{id}"), "left")])
+            .steps(vec![(None, "red"), (Some(0.0), "transparent")])
+            .lines()
+            .bounds(None, Some(1.0)),
+        Panel::new(Kind::TimeSeries, &role("burn"), &format!("{title}: burn by window"), "Burn rate in every window. A tier fires while both of its windows are above its line: red lines page, orange lines make a ticket.", "none", place(16))
+            .targets(burns.collect())
+            .steps(steps)
+            .lines()
+            .log(),
+    ]
+}
+
+/// What the events are: their rate, and how long they take where that is measured.
+fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
+    let sli = Sli::of(config, slo);
+    let title = links::slo_title(slo);
+    let role = |what: &str| format!("{} {what}", slo.name);
+    let place = |x| Place { x, y, w: 12, h: SLO_HEIGHT - 1 };
+    let variables = [("job", MatchOp::Regex, "$job"), ("instance", MatchOp::Regex, "$instance")];
+    let at = |selector: &crate::spec::Selector| {
+        // the variable is the condition on the job here
+        let mut selector = selector.clone();
+        selector.matchers.retain(|matcher| matcher.label != "job");
+        promql::text(&promql::with(&selector, &variables))
+    };
+    let rate = |selector: &crate::spec::Selector| format!("sum(rate({}[$__rate_interval]))", at(selector));
+    let (total, part) = (rate(&sli.total), rate(&sli.part));
+    let rest = format!("clamp_min({total} - ({part} or 0 * {total}), 0)");
+    let (good, bad) = if sli.part_is_bad {
+        (rest, format!("{part} or 0 * {total}"))
+    } else {
+        (format!("{part} or 0 * {total}"), rest)
+    };
+    let rates = Panel::new(Kind::TimeSeries, &role("events"), &format!("{title}: events"), "Good and bad events per second. Bad ones spend the budget; none at all means idle, which is not an outage.", "reqps", place(0))
+        .targets(vec![Target::range(good, "good"), Target::range(bad, "bad")])
+        .stacked()
+        .bounds(Some(0.0), None);
+    let further = match &slo.indicator {
+        Indicator::Probe { target } => {
+            let phases = format!(
+                "{}{{target={},job=~\"$job\",instance=~\"$instance\"}}",
+                names::PROBE_PHASE_SECONDS,
+                quoted(target)
+            );
+            Panel::new(Kind::TimeSeries, &role("phases"), &format!("{title}: phases of a probe"), "Where the time of the last probe went. One phase that grows alone names the culprit: name resolution, network, TLS or the service.", "s", place(12))
+                .targets(vec![Target::range(format!("max by (phase) ({phases})"), "{{phase}}")])
+                .stacked()
+                .bounds(Some(0.0), None)
+        }
+        Indicator::Scrape { .. } => match sli.total.metric.strip_suffix("_count") {
+            Some(histogram) => {
+                let mut bucket = sli.total.clone();
+                bucket.metric = format!("{histogram}_bucket");
+                let buckets = format!("sum by (le) (rate({}[$__rate_interval]))", at(&bucket));
+                let quantile = |q: f64, legend: &str| {
+                    Target::histogram(format!("histogram_quantile({q}, {buckets})"), legend)
+                };
+                let mut panel = Panel::new(
+                    Kind::TimeSeries,
+                    &role("latency"),
+                    &format!("{title}: latency"),
+                    "Quantiles of all events, errors included. Exemplars lead to traces.",
+                    "s",
+                    place(12),
+                )
+                .targets(vec![quantile(0.5, "p50"), quantile(0.95, "p95"), quantile(0.99, "p99")])
+                .bounds(Some(0.0), None);
+                let limit = sli.part.matchers.iter().find(|matcher| matcher.label == "le");
+                if let Some(limit) = limit.and_then(|matcher| matcher.value.parse::<f64>().ok()) {
+                    panel = panel.steps(vec![(None, "transparent"), (Some(limit), "red")]).lines();
+                }
+                panel
+            }
+            None => Panel::new(
+                Kind::TimeSeries,
+                &role("ratio"),
+                &format!("{title}: bad share"),
+                "Bad events of all events over the shortest window.",
+                "percentunit",
+                place(12),
+            )
+            .targets(vec![Target::range(
+                format!("slo:sli_error:ratio_rate{}{}", base_window(slo), identity(slo)),
+                "bad",
+            )])
+            .steps(vec![(None, "transparent"), (Some(slo.objective().budget_ratio()), "red")])
+            .lines()
+            .bounds(Some(0.0), None),
+        },
+    };
+    vec![rates, further]
+}

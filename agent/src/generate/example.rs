@@ -1,0 +1,204 @@
+//! Made-up series that match a selector, for the generated rule tests: values of labels are built from the structure of
+//! their regular expressions and then checked against them, so that a series is right or is not made.
+
+use regex::Regex;
+use regex_syntax::hir::{Class, Hir, HirKind};
+
+use super::promql::Sli;
+use crate::spec::{MatchOp, Matcher, Selector};
+
+/// One series by its metric and labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Series {
+    metric: String,
+    labels: Vec<(String, String)>,
+}
+
+/// Series of an SLI that count by the kind of event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Events {
+    /// Incremented with every good event.
+    pub(super) good: Vec<Series>,
+    /// Incremented with every bad event.
+    pub(super) bad: Vec<Series>,
+}
+
+impl Events {
+    /// Series for an SLI; `None` when no example of its selectors can be found.
+    pub(super) fn of(sli: &Sli) -> Option<Self> {
+        let same_metric = sli.part.metric == sli.total.metric;
+        let part = if same_metric {
+            // one series is both: it has to satisfy all conditions
+            let mut both = sli.part.clone();
+            both.matchers.extend(sli.total.matchers.iter().cloned());
+            Series::matching(&both, None)?
+        } else {
+            Series::matching(&sli.part, None)?
+        };
+        let rest = Series::matching(&sli.total, same_metric.then_some(&sli.part))?;
+        let (of_part, of_rest) =
+            if same_metric { (vec![part], vec![rest]) } else { (vec![part, rest.clone()], vec![rest]) };
+        Some(match sli.part_is_bad {
+            true => Self { good: of_rest, bad: of_part },
+            false => Self { good: of_part, bad: of_rest },
+        })
+    }
+
+    /// Each series once.
+    pub(super) fn series(&self) -> Vec<&Series> {
+        let mut list: Vec<&Series> = Vec::new();
+        for series in self.good.iter().chain(&self.bad) {
+            if !list.contains(&series) {
+                list.push(series);
+            }
+        }
+        list
+    }
+}
+
+impl core::fmt::Display for Series {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let labels: Vec<String> = self
+            .labels
+            .iter()
+            .map(|(name, value)| format!("{name}={}", super::promql::quoted(value)))
+            .collect();
+        write!(f, "{}{{{}}}", self.metric, labels.join(","))
+    }
+}
+
+impl Series {
+    /// A series the selector takes and `except` does not.
+    fn matching(selector: &Selector, except: Option<&Selector>) -> Option<Self> {
+        let mut names: Vec<&str> = selector.matchers.iter().map(|matcher| matcher.label.as_str()).collect();
+        names.extend(except.iter().flat_map(|other| &other.matchers).map(|matcher| matcher.label.as_str()));
+        let mut unique: Vec<&str> = Vec::new();
+        names.retain(|name| {
+            let fresh = !unique.contains(name);
+            unique.extend(fresh.then_some(*name));
+            fresh
+        });
+        // one label that `except` refuses is enough; try them in turn, none at all first
+        let refused = except.map_or_else(Vec::new, |other| other.matchers.iter().collect::<Vec<_>>());
+        let attempts: Vec<Option<&Matcher>> =
+            if refused.is_empty() { vec![None] } else { refused.into_iter().map(Some).collect() };
+        for refusing in attempts {
+            let labels: Option<Vec<(String, String)>> = names
+                .iter()
+                .map(|name| {
+                    let wanted = selector.matchers.iter().filter(|matcher| matcher.label == *name);
+                    let wanted: Vec<&Matcher> = wanted.collect();
+                    let refusing = refusing.filter(|matcher| matcher.label == *name);
+                    value(&wanted, refusing).map(|value| ((*name).to_owned(), value))
+                })
+                .collect();
+            if let Some(mut labels) = labels {
+                labels.retain(|(_, value)| !value.is_empty());
+                return Some(Self { metric: selector.metric.clone(), labels });
+            }
+        }
+        None
+    }
+}
+
+/// A label value that satisfies all conditions and not the one that has to refuse it.
+fn value(wanted: &[&Matcher], refusing: Option<&Matcher>) -> Option<String> {
+    let derived = wanted.iter().filter_map(|matcher| match matcher.op {
+        MatchOp::Equal => Some(matcher.value.clone()),
+        MatchOp::Regex => example(&matcher.value),
+        MatchOp::NotEqual | MatchOp::NotRegex => None,
+    });
+    let common = ["200", "ok", "GET", "other", ""].map(str::to_owned);
+    derived
+        .chain(common)
+        .find(|value| wanted.iter().all(|m| takes(m, value)) && refusing.is_none_or(|m| !takes(m, value)))
+}
+
+fn takes(matcher: &Matcher, value: &str) -> bool {
+    let matches = || Regex::new(&format!("^(?:{})$", matcher.value)).is_ok_and(|regex| regex.is_match(value));
+    match matcher.op {
+        MatchOp::Equal => matcher.value == value,
+        MatchOp::NotEqual => matcher.value != value,
+        MatchOp::Regex => matches(),
+        MatchOp::NotRegex => !matches(),
+    }
+}
+
+/// A string a regular expression matches, as far as its structure tells.
+fn example(pattern: &str) -> Option<String> {
+    let hir = regex_syntax::parse(pattern).ok()?;
+    let mut out = String::new();
+    build(&hir, &mut out);
+    Some(out)
+}
+
+fn build(hir: &Hir, out: &mut String) {
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => out.push_str(&String::from_utf8_lossy(&literal.0)),
+        HirKind::Class(class) => out.push(member(class)),
+        HirKind::Repetition(repetition) => {
+            // once where that is allowed, because an example of `/api/.*` should look like one
+            let most = repetition.max.unwrap_or(u32::MAX);
+            for _ in 0..repetition.min.max(1).min(most).min(16) {
+                build(&repetition.sub, out);
+            }
+        }
+        HirKind::Capture(capture) => build(&capture.sub, out),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| build(part, out)),
+        HirKind::Alternation(choices) => {
+            if let Some(first) = choices.first() {
+                build(first, out);
+            }
+        }
+    }
+}
+
+fn member(class: &Class) -> char {
+    let inside = |c: char| match class {
+        Class::Unicode(class) => class.iter().any(|range| (range.start()..=range.end()).contains(&c)),
+        Class::Bytes(class) => {
+            class.iter().any(|range| (char::from(range.start())..=char::from(range.end())).contains(&c))
+        }
+    };
+    let first = match class {
+        Class::Unicode(class) => class.iter().next().map(|range| range.start()),
+        Class::Bytes(class) => class.iter().next().map(|range| char::from(range.start())),
+    };
+    ['0', 'x', 'a', 'A', '-', '/'].into_iter().find(|c| inside(*c)).or(first).unwrap_or('x')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::promql::matcher;
+    use super::*;
+
+    #[test]
+    fn examples_match_their_patterns() {
+        for pattern in ["/api/.*", "5..", "2..|3..", "[1-5][0-9]{2}", r"a\.b(c|d)?", "(?i)get", ""] {
+            let text = example(pattern).unwrap();
+            assert!(takes(&matcher("l", MatchOp::Regex, pattern), &text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_good_event_is_in_the_total_and_not_among_the_bad() {
+        let total =
+            Selector { metric: "m".into(), matchers: vec![matcher("route", MatchOp::Regex, "/api/.*")] };
+        let mut part = total.clone();
+        part.matchers.push(matcher("status", MatchOp::Regex, "5.."));
+        let sli = Sli { total, part, part_is_bad: true, job: None, is_probe: false };
+        let events = Events::of(&sli).unwrap();
+        let shown = |list: &[Series]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(shown(&events.bad), [r#"m{route="/api/0",status="500"}"#]);
+        assert_eq!(shown(&events.good), [r#"m{route="/api/0",status="200"}"#]);
+    }
+
+    #[test]
+    fn what_cannot_be_told_apart_has_no_example() {
+        let all = Selector { metric: "m".into(), matchers: Vec::new() };
+        let sli = Sli { total: all.clone(), part: all, part_is_bad: true, job: None, is_probe: false };
+        // every event is bad: a good one would have to match and not match
+        assert_eq!(Events::of(&sli).map(|events| events.good == events.bad), Some(true));
+    }
+}

@@ -1,0 +1,255 @@
+//! Tests for the generated rules, in promtool's format: what they promise can be checked by whoever uses them, without
+//! this program.
+//!
+//! Times are computed from the policy, so that the tests fit demo scales as well as months.
+
+use lookout_engine::{Severity, Tier};
+
+use super::emit::{self, Node, map};
+use super::example::Events;
+use super::promql::{Sli, quoted};
+use super::rules::{alert_groups, base_window, file_name, identity};
+use super::{MARK, links};
+use crate::spec::{Config, Slo};
+
+/// Events per step, enough for every guard one would set.
+const EVENTS: u64 = 1000;
+
+/// The tests of all SLOs of a service.
+pub(super) fn file(config: &Config, service: &str) -> String {
+    let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service).collect();
+    let widest = slos.iter().map(|slo| slo.policy.grid.width_seconds()).min().unwrap_or(60);
+    let tests = slos.iter().filter_map(|slo| Plan::of(config, slo)).flat_map(|plan| plan.tests());
+    let comments =
+        [format!("{MARK}. Run with `promtool test rules`. Do not edit: change the spec and generate again.")];
+    let document = map([
+        ("rule_files", Node::List(vec![file_name(service).into()])),
+        ("evaluation_interval", format!("{widest}s").into()),
+        ("tests", Node::List(tests.collect())),
+    ]);
+    emit::file(&comments, &document)
+}
+
+/// A stretch of time in which every step is alike.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    steps: u64,
+    good: u64,
+    bad: u64,
+    /// The source answers.
+    up: bool,
+}
+
+struct Plan<'a> {
+    slo: &'a Slo,
+    sli: Sli,
+    events: Events,
+    /// Milliseconds between samples: at least four in the shortest window, and evaluations fall on samples.
+    step_ms: u64,
+    /// Samples per evaluation.
+    steps_per_tick: u64,
+}
+
+impl<'a> Plan<'a> {
+    fn of(config: &Config, slo: &'a Slo) -> Option<Self> {
+        let sli = Sli::of(config, slo);
+        let events = Events::of(&sli)?;
+        let tick_ms = u64::from(slo.policy.grid.width_seconds()) * 1000;
+        let quarter = (base_window(slo).as_seconds() * 1000 / 4).max(1);
+        let steps_per_tick = tick_ms.div_ceil(quarter).max(1);
+        // promtool knows whole milliseconds
+        let steps_per_tick = (steps_per_tick..=tick_ms).find(|n| tick_ms.is_multiple_of(*n)).unwrap_or(1);
+        Some(Self { slo, sli, events, step_ms: tick_ms / steps_per_tick, steps_per_tick })
+    }
+
+    fn tests(&self) -> Vec<Node> {
+        let mut list = vec![self.healthy(), self.idle()];
+        list.extend(self.outage());
+        list.extend(self.missing());
+        list
+    }
+
+    /// Good events only, the bad series not even there: nothing fires, the budget is whole.
+    fn healthy(&self) -> Node {
+        let ticks = self.ticks_in(base_window(self.slo).as_seconds()).max(1) * 3;
+        let quiet = Stretch { steps: ticks * self.steps_per_tick, good: EVENTS, bad: 0, up: true };
+        let id = identity(self.slo);
+        let checks = [
+            self.check(ticks, &self.firing(None), 0.0),
+            self.check(ticks, &format!("max(slo:period_error_budget_remaining:ratio{id})"), 1.0),
+            self.check(ticks, &format!("max(slo:current_burn_rate:ratio{id})"), 0.0),
+        ];
+        self.test("is quiet while healthy, even before the first error", &[quiet], &checks)
+    }
+
+    /// Traffic stops: no ratio, no NaN, and the budget is what it was.
+    fn idle(&self) -> Node {
+        let base = base_window(self.slo);
+        let busy = self.ticks_in(base.as_seconds()).max(1) * 3;
+        let idle = self.ticks_in(base.as_seconds()).max(1) * 3;
+        let stretches = [
+            Stretch { steps: busy * self.steps_per_tick, good: EVENTS - 1, bad: 1, up: true },
+            Stretch { steps: idle * self.steps_per_tick, good: 0, bad: 0, up: true },
+        ];
+        let id = identity(self.slo);
+        let left = 1.0 - 1.0 / (EVENTS as f64 * self.slo.objective().budget_ratio());
+        let budget = format!("slo:period_error_budget_remaining:ratio{id}");
+        let nan = format!(
+            "count({{__name__=~\"slo:.+\", sloth_id={0}}} != {{__name__=~\"slo:.+\", sloth_id={0}}}) or vector(0)",
+            quoted(&self.slo.id())
+        );
+        let now = format!("count(slo:sli_error:ratio_rate{base}{id}) or vector(0)");
+        let end = busy + idle;
+        let mut checks = vec![
+            self.check(end, &format!("max(abs({budget} - ({left})) < bool 1e-9)"), 1.0),
+            self.check(end, &nan, 0.0),
+        ];
+        // a window that is the whole period has not forgotten the traffic yet
+        if base != self.slo.period() {
+            checks.insert(0, self.check(end, &now, 0.0));
+        }
+        self.test("keeps its budget over an idle gap", &stretches, &checks)
+    }
+
+    /// Every event is bad: the alert fires at the evaluation after long × factor ÷ burn, and lets go after the end.
+    fn outage(&self) -> Option<Node> {
+        let severity = [Severity::Page, Severity::Ticket]
+            .into_iter()
+            .find(|severity| !alert_groups(self.slo, *severity).is_empty())?;
+        let tiers: Vec<Tier> =
+            alert_groups(self.slo, severity).into_iter().flat_map(|(_, tiers)| tiers).collect();
+        let before = self.ticks_in(tiers.iter().map(|tier| tier.long.as_seconds()).max()?) + 1;
+        let fires = tiers.iter().filter_map(|tier| self.ticks_to_fire(tier)).min()?;
+        let outage = fires + 1;
+        let clean = self.ticks_in(tiers.iter().map(|tier| tier.short.as_seconds()).max()?) + 2;
+        let stretch =
+            |ticks: u64, good, bad| Stretch { steps: ticks * self.steps_per_tick, good, bad, up: true };
+        let stretches = [stretch(before, EVENTS, 0), stretch(outage, 0, EVENTS), stretch(clean, EVENTS, 0)];
+        let firing = self.firing(Some(severity));
+        let count = alert_groups(self.slo, severity).len();
+        let at_least_one = format!("({firing}) > bool 0");
+        let checks = [
+            self.check(before, &firing, 0.0),
+            self.check(before + fires - 1, &firing, 0.0),
+            self.check(before + fires, &at_least_one, 1.0),
+            self.check(before + outage + clean, &firing, 0.0),
+        ];
+        let title = match count {
+            1 => format!("fires a {severity} {} after a total outage began, and resolves", self.at(fires)),
+            _ => format!(
+                "fires its first {severity} {} after a total outage began, and resolves",
+                self.at(fires)
+            ),
+        };
+        Some(self.test(&title, &stretches, &checks))
+    }
+
+    /// The source falls silent: the alert for missing data fires, and not before its time.
+    fn missing(&self) -> Option<Node> {
+        self.slo.policy.data_alert?;
+        let before = self.ticks_in(base_window(self.slo).as_seconds()).max(1) * 2;
+        let hold = self.ticks_in(self.slo.policy.data_alert_seconds());
+        let stretches = [
+            Stretch { steps: before * self.steps_per_tick, good: EVENTS, bad: 0, up: true },
+            Stretch { steps: (hold + 3) * self.steps_per_tick, good: 0, bad: 0, up: false },
+        ];
+        let alert = links::missing_alert(self.slo);
+        let firing =
+            format!("count(ALERTS{{alertname={},alertstate=\"firing\"}}) or vector(0)", quoted(&alert));
+        let checks = [
+            self.check(before, &firing, 0.0),
+            self.check(before + hold, &firing, 0.0),
+            self.check(before + hold + 1, &firing, 1.0),
+            self.check(before + hold + 1, &self.firing(None), 0.0),
+        ];
+        Some(self.test("calls when data are missing", &stretches, &checks))
+    }
+
+    /// Evaluations from the first bad event until a tier fires: the first one strictly after the closed form, and then
+    /// those in which it has to hold.
+    fn ticks_to_fire(&self, tier: &Tier) -> Option<u64> {
+        let tick = u64::from(self.slo.policy.grid.width_seconds());
+        let detection = tier.detection_seconds(self.slo.objective(), 1.0)? - tier.hold_seconds as f64;
+        Some((detection / tick as f64).floor() as u64 + 1 + tier.hold_seconds.div_ceil(tick))
+    }
+
+    /// Evaluations a span of seconds takes, rounded up.
+    fn ticks_in(&self, seconds: u64) -> u64 {
+        seconds.div_ceil(u64::from(self.slo.policy.grid.width_seconds()))
+    }
+
+    fn at(&self, ticks: u64) -> String {
+        format!("{}s", ticks * u64::from(self.slo.policy.grid.width_seconds()))
+    }
+
+    /// How many burn alerts of this SLO fire.
+    fn firing(&self, severity: Option<Severity>) -> String {
+        let severity = severity.map_or_else(String::new, |s| format!(",severity={}", quoted(s.label())));
+        let alert = quoted(&self.slo.alert_name());
+        format!("count(ALERTS{{alertname={alert},alertstate=\"firing\"{severity}}}) or vector(0)")
+    }
+
+    fn check(&self, tick: u64, expr: &str, value: f64) -> Node {
+        let sample = map([("labels", "{}".into()), ("value", Node::Plain(value.to_string()))]);
+        map([
+            ("expr", expr.into()),
+            ("eval_time", self.at(tick).into()),
+            ("exp_samples", Node::List(vec![sample])),
+        ])
+    }
+
+    fn test(&self, title: &str, stretches: &[Stretch], checks: &[Node]) -> Node {
+        let mut input: Vec<Node> = Vec::new();
+        for series in self.events.series() {
+            let good = self.events.good.contains(series);
+            let bad = self.events.bad.contains(series);
+            let counts = |stretch: &Stretch| {
+                stretch.up.then(|| u64::from(good) * stretch.good + u64::from(bad) * stretch.bad)
+            };
+            // a kind of event that never happens has no series: that is how a young process looks
+            if stretches.iter().any(|stretch| counts(stretch).is_some_and(|n| n > 0)) {
+                input.push(input_series(&series.to_string(), &counter(stretches, counts)));
+            }
+        }
+        if let Some(job) = &self.sli.job {
+            let values: Vec<String> = stretches
+                .iter()
+                .map(|stretch| format!("{}+0x{}", u8::from(stretch.up), stretch.steps - 1))
+                .collect();
+            // the sample of time zero
+            let values = format!("1 {}", values.join(" "));
+            input.push(input_series(&format!("up{{job={}}}", quoted(job)), &values));
+        }
+        map([
+            ("name", format!("{} {title}", self.slo.id()).into()),
+            ("interval", format!("{}ms", self.step_ms).into()),
+            ("input_series", Node::List(input)),
+            ("promql_expr_test", Node::List(checks.to_vec())),
+        ])
+    }
+}
+
+fn input_series(series: &str, values: &str) -> Node {
+    map([("series", series.into()), ("values", values.into())])
+}
+
+/// A counter over stretches in promtool's notation, from zero at time zero; a source that is down has no samples.
+fn counter(stretches: &[Stretch], counts: impl Fn(&Stretch) -> Option<u64>) -> String {
+    let mut value = 0;
+    let mut parts = vec!["0".to_owned()];
+    for stretch in stretches {
+        match counts(stretch) {
+            Some(by) => {
+                parts.push(format!("{}+{by}x{}", value + by, stretch.steps - 1));
+                value += by * stretch.steps;
+            }
+            None => {
+                parts.push("stale".to_owned());
+                if stretch.steps > 1 {
+                    parts.push(format!("_x{}", stretch.steps - 1));
+                }
+            }
+        }
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,282 @@
+//! One page per alert: a head that follows from the spec, and a body that people write.
+//!
+//! The front matter's own keys and everything between the two markers are generated; other keys of the front matter
+//! (`last_reviewed`, `drill`, …) and everything below the second marker are kept. A new page gets a first body that can
+//! be acted on, but knows only what the spec knows.
+
+use core::fmt::Write as _;
+
+use lookout_engine::{Severity, Window};
+
+use super::promql::{self, Sli};
+use super::rules::{alert_groups, base_window, identity};
+use super::{MARK, links};
+use crate::spec::{Config, Indicator, Slo};
+
+const END: &str = "<!-- lookout:end -->";
+
+/// A page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Page {
+    /// Its alert and file name.
+    pub(super) alert: String,
+    /// Head and first body.
+    pub(super) contents: String,
+}
+
+/// The pages of all alerts the rules can raise.
+pub(super) fn pages(config: &Config) -> Vec<Page> {
+    let mut list = Vec::new();
+    for slo in &config.slos {
+        let severities: Vec<Severity> = [Severity::Page, Severity::Ticket]
+            .into_iter()
+            .filter(|severity| !alert_groups(slo, *severity).is_empty())
+            .collect();
+        if !severities.is_empty() {
+            let alert = slo.alert_name();
+            let head = burn_head(config, slo);
+            let body = first_body(config, slo, &alert, &current_query(slo));
+            list.push(page(config, slo, alert, &severities, &head, &body));
+        }
+        if let Some(severity) = slo.policy.data_alert {
+            let alert = links::missing_alert(slo);
+            let head = missing_head(config, slo);
+            let query = Sli::of(config, slo).missing(&base_window(slo).to_string());
+            let body = first_body(config, slo, &alert, &query);
+            list.push(page(config, slo, alert, &[severity], &head, &body));
+        }
+    }
+    list
+}
+
+fn page(config: &Config, slo: &Slo, alert: String, severities: &[Severity], head: &str, body: &str) -> Page {
+    let labels: Vec<&str> = severities.iter().map(|severity| severity.label()).collect();
+    let mut contents = format!(
+        "---\nalert: {alert}\nservice: {}\nslo: {}\nseverity: [{}]\n",
+        slo.service,
+        slo.name,
+        labels.join(", ")
+    );
+    if let Some(owner) = config.services.get(&slo.service).and_then(|service| service.owner.as_ref()) {
+        let _ = writeln!(contents, "owner: {}", serde_json::Value::from(owner.as_str()));
+    }
+    let _ = write!(
+        contents,
+        "---\n\n<!-- {MARK} from the spec up to the end marker; the rest of the page is yours. -->\n\n# {alert}\n\n{head}"
+    );
+    let _ = write!(
+        contents,
+        "\n[Dashboard]({}) · [SLO in the agent]({}/slos/{}/{}) · [This page]({})\n\n{END}\n\n{body}",
+        links::dashboard(config, slo),
+        links::agent(config),
+        slo.service,
+        slo.name,
+        links::runbook(config, &alert),
+    );
+    Page { alert, contents }
+}
+
+/// The objective and what counts, in words.
+fn promise(config: &Config, slo: &Slo) -> String {
+    let sli = Sli::of(config, slo);
+    let counted = match &slo.indicator {
+        Indicator::Probe { target } => {
+            format!("An event is a probe of target `{target}`; a bad one did not meet its expectations.")
+        }
+        Indicator::Scrape { source, .. } => {
+            let kind = if sli.part_is_bad { "bad" } else { "good" };
+            format!(
+                "Events are counted by `{source}`: all of them in `{}`, the {kind} ones in `{}`.",
+                promql::text(&sli.total),
+                promql::text(&sli.part),
+            )
+        }
+    };
+    let objective = slo.objective();
+    let budget = promql::decimal(u128::from(objective.budget_ppb()), 10_000_000);
+    let said =
+        if slo.description.is_empty() { String::new() } else { format!("{}\n\n", slo.description.trim()) };
+    format!(
+        "{said}**Promise.** {objective} of all events are good over {}. The error budget is the other {budget}%. {counted}\n",
+        slo.period(),
+    )
+}
+
+fn burn_head(config: &Config, slo: &Slo) -> String {
+    let mut head = promise(config, slo);
+    head.push_str(
+        "\n**It fires** while the budget burns faster than the factor in both windows of a row, and resolves when no row \
+         holds any more.\n\n\
+         | severity | windows | burn above | bad events above | a total outage fires after | at this rate the budget is gone in |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    for severity in [Severity::Page, Severity::Ticket] {
+        for tier in alert_groups(slo, severity).into_iter().flat_map(|(_, tiers)| tiers) {
+            let threshold = promql::threshold(&tier, slo.objective());
+            let detection = tier.detection_seconds(slo.objective(), 1.0).unwrap_or(0.0);
+            let gone = slo.period().as_seconds() as f64 / tier.factor.value();
+            let _ = writeln!(
+                head,
+                "| {} | {} and {} | {}× | {}% | {} | {} |",
+                severity.label(),
+                tier.long,
+                tier.short,
+                tier.factor,
+                (threshold * 1e8).round() / 1e6,
+                span(detection),
+                span(gone),
+            );
+        }
+    }
+    let guard = slo.guard();
+    if guard.minimum_bad > 1 || guard.minimum_events > 1 {
+        let _ = writeln!(
+            head,
+            "\nFewer than {} bad events (or {} events) in the longer window never fire.",
+            guard.minimum_bad, guard.minimum_events
+        );
+    }
+    let _ = writeln!(head, "\nNow, in Prometheus:\n\n```promql\n{}\n```", current_query(slo));
+    head
+}
+
+fn missing_head(config: &Config, slo: &Slo) -> String {
+    let sli = Sli::of(config, slo);
+    let hold = slo.policy.data_alert_seconds();
+    let what = match (&slo.indicator, &sli.job) {
+        (Indicator::Probe { target }, _) => format!("no probe of target `{target}` has had an outcome"),
+        (Indicator::Scrape { source, .. }, Some(job)) => {
+            format!("the metrics of `{source}` (job `{job}`) could not be read")
+        }
+        (Indicator::Scrape { source, .. }, None) => format!("the metrics of `{source}` could not be read"),
+    };
+    format!(
+        "{}\n**It fires** when {what} for {}: as long as a total outage takes to page. Until data are back the burn \
+         alerts of this SLO are frozen in the agent: they neither fire nor resolve.\n\nNow, in Prometheus:\n\n\
+         ```promql\n{}\n```\n",
+        promise(config, slo),
+        span(hold as f64),
+        sli.missing(&base_window(slo).to_string()),
+    )
+}
+
+fn current_query(slo: &Slo) -> String {
+    format!("slo:current_burn_rate:ratio{}", identity(slo))
+}
+
+/// Seconds in the two largest units that say something.
+fn span(seconds: f64) -> String {
+    let seconds = seconds.ceil() as u64;
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let shown: Vec<String> = parts
+        .iter()
+        .skip_while(|(n, _)| *n == 0)
+        .take(2)
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, unit)| format!("{n} {unit}"))
+        .collect();
+    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
+}
+
+/// What can be said without knowing the service.
+fn first_body(config: &Config, slo: &Slo, alert: &str, query: &str) -> String {
+    let agent = links::agent(config);
+    let (id, service) = (slo.id(), &slo.service);
+    let window = Window::seconds(base_window(slo).as_seconds() * 2);
+    format!(
+        "## TL;DR\n\n{id} is in trouble. If {service} was changed in the last hour, undo that change first.\n\n\
+         ## Impact\n\n{}\n\n\
+         ## Confirm\n\n```promql\n{query}\n```\n\n```sh\ncurl -s {agent}/api/v1/slos\nlookout status\n```\n\n\
+         If both disagree with the alert, it is about to resolve: watch for {window} and stop here.\n\n\
+         ## Diagnose\n\n1. What changed: deploys and config of {service} since the incident began ({agent}/incidents).\n\
+         2. Which routes or targets: the dashboard's rows for this SLO.\n3. What {service} depends on.\n\n\
+         ## Mitigate\n\nUndo the last change of {service}. Reversible, and the most frequent cure.\n\n\
+         ## Verify\n\nThe query under Confirm falls and the incident resolves; watch for {window} after that.\n\n\
+         ## Escalate\n\nTo the owner of {service} when nothing helped within 30 minutes; hand over the incident page.\n\n\
+         ## Communicate\n\n> We see problems with {service} and are working on them. Next update in 30 minutes.\n\n\
+         ## Afterwards\n\nRecord what {alert} told, what it did not, and correct this page.\n",
+        if slo.description.is_empty() {
+            "Users of the service are affected."
+        } else {
+            slo.description.trim()
+        },
+    )
+}
+
+/// A page as it should be, given the page there is: generated parts from `fresh`, the rest from `found`.
+pub(super) fn merge(fresh: &str, found: &str) -> String {
+    let (Some((fresh_keys, fresh_rest)), Some((found_keys, found_rest))) =
+        (front_matter(fresh), front_matter(found))
+    else {
+        // a page without front matter is all body
+        return match (fresh.split_once(END), found.split_once(END)) {
+            (Some((head, _)), Some((_, body))) => format!("{head}{END}{body}"),
+            (Some((head, _)), None) if !found.trim().is_empty() => {
+                format!("{head}{END}\n\n{}", found.trim_start())
+            }
+            _ => fresh.to_owned(),
+        };
+    };
+    let key = |line: &str| line.split(':').next().unwrap_or_default().trim().to_owned();
+    const OURS: [&str; 5] = ["alert", "service", "slo", "severity", "owner"];
+    // an owner the spec does not know may stand in the page
+    let generated: Vec<String> = fresh_keys.lines().map(key).collect();
+    let kept = found_keys.lines().filter(|line| {
+        let key = key(line);
+        !generated.contains(&key) && (!OURS.contains(&key.as_str()) || key == "owner")
+    });
+    let lines: Vec<&str> = fresh_keys.lines().chain(kept).collect();
+    let head = fresh_rest.split_once(END).map_or(fresh_rest, |(head, _)| head);
+    let body = match found_rest.split_once(END) {
+        Some((_, body)) => body.to_owned(),
+        None => format!("\n\n{}", found_rest.trim_start()),
+    };
+    format!("---\n{}\n---\n{head}{END}{body}", lines.join("\n"))
+}
+
+/// The lines between the first two rules, and what follows the second.
+fn front_matter(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("---\n")?.split_once("\n---\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::*;
+
+    #[test]
+    fn what_people_wrote_survives_and_what_is_generated_is_renewed() {
+        let mut config = fixture::titanic();
+        let before = pages(&config).remove(0).contents;
+        let edited = before
+            .replacen("\n---\n", "\nlast_reviewed: 2026-01-02\ndrill: never\n---\n", 1)
+            .replacen("## TL;DR", "## TL;DR\n\nMy own words.", 1);
+        assert_eq!(merge(&before, &edited), edited, "nothing to renew, nothing changes");
+        config.outputs.runbook_url = Some("https://elsewhere.example.com/{alert}".to_owned());
+        let merged = merge(&pages(&config).remove(0).contents, &edited);
+        assert!(merged.contains("last_reviewed: 2026-01-02\ndrill: never\n---\n"), "{merged}");
+        assert!(merged.contains("My own words."), "{merged}");
+        assert!(merged.contains("https://elsewhere.example.com/"), "{merged}");
+        assert_eq!(merge(&pages(&config).remove(0).contents, &merged), merged, "once is enough");
+    }
+
+    #[test]
+    fn a_page_written_before_there_was_a_head_becomes_the_body() {
+        let fresh = pages(&fixture::titanic()).remove(0).contents;
+        let merged = merge(&fresh, "# Old page\n\nDo this.\n");
+        assert!(merged.starts_with("---\nalert: "), "{merged}");
+        assert!(merged.ends_with(&format!("{END}\n\n# Old page\n\nDo this.\n")), "{merged}");
+        assert_eq!(merge(&fresh, &merged), merged);
+    }
+
+    #[test]
+    fn spans_are_read_at_a_glance() {
+        let shown = [51.84, 3600.0, 180_000.0, 2_592_000.0, 0.0].map(span);
+        assert_eq!(shown, ["52 s", "1 h", "2 d 2 h", "30 d", "0 s"]);
+    }
+}
