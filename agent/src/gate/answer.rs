@@ -1,0 +1,162 @@
+//! The answer, as it goes over the wire, into the audit chain and back into the pipeline's client.
+
+use core::fmt;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What follows for the change. Ordered: what is later stops more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Decision {
+    /// Go on.
+    Allow,
+    /// Not now: ask again later.
+    Hold,
+    /// No.
+    Deny,
+}
+
+impl Decision {
+    /// The word used in JSON, metrics and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Hold => "hold",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+impl fmt::Display for Decision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What made the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DecidedBy {
+    /// The gate's policy over the evidence.
+    Policy,
+    /// A person with the right to, over the policy.
+    Override,
+    /// A freeze.
+    Freeze,
+}
+
+/// What is known. Ordered: what is later weighs more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Evidence {
+    /// Enough events, and they are fine.
+    Good,
+    /// Too few events to say.
+    InsufficientData,
+    /// Nothing, or nothing recent enough to rely on.
+    Unknown,
+    /// Enough events, and they are not fine.
+    Bad,
+}
+
+impl Evidence {
+    /// The word used in JSON and messages.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::InsufficientData => "insufficient_data",
+            Self::Unknown => "unknown",
+            Self::Bad => "bad",
+        }
+    }
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why, from a closed list that programs may rely on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Code {
+    /// Budget is left and nothing burns too fast.
+    BudgetLeft,
+    /// The budget is spent, or less of it is left than the policy asks for.
+    BudgetExhausted,
+    /// A page is open because the budget burns too fast.
+    BurnFast,
+    /// An incident is open.
+    IncidentOpen,
+    /// The last observation, or the last evaluation, is too long ago.
+    DataStale,
+    /// The evaluation lies in the future: one of the clocks is wrong.
+    ClockSkew,
+    /// The source answers and says that nothing happens.
+    NoTraffic,
+    /// Events arrive, but too few to judge.
+    TooFewSamples,
+    /// No SLO belongs to a service of that name.
+    UnknownService,
+}
+
+/// One thing that was taken into account.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// For programs.
+    pub code: Code,
+    /// Id of the SLO; empty when none is meant.
+    pub slo: String,
+    /// For people.
+    pub text: String,
+    /// What was measured.
+    pub measured: Option<f64>,
+    /// What it was compared with.
+    pub threshold: Option<f64>,
+    /// Over which window.
+    pub window: Option<String>,
+    /// From how many events.
+    pub samples: Option<u64>,
+}
+
+/// What the gate says. Every number is finite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// What follows.
+    pub decision: Decision,
+    /// What made it so.
+    pub decided_by: DecidedBy,
+    /// What is known.
+    pub evidence: Evidence,
+    /// Everything that was taken into account, what weighs most first; never empty.
+    pub reasons: Vec<Reason>,
+    /// The smallest change for the worse that would have been seen; `None` before a deploy.
+    pub minimum_detectable_effect: Option<f64>,
+    /// When.
+    pub evaluated_at: Timestamp,
+    /// Until when it may be relied on.
+    pub valid_until: Timestamp,
+    /// Age of the oldest data it rests on; `None` when there are none.
+    pub data_age_seconds: Option<f64>,
+    /// What `gate explain` takes.
+    pub decision_id: String,
+    /// Which policy was applied: the same policy has the same hash.
+    pub policy_hash: String,
+}
+
+impl Answer {
+    /// The exit code of a pipeline step that asks: 0 go on, 1 no, 3 nothing that could be judged, 5 not now.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match (self.decision, self.evidence) {
+            (Decision::Allow, _) => 0,
+            (Decision::Deny, _) => 1,
+            (Decision::Hold, Evidence::Unknown | Evidence::InsufficientData) => 3,
+            (Decision::Hold, Evidence::Good | Evidence::Bad) => 5,
+        }
+    }
+}

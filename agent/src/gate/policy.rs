@@ -1,0 +1,278 @@
+//! The rules, and nothing else: no clock, no store, no network.
+
+use jiff::{SignedDuration, Timestamp};
+use lookout_engine::{Cause, Severity, Window};
+use sha2::{Digest as _, Sha256};
+
+use super::answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
+use super::ask::{Ask, Class};
+use crate::evaluate::{SloStatus, Snapshot};
+use crate::ledger::IncidentRecord;
+use crate::spec::GatePolicy;
+
+/// An evaluation that is older than so many intervals says nothing about now.
+const TRUSTED_INTERVALS: i64 = 3;
+
+/// Something that was found, how much it weighs, and what it asks for.
+#[derive(Debug)]
+struct Finding {
+    effect: Decision,
+    evidence: Evidence,
+    reason: Reason,
+}
+
+/// Answers the question from what is known at `now_ms` (milliseconds since the epoch).
+///
+/// The id of the answer is derived from its content; whoever stores answers may put a unique one in its place.
+#[must_use]
+pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) -> Answer {
+    let slos: Vec<&SloStatus> = snapshot.slos.iter().filter(|slo| slo.service == ask.service).collect();
+    let mut findings = Vec::new();
+    if slos.is_empty() {
+        findings.push(unknown_service(&ask.service, snapshot));
+    }
+    findings.extend(untimely(snapshot, now_ms));
+    for slo in &slos {
+        findings.extend(judge(slo, ask.class, policy));
+    }
+    findings.sort_by_key(|finding| core::cmp::Reverse((finding.effect, finding.evidence)));
+
+    let asked_for = findings.iter().map(|finding| finding.effect).max().unwrap_or(Decision::Hold);
+    let decision = if ask.class.always_passes() { Decision::Allow } else { asked_for };
+    // The evidence behind a hold or a denial is that of the findings that asked for it.
+    let deciding =
+        findings.iter().filter(|finding| decision == Decision::Allow || finding.effect == decision);
+    let evidence = deciding.map(|finding| finding.evidence).max().unwrap_or(Evidence::Unknown);
+
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    let valid_for = SignedDuration::try_from(policy.valid_for).unwrap_or(SignedDuration::ZERO);
+    let mut answer = Answer {
+        decision,
+        decided_by: DecidedBy::Policy,
+        evidence,
+        reasons: findings.into_iter().map(|finding| finding.reason).collect(),
+        minimum_detectable_effect: None,
+        evaluated_at: now,
+        valid_until: now.saturating_add(valid_for).unwrap_or(now),
+        data_age_seconds: data_age(&slos, snapshot, now_ms),
+        decision_id: String::new(),
+        policy_hash: policy_hash(policy),
+    };
+    answer.decision_id = content_id(ask, &answer);
+    answer
+}
+
+/// Names a policy: the same rules have the same short hash.
+#[must_use]
+pub fn policy_hash(policy: &GatePolicy) -> String {
+    let text = format!(
+        "gate/1 minimum_budget={} valid_for_ms={}",
+        policy.minimum_budget,
+        policy.valid_for.as_millis()
+    );
+    short_hash(&[&text])
+}
+
+fn content_id(ask: &Ask, answer: &Answer) -> String {
+    let content = serde_json::to_string(answer).unwrap_or_default();
+    format!("dec-{}", short_hash(&[&ask.service, ask.class.as_str(), &content]))
+}
+
+fn short_hash(parts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Age of the oldest data; `None` as soon as one SLO has none.
+fn data_age(slos: &[&SloStatus], snapshot: &Snapshot, now_ms: i64) -> Option<f64> {
+    let since_snapshot = now_ms.saturating_sub(snapshot.at_ms).max(0) as f64 / 1000.0;
+    let ages: Option<Vec<f64>> = slos.iter().map(|slo| slo.data_age_s.and_then(finite)).collect();
+    ages?.into_iter().reduce(f64::max).map(|age| age.max(0.0) + since_snapshot)
+}
+
+fn unknown_service(service: &str, snapshot: &Snapshot) -> Finding {
+    let mut known: Vec<&str> = snapshot.slos.iter().map(|slo| slo.service.as_str()).collect();
+    known.sort_unstable();
+    known.dedup();
+    let known = if known.is_empty() { "none is known yet".to_owned() } else { known.join(", ") };
+    let text = format!("no SLO belongs to a service named {service:?}; known services: {known}");
+    finding(Decision::Hold, Evidence::Unknown, Code::UnknownService, "", text)
+}
+
+/// Whether the snapshot is about another time than now.
+fn untimely(snapshot: &Snapshot, now_ms: i64) -> Option<Finding> {
+    let trusted_ms = i64::from(snapshot.interval_s.max(1)) * 1000 * TRUSTED_INTERVALS;
+    let age_ms = now_ms.saturating_sub(snapshot.at_ms);
+    let (code, text) = if age_ms > trusted_ms {
+        let text = format!("the last evaluation was {} s ago: the agent does not keep up", age_ms / 1000);
+        (Code::DataStale, text)
+    } else if age_ms < -trusted_ms {
+        let ahead = age_ms.saturating_neg() / 1000;
+        (Code::ClockSkew, format!("the last evaluation lies {ahead} s in the future: a clock is wrong"))
+    } else {
+        return None;
+    };
+    let mut finding = finding(Decision::Hold, Evidence::Unknown, code, "", text);
+    finding.reason.measured = Some(age_ms as f64 / 1000.0);
+    finding.reason.threshold = Some(trusted_ms as f64 / 1000.0);
+    Some(finding)
+}
+
+fn judge(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Vec<Finding> {
+    let mut findings: Vec<Finding> =
+        slo.incidents.iter().filter_map(|incident| open_incident(slo, incident, class)).collect();
+    findings.extend(budget(slo, class, policy));
+    findings.extend(data(slo));
+    if findings.is_empty() {
+        findings.push(all_is_well(slo, policy));
+    }
+    findings
+}
+
+fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: Class) -> Option<Finding> {
+    if incident.resolved_at_ms.is_some() {
+        return None;
+    }
+    let burns = incident.cause() == Some(Cause::Burn);
+    // A severity this program does not know is taken for the worst one.
+    let severity = incident.severity().unwrap_or(Severity::Page);
+    let effect = match (severity, class) {
+        (Severity::Ticket, Class::Fix | Class::Config) => Decision::Allow,
+        _ => Decision::Deny,
+    };
+    let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };
+    let evidence = if burns { Evidence::Bad } else { Evidence::Unknown };
+    let why = if burns { "the error budget burns too fast" } else { "its data are missing" };
+    let since = Timestamp::from_millisecond(incident.opened_at_ms)
+        .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"));
+    let text = format!("{}: a {severity} is open since {since}, because {why} ({})", slo.title, incident.id);
+    let mut finding = finding(effect, evidence, code, &slo.id, text);
+    if burns {
+        measure_burn(slo, severity, &mut finding.reason);
+    }
+    Some(finding)
+}
+
+/// Fills in the tier that burns fastest against its factor.
+fn measure_burn(slo: &SloStatus, severity: Severity, reason: &mut Reason) {
+    let tiers = slo.evidence.tiers.iter().filter(|tier| tier.severity == severity.as_str());
+    let measured = tiers.filter_map(|tier| {
+        let burn = tier.long_burn.and_then(finite)?;
+        let factor = finite(tier.factor).filter(|factor| *factor > 0.0)?;
+        Some((tier.firing, burn / factor, burn, tier))
+    });
+    let worst = measured.max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    if let Some((_, _, burn, tier)) = worst {
+        reason.measured = Some(burn);
+        reason.threshold = finite(tier.factor);
+        reason.window = Some(Window::seconds(tier.long_s).to_string());
+        reason.samples = Some(tier.long_total);
+    }
+}
+
+fn budget(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Option<Finding> {
+    let evidence = &slo.evidence;
+    let Some(left) = finite(evidence.budget_left_ratio) else {
+        let text = format!("{}: what is left of the error budget is not known", slo.title);
+        return Some(finding(Decision::Hold, Evidence::Unknown, Code::DataStale, &slo.id, text));
+    };
+    if left > policy.minimum_budget {
+        return None;
+    }
+    let effect = match class {
+        Class::Feature | Class::Config => Decision::Deny,
+        Class::Fix | Class::Security | Class::Rollback => Decision::Allow,
+    };
+    let title = &slo.title;
+    let text = if left <= 0.0 {
+        format!("{title}: the error budget is spent ({:.1} % left)", left * 100.0)
+    } else {
+        let asked = policy.minimum_budget * 100.0;
+        format!("{title}: {:.1} % of the error budget is left, {asked:.1} % is asked for", left * 100.0)
+    };
+    let mut finding = finding(effect, Evidence::Bad, Code::BudgetExhausted, &slo.id, text);
+    fill_budget(slo, policy, &mut finding.reason);
+    Some(finding)
+}
+
+fn data(slo: &SloStatus) -> Option<Finding> {
+    let (evidence, title) = (&slo.evidence, &slo.title);
+    let age = slo.data_age_s.and_then(finite);
+    let counted = evidence.total > 0;
+    let (effect, weight, code, text) = match evidence.data_state.as_str() {
+        "ok" if counted => return None,
+        "idle" if counted => {
+            let text = format!("{title}: no traffic now; the budget of the period decides");
+            (Decision::Allow, Evidence::InsufficientData, Code::NoTraffic, text)
+        }
+        "insufficient" if counted => {
+            let text = format!("{title}: too few events to judge now; the budget of the period decides");
+            (Decision::Allow, Evidence::InsufficientData, Code::TooFewSamples, text)
+        }
+        "ok" | "idle" | "insufficient" => {
+            let text = format!("{title}: not one event in the whole period, so nothing can be said");
+            (Decision::Hold, Evidence::InsufficientData, Code::TooFewSamples, text)
+        }
+        "stale" => {
+            let ago = age.map_or_else(|| "too long ago".to_owned(), |age| format!("{age:.0} s ago"));
+            let text = format!("{title}: the last observation was {ago}");
+            (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
+        }
+        "no_data" => {
+            let text = format!("{title}: nothing has been observed yet");
+            (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
+        }
+        other => {
+            let text = format!("{title}: the data state {other:?} is not known to this gate");
+            (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
+        }
+    };
+    let mut finding = finding(effect, weight, code, &slo.id, text);
+    finding.reason.samples = Some(evidence.total);
+    if code == Code::DataStale {
+        finding.reason.measured = age;
+    } else {
+        finding.reason.window = Some(Window::seconds(evidence.period_s).to_string());
+    }
+    Some(finding)
+}
+
+fn all_is_well(slo: &SloStatus, policy: &GatePolicy) -> Finding {
+    let left = slo.evidence.budget_left_ratio * 100.0;
+    let text = format!("{}: {left:.1} % of the error budget is left and nothing burns too fast", slo.title);
+    let mut finding = finding(Decision::Allow, Evidence::Good, Code::BudgetLeft, &slo.id, text);
+    fill_budget(slo, policy, &mut finding.reason);
+    finding
+}
+
+fn fill_budget(slo: &SloStatus, policy: &GatePolicy, reason: &mut Reason) {
+    reason.measured = finite(slo.evidence.budget_left_ratio);
+    reason.threshold = finite(policy.minimum_budget);
+    reason.window = Some(Window::seconds(slo.evidence.period_s).to_string());
+    reason.samples = Some(slo.evidence.total);
+}
+
+fn finding(effect: Decision, evidence: Evidence, code: Code, slo: &str, text: String) -> Finding {
+    let reason = Reason {
+        code,
+        slo: slo.to_owned(),
+        text,
+        measured: None,
+        threshold: None,
+        window: None,
+        samples: None,
+    };
+    Finding { effect, evidence, reason }
+}
+
+fn finite(value: f64) -> Option<f64> {
+    value.is_finite().then_some(value)
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

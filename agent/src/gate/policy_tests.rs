@@ -1,0 +1,299 @@
+//! The rules as examples, and what no snapshot may break.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ledger::{Evidence as Measured, TierEvidence};
+
+const NOW: i64 = 1_767_225_600_000;
+
+fn tier(severity: &str, burn: Option<f64>) -> TierEvidence {
+    TierEvidence {
+        severity: severity.to_owned(),
+        long_s: 3600,
+        short_s: 300,
+        factor: 14.4,
+        long_burn: burn,
+        short_burn: burn,
+        long_bad: 30,
+        long_total: 100,
+        firing: burn.is_some_and(|burn| burn > 14.4),
+        held_by_guard: false,
+    }
+}
+
+fn slo(name: &str) -> SloStatus {
+    SloStatus {
+        id: format!("titanic-{name}"),
+        service: "titanic".to_owned(),
+        slo: name.to_owned(),
+        title: format!("Titanic {name}"),
+        description: String::new(),
+        source: "probe".to_owned(),
+        alert: "Titanic".to_owned(),
+        evidence: Measured {
+            objective_percent: 99.9,
+            period_s: 30 * 86_400,
+            data_state: "ok".to_owned(),
+            budget_left_ratio: 0.75,
+            seconds_to_exhaustion: None,
+            bad: 25,
+            total: 100_000,
+            tiers: vec![tier("page", Some(0.25)), tier("ticket", Some(0.25))],
+        },
+        sli_ratio: Some(0.99975),
+        data_age_s: Some(2.0),
+        incidents: Vec::new(),
+    }
+}
+
+fn incident(severity: &str, cause: &str) -> IncidentRecord {
+    IncidentRecord {
+        id: "inc-1".to_owned(),
+        slo_id: "titanic-requests".to_owned(),
+        service: "titanic".to_owned(),
+        slo: "requests".to_owned(),
+        cause: cause.to_owned(),
+        severity: severity.to_owned(),
+        peak: severity.to_owned(),
+        opened_at_ms: NOW - 60_000,
+        resolved_at_ms: None,
+    }
+}
+
+fn snapshot(slos: Vec<SloStatus>) -> Snapshot {
+    Snapshot { at_ms: NOW - 1000, interval_s: 10, slos }
+}
+
+fn ask(class: Class) -> Ask {
+    Ask { service: "titanic".to_owned(), class }
+}
+
+fn answer(class: Class, slos: Vec<SloStatus>) -> Answer {
+    decide(&ask(class), &snapshot(slos), &GatePolicy::default(), NOW)
+}
+
+fn codes(answer: &Answer) -> Vec<Code> {
+    answer.reasons.iter().map(|reason| reason.code).collect()
+}
+
+/// Decisions for feature, fix, config, in this order.
+fn decisions(slo: &SloStatus) -> [Decision; 3] {
+    [Class::Feature, Class::Fix, Class::Config].map(|class| answer(class, vec![slo.clone()]).decision)
+}
+
+#[test]
+fn a_healthy_service_may_be_deployed_and_the_answer_has_the_agreed_shape() {
+    let answer = answer(Class::Feature, vec![slo("requests")]);
+    let shown = serde_json::to_value(&answer).unwrap();
+    assert_eq!(
+        shown,
+        serde_json::json!({
+            "decision": "allow",
+            "decided_by": "policy",
+            "evidence": "good",
+            "reasons": [{
+                "code": "budget_left",
+                "slo": "titanic-requests",
+                "text": "Titanic requests: 75.0 % of the error budget is left and nothing burns too fast",
+                "measured": 0.75,
+                "threshold": 0.0,
+                "window": "30d",
+                "samples": 100_000,
+            }],
+            "minimum_detectable_effect": null,
+            "evaluated_at": "2026-01-01T00:00:00Z",
+            "valid_until": "2026-01-01T00:01:00Z",
+            "data_age_seconds": 3.0,
+            "decision_id": answer.decision_id,
+            "policy_hash": answer.policy_hash,
+        })
+    );
+    assert_eq!(serde_json::from_value::<Answer>(shown).unwrap(), answer);
+    assert_eq!(answer.exit_code(), 0);
+}
+
+#[test]
+fn a_page_denies_and_says_how_fast_it_burns() {
+    let mut burning = slo("requests");
+    burning.evidence.tiers[0] = tier("page", Some(300.0));
+    burning.incidents.push(incident("page", "burn"));
+    assert_eq!(decisions(&burning), [Decision::Deny; 3]);
+    let answer = answer(Class::Feature, vec![slo("probes"), burning]);
+    assert_eq!((answer.evidence, answer.exit_code()), (Evidence::Bad, 1));
+    let reason = &answer.reasons[0];
+    assert_eq!(reason.code, Code::BurnFast);
+    assert_eq!((reason.measured, reason.threshold), (Some(300.0), Some(14.4)));
+    assert_eq!((reason.window.as_deref(), reason.samples), (Some("1h"), Some(100)));
+    assert!(reason.text.contains("a page is open since 2025-12-31T23:59:00Z"), "{}", reason.text);
+}
+
+#[test]
+fn a_ticket_stops_features_only() {
+    let mut slow = slo("requests");
+    slow.incidents.push(incident("ticket", "burn"));
+    assert_eq!(decisions(&slow), [Decision::Deny, Decision::Allow, Decision::Allow]);
+    assert_eq!(codes(&answer(Class::Fix, vec![slow])), [Code::IncidentOpen]);
+}
+
+#[test]
+fn a_spent_budget_lets_fixes_through() {
+    let mut spent = slo("requests");
+    spent.evidence.budget_left_ratio = 0.0;
+    assert_eq!(decisions(&spent), [Decision::Deny, Decision::Allow, Decision::Deny]);
+    assert_eq!(codes(&answer(Class::Fix, vec![spent])), [Code::BudgetExhausted]);
+    let strict = GatePolicy { minimum_budget: 0.8, ..GatePolicy::default() };
+    let answer = decide(&ask(Class::Feature), &snapshot(vec![slo("requests")]), &strict, NOW);
+    assert_eq!(answer.decision, Decision::Deny);
+    assert!(answer.reasons[0].text.contains("75.0 % of the error budget is left, 80.0 % is asked for"));
+}
+
+#[test]
+fn what_is_not_known_holds_everything_that_can_wait() {
+    for state in ["stale", "no_data", "a state of tomorrow"] {
+        let mut silent = slo("requests");
+        silent.evidence.data_state = state.to_owned();
+        assert_eq!(decisions(&silent), [Decision::Hold; 3], "{state}");
+        let answer = answer(Class::Feature, vec![slo("probes"), silent]);
+        assert_eq!((answer.evidence, answer.exit_code()), (Evidence::Unknown, 3));
+        assert_eq!(answer.reasons[0].code, Code::DataStale);
+    }
+}
+
+#[test]
+fn no_traffic_passes_on_a_known_budget_and_holds_on_none() {
+    let mut quiet = slo("requests");
+    quiet.evidence.data_state = "idle".to_owned();
+    let known = answer(Class::Feature, vec![quiet.clone()]);
+    assert_eq!((known.decision, known.evidence), (Decision::Allow, Evidence::InsufficientData));
+    assert_eq!(codes(&known), [Code::NoTraffic]);
+    (quiet.evidence.total, quiet.evidence.bad, quiet.evidence.budget_left_ratio) = (0, 0, 1.0);
+    let unknown = answer(Class::Feature, vec![quiet]);
+    assert_eq!((unknown.decision, unknown.exit_code()), (Decision::Hold, 3));
+}
+
+#[test]
+fn an_evaluation_of_another_time_is_no_evidence() {
+    for (now, code) in [(NOW + 29_001, Code::DataStale), (NOW - 31_001, Code::ClockSkew)] {
+        let late = decide(&ask(Class::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
+        assert_eq!((late.decision, late.evidence), (Decision::Hold, Evidence::Unknown));
+        assert_eq!(late.reasons[0].code, code);
+    }
+    let fresh = decide(&ask(Class::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), NOW + 29_000);
+    assert_eq!(fresh.decision, Decision::Allow);
+}
+
+#[test]
+fn an_unknown_service_is_told_the_known_ones() {
+    let ask = Ask { service: "titanik".to_owned(), class: Class::Feature };
+    let answer = decide(&ask, &snapshot(vec![slo("a"), slo("b")]), &GatePolicy::default(), NOW);
+    assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
+    assert_eq!(
+        answer.reasons[0].text,
+        "no SLO belongs to a service named \"titanik\"; known services: titanic"
+    );
+}
+
+#[test]
+fn a_policy_has_one_name() {
+    let policy = GatePolicy::default();
+    assert_eq!(policy_hash(&policy), policy_hash(&policy.clone()));
+    assert_eq!(policy_hash(&policy).len(), 12);
+    let other = GatePolicy { valid_for: Duration::from_secs(61), ..policy.clone() };
+    assert_ne!(policy_hash(&policy), policy_hash(&other));
+}
+
+fn any_number() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        4 => -10.0..10.0_f64,
+        1 => Just(f64::NAN),
+        1 => Just(f64::INFINITY),
+        1 => Just(f64::NEG_INFINITY),
+        1 => Just(0.0),
+    ]
+}
+
+fn any_incident() -> impl Strategy<Value = IncidentRecord> {
+    let severities = prop_oneof![Just("page"), Just("ticket"), Just("shout")];
+    (severities, prop_oneof![Just("burn"), Just("data_missing")])
+        .prop_map(|(severity, cause)| incident(severity, cause))
+}
+
+prop_compose! {
+    fn any_slo()(
+        state in prop_oneof![
+            4 => Just("ok"), 1 => Just("idle"), 1 => Just("no_data"), 1 => Just("insufficient"), 1 => Just("stale")
+        ],
+        left in any_number(),
+        burn in proptest::option::of(any_number()),
+        total in prop_oneof![Just(0_u64), 1..1_000_000_u64],
+        age in proptest::option::of(any_number()),
+        factor in any_number(),
+        incidents in proptest::collection::vec(any_incident(), 0..2),
+    ) -> SloStatus {
+        let mut slo = slo("requests");
+        slo.evidence.data_state = state.to_owned();
+        slo.evidence.budget_left_ratio = left;
+        slo.evidence.total = total;
+        slo.evidence.tiers = vec![TierEvidence { factor, ..tier("page", burn) }, tier("ticket", burn)];
+        slo.data_age_s = age;
+        slo.incidents = incidents;
+        slo
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_answer_is_finite_and_complete(
+        slos in proptest::collection::vec(any_slo(), 0..4),
+        minimum in -1.0..2.0_f64,
+        now in prop_oneof![Just(NOW), any::<i64>()],
+        class in proptest::sample::select(&Class::ALL[..]),
+    ) {
+        let policy = GatePolicy { minimum_budget: minimum, valid_for: Duration::MAX };
+        let answer = decide(&ask(class), &snapshot(slos), &policy, now);
+        prop_assert!(!answer.reasons.is_empty());
+        let numbers = answer.reasons.iter().flat_map(|reason| [reason.measured, reason.threshold]);
+        for number in numbers.chain([answer.data_age_seconds]).flatten() {
+            prop_assert!(number.is_finite());
+        }
+        let text = serde_json::to_string(&answer).unwrap();
+        prop_assert!(!text.contains("NaN") && !text.contains("inf "), "{}", text);
+        let read: Answer = serde_json::from_str(&text).unwrap();
+        prop_assert_eq!((read.decision, codes(&read)), (answer.decision, codes(&answer)));
+        prop_assert!([0, 1, 3, 5].contains(&answer.exit_code()));
+        if class.always_passes() {
+            prop_assert_eq!(answer.decision, Decision::Allow);
+        }
+    }
+
+    #[test]
+    fn one_more_incident_never_opens_the_gate(
+        mut slos in proptest::collection::vec(any_slo(), 1..4),
+        more in any_incident(),
+        class in proptest::sample::select(&Class::ALL[..]),
+    ) {
+        let before = answer(class, slos.clone()).decision;
+        slos[0].incidents.push(more);
+        prop_assert!(answer(class, slos).decision >= before);
+    }
+
+    #[test]
+    fn no_evidence_is_never_a_pass(
+        mut slos in proptest::collection::vec(any_slo(), 0..4),
+        class in proptest::sample::select(&[Class::Feature, Class::Fix, Class::Config][..]),
+    ) {
+        for slo in &mut slos {
+            slo.evidence.total = 0;
+        }
+        prop_assert_ne!(answer(class, slos).decision, Decision::Allow);
+    }
+
+    #[test]
+    fn a_budget_that_is_no_number_is_never_a_pass(mut only in any_slo()) {
+        only.evidence.budget_left_ratio = f64::NAN;
+        prop_assert_ne!(answer(Class::Feature, vec![only]).decision, Decision::Allow);
+    }
+}
