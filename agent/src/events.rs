@@ -36,4 +36,6 @@ pub mod names {
     pub const TASK_PANICS: &str = "lookout_task_panics_total";
     /// When a task last did its work, by `task`.
     pub const TASK_LAST_SUCCESS: &str = "lookout_task_last_success_timestamp_seconds";
+    /// Spans handed to the trace exporter by `outcome` (`exported`, `failed`).
+    pub const OTLP_SPANS: &str = "lookout_otlp_spans_total";
 }

@@ -1,0 +1,115 @@
+//! Families of the text format: one `HELP` and one `TYPE` each, whoever adds samples and in whatever order.
+
+use core::fmt::Write as _;
+
+/// How a value behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Goes up and down.
+    Gauge,
+    /// Only goes up.
+    Counter,
+}
+
+#[derive(Debug)]
+struct Family {
+    name: String,
+    help: &'static str,
+    kind: Kind,
+    samples: String,
+}
+
+/// Families in the order they were first mentioned.
+#[derive(Debug, Default)]
+pub(super) struct Families(Vec<Family>);
+
+impl Families {
+    /// Adds a sample. A value that is no finite number is left out: a hole can be seen, NaN spreads.
+    pub(super) fn add(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+        value: f64,
+    ) {
+        if !value.is_finite() {
+            return;
+        }
+        let samples = match self.0.iter_mut().position(|family| family.name == name) {
+            Some(at) => self.0.get_mut(at),
+            None => {
+                self.0.push(Family { name: name.to_owned(), help, kind, samples: String::new() });
+                self.0.last_mut()
+            }
+        };
+        if let Some(family) = samples {
+            sample(&mut family.samples, name, labels, value);
+        }
+    }
+
+    /// Adds a gauge.
+    pub(super) fn gauge(&mut self, name: &str, help: &'static str, labels: &[(&str, &str)], value: f64) {
+        self.add(Kind::Gauge, name, help, labels, value);
+    }
+
+    /// Appends everything to `out`.
+    pub(super) fn write(&self, out: &mut String) {
+        for family in &self.0 {
+            let kind = match family.kind {
+                Kind::Gauge => "gauge",
+                Kind::Counter => "counter",
+            };
+            let (name, help, samples) = (&family.name, family.help, &family.samples);
+            // Writing to a string cannot fail.
+            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}");
+        }
+    }
+}
+
+fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    out.push_str(name);
+    for (at, (label, text)) in labels.iter().enumerate() {
+        out.push(if at == 0 { '{' } else { ',' });
+        out.push_str(label);
+        out.push_str("=\"");
+        escape(out, text);
+        out.push('"');
+    }
+    if !labels.is_empty() {
+        out.push('}');
+    }
+    let _ = writeln!(out, " {value}");
+}
+
+fn escape(out: &mut String, text: &str) {
+    for letter in text.chars() {
+        match letter {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            other => out.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_of_one_name_share_one_head_and_holes_are_left_out() {
+        let mut families = Families::default();
+        families.gauge("a", "The first.", &[("x", "1")], 0.5);
+        families.add(Kind::Counter, "b_total", "The second.", &[], 3.0);
+        families.gauge("a", "The first.", &[("x", "a\"b\\c\nd")], 2.0);
+        families.gauge("c", "Nothing.", &[], f64::NAN);
+        let mut out = String::new();
+        families.write(&mut out);
+        assert_eq!(
+            out,
+            "# HELP a The first.\n# TYPE a gauge\na{x=\"1\"} 0.5\na{x=\"a\\\"b\\\\c\\nd\"} 2\n\
+             # HELP b_total The second.\n# TYPE b_total counter\nb_total 3\n"
+        );
+    }
+}

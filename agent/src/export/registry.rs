@@ -1,0 +1,94 @@
+//! The recorder behind the `metrics` facade.
+
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+
+use crate::events::names;
+
+/// Buckets of durations: from a loopback answer to the longest timeout anyone sets.
+const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// What the agent counts about itself.
+#[derive(Clone)]
+pub struct Recorder(PrometheusHandle);
+
+impl core::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("Recorder")
+    }
+}
+
+/// Why nothing can be counted.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// A process has one recorder.
+    #[error("installing the metrics recorder: this process has one already")]
+    Twice,
+    /// The recorder refused its settings.
+    #[error("setting up the metrics recorder")]
+    Settings(#[source] metrics_exporter_prometheus::BuildError),
+}
+
+impl Recorder {
+    /// Makes the recorder of this process; everything counted from now on is in it.
+    ///
+    /// # Errors
+    /// When the process has one already.
+    pub fn install() -> Result<Self, InstallError> {
+        let recorder = build()?;
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).map_err(|_| InstallError::Twice)?;
+        describe();
+        Ok(Self(handle))
+    }
+
+    /// A recorder that counts only what the closure given to [`metrics::with_local_recorder`] counts: for several agents
+    /// in one process, and for tests.
+    ///
+    /// # Errors
+    /// When the recorder refuses its settings.
+    pub fn detached() -> Result<(Self, PrometheusRecorder), InstallError> {
+        let recorder = build()?;
+        metrics::with_local_recorder(&recorder, describe);
+        Ok((Self(recorder.handle()), recorder))
+    }
+
+    /// Sorts samples into buckets. To be called every few seconds, or they pile up until the next scrape.
+    pub fn upkeep(&self) {
+        self.0.run_upkeep();
+    }
+
+    /// Everything counted, in the text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.0.render()
+    }
+}
+
+fn build() -> Result<PrometheusRecorder, InstallError> {
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .map_err(InstallError::Settings)?;
+    Ok(builder.build_recorder())
+}
+
+fn describe() {
+    use metrics::{describe_counter, describe_gauge, describe_histogram};
+    describe_counter!(names::PROBES, "Probes by outcome.");
+    describe_counter!(names::PROBE_FAILURES, "Failed probes by reason.");
+    describe_counter!(names::PROBE_MISSED, "Slots without a probe by reason.");
+    describe_histogram!(names::PROBE_SECONDS, "Durations of probes.");
+    describe_gauge!(names::PROBE_PHASE_SECONDS, "Duration of the last probe by phase.");
+    describe_counter!(names::SCRAPES, "Scrapes by outcome.");
+    describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
+    describe_counter!(names::TRANSITIONS, "Changes of incidents.");
+    describe_counter!(names::DELIVERIES, "Attempts to deliver by outcome.");
+    describe_gauge!(names::DELIVERIES_WAITING, "Deliveries that wait.");
+    describe_counter!(names::DECISIONS, "Answers of the gate by decision.");
+    describe_counter!(names::LEDGER_FAILURES, "Evaluations that could not be stored and are tried again.");
+    describe_histogram!(names::EVALUATION_SECONDS, "Durations of evaluations of all SLOs.");
+    describe_counter!(names::CLOCK_JUMPS, "Jumps of the wall clock by more than a slot.");
+    describe_counter!(names::TASK_PANICS, "Panics of supervised tasks.");
+    describe_gauge!(names::TASK_LAST_SUCCESS, "When a task last did its work, seconds since the epoch.");
+    describe_counter!(names::OTLP_SPANS, "Spans handed to the trace exporter by outcome.");
+}

@@ -1,0 +1,156 @@
+//! The text of `/metrics`: what was counted, then what is known.
+//!
+//! The `slo:*` family has Sloth's names and labels, so that dashboards and rules written for Sloth work unchanged. Its
+//! figures are those the tiers are judged by: time before the first observation counts as clean. A figure that rests on no
+//! event is absent, never zero and never NaN.
+
+use std::collections::BTreeMap;
+
+use lookout_engine::{Cause, DataState, Objective, Severity, Window};
+
+use super::family::Families;
+use super::host::Host;
+use super::registry::Recorder;
+use crate::evaluate::{SloStatus, Snapshot};
+
+/// Media type of the text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Everything a Prometheus is told.
+#[must_use]
+pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host) -> String {
+    let counted = recorder.text();
+    let mut out = String::with_capacity(counted.len() + 4096);
+    for line in counted.lines().filter(|line| is_sound(line)) {
+        out.push_str(line);
+        out.push('\n');
+    }
+    let mut families = Families::default();
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    families.gauge("lookout_build_info", "Which lookout this is; always 1.", &version, 1.0);
+    for slo in &snapshot.slos {
+        sloth(&mut families, slo);
+        own(&mut families, slo);
+    }
+    host.figures().add_to(&mut families);
+    families.write(&mut out);
+    out
+}
+
+/// Neither blank (OpenMetrics refuses blank lines) nor a sample without a finite value.
+fn is_sound(line: &str) -> bool {
+    if line.starts_with('#') {
+        return true;
+    }
+    line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok_and(f64::is_finite))
+}
+
+fn sloth(families: &mut Families, slo: &SloStatus) {
+    let evidence = &slo.evidence;
+    let labels = [
+        ("sloth_id", slo.id.as_str()),
+        ("sloth_service", slo.service.as_str()),
+        ("sloth_slo", slo.slo.as_str()),
+    ];
+    // Through the engine's type, so that 99.9 % is 0.999 and not 0.9990000000000001.
+    let objective = Objective::try_from_percent(evidence.objective_percent);
+    let (objective, budget) =
+        objective.map_or((f64::NAN, f64::NAN), |objective| (objective.ratio(), objective.budget_ratio()));
+    let burns = burns_by_window(slo);
+    for (seconds, burn) in &burns {
+        let window = Window::seconds(*seconds).to_string();
+        let [id, service, name] = labels;
+        let labels = [id, service, name, ("sloth_window", window.as_str())];
+        let help = "Share of bad events in the window.";
+        families.gauge(&format!("slo:sli_error:ratio_rate{window}"), help, &labels, burn * budget);
+    }
+    let days = evidence.period_s as f64 / 86_400.0;
+    families.gauge("slo:objective:ratio", "Share of events that must be good.", &labels, objective);
+    families.gauge("slo:error_budget:ratio", "Share of events that may be bad.", &labels, budget);
+    families.gauge("slo:time_period:days", "Length of the budget period.", &labels, days);
+    let shortest = evidence.tiers.iter().filter_map(|tier| Some((tier.short_s, tier.short_burn?)));
+    if let Some((_, burn)) = shortest.min_by_key(|(seconds, _)| *seconds) {
+        let help = "Burn rate over the shortest window.";
+        families.gauge("slo:current_burn_rate:ratio", help, &labels, burn);
+    }
+    if evidence.total > 0 {
+        let left = evidence.budget_left_ratio;
+        families.gauge("slo:period_burn_rate:ratio", "Burn rate over the period.", &labels, 1.0 - left);
+        let help = "Share of the error budget that is left; negative when overspent.";
+        families.gauge("slo:period_error_budget_remaining:ratio", help, &labels, left);
+    }
+    let [id, service, name] = labels;
+    let percent = evidence.objective_percent.to_string();
+    let version = concat!("lookout-", env!("CARGO_PKG_VERSION"));
+    let labels = [
+        id,
+        service,
+        name,
+        ("sloth_mode", "lookout"),
+        ("sloth_objective", percent.as_str()),
+        ("sloth_spec", "openslo/v1"),
+        ("sloth_version", version),
+    ];
+    families.gauge("sloth_slo_info", "The SLO; always 1.", &labels, 1.0);
+}
+
+/// Burn rates by window length, where there were events.
+fn burns_by_window(slo: &SloStatus) -> BTreeMap<u64, f64> {
+    let evidence = &slo.evidence;
+    let tiers = evidence.tiers.iter();
+    let mut burns: BTreeMap<u64, f64> = tiers
+        .flat_map(|tier| [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)])
+        .filter_map(|(seconds, burn)| Some((seconds, burn?)))
+        .collect();
+    if evidence.total > 0 {
+        burns.insert(evidence.period_s, 1.0 - evidence.budget_left_ratio);
+    }
+    burns
+}
+
+fn own(families: &mut Families, slo: &SloStatus) {
+    let evidence = &slo.evidence;
+    let (service, name) = (("service", slo.service.as_str()), ("slo", slo.slo.as_str()));
+    for state in
+        [DataState::Ok, DataState::Idle, DataState::NoData, DataState::Insufficient, DataState::Stale]
+    {
+        let is = f64::from(u8::from(evidence.data_state == state.as_str()));
+        let labels = [service, name, ("state", state.as_str())];
+        families.gauge("lookout_slo_data_state", "1 for the state the data are in, else 0.", &labels, is);
+    }
+    let labels = [service, name];
+    if evidence.total > 0 {
+        let help = "Share of the error budget that is left; negative when overspent.";
+        families.gauge("lookout_slo_budget_remaining_ratio", help, &labels, evidence.budget_left_ratio);
+    }
+    if let Some(seconds) = evidence.seconds_to_exhaustion {
+        let help = "Time until the budget is gone at the present burn rate; absent when nothing burns.";
+        families.gauge("lookout_slo_time_to_exhaustion_seconds", help, &labels, seconds);
+    }
+    let good = evidence.total.saturating_sub(evidence.bad);
+    for (result, events) in [("good", good), ("bad", evidence.bad)] {
+        let help = "Events of the period, as they are now: old ones leave as new ones come.";
+        families.gauge(
+            "lookout_slo_period_events",
+            help,
+            &[service, name, ("result", result)],
+            events as f64,
+        );
+    }
+    for cause in [Cause::Burn, Cause::DataMissing] {
+        for severity in [Severity::Page, Severity::Ticket] {
+            let open = slo.incidents.iter().any(|incident| {
+                incident.resolved_at_ms.is_none()
+                    && incident.cause() == Some(cause)
+                    && incident.severity() == Some(severity)
+            });
+            let labels = [service, name, ("severity", severity.as_str()), ("cause", cause.as_str())];
+            let help = "1 while an incident is open, else 0.";
+            families.gauge("lookout_incident_open", help, &labels, f64::from(u8::from(open)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

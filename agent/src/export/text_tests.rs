@@ -1,0 +1,136 @@
+//! What a Prometheus reads, judged by Prometheus' own tool.
+
+use std::collections::BTreeSet;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use super::*;
+use crate::events::names;
+use crate::ledger::{Evidence, IncidentRecord, TierEvidence};
+
+fn slo(name: &str, total: u64) -> SloStatus {
+    let burn = (total > 0).then_some(28.8);
+    SloStatus {
+        id: format!("titanic-{name}"),
+        service: "titanic".to_owned(),
+        slo: name.to_owned(),
+        title: "Requests".to_owned(),
+        description: String::new(),
+        source: "scrape".to_owned(),
+        alert: "TitanicRequests".to_owned(),
+        evidence: Evidence {
+            objective_percent: 99.9,
+            period_s: 30 * 86_400,
+            data_state: if total > 0 { "ok" } else { "no_data" }.to_owned(),
+            budget_left_ratio: if total > 0 { -0.5 } else { 1.0 },
+            seconds_to_exhaustion: burn.map(|_| 0.0),
+            bad: total / 10,
+            total,
+            tiers: vec![TierEvidence {
+                severity: "page".to_owned(),
+                long_s: 3600,
+                short_s: 300,
+                factor: 14.4,
+                long_burn: burn,
+                short_burn: burn,
+                long_bad: total / 10,
+                long_total: total,
+                firing: total > 0,
+                held_by_guard: false,
+            }],
+        },
+        sli_ratio: None,
+        data_age_s: None,
+        incidents: Vec::new(),
+    }
+}
+
+fn shown(slos: Vec<SloStatus>) -> String {
+    let (recorder, local) = Recorder::detached().unwrap();
+    metrics::with_local_recorder(&local, || {
+        metrics::counter!(names::PROBES, "target" => "a\"b", "outcome" => "ok").increment(2);
+        metrics::histogram!(names::PROBE_SECONDS, "target" => "home").record(0.003);
+        metrics::gauge!(names::DELIVERIES_WAITING, "destination" => "nan").set(f64::NAN);
+        metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => "evaluate").set(1_767_225_600.0);
+    });
+    recorder.upkeep();
+    render(&recorder, &Snapshot { at_ms: 0, interval_s: 10, slos }, &Host::new())
+}
+
+fn burning() -> SloStatus {
+    let mut burning = slo("requests", 1000);
+    burning.incidents.push(IncidentRecord {
+        id: "inc-1".to_owned(),
+        slo_id: burning.id.clone(),
+        service: burning.service.clone(),
+        slo: burning.slo.clone(),
+        cause: "burn".to_owned(),
+        severity: "page".to_owned(),
+        peak: "page".to_owned(),
+        opened_at_ms: 0,
+        resolved_at_ms: None,
+    });
+    burning
+}
+
+#[test]
+fn sloths_names_carry_sloths_labels() {
+    let text = shown(vec![burning()]);
+    let labels = "sloth_id=\"titanic-requests\",sloth_service=\"titanic\",sloth_slo=\"requests\"";
+    for line in [
+        format!("slo:sli_error:ratio_rate5m{{{labels},sloth_window=\"5m\"}} 0.0288"),
+        format!("slo:time_period:days{{{labels}}} 30\n"),
+        format!("slo:current_burn_rate:ratio{{{labels}}} 28.8\n"),
+        format!("slo:period_burn_rate:ratio{{{labels}}} 1.5\n"),
+        format!("slo:period_error_budget_remaining:ratio{{{labels}}} -0.5\n"),
+        format!("slo:sli_error:ratio_rate30d{{{labels},sloth_window=\"30d\"}} 0.0015"),
+        format!("sloth_slo_info{{{labels},"),
+        "lookout_incident_open{service=\"titanic\",slo=\"requests\",severity=\"page\",cause=\"burn\"} 1\n"
+            .to_owned(),
+        "lookout_incident_open{service=\"titanic\",slo=\"requests\",severity=\"ticket\",cause=\"burn\"} 0\n"
+            .to_owned(),
+        "lookout_slo_period_events{service=\"titanic\",slo=\"requests\",result=\"good\"} 900\n".to_owned(),
+        "lookout_slo_time_to_exhaustion_seconds{service=\"titanic\",slo=\"requests\"} 0\n".to_owned(),
+    ] {
+        assert!(text.contains(&line), "{line} is missing in\n{text}");
+    }
+}
+
+#[test]
+fn without_events_there_is_a_state_but_no_figure() {
+    let text = shown(vec![slo("requests", 0)]);
+    assert!(text.contains("state=\"no_data\"} 1\n"));
+    assert!(text.contains("slo:objective:ratio{"));
+    for absent in ["sli_error", "burn_rate", "remaining", "exhaustion", "NaN", "+Inf "] {
+        assert!(!text.contains(absent), "{absent} in\n{text}");
+    }
+}
+
+#[test]
+fn one_head_per_family_and_no_blank_line() {
+    let text = shown(vec![burning(), slo("probes", 50), slo("hostile\"\\\n", 0)]);
+    let heads: Vec<&str> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    assert_eq!(heads.iter().collect::<BTreeSet<_>>().len(), heads.len(), "{heads:?}");
+    assert!(text.lines().all(|line| !line.is_empty()));
+    assert!(text.ends_with('\n'));
+    assert!(text.contains("lookout_probe_duration_seconds_bucket{target=\"home\",le=\"0.005\"} 1"));
+}
+
+#[test]
+fn promtool_accepts_the_text() {
+    let text = shown(vec![burning(), slo("probes", 50), slo("hostile\"\\\n", 0)]);
+    let mut promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("promtool is needed: install the Debian package `prometheus`");
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let said = promtool.wait_with_output().unwrap();
+    let lines = [said.stdout, said.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    // Sloth's names are those of recording rules, hence their colons. Nothing else may be remarked on.
+    let remarks: Vec<&str> =
+        lines.lines().filter(|line| !(line.starts_with("slo:") && line.contains("contain ':'"))).collect();
+    assert!(remarks.is_empty(), "{remarks:#?}\n{text}");
+}
