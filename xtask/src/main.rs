@@ -1,1 +1,61 @@
-fn main() {}
+//! The project's own chores, as a program instead of scripts: the same on every machine that has a Rust toolchain.
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a chore is there to be watched: printing is its job"
+)]
+
+mod bench;
+mod child;
+mod demo;
+mod layers;
+mod packages;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of the lookout workspace.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Debug, Subcommand)]
+enum Chore {
+    /// Everything that must hold before a change is merged.
+    Test(test::Arguments),
+    /// Watch an API, break it, see the page, the closed gate and the recovery.
+    Demo(demo::Arguments),
+    /// Measure the agent beside its targets.
+    Bench {
+        #[command(subcommand)]
+        what: bench::What,
+    },
+    /// Write alerts/, dashboards/ and the heads of runbooks/ from slo/.
+    Generate,
+    /// Fail when a room of the agent imports one that stands after it, or the engine stops being pure.
+    Layers,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.chore {
+        Chore::Test(arguments) => test::run(&arguments),
+        Chore::Demo(arguments) => demo::run(&arguments),
+        Chore::Bench { what } => bench::run(&what),
+        Chore::Generate => workspace::generate(),
+        Chore::Layers => layers::run(&workspace::root()).map(|said| println!("{said}")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The steps, one function each.
+
+use std::fmt;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail};
+
+use super::summary::Summary;
+use crate::workspace::{CONFIG, cargo, must_succeed, root, shown, target_directory};
+use crate::{layers, packages};
+
+/// What a step that did not fail has to say.
+pub(super) enum Said {
+    Passed(String),
+    Skipped(String),
+    Tests(Summary),
+}
+
+/// The steps in order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Step {
+    Packages,
+    Fmt,
+    Layers,
+    Clippy,
+    Doc,
+    Tests,
+    Doctests,
+    Drift,
+    Clean,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&format!("{self:?}").to_lowercase())
+    }
+}
+
+impl Step {
+    pub(super) const ALL: &[Self] = &[
+        Self::Packages,
+        Self::Fmt,
+        Self::Layers,
+        Self::Clippy,
+        Self::Doc,
+        Self::Tests,
+        Self::Doctests,
+        Self::Drift,
+        Self::Clean,
+    ];
+
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Self::Packages => "the programs our output is held against",
+            Self::Fmt => "formatting",
+            Self::Layers => "no room imports one that stands after it",
+            Self::Clippy => "lints, warnings denied",
+            Self::Doc => "documentation, warnings denied",
+            Self::Tests => "all tests, with promtool, amtool, a real Prometheus and a real Alertmanager",
+            Self::Doctests => "examples in the documentation",
+            Self::Drift => "generated files are those that the specs ask for",
+            Self::Clean => "the run left the work tree as it was",
+        }
+    }
+
+    /// Runs the step. `before` is what git said about the work tree when the run began.
+    pub(super) fn run(self, before: Option<&str>) -> Result<Said> {
+        match self {
+            Self::Packages => packages::ensure().map(Said::Passed),
+            Self::Fmt => passes(cargo().args(["fmt", "--all", "--check"]))
+                .context("`cargo fmt --all` would change files"),
+            Self::Layers => layers::run(&root()).map(Said::Passed),
+            Self::Clippy => {
+                passes(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+            }
+            Self::Doc => {
+                passes(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
+            }
+            Self::Tests => tests(),
+            Self::Doctests => doctests(),
+            Self::Drift => drift(),
+            Self::Clean => Ok(clean(before)?),
+        }
+    }
+}
+
+fn passes(command: &mut Command) -> Result<Said> {
+    must_succeed(command).map(|()| Said::Passed(String::new()))
+}
+
+fn has_nextest() -> bool {
+    let quiet = cargo().args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    quiet.is_ok_and(|status| status.success())
+}
+
+fn tests() -> Result<Said> {
+    let mut command = cargo();
+    if has_nextest() {
+        // It counts on stderr, and shows the output of failing tests there too.
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    } else {
+        command.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+    }
+    counted(&mut command)
+}
+
+fn doctests() -> Result<Said> {
+    counted(cargo().args(["test", "--workspace", "--doc"]))
+}
+
+/// Runs a command that tests, shows its output as it comes and counts.
+fn counted(command: &mut Command) -> Result<Said> {
+    let name = shown(command);
+    let mut child = command
+        .env("CARGO_TERM_COLOR", "never")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("starting `{name}`"))?;
+    let (out, err) = (child.stdout.take(), child.stderr.take());
+    let mut summary = std::thread::scope(|scope| {
+        let reader = scope.spawn(move || err.map(|pipe| follow(BufReader::new(pipe))).unwrap_or_default());
+        let mut summary = out.map(|pipe| follow(BufReader::new(pipe))).unwrap_or_default();
+        summary.add(reader.join().unwrap_or_default());
+        summary
+    });
+    let status = child.wait().with_context(|| format!("waiting for `{name}`"))?;
+    if !status.success() {
+        // A build that fails has no tests to count.
+        summary.failed = summary.failed.max(u64::from(summary.passed > 0));
+        bail!("`{name}` ended with {status} ({summary})");
+    }
+    Ok(Said::Tests(summary))
+}
+
+fn follow(mut pipe: impl BufRead) -> Summary {
+    let (mut summary, mut line) = (Summary::default(), Vec::new());
+    while pipe.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
+        let text = String::from_utf8_lossy(&line);
+        print!("{text}");
+        summary.read(&text);
+        line.clear();
+    }
+    summary
+}
+
+/// The binary that the tests used is the one that must agree with the committed files: building it alone, as
+/// `cargo run -p lookout` does, would compile half of the dependencies again without their test features.
+fn drift() -> Result<Said> {
+    must_succeed(cargo().args(["build", "--quiet", "--workspace", "--all-targets"]))?;
+    if !root().join(CONFIG).exists() {
+        bail!("{CONFIG} is missing");
+    }
+    let lookout = target_directory()?.join("debug/lookout");
+    passes(Command::new(lookout).args(["generate", "--check", "-c", CONFIG]).current_dir(root()))
+        .context("run `cargo xtask generate` and commit what it writes")
+}
+
+/// What git says about the work tree; `None` outside of a repository.
+pub(super) fn tree_as_it_is() -> Option<String> {
+    let mut git = Command::new("git");
+    let output =
+        git.args(["status", "--porcelain"]).current_dir(root()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+fn clean(before: Option<&str>) -> Result<Said> {
+    let Some((before, after)) = before.zip(tree_as_it_is()) else {
+        let why = if Path::new(".git").exists() { "git is missing" } else { "not a git repository" };
+        return Ok(Said::Skipped(why.to_owned()));
+    };
+    let changed: Vec<&str> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
+    if !changed.is_empty() {
+        bail!("the run left behind:\n{}", changed.join("\n"));
+    }
+    Ok(Said::Passed(String::new()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_step_is_listed_once_and_named_as_on_the_command_line() {
+        use clap::ValueEnum as _;
+        assert_eq!(Step::value_variants(), Step::ALL);
+        for step in Step::ALL {
+            let name = step.to_possible_value().map(|value| value.get_name().to_owned());
+            assert_eq!(name, Some(step.to_string()));
+        }
+    }
+
+    #[test]
+    fn output_is_followed_to_its_end_even_when_it_is_no_text() {
+        let said: &[u8] = b"\xff\xfe\ntest result: ok. 2 passed; 0 failed; 0 ignored\nno newline at the end";
+        assert_eq!(follow(said).passed, 2);
+    }
+}
