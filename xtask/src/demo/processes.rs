@@ -1,0 +1,292 @@
+//! The two programs of the story and how they are spoken to.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use super::receiver::Receiver;
+use super::spec::{self, FAULT_PERCENT, ROUTE, SERVICE};
+use crate::child::{Running, field};
+use crate::workspace;
+
+/// Where the binaries are.
+pub(super) struct Binaries(PathBuf);
+
+impl Binaries {
+    /// Builds both, optimised but quick to link. The whole workspace is selected, so that features are the same as in
+    /// every other build.
+    pub(super) fn build() -> Result<Self> {
+        workspace::must_succeed(workspace::cargo().args([
+            "build",
+            "--profile",
+            "fast",
+            "--workspace",
+            "--bins",
+            "--exclude",
+            "xtask",
+        ]))?;
+        Ok(Self(workspace::target_directory()?.join("fast")))
+    }
+
+    /// Takes those in a folder.
+    pub(super) fn in_folder(folder: &Path) -> Result<Self> {
+        for name in ["titanic", "lookout"] {
+            if !folder.join(name).is_file() {
+                bail!("{} has no program `{name}`", folder.display());
+            }
+        }
+        Ok(Self(folder.to_path_buf()))
+    }
+
+    pub(super) fn lookout(&self) -> PathBuf {
+        self.0.join("lookout")
+    }
+}
+
+/// A client for loopback: no proxy, every answer within a few seconds.
+pub(super) fn client() -> Result<Client> {
+    let client = Client::builder().no_proxy().timeout(Duration::from_secs(3)).build();
+    client.context("setting up the HTTP client")
+}
+
+/// Sends a request and fails with its name unless the answer is a success.
+pub(super) async fn ask(
+    client: &Client,
+    method: Method,
+    url: &str,
+    token: Option<&str>,
+    body: Option<&Value>,
+) -> Result<String> {
+    let mut request = client.request(method.clone(), url);
+    if let Some(token) = token {
+        request = request.bearer_auth(token);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let answer = request.send().await.with_context(|| format!("{method} {url}"))?;
+    let status = answer.status();
+    let text = answer.text().await.with_context(|| format!("reading the answer to {method} {url}"))?;
+    if !status.is_success() {
+        bail!("{method} {url} was answered with {status}: {}", text.trim());
+    }
+    Ok(text)
+}
+
+/// The service under watch.
+pub(super) struct Service {
+    pub(super) program: Running,
+    pub(super) address: SocketAddr,
+    pub(super) admin: SocketAddr,
+    token: String,
+}
+
+impl Service {
+    pub(super) async fn start(binaries: &Binaries, folder: &Path, token: &str) -> Result<Self> {
+        let database = format!("sqlite://{}", folder.join("titanic.db").display());
+        let mut program = Running::start("titanic", binaries.0.join("titanic"), |command| {
+            command.envs([("PORT", "0"), ("ADMIN_PORT", "0"), ("BIND", "127.0.0.1"), ("LOG_LEVEL", "info")]);
+            command.env("DATABASE_URL", database).env("ADMIN_TOKEN", token).env("ENVIRONMENT", "demo");
+            command.current_dir(folder);
+        })?;
+        let line = program.listening().await?;
+        let address =
+            |name| field(&line, name)?.parse().with_context(|| format!("reading `{name}` of titanic"));
+        Ok(Self {
+            address: address("address")?,
+            admin: address("admin_address")?,
+            program,
+            token: token.to_owned(),
+        })
+    }
+
+    /// What the load asks for.
+    pub(super) fn url(&self) -> String {
+        format!("http://{}{ROUTE}?limit=1", self.address)
+    }
+
+    /// Lets a share of the requests fail.
+    pub(super) async fn break_it(&self, client: &Client) -> Result<()> {
+        let fault =
+            json!({"route": ROUTE, "error_percent": FAULT_PERCENT, "status": 503, "ttl_seconds": 120});
+        let url = format!("http://{}/faults", self.admin);
+        ask(client, Method::POST, &url, Some(&self.token), Some(&fault)).await.map(|_| ())
+    }
+
+    /// Ends the fault.
+    pub(super) async fn mend_it(&self, client: &Client) -> Result<()> {
+        let url = format!("http://{}/faults", self.admin);
+        ask(client, Method::DELETE, &url, Some(&self.token), None).await.map(|_| ())
+    }
+
+    /// Requests of the route that the service itself has counted.
+    pub(super) async fn counted(&self, client: &Client) -> Result<f64> {
+        let text = ask(client, Method::GET, &format!("http://{}/metrics", self.admin), None, None).await?;
+        let route = format!("http_route=\"{ROUTE}\"");
+        Ok(sum(&text, "http_server_request_duration_seconds_count", &[&route]))
+    }
+}
+
+/// The agent.
+pub(super) struct Agent {
+    pub(super) program: Running,
+    pub(super) url: String,
+    lookout: PathBuf,
+}
+
+/// One answer of `lookout gate check`.
+pub(super) struct GateAnswer {
+    pub(super) code: Option<i32>,
+    pub(super) said: String,
+}
+
+impl Agent {
+    pub(super) async fn start(binaries: &Binaries, config: &Path, slack_token: &str) -> Result<Self> {
+        let lookout = binaries.lookout();
+        let mut program = Running::start("lookout", &lookout, |command| {
+            command.args(["run", "--log", "json", "-c"]).arg(config);
+            command.env(spec::TOKEN_VARIABLE, slack_token);
+            command.current_dir(config.parent().unwrap_or(Path::new(".")));
+        })?;
+        let line = program.listening().await?;
+        let url = format!("http://{}", field(&line, "address")?);
+        Ok(Self { program, url, lookout })
+    }
+
+    async fn json(&self, client: &Client, path: &str) -> Result<Value> {
+        let url = format!("{}{path}", self.url);
+        let text = ask(client, Method::GET, &url, None, None).await?;
+        serde_json::from_str(&text).with_context(|| format!("reading the answer of {url}"))
+    }
+
+    /// Every incident the agent knows.
+    pub(super) async fn incidents(&self, client: &Client) -> Result<Vec<Incident>> {
+        let answer = self.json(client, "/api/v1/incidents").await?;
+        Ok(listed(&answer, "incidents").iter().filter_map(Incident::read).collect())
+    }
+
+    /// The evidence of an SLO: bad and all events of its period.
+    pub(super) async fn counted(&self, client: &Client, slo: &str) -> Result<(u64, u64)> {
+        let answer = self.json(client, "/api/v1/slos").await?;
+        let found =
+            listed(&answer, "slos").iter().find(|item| item.get("slo").and_then(Value::as_str) == Some(slo));
+        let found = found.with_context(|| format!("the agent does not know the SLO {slo}: {answer}"))?;
+        let evidence = found.get("evidence").unwrap_or(found);
+        let number = |key: &str| {
+            evidence.get(key).and_then(Value::as_u64).with_context(|| format!("no `{key}` in {found}"))
+        };
+        Ok((number("bad")?, number("total")?))
+    }
+
+    /// Successful scrapes so far.
+    pub(super) async fn scrapes(&self, client: &Client) -> Result<f64> {
+        self.metric(client, "lookout_scrape_total", &[&format!("source=\"{SERVICE}\""), "outcome=\"ok\""])
+            .await
+    }
+
+    /// Transitions the agent says there were.
+    pub(super) async fn transitions(&self, client: &Client) -> Result<f64> {
+        self.metric(client, "lookout_incident_transitions_total", &[]).await
+    }
+
+    async fn metric(&self, client: &Client, name: &str, labels: &[&str]) -> Result<f64> {
+        let text = ask(client, Method::GET, &format!("{}/metrics", self.url), None, None).await?;
+        Ok(sum(&text, name, labels))
+    }
+
+    /// Asks the gate as a pipeline would: by the program and its exit code.
+    pub(super) async fn gate(&self) -> Result<GateAnswer> {
+        let mut command = Command::new(&self.lookout);
+        command.args(["gate", "check", "--service", SERVICE, "--class", "feature", "--url", &self.url]);
+        command.kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
+        let output =
+            output.context("`lookout gate check` did not end within 10 s")?.context("starting lookout")?;
+        let said =
+            [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        Ok(GateAnswer { code: output.status.code(), said: said.join("\n").trim().to_owned() })
+    }
+}
+
+/// An incident as the agent tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Incident {
+    pub(super) id: String,
+    pub(super) slo: String,
+    pub(super) severity: String,
+    pub(super) opened_at_ms: i64,
+    pub(super) resolved_at_ms: Option<i64>,
+}
+
+impl Incident {
+    fn read(value: &Value) -> Option<Self> {
+        let text = |key: &str| value.get(key).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            id: text("id")?,
+            slo: text("slo")?,
+            severity: text("severity").unwrap_or_default(),
+            opened_at_ms: value.get("opened_at_ms").and_then(Value::as_i64)?,
+            resolved_at_ms: value.get("resolved_at_ms").and_then(Value::as_i64),
+        })
+    }
+}
+
+/// A list, bare or under its name.
+fn listed<'a>(answer: &'a Value, name: &str) -> &'a [Value] {
+    answer.as_array().or_else(|| answer.get(name).and_then(Value::as_array)).map_or(&[], Vec::as_slice)
+}
+
+/// The sum of all series of a metric whose label text holds all of `labels`.
+fn sum(exposition: &str, name: &str, labels: &[&str]) -> f64 {
+    let lines = exposition.lines().filter_map(|line| line.strip_prefix(name));
+    let values = lines.filter_map(|rest| {
+        let (series, value) = rest.rsplit_once(' ')?;
+        let fits = (series.is_empty() || series.starts_with('{'))
+            && labels.iter().all(|label| series.contains(label));
+        fits.then(|| value.parse::<f64>().ok()).flatten()
+    });
+    values.sum()
+}
+
+/// Everything that runs.
+pub(super) struct Cast {
+    pub(super) service: Service,
+    pub(super) agent: Agent,
+    pub(super) receiver: Receiver,
+}
+
+impl Cast {
+    /// Fails when one of the programs has ended.
+    pub(super) fn must_be_running(&mut self) -> Result<()> {
+        self.service.program.must_be_running()?;
+        self.agent.program.must_be_running()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn series_are_summed_by_name_and_labels() {
+        let text = "# TYPE a_total counter\na_total{x=\"1\",y=\"ok\"} 2\na_total{x=\"1\",y=\"no\"} 4\na_total_other 8\na_total 16\n";
+        assert_eq!(sum(text, "a_total", &[]), 22.0);
+        assert_eq!(sum(text, "a_total", &["x=\"1\""]), 6.0);
+        assert_eq!(sum(text, "a_total", &["x=\"1\"", "y=\"ok\""]), 2.0);
+    }
+
+    #[test]
+    fn incidents_are_read_bare_or_under_their_name() {
+        let incident =
+            json!({"id": "inc-1", "slo": "s", "severity": "page", "opened_at_ms": 5, "resolved_at_ms": null});
+        for answer in [json!([incident]), json!({"incidents": [incident]})] {
+            let found = Incident::read(&listed(&answer, "incidents")[0]).unwrap();
+            assert_eq!((found.opened_at_ms, found.resolved_at_ms), (5, None));
+        }
+    }
+}
