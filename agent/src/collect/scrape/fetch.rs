@@ -111,3 +111,75 @@ impl Fetch for HttpFetch {
         read.unwrap_or(Err(FetchError::Timeout(scrape.timeout)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use axum::Router;
+    use axum::body::Body;
+    use axum::http::{HeaderMap, StatusCode, header};
+    use axum::routing::get;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn neighbour() -> SocketAddr {
+        let router = Router::new()
+            .route(
+                "/metrics",
+                get(|headers: HeaderMap| async move {
+                    format!("# {}\nrequests_total 1\n", headers[ACCEPT].to_str().unwrap())
+                }),
+            )
+            .route("/moved", get(|| async { (StatusCode::FOUND, [(header::LOCATION, "/metrics")]) }))
+            .route("/slow", get(std::future::pending::<String>))
+            .route("/huge", get(|| async { Body::from(vec![b'x'; BODY_LIMIT + 1]) }))
+            .route("/binary", get(|| async { Body::from(vec![0xff, 0xfe]) }))
+            .route(
+                "/broken",
+                get(|| async { ([(header::CONTENT_LENGTH, "100")], Body::from_stream(half())) }),
+            );
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        address
+    }
+
+    fn half() -> impl futures_util::Stream<Item = Result<&'static str, std::io::Error>> {
+        futures_util::stream::iter([Ok("requests_total 1\n"), Err(std::io::Error::other("gone"))])
+    }
+
+    async fn fetch(address: SocketAddr, path: &str) -> Result<String, FetchError> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let scrape = Scrape {
+            name: "api".to_owned(),
+            url: format!("http://{address}{path}").parse().unwrap(),
+            timeout: if path == "/slow" { Duration::from_millis(100) } else { Duration::from_secs(20) },
+            job: None,
+        };
+        HttpFetch::new().unwrap().fetch(&scrape).await
+    }
+
+    #[tokio::test]
+    async fn an_exposition_is_read_and_asked_for_as_text() {
+        let address = neighbour().await;
+        let text = fetch(address, "/metrics").await.unwrap();
+        assert_eq!(text, "# text/plain;version=0.0.4\nrequests_total 1\n");
+    }
+
+    #[tokio::test]
+    async fn every_other_answer_is_an_error_with_its_reason() {
+        let address = neighbour().await;
+        assert_eq!(fetch(address, "/moved").await, Err(FetchError::Status(302)));
+        assert_eq!(fetch(address, "/missing").await, Err(FetchError::Status(404)));
+        assert_eq!(fetch(address, "/slow").await, Err(FetchError::Timeout(Duration::from_millis(100))));
+        assert_eq!(fetch(address, "/huge").await, Err(FetchError::BodyLimit));
+        assert_eq!(fetch(address, "/binary").await, Err(FetchError::NoText));
+        assert_eq!(fetch(address, "/broken").await.unwrap_err().reason(), "read");
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let refused = fetch(closed, "/").await.unwrap_err();
+        assert_eq!(refused.reason(), "connect");
+        assert!(refused.to_string().contains("refused"), "{refused}");
+    }
+}

@@ -310,3 +310,39 @@ async fn a_full_feed_is_waited_for_and_a_closed_one_ends_the_loop() {
     scene.feed.close();
     tokio::time::timeout(Duration::from_secs(30), scene.task).await.expect("ends by itself").unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_every_slot_has_exactly_one_outcome() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let plans: Vec<Plan> = (0..1000)
+            .map(|_| match random.u8(..10) {
+                0 => Plan::Panic,
+                1 => Plan::Fail(Duration::from_millis(random.u64(..60_000))),
+                2 => Plan::Ok(Duration::from_millis(random.u64(..30_000))),
+                _ => Plan::Ok(Duration::from_millis(random.u64(..5_000))),
+            })
+            .collect();
+        let meter = Meter::new();
+        let _lent = meter.lend();
+        let scene = Scene::open(10_000, move |n| plans[n % plans.len()].clone());
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_millis(random.u64(..90_000))).await;
+            match random.u8(..4) {
+                0 => tokio::time::advance(Duration::from_millis(random.u64(..120_000))).await,
+                1 => scene.clock.jump(random.i64(..600_000).rem_euclid(600_000)),
+                _ => {}
+            }
+        }
+        // long enough for the loop to have looked at the clock after the last jump
+        tokio::time::sleep(INTERVAL * 2).await;
+        scene.stop.cancel();
+        scene.task.await.unwrap();
+        let outcomes = outcome(&meter, "ok") + outcome(&meter, "fail") + outcome(&meter, "missed");
+        let (schedule, now_ms) = (Schedule::new("api", INTERVAL), scene.clock.now_ms());
+        let slots = schedule.number_at(now_ms) - schedule.number_at(START_MS);
+        // the loop sleeps by the monotonic clock: a start that a jump brought nearer may still be ahead of it
+        let late = slots as f64 - outcomes;
+        assert!((0.0..=1.0).contains(&late), "seed {seed}: {outcomes} outcomes in {slots} slots");
+    }
+}
