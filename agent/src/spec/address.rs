@@ -11,7 +11,9 @@ impl Reader<'_> {
         match usable(&text) {
             Ok(url) => Some(url),
             Err((message, help)) => {
-                self.error(at, message, help);
+                // only what stands in the file may be repeated: a variable may hold a secret
+                let bare = self.text(at).filter(|written| *written == text && is_bare(written));
+                self.error(at, message, bare.map_or(help, |bare| format!("did you mean `http://{bare}`?")));
                 None
             }
         }
@@ -37,30 +39,31 @@ impl Reader<'_> {
     }
 }
 
+/// A host, perhaps with port and path, that lacks its scheme.
+fn is_bare(text: &str) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '[' | ']');
+    let host = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
+    host && !text.contains("//") && text.chars().all(inside)
+}
+
 /// Parses a URL that can be requested over HTTP. Says what is wrong and what to do, never the URL: it may hold a
 /// secret.
 pub(super) fn usable(text: &str) -> Result<Url, (String, String)> {
     let wrong = |message: &str, help: String| Err((message.to_owned(), help));
-    let with_scheme = || match text.contains(['@', ' ']) || text.starts_with('/') || text.contains("//") {
-        true => "write it in full, like `http://127.0.0.1:8080/health`".to_owned(),
-        false => format!("did you mean `http://{text}`?"),
-    };
+    let in_full = || "write it in full, like `http://127.0.0.1:8080/health`".to_owned();
     let url = match Url::parse(text) {
         Ok(url) => url,
         Err(url::ParseError::RelativeUrlWithoutBase) => {
-            return wrong("this URL has no scheme", with_scheme());
+            return wrong("this URL has no scheme", in_full());
         }
         Err(url::ParseError::EmptyHost) => {
-            return wrong(
-                "this URL has no host",
-                "write it in full, like `http://127.0.0.1:8080/health`".to_owned(),
-            );
+            return wrong("this URL has no host", in_full());
         }
         Err(error) => return wrong(&format!("this is not a URL: {error}"), String::new()),
     };
     if !matches!(url.scheme(), "http" | "https") {
         let help = match url.host() {
-            None => with_scheme(),
+            None => in_full(),
             Some(_) => "begin it with `http://` or `https://`".to_owned(),
         };
         return wrong("lookout speaks http and https only", help);
@@ -84,8 +87,8 @@ mod tests {
         assert!(usable("http://127.0.0.1:8080/health?x=1").is_ok());
         assert!(usable("https://[::1]/").is_ok());
         for (text, message, help) in [
-            ("localhost:8080/health", "http and https only", "`http://localhost:8080/health`"),
-            ("127.0.0.1:8080", "no scheme", "`http://127.0.0.1:8080`"),
+            ("localhost:8080/health", "http and https only", "in full"),
+            ("127.0.0.1:8080", "no scheme", "in full"),
             ("/health", "no scheme", "in full"),
             ("ftp://host/", "http and https only", "begin it with"),
             ("http://", "no host", "in full"),

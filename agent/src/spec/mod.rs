@@ -5,6 +5,8 @@ mod config;
 mod destination;
 mod diagnostic;
 mod duration;
+#[cfg(test)]
+mod golden;
 mod indicator;
 mod load;
 mod mask;

@@ -121,7 +121,7 @@ fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
             "AlertNotificationTarget" => "destinations are declared in lookout.yaml",
             _ => "the annotation `lookout.dev/tiers` of an SLO says when it alerts",
         };
-        reader.warn(&at, format!("a {kind} is not used yet"), help);
+        reader.warn(&at, format!("the kind {kind} is not used yet"), help);
     }
     Some(kind)
 }

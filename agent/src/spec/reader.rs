@@ -57,11 +57,6 @@ impl<'n> Fields<'n> {
         found.map(|(_, node)| self.at.below(name, node))
     }
 
-    /// Where a key itself stands.
-    pub(super) fn key_place(&self, name: &str) -> Option<&'n Place> {
-        self.entries.iter().find(|(key, _)| key.name == name).map(|(key, _)| &key.place)
-    }
-
     /// All entries with their keys.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'n Key, At<'n>)> + '_ {
         self.entries.iter().map(|(key, node)| (key, self.at.below(&key.name, node)))
@@ -141,13 +136,17 @@ impl<'a> Reader<'a> {
 
     /// The fields of a mapping. Unknown keys are errors, with the known key that was probably meant.
     pub(super) fn fields<'n>(&mut self, at: &At<'n>, known: &[&str]) -> Option<Fields<'n>> {
+        // a misspelt key, or a text where the mapping should be, may be the secret that the right key would hold
+        let secretive = known.iter().any(|name| name.ends_with("token") || name.ends_with("webhook_url"));
+        if secretive && !matches!(at.node.value, Value::Map(_)) {
+            self.secrets.push(at.node.place.span.clone());
+        }
         let fields = self.open_fields(at, &format!("with {}", quoted_list(known)))?;
         for (key, value) in fields.all() {
             if known.contains(&key.name.as_str()) {
                 continue;
             }
-            // a misspelt key may hold the secret that the right one would hold
-            if known.iter().any(|name| name.ends_with("token") || name.ends_with("webhook_url")) {
+            if secretive {
                 self.secrets.push(value.node.place.span.clone());
             }
             let help = suggestion(&key.name, known)

@@ -1,0 +1,190 @@
+//! Whole files: one bad file per mistake and what is said about it, byte for byte; a good one with every key; and
+//! `slo/` of this project.
+
+use std::path::{Path, PathBuf};
+
+use std::time::Duration;
+
+use lookout_engine::{Severity, Window};
+
+use super::*;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "EMPTY" => Some(String::new()),
+        "NAME" => Some("hunter2".to_owned()),
+        "SLACK" => Some("https://hooks.slack.com/services/hunter2".to_owned()),
+        _ => None,
+    }
+}
+
+/// Set `UPDATE_GOLDEN=1` to rewrite the expected texts, and read what changed.
+#[test]
+fn every_mistake_is_named_located_and_explained() {
+    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    // relative, as a user names it; tests run in the folder of the package
+    let folder = Path::new("tests/spec/bad");
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml"));
+    entries.sort();
+    assert!(entries.len() > 40, "the bad files are gone");
+    let mut wrong = Vec::new();
+    for path in entries {
+        let found = check_with(std::slice::from_ref(&path), &environment);
+        let shown = found.to_string();
+        assert!(!found.list.is_empty(), "{} is fine", path.display());
+        assert!(
+            !format!("{shown}{found:?}{}", found.render(true)).contains("hunter2"),
+            "a secret is shown:\n{shown}"
+        );
+        assert!(found.list.is_sorted_by_key(|found| (found.file.clone(), found.position)), "{shown}");
+        let expected = path.with_extension("").with_extension("txt");
+        if update {
+            std::fs::write(&expected, &shown).unwrap();
+        }
+        if std::fs::read_to_string(&expected).unwrap_or_default() != shown {
+            wrong.push(format!("{}:\n{shown}", expected.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn good() -> Config {
+    let environment = |name: &str| (name == "API_TOKEN").then(|| "s3cret".to_owned());
+    match load_with(Path::new("tests/spec/good"), &environment) {
+        Ok((config, warnings)) => {
+            assert!(warnings.list.is_empty(), "{warnings}");
+            config
+        }
+        Err(found) => panic!("{found}"),
+    }
+}
+
+#[test]
+fn every_key_of_a_lookout_yaml_reaches_the_model() {
+    let config = good();
+    assert_eq!(config.listen, "[::1]:0".parse().unwrap());
+    assert_eq!(config.external_url.as_str(), "https://lookout.example.org/base");
+    assert_eq!((config.environment.as_deref(), config.ledger), (Some("production"), LedgerLocation::Memory));
+    assert_eq!(config.grid.width_seconds(), 5);
+    assert_eq!(config.otlp_endpoint.unwrap().as_str(), "http://127.0.0.1:4318/");
+    let [health, plain] = config.targets.as_slice() else { panic!() };
+    assert_eq!((health.method.as_str(), health.insecure, health.body_limit), ("POST", true, 65_536));
+    assert_eq!((health.interval, health.timeout), (Duration::from_secs(30), Duration::from_secs(7)));
+    let headers: Vec<_> =
+        health.headers.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
+    assert_eq!(headers[0], ("Authorization", "Bearer s3cret"));
+    assert!(headers[1].1.ends_with("/s3cret"), "a file loses its line break");
+    assert_eq!(health.expect.status, [(204, 204), (300, 399)]);
+    assert_eq!(health.expect.latency, Some(Duration::from_millis(500)));
+    let json: Vec<_> =
+        health.expect.json.iter().map(|json| (json.text.as_str(), json.equals.clone())).collect();
+    assert_eq!(json, [("$.status", "ok".into()), ("$.checks[*].up", true.into())]);
+    assert_eq!(plain.url.as_str(), "http://127.0.0.1:8080/livez");
+    assert_eq!((plain.interval, plain.timeout), (Duration::from_secs(5), Duration::from_millis(2500)));
+    assert_eq!(plain.expect.status, [(200, 299)]);
+    let scrape = &config.scrapes[0];
+    assert_eq!((scrape.timeout, scrape.job.as_deref()), (Duration::from_secs(2), Some("api")));
+    let [hook, thread, am] = config.destinations.as_slice() else { panic!() };
+    assert_eq!((hook.minimum, thread.minimum), (Severity::Page, Severity::Ticket));
+    assert!(matches!(&hook.kind, DestinationKind::SlackWebhook { url } if url.reveal().ends_with("/s3cret")));
+    assert!(matches!(&thread.kind, DestinationKind::SlackApi { api_url, token, channel }
+        if api_url.as_str() == "http://127.0.0.1:1/api/" && token.reveal() == "s3cret" && channel == "#oncall"));
+    assert!(matches!(&am.kind, DestinationKind::Alertmanager { urls } if urls.len() == 2));
+    assert_eq!((config.gate.minimum_budget, config.gate.valid_for), (0.1, Duration::from_secs(120)));
+    let token = &config.tokens[0];
+    assert_eq!(
+        (token.sha256[0], token.sha256[31], token.scopes.join(",")),
+        (0x9f, 0x08, "ask,mark".to_owned())
+    );
+    let here = std::fs::canonicalize("tests/spec").unwrap();
+    assert_eq!(config.outputs.alerts, Some(here.join("out/alerts")), "absolute, without `..`");
+    assert_eq!(config.outputs.dashboards, Some(here.join("good/dashboards")));
+    assert_eq!(config.outputs.runbooks, Some(PathBuf::from("/srv/runbooks")));
+    assert_eq!(config.outputs.runbook_url.as_deref(), Some("https://example.org/{alert}"));
+}
+
+#[test]
+fn openslo_documents_of_several_files_come_together() {
+    let config = good();
+    let [requests, probes] = config.slos.as_slice() else { panic!() };
+    assert_eq!((requests.id(), probes.id()), ("api-requests".to_owned(), "undeclared-probes".to_owned()));
+    let Indicator::Scrape { source, ratio: Ratio::Bad { bad, total } } = &requests.indicator else {
+        panic!()
+    };
+    assert_eq!((source.as_str(), bad.to_string().as_str()), ("service", "requests_total{code=~\"5..\"}"));
+    assert_eq!(total.to_string(), "requests_total");
+    let tiers: Vec<String> = requests.tiers().iter().map(ToString::to_string).collect();
+    assert_eq!(tiers, ["page 1h/5m x14.4", "ticket 1d/2h x3 for 10m"]);
+    assert_eq!((requests.objective().percent(), requests.period()), (99.95, Window::days(28)));
+    assert_eq!((requests.guard().minimum_events, requests.guard().minimum_bad), (100, 5));
+    assert_eq!((requests.policy.stale_after_seconds, requests.policy.data_alert), (90, None));
+    assert_eq!(requests.labels["team"], "passengers");
+    assert_eq!(requests.file, Path::new("tests/spec/good/specs/requests.yaml"));
+    assert_eq!(config.services["api"].owner.as_deref(), Some("passengers"));
+    assert!(!config.services.contains_key("undeclared"), "a Service document is optional");
+    assert!(matches!(&probes.indicator, Indicator::Probe { target } if target == "health"));
+    assert_eq!(probes.policy.stale_after_seconds, 97, "three probes of 30 s and a timeout of 7 s");
+    assert_eq!((probes.tiers().len(), probes.policy.data_alert), (4, Some(Severity::Ticket)));
+}
+
+#[test]
+fn no_way_of_printing_the_model_shows_a_secret() {
+    assert!(!format!("{:?}", good()).contains("s3cret"));
+}
+
+#[test]
+fn specs_of_their_own_are_checked_without_what_they_refer_to() {
+    let specs =
+        ["tests/spec/good/specs/requests.yaml", "tests/spec/good/specs/service.yaml"].map(PathBuf::from);
+    let found = check_with(&specs, &environment);
+    assert!(found.list.is_empty(), "{found}");
+    // alone, the reference to the SLI is the one thing that is missing
+    let found = check_with(&specs[..1], &environment);
+    assert_eq!(found.counts(), (1, 0), "{found}");
+    // together with the lookout.yaml that names them they are read once
+    let all = [PathBuf::from("tests/spec/good/lookout.yaml"), specs[0].clone()];
+    let found = check_with(&all, &|name| (name == "API_TOKEN").then(|| "x".to_owned()));
+    assert!(found.list.is_empty(), "{found}");
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let found = check_with(&[PathBuf::from("no-such-file.yaml")], &environment);
+    assert!(found.to_string().contains("this file cannot be read"), "{found}");
+    let folder = tempfile::tempdir().unwrap();
+    let found = check_with(&[folder.path().to_owned()], &environment);
+    assert!(found.to_string().contains("neither a lookout.yaml nor a *.slo.yaml"), "{found}");
+    let file = folder.path().join("lookout.yaml");
+    std::fs::write(&file, "#".repeat(1024 * 1024 + 1)).unwrap();
+    assert!(load_with(&file, &environment).unwrap_err().to_string().contains("more than 1 MiB"));
+    std::fs::write(&file, [b'a', 0xff]).unwrap();
+    assert!(load_with(folder.path(), &environment).unwrap_err().to_string().contains("not UTF-8"));
+}
+
+#[test]
+fn our_own_specs_are_fine_on_a_fresh_clone() {
+    let slo = Path::new("../slo");
+    let (config, warnings) = match load_with(slo, &|_| None) {
+        Ok(loaded) => loaded,
+        Err(found) => panic!("{found}"),
+    };
+    assert_eq!(warnings.counts(), (0, 2), "both destinations are off, and nothing else: {warnings}");
+    assert!(config.destinations.is_empty());
+    let mut ids: Vec<String> = config.slos.iter().map(Slo::id).collect();
+    ids.sort();
+    assert_eq!(
+        ids,
+        ["titanic-probes-availability", "titanic-requests-availability", "titanic-requests-latency"]
+    );
+    assert_eq!(config.services["titanic"].owner.as_deref(), Some("passenger-team"));
+    // with everything set, both are told
+    let environment = |name: &str| match name {
+        "SLACK_WEBHOOK_URL" => Some("https://hooks.slack.com/services/hunter2".to_owned()),
+        "ALERTMANAGER_URL" => Some("http://127.0.0.1:9093".to_owned()),
+        _ => None,
+    };
+    let (config, warnings) = load_with(slo, &environment).unwrap();
+    assert!(warnings.list.is_empty() && config.destinations.len() == 2, "{warnings}");
+}
