@@ -171,7 +171,7 @@ impl Reader<'_> {
         // a scheme before a reference is no secret: `Bearer ${TOKEN}`
         let bare = |written: &str| matches!(written.trim(), "" | "Bearer" | "Basic" | "Token");
         let written = match &filled {
-            Ok(filled) => !(filled.named && bare(&filled.written)) && !filled.written.is_empty(),
+            Ok(filled) => !(filled.written.is_empty() || filled.named && bare(&filled.written)),
             Err(bad) => !bare(text.get(..bad.span.start).unwrap_or_default()) || text.len() > bad.span.end,
         };
         if written && masked {

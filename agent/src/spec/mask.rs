@@ -33,12 +33,11 @@ pub(super) fn mask(text: &str, known: &[Range<usize>]) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for span in spans {
         // whole characters only, so that the text stays text; line breaks stay, so that lines keep their numbers
-        for (at, c) in text.char_indices().skip_while(|(at, _)| *at < span.start) {
-            if at >= span.end {
-                break;
-            }
+        let start = (0..=span.start.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        let end = (span.end..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        for (at, c) in text.get(start..end).unwrap_or_default().char_indices() {
             if !matches!(c, '\n' | '\r')
-                && let Some(places) = bytes.get_mut(at..at + c.len_utf8())
+                && let Some(places) = bytes.get_mut(start + at..start + at + c.len_utf8())
             {
                 places.fill(b'*');
             }
@@ -151,7 +150,10 @@ mod tests {
 
     #[test]
     fn known_places_are_masked_byte_for_byte() {
-        assert_eq!(mask("a: gehüim\nb", &[3..10]), "a: *******\nb");
-        assert_eq!(mask("a: x\n  y\nb", &[3..8]), "a: *\n***\nb");
+        let one = |text: &str, span: Range<usize>| mask(text, std::slice::from_ref(&span));
+        assert_eq!(one("a: gehüim\nb", 3..10), "a: *******\nb");
+        assert_eq!(one("a: gehüim\nb", 7..7 + 1), "a: geh**im\nb", "a character is never cut");
+        assert_eq!(one("a: x\n  y\nb", 3..8), "a: *\n***\nb");
+        assert_eq!(one("a: x", 3..99), "a: *");
     }
 }

@@ -65,7 +65,12 @@ impl Value {
 
 /// Every document of a text that is not empty.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
-    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+    // people write a few anchors at most: what grows beyond that is a mistake or an attack
+    let options = serde_saphyr::options! {
+        with_snippet: false,
+        strict_booleans: true,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 20_000 },
+    };
     serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options)
         .map(|documents| documents.into_iter().map(|raw| raw_node(raw, text)).collect())
         .map_err(|error| Box::new(diagnose(file, text, &error)))
