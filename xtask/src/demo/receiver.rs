@@ -181,7 +181,8 @@ mod tests {
         assert_eq!(receiver.handle(&headers, &reply, false).get("ok"), Some(&json!(true)));
         let edit = json!({"channel": CHANNEL_ID, "text": "resolved", "ts": ts});
         assert_eq!(receiver.handle(&headers, &edit, true).get("ok"), Some(&json!(true)));
-        assert_eq!((receiver.seen().posts(), receiver.seen().calls.len()), (2, 3));
+        let seen = receiver.seen();
+        assert_eq!((seen.posts(), seen.calls.len()), (2, 3));
     }
 
     #[tokio::test]

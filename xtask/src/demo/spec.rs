@@ -100,9 +100,9 @@ pub(super) fn write(folder: &Path, neighbours: &Neighbours) -> Result<PathBuf> {
     let config = folder.join("lookout.yaml");
     for (path, text) in [
         (&config, lookout_yaml(neighbours)),
-        (&slos.join("probes-availability.yaml"), probes_availability()),
-        (&slos.join("requests-availability.yaml"), requests_availability()),
-        (&slos.join("requests-latency.yaml"), requests_latency()),
+        (&slos.join("probes-availability.slo.yaml"), probes_availability()),
+        (&slos.join("requests-availability.slo.yaml"), requests_availability()),
+        (&slos.join("requests-latency.slo.yaml"), requests_latency()),
     ] {
         std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
     }
@@ -118,14 +118,15 @@ fn lookout_yaml(neighbours: &Neighbours) -> String {
         r##"listen: 127.0.0.1:0
 ledger: lookout.db
 interval: {INTERVAL_S}s
-slos: [slo/*.yaml]
+slos: ["slo/*.slo.yaml"]
 targets:
   - name: health
-    url: http://{service}/health
+    http:
+      url: http://{service}/health
+      expect:
+        status: [200]
     interval: 2s
     timeout: 900ms
-    expect:
-      status: 200
 scrapes:
   - name: {SERVICE}
     url: http://{admin}/metrics
@@ -137,7 +138,7 @@ destinations:
       token: ${{{TOKEN_VARIABLE}}}
       channel: "{CHANNEL}"
       api_url: http://{slack}/api/
-{alertmanager}outputs:
+{alertmanager}generate:
   alerts: alerts
   dashboards: dashboards
   runbooks: runbooks
@@ -205,7 +206,7 @@ fn requests_latency() -> String {
 
 fn probes_availability() -> String {
     let indicator = "      ratioMetric:\n        counter: true\n        good:\n          metricSource:\n            \
-                     type: probe\n            spec:\n              target: health\n        total:\n          \
+                     type: probe\n            spec:\n              target: health\n              outcome: ok\n        total:\n          \
                      metricSource:\n            type: probe\n            spec:\n              target: health\n";
     slo("probes-availability", "The service is healthy", "1h", "0.99", "page 2m/10s x14.4", indicator)
 }
