@@ -134,7 +134,7 @@ async fn start_agent(lookout: &Path, folder: &Path, neighbour: &Neighbour, check
 }
 
 fn config_of(neighbour: &Neighbour, checks: usize) -> String {
-    let mut text = "listen: 127.0.0.1:0\nledger: lookout.db\n".to_owned();
+    let mut text = "listen: 127.0.0.1:0\nledger: lookout.db\nslos: []\n".to_owned();
     if checks > 0 {
         text.push_str("targets:\n");
     }

@@ -4,19 +4,30 @@ mod footprint;
 mod neighbour;
 mod peers;
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 
 /// What to measure.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum What {
     /// Size of the release binary and memory, idle and with 100 HTTP checks every 10 s.
-    Footprint,
+    Footprint {
+        /// Measure this binary of the agent instead of building it.
+        #[arg(long, value_name = "FILE")]
+        binary: Option<PathBuf>,
+    },
 }
 
 pub(crate) fn run(what: &What) -> Result<()> {
     match what {
-        What::Footprint => {
-            let lookout = footprint::build()?;
+        What::Footprint { binary } => {
+            let lookout = match binary {
+                Some(file) => {
+                    file.canonicalize().with_context(|| format!("looking for {}", file.display()))?
+                }
+                None => footprint::build()?,
+            };
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.context("starting the runtime")?.block_on(footprint::run(&lookout))
         }
