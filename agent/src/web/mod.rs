@@ -1,1 +1,99 @@
 //! The HTTP surface: JSON API, pages, metrics, health.
+//!
+//! Everything is read from the newest snapshot and the ledger; nothing here evaluates. Pages are complete without scripts
+//! and load nothing from elsewhere; whatever came from outside is escaped where it is shown.
+
+mod api;
+mod assets;
+mod auth;
+mod chart;
+mod error;
+mod health;
+mod pages;
+mod state;
+mod words;
+
+use std::any::Any;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
+};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+
+pub use error::Problem;
+pub use state::{ProbeRow, ProbeView, State};
+
+/// More than any body the API takes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+/// Longer than any answer should take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; \
+                      frame-ancestors 'none'; base-uri 'none'";
+
+/// Everything the agent answers over HTTP.
+pub fn router(state: State) -> Router {
+    Router::new()
+        .route("/", get(pages::overview::show))
+        .route("/slos/{service}/{slo}", get(pages::slo::show))
+        .route("/incidents", get(pages::incidents::show))
+        .route("/runbooks/{name}", get(pages::runbook::show))
+        .route("/metrics", get(health::metrics))
+        .route("/livez", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/assets/{name}", get(assets::serve))
+        .nest("/api/v1", api::routes())
+        .fallback(pages::missing)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn(in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(CompressionLayer::new())
+        .layer(header(CONTENT_SECURITY_POLICY, POLICY))
+        .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(header(REFERRER_POLICY, "no-referrer"))
+        .layer(header(CACHE_CONTROL, "no-store"))
+        .with_state(state)
+}
+
+fn header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            let detail =
+                format!("no answer within {} s: the agent or its ledger is overloaded", TIMEOUT.as_secs());
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "timeout", detail).into_response()
+        }
+    }
+}
+
+async fn method_not_allowed() -> Problem {
+    let detail = "this address does not take that method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    tracing::error!(panic = said, "answering a request panicked");
+    let detail = "answering failed inside the agent; its log says more";
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! `/api/v1`: what the pages show, for programs; the gate; marked deploys.
+
+mod deploys;
+mod gate;
+mod incidents;
+mod slos;
+
+use axum::Router;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::routing::get;
+use serde::Deserialize;
+
+use super::State;
+use super::error::Problem;
+use http::StatusCode;
+
+pub(super) fn routes() -> Router<State> {
+    Router::new()
+        .route("/slos", get(slos::list))
+        .route("/incidents", get(incidents::list))
+        .route("/gate", get(gate::ask))
+        .route("/deploys", get(deploys::list).post(deploys::mark))
+        .fallback(missing)
+}
+
+async fn missing() -> Problem {
+    let detail = "there is no such resource; known are slos, incidents, gate and deploys";
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
+}
+
+/// The query of a request, or a problem that says what is wrong with it.
+fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
+    match query {
+        Ok(Query(query)) => Ok(query),
+        Err(rejection) => Err(Problem::bad_request("bad_query", rejection.body_text())),
+    }
+}
+
+/// How many rows are asked for.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u32")]
+struct Limit(u32);
+
+impl Limit {
+    const MOST: u32 = 1000;
+}
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl TryFrom<u32> for Limit {
+    type Error = String;
+
+    fn try_from(rows: u32) -> Result<Self, String> {
+        if (1..=Self::MOST).contains(&rows) {
+            Ok(Self(rows))
+        } else {
+            Err(format!("limit must lie between 1 and {}", Self::MOST))
+        }
+    }
+}

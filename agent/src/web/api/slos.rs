@@ -1,0 +1,22 @@
+//! Every SLO as it stands.
+
+use axum::{Json, extract};
+use serde::Serialize;
+
+use crate::evaluate::Snapshot;
+use crate::web::State;
+
+/// The snapshot, and how old it is.
+#[derive(Debug, Serialize)]
+pub(super) struct Slos {
+    age_seconds: f64,
+    #[serde(flatten)]
+    snapshot: Snapshot,
+}
+
+/// `GET /api/v1/slos`
+pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<Slos> {
+    let snapshot = Snapshot::clone(&state.board.read());
+    let age_ms = state.clock.now_ms().saturating_sub(snapshot.at_ms).max(0);
+    Json(Slos { age_seconds: age_ms as f64 / 1000.0, snapshot })
+}

@@ -1,0 +1,89 @@
+//! Charts as inline SVG: numbers in, shapes out, no text from outside. Each stands beside the figures it draws, so that
+//! nothing is told by shape or colour alone.
+
+use core::fmt::Write as _;
+
+use lookout_engine::Counts;
+
+/// A bar of what is left: full is untouched, empty is spent, hatched is overspent.
+pub(super) fn budget(left: f64) -> String {
+    let (class, share) = match left {
+        left if !left.is_finite() => return String::new(),
+        left if left <= 0.0 => ("over", left.abs().min(1.0)),
+        left if left < 0.25 => ("low", left),
+        left => ("left", left.min(1.0)),
+    };
+    let width = share * 100.0;
+    format!(
+        "<svg class=\"bar {class}\" viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+         <rect class=\"track\" width=\"100\" height=\"8\"/><rect class=\"fill\" width=\"{width:.1}\" height=\"8\"/></svg>"
+    )
+}
+
+/// A burn rate against its factor, which stands in the middle.
+pub(super) fn burn(rate: Option<f64>, factor: f64) -> String {
+    let share = rate.map_or(0.0, |rate| rate / factor / 2.0);
+    let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
+    let class = if share > 0.5 { "over" } else { "left" };
+    let width = share * 100.0;
+    format!(
+        "<svg class=\"bar {class}\" viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+         <rect class=\"track\" width=\"100\" height=\"8\"/><rect class=\"fill\" width=\"{width:.1}\" height=\"8\"/>\
+         <rect class=\"mark\" x=\"49.5\" width=\"1\" height=\"8\"/></svg>"
+    )
+}
+
+/// Bad events over time: one column per bin, as high as its share of bad events (square root, so that a few are seen);
+/// a bin without events is a dot on the base line.
+pub(super) fn history(bins: &[Counts]) -> String {
+    let height = 40.0;
+    let mut out = format!(
+        "<svg class=\"history\" viewBox=\"0 0 {} 44\" preserveAspectRatio=\"none\" aria-hidden=\"true\">",
+        bins.len().max(1) * 4
+    );
+    for (at, counts) in bins.iter().enumerate() {
+        let x = at * 4;
+        // Writing to a string cannot fail.
+        let _ = match counts.bad_ratio() {
+            None => write!(out, "<rect class=\"none\" x=\"{x}\" y=\"42\" width=\"1\" height=\"2\"/>"),
+            Some(0.0) => write!(out, "<rect class=\"good\" x=\"{x}\" y=\"40\" width=\"3\" height=\"4\"/>"),
+            Some(bad) => {
+                let high = (bad.sqrt() * height).max(4.0);
+                let y = 44.0 - high;
+                write!(out, "<rect class=\"bad\" x=\"{x}\" y=\"{y:.1}\" width=\"3\" height=\"{high:.1}\"/>")
+            }
+        };
+    }
+    out.push_str("</svg>");
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bars_stay_inside_their_box() {
+        for left in [-1e9, -0.5, 0.0, 0.1, 0.5, 1.0, 7.0] {
+            assert!(budget(left).contains("width=\"100\""), "{left}");
+        }
+        assert!(budget(-0.5).contains("class=\"bar over\"") && budget(-0.5).contains("width=\"50.0\""));
+        assert!(budget(9.0).contains("width=\"100.0\""));
+        assert_eq!(budget(f64::NAN), "");
+        for (rate, factor) in
+            [(Some(f64::NAN), 1.0), (Some(1.0), 0.0), (None, 2.0), (Some(f64::INFINITY), 2.0)]
+        {
+            assert!(!burn(rate, factor).contains("NaN"));
+        }
+        assert!(burn(Some(14.4), 14.4).contains("width=\"50.0\""));
+    }
+
+    #[test]
+    fn history_tells_nothing_happened_from_nothing_bad_happened() {
+        let shown = history(&[Counts::ZERO, Counts { good: 9, bad: 0 }, Counts { good: 0, bad: 1 }]);
+        for class in ["none", "good", "bad"] {
+            assert_eq!(shown.matches(&format!("class=\"{class}\"")).count(), 1, "{class}");
+        }
+        assert!(shown.contains("y=\"4.0\"") && shown.contains("height=\"40.0\""));
+    }
+}

@@ -1,0 +1,43 @@
+//! What machines ask: are you alive, are you ready, what do you count.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::State;
+use super::error::Problem;
+use crate::export;
+
+/// A ledger that takes longer to answer a small question is not ready.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// `GET /livez`: this process answers.
+pub(super) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: the first evaluation is done and the ledger answers.
+pub(super) async fn ready(extract::State(state): extract::State<State>) -> Response {
+    if !state.ready.load(Ordering::Acquire) {
+        let detail = "the first evaluation is not done yet";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).into_response();
+    }
+    match tokio::time::timeout(LEDGER_PATIENCE, state.ledger.open_incidents()).await {
+        Ok(Ok(_)) => "ok\n".into_response(),
+        Ok(Err(error)) => Problem::ledger(&error).into_response(),
+        Err(_) => {
+            let detail = "the ledger did not answer in time";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response()
+        }
+    }
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
+    let text = export::render(&state.recorder, &state.board.read(), &state.host);
+    ([(CONTENT_TYPE, export::CONTENT_TYPE)], text).into_response()
+}

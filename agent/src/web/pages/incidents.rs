@@ -1,0 +1,43 @@
+//! `/incidents`: what was and what is.
+
+use askama::Template;
+use axum::extract;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+
+use super::row::IncidentRow;
+use super::{Shell, page};
+use crate::web::{Problem, State, words};
+
+/// How many are shown: fits on a page of 50 kB.
+const SHOWN: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "incidents.html")]
+struct View {
+    shell: Shell,
+    headline: String,
+    mood: &'static str,
+    incidents: Vec<IncidentRow>,
+}
+
+/// `GET /incidents`
+pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -> Response {
+    let now_ms = state.clock.now_ms();
+    let incidents = match state.ledger.incidents(SHOWN).await {
+        Ok(incidents) => incidents,
+        Err(error) => return Problem::ledger(&error).into_response(),
+    };
+    let rows: Vec<IncidentRow> =
+        incidents.iter().map(|incident| IncidentRow::new(incident, &state.config, now_ms)).collect();
+    let open = rows.iter().filter(|row| row.open).count();
+    let (headline, mood) = match open {
+        0 => ("No open incident".to_owned(), "met"),
+        n => {
+            let mood = if rows.iter().any(|row| row.mood == "page") { "page" } else { "ticket" };
+            (format!("{} open", words::several(n, "incident")), mood)
+        }
+    };
+    let shell = Shell::new(&state, "incidents", headline.clone());
+    page(StatusCode::OK, &View { shell, headline, mood, incidents: rows })
+}

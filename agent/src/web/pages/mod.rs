@@ -1,0 +1,107 @@
+//! Pages for people: one view per page, filled from what is known, drawn by a template.
+
+pub(super) mod incidents;
+pub(super) mod overview;
+mod row;
+pub(super) mod runbook;
+pub(super) mod slo;
+
+use askama::Template;
+use axum::extract;
+use axum::response::{Html, IntoResponse as _, Response};
+use http::{StatusCode, Uri};
+
+use super::error::Problem;
+use super::{State, assets, words};
+
+/// What surrounds every page.
+#[derive(Debug)]
+struct Shell {
+    /// The title of the window, state first.
+    title: String,
+    style: String,
+    icon: String,
+    /// Whether the page asks for itself again every ten seconds.
+    refresh: bool,
+    /// Which entry of the navigation is this page.
+    here: &'static str,
+    version: &'static str,
+    /// When it was drawn.
+    drawn: Moment,
+}
+
+impl Shell {
+    fn new(state: &State, here: &'static str, title: impl Into<String>) -> Self {
+        let now_ms = state.clock.now_ms();
+        Self {
+            title: title.into(),
+            style: assets::style_path(),
+            icon: assets::icon_path(),
+            refresh: true,
+            here,
+            version: env!("CARGO_PKG_VERSION"),
+            drawn: Moment::new(now_ms, now_ms),
+        }
+    }
+}
+
+/// An instant: for machines, for people, and as a distance from now.
+#[derive(Debug, Clone)]
+struct Moment {
+    stamp: String,
+    clock: String,
+    ago: String,
+}
+
+impl Moment {
+    fn new(at_ms: i64, now_ms: i64) -> Self {
+        Self {
+            stamp: words::stamp(at_ms),
+            clock: words::clock(at_ms, now_ms),
+            ago: words::ago(at_ms, now_ms),
+        }
+    }
+}
+
+fn page(status: StatusCode, template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => (status, Html(text)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "drawing a page");
+            let detail = "the page could not be drawn";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail).into_response()
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "missing.html")]
+struct Missing {
+    shell: Shell,
+    text: String,
+}
+
+/// A page that says what is not there, and what to do about it.
+fn not_found(state: &State, text: impl Into<String>) -> Response {
+    let mut shell = Shell::new(state, "", "Not found");
+    shell.refresh = false;
+    page(StatusCode::NOT_FOUND, &Missing { shell, text: text.into() })
+}
+
+/// Whatever has no route.
+pub(super) async fn missing(extract::State(state): extract::State<State>, uri: Uri) -> Response {
+    let shown: String = uri.path().chars().take(200).collect();
+    not_found(&state, format!("There is no page {shown}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_read_the_same_for_people_and_machines() {
+        let moment = Moment::new(60_000, 180_000);
+        assert_eq!((moment.stamp.as_str(), moment.clock.as_str()), ("1970-01-01T00:01:00Z", "00:01:00 UTC"));
+        assert_eq!(moment.ago, "2 min ago");
+    }
+}

@@ -1,0 +1,197 @@
+//! `/`: how everything is, in one sentence, then in one table per service.
+
+use askama::Template;
+use axum::extract;
+use axum::response::Response;
+use http::StatusCode;
+
+use super::row::{DeployRow, IncidentRow, Mood, SloRow};
+use super::{Moment, Shell, page};
+use crate::evaluate::{SloStatus, Snapshot};
+use crate::web::{State, words};
+
+/// How many incidents and deploys the overview shows.
+const RECENT: u32 = 5;
+
+/// An evaluation older than so many intervals is said to be old, in the headline.
+const LATE_INTERVALS: i64 = 3;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    shell: Shell,
+    headline: Headline,
+    services: Vec<ServiceView>,
+    probes: Vec<ProbeView>,
+    incidents: Vec<IncidentRow>,
+    deploys: Vec<DeployRow>,
+    ledger_fails: bool,
+    agent: String,
+}
+
+/// How everything is, in words.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Headline {
+    mood: &'static str,
+    text: String,
+    detail: String,
+}
+
+struct ServiceView {
+    name: String,
+    description: String,
+    owner: String,
+    slos: Vec<SloRow>,
+}
+
+struct ProbeView {
+    target: String,
+    url: String,
+    mood: &'static str,
+    word: &'static str,
+    detail: String,
+    took: String,
+    at: Moment,
+}
+
+/// `GET /`
+pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -> Response {
+    let (snapshot, now_ms) = (state.board.read(), state.clock.now_ms());
+    let incidents = state.ledger.incidents(RECENT).await;
+    let deploys = state.ledger.deploys(None, RECENT).await;
+    let ledger_fails = incidents.is_err() || deploys.is_err();
+    let headline = headline(&snapshot, now_ms);
+    let incidents = incidents.unwrap_or_default();
+    let deploys = deploys.unwrap_or_default();
+    let view = Overview {
+        shell: Shell::new(&state, "overview", headline.text.clone()),
+        headline,
+        services: services(&state, &snapshot, now_ms),
+        probes: probes(&state, now_ms),
+        incidents: incidents.iter().map(|row| IncidentRow::new(row, &state.config, now_ms)).collect(),
+        deploys: deploys.iter().map(|row| DeployRow::new(row, now_ms)).collect(),
+        ledger_fails,
+        agent: agent(&state),
+    };
+    page(StatusCode::OK, &view)
+}
+
+/// The one sentence. The worst thing decides; what is old is never called good.
+pub(super) fn headline(snapshot: &Snapshot, now_ms: i64) -> Headline {
+    let (mood, text) = sentence(snapshot, now_ms);
+    let updated = if snapshot.slos.is_empty() {
+        "Add SLO specs to lookout.yaml, then everything about them is shown here.".to_owned()
+    } else {
+        format!("Evaluated {}, every {} s.", words::ago(snapshot.at_ms, now_ms), snapshot.interval_s)
+    };
+    Headline { mood: mood.symbol(), text, detail: updated }
+}
+
+fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
+    let slos = &snapshot.slos;
+    if slos.is_empty() {
+        return (Mood::Quiet, "No objectives yet".to_owned());
+    }
+    let of = |mood| slos.iter().filter(|slo| Mood::of(slo) == mood).collect::<Vec<_>>();
+    let (pages, tickets) = (of(Mood::Page), of(Mood::Ticket));
+    let late =
+        now_ms.saturating_sub(snapshot.at_ms) > i64::from(snapshot.interval_s.max(1)) * 1000 * LATE_INTERVALS;
+    if late {
+        let open = if pages.is_empty() {
+            String::new()
+        } else {
+            format!("; {} open", words::several(pages.len(), "page"))
+        };
+        return (Mood::Unknown, format!("Nothing was evaluated for {}{open}", age(snapshot, now_ms)));
+    }
+    for (mood, word, rows) in [(Mood::Page, "page", &pages), (Mood::Ticket, "ticket", &tickets)] {
+        if !rows.is_empty() {
+            return (mood, format!("{}: {}", words::several(rows.len(), word), names(rows)));
+        }
+    }
+    let share = |n: usize, all: &str, some: &str| {
+        if n == slos.len() { all.to_owned() } else { format!("{n} of {} objectives {some}", slos.len()) }
+    };
+    let (unknown, spent, quiet) = (of(Mood::Unknown), of(Mood::Spent), of(Mood::Quiet));
+    if !unknown.is_empty() {
+        let all = "Nothing is known about any objective";
+        return (
+            Mood::Unknown,
+            share(unknown.len(), all, if unknown.len() == 1 { "has no data" } else { "have no data" }),
+        );
+    }
+    if !spent.is_empty() {
+        let some = if spent.len() == 1 { "has spent its budget" } else { "have spent their budget" };
+        return (Mood::Spent, share(spent.len(), "Every budget is spent", some));
+    }
+    if quiet.len() == slos.len() {
+        return (Mood::Quiet, "Too little traffic to judge".to_owned());
+    }
+    let met = if slos.len() == 1 {
+        "The objective is met".to_owned()
+    } else {
+        format!("All {} objectives are met", slos.len())
+    };
+    (Mood::Met, if quiet.is_empty() { met } else { format!("{met}, {} without traffic", quiet.len()) })
+}
+
+fn age(snapshot: &Snapshot, now_ms: i64) -> String {
+    words::span(now_ms.saturating_sub(snapshot.at_ms) as f64 / 1000.0)
+}
+
+/// Names of at most three, then how many more.
+fn names(slos: &[&SloStatus]) -> String {
+    let first: Vec<&str> = slos.iter().take(3).map(|slo| slo.title.as_str()).collect();
+    let more = slos.len().saturating_sub(first.len());
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{rest}", first.join(", "))
+}
+
+/// Services in the order of their first SLO, those with the worst SLO first; within a service the worst SLO first.
+fn services(state: &State, snapshot: &Snapshot, now_ms: i64) -> Vec<ServiceView> {
+    let mut grouped: Vec<(&str, Vec<&SloStatus>)> = Vec::new();
+    for slo in &snapshot.slos {
+        match grouped.iter_mut().find(|(name, _)| *name == slo.service) {
+            Some((_, slos)) => slos.push(slo),
+            None => grouped.push((&slo.service, vec![slo])),
+        }
+    }
+    for (_, slos) in &mut grouped {
+        slos.sort_by_key(|slo| Mood::of(slo));
+    }
+    grouped.sort_by_key(|(_, slos)| slos.first().map(|slo| Mood::of(slo)));
+    let view = |(name, slos): (&str, Vec<&SloStatus>)| {
+        let service = state.config.services.get(name);
+        let shown = service.and_then(|service| service.display_name.clone());
+        ServiceView {
+            name: shown.unwrap_or_else(|| name.to_owned()),
+            description: service.map(|service| service.description.clone()).unwrap_or_default(),
+            owner: service.and_then(|service| service.owner.clone()).unwrap_or_default(),
+            slos: slos.iter().map(|slo| SloRow::new(slo, &state.config, snapshot.at_ms, now_ms)).collect(),
+        }
+    };
+    grouped.into_iter().map(view).collect()
+}
+
+fn probes(state: &State, now_ms: i64) -> Vec<ProbeView> {
+    let rows = state.probes.rows().into_iter();
+    rows.map(|row| ProbeView {
+        mood: if row.ok { Mood::Met } else { Mood::Page }.symbol(),
+        word: if row.ok { "Good" } else { "Failed" },
+        detail: row.detail.chars().take(300).collect(),
+        took: format!("{} ms", words::count(row.total_ms)),
+        at: Moment::new(row.at_ms, now_ms),
+        target: row.target,
+        url: row.url_without_secrets,
+    })
+    .collect()
+}
+
+/// What the agent itself costs.
+fn agent(state: &State) -> String {
+    let figures = state.host.figures();
+    let memory = figures.resident_bytes.map(|bytes| format!("{:.1} MB of memory", bytes as f64 / 1e6));
+    let cpu = figures.cpu_percent.map(|percent| format!("{percent:.1} % of a CPU"));
+    let parts: Vec<String> = [memory, cpu].into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("The agent uses {}.", parts.join(" and ")) }
+}

@@ -1,0 +1,245 @@
+//! What several pages show: an SLO in a line, an incident in a line.
+
+use lookout_engine::{Cause, Severity};
+
+use super::Moment;
+use crate::evaluate::SloStatus;
+use crate::ledger::{DeployRecord, IncidentRecord};
+use crate::spec::Config;
+use crate::web::{chart, words};
+
+/// How things are, worst first. Each has a word, a shape and a colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Mood {
+    /// Someone must act now.
+    Page,
+    /// Someone should look within a day.
+    Ticket,
+    /// Nothing is known.
+    Unknown,
+    /// The budget is spent, though nothing burns too fast any more.
+    Spent,
+    /// No events, or too few.
+    Quiet,
+    /// The objective is met.
+    Met,
+}
+
+impl Mood {
+    /// The name of symbol and colour.
+    pub(super) const fn symbol(self) -> &'static str {
+        match self {
+            Self::Page => "page",
+            Self::Ticket => "ticket",
+            Self::Unknown => "unknown",
+            Self::Spent => "spent",
+            Self::Quiet => "quiet",
+            Self::Met => "met",
+        }
+    }
+
+    /// How an SLO is.
+    pub(super) fn of(slo: &SloStatus) -> Self {
+        let severities = slo.incidents.iter().filter(|incident| incident.resolved_at_ms.is_none());
+        match severities.map(|incident| incident.severity().unwrap_or(Severity::Page)).max() {
+            Some(Severity::Page) => return Self::Page,
+            Some(Severity::Ticket) => return Self::Ticket,
+            None => {}
+        }
+        match slo.evidence.data_state.as_str() {
+            "ok" | "idle" | "insufficient" if slo.evidence.budget_left_ratio <= 0.0 => Self::Spent,
+            "ok" => Self::Met,
+            "idle" | "insufficient" => Self::Quiet,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// The state of an SLO in a word or two.
+pub(super) fn word(slo: &SloStatus) -> &'static str {
+    match (Mood::of(slo), slo.evidence.data_state.as_str()) {
+        (Mood::Page, _) => "Page",
+        (Mood::Ticket, _) => "Ticket",
+        (Mood::Spent, _) => "Budget spent",
+        (Mood::Met, _) => "Met",
+        (Mood::Quiet, "idle") => "No traffic",
+        (Mood::Quiet, _) => "Too few events",
+        (Mood::Unknown, "no_data") => "No data yet",
+        (Mood::Unknown, _) => "Data stale",
+    }
+}
+
+/// An SLO in a line.
+#[derive(Debug)]
+pub(super) struct SloRow {
+    pub(super) mood: &'static str,
+    pub(super) word: &'static str,
+    pub(super) title: String,
+    pub(super) description: String,
+    pub(super) href: String,
+    pub(super) objective: String,
+    pub(super) period: String,
+    pub(super) sli: String,
+    pub(super) budget: String,
+    /// Markup made of numbers only.
+    pub(super) bar: String,
+    pub(super) burn: String,
+    pub(super) exhausted: String,
+    pub(super) data: String,
+    pub(super) age: String,
+    pub(super) incidents: Vec<IncidentRow>,
+}
+
+impl SloRow {
+    pub(super) fn new(slo: &SloStatus, config: &Config, at_ms: i64, now_ms: i64) -> Self {
+        let evidence = &slo.evidence;
+        let known = evidence.total > 0;
+        let age = slo.data_age_s.map(|age| age + now_ms.saturating_sub(at_ms).max(0) as f64 / 1000.0);
+        let incidents = slo.incidents.iter();
+        Self {
+            mood: Mood::of(slo).symbol(),
+            word: word(slo),
+            title: slo.title.clone(),
+            description: slo.description.clone(),
+            href: href(&slo.service, &slo.slo),
+            objective: words::percent(evidence.objective_percent),
+            period: words::span(evidence.period_s as f64),
+            sli: words::share(slo.sli_ratio),
+            budget: if known { words::budget(evidence.budget_left_ratio) } else { words::NONE.to_owned() },
+            bar: if known { chart::budget(evidence.budget_left_ratio) } else { String::new() },
+            burn: words::burn(fastest_burn(slo)),
+            exhausted: exhausted(slo),
+            data: data_words(&evidence.data_state),
+            age: age.map_or_else(String::new, |age| format!("{} old", words::span(age))),
+            incidents: incidents.map(|incident| IncidentRow::new(incident, config, now_ms)).collect(),
+        }
+    }
+}
+
+/// The page of an SLO.
+pub(super) fn href(service: &str, slo: &str) -> String {
+    format!("/slos/{}/{}", words::segment(service), words::segment(slo))
+}
+
+/// The burn rate of the short window that spends the budget fastest; the time to exhaustion is computed from it.
+fn fastest_burn(slo: &SloStatus) -> Option<f64> {
+    slo.evidence.tiers.iter().filter_map(|tier| tier.short_burn).reduce(f64::max)
+}
+
+pub(super) fn exhausted(slo: &SloStatus) -> String {
+    match slo.evidence.seconds_to_exhaustion {
+        Some(seconds) if seconds <= 0.0 => "spent".to_owned(),
+        Some(seconds) => format!("in {}", words::span(seconds)),
+        None if slo.evidence.total > 0 => "nothing burns".to_owned(),
+        None => words::NONE.to_owned(),
+    }
+}
+
+pub(super) fn data_words(state: &str) -> String {
+    match state {
+        "ok" => "fresh".to_owned(),
+        "idle" => "no traffic".to_owned(),
+        "insufficient" => "too few events".to_owned(),
+        "no_data" => "none yet".to_owned(),
+        "stale" => "stale".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// An incident in a line.
+#[derive(Debug)]
+pub(super) struct IncidentRow {
+    pub(super) id: String,
+    pub(super) mood: &'static str,
+    /// `Page`, `Ticket`, or `Resolved`.
+    pub(super) word: &'static str,
+    pub(super) peak: String,
+    pub(super) open: bool,
+    pub(super) name: String,
+    pub(super) href: String,
+    pub(super) cause: &'static str,
+    pub(super) opened: Moment,
+    pub(super) resolved: Option<Moment>,
+    pub(super) lasted: String,
+    pub(super) runbook: Option<String>,
+}
+
+impl IncidentRow {
+    pub(super) fn new(incident: &IncidentRecord, config: &Config, now_ms: i64) -> Self {
+        let open = incident.resolved_at_ms.is_none();
+        let (mood, word) = match (open, incident.severity().unwrap_or(Severity::Page)) {
+            (false, _) => (Mood::Met, "Resolved"),
+            (true, Severity::Page) => (Mood::Page, "Page"),
+            (true, Severity::Ticket) => (Mood::Ticket, "Ticket"),
+        };
+        let until = incident.resolved_at_ms.unwrap_or(now_ms);
+        let alert =
+            config.slos.iter().find(|slo| slo.id() == incident.slo_id).map(crate::spec::Slo::alert_name);
+        Self {
+            id: incident.id.clone(),
+            mood: mood.symbol(),
+            word,
+            peak: incident.peak.clone(),
+            open,
+            name: format!("{} / {}", incident.service, incident.slo),
+            href: href(&incident.service, &incident.slo),
+            cause: match incident.cause() {
+                Some(Cause::Burn) => "budget burns too fast",
+                Some(Cause::DataMissing) => "data are missing",
+                None => "unknown cause",
+            },
+            opened: Moment::new(incident.opened_at_ms, now_ms),
+            resolved: incident.resolved_at_ms.map(|at| Moment::new(at, now_ms)),
+            lasted: words::span(until.saturating_sub(incident.opened_at_ms) as f64 / 1000.0),
+            runbook: alert.and_then(|alert| runbook(config, &alert)),
+        }
+    }
+}
+
+/// Where the runbook of an alert is: here, when there are any, else where the config says.
+pub(super) fn runbook(config: &Config, alert: &str) -> Option<String> {
+    if config.outputs.runbooks.is_some() {
+        return Some(format!("/runbooks/{}", words::segment(alert)));
+    }
+    let url = config.outputs.runbook_url.as_ref()?.replace("{alert}", &words::segment(alert));
+    web_link(url)
+}
+
+/// The dashboard of an SLO, when one is configured.
+pub(super) fn dashboard(config: &Config, slo: &SloStatus) -> Option<String> {
+    let url = config.outputs.dashboard_url.as_ref()?;
+    web_link(
+        url.replace("{service}", &words::segment(&slo.service)).replace("{slo}", &words::segment(&slo.slo)),
+    )
+}
+
+/// Only what a browser fetches: a link never runs anything.
+fn web_link(url: String) -> Option<String> {
+    (url.starts_with("https://") || url.starts_with("http://")).then_some(url)
+}
+
+/// A deploy in a line.
+#[derive(Debug)]
+pub(super) struct DeployRow {
+    pub(super) service: String,
+    pub(super) environment: String,
+    pub(super) version: String,
+    pub(super) commit: String,
+    pub(super) actor: String,
+    pub(super) class: String,
+    pub(super) started: Moment,
+}
+
+impl DeployRow {
+    pub(super) fn new(deploy: &DeployRecord, now_ms: i64) -> Self {
+        Self {
+            service: deploy.service.clone(),
+            environment: deploy.environment.clone(),
+            version: deploy.version.clone(),
+            commit: deploy.commit.chars().take(10).collect(),
+            actor: deploy.actor.clone(),
+            class: deploy.class.clone(),
+            started: Moment::new(deploy.started_at_ms, now_ms),
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! `/runbooks/{name}`: what to do, next to what is wrong. Only names of known alerts are looked up, so that no name can
+//! lead out of the folder; the text is taken apart into blocks and escaped, never passed through as markup.
+
+use std::path::Path as FilePath;
+
+use askama::Template;
+use axum::extract::{self, Path};
+use axum::response::Response;
+use http::StatusCode;
+use tokio::io::AsyncReadExt as _;
+
+use super::row::{Mood, SloRow};
+use super::{Shell, not_found, page};
+use crate::web::State;
+
+/// No runbook that anyone reads at night is longer.
+const LONGEST: u64 = 40 * 1024;
+
+#[derive(Template)]
+#[template(path = "runbook.html")]
+struct View {
+    shell: Shell,
+    title: String,
+    slos: Vec<SloRow>,
+    blocks: Vec<Block>,
+    cut: bool,
+}
+
+/// A piece of a runbook, without markup.
+#[derive(Debug, PartialEq, Eq)]
+enum Block {
+    Heading(String),
+    Subheading(String),
+    Paragraph(String),
+    Item(String),
+    Code(String),
+}
+
+/// `GET /runbooks/{name}`
+pub(in crate::web) async fn show(
+    extract::State(state): extract::State<State>,
+    Path(name): Path<String>,
+) -> Response {
+    let snapshot = state.board.read();
+    let known = state.config.slos.iter().map(crate::spec::Slo::alert_name).find(|alert| *alert == name);
+    let known =
+        known.or_else(|| snapshot.slos.iter().map(|slo| slo.alert.clone()).find(|alert| *alert == name));
+    let Some(alert) = known.filter(|alert| is_plain(alert)) else {
+        return not_found(&state, "No alert has that name, so there is no runbook for it.");
+    };
+    let Some(folder) = state.config.outputs.runbooks.as_deref() else {
+        return not_found(
+            &state,
+            "No folder of runbooks is configured: set `outputs.runbooks` in lookout.yaml.",
+        );
+    };
+    let file = format!("{alert}.md");
+    let text = match read(&folder.join(&file)).await {
+        Ok(text) => text,
+        Err(error) => {
+            tracing::warn!(%error, runbook.file = file, "reading a runbook");
+            let text = format!(
+                "The runbook {file} cannot be read. `lookout generate` writes the head of every runbook."
+            );
+            return not_found(&state, text);
+        }
+    };
+    let now_ms = state.clock.now_ms();
+    let affected = snapshot.slos.iter().filter(|slo| slo.alert == alert);
+    let slos = affected.map(|slo| SloRow::new(slo, &state.config, snapshot.at_ms, now_ms)).collect();
+    let mut shell = Shell::new(&state, "", format!("Runbook {alert}"));
+    // Whoever reads this must not lose their place.
+    shell.refresh = false;
+    let cut = text.len() as u64 >= LONGEST;
+    page(StatusCode::OK, &View { shell, title: alert, slos, blocks: blocks(&text), cut })
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+async fn read(path: &FilePath) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    tokio::fs::File::open(path).await?.take(LONGEST).read_to_end(&mut bytes).await?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Takes Markdown apart, as far as a runbook needs it. What is not understood is shown as it was written.
+fn blocks(text: &str) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    let mut fence: Option<Vec<&str>> = None;
+    let mut comment = false;
+    let mut open = false;
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if let Some(code) = &mut fence {
+            if trimmed.starts_with("```") {
+                blocks.push(Block::Code(code.join("\n")));
+                fence = None;
+            } else {
+                code.push(line);
+            }
+            continue;
+        }
+        if comment || trimmed.starts_with("<!--") {
+            comment = !trimmed.contains("-->");
+            continue;
+        }
+        if trimmed.starts_with("```") {
+            fence = Some(Vec::new());
+            open = false;
+            continue;
+        }
+        open = add_line(&mut blocks, line, trimmed, open);
+    }
+    if let Some(code) = fence {
+        blocks.push(Block::Code(code.join("\n")));
+    }
+    blocks
+}
+
+/// Adds a line outside of code; returns whether the next plain line goes on with the same block.
+fn add_line(blocks: &mut Vec<Block>, line: &str, trimmed: &str, open: bool) -> bool {
+    if trimmed.is_empty() {
+        return false;
+    }
+    if trimmed.starts_with('|') || line.starts_with("    ") && !open {
+        match blocks.last_mut() {
+            Some(Block::Code(text)) if open => {
+                text.push('\n');
+                text.push_str(line);
+            }
+            _ => blocks.push(Block::Code(line.to_owned())),
+        }
+        return true;
+    }
+    let level = trimmed.bytes().take_while(|byte| *byte == b'#').count();
+    if level > 0 && trimmed.as_bytes().get(level) == Some(&b' ') {
+        let text = trimmed.trim_start_matches('#').trim().to_owned();
+        // The page's own title is the first level.
+        blocks.push(if level <= 2 { Block::Heading(text) } else { Block::Subheading(text) });
+        return false;
+    }
+    let item = ["- ", "* ", "+ "].iter().find_map(|mark| trimmed.strip_prefix(mark));
+    if let Some(text) = item.map(str::to_owned).or_else(|| numbered(trimmed)) {
+        blocks.push(Block::Item(text));
+        return true;
+    }
+    match blocks.last_mut() {
+        Some(Block::Paragraph(text) | Block::Item(text)) if open => {
+            text.push(' ');
+            text.push_str(trimmed);
+        }
+        _ => blocks.push(Block::Paragraph(trimmed.to_owned())),
+    }
+    true
+}
+
+/// `3. text` keeps its number: the order of steps matters.
+fn numbered(line: &str) -> Option<String> {
+    let (number, text) = line.split_once(". ")?;
+    let counts = !number.is_empty() && number.len() <= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
+    counts.then(|| format!("{number}. {text}"))
+}
+
+/// How loud the line of an SLO is; kept here so that the template needs no words of its own.
+impl View {
+    fn burns(&self) -> bool {
+        self.slos.iter().any(|slo| slo.mood == Mood::Page.symbol() || slo.mood == Mood::Ticket.symbol())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn markdown_comes_apart_into_blocks_and_nothing_is_lost() {
+        let text = "<!-- head\nby a program -->\n# Title\n\nFirst line\nsecond <b>line</b>.\n\n1. do this\n   and this\n- that\n\n\
+                    ```sh\nkubectl get pods\n\n# not a heading\n```\n### Why\n| a | b |\n| 1 | 2 |\n";
+        let own = |text: &str| text.to_owned();
+        assert_eq!(
+            blocks(text),
+            [
+                Block::Heading(own("Title")),
+                Block::Paragraph(own("First line second <b>line</b>.")),
+                Block::Item(own("1. do this and this")),
+                Block::Item(own("that")),
+                Block::Code(own("kubectl get pods\n\n# not a heading")),
+                Block::Subheading(own("Why")),
+                Block::Code(own("| a | b |\n| 1 | 2 |")),
+            ]
+        );
+        assert_eq!(blocks("```\nunfinished"), [Block::Code(own("unfinished"))]);
+    }
+
+    #[test]
+    fn only_plain_names_are_names() {
+        assert!(is_plain("TitanicRequests"));
+        for bad in ["", "..", "a/b", "a\\b", "a.md", "a\0"] {
+            assert!(!is_plain(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! `/slos/{service}/{slo}`: one SLO in full: budget, tiers against their factors, history, incidents.
+
+use askama::Template;
+use axum::extract::{self, Path};
+use axum::response::Response;
+use http::StatusCode;
+use lookout_engine::{Counts, Objective, Tier, Window};
+
+use super::row::{IncidentRow, SloRow, dashboard, runbook};
+use super::{Shell, not_found, page};
+use crate::evaluate::SloStatus;
+use crate::ledger::{StoredCounts, TierEvidence};
+use crate::spec;
+use crate::web::{State, chart, words};
+
+/// How many incidents of all SLOs are looked through for those of this one, and how many are shown.
+const SEARCHED: u32 = 500;
+const SHOWN: usize = 20;
+
+/// Columns of the history, and the longest time they stand for.
+const BINS: i64 = 96;
+const LONGEST_HISTORY_MS: i64 = 86_400_000;
+
+#[derive(Template)]
+#[template(path = "slo.html")]
+struct View {
+    shell: Shell,
+    slo: SloRow,
+    service: String,
+    source: String,
+    good: String,
+    bad: String,
+    total: String,
+    tiers: Vec<TierRow>,
+    detection: Vec<Detection>,
+    history: Option<History>,
+    incidents: Vec<IncidentRow>,
+    ledger_fails: bool,
+    runbook: Option<String>,
+    dashboard: Option<String>,
+}
+
+struct TierRow {
+    mood: &'static str,
+    word: &'static str,
+    severity: String,
+    long: String,
+    short: String,
+    factor: String,
+    long_burn: String,
+    short_burn: String,
+    /// Markup made of numbers only.
+    bar: String,
+    events: String,
+}
+
+struct Detection {
+    tier: String,
+    total: String,
+    tenth: String,
+    hundredth: String,
+    reset: String,
+}
+
+struct History {
+    /// Markup made of numbers only.
+    chart: String,
+    span: String,
+    text: String,
+}
+
+/// `GET /slos/{service}/{slo}`
+pub(in crate::web) async fn show(
+    extract::State(state): extract::State<State>,
+    Path((service, name)): Path<(String, String)>,
+) -> Response {
+    let (snapshot, now_ms) = (state.board.read(), state.clock.now_ms());
+    let Some(slo) = snapshot.slos.iter().find(|slo| slo.service == service && slo.slo == name) else {
+        return not_found(&state, "There is no such SLO. The overview lists all that are evaluated.");
+    };
+    let incidents = state.ledger.incidents(SEARCHED).await;
+    let since_ms = now_ms.saturating_sub(horizon_ms(slo));
+    let counts = state.ledger.counts(&slo.id, since_ms).await;
+    let ledger_fails = incidents.is_err() || counts.is_err();
+    let spec = state.config.slos.iter().find(|spec| spec.id() == slo.id);
+    let row = SloRow::new(slo, &state.config, snapshot.at_ms, now_ms);
+    let mine = incidents.unwrap_or_default().into_iter().filter(|incident| incident.slo_id == slo.id);
+    let view = View {
+        shell: Shell::new(&state, "", format!("{}: {}", row.word, row.title)),
+        service: slo.service.clone(),
+        source: slo.source.clone(),
+        good: words::count(slo.evidence.total.saturating_sub(slo.evidence.bad)),
+        bad: words::count(slo.evidence.bad),
+        total: words::count(slo.evidence.total),
+        tiers: slo.evidence.tiers.iter().map(tier_row).collect(),
+        detection: spec.map(detection).unwrap_or_default(),
+        history: counts.ok().map(|counts| history(slo, &counts, now_ms)),
+        incidents: mine
+            .take(SHOWN)
+            .map(|incident| IncidentRow::new(&incident, &state.config, now_ms))
+            .collect(),
+        ledger_fails,
+        runbook: runbook(&state.config, &slo.alert),
+        dashboard: dashboard(&state.config, slo),
+        slo: row,
+    };
+    page(StatusCode::OK, &view)
+}
+
+/// Both windows decide; one alone says where it is going.
+fn tier_row(tier: &TierEvidence) -> TierRow {
+    let above = |burn: Option<f64>| burn.is_some_and(|burn| burn > tier.factor);
+    let (mood, word) = match (tier.firing, above(tier.long_burn), above(tier.short_burn)) {
+        (true, _, _) if tier.severity == "page" => ("page", "Fires"),
+        (true, _, _) => ("ticket", "Fires"),
+        (false, _, _) if tier.held_by_guard => ("quiet", "Held: too few events"),
+        (false, true, true) => ("ticket", "Waits for its hold time"),
+        (false, true, false) => ("quiet", "Recovering"),
+        (false, false, true) => ("spent", "Rising"),
+        (false, false, false) if tier.long_burn.is_none() => ("unknown", "No events"),
+        (false, false, false) => ("met", "Calm"),
+    };
+    let window = |seconds| Window::seconds(seconds).to_string();
+    TierRow {
+        mood,
+        word,
+        severity: tier.severity.clone(),
+        long: window(tier.long_s),
+        short: window(tier.short_s),
+        factor: format!("{}×", tier.factor),
+        long_burn: words::burn(tier.long_burn),
+        short_burn: words::burn(tier.short_burn),
+        bar: chart::burn(tier.long_burn, tier.factor),
+        events: format!("{} of {}", words::count(tier.long_bad), words::count(tier.long_total)),
+    }
+}
+
+/// How soon each tier would notice, in closed form.
+fn detection(slo: &spec::Slo) -> Vec<Detection> {
+    let objective = slo.objective();
+    slo.tiers().iter().map(|tier| detection_row(tier, objective)).collect()
+}
+
+fn detection_row(tier: &Tier, objective: Objective) -> Detection {
+    let after = |seconds: Option<f64>| seconds.map_or_else(|| "never".to_owned(), words::span);
+    Detection {
+        tier: format!("{} {}/{}", tier.severity, tier.long, tier.short),
+        total: after(tier.detection_seconds(objective, 1.0)),
+        tenth: after(tier.detection_seconds(objective, 0.1)),
+        hundredth: after(tier.detection_seconds(objective, 0.01)),
+        reset: after(tier.reset_seconds(objective, 1.0)),
+    }
+}
+
+fn horizon_ms(slo: &SloStatus) -> i64 {
+    let period_ms = i64::try_from(slo.evidence.period_s.saturating_mul(1000)).unwrap_or(i64::MAX);
+    period_ms.clamp(BINS * 1000, LONGEST_HISTORY_MS)
+}
+
+fn history(slo: &SloStatus, stored: &StoredCounts, now_ms: i64) -> History {
+    let horizon_ms = horizon_ms(slo);
+    let (start_ms, bin_ms) = (now_ms.saturating_sub(horizon_ms), horizon_ms / BINS);
+    let mut bins = vec![Counts::ZERO; BINS as usize];
+    let slots = stored.slots.iter().map(|(start_s, _, counts)| (start_s.saturating_mul(1000), counts));
+    let minutes = stored.minutes.iter().map(|(minute, counts)| (minute.saturating_mul(60_000), counts));
+    for (at_ms, counts) in slots.chain(minutes) {
+        let place = usize::try_from(at_ms.saturating_sub(start_ms).div_euclid(bin_ms));
+        if let Some(bin) = place.ok().and_then(|place| bins.get_mut(place)) {
+            *bin += *counts;
+        }
+    }
+    let (with_bad, worst) = bins
+        .iter()
+        .filter_map(|bin| bin.bad_ratio())
+        .fold((0_usize, 0.0_f64), |(n, worst), bad| (n + usize::from(bad > 0.0), worst.max(bad)));
+    let bin = words::span(bin_ms as f64 / 1000.0);
+    let text = match (with_bad, bins.iter().all(|bin| bin.is_empty())) {
+        (_, true) => format!("No events in {}.", words::span(horizon_ms as f64 / 1000.0)),
+        (0, _) => "No bad event.".to_owned(),
+        (n, _) => {
+            let worst = words::share(Some(worst));
+            format!(
+                "Bad events in {n} of {BINS} columns of {bin}; in the worst, {worst} of all events were bad."
+            )
+        }
+    };
+    History { chart: chart::history(&bins), span: words::span(horizon_ms as f64 / 1000.0), text }
+}
