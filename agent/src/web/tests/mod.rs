@@ -1,1 +1,61 @@
+//! The HTTP surface as a client sees it, over a ledger in memory.
 
+mod api;
+mod deploys;
+mod fixture;
+mod ledger;
+mod look;
+mod pages;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use tower::ServiceExt as _;
+
+use super::*;
+pub(super) use fixture::{House, NOW};
+
+/// What came back.
+pub(super) struct Answered {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answered {
+    pub(super) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}", self.text))
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The stable code of a problem.
+    pub(super) fn problem(&self) -> (u16, String) {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
+        let body = self.json();
+        assert_eq!(body["status"], self.status.as_u16());
+        assert_eq!(body["type"], format!("urn:lookout:problem:{}", body["code"].as_str().unwrap()));
+        (self.status.as_u16(), body["code"].as_str().unwrap().to_owned())
+    }
+}
+
+pub(super) async fn send(router: &Router, request: Request<Body>) -> Answered {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    Answered { status: parts.status, headers: parts.headers, text }
+}
+
+pub(super) async fn get(router: &Router, path: &str) -> Answered {
+    send(router, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+pub(super) fn routed(house: &House) -> (Router, Arc<ledger::FakeLedger>) {
+    (router(house.state()), house.ledger.clone())
+}

@@ -1,0 +1,150 @@
+//! The JSON API, metrics and health.
+
+use std::sync::atomic::Ordering;
+
+use super::*;
+use crate::gate::Answer;
+
+#[tokio::test]
+async fn slos_are_the_snapshot_and_its_age() {
+    let house = House::burning();
+    let body = get(&routed(&house).0, "/api/v1/slos").await;
+    assert_eq!(body.header("content-type"), "application/json");
+    let shown = body.json();
+    assert_eq!(shown["age_seconds"], 3.0);
+    assert_eq!(shown["slos"].as_array().unwrap().len(), 5);
+    assert_eq!(shown["slos"][1]["incidents"][0]["severity"], "page");
+    let read: crate::evaluate::Snapshot = serde_json::from_str(&body.text).unwrap();
+    assert_eq!(read.slos[1].id, "titanic-requests");
+}
+
+#[tokio::test]
+async fn incidents_are_limited_and_a_bad_limit_is_explained() {
+    let (router, _) = routed(&House::burning());
+    let shown = get(&router, "/api/v1/incidents").await.json();
+    assert_eq!(shown["incidents"].as_array().unwrap().len(), 2);
+    let shown = get(&router, "/api/v1/incidents?limit=1").await.json();
+    assert_eq!(shown["incidents"][0]["resolved_at_ms"], serde_json::Value::Null);
+    for bad in ["limit=0", "limit=1001", "limit=x", "lmit=3"] {
+        let refused = get(&router, &format!("/api/v1/incidents?{bad}")).await;
+        assert_eq!(refused.problem(), (400, "bad_query".to_owned()), "{bad}");
+    }
+}
+
+#[tokio::test]
+async fn the_gate_answers_and_records_what_it_answered() {
+    let (router, ledger) = routed(&House::burning());
+    let answered = get(&router, "/api/v1/gate?service=titanic&class=feature").await;
+    assert_eq!(answered.status, 200, "a denial is an answer, no error");
+    let shown = answered.json();
+    let keys: Vec<&String> = shown.as_object().unwrap().keys().collect();
+    assert_eq!(
+        keys,
+        [
+            "data_age_seconds",
+            "decided_by",
+            "decision",
+            "decision_id",
+            "evaluated_at",
+            "evidence",
+            "minimum_detectable_effect",
+            "policy_hash",
+            "reasons",
+            "valid_until"
+        ]
+    );
+    assert_eq!((shown["decision"].as_str(), shown["evidence"].as_str()), (Some("deny"), Some("bad")));
+    assert_eq!(shown["reasons"][0]["code"], "burn_fast");
+    assert_eq!(shown["evaluated_at"], "2026-01-01T03:12:40Z");
+    assert_eq!(shown["valid_until"], "2026-01-01T03:13:40Z");
+    let answer: Answer = serde_json::from_str(&answered.text).unwrap();
+    assert_eq!(answer.exit_code(), 1);
+    let decisions = ledger.decisions.lock().unwrap();
+    assert_eq!(decisions.len(), 1);
+    assert_eq!(
+        (decisions[0].id.as_str(), decisions[0].service.as_str()),
+        (answer.decision_id.as_str(), "titanic")
+    );
+    assert_eq!(decisions[0].answer, answered.text);
+}
+
+#[tokio::test]
+async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
+    let (router, ledger) = routed(&House::burning());
+    for class in ["rollback", "security"] {
+        let shown = get(&router, &format!("/api/v1/gate?service=titanic&class={class}")).await.json();
+        assert_eq!(shown["decision"], "allow");
+        assert_eq!(shown["reasons"][0]["code"], "burn_fast", "the reasons are listed all the same");
+    }
+    let decisions = ledger.decisions.lock().unwrap();
+    assert_ne!(decisions[0].id, decisions[1].id);
+}
+
+#[tokio::test]
+async fn questions_the_gate_cannot_understand_are_refused() {
+    let (router, ledger) = routed(&House::burning());
+    for (query, code) in [
+        ("", "service_missing"),
+        ("?service=", "service_missing"),
+        ("?service=titanic&class=feture", "bad_class"),
+        ("?servise=titanic", "bad_query"),
+    ] {
+        let refused = get(&router, &format!("/api/v1/gate{query}")).await;
+        assert_eq!(refused.problem(), (400, code.to_owned()), "{query}");
+    }
+    let long = "x".repeat(201);
+    assert_eq!(get(&router, &format!("/api/v1/gate?service={long}")).await.problem().0, 400);
+    assert!(ledger.decisions.lock().unwrap().is_empty());
+    let unknown = get(&router, "/api/v1/gate?service=titanik").await.json();
+    assert_eq!((unknown["decision"].as_str(), unknown["evidence"].as_str()), (Some("hold"), Some("unknown")));
+}
+
+#[tokio::test]
+async fn a_decision_that_cannot_be_recorded_is_not_given() {
+    let (router, ledger) = routed(&House::healthy());
+    ledger.fails.store(true, Ordering::Relaxed);
+    let refused = get(&router, "/api/v1/gate?service=titanic").await;
+    assert_eq!(refused.problem(), (503, "ledger_unavailable".to_owned()));
+    assert!(!refused.text.contains("pool"), "the cause is for the log: {}", refused.text);
+}
+
+#[tokio::test]
+async fn metrics_are_text_for_prometheus() {
+    let answered = get(&routed(&House::burning()).0, "/metrics").await;
+    assert_eq!(answered.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
+    assert!(answered.text.contains("lookout_build_info{version=\"0.1.0\"} 1\n"));
+    assert!(answered.text.contains("sloth_id=\"titanic-requests\""));
+    assert!(!answered.text.contains("NaN"));
+}
+
+#[tokio::test]
+async fn readiness_waits_for_the_first_evaluation_and_falls_with_the_ledger() {
+    let mut house = House::healthy();
+    house.ready = false;
+    let (router, _) = routed(&house);
+    assert_eq!(get(&router, "/livez").await.status, 200);
+    assert_eq!(get(&router, "/readyz").await.problem(), (503, "starting".to_owned()));
+    let (router, ledger) = routed(&House::healthy());
+    assert_eq!(get(&router, "/readyz").await.status, 200);
+    ledger.fails.store(true, Ordering::Relaxed);
+    assert_eq!(get(&router, "/readyz").await.problem(), (503, "ledger_unavailable".to_owned()));
+    assert_eq!(get(&router, "/livez").await.status, 200);
+}
+
+#[tokio::test]
+async fn what_does_not_exist_is_a_problem_under_api_and_a_page_elsewhere() {
+    let (router, _) = routed(&House::healthy());
+    assert_eq!(get(&router, "/api/v1/slo").await.problem(), (404, "not_found".to_owned()));
+    assert!(get(&router, "/slo").await.text.contains("<h1>Not found</h1>"));
+    let posted = send(&router, Request::post("/metrics").body(Body::empty()).unwrap()).await;
+    assert_eq!(posted.problem(), (405, "method_not_allowed".to_owned()));
+}
+
+#[tokio::test]
+async fn a_panic_is_one_failed_answer() {
+    let mut state = House::healthy().state();
+    state.probes = ProbeView::new(|| panic!("a bug in a probe"));
+    let router = router(state);
+    assert_eq!(get(&router, "/").await.problem(), (500, "internal".to_owned()));
+    assert_eq!(get(&router, "/livez").await.status, 200);
+}

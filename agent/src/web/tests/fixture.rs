@@ -1,0 +1,296 @@
+//! A house to look at: services, SLOs, incidents, probes, in every state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use jiff::Timestamp;
+use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use sha2::Digest as _;
+
+use super::ledger::FakeLedger;
+use crate::clock::Clock;
+use crate::evaluate::{Board, SloStatus, Snapshot};
+use crate::export::{Host, Recorder};
+use crate::ledger::{DeployRecord, Evidence, IncidentRecord, StoredCounts, TierEvidence};
+use crate::random::Random;
+use crate::spec::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
+use crate::web::{ProbeRow, ProbeView, State};
+
+/// 2026-01-01T03:12:40Z, when nobody wants to be woken.
+pub(in crate::web) const NOW: i64 = 1_767_237_160_000;
+
+struct FixedClock;
+
+impl Clock for FixedClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(NOW).unwrap()
+    }
+}
+
+/// Everything a state is made of, open to change.
+pub(in crate::web) struct House {
+    pub(in crate::web) snapshot: Snapshot,
+    pub(in crate::web) config: Config,
+    pub(in crate::web) ledger: Arc<FakeLedger>,
+    pub(in crate::web) probes: Vec<ProbeRow>,
+    pub(in crate::web) ready: bool,
+}
+
+impl House {
+    /// Nothing at all.
+    pub(in crate::web) fn empty() -> Self {
+        Self {
+            snapshot: Snapshot { at_ms: NOW - 3000, interval_s: 10, slos: Vec::new() },
+            config: config(),
+            ledger: Arc::default(),
+            probes: Vec::new(),
+            ready: true,
+        }
+    }
+
+    /// Three objectives, all met.
+    pub(in crate::web) fn healthy() -> Self {
+        let mut house = Self::empty();
+        for (name, title, left) in [
+            ("probes", "Passengers can reach us", 0.92),
+            ("requests", "Requests succeed", 0.637),
+            ("latency", "Answers within 250 ms", 0.21),
+        ] {
+            house.add(name, title, left);
+        }
+        house.probes = vec![probe("home", true, ""), probe("stats", true, "")];
+        house.ledger.incidents.lock().unwrap().push(incident("requests", "ticket", Some(NOW - 40_000_000)));
+        house.ledger.deploys.lock().unwrap().push(DeployRecord {
+            id: "dep-1".to_owned(),
+            idempotency_key: "run-812".to_owned(),
+            service: "titanic".to_owned(),
+            environment: "production".to_owned(),
+            version: "1.4.2".to_owned(),
+            commit: "9f2c41d07be3".to_owned(),
+            actor: "pipeline".to_owned(),
+            class: "feature".to_owned(),
+            started_at_ms: NOW - 1_500_000,
+        });
+        let day: Vec<_> =
+            (0..1440_i64).map(|minute| (NOW / 60_000 - 1440 + minute, counts(minute))).collect();
+        *house.ledger.counts.lock().unwrap() = StoredCounts { slots: Vec::new(), minutes: day };
+        house
+    }
+
+    /// A page is open, a budget is overspent, one source is silent, one has no traffic.
+    pub(in crate::web) fn burning() -> Self {
+        let mut house = Self::healthy();
+        house.add("search", "Search answers", 1.0);
+        house.add("bookings", "Bookings are stored", 0.8);
+        let open = incident("requests", "page", None);
+        house.ledger.incidents.lock().unwrap().insert(0, open.clone());
+        let requests = &mut house.snapshot.slos[1];
+        requests.incidents.push(open);
+        requests.evidence.budget_left_ratio = -0.43;
+        requests.evidence.seconds_to_exhaustion = Some(0.0);
+        requests.sli_ratio = Some(0.998_57);
+        requests.evidence.tiers[0] = tier("page", 3600, 300, 14.4, Some(37.2), true);
+        requests.evidence.tiers[1] = tier("page", 21_600, 1800, 6.0, Some(6.9), true);
+        house.snapshot.slos[0].evidence.seconds_to_exhaustion = Some(1_900_000.0);
+        let search = &mut house.snapshot.slos[3];
+        search.evidence.data_state = "stale".to_owned();
+        search.data_age_s = Some(1260.0);
+        let bookings = &mut house.snapshot.slos[4];
+        bookings.evidence.data_state = "idle".to_owned();
+        house.probes[1] = probe("stats", false, "status 503, expected 200-299");
+        house
+    }
+
+    /// Every text from outside tries to be markup.
+    pub(in crate::web) fn hostile() -> Self {
+        let mut house = Self::burning();
+        let bad = "<script>alert(\"x\")</script>'&";
+        for slo in &mut house.snapshot.slos {
+            slo.title = format!("title {bad}");
+            slo.description = format!("description {bad}");
+            slo.evidence.data_state = format!("ok {bad}");
+        }
+        let service = house.config.services.get_mut("titanic").unwrap();
+        service.display_name = Some(format!("service {bad}"));
+        service.description = format!("about {bad}");
+        service.owner = Some(format!("owner {bad}"));
+        house.probes = vec![ProbeRow { url_without_secrets: bad.to_owned(), ..probe(bad, false, bad) }];
+        for incident in house.ledger.incidents.lock().unwrap().iter_mut() {
+            (incident.service, incident.slo, incident.peak) =
+                (bad.to_owned(), bad.to_owned(), bad.to_owned());
+            incident.id = bad.to_owned();
+        }
+        for deploy in house.ledger.deploys.lock().unwrap().iter_mut() {
+            (deploy.version, deploy.commit, deploy.actor) = (bad.to_owned(), bad.to_owned(), bad.to_owned());
+            (deploy.class, deploy.environment) = (bad.to_owned(), bad.to_owned());
+        }
+        house.config.outputs.dashboard_url = Some(format!("javascript:{bad}"));
+        house
+    }
+
+    pub(in crate::web) fn add(&mut self, name: &str, title: &str, left: f64) {
+        self.snapshot.slos.push(status(name, title, left));
+        self.config.slos.push(spec(name));
+    }
+
+    /// The token `secret` may do this.
+    pub(in crate::web) fn with_token(mut self, scopes: &[&str]) -> Self {
+        self.config.tokens.push(Token {
+            name: "pipeline".to_owned(),
+            sha256: sha2::Sha256::digest("secret").into(),
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+        });
+        self
+    }
+
+    pub(in crate::web) fn state(&self) -> State {
+        let probes = self.probes.clone();
+        State {
+            board: Board::new(self.snapshot.clone()),
+            ledger: self.ledger.clone(),
+            clock: Arc::new(FixedClock),
+            config: Arc::new(self.config.clone()),
+            recorder: Recorder::detached().unwrap().0,
+            host: Arc::new(Host::new()),
+            probes: ProbeView::new(move || probes.clone()),
+            random: Arc::new(Random::from_seed(7)),
+            ready: Arc::new(AtomicBool::new(self.ready)),
+        }
+    }
+}
+
+fn counts(minute: i64) -> lookout_engine::Counts {
+    match minute {
+        300..330 => lookout_engine::Counts::ZERO,
+        700..720 => lookout_engine::Counts { good: 55, bad: 5 },
+        1425.. => lookout_engine::Counts { good: 42, bad: 18 },
+        _ => lookout_engine::Counts { good: 60, bad: 0 },
+    }
+}
+
+fn config() -> Config {
+    let titanic = Service {
+        name: "titanic".to_owned(),
+        display_name: Some("Titanic".to_owned()),
+        description: "The passenger API".to_owned(),
+        owner: Some("Ship's office".to_owned()),
+    };
+    Config {
+        listen: "127.0.0.1:9797".parse().unwrap(),
+        external_url: "http://127.0.0.1:9797".parse().unwrap(),
+        ledger: LedgerLocation::Memory,
+        grid: Grid::try_new(10).unwrap(),
+        environment: None,
+        targets: Vec::new(),
+        scrapes: Vec::new(),
+        destinations: Vec::new(),
+        gate: GatePolicy::default(),
+        tokens: Vec::new(),
+        otlp_endpoint: None,
+        outputs: Outputs { runbook_url: Some("https://wiki/{alert}".to_owned()), ..Outputs::default() },
+        services: BTreeMap::from([("titanic".to_owned(), titanic)]),
+        slos: Vec::new(),
+    }
+}
+
+fn spec(name: &str) -> Slo {
+    Slo {
+        name: name.to_owned(),
+        service: "titanic".to_owned(),
+        display_name: None,
+        description: String::new(),
+        file: "slo/titanic.yaml".into(),
+        indicator: Indicator::Probe { target: "home".to_owned() },
+        policy: Policy {
+            grid: Grid::try_new(10).unwrap(),
+            objective: Objective::try_from_percent(99.9).unwrap(),
+            period: Window::days(30),
+            tiers: Tier::defaults(Window::days(30)),
+            guard: Guard::default(),
+            stale_after_seconds: 60,
+            data_alert: Some(Severity::Page),
+        },
+        labels: BTreeMap::new(),
+    }
+}
+
+fn tier(
+    severity: &str,
+    long_s: u64,
+    short_s: u64,
+    factor: f64,
+    burn: Option<f64>,
+    firing: bool,
+) -> TierEvidence {
+    let severity = severity.to_owned();
+    let (long_bad, long_total) = if firing { (1072, 28_800) } else { (9, 28_800) };
+    TierEvidence {
+        severity,
+        long_s,
+        short_s,
+        factor,
+        long_burn: burn,
+        short_burn: burn.map(|burn| burn * 1.1),
+        long_bad,
+        long_total,
+        firing,
+        held_by_guard: false,
+    }
+}
+
+fn status(name: &str, title: &str, left: f64) -> SloStatus {
+    SloStatus {
+        id: format!("titanic-{name}"),
+        service: "titanic".to_owned(),
+        slo: name.to_owned(),
+        title: title.to_owned(),
+        description: "A bad event is a request that a passenger has to repeat.".to_owned(),
+        source: "probe".to_owned(),
+        alert: format!("Titanic{}{}", name[..1].to_uppercase(), &name[1..]),
+        evidence: Evidence {
+            objective_percent: 99.9,
+            period_s: 30 * 86_400,
+            data_state: "ok".to_owned(),
+            budget_left_ratio: left,
+            seconds_to_exhaustion: None,
+            bad: 1234,
+            total: 1_234_567,
+            tiers: vec![
+                tier("page", 3600, 300, 14.4, Some(0.31), false),
+                tier("page", 21_600, 1800, 6.0, Some(0.28), false),
+                tier("ticket", 86_400, 7200, 3.0, Some(0.4), false),
+                tier("ticket", 259_200, 21_600, 1.0, Some(0.35), false),
+            ],
+        },
+        sli_ratio: Some(1.0 - (1.0 - left) * 0.001),
+        data_age_s: Some(1.5),
+        incidents: Vec::new(),
+    }
+}
+
+fn incident(slo: &str, severity: &str, resolved_at_ms: Option<i64>) -> IncidentRecord {
+    let opened_at_ms = resolved_at_ms.map_or(NOW - 760_000, |at| at - 5_400_000);
+    IncidentRecord {
+        id: format!("inc-{:08x}", opened_at_ms as u32),
+        slo_id: format!("titanic-{slo}"),
+        service: "titanic".to_owned(),
+        slo: slo.to_owned(),
+        cause: "burn".to_owned(),
+        severity: severity.to_owned(),
+        peak: severity.to_owned(),
+        opened_at_ms,
+        resolved_at_ms,
+    }
+}
+
+fn probe(target: &str, ok: bool, detail: &str) -> ProbeRow {
+    ProbeRow {
+        target: target.to_owned(),
+        url_without_secrets: format!("http://127.0.0.1:8080/{target}"),
+        ok,
+        detail: detail.to_owned(),
+        total_ms: 12,
+        at_ms: NOW - 4200,
+    }
+}

@@ -1,0 +1,107 @@
+//! The part of a ledger that the web looks at, in memory; it can be told to fail.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+
+use crate::ledger::*;
+
+/// A ledger in memory.
+#[derive(Debug, Default)]
+pub(in crate::web) struct FakeLedger {
+    pub(in crate::web) incidents: Mutex<Vec<IncidentRecord>>,
+    pub(in crate::web) deploys: Mutex<Vec<DeployRecord>>,
+    pub(in crate::web) decisions: Mutex<Vec<DecisionRecord>>,
+    pub(in crate::web) counts: Mutex<StoredCounts>,
+    pub(in crate::web) fails: AtomicBool,
+}
+
+impl FakeLedger {
+    fn works(&self) -> Result<(), LedgerError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(LedgerError::Query { doing: "asking the disk", source: sqlx::Error::PoolClosed });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for FakeLedger {
+    async fn commit(&self, _: &[CountRow], _: &[TransitionRecord]) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn counts(&self, _: &str, _: i64) -> Result<StoredCounts, LedgerError> {
+        self.works()?;
+        Ok(self.counts.lock().unwrap().clone())
+    }
+
+    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.works()?;
+        let incidents = self.incidents.lock().unwrap();
+        Ok(incidents.iter().filter(|incident| incident.resolved_at_ms.is_none()).cloned().collect())
+    }
+
+    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.works()?;
+        Ok(self.incidents.lock().unwrap().iter().take(limit as usize).cloned().collect())
+    }
+
+    async fn latest_transitions(&self, _: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.works()?;
+        Ok(Vec::new())
+    }
+
+    async fn due_deliveries(&self, _: &str, _: i64, _: u32) -> Result<Vec<Delivery>, LedgerError> {
+        self.works()?;
+        Ok(Vec::new())
+    }
+
+    async fn waiting(&self, _: &str) -> Result<(Option<i64>, u64), LedgerError> {
+        self.works()?;
+        Ok((None, 0))
+    }
+
+    async fn begin_attempt(&self, _: i64, _: i64) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn end_attempt(&self, _: i64, _: i64, _: &DeliveryResult) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
+        self.works()?;
+        let mut deploys = self.deploys.lock().unwrap();
+        let known = deploys.iter().find(|known| known.idempotency_key == deploy.idempotency_key).cloned();
+        if known.is_none() {
+            deploys.insert(0, deploy.clone());
+        }
+        Ok(known.unwrap_or_else(|| deploy.clone()))
+    }
+
+    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
+        self.works()?;
+        let deploys = self.deploys.lock().unwrap();
+        let wanted = deploys.iter().filter(|deploy| service.is_none_or(|name| deploy.service == name));
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
+        self.works()?;
+        self.decisions.lock().unwrap().push(decision.clone());
+        Ok(decision)
+    }
+
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
+        self.works()?;
+        Ok(self.decisions.lock().unwrap().iter().find(|decision| decision.id == id).cloned())
+    }
+
+    async fn prune(&self, _: i64) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn close(&self) {}
+}

@@ -1,0 +1,229 @@
+//! Pages: what they say, how much they weigh, what they never contain.
+
+use std::io::Write as _;
+
+use super::*;
+
+const PAGES: [&str; 5] =
+    ["/", "/slos/titanic/requests", "/incidents", "/runbooks/TitanicRequests", "/nowhere"];
+
+fn with_runbooks(mut house: House) -> (House, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut file = std::fs::File::create(folder.path().join("TitanicRequests.md")).unwrap();
+    writeln!(file, "## Meaning\n\nPassengers see <script>errors</script>.\n\n1. Look at `stats`").unwrap();
+    house.config.outputs.runbooks = Some(folder.path().to_owned());
+    (house, folder)
+}
+
+#[tokio::test]
+async fn every_page_is_light_plain_and_guarded() {
+    for house in [House::healthy(), House::burning(), House::empty(), House::hostile()] {
+        let (house, _folder) = with_runbooks(house);
+        let (router, _) = routed(&house);
+        for path in PAGES {
+            let page = get(&router, path).await;
+            assert!(page.status.is_success() || page.status == 404, "{path}: {}", page.status);
+            assert!(page.text.len() < 50_000, "{path} weighs {} bytes", page.text.len());
+            assert!(page.text.starts_with("<!doctype html>"), "{path}");
+            assert_eq!(page.text.matches("<h1").count(), 1, "{path} has one h1");
+            for never in ["<script", "NaN", "inf×", " style=", "javascript:", "http-equiv=\"set-cookie"] {
+                assert!(!page.text.contains(never), "{path} contains {never}:\n{}", page.text);
+            }
+            let policy = page.header("content-security-policy");
+            assert!(
+                policy.starts_with("default-src 'none'; style-src 'self'; img-src 'self' data:"),
+                "{policy}"
+            );
+            assert!(policy.contains("frame-ancestors 'none'"), "{policy}");
+            assert_eq!(page.header("x-content-type-options"), "nosniff");
+            assert_eq!(page.header("referrer-policy"), "no-referrer");
+            assert_eq!(page.header("cache-control"), "no-store");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_loaded_from_elsewhere() {
+    let (house, _folder) = with_runbooks(House::burning());
+    let (router, _) = routed(&house);
+    for path in PAGES {
+        let text = get(&router, path).await.text;
+        let images = text.split(" src=\"").skip(1);
+        let links = text.split("<link ").skip(1).map(|link| link.split("href=\"").nth(1).unwrap());
+        for address in images.chain(links).map(|rest| rest.split('"').next().unwrap()) {
+            assert!(address.starts_with("/assets/"), "{path} loads {address}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tables_have_captions_and_headings_and_every_state_has_a_word() {
+    let (house, _folder) = with_runbooks(House::burning());
+    let (router, _) = routed(&house);
+    for path in PAGES {
+        let text = get(&router, path).await.text;
+        assert_eq!(text.matches("<table").count(), text.matches("<caption").count(), "{path}");
+        let headings = text.split("<th").skip(1).filter(|th| th.starts_with(' ')).count();
+        assert_eq!(headings, text.matches("scope=\"").count(), "{path}");
+        for state in text.split("<span class=\"state").skip(1) {
+            let word = state.split("</svg>").nth(1).unwrap().split("</span>").next().unwrap();
+            assert!(!word.trim().is_empty(), "{path}: a symbol without a word");
+        }
+        assert!(text.contains("class=\"skip\" href=\"#main\"") && text.contains("<main id=\"main\">"));
+    }
+}
+
+#[tokio::test]
+async fn the_headline_says_how_things_are() {
+    let mut late = House::burning();
+    late.snapshot.at_ms = NOW - 240_000;
+    let mut stale = House::healthy();
+    stale.snapshot.slos[2].evidence.data_state = "stale".to_owned();
+    let mut spent = House::healthy();
+    spent.snapshot.slos[0].evidence.budget_left_ratio = -0.1;
+    for (house, says) in [
+        (House::healthy(), "All 3 objectives are met"),
+        (House::burning(), "1 page: Requests succeed"),
+        (House::empty(), "No objectives yet"),
+        (late, "Nothing was evaluated for 4 min; 1 page open"),
+        (stale, "1 of 3 objectives has no data"),
+        (spent, "1 of 3 objectives has spent its budget"),
+    ] {
+        let page = get(&routed(&house).0, "/").await.text;
+        assert!(page.contains(&format!("<h1>{says}</h1>")), "{says} is missing");
+        assert!(page.contains(&format!("<title>{says} · lookout</title>")));
+    }
+}
+
+#[tokio::test]
+async fn the_overview_tells_the_night_shift_everything() {
+    let page = get(&routed(&House::burning()).0, "/").await.text;
+    for part in [
+        "−43.0 %",
+        "40.9×",
+        "99.857 %",
+        "spent",
+        "in 21 d 23 h",
+        "Data stale",
+        "21 min old",
+        "No traffic",
+        "12 min",
+        "https://wiki/TitanicRequests",
+        "status 503, expected 200-299",
+        "1.4.2",
+        "http-equiv=\"refresh\" content=\"10\"",
+        "Evaluated 3 s ago",
+    ] {
+        assert!(page.contains(part), "{part} is missing");
+    }
+}
+
+#[tokio::test]
+async fn text_from_outside_is_shown_as_text() {
+    let page = get(&routed(&House::hostile()).0, "/").await.text;
+    assert!(page.contains("&#60;script&#62;alert(&#34;x&#34;)&#60;/script&#62;&#39;&#38;"), "{page}");
+    let page = get(&routed(&House::burning()).0, "/%3Cscript%3Ealert(1)").await;
+    assert_eq!(page.status, 404);
+    assert!(!page.text.contains("<script"));
+}
+
+#[tokio::test]
+async fn an_slo_has_its_tiers_history_and_detection_times() {
+    let page = get(&routed(&House::burning()).0, "/slos/titanic/requests").await;
+    assert_eq!(page.status, 200);
+    for part in [
+        "Page: Requests succeed",
+        "37.2×",
+        "14.4×",
+        "Fires",
+        "52 s",
+        "Last 1 d",
+        "class=\"history\"",
+        "Bad events in",
+    ] {
+        assert!(page.text.contains(part), "{part} is missing");
+    }
+    assert_eq!(get(&routed(&House::burning()).0, "/slos/titanic/none").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_runbook_is_text_and_only_known_names_are_read() {
+    let (house, folder) = with_runbooks(House::burning());
+    std::fs::write(folder.path().join("Secret.md"), "nothing for you").unwrap();
+    let (router, _) = routed(&house);
+    let page = get(&router, "/runbooks/TitanicRequests").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<h2>Meaning</h2>") && page.text.contains("&#60;script&#62;"));
+    assert!(page.text.contains("1. Look at"), "steps keep their numbers");
+    assert!(!page.text.contains("http-equiv=\"refresh\""), "a reader keeps their place");
+    for path in ["/runbooks/Secret", "/runbooks/..%2FSecret", "/runbooks/TitanicRequests.md", "/runbooks/%00"]
+    {
+        let page = get(&router, path).await;
+        assert_eq!(page.status, 404, "{path}");
+        assert!(!page.text.contains("nothing for you"));
+    }
+    let page = get(&router, "/runbooks/TitanicProbes").await;
+    assert_eq!(page.status, 404);
+    assert!(page.text.contains("TitanicProbes.md cannot be read"));
+}
+
+#[tokio::test]
+async fn without_a_ledger_the_overview_still_shows_what_is_known() {
+    let house = House::burning();
+    let (router, ledger) = routed(&house);
+    ledger.fails.store(true, std::sync::atomic::Ordering::Relaxed);
+    for path in ["/", "/slos/titanic/requests"] {
+        let page = get(&router, path).await;
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.text.contains("The ledger does not answer"), "{path}");
+        assert!(page.text.contains("Requests succeed"));
+    }
+}
+
+#[tokio::test]
+async fn the_stylesheet_may_be_kept_for_ever_and_only_under_its_own_name() {
+    let (router, _) = routed(&House::healthy());
+    let page = get(&router, "/").await.text;
+    let path = page.split("<link rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
+    let style = get(&router, path).await;
+    assert_eq!(style.status, 200);
+    assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+    assert!(style.header("cache-control").contains("immutable"));
+    assert!(style.text.contains("prefers-color-scheme: dark") && !style.text.contains("url("));
+    assert_eq!(get(&router, "/assets/style.0000000000.css").await.status, 404);
+}
+
+/// Relative luminance of `#rrggbb`, as WCAG defines it.
+fn luminance(colour: &str) -> f64 {
+    let part = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+}
+
+#[test]
+fn every_colour_of_text_stands_out_in_light_and_dark() {
+    let style = include_str!("../../../assets/style.css");
+    let themes: Vec<&str> = style.split(":root {").skip(1).take(2).collect();
+    for theme in themes {
+        let colour = |name: &str| {
+            let value = theme.split(&format!("--{name}: ")).nth(1).unwrap_or_else(|| panic!("no {name}"));
+            luminance(&value[..7])
+        };
+        let grounds =
+            ["ground", "card", "met-wash", "page-wash", "ticket-wash", "unknown-wash", "quiet-wash"];
+        for text in ["text", "soft", "link"] {
+            for ground in grounds {
+                let (a, b) = (colour(text), colour(ground));
+                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+                assert!(contrast >= 4.5, "{text} on {ground}: {contrast:.2}");
+            }
+        }
+        for text in ["met", "page", "ticket", "unknown", "spent", "quiet"] {
+            let (a, b) = (colour(text), colour("card"));
+            let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+            assert!(contrast >= 4.5, "{text} on card: {contrast:.2}");
+        }
+    }
+}
