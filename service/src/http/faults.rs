@@ -164,6 +164,8 @@ impl Faults {
     pub fn start(&self, order: FaultOrder, now: Instant, wall: Timestamp) -> FaultView {
         let ttl = Duration::from_secs(order.ttl_seconds);
         let expires_at = SignedDuration::try_from(ttl).ok().and_then(|ttl| wall.checked_add(ttl).ok());
+        // Whole milliseconds: more digits would only be noise to whoever reads them.
+        let expires_at = expires_at.and_then(|at| Timestamp::from_millisecond(at.as_millisecond()).ok());
         let view = FaultView { expires_at: expires_at.unwrap_or(Timestamp::MAX), order };
         let fault = Fault {
             view: view.clone(),

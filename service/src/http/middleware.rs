@@ -168,14 +168,14 @@ pub async fn write_problems(request: Request, next: Next) -> Response {
 }
 
 /// Answers for a handler that takes too long.
-pub async fn limit_time(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(TIME_LIMIT, next.run(request)).await {
+pub async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "timeout",
             "The request took too long",
-            format!("no answer was ready within {} s", TIME_LIMIT.as_secs()),
+            format!("no answer was ready within {} s", limit.as_secs_f64()),
         )
         .retry_after(1)
         .into_response(),
@@ -189,7 +189,42 @@ pub fn panicked(_reason: Box<dyn Any + Send + 'static>) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
+    use axum::body::to_bytes;
+    use axum::middleware::{from_fn, from_fn_with_state};
+    use axum::routing::get;
+    use serde_json::Value;
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
     use super::*;
+
+    async fn problem_of(path: &str) -> (StatusCode, Value) {
+        async fn sink() {
+            panic!("an iceberg")
+        }
+        let router = Router::new()
+            .route("/panic", get(sink))
+            .route("/hang", get(std::future::pending::<()>))
+            .layer(from_fn_with_state(Duration::from_millis(5), limit_time))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(write_problems));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+        let status = response.status();
+        (status, serde_json::from_slice(&to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_and_a_timeout_are_problems_too() {
+        let (status, body) = problem_of("/panic").await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (500, Some("internal")));
+        assert!(!body.to_string().contains("iceberg"));
+        let (status, body) = problem_of("/hang").await;
+        assert_eq!((status.as_u16(), body["code"].as_str()), (503, Some("timeout")));
+        assert_eq!(body["detail"], "no answer was ready within 0.005 s");
+    }
 
     #[test]
     fn a_request_id_is_kept_when_it_is_plain_and_replaced_when_it_is_not() {

@@ -100,7 +100,7 @@ fn around(routes: Router<Shared>, shared: &Shared, port: Port) -> Router {
     routes
         .with_state(shared.clone())
         .layer(RequestBodyLimitLayer::new(BODY_BYTES))
-        .layer(from_fn(middleware::limit_time))
+        .layer(from_fn_with_state(middleware::TIME_LIMIT, middleware::limit_time))
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn(middleware::write_problems))
         .layer(SetResponseHeaderLayer::if_not_present(

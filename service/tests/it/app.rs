@@ -1,0 +1,107 @@
+//! The whole application in memory: every layer, a database in memory, no sockets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
+use serde_json::Value;
+use titanic::Config;
+use titanic::clock::SystemClock;
+use titanic::http::{Shared, admin, public};
+use titanic::passengers::Store;
+use tower::ServiceExt as _;
+
+pub(crate) const TOKEN: &str = "iceberg";
+
+pub(crate) struct App {
+    pub(crate) shared: Shared,
+    pub(crate) public: Router,
+    pub(crate) admin: Router,
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {:?}", self.text))
+    }
+
+    /// Checks the shape that all errors have, and returns their code and the fields they name.
+    #[track_caller]
+    pub(crate) fn problem(&self, status: u16) -> (String, Vec<String>) {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["status"], status);
+        let code = body["code"].as_str().unwrap().to_owned();
+        assert_eq!(body["type"], format!("urn:titanic:problem:{}", code.replace('_', "-")));
+        assert_eq!(body["request_id"], self.headers["x-request-id"].to_str().unwrap());
+        for text in ["title", "detail", "instance"] {
+            assert!(body[text].as_str().is_some_and(|text| !text.is_empty()), "{text} in {body}");
+        }
+        let errors = body["errors"].as_array().cloned().unwrap_or_default();
+        (code, errors.iter().map(|error| error["field"].as_str().unwrap().to_owned()).collect())
+    }
+}
+
+impl App {
+    pub(crate) async fn new() -> Self {
+        Self::with(&[("ADMIN_TOKEN", TOKEN)]).await
+    }
+
+    pub(crate) async fn with(variables: &[(&'static str, &'static str)]) -> Self {
+        let mut variables: HashMap<_, _> = variables.iter().copied().collect();
+        variables.insert("DATABASE_URL", "sqlite::memory:");
+        let config = Config::from_variables(&variables).unwrap();
+        let store = Store::open(&config.database_url, config.max_connections).await.unwrap();
+        let shared = Shared::new(config, store, Arc::new(SystemClock));
+        Self { public: public(&shared), admin: admin(&shared), shared }
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(request.body(body).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        answer(&self.public, request).await
+    }
+
+    pub(crate) async fn faults(&self, method: Method, token: Option<&str>, body: Option<&Value>) -> Answer {
+        let mut request =
+            Request::builder().method(method).uri("/faults").header("content-type", "application/json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        answer(&self.admin, request.body(body).unwrap()).await
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        let request = Request::get("/metrics").body(Body::empty()).unwrap();
+        let answer = answer(&self.admin, request).await;
+        assert_eq!(answer.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
+        answer.text
+    }
+}
+
+async fn answer(router: &Router, request: Request<Body>) -> Answer {
+    let response = router.clone().oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let bytes = to_bytes(body, 1 << 20).await.unwrap();
+    Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+}

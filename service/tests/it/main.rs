@@ -1,0 +1,18 @@
+//! The service as its users meet it: the whole application in memory, and the real program over sockets and signals.
+//!
+//! `cfg(test)` always holds here; it tells the lints that what the tests share may panic, as the tests themselves may.
+
+#[cfg(test)]
+mod app;
+#[cfg(test)]
+mod faults;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod passengers;
+#[cfg(test)]
+mod problems;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod program;

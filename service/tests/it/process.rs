@@ -1,0 +1,188 @@
+//! Start, stop and telemetry of the real program.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::routing::post;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::program::{Program, command, until};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[tokio::test]
+async fn told_to_stop_it_withdraws_readiness_first_and_finishes_what_it_began() {
+    let folder = folder();
+    let mut program = Program::start(&folder, &[("DRAIN_SECONDS", "1")]).await;
+    program.delay_hello(3000).await;
+    let (http, url) = (program.http.clone(), format!("{}/api/hello", program.address));
+    let in_flight = tokio::spawn(async move { http.get(url).send().await.unwrap().status() });
+    program.busy(1).await;
+
+    program.signal("TERM").await;
+    // Not ready, yet still serving: that is what lets a balancer turn away before anyone is refused.
+    until("/readyz is 503", async || (program.status("/readyz").await == Some(503)).then_some(())).await;
+    assert_eq!(program.status("/health").await, Some(200));
+    program.line("no longer accepting connections; finishing requests in flight").await;
+    until("connections are refused", async || {
+        let stranger = reqwest::Client::builder().build().unwrap();
+        stranger.get(format!("{}/livez", program.address)).send().await.is_err().then_some(())
+    })
+    .await;
+    assert_eq!(in_flight.await.unwrap(), 200);
+    assert!(program.ended().await.success());
+    program.line("stopped").await;
+
+    let story = program.story();
+    let at = |message: &str, route: &str| {
+        story
+            .iter()
+            .position(|(m, r)| m == message && r == route)
+            .unwrap_or_else(|| panic!("{message}: {story:?}"))
+    };
+    let order = [
+        at("told to stop", ""),
+        at("no longer ready; still serving", ""),
+        at("no longer accepting connections; finishing requests in flight", ""),
+        at("request", "/api/hello"),
+        at("stopped", ""),
+    ];
+    assert!(order.is_sorted(), "{story:?}");
+}
+
+#[tokio::test]
+async fn told_twice_it_does_not_wait() {
+    let folder = folder();
+    let mut program = Program::start(&folder, &[("DRAIN_SECONDS", "0")]).await;
+    program.delay_hello(9000).await;
+    let (http, url) = (program.http.clone(), format!("{}/api/hello", program.address));
+    let in_flight = tokio::spawn(async move { http.get(url).send().await.is_ok() });
+    program.busy(1).await;
+    let since = Instant::now();
+    program.signal("INT").await;
+    program.line("no longer accepting connections; finishing requests in flight").await;
+    program.signal("TERM").await;
+    program.ended().await;
+    assert!(since.elapsed() < Duration::from_secs(8), "it took {:?}", since.elapsed());
+    assert!(!in_flight.await.unwrap(), "the request was cut");
+}
+
+type Bodies = Arc<Mutex<Vec<Bytes>>>;
+
+async fn collector() -> (String, Bodies) {
+    async fn take(State(bodies): State<Bodies>, body: Bytes) {
+        bodies.lock().unwrap().push(body);
+    }
+    let bodies = Bodies::default();
+    let router = Router::new().route("/v1/traces", post(take)).with_state(bodies.clone());
+    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", socket.local_addr().unwrap());
+    tokio::spawn(async move { axum::serve(socket, router).await });
+    (endpoint, bodies)
+}
+
+fn contains(body: &[u8], part: &[u8]) -> bool {
+    body.windows(part.len()).any(|window| window == part)
+}
+
+#[tokio::test]
+async fn spans_reach_the_collector_before_the_end_under_the_trace_of_the_client() {
+    let (endpoint, bodies) = collector().await;
+    let folder = folder();
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("DRAIN_SECONDS", "0")];
+    let mut program = Program::start(&folder, &variables).await;
+    let request = program.http.get(format!("{}/api/hello", program.address));
+    let request = request.header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let line = program.line("request").await;
+    assert_eq!((&line["trace_id"], &line["route"]), (&TRACE.into(), &"/api/hello".into()));
+
+    program.signal("TERM").await;
+    assert!(program.ended().await.success());
+    let bodies = bodies.lock().unwrap();
+    let trace: Vec<u8> =
+        (0..TRACE.len()).step_by(2).map(|i| u8::from_str_radix(&TRACE[i..i + 2], 16).unwrap()).collect();
+    let ours =
+        bodies.iter().find(|body| contains(body, &trace)).expect("the span of the request has arrived");
+    for part in ["GET /api/hello", "titanic", "http.response.status_code"] {
+        assert!(contains(ours, part.as_bytes()), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn a_collector_that_is_away_is_reported_and_holds_nobody_up() {
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let folder = folder();
+    let endpoint = format!("http://{closed}");
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("DRAIN_SECONDS", "0")];
+    let mut program = Program::start(&folder, &variables).await;
+    assert_eq!(program.status("/api/hello").await, Some(200));
+    program.signal("TERM").await;
+    assert!(program.ended().await.success());
+    until("the log complains", async || program.warned().then_some(())).await;
+}
+
+#[tokio::test]
+async fn without_a_collector_lines_still_carry_trace_ids() {
+    let folder = folder();
+    let program = Program::start(&folder, &[]).await;
+    assert_eq!(program.status("/api/hello").await, Some(200));
+    let line = program.line("request").await;
+    let id = line["trace_id"].as_str().unwrap();
+    assert!(id.len() == 32 && id != "0".repeat(32), "{line}");
+    assert_eq!(line["span_id"].as_str().map(str::len), Some(16));
+    for field in ["method", "status", "duration_seconds", "request_id", "timestamp", "level"] {
+        assert_ne!(line[field], Value::Null, "{field} in {line}");
+    }
+}
+
+#[tokio::test]
+async fn passengers_outlive_the_program_and_are_loaded_once() {
+    let folder = folder();
+    let mut program = Program::start(&folder, &[("DRAIN_SECONDS", "0"), ("LOG_LEVEL", "error")]).await;
+    let person =
+        serde_json::json!({"name": "Brown, Mrs. Margaret", "class": 1, "sex": "female", "survived": true});
+    let created = program.http.post(format!("{}/api/v1/passengers", program.address)).json(&person).send();
+    assert_eq!(created.await.unwrap().status(), 201);
+    program.signal("TERM").await;
+    assert!(program.ended().await.success());
+
+    let program = Program::start(&folder, &[]).await;
+    let list = program.http.get(format!("{}/api/v1/passengers", program.address)).send().await.unwrap();
+    assert_eq!(list.json::<Value>().await.unwrap()["total"], 1310);
+}
+
+#[tokio::test]
+async fn what_cannot_start_says_why_on_stderr() {
+    let folder = folder();
+    let run = async |variables: &[(&str, &str)]| {
+        let output = command(&folder, variables).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, text) = run(&[("PORT", "eighty"), ("DRAIN_SECONDS", "-1")]).await;
+    assert_eq!(code, Some(2));
+    assert!(
+        text.contains("PORT is `eighty`: expected a port") && text.contains("DRAIN_SECONDS is `-1`"),
+        "{text}"
+    );
+
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let holder = TcpListener::bind(taken).await.unwrap();
+    let (code, text) = run(&[("PORT", &taken.port().to_string())]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains(&format!("listening on {taken} (PORT)")), "{text}");
+    drop(holder);
+
+    let (code, text) = run(&[("DATABASE_URL", "sqlite://no/such/folder/titanic.db")]).await;
+    assert_eq!(code, Some(1));
+    assert!(text.contains("opening the database sqlite://no/such/folder/titanic.db"), "{text}");
+}
