@@ -8,6 +8,7 @@ mod json;
 use std::time::Duration;
 
 use axum::http::HeaderMap;
+use opentelemetry::KeyValue;
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
 use opentelemetry_otlp::{ExporterBuildError, WithExportConfig as _};
@@ -90,8 +91,6 @@ impl Telemetry {
 }
 
 fn provider(config: &Config) -> Result<SdkTracerProvider, TelemetryError> {
-    use opentelemetry::KeyValue;
-
     // The builder also reads OTEL_RESOURCE_ATTRIBUTES; OTEL_SERVICE_NAME is honoured below.
     let name = std::env::var("OTEL_SERVICE_NAME").ok().filter(|name| !name.is_empty());
     let resource = Resource::builder()
