@@ -155,21 +155,30 @@ fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
-/// JSON's quoting is a subset of YAML's.
+/// Single quotes where they spare escapes, else JSON's quoting, which is a subset of YAML's.
 fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let literal = text.contains(['"', '\\']) && !text.contains('\'') && !text.chars().any(char::is_control);
+    if literal { format!("'{text}'") } else { serde_json::Value::from(text).to_string() }
 }
 
-/// Whether a string means itself without quotes in every version of YAML.
+/// Whether a string means itself without quotes, in block style and in every version of YAML.
 fn is_plain(text: &str) -> bool {
     const RESERVED: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let first_is_letter = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
-    let harmless = |c: char| c.is_ascii_alphanumeric() || " _./()<>=+*-".contains(c) || c == ':';
-    first_is_letter
+    let harmless = |c: char| c.is_ascii_graphic() || c == ' ';
+    let word = first_is_letter
         && text.chars().all(harmless)
         && !text.contains(": ")
+        && !text.contains(" #")
         && !text.ends_with([':', ' '])
-        && !RESERVED.contains(&text.to_ascii_lowercase().as_str())
+        && !RESERVED.contains(&text.to_ascii_lowercase().as_str());
+    word || is_duration(text)
+}
+
+/// `5m`, `500ms`: a number to no one.
+fn is_duration(text: &str) -> bool {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    unit.len() < text.len() && ["ms", "s", "m", "h", "d"].contains(&unit)
 }
 
 #[cfg(test)]
@@ -197,6 +206,12 @@ mod tests {
             "naïve — ünïcode",
             "*bold*",
             "tab\there",
+            "sum(rate(x{a=\"b\"}[5m])) > 0",
+            "a #b",
+            "{{ printf \"%s\" }}",
+            "{{ 'both\" }}",
+            "1e3",
+            "~",
         ];
         let pairs: Vec<(String, Node)> =
             awkward.iter().enumerate().map(|(i, text)| (format!("k{i}"), (*text).into())).collect();
@@ -215,6 +230,6 @@ mod tests {
     #[test]
     fn expressions_stay_readable() {
         let text = file(&[], &map([("expr", "a\n/\nb > 0".into()), ("for", "2m".into())]));
-        assert_eq!(text, "expr: |-\n  a\n  /\n  b > 0\nfor: \"2m\"\n");
+        assert_eq!(text, "expr: |-\n  a\n  /\n  b > 0\nfor: 2m\n");
     }
 }

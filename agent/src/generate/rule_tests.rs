@@ -94,15 +94,14 @@ impl<'a> Plan<'a> {
         let id = identity(self.slo);
         let left = 1.0 - 1.0 / (EVENTS as f64 * self.slo.objective().budget_ratio());
         let budget = format!("slo:period_error_budget_remaining:ratio{id}");
-        let nan = format!(
-            "count({{__name__=~\"slo:.+\", sloth_id={0}}} != {{__name__=~\"slo:.+\", sloth_id={0}}}) or vector(0)",
-            quoted(&self.slo.id())
-        );
+        // a sum is NaN as soon as one of its parts is, and NaN equals nothing
+        let all = format!("sum({{__name__=~\"slo:.+\", sloth_id={}}})", quoted(&self.slo.id()));
+        let sound = format!("{all} == bool {all}");
         let now = format!("count(slo:sli_error:ratio_rate{base}{id}) or vector(0)");
         let end = busy + idle;
         let mut checks = vec![
             self.check(end, &format!("max(abs({budget} - ({left})) < bool 1e-9)"), 1.0),
-            self.check(end, &nan, 0.0),
+            self.check(end, &sound, 1.0),
         ];
         // a window that is the whole period has not forgotten the traffic yet
         if base != self.slo.period() {

@@ -231,7 +231,7 @@ impl Rules<'_> {
             Severity::Page => "far too fast",
             Severity::Ticket => "too fast",
         };
-        let summary = sentence(&format!("{title} burns its error budget {haste}."));
+        let summary = format!("The error budget of \"{title}\" burns {haste}.");
         let budget = format!("slo:period_error_budget_remaining:ratio{{sloth_id='{}'}}", slo.id());
         let description = format!(
             "{{{{ $value | humanizePercentage }}}} of the events of {} were bad; the objective of {} allows {}% over {}. \
@@ -246,7 +246,10 @@ impl Rules<'_> {
     }
 
     fn missing_words(&self, alert: &str) -> [(String, String); 4] {
-        let summary = sentence(&format!("{} is not measured any more.", links::slo_title(self.slo)));
+        let summary = format!(
+            "The objective \"{}\" is not measured any more: the data are missing.",
+            links::slo_title(self.slo)
+        );
         let description = format!(
             "Nothing has been observed for {} (service {{{{ $labels.service }}}}) for at least {}: a total outage would \
              have fired by now. Its burn alerts can neither fire nor resolve until data are back.",
@@ -310,10 +313,4 @@ fn label_node(labels: Vec<(String, String)>) -> Node {
         }
     }
     Node::Map(unique)
-}
-
-/// With a capital first letter.
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().to_string() + letters.as_str()).unwrap_or_default()
 }

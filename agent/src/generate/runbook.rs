@@ -129,12 +129,11 @@ fn burn_head(config: &Config, slo: &Slo) -> String {
         }
     }
     let guard = slo.guard();
-    if guard.minimum_bad > 1 || guard.minimum_events > 1 {
-        let _ = writeln!(
-            head,
-            "\nFewer than {} bad events (or {} events) in the longer window never fire.",
-            guard.minimum_bad, guard.minimum_events
-        );
+    let least = [(guard.minimum_bad, "bad events"), (guard.minimum_events, "events")];
+    let least: Vec<String> =
+        least.iter().filter(|(n, _)| *n > 1).map(|(n, what)| format!("{n} {what}")).collect();
+    if !least.is_empty() {
+        let _ = writeln!(head, "\nFewer than {} in the longer window never fire.", least.join(" or "));
     }
     let _ = writeln!(head, "\nNow, in Prometheus:\n\n```promql\n{}\n```", current_query(slo));
     head

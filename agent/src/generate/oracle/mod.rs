@@ -1,0 +1,201 @@
+//! What Debian's Prometheus and Alertmanager say about the generated files.
+
+mod burns;
+mod dashboards;
+mod runbooks;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lookout_engine::{BurnFactor, Grid, Guard, Policy, Severity, Tier, Window};
+
+use super::{artifacts, drift, fixture, write};
+use crate::spec::Config;
+
+/// Runs a tool of a Debian package; what it said is the message when it is not content.
+fn tool(program: &str, package: &str, folder: &Path, arguments: &[&str]) -> String {
+    let out = Command::new(program).args(arguments).current_dir(folder).output().unwrap_or_else(|error| {
+        panic!("{program} cannot be run ({error}); install it with: apt-get install --no-install-recommends {package}")
+    });
+    let text = String::from_utf8_lossy(&out.stdout).into_owned() + &String::from_utf8_lossy(&out.stderr);
+    assert!(out.status.success(), "{program} {}: {text}", arguments.join(" "));
+    text
+}
+
+fn promtool(folder: &Path, arguments: &[&str]) -> String {
+    tool("promtool", "prometheus", folder, arguments)
+}
+
+/// Says of every expression whether promtool can parse it, by way of a throw-away rule file.
+fn assert_promql<'a>(expressions: impl IntoIterator<Item = (&'a str, String)>) {
+    let rules: Vec<serde_json::Value> = expressions
+        .into_iter()
+        .enumerate()
+        .map(|(index, (origin, expr))| {
+            serde_json::json!({"record": format!("throw_away:{index}"), "expr": expr, "labels": {"origin": origin}})
+        })
+        .collect();
+    assert!(!rules.is_empty(), "nothing to check");
+    let folder = tempfile::tempdir().unwrap();
+    // JSON is YAML
+    let file = serde_json::json!({"groups": [{"name": "throw-away", "rules": rules}]});
+    fs::write(folder.path().join("rules.yaml"), serde_json::to_string_pretty(&file).unwrap()).unwrap();
+    promtool(folder.path(), &["check", "rules", "rules.yaml"]);
+}
+
+/// The fixture with its files in a folder of their own.
+fn elsewhere(folder: &Path) -> Config {
+    let mut config = fixture::titanic();
+    config.outputs.alerts = Some(folder.join("alerts"));
+    config.outputs.dashboards = Some(folder.join("dashboards"));
+    config.outputs.runbooks = Some(folder.join("runbooks"));
+    config
+}
+
+/// Writes everything and lets the tools check, lint and run the alerts.
+fn assert_sound(config: &Config) {
+    write(&artifacts(config)).unwrap();
+    let folder = config.outputs.alerts.clone().unwrap();
+    promtool(&folder, &["check", "rules", "--lint=all", "--lint-fatal", "titanic.rules.yaml"]);
+    promtool(&folder, &["test", "rules", "titanic.tests.yaml"]);
+    tool("amtool", "prometheus-alertmanager", &folder, &["check-config", "alertmanager.yaml"]);
+}
+
+#[test]
+fn the_committed_files_are_those_of_the_specs() {
+    let list = artifacts(&fixture::titanic());
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        write(&list).unwrap();
+    }
+    let found: Vec<String> = drift(&list).unwrap().iter().map(ToString::to_string).collect();
+    assert!(found.is_empty(), "{}\n(UPDATE_GOLDEN=1 writes them)", found.join("\n"));
+}
+
+#[test]
+fn a_month_passes_promtool_and_amtool() {
+    let folder = tempfile::tempdir().unwrap();
+    assert_sound(&elsewhere(folder.path()));
+}
+
+#[test]
+fn demo_scales_below_a_minute_pass() {
+    for (period, grid) in [(Window::hours(1), 1), (Window::hours(6), 1), (Window::days(1), 5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = elsewhere(folder.path());
+        config.grid = Grid::try_new(grid).unwrap();
+        for slo in &mut config.slos {
+            let percent = slo.policy.objective.percent();
+            slo.policy = fixture::policy(percent, period, config.grid);
+        }
+        assert_sound(&config);
+    }
+}
+
+#[test]
+fn policies_of_all_kinds_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = elsewhere(folder.path());
+    config.environment = Some("production".to_owned());
+    config.slos[0].labels = BTreeMap::from([("team".to_owned(), "deck".to_owned())]);
+    // 90 %: a factor of 14.4 cannot be reached, and both tiers that can have to hold
+    let base = fixture::policy(90.0, Window::days(28), Grid::MINUTE);
+    let mut held = base.tiers.clone();
+    held.iter_mut().for_each(|tier| tier.hold_seconds = 120);
+    config.slos[0].policy = Policy { tiers: held, ..base };
+    // two holds within one severity, a large guard, no alert for missing data
+    let tier = |long, short, factor, hold_seconds| Tier {
+        severity: Severity::Page,
+        long: Window::minutes(long),
+        short: Window::minutes(short),
+        factor: BurnFactor::try_new(factor).unwrap(),
+        hold_seconds,
+    };
+    config.slos[1].policy = Policy {
+        tiers: vec![tier(60, 5, 10.0, 0), tier(120, 10, 5.0, 300)],
+        guard: Guard { minimum_events: 500, minimum_bad: 20 },
+        data_alert: None,
+        ..fixture::policy(99.5, Window::days(7), Grid::MINUTE)
+    };
+    // no tier at all
+    config.slos[2].policy =
+        Policy { tiers: Vec::new(), ..fixture::policy(99.0, Window::days(30), Grid::MINUTE) };
+    assert_sound(&config);
+    let rules = fs::read_to_string(folder.path().join("alerts/titanic.rules.yaml")).unwrap();
+    for expected in ["team: deck", "env: production", "for: 120s", "hold: 5m", ">= 500", ">= 20"] {
+        assert!(rules.contains(&expected.replace("120s", "2m")), "{expected}");
+    }
+    assert!(!rules.contains("> 1.44"), "a tier that cannot fire has no place in an alert");
+    assert!(!rules.contains("alert: TitanicRequestsLatency\n"), "no tiers, no alert");
+}
+
+#[test]
+fn rules_are_in_order_and_few_enough() {
+    let config = fixture::titanic();
+    let list = artifacts(&config);
+    let file = list.iter().find(|artifact| artifact.path.ends_with("titanic.rules.yaml")).unwrap();
+    let document: serde_json::Value = serde_saphyr::from_str(&file.contents).unwrap();
+    let groups = document["groups"].as_array().unwrap();
+    assert_eq!(groups.len(), 3);
+    for group in groups {
+        let rules = group["rules"].as_array().unwrap();
+        assert!(rules.len() <= 20, "{}: {} rules", group["name"], rules.len());
+        assert_eq!(group["interval"], "1m");
+        let mut recorded: Vec<&str> = Vec::new();
+        for rule in rules {
+            let expr = rule["expr"].as_str().unwrap();
+            for word in expr.split(|c: char| !(c.is_ascii_alphanumeric() || ":_".contains(c))) {
+                let ours = word.starts_with("slo:") || word.starts_with("lookout:");
+                assert!(!ours || recorded.contains(&word), "{word} is read before it is recorded");
+            }
+            recorded.extend(rule["record"].as_str());
+        }
+        for name in [
+            "slo:sli_error:ratio_rate5m",
+            "slo:sli_error:ratio_rate30m",
+            "slo:sli_error:ratio_rate1h",
+            "slo:sli_error:ratio_rate2h",
+            "slo:sli_error:ratio_rate6h",
+            "slo:sli_error:ratio_rate1d",
+            "slo:sli_error:ratio_rate3d",
+            "slo:sli_error:ratio_rate30d",
+            "slo:objective:ratio",
+            "slo:error_budget:ratio",
+            "slo:time_period:days",
+            "slo:current_burn_rate:ratio",
+            "slo:period_burn_rate:ratio",
+            "slo:period_error_budget_remaining:ratio",
+            "sloth_slo_info",
+        ] {
+            assert!(recorded.contains(&name), "{name}");
+        }
+    }
+}
+
+#[test]
+fn generation_is_a_pure_function() {
+    assert_eq!(artifacts(&fixture::titanic()), artifacts(&fixture::titanic()));
+    let mut config = fixture::titanic();
+    config.outputs = crate::spec::Outputs::default();
+    assert_eq!(artifacts(&config), [], "nothing asked for, nothing generated");
+    let mut config = fixture::titanic();
+    config.outputs.runbook_url = None;
+    config.outputs.dashboard_url = None;
+    let rules = artifacts(&config).into_iter().find(|artifact| artifact.path.ends_with("titanic.rules.yaml"));
+    let rules = rules.unwrap().contents;
+    assert!(rules.contains("https://lookout.example.com/runbooks/TitanicRequestsLatencyDataMissing"));
+    assert!(rules.contains("https://lookout.example.com/slos/titanic/requests-latency"));
+}
+
+/// Files of the fixture's folder, by their names.
+fn committed(folder: &str, ending: &str) -> Vec<PathBuf> {
+    let mut list: Vec<PathBuf> = fs::read_dir(fixture::root().join(folder))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.to_string_lossy().ends_with(ending))
+        .collect();
+    list.sort();
+    assert!(!list.is_empty(), "{folder} holds no {ending}");
+    list
+}

@@ -1,0 +1,86 @@
+//! Lint of the committed runbooks: one page per alert, and something to do on each.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use serde_json::Value;
+
+use super::{assert_promql, committed};
+
+const SECTIONS: [&str; 9] =
+    ["TL;DR", "Impact", "Confirm", "Diagnose", "Mitigate", "Verify", "Escalate", "Communicate", "Afterwards"];
+
+/// Pages by alert.
+fn pages() -> BTreeMap<String, String> {
+    committed("runbooks", ".md")
+        .into_iter()
+        .map(|path| {
+            (path.file_stem().unwrap().to_string_lossy().into_owned(), fs::read_to_string(&path).unwrap())
+        })
+        .collect()
+}
+
+/// Severities by alert, from the committed rules.
+fn alerts() -> BTreeMap<String, Vec<String>> {
+    let mut alerts: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for path in committed("alerts", ".rules.yaml") {
+        let document: Value = serde_saphyr::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+        for rule in document["groups"].as_array().unwrap().iter().flat_map(|g| g["rules"].as_array().unwrap())
+        {
+            if let Some(alert) = rule["alert"].as_str() {
+                let severity = rule["labels"]["severity"].as_str().unwrap().to_owned();
+                alerts.entry(alert.to_owned()).or_default().push(severity);
+                let url = rule["annotations"]["runbook_url"].as_str().unwrap();
+                assert!(url.ends_with(&format!("/{alert}")), "{alert} links to {url}");
+            }
+        }
+    }
+    alerts
+}
+
+#[test]
+fn every_alert_has_its_page_and_every_page_its_alert() {
+    let (alerts, pages) = (alerts(), pages());
+    assert_eq!(alerts.keys().collect::<Vec<_>>(), pages.keys().collect::<Vec<_>>());
+    for (alert, severities) in &alerts {
+        let page = &pages[alert];
+        assert!(page.starts_with(&format!("---\nalert: {alert}\n")), "{alert}: front matter");
+        assert!(page.contains(&format!("\nseverity: [{}]\n", severities.join(", "))), "{alert}: severity");
+        for key in ["service", "slo", "owner", "last_reviewed", "review_every"] {
+            assert!(page.contains(&format!("\n{key}: ")), "{alert}: {key}");
+        }
+    }
+}
+
+#[test]
+fn every_section_says_something_and_nothing_is_left_to_do() {
+    for (alert, page) in pages() {
+        for word in ["TODO", "TBD", "FIXME", "placeholder", "lorem"] {
+            assert!(!page.contains(word), "{alert}: {word}");
+        }
+        let (_, body) = page.split_once("<!-- lookout:end -->").unwrap();
+        let parts: Vec<(&str, &str)> =
+            body.split("\n## ").skip(1).map(|part| part.split_once('\n').unwrap()).collect();
+        let titles: Vec<&str> = parts.iter().map(|(title, _)| *title).collect();
+        assert_eq!(titles, SECTIONS, "{alert}");
+        for (title, text) in parts {
+            let words = text.split_whitespace().count();
+            assert!(words >= 10, "{alert}: {title} has {words} words");
+        }
+        assert!(body.split_whitespace().count() <= 600, "{alert} is too long for three in the morning");
+    }
+}
+
+#[test]
+fn every_query_on_a_page_is_promql() {
+    let pages = pages();
+    let mut queries = Vec::new();
+    for (alert, page) in &pages {
+        let fences: Vec<&str> = page.split("```promql\n").skip(1).collect();
+        assert!(fences.len() >= 2, "{alert}: a page shows what it fired on and how to confirm it");
+        for fence in fences {
+            queries.push((alert.as_str(), fence.split_once("```").unwrap().0.to_owned()));
+        }
+    }
+    assert_promql(queries);
+}
