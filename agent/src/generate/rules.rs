@@ -42,11 +42,12 @@ fn group(config: &Config, slo: &Slo) -> Node {
     ])
 }
 
-/// The windows of the tiers, each once, the shortest first. Without tiers the period stands in.
+/// The windows of the tiers, each once, the shortest first. Without tiers five minutes stand in, as far as the period
+/// has them.
 pub(super) fn windows(slo: &Slo) -> Vec<Window> {
     let mut windows: Vec<Window> = slo.tiers().iter().flat_map(|tier| [tier.short, tier.long]).collect();
     if windows.is_empty() {
-        windows.push(slo.period());
+        windows.push(slo.period().min(Window::minutes(5)));
     }
     windows.sort_unstable();
     windows.dedup();
