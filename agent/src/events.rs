@@ -20,10 +20,13 @@ pub mod names {
     pub const SCRAPE_SKEWS: &str = "lookout_scrape_skewed_slots_total";
     /// Transitions by `service`, `slo` and `change`.
     pub const TRANSITIONS: &str = "lookout_incident_transitions_total";
-    /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`).
+    /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`); `partial` counts each of
+    /// several Alertmanagers that was not told while another one was.
     pub const DELIVERIES: &str = "lookout_delivery_total";
     /// Deliveries that wait, by `destination`.
     pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";
+    /// How far the clock of an Alertmanager is ahead of ours, by `instance`.
+    pub const ALERTMANAGER_CLOCK_SKEW: &str = "lookout_alertmanager_clock_skew_seconds";
     /// Gate decisions by `service` and `decision`.
     pub const DECISIONS: &str = "lookout_gate_decisions_total";
     /// Evaluation ticks that could not be stored and will be tried again.

@@ -1,9 +1,35 @@
 //! The outbox: every transition reaches every destination, at least once and in order, however long it takes.
+//!
+//! [`run`] drains what the ledger holds for one destination. [`receiver`] makes the [`Receiver`] for a destination of
+//! the config; to add a kind, implement the trait in a file of its own and name it there.
 
-use async_trait::async_trait;
+mod alertmanager;
+mod figure;
+mod http;
+mod message;
+mod outbox;
+mod slack;
+
+#[cfg(test)]
+mod alertmanager_real;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod local_tests;
+
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use url::Url;
+
+use crate::clock::Clock;
 use crate::ledger::{Delivery, TransitionRecord};
+use crate::spec::{Destination, DestinationKind, Secret};
+
+pub use message::{Message, Tone};
+pub use outbox::{Ports, run};
+pub use slack::slack_as_text;
 
 /// Someone who is told about transitions.
 #[async_trait]
@@ -49,6 +75,66 @@ pub enum Retry {
     After(Duration),
     /// With growing pauses.
     BackOff,
+    /// With growing pauses; the receiver may have got it all the same, because no answer came.
+    Unsure,
     /// Never: the same request would be refused again.
     Never,
+}
+
+/// Why there is no receiver for a destination.
+#[derive(Debug, thiserror::Error)]
+pub enum ReceiverError {
+    /// The secret URL is none; it is not shown.
+    #[error("destination {destination}: the webhook's secret is not an http(s) URL")]
+    Url {
+        /// Name of the destination.
+        destination: String,
+    },
+    /// The HTTP client cannot be made.
+    #[error("destination {destination}: setting up HTTPS (are CA certificates installed?)")]
+    Client {
+        /// Name of the destination.
+        destination: String,
+        /// Why.
+        #[source]
+        source: reqwest::Error,
+    },
+}
+
+/// The receiver for a destination of the config. Nothing is sent yet.
+///
+/// # Errors
+/// When its URL is unusable or TLS cannot be set up.
+pub fn receiver(
+    destination: &Destination,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<dyn Receiver>, ReceiverError> {
+    let name = destination.name.clone();
+    let client = |urls: &[Url]| {
+        let needs_tls = urls.iter().any(|url| url.scheme() == "https");
+        http::client(needs_tls).map_err(|source| ReceiverError::Client {
+            destination: name.clone(),
+            source: source.without_url(),
+        })
+    };
+    Ok(match &destination.kind {
+        DestinationKind::Alertmanager { urls } => {
+            let client = client(urls)?;
+            let minimum = destination.minimum;
+            Arc::new(alertmanager::Alertmanager::new(name.clone(), minimum, urls, client, clock))
+        }
+        DestinationKind::SlackWebhook { url } => {
+            let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;
+            let client = client(std::slice::from_ref(&url))?;
+            Arc::new(slack::Webhook::new(name.clone(), url, client))
+        }
+        DestinationKind::SlackApi { api_url, token, channel } => {
+            let client = client(std::slice::from_ref(api_url))?;
+            Arc::new(slack::WebApi::new(name.clone(), api_url, token.clone(), channel.clone(), client))
+        }
+    })
+}
+
+fn secret_url(secret: &Secret) -> Option<Url> {
+    Url::parse(secret.reveal().trim()).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
 }

@@ -1,0 +1,281 @@
+//! Alertmanager, API v2.
+//!
+//! Every instance gets every alert, never through a load balancer: they settle among themselves who notifies. A
+//! delivery counts as delivered when one instance took it; the others get the same state with the next refresh.
+//!
+//! Alertmanager keeps alerts in memory and lets them expire, so that firing ones are posted again and again with an
+//! `endsAt` a few minutes ahead, and resolved ones for a while with the time at which they ended. What identifies an
+//! alert is its labels: they hold nothing that changes while it fires.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use lookout_engine::{Change, Severity};
+use reqwest::Client;
+use serde::Serialize;
+use url::Url;
+
+use super::figure::{duration, percent, rfc3339, times};
+use super::message::{self, Message, alert_name, deploy_in_words, is_over, usable_url};
+use super::{Receiver, Refused, Retry, http};
+use crate::clock::Clock;
+use crate::events::names;
+use crate::ledger::{Delivery, Notice, TransitionRecord};
+
+const REFRESH: Duration = Duration::from_secs(30);
+/// How long an alert outlives its last post: eight refreshes may be lost.
+const OUTLIVES_MS: i64 = 4 * 60_000;
+/// How long a resolved alert is posted again, as Prometheus does.
+const RESOLVED_FOR_MS: i64 = 15 * 60_000;
+/// Alerts per request.
+const BATCH: usize = 100;
+/// Below this a difference of clocks is the granularity of the header and the way of the answer.
+const SKEW_NOISE_MS: i64 = 2_000;
+/// From here on a difference of clocks is said aloud, and alerts are posted anew by the other clock.
+const SKEW_LIMIT_MS: i64 = 30_000;
+
+pub(super) struct Alertmanager {
+    name: String,
+    minimum: Severity,
+    instances: Vec<Instance>,
+    client: Client,
+    clock: Arc<dyn Clock>,
+}
+
+struct Instance {
+    endpoint: Url,
+    /// Its address without user, password and query.
+    shown: String,
+    /// How far its clock is ahead of ours, milliseconds.
+    skew_ms: AtomicI64,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Alert {
+    labels: BTreeMap<&'static str, String>,
+    annotations: BTreeMap<&'static str, String>,
+    starts_at: String,
+    ends_at: String,
+    #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
+    generator_url: Option<String>,
+}
+
+/// An alert before it is known by whose clock it ends.
+#[derive(Debug, Clone, Copy)]
+struct Claim<'a> {
+    notice: &'a Notice,
+    severity: Severity,
+    firing: bool,
+}
+
+impl Alertmanager {
+    pub(super) fn new(
+        name: String,
+        minimum: Severity,
+        urls: &[Url],
+        client: Client,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let instances = urls.iter().map(Instance::at).collect();
+        Self { name, minimum, instances, client, clock }
+    }
+
+    /// What follows from a transition, for those severities this destination wants to hear of.
+    fn claims<'a>(&self, notice: &'a Notice) -> Vec<Claim<'a>> {
+        let now = notice.incident.severity().unwrap_or(Severity::Page);
+        let other = if now == Severity::Page { Severity::Ticket } else { Severity::Page };
+        let wanted: &[(Severity, bool)] = match Change::from_name(&notice.change) {
+            Some(Change::Resolved) if notice.incident.peak().is_some_and(|peak| peak != now) => {
+                &[(now, false), (other, false)]
+            }
+            Some(Change::Resolved) => &[(now, false)],
+            Some(Change::Escalated | Change::Eased) => &[(other, false), (now, true)],
+            Some(Change::Opened) | None => &[(now, true)],
+        };
+        wanted
+            .iter()
+            .filter(|(severity, _)| *severity >= self.minimum)
+            .map(|&(severity, firing)| Claim { notice, severity, firing })
+            .collect()
+    }
+
+    /// Posts to every instance; fails only when none took everything.
+    async fn tell(&self, claims: &[Claim<'_>]) -> Result<(), Refused> {
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let posts = self.instances.iter().map(|instance| self.tell_one(instance, claims));
+        let refusals: Vec<Refused> = join_all(posts).await.into_iter().filter_map(Result::err).collect();
+        if refusals.len() < self.instances.len() {
+            for refused in &refusals {
+                tracing::warn!(destination.name = %self.name, error = %refused.error,
+                    "one of several alertmanagers was not told; it is with the next refresh");
+                metrics::counter!(names::DELIVERIES, "destination" => self.name.clone(), "outcome" => "partial")
+                    .increment(1);
+            }
+            return Ok(());
+        }
+        // one that may yet take it decides over one that never will
+        let hopeful = refusals.iter().find(|refused| refused.retry != Retry::Never);
+        let none = || Refused {
+            error: format!("destination {} has no alertmanager", self.name),
+            retry: Retry::Never,
+        };
+        Err(hopeful.or_else(|| refusals.first()).cloned().unwrap_or_else(none))
+    }
+
+    async fn tell_one(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
+        let assumed = instance.skew_ms();
+        self.post_all(instance, claims).await?;
+        if (instance.skew_ms() - assumed).abs() > SKEW_LIMIT_MS {
+            // by its clock the alerts may have been over before they arrived
+            self.post_all(instance, claims).await?;
+        }
+        Ok(())
+    }
+
+    /// A batch with one bad alert in it is refused, though the good ones may have been taken: each is posted alone then.
+    async fn post_all(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
+        let mut refusal = Ok(());
+        for batch in claims.chunks(BATCH) {
+            match self.post(instance, batch).await {
+                Err(refused) if refused.retry == Retry::Never && batch.len() > 1 => {
+                    for claim in batch {
+                        let posted = self.post(instance, std::slice::from_ref(claim)).await;
+                        refusal = refusal.and(posted);
+                    }
+                }
+                posted => refusal = refusal.and(posted),
+            }
+        }
+        refusal
+    }
+
+    async fn post(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
+        let sent_ms = self.clock.now_ms();
+        let theirs_ms = sent_ms.saturating_add(instance.skew_ms());
+        let alerts: Vec<Alert> = claims.iter().map(|claim| claim.alert(theirs_ms)).collect();
+        let who = format!("alertmanager {}", instance.shown);
+        let answer = http::send(&who, self.client.post(instance.endpoint.clone()).json(&alerts)).await?;
+        if let Some(date) = answer.date {
+            let middle_ms = sent_ms.midpoint(self.clock.now_ms());
+            // the header has whole seconds: on average half of one is missing
+            instance.measured(date.as_millisecond().saturating_add(500).saturating_sub(middle_ms));
+        }
+        if answer.is_success() { Ok(()) } else { Err(answer.refused(&who, &[])) }
+    }
+}
+
+impl Instance {
+    fn at(url: &Url) -> Self {
+        let mut endpoint = url.clone();
+        if let Ok(mut path) = endpoint.path_segments_mut() {
+            path.pop_if_empty().extend(["api", "v2", "alerts"]);
+        }
+        let host = url.host_str().unwrap_or_default();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        Self { endpoint, shown: format!("{host}{port}"), skew_ms: AtomicI64::new(0) }
+    }
+
+    fn skew_ms(&self) -> i64 {
+        self.skew_ms.load(Ordering::Relaxed)
+    }
+
+    fn measured(&self, skew_ms: i64) {
+        let skew_ms = if skew_ms.abs() < SKEW_NOISE_MS { 0 } else { skew_ms };
+        let before_ms = self.skew_ms.swap(skew_ms, Ordering::Relaxed);
+        metrics::gauge!(names::ALERTMANAGER_CLOCK_SKEW, "instance" => self.shown.clone())
+            .set(skew_ms as f64 / 1000.0);
+        if skew_ms.abs() > SKEW_LIMIT_MS && before_ms.abs() <= SKEW_LIMIT_MS {
+            tracing::warn!(alertmanager = %self.shown, skew_seconds = skew_ms / 1000,
+                "the clocks of this machine and of the alertmanager disagree; alerts end by its clock");
+        }
+    }
+}
+
+impl Claim<'_> {
+    fn alert(&self, theirs_ms: i64) -> Alert {
+        let notice = self.notice;
+        let incident = &notice.incident;
+        let starts_at_ms = incident.opened_at_ms;
+        let ends_at_ms =
+            if self.firing { theirs_ms.saturating_add(OUTLIVES_MS) } else { notice.at_ms.min(theirs_ms) };
+        let mut labels = BTreeMap::from([
+            ("alertname", alert_name(notice)),
+            ("severity", self.severity.label().to_owned()),
+            ("service", incident.service.clone()),
+            ("slo", incident.slo.clone()),
+        ]);
+        labels.extend(notice.environment.clone().map(|env| ("env", env)));
+        Alert {
+            labels,
+            annotations: annotations(notice),
+            starts_at: rfc3339(starts_at_ms),
+            // an end before the start is refused
+            ends_at: rfc3339(ends_at_ms.max(starts_at_ms)),
+            generator_url: usable_url(&notice.explain_url),
+        }
+    }
+}
+
+fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
+    let (incident, words) = (&notice.incident, Message::of(notice));
+    let name = format!("{} {}", incident.service, incident.slo);
+    let summary = if message::misses_data(notice) {
+        format!("Nothing is known about {name} any more.")
+    } else {
+        format!("The error budget of {name} burns too fast.")
+    };
+    let description = [words.headline.as_str(), words.sentence.as_str(), words.description.as_str()]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let mut annotations = BTreeMap::from([
+        ("summary", summary),
+        ("description", description),
+        ("runbook_url", notice.runbook_url.clone()),
+        ("dashboard_url", notice.dashboard_url.clone()),
+        ("budget_remaining", percent(notice.evidence.budget_left_ratio)),
+    ]);
+    if let Some(tier) = message::worst_tier(notice).filter(|_| !message::misses_data(notice)) {
+        annotations.extend(tier.long_burn.map(|burn| ("burn_rate_long", times(burn))));
+        annotations.extend(tier.short_burn.map(|burn| ("burn_rate_short", times(burn))));
+    }
+    let exhaustion = notice.evidence.seconds_to_exhaustion.filter(|_| !is_over(notice));
+    annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));
+    let deploy = notice.last_deploy.as_ref();
+    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_in_words(deploy, incident.opened_at_ms))));
+    annotations
+}
+
+#[async_trait]
+impl Receiver for Alertmanager {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
+        self.tell(&self.claims(&delivery.notice)).await.map(|()| None)
+    }
+
+    async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {
+        let resolved_since = self.clock.now_ms().saturating_sub(RESOLVED_FOR_MS);
+        let claims: Vec<Claim<'_>> = latest
+            .iter()
+            .filter(|transition| transition.destinations.contains(&self.name))
+            .flat_map(|transition| self.claims(&transition.notice))
+            .filter(|claim| claim.firing || claim.notice.at_ms >= resolved_since)
+            .collect();
+        self.tell(&claims).await
+    }
+
+    fn refresh_every(&self) -> Option<Duration> {
+        Some(REFRESH)
+    }
+}

@@ -1,0 +1,362 @@
+//! What is told, whoever is told: how bad, since when, how long until the budget is gone, what changed, what to do.
+
+use lookout_engine::{Cause, Change, Severity};
+use url::Url;
+
+use super::figure::{count, duration, moment, percent, period, times, window};
+use crate::ledger::{DeployRecord, Notice, TierEvidence};
+
+/// Characters of a headline at most.
+const HEADLINE: usize = 150;
+/// Characters of any other text at most.
+const TEXT: usize = 300;
+/// A link longer than this is left out: it would be refused with the whole message.
+const URL: usize = 1000;
+
+/// How the state is coloured, for those who see colours; the headline says it in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Someone must act now.
+    Page,
+    /// Someone should look within a day.
+    Ticket,
+    /// It is over.
+    Good,
+}
+
+/// One transition in words. No control characters in it, and every part is bounded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// What is broken and how badly.
+    pub headline: String,
+    /// What that means for the budget.
+    pub sentence: String,
+    /// What a bad event means to a user; may be empty.
+    pub description: String,
+    /// Name and value.
+    pub fields: Vec<(String, String)>,
+    /// Label and URL.
+    pub links: Vec<(&'static str, String)>,
+    /// For those who search: the alert and the incident.
+    pub footnote: String,
+    /// How the state is coloured.
+    pub tone: Tone,
+}
+
+impl Message {
+    /// The words for a notice.
+    #[must_use]
+    pub fn of(notice: &Notice) -> Self {
+        Self {
+            headline: headline(notice),
+            sentence: sentence(notice),
+            description: clean(&notice.description, TEXT),
+            fields: fields(notice),
+            links: links(notice),
+            footnote: clean(&format!("{} · {}", alert_name(notice), notice.incident.id), TEXT),
+            tone: tone(notice),
+        }
+    }
+
+    /// Says that the same may have been told before.
+    #[must_use]
+    pub fn resent(mut self) -> Self {
+        const MARK: &str = " (re-sent)";
+        self.headline = clean(&self.headline, HEADLINE - MARK.len()) + MARK;
+        self
+    }
+}
+
+/// The alert's name: missing data have their own, because someone else may have to deal with them.
+pub(super) fn alert_name(notice: &Notice) -> String {
+    match notice.incident.cause() {
+        Some(Cause::DataMissing) => format!("{}DataMissing", notice.alert),
+        _ => notice.alert.clone(),
+    }
+}
+
+pub(super) fn is_over(notice: &Notice) -> bool {
+    Change::from_name(&notice.change) == Some(Change::Resolved)
+}
+
+pub(super) fn misses_data(notice: &Notice) -> bool {
+    notice.incident.cause() == Some(Cause::DataMissing)
+}
+
+/// The tier that fires worst, or came closest to it.
+pub(super) fn worst_tier(notice: &Notice) -> Option<&TierEvidence> {
+    let severity = |tier: &TierEvidence| Severity::from_name(&tier.severity);
+    let badness = |tier: &TierEvidence| tier.long_burn.unwrap_or(0.0) / tier.factor.max(f64::MIN_POSITIVE);
+    notice.evidence.tiers.iter().max_by(|a, b| {
+        (a.firing, severity(a)).cmp(&(b.firing, severity(b))).then_with(|| badness(a).total_cmp(&badness(b)))
+    })
+}
+
+/// How fast the budget burns now: the fastest short window, as the time to exhaustion has it.
+fn burn_now(notice: &Notice) -> Option<f64> {
+    let fastest = |burn: fn(&TierEvidence) -> Option<f64>| {
+        notice.evidence.tiers.iter().filter_map(burn).max_by(f64::total_cmp)
+    };
+    fastest(|tier| tier.short_burn).or_else(|| fastest(|tier| tier.long_burn))
+}
+
+fn tone(notice: &Notice) -> Tone {
+    match notice.incident.severity() {
+        _ if is_over(notice) => Tone::Good,
+        Some(Severity::Page) => Tone::Page,
+        _ => Tone::Ticket,
+    }
+}
+
+fn lasted_seconds(notice: &Notice) -> f64 {
+    let end = notice.incident.resolved_at_ms.unwrap_or(notice.at_ms);
+    end.saturating_sub(notice.incident.opened_at_ms) as f64 / 1000.0
+}
+
+fn headline(notice: &Notice) -> String {
+    let tag = match tone(notice) {
+        Tone::Page => "[PAGE]",
+        Tone::Ticket => "[TICKET]",
+        Tone::Good => "[RESOLVED]",
+    };
+    let burning = burn_now(notice)
+        .map_or_else(|| "burning its budget".to_owned(), |burn| format!("burning {} budget", times(burn)));
+    let lasted = duration(lasted_seconds(notice));
+    let news = match (misses_data(notice), Change::from_name(&notice.change)) {
+        (false, Some(Change::Resolved)) => format!("over after {lasted}"),
+        (true, Some(Change::Resolved)) => format!("data again after {lasted}"),
+        (true, _) => "no data".to_owned(),
+        (false, Some(Change::Escalated)) => format!("escalated, {burning}"),
+        (false, Some(Change::Eased)) => format!("eased, {burning}"),
+        (false, _) => burning,
+    };
+    // a name of any length must not push the news out of sight
+    let room = HEADLINE.saturating_sub(tag.len() + news.chars().count() + 3);
+    let name = clean(&format!("{} {}", notice.incident.service, notice.incident.slo), room);
+    format!("{tag} {name}: {news}")
+}
+
+fn sentence(notice: &Notice) -> String {
+    let evidence = &notice.evidence;
+    let (period, left) = (period(evidence.period_s), evidence.budget_left_ratio);
+    let lasted = duration(lasted_seconds(notice));
+    match (misses_data(notice), is_over(notice)) {
+        (true, true) => return format!("Data arrive again, after {lasted} without."),
+        (true, false) => {
+            return "Nothing is known about it any more; its alerts keep their state until data arrive."
+                .to_owned();
+        }
+        (false, true) if left > 0.0 => {
+            let spent = percent(1.0 - left);
+            return format!(
+                "It lasted {lasted}; {spent} of the {period} budget is spent, {} is left.",
+                percent(left)
+            );
+        }
+        (false, _) => {}
+    }
+    if left <= 0.0 {
+        let over = if left < 0.0 { format!(", overspent by {}", percent(-left)) } else { String::new() };
+        return format!("The {period} budget is gone{over}.");
+    }
+    match evidence.seconds_to_exhaustion {
+        Some(seconds) => {
+            let rest = duration(seconds);
+            format!("At this rate the {period} budget ({} left) is gone in {rest}.", percent(left))
+        }
+        None => format!("{} of the {period} budget is left.", percent(left)),
+    }
+}
+
+fn fields(notice: &Notice) -> Vec<(String, String)> {
+    let evidence = &notice.evidence;
+    let mut fields: Vec<(String, String)> = Vec::new();
+    let mut add = |name: String, value: &str| fields.push((name, clean(value, TEXT)));
+    add(
+        "Budget left".to_owned(),
+        &format!("{} of {}", percent(evidence.budget_left_ratio), window(evidence.period_s)),
+    );
+    if misses_data(notice) {
+        add("Data".to_owned(), &evidence.data_state);
+    } else if let Some(tier) = worst_tier(notice) {
+        let limit = times(tier.factor);
+        for (seconds, burn) in [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)] {
+            let burn = burn.map_or_else(|| "no events".to_owned(), times);
+            add(format!("Burn {}", window(seconds)), &format!("{burn} (fires above {limit})"));
+        }
+        let bad = format!("{} of {}", count(tier.long_bad), count(tier.long_total));
+        add(format!("Bad in {}", window(tier.long_s)), &bad);
+    }
+    add("Started".to_owned(), &moment(notice.incident.opened_at_ms));
+    if is_over(notice) {
+        add("Duration".to_owned(), &duration(lasted_seconds(notice)));
+    }
+    if let Some(environment) = &notice.environment {
+        add("Environment".to_owned(), environment);
+    }
+    if let Some(deploy) = &notice.last_deploy {
+        add("Last deploy".to_owned(), &deploy_in_words(deploy, notice.incident.opened_at_ms));
+    }
+    if let Some(failure) = &notice.last_failure {
+        add("Last failure".to_owned(), failure);
+    }
+    fields
+}
+
+/// Version, commit and actor, and where it lies to the start of the incident.
+pub(super) fn deploy_in_words(deploy: &DeployRecord, opened_at_ms: i64) -> String {
+    let seconds = opened_at_ms.saturating_sub(deploy.started_at_ms) as f64 / 1000.0;
+    let age = duration(seconds.abs());
+    let side = if seconds >= 0.0 { "before" } else { "after" };
+    let commit: String = deploy.commit.chars().take(7).collect();
+    let commit = if commit.is_empty() { String::new() } else { format!(" ({commit})") };
+    // the age is the clue: outside text must not push it out
+    let what = clean(&format!("{}{commit} by {}", deploy.version, deploy.actor), TEXT - 60);
+    format!("{what}, {age} {side} it opened")
+}
+
+fn links(notice: &Notice) -> Vec<(&'static str, String)> {
+    let all = [
+        ("Runbook", &notice.runbook_url),
+        ("Dashboard", &notice.dashboard_url),
+        ("Explain", &notice.explain_url),
+    ];
+    all.into_iter().filter_map(|(label, url)| Some((label, usable_url(url)?))).collect()
+}
+
+/// The URL when it is one that people can follow, with everything encoded that could end a link early.
+pub(super) fn usable_url(text: &str) -> Option<String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let encoded = url.as_str().replace('|', "%7C").replace('<', "%3C").replace('>', "%3E");
+    (encoded.len() <= URL).then_some(encoded)
+}
+
+/// One line of at most `limit` characters, without anything that only machines or attackers put into text.
+pub(super) fn clean(text: &str, limit: usize) -> String {
+    let turns_text_around =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut line = String::new();
+    let mut length = 0;
+    for c in text.chars().filter(|&c| !turns_text_around(c)) {
+        let c = if c.is_control() || c.is_whitespace() { ' ' } else { c };
+        if c == ' ' && (line.is_empty() || line.ends_with(' ')) {
+            continue;
+        }
+        if length == limit {
+            line.pop();
+            line.push('…');
+            return line;
+        }
+        line.push(c);
+        length += 1;
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::sample::{T0, story};
+
+    fn told(n: usize) -> Message {
+        Message::of(&story(T0, &[])[n].notice)
+    }
+
+    #[test]
+    fn a_message_says_how_bad_since_when_and_how_long() {
+        let page = told(1);
+        assert_eq!(page.headline, "[PAGE] titanic requests-availability: escalated, burning 30× budget");
+        assert_eq!(page.sentence, "At this rate the 30-day budget (38 % left) is gone in 19 h.");
+        let fields: Vec<_> = page.fields.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+        assert_eq!(
+            fields,
+            [
+                "Budget left: 38 % of 30d",
+                "Burn 1h: 15.2× (fires above 14.4×)",
+                "Burn 5m: 30× (fires above 14.4×)",
+                "Bad in 1h: 549 of 36,000",
+                "Started: 2026-03-01 10:00:00 UTC",
+                "Environment: production",
+                "Last deploy: 1.4.2 (0123456) by ci, 12 min before it opened",
+                "Last failure: status 503, expected 200-299",
+            ]
+        );
+        assert_eq!(page.tone, Tone::Page);
+    }
+
+    #[test]
+    fn every_change_has_its_headline() {
+        let headlines: Vec<_> = (0..4).map(|n| told(n).headline).collect();
+        assert_eq!(
+            headlines,
+            [
+                "[TICKET] titanic requests-availability: burning 4.2× budget",
+                "[PAGE] titanic requests-availability: escalated, burning 30× budget",
+                "[TICKET] titanic requests-availability: eased, burning 4.2× budget",
+                "[RESOLVED] titanic requests-availability: over after 12 min",
+            ]
+        );
+        let over = told(3);
+        assert_eq!(over.sentence, "It lasted 12 min; 62 % of the 30-day budget is spent, 38 % is left.");
+        assert!(over.fields.contains(&("Duration".to_owned(), "12 min".to_owned())));
+        assert_eq!(over.tone, Tone::Good);
+    }
+
+    #[test]
+    fn missing_data_are_told_as_such() {
+        let [opened, .., resolved] = story(T0, &[]).map(|transition| {
+            let mut notice = transition.notice;
+            notice.incident.cause = "data_missing".to_owned();
+            notice.evidence.data_state = "stale".to_owned();
+            notice
+        });
+        assert_eq!(Message::of(&opened).headline, "[TICKET] titanic requests-availability: no data");
+        assert_eq!(
+            Message::of(&resolved).headline,
+            "[RESOLVED] titanic requests-availability: data again after 12 min"
+        );
+        assert!(Message::of(&opened).fields.contains(&("Data".to_owned(), "stale".to_owned())));
+        assert_eq!(alert_name(&opened), "TitanicRequestsAvailabilityDataMissing");
+    }
+
+    #[test]
+    fn a_spent_budget_is_called_spent() {
+        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        opened.evidence.budget_left_ratio = -0.12;
+        assert_eq!(Message::of(&opened).sentence, "The 30-day budget is gone, overspent by 12 %.");
+        opened.evidence.budget_left_ratio = 0.38;
+        opened.evidence.seconds_to_exhaustion = None;
+        assert_eq!(Message::of(&opened).sentence, "38 % of the 30-day budget is left.");
+    }
+
+    #[test]
+    fn a_long_name_leaves_room_for_the_news() {
+        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        opened.incident.slo = "x".repeat(500);
+        let message = Message::of(&opened);
+        assert_eq!(message.headline.chars().count(), HEADLINE);
+        assert!(message.headline.ends_with("…: burning 4.2× budget"), "{}", message.headline);
+        let resent = message.resent().headline;
+        assert_eq!(resent.chars().count(), HEADLINE);
+        assert!(resent.ends_with("… (re-sent)"), "{resent}");
+    }
+
+    #[test]
+    fn text_from_outside_is_one_bounded_line() {
+        assert_eq!(clean("a\r\n\tb\u{0}\u{1b}[31mc \u{202e}d  ", 99), "a b [31mc d");
+        assert_eq!(clean("🚢🚢🚢🚢", 3), "🚢🚢…");
+        assert_eq!(clean("abc", 3), "abc");
+    }
+
+    #[test]
+    fn only_links_that_can_be_followed_are_given() {
+        assert_eq!(usable_url("javascript:alert(1)"), None);
+        assert_eq!(usable_url("/relative"), None);
+        assert_eq!(usable_url(&format!("http://h/{}", "x".repeat(1000))), None);
+        assert_eq!(
+            usable_url("http://h/<a>|b?q=<!channel>").as_deref(),
+            Some("http://h/%3Ca%3E%7Cb?q=%3C!channel%3E")
+        );
+    }
+}

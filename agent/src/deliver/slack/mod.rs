@@ -1,0 +1,23 @@
+//! Slack, by incoming webhook or by its Web API.
+
+mod api;
+mod blocks;
+mod escape;
+mod text;
+mod webhook;
+
+#[cfg(test)]
+mod golden;
+
+pub(super) use api::WebApi;
+pub use text::slack_as_text;
+pub(super) use webhook::Webhook;
+
+use super::Message;
+use crate::ledger::Delivery;
+
+/// The words of a delivery. Slack does not know a repetition from news, so that we have to say it.
+fn words(delivery: &Delivery) -> Message {
+    let message = Message::of(&delivery.notice);
+    if delivery.unsure { message.resent() } else { message }
+}
