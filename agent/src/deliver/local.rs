@@ -1,1 +1,100 @@
+//! A receiver on this machine that answers as it is told and remembers what it was sent.
 
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+/// How to answer one request; `ok` when nothing is scripted.
+#[derive(Debug, Clone)]
+pub(super) enum Reply {
+    Status(u16, &'static str),
+    RetryAfter(u64),
+    Json(Value),
+    /// Never answers.
+    Hang,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Request {
+    pub(super) path: String,
+    pub(super) authorization: Option<String>,
+    pub(super) body: Value,
+}
+
+#[derive(Clone)]
+pub(super) struct Local {
+    pub(super) address: SocketAddr,
+    script: Arc<Mutex<VecDeque<Reply>>>,
+    seen: Arc<watch::Sender<Vec<Request>>>,
+    server: AbortHandle,
+}
+
+impl Local {
+    pub(super) async fn start(script: Vec<Reply>) -> Self {
+        Self::start_at(SocketAddr::from(([127, 0, 0, 1], 0)), script).await
+    }
+
+    pub(super) async fn start_at(address: SocketAddr, script: Vec<Reply>) -> Self {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let script = Arc::new(Mutex::new(VecDeque::from(script)));
+        let seen = Arc::new(watch::Sender::new(Vec::new()));
+        let router = Router::new().fallback(answer).with_state((Arc::clone(&script), Arc::clone(&seen)));
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
+        Self { address, script, seen, server }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(super) fn seen(&self) -> Vec<Request> {
+        self.seen.borrow().clone()
+    }
+
+    /// Waits until so many requests have come.
+    pub(super) async fn seen_at_least(&self, n: usize) -> Vec<Request> {
+        let mut seen = self.seen.subscribe();
+        let arrived = seen.wait_for(|seen| seen.len() >= n);
+        let arrived = tokio::time::timeout(Duration::from_secs(20), arrived).await;
+        arrived.unwrap_or_else(|_| panic!("only {:?} came", self.seen())).unwrap().clone()
+    }
+
+    pub(super) fn then(&self, reply: Reply) {
+        self.script.lock().unwrap().push_back(reply);
+    }
+
+    pub(super) fn stop(&self) {
+        self.server.abort();
+    }
+}
+
+type Shared = (Arc<Mutex<VecDeque<Reply>>>, Arc<watch::Sender<Vec<Request>>>);
+
+async fn answer(State((script, seen)): State<Shared>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+    let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
+    let body = serde_json::from_slice(&body).unwrap();
+    seen.send_modify(|seen| seen.push(Request { path: uri.path().to_owned(), authorization, body }));
+    let reply = script.lock().unwrap().pop_front();
+    match reply {
+        None => "ok".into_response(),
+        Some(Reply::Status(status, text)) => (StatusCode::from_u16(status).unwrap(), text).into_response(),
+        Some(Reply::RetryAfter(seconds)) => {
+            (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
+        }
+        Some(Reply::Json(value)) => axum::Json(value).into_response(),
+        Some(Reply::Hang) => std::future::pending().await,
+    }
+}

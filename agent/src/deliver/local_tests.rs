@@ -1,1 +1,370 @@
+//! Receivers against a local server, in real time and over real connections.
 
+use std::time::Duration;
+
+use lookout_engine::Severity;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::local::{Local, Reply};
+use super::*;
+use crate::clock::SystemClock;
+use crate::ledger::sample::{T0, story};
+use crate::ledger::{Ledger, MemoryLedger, Notice, SqliteLedger};
+use crate::random::Random;
+
+const HOOK: &str = "/services/T000/B000/secretsecret";
+
+fn destination(kind: DestinationKind) -> Destination {
+    Destination { name: "chat".to_owned(), minimum: Severity::Ticket, kind }
+}
+
+fn webhook(local: &Local) -> Arc<dyn Receiver> {
+    let url = Secret::new(local.url(HOOK));
+    receiver(&destination(DestinationKind::SlackWebhook { url }), Arc::new(SystemClock)).unwrap()
+}
+
+fn web_api(local: &Local) -> Arc<dyn Receiver> {
+    let kind = DestinationKind::SlackApi {
+        api_url: Url::parse(&local.url("/api/")).unwrap(),
+        token: Secret::new("xoxb-secret"),
+        channel: "#ops".to_owned(),
+    };
+    receiver(&destination(kind), Arc::new(SystemClock)).unwrap()
+}
+
+fn alertmanager(urls: &[String]) -> Arc<dyn Receiver> {
+    let urls = urls.iter().map(|url| Url::parse(url).unwrap()).collect();
+    receiver(&destination(DestinationKind::Alertmanager { urls }), Arc::new(SystemClock)).unwrap()
+}
+
+fn delivery(notice: Notice) -> Delivery {
+    Delivery { id: 1, destination: "chat".to_owned(), notice, attempts: 0, unsure: false, thread: None }
+}
+
+fn nth(n: usize) -> Delivery {
+    delivery(story(T0, &[])[n].notice.clone())
+}
+
+/// A running outbox over a ledger that holds the whole story.
+struct Running {
+    ledger: Arc<dyn Ledger>,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    async fn start(receiver: Arc<dyn Receiver>) -> Self {
+        let ledger = Arc::new(MemoryLedger::default());
+        ledger.commit(&[], &story(T0, &["chat"])).await.unwrap();
+        Self::over(ledger, receiver)
+    }
+
+    fn over(ledger: Arc<dyn Ledger>, receiver: Arc<dyn Receiver>) -> Self {
+        let ports = Ports {
+            ledger: Arc::clone(&ledger),
+            clock: Arc::new(SystemClock),
+            random: Arc::new(Random::from_seed(1)),
+            wake: Arc::new(Notify::new()),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(run(receiver, ports, stop.clone()));
+        Self { ledger, stop, task }
+    }
+
+    /// Waits until nothing waits any more, then stops.
+    async fn finish(self) {
+        let drained = async {
+            while self.ledger.waiting("chat").await.unwrap().1 > 0 {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), drained).await.expect("the outbox drains");
+        self.stop.cancel();
+        self.task.await.unwrap();
+    }
+}
+
+fn headlines(local: &Local) -> Vec<String> {
+    let headline = |payload: &Value| slack_as_text(payload).lines().next().unwrap_or_default().to_owned();
+    local.seen().iter().map(|request| headline(&request.body)).collect()
+}
+
+fn headlines_of_the_story() -> Vec<String> {
+    story(T0, &[]).iter().map(|transition| Message::of(&transition.notice).headline).collect()
+}
+
+#[tokio::test]
+async fn a_healthy_receiver_gets_each_transition_once_and_in_order() {
+    let local = Local::start(vec![]).await;
+    Running::start(webhook(&local)).await.finish().await;
+    assert_eq!(headlines(&local), headlines_of_the_story());
+    assert!(local.seen().iter().all(|request| request.path == HOOK));
+}
+
+#[tokio::test]
+async fn trouble_on_the_way_keeps_the_order_and_loses_nothing() {
+    let script = vec![
+        Reply::Status(500, "oops"),
+        Reply::RetryAfter(1),
+        Reply::Status(200, "ok"),
+        Reply::Status(503, ""),
+    ];
+    let local = Local::start(script).await;
+    Running::start(webhook(&local)).await.finish().await;
+    let told = headlines_of_the_story();
+    let expected = [0, 0, 0, 1, 1, 2, 3].map(|n: usize| told[n].clone());
+    assert_eq!(headlines(&local), expected);
+}
+
+#[tokio::test]
+async fn a_dead_receiver_gets_everything_once_it_is_up() {
+    let dead = Local::start(vec![]).await;
+    dead.stop();
+    let running = Running::start(webhook(&dead)).await;
+    let refused = async {
+        while running.ledger.due_deliveries("chat", i64::MAX, 9).await.unwrap()[0].attempts == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), refused).await.expect("an attempt is made");
+    let alive = Local::start_at(dead.address, vec![]).await;
+    running.finish().await;
+    assert_eq!(headlines(&alive), headlines_of_the_story(), "refused connections are not marked as re-sent");
+}
+
+#[tokio::test]
+async fn an_attempt_cut_short_is_repeated_and_marked_after_a_restart() {
+    let local = Local::start(vec![Reply::Hang]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let first = SqliteLedger::open(&path).await.unwrap();
+    first.commit(&[], &story(T0, &["chat"])).await.unwrap();
+    let running = Running::over(Arc::new(first), webhook(&local));
+    local.seen_at_least(1).await;
+    running.task.abort();
+    assert!(running.task.await.unwrap_err().is_cancelled());
+    drop(running.ledger);
+
+    let again = Arc::new(SqliteLedger::open(&path).await.unwrap());
+    Running::over(again, webhook(&local)).finish().await;
+    let mut told = headlines_of_the_story();
+    told.insert(1, format!("{} (re-sent)", told[0]));
+    assert_eq!(headlines(&local), told);
+}
+
+#[tokio::test]
+async fn a_webhook_that_will_never_take_it_does_not_hold_up_the_rest() {
+    let local = Local::start(vec![Reply::Status(404, "no_service")]).await;
+    Running::start(webhook(&local)).await.finish().await;
+    assert_eq!(headlines(&local), headlines_of_the_story());
+}
+
+#[tokio::test]
+async fn refused_blocks_go_out_as_plain_text_in_the_same_attempt() {
+    let local = Local::start(vec![Reply::Status(400, "invalid_blocks")]).await;
+    webhook(&local).deliver(&nth(0)).await.unwrap();
+    let [blocks, plain] = local.seen().try_into().unwrap();
+    assert!(blocks.body["attachments"].is_array());
+    assert!(plain.body["attachments"].is_null());
+    assert!(slack_as_text(&plain.body).contains("Runbook: http://lookout.example/runbooks/"));
+
+    for _ in 0..2 {
+        local.then(Reply::Status(400, "invalid_payload"));
+    }
+    let refused = webhook(&local).deliver(&nth(0)).await.unwrap_err();
+    assert_eq!(refused.retry, Retry::Never);
+    assert_eq!(refused.error, "slack webhook answered 400: invalid_payload");
+}
+
+#[tokio::test]
+async fn a_repetition_says_so_only_when_the_first_may_have_arrived() {
+    let local = Local::start(vec![]).await;
+    let again = Delivery { attempts: 3, ..nth(0) };
+    webhook(&local).deliver(&again).await.unwrap();
+    webhook(&local).deliver(&Delivery { unsure: true, ..again }).await.unwrap();
+    let marked: Vec<bool> = headlines(&local).iter().map(|line| line.ends_with("(re-sent)")).collect();
+    assert_eq!(marked, [false, true]);
+}
+
+#[tokio::test]
+async fn a_receiver_that_hangs_is_given_up_in_time_and_may_have_it() {
+    let local = Local::start(vec![Reply::Hang]).await;
+    let begun = tokio::time::Instant::now();
+    let refused = webhook(&local).deliver(&nth(0)).await.unwrap_err();
+    assert_eq!(refused.retry, Retry::Unsure);
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn no_error_shows_a_secret() {
+    let local = Local::start(vec![Reply::Status(403, "bad hook /services/T000/B000/secretsecret")]).await;
+    let hook = webhook(&local);
+    let mut errors = vec![hook.deliver(&nth(0)).await.unwrap_err().error];
+    local.then(Reply::Status(302, ""));
+    errors.push(hook.deliver(&nth(0)).await.unwrap_err().error);
+    local.then(Reply::Json(json!({ "ok": false, "error": "invalid_auth" })));
+    errors.push(web_api(&local).deliver(&nth(0)).await.unwrap_err().error);
+    local.stop();
+    // connections that are still open answer no more
+    errors.push(webhook(&local).deliver(&nth(0)).await.unwrap_err().error);
+    errors.push(web_api(&local).deliver(&nth(0)).await.unwrap_err().error);
+    let with_password = alertmanager(&[format!("http://user:secretsecret@{}", local.address)]);
+    errors.push(with_password.deliver(&nth(0)).await.unwrap_err().error);
+    let kind = DestinationKind::SlackWebhook { url: Secret::new("not a url: secretsecret") };
+    let broken = receiver(&destination(kind), Arc::new(SystemClock)).err().unwrap();
+    errors.push(format!("{broken} {broken:?}"));
+    assert!(errors.iter().all(|error| !error.contains("secretsecret")), "{errors:#?}");
+    assert!(errors[3].contains("tcp connect error"), "and yet the cause is named: {}", errors[3]);
+}
+
+#[tokio::test]
+async fn the_web_api_threads_and_edits() {
+    let local = Local::start(vec![]).await;
+    for _ in 0..5 {
+        local.then(Reply::Json(json!({ "ok": true, "channel": "C1", "ts": "17.5" })));
+    }
+    Running::start(web_api(&local)).await.finish().await;
+    let seen = local.seen();
+    let paths: Vec<_> = seen.iter().map(|request| request.path.as_str()).collect();
+    let post = "/api/chat.postMessage";
+    assert_eq!(paths, [post, post, post, post, "/api/chat.update"]);
+    assert!(seen.iter().all(|request| request.authorization.as_deref() == Some("Bearer xoxb-secret")));
+    let place = |n: usize, key: &str| seen[n].body[key].clone();
+    assert_eq!((place(0, "channel"), place(0, "thread_ts")), (json!("#ops"), Value::Null));
+    for n in 1..4 {
+        assert_eq!((place(n, "channel"), place(n, "thread_ts")), (json!("C1"), json!("17.5")));
+        assert_eq!(place(n, "reply_broadcast"), json!(n == 1), "only an escalation is for the channel");
+    }
+    assert_eq!((place(4, "channel"), place(4, "ts")), (json!("C1"), json!("17.5")));
+    let edited = slack_as_text(&seen[4].body);
+    assert!(
+        edited.contains("[RESOLVED]") && edited.contains("62 % of the 30-day budget is spent"),
+        "{edited}"
+    );
+    assert_eq!(seen[4].body["attachments"][0]["color"], "#2e7d32");
+}
+
+#[tokio::test]
+async fn what_slack_refuses_with_status_200_is_understood() {
+    let local = Local::start(vec![]).await;
+    let api = web_api(&local);
+    let no = |word: &str| Reply::Json(json!({ "ok": false, "error": word }));
+    for (word, retry) in [
+        ("not_in_channel", Retry::Never),
+        ("internal_error", Retry::BackOff),
+        ("ratelimited", Retry::BackOff),
+    ] {
+        local.then(no(word));
+        let refused = api.deliver(&nth(0)).await.unwrap_err();
+        assert_eq!(refused.retry, retry, "{word}");
+        assert!(refused.error.contains(word), "{}", refused.error);
+    }
+    local.then(Reply::Status(200, "<html>a proxy</html>"));
+    assert_eq!(api.deliver(&nth(0)).await.unwrap_err().retry, Retry::BackOff);
+
+    local.then(no("invalid_blocks"));
+    local.then(Reply::Json(json!({ "ok": true, "channel": "C1", "ts": "2" })));
+    assert_eq!(api.deliver(&nth(0)).await.unwrap().as_deref(), Some("C1:2"), "as plain text");
+
+    let reply = Delivery { thread: Some("C1:1".to_owned()), ..nth(3) };
+    local.then(no("thread_not_found"));
+    local.then(Reply::Json(json!({ "ok": true, "channel": "C1", "ts": "3" })));
+    assert_eq!(api.deliver(&reply).await.unwrap().as_deref(), Some("C1:3"), "a lost thread is begun anew");
+
+    local.then(Reply::Json(json!({ "ok": true, "channel": "C1", "ts": "4" })));
+    local.then(no("cant_update_message"));
+    assert_eq!(api.deliver(&reply).await.unwrap(), None, "a failed edit fails nothing");
+}
+
+#[tokio::test]
+async fn one_alertmanager_of_several_is_enough() {
+    let (dead, alive) = (Local::start(vec![]).await, Local::start(vec![]).await);
+    dead.stop();
+    let both = alertmanager(&[dead.url(""), alive.url("/prefix/")]);
+    both.deliver(&nth(0)).await.unwrap();
+    assert_eq!(alive.seen()[0].path, "/prefix/api/v2/alerts");
+    alive.then(Reply::Status(500, ""));
+    assert_eq!(both.deliver(&nth(0)).await.unwrap_err().retry, Retry::BackOff);
+    alive.then(Reply::Status(400, "\"bad\""));
+    let refused = both.deliver(&nth(0)).await.unwrap_err();
+    assert_eq!(refused.retry, Retry::BackOff, "the dead one may take it later");
+}
+
+#[tokio::test]
+async fn a_refused_batch_is_posted_one_by_one() {
+    let script = vec![Reply::Status(400, "\"bad\""), Reply::Status(400, "\"bad\"")];
+    let local = Local::start(script).await;
+    let refused = alertmanager(&[local.url("")]).deliver(&nth(1)).await.unwrap_err();
+    assert_eq!(refused.retry, Retry::Never);
+    let sizes: Vec<_> = local.seen().iter().map(|request| request.body.as_array().unwrap().len()).collect();
+    assert_eq!(sizes, [2, 1, 1]);
+}
+
+#[tokio::test]
+async fn a_refresh_repeats_what_fires_and_what_ended_lately() {
+    let local = Local::start(vec![]).await;
+    let manager = alertmanager(&[local.url("")]);
+    let now_ms = SystemClock.now_ms();
+    let [opened, .., long_over] = story(now_ms - 3_600_000, &["chat"]);
+    let [.., just_over] = story(now_ms - 800_000, &["chat"]);
+    let [elsewhere, ..] = story(now_ms - 1, &["other"]);
+    manager.refresh(&[opened, long_over, just_over, elsewhere]).await.unwrap();
+    let seen = local.seen_at_least(1).await;
+    let ends: Vec<bool> = seen[0]
+        .body
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|alert| alert["endsAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap())
+        .map(|at| at.as_millisecond() > now_ms)
+        .collect();
+    assert_eq!(ends, [true, false, false], "one fires; ticket and page of the other have ended");
+    assert_eq!(manager.refresh_every(), Some(Duration::from_secs(30)));
+}
+
+#[tokio::test]
+async fn a_receiver_that_wants_pages_only_gets_no_tickets() {
+    let local = Local::start(vec![]).await;
+    let urls = vec![Url::parse(&local.url("")).unwrap()];
+    let kind = DestinationKind::Alertmanager { urls };
+    let pages = Destination { minimum: Severity::Page, ..destination(kind) };
+    let pages = receiver(&pages, Arc::new(SystemClock)).unwrap();
+    for n in 0..4 {
+        pages.deliver(&nth(n)).await.unwrap();
+    }
+    let severities: Vec<_> = local
+        .seen()
+        .iter()
+        .flat_map(|request| request.body.as_array().unwrap().clone())
+        .map(|alert| alert["labels"]["severity"].clone())
+        .collect();
+    assert_eq!(severities, ["critical", "critical", "critical"], "escalated, eased away, resolved for good");
+}
+
+/// A clock that is behind by an hour.
+struct Late;
+
+impl Clock for Late {
+    fn now(&self) -> jiff::Timestamp {
+        SystemClock.now() - jiff::SignedDuration::from_hours(1)
+    }
+}
+
+#[tokio::test]
+async fn alerts_end_by_the_clock_of_the_alertmanager() {
+    let local = Local::start(vec![]).await;
+    let urls = vec![Url::parse(&local.url("")).unwrap()];
+    let kind = DestinationKind::Alertmanager { urls };
+    let behind = receiver(&destination(kind), Arc::new(Late)).unwrap();
+    behind.deliver(&nth(0)).await.unwrap();
+    let now_ms = SystemClock.now_ms();
+    let fires: Vec<bool> = local
+        .seen()
+        .iter()
+        .map(|request| request.body[0]["endsAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap())
+        .map(|ends_at| ends_at.as_millisecond() > now_ms + 3 * 60_000)
+        .collect();
+    assert_eq!(fires, [false, true], "posted anew once the difference is known");
+}

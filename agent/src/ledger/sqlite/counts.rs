@@ -11,7 +11,8 @@ use crate::ledger::{CountRow, StoredCounts};
 /// Rows per statement: far below SQLite's limit of bound values, and most of a statement's cost is its round trip.
 const ROWS_PER_STATEMENT: usize = 500;
 
-/// Adds rows to what is stored for their slots.
+/// Adds rows to what is stored for their slots. The statements are as long as the tick has rows, so that keeping them
+/// prepared would only fill the cache.
 pub(super) async fn add(connection: &mut SqliteConnection, rows: &[CountRow]) -> sqlx::Result<()> {
     for rows in rows.chunks(ROWS_PER_STATEMENT) {
         let names: BTreeSet<&str> = rows.iter().map(|row| row.slo_id.as_str()).collect();
@@ -19,7 +20,7 @@ pub(super) async fn add(connection: &mut SqliteConnection, rows: &[CountRow]) ->
         known.push_values(names, |mut tuple, name| {
             tuple.push_bind(name.to_owned());
         });
-        known.build().execute(&mut *connection).await?;
+        known.build().persistent(false).execute(&mut *connection).await?;
 
         let mut counts = QueryBuilder::<Sqlite>::new(
             "insert into slot (slo, start_s, width_s, good, bad) \
@@ -39,7 +40,7 @@ pub(super) async fn add(connection: &mut SqliteConnection, rows: &[CountRow]) ->
              good = min(good + excluded.good, 9007199254740992), \
              bad = min(bad + excluded.bad, 9007199254740992)",
         );
-        counts.build().execute(&mut *connection).await?;
+        counts.build().persistent(false).execute(&mut *connection).await?;
     }
     Ok(())
 }
