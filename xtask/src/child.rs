@@ -17,6 +17,8 @@ use tokio::time::{Instant, timeout};
 const TAIL: usize = 25;
 /// How long a program may take to listen.
 const START: Duration = Duration::from_secs(20);
+/// How long the log of a program that has ended is read on.
+const LAST_WORDS: Duration = Duration::from_millis(500);
 /// How long a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(6);
 
@@ -59,9 +61,13 @@ impl Running {
     pub(crate) async fn listening(&mut self) -> Result<Value> {
         let mut seen = self.listening.clone();
         let line = tokio::select! {
-            line = seen.wait_for(Option::is_some) => line.ok().and_then(|line| line.clone()),
+            // A program that closes its log is not heard this way any more; it ends, or the time does.
+            Ok(line) = seen.wait_for(Option::is_some) => line.clone(),
             status = self.child.wait() => {
                 let status = status.with_context(|| format!("waiting for {}", self.name))?;
+                // What it said last may still be on its way to us.
+                let mut rest = self.listening.clone();
+                let _ = timeout(LAST_WORDS, async { while rest.changed().await.is_ok() {} }).await;
                 bail!("{} ended with {status} before it listened{}", self.name, self.last_lines());
             }
             () = tokio::time::sleep(START) => None,
@@ -187,6 +193,7 @@ mod tests {
         .unwrap();
         let error = running.listening().await.unwrap_err().to_string();
         assert!(error.contains("shell ended with exit status: 3"), "{error}");
+        assert!(error.contains("no such table"), "{error}");
     }
 
     #[tokio::test]
