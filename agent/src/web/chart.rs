@@ -5,7 +5,8 @@ use core::fmt::Write as _;
 
 use lookout_engine::Counts;
 
-/// A bar of what is left: full is untouched, empty is spent, hatched is overspent.
+/// A bar of what is left: full is untouched, empty is spent. What is overspent is dashed, so that it is not taken for
+/// something left.
 pub(super) fn budget(left: f64) -> String {
     let (class, share) = match left {
         left if !left.is_finite() => return String::new(),
@@ -14,9 +15,14 @@ pub(super) fn budget(left: f64) -> String {
         left => ("left", left.min(1.0)),
     };
     let width = share * 100.0;
+    let fill = if class == "over" {
+        format!("<path class=\"dashes\" d=\"M0 4H{width:.1}\"/>")
+    } else {
+        format!("<rect class=\"fill\" width=\"{width:.1}\" height=\"8\"/>")
+    };
     format!(
         "<svg class=\"bar {class}\" viewBox=\"0 0 100 8\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
-         <rect class=\"track\" width=\"100\" height=\"8\"/><rect class=\"fill\" width=\"{width:.1}\" height=\"8\"/></svg>"
+         <rect class=\"track\" width=\"100\" height=\"8\"/>{fill}</svg>"
     )
 }
 
@@ -67,7 +73,7 @@ mod tests {
         for left in [-1e9, -0.5, 0.0, 0.1, 0.5, 1.0, 7.0] {
             assert!(budget(left).contains("width=\"100\""), "{left}");
         }
-        assert!(budget(-0.5).contains("class=\"bar over\"") && budget(-0.5).contains("width=\"50.0\""));
+        assert!(budget(-0.5).contains("class=\"bar over\"") && budget(-0.5).contains("d=\"M0 4H50.0\""));
         assert!(budget(9.0).contains("width=\"100.0\""));
         assert_eq!(budget(f64::NAN), "");
         for (rate, factor) in

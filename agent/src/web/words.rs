@@ -54,9 +54,10 @@ pub(super) fn span(seconds: f64) -> String {
     };
     match seconds {
         0..120 => format!("{seconds} s"),
-        120..3600 => pair(seconds / 60, "min", 0, ""),
-        3600..86_400 => pair(seconds / 3600, "h", seconds % 3600 / 60, "min"),
-        86_400..31_536_000 => pair(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
+        120..600 => pair(seconds / 60, "min", seconds % 60, "s"),
+        600..3600 => pair(seconds / 60, "min", 0, ""),
+        3600..172_800 => pair(seconds / 3600, "h", seconds % 3600 / 60, "min"),
+        172_800..31_536_000 => pair(seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
         _ => "over a year".to_owned(),
     }
 }
@@ -134,8 +135,11 @@ mod tests {
 
     #[test]
     fn spans_have_two_units_at_most() {
-        let shown = [0.0, 119.0, 600.0, 3661.0, 7200.0, 90_061.0, 1e12, f64::NAN].map(span);
-        assert_eq!(shown, ["0 s", "119 s", "10 min", "1 h 1 min", "2 h", "1 d 1 h", "over a year", NONE]);
+        let shown = [0.0, 119.0, 144.0, 659.0, 3661.0, 86_400.0, 190_801.0, 1e12, f64::NAN].map(span);
+        assert_eq!(
+            shown,
+            ["0 s", "119 s", "2 min 24 s", "10 min", "1 h 1 min", "24 h", "2 d 5 h", "over a year", NONE]
+        );
     }
 
     #[test]

@@ -93,11 +93,16 @@ impl House {
         requests.evidence.tiers[0] = tier("page", 3600, 300, 14.4, Some(37.2), true);
         requests.evidence.tiers[1] = tier("page", 21_600, 1800, 6.0, Some(6.9), true);
         house.snapshot.slos[0].evidence.seconds_to_exhaustion = Some(1_900_000.0);
+        house.snapshot.slos[2].evidence.seconds_to_exhaustion = None;
         let search = &mut house.snapshot.slos[3];
         search.evidence.data_state = "stale".to_owned();
         search.data_age_s = Some(1260.0);
         let bookings = &mut house.snapshot.slos[4];
         bookings.evidence.data_state = "idle".to_owned();
+        bookings.evidence.seconds_to_exhaustion = None;
+        for tier in &mut bookings.evidence.tiers {
+            (tier.short_burn, tier.long_burn) = (None, None);
+        }
         house.probes[1] = probe("stats", false, "status 503, expected 200-299");
         house
     }
@@ -253,7 +258,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
             period_s: 30 * 86_400,
             data_state: "ok".to_owned(),
             budget_left_ratio: left,
-            seconds_to_exhaustion: None,
+            seconds_to_exhaustion: Some(left * 30.0 * 86_400.0 / 0.44),
             bad: 1234,
             total: 1_234_567,
             tiers: vec![

@@ -137,7 +137,7 @@ async fn an_slo_has_its_tiers_history_and_detection_times() {
         "14.4×",
         "Fires",
         "52 s",
-        "Last 1 d",
+        "Last 24 h",
         "class=\"history\"",
         "Bad events in",
     ] {
