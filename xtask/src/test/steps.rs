@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
@@ -168,7 +167,7 @@ pub(super) fn tree_as_it_is() -> Option<String> {
 
 fn clean(before: Option<&str>) -> Result<Said> {
     let Some((before, after)) = before.zip(tree_as_it_is()) else {
-        let why = if Path::new(".git").exists() { "git is missing" } else { "not a git repository" };
+        let why = if root().join(".git").exists() { "git is missing" } else { "not a git repository" };
         return Ok(Said::Skipped(why.to_owned()));
     };
     let changed: Vec<&str> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
