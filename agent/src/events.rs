@@ -42,3 +42,10 @@ pub mod names {
     /// Spans handed to the trace exporter by `outcome` (`exported`, `failed`).
     pub const OTLP_SPANS: &str = "lookout_otlp_spans_total";
 }
+
+/// An error with everything that caused it, in one line: causes are logged where an error is handled, once.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(error.source(), |error| error.source())
+        .fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}

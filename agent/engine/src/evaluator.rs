@@ -173,6 +173,12 @@ impl Evaluator {
         }
     }
 
+    /// The last slot the source was observed in.
+    #[must_use]
+    pub const fn last_observed(&self) -> Option<Slot> {
+        self.history.last_observed()
+    }
+
     /// Takes up an incident that was open before a restart. Tiers of its severity keep firing until data say otherwise.
     pub fn resume(&mut self, cause: Cause, open: Open) {
         match cause {

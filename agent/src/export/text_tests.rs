@@ -11,6 +11,7 @@ use crate::ledger::{Evidence, IncidentRecord, TierEvidence};
 fn slo(name: &str, total: u64) -> SloStatus {
     let burn = (total > 0).then_some(28.8);
     SloStatus {
+        at_ms: 0,
         id: format!("titanic-{name}"),
         service: "titanic".to_owned(),
         slo: name.to_owned(),

@@ -47,6 +47,16 @@ pub enum DecidedBy {
     Freeze,
 }
 
+impl fmt::Display for DecidedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Policy => "policy",
+            Self::Override => "override",
+            Self::Freeze => "freeze",
+        })
+    }
+}
+
 /// What is known. Ordered: what is later weighs more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -102,6 +112,22 @@ pub enum Code {
     TooFewSamples,
     /// No SLO belongs to a service of that name.
     UnknownService,
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::BudgetLeft => "budget_left",
+            Self::BudgetExhausted => "budget_exhausted",
+            Self::BurnFast => "burn_fast",
+            Self::IncidentOpen => "incident_open",
+            Self::DataStale => "data_stale",
+            Self::ClockSkew => "clock_skew",
+            Self::NoTraffic => "no_traffic",
+            Self::TooFewSamples => "too_few_samples",
+            Self::UnknownService => "unknown_service",
+        })
+    }
 }
 
 /// One thing that was taken into account.

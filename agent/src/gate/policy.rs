@@ -141,7 +141,8 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: Class) -> Op
     // A severity this program does not know is taken for the worst one.
     let severity = incident.severity().unwrap_or(Severity::Page);
     let effect = match (severity, class) {
-        (Severity::Ticket, Class::Fix | Class::Config) => Decision::Allow,
+        // what is meant to end an incident must not wait for its end
+        (_, Class::Fix) | (Severity::Ticket, Class::Config) => Decision::Allow,
         _ => Decision::Deny,
     };
     let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };

@@ -26,6 +26,7 @@ fn tier(severity: &str, burn: Option<f64>) -> TierEvidence {
 
 fn slo(name: &str) -> SloStatus {
     SloStatus {
+        at_ms: 0,
         id: format!("titanic-{name}"),
         service: "titanic".to_owned(),
         slo: name.to_owned(),

@@ -45,6 +45,36 @@ pub struct Config {
     pub slos: Vec<Slo>,
 }
 
+impl Config {
+    /// Where an alert's runbook is read.
+    #[must_use]
+    pub fn runbook_url(&self, alert: &str) -> String {
+        match &self.outputs.runbook_url {
+            Some(template) => template.replace("{alert}", alert),
+            None => self.page(&format!("runbooks/{alert}")),
+        }
+    }
+
+    /// Where an SLO's dashboard is seen.
+    #[must_use]
+    pub fn dashboard_url(&self, slo: &Slo) -> String {
+        match &self.outputs.dashboard_url {
+            Some(template) => template.replace("{service}", &slo.service).replace("{slo}", &slo.name),
+            None => self.explain_url(slo),
+        }
+    }
+
+    /// The agent's own page about an SLO.
+    #[must_use]
+    pub fn explain_url(&self, slo: &Slo) -> String {
+        self.page(&format!("slos/{}/{}", slo.service, slo.name))
+    }
+
+    fn page(&self, path: &str) -> String {
+        format!("{}/{path}", self.external_url.as_str().trim_end_matches('/'))
+    }
+}
+
 /// Where the ledger lives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerLocation {
@@ -249,6 +279,18 @@ impl Slo {
                 letters.next().map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
             })
             .collect()
+    }
+
+    /// The alert that says this SLO's data are missing.
+    #[must_use]
+    pub fn data_alert_name(&self) -> String {
+        self.alert_name() + "DataMissing"
+    }
+
+    /// The name people read.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.name)
     }
 
     /// The share of events that must be good.

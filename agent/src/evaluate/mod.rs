@@ -1,11 +1,19 @@
 //! Counts to states: drives one engine evaluator per SLO, stores what follows, publishes what is known.
 
+mod driver;
+mod notice;
+mod run;
+mod status;
+
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use crate::ledger::{Evidence, IncidentRecord};
+
+pub use driver::{Driver, LastFailure, RestoreError};
+pub use run::{Ports, run};
 
 /// What the agent knows at the end of a slot; the read model of the API, the pages, the gate and the exports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,9 +26,16 @@ pub struct Snapshot {
     pub slos: Vec<SloStatus>,
 }
 
+impl Snapshot {
+    /// The time of a snapshot that describes no slot yet.
+    pub const NEVER: i64 = 0;
+}
+
 /// One SLO as it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SloStatus {
+    /// The end of the slot it describes, milliseconds since the epoch.
+    pub at_ms: i64,
     /// `<service>-<slo>`.
     pub id: String,
     /// The service.
@@ -60,6 +75,12 @@ impl Board {
     #[must_use]
     pub fn read(&self) -> Arc<Snapshot> {
         self.0.load_full()
+    }
+
+    /// Whether a slot has been evaluated since the start.
+    #[must_use]
+    pub fn has_evaluated(&self) -> bool {
+        self.0.load().at_ms != Snapshot::NEVER
     }
 
     /// Replaces the snapshot.

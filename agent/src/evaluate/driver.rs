@@ -1,0 +1,278 @@
+//! All evaluators of an agent, their durable state and the order in which it changes.
+//!
+//! A tick measures every SLO, decides, stores counts and transitions in one transaction, and only then makes the
+//! decisions its own. When the ledger fails, counts wait and the same transitions are decided again at the next tick.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Open, Report, Slot, Transition};
+
+use super::notice::{self, Context};
+use super::{Snapshot, status};
+use crate::collect::Observation;
+use crate::events::{chain, names};
+use crate::ledger::{CountRow, IncidentRecord, Ledger, LedgerError, TransitionRecord, incident_id};
+use crate::spec::{Config, Slo};
+
+/// The last failure a probe of an SLO's service saw, for people.
+pub type LastFailure = Arc<dyn Fn(&Slo) -> Option<String> + Send + Sync>;
+
+/// Counts that could not be stored yet are kept up to this many rows; then the oldest go.
+const WAITING_ROWS: usize = 100_000;
+
+/// Why the state of before could not be taken up.
+#[derive(Debug, thiserror::Error)]
+#[error("taking up {what} from the ledger")]
+pub struct RestoreError {
+    /// What was read.
+    what: String,
+    /// What the ledger said.
+    #[source]
+    source: LedgerError,
+}
+
+struct Watched {
+    evaluator: Evaluator,
+    /// Open incidents as they are stored; ids and starts come from here, not from the grid.
+    open: BTreeMap<Cause, IncidentRecord>,
+}
+
+/// All evaluators, and the ledger their state lives in.
+pub struct Driver {
+    config: Arc<Config>,
+    ledger: Arc<dyn Ledger>,
+    last_failure: LastFailure,
+    watched: Vec<Watched>,
+    waiting: BTreeMap<(i64, usize), Counts>,
+    ledger_is_down: bool,
+}
+
+impl Driver {
+    /// Evaluators with the counts and open incidents of before.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn restore(
+        config: Arc<Config>,
+        ledger: Arc<dyn Ledger>,
+        last_failure: LastFailure,
+        now_ms: i64,
+    ) -> Result<Self, RestoreError> {
+        let closed = config.grid.slot_at_ms(now_ms).plus(-1);
+        let mut watched = Vec::with_capacity(config.slos.len());
+        for slo in &config.slos {
+            let evaluator = Self::restore_counts(slo, &*ledger, closed)
+                .await
+                .map_err(|source| RestoreError { what: format!("the counts of {}", slo.id()), source })?;
+            watched.push(Watched { evaluator, open: BTreeMap::new() });
+        }
+        let mut driver =
+            Self { config, ledger, last_failure, watched, waiting: BTreeMap::new(), ledger_is_down: false };
+        driver
+            .restore_incidents(now_ms)
+            .await
+            .map_err(|source| RestoreError { what: "open incidents".to_owned(), source })?;
+        Ok(driver)
+    }
+
+    async fn restore_counts(slo: &Slo, ledger: &dyn Ledger, closed: Slot) -> Result<Evaluator, LedgerError> {
+        let grid = slo.policy.grid;
+        let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
+        let longest = slo.tiers().iter().map(|tier| tier.long).fold(slo.period(), Ord::max);
+        let length_ms = i64::try_from(longest.as_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
+        // a window begins at the minute, so the minute in which it begins is wanted whole
+        let since_ms = grid.end_ms(closed).saturating_sub(length_ms).saturating_sub(60_000);
+        let stored = ledger.counts(&slo.id(), since_ms).await?;
+        for (minute, counts) in stored.minutes {
+            evaluator.restore_minute(Slot(minute), counts);
+        }
+        for (start_s, _, counts) in stored.slots {
+            evaluator.record(grid.slot_at_ms(start_s.saturating_mul(1000)), counts);
+        }
+        Ok(evaluator)
+    }
+
+    /// Incidents go on where they were; those of objectives that are gone are resolved, since no one will do it later.
+    async fn restore_incidents(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+        let mut orphans = Vec::new();
+        for record in self.ledger.open_incidents().await? {
+            let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
+            let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
+            match (known, record.cause(), record.severity(), record.peak()) {
+                (Some((watched, _)), Some(cause), Some(severity), Some(peak)) => {
+                    let opened = self.config.grid.slot_at_ms(record.opened_at_ms.saturating_sub(1));
+                    watched.evaluator.resume(cause, Open { opened, severity, peak });
+                    tracing::info!(incident.id = %record.id, "incident taken up after a restart");
+                    watched.open.insert(cause, record);
+                }
+                _ => orphans.push(record),
+            }
+        }
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        let latest = self.ledger.latest_transitions(now_ms).await?;
+        let resolved: Vec<TransitionRecord> = orphans
+            .into_iter()
+            .filter_map(|orphan| {
+                let last = latest.iter().find(|transition| transition.incident.id == orphan.id)?;
+                tracing::warn!(incident.id = %orphan.id, slo.id = %orphan.slo_id, "incident of an SLO that is no longer configured is resolved");
+                Some(notice::abandoned(last, now_ms))
+            })
+            .collect();
+        self.ledger.commit(&[], &resolved).await
+    }
+
+    /// The config it runs on.
+    #[must_use]
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// Takes in an observation.
+    pub fn record(&mut self, observation: Observation) {
+        let Some(watched) = self.watched.get_mut(observation.slo) else { return };
+        watched.evaluator.record(observation.slot, observation.counts);
+        *self.waiting.entry((observation.slot.0, observation.slo)).or_default() += observation.counts;
+        if self.waiting.len() > WAITING_ROWS {
+            self.waiting.pop_first();
+        }
+    }
+
+    /// Closes every slot up to `slot`, stores what follows and returns the new snapshot and whether someone has to be
+    /// told.
+    pub async fn tick(&mut self, slot: Slot) -> (Snapshot, bool) {
+        let at_ms = self.config.grid.end_ms(slot);
+        let mut decided: Vec<(Report, Decision)> = Vec::with_capacity(self.watched.len());
+        for watched in &mut self.watched {
+            let report = watched.evaluator.report(slot);
+            let decision = watched.evaluator.decide(&report);
+            decided.push((report, decision));
+        }
+        let mut transitions = Vec::new();
+        for (index, (report, decision)) in decided.iter().enumerate() {
+            for transition in &decision.transitions {
+                transitions.extend(self.told(index, report, decision, transition).await);
+            }
+        }
+        let stored = self.store(&transitions).await;
+        let mut slos = Vec::with_capacity(decided.len());
+        let config = Arc::clone(&self.config);
+        for ((slo, watched), (report, decision)) in config.slos.iter().zip(&mut self.watched).zip(decided) {
+            let report = if stored {
+                let report = decision.apply(report);
+                watched.evaluator.accept(decision);
+                report
+            } else {
+                report
+            };
+            if stored {
+                watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
+            }
+            slos.push(status::of(slo, &report, &watched.evaluator, watched.open.values().cloned().collect()));
+        }
+        let told = stored && !transitions.is_empty();
+        (Snapshot { at_ms, interval_s: self.config.grid.width_seconds(), slos }, told)
+    }
+
+    async fn told(
+        &self,
+        index: usize,
+        report: &Report,
+        decision: &Decision,
+        transition: &Transition,
+    ) -> Option<TransitionRecord> {
+        let (slo, watched) = (self.config.slos.get(index)?, self.watched.get(index)?);
+        let grid = self.config.grid;
+        let at_ms = grid.end_ms(transition.at);
+        let known = watched.open.get(&transition.cause);
+        let opened_at_ms = known.map_or(at_ms, |record| record.opened_at_ms);
+        let incident = IncidentRecord {
+            id: incident_id(&slo.id(), transition.cause, opened_at_ms),
+            slo_id: slo.id(),
+            service: slo.service.clone(),
+            slo: slo.name.clone(),
+            cause: transition.cause.as_str().to_owned(),
+            severity: transition.incident.severity.as_str().to_owned(),
+            peak: transition.incident.peak.as_str().to_owned(),
+            opened_at_ms,
+            resolved_at_ms: (transition.change == Change::Resolved).then_some(at_ms),
+        };
+        // a message without the last deploy is better than no message
+        let last_deploy = self.ledger.deploys(Some(&slo.service), 1).await.unwrap_or_default().pop();
+        let context = Context { last_deploy, last_failure: (self.last_failure)(slo) };
+        let report = decision.apply(report.clone());
+        Some(notice::record(&self.config, slo, incident, transition, &report, context))
+    }
+
+    async fn store(&mut self, transitions: &[TransitionRecord]) -> bool {
+        let rows: Vec<CountRow> = self
+            .waiting
+            .iter()
+            .filter_map(|(&(slot, index), counts)| {
+                let slo = self.config.slos.get(index)?;
+                let grid = slo.policy.grid;
+                Some(CountRow {
+                    slo_id: slo.id(),
+                    start_s: grid.start_ms(Slot(slot)).div_euclid(1000),
+                    width_s: grid.width_seconds(),
+                    good: counts.good,
+                    bad: counts.bad,
+                })
+            })
+            .collect();
+        match self.ledger.commit(&rows, transitions).await {
+            Ok(()) => {
+                self.waiting.clear();
+                if std::mem::take(&mut self.ledger_is_down) {
+                    tracing::info!("the ledger takes counts again");
+                }
+                for transition in transitions {
+                    announce(transition);
+                }
+                true
+            }
+            Err(error) => {
+                metrics::counter!(names::LEDGER_FAILURES).increment(1);
+                if !std::mem::replace(&mut self.ledger_is_down, true) {
+                    tracing::error!(error = chain(&error), "the ledger takes no counts, they wait in memory");
+                }
+                false
+            }
+        }
+    }
+}
+
+impl Watched {
+    fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {
+        for transition in transitions {
+            let Some(cause) = transition.incident.cause() else { continue };
+            if transition.change == Change::Resolved {
+                self.open.remove(&cause);
+            } else {
+                self.open.insert(cause, transition.incident.clone());
+            }
+        }
+    }
+}
+
+fn announce(transition: &TransitionRecord) {
+    let incident = &transition.incident;
+    metrics::counter!(
+        names::TRANSITIONS,
+        "service" => incident.service.clone(),
+        "slo" => incident.slo.clone(),
+        "change" => transition.change.as_str(),
+    )
+    .increment(1);
+    tracing::info!(
+        incident.id = %incident.id,
+        slo.id = %incident.slo_id,
+        incident.cause = %incident.cause,
+        incident.severity = %incident.severity,
+        change = %transition.change,
+        "incident {}",
+        transition.change,
+    );
+}

@@ -1,0 +1,89 @@
+//! What is told about a transition, complete in itself.
+
+use lookout_engine::{Cause, Change, Report, TierReport, Transition};
+
+use crate::ledger::{DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord};
+use crate::spec::{Config, Slo};
+
+/// What is known beside the measurement.
+pub(super) struct Context {
+    pub(super) last_deploy: Option<DeployRecord>,
+    pub(super) last_failure: Option<String>,
+}
+
+pub(super) fn record(
+    config: &Config,
+    slo: &Slo,
+    incident: IncidentRecord,
+    transition: &Transition,
+    report: &Report,
+    context: Context,
+) -> TransitionRecord {
+    let at_ms = config.grid.end_ms(transition.at);
+    let alert = match transition.cause {
+        Cause::Burn => slo.alert_name(),
+        Cause::DataMissing => slo.data_alert_name(),
+    };
+    let notice = Notice {
+        change: transition.change.as_str().to_owned(),
+        at_ms,
+        incident: incident.clone(),
+        runbook_url: config.runbook_url(&alert),
+        dashboard_url: config.dashboard_url(slo),
+        explain_url: config.explain_url(slo),
+        alert,
+        slo_title: slo.title().to_owned(),
+        description: slo.description.clone(),
+        environment: config.environment.clone(),
+        evidence: evidence(slo, report),
+        last_deploy: context.last_deploy,
+        last_failure: context.last_failure,
+    };
+    let destinations = config
+        .destinations
+        .iter()
+        .filter(|destination| destination.minimum <= transition.incident.peak)
+        .map(|destination| destination.name.clone())
+        .collect();
+    TransitionRecord { incident, change: transition.change, at_ms, notice, destinations }
+}
+
+/// The end of an incident whose objective is gone, told to those who heard of it last.
+pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecord {
+    let mut end = last.clone();
+    end.change = Change::Resolved;
+    end.at_ms = now_ms;
+    end.incident.resolved_at_ms = Some(now_ms);
+    end.notice.change = Change::Resolved.as_str().to_owned();
+    end.notice.at_ms = now_ms;
+    end.notice.incident = end.incident.clone();
+    end
+}
+
+pub(super) fn evidence(slo: &Slo, report: &Report) -> Evidence {
+    Evidence {
+        objective_percent: slo.objective().percent(),
+        period_s: slo.period().as_seconds(),
+        data_state: report.state.as_str().to_owned(),
+        budget_left_ratio: report.budget.left_ratio,
+        seconds_to_exhaustion: report.seconds_to_exhaustion,
+        bad: report.budget.bad,
+        total: report.budget.total,
+        tiers: report.tiers.iter().map(|tier| tier_evidence(slo, tier)).collect(),
+    }
+}
+
+fn tier_evidence(slo: &Slo, report: &TierReport) -> TierEvidence {
+    TierEvidence {
+        severity: report.tier.severity.as_str().to_owned(),
+        long_s: report.tier.long.as_seconds(),
+        short_s: report.tier.short.as_seconds(),
+        factor: report.tier.factor.value(),
+        long_burn: report.long.burn_rate(slo.objective()),
+        short_burn: report.short.burn_rate(slo.objective()),
+        long_bad: report.long.counts.bad,
+        long_total: report.long.counts.total(),
+        firing: report.firing,
+        held_by_guard: report.held_by_guard,
+    }
+}

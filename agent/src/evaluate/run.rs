@@ -1,0 +1,93 @@
+//! The loop that drives the evaluators: wall-aligned ticks, observations in between.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lookout_engine::Slot;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Board, Driver};
+use crate::clock::Clock;
+use crate::collect::Observation;
+use crate::events::{chain, names};
+use crate::ledger::Ledger;
+
+/// What the loop is connected to.
+pub struct Ports {
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// Where snapshots are published.
+    pub board: Board,
+    /// Woken when someone has to be told.
+    pub wake: Arc<Notify>,
+    /// The ledger, for its upkeep.
+    pub ledger: Arc<dyn Ledger>,
+}
+
+/// How often old counts are rolled up.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+
+/// Runs until told to stop; what was observed until then is stored.
+pub async fn run(
+    driver: &mut Driver,
+    feed: &mut mpsc::Receiver<Observation>,
+    ports: &Ports,
+    stop: CancellationToken,
+) {
+    let grid = driver.config().grid;
+    // an answer that left in time may arrive a moment after its slot ended
+    let settle_ms = (i64::from(grid.width_seconds()) * 1000 / 20).clamp(20, 500);
+    let mut last = grid.slot_at_ms(ports.clock.now_ms().saturating_sub(settle_ms)).plus(-1);
+    let mut pruned = Instant::now();
+    let mut batch = Vec::new();
+    loop {
+        let due_ms = grid.end_ms(last.plus(1)).saturating_add(settle_ms);
+        let wait_ms = due_ms.saturating_sub(ports.clock.now_ms());
+        // after the wall clock was set back, ticks go on at their pace and late counts still count
+        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+        let tick = tokio::time::sleep(wait.min(Duration::from_secs(grid.width_seconds().into())));
+        tokio::pin!(tick);
+        let stopped = loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break true,
+                () = &mut tick => break false,
+                received = feed.recv_many(&mut batch, 1024) => {
+                    if received == 0 {
+                        break true;
+                    }
+                    batch.drain(..).for_each(|observation| driver.record(observation));
+                }
+            }
+        };
+        while let Ok(observation) = feed.try_recv() {
+            driver.record(observation);
+        }
+        let closed = grid.slot_at_ms(ports.clock.now_ms().saturating_sub(settle_ms)).plus(-1);
+        last = last.max(closed);
+        evaluate(driver, ports, last).await;
+        if stopped {
+            return;
+        }
+        if pruned.elapsed() >= PRUNE_EVERY {
+            pruned = Instant::now();
+            if let Err(error) = ports.ledger.prune(ports.clock.now_ms()).await {
+                tracing::warn!(error = chain(&error), "old counts stay");
+            }
+        }
+    }
+}
+
+async fn evaluate(driver: &mut Driver, ports: &Ports, slot: Slot) {
+    let started = Instant::now();
+    let (snapshot, told) = driver.tick(slot).await;
+    ports.board.publish(snapshot);
+    if told {
+        ports.wake.notify_waiters();
+    }
+    metrics::histogram!(names::EVALUATION_SECONDS).record(started.elapsed().as_secs_f64());
+    let now_s = ports.clock.now_ms() as f64 / 1000.0;
+    metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => "evaluate").set(now_s);
+}

@@ -1,0 +1,35 @@
+//! One SLO as the API, the pages and the exports show it.
+
+use lookout_engine::{Evaluator, Report};
+
+use super::{SloStatus, notice};
+use crate::ledger::IncidentRecord;
+use crate::spec::{Indicator, Slo};
+
+pub(super) fn of(
+    slo: &Slo,
+    report: &Report,
+    evaluator: &Evaluator,
+    incidents: Vec<IncidentRecord>,
+) -> SloStatus {
+    let width = f64::from(slo.policy.grid.width_seconds());
+    SloStatus {
+        at_ms: slo.policy.grid.end_ms(report.at),
+        id: slo.id(),
+        service: slo.service.clone(),
+        slo: slo.name.clone(),
+        title: slo.title().to_owned(),
+        description: slo.description.clone(),
+        source: match slo.indicator {
+            Indicator::Probe { .. } => "probe".to_owned(),
+            Indicator::Scrape { .. } => "scrape".to_owned(),
+        },
+        alert: slo.alert_name(),
+        evidence: notice::evidence(slo, report),
+        sli_ratio: report.period.counts.bad_ratio().map(|bad| 1.0 - bad),
+        data_age_s: evaluator
+            .last_observed()
+            .map(|last| (report.at.0.saturating_sub(last.0)).max(0) as f64 * width),
+        incidents,
+    }
+}
