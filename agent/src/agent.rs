@@ -1,1 +1,375 @@
-//! The whole agent: built from a config, then run until it is told to stop.
+//! The whole agent, in three phases: a [`Config`] is plain data; [`Agent::build`] binds, opens and restores but starts
+//! nothing; [`Agent::run`] runs until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, Notify, mpsc};
+
+use crate::clock::{Clock, SystemClock};
+use crate::collect::probe::{self, HttpProber, Latest, Probe, Verdict};
+use crate::collect::scrape::{self, Fetch, HttpFetch};
+use crate::collect::{Feed, Observation};
+use crate::deliver::{self, Receiver};
+use crate::evaluate::{self, Board, Driver, LastFailure, RestoreError, Snapshot};
+use crate::events::chain;
+use crate::export::{Host, Recorder};
+use crate::ledger::{Ledger, LedgerError, MemoryLedger, SqliteLedger};
+use crate::random::Random;
+use crate::spec::{self, Config, Indicator, LedgerLocation, Ratio};
+use crate::task::Tasks;
+use crate::web;
+
+/// Why the agent did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; if another program has it, give `listen` another port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The state of before cannot be taken up.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A client for the outside cannot be made.
+    #[error("preparing {what}")]
+    Client {
+        /// Which.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Everything through which the agent touches the outside. Tests hand in their own.
+#[derive(Clone)]
+pub struct Outside {
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// The one source of randomness.
+    pub random: Arc<Random>,
+    /// How a target is probed.
+    pub prober: Arc<dyn Probe>,
+    /// How a neighbour's metrics are read.
+    pub fetch: Arc<dyn Fetch>,
+    /// Where state is kept.
+    pub ledger: Arc<dyn Ledger>,
+    /// Who is told.
+    pub receivers: Vec<Arc<dyn Receiver>>,
+    /// The agent's own metrics.
+    pub recorder: Recorder,
+}
+
+impl Outside {
+    /// The real outside of a config.
+    ///
+    /// # Errors
+    /// When the ledger or a client cannot be had.
+    pub async fn real(config: &Config) -> Result<Self, BuildError> {
+        let client = |what: &str, source: Box<dyn std::error::Error + Send + Sync>| BuildError::Client {
+            what: what.to_owned(),
+            source,
+        };
+        let seed = fastrand::u64(..);
+        tracing::debug!(seed, "random source");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random = Arc::new(Random::from_seed(seed));
+        let ledger: Arc<dyn Ledger> = match &config.ledger {
+            LedgerLocation::Sqlite(path) => Arc::new(SqliteLedger::open(path).await?),
+            LedgerLocation::Memory => Arc::new(MemoryLedger::default()),
+        };
+        let mut receivers = Vec::with_capacity(config.destinations.len());
+        for destination in &config.destinations {
+            let receiver = deliver::receiver(destination, Arc::clone(&clock))
+                .map_err(|error| client(&format!("destination {}", destination.name), error.into()))?;
+            receivers.push(receiver);
+        }
+        Ok(Self {
+            prober: Arc::new(HttpProber::new(Arc::clone(&random))),
+            fetch: Arc::new(HttpFetch::new().map_err(|error| client("the scraper", error.into()))?),
+            clock,
+            random,
+            ledger,
+            receivers,
+            recorder: Recorder::install().map_err(|error| client("metrics", error.into()))?,
+        })
+    }
+}
+
+/// What may be looked at while the agent runs.
+#[derive(Clone)]
+pub struct View {
+    /// Where the agent listens.
+    pub address: SocketAddr,
+    /// The newest snapshot.
+    pub board: Board,
+    /// The newest outcome of every probe.
+    pub latest: Latest,
+}
+
+/// An agent that is bound and restored, but has not started.
+pub struct Agent {
+    config: Arc<Config>,
+    outside: Outside,
+    listener: TcpListener,
+    driver: Driver,
+    view: View,
+}
+
+/// Observations on their way to the evaluator.
+const FEED: usize = 4096;
+/// How long collectors may take to stop.
+const COLLECTORS_GRACE: Duration = Duration::from_secs(5);
+/// How long the last tick and the answers in flight may take.
+const END_GRACE: Duration = Duration::from_secs(5);
+/// How often samples of histograms are folded together.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+impl Agent {
+    /// Binds the port and takes up the state of before. Starts nothing.
+    ///
+    /// # Errors
+    /// When the port is taken or the ledger cannot be read.
+    pub async fn build(mut config: Config, outside: Outside) -> Result<Self, BuildError> {
+        let address = config.listen;
+        let listen_error = |source| BuildError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        if config.external_url.port() == Some(0) {
+            // a URL that names the free port it was told to take cannot be refused another number
+            let _ = config.external_url.set_port(Some(address.port()));
+        }
+        let config = Arc::new(config);
+        let latest = Latest::default();
+        let driver = Driver::restore(
+            Arc::clone(&config),
+            Arc::clone(&outside.ledger),
+            last_failure(&config, &latest),
+            outside.clock.now_ms(),
+        )
+        .await?;
+        let nothing_yet =
+            Snapshot { at_ms: Snapshot::NEVER, interval_s: config.grid.width_seconds(), slos: Vec::new() };
+        let view = View { address, board: Board::new(nothing_yet), latest };
+        Ok(Self { config, outside, listener, driver, view })
+    }
+
+    /// What may be looked at while it runs.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// Runs until `shutdown`, then stops in order: collectors, the last evaluation, deliveries, the server, the ledger.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self { config, outside, listener, driver, view } = self;
+        let (feed, observations) = mpsc::channel(FEED);
+        let wake = Arc::new(Notify::new());
+        let (collectors, evaluation, rest) = (Tasks::default(), Tasks::default(), Tasks::default());
+        start_collectors(&config, &outside, &view.latest, feed, &collectors);
+        start_evaluation(driver, observations, &outside, &view.board, &wake, &evaluation);
+        start_deliveries(&outside, &wake, &rest);
+        start_upkeep(outside.recorder.clone(), &rest);
+        start_server(&config, &outside, &view, listener, &rest);
+        tracing::info!(
+            address = %view.address,
+            slos = config.slos.len(),
+            targets = config.targets.len(),
+            scrapes = config.scrapes.len(),
+            "listening"
+        );
+
+        shutdown.await;
+        tracing::info!("stopping");
+        let ended = [
+            ("collectors", collectors.shut_down(COLLECTORS_GRACE).await),
+            ("evaluation", evaluation.shut_down(END_GRACE).await),
+            ("server and deliveries", rest.shut_down(END_GRACE).await),
+        ];
+        for (what, _) in ended.iter().filter(|(_, in_time)| !in_time) {
+            tracing::warn!("{what} did not stop in time");
+        }
+        outside.ledger.close().await;
+        tracing::info!("stopped");
+    }
+}
+
+fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: Feed, tasks: &Tasks) {
+    for target in &config.targets {
+        let slos = slos_of(config, |indicator| match indicator {
+            Indicator::Probe { target: name } if *name == target.name => Some(()),
+            _ => None,
+        });
+        let slos: Vec<usize> = slos.into_iter().map(|(index, ())| index).collect();
+        let (target, outside, latest) = (Arc::new(target.clone()), outside.clone(), latest.clone());
+        let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
+        tasks.supervise(format!("probe {}", target.name), move || {
+            let ports = probe::Ports {
+                prober: Arc::clone(&outside.prober),
+                clock: Arc::clone(&outside.clock),
+                grid,
+                feed: feed.clone(),
+                latest: latest.clone(),
+            };
+            probe::watch(Arc::clone(&target), slos.clone(), ports, stop.clone())
+        });
+    }
+    for scrape in &config.scrapes {
+        let slos: Vec<(usize, Ratio)> = slos_of(config, |indicator| match indicator {
+            Indicator::Scrape { source, ratio } if *source == scrape.name => Some(ratio.clone()),
+            _ => None,
+        });
+        let (scrape, outside) = (Arc::new(scrape.clone()), outside.clone());
+        let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
+        tasks.supervise(format!("scrape {}", scrape.name), move || {
+            let ports = scrape::Ports {
+                fetch: Arc::clone(&outside.fetch),
+                clock: Arc::clone(&outside.clock),
+                grid,
+                feed: feed.clone(),
+            };
+            scrape::watch(Arc::clone(&scrape), slos.clone(), ports, stop.clone())
+        });
+    }
+}
+
+fn slos_of<T>(config: &Config, wanted: impl Fn(&Indicator) -> Option<T>) -> Vec<(usize, T)> {
+    let all = config.slos.iter().enumerate();
+    all.filter_map(|(index, slo)| wanted(&slo.indicator).map(|found| (index, found))).collect()
+}
+
+fn start_evaluation(
+    driver: Driver,
+    observations: mpsc::Receiver<Observation>,
+    outside: &Outside,
+    board: &Board,
+    wake: &Arc<Notify>,
+    tasks: &Tasks,
+) {
+    // shared, so that a loop that panicked is started again with everything it knew
+    let state = Arc::new(Mutex::new((driver, observations)));
+    let (outside, board, wake, stop) = (outside.clone(), board.clone(), Arc::clone(wake), tasks.stopping());
+    tasks.supervise("evaluate", move || {
+        let ports = evaluate::Ports {
+            clock: Arc::clone(&outside.clock),
+            board: board.clone(),
+            wake: Arc::clone(&wake),
+            ledger: Arc::clone(&outside.ledger),
+        };
+        let (state, stop) = (Arc::clone(&state), stop.clone());
+        async move {
+            let mut state = state.lock().await;
+            let (driver, observations) = &mut *state;
+            evaluate::run(driver, observations, &ports, stop).await;
+        }
+    });
+}
+
+fn start_deliveries(outside: &Outside, wake: &Arc<Notify>, tasks: &Tasks) {
+    for receiver in &outside.receivers {
+        let (receiver, outside) = (Arc::clone(receiver), outside.clone());
+        let (wake, stop) = (Arc::clone(wake), tasks.stopping());
+        tasks.supervise(format!("deliver {}", receiver.name()), move || {
+            let ports = deliver::Ports {
+                ledger: Arc::clone(&outside.ledger),
+                clock: Arc::clone(&outside.clock),
+                random: Arc::clone(&outside.random),
+                wake: Arc::clone(&wake),
+            };
+            deliver::run(Arc::clone(&receiver), ports, stop.clone())
+        });
+    }
+}
+
+fn start_upkeep(recorder: Recorder, tasks: &Tasks) {
+    let stop = tasks.stopping();
+    tasks.supervise("upkeep", move || {
+        let (recorder, stop) = (recorder.clone(), stop.clone());
+        async move {
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(UPKEEP) => recorder.upkeep(),
+                }
+            }
+        }
+    });
+}
+
+fn start_server(config: &Arc<Config>, outside: &Outside, view: &View, listener: TcpListener, tasks: &Tasks) {
+    let state = web::State {
+        board: view.board.clone(),
+        ledger: Arc::clone(&outside.ledger),
+        clock: Arc::clone(&outside.clock),
+        config: Arc::clone(config),
+        recorder: outside.recorder.clone(),
+        host: Arc::new(Host::new()),
+        probes: probe_rows(config, &view.latest),
+        random: Arc::clone(&outside.random),
+    };
+    let (listener, stop) = (Arc::new(listener), tasks.stopping());
+    tasks.supervise("web", move || {
+        let (router, listener, stop) = (web::router(state.clone()), Arc::clone(&listener), stop.clone());
+        async move {
+            if let Err(error) = web::serve(&listener, router, stop).await {
+                tracing::error!(error = chain(&error), "the server ended");
+            }
+        }
+    });
+}
+
+fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
+    let (config, latest) = (Arc::clone(config), latest.clone());
+    web::ProbeView::new(move || {
+        let row = |target: &spec::Target| {
+            let seen = latest.get(&target.name)?;
+            Some(web::ProbeRow {
+                target: target.name.clone(),
+                url_without_secrets: probe::without_secrets(&target.url),
+                ok: seen.outcome.is_ok(),
+                detail: match seen.outcome.verdict {
+                    Verdict::Ok => String::new(),
+                    Verdict::Fail { detail, .. } => detail,
+                },
+                total_ms: u64::try_from(seen.outcome.total.as_millis()).unwrap_or(u64::MAX),
+                at_ms: seen.started_at_ms,
+            })
+        };
+        config.targets.iter().filter_map(row).collect()
+    })
+}
+
+/// A failure older than this says nothing about an incident.
+const RECENT_MS: i64 = 15 * 60 * 1000;
+
+/// The last failure of any probe of the SLO's service.
+fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure {
+    let (config, latest) = (Arc::clone(config), latest.clone());
+    Arc::new(move |slo| {
+        let of_service = config.slos.iter().filter(|other| other.service == slo.service);
+        of_service
+            .filter_map(|other| match &other.indicator {
+                Indicator::Probe { target } => latest.get(target),
+                Indicator::Scrape { .. } => None,
+            })
+            .filter_map(|seen| {
+                let failed = seen.last_failure?;
+                let recent = seen.started_at_ms.saturating_sub(failed.started_at_ms) <= RECENT_MS;
+                recent.then_some(failed.outcome.verdict)
+            })
+            .find_map(|verdict| match verdict {
+                Verdict::Ok => None,
+                Verdict::Fail { reason, detail } => Some(format!("{}: {detail}", reason.as_str())),
+            })
+    })
+}

@@ -1,6 +1,5 @@
 //! What machines ask: are you alive, are you ready, what do you count.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract;
@@ -22,7 +21,7 @@ pub(super) async fn live() -> &'static str {
 
 /// `GET /readyz`: the first evaluation is done and the ledger answers.
 pub(super) async fn ready(extract::State(state): extract::State<State>) -> Response {
-    if !state.ready.load(Ordering::Acquire) {
+    if !state.board.has_evaluated() {
         let detail = "the first evaluation is not done yet";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).into_response();
     }

@@ -10,6 +10,7 @@ mod chart;
 mod error;
 mod health;
 mod pages;
+mod serve;
 mod state;
 mod words;
 
@@ -30,6 +31,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use error::Problem;
+pub use serve::serve;
 pub use state::{ProbeRow, ProbeView, State};
 
 /// More than any body the API takes.

@@ -2,7 +2,6 @@
 
 use core::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::clock::Clock;
 use crate::evaluate::Board;
@@ -30,13 +29,11 @@ pub struct State {
     pub probes: ProbeView,
     /// Ids of decisions and deploys.
     pub random: Arc<Random>,
-    /// Set once the first evaluation is done.
-    pub ready: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("ready", &self.ready).finish_non_exhaustive()
+        f.debug_struct("State").finish_non_exhaustive()
     }
 }
 

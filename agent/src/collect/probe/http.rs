@@ -216,7 +216,7 @@ fn exchange_failed(error: &hyper::Error, heard: &Heard) -> Failure {
 }
 
 /// The URL for logs and traces: without credentials, and with the names of its parameters only.
-fn without_secrets(url: &Url) -> String {
+pub fn without_secrets(url: &Url) -> String {
     let mut shown = url.clone();
     let _ = shown.set_username("");
     let _ = shown.set_password(None);

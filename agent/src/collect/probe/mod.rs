@@ -15,7 +15,7 @@ use async_trait::async_trait;
 
 use crate::spec::Target;
 
-pub use http::HttpProber;
+pub use http::{HttpProber, without_secrets};
 pub use latest::{Failed, Latest, Seen};
 pub use outcome::{Outcome, Phases, Reason, Verdict};
 pub use watch::{Ports, watch};

@@ -1,5 +1,6 @@
 //! The JSON API, metrics and health.
 
+use crate::evaluate::Snapshot;
 use std::sync::atomic::Ordering;
 
 use super::*;
@@ -14,7 +15,7 @@ async fn slos_are_the_snapshot_and_its_age() {
     assert_eq!(shown["age_seconds"], 3.0);
     assert_eq!(shown["slos"].as_array().unwrap().len(), 5);
     assert_eq!(shown["slos"][1]["incidents"][0]["severity"], "page");
-    let read: crate::evaluate::Snapshot = serde_json::from_str(&body.text).unwrap();
+    let read: Snapshot = serde_json::from_str(&body.text).unwrap();
     assert_eq!(read.slos[1].id, "titanic-requests");
 }
 
@@ -120,7 +121,7 @@ async fn metrics_are_text_for_prometheus() {
 #[tokio::test]
 async fn readiness_waits_for_the_first_evaluation_and_falls_with_the_ledger() {
     let mut house = House::healthy();
-    house.ready = false;
+    house.snapshot.at_ms = Snapshot::NEVER;
     let (router, _) = routed(&house);
     assert_eq!(get(&router, "/livez").await.status, 200);
     assert_eq!(get(&router, "/readyz").await.problem(), (503, "starting".to_owned()));

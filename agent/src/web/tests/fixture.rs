@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use jiff::Timestamp;
 use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
@@ -34,7 +33,6 @@ pub(in crate::web) struct House {
     pub(in crate::web) config: Config,
     pub(in crate::web) ledger: Arc<FakeLedger>,
     pub(in crate::web) probes: Vec<ProbeRow>,
-    pub(in crate::web) ready: bool,
 }
 
 impl House {
@@ -45,7 +43,6 @@ impl House {
             config: config(),
             ledger: Arc::default(),
             probes: Vec::new(),
-            ready: true,
         }
     }
 
@@ -160,7 +157,6 @@ impl House {
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
             random: Arc::new(Random::from_seed(7)),
-            ready: Arc::new(AtomicBool::new(self.ready)),
         }
     }
 }
@@ -246,6 +242,7 @@ fn tier(
 
 fn status(name: &str, title: &str, left: f64) -> SloStatus {
     SloStatus {
+        at_ms: 0,
         id: format!("titanic-{name}"),
         service: "titanic".to_owned(),
         slo: name.to_owned(),
