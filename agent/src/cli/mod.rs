@@ -1,9 +1,130 @@
-//! One verb per job.
+//! One verb per job. Data go to stdout, everything else to stderr; exit codes are those of [`exit::Exit`].
 
+mod check;
+mod exit;
+mod gate;
+mod generate;
+mod live;
+mod output;
+mod probe;
+mod run;
+mod status;
+mod watch;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use url::Url;
+
+use crate::export::{Telemetry, TelemetryConfig};
+use exit::Exit;
+
+/// Watches an API: probes, error budgets, one incident, the deploy gate.
+#[derive(Debug, Parser)]
+#[command(name = "lookout", version, max_term_width = 110, after_help = EXIT_CODES)]
+struct Cli {
+    /// How much is logged on stderr (`info`, `debug`, `lookout::collect=trace`, …)
+    #[arg(long, global = true, env = "LOOKOUT_LOG_LEVEL", default_value = "info", value_name = "FILTER")]
+    log_level: String,
+    /// The form of the log
+    #[arg(long, global = true, env = "LOOKOUT_LOG", default_value = "text", value_name = "FORM")]
+    log: LogForm,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration, 3 inconclusive, 4 the agent cannot be reached, 5 hold";
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogForm {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Run the agent
+    Run(ConfigFile),
+    /// Probe these URLs now with a default SLO, without any file, and show what is found
+    Watch(watch::Options),
+    /// Validate config and specs
+    Check(check::Options),
+    /// Write rules, rule tests, routes, dashboards and heads of runbooks from the specs
+    Generate(generate::Options),
+    /// Probe once and show where the time went
+    Probe(probe::Options),
+    /// Ask the running agent about deploys
+    #[command(subcommand)]
+    Gate(gate::Verb),
+    /// What the running agent thinks
+    Status(status::Options),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The config of the agent
+    #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct AgentUrl {
+    /// Where the agent listens
+    #[arg(long, env = "LOOKOUT_URL", default_value = "http://127.0.0.1:9797", value_name = "URL")]
+    url: Url,
+}
 
 /// Parses the command line and does what it says.
 #[must_use]
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    // the one TLS provider; a second call would fail, which cannot happen here and would not matter
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage.into() } else { Exit::Fine.into() };
+        }
+    };
+    match dispatch(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            output::problem(&format!("error: {error:#}"));
+            Exit::Usage.into()
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    let log = Log { level: cli.log_level, json: matches!(cli.log, LogForm::Json) };
+    match cli.verb {
+        Verb::Run(options) => run::run(&options.config, &log),
+        Verb::Watch(options) => watch::run(options, &log),
+        Verb::Check(options) => check::run(&options),
+        Verb::Generate(options) => generate::run(&options),
+        Verb::Probe(options) => probe::run(&options),
+        Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
+        Verb::Status(options) => status::run(&options),
+    }
+}
+
+/// How the agent's own log is written.
+struct Log {
+    level: String,
+    json: bool,
+}
+
+impl Log {
+    fn start(&self, otlp_endpoint: Option<Url>) -> anyhow::Result<Telemetry> {
+        let config = TelemetryConfig { level: self.level.clone(), json: self.json, otlp_endpoint };
+        crate::export::init(&config).map_err(|error| anyhow::anyhow!("starting the log: {error}"))
+    }
+}
+
+/// A runtime as small as the work: probes and pages wait for the network, not for cores.
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(cores.min(2)).enable_all().build()?)
 }

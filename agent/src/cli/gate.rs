@@ -1,0 +1,79 @@
+//! `lookout gate`: the pipeline's side of the deploy gate.
+
+use clap::{Args, Subcommand};
+
+use super::exit::Exit;
+use super::{AgentUrl, output, runtime};
+use crate::gate::Answer;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// May this be deployed now? 0 allow, 1 deny, 3 inconclusive, 4 unreachable, 5 hold
+    Check(CheckOptions),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct CheckOptions {
+    #[command(flatten)]
+    agent: AgentUrl,
+    /// The service to be deployed
+    #[arg(long)]
+    service: String,
+    /// What kind of change: feature, fix, security, rollback, config
+    #[arg(long, default_value = "feature")]
+    class: String,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
+    let mut url = options.agent.url.join("/api/v1/gate")?;
+    url.query_pairs_mut().append_pair("service", &options.service).append_pair("class", &options.class);
+    let (status, body) = match runtime()?.block_on(super::status::get(url)) {
+        Ok(answer) => answer,
+        Err(error) => {
+            output::problem(&format!("error: the gate cannot be reached: {error:#}"));
+            return Ok(Exit::Unreachable);
+        }
+    };
+    if status.is_client_error() {
+        output::problem(&format!("error: the gate refused the question: {}", output::printable(&body)));
+        return Ok(Exit::Usage);
+    }
+    let answer: Answer = match serde_json::from_str(&body) {
+        Ok(answer) if status.is_success() => answer,
+        _ => {
+            output::problem(&format!("error: the gate answered {status} without a decision"));
+            return Ok(Exit::Unreachable);
+        }
+    };
+    if options.json {
+        output::line(body.trim_end());
+    } else {
+        output::data(&as_text(&answer, options));
+    }
+    Ok(match answer.exit_code() {
+        0 => Exit::Fine,
+        1 => Exit::No,
+        3 => Exit::Inconclusive,
+        _ => Exit::Hold,
+    })
+}
+
+fn as_text(answer: &Answer, options: &CheckOptions) -> String {
+    let mut text = format!(
+        "{}  {} of {} (evidence {}, decided by {})\n",
+        answer.decision.to_string().to_uppercase(),
+        options.class,
+        options.service,
+        answer.evidence,
+        answer.decided_by,
+    );
+    for reason in &answer.reasons {
+        let slo = if reason.slo.is_empty() { String::new() } else { format!("{}: ", reason.slo) };
+        text += &output::printable(&format!("  {:<18} {slo}{}", reason.code, reason.text));
+        text.push('\n');
+    }
+    text + &format!("  decision {}, valid until {}\n", answer.decision_id, answer.valid_until)
+}

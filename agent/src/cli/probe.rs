@@ -1,0 +1,120 @@
+//! `lookout probe`: one probe, its phases as a waterfall, and the expectation that decided.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+use url::Url;
+
+use super::exit::Exit;
+use super::{output, runtime};
+use crate::collect::probe::{HttpProber, Outcome, Probe as _, Verdict};
+use crate::random::Random;
+use crate::spec::{self, Target};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// The name of a target of the config, or a URL
+    #[arg(value_name = "NAME|URL")]
+    target: String,
+    /// The config that knows the name
+    #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
+    config: PathBuf,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
+    let target = match find(options)? {
+        Ok(target) => target,
+        Err(exit) => return Ok(exit),
+    };
+    let prober = HttpProber::new(Arc::new(Random::from_seed(fastrand::u64(..))));
+    let outcome = runtime()?.block_on(prober.probe(&target));
+    if options.json {
+        output::line(&as_json(&target, &outcome).to_string());
+    } else {
+        output::data(&as_text(&target, &outcome));
+    }
+    Ok(if outcome.is_ok() { Exit::Fine } else { Exit::No })
+}
+
+fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
+    if options.target.contains("://") {
+        let url: Url = options.target.parse().map_err(|error| {
+            anyhow::anyhow!(
+                "`{}` is no URL: {error}; write e.g. http://127.0.0.1:8080/health",
+                options.target
+            )
+        })?;
+        anyhow::ensure!(matches!(url.scheme(), "http" | "https"), "only http and https can be probed");
+        let zero = spec::zero_config(&[url], &spec::ZeroOptions::default());
+        return zero.targets.into_iter().next().map(Ok).ok_or_else(|| anyhow::anyhow!("nothing to probe"));
+    }
+    let config = match spec::load(&options.config) {
+        Ok((config, _)) => config,
+        Err(diagnostics) => {
+            output::problem(&diagnostics.render(output::colour()));
+            return Ok(Err(Exit::Usage));
+        }
+    };
+    let names: Vec<String> = config.targets.iter().map(|target| target.name.clone()).collect();
+    config.targets.into_iter().find(|target| target.name == options.target).map(Ok).ok_or_else(|| {
+        anyhow::anyhow!(
+            "{} has no target `{}`; it has {}",
+            options.config.display(),
+            options.target,
+            names.join(", ")
+        )
+    })
+}
+
+fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
+    let (reason, detail) = match &outcome.verdict {
+        Verdict::Ok => (None, None),
+        Verdict::Fail { reason, detail } => (Some(reason.as_str()), Some(detail)),
+    };
+    let phases: serde_json::Map<String, serde_json::Value> = outcome
+        .phases
+        .named()
+        .into_iter()
+        .filter_map(|(name, duration)| Some((name.to_owned(), json!(duration?.as_secs_f64()))))
+        .collect();
+    json!({
+        "target": target.name, "url": target.url.as_str(), "ok": outcome.is_ok(), "reason": reason,
+        "detail": detail, "status": outcome.status, "total_seconds": outcome.total.as_secs_f64(),
+        "phases_seconds": phases, "trace_id": outcome.trace_id,
+    })
+}
+
+const BAR: usize = 40;
+
+fn as_text(target: &Target, outcome: &Outcome) -> String {
+    let mut text = format!("{} {}\n", target.method, output::printable(target.url.as_str()));
+    let total = outcome.total.as_secs_f64().max(f64::EPSILON);
+    let mut before = Duration::ZERO;
+    for (name, duration) in outcome.phases.named() {
+        let Some(duration) = duration else { continue };
+        let cells = |d: Duration| ((d.as_secs_f64() / total * BAR as f64).round() as usize).min(BAR);
+        let start = cells(before);
+        let length = cells(before + duration).saturating_sub(start);
+        let bar = format!("{}{}", " ".repeat(start), "█".repeat(length.max(1)));
+        text += &format!("  {name:<10} {:>9}  {bar}\n", milliseconds(duration));
+        before += duration;
+    }
+    text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
+    text += &match &outcome.verdict {
+        Verdict::Ok => format!("ok: status {}\n", outcome.status.unwrap_or_default()),
+        Verdict::Fail { reason, detail } => {
+            format!("failed ({}): {}\n", reason.as_str(), output::printable(detail))
+        }
+    };
+    text + &format!("trace {}\n", outcome.trace_id)
+}
+
+fn milliseconds(duration: Duration) -> String {
+    format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
+}

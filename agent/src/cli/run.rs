@@ -1,0 +1,54 @@
+//! `lookout run`: the agent, until it is told to stop.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use super::exit::Exit;
+use super::{Log, output, runtime};
+use crate::agent::{Agent, Outside};
+use crate::spec;
+
+/// How long telemetry may take to leave at the end.
+const FLUSH: Duration = Duration::from_secs(3);
+
+pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
+    let config = match spec::load(file) {
+        Ok((config, warnings)) => {
+            if !warnings.list.is_empty() {
+                output::problem(&warnings.render(output::colour()));
+            }
+            config
+        }
+        Err(diagnostics) => {
+            output::problem(&diagnostics.render(output::colour()));
+            return Ok(Exit::Usage);
+        }
+    };
+    let telemetry = log.start(config.otlp_endpoint.clone())?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
+        let outside = Outside::real(&config).await?;
+        let agent = Agent::build(config, outside).await?;
+        agent.run(stop_signal()).await;
+        anyhow::Ok(())
+    });
+    runtime.shutdown_timeout(FLUSH);
+    telemetry.shutdown(FLUSH);
+    ended.context("the agent did not start")?;
+    Ok(Exit::Fine)
+}
+
+/// Resolves at the first SIGTERM or ctrl-c.
+pub(super) async fn stop_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

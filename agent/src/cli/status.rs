@@ -1,0 +1,69 @@
+//! `lookout status`: what the running agent thinks.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use http::StatusCode;
+use url::Url;
+
+use super::exit::Exit;
+use super::live::rows;
+use super::{AgentUrl, output, runtime};
+use crate::evaluate::Snapshot;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    agent: AgentUrl,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
+    let answer = runtime()?.block_on(get(options.agent.url.join("/api/v1/slos")?));
+    let body = match answer {
+        Ok((status, body)) if status.is_success() => body,
+        Ok((status, _)) => {
+            output::problem(&format!(
+                "error: {} answered {status}; is it a lookout agent?",
+                options.agent.url
+            ));
+            return Ok(Exit::Unreachable);
+        }
+        Err(error) => {
+            output::problem(&format!("error: the agent cannot be reached: {error:#}"));
+            return Ok(Exit::Unreachable);
+        }
+    };
+    if options.json {
+        output::line(body.trim_end());
+        return Ok(Exit::Fine);
+    }
+    let snapshot: Snapshot =
+        serde_json::from_str(&body).context("the agent's answer is of another version")?;
+    let header = ["", "slo", "objective", "sli", "budget left", "gone in", "data", "incident"];
+    output::data(&output::table(&header, &rows(&snapshot)));
+    Ok(Exit::Fine)
+}
+
+/// Answers are read up to this size.
+const LIMIT: usize = 8 << 20;
+
+/// Asks the agent; bounded in time and size.
+pub(super) async fn get(url: Url) -> anyhow::Result<(StatusCode, String)> {
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(10))
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .build()?;
+    let mut response = client.get(url.clone()).send().await.with_context(|| format!("GET {url}"))?;
+    let status = response.status();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        body.extend_from_slice(&chunk);
+        anyhow::ensure!(body.len() <= LIMIT, "the answer of {url} is larger than {LIMIT} bytes");
+    }
+    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+}

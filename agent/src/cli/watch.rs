@@ -1,0 +1,116 @@
+//! `lookout watch`: these URLs, now, without any file.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use url::Url;
+
+use super::exit::Exit;
+use super::live::rows;
+use super::run::stop_signal;
+use super::{Log, output, runtime};
+use crate::agent::{Agent, BuildError, Outside, View};
+use crate::collect::probe::Verdict;
+use crate::spec::{Config, Secret, ZeroOptions, zero_config};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// What to probe
+    #[arg(required = true, value_name = "URL")]
+    urls: Vec<Url>,
+    /// A Slack incoming webhook to tell
+    #[arg(long, env = "SLACK_WEBHOOK_URL", hide_env_values = true, value_name = "URL")]
+    slack: Option<String>,
+    /// An Alertmanager to tell
+    #[arg(long, value_name = "URL")]
+    alertmanager: Option<Url>,
+    /// Where the pages are served; another free port is taken when this one is in use
+    #[arg(long, default_value = "127.0.0.1:9797", value_name = "ADDRESS")]
+    listen: SocketAddr,
+}
+
+pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
+    for url in &options.urls {
+        anyhow::ensure!(
+            matches!(url.scheme(), "http" | "https") && url.has_host(),
+            "`{url}` cannot be probed: write http:// or https:// and a host"
+        );
+    }
+    let zero = ZeroOptions {
+        listen: options.listen,
+        slack: options.slack.map(Secret::new),
+        alertmanager: options.alertmanager,
+        ..ZeroOptions::default()
+    };
+    let config = zero_config(&options.urls, &zero);
+    // the live view is the log, unless someone asks for more
+    let level = if log.level == "info" { "error".to_owned() } else { log.level.clone() };
+    let telemetry = Log { level, json: log.json }.start(None)?;
+    let runtime = runtime()?;
+    let ended = runtime.block_on(async {
+        let agent = build(config).await?;
+        let view = agent.view();
+        output::problem(&format!("watching; pages on http://{}, ctrl-c ends", view.address));
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let show = async {
+            show_until(view, stop_signal()).await;
+            let _ = stop.send(());
+        };
+        tokio::join!(show, agent.run(async { drop(stopped.await) }));
+        anyhow::Ok(())
+    });
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    telemetry.shutdown(Duration::from_secs(1));
+    ended.context("watching")?;
+    Ok(Exit::Fine)
+}
+
+async fn build(mut config: Config) -> anyhow::Result<Agent> {
+    let outside = Outside::real(&config).await?;
+    match Agent::build(config.clone(), outside.clone()).await {
+        Err(BuildError::Listen { .. }) => {
+            config.listen.set_port(0);
+            Ok(Agent::build(config, outside).await?)
+        }
+        built => Ok(built?),
+    }
+}
+
+async fn show_until(view: View, stop: impl Future<Output = ()>) {
+    tokio::pin!(stop);
+    let mut shown = String::new();
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+        }
+        let now = render(&view);
+        if output::is_terminal() {
+            // back to the start of the last picture, then over it
+            let up = shown.lines().count();
+            let erase = if up > 0 { format!("\x1b[{up}A\x1b[J") } else { String::new() };
+            output::data(&(erase + &now));
+            shown = now;
+        } else if now != shown {
+            output::data(&now);
+            shown = now;
+        }
+    }
+}
+
+fn render(view: &View) -> String {
+    let probes = view.latest.all().into_iter().map(|(name, seen)| {
+        let (symbol, detail) = match &seen.outcome.verdict {
+            Verdict::Ok => ("✔", format!("status {}", seen.outcome.status.unwrap_or_default())),
+            Verdict::Fail { detail, .. } => ("✖", output::printable(detail)),
+        };
+        let took = format!("{:.1} ms", seen.outcome.total.as_secs_f64() * 1000.0);
+        vec![symbol.to_owned(), name, took, detail]
+    });
+    let probes = output::table(&["", "probe", "took", "answer"], &probes.collect::<Vec<_>>());
+    let header = ["", "slo", "objective", "sli", "budget left", "gone in", "data", "incident"];
+    let slos = output::table(&header, &rows(&view.board.read()));
+    format!("{probes}\n{slos}\n")
+}
