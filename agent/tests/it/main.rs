@@ -1,0 +1,12 @@
+//! The promises of the agent, as its users see them.
+
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod restart;
+#[cfg(test)]
+mod simulated;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod verbs;

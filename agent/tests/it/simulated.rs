@@ -1,0 +1,314 @@
+//! A whole agent under simulated time: hours pass in milliseconds, everything outside is in memory.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use lookout::agent::{Agent, Outside};
+use lookout::clock::{Clock, TokioClock};
+use lookout::collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
+use lookout::collect::scrape::{Fetch, FetchError};
+use lookout::deliver::{Receiver, Refused, Retry};
+use lookout::export::Recorder;
+use lookout::ledger::{
+    CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Ledger, LedgerError,
+    MemoryLedger, StoredCounts, TransitionRecord,
+};
+use lookout::random::Random;
+use lookout::spec::{Config, Destination, DestinationKind, Scrape, Secret, Target, ZeroOptions, zero_config};
+use lookout_engine::{Grid, Severity, Tier, Window};
+use tokio_util::sync::CancellationToken;
+
+/// Wall time at the start of every simulation, and the seed of its randomness.
+const START: &str = "2026-11-20T00:00:00Z";
+const SEED: u64 = 7;
+
+/// Something that happens to the world while the agent runs.
+type Event = fn(&World);
+
+/// What the world outside does, by seconds since the start.
+#[derive(Default)]
+struct World {
+    fault: Mutex<Option<(i64, i64)>>,
+    receiver_is_dead: AtomicBool,
+    ledger_fails: AtomicBool,
+    /// `change` and incident of every message that arrived.
+    told: Mutex<Vec<(String, String)>>,
+    probes: AtomicU64,
+}
+
+struct Connected {
+    world: Arc<World>,
+    clock: Arc<dyn Clock>,
+    start_ms: i64,
+}
+
+impl Connected {
+    fn faulty(&self) -> bool {
+        let now = (self.clock.now_ms() - self.start_ms) / 1000;
+        self.world.fault.lock().unwrap().is_some_and(|(from, to)| (from..to).contains(&now))
+    }
+}
+
+#[async_trait]
+impl Probe for Connected {
+    async fn probe(&self, _: &Target) -> Outcome {
+        self.world.probes.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let verdict = if self.faulty() {
+            Verdict::Fail { reason: Reason::Status, detail: "status 503, expected 200-299".to_owned() }
+        } else {
+            Verdict::Ok
+        };
+        let total = Duration::from_millis(5);
+        Outcome { verdict, total, phases: Phases::default(), status: None, trace_id: "0".repeat(32) }
+    }
+}
+
+#[async_trait]
+impl Fetch for Connected {
+    async fn fetch(&self, _: &Scrape) -> Result<String, FetchError> {
+        Ok(String::new())
+    }
+}
+
+#[async_trait]
+impl Receiver for Connected {
+    fn name(&self) -> &str {
+        "oncall"
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
+        if self.world.receiver_is_dead.load(Ordering::SeqCst) {
+            return Err(Refused { error: "connection refused".to_owned(), retry: Retry::BackOff });
+        }
+        let notice = &delivery.notice;
+        self.world.told.lock().unwrap().push((notice.change.clone(), notice.incident.id.clone()));
+        Ok(None)
+    }
+}
+
+/// A ledger whose disk can be full.
+struct Disk {
+    memory: MemoryLedger,
+    world: Arc<World>,
+}
+
+#[async_trait]
+impl Ledger for Disk {
+    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+        if self.world.ledger_fails.load(Ordering::SeqCst) {
+            return Err(LedgerError::Query { doing: "storing", source: sqlx::Error::WorkerCrashed });
+        }
+        self.memory.commit(counts, transitions).await
+    }
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
+        self.memory.counts(slo_id, since_ms).await
+    }
+    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.memory.open_incidents().await
+    }
+    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.memory.incidents(limit).await
+    }
+    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.memory.latest_transitions(since_ms).await
+    }
+    async fn due_deliveries(&self, to: &str, now_ms: i64, limit: u32) -> Result<Vec<Delivery>, LedgerError> {
+        self.memory.due_deliveries(to, now_ms, limit).await
+    }
+    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
+        self.memory.waiting(destination).await
+    }
+    async fn begin_attempt(&self, delivery: i64, now_ms: i64) -> Result<(), LedgerError> {
+        self.memory.begin_attempt(delivery, now_ms).await
+    }
+    async fn end_attempt(&self, id: i64, now_ms: i64, result: &DeliveryResult) -> Result<(), LedgerError> {
+        self.memory.end_attempt(id, now_ms, result).await
+    }
+    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
+        self.memory.record_deploy(deploy).await
+    }
+    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
+        self.memory.deploys(service, limit).await
+    }
+    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
+        self.memory.record_decision(decision).await
+    }
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
+        self.memory.decision(id).await
+    }
+    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
+        self.memory.prune(now_ms).await
+    }
+    async fn close(&self) {}
+}
+
+fn config() -> Config {
+    let url = "http://service.test/health".parse().unwrap();
+    let mut config = zero_config(&[url], &ZeroOptions::default());
+    config.listen = "127.0.0.1:0".parse().unwrap();
+    config.grid = Grid::try_new(10).unwrap();
+    for target in &mut config.targets {
+        target.interval = Duration::from_secs(10);
+        target.timeout = Duration::from_secs(5);
+    }
+    for slo in &mut config.slos {
+        slo.policy.grid = config.grid;
+        slo.policy.period = Window::days(30);
+        slo.policy.tiers = Tier::defaults(slo.policy.period);
+        slo.policy.stale_after_seconds = 35;
+    }
+    config.destinations = vec![Destination {
+        name: "oncall".to_owned(),
+        minimum: Severity::Page,
+        kind: DestinationKind::SlackWebhook { url: Secret::new("http://slack.test/") },
+    }];
+    config
+}
+
+struct Simulation {
+    world: Arc<World>,
+    ledger: Arc<Disk>,
+    clock: Arc<dyn Clock>,
+    start_ms: i64,
+}
+
+impl Simulation {
+    fn new() -> Self {
+        let start: Timestamp = START.parse().unwrap();
+        let world = Arc::new(World::default());
+        Self {
+            ledger: Arc::new(Disk { memory: MemoryLedger::default(), world: Arc::clone(&world) }),
+            clock: Arc::new(TokioClock::starting_at(start)),
+            start_ms: start.as_millisecond(),
+            world,
+        }
+    }
+
+    /// Runs an agent until so many seconds after the start; events happen at theirs.
+    async fn run(&self, until_s: i64, events: &[(i64, Event)]) {
+        let connected = || Connected {
+            world: Arc::clone(&self.world),
+            clock: Arc::clone(&self.clock),
+            start_ms: self.start_ms,
+        };
+        let outside = Outside {
+            clock: Arc::clone(&self.clock),
+            random: Arc::new(Random::from_seed(SEED)),
+            prober: Arc::new(connected()),
+            fetch: Arc::new(connected()),
+            ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
+            receivers: vec![Arc::new(connected())],
+            recorder: Recorder::detached().unwrap().0,
+        };
+        let agent = Agent::build(config(), outside).await.unwrap();
+        let stop = CancellationToken::new();
+        let script = async {
+            for (second, happen) in events {
+                self.sleep_until(*second).await;
+                happen(&self.world);
+            }
+            self.sleep_until(until_s).await;
+            stop.cancel();
+        };
+        tokio::join!(script, agent.run(stop.cancelled()));
+    }
+
+    async fn sleep_until(&self, second: i64) {
+        let left = self.start_ms + second * 1000 - self.clock.now_ms();
+        tokio::time::sleep(Duration::from_millis(left.max(0) as u64)).await;
+    }
+
+    fn told(&self) -> Vec<String> {
+        self.world.told.lock().unwrap().iter().map(|(change, _)| change.clone()).collect()
+    }
+
+    async fn incidents(&self) -> Vec<IncidentRecord> {
+        self.ledger.incidents(10).await.unwrap()
+    }
+
+    /// Good and bad events in the ledger.
+    async fn counted(&self) -> (u64, u64) {
+        let id = config().slos[0].id();
+        let stored = self.ledger.counts(&id, 0).await.unwrap();
+        let all =
+            stored.slots.iter().map(|(_, _, counts)| counts).chain(stored.minutes.iter().map(|(_, c)| c));
+        all.fold((0, 0), |(good, bad), counts| (good + counts.good, bad + counts.bad))
+    }
+}
+
+const HOUR: i64 = 3600;
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_ten_minute_outage_is_one_page_one_easing_and_one_end() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((4 * HOUR, 4 * HOUR + 600));
+    simulation.run(14 * HOUR, &[]).await;
+
+    assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
+    let incidents = simulation.incidents().await;
+    assert_eq!(incidents.len(), 1);
+    let opened_s = (incidents[0].opened_at_ms - simulation.start_ms) / 1000 - 4 * HOUR;
+    // 51.84 s on exact events; a probe every 10 s and an evaluation every 10 s
+    assert!((52..=70).contains(&opened_s), "opened {opened_s} s after the fault");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn every_probe_is_counted_exactly_once() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((HOUR, HOUR + 300));
+    simulation.run(10 * HOUR, &[]).await;
+    let probes = simulation.world.probes.load(Ordering::SeqCst);
+    let (good, bad) = simulation.counted().await;
+    assert_eq!(good + bad, probes);
+    assert_eq!(bad, 30, "five minutes of one probe in ten seconds");
+    assert!((3598..=3601).contains(&probes), "{probes} probes in ten hours");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_dead_receiver_hears_everything_in_order_when_it_is_back() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((4 * HOUR, 4 * HOUR + 600));
+    simulation.world.receiver_is_dead.store(true, Ordering::SeqCst);
+    let back: Event = |world| {
+        assert!(world.told.lock().unwrap().is_empty());
+        world.receiver_is_dead.store(false, Ordering::SeqCst);
+    };
+    simulation.run(14 * HOUR, &[(5 * HOUR, back)]).await;
+    assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_full_disk_loses_no_count_and_no_page() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((4 * HOUR, 4 * HOUR + 600));
+    let full: Event = |world| world.ledger_fails.store(true, Ordering::SeqCst);
+    let room: Event = |world| {
+        assert!(world.told.lock().unwrap().is_empty(), "what is not stored is not told");
+        world.ledger_fails.store(false, Ordering::SeqCst);
+    };
+    simulation.run(14 * HOUR, &[(4 * HOUR - 60, full), (4 * HOUR + 300, room)]).await;
+    assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
+    let (good, bad) = simulation.counted().await;
+    assert_eq!(good + bad, simulation.world.probes.load(Ordering::SeqCst));
+    assert_eq!(bad, 60);
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn an_agent_that_was_away_takes_up_where_it_was() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((4 * HOUR, 4 * HOUR + 1800));
+    simulation.run(4 * HOUR + 300, &[]).await;
+    let before = simulation.incidents().await;
+    assert_eq!((before.len(), simulation.told().len()), (1, 1));
+    // ten minutes without an agent
+    simulation.sleep_until(4 * HOUR + 900).await;
+    simulation.run(14 * HOUR, &[]).await;
+    let after = simulation.incidents().await;
+    assert_eq!(after.len(), 1, "no second incident");
+    assert_eq!((&after[0].id, after[0].opened_at_ms), (&before[0].id, before[0].opened_at_ms));
+    assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
+}

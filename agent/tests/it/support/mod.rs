@@ -1,0 +1,33 @@
+//! The neighbours of an agent under test: a service it watches, a Slack it tells, and the agent as a process.
+
+mod process;
+mod slack;
+mod target;
+
+use std::time::Duration;
+
+pub(crate) use process::{Lookout, run_to_end};
+pub(crate) use slack::Slack;
+pub(crate) use target::Target;
+
+/// How long a level may take before a test gives up.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until `look` finds something; fails with `what` after the deadline.
+pub(crate) async fn eventually<T, Fut>(what: &str, mut look: impl FnMut() -> Fut) -> T
+where
+    Fut: Future<Output = Option<T>>,
+{
+    let looking = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    match tokio::time::timeout(DEADLINE, looking).await {
+        Ok(found) => found,
+        Err(_) => panic!("not seen within {DEADLINE:?}: {what}"),
+    }
+}

@@ -1,0 +1,67 @@
+//! Verbs against real neighbours.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use super::support::{Target, run_to_end};
+
+/// A port that nobody listens on: taken and given back.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probe_shows_its_phases_and_says_yes_or_no() {
+    let target = Target::start().await;
+    let url = target.url();
+    let good = tokio::task::spawn_blocking(move || run_to_end(&["probe", &url])).await.unwrap();
+    let text = String::from_utf8(good.stdout).unwrap();
+    assert_eq!(good.status.code(), Some(0), "{text}");
+    for word in ["connect", "processing", "transfer", "total", "ok: status 200"] {
+        assert!(text.contains(word), "no {word} in\n{text}");
+    }
+
+    target.answer(503);
+    let url = target.url();
+    let bad = tokio::task::spawn_blocking(move || run_to_end(&["probe", "--json", &url])).await.unwrap();
+    assert_eq!(bad.status.code(), Some(1));
+    let json: serde_json::Value = serde_json::from_slice(&bad.stdout).unwrap();
+    assert_eq!((&json["ok"], &json["reason"]), (&false.into(), &"status".into()), "{json}");
+    let phases =
+        json["phases_seconds"].as_object().unwrap().values().map(|v| v.as_f64().unwrap()).sum::<f64>();
+    assert!((phases - json["total_seconds"].as_f64().unwrap()).abs() < 0.001, "{json}");
+}
+
+#[test]
+fn an_agent_that_is_not_there_is_exit_4() {
+    let url = format!("http://127.0.0.1:{}", free_port());
+    for verb in [vec!["status", "--url", &url], vec!["gate", "check", "--service", "api", "--url", &url]] {
+        let output = run_to_end(&verb);
+        assert_eq!(output.status.code(), Some(4), "{verb:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains(&url), "{verb:?} names the address");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watch_needs_no_file_at_all() {
+    let target = Target::start().await;
+    let empty = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_lookout"))
+        .args(["watch", "--listen", "127.0.0.1:0", &target.url()])
+        .current_dir(empty.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let seen = tokio::task::spawn_blocking(move || {
+        let mut lines = lines;
+        (lines.by_ref().any(|line| line.contains("status 200")), lines.any(|line| line.contains("✔")))
+    })
+    .await
+    .unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(seen, (true, true));
+    assert_eq!(std::fs::read_dir(empty.path()).unwrap().count(), 0, "nothing is left behind");
+}
