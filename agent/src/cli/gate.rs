@@ -71,8 +71,7 @@ fn as_text(answer: &Answer, options: &CheckOptions) -> String {
         answer.decided_by,
     );
     for reason in &answer.reasons {
-        let slo = if reason.slo.is_empty() { String::new() } else { format!("{}: ", reason.slo) };
-        text += &output::printable(&format!("  {:<18} {slo}{}", reason.code, reason.text));
+        text += &output::printable(&format!("  {:<18} {}", reason.code, reason.text));
         text.push('\n');
     }
     text + &format!("  decision {}, valid until {}\n", answer.decision_id, answer.valid_until)

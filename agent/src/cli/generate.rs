@@ -20,7 +20,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let config = match spec::load(&options.config) {
+    let config = match spec::load_without_secrets(&options.config) {
         Ok((config, _)) => config,
         Err(diagnostics) => {
             output::problem(&diagnostics.render(output::colour()));

@@ -8,7 +8,7 @@ use url::Url;
 use super::address::usable;
 use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
-use super::secret::{Secret, fill_in, read_file};
+use super::secret::{Secret, Secrets, fill_in, read_file};
 
 /// Where Slack's Web API is.
 const SLACK_API: &str = "https://slack.com/api/";
@@ -133,6 +133,9 @@ fn read_webhook(
 
 /// The secret under `name` or in the file under `<name>_file`.
 fn read_secret(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, folder: &Path) -> Option<Found> {
+    if reader.needs == Secrets::Unneeded {
+        return Some(Found::Empty);
+    }
     if let Some(at) = fields.get(&format!("{name}_file")) {
         return reader.secret_from_file(&at, folder).map(Found::Secret);
     }
@@ -144,6 +147,9 @@ impl Reader<'_> {
     /// The content of a file that a setting names, relative to the folder of the configuration.
     pub(super) fn secret_from_file(&mut self, at: &At<'_>, folder: &Path) -> Option<String> {
         let path = folder.join(self.setting(at)?);
+        if self.needs == Secrets::Unneeded {
+            return Some(String::new());
+        }
         match read_file(&path) {
             Ok(secret) => Some(secret),
             Err(message) => {
@@ -189,6 +195,7 @@ impl Reader<'_> {
                 }
                 Some(filled.value)
             }
+            Err(_) if self.needs == Secrets::Unneeded => Some(String::new()),
             Err(bad) => {
                 self.error_in(at, text, bad.span, bad.message, &bad.help);
                 None

@@ -188,3 +188,15 @@ fn our_own_specs_are_fine_on_a_fresh_clone() {
     let (config, warnings) = load_with(slo, &environment).unwrap();
     assert!(warnings.list.is_empty() && config.destinations.len() == 2, "{warnings}");
 }
+
+#[test]
+fn files_are_generated_where_no_secret_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lookout.yaml");
+    let text = "slos: []\ndestinations:\n  - { name: a, slack: { webhook_url_file: missing } }\n  \
+                - { name: b, slack: { token: \"${MISSING_TOKEN}\", channel: c } }\n";
+    std::fs::write(&file, text).unwrap();
+    assert!(load_with(&file, &|_| None).is_err());
+    let (config, _) = load_without_secrets(&file).unwrap();
+    assert!(config.destinations.is_empty());
+}

@@ -9,7 +9,7 @@ use super::config::{Draft, Known, Pattern, read_config};
 use super::mask::mask;
 use super::openslo::{Sheet, Specs, read_specs, scalar};
 use super::reader::{At, Reader};
-use super::secret::Environment;
+use super::secret::{Environment, Secrets};
 use super::yaml::{FILE_LIMIT, Node, parse};
 use super::{Config, Diagnostic, Diagnostics, Level};
 
@@ -34,8 +34,25 @@ pub fn load(file: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
 /// # Errors
 /// As [`load`].
 pub fn load_with(file: &Path, environment: Environment<'_>) -> Result<(Config, Diagnostics), Diagnostics> {
+    load_needing(file, environment, Secrets::Needed)
+}
+
+/// As [`load`], for generating files: destinations and headers are left without their secrets, so that a pipeline that
+/// compares outputs needs none.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_without_secrets(file: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
+    load_needing(file, &|name| std::env::var(name).ok(), Secrets::Unneeded)
+}
+
+fn load_needing(
+    file: &Path,
+    environment: Environment<'_>,
+    needs: Secrets,
+) -> Result<(Config, Diagnostics), Diagnostics> {
     let file = if file.is_dir() { file.join(CONFIG_FILE) } else { file.to_owned() };
-    let mut run = Run { environment, found: Diagnostics::default() };
+    let mut run = Run { environment, needs, found: Diagnostics::default() };
     let config = run.open(&file).and_then(|sheet| run.config(&sheet).0);
     run.found.sort();
     match config {
@@ -54,7 +71,7 @@ pub fn check(paths: &[PathBuf]) -> Diagnostics {
 /// As [`check`], with variables from elsewhere than the process's environment.
 #[must_use]
 pub fn check_with(paths: &[PathBuf], environment: Environment<'_>) -> Diagnostics {
-    let mut run = Run { environment, found: Diagnostics::default() };
+    let mut run = Run { environment, needs: Secrets::Needed, found: Diagnostics::default() };
     let mut seen = BTreeSet::new();
     let mut specs = Vec::new();
     let files: Vec<PathBuf> = paths.iter().flat_map(|path| run.expand(path)).collect();
@@ -89,6 +106,7 @@ struct Opened {
 /// One run over files, and what it found.
 struct Run<'e> {
     environment: Environment<'e>,
+    needs: Secrets,
     found: Diagnostics,
 }
 
@@ -139,7 +157,7 @@ impl Run<'_> {
     /// A `lookout.yaml` with its SLO specs, and the files it named.
     fn config(&mut self, sheet: &Opened) -> (Option<Config>, Vec<PathBuf>) {
         let folder = sheet.file.parent().unwrap_or(Path::new(""));
-        let mut reader = Reader::new(&sheet.file, &sheet.text, self.environment);
+        let mut reader = Reader::new(&sheet.file, &sheet.text, self.environment, self.needs);
         let draft = match sheet.documents.as_slice() {
             [root] => read_config(&mut reader, &At::root(root), folder),
             [_, second, ..] => {
@@ -170,7 +188,7 @@ impl Run<'_> {
         let mut sheets: Vec<Sheet<'_>> = opened
             .iter()
             .map(|sheet| Sheet {
-                reader: Reader::new(&sheet.file, &sheet.text, self.environment),
+                reader: Reader::new(&sheet.file, &sheet.text, self.environment, self.needs),
                 documents: &sheet.documents,
             })
             .collect();

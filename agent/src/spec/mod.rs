@@ -23,7 +23,7 @@ mod zero;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use duration::{parse_duration, print_duration};
-pub use load::{check, check_with, load, load_with};
+pub use load::{check, check_with, load, load_with, load_without_secrets};
 pub use model::*;
 pub use secret::{Environment, Secret};
 pub use selector::{BadSelector, MatchOp, Matcher, Selector};

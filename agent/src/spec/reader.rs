@@ -8,7 +8,7 @@ use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Level};
 use super::duration::parse_duration;
-use super::secret::{Environment, fill_in};
+use super::secret::{Environment, Secrets, fill_in};
 use super::yaml::{Key, Node, Place, Value};
 
 /// One file that is being read.
@@ -16,6 +16,7 @@ pub(super) struct Reader<'a> {
     pub(super) file: &'a Path,
     pub(super) text: &'a str,
     pub(super) environment: Environment<'a>,
+    pub(super) needs: Secrets,
     pub(super) findings: Vec<Diagnostic>,
     /// Bytes of the file that hold a secret.
     pub(super) secrets: Vec<Range<usize>>,
@@ -65,8 +66,13 @@ impl<'n> Fields<'n> {
 
 impl<'a> Reader<'a> {
     /// A reader of one file.
-    pub(super) const fn new(file: &'a Path, text: &'a str, environment: Environment<'a>) -> Self {
-        Self { file, text, environment, findings: Vec::new(), secrets: Vec::new() }
+    pub(super) const fn new(
+        file: &'a Path,
+        text: &'a str,
+        environment: Environment<'a>,
+        needs: Secrets,
+    ) -> Self {
+        Self { file, text, environment, needs, findings: Vec::new(), secrets: Vec::new() }
     }
 
     /// Notes a finding.

@@ -15,6 +15,15 @@ const FILE_LIMIT: u64 = 64 * 1024;
 /// Where variables are looked up. Tests hand in a map.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// Whether secrets have to be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Secrets {
+    /// For running and checking: a missing one is an error.
+    Needed,
+    /// For generating files: no output holds one, and a pipeline that compares outputs has none.
+    Unneeded,
+}
+
 /// A secret: whatever prints it prints `***`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -11,11 +11,17 @@ use tokio::time::{Instant, sleep};
 use super::narrator::Narrator;
 use super::processes::Binaries;
 use super::prometheus::{Alertmanager, Prometheus};
-use super::spec::SERVICE;
+use super::spec::{BROKEN, SERVICE};
 
 /// How long the others may take to agree.
 const PATIENCE: Duration = Duration::from_secs(25);
 const LOOK: Duration = Duration::from_millis(100);
+
+/// Whether these are the labels of the page of the SLO that the fault breaks.
+fn is_the_page(labels: &str) -> bool {
+    let has = |pair: String| labels.split(' ').any(|label| label == pair);
+    has(format!("slo={BROKEN}")) && has("severity=critical".to_owned())
+}
 
 /// The two programs.
 pub(super) struct SecondOpinion {
@@ -33,15 +39,15 @@ impl SecondOpinion {
         self.alertmanager.address
     }
 
-    /// Starts Prometheus on rules generated from the agent's config.
+    /// Starts Prometheus on rules generated from the agent's config; it scrapes the service and the agent.
     pub(super) async fn ask_prometheus(
         &mut self,
         binaries: &Binaries,
         config: &Path,
-        admin: SocketAddr,
+        scraped: [SocketAddr; 2],
         narrator: &Narrator,
     ) -> Result<()> {
-        let prometheus = Prometheus::start(binaries, config, admin).await?;
+        let prometheus = Prometheus::start(binaries, config, scraped).await?;
         narrator.say(&format!(
             "Prometheus at http://{} evaluates {} generated rule files; Alertmanager is http://{}",
             prometheus.address,
@@ -73,7 +79,9 @@ impl SecondOpinion {
         let Some(prometheus) = &mut self.prometheus else { return Ok(()) };
         loop {
             prometheus.program.must_be_running()?;
-            if let Some((labels, since)) = prometheus.firing(client).await?.first() {
+            let firing = prometheus.firing(client).await?;
+            let page = firing.iter().find(|(labels, _)| is_the_page(labels));
+            if let Some((labels, since)) = page {
                 let seconds = (since - fault_ms) as f64 / 1000.0;
                 narrator.say(&format!("   Prometheus agrees {seconds:.2} s after the fault:"));
                 narrator.quote(labels);

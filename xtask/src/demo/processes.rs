@@ -135,6 +135,7 @@ impl Service {
 /// The agent.
 pub(super) struct Agent {
     pub(super) program: Running,
+    pub(super) address: SocketAddr,
     pub(super) url: String,
     lookout: PathBuf,
 }
@@ -154,8 +155,8 @@ impl Agent {
             command.current_dir(config.parent().unwrap_or(Path::new(".")));
         })?;
         let line = program.listening().await?;
-        let url = format!("http://{}", field(&line, "address")?);
-        Ok(Self { program, url, lookout })
+        let address: SocketAddr = field(&line, "address")?.parse().context("reading the agent's address")?;
+        Ok(Self { program, address, url: format!("http://{address}"), lookout })
     }
 
     async fn json(&self, client: &Client, path: &str) -> Result<Value> {

@@ -77,7 +77,11 @@ pub(super) struct Prometheus {
 
 impl Prometheus {
     /// Generates the rules from the agent's own config and starts Prometheus with them.
-    pub(super) async fn start(binaries: &Binaries, config: &Path, admin: SocketAddr) -> Result<Self> {
+    pub(super) async fn start(
+        binaries: &Binaries,
+        config: &Path,
+        [service, agent]: [SocketAddr; 2],
+    ) -> Result<Self> {
         let folder = config.parent().context("the config has no folder")?;
         let mut generate = Command::new(binaries.lookout());
         generate.args(["generate", "-c"]).arg(config).current_dir(folder);
@@ -94,7 +98,8 @@ impl Prometheus {
         let yaml = format!(
             "global:\n  scrape_interval: {INTERVAL_S}s\n  scrape_timeout: {INTERVAL_S}s\n  \
              evaluation_interval: {INTERVAL_S}s\nrule_files:\n{list}scrape_configs:\n  - job_name: {SERVICE}\n    \
-             static_configs:\n      - targets: [\"{admin}\"]\n"
+             static_configs:\n      - targets: [\"{service}\"]\n  - job_name: lookout\n    static_configs:\n      \
+             - targets: [\"{agent}\"]\n"
         );
         let own = folder.join("prometheus.yml");
         std::fs::write(&own, yaml).with_context(|| format!("writing {}", own.display()))?;

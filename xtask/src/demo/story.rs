@@ -99,7 +99,7 @@ async fn set_up<'a>(
     let agent = Agent::start(binaries, &config, &slack_token).await?;
     narrator.say(&format!("lookout watches it; its overview is {}/", agent.url));
     if let Some(opinion) = &mut opinion {
-        opinion.ask_prometheus(binaries, &config, service.admin, narrator).await?;
+        opinion.ask_prometheus(binaries, &config, [service.admin, agent.address], narrator).await?;
     }
     let deadline = Instant::now() + PATIENCE;
     while agent.scrapes(&client).await? < 1.0 {
