@@ -8,7 +8,7 @@ use lookout_engine::{Severity, Tier};
 use super::emit::{self, Node, map};
 use super::example::Events;
 use super::promql::{Sli, quoted};
-use super::rules::{alert_groups, base_window, file_name, identity};
+use super::rules::{alert_groups, base_window, evaluation_seconds, file_name, identity, recorded};
 use super::{MARK, links};
 use crate::spec::{Config, Slo};
 
@@ -18,7 +18,7 @@ const EVENTS: u64 = 1000;
 /// The tests of all SLOs of a service.
 pub(super) fn file(config: &Config, service: &str) -> String {
     let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service).collect();
-    let widest = slos.iter().map(|slo| slo.policy.grid.width_seconds()).min().unwrap_or(60);
+    let widest = slos.iter().copied().map(evaluation_seconds).min().unwrap_or(60);
     let tests = slos.iter().filter_map(|slo| Plan::of(config, slo)).flat_map(|plan| plan.tests());
     let comments =
         [format!("{MARK}. Run with `promtool test rules`. Do not edit: change the spec and generate again.")];
@@ -54,7 +54,7 @@ impl<'a> Plan<'a> {
     fn of(config: &Config, slo: &'a Slo) -> Option<Self> {
         let sli = Sli::of(config, slo);
         let events = Events::of(&sli)?;
-        let tick_ms = u64::from(slo.policy.grid.width_seconds()) * 1000;
+        let tick_ms = u64::from(evaluation_seconds(slo)) * 1000;
         let quarter = (base_window(slo).as_seconds() * 1000 / 4).max(1);
         let steps_per_tick = tick_ms.div_ceil(quarter).max(1);
         // promtool knows whole milliseconds
@@ -73,7 +73,7 @@ impl<'a> Plan<'a> {
     fn healthy(&self) -> Node {
         let ticks = self.ticks_in(base_window(self.slo).as_seconds()).max(1) * 3;
         let quiet = Stretch { steps: ticks * self.steps_per_tick, good: EVENTS, bad: 0, up: true };
-        let id = identity(self.slo);
+        let id = recorded(self.slo);
         let checks = [
             self.check(ticks, &self.firing(None), 0.0),
             self.check(ticks, &format!("max(slo:period_error_budget_remaining:ratio{id})"), 1.0),
@@ -91,7 +91,7 @@ impl<'a> Plan<'a> {
             Stretch { steps: busy * self.steps_per_tick, good: EVENTS - 1, bad: 1, up: true },
             Stretch { steps: idle * self.steps_per_tick, good: 0, bad: 0, up: true },
         ];
-        let id = identity(self.slo);
+        let id = recorded(self.slo);
         let left = 1.0 - 1.0 / (EVENTS as f64 * self.slo.objective().budget_ratio());
         let budget = format!("slo:period_error_budget_remaining:ratio{id}");
         // a sum is NaN as soon as one of its parts is, and NaN equals nothing
@@ -167,18 +167,18 @@ impl<'a> Plan<'a> {
     /// Evaluations from the first bad event until a tier fires: the first one strictly after the closed form, and then
     /// those in which it has to hold.
     fn ticks_to_fire(&self, tier: &Tier) -> Option<u64> {
-        let tick = u64::from(self.slo.policy.grid.width_seconds());
+        let tick = u64::from(evaluation_seconds(self.slo));
         let detection = tier.detection_seconds(self.slo.objective(), 1.0)? - tier.hold_seconds as f64;
         Some((detection / tick as f64).floor() as u64 + 1 + tier.hold_seconds.div_ceil(tick))
     }
 
     /// Evaluations a span of seconds takes, rounded up.
     fn ticks_in(&self, seconds: u64) -> u64 {
-        seconds.div_ceil(u64::from(self.slo.policy.grid.width_seconds()))
+        seconds.div_ceil(u64::from(evaluation_seconds(self.slo)))
     }
 
     fn at(&self, ticks: u64) -> String {
-        format!("{}s", ticks * u64::from(self.slo.policy.grid.width_seconds()))
+        format!("{}s", ticks * u64::from(evaluation_seconds(self.slo)))
     }
 
     /// How many burn alerts of this SLO fire.
@@ -210,6 +210,7 @@ impl<'a> Plan<'a> {
                 input.push(input_series(&series.to_string(), &counter(stretches, counts)));
             }
         }
+        input.extend(self.exported(stretches));
         if let Some(job) = &self.sli.job {
             let values: Vec<String> = stretches
                 .iter()
@@ -225,6 +226,17 @@ impl<'a> Plan<'a> {
             ("input_series", Node::List(input)),
             ("promql_expr_test", Node::List(checks.to_vec())),
         ])
+    }
+
+    /// Series that the agent exports under the names of recordings: they must neither be taken for one nor be in the way.
+    fn exported(&self, stretches: &[Stretch]) -> [Node; 2] {
+        let labels = identity(self.slo).replace('}', ", instance=\"agent:9797\"}");
+        let steps: u64 = stretches.iter().map(|stretch| stretch.steps).sum();
+        let base = base_window(self.slo);
+        [
+            input_series(&format!("slo:sli_error:ratio_rate{base}{labels}"), &format!("1+0x{steps}")),
+            input_series(&format!("slo:error_budget:ratio{labels}"), &format!("0.5+0x{steps}")),
+        ]
     }
 }
 

@@ -34,7 +34,7 @@ fn group(config: &Config, slo: &Slo) -> Node {
     list.extend(rules.metadata());
     list.extend(rules.burn_alerts());
     list.extend(rules.missing_alert());
-    let interval = Window::seconds(u64::from(slo.policy.grid.width_seconds())).to_string();
+    let interval = Window::seconds(u64::from(evaluation_seconds(slo))).to_string();
     map([
         ("name", format!("lookout-slo-{}", slo.id()).into()),
         ("interval", interval.into()),
@@ -57,6 +57,21 @@ pub(super) fn windows(slo: &Slo) -> Vec<Window> {
 /// The shortest window; rates recorded over it are what the period is summed from.
 pub(super) fn base_window(slo: &Slo) -> Window {
     windows(slo).first().copied().unwrap_or_else(|| slo.period())
+}
+
+/// Seconds between evaluations of the rules: a fifth of the shortest window, at most a minute. Prometheus pays for each
+/// with CPU that the agent does not need, so its rules are not evaluated on the agent's grid.
+pub(super) fn evaluation_seconds(slo: &Slo) -> u32 {
+    let grid = slo.policy.grid.width_seconds();
+    let fifth = base_window(slo).as_seconds() / 5;
+    let usual = [60_u32, 30, 15, 10, 5, 2, 1].into_iter().find(|seconds| u64::from(*seconds) <= fifth);
+    usual.map_or(grid, |seconds| seconds.max(grid))
+}
+
+/// The labels by which the series that these rules record are told from all others: also from those that the agent
+/// exports under the same names, which Prometheus gives the label `instance`.
+pub(super) fn recorded(slo: &Slo) -> String {
+    identity(slo).replace('}', ", instance=\"\"}")
 }
 
 /// The labels by which the series of one SLO are told from those of others.
@@ -125,7 +140,7 @@ impl Rules<'_> {
     }
 
     fn metadata(&self) -> Vec<Node> {
-        let (slo, identity) = (self.slo, identity(self.slo));
+        let (slo, identity) = (self.slo, recorded(self.slo));
         let objective = slo.objective();
         let shortest = self.windows.iter().find(|window| **window != slo.period()).copied();
         let current = shortest.unwrap_or_else(|| slo.period());
@@ -180,7 +195,7 @@ impl Rules<'_> {
     fn condition(&self, tier: &Tier) -> String {
         let threshold = promql::threshold(tier, self.slo.objective());
         let side = |window: Window| {
-            let identity = identity(self.slo);
+            let identity = recorded(self.slo);
             format!("max without (sloth_window) (slo:sli_error:ratio_rate{window}{identity}) > {threshold}")
         };
         let mut parts = vec![side(tier.short), side(tier.long)];
@@ -275,9 +290,6 @@ impl Rules<'_> {
         let ours =
             [("sloth_id", slo.id()), ("sloth_service", slo.service.clone()), ("sloth_slo", slo.name.clone())];
         let mut labels: Vec<(String, String)> = Vec::new();
-        if let Some(environment) = &self.config.environment {
-            labels.push(("env".to_owned(), environment.clone()));
-        }
         labels.extend(slo.labels.iter().map(|(name, value)| (name.clone(), value.clone())));
         labels.extend(ours.iter().chain(further).map(|(name, value)| ((*name).to_owned(), value.clone())));
         labels

@@ -71,7 +71,7 @@ fn table(config: &Config) -> Panel {
         (
             "Good over the period",
             format!(
-                "1 - max by ({by}) (slo:error_budget:ratio * on ({by}) group_right () slo:period_burn_rate:ratio)"
+                "1 - max by ({by}) (slo:error_budget:ratio) * max by ({by}) (slo:period_burn_rate:ratio)"
             ),
         ),
         ("Budget left", format!("min by ({by}) (slo:period_error_budget_remaining:ratio)")),

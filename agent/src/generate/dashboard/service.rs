@@ -106,10 +106,13 @@ fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
 
 /// What is left, spread over the burn of now.
 fn exhaustion(chosen: &str) -> String {
-    let on = "on (sloth_id, sloth_service, sloth_slo)";
+    // the agent exports the names that the rules record, and Prometheus may hold both
+    let one = |by: &str, name: &str| format!("{by} by (sloth_id, sloth_service, sloth_slo) ({name}{chosen})");
     format!(
-        "clamp_min(slo:period_error_budget_remaining:ratio{chosen}, 0) * {on} slo:time_period:days{chosen} * 86400 / {on} \
-         (max by (sloth_id, sloth_service, sloth_slo) (slo:current_burn_rate:ratio{chosen}) > 0)"
+        "clamp_min({}, 0) * {} * 86400 / ({} > 0)",
+        one("min", "slo:period_error_budget_remaining:ratio"),
+        one("max", "slo:time_period:days"),
+        one("max", "slo:current_burn_rate:ratio"),
     )
 }
 
@@ -144,8 +147,9 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
     let period = slo.period();
     let role = |what: &str| format!("{} {what}", slo.name);
     let burns = windows(slo).into_iter().filter(|window| *window != period).map(|window| {
-        let ratio = format!("max without (sloth_window) (slo:sli_error:ratio_rate{window}{id})");
-        Target::range(format!("{ratio} / on (sloth_id) slo:error_budget:ratio{id}"), &window.to_string())
+        let ratio = format!("max by (sloth_id) (slo:sli_error:ratio_rate{window}{id})");
+        let budget = format!("max by (sloth_id) (slo:error_budget:ratio{id})");
+        Target::range(format!("{ratio} / {budget}"), &window.to_string())
     });
     let mut steps: Vec<(Option<f64>, &'static str)> = vec![(None, "transparent")];
     let mut factors: Vec<(f64, &'static str)> = slo

@@ -159,9 +159,9 @@ fn the_first_screen_has_the_answer_in_words_and_thresholds_come_from_the_spec() 
             .map(|step| step["value"].clone())
             .collect::<Vec<_>>()
     };
-    assert_eq!(steps("Titanic answers requests: good events"), [Value::Null, 0.999.into()]);
-    assert_eq!(steps("Titanic answers fast: good events"), [Value::Null, 0.99.into()]);
-    assert_eq!(steps("Titanic answers fast: latency"), [Value::Null, 0.25.into()]);
-    let burn = steps("Titanic answers requests: burn by window");
+    assert_eq!(steps("Requests answered: good events"), [Value::Null, 0.999.into()]);
+    assert_eq!(steps("Requests answered in time: good events"), [Value::Null, 0.99.into()]);
+    assert_eq!(steps("Requests answered in time: latency"), [Value::Null, 0.25.into()]);
+    let burn = steps("Requests answered: burn by window");
     assert_eq!(burn, [Value::Null, 1.0.into(), 3.0.into(), 6.0.into(), 14.4.into()]);
 }

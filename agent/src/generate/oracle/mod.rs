@@ -123,9 +123,13 @@ fn policies_of_all_kinds_pass() {
         Policy { tiers: Vec::new(), ..fixture::policy(99.0, Window::days(30), Grid::MINUTE) };
     assert_sound(&config);
     let rules = fs::read_to_string(folder.path().join("alerts/titanic.rules.yaml")).unwrap();
-    for expected in ["team: deck", "env: production", "for: 120s", "hold: 5m", ">= 500", ">= 20"] {
+    for expected in ["team: deck", "for: 120s", "hold: 5m", ">= 500", ">= 20"] {
         assert!(rules.contains(&expected.replace("120s", "2m")), "{expected}");
     }
+    assert!(
+        !rules.contains("env:"),
+        "where rules are loaded is the business of Prometheus's external labels"
+    );
     assert!(!rules.contains("> 1.44"), "a tier that cannot fire has no place in an alert");
     assert!(!rules.contains("alert: TitanicRequestsLatency\n"), "no tiers, no alert");
 }
@@ -180,12 +184,12 @@ fn generation_is_a_pure_function() {
     config.outputs = crate::spec::Outputs::default();
     assert_eq!(artifacts(&config), [], "nothing asked for, nothing generated");
     let mut config = fixture::titanic();
-    config.outputs.runbook_url = None;
-    config.outputs.dashboard_url = None;
+    config.outputs.runbook_url = Some("https://wiki.example.com/{alert}".to_owned());
+    config.outputs.dashboard_url = Some("https://grafana.example.com/{service}/{slo}".to_owned());
     let rules = artifacts(&config).into_iter().find(|artifact| artifact.path.ends_with("titanic.rules.yaml"));
     let rules = rules.unwrap().contents;
-    assert!(rules.contains("https://lookout.example.com/runbooks/TitanicRequestsLatencyDataMissing"));
-    assert!(rules.contains("https://lookout.example.com/slos/titanic/requests-latency"));
+    assert!(rules.contains("https://wiki.example.com/TitanicRequestsLatencyDataMissing"));
+    assert!(rules.contains("https://grafana.example.com/titanic/requests-latency"));
 }
 
 /// Files of the fixture's folder, by their names.
