@@ -1,4 +1,4 @@
-//! One verb per job. Data go to stdout, everything else to stderr; exit codes are those of [`exit::Exit`].
+//! One verb per job. Data go to stdout, everything else to stderr; `lookout --help` lists the exit codes.
 
 mod check;
 mod exit;

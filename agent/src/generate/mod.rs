@@ -2,7 +2,7 @@
 //!
 //! Everything here is a pure function of the [`Config`]: no clock, no random number, no path of the machine, so that two
 //! runs of the same specs are equal byte for byte and [`drift`] can tell a hand edit from a spec change. Touching the
-//! disk is the business of [`write`] and [`drift`] alone.
+//! disk is the business of [`write()`] and [`drift`] alone.
 
 use std::path::PathBuf;
 
