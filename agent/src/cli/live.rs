@@ -14,6 +14,7 @@ fn row(slo: &SloStatus) -> Vec<String> {
     let symbol = match (worst, evidence.data_state.as_str()) {
         (Some(incident), _) if incident.severity == "page" => "✖",
         (Some(_), _) => "▲",
+        (None, "ok") if evidence.seconds_to_exhaustion.is_some() => "↓",
         (None, "ok") => "✔",
         (None, _) => "?",
     };

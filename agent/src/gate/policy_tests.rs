@@ -117,11 +117,11 @@ fn a_healthy_service_may_be_deployed_and_the_answer_has_the_agreed_shape() {
 }
 
 #[test]
-fn a_page_denies_and_says_how_fast_it_burns() {
+fn a_page_denies_all_but_fixes_and_says_how_fast_it_burns() {
     let mut burning = slo("requests");
     burning.evidence.tiers[0] = tier("page", Some(300.0));
     burning.incidents.push(incident("page", "burn"));
-    assert_eq!(decisions(&burning), [Decision::Deny; 3]);
+    assert_eq!(decisions(&burning), [Decision::Deny, Decision::Allow, Decision::Deny]);
     let answer = answer(Class::Feature, vec![slo("probes"), burning]);
     assert_eq!((answer.evidence, answer.exit_code()), (Evidence::Bad, 1));
     let reason = &answer.reasons[0];

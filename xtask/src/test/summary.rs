@@ -17,6 +17,8 @@ impl Summary {
         // nextest: `Summary [ 1.2s] 12 tests run: 11 passed (1 slow), 1 failed, 2 skipped`
         // cargo:   `test result: ok. 11 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out`
         let figures = if let Some(rest) = line.strip_prefix("Summary [") {
+            // a test that failed showed its own result before
+            *self = Self::default();
             rest.split_once("run:").map(|(_, figures)| figures)
         } else {
             line.strip_prefix("test result:")

@@ -4,7 +4,6 @@ mod api;
 mod deploys;
 mod fixture;
 mod ledger;
-mod look;
 mod pages;
 
 use std::sync::Arc;
