@@ -40,15 +40,21 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Resolves at the first SIGTERM or ctrl-c.
+/// Resolves at the first SIGTERM or ctrl-c. A SIGHUP, which would end the process by default, only says that a restart
+/// is what reads the config again.
 pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+    let (Ok(mut terminate), Ok(mut hang_up)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+    else {
         let _ = tokio::signal::ctrl_c().await;
         return;
     };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return,
+            _ = tokio::signal::ctrl_c() => return,
+            _ = hang_up.recv() => tracing::warn!("SIGHUP does not reload the config: restart the agent"),
+        }
     }
 }
