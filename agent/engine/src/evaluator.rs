@@ -192,6 +192,12 @@ impl Evaluator {
         }
     }
 
+    /// Begins to watch anew after a time in which nobody did: the machine slept, or its clock was set. What was not
+    /// observed until `closed` was not missing.
+    pub fn watch_from(&mut self, closed: Slot) {
+        self.watching_since = self.watching_since.max(closed);
+    }
+
     /// Adds an observation; zero counts mean "observed, and nothing happened".
     pub fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
         self.history.record(slot, counts)
@@ -220,8 +226,9 @@ impl Evaluator {
                 let (long, short) = (measure(tier.long), measure(tier.short));
                 let burns = self.burns(tier, &long, &short, alarm.firing);
                 let guard = self.policy.guard;
-                let content =
-                    long.counts.total() >= guard.minimum_events && long.counts.bad >= guard.minimum_bad;
+                // the guard decides whether to call someone, not whether it is over
+                let content = alarm.firing
+                    || long.counts.total() >= guard.minimum_events && long.counts.bad >= guard.minimum_bad;
                 TierReport {
                     tier: *tier,
                     long,
@@ -255,7 +262,8 @@ impl Evaluator {
             burn = next;
             transitions.extend(transition);
         }
-        let wanted = self.policy.data_alert.filter(|_| self.data_are_missing(report));
+        let missing = self.data_are_missing(report) || self.data.is_some() && report.state.freezes();
+        let wanted = self.policy.data_alert.filter(|_| missing);
         let (data, transition) = incident::advance(Cause::DataMissing, self.data, wanted, report.at);
         transitions.extend(transition);
         Decision { alarms, burn, data, transitions }

@@ -128,6 +128,47 @@ fn one_failure_at_night_pages_no_one_and_says_why() {
 }
 
 #[test]
+fn the_guard_keeps_no_one_from_staying_called_after_a_gap() {
+    let mut run = Run::new(policy());
+    run.pass(60, GOOD);
+    run.pass(8, FAULTY);
+    assert_eq!(run.changes(), [(Cause::Burn, Change::Opened)]);
+    // the agent is away for longer than the long window, the fault goes on
+    run.now += 30;
+    run.evaluator.watch_from(Slot(run.now - 1));
+    for bad in [1, 1, 1, 1] {
+        run.pass(1, Some(Counts { good: 0, bad }));
+    }
+    assert_eq!(run.changes(), [(Cause::Burn, Change::Opened)], "still the same incident");
+}
+
+#[test]
+fn missing_data_that_are_still_missing_after_a_restart_are_the_same_incident() {
+    let mut run = Run::new(policy());
+    run.evaluator.record(Slot(0), GOOD.unwrap());
+    run.evaluator = Evaluator::new(policy(), Slot(999));
+    let open = Open { opened: Slot(900), severity: Severity::Ticket, peak: Severity::Ticket };
+    run.evaluator.resume(Cause::DataMissing, open);
+    run.now = 1000;
+    run.pass(20, None);
+    assert_eq!(run.told, []);
+    run.pass(1, GOOD);
+    assert_eq!(run.changes(), [(Cause::DataMissing, Change::Resolved)]);
+}
+
+#[test]
+fn what_nobody_watched_is_not_missing() {
+    let mut run = Run::new(policy());
+    run.pass(60, GOOD);
+    // the machine sleeps for an hour
+    run.now += 3600;
+    run.evaluator.watch_from(Slot(run.now - 1));
+    run.pass(2, None);
+    run.pass(30, GOOD);
+    assert_eq!(run.told, []);
+}
+
+#[test]
 fn a_hold_delays_firing_but_not_letting_go() {
     let mut held = policy();
     held.tiers = vec![Tier { hold_seconds: 3, ..held.tiers[0] }];
