@@ -158,8 +158,12 @@ impl Agent {
             outside.clock.now_ms(),
         )
         .await?;
-        let nothing_yet =
-            Snapshot { at_ms: Snapshot::NEVER, interval_s: config.grid.width_seconds(), slos: Vec::new() };
+        let nothing_yet = Snapshot {
+            at_ms: Snapshot::NEVER,
+            interval_s: config.grid.width_seconds(),
+            ledger_is_down: false,
+            slos: Vec::new(),
+        };
         let view = View { address, board: Board::new(nothing_yet), latest };
         Ok(Self { config, outside, listener, driver, view })
     }

@@ -88,7 +88,11 @@ impl Driver {
             evaluator.restore_minute(Slot(minute), counts);
         }
         for (start_s, _, counts) in stored.slots {
-            evaluator.record(grid.slot_at_ms(start_s.saturating_mul(1000)), counts);
+            let slot = grid.slot_at_ms(start_s.saturating_mul(1000));
+            // the clock was ahead when these were counted; now they would keep data from ever being missing
+            if slot <= closed {
+                evaluator.record(slot, counts);
+            }
         }
         Ok(evaluator)
     }
@@ -122,6 +126,27 @@ impl Driver {
             })
             .collect();
         self.ledger.commit(&[], &resolved).await
+    }
+
+    /// Time passed in which nobody watched, up to `closed`.
+    pub fn woke_late(&mut self, closed: Slot) {
+        for watched in &mut self.watched {
+            watched.evaluator.watch_from(closed);
+        }
+    }
+
+    /// Takes up the state from the ledger once more, as after a restart: the wall clock was set back.
+    pub async fn begin_again(&mut self, now_ms: i64) {
+        let (config, ledger) = (Arc::clone(&self.config), Arc::clone(&self.ledger));
+        match Self::restore(config, ledger, Arc::clone(&self.last_failure), now_ms).await {
+            Ok(anew) => {
+                let waiting = std::mem::take(&mut self.waiting);
+                *self = Self { waiting, ..anew };
+            }
+            Err(error) => {
+                tracing::error!(error = chain(&error), "the state is kept as it was before the clock was set")
+            }
+        }
     }
 
     /// The config it runs on.
@@ -173,7 +198,8 @@ impl Driver {
             slos.push(status::of(slo, &report, &watched.evaluator, watched.open.values().cloned().collect()));
         }
         let told = stored && !transitions.is_empty();
-        (Snapshot { at_ms, interval_s: self.config.grid.width_seconds(), slos }, told)
+        let interval_s = self.config.grid.width_seconds();
+        (Snapshot { at_ms, interval_s, ledger_is_down: self.ledger_is_down, slos }, told)
     }
 
     async fn told(

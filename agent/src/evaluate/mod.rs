@@ -22,6 +22,9 @@ pub struct Snapshot {
     pub at_ms: i64,
     /// Seconds between evaluations.
     pub interval_s: u32,
+    /// The ledger takes no writes: counts wait in memory, nobody is told.
+    #[serde(default)]
+    pub ledger_is_down: bool,
     /// Every SLO, in the order of the config.
     pub slos: Vec<SloStatus>,
 }

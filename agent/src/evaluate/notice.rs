@@ -57,6 +57,8 @@ pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecor
     end.notice.change = Change::Resolved.as_str().to_owned();
     end.notice.at_ms = now_ms;
     end.notice.incident = end.incident.clone();
+    end.notice.description =
+        format!("No longer watched: the SLO was removed or renamed. Before: {}", last.notice.description);
     end
 }
 

@@ -26,6 +26,10 @@ pub struct Ports {
     pub ledger: Arc<dyn Ledger>,
 }
 
+/// Slots between two ticks by which the wall clock was set or the machine slept; less is a late wake-up.
+const JUMP: i64 = 4;
+const MINUS_JUMP: i64 = -JUMP;
+
 /// How often old counts are rolled up.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
@@ -66,6 +70,15 @@ pub async fn run(
             driver.record(observation);
         }
         let closed = grid.slot_at_ms(ports.clock.now_ms().saturating_sub(settle_ms)).plus(-1);
+        match closed.0.saturating_sub(last.0) {
+            JUMP.. => driver.woke_late(closed),
+            ..=MINUS_JUMP => {
+                // windows that end in the future would see nothing until the clock has caught up
+                driver.begin_again(ports.clock.now_ms()).await;
+                last = closed;
+            }
+            _ => {}
+        }
         last = last.max(closed);
         evaluate(driver, ports, last).await;
         if stopped {

@@ -65,7 +65,7 @@ fn incident(severity: &str, cause: &str) -> IncidentRecord {
 }
 
 fn snapshot(slos: Vec<SloStatus>) -> Snapshot {
-    Snapshot { at_ms: NOW - 1000, interval_s: 10, slos }
+    Snapshot { at_ms: NOW - 1000, interval_s: 10, ledger_is_down: false, slos }
 }
 
 fn ask(class: Class) -> Ask {

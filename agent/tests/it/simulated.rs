@@ -1,11 +1,11 @@
 //! A whole agent under simulated time: hours pass in milliseconds, everything outside is in memory.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use lookout::agent::{Agent, Outside};
 use lookout::clock::{Clock, TokioClock};
 use lookout::collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
@@ -28,9 +28,22 @@ const SEED: u64 = 7;
 /// Something that happens to the world while the agent runs.
 type Event = fn(&World);
 
+/// A clock that can be set.
+struct SetClock {
+    running: TokioClock,
+    ahead_ms: AtomicI64,
+}
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        let ahead = SignedDuration::from_millis(self.ahead_ms.load(Ordering::SeqCst));
+        self.running.now().checked_add(ahead).unwrap()
+    }
+}
+
 /// What the world outside does, by seconds since the start.
-#[derive(Default)]
 struct World {
+    clock: Arc<SetClock>,
     fault: Mutex<Option<(i64, i64)>>,
     receiver_is_dead: AtomicBool,
     ledger_fails: AtomicBool,
@@ -179,10 +192,19 @@ struct Simulation {
 impl Simulation {
     fn new() -> Self {
         let start: Timestamp = START.parse().unwrap();
-        let world = Arc::new(World::default());
+        let running = TokioClock::starting_at(start);
+        let clock = Arc::new(SetClock { running, ahead_ms: AtomicI64::new(0) });
+        let world = Arc::new(World {
+            clock: Arc::clone(&clock),
+            fault: Mutex::default(),
+            receiver_is_dead: AtomicBool::default(),
+            ledger_fails: AtomicBool::default(),
+            told: Mutex::default(),
+            probes: AtomicU64::default(),
+        });
         Self {
             ledger: Arc::new(Disk { memory: MemoryLedger::default(), world: Arc::clone(&world) }),
-            clock: Arc::new(TokioClock::starting_at(start)),
+            clock,
             start_ms: start.as_millisecond(),
             world,
         }
@@ -311,4 +333,30 @@ async fn an_agent_that_was_away_takes_up_where_it_was() {
     assert_eq!(after.len(), 1, "no second incident");
     assert_eq!((&after[0].id, after[0].opened_at_ms), (&before[0].id, before[0].opened_at_ms));
     assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_clock_set_back_by_an_hour_hides_no_outage() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((3 * HOUR + 1200, 3 * HOUR + 1800));
+    let back: Event = |world| world.clock.ahead_ms.store(-HOUR * 1000, Ordering::SeqCst);
+    // the outage of 3:20 by the wall clock happens after it was set back from 4:00 to 3:00
+    let calm: Event = |world| *world.fault.lock().unwrap() = None;
+    let again: Event = |world| *world.fault.lock().unwrap() = Some((3 * HOUR + 1200, 3 * HOUR + 1800));
+    let events = [(3 * HOUR, calm), (4 * HOUR, back), (3 * HOUR + 600, again)];
+    simulation.run(14 * HOUR, &events).await;
+    let told = simulation.told();
+    assert_eq!(told.first().map(String::as_str), Some("opened"), "{told:?}");
+    let incidents = simulation.incidents().await;
+    assert_eq!(incidents.len(), 1);
+    let late_s = (incidents[0].opened_at_ms - simulation.start_ms) / 1000 - (3 * HOUR + 1200);
+    assert!((52..=90).contains(&late_s), "opened {late_s} s after the fault");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_clock_set_ahead_by_an_hour_tells_no_one() {
+    let simulation = Simulation::new();
+    let ahead: Event = |world| world.clock.ahead_ms.store(HOUR * 1000, Ordering::SeqCst);
+    simulation.run(8 * HOUR, &[(4 * HOUR, ahead)]).await;
+    assert_eq!(simulation.incidents().await, [], "seed {SEED}");
 }

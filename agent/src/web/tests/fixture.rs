@@ -39,7 +39,7 @@ impl House {
     /// Nothing at all.
     pub(in crate::web) fn empty() -> Self {
         Self {
-            snapshot: Snapshot { at_ms: NOW - 3000, interval_s: 10, slos: Vec::new() },
+            snapshot: Snapshot { at_ms: NOW - 3000, interval_s: 10, ledger_is_down: false, slos: Vec::new() },
             config: config(),
             ledger: Arc::default(),
             probes: Vec::new(),
