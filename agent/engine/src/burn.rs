@@ -12,7 +12,9 @@ use crate::window::Window;
 pub struct Measured {
     /// The window.
     pub window: Window,
-    /// Its counts, exact to the slot.
+    /// Its counts: the exact sum of whole slots. How a long window is rounded to them is said at [`History`].
+    ///
+    /// [`History`]: crate::History
     pub counts: Counts,
     /// Seconds of the window since the first observation ever; less than the window only while history is young.
     pub covered_seconds: u64,

@@ -44,12 +44,6 @@ impl Counts {
     pub fn bad_ratio(self) -> Option<f64> {
         if self.is_empty() { None } else { Some(self.bad as f64 / self.total() as f64) }
     }
-
-    /// What is left after taking out events that were once added.
-    #[must_use]
-    pub(crate) const fn without(self, gone: Self) -> Self {
-        Self { good: self.good.saturating_sub(gone.good), bad: self.bad.saturating_sub(gone.bad) }
-    }
 }
 
 impl Add for Counts {

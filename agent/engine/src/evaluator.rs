@@ -203,6 +203,21 @@ impl Evaluator {
         self.history.record(slot, counts)
     }
 
+    /// The instant, in seconds since the epoch, from which on counts matter: what a restart has to read back.
+    #[must_use]
+    pub fn reaches_back_to(&self) -> i64 {
+        self.history.reaches_back_to()
+    }
+
+    /// Bytes this evaluator takes, heap included.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        size_of::<Self>() - size_of::<History>()
+            + self.history.state_bytes()
+            + self.policy.tiers.capacity() * size_of::<Tier>()
+            + self.alarms.capacity() * size_of::<TierAlarm>()
+    }
+
     /// Adds a minute read back from the ledger, by its number since the epoch.
     pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
         self.history.restore_minute(minute, counts)

@@ -1,18 +1,29 @@
-//! Counts per slot and the running sum of every window over them.
+//! Counts of the past and the running sum of every window over them.
 //!
-//! Windows of up to six hours are exact to the slot. Longer ones end at the slot and begin at the minute, because the
-//! ledger keeps minutes: a window restored after a restart equals the one that was never interrupted.
+//! A window is the sum of the counts of whole cells, always; what differs is where it begins. All windows end where the
+//! last closed slot ends. A window of up to six hours begins with the slot in which its first instant lies: its cells
+//! are the slots. A longer one begins at the boundary of cells next to its first instant, which is off by half a cell
+//! at most. Such a cell is a whole number of slots and of minutes, and no longer than the 360th part of the window
+//! (unless the slots are that wide themselves): a day begins to two minutes, three days to six, thirty days to an hour.
+//!
+//! Windows with cells of the same width share a series, which is kept as long as the longest of them. Thus 30 days with
+//! the default tiers are 2,160 slots and three times 360 cells, whatever came in. Since the ledger keeps minutes, and a
+//! minute lies in one cell of every series, a window restored after a restart equals the one that was never
+//! interrupted.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use crate::burn::Measured;
 use crate::counts::Counts;
-use crate::ring::Ring;
+use crate::series::{Series, Total};
 use crate::slot::{Grid, Slot};
 use crate::window::Window;
 
-/// The longest window that is summed from slots rather than from minutes.
+/// The longest window that begins exactly at a slot.
 pub const FINE_LIMIT: Window = Window::hours(6);
+
+/// A longer window has at least so many cells, and begins within half a cell of its first instant.
+pub const EDGE_PARTS: u64 = 360;
 
 /// What became of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,19 +34,25 @@ pub enum Recorded {
     TooOld,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Fine,
-    Minute,
+/// How the counts of some windows are kept.
+#[derive(Debug, Clone)]
+struct Level {
+    /// The width of a cell in seconds.
+    width: i64,
+    /// Its cells are slots, which minutes from the ledger cannot fill.
+    fine: bool,
+    cells: Series,
+    /// The first cell that some window needs.
+    needed: i64,
 }
 
 #[derive(Debug, Clone)]
 struct Sum {
     window: Window,
-    level: Level,
-    /// The first slot of its level that is inside.
+    level: usize,
+    /// The first cell that is inside.
     from: i64,
-    counts: Counts,
+    total: Total,
 }
 
 /// Counts of the past, bounded by the longest window.
@@ -44,11 +61,10 @@ pub struct History {
     grid: Grid,
     /// The last closed slot; sums end where it ends.
     closed: Slot,
-    fine: Ring,
-    minutes: Ring,
+    levels: Vec<Level>,
     sums: Vec<Sum>,
-    /// Observations of slots that are not closed yet.
-    ahead: BTreeMap<Slot, Counts>,
+    /// Observations of slots that are not closed yet, by slot.
+    ahead: VecDeque<(Slot, Counts)>,
     first: Option<Slot>,
     last: Option<Slot>,
 }
@@ -57,32 +73,25 @@ impl History {
     /// An empty history in which `closed` is the last slot that is over.
     #[must_use]
     pub fn new(grid: Grid, windows: impl IntoIterator<Item = Window>, closed: Slot) -> Self {
-        let width = u64::from(grid.width_seconds());
-        let level = |window: Window| {
-            if window <= FINE_LIMIT || width >= 60 { Level::Fine } else { Level::Minute }
-        };
         let mut sums: Vec<Sum> = Vec::new();
+        let mut levels: Vec<Level> = Vec::new();
         for window in windows {
-            if sums.iter().all(|sum| sum.window != window) {
-                sums.push(Sum { window, level: level(window), from: i64::MIN, counts: Counts::ZERO });
+            if sums.iter().any(|sum| sum.window == window) {
+                continue;
             }
+            // a slot wider than a minute can be a cell of both kinds, but minutes are restored into the second only
+            let (width, fine) = (cell_seconds(grid, window), window <= FINE_LIMIT);
+            let known = levels.iter().position(|level| level.width == width && level.fine == fine);
+            let level = known.unwrap_or(levels.len());
+            if known.is_none() {
+                levels.push(Level { width, fine, cells: Series::default(), needed: i64::MIN });
+            }
+            sums.push(Sum { window, level, from: i64::MIN, total: Total::default() });
         }
-        let slots = |wanted: Level, width: u64| {
-            let longest =
-                sums.iter().filter(|sum| sum.level == wanted).map(|sum| sum.window.as_seconds()).max();
-            usize::try_from(longest.map_or(0, |seconds| seconds.div_ceil(width) + 2)).unwrap_or(usize::MAX)
-        };
-        let mut history = Self {
-            grid,
-            closed,
-            fine: Ring::new(slots(Level::Fine, width), closed.0),
-            minutes: Ring::new(slots(Level::Minute, 60), 0),
-            sums,
-            ahead: BTreeMap::new(),
-            first: None,
-            last: None,
-        };
-        history.minutes.advance(history.minute_of(closed));
+        levels.shrink_to_fit();
+        sums.shrink_to_fit();
+        let mut history =
+            Self { grid, closed, levels, sums, ahead: VecDeque::new(), first: None, last: None };
         history.move_edges();
         history
     }
@@ -105,36 +114,56 @@ impl History {
         self.last
     }
 
+    /// The instant, in seconds since the epoch, from which on counts are in some window; what began earlier is not.
+    #[must_use]
+    pub fn reaches_back_to(&self) -> i64 {
+        let starts = self.levels.iter().map(|level| level.needed.saturating_mul(level.width));
+        starts.min().unwrap_or_else(|| self.end_seconds())
+    }
+
+    /// Bytes this history takes, heap included.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.levels.capacity() * size_of::<Level>()
+            + self.levels.iter().map(|level| level.cells.heap_bytes()).sum::<usize>()
+            + self.sums.capacity() * size_of::<Sum>()
+            + self.ahead.capacity() * size_of::<(Slot, Counts)>()
+    }
+
     /// Adds what a source said about a slot. Late answers count in the slot they belong to.
     pub fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
         self.mark_observed(slot);
         if slot > self.closed {
-            *self.ahead.entry(slot).or_default() += counts;
+            let place = self.ahead.partition_point(|(other, _)| *other < slot);
+            match self.ahead.get_mut(place).filter(|(other, _)| *other == slot) {
+                Some((_, waiting)) => *waiting += counts,
+                None => self.ahead.insert(place, (slot, counts)),
+            }
             return Recorded::Kept;
         }
-        self.add(slot, counts)
+        self.add(slot.0.saturating_mul(self.width()), counts, true)
     }
 
-    /// Adds a minute read back from the ledger whose slots are no longer known, by its number since the epoch.
+    /// Adds a minute read back from the ledger whose slots are no longer known, by its number since the epoch. Windows
+    /// of up to six hours need slots and are left as they are.
     pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
         let seconds = minute.0.saturating_mul(60);
-        self.mark_observed(Slot(seconds.div_euclid(i64::from(self.grid.width_seconds()))));
-        match self.add_minute(minute.0, counts) {
-            true => Recorded::Kept,
-            false => Recorded::TooOld,
+        let slot = Slot(seconds.div_euclid(self.width()));
+        if slot > self.closed {
+            // written before the clock was set back: it waits like any count that is early
+            return self.record(slot, counts);
         }
+        self.mark_observed(slot);
+        self.add(seconds, counts, false)
     }
 
     /// Closes every slot up to and including `slot`: all windows now end where it ends. Earlier slots change nothing.
     pub fn close(&mut self, slot: Slot) {
-        if slot <= self.closed {
-            return;
-        }
         // slots with observations are closed one by one, the empty ones between them in one go
-        while let Some(entry) = self.ahead.first_entry().filter(|entry| *entry.key() <= slot) {
-            let (due, counts) = entry.remove_entry();
+        while let Some((due, counts)) = self.ahead.pop_front_if(|(due, _)| *due <= slot) {
             self.move_head(due);
-            self.add(due, counts);
+            self.add(due.0.saturating_mul(self.width()), counts, true);
         }
         self.move_head(slot);
     }
@@ -143,7 +172,7 @@ impl History {
     #[must_use]
     pub fn measure(&self, window: Window) -> Option<Measured> {
         let sum = self.sums.iter().find(|sum| sum.window == window)?;
-        Some(Measured { window, counts: sum.counts, covered_seconds: self.covered_seconds() })
+        Some(Measured { window, counts: sum.total.counts(), covered_seconds: self.covered_seconds() })
     }
 
     /// Seconds between the start of the first observed slot and the end of the closed one.
@@ -157,59 +186,73 @@ impl History {
         self.last = Some(self.last.map_or(slot, |last| last.max(slot)));
     }
 
-    fn move_head(&mut self, slot: Slot) {
-        // what leaves a window is subtracted while the rings still hold it
-        self.closed = slot;
-        self.move_edges();
-        self.fine.advance(slot.0);
-        self.minutes.advance(self.minute_of(slot));
+    fn width(&self) -> i64 {
+        i64::from(self.grid.width_seconds())
     }
 
+    fn end_seconds(&self) -> i64 {
+        self.closed.plus(1).0.saturating_mul(self.width())
+    }
+
+    fn move_head(&mut self, slot: Slot) {
+        if slot > self.closed {
+            self.closed = slot;
+            self.move_edges();
+        }
+    }
+
+    /// Takes out of every sum what is no longer inside, and forgets what is in none.
     fn move_edges(&mut self) {
-        let width = i64::from(self.grid.width_seconds());
-        let end_seconds = self.closed.plus(1).0.saturating_mul(width);
+        let end = self.end_seconds();
+        for level in &mut self.levels {
+            level.needed = i64::MAX;
+        }
         for sum in &mut self.sums {
-            let (ring, level_width) = match sum.level {
-                Level::Fine => (&self.fine, width),
-                Level::Minute => (&self.minutes, 60),
-            };
-            let length = i64::try_from(sum.window.as_seconds()).unwrap_or(i64::MAX);
-            let from = end_seconds.saturating_sub(length).div_euclid(level_width);
-            if sum.counts.is_empty() {
+            let Some(level) = self.levels.get_mut(sum.level) else { continue };
+            let from = first_cell(sum.window, level.width, end);
+            if from > sum.from {
+                sum.total.take_out(level.cells.sum(sum.from, from));
                 sum.from = from;
             }
-            while sum.from < from && !sum.counts.is_empty() {
-                sum.counts = sum.counts.without(ring.get(sum.from));
-                sum.from += 1;
+            level.needed = level.needed.min(from);
+        }
+        for level in &mut self.levels {
+            level.cells.forget_before(level.needed);
+        }
+    }
+
+    /// Adds counts that began at an instant to every level, or to those that are made of minutes.
+    fn add(&mut self, seconds: i64, counts: Counts, to_slots: bool) -> Recorded {
+        let mut kept = Recorded::TooOld;
+        for (index, level) in self.levels.iter_mut().enumerate() {
+            let cell = seconds.div_euclid(level.width);
+            if cell < level.needed || (level.fine && !to_slots) {
+                continue;
             }
-            sum.from = from;
+            kept = Recorded::Kept;
+            let added = level.cells.add(cell, counts);
+            let inside = self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from);
+            inside.for_each(|sum| sum.total.add(added));
         }
+        kept
     }
+}
 
-    fn add(&mut self, slot: Slot, counts: Counts) -> Recorded {
-        let fine = self.fine.add(slot.0, counts);
-        if let Some(added) = fine {
-            self.add_to_sums(Level::Fine, slot.0, added);
-        }
-        let minute = self.add_minute(self.minute_of(slot), counts);
-        if fine.is_some() || minute { Recorded::Kept } else { Recorded::TooOld }
+/// The width of the cells a window is summed from: slots, or as many minutes as fit into its 360th part.
+fn cell_seconds(grid: Grid, window: Window) -> i64 {
+    let slot = u64::from(grid.width_seconds());
+    if window <= FINE_LIMIT {
+        return i64::from(grid.width_seconds());
     }
+    let unit = slot.max(Grid::MINUTE.width_seconds().into());
+    let units = (window.as_seconds() / EDGE_PARTS / unit).max(1);
+    i64::try_from(units.saturating_mul(unit)).unwrap_or(i64::MAX)
+}
 
-    fn add_minute(&mut self, minute: i64, counts: Counts) -> bool {
-        let added = self.minutes.add(minute, counts);
-        if let Some(added) = added {
-            self.add_to_sums(Level::Minute, minute, added);
-        }
-        added.is_some()
-    }
-
-    fn add_to_sums(&mut self, level: Level, slot: i64, counts: Counts) {
-        for sum in self.sums.iter_mut().filter(|sum| sum.level == level && slot >= sum.from) {
-            sum.counts += counts;
-        }
-    }
-
-    fn minute_of(&self, slot: Slot) -> i64 {
-        slot.0.saturating_mul(i64::from(self.grid.width_seconds())).div_euclid(60)
-    }
+/// The first cell of a window that ends at an instant.
+fn first_cell(window: Window, width: i64, end: i64) -> i64 {
+    let length = i64::try_from(window.as_seconds()).unwrap_or(i64::MAX);
+    let start = end.saturating_sub(length);
+    let rounding = if window <= FINE_LIMIT { 0 } else { width / 2 };
+    start.saturating_add(rounding).div_euclid(width)
 }

@@ -79,10 +79,7 @@ impl Driver {
     async fn restore_counts(slo: &Slo, ledger: &dyn Ledger, closed: Slot) -> Result<Evaluator, LedgerError> {
         let grid = slo.policy.grid;
         let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
-        let longest = slo.tiers().iter().map(|tier| tier.long).fold(slo.period(), Ord::max);
-        let length_ms = i64::try_from(longest.as_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
-        // a window begins at the minute, so the minute in which it begins is wanted whole
-        let since_ms = grid.end_ms(closed).saturating_sub(length_ms).saturating_sub(60_000);
+        let since_ms = evaluator.reaches_back_to().saturating_mul(1000);
         let stored = ledger.counts(&slo.id(), since_ms).await?;
         for (minute, counts) in stored.minutes {
             evaluator.restore_minute(Slot(minute), counts);

@@ -1,25 +1,42 @@
-//! Every window equals the brute-force sum of its slots, whatever order the counts came in.
+//! What a window holds, by brute force: the counts of whole slots, from a documented first one to the last closed.
 
-use lookout_engine::{Counts, FINE_LIMIT, Grid, History, Slot, Window};
+use lookout_engine::{Counts, EDGE_PARTS, FINE_LIMIT, Grid, History, Recorded, Slot, Window};
 use proptest::prelude::*;
+
+/// The first instant, in seconds, whose slot is in a window that ends with `closed`. Up to six hours: the start of the
+/// slot in which the window begins. Beyond: the boundary of cells next to where it begins, where a cell is as many
+/// minutes (or slots, where these are longer) as fit into the 360th part of the window.
+fn begins(grid: Grid, window: Window, closed: Slot) -> i64 {
+    let width = i64::from(grid.width_seconds());
+    let length = window.as_seconds() as i64;
+    let start = (closed.0 + 1) * width - length;
+    if window <= FINE_LIMIT {
+        return start.div_euclid(width) * width;
+    }
+    let unit = width.max(60);
+    let cell = (length / EDGE_PARTS as i64 / unit * unit).max(unit);
+    (start + cell / 2).div_euclid(cell) * cell
+}
 
 /// The sum over a plain list: what the running sums have to equal.
 fn brute_force(grid: Grid, all: &[(Slot, Counts)], window: Window, closed: Slot) -> Counts {
-    let width = i64::from(grid.width_seconds());
-    let end = (closed.0 + 1) * width;
-    let level = if window <= FINE_LIMIT || width >= 60 { width } else { 60 };
-    let from = (end - window.as_seconds() as i64).div_euclid(level) * level;
-    all.iter().filter(|(slot, _)| *slot <= closed && slot.0 * width >= from).map(|(_, counts)| *counts).sum()
+    let from = begins(grid, window, closed);
+    let inside = |slot: Slot| slot <= closed && slot.0 * i64::from(grid.width_seconds()) >= from;
+    all.iter().filter(|(slot, _)| inside(*slot)).map(|(_, counts)| *counts).sum()
 }
 
 fn windows() -> Vec<Window> {
     vec![
         Window::seconds(20),
+        Window::seconds(72),
         Window::minutes(5),
         Window::hours(1),
         Window::hours(6),
+        Window::seconds(6 * 3600 + 1),
         Window::hours(7),
         Window::days(1),
+        Window::days(3),
+        Window::days(28),
     ]
 }
 
@@ -32,24 +49,28 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
+    let count = || prop_oneof![4 => 0_u64..50, 1 => 0_u64..10_000_000, 1 => 0..u64::MAX / 1_000];
     prop_oneof![
-        4 => (-3_i64..40, 0_u64..50, 0_u64..50).prop_map(|(back, good, bad)| Step::Record { back, good, bad }),
+        4 => (-3_i64..40, count(), count()).prop_map(|(back, good, bad)| Step::Record { back, good, bad }),
+        1 => (0_i64..30_000, count(), count()).prop_map(|(back, good, bad)| Step::Record { back, good, bad }),
         4 => (1_i64..5).prop_map(Step::Close),
         1 => (1_i64..3000).prop_map(Step::Close),
+        1 => (1_i64..300_000).prop_map(Step::Close),
     ]
 }
 
 fn width() -> impl Strategy<Value = u32> {
-    prop_oneof![Just(1_u32), Just(10), Just(30), Just(60), Just(120)]
+    prop_oneof![Just(1_u32), Just(10), Just(30), Just(60), Just(120), Just(3600)]
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
+    /// Exact for all inputs: late, early and huge counts, gaps, any order.
     #[test]
     fn every_window_equals_the_brute_force_sum(
         width in width(),
-        start in 0_i64..1_000_000,
+        start in -1_000_000_i64..1_000_000,
         steps in prop::collection::vec(step(), 1..120),
     ) {
         let grid = Grid::try_new(width).unwrap();
@@ -60,7 +81,11 @@ proptest! {
             match step {
                 Step::Record { back, good, bad } => {
                     let (slot, counts) = (closed.plus(-back), Counts { good, bad });
-                    history.record(slot, counts);
+                    let oldest = windows().iter().map(|window| begins(grid, *window, closed)).min().unwrap();
+                    let inside = slot.0 * i64::from(width) >= oldest;
+                    let wanted = if inside { Recorded::Kept } else { Recorded::TooOld };
+                    // a cell begins with its window, so that nothing but what is in some window is kept
+                    prop_assert_eq!(history.record(slot, counts), wanted);
                     all.push((slot, counts));
                 }
                 Step::Close(slots) => {
@@ -76,30 +101,75 @@ proptest! {
     }
 
     #[test]
-    fn restoring_slots_and_minutes_after_a_restart_changes_no_window(
-        events in prop::collection::vec((0_i64..9000, 0_u64..9, 0_u64..9), 1..200),
-        cut in 1_i64..9000,
+    fn a_window_begins_within_its_720th_part_of_where_it_should_and_exactly_when_it_is_short(
+        width in width(),
+        closed in -10_000_000_i64..10_000_000,
+        seconds in 1_u64..366 * 86_400,
     ) {
-        // ten-second slots over a day; the ledger has rolled everything older than seven hours up to minutes
-        let grid = Grid::try_new(10).unwrap();
-        let closed = Slot(9000);
+        let (grid, window) = (Grid::try_new(width).unwrap(), Window::seconds(seconds));
+        let mut history = History::new(grid, [window], Slot(closed));
+        let (width, length) = (i64::from(width), seconds as i64);
+        // one event in every slot around the edge: the sum says where the window begins
+        let nominal = (closed + 1) * width - length;
+        let around = length / 360 + 2 * width;
+        let (first, last) = ((nominal - around).div_euclid(width), (nominal + around).div_euclid(width));
+        prop_assume!(last - first < 20_000);
+        for slot in first..=last.min(closed) {
+            history.record(Slot(slot), Counts { good: 1, bad: 0 });
+        }
+        let inside = history.measure(window).unwrap().counts.good as i64;
+        let begins = (last.min(closed) + 1 - inside) * width;
+        if window <= FINE_LIMIT {
+            prop_assert!(begins <= nominal && nominal < begins + width);
+        } else {
+            // nothing is finer than half a slot or half a minute
+            prop_assert!((begins - nominal).abs() <= (length / 720).max(width / 2).max(30), "{begins} {nominal}");
+        }
+        prop_assert!(history.reaches_back_to() == begins || inside == 0);
+    }
+
+    #[test]
+    fn a_restart_at_any_slot_changes_no_window(
+        width in prop_oneof![Just(10_u32), Just(60), Just(300)],
+        events in prop::collection::vec((0_i64..9000, 0_u64..9, 0_u64..9), 1..200),
+        start in 0_i64..1_000_000,
+        age in 0_i64..3600,
+        order in any::<bool>(),
+    ) {
+        let grid = Grid::try_new(width).unwrap();
+        let width = i64::from(width);
+        let closed = Slot(start + 9000);
         let mut whole = History::new(grid, windows(), closed);
         let mut restored = History::new(grid, windows(), closed);
-        let rolled_up_before = closed.plus(-7 * 360).0;
+        // the ledger has rolled up to minutes what is older than seven hours, whole minutes only, some time ago
+        let rolled_up_before = ((closed.0 + 1) * width - 7 * 3600 - age).div_euclid(60) * 60;
         let mut minutes = std::collections::BTreeMap::<i64, Counts>::new();
+        let mut slots = Vec::new();
         for (slot, good, bad) in events {
-            let counts = Counts { good, bad };
+            let (slot, counts) = (start + slot, Counts { good, bad });
             whole.record(Slot(slot), counts);
-            if slot < rolled_up_before.min(cut) / 6 * 6 {
-                *minutes.entry(slot / 6).or_default() += counts;
+            if (slot + 1) * width <= rolled_up_before {
+                *minutes.entry(slot * width / 60).or_default() += counts;
             } else {
-                restored.record(Slot(slot), counts);
+                slots.push((Slot(slot), counts));
             }
         }
-        for (minute, counts) in minutes {
-            restored.restore_minute(Slot(minute), counts);
+        // what is read back begins where the history says that it matters
+        let since = restored.reaches_back_to();
+        let restore_slots = |restored: &mut History| {
+            let wanted = slots.iter().filter(|(slot, _)| slot.0 * width >= since);
+            wanted.for_each(|(slot, counts)| _ = restored.record(*slot, *counts));
+        };
+        if order {
+            restore_slots(&mut restored);
         }
-        for later in [0, 1, 7, 4000] {
+        for (minute, counts) in minutes.range(since.div_euclid(60)..) {
+            restored.restore_minute(Slot(*minute), *counts);
+        }
+        if !order {
+            restore_slots(&mut restored);
+        }
+        for later in [0, 1, 7, 33, 4000, 100_000] {
             whole.close(closed.plus(later));
             restored.close(closed.plus(later));
             for window in windows() {

@@ -1,0 +1,255 @@
+//! Counts of equally wide cells, bit-sliced.
+//!
+//! Thirty-two neighbouring cells make a block. A block keeps one word per binary digit: word *k* holds digit *k* of all
+//! its cells. So a block is as wide as its largest count and no wider, a count that outgrows its block adds words
+//! without touching the others, one cell is read by gathering a digit from each word, and any run of cells is summed
+//! by counting ones. All blocks lie in one buffer, oldest first: there is nothing per block but two bytes.
+
+use std::collections::VecDeque;
+
+use crate::counts::Counts;
+
+/// Cells per block: the digits of a word.
+const CELLS: i64 = 32;
+
+/// The buffers grow by this many items at a time, since doubling would leave half of them empty for good.
+const GROWTH: usize = 64;
+
+/// How many words a block has for its good and for its bad counts.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shape {
+    good: u8,
+    bad: u8,
+}
+
+impl Shape {
+    fn words(self) -> usize {
+        usize::from(self.good) + usize::from(self.bad)
+    }
+}
+
+/// A sum of counts that cannot overflow: what was added can always be taken out again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Total {
+    good: u128,
+    bad: u128,
+}
+
+impl Total {
+    pub(crate) fn add(&mut self, counts: Counts) {
+        self.good += u128::from(counts.good);
+        self.bad += u128::from(counts.bad);
+    }
+
+    pub(crate) const fn take_out(&mut self, other: Self) {
+        self.good = self.good.saturating_sub(other.good);
+        self.bad = self.bad.saturating_sub(other.bad);
+    }
+
+    /// The sum as counts; only what does not fit into 64 bits is cut off.
+    pub(crate) fn counts(self) -> Counts {
+        let clamp = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
+        Counts { good: clamp(self.good), bad: clamp(self.bad) }
+    }
+}
+
+/// Counts by the number of their cell. A cell that was never added to reads as zero.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Series {
+    /// The number of the oldest block.
+    first: i64,
+    shapes: VecDeque<Shape>,
+    words: VecDeque<u32>,
+}
+
+impl Series {
+    /// Adds counts to a cell and says what was added: a cell holds up to 2⁶⁴−1 events of a kind.
+    pub(crate) fn add(&mut self, cell: i64, counts: Counts) -> Counts {
+        if counts == Counts::ZERO {
+            return counts;
+        }
+        let index = self.index_of(cell.div_euclid(CELLS));
+        let Some(mut shape) = self.shapes.get(index).copied() else { return Counts::ZERO };
+        let digit = cell.rem_euclid(CELLS) as u32;
+        let at = self.offset(index);
+        let good = self.deposit(at, &mut shape.good, digit, counts.good);
+        let bad = self.deposit(at + usize::from(shape.good), &mut shape.bad, digit, counts.bad);
+        if let Some(kept) = self.shapes.get_mut(index) {
+            *kept = shape;
+        }
+        Counts { good, bad }
+    }
+
+    /// The sum of the cells `from..to`.
+    pub(crate) fn sum(&self, from: i64, to: i64) -> Total {
+        let mut total = Total::default();
+        let end = self.first + self.shapes.len() as i64;
+        let block_of = |cell: i64| cell.div_euclid(CELLS).clamp(self.first, end);
+        let (start, stop) = (block_of(from), block_of(to.saturating_sub(1)));
+        if from >= to || start == end {
+            return total;
+        }
+        let index = (start - self.first) as usize;
+        let mut at = self.offset(index);
+        for (block, shape) in (start..=stop).zip(self.shapes.range(index..)) {
+            let cells = mask(block.saturating_mul(CELLS), from, to);
+            let middle = at + usize::from(shape.good);
+            total.good += self.weigh(at, middle, cells);
+            total.bad += self.weigh(middle, at + shape.words(), cells);
+            at += shape.words();
+        }
+        total
+    }
+
+    /// Forgets blocks that end before a cell.
+    pub(crate) fn forget_before(&mut self, cell: i64) {
+        let keep = cell.div_euclid(CELLS);
+        while self.first < keep
+            && let Some(shape) = self.shapes.pop_front()
+        {
+            self.words.drain(..shape.words());
+            self.first += 1;
+        }
+    }
+
+    /// Bytes on the heap.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        self.words.capacity() * size_of::<u32>() + self.shapes.capacity() * size_of::<Shape>()
+    }
+
+    /// The place of a block, which is made when it is not there. The caller keeps it within reach.
+    fn index_of(&mut self, block: i64) -> usize {
+        if self.shapes.is_empty() {
+            self.first = block;
+        }
+        while block < self.first {
+            reserve(&mut self.shapes, 1);
+            self.shapes.push_front(Shape::default());
+            self.first -= 1;
+        }
+        let index = (block - self.first) as usize;
+        while self.shapes.len() <= index {
+            reserve(&mut self.shapes, 1);
+            self.shapes.push_back(Shape::default());
+        }
+        index
+    }
+
+    fn offset(&self, index: usize) -> usize {
+        // most of the time it is the newest block that is wanted, or one of the oldest
+        if index * 2 > self.shapes.len() {
+            self.words.len() - self.shapes.range(index..).map(|shape| shape.words()).sum::<usize>()
+        } else {
+            self.shapes.range(..index).map(|shape| shape.words()).sum()
+        }
+    }
+
+    /// Adds `n` to a digit column of the words that begin at `at`, widens them where needed, and says what was added.
+    fn deposit(&mut self, at: usize, words: &mut u8, digit: u32, n: u64) -> u64 {
+        if n == 0 {
+            return 0;
+        }
+        let have = usize::from(*words);
+        let before = gather(self.words.range(at..at + have), digit);
+        let after = before.saturating_add(n);
+        let need = (u64::BITS - after.leading_zeros()) as usize;
+        if need > have {
+            reserve(&mut self.words, need - have);
+            for place in have..need {
+                self.words.insert(at + place, 0);
+            }
+            *words = need as u8;
+        }
+        for (k, word) in self.words.range_mut(at..at + need.max(have)).enumerate() {
+            *word = *word & !(1 << digit) | (((after >> k) & 1) as u32) << digit;
+        }
+        after - before
+    }
+
+    /// The sum of the chosen cells over the words `at..to`, least digit first.
+    fn weigh(&self, at: usize, to: usize, cells: u32) -> u128 {
+        let words = self.words.range(at..to);
+        if cells.is_power_of_two() {
+            return u128::from(gather(words, cells.trailing_zeros()));
+        }
+        words.rev().fold(0, |sum, word| (sum << 1) + u128::from((word & cells).count_ones()))
+    }
+}
+
+fn gather<'w>(words: impl DoubleEndedIterator<Item = &'w u32>, digit: u32) -> u64 {
+    words.rev().fold(0, |n, word| n << 1 | u64::from(word >> digit & 1))
+}
+
+/// The digits of a block that begins with the cell `begin` that stand for cells of `from..to`.
+fn mask(begin: i64, from: i64, to: i64) -> u32 {
+    let below = |cell: i64| (1_u64 << (cell.saturating_sub(begin)).clamp(0, CELLS)) - 1;
+    (below(to) & !below(from)) as u32
+}
+
+fn reserve<T>(buffer: &mut VecDeque<T>, more: usize) {
+    if buffer.capacity() - buffer.len() < more {
+        buffer.reserve_exact(more.max(GROWTH));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn counts(good: u64, bad: u64) -> Counts {
+        Counts { good, bad }
+    }
+
+    #[test]
+    fn a_cell_holds_as_much_as_its_type_and_says_what_fitted() {
+        let mut series = Series::default();
+        assert_eq!(series.add(7, counts(u64::MAX - 1, 3)), counts(u64::MAX - 1, 3));
+        assert_eq!(series.add(7, counts(5, 0)), counts(1, 0));
+        assert_eq!(series.sum(7, 8).counts(), counts(u64::MAX, 3));
+        assert_eq!(series.sum(0, 7).counts(), Counts::ZERO);
+    }
+
+    #[test]
+    fn a_quiet_series_is_small_and_an_empty_one_takes_nothing() {
+        let mut series = Series::default();
+        assert_eq!(series.heap_bytes(), 0);
+        for cell in 0..2160 {
+            series.add(cell, counts(1, 0));
+        }
+        assert!(series.heap_bytes() < 800, "{} bytes for 2,160 cells", series.heap_bytes());
+    }
+
+    proptest! {
+        #[test]
+        fn any_run_of_cells_is_summed_like_a_list(
+            start in prop_oneof![Just(0_i64), -500_i64..500],
+            added in prop::collection::vec((0_i64..300, any::<u32>(), 0_u32..34, 0_u64..9), 0..80),
+            runs in prop::collection::vec((-10_i64..310, -10_i64..310), 1..20),
+            forgotten in 0_i64..300,
+        ) {
+            let mut series = Series::default();
+            let mut list = vec![(0_u128, 0_u128); 300];
+            for (cell, noise, digits, bad) in added {
+                let good = u64::from(noise) << 32 >> digits.max(1);
+                series.add(start + cell, counts(good, bad));
+                list[cell as usize].0 += u128::from(good);
+                list[cell as usize].1 += u128::from(bad);
+            }
+            let truth = |from: i64, to: i64| {
+                let cells = (from.max(0)..to.min(300)).map(|cell| list[cell as usize]);
+                cells.fold(Total::default(), |t, (good, bad)| Total { good: t.good + good, bad: t.bad + bad })
+            };
+            for &(from, to) in &runs {
+                // cells that saturated are another test's business
+                prop_assume!(list.iter().all(|cell| cell.0 <= u128::from(u64::MAX)));
+                prop_assert_eq!(series.sum(start + from, start + to), truth(from, to), "{}..{}", from, to);
+            }
+            series.forget_before(start + forgotten);
+            for (from, to) in runs {
+                let from = from.max(forgotten);
+                prop_assert_eq!(series.sum(start + from, start + to), truth(from, to), "after forgetting");
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! What an SLO costs in memory, whatever comes in.
+
+use lookout_engine::{Counts, Evaluator, Grid, Guard, Objective, Policy, Slot, Tier, Window};
+
+/// What an SLO with the default tiers and a period of 30 days may take.
+const LIMIT: usize = 32 * 1024;
+
+const SLOTS_PER_DAY: i64 = 8640;
+
+/// A little of everything: the generator of Knuth's MMIX.
+struct Noise(u64);
+
+impl Noise {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 32
+    }
+}
+
+/// Bytes after 30 days and a bit of ten-second slots.
+fn bytes_after_a_month(mut counts: impl FnMut(i64) -> Counts) -> usize {
+    let period = Window::days(30);
+    let policy = Policy {
+        grid: Grid::try_new(10).unwrap(),
+        objective: Objective::try_from_percent(99.9).unwrap(),
+        period,
+        tiers: Tier::defaults(period),
+        guard: Guard::default(),
+        stale_after_seconds: 180,
+        data_alert: None,
+    };
+    // in the middle of every cell, where blocks are cut at both ends
+    let first = 12_345_678;
+    let mut evaluator = Evaluator::new(policy, Slot(first - 1));
+    let mut most = 0;
+    for slot in first..first + 31 * SLOTS_PER_DAY {
+        evaluator.record(Slot(slot), counts(slot));
+        evaluator.report(Slot(slot));
+        most = most.max(evaluator.state_bytes());
+    }
+    most
+}
+
+#[test]
+fn the_worst_counts_of_thirty_days_fit_into_the_limit() {
+    let mut noise = Noise(7);
+    // four hundred million good and as many bad events a second, and nothing about them is regular
+    let bytes = bytes_after_a_month(|_| Counts { good: noise.next(), bad: noise.next() });
+    assert!(bytes <= LIMIT, "{bytes} bytes");
+    let most = u64::from(u32::MAX);
+    let bytes = bytes_after_a_month(|_| Counts { good: most, bad: most });
+    assert!(bytes <= LIMIT, "{bytes} bytes");
+}
+
+#[test]
+fn a_thousand_requests_a_second_take_less_than_half_of_it() {
+    let mut noise = Noise(7);
+    let bytes = bytes_after_a_month(|_| {
+        let total = 9_000 + noise.next() % 2_000;
+        let bad = noise.next() % 12;
+        Counts { good: total - bad, bad }
+    });
+    assert!(bytes < LIMIT / 2, "{bytes} bytes");
+}
