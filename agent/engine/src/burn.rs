@@ -38,20 +38,20 @@ impl Measured {
         let seconds = self.window.as_seconds().max(1);
         let covered = self.covered_seconds.min(seconds);
         // bad/total × covered/window > factor/10⁶ × budget/10⁹, without a division
-        let left = product(&[self.counts.bad, covered, 1_000_000_000_000_000]);
-        let right =
-            product(&[self.counts.total(), seconds, factor.micro(), u64::from(objective.budget_ppb())]);
-        left > right
+        let left = product(self.counts.bad, covered).saturating_mul(1_000_000_000_000_000);
+        let threshold = product(factor.micro(), u64::from(objective.budget_ppb()));
+        left > product(self.counts.total(), seconds).saturating_mul(threshold)
     }
 }
 
 /// Whether a bad ratio of one exceeds the factor.
 pub(crate) fn threshold_below_one(objective: Objective, factor: BurnFactor) -> bool {
-    product(&[factor.micro(), u64::from(objective.budget_ppb())]) < 1_000_000_000_000_000
+    product(factor.micro(), u64::from(objective.budget_ppb())) < 1_000_000_000_000_000
 }
 
-fn product(factors: &[u64]) -> u128 {
-    factors.iter().fold(1_u128, |product, &factor| product.saturating_mul(u128::from(factor)))
+/// Two factors of 64 bits always fit.
+fn product(a: u64, b: u64) -> u128 {
+    u128::from(a) * u128::from(b)
 }
 
 #[cfg(test)]

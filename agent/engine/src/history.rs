@@ -41,9 +41,32 @@ struct Level {
     width: i64,
     /// Its cells are slots, which minutes from the ledger cannot fill.
     fine: bool,
+    /// The cell that counts come in for now. It is put to the others when the next one begins.
+    open: i64,
+    open_counts: Counts,
     cells: Series,
     /// The first cell that some window needs.
     needed: i64,
+}
+
+impl Level {
+    /// Adds counts to a cell and says what was added.
+    fn add(&mut self, cell: i64, counts: Counts) -> Counts {
+        if cell != self.open {
+            if cell < self.open {
+                return self.cells.add(cell, counts);
+            }
+            self.put_away();
+            self.open = cell;
+        }
+        let before = self.open_counts;
+        self.open_counts += counts;
+        Counts { good: self.open_counts.good - before.good, bad: self.open_counts.bad - before.bad }
+    }
+
+    fn put_away(&mut self) {
+        self.cells.add(self.open, core::mem::take(&mut self.open_counts));
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -84,7 +107,14 @@ impl History {
             let known = levels.iter().position(|level| level.width == width && level.fine == fine);
             let level = known.unwrap_or(levels.len());
             if known.is_none() {
-                levels.push(Level { width, fine, cells: Series::default(), needed: i64::MIN });
+                levels.push(Level {
+                    width,
+                    fine,
+                    open: i64::MIN,
+                    open_counts: Counts::ZERO,
+                    cells: Series::default(),
+                    needed: i64::MIN,
+                });
             }
             sums.push(Sum { window, level, from: i64::MIN, total: Total::default() });
         }
@@ -211,6 +241,9 @@ impl History {
             let Some(level) = self.levels.get_mut(sum.level) else { continue };
             let from = first_cell(sum.window, level.width, end);
             if from > sum.from {
+                if from > level.open {
+                    level.put_away();
+                }
                 sum.total.take_out(level.cells.sum(sum.from, from));
                 sum.from = from;
             }
@@ -230,7 +263,7 @@ impl History {
                 continue;
             }
             kept = Recorded::Kept;
-            let added = level.cells.add(cell, counts);
+            let added = level.add(cell, counts);
             let inside = self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from);
             inside.for_each(|sum| sum.total.add(added));
         }

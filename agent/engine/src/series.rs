@@ -168,12 +168,27 @@ impl Series {
 
     /// The sum of the chosen cells over the words `at..to`, least digit first.
     fn weigh(&self, at: usize, to: usize, cells: u32) -> u128 {
-        let words = self.words.range(at..to);
-        if cells.is_power_of_two() {
-            return u128::from(gather(words, cells.trailing_zeros()));
+        let (front, back) = self.words.as_slices();
+        // a ring buffer wraps in one block at most: all others are read in one piece
+        match front.get(at..to) {
+            Some(words) => weigh_words(words, cells),
+            None => match at.checked_sub(front.len()).and_then(|at| back.get(at..to - front.len())) {
+                Some(words) => weigh_words(words, cells),
+                None => {
+                    let (low, high) = (front.get(at..).unwrap_or_default(), to - front.len());
+                    let high = back.get(..high).unwrap_or_default();
+                    weigh_words(low, cells) + (weigh_words(high, cells) << low.len())
+                }
+            },
         }
-        words.rev().fold(0, |sum, word| (sum << 1) + u128::from((word & cells).count_ones()))
     }
+}
+
+fn weigh_words(words: &[u32], cells: u32) -> u128 {
+    if cells.is_power_of_two() {
+        return u128::from(gather(words.iter(), cells.trailing_zeros()));
+    }
+    words.iter().rev().fold(0, |sum, word| (sum << 1) + u128::from((word & cells).count_ones()))
 }
 
 fn gather<'w>(words: impl DoubleEndedIterator<Item = &'w u32>, digit: u32) -> u64 {

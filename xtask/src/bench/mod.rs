@@ -3,6 +3,7 @@
 mod footprint;
 mod neighbour;
 mod peers;
+mod slo;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,12 @@ pub(crate) enum What {
         /// Measure this binary of the agent instead of building it.
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
+    },
+    /// CPU and memory per SLO, and how long after the earliest possible moment an outage pages.
+    Slo {
+        /// Where the noise begins; a random number when left out, and printed either way.
+        #[arg(long)]
+        seed: Option<u64>,
     },
 }
 
@@ -31,5 +38,6 @@ pub(crate) fn run(what: &What) -> Result<()> {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.context("starting the runtime")?.block_on(footprint::run(&lookout))
         }
+        What::Slo { seed } => slo::run(seed.unwrap_or_else(|| fastrand::u64(..1_000_000))),
     }
 }

@@ -1,0 +1,153 @@
+//! What the engine costs and how soon it notices, as one JSON object for `cargo xtask bench slo`.
+#![expect(clippy::print_stdout, reason = "the figures go to whoever started it")]
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use lookout_engine::{Counts, Evaluator, Grid, Guard, Objective, Policy, Severity, Slot, Tier, Window};
+
+const SLOS: usize = 10_000;
+const TICKS: i64 = 90;
+/// Copies have no room to grow; the first ticks make it.
+const WARM_UP: i64 = 3;
+const ALERTS: usize = 100;
+const WIDTH_S: u32 = 10;
+const SLOTS_PER_DAY: i64 = 8640;
+/// The agent evaluates this long after the end of a ten-second slot, so that answers under way still count.
+const SETTLE_S: f64 = 0.5;
+
+type Failure = Box<dyn std::error::Error>;
+
+fn main() -> Result<(), Failure> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--seed").skip(1);
+    let seed = arguments.next().map_or(Ok(7), |text| text.parse())?;
+    let policy = policy()?;
+    let mut noise = Noise(seed);
+
+    let mut most = || u64::from(u32::MAX) - noise.below(1000);
+    let worst = filled(&policy, || Counts { good: most(), bad: most() });
+    let mut noise = Noise(seed);
+    let usual = filled(&policy, || thousand_a_second(&mut noise));
+    let (usual_bytes, worst_bytes) = (usual.state_bytes(), worst.state_bytes());
+    drop(worst);
+
+    let ticks = tick_all(&usual, seed)?;
+    let excess = excess_detection(&policy, seed);
+    let list = |values: &[f64]| values.iter().map(|v| format!("{v:.6}")).collect::<Vec<_>>().join(",");
+    println!(
+        "{{\"slos\":{SLOS},\"usual_bytes\":{usual_bytes},\"worst_bytes\":{worst_bytes},\
+         \"settle_s\":{SETTLE_S},\"tick_ms\":[{}],\"excess_s\":[{}]}}",
+        list(&ticks),
+        list(&excess)
+    );
+    Ok(())
+}
+
+fn policy() -> Result<Policy, Failure> {
+    let period = Window::days(30);
+    Ok(Policy {
+        grid: Grid::try_new(WIDTH_S)?,
+        objective: Objective::try_from_percent(99.9)?,
+        period,
+        tiers: Tier::defaults(period),
+        guard: Guard::default(),
+        stale_after_seconds: 180,
+        data_alert: Some(Severity::Ticket),
+    })
+}
+
+/// Knuth's MMIX generator: the same figures for the same seed, and no dependency.
+struct Noise(u64);
+
+impl Noise {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        ((self.0 >> 32) * end) >> 32
+    }
+}
+
+/// A thousand requests a second of which one in a thousand fails, unevenly.
+fn thousand_a_second(noise: &mut Noise) -> Counts {
+    let bad = noise.below(21);
+    Counts { good: 9_000 + noise.below(2_000) - bad, bad }
+}
+
+/// An evaluator after 31 days.
+fn filled(policy: &Policy, mut counts: impl FnMut() -> Counts) -> Evaluator {
+    let mut evaluator = Evaluator::new(policy.clone(), Slot(-1));
+    for slot in 0..31 * SLOTS_PER_DAY {
+        evaluator.record(Slot(slot), counts());
+        tick(&mut evaluator, Slot(slot));
+    }
+    evaluator
+}
+
+fn tick(evaluator: &mut Evaluator, slot: Slot) -> bool {
+    let report = evaluator.report(slot);
+    let decision = evaluator.decide(&report);
+    let pages = decision.transitions.iter().any(|change| change.incident.severity == Severity::Page);
+    evaluator.accept(decision);
+    black_box(report);
+    pages
+}
+
+/// CPU milliseconds of a tick of all SLOs, all of them in turn: record, close, measure, decide, accept.
+fn tick_all(usual: &Evaluator, seed: u64) -> Result<Vec<f64>, Failure> {
+    let mut all = vec![usual.clone(); SLOS];
+    let mut noise = Noise(seed);
+    let counts: Vec<Counts> = (0..1009).map(|_| thousand_a_second(&mut noise)).collect();
+    let mut times = Vec::new();
+    let first = 31 * SLOTS_PER_DAY;
+    for slot in first..first + WARM_UP + TICKS {
+        let began = cpu_time()?;
+        for (evaluator, counts) in all.iter_mut().zip(counts.iter().cycle()) {
+            evaluator.record(Slot(slot), *counts);
+            tick(evaluator, Slot(slot));
+        }
+        let took = (cpu_time()? - began).as_secs_f64() * 1e3;
+        if slot >= first + WARM_UP {
+            times.push(took);
+        }
+    }
+    Ok(times)
+}
+
+/// How long this thread has been on a processor.
+fn cpu_time() -> Result<Duration, Failure> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let nanoseconds = text.split_whitespace().next().ok_or("schedstat is empty")?.parse()?;
+    Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// Seconds beyond the closed form until a total outage pages, for outages that begin anywhere within a slot.
+///
+/// Fifty requests a second, which all fail from the beginning of the outage on; a slot's counts are complete when it
+/// ends, and the agent looks at them a settling time later.
+fn excess_detection(policy: &Policy, seed: u64) -> Vec<f64> {
+    const PER_S: f64 = 50.0;
+    let width = f64::from(WIDTH_S);
+    let per_slot = (PER_S * width) as u64;
+    let mut before = Evaluator::new(policy.clone(), Slot(-1));
+    let start = SLOTS_PER_DAY;
+    for slot in 0..start {
+        before.record(Slot(slot), Counts { good: per_slot, bad: 0 });
+        tick(&mut before, Slot(slot));
+    }
+    let detections = policy.tiers.iter().filter_map(|tier| tier.detection_seconds(policy.objective, 1.0));
+    let least = detections.fold(f64::INFINITY, f64::min);
+    let mut noise = Noise(seed);
+    let outage = |_| {
+        let phase = noise.below(1_000_000) as f64 / 1e6 * width;
+        let mut evaluator = before.clone();
+        let mut slot = start;
+        loop {
+            let good = if slot == start { (phase * PER_S) as u64 } else { 0 };
+            evaluator.record(Slot(slot), Counts { good, bad: per_slot - good });
+            slot += 1;
+            if tick(&mut evaluator, Slot(slot - 1)) {
+                return (slot - start) as f64 * width - phase + SETTLE_S - least;
+            }
+        }
+    };
+    (0..ALERTS).map(outage).collect()
+}
