@@ -4,10 +4,12 @@ mod check;
 mod exit;
 mod gate;
 mod generate;
+mod import;
 mod live;
 mod output;
 mod probe;
 mod run;
+mod schema;
 mod status;
 mod watch;
 
@@ -53,6 +55,8 @@ enum Verb {
     Check(check::Options),
     /// Write rules, rule tests, routes, dashboards and heads of runbooks from the specs
     Generate(generate::Options),
+    /// Convert SLO specs of other tools
+    Import(import::Options),
     /// Probe once and show where the time went
     Probe(probe::Options),
     /// Ask the running agent about deploys
@@ -60,6 +64,8 @@ enum Verb {
     Gate(gate::Verb),
     /// What the running agent thinks
     Status(status::Options),
+    /// The JSON Schema of what people write, for editors
+    Schema(schema::Options),
 }
 
 #[derive(Debug, Args)]
@@ -104,9 +110,14 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Watch(options) => watch::run(options, &log),
         Verb::Check(options) => check::run(&options),
         Verb::Generate(options) => generate::run(&options),
+        Verb::Import(options) => import::run(&options),
         Verb::Probe(options) => probe::run(&options),
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Status(options) => status::run(&options),
+        Verb::Schema(options) => {
+            schema::run(&options);
+            Ok(Exit::Fine)
+        }
     }
 }
 

@@ -201,7 +201,7 @@ impl Run<'_> {
 }
 
 /// Reads a file that is text and not too long.
-fn read_text(file: &Path) -> Result<String, (String, &'static str)> {
+pub(super) fn read_text(file: &Path) -> Result<String, (String, &'static str)> {
     let mut bytes = Vec::new();
     let read = File::open(file).and_then(|file| file.take(FILE_LIMIT + 1).read_to_end(&mut bytes));
     if let Err(error) = read {

@@ -7,6 +7,7 @@ mod diagnostic;
 mod duration;
 #[cfg(test)]
 mod golden;
+mod import;
 mod indicator;
 mod load;
 mod mask;
@@ -14,6 +15,7 @@ mod model;
 mod objective;
 mod openslo;
 mod reader;
+mod schema;
 mod secret;
 mod selector;
 mod target;
@@ -23,8 +25,10 @@ mod zero;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use duration::{parse_duration, print_duration};
+pub use import::{Format, ImportOptions, Imported, SpecFile, import};
 pub use load::{check, check_with, load, load_with, load_without_secrets};
 pub use model::*;
+pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use selector::{BadSelector, MatchOp, Matcher, Selector};
 pub use zero::{ZeroOptions, zero_config};

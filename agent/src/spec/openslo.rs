@@ -26,10 +26,10 @@ const SLO_ANNOTATIONS: [&str; 5] = [
 ];
 
 /// Labels that rules get from lookout itself.
-const OWN_LABELS: [&str; 5] = ["alertname", "env", "service", "severity", "slo"];
+pub(super) const OWN_LABELS: [&str; 5] = ["alertname", "env", "service", "severity", "slo"];
 
 /// Kinds of OpenSLO that are read, and those that are not used yet.
-const KINDS: [&str; 7] =
+pub(super) const KINDS: [&str; 7] =
     ["SLO", "SLI", "Service", "DataSource", "AlertPolicy", "AlertCondition", "AlertNotificationTarget"];
 
 /// What all files together say.

@@ -76,6 +76,13 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Node>, Box<Diagnostic
         .map_err(|error| Box::new(diagnose(file, text, &error)))
 }
 
+/// A value as YAML, in the order it has.
+pub(super) fn print(value: &impl serde::Serialize) -> String {
+    let options = serde_saphyr::ser_options! { compact_list_indent: false };
+    // a tree of maps with text for keys always serializes; a reader of nothing would say so
+    serde_saphyr::to_string_with_options(value, options).unwrap_or_default()
+}
+
 /// The tree as serde builds it; places are filled in afterwards, when the text is at hand.
 struct Raw(RawValue);
 

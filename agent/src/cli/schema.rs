@@ -1,0 +1,28 @@
+//! `lookout schema`: what editors check `lookout.yaml` and SLO specs against while they are written.
+
+use clap::{Args, ValueEnum};
+
+use super::output;
+use crate::spec;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Of which file
+    #[arg(default_value = "config")]
+    of: Subject,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Subject {
+    /// lookout.yaml
+    Config,
+    /// *.slo.yaml
+    Slo,
+}
+
+pub(super) fn run(options: &Options) {
+    output::data(&match options.of {
+        Subject::Config => spec::config_schema(),
+        Subject::Slo => spec::slo_schema(),
+    });
+}

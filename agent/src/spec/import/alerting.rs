@@ -1,0 +1,235 @@
+//! OpenSLO's alerting: policies, conditions and targets, and the tiers that follow from them.
+//!
+//! A condition looks at one window. OpenSLO allows one condition per policy, so that two windows cannot be said; two
+//! conditions in one policy, with the same severity, are read as what everybody means by them: both must hold.
+
+use std::collections::BTreeMap;
+
+use lookout_engine::{BurnFactor, Severity, Tier, Window};
+
+use super::super::reader::{At, Fields, Reader};
+use super::super::yaml::Value;
+use super::draft::{quote, scalar_text};
+use super::openslo::Library;
+
+/// Severities as people name them, in lower case.
+const PAGES: [&str; 8] = ["page", "critical", "high", "urgent", "emergency", "p1", "sev1", "error"];
+const TICKETS: [&str; 10] =
+    ["ticket", "warning", "warn", "medium", "low", "info", "minor", "p2", "sev2", "p3"];
+
+/// A condition on the burn rate.
+#[derive(Debug, Clone)]
+pub(super) struct Condition {
+    severity: Severity,
+    factor: BurnFactor,
+    window: Window,
+    hold_seconds: u64,
+}
+
+/// A policy: when it alerts, and on what.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Policy {
+    pub(super) tiers: Vec<Tier>,
+    /// Whether missing data are told, and how loudly; `None` when nothing was said.
+    pub(super) no_data: Option<Option<Severity>>,
+}
+
+/// The `spec` of an `AlertCondition`.
+pub(super) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Condition> {
+    let fields = reader.fields(spec, &["description", "severity", "condition"])?;
+    list_description(reader, &fields);
+    let severity = reader.required(&fields, "severity", "write `severity: page` or `ticket`");
+    let severity = severity.and_then(|at| read_severity(reader, &at));
+    let at = reader.required(&fields, "condition", "write `kind: burnrate` and a threshold under it")?;
+    let known = ["kind", "op", "threshold", "lookbackWindow", "alertAfter"];
+    let fields = reader.fields(&at, &known)?;
+    if let Some(at) = reader.required(&fields, "kind", "write `kind: burnrate`") {
+        reader.choice(&at, &[("burnrate", ()), ("burnRate", ())]);
+    }
+    if let Some(at) = fields.get("op")
+        && let Some(inverted) =
+            reader.choice(&at, &[("gt", false), ("gte", false), ("lt", true), ("lte", true)])
+        && inverted
+    {
+        let help = "alerting on a low burn rate says nothing; OpenSLO's examples have the same slip";
+        reader.changed(&at, "the operator is turned round: it fires above the threshold", help);
+    }
+    let factor = reader.required(&fields, "threshold", "write a burn rate, like 14.4").and_then(|at| {
+        let factor = BurnFactor::try_new(reader.number(&at)?).ok();
+        if factor.is_none() {
+            reader.error(&at, "a burn rate is above 0", "write one like 14.4");
+        }
+        factor
+    });
+    let window = reader.required(&fields, "lookbackWindow", "write a window, like `1h`");
+    let window = window.and_then(|at| reader.window(&at));
+    let hold = fields.get("alertAfter").map_or(Some(0), |at| Some(reader.duration(&at)?.as_secs()));
+    Some(Condition { severity: severity?, factor: factor?, window: window?, hold_seconds: hold? })
+}
+
+fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
+    let Some(text) = scalar_text(at.node) else {
+        reader.error(at, "expected a severity", "write `page` or `ticket`");
+        return None;
+    };
+    let word = text.to_ascii_lowercase();
+    if PAGES.contains(&word.as_str()) {
+        return Some(Severity::Page);
+    }
+    if !TICKETS.contains(&word.as_str()) {
+        let what = format!("the severity `{}` is a page", quote(&text));
+        reader.changed(at, what, "lookout knows `page` and `ticket`");
+        return Some(Severity::Page);
+    }
+    Some(Severity::Ticket)
+}
+
+fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    if let Some(at) = fields.get("description")
+        && let Some(text) = reader.text(&at)
+        && !text.trim().is_empty()
+    {
+        let what = format!("a description: {}", quote(text));
+        reader.lost(&at, what, "write what people should know into the runbook");
+    }
+}
+
+/// The `spec` of an `AlertPolicy`.
+pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut Library) -> Option<Policy> {
+    let known = [
+        "description",
+        "alertWhenNoData",
+        "alertWhenBreaching",
+        "alertWhenResolved",
+        "conditions",
+        "notificationTargets",
+    ];
+    let fields = reader.fields(spec, &known)?;
+    list_description(reader, &fields);
+    let no_data = fields.get("alertWhenNoData").and_then(|at| reader.switch(&at));
+    let breaching = fields.get("alertWhenBreaching").and_then(|at| reader.switch(&at)).unwrap_or(true);
+    if let Some(at) = fields.get("alertWhenResolved")
+        && reader.switch(&at) == Some(false)
+    {
+        let what = "that nobody is told when it is over";
+        reader.lost(&at, what, "lookout always tells the end of an incident to whom it told the beginning");
+    }
+    list_targets(reader, &fields, library);
+    let conditions =
+        reader.required(&fields, "conditions", "list one condition, or a long and a short one")?;
+    let items = reader.list(&conditions)?;
+    let read: Vec<Option<Condition>> = items.iter().map(|at| find_condition(reader, at, library)).collect();
+    let read = read.into_iter().collect::<Option<Vec<Condition>>>()?;
+    if read.is_empty() {
+        reader.error(&conditions, "this list is empty", "list at least one condition");
+        return None;
+    }
+    let loudest = read.iter().map(|condition| condition.severity).max();
+    let no_data = no_data.map(|wanted| loudest.filter(|_| wanted));
+    if !breaching {
+        let help = "the SLO keeps the tiers of its other policies, or the default ones";
+        reader.lost(
+            &conditions,
+            "conditions that alert neither now nor later (`alertWhenBreaching: false`)",
+            help,
+        );
+        return Some(Policy { tiers: Vec::new(), no_data });
+    }
+    Some(Policy { tiers: tiers_of(reader, &conditions, read), no_data })
+}
+
+/// Destinations are the agent's, not the SLO's: each is named.
+fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) {
+    let Some(list) = fields.get("notificationTargets") else { return };
+    for at in reader.list(&list).unwrap_or_default() {
+        let named = match reference(reader, &at, "targetRef") {
+            Some(Reference::Named(name_at, name)) => library.find_target(reader, &name_at, &name),
+            Some(Reference::Inline(spec)) => read_target(reader, &spec),
+            None => None,
+        };
+        let Some(target) = named else { continue };
+        let what = format!("that it tells `{}`", quote(&target));
+        reader.lost(&at, what, "declare it among `destinations` in lookout.yaml, which all SLOs tell");
+    }
+}
+
+/// The `spec` of an `AlertNotificationTarget`.
+pub(super) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
+    let fields = reader.fields(spec, &["description", "target"])?;
+    list_description(reader, &fields);
+    let at = reader.required(&fields, "target", "say what it is, like `slack`")?;
+    reader.text(&at).map(str::to_owned)
+}
+
+fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Condition> {
+    match reference(reader, at, "conditionRef")? {
+        Reference::Named(at, name) => library.find_condition(reader, &at, &name),
+        Reference::Inline(spec) => read_condition(reader, &spec),
+    }
+}
+
+/// What stands in a list of OpenSLO: a name, or the thing itself.
+pub(super) enum Reference<'n> {
+    Named(At<'n>, String),
+    Inline(At<'n>),
+}
+
+pub(super) fn reference<'n>(reader: &mut Reader<'_>, at: &At<'n>, key: &str) -> Option<Reference<'n>> {
+    if let Value::Text(name) = &at.node.value {
+        return Some(Reference::Named(at.clone(), name.clone()));
+    }
+    let fields = reader.fields(at, &["apiVersion", "kind", "metadata", "spec", key])?;
+    match (fields.get(key), fields.get("spec")) {
+        (Some(at), None) => {
+            let name = reader.text(&at)?.to_owned();
+            Some(Reference::Named(at, name))
+        }
+        (None, Some(spec)) => Some(Reference::Inline(spec)),
+        _ => {
+            reader.error(at, format!("expected either `{key}` or a `spec`"), "write one of them");
+            None
+        }
+    }
+}
+
+/// The tiers of a policy.
+fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) -> Vec<Tier> {
+    let mut by_severity: BTreeMap<Severity, Vec<Condition>> = BTreeMap::new();
+    for condition in conditions {
+        by_severity.entry(condition.severity).or_default().push(condition);
+    }
+    let mut tiers = Vec::new();
+    for (severity, mut conditions) in by_severity.into_iter().rev() {
+        conditions.sort_by_key(|condition| core::cmp::Reverse(condition.window));
+        match conditions.as_slice() {
+            [long, short] if long.window > short.window => {
+                if long.factor != short.factor {
+                    let what = format!("both windows of a tier have one threshold: x{}", long.factor);
+                    reader.changed(at, what, format!("the short window had x{}", short.factor));
+                }
+                let hold_seconds = long.hold_seconds.max(short.hold_seconds);
+                let (long, short, factor) = (long.window, short.window, long.factor);
+                tiers.push(Tier { severity, long, short, factor, hold_seconds });
+            }
+            several => tiers.extend(several.iter().map(|condition| {
+                let short = Window::seconds((condition.window.as_seconds() / 12).max(1));
+                let what = format!("a short window of {short} is added to that of {}", condition.window);
+                let help = "it lets go of the alert soon after the trouble has ended";
+                reader.changed(at, what, help);
+                let Condition { factor, window: long, hold_seconds, .. } = *condition;
+                Tier { severity, long, short, factor, hold_seconds }
+            })),
+        }
+    }
+    tiers
+}
+
+/// The word of the annotation `lookout.dev/data-alert` that follows from all policies of an SLO.
+pub(super) fn data_alert<'p>(policies: impl Iterator<Item = &'p Policy>) -> Option<&'static str> {
+    let said: Vec<Option<Severity>> = policies.filter_map(|policy| policy.no_data).collect();
+    let loudest = said.iter().flatten().max();
+    match loudest {
+        Some(severity) => Some(severity.as_str()),
+        None => (!said.is_empty()).then_some("off"),
+    }
+}

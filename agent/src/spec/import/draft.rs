@@ -1,0 +1,372 @@
+//! An SLO on its way: what a spec of another tool came to, and how it is written.
+
+use core::fmt::Write as _;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use lookout_engine::{Objective, Tier, Window};
+use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
+
+use super::super::openslo::OWN_LABELS;
+use super::super::reader::{At, Fields, Reader};
+use super::super::tiers::faults;
+use super::super::yaml::{Node, Place, Value, print};
+use super::super::{Diagnostic, Level};
+
+/// Most characters of somebody else's text within a message.
+const QUOTE_LIMIT: usize = 120;
+
+/// What begins a finding about something that is missing from the written file.
+pub(super) const LOST: &str = "not carried over: ";
+
+/// What begins a finding about something that is not written as it was.
+pub(super) const CHANGED: &str = "carried over with a change: ";
+
+/// A document in the order it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Doc {
+    Text(String),
+    Number(f64),
+    Switch(bool),
+    List(Vec<Doc>),
+    Map(Vec<(String, Doc)>),
+}
+
+/// A file on its way.
+pub(super) struct Draft {
+    /// What it is made of.
+    pub(super) content: Content,
+    /// Where it was declared.
+    pub(super) origin: Origin,
+    /// What was said about it.
+    pub(super) notes: Vec<Diagnostic>,
+}
+
+/// What is written.
+pub(super) enum Content {
+    Slo(SloDraft),
+    /// A service that was described: name, and the whole document.
+    Service(String, Doc),
+}
+
+/// Where something was declared.
+#[derive(Clone)]
+pub(super) struct Origin {
+    pub(super) file: PathBuf,
+    pub(super) place: Place,
+    /// In which language (`Sloth prometheus/v1`).
+    pub(super) language: &'static str,
+}
+
+/// Everything of an SLO.
+pub(super) struct SloDraft {
+    pub(super) name: String,
+    pub(super) service: String,
+    pub(super) display_name: Option<String>,
+    pub(super) description: String,
+    pub(super) labels: BTreeMap<String, String>,
+    /// Annotations as they stood in an OpenSLO file.
+    pub(super) annotations: Vec<(String, Doc)>,
+    /// `None` for the default tiers.
+    pub(super) tiers: Option<Vec<Tier>>,
+    /// `page`, `ticket` or `off`; `None` for the default.
+    pub(super) data_alert: Option<&'static str>,
+    /// The `spec` of its SLI; `None` when each objective has its own.
+    pub(super) indicator: Option<Doc>,
+    pub(super) window: Doc,
+    pub(super) method: String,
+    pub(super) objectives: Vec<Doc>,
+}
+
+impl Doc {
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// What was read, as it was.
+    pub(super) fn of(node: &Node) -> Self {
+        match &node.value {
+            Value::Null => Self::text(""),
+            Value::Bool(value) => Self::Switch(*value),
+            Value::Int(value) => Self::Number(*value as f64),
+            Value::Float(value) => Self::Number(*value),
+            Value::Text(text) => Self::text(text),
+            Value::List(nodes) => Self::List(nodes.iter().map(Self::of).collect()),
+            Value::Map(entries) => {
+                Self::Map(entries.iter().map(|(key, node)| (key.name.clone(), Self::of(node))).collect())
+            }
+        }
+    }
+}
+
+/// A mapping from pairs.
+pub(super) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Doc)>) -> Doc {
+    Doc::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+impl Serialize for Doc {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                serializer.serialize_i64(*number as i64)
+            }
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Switch(value) => serializer.serialize_bool(*value),
+            Self::List(items) => {
+                let mut list = serializer.serialize_seq(Some(items.len()))?;
+                items.iter().try_for_each(|item| list.serialize_element(item))?;
+                list.end()
+            }
+            Self::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                entries.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+                map.end()
+            }
+        }
+    }
+}
+
+/// A ratio of two PromQL queries, as `indicator.rs` reads it.
+pub(super) fn ratio(source: &str, part: (&str, &str), total: &str) -> Doc {
+    let side = |query: &str| {
+        let spec = map([("source", Doc::text(source)), ("query", Doc::text(query))]);
+        map([("metricSource", map([("type", Doc::text("prometheus")), ("spec", spec)]))])
+    };
+    let ratio = map([("counter", Doc::Switch(true)), (part.0, side(part.1)), ("total", side(total))]);
+    map([("ratioMetric", ratio)])
+}
+
+/// A rolling period.
+pub(super) fn rolling(period: Window) -> Doc {
+    Doc::List(vec![map([("duration", Doc::text(period.to_string())), ("isRolling", Doc::Switch(true))])])
+}
+
+impl Draft {
+    /// Where it goes.
+    pub(super) fn file_name(&self) -> String {
+        match &self.content {
+            Content::Slo(slo) => format!("{}-{}.slo.yaml", slo.service, slo.name),
+            Content::Service(name, _) => format!("{name}.slo.yaml"),
+        }
+    }
+
+    /// The whole file, with what could not be carried over at its head.
+    pub(super) fn text(&self) -> String {
+        let mut text = String::new();
+        let file = one_line(&self.origin.file.display().to_string());
+        let _ = writeln!(text, "# From {}, {file}:{}.", self.origin.language, self.origin.place.line);
+        if !self.notes.is_empty() {
+            text.push_str("#\n# What is not as it was:\n");
+        }
+        for note in &self.notes {
+            let line = note.position.map_or_else(String::new, |(line, _)| format!(":{line}"));
+            let file = one_line(&note.file.display().to_string());
+            let _ = writeln!(text, "# - {file}{line}: {}", one_line(&note.message));
+            if let Some(help) = &note.help {
+                let _ = writeln!(text, "#   {}", one_line(help));
+            }
+        }
+        let document = match &self.content {
+            Content::Slo(slo) => slo.document(),
+            Content::Service(_, document) => document.clone(),
+        };
+        text + &print(&document)
+    }
+
+    /// An error about it as a whole.
+    pub(super) fn finding(&self, message: String, help: Option<String>) -> Diagnostic {
+        let Origin { file, place, .. } = &self.origin;
+        Diagnostic {
+            level: Level::Error,
+            file: file.clone(),
+            position: Some((place.line, place.column)),
+            span: Some(place.span.clone()),
+            key: String::new(),
+            message,
+            help,
+        }
+    }
+}
+
+impl SloDraft {
+    fn document(&self) -> Doc {
+        let mut metadata = vec![("name", Doc::text(&self.name))];
+        metadata.extend(self.display_name.as_ref().map(|name| ("displayName", Doc::text(name))));
+        if !self.labels.is_empty() {
+            let labels = self.labels.iter().map(|(name, value)| (name.clone(), Doc::text(value)));
+            metadata.push(("labels", Doc::Map(labels.collect())));
+        }
+        let mut annotations = self.annotations.clone();
+        annotations.extend(self.tiers.as_ref().map(|tiers| {
+            let tiers: Vec<String> = tiers.iter().map(ToString::to_string).collect();
+            ("lookout.dev/tiers".to_owned(), Doc::text(tiers.join("; ")))
+        }));
+        let data_alert = self.data_alert.map(|word| ("lookout.dev/data-alert".to_owned(), Doc::text(word)));
+        annotations.extend(data_alert);
+        if !annotations.is_empty() {
+            metadata.push(("annotations", Doc::Map(annotations)));
+        }
+        let mut spec = Vec::new();
+        if !self.description.is_empty() {
+            spec.push(("description", Doc::text(&self.description)));
+        }
+        spec.push(("service", Doc::text(&self.service)));
+        spec.extend(self.indicator.as_ref().map(|indicator| {
+            let name = map([("name", Doc::text(format!("{}-{}", self.service, self.name)))]);
+            ("indicator", map([("metadata", name), ("spec", indicator.clone())]))
+        }));
+        spec.push(("timeWindow", self.window.clone()));
+        spec.push(("budgetingMethod", Doc::text(&self.method)));
+        spec.push(("objectives", Doc::List(self.objectives.clone())));
+        map([
+            ("apiVersion", Doc::text("openslo/v1")),
+            ("kind", Doc::text("SLO")),
+            ("metadata", map(metadata)),
+            ("spec", map(spec)),
+        ])
+    }
+}
+
+/// Somebody else's text as part of a message or comment.
+pub(super) fn quote(text: &str) -> String {
+    let line = one_line(text);
+    match line.char_indices().nth(QUOTE_LIMIT) {
+        Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
+}
+
+/// A text on one line, without anything that moves a cursor.
+fn one_line(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A scalar as text, whatever YAML took it for.
+pub(super) fn scalar_text(node: &Node) -> Option<String> {
+    match &node.value {
+        Value::Text(text) => Some(text.clone()),
+        Value::Bool(value) => Some(value.to_string()),
+        Value::Int(value) => Some(value.to_string()),
+        Value::Float(value) => Some(value.to_string()),
+        Value::Null => Some(String::new()),
+        Value::List(_) | Value::Map(_) => None,
+    }
+}
+
+impl Reader<'_> {
+    /// Says that something is missing from what is written.
+    pub(super) fn lost(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
+        self.warn(at, format!("{LOST}{}", what.as_ref()), help);
+    }
+
+    /// Says that something is not written as it was.
+    pub(super) fn changed(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
+        self.warn(at, format!("{CHANGED}{}", what.as_ref()), help);
+    }
+
+    /// An optional text without the line break at its end.
+    pub(super) fn text_under(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
+        fields.get(name).and_then(|at| self.text(&at)).map(|text| text.trim_end().to_owned())
+    }
+
+    /// What was found since a mark, and whether all of it are warnings.
+    pub(super) fn since(&self, mark: usize) -> (Vec<Diagnostic>, bool) {
+        let found = self.findings.get(mark..).unwrap_or_default().to_vec();
+        let whole = found.iter().all(|finding| finding.level == Level::Warning);
+        (found, whole)
+    }
+
+    /// Adds labels that rules can have; those that they cannot have are listed.
+    pub(super) fn carry_labels(&mut self, at: &At<'_>, labels: &mut BTreeMap<String, String>) {
+        let Some(fields) = self.open_fields(at, "from names to values") else { return };
+        for (key, value) in fields.all() {
+            self.carry_label(&key.name, &value, labels);
+        }
+    }
+
+    /// Adds one label, or lists it.
+    pub(super) fn carry_label(&mut self, name: &str, at: &At<'_>, labels: &mut BTreeMap<String, String>) {
+        let shape = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && !name.is_empty()
+            && !name.starts_with("__");
+        let node = match &at.node.value {
+            Value::List(items) if items.len() == 1 => items.first().unwrap_or(at.node),
+            _ => at.node,
+        };
+        let shown = quote(name);
+        if OWN_LABELS.contains(&name) || name.starts_with("sloth_") {
+            self.lost(at, format!("the label `{shown}`"), "lookout sets this label itself; use another name");
+        } else if !shape {
+            let help = "a label of a rule has letters, digits and `_`, and begins with a letter";
+            self.lost(at, format!("the label `{shown}`"), help);
+        } else if let Some(text) = scalar_text(node) {
+            labels.insert(name.to_owned(), text);
+        } else {
+            self.lost(at, format!("the label `{shown}` with several values"), "give it one value");
+        }
+    }
+
+    /// The tiers that can work; the others are listed. `None` when none is left.
+    pub(super) fn usable_tiers(
+        &mut self,
+        at: &At<'_>,
+        tiers: Vec<Tier>,
+        objective: Objective,
+        period: Window,
+    ) -> Option<Vec<Tier>> {
+        let mut usable: Vec<Tier> = Vec::new();
+        for tier in tiers {
+            let found = faults(&tier, Some(objective), Some(period), None);
+            for (message, help) in &found {
+                self.lost(at, message, help);
+            }
+            if found.is_empty() && !usable.contains(&tier) {
+                usable.push(tier);
+            }
+        }
+        if usable.is_empty() {
+            let help = "give it conditions that its objective can meet";
+            self.error(at, "not converted: none of its alerts could ever fire", help);
+            return None;
+        }
+        Some(usable)
+    }
+
+    /// An objective in percent that leaves a budget.
+    pub(super) fn objective_percent(&mut self, at: &At<'_>, percent: f64) -> Option<Objective> {
+        let objective = Objective::try_from_percent(percent).ok();
+        if objective.is_none() {
+            let help = "write a percentage below 100, like 99.9";
+            self.error(
+                at,
+                format!("not converted: an objective of {percent} % leaves no error budget"),
+                help,
+            );
+        }
+        objective
+    }
+}
+
+/// What stands under `metadata` of a Kubernetes object, of which only parts mean anything here.
+pub(super) fn object_metadata<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<Fields<'n>> {
+    let metadata = reader.required(fields, "metadata", "give it a name: `metadata: { name: … }`")?;
+    let known = [
+        "name",
+        "namespace",
+        "labels",
+        "annotations",
+        "creationTimestamp",
+        "finalizers",
+        "generateName",
+        "generation",
+        "managedFields",
+        "ownerReferences",
+        "resourceVersion",
+        "selfLink",
+        "uid",
+    ];
+    reader.fields(&metadata, &known)
+}

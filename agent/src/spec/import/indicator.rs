@@ -1,0 +1,261 @@
+//! OpenSLO's SLIs: ratios and thresholds, whose queries are made to count over lookout's own window.
+
+use super::super::reader::{At, Fields, Reader};
+use super::super::selector::Selector;
+use super::draft::{Doc, map, quote, ratio};
+use super::openslo::Library;
+use super::promql::{OtherTemplate, WINDOW, fixed_ranges, has_range, replaced, with_plain_window};
+use super::sloth::read_ratio_query;
+
+/// How often a gauge is looked at.
+const STEP: &str = "1m";
+
+/// An SLI as far as it can be read without an objective.
+#[derive(Debug, Clone)]
+pub(super) enum Sli {
+    /// The whole `spec`.
+    Ratio(Doc),
+    /// A value, which an objective compares with a bound.
+    Threshold { source: String, query: String },
+}
+
+/// A query and the source it is asked of.
+struct Query {
+    source: String,
+    text: String,
+}
+
+/// One side of a ratio.
+enum Side {
+    Query(Query),
+    /// A probe or scrape of lookout's own, as it stood.
+    Own(Doc),
+}
+
+/// The `spec` of an SLI.
+pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
+    let fields = reader.fields(at, &["description", "ratioMetric", "thresholdMetric"])?;
+    let description = reader.text_under(&fields, "description");
+    let sli = match (fields.get("ratioMetric"), fields.get("thresholdMetric")) {
+        (Some(at), None) => read_ratio(reader, &at, library),
+        (None, Some(at)) => {
+            let Side::Query(query) = read_side(reader, &at, library)? else {
+                reader.error(&at, "not converted: a threshold needs a query", "write `type: Prometheus`");
+                return None;
+            };
+            Some(Sli::Threshold { source: query.source, query: query.text })
+        }
+        _ => {
+            let help = "write one of `ratioMetric` and `thresholdMetric`";
+            reader.error(at, "not converted: an SLI is exactly one of two kinds", help);
+            None
+        }
+    };
+    match (sli?, description) {
+        (Sli::Ratio(Doc::Map(mut entries)), Some(text)) => {
+            entries.insert(0, ("description".to_owned(), Doc::text(text)));
+            Some(Sli::Ratio(Doc::Map(entries)))
+        }
+        (sli, _) => Some(sli),
+    }
+}
+
+fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
+    let fields = reader.fields(at, &["counter", "good", "bad", "total", "raw", "rawType"])?;
+    if let Some(raw) = fields.get("raw") {
+        return read_raw(reader, &raw, &fields, library);
+    }
+    let counter = fields.get("counter").and_then(|at| reader.switch(&at)).unwrap_or(true);
+    let (part, name) = match (fields.get("good"), fields.get("bad")) {
+        (Some(at), None) => (at, "good"),
+        (None, Some(at)) => (at, "bad"),
+        _ => {
+            let help = "write `good` or `bad`, and `total`";
+            reader.error(at, "not converted: a ratio has either `good` or `bad` events", help);
+            return None;
+        }
+    };
+    let total_at = reader.required(&fields, "total", "say what counts all events")?;
+    let (part_side, total_side) = (read_side(reader, &part, library), read_side(reader, &total_at, library));
+    match (part_side?, total_side?) {
+        (Side::Query(part_query), Side::Query(total_query)) => {
+            if part_query.source != total_query.source {
+                let help = "ask one source for both";
+                reader.error(
+                    &total_at,
+                    "not converted: the two queries are asked of different sources",
+                    help,
+                );
+                return None;
+            }
+            let part_text = counted(reader, &part, &part_query.text, counter);
+            let total_text = counted(reader, &total_at, &total_query.text, counter);
+            let (part_text, total_text) = alike(part_text?, total_text?);
+            Some(Sli::Ratio(ratio(&part_query.source, (name, &part_text), &total_text)))
+        }
+        (Side::Own(part), Side::Own(total)) => {
+            let ratio = map([("counter", Doc::Switch(counter)), (name, part), ("total", total)]);
+            Some(Sli::Ratio(map([("ratioMetric", ratio)])))
+        }
+        _ => {
+            let help = "use one type for both";
+            reader.error(&total_at, "not converted: the two sides are of different types", help);
+            None
+        }
+    }
+}
+
+/// A ratio that is divided already.
+fn read_raw(
+    reader: &mut Reader<'_>,
+    raw: &At<'_>,
+    fields: &Fields<'_>,
+    library: &mut Library,
+) -> Option<Sli> {
+    let kind = reader.required(fields, "rawType", "write `rawType: success` or `failure`")?;
+    let failure = reader.choice(&kind, &[("success", false), ("failure", true)])?;
+    let Side::Query(query) = read_side(reader, raw, library)? else {
+        reader.error(raw, "not converted: a raw ratio needs a query", "write `good` and `total` instead");
+        return None;
+    };
+    let text = windowed(reader, raw, &query.text);
+    read_ratio_query(reader, raw, &text, failure, &query.source).map(Sli::Ratio)
+}
+
+fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Side> {
+    let fields = reader.fields(at, &["metricSource"])?;
+    let at = reader.required(&fields, "metricSource", "write `type: Prometheus` and a `spec` under it")?;
+    let fields = reader.fields(&at, &["type", "spec", "metricSourceRef"])?;
+    let referred = fields.get("metricSourceRef").and_then(|at| Some((reader.text(&at)?.to_owned(), at)));
+    let declared = match &referred {
+        Some((name, at)) => Some(library.find_data_source(reader, at, name)?),
+        None => None,
+    };
+    let kind = match fields.get("type") {
+        Some(at) => Some(reader.text(&at)?.to_owned()),
+        None => declared,
+    };
+    let Some(kind) = kind else {
+        reader.error(&at, "the key `type` is missing", "write `type: Prometheus`");
+        return None;
+    };
+    if matches!(kind.as_str(), "probe" | "scrape") {
+        return Some(Side::Own(map([("metricSource", Doc::of(at.node))])));
+    }
+    if !kind.eq_ignore_ascii_case("prometheus") {
+        let help = "lookout asks Prometheus and what speaks its language; others it does not read";
+        reader.error(&at, format!("not converted: a source of the type `{}`", quote(&kind)), help);
+        return None;
+    }
+    let spec = reader.required(&fields, "spec", "write the query: `spec: { query: … }`")?;
+    read_query(reader, &spec, referred.map(|(name, _)| name), library).map(Side::Query)
+}
+
+fn read_query(
+    reader: &mut Reader<'_>,
+    spec: &At<'_>,
+    referred: Option<String>,
+    library: &Library,
+) -> Option<Query> {
+    let known = ["query", "promql", "expr", "source"];
+    let fields = reader.open_fields(spec, "with `query`")?;
+    for (key, value) in fields.all().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+        let what = format!("`{}` of the query", quote(&key.name));
+        reader.lost(&value, what, "a query against Prometheus has nothing but its text");
+    }
+    let own = reader.text_under(&fields, "source");
+    let found = known.iter().take(3).find_map(|name| fields.get(name));
+    let Some(at) = found else {
+        reader.error(spec, "the key `query` is missing", "write the query: `spec: { query: … }`");
+        return None;
+    };
+    let text = reader.text(&at)?;
+    match with_plain_window(text) {
+        Ok((text, _)) => {
+            Some(Query { source: own.or(referred).unwrap_or_else(|| library.source.clone()), text })
+        }
+        Err(OtherTemplate(span)) => {
+            let message = "not converted: only `{{.window}}` can stand in a query".to_owned();
+            reader.error_in(&at, text, span, message, "write the value itself");
+            None
+        }
+    }
+}
+
+/// A query that counts events over lookout's window, or a selector of counters, which lookout sums itself.
+fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &str, counter: bool) -> Option<String> {
+    if has_range(query) {
+        return Some(windowed(reader, at, query));
+    }
+    if !counter {
+        let help = "write a query over a range, like `sum(increase(requests_total[1m]))`, or `counter: true`";
+        reader.error(at, "not converted: a gauge does not say how many events there were", help);
+        return None;
+    }
+    if let Ok(selector) = query.parse::<Selector>() {
+        return Some(selector.to_string());
+    }
+    let inside = query.strip_prefix("sum").and_then(|rest| rest.trim_start().strip_prefix('('));
+    let summed = inside.and_then(|rest| rest.strip_suffix(')')).map(str::trim);
+    if let Some(Ok(selector)) = summed.map(str::parse::<Selector>) {
+        let help = "a sum of counters hides when one of them starts again; lookout adds them up afterwards";
+        reader.changed(at, format!("`sum` around `{}` is left out", quote(&selector.to_string())), help);
+        return Some(selector.to_string());
+    }
+    let help =
+        "write the selector of a counter, or a query over a range, like `sum(rate(requests_total[5m]))`";
+    reader.error(at, "not converted: a function of counters hides when one of them starts again", help);
+    None
+}
+
+/// Both over a window, or both plain counters.
+fn alike(part: String, total: String) -> (String, String) {
+    let over = |selector: String| format!("sum(increase({selector}[{WINDOW}]))");
+    match (part.contains(WINDOW), total.contains(WINDOW)) {
+        (true, false) => (part, over(total)),
+        (false, true) => (over(part), total),
+        _ => (part, total),
+    }
+}
+
+/// The query with its fixed ranges replaced by lookout's window.
+fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &str) -> String {
+    let ranges = fixed_ranges(query);
+    let Some(first) = ranges.first() else { return query.to_owned() };
+    let was = query.get(first.clone()).unwrap_or_default();
+    let help = "lookout asks for the window it needs; a fixed one would count events several times";
+    reader.changed(at, format!("`[{was}]` is `[{WINDOW}]`"), help);
+    replaced(query, &ranges, WINDOW)
+}
+
+impl Sli {
+    /// The `spec` for one objective, of which a threshold needs operator and bound.
+    pub(super) fn document(
+        &self,
+        reader: &mut Reader<'_>,
+        objective: &At<'_>,
+        bound: Option<(&'static str, f64)>,
+    ) -> Option<Doc> {
+        match (self, bound) {
+            (Self::Ratio(document), None) => Some(document.clone()),
+            (Self::Ratio(_), Some(_)) => {
+                let help = "leave `op` and `value` out";
+                reader.error(objective, "not converted: a bound goes with a threshold metric", help);
+                None
+            }
+            (Self::Threshold { source, query }, Some((operator, value))) => {
+                let help = "a value that cannot be seen counts neither way";
+                reader.changed(objective, "every minute of the value counts as one event", help);
+                let good =
+                    format!("sum(sum_over_time((({query}) {operator} bool {value})[{WINDOW}:{STEP}]))");
+                let total = format!("sum(count_over_time(({query})[{WINDOW}:{STEP}]))");
+                Some(ratio(source, ("good", &good), &total))
+            }
+            (Self::Threshold { .. }, None) => {
+                let help = "write `op: lte` and a `value`";
+                reader.error(objective, "not converted: a threshold metric needs a bound", help);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Specs of other tools as SLO specs of ours.
+//!
+//! One file in gives one file per SLO out, in OpenSLO v1 with the annotations that `openslo.rs` reads. Three promises:
+//!
+//! - What cannot be carried over is said: as a located finding, and as a comment in the file it is missing from.
+//! - What is written was read back by the very reader that `check` uses. An SLO that it refuses is not written.
+//! - An SLO that would mean something else than before is not written either; the others of its file are.
+
+mod alerting;
+mod draft;
+mod indicator;
+mod objective;
+mod openslo;
+mod promql;
+mod pyrra;
+mod sloth;
+#[cfg(test)]
+mod tests;
+mod windows;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use lookout_engine::Window;
+
+use super::config::Known;
+use super::load::read_text;
+use super::mask::mask;
+use super::openslo::{Sheet, read_specs};
+use super::reader::Reader;
+use super::secret::Secrets;
+use super::yaml::{Node, parse};
+use super::{Diagnostic, Diagnostics, Level};
+use draft::Draft;
+
+/// Most files of one import.
+const FILE_COUNT_LIMIT: usize = 1000;
+
+/// Whose specs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Sloth's `prometheus/v1`, its `PrometheusServiceLevel` and its `AlertWindows`.
+    Sloth,
+    /// OpenSLO v1, all kinds.
+    OpenSlo,
+    /// Pyrra's `ServiceLevelObjective`.
+    Pyrra,
+}
+
+/// What the files themselves do not say.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// Whose specs they are.
+    pub format: Format,
+    /// The period of the budget, which Sloth takes from its command line; 30 days when not given.
+    pub period: Option<Window>,
+    /// The service of SLOs that name none, as Pyrra's do.
+    pub service: Option<String>,
+    /// The name of the Prometheus source in `lookout.yaml`.
+    pub source: String,
+}
+
+/// What became of the files.
+#[derive(Debug)]
+pub struct Imported {
+    /// One file per SLO, and one per service that was described.
+    pub files: Vec<SpecFile>,
+    /// Warnings for what was carried over with a change or not at all, errors for what was not converted.
+    pub findings: Diagnostics,
+}
+
+/// A file to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpecFile {
+    /// `<service>-<slo>.slo.yaml`
+    pub name: String,
+    /// What is in it.
+    pub text: String,
+}
+
+/// A file that was read.
+struct Source {
+    file: PathBuf,
+    text: String,
+    documents: Vec<Node>,
+}
+
+/// Converts files, and the YAML files of folders.
+#[must_use]
+pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
+    let mut findings = Diagnostics::default();
+    let sources = open_all(paths, &mut findings);
+    let mut sheets: Vec<Sheet<'_>> = sources
+        .iter()
+        .map(|source| Sheet {
+            reader: Reader::new(&source.file, &source.text, &|_| None, Secrets::Unneeded),
+            documents: &source.documents,
+        })
+        .collect();
+    let drafts = match options.format {
+        Format::Sloth => sloth::read(&mut sheets, options),
+        Format::Pyrra => pyrra::read(&mut sheets, options),
+        Format::OpenSlo => openslo::read(&mut sheets, options),
+    };
+    for sheet in sheets {
+        let Reader { file, text, findings: found, secrets, .. } = sheet.reader;
+        findings.sources.push((file.to_owned(), mask(text, &secrets)));
+        findings.list.extend(found);
+    }
+    let files = verified(drafts, &mut findings);
+    findings.sort();
+    Imported { files, findings }
+}
+
+/// Reads and parses every file; what cannot be read is said.
+fn open_all(paths: &[PathBuf], findings: &mut Diagnostics) -> Vec<Source> {
+    let mut sources = Vec::new();
+    for file in expand(paths, findings) {
+        match read_text(&file) {
+            Ok(text) => match parse(&file, &text) {
+                Ok(documents) if documents.is_empty() => {
+                    let help = "name a file that has specs";
+                    findings.list.push(Diagnostic::whole_file(&file, "this file is empty".to_owned(), help));
+                }
+                Ok(documents) => sources.push(Source { file, text, documents }),
+                Err(finding) => {
+                    findings.list.push(*finding);
+                    findings.sources.push((file, mask(&text, &[])));
+                }
+            },
+            Err((message, help)) => findings.list.push(Diagnostic::whole_file(&file, message, help)),
+        }
+    }
+    sources
+}
+
+/// The files that paths stand for, each once.
+fn expand(paths: &[PathBuf], findings: &mut Diagnostics) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut seen = BTreeSet::new();
+    for path in paths {
+        let mut inside = match std::fs::read_dir(path) {
+            Ok(entries) => {
+                let entries = entries.filter_map(Result::ok).map(|entry| entry.path());
+                entries.filter(|path| is_yaml(path)).take(FILE_COUNT_LIMIT + 1).collect()
+            }
+            Err(_) => vec![path.clone()],
+        };
+        if inside.is_empty() {
+            let message = "this folder has no YAML file".to_owned();
+            findings.list.push(Diagnostic::whole_file(path, message, "name the files that have specs"));
+        }
+        inside.sort();
+        files.extend(
+            inside
+                .into_iter()
+                .filter(|file| seen.insert(std::fs::canonicalize(file).unwrap_or_else(|_| file.clone()))),
+        );
+    }
+    if files.len() > FILE_COUNT_LIMIT {
+        let message = format!("more than {FILE_COUNT_LIMIT} files are named");
+        let file = files.get(FILE_COUNT_LIMIT).cloned().unwrap_or_default();
+        findings.list.push(Diagnostic::whole_file(&file, message, "convert them in several runs"));
+        files.truncate(FILE_COUNT_LIMIT);
+    }
+    files
+}
+
+fn is_yaml(path: &Path) -> bool {
+    path.is_file() && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// The files of the drafts that `check` accepts; for the others an error is noted.
+fn verified(drafts: Vec<Draft>, findings: &mut Diagnostics) -> Vec<SpecFile> {
+    let mut names = BTreeSet::new();
+    let mut written: Vec<(Draft, SpecFile)> = Vec::new();
+    for draft in drafts {
+        let name = draft.file_name();
+        if !names.insert(name.to_ascii_lowercase()) {
+            let message = format!("not converted: two SLOs would be written to {name}");
+            findings.list.push(draft.finding(message, Some("give one of them another name".to_owned())));
+            continue;
+        }
+        let text = draft.text();
+        written.push((draft, SpecFile { name, text }));
+    }
+    let mut refused = BTreeSet::new();
+    for finding in read_back(&written).into_iter().filter(|finding| finding.level == Level::Error) {
+        let Some((draft, file)) = written.iter().find(|(_, file)| Path::new(&file.name) == finding.file)
+        else {
+            continue;
+        };
+        let message = format!("not converted: lookout would refuse it: {}", finding.message);
+        findings.list.push(draft.finding(message, finding.help));
+        refused.insert(file.name.clone());
+    }
+    written.into_iter().map(|(_, file)| file).filter(|file| !refused.contains(&file.name)).collect()
+}
+
+/// What `check` says about files that are not written yet.
+fn read_back(written: &[(Draft, SpecFile)]) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut parsed = Vec::new();
+    for (_, file) in written {
+        let path = Path::new(&file.name);
+        match parse(path, &file.text) {
+            Ok(documents) => parsed.push((path, &file.text, documents)),
+            Err(finding) => found.push(*finding),
+        }
+    }
+    let mut sheets: Vec<Sheet<'_>> = parsed
+        .iter()
+        .map(|(path, text, documents)| Sheet {
+            reader: Reader::new(path, text, &|_| None, Secrets::Unneeded),
+            documents,
+        })
+        .collect();
+    read_specs(&mut sheets, &Known::default());
+    found.extend(sheets.into_iter().flat_map(|sheet| sheet.reader.findings));
+    found.retain(|finding| !awaits_source(finding));
+    found
+}
+
+/// The room does not read queries against a Prometheus server yet: nothing else about them can be judged before.
+fn awaits_source(finding: &Diagnostic) -> bool {
+    finding.message == "not supported yet: PromQL against a Prometheus server"
+}

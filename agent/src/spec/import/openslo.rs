@@ -1,0 +1,326 @@
+//! OpenSLO v1, all kinds, with references across files.
+//!
+//! Everything that is referred to is read first and kept by name, each with what was said about it; so an SLO's file
+//! tells what is missing from it even where that was written elsewhere.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::openslo::{KINDS, Sheet, scalar};
+use super::super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
+use super::super::yaml::Node;
+use super::super::{Diagnostic, Level};
+use super::ImportOptions;
+use super::alerting::{Condition, Policy, read_condition, read_policy, read_target};
+use super::draft::{Content, Doc, Draft, Origin, map};
+use super::indicator::{Sli, read_sli};
+use super::objective::read_slo;
+
+/// What the written file says it is from.
+const LANGUAGE: &str = "OpenSLO v1";
+
+/// A definition and what was said about it.
+#[derive(Debug, Clone)]
+pub(super) struct Named<T> {
+    pub(super) value: T,
+    pub(super) notes: Vec<Diagnostic>,
+}
+
+/// Definitions by name; `None` for one that is declared and wrong.
+type Shelf<T> = BTreeMap<String, Option<Named<T>>>;
+
+/// Everything that can be referred to.
+#[derive(Default)]
+pub(super) struct Library {
+    pub(super) source: String,
+    /// The types of data sources.
+    data_sources: Shelf<String>,
+    slis: Shelf<Sli>,
+    conditions: Shelf<Condition>,
+    targets: Shelf<String>,
+    policies: Shelf<Policy>,
+    desk: Desk,
+}
+
+/// What was taken from the shelves.
+#[derive(Default)]
+struct Desk {
+    /// Kind and name of what was referred to.
+    used: BTreeSet<(&'static str, String)>,
+    /// What was said about the definitions that the one being read refers to.
+    borrowed: Vec<Diagnostic>,
+}
+
+/// Reads all documents of all files.
+pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
+    let mut library = Library { source: options.source.clone(), ..Library::default() };
+    let mut drafts = Vec::new();
+    for sheet in sheets.iter_mut() {
+        sheet.documents.iter().for_each(|node| check_head(&mut sheet.reader, node));
+    }
+    // what others refer to comes first
+    for kind in
+        ["DataSource", "AlertCondition", "AlertNotificationTarget", "SLI", "AlertPolicy", "Service", "SLO"]
+    {
+        for sheet in sheets.iter_mut() {
+            for node in sheet.documents.iter().filter(|node| is(node, kind)) {
+                let reader = &mut sheet.reader;
+                match kind {
+                    "Service" => drafts.extend(read_service(reader, node)),
+                    "SLO" => drafts.extend(read_slos(reader, node, &mut library)),
+                    _ => read_definition(reader, node, kind, &mut library),
+                }
+            }
+        }
+    }
+    list_unused(sheets, &library);
+    drafts
+}
+
+fn is(node: &Node, kind: &str) -> bool {
+    scalar(node, "apiVersion") == Some("openslo/v1") && scalar(node, "kind") == Some(kind)
+}
+
+fn check_head(reader: &mut Reader<'_>, node: &Node) {
+    let root = At::root(node);
+    let version = scalar(node, "apiVersion");
+    if version != Some("openslo/v1") {
+        let message = match version {
+            Some(version) if version.starts_with("openslo") => {
+                format!("not converted: {version} is not read")
+            }
+            _ => "not converted: this is no OpenSLO document".to_owned(),
+        };
+        reader.error(&root, message, "convert it to `apiVersion: openslo/v1` first");
+        return;
+    }
+    let kind = scalar(node, "kind").unwrap_or_default();
+    if !KINDS.contains(&kind) {
+        let help = suggestion(kind, &KINDS).map_or_else(|| quoted_list(&KINDS), |kind| did_you_mean(&kind));
+        reader.error(&root, format!("not converted: OpenSLO has no kind `{kind}`"), help);
+    }
+}
+
+/// Name and `spec` of a document.
+pub(super) struct Opened<'n> {
+    pub(super) name: String,
+    pub(super) metadata: Fields<'n>,
+    pub(super) spec: At<'n>,
+}
+
+pub(super) fn open<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<Opened<'n>> {
+    let root = At::root(node);
+    let fields = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"])?;
+    let metadata = reader.required(&fields, "metadata", "give it a name: `metadata: { name: … }`");
+    let metadata =
+        metadata.and_then(|at| reader.fields(&at, &["name", "displayName", "labels", "annotations"]));
+    let spec = reader.required(&fields, "spec", "write what it says under `spec:`");
+    let metadata = metadata?;
+    let name = reader.required(&metadata, "name", "give it a name").and_then(|at| reader.name(&at))?;
+    Some(Opened { name: name.to_owned(), metadata, spec: spec? })
+}
+
+fn read_definition(reader: &mut Reader<'_>, node: &Node, kind: &'static str, library: &mut Library) {
+    let mark = reader.findings.len();
+    let opened = open(reader, node);
+    let Some(name) = opened.as_ref().map(|opened| opened.name.clone()) else { return };
+    let at = At::root(node);
+    let spec = opened.map(|opened| opened.spec);
+    let doc = Definition { at, mark, name };
+    match kind {
+        "DataSource" => {
+            let value = spec.and_then(|spec| read_data_source(reader, &spec));
+            shelve(reader, doc, value, &mut library.data_sources, &mut library.desk);
+        }
+        "AlertCondition" => {
+            let value = spec.and_then(|spec| read_condition(reader, &spec));
+            shelve(reader, doc, value, &mut library.conditions, &mut library.desk);
+        }
+        "AlertNotificationTarget" => {
+            let value = spec.and_then(|spec| read_target(reader, &spec));
+            shelve(reader, doc, value, &mut library.targets, &mut library.desk);
+        }
+        "SLI" => {
+            let value = spec.and_then(|spec| read_sli(reader, &spec, library));
+            shelve(reader, doc, value, &mut library.slis, &mut library.desk);
+        }
+        _ => {
+            let value = spec.and_then(|spec| read_policy(reader, &spec, library));
+            shelve(reader, doc, value, &mut library.policies, &mut library.desk);
+        }
+    }
+}
+
+/// A document that defines something.
+struct Definition<'n> {
+    at: At<'n>,
+    /// Where the findings about it begin.
+    mark: usize,
+    name: String,
+}
+
+/// Keeps a definition together with what was said about it and about what it refers to.
+fn shelve<T>(
+    reader: &mut Reader<'_>,
+    Definition { at, mark, name }: Definition<'_>,
+    value: Option<T>,
+    shelf: &mut Shelf<T>,
+    desk: &mut Desk,
+) {
+    let (own, whole) = reader.since(mark);
+    let mut notes = core::mem::take(&mut desk.borrowed);
+    notes.extend(own);
+    let named = value.filter(|_| whole).map(|value| Named { value, notes });
+    if shelf.contains_key(&name) {
+        let message = format!("not converted: two of this kind have the name `{name}`");
+        reader.error(&at, message, "give one of them another name");
+    }
+    shelf.insert(name, named);
+}
+
+fn read_data_source(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
+    let fields = reader.fields(spec, &["description", "type", "connectionDetails"])?;
+    let kind = reader.required(&fields, "type", "write `type: Prometheus`").and_then(|at| reader.text(&at));
+    if let Some(at) = fields.get("connectionDetails") {
+        let help =
+            "declare it under `prometheus` in lookout.yaml, with its URL and where its secret comes from";
+        reader.lost(&at, "how the data source is reached", help);
+        hide(reader, at.node);
+    }
+    kind.map(str::to_owned)
+}
+
+/// Any value of a connection may be a secret.
+fn hide(reader: &mut Reader<'_>, node: &Node) {
+    use super::super::yaml::Value;
+    match &node.value {
+        Value::Map(entries) => entries.iter().for_each(|(_, node)| hide(reader, node)),
+        Value::List(nodes) => nodes.iter().for_each(|node| hide(reader, node)),
+        _ => reader.secrets.push(node.place.span.clone()),
+    }
+}
+
+fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Draft> {
+    let mark = reader.findings.len();
+    let opened = open(reader, node)?;
+    reader.fields(&opened.spec, &["description"]);
+    let mut metadata = vec![("name", Doc::text(&opened.name))];
+    if let Some(text) = reader.text_under(&opened.metadata, "displayName") {
+        metadata.push(("displayName", Doc::text(text)));
+    }
+    if let Some(at) = opened.metadata.get("labels") {
+        reader.lost(&at, "the labels of the service", "labels of rules stand in the SLOs");
+    }
+    metadata.extend(opened.metadata.get("annotations").map(|at| ("annotations", Doc::of(at.node))));
+    let document = map([
+        ("apiVersion", Doc::text("openslo/v1")),
+        ("kind", Doc::text("Service")),
+        ("metadata", map(metadata)),
+        ("spec", Doc::of(opened.spec.node)),
+    ]);
+    let (notes, whole) = reader.since(mark);
+    let content = Content::Service(opened.name, document);
+    whole.then(|| Draft { content, origin: origin(reader, node), notes })
+}
+
+fn origin(reader: &Reader<'_>, node: &Node) -> Origin {
+    Origin { file: reader.file.to_owned(), place: node.place.clone(), language: LANGUAGE }
+}
+
+fn read_slos(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Vec<Draft> {
+    let mark = reader.findings.len();
+    let slos = read_slo(reader, node, library).unwrap_or_default();
+    let (own, whole) = reader.since(mark);
+    let mut notes = core::mem::take(&mut library.desk.borrowed);
+    notes.extend(own);
+    if !whole {
+        return Vec::new();
+    }
+    let origin = origin(reader, node);
+    let draft = |slo| Draft { content: Content::Slo(slo), origin: origin.clone(), notes: notes.clone() };
+    slos.into_iter().map(draft).collect()
+}
+
+/// What no SLO refers to is not in any file.
+fn list_unused(sheets: &mut [Sheet<'_>], library: &Library) {
+    for sheet in sheets {
+        for node in sheet.documents {
+            let (Some(kind), Some(name)) = (scalar(node, "kind"), name_of(node)) else { continue };
+            let used = library.desk.used.iter().any(|(known, used)| *known == kind && used == name);
+            if used || matches!(kind, "SLO" | "Service") || !KINDS.contains(&kind) {
+                continue;
+            }
+            let what = format!("the {kind} `{name}`, which nothing refers to");
+            sheet.reader.lost(&At::root(node), what, "refer to it, or leave it out");
+        }
+    }
+}
+
+fn name_of(node: &Node) -> Option<&str> {
+    use super::super::yaml::Value;
+    let Value::Map(entries) = &node.value else { return None };
+    scalar(&entries.iter().find(|(key, _)| key.name == "metadata")?.1, "name")
+}
+
+impl Library {
+    pub(super) fn find_data_source(
+        &mut self,
+        reader: &mut Reader<'_>,
+        at: &At<'_>,
+        name: &str,
+    ) -> Option<String> {
+        find(reader, at, "DataSource", name, &self.data_sources, &mut self.desk)
+    }
+
+    pub(super) fn find_sli(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Sli> {
+        find(reader, at, "SLI", name, &self.slis, &mut self.desk)
+    }
+
+    pub(super) fn find_condition(
+        &mut self,
+        reader: &mut Reader<'_>,
+        at: &At<'_>,
+        name: &str,
+    ) -> Option<Condition> {
+        find(reader, at, "AlertCondition", name, &self.conditions, &mut self.desk)
+    }
+
+    pub(super) fn find_target(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<String> {
+        find(reader, at, "AlertNotificationTarget", name, &self.targets, &mut self.desk)
+    }
+
+    pub(super) fn find_policy(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Policy> {
+        find(reader, at, "AlertPolicy", name, &self.policies, &mut self.desk)
+    }
+}
+
+/// A definition by name; its notes become those of what refers to it.
+fn find<T: Clone>(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    kind: &'static str,
+    name: &str,
+    shelf: &Shelf<T>,
+    desk: &mut Desk,
+) -> Option<T> {
+    desk.used.insert((kind, name.to_owned()));
+    match shelf.get(name) {
+        Some(Some(named)) => {
+            let notes = named.notes.iter().filter(|note| note.level == Level::Warning);
+            desk.borrowed.extend(notes.cloned());
+            Some(named.value.clone())
+        }
+        Some(None) => {
+            let help = "mend what is said about it";
+            reader.error(at, format!("not converted: the {kind} `{name}` is wrong"), help);
+            None
+        }
+        None => {
+            let names: Vec<&String> = shelf.keys().collect();
+            let help = suggestion(name, &names).map(|name| did_you_mean(&name));
+            let help =
+                help.unwrap_or_else(|| format!("declared are {}; name its file too", quoted_list(&names)));
+            reader.error(at, format!("not converted: the {kind} `{name}` does not exist"), help);
+            None
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Pyrra: `ServiceLevelObjective`.
+//!
+//! Its indicators are selectors, from which it makes the queries; here the same is made of them. It has no services,
+//! so the name of one is taken from an option, from labels of the object, or from its namespace.
+
+use std::collections::BTreeMap;
+
+use lookout_engine::{Severity, Window};
+
+use super::super::openslo::{Sheet, scalar};
+use super::super::reader::{At, Fields, Reader};
+use super::super::selector::{MatchOp, Matcher, Selector};
+use super::ImportOptions;
+use super::draft::{
+    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, quote, ratio, rolling, scalar_text,
+};
+use super::promql::WINDOW;
+use super::windows::{self, Fate};
+
+/// The prefix of labels that Pyrra gives to rules.
+const PREFIX: &str = "pyrra.dev/";
+
+/// Labels of an object that name its service, the first that is there.
+const SERVICE_LABELS: [&str; 2] = ["pyrra.dev/service", "app.kubernetes.io/name"];
+
+/// The shortest period whose shortest window does not round to zero minutes.
+const SHORTEST_PERIOD: Window = Window::seconds(8064 * 30);
+
+/// Reads all documents of all files.
+pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    for sheet in sheets {
+        let reader = &mut sheet.reader;
+        for node in sheet.documents {
+            let root = At::root(node);
+            let head = (scalar(node, "apiVersion"), scalar(node, "kind"));
+            if head != (Some("pyrra.dev/v1alpha1"), Some("ServiceLevelObjective")) {
+                let help =
+                    "Pyrra's begin with `apiVersion: pyrra.dev/v1alpha1` and `kind: ServiceLevelObjective`";
+                reader.error(&root, "not converted: this is no spec of Pyrra", help);
+                continue;
+            }
+            let mark = reader.findings.len();
+            let slo = read_object(reader, &root, options);
+            let (notes, whole) = reader.since(mark);
+            let origin = Origin {
+                file: reader.file.to_owned(),
+                place: node.place.clone(),
+                language: "Pyrra ServiceLevelObjective",
+            };
+            let slo = slo.filter(|_| whole).map(Content::Slo);
+            drafts.extend(slo.map(|content| Draft { content, origin, notes }));
+        }
+    }
+    drafts
+}
+
+/// What the metadata of an object say.
+struct Identity {
+    name: Option<String>,
+    service: String,
+    labels: BTreeMap<String, String>,
+}
+
+fn read_object(reader: &mut Reader<'_>, root: &At<'_>, options: &ImportOptions) -> Option<SloDraft> {
+    let fields = reader.fields(root, &["apiVersion", "kind", "metadata", "spec", "status"])?;
+    let identity = read_identity(reader, &fields, options);
+    let spec = reader.required(&fields, "spec", "write `target`, `window` and `indicator` under `spec:`")?;
+    let known = [
+        "target",
+        "window",
+        "description",
+        "indicator",
+        "alerting",
+        "performanceOverAccuracy",
+        "ruleOutput",
+        "partial_response_strategy",
+    ];
+    let fields = reader.fields(&spec, &known)?;
+    let description = reader.text_under(&fields, "description").unwrap_or_default();
+    list_settings(reader, &fields);
+    let target = reader.required(&fields, "target", "write a percentage in quotes, like `\"99.9\"`");
+    let target = target.and_then(|at| read_target(reader, &at));
+    let window = reader.required(&fields, "window", "write a period, like `4w`");
+    let period = window.and_then(|at| {
+        let period = reader.window(&at)?;
+        if period < SHORTEST_PERIOD {
+            let help = "Pyrra rounds its shortest window to nothing for so short a period";
+            reader.changed(&at, "the shortest window is a minute", help);
+        }
+        Some(period)
+    });
+    let indicator = reader.required(&fields, "indicator", "write `ratio`, `latency`, … under it");
+    let indicator = indicator.and_then(|at| read_indicator(reader, &at, &options.source));
+    let alerts = read_alerting(reader, &fields);
+    let ((percent, objective), period, identity) = (target?, period?, identity?);
+    let tiers = windows::pyrra(period, |fate| alerts.severity(fate));
+    let tiers = reader.usable_tiers(&spec, tiers, objective, period)?;
+    Some(SloDraft {
+        name: identity.name?,
+        service: identity.service,
+        display_name: None,
+        description,
+        labels: identity.labels,
+        annotations: Vec::new(),
+        tiers: Some(tiers),
+        data_alert: Some(alerts.absent),
+        indicator: Some(indicator?),
+        window: rolling(period),
+        method: "Occurrences".to_owned(),
+        objectives: vec![map([("targetPercent", Doc::Number(percent))])],
+    })
+}
+
+fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportOptions) -> Option<Identity> {
+    let metadata = object_metadata(reader, fields)?;
+    let name = reader.required(&metadata, "name", "give it a name");
+    let name = name.and_then(|at| reader.name(&at)).map(str::to_owned);
+    let mut labels = BTreeMap::new();
+    let mut declared: BTreeMap<&str, String> = BTreeMap::new();
+    let written = metadata.get("labels").and_then(|at| reader.open_fields(&at, "from names to values"));
+    for (key, value) in written.iter().flat_map(Fields::all) {
+        if let Some(known) = SERVICE_LABELS.iter().find(|known| **known == key.name) {
+            declared.extend(scalar_text(value.node).map(|text| (*known, text)));
+        } else if let Some(name) = key.name.strip_prefix(PREFIX) {
+            reader.carry_label(name, &value, &mut labels);
+        } else {
+            let what = format!("the label `{}` of the object", quote(&key.name));
+            reader.lost(&value, what, "Pyrra gives only those under `pyrra.dev/` to rules");
+        }
+    }
+    let annotations = metadata.get("annotations").and_then(|at| reader.open_fields(&at, "of texts"));
+    for (key, value) in annotations.iter().flat_map(Fields::all) {
+        let text = quote(&scalar_text(value.node).unwrap_or_default());
+        let what = format!("the annotation `{}`: {text}", quote(&key.name));
+        reader.lost(&value, what, "lookout writes the texts of alerts itself");
+    }
+    let namespace = metadata.get("namespace").and_then(|at| reader.text(&at)).map(str::to_owned);
+    let labelled = SERVICE_LABELS.iter().find_map(|name| declared.get(name).cloned());
+    let service = options.service.clone().or(labelled).or(namespace).unwrap_or_else(|| "default".to_owned());
+    if options.service.is_none() {
+        let help = "Pyrra has no services; name one with `--service` or the label `pyrra.dev/service`";
+        reader.changed(&metadata.at, format!("it belongs to the service `{}`", quote(&service)), help);
+    }
+    Some(Identity { name, service, labels })
+}
+
+/// What changes how Pyrra's rules are made, and not what they mean.
+fn list_settings(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    for (name, help) in [
+        ("performanceOverAccuracy", "lookout counts exactly at no such price"),
+        ("ruleOutput", "lookout's rules have its own labels; add more under `metadata.labels`"),
+        ("partial_response_strategy", "this is a setting of Thanos Ruler"),
+    ] {
+        if let Some(at) = fields.get(name) {
+            reader.lost(&at, format!("`{name}`"), help);
+        }
+    }
+}
+
+fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(f64, lookout_engine::Objective)> {
+    let text = scalar_text(at.node)?;
+    let Ok(percent) = text.trim().parse::<f64>() else {
+        reader.error(at, "not converted: expected a percentage", "write one like `\"99.9\"`");
+        return None;
+    };
+    Some((percent, reader.objective_percent(at, percent)?))
+}
+
+fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
+    let known = ["ratio", "latency", "latencyNative", "bool_gauge"];
+    let fields = reader.fields(at, &known)?;
+    let mut found = known.iter().filter_map(|name| fields.get(name).map(|at| (*name, at)));
+    let (Some((name, at)), None) = (found.next(), found.next()) else {
+        let help = "write one of `ratio`, `latency`, `latencyNative` and `bool_gauge`";
+        reader.error(at, "not converted: an indicator is exactly one of four kinds", help);
+        return None;
+    };
+    match name {
+        "ratio" => {
+            let fields = reader.fields(&at, &["errors", "total", "grouping"])?;
+            list_grouping(reader, &fields);
+            let (errors, total) = (metric(reader, &fields, "errors"), metric(reader, &fields, "total"));
+            Some(ratio(source, ("bad", &errors?.to_string()), &total?.to_string()))
+        }
+        "latency" => {
+            let fields = reader.fields(&at, &["success", "total", "grouping"])?;
+            list_grouping(reader, &fields);
+            let (success, total) = (metric(reader, &fields, "success"), metric(reader, &fields, "total"));
+            let success = either_bound(success?).to_string();
+            Some(ratio(source, ("good", &success), &total?.to_string()))
+        }
+        "latencyNative" => read_native(reader, &at, source),
+        _ => {
+            let fields = reader.fields(&at, &["metric", "grouping"])?;
+            list_grouping(reader, &fields);
+            let gauge =
+                reader.required(&fields, "metric", "name the gauge").and_then(|at| selector(reader, &at))?;
+            let good = format!("sum(sum_over_time({gauge}[{WINDOW}]))");
+            let total = format!("sum(count_over_time({gauge}[{WINDOW}]))");
+            Some(ratio(source, ("good", &good), &total))
+        }
+    }
+}
+
+/// A native histogram, cut at the bound between good and slow.
+fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
+    let fields = reader.fields(at, &["latency", "total", "grouping"])?;
+    list_grouping(reader, &fields);
+    let latency = reader.required(&fields, "latency", "write the bound, like `1s`");
+    let latency = latency.and_then(|at| reader.duration(&at)).map(|latency| latency.as_secs_f64());
+    let total = metric(reader, &fields, "total")?;
+    let events = format!("sum(increase({total}[{WINDOW}]))");
+    let good = format!("histogram_fraction(0, {}, {events}) * histogram_count({events})", latency?);
+    Some(ratio(source, ("good", &good), &format!("histogram_count({events})")))
+}
+
+/// One SLO per value is what Pyrra makes of it.
+fn list_grouping(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    let Some(at) = fields.get("grouping") else { return };
+    let Some(items) = reader.list(&at).filter(|items| !items.is_empty()) else { return };
+    let names: Vec<String> = items.iter().filter_map(|at| reader.text(at)).map(quote).collect();
+    let help = "this SLO counts all of them together; write one SLO per value where that matters";
+    reader.lost(&at, format!("the grouping by {}", names.join(", ")), help);
+}
+
+fn metric(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Option<Selector> {
+    let at = reader.required(fields, name, "write `metric` under it")?;
+    let fields = reader.fields(&at, &["metric"])?;
+    let at = reader.required(&fields, "metric", "write a selector, like `requests_total{code=~\"5..\"}`")?;
+    selector(reader, &at)
+}
+
+fn selector(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
+    let text = reader.text(at)?;
+    match text.trim().parse::<Selector>() {
+        Ok(selector) => Some(selector),
+        Err(bad) => {
+            let start = (text.len() - text.trim_start().len() + bad.at).min(text.len());
+            let length = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
+            let help = "write a selector like `requests_total{code=~\"5..\"}`";
+            reader.error_in(at, text, start..start + length, format!("not converted: {bad}"), help);
+            None
+        }
+    }
+}
+
+/// Prometheus 3 writes the bound `1` as `1.0`: a whole one matches both.
+fn either_bound(mut selector: Selector) -> Selector {
+    for matcher in &mut selector.matchers {
+        let whole = !matcher.value.is_empty() && matcher.value.chars().all(|c| c.is_ascii_digit());
+        if matcher.label != "le" || matcher.op != MatchOp::Equal || !whole {
+            continue;
+        }
+        let value = format!("{}(\\.0)?", matcher.value);
+        if let Ok(either) = Matcher::try_new("le".to_owned(), MatchOp::Regex, value) {
+            *matcher = either;
+        }
+    }
+    selector
+}
+
+/// What `alerting` says.
+struct Alerts {
+    /// The word of the annotation `lookout.dev/data-alert`.
+    absent: &'static str,
+    severities: Vec<(Fate, Severity)>,
+}
+
+impl Alerts {
+    fn severity(&self, fate: Fate) -> Severity {
+        let said = self.severities.iter().find(|(known, _)| *known == fate).map(|(_, severity)| *severity);
+        said.unwrap_or(match fate {
+            Fate::Fast | Fate::Medium => Severity::Page,
+            Fate::Slow | Fate::Long => Severity::Ticket,
+        })
+    }
+}
+
+fn read_alerting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Alerts {
+    let mut alerts = Alerts { absent: "page", severities: Vec::new() };
+    let Some(at) = fields.get("alerting") else { return alerts };
+    let known = ["burnrates", "absent", "name", "absentName", "severities", "disabled"];
+    let Some(fields) = reader.fields(&at, &known) else { return alerts };
+    for name in ["name", "absentName"] {
+        if let Some(at) = fields.get(name)
+            && let Some(text) = reader.text(&at)
+        {
+            let help = "lookout makes it of service and SLO";
+            reader.lost(&at, format!("the name `{}` of the alert", quote(text)), help);
+        }
+    }
+    let mut switch = |name: &str| fields.get(name).and_then(|at| Some((reader.switch(&at)?, at)));
+    let (disabled, burnrates, absent) = (switch("disabled"), switch("burnrates"), switch("absent"));
+    if let Some(at) = fields.get("severities") {
+        read_severities(reader, &at, &mut alerts);
+    }
+    let off = disabled.filter(|(off, _)| *off).map(|(_, at)| at);
+    let silent = off.clone().or_else(|| burnrates.filter(|(on, _)| !on).map(|(_, at)| at));
+    if let Some(at) = silent {
+        let help =
+            "an SLO of lookout always calls: give its destinations `minimum: page` to keep tickets quiet";
+        reader.changed(&at, "the alerts are disabled; all its tiers are tickets", help);
+        alerts.severities =
+            [Fate::Fast, Fate::Medium, Fate::Slow, Fate::Long].map(|fate| (fate, Severity::Ticket)).to_vec();
+    }
+    if off.is_some() || absent.is_some_and(|(on, _)| !on) {
+        alerts.absent = "off";
+    }
+    alerts
+}
+
+fn read_severities(reader: &mut Reader<'_>, at: &At<'_>, alerts: &mut Alerts) {
+    let known = ["absent", "fastBurn", "mediumBurn", "slowBurn", "longTermBurn"];
+    let Some(fields) = reader.fields(at, &known) else { return };
+    let mut severity = |name: &str| {
+        let at = fields.get(name)?;
+        let text = reader.text(&at)?;
+        let found = Severity::from_name(&text.to_ascii_lowercase());
+        if found.is_none() {
+            let what = format!("the severity `{}` is a ticket", quote(text));
+            reader.changed(&at, what, "lookout knows `page` (critical) and `ticket` (warning)");
+        }
+        Some(found.unwrap_or(Severity::Ticket))
+    };
+    if let Some(absent) = severity("absent") {
+        alerts.absent = absent.as_str();
+    }
+    let fates = [Fate::Fast, Fate::Medium, Fate::Slow, Fate::Long];
+    for (fate, name) in fates.into_iter().zip(["fastBurn", "mediumBurn", "slowBurn", "longTermBurn"]) {
+        alerts.severities.extend(severity(name).map(|severity| (fate, severity)));
+    }
+}

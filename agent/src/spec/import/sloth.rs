@@ -1,0 +1,415 @@
+//! Sloth: `prometheus/v1`, the same as a `PrometheusServiceLevel` of Kubernetes, and `AlertWindows`.
+//!
+//! Its alerts come from a catalogue of windows for the period, and the period from its command line, so both are
+//! options here. Labels of rules become labels of the SLO. Names, labels and annotations of its two alerts have no
+//! place in lookout, which has one alert per SLO and writes its texts itself: they are listed, with their values.
+
+use std::collections::BTreeMap;
+
+use lookout_engine::{Objective, Severity, Tier, Window};
+
+use super::super::Diagnostic;
+use super::super::openslo::{Sheet, scalar};
+use super::super::reader::{At, Fields, Reader};
+use super::ImportOptions;
+use super::draft::{
+    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, quote, ratio, rolling, scalar_text,
+};
+use super::promql::{OtherTemplate, parts, with_plain_window};
+use super::windows::{self, Catalogue};
+
+/// The period when none is given, as in Sloth.
+const PERIOD: Window = Window::days(30);
+
+/// How the two forms spell what differs.
+struct Dialect {
+    language: &'static str,
+    error_query: &'static str,
+    total_query: &'static str,
+    error_ratio_query: &'static str,
+    page_alert: &'static str,
+    ticket_alert: &'static str,
+    slo_plugins: &'static str,
+}
+
+const FILE: Dialect = Dialect {
+    language: "Sloth prometheus/v1",
+    error_query: "error_query",
+    total_query: "total_query",
+    error_ratio_query: "error_ratio_query",
+    page_alert: "page_alert",
+    ticket_alert: "ticket_alert",
+    slo_plugins: "slo_plugins",
+};
+
+const OBJECT: Dialect = Dialect {
+    language: "Sloth PrometheusServiceLevel",
+    error_query: "errorQuery",
+    total_query: "totalQuery",
+    error_ratio_query: "errorRatioQuery",
+    page_alert: "pageAlert",
+    ticket_alert: "ticketAlert",
+    slo_plugins: "sloPlugins",
+};
+
+/// What all SLOs of a run share.
+struct Setting<'o> {
+    options: &'o ImportOptions,
+    period: Window,
+    /// When it calls.
+    tiers: Vec<Tier>,
+    /// Whether neither Sloth nor an `AlertWindows` has windows for the period.
+    scaled: bool,
+}
+
+/// What a document says for all of its SLOs.
+struct Head<'h> {
+    dialect: &'static Dialect,
+    service: Option<String>,
+    labels: BTreeMap<String, String>,
+    notes: Vec<Diagnostic>,
+    whole: bool,
+    setting: &'h Setting<'h>,
+}
+
+/// Reads all documents of all files.
+pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
+    let setting = read_setting(sheets, options);
+    let mut drafts = Vec::new();
+    for sheet in sheets {
+        for node in sheet.documents {
+            let root = At::root(node);
+            match (scalar(node, "version"), scalar(node, "apiVersion"), scalar(node, "kind")) {
+                (Some("prometheus/v1"), ..) => read_file(&mut sheet.reader, &root, &setting, &mut drafts),
+                (_, Some("sloth.slok.dev/v1"), Some("PrometheusServiceLevel")) => {
+                    read_object(&mut sheet.reader, &root, &setting, &mut drafts);
+                }
+                (_, Some("sloth.slok.dev/v1"), Some("AlertWindows")) => {}
+                _ => {
+                    let help =
+                        "Sloth's begin with `version: prometheus/v1` or `apiVersion: sloth.slok.dev/v1`";
+                    sheet.reader.error(&root, "not converted: this is no spec of Sloth", help);
+                }
+            }
+        }
+    }
+    drafts
+}
+
+/// The period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
+fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Setting<'o> {
+    let period = options.period.unwrap_or(PERIOD);
+    let mut chosen: Option<Catalogue> = None;
+    for sheet in sheets {
+        let reader = &mut sheet.reader;
+        for node in sheet.documents.iter().filter(|node| scalar(node, "kind") == Some("AlertWindows")) {
+            let root = At::root(node);
+            let Some(fields) = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"]) else {
+                continue;
+            };
+            let Some(catalogue) = windows::read_alert_windows(reader, &fields) else { continue };
+            if catalogue.period != period {
+                let help = format!("write `--period {}` to use them", catalogue.period);
+                let what = format!("windows for a period of {}, while it is {period}", catalogue.period);
+                reader.lost(&root, what, help);
+            } else if chosen.as_ref().is_some_and(|chosen| *chosen != catalogue) {
+                let message = format!("not converted: there are two sets of windows for {period}");
+                reader.error(&root, message, "keep one of them");
+            } else {
+                chosen = Some(catalogue);
+            }
+        }
+    }
+    let known = chosen.map(|catalogue| catalogue.tiers).or_else(|| windows::sloth(period));
+    let scaled = known.is_none();
+    Setting { options, period, tiers: known.unwrap_or_else(|| Tier::defaults(period)), scaled }
+}
+
+fn read_file(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
+    let mark = reader.findings.len();
+    let known = ["version", "service", "labels", "slo_plugins", "slos"];
+    let Some(fields) = reader.fields(root, &known) else { return };
+    read_body(reader, &fields, &FILE, setting, mark, drafts);
+}
+
+fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
+    let mark = reader.findings.len();
+    let Some(fields) = reader.fields(root, &["apiVersion", "kind", "metadata", "spec", "status"]) else {
+        return;
+    };
+    if let Some(metadata) = object_metadata(reader, &fields) {
+        for (name, what) in [
+            ("labels", "the labels of the object, which Sloth does not give to rules either"),
+            ("annotations", "the annotations of the object"),
+        ] {
+            if let Some(at) = metadata.get(name) {
+                reader.lost(&at, what, "labels of rules stand under `spec.labels`");
+            }
+        }
+    }
+    let Some(spec) = reader.required(&fields, "spec", "write `service` and `slos` under `spec:`") else {
+        return;
+    };
+    let Some(fields) = reader.fields(&spec, &["service", "labels", "sloPlugins", "slos"]) else { return };
+    read_body(reader, &fields, &OBJECT, setting, mark, drafts);
+}
+
+fn read_body(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    dialect: &'static Dialect,
+    setting: &Setting<'_>,
+    mark: usize,
+    drafts: &mut Vec<Draft>,
+) {
+    let service = reader.required(fields, "service", "name the service").and_then(|at| reader.name(&at));
+    let service = service.map(str::to_owned);
+    let mut labels = BTreeMap::new();
+    if let Some(at) = fields.get("labels") {
+        reader.carry_labels(&at, &mut labels);
+    }
+    list_plugins(reader, fields, dialect.slo_plugins);
+    if setting.scaled {
+        let help = "name a file with `AlertWindows` for this period to use others";
+        let what = format!("Sloth has no windows for {}; those of 30 days are scaled", setting.period);
+        reader.changed(&fields.at, what, help);
+    }
+    let slos = reader.required(fields, "slos", "list at least one SLO").and_then(|at| reader.list(&at));
+    let (notes, whole) = reader.since(mark);
+    let head = Head { dialect, service, labels, notes, whole, setting };
+    for at in slos.into_iter().flatten() {
+        let mark = reader.findings.len();
+        let slo = read_slo(reader, &at, &head);
+        let (notes, whole) = reader.since(mark);
+        if let Some(slo) = slo.filter(|_| whole && head.whole) {
+            let origin = Origin {
+                file: reader.file.to_owned(),
+                place: at.node.place.clone(),
+                language: head.dialect.language,
+            };
+            let notes = head.notes.iter().cloned().chain(notes).collect();
+            drafts.push(Draft { content: Content::Slo(slo), origin, notes });
+        }
+    }
+}
+
+fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<SloDraft> {
+    let known = ["name", "objective", "description", "labels", "plugins", "sli", "alerting"];
+    let fields = reader.fields(at, &known)?;
+    let name = reader.required(&fields, "name", "give the SLO a name").and_then(|at| reader.name(&at));
+    let description = reader.text_under(&fields, "description").unwrap_or_default();
+    let mut labels = head.labels.clone();
+    if let Some(at) = fields.get("labels") {
+        reader.carry_labels(&at, &mut labels);
+    }
+    list_plugins(reader, &fields, "plugins");
+    let objective = reader.required(&fields, "objective", "write a percentage, like `objective: 99.9`");
+    let objective = objective.and_then(|at| {
+        let percent = reader.number(&at)?;
+        Some((percent, reader.objective_percent(&at, percent)?))
+    });
+    let sli = reader.required(&fields, "sli", "write `events`, `raw` or `plugin` under `sli:`");
+    let indicator = sli.and_then(|at| read_sli(reader, &at, head));
+    let alerts = read_alerting(reader, &fields, head.dialect, &mut labels);
+    let (percent, objective) = objective?;
+    let tiers = choose_tiers(reader, at, &alerts, objective, head.setting)?;
+    Some(SloDraft {
+        name: name?.to_owned(),
+        service: head.service.clone()?,
+        display_name: None,
+        description,
+        labels,
+        annotations: Vec::new(),
+        tiers: Some(tiers),
+        data_alert: None,
+        indicator: Some(indicator?),
+        window: rolling(head.setting.period),
+        method: "Occurrences".to_owned(),
+        objectives: vec![map([("targetPercent", Doc::Number(percent))])],
+    })
+}
+
+/// Plugins run Go code of Sloth: each is named.
+fn list_plugins(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) {
+    let Some(at) = fields.get(name) else { return };
+    let Some(plugins) = reader.fields(&at, &["overridePrevious", "chain"]) else { return };
+    let chain = plugins.get("chain").and_then(|at| reader.list(&at)).unwrap_or_default();
+    for at in chain {
+        let Some(plugin) = reader.fields(&at, &["id", "config", "priority"]) else { continue };
+        let id = reader.required(&plugin, "id", "name the plugin").and_then(|at| reader.text(&at));
+        let what = format!("the SLO plugin `{}`", quote(id.unwrap_or_default()));
+        reader.lost(&at, what, "it runs within Sloth; what it added to the rules is not in this spec");
+    }
+}
+
+fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc> {
+    let fields = reader.fields(at, &["events", "raw", "plugin"])?;
+    let dialect = head.dialect;
+    let source = &head.setting.options.source;
+    match (fields.get("events"), fields.get("raw"), fields.get("plugin")) {
+        (Some(at), None, None) => {
+            let fields = reader.fields(&at, &[dialect.error_query, dialect.total_query])?;
+            let mut query = |name: &str| {
+                let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
+                read_query(reader, &at)
+            };
+            let (error, total) = (query(dialect.error_query), query(dialect.total_query));
+            let (error, total) = (error?, total?);
+            if error == total {
+                let help = "the errors are a part of the total";
+                reader.error(&at, "not converted: both queries are the same", help);
+                return None;
+            }
+            Some(ratio(source, ("bad", &error), &total))
+        }
+        (None, Some(at), None) => {
+            let fields = reader.fields(&at, &[dialect.error_ratio_query])?;
+            let name = dialect.error_ratio_query;
+            let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
+            let query = read_query(reader, &at)?;
+            read_ratio_query(reader, &at, &query, true, source)
+        }
+        (None, None, Some(at)) => {
+            let fields = reader.fields(&at, &["id", "options"])?;
+            let id = reader.required(&fields, "id", "name the plugin").and_then(|at| reader.text(&at))?;
+            let message = format!("not converted: the SLI plugin `{}` makes its queries in Go", quote(id));
+            let help = "let Sloth generate its rules, and write their queries as `events`";
+            reader.error(&at, message, help);
+            None
+        }
+        _ => {
+            let help = "write `events`, `raw` or `plugin` under `sli:`";
+            reader.error(at, "not converted: an SLI is exactly one of three kinds", help);
+            None
+        }
+    }
+}
+
+/// A query that names the window.
+fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
+    let text = reader.text(at)?;
+    match with_plain_window(text) {
+        Ok((query, true)) => Some(query),
+        Ok((_, false)) => {
+            let message = "not converted: this query does not name the window";
+            reader.error(at, message, "write its ranges as `[{{.window}}]`");
+            None
+        }
+        Err(OtherTemplate(span)) => {
+            let message = "not converted: only `{{.window}}` can stand in a query".to_owned();
+            reader.error_in(at, text, span, message, "write the value itself");
+            None
+        }
+    }
+}
+
+/// A query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
+pub(super) fn read_ratio_query(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    query: &str,
+    failure: bool,
+    source: &str,
+) -> Option<Doc> {
+    let Some(found) = parts(query) else {
+        let help = "write what it divides as two queries, of bad (or good) and of all events";
+        reader.error(at, "not converted: a ratio that is no plain quotient has no counts to add up", help);
+        return None;
+    };
+    let side = if failure == found.complement { "good" } else { "bad" };
+    let what = format!("the quotient is taken apart into `{side}` and `total`");
+    reader.changed(at, what, "see that both count events");
+    Some(ratio(source, (side, &found.part), &found.total))
+}
+
+/// Which of the two alerts there are.
+struct Alerts {
+    page: bool,
+    ticket: bool,
+}
+
+fn read_alerting(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    dialect: &Dialect,
+    labels: &mut BTreeMap<String, String>,
+) -> Alerts {
+    let both = Alerts { page: true, ticket: true };
+    let Some(at) = fields.get("alerting") else { return both };
+    let known = ["name", "labels", "annotations", dialect.page_alert, dialect.ticket_alert];
+    let Some(fields) = reader.fields(&at, &known) else { return both };
+    if let Some(at) = fields.get("name")
+        && let Some(name) = reader.text(&at)
+    {
+        let help = "lookout makes it of service and SLO, the same for page and ticket";
+        reader.lost(&at, format!("the name `{}` of the alert", quote(name)), help);
+    }
+    if let Some(at) = fields.get("labels") {
+        read_alert_labels(reader, &at, labels);
+    }
+    list_texts(reader, &fields, "annotations", "the annotation", "lookout writes the texts of alerts itself");
+    let mut enabled = |name: &str| {
+        let Some(at) = fields.get(name) else { return true };
+        let Some(alert) = reader.fields(&at, &["disable", "labels", "annotations"]) else { return true };
+        let help = "lookout's alerts differ in the label `severity` alone: critical or warning";
+        list_texts(reader, &alert, "labels", &format!("of {name} the label"), help);
+        let help = "lookout writes the texts of alerts itself";
+        list_texts(reader, &alert, "annotations", &format!("of {name} the annotation"), help);
+        !alert.get("disable").and_then(|at| reader.switch(&at)).unwrap_or(false)
+    };
+    Alerts { page: enabled(dialect.page_alert), ticket: enabled(dialect.ticket_alert) }
+}
+
+/// Labels of both alerts: an SLO's labels are on them too.
+fn read_alert_labels(reader: &mut Reader<'_>, at: &At<'_>, labels: &mut BTreeMap<String, String>) {
+    let Some(fields) = reader.open_fields(at, "from names to values") else { return };
+    for (key, value) in fields.all() {
+        let shown = quote(&key.name);
+        let text = scalar_text(value.node).unwrap_or_default();
+        match labels.get(&key.name) {
+            Some(held) if *held == text => {}
+            Some(held) => {
+                let help = format!("the SLO has it with the value `{}`, and so have its alerts", quote(held));
+                reader.lost(&value, format!("the label `{shown}` of the alerts"), help);
+            }
+            None => {
+                reader.carry_label(&key.name, &value, labels);
+                if labels.contains_key(&key.name) {
+                    let what = format!("the label `{shown}` of the alerts is a label of the SLO");
+                    reader.changed(&value, what, "recorded series have it too");
+                }
+            }
+        }
+    }
+}
+
+/// Lists each entry of a mapping of texts, with its value.
+fn list_texts(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, what: &str, help: &str) {
+    let Some(at) = fields.get(name) else { return };
+    let Some(entries) = reader.open_fields(&at, "from names to texts") else { return };
+    for (key, value) in entries.all() {
+        let text = quote(&scalar_text(value.node).unwrap_or_default());
+        reader.lost(&value, format!("{what} `{}`: {text}", quote(&key.name)), help);
+    }
+}
+
+fn choose_tiers(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    alerts: &Alerts,
+    objective: Objective,
+    setting: &Setting<'_>,
+) -> Option<Vec<Tier>> {
+    let silent = !alerts.page && !alerts.ticket;
+    if silent {
+        let help =
+            "an SLO of lookout always calls: give its destinations `minimum: page` to keep tickets quiet";
+        reader.changed(at, "both alerts are disabled; it has the tiers of the ticket alert", help);
+    }
+    let wanted = setting.tiers.iter().filter(|tier| match tier.severity {
+        Severity::Page => alerts.page,
+        Severity::Ticket => alerts.ticket || silent,
+    });
+    let wanted = wanted.copied().collect();
+    reader.usable_tiers(at, wanted, objective, setting.period)
+}

@@ -1,0 +1,171 @@
+//! When other tools call: the windows and factors that their specs leave unsaid.
+
+use lookout_engine::{BurnFactor, Severity, Tier, Window};
+
+use super::super::reader::{At, Fields, Reader};
+
+/// Pyrra's tiers: severity, and the period divided by long window, short window and hold; factor.
+const PYRRA: [(Fate, u64, u64, u64, f64); 4] = [
+    (Fate::Fast, 672, 8064, 20_160, 14.0),
+    (Fate::Medium, 112, 1344, 2688, 7.0),
+    (Fate::Slow, 28, 336, 672, 2.0),
+    (Fate::Long, 7, 112, 224, 1.0),
+];
+
+/// Which of Pyrra's alerts a tier stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    Fast,
+    Medium,
+    Slow,
+    Long,
+}
+
+/// Sloth's windows for 28 and 30 days: severity, percent of the budget, short and long window.
+const SLOTH: [(Severity, f64, Window, Window); 4] = [
+    (Severity::Page, 2.0, Window::minutes(5), Window::hours(1)),
+    (Severity::Page, 5.0, Window::minutes(30), Window::hours(6)),
+    (Severity::Ticket, 10.0, Window::hours(2), Window::days(1)),
+    (Severity::Ticket, 10.0, Window::hours(6), Window::days(3)),
+];
+
+/// Windows of one period.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Catalogue {
+    pub(super) period: Window,
+    pub(super) tiers: Vec<Tier>,
+}
+
+/// Sloth's own windows for a period, which it has for 28 and 30 days.
+pub(super) fn sloth(period: Window) -> Option<Vec<Tier>> {
+    if ![Window::days(28), Window::days(30)].contains(&period) {
+        return None;
+    }
+    SLOTH
+        .iter()
+        .map(|&(severity, percent, short, long)| tier(severity, percent, (short, long), period))
+        .collect()
+}
+
+/// The tier that fires when a share of the budget is gone within the long window.
+fn tier(severity: Severity, percent: f64, (short, long): (Window, Window), period: Window) -> Option<Tier> {
+    let factor = percent / 100.0 * period.as_seconds() as f64 / long.as_seconds().max(1) as f64;
+    Some(Tier { severity, long, short, factor: BurnFactor::try_new(factor).ok()?, hold_seconds: 0 })
+}
+
+/// Pyrra's tiers for a period. Its windows are whole minutes; one that would be rounded to nothing is made a minute.
+pub(super) fn pyrra(period: Window, severity: impl Fn(Fate) -> Severity) -> Vec<Tier> {
+    let share = |parts: u64| {
+        let minutes = (period.as_seconds() as f64 / parts as f64 / 60.0).round() as u64;
+        Window::minutes(minutes)
+    };
+    let at_least_a_minute = |window: Window| window.max(Window::minutes(1));
+    let tiers = PYRRA.iter().filter_map(|&(fate, long, short, hold, factor)| {
+        let short = at_least_a_minute(share(short));
+        Some(Tier {
+            severity: severity(fate),
+            long: at_least_a_minute(share(long)).max(Window::seconds(short.as_seconds() + 60)),
+            short,
+            factor: BurnFactor::try_new(factor).ok()?,
+            hold_seconds: share(hold).as_seconds(),
+        })
+    });
+    tiers.collect()
+}
+
+/// A document `AlertWindows`.
+pub(super) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Catalogue> {
+    let spec = reader.required(fields, "spec", "write `sloPeriod`, `page` and `ticket` under `spec:`")?;
+    let spec = reader.fields(&spec, &["sloPeriod", "page", "ticket"])?;
+    let period = reader.required(&spec, "sloPeriod", "write `sloPeriod: 30d`");
+    let period = period.and_then(|at| reader.window(&at));
+    let mut tiers = Vec::new();
+    for (name, severity) in [("page", Severity::Page), ("ticket", Severity::Ticket)] {
+        let Some(at) = reader.required(&spec, name, "write `quick` and `slow` under it") else { continue };
+        let Some(pair) = reader.fields(&at, &["quick", "slow"]) else { continue };
+        for speed in ["quick", "slow"] {
+            let at = reader.required(&pair, speed, "write `errorBudgetPercent` and both windows under it");
+            tiers.push(at.and_then(|at| read_tier(reader, &at, severity, period)));
+        }
+    }
+    let tiers: Option<Vec<Tier>> = tiers.into_iter().collect();
+    Some(Catalogue { period: period?, tiers: tiers.filter(|tiers| tiers.len() == 4)? })
+}
+
+fn read_tier(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    severity: Severity,
+    period: Option<Window>,
+) -> Option<Tier> {
+    let fields = reader.fields(at, &["errorBudgetPercent", "shortWindow", "longWindow"])?;
+    let percent = reader.required(&fields, "errorBudgetPercent", "write a percentage of the budget");
+    let percent = percent.and_then(|at| {
+        let percent = reader.number(&at)?;
+        let positive = percent > 0.0 && percent <= 100.0;
+        if !positive {
+            reader.error(&at, "a share of the budget is above 0 and at most 100 %", "write one like 2");
+        }
+        positive.then_some(percent)
+    });
+    let mut window = |name: &str| {
+        let at = reader.required(&fields, name, "write a duration, like `5m`");
+        at.and_then(|at| reader.window(&at))
+    };
+    let (short, long) = (window("shortWindow"), window("longWindow"));
+    tier(severity, percent?, (short?, long?), period?)
+}
+
+impl Reader<'_> {
+    /// A duration of whole seconds and at least one.
+    pub(super) fn window(&mut self, at: &At<'_>) -> Option<Window> {
+        let duration = self.duration(at)?;
+        if duration.subsec_nanos() != 0 || duration.is_zero() {
+            self.error(at, "expected at least a second, in whole seconds", "write one like `5m`");
+            return None;
+        }
+        Some(Window::seconds(duration.as_secs()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(tiers: &[Tier]) -> Vec<String> {
+        tiers.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn sloths_windows_are_those_of_the_workbook() {
+        let month = sloth(Window::days(30)).unwrap();
+        assert_eq!(
+            shown(&month),
+            ["page 1h/5m x14.4", "page 6h/30m x6", "ticket 1d/2h x3", "ticket 3d/6h x1"]
+        );
+        assert_eq!(month, Tier::defaults(Window::days(30)));
+        let four_weeks = sloth(Window::days(28)).unwrap();
+        assert_eq!(
+            shown(&four_weeks),
+            ["page 1h/5m x13.44", "page 6h/30m x5.6", "ticket 1d/2h x2.8", "ticket 3d/6h x0.933333"]
+        );
+        assert_eq!(sloth(Window::days(7)), None);
+    }
+
+    #[test]
+    fn pyrras_windows_follow_the_period_and_its_short_ones_never_vanish() {
+        let severity =
+            |fate| if matches!(fate, Fate::Fast | Fate::Medium) { Severity::Page } else { Severity::Ticket };
+        assert_eq!(
+            shown(&pyrra(Window::days(28), severity)),
+            [
+                "page 1h/5m x14 for 2m",
+                "page 6h/30m x7 for 15m",
+                "ticket 1d/2h x2 for 1h",
+                "ticket 4d/6h x1 for 3h"
+            ]
+        );
+        assert_eq!(shown(&pyrra(Window::days(30), severity))[0], "page 64m/5m x14 for 2m");
+        assert_eq!(shown(&pyrra(Window::hours(12), severity))[0], "page 2m/1m x14", "Pyrra's would be 0 s");
+    }
+}
