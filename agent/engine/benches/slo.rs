@@ -4,7 +4,9 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use lookout_engine::{Counts, Evaluator, Grid, Guard, Objective, Policy, Severity, Slot, Tier, Window};
+use lookout_engine::{
+    Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Severity, Slot, Tier, Window,
+};
 
 const SLOS: usize = 10_000;
 const TICKS: i64 = 90;
@@ -50,6 +52,7 @@ fn policy() -> Result<Policy, Failure> {
         objective: Objective::try_from_percent(99.9)?,
         period,
         tiers: Tier::defaults(period),
+        method: Method::Occurrences,
         guard: Guard::default(),
         stale_after_seconds: 180,
         data_alert: Some(Severity::Ticket),

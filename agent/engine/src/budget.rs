@@ -6,11 +6,11 @@ use crate::objective::Objective;
 /// How much of a period's error budget is spent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Budget {
-    /// Bad events of the period.
+    /// Bad events of the period, or bad slices (in sum, to the nearest, where slices are not wholly good or bad).
     pub bad: u64,
-    /// All events of the period.
+    /// All events, or slices, of the period.
     pub total: u64,
-    /// Bad events the period may have at the observed traffic.
+    /// Bad events, or slices, the period may have at the observed traffic.
     pub allowed: f64,
     /// Share of the budget that is left: 1 untouched, 0 spent, negative overspent.
     pub left_ratio: f64,
@@ -26,6 +26,12 @@ impl Budget {
         let allowed = counts.total() as f64 * objective.budget_ratio() * seconds / covered;
         let left_ratio = period.burn_rate(objective).map_or(1.0, |burn| 1.0 - burn);
         Self { bad: counts.bad, total: counts.total(), allowed, left_ratio }
+    }
+
+    /// The same budget when so many counts stand for one.
+    pub(crate) fn in_units_of(self, unit: u64) -> Self {
+        let whole = |n: u64| n / unit + u64::from(n % unit * 2 >= unit && unit > 1);
+        Self { bad: whole(self.bad), total: whole(self.total), allowed: self.allowed / unit as f64, ..self }
     }
 
     /// Seconds until nothing is left when the budget goes on burning at `burn_rate`: zero when it is spent, `None`

@@ -10,6 +10,7 @@ use crate::counts::Counts;
 use crate::history::{History, Recorded};
 use crate::incident::{self, Cause, Open, Transition};
 use crate::objective::Objective;
+use crate::slices::{Method, Slices};
 use crate::slot::{Grid, Slot};
 use crate::state::DataState;
 use crate::tier::{Severity, Tier};
@@ -18,7 +19,7 @@ use crate::window::Window;
 /// What must have happened before a tier may fire at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Guard {
-    /// Events in the tier's long window.
+    /// Events in the tier's long window, whatever the budget is counted in.
     pub minimum_events: u64,
     /// Bad events in the tier's long window.
     pub minimum_bad: u64,
@@ -40,6 +41,8 @@ pub struct Policy {
     pub objective: Objective,
     /// The rolling period of the budget.
     pub period: Window,
+    /// What the budget is counted in.
+    pub method: Method,
     /// When it calls whom.
     pub tiers: Vec<Tier>,
     /// What must have happened first.
@@ -71,10 +74,12 @@ impl Policy {
 pub struct TierReport {
     /// The tier.
     pub tier: Tier,
-    /// Its long window.
+    /// Its long window, in what the budget is counted in.
     pub long: Measured,
     /// Its short window.
     pub short: Measured,
+    /// The events of the long window, which the guard looks at; the counts of `long` unless slices are counted.
+    pub events: Counts,
     /// Both windows burn faster than the factor and the guard is content.
     pub exceeded: bool,
     /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
@@ -141,7 +146,9 @@ impl Decision {
 #[derive(Debug, Clone)]
 pub struct Evaluator {
     policy: Policy,
+    /// Events. What alerts and budget are judged by, unless there are slices.
     history: History,
+    slices: Option<Slices>,
     alarms: Vec<TierAlarm>,
     burn: Option<Open>,
     data: Option<Open>,
@@ -154,8 +161,9 @@ impl Evaluator {
     #[must_use]
     pub fn new(policy: Policy, closed: Slot) -> Self {
         let history = History::new(policy.grid, policy.windows(), closed);
+        let slices = Slices::new(policy.method, policy.grid, policy.windows(), closed);
         let alarms = vec![TierAlarm::default(); policy.tiers.len()];
-        Self { policy, history, alarms, burn: None, data: None, watching_since: closed }
+        Self { policy, history, slices, alarms, burn: None, data: None, watching_since: closed }
     }
 
     /// What it evaluates.
@@ -200,13 +208,17 @@ impl Evaluator {
 
     /// Adds an observation; zero counts mean "observed, and nothing happened".
     pub fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
+        if let Some(slices) = &mut self.slices {
+            slices.record(slot, counts);
+        }
         self.history.record(slot, counts)
     }
 
     /// The instant, in seconds since the epoch, from which on counts matter: what a restart has to read back.
     #[must_use]
     pub fn reaches_back_to(&self) -> i64 {
-        self.history.reaches_back_to()
+        let events = self.history.reaches_back_to();
+        self.slices.as_ref().map_or(events, |slices| slices.verdicts().reaches_back_to().min(events))
     }
 
     /// Bytes this evaluator takes, heap included.
@@ -214,23 +226,31 @@ impl Evaluator {
     pub fn state_bytes(&self) -> usize {
         size_of::<Self>() - size_of::<History>()
             + self.history.state_bytes()
+            + self.slices.as_ref().map_or(0, |slices| slices.state_bytes() - size_of::<Slices>())
             + self.policy.tiers.capacity() * size_of::<Tier>()
             + self.alarms.capacity() * size_of::<TierAlarm>()
     }
 
     /// Adds a minute read back from the ledger, by its number since the epoch.
     pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
+        if let Some(slices) = &mut self.slices {
+            slices.restore_minute(minute, counts);
+        }
         self.history.restore_minute(minute, counts)
     }
 
     /// Closes every slot up to and including `slot` and measures all windows at its end.
     pub fn report(&mut self, slot: Slot) -> Report {
         self.history.close(slot);
+        if let Some(slices) = &mut self.slices {
+            slices.close(slot);
+        }
         let at = self.history.closed();
         let objective = self.policy.objective;
+        let judged = self.slices.as_ref().map_or(&self.history, Slices::verdicts);
         let measure = |window| {
             let none = Measured { window, counts: Counts::ZERO, covered_seconds: 0 };
-            self.history.measure(window).unwrap_or(none)
+            judged.measure(window).unwrap_or(none)
         };
         let tiers: Vec<TierReport> = self
             .policy
@@ -241,13 +261,18 @@ impl Evaluator {
                 let (long, short) = (measure(tier.long), measure(tier.short));
                 let burns = self.burns(tier, &long, &short, alarm.firing);
                 let guard = self.policy.guard;
+                let events = match self.slices {
+                    None => long.counts,
+                    Some(_) => self.history.measure(tier.long).map_or(Counts::ZERO, |long| long.counts),
+                };
                 // the guard decides whether to call someone, not whether it is over
                 let content = alarm.firing
-                    || long.counts.total() >= guard.minimum_events && long.counts.bad >= guard.minimum_bad;
+                    || events.total() >= guard.minimum_events && events.bad >= guard.minimum_bad;
                 TierReport {
                     tier: *tier,
                     long,
                     short,
+                    events,
                     exceeded: burns && content,
                     firing: alarm.firing,
                     held_by_guard: burns && !content,
@@ -255,7 +280,7 @@ impl Evaluator {
             })
             .collect();
         let period = measure(self.policy.period);
-        let budget = Budget::of(&period, objective);
+        let budget = Budget::of(&period, objective).in_units_of(self.policy.method.unit());
         let fastest = tiers.iter().filter_map(|tier| tier.short.burn_rate(objective)).fold(0.0_f64, f64::max);
         let seconds_to_exhaustion = budget.seconds_to_exhaustion(self.policy.period.as_seconds(), fastest);
         Report { at, state: self.data_state(at, &tiers), tiers, period, budget, seconds_to_exhaustion }
@@ -313,7 +338,7 @@ impl Evaluator {
         if self.seconds_between(last, at) > self.policy.stale_after_seconds {
             return DataState::Stale;
         }
-        let judged = tiers.iter().map(|tier| tier.long.counts.total()).min().unwrap_or(0);
+        let judged = tiers.iter().map(|tier| tier.events.total()).min().unwrap_or(0);
         if judged == 0 {
             DataState::Idle
         } else if judged < self.policy.guard.minimum_events {

@@ -52,20 +52,33 @@ struct Level {
 impl Level {
     /// Adds counts to a cell and says what was added.
     fn add(&mut self, cell: i64, counts: Counts) -> Counts {
-        if cell != self.open {
-            if cell < self.open {
-                return self.cells.add(cell, counts);
-            }
-            self.put_away();
-            self.open = cell;
+        if cell < self.open {
+            return self.cells.add(cell, counts);
         }
+        self.open_at(cell);
         let before = self.open_counts;
         self.open_counts += counts;
         Counts { good: self.open_counts.good - before.good, bad: self.open_counts.bad - before.bad }
     }
 
-    fn put_away(&mut self) {
-        self.cells.add(self.open, core::mem::take(&mut self.open_counts));
+    /// Takes counts that were added out of a cell again and adds others.
+    fn change(&mut self, cell: i64, gone: Counts, counts: Counts) {
+        if cell < self.open {
+            self.cells.change(cell, gone, counts);
+        } else {
+            self.open_at(cell);
+            let Counts { good, bad } = self.open_counts;
+            self.open_counts =
+                Counts { good: good.saturating_sub(gone.good), bad: bad.saturating_sub(gone.bad) } + counts;
+        }
+    }
+
+    /// Puts the open cell to the others when a later one is wanted, so that these are all older than the open one.
+    fn open_at(&mut self, cell: i64) {
+        if cell > self.open {
+            self.cells.add(self.open, core::mem::take(&mut self.open_counts));
+            self.open = cell;
+        }
     }
 }
 
@@ -188,6 +201,26 @@ impl History {
         self.add(seconds, counts, false)
     }
 
+    /// Takes out of a closed slot what was recorded for it before, and records something else.
+    pub(crate) fn revise(&mut self, slot: Slot, gone: Counts, counts: Counts) {
+        self.mark_observed(slot);
+        if gone == counts {
+            return;
+        }
+        let seconds = slot.0.saturating_mul(self.width());
+        for (index, level) in self.levels.iter_mut().enumerate() {
+            let cell = seconds.div_euclid(level.width);
+            if cell < level.needed {
+                continue;
+            }
+            level.change(cell, gone, counts);
+            for sum in self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from) {
+                sum.total.take_out(gone.into());
+                sum.total.add(counts);
+            }
+        }
+    }
+
     /// Closes every slot up to and including `slot`: all windows now end where it ends. Earlier slots change nothing.
     pub fn close(&mut self, slot: Slot) {
         // slots with observations are closed one by one, the empty ones between them in one go
@@ -241,9 +274,7 @@ impl History {
             let Some(level) = self.levels.get_mut(sum.level) else { continue };
             let from = first_cell(sum.window, level.width, end);
             if from > sum.from {
-                if from > level.open {
-                    level.put_away();
-                }
+                level.open_at(from);
                 sum.total.take_out(level.cells.sum(sum.from, from));
                 sum.from = from;
             }

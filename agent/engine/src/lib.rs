@@ -9,6 +9,9 @@
 //!                              incident: Opened · Escalated · Eased · Resolved
 //! ```
 //!
+//! When a budget is counted in slices of time, a slice is judged when it is over, and its verdict is what a second History
+//! counts.
+//!
 //! The live agent, the simulations and the tests run the same [`Evaluator`].
 
 #![deny(missing_docs)]
@@ -21,6 +24,7 @@ mod history;
 mod incident;
 mod objective;
 mod series;
+mod slices;
 mod slot;
 mod state;
 mod tier;
@@ -33,6 +37,7 @@ pub use evaluator::{Decision, Evaluator, Guard, Policy, Report, TierReport};
 pub use history::{EDGE_PARTS, FINE_LIMIT, History, Recorded};
 pub use incident::{Cause, Change, Open, Transition, advance};
 pub use objective::{BadFactor, BadObjective, BurnFactor, Objective};
+pub use slices::{BadSliceTarget, Method, SliceTarget};
 pub use slot::{BadWidth, Grid, Slot};
 pub use state::DataState;
 pub use tier::{Severity, Tier};

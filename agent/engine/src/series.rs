@@ -35,6 +35,12 @@ pub(crate) struct Total {
     bad: u128,
 }
 
+impl From<Counts> for Total {
+    fn from(counts: Counts) -> Self {
+        Self { good: counts.good.into(), bad: counts.bad.into() }
+    }
+}
+
 impl Total {
     pub(crate) fn add(&mut self, counts: Counts) {
         self.good += u128::from(counts.good);
@@ -65,15 +71,20 @@ pub(crate) struct Series {
 impl Series {
     /// Adds counts to a cell and says what was added: a cell holds up to 2⁶⁴−1 events of a kind.
     pub(crate) fn add(&mut self, cell: i64, counts: Counts) -> Counts {
-        if counts == Counts::ZERO {
+        self.change(cell, Counts::ZERO, counts)
+    }
+
+    /// Takes counts that were added out of a cell again, then adds others and says what was added of these.
+    pub(crate) fn change(&mut self, cell: i64, gone: Counts, counts: Counts) -> Counts {
+        if gone == counts {
             return counts;
         }
         let index = self.index_of(cell.div_euclid(CELLS));
         let Some(mut shape) = self.shapes.get(index).copied() else { return Counts::ZERO };
         let digit = cell.rem_euclid(CELLS) as u32;
         let at = self.offset(index);
-        let good = self.deposit(at, &mut shape.good, digit, counts.good);
-        let bad = self.deposit(at + usize::from(shape.good), &mut shape.bad, digit, counts.bad);
+        let good = self.deposit(at, &mut shape.good, digit, (gone.good, counts.good));
+        let bad = self.deposit(at + usize::from(shape.good), &mut shape.bad, digit, (gone.bad, counts.bad));
         if let Some(kept) = self.shapes.get_mut(index) {
             *kept = shape;
         }
@@ -144,13 +155,14 @@ impl Series {
         }
     }
 
-    /// Adds `n` to a digit column of the words that begin at `at`, widens them where needed, and says what was added.
-    fn deposit(&mut self, at: usize, words: &mut u8, digit: u32, n: u64) -> u64 {
-        if n == 0 {
-            return 0;
+    /// Takes from a digit column of the words that begin at `at`, adds to it, widens them where needed, and says what
+    /// was added.
+    fn deposit(&mut self, at: usize, words: &mut u8, digit: u32, (gone, n): (u64, u64)) -> u64 {
+        if gone == n {
+            return n;
         }
         let have = usize::from(*words);
-        let before = gather(self.words.range(at..at + have), digit);
+        let before = gather(self.words.range(at..at + have), digit).saturating_sub(gone);
         let after = before.saturating_add(n);
         let need = (u64::BITS - after.leading_zeros()) as usize;
         if need > have {

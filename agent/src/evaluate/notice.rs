@@ -83,8 +83,8 @@ fn tier_evidence(slo: &Slo, report: &TierReport) -> TierEvidence {
         factor: report.tier.factor.value(),
         long_burn: report.long.burn_rate(slo.objective()),
         short_burn: report.short.burn_rate(slo.objective()),
-        long_bad: report.long.counts.bad,
-        long_total: report.long.counts.total(),
+        long_bad: report.events.bad,
+        long_total: report.events.total(),
         firing: report.firing,
         held_by_guard: report.held_by_guard,
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
 
 use crate::spec::{Config, Indicator, Slo, load_with};
 
@@ -18,6 +18,7 @@ pub(super) fn policy(percent: f64, period: Window, grid: Grid) -> Policy {
         grid,
         objective: Objective::try_from_percent(percent).unwrap(),
         period,
+        method: Method::Occurrences,
         tiers: Tier::defaults(period),
         guard: Guard::default(),
         stale_after_seconds: u64::from(grid.width_seconds()) * 3,

@@ -4,7 +4,7 @@
 //! of ratios: a busy hour counts for more than an idle night. And nothing is ever 0/0: without traffic a series has no
 //! sample, without errors the ratio is 0.
 
-use lookout_engine::{Severity, Tier, Window};
+use lookout_engine::{Method, Severity, Tier, Window};
 
 use super::emit::{self, Node, map};
 use super::promql::{self, Sli, quoted};
@@ -18,11 +18,18 @@ pub(super) fn file_name(service: &str) -> String {
 
 /// All rules of a service: one group per SLO, in which nothing is read before it is recorded.
 pub(super) fn file(config: &Config, service: &str) -> String {
-    let groups = config.slos.iter().filter(|slo| slo.service == service).map(|slo| group(config, slo));
-    let comments = [
+    let slos = config.slos.iter().filter(|slo| slo.service == service);
+    let (events, slices): (Vec<&Slo>, Vec<&Slo>) =
+        slos.partition(|slo| slo.policy.method == Method::Occurrences);
+    let groups = events.into_iter().map(|slo| group(config, slo));
+    let mut comments = vec![
         format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
         "Names and labels are Sloth's; `promtool test rules` runs the tests beside this file.".to_owned(),
     ];
+    comments.extend(slices.into_iter().map(|slo| {
+        let (name, method) = (&slo.name, slo.policy.method.as_str());
+        format!("Not here: {name}. Its budget is counted by {method}, which the agent does and these rules do not.")
+    }));
     emit::file(&comments, &map([("groups", Node::List(groups.collect()))]))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use std::time::Duration;
 
-use lookout_engine::{Severity, Window};
+use lookout_engine::{Method, Severity, Window};
 
 use super::*;
 
@@ -127,6 +127,17 @@ fn openslo_documents_of_several_files_come_together() {
     assert!(matches!(&probes.indicator, Indicator::Probe { target } if target == "health"));
     assert_eq!(probes.policy.stale_after_seconds, 97, "three probes of 30 s and a timeout of 7 s");
     assert_eq!((probes.tiers().len(), probes.policy.data_alert), (4, Some(Severity::Ticket)));
+}
+
+#[test]
+fn a_budget_is_counted_in_slices_where_the_spec_says_so() {
+    let (config, warnings) = load_with(Path::new("tests/spec/slices"), &environment).unwrap();
+    assert!(warnings.list.is_empty(), "{warnings}");
+    let [steady, even] = config.slos.as_slice() else { panic!() };
+    let Method::Timeslices { slices, target } = steady.policy.method else { panic!() };
+    assert_eq!((slices.width_seconds(), target.ratio()), (60, 0.95));
+    let Method::RatioTimeslices { slices } = even.policy.method else { panic!() };
+    assert_eq!(slices.width_seconds(), 300);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod import;
 mod indicator;
 mod load;
 mod mask;
+mod method;
 mod model;
 mod objective;
 mod openslo;

@@ -2,9 +2,10 @@
 
 use core::time::Duration;
 
-use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
 
 use super::config::Known;
+use super::method::{read_budgeting, read_method};
 use super::model::Indicator;
 use super::openslo::Metadata;
 use super::reader::{At, Fields, Reader};
@@ -22,13 +23,16 @@ pub(super) fn read_policy(
     indicator: Option<&Indicator>,
     known: &Known,
 ) -> Option<Policy> {
-    read_method(reader, fields);
+    let budgeting = read_budgeting(reader, fields);
     let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
     let window = reader.required(fields, "timeWindow", how);
     let period = window.as_ref().and_then(|at| read_period(reader, at));
     let how = "write `objectives: [{ targetPercent: 99.9 }]`";
-    let objective = reader.required(fields, "objectives", how).and_then(|at| read_objective(reader, &at));
-    let tiers = read_tiers(reader, fields, metadata, (objective.as_ref(), period, known.grid));
+    let list = reader.required(fields, "objectives", how);
+    let item = list.and_then(|at| read_item(reader, &at));
+    let objective = item.as_ref().and_then(|item| read_objective(reader, item));
+    let method = item.as_ref().and_then(|item| read_method(reader, item, budgeting, known.grid));
+    let tiers = read_tiers(reader, fields, metadata, (objective.as_ref(), period, known.grid, method));
     let guard = Guard {
         minimum_events: count(reader, metadata, "lookout.dev/minimum-events")
             .unwrap_or(Guard::default().minimum_events),
@@ -46,6 +50,7 @@ pub(super) fn read_policy(
         grid: known.grid.unwrap_or(fallback_grid()?),
         objective: objective?.0,
         period: period?,
+        method: method?,
         tiers: tiers?,
         guard,
         stale_after_seconds: stale_after?,
@@ -55,22 +60,6 @@ pub(super) fn read_policy(
 
 fn fallback_grid() -> Option<Grid> {
     Grid::try_new(super::config::GRID_SECONDS).ok()
-}
-
-fn read_method(reader: &mut Reader<'_>, fields: &Fields<'_>) {
-    let Some(at) = reader.required(fields, "budgetingMethod", "write `budgetingMethod: Occurrences`") else {
-        return;
-    };
-    match reader.text(&at) {
-        None | Some("Occurrences") => {}
-        Some(method @ ("Timeslices" | "RatioTimeslices")) => {
-            let help = "write `Occurrences`, which counts events";
-            reader.error(&at, format!("not supported yet: budgeting by {method}"), help);
-        }
-        Some(_) => {
-            reader.choice(&at, &[("Occurrences", ()), ("Timeslices", ()), ("RatioTimeslices", ())]);
-        }
-    }
 }
 
 /// The only item of a list.
@@ -118,8 +107,8 @@ fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Window> {
     Some(period)
 }
 
-/// The objective, and where it stands.
-fn read_objective<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<(Objective, At<'n>)> {
+/// The fields of the one objective.
+fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
     let at = only(reader, at, "composite SLOs", "write one SLO per objective")?;
     let keys = [
         "displayName",
@@ -138,13 +127,16 @@ fn read_objective<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<(Objective
         let Some(at) = fields.get(name) else { continue };
         let (message, help) = match *name {
             "op" | "value" => ("this goes with a threshold metric, not with a ratio", "leave it out"),
-            "timeSliceTarget" | "timeSliceWindow" => {
-                ("not supported yet: time slices", "leave it out and write `budgetingMethod: Occurrences`")
-            }
+            "timeSliceTarget" | "timeSliceWindow" => continue,
             _ => ("not supported yet: composite SLOs", "leave it out and write one SLO per objective"),
         };
         reader.error(&at, message, help);
     }
+    Some(fields)
+}
+
+/// The objective, and where it stands.
+fn read_objective<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<(Objective, At<'n>)> {
     let (at, percent) = match (fields.get("target"), fields.get("targetPercent")) {
         (Some(at), None) => {
             let target = reader.number(&at)?;
@@ -161,7 +153,7 @@ fn read_objective<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<(Objective
         }
         _ => {
             let help = "write `targetPercent: 99.9` or `target: 0.999`";
-            reader.error(&at, "an objective has either `target` or `targetPercent`", help);
+            reader.error(&fields.at, "an objective has either `target` or `targetPercent`", help);
             return None;
         }
     };
@@ -185,13 +177,13 @@ fn objective_fault(percent: f64) -> (String, &'static str) {
     }
 }
 
-type Context<'c, 'n> = (Option<&'c (Objective, At<'n>)>, Option<Window>, Option<Grid>);
+type Context<'c, 'n> = (Option<&'c (Objective, At<'n>)>, Option<Window>, Option<Grid>, Option<Method>);
 
 fn read_tiers(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     metadata: &Metadata<'_>,
-    (objective, period, grid): Context<'_, '_>,
+    (objective, period, grid, method): Context<'_, '_>,
 ) -> Option<Vec<Tier>> {
     let target = objective.map(|(objective, _)| *objective);
     let Some(at) = metadata.annotation("lookout.dev/tiers") else {
@@ -199,7 +191,7 @@ fn read_tiers(
         // nobody wrote these: the objective they do not fit is what can be pointed at
         let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
         let mut whole = true;
-        for (message, help) in tiers.iter().flat_map(|tier| faults(tier, target, period, grid)) {
+        for (message, help) in tiers.iter().flat_map(|tier| faults(tier, target, period, (grid, method))) {
             let help = format!("{help}; your own tiers go into the annotation `lookout.dev/tiers`");
             reader.error(&place, message.replacen("the tier", "the default tier", 1), help);
             whole = false;
@@ -212,7 +204,7 @@ fn read_tiers(
     for tier in parse_tiers(text) {
         match tier {
             Ok((tier, span)) => {
-                for (message, help) in faults(&tier, target, period, grid) {
+                for (message, help) in faults(&tier, target, period, (grid, method)) {
                     reader.error_in(at, text, span.clone(), message, &help);
                     whole = false;
                 }

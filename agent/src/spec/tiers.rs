@@ -9,7 +9,7 @@
 
 use core::ops::Range;
 
-use lookout_engine::{BurnFactor, Grid, Objective, Severity, Tier, Window};
+use lookout_engine::{BurnFactor, Grid, Method, Objective, Severity, Tier, Window};
 
 use super::parse_duration;
 
@@ -89,7 +89,7 @@ pub(super) fn faults(
     tier: &Tier,
     objective: Option<Objective>,
     period: Option<Window>,
-    grid: Option<Grid>,
+    (grid, method): (Option<Grid>, Option<Method>),
 ) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     if tier.short >= tier.long {
@@ -109,6 +109,11 @@ pub(super) fn faults(
                 format!("make it at least {}, or shorten `interval` in lookout.yaml", Window::seconds(least));
             faults.push((message, help));
         }
+    }
+    let slice = method.and_then(Method::slices).map(|slices| Window::seconds(slices.width_seconds().into()));
+    if let Some(slice) = slice.filter(|slice| tier.short < *slice) {
+        let message = format!("the tier `{tier}` has a short window of less than a time slice of {slice}");
+        faults.push((message, "lengthen the window, or shorten `timeSliceWindow`".to_owned()));
     }
     faults.extend(objective.and_then(|objective| unreachable_fault(tier, objective)));
     faults

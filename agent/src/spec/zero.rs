@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
 use url::Url;
 
 use super::config::{LISTEN, local_url};
@@ -78,6 +78,7 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
                 grid,
                 objective: options.objective,
                 period: PERIOD,
+                method: Method::Occurrences,
                 // an objective asked for on the command line may be too low for the strictest tiers
                 tiers: Tier::defaults(PERIOD)
                     .into_iter()

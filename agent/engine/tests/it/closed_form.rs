@@ -1,7 +1,9 @@
 //! Firing and resolving times of the default tiers, against the closed form and against what promtool measured for
 //! Sloth's rules: 99.9 % over 30 days, 1,000 requests a second, evaluated every minute, three clean days first.
 
-use lookout_engine::{Counts, Evaluator, Grid, Guard, Objective, Policy, Severity, Slot, Tier, Window};
+use lookout_engine::{
+    Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Severity, Slot, Tier, Window,
+};
 
 struct Case {
     bad_ratio_per_mille: u64,
@@ -29,6 +31,7 @@ fn policy(grid: Grid) -> Policy {
         objective: Objective::try_from_percent(99.9).unwrap(),
         period,
         tiers: Tier::defaults(period),
+        method: Method::Occurrences,
         guard: Guard::default(),
         stale_after_seconds: 180,
         data_alert: None,

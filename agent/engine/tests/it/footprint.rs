@@ -1,6 +1,6 @@
 //! What an SLO costs in memory, whatever comes in.
 
-use lookout_engine::{Counts, Evaluator, Grid, Guard, Objective, Policy, Slot, Tier, Window};
+use lookout_engine::{Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Slot, Tier, Window};
 
 /// What an SLO with the default tiers and a period of 30 days may take.
 const LIMIT: usize = 32 * 1024;
@@ -25,6 +25,7 @@ fn bytes_after_a_month(mut counts: impl FnMut(i64) -> Counts) -> usize {
         objective: Objective::try_from_percent(99.9).unwrap(),
         period,
         tiers: Tier::defaults(period),
+        method: Method::Occurrences,
         guard: Guard::default(),
         stale_after_seconds: 180,
         data_alert: None,

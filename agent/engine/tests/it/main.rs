@@ -7,4 +7,6 @@ mod footprint;
 #[cfg(test)]
 mod incidents;
 #[cfg(test)]
+mod slices;
+#[cfg(test)]
 mod windows;

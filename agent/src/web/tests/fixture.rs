@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
@@ -207,6 +207,7 @@ fn spec(name: &str) -> Slo {
             grid: Grid::try_new(10).unwrap(),
             objective: Objective::try_from_percent(99.9).unwrap(),
             period: Window::days(30),
+            method: Method::Occurrences,
             tiers: Tier::defaults(Window::days(30)),
             guard: Guard::default(),
             stale_after_seconds: 60,
