@@ -319,7 +319,7 @@ impl Reader<'_> {
     ) -> Option<Vec<Tier>> {
         let mut usable: Vec<Tier> = Vec::new();
         for tier in tiers {
-            let found = faults(&tier, Some(objective), Some(period), None);
+            let found = faults(&tier, Some(objective), Some(period), (None, None));
             for (message, help) in &found {
                 self.lost(at, message, help);
             }
