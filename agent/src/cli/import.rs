@@ -53,6 +53,12 @@ fn period(text: &str) -> Result<Window, String> {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
+    if options.period.is_some() && !matches!(options.from, Tool::Sloth) {
+        bail!("`--period` goes with Sloth: the other specs say their period themselves");
+    }
+    if options.service.is_some() && !matches!(options.from, Tool::Pyrra) {
+        bail!("`--service` goes with Pyrra: the other specs name their service themselves");
+    }
     let wishes = ImportOptions {
         format: match options.from {
             Tool::Sloth => Format::Sloth,

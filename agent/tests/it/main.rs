@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod importing;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod simulated;

@@ -10,7 +10,7 @@ use lookout_engine::{BurnFactor, Severity, Tier, Window};
 use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::Value;
 use super::draft::{quote, scalar_text};
-use super::openslo::Library;
+use super::openslo::{Library, list_metadata};
 
 /// Severities as people name them, in lower case.
 const PAGES: [&str; 8] = ["page", "critical", "high", "urgent", "emergency", "p1", "sev1", "error"];
@@ -84,7 +84,8 @@ fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
     Some(Severity::Ticket)
 }
 
-fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+/// Lists what people wrote for one another.
+pub(super) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     if let Some(at) = fields.get("description")
         && let Some(text) = reader.text(&at)
         && !text.trim().is_empty()
@@ -179,6 +180,12 @@ pub(super) fn reference<'n>(reader: &mut Reader<'_>, at: &At<'n>, key: &str) -> 
         return Some(Reference::Named(at.clone(), name.clone()));
     }
     let fields = reader.fields(at, &["apiVersion", "kind", "metadata", "spec", key])?;
+    let known = ["name", "displayName", "labels", "annotations"];
+    if let Some(metadata) = fields.get("metadata").and_then(|at| reader.fields(&at, &known)) {
+        let kind =
+            fields.get("kind").and_then(|at| reader.text(&at)).map_or_else(|| "definition".to_owned(), quote);
+        list_metadata(reader, &metadata, &kind);
+    }
     match (fields.get(key), fields.get("spec")) {
         (Some(at), None) => {
             let name = reader.text(&at)?.to_owned();

@@ -16,6 +16,9 @@ use super::super::{Diagnostic, Level};
 /// Most characters of somebody else's text within a message.
 const QUOTE_LIMIT: usize = 120;
 
+/// Most notes at the head of a file.
+const NOTE_LIMIT: usize = 100;
+
 /// What begins a finding about something that is missing from the written file.
 pub(super) const LOST: &str = "not carried over: ";
 
@@ -44,7 +47,7 @@ pub(super) struct Draft {
 
 /// What is written.
 pub(super) enum Content {
-    Slo(SloDraft),
+    Slo(Box<SloDraft>),
     /// A service that was described: name, and the whole document.
     Service(String, Doc),
 }
@@ -54,8 +57,8 @@ pub(super) enum Content {
 pub(super) struct Origin {
     pub(super) file: PathBuf,
     pub(super) place: Place,
-    /// In which language (`Sloth prometheus/v1`).
-    pub(super) language: &'static str,
+    /// What it was (`Sloth prometheus/v1`, `Pyrra ServiceLevelObjective shop/orders`).
+    pub(super) was: String,
 }
 
 /// Everything of an SLO.
@@ -73,6 +76,8 @@ pub(super) struct SloDraft {
     pub(super) data_alert: Option<&'static str>,
     /// The `spec` of its SLI; `None` when each objective has its own.
     pub(super) indicator: Option<Doc>,
+    /// The name of its SLI; that of the SLO with its service when it had none.
+    pub(super) indicator_name: Option<String>,
     pub(super) window: Doc,
     pub(super) method: String,
     pub(super) objectives: Vec<Doc>,
@@ -155,17 +160,23 @@ impl Draft {
     pub(super) fn text(&self) -> String {
         let mut text = String::new();
         let file = one_line(&self.origin.file.display().to_string());
-        let _ = writeln!(text, "# From {}, {file}:{}.", self.origin.language, self.origin.place.line);
+        let _ = writeln!(text, "# From {}, {file}:{}.", one_line(&self.origin.was), self.origin.place.line);
         if !self.notes.is_empty() {
             text.push_str("#\n# What is not as it was:\n");
         }
-        for note in &self.notes {
+        for (n, note) in self.notes.iter().enumerate().take(NOTE_LIMIT) {
+            if self.notes.iter().take(n).any(|earlier| earlier == note) {
+                continue;
+            }
             let line = note.position.map_or_else(String::new, |(line, _)| format!(":{line}"));
             let file = one_line(&note.file.display().to_string());
             let _ = writeln!(text, "# - {file}{line}: {}", one_line(&note.message));
             if let Some(help) = &note.help {
                 let _ = writeln!(text, "#   {}", one_line(help));
             }
+        }
+        if self.notes.len() > NOTE_LIMIT {
+            text.push_str("# - and more, which the import says\n");
         }
         let document = match &self.content {
             Content::Slo(slo) => slo.document(),
@@ -213,7 +224,9 @@ impl SloDraft {
         }
         spec.push(("service", Doc::text(&self.service)));
         spec.extend(self.indicator.as_ref().map(|indicator| {
-            let name = map([("name", Doc::text(format!("{}-{}", self.service, self.name)))]);
+            let name = self.indicator_name.clone();
+            let name = name.unwrap_or_else(|| format!("{}-{}", self.service, self.name));
+            let name = map([("name", Doc::text(name))]);
             ("indicator", map([("metadata", name), ("spec", indicator.clone())]))
         }));
         spec.push(("timeWindow", self.window.clone()));
@@ -271,11 +284,11 @@ impl Reader<'_> {
         fields.get(name).and_then(|at| self.text(&at)).map(|text| text.trim_end().to_owned())
     }
 
-    /// What was found since a mark, and whether all of it are warnings.
+    /// What was found since a mark, as far as a file tells it, and whether all of it are warnings.
     pub(super) fn since(&self, mark: usize) -> (Vec<Diagnostic>, bool) {
-        let found = self.findings.get(mark..).unwrap_or_default().to_vec();
+        let found = self.findings.get(mark..).unwrap_or_default();
         let whole = found.iter().all(|finding| finding.level == Level::Warning);
-        (found, whole)
+        (found.iter().take(NOTE_LIMIT + 1).cloned().collect(), whole)
     }
 
     /// Adds labels that rules can have; those that they cannot have are listed.
@@ -347,6 +360,16 @@ impl Reader<'_> {
             );
         }
         objective
+    }
+}
+
+/// The name of a Kubernetes object, with its namespace, after the word for what it is.
+pub(super) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
+    let text = |name: &str| metadata.and_then(|metadata| scalar_text(metadata.get(name)?.node));
+    match (text("namespace"), text("name")) {
+        (Some(namespace), Some(name)) => format!("{what} {}/{}", quote(&namespace), quote(&name)),
+        (_, Some(name)) => format!("{what} {}", quote(&name)),
+        _ => what.to_owned(),
     }
 }
 

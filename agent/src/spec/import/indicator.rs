@@ -5,15 +5,22 @@ use super::super::selector::Selector;
 use super::draft::{Doc, map, quote, ratio};
 use super::openslo::Library;
 use super::promql::{OtherTemplate, WINDOW, fixed_ranges, has_range, replaced, with_plain_window};
-use super::sloth::read_ratio_query;
+use super::sloth::take_apart;
 
 /// How often a gauge is looked at.
 const STEP: &str = "1m";
 
 /// An SLI as far as it can be read without an objective.
 #[derive(Debug, Clone)]
-pub(super) enum Sli {
-    /// The whole `spec`.
+pub(super) struct Sli {
+    pub(super) name: Option<String>,
+    description: Option<String>,
+    metric: Metric,
+}
+
+#[derive(Debug, Clone)]
+enum Metric {
+    /// All of the `spec` but the description.
     Ratio(Doc),
     /// A value, which an objective compares with a bound.
     Threshold { source: String, query: String },
@@ -36,14 +43,14 @@ enum Side {
 pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
     let fields = reader.fields(at, &["description", "ratioMetric", "thresholdMetric"])?;
     let description = reader.text_under(&fields, "description");
-    let sli = match (fields.get("ratioMetric"), fields.get("thresholdMetric")) {
+    let metric = match (fields.get("ratioMetric"), fields.get("thresholdMetric")) {
         (Some(at), None) => read_ratio(reader, &at, library),
         (None, Some(at)) => {
             let Side::Query(query) = read_side(reader, &at, library)? else {
                 reader.error(&at, "not converted: a threshold needs a query", "write `type: Prometheus`");
                 return None;
             };
-            Some(Sli::Threshold { source: query.source, query: query.text })
+            Some(Metric::Threshold { source: query.source, query: query.text })
         }
         _ => {
             let help = "write one of `ratioMetric` and `thresholdMetric`";
@@ -51,16 +58,10 @@ pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Libra
             None
         }
     };
-    match (sli?, description) {
-        (Sli::Ratio(Doc::Map(mut entries)), Some(text)) => {
-            entries.insert(0, ("description".to_owned(), Doc::text(text)));
-            Some(Sli::Ratio(Doc::Map(entries)))
-        }
-        (sli, _) => Some(sli),
-    }
+    Some(Sli { name: None, description, metric: metric? })
 }
 
-fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
+fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Metric> {
     let fields = reader.fields(at, &["counter", "good", "bad", "total", "raw", "rawType"])?;
     if let Some(raw) = fields.get("raw") {
         return read_raw(reader, &raw, &fields, library);
@@ -91,11 +92,11 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
             let part_text = counted(reader, &part, &part_query.text, counter);
             let total_text = counted(reader, &total_at, &total_query.text, counter);
             let (part_text, total_text) = alike(part_text?, total_text?);
-            Some(Sli::Ratio(ratio(&part_query.source, (name, &part_text), &total_text)))
+            Some(Metric::Ratio(ratio(&part_query.source, (name, &part_text), &total_text)))
         }
         (Side::Own(part), Side::Own(total)) => {
             let ratio = map([("counter", Doc::Switch(counter)), (name, part), ("total", total)]);
-            Some(Sli::Ratio(map([("ratioMetric", ratio)])))
+            Some(Metric::Ratio(map([("ratioMetric", ratio)])))
         }
         _ => {
             let help = "use one type for both";
@@ -111,15 +112,18 @@ fn read_raw(
     raw: &At<'_>,
     fields: &Fields<'_>,
     library: &mut Library,
-) -> Option<Sli> {
+) -> Option<Metric> {
     let kind = reader.required(fields, "rawType", "write `rawType: success` or `failure`")?;
     let failure = reader.choice(&kind, &[("success", false), ("failure", true)])?;
     let Side::Query(query) = read_side(reader, raw, library)? else {
         reader.error(raw, "not converted: a raw ratio needs a query", "write `good` and `total` instead");
         return None;
     };
-    let text = windowed(reader, raw, &query.text);
-    read_ratio_query(reader, raw, &text, failure, &query.source).map(Sli::Ratio)
+    let quotient = take_apart(reader, raw, &query.text, failure)?;
+    let part = counted(reader, raw, &quotient.part, true);
+    let total = counted(reader, raw, &quotient.total, true);
+    let (part, total) = alike(part?, total?);
+    Some(Metric::Ratio(ratio(&query.source, (quotient.side, &part), &total)))
 }
 
 fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Side> {
@@ -229,6 +233,11 @@ fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &str) -> String {
 }
 
 impl Sli {
+    /// The same under a name.
+    pub(super) fn named(self, name: Option<String>) -> Self {
+        Self { name, ..self }
+    }
+
     /// The `spec` for one objective, of which a threshold needs operator and bound.
     pub(super) fn document(
         &self,
@@ -236,26 +245,33 @@ impl Sli {
         objective: &At<'_>,
         bound: Option<(&'static str, f64)>,
     ) -> Option<Doc> {
-        match (self, bound) {
-            (Self::Ratio(document), None) => Some(document.clone()),
-            (Self::Ratio(_), Some(_)) => {
+        let document = match (&self.metric, bound) {
+            (Metric::Ratio(document), None) => document.clone(),
+            (Metric::Ratio(_), Some(_)) => {
                 let help = "leave `op` and `value` out";
                 reader.error(objective, "not converted: a bound goes with a threshold metric", help);
-                None
+                return None;
             }
-            (Self::Threshold { source, query }, Some((operator, value))) => {
+            (Metric::Threshold { source, query }, Some((operator, value))) => {
                 let help = "a value that cannot be seen counts neither way";
                 reader.changed(objective, "every minute of the value counts as one event", help);
                 let good =
                     format!("sum(sum_over_time((({query}) {operator} bool {value})[{WINDOW}:{STEP}]))");
                 let total = format!("sum(count_over_time(({query})[{WINDOW}:{STEP}]))");
-                Some(ratio(source, ("good", &good), &total))
+                ratio(source, ("good", &good), &total)
             }
-            (Self::Threshold { .. }, None) => {
+            (Metric::Threshold { .. }, None) => {
                 let help = "write `op: lte` and a `value`";
                 reader.error(objective, "not converted: a threshold metric needs a bound", help);
-                None
+                return None;
             }
-        }
+        };
+        Some(match (document, &self.description) {
+            (Doc::Map(mut entries), Some(text)) => {
+                entries.insert(0, ("description".to_owned(), Doc::text(text)));
+                Doc::Map(entries)
+            }
+            (document, _) => document,
+        })
     }
 }

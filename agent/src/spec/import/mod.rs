@@ -36,6 +36,9 @@ use draft::Draft;
 /// Most files of one import.
 const FILE_COUNT_LIMIT: usize = 1000;
 
+/// Most SLOs of one import, as of one agent.
+const SLO_COUNT_LIMIT: usize = 1000;
+
 /// Whose specs are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -97,7 +100,7 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
             documents: &source.documents,
         })
         .collect();
-    let drafts = match options.format {
+    let mut drafts = match options.format {
         Format::Sloth => sloth::read(&mut sheets, options),
         Format::Pyrra => pyrra::read(&mut sheets, options),
         Format::OpenSlo => openslo::read(&mut sheets, options),
@@ -106,6 +109,11 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
         let Reader { file, text, findings: found, secrets, .. } = sheet.reader;
         findings.sources.push((file.to_owned(), mask(text, &secrets)));
         findings.list.extend(found);
+    }
+    if let Some(draft) = drafts.get(SLO_COUNT_LIMIT) {
+        let message = format!("not converted: more than {SLO_COUNT_LIMIT} SLOs, of which this is the next");
+        findings.list.push(draft.finding(message, Some("convert them in several runs".to_owned())));
+        drafts.truncate(SLO_COUNT_LIMIT);
     }
     let files = verified(drafts, &mut findings);
     findings.sort();

@@ -10,7 +10,7 @@ use super::super::yaml::Node;
 use super::alerting::{Policy, Reference, data_alert, read_policy, reference};
 use super::draft::{Doc, SloDraft, map, quote};
 use super::indicator::{Sli, read_sli};
-use super::openslo::{Library, open};
+use super::openslo::{Library, list_metadata, open};
 
 /// What a period is measured in beyond seconds, and how long it is on average.
 const CALENDAR_UNITS: [(char, u64); 3] = [('M', 30), ('Q', 90), ('Y', 365)];
@@ -63,16 +63,11 @@ pub(super) fn read_slo(reader: &mut Reader<'_>, node: &Node, library: &mut Libra
             }
             let many = goals.len() > 1;
             let drafts = items.iter().zip(&goals).enumerate().map(|(n, (at, goal))| {
-                let indicator = sli.document(reader, at, goal.bound)?;
+                let indicator = Some((sli.name.clone(), sli.document(reader, at, goal.bound)?));
                 let name = if many { format!("{}-{}", frame.name, n + 1) } else { frame.name.clone() };
-                draft(
-                    reader,
-                    at,
-                    &frame,
-                    name,
-                    (Some(indicator), vec![goal.document.clone()]),
-                    goal.objective,
-                )
+                let objectives = vec![goal.document.clone()];
+                let body = Body { name, indicator, objectives, strictest: goal.objective };
+                draft(reader, at, &frame, body)
             });
             drafts.collect()
         }
@@ -103,8 +98,14 @@ fn read_sli_under(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Li
     }
     let at = fields.get("indicator")?;
     let inline = reader.fields(&at, &["apiVersion", "kind", "metadata", "spec"])?;
+    let known = ["name", "displayName", "labels", "annotations"];
+    let metadata = inline.get("metadata").and_then(|at| reader.fields(&at, &known));
+    let name = metadata.as_ref().and_then(|metadata| reader.text_under(metadata, "name"));
+    if let Some(metadata) = &metadata {
+        list_metadata(reader, metadata, "SLI");
+    }
     let spec = reader.required(&inline, "spec", "write `ratioMetric` under `spec:`")?;
-    read_sli(reader, &spec, library)
+    read_sli(reader, &spec, library).map(|sli| sli.named(name))
 }
 
 fn read_frame(
@@ -261,26 +262,37 @@ fn read_composite<'n>(
             return None;
         }
         let fields = reader.open_fields(at, "")?;
-        let indicator = read_sli_under(reader, &fields, library)?.document(reader, at, goal.bound)?;
+        let sli = read_sli_under(reader, &fields, library)?;
+        let spec = sli.document(reader, at, goal.bound)?;
+        let metadata = sli.name.map(|name| ("metadata", map([("name", Doc::text(name))])));
         let Doc::Map(mut entries) = goal.document else { return None };
-        entries.push(("indicator".to_owned(), map([("spec", indicator)])));
+        entries.push(("indicator".to_owned(), map(metadata.into_iter().chain([("spec", spec)]))));
         documents.push(Doc::Map(entries));
         strictest =
             strictest.into_iter().chain([goal.objective]).min_by_key(|objective| objective.budget_ppb());
     }
     let name = frame.name.clone();
-    draft(reader, at, frame, name, (None, documents), strictest?).map(|draft| vec![draft])
+    let body = Body { name, indicator: None, objectives: documents, strictest: strictest? };
+    draft(reader, at, frame, body).map(|draft| vec![draft])
+}
+
+/// What an SLO has of its own beside what its document says for all.
+struct Body {
+    name: String,
+    /// Its SLI with the name of that, when all objectives share one.
+    indicator: Option<(Option<String>, Doc)>,
+    objectives: Vec<Doc>,
+    /// The objective with the least budget.
+    strictest: Objective,
 }
 
 fn draft(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     frame: &Frame,
-    name: String,
-    (indicator, objectives): (Option<Doc>, Vec<Doc>),
-    objective: Objective,
+    Body { name, indicator, objectives, strictest }: Body,
 ) -> Option<SloDraft> {
-    let tiers = choose_tiers(reader, at, frame, objective)?;
+    let tiers = choose_tiers(reader, at, frame, strictest)?;
     let said = frame.annotations.iter().any(|(name, _)| name == "lookout.dev/data-alert");
     Some(SloDraft {
         name,
@@ -291,7 +303,8 @@ fn draft(
         annotations: frame.annotations.clone(),
         tiers,
         data_alert: data_alert(frame.policies.iter()).filter(|_| !said),
-        indicator,
+        indicator_name: indicator.as_ref().and_then(|(name, _)| name.clone()),
+        indicator: indicator.map(|(_, document)| document),
         window: frame.window.clone(),
         method: frame.method.clone(),
         objectives,

@@ -10,13 +10,10 @@ use super::super::reader::{At, Fields, Reader, did_you_mean, quoted_list, sugges
 use super::super::yaml::Node;
 use super::super::{Diagnostic, Level};
 use super::ImportOptions;
-use super::alerting::{Condition, Policy, read_condition, read_policy, read_target};
+use super::alerting::{Condition, Policy, list_description, read_condition, read_policy, read_target};
 use super::draft::{Content, Doc, Draft, Origin, map};
 use super::indicator::{Sli, read_sli};
 use super::objective::read_slo;
-
-/// What the written file says it is from.
-const LANGUAGE: &str = "OpenSLO v1";
 
 /// A definition and what was said about it.
 #[derive(Debug, Clone)]
@@ -124,7 +121,10 @@ fn read_definition(reader: &mut Reader<'_>, node: &Node, kind: &'static str, lib
     let opened = open(reader, node);
     let Some(name) = opened.as_ref().map(|opened| opened.name.clone()) else { return };
     let at = At::root(node);
-    let spec = opened.map(|opened| opened.spec);
+    let spec = opened.map(|opened| {
+        list_metadata(reader, &opened.metadata, kind);
+        opened.spec
+    });
     let doc = Definition { at, mark, name };
     match kind {
         "DataSource" => {
@@ -141,11 +141,21 @@ fn read_definition(reader: &mut Reader<'_>, node: &Node, kind: &'static str, lib
         }
         "SLI" => {
             let value = spec.and_then(|spec| read_sli(reader, &spec, library));
+            let value = value.map(|sli| sli.named(Some(doc.name.clone())));
             shelve(reader, doc, value, &mut library.slis, &mut library.desk);
         }
         _ => {
             let value = spec.and_then(|spec| read_policy(reader, &spec, library));
             shelve(reader, doc, value, &mut library.policies, &mut library.desk);
+        }
+    }
+}
+
+/// What is said about a definition is not in the files of those that refer to it.
+pub(super) fn list_metadata(reader: &mut Reader<'_>, metadata: &Fields<'_>, kind: &str) {
+    for name in ["displayName", "labels", "annotations"] {
+        if let Some(at) = metadata.get(name) {
+            reader.lost(&at, format!("`{name}` of the {kind}"), "only those of SLOs and services are kept");
         }
     }
 }
@@ -179,6 +189,7 @@ fn shelve<T>(
 
 fn read_data_source(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
     let fields = reader.fields(spec, &["description", "type", "connectionDetails"])?;
+    list_description(reader, &fields);
     let kind = reader.required(&fields, "type", "write `type: Prometheus`").and_then(|at| reader.text(&at));
     if let Some(at) = fields.get("connectionDetails") {
         let help =
@@ -223,7 +234,7 @@ fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Draft> {
 }
 
 fn origin(reader: &Reader<'_>, node: &Node) -> Origin {
-    Origin { file: reader.file.to_owned(), place: node.place.clone(), language: LANGUAGE }
+    Origin { file: reader.file.to_owned(), place: node.place.clone(), was: "OpenSLO v1".to_owned() }
 }
 
 fn read_slos(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Vec<Draft> {
@@ -236,7 +247,8 @@ fn read_slos(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Vec
         return Vec::new();
     }
     let origin = origin(reader, node);
-    let draft = |slo| Draft { content: Content::Slo(slo), origin: origin.clone(), notes: notes.clone() };
+    let draft =
+        |slo| Draft { content: Content::Slo(Box::new(slo)), origin: origin.clone(), notes: notes.clone() };
     slos.into_iter().map(draft).collect()
 }
 

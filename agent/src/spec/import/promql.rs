@@ -201,7 +201,7 @@ mod tests {
         );
         assert_eq!(plain("a"), Ok(("a".to_owned(), false)));
         assert_eq!(plain("a{{ .other }}"), Err(OtherTemplate(1..13)));
-        assert_eq!(plain("ä{{ .window"), Err(OtherTemplate(2..13)));
+        assert_eq!(plain("ä{{ .window"), Err(OtherTemplate(2..12)));
     }
 
     #[test]

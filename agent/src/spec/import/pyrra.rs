@@ -12,7 +12,8 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::selector::{MatchOp, Matcher, Selector};
 use super::ImportOptions;
 use super::draft::{
-    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, quote, ratio, rolling, scalar_text,
+    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, object_name, quote, ratio, rolling,
+    scalar_text,
 };
 use super::promql::WINDOW;
 use super::windows::{self, Fate};
@@ -43,13 +44,10 @@ pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Dra
             let mark = reader.findings.len();
             let slo = read_object(reader, &root, options);
             let (notes, whole) = reader.since(mark);
-            let origin = Origin {
-                file: reader.file.to_owned(),
-                place: node.place.clone(),
-                language: "Pyrra ServiceLevelObjective",
-            };
-            let slo = slo.filter(|_| whole).map(Content::Slo);
-            drafts.extend(slo.map(|content| Draft { content, origin, notes }));
+            if let Some((slo, was)) = slo.filter(|_| whole) {
+                let origin = Origin { file: reader.file.to_owned(), place: node.place.clone(), was };
+                drafts.push(Draft { content: Content::Slo(Box::new(slo)), origin, notes });
+            }
         }
     }
     drafts
@@ -60,9 +58,15 @@ struct Identity {
     name: Option<String>,
     service: String,
     labels: BTreeMap<String, String>,
+    /// What the written file says it is from.
+    was: String,
 }
 
-fn read_object(reader: &mut Reader<'_>, root: &At<'_>, options: &ImportOptions) -> Option<SloDraft> {
+fn read_object(
+    reader: &mut Reader<'_>,
+    root: &At<'_>,
+    options: &ImportOptions,
+) -> Option<(SloDraft, String)> {
     let fields = reader.fields(root, &["apiVersion", "kind", "metadata", "spec", "status"])?;
     let identity = read_identity(reader, &fields, options);
     let spec = reader.required(&fields, "spec", "write `target`, `window` and `indicator` under `spec:`")?;
@@ -96,7 +100,7 @@ fn read_object(reader: &mut Reader<'_>, root: &At<'_>, options: &ImportOptions) 
     let ((percent, objective), period, identity) = (target?, period?, identity?);
     let tiers = windows::pyrra(period, |fate| alerts.severity(fate));
     let tiers = reader.usable_tiers(&spec, tiers, objective, period)?;
-    Some(SloDraft {
+    let slo = SloDraft {
         name: identity.name?,
         service: identity.service,
         display_name: None,
@@ -106,10 +110,12 @@ fn read_object(reader: &mut Reader<'_>, root: &At<'_>, options: &ImportOptions) 
         tiers: Some(tiers),
         data_alert: Some(alerts.absent),
         indicator: Some(indicator?),
+        indicator_name: None,
         window: rolling(period),
         method: "Occurrences".to_owned(),
         objectives: vec![map([("targetPercent", Doc::Number(percent))])],
-    })
+    };
+    Some((slo, identity.was))
 }
 
 fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportOptions) -> Option<Identity> {
@@ -142,7 +148,8 @@ fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportO
         let help = "Pyrra has no services; name one with `--service` or the label `pyrra.dev/service`";
         reader.changed(&metadata.at, format!("it belongs to the service `{}`", quote(&service)), help);
     }
-    Some(Identity { name, service, labels })
+    let was = object_name("Pyrra ServiceLevelObjective", Some(&metadata));
+    Some(Identity { name, service, labels, was })
 }
 
 /// What changes how Pyrra's rules are made, and not what they mean.

@@ -13,7 +13,8 @@ use super::super::openslo::{Sheet, scalar};
 use super::super::reader::{At, Fields, Reader};
 use super::ImportOptions;
 use super::draft::{
-    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, quote, ratio, rolling, scalar_text,
+    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, object_name, quote, ratio, rolling,
+    scalar_text,
 };
 use super::promql::{OtherTemplate, parts, with_plain_window};
 use super::windows::{self, Catalogue};
@@ -23,7 +24,6 @@ const PERIOD: Window = Window::days(30);
 
 /// How the two forms spell what differs.
 struct Dialect {
-    language: &'static str,
     error_query: &'static str,
     total_query: &'static str,
     error_ratio_query: &'static str,
@@ -33,7 +33,6 @@ struct Dialect {
 }
 
 const FILE: Dialect = Dialect {
-    language: "Sloth prometheus/v1",
     error_query: "error_query",
     total_query: "total_query",
     error_ratio_query: "error_ratio_query",
@@ -43,7 +42,6 @@ const FILE: Dialect = Dialect {
 };
 
 const OBJECT: Dialect = Dialect {
-    language: "Sloth PrometheusServiceLevel",
     error_query: "errorQuery",
     total_query: "totalQuery",
     error_ratio_query: "errorRatioQuery",
@@ -65,6 +63,7 @@ struct Setting<'o> {
 /// What a document says for all of its SLOs.
 struct Head<'h> {
     dialect: &'static Dialect,
+    was: String,
     service: Option<String>,
     labels: BTreeMap<String, String>,
     notes: Vec<Diagnostic>,
@@ -129,7 +128,8 @@ fn read_file(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, draf
     let mark = reader.findings.len();
     let known = ["version", "service", "labels", "slo_plugins", "slos"];
     let Some(fields) = reader.fields(root, &known) else { return };
-    read_body(reader, &fields, &FILE, setting, mark, drafts);
+    let what = (&FILE, "Sloth prometheus/v1".to_owned());
+    read_body(reader, &fields, what, setting, mark, drafts);
 }
 
 fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
@@ -137,7 +137,8 @@ fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, dr
     let Some(fields) = reader.fields(root, &["apiVersion", "kind", "metadata", "spec", "status"]) else {
         return;
     };
-    if let Some(metadata) = object_metadata(reader, &fields) {
+    let metadata = object_metadata(reader, &fields);
+    if let Some(metadata) = &metadata {
         for (name, what) in [
             ("labels", "the labels of the object, which Sloth does not give to rules either"),
             ("annotations", "the annotations of the object"),
@@ -151,13 +152,14 @@ fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, dr
         return;
     };
     let Some(fields) = reader.fields(&spec, &["service", "labels", "sloPlugins", "slos"]) else { return };
-    read_body(reader, &fields, &OBJECT, setting, mark, drafts);
+    let what = (&OBJECT, object_name("Sloth PrometheusServiceLevel", metadata.as_ref()));
+    read_body(reader, &fields, what, setting, mark, drafts);
 }
 
 fn read_body(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    dialect: &'static Dialect,
+    (dialect, was): (&'static Dialect, String),
     setting: &Setting<'_>,
     mark: usize,
     drafts: &mut Vec<Draft>,
@@ -175,20 +177,20 @@ fn read_body(
         reader.changed(&fields.at, what, help);
     }
     let slos = reader.required(fields, "slos", "list at least one SLO").and_then(|at| reader.list(&at));
+    if slos.as_ref().is_some_and(Vec::is_empty) {
+        reader.error(&fields.at, "not converted: this document has no SLO", "list at least one under `slos`");
+    }
     let (notes, whole) = reader.since(mark);
-    let head = Head { dialect, service, labels, notes, whole, setting };
+    let head = Head { dialect, was, service, labels, notes, whole, setting };
     for at in slos.into_iter().flatten() {
         let mark = reader.findings.len();
         let slo = read_slo(reader, &at, &head);
         let (notes, whole) = reader.since(mark);
         if let Some(slo) = slo.filter(|_| whole && head.whole) {
-            let origin = Origin {
-                file: reader.file.to_owned(),
-                place: at.node.place.clone(),
-                language: head.dialect.language,
-            };
+            let origin =
+                Origin { file: reader.file.to_owned(), place: at.node.place.clone(), was: head.was.clone() };
             let notes = head.notes.iter().cloned().chain(notes).collect();
-            drafts.push(Draft { content: Content::Slo(slo), origin, notes });
+            drafts.push(Draft { content: Content::Slo(Box::new(slo)), origin, notes });
         }
     }
 }
@@ -223,6 +225,7 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
         tiers: Some(tiers),
         data_alert: None,
         indicator: Some(indicator?),
+        indicator_name: None,
         window: rolling(head.setting.period),
         method: "Occurrences".to_owned(),
         objectives: vec![map([("targetPercent", Doc::Number(percent))])],
@@ -267,7 +270,8 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             let name = dialect.error_ratio_query;
             let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
             let query = read_query(reader, &at)?;
-            read_ratio_query(reader, &at, &query, true, source)
+            let quotient = take_apart(reader, &at, &query, true)?;
+            Some(ratio(source, (quotient.side, &quotient.part), &quotient.total))
         }
         (None, None, Some(at)) => {
             let fields = reader.fields(&at, &["id", "options"])?;
@@ -303,14 +307,21 @@ fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     }
 }
 
-/// A query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
-pub(super) fn read_ratio_query(
+/// A ratio as two counts.
+pub(super) struct Quotient {
+    /// `good` or `bad`
+    pub(super) side: &'static str,
+    pub(super) part: String,
+    pub(super) total: String,
+}
+
+/// Takes apart a query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
+pub(super) fn take_apart(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     query: &str,
     failure: bool,
-    source: &str,
-) -> Option<Doc> {
+) -> Option<Quotient> {
     let Some(found) = parts(query) else {
         let help = "write what it divides as two queries, of bad (or good) and of all events";
         reader.error(at, "not converted: a ratio that is no plain quotient has no counts to add up", help);
@@ -319,7 +330,7 @@ pub(super) fn read_ratio_query(
     let side = if failure == found.complement { "good" } else { "bad" };
     let what = format!("the quotient is taken apart into `{side}` and `total`");
     reader.changed(at, what, "see that both count events");
-    Some(ratio(source, (side, &found.part), &found.total))
+    Some(Quotient { side, part: found.part, total: found.total })
 }
 
 /// Which of the two alerts there are.
