@@ -4,8 +4,7 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::selector::Selector;
 use super::draft::{Doc, map, quote, ratio};
 use super::openslo::Library;
-use super::promql::{OtherTemplate, WINDOW, fixed_ranges, has_range, replaced, with_plain_window};
-use super::sloth::take_apart;
+use super::promql::{OtherTemplate, WINDOW, fixed_ranges, has_range, parts, replaced, with_plain_window};
 
 /// How often a gauge is looked at.
 const STEP: &str = "1m";
@@ -124,6 +123,32 @@ fn read_raw(
     let total = counted(reader, raw, &quotient.total, true);
     let (part, total) = alike(part?, total?);
     Some(Metric::Ratio(ratio(&query.source, (quotient.side, &part), &total)))
+}
+
+/// A ratio as two counts.
+pub(super) struct Quotient {
+    /// `good` or `bad`
+    pub(super) side: &'static str,
+    pub(super) part: String,
+    pub(super) total: String,
+}
+
+/// Takes apart a query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
+pub(super) fn take_apart(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    query: &str,
+    failure: bool,
+) -> Option<Quotient> {
+    let Some(found) = parts(query) else {
+        let help = "write what it divides as two queries, of bad (or good) and of all events";
+        reader.error(at, "not converted: a ratio that is no plain quotient has no counts to add up", help);
+        return None;
+    };
+    let side = if failure == found.complement { "good" } else { "bad" };
+    let what = format!("the quotient is taken apart into `{side}` and `total`");
+    reader.changed(at, what, "see that both count events");
+    Some(Quotient { side, part: found.part, total: found.total })
 }
 
 fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Side> {

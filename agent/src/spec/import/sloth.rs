@@ -16,7 +16,8 @@ use super::draft::{
     Content, Doc, Draft, Origin, SloDraft, map, object_metadata, object_name, quote, ratio, rolling,
     scalar_text,
 };
-use super::promql::{OtherTemplate, parts, with_plain_window};
+use super::indicator::take_apart;
+use super::promql::{OtherTemplate, with_plain_window};
 use super::windows::{self, Catalogue};
 
 /// The period when none is given, as in Sloth.
@@ -305,32 +306,6 @@ fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
             None
         }
     }
-}
-
-/// A ratio as two counts.
-pub(super) struct Quotient {
-    /// `good` or `bad`
-    pub(super) side: &'static str,
-    pub(super) part: String,
-    pub(super) total: String,
-}
-
-/// Takes apart a query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
-pub(super) fn take_apart(
-    reader: &mut Reader<'_>,
-    at: &At<'_>,
-    query: &str,
-    failure: bool,
-) -> Option<Quotient> {
-    let Some(found) = parts(query) else {
-        let help = "write what it divides as two queries, of bad (or good) and of all events";
-        reader.error(at, "not converted: a ratio that is no plain quotient has no counts to add up", help);
-        return None;
-    };
-    let side = if failure == found.complement { "good" } else { "bad" };
-    let what = format!("the quotient is taken apart into `{side}` and `total`");
-    reader.changed(at, what, "see that both count events");
-    Some(Quotient { side, part: found.part, total: found.total })
 }
 
 /// Which of the two alerts there are.

@@ -1,0 +1,201 @@
+//! The schema of `lookout.yaml`.
+
+use serde_json::{Value, json};
+
+use super::{closed, duration, exactly_one_of, head, list, name, print, switch, text, words};
+
+/// The schema of `lookout.yaml`.
+#[must_use]
+pub fn config_schema() -> String {
+    let mut schema = closed(
+        "Where the agent listens, what it watches and whom it tells.",
+        &[],
+        [
+            ("listen", text("Address and port; 127.0.0.1:9797 by default.")),
+            ("external_url", text("How people reach the agent; the base of links in messages.")),
+            ("environment", text("The label `env` of everything it tells.")),
+            ("ledger", text("The SQLite file that keeps everything, relative to this file, or `memory`.")),
+            (
+                "interval",
+                duration("The evaluation grid: divides a minute or is a multiple of one; 10s by default."),
+            ),
+            (
+                "slos",
+                list(
+                    "Patterns of SLO specs, relative to this file; `*.slo.yaml` by default.",
+                    text("A pattern."),
+                ),
+            ),
+            (
+                "otlp",
+                closed(
+                    "Where traces of the agent itself go.",
+                    &[],
+                    [("endpoint", text("An OTLP/HTTP collector; none while it is empty."))],
+                ),
+            ),
+            ("targets", list("What is probed.", target())),
+            ("scrapes", list("Whose metrics are read.", scrape())),
+            ("destinations", list("Who is told.", destination())),
+            ("gate", gate()),
+            ("auth", auth()),
+            ("generate", outputs()),
+        ],
+    );
+    head(&mut schema, "lookout.yaml");
+    print(&schema)
+}
+
+fn target() -> Value {
+    let secret_file =
+        closed("A file that holds the value.", &["file"], [("file", text("Relative to this file."))]);
+    let status = json!({ "anyOf": [
+        { "type": "integer", "minimum": 100, "maximum": 599 },
+        { "type": "string", "pattern": "^ *[1-5][0-9]{2} *(- *[1-5][0-9]{2} *)?$" },
+    ] });
+    let size = json!({
+        "description": "Bytes of an answer that are read at most.",
+        "anyOf": [
+            { "type": "integer", "minimum": 1, "maximum": 67_108_864 },
+            { "type": "string", "pattern": "^[0-9]+ *(KiB|MiB|kB|MB|B)$" },
+        ],
+    });
+    let expect = closed(
+        "What makes an answer good; all of it must hold.",
+        &[],
+        [
+            (
+                "status",
+                json!({ "description": "Statuses, or ranges of them; 200-299 by default.", "type": "array", "minItems": 1, "items": status }),
+            ),
+            ("latency", duration("The whole request must be faster than this.")),
+            (
+                "json",
+                json!({ "description": "Values of the JSON body by path (RFC 9535).", "type": "object" }),
+            ),
+        ],
+    );
+    let http = closed(
+        "What is requested.",
+        &["url"],
+        [
+            ("url", text("Variables (`${NAME}`, `${NAME:-default}`) are filled in.")),
+            ("method", text("GET by default.")),
+            (
+                "headers",
+                json!({
+                    "description": "Extra headers; a value or the file that holds it.",
+                    "type": "object",
+                    "additionalProperties": { "anyOf": [{ "type": "string" }, secret_file] },
+                }),
+            ),
+            ("body", text("What is sent.")),
+            ("insecure", switch("Accept any certificate. Expiry is still reported.")),
+            ("body_limit", size),
+            ("expect", expect),
+        ],
+    );
+    closed(
+        "One thing that is probed over HTTP.",
+        &["name", "http"],
+        [
+            ("name", name("What SLOs call it.")),
+            ("http", http),
+            ("interval", duration("Time between probes; the grid's by default.")),
+            ("timeout", duration("One deadline over all phases, shorter than the interval.")),
+        ],
+    )
+}
+
+fn scrape() -> Value {
+    closed(
+        "A neighbour whose Prometheus metrics are read.",
+        &["name", "url"],
+        [
+            ("name", name("What SLOs call it.")),
+            ("url", text("Its metrics endpoint.")),
+            ("timeout", duration("One deadline over connect, answer and body.")),
+            ("job", text("The label `job` that Prometheus gives it; used in generated rules.")),
+        ],
+    )
+}
+
+fn destination() -> Value {
+    let mut slack = closed(
+        "A Slack channel.",
+        &[],
+        [
+            ("webhook_url", text("An incoming webhook; better from the environment or a file.")),
+            ("webhook_url_file", text("The file that holds it.")),
+            ("token", text("A bot token with `chat:write`; better from the environment or a file.")),
+            ("token_file", text("The file that holds it.")),
+            ("channel", text("The channel a bot writes to.")),
+            ("api_url", text("Slack's Web API, when it is elsewhere.")),
+        ],
+    );
+    exactly_one_of(&mut slack, &["webhook_url", "webhook_url_file", "token", "token_file"]);
+    let alertmanager = closed(
+        "An Alertmanager.",
+        &["urls"],
+        [("urls", list("The base URL of every instance.", text("A URL; empty is off.")))],
+    );
+    let mut schema = closed(
+        "Someone who is told.",
+        &["name"],
+        [
+            ("name", name("What messages and metrics call it.")),
+            ("slack", slack),
+            ("alertmanager", alertmanager),
+            (
+                "minimum",
+                words("Least severity that is sent there; `ticket` by default.", &["page", "ticket"]),
+            ),
+        ],
+    );
+    exactly_one_of(&mut schema, &["slack", "alertmanager"]);
+    schema
+}
+
+fn gate() -> Value {
+    closed(
+        "What the gate asks for before a deploy.",
+        &[],
+        [
+            (
+                "minimum_budget",
+                json!({
+                    "description": "Least share of the budget that must be left for a feature deploy.",
+                    "type": "number", "minimum": 0, "maximum": 1,
+                }),
+            ),
+            ("valid_for", duration("How long an answer may be relied on.")),
+        ],
+    )
+}
+
+fn auth() -> Value {
+    let token = closed(
+        "A bearer token.",
+        &["name", "sha256", "scopes"],
+        [
+            ("name", name("Who holds it.")),
+            ("sha256", text("Its SHA-256 in hex, as `printf %s TOKEN | sha256sum` prints it.")),
+            ("scopes", list("What it may do.", words("A scope.", &["ask", "mark", "override"]))),
+        ],
+    );
+    closed("Who may write.", &[], [("tokens", list("Bearer tokens.", token))])
+}
+
+fn outputs() -> Value {
+    closed(
+        "Where generated files go and how they link back.",
+        &[],
+        [
+            ("alerts", text("Folder of rules, their tests and the Alertmanager config.")),
+            ("dashboards", text("Folder of Grafana dashboards.")),
+            ("runbooks", text("Folder of runbooks: generated heads, bodies kept.")),
+            ("runbook_url", text("Link to a runbook; `{alert}` is replaced.")),
+            ("dashboard_url", text("Link to a dashboard; `{service}` and `{slo}` are replaced.")),
+        ],
+    )
+}

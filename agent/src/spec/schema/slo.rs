@@ -1,0 +1,223 @@
+//! The schema of SLO specs.
+
+use serde_json::{Map, Value, json};
+
+use super::{closed, duration, exactly_one_of, head, name, print, switch, text, words};
+
+/// The schema of one document of an SLO spec.
+#[must_use]
+pub fn slo_schema() -> String {
+    let mut schema = json!({ "oneOf": [
+        document("SLO", slo_metadata(), slo_spec()),
+        document("SLI", metadata(json!(false)), sli_spec()),
+        document("Service", metadata(annotations(&["lookout.dev/owner"])), closed(
+            "The service.", &[], [("description", text("For people."))],
+        )),
+        // read by `import`, and by other tools
+        other("DataSource"),
+        other("AlertPolicy"),
+        other("AlertCondition"),
+        other("AlertNotificationTarget"),
+    ] });
+    head(&mut schema, "SLO spec of lookout (OpenSLO v1)");
+    print(&schema)
+}
+
+fn document(kind: &str, metadata: Value, spec: Value) -> Value {
+    closed(
+        kind,
+        &["apiVersion", "kind", "metadata", "spec"],
+        [
+            ("apiVersion", json!({ "const": "openslo/v1" })),
+            ("kind", json!({ "const": kind })),
+            ("metadata", metadata),
+            ("spec", spec),
+        ],
+    )
+}
+
+/// A kind whose `spec` is none of lookout's business.
+fn other(kind: &str) -> Value {
+    document(kind, json!({ "type": "object" }), json!({ "type": "object" }))
+}
+
+fn slo_metadata() -> Value {
+    metadata(annotations(&[
+        "lookout.dev/data-alert",
+        "lookout.dev/minimum-bad",
+        "lookout.dev/minimum-events",
+        "lookout.dev/stale-after",
+        "lookout.dev/tiers",
+    ]))
+}
+
+/// Annotations of lookout's own, and those of others, which have another prefix.
+fn annotations(own: &[&str]) -> Value {
+    json!({
+        "description": "lookout's own begin with `lookout.dev/`; all others are left alone.",
+        "type": "object",
+        "propertyNames": { "anyOf": [{ "enum": own }, { "not": { "pattern": "^lookout\\.dev/" } }] },
+        "properties": annotation_values(own),
+    })
+}
+
+fn annotation_values(own: &[&str]) -> Map<String, Value> {
+    let count = || json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^ *[0-9]+ *$" }] });
+    let value = |name: &str| match name {
+        "lookout.dev/data-alert" => {
+            words("How missing data are told; `ticket` by default.", &["page", "ticket", "off"])
+        }
+        "lookout.dev/minimum-bad" | "lookout.dev/minimum-events" => count(),
+        "lookout.dev/stale-after" => duration("Without an observation for so long, data are missing."),
+        "lookout.dev/tiers" => text("When it calls: `page 1h/5m x14.4; ticket 1d/2h x3 for 10m`."),
+        _ => text("For people."),
+    };
+    own.iter().map(|name| ((*name).to_owned(), value(name))).collect()
+}
+
+fn metadata(annotations: Value) -> Value {
+    let annotations = match annotations {
+        Value::Bool(_) => json!({
+            "type": "object",
+            "propertyNames": { "not": { "pattern": "^lookout\\.dev/" } },
+        }),
+        annotations => annotations,
+    };
+    closed(
+        "Its name, and what else is said about it.",
+        &["name"],
+        [
+            ("name", name("Unique; part of ids and labels.")),
+            ("displayName", text("For people.")),
+            (
+                "labels",
+                json!({
+                    "description": "Extra labels of generated rules.",
+                    "type": "object",
+                    "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
+                    "additionalProperties": { "type": "string" },
+                }),
+            ),
+            ("annotations", annotations),
+        ],
+    )
+}
+
+fn slo_spec() -> Value {
+    let window = closed(
+        "The period of the budget.",
+        &["duration", "isRolling"],
+        [
+            ("duration", duration("Such as 30d.")),
+            ("isRolling", json!({ "const": true })),
+            // judged by `check`, which says what is supported
+            ("calendar", json!({ "type": "object" })),
+        ],
+    );
+    let mut objective = closed(
+        "The share of events that must be good.",
+        &[],
+        [
+            ("displayName", text("For people.")),
+            (
+                "target",
+                json!({ "description": "As a share.", "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+            ),
+            (
+                "targetPercent",
+                json!({ "description": "As a percentage.", "type": "number", "minimum": 0, "exclusiveMaximum": 100 }),
+            ),
+            ("op", json!({ "type": "string" })),
+            ("value", json!({ "type": "number" })),
+            ("timeSliceTarget", json!({ "type": "number" })),
+            ("timeSliceWindow", json!({ "type": "string" })),
+            ("indicator", json!({ "type": "object" })),
+            ("indicatorRef", json!({ "type": "string" })),
+            ("compositeWeight", json!({ "type": "number" })),
+        ],
+    );
+    exactly_one_of(&mut objective, &["target", "targetPercent"]);
+    let indicator =
+        closed("The SLI itself.", &["spec"], [("metadata", metadata(json!(false))), ("spec", sli_spec())]);
+    let required = ["service", "timeWindow", "budgetingMethod", "objectives"];
+    let mut spec = closed(
+        "What is promised.",
+        &required,
+        [
+            ("description", text("What a bad event means to a user.")),
+            ("service", name("The service it belongs to.")),
+            ("indicator", indicator),
+            ("indicatorRef", text("The name of an SLI.")),
+            ("timeWindow", json!({ "type": "array", "minItems": 1, "maxItems": 1, "items": window })),
+            (
+                "budgetingMethod",
+                words("How the budget is counted.", &["Occurrences", "Timeslices", "RatioTimeslices"]),
+            ),
+            ("objectives", json!({ "type": "array", "minItems": 1, "items": objective })),
+            ("alertPolicies", json!({ "type": "array" })),
+        ],
+    );
+    exactly_one_of(&mut spec, &["indicator", "indicatorRef"]);
+    spec
+}
+
+fn sli_spec() -> Value {
+    let mut ratio = closed(
+        "Two numbers of events.",
+        &["total"],
+        [
+            ("counter", switch("Counters only grow.")),
+            ("good", side()),
+            ("bad", side()),
+            ("total", side()),
+            ("raw", json!({ "type": "object" })),
+            ("rawType", json!({ "type": "string" })),
+        ],
+    );
+    exactly_one_of(&mut ratio, &["good", "bad"]);
+    closed(
+        "Where good and bad events come from.",
+        &["ratioMetric"],
+        [
+            ("description", text("For people.")),
+            ("ratioMetric", ratio),
+            ("thresholdMetric", json!({ "type": "object" })),
+        ],
+    )
+}
+
+/// One side of a ratio.
+fn side() -> Value {
+    let source = |kind: &str, spec: Value| {
+        closed(
+            "A source of events.",
+            &["type", "spec"],
+            [
+                ("type", json!({ "const": kind })),
+                ("spec", spec),
+                ("metricSourceRef", json!({ "type": "string" })),
+            ],
+        )
+    };
+    let probe = closed(
+        "Probes of a target.",
+        &["target"],
+        [
+            ("target", text("One of `targets` in lookout.yaml.")),
+            ("outcome", json!({ "description": "Only those that met all expectations.", "const": "ok" })),
+        ],
+    );
+    let scrape = closed(
+        "Counters of a scraped neighbour.",
+        &["source", "selector"],
+        [
+            ("source", text("One of `scrapes` in lookout.yaml.")),
+            ("selector", text("Which series count, like `requests_total{code=~\"5..\"}`.")),
+        ],
+    );
+    closed(
+        "One side of the ratio.",
+        &["metricSource"],
+        [("metricSource", json!({ "oneOf": [source("probe", probe), source("scrape", scrape)] }))],
+    )
+}
