@@ -24,6 +24,8 @@ pub mod web;
 
 pub mod generate;
 
+pub mod rehearse;
+
 pub mod agent;
 
 pub mod cli;

@@ -266,8 +266,8 @@ impl Evaluator {
                     Some(_) => self.history.measure(tier.long).map_or(Counts::ZERO, |long| long.counts),
                 };
                 // the guard decides whether to call someone, not whether it is over
-                let content = alarm.firing
-                    || events.total() >= guard.minimum_events && events.bad >= guard.minimum_bad;
+                let content =
+                    alarm.firing || events.total() >= guard.minimum_events && events.bad >= guard.minimum_bad;
                 TierReport {
                     tier: *tier,
                     long,

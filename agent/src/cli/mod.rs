@@ -1,5 +1,6 @@
 //! One verb per job. Data go to stdout, everything else to stderr; `lookout --help` lists the exit codes.
 
+mod backtest;
 mod check;
 mod exit;
 mod gate;
@@ -10,6 +11,7 @@ mod output;
 mod probe;
 mod run;
 mod schema;
+mod simulate;
 mod status;
 mod watch;
 
@@ -53,6 +55,10 @@ enum Verb {
     Watch(watch::Options),
     /// Validate config and specs
     Check(check::Options),
+    /// Show when every tier would fire and let go
+    Simulate(simulate::Options),
+    /// Show what alerting would have done about counts of the past
+    Backtest(Box<backtest::Options>),
     /// Write rules, rule tests, routes, dashboards and heads of runbooks from the specs
     Generate(generate::Options),
     /// Convert SLO specs of other tools
@@ -109,6 +115,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Run(options) => run::run(&options.config, &log),
         Verb::Watch(options) => watch::run(options, &log),
         Verb::Check(options) => check::run(&options),
+        Verb::Simulate(options) => simulate::run(&options),
+        Verb::Backtest(options) => backtest::run(&options),
         Verb::Generate(options) => generate::run(&options),
         Verb::Import(options) => import::run(&options),
         Verb::Probe(options) => probe::run(&options),

@@ -20,7 +20,7 @@ pub use record::{
     CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice,
     TierEvidence, TransitionRecord, incident_id,
 };
-pub use sqlite::SqliteLedger;
+pub use sqlite::{LedgerFile, SqliteLedger};
 
 /// Why the ledger could not do its work.
 #[derive(Debug, thiserror::Error)]

@@ -11,6 +11,7 @@ use super::openslo::{Sheet, Specs, read_specs, scalar};
 use super::reader::{At, Reader};
 use super::secret::{Environment, Secrets};
 use super::yaml::{FILE_LIMIT, Node, parse};
+use super::zero::{ZeroOptions, zero_config};
 use super::{Config, Diagnostic, Diagnostics, Level};
 
 /// The name of the agent's own file in a folder.
@@ -54,6 +55,33 @@ fn load_needing(
     let file = if file.is_dir() { file.join(CONFIG_FILE) } else { file.to_owned() };
     let mut run = Run { environment, needs, found: Diagnostics::default() };
     let config = run.open(&file).and_then(|sheet| run.config(&sheet).0);
+    run.found.sort();
+    match config {
+        Some(config) if !run.found.has_errors() => Ok((config, run.found)),
+        _ => Err(run.found),
+    }
+}
+
+/// Reads what a rehearsal needs, from a `lookout.yaml`, a folder with one, or an SLO spec on its own, whose targets and
+/// sources are not known then. No secret is needed.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let mut run = Run { environment: &environment, needs: Secrets::Unneeded, found: Diagnostics::default() };
+    let files = run.expand(path);
+    let mut sheets: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();
+    let alone = |sheet: &Opened| sheet.documents.iter().any(|node| scalar(node, "apiVersion").is_some());
+    let config = match sheets.as_slice() {
+        [sheet] if !alone(sheet) => run.config(&sheets.remove(0)).0,
+        _ => {
+            let specs = run.specs(&sheets, &Known::default());
+            let mut config = zero_config(&[], &ZeroOptions::default());
+            (config.services, config.slos) = (specs.services, specs.slos);
+            Some(config)
+        }
+    };
     run.found.sort();
     match config {
         Some(config) if !run.found.has_errors() => Ok((config, run.found)),

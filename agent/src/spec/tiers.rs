@@ -35,6 +35,25 @@ pub(super) fn parse_tiers(text: &str) -> Vec<Result<(Tier, Range<usize>), BadTie
     tiers
 }
 
+/// Reads the tiers of a text that stands alone, as an option on the command line does.
+///
+/// # Errors
+/// The first tier that is wrong or could not work with this period, and what to do.
+pub fn read_tiers(text: &str, period: Window) -> Result<Vec<Tier>, String> {
+    let mut tiers = Vec::new();
+    for tier in parse_tiers(text) {
+        let (tier, _) = tier.map_err(|bad| format!("{} in `{text}`; {}", bad.message, bad.help))?;
+        if let Some((message, help)) = faults(&tier, None, Some(period), None).into_iter().next() {
+            return Err(format!("{message}; {help}"));
+        }
+        tiers.push(tier);
+    }
+    if tiers.is_empty() {
+        return Err("there is no tier; write one like `page 1h/5m x14.4`".to_owned());
+    }
+    Ok(tiers)
+}
+
 /// The bytes of a piece without the space around it.
 fn span_of(start: usize, piece: &str) -> Range<usize> {
     let before = piece.len() - piece.trim_start().len();

@@ -20,6 +20,7 @@ const ROOMS: &[&[&str]] = &[
     &["export"],
     &["web"],
     &["generate"],
+    &["rehearse"],
     &["agent"],
     &["cli"],
 ];

@@ -9,6 +9,7 @@ mod deploys;
 mod incidents;
 mod inspect;
 mod outbox;
+mod reading;
 
 #[cfg(test)]
 mod fault;
@@ -32,6 +33,8 @@ use super::{
     CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Ledger, LedgerError,
     StoredCounts, TransitionRecord,
 };
+
+pub use reading::LedgerFile;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 

@@ -1,0 +1,118 @@
+//! `lookout simulate`: when every tier would fire and let go.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lookout_engine::{Objective, Policy};
+
+use super::exit::Exit;
+use super::output;
+use crate::rehearse::{self, Rate};
+use crate::spec::{self, Config, Indicator, Slo};
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// A `lookout.yaml`, a folder with one, or an SLO spec
+    #[arg(value_name = "SPEC")]
+    path: PathBuf,
+    /// Only this SLO (`<service>-<slo>`)
+    #[arg(long, value_name = "ID")]
+    slo: Option<String>,
+    /// The traffic, like `10/s`, `600/m` or `5/h`; as often as it probes for an SLO of probes, else 10/s
+    #[arg(long)]
+    rate: Option<Rate>,
+    /// Another objective than that of the spec, in percent
+    #[arg(long, value_name = "PERCENT", value_parser = objective)]
+    objective: Option<Objective>,
+    /// Other tiers than those of the spec, like `page 1h/5m x14.4; ticket 1d/2h x3`
+    #[arg(long)]
+    tiers: Option<String>,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+/// An objective as an option: `99.9` or `99.9%`.
+pub(super) fn objective(text: &str) -> Result<Objective, String> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    let percent = number.parse().map_err(|_| "expected a percentage like 99.9".to_owned())?;
+    Objective::try_from_percent(percent).map_err(|error| error.to_string())
+}
+
+pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
+    let config = match spec::load_specs(&options.path) {
+        Ok((config, _)) => config,
+        Err(diagnostics) => {
+            // a tier that can never fire is found here already
+            output::problem(&diagnostics.render(output::colour()));
+            return Ok(Exit::No);
+        }
+    };
+    let chosen = choose(&config, options.slo.as_deref())?;
+    let mut list = Vec::new();
+    let mut exit = Exit::Fine;
+    for slo in chosen {
+        let slo = with(slo, options)?;
+        let rate = match options.rate {
+            Some(rate) => rate,
+            None => usual_rate(&config, &slo)?,
+        };
+        let simulation = rehearse::simulate(&slo.policy, rate);
+        if simulation.unreachable().next().is_some() {
+            exit = Exit::No;
+        }
+        if options.json {
+            list.push(rehearse::simulation_json(&slo, &simulation));
+        } else {
+            if !list.is_empty() {
+                output::line("");
+            }
+            output::data(&rehearse::simulation_text(&slo, &simulation));
+            list.push(serde_json::Value::Null);
+        }
+    }
+    if options.json {
+        output::line(&serde_json::json!({ "slos": list }).to_string());
+    }
+    Ok(exit)
+}
+
+/// The SLOs that are meant: one by its id, or all.
+pub(super) fn choose<'c>(config: &'c Config, id: Option<&str>) -> anyhow::Result<Vec<&'c Slo>> {
+    let ids: Vec<String> = config.slos.iter().map(Slo::id).collect();
+    anyhow::ensure!(!ids.is_empty(), "there is no SLO in the spec");
+    let chosen: Vec<&Slo> = config.slos.iter().filter(|slo| id.is_none_or(|id| slo.id() == id)).collect();
+    anyhow::ensure!(
+        !chosen.is_empty(),
+        "there is no SLO `{}`; there is {}",
+        id.unwrap_or_default(),
+        ids.join(", ")
+    );
+    Ok(chosen)
+}
+
+/// The SLO with what the command line says otherwise.
+fn with(slo: &Slo, options: &Options) -> anyhow::Result<Slo> {
+    let mut slo = slo.clone();
+    let tiers = options.tiers.as_deref().map(|text| spec::read_tiers(text, slo.period()));
+    let tiers = tiers.transpose().map_err(|what| anyhow::anyhow!("--tiers: {what}"))?;
+    slo.policy = Policy {
+        objective: options.objective.unwrap_or(slo.policy.objective),
+        tiers: tiers.unwrap_or(slo.policy.tiers),
+        ..slo.policy
+    };
+    Ok(slo)
+}
+
+/// Probes come as often as they are asked for.
+fn usual_rate(config: &Config, slo: &Slo) -> anyhow::Result<Rate> {
+    let per_second = match &slo.indicator {
+        Indicator::Probe { target } => {
+            let target = config.targets.iter().find(|known| known.name == *target);
+            let every = target.map(|target| target.interval.as_secs_f64());
+            1.0 / every.unwrap_or_else(|| f64::from(slo.policy.grid.width_seconds()))
+        }
+        Indicator::Scrape { .. } => 10.0,
+    };
+    Rate::try_new(per_second).map_err(anyhow::Error::msg)
+}

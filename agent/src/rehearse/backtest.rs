@@ -1,0 +1,186 @@
+//! What would it have done? One recording through the policy of a spec, through others, and through a naive threshold.
+
+use lookout_engine::{Cause, Counts, Objective, Policy, Tier};
+
+use super::labels::{self, Alarm, Score};
+use super::replay::{Incident, Outcome, fitted, replay};
+use super::{Bounds, NaiveRule, Outage, Page, Recording};
+
+/// Points of a budget line: as many as a picture has columns.
+const POINTS: usize = 800;
+
+/// What is asked of a recording.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The SLO's id.
+    pub slo: String,
+    /// What it would have been evaluated with.
+    pub policy: Policy,
+    /// Outages that people know of.
+    pub outages: Vec<Outage>,
+    /// How long after the end of an outage an alarm may begin and still be about it, in milliseconds.
+    pub grace_ms: i64,
+    /// What people write first; compared with the policy.
+    pub naive: NaiveRule,
+    /// Other objectives, with the tiers of the policy.
+    pub objectives: Vec<Objective>,
+    /// Other tiers, with the objective of the policy.
+    pub tiers: Vec<Vec<Tier>>,
+}
+
+/// The answer.
+#[derive(Debug, Clone)]
+pub struct Backtest {
+    /// The SLO's id.
+    pub slo: String,
+    /// The policy, on the grid of the recording.
+    pub policy: Policy,
+    /// Seconds between evaluations that the spec asks for.
+    pub wanted_width_s: u32,
+    /// First and last instant of the recording.
+    pub span_ms: (i64, i64),
+    /// Slots that were observed, of all slots.
+    pub observed: (usize, u64),
+    /// All events.
+    pub total: Counts,
+    /// Labelled outages in this time, and the alarm that found each.
+    pub outages: Vec<(Outage, Option<usize>)>,
+    /// Outages that lie outside the recording.
+    pub outages_left_out: usize,
+    /// What the policy would have done.
+    pub outcome: Outcome,
+    /// For every incident the outage it belongs to.
+    pub outage_of: Vec<Option<usize>>,
+    /// How good incidents about the budget were.
+    pub score: Score,
+    /// What the naive threshold would have done.
+    pub naive: Naive,
+    /// Other policies.
+    pub what_if: Vec<WhatIf>,
+}
+
+/// What a naive threshold would have done.
+#[derive(Debug, Clone)]
+pub struct Naive {
+    /// The rule.
+    pub rule: NaiveRule,
+    /// Every page, with the outage it belongs to.
+    pub pages: Vec<(Page, Option<usize>)>,
+    /// How good the pages were.
+    pub score: Score,
+}
+
+/// Another policy and what it would have done.
+#[derive(Debug, Clone)]
+pub struct WhatIf {
+    /// What is different.
+    pub name: String,
+    /// Why it cannot be judged: tiers that can never fire.
+    pub unreachable: Vec<Tier>,
+    /// How good its incidents were.
+    pub score: Score,
+    /// Incidents that became a page.
+    pub pages: usize,
+    /// Share of the budget left at the end.
+    pub left_ratio: f64,
+    /// The least that was left.
+    pub lowest_ratio: f64,
+}
+
+/// Answers a question about a recording.
+#[must_use]
+pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
+    let (from_ms, until_ms) = recording.span_ms();
+    let (outages, outages_left_out) = labels::inside(&question.outages, Bounds { from_ms, until_ms });
+    let outcome = replay(&question.policy, recording, POINTS);
+    let judge = Judge { outages: &outages, grace_ms: question.grace_ms, until_ms };
+    // whoever found an outage first found it, also by noticing that there were no data
+    let all = judge.alarms(&outcome.incidents, |_| true);
+    let found = labels::matched(&all, &outages, question.grace_ms);
+    let score = judge.score(&outcome.incidents);
+    let what_if = variants(question)
+        .map(|(name, policy)| {
+            let outcome = replay(&policy, recording, 1);
+            WhatIf {
+                name,
+                unreachable: unreachable(&policy),
+                score: judge.score(&outcome.incidents),
+                pages: pages(&outcome.incidents),
+                left_ratio: outcome.budget.left_ratio,
+                lowest_ratio: outcome.lowest.left_ratio,
+            }
+        })
+        .collect();
+    let slots = until_ms.saturating_sub(from_ms) / (i64::from(recording.grid().width_seconds()) * 1000);
+    Backtest {
+        slo: question.slo.clone(),
+        policy: fitted(&question.policy, recording),
+        wanted_width_s: question.policy.grid.width_seconds(),
+        span_ms: (from_ms, until_ms),
+        observed: (recording.slots().len(), u64::try_from(slots).unwrap_or(0)),
+        total: recording.total(),
+        naive: judge.naive(question.naive, recording),
+        outages: outages.iter().cloned().zip(found.alarm_of).collect(),
+        outages_left_out,
+        outcome,
+        outage_of: found.outage_of,
+        score,
+        what_if,
+    }
+}
+
+fn variants(question: &Question) -> impl Iterator<Item = (String, Policy)> {
+    let policy = &question.policy;
+    let objectives = question.objectives.iter().map(|objective| {
+        (format!("objective {objective}"), Policy { objective: *objective, ..policy.clone() })
+    });
+    let tiers = question.tiers.iter().map(|tiers| {
+        let names: Vec<String> = tiers.iter().map(ToString::to_string).collect();
+        (names.join("; "), Policy { tiers: tiers.clone(), ..policy.clone() })
+    });
+    objectives.chain(tiers)
+}
+
+fn unreachable(policy: &Policy) -> Vec<Tier> {
+    policy.tiers.iter().filter(|tier| !tier.is_reachable(policy.objective)).copied().collect()
+}
+
+/// Incidents that were a page at some time.
+pub(super) fn pages(incidents: &[Incident]) -> usize {
+    incidents.iter().filter(|incident| incident.paged_ms.is_some()).count()
+}
+
+/// Compares alarms with the outages that are known.
+struct Judge<'a> {
+    outages: &'a [Outage],
+    grace_ms: i64,
+    until_ms: i64,
+}
+
+impl Judge<'_> {
+    fn alarms(&self, incidents: &[Incident], which: impl Fn(&Incident) -> bool) -> Vec<Alarm> {
+        let alarm = |incident: &Incident| Alarm {
+            from_ms: incident.opened_ms,
+            to_ms: incident.resolved_ms.unwrap_or(self.until_ms),
+        };
+        incidents.iter().filter(|incident| which(incident)).map(alarm).collect()
+    }
+
+    fn score(&self, incidents: &[Incident]) -> Score {
+        let alarms = self.alarms(incidents, |incident| incident.cause == Cause::Burn);
+        self.compare(&alarms).0
+    }
+
+    fn compare(&self, alarms: &[Alarm]) -> (Score, Vec<Option<usize>>) {
+        let matched = labels::matched(alarms, self.outages, self.grace_ms);
+        (Score::of(alarms, self.outages, &matched), matched.outage_of)
+    }
+
+    fn naive(&self, rule: NaiveRule, recording: &Recording) -> Naive {
+        let pages = rule.pages(recording);
+        let alarms: Vec<Alarm> =
+            pages.iter().map(|page| Alarm { from_ms: page.from_ms, to_ms: page.to_ms }).collect();
+        let (score, outage_of) = self.compare(&alarms);
+        Naive { rule, pages: pages.into_iter().zip(outage_of).collect(), score }
+    }
+}

@@ -1,0 +1,214 @@
+//! Counts from a CSV file: a header that names `time` and two of `good`, `bad` and `total`, then one line per interval.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::Path;
+
+use lookout_engine::Counts;
+
+use super::instant::{self, shown};
+use super::{Bounds, RehearseError, SPAN_LIMIT};
+
+/// Bytes of a file that are read at most.
+const FILE_LIMIT: u64 = 512 << 20;
+/// Bytes of a line that are read at most.
+const LINE_LIMIT: usize = 4096;
+
+/// Reads the counts of a file that lie inside the bounds, by the second at which they begin.
+///
+/// # Errors
+/// When the file cannot be read; else the first line that is wrong.
+pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, RehearseError> {
+    let mut columns = None;
+    let mut counts: Vec<(i64, Counts)> = Vec::new();
+    lines(path, |text| {
+        let Some(columns) = columns else {
+            columns = Some(Columns::of(text)?);
+            return Ok(());
+        };
+        let (at_ms, row) = columns.row(text)?;
+        let second = at_ms.div_euclid(1000);
+        if let Some((last, _)) = counts.last().filter(|(last, _)| *last > second && bounds.contain(at_ms)) {
+            return Err(format!(
+                "this is earlier than the line before ({}); sort the file by time",
+                instant::rfc3339(last * 1000)
+            ));
+        }
+        if !bounds.contain(at_ms) {
+            return Ok(());
+        }
+        if i64::try_from(counts.len()).unwrap_or(i64::MAX) >= SPAN_LIMIT {
+            return Err(format!("the file has more than {SPAN_LIMIT} counts; narrow the time with --since"));
+        }
+        counts.push((second, row));
+        Ok(())
+    })?;
+    Ok(counts)
+}
+
+/// Hands every line that is neither empty nor a comment to `each`; what that finds wrong becomes an error with the line.
+pub(super) fn lines(
+    path: &Path,
+    mut each: impl FnMut(&str) -> Result<(), String>,
+) -> Result<(), RehearseError> {
+    let failed = |source| RehearseError::Read { path: path.to_owned(), source };
+    let file = File::open(path).map_err(failed)?;
+    let mut reader = BufReader::with_capacity(1 << 16, file.take(FILE_LIMIT + 1));
+    let mut bytes = Vec::new();
+    let (mut line, mut read) = (0, 0_u64);
+    loop {
+        bytes.clear();
+        line += 1;
+        let wrong = |what: String| RehearseError::Line { path: path.to_owned(), line, what };
+        let limit = LINE_LIMIT as u64 + 1;
+        let n = reader.by_ref().take(limit).read_until(b'\n', &mut bytes).map_err(failed)?;
+        if n == 0 {
+            return Ok(());
+        }
+        read = read.saturating_add(n as u64);
+        if n > LINE_LIMIT {
+            return Err(wrong(format!("this line has more than {LINE_LIMIT} bytes")));
+        }
+        if read > FILE_LIMIT {
+            return Err(wrong(format!("the file has more than {} MiB; split it", FILE_LIMIT >> 20)));
+        }
+        let text = core::str::from_utf8(&bytes).map_err(|_| wrong("this is not UTF-8 text".to_owned()))?;
+        let text = text.trim_start_matches('\u{feff}').trim();
+        if !text.is_empty() && !text.starts_with('#') {
+            each(text).map_err(wrong)?;
+        }
+    }
+}
+
+/// Which cell says what.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    time: usize,
+    good: Option<usize>,
+    bad: Option<usize>,
+    total: Option<usize>,
+}
+
+impl Columns {
+    fn of(header: &str) -> Result<Self, String> {
+        let names: Vec<String> = header.split(',').map(|name| unquoted(name).to_ascii_lowercase()).collect();
+        let place = |wanted: &str| names.iter().position(|name| name == wanted);
+        let (good, bad, total) = (place("good"), place("bad"), place("total"));
+        match place("time") {
+            Some(time) if [good, bad, total].iter().flatten().count() >= 2 => {
+                Ok(Self { time, good, bad, total })
+            }
+            _ => Err(format!("expected a header like `time,good,total`, found `{}`", shown(header))),
+        }
+    }
+
+    fn row(self, text: &str) -> Result<(i64, Counts), String> {
+        let cell = |wanted: usize, name: &str| {
+            let cell = text.split(',').nth(wanted).map(unquoted);
+            cell.ok_or_else(|| format!("there is no value for `{name}` in `{}`", shown(text)))
+        };
+        let number = |wanted: Option<usize>, name: &str| match wanted {
+            Some(wanted) => whole(cell(wanted, name)?, name).map(Some),
+            None => Ok(None),
+        };
+        let at_ms = instant::parse(cell(self.time, "time")?)?;
+        let (good, bad) = (number(self.good, "good")?, number(self.bad, "bad")?);
+        let total = number(self.total, "total")?;
+        let counts = match (good, bad, total) {
+            (Some(good), Some(bad), None) => Some(Counts { good, bad }),
+            (Some(good), None, Some(total)) => Counts::of_total(good, total),
+            (None, Some(bad), Some(total)) => total.checked_sub(bad).map(|good| Counts { good, bad }),
+            (Some(good), Some(bad), Some(total)) => {
+                let counts = Counts { good, bad };
+                (counts.total() == total).then_some(counts)
+            }
+            _ => None,
+        };
+        let told = || format!("good, bad and total contradict each other in `{}`", shown(text));
+        Ok((at_ms, counts.ok_or_else(told)?))
+    }
+}
+
+/// A count: whole, though a tool may have written it with a decimal point.
+fn whole(text: &str, name: &str) -> Result<u64, String> {
+    let digits = text.split_once('.').map_or(text, |(whole, fraction)| {
+        if fraction.bytes().all(|byte| byte == b'0') { whole } else { text }
+    });
+    digits.parse().map_err(|_| format!("`{name}` is `{}`; expected a whole number of events", shown(text)))
+}
+
+fn unquoted(cell: &str) -> &str {
+    let cell = cell.trim();
+    cell.strip_prefix('"').and_then(|cell| cell.strip_suffix('"')).unwrap_or(cell)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Vec<(i64, Counts)>, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("counts.csv");
+        std::fs::write(&path, text).unwrap();
+        read(&path, Bounds::ALL).map_err(|error| {
+            error
+                .to_string()
+                .replace(&*folder.path().to_string_lossy(), "")
+                .trim_start_matches('/')
+                .to_owned()
+        })
+    }
+
+    #[test]
+    fn columns_go_by_their_names() {
+        let expected = vec![(0, Counts { good: 9, bad: 1 }), (60, Counts { good: 5, bad: 0 })];
+        for text in [
+            "time,good,total\n0,9,10\n60,5,5\n",
+            "time,good,bad\n1970-01-01T00:00:00Z,9,1\n1970-01-01T00:01:00Z,5,0",
+            "\u{feff}# from the warehouse\r\nTime, Bad ,route,total\r\n0,1,/a,10\r\n\r\n60,0,/a,5\r\n",
+            "\"time\",\"good\",\"bad\",\"total\"\n\"0\",\"9\",\"1\",\"10\"\n60.0,5.0,0,5\n",
+        ] {
+            assert_eq!(parsed(text), Ok(expected.clone()), "{text}");
+        }
+        assert_eq!(parsed("time,good,bad\n"), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let long = format!("time,good,bad\n0,1,{}\n", "1".repeat(5000));
+        for (text, told) in [
+            ("good,bad\n1,2\n", "counts.csv:1: expected a header like `time,good,total`, found `good,bad`"),
+            ("time,good\n", "counts.csv:1: expected a header"),
+            (
+                "time,good,total\n\n0,3,2\n",
+                "counts.csv:3: good, bad and total contradict each other in `0,3,2`",
+            ),
+            ("time,good,bad,total\n0,1,1,3\n", "counts.csv:2: good, bad and total contradict"),
+            (
+                "time,good,bad\n0,1,2\n0,1.5,2\n",
+                "counts.csv:3: `good` is `1.5`; expected a whole number of events",
+            ),
+            ("time,good,bad\n0,-1,2\n", "counts.csv:2: `good` is `-1`"),
+            ("time,good,bad\n0,NaN,2\n", "counts.csv:2: `good` is `NaN`"),
+            ("time,good,bad\nnow,1,2\n", "counts.csv:2: `now` is no time"),
+            ("time,good,bad\n0,1\n", "counts.csv:2: there is no value for `bad` in `0,1`"),
+            (
+                "time,good,bad\n60,1,2\n0,1,2\n",
+                "counts.csv:3: this is earlier than the line before (1970-01-01T00:01:00Z)",
+            ),
+            (&long, "counts.csv:2: this line has more than 4096 bytes"),
+        ] {
+            let found = parsed(text).unwrap_err();
+            assert!(found.starts_with(told), "{found}");
+        }
+    }
+
+    #[test]
+    fn only_what_lies_inside_the_bounds_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("counts.csv");
+        std::fs::write(&path, "time,good,bad\n0,1,0\n60,2,0\n120,3,0\n").unwrap();
+        let kept = read(&path, Bounds { from_ms: 60_000, until_ms: 120_000 }).unwrap();
+        assert_eq!(kept, [(60, Counts { good: 2, bad: 0 })]);
+    }
+}

@@ -1,0 +1,80 @@
+//! What alerting would do before it does it, and what it would have done: the live agent's engine on made-up outages
+//! (`simulate`) and on counts of the past (`backtest`).
+//!
+//! ```text
+//!  spec ─▶ Policy ──▶ simulate: even traffic, a step of failures ─▶ when each tier fires and lets go
+//!                └──▶ backtest: CSV · ledger · Prometheus ─▶ Recording ─▶ replay ─▶ incidents, against labelled outages
+//! ```
+
+mod backtest;
+mod csv;
+mod instant;
+mod json;
+mod labels;
+mod naive;
+mod picture;
+mod prometheus;
+mod recording;
+mod replay;
+mod report;
+mod simulate;
+mod words;
+
+use std::path::PathBuf;
+
+pub use backtest::{Backtest, Naive, Question, WhatIf, backtest};
+pub use csv::read as read_csv;
+pub use instant::{Bounds, parse as parse_instant};
+pub use json::{backtest_json, simulation_json};
+pub use labels::{Outage, Score, read as read_labels};
+pub use naive::{NaiveRule, Page};
+pub use picture::page as html;
+pub use prometheus::{Prometheus, read as read_prometheus};
+pub use recording::{Recording, SPAN_LIMIT};
+pub use replay::{Incident, Outcome, Point, fitted, replay};
+pub use report::{backtest_text, simulation_text};
+pub use simulate::{OutageTimes, Rate, Simulation, TierFacts, TierTimes, simulate};
+
+/// Why there is nothing to replay.
+#[derive(Debug, thiserror::Error)]
+pub enum RehearseError {
+    /// A file cannot be read.
+    #[error("reading {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A line of a file is not what it has to be.
+    #[error("{}:{line}: {what}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Counted from one.
+        line: u64,
+        /// What is wrong, and what was expected.
+        what: String,
+    },
+    /// Nothing was observed.
+    #[error("there is nothing to replay: no slot was observed in this time")]
+    Empty,
+    /// Too long to be replayed.
+    #[error(
+        "first and last counts are more than {SPAN_LIMIT} slots of {width} s apart; \
+         narrow the time with --since and --until"
+    )]
+    TooLong {
+        /// The width of a slot in seconds.
+        width: u32,
+    },
+    /// The Prometheus could not be asked or did not answer as one.
+    #[error("asking Prometheus at {url}: {what}")]
+    Prometheus {
+        /// Whom.
+        url: String,
+        /// What went wrong.
+        what: String,
+    },
+}

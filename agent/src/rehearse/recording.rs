@@ -1,0 +1,147 @@
+//! Counts of the past on one grid: what a replay reads, wherever it came from.
+
+use lookout_engine::{Counts, Grid, Slot};
+
+use super::RehearseError;
+
+/// Most slots between the first and the last: two and a half years of ten seconds.
+pub const SPAN_LIMIT: i64 = 8_000_000;
+
+/// Observed slots in ascending order, each once. A slot that is not here was not observed, which is not the same as one
+/// in which nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recording {
+    grid: Grid,
+    slots: Vec<(Slot, Counts)>,
+}
+
+impl Recording {
+    /// Puts counts, given by the second at which they begin and in ascending order, on a grid no finer than `finest`
+    /// and no finer than the counts themselves.
+    ///
+    /// # Errors
+    /// When nothing was observed, or over too long a time to be replayed.
+    pub fn new(finest: Grid, counts: &[(i64, Counts)]) -> Result<Self, RehearseError> {
+        Self::on(grid_for(finest, spacing(counts)), counts)
+    }
+
+    /// As [`Recording::new`], on exactly this grid.
+    ///
+    /// # Errors
+    /// As [`Recording::new`].
+    pub fn on(grid: Grid, counts: &[(i64, Counts)]) -> Result<Self, RehearseError> {
+        let mut slots: Vec<(Slot, Counts)> = Vec::with_capacity(counts.len());
+        for &(second, counts) in counts {
+            let slot = grid.slot_at_ms(second.saturating_mul(1000));
+            match slots.last_mut() {
+                Some((last, sum)) if *last >= slot => *sum += counts,
+                _ => slots.push((slot, counts)),
+            }
+        }
+        let recording = Self { grid, slots };
+        let (Some(first), Some(last)) = (recording.first(), recording.last()) else {
+            return Err(RehearseError::Empty);
+        };
+        match last.0.saturating_sub(first.0) < SPAN_LIMIT {
+            true => Ok(recording),
+            false => Err(RehearseError::TooLong { width: grid.width_seconds() }),
+        }
+    }
+
+    /// The grid.
+    #[must_use]
+    pub const fn grid(&self) -> Grid {
+        self.grid
+    }
+
+    /// Every observed slot.
+    #[must_use]
+    pub fn slots(&self) -> &[(Slot, Counts)] {
+        &self.slots
+    }
+
+    /// The first observed slot; there is one.
+    #[must_use]
+    pub fn first(&self) -> Option<Slot> {
+        self.slots.first().map(|(slot, _)| *slot)
+    }
+
+    /// The last observed slot; there is one.
+    #[must_use]
+    pub fn last(&self) -> Option<Slot> {
+        self.slots.last().map(|(slot, _)| *slot)
+    }
+
+    /// The first instant of the first slot and the end of the last, in milliseconds since the epoch.
+    #[must_use]
+    pub fn span_ms(&self) -> (i64, i64) {
+        let of = |slot: Option<Slot>| slot.unwrap_or(Slot(0));
+        (self.grid.start_ms(of(self.first())), self.grid.end_ms(of(self.last())))
+    }
+
+    /// All events.
+    #[must_use]
+    pub fn total(&self) -> Counts {
+        self.slots.iter().map(|(_, counts)| *counts).sum()
+    }
+}
+
+/// The least distance between two different times, in seconds; one when there is no second time.
+fn spacing(counts: &[(i64, Counts)]) -> u32 {
+    let distances = counts.windows(2).filter_map(|pair| match pair {
+        [(earlier, _), (later, _)] => u32::try_from(later.saturating_sub(*earlier)).ok(),
+        _ => None,
+    });
+    distances.filter(|&seconds| seconds > 0).min().unwrap_or(1)
+}
+
+/// The finest grid that is no finer than `finest` and in which counts so far apart leave no slot empty.
+fn grid_for(finest: Grid, spacing: u32) -> Grid {
+    let least = finest.width_seconds().max(spacing);
+    if least == finest.width_seconds() {
+        return finest;
+    }
+    let nesting = [1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60].into_iter().find(|&width| width >= least);
+    let width = nesting.unwrap_or_else(|| least.div_ceil(60).saturating_mul(60));
+    Grid::try_new(width).unwrap_or(Grid::MINUTE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ten() -> Grid {
+        Grid::try_new(10).unwrap()
+    }
+
+    fn events(good: u64) -> Counts {
+        Counts { good, bad: 0 }
+    }
+
+    #[test]
+    fn finer_counts_are_summed_and_coarser_ones_decide_the_grid() {
+        let fine: Vec<_> = (0..12).map(|n| (n * 5, events(1))).collect();
+        let recording = Recording::new(ten(), &fine).unwrap();
+        assert_eq!((recording.grid(), recording.slots().len()), (ten(), 6));
+        assert_eq!(recording.slots()[0], (Slot(0), events(2)));
+        for (spacing, width) in [(7, 10), (11, 12), (59, 60), (60, 60), (61, 120), (300, 300)] {
+            let counts = [(0, events(1)), (spacing, events(1)), (4 * spacing, events(1))];
+            let recording = Recording::new(ten(), &counts).unwrap();
+            assert_eq!(recording.grid().width_seconds(), width, "counts every {spacing} s");
+        }
+    }
+
+    #[test]
+    fn nothing_and_far_too_much_are_refused() {
+        assert!(matches!(Recording::new(ten(), &[]), Err(RehearseError::Empty)));
+        let ages = [(0, events(1)), (10, events(1)), (1_700_000_000, events(1))];
+        let told = Recording::new(ten(), &ages).unwrap_err().to_string();
+        assert!(told.contains("8000000 slots of 10 s"), "{told}");
+    }
+
+    #[test]
+    fn the_span_ends_where_the_last_slot_ends() {
+        let recording = Recording::new(ten(), &[(20, events(1)), (33, events(2))]).unwrap();
+        assert_eq!(recording.span_ms(), (15_000, 45_000), "13 s apart: slots of 15 s");
+    }
+}

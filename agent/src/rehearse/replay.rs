@@ -1,0 +1,360 @@
+//! The past, once more through the engine: record, report, decide, accept for every slot, as the live agent does it.
+
+use std::collections::VecDeque;
+
+use lookout_engine::{
+    Budget, Cause, Change, Counts, Decision, Evaluator, Policy, Report, Severity, Slot, Tier, Transition,
+};
+
+use super::Recording;
+
+/// An incident as it would have been.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Incident {
+    /// Why.
+    pub cause: Cause,
+    /// When it opened, milliseconds since the epoch.
+    pub opened_ms: i64,
+    /// When it was resolved; `None` when it was open at the end.
+    pub resolved_ms: Option<i64>,
+    /// The first tier that fired; none when data were missing.
+    pub first: Option<Tier>,
+    /// Its severity when it opened.
+    pub severity: Severity,
+    /// How severe it became.
+    pub peak: Severity,
+    /// When it first was a page.
+    pub paged_ms: Option<i64>,
+    /// Bad events that made it fire (those in the long window of the first tier) and bad events while it was open.
+    pub bad: u64,
+    /// Share of the period's budget that these are.
+    pub spent_ratio: f64,
+}
+
+/// The budget at some moment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Point {
+    /// The end of a slot, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Share of the budget that was left.
+    pub left_ratio: f64,
+}
+
+/// What a replay found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Incidents in the order in which they opened.
+    pub incidents: Vec<Incident>,
+    /// The budget at the end.
+    pub budget: Budget,
+    /// When least of the budget was left.
+    pub lowest: Point,
+    /// The budget over time, in about as many points as were asked for.
+    pub budget_line: Vec<Point>,
+}
+
+/// Replays a recording through an evaluator of this policy.
+///
+/// The grid of the policy gives way to that of the recording, and data cannot be stale sooner than three slots.
+#[must_use]
+pub fn replay(policy: &Policy, recording: &Recording, points: usize) -> Outcome {
+    let policy = fitted(policy, recording);
+    let (first, last) = (recording.first().unwrap_or(Slot(0)), recording.last().unwrap_or(Slot(0)));
+    let mut run = Run::new(Evaluator::new(policy, first.plus(-1)), first, last, points);
+    run.steps(recording.slots());
+    run.outcome()
+}
+
+/// The policy on the grid of the recording.
+#[must_use]
+pub fn fitted(policy: &Policy, recording: &Recording) -> Policy {
+    let least = 3 * u64::from(recording.grid().width_seconds());
+    Policy {
+        grid: recording.grid(),
+        stale_after_seconds: policy.stale_after_seconds.max(least),
+        ..policy.clone()
+    }
+}
+
+/// A replay under way.
+struct Run {
+    evaluator: Evaluator,
+    next: Slot,
+    last: Slot,
+    incidents: Vec<Incident>,
+    /// Where in `incidents` the open ones are.
+    open: VecDeque<(Cause, usize)>,
+    budget: Budget,
+    lowest: Point,
+    line: Vec<Point>,
+    /// Slots per point of the line.
+    stride: i64,
+}
+
+impl Run {
+    fn new(evaluator: Evaluator, next: Slot, last: Slot, points: usize) -> Self {
+        let untouched = Budget { bad: 0, total: 0, allowed: 0.0, left_ratio: 1.0 };
+        let span = last.0.saturating_sub(next.0).saturating_add(1).max(1);
+        let stride = span / i64::try_from(points.max(1)).unwrap_or(i64::MAX);
+        let at_ms = evaluator.policy().grid.start_ms(next);
+        Self {
+            evaluator,
+            next,
+            last,
+            incidents: Vec::new(),
+            open: VecDeque::new(),
+            budget: untouched,
+            lowest: Point { at_ms, left_ratio: 1.0 },
+            line: vec![Point { at_ms, left_ratio: 1.0 }],
+            stride: stride.max(1),
+        }
+    }
+
+    /// Every slot up to the last, observed or not.
+    fn steps(&mut self, observed: &[(Slot, Counts)]) {
+        let next = self.next;
+        let mut observed = observed.iter().skip_while(|(slot, _)| *slot < next).peekable();
+        while self.next <= self.last {
+            let counts = observed.next_if(|(slot, _)| *slot == self.next).map(|(_, counts)| *counts);
+            self.step(counts);
+        }
+    }
+
+    fn step(&mut self, counts: Option<Counts>) {
+        let slot = self.next;
+        self.next = slot.plus(1);
+        if let Some(counts) = counts {
+            self.evaluator.record(slot, counts);
+        }
+        let report = self.evaluator.report(slot);
+        let decision = self.evaluator.decide(&report);
+        self.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
+        self.evaluator.accept(decision);
+    }
+
+    fn note(&mut self, report: &Report, decision: &Decision, counts: Counts) {
+        let at_ms = self.evaluator.policy().grid.end_ms(report.at);
+        let left_ratio = report.budget.left_ratio;
+        self.budget = report.budget;
+        if left_ratio < self.lowest.left_ratio {
+            self.lowest = Point { at_ms, left_ratio };
+        }
+        if report.at.0.rem_euclid(self.stride) == 0 || report.at == self.last {
+            self.line.push(Point { at_ms, left_ratio });
+        }
+        for &(_, index) in &self.open {
+            if let Some(incident) = self.incidents.get_mut(index) {
+                incident.bad = incident.bad.saturating_add(counts.bad);
+                incident.spent_ratio = spent(incident.bad, &report.budget);
+            }
+        }
+        for transition in &decision.transitions {
+            self.change(transition, report, decision, at_ms);
+        }
+    }
+
+    fn change(&mut self, transition: &Transition, report: &Report, decision: &Decision, at_ms: i64) {
+        if transition.change == Change::Opened {
+            self.open.push_back((transition.cause, self.incidents.len()));
+            self.incidents.push(opened(transition, decision.apply(report.clone()), at_ms));
+            return;
+        }
+        let Some(place) = self.open.iter().position(|(cause, _)| *cause == transition.cause) else { return };
+        let Some(incident) = self.open.get(place).and_then(|&(_, index)| self.incidents.get_mut(index))
+        else {
+            return;
+        };
+        incident.peak = incident.peak.max(transition.incident.peak);
+        match transition.change {
+            Change::Escalated if transition.incident.severity == Severity::Page => {
+                incident.paged_ms.get_or_insert(at_ms);
+            }
+            Change::Resolved => {
+                incident.resolved_ms = Some(at_ms);
+                self.open.remove(place);
+            }
+            _ => {}
+        }
+    }
+
+    fn outcome(self) -> Outcome {
+        Outcome {
+            incidents: self.incidents,
+            budget: self.budget,
+            lowest: self.lowest,
+            budget_line: self.line,
+        }
+    }
+}
+
+fn opened(transition: &Transition, report: Report, at_ms: i64) -> Incident {
+    let severity = transition.incident.severity;
+    let burns = transition.cause == Cause::Burn;
+    let mut firing =
+        report.tiers.iter().filter(|tier| burns && tier.firing && tier.tier.severity == severity);
+    let first = firing.next();
+    let bad = first.map_or(0, |tier| tier.long.counts.bad);
+    Incident {
+        cause: transition.cause,
+        opened_ms: at_ms,
+        resolved_ms: None,
+        first: first.map(|tier| tier.tier),
+        severity,
+        peak: transition.incident.peak,
+        paged_ms: (severity == Severity::Page).then_some(at_ms),
+        bad,
+        spent_ratio: spent(bad, &report.budget),
+    }
+}
+
+/// The share of a period's budget that so many bad events are, at the traffic of the period so far.
+fn spent(bad: u64, budget: &Budget) -> f64 {
+    if budget.allowed > 0.0 { bad as f64 / budget.allowed } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use lookout_engine::{Grid, Guard, Objective, Window};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn policy(grid: Grid) -> Policy {
+        Policy {
+            grid,
+            objective: Objective::try_from_percent(99.0).unwrap(),
+            period: Window::days(30),
+            tiers: Tier::defaults(Window::days(30)),
+            guard: Guard::default(),
+            stale_after_seconds: 90,
+            data_alert: Some(Severity::Ticket),
+        }
+    }
+
+    fn minutes(counts: impl IntoIterator<Item = (i64, u64, u64)>) -> Recording {
+        let counts: Vec<_> =
+            counts.into_iter().map(|(minute, good, bad)| (minute * 60, Counts { good, bad })).collect();
+        Recording::on(Grid::MINUTE, &counts).unwrap()
+    }
+
+    #[test]
+    fn an_incident_says_who_fired_first_what_it_cost_and_when_it_was_over() {
+        // three clean days, half an hour in which everything fails, half a day
+        let recording = minutes((0..5400).map(|minute| match minute {
+            4320..4350 => (minute, 0, 100),
+            _ => (minute, 100, 0),
+        }));
+        let outcome = replay(&policy(Grid::MINUTE), &recording, 10);
+        let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
+        assert_eq!(incident.first.map(|tier| tier.to_string()).as_deref(), Some("page 1h/5m x14.4"));
+        assert_eq!((incident.severity, incident.peak), (Severity::Page, Severity::Page));
+        assert_eq!(incident.opened_ms, (4320 + 9) * 60_000, "14.4 % of an hour are 8 m 38 s");
+        assert_eq!(incident.paged_ms, Some(incident.opened_ms));
+        assert_eq!(incident.bad, 3000);
+        assert!(incident.resolved_ms.is_some_and(|at_ms| at_ms < 5400 * 60_000));
+        // 3000 of the 1 % of 100 a minute over 30 days that the month may have
+        assert!((incident.spent_ratio - 3000.0 / 43_200.0).abs() < 1e-9, "{}", incident.spent_ratio);
+        assert!((1.0 - outcome.lowest.left_ratio - 3000.0 / 43_200.0).abs() < 1e-9);
+        assert!(outcome.budget_line.len() >= 10 && outcome.budget_line.len() < 15);
+    }
+
+    #[test]
+    fn silence_is_an_incident_of_its_own_kind() {
+        let recording = minutes((0..300).filter(|minute| !(100..200).contains(minute)).map(|m| (m, 100, 0)));
+        let outcome = replay(&policy(Grid::MINUTE), &recording, 1);
+        let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
+        assert_eq!((incident.cause, incident.first, incident.bad), (Cause::DataMissing, None, 0));
+        assert_eq!(incident.resolved_ms, Some(201 * 60_000));
+    }
+
+    #[test]
+    fn what_is_open_at_the_end_stays_open() {
+        let recording = minutes((0..60).map(|minute| (minute, 50, 50)));
+        let outcome = replay(&policy(Grid::MINUTE), &recording, 1);
+        assert_eq!(outcome.incidents.len(), 1);
+        assert_eq!(outcome.incidents[0].resolved_ms, None);
+    }
+
+    /// The first part of a recording, then what a new process makes of the rest: it reads back counts and open
+    /// incidents, as the agent does when it starts.
+    fn with_a_restart(policy: &Policy, recording: &Recording, at: Slot) -> Vec<Incident> {
+        let policy = fitted(policy, recording);
+        let grid = policy.grid;
+        let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
+        let mut before = Run::new(Evaluator::new(policy.clone(), first.plus(-1)), first, at, 1);
+        before.steps(recording.slots());
+        let mut evaluator = Evaluator::new(policy, at);
+        let young_from_ms = grid.end_ms(at) - 7 * 3_600_000;
+        for &(slot, counts) in recording.slots().iter().filter(|(slot, _)| *slot <= at) {
+            if grid.start_ms(slot).div_euclid(60_000) * 60_000 < young_from_ms {
+                evaluator.restore_minute(Slot(grid.start_ms(slot).div_euclid(60_000)), counts);
+            } else {
+                evaluator.record(slot, counts);
+            }
+        }
+        for cause in [Cause::Burn, Cause::DataMissing] {
+            if let Some(open) = before.evaluator.open(cause) {
+                evaluator.resume(cause, open);
+            }
+        }
+        let mut after = Run::new(evaluator, at.plus(1), last, 1);
+        (after.incidents, after.open) = (before.incidents, before.open);
+        after.steps(recording.slots());
+        after.outcome().incidents
+    }
+
+    #[test]
+    fn a_restart_while_data_are_missing_tells_it_once() {
+        let recording = minutes((0..300).filter(|minute| !(100..200).contains(minute)).map(|m| (m, 100, 0)));
+        let whole = replay(&policy(Grid::MINUTE), &recording, 1).incidents;
+        assert_eq!(with_a_restart(&policy(Grid::MINUTE), &recording, Slot(150)), whole);
+    }
+
+    prop_compose! {
+        /// A day or so in slots of 30 s: stretches of health, failure, idleness and silence. The last two are shorter
+        /// than the shortest window: the ledger knows how severe an incident is, not which of the tiers of that severity
+        /// fire, and while a short window is empty that makes a difference.
+        fn stretches()(list in prop::collection::vec((20..600_i64, 0..6_u8, 1..200_u64), 2..9)) -> Vec<(i64, Counts)> {
+            let mut counts = Vec::new();
+            // every stretch begins at a minute, and so does the recording
+            let mut second = 0;
+            for (slots, kind, events) in list {
+                for n in 0..if kind < 4 { slots } else { 9 } {
+                    let bad = match kind {
+                        0 => events,
+                        1 => events / 5 + 1,
+                        2 => u64::from(n % 40 == 0),
+                        _ => 0,
+                    };
+                    let row = if kind == 4 && n > 0 { Counts::ZERO } else { Counts { good: events - bad.min(events), bad } };
+                    if kind != 5 || n == 0 {
+                        counts.push((second, row));
+                    }
+                    second += 30;
+                }
+                second = (second + 59) / 60 * 60;
+            }
+            counts.push((second, Counts { good: 1, bad: 0 }));
+            counts
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_restart_in_the_middle_changes_no_incident(counts in stretches(), share in 0.0..1.0_f64) {
+            let grid = Grid::try_new(30).unwrap();
+            let recording = Recording::on(grid, &counts).unwrap();
+            let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
+            let at = Slot(first.0 + ((last.0 - first.0) as f64 * share) as i64);
+            // whoever was not there cannot say how long data have been missing: that clock starts anew, by intent
+            let of_the_budget = |incidents: Vec<Incident>| -> Vec<Incident> {
+                incidents.into_iter().filter(|incident| incident.cause == Cause::Burn).collect()
+            };
+            let whole = replay(&policy(grid), &recording, 1).incidents;
+            let restarted = with_a_restart(&policy(grid), &recording, at);
+            prop_assert_eq!(of_the_budget(restarted), of_the_budget(whole));
+        }
+    }
+}

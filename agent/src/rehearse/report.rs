@@ -1,0 +1,343 @@
+//! Rehearsals as text for people.
+
+use core::fmt::Write as _;
+
+use lookout_engine::{Cause, Window};
+
+use super::backtest::{self, Backtest, WhatIf};
+use super::instant::stamp;
+use super::labels::{Alarm, Outage, Score, delay_s};
+use super::replay::Incident;
+use super::simulate::{Simulation, TierTimes};
+use super::words::{NONE, budget, count, percent, printable, score, several, span};
+use crate::spec::Slo;
+
+/// Rows that a list shows at most; what is left out is counted.
+const LIST_LIMIT: usize = 100;
+
+/// When every tier of an SLO would fire.
+#[must_use]
+pub fn simulation_text(slo: &Slo, simulation: &Simulation) -> String {
+    let policy = &slo.policy;
+    let mut text = format!(
+        "{}  {} over {}, {}, evaluated every {}\n\n",
+        slo.id(),
+        policy.objective,
+        policy.period,
+        simulation.rate,
+        width(policy.grid.width_seconds()),
+    );
+    let header = ["tier", "fires above", "least failures", "in", "spends when it fires"];
+    let rows = simulation.tiers.iter().map(|facts| {
+        let held = if facts.held_by_guard { " (guard)" } else { "" };
+        let least =
+            facts.least_bad.map_or_else(|| "cannot fire".to_owned(), |n| format!("{}{held}", count(n)));
+        vec![
+            facts.tier.to_string(),
+            format!("{} bad", percent(facts.threshold)),
+            least,
+            format!("{} events", count(facts.events)),
+            format!("{} of the budget", percent(facts.spends_ratio)),
+        ]
+    });
+    text += &table(&header, &rows.collect::<Vec<_>>());
+    for outage in &simulation.outages {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\noutage: {} ({} bad)\n", outage.name, percent(outage.bad_ratio));
+        let header = ["  tier", "fires after", "closed form", "lets go after", "closed form", "budget spent"];
+        let rows = simulation.tiers.iter().zip(&outage.tiers);
+        let rows = rows.map(|(facts, times)| times_row(&facts.tier.to_string(), times));
+        text += &table(&header, &rows.collect::<Vec<_>>());
+    }
+    for facts in simulation.unreachable() {
+        let _ = write!(
+            text,
+            "\nerror: `{}` can never fire: it asks for more than {} bad events\n",
+            facts.tier,
+            percent(facts.threshold)
+        );
+    }
+    text
+}
+
+fn times_row(tier: &str, times: &TierTimes) -> Vec<String> {
+    let measured =
+        |seconds: Option<u64>, none: &str| seconds.map_or_else(|| none.to_owned(), |s| span(s as f64));
+    let closed = |seconds: Option<f64>| seconds.map_or_else(|| NONE.to_owned(), span);
+    vec![
+        format!("  {tier}"),
+        measured(times.fires_s, "never"),
+        closed(times.fires_closed_s),
+        measured(times.resets_s, NONE),
+        closed(times.resets_closed_s),
+        times.spent_ratio.map_or_else(|| NONE.to_owned(), percent),
+    ]
+}
+
+/// What a policy would have done.
+#[must_use]
+pub fn backtest_text(backtest: &Backtest) -> String {
+    let mut text = head(backtest);
+    text += &incidents(backtest);
+    text += &outages(backtest);
+    text += &naive(backtest);
+    text += &what_if(backtest);
+    text
+}
+
+fn head(backtest: &Backtest) -> String {
+    let policy = &backtest.policy;
+    let (from, until) = backtest.span_ms;
+    let tiers: Vec<String> = policy.tiers.iter().map(ToString::to_string).collect();
+    let (seen, slots) = backtest.observed;
+    let missing = slots.saturating_sub(seen as u64);
+    let outcome = &backtest.outcome;
+    let mut text = format!(
+        "{}  {} over {}\n\
+         tiers   {}\n\
+         data    {} to {} UTC, {} slots of {}, {} of them without data\n\
+         events  {}, {} of them bad ({})\n\
+         budget  {} left at the end, {} at the least ({})\n",
+        backtest.slo,
+        policy.objective,
+        policy.period,
+        tiers.join("; "),
+        stamp(from),
+        stamp(until),
+        count(slots),
+        width(policy.grid.width_seconds()),
+        count(missing),
+        count(backtest.total.total()),
+        count(backtest.total.bad),
+        backtest.total.bad_ratio().map_or_else(|| NONE.to_owned(), percent),
+        budget(outcome.budget.left_ratio),
+        budget(outcome.lowest.left_ratio),
+        stamp(outcome.lowest.at_ms),
+    );
+    for note in notes(backtest) {
+        text += &format!("note    {note}\n");
+    }
+    text
+}
+
+/// What keeps the replay from being what the agent would have done to the second.
+pub(super) fn notes(backtest: &Backtest) -> Vec<String> {
+    let policy = &backtest.policy;
+    let used = policy.grid.width_seconds();
+    let mut notes = Vec::new();
+    if used != backtest.wanted_width_s {
+        notes.push(format!(
+            "evaluated every {}, as fine as the counts are; the agent would do so every {}",
+            width(used),
+            width(backtest.wanted_width_s)
+        ));
+    }
+    for tier in policy.tiers.iter().filter(|tier| tier.short.as_seconds() < 2 * u64::from(used)) {
+        notes.push(format!("`{tier}` has a short window of less than two slots of these counts"));
+    }
+    for tier in policy.tiers.iter().filter(|tier| !tier.is_reachable(policy.objective)) {
+        notes.push(format!("`{tier}` can never fire at {}", policy.objective));
+    }
+    if backtest.outages_left_out > 0 {
+        let left_out = several(backtest.outages_left_out, "labelled outage");
+        notes.push(format!("{left_out} outside the time of these counts left out"));
+    }
+    notes
+}
+
+fn incidents(backtest: &Backtest) -> String {
+    let incidents = &backtest.outcome.incidents;
+    let pages = backtest::pages(incidents);
+    let mut text = format!("\n{}, {}\n", several(incidents.len(), "incident"), several(pages, "page"));
+    let rows: Vec<Vec<String>> = incidents
+        .iter()
+        .zip(&backtest.outage_of)
+        .take(LIST_LIMIT)
+        .map(|(incident, outage)| incident_row(backtest, incident, *outage))
+        .collect();
+    if !rows.is_empty() {
+        text += &table(&INCIDENT_HEADER, &rows);
+    }
+    text + &left_out(incidents.len())
+}
+
+/// The columns of [`incident_row`].
+pub(super) const INCIDENT_HEADER: [&str; 8] =
+    ["opened (UTC)", "resolved (UTC)", "lasted", "first to fire", "peak", "delay", "budget spent", "outage"];
+
+/// An incident, cell by cell.
+pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Option<usize>) -> Vec<String> {
+    let until_ms = backtest.span_ms.1;
+    let alarm = alarm(incident, until_ms);
+    let outage = outage.and_then(|index| backtest.outages.get(index)).map(|(outage, _)| outage);
+    let unlabelled = match (incident.cause, backtest.outages.is_empty()) {
+        (Cause::Burn, false) => "none: a false alarm",
+        _ => NONE,
+    };
+    vec![
+        stamp(incident.opened_ms),
+        incident.resolved_ms.map_or_else(|| "still open".to_owned(), stamp),
+        span((alarm.to_ms - alarm.from_ms) as f64 / 1000.0),
+        incident.first.map_or_else(|| "no data".to_owned(), |tier| tier.to_string()),
+        incident.peak.to_string(),
+        outage.map_or_else(|| NONE.to_owned(), |outage| span(delay_s(outage, &alarm))),
+        match incident.cause {
+            Cause::Burn => percent(incident.spent_ratio),
+            Cause::DataMissing => NONE.to_owned(),
+        },
+        outage.map_or_else(|| unlabelled.to_owned(), |outage| printable(&outage.name)),
+    ]
+}
+
+fn alarm(incident: &Incident, until_ms: i64) -> Alarm {
+    Alarm { from_ms: incident.opened_ms, to_ms: incident.resolved_ms.unwrap_or(until_ms) }
+}
+
+fn outages(backtest: &Backtest) -> String {
+    if backtest.outages.is_empty() {
+        return "\nno labelled outages: precision and recall need --labels\n".to_owned();
+    }
+    let mut text = format!("\n{}\n", several(backtest.outages.len(), "labelled outage"));
+    let rows: Vec<Vec<String>> = backtest
+        .outages
+        .iter()
+        .take(LIST_LIMIT)
+        .map(|(outage, found)| outage_row(backtest, outage, *found))
+        .collect();
+    text += &table(&OUTAGE_HEADER, &rows);
+    text += &left_out(backtest.outages.len());
+    text + &format!("\n{}\n", verdict(&backtest.score, "incident"))
+}
+
+/// The columns of [`outage_row`].
+pub(super) const OUTAGE_HEADER: [&str; 4] = ["outage", "began (UTC)", "lasted", "found"];
+
+/// An outage, cell by cell.
+pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usize>) -> Vec<String> {
+    let incident = found.and_then(|index| backtest.outcome.incidents.get(index));
+    let found = incident.map_or_else(
+        || "never".to_owned(),
+        |incident| {
+            let delay = delay_s(outage, &alarm(incident, backtest.span_ms.1));
+            let who = incident.first.map_or_else(|| "missing data".to_owned(), |tier| tier.to_string());
+            format!("after {} by {who}", span(delay))
+        },
+    );
+    let lasted = span((outage.end_ms - outage.start_ms) as f64 / 1000.0);
+    vec![printable(&outage.name), stamp(outage.start_ms), lasted, found]
+}
+
+/// Precision and recall in a line.
+pub(super) fn verdict(of: &Score, one: &str) -> String {
+    format!(
+        "precision {} ({} of {} about an outage), recall {} ({} of {} found)",
+        score(of.precision),
+        of.right,
+        several(of.alarms, one),
+        score(of.recall),
+        of.found,
+        several(of.outages, "outage"),
+    )
+}
+
+fn naive(backtest: &Backtest) -> String {
+    let naive = &backtest.naive;
+    let mut text = format!("\na naive threshold instead: {}\n", naive.rule);
+    if backtest.outages.is_empty() {
+        return text + &format!("{}\n", several(naive.pages.len(), "page"));
+    }
+    let _ = writeln!(text, "{}", verdict(&naive.score, "page"));
+    let wrong: Vec<_> = naive.pages.iter().filter(|(_, outage)| outage.is_none()).collect();
+    for (page, _) in wrong.iter().take(LIST_LIMIT) {
+        let _ = writeln!(
+            text,
+            "  false page at {}, for {} bad of {}, over after {}",
+            stamp(page.from_ms),
+            count(page.counts.bad),
+            count(page.counts.total()),
+            span((page.to_ms - page.from_ms) as f64 / 1000.0),
+        );
+    }
+    text + &left_out(wrong.len())
+}
+
+fn what_if(backtest: &Backtest) -> String {
+    if backtest.what_if.is_empty() {
+        return String::new();
+    }
+    "\nwhat if\n".to_owned() + &table(&WHAT_IF_HEADER, &what_if_rows(backtest))
+}
+
+/// The columns of [`what_if_rows`].
+pub(super) const WHAT_IF_HEADER: [&str; 8] =
+    ["policy", "incidents", "pages", "precision", "recall", "median delay", "budget left", "at the least"];
+
+/// Every policy, the one of the spec and the naive threshold included, cell by cell.
+pub(super) fn what_if_rows(backtest: &Backtest) -> Vec<Vec<String>> {
+    let outcome = &backtest.outcome;
+    let own = WhatIf {
+        name: "as specified".to_owned(),
+        unreachable: Vec::new(),
+        score: backtest.score,
+        pages: backtest::pages(&outcome.incidents),
+        left_ratio: outcome.budget.left_ratio,
+        lowest_ratio: outcome.lowest.left_ratio,
+    };
+    let delay = |score: &Score| score.median_delay_s.map_or_else(|| NONE.to_owned(), span);
+    let mut rows: Vec<Vec<String>> = core::iter::once(&own)
+        .chain(&backtest.what_if)
+        .map(|what| {
+            let dead = match what.unreachable.len() {
+                0 => String::new(),
+                n => format!(" ({} can never fire)", several(n, "tier")),
+            };
+            vec![
+                format!("{}{dead}", what.name),
+                what.score.alarms.to_string(),
+                what.pages.to_string(),
+                score(what.score.precision),
+                score(what.score.recall),
+                delay(&what.score),
+                budget(what.left_ratio),
+                budget(what.lowest_ratio),
+            ]
+        })
+        .collect();
+    let naive = &backtest.naive;
+    let pages = naive.pages.len().to_string();
+    rows.push(vec![
+        naive.rule.to_string(),
+        pages.clone(),
+        pages,
+        score(naive.score.precision),
+        score(naive.score.recall),
+        delay(&naive.score),
+        NONE.to_owned(),
+        NONE.to_owned(),
+    ]);
+    rows
+}
+
+fn left_out(all: usize) -> String {
+    match all.checked_sub(LIST_LIMIT) {
+        Some(more) if more > 0 => format!("  … and {more} more (--json has them all)\n"),
+        _ => String::new(),
+    }
+}
+
+fn width(seconds: u32) -> Window {
+    Window::seconds(u64::from(seconds))
+}
+
+/// Rows as columns, left-aligned, two spaces between.
+fn table(header: &[&str], rows: &[Vec<String>]) -> String {
+    let header: Vec<String> = header.iter().map(|cell| (*cell).to_owned()).collect();
+    let wide = |row: &Vec<String>| row.iter().map(|cell| cell.chars().count()).collect::<Vec<_>>();
+    let widths = rows.iter().fold(wide(&header), |widths, row| {
+        widths.iter().zip(wide(row)).map(|(width, cell)| cell.max(*width)).collect()
+    });
+    core::iter::once(&header).chain(rows).fold(String::new(), |text, row| {
+        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}"));
+        text + cells.collect::<Vec<_>>().join("  ").trim_end() + "\n"
+    })
+}

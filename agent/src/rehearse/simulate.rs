@@ -1,0 +1,400 @@
+//! When would it fire? Even traffic and a step of failures through the live agent's engine, beside the closed form.
+
+use core::fmt;
+use core::str::FromStr;
+
+use lookout_engine::{Counts, Evaluator, Policy, Slot, Tier};
+
+/// Traffic that never changes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    per_second: f64,
+}
+
+impl Rate {
+    /// So many events per second.
+    ///
+    /// # Errors
+    /// When it is not a positive number, or more than a billion.
+    pub fn try_new(per_second: f64) -> Result<Self, String> {
+        match per_second > 0.0 && per_second <= 1e9 {
+            true => Ok(Self { per_second }),
+            false => Err("traffic is more than nothing and at most a billion events per second".to_owned()),
+        }
+    }
+
+    /// Events per second.
+    #[must_use]
+    pub const fn per_second(self) -> f64 {
+        self.per_second
+    }
+
+    /// Whole events after so many seconds.
+    fn events(self, seconds: u64) -> u64 {
+        // a tiny part more, so that 0.1 per second is 1 after ten seconds and not 0.999…
+        (self.per_second * seconds as f64 + 1e-6) as u64
+    }
+}
+
+impl FromStr for Rate {
+    type Err = String;
+
+    /// Reads `10/s`, `600/m`, `5/h`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "expected events per second, minute or hour, like `10/s`, `600/m` or `5/h`".to_owned();
+        let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
+        let number: f64 = number.trim().parse().map_err(|_| wrong())?;
+        let seconds = match unit.trim() {
+            "s" => 1.0,
+            "m" | "min" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        Self::try_new(number / seconds)
+    }
+}
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let decimals = |value: f64| (value * 1e3).round() / 1e3;
+        match self.per_second {
+            rate if rate >= 1.0 => write!(f, "{} events/s", decimals(rate)),
+            rate if rate * 60.0 >= 1.0 => write!(f, "{} events/m", decimals(rate * 60.0)),
+            rate => write!(f, "{} events/h", decimals(rate * 3600.0)),
+        }
+    }
+}
+
+/// When everything would fire.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Simulation {
+    /// The traffic.
+    pub rate: Rate,
+    /// What holds for every tier whatever the outage.
+    pub tiers: Vec<TierFacts>,
+    /// Every outage of the table.
+    pub outages: Vec<OutageTimes>,
+}
+
+impl Simulation {
+    /// Tiers that no outage whatever can make fire.
+    pub fn unreachable(&self) -> impl Iterator<Item = &TierFacts> {
+        self.tiers.iter().filter(|facts| !facts.reachable)
+    }
+}
+
+/// What holds for a tier whatever the outage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TierFacts {
+    /// The tier.
+    pub tier: Tier,
+    /// Fires above this share of bad events.
+    pub threshold: f64,
+    /// Whether any share can be above it.
+    pub reachable: bool,
+    /// Events in its long window at this traffic.
+    pub events: u64,
+    /// The least bad events among those that make it fire; none when it cannot.
+    pub least_bad: Option<u64>,
+    /// Whether that is what the guard asks for, not the threshold.
+    pub held_by_guard: bool,
+    /// The share of the period's budget that is spent when it fires, by the closed form.
+    pub spends_ratio: f64,
+}
+
+/// One outage and what every tier makes of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OutageTimes {
+    /// For people.
+    pub name: String,
+    /// The share of bad events while it lasts.
+    pub bad_ratio: f64,
+    /// Every tier, in the order of the policy.
+    pub tiers: Vec<TierTimes>,
+}
+
+/// When a tier fires and lets go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TierTimes {
+    /// Seconds from the beginning of the outage until it fires; none when it never does.
+    pub fires_s: Option<u64>,
+    /// The same by the closed form.
+    pub fires_closed_s: Option<f64>,
+    /// Seconds from the end of an outage at least as long as the short window until it lets go.
+    pub resets_s: Option<u64>,
+    /// The same by the closed form.
+    pub resets_closed_s: Option<f64>,
+    /// The share of the period's budget that was spent when it fired.
+    pub spent_ratio: Option<f64>,
+}
+
+/// Runs the outages of the table against a policy.
+#[must_use]
+pub fn simulate(policy: &Policy, rate: Rate) -> Simulation {
+    let healthy = Traffic::healthy(policy, rate);
+    let budget = policy.objective.budget_ratio();
+    let table = [
+        ("total".to_owned(), 1.0),
+        ("50 %".to_owned(), 0.5),
+        ("10 %".to_owned(), 0.1),
+        ("1 %".to_owned(), 0.01),
+        ("2 x budget".to_owned(), (2.0 * budget).min(1.0)),
+    ];
+    Simulation {
+        rate,
+        tiers: policy.tiers.iter().map(|tier| facts(policy, tier, rate)).collect(),
+        outages: table
+            .into_iter()
+            .map(|(name, bad_ratio)| OutageTimes {
+                name,
+                bad_ratio,
+                tiers: healthy.clone().suffer(bad_ratio),
+            })
+            .collect(),
+    }
+}
+
+fn facts(policy: &Policy, tier: &Tier, rate: Rate) -> TierFacts {
+    let (objective, guard) = (policy.objective, policy.guard);
+    let events = rate.events(tier.long.as_seconds());
+    let scaled = u128::from(tier.factor.micro()) * u128::from(objective.budget_ppb()) * u128::from(events);
+    // more than the threshold: one above its whole part
+    let by_threshold = u64::try_from(scaled / 1_000_000_000_000_000).unwrap_or(u64::MAX).saturating_add(1);
+    let least = by_threshold.max(guard.minimum_bad);
+    let reachable = tier.is_reachable(objective);
+    let enough = least <= events && guard.minimum_events <= events;
+    TierFacts {
+        tier: *tier,
+        threshold: tier.threshold(objective),
+        reachable,
+        events,
+        least_bad: (reachable && enough).then_some(least),
+        held_by_guard: reachable && (guard.minimum_bad > by_threshold || guard.minimum_events > events),
+        spends_ratio: tier.factor.value() * tier.long.as_seconds() as f64
+            / policy.period.as_seconds().max(1) as f64,
+    }
+}
+
+/// An evaluator under even traffic.
+#[derive(Clone)]
+struct Traffic {
+    evaluator: Evaluator,
+    rate: Rate,
+    next: Slot,
+}
+
+/// What a slot of an outage showed.
+struct Seen {
+    firing: Vec<bool>,
+    left_ratio: f64,
+}
+
+impl Traffic {
+    /// Healthy for as long as the longest window of a tier.
+    fn healthy(policy: &Policy, rate: Rate) -> Self {
+        let slots = policy.tiers.iter().map(|tier| policy.grid.slots_in(tier.long.as_seconds())).max();
+        let slots = slots.unwrap_or(1).saturating_add(1);
+        // sparse traffic must not look like a source that is gone, nor the table begin with a missing-data alert
+        let mut traffic = Self { evaluator: Evaluator::new(policy.clone(), Slot(-1)), rate, next: Slot(0) };
+        for _ in 0..slots {
+            let events = traffic.events();
+            traffic.step(Counts { good: events, bad: 0 });
+        }
+        traffic
+    }
+
+    /// Events of the next slot: whole ones, in even distances.
+    fn events(&self) -> u64 {
+        let width = u64::from(self.evaluator.policy().grid.width_seconds());
+        let until = |slot: i64| self.rate.events(u64::try_from(slot).unwrap_or(0).saturating_mul(width));
+        until(self.next.0.saturating_add(1)).saturating_sub(until(self.next.0))
+    }
+
+    fn step(&mut self, counts: Counts) -> Seen {
+        let slot = self.next;
+        self.next = slot.plus(1);
+        self.evaluator.record(slot, counts);
+        let report = self.evaluator.report(slot);
+        let decision = self.evaluator.decide(&report);
+        let report = decision.apply(report);
+        self.evaluator.accept(decision);
+        Seen {
+            firing: report.tiers.iter().map(|tier| tier.firing).collect(),
+            left_ratio: report.budget.left_ratio,
+        }
+    }
+
+    /// A step to `bad_ratio` that lasts until nothing more can fire, then health until everything has let go.
+    fn suffer(mut self, bad_ratio: f64) -> Vec<TierTimes> {
+        let policy = self.evaluator.policy().clone();
+        let width = u64::from(policy.grid.width_seconds());
+        let mut times: Vec<TierTimes> =
+            policy.tiers.iter().map(|tier| expected(&policy, tier, bad_ratio)).collect();
+        let slots = |seconds: u64| policy.grid.slots_in(seconds).saturating_add(2);
+        let longest = |of: fn(&Tier) -> u64| policy.tiers.iter().map(of).max().unwrap_or(0);
+        let (mut events, mut failed) = (0, 0);
+        for slot in 1..=slots(longest(|tier| tier.long.as_seconds().saturating_add(tier.hold_seconds))) {
+            let fresh = self.events();
+            events += fresh;
+            // whole failures in even distances, too
+            let bad = ((events as f64 * bad_ratio + 1e-6) as u64).saturating_sub(failed).min(fresh);
+            failed += bad;
+            let seen = self.step(Counts { good: fresh - bad, bad });
+            let lasted = slot.saturating_mul(width);
+            for (times, firing) in times.iter_mut().zip(&seen.firing) {
+                if *firing && times.fires_s.is_none() {
+                    times.fires_s = Some(lasted);
+                    times.spent_ratio = Some(1.0 - seen.left_ratio);
+                }
+            }
+            // the closed form of the reset is that of an outage which fills the short window, and is well past the
+            // threshold of the long one: at the threshold itself, one event more or less in the window decides
+            let settled = times.iter().zip(&policy.tiers).all(|(times, tier)| {
+                let clear = times.fires_s.is_some_and(|fired| lasted >= fired.saturating_add(fired / 10));
+                times.fires_closed_s.is_none() || clear && lasted >= tier.short.as_seconds()
+            });
+            if settled {
+                break;
+            }
+        }
+        for slot in 1..=slots(longest(|tier| tier.long.as_seconds().saturating_add(tier.short.as_seconds())))
+        {
+            let events = self.events();
+            let seen = self.step(Counts { good: events, bad: 0 });
+            for (times, firing) in times.iter_mut().zip(&seen.firing) {
+                if !*firing && times.fires_s.is_some() && times.resets_s.is_none() {
+                    times.resets_s = Some(slot.saturating_mul(width));
+                }
+            }
+            if times.iter().all(|times| times.fires_s.is_none() || times.resets_s.is_some()) {
+                break;
+            }
+        }
+        times
+    }
+}
+
+fn expected(policy: &Policy, tier: &Tier, bad_ratio: f64) -> TierTimes {
+    TierTimes {
+        fires_s: None,
+        fires_closed_s: tier.detection_seconds(policy.objective, bad_ratio),
+        resets_s: None,
+        resets_closed_s: tier.reset_seconds(policy.objective, bad_ratio),
+        spent_ratio: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lookout_engine::{Grid, Guard, Objective, Severity, Window};
+
+    fn policy(percent: f64) -> Policy {
+        Policy {
+            grid: Grid::try_new(10).unwrap(),
+            objective: Objective::try_from_percent(percent).unwrap(),
+            period: Window::days(30),
+            tiers: Tier::defaults(Window::days(30)),
+            guard: Guard::default(),
+            stale_after_seconds: 30,
+            data_alert: Some(Severity::Ticket),
+        }
+    }
+
+    fn rate(text: &str) -> Rate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_engine_keeps_to_the_closed_form_within_two_slots() {
+        let simulation = simulate(&policy(99.9), rate("100/s"));
+        let mut compared = 0;
+        for outage in &simulation.outages {
+            for (times, facts) in outage.tiers.iter().zip(&simulation.tiers) {
+                assert_eq!(
+                    times.fires_s.is_some(),
+                    times.fires_closed_s.is_some(),
+                    "{} {}",
+                    outage.name,
+                    facts.tier
+                );
+                let pairs = [(times.fires_s, times.fires_closed_s), (times.resets_s, times.resets_closed_s)];
+                for (measured, closed) in pairs.into_iter().filter_map(|(a, b)| Some((a? as f64, b?))) {
+                    assert!(
+                        (closed - 1e-6..=closed + 20.0 + 1e-6).contains(&measured),
+                        "{} {}: {measured} s, closed form {closed} s",
+                        outage.name,
+                        facts.tier
+                    );
+                    compared += 1;
+                }
+                if let Some(spent) = times.spent_ratio {
+                    let two_slots = 20.0 * outage.bad_ratio / 0.001 / (30.0 * 86_400.0);
+                    assert!(
+                        spent >= facts.spends_ratio - 1e-9 && spent <= facts.spends_ratio + two_slots + 1e-6
+                    );
+                }
+            }
+        }
+        assert_eq!(compared, 2 * (4 + 4 + 4 + 3 + 1), "1 % is burn 10: not x14.4; twice the budget: only x1");
+    }
+
+    #[test]
+    fn the_least_number_of_failures_is_the_least() {
+        for (percent, traffic) in [(99.9, "10/s"), (99.0, "1/s"), (99.9, "6/m"), (99.95, "100/s")] {
+            let mut policy = policy(percent);
+            policy.tiers.truncate(1);
+            let least = simulate(&policy, rate(traffic)).tiers[0].least_bad.unwrap();
+            for (bad, fires) in [(least, true), (least - 1, false)] {
+                let mut traffic = Traffic::healthy(&policy, rate(traffic));
+                let mut left = bad;
+                let mut fired = false;
+                for _ in 0..policy.grid.slots_in(1800) {
+                    let events = traffic.events();
+                    let bad = left.min(events);
+                    left -= bad;
+                    fired |= traffic.step(Counts { good: events - bad, bad }).firing[0];
+                }
+                assert_eq!((left, fired), (0, fires), "{percent} %, {bad} of {least}");
+            }
+        }
+    }
+
+    #[test]
+    fn sparse_traffic_is_held_by_the_guard_and_says_so() {
+        let simulation = simulate(&policy(99.9), rate("30/h"));
+        let fast = &simulation.tiers[0];
+        assert_eq!((fast.events, fast.least_bad, fast.held_by_guard), (30, Some(3), true));
+        let total = &simulation.outages[0].tiers[0];
+        assert!(total.fires_s.unwrap() >= 240, "three failures two minutes apart: {total:?}");
+        assert_eq!(
+            simulate(&policy(99.9), rate("1/h")).tiers[0].least_bad,
+            None,
+            "one an hour is never three"
+        );
+    }
+
+    #[test]
+    fn an_unreachable_tier_never_fires_and_is_named() {
+        let simulation = simulate(&policy(90.0), rate("10/s"));
+        let names: Vec<String> = simulation.unreachable().map(|facts| facts.tier.to_string()).collect();
+        assert_eq!(names, ["page 1h/5m x14.4"]);
+        assert!(simulation.outages.iter().all(|outage| outage.tiers[0].fires_s.is_none()));
+        assert_eq!(simulation.tiers[0].least_bad, None);
+    }
+
+    #[test]
+    fn rates_are_read_and_printed() {
+        for (text, printed) in [
+            ("10/s", "10 events/s"),
+            ("600/m", "10 events/s"),
+            ("6/min", "6 events/m"),
+            ("5/h", "5 events/h"),
+        ] {
+            assert_eq!(rate(text).to_string(), printed);
+        }
+        for text in ["", "10", "0/s", "-1/s", "NaN/s", "inf/s", "1/d"] {
+            assert!(text.parse::<Rate>().is_err(), "{text}");
+        }
+    }
+}
