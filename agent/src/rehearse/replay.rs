@@ -214,13 +214,14 @@ fn spent(bad: u64, budget: &Budget) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use lookout_engine::{Grid, Guard, Objective, Window};
+    use lookout_engine::{Grid, Guard, Method, Objective, Window};
     use proptest::prelude::*;
 
     use super::*;
 
     fn policy(grid: Grid) -> Policy {
         Policy {
+            method: Method::Occurrences,
             grid,
             objective: Objective::try_from_percent(99.0).unwrap(),
             period: Window::days(30),

@@ -287,10 +287,11 @@ fn expected(policy: &Policy, tier: &Tier, bad_ratio: f64) -> TierTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lookout_engine::{Grid, Guard, Objective, Severity, Window};
+    use lookout_engine::{Grid, Guard, Method, Objective, Severity, Window};
 
     fn policy(percent: f64) -> Policy {
         Policy {
+            method: Method::Occurrences,
             grid: Grid::try_new(10).unwrap(),
             objective: Objective::try_from_percent(percent).unwrap(),
             period: Window::days(30),

@@ -47,7 +47,11 @@ pub(super) fn span(seconds: f64) -> String {
 
 /// A share of one with two decimals, never rounded up to one.
 pub(super) fn score(value: Option<f64>) -> String {
-    value.map_or_else(|| NONE.to_owned(), |value| format!("{:.2}", (value * 100.0).floor() / 100.0))
+    match value {
+        None => NONE.to_owned(),
+        Some(value) if value < 1.0 => format!("{:.2}", value.min(0.99)),
+        Some(value) => format!("{value:.2}"),
+    }
 }
 
 /// Figures in groups of three.
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn a_score_of_one_is_really_one() {
         assert_eq!(
-            (score(Some(1.0)), score(Some(0.999)), score(None)),
+            (score(Some(1.0)), score(Some(0.997)), score(None)),
             ("1.00".into(), "0.99".into(), NONE.into())
         );
         assert_eq!((count(12_345_678), count(999)), ("12 345 678".into(), "999".into()));

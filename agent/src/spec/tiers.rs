@@ -43,7 +43,7 @@ pub fn read_tiers(text: &str, period: Window) -> Result<Vec<Tier>, String> {
     let mut tiers = Vec::new();
     for tier in parse_tiers(text) {
         let (tier, _) = tier.map_err(|bad| format!("{} in `{text}`; {}", bad.message, bad.help))?;
-        if let Some((message, help)) = faults(&tier, None, Some(period), None).into_iter().next() {
+        if let Some((message, help)) = faults(&tier, None, Some(period), (None, None)).into_iter().next() {
             return Err(format!("{message}; {help}"));
         }
         tiers.push(tier);

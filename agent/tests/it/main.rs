@@ -5,6 +5,10 @@ mod bad_input;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]
+mod month;
+#[cfg(test)]
+mod rehearse;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod simulated;
