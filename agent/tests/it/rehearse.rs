@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
+use lookout::ledger::{CountRow, Ledger as _, SqliteLedger};
 use serde_json::Value;
 
 use super::month;
@@ -76,6 +77,41 @@ fn default_tiers_find_all_outages_and_nothing_else_while_the_naive_threshold_pag
     let wrong = naive["pages"].as_array().unwrap().iter().filter(|page| page["outage"].is_null()).count();
     assert!(wrong >= 2, "the night and the deploy: {naive}");
     assert!(naive["score"]["precision"].as_f64().unwrap() < 1.0, "{naive}");
+}
+
+#[tokio::test]
+async fn the_ledger_of_a_running_agent_tells_the_same_as_a_file_of_its_counts() {
+    let month = Month::recorded();
+    let week = month::csv().lines().take(1 + 7 * 1440).collect::<Vec<_>>().join("\n");
+    std::fs::write(month.path("month.csv"), &week).unwrap();
+    let rows: Vec<CountRow> = week
+        .lines()
+        .skip(1)
+        .map(|line| {
+            let cells: Vec<i64> = line.split(',').map(|cell| cell.parse().unwrap()).collect();
+            let count = |n: i64| u64::try_from(n).unwrap();
+            let (good, bad) = (count(cells[1]), count(cells[2] - cells[1]));
+            CountRow { slo_id: "shop-orders".to_owned(), start_s: cells[0], width_s: 10, good, bad }
+        })
+        .collect();
+    let path = month.path("lookout.db");
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    ledger.commit(&rows, &[]).await.unwrap();
+    // all but the last hours become minutes
+    ledger.prune(rows.last().unwrap().start_s * 1000).await.unwrap();
+
+    let (spec, labels) = (fixture("month.slo.yaml"), fixture("labels.csv"));
+    let options = ["backtest", &spec, "--ledger", &path.display().to_string(), "--labels", &labels, "--json"];
+    let from_ledger: Value = serde_json::from_str(&text(&run_to_end(&options))).unwrap();
+    let from_file: Value = serde_json::from_str(&text(&month.backtest(&["--json"]))).unwrap();
+    assert_eq!(from_ledger, from_file);
+    assert_eq!(from_ledger["score"]["recall"], 1.0);
+
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec/good");
+    let options = ["backtest", &other.display().to_string(), "--ledger", &path.display().to_string()];
+    let output = run_to_end(&options);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("say which SLO with --slo"), "{output:?}");
+    ledger.close().await;
 }
 
 #[test]
