@@ -198,3 +198,32 @@ async fn a_decision_changed_behind_our_back_is_noticed() {
         .unwrap();
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Broken { at: 550 });
 }
+
+#[tokio::test]
+async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
+    let (_folder, path) = place();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    let [broken, ..] = story(T0, &["slack"]);
+    let [fine, ..] = story(T0 + 60_000, &["slack"]);
+    ledger.commit(&[], &[broken.clone(), fine.clone()]).await.unwrap();
+    sqlx::query("update transition set notice = '{}' where incident_id = $1")
+        .bind(&broken.incident.id)
+        .execute(&ledger.writer)
+        .await
+        .unwrap();
+    let due = ledger.due_deliveries("slack", T0, 9).await.unwrap();
+    assert_eq!(due.len(), 1);
+    assert_eq!(due[0].notice, fine.notice);
+    assert_eq!(ledger.waiting("slack").await.unwrap().1, 1);
+    let (state, error): (String, String) =
+        sqlx::query_as("select state, last_error from delivery where incident_id = $1")
+            .bind(&broken.incident.id)
+            .fetch_one(&ledger.writer)
+            .await
+            .unwrap();
+    assert_eq!((state.as_str(), error.as_str()), ("failed", "cannot be read back"));
+    for _ in 0..2 {
+        assert_eq!(ledger.latest_transitions(0).await.unwrap(), [fine.clone()]);
+    }
+    assert_eq!(ledger.unreadable.lock().unwrap().len(), 1, "told of once");
+}

@@ -1,9 +1,13 @@
 //! Incidents, their transitions, and the deliveries that are born with them.
 
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
 use lookout_engine::Change;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::{decode, json, query};
+use crate::events::chain;
 use crate::ledger::{IncidentRecord, LedgerError, TransitionRecord};
 
 #[derive(FromRow)]
@@ -39,6 +43,7 @@ impl From<IncidentRow> for IncidentRecord {
 struct TransitionRow {
     #[sqlx(flatten)]
     incident: IncidentRow,
+    transition_id: i64,
     change: String,
     at_ms: i64,
     notice: String,
@@ -146,12 +151,14 @@ pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<In
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
+/// The latest transitions, without those that cannot be read back: they are logged once and must not hide the others.
 pub(super) async fn latest_transitions(
     pool: &SqlitePool,
     since_ms: i64,
+    unreadable: &Mutex<BTreeSet<i64>>,
 ) -> Result<Vec<TransitionRecord>, LedgerError> {
     let rows: Vec<TransitionRow> = sqlx::query_as(
-        "select incident.*, transition.change, transition.at_ms, transition.notice, transition.destinations \
+        "select incident.*, transition.id as transition_id, transition.change, transition.at_ms, transition.notice, transition.destinations \
          from incident join transition on transition.id = \
          (select max(id) from transition where incident_id = incident.id) \
          where incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 \
@@ -161,7 +168,19 @@ pub(super) async fn latest_transitions(
     .fetch_all(pool)
     .await
     .map_err(query("reading the latest transitions"))?;
-    rows.into_iter().map(TransitionRow::into_record).collect()
+    let readable = rows.into_iter().filter_map(|row| {
+        let (id, incident) = (row.transition_id, row.incident.id.clone());
+        let error = match row.into_record() {
+            Ok(transition) => return Some(transition),
+            Err(error) => error,
+        };
+        if unreadable.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+            tracing::error!(incident.id = %incident, transition.id = id, error = chain(&error),
+                "a transition cannot be read back from the ledger and is left out");
+        }
+        None
+    });
+    Ok(readable.collect())
 }
 
 /// Forgets incidents resolved long ago, and with them their transitions and deliveries.

@@ -14,6 +14,7 @@ mod reading;
 #[cfg(test)]
 mod fault;
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
@@ -51,6 +52,8 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 pub struct SqliteLedger {
     readers: SqlitePool,
     writer: SqlitePool,
+    /// Transitions that cannot be read back and were told of in the log.
+    unreadable: Mutex<BTreeSet<i64>>,
     /// Held open: the lock goes with it, also when the process is killed.
     lock: Mutex<Option<File>>,
 }
@@ -90,7 +93,7 @@ impl SqliteLedger {
             .acquire_timeout(ACQUIRE)
             .idle_timeout(READER_IDLE)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { readers, writer, lock: Mutex::new(Some(lock)) })
+        Ok(Self { readers, writer, unreadable: Mutex::default(), lock: Mutex::new(Some(lock)) })
     }
 
     /// Follows the hash chain of the decisions from its first link.
@@ -126,7 +129,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
-        incidents::latest_transitions(&self.readers, since_ms).await
+        incidents::latest_transitions(&self.readers, since_ms, &self.unreadable).await
     }
 
     async fn due_deliveries(
@@ -135,7 +138,7 @@ impl Ledger for SqliteLedger {
         now_ms: i64,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        outbox::due(&self.readers, destination, now_ms, limit).await
+        outbox::due(&self.readers, &self.writer, destination, now_ms, limit).await
     }
 
     async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {

@@ -3,7 +3,8 @@
 use sqlx::{FromRow, SqlitePool};
 
 use super::{decode, query};
-use crate::ledger::{Delivery, DeliveryResult, LedgerError};
+use crate::events::{chain, names};
+use crate::ledger::{Delivery, DeliveryResult, LedgerError, Notice};
 
 #[derive(FromRow)]
 struct DueRow {
@@ -15,8 +16,10 @@ struct DueRow {
     thread: Option<String>,
 }
 
+/// What is due. A delivery whose notice cannot be read back is given up here: it must not hold up the others for good.
 pub(super) async fn due(
-    pool: &SqlitePool,
+    readers: &SqlitePool,
+    writer: &SqlitePool,
     destination: &str,
     now_ms: i64,
     limit: u32,
@@ -37,21 +40,43 @@ pub(super) async fn due(
     .bind(destination)
     .bind(now_ms)
     .bind(limit)
-    .fetch_all(pool)
+    .fetch_all(readers)
     .await
     .map_err(query("reading due deliveries"))?;
-    rows.into_iter()
-        .map(|row| {
-            Ok(Delivery {
+    let mut deliveries = Vec::with_capacity(rows.len());
+    for row in rows {
+        match decode::<Notice>("reading a notice back", &row.notice) {
+            Ok(notice) => deliveries.push(Delivery {
                 id: row.id,
                 destination: row.destination,
-                notice: decode("reading a notice back", &row.notice)?,
+                notice,
                 attempts: row.attempts,
                 unsure: row.unsure,
                 thread: row.thread,
-            })
-        })
-        .collect()
+            }),
+            Err(error) => give_up(writer, &row, now_ms, &error).await?,
+        }
+    }
+    Ok(deliveries)
+}
+
+async fn give_up(
+    writer: &SqlitePool,
+    row: &DueRow,
+    now_ms: i64,
+    error: &LedgerError,
+) -> Result<(), LedgerError> {
+    let result = DeliveryResult::Failed { error: "cannot be read back".to_owned() };
+    end(writer, row.id, now_ms, &result).await.map_err(query("giving up a delivery"))?;
+    tracing::error!(
+        destination.name = %row.destination,
+        delivery.id = row.id,
+        error = chain(error),
+        "a delivery cannot be read back from the ledger and is given up",
+    );
+    metrics::counter!(names::DELIVERIES, "destination" => row.destination.clone(), "outcome" => "failed")
+        .increment(1);
+    Ok(())
 }
 
 pub(super) async fn waiting(pool: &SqlitePool, destination: &str) -> sqlx::Result<(Option<i64>, u64)> {
