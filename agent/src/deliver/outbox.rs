@@ -156,7 +156,8 @@ impl Outbox {
         stop: &CancellationToken,
     ) -> Result<ControlFlow<()>, LedgerError> {
         self.ports.ledger.begin_attempt(delivery.id, self.ports.clock.now_ms()).await?;
-        let answer = self.receiver.deliver(delivery).await;
+        let failures = delivery.attempts.saturating_add(1);
+        let answer = self.receiver.deliver(delivery).await.map_err(|refused| self.bounded(refused, failures));
         if let Err(Refused { retry: Retry::After(wait), .. }) = &answer {
             self.quiet_until = Some(Instant::now() + *wait);
         }
@@ -242,7 +243,7 @@ impl Outbox {
                 if self.failed_refreshes == 1 {
                     tracing::warn!(destination.name = %self.name, error = %refused.error, "not refreshed");
                 }
-                match refused.retry {
+                match self.bounded(refused, self.failed_refreshes).retry {
                     Retry::After(wait) => wait,
                     Retry::BackOff | Retry::Unsure => self.pause(self.failed_refreshes).min(every),
                     Retry::Never => every,
@@ -251,6 +252,17 @@ impl Outbox {
         };
         self.next_refresh = Some(Instant::now() + pause);
         Ok(())
+    }
+
+    /// A receiver may ask for a longer pause than ours, not for a shorter one: asked to come back at once by one that
+    /// fails at once, we would do nothing else.
+    fn bounded(&self, refused: Refused, failures: u32) -> Refused {
+        match refused.retry {
+            Retry::After(asked) => {
+                Refused { retry: Retry::After(asked.max(self.pause(failures))), ..refused }
+            }
+            Retry::BackOff | Retry::Unsure | Retry::Never => refused,
+        }
     }
 
     /// The pause after so many failures in a row.
@@ -389,6 +401,15 @@ mod tests {
         scene.store(&[second]).await;
         let seconds: Vec<u64> = scene.told(3).await.into_iter().map(|(second, _)| second).collect();
         assert_eq!(seconds, [0, 90, 90], "also not about another incident");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_asks_to_be_asked_again_at_once_is_not() {
+        let scene = Scene::open([Retry::After(Duration::ZERO); 8]);
+        let [first, ..] = story(T0, &["chat"]);
+        scene.store(&[first]).await;
+        let seconds: Vec<u64> = scene.told(9).await.into_iter().map(|(second, _)| second).collect();
+        assert!(seconds[8] >= 60, "pauses grow as without a wish: {seconds:?}");
     }
 
     #[tokio::test(start_paused = true)]
