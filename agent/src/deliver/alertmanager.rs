@@ -20,7 +20,7 @@ use serde::Serialize;
 use url::Url;
 
 use super::figure::{duration, percent, rfc3339, times};
-use super::message::{self, Message, alert_name, deploy_in_words, is_over, usable_url};
+use super::message::{self, Message, deploy_in_words, is_over, usable_url};
 use super::{Receiver, Refused, Retry, http};
 use crate::clock::Clock;
 use crate::events::names;
@@ -206,7 +206,7 @@ impl Claim<'_> {
         let ends_at_ms =
             if self.firing { theirs_ms.saturating_add(OUTLIVES_MS) } else { notice.at_ms.min(theirs_ms) };
         let mut labels = BTreeMap::from([
-            ("alertname", alert_name(notice)),
+            ("alertname", notice.alert.clone()),
             ("severity", self.severity.label().to_owned()),
             ("service", incident.service.clone()),
             ("slo", incident.slo.clone()),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::local::{Local, Reply};
 use super::*;
 use crate::clock::SystemClock;
-use crate::ledger::sample::{T0, story};
+use crate::ledger::sample::{T0, story, without_data};
 use crate::ledger::{Ledger, MemoryLedger, Notice, SqliteLedger};
 use crate::random::Random;
 
@@ -322,6 +322,16 @@ async fn a_refresh_repeats_what_fires_and_what_ended_lately() {
         .collect();
     assert_eq!(ends, [true, false, false], "one fires; ticket and page of the other have ended");
     assert_eq!(manager.refresh_every(), Some(Duration::from_secs(30)));
+}
+
+#[tokio::test]
+async fn missing_data_keep_the_name_their_alert_and_runbook_have() {
+    let local = Local::start(vec![]).await;
+    alertmanager(&[local.url("")]).deliver(&delivery(without_data(nth(0).notice))).await.unwrap();
+    let alert = &local.seen()[0].body[0];
+    assert_eq!(alert["labels"]["alertname"], "TitanicRequestsAvailabilityDataMissing");
+    let runbook = alert["annotations"]["runbook_url"].as_str().unwrap();
+    assert!(runbook.ends_with("/runbooks/TitanicRequestsAvailabilityDataMissing"), "{runbook}");
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ impl Message {
             description: clean(&notice.description, TEXT),
             fields: fields(notice),
             links: links(notice),
-            footnote: clean(&format!("{} · {}", alert_name(notice), notice.incident.id), TEXT),
+            footnote: clean(&format!("{} · {}", notice.alert, notice.incident.id), TEXT),
             tone: tone(notice),
         }
     }
@@ -64,14 +64,6 @@ impl Message {
         const MARK: &str = " (re-sent)";
         self.headline = clean(&self.headline, HEADLINE - MARK.len()) + MARK;
         self
-    }
-}
-
-/// The alert's name: missing data have their own, because someone else may have to deal with them.
-pub(super) fn alert_name(notice: &Notice) -> String {
-    match notice.incident.cause() {
-        Some(Cause::DataMissing) => format!("{}DataMissing", notice.alert),
-        _ => notice.alert.clone(),
     }
 }
 
@@ -257,7 +249,7 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sample::{T0, story};
+    use crate::ledger::sample::{T0, story, without_data};
 
     fn told(n: usize) -> Message {
         Message::of(&story(T0, &[])[n].notice)
@@ -305,19 +297,15 @@ mod tests {
 
     #[test]
     fn missing_data_are_told_as_such() {
-        let [opened, .., resolved] = story(T0, &[]).map(|transition| {
-            let mut notice = transition.notice;
-            notice.incident.cause = "data_missing".to_owned();
-            notice.evidence.data_state = "stale".to_owned();
-            notice
-        });
+        let [opened, .., resolved] = story(T0, &[]).map(|transition| without_data(transition.notice));
         assert_eq!(Message::of(&opened).headline, "[TICKET] titanic requests-availability: no data");
         assert_eq!(
             Message::of(&resolved).headline,
             "[RESOLVED] titanic requests-availability: data again after 12 min"
         );
         assert!(Message::of(&opened).fields.contains(&("Data".to_owned(), "stale".to_owned())));
-        assert_eq!(alert_name(&opened), "TitanicRequestsAvailabilityDataMissing");
+        let footnote = Message::of(&opened).footnote;
+        assert!(footnote.starts_with("TitanicRequestsAvailabilityDataMissing · inc-"), "{footnote}");
     }
 
     #[test]

@@ -95,6 +95,17 @@ pub(crate) fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> N
     }
 }
 
+/// The same notice, as it reads when its data are missing.
+pub(crate) fn without_data(mut notice: Notice) -> Notice {
+    notice.incident.cause = Cause::DataMissing.as_str().to_owned();
+    notice.incident.id =
+        incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.opened_at_ms);
+    notice.alert.push_str("DataMissing");
+    notice.runbook_url.push_str("DataMissing");
+    notice.evidence.data_state = "stale".to_owned();
+    notice
+}
+
 /// A transition with its notice, to be told to these destinations.
 pub(crate) fn transition(
     change: Change,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{blocks, slack_as_text, words};
 use crate::deliver::Message;
-use crate::ledger::sample::{T0, story};
+use crate::ledger::sample::{T0, story, without_data};
 use crate::ledger::{Delivery, Notice};
 
 /// Compares with a file, or writes it when `UPDATE_GOLDEN=1`.
@@ -26,10 +26,8 @@ fn cases() -> Vec<(&'static str, Delivery)> {
     hostile.last_failure =
         Some("<!channel> see <http://evil.example|the fix> & \u{1b}[31mrun\n\n*this*".to_owned());
     hostile.last_deploy = None;
-    let mut no_data = escalated.clone();
+    let mut no_data = without_data(escalated.clone());
     no_data.change = "opened".to_owned();
-    no_data.incident.cause = "data_missing".to_owned();
-    no_data.evidence.data_state = "stale".to_owned();
     let cases = [
         ("opened", opened.clone(), false),
         ("escalated", escalated, false),
