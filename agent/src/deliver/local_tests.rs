@@ -162,6 +162,25 @@ async fn a_webhook_that_will_never_take_it_does_not_hold_up_the_rest() {
 }
 
 #[tokio::test]
+async fn a_webhook_that_is_gone_may_come_back_within_the_hour() {
+    let local = Local::start(vec![]).await;
+    let mut young = nth(0);
+    young.notice.at_ms = SystemClock.now_ms() - 3_500_000;
+    let mut old = nth(0);
+    old.notice.at_ms = SystemClock.now_ms() - 3_700_000;
+    for status in [403, 404, 410] {
+        for (delivery, retry) in [(&young, Retry::BackOff), (&old, Retry::Never)] {
+            local.then(Reply::Status(status, "no_service"));
+            let refused = webhook(&local).deliver(delivery).await.unwrap_err();
+            assert_eq!(refused.retry, retry, "{status}");
+            assert!(refused.error.contains("no_service; check that the webhook's URL"), "{}", refused.error);
+        }
+    }
+    local.then(Reply::Status(405, ""));
+    assert_eq!(webhook(&local).deliver(&young).await.unwrap_err().retry, Retry::Never);
+}
+
+#[tokio::test]
 async fn refused_blocks_go_out_as_plain_text_in_the_same_attempt() {
     let local = Local::start(vec![Reply::Status(400, "invalid_blocks")]).await;
     webhook(&local).deliver(&nth(0)).await.unwrap();

@@ -126,7 +126,7 @@ pub fn receiver(
         DestinationKind::SlackWebhook { url } => {
             let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;
             let client = client(std::slice::from_ref(&url))?;
-            Arc::new(slack::Webhook::new(name.clone(), url, client))
+            Arc::new(slack::Webhook::new(name.clone(), url, client, clock))
         }
         DestinationKind::SlackApi { api_url, token, channel } => {
             let client = client(std::slice::from_ref(api_url))?;

@@ -1,30 +1,54 @@
 //! An incoming webhook: each transition is a message of its own, because the answer names none that could be edited.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use reqwest::Client;
 use serde_json::Value;
 use url::Url;
 
 use super::{blocks, words};
-use crate::deliver::{Receiver, Refused, http};
+use crate::clock::Clock;
+use crate::deliver::{Receiver, Refused, Retry, http};
 use crate::ledger::Delivery;
 
 const WHO: &str = "slack webhook";
+/// Someone who takes a webhook away by mistake, or pastes a wrong one, has so long to put it right.
+const PATIENCE_MS: i64 = 3_600_000;
 
 pub(in crate::deliver) struct Webhook {
     name: String,
     /// All of it is the secret.
     url: Url,
     client: Client,
+    clock: Arc<dyn Clock>,
 }
 
 impl Webhook {
-    pub(in crate::deliver) const fn new(name: String, url: Url, client: Client) -> Self {
-        Self { name, url, client }
+    pub(in crate::deliver) fn new(name: String, url: Url, client: Client, clock: Arc<dyn Clock>) -> Self {
+        Self { name, url, client, clock }
     }
 
     async fn post(&self, payload: &Value) -> Result<http::Answer, Refused> {
         http::send(WHO, self.client.post(self.url.clone()).json(payload)).await
+    }
+}
+
+impl Webhook {
+    /// Slack says that it knows no such webhook, which someone can put right: a page is not dropped for that at once.
+    fn refused(&self, answer: &http::Answer, delivery: &Delivery) -> Refused {
+        let mut refused = answer.refused(WHO, &[self.url.as_str(), self.url.path()]);
+        if matches!(answer.status, 403 | 404 | 410) {
+            refused.error.push_str(
+                "; check that the webhook's URL is the one Slack shows, that its app is still installed and that its \
+                 channel is not archived",
+            );
+            let age_ms = self.clock.now_ms().saturating_sub(delivery.notice.at_ms);
+            if age_ms < PATIENCE_MS {
+                refused.retry = Retry::BackOff;
+            }
+        }
+        refused
     }
 }
 
@@ -52,6 +76,6 @@ impl Receiver for Webhook {
         if answer.is_success() {
             return Ok(None);
         }
-        Err(answer.refused(WHO, &[self.url.as_str(), self.url.path()]))
+        Err(self.refused(&answer, delivery))
     }
 }
