@@ -173,8 +173,11 @@ impl IncidentRow {
             (true, Severity::Ticket) => (Mood::Ticket, "Ticket"),
         };
         let until = incident.resolved_at_ms.unwrap_or(now_ms);
-        let alert =
-            config.slos.iter().find(|slo| slo.id() == incident.slo_id).map(crate::spec::Slo::alert_name);
+        let slo = config.slos.iter().find(|slo| slo.id() == incident.slo_id);
+        let alert = slo.map(|slo| match incident.cause() {
+            Some(Cause::DataMissing) => slo.data_alert_name(),
+            Some(Cause::Burn) | None => slo.alert_name(),
+        });
         Self {
             id: incident.id.clone(),
             mood: mood.symbol(),

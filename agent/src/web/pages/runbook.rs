@@ -11,6 +11,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::row::{Mood, SloRow};
 use super::{Shell, not_found, page};
+use crate::spec::Slo;
 use crate::web::State;
 
 /// No runbook that anyone reads at night is longer.
@@ -42,10 +43,15 @@ pub(in crate::web) async fn show(
     Path(name): Path<String>,
 ) -> Response {
     let snapshot = state.board.read();
-    let known = state.config.slos.iter().map(crate::spec::Slo::alert_name).find(|alert| *alert == name);
-    let known =
-        known.or_else(|| snapshot.slos.iter().map(|slo| slo.alert.clone()).find(|alert| *alert == name));
-    let Some(alert) = known.filter(|alert| is_plain(alert)) else {
+    // an SLO has two alerts, and each of them links here
+    let affected: Vec<String> = state
+        .config
+        .slos
+        .iter()
+        .filter(|slo| [slo.alert_name(), slo.data_alert_name()].contains(&name))
+        .map(Slo::id)
+        .collect();
+    let Some(alert) = Some(name).filter(|alert| !affected.is_empty() && is_plain(alert)) else {
         return not_found(&state, "No alert has that name, so there is no runbook for it.");
     };
     let Some(folder) = state.config.outputs.runbooks.as_deref() else {
@@ -66,7 +72,7 @@ pub(in crate::web) async fn show(
         }
     };
     let now_ms = state.clock.now_ms();
-    let affected = snapshot.slos.iter().filter(|slo| slo.alert == alert);
+    let affected = snapshot.slos.iter().filter(|slo| affected.contains(&slo.id));
     let slos = affected.map(|slo| SloRow::new(slo, &state.config, snapshot.at_ms, now_ms)).collect();
     let mut shell = Shell::new(&state, "", format!("Runbook {alert}"));
     // Whoever reads this must not lose their place.

@@ -168,6 +168,20 @@ async fn a_runbook_is_text_and_only_known_names_are_read() {
 }
 
 #[tokio::test]
+async fn the_alert_about_missing_data_has_its_runbook_too() {
+    let (mut house, folder) = with_runbooks(House::burning());
+    std::fs::write(folder.path().join("TitanicRequestsDataMissing.md"), "## Ask the source\n").unwrap();
+    for incidents in [&mut house.snapshot.slos[1].incidents, &mut house.ledger.incidents.lock().unwrap()] {
+        incidents[0].cause = "data_missing".to_owned();
+    }
+    let page = get(&routed(&house).0, "/runbooks/TitanicRequestsDataMissing").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<h2>Ask the source</h2>") && page.text.contains("Requests succeed"));
+    let overview = get(&routed(&house).0, "/").await.text;
+    assert!(overview.contains("href=\"/runbooks/TitanicRequestsDataMissing\""));
+}
+
+#[tokio::test]
 async fn without_a_ledger_the_overview_still_shows_what_is_known() {
     let house = House::burning();
     let (router, ledger) = routed(&house);
