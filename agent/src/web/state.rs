@@ -1,6 +1,7 @@
 //! What every handler may look at.
 
 use core::fmt;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::clock::Clock;
@@ -29,6 +30,14 @@ pub struct State {
     pub probes: ProbeView,
     /// Ids of decisions and deploys.
     pub random: Arc<Random>,
+}
+
+impl State {
+    /// Every service that is known: an SLO names it, or a document describes it.
+    pub(super) fn services(&self) -> BTreeSet<&str> {
+        let named = self.config.slos.iter().map(|slo| slo.service.as_str());
+        named.chain(self.config.services.keys().map(String::as_str)).collect()
+    }
 }
 
 impl fmt::Debug for State {

@@ -134,9 +134,9 @@ fn understand(body: &[u8], state: &State) -> Result<Marked, Problem> {
             return Err(Problem::bad_request("bad_field", detail));
         }
     }
-    let services = &state.config.services;
-    if !services.contains_key(&marked.service) {
-        let known: Vec<&str> = services.keys().map(String::as_str).collect();
+    let services = state.services();
+    if !services.contains(marked.service.as_str()) {
+        let known: Vec<&str> = services.into_iter().collect();
         let detail =
             format!("no service is named {:?}; known services: {}", marked.service, known.join(", "));
         return Err(Problem::bad_request("unknown_service", detail));

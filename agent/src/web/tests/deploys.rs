@@ -79,3 +79,17 @@ async fn what_cannot_be_marked_is_explained() {
     }
     assert!(ledger.deploys.lock().unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn a_service_that_only_an_slo_names_is_known() {
+    let mut house = House::empty().with_token(&["mark"]);
+    house.add("requests", "Requests succeed", 0.5);
+    house.config.slos[0].service = "olympic".to_owned();
+    let (router, _) = routed(&house);
+    let token = Some("Bearer secret");
+    let marked = send(&router, post(token, Some("k"), BODY.replace("titanic", "olympic"))).await;
+    assert_eq!(marked.status, 201, "{}", marked.text);
+    let refused = send(&router, post(token, Some("l"), BODY.replace("titanic", "gigantic"))).await;
+    assert_eq!(refused.problem(), (400, "unknown_service".to_owned()));
+    assert!(refused.text.contains("known services: olympic, titanic"), "{}", refused.text);
+}
