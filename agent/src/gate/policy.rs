@@ -126,7 +126,7 @@ fn judge(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         slo.incidents.iter().filter_map(|incident| open_incident(slo, incident, class)).collect();
     findings.extend(budget(slo, class, policy));
-    findings.extend(data(slo));
+    findings.extend(data(slo, class));
     if findings.is_empty() {
         findings.push(all_is_well(slo, policy));
     }
@@ -200,7 +200,9 @@ fn budget(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Option<Finding>
     Some(finding)
 }
 
-fn data(slo: &SloStatus) -> Option<Finding> {
+fn data(slo: &SloStatus, class: Class) -> Option<Finding> {
+    // what is meant to bring the data back must not wait for them
+    let without_data = if class == Class::Fix { Decision::Allow } else { Decision::Hold };
     let (evidence, title) = (&slo.evidence, &slo.title);
     let age = slo.data_age_s.and_then(finite);
     let counted = evidence.total > 0;
@@ -221,7 +223,7 @@ fn data(slo: &SloStatus) -> Option<Finding> {
         "stale" => {
             let ago = age.map_or_else(|| "too long ago".to_owned(), |age| format!("{age:.0} s ago"));
             let text = format!("{title}: the last observation was {ago}");
-            (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
+            (without_data, Evidence::Unknown, Code::DataStale, text)
         }
         "no_data" => {
             let text = format!("{title}: nothing has been observed yet");
