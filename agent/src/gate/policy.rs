@@ -28,10 +28,19 @@ struct Finding {
 pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) -> Answer {
     let slos: Vec<&SloStatus> = snapshot.slos.iter().filter(|slo| slo.service == ask.service).collect();
     let mut findings = Vec::new();
-    if slos.is_empty() {
-        findings.push(unknown_service(&ask.service, snapshot));
+    if snapshot.at_ms == Snapshot::NEVER {
+        findings.push(just_started(snapshot));
+    } else {
+        if slos.is_empty() {
+            findings.push(unknown_service(&ask.service, snapshot));
+        }
+        findings.extend(untimely(snapshot, now_ms));
     }
-    findings.extend(untimely(snapshot, now_ms));
+    if snapshot.ledger_is_down {
+        let text =
+            "the ledger takes no writes, so what is known cannot be relied on; the agent's log says why";
+        findings.push(finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text.to_owned()));
+    }
     for slo in &slos {
         findings.extend(judge(slo, ask.class, policy));
     }
@@ -101,6 +110,13 @@ fn unknown_service(service: &str, snapshot: &Snapshot) -> Finding {
     let known = if known.is_empty() { "none is known yet".to_owned() } else { known.join(", ") };
     let text = format!("no SLO belongs to a service named {service:?}; known services: {known}");
     finding(Decision::Hold, Evidence::Unknown, Code::UnknownService, "", text)
+}
+
+/// Nothing is known of any service yet, and soon will be.
+fn just_started(snapshot: &Snapshot) -> Finding {
+    let text =
+        format!("the agent has just started; the first evaluation is at most {} s away", snapshot.interval_s);
+    finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text)
 }
 
 /// Whether the snapshot is about another time than now.

@@ -178,6 +178,30 @@ fn no_traffic_passes_on_a_known_budget_and_holds_on_none() {
 }
 
 #[test]
+fn before_the_first_evaluation_no_service_is_called_unknown() {
+    let nothing =
+        Snapshot { at_ms: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
+    let answer = decide(&ask(Class::Feature), &nothing, &GatePolicy::default(), NOW);
+    assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
+    assert_eq!(codes(&answer), [Code::DataStale]);
+    assert_eq!(
+        answer.reasons[0].text,
+        "the agent has just started; the first evaluation is at most 10 s away"
+    );
+    let rollback = decide(&ask(Class::Rollback), &nothing, &GatePolicy::default(), NOW);
+    assert_eq!(rollback.decision, Decision::Allow);
+}
+
+#[test]
+fn a_ledger_that_takes_no_writes_holds_the_gate() {
+    let down = Snapshot { ledger_is_down: true, ..snapshot(vec![slo("requests")]) };
+    let answer = decide(&ask(Class::Feature), &down, &GatePolicy::default(), NOW);
+    assert_eq!((answer.decision, answer.evidence), (Decision::Hold, Evidence::Unknown));
+    assert_eq!(codes(&answer), [Code::DataStale, Code::BudgetLeft]);
+    assert!(answer.reasons[0].text.contains("the ledger takes no writes"), "{}", answer.reasons[0].text);
+}
+
+#[test]
 fn an_evaluation_of_another_time_is_no_evidence() {
     for (now, code) in [(NOW + 29_001, Code::DataStale), (NOW - 31_001, Code::ClockSkew)] {
         let late = decide(&ask(Class::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);

@@ -19,11 +19,15 @@ pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the first evaluation is done and the ledger answers.
+/// `GET /readyz`: the first evaluation is done, and the ledger answers and takes what is written.
 pub(super) async fn ready(extract::State(state): extract::State<State>) -> Response {
     if !state.board.has_evaluated() {
         let detail = "the first evaluation is not done yet";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).into_response();
+    }
+    if state.board.read().ledger_is_down {
+        let detail = "the ledger takes no writes: counts wait in memory and nobody is told of incidents";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response();
     }
     match tokio::time::timeout(LEDGER_PATIENCE, state.ledger.open_incidents()).await {
         Ok(Ok(_)) => "ok\n".into_response(),

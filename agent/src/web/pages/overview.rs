@@ -26,6 +26,7 @@ struct Overview {
     incidents: Vec<IncidentRow>,
     deploys: Vec<DeployRow>,
     ledger_fails: bool,
+    ledger_is_down: bool,
     agent: String,
 }
 
@@ -71,6 +72,7 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
         incidents: incidents.iter().map(|row| IncidentRow::new(row, &state.config, now_ms)).collect(),
         deploys: deploys.iter().map(|row| DeployRow::new(row, now_ms)).collect(),
         ledger_fails,
+        ledger_is_down: snapshot.ledger_is_down,
         agent: agent(&state),
     };
     page(StatusCode::OK, &view)
@@ -79,7 +81,9 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
 /// The one sentence. The worst thing decides; what is old is never called good.
 pub(super) fn headline(snapshot: &Snapshot, now_ms: i64) -> Headline {
     let (mood, text) = sentence(snapshot, now_ms);
-    let updated = if snapshot.slos.is_empty() {
+    let updated = if snapshot.at_ms == Snapshot::NEVER {
+        format!("The first evaluation is at most {} s away.", snapshot.interval_s)
+    } else if snapshot.slos.is_empty() {
         "Add SLO specs to lookout.yaml, then everything about them is shown here.".to_owned()
     } else {
         format!("Evaluated {}, every {} s.", words::ago(snapshot.at_ms, now_ms), snapshot.interval_s)
@@ -89,6 +93,9 @@ pub(super) fn headline(snapshot: &Snapshot, now_ms: i64) -> Headline {
 
 fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
     let slos = &snapshot.slos;
+    if snapshot.at_ms == Snapshot::NEVER {
+        return (Mood::Quiet, "The agent has just started".to_owned());
+    }
     if slos.is_empty() {
         return (Mood::Quiet, "No objectives yet".to_owned());
     }

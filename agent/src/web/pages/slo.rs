@@ -8,7 +8,7 @@ use lookout_engine::{Counts, Objective, Tier, Window};
 
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
 use super::{Shell, not_found, page};
-use crate::evaluate::SloStatus;
+use crate::evaluate::{SloStatus, Snapshot};
 use crate::ledger::{StoredCounts, TierEvidence};
 use crate::spec;
 use crate::web::{State, chart, words};
@@ -76,7 +76,15 @@ pub(in crate::web) async fn show(
 ) -> Response {
     let (snapshot, now_ms) = (state.board.read(), state.clock.now_ms());
     let Some(slo) = snapshot.slos.iter().find(|slo| slo.service == service && slo.slo == name) else {
-        return not_found(&state, "There is no such SLO. The overview lists all that are evaluated.");
+        let text = if snapshot.at_ms == Snapshot::NEVER {
+            format!(
+                "The agent has just started; the first evaluation is at most {} s away.",
+                snapshot.interval_s
+            )
+        } else {
+            "There is no such SLO. The overview lists all that are evaluated.".to_owned()
+        };
+        return not_found(&state, text);
     };
     let incidents = state.ledger.incidents(SEARCHED).await;
     let since_ms = now_ms.saturating_sub(horizon_ms(slo));

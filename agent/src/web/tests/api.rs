@@ -130,6 +130,11 @@ async fn readiness_waits_for_the_first_evaluation_and_falls_with_the_ledger() {
     ledger.fails.store(true, Ordering::Relaxed);
     assert_eq!(get(&router, "/readyz").await.problem(), (503, "ledger_unavailable".to_owned()));
     assert_eq!(get(&router, "/livez").await.status, 200);
+    let mut house = House::healthy();
+    house.snapshot.ledger_is_down = true;
+    let down = get(&routed(&house).0, "/readyz").await;
+    assert_eq!(down.problem(), (503, "ledger_unavailable".to_owned()));
+    assert!(down.text.contains("takes no writes"), "reading may still work: {}", down.text);
 }
 
 #[tokio::test]

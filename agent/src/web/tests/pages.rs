@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use super::*;
+use crate::evaluate::Snapshot;
 
 const PAGES: [&str; 5] =
     ["/", "/slos/titanic/requests", "/incidents", "/runbooks/TitanicRequests", "/nowhere"];
@@ -93,6 +94,26 @@ async fn the_headline_says_how_things_are() {
         assert!(page.contains(&format!("<h1>{says}</h1>")), "{says} is missing");
         assert!(page.contains(&format!("<title>{says} · lookout</title>")));
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_has_just_started_says_so() {
+    let mut house = House::empty();
+    house.snapshot.at_ms = Snapshot::NEVER;
+    let page = get(&routed(&house).0, "/").await.text;
+    assert!(page.contains("<h1>The agent has just started</h1>") && !page.contains("No objectives"));
+    assert!(page.contains("The first evaluation is at most 10 s away."));
+    let page = get(&routed(&house).0, "/slos/titanic/requests").await;
+    assert!(page.status == 404 && page.text.contains("the first evaluation is at most 10 s away"));
+}
+
+#[tokio::test]
+async fn a_ledger_that_takes_no_writes_is_told_on_top() {
+    let says = "The ledger takes no writes";
+    let mut house = House::healthy();
+    assert!(!get(&routed(&house).0, "/").await.text.contains(says));
+    house.snapshot.ledger_is_down = true;
+    assert!(get(&routed(&house).0, "/").await.text.contains(says));
 }
 
 #[tokio::test]
