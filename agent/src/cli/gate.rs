@@ -28,9 +28,10 @@ pub(super) struct CheckOptions {
 }
 
 pub(super) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
-    let mut url = options.agent.url.join("/api/v1/gate")?;
+    let mut url = options.agent.api("gate")?;
     url.query_pairs_mut().append_pair("service", &options.service).append_pair("class", &options.class);
-    let (status, body) = match runtime()?.block_on(super::status::get(url)) {
+    let token = options.agent.token()?;
+    let (status, body) = match runtime()?.block_on(super::status::get(url, token.as_ref())) {
         Ok(answer) => answer,
         Err(error) => {
             output::problem(&format!("error: the gate cannot be reached: {error:#}"));
@@ -74,5 +75,9 @@ fn as_text(answer: &Answer, options: &CheckOptions) -> String {
         text += &output::printable(&format!("  {:<18} {}", reason.code, reason.text));
         text.push('\n');
     }
-    text + &format!("  decision {}, valid until {}\n", answer.decision_id, answer.valid_until)
+    let decision = match answer.decision_id.as_str() {
+        "" => "not recorded".to_owned(),
+        id => format!("decision {}", output::printable(id)),
+    };
+    text + &format!("  {decision}, valid until {}\n", answer.valid_until)
 }

@@ -18,10 +18,12 @@ mod watch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 use crate::export::{Telemetry, TelemetryConfig};
+use crate::spec::Secret;
 use exit::Exit;
 
 /// Watches an API: probes, error budgets, one incident, the deploy gate.
@@ -86,7 +88,46 @@ struct AgentUrl {
     /// Where the agent listens
     #[arg(long, env = "LOOKOUT_URL", default_value = "http://127.0.0.1:9797", value_name = "URL")]
     url: Url,
+    /// A file with the token to send, if the agent asks for one; else the variable LOOKOUT_TOKEN
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
 }
+
+impl AgentUrl {
+    /// The address of a resource of the API, below the path that was given: the agent may stand behind a proxy.
+    fn api(&self, resource: &str) -> anyhow::Result<Url> {
+        let mut url = self.url.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        match url.path_segments_mut() {
+            Ok(mut path) => path.pop_if_empty().extend(["api", "v1", resource]),
+            Err(()) => anyhow::bail!("--url must be an http(s) URL, like http://127.0.0.1:9797"),
+        };
+        Ok(url)
+    }
+
+    /// The token to send. It is read from where other users of this machine do not see it, and never shown.
+    fn token(&self) -> anyhow::Result<Option<Secret>> {
+        let (text, place) = match &self.token_file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("reading the token in {}", file.display()))?;
+                (text, file.display().to_string())
+            }
+            None => match std::env::var(TOKEN_VARIABLE) {
+                Ok(text) if !text.is_empty() => (text, TOKEN_VARIABLE.to_owned()),
+                Ok(_) | Err(std::env::VarError::NotPresent) => return Ok(None),
+                Err(std::env::VarError::NotUnicode(_)) => anyhow::bail!("{TOKEN_VARIABLE} is no text"),
+            },
+        };
+        let token = text.trim();
+        let sendable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+        anyhow::ensure!(sendable, "{place} holds no token: one line of visible characters is expected");
+        Ok(Some(Secret::new(token)))
+    }
+}
+
+const TOKEN_VARIABLE: &str = "LOOKOUT_TOKEN";
 
 /// Parses the command line and does what it says.
 #[must_use]

@@ -11,6 +11,7 @@ use super::exit::Exit;
 use super::live::rows;
 use super::{AgentUrl, output, runtime};
 use crate::evaluate::Snapshot;
+use crate::spec::Secret;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -22,7 +23,8 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let answer = runtime()?.block_on(get(options.agent.url.join("/api/v1/slos")?));
+    let token = options.agent.token()?;
+    let answer = runtime()?.block_on(get(options.agent.api("slos")?, token.as_ref()));
     let body = match answer {
         Ok((status, body)) if status.is_success() => body,
         Ok((status, _)) => {
@@ -52,13 +54,17 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 const LIMIT: usize = 8 << 20;
 
 /// Asks the agent; bounded in time and size.
-pub(super) async fn get(url: Url) -> anyhow::Result<(StatusCode, String)> {
+pub(super) async fn get(url: Url, token: Option<&Secret>) -> anyhow::Result<(StatusCode, String)> {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()?;
-    let mut response = client.get(url.clone()).send().await.with_context(|| format!("GET {url}"))?;
+    let mut request = client.get(url.clone());
+    if let Some(token) = token {
+        request = request.bearer_auth(token.reveal());
+    }
+    let mut response = request.send().await.with_context(|| format!("GET {url}"))?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -1,6 +1,6 @@
 //! Verbs against real neighbours.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Command, Stdio};
 
 use super::support::{Target, run_to_end};
@@ -40,6 +40,59 @@ fn an_agent_that_is_not_there_is_exit_4() {
         assert_eq!(output.status.code(), Some(4), "{verb:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(&url), "{verb:?} names the address");
     }
+}
+
+/// Answers one request with an error and returns its head.
+fn one_request(listener: std::net::TcpListener) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = String::new();
+        let mut lines = BufReader::new(stream.try_clone().unwrap());
+        while !head.ends_with("\r\n\r\n") && lines.read_line(&mut head).unwrap() > 0 {}
+        let answer = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        stream.write_all(answer.as_bytes()).unwrap();
+        head
+    })
+}
+
+#[test]
+fn an_agent_behind_a_path_is_asked_there_and_sent_the_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "of-the-file\n").unwrap();
+    let file = file.to_str().unwrap();
+    let gate = ["gate", "check", "--service", "api", "--token-file", file];
+    for (verb, path, token) in [
+        (&gate[..], "/behind/a/api/v1/gate?service=api&class=feature", "of-the-file"),
+        (&["status"][..], "/behind/a/api/v1/slos", "of-the-variable"),
+    ] {
+        for slash in ["", "/"] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}/behind/a{slash}", listener.local_addr().unwrap());
+            let asked = one_request(listener);
+            let output = Command::new(env!("CARGO_BIN_EXE_lookout"))
+                .args(verb)
+                .args(["--url", &url])
+                .env("LOOKOUT_TOKEN", "of-the-variable")
+                .output()
+                .unwrap();
+            let head = asked.join().unwrap();
+            assert!(head.starts_with(&format!("GET {path} HTTP/1.1\r\n")), "{head}");
+            assert!(head.contains(&format!("authorization: Bearer {token}\r\n")), "{head}");
+            let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+            assert!(output.status.code() == Some(4) && !shown.contains(token), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn an_empty_token_is_said_to_be_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "\n").unwrap();
+    let output = run_to_end(&["status", "--token-file", file.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("holds no token"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
