@@ -168,7 +168,7 @@ pub struct Answer {
     pub valid_until: Timestamp,
     /// Age of the oldest data it rests on; `None` when there are none.
     pub data_age_seconds: Option<f64>,
-    /// What `gate explain` takes.
+    /// Names the answer in the audit chain; empty when it is not recorded, because nobody knows the service.
     pub decision_id: String,
     /// Which policy was applied: the same policy has the same hash.
     pub policy_hash: String,

@@ -5,10 +5,10 @@ mod gate;
 mod incidents;
 mod slos;
 
-use axum::Router;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde::Deserialize;
 
 use super::State;
@@ -19,7 +19,7 @@ pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/slos", get(slos::list))
         .route("/incidents", get(incidents::list))
-        .route("/gate", get(gate::ask))
+        .route("/gate", get(gate::ask).layer(Extension(gate::Recent::default())))
         .route("/deploys", get(deploys::list).post(deploys::mark))
         .fallback(missing)
 }

@@ -1,9 +1,10 @@
 //! The JSON API, metrics and health.
 
 use crate::evaluate::Snapshot;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
+use crate::clock::Clock;
 use crate::gate::Answer;
 
 #[tokio::test]
@@ -82,6 +83,63 @@ async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
 }
 
 #[tokio::test]
+async fn who_asks_again_at_once_gets_the_recorded_answer() {
+    let house = House::burning();
+    let state = house.state();
+    let (router, ledger) = (router(state.clone()), house.ledger.clone());
+    let question = "/api/v1/gate?service=titanic&class=feature";
+    let first = get(&router, question).await;
+    for _ in 0..20 {
+        assert_eq!(get(&router, question).await.text, first.text);
+    }
+    assert_eq!(ledger.decisions.lock().unwrap().len(), 1);
+    state.board.publish(House::healthy().snapshot);
+    let second = get(&router, question).await.json();
+    assert_eq!(second["decision"], "allow", "what has changed is another answer");
+    assert_ne!(second["decision_id"], first.json()["decision_id"]);
+    assert_eq!(ledger.decisions.lock().unwrap().len(), 2);
+}
+
+/// A clock that is set by hand.
+struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_given_again_for_ten_seconds_and_never_beyond_its_validity() {
+    let minute = Duration::from_secs(60);
+    for (valid_for, later_ms, again) in
+        [(minute, 9999, true), (minute, 10_000, false), (minute, -1, false), (minute / 12, 5000, false)]
+    {
+        let mut house = House::healthy();
+        house.config.gate.valid_for = valid_for;
+        let clock = Arc::new(HandClock(AtomicI64::new(NOW)));
+        let router = router(State { clock: clock.clone(), ..house.state() });
+        let first = get(&router, "/api/v1/gate?service=titanic").await.json();
+        clock.0.fetch_add(later_ms, Ordering::Relaxed);
+        let second = get(&router, "/api/v1/gate?service=titanic").await.json();
+        assert_eq!(first["decision_id"] == second["decision_id"], again, "{valid_for:?} {later_ms}");
+    }
+}
+
+#[tokio::test]
+async fn the_gate_asks_for_a_token_once_there_is_one_for_it() {
+    let question = "/api/v1/gate?service=titanic";
+    let (open, _) = routed(&House::healthy().with_token(&["mark"]));
+    assert_eq!(get(&open, question).await.status, 200, "no token is good for asking, so asking is open");
+    let (router, ledger) = routed(&House::healthy().with_token(&["ask"]));
+    assert_eq!(get(&router, question).await.problem(), (401, "token_missing".to_owned()));
+    assert!(ledger.decisions.lock().unwrap().is_empty());
+    let request = Request::get(question).header("authorization", "Bearer secret");
+    assert_eq!(send(&router, request.body(Body::empty()).unwrap()).await.status, 200);
+    assert_eq!(ledger.decisions.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn questions_the_gate_cannot_understand_are_refused() {
     let (router, ledger) = routed(&House::burning());
     for (query, code) in [
@@ -95,8 +153,9 @@ async fn questions_the_gate_cannot_understand_are_refused() {
     }
     let long = "x".repeat(201);
     assert_eq!(get(&router, &format!("/api/v1/gate?service={long}")).await.problem().0, 400);
-    assert!(ledger.decisions.lock().unwrap().is_empty());
     let unknown = get(&router, "/api/v1/gate?service=titanik").await.json();
+    assert_eq!(unknown["decision_id"], "", "anyone can make up names: they are not recorded");
+    assert!(ledger.decisions.lock().unwrap().is_empty());
     assert_eq!((unknown["decision"].as_str(), unknown["evidence"].as_str()), (Some("hold"), Some("unknown")));
 }
 
