@@ -14,6 +14,10 @@ pub(super) struct Sides {
     ratio: Ratio,
     part: Tracker,
     total: Tracker,
+    /// Series of the total were seen once.
+    seen: bool,
+    /// They were, and none is there now.
+    pub(super) vanished: bool,
 }
 
 /// What a scrape says about one SLO.
@@ -37,7 +41,7 @@ pub(super) struct Picked {
 
 impl Sides {
     pub(super) fn new(slo: usize, ratio: Ratio) -> Self {
-        Self { slo, ratio, part: Tracker::default(), total: Tracker::default() }
+        Self { slo, ratio, part: Tracker::default(), total: Tracker::default(), seen: false, vanished: false }
     }
 
     /// Adds a sample to the sides it belongs to.
@@ -53,8 +57,14 @@ impl Sides {
         }
     }
 
-    /// Takes a whole scrape. Returns nothing for the baseline.
+    /// Takes a whole scrape. Returns nothing for the baseline, and nothing while series that were there are not: that is
+    /// no answer about traffic. They are remembered, so that what happens meanwhile is counted when they are back.
     pub(super) fn advance(&mut self, picked: Picked) -> Option<Tally> {
+        self.vanished = self.seen && picked.total.is_empty();
+        if self.vanished {
+            return None;
+        }
+        self.seen |= !picked.total.is_empty();
         let part = self.part.advance(picked.part);
         let total = self.total.advance(picked.total);
         let (part, total) = part.zip(total)?;
@@ -125,6 +135,22 @@ mod tests {
         assert_eq!(scrape(&mut sides, "requests_total 100\n"), None);
         let tally = scrape(&mut sides, "requests_total 110\nerrors_total 1\n").unwrap();
         assert_eq!(tally.counts, Counts { good: 9, bad: 1 });
+    }
+
+    #[test]
+    fn series_that_all_vanish_say_nothing_until_they_are_back() {
+        let mut sides = bad_of_all();
+        scrape(&mut sides, "requests_total 100\nerrors_total 1\n");
+        assert!(scrape(&mut sides, "requests_total 110\nerrors_total 1\n").is_some());
+        for empty in ["", "errors_total 5\n", "other_total 7\n"] {
+            assert_eq!(scrape(&mut sides, empty), None);
+            assert!(sides.vanished);
+        }
+        let back = scrape(&mut sides, "requests_total 130\nerrors_total 6\n").unwrap();
+        assert_eq!((back.counts, sides.vanished), (Counts { good: 15, bad: 5 }, false));
+        let mut never = bad_of_all();
+        scrape(&mut never, "");
+        assert!(scrape(&mut never, "").is_some(), "nothing counted yet is an answer: no traffic so far");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The loop of one scrape: at the end of every slot the counters are read, and what they gained belongs to that slot.
 //!
 //! A scrape that fails says nothing: its SLOs go stale, and the events of the gap are counted in the slot in which the
-//! neighbour answers again.
+//! neighbour answers again. One that answers without the series it had says nothing about them either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,8 +139,14 @@ impl Watch {
                 sides.pick(picked, &sample);
             }
         }
-        let pairs = self.sides.iter_mut().zip(picked);
-        Ok(pairs.filter_map(|(sides, picked)| Some((sides.slo, sides.advance(picked)?))).collect())
+        let mut tallies = Vec::with_capacity(self.sides.len());
+        for (sides, picked) in self.sides.iter_mut().zip(picked) {
+            let before = sides.vanished;
+            let tally = sides.advance(picked);
+            note_vanished(&self.scrape.name, sides, before);
+            tallies.extend(tally.map(|tally| (sides.slo, tally)));
+        }
+        Ok(tallies)
     }
 
     fn count(&self, tallies: &[(usize, Tally)]) {
@@ -179,6 +185,21 @@ impl Watch {
                 "a neighbour's metrics cannot be read; its objectives go stale until they can",
             );
         }
+    }
+}
+
+/// Says once that the series of an SLO are gone, and once that they are back.
+fn note_vanished(source: &str, sides: &Sides, before: bool) {
+    match (before, sides.vanished) {
+        (false, true) => tracing::warn!(
+            scrape.source = %source,
+            slo.index = sides.slo,
+            "a neighbour no longer shows any series of an objective's total; the objective goes stale until it does",
+        ),
+        (true, false) => {
+            tracing::info!(scrape.source = %source, slo.index = sides.slo, "the series of an objective are back");
+        }
+        (true, true) | (false, false) => {}
     }
 }
 

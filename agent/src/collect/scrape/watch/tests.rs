@@ -155,6 +155,20 @@ async fn a_failed_scrape_says_nothing_and_recovery_counts_the_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_without_the_series_it_had_is_no_observation() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(Duration::ZERO, |number, at| match number {
+        2..=4 => Ok("# the registry was swapped\nup 1\n".to_owned()),
+        _ => exposition((at - START_MS) / WIDTH_MS * 20, 0, 0),
+    });
+    seconds(71).await;
+    let errors: Vec<_> = scene.observed().into_iter().filter(|(slo, ..)| *slo == 4).collect();
+    assert_eq!(errors, [(4, 1, 20, 0), (4, 5, 80, 0), (4, 6, 20, 0)]);
+    assert_eq!(scrapes(&meter, "ok", None), Some(7.0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_restart_of_the_neighbour_and_skewed_counters_are_counted() {
     let meter = Meter::new();
     let _lent = meter.lend();
