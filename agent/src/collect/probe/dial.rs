@@ -47,9 +47,10 @@ pub(super) async fn resolve(url: &Url) -> Result<Vec<SocketAddr>, Failure> {
     let (Some(host), Some(port)) = (url.host_str(), url.port_or_known_default()) else {
         return Err(Failure::new(Reason::Dns, "the URL names no host"));
     };
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|error| Failure::new(Reason::Dns, format!("{host} did not resolve: {}", chain(&error))))?;
+    let found = tokio::net::lookup_host((host, port)).await.map_err(|error| {
+        let reason = if is_ours(&error) { Reason::Resources } else { Reason::Dns };
+        Failure::new(reason, format!("{host} did not resolve: {}", chain(&error)))
+    })?;
     let addresses: Vec<SocketAddr> = found.take(MOST_ADDRESSES).collect();
     if addresses.is_empty() {
         return Err(Failure::new(Reason::Dns, format!("{host} has no address")));
@@ -70,6 +71,9 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Failu
             }
             Err(error) => error,
         };
+        if is_ours(&error) {
+            return Err(Failure::new(Reason::Resources, format!("no connection could be tried: {error}")));
+        }
         refusals.push(format!("{address}: {error}"));
         reason = match error.kind() {
             io::ErrorKind::ConnectionRefused => reason,
@@ -81,6 +85,13 @@ pub(super) async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, Failu
         }
     }
     Err(Failure::new(reason, format!("no connection to {}", refusals.join(", "))))
+}
+
+/// Too many open files, in this process or on this machine: numbers that are the same on every Unix.
+fn is_ours(error: &io::Error) -> bool {
+    const ENFILE: i32 = 23;
+    const EMFILE: i32 = 24;
+    matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
 }
 
 const fn refuses_at_once(kind: io::ErrorKind) -> bool {
@@ -116,4 +127,19 @@ pub(super) async fn secure(
         };
         Failure::new(reason, format!("TLS handshake: {}", chain(&error)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_open_files_are_our_trouble_and_a_refusal_is_not() {
+        for ours in [23, 24] {
+            let error = io::Error::from_raw_os_error(ours);
+            assert!(is_ours(&error), "{error}");
+        }
+        assert!(!is_ours(&io::Error::from(io::ErrorKind::ConnectionRefused)));
+        assert!(!is_ours(&io::Error::from_raw_os_error(13)));
+    }
 }

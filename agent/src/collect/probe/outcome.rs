@@ -33,6 +33,8 @@ pub enum Reason {
     Latency,
     /// The body was no JSON, or a value was missing or another one.
     Json,
+    /// This machine lacked what a probe needs (open files): nothing is known about the target.
+    Resources,
 }
 
 impl Reason {
@@ -54,6 +56,7 @@ impl Reason {
             Self::Status => "status",
             Self::Latency => "latency",
             Self::Json => "json",
+            Self::Resources => "resources",
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A slot ends as `ok`, `fail` or `missed`. Missed is never silent and never a success: `overlap` when the probe before
 //! still ran, `suspended` when the agent woke only after the slot was over (a sleeping machine, an overloaded one, a clock
-//! set forward), `stopped` when the agent was told to stop during the probe, `panicked` when the probe broke.
+//! set forward), `stopped` when the agent was told to stop during the probe, `panicked` when the probe broke, `resources`
+//! when this machine lacked what the probe needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use lookout_engine::{Counts, Grid};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Latest, Outcome, Phases, Probe, Verdict};
+use super::{Latest, Outcome, Phases, Probe, Reason, Verdict};
 use crate::clock::Clock;
 use crate::collect::jump::JumpDetector;
 use crate::collect::{Feed, Observation, Schedule};
@@ -146,6 +147,12 @@ impl Watch {
                 return true;
             }
         };
+        if let Verdict::Fail { reason: Reason::Resources, detail } = &outcome.verdict {
+            // what this machine lacks says nothing about the target
+            tracing::error!(probe.target = %self.target.name, detail = ?detail, "a probe could not be made, its slot is missed");
+            self.missed(Reason::Resources.as_str(), 1);
+            return true;
+        }
         self.record(&outcome);
         let good = u64::from(outcome.is_ok());
         self.ports.latest.put(&self.target.name, outcome, flying.started_ms);

@@ -8,7 +8,6 @@ use lookout_engine::Slot;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::super::Reason;
 use super::*;
 use crate::collect::rehearsal::{Meter, START_MS, WallClock};
 use crate::spec::Expect;
@@ -20,6 +19,7 @@ enum Plan {
     Fail(Duration),
     Hang,
     Panic,
+    NoFiles,
 }
 
 struct Planned {
@@ -53,6 +53,10 @@ impl Probe for Planned {
                 total,
             ),
             Plan::Hang => std::future::pending().await,
+            Plan::NoFiles => (
+                Verdict::Fail { reason: Reason::Resources, detail: "too many open files".to_owned() },
+                Duration::ZERO,
+            ),
             Plan::Panic => panic!("a broken prober"),
         };
         tokio::time::sleep(total).await;
@@ -192,6 +196,19 @@ async fn a_slot_that_comes_while_the_probe_before_runs_is_missed() {
     assert_eq!(outcome(&meter, "ok") + outcome(&meter, "missed"), 30.0, "one outcome per slot");
     let landed = std::iter::from_fn(|| scene.feed.try_recv().ok()).count();
     assert_eq!(landed as f64, outcome(&meter, "ok") * 2.0, "a missed slot is no observation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_this_machine_could_not_make_says_nothing_of_the_target() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(100, |number| if number == 1 { Plan::NoFiles } else { QUICK });
+    tokio::time::sleep(INTERVAL * 3 + Duration::from_secs(1)).await;
+    assert_eq!((outcome(&meter, "fail"), missed(&meter, "resources")), (0.0, 1.0));
+    let observed = scene.observed();
+    assert!(observed.iter().all(|seen| seen.counts.bad == 0), "{observed:?}");
+    assert_eq!(observed.len() as f64, outcome(&meter, "ok") * 2.0);
+    assert!(scene.latest.get("api").unwrap().outcome.is_ok(), "what was seen last stays");
 }
 
 #[tokio::test(start_paused = true)]
