@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use url::Url;
 
 use super::exit::Exit;
 use super::{output, runtime};
-use crate::collect::probe::{HttpProber, Outcome, Probe as _, Verdict};
+use crate::collect::probe::{HttpProber, Outcome, Probe as _, Verdict, without_secrets};
 use crate::random::Random;
 use crate::spec::{self, Target};
 
@@ -44,13 +43,9 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 
 fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
     if options.target.contains("://") {
-        let url: Url = options.target.parse().map_err(|error| {
-            anyhow::anyhow!(
-                "`{}` is no URL: {error}; write e.g. http://127.0.0.1:8080/health",
-                options.target
-            )
-        })?;
-        anyhow::ensure!(matches!(url.scheme(), "http" | "https"), "only http and https can be probed");
+        // the URL itself is not repeated: it may hold a secret
+        let url = spec::usable(&options.target)
+            .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
         let zero = spec::zero_config(&[url], &spec::ZeroOptions::default());
         return zero.targets.into_iter().next().map(Ok).ok_or_else(|| anyhow::anyhow!("nothing to probe"));
     }
@@ -84,7 +79,7 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
         .filter_map(|(name, duration)| Some((name.to_owned(), json!(duration?.as_secs_f64()))))
         .collect();
     json!({
-        "target": target.name, "url": target.url.as_str(), "ok": outcome.is_ok(), "reason": reason,
+        "target": target.name, "url": without_secrets(&target.url), "ok": outcome.is_ok(), "reason": reason,
         "detail": detail, "status": outcome.status, "total_seconds": outcome.total.as_secs_f64(),
         "phases_seconds": phases, "trace_id": outcome.trace_id,
     })
@@ -93,7 +88,7 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
 const BAR: usize = 40;
 
 fn as_text(target: &Target, outcome: &Outcome) -> String {
-    let mut text = format!("{} {}\n", target.method, output::printable(target.url.as_str()));
+    let mut text = format!("{} {}\n", target.method, output::printable(&without_secrets(&target.url)));
     let total = outcome.total.as_secs_f64().max(f64::EPSILON);
     let mut before = Duration::ZERO;
     for (name, duration) in outcome.phases.named() {

@@ -13,13 +13,13 @@ use super::run::stop_signal;
 use super::{Log, output, runtime};
 use crate::agent::{Agent, BuildError, Outside, View};
 use crate::collect::probe::Verdict;
-use crate::spec::{Config, Secret, ZeroOptions, zero_config};
+use crate::spec::{self, Config, Secret, ZeroOptions, zero_config};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// What to probe
     #[arg(required = true, value_name = "URL")]
-    urls: Vec<Url>,
+    urls: Vec<String>,
     /// A Slack incoming webhook to tell
     #[arg(long, env = "SLACK_WEBHOOK_URL", hide_env_values = true, value_name = "URL")]
     slack: Option<String>,
@@ -32,19 +32,14 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
-    for url in &options.urls {
-        anyhow::ensure!(
-            matches!(url.scheme(), "http" | "https") && url.has_host(),
-            "`{url}` cannot be probed: write http:// or https:// and a host"
-        );
-    }
+    let urls = understand(&options.urls)?;
     let zero = ZeroOptions {
         listen: options.listen,
         slack: options.slack.map(Secret::new),
         alertmanager: options.alertmanager,
         ..ZeroOptions::default()
     };
-    let config = zero_config(&options.urls, &zero);
+    let config = zero_config(&urls, &zero);
     // the live view is the log, unless someone asks for more
     let level = if log.level == "info" { "error".to_owned() } else { log.level.clone() };
     let telemetry = Log { level, json: log.json }.start(None)?;
@@ -65,6 +60,19 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
     telemetry.shutdown(Duration::from_secs(1));
     ended.context("watching")?;
     Ok(Exit::Fine)
+}
+
+/// The URLs, or which of them cannot be probed. It is named by its place, since it may hold a secret.
+fn understand(urls: &[String]) -> anyhow::Result<Vec<Url>> {
+    let numbered = urls.iter().zip(1..);
+    let understood = numbered.map(|(text, place)| {
+        spec::usable(text).map_err(|(message, help)| {
+            let which = if urls.len() > 1 { format!("URL {place}: ") } else { String::new() };
+            let help = if help.is_empty() { help } else { format!("; {help}") };
+            anyhow::anyhow!("{which}{message}{help}")
+        })
+    });
+    understood.collect()
 }
 
 async fn build(mut config: Config) -> anyhow::Result<Agent> {

@@ -48,7 +48,7 @@ fn is_bare(text: &str) -> bool {
 
 /// Parses a URL that can be requested over HTTP. Says what is wrong and what to do, never the URL: it may hold a
 /// secret.
-pub(super) fn usable(text: &str) -> Result<Url, (String, String)> {
+pub(crate) fn usable(text: &str) -> Result<Url, (String, String)> {
     let wrong = |message: &str, help: String| Err((message.to_owned(), help));
     let in_full = || "write it in full, like `http://127.0.0.1:8080/health`".to_owned();
     let url = match Url::parse(text) {

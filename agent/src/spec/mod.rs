@@ -24,6 +24,7 @@ mod tiers;
 mod yaml;
 mod zero;
 
+pub(crate) use address::usable;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use duration::{parse_duration, print_duration};
 pub use import::{Format, ImportOptions, Imported, SpecFile, import};

@@ -66,12 +66,13 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
     let (mut targets, mut slos) = (Vec::new(), Vec::new());
     for url in urls {
         let (service, slo) = unique(names_of(url), &mut names);
+        let shown = without_secrets(url);
         let target = format!("{service}-{slo}");
         slos.push(Slo {
             name: slo,
             service: service.clone(),
-            display_name: Some(url.to_string()),
-            description: format!("{url} answers with a status from 200 to 299"),
+            display_name: Some(shown.clone()),
+            description: format!("{shown} answers with a status from 200 to 299"),
             file: PathBuf::new(),
             indicator: Indicator::Probe { target: target.clone() },
             policy: Policy {
@@ -110,6 +111,17 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
         services,
         slos,
     }
+}
+
+/// The URL as it is shown to everyone who reads a page or a message: a query often holds a key.
+fn without_secrets(url: &Url) -> String {
+    let mut shown = url.clone();
+    // these fail only where there is neither user nor password
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.into()
 }
 
 fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Target {
@@ -206,6 +218,16 @@ mod tests {
         );
         assert_eq!(config.ledger, LedgerLocation::Memory);
         assert_eq!(config.external_url.as_str(), "http://127.0.0.1:9797/");
+    }
+
+    #[test]
+    fn nothing_that_is_shown_holds_the_query_or_a_password() {
+        let config = config(&["http://me:hunter2@127.0.0.1:8080/health?token=hunter2#hunter2"]);
+        let slo = &config.slos[0];
+        assert_eq!(slo.title(), "http://127.0.0.1:8080/health");
+        assert_eq!(slo.description, "http://127.0.0.1:8080/health answers with a status from 200 to 299");
+        assert!(!format!("{:?} {:?}", config.slos, config.services).contains("hunter2"));
+        assert_eq!(config.targets[0].url.query(), Some("token=hunter2"), "it is probed as it was given");
     }
 
     #[test]

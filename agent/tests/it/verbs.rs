@@ -42,6 +42,33 @@ fn an_agent_that_is_not_there_is_exit_4() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_probed_is_shown_without_its_secrets() {
+    let target = Target::start().await;
+    let url = format!("{}?token=hunter2", target.url());
+    for form in ["--config=lookout.yaml", "--json"] {
+        let url = url.clone();
+        let output = tokio::task::spawn_blocking(move || run_to_end(&["probe", form, &url])).await.unwrap();
+        let shown = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.code() == Some(0) && shown.contains("token=***"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
+
+#[test]
+fn a_url_with_a_password_is_refused_and_not_repeated() {
+    for verb in ["watch", "probe"] {
+        let output = run_to_end(&[verb, "http://me:hunter2@127.0.0.1:1/?token=hunter2"]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains("holds a user name or password; send them as a header"), "{said}");
+        assert!(!said.contains("hunter2"), "{said}");
+    }
+    let output = run_to_end(&["watch", "http://127.0.0.1:1/", "127.0.0.1:2/hunter2"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("URL 2: this URL has no scheme") && !said.contains("hunter2"), "{said}");
+}
+
 /// Answers one request with an error and returns its head.
 fn one_request(listener: std::net::TcpListener) -> std::thread::JoinHandle<String> {
     std::thread::spawn(move || {
