@@ -223,7 +223,7 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
             .unwrap();
     assert_eq!((state.as_str(), error.as_str()), ("failed", "cannot be read back"));
     for _ in 0..2 {
-        assert_eq!(ledger.latest_transitions(0).await.unwrap(), [fine.clone()]);
+        assert_eq!(ledger.latest_transitions(0).await.unwrap(), std::slice::from_ref(&fine));
     }
     assert_eq!(ledger.unreadable.lock().unwrap().len(), 1, "told of once");
 }

@@ -34,7 +34,13 @@ pub(super) struct Asked {
 /// The answers that were recorded last, one per service and class. The lock is held while one is recorded, so that
 /// however many ask at once, one row is written.
 #[derive(Clone, Default)]
-pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, Class), (i64, Answer)>>>);
+pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, Class), Given>>>);
+
+/// An answer, and when it was recorded.
+struct Given {
+    at_ms: i64,
+    answer: Answer,
+}
 
 /// `GET /api/v1/gate?service=&class=`: 200 for every answer, whatever it says.
 pub(super) async fn ask(
@@ -74,7 +80,7 @@ async fn recorded(
 ) -> Result<Answer, Problem> {
     let mut recent = recent.0.lock().await;
     let key = (ask.service.clone(), ask.class);
-    if let Some((at_ms, before)) = recent.get(&key) {
+    if let Some(Given { at_ms, answer: before }) = recent.get(&key) {
         let is_fresh = (0..SAME_FOR_MS).contains(&now_ms.saturating_sub(*at_ms));
         if is_fresh && before.valid_until > answer.evaluated_at && says_the_same(before, &answer) {
             return Ok(before.clone());
@@ -82,7 +88,7 @@ async fn recorded(
     }
     answer.decision_id = format!("dec-{:016x}", state.random.next());
     record(state, &ask, &answer, now_ms).await?;
-    recent.insert(key, (now_ms, answer.clone()));
+    recent.insert(key, Given { at_ms: now_ms, answer: answer.clone() });
     Ok(answer)
 }
 
