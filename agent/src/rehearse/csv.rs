@@ -103,17 +103,27 @@ impl Columns {
     }
 
     fn row(self, text: &str) -> Result<(i64, Counts), String> {
-        let cell = |wanted: usize, name: &str| {
-            let cell = text.split(',').nth(wanted).map(unquoted);
-            cell.ok_or_else(|| format!("there is no value for `{name}` in `{}`", shown(text)))
+        // one pass over the line: a year has three million of them
+        let (mut time, mut good, mut bad, mut total) = (None, None, None, None);
+        for (at, cell) in text.split(',').enumerate() {
+            if at == self.time {
+                time = Some(cell);
+            } else if self.good == Some(at) {
+                good = Some(whole(cell, "good")?);
+            } else if self.bad == Some(at) {
+                bad = Some(whole(cell, "bad")?);
+            } else if self.total == Some(at) {
+                total = Some(whole(cell, "total")?);
+            }
+        }
+        let expected =
+            [(Some(self.time), time.is_some()), (self.good, good.is_some()), (self.bad, bad.is_some())];
+        let missing =
+            expected.iter().chain(&[(self.total, total.is_some())]).any(|(at, there)| at.is_some() && !there);
+        let (Some(time), false) = (time, missing) else {
+            return Err(format!("there are fewer cells than in the header in `{}`", shown(text)));
         };
-        let number = |wanted: Option<usize>, name: &str| match wanted {
-            Some(wanted) => whole(cell(wanted, name)?, name).map(Some),
-            None => Ok(None),
-        };
-        let at_ms = instant::parse(cell(self.time, "time")?)?;
-        let (good, bad) = (number(self.good, "good")?, number(self.bad, "bad")?);
-        let total = number(self.total, "total")?;
+        let at_ms = instant::parse(unquoted(time))?;
         let counts = match (good, bad, total) {
             (Some(good), Some(bad), None) => Some(Counts { good, bad }),
             (Some(good), None, Some(total)) => Counts::of_total(good, total),
@@ -130,7 +140,11 @@ impl Columns {
 }
 
 /// A count: whole, though a tool may have written it with a decimal point.
-fn whole(text: &str, name: &str) -> Result<u64, String> {
+fn whole(cell: &str, name: &str) -> Result<u64, String> {
+    if let Ok(number) = cell.parse() {
+        return Ok(number);
+    }
+    let text = unquoted(cell);
     let digits = text.split_once('.').map_or(text, |(whole, fraction)| {
         if fraction.bytes().all(|byte| byte == b'0') { whole } else { text }
     });
@@ -191,7 +205,7 @@ mod tests {
             ("time,good,bad\n0,-1,2\n", "counts.csv:2: `good` is `-1`"),
             ("time,good,bad\n0,NaN,2\n", "counts.csv:2: `good` is `NaN`"),
             ("time,good,bad\nnow,1,2\n", "counts.csv:2: `now` is no time"),
-            ("time,good,bad\n0,1\n", "counts.csv:2: there is no value for `bad` in `0,1`"),
+            ("time,good,bad\n0,1\n", "counts.csv:2: there are fewer cells than in the header in `0,1`"),
             (
                 "time,good,bad\n60,1,2\n0,1,2\n",
                 "counts.csv:3: this is earlier than the line before (1970-01-01T00:01:00Z)",

@@ -201,6 +201,17 @@ fn simulate_says_when_and_refuses_what_can_never_fire() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("can never fire"));
 
+    for (tiers, told) in [
+        ("pager 1h/5m x2", "--tiers: expected `page` or `ticket` first"),
+        ("page 5m/1h x2", "has a short window that is not shorter than its long one"),
+        ("page 60d/5d x2", "longer than the period of 30d"),
+        (" ; ", "there is no tier"),
+    ] {
+        let output = run_to_end(&["simulate", &spec, "--tiers", tiers]);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(2) && stderr.contains(told), "{tiers}: {stderr}");
+    }
+
     let output = run_to_end(&["simulate", &spec, "--json", "--rate", "100/s", "--tiers", "page 1h/5m x14.4"]);
     let json: Value = serde_json::from_str(&text(&output)).unwrap();
     let total = &json["slos"][0]["outages"][0];
