@@ -364,7 +364,7 @@ fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure {
         of_service
             .filter_map(|other| match &other.indicator {
                 Indicator::Probe { target } => latest.get(target),
-                Indicator::Scrape { .. } => None,
+                Indicator::Scrape { .. } | Indicator::Prometheus { .. } => None,
             })
             .filter_map(|seen| {
                 let failed = seen.last_failure?;

@@ -49,7 +49,7 @@ pub struct SloStatus {
     pub title: String,
     /// For people.
     pub description: String,
-    /// `probe` or `scrape`.
+    /// `probe`, `scrape` or `prometheus`.
     pub source: String,
     /// The alert's name.
     pub alert: String,

@@ -23,6 +23,7 @@ pub(super) fn of(
         source: match slo.indicator {
             Indicator::Probe { .. } => "probe".to_owned(),
             Indicator::Scrape { .. } => "scrape".to_owned(),
+            Indicator::Prometheus { .. } => "prometheus".to_owned(),
         },
         alert: slo.alert_name(),
         evidence: notice::evidence(slo, report),

@@ -26,16 +26,17 @@ pub(super) struct Events {
 impl Events {
     /// Series for an SLI; `None` when no example of its selectors can be found.
     pub(super) fn of(sli: &Sli) -> Option<Self> {
-        let same_metric = sli.part.metric == sli.total.metric;
+        let (part_of, total_of) = (sli.part.counters()?, sli.total.counters()?);
+        let same_metric = part_of.metric == total_of.metric;
         let part = if same_metric {
             // one series is both: it has to satisfy all conditions
-            let mut both = sli.part.clone();
-            both.matchers.extend(sli.total.matchers.iter().cloned());
+            let mut both = part_of.clone();
+            both.matchers.extend(total_of.matchers.iter().cloned());
             Series::matching(&both, None)?
         } else {
-            Series::matching(&sli.part, None)?
+            Series::matching(part_of, None)?
         };
-        let rest = Series::matching(&sli.total, same_metric.then_some(&sli.part))?;
+        let rest = Series::matching(total_of, same_metric.then_some(part_of))?;
         let (of_part, of_rest) =
             if same_metric { (vec![part], vec![rest]) } else { (vec![part, rest.clone()], vec![rest]) };
         Some(match sli.part_is_bad {
@@ -170,7 +171,7 @@ fn member(class: &Class) -> char {
 
 #[cfg(test)]
 mod tests {
-    use super::super::promql::matcher;
+    use super::super::promql::{Counted, matcher};
     use super::*;
 
     #[test]
@@ -187,6 +188,7 @@ mod tests {
             Selector { metric: "m".into(), matchers: vec![matcher("route", MatchOp::Regex, "/api/.*")] };
         let mut part = total.clone();
         part.matchers.push(matcher("status", MatchOp::Regex, "5.."));
+        let (total, part) = (Counted::Counters(total), Counted::Counters(part));
         let sli = Sli { total, part, part_is_bad: true, job: None, is_probe: false };
         let events = Events::of(&sli).unwrap();
         let shown = |list: &[Series]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
@@ -196,7 +198,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_told_apart_has_no_example() {
-        let all = Selector { metric: "m".into(), matchers: Vec::new() };
+        let all = Counted::Counters(Selector { metric: "m".into(), matchers: Vec::new() });
         let sli = Sli { total: all.clone(), part: all, part_is_bad: true, job: None, is_probe: false };
         // every event is bad: a good one would have to match and not match
         assert_eq!(Events::of(&sli).map(|events| events.good == events.bad), Some(true));

@@ -3,21 +3,87 @@
 use lookout_engine::{Objective, Tier, Window};
 
 use crate::events::names;
-use crate::spec::{Config, Indicator, MatchOp, Matcher, Ratio, Scrape, Selector, Slo};
+use crate::spec::{
+    Config, Expression, Indicator, MatchOp, Matcher, Queries, Ratio, Scrape, Selector, Slo, parse_duration,
+};
 
 /// Good and bad events of an SLO in Prometheus.
 #[derive(Debug, Clone)]
 pub(super) struct Sli {
     /// Series of all events.
-    pub(super) total: Selector,
+    pub(super) total: Counted,
     /// Series of the events the user counts beside all of them.
-    pub(super) part: Selector,
+    pub(super) part: Counted,
     /// Whether those are the bad ones.
     pub(super) part_is_bad: bool,
     /// The job whose `up` says that the source answers; `None` for probes and unnamed jobs.
     pub(super) job: Option<String>,
     /// Every slot has an event, so that "no event" means "no data".
     pub(super) is_probe: bool,
+}
+
+/// How events are found in Prometheus.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Counted {
+    /// As the increase of counters.
+    Counters(Selector),
+    /// By an expression of the user's own.
+    Expression(Expression),
+}
+
+impl Counted {
+    /// An expression of the plainest form is as good as its counters, and more can be made of them.
+    fn of(expression: &Expression) -> Self {
+        match expression.counters() {
+            Some(selector) => Self::Counters(selector),
+            None => Self::Expression(expression.clone()),
+        }
+    }
+
+    /// The counters, when it is these that count.
+    pub(super) const fn counters(&self) -> Option<&Selector> {
+        match self {
+            Self::Counters(selector) => Some(selector),
+            Self::Expression(_) => None,
+        }
+    }
+
+    /// As people read it.
+    pub(super) fn text(&self) -> String {
+        match self {
+            Self::Counters(selector) => text(selector),
+            Self::Expression(expression) => expression.to_string(),
+        }
+    }
+
+    /// Events per second over a range, as one series without labels.
+    pub(super) fn rate(&self, range: &str) -> String {
+        match self {
+            Self::Counters(selector) => format!("sum(rate({}[{range}]))", text(selector)),
+            Self::Expression(expression) if expression.per_second => summed(expression, range),
+            Self::Expression(expression) => format!("{} / {}", summed(expression, range), seconds(range)),
+        }
+    }
+
+    /// Events in a range, as one series without labels.
+    fn count(&self, range: &str) -> String {
+        match self {
+            Self::Counters(selector) => format!("sum(increase({}[{range}]))", text(selector)),
+            Self::Expression(expression) if expression.per_second => {
+                format!("{} * {}", summed(expression, range), seconds(range))
+            }
+            Self::Expression(expression) => summed(expression, range),
+        }
+    }
+}
+
+fn summed(expression: &Expression, range: &str) -> String {
+    format!("sum({})", expression.over(range).trim())
+}
+
+/// A range in seconds.
+fn seconds(range: &str) -> u64 {
+    parse_duration(range).map_or(1, |range| range.as_secs().max(1))
 }
 
 impl Sli {
@@ -34,8 +100,8 @@ impl Sli {
                     ],
                 };
                 Self {
-                    total: probe(MatchOp::Regex, "ok|fail"),
-                    part: probe(MatchOp::Equal, "fail"),
+                    total: Counted::Counters(probe(MatchOp::Regex, "ok|fail")),
+                    part: Counted::Counters(probe(MatchOp::Equal, "fail")),
                     part_is_bad: true,
                     job: None,
                     is_probe: true,
@@ -44,28 +110,42 @@ impl Sli {
             Indicator::Scrape { source, ratio } => {
                 let scrape = config.scrapes.iter().find(|scrape| scrape.name == *source);
                 let job = scrape.and_then(|scrape: &Scrape| scrape.job.clone());
-                let (part, total, part_is_bad) = match ratio {
-                    Ratio::Good { good, total } => (good, total, false),
-                    Ratio::Bad { bad, total } => (bad, total, true),
-                };
-                let of_job = |selector: &Selector| match &job {
-                    Some(job) => with(selector, &[("job", MatchOp::Equal, job)]),
-                    None => selector.clone(),
-                };
-                Self { total: of_job(total), part: of_job(part), part_is_bad, job, is_probe: false }
+                Self::of_counters(ratio, job)
             }
+            Indicator::Prometheus { queries: Queries::Counters(ratio), .. } => Self::of_counters(ratio, None),
+            Indicator::Prometheus { queries: Queries::Windowed { part, part_is_bad, total }, .. } => Self {
+                total: Counted::of(total),
+                part: Counted::of(part),
+                part_is_bad: *part_is_bad,
+                job: None,
+                is_probe: false,
+            },
         }
+    }
+
+    fn of_counters(ratio: &Ratio, job: Option<String>) -> Self {
+        let (part, total, part_is_bad) = match ratio {
+            Ratio::Good { good, total } => (good, total, false),
+            Ratio::Bad { bad, total } => (bad, total, true),
+        };
+        let of_job = |selector: &Selector| {
+            Counted::Counters(match &job {
+                Some(job) => with(selector, &[("job", MatchOp::Equal, job)]),
+                None => selector.clone(),
+            })
+        };
+        Self { total: of_job(total), part: of_job(part), part_is_bad, job, is_probe: false }
     }
 
     /// All events per second over a range; nothing when there are no series.
     pub(super) fn total_rate(&self, range: &str) -> String {
-        format!("sum(rate({}[{range}]))", text(&self.total))
+        self.total.rate(range)
     }
 
     /// Bad events per second over a range: zero as long as no bad event was ever counted, nothing without series.
     pub(super) fn bad_rate(&self, range: &str) -> String {
         let total = self.total_rate(range);
-        let part = format!("sum(rate({}[{range}]))", text(&self.part));
+        let part = self.part.rate(range);
         if self.part_is_bad {
             format!("{part}\nor\n0 * {total}")
         } else {
@@ -81,16 +161,16 @@ impl Sli {
 
     /// How many events there were in a range.
     pub(super) fn total_count(&self, range: &str) -> String {
-        format!("round(sum(increase({}[{range}])))", text(&self.total))
+        format!("round({})", self.total.count(range))
     }
 
     /// How many bad events there were in a range.
     pub(super) fn bad_count(&self, range: &str) -> String {
-        let part = format!("sum(increase({}[{range}]))", text(&self.part));
+        let part = self.part.count(range);
         if self.part_is_bad {
             format!("round({part})")
         } else {
-            let total = format!("sum(increase({}[{range}]))", text(&self.total));
+            let total = self.total.count(range);
             format!("round({total} - ({part} or 0 * {total}))")
         }
     }
@@ -98,13 +178,14 @@ impl Sli {
     /// True while nothing is known about the service, as the agent sees it: its source does not answer, or, for
     /// probes, no probe had an outcome. A source that answers and counts nothing is idle, not missing.
     pub(super) fn missing(&self, range: &str) -> String {
-        let total = text(&self.total);
-        match &self.job {
-            Some(job) => format!("absent(sum(up{{job={}}} == 1))", quoted(job)),
-            None if self.is_probe => {
+        match (&self.job, &self.total) {
+            (Some(job), _) => format!("absent(sum(up{{job={}}} == 1))", quoted(job)),
+            (None, Counted::Counters(total)) if self.is_probe => {
+                let total = text(total);
                 format!("absent(sum({total}))\nor\nsum(increase({total}[{range}])) == 0")
             }
-            None => format!("absent(sum({total}))"),
+            (None, Counted::Counters(total)) => format!("absent(sum({}))", text(total)),
+            (None, Counted::Expression(total)) => format!("absent({})", summed(total, range)),
         }
     }
 }
@@ -126,14 +207,12 @@ pub(super) fn with(selector: &Selector, further: &[(&str, MatchOp, &str)]) -> Se
 }
 
 /// A selector as PromQL.
-///
-/// A whole-numbered bucket boundary is matched in both spellings, because Prometheus 3 writes `1.0` where a client
-/// wrote `1`.
 pub(super) fn text(selector: &Selector) -> String {
     if selector.matchers.is_empty() {
         return selector.metric.clone();
     }
     let matchers: Vec<String> = selector
+        .for_prometheus()
         .matchers
         .iter()
         .map(|matcher| {
@@ -143,19 +222,10 @@ pub(super) fn text(selector: &Selector) -> String {
                 MatchOp::Regex => "=~",
                 MatchOp::NotRegex => "!~",
             };
-            if let Some(whole) = whole_bucket(matcher) {
-                return format!("le=~{}", quoted(&format!("{whole}(\\.0)?")));
-            }
             format!("{}{op}{}", matcher.label, quoted(&matcher.value))
         })
         .collect();
     format!("{}{{{}}}", selector.metric, matchers.join(","))
-}
-
-fn whole_bucket(matcher: &Matcher) -> Option<&str> {
-    let whole = matcher.value.strip_suffix(".0").unwrap_or(&matcher.value);
-    let digits = !whole.is_empty() && whole.chars().all(|c| c.is_ascii_digit());
-    (matcher.label == "le" && matcher.op == MatchOp::Equal && digits).then_some(whole)
 }
 
 /// A PromQL string.

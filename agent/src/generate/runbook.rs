@@ -83,12 +83,12 @@ fn promise(config: &Config, slo: &Slo) -> String {
         Indicator::Probe { target } => {
             format!("An event is a probe of target `{target}`; a bad one did not meet its expectations.")
         }
-        Indicator::Scrape { source, .. } => {
+        Indicator::Scrape { source, .. } | Indicator::Prometheus { source, .. } => {
             let kind = if sli.part_is_bad { "bad" } else { "good" };
             format!(
                 "Events are counted by `{source}`: all of them in `{}`, the {kind} ones in `{}`.",
-                promql::text(&sli.total),
-                promql::text(&sli.part),
+                sli.total.text(),
+                sli.part.text(),
             )
         }
     };
@@ -148,6 +148,9 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
             format!("the metrics of `{source}` (job `{job}`) could not be read")
         }
         (Indicator::Scrape { source, .. }, None) => format!("the metrics of `{source}` could not be read"),
+        (Indicator::Prometheus { source, .. }, _) => {
+            format!("the Prometheus `{source}` had no samples of these events, or did not answer,")
+        }
     };
     format!(
         "{}\n**It fires** when {what} for {}: as long as a total outage takes to page. Until data are back the burn \

@@ -10,6 +10,7 @@
 //! otlp: { endpoint: http://127.0.0.1:4318 }
 //! targets: [ … ]                    # target.rs
 //! scrapes: [ … ]                    # target.rs
+//! prometheus: [ … ]                 # prometheus.rs
 //! destinations: [ … ]               # destination.rs
 //! gate: { minimum_budget: 0.0, valid_for: 60s }
 //! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, override] } ] }
@@ -28,7 +29,8 @@ use lookout_engine::Grid;
 use url::Url;
 
 use super::destination::{Written, read_destination};
-use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Target, Token};
+use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Prometheus, Scrape, Target, Token};
+use super::prometheus::read_prometheus;
 use super::reader::{At, Fields, Reader};
 use super::target::{read_scrape, read_target};
 use super::yaml::Place;
@@ -42,7 +44,7 @@ pub(super) const GRID_SECONDS: u32 = 10;
 /// The SLO specs unless told otherwise.
 const SLO_PATTERN: &str = "*.slo.yaml";
 
-const KEYS: [&str; 13] = [
+const KEYS: [&str; 14] = [
     "listen",
     "external_url",
     "environment",
@@ -52,6 +54,7 @@ const KEYS: [&str; 13] = [
     "otlp",
     "targets",
     "scrapes",
+    "prometheus",
     "destinations",
     "gate",
     "auth",
@@ -78,12 +81,23 @@ pub(super) struct Known {
     pub(super) targets: Option<Vec<(String, Option<Timing>)>>,
     /// Names of scrapes; `None` when nothing is known about scrapes at all.
     pub(super) scrapes: Option<Vec<String>>,
+    /// Names of Prometheus servers and their timing; `None` when nothing is known about them at all.
+    pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
 }
 
 /// When a target is probed.
 #[derive(Clone, Copy)]
 pub(super) struct Timing {
     pub(super) interval: Duration,
+    pub(super) timeout: Duration,
+}
+
+/// When a Prometheus server is asked.
+#[derive(Clone, Copy)]
+pub(super) struct QueryTiming {
+    pub(super) scrape_interval: Duration,
+    pub(super) window: Duration,
+    pub(super) delay: Duration,
     pub(super) timeout: Duration,
 }
 
@@ -102,6 +116,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
     let grid = read_grid(reader, &fields);
     let (targets, known_targets) = read_targets(reader, &fields, grid, folder);
     let (scrapes, known_scrapes) = read_scrapes(reader, &fields, grid);
+    let (prometheus, known_prometheus) = read_servers(reader, &fields, grid, folder);
     let config = Config {
         listen,
         external_url: external_url.unwrap_or_else(|| local_url(listen)),
@@ -116,6 +131,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
             .filter(|env| !env.is_empty()),
         targets,
         scrapes,
+        prometheus,
         destinations: read_destinations(reader, &fields, folder),
         gate: fields.get("gate").and_then(|at| read_gate(reader, &at)).unwrap_or_default(),
         tokens: fields.get("auth").map(|at| read_tokens(reader, &at)).unwrap_or_default(),
@@ -124,7 +140,12 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         services: BTreeMap::new(),
         slos: Vec::new(),
     };
-    let known = Known { grid, targets: Some(known_targets), scrapes: Some(known_scrapes) };
+    let known = Known {
+        grid,
+        targets: Some(known_targets),
+        scrapes: Some(known_scrapes),
+        prometheus: Some(known_prometheus),
+    };
     Some(Draft { config, known, patterns: read_patterns(reader, &fields) })
 }
 
@@ -227,6 +248,33 @@ fn read_scrapes(
     check_unique(reader, "scrapes", &names);
     let scrapes = items.iter().filter_map(|at| read_scrape(reader, at, grid)).collect();
     (scrapes, names.into_iter().map(|(name, _)| name).collect())
+}
+
+type KnownServers = Vec<(String, Option<QueryTiming>)>;
+
+fn read_servers(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    grid: Option<Grid>,
+    folder: &Path,
+) -> (Vec<Prometheus>, KnownServers) {
+    let items = items(reader, fields, "prometheus");
+    let names = declared_names(&items);
+    check_unique(reader, "Prometheus servers", &names);
+    let servers: Vec<Prometheus> =
+        items.iter().filter_map(|at| read_prometheus(reader, at, grid, folder)).collect();
+    let timing = |name: &str| {
+        let server = servers.iter().find(|server| server.name == name)?;
+        Some(QueryTiming {
+            scrape_interval: server.scrape_interval,
+            window: Duration::from_secs(server.window.as_seconds()),
+            delay: server.delay,
+            timeout: server.timeout,
+        })
+    };
+    let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
+    let known = known.collect();
+    (servers, known)
 }
 
 fn read_destinations(

@@ -22,7 +22,7 @@ pub(super) enum Written {
 }
 
 /// What a secret came to.
-enum Found {
+pub(super) enum Found {
     Secret(String),
     /// Nothing was written but `${NAME:-}`, and NAME is not set.
     Empty,
@@ -132,7 +132,12 @@ fn read_webhook(
 }
 
 /// The secret under `name` or in the file under `<name>_file`.
-fn read_secret(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, folder: &Path) -> Option<Found> {
+pub(super) fn read_secret(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    name: &str,
+    folder: &Path,
+) -> Option<Found> {
     if reader.needs == Secrets::Unneeded {
         return Some(Found::Empty);
     }

@@ -86,6 +86,17 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!(plain.expect.status, [(200, 299)]);
     let scrape = &config.scrapes[0];
     assert_eq!((scrape.timeout, scrape.job.as_deref()), (Duration::from_secs(2), Some("api")));
+    let [main, token] = config.prometheus.as_slice() else { panic!() };
+    assert_eq!(main.url.as_str(), "https://prometheus.example.org/prefix/", "paths can be joined to it");
+    assert_eq!((main.timeout, main.delay), (Duration::from_secs(3), Duration::from_secs(5)));
+    assert_eq!((main.scrape_interval, main.window), (Duration::from_secs(30), Window::seconds(90)));
+    assert!(matches!(&main.credentials, Credentials::Basic { username, password }
+        if username == "lookout" && password.reveal().ends_with("/s3cret")));
+    assert_eq!((main.headers[0].0.as_str(), main.headers[0].1.reveal()), ("X-Scope-OrgID", "passengers"));
+    assert!(main.ca.as_ref().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")) && !main.insecure);
+    assert!(matches!(&token.credentials, Credentials::Bearer(token) if token.reveal() == "s3cret"));
+    assert_eq!((token.timeout, token.delay), (Duration::from_secs(10), Duration::from_secs(10)));
+    assert_eq!((token.scrape_interval, token.window), (Duration::from_secs(15), Window::seconds(60)));
     let [hook, thread, am] = config.destinations.as_slice() else { panic!() };
     assert_eq!((hook.minimum, thread.minimum), (Severity::Page, Severity::Ticket));
     assert!(matches!(&hook.kind, DestinationKind::SlackWebhook { url } if url.reveal().ends_with("/s3cret")));
@@ -108,7 +119,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
 #[test]
 fn openslo_documents_of_several_files_come_together() {
     let config = good();
-    let [requests, probes] = config.slos.as_slice() else { panic!() };
+    let [_, _, _, requests, probes] = config.slos.as_slice() else { panic!() };
     assert_eq!((requests.id(), probes.id()), ("api-requests".to_owned(), "undeclared-probes".to_owned()));
     let Indicator::Scrape { source, ratio: Ratio::Bad { bad, total } } = &requests.indicator else {
         panic!()
@@ -138,6 +149,39 @@ fn a_budget_is_counted_in_slices_where_the_spec_says_so() {
     assert_eq!((slices.width_seconds(), target.ratio()), (60, 0.95));
     let Method::RatioTimeslices { slices } = even.policy.method else { panic!() };
     assert_eq!(slices.width_seconds(), 300);
+}
+
+#[test]
+fn histograms_and_queries_reach_the_model() {
+    let config = good();
+    let [latency, counters, windowed, ..] = config.slos.as_slice() else { panic!() };
+    let Indicator::Scrape { source, ratio: Ratio::Good { good, total } } = &latency.indicator else {
+        panic!()
+    };
+    assert_eq!((source.as_str(), total.to_string().as_str()), ("service", "seconds_count{route=\"/\"}"));
+    assert_eq!(good.to_string(), "seconds_bucket{route=\"/\",le=\"0.25\"}");
+    let Indicator::Prometheus { source, queries: Queries::Counters(Ratio::Bad { bad, total }) } =
+        &counters.indicator
+    else {
+        panic!()
+    };
+    assert_eq!((source.as_str(), total.to_string().as_str()), ("main", "requests_total"));
+    assert_eq!(bad.to_string(), "requests_total{code=~\"5..\"}");
+    assert_eq!(
+        counters.policy.stale_after_seconds, 98,
+        "three scrapes of 30 s, a delay of 5 s, a timeout of 3 s"
+    );
+    let Indicator::Prometheus { queries: Queries::Windowed { part, part_is_bad, total }, .. } =
+        &windowed.indicator
+    else {
+        panic!()
+    };
+    assert_eq!(part.over("1m"), "sum(rate(a[1m])) - sum(rate(b[1m]))");
+    assert_eq!((*part_is_bad, part.per_second, total.per_second), (false, true, false));
+    assert_eq!(
+        windowed.policy.stale_after_seconds, 200,
+        "three windows of 60 s, a delay and a timeout of 10 s"
+    );
 }
 
 #[test]

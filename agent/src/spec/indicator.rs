@@ -1,6 +1,6 @@
 //! An SLI: where good and bad events come from.
 //!
-//! Two kinds of `metricSource` are read, both within a `ratioMetric`, so that every file stays valid OpenSLO v1.
+//! Three kinds of `metricSource` are read, all within a `ratioMetric`, so that every file stays valid OpenSLO v1.
 //!
 //! ```yaml
 //! ratioMetric:                 # every probe of a target is an event, a good one met all expectations
@@ -12,23 +12,64 @@
 //!   counter: true
 //!   bad: { metricSource: { type: scrape, spec: { source: NAME, selector: 'requests_total{code=~"5.."}' } } }
 //!   total: { metricSource: { type: scrape, spec: { source: NAME, selector: requests_total } } }
+//!
+//! ratioMetric:                 # a classic histogram of a scraped neighbour; the threshold is one of its bounds
+//!   counter: true
+//!   good: { metricSource: { type: scrape, spec: { source: NAME, histogram: duration_seconds, threshold: 250ms } } }
+//!   total: { metricSource: { type: scrape, spec: { source: NAME, histogram: duration_seconds } } }
+//!
+//! ratioMetric:                 # counters in a Prometheus: their samples are read and counted here, exactly
+//!   counter: true
+//!   bad: { metricSource: { type: prometheus, spec: { source: NAME, query: 'requests_total{code=~"5.."}' } } }
+//!   total: { metricSource: { type: prometheus, spec: { source: NAME, query: requests_total } } }
+//!
+//! ratioMetric:                 # any PromQL, as Sloth writes it: Prometheus counts, and extrapolates
+//!   counter: true
+//!   bad: { metricSource: { type: prometheus, spec: { source: NAME, query: 'sum(rate(failed[{{.window}}]))' } } }
+//!   total: { metricSource: { type: prometheus, spec: { source: NAME, query: 'sum(rate(all[{{.window}}]))' } } }
 //! ```
+//!
+//! Native histograms are not in the text format that is scraped; query them in a Prometheus
+//! (`sum(histogram_fraction(0, 0.25, rate(x[{{.window}}])) * histogram_count(rate(x[{{.window}}])))`).
 
 use super::config::Known;
-use super::model::{Indicator, Ratio};
+use super::expression::Expression;
+use super::model::{Indicator, Queries, Ratio};
 use super::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
-use super::selector::Selector;
+use super::selector::{MatchOp, Matcher, Selector};
 
 /// One side of a ratio.
 enum Side {
-    Probe { target: String, ok: bool },
-    Scrape { source: String, selector: Selector },
+    Probe {
+        target: String,
+        ok: bool,
+    },
+    Scrape {
+        source: String,
+        selector: Selector,
+    },
+    /// The events of a histogram up to a bound.
+    Bucket {
+        source: String,
+        selector: Selector,
+    },
+    Prometheus {
+        source: String,
+        query: Query,
+    },
+}
+
+/// The two forms of a query.
+enum Query {
+    Counter(Selector),
+    Windowed(Expression),
 }
 
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Probe,
     Scrape,
+    Prometheus,
 }
 
 /// The `spec` of an SLI.
@@ -89,33 +130,65 @@ fn join(
             reader.error(part_at, "probes are counted as good ones over all of one target", help);
             None
         }
-        (Side::Scrape { source, selector }, Side::Scrape { source: other, selector: total }) => {
-            if source != other {
-                let help = "count both at one source";
-                reader.error(
-                    total_at,
-                    format!("one part comes from `{source}`, the total from `{other}`"),
-                    help,
-                );
-                return None;
-            }
-            let ratio = match good {
-                true => Ratio::Good { good: selector, total },
-                false => Ratio::Bad { bad: selector, total },
+        (_, Side::Bucket { .. }) => {
+            let help = "leave `threshold` out here: without it all events of the histogram count";
+            reader.error(total_at, "the events below a threshold are not all events", help);
+            None
+        }
+        (Side::Bucket { .. }, _) if !good => {
+            let help = "write `good` instead of `bad`";
+            reader.error(part_at, "a histogram counts the events that were fast enough", help);
+            None
+        }
+        (
+            Side::Scrape { source, selector } | Side::Bucket { source, selector },
+            Side::Scrape { source: other, selector: total },
+        ) => {
+            one_source(reader, total_at, &source, &other)?;
+            Some(Indicator::Scrape { source, ratio: ratio(good, selector, total) })
+        }
+        (Side::Prometheus { source, query }, Side::Prometheus { source: other, query: total }) => {
+            one_source(reader, total_at, &source, &other)?;
+            let queries = match (query, total) {
+                (Query::Counter(part), Query::Counter(total)) => Queries::Counters(ratio(good, part, total)),
+                (Query::Windowed(part), Query::Windowed(total)) => {
+                    Queries::Windowed { part, part_is_bad: !good, total }
+                }
+                _ => {
+                    let help = "write both as selectors of counters, or both with `{{.window}}`";
+                    reader.error(total_at, "one query counts over a window, the other does not", help);
+                    return None;
+                }
             };
-            Some(Indicator::Scrape { source, ratio })
+            Some(Indicator::Prometheus { source, queries })
         }
         _ => {
             let help = "use one type for both";
-            reader.error(total_at, "a ratio of probes and scraped counters says nothing", help);
+            reader.error(total_at, "the parts of a ratio are of two types, which says nothing", help);
             None
         }
     }
 }
 
+fn ratio(good: bool, part: Selector, total: Selector) -> Ratio {
+    match good {
+        true => Ratio::Good { good: part, total },
+        false => Ratio::Bad { bad: part, total },
+    }
+}
+
+fn one_source(reader: &mut Reader<'_>, at: &At<'_>, source: &str, other: &str) -> Option<()> {
+    if source == other {
+        return Some(());
+    }
+    let message = format!("one part comes from `{source}`, the total from `{other}`");
+    reader.error(at, message, "count both at one source");
+    None
+}
+
 fn read_side(reader: &mut Reader<'_>, at: &At<'_>, known: &Known) -> Option<Side> {
     let fields = reader.fields(at, &["metricSource"])?;
-    let how = "write `metricSource: { type: probe, spec: { target: … } }` or `{ type: scrape, spec: { … } }`";
+    let how = "write `metricSource: { type: TYPE, spec: { … } }`; the types are probe, scrape and prometheus";
     let source = reader.required(&fields, "metricSource", how)?;
     let fields = reader.fields(&source, &["type", "spec", "metricSourceRef"])?;
     if let Some(at) = fields.get("metricSourceRef") {
@@ -123,23 +196,23 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, known: &Known) -> Option<Side
         reader.error(&at, "not supported yet: metricSourceRef", help);
         return None;
     }
-    let kind = reader.required(&fields, "type", "write `type: probe` or `type: scrape`");
+    let kind = reader.required(&fields, "type", "write `type: probe`, `type: scrape` or `type: prometheus`");
     let kind = kind.and_then(|at| read_kind(reader, &at));
     let spec = reader.required(&fields, "spec", "name the target or source: `spec: { target: … }`");
     let (kind, spec) = (kind?, spec?);
     match kind {
         Kind::Probe => read_probe_side(reader, &spec, known),
         Kind::Scrape => read_scrape_side(reader, &spec, known),
+        Kind::Prometheus => read_prometheus_side(reader, &spec, known),
     }
 }
 
 fn read_kind(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Kind> {
+    // other tools write it with a capital letter
     if reader.text(at)?.eq_ignore_ascii_case("prometheus") {
-        let help = "use `type: scrape` to count what the service itself exposes";
-        reader.error(at, "not supported yet: PromQL against a Prometheus server", help);
-        return None;
+        return Some(Kind::Prometheus);
     }
-    reader.choice(at, &[("probe", Kind::Probe), ("scrape", Kind::Scrape)])
+    reader.choice(at, &[("probe", Kind::Probe), ("scrape", Kind::Scrape), ("prometheus", Kind::Prometheus)])
 }
 
 fn read_probe_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {
@@ -150,32 +223,123 @@ fn read_probe_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Opt
         None => false,
     };
     let names = known.targets.as_ref().map(|all| all.iter().map(|(name, _)| name.as_str()).collect());
-    let target = read_reference(reader, &target, "target", names)?;
+    let target = read_reference(reader, &target, ("target", "targets"), names)?;
     Some(Side::Probe { target, ok })
 }
 
 fn read_scrape_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {
-    let fields = reader.fields(spec, &["source", "selector"])?;
+    let fields = reader.fields(spec, &["source", "selector", "histogram", "threshold"])?;
     let source = reader.required(&fields, "source", "name one of `scrapes` in lookout.yaml");
     let names = known.scrapes.as_ref().map(|all| all.iter().map(String::as_str).collect());
-    let source = source.and_then(|at| read_reference(reader, &at, "source", names));
-    let how = "say which series count, like `requests_total{code=~\"5..\"}`";
-    let selector = reader.required(&fields, "selector", how).and_then(|at| read_selector(reader, &at));
-    Some(Side::Scrape { source: source?, selector: selector? })
+    let source = source.and_then(|at| read_reference(reader, &at, ("source", "scrapes"), names));
+    let Some(histogram) = fields.get("histogram") else {
+        if let Some(at) = fields.get("threshold") {
+            let help = "name it: `histogram: request_duration_seconds`";
+            reader.error(&at, "a threshold needs the histogram it cuts", help);
+        }
+        let how = "say which series count, like `requests_total{code=~\"5..\"}`";
+        let selector = reader.required(&fields, "selector", how).and_then(|at| read_selector(reader, &at));
+        return Some(Side::Scrape { source: source?, selector: selector? });
+    };
+    if let Some(at) = fields.get("selector") {
+        let help = "the conditions of a histogram stand with it: `histogram: seconds{route=\"/\"}`";
+        reader.error(&at, "either a histogram or a selector", help);
+    }
+    let selector = read_histogram(reader, &histogram);
+    let Some(at) = fields.get("threshold") else {
+        return Some(Side::Scrape { source: source?, selector: with_suffix(selector?, "_count", None) });
+    };
+    let seconds = reader.duration(&at)?.as_secs_f64();
+    if seconds <= 0.0 {
+        reader.error(&at, "nothing is faster than that", "write a time like `250ms`");
+        return None;
+    }
+    let bound = Matcher::try_new("le".to_owned(), MatchOp::Equal, seconds.to_string()).ok()?;
+    Some(Side::Bucket { source: source?, selector: with_suffix(selector?, "_bucket", Some(bound)) })
 }
 
-/// A name of something that `lookout.yaml` declares; `declared` is `None` when there is no such file.
+/// The name of a histogram without a suffix, and conditions other than on its bounds.
+fn read_histogram(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
+    let selector = read_selector(reader, at)?;
+    let suffix = ["_bucket", "_count", "_sum"].into_iter().find(|suffix| selector.metric.ends_with(suffix));
+    if let Some(suffix) = suffix {
+        let name = selector.metric.trim_end_matches(suffix);
+        let help = format!("write `{name}`: its series are found from there");
+        reader.error(at, format!("a histogram has no `{suffix}` in its own name"), help);
+        return None;
+    }
+    if selector.matchers.iter().any(|matcher| matcher.label == "le") {
+        reader.error(
+            at,
+            "the bound of a histogram is its threshold",
+            "write `threshold: 250ms` instead of `le`",
+        );
+        return None;
+    }
+    Some(selector)
+}
+
+fn with_suffix(mut selector: Selector, suffix: &str, bound: Option<Matcher>) -> Selector {
+    selector.metric.push_str(suffix);
+    selector.matchers.extend(bound);
+    selector
+}
+
+fn read_prometheus_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {
+    let fields = reader.fields(spec, &["source", "query"])?;
+    let source = reader.required(&fields, "source", "name one of `prometheus` in lookout.yaml");
+    let names = known.prometheus.as_ref().map(|all| all.iter().map(|(name, _)| name.as_str()).collect());
+    let source = source.and_then(|at| read_reference(reader, &at, ("source", "prometheus"), names));
+    let how = "write a selector of counters, or an expression like `sum(rate(requests_total[{{.window}}]))`";
+    let query = reader.required(&fields, "query", how).and_then(|at| read_query(reader, &at));
+    Some(Side::Prometheus { source: source?, query: query? })
+}
+
+fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Query> {
+    let text = reader.text(at)?;
+    match Expression::parse(text) {
+        Ok(Some(expression)) => return Some(Query::Windowed(expression)),
+        Ok(None) => {}
+        Err(bad) => {
+            reader.error_in(at, text, bad.span, bad.message, bad.help);
+            return None;
+        }
+    }
+    let plain = text.trim();
+    match plain.parse::<Selector>() {
+        Ok(selector) => return Some(Query::Counter(selector)),
+        // a selector that is nearly one is told what is wrong with it
+        Err(_) if !plain.contains(['(', '[']) => return read_selector(reader, at).map(Query::Counter),
+        Err(_) => {}
+    }
+    let range = text.find('[').and_then(|from| Some((from, from + text.get(from..)?.find(']')? + 1)));
+    match range {
+        Some((from, to)) => {
+            let help = "write `[{{.window}}]` where the range stands; or only the selector of a counter, without a \
+                        function, which is counted exactly";
+            reader.error_in(at, text, from..to, "this range is fixed".to_owned(), help);
+        }
+        None => {
+            let help = "write only the selector, like `requests_total{code=~\"5..\"}`: its series are summed here; or an \
+                        expression with `[{{.window}}]`";
+            reader.error(at, "a function of counters hides when they start again", help);
+        }
+    }
+    None
+}
+
+/// A name of something that `lookout.yaml` declares under `key`; `declared` is `None` when there is no such file.
 fn read_reference(
     reader: &mut Reader<'_>,
     at: &At<'_>,
-    what: &str,
+    (what, key): (&str, &str),
     declared: Option<Vec<&str>>,
 ) -> Option<String> {
     let name = reader.text(at)?;
     if let Some(declared) = declared.filter(|declared| !declared.contains(&name)) {
         let help = suggestion(name, &declared).map(|name| did_you_mean(&name));
         let help = help.unwrap_or_else(|| match declared.is_empty() {
-            true => format!("lookout.yaml has no `{what}s`; declare it there").replace("sources", "scrapes"),
+            true => format!("lookout.yaml has no `{key}`; declare it there"),
             false => format!("lookout.yaml knows {}", quoted_list(&declared)),
         });
         reader.error(at, format!("the {what} `{name}` does not exist"), help);

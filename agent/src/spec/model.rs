@@ -10,7 +10,7 @@ use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
 use serde_json_path::JsonPath;
 use url::Url;
 
-use super::{Secret, Selector};
+use super::{Expression, Secret, Selector};
 
 /// Everything the agent runs on.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub targets: Vec<Target>,
     /// Whose `/metrics` are read.
     pub scrapes: Vec<Scrape>,
+    /// Servers with Prometheus' query API that SLOs count at.
+    pub prometheus: Vec<Prometheus>,
     /// Who is told.
     pub destinations: Vec<Destination>,
     /// What the gate asks for.
@@ -148,6 +150,47 @@ pub struct Scrape {
     pub timeout: Duration,
     /// The value of the label `job` that Prometheus gives this endpoint; used in generated rules.
     pub job: Option<String>,
+}
+
+/// A server with Prometheus' query API.
+#[derive(Debug, Clone)]
+pub struct Prometheus {
+    /// Unique name; the label `source`.
+    pub name: String,
+    /// What stands before `api/v1`; ends with a slash.
+    pub url: Url,
+    /// One deadline per query.
+    pub timeout: Duration,
+    /// How often it scrapes what is counted here.
+    pub scrape_interval: Duration,
+    /// How long a sample may take until it can be queried: slots are asked for when they have been over for that long.
+    pub delay: Duration,
+    /// The range of queries with `{{.window}}`; a multiple of the slot.
+    pub window: Window,
+    /// Who asks.
+    pub credentials: Credentials,
+    /// Extra request headers; values may be secret.
+    pub headers: Vec<(String, Secret)>,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub ca: Option<String>,
+    /// Accept any certificate.
+    pub insecure: bool,
+}
+
+/// How an outside server knows who asks.
+#[derive(Debug, Clone)]
+pub enum Credentials {
+    /// It does not ask.
+    None,
+    /// A bearer token.
+    Bearer(Secret),
+    /// User and password.
+    Basic {
+        /// The user.
+        username: String,
+        /// The password.
+        password: Secret,
+    },
 }
 
 /// Who is told about transitions.
@@ -332,6 +375,29 @@ pub enum Indicator {
         source: String,
         /// Which series count.
         ratio: Ratio,
+    },
+    /// Queries to a server with Prometheus' query API.
+    Prometheus {
+        /// Name of the server.
+        source: String,
+        /// What is asked.
+        queries: Queries,
+    },
+}
+
+/// What is asked of a server with Prometheus' query API.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Queries {
+    /// The samples of counters as they were scraped: exact, the counting is done here.
+    Counters(Ratio),
+    /// Expressions over a window: the server counts, as exactly as its `rate` extrapolates.
+    Windowed {
+        /// The good or the bad events.
+        part: Expression,
+        /// Whether those are the bad ones.
+        part_is_bad: bool,
+        /// All events.
+        total: Expression,
     },
 }
 

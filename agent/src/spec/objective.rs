@@ -6,7 +6,7 @@ use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Win
 
 use super::config::Known;
 use super::method::{read_budgeting, read_method};
-use super::model::Indicator;
+use super::model::{Indicator, Queries};
 use super::openslo::Metadata;
 use super::reader::{At, Fields, Reader};
 use super::tiers::{faults, parse_tiers};
@@ -254,14 +254,27 @@ fn read_stale_after(
 ) -> Option<u64> {
     let slot = known.grid.or_else(fallback_grid)?.width_seconds();
     let slot = Duration::from_secs(u64::from(slot));
-    let timing = match indicator {
+    let none = Duration::ZERO;
+    let (interval, delay, timeout) = match indicator {
         Some(Indicator::Probe { target }) => {
-            let targets = known.targets.iter().flatten();
-            targets.filter(|(name, _)| name == target).find_map(|(_, timing)| *timing)
+            let mut targets = known.targets.iter().flatten().filter(|(name, _)| name == target);
+            let timing = targets.find_map(|(_, timing)| *timing);
+            timing.map_or((none, none, none), |timing| (timing.interval, none, timing.timeout))
         }
-        _ => None,
+        Some(Indicator::Prometheus { source, queries }) => {
+            let mut servers = known.prometheus.iter().flatten().filter(|(name, _)| name == source);
+            servers.find_map(|(_, timing)| *timing).map_or((slot, slot * 2, none), |timing| {
+                let interval = match queries {
+                    Queries::Counters(_) => timing.scrape_interval,
+                    Queries::Windowed { .. } => timing.window,
+                };
+                (interval, timing.delay, timing.timeout)
+            })
+        }
+        Some(Indicator::Scrape { .. }) | None => (none, none, none),
     };
-    let round = timing.map_or(slot, |timing| slot.max(timing.interval));
+    // what is asked for late is always that much older
+    let round = slot.max(interval) + delay;
     if let Some(at) = metadata.annotation("lookout.dev/stale-after") {
         let written = reader.duration(at)?;
         if written <= round {
@@ -276,8 +289,7 @@ fn read_stale_after(
         }
         return Some(whole_seconds(written));
     }
-    let probes = timing.map_or(Duration::ZERO, |timing| timing.interval * 3 + timing.timeout);
-    Some(whole_seconds(probes.max(slot * 3)))
+    Some(whole_seconds((interval * 3 + timeout).max(slot * 3) + delay))
 }
 
 /// Seconds, rounded up.

@@ -143,7 +143,9 @@ impl<'a> Reader<'a> {
     /// The fields of a mapping. Unknown keys are errors, with the known key that was probably meant.
     pub(super) fn fields<'n>(&mut self, at: &At<'n>, known: &[&str]) -> Option<Fields<'n>> {
         // a misspelt key, or a text where the mapping should be, may be the secret that the right key would hold
-        let secretive = known.iter().any(|name| name.ends_with("token") || name.ends_with("webhook_url"));
+        let secretive = known
+            .iter()
+            .any(|name| ["token", "webhook_url", "password"].iter().any(|secret| name.ends_with(secret)));
         if secretive && !matches!(at.node.value, Value::Map(_)) {
             self.secrets.push(at.node.place.span.clone());
         }

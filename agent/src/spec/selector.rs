@@ -259,6 +259,13 @@ impl Matcher {
         let number = |text: &str| text.parse::<f64>().ok().filter(|_| self.label == "le");
         self.value == found || number(found).is_some_and(|bound| number(&self.value) == Some(bound))
     }
+
+    /// The digits of `le="1"` or `le="1.0"`.
+    fn whole_bound(&self) -> Option<&str> {
+        let whole = self.value.strip_suffix(".0").unwrap_or(&self.value);
+        let digits = !whole.is_empty() && whole.chars().all(|c| c.is_ascii_digit());
+        (self.label == "le" && self.op == MatchOp::Equal && digits).then_some(whole)
+    }
 }
 
 /// Compiles an expression as Prometheus does: it must match the whole value, and a dot matches line breaks.
@@ -318,6 +325,24 @@ impl fmt::Display for Selector {
 }
 
 impl Selector {
+    /// The selector as it has to be asked of a Prometheus: a whole-numbered bound is matched in both spellings, because
+    /// Prometheus 3 writes `1.0` where a client wrote `1`.
+    #[must_use]
+    pub fn for_prometheus(&self) -> Self {
+        let mut selector = self.clone();
+        for matcher in &mut selector.matchers {
+            if let Some(whole) = matcher.whole_bound() {
+                *matcher = Matcher {
+                    label: "le".to_owned(),
+                    op: MatchOp::Regex,
+                    value: format!("{whole}(\\.0)?"),
+                    regex: None,
+                };
+            }
+        }
+        selector
+    }
+
     /// Whether a series matches. `label` looks up one of its labels.
     pub fn matches<'a>(&self, metric: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         metric == self.metric

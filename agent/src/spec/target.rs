@@ -114,7 +114,11 @@ fn read_method(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     Some(method)
 }
 
-fn read_headers(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Vec<(String, Secret)>> {
+pub(super) fn read_headers(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    folder: &Path,
+) -> Option<Vec<(String, Secret)>> {
     let fields = reader.open_fields(at, "from names to values")?;
     let mut headers = Vec::new();
     let mut whole = true;

@@ -103,6 +103,7 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
         environment: None,
         targets,
         scrapes: Vec::new(),
+        prometheus: Vec::new(),
         destinations: destinations(options),
         gate: GatePolicy::default(),
         tokens: Vec::new(),

@@ -3,7 +3,7 @@
 use lookout_engine::Severity;
 use serde_json::{Value, json};
 
-use super::super::promql::{self, Sli};
+use super::super::promql::{self, Counted, Sli};
 use super::super::rules::{alert_groups, base_window, identity, windows};
 use super::panel::{Kind, Panel, Place, Target};
 use super::{Frame, link, links, per_slo, quoted, service_uid, state_query, state_words, uid, variable};
@@ -183,6 +183,12 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
     ]
 }
 
+/// The histogram whose events are counted: the counters of all of them, and its name.
+fn histogram_of(sli: &Sli) -> Option<(&crate::spec::Selector, &str)> {
+    let total = sli.total.counters()?;
+    Some((total, total.metric.strip_suffix("_count")?))
+}
+
 /// What the events are: their rate, and how long they take where that is measured.
 fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
     let sli = Sli::of(config, slo);
@@ -196,7 +202,12 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
         selector.matchers.retain(|matcher| matcher.label != "job");
         promql::text(&promql::with(&selector, &variables))
     };
-    let rate = |selector: &crate::spec::Selector| format!("sum(rate({}[$__rate_interval]))", at(selector));
+    let base = base_window(slo).to_string();
+    let rate = |counted: &Counted| match counted {
+        Counted::Counters(selector) => format!("sum(rate({}[$__rate_interval]))", at(selector)),
+        // an expression has its own conditions on jobs and instances
+        Counted::Expression(_) => counted.rate(&base),
+    };
     let (total, part) = (rate(&sli.total), rate(&sli.part));
     let rest = format!("clamp_min({total} - ({part} or 0 * {total}), 0)");
     let (good, bad) = if sli.part_is_bad {
@@ -220,9 +231,9 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
                 .stacked()
                 .bounds(Some(0.0), None)
         }
-        Indicator::Scrape { .. } => match sli.total.metric.strip_suffix("_count") {
-            Some(histogram) => {
-                let mut bucket = sli.total.clone();
+        Indicator::Scrape { .. } | Indicator::Prometheus { .. } => match histogram_of(&sli) {
+            Some((total, histogram)) => {
+                let mut bucket = total.clone();
                 bucket.metric = format!("{histogram}_bucket");
                 let buckets = format!("sum by (le) (rate({}[$__rate_interval]))", at(&bucket));
                 let quantile = |q: f64, legend: &str| {
@@ -238,7 +249,8 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
                 )
                 .targets(vec![quantile(0.5, "p50"), quantile(0.95, "p95"), quantile(0.99, "p99")])
                 .bounds(Some(0.0), None);
-                let limit = sli.part.matchers.iter().find(|matcher| matcher.label == "le");
+                let part = sli.part.counters().map_or([].as_slice(), |part| &part.matchers);
+                let limit = part.iter().find(|matcher| matcher.label == "le");
                 if let Some(limit) = limit.and_then(|matcher| matcher.value.parse::<f64>().ok()) {
                     panel = panel.steps(vec![(None, "transparent"), (Some(limit), "red")]).lines();
                 }

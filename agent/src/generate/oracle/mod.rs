@@ -134,6 +134,65 @@ fn policies_of_all_kinds_pass() {
     assert!(!rules.contains("alert: TitanicRequestsLatency\n"), "no tiers, no alert");
 }
 
+/// SLOs that are counted in a Prometheus, in every form a query has, as a user writes them.
+fn queried(folder: &Path) -> Config {
+    let query = |side: &str, query: &str| {
+        let spec = format!("spec: {{ source: main, query: '{query}' }}");
+        format!("{side}: {{ metricSource: {{ type: prometheus, {spec} }} }}")
+    };
+    let forms = [
+        ("counters", query("bad", r#"http_total{code=~"5.."}"#), query("total", "http_total")),
+        (
+            "plain",
+            query("bad", r#"sum(rate(http_total{code=~"5.."}[{{.window}}]))"#),
+            query("total", "sum(rate(http_total[{{.window}}]))"),
+        ),
+        (
+            "free",
+            query("good", "sum(increase(a_total[{{.window}}])) + sum(increase(b_total[{{.window}}]))"),
+            query("total", "sum by (job) (rate(c_total[{{.window}}])) * 60"),
+        ),
+    ];
+    let slos = forms.map(|(name, part, total)| {
+        format!(
+            "apiVersion: openslo/v1\nkind: SLO\nmetadata:\n  name: {name}\n  annotations: {{ lookout.dev/minimum-events: 50 }}\n\
+             spec:\n  service: titanic\n  indicator: {{ spec: {{ ratioMetric: {{ counter: true, {part}, {total} }} }} }}\n  \
+             timeWindow: [{{ duration: 30d, isRolling: true }}]\n  budgetingMethod: Occurrences\n  \
+             objectives: [{{ targetPercent: 99.9 }}]\n"
+        )
+    });
+    fs::write(folder.join("a.slo.yaml"), slos.join("---\n")).unwrap();
+    let servers = "prometheus: [{ name: main, url: \"http://127.0.0.1:9090\" }]\n";
+    fs::write(folder.join("lookout.yaml"), servers).unwrap();
+    crate::spec::load_with(folder, &|_| None).unwrap_or_else(|found| panic!("{found}")).0
+}
+
+#[test]
+fn queries_of_all_forms_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let outputs = elsewhere(folder.path()).outputs;
+    let config = Config { outputs, ..queried(folder.path()) };
+    assert_sound(&config);
+    let alerts = folder.path().join("alerts");
+    let rules = fs::read_to_string(alerts.join("titanic.rules.yaml")).unwrap();
+    let flat: String = rules.split_whitespace().collect::<Vec<_>>().join(" ");
+    for expected in [
+        r#"sum(rate(http_total{code=~"5.."}[6h]))"#,
+        "sum(sum(increase(a_total[6h])) + sum(increase(b_total[6h]))) / 21600",
+        "round(sum(sum by (job) (rate(c_total[6h])) * 60) * 21600) >= 50",
+    ] {
+        assert!(flat.contains(expected), "{expected} is not in {flat}");
+    }
+    let tests = fs::read_to_string(alerts.join("titanic.tests.yaml")).unwrap();
+    assert!(
+        tests.contains("titanic-plain ") && !tests.contains("titanic-free "),
+        "no series fit any expression"
+    );
+    let dashboards =
+        artifacts(&config).into_iter().filter(|file| file.path.starts_with(folder.path().join("dashboards")));
+    assert!(dashboards.into_iter().any(|file| file.contents.contains("sum(increase(a_total[5m]))")));
+}
+
 #[test]
 fn rules_are_in_order_and_few_enough() {
     let config = fixture::titanic();

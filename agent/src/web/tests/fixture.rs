@@ -185,6 +185,7 @@ fn config() -> Config {
         environment: None,
         targets: Vec::new(),
         scrapes: Vec::new(),
+        prometheus: Vec::new(),
         destinations: Vec::new(),
         gate: GatePolicy::default(),
         tokens: Vec::new(),
