@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 
 use crate::clock::{Clock, SystemClock};
 use crate::collect::probe::{self, HttpProber, Latest, Probe, Verdict};
+use crate::collect::promql::{self, Ask, HttpAsk};
 use crate::collect::scrape::{self, Fetch, HttpFetch};
 use crate::collect::{Feed, Observation};
 use crate::deliver::{self, Receiver};
@@ -62,6 +63,8 @@ pub struct Outside {
     pub prober: Arc<dyn Probe>,
     /// How a neighbour's metrics are read.
     pub fetch: Arc<dyn Fetch>,
+    /// How a Prometheus is asked.
+    pub ask: Arc<dyn Ask>,
     /// Where state is kept.
     pub ledger: Arc<dyn Ledger>,
     /// Who is told.
@@ -97,6 +100,10 @@ impl Outside {
         Ok(Self {
             prober: Arc::new(HttpProber::new(Arc::clone(&random))),
             fetch: Arc::new(HttpFetch::new().map_err(|error| client("the scraper", error.into()))?),
+            ask: Arc::new(
+                HttpAsk::new(&config.prometheus)
+                    .map_err(|error| client("the query sources", error.into()))?,
+            ),
             clock,
             random,
             ledger,
@@ -123,6 +130,8 @@ pub struct Agent {
     outside: Outside,
     listener: TcpListener,
     driver: Driver,
+    /// The servers to be asked, each with what is counted there and is not known.
+    queries: Vec<(spec::Prometheus, Vec<promql::Job>)>,
     view: View,
 }
 
@@ -158,6 +167,7 @@ impl Agent {
             outside.clock.now_ms(),
         )
         .await?;
+        let queries = query_jobs(&config, &outside).await?;
         let nothing_yet = Snapshot {
             at_ms: Snapshot::NEVER,
             interval_s: config.grid.width_seconds(),
@@ -165,7 +175,7 @@ impl Agent {
             slos: Vec::new(),
         };
         let view = View { address, board: Board::new(nothing_yet), latest };
-        Ok(Self { config, outside, listener, driver, view })
+        Ok(Self { config, outside, listener, driver, queries, view })
     }
 
     /// What may be looked at while it runs.
@@ -176,10 +186,11 @@ impl Agent {
 
     /// Runs until `shutdown`, then stops in order: collectors, the last evaluation, deliveries, the server, the ledger.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { config, outside, listener, driver, view } = self;
+        let Self { config, outside, listener, driver, queries, view } = self;
         let (feed, observations) = mpsc::channel(FEED);
         let wake = Arc::new(Notify::new());
         let (collectors, evaluation, rest) = (Tasks::default(), Tasks::default(), Tasks::default());
+        start_queries(&config, &outside, queries, &feed, &collectors);
         start_collectors(&config, &outside, &view.latest, feed, &collectors);
         start_evaluation(driver, observations, &outside, &view.board, &wake, &evaluation);
         start_deliveries(&outside, &wake, &rest);
@@ -190,6 +201,7 @@ impl Agent {
             slos = config.slos.len(),
             targets = config.targets.len(),
             scrapes = config.scrapes.len(),
+            prometheus = config.prometheus.len(),
             "listening"
         );
 
@@ -243,6 +255,52 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
                 feed: feed.clone(),
             };
             scrape::watch(Arc::clone(&scrape), slos.clone(), ports, stop.clone())
+        });
+    }
+}
+
+/// What every SLO that is counted in a Prometheus knows from before: the rest of its windows is asked for.
+async fn query_jobs(
+    config: &Config,
+    outside: &Outside,
+) -> Result<Vec<(spec::Prometheus, Vec<promql::Job>)>, LedgerError> {
+    let now_ms = outside.clock.now_ms();
+    let mut servers: Vec<(spec::Prometheus, Vec<promql::Job>)> =
+        config.prometheus.iter().map(|server| (server.clone(), Vec::new())).collect();
+    for (index, slo) in config.slos.iter().enumerate() {
+        let Indicator::Prometheus { source, queries } = &slo.indicator else { continue };
+        let longest = slo.tiers().iter().map(|tier| tier.long).fold(slo.period(), Ord::max);
+        let reach = Duration::from_secs(longest.as_seconds());
+        let since_ms = now_ms.saturating_sub(i64::try_from(reach.as_millis()).unwrap_or(i64::MAX));
+        // a minute more: the ledger may keep the minute in which the reach begins
+        let stored = outside.ledger.counts(&slo.id(), since_ms.saturating_sub(60_000)).await?;
+        let progress = promql::Progress::of_ledger(config.grid, now_ms, &stored.slots, &stored.minutes);
+        let job = promql::Job { slo: index, queries: queries.clone(), reach, progress };
+        let server = servers.iter_mut().find(|(server, _)| server.name == *source);
+        server.into_iter().for_each(|(_, jobs)| jobs.push(job.clone()));
+    }
+    servers.retain(|(_, jobs)| !jobs.is_empty());
+    Ok(servers)
+}
+
+fn start_queries(
+    config: &Config,
+    outside: &Outside,
+    servers: Vec<(spec::Prometheus, Vec<promql::Job>)>,
+    feed: &Feed,
+    tasks: &Tasks,
+) {
+    for (server, jobs) in servers {
+        let (server, outside) = (Arc::new(server), outside.clone());
+        let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
+        tasks.supervise(format!("prometheus {}", server.name), move || {
+            let ports = promql::Ports {
+                ask: Arc::clone(&outside.ask),
+                clock: Arc::clone(&outside.clock),
+                grid,
+                feed: feed.clone(),
+            };
+            promql::watch(Arc::clone(&server), jobs.clone(), ports, stop.clone())
         });
     }
 }

@@ -18,6 +18,10 @@ pub mod names {
     pub const SCRAPE_RESETS: &str = "lookout_scrape_counter_resets_total";
     /// Slots in which a part of the events of an SLO grew more than their total, by `source`.
     pub const SCRAPE_SKEWS: &str = "lookout_scrape_skewed_slots_total";
+    /// Queries to a Prometheus by `source`, `outcome` (`ok`, `fail`) and, when they failed, `reason`.
+    pub const PROMQL: &str = "lookout_promql_total";
+    /// Observations that were read back from a Prometheus after a start or a gap, by `source`.
+    pub const PROMQL_HISTORY: &str = "lookout_promql_history_total";
     /// Transitions by `service`, `slo` and `change`.
     pub const TRANSITIONS: &str = "lookout_incident_transitions_total";
     /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`); `partial` counts each of

@@ -1,7 +1,8 @@
-//! Probes and scrapes: what happened outside becomes counts per slot.
+//! Probes, scrapes and queries: what happened outside becomes counts per slot.
 
 mod jump;
 pub mod probe;
+pub mod promql;
 #[cfg(test)]
 mod rehearsal;
 pub mod scrape;

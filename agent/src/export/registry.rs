@@ -81,6 +81,11 @@ fn describe() {
     describe_gauge!(names::PROBE_PHASE_SECONDS, "Duration of the last probe by phase.");
     describe_counter!(names::SCRAPES, "Scrapes by outcome.");
     describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
+    describe_counter!(names::PROMQL, "Queries to a Prometheus by outcome.");
+    describe_counter!(
+        names::PROMQL_HISTORY,
+        "Observations read back from a Prometheus after a start or a gap."
+    );
     describe_counter!(names::TRANSITIONS, "Changes of incidents.");
     describe_counter!(names::DELIVERIES, "Attempts to deliver by outcome.");
     describe_gauge!(names::DELIVERIES_WAITING, "Deliveries that wait.");

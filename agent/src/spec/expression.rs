@@ -25,7 +25,7 @@ pub struct Expression {
 
 /// Why a text is no such expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadExpression {
+pub(crate) struct BadExpression {
     /// The bytes that are meant.
     pub(super) span: Range<usize>,
     pub(super) message: String,
@@ -34,7 +34,7 @@ pub(super) struct BadExpression {
 
 impl Expression {
     /// Reads an expression; `Ok(None)` when no range is left open in it.
-    pub(super) fn parse(text: &str) -> Result<Option<Self>, BadExpression> {
+    pub(crate) fn parse(text: &str) -> Result<Option<Self>, BadExpression> {
         if text.len() > TEXT_LIMIT {
             return Err(BadExpression {
                 span: 0..0,

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use lookout::agent::{Agent, Outside};
 use lookout::clock::{Clock, TokioClock};
 use lookout::collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
+use lookout::collect::promql::{Answer, Ask, AskError, Question};
 use lookout::collect::scrape::{Fetch, FetchError};
 use lookout::deliver::{Receiver, Refused, Retry};
 use lookout::export::Recorder;
@@ -17,7 +18,9 @@ use lookout::ledger::{
     MemoryLedger, StoredCounts, TransitionRecord,
 };
 use lookout::random::Random;
-use lookout::spec::{Config, Destination, DestinationKind, Scrape, Secret, Target, ZeroOptions, zero_config};
+use lookout::spec::{
+    Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
+};
 use lookout_engine::{Grid, Severity, Tier, Window};
 use tokio_util::sync::CancellationToken;
 
@@ -84,6 +87,13 @@ impl Probe for Connected {
 impl Fetch for Connected {
     async fn fetch(&self, _: &Scrape) -> Result<String, FetchError> {
         Ok(String::new())
+    }
+}
+
+#[async_trait]
+impl Ask for Connected {
+    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, AskError> {
+        Ok(Answer::default())
     }
 }
 
@@ -222,6 +232,7 @@ impl Simulation {
             random: Arc::new(Random::from_seed(SEED)),
             prober: Arc::new(connected()),
             fetch: Arc::new(connected()),
+            ask: Arc::new(connected()),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             receivers: vec![Arc::new(connected())],
             recorder: Recorder::detached().unwrap().0,
