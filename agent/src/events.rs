@@ -18,6 +18,8 @@ pub mod names {
     pub const SCRAPE_RESETS: &str = "lookout_scrape_counter_resets_total";
     /// Slots in which a part of the events of an SLO grew more than their total, by `source`.
     pub const SCRAPE_SKEWS: &str = "lookout_scrape_skewed_slots_total";
+    /// Slots in which a histogram lacked the bound an SLO cuts it at, by `source`.
+    pub const SCRAPE_UNBOUNDED: &str = "lookout_scrape_missing_bound_slots_total";
     /// Queries to a Prometheus by `source`, `outcome` (`ok`, `fail`) and, when they failed, `reason`.
     pub const PROMQL: &str = "lookout_promql_total";
     /// Observations that were read back from a Prometheus after a start or a gap, by `source`.

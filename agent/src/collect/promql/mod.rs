@@ -21,6 +21,8 @@ mod answer;
 mod ask;
 mod counters;
 mod known;
+#[cfg(test)]
+mod real;
 mod watch;
 mod windowed;
 

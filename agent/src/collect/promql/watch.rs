@@ -194,7 +194,8 @@ impl Watched {
             Queries::Windowed { part, part_is_bad, total } => {
                 let form = Windowed::new(part.clone(), total.clone(), *part_is_bad, server.window, grid);
                 let window_s = form.slots().saturating_mul(width_s);
-                (Form::Windowed(form), window_s, window_s.saturating_mul(MOST_POINTS - 1))
+                // a span that begins with a whole minute is up to a minute longer
+                (Form::Windowed(form), window_s, window_s.saturating_mul(MOST_POINTS - 60))
             }
         };
         let span_s = FIRST_SPAN_S.clamp(shortest_s, longest_s);
@@ -245,14 +246,15 @@ impl Watched {
         let (grid, now_ms) = (ports.grid, ports.clock.now_ms());
         let width_s = i64::from(grid.width_seconds());
         let reach_ms = i64::try_from(self.job.reach.as_millis()).unwrap_or(i64::MAX);
-        let oldest = grid.slot_at_ms(now_ms.saturating_sub(reach_ms)).0;
+        // whole minutes, because old ones are sent as one
+        let whole =
+            |slot: i64| if width_s < 60 { (slot * width_s).div_euclid(60) * 60 / width_s } else { slot };
+        let oldest = whole(grid.slot_at_ms(now_ms.saturating_sub(reach_ms)).0);
         let mut known = self.job.progress.lock();
         known.forget_before(oldest);
         let last = known.last_unknown(oldest, upto)?;
         let start = last.saturating_add(1).saturating_sub((self.span_s / width_s).max(1)).max(oldest);
-        // whole minutes, because old ones are sent as one
-        let start = if width_s < 60 { (start * width_s).div_euclid(60) * 60 / width_s } else { start };
-        Some(Span { from: known.first_unknown(start).min(last), to: last.saturating_add(1), now_ms })
+        Some(Span { from: known.first_unknown(whole(start)).min(last), to: last.saturating_add(1), now_ms })
     }
 
     /// Takes note of what is known now and makes observations of what was not known before.
@@ -414,3 +416,6 @@ async fn read_windows(
     let slots = slots.into_iter().map(|(slot, (good, bad))| (slot, Counts { good, bad })).collect();
     Ok((Counted { slots, newest }, bytes))
 }
+
+#[cfg(test)]
+mod tests;

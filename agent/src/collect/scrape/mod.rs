@@ -1,5 +1,6 @@
 //! `/metrics` of a neighbour, read once a slot, as reset-aware counts.
 
+mod bounds;
 mod exposition;
 mod fetch;
 mod ratio;

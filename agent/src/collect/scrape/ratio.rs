@@ -2,6 +2,7 @@
 
 use lookout_engine::Counts;
 
+use super::bounds::{Bound, Shown, Unbounded};
 use super::exposition::Sample;
 use super::reset::Tracker;
 use crate::spec::{Ratio, Selector};
@@ -12,12 +13,16 @@ pub(super) struct Sides {
     /// Index into `Config::slos`.
     pub(super) slo: usize,
     ratio: Ratio,
+    /// The bound of the histogram that the part is cut at.
+    bound: Option<Bound>,
     part: Tracker,
     total: Tracker,
     /// Series of the total were seen once.
     seen: bool,
     /// They were, and none is there now.
     pub(super) vanished: bool,
+    /// The bound was not there when last looked for.
+    pub(super) unbounded: bool,
 }
 
 /// What a scrape says about one SLO.
@@ -37,11 +42,16 @@ pub(super) struct Tally {
 pub(super) struct Picked {
     part: Vec<(String, f64)>,
     total: Vec<(String, f64)>,
+    shown: Shown,
 }
 
 impl Sides {
     pub(super) fn new(slo: usize, ratio: Ratio) -> Self {
-        Self { slo, ratio, part: Tracker::default(), total: Tracker::default(), seen: false, vanished: false }
+        let bound = match &ratio {
+            Ratio::Good { good: part, .. } | Ratio::Bad { bad: part, .. } => Bound::of(part),
+        };
+        let (part, total) = (Tracker::default(), Tracker::default());
+        Self { slo, ratio, bound, part, total, seen: false, vanished: false, unbounded: false }
     }
 
     /// Adds a sample to the sides it belongs to.
@@ -50,11 +60,24 @@ impl Sides {
             Ratio::Good { good, total } => (good, total),
             Ratio::Bad { bad, total } => (bad, total),
         };
+        if let Some(bound) = &self.bound {
+            bound.look(&mut picked.shown, sample);
+        }
         for (selector, side) in [(part, &mut picked.part), (total, &mut picked.total)] {
             if selects(selector, sample) {
                 side.push((series(sample), sample.value));
             }
         }
+    }
+
+    /// Whether the histogram that is cut has the bound it is cut at. Where it has not, nothing can be counted.
+    pub(super) fn check(&self, picked: &Picked) -> Result<(), Unbounded> {
+        self.bound.as_ref().map_or(Ok(()), |bound| bound.check(&picked.shown))
+    }
+
+    /// Begins anew: the next scrape is the baseline.
+    pub(super) fn forget(&mut self) {
+        (self.part, self.total) = (Tracker::default(), Tracker::default());
     }
 
     /// Takes a whole scrape. Returns nothing for the baseline, and nothing while series that were there are not: that is

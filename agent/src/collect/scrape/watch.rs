@@ -9,6 +9,7 @@ use std::time::Duration;
 use lookout_engine::{Grid, Slot};
 use tokio_util::sync::CancellationToken;
 
+use super::bounds::Unbounded;
 use super::exposition::{BadExposition, samples};
 use super::fetch::{Fetch, FetchError};
 use super::ratio::{Picked, Sides, Tally};
@@ -64,6 +65,24 @@ impl Trouble {
             Self::Exposition(BadExposition::TooMany) => "too_many_samples",
         }
     }
+}
+
+/// Says once that a histogram lacks its bound, and once that it has it again.
+fn note_bound(source: &str, sides: &mut Sides, unbounded: Option<&Unbounded>) {
+    if let Some(unbounded) = unbounded {
+        metrics::counter!(names::SCRAPE_UNBOUNDED, "source" => source.to_owned()).increment(1);
+        if !sides.unbounded {
+            tracing::error!(
+                scrape.source = source,
+                slo.index = sides.slo,
+                error = %unbounded,
+                "a histogram cannot be cut at the threshold; the objective has no data",
+            );
+        }
+    } else if sides.unbounded {
+        tracing::info!(scrape.source = source, slo.index = sides.slo, "the histogram has its bound");
+    }
+    sides.unbounded = unbounded.is_some();
 }
 
 struct Watch {
@@ -141,6 +160,13 @@ impl Watch {
         }
         let mut tallies = Vec::with_capacity(self.sides.len());
         for (sides, picked) in self.sides.iter_mut().zip(picked) {
+            let unbounded = sides.check(&picked).err();
+            note_bound(&self.scrape.name, sides, unbounded.as_ref());
+            if unbounded.is_some() {
+                // a bound that comes back must not bring the past of one side only
+                sides.forget();
+                continue;
+            }
             let before = sides.vanished;
             let tally = sides.advance(picked);
             note_vanished(&self.scrape.name, sides, before);

@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Path;
@@ -9,7 +11,11 @@ use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
 use lookout_engine::Window;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::spec::Secret;
@@ -151,6 +157,57 @@ async fn every_other_answer_is_an_error_with_its_reason() {
     assert_eq!(error.reason(), "connect");
 }
 
+const KEY: &[u8] = include_bytes!("../../probe/testdata/localhost.key.pem");
+const CERT: &str = include_str!("../../probe/testdata/localhost.cert.pem");
+
+/// The port of a server that speaks TLS and answers every question with nothing.
+async fn secured() -> u16 {
+    let certificate = CertificateDer::from_pem_slice(CERT.as_bytes()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], PrivateKeyDer::from_pem_slice(KEY).unwrap())
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                let mut seen = Vec::new();
+                while !String::from_utf8_lossy(&seen).contains("&time=")
+                    && stream.read_buf(&mut seen).await.is_ok()
+                {}
+                let body = r#"{"status":"success","data":{"result":[]}}"#;
+                let head =
+                    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+                let _ = stream.write_all((head + body).as_bytes()).await;
+                let _ = stream.shutdown().await;
+            });
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn a_certificate_is_believed_when_its_issuer_is_trusted_or_nobody_asks() {
+    let port = secured().await;
+    let url: url::Url = format!("https://localhost:{port}/").parse().unwrap();
+    let plain = Prometheus { url, ..server("127.0.0.1:1".parse().unwrap(), "echo") };
+    let unknown = ask(&plain, When::At(1)).await.unwrap_err();
+    assert_eq!(unknown.reason(), "connect", "{unknown}");
+    assert!(unknown.to_string().to_lowercase().contains("certificate"), "{unknown}");
+    let trusting = Prometheus { ca: Some(CERT.to_owned()), ..plain.clone() };
+    let believing = Prometheus { insecure: true, ..plain };
+    for server in [trusting, believing] {
+        assert_eq!(ask(&server, When::At(1)).await.map(|answer| answer.series), Ok(Vec::new()));
+    }
+}
+
 #[test]
 fn a_file_without_certificates_is_refused_before_anything_starts() {
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -163,5 +220,5 @@ fn a_file_without_certificates_is_refused_before_anything_starts() {
         with("no certificate"),
         Err("the ca_file of the Prometheus main holds no certificate in PEM".to_owned())
     );
-    assert_eq!(with(include_str!("../../probe/testdata/localhost.cert.pem")), Ok(()));
+    assert_eq!(with(CERT), Ok(()));
 }

@@ -50,6 +50,18 @@ fn named(metric: &str) -> Selector {
 
 impl Scene {
     fn open(takes: Duration, answer: impl Fn(usize, i64) -> Answer + Send + Sync + 'static) -> Self {
+        let slos = vec![
+            (2, Ratio::Good { good: named("fast_total"), total: named("requests_total") }),
+            (4, Ratio::Bad { bad: named("errors_total"), total: named("requests_total") }),
+        ];
+        Self::of(slos, takes, answer)
+    }
+
+    fn of(
+        slos: Vec<(usize, Ratio)>,
+        takes: Duration,
+        answer: impl Fn(usize, i64) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let clock = WallClock::start();
         let neighbour = Arc::new(Neighbour {
             clock: Arc::clone(&clock),
@@ -70,10 +82,6 @@ impl Scene {
             timeout: Duration::from_secs(3),
             job: None,
         };
-        let slos = vec![
-            (2, Ratio::Good { good: named("fast_total"), total: named("requests_total") }),
-            (4, Ratio::Bad { bad: named("errors_total"), total: named("requests_total") }),
-        ];
         let stop = CancellationToken::new();
         let task = tokio::spawn(watch(Arc::new(scrape), slos, ports, stop.clone()));
         Self { clock, neighbour, feed, stop, task }
@@ -181,6 +189,24 @@ async fn a_restart_of_the_neighbour_and_skewed_counters_are_counted() {
     assert_eq!(scene.observed(), [(2, 1, 4, 0), (4, 1, 3, 1), (2, 2, 2, 0), (4, 2, 0, 2)]);
     assert_eq!(meter.value(names::SCRAPE_RESETS, &[("source", "api")]), Some(1.0));
     assert_eq!(meter.value(names::SCRAPE_SKEWS, &[("source", "api")]), Some(1.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_histogram_without_its_bound_is_no_observation_and_its_past_is_not_counted_later() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let selector = |text: &str| text.parse::<Selector>().unwrap();
+    let ratio = Ratio::Good { good: selector("s_bucket{le=\"0.25\"}"), total: selector("s_count") };
+    let mut scene = Scene::of(vec![(2, ratio)], Duration::ZERO, |number, _| {
+        // another release has other buckets for three scrapes
+        let bound = if (2..5).contains(&number) { "0.5" } else { "2.5e-1" };
+        let n = number * 10;
+        Ok(format!("s_bucket{{le=\"{bound}\"}} {n}\ns_bucket{{le=\"+Inf\"}} {n}\ns_count {n}\n"))
+    });
+    seconds(81).await;
+    assert_eq!(scene.observed(), [(2, 1, 10, 0), (2, 6, 10, 0), (2, 7, 10, 0)]);
+    assert_eq!(meter.value(names::SCRAPE_UNBOUNDED, &[("source", "api")]), Some(3.0));
+    assert_eq!(scrapes(&meter, "ok", None), Some(8.0), "the scrapes themselves were fine");
 }
 
 #[tokio::test(start_paused = true)]
