@@ -36,6 +36,7 @@ pub fn config_schema() -> String {
             ),
             ("targets", list("What is probed.", target())),
             ("scrapes", list("Whose metrics are read.", scrape())),
+            ("prometheus", list("Servers with Prometheus' query API.", prometheus())),
             ("destinations", list("Who is told.", destination())),
             ("gate", gate()),
             ("auth", auth()),
@@ -116,6 +117,43 @@ fn scrape() -> Value {
             ("url", text("Its metrics endpoint.")),
             ("timeout", duration("One deadline over connect, answer and body.")),
             ("job", text("The label `job` that Prometheus gives it; used in generated rules.")),
+        ],
+    )
+}
+
+fn prometheus() -> Value {
+    let basic_auth = closed(
+        "User and password.",
+        &["username"],
+        [
+            ("username", text("The user.")),
+            ("password", text("Better from the environment or a file.")),
+            ("password_file", text("The file that holds it.")),
+        ],
+    );
+    let secret_file =
+        closed("A file that holds the value.", &["file"], [("file", text("Relative to this file."))]);
+    let headers = json!({
+        "description": "Extra headers; a value or the file that holds it.",
+        "type": "object",
+        "additionalProperties": { "anyOf": [{ "type": "string" }, secret_file] },
+    });
+    closed(
+        "A server that is queried.",
+        &["name", "url"],
+        [
+            ("name", name("What SLOs call it.")),
+            ("url", text("The base: what stands before /api/v1.")),
+            ("timeout", duration("One deadline per query.")),
+            ("scrape_interval", duration("How often it scrapes what the SLOs count.")),
+            ("delay", duration("How long samples take to arrive; two slots by default.")),
+            ("window", duration("What `{{.window}}` stands for; four scrape intervals by default.")),
+            ("bearer_token", text("Better from the environment or a file.")),
+            ("bearer_token_file", text("The file that holds it.")),
+            ("basic_auth", basic_auth),
+            ("headers", headers),
+            ("ca_file", text("Certificates that are trusted beside the system's.")),
+            ("insecure", switch("Accept any certificate.")),
         ],
     )
 }

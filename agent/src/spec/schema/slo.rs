@@ -188,12 +188,12 @@ fn sli_spec() -> Value {
 
 /// One side of a ratio.
 fn side() -> Value {
-    let source = |kind: &str, spec: Value| {
+    let source = |kinds: &[&str], spec: Value| {
         closed(
             "A source of events.",
             &["type", "spec"],
             [
-                ("type", json!({ "const": kind })),
+                ("type", json!({ "enum": kinds })),
                 ("spec", spec),
                 ("metricSourceRef", json!({ "type": "string" })),
             ],
@@ -207,17 +207,31 @@ fn side() -> Value {
             ("outcome", json!({ "description": "Only those that met all expectations.", "const": "ok" })),
         ],
     );
-    let scrape = closed(
-        "Counters of a scraped neighbour.",
-        &["source", "selector"],
+    let mut scrape = closed(
+        "Counters or a histogram of a scraped neighbour.",
+        &["source"],
         [
             ("source", text("One of `scrapes` in lookout.yaml.")),
             ("selector", text("Which series count, like `requests_total{code=~\"5..\"}`.")),
+            ("histogram", text("A histogram without suffix, like `request_duration_seconds{route=\"/\"}`.")),
+            ("threshold", duration("Only its events up to this bound.")),
+        ],
+    );
+    exactly_one_of(&mut scrape, &["selector", "histogram"]);
+    let prometheus = closed(
+        "Queries against a Prometheus server.",
+        &["source", "query"],
+        [
+            ("source", text("One of `prometheus` in lookout.yaml.")),
+            ("query", text("A selector of counters, or an expression with `[{{.window}}]`.")),
         ],
     );
     closed(
         "One side of the ratio.",
         &["metricSource"],
-        [("metricSource", json!({ "oneOf": [source("probe", probe), source("scrape", scrape)] }))],
+        [(
+            "metricSource",
+            json!({ "oneOf": [source(&["probe"], probe), source(&["scrape"], scrape), source(&["prometheus", "Prometheus"], prometheus)] }),
+        )],
     )
 }
