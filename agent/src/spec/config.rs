@@ -29,8 +29,8 @@ use lookout_engine::Grid;
 use url::Url;
 
 use super::destination::{Written, read_destination};
-use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Prometheus, Scrape, Target, Token};
-use super::prometheus::read_prometheus;
+use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Target, Token};
+use super::prometheus::{QueryTiming, read_servers};
 use super::reader::{At, Fields, Reader};
 use super::target::{read_scrape, read_target};
 use super::yaml::Place;
@@ -89,15 +89,6 @@ pub(super) struct Known {
 #[derive(Clone, Copy)]
 pub(super) struct Timing {
     pub(super) interval: Duration,
-    pub(super) timeout: Duration,
-}
-
-/// When a Prometheus server is asked.
-#[derive(Clone, Copy)]
-pub(super) struct QueryTiming {
-    pub(super) scrape_interval: Duration,
-    pub(super) window: Duration,
-    pub(super) delay: Duration,
     pub(super) timeout: Duration,
 }
 
@@ -194,7 +185,7 @@ fn read_ledger(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Le
 }
 
 /// Notes names that stand twice.
-fn check_unique(reader: &mut Reader<'_>, what: &str, names: &[(String, At<'_>)]) {
+pub(super) fn check_unique(reader: &mut Reader<'_>, what: &str, names: &[(String, At<'_>)]) {
     for (n, (name, at)) in names.iter().enumerate() {
         if names.iter().take(n).any(|(earlier, _)| earlier == name) {
             reader.error(at, format!("two {what} have the name `{name}`"), "give one of them another name");
@@ -203,7 +194,7 @@ fn check_unique(reader: &mut Reader<'_>, what: &str, names: &[(String, At<'_>)])
 }
 
 /// The names of a list of mappings, as far as they can be read.
-fn declared_names<'n>(items: &[At<'n>]) -> Vec<(String, At<'n>)> {
+pub(super) fn declared_names<'n>(items: &[At<'n>]) -> Vec<(String, At<'n>)> {
     let name = |item: &At<'n>| {
         let super::yaml::Value::Map(entries) = &item.node.value else { return None };
         let (_, node) = entries.iter().find(|(key, _)| key.name == "name")?;
@@ -213,7 +204,7 @@ fn declared_names<'n>(items: &[At<'n>]) -> Vec<(String, At<'n>)> {
     items.iter().filter_map(name).collect()
 }
 
-fn items<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, name: &str) -> Vec<At<'n>> {
+pub(super) fn items<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, name: &str) -> Vec<At<'n>> {
     fields.get(name).and_then(|at| reader.list(&at)).unwrap_or_default()
 }
 
@@ -248,33 +239,6 @@ fn read_scrapes(
     check_unique(reader, "scrapes", &names);
     let scrapes = items.iter().filter_map(|at| read_scrape(reader, at, grid)).collect();
     (scrapes, names.into_iter().map(|(name, _)| name).collect())
-}
-
-type KnownServers = Vec<(String, Option<QueryTiming>)>;
-
-fn read_servers(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    grid: Option<Grid>,
-    folder: &Path,
-) -> (Vec<Prometheus>, KnownServers) {
-    let items = items(reader, fields, "prometheus");
-    let names = declared_names(&items);
-    check_unique(reader, "Prometheus servers", &names);
-    let servers: Vec<Prometheus> =
-        items.iter().filter_map(|at| read_prometheus(reader, at, grid, folder)).collect();
-    let timing = |name: &str| {
-        let server = servers.iter().find(|server| server.name == name)?;
-        Some(QueryTiming {
-            scrape_interval: server.scrape_interval,
-            window: Duration::from_secs(server.window.as_seconds()),
-            delay: server.delay,
-            timeout: server.timeout,
-        })
-    };
-    let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
-    let known = known.collect();
-    (servers, known)
 }
 
 fn read_destinations(

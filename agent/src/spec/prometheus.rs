@@ -19,6 +19,7 @@ use std::path::Path;
 
 use lookout_engine::{Grid, Window};
 
+use super::config::{check_unique, declared_names, items};
 use super::destination::{Found, read_secret};
 use super::model::{Credentials, Prometheus};
 use super::reader::{At, Fields, Reader};
@@ -49,8 +50,45 @@ const KEYS: [&str; 12] = [
     "insecure",
 ];
 
+/// When a Prometheus server is asked.
+#[derive(Clone, Copy)]
+pub(super) struct QueryTiming {
+    pub(super) scrape_interval: Duration,
+    pub(super) window: Duration,
+    pub(super) delay: Duration,
+    pub(super) timeout: Duration,
+}
+
+type KnownServers = Vec<(String, Option<QueryTiming>)>;
+
+/// All of `prometheus`, and what SLOs may know of them.
+pub(super) fn read_servers(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    grid: Option<Grid>,
+    folder: &Path,
+) -> (Vec<Prometheus>, KnownServers) {
+    let items = items(reader, fields, "prometheus");
+    let names = declared_names(&items);
+    check_unique(reader, "Prometheus servers", &names);
+    let servers: Vec<Prometheus> =
+        items.iter().filter_map(|at| read_prometheus(reader, at, grid, folder)).collect();
+    let timing = |name: &str| {
+        let server = servers.iter().find(|server| server.name == name)?;
+        Some(QueryTiming {
+            scrape_interval: server.scrape_interval,
+            window: Duration::from_secs(server.window.as_seconds()),
+            delay: server.delay,
+            timeout: server.timeout,
+        })
+    };
+    let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
+    let known = known.collect();
+    (servers, known)
+}
+
 /// One of `prometheus`.
-pub(super) fn read_prometheus(
+fn read_prometheus(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     grid: Option<Grid>,

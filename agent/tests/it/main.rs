@@ -9,6 +9,8 @@ mod month;
 #[cfg(test)]
 mod rehearse;
 #[cfg(test)]
+mod queried;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod simulated;

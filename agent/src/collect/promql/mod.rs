@@ -21,6 +21,7 @@ mod answer;
 mod ask;
 mod counters;
 mod known;
+mod read;
 #[cfg(test)]
 mod real;
 mod watch;

@@ -8,8 +8,7 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::super::answer::Series;
-use super::super::ask::When;
+use super::super::{Answer, Question, Series, When};
 use super::*;
 use crate::collect::rehearsal::{Meter, START_MS, WallClock};
 use crate::spec::{Credentials, Expression, Ratio, Selector};
