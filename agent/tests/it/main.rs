@@ -7,9 +7,9 @@ mod importing;
 #[cfg(test)]
 mod month;
 #[cfg(test)]
-mod rehearse;
-#[cfg(test)]
 mod queried;
+#[cfg(test)]
+mod rehearse;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
