@@ -74,7 +74,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             "step `{step}` failed after {total:.0} s: {error:#}\nrun it alone: cargo xtask test --only {step}"
         );
     }
-    println!("ok in {total:.0} s, {tests}");
+    println!("ok in {total:.0} s");
+    println!("tests: {} passed, {} failed, {} skipped", tests.passed, tests.failed, tests.skipped);
     Ok(())
 }
 
