@@ -99,7 +99,10 @@ impl Outside {
         }
         Ok(Self {
             prober: Arc::new(HttpProber::new(Arc::clone(&random))),
-            fetch: Arc::new(HttpFetch::new().map_err(|error| client("the scraper", error.into()))?),
+            fetch: Arc::new(
+                HttpFetch::new(config.scrapes.iter().any(|scrape| scrape.url.scheme() == "https"))
+                    .map_err(|error| client("the scraper", error.into()))?,
+            ),
             ask: Arc::new(
                 HttpAsk::new(&config.prometheus)
                     .map_err(|error| client("the query sources", error.into()))?,

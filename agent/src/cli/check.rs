@@ -23,6 +23,10 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     if diagnostics.has_errors() {
         return Ok(Exit::No);
     }
-    output::problem("everything is fine");
+    output::problem(&match diagnostics.counts() {
+        (_, 0) => "everything is fine".to_owned(),
+        (_, 1) => "no error, 1 warning".to_owned(),
+        (_, warnings) => format!("no error, {warnings} warnings"),
+    });
     Ok(Exit::Fine)
 }

@@ -21,19 +21,14 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// A client that follows no redirect: it would carry the message, and the secret, to someone else.
 pub(super) fn client(needs_tls: bool) -> reqwest::Result<Client> {
-    let builder = || {
-        Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .timeout(TIMEOUT)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(1)
-            .user_agent(concat!("lookout/", env!("CARGO_PKG_VERSION")))
-    };
-    match builder().build() {
-        // a container without any certificate authority can still talk to a neighbour in clear
-        Err(_) if !needs_tls => builder().tls_certs_only([]).build(),
-        built => built,
-    }
+    let builder = Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .timeout(TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .pool_max_idle_per_host(1)
+        .user_agent(concat!("lookout/", env!("CARGO_PKG_VERSION")));
+    // the machine's authorities cost memory, and a container without any can still talk to a neighbour in clear
+    if needs_tls { builder.build() } else { builder.tls_certs_only([]).build() }
 }
 
 /// What a receiver said.

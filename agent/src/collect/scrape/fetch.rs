@@ -66,18 +66,21 @@ pub struct HttpFetch {
 }
 
 impl HttpFetch {
-    /// A reader. The process must have a TLS provider installed before.
+    /// A reader; without `needs_tls` it knows no certificate authority. The process must have a TLS provider installed before.
     ///
     /// # Errors
     /// When the HTTP client cannot be built.
-    pub fn new() -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder()
+    pub fn new(needs_tls: bool) -> Result<Self, reqwest::Error> {
+        let mut builder = reqwest::Client::builder()
             .user_agent(concat!("lookout/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
-            .pool_max_idle_per_host(1)
-            .build()?;
-        Ok(Self { client })
+            .pool_max_idle_per_host(1);
+        if !needs_tls {
+            // the machine's authorities cost memory, and a container may have none
+            builder = builder.tls_certs_only([]);
+        }
+        Ok(Self { client: builder.build()? })
     }
 
     async fn read(&self, scrape: &Scrape) -> Result<String, FetchError> {
@@ -158,7 +161,7 @@ mod tests {
             timeout: if path == "/slow" { Duration::from_millis(100) } else { Duration::from_secs(20) },
             job: None,
         };
-        HttpFetch::new().unwrap().fetch(&scrape).await
+        HttpFetch::new(false).unwrap().fetch(&scrape).await
     }
 
     #[tokio::test]
