@@ -9,102 +9,12 @@ use crate::burn::Measured;
 use crate::counts::Counts;
 use crate::history::{History, Recorded};
 use crate::incident::{self, Cause, Open, Transition};
-use crate::objective::Objective;
-use crate::slices::{Method, Slices};
-use crate::slot::{Grid, Slot};
+use crate::policy::Policy;
+use crate::report::{Report, TierReport};
+use crate::slices::Slices;
+use crate::slot::Slot;
 use crate::state::DataState;
-use crate::tier::{Severity, Tier};
-use crate::window::Window;
-
-/// What must have happened before a tier may fire at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guard {
-    /// Events in the tier's long window, whatever the budget is counted in.
-    pub minimum_events: u64,
-    /// Bad events in the tier's long window.
-    pub minimum_bad: u64,
-}
-
-impl Default for Guard {
-    /// Three bad events, so that one failed request at night pages no one.
-    fn default() -> Self {
-        Self { minimum_events: 0, minimum_bad: 3 }
-    }
-}
-
-/// Everything the evaluation of an SLO depends on.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policy {
-    /// The grid its counts are on.
-    pub grid: Grid,
-    /// The share of events that must be good.
-    pub objective: Objective,
-    /// The rolling period of the budget.
-    pub period: Window,
-    /// What the budget is counted in.
-    pub method: Method,
-    /// When it calls whom.
-    pub tiers: Vec<Tier>,
-    /// What must have happened first.
-    pub guard: Guard,
-    /// After how many seconds without an observation the data are stale.
-    pub stale_after_seconds: u64,
-    /// Whom missing data call; `None` for no one.
-    pub data_alert: Option<Severity>,
-}
-
-impl Policy {
-    /// Seconds of missing data that are worth an alert: as long as a total outage takes to fire the fastest tier, but
-    /// never less than it takes for data to be stale.
-    #[must_use]
-    pub fn data_alert_seconds(&self) -> u64 {
-        let fastest = self.tiers.iter().filter_map(|tier| tier.detection_seconds(self.objective, 1.0));
-        let outage = fastest.fold(f64::INFINITY, f64::min);
-        let outage = if outage.is_finite() { outage.ceil() as u64 } else { 0 };
-        outage.max(self.stale_after_seconds)
-    }
-
-    fn windows(&self) -> impl Iterator<Item = Window> {
-        self.tiers.iter().flat_map(|tier| [tier.long, tier.short]).chain([self.period])
-    }
-}
-
-/// What one tier sees at the end of a slot.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TierReport {
-    /// The tier.
-    pub tier: Tier,
-    /// Its long window, in what the budget is counted in.
-    pub long: Measured,
-    /// Its short window.
-    pub short: Measured,
-    /// The events of the long window, which the guard looks at; the counts of `long` unless slices are counted.
-    pub events: Counts,
-    /// Both windows burn faster than the factor and the guard is content.
-    pub exceeded: bool,
-    /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
-    pub firing: bool,
-    /// The guard keeps a tier that burns fast enough from firing.
-    pub held_by_guard: bool,
-}
-
-/// What an evaluator knows at the end of a slot.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Report {
-    /// The slot that was closed last.
-    pub at: Slot,
-    /// What is known about the data.
-    pub state: DataState,
-    /// Every tier, in the order of the policy.
-    pub tiers: Vec<TierReport>,
-    /// The whole period.
-    pub period: Measured,
-    /// The error budget of the period.
-    pub budget: Budget,
-    /// Seconds until the budget is gone at the burn rate of the window that spends it fastest; `None` when nothing
-    /// burns.
-    pub seconds_to_exhaustion: Option<f64>,
-}
+use crate::tier::Tier;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct TierAlarm {

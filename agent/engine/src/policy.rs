@@ -1,0 +1,60 @@
+//! What the evaluation of an SLO depends on.
+
+use crate::objective::Objective;
+use crate::slices::Method;
+use crate::slot::Grid;
+use crate::tier::{Severity, Tier};
+use crate::window::Window;
+
+/// What must have happened before a tier may fire at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Guard {
+    /// Events in the tier's long window, whatever the budget is counted in.
+    pub minimum_events: u64,
+    /// Bad events in the tier's long window.
+    pub minimum_bad: u64,
+}
+
+impl Default for Guard {
+    /// Three bad events, so that one failed request at night pages no one.
+    fn default() -> Self {
+        Self { minimum_events: 0, minimum_bad: 3 }
+    }
+}
+
+/// Everything the evaluation of an SLO depends on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    /// The grid its counts are on.
+    pub grid: Grid,
+    /// The share of events that must be good.
+    pub objective: Objective,
+    /// The rolling period of the budget.
+    pub period: Window,
+    /// What the budget is counted in.
+    pub method: Method,
+    /// When it calls whom.
+    pub tiers: Vec<Tier>,
+    /// What must have happened first.
+    pub guard: Guard,
+    /// After how many seconds without an observation the data are stale.
+    pub stale_after_seconds: u64,
+    /// Whom missing data call; `None` for no one.
+    pub data_alert: Option<Severity>,
+}
+
+impl Policy {
+    /// Seconds of missing data that are worth an alert: as long as a total outage takes to fire the fastest tier, but
+    /// never less than it takes for data to be stale.
+    #[must_use]
+    pub fn data_alert_seconds(&self) -> u64 {
+        let fastest = self.tiers.iter().filter_map(|tier| tier.detection_seconds(self.objective, 1.0));
+        let outage = fastest.fold(f64::INFINITY, f64::min);
+        let outage = if outage.is_finite() { outage.ceil() as u64 } else { 0 };
+        outage.max(self.stale_after_seconds)
+    }
+
+    pub(crate) fn windows(&self) -> impl Iterator<Item = Window> {
+        self.tiers.iter().flat_map(|tier| [tier.long, tier.short]).chain([self.period])
+    }
+}

@@ -1,0 +1,45 @@
+//! What an evaluator measured at the end of a slot.
+
+use crate::budget::Budget;
+use crate::burn::Measured;
+use crate::counts::Counts;
+use crate::slot::Slot;
+use crate::state::DataState;
+use crate::tier::Tier;
+
+/// What one tier sees at the end of a slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TierReport {
+    /// The tier.
+    pub tier: Tier,
+    /// Its long window, in what the budget is counted in.
+    pub long: Measured,
+    /// Its short window.
+    pub short: Measured,
+    /// The events of the long window, which the guard looks at; the counts of `long` unless slices are counted.
+    pub events: Counts,
+    /// Both windows burn faster than the factor and the guard is content.
+    pub exceeded: bool,
+    /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
+    pub firing: bool,
+    /// The guard keeps a tier that burns fast enough from firing.
+    pub held_by_guard: bool,
+}
+
+/// What an evaluator knows at the end of a slot.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The slot that was closed last.
+    pub at: Slot,
+    /// What is known about the data.
+    pub state: DataState,
+    /// Every tier, in the order of the policy.
+    pub tiers: Vec<TierReport>,
+    /// The whole period.
+    pub period: Measured,
+    /// The error budget of the period.
+    pub budget: Budget,
+    /// Seconds until the budget is gone at the burn rate of the window that spends it fastest; `None` when nothing
+    /// burns.
+    pub seconds_to_exhaustion: Option<f64>,
+}
