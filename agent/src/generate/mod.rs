@@ -6,20 +6,21 @@
 
 use std::path::PathBuf;
 
-use lookout_engine::Method;
-
 use crate::spec::{Config, Slo};
 
 mod alertmanager;
+mod alerts;
 mod dashboard;
 mod drift;
 mod emit;
 mod example;
+mod kubernetes;
 mod links;
 mod promql;
 mod rule_tests;
 mod rules;
 mod runbook;
+mod sliced;
 
 pub use drift::{Drift, Trouble, drift, write};
 
@@ -78,15 +79,18 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
     services.sort_unstable();
     services.dedup();
     if let Some(folder) = &config.outputs.alerts {
-        // the others are left out, and the rule file says so
-        let mut countable = config.clone();
-        countable.slos.retain(|slo| slo.policy.method == Method::Occurrences);
         for service in &services {
             list.push(Artifact::new(folder.join(rules::file_name(service)), rules::file(config, service)));
-            let tests = rule_tests::file(&countable, service);
+            let tests = rule_tests::file(config, service);
             list.push(Artifact::new(folder.join(format!("{service}.tests.yaml")), tests));
         }
         list.push(Artifact::new(folder.join("alertmanager.yaml"), alertmanager::file(config)));
+    }
+    if let Some(objects) = &config.outputs.prometheus_rules {
+        for service in &services {
+            let path = objects.folder.join(kubernetes::file_name(service));
+            list.push(Artifact::new(path, kubernetes::file(config, objects, service)));
+        }
     }
     if let Some(folder) = &config.outputs.dashboards {
         list.push(Artifact::new(folder.join("overview.json"), dashboard::overview(config)));
@@ -103,29 +107,6 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
     }
     list.sort_by(|a, b| a.path.cmp(&b.path));
     list
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::spec::load_with;
-
-    #[test]
-    fn what_rules_cannot_count_is_named_and_left_out() {
-        let folder = fixture::root().join("agent/tests/spec/slices");
-        let mut config = load_with(&folder, &|_| None).unwrap().0;
-        config.outputs.alerts = Some(PathBuf::from("/alerts"));
-        let files = artifacts(&config);
-        let contents = |name: &str| {
-            let found = files.iter().find(|file| file.path.ends_with(name)).unwrap();
-            found.contents.clone()
-        };
-        let rules = contents("titanic.rules.yaml");
-        assert!(rules.contains("# Not here: steady. Its budget is counted by Timeslices"), "{rules}");
-        assert!(rules.contains("# Not here: even. Its budget is counted by RatioTimeslices"), "{rules}");
-        assert!(rules.contains("groups: []"), "{rules}");
-        assert!(contents("titanic.tests.yaml").contains("tests: []"));
-    }
 }
 
 #[cfg(test)]

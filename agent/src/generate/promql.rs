@@ -255,6 +255,14 @@ pub(super) fn threshold(tier: &Tier, objective: Objective) -> f64 {
     decimal(u128::from(tier.factor.micro()) * u128::from(objective.budget_ppb()), 1_000_000_000_000_000)
 }
 
+/// A span of seconds in PromQL, which knows no fractions of a unit but takes several: `2d23h59m59s`.
+pub(super) fn duration(seconds: u64) -> String {
+    let parts =
+        [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
+    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    if text.is_empty() { "1s".to_owned() } else { text }
+}
+
 /// A window in days.
 pub(super) fn days(window: Window) -> f64 {
     decimal(u128::from(window.as_seconds()), 86_400)
@@ -284,6 +292,12 @@ mod tests {
         };
         let tight = Objective::try_from_percent(99.999_99).unwrap();
         assert_eq!(threshold(&tier, tight).to_string(), "0.00000144");
+    }
+
+    #[test]
+    fn spans_of_any_length_can_be_written() {
+        let shown = [3599, 259_199, 60, 86_400, 0].map(duration);
+        assert_eq!(shown, ["59m59s", "2d23h59m59s", "1m", "1d", "1s"]);
     }
 
     #[test]

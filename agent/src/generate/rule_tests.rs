@@ -9,6 +9,7 @@ use super::emit::{self, Node, map};
 use super::example::Events;
 use super::promql::{Sli, quoted};
 use super::rules::{alert_groups, base_window, evaluation_seconds, file_name, identity, recorded};
+use super::sliced::Slice;
 use super::{MARK, links};
 use crate::spec::{Config, Slo};
 
@@ -48,6 +49,7 @@ struct Plan<'a> {
     step_ms: u64,
     /// Samples per evaluation.
     steps_per_tick: u64,
+    slice: Option<Slice>,
 }
 
 impl<'a> Plan<'a> {
@@ -55,11 +57,13 @@ impl<'a> Plan<'a> {
         let sli = Sli::of(config, slo);
         let events = Events::of(&sli)?;
         let tick_ms = u64::from(evaluation_seconds(slo)) * 1000;
-        let quarter = (base_window(slo).as_seconds() * 1000 / 4).max(1);
+        let slice = Slice::of(slo);
+        let shortest = slice.map_or(base_window(slo), |slice| slice.length().min(base_window(slo)));
+        let quarter = (shortest.as_seconds() * 1000 / 4).max(1);
         let steps_per_tick = tick_ms.div_ceil(quarter).max(1);
         // promtool knows whole milliseconds
         let steps_per_tick = (steps_per_tick..=tick_ms).find(|n| tick_ms.is_multiple_of(*n)).unwrap_or(1);
-        Some(Self { slo, sli, events, step_ms: tick_ms / steps_per_tick, steps_per_tick })
+        Some(Self { slo, sli, events, step_ms: tick_ms / steps_per_tick, steps_per_tick, slice })
     }
 
     fn tests(&self) -> Vec<Node> {
@@ -71,7 +75,7 @@ impl<'a> Plan<'a> {
 
     /// Good events only, the bad series not even there: nothing fires, the budget is whole.
     fn healthy(&self) -> Node {
-        let ticks = self.ticks_in(base_window(self.slo).as_seconds()).max(1) * 3;
+        let ticks = self.unit_ticks() * 3;
         let quiet = Stretch { steps: ticks * self.steps_per_tick, good: EVENTS, bad: 0, up: true };
         let id = recorded(self.slo);
         let checks = [
@@ -85,14 +89,15 @@ impl<'a> Plan<'a> {
     /// Traffic stops: no ratio, no NaN, and the budget is what it was.
     fn idle(&self) -> Node {
         let base = base_window(self.slo);
-        let busy = self.ticks_in(base.as_seconds()).max(1) * 3;
-        let idle = self.ticks_in(base.as_seconds()).max(1) * 3;
+        let (busy, idle) = (self.unit_ticks() * 3, self.unit_ticks() * 3);
         let stretches = [
             Stretch { steps: busy * self.steps_per_tick, good: EVENTS - 1, bad: 1, up: true },
             Stretch { steps: idle * self.steps_per_tick, good: 0, bad: 0, up: true },
         ];
         let id = recorded(self.slo);
-        let left = 1.0 - 1.0 / (EVENTS as f64 * self.slo.objective().budget_ratio());
+        let spent = 1.0 / EVENTS as f64;
+        let spent = self.slice.map_or(spent, |slice| slice.worth_of(spent));
+        let left = 1.0 - spent / self.slo.objective().budget_ratio();
         let budget = format!("slo:period_error_budget_remaining:ratio{id}");
         // a sum is NaN as soon as one of its parts is, and NaN equals nothing
         let all = format!("sum({{__name__=~\"slo:.+\", sloth_id={}}})", quoted(&self.slo.id()));
@@ -117,13 +122,24 @@ impl<'a> Plan<'a> {
             .find(|severity| !alert_groups(self.slo, *severity).is_empty())?;
         let tiers: Vec<Tier> =
             alert_groups(self.slo, severity).into_iter().flat_map(|(_, tiers)| tiers).collect();
-        let before = self.ticks_in(tiers.iter().map(|tier| tier.long.as_seconds()).max()?) + 1;
+        let slice = self.slice_ticks();
+        // an outage that begins with a slice
+        let before = (self.ticks_in(tiers.iter().map(|tier| tier.long.as_seconds()).max()?) + 1)
+            .next_multiple_of(slice);
         let fires = tiers.iter().filter_map(|tier| self.ticks_to_fire(tier)).min()?;
         let outage = fires + 1;
-        let clean = self.ticks_in(tiers.iter().map(|tier| tier.short.as_seconds()).max()?) + 2;
+        let gap = self.ticks_in(base_window(self.slo).as_seconds()) + 2;
+        let clean = self.ticks_in(tiers.iter().map(|tier| tier.short.as_seconds()).max()?) + 2 + slice;
         let stretch =
             |ticks: u64, good, bad| Stretch { steps: ticks * self.steps_per_tick, good, bad, up: true };
-        let stretches = [stretch(before, EVENTS, 0), stretch(outage, 0, EVENTS), stretch(clean, EVENTS, 0)];
+        let stretches = [
+            stretch(before, EVENTS, 0),
+            stretch(outage, 0, EVENTS),
+            Stretch { up: false, ..stretch(gap, 0, 0) },
+            stretch(2, 0, EVENTS),
+            stretch(clean, EVENTS, 0),
+        ];
+        let gone = before + outage + gap;
         let firing = self.firing(Some(severity));
         let count = alert_groups(self.slo, severity).len();
         let at_least_one = format!("({firing}) > bool 0");
@@ -131,12 +147,16 @@ impl<'a> Plan<'a> {
             self.check(before, &firing, 0.0),
             self.check(before + fires - 1, &firing, 0.0),
             self.check(before + fires, &at_least_one, 1.0),
-            self.check(before + outage + clean, &firing, 0.0),
+            self.check(gone, &at_least_one, 1.0),
+            self.check(gone + 2 + clean, &firing, 0.0),
         ];
         let title = match count {
-            1 => format!("fires a {severity} {} after a total outage began, and resolves", self.at(fires)),
+            1 => format!(
+                "fires a {severity} {} after a total outage began, goes on without data, and resolves",
+                self.at(fires)
+            ),
             _ => format!(
-                "fires its first {severity} {} after a total outage began, and resolves",
+                "fires its first {severity} {} after a total outage began, goes on without data, and resolves",
                 self.at(fires)
             ),
         };
@@ -169,7 +189,20 @@ impl<'a> Plan<'a> {
     fn ticks_to_fire(&self, tier: &Tier) -> Option<u64> {
         let tick = u64::from(evaluation_seconds(self.slo));
         let detection = tier.detection_seconds(self.slo.objective(), 1.0)? - tier.hold_seconds as f64;
-        Some((detection / tick as f64).floor() as u64 + 1 + tier.hold_seconds.div_ceil(tick))
+        let quantum = self.slice_ticks();
+        let detected = (detection / (tick * quantum) as f64).floor() as u64 + 1;
+        Some(detected * quantum + tier.hold_seconds.div_ceil(tick))
+    }
+
+    /// Evaluations in a slice; one where events are counted.
+    fn slice_ticks(&self) -> u64 {
+        self.slice.map_or(1, |slice| self.ticks_in(slice.length().as_seconds()).max(1))
+    }
+
+    /// Evaluations after which the shortest window knows only what happened in them.
+    fn unit_ticks(&self) -> u64 {
+        let base = self.ticks_in(base_window(self.slo).as_seconds()).max(1);
+        (base + self.slice_ticks() - 1).next_multiple_of(self.slice_ticks())
     }
 
     /// Evaluations a span of seconds takes, rounded up.

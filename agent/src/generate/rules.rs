@@ -3,50 +3,67 @@
 //! Two things differ from Sloth on purpose. The ratio of the period is a sum of errors over a sum of events, not a mean
 //! of ratios: a busy hour counts for more than an idle night. And nothing is ever 0/0: without traffic a series has no
 //! sample, without errors the ratio is 0.
+//!
+//! Budgets of time are in [`super::sliced`], alerts in [`super::alerts`].
 
-use lookout_engine::{Method, Severity, Tier, Window};
+use lookout_engine::{Severity, Tier, Window};
 
+use super::MARK;
 use super::emit::{self, Node, map};
 use super::promql::{self, Sli, quoted};
-use super::{MARK, links};
+use super::sliced::Slice;
 use crate::spec::{Config, Slo};
+
+/// What a group holds at most: Prometheus evaluates a group in one go, and managed ones refuse larger groups.
+const GROUP_LIMIT: usize = 20;
 
 /// The name of a service's rule file.
 pub(super) fn file_name(service: &str) -> String {
     format!("{service}.rules.yaml")
 }
 
-/// All rules of a service: one group per SLO, in which nothing is read before it is recorded.
+/// All rules of a service.
 pub(super) fn file(config: &Config, service: &str) -> String {
-    let slos = config.slos.iter().filter(|slo| slo.service == service);
-    let (events, slices): (Vec<&Slo>, Vec<&Slo>) =
-        slos.partition(|slo| slo.policy.method == Method::Occurrences);
-    let groups = events.into_iter().map(|slo| group(config, slo));
-    let mut comments = vec![
+    let comments = [
         format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
         "Names and labels are Sloth's; `promtool test rules` runs the tests beside this file.".to_owned(),
     ];
-    comments.extend(slices.into_iter().map(|slo| {
-        let (name, method) = (&slo.name, slo.policy.method.as_str());
-        format!("Not here: {name}. Its budget is counted by {method}, which the agent does and these rules do not.")
-    }));
-    emit::file(&comments, &map([("groups", Node::List(groups.collect()))]))
+    emit::file(&comments, &map([("groups", groups(config, service))]))
 }
 
-fn group(config: &Config, slo: &Slo) -> Node {
-    let sli = Sli::of(config, slo);
-    let rules = Rules { config, slo, sli, windows: windows(slo) };
-    let mut list = rules.base();
+/// The groups of a service: one per SLO, in which nothing is read before it is recorded.
+pub(super) fn groups(config: &Config, service: &str) -> Node {
+    let slos = config.slos.iter().filter(|slo| slo.service == service);
+    Node::List(slos.flat_map(|slo| groups_of(config, slo)).collect())
+}
+
+/// One group; only alerts that do not fit into it have a second one, evaluated an interval later at most.
+fn groups_of(config: &Config, slo: &Slo) -> Vec<Node> {
+    let rules = Rules::of(config, slo);
+    let (mut list, mut alerts) = (rules.base(), rules.alerts());
     list.extend(rules.ratios());
     list.extend(rules.metadata());
-    list.extend(rules.burn_alerts());
-    list.extend(rules.missing_alert());
     let interval = Window::seconds(u64::from(evaluation_seconds(slo))).to_string();
-    map([
-        ("name", format!("lookout-slo-{}", slo.id()).into()),
-        ("interval", interval.into()),
-        ("rules", Node::List(list)),
-    ])
+    let group = |name: String, rules: Vec<Node>| {
+        map([("name", name.into()), ("interval", interval.as_str().into()), ("rules", Node::List(rules))])
+    };
+    let name = format!("lookout-slo-{}", slo.id());
+    if list.len() + alerts.len() <= GROUP_LIMIT {
+        list.append(&mut alerts);
+        return vec![group(name, list)];
+    }
+    // more windows or holds than usual: as many groups as it takes, in order
+    let mut groups = Vec::new();
+    for (kind, mut rest) in [("", list), ("-alerts", alerts)] {
+        let mut part = 1;
+        while !rest.is_empty() {
+            let next = rest.split_off(rest.len().min(GROUP_LIMIT));
+            let number = if part > 1 { format!("-{part}") } else { String::new() };
+            groups.push(group(format!("{name}{kind}{number}"), core::mem::replace(&mut rest, next)));
+            part += 1;
+        }
+    }
+    groups
 }
 
 /// The windows of the tiers, each once, the shortest first. Without tiers five minutes stand in, as far as the period
@@ -105,16 +122,23 @@ pub(super) fn alert_groups(slo: &Slo, severity: Severity) -> Vec<(u64, Vec<Tier>
     groups
 }
 
-struct Rules<'a> {
-    config: &'a Config,
-    slo: &'a Slo,
-    sli: Sli,
+pub(super) struct Rules<'a> {
+    pub(super) config: &'a Config,
+    pub(super) slo: &'a Slo,
+    pub(super) sli: Sli,
     windows: Vec<Window>,
 }
 
-impl Rules<'_> {
-    /// Errors and events per second over the shortest window, which the period is summed from.
+impl<'a> Rules<'a> {
+    pub(super) fn of(config: &'a Config, slo: &'a Slo) -> Self {
+        Self { config, slo, sli: Sli::of(config, slo), windows: windows(slo) }
+    }
+
+    /// What the ratios are made of: errors and events per second over the shortest window, or what slices are worth.
     fn base(&self) -> Vec<Node> {
+        if let Some(slice) = Slice::of(self.slo) {
+            return vec![self.record(&slice.name(), &slice.worth(&self.sli), &[])];
+        }
         let base = base_window(self.slo).to_string();
         vec![
             self.record(&format!("lookout:sli_errors:rate{base}"), &self.sli.bad_rate(&base), &[]),
@@ -131,6 +155,12 @@ impl Rules<'_> {
             self.record(&format!("slo:sli_error:ratio_rate{window}"), expr, &labels)
         };
         let mut list = vec![];
+        if let Some(slice) = Slice::of(self.slo) {
+            let others = self.windows.iter().filter(|window| **window != period);
+            list.extend(others.map(|window| ratio(*window, &slice.mean(self.slo, *window))));
+            list.push(ratio(period, &slice.mean(self.slo, period)));
+            return list;
+        }
         for window in self.windows.iter().filter(|window| **window != period) {
             let expr = if *window == base {
                 format!("{errors}\n/\n({total} > 0)")
@@ -179,120 +209,8 @@ impl Rules<'_> {
         ]
     }
 
-    /// One alert per severity: its tiers are ORed, and a tier that no failure rate can reach is left out. Tiers that
-    /// have to hold for different times cannot share a rule; the label `hold` tells their rules apart.
-    fn burn_alerts(&self) -> Vec<Node> {
-        let mut list = Vec::new();
-        for severity in [Severity::Page, Severity::Ticket] {
-            let groups = alert_groups(self.slo, severity);
-            for (hold, tiers) in &groups {
-                let expr: Vec<String> = tiers.iter().map(|tier| self.condition(tier)).collect();
-                let mut labels = self.alert_labels(severity);
-                if groups.len() > 1 {
-                    labels.push(("hold".to_owned(), Window::seconds(*hold).to_string()));
-                }
-                let alert = self.slo.alert_name();
-                list.push(alert_rule(&alert, &expr.join("\nor\n"), *hold, labels, self.burn_words(severity)));
-            }
-        }
-        list
-    }
-
-    /// Fast in both windows, with as many events in the long one as the guard asks for.
-    fn condition(&self, tier: &Tier) -> String {
-        let threshold = promql::threshold(tier, self.slo.objective());
-        let side = |window: Window| {
-            let identity = recorded(self.slo);
-            format!("max without (sloth_window) (slo:sli_error:ratio_rate{window}{identity}) > {threshold}")
-        };
-        let mut parts = vec![side(tier.short), side(tier.long)];
-        let guard = self.slo.guard();
-        let long = tier.long.to_string();
-        if guard.minimum_bad > 1 {
-            parts.push(format!("{} >= {}", self.sli.bad_count(&long), guard.minimum_bad));
-        }
-        if guard.minimum_events > 1 {
-            parts.push(format!("{} >= {}", self.sli.total_count(&long), guard.minimum_events));
-        }
-        let mut text = String::new();
-        for (index, part) in parts.iter().enumerate() {
-            text.push_str(match index {
-                0 => "",
-                1 => "\nand\n",
-                _ => "\nand on ()\n",
-            });
-            text.push_str(part);
-        }
-        format!("(\n{}\n)", promql::indented(&text))
-    }
-
-    fn missing_alert(&self) -> Option<Node> {
-        let severity = self.slo.policy.data_alert?;
-        let hold = self.slo.policy.data_alert_seconds();
-        let expr = self.sli.missing(&base_window(self.slo).to_string());
-        let alert = links::missing_alert(self.slo);
-        Some(alert_rule(&alert, &expr, hold, self.alert_labels(severity), self.missing_words(&alert)))
-    }
-
-    fn alert_labels(&self, severity: Severity) -> Vec<(String, String)> {
-        let slo = self.slo;
-        let own = [
-            ("severity", severity.label().to_owned()),
-            ("service", slo.service.clone()),
-            ("slo", slo.name.clone()),
-            ("sloth_severity", severity.as_str().to_owned()),
-        ];
-        let mut labels = self.labels(&[]);
-        labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
-        labels
-    }
-
-    fn burn_words(&self, severity: Severity) -> [(String, String); 4] {
-        let slo = self.slo;
-        let title = links::slo_title(slo);
-        let haste = match severity {
-            Severity::Page => "far too fast",
-            Severity::Ticket => "too fast",
-        };
-        let summary = format!("The error budget of \"{title}\" burns {haste}.");
-        let budget = format!("slo:period_error_budget_remaining:ratio{{sloth_id='{}'}}", slo.id());
-        let description = format!(
-            "{{{{ $value | humanizePercentage }}}} of the events of {} were bad; the objective of {} allows {}% over {}. \
-             Budget left: {{{{ with query \"{budget}\" }}}}{{{{ . | first | value | humanizePercentage }}}}\
-             {{{{ else }}}}unknown{{{{ end }}}}.",
-            slo.id(),
-            slo.objective(),
-            promql::decimal(u128::from(slo.objective().budget_ppb()), 10_000_000),
-            slo.period(),
-        );
-        self.annotations(&slo.alert_name(), summary, description)
-    }
-
-    fn missing_words(&self, alert: &str) -> [(String, String); 4] {
-        let summary = format!(
-            "The objective \"{}\" is not measured any more: the data are missing.",
-            links::slo_title(self.slo)
-        );
-        let description = format!(
-            "Nothing has been observed for {} (service {{{{ $labels.service }}}}) for at least {}: a total outage would \
-             have fired by now. Its burn alerts can neither fire nor resolve until data are back.",
-            self.slo.id(),
-            Window::seconds(self.slo.policy.data_alert_seconds()),
-        );
-        self.annotations(alert, summary, description)
-    }
-
-    fn annotations(&self, alert: &str, summary: String, description: String) -> [(String, String); 4] {
-        [
-            ("summary".to_owned(), summary),
-            ("description".to_owned(), description),
-            ("runbook_url".to_owned(), links::runbook(self.config, alert)),
-            ("dashboard_url".to_owned(), links::dashboard(self.config, self.slo)),
-        ]
-    }
-
     /// Labels of every rule of the SLO, those of the user first so that none of them can replace one of ours.
-    fn labels(&self, further: &[(&str, String)]) -> Vec<(String, String)> {
+    pub(super) fn labels(&self, further: &[(&str, String)]) -> Vec<(String, String)> {
         let slo = self.slo;
         let ours =
             [("sloth_id", slo.id()), ("sloth_service", slo.service.clone()), ("sloth_slo", slo.name.clone())];
@@ -307,24 +225,8 @@ impl Rules<'_> {
     }
 }
 
-fn alert_rule(
-    name: &str,
-    expr: &str,
-    hold: u64,
-    labels: Vec<(String, String)>,
-    annotations: [(String, String); 4],
-) -> Node {
-    let mut pairs = vec![("alert", name.into()), ("expr", expr.into())];
-    if hold > 0 {
-        pairs.push(("for", Window::seconds(hold).to_string().into()));
-    }
-    pairs.push(("labels", label_node(labels)));
-    pairs.push(("annotations", Node::Map(annotations.map(|(key, text)| (key, text.into())).into())));
-    map(pairs)
-}
-
 /// The last value of a label wins; a mapping may name it only once.
-fn label_node(labels: Vec<(String, String)>) -> Node {
+pub(super) fn label_node(labels: Vec<(String, String)>) -> Node {
     let mut unique: Vec<(String, Node)> = Vec::new();
     for (name, value) in labels {
         match unique.iter_mut().find(|(known, _)| *known == name) {

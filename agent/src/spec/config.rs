@@ -15,6 +15,7 @@
 //! gate: { minimum_budget: 0.0, valid_for: 60s }
 //! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, override] } ] }
 //! generate: { alerts: ../alerts, dashboards: ../dashboards, runbooks: ../runbooks,
+//!             prometheus_rules: { folder: ../k8s/rules },         # objects.rs
 //!             runbook_url: "https://…/{alert}", dashboard_url: "https://…/{service}/{slo}" }
 //! ```
 //!
@@ -30,6 +31,7 @@ use url::Url;
 
 use super::destination::{Written, read_destination};
 use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Target, Token};
+use super::objects;
 use super::prometheus::{QueryTiming, read_servers};
 use super::reader::{At, Fields, Reader};
 use super::target::{read_scrape, read_target};
@@ -331,8 +333,11 @@ fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
 }
 
 fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Outputs> {
-    let known = ["alerts", "dashboards", "runbooks", "runbook_url", "dashboard_url"];
+    let known = ["alerts", "prometheus_rules", "dashboards", "runbooks", "runbook_url", "dashboard_url"];
     let fields = reader.fields(at, &known)?;
+    let prometheus_rules = fields
+        .get("prometheus_rules")
+        .and_then(|at| objects::read(reader, &at, |path| absolute(folder, path)));
     let mut path = |name: &str| {
         let text = fields.get(name).and_then(|at| reader.setting(&at))?;
         Some(absolute(folder, Path::new(&text)))
@@ -340,6 +345,7 @@ fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<O
     let (alerts, dashboards, runbooks) = (path("alerts"), path("dashboards"), path("runbooks"));
     Some(Outputs {
         alerts,
+        prometheus_rules,
         dashboards,
         runbooks,
         runbook_url: fields.get("runbook_url").and_then(|at| reader.url_template(&at, &["alert"])),

@@ -15,6 +15,7 @@ mod mask;
 mod method;
 mod model;
 mod objective;
+mod objects;
 mod openslo;
 mod prometheus;
 mod reader;

@@ -259,6 +259,8 @@ pub struct Token {
 pub struct Outputs {
     /// Prometheus rules, their tests, the Alertmanager config.
     pub alerts: Option<PathBuf>,
+    /// The rules once more, as objects of the Prometheus operator.
+    pub prometheus_rules: Option<PrometheusRules>,
     /// Grafana dashboards.
     pub dashboards: Option<PathBuf>,
     /// Runbooks: generated heads, bodies kept.
@@ -267,6 +269,17 @@ pub struct Outputs {
     pub runbook_url: Option<String>,
     /// Link to a dashboard; `{service}` and `{slo}` are replaced. Defaults to the agent's own pages.
     pub dashboard_url: Option<String>,
+}
+
+/// Where objects of the kind `PrometheusRule` go, and what an operator finds them by.
+#[derive(Debug, Clone, Default)]
+pub struct PrometheusRules {
+    /// Absolute.
+    pub folder: PathBuf,
+    /// The namespace they say; none for that of whoever applies them.
+    pub namespace: Option<String>,
+    /// Labels of the objects, beside lookout's own.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A service that has objectives.

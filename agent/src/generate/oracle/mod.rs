@@ -2,14 +2,18 @@
 
 mod burns;
 mod dashboards;
+mod objects;
 mod runbooks;
+mod scenario;
+mod scenarios;
+mod uneven;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lookout_engine::{BurnFactor, Grid, Guard, Policy, Severity, Tier, Window};
+use lookout_engine::{BurnFactor, Grid, Guard, Method, Policy, Severity, SliceTarget, Tier, Window};
 
 use super::{artifacts, drift, fixture, write};
 use crate::spec::Config;
@@ -49,6 +53,7 @@ fn assert_promql<'a>(expressions: impl IntoIterator<Item = (&'a str, String)>) {
 fn elsewhere(folder: &Path) -> Config {
     let mut config = fixture::titanic();
     config.outputs.alerts = Some(folder.join("alerts"));
+    config.outputs.prometheus_rules = None;
     config.outputs.dashboards = Some(folder.join("dashboards"));
     config.outputs.runbooks = Some(folder.join("runbooks"));
     config
@@ -191,6 +196,72 @@ fn queries_of_all_forms_pass() {
     let dashboards =
         artifacts(&config).into_iter().filter(|file| file.path.starts_with(folder.path().join("dashboards")));
     assert!(dashboards.into_iter().any(|file| file.contents.contains("sum(increase(a_total[5m]))")));
+}
+
+/// SLOs of the fixture with budgets of time.
+fn sliced(folder: &Path, slice_seconds: u32) -> Config {
+    let mut config = elsewhere(folder);
+    let slices = Grid::try_new(slice_seconds).unwrap();
+    let target = SliceTarget::try_from_ratio(0.95).unwrap();
+    config.slos.truncate(2);
+    let methods = [Method::Timeslices { slices, target }, Method::RatioTimeslices { slices }];
+    for (slo, method) in config.slos.iter_mut().zip(methods) {
+        slo.policy = scenario::policy(99.0, method);
+    }
+    config
+}
+
+#[test]
+fn budgets_of_time_pass() {
+    for slice in [60, 300] {
+        let folder = tempfile::tempdir().unwrap();
+        let config = sliced(folder.path(), slice);
+        assert_sound(&config);
+        let alerts = folder.path().join("alerts");
+        let rules = fs::read_to_string(alerts.join("titanic.rules.yaml")).unwrap();
+        let length = Window::seconds(slice.into());
+        for expected in [
+            format!("record: lookout:slice_bad:ratio{length}"),
+            format!("record: lookout:slice_error:ratio{length}"),
+            "> bool 0.0500000005".to_owned(),
+            format!("[59m59s:{length}])"),
+            "of the time slices of".to_owned(),
+        ] {
+            assert!(rules.contains(&expected), "{expected}");
+        }
+        let tests = fs::read_to_string(alerts.join("titanic.tests.yaml")).unwrap();
+        for slo in &config.slos {
+            for what in
+                ["is quiet while healthy", "keeps its budget", "after a total outage", "data are missing"]
+            {
+                let has = tests.lines().any(|line| line.contains(&slo.id()) && line.contains(what));
+                assert!(has, "{} {what}", slo.id());
+            }
+        }
+    }
+}
+
+#[test]
+fn more_rules_than_a_group_holds_are_in_several() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = elsewhere(folder.path());
+    let tier = |index: u64| Tier {
+        severity: Severity::Page,
+        long: Window::minutes(60 + index),
+        short: Window::minutes(5 + index),
+        factor: BurnFactor::try_new(10.0).unwrap(),
+        hold_seconds: index * 60,
+    };
+    config.slos.truncate(1);
+    config.slos[0].policy.tiers = (0..6).map(tier).collect();
+    assert_sound(&config);
+    let text = fs::read_to_string(folder.path().join("alerts/titanic.rules.yaml")).unwrap();
+    let document: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
+    let groups = document["groups"].as_array().unwrap();
+    let names: Vec<&str> = groups.iter().map(|group| group["name"].as_str().unwrap()).collect();
+    let id = format!("lookout-slo-{}", config.slos[0].id());
+    assert_eq!(names, [id.clone(), format!("{id}-2"), format!("{id}-alerts")]);
+    assert!(groups.iter().all(|group| group["rules"].as_array().unwrap().len() <= 20));
 }
 
 #[test]

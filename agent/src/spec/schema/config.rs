@@ -230,10 +230,28 @@ fn outputs() -> Value {
         &[],
         [
             ("alerts", text("Folder of rules, their tests and the Alertmanager config.")),
+            ("prometheus_rules", prometheus_rules()),
             ("dashboards", text("Folder of Grafana dashboards.")),
             ("runbooks", text("Folder of runbooks: generated heads, bodies kept.")),
             ("runbook_url", text("Link to a runbook; `{alert}` is replaced.")),
             ("dashboard_url", text("Link to a dashboard; `{service}` and `{slo}` are replaced.")),
+        ],
+    )
+}
+
+fn prometheus_rules() -> Value {
+    let labels =
+        "What your Prometheus selects rules by, like `release: monitoring`; beside lookout's own labels.";
+    closed(
+        "The rules once more, as PrometheusRule objects for the Prometheus operator.",
+        &["folder"],
+        [
+            ("folder", text("Folder of the objects.")),
+            ("namespace", text("Their namespace; without it, that of whoever applies them.")),
+            (
+                "labels",
+                json!({ "description": labels, "type": "object", "additionalProperties": { "type": "string" } }),
+            ),
         ],
     )
 }

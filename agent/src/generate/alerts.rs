@@ -1,0 +1,228 @@
+//! Alerting rules: two per SLO for the tiers, one for missing data.
+//!
+//! Prometheus resolves an alert as soon as its expression is false, and a comparison with nothing is false: left alone,
+//! a service that stops being asked, or being scraped, would send "resolved" in the middle of an outage. So the rules
+//! remember, as the agent does, by reading their own `ALERTS`:
+//!
+//! - a tier that fires while its short window has no event any more follows its long window, if the short one was above
+//!   the threshold when it last said something;
+//! - a tier that fires goes on below the guard, which decides whether to call someone, not whether it is over;
+//! - while data are missing, whatever fires goes on.
+//!
+//! None of this makes anything fire that does not.
+
+use lookout_engine::{Method, Severity, Tier, Window};
+
+use super::emit::{Node, map};
+use super::links;
+use super::promql::{self, duration, indented, quoted};
+use super::rules::{Rules, alert_groups, base_window, evaluation_seconds, identity, label_node, recorded};
+use crate::spec::Slo;
+
+/// Beyond this Prometheus does not look back for the last sample of a series, less a minute of delay.
+const LOOKBACK_SECONDS: u32 = 240;
+
+impl Rules<'_> {
+    /// All alerts of the SLO.
+    pub(super) fn alerts(&self) -> Vec<Node> {
+        let mut list = self.burn_alerts();
+        list.extend(self.missing_alert());
+        list
+    }
+
+    /// One alert per severity: its tiers are ORed, and a tier that no failure rate can reach is left out. Tiers that
+    /// have to hold for different times cannot share a rule; the label `hold` tells their rules apart.
+    fn burn_alerts(&self) -> Vec<Node> {
+        let mut list = Vec::new();
+        for severity in [Severity::Page, Severity::Ticket] {
+            let groups = alert_groups(self.slo, severity);
+            for (hold, tiers) in &groups {
+                let mut labels = self.alert_labels(severity);
+                let hold_label = (groups.len() > 1).then(|| Window::seconds(*hold).to_string());
+                labels.extend(hold_label.clone().map(|hold| ("hold".to_owned(), hold)));
+                let firing = firing(self.slo, severity, hold_label.as_deref());
+                let mut expr: Vec<String> = Vec::new();
+                expr.extend(tiers.iter().flat_map(|tier| [self.condition(tier), self.held(tier, &firing)]));
+                expr.push(self.frozen(&firing));
+                let alert = self.slo.alert_name();
+                list.push(alert_rule(&alert, &expr.join("\nor\n"), *hold, labels, self.burn_words(severity)));
+            }
+        }
+        list
+    }
+
+    /// Fast in both windows, with as many events in the long one as the guard asks for.
+    fn condition(&self, tier: &Tier) -> String {
+        let mut parts = vec![self.above(tier, tier.short), self.above(tier, tier.long)];
+        let guard = self.slo.guard();
+        let long = tier.long.to_string();
+        if guard.minimum_bad > 1 {
+            parts.push(format!("{} >= {}", self.sli.bad_count(&long), guard.minimum_bad));
+        }
+        if guard.minimum_events > 1 {
+            parts.push(format!("{} >= {}", self.sli.total_count(&long), guard.minimum_events));
+        }
+        let mut text = String::new();
+        for (index, part) in parts.iter().enumerate() {
+            text.push_str(match index {
+                0 => "",
+                1 => "\nand\n",
+                _ => "\nand on ()\n",
+            });
+            text.push_str(part);
+        }
+        format!("(\n{}\n)", indented(&text))
+    }
+
+    /// Fires already, is fast in the long window, and was in the short one when that last had an event.
+    fn held(&self, tier: &Tier, firing: &str) -> String {
+        let (short, identity) = (ratio_name(tier.short), recorded(self.slo));
+        let said = format!("last_over_time({short}{identity}[{}])", tier.long);
+        let threshold = promql::threshold(tier, self.slo.objective());
+        let long = self.above(tier, tier.long);
+        format!(
+            "(\n{}\n)",
+            indented(&format!("{long}\nand on ()\n{said} > {threshold}\nand on ()\n{firing}"))
+        )
+    }
+
+    /// Fires already, and nothing is known: data are missing, or so new that they have no rate yet. The ratio of the
+    /// period is what is left to report.
+    fn frozen(&self, firing: &str) -> String {
+        let ratio = format!("{}{}", ratio_name(self.slo.period()), recorded(self.slo));
+        let base = base_window(self.slo).to_string();
+        let (missing, rate) = (self.sli.missing(&base), self.sli.total_rate(&base));
+        let missing = indented(&format!("{missing}\nor\nabsent({rate})"));
+        let text =
+            format!("max without (sloth_window) ({ratio})\nand on ()\n{firing}\nand on ()\n(\n{missing}\n)");
+        format!("(\n{}\n)", indented(&text))
+    }
+
+    fn above(&self, tier: &Tier, window: Window) -> String {
+        let threshold = promql::threshold(tier, self.slo.objective());
+        format!("max without (sloth_window) ({}{}) > {threshold}", ratio_name(window), recorded(self.slo))
+    }
+
+    fn missing_alert(&self) -> Option<Node> {
+        let severity = self.slo.policy.data_alert?;
+        let hold = self.slo.policy.data_alert_seconds();
+        let expr = self.sli.missing(&base_window(self.slo).to_string());
+        let alert = links::missing_alert(self.slo);
+        Some(alert_rule(
+            &alert,
+            &expr,
+            hold,
+            self.alert_labels(severity),
+            self.missing_words(&alert, severity),
+        ))
+    }
+
+    fn alert_labels(&self, severity: Severity) -> Vec<(String, String)> {
+        let slo = self.slo;
+        let own = [
+            ("severity", severity.label().to_owned()),
+            ("service", slo.service.clone()),
+            ("slo", slo.name.clone()),
+            ("sloth_severity", severity.as_str().to_owned()),
+        ];
+        let mut labels = self.labels(&[]);
+        labels.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        labels
+    }
+
+    fn burn_words(&self, severity: Severity) -> [(String, String); 5] {
+        let slo = self.slo;
+        let title = links::slo_title(slo);
+        let haste = match severity {
+            Severity::Page => "far too fast",
+            Severity::Ticket => "too fast",
+        };
+        let summary = format!("The error budget of \"{title}\" burns {haste}.");
+        let what = match slo.policy.method {
+            Method::Occurrences => "events",
+            Method::Timeslices { .. } => "time slices",
+            Method::RatioTimeslices { .. } => "events, time slice by time slice,",
+        };
+        let budget = format!("slo:period_error_budget_remaining:ratio{{sloth_id='{}'}}", slo.id());
+        let description = format!(
+            "{{{{ $value | humanizePercentage }}}} of the {what} of {} were bad; the objective of {} allows {}% over {}. \
+             Budget left: {{{{ with query \"{budget}\" }}}}{{{{ . | first | value | humanizePercentage }}}}\
+             {{{{ else }}}}unknown{{{{ end }}}}.",
+            slo.id(),
+            slo.objective(),
+            promql::decimal(u128::from(slo.objective().budget_ppb()), 10_000_000),
+            slo.period(),
+        );
+        let words = format!("the error budget burns {haste}");
+        self.annotations(&slo.alert_name(), severity, &words, [summary, description])
+    }
+
+    fn missing_words(&self, alert: &str, severity: Severity) -> [(String, String); 5] {
+        let summary = format!(
+            "The objective \"{}\" is not measured any more: the data are missing.",
+            links::slo_title(self.slo)
+        );
+        let description = format!(
+            "Nothing has been observed for {} (service {{{{ $labels.service }}}}) for at least {}: a total outage would \
+             have fired by now. Its burn alerts can neither fire nor resolve until data are back.",
+            self.slo.id(),
+            Window::seconds(self.slo.policy.data_alert_seconds()),
+        );
+        self.annotations(alert, severity, "the data are missing", [summary, description])
+    }
+
+    /// `title` is what templates made for Sloth show.
+    fn annotations(
+        &self,
+        alert: &str,
+        severity: Severity,
+        title: &str,
+        [summary, description]: [String; 2],
+    ) -> [(String, String); 5] {
+        let (service, slo) = (&self.slo.service, &self.slo.name);
+        [
+            ("title".to_owned(), format!("({severity}) {service} {slo}: {title}")),
+            ("summary".to_owned(), summary),
+            ("description".to_owned(), description),
+            ("runbook_url".to_owned(), links::runbook(self.config, alert)),
+            ("dashboard_url".to_owned(), links::dashboard(self.config, self.slo)),
+        ]
+    }
+}
+
+fn ratio_name(window: Window) -> String {
+    format!("slo:sli_error:ratio_rate{window}")
+}
+
+/// The alert itself, as it was at the evaluation before.
+fn firing(slo: &Slo, severity: Severity, hold: Option<&str>) -> String {
+    let hold = hold.map_or_else(String::new, |hold| format!(", hold={}", quoted(hold)));
+    let own = format!(
+        "ALERTS{{alertname={}, alertstate=\"firing\", severity={}{hold}, ",
+        quoted(&slo.alert_name()),
+        quoted(severity.label())
+    );
+    let selector = identity(slo).replacen('{', &own, 1);
+    let interval = evaluation_seconds(slo);
+    if interval <= LOOKBACK_SECONDS {
+        return selector;
+    }
+    // the sample of one evaluation ago, which is further back than Prometheus looks by itself
+    format!("last_over_time({selector}[{}])", duration(u64::from(interval) * 3 / 2))
+}
+
+fn alert_rule(
+    name: &str,
+    expr: &str,
+    hold: u64,
+    labels: Vec<(String, String)>,
+    annotations: [(String, String); 5],
+) -> Node {
+    let mut pairs = vec![("alert", name.into()), ("expr", expr.into())];
+    if hold > 0 {
+        pairs.push(("for", Window::seconds(hold).to_string().into()));
+    }
+    pairs.push(("labels", label_node(labels)));
+    pairs.push(("annotations", Node::Map(annotations.map(|(key, text)| (key, text.into())).into())));
+    map(pairs)
+}

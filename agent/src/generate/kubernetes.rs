@@ -1,0 +1,79 @@
+//! The rules of a service as an object of the Prometheus operator: the same groups, under `spec`.
+
+use core::fmt::Write as _;
+
+use super::MARK;
+use super::emit::{self, Node, map};
+use super::rules;
+use crate::spec::{Config, PrometheusRules};
+
+/// The name of a service's object as a file.
+pub(super) fn file_name(service: &str) -> String {
+    format!("{service}.prometheusrule.yaml")
+}
+
+/// The object.
+pub(super) fn file(config: &Config, objects: &PrometheusRules, service: &str) -> String {
+    // the last two are what the Prometheus of kube-prometheus has selected by; a label of the user's own wins
+    let ours = [
+        ("app.kubernetes.io/name", "lookout"),
+        ("app.kubernetes.io/component", "slo-rules"),
+        ("prometheus", "k8s"),
+        ("role", "alert-rules"),
+    ];
+    let mut labels = objects.labels.clone();
+    for (name, value) in ours {
+        labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    }
+    let labels = labels.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let mut metadata = vec![("name", object_name(service).into())];
+    metadata.extend(objects.namespace.as_deref().map(|namespace| ("namespace", namespace.into())));
+    metadata.push(("labels", Node::Map(labels)));
+    let comments = [
+        format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
+        format!("The groups are those of {}, which promtool tests.", rules::file_name(service)),
+    ];
+    let object = map([
+        ("apiVersion", "monitoring.coreos.com/v1".into()),
+        ("kind", "PrometheusRule".into()),
+        ("metadata", map(metadata)),
+        ("spec", map([("groups", rules::groups(config, service))])),
+    ]);
+    emit::file(&comments, &object)
+}
+
+/// A name that Kubernetes takes: lower case, digits, `-` and `.`, with a letter or digit at both ends. What had to be
+/// changed for it adds a checksum, so that `a_b` and `a-b` stay two objects.
+fn object_name(service: &str) -> String {
+    let plain: String = service
+        .chars()
+        .map(|c| c.to_ascii_lowercase())
+        .map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' })
+        .collect();
+    let plain = plain.trim_matches('-');
+    let mut name = format!("lookout-{plain}");
+    if plain != service {
+        // FNV-1a: as good as any for telling names apart
+        let sum = service
+            .bytes()
+            .fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let _ = write!(name, "-{sum:08x}");
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_kubernetes_takes_and_stay_apart() {
+        assert_eq!(object_name("titanic"), "lookout-titanic");
+        let names = ["a_b", "a-b", "a.b", "A-b", "a-b-"].map(object_name);
+        for (index, name) in names.iter().enumerate() {
+            assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-'), "{name}");
+            assert!(!name.ends_with('-'), "{name}");
+            assert!(!names.iter().skip(index + 1).any(|other| other == name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Traffic that is not even: a busy hour weighs more than a quiet night, and a day without traffic weighs nothing. The
+//! truth is what was counted; engine and rules have to say it to a thousandth.
+
+use lookout_engine::{Counts, Evaluator, Method, Policy, Severity, Slot, Window};
+
+use super::super::rules;
+use super::scenario::{Bench, Minute, Scenario, policy};
+
+const DAY: usize = 24 * 60;
+
+/// Three days, and five minutes in which nothing happens: an event counts in full when it is as old as the window of the
+/// recorded rates. Until then the budget of the rules is the one of two minutes ago.
+fn scenario(name: &'static str, minute: impl Fn(usize) -> (u64, u64)) -> Scenario {
+    let usual = policy(99.9, Method::Occurrences);
+    // one tier is enough: the budget is what is asked for
+    let tiers = usual.tiers.iter().filter(|tier| tier.severity == Severity::Page).copied().collect();
+    let policy = Policy { period: Window::days(7), tiers, ..usual };
+    let minutes = (0..3 * DAY).map(&minute).chain([(0, 0); 5]);
+    let minutes = minutes.map(|(good, bad)| Minute::Seen(good, bad)).collect();
+    Scenario { name, policy, minutes, has_failed_before: true, begin: 0, excused: None, change: None }
+}
+
+fn scenarios() -> [Scenario; 3] {
+    [
+        // 16 h a day 100 rps and clean, 8 h 1 rps with 1 % errors: three of 300 requests in five minutes
+        scenario("nights", |minute| match minute % DAY < 16 * 60 {
+            true => (6000, 0),
+            false => {
+                let bad = u64::from(minute % 5 % 2 == 0);
+                (60 - bad, bad)
+            }
+        }),
+        // one hour 1000 rps with 20 % errors, else 10 rps and clean
+        scenario("busy-hour", |minute| match (1800..1860).contains(&minute) {
+            true => (48_000, 12_000),
+            false => (600, 0),
+        }),
+        // a day without a request
+        scenario("idle-day", |minute| match minute / DAY {
+            1 => (0, 0),
+            _ => (1999, 1),
+        }),
+    ]
+}
+
+/// What was counted, all in all.
+fn truth(scenario: &Scenario) -> Counts {
+    let counts = scenario.minutes.iter().map(|minute| match *minute {
+        Minute::Seen(good, bad) | Minute::Unseen(good, bad) | Minute::Restarted(good, bad) => {
+            Counts { good, bad }
+        }
+    });
+    counts.sum()
+}
+
+fn near(value: f64, truth: f64) -> bool {
+    ((value - truth) / truth).abs() < 0.001
+}
+
+#[test]
+fn uneven_traffic_is_weighed_by_events_and_an_idle_day_weighs_nothing() {
+    let [nights, ..] = scenarios();
+    assert_eq!(
+        truth(&nights),
+        Counts { good: 3 * (5_788_800 - 288), bad: 3 * 288 },
+        "a night has 1 % errors"
+    );
+    let known = [0.000_049_75, 0.117, 0.0005];
+    let scenarios = scenarios();
+    let mut bench = Bench::new(&scenarios);
+    for (scenario, known) in scenarios.iter().zip(known) {
+        let truth = truth(scenario);
+        let ratio = truth.bad_ratio().unwrap();
+        assert!((ratio - known).abs() < known * 0.005, "{}: {ratio}", scenario.name);
+
+        let mut evaluator =
+            Evaluator::new(Policy { period: Window::days(3), ..scenario.policy.clone() }, Slot(-1));
+        for (slot, minute) in (0..).map(Slot).zip(&scenario.minutes[..3 * DAY]) {
+            let &Minute::Seen(good, bad) = minute else { panic!() };
+            evaluator.record(slot, Counts { good, bad });
+        }
+        let report = evaluator.report(Slot(3 * DAY as i64 - 1));
+        assert_eq!(report.period.counts, truth, "{}: the engine counts all and once", scenario.name);
+        let left = 1.0 - ratio / 0.001;
+        assert!(near(report.budget.left_ratio, left), "{}: {}", scenario.name, report.budget.left_ratio);
+
+        let id = rules::recorded(&scenario.slo(scenario.name, &scenario.policy));
+        for (series, value) in
+            [("slo:sli_error:ratio_rate7d", ratio), ("slo:period_error_budget_remaining:ratio", left)]
+        {
+            let off = format!("max(abs({series}{id} / ({value}) - 1)) < bool 0.001");
+            bench.check(3 * DAY + 5, &off, 1.0);
+        }
+    }
+    bench.run();
+}

@@ -1,0 +1,71 @@
+//! Budgets of time as PromQL: what a slice is worth, and the mean of slices.
+//!
+//! What the last slice's length was worth is recorded at every evaluation; a window takes the samples at the ends of
+//! slices only. A subquery does that: its steps are whole multiples of the slice since the epoch, as the agent's slices
+//! are, so that slices tile the time, each counted once, whenever the rules are evaluated. A slice in which nothing
+//! happened has no sample and says nothing.
+
+use lookout_engine::{Method, Window};
+
+use super::promql::{Sli, duration, indented};
+use super::rules::identity;
+use crate::spec::Slo;
+
+/// The slices of an SLO.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Slice {
+    method: Method,
+    length: Window,
+}
+
+impl Slice {
+    /// Nothing, for an SLO that counts events.
+    pub(super) fn of(slo: &Slo) -> Option<Self> {
+        let method = slo.policy.method;
+        let length = Window::seconds(method.slices()?.width_seconds().into());
+        Some(Self { method, length })
+    }
+
+    pub(super) const fn length(self) -> Window {
+        self.length
+    }
+
+    /// The recorded series: the bad share of the slice that ends now, or 1 and 0 where slices are bad or good.
+    pub(super) fn name(self) -> String {
+        let what = match self.method {
+            Method::Timeslices { .. } => "bad",
+            _ => "error",
+        };
+        format!("lookout:slice_{what}:ratio{}", self.length)
+    }
+
+    /// What the slice that ends now is worth; nothing when nothing happened in it.
+    pub(super) fn worth(self, sli: &Sli) -> String {
+        let ratio = sli.bad_ratio(&self.length.to_string());
+        match self.method {
+            // a target has nine decimals; half of the last one keeps the rounding of a division from judging a slice
+            Method::Timeslices { target, .. } => {
+                let allowed = 1_000_000_000 - (target.ratio() * 1e9).round() as u64;
+                format!("(\n{}\n)\n> bool {}", indented(&ratio), (allowed * 10 + 5) as f64 / 1e10)
+            }
+            _ => ratio,
+        }
+    }
+
+    /// What a slice with this share of bad events is worth.
+    pub(super) fn worth_of(self, bad: f64) -> f64 {
+        match self.method {
+            Method::Timeslices { target, .. } => f64::from(u8::from(bad > 1.0 - target.ratio() + 5e-10)),
+            _ => bad,
+        }
+    }
+
+    /// The mean over the slices of a window. A window that ends inside a slice holds as many slices as any other: hence a
+    /// second less than the window, whose own beginning is the end of a slice before.
+    pub(super) fn mean(self, slo: &Slo, window: Window) -> String {
+        let length = self.length.as_seconds().max(1);
+        let whole = window.as_seconds().div_ceil(length).max(1) * length;
+        let range = duration(whole.saturating_sub(1));
+        format!("avg_over_time({}{}[{range}:{}])", self.name(), identity(slo), self.length)
+    }
+}
