@@ -240,8 +240,14 @@ async fn old_slots_become_minutes(ledger: &dyn Ledger) {
     assert_eq!((counts.minutes.as_slice(), counts.slots.len()), (expected.as_slice(), 0));
     assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().minutes, expected[1..]);
 
-    ledger.prune(T0 + 90 * DAY + 60_000).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().minutes, expected[1..]);
+    // an hour is forgotten as a whole
+    let hour = T0 / HOUR * HOUR;
+    ledger.commit(&[row(hour / 1000 + 3600, 2, 0)], &[]).await.unwrap();
+    ledger.prune(hour + 90 * DAY + HOUR - 1).await.unwrap();
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().minutes.len(), 3);
+    ledger.prune(hour + 90 * DAY + HOUR).await.unwrap();
+    let next = (hour / 60_000 + 60, Counts { good: 2, bad: 0 });
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().minutes, [next]);
 }
 
 async fn old_incidents_are_forgotten_whole(ledger: &dyn Ledger) {

@@ -18,7 +18,7 @@ pub(super) const COUNT_CEILING: u64 = 1 << 53;
 pub(super) struct Cutoffs {
     /// Slots that end at or before this second become minutes. A whole minute, so that no minute is rolled up in halves.
     pub(super) slots_before_s: i64,
-    /// Minutes with a smaller number are forgotten.
+    /// Minutes with a smaller number are forgotten. A whole hour, because that is how they are stored.
     pub(super) minutes_before: i64,
     /// Incidents resolved before this are forgotten.
     pub(super) incidents_before_ms: i64,
@@ -28,7 +28,7 @@ impl Cutoffs {
     pub(super) const fn at(now_ms: i64) -> Self {
         Self {
             slots_before_s: now_ms.saturating_sub(SLOTS_MS).div_euclid(60_000) * 60,
-            minutes_before: now_ms.saturating_sub(MINUTES_MS).div_euclid(60_000),
+            minutes_before: now_ms.saturating_sub(MINUTES_MS).div_euclid(HOUR_MS) * 60,
             incidents_before_ms: now_ms.saturating_sub(INCIDENTS_MS),
         }
     }

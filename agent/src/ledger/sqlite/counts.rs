@@ -1,15 +1,23 @@
-//! Counts: slots while they are young, minutes afterwards.
+//! Counts: slots while they are young, minutes afterwards, which are kept by the hour.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lookout_engine::Counts;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
+use super::hours::{Hour, Hours};
 use crate::ledger::retention::{COUNT_CEILING, Cutoffs};
 use crate::ledger::{CountRow, StoredCounts};
 
 /// Rows per statement: far below SQLite's limit of bound values, and most of a statement's cost is its round trip.
 const ROWS_PER_STATEMENT: usize = 500;
+
+/// Rows that are rolled up at once, so that a long backlog does not fill the memory.
+const ROWS_PER_PART: i64 = 20_000;
+/// How many such parts of an older lookout's minutes are moved at a time: the rest waits for the next time.
+const MOVED_PARTS: usize = 20;
+
+const HOUR_MS: i64 = 3_600_000;
 
 /// Adds rows to what is stored for their slots. The statements are as long as the tick has rows, so that keeping them
 /// prepared would only fill the cache.
@@ -56,47 +64,124 @@ pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since_ms: i64) -> sqlx
     .bind(since_ms)
     .fetch_all(&mut *view)
     .await?;
-    let minutes: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "select minute, good, bad from minute \
-         where slo = (select id from slo where name = $1) and minute * 60000 >= $2 order by minute",
-    )
-    .bind(slo_id)
-    .bind(since_ms)
-    .fetch_all(&mut *view)
-    .await?;
+    let minutes = minutes(&mut view, slo_id, since_ms).await?;
     view.commit().await?;
     Ok(StoredCounts {
         slots: slots
             .into_iter()
             .map(|(start, width, good, bad)| (start, width, counted(good, bad)))
             .collect(),
-        minutes: minutes.into_iter().map(|(minute, good, bad)| (minute, counted(good, bad))).collect(),
+        minutes: minutes.into_iter().collect(),
     })
+}
+
+/// Minutes, in hours and those that an older lookout left one by one. A file that only such a one has opened has no hours.
+async fn minutes(
+    view: &mut SqliteConnection,
+    slo_id: &str,
+    since_ms: i64,
+) -> sqlx::Result<BTreeMap<i64, Counts>> {
+    let mut minutes: BTreeMap<i64, Counts> = BTreeMap::new();
+    let alone: Vec<(i64, i64, i64)> = sqlx::query_as(
+        "select minute, good, bad from minute where slo = (select id from slo where name = $1)",
+    )
+    .bind(slo_id)
+    .fetch_all(&mut *view)
+    .await?;
+    for (minute, good, bad) in alone {
+        *minutes.entry(minute).or_default() += counted(good, bad);
+    }
+    let packed: bool = sqlx::query_scalar(
+        "select exists (select 1 from sqlite_master where type = 'table' and name = 'hour')",
+    )
+    .fetch_one(&mut *view)
+    .await?;
+    let hours: Vec<(i64, Vec<u8>)> = if packed {
+        sqlx::query_as(
+            "select hour, counts from hour where slo = (select id from slo where name = $1) and hour >= $2",
+        )
+        .bind(slo_id)
+        .bind(since_ms.div_euclid(HOUR_MS))
+        .fetch_all(&mut *view)
+        .await?
+    } else {
+        Vec::new()
+    };
+    for (hour, counts) in hours {
+        for (minute, counts) in Hour::decode(&counts)?.minutes(hour) {
+            *minutes.entry(minute).or_default() += counts;
+        }
+    }
+    minutes.retain(|minute, _| minute.saturating_mul(60_000) >= since_ms);
+    Ok(minutes)
 }
 
 /// Rolls old slots up to minutes and forgets old minutes.
 pub(super) async fn prune(connection: &mut SqliteConnection, cutoffs: &Cutoffs) -> sqlx::Result<()> {
-    sqlx::query(
-        "insert into minute (slo, minute, good, bad) \
-         select slo, start_s / 60, min(sum(good), 9007199254740992), min(sum(bad), 9007199254740992) \
-         from slot where start_s + width_s <= $1 \
-         group by slo, start_s / 60 \
-         on conflict (slo, minute) do update set \
-         good = min(good + excluded.good, 9007199254740992), \
-         bad = min(bad + excluded.bad, 9007199254740992)",
-    )
-    .bind(cutoffs.slots_before_s)
-    .execute(&mut *connection)
-    .await?;
-    sqlx::query("delete from slot where start_s + width_s <= $1")
-        .bind(cutoffs.slots_before_s)
-        .execute(&mut *connection)
-        .await?;
-    sqlx::query("delete from minute where minute < $1")
-        .bind(cutoffs.minutes_before)
+    while roll_up(connection, cutoffs.slots_before_s).await? {}
+    for _ in 0..MOVED_PARTS {
+        if !move_minutes(connection).await? {
+            break;
+        }
+    }
+    sqlx::query("delete from hour where slo in (select id from slo) and hour < $1")
+        .bind(cutoffs.minutes_before / 60)
         .execute(&mut *connection)
         .await?;
     Ok(())
+}
+
+/// Rolls up the first old slots and returns whether there may be more. Slots are looked for SLO by SLO, so that the young
+/// ones, which are most of them, are not looked at.
+async fn roll_up(connection: &mut SqliteConnection, before_s: i64) -> sqlx::Result<bool> {
+    let old: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
+        "select slot.slo, slot.start_s, slot.width_s, slot.good, slot.bad \
+         from slo cross join slot on slot.slo = slo.id \
+         where slot.start_s < $1 and slot.start_s + slot.width_s <= $1 \
+         order by slo.id, slot.start_s, slot.width_s limit $2",
+    )
+    .bind(before_s)
+    .bind(ROWS_PER_PART)
+    .fetch_all(&mut *connection)
+    .await?;
+    let Some(&(last_slo, last_start_s, last_width_s, ..)) = old.last() else { return Ok(false) };
+    let mut hours = Hours::default();
+    for &(slo, start_s, _, good, bad) in &old {
+        hours.add(slo, start_s.div_euclid(60), counted(good, bad));
+    }
+    hours.store(connection).await?;
+    sqlx::query(
+        "delete from slot where slo in (select id from slo where id <= $1) \
+         and start_s < $2 and start_s + width_s <= $2 and (slo, start_s, width_s) <= ($1, $3, $4)",
+    )
+    .bind(last_slo)
+    .bind(before_s)
+    .bind(last_start_s)
+    .bind(last_width_s)
+    .execute(&mut *connection)
+    .await?;
+    Ok(old.len() >= ROWS_PER_PART as usize)
+}
+
+/// Moves minutes of an older lookout into their hours and returns whether there may be more.
+async fn move_minutes(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    let alone: Vec<(i64, i64, i64, i64)> =
+        sqlx::query_as("select slo, minute, good, bad from minute order by slo, minute limit $1")
+            .bind(ROWS_PER_PART)
+            .fetch_all(&mut *connection)
+            .await?;
+    let Some(&(last_slo, last_minute, ..)) = alone.last() else { return Ok(false) };
+    let mut hours = Hours::default();
+    for &(slo, minute, good, bad) in &alone {
+        hours.add(slo, minute, counted(good, bad));
+    }
+    hours.store(connection).await?;
+    sqlx::query("delete from minute where (slo, minute) <= ($1, $2)")
+        .bind(last_slo)
+        .bind(last_minute)
+        .execute(&mut *connection)
+        .await?;
+    Ok(alone.len() >= ROWS_PER_PART as usize)
 }
 
 fn stored(count: u64) -> i64 {

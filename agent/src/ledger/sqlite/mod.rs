@@ -6,6 +6,7 @@
 mod counts;
 mod decisions;
 mod deploys;
+mod hours;
 mod incidents;
 mod inspect;
 mod outbox;
