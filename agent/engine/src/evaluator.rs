@@ -15,6 +15,7 @@ use crate::slices::Slices;
 use crate::slot::Slot;
 use crate::state::DataState;
 use crate::tier::Tier;
+use crate::window::Window;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct TierAlarm {
@@ -39,6 +40,14 @@ impl Decision {
         match cause {
             Cause::Burn => self.burn,
             Cause::DataMissing => self.data,
+        }
+    }
+
+    /// Leaves as it is what a look ahead must not change: alarms that fire, and the incident about missing data.
+    pub(crate) fn keep_from(&mut self, evaluator: &Evaluator) {
+        self.data = evaluator.data;
+        for (next, now) in self.alarms.iter_mut().zip(&evaluator.alarms).filter(|(_, now)| now.firing) {
+            *next = *now;
         }
     }
 
@@ -114,6 +123,22 @@ impl Evaluator {
     /// observed until `closed` was not missing.
     pub fn watch_from(&mut self, closed: Slot) {
         self.watching_since = self.watching_since.max(closed);
+    }
+
+    /// The last slot that is over.
+    #[must_use]
+    pub const fn closed(&self) -> Slot {
+        self.history.closed()
+    }
+
+    /// The events of a window, whatever the budget is counted in.
+    pub(crate) fn events(&self, window: Window) -> Option<Measured> {
+        self.history.measure(window)
+    }
+
+    /// What was observed so far of a slot that is not closed.
+    pub(crate) fn waiting(&self, slot: Slot) -> Counts {
+        self.history.waiting(slot)
     }
 
     /// Adds an observation; zero counts mean "observed, and nothing happened".

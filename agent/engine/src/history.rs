@@ -231,6 +231,11 @@ impl History {
         self.move_head(slot);
     }
 
+    /// What was observed so far of a slot that is not closed.
+    pub(crate) fn waiting(&self, slot: Slot) -> Counts {
+        self.ahead.iter().find(|(ahead, _)| *ahead == slot).map_or(Counts::ZERO, |(_, counts)| *counts)
+    }
+
     /// What a window holds; `None` for a window this history was not made for.
     #[must_use]
     pub fn measure(&self, window: Window) -> Option<Measured> {

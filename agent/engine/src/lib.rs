@@ -16,6 +16,7 @@
 
 #![deny(missing_docs)]
 
+mod ahead;
 mod budget;
 mod burn;
 mod counts;
@@ -32,6 +33,7 @@ mod state;
 mod tier;
 mod window;
 
+pub use ahead::Foreseen;
 pub use budget::Budget;
 pub use burn::Measured;
 pub use counts::Counts;

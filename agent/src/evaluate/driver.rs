@@ -3,6 +3,8 @@
 //! A tick measures every SLO, decides, stores counts and transitions in one transaction, and only then makes the
 //! decisions its own. When the ledger fails, counts wait and the same transitions are decided again at the next tick.
 
+mod early;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ pub struct Driver {
     last_failure: LastFailure,
     watched: Vec<Watched>,
     waiting: BTreeMap<(i64, usize), Counts>,
+    suspects: early::Suspects,
     ledger_is_down: bool,
 }
 
@@ -67,8 +70,15 @@ impl Driver {
                 .map_err(|source| RestoreError { what: format!("the counts of {}", slo.id()), source })?;
             watched.push(Watched { evaluator, open: BTreeMap::new() });
         }
-        let mut driver =
-            Self { config, ledger, last_failure, watched, waiting: BTreeMap::new(), ledger_is_down: false };
+        let mut driver = Self {
+            config,
+            ledger,
+            last_failure,
+            watched,
+            waiting: BTreeMap::new(),
+            suspects: BTreeMap::new(),
+            ledger_is_down: false,
+        };
         driver
             .restore_incidents(now_ms)
             .await
@@ -156,6 +166,9 @@ impl Driver {
     pub fn record(&mut self, observation: Observation) {
         let Some(watched) = self.watched.get_mut(observation.slo) else { return };
         watched.evaluator.record(observation.slot, observation.counts);
+        if observation.counts.bad > 0 && observation.slot > watched.evaluator.closed() {
+            self.suspects.insert(observation.slo, observation.slot);
+        }
         *self.waiting.entry((observation.slot.0, observation.slo)).or_default() += observation.counts;
         if self.waiting.len() > WAITING_ROWS {
             self.waiting.pop_first();
@@ -166,6 +179,7 @@ impl Driver {
     /// told.
     pub async fn tick(&mut self, slot: Slot) -> (Snapshot, bool) {
         let at_ms = self.config.grid.end_ms(slot);
+        self.suspects.retain(|_, suspect| *suspect > slot);
         let mut decided: Vec<(Report, Decision)> = Vec::with_capacity(self.watched.len());
         for watched in &mut self.watched {
             let report = watched.evaluator.report(slot);

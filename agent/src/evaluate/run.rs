@@ -1,4 +1,4 @@
-//! The loop that drives the evaluators: wall-aligned ticks, observations in between.
+//! The loop that drives the evaluators: wall-aligned ticks, observations in between, and a look ahead when some are bad.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Board, Driver};
+use super::{Board, Driver, Snapshot};
 use crate::clock::Clock;
 use crate::collect::Observation;
 use crate::events::{chain, names};
@@ -30,6 +30,9 @@ pub struct Ports {
 const JUMP: i64 = 4;
 const MINUS_JUMP: i64 = -JUMP;
 
+/// Between two looks at slots that are not over, so that a service that fails as a whole is looked at as a whole.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
 /// How often old counts are rolled up.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
@@ -45,6 +48,7 @@ pub async fn run(
     let settle_ms = (i64::from(grid.width_seconds()) * 1000 / 20).clamp(20, 500);
     let mut last = grid.slot_at_ms(ports.clock.now_ms().saturating_sub(settle_ms)).plus(-1);
     let mut pruned = Instant::now();
+    let mut next_look = Instant::now();
     let mut batch = Vec::new();
     loop {
         let due_ms = grid.end_ms(last.plus(1)).saturating_add(settle_ms);
@@ -58,6 +62,10 @@ pub async fn run(
                 biased;
                 () = stop.cancelled() => break true,
                 () = &mut tick => break false,
+                () = tokio::time::sleep_until(next_look), if driver.has_suspects() => {
+                    look(driver, ports).await;
+                    next_look = Instant::now() + LOOK_EVERY;
+                }
                 received = feed.recv_many(&mut batch, 1024) => {
                     if received == 0 {
                         break true;
@@ -91,6 +99,22 @@ pub async fn run(
             }
         }
     }
+}
+
+/// What a slot has made certain before it is over is shown and told without waiting for its end.
+async fn look(driver: &mut Driver, ports: &Ports) {
+    let changed = driver.look(ports.clock.now_ms()).await;
+    if changed.is_empty() {
+        return;
+    }
+    let mut snapshot = Snapshot::clone(&ports.board.read());
+    for (index, status) in changed {
+        if let Some(shown) = snapshot.slos.get_mut(index) {
+            *shown = status;
+        }
+    }
+    ports.board.publish(snapshot);
+    ports.wake.notify_waiters();
 }
 
 async fn evaluate(driver: &mut Driver, ports: &Ports, slot: Slot) {

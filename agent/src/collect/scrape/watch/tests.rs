@@ -137,6 +137,35 @@ async fn an_hour_is_read_at_every_boundary_and_counted_in_the_slot_before() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn while_most_events_are_bad_the_middle_of_a_slot_is_read_too() {
+    // two requests a second; those between the seconds 33 and 67 fail
+    let mut scene = Scene::open(Duration::from_millis(40), |_, at| {
+        let second = (at - START_MS) / 1000;
+        exposition(second * 2, second, (second.clamp(33, 67) - 33) * 2)
+    });
+    seconds(101).await;
+    let read: Vec<i64> =
+        scene.neighbour.fetched.lock().unwrap().iter().map(|at| (at - START_MS) / 1000).collect();
+    assert_eq!(read, [10, 20, 30, 40, 45, 50, 55, 60, 65, 70, 80, 90, 100]);
+    let errors: Vec<_> = scene.observed().into_iter().filter(|(slo, ..)| *slo == 4).collect();
+    let wanted = [
+        (1, 20, 0),
+        (2, 20, 0),
+        (3, 6, 14),
+        (4, 0, 10),
+        (4, 0, 10),
+        (5, 0, 10),
+        (5, 0, 10),
+        (6, 0, 10),
+        (6, 6, 4),
+        (7, 20, 0),
+        (8, 20, 0),
+        (9, 20, 0),
+    ];
+    assert_eq!(errors, wanted.map(|(slot, good, bad)| (4, slot, good, bad)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_happened_is_an_observation() {
     let mut scene = Scene::open(Duration::ZERO, |_, _| exposition(7, 7, 0));
     seconds(31).await;
@@ -151,7 +180,7 @@ async fn a_failed_scrape_says_nothing_and_recovery_counts_the_gap() {
         2 => Err(FetchError::Timeout(Duration::from_secs(3))),
         3 => Err(FetchError::Connect("refused".to_owned())),
         4 => Ok("requests_total 1000\n<html>".to_owned()),
-        _ => exposition((at - START_MS) / WIDTH_MS * 20, 0, 0),
+        _ => exposition((at - START_MS) / WIDTH_MS * 20, (at - START_MS) / WIDTH_MS * 20, 0),
     });
     seconds(71).await;
     let errors: Vec<_> = scene.observed().into_iter().filter(|(slo, ..)| *slo == 4).collect();
@@ -168,7 +197,7 @@ async fn an_answer_without_the_series_it_had_is_no_observation() {
     let _lent = meter.lend();
     let mut scene = Scene::open(Duration::ZERO, |number, at| match number {
         2..=4 => Ok("# the registry was swapped\nup 1\n".to_owned()),
-        _ => exposition((at - START_MS) / WIDTH_MS * 20, 0, 0),
+        _ => exposition((at - START_MS) / WIDTH_MS * 20, (at - START_MS) / WIDTH_MS * 20, 0),
     });
     seconds(71).await;
     let errors: Vec<_> = scene.observed().into_iter().filter(|(slo, ..)| *slo == 4).collect();

@@ -1,0 +1,190 @@
+//! A look at a slot that is not over: what is certain enough to be told now.
+//!
+//! The grid decides what is true: slots are closed whole, and every figure is that of a closed slot. But a slot that has
+//! already failed does not have to be waited for. What was observed of it is taken, and the rest is imagined as well as
+//! it can go: as many good events as the slot lacks to the traffic of the shortest window, and not one bad event. If an
+//! incident would open or escalate at the end of the slot even so, it may open or escalate at once.
+//!
+//! A look therefore only ever raises; letting go is left to whole slots. It changes no count, so that budgets, windows and
+//! the state after a restart do not depend on how often anyone looked. Only a slot in which the traffic grows so much,
+//! after the look, that the ratio falls below the threshold again would have ended without the incident; its end
+//! resolves it.
+
+use crate::counts::Counts;
+use crate::evaluator::{Decision, Evaluator};
+use crate::incident::{Cause, Change};
+use crate::report::Report;
+use crate::slot::Slot;
+use crate::tier::Severity;
+use crate::window::Window;
+
+/// What is certain before a slot is over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Foreseen {
+    /// What is measured, as if the slot were over now; nothing in it is imagined.
+    pub report: Report,
+    /// What follows: an incident opens or escalates, and nothing else happens.
+    pub decision: Decision,
+}
+
+impl Evaluator {
+    /// Looks at the slot after the last closed one; `None` when its end has to be waited for. Changes nothing: the decision
+    /// is to be stored and then accepted, like that of a report.
+    #[must_use]
+    pub fn foresee(&self, open: Slot) -> Option<Foreseen> {
+        let highest = self.open(Cause::Burn).is_some_and(|burn| burn.severity == Severity::Page);
+        if highest || open != self.closed().plus(1) {
+            return None;
+        }
+        let mut best = self.clone();
+        best.record(open, self.still_expected(open));
+        let at_best = best.report(open);
+        let mut decision = best.decide(&at_best);
+        decision.transitions.retain(|transition| {
+            transition.cause == Cause::Burn && matches!(transition.change, Change::Opened | Change::Escalated)
+        });
+        if decision.transitions.is_empty() {
+            return None;
+        }
+        decision.keep_from(self);
+        let report = self.clone().report(open);
+        Some(Foreseen { report, decision })
+    }
+
+    /// Good events that are missing from a slot, by the traffic of the shortest window.
+    fn still_expected(&self, open: Slot) -> Counts {
+        let shortest = self.policy().windows().min().unwrap_or(Window::minutes(5));
+        let usual = self.events(shortest).map_or(0, |measured| {
+            let seconds = shortest.as_seconds().min(measured.covered_seconds);
+            measured.counts.total().div_ceil(self.policy().grid.slots_in(seconds))
+        });
+        Counts { good: usual.saturating_sub(self.waiting(open).total()), bad: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::incident::Transition;
+    use crate::{Grid, Guard, Method, Objective, Policy, Tier};
+    use proptest::prelude::*;
+
+    const PER_SLOT: u64 = 500;
+
+    fn policy() -> Policy {
+        Policy {
+            grid: Grid::try_new(10).unwrap(),
+            objective: Objective::try_from_percent(99.9).unwrap(),
+            period: Window::days(30),
+            tiers: Tier::defaults(Window::days(30)),
+            method: Method::Occurrences,
+            guard: Guard::default(),
+            stale_after_seconds: 180,
+            data_alert: Some(Severity::Ticket),
+        }
+    }
+
+    fn close(evaluator: &mut Evaluator, slot: Slot) -> Vec<Transition> {
+        let report = evaluator.report(slot);
+        let decision = evaluator.decide(&report);
+        let transitions = decision.transitions.clone();
+        evaluator.accept(decision);
+        transitions
+    }
+
+    /// An evaluator after an hour of health and so many slots of total failure.
+    fn after_bad_slots(slots: i64) -> Evaluator {
+        let mut evaluator = Evaluator::new(policy(), Slot(-1));
+        for slot in 0..360 + slots {
+            let bad = if slot < 360 { 0 } else { PER_SLOT };
+            evaluator.record(Slot(slot), Counts { good: PER_SLOT - bad, bad });
+            assert_eq!(close(&mut evaluator, Slot(slot)), []);
+        }
+        evaluator
+    }
+
+    #[test]
+    fn an_outage_is_told_as_soon_as_nothing_can_prevent_it() {
+        let mut evaluator = after_bad_slots(5);
+        let open = Slot(365);
+        // 14.4 times 0.1 % of 360 slots of 500 are 2,592 events: 92 more than five slots have
+        for (bad, certain) in [(45, false), (45, false), (1, false), (2, true)] {
+            evaluator.record(open, Counts { good: 0, bad });
+            assert_eq!(evaluator.foresee(open).is_some(), certain, "{bad} more");
+        }
+        let Foreseen { report, decision } = evaluator.foresee(open).unwrap();
+        assert_eq!(report.tiers[0].long.counts.bad, 2593);
+        assert_eq!(report.tiers[0].long.counts.total(), 359 * PER_SLOT + 93, "nothing imagined is shown");
+        let [opened] = decision.transitions.as_slice() else { panic!("{decision:?}") };
+        assert_eq!(
+            (opened.change, opened.incident.severity, opened.at),
+            (Change::Opened, Severity::Page, open)
+        );
+
+        evaluator.accept(decision);
+        assert_eq!(evaluator.foresee(open), None, "told once");
+        evaluator.record(open, Counts { good: PER_SLOT - 93, bad: 0 });
+        assert_eq!(close(&mut evaluator, open), [], "and the end of the slot agrees");
+    }
+
+    #[test]
+    fn only_the_slot_that_comes_next_is_looked_at() {
+        let mut evaluator = after_bad_slots(5);
+        for slot in [364, 366] {
+            evaluator.record(Slot(slot), Counts { good: 0, bad: 400 });
+            assert_eq!(evaluator.foresee(Slot(slot)), None);
+        }
+    }
+
+    #[test]
+    fn a_slot_whose_traffic_explodes_takes_back_what_was_told() {
+        let mut evaluator = after_bad_slots(5);
+        let open = Slot(365);
+        evaluator.record(open, Counts { good: 0, bad: 93 });
+        let decision = evaluator.foresee(open).unwrap().decision;
+        evaluator.accept(decision);
+        evaluator.record(open, Counts { good: 100_000, bad: 0 });
+        let [taken_back] = close(&mut evaluator, open).try_into().unwrap();
+        assert_eq!(taken_back.change, Change::Resolved);
+    }
+
+    proptest! {
+        /// Whatever part of a slot was seen: as long as the rest brings no more good events than usual, its end says the
+        /// same, and looking changes no measurement.
+        #[test]
+        fn the_end_of_the_slot_agrees(
+            slots in prop::collection::vec((0_u64..60, 0_u64..60), 20..400),
+            seen in 0.0..1.0_f64,
+        ) {
+            let mut looked = Evaluator::new(policy(), Slot(-1));
+            let mut never = looked.clone();
+            for (slot, &(events, bad)) in slots.iter().enumerate() {
+                let slot = Slot(slot as i64);
+                let whole = Counts { good: 60_u64.saturating_sub(events), bad: if bad > 50 { events } else { 0 } };
+                let part = Counts { good: (whole.good as f64 * seen) as u64, bad: (whole.bad as f64 * seen) as u64 };
+                let rest = Counts { good: whole.good - part.good, bad: whole.bad - part.bad };
+                looked.record(slot, part);
+                let usual = looked.still_expected(slot).good;
+                let foreseen = looked.foresee(slot);
+                let early = foreseen.is_some();
+                if let Some(foreseen) = foreseen {
+                    looked.accept(foreseen.decision);
+                }
+                looked.record(slot, rest);
+                never.record(slot, whole);
+                let (report, plain) = (looked.report(slot), never.report(slot));
+                prop_assert_eq!(report.budget, plain.budget);
+                for (tier, other) in report.tiers.iter().zip(&plain.tiers) {
+                    prop_assert_eq!((tier.long, tier.short), (other.long, other.short));
+                }
+                let at_end = close(&mut looked, slot);
+                let plainly = close(&mut never, slot);
+                if early && rest.good <= usual {
+                    prop_assert!(at_end.is_empty(), "taken back: {at_end:?}");
+                    prop_assert!(!plainly.is_empty(), "the end of the slot would not have said it");
+                }
+                prop_assert_eq!(looked.open(Cause::Burn).is_some(), never.open(Cause::Burn).is_some());
+            }
+        }
+    }
+}

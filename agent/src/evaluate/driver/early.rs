@@ -1,0 +1,72 @@
+//! Between two ticks: what a slot that is not over has made certain is stored and told at once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lookout_engine::{Change, Foreseen, Slot};
+
+use super::{Driver, status};
+use crate::evaluate::SloStatus;
+use crate::ledger::{TransitionRecord, incident_id};
+
+/// SLOs with bad events in a slot that is not closed yet, and nobody looked since. The last such slot of each.
+pub(super) type Suspects = BTreeMap<usize, Slot>;
+
+impl Driver {
+    /// Whether something went wrong since the last look.
+    #[must_use]
+    pub fn has_suspects(&self) -> bool {
+        !self.suspects.is_empty()
+    }
+
+    /// Looks at what went wrong since the last look. An incident that would open or escalate at the end of the slot
+    /// whatever else happens in it does so now, and the SLO's state is returned with its place in the config.
+    pub async fn look(&mut self, now_ms: i64) -> Vec<(usize, SloStatus)> {
+        let mut certain: Vec<(usize, Foreseen)> = Vec::new();
+        let watched = &self.watched;
+        self.suspects.retain(|&index, slot| {
+            let Some(watched) = watched.get(index) else { return false };
+            certain.extend(watched.evaluator.foresee(*slot).map(|foreseen| (index, foreseen)));
+            // a slot that comes after one which still settles is looked at when that is closed
+            *slot > watched.evaluator.closed().plus(1)
+        });
+        let mut transitions = Vec::new();
+        for (index, Foreseen { report, decision }) in &certain {
+            for transition in &decision.transitions {
+                let told = self.told(*index, report, decision, transition).await;
+                transitions.extend(told.map(|told| self.at_once(told, transition.at, now_ms)));
+            }
+        }
+        if transitions.is_empty() || !self.store(&transitions).await {
+            return Vec::new();
+        }
+        let config = Arc::clone(&self.config);
+        let mut changed = Vec::with_capacity(certain.len());
+        for (index, Foreseen { report, decision }) in certain {
+            let (Some(slo), Some(watched)) = (config.slos.get(index), self.watched.get_mut(index)) else {
+                continue;
+            };
+            let report = decision.apply(report);
+            watched.evaluator.accept(decision);
+            watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
+            let incidents = watched.open.values().cloned().collect();
+            let status = status::of(slo, &report, &watched.evaluator, incidents);
+            changed.push((index, SloStatus { at_ms: status.at_ms.min(now_ms), ..status }));
+        }
+        changed
+    }
+
+    /// A transition of a slot that is not over happens now, not when the slot ends.
+    fn at_once(&self, told: TransitionRecord, slot: Slot, now_ms: i64) -> TransitionRecord {
+        let grid = self.config.grid;
+        let at_ms = now_ms.clamp(grid.start_ms(slot).saturating_add(1), grid.end_ms(slot));
+        let mut told = TransitionRecord { at_ms, ..told };
+        if let (Change::Opened, Some(cause)) = (told.change, told.incident.cause()) {
+            told.incident.opened_at_ms = at_ms;
+            told.incident.id = incident_id(&told.incident.slo_id, cause, at_ms);
+        }
+        told.notice.at_ms = at_ms;
+        told.notice.incident = told.incident.clone();
+        told
+    }
+}
