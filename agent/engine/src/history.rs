@@ -88,6 +88,8 @@ struct Sum {
     level: usize,
     /// The first cell that is inside.
     from: i64,
+    /// The end at which that cell leaves.
+    until: i64,
     total: Total,
 }
 
@@ -129,7 +131,7 @@ impl History {
                     needed: i64::MIN,
                 });
             }
-            sums.push(Sum { window, level, from: i64::MIN, total: Total::default() });
+            sums.push(Sum { window, level, from: i64::MIN, until: i64::MIN, total: Total::default() });
         }
         levels.shrink_to_fit();
         sums.shrink_to_fit();
@@ -277,12 +279,22 @@ impl History {
         }
         for sum in &mut self.sums {
             let Some(level) = self.levels.get_mut(sum.level) else { continue };
-            let from = first_cell(sum.window, level.width, end);
-            if from > sum.from {
+            if end >= sum.until {
+                // most often the next cell, which is found without a division
+                let next = sum.until.saturating_add(level.width);
+                let from = match end < next {
+                    true => sum.from.saturating_add(1),
+                    false => first_cell(sum.window, level.width, end),
+                };
+                sum.until = match end < next {
+                    true => next,
+                    false => leaves_at(sum.window, level.width, from),
+                };
                 level.open_at(from);
                 sum.total.take_out(level.cells.sum(sum.from, from));
                 sum.from = from;
             }
+            let from = sum.from;
             level.needed = level.needed.min(from);
         }
         for level in &mut self.levels {
@@ -321,7 +333,17 @@ fn cell_seconds(grid: Grid, window: Window) -> i64 {
 /// The first cell of a window that ends at an instant.
 fn first_cell(window: Window, width: i64, end: i64) -> i64 {
     let length = i64::try_from(window.as_seconds()).unwrap_or(i64::MAX);
-    let start = end.saturating_sub(length);
-    let rounding = if window <= FINE_LIMIT { 0 } else { width / 2 };
-    start.saturating_add(rounding).div_euclid(width)
+    end.saturating_sub(length).saturating_add(rounding(window, width)).div_euclid(width)
+}
+
+/// The first end at which a cell is no longer inside a window.
+fn leaves_at(window: Window, width: i64, cell: i64) -> i64 {
+    let length = i64::try_from(window.as_seconds()).unwrap_or(i64::MAX);
+    let start = cell.saturating_add(1).saturating_mul(width);
+    start.saturating_sub(rounding(window, width)).saturating_add(length)
+}
+
+/// A window that does not begin exactly begins where it is nearest.
+fn rounding(window: Window, width: i64) -> i64 {
+    if window <= FINE_LIMIT { 0 } else { width / 2 }
 }

@@ -19,37 +19,79 @@ const LINE_LIMIT: usize = 4096;
 /// # Errors
 /// When the file cannot be read; else the first line that is wrong.
 pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, RehearseError> {
-    let mut columns = None;
-    let mut counts: Vec<(i64, Counts)> = Vec::new();
-    lines(path, |text| {
-        let Some(columns) = columns else {
-            columns = Some(Columns::of(text)?);
+    let mut columns: Option<Columns> = None;
+    let mut kept = Kept { bounds, counts: Vec::new() };
+    each_line(path, |line| match line {
+        // most lines of a long file, a year of which has three million
+        Line::Ahead(bytes) => {
+            let Some((length, at_ms, row)) = columns.and_then(|columns| columns.plain(bytes)) else {
+                return Ok(0);
+            };
+            kept.keep(at_ms, row).map(|()| length)
+        }
+        Line::Text(text) => {
+            match columns {
+                None => columns = Some(Columns::of(text)?),
+                Some(columns) => {
+                    let (at_ms, row) = columns.row(text)?;
+                    kept.keep(at_ms, row)?;
+                }
+            }
+            Ok(0)
+        }
+    })?;
+    Ok(kept.counts)
+}
+
+/// What is kept of a file.
+struct Kept {
+    bounds: Bounds,
+    counts: Vec<(i64, Counts)>,
+}
+
+impl Kept {
+    fn keep(&mut self, at_ms: i64, row: Counts) -> Result<(), String> {
+        if !self.bounds.contain(at_ms) {
             return Ok(());
-        };
-        let (at_ms, row) = columns.row(text)?;
+        }
         let second = at_ms.div_euclid(1000);
-        if let Some((last, _)) = counts.last().filter(|(last, _)| *last > second && bounds.contain(at_ms)) {
+        if let Some((last, _)) = self.counts.last().filter(|(last, _)| *last > second) {
             return Err(format!(
                 "this is earlier than the line before ({}); sort the file by time",
                 instant::rfc3339(last * 1000)
             ));
         }
-        if !bounds.contain(at_ms) {
-            return Ok(());
-        }
-        if i64::try_from(counts.len()).unwrap_or(i64::MAX) >= SPAN_LIMIT {
+        if i64::try_from(self.counts.len()).unwrap_or(i64::MAX) >= SPAN_LIMIT {
             return Err(format!("the file has more than {SPAN_LIMIT} counts; narrow the time with --since"));
         }
-        counts.push((second, row));
+        self.counts.push((second, row));
         Ok(())
-    })?;
-    Ok(counts)
+    }
 }
 
 /// Hands every line that is neither empty nor a comment to `each`; what that finds wrong becomes an error with the line.
 pub(super) fn lines(
     path: &Path,
     mut each: impl FnMut(&str) -> Result<(), String>,
+) -> Result<(), RehearseError> {
+    each_line(path, |line| match line {
+        Line::Ahead(_) => Ok(0),
+        Line::Text(text) => each(text).map(|()| 0),
+    })
+}
+
+/// What comes next in a file.
+enum Line<'a> {
+    /// What is in memory already, from the beginning of a line on. Whoever understands this line says how many bytes it has;
+    /// zero asks for it as text.
+    Ahead(&'a [u8]),
+    /// The line as text, free of what surrounds it; neither empty nor a comment.
+    Text(&'a str),
+}
+
+fn each_line(
+    path: &Path,
+    mut each: impl FnMut(Line<'_>) -> Result<usize, String>,
 ) -> Result<(), RehearseError> {
     let failed = |source| RehearseError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
@@ -60,6 +102,15 @@ pub(super) fn lines(
         bytes.clear();
         line += 1;
         let wrong = |what: String| RehearseError::Line { path: path.to_owned(), line, what };
+        let understood = each(Line::Ahead(reader.fill_buf().map_err(failed)?)).map_err(wrong)?;
+        if understood > 0 {
+            reader.consume(understood);
+            read = read.saturating_add(understood as u64);
+            if read > FILE_LIMIT {
+                return Err(wrong(format!("the file has more than {} MiB; split it", FILE_LIMIT >> 20)));
+            }
+            continue;
+        }
         let limit = LINE_LIMIT as u64 + 1;
         let n = reader.by_ref().take(limit).read_until(b'\n', &mut bytes).map_err(failed)?;
         if n == 0 {
@@ -75,7 +126,7 @@ pub(super) fn lines(
         let text = core::str::from_utf8(&bytes).map_err(|_| wrong("this is not UTF-8 text".to_owned()))?;
         let text = text.trim_start_matches('\u{feff}').trim();
         if !text.is_empty() && !text.starts_with('#') {
-            each(text).map_err(wrong)?;
+            each(Line::Text(text)).map_err(wrong)?;
         }
     }
 }
@@ -124,18 +175,57 @@ impl Columns {
             return Err(format!("there are fewer cells than in the header in `{}`", shown(text)));
         };
         let at_ms = instant::parse(unquoted(time))?;
-        let counts = match (good, bad, total) {
-            (Some(good), Some(bad), None) => Some(Counts { good, bad }),
-            (Some(good), None, Some(total)) => Counts::of_total(good, total),
-            (None, Some(bad), Some(total)) => total.checked_sub(bad).map(|good| Counts { good, bad }),
-            (Some(good), Some(bad), Some(total)) => {
-                let counts = Counts { good, bad };
-                (counts.total() == total).then_some(counts)
-            }
-            _ => None,
-        };
         let told = || format!("good, bad and total contradict each other in `{}`", shown(text));
-        Ok((at_ms, counts.ok_or_else(told)?))
+        Ok((at_ms, agreed(good, bad, total).ok_or_else(told)?))
+    }
+
+    /// A line of nothing but digits and commas that is complete and consistent: its bytes, time and counts. Every other
+    /// line is left to [`Columns::row`].
+    fn plain(self, bytes: &[u8]) -> Option<(usize, i64, Counts)> {
+        let (mut time, mut good, mut bad, mut total) = (None, None, None, None);
+        let (mut cell, mut number, mut digits) = (0, 0_u64, 0);
+        for (at, &byte) in bytes.iter().enumerate() {
+            if byte.is_ascii_digit() {
+                number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
+                digits += 1;
+                continue;
+            }
+            // more digits might not fit
+            if !matches!(byte, b',' | b'\n') || !(1..=18).contains(&digits) {
+                return None;
+            }
+            if cell == self.time {
+                time = i64::try_from(number).ok();
+            } else if self.good == Some(cell) {
+                good = Some(number);
+            } else if self.bad == Some(cell) {
+                bad = Some(number);
+            } else if self.total == Some(cell) {
+                total = Some(number);
+            }
+            (cell, number, digits) = (cell + 1, 0, 0);
+            if byte == b'\n' {
+                let there = [(self.good, good), (self.bad, bad), (self.total, total)];
+                let complete = there.iter().all(|(wanted, found)| wanted.is_some() == found.is_some());
+                let counts = agreed(good, bad, total).filter(|_| complete)?;
+                return Some((at + 1, instant::of_number(time?), counts));
+            }
+        }
+        None
+    }
+}
+
+/// The counts that up to three cells agree on.
+fn agreed(good: Option<u64>, bad: Option<u64>, total: Option<u64>) -> Option<Counts> {
+    match (good, bad, total) {
+        (Some(good), Some(bad), None) => Some(Counts { good, bad }),
+        (Some(good), None, Some(total)) => Counts::of_total(good, total),
+        (None, Some(bad), Some(total)) => total.checked_sub(bad).map(|good| Counts { good, bad }),
+        (Some(good), Some(bad), Some(total)) => {
+            let counts = Counts { good, bad };
+            (counts.total() == total).then_some(counts)
+        }
+        _ => None,
     }
 }
 
@@ -215,6 +305,29 @@ mod tests {
             let found = parsed(text).unwrap_err();
             assert!(found.starts_with(told), "{found}");
         }
+    }
+
+    #[test]
+    fn plain_lines_and_all_others_say_the_same() {
+        let rows: Vec<(i64, Counts)> =
+            (0..30_000).map(|n| (n * 10, Counts { good: n as u64 % 977, bad: n as u64 % 7 })).collect();
+        let written = |line: &dyn Fn(&(i64, Counts)) -> String| -> String { rows.iter().map(line).collect() };
+        let header = "time,route,good,total\n";
+        for body in [
+            written(&|(s, c)| format!("{s},7,{},{}\n", c.good, c.total())),
+            written(&|(s, c)| format!("{}000,7,{},{}\r\n", s + 100_000_000, c.good, c.total())),
+            written(&|(s, c)| format!("{s},/a,{}.0, {}\n\n", c.good, c.total())),
+        ] {
+            let mut found = parsed(&format!("{header}{}", body.trim_end())).unwrap();
+            let start = found[0].0;
+            found.iter_mut().for_each(|(second, _)| *second -= start);
+            assert!(found == rows, "{}", &body[..60]);
+        }
+        let late = parsed(&format!(
+            "{header}{}9,7,2,1\n",
+            written(&|(s, c)| format!("{s},7,{},{}\n", c.good, c.total()))
+        ));
+        assert!(late.unwrap_err().starts_with("counts.csv:30002: good, bad and total contradict"));
     }
 
     #[test]

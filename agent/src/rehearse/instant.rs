@@ -14,8 +14,7 @@ const MILLISECONDS_FROM: i64 = 100_000_000_000;
 /// What is wrong, in words that follow a name.
 pub fn parse(text: &str) -> Result<i64, String> {
     if let Ok(number) = text.parse::<i64>() {
-        let seconds = number.unsigned_abs() < MILLISECONDS_FROM.unsigned_abs();
-        return Ok(if seconds { number * 1000 } else { number });
+        return Ok(of_number(number));
     }
     if let Some((whole, fraction)) = text.split_once('.')
         && let (Ok(whole), true) = (whole.parse::<u32>(), fraction.bytes().all(|byte| byte.is_ascii_digit()))
@@ -26,6 +25,12 @@ pub fn parse(text: &str) -> Result<i64, String> {
     text.parse::<Timestamp>().map(|time| time.as_millisecond()).map_err(|_| {
         format!("`{}` is no time; write 2026-03-01T00:00:00Z or seconds since 1970", shown(text))
     })
+}
+
+/// Milliseconds since the epoch from a number of seconds or milliseconds.
+pub(super) const fn of_number(number: i64) -> i64 {
+    let seconds = number.unsigned_abs() < MILLISECONDS_FROM.unsigned_abs();
+    if seconds { number * 1000 } else { number }
 }
 
 /// Text from a file, short enough for a message and unable to move a cursor.

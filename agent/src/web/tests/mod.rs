@@ -2,6 +2,7 @@
 
 mod api;
 mod deploys;
+mod finite;
 mod fixture;
 mod ledger;
 mod pages;

@@ -1,0 +1,187 @@
+//! Outages seen by the agent's own collectors and evaluator under simulated time: nothing between a failing service and the
+//! wake-up of the deliveries is left out or imitated.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::{SignedDuration, Timestamp};
+use lookout::clock::{Clock, TokioClock};
+use lookout::collect::{probe, scrape};
+use lookout::evaluate::{self, Board, Driver, Snapshot};
+use lookout::ledger::{Ledger, MemoryLedger};
+use lookout::spec::{self, Config, Indicator, Scrape, Target};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+
+/// Where the counts come from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source {
+    /// Counters of fifty requests a second, read at the end of every slot of 10 s.
+    Scrape,
+    /// One probe every 10 s.
+    Probe,
+}
+
+/// What a total outage takes to page under the default tiers and 99.9 % over 30 days, by the closed form.
+pub(crate) const CLOSED_FORM_S: f64 = 51.84;
+
+/// Health before the outage: every window that matters is full.
+const WARM_UP_S: i64 = 3900;
+/// How long a request takes, to a probe as to a scrape.
+const LATENCY: Duration = Duration::from_millis(20);
+const PER_S: f64 = 50.0;
+const START: &str = "2026-11-20T00:00:00Z";
+
+/// A service that fails from some moment on, whatever it is asked.
+struct Service {
+    clock: Arc<dyn Clock>,
+    start_ms: i64,
+    outage_ms: i64,
+}
+
+#[async_trait]
+impl probe::Probe for Service {
+    async fn probe(&self, _: &Target) -> probe::Outcome {
+        let failed = self.clock.now_ms() >= self.outage_ms;
+        tokio::time::sleep(LATENCY).await;
+        let verdict = match failed {
+            true => probe::Verdict::Fail { reason: probe::Reason::Status, detail: "status 503".to_owned() },
+            false => probe::Verdict::Ok,
+        };
+        let phases = probe::Phases::default();
+        probe::Outcome { verdict, total: LATENCY, phases, status: None, trace_id: "0".repeat(32) }
+    }
+}
+
+#[async_trait]
+impl scrape::Fetch for Service {
+    async fn fetch(&self, _: &Scrape) -> Result<String, scrape::FetchError> {
+        let now_ms = self.clock.now_ms();
+        tokio::time::sleep(LATENCY).await;
+        let requests = |ms: i64| (ms.max(0) as f64 / 1000.0 * PER_S) as u64;
+        let (all, bad) = (requests(now_ms - self.start_ms), requests(now_ms - self.outage_ms));
+        Ok(format!("requests_total {all}\nerrors_total {bad}\n"))
+    }
+}
+
+/// The config of an agent with one SLO.
+fn config(folder: &Path, source: Source, name: &str) -> Result<Config, String> {
+    let (part, total) = match source {
+        Source::Scrape => (
+            format!(
+                "bad: {{ metricSource: {{ type: scrape, spec: {{ source: {name}, selector: errors_total }} }} }}"
+            ),
+            format!("{{ type: scrape, spec: {{ source: {name}, selector: requests_total }} }}"),
+        ),
+        Source::Probe => (
+            format!("good: {{ metricSource: {{ type: probe, spec: {{ target: {name}, outcome: ok }} }} }}"),
+            format!("{{ type: probe, spec: {{ target: {name} }} }}"),
+        ),
+    };
+    let sources = match source {
+        Source::Scrape => format!("scrapes:\n  - name: {name}\n    url: http://service.test/metrics\n"),
+        Source::Probe => format!(
+            "targets:\n  - name: {name}\n    http: {{ url: \"http://service.test/\" }}\n    interval: 10s\n    timeout: 2s\n"
+        ),
+    };
+    let slo = format!(
+        "apiVersion: openslo/v1\nkind: SLO\nmetadata: {{ name: availability }}\nspec:\n  service: api\n  \
+         description: A request failed.\n  budgetingMethod: Occurrences\n  \
+         timeWindow: [{{ duration: 30d, isRolling: true }}]\n  objectives: [{{ target: 0.999 }}]\n  indicator:\n    \
+         metadata: {{ name: availability }}\n    spec:\n      ratioMetric:\n        counter: true\n        {part}\n        \
+         total: {{ metricSource: {total} }}\n"
+    );
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).map_err(|error| format!("writing {name}: {error}"))
+    };
+    write("lookout.yaml", &format!("ledger: lookout.db\ninterval: 10s\n{sources}"))?;
+    write("api.slo.yaml", &slo)?;
+    let loaded = spec::load_without_secrets(&folder.join("lookout.yaml"));
+    loaded.map(|(config, _)| config).map_err(|told| told.render(false))
+}
+
+/// Seconds from the beginning of a total outage until the deliveries of its page are woken. The outage begins `phase_ms`
+/// into a slot, and the name decides when within a slot a probe is made.
+///
+/// # Errors
+/// When the config is refused or the incident does not open within ten minutes.
+pub(crate) fn seconds_to_page(source: Source, name: &str, phase_ms: i64) -> Result<f64, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let config = config(folder.path(), source, name)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    runtime.map_err(|error| error.to_string())?.block_on(outage(config, phase_ms))
+}
+
+async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
+    let start: Timestamp = START.parse().map_err(|error| format!("{error}"))?;
+    let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(start));
+    let start_ms = clock.now_ms();
+    let outage_ms = start_ms + WARM_UP_S * 1000 + phase_ms;
+    let service = Arc::new(Service { clock: Arc::clone(&clock), start_ms, outage_ms });
+    let (config, ledger) = (Arc::new(config), Arc::new(MemoryLedger::default()));
+    let (feed, mut observations) = mpsc::channel(64);
+    let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let restored = Driver::restore(
+        Arc::clone(&config),
+        Arc::clone(&ledger) as Arc<dyn Ledger>,
+        Arc::new(|_| None),
+        start_ms,
+    );
+    let mut driver = restored.await.map_err(|error| error.to_string())?;
+    let nothing =
+        Snapshot { at_ms: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
+    let ports = evaluate::Ports {
+        clock: Arc::clone(&clock),
+        board: Board::new(nothing),
+        wake: Arc::clone(&wake),
+        ledger: Arc::clone(&ledger) as Arc<dyn Ledger>,
+    };
+    let collectors = collect(&config, &service, feed, &stop);
+    let woken = wake.notified();
+    let begun = evaluate::run(&mut driver, &mut observations, &ports, stop.clone());
+    let limit = Duration::from_secs(WARM_UP_S as u64 + 600);
+    let woken_ms = tokio::select! {
+        () = collectors => None,
+        () = begun => None,
+        () = woken => Some(clock.now_ms()),
+        () = tokio::time::sleep(limit) => None,
+    };
+    let woken_ms = woken_ms.ok_or("no incident opened")?;
+    let open = ledger.open_incidents().await.map_err(|error| error.to_string())?;
+    match open.as_slice() {
+        [incident] if incident.severity == "page" && incident.opened_at_ms <= woken_ms => {
+            Ok(SignedDuration::from_millis(woken_ms - outage_ms).as_secs_f64())
+        }
+        other => Err(format!("expected one page, found {other:?}")),
+    }
+}
+
+async fn collect(
+    config: &Config,
+    service: &Arc<Service>,
+    feed: mpsc::Sender<lookout::collect::Observation>,
+    stop: &CancellationToken,
+) {
+    let clock = Arc::clone(&service.clock);
+    for slo in &config.slos {
+        match &slo.indicator {
+            Indicator::Scrape { ratio, .. } => {
+                let Some(source) = config.scrapes.first() else { return };
+                let fetch = Arc::clone(service) as Arc<dyn scrape::Fetch>;
+                let ports = scrape::Ports { fetch, clock, grid: config.grid, feed };
+                let slos = vec![(0, ratio.clone())];
+                return scrape::watch(Arc::new(source.clone()), slos, ports, stop.clone()).await;
+            }
+            Indicator::Probe { .. } => {
+                let Some(target) = config.targets.first() else { return };
+                let prober = Arc::clone(service) as Arc<dyn probe::Probe>;
+                let latest = probe::Latest::default();
+                let ports = probe::Ports { prober, clock, grid: config.grid, feed, latest };
+                return probe::watch(Arc::new(target.clone()), vec![0], ports, stop.clone()).await;
+            }
+            _ => return,
+        }
+    }
+}
