@@ -4,6 +4,7 @@ mod footprint;
 mod neighbour;
 mod peers;
 mod slo;
+mod year;
 
 use std::path::PathBuf;
 
@@ -18,7 +19,8 @@ pub(crate) enum What {
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
     },
-    /// CPU and memory per SLO, and how long after the earliest possible moment an outage pages.
+    /// CPU, memory and ledger per SLO, how long after the earliest possible moment an outage pages, and how long a
+    /// backtest of a year takes.
     Slo {
         /// Where the noise begins; a random number when left out, and printed either way.
         #[arg(long)]
