@@ -119,6 +119,15 @@ impl Evaluator {
         }
     }
 
+    /// Goes on where another evaluator of the same policy is: tiers, incidents and the watch, but not its counts. For one
+    /// whose counts were read back because some of them do not count any more.
+    pub fn take_over(&mut self, from: &Self) {
+        if from.alarms.len() == self.alarms.len() {
+            self.alarms.clone_from(&from.alarms);
+        }
+        (self.burn, self.data, self.watching_since) = (from.burn, from.data, from.watching_since);
+    }
+
     /// Begins to watch anew after a time in which nobody did: the machine slept, or its clock was set. What was not
     /// observed until `closed` was not missing.
     pub fn watch_from(&mut self, closed: Slot) {

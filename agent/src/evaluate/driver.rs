@@ -5,16 +5,20 @@
 
 mod early;
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Open, Report, Slot, Transition};
+use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Grid, Open, Report, Slot, Transition};
 
+use super::exclusion::{self, Exclusion, Exclusions};
 use super::notice::{self, Context};
 use super::{Snapshot, status};
 use crate::collect::Observation;
 use crate::events::{chain, names};
-use crate::ledger::{CountRow, IncidentRecord, Ledger, LedgerError, TransitionRecord, incident_id};
+use crate::ledger::{
+    Corrected, CountRow, IncidentRecord, Ledger, LedgerError, TransitionRecord, incident_id,
+};
 use crate::spec::{Config, Slo};
 
 /// The last failure a probe of an SLO's service saw, for people.
@@ -22,6 +26,12 @@ pub type LastFailure = Arc<dyn Fn(&Slo) -> Option<String> + Send + Sync>;
 
 /// Counts that could not be stored yet are kept up to this many rows; then the oldest go.
 const WAITING_ROWS: usize = 100_000;
+
+/// So many evaluators are made again in one tick at most, after a correction of the past; the others wait for the next.
+const MADE_AGAIN: usize = 32;
+
+/// A count may come in before the tick that closes the slot before it: so many slots ahead of a tick are its past.
+const EARLY: i64 = 2;
 
 /// Why the state of before could not be taken up.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +48,8 @@ struct Watched {
     evaluator: Evaluator,
     /// Open incidents as they are stored; ids and starts come from here, not from the grid.
     open: BTreeMap<Cause, IncidentRecord>,
+    /// What its counts leave out.
+    excluded: Arc<Exclusion>,
 }
 
 /// All evaluators, and the ledger their state lives in.
@@ -49,6 +61,9 @@ pub struct Driver {
     waiting: BTreeMap<(i64, usize), Counts>,
     suspects: early::Suspects,
     ledger_is_down: bool,
+    exclusions: Exclusions,
+    /// SLOs whose past is to be another one.
+    to_make_again: BTreeSet<usize>,
 }
 
 impl Driver {
@@ -63,12 +78,19 @@ impl Driver {
         now_ms: i64,
     ) -> Result<Self, RestoreError> {
         let closed = config.grid.slot_at_ms(now_ms).plus(-1);
+        let blank = |slo: &Slo| Evaluator::new(slo.policy.clone(), closed);
+        let exclusions =
+            Exclusions::read(&config, &*ledger, reach_ms(config.slos.iter().map(blank), now_ms), now_ms)
+                .await
+                .map_err(|source| RestoreError { what: "corrections".to_owned(), source })?;
         let mut watched = Vec::with_capacity(config.slos.len());
-        for slo in &config.slos {
-            let evaluator = Self::restore_counts(slo, &*ledger, closed)
+        for (index, slo) in config.slos.iter().enumerate() {
+            let excluded = exclusions.of(index);
+            // the clock was ahead when later ones were counted; now they would keep data from ever being missing
+            let evaluator = Self::restore_counts(slo, &*ledger, closed, closed, &excluded)
                 .await
                 .map_err(|source| RestoreError { what: format!("the counts of {}", slo.id()), source })?;
-            watched.push(Watched { evaluator, open: BTreeMap::new() });
+            watched.push(Watched { evaluator, open: BTreeMap::new(), excluded });
         }
         let mut driver = Self {
             config,
@@ -78,6 +100,8 @@ impl Driver {
             waiting: BTreeMap::new(),
             suspects: BTreeMap::new(),
             ledger_is_down: false,
+            exclusions,
+            to_make_again: BTreeSet::new(),
         };
         driver
             .restore_incidents(now_ms)
@@ -86,22 +110,82 @@ impl Driver {
         Ok(driver)
     }
 
-    async fn restore_counts(slo: &Slo, ledger: &dyn Ledger, closed: Slot) -> Result<Evaluator, LedgerError> {
+    /// An evaluator with the counts of the ledger up to `last`, but those that do not count.
+    async fn restore_counts(
+        slo: &Slo,
+        ledger: &dyn Ledger,
+        closed: Slot,
+        last: Slot,
+        excluded: &Exclusion,
+    ) -> Result<Evaluator, LedgerError> {
         let grid = slo.policy.grid;
         let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
         let since_ms = evaluator.reaches_back_to().saturating_mul(1000);
         let stored = ledger.counts(&slo.id(), since_ms).await?;
         for (minute, counts) in stored.minutes {
+            let counts = excluded.judged(Grid::MINUTE.start_ms(Slot(minute)), counts);
             evaluator.restore_minute(Slot(minute), counts);
         }
         for (start_s, _, counts) in stored.slots {
-            let slot = grid.slot_at_ms(start_s.saturating_mul(1000));
-            // the clock was ahead when these were counted; now they would keep data from ever being missing
-            if slot <= closed {
-                evaluator.record(slot, counts);
+            let start_ms = start_s.saturating_mul(1000);
+            let slot = grid.slot_at_ms(start_ms);
+            if slot <= last {
+                evaluator.record(slot, excluded.judged(start_ms, counts));
             }
         }
+        excluded.excuse(&mut evaluator, closed);
         Ok(evaluator)
+    }
+
+    /// Takes up what was corrected since the last tick.
+    async fn take_up_corrections(&mut self, closed: Slot) {
+        let now_ms = self.config.grid.end_ms(closed);
+        let reach_ms = || reach_ms(self.watched.iter().map(|watched| &watched.evaluator), now_ms);
+        let news = self.exclusions.news(&self.config, &*self.ledger, reach_ms, now_ms).await;
+        match news {
+            Ok(None) => {}
+            Ok(Some(news)) => {
+                self.exclusions = news;
+                self.to_make_again = (0..self.watched.len()).collect();
+            }
+            // said once, with the counts that wait
+            Err(_) if self.ledger_is_down => {}
+            Err(error) => tracing::warn!(error = chain(&error), "corrections stay as they were known"),
+        }
+        let mut made_again = 0;
+        while let Some(index) = self.to_make_again.first().copied().filter(|_| made_again < MADE_AGAIN) {
+            match self.correct(index, closed).await {
+                Ok(changed) => made_again += usize::from(changed),
+                Err(error) => {
+                    tracing::warn!(error = chain(&error), "a correction waits for the ledger");
+                    return;
+                }
+            }
+            self.to_make_again.remove(&index);
+        }
+    }
+
+    /// Makes an evaluator again when its past is another one. What is open stays open, and is judged by the new past.
+    async fn correct(&mut self, index: usize, closed: Slot) -> Result<bool, LedgerError> {
+        let excluded = self.exclusions.of(index);
+        let (Some(slo), Some(watched)) = (self.config.slos.get(index), self.watched.get_mut(index)) else {
+            return Ok(false);
+        };
+        let grid = slo.policy.grid;
+        let last = closed.plus(EARLY);
+        let from_ms = watched.evaluator.reaches_back_to().saturating_mul(1000);
+        let changed = exclusion::differ(&watched.excluded, &excluded, from_ms, grid.end_ms(last));
+        if changed {
+            let mut evaluator = Self::restore_counts(slo, &*self.ledger, closed, last, &excluded).await?;
+            for (&(slot, _), counts) in self.waiting.iter().filter(|((_, slo), _)| *slo == index) {
+                evaluator.record(Slot(slot), excluded.judged(grid.start_ms(Slot(slot)), *counts));
+            }
+            evaluator.take_over(&watched.evaluator);
+            watched.evaluator = evaluator;
+            tracing::info!(slo.id = slo.id(), "counts were read back after a correction");
+        }
+        watched.excluded = excluded;
+        Ok(changed)
     }
 
     /// Incidents go on where they were; those of objectives that are gone are resolved, since no one will do it later.
@@ -165,8 +249,10 @@ impl Driver {
     /// Takes in an observation.
     pub fn record(&mut self, observation: Observation) {
         let Some(watched) = self.watched.get_mut(observation.slo) else { return };
-        watched.evaluator.record(observation.slot, observation.counts);
-        if observation.counts.bad > 0 && observation.slot > watched.evaluator.closed() {
+        let start_ms = watched.evaluator.policy().grid.start_ms(observation.slot);
+        let counts = watched.excluded.judged(start_ms, observation.counts);
+        watched.evaluator.record(observation.slot, counts);
+        if counts.bad > 0 && observation.slot > watched.evaluator.closed() {
             self.suspects.insert(observation.slo, observation.slot);
         }
         *self.waiting.entry((observation.slot.0, observation.slo)).or_default() += observation.counts;
@@ -180,8 +266,10 @@ impl Driver {
     pub async fn tick(&mut self, slot: Slot) -> (Snapshot, bool) {
         let at_ms = self.config.grid.end_ms(slot);
         self.suspects.retain(|_, suspect| *suspect > slot);
+        self.take_up_corrections(slot).await;
         let mut decided: Vec<(Report, Decision)> = Vec::with_capacity(self.watched.len());
         for watched in &mut self.watched {
+            watched.excluded.excuse(&mut watched.evaluator, slot);
             let report = watched.evaluator.report(slot);
             let decision = watched.evaluator.decide(&report);
             decided.push((report, decision));
@@ -206,7 +294,9 @@ impl Driver {
             if stored {
                 watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
             }
-            slos.push(status::of(slo, &report, &watched.evaluator, watched.open.values().cloned().collect()));
+            let (open, corrected) =
+                (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
+            slos.push(status::of(slo, &report, &watched.evaluator, open, corrected));
         }
         let told = stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
@@ -238,7 +328,8 @@ impl Driver {
         };
         // a message without the last deploy is better than no message
         let last_deploy = self.ledger.deploys(Some(&slo.service), 1).await.unwrap_or_default().pop();
-        let context = Context { last_deploy, last_failure: (self.last_failure)(slo) };
+        let corrected = watched.corrected(slo, transition.at);
+        let context = Context { last_deploy, last_failure: (self.last_failure)(slo), corrected };
         let report = decision.apply(report.clone());
         Some(notice::record(&self.config, slo, incident, transition, &report, context))
     }
@@ -281,7 +372,20 @@ impl Driver {
     }
 }
 
+/// The instant from which on corrections matter to some evaluator.
+fn reach_ms<E: Borrow<Evaluator>>(evaluators: impl Iterator<Item = E>, now_ms: i64) -> i64 {
+    let reach = evaluators.map(|evaluator| evaluator.borrow().reaches_back_to()).min();
+    reach.map_or(now_ms, |reach| reach.saturating_mul(1000)).min(now_ms)
+}
+
 impl Watched {
+    /// What of the period does not count, at the end of a slot.
+    fn corrected(&self, slo: &Slo, at: Slot) -> Corrected {
+        let at_ms = slo.policy.grid.end_ms(at);
+        let period_ms = i64::try_from(slo.period().as_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
+        self.excluded.corrected(at_ms.saturating_sub(period_ms), at_ms)
+    }
+
     fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {
         for transition in transitions {
             let Some(cause) = transition.incident.cause() else { continue };
@@ -313,3 +417,7 @@ fn announce(transition: &TransitionRecord) {
         transition.change,
     );
 }
+
+#[cfg(test)]
+#[path = "correction_tests.rs"]
+mod correction_tests;

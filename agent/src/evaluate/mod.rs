@@ -1,6 +1,7 @@
 //! Counts to states: drives one engine evaluator per SLO, stores what follows, publishes what is known.
 
 mod driver;
+mod exclusion;
 mod notice;
 mod run;
 mod status;

@@ -2,13 +2,16 @@
 
 use lookout_engine::{Cause, Change, Report, TierReport, Transition};
 
-use crate::ledger::{DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord};
+use crate::ledger::{
+    Corrected, DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord,
+};
 use crate::spec::{Config, Slo};
 
 /// What is known beside the measurement.
 pub(super) struct Context {
     pub(super) last_deploy: Option<DeployRecord>,
     pub(super) last_failure: Option<String>,
+    pub(super) corrected: Corrected,
 }
 
 pub(super) fn record(
@@ -35,7 +38,7 @@ pub(super) fn record(
         slo_title: slo.title().to_owned(),
         description: slo.description.clone(),
         environment: config.environment.clone(),
-        evidence: evidence(slo, report),
+        evidence: evidence(slo, report, context.corrected),
         last_deploy: context.last_deploy,
         last_failure: context.last_failure,
     };
@@ -62,7 +65,7 @@ pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecor
     end
 }
 
-pub(super) fn evidence(slo: &Slo, report: &Report) -> Evidence {
+pub(super) fn evidence(slo: &Slo, report: &Report, corrected: Corrected) -> Evidence {
     Evidence {
         objective_percent: slo.objective().percent(),
         period_s: slo.period().as_seconds(),
@@ -72,6 +75,7 @@ pub(super) fn evidence(slo: &Slo, report: &Report) -> Evidence {
         bad: report.budget.bad,
         total: report.budget.total,
         tiers: report.tiers.iter().map(|tier| tier_evidence(slo, tier)).collect(),
+        corrected,
     }
 }
 

@@ -3,7 +3,7 @@
 use lookout_engine::{Evaluator, Report};
 
 use super::{SloStatus, notice};
-use crate::ledger::IncidentRecord;
+use crate::ledger::{Corrected, IncidentRecord};
 use crate::spec::{Indicator, Slo};
 
 pub(super) fn of(
@@ -11,6 +11,7 @@ pub(super) fn of(
     report: &Report,
     evaluator: &Evaluator,
     incidents: Vec<IncidentRecord>,
+    corrected: Corrected,
 ) -> SloStatus {
     let width = f64::from(slo.policy.grid.width_seconds());
     SloStatus {
@@ -26,7 +27,7 @@ pub(super) fn of(
             Indicator::Prometheus { .. } => "prometheus".to_owned(),
         },
         alert: slo.alert_name(),
-        evidence: notice::evidence(slo, report),
+        evidence: notice::evidence(slo, report, corrected),
         sli_ratio: report.period.counts.bad_ratio().map(|bad| 1.0 - bad),
         data_age_s: evaluator
             .last_observed()

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::events::names;
-use crate::ledger::{Evidence, IncidentRecord, TierEvidence};
+use crate::ledger::{Corrected, Evidence, IncidentRecord, TierEvidence};
 
 fn slo(name: &str, total: u64) -> SloStatus {
     let burn = (total > 0).then_some(28.8);
@@ -39,6 +39,7 @@ fn slo(name: &str, total: u64) -> SloStatus {
                 firing: total > 0,
                 held_by_guard: false,
             }],
+            corrected: Corrected::default(),
         },
         sli_ratio: None,
         data_age_s: None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::{Evidence as Measured, TierEvidence};
+use crate::ledger::{Corrected, Evidence as Measured, TierEvidence};
 
 const NOW: i64 = 1_767_225_600_000;
 
@@ -43,6 +43,7 @@ fn slo(name: &str) -> SloStatus {
             bad: 25,
             total: 100_000,
             tiers: vec![tier("page", Some(0.25)), tier("ticket", Some(0.25))],
+            corrected: Corrected::default(),
         },
         sli_ratio: Some(0.99975),
         data_age_s: Some(2.0),

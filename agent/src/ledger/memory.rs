@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use lookout_engine::Counts;
 
 use super::chain::{self, Chain, Verifier};
+use super::correction::IN_FORCE_FOR_MS;
 use super::retention::{COUNT_CEILING, Cutoffs};
 use super::{
-    CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Ledger, LedgerError,
-    StoredCounts, TransitionRecord,
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    Ledger, LedgerError, MOST_IN_FORCE, MOST_KEPT, Revocation, StoredCounts, TransitionRecord,
 };
 
 /// A ledger in memory.
@@ -32,6 +33,9 @@ struct Books {
     last_delivery: i64,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
+    /// In the order they were written.
+    corrections: Vec<CorrectionRecord>,
+    corrections_version: i64,
 }
 
 #[derive(Debug)]
@@ -152,6 +156,10 @@ impl Books {
         let kept = &self.incidents;
         self.transitions.retain(|transition| kept.contains_key(&transition.incident.id));
         self.deliveries.retain(|_, entry| kept.contains_key(&entry.incident_id));
+        self.corrections.retain(|correction| {
+            let over_ms = correction.revoked.as_ref().map(|revoked| revoked.at_ms).or(correction.to_ms);
+            over_ms.is_none_or(|at_ms| at_ms >= cutoffs.incidents_before_ms)
+        });
     }
 }
 
@@ -303,6 +311,51 @@ impl Ledger for MemoryLedger {
 
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
         Ok(self.books().decisions.iter().find(|decision| decision.id == id).cloned())
+    }
+
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
+        let mut books = self.books();
+        let since_ms = correction.created_at_ms.saturating_sub(IN_FORCE_FOR_MS);
+        let in_force = books.corrections.iter().filter(|known| known.is_in_force(since_ms)).count();
+        if in_force >= MOST_IN_FORCE || books.corrections.len() >= MOST_KEPT {
+            return Ok(false);
+        }
+        books.corrections.push(correction.clone());
+        books.corrections_version += 1;
+        Ok(true)
+    }
+
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        revocation: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError> {
+        let mut books = self.books();
+        let Some(known) = books.corrections.iter_mut().find(|known| known.id == id) else { return Ok(None) };
+        let news = known.revoked.is_none();
+        known.revoked.get_or_insert_with(|| revocation.clone());
+        let shown = known.clone();
+        books.corrections_version += i64::from(news);
+        Ok(Some(shown))
+    }
+
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        let books = self.books();
+        let all = &books.corrections;
+        let end = before.map_or(all.len(), |id| all.iter().position(|known| known.id == id).unwrap_or(0));
+        Ok(all.iter().take(end).rev().take(limit as usize).cloned().collect())
+    }
+
+    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        Ok(self.books().corrections.iter().filter(|known| known.is_in_force(since_ms)).cloned().collect())
+    }
+
+    async fn corrections_version(&self) -> Result<i64, LedgerError> {
+        Ok(self.books().corrections_version)
     }
 
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {

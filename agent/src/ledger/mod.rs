@@ -1,6 +1,7 @@
 //! The durable store of counts, incidents, deliveries, deploys and decisions.
 
 mod chain;
+mod correction;
 mod memory;
 mod record;
 mod retention;
@@ -15,6 +16,10 @@ use async_trait::async_trait;
 use lookout_engine::Counts;
 
 pub use chain::Chain;
+pub use correction::{
+    BadRecurrence, Corrected, CorrectedBy, CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE,
+    MOST_KEPT, Ranges, Recurrence, Revocation, expand,
+};
 pub use memory::MemoryLedger;
 pub use record::{
     CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice,
@@ -145,6 +150,31 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// A decision by its id.
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError>;
+
+    /// Stores a correction; says no when there are as many as may be ([`MOST_IN_FORCE`], [`MOST_KEPT`]).
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError>;
+
+    /// Revokes a correction and returns it; one that is revoked already stays as it is. `None` when there is no such
+    /// correction.
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        revocation: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError>;
+
+    /// Corrections, revoked ones too, the last written first, at most `limit`; only those written before the one with
+    /// the id `before`, when there is one.
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError>;
+
+    /// Corrections that are not revoked and not over before `since_ms`, in the order they were written.
+    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError>;
+
+    /// A number that changes whenever a correction is written or revoked.
+    async fn corrections_version(&self) -> Result<i64, LedgerError>;
 
     /// Rolls slots older than the fine windows up to minutes and forgets what is past retention.
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError>;

@@ -3,6 +3,8 @@
 use lookout_engine::{Cause, Change, Severity};
 use serde::{Deserialize, Serialize};
 
+use super::Corrected;
+
 /// Counts of one slot of one SLO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountRow {
@@ -139,6 +141,9 @@ pub struct Evidence {
     pub total: u64,
     /// Every tier, in the order of the policy.
     pub tiers: Vec<TierEvidence>,
+    /// What of the period does not count.
+    #[serde(default)]
+    pub corrected: Corrected,
 }
 
 /// What one tier saw.

@@ -2,7 +2,10 @@
 
 use lookout_engine::{Cause, Change, Severity};
 
-use super::{DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id};
+use super::{
+    Corrected, CorrectionKind, CorrectionRecord, CorrectionScope, DeployRecord, Evidence, IncidentRecord,
+    Notice, TierEvidence, TransitionRecord, incident_id,
+};
 
 /// 2026-03-01 10:00:00 UTC.
 pub(crate) const T0: i64 = 1_772_359_200_000;
@@ -56,6 +59,23 @@ pub(crate) fn evidence(severity: Option<Severity>) -> Evidence {
             tier(Severity::Page, (3600, 300), 14.4, page, 549),
             tier(Severity::Ticket, (86_400, 7200), 3.0, ticket, 6480),
         ],
+        corrected: Corrected::default(),
+    }
+}
+
+/// Two hours of maintenance of everything, planned a day before.
+pub(crate) fn correction(id: &str) -> CorrectionRecord {
+    CorrectionRecord {
+        id: id.to_owned(),
+        scope: CorrectionScope::All,
+        kind: CorrectionKind::Maintenance,
+        from_ms: T0,
+        to_ms: Some(T0 + 7_200_000),
+        recurrence: None,
+        reason: "The database moves to new disks".to_owned(),
+        actor: "ops".to_owned(),
+        created_at_ms: T0 - 86_400_000,
+        revoked: None,
     }
 }
 

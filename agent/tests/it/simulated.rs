@@ -14,8 +14,8 @@ use lookout::collect::scrape::{Fetch, FetchError};
 use lookout::deliver::{Receiver, Refused, Retry};
 use lookout::export::Recorder;
 use lookout::ledger::{
-    CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Ledger, LedgerError,
-    MemoryLedger, StoredCounts, TransitionRecord,
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    Ledger, LedgerError, MemoryLedger, Revocation, StoredCounts, TransitionRecord,
 };
 use lookout::random::Random;
 use lookout::spec::{
@@ -162,6 +162,29 @@ impl Ledger for Disk {
     }
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
         self.memory.decision(id).await
+    }
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
+        self.memory.record_correction(correction).await
+    }
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        by: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError> {
+        self.memory.revoke_correction(id, by).await
+    }
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.memory.corrections(before, limit).await
+    }
+    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.memory.corrections_in_force(since_ms).await
+    }
+    async fn corrections_version(&self) -> Result<i64, LedgerError> {
+        self.memory.corrections_version().await
     }
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
         self.memory.prune(now_ms).await

@@ -50,7 +50,8 @@ impl Driver {
             watched.evaluator.accept(decision);
             watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
             let incidents = watched.open.values().cloned().collect();
-            let status = status::of(slo, &report, &watched.evaluator, incidents);
+            let corrected = watched.corrected(slo, report.at);
+            let status = status::of(slo, &report, &watched.evaluator, incidents, corrected);
             changed.push((index, SloStatus { at_ms: status.at_ms.min(now_ms), ..status }));
         }
         changed

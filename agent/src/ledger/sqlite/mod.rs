@@ -3,6 +3,7 @@
 //! The writer syncs every transaction to the disk: what was committed survives a power cut. A lock on a sibling file
 //! keeps a second process out, for as long as this one lives and not a moment longer.
 
+mod corrections;
 mod counts;
 mod decisions;
 mod deploys;
@@ -32,8 +33,8 @@ use sqlx::{ConnectOptions as _, SqlitePool};
 use super::chain::Chain;
 use super::retention::Cutoffs;
 use super::{
-    CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Ledger, LedgerError,
-    StoredCounts, TransitionRecord,
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    Ledger, LedgerError, Revocation, StoredCounts, TransitionRecord,
 };
 
 pub use reading::LedgerFile;
@@ -177,6 +178,34 @@ impl Ledger for SqliteLedger {
         decisions::by_id(&self.readers, id).await.map_err(query("reading a decision"))
     }
 
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
+        corrections::record(&self.writer, correction).await.map_err(query("storing a correction"))
+    }
+
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        revocation: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError> {
+        corrections::revoke(&self.writer, id, revocation).await.map_err(query("revoking a correction"))
+    }
+
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        corrections::newest(&self.readers, before, limit).await.map_err(query("reading corrections"))
+    }
+
+    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        corrections::in_force(&self.readers, since_ms).await.map_err(query("reading corrections"))
+    }
+
+    async fn corrections_version(&self) -> Result<i64, LedgerError> {
+        corrections::version(&self.writer).await.map_err(query("looking for new corrections"))
+    }
+
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
         let doing = query("forgetting what is past retention");
         let cutoffs = Cutoffs::at(now_ms);
@@ -184,6 +213,7 @@ impl Ledger for SqliteLedger {
             let mut work = self.writer.begin().await?;
             counts::prune(&mut work, &cutoffs).await?;
             incidents::prune(&mut work, cutoffs.incidents_before_ms).await?;
+            corrections::prune(&mut work, cutoffs.incidents_before_ms).await?;
             work.commit().await
         }
         .await;

@@ -11,7 +11,7 @@ use super::ledger::FakeLedger;
 use crate::clock::Clock;
 use crate::evaluate::{Board, SloStatus, Snapshot};
 use crate::export::{Host, Recorder};
-use crate::ledger::{DeployRecord, Evidence, IncidentRecord, StoredCounts, TierEvidence};
+use crate::ledger::{Corrected, DeployRecord, Evidence, IncidentRecord, StoredCounts, TierEvidence};
 use crate::random::Random;
 use crate::spec::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
 use crate::web::{ProbeRow, ProbeView, State};
@@ -266,6 +266,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
                 tier("ticket", 86_400, 7200, 3.0, Some(0.4), false),
                 tier("ticket", 259_200, 21_600, 1.0, Some(0.35), false),
             ],
+            corrected: Corrected::default(),
         },
         sli_ratio: Some(1.0 - (1.0 - left) * 0.001),
         data_age_s: Some(1.5),

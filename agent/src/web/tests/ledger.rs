@@ -14,6 +14,8 @@ pub(in crate::web) struct FakeLedger {
     pub(in crate::web) deploys: Mutex<Vec<DeployRecord>>,
     pub(in crate::web) decisions: Mutex<Vec<DecisionRecord>>,
     pub(in crate::web) counts: Mutex<StoredCounts>,
+    /// Corrections are kept as a real one keeps them.
+    pub(in crate::web) books: MemoryLedger,
     pub(in crate::web) fails: AtomicBool,
 }
 
@@ -97,6 +99,39 @@ impl Ledger for FakeLedger {
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
         self.works()?;
         Ok(self.decisions.lock().unwrap().iter().find(|decision| decision.id == id).cloned())
+    }
+
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
+        self.works()?;
+        self.books.record_correction(correction).await
+    }
+
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        by: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError> {
+        self.works()?;
+        self.books.revoke_correction(id, by).await
+    }
+
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.works()?;
+        self.books.corrections(before, limit).await
+    }
+
+    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.works()?;
+        self.books.corrections_in_force(since_ms).await
+    }
+
+    async fn corrections_version(&self) -> Result<i64, LedgerError> {
+        self.works()?;
+        self.books.corrections_version().await
     }
 
     async fn prune(&self, _: i64) -> Result<(), LedgerError> {
