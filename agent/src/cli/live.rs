@@ -27,11 +27,16 @@ fn row(slo: &SloStatus) -> Vec<String> {
         format!("{}/{}", slo.service, slo.slo),
         format!("{} %", evidence.objective_percent),
         slo.sli_ratio.map_or_else(|| "–".to_owned(), percent),
-        percent(evidence.budget_left_ratio),
+        percent(evidence.budget_left_ratio) + &excluded(evidence.corrected.seconds),
         evidence.seconds_to_exhaustion.map_or_else(|| "–".to_owned(), span),
         evidence.data_state.replace('_', " "),
         incident,
     ]
+}
+
+/// How much of the period the figures leave out.
+fn excluded(seconds: u64) -> String {
+    if seconds == 0 { String::new() } else { format!(" ({} excluded)", span(seconds as f64)) }
 }
 
 fn incident_age_ms(slo: &SloStatus, opened_at_ms: i64) -> i64 {

@@ -249,6 +249,7 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     }
     let exhaustion = notice.evidence.seconds_to_exhaustion.filter(|_| !is_over(notice));
     annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));
+    annotations.extend(message::excluded_in_words(notice).map(|excluded| ("excluded", excluded)));
     let deploy = notice.last_deploy.as_ref();
     annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_in_words(deploy, incident.opened_at_ms))));
     annotations

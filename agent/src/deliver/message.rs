@@ -168,6 +168,9 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         "Budget left".to_owned(),
         &format!("{} of {}", percent(evidence.budget_left_ratio), window(evidence.period_s)),
     );
+    if let Some(excluded) = excluded_in_words(notice) {
+        add("Excluded".to_owned(), &excluded);
+    }
     if misses_data(notice) {
         add("Data".to_owned(), &evidence.data_state);
     } else if let Some(tier) = worst_tier(notice) {
@@ -193,6 +196,23 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add("Last failure".to_owned(), failure);
     }
     fields
+}
+
+/// How much of the period does not count, and why: the most recent reason in full, of the others how many there are.
+pub(super) fn excluded_in_words(notice: &Notice) -> Option<String> {
+    let corrected = &notice.evidence.corrected;
+    if corrected.seconds == 0 {
+        return None;
+    }
+    let (long, period) = (duration(corrected.seconds as f64), window(notice.evidence.period_s));
+    let now = if corrected.now { ", now too" } else { "" };
+    let Some(newest) = corrected.entries.first() else { return Some(format!("{long} of {period}{now}")) };
+    let others = (corrected.entries.len() as u64).saturating_sub(1).saturating_add(corrected.more);
+    let others = if others > 0 { format!(" and {} more", count(others)) } else { String::new() };
+    // how much is what matters: outside text must not push the rest out
+    let why = clean(&newest.reason, TEXT - 140);
+    let by = clean(&newest.actor, 40);
+    Some(format!("{long} of {period}{now}: {why} ({} by {by}){others}", newest.kind))
 }
 
 /// Version, commit and actor, and where it lies to the start of the incident.
@@ -250,6 +270,7 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
 mod tests {
     use super::*;
     use crate::ledger::sample::{T0, story, without_data};
+    use crate::ledger::{Corrected, CorrectedBy, CorrectionKind};
 
     fn told(n: usize) -> Message {
         Message::of(&story(T0, &[])[n].notice)
@@ -316,6 +337,33 @@ mod tests {
         opened.evidence.budget_left_ratio = 0.38;
         opened.evidence.seconds_to_exhaustion = None;
         assert_eq!(Message::of(&opened).sentence, "38 % of the 30-day budget is left.");
+    }
+
+    #[test]
+    fn what_does_not_count_is_named_and_bounded() {
+        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        assert!(Message::of(&opened).fields.iter().all(|(name, _)| name != "Excluded"));
+        let entry = CorrectedBy {
+            id: "cor-1".to_owned(),
+            kind: CorrectionKind::Maintenance,
+            reason: "The database\nmoves".to_owned(),
+            actor: "ops".to_owned(),
+            from_ms: T0,
+            to_ms: T0 + 7_200_000,
+            seconds: 7200,
+            recurring: false,
+        };
+        opened.evidence.corrected = Corrected { seconds: 7200, now: true, entries: vec![entry], more: 0 };
+        let excluded = |notice: &Notice| {
+            let fields = Message::of(notice).fields;
+            fields.into_iter().find(|(name, _)| name == "Excluded").unwrap().1
+        };
+        assert_eq!(excluded(&opened), "2 h of 30d, now too: The database moves (maintenance by ops)");
+        let corrected = &mut opened.evidence.corrected;
+        (corrected.entries[0].reason, corrected.more) = ("x".repeat(5000), 3);
+        let told = excluded(&opened);
+        assert!(told.ends_with("… (maintenance by ops) and 3 more"), "{told}");
+        assert!(told.chars().count() <= TEXT, "{told}");
     }
 
     #[test]

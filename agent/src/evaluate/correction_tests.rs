@@ -99,9 +99,12 @@ async fn write(ledger: &MemoryLedger, corrections: &[CorrectionRecord]) {
     }
 }
 
-/// What is shown at the end, with everything that rests on counts.
+/// What is shown at the end and rests on counts alone.
 fn figures(snapshot: &Snapshot) -> String {
-    format!("{:?} {:?}", snapshot.slos[0].evidence, snapshot.slos[0].data_age_s)
+    let mut evidence = snapshot.slos[0].evidence.clone();
+    // a tier that is frozen since a restart is that of the incident, not of the counts
+    evidence.tiers.iter_mut().for_each(|tier| tier.firing = false);
+    format!("{evidence:?} {:?}", snapshot.slos[0].data_age_s)
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {

@@ -127,6 +127,8 @@ fn own(families: &mut Families, slo: &SloStatus) {
         let help = "Time until the budget is gone at the present burn rate; absent when nothing burns.";
         families.gauge("lookout_slo_time_to_exhaustion_seconds", help, &labels, seconds);
     }
+    let help = "Seconds of the period that corrections exclude.";
+    families.gauge("lookout_slo_corrected_seconds", help, &labels, evidence.corrected.seconds as f64);
     let good = evidence.total.saturating_sub(evidence.bad);
     for (result, events) in [("good", good), ("bad", evidence.bad)] {
         let help = "Events of the period, as they are now: old ones leave as new ones come.";

@@ -269,6 +269,13 @@ fn all_is_well(slo: &SloStatus, policy: &GatePolicy) -> Finding {
 }
 
 fn fill_budget(slo: &SloStatus, policy: &GatePolicy, reason: &mut Reason) {
+    let corrected = &slo.evidence.corrected;
+    if corrected.seconds > 0 {
+        let minutes = corrected.seconds / 60;
+        let named = corrected.entries.len() as u64 + corrected.more;
+        let by = if named == 1 { "a correction excludes" } else { "corrections exclude" };
+        reason.text.push_str(&format!("; {by} {minutes} min of the period"));
+    }
     reason.measured = finite(slo.evidence.budget_left_ratio);
     reason.threshold = finite(policy.minimum_budget);
     reason.window = Some(Window::seconds(slo.evidence.period_s).to_string());

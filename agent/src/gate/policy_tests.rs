@@ -327,3 +327,15 @@ proptest! {
         prop_assert_ne!(answer(Class::Feature, vec![only]).decision, Decision::Allow);
     }
 }
+
+#[test]
+fn a_corrected_period_is_noted_and_decides_nothing() {
+    let plain = answer(Class::Feature, vec![slo("requests")]);
+    let mut corrected = slo("requests");
+    corrected.evidence.corrected = Corrected { seconds: 7200, more: 1, ..Corrected::default() };
+    let noted = answer(Class::Feature, vec![corrected]);
+    assert_eq!((noted.decision, noted.evidence), (plain.decision, plain.evidence));
+    assert_eq!(codes(&noted), codes(&plain));
+    let said = &noted.reasons[0].text;
+    assert!(said.ends_with("too fast; a correction excludes 120 min of the period"), "{said}");
+}

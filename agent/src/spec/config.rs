@@ -13,7 +13,7 @@
 //! prometheus: [ … ]                 # prometheus.rs
 //! destinations: [ … ]               # destination.rs
 //! gate: { minimum_budget: 0.0, valid_for: 60s }
-//! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, override] } ] }
+//! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, correct, override] } ] }
 //! generate: { alerts: ../alerts, dashboards: ../dashboards, runbooks: ../runbooks,
 //!             prometheus_rules: { folder: ../k8s/rules },         # objects.rs
 //!             runbook_url: "https://…/{alert}", dashboard_url: "https://…/{service}/{slo}" }
@@ -301,10 +301,10 @@ fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
         }
         digest
     });
-    let scopes = reader.required(&fields, "scopes", "list what it may do: `scopes: [ask, mark, override]`");
+    let scopes = reader.required(&fields, "scopes", "list what it may do: `scopes: [ask, mark, correct, override]`");
     let scopes = scopes.and_then(|at| {
         let items = reader.list(&at)?;
-        let known = [("ask", "ask"), ("mark", "mark"), ("override", "override")];
+        let known = ["ask", "mark", "correct", "override"].map(|scope| (scope, scope));
         let read: Vec<_> = items.iter().map(|at| reader.choice(at, &known).map(str::to_owned)).collect();
         read.into_iter().collect()
     });

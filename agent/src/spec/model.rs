@@ -250,7 +250,7 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// What it may do: `ask`, `mark`, `override`.
+    /// What it may do: `ask`, `mark`, `correct`, `override`.
     pub scopes: Vec<String>,
 }
 

@@ -218,7 +218,7 @@ fn auth() -> Value {
         [
             ("name", name("Who holds it.")),
             ("sha256", text("Its SHA-256 in hex, as `printf %s TOKEN | sha256sum` prints it.")),
-            ("scopes", list("What it may do.", words("A scope.", &["ask", "mark", "override"]))),
+            ("scopes", list("What it may do.", words("A scope.", &["ask", "mark", "correct", "override"]))),
         ],
     );
     closed("Who may write.", &[], [("tokens", list("Bearer tokens.", token))])

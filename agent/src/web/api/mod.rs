@@ -1,5 +1,6 @@
-//! `/api/v1`: what the pages show, for programs; the gate; marked deploys.
+//! `/api/v1`: what the pages show, for programs; the gate; marked deploys; corrections.
 
+mod corrections;
 mod deploys;
 mod gate;
 mod incidents;
@@ -7,7 +8,7 @@ mod slos;
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Extension, Router};
 use serde::Deserialize;
 
@@ -21,11 +22,13 @@ pub(super) fn routes() -> Router<State> {
         .route("/incidents", get(incidents::list))
         .route("/gate", get(gate::ask).layer(Extension(gate::Recent::default())))
         .route("/deploys", get(deploys::list).post(deploys::mark))
+        .route("/corrections", get(corrections::list).post(corrections::add))
+        .route("/corrections/{id}/revoke", post(corrections::revoke))
         .fallback(missing)
 }
 
 async fn missing() -> Problem {
-    let detail = "there is no such resource; known are slos, incidents, gate and deploys";
+    let detail = "there is no such resource; known are slos, incidents, gate, deploys and corrections";
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

@@ -3,6 +3,7 @@
 use lookout_engine::{Cause, Severity};
 
 use super::Moment;
+use super::corrected::CorrectedRow;
 use crate::evaluate::SloStatus;
 use crate::ledger::{DeployRecord, IncidentRecord};
 use crate::spec::Config;
@@ -88,6 +89,7 @@ pub(super) struct SloRow {
     pub(super) data: String,
     pub(super) age: String,
     pub(super) incidents: Vec<IncidentRow>,
+    pub(super) corrected: Option<CorrectedRow>,
 }
 
 impl SloRow {
@@ -112,6 +114,7 @@ impl SloRow {
             data: data_words(&evidence.data_state),
             age: age.map_or_else(String::new, |age| format!("{} old", words::span(age))),
             incidents: incidents.map(|incident| IncidentRow::new(incident, config, now_ms)).collect(),
+            corrected: CorrectedRow::new(&evidence.corrected, now_ms),
         }
     }
 }

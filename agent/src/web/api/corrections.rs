@@ -1,0 +1,204 @@
+//! Corrections: time that does not count, and why. Written and revoked by whoever may, read by everyone.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, QueryRejection};
+use axum::extract::{Path, Query};
+use axum::{Json, extract};
+use http::{HeaderMap, StatusCode};
+use jiff::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::Limit;
+use crate::ledger::{
+    CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE, MOST_KEPT, Recurrence, Revocation,
+};
+use crate::web::{Problem, State, auth};
+
+/// What a token must be good for.
+const SCOPE: &str = "correct";
+/// Longest reason, in bytes.
+const LONGEST_REASON: usize = 500;
+/// Longest actor, and longest of everything else.
+const LONGEST_NAME: usize = 200;
+/// How far from now a correction may begin and end: as long as incidents are kept.
+const FURTHEST_MS: i64 = 400 * 86_400_000;
+/// How many names a refusal lists.
+const LISTED: usize = 20;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Asked {
+    before: Option<String>,
+    #[serde(default)]
+    limit: Limit,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Corrections {
+    corrections: Vec<CorrectionRecord>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    scope: CorrectionScope,
+    #[serde(default)]
+    kind: CorrectionKind,
+    from: Timestamp,
+    #[serde(default)]
+    to: Option<Timestamp>,
+    #[serde(default)]
+    recurrence: Option<Recurrence>,
+    reason: String,
+    #[serde(default)]
+    actor: String,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Revoked {
+    reason: String,
+    #[serde(default)]
+    actor: String,
+}
+
+/// `GET /api/v1/corrections?before=&limit=`: the last written first.
+pub(super) async fn list(
+    extract::State(state): extract::State<State>,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<Json<Corrections>, Problem> {
+    let asked = super::query(asked)?;
+    let before = asked.before.as_deref().filter(|id| !id.is_empty());
+    let corrections = state.ledger.corrections(before, asked.limit.0).await;
+    Ok(Json(Corrections { corrections: corrections.map_err(|error| Problem::ledger(&error))? }))
+}
+
+/// `POST /api/v1/corrections`: 201 when it is new, 200 when one that is in force says the same.
+pub(super) async fn add(
+    extract::State(state): extract::State<State>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<CorrectionRecord>), Problem> {
+    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let written: Written = understand(body, "a correction")?;
+    let wanted = check(written, &token.name, &state)?;
+    let ledger = |error| Problem::ledger(&error);
+    // a request that is sent again, because its answer was lost, writes nothing again
+    let known = state.ledger.corrections_in_force(i64::MIN).await.map_err(ledger)?;
+    if let Some(same) = known.into_iter().find(|known| known.says_the_same(&wanted)) {
+        return Ok((StatusCode::OK, Json(same)));
+    }
+    if !state.ledger.record_correction(&wanted).await.map_err(ledger)? {
+        let detail = format!(
+            "there are too many corrections: at most {MOST_IN_FORCE} may be in force and {MOST_KEPT} kept; revoke those \
+             that are not needed, or let one recur instead of writing many"
+        );
+        return Err(Problem::new(StatusCode::CONFLICT, "too_many_corrections", detail));
+    }
+    tracing::info!(
+        correction.id = wanted.id,
+        correction.scope = %wanted.scope,
+        correction.actor = wanted.actor,
+        "a correction was written"
+    );
+    Ok((StatusCode::CREATED, Json(wanted)))
+}
+
+/// `POST /api/v1/corrections/{id}/revoke`: the correction as it stands; revoked once, it stays as it is.
+pub(super) async fn revoke(
+    extract::State(state): extract::State<State>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<CorrectionRecord>, Problem> {
+    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let Revoked { reason, actor } = understand(body, "a revocation")?;
+    let actor = if actor.is_empty() { token.name.clone() } else { actor };
+    check_texts(&reason, &actor)?;
+    let revocation = Revocation { at_ms: state.clock.now_ms(), actor, reason };
+    let revoked = state.ledger.revoke_correction(&id, &revocation).await;
+    match revoked.map_err(|error| Problem::ledger(&error))? {
+        Some(correction) => {
+            tracing::info!(correction.id = correction.id, "a correction is revoked");
+            Ok(Json(correction))
+        }
+        None => {
+            let shown: String = id.chars().take(40).collect();
+            let detail = format!("there is no correction {shown:?}; `GET /api/v1/corrections` lists them");
+            Err(Problem::new(StatusCode::NOT_FOUND, "unknown_correction", detail))
+        }
+    }
+}
+
+fn understand<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, what: &str) -> Result<T, Problem> {
+    let body =
+        body.map_err(|rejection| Problem::new(rejection.status(), "bad_body", rejection.body_text()))?;
+    serde_json::from_slice(&body).map_err(|error| {
+        Problem::bad_request("bad_body", format!("the body is not the JSON of {what}: {error}"))
+    })
+}
+
+fn check(written: Written, token: &str, state: &State) -> Result<CorrectionRecord, Problem> {
+    let actor = if written.actor.is_empty() { token.to_owned() } else { written.actor };
+    check_texts(&written.reason, &actor)?;
+    check_scope(&written.scope, state)?;
+    let now_ms = state.clock.now_ms();
+    let (from_ms, to_ms) = (written.from.as_millisecond(), written.to.map(Timestamp::as_millisecond));
+    if to_ms.is_none() && written.recurrence.is_none() {
+        let detail = "say when it ends: `to`; only a correction with a `recurrence` may go on for ever";
+        return Err(Problem::bad_request("bad_times", detail));
+    }
+    if to_ms.is_some_and(|to_ms| to_ms <= from_ms) {
+        return Err(Problem::bad_request("bad_times", "`to` must lie after `from`"));
+    }
+    let far = |at_ms: i64| at_ms.saturating_sub(now_ms).saturating_abs() > FURTHEST_MS;
+    if far(from_ms) || to_ms.is_some_and(far) {
+        let days = FURTHEST_MS / 86_400_000;
+        let detail = format!("`from` and `to` must lie within {days} days of now");
+        return Err(Problem::bad_request("bad_times", detail));
+    }
+    Ok(CorrectionRecord {
+        id: format!("cor-{:016x}", state.random.next()),
+        scope: written.scope,
+        kind: written.kind,
+        from_ms,
+        to_ms,
+        recurrence: written.recurrence,
+        reason: written.reason,
+        actor,
+        created_at_ms: now_ms,
+        revoked: None,
+    })
+}
+
+fn check_texts(reason: &str, actor: &str) -> Result<(), Problem> {
+    for (name, value, most) in [("reason", reason, LONGEST_REASON), ("actor", actor, LONGEST_NAME)] {
+        if value.trim().is_empty() || value.len() > most {
+            let detail = format!("{name} has 1 to {most} bytes that say something, not {}", value.len());
+            return Err(Problem::bad_request("bad_field", detail));
+        }
+    }
+    Ok(())
+}
+
+fn check_scope(scope: &CorrectionScope, state: &State) -> Result<(), Problem> {
+    let (known, name): (Vec<String>, &String) = match scope {
+        CorrectionScope::All => return Ok(()),
+        CorrectionScope::Service(name) => (state.services().into_iter().map(str::to_owned).collect(), name),
+        CorrectionScope::Slo(id) => (state.config.slos.iter().map(crate::spec::Slo::id).collect(), id),
+    };
+    if known.contains(name) {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(LONGEST_NAME).collect();
+    let mut listed = known.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", ");
+    if known.len() > LISTED {
+        listed.push_str(", …");
+    }
+    let (code, what) = match scope {
+        CorrectionScope::Service(_) => ("unknown_service", "service is named"),
+        _ => ("unknown_slo", "SLO has the id"),
+    };
+    Err(Problem::bad_request(code, format!("no {what} {shown:?}; known are: {listed}")))
+}

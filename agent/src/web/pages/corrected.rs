@@ -1,0 +1,69 @@
+//! What of a period does not count, as the pages show it.
+
+use super::Moment;
+use crate::ledger::{Corrected, CorrectedBy};
+use crate::web::words;
+
+/// Characters of a text from outside at most.
+const TEXT: usize = 300;
+
+/// What does not count, in a line and one by one.
+#[derive(Debug)]
+pub(super) struct CorrectedRow {
+    /// `2 h of the period corrected`.
+    pub(super) total: String,
+    /// The most recent reason.
+    pub(super) reason: String,
+    /// Whether nothing counts now.
+    pub(super) now: bool,
+    pub(super) entries: Vec<EntryRow>,
+    /// How many more there are, in words.
+    pub(super) more: Option<String>,
+}
+
+/// One correction.
+#[derive(Debug)]
+pub(super) struct EntryRow {
+    pub(super) id: String,
+    pub(super) kind: &'static str,
+    pub(super) reason: String,
+    pub(super) actor: String,
+    pub(super) from: Moment,
+    pub(super) to: Moment,
+    pub(super) excludes: String,
+    pub(super) recurring: bool,
+}
+
+impl CorrectedRow {
+    /// `None` when everything counts.
+    pub(super) fn new(corrected: &Corrected, now_ms: i64) -> Option<Self> {
+        let total = format!("{} of the period corrected", words::span(corrected.seconds as f64));
+        let reason = corrected.entries.first().map(|entry| bounded(&entry.reason)).unwrap_or_default();
+        (corrected.seconds > 0).then(|| Self {
+            total,
+            reason,
+            now: corrected.now,
+            entries: corrected.entries.iter().map(|entry| EntryRow::new(entry, now_ms)).collect(),
+            more: (corrected.more > 0).then(|| format!("{} more", words::count(corrected.more))),
+        })
+    }
+}
+
+impl EntryRow {
+    fn new(entry: &CorrectedBy, now_ms: i64) -> Self {
+        Self {
+            id: entry.id.clone(),
+            kind: entry.kind.as_str(),
+            reason: bounded(&entry.reason),
+            actor: bounded(&entry.actor),
+            from: Moment::new(entry.from_ms, now_ms),
+            to: Moment::new(entry.to_ms, now_ms),
+            excludes: words::span(entry.seconds as f64),
+            recurring: entry.recurring,
+        }
+    }
+}
+
+fn bounded(text: &str) -> String {
+    text.chars().take(TEXT).collect()
+}
