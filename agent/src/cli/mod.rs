@@ -2,6 +2,7 @@
 
 mod backtest;
 mod check;
+mod correction;
 mod exit;
 mod gate;
 mod generate;
@@ -70,6 +71,9 @@ enum Verb {
     /// Ask the running agent about deploys
     #[command(subcommand)]
     Gate(gate::Verb),
+    /// Exclude time from the budget: planned maintenance, or spend that was nobody's fault
+    #[command(subcommand)]
+    Correction(correction::Verb),
     /// What the running agent thinks
     Status(status::Options),
     /// The JSON Schema of what people write, for editors
@@ -100,7 +104,7 @@ impl AgentUrl {
         url.set_query(None);
         url.set_fragment(None);
         match url.path_segments_mut() {
-            Ok(mut path) => path.pop_if_empty().extend(["api", "v1", resource]),
+            Ok(mut path) => path.pop_if_empty().extend(["api", "v1"]).extend(resource.split('/')),
             Err(()) => anyhow::bail!("--url must be an http(s) URL, like http://127.0.0.1:9797"),
         };
         Ok(url)
@@ -162,6 +166,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Import(options) => import::run(&options),
         Verb::Probe(options) => probe::run(&options),
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
+        Verb::Correction(verb) => correction::run(&verb),
         Verb::Status(options) => status::run(&options),
         Verb::Schema(options) => {
             schema::run(&options);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use url::Url;
 
 use super::exit::Exit;
@@ -55,16 +55,29 @@ const LIMIT: usize = 8 << 20;
 
 /// Asks the agent; bounded in time and size.
 pub(super) async fn get(url: Url, token: Option<&Secret>) -> anyhow::Result<(StatusCode, String)> {
+    ask(Method::GET, url, token, None).await
+}
+
+/// Asks the agent, or has it write something; bounded in time and size.
+pub(super) async fn ask(
+    method: Method,
+    url: Url,
+    token: Option<&Secret>,
+    body: Option<&serde_json::Value>,
+) -> anyhow::Result<(StatusCode, String)> {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(10))
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()?;
-    let mut request = client.get(url.clone());
+    let mut request = client.request(method.clone(), url.clone());
     if let Some(token) = token {
         request = request.bearer_auth(token.reveal());
     }
-    let mut response = request.send().await.with_context(|| format!("GET {url}"))?;
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let mut response = request.send().await.with_context(|| format!("{method} {url}"))?;
     let status = response.status();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await? {

@@ -301,7 +301,8 @@ fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
         }
         digest
     });
-    let scopes = reader.required(&fields, "scopes", "list what it may do: `scopes: [ask, mark, correct, override]`");
+    let scopes =
+        reader.required(&fields, "scopes", "list what it may do: `scopes: [ask, mark, correct, override]`");
     let scopes = scopes.and_then(|at| {
         let items = reader.list(&at)?;
         let known = ["ask", "mark", "correct", "override"].map(|scope| (scope, scope));

@@ -40,8 +40,8 @@ pub(super) fn burn(rate: Option<f64>, factor: f64) -> String {
 }
 
 /// Bad events over time: one column per bin, as high as its share of bad events (square root, so that a few are seen);
-/// a bin without events is a dot on the base line.
-pub(super) fn history(bins: &[Counts]) -> String {
+/// a bin without events is a dot on the base line. Bins that do not count, wholly or in part, stand on a band.
+pub(super) fn history(bins: &[Counts], corrected: &[bool]) -> String {
     let height = 40.0;
     let mut out = format!(
         "<svg class=\"history\" viewBox=\"0 0 {} 44\" preserveAspectRatio=\"none\" aria-hidden=\"true\">",
@@ -49,6 +49,9 @@ pub(super) fn history(bins: &[Counts]) -> String {
     );
     for (at, counts) in bins.iter().enumerate() {
         let x = at * 4;
+        if corrected.get(at).is_some_and(|corrected| *corrected) {
+            let _ = write!(out, "<rect class=\"corrected\" x=\"{x}\" width=\"4\" height=\"44\"/>");
+        }
         // Writing to a string cannot fail.
         let _ = match counts.bad_ratio() {
             None => write!(out, "<rect class=\"none\" x=\"{x}\" y=\"42\" width=\"1\" height=\"2\"/>"),
@@ -86,10 +89,12 @@ mod tests {
 
     #[test]
     fn history_tells_nothing_happened_from_nothing_bad_happened() {
-        let shown = history(&[Counts::ZERO, Counts { good: 9, bad: 0 }, Counts { good: 0, bad: 1 }]);
-        for class in ["none", "good", "bad"] {
+        let bins = [Counts::ZERO, Counts { good: 9, bad: 0 }, Counts { good: 0, bad: 1 }];
+        let shown = history(&bins, &[false, false, true]);
+        for class in ["none", "good", "bad", "corrected"] {
             assert_eq!(shown.matches(&format!("class=\"{class}\"")).count(), 1, "{class}");
         }
+        assert!(shown.contains("class=\"corrected\" x=\"8\""));
         assert!(shown.contains("y=\"4.0\"") && shown.contains("height=\"40.0\""));
     }
 }

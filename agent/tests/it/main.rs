@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod corrected;
+#[cfg(test)]
 mod importing;
 #[cfg(test)]
 mod month;

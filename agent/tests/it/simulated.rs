@@ -12,6 +12,7 @@ use lookout::collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
 use lookout::collect::promql::{Answer, Ask, AskError, Question};
 use lookout::collect::scrape::{Fetch, FetchError};
 use lookout::deliver::{Receiver, Refused, Retry};
+use lookout::evaluate::{Board, Snapshot};
 use lookout::export::Recorder;
 use lookout::ledger::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -45,9 +46,9 @@ impl Clock for SetClock {
 }
 
 /// What the world outside does, by seconds since the start.
-struct World {
+pub(super) struct World {
     clock: Arc<SetClock>,
-    fault: Mutex<Option<(i64, i64)>>,
+    pub(super) fault: Mutex<Option<(i64, i64)>>,
     receiver_is_dead: AtomicBool,
     ledger_fails: AtomicBool,
     /// `change` and incident of every message that arrived.
@@ -114,7 +115,7 @@ impl Receiver for Connected {
 }
 
 /// A ledger whose disk can be full.
-struct Disk {
+pub(super) struct Disk {
     memory: MemoryLedger,
     world: Arc<World>,
 }
@@ -215,15 +216,17 @@ fn config() -> Config {
     config
 }
 
-struct Simulation {
-    world: Arc<World>,
-    ledger: Arc<Disk>,
+pub(super) struct Simulation {
+    pub(super) world: Arc<World>,
+    pub(super) ledger: Arc<Disk>,
     clock: Arc<dyn Clock>,
-    start_ms: i64,
+    pub(super) start_ms: i64,
+    /// What the last agent showed last.
+    shown: Mutex<Option<Arc<Snapshot>>>,
 }
 
 impl Simulation {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let start: Timestamp = START.parse().unwrap();
         let running = TokioClock::starting_at(start);
         let clock = Arc::new(SetClock { running, ahead_ms: AtomicI64::new(0) });
@@ -240,11 +243,24 @@ impl Simulation {
             clock,
             start_ms: start.as_millisecond(),
             world,
+            shown: Mutex::default(),
         }
     }
 
     /// Runs an agent until so many seconds after the start; events happen at theirs.
     async fn run(&self, until_s: i64, events: &[(i64, Event)]) {
+        let script = async |_: &Board| {
+            for (second, happen) in events {
+                self.sleep_until(*second).await;
+                happen(&self.world);
+            }
+            self.sleep_until(until_s).await;
+        };
+        self.run_while(script).await;
+    }
+
+    /// Runs an agent until a script, which is shown what the agent shows, comes to its end.
+    pub(super) async fn run_while(&self, script: impl AsyncFnOnce(&Board)) {
         let connected = || Connected {
             world: Arc::clone(&self.world),
             clock: Arc::clone(&self.clock),
@@ -261,33 +277,36 @@ impl Simulation {
             recorder: Recorder::detached().unwrap().0,
         };
         let agent = Agent::build(config(), outside).await.unwrap();
+        let board = agent.view().board;
         let stop = CancellationToken::new();
         let script = async {
-            for (second, happen) in events {
-                self.sleep_until(*second).await;
-                happen(&self.world);
-            }
-            self.sleep_until(until_s).await;
+            script(&board).await;
+            *self.shown.lock().unwrap() = Some(board.read());
             stop.cancel();
         };
         tokio::join!(script, agent.run(stop.cancelled()));
     }
 
-    async fn sleep_until(&self, second: i64) {
+    pub(super) async fn sleep_until(&self, second: i64) {
         let left = self.start_ms + second * 1000 - self.clock.now_ms();
         tokio::time::sleep(Duration::from_millis(left.max(0) as u64)).await;
     }
 
-    fn told(&self) -> Vec<String> {
+    /// What the last agent showed when its script had ended.
+    pub(super) fn shown(&self) -> Arc<Snapshot> {
+        self.shown.lock().unwrap().clone().unwrap()
+    }
+
+    pub(super) fn told(&self) -> Vec<String> {
         self.world.told.lock().unwrap().iter().map(|(change, _)| change.clone()).collect()
     }
 
-    async fn incidents(&self) -> Vec<IncidentRecord> {
+    pub(super) async fn incidents(&self) -> Vec<IncidentRecord> {
         self.ledger.incidents(10).await.unwrap()
     }
 
     /// Good and bad events in the ledger.
-    async fn counted(&self) -> (u64, u64) {
+    pub(super) async fn counted(&self) -> (u64, u64) {
         let id = config().slos[0].id();
         let stored = self.ledger.counts(&id, 0).await.unwrap();
         let all =
@@ -296,7 +315,7 @@ impl Simulation {
     }
 }
 
-const HOUR: i64 = 3600;
+pub(super) const HOUR: i64 = 3600;
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
 async fn a_ten_minute_outage_is_one_page_one_easing_and_one_end() {

@@ -35,7 +35,13 @@ async fn a_probe_shows_its_phases_and_says_yes_or_no() {
 #[test]
 fn an_agent_that_is_not_there_is_exit_4() {
     let url = format!("http://127.0.0.1:{}", free_port());
-    for verb in [vec!["status", "--url", &url], vec!["gate", "check", "--service", "api", "--url", &url]] {
+    for verb in [
+        vec!["status", "--url", &url],
+        vec!["gate", "check", "--service", "api", "--url", &url],
+        vec!["correction", "list", "--url", &url],
+        vec!["correction", "add", "--all", "--last", "5m", "--reason", "x", "--url", &url],
+        vec!["correction", "revoke", "cor-1", "--reason", "x", "--url", &url],
+    ] {
         let output = run_to_end(&verb);
         assert_eq!(output.status.code(), Some(4), "{verb:?}");
         assert!(String::from_utf8_lossy(&output.stderr).contains(&url), "{verb:?} names the address");

@@ -50,6 +50,16 @@ impl CorrectionScope {
         }
     }
 
+    /// Whether an SLO is one of them.
+    #[must_use]
+    pub fn covers(&self, service: &str, slo_id: &str) -> bool {
+        match self {
+            Self::Slo(id) => id == slo_id,
+            Self::Service(name) => name == service,
+            Self::All => true,
+        }
+    }
+
     pub(super) fn from_parts(scope: &str, name: String) -> Option<Self> {
         match scope {
             "slo" => Some(Self::Slo(name)),

@@ -9,7 +9,7 @@ use lookout_engine::{Counts, Objective, Tier, Window};
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
 use super::{Shell, not_found, page};
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::ledger::{StoredCounts, TierEvidence};
+use crate::ledger::{Ranges, StoredCounts, TierEvidence, expand};
 use crate::spec;
 use crate::web::{State, chart, words};
 
@@ -89,7 +89,11 @@ pub(in crate::web) async fn show(
     let incidents = state.ledger.incidents(SEARCHED).await;
     let since_ms = now_ms.saturating_sub(horizon_ms(slo));
     let counts = state.ledger.counts(&slo.id, since_ms).await;
-    let ledger_fails = incidents.is_err() || counts.is_err();
+    let corrections = state.ledger.corrections_in_force(since_ms).await;
+    let ledger_fails = incidents.is_err() || counts.is_err() || corrections.is_err();
+    let corrections = corrections.unwrap_or_default();
+    let mine = corrections.iter().filter(|correction| correction.scope.covers(&slo.service, &slo.id));
+    let excluded = expand(mine, since_ms, now_ms, 60_000);
     let spec = state.config.slos.iter().find(|spec| spec.id() == slo.id);
     let row = SloRow::new(slo, &state.config, snapshot.at_ms, now_ms);
     let mine = incidents.unwrap_or_default().into_iter().filter(|incident| incident.slo_id == slo.id);
@@ -102,7 +106,7 @@ pub(in crate::web) async fn show(
         total: words::count(slo.evidence.total),
         tiers: slo.evidence.tiers.iter().map(tier_row).collect(),
         detection: spec.map(detection).unwrap_or_default(),
-        history: counts.ok().map(|counts| history(slo, &counts, now_ms)),
+        history: counts.ok().map(|counts| history(slo, &counts, &excluded, now_ms)),
         incidents: mine
             .take(SHOWN)
             .map(|incident| IncidentRow::new(&incident, &state.config, now_ms))
@@ -165,7 +169,7 @@ fn horizon_ms(slo: &SloStatus) -> i64 {
     period_ms.clamp(BINS * 1000, LONGEST_HISTORY_MS)
 }
 
-fn history(slo: &SloStatus, stored: &StoredCounts, now_ms: i64) -> History {
+fn history(slo: &SloStatus, stored: &StoredCounts, excluded: &Ranges, now_ms: i64) -> History {
     let horizon_ms = horizon_ms(slo);
     let (start_ms, bin_ms) = (now_ms.saturating_sub(horizon_ms), horizon_ms / BINS);
     let mut bins = vec![Counts::ZERO; BINS as usize];
@@ -192,5 +196,15 @@ fn history(slo: &SloStatus, stored: &StoredCounts, now_ms: i64) -> History {
             )
         }
     };
-    History { chart: chart::history(&bins), span: words::span(horizon_ms as f64 / 1000.0), text }
+    let corrected: Vec<bool> = (0..BINS)
+        .map(|bin| start_ms.saturating_add(bin * bin_ms))
+        .map(|from_ms| excluded.between(from_ms, from_ms.saturating_add(bin_ms)).next().is_some())
+        .collect();
+    let text = match corrected.iter().filter(|corrected| **corrected).count() {
+        0 => text,
+        n => format!(
+            "{text} {n} columns stand on a band: all or part of their time is corrected and does not count."
+        ),
+    };
+    History { chart: chart::history(&bins, &corrected), span: words::span(horizon_ms as f64 / 1000.0), text }
 }

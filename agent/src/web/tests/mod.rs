@@ -1,6 +1,7 @@
 //! The HTTP surface as a client sees it, over a ledger in memory.
 
 mod api;
+mod corrections;
 mod deploys;
 mod finite;
 mod fixture;

@@ -1,0 +1,271 @@
+//! `lookout correction`: time that does not count, written to the running agent.
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand};
+use http::{Method, StatusCode};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::output::span;
+use super::{AgentUrl, output, runtime, status};
+use crate::clock::{Clock as _, SystemClock};
+use crate::ledger::{CorrectionKind, CorrectionRecord, Recurrence};
+use crate::rehearse::parse_instant;
+use crate::spec::parse_duration;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Write a correction: planned time, or time of the past
+    Add(Box<AddOptions>),
+    /// Show corrections, the last written first
+    List(ListOptions),
+    /// Make a correction void: what it excluded counts again
+    Revoke(RevokeOptions),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct AddOptions {
+    #[command(flatten)]
+    agent: AgentUrl,
+    #[command(flatten)]
+    scope: Scope,
+    /// When it begins: RFC 3339 or seconds since 1970; now, unless told otherwise
+    #[arg(long, value_name = "TIME", conflicts_with = "last")]
+    from: Option<String>,
+    /// When it ends; with --every, when it stops to recur
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["last", "length"])]
+    to: Option<String>,
+    /// How long it is, instead of --to (`2h`)
+    #[arg(long = "for", value_name = "DURATION", conflicts_with = "last")]
+    length: Option<String>,
+    /// From so long ago until now (`45m`)
+    #[arg(long, value_name = "DURATION", conflicts_with = "every")]
+    last: Option<String>,
+    /// Comes again, like `weekly mon,thu 02:00 for 2h in Europe/Zurich`, `daily …`, `monthly 1,last …`
+    #[arg(long, value_name = "RECURRENCE")]
+    every: Option<Recurrence>,
+    /// Why, for everyone who sees the figures
+    #[arg(long)]
+    reason: String,
+    /// maintenance (planned) or excluded
+    #[arg(long, default_value = "maintenance")]
+    kind: CorrectionKind,
+    /// Who decided; the name of the token, unless told otherwise
+    #[arg(long, default_value = "")]
+    actor: String,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Scope {
+    /// The SLO, as <service>-<slo>
+    #[arg(long, value_name = "ID")]
+    slo: Option<String>,
+    /// Every SLO of a service
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Every SLO
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct ListOptions {
+    #[command(flatten)]
+    agent: AgentUrl,
+    /// How many at most, up to 1000
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+    /// Only those written before this one
+    #[arg(long, value_name = "ID")]
+    before: Option<String>,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RevokeOptions {
+    #[command(flatten)]
+    agent: AgentUrl,
+    /// The correction, as `list` shows it
+    id: String,
+    /// Why
+    #[arg(long)]
+    reason: String,
+    /// Who decided; the name of the token, unless told otherwise
+    #[arg(long, default_value = "")]
+    actor: String,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Add(options) => add(options),
+        Verb::List(options) => list(options),
+        Verb::Revoke(options) => revoke(options),
+    }
+}
+
+fn add(options: &AddOptions) -> anyhow::Result<Exit> {
+    let body = written(options, SystemClock.now_ms())?;
+    let url = options.agent.api("corrections")?;
+    let answer = match ask(&options.agent, Method::POST, url, Some(&body))? {
+        Ok(answer) => answer,
+        Err(exit) => return Ok(exit),
+    };
+    show_one(&answer, options.json, "written; it takes effect with the next evaluation")
+}
+
+/// The body of the request.
+fn written(options: &AddOptions, now_ms: i64) -> anyhow::Result<Value> {
+    let scope = match (&options.scope.slo, &options.scope.service) {
+        (Some(id), _) => json!({ "slo": id }),
+        (None, Some(name)) => json!({ "service": name }),
+        (None, None) => json!("all"),
+    };
+    let instant =
+        |name: &str, text: &str| parse_instant(text).map_err(|what| anyhow::anyhow!("{name}: {what}"));
+    let length = |name: &str, text: &Option<String>| -> anyhow::Result<Option<i64>> {
+        let Some(text) = text else { return Ok(None) };
+        let long = parse_duration(text).map_err(|what| anyhow::anyhow!("{name}: expected {what}"))?;
+        Ok(Some(i64::try_from(long.as_millis()).unwrap_or(i64::MAX)))
+    };
+    let (last, long) = (length("--last", &options.last)?, length("--for", &options.length)?);
+    let from_ms = match (&options.from, last) {
+        (Some(text), _) => instant("--from", text)?,
+        (None, last) => now_ms.saturating_sub(last.unwrap_or(0)),
+    };
+    let to_ms = match (&options.to, long, last) {
+        (Some(text), _, _) => Some(instant("--to", text)?),
+        (None, Some(long), _) => Some(from_ms.saturating_add(long)),
+        (None, None, Some(_)) => Some(now_ms),
+        (None, None, None) => None,
+    };
+    anyhow::ensure!(
+        to_ms.is_some() || options.every.is_some(),
+        "say when it ends: --to TIME, --for DURATION or --last DURATION; only one with --every may go on for ever"
+    );
+    let stamp = |name: &str, at_ms: i64| {
+        Timestamp::from_millisecond(at_ms).with_context(|| format!("{name} lies beyond all calendars"))
+    };
+    Ok(json!({
+        "scope": scope,
+        "kind": options.kind,
+        "from": stamp("the beginning", from_ms)?,
+        "to": to_ms.map(|to_ms| stamp("the end", to_ms)).transpose()?,
+        "recurrence": options.every,
+        "reason": options.reason,
+        "actor": options.actor,
+    }))
+}
+
+#[derive(Debug, Deserialize)]
+struct Listed {
+    corrections: Vec<CorrectionRecord>,
+}
+
+fn list(options: &ListOptions) -> anyhow::Result<Exit> {
+    let mut url = options.agent.api("corrections")?;
+    url.query_pairs_mut().append_pair("limit", &options.limit.to_string());
+    if let Some(before) = &options.before {
+        url.query_pairs_mut().append_pair("before", before);
+    }
+    let answer = match ask(&options.agent, Method::GET, url, None)? {
+        Ok(answer) => answer,
+        Err(exit) => return Ok(exit),
+    };
+    if options.json {
+        output::line(answer.trim_end());
+        return Ok(Exit::Fine);
+    }
+    let listed: Listed = serde_json::from_str(&answer).context("the agent's answer is of another version")?;
+    let rows: Vec<Vec<String>> = listed.corrections.iter().map(row).collect();
+    output::data(&output::table(&["id", "scope", "kind", "from", "to", "recurs", "by", "reason", ""], &rows));
+    Ok(Exit::Fine)
+}
+
+fn revoke(options: &RevokeOptions) -> anyhow::Result<Exit> {
+    let plain = options.id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    anyhow::ensure!(plain && !options.id.is_empty(), "a correction has an id like cor-0123456789abcdef");
+    let url = options.agent.api(&format!("corrections/{}/revoke", options.id))?;
+    let body = json!({ "reason": options.reason, "actor": options.actor });
+    let answer = match ask(&options.agent, Method::POST, url, Some(&body))? {
+        Ok(answer) => answer,
+        Err(exit) => return Ok(exit),
+    };
+    show_one(&answer, options.json, "revoked; what it excluded counts again with the next evaluation")
+}
+
+/// The body of a good answer, or the exit code when there is none; what went wrong was said.
+fn ask(
+    agent: &AgentUrl,
+    method: Method,
+    url: url::Url,
+    body: Option<&Value>,
+) -> anyhow::Result<Result<String, Exit>> {
+    let token = agent.token()?;
+    let (status, text) = match runtime()?.block_on(status::ask(method, url, token.as_ref(), body)) {
+        Ok(answer) => answer,
+        Err(error) => {
+            output::problem(&format!("error: the agent cannot be reached: {error:#}"));
+            return Ok(Err(Exit::Unreachable));
+        }
+    };
+    if status.is_success() {
+        return Ok(Ok(text));
+    }
+    let problem = serde_json::from_str::<Value>(&text).ok();
+    let detail = problem.as_ref().and_then(|problem| problem.get("detail")).and_then(Value::as_str);
+    let said: String = output::printable(detail.unwrap_or(&text)).chars().take(2000).collect();
+    output::problem(&format!("error: the agent answered {status}: {said}"));
+    let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT && detail.is_some();
+    Ok(Err(if refused { Exit::Usage } else { Exit::Unreachable }))
+}
+
+fn show_one(answer: &str, json: bool, what: &str) -> anyhow::Result<Exit> {
+    if json {
+        output::line(answer.trim_end());
+        return Ok(Exit::Fine);
+    }
+    let record: CorrectionRecord =
+        serde_json::from_str(answer).context("the agent's answer is of another version")?;
+    output::line(&format!("{}  {what}", output::printable(&record.id)));
+    let cells = row(&record);
+    output::line(&format!(
+        "  {}",
+        cells.iter().skip(1).filter(|cell| !cell.is_empty()).cloned().collect::<Vec<_>>().join("  ")
+    ));
+    Ok(Exit::Fine)
+}
+
+fn row(record: &CorrectionRecord) -> Vec<String> {
+    let stamp = |at_ms: i64| {
+        Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |at| format!("{at:.0}"))
+    };
+    let long = record.to_ms.filter(|_| record.recurrence.is_none());
+    let long = long.map(|to_ms| format!(" ({})", span(to_ms.saturating_sub(record.from_ms) as f64 / 1000.0)));
+    [
+        record.id.clone(),
+        record.scope.to_string(),
+        record.kind.to_string(),
+        stamp(record.from_ms),
+        record.to_ms.map_or_else(|| "for ever".to_owned(), stamp) + &long.unwrap_or_default(),
+        record.recurrence.as_ref().map(ToString::to_string).unwrap_or_default(),
+        record.actor.clone(),
+        record.reason.clone(),
+        record.revoked.as_ref().map_or_else(String::new, |revoked| {
+            format!("revoked {} by {}: {}", stamp(revoked.at_ms), revoked.actor, revoked.reason)
+        }),
+    ]
+    .iter()
+    .map(|cell| output::printable(cell))
+    .collect()
+}
