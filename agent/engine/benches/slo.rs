@@ -50,6 +50,7 @@ fn policy() -> Result<Policy, Failure> {
         tiers: Tier::defaults(period),
         method: Method::Occurrences,
         guard: Guard::default(),
+        conditions: Vec::new(),
         stale_after_seconds: 180,
         data_alert: Some(Severity::Ticket),
     })

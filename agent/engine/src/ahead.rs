@@ -54,7 +54,7 @@ impl Evaluator {
     /// Good events that are missing from a slot, by the traffic of the shortest window.
     fn still_expected(&self, open: Slot) -> Counts {
         let shortest = self.policy().windows().min().unwrap_or(Window::minutes(5));
-        let usual = self.events(shortest).map_or(0, |measured| {
+        let usual = self.observed(shortest).map_or(0, |measured| {
             let seconds = shortest.as_seconds().min(measured.covered_seconds);
             measured.counts.total().div_ceil(self.policy().grid.slots_in(seconds))
         });
@@ -81,6 +81,7 @@ mod tests {
             guard: Guard::default(),
             stale_after_seconds: 180,
             data_alert: Some(Severity::Ticket),
+            conditions: Vec::new(),
         }
     }
 

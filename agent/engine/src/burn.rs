@@ -21,14 +21,19 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// The share of the window that has been watched.
+    pub(crate) fn coverage(&self) -> f64 {
+        let seconds = self.window.as_seconds().max(1);
+        self.covered_seconds.min(seconds) as f64 / seconds as f64
+    }
+
     /// The burn rate; `None` without events.
     ///
     /// Time before the first observation is taken as clean at the observed traffic: one failure in the first minute
     /// of an agent's life is not a minute-long outage of the month.
     #[must_use]
     pub fn burn_rate(&self, objective: Objective) -> Option<f64> {
-        let seconds = self.window.as_seconds().max(1);
-        let coverage = self.covered_seconds.min(seconds) as f64 / seconds as f64;
+        let coverage = self.coverage();
         self.counts.bad_ratio().map(|bad| bad * coverage / objective.budget_ratio())
     }
 

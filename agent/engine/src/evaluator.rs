@@ -4,9 +4,12 @@
 //! [`Evaluator::accept`] makes it so. The caller puts its durable write between the last two: an evaluator whose
 //! transition could not be stored comes to the same conclusion again at the next slot.
 
+use crate::alarm::{Alarm, Sight};
 use crate::budget::Budget;
 use crate::burn::Measured;
+use crate::condition::{Condition, View};
 use crate::counts::Counts;
+use crate::guard::Held;
 use crate::history::{History, Recorded};
 use crate::incident::{self, Cause, Open, Transition};
 use crate::policy::Policy;
@@ -14,19 +17,14 @@ use crate::report::{Report, TierReport};
 use crate::slices::Slices;
 use crate::slot::Slot;
 use crate::state::DataState;
-use crate::tier::Tier;
+use crate::tier::{Severity, Tier};
 use crate::window::Window;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct TierAlarm {
-    exceeded_since: Option<Slot>,
-    firing: bool,
-}
 
 /// The decision taken from a report, to be stored and then accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    alarms: Vec<TierAlarm>,
+    alarms: Vec<Alarm>,
+    conditions: Vec<Alarm>,
     burn: Option<Open>,
     data: Option<Open>,
     /// What has to be told, at most one per cause.
@@ -46,16 +44,21 @@ impl Decision {
     /// Leaves as it is what a look ahead must not change: alarms that fire, and the incident about missing data.
     pub(crate) fn keep_from(&mut self, evaluator: &Evaluator) {
         self.data = evaluator.data;
-        for (next, now) in self.alarms.iter_mut().zip(&evaluator.alarms).filter(|(_, now)| now.firing) {
+        let tiers = self.alarms.iter_mut().zip(&evaluator.alarms);
+        let conditions = self.conditions.iter_mut().zip(&evaluator.conditions);
+        for (next, now) in tiers.chain(conditions).filter(|(_, now)| now.firing) {
             *next = *now;
         }
     }
 
-    /// The report with the tiers as they fire after the decision.
+    /// The report with the tiers and conditions as they fire after the decision.
     #[must_use]
     pub fn apply(&self, mut report: Report) -> Report {
         for (tier, alarm) in report.tiers.iter_mut().zip(&self.alarms) {
             tier.firing = alarm.firing;
+        }
+        for (condition, alarm) in report.conditions.iter_mut().zip(&self.conditions) {
+            condition.firing = alarm.firing;
         }
         report
     }
@@ -68,7 +71,8 @@ pub struct Evaluator {
     /// Events. What alerts and budget are judged by, unless there are slices.
     history: History,
     slices: Option<Slices>,
-    alarms: Vec<TierAlarm>,
+    alarms: Vec<Alarm>,
+    conditions: Vec<Alarm>,
     burn: Option<Open>,
     data: Option<Open>,
     /// Nothing can be missing from before someone was there to see it.
@@ -81,8 +85,9 @@ impl Evaluator {
     pub fn new(policy: Policy, closed: Slot) -> Self {
         let history = History::new(policy.grid, policy.windows(), closed);
         let slices = Slices::new(policy.method, policy.grid, policy.windows(), closed);
-        let alarms = vec![TierAlarm::default(); policy.tiers.len()];
-        Self { policy, history, slices, alarms, burn: None, data: None, watching_since: closed }
+        let alarms = vec![Alarm::default(); policy.tiers.len()];
+        let conditions = vec![Alarm::default(); policy.conditions.len()];
+        Self { policy, history, slices, alarms, conditions, burn: None, data: None, watching_since: closed }
     }
 
     /// What it evaluates.
@@ -106,16 +111,22 @@ impl Evaluator {
         self.history.last_observed()
     }
 
-    /// Takes up an incident that was open before a restart. Tiers of its severity keep firing until data say otherwise.
+    /// Takes up an incident that was open before a restart. Tiers and conditions of its severity keep firing
+    /// until data say otherwise.
     pub fn resume(&mut self, cause: Cause, open: Open) {
         match cause {
             Cause::Burn => {
                 self.burn = Some(open);
                 for (alarm, tier) in self.alarms.iter_mut().zip(&self.policy.tiers) {
-                    alarm.firing = tier.severity == open.severity;
+                    *alarm = Alarm::resumed(tier.severity == open.severity);
                 }
             }
             Cause::DataMissing => self.data = Some(open),
+        }
+        for (alarm, condition) in self.conditions.iter_mut().zip(&self.policy.conditions) {
+            if condition.cause() == cause {
+                *alarm = Alarm::resumed(condition.severity == open.severity);
+            }
         }
     }
 
@@ -124,6 +135,9 @@ impl Evaluator {
     pub fn take_over(&mut self, from: &Self) {
         if from.alarms.len() == self.alarms.len() {
             self.alarms.clone_from(&from.alarms);
+        }
+        if from.conditions.len() == self.conditions.len() {
+            self.conditions.clone_from(&from.conditions);
         }
         (self.burn, self.data, self.watching_since) = (from.burn, from.data, from.watching_since);
     }
@@ -140,8 +154,8 @@ impl Evaluator {
         self.history.closed()
     }
 
-    /// The events of a window, whatever the budget is counted in.
-    pub(crate) fn events(&self, window: Window) -> Option<Measured> {
+    /// What was observed in a window, whatever the budget is counted in.
+    pub(crate) fn observed(&self, window: Window) -> Option<Measured> {
         self.history.measure(window)
     }
 
@@ -172,7 +186,8 @@ impl Evaluator {
             + self.history.state_bytes()
             + self.slices.as_ref().map_or(0, |slices| slices.state_bytes() - size_of::<Slices>())
             + self.policy.tiers.capacity() * size_of::<Tier>()
-            + self.alarms.capacity() * size_of::<TierAlarm>()
+            + self.policy.conditions.capacity() * size_of::<Condition>()
+            + (self.alarms.capacity() + self.conditions.capacity()) * size_of::<Alarm>()
     }
 
     /// Adds a minute read back from the ledger, by its number since the epoch.
@@ -203,23 +218,25 @@ impl Evaluator {
             .zip(&self.alarms)
             .map(|(tier, alarm)| {
                 let (long, short) = (measure(tier.long), measure(tier.short));
-                let burns = self.burns(tier, &long, &short, alarm.firing);
-                let guard = self.policy.guard;
+                let burns = self.burns(tier, &long, &short, (alarm.firing, alarm.firing));
                 let events = match self.slices {
                     None => long.counts,
-                    Some(_) => self.history.measure(tier.long).map_or(Counts::ZERO, |long| long.counts),
+                    Some(_) => self.events(tier.long),
                 };
                 // the guard decides whether to call someone, not whether it is over
-                let content =
-                    alarm.firing || events.total() >= guard.minimum_events && events.bad >= guard.minimum_bad;
+                let held = if burns && !alarm.firing { self.held(tier, &long) } else { None };
                 TierReport {
                     tier: *tier,
                     long,
                     short,
                     events,
-                    exceeded: burns && content,
+                    exceeded: burns && held.is_none(),
                     firing: alarm.firing,
-                    held_by_guard: burns && !content,
+                    lingering: alarm.firing
+                        && tier.until.is_some()
+                        && burns
+                        && !self.burns(tier, &long, &short, (true, false)),
+                    held,
                 }
             })
             .collect();
@@ -227,54 +244,114 @@ impl Evaluator {
         let budget = Budget::of(&period, objective).in_units_of(self.policy.method.unit());
         let fastest = tiers.iter().filter_map(|tier| tier.short.burn_rate(objective)).fold(0.0_f64, f64::max);
         let seconds_to_exhaustion = budget.seconds_to_exhaustion(self.policy.period.as_seconds(), fastest);
-        Report { at, state: self.data_state(at, &tiers), tiers, period, budget, seconds_to_exhaustion }
+        let state = self.data_state(at, &tiers);
+        let lasts = |window| {
+            let burn =
+                measure(window).burn_rate(objective).filter(|burn| budget.left_ratio > 0.0 || *burn > 1.0)?;
+            budget.seconds_to_exhaustion(self.policy.period.as_seconds(), burn)
+        };
+        let view = View {
+            budget: &budget,
+            unit: self.policy.method.unit(),
+            frozen: state.freezes(),
+            silent_seconds: self.silent_seconds(at),
+            counts: &|window| measure(window).counts,
+            lasts: &lasts,
+            held: &|window| self.held_condition(window, &budget),
+        };
+        let conditions = self.policy.conditions.iter().zip(&self.conditions);
+        let conditions =
+            conditions.map(|(condition, alarm)| condition.measure(alarm.firing, &view)).collect();
+        Report { at, state, tiers, conditions, period, budget, seconds_to_exhaustion }
     }
 
     /// What follows from a report. Changes nothing.
     #[must_use]
     pub fn decide(&self, report: &Report) -> Decision {
-        let mut alarms = self.alarms.clone();
+        let (mut alarms, mut conditions) = (self.alarms.clone(), self.conditions.clone());
         let mut transitions = Vec::new();
         let mut burn = self.burn;
+        let explained = self.explains(report);
+        let next = |alarm: Alarm, sight: Sight| {
+            alarm.next(sight, explained, report.at, |since, at| self.seconds_between(since, at))
+        };
+        for (alarm, condition) in conditions.iter_mut().zip(&report.conditions) {
+            if condition.condition.cause() == Cause::DataMissing || !report.state.freezes() {
+                *alarm = next(*alarm, condition.sight());
+            }
+        }
+        let firing_conditions = |cause| {
+            let of_cause =
+                self.policy.conditions.iter().zip(&conditions).filter(move |(of, _)| of.cause() == cause);
+            of_cause.filter(|(_, alarm)| alarm.firing).map(|(condition, _)| condition.severity).max()
+        };
         if !report.state.freezes() {
             for (alarm, tier) in alarms.iter_mut().zip(&report.tiers) {
-                *alarm = self.next_alarm(*alarm, tier, report.at);
+                *alarm = next(*alarm, tier.sight());
             }
             let firing = alarms.iter().zip(&report.tiers).filter(|(alarm, _)| alarm.firing);
-            let wanted = firing.map(|(_, tier)| tier.tier.severity).max();
+            let wanted = firing.map(|(_, tier)| tier.tier.severity).max().max(firing_conditions(Cause::Burn));
             let (next, transition) = incident::advance(Cause::Burn, burn, wanted, report.at);
             burn = next;
             transitions.extend(transition);
         }
         let missing = self.data_are_missing(report) || self.data.is_some() && report.state.freezes();
-        let wanted = self.policy.data_alert.filter(|_| missing);
+        let wanted = self.policy.data_alert.filter(|_| missing).max(firing_conditions(Cause::DataMissing));
         let (data, transition) = incident::advance(Cause::DataMissing, self.data, wanted, report.at);
         transitions.extend(transition);
-        Decision { alarms, burn, data, transitions }
+        Decision { alarms, conditions, burn, data, transitions }
     }
 
     /// Makes a decision the new state.
     pub fn accept(&mut self, decision: Decision) {
         self.alarms = decision.alarms;
+        self.conditions = decision.conditions;
         self.burn = decision.burn;
         self.data = decision.data;
     }
 
     /// Fast in both windows. A short window without events says nothing about recovery: a tier that fires then
-    /// follows its long window alone.
-    fn burns(&self, tier: &Tier, long: &Measured, short: &Measured, firing: bool) -> bool {
-        let objective = self.policy.objective;
-        let short_agrees = short.exceeds(objective, tier.factor) || (firing && short.counts.is_empty());
-        long.exceeds(objective, tier.factor) && short_agrees
+    /// follows its long window alone, and the factor that releases it where `lingers` allows.
+    fn burns(&self, tier: &Tier, long: &Measured, short: &Measured, (firing, lingers): (bool, bool)) -> bool {
+        let (objective, factor) = (self.policy.objective, tier.factor_while(lingers));
+        let short_agrees = short.exceeds(objective, factor) || (firing && short.counts.is_empty());
+        long.exceeds(objective, factor) && short_agrees
     }
 
-    fn next_alarm(&self, alarm: TierAlarm, tier: &TierReport, at: Slot) -> TierAlarm {
-        if !tier.exceeded {
-            return TierAlarm::default();
+    /// The events of a window, whatever the budget is counted in.
+    fn events(&self, window: Window) -> Counts {
+        self.history.measure(window).map_or(Counts::ZERO, |measured| measured.counts)
+    }
+
+    /// Why the guard keeps a tier that burns from firing.
+    fn held(&self, tier: &Tier, long: &Measured) -> Option<Held> {
+        let (guard, objective) = (self.policy.guard, self.policy.objective);
+        let missing = guard.missing(self.events(tier.long), || self.history.bad_cells(tier.long));
+        missing.or_else(|| guard.unsure(long, self.policy.method.unit(), tier.threshold(objective)))
+    }
+
+    /// The same for a condition on a window, or on the period, whose events are known only where these are counted.
+    fn held_condition(&self, window: Option<Window>, budget: &Budget) -> Option<Held> {
+        let guard = self.policy.guard;
+        match window {
+            Some(window) => guard.missing(self.events(window), || self.history.bad_cells(window)),
+            None if self.slices.is_some() => None,
+            None => {
+                let events = Counts { good: budget.total.saturating_sub(budget.bad), bad: budget.bad };
+                guard.missing(events, || guard.minimum_slots)
+            }
         }
-        let since = alarm.exceeded_since.unwrap_or(at);
-        let held = self.seconds_between(since, at) >= tier.tier.hold_seconds;
-        TierAlarm { exceeded_since: Some(since), firing: alarm.firing || held }
+    }
+
+    /// Whether somebody beyond a threshold of his own accounts for the open incident.
+    fn explains(&self, report: &Report) -> bool {
+        let severity = self.burn.map(|open| open.severity);
+        let fires = |sight: Sight, of: Severity| sight.exceeded && !sight.lingering && Some(of) == severity;
+        report.tiers.iter().any(|tier| tier.firing && fires(tier.sight(), tier.tier.severity))
+            || report.conditions.iter().any(|seen| {
+                let burn = seen.condition.cause() == Cause::Burn;
+                burn && seen.firing && fires(seen.sight(), seen.condition.severity)
+            })
     }
 
     fn data_state(&self, at: Slot, tiers: &[TierReport]) -> DataState {
@@ -293,8 +370,13 @@ impl Evaluator {
     }
 
     fn data_are_missing(&self, report: &Report) -> bool {
+        report.state.freezes() && self.silent_seconds(report.at) > self.policy.data_alert_seconds()
+    }
+
+    /// Seconds without an observation while somebody was there to see one.
+    fn silent_seconds(&self, at: Slot) -> u64 {
         let last = self.history.last_observed().unwrap_or(self.watching_since).max(self.watching_since);
-        report.state.freezes() && self.seconds_between(last, report.at) > self.policy.data_alert_seconds()
+        self.seconds_between(last, at)
     }
 
     fn seconds_between(&self, earlier: Slot, later: Slot) -> u64 {

@@ -61,6 +61,15 @@ impl Level {
         Counts { good: self.open_counts.good - before.good, bad: self.open_counts.bad - before.bad }
     }
 
+    /// Whether a cell has bad counts.
+    fn has_bad(&self, cell: i64) -> bool {
+        match cell.cmp(&self.open) {
+            core::cmp::Ordering::Less => self.cells.bad_cells(cell, cell + 1) > 0,
+            core::cmp::Ordering::Equal => self.open_counts.bad > 0,
+            core::cmp::Ordering::Greater => false,
+        }
+    }
+
     /// Takes counts that were added out of a cell again and adds others.
     fn change(&mut self, cell: i64, gone: Counts, counts: Counts) {
         if cell < self.open {
@@ -91,6 +100,15 @@ struct Sum {
     /// The end at which that cell leaves.
     until: i64,
     total: Total,
+    /// Cells inside that have bad counts.
+    bad_cells: u64,
+}
+
+impl Sum {
+    /// Follows a cell inside that had bad counts or not, and now has or not.
+    const fn note_bad(&mut self, had: bool, has: bool) {
+        self.bad_cells = self.bad_cells.saturating_add(has as u64).saturating_sub(had as u64);
+    }
 }
 
 /// Counts of the past, bounded by the longest window.
@@ -131,7 +149,7 @@ impl History {
                     needed: i64::MIN,
                 });
             }
-            sums.push(Sum { window, level, from: i64::MIN, until: i64::MIN, total: Total::default() });
+            sums.push(Sum { window, level, from: i64::MIN, until: i64::MIN, total: Total::default(), bad_cells: 0 });
         }
         levels.shrink_to_fit();
         sums.shrink_to_fit();
@@ -215,10 +233,13 @@ impl History {
             if cell < level.needed {
                 continue;
             }
+            let had_bad = level.has_bad(cell);
             level.change(cell, gone, counts);
+            let has_bad = level.has_bad(cell);
             for sum in self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from) {
                 sum.total.take_out(gone.into());
                 sum.total.add(counts);
+                sum.note_bad(had_bad, has_bad);
             }
         }
     }
@@ -243,6 +264,18 @@ impl History {
     pub fn measure(&self, window: Window) -> Option<Measured> {
         let sum = self.sums.iter().find(|sum| sum.window == window)?;
         Some(Measured { window, counts: sum.total.counts(), covered_seconds: self.covered_seconds() })
+    }
+
+    /// How many cells of a window have bad counts; zero for a window this history was not made for.
+    #[must_use]
+    pub fn bad_cells(&self, window: Window) -> u64 {
+        self.sums.iter().find(|sum| sum.window == window).map_or(0, |sum| sum.bad_cells)
+    }
+
+    /// The cells of a window: slots up to six hours, wider ones beyond.
+    #[must_use]
+    pub fn cells_of(grid: Grid, window: Window) -> u64 {
+        window.as_seconds() / u64::try_from(cell_seconds(grid, window)).unwrap_or(1).max(1)
     }
 
     /// Seconds between the start of the first observed slot and the end of the closed one.
@@ -291,7 +324,11 @@ impl History {
                     false => leaves_at(sum.window, level.width, from),
                 };
                 level.open_at(from);
-                sum.total.take_out(level.cells.sum(sum.from, from));
+                let gone = level.cells.sum(sum.from, from);
+                sum.total.take_out(gone);
+                if gone.has_bad() {
+                    sum.bad_cells = sum.bad_cells.saturating_sub(level.cells.bad_cells(sum.from, from));
+                }
                 sum.from = from;
             }
             let from = sum.from;
@@ -311,9 +348,13 @@ impl History {
                 continue;
             }
             kept = Recorded::Kept;
+            // a cell that is bad for the first time; where nothing bad is added there is nothing to look up
+            let (had_bad, has_bad) = (counts.bad > 0 && level.has_bad(cell), counts.bad > 0);
             let added = level.add(cell, counts);
-            let inside = self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from);
-            inside.for_each(|sum| sum.total.add(added));
+            for sum in self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from) {
+                sum.total.add(added);
+                sum.note_bad(had_bad, has_bad);
+            }
         }
         kept
     }

@@ -9,6 +9,8 @@
 //!                              incident: Opened · Escalated · Eased · Resolved
 //! ```
 //!
+//! Conditions on the budget and on silence stand beside the tiers, guards before both.
+//!
 //! When a budget is counted in slices of time, a slice is judged when it is over, and its verdict is what a second History
 //! counts.
 //!
@@ -17,10 +19,13 @@
 #![deny(missing_docs)]
 
 mod ahead;
+mod alarm;
 mod budget;
 mod burn;
+mod condition;
 mod counts;
 mod evaluator;
+mod guard;
 mod history;
 mod incident;
 mod objective;
@@ -36,12 +41,14 @@ mod window;
 pub use ahead::Foreseen;
 pub use budget::Budget;
 pub use burn::Measured;
+pub use condition::{BadShare, BudgetShare, Condition, ConditionReport, Criterion};
 pub use counts::Counts;
 pub use evaluator::{Decision, Evaluator};
+pub use guard::{BadConfidence, Confidence, Guard, Held};
 pub use history::{EDGE_PARTS, FINE_LIMIT, History, Recorded};
 pub use incident::{Cause, Change, Open, Transition, advance};
 pub use objective::{BadFactor, BadObjective, BurnFactor, Objective};
-pub use policy::{Guard, Policy};
+pub use policy::Policy;
 pub use report::{Report, TierReport};
 pub use slices::{BadSliceTarget, Method, SliceTarget};
 pub use slot::{BadWidth, Grid, Slot};

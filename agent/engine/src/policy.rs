@@ -1,26 +1,12 @@
 //! What the evaluation of an SLO depends on.
 
+use crate::condition::Condition;
+use crate::guard::Guard;
 use crate::objective::Objective;
 use crate::slices::Method;
 use crate::slot::Grid;
 use crate::tier::{Severity, Tier};
 use crate::window::Window;
-
-/// What must have happened before a tier may fire at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Guard {
-    /// Events in the tier's long window, whatever the budget is counted in.
-    pub minimum_events: u64,
-    /// Bad events in the tier's long window.
-    pub minimum_bad: u64,
-}
-
-impl Default for Guard {
-    /// Three bad events, so that one failed request at night pages no one.
-    fn default() -> Self {
-        Self { minimum_events: 0, minimum_bad: 3 }
-    }
-}
 
 /// Everything the evaluation of an SLO depends on.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +23,8 @@ pub struct Policy {
     pub tiers: Vec<Tier>,
     /// What must have happened first.
     pub guard: Guard,
+    /// When else it calls whom.
+    pub conditions: Vec<Condition>,
     /// After how many seconds without an observation the data are stale.
     pub stale_after_seconds: u64,
     /// Whom missing data call; `None` for no one.
@@ -55,6 +43,7 @@ impl Policy {
     }
 
     pub(crate) fn windows(&self) -> impl Iterator<Item = Window> {
-        self.tiers.iter().flat_map(|tier| [tier.long, tier.short]).chain([self.period])
+        let conditions = self.conditions.iter().filter_map(Condition::window);
+        self.tiers.iter().flat_map(|tier| [tier.long, tier.short]).chain(conditions).chain([self.period])
     }
 }

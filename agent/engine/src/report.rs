@@ -1,8 +1,11 @@
 //! What an evaluator measured at the end of a slot.
 
+use crate::alarm::Sight;
 use crate::budget::Budget;
 use crate::burn::Measured;
+use crate::condition::ConditionReport;
 use crate::counts::Counts;
+use crate::guard::Held;
 use crate::slot::Slot;
 use crate::state::DataState;
 use crate::tier::Tier;
@@ -18,12 +21,21 @@ pub struct TierReport {
     pub short: Measured,
     /// The events of the long window, which the guard looks at; the counts of `long` unless slices are counted.
     pub events: Counts,
-    /// Both windows burn faster than the factor and the guard is content.
+    /// Both windows burn faster than the factor and the guard is content, or it fires and both burn faster than the
+    /// factor that releases it.
     pub exceeded: bool,
     /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
     pub firing: bool,
-    /// The guard keeps a tier that burns fast enough from firing.
-    pub held_by_guard: bool,
+    /// It fires, and would not begin to: only the factor that releases it keeps it.
+    pub lingering: bool,
+    /// Why the guard keeps a tier that burns fast enough from firing.
+    pub held: Option<Held>,
+}
+
+impl TierReport {
+    pub(crate) const fn sight(&self) -> Sight {
+        Sight { exceeded: self.exceeded, lingering: self.lingering, hold_seconds: self.tier.hold_seconds }
+    }
 }
 
 /// What an evaluator knows at the end of a slot.
@@ -35,6 +47,8 @@ pub struct Report {
     pub state: DataState,
     /// Every tier, in the order of the policy.
     pub tiers: Vec<TierReport>,
+    /// Every condition, in the order of the policy.
+    pub conditions: Vec<ConditionReport>,
     /// The whole period.
     pub period: Measured,
     /// The error budget of the period.

@@ -13,7 +13,7 @@ use crate::counts::Counts;
 const CELLS: i64 = 32;
 
 /// The buffers grow by this many items at a time, since doubling would leave half of them empty for good.
-const GROWTH: usize = 64;
+const GROWTH: usize = 32;
 
 /// How many words a block has for its good and for its bad counts.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,6 +50,10 @@ impl Total {
     pub(crate) const fn take_out(&mut self, other: Self) {
         self.good = self.good.saturating_sub(other.good);
         self.bad = self.bad.saturating_sub(other.bad);
+    }
+
+    pub(crate) const fn has_bad(self) -> bool {
+        self.bad > 0
     }
 
     /// The sum as counts; only what does not fit into 64 bits is cut off.
@@ -110,6 +114,25 @@ impl Series {
             at += shape.words();
         }
         total
+    }
+
+    /// How many of the cells `from..to` have bad counts.
+    pub(crate) fn bad_cells(&self, from: i64, to: i64) -> u64 {
+        let (mut at, mut cells) = (0, 0);
+        for (block, shape) in (self.first..).zip(&self.shapes) {
+            let middle = at + usize::from(shape.good);
+            at += shape.words();
+            let begin = block.saturating_mul(CELLS);
+            if begin >= to {
+                break;
+            }
+            let chosen = mask(begin, from, to);
+            if chosen != 0 && shape.bad != 0 {
+                let any = self.words.range(middle..at).fold(0, |any, word| any | word);
+                cells += u64::from((any & chosen).count_ones());
+            }
+        }
+        cells
     }
 
     /// Forgets blocks that end before a cell.

@@ -64,9 +64,37 @@ pub struct Tier {
     pub factor: BurnFactor,
     /// How long the condition has to hold first, in seconds.
     pub hold_seconds: u64,
+    /// Once firing, fires on until a window burns no faster than this; `None`: than the factor itself.
+    pub until: Option<BurnFactor>,
 }
 
 impl Tier {
+    /// A tier without a hold that is released at its factor.
+    #[must_use]
+    pub const fn new(severity: Severity, long: Window, short: Window, factor: BurnFactor) -> Self {
+        Self { severity, long, short, factor, hold_seconds: 0, until: None }
+    }
+
+    /// The same tier that has to hold for so many seconds first.
+    #[must_use]
+    pub const fn holding(mut self, seconds: u64) -> Self {
+        self.hold_seconds = seconds;
+        self
+    }
+
+    /// The same tier that is released at a lower factor.
+    #[must_use]
+    pub const fn until(mut self, factor: BurnFactor) -> Self {
+        self.until = Some(factor);
+        self
+    }
+
+    /// The factor above which it fires, or fires on.
+    #[must_use]
+    pub fn factor_while(&self, firing: bool) -> BurnFactor {
+        self.until.filter(|_| firing).unwrap_or(self.factor).min(self.factor)
+    }
+
     /// The bad ratio above which the tier fires; one or more can never be exceeded.
     #[must_use]
     pub fn threshold(&self, objective: Objective) -> f64 {
@@ -88,12 +116,14 @@ impl Tier {
         beyond.then(|| self.long.as_seconds() as f64 * threshold / bad_ratio + self.hold_seconds as f64)
     }
 
-    /// Seconds until the tier lets go after such a step ends: short × (1 − factor ÷ burn).
+    /// Seconds until the tier lets go after such a step ends: short × (1 − factor ÷ burn), with the factor that releases
+    /// it.
     #[must_use]
     pub fn reset_seconds(&self, objective: Objective, bad_ratio: f64) -> Option<f64> {
         let threshold = self.threshold(objective);
         let beyond = bad_ratio > threshold;
-        beyond.then(|| self.short.as_seconds() as f64 * (1.0 - threshold / bad_ratio))
+        let release = self.factor_while(true).value() * objective.budget_ratio();
+        beyond.then(|| self.short.as_seconds() as f64 * (1.0 - release / bad_ratio))
     }
 
     /// The four default tiers, scaled so that each still stands for its share of the period's budget.
@@ -121,7 +151,7 @@ impl Tier {
                 } else {
                     (scale(long), scale(short), micro)
                 };
-                Self { severity, long, short, factor: BurnFactor::from_micro(micro), hold_seconds: 0 }
+                Self::new(severity, long, short, BurnFactor::from_micro(micro))
             })
             .collect()
     }
@@ -130,6 +160,9 @@ impl Tier {
 impl fmt::Display for Tier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}/{} x{}", self.severity, self.long, self.short, self.factor)?;
+        if let Some(until) = self.until {
+            write!(f, " until x{until}")?;
+        }
         if self.hold_seconds > 0 {
             write!(f, " for {}", Window::seconds(self.hold_seconds))?;
         }

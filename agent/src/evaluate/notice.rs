@@ -1,9 +1,9 @@
 //! What is told about a transition, complete in itself.
 
-use lookout_engine::{Cause, Change, Report, TierReport, Transition};
+use lookout_engine::{BurnFactor, Cause, Change, ConditionReport, Report, TierReport, Transition, Window};
 
 use crate::ledger::{
-    Corrected, DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord,
+    ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord,
 };
 use crate::spec::{Config, Slo};
 
@@ -76,6 +76,24 @@ pub(super) fn evidence(slo: &Slo, report: &Report, corrected: Corrected) -> Evid
         total: report.budget.total,
         tiers: report.tiers.iter().map(|tier| tier_evidence(slo, tier)).collect(),
         corrected,
+        conditions: report.conditions.iter().map(condition_evidence).collect(),
+    }
+}
+
+fn condition_evidence(report: &ConditionReport) -> ConditionEvidence {
+    let condition = report.condition;
+    let (threshold, release) = condition.thresholds();
+    ConditionEvidence {
+        severity: condition.severity.as_str().to_owned(),
+        kind: condition.kind().to_owned(),
+        condition: condition.to_string(),
+        window_s: condition.window().map(Window::as_seconds),
+        measured: report.measured,
+        threshold,
+        release,
+        exceeded: report.exceeded,
+        firing: report.firing,
+        held: report.held.map(|held| held.to_string()),
     }
 }
 
@@ -90,6 +108,8 @@ fn tier_evidence(slo: &Slo, report: &TierReport) -> TierEvidence {
         long_bad: report.events.bad,
         long_total: report.events.total(),
         firing: report.firing,
-        held_by_guard: report.held_by_guard,
+        held_by_guard: report.held.is_some(),
+        held: report.held.map(|held| held.to_string()),
+        release_factor: report.tier.until.map(BurnFactor::value),
     }
 }

@@ -21,6 +21,8 @@ fn tier(severity: &str, burn: Option<f64>) -> TierEvidence {
         long_total: 100,
         firing: burn.is_some_and(|burn| burn > 14.4),
         held_by_guard: false,
+        held: None,
+        release_factor: None,
     }
 }
 
@@ -44,6 +46,7 @@ fn slo(name: &str) -> SloStatus {
             total: 100_000,
             tiers: vec![tier("page", Some(0.25)), tier("ticket", Some(0.25))],
             corrected: Corrected::default(),
+            conditions: Vec::new(),
         },
         sli_ratio: Some(0.99975),
         data_age_s: Some(2.0),

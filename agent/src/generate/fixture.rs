@@ -21,6 +21,7 @@ pub(super) fn policy(percent: f64, period: Window, grid: Grid) -> Policy {
         method: Method::Occurrences,
         tiers: Tier::defaults(period),
         guard: Guard::default(),
+        conditions: Vec::new(),
         stale_after_seconds: u64::from(grid.width_seconds()) * 3,
         data_alert: Some(Severity::Page),
     }

@@ -289,6 +289,7 @@ mod tests {
             short: Window::minutes(5),
             factor: BurnFactor::try_new(14.4).unwrap(),
             hold_seconds: 0,
+            until: None,
         };
         let tight = Objective::try_from_percent(99.999_99).unwrap();
         assert_eq!(threshold(&tier, tight).to_string(), "0.00000144");

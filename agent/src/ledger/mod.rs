@@ -22,8 +22,8 @@ pub use correction::{
 };
 pub use memory::MemoryLedger;
 pub use record::{
-    CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice,
-    TierEvidence, TransitionRecord, incident_id,
+    ConditionEvidence, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Evidence,
+    IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
 };
 pub use sqlite::{LedgerFile, SqliteLedger};
 

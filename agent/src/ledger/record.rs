@@ -144,6 +144,34 @@ pub struct Evidence {
     /// What of the period does not count.
     #[serde(default)]
     pub corrected: Corrected,
+    /// Every condition, in the order of the policy. Notices stored before there were any have none.
+    #[serde(default)]
+    pub conditions: Vec<ConditionEvidence>,
+}
+
+/// What one condition saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConditionEvidence {
+    /// `page` or `ticket`.
+    pub severity: String,
+    /// `budget-left`, `budget-drop`, `exhaustion` or `no-data`.
+    pub kind: String,
+    /// The condition as specs write it.
+    pub condition: String,
+    /// The window it sums over, in seconds, unless that is the period or none.
+    pub window_s: Option<u64>,
+    /// What was measured: a share of the budget, or seconds; `None` when there was nothing to compare.
+    pub measured: Option<f64>,
+    /// Fires beyond it, in the same unit.
+    pub threshold: f64,
+    /// Lets go beyond it, in the same unit.
+    pub release: f64,
+    /// Its threshold is passed, or it fires and is not released.
+    pub exceeded: bool,
+    /// Whether it fires.
+    pub firing: bool,
+    /// Why the guard holds it, though its threshold is passed.
+    pub held: Option<String>,
 }
 
 /// What one tier saw.
@@ -169,6 +197,12 @@ pub struct TierEvidence {
     pub firing: bool,
     /// It burns fast enough, but the guard against low traffic holds it.
     pub held_by_guard: bool,
+    /// What the guard misses: `1 of 3 bad events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// The lower burn rate that releases it once it fires, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_factor: Option<f64>,
 }
 
 /// One transition on its way to one destination.

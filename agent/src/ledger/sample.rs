@@ -37,6 +37,8 @@ fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64
         long_total: windows_s.0 * 10,
         firing: burns.0 > factor && burns.1 > factor,
         held_by_guard: false,
+        held: None,
+        release_factor: None,
     }
 }
 
@@ -60,6 +62,7 @@ pub(crate) fn evidence(severity: Option<Severity>) -> Evidence {
             tier(Severity::Ticket, (86_400, 7200), 3.0, ticket, 6480),
         ],
         corrected: Corrected::default(),
+        conditions: Vec::new(),
     }
 }
 

@@ -227,6 +227,7 @@ mod tests {
             period: Window::days(30),
             tiers: Tier::defaults(Window::days(30)),
             guard: Guard::default(),
+            conditions: Vec::new(),
             stale_after_seconds: 90,
             data_alert: Some(Severity::Ticket),
         }

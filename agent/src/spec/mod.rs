@@ -1,6 +1,8 @@
 //! What the user wrote: `lookout.yaml` and SLO specs, parsed into one valid model or into diagnostics.
 
 mod address;
+mod clause;
+mod conditions;
 mod config;
 mod destination;
 mod diagnostic;

@@ -2,8 +2,11 @@
 
 use core::time::Duration;
 
-use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{
+    Cause, Confidence, Grid, Guard, History, Method, Objective, Policy, Severity, Tier, Window,
+};
 
+use super::conditions::{Frame, read_conditions};
 use super::config::Known;
 use super::method::{read_budgeting, read_method};
 use super::model::{Indicator, Queries};
@@ -33,18 +36,21 @@ pub(super) fn read_policy(
     let objective = item.as_ref().and_then(|item| read_objective(reader, item));
     let method = item.as_ref().and_then(|item| read_method(reader, item, budgeting, known.grid));
     let tiers = read_tiers(reader, fields, metadata, (objective.as_ref(), period, known.grid, method));
-    let guard = Guard {
-        minimum_events: count(reader, metadata, "lookout.dev/minimum-events")
-            .unwrap_or(Guard::default().minimum_events),
-        minimum_bad: count(reader, metadata, "lookout.dev/minimum-bad")
-            .unwrap_or(Guard::default().minimum_bad),
-    };
+    let guard = read_guard(reader, metadata, tiers.as_deref().unwrap_or_default(), known.grid);
     let stale_after = read_stale_after(reader, metadata, indicator, known);
-    let data_alert =
-        metadata.annotation("lookout.dev/data-alert").map_or(Some(Some(Severity::Ticket)), |at| {
-            let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
-            reader.choice(at, &choices)
-        });
+    let frame = Frame {
+        objective: objective.as_ref().map(|(objective, _)| *objective),
+        period,
+        grid: known.grid,
+        stale_after_seconds: stale_after,
+    };
+    let conditions = read_conditions(reader, metadata, frame);
+    let told = conditions.iter().flatten().any(|condition| condition.cause() == Cause::DataMissing);
+    let usual = Some(Severity::Ticket).filter(|_| !told);
+    let data_alert = metadata.annotation("lookout.dev/data-alert").map_or(Some(usual), |at| {
+        let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
+        reader.choice(at, &choices)
+    });
     Some(Policy {
         // without a grid there is an error already, or the file is checked on its own
         grid: known.grid.unwrap_or(fallback_grid()?),
@@ -52,7 +58,8 @@ pub(super) fn read_policy(
         period: period?,
         method: method?,
         tiers: tiers?,
-        guard,
+        guard: guard?,
+        conditions: conditions?,
         stale_after_seconds: stale_after?,
         data_alert: data_alert?,
     })
@@ -229,6 +236,38 @@ fn read_tiers(
         whole = false;
     }
     whole.then_some(tiers)
+}
+
+fn read_guard(
+    reader: &mut Reader<'_>,
+    metadata: &Metadata<'_>,
+    tiers: &[Tier],
+    grid: Option<Grid>,
+) -> Option<Guard> {
+    let usual = Guard::default();
+    let guard = Guard {
+        minimum_events: count(reader, metadata, "lookout.dev/minimum-events").unwrap_or(usual.minimum_events),
+        minimum_bad: count(reader, metadata, "lookout.dev/minimum-bad").unwrap_or(usual.minimum_bad),
+        minimum_slots: count(reader, metadata, "lookout.dev/minimum-slots").unwrap_or(usual.minimum_slots),
+        confidence: None,
+    };
+    let most = |tier: &Tier| grid.map_or(u64::MAX, |grid| History::cells_of(grid, tier.long));
+    if let Some(tier) = tiers.iter().find(|tier| most(tier) < guard.minimum_slots)
+        && let Some(at) = metadata.annotation("lookout.dev/minimum-slots")
+    {
+        let message = format!("the tier `{tier}` can never fire: its long window has {} slots", most(tier));
+        reader.error(at, message, "ask for fewer slots, or lengthen the window");
+        return None;
+    }
+    let Some(at) = metadata.annotation("lookout.dev/confidence") else { return Some(guard) };
+    let text = reader.text(at)?;
+    let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    let confidence = percent.and_then(|percent| Confidence::try_from_percent(percent).ok());
+    if confidence.is_none() {
+        reader.error(at, "expected a percentage from 50% to 99.9999%", "write `\"98%\"`");
+        return None;
+    }
+    Some(Guard { confidence, ..guard })
 }
 
 /// A number in an annotation, which may be written with or without quotes.

@@ -1,7 +1,7 @@
 //! OpenSLO v1 documents: `Service`, `SLI` and `SLO`, which may stand in any number of files and refer to each other.
 //!
-//! What lookout needs beyond OpenSLO stands in annotations: on an SLO `lookout.dev/tiers`, `minimum-events`,
-//! `minimum-bad`, `stale-after` and `data-alert` (`page`, `ticket` or `off`), on a Service `lookout.dev/owner`.
+//! What lookout needs beyond OpenSLO stands in annotations: on an SLO `lookout.dev/tiers`, `conditions`,
+//! `minimum-events`, `minimum-bad`, `minimum-slots`, `confidence`, `stale-after` and `data-alert` (`page`, `ticket` or `off`), on a Service `lookout.dev/owner`.
 
 use std::collections::BTreeMap;
 
@@ -17,10 +17,13 @@ use super::yaml::{Node, Value};
 const PREFIX: &str = "lookout.dev/";
 
 /// Annotations of an SLO.
-const SLO_ANNOTATIONS: [&str; 5] = [
+const SLO_ANNOTATIONS: [&str; 8] = [
     "lookout.dev/tiers",
+    "lookout.dev/conditions",
     "lookout.dev/minimum-events",
     "lookout.dev/minimum-bad",
+    "lookout.dev/minimum-slots",
+    "lookout.dev/confidence",
     "lookout.dev/stale-after",
     "lookout.dev/data-alert",
 ];

@@ -1,38 +1,22 @@
 //! Tiers as text, and whether they can work at all.
 //!
 //! ```text
-//! page 1h/5m x14.4; page 6h/30m x6; ticket 1d/2h x3 for 10m
+//! page 1h/5m x14.4 until x12; page 6h/30m x6; ticket 1d/2h x3 for 10m
 //! ```
 //!
-//! Severity, long and short window, factor, and how long the condition has to hold; one tier per line or semicolon.
+//! Severity, long and short window, factor, the lower factor that releases it, and how long it has to burn first; one
+//! tier per line or semicolon.
 //! `Tier` prints itself the same way.
 
 use core::ops::Range;
 
 use lookout_engine::{BurnFactor, Grid, Method, Objective, Severity, Tier, Window};
 
-use super::parse_duration;
-
-/// What is wrong with a tier.
-pub(super) struct BadTier {
-    /// Bytes of the text that are meant.
-    pub(super) span: Range<usize>,
-    pub(super) message: String,
-    pub(super) help: String,
-}
+use super::clause::{BadClause, Words, read_clauses, window};
 
 /// Reads every tier of a text, each with its bytes.
-pub(super) fn parse_tiers(text: &str) -> Vec<Result<(Tier, Range<usize>), BadTier>> {
-    let mut start = 0;
-    let mut tiers = Vec::new();
-    for piece in text.split([';', '\n']) {
-        let span = span_of(start, piece);
-        if !span.is_empty() {
-            tiers.push(parse_tier(piece.trim(), span.start).map(|tier| (tier, span)));
-        }
-        start += piece.len() + 1;
-    }
-    tiers
+pub(super) fn parse_tiers(text: &str) -> Vec<Result<(Tier, Range<usize>), BadClause>> {
+    read_clauses(text, parse_tier, "write a tier like `page 1h/5m x14.4` or `ticket 1d/2h x3 for 10m`")
 }
 
 /// Reads the tiers of a text that stands alone, as an option on the command line does.
@@ -54,53 +38,21 @@ pub fn read_tiers(text: &str, period: Window) -> Result<Vec<Tier>, String> {
     Ok(tiers)
 }
 
-/// The bytes of a piece without the space around it.
-fn span_of(start: usize, piece: &str) -> Range<usize> {
-    let before = piece.len() - piece.trim_start().len();
-    start + before..start + before + piece.trim().len()
+fn parse_tier(words: &mut Words<'_>) -> Result<Tier, BadClause> {
+    let severity = words.read("`page` or `ticket` first", Severity::from_name)?;
+    let (long, short) = words.read("the long and the short window, like `1h/5m`", |word| {
+        let (long, short) = word.split_once('/')?;
+        Some((window(long)?, window(short)?))
+    })?;
+    let factor = words.read("a positive factor, like `x14.4`", factor_of)?;
+    let until = ("a lower factor after `until`, like `until x12`", &factor_of as &dyn Fn(&str) -> _);
+    let (until, hold_seconds) = words.tail("tier", Some(until))?;
+    Ok(Tier { severity, long, short, factor, hold_seconds, until })
 }
 
-fn parse_tier(text: &str, start: usize) -> Result<Tier, BadTier> {
-    let mut at = 0;
-    let mut words = text.split_ascii_whitespace().map(|word| {
-        let begins = at + text.get(at..).and_then(|rest| rest.find(word)).unwrap_or(0);
-        at = begins + word.len();
-        (word, start + begins..start + at)
-    });
-    let end = start + text.len();
-    let bad = |span: Range<usize>, expected: &str| BadTier {
-        span,
-        message: format!("expected {expected}"),
-        help: "write a tier like `page 1h/5m x14.4` or `ticket 1d/2h x3 for 10m`".to_owned(),
-    };
-    let mut next = |expected: &str| words.next().ok_or_else(|| bad(start..end, expected));
-    let (word, span) = next("`page` or `ticket` first")?;
-    let severity = Severity::from_name(word).ok_or_else(|| bad(span, "`page` or `ticket` first"))?;
-    let (word, span) = next("the long and the short window, like `1h/5m`")?;
-    let windows = word.split_once('/').and_then(|(long, short)| Some((window(long)?, window(short)?)));
-    let (long, short) = windows.ok_or_else(|| bad(span, "the long and the short window, like `1h/5m`"))?;
-    let (word, span) = next("a factor, like `x14.4`")?;
-    let factor = word.strip_prefix(['x', '×']).and_then(|number| number.parse().ok());
-    let factor = factor.and_then(|number| BurnFactor::try_new(number).ok());
-    let factor = factor.ok_or_else(|| bad(span, "a positive factor, like `x14.4`"))?;
-    let mut hold_seconds = 0;
-    if let Some((word, span)) = words.next() {
-        if word != "for" {
-            return Err(bad(span, "`for` or the end of the tier"));
-        }
-        let hold = words.next().and_then(|(word, _)| parse_duration(word).ok());
-        hold_seconds = hold.ok_or_else(|| bad(span, "a duration after `for`, like `for 10m`"))?.as_secs();
-    }
-    if let Some((_, span)) = words.next() {
-        return Err(bad(span, "`;`, a line break or the end after the tier"));
-    }
-    Ok(Tier { severity, long, short, factor, hold_seconds })
-}
-
-fn window(text: &str) -> Option<Window> {
-    let duration = parse_duration(text).ok()?;
-    let whole = duration.subsec_nanos() == 0 && !duration.is_zero();
-    whole.then(|| Window::seconds(duration.as_secs()))
+fn factor_of(word: &str) -> Option<BurnFactor> {
+    let number = word.strip_prefix(['x', '×'])?.parse().ok()?;
+    BurnFactor::try_new(number).ok()
 }
 
 /// Everything that keeps a tier from working, each with what to do.
@@ -118,6 +70,10 @@ pub(super) fn faults(
     if let Some(period) = period.filter(|period| tier.long > *period) {
         let message = format!("the tier `{tier}` looks at {}, longer than the period of {period}", tier.long);
         faults.push((message, "shorten the window, or lengthen the period".to_owned()));
+    }
+    if let Some(until) = tier.until.filter(|until| *until >= tier.factor) {
+        let message = format!("the tier `{tier}` would let go at x{until}, not below its factor");
+        faults.push((message, "after `until` write a lower factor, or leave it out".to_owned()));
     }
     if let Some(grid) = grid {
         let least = 2 * u64::from(grid.width_seconds());
@@ -198,8 +154,11 @@ mod tests {
             ("page 1h/0s x2", "expected the long and the short window, like `1h/5m` at 5..10"),
             ("page 1h/5m 2", "expected a positive factor, like `x14.4` at 11..12"),
             ("page 1h/5m x-2", "expected a positive factor, like `x14.4` at 11..14"),
-            ("page 1h/5m", "expected a factor, like `x14.4` at 0..10"),
-            ("page 1h/5m x2 four 5m", "expected `for` or the end of the tier at 14..18"),
+            ("page 1h/5m", "expected a positive factor, like `x14.4` at 0..10"),
+            ("page 1h/5m x2 until", "expected a lower factor after `until`, like `until x12` at 14..19"),
+            ("page 1h/5m x2 until 1", "expected a lower factor after `until`, like `until x12` at 14..19"),
+            ("page 1h/5m x2 for 1m for 2m", "expected `;`, a line break or the end after the tier at 21..24"),
+            ("page 1h/5m x2 four 5m", "expected `until`, `for` or the end of the tier at 14..18"),
             ("page 1h/5m x2 for", "expected a duration after `for`, like `for 10m` at 14..17"),
             ("page 1h/5m x2 for 5m, page", "expected a duration after `for`, like `for 10m` at 14..17"),
             ("page 1h/5m x2 for 5m page", "expected `;`, a line break or the end after the tier at 21..25"),
@@ -232,18 +191,20 @@ mod tests {
         fn what_a_tier_prints_is_read_back(
             page in any::<bool>(), long in 1..10_000_000_u64, short in 1..1_000_000_u64,
             micro in 1..1_000_000_000_u64, hold in 0..100_000_u64,
+            until in prop::option::of(1..1_000_000_000_u64),
         ) {
             let severity = if page { Severity::Page } else { Severity::Ticket };
             let factor = BurnFactor::try_new(micro as f64 / 1e6).unwrap();
             let tier = Tier {
                 severity, factor, hold_seconds: hold,
+                until: until.and_then(|micro| BurnFactor::try_new(micro as f64 / 1e6).ok()),
                 long: Window::seconds(long), short: Window::seconds(short),
             };
             prop_assert_eq!(only(&tier.to_string()), Ok(tier));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC{0,20}|(page |ticket |1h|/|5m|x2| |for |;|\n|ä){0,8}") {
+        fn no_text_makes_it_panic(text in "\\PC{0,20}|(page |ticket |1h|/|5m|x2| |for |until |;|\n|ä){0,8}") {
             for tier in parse_tiers(&text) {
                 let span = match tier { Ok((_, span)) => span, Err(bad) => bad.span };
                 prop_assert!(text.get(span).is_some());

@@ -86,6 +86,7 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
                     .filter(|tier| tier.is_reachable(options.objective))
                     .collect(),
                 guard: Guard::default(),
+                conditions: Vec::new(),
                 stale_after_seconds: whole_seconds(interval * 3 + timeout),
                 data_alert: Some(Severity::Ticket),
             },

@@ -33,6 +33,7 @@ fn policy(grid: Grid) -> Policy {
         tiers: Tier::defaults(period),
         method: Method::Occurrences,
         guard: Guard::default(),
+        conditions: Vec::new(),
         stale_after_seconds: 180,
         data_alert: None,
     }

@@ -1,6 +1,9 @@
 //! What an SLO costs in memory, whatever comes in.
 
-use lookout_engine::{Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Slot, Tier, Window};
+use lookout_engine::{
+    BudgetShare, Condition, Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Severity, Slot, Tier,
+    Window,
+};
 
 /// What an SLO with the default tiers and a period of 30 days may take.
 const LIMIT: usize = 32 * 1024;
@@ -17,6 +20,17 @@ impl Noise {
     }
 }
 
+/// One of each kind, over windows that tiers have.
+fn conditions() -> Vec<Condition> {
+    let share = BudgetShare::try_from_percent(10.0).unwrap();
+    vec![
+        Condition::budget_left(Severity::Ticket, share),
+        Condition::budget_drop(Severity::Page, share, Window::hours(1)),
+        Condition::exhaustion(Severity::Ticket, Window::days(3), Window::hours(6)),
+        Condition::no_data(Severity::Ticket, Window::minutes(10)),
+    ]
+}
+
 /// Bytes after 30 days and a bit of ten-second slots.
 fn bytes_after_a_month(mut counts: impl FnMut(i64) -> Counts) -> usize {
     let period = Window::days(30);
@@ -27,6 +41,7 @@ fn bytes_after_a_month(mut counts: impl FnMut(i64) -> Counts) -> usize {
         tiers: Tier::defaults(period),
         method: Method::Occurrences,
         guard: Guard::default(),
+        conditions: conditions(),
         stale_after_seconds: 180,
         data_alert: None,
     };

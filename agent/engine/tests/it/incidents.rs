@@ -13,6 +13,7 @@ fn policy() -> Policy {
         short: Window::seconds(short),
         factor: BurnFactor::try_new(factor).unwrap(),
         hold_seconds: 0,
+        until: None,
     };
     Policy {
         grid: Grid::try_new(1).unwrap(),
@@ -20,7 +21,8 @@ fn policy() -> Policy {
         period: Window::minutes(10),
         method: Method::Occurrences,
         tiers: vec![tier(Severity::Page, 10, 2, 2.0), tier(Severity::Ticket, 20, 5, 1.0)],
-        guard: Guard { minimum_events: 0, minimum_bad: 3 },
+        guard: Guard::default(),
+        conditions: Vec::new(),
         stale_after_seconds: 5,
         data_alert: Some(Severity::Ticket),
     }
@@ -125,7 +127,9 @@ fn one_failure_at_night_pages_no_one_and_says_why() {
     run.pass(1, Some(Counts { good: 0, bad: 1 }));
     assert_eq!(run.changes(), []);
     let report = run.evaluator.report(Slot(run.now - 1));
-    assert!(report.tiers.iter().all(|tier| tier.held_by_guard && !tier.exceeded));
+    assert!(report.tiers.iter().all(|tier| !tier.exceeded));
+    let held = report.tiers[0].held.map(|held| held.to_string());
+    assert_eq!(held.as_deref(), Some("1 of 3 bad events"));
 }
 
 #[test]

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod closed_form;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod footprint;
 #[cfg(test)]
 mod incidents;

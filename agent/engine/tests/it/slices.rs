@@ -20,6 +20,7 @@ fn policy(method: Method) -> Policy {
         method,
         tiers: vec![Tier::defaults(Window::days(30))[0]],
         guard: Guard::default(),
+        conditions: Vec::new(),
         stale_after_seconds: 180,
         data_alert: None,
     }

@@ -116,10 +116,11 @@ fn policies_of_all_kinds_pass() {
         short: Window::minutes(short),
         factor: BurnFactor::try_new(factor).unwrap(),
         hold_seconds,
+        until: None,
     };
     config.slos[1].policy = Policy {
         tiers: vec![tier(60, 5, 10.0, 0), tier(120, 10, 5.0, 300)],
-        guard: Guard { minimum_events: 500, minimum_bad: 20 },
+        guard: Guard { minimum_events: 500, minimum_bad: 20, ..Guard::default() },
         data_alert: None,
         ..fixture::policy(99.5, Window::days(7), Grid::MINUTE)
     };

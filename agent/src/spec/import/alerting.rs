@@ -216,7 +216,7 @@ fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) ->
                 }
                 let hold_seconds = long.hold_seconds.max(short.hold_seconds);
                 let (long, short, factor) = (long.window, short.window, long.factor);
-                tiers.push(Tier { severity, long, short, factor, hold_seconds });
+                tiers.push(Tier::new(severity, long, short, factor).holding(hold_seconds));
             }
             several => tiers.extend(several.iter().map(|condition| {
                 let short = Window::seconds((condition.window.as_seconds() / 12).max(1));
@@ -224,7 +224,7 @@ fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) ->
                 let help = "it lets go of the alert soon after the trouble has ended";
                 reader.changed(at, what, help);
                 let Condition { factor, window: long, hold_seconds, .. } = *condition;
-                Tier { severity, long, short, factor, hold_seconds }
+                Tier::new(severity, long, short, factor).holding(hold_seconds)
             })),
         }
     }

@@ -50,7 +50,7 @@ pub(super) fn sloth(period: Window) -> Option<Vec<Tier>> {
 /// The tier that fires when a share of the budget is gone within the long window.
 fn tier(severity: Severity, percent: f64, (short, long): (Window, Window), period: Window) -> Option<Tier> {
     let factor = percent / 100.0 * period.as_seconds() as f64 / long.as_seconds().max(1) as f64;
-    Some(Tier { severity, long, short, factor: BurnFactor::try_new(factor).ok()?, hold_seconds: 0 })
+    Some(Tier::new(severity, long, short, BurnFactor::try_new(factor).ok()?))
 }
 
 /// Pyrra's tiers for a period. Its windows are whole minutes; one that would be rounded to nothing is made a minute.
@@ -68,6 +68,7 @@ pub(super) fn pyrra(period: Window, severity: impl Fn(Fate) -> Severity) -> Vec<
             short,
             factor: BurnFactor::try_new(factor).ok()?,
             hold_seconds: share(hold).as_seconds(),
+            until: None,
         })
     });
     tiers.collect()

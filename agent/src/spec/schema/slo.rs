@@ -43,9 +43,12 @@ fn other(kind: &str) -> Value {
 
 fn slo_metadata() -> Value {
     metadata(annotations(&[
+        "lookout.dev/conditions",
+        "lookout.dev/confidence",
         "lookout.dev/data-alert",
         "lookout.dev/minimum-bad",
         "lookout.dev/minimum-events",
+        "lookout.dev/minimum-slots",
         "lookout.dev/stale-after",
         "lookout.dev/tiers",
     ]))
@@ -67,7 +70,11 @@ fn annotation_values(own: &[&str]) -> Map<String, Value> {
         "lookout.dev/data-alert" => {
             words("How missing data are told; `ticket` by default.", &["page", "ticket", "off"])
         }
-        "lookout.dev/minimum-bad" | "lookout.dev/minimum-events" => count(),
+        "lookout.dev/minimum-bad" | "lookout.dev/minimum-events" | "lookout.dev/minimum-slots" => count(),
+        "lookout.dev/conditions" => text(
+            "When else it calls: `ticket budget-left 10%; page budget-drop 5% in 1h; ticket no-data 10m`.",
+        ),
+        "lookout.dev/confidence" => text("How sure a tier has to be before it calls: `98%`."),
         "lookout.dev/stale-after" => duration("Without an observation for so long, data are missing."),
         "lookout.dev/tiers" => text("When it calls: `page 1h/5m x14.4; ticket 1d/2h x3 for 10m`."),
         _ => text("For people."),

@@ -211,6 +211,7 @@ fn spec(name: &str) -> Slo {
             method: Method::Occurrences,
             tiers: Tier::defaults(Window::days(30)),
             guard: Guard::default(),
+            conditions: Vec::new(),
             stale_after_seconds: 60,
             data_alert: Some(Severity::Page),
         },
@@ -239,6 +240,8 @@ fn tier(
         long_total,
         firing,
         held_by_guard: false,
+        held: None,
+        release_factor: None,
     }
 }
 
@@ -267,6 +270,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
                 tier("ticket", 259_200, 21_600, 1.0, Some(0.35), false),
             ],
             corrected: Corrected::default(),
+            conditions: Vec::new(),
         },
         sli_ratio: Some(1.0 - (1.0 - left) * 0.001),
         data_age_s: Some(1.5),

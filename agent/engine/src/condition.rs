@@ -1,0 +1,407 @@
+//! Conditions beside the tiers: how much budget is left, how much of it went lately, how long it lasts, and whether
+//! anything is known at all.
+//!
+//! A condition is passed at its threshold and released at another one, so that a value that swings around the threshold
+//! makes one incident and not many.
+
+use core::fmt;
+
+use crate::alarm::Sight;
+use crate::budget::Budget;
+use crate::counts::Counts;
+use crate::guard::Held;
+use crate::incident::Cause;
+use crate::objective::Objective;
+use crate::tier::Severity;
+use crate::window::Window;
+
+/// What is not more than a rounding.
+const ROUNDING: f64 = 1e-9;
+
+/// A share of a period's error budget, in millionths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BudgetShare {
+    ppm: u32,
+}
+
+/// A share outside `[0, 100]` percent, or not a number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BadShare(
+    /// The refused share in percent.
+    pub f64,
+);
+
+impl fmt::Display for BadShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} % is no share of a budget from 0 % to 100 %", self.0)
+    }
+}
+
+impl core::error::Error for BadShare {}
+
+impl BudgetShare {
+    /// The whole budget.
+    pub const WHOLE: Self = Self { ppm: 1_000_000 };
+
+    /// A share given in percent, exact to four decimals.
+    ///
+    /// # Errors
+    /// When it is not from 0 to 100.
+    pub fn try_from_percent(percent: f64) -> Result<Self, BadShare> {
+        let ppm = (percent * 1e4).round();
+        if !(0.0..=1e6).contains(&ppm) {
+            return Err(BadShare(percent));
+        }
+        Ok(Self { ppm: ppm as u32 })
+    }
+
+    /// The share of one.
+    #[must_use]
+    pub fn ratio(self) -> f64 {
+        f64::from(self.ppm) / 1e6
+    }
+}
+
+impl fmt::Display for BudgetShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}%", f64::from(self.ppm) / 1e4)
+    }
+}
+
+/// What a condition looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Criterion {
+    /// Less than a share of the period's budget is left.
+    BudgetLeft {
+        /// Fires below it.
+        below: BudgetShare,
+        /// Lets go when at least so much is left again.
+        until: BudgetShare,
+    },
+    /// At least a share of the period's budget was spent within a window.
+    BudgetDrop {
+        /// Fires from it on.
+        least: BudgetShare,
+        /// How far it looks back.
+        within: Window,
+        /// Lets go when less than this was spent.
+        until: BudgetShare,
+    },
+    /// The budget is gone within a time if it goes on burning as it did in a window. A budget that is gone already
+    /// counts as long as that burn is faster than even.
+    Exhaustion {
+        /// Fires below it.
+        below: Window,
+        /// The window whose burn is taken.
+        at: Window,
+        /// Lets go when it lasts at least so long.
+        until: Window,
+    },
+    /// Nothing was observed for a time. Lets go when data arrive.
+    NoData {
+        /// Fires after it.
+        after: Window,
+    },
+}
+
+/// One criterion, and whom it calls. It feeds the same incident as the tiers; that of missing data is its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// Whom it calls.
+    pub severity: Severity,
+    /// What it looks at.
+    pub criterion: Criterion,
+    /// How long it has to hold first, in seconds.
+    pub hold_seconds: u64,
+}
+
+impl Condition {
+    /// Fires while less than `below` of the budget is left. Lets go five points of a percentage higher, or halfway to
+    /// the whole budget where that is less.
+    #[must_use]
+    pub const fn budget_left(severity: Severity, below: BudgetShare) -> Self {
+        let halfway = below.ppm.midpoint(BudgetShare::WHOLE.ppm);
+        let until = if halfway < below.ppm + 50_000 { halfway } else { below.ppm + 50_000 };
+        let criterion = Criterion::BudgetLeft { below, until: BudgetShare { ppm: until } };
+        Self { severity, criterion, hold_seconds: 0 }
+    }
+
+    /// Fires while at least `least` of the period's budget was spent `within` a window. Lets go when less than three
+    /// quarters of that were.
+    #[must_use]
+    pub const fn budget_drop(severity: Severity, least: BudgetShare, within: Window) -> Self {
+        let until = BudgetShare { ppm: least.ppm - least.ppm / 4 };
+        Self { severity, criterion: Criterion::BudgetDrop { least, within, until }, hold_seconds: 0 }
+    }
+
+    /// Fires while the budget lasts less than `below` at the burn of the window `at`. Lets go when it lasts a quarter
+    /// longer.
+    #[must_use]
+    pub const fn exhaustion(severity: Severity, below: Window, at: Window) -> Self {
+        let seconds = below.as_seconds();
+        let until = Window::seconds(seconds.saturating_add(seconds.div_ceil(4)));
+        Self { severity, criterion: Criterion::Exhaustion { below, at, until }, hold_seconds: 0 }
+    }
+
+    /// Fires while nothing has been observed for longer than `after`.
+    #[must_use]
+    pub const fn no_data(severity: Severity, after: Window) -> Self {
+        Self { severity, criterion: Criterion::NoData { after }, hold_seconds: 0 }
+    }
+
+    /// The same condition that has to hold for so many seconds first.
+    #[must_use]
+    pub const fn holding(mut self, seconds: u64) -> Self {
+        self.hold_seconds = seconds;
+        self
+    }
+
+    /// The same condition with another release threshold: a share for those of the budget, others stay as they are.
+    #[must_use]
+    pub const fn until_share(mut self, share: BudgetShare) -> Self {
+        if let Criterion::BudgetLeft { until, .. } | Criterion::BudgetDrop { until, .. } = &mut self.criterion
+        {
+            *until = share;
+        }
+        self
+    }
+
+    /// The same condition with another release threshold: a time for that of exhaustion, others stay as they are.
+    #[must_use]
+    pub const fn until_time(mut self, time: Window) -> Self {
+        if let Criterion::Exhaustion { until, .. } = &mut self.criterion {
+            *until = time;
+        }
+        self
+    }
+
+    /// Which incident it feeds.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        match self.criterion {
+            Criterion::NoData { .. } => Cause::DataMissing,
+            _ => Cause::Burn,
+        }
+    }
+
+    /// The word used in specs, JSON and metrics.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self.criterion {
+            Criterion::BudgetLeft { .. } => "budget-left",
+            Criterion::BudgetDrop { .. } => "budget-drop",
+            Criterion::Exhaustion { .. } => "exhaustion",
+            Criterion::NoData { .. } => "no-data",
+        }
+    }
+
+    /// The window it sums over, unless that is the period or none.
+    #[must_use]
+    pub const fn window(&self) -> Option<Window> {
+        match self.criterion {
+            Criterion::BudgetDrop { within, .. } => Some(within),
+            Criterion::Exhaustion { at, .. } => Some(at),
+            Criterion::BudgetLeft { .. } | Criterion::NoData { .. } => None,
+        }
+    }
+
+    /// Its threshold and its release threshold: shares of the budget, or seconds.
+    #[must_use]
+    pub fn thresholds(&self) -> (f64, f64) {
+        let seconds = |window: Window| window.as_seconds() as f64;
+        match self.criterion {
+            Criterion::BudgetLeft { below, until } => (below.ratio(), until.ratio()),
+            Criterion::BudgetDrop { least, until, .. } => (least.ratio(), until.ratio()),
+            Criterion::Exhaustion { below, until, .. } => (seconds(below), seconds(until)),
+            Criterion::NoData { after } => (seconds(after), seconds(after)),
+        }
+    }
+
+    /// Seconds until it fires when the bad ratio steps from zero to `bad_ratio` under even traffic, with a budget that
+    /// was whole; `None` when it never does.
+    #[must_use]
+    pub fn detection_seconds(&self, objective: Objective, period: Window, bad_ratio: f64) -> Option<f64> {
+        let (period, burn) = (period.as_seconds() as f64, bad_ratio / objective.budget_ratio());
+        let (threshold, _) = self.thresholds();
+        let seconds = match self.criterion {
+            Criterion::BudgetLeft { .. } => Some(period * (1.0 - threshold) / burn).filter(|s| *s < period),
+            Criterion::BudgetDrop { within, .. } => {
+                Some(period * threshold / burn).filter(|s| *s <= within.as_seconds() as f64)
+            }
+            Criterion::Exhaustion { at, .. } => {
+                let at = at.as_seconds() as f64;
+                // while the window fills, its burn grows; after that only the budget shrinks
+                let filling = period * at / (burn * (at + threshold));
+                let filled = (period / burn - threshold).max(at);
+                Some(if filling <= at { filling } else { filled }).filter(|_| burn > 1.0)
+            }
+            Criterion::NoData { .. } => None,
+        };
+        seconds.filter(|s| s.is_finite()).map(|s| s + self.hold_seconds as f64)
+    }
+
+    /// Measures it at the end of a slot.
+    pub(crate) fn measure(&self, firing: bool, view: &View<'_>) -> ConditionReport {
+        let (measured, passed, stays) = match self.criterion {
+            Criterion::BudgetLeft { below, until } => {
+                let left = view.budget.left_ratio;
+                let under = |share: BudgetShare| left + ROUNDING < share.ratio();
+                (Some(left), under(below), under(until))
+            }
+            Criterion::BudgetDrop { least, within, until } => {
+                let bad = (view.counts)(within).bad as f64 / view.unit.max(1) as f64;
+                let spent = Some(bad / view.budget.allowed).filter(|share| share.is_finite());
+                let over = |share: BudgetShare| spent.is_some_and(|spent| spent + ROUNDING >= share.ratio());
+                (spent, over(least), over(until))
+            }
+            Criterion::Exhaustion { below, at, until } => {
+                let lasts = (view.lasts)(at);
+                let under = |time: Window| lasts.is_some_and(|lasts| lasts < time.as_seconds() as f64);
+                (lasts, under(below), under(until))
+            }
+            Criterion::NoData { after } => {
+                let passed = view.frozen && view.silent_seconds > after.as_seconds();
+                (Some(view.silent_seconds as f64), passed, view.frozen)
+            }
+        };
+        let held =
+            if passed && !firing && self.cause() == Cause::Burn { (view.held)(self.window()) } else { None };
+        ConditionReport {
+            condition: *self,
+            measured,
+            exceeded: if firing { passed || stays } else { passed && held.is_none() },
+            lingering: firing && stays && !passed,
+            firing,
+            held,
+        }
+    }
+}
+
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} ", self.severity, self.kind())?;
+        let usual = |usual: Self| usual.criterion == self.criterion;
+        match self.criterion {
+            Criterion::BudgetLeft { below, until } => {
+                write!(f, "{below}")?;
+                if !usual(Self::budget_left(self.severity, below)) {
+                    write!(f, " until {until}")?;
+                }
+            }
+            Criterion::BudgetDrop { least, within, until } => {
+                write!(f, "{least} in {within}")?;
+                if !usual(Self::budget_drop(self.severity, least, within)) {
+                    write!(f, " until {until}")?;
+                }
+            }
+            Criterion::Exhaustion { below, at, until } => {
+                write!(f, "{below} at {at}")?;
+                if !usual(Self::exhaustion(self.severity, below, at)) {
+                    write!(f, " until {until}")?;
+                }
+            }
+            Criterion::NoData { after } => write!(f, "{after}")?,
+        }
+        if self.hold_seconds > 0 {
+            write!(f, " for {}", Window::seconds(self.hold_seconds))?;
+        }
+        Ok(())
+    }
+}
+
+/// What conditions look at.
+pub(crate) struct View<'a> {
+    pub(crate) budget: &'a Budget,
+    /// What stands for one in the counts that are judged.
+    pub(crate) unit: u64,
+    pub(crate) frozen: bool,
+    /// Since the last observation.
+    pub(crate) silent_seconds: u64,
+    /// The judged counts of a window.
+    pub(crate) counts: &'a dyn Fn(Window) -> Counts,
+    /// Seconds the budget lasts at the burn of a window; none when it does not go down.
+    pub(crate) lasts: &'a dyn Fn(Window) -> Option<f64>,
+    /// What the guard says about a window, or about the period.
+    pub(crate) held: &'a dyn Fn(Option<Window>) -> Option<Held>,
+}
+
+/// What one condition sees at the end of a slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ConditionReport {
+    /// The condition.
+    pub condition: Condition,
+    /// What is compared with its thresholds: a share of the budget, or seconds. `None` when there is nothing to compare:
+    /// no budget to speak of, or one that does not go down.
+    pub measured: Option<f64>,
+    /// Its threshold is passed and the guard is content, or it fires and is not released.
+    pub exceeded: bool,
+    /// It fires, and would not begin to: its threshold is not passed any more, but it is not released either.
+    pub lingering: bool,
+    /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
+    ///
+    /// [`Evaluator::accept`]: crate::Evaluator::accept
+    pub firing: bool,
+    /// Why the guard keeps it from firing.
+    pub held: Option<Held>,
+}
+
+impl ConditionReport {
+    pub(crate) const fn sight(&self) -> Sight {
+        Sight {
+            exceeded: self.exceeded,
+            lingering: self.lingering,
+            hold_seconds: self.condition.hold_seconds,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn share(percent: f64) -> BudgetShare {
+        BudgetShare::try_from_percent(percent).unwrap()
+    }
+
+    #[test]
+    fn conditions_are_released_a_little_beyond_their_threshold() {
+        let left = |percent| Condition::budget_left(Severity::Ticket, share(percent)).thresholds();
+        assert_eq!((left(10.0), left(0.0), left(98.0)), ((0.1, 0.15), (0.0, 0.05), (0.98, 0.99)));
+        let drop = Condition::budget_drop(Severity::Page, share(4.0), Window::hours(1));
+        assert_eq!(drop.thresholds(), (0.04, 0.03));
+        let lasts = Condition::exhaustion(Severity::Page, Window::hours(4), Window::hours(1));
+        assert_eq!(lasts.thresholds(), (14_400.0, 18_000.0));
+    }
+
+    #[test]
+    fn a_condition_prints_what_is_not_usual() {
+        let left = Condition::budget_left(Severity::Ticket, share(10.0));
+        assert_eq!(left.to_string(), "ticket budget-left 10%");
+        assert_eq!(
+            left.until_share(share(20.0)).holding(600).to_string(),
+            "ticket budget-left 10% until 20% for 10m"
+        );
+        let drop = Condition::budget_drop(Severity::Page, share(2.5), Window::hours(1));
+        assert_eq!(drop.to_string(), "page budget-drop 2.5% in 1h");
+        let lasts = Condition::exhaustion(Severity::Ticket, Window::days(3), Window::hours(6));
+        assert_eq!(lasts.to_string(), "ticket exhaustion 3d at 6h");
+        assert_eq!(lasts.until_time(Window::days(5)).to_string(), "ticket exhaustion 3d at 6h until 5d");
+        assert_eq!(Condition::no_data(Severity::Page, Window::minutes(10)).to_string(), "page no-data 10m");
+    }
+
+    #[test]
+    fn the_closed_forms_of_a_total_outage() {
+        let objective = Objective::try_from_percent(99.9).unwrap();
+        let after = |condition: Condition| condition.detection_seconds(objective, Window::days(30), 1.0);
+        let near =
+            |found: Option<f64>, seconds: f64| found.is_some_and(|found| (found - seconds).abs() < 1e-6);
+        // the whole budget is 43.2 minutes of it
+        assert!(near(after(Condition::budget_left(Severity::Page, share(10.0))), 2332.8));
+        assert!(near(after(Condition::budget_drop(Severity::Page, share(5.0), Window::hours(1))), 129.6));
+        assert_eq!(after(Condition::budget_drop(Severity::Page, share(50.0), Window::minutes(5))), None);
+        // 2592 s × 1 h ÷ (1 h + 6 h)
+        let lasts = Condition::exhaustion(Severity::Page, Window::hours(6), Window::hours(1));
+        assert!(near(after(lasts), 2592.0 / 7.0));
+        assert_eq!(lasts.detection_seconds(objective, Window::days(30), 0.001), None, "an even burn lasts");
+    }
+}
