@@ -149,7 +149,14 @@ impl History {
                     needed: i64::MIN,
                 });
             }
-            sums.push(Sum { window, level, from: i64::MIN, until: i64::MIN, total: Total::default(), bad_cells: 0 });
+            sums.push(Sum {
+                window,
+                level,
+                from: i64::MIN,
+                until: i64::MIN,
+                total: Total::default(),
+                bad_cells: 0,
+            });
         }
         levels.shrink_to_fit();
         sums.shrink_to_fit();

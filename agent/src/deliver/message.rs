@@ -3,6 +3,7 @@
 use lookout_engine::{Cause, Change, Severity};
 use url::Url;
 
+use super::condition::{condition_in_words, firing, held, news as condition_news};
 use super::figure::{count, duration, moment, percent, period, times, window};
 use crate::ledger::{DeployRecord, Notice, TierEvidence};
 
@@ -111,8 +112,12 @@ fn headline(notice: &Notice) -> String {
         Tone::Ticket => "[TICKET]",
         Tone::Good => "[RESOLVED]",
     };
-    let burning = burn_now(notice)
-        .map_or_else(|| "burning its budget".to_owned(), |burn| format!("burning {} budget", times(burn)));
+    // a tier says how fast it burns; where only a condition fires, that is the news
+    let condition = firing(notice).first().map(|condition| condition_news(condition));
+    let condition = condition.filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
+    let burning =
+        condition.or_else(|| burn_now(notice).map(|burn| format!("burning {} budget", times(burn))));
+    let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
     let lasted = duration(lasted_seconds(notice));
     let news = match (misses_data(notice), Change::from_name(&notice.change)) {
         (false, Some(Change::Resolved)) => format!("over after {lasted}"),
@@ -171,6 +176,10 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     if let Some(excluded) = excluded_in_words(notice) {
         add("Excluded".to_owned(), &excluded);
     }
+    let conditions: Vec<String> = firing(notice).into_iter().map(condition_in_words).collect();
+    if !conditions.is_empty() {
+        add("Condition".to_owned(), &conditions.join("; "));
+    }
     if misses_data(notice) {
         add("Data".to_owned(), &evidence.data_state);
     } else if let Some(tier) = worst_tier(notice) {
@@ -181,6 +190,10 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         }
         let bad = format!("{} of {}", count(tier.long_bad), count(tier.long_total));
         add(format!("Bad in {}", window(tier.long_s)), &bad);
+    }
+    let held = held(evidence);
+    if !held.is_empty() && !is_over(notice) {
+        add("Held".to_owned(), &held);
     }
     add("Started".to_owned(), &moment(notice.incident.opened_at_ms));
     if is_over(notice) {

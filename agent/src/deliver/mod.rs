@@ -4,6 +4,7 @@
 //! the config; to add a kind, implement the trait in a file of its own and name it there.
 
 mod alertmanager;
+mod condition;
 mod figure;
 mod http;
 mod message;
@@ -27,6 +28,7 @@ use crate::clock::Clock;
 use crate::ledger::{Delivery, TransitionRecord};
 use crate::spec::{Destination, DestinationKind, Secret};
 
+pub use condition::condition_in_words;
 pub use message::{Message, Tone};
 pub use outbox::{Ports, run};
 pub use slack::slack_as_text;

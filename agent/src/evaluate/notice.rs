@@ -3,7 +3,8 @@
 use lookout_engine::{BurnFactor, Cause, Change, ConditionReport, Report, TierReport, Transition, Window};
 
 use crate::ledger::{
-    ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord,
+    ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence,
+    TransitionRecord,
 };
 use crate::spec::{Config, Slo};
 

@@ -36,7 +36,21 @@ pub fn simulation_json(slo: &Slo, simulation: &Simulation) -> Value {
                 "budget_spent_ratio": times.spent_ratio,
             })
         });
-        json!({ "name": outage.name, "bad_ratio": outage.bad_ratio, "tiers": tiers.collect::<Vec<_>>() })
+        let conditions = outage.conditions.iter().map(|times| {
+            json!({
+                "condition": times.condition.to_string(),
+                "fires_after_seconds": times.fires_s,
+                "fires_after_closed_form_seconds": times.fires_closed_s,
+                "lets_go_after_seconds": times.resets_s,
+                "budget_spent_ratio": times.spent_ratio,
+            })
+        });
+        json!({
+            "name": outage.name,
+            "bad_ratio": outage.bad_ratio,
+            "tiers": tiers.collect::<Vec<_>>(),
+            "conditions": conditions.collect::<Vec<_>>(),
+        })
     });
     json!({
         "slo": slo.id(),
@@ -72,6 +86,7 @@ pub fn backtest_json(backtest: &Backtest) -> Value {
         "objective_percent": policy.objective.percent(),
         "period_seconds": policy.period.as_seconds(),
         "tiers": policy.tiers.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "conditions": policy.conditions.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "notes": notes(backtest),
         "data": {
             "from": rfc3339(from),
@@ -112,7 +127,7 @@ fn incident_json(backtest: &Backtest, incident: &Incident, outage: Option<usize>
         "cause": incident.cause.as_str(),
         "opened": rfc3339(incident.opened_ms),
         "resolved": incident.resolved_ms.map(rfc3339),
-        "first_tier": incident.first.map(|tier| tier.to_string()),
+        "first_tier": incident.first,
         "severity": incident.severity.as_str(),
         "peak": incident.peak.as_str(),
         "paged": incident.paged_ms.map(rfc3339),

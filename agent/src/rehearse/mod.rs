@@ -7,6 +7,7 @@
 //! ```
 
 mod backtest;
+mod conditions;
 mod csv;
 mod instant;
 mod json;
@@ -23,6 +24,7 @@ mod words;
 use std::path::PathBuf;
 
 pub use backtest::{Backtest, Naive, Question, WhatIf, backtest};
+pub use conditions::ConditionTimes;
 pub use csv::read as read_csv;
 pub use instant::{Bounds, parse as parse_instant};
 pub use json::{backtest_json, simulation_json};

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use lookout_engine::{
-    Budget, Cause, Change, Counts, Decision, Evaluator, Policy, Report, Severity, Slot, Tier, Transition,
+    Budget, Cause, Change, Counts, Decision, Evaluator, Policy, Report, Severity, Slot, Transition,
 };
 
 use super::Recording;
@@ -17,8 +17,8 @@ pub struct Incident {
     pub opened_ms: i64,
     /// When it was resolved; `None` when it was open at the end.
     pub resolved_ms: Option<i64>,
-    /// The first tier that fired; none when data were missing.
-    pub first: Option<Tier>,
+    /// The first tier or condition that fired, as specs write it; none when data were missing.
+    pub first: Option<String>,
     /// Its severity when it opened.
     pub severity: Severity,
     /// How severe it became.
@@ -193,12 +193,17 @@ fn opened(transition: &Transition, report: Report, at_ms: i64) -> Incident {
     let mut firing =
         report.tiers.iter().filter(|tier| burns && tier.firing && tier.tier.severity == severity);
     let first = firing.next();
+    let condition = report.conditions.iter().find(|seen| {
+        burns && seen.firing && seen.condition.cause() == Cause::Burn && seen.condition.severity == severity
+    });
     let bad = first.map_or(0, |tier| tier.long.counts.bad);
     Incident {
         cause: transition.cause,
         opened_ms: at_ms,
         resolved_ms: None,
-        first: first.map(|tier| tier.tier),
+        first: first
+            .map(|tier| tier.tier.to_string())
+            .or_else(|| condition.map(|seen| seen.condition.to_string())),
         severity,
         peak: transition.incident.peak,
         paged_ms: (severity == Severity::Page).then_some(at_ms),
@@ -214,7 +219,7 @@ fn spent(bad: u64, budget: &Budget) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use lookout_engine::{Grid, Guard, Method, Objective, Window};
+    use lookout_engine::{Grid, Guard, Method, Objective, Tier, Window};
     use proptest::prelude::*;
 
     use super::*;
@@ -248,7 +253,7 @@ mod tests {
         }));
         let outcome = replay(&policy(Grid::MINUTE), &recording, 10);
         let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
-        assert_eq!(incident.first.map(|tier| tier.to_string()).as_deref(), Some("page 1h/5m x14.4"));
+        assert_eq!(incident.first.as_deref(), Some("page 1h/5m x14.4"));
         assert_eq!((incident.severity, incident.peak), (Severity::Page, Severity::Page));
         assert_eq!(incident.opened_ms, (4320 + 9) * 60_000, "14.4 % of an hour are 8 m 38 s");
         assert_eq!(incident.paged_ms, Some(incident.opened_ms));
@@ -265,7 +270,7 @@ mod tests {
         let recording = minutes((0..300).filter(|minute| !(100..200).contains(minute)).map(|m| (m, 100, 0)));
         let outcome = replay(&policy(Grid::MINUTE), &recording, 1);
         let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
-        assert_eq!((incident.cause, incident.first, incident.bad), (Cause::DataMissing, None, 0));
+        assert_eq!((incident.cause, &incident.first, incident.bad), (Cause::DataMissing, &None, 0));
         assert_eq!(incident.resolved_ms, Some(201 * 60_000));
     }
 

@@ -5,6 +5,7 @@ use core::fmt::Write as _;
 use lookout_engine::{Cause, Window};
 
 use super::backtest::{self, Backtest, WhatIf};
+use super::conditions::ConditionTimes;
 use super::instant::stamp;
 use super::labels::{Alarm, Outage, Score, delay_s};
 use super::replay::Incident;
@@ -47,6 +48,7 @@ pub fn simulation_text(slo: &Slo, simulation: &Simulation) -> String {
         let header = ["  tier", "fires after", "closed form", "lets go after", "closed form", "budget spent"];
         let rows = simulation.tiers.iter().zip(&outage.tiers);
         let rows = rows.map(|(facts, times)| times_row(&facts.tier.to_string(), times));
+        let rows = rows.chain(outage.conditions.iter().map(condition_row));
         text += &table(&header, &rows.collect::<Vec<_>>());
     }
     for facts in simulation.unreachable() {
@@ -72,6 +74,17 @@ fn times_row(tier: &str, times: &TierTimes) -> Vec<String> {
         closed(times.resets_closed_s),
         times.spent_ratio.map_or_else(|| NONE.to_owned(), percent),
     ]
+}
+
+fn condition_row(times: &ConditionTimes) -> Vec<String> {
+    let row = TierTimes {
+        fires_s: times.fires_s,
+        fires_closed_s: times.fires_closed_s,
+        resets_s: times.resets_s,
+        resets_closed_s: None,
+        spent_ratio: times.spent_ratio,
+    };
+    times_row(&times.condition.to_string(), &row)
 }
 
 /// What a policy would have done.
@@ -114,6 +127,10 @@ fn head(backtest: &Backtest) -> String {
         budget(outcome.lowest.left_ratio),
         stamp(outcome.lowest.at_ms),
     );
+    if !policy.conditions.is_empty() {
+        let conditions: Vec<String> = policy.conditions.iter().map(ToString::to_string).collect();
+        text += &format!("besides {}\n", conditions.join("; "));
+    }
     for note in notes(backtest) {
         text += &format!("note    {note}\n");
     }
@@ -178,7 +195,7 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
         stamp(incident.opened_ms),
         incident.resolved_ms.map_or_else(|| "still open".to_owned(), stamp),
         span((alarm.to_ms - alarm.from_ms) as f64 / 1000.0),
-        incident.first.map_or_else(|| "no data".to_owned(), |tier| tier.to_string()),
+        incident.first.clone().unwrap_or_else(|| "no data".to_owned()),
         incident.peak.to_string(),
         outage.map_or_else(|| NONE.to_owned(), |outage| span(delay_s(outage, &alarm))),
         match incident.cause {
@@ -219,7 +236,7 @@ pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usi
         || "never".to_owned(),
         |incident| {
             let delay = delay_s(outage, &alarm(incident, backtest.span_ms.1));
-            let who = incident.first.map_or_else(|| "missing data".to_owned(), |tier| tier.to_string());
+            let who = incident.first.clone().unwrap_or_else(|| "missing data".to_owned());
             format!("after {} by {who}", span(delay))
         },
     );

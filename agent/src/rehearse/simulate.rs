@@ -5,6 +5,8 @@ use core::str::FromStr;
 
 use lookout_engine::{Counts, Evaluator, Policy, Slot, Tier};
 
+use super::conditions::{self, ConditionTimes};
+
 /// Traffic that never changes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rate {
@@ -111,6 +113,8 @@ pub struct OutageTimes {
     pub bad_ratio: f64,
     /// Every tier, in the order of the policy.
     pub tiers: Vec<TierTimes>,
+    /// Every condition, in the order of the policy.
+    pub conditions: Vec<ConditionTimes>,
 }
 
 /// When a tier fires and lets go.
@@ -149,6 +153,7 @@ pub fn simulate(policy: &Policy, rate: Rate) -> Simulation {
                 name,
                 bad_ratio,
                 tiers: healthy.clone().suffer(bad_ratio),
+                conditions: conditions::suffer(&healthy, policy, bad_ratio),
             })
             .collect(),
     }
@@ -177,16 +182,17 @@ fn facts(policy: &Policy, tier: &Tier, rate: Rate) -> TierFacts {
 
 /// An evaluator under even traffic.
 #[derive(Clone)]
-struct Traffic {
+pub(super) struct Traffic {
     evaluator: Evaluator,
     rate: Rate,
     next: Slot,
 }
 
 /// What a slot of an outage showed.
-struct Seen {
+pub(super) struct Seen {
     firing: Vec<bool>,
-    left_ratio: f64,
+    pub(super) conditions: Vec<bool>,
+    pub(super) left_ratio: f64,
 }
 
 impl Traffic {
@@ -204,13 +210,13 @@ impl Traffic {
     }
 
     /// Events of the next slot: whole ones, in even distances.
-    fn events(&self) -> u64 {
+    pub(super) fn events(&self) -> u64 {
         let width = u64::from(self.evaluator.policy().grid.width_seconds());
         let until = |slot: i64| self.rate.events(u64::try_from(slot).unwrap_or(0).saturating_mul(width));
         until(self.next.0.saturating_add(1)).saturating_sub(until(self.next.0))
     }
 
-    fn step(&mut self, counts: Counts) -> Seen {
+    pub(super) fn step(&mut self, counts: Counts) -> Seen {
         let slot = self.next;
         self.next = slot.plus(1);
         self.evaluator.record(slot, counts);
@@ -220,6 +226,7 @@ impl Traffic {
         self.evaluator.accept(decision);
         Seen {
             firing: report.tiers.iter().map(|tier| tier.firing).collect(),
+            conditions: report.conditions.iter().map(|condition| condition.firing).collect(),
             left_ratio: report.budget.left_ratio,
         }
     }

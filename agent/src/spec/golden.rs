@@ -127,9 +127,21 @@ fn openslo_documents_of_several_files_come_together() {
     assert_eq!((source.as_str(), bad.to_string().as_str()), ("service", "requests_total{code=~\"5..\"}"));
     assert_eq!(total.to_string(), "requests_total");
     let tiers: Vec<String> = requests.tiers().iter().map(ToString::to_string).collect();
-    assert_eq!(tiers, ["page 1h/5m x14.4", "ticket 1d/2h x3 for 10m"]);
+    assert_eq!(tiers, ["page 1h/5m x14.4 until x12", "ticket 1d/2h x3 for 10m"]);
     assert_eq!((requests.objective().percent(), requests.period()), (99.95, Window::days(28)));
     assert_eq!((requests.guard().minimum_events, requests.guard().minimum_bad), (100, 5));
+    assert_eq!(requests.guard().minimum_slots, 2);
+    assert_eq!(requests.guard().confidence.map(|sure| sure.percent()), Some(98.0));
+    let conditions: Vec<String> = requests.policy.conditions.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        conditions,
+        [
+            "ticket budget-left 10%",
+            "page budget-drop 5% in 1h until 2%",
+            "ticket exhaustion 3d at 6h for 10m",
+            "page no-data 30m",
+        ]
+    );
     assert_eq!((requests.policy.stale_after_seconds, requests.policy.data_alert), (90, None));
     assert_eq!(requests.labels["team"], "passengers");
     assert_eq!(requests.file, Path::new("tests/spec/good/specs/requests.yaml"));

@@ -252,6 +252,7 @@ fn more_rules_than_a_group_holds_are_in_several() {
         short: Window::minutes(5 + index),
         factor: BurnFactor::try_new(10.0).unwrap(),
         hold_seconds: index * 60,
+        until: None,
     };
     config.slos.truncate(1);
     config.slos[0].policy.tiers = (0..6).map(tier).collect();

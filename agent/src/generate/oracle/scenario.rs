@@ -64,6 +64,7 @@ pub(super) fn policy(percent: f64, method: Method) -> Policy {
         short: Window::minutes(short),
         factor: BurnFactor::try_new(factor).unwrap(),
         hold_seconds: 0,
+        until: None,
     };
     let tiers = vec![tier(Severity::Page, 60, 5, 14.4), tier(Severity::Ticket, 120, 15, 6.0)];
     Policy { tiers, method, ..fixture::policy(percent, Window::days(30), Grid::MINUTE) }

@@ -8,8 +8,9 @@ use lookout_engine::{Counts, Objective, Tier, Window};
 
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
 use super::{Shell, not_found, page};
+use crate::deliver::condition_in_words;
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::ledger::{Ranges, StoredCounts, TierEvidence, expand};
+use crate::ledger::{ConditionEvidence, Ranges, StoredCounts, TierEvidence, expand};
 use crate::spec;
 use crate::web::{State, chart, words};
 
@@ -32,6 +33,7 @@ struct View {
     bad: String,
     total: String,
     tiers: Vec<TierRow>,
+    conditions: Vec<ConditionRow>,
     detection: Vec<Detection>,
     history: Option<History>,
     incidents: Vec<IncidentRow>,
@@ -40,9 +42,16 @@ struct View {
     dashboard: Option<String>,
 }
 
-struct TierRow {
+struct ConditionRow {
     mood: &'static str,
     word: &'static str,
+    condition: String,
+    now: String,
+}
+
+struct TierRow {
+    mood: &'static str,
+    word: String,
     severity: String,
     long: String,
     short: String,
@@ -105,6 +114,7 @@ pub(in crate::web) async fn show(
         bad: words::count(slo.evidence.bad),
         total: words::count(slo.evidence.total),
         tiers: slo.evidence.tiers.iter().map(tier_row).collect(),
+        conditions: slo.evidence.conditions.iter().map(condition_row).collect(),
         detection: spec.map(detection).unwrap_or_default(),
         history: counts.ok().map(|counts| history(slo, &counts, &excluded, now_ms)),
         incidents: mine
@@ -125,12 +135,16 @@ fn tier_row(tier: &TierEvidence) -> TierRow {
     let (mood, word) = match (tier.firing, above(tier.long_burn), above(tier.short_burn)) {
         (true, _, _) if tier.severity == "page" => ("page", "Fires"),
         (true, _, _) => ("ticket", "Fires"),
-        (false, _, _) if tier.held_by_guard => ("quiet", "Held: too few events"),
+        (false, _, _) if tier.held_by_guard => ("quiet", "Held"),
         (false, true, true) => ("ticket", "Waits for its hold time"),
         (false, true, false) => ("quiet", "Recovering"),
         (false, false, true) => ("spent", "Rising"),
         (false, false, false) if tier.long_burn.is_none() => ("unknown", "No events"),
         (false, false, false) => ("met", "Calm"),
+    };
+    let word = match &tier.held {
+        Some(held) if !tier.firing => format!("{word}: {held}"),
+        _ => word.to_owned(),
     };
     let window = |seconds| Window::seconds(seconds).to_string();
     TierRow {
@@ -139,12 +153,26 @@ fn tier_row(tier: &TierEvidence) -> TierRow {
         severity: tier.severity.clone(),
         long: window(tier.long_s),
         short: window(tier.short_s),
-        factor: format!("{}×", tier.factor),
+        factor: match tier.release_factor {
+            Some(until) => format!("{}× until {until}×", tier.factor),
+            None => format!("{}×", tier.factor),
+        },
         long_burn: words::burn(tier.long_burn),
         short_burn: words::burn(tier.short_burn),
         bar: chart::burn(tier.long_burn, tier.factor),
         events: format!("{} of {}", words::count(tier.long_bad), words::count(tier.long_total)),
     }
+}
+
+fn condition_row(condition: &ConditionEvidence) -> ConditionRow {
+    let (mood, word) = match (condition.firing, condition.exceeded) {
+        (true, _) if condition.severity == "page" => ("page", "Fires"),
+        (true, _) => ("ticket", "Fires"),
+        (false, _) if condition.held.is_some() => ("quiet", "Held"),
+        (false, true) => ("ticket", "Waits for its hold time"),
+        (false, false) => ("met", "Calm"),
+    };
+    ConditionRow { mood, word, condition: condition.condition.clone(), now: condition_in_words(condition) }
 }
 
 /// How soon each tier would notice, in closed form.

@@ -1,7 +1,8 @@
 //! Whatever is counted, however absurd: every figure that leaves the agent is a number.
 
 use lookout_engine::{
-    BurnFactor, Counts, Grid, Guard, Method, Objective, Policy, Severity, SliceTarget, Slot, Tier, Window,
+    BudgetShare, BurnFactor, Condition, Counts, Grid, Guard, Method, Objective, Policy, Severity,
+    SliceTarget, Slot, Tier, Window,
 };
 use proptest::prelude::*;
 
@@ -43,9 +44,21 @@ fn tiers(period: Window) -> impl Strategy<Value = Vec<Tier>> {
             short: Window::seconds(short),
             factor: BurnFactor::try_new(factor).unwrap(),
             hold_seconds,
+            until: None,
         },
     );
     prop_oneof![4 => Just(Tier::defaults(period)), 1 => prop::collection::vec(one, 0..4)]
+}
+
+/// One of each kind.
+fn conditions(window: Window) -> Vec<Condition> {
+    let share = |percent| BudgetShare::try_from_percent(percent).unwrap();
+    vec![
+        Condition::budget_left(Severity::Ticket, share(10.0)),
+        Condition::budget_drop(Severity::Page, share(2.0), window),
+        Condition::exhaustion(Severity::Page, Window::days(3), window),
+        Condition::no_data(Severity::Ticket, Window::minutes(10)),
+    ]
 }
 
 fn policy(grid: Grid) -> impl Strategy<Value = Policy> {
@@ -82,9 +95,10 @@ fn policy(grid: Grid) -> impl Strategy<Value = Policy> {
             period,
             method,
             tiers,
-            guard: Guard { minimum_events, minimum_bad },
+            guard: Guard { minimum_events, minimum_bad, ..Guard::default() },
             stale_after_seconds: 60,
             data_alert: alert.then_some(Severity::Page),
+            conditions: conditions(Window::seconds(period.as_seconds().min(3600))),
         })
 }
 

@@ -11,7 +11,9 @@ use super::ledger::FakeLedger;
 use crate::clock::Clock;
 use crate::evaluate::{Board, SloStatus, Snapshot};
 use crate::export::{Host, Recorder};
-use crate::ledger::{Corrected, DeployRecord, Evidence, IncidentRecord, StoredCounts, TierEvidence};
+use crate::ledger::{
+    ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, StoredCounts, TierEvidence,
+};
 use crate::random::Random;
 use crate::spec::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
 use crate::web::{ProbeRow, ProbeView, State};
@@ -89,6 +91,20 @@ impl House {
         requests.sli_ratio = Some(0.998_57);
         requests.evidence.tiers[0] = tier("page", 3600, 300, 14.4, Some(37.2), true);
         requests.evidence.tiers[1] = tier("page", 21_600, 1800, 6.0, Some(6.9), true);
+        requests.evidence.tiers[2].held = Some("1 of 3 bad events".to_owned());
+        requests.evidence.tiers[2].held_by_guard = true;
+        requests.evidence.conditions.push(ConditionEvidence {
+            severity: "ticket".to_owned(),
+            kind: "budget-left".to_owned(),
+            condition: "ticket budget-left 10%".to_owned(),
+            window_s: None,
+            measured: Some(-0.43),
+            threshold: 0.1,
+            release: 0.15,
+            exceeded: true,
+            firing: true,
+            held: None,
+        });
         house.snapshot.slos[0].evidence.seconds_to_exhaustion = Some(1_900_000.0);
         house.snapshot.slos[2].evidence.seconds_to_exhaustion = None;
         let search = &mut house.snapshot.slos[3];

@@ -262,3 +262,17 @@ fn every_colour_of_text_stands_out_in_light_and_dark() {
         }
     }
 }
+
+#[tokio::test]
+async fn an_slo_shows_its_conditions_and_what_the_guard_holds() {
+    let text = get(&routed(&House::burning()).0, "/slos/titanic/requests").await.text;
+    for says in [
+        "Held: 1 of 3 bad events",
+        "<th scope=\"row\">ticket budget-left 10%</th>",
+        "budget overspent by 43 % (alerts below 10 %)",
+    ] {
+        assert!(text.contains(says), "{says} is missing:\n{text}");
+    }
+    let text = get(&routed(&House::healthy()).0, "/slos/titanic/requests").await.text;
+    assert!(!text.contains("<h2>Conditions</h2>"), "there are none");
+}
