@@ -8,8 +8,8 @@
 //! monthly last 22:00 for 3h
 //! ```
 //!
-//! The time of day is that of the wall clocks in the zone, UTC unless one is named. Where clocks skip it, the next
-//! instant that exists counts; where they show it twice, the first. The length is time that passes, on any day.
+//! The time of day is that of the wall clocks in the zone, UTC unless one is named. Where clocks skip it, it is
+//! as much later as they skip; where they show it twice, the first is meant. The length is time that passes, on any day.
 
 use core::fmt;
 use core::time::Duration;

@@ -45,9 +45,9 @@ struct Written {
     scope: CorrectionScope,
     #[serde(default)]
     kind: CorrectionKind,
-    from: Timestamp,
+    from: String,
     #[serde(default)]
-    to: Option<Timestamp>,
+    to: Option<String>,
     #[serde(default)]
     recurrence: Option<Recurrence>,
     reason: String,
@@ -144,7 +144,8 @@ fn check(written: Written, token: &str, state: &State) -> Result<CorrectionRecor
     check_texts(&written.reason, &actor)?;
     check_scope(&written.scope, state)?;
     let now_ms = state.clock.now_ms();
-    let (from_ms, to_ms) = (written.from.as_millisecond(), written.to.map(Timestamp::as_millisecond));
+    let from_ms = instant("from", &written.from)?;
+    let to_ms = written.to.as_deref().map(|to| instant("to", to)).transpose()?;
     if to_ms.is_none() && written.recurrence.is_none() {
         let detail = "say when it ends: `to`; only a correction with a `recurrence` may go on for ever";
         return Err(Problem::bad_request("bad_times", detail));
@@ -169,6 +170,15 @@ fn check(written: Written, token: &str, state: &State) -> Result<CorrectionRecor
         actor,
         created_at_ms: now_ms,
         revoked: None,
+    })
+}
+
+fn instant(name: &str, text: &str) -> Result<i64, Problem> {
+    let at = text.parse::<Timestamp>().map(Timestamp::as_millisecond);
+    at.map_err(|_| {
+        let shown: String = text.chars().take(40).collect();
+        let detail = format!("{name}: {shown:?} is no instant; write it like 2026-03-01T00:00:00Z");
+        Problem::bad_request("bad_times", detail)
     })
 }
 

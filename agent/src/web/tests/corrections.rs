@@ -90,7 +90,7 @@ async fn what_cannot_be_a_correction_is_explained() {
         ("scope", json!({ "slo": "titanic-x" }), "unknown_slo", "known are: titanic-requests"),
         ("scope", json!({ "service": "olympic" }), "unknown_service", "known are: titanic"),
         ("scope", json!({ "team": "x" }), "bad_body", "unknown variant"),
-        ("from", json!("yesterday"), "bad_body", "yesterday"),
+        ("from", json!("yesterday"), "bad_times", "write it like 2026-03-01T00:00:00Z"),
         ("from", json!("2026-01-01T04:00:00Z"), "bad_times", "after `from`"),
         ("from", json!("2024-01-01T04:00:00Z"), "bad_times", "within 400 days"),
         ("to", Value::Null, "bad_times", "when it ends"),
@@ -137,7 +137,7 @@ async fn corrected_time_is_seen_and_its_reason_is_only_text() {
     };
     let (router, ledger) = routed(&house);
     let now = crate::ledger::sample::correction("cor-1");
-    let now = crate::ledger::CorrectionRecord { from_ms: NOW - 7_200_000, to_ms: Some(NOW), ..now };
+    let now = crate::ledger::CorrectionRecord { from_ms: NOW - 7_140_000, to_ms: Some(NOW), ..now };
     ledger.record_correction(&now).await.unwrap();
     for path in ["/", "/slos/titanic/requests"] {
         let page = get(&router, path).await.text;
