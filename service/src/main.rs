@@ -1,13 +1,17 @@
-//! Reads the environment, starts the service, and ends with 0 after an orderly stop, 1 when it could not start, 2 when
-//! the environment cannot be used.
+//! Reads the environment, does what it is told, and ends with 0 after an orderly end, 1 when it could not be done, 2 when
+//! the environment or the command line cannot be used.
 
+use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use titanic::clock::SystemClock;
+use titanic::clock::{Clock as _, SystemClock};
 use titanic::config::ProcessVariables;
+use titanic::passengers::backup::{backup, restore};
+use titanic::passengers::{Opening, Store};
 use titanic::shutdown::Shutdown;
 use titanic::telemetry::Telemetry;
 use titanic::{Config, Titanic};
@@ -15,20 +19,69 @@ use titanic::{Config, Titanic};
 fn main() -> ExitCode {
     // Before anything that could open a connection: TLS has no provider of its own choice.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
-    let config = match Config::from_variables(&ProcessVariables) {
-        Ok(config) => config,
-        Err(errors) => {
-            complain(&errors.to_string());
+    let verb = match Verb::of(std::env::args_os().skip(1)) {
+        Ok(verb) => verb,
+        Err(error) => {
+            tell(&error);
             return ExitCode::from(2);
         }
     };
-    match live(config) {
+    let config = match Config::from_variables(&ProcessVariables) {
+        Ok(config) => config,
+        Err(errors) => {
+            tell(&errors.to_string());
+            return ExitCode::from(2);
+        }
+    };
+    let done = match verb {
+        Verb::Serve => live(config),
+        Verb::Backup(path) => move_crew(&config, &path, true),
+        Verb::Restore(path) => move_crew(&config, &path, false),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            tell(&format!("{error:#}"));
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the program is asked to do.
+enum Verb {
+    Serve,
+    Backup(PathBuf),
+    Restore(PathBuf),
+}
+
+impl Verb {
+    fn of(mut words: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let usage = "use it as `titanic`, `titanic backup FILE` or `titanic restore FILE`";
+        let (verb, path, more) = (words.next(), words.next().map(PathBuf::from), words.next());
+        match (verb.as_ref().map(|verb| verb.to_string_lossy()).as_deref(), path, more) {
+            (None | Some("serve"), None, None) => Ok(Self::Serve),
+            (Some("backup"), Some(path), None) => Ok(Self::Backup(path)),
+            (Some("restore"), Some(path), None) => Ok(Self::Restore(path)),
+            (Some(verb @ ("backup" | "restore")), None, None) => Err(format!("{verb} needs a file; {usage}")),
+            (Some(verb), _, _) => Err(format!("cannot do `{}`; {usage}", verb.escape_debug())),
+            (None, _, _) => Err(usage.to_owned()),
+        }
+    }
+}
+
+/// Takes everyone out into a file, or in from one, while a service may be running on the same database.
+fn move_crew(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("starting the runtime")?.block_on(async {
+        let opening = if out { Opening::Read } else { Opening::Fill };
+        let store = Store::open_for(opening, &config.database_url, 1).await?;
+        let count =
+            if out { backup(&store, path, SystemClock.now()).await? } else { restore(&store, path).await? };
+        store.close().await;
+        let done = if out { "backed up to" } else { "restored from" };
+        tell(&format!("{count} passengers of {} {done} {}", config.database_url, path.display()));
+        Ok(())
+    })
 }
 
 fn live(config: Config) -> anyhow::Result<()> {
@@ -56,7 +109,7 @@ fn live(config: Config) -> anyhow::Result<()> {
     ended
 }
 
-/// The one place that writes to stderr: the service could not start, and a person wants to know why.
-fn complain(text: &str) {
+/// The one place that writes to stderr, where a person looks for what was done, or why it was not.
+fn tell(text: &str) {
     let _written = writeln!(std::io::stderr(), "titanic: {text}");
 }

@@ -18,10 +18,20 @@ const NEEDED: &[Needed] = &[
     Needed { names: &["promtool"], package: "prometheus" },
     Needed { names: &["prometheus-alertmanager", "alertmanager"], package: "prometheus-alertmanager" },
     Needed { names: &["amtool"], package: "prometheus-alertmanager" },
+    // The server itself is not on the `PATH`: what manages its clusters comes with it.
+    Needed { names: &["pg_ctlcluster"], package: "postgresql" },
+    Needed { names: &["psql"], package: "postgresql-client" },
     Needed { names: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
 ];
 
-const PACKAGES: &[&str] = &["prometheus", "prometheus-alertmanager", "chromium", "fonts-dejavu-core"];
+const PACKAGES: &[&str] = &[
+    "prometheus",
+    "prometheus-alertmanager",
+    "postgresql",
+    "postgresql-client",
+    "chromium",
+    "fonts-dejavu-core",
+];
 
 /// The first program of these names on the `PATH`.
 pub(crate) fn find(names: &[&str]) -> Option<PathBuf> {

@@ -88,6 +88,14 @@ impl Problem {
             .with_errors(errors)
     }
 
+    /// A header that cannot be used.
+    #[must_use]
+    pub fn bad_header(error: FieldError) -> Self {
+        let errors = vec![error];
+        Self::new(StatusCode::BAD_REQUEST, "invalid_header", "A header cannot be used", sentence(&errors))
+            .with_errors(errors)
+    }
+
     /// Nothing there.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
@@ -142,13 +150,19 @@ impl Problem {
     /// A body beyond the limit.
     #[must_use]
     pub fn too_large() -> Self {
+        Self::too_large_for(super::BODY_BYTES as u64)
+    }
+
+    /// A body beyond a limit of its own.
+    #[must_use]
+    pub fn too_large_for(bytes: u64) -> Self {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
             "The body is too large",
-            format!("a body may have at most {} bytes", super::BODY_BYTES),
+            format!("a body may have at most {bytes} bytes"),
         )
-        .with_errors(vec![FieldError::new("body", format!("has more than {} bytes", super::BODY_BYTES))])
+        .with_errors(vec![FieldError::new("body", format!("has more than {bytes} bytes"))])
     }
 
     /// The whole chain of what happened inside, if anything did.
@@ -167,6 +181,12 @@ impl Problem {
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code
+    }
+
+    /// What belongs to this request.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// The problem as JSON, about one request.

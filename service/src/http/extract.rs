@@ -18,24 +18,41 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        require_json(request.headers())?;
-        let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
-        match serde_json::from_slice(&body) {
-            Ok(Value::Object(object)) => Ok(Self(object)),
-            Ok(_) => Err(not_an_object("must be a JSON object")),
-            Err(error) => Err(not_an_object(&format!("is not JSON: {error}"))),
-        }
+        require_media_type(request.headers(), &["application/json"])?;
+        object(request, state).await.map(Self)
     }
 }
 
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+/// A body that is a JSON merge patch (RFC 7396) of an object.
+pub struct MergePatch(pub Map<String, Value>);
+
+impl<S: Send + Sync> FromRequest<S> for MergePatch {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        require_media_type(request.headers(), &["application/merge-patch+json"])?;
+        object(request, state).await.map(Self)
+    }
+}
+
+async fn object<S: Send + Sync>(request: Request, state: &S) -> Result<Map<String, Value>, Problem> {
+    let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+    match serde_json::from_slice(&body) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(not_an_object("must be a JSON object")),
+        Err(error) => Err(not_an_object(&format!("is not JSON: {error}"))),
+    }
+}
+
+/// Refuses a body that is none of these.
+pub(crate) fn require_media_type(headers: &HeaderMap, expected: &[&str]) -> Result<(), Problem> {
     let media_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let essence = media_type.split(';').next().unwrap_or_default().trim();
-    if essence.eq_ignore_ascii_case("application/json") {
+    if expected.iter().any(|expected| essence.eq_ignore_ascii_case(expected)) {
         return Ok(());
     }
-    let detail = "must be application/json";
+    let detail = format!("must be {}", expected.join(" or "));
     Err(Problem::new(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",

@@ -33,11 +33,15 @@ pub const BODY_BYTES: usize = 64 * 1024;
 
 /// Every route under `/api/` with the method and the status of its success: what faults may hit, and the series that
 /// exist before the first request.
-pub const API: [(&str, &str, u16); 5] = [
+pub const API: [(&str, &str, u16); 9] = [
     ("/api/hello", "GET", 200),
     ("/api/v1/passengers", "GET", 200),
     ("/api/v1/passengers", "POST", 201),
+    ("/api/v1/passengers/import", "POST", 200),
+    ("/api/v1/passengers/stats", "GET", 200),
     ("/api/v1/passengers/{id}", "GET", 200),
+    ("/api/v1/passengers/{id}", "PUT", 200),
+    ("/api/v1/passengers/{id}", "PATCH", 200),
     ("/api/v1/passengers/{id}", "DELETE", 204),
 ];
 
@@ -81,25 +85,24 @@ impl Deref for Shared {
 
 /// The routes that clients see.
 pub fn public(shared: &Shared) -> Router {
+    let small = Router::new().route("/api/hello", get(hello)).merge(routes::routes());
+    // Streams bound their bodies themselves, line by line.
+    let api = small.layer(RequestBodyLimitLayer::new(BODY_BYTES)).merge(routes::streams());
     // Faults wrap these routes and no others: health, readiness and version cannot be hit.
-    let api = Router::new()
-        .route("/api/hello", get(hello))
-        .merge(routes::routes())
-        .layer(from_fn_with_state(shared.clone(), faults::inject));
-    let routes = api.merge(health::routes());
-    around(routes, shared, Port::Public)
+    let api = api.layer(from_fn_with_state(shared.clone(), faults::inject));
+    let rest = health::routes().layer(RequestBodyLimitLayer::new(BODY_BYTES));
+    around(api.merge(rest), shared, Port::Public)
 }
 
 /// The routes that operators see.
 pub fn admin(shared: &Shared) -> Router {
-    around(admin::routes(shared), shared, Port::Admin)
+    around(admin::routes(shared).layer(RequestBodyLimitLayer::new(BODY_BYTES)), shared, Port::Admin)
 }
 
 /// Wraps routes in the layers common to both ports. Read from the bottom: the last one sees a request first.
 fn around(routes: Router<Shared>, shared: &Shared, port: Port) -> Router {
     routes
         .with_state(shared.clone())
-        .layer(RequestBodyLimitLayer::new(BODY_BYTES))
         .layer(from_fn_with_state(middleware::TIME_LIMIT, middleware::limit_time))
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn(middleware::write_problems))

@@ -1,11 +1,10 @@
 //! What a client asks of the list: which passengers, how many, and after which one to go on.
 
-use std::fmt::{self, Display};
 use std::str::FromStr;
 
-use uuid::Uuid;
-
-use super::model::{Age, Class, Sex};
+use super::model::{Age, Class, Fare, Sex};
+use super::sort::{Cursor, Sort};
+use super::words::words_of;
 use crate::fields::FieldError;
 
 /// One page of the list.
@@ -13,6 +12,8 @@ use crate::fields::FieldError;
 pub struct Query {
     /// Which passengers.
     pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
     /// How many at most.
     pub limit: u8,
     /// Where the page before ended.
@@ -28,23 +29,30 @@ pub struct Filter {
     pub sex: Option<Sex>,
     /// Saved or not.
     pub survived: Option<bool>,
-    /// With this text in the name, in whatever case.
-    pub name: Option<String>,
+    /// With all of these at the beginning of a word of the name, in any order, without case and diacritics.
+    pub words: Vec<String>,
     /// Of known age, at least this.
     pub min_age: Option<Age>,
     /// Of known age, at most this.
     pub max_age: Option<Age>,
+    /// Of known fare, at least this.
+    pub min_fare: Option<Fare>,
+    /// Of known fare, at most this.
+    pub max_fare: Option<Fare>,
 }
 
-const PARAMETERS: &str = "class, sex, survived, name, min_age, max_age, limit, cursor";
+const PARAMETERS: &str =
+    "class, sex, survived, name, min_age, max_age, min_fare, max_fare, sort, limit, cursor";
 const DEFAULT_LIMIT: u8 = 20;
 const MOST_NAME_CHARS: usize = 200;
+const MOST_WORDS: usize = 10;
 const MOST_SHOWN_CHARS: usize = 60;
 
 impl Query {
     /// Reads decoded query parameters, or names every one that is wrong.
     pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, Vec<FieldError>> {
-        let mut query = Self { filter: Filter::default(), limit: DEFAULT_LIMIT, after: None };
+        let mut query =
+            Self { filter: Filter::default(), sort: Sort::default(), limit: DEFAULT_LIMIT, after: None };
         let mut errors = Vec::new();
         for (index, (name, text)) in pairs.iter().enumerate() {
             let repeated = pairs.iter().take(index).any(|(earlier, _)| earlier == name);
@@ -54,11 +62,22 @@ impl Query {
                 errors.push(FieldError::new(start_of(name), detail));
             }
         }
-        let Filter { min_age, max_age, .. } = query.filter;
+        let Filter { min_age, max_age, min_fare, max_fare, .. } = query.filter;
         if let (Some(least), Some(most)) = (min_age, max_age)
             && least.years() > most.years()
         {
             errors.push(FieldError::new("min_age", "must not be more than max_age"));
+        }
+        if let (Some(least), Some(most)) = (min_fare, max_fare)
+            && least.pounds() > most.pounds()
+        {
+            errors.push(FieldError::new("min_fare", "must not be more than max_fare"));
+        }
+        if let Some(after) = &query.after
+            && after.sort != query.sort
+        {
+            let detail = format!("belongs to `sort={}`; the order of a walk must stay the same", after.sort);
+            errors.push(FieldError::new("cursor", detail));
         }
         if errors.is_empty() { Ok(query) } else { Err(errors) }
     }
@@ -71,12 +90,12 @@ impl Query {
                 let survived = text.parse().map_err(|_| refusal("`true` or `false`", text))?;
                 self.filter.survived = Some(survived);
             }
-            "name" if (1..=MOST_NAME_CHARS).contains(&text.chars().count()) => {
-                self.filter.name = Some(text.to_owned());
-            }
-            "name" => return Err(format!("must have 1 to {MOST_NAME_CHARS} characters")),
+            "name" => self.filter.words = searched(text)?,
             "min_age" => self.filter.min_age = Some(parsed(text)?),
             "max_age" => self.filter.max_age = Some(parsed(text)?),
+            "min_fare" => self.filter.min_fare = Some(parsed(text)?),
+            "max_fare" => self.filter.max_fare = Some(parsed(text)?),
+            "sort" => self.sort = parsed(text)?,
             "limit" => {
                 let limit = text.parse().ok().filter(|limit| (1..=100).contains(limit));
                 self.limit = limit.ok_or_else(|| refusal("a whole number from 1 to 100", text))?;
@@ -86,6 +105,16 @@ impl Query {
         }
         Ok(())
     }
+}
+
+fn searched(text: &str) -> Result<Vec<String>, String> {
+    let short = text.chars().count() <= MOST_NAME_CHARS;
+    let words: Vec<_> =
+        if short { words_of(text).split_whitespace().map(str::to_owned).collect() } else { Vec::new() };
+    if (1..=MOST_WORDS).contains(&words.len()) {
+        return Ok(words);
+    }
+    Err(format!("must be 1 to {MOST_WORDS} words in at most {MOST_NAME_CHARS} characters"))
 }
 
 fn parsed<T: FromStr<Err = &'static str>>(text: &str) -> Result<T, String> {
@@ -100,27 +129,11 @@ fn start_of(text: &str) -> String {
     text.chars().take(MOST_SHOWN_CHARS).collect()
 }
 
-/// Where a page ended. Opaque to clients: the letter in front lets us change what follows without misreading old ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cursor(pub Uuid);
-
-impl Display for Cursor {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a{}", self.0.simple())
-    }
-}
-
-impl FromStr for Cursor {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let id = text.strip_prefix('a').filter(|id| id.len() == 32).and_then(|id| Uuid::try_parse(id).ok());
-        id.map(Self).ok_or("the `next_cursor` of an earlier answer, unchanged")
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
+    use super::super::sort::Place;
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Query, Vec<String>> {
@@ -132,7 +145,10 @@ mod tests {
     #[test]
     fn nothing_asked_gives_twenty_of_all() {
         let query = read(&[]).unwrap();
-        assert_eq!((query.filter, query.limit, query.after), (Filter::default(), 20, None));
+        assert_eq!(
+            (query.filter, query.sort.to_string().as_str(), query.limit, query.after),
+            (Filter::default(), "id", 20, None)
+        );
     }
 
     #[test]
@@ -154,7 +170,8 @@ mod tests {
                 "class must be 1, 2 or 3, not `4`",
                 "limit must be a whole number from 1 to 100, not `101`",
                 "cursor must be the `next_cursor` of an earlier answer, unchanged, not `zzz`",
-                "colour is not known; the parameters are class, sex, survived, name, min_age, max_age, limit, cursor",
+                "colour is not known; the parameters are class, sex, survived, name, min_age, max_age, min_fare, \
+                 max_fare, sort, limit, cursor",
                 "sex may be given once only",
                 "min_age must not be more than max_age",
             ]
@@ -162,8 +179,24 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_survives_its_trip_to_the_client() {
-        let cursor = Cursor(Uuid::now_v7());
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
+    fn a_name_is_searched_in_words() {
+        assert_eq!(read(&[("name", " Åsa,ÖDE")]).unwrap().filter.words, ["asa", "ode"]);
+        for nothing in ["", "%", "  ", &"a ".repeat(11), &"é".repeat(201)] {
+            assert_eq!(
+                read(&[("name", nothing)]).unwrap_err(),
+                ["name must be 1 to 10 words in at most 200 characters"]
+            );
+        }
+    }
+
+    #[test]
+    fn a_walk_keeps_its_order() {
+        let cursor = Cursor { sort: "-age".parse().unwrap(), place: Place::Number(None), id: Uuid::nil() };
+        let cursor = cursor.to_string();
+        assert!(read(&[("cursor", &cursor), ("sort", "-age")]).is_ok());
+        assert_eq!(
+            read(&[("cursor", &cursor), ("sort", "age")]).unwrap_err(),
+            ["cursor belongs to `sort=-age`; the order of a walk must stay the same"]
+        );
     }
 }

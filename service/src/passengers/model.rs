@@ -1,21 +1,58 @@
-//! A passenger. A value of these types is valid: there is no other way to make one.
+//! A passenger as clients send and receive it.
 
-use std::str::FromStr;
-
-use serde::{Serialize, Serializer};
+use jiff::Timestamp;
+use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use crate::fields::{FieldError, Fields, whole};
+pub use super::values::{Age, Class, Fare, Name, Relatives, Sex};
+use crate::fields::{FieldError, Fields};
 
 /// A passenger as stored and served.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Passenger {
     /// UUID v7: ids sort by when they were made.
     pub id: Uuid,
-    /// Everything else.
+    /// Everything that a client says.
     #[serde(flatten)]
     pub details: NewPassenger,
+    /// Which state of the passenger this is.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+}
+
+/// What the service notes with each change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Stamp {
+    /// One more with each change.
+    pub version: i64,
+    /// When it last changed, to the millisecond.
+    pub updated_at: Timestamp,
+}
+
+impl Stamp {
+    /// The stamp of a new passenger.
+    #[must_use]
+    pub fn first(now: Timestamp) -> Self {
+        Self { version: 1, updated_at: to_the_millisecond(now) }
+    }
+
+    /// The stamp of the next state.
+    #[must_use]
+    pub fn next(self, now: Timestamp) -> Self {
+        Self { version: self.version.saturating_add(1), updated_at: to_the_millisecond(now) }
+    }
+
+    /// The entity tag of this state. The version alone would do, were it not that a restored backup sets versions back.
+    #[must_use]
+    pub fn entity_tag(self) -> String {
+        format!("\"{}-{:x}\"", self.version, self.updated_at.as_millisecond())
+    }
+}
+
+/// As both databases keep it.
+fn to_the_millisecond(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
 /// What a client says about a passenger.
@@ -29,6 +66,8 @@ pub struct NewPassenger {
     pub sex: Sex,
     /// Unknown for every fifth passenger.
     pub age: Option<Age>,
+    /// Pounds paid, where that is known.
+    pub fare: Option<Fare>,
     /// Siblings or spouses aboard.
     pub siblings_or_spouses_aboard: Relatives,
     /// Parents or children aboard.
@@ -37,18 +76,26 @@ pub struct NewPassenger {
     pub survived: bool,
 }
 
+/// What the service sets itself. A client that sends back what it read shall hear why that is refused.
+const OURS: [&str; 3] = ["id", "version", "updated_at"];
+
 impl NewPassenger {
     /// Reads a passenger out of JSON, or names every field that is wrong.
-    pub fn from_json(object: Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+    pub fn from_json(mut object: Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        let ours = OURS.map(|name| object.remove(name).map(|_| name));
         let mut fields = Fields::new(object);
         let name = fields.required("name", Name::from_json);
         let class = fields.required("class", Class::from_json);
         let sex = fields.required("sex", Sex::from_json);
         let age = fields.optional("age", Age::from_json).flatten();
+        let fare = fields.optional("fare", Fare::from_json).flatten();
         let siblings = fields.optional("siblings_or_spouses_aboard", Relatives::from_json);
         let parents = fields.optional("parents_or_children_aboard", Relatives::from_json);
         let survived =
             fields.required("survived", |v| v.as_bool().ok_or_else(|| String::from("true or false")));
+        for name in ours.into_iter().flatten() {
+            fields.refuse(name, "is set by the service; leave it out");
+        }
         let errors = fields.errors();
         match (name, class, sex, survived) {
             (Some(name), Some(class), Some(sex), Some(survived)) if errors.is_empty() => Ok(Self {
@@ -56,6 +103,7 @@ impl NewPassenger {
                 class,
                 sex,
                 age,
+                fare,
                 siblings_or_spouses_aboard: siblings.unwrap_or_default(),
                 parents_or_children_aboard: parents.unwrap_or_default(),
                 survived,
@@ -63,181 +111,19 @@ impl NewPassenger {
             _ => Err(errors),
         }
     }
-}
 
-/// A name of 1 to 200 characters, without control characters or space around it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Name(String);
-
-impl Name {
-    const EXPECTED: &'static str = "a text of 1 to 200 characters without control characters";
-
-    /// Trims and checks a name.
-    pub fn try_new(text: &str) -> Result<Self, &'static str> {
-        let trimmed = text.trim();
-        let fits = (1..=200).contains(&trimmed.chars().count()) && !trimmed.chars().any(char::is_control);
-        if fits { Ok(Self(trimmed.to_owned())) } else { Err(Self::EXPECTED) }
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    fn from_json(value: &Value) -> Result<Self, String> {
-        value.as_str().ok_or(Self::EXPECTED).and_then(Self::try_new).map_err(str::to_owned)
-    }
-}
-
-/// First, second or third class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct Class(u8);
-
-impl Class {
-    const EXPECTED: &'static str = "1, 2 or 3";
-
-    /// Checks a class.
-    pub fn try_new(number: i64) -> Result<Self, &'static str> {
-        u8::try_from(number).ok().filter(|n| (1..=3).contains(n)).map(Self).ok_or(Self::EXPECTED)
-    }
-
-    /// Its number.
-    #[must_use]
-    pub fn number(self) -> i64 {
-        self.0.into()
-    }
-
-    fn from_json(value: &Value) -> Result<Self, String> {
-        whole(value, 1, 3).ok().ok_or(Self::EXPECTED).and_then(Self::try_new).map_err(str::to_owned)
-    }
-}
-
-impl FromStr for Class {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
-    }
-}
-
-/// As in the passenger list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sex {
-    /// Written `female`.
-    Female,
-    /// Written `male`.
-    Male,
-}
-
-impl Sex {
-    const EXPECTED: &'static str = "`female` or `male`";
-
-    /// As it is written.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Female => "female",
-            Self::Male => "male",
+    /// The passenger after a JSON merge patch (RFC 7396), or every field that would then be wrong. A field that is set to
+    /// null goes, and what goes falls back to what it means when it is left out.
+    pub fn patched(&self, patch: Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        let Ok(Value::Object(mut object)) = serde_json::to_value(self) else { return Err(Vec::new()) };
+        for (name, value) in patch {
+            if value.is_null() {
+                object.remove(&name);
+            } else {
+                object.insert(name, value);
+            }
         }
-    }
-
-    fn from_json(value: &Value) -> Result<Self, String> {
-        value.as_str().ok_or(Self::EXPECTED).and_then(str::parse).map_err(str::to_owned)
-    }
-}
-
-impl FromStr for Sex {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "female" => Ok(Self::Female),
-            "male" => Ok(Self::Male),
-            _ => Err(Self::EXPECTED),
-        }
-    }
-}
-
-/// Years, with fractions for infants.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Age(f64);
-
-impl Age {
-    const EXPECTED: &'static str = "a number of years from 0 to 120";
-
-    /// Checks an age.
-    pub fn try_new(years: f64) -> Result<Self, &'static str> {
-        // Adding zero turns -0 into 0.
-        if (0.0..=120.0).contains(&years) { Ok(Self(years + 0.0)) } else { Err(Self::EXPECTED) }
-    }
-
-    /// The years.
-    #[must_use]
-    pub fn years(self) -> f64 {
-        self.0
-    }
-
-    /// `null` is an answer here: nobody knows.
-    fn from_json(value: &Value) -> Result<Option<Self>, String> {
-        if value.is_null() {
-            return Ok(None);
-        }
-        let age = value.as_f64().ok_or(Self::EXPECTED).and_then(Self::try_new);
-        age.map(Some).map_err(|expected| format!("{expected}, or null"))
-    }
-}
-
-impl FromStr for Age {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
-    }
-}
-
-impl Serialize for Age {
-    /// Full years are written without a point.
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.0.fract() == 0.0 {
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "from 0 to 120, and whole"
-            )]
-            let years = self.0 as u8;
-            serializer.serialize_u8(years)
-        } else {
-            serializer.serialize_f64(self.0)
-        }
-    }
-}
-
-/// A number of relatives aboard.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
-#[serde(transparent)]
-pub struct Relatives(u8);
-
-impl Relatives {
-    const MOST: i64 = 30;
-
-    /// Checks a number of relatives.
-    pub fn try_new(number: i64) -> Result<Self, &'static str> {
-        let fits = u8::try_from(number).ok().filter(|n| i64::from(*n) <= Self::MOST);
-        fits.map(Self).ok_or("a whole number from 0 to 30")
-    }
-
-    /// How many.
-    #[must_use]
-    pub fn number(self) -> i64 {
-        self.0.into()
-    }
-
-    fn from_json(value: &Value) -> Result<Self, String> {
-        whole(value, 0, Self::MOST).and_then(|number| Self::try_new(number).map_err(str::to_owned))
+        Self::from_json(object)
     }
 }
 
@@ -266,7 +152,7 @@ mod tests {
     fn every_wrong_field_is_named() {
         let errors = read(json!({
             "name": "\u{7}", "class": "1", "sex": "Male", "age": -1, "siblings_or_spouses_aboard": 31,
-            "survived": "yes", "fare": 7.25
+            "survived": "yes", "fare": "free", "cabin": "C85", "id": 7
         }))
         .unwrap_err();
         assert_eq!(
@@ -276,19 +162,35 @@ mod tests {
                 r#"class must be 1, 2 or 3, not "1""#,
                 r#"sex must be `female` or `male`, not "Male""#,
                 "age must be a number of years from 0 to 120, or null, not -1",
+                r#"fare must be a number of pounds from 0 to 10000, or null, not "free""#,
                 "siblings_or_spouses_aboard must be a whole number from 0 to 30, not 31",
                 r#"survived must be true or false, not "yes""#,
-                "fare is not known; the fields are name, class, sex, age, siblings_or_spouses_aboard, \
+                "id is set by the service; leave it out",
+                "cabin is not known; the fields are name, class, sex, age, fare, siblings_or_spouses_aboard, \
                  parents_or_children_aboard, survived",
             ]
         );
     }
 
     #[test]
-    fn ages_keep_their_fractions_and_full_years_stay_plain() {
-        assert_eq!(serde_json::to_string(&Age::try_new(0.9167).unwrap()).unwrap(), "0.9167");
-        assert_eq!(serde_json::to_string(&Age::try_new(30.0).unwrap()).unwrap(), "30");
-        assert!(Age::try_new(f64::NAN).is_err());
-        assert!("inf".parse::<Age>().is_err());
+    fn a_patch_changes_what_it_names_and_null_takes_away() {
+        let before = read(json!({"name": "A", "class": 1, "sex": "male", "age": 30, "survived": false,
+            "siblings_or_spouses_aboard": 2}))
+        .unwrap();
+        let patched = |patch: Value| before.patched(patch.as_object().unwrap().clone());
+        assert_eq!(patched(json!({})).unwrap(), before);
+        let after = patched(json!({"age": null, "fare": 7.25, "siblings_or_spouses_aboard": null})).unwrap();
+        assert_eq!((after.age, after.siblings_or_spouses_aboard.number()), (None, 0));
+        assert_eq!((after.fare.map(Fare::pounds), after.name), (Some(7.25), before.name.clone()));
+        let errors = patched(json!({"name": null, "class": {"of": 1}, "cabin": "C85"})).unwrap_err();
+        assert_eq!(errors.iter().map(|e| e.field.as_str()).collect::<Vec<_>>(), ["name", "class", "cabin"]);
+    }
+
+    #[test]
+    fn every_state_has_an_entity_tag_of_its_own() {
+        let now = Timestamp::from_millisecond(255).unwrap();
+        let first = Stamp::first(now);
+        assert_eq!(first.entity_tag(), "\"1-ff\"");
+        assert_ne!(first.next(now).entity_tag(), first.entity_tag());
     }
 }

@@ -1,26 +1,38 @@
-//! `/api/v1/passengers`: list, read, add, remove.
+//! `/api/v1/passengers`: list, read, add, change, remove, count.
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::filter::Query;
+use super::import;
 use super::model::{NewPassenger, Passenger};
+use super::precondition::Precondition;
+use super::stats::Stats;
 use crate::fields::FieldError;
 use crate::http::Shared;
 use crate::http::error::Problem;
-use crate::http::extract::{JsonObject, Segment};
+use crate::http::extract::{JsonObject, MergePatch, Segment};
 
-/// The routes of this noun.
+/// The routes of this noun whose bodies are small.
 pub fn routes() -> Router<Shared> {
     Router::new()
         .route("/api/v1/passengers", get(list).post(create))
-        .route("/api/v1/passengers/{id}", get(read).delete(remove))
+        .route("/api/v1/passengers/stats", get(stats))
+        .route("/api/v1/passengers/{id}", get(read).put(replace).patch(patch).delete(remove))
 }
+
+/// The routes of this noun that take a stream and bound it themselves.
+pub fn streams() -> Router<Shared> {
+    Router::new().route("/api/v1/passengers/import", post(import::import))
+}
+
+/// How often a change is tried again after another one came first.
+const ATTEMPTS: u32 = 8;
 
 #[derive(Debug, Serialize)]
 struct ListAnswer {
@@ -40,23 +52,110 @@ async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<ListAnswer>
 
 async fn create(State(shared): State<Shared>, JsonObject(object): JsonObject) -> Result<Response, Problem> {
     let details = NewPassenger::from_json(object).map_err(Problem::invalid)?;
-    let passenger = shared.store.create(details).await?;
+    let passenger = shared.store.create(details, shared.clock.now()).await?;
     let place = format!("{}/api/v1/passengers/{}", shared.config.base_url, passenger.id);
-    let mut response = (StatusCode::CREATED, Json(passenger)).into_response();
+    let mut response = shown(StatusCode::CREATED, passenger);
     if let Ok(place) = HeaderValue::from_str(&place) {
         response.headers_mut().insert(header::LOCATION, place);
     }
     Ok(response)
 }
 
-async fn read(State(shared): State<Shared>, Segment(id): Segment) -> Result<Json<Passenger>, Problem> {
-    let id = id_of(&id)?;
-    shared.store.get(id).await?.map(Json).ok_or_else(|| no_such(id))
+async fn read(
+    State(shared): State<Shared>,
+    Segment(id): Segment,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (id, precondition) = (id_of(&id)?, Precondition::of(&headers)?);
+    let passenger = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
+    precondition.admits(passenger.stamp)?;
+    if precondition.has(passenger.stamp) {
+        return Ok(tagged(StatusCode::NOT_MODIFIED.into_response(), &passenger));
+    }
+    Ok(shown(StatusCode::OK, passenger))
 }
 
-async fn remove(State(shared): State<Shared>, Segment(id): Segment) -> Result<StatusCode, Problem> {
-    let id = id_of(&id)?;
-    if shared.store.delete(id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such(id)) }
+async fn replace(
+    State(shared): State<Shared>,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    JsonObject(object): JsonObject,
+) -> Result<Response, Problem> {
+    let details = NewPassenger::from_json(object).map_err(Problem::invalid)?;
+    change(&shared, &id, &headers, |_| Ok(details.clone())).await
+}
+
+async fn patch(
+    State(shared): State<Shared>,
+    Segment(id): Segment,
+    headers: HeaderMap,
+    MergePatch(object): MergePatch,
+) -> Result<Response, Problem> {
+    change(&shared, &id, &headers, |details| details.patched(object.clone()).map_err(Problem::invalid)).await
+}
+
+/// Changes a passenger as of the state that was looked at. If another change came in between, looks again: with a
+/// precondition that ends it, without one the change is made to the newer state.
+async fn change(
+    shared: &Shared,
+    id: &str,
+    headers: &HeaderMap,
+    make: impl Fn(&NewPassenger) -> Result<NewPassenger, Problem>,
+) -> Result<Response, Problem> {
+    let (id, precondition) = (id_of(id)?, Precondition::of(headers)?);
+    for _ in 0..ATTEMPTS {
+        let current = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
+        precondition.admits_change(current.stamp)?;
+        let details = make(&current.details)?;
+        // What is already as wanted stays the state that it is.
+        if details == current.details {
+            return Ok(shown(StatusCode::OK, current));
+        }
+        if let Some(changed) = shared.store.replace(&current, details, shared.clock.now()).await? {
+            return Ok(shown(StatusCode::OK, changed));
+        }
+    }
+    Err(contended(id))
+}
+
+async fn remove(
+    State(shared): State<Shared>,
+    Segment(id): Segment,
+    headers: HeaderMap,
+) -> Result<StatusCode, Problem> {
+    let (id, precondition) = (id_of(&id)?, Precondition::of(&headers)?);
+    if precondition.is_empty() {
+        let was_there = shared.store.delete(id).await?;
+        return if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(no_such(id)) };
+    }
+    for _ in 0..ATTEMPTS {
+        let current = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
+        precondition.admits_change(current.stamp)?;
+        if shared.store.delete_state(&current).await? {
+            return Ok(StatusCode::NO_CONTENT);
+        }
+    }
+    Err(contended(id))
+}
+
+async fn stats(State(shared): State<Shared>) -> Result<Json<Stats>, Problem> {
+    Ok(Json(Stats::of(shared.store.stats().await?)))
+}
+
+fn shown(status: StatusCode, passenger: Passenger) -> Response {
+    let tag = passenger.stamp.entity_tag();
+    with_tag((status, Json(passenger)).into_response(), &tag)
+}
+
+fn tagged(response: Response, passenger: &Passenger) -> Response {
+    with_tag(response, &passenger.stamp.entity_tag())
+}
+
+fn with_tag(mut response: Response, tag: &str) -> Response {
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        response.headers_mut().insert(header::ETAG, tag);
+    }
+    response
 }
 
 fn id_of(text: &str) -> Result<Uuid, Problem> {
@@ -66,4 +165,10 @@ fn id_of(text: &str) -> Result<Uuid, Problem> {
 
 fn no_such(id: Uuid) -> Problem {
     Problem::not_found(format!("there is no passenger {id}"))
+}
+
+fn contended(id: Uuid) -> Problem {
+    let detail =
+        format!("passenger {id} was changed {ATTEMPTS} times in between; try again in a little while");
+    Problem::new(StatusCode::CONFLICT, "conflict", "Others came first", detail).retry_after(1)
 }

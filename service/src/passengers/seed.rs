@@ -1,10 +1,11 @@
 //! The 1,309 passengers that an empty database is loaded with.
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::model::{Age, Class, Name, NewPassenger, Passenger, Relatives, Sex};
+use super::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Sex, Stamp};
 
 const LIST: &str = include_str!("../../data/passengers.csv");
 
@@ -17,6 +18,9 @@ struct Row {
     passenger_class: i64,
     sex: String,
     age: Option<f64>,
+    /// The list at hand has none.
+    #[serde(default)]
+    fare: Option<f64>,
     siblings_or_spouses_aboard: i64,
     parents_or_children_aboard: i64,
     survived: bool,
@@ -51,12 +55,14 @@ pub enum SeedError {
 /// cannot load it twice.
 pub(super) fn passengers() -> Result<Vec<Passenger>, SeedError> {
     let mut reader = csv::Reader::from_reader(LIST.as_bytes());
+    // The same stamps everywhere, too: an entity tag read from one installation holds in the next.
+    let since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(FIRST_ID_MS.cast_signed());
     let rows = reader.deserialize::<Row>().zip(1_usize..);
     rows.map(|(read, row)| {
         let read = read.map_err(|source| SeedError::Row { row, source })?;
         let id = stable_id(row, &read.name);
         let details = details(read).map_err(|expected| SeedError::Value { row, expected })?;
-        Ok(Passenger { id, details })
+        Ok(Passenger { id, details, stamp: Stamp::first(since) })
     })
     .collect()
 }
@@ -67,6 +73,7 @@ fn details(row: Row) -> Result<NewPassenger, &'static str> {
         class: Class::try_new(row.passenger_class)?,
         sex: row.sex.parse::<Sex>()?,
         age: row.age.map(Age::try_new).transpose()?,
+        fare: row.fare.map(Fare::try_new).transpose()?,
         siblings_or_spouses_aboard: Relatives::try_new(row.siblings_or_spouses_aboard)?,
         parents_or_children_aboard: Relatives::try_new(row.parents_or_children_aboard)?,
         survived: row.survived,
@@ -93,6 +100,7 @@ mod tests {
         assert!(list.is_sorted_by(|a, b| a.id < b.id));
         assert!(list.iter().all(|p| p.id.get_version_num() == 7));
         assert_eq!(list.iter().map(|p| p.id).collect::<HashSet<_>>().len(), 1309);
+        assert_eq!(list[0].stamp.updated_at.to_string(), "2026-01-01T00:00:00Z");
         assert_eq!(list.iter().filter(|p| p.details.survived).count(), 500);
         assert_eq!(list.iter().filter(|p| p.details.age.is_none()).count(), 263);
     }

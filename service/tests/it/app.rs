@@ -55,9 +55,13 @@ impl App {
         Self::with(&[("ADMIN_TOKEN", TOKEN)]).await
     }
 
-    pub(crate) async fn with(variables: &[(&'static str, &'static str)]) -> Self {
-        let mut variables: HashMap<_, _> = variables.iter().copied().collect();
-        variables.insert("DATABASE_URL", "sqlite::memory:");
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
+        let mut all = HashMap::from([
+            ("DATABASE_URL", "sqlite::memory:"),
+            ("API_BASE_URL", "https://titanic.example/"),
+        ]);
+        all.extend(variables.iter().copied());
+        let variables = all;
         let config = Config::from_variables(&variables).unwrap();
         let store = Store::open(&config.database_url, config.max_connections).await.unwrap();
         let shared = Shared::new(config, store, Arc::new(SystemClock));
@@ -68,13 +72,43 @@ impl App {
         self.call(Method::GET, path, None).await
     }
 
+    /// An application on a database of its own, which other applications may share.
+    pub(crate) async fn on(database_url: &str) -> Self {
+        Self::with(&[("ADMIN_TOKEN", TOKEN), ("DATABASE_URL", database_url)]).await
+    }
+
     pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Answer {
+        self.call_with(method, path, &[], body).await
+    }
+
+    /// A call with headers. A patch is a merge patch.
+    pub(crate) async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Option<&Value>,
+    ) -> Answer {
+        let patch = method == Method::PATCH;
         let mut request = Request::builder().method(method).uri(path);
         if body.is_some() {
-            request = request.header("content-type", "application/json");
+            let media_type = if patch { "application/merge-patch+json" } else { "application/json" };
+            request = request.header("content-type", media_type);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
         self.send(request.body(body).unwrap()).await
+    }
+
+    /// Brings someone aboard, and returns them with their path.
+    pub(crate) async fn board(&self, person: &Value) -> (Value, String) {
+        let created = self.call(Method::POST, "/api/v1/passengers", Some(person)).await;
+        assert_eq!(created.status, 201, "{}", created.text);
+        let made = created.json();
+        let path = format!("/api/v1/passengers/{}", made["id"].as_str().unwrap());
+        (made, path)
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
@@ -102,6 +136,6 @@ impl App {
 async fn answer(router: &Router, request: Request<Body>) -> Answer {
     let response = router.clone().oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
-    let bytes = to_bytes(body, 1 << 20).await.unwrap();
+    let bytes = to_bytes(body, 8 << 20).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
 }

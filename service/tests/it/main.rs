@@ -3,16 +3,29 @@
 //! `cfg(test)` always holds here; it tells the lints that what the tests share may panic, as the tests themselves may.
 
 #[cfg(test)]
+#[macro_use]
+mod backends;
+#[cfg(test)]
 mod app;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
+mod changes;
+#[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod imports;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod passengers;
+#[cfg(test)]
+mod postgres;
 #[cfg(test)]
 mod problems;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
 mod program;
+#[cfg(test)]
+mod server;

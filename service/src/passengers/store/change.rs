@@ -1,0 +1,197 @@
+//! Changing: adding, replacing and removing passengers, one or many.
+
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use super::columns::Row;
+use super::db::{Purpose, Statement, Tx, Value};
+use super::error::doing;
+use super::{Store, StoreError};
+use crate::passengers::model::{Age, Fare, NewPassenger, Passenger, Stamp};
+use crate::passengers::seed;
+use crate::passengers::words::words_of;
+
+/// Passengers per statement: twelve values each, well below SQLite's 32,766 and PostgreSQL's 65,535.
+const ROWS: usize = 500;
+
+const INSERT: &str = "insert into passengers (id, name, words, class, sex, age, fare, siblings_or_spouses_aboard, \
+     parents_or_children_aboard, survived, version, updated_at) values ";
+/// Only the state that was read is replaced: who comes second finds another version, and nothing is overwritten unseen.
+const REPLACE: &str = "update passengers set name = $1, words = $2, class = $3, sex = $4, age = $5, fare = $6, \
+     siblings_or_spouses_aboard = $7, parents_or_children_aboard = $8, survived = $9, version = $10, updated_at = $11 \
+     where id = $12 and version = $13 and updated_at = $14";
+const REMOVE: &str = "delete from passengers where id = $1";
+const REMOVE_STATE: &str = "delete from passengers where id = $1 and version = $2 and updated_at = $3";
+const AFTER: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
+     survived, version, updated_at from passengers where id > $1 order by id limit $2";
+
+impl Store {
+    /// Adds a passenger under a new id.
+    pub async fn create(&self, details: NewPassenger, now: Timestamp) -> Result<Passenger, StoreError> {
+        let passenger = Passenger { id: Uuid::now_v7(), details, stamp: Stamp::first(now) };
+        let insert = insert_of(std::slice::from_ref(&passenger));
+        self.db.execute(insert).await.map_err(doing("adding a passenger"))?;
+        Ok(passenger)
+    }
+
+    /// Adds many passengers under new ids: all of them, or none.
+    pub async fn create_all(&self, all: Vec<NewPassenger>, now: Timestamp) -> Result<(), StoreError> {
+        let stamp = Stamp::first(now);
+        let passengers: Vec<_> =
+            all.into_iter().map(|details| Passenger { id: Uuid::now_v7(), details, stamp }).collect();
+        let mut tx = self.db.begin(Purpose::Change).await.map_err(doing("adding passengers"))?;
+        insert_all(&mut tx, &passengers).await?;
+        tx.commit().await.map_err(doing("adding passengers"))
+    }
+
+    /// Puts other details in place of the state that was read. Nothing, when it is not the latest any more.
+    pub async fn replace(
+        &self,
+        read: &Passenger,
+        details: NewPassenger,
+        now: Timestamp,
+    ) -> Result<Option<Passenger>, StoreError> {
+        let stamp = read.stamp.next(now);
+        let mut values = details_of(&details).to_vec();
+        values.extend([Value::Whole(stamp.version), Value::Moment(stamp.updated_at), Value::Key(read.id)]);
+        values.extend([Value::Whole(read.stamp.version), Value::Moment(read.stamp.updated_at)]);
+        let replace = Statement::fixed(REPLACE, values);
+        let changed = self.db.execute(replace).await.map_err(doing("changing a passenger"))?;
+        Ok((changed > 0).then_some(Passenger { id: read.id, details, stamp }))
+    }
+
+    /// Removes a passenger. Returns whether there was one.
+    pub async fn delete(&self, id: Uuid) -> Result<bool, StoreError> {
+        let remove = Statement::fixed(REMOVE, [Value::Key(id)]);
+        Ok(self.db.execute(remove).await.map_err(doing("removing a passenger"))? > 0)
+    }
+
+    /// Removes a passenger in the state that was read. Returns whether it still was.
+    pub async fn delete_state(&self, read: &Passenger) -> Result<bool, StoreError> {
+        let Stamp { version, updated_at } = read.stamp;
+        let values = [Value::Key(read.id), Value::Whole(version), Value::Moment(updated_at)];
+        let remove = Statement::fixed(REMOVE_STATE, values);
+        Ok(self.db.execute(remove).await.map_err(doing("removing a passenger"))? > 0)
+    }
+
+    /// Everyone as of one moment, however long the reading takes.
+    pub(in crate::passengers) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let tx = self.db.begin(Purpose::Look).await.map_err(doing("reading everyone"))?;
+        Ok(Snapshot { tx, after: Uuid::nil() })
+    }
+
+    /// The beginning of another crew: the one aboard is gone when it is completed, and stays when it is dropped.
+    pub(in crate::passengers) async fn replacement(&self) -> Result<Replacement, StoreError> {
+        let mut tx = self.db.begin(Purpose::Replace).await.map_err(doing("locking the passengers"))?;
+        let clear = Statement::begin("delete from passengers");
+        tx.execute(clear).await.map_err(doing("removing everyone"))?;
+        Ok(Replacement { tx })
+    }
+
+    pub(super) async fn seed_if_empty(&self) -> Result<(), StoreError> {
+        // The lock is taken before looking: of two services that start together, one loads and the other sees it.
+        let mut tx = self.db.begin(Purpose::Replace).await.map_err(doing("loading the list"))?;
+        let someone: Vec<(i64,)> = tx
+            .rows(Statement::begin("select count(*) from (select 1 from passengers limit 1) as someone"))
+            .await
+            .map_err(doing("looking whether there are passengers"))?;
+        if someone.first().is_none_or(|(count,)| *count > 0) {
+            return Ok(());
+        }
+        let list = seed::passengers()?;
+        insert_all(&mut tx, &list).await?;
+        tx.commit().await.map_err(doing("loading the list"))?;
+        tracing::info!(passengers = list.len(), "loaded the passenger list into the empty database");
+        Ok(())
+    }
+
+    /// Fills in the words of passengers that came aboard before names were cut into words.
+    pub(super) async fn find_words(&self) -> Result<(), StoreError> {
+        let wordless = "select id, name from passengers where words = '' and id > $1 order by id limit 500";
+        let mut after = Uuid::nil();
+        loop {
+            let statement = Statement::fixed(wordless, [Value::Key(after)]);
+            let rows: Vec<(super::columns::Key, String)> =
+                self.db.rows(statement).await.map_err(doing("looking for names without words"))?;
+            let Some((last, _)) = rows.last() else { return Ok(()) };
+            after = last.0;
+            let mut tx = self.db.begin(Purpose::Change).await.map_err(doing("cutting names into words"))?;
+            for (id, name) in rows {
+                let sql = "update passengers set words = $1 where id = $2 and name = $3";
+                let values = [Value::Text(words_of(&name)), Value::Key(id.0), Value::Text(name)];
+                tx.execute(Statement::fixed(sql, values)).await.map_err(doing("cutting names into words"))?;
+            }
+            tx.commit().await.map_err(doing("cutting names into words"))?;
+        }
+    }
+}
+
+/// Everyone as of one moment, page by page.
+pub(in crate::passengers) struct Snapshot {
+    tx: Tx,
+    after: Uuid,
+}
+
+impl Snapshot {
+    /// The next ones in the order of their ids; none at the end.
+    pub(in crate::passengers) async fn next(&mut self) -> Result<Vec<Passenger>, StoreError> {
+        let statement = Statement::fixed(AFTER, [Value::Key(self.after), Value::Whole(1000)]);
+        let rows: Vec<Row> = self.tx.rows(statement).await.map_err(doing("reading everyone"))?;
+        let passengers = rows.into_iter().map(Passenger::try_from).collect::<Result<Vec<_>, _>>()?;
+        if let Some(last) = passengers.last() {
+            self.after = last.id;
+        }
+        Ok(passengers)
+    }
+}
+
+/// Another crew, not yet aboard.
+pub(in crate::passengers) struct Replacement {
+    tx: Tx,
+}
+
+impl Replacement {
+    pub(in crate::passengers) async fn add(&mut self, passengers: &[Passenger]) -> Result<(), StoreError> {
+        insert_all(&mut self.tx, passengers).await
+    }
+
+    pub(in crate::passengers) async fn complete(self) -> Result<(), StoreError> {
+        self.tx.commit().await.map_err(doing("replacing everyone"))
+    }
+}
+
+async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<(), StoreError> {
+    for rows in passengers.chunks(ROWS) {
+        tx.execute(insert_of(rows).once()).await.map_err(doing("adding passengers"))?;
+    }
+    Ok(())
+}
+
+fn insert_of(passengers: &[Passenger]) -> Statement {
+    let mut statement = Statement::begin(INSERT);
+    for (index, Passenger { id, details, stamp }) in passengers.iter().enumerate() {
+        statement.text(if index == 0 { "(" } else { ", (" }).value(Value::Key(*id));
+        let stamp = [Value::Whole(stamp.version), Value::Moment(stamp.updated_at)];
+        for value in details_of(details).into_iter().chain(stamp) {
+            statement.text(", ").value(value);
+        }
+        statement.text(")");
+    }
+    statement
+}
+
+/// The values of what a client says, in the order of [`INSERT`] and [`REPLACE`].
+fn details_of(details: &NewPassenger) -> [Value; 9] {
+    let name = details.name.as_str();
+    [
+        Value::Text(name.to_owned()),
+        Value::Text(words_of(name)),
+        Value::Small(details.class.number()),
+        Value::Text(details.sex.as_str().to_owned()),
+        Value::Real(details.age.map(Age::years)),
+        Value::Real(details.fare.map(Fare::pounds)),
+        Value::Small(details.siblings_or_spouses_aboard.number()),
+        Value::Small(details.parents_or_children_aboard.number()),
+        Value::Flag(details.survived),
+    ]
+}

@@ -1,0 +1,128 @@
+//! What can go wrong with the store, and whether it may pass by itself.
+
+use sqlx::migrate::MigrateError;
+use sqlx::sqlite::SqliteError;
+use uuid::Uuid;
+
+use crate::passengers::seed::SeedError;
+
+/// Why the store could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be opened or made.
+    #[error("opening the database {url} ({advice})")]
+    Open {
+        /// Where it should be, without credentials.
+        url: String,
+        /// What to look at first.
+        advice: &'static str,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// Its tables cannot be brought up to date.
+    #[error("migrating the database {url}; it was left as it is")]
+    Migrate {
+        /// Where it is, without credentials.
+        url: String,
+        /// What the driver said.
+        #[source]
+        source: MigrateError,
+    },
+    /// Its tables are not those of this version.
+    #[error(
+        "the database {url} has the tables of another version; start the service once to bring them up to date"
+    )]
+    Schema {
+        /// Where it is, without credentials.
+        url: String,
+    },
+    /// The list it should be loaded with is unusable.
+    #[error("loading the passenger list")]
+    Seed(#[from] SeedError),
+    /// A statement failed.
+    #[error("{doing}")]
+    Query {
+        /// What was attempted.
+        doing: &'static str,
+        /// What the driver said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A row says something impossible.
+    #[error("passenger {id} is stored wrongly: expected {expected}")]
+    Row {
+        /// Which one.
+        id: Uuid,
+        /// What was expected.
+        expected: &'static str,
+    },
+    /// The database did not answer a health check in time.
+    #[error("the database did not answer within {} s", super::PING_TIMEOUT.as_secs())]
+    Silent,
+}
+
+impl StoreError {
+    /// Whether the same request may well succeed a little later.
+    #[must_use]
+    pub fn is_temporary(&self) -> bool {
+        let Self::Query { source, .. } = self else { return matches!(self, Self::Silent) };
+        match source {
+            sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::BeginFailed
+            | sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_) => true,
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                // Both speak in digits, and `53300` is no code of SQLite's: who spoke decides how it is read.
+                if error.try_downcast_ref::<SqliteError>().is_some() {
+                    code.parse().is_ok_and(passes_in_sqlite)
+                } else {
+                    passes_in_postgres(&code)
+                }
+            }
+            _ => false,
+        }
+    }
+}
+
+/// SQLITE_BUSY, SQLITE_LOCKED, SQLITE_IOERR, SQLITE_CANTOPEN and their extended forms.
+fn passes_in_sqlite(code: u32) -> bool {
+    matches!(code & 0xff, 5 | 6 | 10 | 14)
+}
+
+/// The classes of a lost connection (08), of too few resources (53), of an operator who stops the server or a statement
+/// (57) and of a system failure (58); conflicts and deadlocks (40), a lock that is not to be had (55P03), and a server
+/// that takes no writes because another has just taken over (25006).
+fn passes_in_postgres(code: &str) -> bool {
+    matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58")) || matches!(code, "55P03" | "25006")
+}
+
+/// Says what was attempted when a statement fails.
+pub(super) fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |source| StoreError::Query { doing, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_by_itself_is_told_from_what_does_not() {
+        for code in ["08006", "40001", "40P01", "53300", "55P03", "57P01", "57P02", "57P03", "57014", "25006"]
+        {
+            assert!(passes_in_postgres(code), "{code}");
+        }
+        // A violated rule, a missing table, a wrong password, a wrong statement.
+        for code in ["23505", "23514", "42P01", "28P01", "42601", "", "0", "é1"] {
+            assert!(!passes_in_postgres(code), "{code}");
+        }
+        for (code, passes) in
+            [(5, true), (261, true), (517, true), (14, true), (19, false), (1, false), (11, false)]
+        {
+            assert_eq!(passes_in_sqlite(code), passes, "{code}");
+        }
+    }
+}

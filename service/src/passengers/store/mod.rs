@@ -1,0 +1,199 @@
+//! Where passengers are kept: SQLite or PostgreSQL.
+//!
+//! - `db` runs statements on either; `columns` is what each keeps in its own way.
+//! - `list` finds, `change` changes; `error` says what went wrong and whether it may pass.
+
+mod change;
+mod columns;
+mod db;
+mod error;
+mod list;
+
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
+
+use self::db::{Db, Statement};
+use self::error::doing;
+use crate::config::DatabaseUrl;
+
+pub use self::error::StoreError;
+
+static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
+static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
+
+/// How long a request waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long the first connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a writer waits for another.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a health check waits for its answer.
+const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// After this much idleness a connection is asked for a sign of life before it is used. Asking each time would cost every
+/// request a round trip; never asking would hand out connections that a restart of the database has cut.
+const TRUSTED: Duration = Duration::from_secs(1);
+
+/// What the database is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// To serve: it is made, brought up to date and loaded with the list, where that is still to be done.
+    Serve,
+    /// To be filled with something else: made and brought up to date, but not loaded.
+    Fill,
+    /// To be read: it must be there and up to date, and nothing is changed.
+    Read,
+}
+
+/// Connections of the pool by what they are doing.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolUse {
+    /// Waiting for work.
+    pub idle: u32,
+    /// At work.
+    pub used: u32,
+}
+
+/// The passengers, kept.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Db,
+}
+
+impl Store {
+    /// Opens the database to serve: makes it if it is not there, brings its tables up to date and loads the list if it is
+    /// empty.
+    pub async fn open(url: &DatabaseUrl, max_connections: u32) -> Result<Self, StoreError> {
+        Self::open_for(Opening::Serve, url, max_connections).await
+    }
+
+    /// Opens the database for a purpose.
+    pub async fn open_for(opening: Opening, url: &DatabaseUrl, most: u32) -> Result<Self, StoreError> {
+        let db = if url.is_postgres() {
+            Db::Postgres(postgres(url, most).await?)
+        } else {
+            Db::Sqlite(sqlite(url, most, opening != Opening::Read).await?)
+        };
+        let store = Self { db };
+        if opening == Opening::Read {
+            return if store.is_up_to_date().await {
+                Ok(store)
+            } else {
+                Err(StoreError::Schema { url: url.to_string() })
+            };
+        }
+        let migrated = match &store.db {
+            Db::Sqlite(pool) => SQLITE_MIGRATIONS.run(pool).await,
+            Db::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        };
+        migrated.map_err(|source| StoreError::Migrate { url: url.to_string(), source })?;
+        store.find_words().await?;
+        if opening == Opening::Serve {
+            store.seed_if_empty().await?;
+        }
+        Ok(store)
+    }
+
+    /// Whether the tables are those of this version: every migration we know was applied as we know it, and no other.
+    pub async fn is_up_to_date(&self) -> bool {
+        let migrations = match &self.db {
+            Db::Sqlite(_) => &SQLITE_MIGRATIONS,
+            Db::Postgres(_) => &POSTGRES_MIGRATIONS,
+        };
+        let applied =
+            Statement::begin("select version, checksum from _sqlx_migrations where success order by version");
+        let applied: Result<Vec<(i64, Vec<u8>)>, _> = self.db.rows(applied).await;
+        let known = migrations.iter().map(|known| (known.version, known.checksum.to_vec()));
+        applied.is_ok_and(|applied| applied.into_iter().eq(known))
+    }
+
+    /// Whether the passengers can be read right now.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        let look = Statement::begin("select count(*) from (select 1 from passengers limit 1) as someone");
+        match tokio::time::timeout(PING_TIMEOUT, self.db.row::<(i64,)>(look)).await {
+            Ok(answer) => answer.map(|_| ()).map_err(doing("asking the database for a sign of life")),
+            Err(_) => Err(StoreError::Silent),
+        }
+    }
+
+    /// What the connections are doing.
+    #[must_use]
+    pub fn pool_use(&self) -> PoolUse {
+        let (size, idle) = match &self.db {
+            Db::Sqlite(pool) => (pool.size(), pool.num_idle()),
+            Db::Postgres(pool) => (pool.size(), pool.num_idle()),
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
+        PoolUse { idle, used: size - idle }
+    }
+
+    /// Waits for running statements and closes.
+    pub async fn close(&self) {
+        match &self.db {
+            Db::Sqlite(pool) => pool.close().await,
+            Db::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+async fn sqlite(url: &DatabaseUrl, most: u32, may_make: bool) -> Result<SqlitePool, StoreError> {
+    let advice = if may_make { "its folder must exist and be writable" } else { "it must exist" };
+    let open = |source| StoreError::Open { url: url.to_string(), advice, source };
+    let in_memory = url.expose().contains(":memory:") || url.expose().contains("mode=memory");
+    let options = SqliteConnectOptions::from_str(url.expose())
+        .map_err(open)?
+        .create_if_missing(may_make)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Normal)
+        .busy_timeout(BUSY_TIMEOUT);
+    SqlitePoolOptions::new()
+        // A database in memory ends with its last connection, and shares locks among several: it gets exactly one.
+        .min_connections(u32::from(in_memory))
+        .max_connections(if in_memory { 1 } else { most })
+        .idle_timeout((!in_memory).then_some(Duration::from_secs(600)))
+        .max_lifetime((!in_memory).then_some(Duration::from_secs(1800)))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // A file does not hang up.
+        .test_before_acquire(false)
+        .connect_with(options)
+        .await
+        .map_err(open)
+}
+
+async fn postgres(url: &DatabaseUrl, most: u32) -> Result<PgPool, StoreError> {
+    let advice = "it must be running and reachable, and let this user in with this password";
+    let open = |source| StoreError::Open { url: url.to_string(), advice, source };
+    let options = PgConnectOptions::from_str(url.expose())
+        .map_err(open)?
+        .application_name(env!("CARGO_PKG_NAME"))
+        // Nothing runs for longer than the request it belongs to, and nothing that was forgotten keeps locks.
+        .options([
+            ("statement_timeout", "10s"),
+            ("lock_timeout", "5s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+        ]);
+    // Once by hand: the pool goes on trying, and then says no more than that the time was over.
+    let first = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
+    let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(open)?;
+    first.close().await.map_err(open)?;
+    let pool = PgPoolOptions::new()
+        .max_connections(most)
+        .idle_timeout(Duration::from_secs(600))
+        .max_lifetime(Duration::from_secs(1800))
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection, seen| {
+            Box::pin(async move {
+                if seen.idle_for >= TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        });
+    Ok(pool.connect_lazy_with(options))
+}
