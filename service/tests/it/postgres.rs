@@ -1,6 +1,18 @@
 //! The suite on a real PostgreSQL, and what only a server can do: disagree, and go away.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::time::Duration;
+
+use axum::http::Method;
+use serde_json::{Value, json};
+use sqlx::{Connection as _, SqliteConnection};
+use titanic::passengers::backup::restore;
+use tokio::time::{Instant, sleep};
+
 use crate::app::App;
+use crate::program::{Program, command, until};
 use crate::server::Postgres;
 use crate::{backups, changes, imports, passengers};
 
@@ -20,4 +32,268 @@ async fn the_suite_holds_on_postgresql() {
     }
     assert!(all.len() > 20, "{} cases", all.len());
     assert!(failed.is_empty(), "failed on PostgreSQL: {failed:#?}");
+}
+
+#[tokio::test]
+async fn both_databases_give_the_same_answers_and_take_each_others_backups() {
+    let server = Postgres::start().await;
+    let (postgres, sqlite) = (App::on(&server.database("alike").await).await, App::new().await);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("crew.ndjson");
+    for (name, fare) in [
+        ("Ödegård, Miss. Åsa", json!(7.25)),
+        ("odegard, miss. asa", json!(7.25)),
+        ("von Drachstedt, Baron", json!(null)),
+        ("Źródło-Łoś, Mr. É", json!(0.1)),
+        ("ÇELİK, Mr. ışık", json!(512.3292)),
+    ] {
+        let person =
+            json!({"name": name, "class": 2, "sex": "male", "age": 33.3333, "fare": fare, "survived": true});
+        sqlite.board(&person).await;
+    }
+    let count = backups::take(&sqlite, &path).await;
+    assert_eq!(restore(&postgres.shared.store, &path).await.unwrap(), count);
+    assert_eq!(backups::everyone(&postgres).await, backups::everyone(&sqlite).await);
+
+    let filters =
+        ["", "class=2&sex=male", "name=m", "name=odegard%20a", "min_age=20&max_age=33.3333", "max_fare=7.25"];
+    for filter in filters {
+        for sort in ["id", "-id", "name", "-name", "age", "-age", "fare", "-fare"] {
+            let mut after = String::new();
+            for _ in 0..4 {
+                let path = format!("/api/v1/passengers?limit=9&sort={sort}&{filter}{after}");
+                let (theirs, ours) = (postgres.get(&path).await, sqlite.get(&path).await);
+                assert_eq!((theirs.status, &theirs.text), (ours.status, &ours.text), "{path}");
+                let next = ours.json()["next_cursor"].as_str().map(|cursor| format!("&cursor={cursor}"));
+                let Some(next) = next else { break };
+                after = next;
+            }
+        }
+    }
+    let stats = "/api/v1/passengers/stats";
+    assert_eq!(postgres.get(stats).await.text, sqlite.get(stats).await.text);
+
+    backups::take(&postgres, &path).await;
+    assert_eq!(restore(&sqlite.shared.store, &path).await.unwrap(), count);
+    assert_eq!(backups::everyone(&postgres).await, backups::everyone(&sqlite).await);
+}
+
+/// A column: whether it may be null, and of what kind it is.
+type Columns = BTreeMap<(String, String), (bool, &'static str)>;
+
+#[tokio::test]
+async fn both_databases_have_the_same_tables_and_rules() {
+    let server = Postgres::start().await;
+    server.database("schema").await;
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", folder.path().join("titanic.db").display());
+    App::on(&url).await.shared.store.close().await;
+    let mut postgres = sqlx::PgConnection::connect_with(&server.options("schema")).await.unwrap();
+    let mut sqlite = SqliteConnection::connect(&url).await.unwrap();
+
+    let theirs: Vec<(String, String, bool, String)> = sqlx::query_as(
+        "select table_name::text, column_name::text, is_nullable = 'YES', data_type::text \
+         from information_schema.columns where table_schema = 'public' and table_name not like '\\_%'",
+    )
+    .fetch_all(&mut postgres)
+    .await
+    .unwrap();
+    let ours: Vec<(String, String, bool, String)> = sqlx::query_as(
+        "select t.name, c.name, c.\"notnull\" = 0, c.type from pragma_table_list t \
+         join pragma_table_info(t.name) c where t.schema = 'main' and t.name like 'passenger%'",
+    )
+    .fetch_all(&mut sqlite)
+    .await
+    .unwrap();
+    let kinds = |rows: Vec<(String, String, bool, String)>| -> Columns {
+        let kind = |column: &str, data_type: &str| match (column, data_type.to_lowercase().as_str()) {
+            ("id" | "passenger_id", "uuid" | "text") => "id",
+            ("survived", "boolean" | "integer") => "flag",
+            ("updated_at", "timestamp with time zone" | "integer") => "time",
+            (_, "text") => "text",
+            (_, "smallint" | "bigint" | "integer") => "whole",
+            (_, "double precision" | "real") => "real",
+            other => panic!("no kind for {other:?}"),
+        };
+        let column = |(table, column, nullable, data_type): (String, String, bool, String)| {
+            let kind = kind(&column, &data_type);
+            ((table, column), (nullable, kind))
+        };
+        rows.into_iter().map(column).collect()
+    };
+    let (theirs, ours) = (kinds(theirs), kinds(ours));
+    assert_eq!(theirs, ours);
+    assert_eq!(theirs.len(), 14, "{theirs:?}");
+
+    // What one refuses the other refuses, whatever the service would have let through.
+    let insert = |column: &'static str, value: &'static str| {
+        let mut row = BTreeMap::from([
+            ("id", "'01890000-0000-7000-8000-000000000001'"),
+            ("name", "'A'"),
+            ("class", "1"),
+            ("sex", "'male'"),
+            ("siblings_or_spouses_aboard", "0"),
+            ("parents_or_children_aboard", "0"),
+            ("survived", "true"),
+        ]);
+        row.insert(column, value);
+        let (names, values): (Vec<_>, Vec<_>) = row.into_iter().unzip();
+        format!("insert into passengers ({}) values ({})", names.join(", "), values.join(", "))
+    };
+    for (column, value, fits) in [
+        ("class", "3", true),
+        ("class", "0", false),
+        ("class", "4", false),
+        ("class", "null", false),
+        ("sex", "'other'", false),
+        ("age", "null", true),
+        ("age", "120.5", false),
+        ("age", "-1", false),
+        ("fare", "10000", true),
+        ("fare", "10000.01", false),
+        ("fare", "-0.01", false),
+        ("siblings_or_spouses_aboard", "31", false),
+        ("parents_or_children_aboard", "-1", false),
+        ("survived", "null", false),
+        ("version", "0", false),
+        ("name", "null", false),
+        ("words", "null", false),
+        ("id", "null", false),
+    ] {
+        let sql = insert(column, value);
+        let theirs = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).execute(&mut postgres).await;
+        let ours = sqlx::query(sqlx::AssertSqlSafe(sql.clone())).execute(&mut sqlite).await;
+        assert_eq!((theirs.is_ok(), ours.is_ok()), (fits, fits), "{sql}: {theirs:?} {ours:?}");
+        if fits {
+            let undo = "delete from passengers where name = 'A'";
+            sqlx::query(undo).execute(&mut postgres).await.unwrap();
+            sqlx::query(undo).execute(&mut sqlite).await.unwrap();
+        }
+    }
+}
+
+/// What the clients of the test below believe about the database.
+const UP: u8 = 0;
+const GOING: u8 = 1;
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_said_so_and_used_again_when_it_is_back() {
+    let mut server = Postgres::start().await;
+    let app = Arc::new(App::on(&server.database("away").await).await);
+    let known = app.get("/api/v1/passengers?limit=1").await.json()["items"][0].clone();
+    let (believed, answered) = (Arc::new(AtomicU8::new(UP)), Arc::new(AtomicU32::new(0)));
+    let clients: Vec<_> = (0..8)
+        .map(|number| {
+            let (app, believed, answered, known) =
+                (app.clone(), believed.clone(), answered.clone(), known.clone());
+            tokio::spawn(async move { visit(number, &app, &known, &believed, &answered).await })
+        })
+        .collect();
+    let more = async |what: &str| {
+        let before = answered.load(Ordering::Acquire);
+        until(what, async || (answered.load(Ordering::Acquire) > before + 50).then_some(())).await;
+    };
+    more("the clients are served").await;
+
+    for round in 0..2 {
+        believed.store(GOING, Ordering::Release);
+        server.stop();
+        until("/readyz is 503", async || (app.get("/readyz").await.status == 503).then_some(())).await;
+        assert_eq!(app.get("/livez").await.status, 200);
+        server.resume().await;
+        let since = Instant::now();
+        until("/readyz is 200", async || (app.get("/readyz").await.status == 200).then_some(())).await;
+        until("everyone is served", async || {
+            let page = app.get("/api/v1/passengers?limit=1").await;
+            (page.status == 200).then_some(())
+        })
+        .await;
+        assert!(since.elapsed() < Duration::from_secs(5), "round {round}: it took {:?}", since.elapsed());
+        // Requests that had begun to wait before the return may still give up; those that begin now do not.
+        sleep(Duration::from_secs(4)).await;
+        believed.store(UP, Ordering::Release);
+        more("the clients are served again").await;
+    }
+    believed.store(u8::MAX, Ordering::Release);
+    let mut boarded = 0;
+    for client in clients {
+        for path in client.await.unwrap() {
+            assert_eq!(app.get(&path).await.status, 200, "whoever was said to be aboard is aboard");
+            boarded += 1;
+        }
+    }
+    let total = app.get("/api/v1/passengers").await.json()["total"].as_u64().unwrap();
+    // A commit whose answer was lost may have happened; one that was answered did.
+    assert!(total >= 1309 + boarded && boarded > 0, "{total} and {boarded}");
+}
+
+/// Reads and writes until told to stop: every answer is right, or says that the database is away while it is.
+async fn visit(
+    number: u32,
+    app: &App,
+    known: &Value,
+    believed: &AtomicU8,
+    answered: &AtomicU32,
+) -> Vec<String> {
+    let known_path = format!("/api/v1/passengers/{}", known["id"].as_str().unwrap());
+    let person = json!({"name": format!("Visitor {number}"), "class": 3, "sex": "female", "survived": true});
+    let mut boarded = Vec::new();
+    for turn in 0.. {
+        let before = believed.load(Ordering::Acquire);
+        if before == u8::MAX {
+            break;
+        }
+        let answer = match turn % 3 {
+            0 => app.get(&known_path).await,
+            1 => app.get("/api/v1/passengers?limit=1").await,
+            _ => app.call(Method::POST, "/api/v1/passengers", Some(&person)).await,
+        };
+        let calm = before == UP && believed.load(Ordering::Acquire) != GOING;
+        match (answer.status.as_u16(), turn % 3) {
+            (200, 0) => assert_eq!(&answer.json(), known),
+            (200, 1) => assert_eq!(&answer.json()["items"][0], known),
+            (201, 2) => boarded.push(format!("/api/v1/passengers/{}", answer.json()["id"].as_str().unwrap())),
+            (503, _) if !calm => {
+                let code = answer.problem(503).0;
+                assert!(["database_unavailable", "timeout"].contains(&code.as_str()), "{code}");
+                assert_eq!(answer.headers["retry-after"], "1");
+            }
+            (status, _) => panic!("{status} while the server was {before}: {}", answer.text),
+        }
+        answered.fetch_add(1, Ordering::AcqRel);
+    }
+    boarded
+}
+
+#[tokio::test]
+async fn the_program_runs_on_postgresql_and_says_why_when_it_cannot() {
+    let server = Postgres::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    server.execute("create role crew login password 'iceberg'").await;
+    server.execute("create database titanic owner crew").await;
+    let port = server.options("titanic").get_port().to_string();
+    let pieces = [
+        ("DB_HOST", "127.0.0.1"),
+        ("DB_PORT", port.as_str()),
+        ("DB_USER", "crew"),
+        ("DB_PASSWORD", "iceberg"),
+    ];
+    let (one, two) = tokio::join!(Program::start(&folder, &pieces), Program::start(&folder, &pieces));
+    for program in [&one, &two] {
+        let page = program.http.get(format!("{}/api/v1/passengers", program.address)).send().await.unwrap();
+        assert_eq!(page.json::<Value>().await.unwrap()["total"], 1309, "loaded once, whoever came first");
+        let line = program.line("listening").await;
+        assert!(line["database"].as_str().unwrap().starts_with("postgres://***@127.0.0.1:"), "{line}");
+    }
+
+    let output =
+        command(&folder, &[("DATABASE_URL", "postgres://crew:iceberg@127.0.0.1:1/titanic")]).output().await;
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("opening the database postgres://***@127.0.0.1:1/titanic (it must be running"),
+        "{said}"
+    );
+    assert!(!said.contains("iceberg"), "{said}");
 }

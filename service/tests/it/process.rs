@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
 use serde_json::Value;
+use sqlx::{Connection as _, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -159,6 +160,83 @@ async fn passengers_outlive_the_program_and_are_loaded_once() {
     let program = Program::start(&folder, &[]).await;
     let list = program.http.get(format!("{}/api/v1/passengers", program.address)).send().await.unwrap();
     assert_eq!(list.json::<Value>().await.unwrap()["total"], 1310);
+}
+
+#[tokio::test]
+async fn a_backup_is_taken_and_restored_while_the_program_runs() {
+    let folder = folder();
+    let program = Program::start(&folder, &[]).await;
+    let run = async |words: &[&str], variables: &[(&str, &str)]| {
+        let output = command(&folder, variables).args(words).output().await.unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let url = format!("{}/api/v1/passengers", program.address);
+    let total = async |program: &Program| {
+        let page = program.http.get(&url).send().await.unwrap().json::<Value>().await.unwrap();
+        (page["total"].as_u64().unwrap(), page["items"][0]["id"].as_str().unwrap().to_owned())
+    };
+    let (_, first) = total(&program).await;
+    let (code, said) = run(&["backup", "crew.ndjson"], &[]).await;
+    assert_eq!(
+        (code, said.contains("1309 passengers of sqlite://titanic.db backed up to")),
+        (Some(0), true),
+        "{said}"
+    );
+    assert_eq!(program.http.delete(format!("{url}/{first}")).send().await.unwrap().status(), 204);
+    assert_eq!(total(&program).await.0, 1308);
+    let (code, said) = run(&["restore", "crew.ndjson"], &[]).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(total(&program).await, (1309, first));
+
+    // Into a database that is yet to be made, which is not loaded with the list first.
+    let other = [("DATABASE_URL", "sqlite://other.db")];
+    assert_eq!(run(&["backup", "other.ndjson"], &other).await.0, Some(1), "there is nothing to back up");
+    assert!(!folder.path().join("other.db").exists() && !folder.path().join("other.ndjson").exists());
+    assert_eq!(run(&["restore", "crew.ndjson"], &other).await.0, Some(0));
+    assert_eq!(run(&["backup", "other.ndjson"], &other).await.0, Some(0));
+
+    for words in [&["backup"][..], &["restore"], &["backup", "a", "b"], &["scuttle"]] {
+        let (code, said) = run(words, &[]).await;
+        assert_eq!((code, said.contains("titanic restore FILE")), (Some(2), true), "{words:?}: {said}");
+    }
+    let (code, said) = run(&["restore", "titanic.db"], &[]).await;
+    assert_eq!(code, Some(1));
+    assert!(said.contains("line 1 of titanic.db: expected"), "{said}");
+}
+
+#[tokio::test]
+async fn a_database_of_yesterday_is_brought_up_to_date_and_one_of_tomorrow_is_left_alone() {
+    let folder = folder();
+    let path = folder.path().join("titanic.db");
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let first = sqlx::migrate::Migrator::new(std::path::Path::new("migrations/sqlite")).await.unwrap();
+    let first = sqlx::migrate::Migrator::with_migrations(first.iter().take(1).cloned().collect());
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    first.run(&mut connection).await.unwrap();
+    let old = "insert into passengers (id, name, name_folded, class, sex, age, siblings_or_spouses_aboard, \
+        parents_or_children_aboard, survived) values ('01890000-0000-7000-8000-000000000001', 'Ödegård, Miss. Åsa', \
+        'ödegård, miss. åsa', 3, 'female', 22, 0, 0, 1)";
+    sqlx::query(old).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+
+    assert_eq!(command(&folder, &[]).args(["backup", "crew.ndjson"]).status().await.unwrap().code(), Some(1));
+    let mut program = Program::start(&folder, &[("DRAIN_SECONDS", "0")]).await;
+    let found =
+        program.http.get(format!("{}/api/v1/passengers?name=asa", program.address)).send().await.unwrap();
+    let found = found.json::<Value>().await.unwrap();
+    assert_eq!((&found["total"], &found["items"][0]["name"]), (&1.into(), &"Ödegård, Miss. Åsa".into()));
+    program.signal("TERM").await;
+    assert!(program.ended().await.success());
+
+    let mut connection = SqliteConnection::connect(&url).await.unwrap();
+    let later = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+        values (9999, 'tomorrow', true, x'00', 0)";
+    sqlx::query(later).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    let output = command(&folder, &[]).output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("migrating the database sqlite://titanic.db; it was left as it is"), "{said}");
 }
 
 #[tokio::test]
