@@ -10,9 +10,12 @@ use std::time::Duration;
 
 use axum::http::Uri;
 use sha2::{Digest as _, Sha256};
-use sqlx::postgres::PgConnectOptions;
 use subtle::ConstantTimeEq as _;
 use tracing::Level;
+
+mod database;
+
+pub use self::database::DatabaseUrl;
 
 /// Where variables come from: the process in production, a map in tests.
 pub trait Variables {
@@ -133,47 +136,6 @@ impl fmt::Display for Environment {
     }
 }
 
-/// Where the passengers are kept. Its `Debug` shows no credentials.
-#[derive(Clone)]
-pub struct DatabaseUrl(String);
-
-impl DatabaseUrl {
-    /// The URL as it was given, for the database driver only.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether it names a PostgreSQL; else it is SQLite.
-    #[must_use]
-    pub fn is_postgres(&self) -> bool {
-        self.0.starts_with("postgres://") || self.0.starts_with("postgresql://")
-    }
-
-    /// Whether it is a URL that one of the drivers may take.
-    fn is_usable(&self) -> bool {
-        let sqlite = self.0.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
-        sqlite
-            .map_or(self.is_postgres() && self.0.parse::<PgConnectOptions>().is_ok(), |path| !path.is_empty())
-    }
-}
-
-impl fmt::Debug for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for DatabaseUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.0.split_once(['?', '#']).map_or(self.0.as_str(), |(start, _)| start);
-        match (shown.split_once("://"), shown.rsplit_once('@')) {
-            (Some((scheme, _)), Some((_, place))) => write!(f, "{scheme}://***@{place}"),
-            _ => f.write_str(shown),
-        }
-    }
-}
-
 /// The token that allows drills. Only its digest is kept, which also makes the comparison blind to its length.
 #[derive(Clone)]
 pub struct AdminToken([u8; 32]);
@@ -228,25 +190,6 @@ impl std::error::Error for ConfigErrors {}
 const SECRET_BYTES: u64 = 4096;
 /// How much of a wrong value is shown.
 const SHOWN_CHARS: usize = 80;
-
-/// What tells of a PostgreSQL piece by piece.
-const DB_VARIABLES: [&str; 7] =
-    ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_PASSWORD_FILE", "DB_SSLMODE"];
-/// How a connection to PostgreSQL may be secured.
-const TLS_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
-
-/// A text as it may stand in any place of a URL.
-fn escaped(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            escaped.push(char::from(byte));
-        } else {
-            escaped.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    escaped
-}
 
 struct Reader<'a, V> {
     variables: &'a V,
@@ -318,63 +261,6 @@ impl<V: Variables> Reader<'_, V> {
             "an http:// or https:// URL without user and query, such as http://localhost:4318",
         );
         None
-    }
-
-    fn database_url(&mut self) -> DatabaseUrl {
-        let mistakes = self.errors.len();
-        let url = self.secret("DATABASE_URL");
-        let parts =
-            DB_VARIABLES.iter().find(|name| self.variables.get(name).is_some_and(|value| !value.is_empty()));
-        let url = match (url, parts) {
-            (Some(_), Some(part)) => {
-                self.refuse(part, None, "to be unset while DATABASE_URL is set (one of both)");
-                return DatabaseUrl(String::new());
-            }
-            (Some(url), None) => DatabaseUrl(url),
-            (None, Some(_)) => self.database_of_parts(),
-            (None, None) => DatabaseUrl(String::from("sqlite://titanic.db")),
-        };
-        if self.errors.len() == mistakes && !url.is_usable() {
-            let expected = "a SQLite URL such as sqlite://titanic.db or sqlite::memory:, or a PostgreSQL URL such as \
-                 postgres://user:password@host:5432/titanic";
-            self.refuse("DATABASE_URL", None, expected);
-        }
-        url
-    }
-
-    /// A PostgreSQL, told in the pieces that a chart or a task definition has.
-    fn database_of_parts(&mut self) -> DatabaseUrl {
-        let host = self.get("DB_HOST").unwrap_or_else(|| {
-            self.refuse("DB_HOST", None, "the host of the database, or a folder with its socket");
-            String::new()
-        });
-        let port: u16 = self.parsed("DB_PORT", 5432, "a port between 1 and 65535");
-        let name = self.get("DB_NAME").unwrap_or_else(|| String::from("titanic"));
-        let user = self.get("DB_USER").unwrap_or_else(|| String::from("titanic"));
-        let password =
-            self.secret("DB_PASSWORD").map(|word| format!(":{}", escaped(&word))).unwrap_or_default();
-        let tls = self.get("DB_SSLMODE").unwrap_or_else(|| String::from("prefer"));
-        if !TLS_MODES.contains(&tls.as_str()) {
-            self.refuse("DB_SSLMODE", Some(tls.clone()), TLS_MODES.join(", "));
-        }
-        // An address of version 6 is the one host that has colons.
-        let place = if host.starts_with('/') {
-            return DatabaseUrl(format!(
-                "postgres://{}{password}@localhost:{port}/{}?host={}&sslmode=disable",
-                escaped(&user),
-                escaped(&name),
-                escaped(&host)
-            ));
-        } else if host.contains(':') {
-            format!("[{host}]")
-        } else {
-            escaped(&host)
-        };
-        DatabaseUrl(format!(
-            "postgres://{}{password}@{place}:{port}/{}?sslmode={tls}",
-            escaped(&user),
-            escaped(&name)
-        ))
     }
 
     /// A secret, from the variable itself or from the file that `<name>_FILE` names. Its value is never shown.
@@ -473,54 +359,11 @@ mod tests {
     }
 
     #[test]
-    fn a_database_can_be_told_in_one_piece_or_in_several() {
-        let url = |variables: &[_]| read(variables).unwrap().database_url;
-        let whole = url(&[("DATABASE_URL", "postgresql://me@db/titanic")]);
-        assert!(whole.is_postgres());
-        assert!(!url(&[]).is_postgres());
-
-        let pieces = [("DB_HOST", "db.internal"), ("DB_USER", "crew"), ("DB_PASSWORD", "a/b:c@d é")];
-        let pieces = url(&pieces);
-        let expected = "postgres://crew:a%2Fb%3Ac%40d%20%C3%A9@db.internal:5432/titanic?sslmode=prefer";
-        assert_eq!(pieces.expose(), expected);
-        assert_eq!(pieces.to_string(), "postgres://***@db.internal:5432/titanic");
-        let options: PgConnectOptions = pieces.expose().parse().unwrap();
-        assert_eq!((options.get_host(), options.get_username()), ("db.internal", "crew"));
-        let socket = url(&[("DB_HOST", "/run/postgresql"), ("DB_PORT", "5433"), ("DB_NAME", "ship")]);
-        let options: PgConnectOptions = socket.expose().parse().unwrap();
-        assert_eq!(options.get_socket().unwrap().to_str(), Some("/run/postgresql"));
-        assert_eq!((options.get_port(), options.get_database()), (5433, Some("ship")));
-
-        let errors = read(&[("DB_USER", "crew"), ("DB_PORT", "many"), ("DB_SSLMODE", "maybe")]).unwrap_err();
-        let named: Vec<_> = errors.0.iter().map(|error| error.variable.as_str()).collect();
-        assert_eq!(named, ["DB_HOST", "DB_PORT", "DB_SSLMODE"]);
-        let both = [("DATABASE_URL", "sqlite://a"), ("DB_PASSWORD", "iceberg")];
-        let errors = read(&both).unwrap_err().to_string();
-        assert!(
-            errors.contains("DB_PASSWORD: expected to be unset while") && !errors.contains("iceberg"),
-            "{errors}"
-        );
-        for wrong in ["sqlite:", "mysql://a/b", "postgres://a:port/b", "titanic.db"] {
-            assert_eq!(
-                read(&[("DATABASE_URL", wrong)]).unwrap_err().0[0].variable,
-                "DATABASE_URL",
-                "{wrong}"
-            );
-        }
-    }
-
-    #[test]
     fn whatever_looks_like_production_is_production() {
         for word in ["production", "Prod", "prod-eu"] {
             assert!(read(&[("ENVIRONMENT", word)]).unwrap().environment.is_production(), "{word}");
         }
         assert!(!read(&[("ENVIRONMENT", "staging")]).unwrap().environment.is_production());
         assert!(read(&[("ENVIRONMENT", "two words")]).is_err());
-    }
-
-    #[test]
-    fn a_database_url_is_shown_without_credentials() {
-        let url = DatabaseUrl(String::from("postgres://me:secret@host/db?password=secret"));
-        assert_eq!(url.to_string(), "postgres://***@host/db");
     }
 }

@@ -90,13 +90,16 @@ impl Store {
     }
 
     pub(super) async fn seed_if_empty(&self) -> Result<(), StoreError> {
-        // The lock is taken before looking: of two services that start together, one loads and the other sees it.
+        let look = || Statement::begin("select count(*) from (select 1 from passengers limit 1) as someone");
+        let looking = || doing("looking whether there are passengers");
+        let is_empty = |row: Option<&(i64,)>| row.is_some_and(|(count,)| *count == 0);
+        // Most starts find someone, and need not wait for those who write.
+        if !is_empty(self.db.row(look()).await.map_err(looking())?.as_ref()) {
+            return Ok(());
+        }
+        // Looked at again under the lock: of two services that start together, one loads and the other sees it.
         let mut tx = self.db.begin(Purpose::Replace).await.map_err(doing("loading the list"))?;
-        let someone: Vec<(i64,)> = tx
-            .rows(Statement::begin("select count(*) from (select 1 from passengers limit 1) as someone"))
-            .await
-            .map_err(doing("looking whether there are passengers"))?;
-        if someone.first().is_none_or(|(count,)| *count > 0) {
+        if !is_empty(tx.rows(look()).await.map_err(looking())?.first()) {
             return Ok(());
         }
         let list = seed::passengers()?;

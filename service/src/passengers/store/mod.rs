@@ -173,6 +173,8 @@ async fn postgres(url: &DatabaseUrl, most: u32) -> Result<PgPool, StoreError> {
         .application_name(env!("CARGO_PKG_NAME"))
         // Nothing runs for longer than the request it belongs to, and nothing that was forgotten keeps locks.
         .options([
+            // Each start would be told that the table of migrations is already there.
+            ("client_min_messages", "warning"),
             ("statement_timeout", "10s"),
             ("lock_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "60s"),
