@@ -33,7 +33,8 @@ impl Evaluator {
     #[must_use]
     pub fn foresee(&self, open: Slot) -> Option<Foreseen> {
         let highest = self.open(Cause::Burn).is_some_and(|burn| burn.severity == Severity::Page);
-        if highest || open != self.closed().plus(1) {
+        // of several components nobody knows what the others will bring
+        if highest || open != self.closed().plus(1) || self.policy().method.components() > 0 {
             return None;
         }
         let mut best = self.clone();

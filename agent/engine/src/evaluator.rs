@@ -13,7 +13,7 @@ use crate::guard::Held;
 use crate::history::{History, Recorded};
 use crate::incident::{self, Cause, Open, Transition};
 use crate::policy::Policy;
-use crate::report::{Report, TierReport};
+use crate::report::{ComponentReport, Report, TierReport};
 use crate::slices::Slices;
 use crate::slot::Slot;
 use crate::state::DataState;
@@ -84,7 +84,7 @@ impl Evaluator {
     #[must_use]
     pub fn new(policy: Policy, closed: Slot) -> Self {
         let history = History::new(policy.grid, policy.windows(), closed);
-        let slices = Slices::new(policy.method, policy.grid, policy.windows(), closed);
+        let slices = Slices::new(&policy, closed);
         let alarms = vec![Alarm::default(); policy.tiers.len()];
         let conditions = vec![Alarm::default(); policy.conditions.len()];
         Self { policy, history, slices, alarms, conditions, burn: None, data: None, watching_since: closed }
@@ -166,8 +166,13 @@ impl Evaluator {
 
     /// Adds an observation; zero counts mean "observed, and nothing happened".
     pub fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
+        self.record_component(0, slot, counts)
+    }
+
+    /// Adds an observation of one component of a composite; of the only one, which is the first, in all other cases.
+    pub fn record_component(&mut self, component: usize, slot: Slot, counts: Counts) -> Recorded {
         if let Some(slices) = &mut self.slices {
-            slices.record(slot, counts);
+            slices.record(component, slot, counts);
         }
         self.history.record(slot, counts)
     }
@@ -192,8 +197,13 @@ impl Evaluator {
 
     /// Adds a minute read back from the ledger, by its number since the epoch.
     pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
+        self.restore_component_minute(0, minute, counts)
+    }
+
+    /// As [`Self::restore_minute`], for one component of a composite.
+    pub fn restore_component_minute(&mut self, component: usize, minute: Slot, counts: Counts) -> Recorded {
         if let Some(slices) = &mut self.slices {
-            slices.restore_minute(minute, counts);
+            slices.restore_minute(component, minute, counts);
         }
         self.history.restore_minute(minute, counts)
     }
@@ -244,7 +254,9 @@ impl Evaluator {
         let budget = Budget::of(&period, objective).in_units_of(self.policy.method.unit());
         let fastest = tiers.iter().filter_map(|tier| tier.short.burn_rate(objective)).fold(0.0_f64, f64::max);
         let seconds_to_exhaustion = budget.seconds_to_exhaustion(self.policy.period.as_seconds(), fastest);
-        let state = self.data_state(at, &tiers);
+        let components =
+            self.slices.as_ref().map_or_else(Vec::new, |slices| slices.components(&self.policy, at));
+        let state = self.data_state(at, &tiers, &components);
         let lasts = |window| {
             let burn =
                 measure(window).burn_rate(objective).filter(|burn| budget.left_ratio > 0.0 || *burn > 1.0)?;
@@ -254,7 +266,7 @@ impl Evaluator {
             budget: &budget,
             unit: self.policy.method.unit(),
             frozen: state.freezes(),
-            silent_seconds: self.silent_seconds(at),
+            silent_seconds: self.silent_seconds(at, &components),
             counts: &|window| measure(window).counts,
             lasts: &lasts,
             held: &|window| self.held_condition(window, &budget),
@@ -262,7 +274,7 @@ impl Evaluator {
         let conditions = self.policy.conditions.iter().zip(&self.conditions);
         let conditions =
             conditions.map(|(condition, alarm)| condition.measure(alarm.firing, &view)).collect();
-        Report { at, state, tiers, conditions, period, budget, seconds_to_exhaustion }
+        Report { at, state, tiers, conditions, components, period, budget, seconds_to_exhaustion }
     }
 
     /// What follows from a report. Changes nothing.
@@ -275,8 +287,11 @@ impl Evaluator {
         let next = |alarm: Alarm, sight: Sight| {
             alarm.next(sight, explained, report.at, |since, at| self.seconds_between(since, at))
         };
+        // what is silent may be what burns: while it is, the others can call someone but send no one home
+        let may_let_go = report.state != DataState::Partial;
         for (alarm, condition) in conditions.iter_mut().zip(&report.conditions) {
-            if condition.condition.cause() == Cause::DataMissing || !report.state.freezes() {
+            let due = !report.state.freezes() && (may_let_go || !alarm.firing);
+            if due || condition.condition.cause() == Cause::DataMissing {
                 *alarm = next(*alarm, condition.sight());
             }
         }
@@ -286,7 +301,8 @@ impl Evaluator {
             of_cause.filter(|(_, alarm)| alarm.firing).map(|(condition, _)| condition.severity).max()
         };
         if !report.state.freezes() {
-            for (alarm, tier) in alarms.iter_mut().zip(&report.tiers) {
+            let due = alarms.iter_mut().zip(&report.tiers).filter(|(alarm, _)| may_let_go || !alarm.firing);
+            for (alarm, tier) in due {
                 *alarm = next(*alarm, tier.sight());
             }
             let firing = alarms.iter().zip(&report.tiers).filter(|(alarm, _)| alarm.firing);
@@ -295,7 +311,7 @@ impl Evaluator {
             burn = next;
             transitions.extend(transition);
         }
-        let missing = self.data_are_missing(report) || self.data.is_some() && report.state.freezes();
+        let missing = self.data_are_missing(report) || self.data.is_some() && report.state.lacks_data();
         let wanted = self.policy.data_alert.filter(|_| missing).max(firing_conditions(Cause::DataMissing));
         let (data, transition) = incident::advance(Cause::DataMissing, self.data, wanted, report.at);
         transitions.extend(transition);
@@ -354,10 +370,13 @@ impl Evaluator {
             })
     }
 
-    fn data_state(&self, at: Slot, tiers: &[TierReport]) -> DataState {
+    fn data_state(&self, at: Slot, tiers: &[TierReport], components: &[ComponentReport]) -> DataState {
         let Some(last) = self.history.last_observed() else { return DataState::NoData };
         if self.seconds_between(last, at) > self.policy.stale_after_seconds {
             return DataState::Stale;
+        }
+        if components.iter().any(|component| component.state.freezes()) {
+            return DataState::Partial;
         }
         let judged = tiers.iter().map(|tier| tier.events.total()).min().unwrap_or(0);
         if judged == 0 {
@@ -370,17 +389,19 @@ impl Evaluator {
     }
 
     fn data_are_missing(&self, report: &Report) -> bool {
-        report.state.freezes() && self.silent_seconds(report.at) > self.policy.data_alert_seconds()
+        let silent = self.silent_seconds(report.at, &report.components);
+        report.state.lacks_data() && silent > self.policy.data_alert_seconds()
     }
 
-    /// Seconds without an observation while somebody was there to see one.
-    fn silent_seconds(&self, at: Slot) -> u64 {
-        let last = self.history.last_observed().unwrap_or(self.watching_since).max(self.watching_since);
-        self.seconds_between(last, at)
+    /// Seconds without an observation while somebody was there to see one; of several components the one that has been
+    /// silent for longest.
+    fn silent_seconds(&self, at: Slot, components: &[ComponentReport]) -> u64 {
+        let quietest = components.iter().map(|component| component.last_observed).min();
+        let last = quietest.unwrap_or(self.history.last_observed());
+        self.seconds_between(last.unwrap_or(self.watching_since).max(self.watching_since), at)
     }
 
     fn seconds_between(&self, earlier: Slot, later: Slot) -> u64 {
-        let slots = u64::try_from(later.0.saturating_sub(earlier.0)).unwrap_or(0);
-        slots.saturating_mul(u64::from(self.policy.grid.width_seconds()))
+        self.policy.grid.seconds_between(earlier, later)
     }
 }

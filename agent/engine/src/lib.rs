@@ -12,7 +12,7 @@
 //! Conditions on the budget and on silence stand beside the tiers, guards before both.
 //!
 //! When a budget is counted in slices of time, a slice is judged when it is over, and its verdict is what a second History
-//! counts.
+//! counts. Several indicators under one objective are joined in such slices, too.
 //!
 //! The live agent, the simulations and the tests run the same [`Evaluator`].
 
@@ -22,6 +22,7 @@ mod ahead;
 mod alarm;
 mod budget;
 mod burn;
+mod composite;
 mod condition;
 mod counts;
 mod evaluator;
@@ -29,6 +30,7 @@ mod guard;
 mod history;
 mod incident;
 mod objective;
+mod parts;
 mod policy;
 mod report;
 mod series;
@@ -41,6 +43,7 @@ mod window;
 pub use ahead::Foreseen;
 pub use budget::Budget;
 pub use burn::Measured;
+pub use composite::{BadComposite, BadWeight, COMPONENT_LIMIT, Component, Composite, Join, Weight};
 pub use condition::{BadShare, BudgetShare, Condition, ConditionReport, Criterion};
 pub use counts::Counts;
 pub use evaluator::{Decision, Evaluator};
@@ -49,7 +52,7 @@ pub use history::{EDGE_PARTS, FINE_LIMIT, History, Recorded};
 pub use incident::{Cause, Change, Open, Transition, advance};
 pub use objective::{BadFactor, BadObjective, BurnFactor, Objective};
 pub use policy::Policy;
-pub use report::{Report, TierReport};
+pub use report::{ComponentReport, Report, TierReport};
 pub use slices::{BadSliceTarget, Method, SliceTarget};
 pub use slot::{BadWidth, Grid, Slot};
 pub use state::DataState;

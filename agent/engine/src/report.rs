@@ -38,6 +38,23 @@ impl TierReport {
     }
 }
 
+/// What is known of one component of a composite at the end of a slot.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ComponentReport {
+    /// What is known about its data.
+    pub state: DataState,
+    /// The last slot it was observed in.
+    pub last_observed: Option<Slot>,
+    /// Its events in the shortest of the tiers' long windows, as far as slices are over.
+    pub lately: Counts,
+    /// Its events in the period.
+    pub period: Counts,
+    /// Which share of what the whole spent lately it is to blame for; `None` when nothing was spent.
+    pub lately_burn_share: Option<f64>,
+    /// Which share of what the whole spent in the period it is to blame for.
+    pub period_burn_share: Option<f64>,
+}
+
 /// What an evaluator knows at the end of a slot.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -49,6 +66,8 @@ pub struct Report {
     pub tiers: Vec<TierReport>,
     /// Every condition, in the order of the policy.
     pub conditions: Vec<ConditionReport>,
+    /// Every component, in the order of the composite; none when there is one indicator.
+    pub components: Vec<ComponentReport>,
     /// The whole period.
     pub period: Measured,
     /// The error budget of the period.

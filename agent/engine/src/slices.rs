@@ -6,13 +6,16 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
+use crate::composite::{Composite, Join, Verdict};
 use crate::counts::Counts;
 use crate::history::{FINE_LIMIT, History, Recorded};
+use crate::parts::Parts;
+use crate::policy::Policy;
+use crate::report::ComponentReport;
 use crate::slot::{Grid, Slot};
-use crate::window::Window;
 
 /// What a budget is counted in (OpenSLO's `budgetingMethod`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Method {
     /// Events: good events of all events.
     #[default]
@@ -29,38 +32,62 @@ pub enum Method {
         /// The grid of slices; a slice is a whole number of slots and of minutes.
         slices: Grid,
     },
+    /// Slices in which several indicators are joined.
+    Composite(Composite),
 }
 
 impl Method {
     /// The grid of slices, unless events are counted.
     #[must_use]
-    pub const fn slices(self) -> Option<Grid> {
+    pub const fn slices(&self) -> Option<Grid> {
         match self {
             Self::Occurrences => None,
-            Self::Timeslices { slices, .. } | Self::RatioTimeslices { slices } => Some(slices),
+            Self::Timeslices { slices, .. } | Self::RatioTimeslices { slices } => Some(*slices),
+            Self::Composite(composite) => Some(composite.slices()),
         }
     }
 
-    /// OpenSLO's word for it.
+    /// How many components are counted one by one; none where there is one indicator.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub fn components(&self) -> usize {
+        match self {
+            Self::Composite(composite) => composite.components().len(),
+            Self::Occurrences | Self::Timeslices { .. } | Self::RatioTimeslices { .. } => 0,
+        }
+    }
+
+    /// OpenSLO's word for it, where it has one.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Occurrences => "Occurrences",
             Self::Timeslices { .. } => "Timeslices",
             Self::RatioTimeslices { .. } => "RatioTimeslices",
+            Self::Composite(composite) => match composite.join() {
+                Join::WorstOf => "the worst of several components",
+                Join::Weights => "several weighted components",
+            },
         }
     }
 
     /// What stands for one event or one slice in its counts.
-    pub(crate) const fn unit(self) -> u64 {
+    pub(crate) const fn unit(&self) -> u64 {
         match self {
             Self::Occurrences | Self::Timeslices { .. } => 1,
-            Self::RatioTimeslices { .. } => BILLION,
+            Self::RatioTimeslices { .. } | Self::Composite(_) => BILLION,
         }
     }
 
-    /// What the events of one slice are worth.
-    fn judge(self, events: Counts) -> Counts {
+    /// What a slice is worth, from the events of its components; of the only one, where there is one indicator.
+    fn verdict(&self, mut events: impl Iterator<Item = (usize, Counts)>) -> Verdict {
+        match self {
+            Self::Composite(composite) => composite.judge(events),
+            _ => events.next().map_or(Verdict::NOTHING, |(_, counts)| Verdict::of_one(self.judge(counts))),
+        }
+    }
+
+    /// What the events of one indicator are worth.
+    fn judge(&self, events: Counts) -> Counts {
         let total = u128::from(events.good) + u128::from(events.bad);
         if total == 0 {
             return Counts::ZERO;
@@ -69,10 +96,10 @@ impl Method {
         match self {
             Self::Occurrences => events,
             Self::Timeslices { target, .. } => {
-                let good = u64::from(weighed >= total * u128::from(target.good_ppb));
+                let good = u64::from(target.is_met(events));
                 Counts { good, bad: 1 - good }
             }
-            Self::RatioTimeslices { .. } => {
+            Self::RatioTimeslices { .. } | Self::Composite(_) => {
                 // rounded to the nearest billionth; never more than a whole
                 let good = u64::try_from((weighed + total / 2) / total).unwrap_or(BILLION).min(BILLION);
                 Counts { good, bad: BILLION - good }
@@ -82,7 +109,7 @@ impl Method {
 }
 
 /// Parts of a whole slice.
-const BILLION: u64 = 1_000_000_000;
+pub(crate) const BILLION: u64 = 1_000_000_000;
 
 /// The share of its events that makes a slice good, in parts per billion; all of them is allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -118,6 +145,12 @@ impl SliceTarget {
         Ok(Self { good_ppb: ppb as u32 })
     }
 
+    /// Whether enough of these events are good.
+    pub(crate) fn is_met(self, events: Counts) -> bool {
+        let total = u128::from(events.good) + u128::from(events.bad);
+        u128::from(events.good) * u128::from(BILLION) >= total * u128::from(self.good_ppb)
+    }
+
     /// The share of one.
     #[must_use]
     pub fn ratio(self) -> f64 {
@@ -131,74 +164,97 @@ pub(crate) struct Slices {
     method: Method,
     slots: Grid,
     grid: Grid,
-    events: BTreeMap<Slot, Counts>,
+    /// By slice and component.
+    events: BTreeMap<(Slot, usize), Counts>,
     /// Slices before this one are judged for good: their events are forgotten.
     open_from: Option<Slot>,
     verdicts: History,
+    parts: Parts,
 }
 
 impl Slices {
     /// Nothing, for a method that counts events.
-    pub(crate) fn new(
-        method: Method,
-        slots: Grid,
-        windows: impl IntoIterator<Item = Window>,
-        closed: Slot,
-    ) -> Option<Self> {
+    pub(crate) fn new(policy: &Policy, closed: Slot) -> Option<Self> {
+        let (method, slots) = (policy.method.clone(), policy.grid);
         let grid = method.slices()?;
         let over = last_over(grid, slots.end_ms(closed));
-        let verdicts = History::new(grid, windows, over);
-        Some(Self { method, slots, grid, events: BTreeMap::new(), open_from: None, verdicts })
+        let verdicts = History::new(grid, policy.windows(), over);
+        let parts = Parts::new(policy, grid, over);
+        Some(Self { method, slots, grid, events: BTreeMap::new(), open_from: None, verdicts, parts })
     }
 
     pub(crate) const fn verdicts(&self) -> &History {
         &self.verdicts
     }
 
+    /// What is known of every component at the end of a slot.
+    pub(crate) fn components(&self, policy: &Policy, at: Slot) -> Vec<ComponentReport> {
+        self.parts.report(policy, at, &self.verdicts)
+    }
+
     pub(crate) fn state_bytes(&self) -> usize {
         // a node of the map is shared by up to eleven entries and never less than half full
-        let entries = self.events.len() * 2 * size_of::<(Slot, Counts)>();
-        size_of::<Self>() - size_of::<History>() + self.verdicts.state_bytes() + entries
+        let entries = self.events.len() * 2 * size_of::<((Slot, usize), Counts)>();
+        size_of::<Self>() - size_of::<History>()
+            + self.verdicts.state_bytes()
+            + self.parts.state_bytes()
+            + entries
     }
 
-    pub(crate) fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
-        self.add(self.slots.start_ms(slot), counts)
+    pub(crate) fn record(&mut self, component: usize, slot: Slot, counts: Counts) -> Recorded {
+        self.add(component, self.slots.start_ms(slot), counts)
     }
 
-    pub(crate) fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
-        self.add(Grid::MINUTE.start_ms(minute), counts)
+    pub(crate) fn restore_minute(&mut self, component: usize, minute: Slot, counts: Counts) -> Recorded {
+        self.add(component, Grid::MINUTE.start_ms(minute), counts)
     }
 
-    fn add(&mut self, at_ms: i64, counts: Counts) -> Recorded {
+    fn add(&mut self, component: usize, at_ms: i64, counts: Counts) -> Recorded {
+        self.parts.heard(component, self.slots.slot_at_ms(at_ms));
         let slice = self.grid.slot_at_ms(at_ms);
         let in_reach = self.grid.start_ms(slice) >= self.verdicts.reaches_back_to().saturating_mul(1000);
         // without the rest of its events a slice cannot be judged again
         if !in_reach || self.open_from.is_some_and(|first| slice < first) {
             return Recorded::TooOld;
         }
-        let events = self.events.entry(slice).or_default();
-        let before = *events;
-        *events += counts;
-        if slice <= self.verdicts.closed() {
-            self.verdicts.revise(slice, self.method.judge(before), self.method.judge(*events));
+        let is_over = slice <= self.verdicts.closed();
+        let before = is_over.then(|| self.judge(slice));
+        *self.events.entry((slice, component)).or_default() += counts;
+        self.parts.add(component, slice, counts);
+        if let Some(before) = before {
+            let after = self.judge(slice);
+            self.verdicts.revise(slice, before.whole, after.whole);
+            self.parts.revise(slice, &before, &after);
         }
         Recorded::Kept
+    }
+
+    fn judge(&self, slice: Slot) -> Verdict {
+        let events = self.events.range((slice, 0)..=(slice, usize::MAX));
+        self.method.verdict(events.map(|((_, component), counts)| (*component, *counts)))
     }
 
     /// Judges every slice that is over when `slot` is, and forgets the events of those that are final.
     pub(crate) fn close(&mut self, slot: Slot) {
         let over = last_over(self.grid, self.slots.end_ms(slot));
-        let before = self.verdicts.closed();
-        if over <= before {
+        let mut next = self.verdicts.closed().plus(1);
+        if over < next {
             return;
         }
-        for (slice, events) in self.events.range(before.plus(1)..=over) {
-            self.verdicts.record(*slice, self.method.judge(*events));
+        while let Some(&(slice, _)) = self.events.range((next, 0)..).next().map(|(key, _)| key) {
+            if slice > over {
+                break;
+            }
+            let verdict = self.judge(slice);
+            self.verdicts.record(slice, verdict.whole);
+            self.parts.record(slice, &verdict);
+            next = slice.plus(1);
         }
         self.verdicts.close(over);
+        self.parts.close(over);
         let kept = i64::try_from(self.grid.slots_in(FINE_LIMIT.as_seconds())).unwrap_or(i64::MAX);
         let first = over.plus(1).plus(kept.saturating_neg());
-        while let Some(oldest) = self.events.first_entry().filter(|entry| *entry.key() < first) {
+        while let Some(oldest) = self.events.first_entry().filter(|entry| entry.key().0 < first) {
             oldest.remove();
         }
         self.open_from = Some(first);

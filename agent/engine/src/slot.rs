@@ -86,6 +86,12 @@ impl Grid {
         if n == 0 { 1 } else { n }
     }
 
+    /// Seconds from the end of one slot to that of a later one; zero when it is not later.
+    pub(crate) fn seconds_between(self, earlier: Slot, later: Slot) -> u64 {
+        let slots = u64::try_from(later.0.saturating_sub(earlier.0)).unwrap_or(0);
+        slots.saturating_mul(u64::from(self.width_seconds))
+    }
+
     const fn width_ms(self) -> i64 {
         self.width_seconds as i64 * 1000
     }

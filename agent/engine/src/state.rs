@@ -15,6 +15,8 @@ pub enum DataState {
     Insufficient,
     /// The source was observed once and has been silent for too long.
     Stale,
+    /// Some components of a composite answer, others have been silent for too long or were never heard of.
+    Partial,
 }
 
 impl DataState {
@@ -27,7 +29,14 @@ impl DataState {
             Self::NoData => "no_data",
             Self::Insufficient => "insufficient",
             Self::Stale => "stale",
+            Self::Partial => "partial",
         }
+    }
+
+    /// Whether something that should have been heard of was not.
+    #[must_use]
+    pub const fn lacks_data(self) -> bool {
+        matches!(self, Self::NoData | Self::Stale | Self::Partial)
     }
 
     /// Whether alerts keep their state because nothing is known: they neither fire nor resolve.

@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod closed_form;
+mod composite;
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]

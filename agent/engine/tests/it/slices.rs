@@ -11,13 +11,13 @@ use proptest::prelude::*;
 const WIDTH_S: i64 = 10;
 const SLICE_SLOTS: i64 = 12;
 
-fn policy(method: Method) -> Policy {
+fn policy(method: &Method) -> Policy {
     let period = Window::days(2);
     Policy {
         grid: Grid::try_new(WIDTH_S as u32).unwrap(),
         objective: Objective::try_from_percent(90.0).unwrap(),
         period,
-        method,
+        method: method.clone(),
         tiers: vec![Tier::defaults(Window::days(30))[0]],
         guard: Guard::default(),
         conditions: Vec::new(),
@@ -44,7 +44,7 @@ fn method() -> impl Strategy<Value = Method> {
 }
 
 /// Runs events, in the given order, through an evaluator that began at slot zero; it looks at the end of these slots.
-fn run(method: Method, events: &[(i64, Counts)], looks: &[i64], end: i64) -> Report {
+fn run(method: &Method, events: &[(i64, Counts)], looks: &[i64], end: i64) -> Report {
     let mut evaluator = Evaluator::new(policy(method), Slot(-1));
     let mut rest = events;
     for &look in looks.iter().filter(|look| **look < end) {
@@ -59,13 +59,13 @@ fn run(method: Method, events: &[(i64, Counts)], looks: &[i64], end: i64) -> Rep
 
 /// The share of bad in the period by the definitions of OpenSLO; `None` when nothing happened. The period holds all of
 /// the events here, and of the slices those that are over.
-fn bad_share(method: Method, events: &[(i64, Counts)], end: i64) -> Option<f64> {
+fn bad_share(method: &Method, events: &[(i64, Counts)], end: i64) -> Option<f64> {
     let mut slices = BTreeMap::<i64, Counts>::new();
     for (slot, counts) in events {
-        let slice = if method == Method::Occurrences { 0 } else { slot / SLICE_SLOTS };
+        let slice = if *method == Method::Occurrences { 0 } else { slot / SLICE_SLOTS };
         *slices.entry(slice).or_default() += *counts;
     }
-    let over = |slice: i64| method == Method::Occurrences || (slice + 1) * SLICE_SLOTS <= end + 1;
+    let over = |slice: i64| *method == Method::Occurrences || (slice + 1) * SLICE_SLOTS <= end + 1;
     let shares: Vec<f64> = slices
         .into_iter()
         .filter(|(slice, counts)| over(*slice) && !counts.is_empty())
@@ -92,9 +92,9 @@ fn events(slots: i64) -> impl Strategy<Value = Vec<(i64, Counts)>> {
 proptest! {
     #[test]
     fn every_method_is_what_openslo_says(method in method(), events in events(4000), end in 3999_i64..4200) {
-        let report = run(method, &events, &[], end);
+        let report = run(&method, &events, &[], end);
         let share = report.period.counts.bad_ratio();
-        match (share, bad_share(method, &events, end)) {
+        match (share, bad_share(&method, &events, end)) {
             (None, None) => {}
             (Some(share), Some(truth)) => prop_assert!((share - truth).abs() < 1e-8, "{share} {truth}"),
             other => prop_assert!(false, "{:?}", other),
@@ -110,7 +110,7 @@ proptest! {
         looks.sort_unstable();
         looks.dedup();
         let often: Vec<i64> = (0..8000).collect();
-        let (seldom, often) = (run(method, &events, &looks, 8010), run(method, &events, &often, 8010));
+        let (seldom, often) = (run(&method, &events, &looks, 8010), run(&method, &events, &often, 8010));
         prop_assert_eq!(seldom, often);
     }
 
@@ -122,8 +122,8 @@ proptest! {
         parts in prop::collection::vec((0_u64..=10, 0_u64..=2, 0_i64..1800), 150),
         looks in 1_i64..200,
     ) {
-        let whole = run(method, &events, &[], 8000);
-        let mut evaluator = Evaluator::new(policy(method), Slot(-1));
+        let whole = run(&method, &events, &[], 8000);
+        let mut evaluator = Evaluator::new(policy(&method), Slot(-1));
         let mut arrivals = Vec::new();
         for ((slot, counts), (good, bad, late)) in events.into_iter().zip(parts) {
             let part = Counts { good: good.min(counts.good), bad: bad.min(counts.bad) };
@@ -154,8 +154,8 @@ proptest! {
         minutes_first in any::<bool>(),
     ) {
         let often: Vec<i64> = (0..15_000).step_by(7).collect();
-        let whole = run(method, &events, &often, 15_000);
-        let mut restored = Evaluator::new(policy(method), Slot(15_000));
+        let whole = run(&method, &events, &often, 15_000);
+        let mut restored = Evaluator::new(policy(&method), Slot(15_000));
         let since = restored.reaches_back_to();
         // as the ledger does: whole minutes are rolled up
         let (old, young): (Vec<_>, Vec<_>) = events.iter().partition(|(slot, _)| slot / 6 < rolled_up / 6);
@@ -181,7 +181,7 @@ proptest! {
 
 #[test]
 fn a_minute_of_failure_in_a_quiet_night_is_a_bad_slice_and_no_page() {
-    let mut evaluator = Evaluator::new(policy(timeslices(0.95)), Slot(-1));
+    let mut evaluator = Evaluator::new(policy(&timeslices(0.95)), Slot(-1));
     let mut report = None;
     for slot in 0..3600 / WIDTH_S {
         let night = Counts { good: u64::from(slot != 100), bad: u64::from(slot == 100) };
@@ -196,7 +196,7 @@ fn a_minute_of_failure_in_a_quiet_night_is_a_bad_slice_and_no_page() {
 
 #[test]
 fn an_outage_pages_by_slices_as_well() {
-    let mut page = policy(timeslices(0.95));
+    let mut page = policy(&timeslices(0.95));
     page.objective = Objective::try_from_percent(99.0).unwrap();
     let mut evaluator = Evaluator::new(page, Slot(-1));
     let opened = (0..1000).find(|&slot| {
@@ -214,7 +214,7 @@ fn an_outage_pages_by_slices_as_well() {
 
 #[test]
 fn ratio_timeslices_are_shown_in_slices_and_no_target_is_out_of_reach() {
-    let mut evaluator = Evaluator::new(policy(Method::RatioTimeslices { slices: two_minutes() }), Slot(-1));
+    let mut evaluator = Evaluator::new(policy(&Method::RatioTimeslices { slices: two_minutes() }), Slot(-1));
     for slot in 0..SLICE_SLOTS * 40 {
         evaluator.record(Slot(slot), Counts { good: 2, bad: 1 });
     }
