@@ -19,7 +19,7 @@ use crate::events::chain;
 use crate::export::{Host, Recorder};
 use crate::ledger::{Ledger, LedgerError, MemoryLedger, SqliteLedger};
 use crate::random::Random;
-use crate::spec::{self, Config, Indicator, LedgerLocation, Ratio};
+use crate::spec::{self, Config, Indicator, LedgerLocation, Ratio, Slo};
 use crate::task::Tasks;
 use crate::web;
 
@@ -225,11 +225,11 @@ impl Agent {
 
 fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: Feed, tasks: &Tasks) {
     for target in &config.targets {
-        let slos = slos_of(config, |indicator| match indicator {
+        let streams = streams_of(config, |indicator| match indicator {
             Indicator::Probe { target: name } if *name == target.name => Some(()),
             _ => None,
         });
-        let slos: Vec<usize> = slos.into_iter().map(|(index, ())| index).collect();
+        let streams: Vec<usize> = streams.into_iter().map(|(index, ())| index).collect();
         let (target, outside, latest) = (Arc::new(target.clone()), outside.clone(), latest.clone());
         let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
         tasks.supervise(format!("probe {}", target.name), move || {
@@ -240,11 +240,11 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
                 feed: feed.clone(),
                 latest: latest.clone(),
             };
-            probe::watch(Arc::clone(&target), slos.clone(), ports, stop.clone())
+            probe::watch(Arc::clone(&target), streams.clone(), ports, stop.clone())
         });
     }
     for scrape in &config.scrapes {
-        let slos: Vec<(usize, Ratio)> = slos_of(config, |indicator| match indicator {
+        let streams: Vec<(usize, Ratio)> = streams_of(config, |indicator| match indicator {
             Indicator::Scrape { source, ratio } if *source == scrape.name => Some(ratio.clone()),
             _ => None,
         });
@@ -257,12 +257,12 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
                 grid,
                 feed: feed.clone(),
             };
-            scrape::watch(Arc::clone(&scrape), slos.clone(), ports, stop.clone())
+            scrape::watch(Arc::clone(&scrape), streams.clone(), ports, stop.clone())
         });
     }
 }
 
-/// What every SLO that is counted in a Prometheus knows from before: the rest of its windows is asked for.
+/// What every stream that is counted in a Prometheus knows from before: the rest of its windows is asked for.
 async fn query_jobs(
     config: &Config,
     outside: &Outside,
@@ -270,15 +270,16 @@ async fn query_jobs(
     let now_ms = outside.clock.now_ms();
     let mut servers: Vec<(spec::Prometheus, Vec<promql::Job>)> =
         config.prometheus.iter().map(|server| (server.clone(), Vec::new())).collect();
-    for (index, slo) in config.slos.iter().enumerate() {
-        let Indicator::Prometheus { source, queries } = &slo.indicator else { continue };
+    for (index, stream) in config.streams().into_iter().enumerate() {
+        let Indicator::Prometheus { source, queries } = stream.indicator else { continue };
+        let Some(slo) = config.slos.get(stream.slo) else { continue };
         let longest = slo.tiers().iter().map(|tier| tier.long).fold(slo.period(), Ord::max);
         let reach = Duration::from_secs(longest.as_seconds());
         let since_ms = now_ms.saturating_sub(i64::try_from(reach.as_millis()).unwrap_or(i64::MAX));
         // a minute more: the ledger may keep the minute in which the reach begins
-        let stored = outside.ledger.counts(&slo.id(), since_ms.saturating_sub(60_000)).await?;
+        let stored = outside.ledger.counts(&stream.id, since_ms.saturating_sub(60_000)).await?;
         let progress = promql::Progress::of_ledger(config.grid, now_ms, &stored.slots, &stored.minutes);
-        let job = promql::Job { slo: index, queries: queries.clone(), reach, progress };
+        let job = promql::Job { stream: index, queries: queries.clone(), reach, progress };
         let server = servers.iter_mut().find(|(server, _)| server.name == *source);
         server.into_iter().for_each(|(_, jobs)| jobs.push(job.clone()));
     }
@@ -308,9 +309,9 @@ fn start_queries(
     }
 }
 
-fn slos_of<T>(config: &Config, wanted: impl Fn(&Indicator) -> Option<T>) -> Vec<(usize, T)> {
-    let all = config.slos.iter().enumerate();
-    all.filter_map(|(index, slo)| wanted(&slo.indicator).map(|found| (index, found))).collect()
+fn streams_of<T>(config: &Config, wanted: impl Fn(&Indicator) -> Option<T>) -> Vec<(usize, T)> {
+    let all = config.streams().into_iter().enumerate();
+    all.filter_map(|(index, stream)| wanted(stream.indicator).map(|found| (index, found))).collect()
 }
 
 fn start_evaluation(
@@ -423,9 +424,10 @@ fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure {
     Arc::new(move |slo| {
         let of_service = config.slos.iter().filter(|other| other.service == slo.service);
         of_service
-            .filter_map(|other| match &other.indicator {
+            .flat_map(Slo::streams)
+            .filter_map(|stream| match stream.indicator {
                 Indicator::Probe { target } => latest.get(target),
-                Indicator::Scrape { .. } | Indicator::Prometheus { .. } => None,
+                Indicator::Scrape { .. } | Indicator::Prometheus { .. } | Indicator::Composite(_) => None,
             })
             .filter_map(|seen| {
                 let failed = seen.last_failure?;

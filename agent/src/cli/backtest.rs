@@ -98,6 +98,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
             anyhow::bail!("say which SLO with --slo: {}", ids.join(", "));
         }
     };
+    anyhow::ensure!(
+        slo.components().is_empty(),
+        "{} is a composite, and counts of the past are those of one indicator; `lookout simulate` rehearses it, and a \
+         component can be backtested as an SLO of its own",
+        slo.id()
+    );
     let question = question(options, slo)?;
     let recording = match recorded(options, &config, slo) {
         Ok(recording) => recording,

@@ -14,11 +14,13 @@ use tokio::sync::mpsc;
 
 pub use slots::Schedule;
 
-/// What a source says about one slot of one SLO. No observation is not the same as an observation of nothing.
+/// What a source says about one slot of one stream. No observation is not the same as an observation of nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
-    /// Index into `Config::slos`.
-    pub slo: usize,
+    /// Index into [`Config::streams`]: which SLO or component of one it is about.
+    ///
+    /// [`Config::streams`]: crate::spec::Config::streams
+    pub stream: usize,
     /// The slot of the evaluation grid it belongs to.
     pub slot: Slot,
     /// What happened in it.

@@ -3,6 +3,7 @@
 use lookout_engine::{Cause, Change, Severity};
 use url::Url;
 
+use super::component;
 use super::condition::{condition_in_words, firing, held, news as condition_news};
 use super::figure::{count, duration, moment, percent, period, times, window};
 use crate::ledger::{DeployRecord, Notice, TierEvidence};
@@ -140,6 +141,11 @@ fn sentence(notice: &Notice) -> String {
     match (misses_data(notice), is_over(notice)) {
         (true, true) => return format!("Data arrive again, after {lasted} without."),
         (true, false) => {
+            if let Some(silent) = component::silent(evidence) {
+                return format!(
+                    "Nothing is known about {silent}; what fires keeps firing until data arrive."
+                );
+            }
             return "Nothing is known about it any more; its alerts keep their state until data arrive."
                 .to_owned();
         }
@@ -194,6 +200,9 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     let held = held(evidence);
     if !held.is_empty() && !is_over(notice) {
         add("Held".to_owned(), &held);
+    }
+    if let Some((name, text)) = component::field(evidence, misses_data(notice)) {
+        add(name.to_owned(), &text);
     }
     add("Started".to_owned(), &moment(notice.incident.opened_at_ms));
     if is_over(notice) {

@@ -4,6 +4,7 @@
 //! the config; to add a kind, implement the trait in a file of its own and name it there.
 
 mod alertmanager;
+mod component;
 mod condition;
 mod figure;
 mod http;

@@ -19,7 +19,7 @@ use crate::events::{chain, names};
 use crate::ledger::{
     Corrected, CountRow, IncidentRecord, Ledger, LedgerError, TransitionRecord, incident_id,
 };
-use crate::spec::{Config, Slo};
+use crate::spec::{Config, Slo, Stream};
 
 /// The last failure a probe of an SLO's service saw, for people.
 pub type LastFailure = Arc<dyn Fn(&Slo) -> Option<String> + Send + Sync>;
@@ -44,6 +44,13 @@ pub struct RestoreError {
     source: LedgerError,
 }
 
+/// Where the counts of a stream go.
+struct Counted {
+    slo: usize,
+    component: usize,
+    id: String,
+}
+
 struct Watched {
     evaluator: Evaluator,
     /// Open incidents as they are stored; ids and starts come from here, not from the grid.
@@ -58,6 +65,8 @@ pub struct Driver {
     ledger: Arc<dyn Ledger>,
     last_failure: LastFailure,
     watched: Vec<Watched>,
+    /// What is counted, in the order of `Config::streams`.
+    streams: Vec<Counted>,
     waiting: BTreeMap<(i64, usize), Counts>,
     suspects: early::Suspects,
     ledger_is_down: bool,
@@ -92,11 +101,15 @@ impl Driver {
                 .map_err(|source| RestoreError { what: format!("the counts of {}", slo.id()), source })?;
             watched.push(Watched { evaluator, open: BTreeMap::new(), excluded });
         }
+        let counted =
+            |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
+        let streams = config.streams().into_iter().map(counted).collect();
         let mut driver = Self {
             config,
             ledger,
             last_failure,
             watched,
+            streams,
             waiting: BTreeMap::new(),
             suspects: BTreeMap::new(),
             ledger_is_down: false,
@@ -121,16 +134,18 @@ impl Driver {
         let grid = slo.policy.grid;
         let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
         let since_ms = evaluator.reaches_back_to().saturating_mul(1000);
-        let stored = ledger.counts(&slo.id(), since_ms).await?;
-        for (minute, counts) in stored.minutes {
-            let counts = excluded.judged(Grid::MINUTE.start_ms(Slot(minute)), counts);
-            evaluator.restore_minute(Slot(minute), counts);
-        }
-        for (start_s, _, counts) in stored.slots {
-            let start_ms = start_s.saturating_mul(1000);
-            let slot = grid.slot_at_ms(start_ms);
-            if slot <= last {
-                evaluator.record(slot, excluded.judged(start_ms, counts));
+        for Stream { component, id, .. } in slo.streams() {
+            let stored = ledger.counts(&id, since_ms).await?;
+            for (minute, counts) in stored.minutes {
+                let counts = excluded.judged(Grid::MINUTE.start_ms(Slot(minute)), counts);
+                evaluator.restore_component_minute(component, Slot(minute), counts);
+            }
+            for (start_s, _, counts) in stored.slots {
+                let start_ms = start_s.saturating_mul(1000);
+                let slot = grid.slot_at_ms(start_ms);
+                if slot <= last {
+                    evaluator.record_component(component, slot, excluded.judged(start_ms, counts));
+                }
             }
         }
         excluded.excuse(&mut evaluator, closed);
@@ -177,8 +192,12 @@ impl Driver {
         let changed = exclusion::differ(&watched.excluded, &excluded, from_ms, grid.end_ms(last));
         if changed {
             let mut evaluator = Self::restore_counts(slo, &*self.ledger, closed, last, &excluded).await?;
-            for (&(slot, _), counts) in self.waiting.iter().filter(|((_, slo), _)| *slo == index) {
-                evaluator.record(Slot(slot), excluded.judged(grid.start_ms(Slot(slot)), *counts));
+            for (&(slot, stream), counts) in &self.waiting {
+                let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
+                    continue;
+                };
+                let judged = excluded.judged(grid.start_ms(Slot(slot)), *counts);
+                evaluator.record_component(place.component, Slot(slot), judged);
             }
             evaluator.take_over(&watched.evaluator);
             watched.evaluator = evaluator;
@@ -248,14 +267,16 @@ impl Driver {
 
     /// Takes in an observation.
     pub fn record(&mut self, observation: Observation) {
-        let Some(watched) = self.watched.get_mut(observation.slo) else { return };
-        let start_ms = watched.evaluator.policy().grid.start_ms(observation.slot);
-        let counts = watched.excluded.judged(start_ms, observation.counts);
-        watched.evaluator.record(observation.slot, counts);
-        if counts.bad > 0 && observation.slot > watched.evaluator.closed() {
-            self.suspects.insert(observation.slo, observation.slot);
+        let Observation { stream, slot, counts } = observation;
+        let Some(place) = self.streams.get(stream) else { return };
+        let Some(watched) = self.watched.get_mut(place.slo) else { return };
+        let start_ms = watched.evaluator.policy().grid.start_ms(slot);
+        let judged = watched.excluded.judged(start_ms, counts);
+        watched.evaluator.record_component(place.component, slot, judged);
+        if judged.bad > 0 && slot > watched.evaluator.closed() {
+            self.suspects.insert(place.slo, slot);
         }
-        *self.waiting.entry((observation.slot.0, observation.slo)).or_default() += observation.counts;
+        *self.waiting.entry((slot.0, stream)).or_default() += counts;
         if self.waiting.len() > WAITING_ROWS {
             self.waiting.pop_first();
         }
@@ -339,10 +360,10 @@ impl Driver {
             .waiting
             .iter()
             .filter_map(|(&(slot, index), counts)| {
-                let slo = self.config.slos.get(index)?;
-                let grid = slo.policy.grid;
+                let stream = self.streams.get(index)?;
+                let grid = self.config.slos.get(stream.slo)?.policy.grid;
                 Some(CountRow {
-                    slo_id: slo.id(),
+                    slo_id: stream.id.clone(),
                     start_s: grid.start_ms(Slot(slot)).div_euclid(1000),
                     width_s: grid.width_seconds(),
                     good: counts.good,

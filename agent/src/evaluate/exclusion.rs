@@ -36,6 +36,10 @@ impl Exclusion {
         let grid = evaluator.policy().grid;
         let Some(last_ms) = self.all.last_before(grid.end_ms(closed)) else { return };
         let slot = grid.slot_at_ms(last_ms);
+        // of several components one may have been silent alone
+        for component in 0..evaluator.policy().method.components() {
+            evaluator.record_component(component, slot, Counts::ZERO);
+        }
         match evaluator.last_observed() {
             Some(observed) if observed >= slot => {}
             Some(_) => {

@@ -1,5 +1,6 @@
 //! Counts to states: drives one engine evaluator per SLO, stores what follows, publishes what is known.
 
+mod component;
 mod driver;
 mod exclusion;
 mod notice;
@@ -50,7 +51,7 @@ pub struct SloStatus {
     pub title: String,
     /// For people.
     pub description: String,
-    /// `probe`, `scrape` or `prometheus`.
+    /// `probe`, `scrape`, `prometheus` or `composite`.
     pub source: String,
     /// The alert's name.
     pub alert: String,

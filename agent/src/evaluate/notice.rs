@@ -2,6 +2,7 @@
 
 use lookout_engine::{BurnFactor, Cause, Change, ConditionReport, Report, TierReport, Transition, Window};
 
+use super::component;
 use crate::ledger::{
     ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence,
     TransitionRecord,
@@ -78,6 +79,7 @@ pub(super) fn evidence(slo: &Slo, report: &Report, corrected: Corrected) -> Evid
         tiers: report.tiers.iter().map(|tier| tier_evidence(slo, tier)).collect(),
         corrected,
         conditions: report.conditions.iter().map(condition_evidence).collect(),
+        components: component::evidence(slo, report),
     }
 }
 

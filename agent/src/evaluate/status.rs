@@ -2,7 +2,7 @@
 
 use lookout_engine::{Evaluator, Report};
 
-use super::{SloStatus, notice};
+use super::{SloStatus, component, notice};
 use crate::ledger::{Corrected, IncidentRecord};
 use crate::spec::{Indicator, Slo};
 
@@ -25,13 +25,17 @@ pub(super) fn of(
             Indicator::Probe { .. } => "probe".to_owned(),
             Indicator::Scrape { .. } => "scrape".to_owned(),
             Indicator::Prometheus { .. } => "prometheus".to_owned(),
+            Indicator::Composite(_) => "composite".to_owned(),
         },
         alert: slo.alert_name(),
         evidence: notice::evidence(slo, report, corrected),
         sli_ratio: report.period.counts.bad_ratio().map(|bad| 1.0 - bad),
-        data_age_s: evaluator
-            .last_observed()
-            .map(|last| (report.at.0.saturating_sub(last.0)).max(0) as f64 * width),
+        data_age_s: match report.components.as_slice() {
+            [] => evaluator
+                .last_observed()
+                .map(|last| (report.at.0.saturating_sub(last.0)).max(0) as f64 * width),
+            _ => component::oldest_age_seconds(slo, report),
+        },
         incidents,
     }
 }

@@ -4,6 +4,7 @@
 //! [`Recorder`]; what it knows about SLOs is rendered from the snapshot at scrape time, so that a series ends when its
 //! SLO does.
 
+mod component;
 mod family;
 mod host;
 mod registry;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{Cause, DataState, Objective, Severity, Window};
 
+use super::component;
 use super::family::Families;
 use super::host::Host;
 use super::registry::Recorder;
@@ -31,6 +32,7 @@ pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host) -> String {
     for slo in &snapshot.slos {
         sloth(&mut families, slo);
         own(&mut families, slo);
+        component::add_to(&mut families, slo);
     }
     host.figures().add_to(&mut families);
     families.write(&mut out);
@@ -111,9 +113,14 @@ fn burns_by_window(slo: &SloStatus) -> BTreeMap<u64, f64> {
 fn own(families: &mut Families, slo: &SloStatus) {
     let evidence = &slo.evidence;
     let (service, name) = (("service", slo.service.as_str()), ("slo", slo.slo.as_str()));
-    for state in
-        [DataState::Ok, DataState::Idle, DataState::NoData, DataState::Insufficient, DataState::Stale]
-    {
+    for state in [
+        DataState::Ok,
+        DataState::Idle,
+        DataState::NoData,
+        DataState::Insufficient,
+        DataState::Stale,
+        DataState::Partial,
+    ] {
         let is = f64::from(u8::from(evidence.data_state == state.as_str()));
         let labels = [service, name, ("state", state.as_str())];
         families.gauge("lookout_slo_data_state", "1 for the state the data are in, else 0.", &labels, is);

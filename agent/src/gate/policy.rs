@@ -241,6 +241,12 @@ fn data(slo: &SloStatus, class: Class) -> Option<Finding> {
             let text = format!("{title}: the last observation was {ago}");
             (without_data, Evidence::Unknown, Code::DataStale, text)
         }
+        "partial" => {
+            let silent = evidence.components.iter().filter(|component| component.is_silent());
+            let silent: Vec<&str> = silent.map(|component| component.title.as_str()).collect();
+            let text = format!("{title}: nothing is known of {} of its components", silent.join(" and "));
+            (without_data, Evidence::Unknown, Code::DataStale, text)
+        }
         "no_data" => {
             let text = format!("{title}: nothing has been observed yet");
             (Decision::Hold, Evidence::Unknown, Code::DataStale, text)

@@ -37,6 +37,7 @@ fn slo(name: &str) -> SloStatus {
         source: "probe".to_owned(),
         alert: "Titanic".to_owned(),
         evidence: Measured {
+            components: Vec::new(),
             objective_percent: 99.9,
             period_s: 30 * 86_400,
             data_state: "ok".to_owned(),

@@ -141,7 +141,7 @@ impl Rules<'_> {
         let what = match slo.policy.method {
             Method::Occurrences => "events",
             Method::Timeslices { .. } => "time slices",
-            Method::RatioTimeslices { .. } => "events, time slice by time slice,",
+            Method::RatioTimeslices { .. } | Method::Composite(_) => "events, time slice by time slice,",
         };
         let budget = format!("slo:period_error_budget_remaining:ratio{{sloth_id='{}'}}", slo.id());
         let description = format!(

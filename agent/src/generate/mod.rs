@@ -94,9 +94,12 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
     }
     if let Some(folder) = &config.outputs.dashboards {
         list.push(Artifact::new(folder.join("overview.json"), dashboard::overview(config)));
+        // panels are drawn from events, of which a composite has none of its own
+        let mut single = config.clone();
+        single.slos.retain(rules::has_rules);
         for service in &services {
             let name = format!("{}.json", links::dashboard_name(service));
-            list.push(Artifact::new(folder.join(name), dashboard::service(config, service)));
+            list.push(Artifact::new(folder.join(name), dashboard::service(&single, service)));
         }
     }
     if let Some(folder) = &config.outputs.runbooks {

@@ -107,6 +107,11 @@ impl Sli {
                     is_probe: true,
                 }
             }
+            // its components are counted one by one, by the agent: of the whole there is no event to be found
+            Indicator::Composite(_) => {
+                let nothing = Indicator::Probe { target: String::new() };
+                Self::of(config, &Slo { indicator: nothing, ..slo.clone() })
+            }
             Indicator::Scrape { source, ratio } => {
                 let scrape = config.scrapes.iter().find(|scrape| scrape.name == *source);
                 let job = scrape.and_then(|scrape: &Scrape| scrape.job.clone());

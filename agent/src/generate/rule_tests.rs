@@ -8,7 +8,7 @@ use lookout_engine::{Severity, Tier};
 use super::emit::{self, Node, map};
 use super::example::Events;
 use super::promql::{Sli, quoted};
-use super::rules::{alert_groups, base_window, evaluation_seconds, file_name, identity, recorded};
+use super::rules::{alert_groups, base_window, evaluation_seconds, file_name, has_rules, identity, recorded};
 use super::sliced::Slice;
 use super::{MARK, links};
 use crate::spec::{Config, Slo};
@@ -18,7 +18,7 @@ const EVENTS: u64 = 1000;
 
 /// The tests of all SLOs of a service.
 pub(super) fn file(config: &Config, service: &str) -> String {
-    let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service).collect();
+    let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo)).collect();
     let widest = slos.iter().copied().map(evaluation_seconds).min().unwrap_or(60);
     let tests = slos.iter().filter_map(|slo| Plan::of(config, slo)).flat_map(|plan| plan.tests());
     let comments =
@@ -58,7 +58,7 @@ impl<'a> Plan<'a> {
         let events = Events::of(&sli)?;
         let tick_ms = u64::from(evaluation_seconds(slo)) * 1000;
         let slice = Slice::of(slo);
-        let shortest = slice.map_or(base_window(slo), |slice| slice.length().min(base_window(slo)));
+        let shortest = slice.as_ref().map_or(base_window(slo), |slice| slice.length().min(base_window(slo)));
         let quarter = (shortest.as_seconds() * 1000 / 4).max(1);
         let steps_per_tick = tick_ms.div_ceil(quarter).max(1);
         // promtool knows whole milliseconds
@@ -96,7 +96,7 @@ impl<'a> Plan<'a> {
         ];
         let id = recorded(self.slo);
         let spent = 1.0 / EVENTS as f64;
-        let spent = self.slice.map_or(spent, |slice| slice.worth_of(spent));
+        let spent = self.slice.as_ref().map_or(spent, |slice| slice.worth_of(spent));
         let left = 1.0 - spent / self.slo.objective().budget_ratio();
         let budget = format!("slo:period_error_budget_remaining:ratio{id}");
         // a sum is NaN as soon as one of its parts is, and NaN equals nothing
@@ -196,7 +196,7 @@ impl<'a> Plan<'a> {
 
     /// Evaluations in a slice; one where events are counted.
     fn slice_ticks(&self) -> u64 {
-        self.slice.map_or(1, |slice| self.ticks_in(slice.length().as_seconds()).max(1))
+        self.slice.as_ref().map_or(1, |slice| self.ticks_in(slice.length().as_seconds()).max(1))
     }
 
     /// Evaluations after which the shortest window knows only what happened in them.

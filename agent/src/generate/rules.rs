@@ -24,16 +24,28 @@ pub(super) fn file_name(service: &str) -> String {
 
 /// All rules of a service.
 pub(super) fn file(config: &Config, service: &str) -> String {
-    let comments = [
+    let mut comments = vec![
         format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
         "Names and labels are Sloth's; `promtool test rules` runs the tests beside this file.".to_owned(),
     ];
+    let composites = config.slos.iter().filter(|slo| slo.service == service && !has_rules(slo));
+    comments.extend(composites.map(|slo| {
+        format!(
+            "Not here: {}. It joins several components, which the agent does and these rules do not.",
+            slo.name
+        )
+    }));
     emit::file(&comments, &map([("groups", groups(config, service))]))
+}
+
+/// Whether an SLO can be said in PromQL: the slices of a composite cannot.
+pub(super) fn has_rules(slo: &Slo) -> bool {
+    slo.components().is_empty()
 }
 
 /// The groups of a service: one per SLO, in which nothing is read before it is recorded.
 pub(super) fn groups(config: &Config, service: &str) -> Node {
-    let slos = config.slos.iter().filter(|slo| slo.service == service);
+    let slos = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo));
     Node::List(slos.flat_map(|slo| groups_of(config, slo)).collect())
 }
 

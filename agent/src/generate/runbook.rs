@@ -11,7 +11,7 @@ use lookout_engine::{Severity, Window};
 use super::promql::{self, Sli};
 use super::rules::{alert_groups, base_window, identity};
 use super::{MARK, links};
-use crate::spec::{Config, Indicator, Slo};
+use crate::spec::{Component, Config, Indicator, Slo};
 
 const END: &str = "<!-- lookout:end -->";
 
@@ -41,7 +41,7 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
         if let Some(severity) = slo.policy.data_alert {
             let alert = links::missing_alert(slo);
             let head = missing_head(config, slo);
-            let query = Sli::of(config, slo).missing(&base_window(slo).to_string());
+            let query = missing_query(config, slo);
             let body = first_body(config, slo, &alert, &query);
             list.push(page(config, slo, alert, &[severity], &head, &body));
         }
@@ -91,6 +91,12 @@ fn promise(config: &Config, slo: &Slo) -> String {
                 sli.part.text(),
             )
         }
+        Indicator::Composite(components) => format!(
+            "It has {} components, and its budget is counted by {}: {}.",
+            components.len(),
+            slo.policy.method.as_str(),
+            components.iter().map(Component::title).collect::<Vec<_>>().join(", "),
+        ),
     };
     let objective = slo.objective();
     let budget = promql::decimal(u128::from(objective.budget_ppb()), 10_000_000);
@@ -151,6 +157,7 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
         (Indicator::Prometheus { source, .. }, _) => {
             format!("the Prometheus `{source}` had no samples of these events, or did not answer,")
         }
+        (Indicator::Composite(_), _) => "one of its components has not been observed".to_owned(),
     };
     format!(
         "{}\n**It fires** when {what} for {}: as long as a total outage takes to page. Until data are back the burn \
@@ -158,7 +165,18 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
          ```promql\n{}\n```\n",
         promise(config, slo),
         span(hold as f64),
-        sli.missing(&base_window(slo).to_string()),
+        missing_query(config, slo),
+    )
+}
+
+/// Whether data are missing, as Prometheus sees it; of a composite the agent says so.
+fn missing_query(config: &Config, slo: &Slo) -> String {
+    if slo.components().is_empty() {
+        return Sli::of(config, slo).missing(&base_window(slo).to_string());
+    }
+    format!(
+        "lookout_slo_data_state{{service=\"{}\",slo=\"{}\",state=~\"partial|stale|no_data\"}} == 1",
+        slo.service, slo.name
     )
 }
 

@@ -12,7 +12,7 @@ use super::rules::identity;
 use crate::spec::Slo;
 
 /// The slices of an SLO.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Slice {
     method: Method,
     length: Window,
@@ -21,17 +21,17 @@ pub(super) struct Slice {
 impl Slice {
     /// Nothing, for an SLO that counts events.
     pub(super) fn of(slo: &Slo) -> Option<Self> {
-        let method = slo.policy.method;
+        let method = slo.policy.method.clone();
         let length = Window::seconds(method.slices()?.width_seconds().into());
         Some(Self { method, length })
     }
 
-    pub(super) const fn length(self) -> Window {
+    pub(super) const fn length(&self) -> Window {
         self.length
     }
 
     /// The recorded series: the bad share of the slice that ends now, or 1 and 0 where slices are bad or good.
-    pub(super) fn name(self) -> String {
+    pub(super) fn name(&self) -> String {
         let what = match self.method {
             Method::Timeslices { .. } => "bad",
             _ => "error",
@@ -40,7 +40,7 @@ impl Slice {
     }
 
     /// What the slice that ends now is worth; nothing when nothing happened in it.
-    pub(super) fn worth(self, sli: &Sli) -> String {
+    pub(super) fn worth(&self, sli: &Sli) -> String {
         let ratio = sli.bad_ratio(&self.length.to_string());
         match self.method {
             // a target has nine decimals; half of the last one keeps the rounding of a division from judging a slice
@@ -53,7 +53,7 @@ impl Slice {
     }
 
     /// What a slice with this share of bad events is worth.
-    pub(super) fn worth_of(self, bad: f64) -> f64 {
+    pub(super) fn worth_of(&self, bad: f64) -> f64 {
         match self.method {
             Method::Timeslices { target, .. } => f64::from(u8::from(bad > 1.0 - target.ratio() + 5e-10)),
             _ => bad,
@@ -62,7 +62,7 @@ impl Slice {
 
     /// The mean over the slices of a window. A window that ends inside a slice holds as many slices as any other: hence a
     /// second less than the window, whose own beginning is the end of a slice before.
-    pub(super) fn mean(self, slo: &Slo, window: Window) -> String {
+    pub(super) fn mean(&self, slo: &Slo, window: Window) -> String {
         let length = self.length.as_seconds().max(1);
         let whole = window.as_seconds().div_ceil(length).max(1) * length;
         let range = duration(whole.saturating_sub(1));

@@ -22,8 +22,8 @@ pub use correction::{
 };
 pub use memory::MemoryLedger;
 pub use record::{
-    ConditionEvidence, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Evidence,
-    IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
+    ComponentEvidence, ConditionEvidence, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord,
+    Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
 };
 pub use sqlite::{LedgerFile, SqliteLedger};
 

@@ -147,6 +147,9 @@ pub struct Evidence {
     /// Every condition, in the order of the policy. Notices stored before there were any have none.
     #[serde(default)]
     pub conditions: Vec<ConditionEvidence>,
+    /// Every component of a composite, in its order; none of any other SLO.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentEvidence>,
 }
 
 /// What one condition saw.
@@ -172,6 +175,43 @@ pub struct ConditionEvidence {
     pub firing: bool,
     /// Why the guard holds it, though its threshold is passed.
     pub held: Option<String>,
+}
+
+/// What is known of one component of a composite. "Lately" is the shortest of the tiers' long windows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentEvidence {
+    /// Unique within its SLO.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// How much it counts; `None` where weights do not.
+    pub weight: Option<f64>,
+    /// What it promises itself, in percent.
+    pub objective_percent: f64,
+    /// The state of its data.
+    pub data_state: String,
+    /// Seconds since the end of the last observed slot; `None` when there is none.
+    pub data_age_s: Option<f64>,
+    /// Bad events lately.
+    pub lately_bad: u64,
+    /// All events lately.
+    pub lately_total: u64,
+    /// Bad events of the period.
+    pub bad: u64,
+    /// All events of the period.
+    pub total: u64,
+    /// Share of what the whole spent lately that it is to blame for; `None` when nothing was spent.
+    pub lately_burn_share: Option<f64>,
+    /// Share of what the whole spent in the period that it is to blame for.
+    pub burn_share: Option<f64>,
+}
+
+impl ComponentEvidence {
+    /// Whether it has been silent for too long, or was never heard of.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self.data_state.as_str(), "stale" | "no_data")
+    }
 }
 
 /// What one tier saw.

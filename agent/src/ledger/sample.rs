@@ -50,6 +50,7 @@ pub(crate) fn evidence(severity: Option<Severity>) -> Evidence {
         None => ((9.0, 0.0), (6.25, 0.5)),
     };
     Evidence {
+        components: Vec::new(),
         objective_percent: 99.9,
         period_s: 30 * 86_400,
         data_state: "ok".to_owned(),

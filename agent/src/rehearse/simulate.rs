@@ -219,7 +219,10 @@ impl Traffic {
     pub(super) fn step(&mut self, counts: Counts) -> Seen {
         let slot = self.next;
         self.next = slot.plus(1);
-        self.evaluator.record(slot, counts);
+        // of a composite all components have the same traffic and fail together
+        for component in 0..self.evaluator.policy().method.components().max(1) {
+            self.evaluator.record_component(component, slot, counts);
+        }
         let report = self.evaluator.report(slot);
         let decision = self.evaluator.decide(&report);
         let report = decision.apply(report);

@@ -63,7 +63,7 @@ pub(super) fn read_method(
     })
 }
 
-fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SliceTarget> {
+pub(super) fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SliceTarget> {
     let ratio = reader.number(at)?;
     let target = SliceTarget::try_from_ratio(ratio).ok();
     if target.is_none() {
@@ -73,7 +73,7 @@ fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SliceTarget> {
 }
 
 /// Slices are made of slots, and after some hours the ledger knows minutes only.
-fn read_window(reader: &mut Reader<'_>, at: &At<'_>, grid: Option<Grid>) -> Option<Grid> {
+pub(super) fn read_window(reader: &mut Reader<'_>, at: &At<'_>, grid: Option<Grid>) -> Option<Grid> {
     let duration = reader.duration(at)?;
     let slot = grid.map_or(1, |grid| u64::from(grid.width_seconds()));
     let seconds = duration.as_secs();

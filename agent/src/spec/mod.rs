@@ -2,6 +2,8 @@
 
 mod address;
 mod clause;
+mod component;
+mod composite;
 mod conditions;
 mod config;
 mod destination;
@@ -30,6 +32,7 @@ mod yaml;
 mod zero;
 
 pub(crate) use address::usable;
+pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use duration::{parse_duration, print_duration};
 pub use expression::Expression;

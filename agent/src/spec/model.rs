@@ -10,7 +10,7 @@ use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
 use serde_json_path::JsonPath;
 use url::Url;
 
-use super::{Expression, Secret, Selector};
+use super::{Component, Expression, Secret, Selector};
 
 /// Everything the agent runs on.
 #[derive(Debug, Clone)]
@@ -396,6 +396,8 @@ pub enum Indicator {
         /// What is asked.
         queries: Queries,
     },
+    /// Several of them that are judged together, at least two.
+    Composite(Vec<Component>),
 }
 
 /// What is asked of a server with Prometheus' query API.

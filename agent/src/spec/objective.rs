@@ -18,26 +18,47 @@ use super::yaml::Value;
 /// Longest period of a budget.
 const PERIOD_LIMIT: Window = Window::days(366);
 
-/// The policy of an SLO, from its `spec` and its annotations.
-pub(super) fn read_policy(
+/// What an SLO promises, by whatever is counted.
+#[derive(Default)]
+pub(super) struct Promise<'n> {
+    /// The objective, and where it stands.
+    pub(super) objective: Option<(Objective, At<'n>)>,
+    pub(super) method: Option<Method>,
+    pub(super) indicator: Option<Indicator>,
+}
+
+/// The promise of an SLO with one indicator.
+pub(super) fn read_promise<'n>(
     reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    metadata: &Metadata<'_>,
-    indicator: Option<&Indicator>,
+    fields: &Fields<'n>,
+    indicator: Option<Indicator>,
     known: &Known,
-) -> Option<Policy> {
+) -> Promise<'n> {
     let budgeting = read_budgeting(reader, fields);
-    let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
-    let window = reader.required(fields, "timeWindow", how);
-    let period = window.as_ref().and_then(|at| read_period(reader, at));
     let how = "write `objectives: [{ targetPercent: 99.9 }]`";
     let list = reader.required(fields, "objectives", how);
     let item = list.and_then(|at| read_item(reader, &at));
     let objective = item.as_ref().and_then(|item| read_objective(reader, item));
     let method = item.as_ref().and_then(|item| read_method(reader, item, budgeting, known.grid));
-    let tiers = read_tiers(reader, fields, metadata, (objective.as_ref(), period, known.grid, method));
+    Promise { objective, method, indicator }
+}
+
+/// The policy of an SLO, from its `spec` and its annotations.
+pub(super) fn read_policy(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    metadata: &Metadata<'_>,
+    promise: &Promise<'_>,
+    known: &Known,
+) -> Option<Policy> {
+    let Promise { objective, method, indicator } = promise;
+    let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
+    let window = reader.required(fields, "timeWindow", how);
+    let period = window.as_ref().and_then(|at| read_period(reader, at));
+    let context = (objective.as_ref(), period, known.grid, method.as_ref());
+    let tiers = read_tiers(reader, fields, metadata, context);
     let guard = read_guard(reader, metadata, tiers.as_deref().unwrap_or_default(), known.grid);
-    let stale_after = read_stale_after(reader, metadata, indicator, known);
+    let stale_after = read_stale_after(reader, metadata, indicator.as_ref(), known);
     let frame = Frame {
         objective: objective.as_ref().map(|(objective, _)| *objective),
         period,
@@ -54,9 +75,9 @@ pub(super) fn read_policy(
     Some(Policy {
         // without a grid there is an error already, or the file is checked on its own
         grid: known.grid.unwrap_or(fallback_grid()?),
-        objective: objective?.0,
+        objective: objective.as_ref()?.0,
         period: period?,
-        method: method?,
+        method: method.clone()?,
         tiers: tiers?,
         guard: guard?,
         conditions: conditions?,
@@ -114,28 +135,32 @@ fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Window> {
     Some(period)
 }
 
+/// The keys of an objective.
+pub(super) const OBJECTIVE_KEYS: [&str; 10] = [
+    "displayName",
+    "target",
+    "targetPercent",
+    "op",
+    "value",
+    "timeSliceTarget",
+    "timeSliceWindow",
+    "indicator",
+    "indicatorRef",
+    "compositeWeight",
+];
+
 /// The fields of the one objective.
 fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
-    let at = only(reader, at, "composite SLOs", "write one SLO per objective")?;
-    let keys = [
-        "displayName",
-        "target",
-        "targetPercent",
-        "op",
-        "value",
-        "timeSliceTarget",
-        "timeSliceWindow",
-        "indicator",
-        "indicatorRef",
-        "compositeWeight",
-    ];
-    let fields = reader.fields(&at, &keys)?;
-    for name in keys.iter().skip(3) {
+    let several = "several objectives of one indicator";
+    let at =
+        only(reader, at, several, "write one SLO per objective, or give every objective its own indicator")?;
+    let fields = reader.fields(&at, &OBJECTIVE_KEYS)?;
+    for name in OBJECTIVE_KEYS.iter().skip(3) {
         let Some(at) = fields.get(name) else { continue };
         let (message, help) = match *name {
             "op" | "value" => ("this goes with a threshold metric, not with a ratio", "leave it out"),
             "timeSliceTarget" | "timeSliceWindow" => continue,
-            _ => ("not supported yet: composite SLOs", "leave it out and write one SLO per objective"),
+            _ => ("this goes with a composite, of which every objective has an indicator", "leave it out"),
         };
         reader.error(&at, message, help);
     }
@@ -143,7 +168,10 @@ fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
 }
 
 /// The objective, and where it stands.
-fn read_objective<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<(Objective, At<'n>)> {
+pub(super) fn read_objective<'n>(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'n>,
+) -> Option<(Objective, At<'n>)> {
     let (at, percent) = match (fields.get("target"), fields.get("targetPercent")) {
         (Some(at), None) => {
             let target = reader.number(&at)?;
@@ -174,7 +202,7 @@ fn read_objective<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<(O
     }
 }
 
-fn objective_fault(percent: f64) -> (String, &'static str) {
+pub(super) fn objective_fault(percent: f64) -> (String, &'static str) {
     if (99.0..=100.0).contains(&percent) {
         let message = format!("an objective of {percent} % leaves no error budget");
         (message, "99.99 is the strictest common choice")
@@ -184,7 +212,7 @@ fn objective_fault(percent: f64) -> (String, &'static str) {
     }
 }
 
-type Context<'c, 'n> = (Option<&'c (Objective, At<'n>)>, Option<Window>, Option<Grid>, Option<Method>);
+type Context<'c, 'n> = (Option<&'c (Objective, At<'n>)>, Option<Window>, Option<Grid>, Option<&'c Method>);
 
 fn read_tiers(
     reader: &mut Reader<'_>,
@@ -293,6 +321,47 @@ fn read_stale_after(
 ) -> Option<u64> {
     let slot = known.grid.or_else(fallback_grid)?.width_seconds();
     let slot = Duration::from_secs(u64::from(slot));
+    let Pace { round, silence } = match indicator {
+        // a composite goes at the pace of its slowest
+        Some(Indicator::Composite(components)) => {
+            let paces = components.iter().map(|component| pace(Some(&component.indicator), slot, known));
+            paces.fold(Pace::default(), Pace::slower)
+        }
+        one => pace(one, slot, known),
+    };
+    if let Some(at) = metadata.annotation("lookout.dev/stale-after") {
+        let written = reader.duration(at)?;
+        if written <= round {
+            let every = super::print_duration(round);
+            let message = format!("data that come every {every} would be stale all the time");
+            reader.error(
+                at,
+                message,
+                format!("write a longer time, like `{}`", super::print_duration(round * 3)),
+            );
+            return None;
+        }
+        return Some(whole_seconds(written));
+    }
+    Some(whole_seconds(silence))
+}
+
+/// How often data come.
+#[derive(Default)]
+struct Pace {
+    /// The longest there is between two of them when all is well.
+    round: Duration,
+    /// After how long something is wrong.
+    silence: Duration,
+}
+
+impl Pace {
+    fn slower(self, other: Self) -> Self {
+        Self { round: self.round.max(other.round), silence: self.silence.max(other.silence) }
+    }
+}
+
+fn pace(indicator: Option<&Indicator>, slot: Duration, known: &Known) -> Pace {
     let none = Duration::ZERO;
     let (interval, delay, timeout) = match indicator {
         Some(Indicator::Probe { target }) => {
@@ -310,25 +379,11 @@ fn read_stale_after(
                 (interval, timing.delay, timing.timeout)
             })
         }
-        Some(Indicator::Scrape { .. }) | None => (none, none, none),
+        Some(Indicator::Scrape { .. } | Indicator::Composite(_)) | None => (none, none, none),
     };
     // what is asked for late is always that much older
     let round = slot.max(interval) + delay;
-    if let Some(at) = metadata.annotation("lookout.dev/stale-after") {
-        let written = reader.duration(at)?;
-        if written <= round {
-            let every = super::print_duration(round);
-            let message = format!("data that come every {every} would be stale all the time");
-            reader.error(
-                at,
-                message,
-                format!("write a longer time, like `{}`", super::print_duration(round * 3)),
-            );
-            return None;
-        }
-        return Some(whole_seconds(written));
-    }
-    Some(whole_seconds((interval * 3 + timeout).max(slot * 3) + delay))
+    Pace { round, silence: (interval * 3 + timeout).max(slot * 3) + delay }
 }
 
 /// Seconds, rounded up.

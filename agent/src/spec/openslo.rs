@@ -1,15 +1,17 @@
 //! OpenSLO v1 documents: `Service`, `SLI` and `SLO`, which may stand in any number of files and refer to each other.
 //!
 //! What lookout needs beyond OpenSLO stands in annotations: on an SLO `lookout.dev/tiers`, `conditions`,
-//! `minimum-events`, `minimum-bad`, `minimum-slots`, `confidence`, `stale-after` and `data-alert` (`page`, `ticket` or `off`), on a Service `lookout.dev/owner`.
+//! `minimum-events`, `minimum-bad`, `minimum-slots`, `confidence`, `stale-after`, `data-alert` (`page`, `ticket` or `off`),
+//! `composite` and `objective`, on a Service `lookout.dev/owner`.
 
 use std::collections::BTreeMap;
 
+use super::composite::{is_meant, read_composite, refuse_annotations};
 use super::config::Known;
 use super::diagnostic::Level;
 use super::indicator::read_indicator;
 use super::model::{Indicator, Service, Slo};
-use super::objective::read_policy;
+use super::objective::{read_policy, read_promise};
 use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
 use super::yaml::{Node, Value};
 
@@ -17,7 +19,7 @@ use super::yaml::{Node, Value};
 const PREFIX: &str = "lookout.dev/";
 
 /// Annotations of an SLO.
-const SLO_ANNOTATIONS: [&str; 8] = [
+const SLO_ANNOTATIONS: [&str; 10] = [
     "lookout.dev/tiers",
     "lookout.dev/conditions",
     "lookout.dev/minimum-events",
@@ -26,6 +28,8 @@ const SLO_ANNOTATIONS: [&str; 8] = [
     "lookout.dev/confidence",
     "lookout.dev/stale-after",
     "lookout.dev/data-alert",
+    "lookout.dev/composite",
+    "lookout.dev/objective",
 ];
 
 /// Labels that rules get from lookout itself.
@@ -64,7 +68,7 @@ impl<'n> Metadata<'n> {
 }
 
 /// Indicators by name; `None` for one that is declared and wrong.
-type Indicators = BTreeMap<String, Option<Indicator>>;
+pub(super) type Indicators = BTreeMap<String, Option<Indicator>>;
 
 /// Reads all documents of all files.
 pub(super) fn read_specs(sheets: &mut [Sheet<'_>], known: &Known) -> Specs {
@@ -256,16 +260,23 @@ fn read_slo(
     let service = reader.required(&fields, "service", "name the service it belongs to");
     let service = service.and_then(|at| reader.name(&at));
     let description = text(reader, &fields, "description").unwrap_or_default();
-    let indicator = read_slo_indicator(reader, &fields, known, indicators);
+    let promise = if is_meant(&fields, &metadata) {
+        read_composite(reader, &fields, &metadata, known, indicators)
+    } else {
+        refuse_annotations(reader, &metadata);
+        let what = "an SLO has either an indicator or a reference to one";
+        let (_, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
+        read_promise(reader, &fields, indicator, known)
+    };
     if let Some(at) = fields.get("alertPolicies")
         && reader.list(&at).is_some_and(|policies| !policies.is_empty())
     {
         let help = "the annotation `lookout.dev/tiers` says when it alerts";
         reader.warn(&at, "alert policies are not used yet", help);
     }
-    let policy = read_policy(reader, &fields, &metadata, indicator.as_ref(), known);
+    let policy = read_policy(reader, &fields, &metadata, &promise, known);
     let (name, name_at) = metadata.name?;
-    let (service, indicator, policy) = (service?.to_owned(), indicator?, policy?);
+    let (service, indicator, policy) = (service?.to_owned(), promise.indicator?, policy?);
     let slo = Slo {
         name,
         service,
@@ -297,37 +308,38 @@ fn check_unique(reader: &mut Reader<'_>, slo: &Slo, at: &At<'_>, earlier: &[Slo]
     reader.error(at, message, format!("the other one is in {file}; give one of them another name"));
 }
 
-fn read_slo_indicator(
+/// An indicator that stands here or is referred to, and its name, if it has one; `what` says that it must.
+pub(super) fn read_named_indicator(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
+    what: &str,
     known: &Known,
     indicators: &Indicators,
-) -> Option<Indicator> {
+) -> (Option<String>, Option<Indicator>) {
     match (fields.get("indicator"), fields.get("indicatorRef")) {
         (Some(at), None) => {
-            let inline = reader.fields(&at, &["metadata", "spec"])?;
-            if let Some(at) = inline.get("metadata") {
-                read_metadata(reader, &at, &[]);
-            }
-            let spec = reader.required(&inline, "spec", "write `ratioMetric` under `spec:`")?;
-            read_indicator(reader, &spec, known)
+            let Some(inline) = reader.fields(&at, &["metadata", "spec"]) else { return (None, None) };
+            let metadata = inline.get("metadata").and_then(|at| read_metadata(reader, &at, &[]));
+            let spec = reader.required(&inline, "spec", "write `ratioMetric` under `spec:`");
+            let indicator = spec.and_then(|spec| read_indicator(reader, &spec, known));
+            (metadata.and_then(|metadata| metadata.name).map(|(name, _)| name), indicator)
         }
         (None, Some(at)) => {
-            let name = reader.text(&at)?;
+            let Some(name) = reader.text(&at) else { return (None, None) };
             // a declared one that is wrong was reported where it stands
             if let Some(declared) = indicators.get(name) {
-                return declared.clone();
+                return (Some(name.to_owned()), declared.clone());
             }
             let names: Vec<&String> = indicators.keys().collect();
             let help = suggestion(name, &names)
                 .map_or_else(|| format!("declared are {}", quoted_list(&names)), |name| did_you_mean(&name));
             reader.error(&at, format!("the SLI `{name}` does not exist"), help);
-            None
+            (None, None)
         }
         _ => {
             let help = "write `indicator` with a `spec`, or `indicatorRef` with the name of an SLI";
-            reader.error(&fields.at, "an SLO has either an indicator or a reference to one", help);
-            None
+            reader.error(&fields.at, what, help);
+            (None, None)
         }
     }
 }

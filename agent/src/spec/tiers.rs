@@ -60,7 +60,7 @@ pub(super) fn faults(
     tier: &Tier,
     objective: Option<Objective>,
     period: Option<Window>,
-    (grid, method): (Option<Grid>, Option<Method>),
+    (grid, method): (Option<Grid>, Option<&Method>),
 ) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     if tier.short >= tier.long {

@@ -35,8 +35,8 @@ pub struct Ports {
 }
 
 /// Probes a target on its schedule until told to stop, or until nobody takes observations. Each outcome is an event of
-/// every SLO in `slos`, in the evaluation slot of the intended start.
-pub async fn watch(target: Arc<Target>, slos: Vec<usize>, ports: Ports, stop: CancellationToken) {
+/// every stream in `streams`, in the evaluation slot of the intended start.
+pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop: CancellationToken) {
     let now_ms = ports.clock.now_ms();
     let schedule = Schedule::new(&target.name, target.interval);
     let watch = Watch {
@@ -47,7 +47,7 @@ pub async fn watch(target: Arc<Target>, slos: Vec<usize>, ports: Ports, stop: Ca
         flying: None,
         shown: [false; 5],
         target,
-        slos,
+        streams,
         ports,
         stop,
     };
@@ -63,7 +63,7 @@ struct Flying {
 
 struct Watch {
     target: Arc<Target>,
-    slos: Vec<usize>,
+    streams: Vec<usize>,
     ports: Ports,
     stop: CancellationToken,
     schedule: Schedule,
@@ -161,8 +161,8 @@ impl Watch {
 
     async fn observe(&self, intended_ms: i64, counts: Counts) -> bool {
         let slot = self.ports.grid.slot_at_ms(intended_ms);
-        for slo in &self.slos {
-            let observation = Observation { slo: *slo, slot, counts };
+        for stream in &self.streams {
+            let observation = Observation { stream: *stream, slot, counts };
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,

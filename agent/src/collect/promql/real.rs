@@ -170,11 +170,11 @@ impl Collector {
             grid: Grid::try_new(1).unwrap(),
             feed: sender,
         };
-        let job = |(slo, queries)| Job {
-            slo,
+        let job = |(stream, queries)| Job {
+            stream,
             queries,
             reach: Duration::from_secs(300),
-            progress: if slo == 0 { progress.clone() } else { Progress::default() },
+            progress: if stream == 0 { progress.clone() } else { Progress::default() },
         };
         let jobs = queries.into_iter().enumerate().map(job).collect();
         let stop = CancellationToken::new();
@@ -198,7 +198,7 @@ impl Collector {
             let Ok(Some(seen)) = seen else {
                 panic!("{what} is not reached: {:?} {:?}", self.sum(0), self.seen);
             };
-            let twice = self.seen[seen.slo].insert(seen.slot.0, seen.counts);
+            let twice = self.seen[seen.stream].insert(seen.slot.0, seen.counts);
             assert_eq!(twice, None, "slot {} is fed twice", seen.slot.0);
         }
     }
@@ -243,7 +243,7 @@ async fn what_a_prometheus_scraped_is_what_the_target_counted_even_when_it_was_k
     tokio::time::timeout(Duration::from_secs(4), async {
         while let Some(seen) = collector.feed.recv().await {
             assert!(seen.slot.0 <= failed_from, "nothing is known of {} s", seen.slot.0);
-            collector.seen[seen.slo].insert(seen.slot.0, seen.counts);
+            collector.seen[seen.stream].insert(seen.slot.0, seen.counts);
         }
     })
     .await

@@ -34,8 +34,8 @@ const LATE_S: i64 = 3600;
 /// One SLO that is counted at a server.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Index into `Config::slos`.
-    pub slo: usize,
+    /// Index into `Config::streams`.
+    pub stream: usize,
     /// What is asked.
     pub queries: Queries,
     /// How far back its windows reach.
@@ -272,13 +272,17 @@ impl Watched {
         known.add(span.from, settled_to.min(span.to));
         sums.keys().for_each(|slot| known.observe(*slot));
         let observation =
-            |(slot, counts): (i64, Counts)| Observation { slo: self.job.slo, slot: Slot(slot), counts };
+            |(slot, counts): (i64, Counts)| Observation { stream: self.job.stream, slot: Slot(slot), counts };
         sums.into_iter().map(observation).collect()
     }
 
     fn note_success(&mut self, source: &str, history: bool, observations: usize) {
         if std::mem::take(&mut self.failing) {
-            tracing::info!(promql.source = source, slo.index = self.job.slo, "the query is answered again");
+            tracing::info!(
+                promql.source = source,
+                stream.index = self.job.stream,
+                "the query is answered again"
+            );
         }
         if history {
             metrics::counter!(names::PROMQL_HISTORY, "source" => source.to_owned())
@@ -288,7 +292,7 @@ impl Watched {
         if nothing && !std::mem::replace(&mut self.silent, true) {
             tracing::warn!(
                 promql.source = source,
-                slo.index = self.job.slo,
+                stream.index = self.job.stream,
                 "the query for all events finds nothing: does it select what the server has, and is \
                  `scrape_interval` what the server scrapes at? The objective has no data until it finds something",
             );
@@ -300,7 +304,7 @@ impl Watched {
             tracing::warn!(
                 promql.source = source,
                 promql.reason = error.reason(),
-                slo.index = self.job.slo,
+                stream.index = self.job.stream,
                 error = ?chain(error),
                 "a query cannot be answered; its objective goes stale until it can",
             );

@@ -10,8 +10,8 @@ use crate::spec::{Ratio, Selector};
 /// One SLO on a scrape: its two sums of counters and what they showed before.
 #[derive(Debug)]
 pub(super) struct Sides {
-    /// Index into `Config::slos`.
-    pub(super) slo: usize,
+    /// Index into `Config::streams`.
+    pub(super) stream: usize,
     ratio: Ratio,
     /// The bound of the histogram that the part is cut at.
     bound: Option<Bound>,
@@ -46,12 +46,12 @@ pub(super) struct Picked {
 }
 
 impl Sides {
-    pub(super) fn new(slo: usize, ratio: Ratio) -> Self {
+    pub(super) fn new(stream: usize, ratio: Ratio) -> Self {
         let bound = match &ratio {
             Ratio::Good { good: part, .. } | Ratio::Bad { bad: part, .. } => Bound::of(part),
         };
         let (part, total) = (Tracker::default(), Tracker::default());
-        Self { slo, ratio, bound, part, total, seen: false, vanished: false, unbounded: false }
+        Self { stream, ratio, bound, part, total, seen: false, vanished: false, unbounded: false }
     }
 
     /// Adds a sample to the sides it belongs to.

@@ -37,8 +37,8 @@ pub struct Ports {
     pub feed: Feed,
 }
 
-/// Reads a neighbour at the end of every slot until told to stop, or until nobody takes observations. Each SLO is an index
-/// into `Config::slos` with the counters it looks at.
+/// Reads a neighbour at the end of every slot until told to stop, or until nobody takes observations. Each is an index
+/// into `Config::streams` with the counters it looks at.
 pub async fn watch(scrape: Arc<Scrape>, slos: Vec<(usize, Ratio)>, ports: Ports, stop: CancellationToken) {
     let sides = slos.into_iter().map(|(slo, ratio)| Sides::new(slo, ratio)).collect();
     let watch = Watch { scrape, sides, ports, failing: false, closely: false };
@@ -75,13 +75,13 @@ fn note_bound(source: &str, sides: &mut Sides, unbounded: Option<&Unbounded>) {
         if !sides.unbounded {
             tracing::error!(
                 scrape.source = source,
-                slo.index = sides.slo,
+                stream.index = sides.stream,
                 error = %unbounded,
                 "a histogram cannot be cut at the threshold; the objective has no data",
             );
         }
     } else if sides.unbounded {
-        tracing::info!(scrape.source = source, slo.index = sides.slo, "the histogram has its bound");
+        tracing::info!(scrape.source = source, stream.index = sides.stream, "the histogram has its bound");
     }
     sides.unbounded = unbounded.is_some();
 }
@@ -149,7 +149,7 @@ impl Watch {
         self.count(&tallies);
         self.closely = tallies.iter().any(|(_, tally)| tally.counts.bad > tally.counts.good);
         for (slo, tally) in tallies {
-            let observation = Observation { slo, slot, counts: tally.counts };
+            let observation = Observation { stream: slo, slot, counts: tally.counts };
             if self.ports.feed.send(observation).await.is_err() {
                 return false;
             }
@@ -182,7 +182,7 @@ impl Watch {
             let before = sides.vanished;
             let tally = sides.advance(picked);
             note_vanished(&self.scrape.name, sides, before);
-            tallies.extend(tally.map(|tally| (sides.slo, tally)));
+            tallies.extend(tally.map(|tally| (sides.stream, tally)));
         }
         Ok(tallies)
     }
@@ -196,7 +196,7 @@ impl Watch {
             metrics::counter!(names::SCRAPE_RESETS, "source" => source.clone()).increment(resets);
         }
         for (slo, _) in tallies.iter().filter(|(_, tally)| tally.skewed) {
-            tracing::debug!(scrape.source = %source, slo.index = slo, "a part grew more than its total");
+            tracing::debug!(scrape.source = %source, stream.index = slo, "a part grew more than its total");
             metrics::counter!(names::SCRAPE_SKEWS, "source" => source.clone()).increment(1);
         }
     }
@@ -231,11 +231,11 @@ fn note_vanished(source: &str, sides: &Sides, before: bool) {
     match (before, sides.vanished) {
         (false, true) => tracing::warn!(
             scrape.source = %source,
-            slo.index = sides.slo,
+            stream.index = sides.stream,
             "a neighbour no longer shows any series of an objective's total; the objective goes stale until it does",
         ),
         (true, false) => {
-            tracing::info!(scrape.source = %source, slo.index = sides.slo, "the series of an objective are back");
+            tracing::info!(scrape.source = %source, stream.index = sides.stream, "the series of an objective are back");
         }
         (true, true) | (false, false) => {}
     }

@@ -1,5 +1,6 @@
 //! Pages for people: one view per page, filled from what is known, drawn by a template.
 
+mod components;
 mod corrected;
 pub(super) mod incidents;
 pub(super) mod overview;

@@ -66,6 +66,7 @@ pub(super) fn word(slo: &SloStatus) -> &'static str {
         (Mood::Quiet, "idle") => "No traffic",
         (Mood::Quiet, _) => "Too few events",
         (Mood::Unknown, "no_data") => "No data yet",
+        (Mood::Unknown, "partial") => "Data incomplete",
         (Mood::Unknown, _) => "Data stale",
     }
 }
@@ -145,6 +146,7 @@ pub(super) fn data_words(state: &str) -> String {
         "insufficient" => "too few events".to_owned(),
         "no_data" => "none yet".to_owned(),
         "stale" => "stale".to_owned(),
+        "partial" => "incomplete".to_owned(),
         other => other.to_owned(),
     }
 }

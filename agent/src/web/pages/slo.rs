@@ -7,7 +7,7 @@ use http::StatusCode;
 use lookout_engine::{Counts, Objective, Tier, Window};
 
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
-use super::{Shell, not_found, page};
+use super::{Shell, components, not_found, page};
 use crate::deliver::condition_in_words;
 use crate::evaluate::{SloStatus, Snapshot};
 use crate::ledger::{ConditionEvidence, Ranges, StoredCounts, TierEvidence, expand};
@@ -34,6 +34,7 @@ struct View {
     total: String,
     tiers: Vec<TierRow>,
     conditions: Vec<ConditionRow>,
+    components: Option<components::Table>,
     detection: Vec<Detection>,
     history: Option<History>,
     incidents: Vec<IncidentRow>,
@@ -97,7 +98,7 @@ pub(in crate::web) async fn show(
     };
     let incidents = state.ledger.incidents(SEARCHED).await;
     let since_ms = now_ms.saturating_sub(horizon_ms(slo));
-    let counts = state.ledger.counts(&slo.id, since_ms).await;
+    let counts = components::counts(&state, slo, since_ms).await;
     let corrections = state.ledger.corrections_in_force(since_ms).await;
     let ledger_fails = incidents.is_err() || counts.is_err() || corrections.is_err();
     let corrections = corrections.unwrap_or_default();
@@ -115,6 +116,7 @@ pub(in crate::web) async fn show(
         total: words::count(slo.evidence.total),
         tiers: slo.evidence.tiers.iter().map(tier_row).collect(),
         conditions: slo.evidence.conditions.iter().map(condition_row).collect(),
+        components: components::Table::of(slo),
         detection: spec.map(detection).unwrap_or_default(),
         history: counts.ok().map(|counts| history(slo, &counts, &excluded, now_ms)),
         incidents: mine

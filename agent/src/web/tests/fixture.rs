@@ -272,6 +272,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
         source: "probe".to_owned(),
         alert: format!("Titanic{}{}", name[..1].to_uppercase(), &name[1..]),
         evidence: Evidence {
+            components: Vec::new(),
             objective_percent: 99.9,
             period_s: 30 * 86_400,
             data_state: "ok".to_owned(),

@@ -155,7 +155,7 @@ async fn an_hour_is_three_hundred_and_sixty_outcomes_at_exact_starts() {
         .flat_map(|(n, start)| {
             let bad = u64::from(n % 7 == 0);
             let counts = Counts { good: 1 - bad, bad };
-            [3, 5].map(|slo| Observation { slo, slot: grid.slot_at_ms(*start), counts })
+            [3, 5].map(|slo| Observation { stream: slo, slot: grid.slot_at_ms(*start), counts })
         })
         .collect();
     assert_eq!(observed, wanted);
@@ -314,7 +314,7 @@ async fn a_full_feed_is_waited_for_and_a_closed_one_ends_the_loop() {
     let mut observed: Vec<(usize, Slot)> = Vec::new();
     while observed.len() < 8 {
         let observation = scene.feed.recv().await.unwrap();
-        observed.push((observation.slo, observation.slot));
+        observed.push((observation.stream, observation.slot));
     }
     // the probe after the wait starts late in its slot, and counts where it was meant to start
     let (grid, schedule) = (Grid::try_new(10).unwrap(), Schedule::new("api", INTERVAL));

@@ -163,8 +163,12 @@ impl Scene {
             ca: None,
             insecure: false,
         };
-        let job =
-            Job { slo: 3, queries: self.queries.clone(), reach: self.reach, progress: self.progress.clone() };
+        let job = Job {
+            stream: 3,
+            queries: self.queries.clone(),
+            reach: self.reach,
+            progress: self.progress.clone(),
+        };
         let stop = CancellationToken::new();
         let task = tokio::spawn(watch(Arc::new(server), vec![job], ports, stop.clone()));
         self.running = Some((feed, stop, task));
@@ -180,7 +184,7 @@ impl Scene {
     fn take(&mut self) {
         let (feed, ..) = self.running.as_mut().unwrap();
         while let Ok(seen) = feed.try_recv() {
-            assert_eq!(seen.slo, 3);
+            assert_eq!(seen.stream, 3);
             let twice = self.seen.insert(seen.slot.0 - FIRST, seen.counts);
             assert_eq!(twice, None, "slot {} is fed twice", seen.slot.0 - FIRST);
         }

@@ -90,7 +90,7 @@ impl Scene {
     /// What was fed as slots since the start, good and bad.
     fn observed(&mut self) -> Vec<(usize, i64, u64, u64)> {
         std::iter::from_fn(|| self.feed.try_recv().ok())
-            .map(|seen| (seen.slo, seen.slot.0 - FIRST, seen.counts.good, seen.counts.bad))
+            .map(|seen| (seen.stream, seen.slot.0 - FIRST, seen.counts.good, seen.counts.bad))
             .collect()
     }
 }

@@ -1,0 +1,78 @@
+//! Which components of a composite burn, and which are silent, in a line.
+
+use super::figure::percent;
+use crate::ledger::{ComponentEvidence, Evidence};
+
+/// Components named in a message at most.
+const SHOWN: usize = 4;
+
+/// The silent components, unless all of them are.
+pub(super) fn silent(evidence: &Evidence) -> Option<String> {
+    let silent: Vec<&str> =
+        evidence.components.iter().filter(|one| one.is_silent()).map(|one| one.title.as_str()).collect();
+    let some = !silent.is_empty() && silent.len() < evidence.components.len();
+    some.then(|| shortened(&silent, " and "))
+}
+
+/// Name and text of the field about components: who is to blame, or who is silent.
+pub(super) fn field(evidence: &Evidence, misses_data: bool) -> Option<(&'static str, String)> {
+    if misses_data {
+        return silent(evidence).map(|silent| ("Silent", silent));
+    }
+    let burning = |one: &ComponentEvidence| {
+        Some((one.lately_burn_share.filter(|share| *share > 0.0)?, one.title.clone()))
+    };
+    let mut burning: Vec<(f64, String)> = evidence.components.iter().filter_map(burning).collect();
+    burning.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let words: Vec<String> =
+        burning.iter().map(|(share, title)| format!("{title} {}", percent(*share))).collect();
+    (!words.is_empty()).then(|| ("Burnt by", shortened(&words, ", ")))
+}
+
+fn shortened(words: &[impl AsRef<str>], between: &str) -> String {
+    let shown: Vec<&str> = words.iter().take(SHOWN).map(AsRef::as_ref).collect();
+    let more = words.len().saturating_sub(SHOWN);
+    let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+    shown.join(between) + &rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ledger::sample;
+
+    fn component(title: &str, state: &str, share: Option<f64>) -> ComponentEvidence {
+        ComponentEvidence {
+            name: title.to_owned(),
+            title: title.to_owned(),
+            weight: None,
+            objective_percent: 99.9,
+            data_state: state.to_owned(),
+            data_age_s: None,
+            lately_bad: 0,
+            lately_total: 0,
+            bad: 0,
+            total: 0,
+            lately_burn_share: share,
+            burn_share: share,
+        }
+    }
+
+    #[test]
+    fn who_burns_most_comes_first_and_who_is_silent_is_named() {
+        let mut evidence = sample::evidence(None);
+        assert_eq!((field(&evidence, false), silent(&evidence)), (None, None), "not a composite");
+        evidence.components = vec![
+            component("search", "ok", Some(0.25)),
+            component("booking", "ok", Some(0.75)),
+            component("payment", "stale", Some(0.0)),
+        ];
+        assert_eq!(field(&evidence, false), Some(("Burnt by", "booking 75 %, search 25 %".to_owned())));
+        assert_eq!(field(&evidence, true), Some(("Silent", "payment".to_owned())));
+        evidence.components.retain(|one| one.is_silent());
+        assert_eq!(silent(&evidence), None, "of all there is nothing more to say than that nothing is known");
+        let many = ["a", "b", "c", "d", "e", "f"].map(|name| component(name, "ok", Some(1.0 / 6.0)));
+        evidence.components = many.to_vec();
+        assert!(field(&evidence, false).unwrap().1.ends_with(" and 2 more"));
+    }
+}

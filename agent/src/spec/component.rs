@@ -1,0 +1,75 @@
+//! The components of a composite SLO, and streams: what is counted one by one.
+
+use lookout_engine::Objective;
+
+use super::model::{Config, Indicator, Slo};
+
+/// One of several indicators that are judged together. What the engine is told about it stands at the same place in the
+/// policy's method.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// Unique within its SLO; part of the id its counts are stored under.
+    pub name: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// What it promises itself.
+    pub objective: Objective,
+    /// Where its events come from; never a composite itself.
+    pub indicator: Indicator,
+}
+
+impl Component {
+    /// The name people read.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.name)
+    }
+}
+
+/// What is counted on its own: an SLO, or one component of a composite.
+#[derive(Debug, Clone)]
+pub struct Stream<'c> {
+    /// Index into `Config::slos`.
+    pub slo: usize,
+    /// The place among the components; zero where there is one indicator.
+    pub component: usize,
+    /// The id its counts are stored under: that of the SLO, for a component followed by `/` and its name.
+    pub id: String,
+    /// Where its events come from.
+    pub indicator: &'c Indicator,
+}
+
+impl Config {
+    /// Everything that is counted. Collectors know what they observe by its place in this list.
+    #[must_use]
+    pub fn streams(&self) -> Vec<Stream<'_>> {
+        let of_slo =
+            |(index, slo)| Slo::streams(slo).into_iter().map(move |stream| Stream { slo: index, ..stream });
+        self.slos.iter().enumerate().flat_map(of_slo).collect()
+    }
+}
+
+impl Slo {
+    /// What is counted for this SLO; the index of the SLO is left at zero.
+    #[must_use]
+    pub fn streams(&self) -> Vec<Stream<'_>> {
+        let Indicator::Composite(components) = &self.indicator else {
+            return vec![Stream { slo: 0, component: 0, id: self.id(), indicator: &self.indicator }];
+        };
+        let stream =
+            |(component, part): (usize, &'_ Component)| (component, format!("{}/{}", self.id(), part.name));
+        let named = components.iter().enumerate().map(stream).zip(components);
+        named
+            .map(|((component, id), part)| Stream { slo: 0, component, id, indicator: &part.indicator })
+            .collect()
+    }
+
+    /// Its components; none where there is one indicator.
+    #[must_use]
+    pub fn components(&self) -> &[Component] {
+        match &self.indicator {
+            Indicator::Composite(components) => components,
+            Indicator::Probe { .. } | Indicator::Scrape { .. } | Indicator::Prometheus { .. } => &[],
+        }
+    }
+}

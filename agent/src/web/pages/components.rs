@@ -1,0 +1,89 @@
+//! The components of a composite on its page: who is heard of, and who burns.
+
+use super::row::data_words;
+use crate::evaluate::SloStatus;
+use crate::ledger::{ComponentEvidence, LedgerError, StoredCounts};
+use crate::web::{State, words};
+
+/// The table of components.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The window that is called lately.
+    pub(super) lately: String,
+    pub(super) period: String,
+    /// Whether weights count.
+    pub(super) weighed: bool,
+    pub(super) rows: Vec<Row>,
+}
+
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) mood: &'static str,
+    pub(super) data: String,
+    pub(super) title: String,
+    pub(super) objective: String,
+    pub(super) weight: String,
+    pub(super) lately: String,
+    pub(super) lately_share: String,
+    pub(super) period: String,
+    pub(super) share: String,
+}
+
+impl Table {
+    /// None for an SLO with one indicator.
+    pub(super) fn of(slo: &SloStatus) -> Option<Self> {
+        let evidence = &slo.evidence;
+        if evidence.components.is_empty() {
+            return None;
+        }
+        let lately = evidence.tiers.iter().map(|tier| tier.long_s).min().unwrap_or(evidence.period_s);
+        Some(Self {
+            lately: words::span(lately as f64),
+            period: words::span(evidence.period_s as f64),
+            weighed: evidence.components.iter().any(|component| component.weight.is_some()),
+            rows: evidence.components.iter().map(row).collect(),
+        })
+    }
+}
+
+fn row(component: &ComponentEvidence) -> Row {
+    let events = |bad: u64, total: u64| format!("{} of {}", words::count(bad), words::count(total));
+    let burns = component.lately_burn_share.is_some_and(|share| share > 0.0);
+    let mood = match component.data_state.as_str() {
+        _ if component.is_silent() => "unknown",
+        _ if burns => "spent",
+        "idle" => "quiet",
+        _ => "met",
+    };
+    Row {
+        mood,
+        data: data_words(&component.data_state),
+        title: component.title.clone(),
+        objective: words::percent(component.objective_percent),
+        weight: component.weight.map_or_else(|| words::NONE.to_owned(), |weight| weight.to_string()),
+        lately: events(component.lately_bad, component.lately_total),
+        lately_share: words::share(component.lately_burn_share),
+        period: events(component.bad, component.total),
+        share: words::share(component.burn_share),
+    }
+}
+
+/// Everything that was counted for an SLO, its components together.
+pub(super) async fn counts(
+    state: &State,
+    slo: &SloStatus,
+    since_ms: i64,
+) -> Result<StoredCounts, LedgerError> {
+    let spec = state.config.slos.iter().find(|spec| spec.id() == slo.id);
+    let ids = spec.map_or_else(
+        || vec![slo.id.clone()],
+        |spec| spec.streams().into_iter().map(|stream| stream.id).collect(),
+    );
+    let mut all = StoredCounts::default();
+    for id in ids {
+        let stored = state.ledger.counts(&id, since_ms).await?;
+        all.slots.extend(stored.slots);
+        all.minutes.extend(stored.minutes);
+    }
+    Ok(all)
+}
