@@ -113,6 +113,34 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
 }
 
 #[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::load_with;
+
+    #[test]
+    fn a_composite_has_runbooks_and_no_rules() {
+        let folder = fixture::root().join("agent/tests/spec/composite");
+        let mut config = load_with(&folder, &|_| None).unwrap().0;
+        let outputs = &mut config.outputs;
+        (outputs.alerts, outputs.dashboards) =
+            (Some(PathBuf::from("/alerts")), Some(PathBuf::from("/boards")));
+        outputs.runbooks = Some(PathBuf::from("/runbooks"));
+        let files = artifacts(&config);
+        let contents = |name: &str| &files.iter().find(|file| file.path.ends_with(name)).unwrap().contents;
+        let rules = contents("titanic.rules.yaml");
+        assert!(
+            rules.contains("# Not here: journey. Its budget is counted by the worst of several components")
+        );
+        assert!(rules.contains("# Not here: pages. Its budget is counted by several weighted components"));
+        let runbook = contents("TitanicJourney.md");
+        assert!(runbook.contains("the worst of several components: Search, Booking."), "{runbook}");
+        let missing = contents("TitanicJourneyDataMissing.md");
+        assert!(missing.contains("when one of its components has not been observed for"), "{missing}");
+        assert!(missing.contains("lookout_slo_data_state{service=\"titanic\",slo=\"journey\""), "{missing}");
+    }
+}
+
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod oracle;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use std::time::Duration;
 
-use lookout_engine::{Method, Severity, Window};
+use lookout_engine::{Component as Part, Join, Method, Severity, SliceTarget, Weight, Window};
 
 use super::*;
 
@@ -59,6 +59,40 @@ fn good() -> Config {
         }
         Err(found) => panic!("{found}"),
     }
+}
+
+#[test]
+fn a_composite_has_named_components_and_a_budget_they_share() {
+    let (config, warnings) = load_with(Path::new("tests/spec/composite"), &|_| None).unwrap();
+    assert!(warnings.list.is_empty(), "{warnings}");
+    let [journey, pages] = config.slos.as_slice() else { panic!() };
+    let titles: Vec<_> = journey.components().iter().map(|part| (part.name.as_str(), part.title())).collect();
+    assert_eq!(titles, [("search", "Search"), ("booking", "Booking")]);
+    assert_eq!(journey.objective().percent(), 99.9, "the strictest of its targets");
+    let Method::Composite(method) = &journey.policy.method else { panic!() };
+    assert_eq!((method.join(), method.slices().width_seconds()), (Join::WorstOf, 300));
+    let whole = journey.objective();
+    let parts: Vec<_> =
+        journey.components().iter().map(|part| Part::default().promising(part.objective, whole)).collect();
+    assert_eq!(method.components(), parts, "each is measured in its own budget");
+    let names: Vec<_> = pages.components().iter().map(|part| part.name.as_str()).collect();
+    assert_eq!((names, pages.objective().percent()), (vec!["search", "stored-bookings"], 99.2));
+    let Method::Composite(method) = &pages.policy.method else { panic!() };
+    assert_eq!((method.join(), method.slices().width_seconds()), (Join::Weights, 60));
+    let part = |weight, target| {
+        let weighing = Part::default().weighing(Weight::try_new(weight).unwrap());
+        weighing.judged_by(SliceTarget::try_from_ratio(target).unwrap())
+    };
+    assert_eq!(method.components(), [part(0.7, 0.95), part(0.3, 0.9)], "against an objective of its own");
+    let streams: Vec<_> = config.streams().into_iter().map(|it| (it.slo, it.component, it.id)).collect();
+    let stream = |slo, component, id: &str| (slo, component, id.to_owned());
+    let expected = [
+        stream(0, 0, "titanic-journey/search"),
+        stream(0, 1, "titanic-journey/booking"),
+        stream(1, 0, "titanic-pages/search"),
+        stream(1, 1, "titanic-pages/stored-bookings"),
+    ];
+    assert_eq!(streams, expected);
 }
 
 #[test]

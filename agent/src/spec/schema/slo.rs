@@ -43,12 +43,14 @@ fn other(kind: &str) -> Value {
 
 fn slo_metadata() -> Value {
     metadata(annotations(&[
+        "lookout.dev/composite",
         "lookout.dev/conditions",
         "lookout.dev/confidence",
         "lookout.dev/data-alert",
         "lookout.dev/minimum-bad",
         "lookout.dev/minimum-events",
         "lookout.dev/minimum-slots",
+        "lookout.dev/objective",
         "lookout.dev/stale-after",
         "lookout.dev/tiers",
     ]))
@@ -67,6 +69,17 @@ fn annotations(own: &[&str]) -> Value {
 fn annotation_values(own: &[&str]) -> Map<String, Value> {
     let count = || json!({ "anyOf": [{ "type": "integer", "minimum": 0 }, { "type": "string", "pattern": "^ *[0-9]+ *$" }] });
     let value = |name: &str| match name {
+        "lookout.dev/composite" => words(
+            "How the components of a composite are joined; `weights` by default.",
+            &["worst-of", "weights"],
+        ),
+        "lookout.dev/objective" => json!({
+            "description": "The objective of a composite, in percent; without it, those of its components are the yardstick.",
+            "anyOf": [
+                { "type": "number", "minimum": 0, "exclusiveMaximum": 100 },
+                { "type": "string", "pattern": "^ *[0-9]+(\\.[0-9]+)? *%? *$" },
+            ],
+        }),
         "lookout.dev/data-alert" => {
             words("How missing data are told; `ticket` by default.", &["page", "ticket", "off"])
         }
@@ -138,14 +151,18 @@ fn slo_spec() -> Value {
             ("value", json!({ "type": "number" })),
             ("timeSliceTarget", json!({ "type": "number" })),
             ("timeSliceWindow", json!({ "type": "string" })),
-            ("indicator", json!({ "type": "object" })),
-            ("indicatorRef", json!({ "type": "string" })),
-            ("compositeWeight", json!({ "type": "number" })),
+            ("indicator", indicator()),
+            ("indicatorRef", text("The name of an SLI.")),
+            (
+                "compositeWeight",
+                json!({
+                    "description": "How much a component counts beside the others; 1 by default.",
+                    "type": "number", "minimum": 0.000_001, "maximum": 1000,
+                }),
+            ),
         ],
     );
     exactly_one_of(&mut objective, &["target", "targetPercent"]);
-    let indicator =
-        closed("The SLI itself.", &["spec"], [("metadata", metadata(json!(false))), ("spec", sli_spec())]);
     let required = ["service", "timeWindow", "budgetingMethod", "objectives"];
     let mut spec = closed(
         "What is promised.",
@@ -153,7 +170,7 @@ fn slo_spec() -> Value {
         [
             ("description", text("What a bad event means to a user.")),
             ("service", name("The service it belongs to.")),
-            ("indicator", indicator),
+            ("indicator", indicator()),
             ("indicatorRef", text("The name of an SLI.")),
             ("timeWindow", json!({ "type": "array", "minItems": 1, "maxItems": 1, "items": window })),
             (
@@ -165,7 +182,17 @@ fn slo_spec() -> Value {
         ],
     );
     exactly_one_of(&mut spec, &["indicator", "indicatorRef"]);
+    // or, of a composite, one in every objective
+    let one = json!({ "anyOf": [{ "required": ["indicator"] }, { "required": ["indicatorRef"] }] });
+    let composite = json!({ "not": one, "properties": { "objectives": { "items": one } } });
+    if let Some(Value::Array(choices)) = spec.get_mut("oneOf") {
+        choices.push(composite);
+    }
     spec
+}
+
+fn indicator() -> Value {
+    closed("The SLI itself.", &["spec"], [("metadata", metadata(json!(false))), ("spec", sli_spec())])
 }
 
 fn sli_spec() -> Value {

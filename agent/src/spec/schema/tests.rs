@@ -187,6 +187,7 @@ fn the_committed_schemas_are_the_printed_ones() {
 #[test]
 fn good_files_fit() {
     let mut files = yaml_files(Path::new("tests/spec/good"));
+    files.extend(yaml_files(Path::new("tests/spec/composite")));
     files.extend(yaml_files(Path::new("../slo")));
     assert!(files.len() >= 8, "{files:?}");
     for file in files {
