@@ -30,10 +30,8 @@ pub(super) fn file(config: &Config, service: &str) -> String {
     ];
     let composites = config.slos.iter().filter(|slo| slo.service == service && !has_rules(slo));
     comments.extend(composites.map(|slo| {
-        format!(
-            "Not here: {}. It joins several components, which the agent does and these rules do not.",
-            slo.name
-        )
+        let (name, method) = (&slo.name, slo.policy.method.as_str());
+        format!("Not here: {name}. Its budget is counted by {method}, which the agent does and these rules do not.")
     }));
     emit::file(&comments, &map([("groups", groups(config, service))]))
 }

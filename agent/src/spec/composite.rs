@@ -213,8 +213,8 @@ fn read_components<'n>(
     }
     let mut list: Vec<Read<'n>> = Vec::with_capacity(items.len());
     let mut whole = true;
-    for item in items {
-        match read_component(reader, item, how, source) {
+    for (place, item) in items.iter().enumerate() {
+        match read_component(reader, item, place, how, source) {
             Some(read) if list.iter().any(|other| other.component.name == read.component.name) => {
                 let message = format!("two components have the name `{}`", read.component.name);
                 reader.error(item, message, "name the indicator of one of them otherwise");
@@ -230,6 +230,7 @@ fn read_components<'n>(
 fn read_component<'n>(
     reader: &mut Reader<'_>,
     item: &At<'n>,
+    place: usize,
     (join, budgeting): (Join, Budgeting),
     (known, indicators): (&Known, &Indicators),
 ) -> Option<Read<'n>> {
@@ -240,11 +241,13 @@ fn read_component<'n>(
     let what = "a component has either an indicator or a reference to one";
     let (named, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
     let display_name = fields.get("displayName").and_then(|at| reader.text(&at)).map(str::to_owned);
-    let name = named.or_else(|| display_name.as_deref().and_then(name_from));
-    if name.is_none() && indicator.is_some() {
-        let help = "write `displayName`, or `metadata: { name: … }` in its indicator; its counts are stored under it";
-        reader.error(item, "this component has no name", help);
-    }
+    let name = named.or_else(|| display_name.as_deref().and_then(name_from)).unwrap_or_else(|| {
+        let name = format!("component-{}", place + 1);
+        let message = format!("this component has no name: its counts are stored under `{name}`");
+        let help = "write `displayName`, or `metadata: { name: … }` in its indicator, and the order is free to change";
+        reader.warn(item, message, help);
+        name
+    });
     let objective = read_objective(reader, &fields);
     let slice_target = read_slice_target(reader, &fields, budgeting);
     let weight = match fields.get("compositeWeight") {
@@ -256,7 +259,7 @@ fn read_component<'n>(
         None => Some(Weight::ONE),
     };
     let (objective, at) = objective?;
-    let component = Component { name: name?, display_name, objective, indicator: indicator? };
+    let component = Component { name, display_name, objective, indicator: indicator? };
     Some(Read { component, weight: weight?, slice_target: slice_target?, at })
 }
 

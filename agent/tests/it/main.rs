@@ -4,6 +4,7 @@
 mod bad_input;
 #[cfg(test)]
 mod corrected;
+mod composite;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]
