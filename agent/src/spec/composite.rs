@@ -241,13 +241,14 @@ fn read_component<'n>(
     let what = "a component has either an indicator or a reference to one";
     let (named, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
     let display_name = fields.get("displayName").and_then(|at| reader.text(&at)).map(str::to_owned);
-    let name = named.or_else(|| display_name.as_deref().and_then(name_from)).unwrap_or_else(|| {
-        let name = format!("component-{}", place + 1);
-        let message = format!("this component has no name: its counts are stored under `{name}`");
+    let name = named.or_else(|| display_name.as_deref().and_then(name_from));
+    if name.is_none() && indicator.is_some() {
+        let message =
+            format!("this component has no name: its counts are stored under `{}`", by_place(place));
         let help = "write `displayName`, or `metadata: { name: … }` in its indicator, and the order is free to change";
         reader.warn(item, message, help);
-        name
-    });
+    }
+    let name = name.unwrap_or_else(|| by_place(place));
     let objective = read_objective(reader, &fields);
     let slice_target = read_slice_target(reader, &fields, budgeting);
     let weight = match fields.get("compositeWeight") {
@@ -289,6 +290,10 @@ fn read_weight(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Weight> {
         reader.error(at, "a weight is above 0 and at most 1000", "write `compositeWeight: 2`; one is usual");
     }
     weight
+}
+
+fn by_place(place: usize) -> String {
+    format!("component-{}", place + 1)
 }
 
 /// A name for labels and the ledger, from one for people.

@@ -71,7 +71,15 @@ pub(super) fn read_slo(reader: &mut Reader<'_>, node: &Node, library: &mut Libra
             });
             drafts.collect()
         }
-        None => read_composite(reader, &objectives, &frame, items.iter().zip(goals), library),
+        None => {
+            let mut frame = frame;
+            if frame.method == "Occurrences" {
+                let help = "the traffic of components differs, so they are joined minute by minute";
+                reader.changed(&objectives, "the composite is judged by RatioTimeslices", help);
+                "RatioTimeslices".clone_into(&mut frame.method);
+            }
+            read_composite(reader, &objectives, &frame, items.iter().zip(goals), library)
+        }
     }
 }
 
@@ -264,9 +272,11 @@ fn read_composite<'n>(
         let fields = reader.open_fields(at, "")?;
         let sli = read_sli_under(reader, &fields, library)?;
         let spec = sli.document(reader, at, goal.bound)?;
-        let metadata = sli.name.map(|name| ("metadata", map([("name", Doc::text(name))])));
+        // counts of a component are stored under its name
+        let name = sli.name.unwrap_or_else(|| format!("component-{}", documents.len() + 1));
+        let metadata = map([("name", Doc::text(name))]);
         let Doc::Map(mut entries) = goal.document else { return None };
-        entries.push(("indicator".to_owned(), map(metadata.into_iter().chain([("spec", spec)]))));
+        entries.push(("indicator".to_owned(), map([("metadata", metadata), ("spec", spec)])));
         documents.push(Doc::Map(entries));
         strictest =
             strictest.into_iter().chain([goal.objective]).min_by_key(|objective| objective.budget_ppb());
