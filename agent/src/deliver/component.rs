@@ -39,24 +39,7 @@ fn shortened(words: &[impl AsRef<str>], between: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sample;
-
-    fn component(title: &str, state: &str, share: Option<f64>) -> ComponentEvidence {
-        ComponentEvidence {
-            name: title.to_owned(),
-            title: title.to_owned(),
-            weight: None,
-            objective_percent: 99.9,
-            data_state: state.to_owned(),
-            data_age_s: None,
-            lately_bad: 0,
-            lately_total: 0,
-            bad: 0,
-            total: 0,
-            lately_burn_share: share,
-            burn_share: share,
-        }
-    }
+    use crate::ledger::sample::{self, component};
 
     #[test]
     fn who_burns_most_comes_first_and_who_is_silent_is_named() {

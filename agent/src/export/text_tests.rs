@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::events::names;
+use crate::ledger::sample::component;
 use crate::ledger::{Corrected, Evidence, IncidentRecord, TierEvidence};
 
 fn slo(name: &str, total: u64) -> SloStatus {
@@ -77,6 +78,28 @@ fn burning() -> SloStatus {
         resolved_at_ms: None,
     });
     burning
+}
+
+#[test]
+fn components_are_told_apart() {
+    let mut journey = burning();
+    journey.evidence.components =
+        vec![component("search", "ok", Some(1.0)), component("booking", "stale", None)];
+    let text = shown(vec![journey]);
+    let search = "service=\"titanic\",slo=\"requests\",component=\"search\"";
+    let booking = search.replace("search", "booking");
+    for line in [
+        format!("lookout_slo_component_observed{{{search}}} 1\n"),
+        format!("lookout_slo_component_observed{{{booking}}} 0\n"),
+        format!("lookout_slo_component_period_events{{{search},result=\"bad\"}} 12\n"),
+        format!("lookout_slo_component_burn_share{{{search}}} 1\n"),
+    ] {
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+    assert!(
+        !text.contains(&format!("lookout_slo_component_burn_share{{{booking}}}")),
+        "nothing burnt: {text}"
+    );
 }
 
 #[test]

@@ -159,7 +159,9 @@ fn a_spent_budget_lets_fixes_through() {
 #[test]
 fn what_is_not_known_holds_everything_that_can_wait() {
     use Decision::{Allow, Hold};
-    for (state, fix) in [("stale", Allow), ("no_data", Hold), ("a state of tomorrow", Hold)] {
+    for (state, fix) in
+        [("stale", Allow), ("partial", Allow), ("no_data", Hold), ("a state of tomorrow", Hold)]
+    {
         let mut silent = slo("requests");
         silent.evidence.data_state = state.to_owned();
         assert_eq!(decisions(&silent), [Hold, fix, Hold], "{state}");

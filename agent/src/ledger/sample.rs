@@ -3,8 +3,8 @@
 use lookout_engine::{Cause, Change, Severity};
 
 use super::{
-    Corrected, CorrectionKind, CorrectionRecord, CorrectionScope, DeployRecord, Evidence, IncidentRecord,
-    Notice, TierEvidence, TransitionRecord, incident_id,
+    ComponentEvidence, Corrected, CorrectionKind, CorrectionRecord, CorrectionScope, DeployRecord, Evidence,
+    IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
 };
 
 /// 2026-03-01 10:00:00 UTC.
@@ -39,6 +39,24 @@ fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64
         held_by_guard: false,
         held: None,
         release_factor: None,
+    }
+}
+
+/// A component of a composite: its title, its data state and its share of the burn.
+pub(crate) fn component(title: &str, state: &str, share: Option<f64>) -> ComponentEvidence {
+    ComponentEvidence {
+        name: title.to_owned(),
+        title: title.to_owned(),
+        weight: None,
+        objective_percent: 99.9,
+        data_state: state.to_owned(),
+        data_age_s: None,
+        lately_bad: 3,
+        lately_total: 1000,
+        bad: 12,
+        total: 400_000,
+        lately_burn_share: share,
+        burn_share: share,
     }
 }
 

@@ -3,8 +3,9 @@
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
-mod corrected;
 mod composite;
+#[cfg(test)]
+mod corrected;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]

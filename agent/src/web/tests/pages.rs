@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use super::*;
 use crate::evaluate::Snapshot;
+use crate::ledger::sample::component;
 
 const PAGES: [&str; 5] =
     ["/", "/slos/titanic/requests", "/incidents", "/runbooks/TitanicRequests", "/nowhere"];
@@ -41,6 +42,27 @@ async fn every_page_is_light_plain_and_guarded() {
             assert_eq!(page.header("cache-control"), "no-store");
         }
     }
+}
+
+#[tokio::test]
+async fn a_composite_shows_who_burns_and_who_is_silent() {
+    let mut house = House::burning();
+    let requests = &mut house.snapshot.slos[1].evidence;
+    requests.components = vec![
+        component("<b>search</b>", "ok", Some(0.75)),
+        component("booking", "stale", Some(0.25)),
+        component("payment", "ok", None),
+    ];
+    house.snapshot.slos[0].evidence.data_state = "partial".to_owned();
+    let (router, _) = routed(&house);
+    let text = get(&router, "/slos/titanic/requests").await.text;
+    for shown in
+        ["<h2>Components</h2>", "&#60;b&#62;search", "75 %", "25 %", ">stale<", "3 of 1,000", "12 of 400,000"]
+    {
+        assert!(text.contains(shown), "{shown}: {text}");
+    }
+    assert!(!text.contains("Weight"), "nothing is weighed: {text}");
+    assert!(get(&router, "/").await.text.contains("Data incomplete"));
 }
 
 #[tokio::test]
