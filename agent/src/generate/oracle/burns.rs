@@ -5,9 +5,8 @@ use std::fs;
 
 use lookout_engine::{Counts, Evaluator, Grid, Severity, Slot, Window};
 
-use super::super::{fixture, rules};
-use super::{promtool, write};
-use crate::generate::{Artifact, promql::matcher};
+use super::super::{fixture, promql::matcher};
+use super::{METADATA, promtool, rules_without};
 use crate::spec::{Config, Indicator, MatchOp, Ratio, Selector};
 
 /// A clean past as long as the longest window.
@@ -81,8 +80,7 @@ fn engine(step: &Step) -> [Option<(u64, u64)>; 2] {
 fn assert_rules_agree(step: &Step, expected: [Option<(u64, u64)>; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let config = config();
-    let path = folder.path().join("titanic.rules.yaml");
-    write(&[Artifact::new(path, rules::file(&config, "titanic"))]).unwrap();
+    fs::write(folder.path().join("titanic.rules.yaml"), rules_without(&config, &METADATA)).unwrap();
     let (clean, burning) = (CLEAN_MINUTES, step.minutes);
     let after = step.total_minutes() - clean - burning;
     let bad = step.bad_per_minute();

@@ -8,9 +8,8 @@ use lookout_engine::{
 };
 use serde_json::{Value, json};
 
-use super::super::{fixture, promql::matcher, rules};
-use super::promtool;
-use crate::generate::{Artifact, write};
+use super::super::{fixture, promql::matcher};
+use super::{promtool, rules_without};
 use crate::spec::{Config, Indicator, MatchOp, Ratio, Scrape, Selector, Slo};
 
 /// As long as the longest window: rules know nothing of a past that was not scraped, the engine takes it as clean.
@@ -276,10 +275,11 @@ impl Bench {
         }
     }
 
-    pub(super) fn run(&self) {
+    /// Runs the rules, but for those that `unread` names.
+    pub(super) fn run(&self, unread: &[&str]) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("titanic.rules.yaml");
-        write(&[Artifact::new(path, rules::file(&self.config, "titanic"))]).unwrap();
+        let rules = rules_without(&self.config, unread);
+        fs::write(folder.path().join("titanic.rules.yaml"), rules).unwrap();
         let tests = json!({
             "rule_files": ["titanic.rules.yaml"],
             "evaluation_interval": "1m",

@@ -3,6 +3,7 @@
 
 use lookout_engine::{Grid, Method, Severity, SliceTarget};
 
+use super::METADATA;
 use super::scenario::{
     Bench,
     Minute::{Restarted, Seen, Unseen},
@@ -150,5 +151,5 @@ fn rules_and_engine_agree_in_all_weathers() {
         assert_eq!(seen, expected, "{}: pages and tickets of the engine", scenario.name);
         bench.agree(scenario, &firing);
     }
-    bench.run();
+    bench.run(&METADATA);
 }
