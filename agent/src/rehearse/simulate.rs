@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use lookout_engine::{Counts, Evaluator, Policy, Slot, Tier};
+use lookout_engine::{Counts, Evaluator, Guard, Policy, Slot, Tier};
 
 use super::conditions::{self, ConditionTimes};
 
@@ -165,7 +165,9 @@ fn facts(policy: &Policy, tier: &Tier, rate: Rate) -> TierFacts {
     let scaled = u128::from(tier.factor.micro()) * u128::from(objective.budget_ppb()) * u128::from(events);
     // more than the threshold: one above its whole part
     let by_threshold = u64::try_from(scaled / 1_000_000_000_000_000).unwrap_or(u64::MAX).saturating_add(1);
-    let least = by_threshold.max(guard.minimum_bad);
+    let by_guard =
+        guard.minimum_bad.max(guard.minimum_slots).max(least_sure(guard, events, tier.threshold(objective)));
+    let least = by_threshold.max(by_guard);
     let reachable = tier.is_reachable(objective);
     let enough = least <= events && guard.minimum_events <= events;
     TierFacts {
@@ -174,10 +176,22 @@ fn facts(policy: &Policy, tier: &Tier, rate: Rate) -> TierFacts {
         reachable,
         events,
         least_bad: (reachable && enough).then_some(least),
-        held_by_guard: reachable && (guard.minimum_bad > by_threshold || guard.minimum_events > events),
+        held_by_guard: reachable && (by_guard > by_threshold || guard.minimum_events > events),
         spends_ratio: tier.factor.value() * tier.long.as_seconds() as f64
             / policy.period.as_seconds().max(1) as f64,
     }
+}
+
+/// The least bad events of so many that are above a threshold with the confidence of the guard.
+fn least_sure(guard: Guard, events: u64, threshold: f64) -> u64 {
+    let Some(confidence) = guard.confidence else { return 0 };
+    let (mut low, mut high) = (0, events.saturating_add(1));
+    while low < high {
+        let middle = low.midpoint(high);
+        let sure = confidence.lower_bound(middle as f64, events as f64) > threshold;
+        if sure { high = middle } else { low = middle + 1 }
+    }
+    low
 }
 
 /// An evaluator under even traffic.
@@ -297,7 +311,7 @@ fn expected(policy: &Policy, tier: &Tier, bad_ratio: f64) -> TierTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lookout_engine::{Grid, Guard, Method, Objective, Severity, Window};
+    use lookout_engine::{Confidence, Grid, Method, Objective, Severity, Window};
 
     fn policy(percent: f64) -> Policy {
         Policy {
@@ -387,6 +401,16 @@ mod tests {
             None,
             "one an hour is never three"
         );
+    }
+
+    #[test]
+    fn sureness_asks_for_more_failures() {
+        let mut policy = policy(99.9);
+        policy.guard.confidence = Confidence::try_from_percent(98.0).ok();
+        let fast = &simulate(&policy, rate("1000/h")).tiers[0];
+        assert_eq!((fast.events, fast.least_bad, fast.held_by_guard), (1000, Some(24), true));
+        policy.guard.minimum_slots = 30;
+        assert_eq!(simulate(&policy, rate("1000/h")).tiers[0].least_bad, Some(30));
     }
 
     #[test]

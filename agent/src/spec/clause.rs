@@ -40,6 +40,9 @@ fn span_of(start: usize, piece: &str) -> Range<usize> {
     start + before..start + before + piece.trim().len()
 }
 
+/// What is expected after `until`, and what reads it.
+pub(super) type Until<'u, T> = (&'u str, &'u dyn Fn(&str) -> Option<T>);
+
 /// The words of one clause.
 pub(super) struct Words<'t> {
     text: &'t str,
@@ -93,7 +96,7 @@ impl<'t> Words<'t> {
     pub(super) fn tail<T>(
         &mut self,
         what: &str,
-        until: Option<(&str, &dyn Fn(&str) -> Option<T>)>,
+        until: Option<Until<'_, T>>,
     ) -> Result<(Option<T>, u64), BadClause> {
         let (mut release, mut hold) = (None, None);
         while let Some((word, span)) = self.another() {
