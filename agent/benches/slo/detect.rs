@@ -165,23 +165,22 @@ async fn collect(
     stop: &CancellationToken,
 ) {
     let clock = Arc::clone(&service.clock);
-    for slo in &config.slos {
-        match &slo.indicator {
-            Indicator::Scrape { ratio, .. } => {
-                let Some(source) = config.scrapes.first() else { return };
-                let fetch = Arc::clone(service) as Arc<dyn scrape::Fetch>;
-                let ports = scrape::Ports { fetch, clock, grid: config.grid, feed };
-                let slos = vec![(0, ratio.clone())];
-                return scrape::watch(Arc::new(source.clone()), slos, ports, stop.clone()).await;
-            }
-            Indicator::Probe { .. } => {
-                let Some(target) = config.targets.first() else { return };
-                let prober = Arc::clone(service) as Arc<dyn probe::Probe>;
-                let latest = probe::Latest::default();
-                let ports = probe::Ports { prober, clock, grid: config.grid, feed, latest };
-                return probe::watch(Arc::new(target.clone()), vec![0], ports, stop.clone()).await;
-            }
-            _ => return,
+    let Some(slo) = config.slos.first() else { return };
+    match &slo.indicator {
+        Indicator::Scrape { ratio, .. } => {
+            let Some(source) = config.scrapes.first() else { return };
+            let fetch = Arc::clone(service) as Arc<dyn scrape::Fetch>;
+            let ports = scrape::Ports { fetch, clock, grid: config.grid, feed };
+            let slos = vec![(0, ratio.clone())];
+            scrape::watch(Arc::new(source.clone()), slos, ports, stop.clone()).await;
         }
+        Indicator::Probe { .. } => {
+            let Some(target) = config.targets.first() else { return };
+            let prober = Arc::clone(service) as Arc<dyn probe::Probe>;
+            let latest = probe::Latest::default();
+            let ports = probe::Ports { prober, clock, grid: config.grid, feed, latest };
+            probe::watch(Arc::new(target.clone()), vec![0], ports, stop.clone()).await;
+        }
+        _ => {}
     }
 }
