@@ -75,7 +75,7 @@ pub(super) struct Draft {
 }
 
 /// What SLO specs may refer to.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Known {
     /// The evaluation grid, when it could be read.
     pub(super) grid: Option<Grid>,
@@ -85,6 +85,8 @@ pub(super) struct Known {
     pub(super) scrapes: Option<Vec<String>>,
     /// Names of Prometheus servers and their timing; `None` when nothing is known about them at all.
     pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
+    /// Names of destinations, those included that are off; `None` when nothing is known about them at all.
+    pub(super) destinations: Option<Vec<String>>,
 }
 
 /// When a target is probed.
@@ -133,11 +135,17 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         services: BTreeMap::new(),
         slos: Vec::new(),
     };
+    let known_destinations = fields.get("destinations").map(|at| match &at.node.value {
+        super::yaml::Value::List(_) => declared_names(&reader.list(&at).unwrap_or_default()),
+        _ => Vec::new(),
+    });
+    let known_destinations = known_destinations.into_iter().flatten().map(|(name, _)| name).collect();
     let known = Known {
         grid,
         targets: Some(known_targets),
         scrapes: Some(known_scrapes),
         prometheus: Some(known_prometheus),
+        destinations: Some(known_destinations),
     };
     Some(Draft { config, known, patterns: read_patterns(reader, &fields) })
 }

@@ -256,7 +256,7 @@ fn what_cannot_be_read_is_said() {
     assert!(found.to_string().contains("this file cannot be read"), "{found}");
     let folder = tempfile::tempdir().unwrap();
     let found = check_with(&[folder.path().to_owned()], &environment);
-    assert!(found.to_string().contains("neither a lookout.yaml nor a *.slo.yaml"), "{found}");
+    assert!(found.to_string().contains("neither a lookout.yaml nor SLO specs"), "{found}");
     let file = folder.path().join("lookout.yaml");
     std::fs::write(&file, "#".repeat(1024 * 1024 + 1)).unwrap();
     assert!(load_with(&file, &environment).unwrap_err().to_string().contains("more than 1 MiB"));

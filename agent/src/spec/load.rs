@@ -6,8 +6,9 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::config::{Draft, Known, Pattern, read_config};
+use super::import::is_spec;
 use super::mask::mask;
-use super::openslo::{Sheet, Specs, read_specs, scalar};
+use super::openslo::{Sheet, Specs, read_specs};
 use super::reader::{At, Reader};
 use super::secret::{Environment, Secrets};
 use super::yaml::{FILE_LIMIT, Node, parse};
@@ -72,13 +73,13 @@ pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     let mut run = Run { environment: &environment, needs: Secrets::Unneeded, found: Diagnostics::default() };
     let files = run.expand(path);
     let mut sheets: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();
-    let alone = |sheet: &Opened| sheet.documents.iter().any(|node| scalar(node, "apiVersion").is_some());
+    let alone = |sheet: &Opened| sheet.documents.iter().any(is_spec);
     let config = match sheets.as_slice() {
         [sheet] if !alone(sheet) => run.config(&sheets.remove(0)).0,
         _ => {
             let specs = run.specs(&sheets, &Known::default());
             let mut config = zero_config(&[], &ZeroOptions::default());
-            (config.services, config.slos) = (specs.services, specs.slos);
+            specs.put_into(&mut config);
             Some(config)
         }
     };
@@ -106,7 +107,7 @@ pub fn check_with(paths: &[PathBuf], environment: Environment<'_>) -> Diagnostic
     for file in files {
         let Some(sheet) = run.open(&file) else { continue };
         // a spec says what it is; everything else is taken for a lookout.yaml, misspelt keys and all
-        if sheet.documents.iter().any(|node| scalar(node, "apiVersion").is_some()) {
+        if sheet.documents.iter().any(is_spec) {
             specs.push(sheet);
         } else {
             let (_, read) = run.config(&sheet);
@@ -148,9 +149,14 @@ impl Run<'_> {
         if config.is_file() {
             return vec![config];
         }
-        let specs = matches(path, "*.slo.yaml").unwrap_or_default();
+        let named = |pattern: &str| matches(path, pattern).unwrap_or_default();
+        let mut specs = named("*.slo.yaml");
         if specs.is_empty() {
-            let message = "this folder has neither a lookout.yaml nor a *.slo.yaml".to_owned();
+            // other tools have no ending for theirs
+            specs = [named("*.yaml"), named("*.yml")].concat();
+        }
+        if specs.is_empty() {
+            let message = "this folder has neither a lookout.yaml nor SLO specs".to_owned();
             let help = "name the folder or the files that have the configuration";
             self.found.list.push(Diagnostic::whole_file(path, message, help));
         }
@@ -207,7 +213,7 @@ impl Run<'_> {
         };
         let opened: Vec<Opened> = files.iter().filter_map(|file| self.open(file)).collect();
         let specs = self.specs(&opened, &known);
-        (config.services, config.slos) = (specs.services, specs.slos);
+        specs.put_into(&mut config);
         (Some(config), files)
     }
 

@@ -1,4 +1,7 @@
-//! OpenSLO v1 documents: `Service`, `SLI` and `SLO`, which may stand in any number of files and refer to each other.
+//! OpenSLO v1 documents, which may stand in any number of files and refer to each other.
+//!
+//! Read here are `Service`, `SLI` and `SLO` in lookout's own form. The other kinds, SLOs that use them, and specs of
+//! other tools are brought into that form first, in memory and each part at its place (`import/adopt.rs`).
 //!
 //! What lookout needs beyond OpenSLO stands in annotations: on an SLO `lookout.dev/tiers`, `conditions`,
 //! `minimum-events`, `minimum-bad`, `minimum-slots`, `confidence`, `stale-after`, `data-alert` (`page`, `ticket` or `off`),
@@ -9,8 +12,9 @@ use std::collections::BTreeMap;
 use super::composite::{is_meant, read_composite, refuse_annotations};
 use super::config::Known;
 use super::diagnostic::Level;
+use super::import::{Adopted, adopt};
 use super::indicator::read_indicator;
-use super::model::{Indicator, Service, Slo};
+use super::model::{Config, Indicator, Prometheus, Service, Slo};
 use super::objective::{read_policy, read_promise};
 use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
 use super::yaml::{Node, Value};
@@ -44,6 +48,16 @@ pub(super) const KINDS: [&str; 7] =
 pub(super) struct Specs {
     pub(super) services: BTreeMap<String, Service>,
     pub(super) slos: Vec<Slo>,
+    /// Servers that data sources declare.
+    pub(super) servers: Vec<Prometheus>,
+}
+
+impl Specs {
+    /// Adds them to what `lookout.yaml` says.
+    pub(super) fn put_into(self, config: &mut Config) {
+        (config.services, config.slos) = (self.services, self.slos);
+        config.prometheus.extend(self.servers);
+    }
 }
 
 /// A file and its documents.
@@ -72,21 +86,22 @@ pub(super) type Indicators = BTreeMap<String, Option<Indicator>>;
 
 /// Reads all documents of all files.
 pub(super) fn read_specs(sheets: &mut [Sheet<'_>], known: &Known) -> Specs {
-    let mut specs = Specs::default();
+    let Adopted { documents, servers, known } = adopt(sheets, known);
+    let mut specs = Specs { servers, ..Specs::default() };
     let mut indicators = Indicators::new();
-    for sheet in sheets.iter_mut() {
-        for node in sheet.documents {
+    for (sheet, documents) in sheets.iter_mut().zip(&documents) {
+        for node in documents {
             match kind_of(&mut sheet.reader, node) {
                 Some("Service") => read_service(&mut sheet.reader, node, &mut specs),
-                Some("SLI") => read_sli(&mut sheet.reader, node, known, &mut indicators),
+                Some("SLI") => read_sli(&mut sheet.reader, node, &known, &mut indicators),
                 _ => {}
             }
         }
     }
     // SLOs come second: what they refer to may stand in a later file. Their kinds were judged above.
-    for sheet in sheets.iter_mut() {
-        for node in sheet.documents.iter().filter(|node| scalar(node, "kind") == Some("SLO")) {
-            let slo = read_slo(&mut sheet.reader, node, known, &indicators, &specs.slos);
+    for (sheet, documents) in sheets.iter_mut().zip(&documents) {
+        for node in documents.iter().filter(|node| scalar(node, "kind") == Some("SLO")) {
+            let slo = read_slo(&mut sheet.reader, node, &known, &indicators, &specs.slos);
             specs.slos.extend(slo);
         }
     }
@@ -122,13 +137,6 @@ fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
     if !KINDS.contains(&kind) {
         let help = suggestion(kind, &KINDS).map_or_else(|| quoted_list(&KINDS), |kind| did_you_mean(&kind));
         reader.error(&at, format!("OpenSLO has no kind `{kind}`"), help);
-    } else if !matches!(kind, "SLO" | "SLI" | "Service") {
-        let help = match kind {
-            "DataSource" => "targets and scrapes are declared in lookout.yaml",
-            "AlertNotificationTarget" => "destinations are declared in lookout.yaml",
-            _ => "the annotation `lookout.dev/tiers` of an SLO says when it alerts",
-        };
-        reader.warn(&at, format!("the kind {kind} is not used yet"), help);
     }
     Some(kind)
 }
@@ -254,6 +262,7 @@ fn read_slo(
         "timeWindow",
         "budgetingMethod",
         "objectives",
+        // its tiers are annotations by now
         "alertPolicies",
     ];
     let fields = reader.fields(&spec, &keys)?;
@@ -268,12 +277,6 @@ fn read_slo(
         let (_, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
         read_promise(reader, &fields, indicator, known)
     };
-    if let Some(at) = fields.get("alertPolicies")
-        && reader.list(&at).is_some_and(|policies| !policies.is_empty())
-    {
-        let help = "the annotation `lookout.dev/tiers` says when it alerts";
-        reader.warn(&at, "alert policies are not used yet", help);
-    }
     let policy = read_policy(reader, &fields, &metadata, &promise, known);
     let (name, name_at) = metadata.name?;
     let (service, indicator, policy) = (service?.to_owned(), promise.indicator?, policy?);

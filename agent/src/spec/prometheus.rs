@@ -35,7 +35,8 @@ const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 /// What is older than this when it arrives counts for no alert any more.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
-const KEYS: [&str; 12] = [
+/// Keys of a server.
+pub(super) const KEYS: [&str; 12] = [
     "name",
     "url",
     "timeout",
@@ -88,7 +89,7 @@ pub(super) fn read_servers(
 }
 
 /// One of `prometheus`.
-fn read_prometheus(
+pub(super) fn read_prometheus(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     grid: Option<Grid>,

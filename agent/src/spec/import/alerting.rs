@@ -143,15 +143,28 @@ pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
 fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) {
     let Some(list) = fields.get("notificationTargets") else { return };
     for at in reader.list(&list).unwrap_or_default() {
-        let named = match reference(reader, &at, "targetRef") {
-            Some(Reference::Named(name_at, name)) => library.find_target(reader, &name_at, &name),
-            Some(Reference::Inline(spec)) => read_target(reader, &spec),
-            None => None,
+        let (name, target) = match reference(reader, &at, "targetRef") {
+            Some(Reference::Named(name_at, name)) => {
+                let target = library.find_target(reader, &name_at, &name);
+                (Some(name), target)
+            }
+            Some(Reference::Inline(spec)) => (inline_name(&at), read_target(reader, &spec)),
+            None => continue,
         };
-        let Some(target) = named else { continue };
-        let what = format!("that it tells `{}`", quote(&target));
-        reader.lost(&at, what, "declare it among `destinations` in lookout.yaml, which all SLOs tell");
+        let Some(target) = target else { continue };
+        // a destination is told of every SLO: nothing else has to be said
+        let told = library.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
+        if !told {
+            let what = format!("that it tells `{}`", quote(&target));
+            let help = "declare a destination of that name in lookout.yaml; it is told of all SLOs";
+            reader.lost(&at, what, help);
+        }
     }
+}
+
+/// The name in the head of what stands in the place of a reference.
+fn inline_name(at: &At<'_>) -> Option<String> {
+    scalar_text(at.node.get("metadata")?.get("name")?)
 }
 
 /// The `spec` of an `AlertNotificationTarget`.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lookout_engine::{Objective, Tier, Window};
-use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
 use super::super::openslo::OWN_LABELS;
 use super::super::reader::{At, Fields, Reader};
 use super::super::tiers::faults;
 use super::super::yaml::{Node, Place, Value, print};
 use super::super::{Diagnostic, Level};
+use super::doc::{Doc, map};
 
 /// Most characters of somebody else's text within a message.
 const QUOTE_LIMIT: usize = 120;
@@ -25,15 +25,11 @@ pub(super) const LOST: &str = "not carried over: ";
 /// What begins a finding about something that is not written as it was.
 pub(super) const CHANGED: &str = "carried over with a change: ";
 
-/// A document in the order it is written.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Doc {
-    Text(String),
-    Number(f64),
-    Switch(bool),
-    List(Vec<Doc>),
-    Map(Vec<(String, Doc)>),
-}
+/// The annotation that says when an SLO calls.
+pub(super) const TIERS: &str = "lookout.dev/tiers";
+
+/// The annotation that says how missing data are told.
+pub(super) const DATA_ALERT: &str = "lookout.dev/data-alert";
 
 /// A file on its way.
 pub(super) struct Draft {
@@ -48,8 +44,8 @@ pub(super) struct Draft {
 /// What is written.
 pub(super) enum Content {
     Slo(Box<SloDraft>),
-    /// A service that was described: name, and the whole document.
-    Service(String, Doc),
+    /// A document as it is written, and the stem of its file.
+    Document(String, Node),
 }
 
 /// Where something was declared.
@@ -64,86 +60,23 @@ pub(super) struct Origin {
 /// Everything of an SLO.
 pub(super) struct SloDraft {
     pub(super) name: String,
+    /// Where its name stands.
+    pub(super) name_at: Place,
     pub(super) service: String,
-    pub(super) display_name: Option<String>,
     pub(super) description: String,
     pub(super) labels: BTreeMap<String, String>,
-    /// Annotations as they stood in an OpenSLO file.
-    pub(super) annotations: Vec<(String, Doc)>,
-    /// `None` for the default tiers.
-    pub(super) tiers: Option<Vec<Tier>>,
+    pub(super) tiers: Vec<Tier>,
     /// `page`, `ticket` or `off`; `None` for the default.
     pub(super) data_alert: Option<&'static str>,
-    /// The `spec` of its SLI; `None` when each objective has its own.
-    pub(super) indicator: Option<Doc>,
-    /// The name of its SLI; that of the SLO with its service when it had none.
-    pub(super) indicator_name: Option<String>,
-    pub(super) window: Doc,
-    pub(super) method: String,
-    pub(super) objectives: Vec<Doc>,
-}
-
-impl Doc {
-    pub(super) fn text(text: impl Into<String>) -> Self {
-        Self::Text(text.into())
-    }
-
-    /// What was read, as it was.
-    pub(super) fn of(node: &Node) -> Self {
-        match &node.value {
-            Value::Null => Self::text(""),
-            Value::Bool(value) => Self::Switch(*value),
-            Value::Int(value) => Self::Number(*value as f64),
-            Value::Float(value) => Self::Number(*value),
-            Value::Text(text) => Self::text(text),
-            Value::List(nodes) => Self::List(nodes.iter().map(Self::of).collect()),
-            Value::Map(entries) => {
-                Self::Map(entries.iter().map(|(key, node)| (key.name.clone(), Self::of(node))).collect())
-            }
-        }
-    }
-}
-
-/// A mapping from pairs.
-pub(super) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Doc)>) -> Doc {
-    Doc::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
-}
-
-impl Serialize for Doc {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.serialize_str(text),
-            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
-                serializer.serialize_i64(*number as i64)
-            }
-            Self::Number(number) => serializer.serialize_f64(*number),
-            Self::Switch(value) => serializer.serialize_bool(*value),
-            Self::List(items) => {
-                let mut list = serializer.serialize_seq(Some(items.len()))?;
-                items.iter().try_for_each(|item| list.serialize_element(item))?;
-                list.end()
-            }
-            Self::Map(entries) => {
-                let mut map = serializer.serialize_map(Some(entries.len()))?;
-                entries.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
-                map.end()
-            }
-        }
-    }
-}
-
-/// A ratio of two PromQL queries, as `indicator.rs` reads it.
-pub(super) fn ratio(source: &str, part: (&str, &str), total: &str) -> Doc {
-    let side = |query: &str| {
-        let spec = map([("source", Doc::text(source)), ("query", Doc::text(query))]);
-        map([("metricSource", map([("type", Doc::text("prometheus")), ("spec", spec)]))])
-    };
-    let ratio = map([("counter", Doc::Switch(true)), (part.0, side(part.1)), ("total", side(total))]);
-    map([("ratioMetric", ratio)])
+    /// The `spec` of its SLI.
+    pub(super) indicator: Doc,
+    pub(super) period: Window,
+    /// The objective in percent.
+    pub(super) percent: Doc,
 }
 
 /// A rolling period.
-pub(super) fn rolling(period: Window) -> Doc {
+fn rolling(period: Window) -> Doc {
     Doc::List(vec![map([("duration", Doc::text(period.to_string())), ("isRolling", Doc::Switch(true))])])
 }
 
@@ -152,7 +85,7 @@ impl Draft {
     pub(super) fn file_name(&self) -> String {
         match &self.content {
             Content::Slo(slo) => format!("{}-{}.slo.yaml", slo.service, slo.name),
-            Content::Service(name, _) => format!("{name}.slo.yaml"),
+            Content::Document(stem, _) => format!("{stem}.slo.yaml"),
         }
     }
 
@@ -180,9 +113,17 @@ impl Draft {
         }
         let document = match &self.content {
             Content::Slo(slo) => slo.document(),
-            Content::Service(_, document) => document.clone(),
+            Content::Document(_, node) => Doc::of(node),
         };
         text + &print(&document)
+    }
+
+    /// What is in the file, each part at the place it comes from.
+    pub(super) fn node(&self) -> Node {
+        match &self.content {
+            Content::Slo(slo) => slo.document().node(&self.origin.place),
+            Content::Document(_, node) => node.clone(),
+        }
     }
 
     /// An error about it as a whole.
@@ -202,36 +143,25 @@ impl Draft {
 
 impl SloDraft {
     fn document(&self) -> Doc {
-        let mut metadata = vec![("name", Doc::text(&self.name))];
-        metadata.extend(self.display_name.as_ref().map(|name| ("displayName", Doc::text(name))));
+        let name = Doc::At(self.name_at.clone(), Box::new(Doc::text(&self.name)));
+        let mut metadata = vec![("name", name)];
         if !self.labels.is_empty() {
             let labels = self.labels.iter().map(|(name, value)| (name.clone(), Doc::text(value)));
             metadata.push(("labels", Doc::Map(labels.collect())));
         }
-        let mut annotations = self.annotations.clone();
-        annotations.extend(self.tiers.as_ref().map(|tiers| {
-            let tiers: Vec<String> = tiers.iter().map(ToString::to_string).collect();
-            ("lookout.dev/tiers".to_owned(), Doc::text(tiers.join("; ")))
-        }));
-        let data_alert = self.data_alert.map(|word| ("lookout.dev/data-alert".to_owned(), Doc::text(word)));
-        annotations.extend(data_alert);
-        if !annotations.is_empty() {
-            metadata.push(("annotations", Doc::Map(annotations)));
-        }
+        let mut annotations = vec![(TIERS, Doc::text(print_tiers(&self.tiers)))];
+        annotations.extend(self.data_alert.map(|word| (DATA_ALERT, Doc::text(word))));
+        metadata.push(("annotations", map(annotations)));
         let mut spec = Vec::new();
         if !self.description.is_empty() {
             spec.push(("description", Doc::text(&self.description)));
         }
         spec.push(("service", Doc::text(&self.service)));
-        spec.extend(self.indicator.as_ref().map(|indicator| {
-            let name = self.indicator_name.clone();
-            let name = name.unwrap_or_else(|| format!("{}-{}", self.service, self.name));
-            let name = map([("name", Doc::text(name))]);
-            ("indicator", map([("metadata", name), ("spec", indicator.clone())]))
-        }));
-        spec.push(("timeWindow", self.window.clone()));
-        spec.push(("budgetingMethod", Doc::text(&self.method)));
-        spec.push(("objectives", Doc::List(self.objectives.clone())));
+        let name = map([("name", Doc::text(format!("{}-{}", self.service, self.name)))]);
+        spec.push(("indicator", map([("metadata", name), ("spec", self.indicator.clone())])));
+        spec.push(("timeWindow", rolling(self.period)));
+        spec.push(("budgetingMethod", Doc::text("Occurrences")));
+        spec.push(("objectives", Doc::List(vec![map([("targetPercent", self.percent.clone())])])));
         map([
             ("apiVersion", Doc::text("openslo/v1")),
             ("kind", Doc::text("SLO")),
@@ -239,6 +169,11 @@ impl SloDraft {
             ("spec", map(spec)),
         ])
     }
+}
+
+/// Tiers as the annotation has them.
+pub(super) fn print_tiers(tiers: &[Tier]) -> String {
+    tiers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Somebody else's text as part of a message or comment.

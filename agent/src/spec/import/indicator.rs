@@ -1,8 +1,10 @@
 //! OpenSLO's SLIs: ratios and thresholds, whose queries are made to count over lookout's own window.
 
-use super::super::reader::{At, Fields, Reader};
+use super::super::reader::{At, Fields, Reader, suggestion};
 use super::super::selector::Selector;
-use super::draft::{Doc, map, quote, ratio};
+use super::super::yaml::{Key, Node, Place, Value};
+use super::doc::{Doc, map, ratio};
+use super::draft::quote;
 use super::openslo::Library;
 use super::promql::{OtherTemplate, WINDOW, fixed_ranges, has_range, parts, replaced, with_plain_window};
 
@@ -19,16 +21,41 @@ pub(super) struct Sli {
 
 #[derive(Debug, Clone)]
 enum Metric {
+    /// The whole `spec`, which is lookout's own.
+    Own(Node),
     /// All of the `spec` but the description.
     Ratio(Doc),
     /// A value, which an objective compares with a bound.
-    Threshold { source: String, query: String },
+    Threshold { source: String, query: String, place: Place },
 }
 
 /// A query and the source it is asked of.
 struct Query {
     source: String,
     text: String,
+    place: Place,
+}
+
+/// Whether the `spec` of an SLI is in lookout's own form, right or wrong.
+pub(super) fn is_own(spec: &Node) -> bool {
+    let Some(ratio) = spec.get("ratioMetric") else { return spec.get("thresholdMetric").is_none() };
+    let counter = ratio.get("counter").is_none_or(|node| node.value != Value::Bool(false));
+    let sides = ["good", "bad", "total"].iter().filter_map(|side| ratio.get(side)?.get("metricSource"));
+    counter && ratio.get("raw").is_none() && sides.into_iter().all(is_own_source)
+}
+
+fn is_own_source(source: &Node) -> bool {
+    if source.get("metricSourceRef").is_some() {
+        return false;
+    }
+    match source.get("type").map(|kind| &kind.value) {
+        // without its own `source` it is asked of the one that is there
+        Some(Value::Text(kind)) if kind.eq_ignore_ascii_case("prometheus") => {
+            source.get("spec").is_none_or(|spec| spec.get("source").is_some())
+        }
+        Some(Value::Text(kind)) => suggestion(kind, &["probe", "scrape", "prometheus"]).is_some(),
+        _ => true,
+    }
 }
 
 /// One side of a ratio.
@@ -40,6 +67,9 @@ enum Side {
 
 /// The `spec` of an SLI.
 pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
+    if is_own(at.node) {
+        return Some(Sli { name: None, description: None, metric: Metric::Own(at.node.clone()) });
+    }
     let fields = reader.fields(at, &["description", "ratioMetric", "thresholdMetric"])?;
     let description = reader.text_under(&fields, "description");
     let metric = match (fields.get("ratioMetric"), fields.get("thresholdMetric")) {
@@ -49,7 +79,7 @@ pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Libra
                 reader.error(&at, "not converted: a threshold needs a query", "write `type: Prometheus`");
                 return None;
             };
-            Some(Metric::Threshold { source: query.source, query: query.text })
+            Some(Metric::Threshold { source: query.source, query: query.text, place: query.place })
         }
         _ => {
             let help = "write one of `ratioMetric` and `thresholdMetric`";
@@ -91,7 +121,9 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
             let part_text = counted(reader, &part, &part_query.text, counter);
             let total_text = counted(reader, &total_at, &total_query.text, counter);
             let (part_text, total_text) = alike(part_text?, total_text?);
-            Some(Metric::Ratio(ratio(&part_query.source, (name, &part_text), &total_text)))
+            let part = Doc::At(part_query.place, Box::new(Doc::text(part_text)));
+            let total = Doc::At(total_query.place, Box::new(Doc::text(total_text)));
+            Some(Metric::Ratio(ratio(&part_query.source, (name, part), total)))
         }
         (Side::Own(part), Side::Own(total)) => {
             let ratio = map([("counter", Doc::Switch(counter)), (name, part), ("total", total)]);
@@ -122,7 +154,8 @@ fn read_raw(
     let part = counted(reader, raw, &quotient.part, true);
     let total = counted(reader, raw, &quotient.total, true);
     let (part, total) = alike(part?, total?);
-    Some(Metric::Ratio(ratio(&query.source, (quotient.side, &part), &total)))
+    let there = |text: String| Doc::At(query.place.clone(), Box::new(Doc::text(text)));
+    Some(Metric::Ratio(ratio(&query.source, (quotient.side, there(part)), there(total))))
 }
 
 /// A ratio as two counts.
@@ -201,7 +234,8 @@ fn read_query(
     let text = reader.text(&at)?;
     match with_plain_window(text) {
         Ok((text, _)) => {
-            Some(Query { source: own.or(referred).unwrap_or_else(|| library.source.clone()), text })
+            let source = own.or(referred).unwrap_or_else(|| library.source.clone());
+            Some(Query { source, text, place: at.node.place.clone() })
         }
         Err(OtherTemplate(span)) => {
             let message = "not converted: only `{{.window}}` can stand in a query".to_owned();
@@ -263,27 +297,35 @@ impl Sli {
         Self { name, ..self }
     }
 
+    /// Whether it stays as it is.
+    pub(super) const fn is_own(&self) -> bool {
+        matches!(self.metric, Metric::Own(_))
+    }
+
     /// The `spec` for one objective, of which a threshold needs operator and bound.
-    pub(super) fn document(
+    pub(super) fn node(
         &self,
         reader: &mut Reader<'_>,
         objective: &At<'_>,
         bound: Option<(&'static str, f64)>,
-    ) -> Option<Doc> {
+    ) -> Option<Node> {
+        let place = &objective.node.place;
         let document = match (&self.metric, bound) {
+            (Metric::Own(node), None) => return Some(node.clone()),
             (Metric::Ratio(document), None) => document.clone(),
-            (Metric::Ratio(_), Some(_)) => {
+            (Metric::Ratio(_) | Metric::Own(_), Some(_)) => {
                 let help = "leave `op` and `value` out";
                 reader.error(objective, "not converted: a bound goes with a threshold metric", help);
                 return None;
             }
-            (Metric::Threshold { source, query }, Some((operator, value))) => {
+            (Metric::Threshold { source, query, place }, Some((operator, value))) => {
                 let help = "a value that cannot be seen counts neither way";
                 reader.changed(objective, "every minute of the value counts as one event", help);
                 let good =
                     format!("sum(sum_over_time((({query}) {operator} bool {value})[{WINDOW}:{STEP}]))");
                 let total = format!("sum(count_over_time(({query})[{WINDOW}:{STEP}]))");
-                ratio(source, ("good", &good), &total)
+                let there = |text: String| Doc::At(place.clone(), Box::new(Doc::text(text)));
+                ratio(source, ("good", there(good)), there(total))
             }
             (Metric::Threshold { .. }, None) => {
                 let help = "write `op: lte` and a `value`";
@@ -291,12 +333,11 @@ impl Sli {
                 return None;
             }
         };
-        Some(match (document, &self.description) {
-            (Doc::Map(mut entries), Some(text)) => {
-                entries.insert(0, ("description".to_owned(), Doc::text(text)));
-                Doc::Map(entries)
-            }
-            (document, _) => document,
-        })
+        let mut node = document.node(place);
+        if let (Some(text), Value::Map(entries)) = (&self.description, &mut node.value) {
+            let key = Key { name: "description".to_owned(), place: place.clone() };
+            entries.insert(0, (key, Node::text(text, place)));
+        }
+        Some(node)
     }
 }

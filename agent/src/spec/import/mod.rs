@@ -6,13 +6,18 @@
 //! - What is written was read back by the very reader that `check` uses. An SLO that it refuses is not written.
 //! - An SLO that would mean something else than before is not written either; the others of its file are.
 
+mod adapt;
+mod adopt;
 mod alerting;
+mod doc;
 mod draft;
+mod graft;
 mod indicator;
-mod objective;
 mod openslo;
 mod promql;
 mod pyrra;
+mod servers;
+mod setting;
 mod sloth;
 #[cfg(test)]
 mod tests;
@@ -31,6 +36,7 @@ use super::reader::Reader;
 use super::secret::Secrets;
 use super::yaml::{Node, parse};
 use super::{Diagnostic, Diagnostics, Level};
+pub(super) use adopt::{Adopted, adopt, is_spec};
 use draft::Draft;
 
 /// Most files of one import.
@@ -101,8 +107,8 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
         })
         .collect();
     let mut drafts = match options.format {
-        Format::Sloth => sloth::read(&mut sheets, options),
-        Format::Pyrra => pyrra::read(&mut sheets, options),
+        Format::Sloth => sloth::read(&mut sheets, options, |_| true),
+        Format::Pyrra => pyrra::read(&mut sheets, options, |_| true),
         Format::OpenSlo => openslo::read(&mut sheets, options),
     };
     for sheet in sheets {
@@ -115,6 +121,7 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
         findings.list.push(draft.finding(message, Some("convert them in several runs".to_owned())));
         drafts.truncate(SLO_COUNT_LIMIT);
     }
+    drafts.retain(|draft| reads(draft, &sources, &mut findings));
     let files = verified(drafts, &mut findings);
     findings.sort();
     Imported { files, findings }
@@ -176,6 +183,22 @@ fn expand(paths: &[PathBuf], findings: &mut Diagnostics) -> Vec<PathBuf> {
 
 fn is_yaml(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
+}
+
+/// Whether `check` accepts a draft; what it says against it points to where that was written.
+fn reads(draft: &Draft, sources: &[Source], findings: &mut Diagnostics) -> bool {
+    let Some(source) = sources.iter().find(|source| source.file == draft.origin.file) else { return true };
+    let node = draft.node();
+    let reader = Reader::new(&source.file, &source.text, &|_| None, Secrets::Unneeded);
+    let mut sheets = [Sheet { reader, documents: core::slice::from_ref(&node) }];
+    read_specs(&mut sheets, &Known::default());
+    let found = sheets.into_iter().flat_map(|sheet| sheet.reader.findings);
+    let before = findings.list.len();
+    findings.list.extend(found.filter(|finding| finding.level == Level::Error).map(|finding| {
+        let message = format!("not converted: {}", finding.message);
+        Diagnostic { message, ..finding }
+    }));
+    findings.list.len() == before
 }
 
 /// The files of the drafts that `check` accepts; for the others an error is noted.

@@ -10,10 +10,11 @@ use super::super::reader::{At, Fields, Reader, did_you_mean, quoted_list, sugges
 use super::super::yaml::Node;
 use super::super::{Diagnostic, Level};
 use super::ImportOptions;
+use super::adapt::{adapt, stem};
 use super::alerting::{Condition, Policy, list_description, read_condition, read_policy, read_target};
-use super::draft::{Content, Doc, Draft, Origin, map};
-use super::indicator::{Sli, read_sli};
-use super::objective::read_slo;
+use super::draft::{Content, Draft, Origin};
+use super::indicator::{Sli, is_own, read_sli};
+use super::servers::{Servers, hide};
 
 /// A definition and what was said about it.
 #[derive(Debug, Clone)]
@@ -25,10 +26,24 @@ pub(super) struct Named<T> {
 /// Definitions by name; `None` for one that is declared and wrong.
 type Shelf<T> = BTreeMap<String, Option<Named<T>>>;
 
+/// What becomes of the SLOs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Each is written to a file, which has to say everything itself.
+    File,
+    /// They are read at once, beside what they refer to.
+    Model,
+}
+
 /// Everything that can be referred to.
-#[derive(Default)]
 pub(super) struct Library {
+    pub(super) purpose: Purpose,
+    /// The Prometheus that is asked where none is named.
     pub(super) source: String,
+    /// Names of destinations in lookout.yaml.
+    pub(super) destinations: Vec<String>,
+    /// Servers that data sources declare.
+    pub(super) servers: Servers,
     /// The types of data sources.
     data_sources: Shelf<String>,
     slis: Shelf<Sli>,
@@ -49,31 +64,30 @@ struct Desk {
 
 /// Reads all documents of all files.
 pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
-    let mut library = Library { source: options.source.clone(), ..Library::default() };
-    let mut drafts = Vec::new();
     for sheet in sheets.iter_mut() {
         sheet.documents.iter().for_each(|node| check_head(&mut sheet.reader, node));
     }
-    // what others refer to comes first
-    for kind in
-        ["DataSource", "AlertCondition", "AlertNotificationTarget", "SLI", "AlertPolicy", "Service", "SLO"]
-    {
+    let servers = Servers::default();
+    let mut library = Library::new(Purpose::File, options.source.clone(), Vec::new(), servers);
+    library.read_definitions(sheets);
+    let mut drafts = Vec::new();
+    for kind in ["Service", "SLO"] {
         for sheet in sheets.iter_mut() {
+            let reader = &mut sheet.reader;
             for node in sheet.documents.iter().filter(|node| is(node, kind)) {
-                let reader = &mut sheet.reader;
                 match kind {
                     "Service" => drafts.extend(read_service(reader, node)),
-                    "SLO" => drafts.extend(read_slos(reader, node, &mut library)),
-                    _ => read_definition(reader, node, kind, &mut library),
+                    _ => drafts.extend(read_slos(reader, node, &mut library)),
                 }
             }
         }
     }
-    list_unused(sheets, &library);
+    library.list_unused(sheets);
     drafts
 }
 
-fn is(node: &Node, kind: &str) -> bool {
+/// Whether a document is of that kind.
+pub(super) fn is(node: &Node, kind: &str) -> bool {
     scalar(node, "apiVersion") == Some("openslo/v1") && scalar(node, "kind") == Some(kind)
 }
 
@@ -117,6 +131,13 @@ pub(super) fn open<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<Opened
 }
 
 fn read_definition(reader: &mut Reader<'_>, node: &Node, kind: &'static str, library: &mut Library) {
+    if kind == "SLI" && library.purpose == Purpose::Model && node.get("spec").is_none_or(is_own) {
+        // others read it where it stands; here it is known by name
+        let sli = node.get("spec").and_then(|spec| read_sli(reader, &At::root(spec), library));
+        let named = sli.map(|value| Named { value, notes: Vec::new() });
+        library.slis.extend(name_of(node).map(|name| (name.to_owned(), named)));
+        return;
+    }
     let mark = reader.findings.len();
     let opened = open(reader, node);
     let Some(name) = opened.as_ref().map(|opened| opened.name.clone()) else { return };
@@ -128,7 +149,7 @@ fn read_definition(reader: &mut Reader<'_>, node: &Node, kind: &'static str, lib
     let doc = Definition { at, mark, name };
     match kind {
         "DataSource" => {
-            let value = spec.and_then(|spec| read_data_source(reader, &spec));
+            let value = spec.and_then(|spec| read_data_source(reader, &spec, &doc.name, library));
             shelve(reader, doc, value, &mut library.data_sources, &mut library.desk);
         }
         "AlertCondition" => {
@@ -181,56 +202,54 @@ fn shelve<T>(
     notes.extend(own);
     let named = value.filter(|_| whole).map(|value| Named { value, notes });
     if shelf.contains_key(&name) {
-        let message = format!("not converted: two of this kind have the name `{name}`");
+        let message = format!("two of this kind have the name `{name}`");
         reader.error(&at, message, "give one of them another name");
     }
     shelf.insert(name, named);
 }
 
-fn read_data_source(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
+fn read_data_source(
+    reader: &mut Reader<'_>,
+    spec: &At<'_>,
+    name: &str,
+    library: &mut Library,
+) -> Option<String> {
     let fields = reader.fields(spec, &["description", "type", "connectionDetails"])?;
     list_description(reader, &fields);
     let kind = reader.required(&fields, "type", "write `type: Prometheus`").and_then(|at| reader.text(&at));
     if let Some(at) = fields.get("connectionDetails") {
-        let help =
-            "declare it under `prometheus` in lookout.yaml, with its URL and where its secret comes from";
-        reader.lost(&at, "how the data source is reached", help);
-        hide(reader, at.node);
+        let prometheus = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("prometheus"));
+        if library.purpose == Purpose::Model && prometheus {
+            library.servers.read(reader, &at, name);
+        } else {
+            let help =
+                "declare it under `prometheus` in lookout.yaml, with its URL and where its secret comes from";
+            reader.lost(&at, "how the data source is reached", help);
+            hide(reader, at.node);
+        }
     }
     kind.map(str::to_owned)
 }
 
-/// Any value of a connection may be a secret.
-fn hide(reader: &mut Reader<'_>, node: &Node) {
-    use super::super::yaml::Value;
-    match &node.value {
-        Value::Map(entries) => entries.iter().for_each(|(_, node)| hide(reader, node)),
-        Value::List(nodes) => nodes.iter().for_each(|node| hide(reader, node)),
-        _ => reader.secrets.push(node.place.span.clone()),
-    }
-}
-
 fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Draft> {
     let mark = reader.findings.len();
-    let opened = open(reader, node)?;
-    reader.fields(&opened.spec, &["description"]);
-    let mut metadata = vec![("name", Doc::text(&opened.name))];
-    if let Some(text) = reader.text_under(&opened.metadata, "displayName") {
-        metadata.push(("displayName", Doc::text(text)));
-    }
-    if let Some(at) = opened.metadata.get("labels") {
-        reader.lost(&at, "the labels of the service", "labels of rules stand in the SLOs");
-    }
-    metadata.extend(opened.metadata.get("annotations").map(|at| ("annotations", Doc::of(at.node))));
-    let document = map([
-        ("apiVersion", Doc::text("openslo/v1")),
-        ("kind", Doc::text("Service")),
-        ("metadata", map(metadata)),
-        ("spec", Doc::of(opened.spec.node)),
-    ]);
+    let document = without_labels(reader, node);
     let (notes, whole) = reader.since(mark);
-    let content = Content::Service(opened.name, document);
+    let stem = name_of(node).unwrap_or_default().to_owned();
+    let content = Content::Document(stem, document);
     whole.then(|| Draft { content, origin: origin(reader, node), notes })
+}
+
+/// A document that no rule is made of, without its labels.
+pub(super) fn without_labels(reader: &mut Reader<'_>, node: &Node) -> Node {
+    let mut document = node.clone();
+    let metadata = reader.within(&At::root(node)).and_then(|fields| fields.get("metadata"));
+    if let Some(at) = metadata.and_then(|at| reader.within(&at)).and_then(|fields| fields.get("labels")) {
+        let kind = scalar(node, "kind").unwrap_or_default();
+        reader.lost(&at, format!("the labels of the {kind}"), "labels of rules stand in the SLOs");
+        document.get_mut("metadata").into_iter().for_each(|metadata| metadata.leave_out("labels"));
+    }
+    document
 }
 
 fn origin(reader: &Reader<'_>, node: &Node) -> Origin {
@@ -239,7 +258,7 @@ fn origin(reader: &Reader<'_>, node: &Node) -> Origin {
 
 fn read_slos(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Vec<Draft> {
     let mark = reader.findings.len();
-    let slos = read_slo(reader, node, library).unwrap_or_default();
+    let slos = adapt(reader, node, library).unwrap_or_default();
     let (own, whole) = reader.since(mark);
     let mut notes = core::mem::take(&mut library.desk.borrowed);
     notes.extend(own);
@@ -247,24 +266,11 @@ fn read_slos(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Vec
         return Vec::new();
     }
     let origin = origin(reader, node);
-    let draft =
-        |slo| Draft { content: Content::Slo(Box::new(slo)), origin: origin.clone(), notes: notes.clone() };
+    let draft = |slo: Node| {
+        let content = Content::Document(stem(&slo), slo);
+        Draft { content, origin: origin.clone(), notes: notes.clone() }
+    };
     slos.into_iter().map(draft).collect()
-}
-
-/// What no SLO refers to is not in any file.
-fn list_unused(sheets: &mut [Sheet<'_>], library: &Library) {
-    for sheet in sheets {
-        for node in sheet.documents {
-            let (Some(kind), Some(name)) = (scalar(node, "kind"), name_of(node)) else { continue };
-            let used = library.desk.used.iter().any(|(known, used)| *known == kind && used == name);
-            if used || matches!(kind, "SLO" | "Service") || !KINDS.contains(&kind) {
-                continue;
-            }
-            let what = format!("the {kind} `{name}`, which nothing refers to");
-            sheet.reader.lost(&At::root(node), what, "refer to it, or leave it out");
-        }
-    }
 }
 
 fn name_of(node: &Node) -> Option<&str> {
@@ -274,12 +280,61 @@ fn name_of(node: &Node) -> Option<&str> {
 }
 
 impl Library {
+    pub(super) fn new(purpose: Purpose, source: String, destinations: Vec<String>, servers: Servers) -> Self {
+        Self {
+            purpose,
+            source,
+            destinations,
+            servers,
+            data_sources: Shelf::new(),
+            slis: Shelf::new(),
+            conditions: Shelf::new(),
+            targets: Shelf::new(),
+            policies: Shelf::new(),
+            desk: Desk::default(),
+        }
+    }
+
+    /// Reads what can be referred to; what refers to others comes after those.
+    pub(super) fn read_definitions(&mut self, sheets: &mut [Sheet<'_>]) {
+        for kind in ["DataSource", "AlertCondition", "AlertNotificationTarget", "SLI", "AlertPolicy"] {
+            for sheet in sheets.iter_mut() {
+                for node in sheet.documents.iter().filter(|node| is(node, kind)) {
+                    read_definition(&mut sheet.reader, node, kind, self);
+                }
+            }
+        }
+    }
+
+    /// What no SLO refers to comes to nothing.
+    pub(super) fn list_unused(&self, sheets: &mut [Sheet<'_>]) {
+        for sheet in sheets {
+            for node in sheet.documents {
+                let (Some(kind), Some(name)) = (scalar(node, "kind"), name_of(node)) else { continue };
+                let used = self.desk.used.iter().any(|(known, used)| *known == kind && used == name);
+                if used || matches!(kind, "SLO" | "Service") || !KINDS.contains(&kind) || !is(node, kind) {
+                    continue;
+                }
+                // lookout's own are read all the same, and a server may be there for others
+                let read = kind == "DataSource" || kind == "SLI" && node.get("spec").is_none_or(is_own);
+                if self.purpose == Purpose::Model && read {
+                    continue;
+                }
+                let what = format!("the {kind} `{name}`, which nothing refers to");
+                sheet.reader.lost(&At::root(node), what, "refer to it, or leave it out");
+            }
+        }
+    }
+
     pub(super) fn find_data_source(
         &mut self,
         reader: &mut Reader<'_>,
         at: &At<'_>,
         name: &str,
     ) -> Option<String> {
+        if !self.data_sources.contains_key(name) && self.servers.is_declared(name) {
+            return Some("prometheus".to_owned());
+        }
         find(reader, at, "DataSource", name, &self.data_sources, &mut self.desk)
     }
 
@@ -322,16 +377,14 @@ fn find<T: Clone>(
             Some(named.value.clone())
         }
         Some(None) => {
-            let help = "mend what is said about it";
-            reader.error(at, format!("not converted: the {kind} `{name}` is wrong"), help);
+            reader.error(at, format!("the {kind} `{name}` is wrong"), "mend what is said about it");
             None
         }
         None => {
             let names: Vec<&String> = shelf.keys().collect();
             let help = suggestion(name, &names).map(|name| did_you_mean(&name));
-            let help =
-                help.unwrap_or_else(|| format!("declared are {}; name its file too", quoted_list(&names)));
-            reader.error(at, format!("not converted: the {kind} `{name}` does not exist"), help);
+            let help = help.unwrap_or_else(|| format!("declared are {}", quoted_list(&names)));
+            reader.error(at, format!("the {kind} `{name}` does not exist"), help);
             None
         }
     }

@@ -10,11 +10,10 @@ use lookout_engine::{Severity, Window};
 use super::super::openslo::{Sheet, scalar};
 use super::super::reader::{At, Fields, Reader};
 use super::super::selector::{MatchOp, Matcher, Selector};
+use super::super::yaml::{Node, Place};
 use super::ImportOptions;
-use super::draft::{
-    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, object_name, quote, ratio, rolling,
-    scalar_text,
-};
+use super::doc::{Doc, ratio};
+use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
 use super::promql::WINDOW;
 use super::windows::{self, Fate};
 
@@ -27,12 +26,21 @@ const SERVICE_LABELS: [&str; 2] = ["pyrra.dev/service", "app.kubernetes.io/name"
 /// The shortest period whose shortest window does not round to zero minutes.
 const SHORTEST_PERIOD: Window = Window::seconds(8064 * 30);
 
-/// Reads all documents of all files.
-pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
+/// Whether a document says that it is Pyrra's.
+pub(super) fn is_of_pyrra(node: &Node) -> bool {
+    scalar(node, "apiVersion").is_some_and(|version| version.starts_with("pyrra.dev/"))
+}
+
+/// Reads those documents of all files that are wanted.
+pub(super) fn read(
+    sheets: &mut [Sheet<'_>],
+    options: &ImportOptions,
+    wanted: impl Fn(&Node) -> bool,
+) -> Vec<Draft> {
     let mut drafts = Vec::new();
     for sheet in sheets {
         let reader = &mut sheet.reader;
-        for node in sheet.documents {
+        for node in sheet.documents.iter().filter(|node| wanted(node)) {
             let root = At::root(node);
             let head = (scalar(node, "apiVersion"), scalar(node, "kind"));
             if head != (Some("pyrra.dev/v1alpha1"), Some("ServiceLevelObjective")) {
@@ -55,7 +63,7 @@ pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Dra
 
 /// What the metadata of an object say.
 struct Identity {
-    name: Option<String>,
+    name: Option<(String, Place)>,
     service: String,
     labels: BTreeMap<String, String>,
     /// What the written file says it is from.
@@ -100,20 +108,18 @@ fn read_object(
     let ((percent, objective), period, identity) = (target?, period?, identity?);
     let tiers = windows::pyrra(period, |fate| alerts.severity(fate));
     let tiers = reader.usable_tiers(&spec, tiers, objective, period)?;
+    let (name, name_at) = identity.name?;
     let slo = SloDraft {
-        name: identity.name?,
+        name,
+        name_at,
         service: identity.service,
-        display_name: None,
         description,
         labels: identity.labels,
-        annotations: Vec::new(),
-        tiers: Some(tiers),
+        tiers,
         data_alert: Some(alerts.absent),
-        indicator: Some(indicator?),
-        indicator_name: None,
-        window: rolling(period),
-        method: "Occurrences".to_owned(),
-        objectives: vec![map([("targetPercent", Doc::Number(percent))])],
+        indicator: indicator?,
+        period,
+        percent,
     };
     Some((slo, identity.was))
 }
@@ -121,7 +127,7 @@ fn read_object(
 fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportOptions) -> Option<Identity> {
     let metadata = object_metadata(reader, fields)?;
     let name = reader.required(&metadata, "name", "give it a name");
-    let name = name.and_then(|at| reader.name(&at)).map(str::to_owned);
+    let name = name.and_then(|at| Some((reader.name(&at)?.to_owned(), at.node.place.clone())));
     let mut labels = BTreeMap::new();
     let mut declared: BTreeMap<&str, String> = BTreeMap::new();
     let written = metadata.get("labels").and_then(|at| reader.open_fields(&at, "from names to values"));
@@ -145,7 +151,7 @@ fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportO
     let labelled = SERVICE_LABELS.iter().find_map(|name| declared.get(name).cloned());
     let service = options.service.clone().or(labelled).or(namespace).unwrap_or_else(|| "default".to_owned());
     if options.service.is_none() {
-        let help = "Pyrra has no services; name one with `--service` or the label `pyrra.dev/service`";
+        let help = "Pyrra has no services; name one with the label `pyrra.dev/service`, or to `import` with `--service`";
         reader.changed(&metadata.at, format!("it belongs to the service `{}`", quote(&service)), help);
     }
     let was = object_name("Pyrra ServiceLevelObjective", Some(&metadata));
@@ -165,13 +171,13 @@ fn list_settings(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     }
 }
 
-fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(f64, lookout_engine::Objective)> {
+fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(Doc, lookout_engine::Objective)> {
     let text = scalar_text(at.node)?;
     let Ok(percent) = text.trim().parse::<f64>() else {
         reader.error(at, "not converted: expected a percentage", "write one like `\"99.9\"`");
         return None;
     };
-    Some((percent, reader.objective_percent(at, percent)?))
+    Some((Doc::number_at(at, percent), reader.objective_percent(at, percent)?))
 }
 
 fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
@@ -188,24 +194,25 @@ fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<
             let fields = reader.fields(&at, &["errors", "total", "grouping"])?;
             list_grouping(reader, &fields);
             let (errors, total) = (metric(reader, &fields, "errors"), metric(reader, &fields, "total"));
-            Some(ratio(source, ("bad", &errors?.to_string()), &total?.to_string()))
+            Some(ratio(source, ("bad", errors?.document()), total?.document()))
         }
         "latency" => {
             let fields = reader.fields(&at, &["success", "total", "grouping"])?;
             list_grouping(reader, &fields);
             let (success, total) = (metric(reader, &fields, "success"), metric(reader, &fields, "total"));
-            let success = either_bound(success?).to_string();
-            Some(ratio(source, ("good", &success), &total?.to_string()))
+            let (success, total) = (success?, total?);
+            let success = Metric { selector: either_bound(success.selector), ..success };
+            Some(ratio(source, ("good", success.document()), total.document()))
         }
         "latencyNative" => read_native(reader, &at, source),
         _ => {
             let fields = reader.fields(&at, &["metric", "grouping"])?;
             list_grouping(reader, &fields);
-            let gauge =
-                reader.required(&fields, "metric", "name the gauge").and_then(|at| selector(reader, &at))?;
+            let at = reader.required(&fields, "metric", "name the gauge")?;
+            let gauge = selector(reader, &at)?;
             let good = format!("sum(sum_over_time({gauge}[{WINDOW}]))");
             let total = format!("sum(count_over_time({gauge}[{WINDOW}]))");
-            Some(ratio(source, ("good", &good), &total))
+            Some(ratio(source, ("good", Doc::text_at(&at, good)), Doc::text_at(&at, total)))
         }
     }
 }
@@ -216,10 +223,11 @@ fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc
     list_grouping(reader, &fields);
     let latency = reader.required(&fields, "latency", "write the bound, like `1s`");
     let latency = latency.and_then(|at| reader.duration(&at)).map(|latency| latency.as_secs_f64());
-    let total = metric(reader, &fields, "total")?;
-    let events = format!("sum(increase({total}[{WINDOW}]))");
+    let Metric { selector, at } = metric(reader, &fields, "total")?;
+    let events = format!("sum(increase({selector}[{WINDOW}]))");
     let good = format!("histogram_fraction(0, {}, {events}) * histogram_count({events})", latency?);
-    Some(ratio(source, ("good", &good), &format!("histogram_count({events})")))
+    let total = format!("histogram_count({events})");
+    Some(ratio(source, ("good", Doc::text_at(&at, good)), Doc::text_at(&at, total)))
 }
 
 /// One SLO per value is what Pyrra makes of it.
@@ -231,11 +239,23 @@ fn list_grouping(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     reader.lost(&at, format!("the grouping by {}", names.join(", ")), help);
 }
 
-fn metric(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Option<Selector> {
+/// A selector, and where it stands.
+struct Metric<'n> {
+    selector: Selector,
+    at: At<'n>,
+}
+
+impl Metric<'_> {
+    fn document(&self) -> Doc {
+        Doc::text_at(&self.at, self.selector.to_string())
+    }
+}
+
+fn metric<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, name: &str) -> Option<Metric<'n>> {
     let at = reader.required(fields, name, "write `metric` under it")?;
     let fields = reader.fields(&at, &["metric"])?;
     let at = reader.required(&fields, "metric", "write a selector, like `requests_total{code=~\"5..\"}`")?;
-    selector(reader, &at)
+    Some(Metric { selector: selector(reader, &at)?, at })
 }
 
 fn selector(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {

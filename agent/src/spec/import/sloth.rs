@@ -6,22 +6,18 @@
 
 use std::collections::BTreeMap;
 
-use lookout_engine::{Objective, Severity, Tier, Window};
+use lookout_engine::{Objective, Severity, Tier};
 
 use super::super::Diagnostic;
 use super::super::openslo::{Sheet, scalar};
 use super::super::reader::{At, Fields, Reader};
+use super::super::yaml::Node;
 use super::ImportOptions;
-use super::draft::{
-    Content, Doc, Draft, Origin, SloDraft, map, object_metadata, object_name, quote, ratio, rolling,
-    scalar_text,
-};
+use super::doc::{Doc, ratio};
+use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
 use super::indicator::take_apart;
 use super::promql::{OtherTemplate, with_plain_window};
-use super::windows::{self, Catalogue};
-
-/// The period when none is given, as in Sloth.
-const PERIOD: Window = Window::days(30);
+use super::setting::{Setting, read_setting};
 
 /// How the two forms spell what differs.
 struct Dialect {
@@ -51,16 +47,6 @@ const OBJECT: Dialect = Dialect {
     slo_plugins: "sloPlugins",
 };
 
-/// What all SLOs of a run share.
-struct Setting<'o> {
-    options: &'o ImportOptions,
-    period: Window,
-    /// When it calls.
-    tiers: Vec<Tier>,
-    /// Whether neither Sloth nor an `AlertWindows` has windows for the period.
-    scaled: bool,
-}
-
 /// What a document says for all of its SLOs.
 struct Head<'h> {
     dialect: &'static Dialect,
@@ -72,12 +58,22 @@ struct Head<'h> {
     setting: &'h Setting<'h>,
 }
 
-/// Reads all documents of all files.
-pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
+/// Whether a document says that it is Sloth's.
+pub(super) fn is_of_sloth(node: &Node) -> bool {
+    let theirs = |version: &str| version.starts_with("sloth.slok.dev/");
+    scalar(node, "version") == Some("prometheus/v1") || scalar(node, "apiVersion").is_some_and(theirs)
+}
+
+/// Reads those documents of all files that are wanted.
+pub(super) fn read(
+    sheets: &mut [Sheet<'_>],
+    options: &ImportOptions,
+    wanted: impl Fn(&Node) -> bool,
+) -> Vec<Draft> {
     let setting = read_setting(sheets, options);
     let mut drafts = Vec::new();
     for sheet in sheets {
-        for node in sheet.documents {
+        for node in sheet.documents.iter().filter(|node| wanted(node)) {
             let root = At::root(node);
             match (scalar(node, "version"), scalar(node, "apiVersion"), scalar(node, "kind")) {
                 (Some("prometheus/v1"), ..) => read_file(&mut sheet.reader, &root, &setting, &mut drafts),
@@ -94,35 +90,6 @@ pub(super) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Dra
         }
     }
     drafts
-}
-
-/// The period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
-fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Setting<'o> {
-    let period = options.period.unwrap_or(PERIOD);
-    let mut chosen: Option<Catalogue> = None;
-    for sheet in sheets {
-        let reader = &mut sheet.reader;
-        for node in sheet.documents.iter().filter(|node| scalar(node, "kind") == Some("AlertWindows")) {
-            let root = At::root(node);
-            let Some(fields) = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"]) else {
-                continue;
-            };
-            let Some(catalogue) = windows::read_alert_windows(reader, &fields) else { continue };
-            if catalogue.period != period {
-                let help = format!("write `--period {}` to use them", catalogue.period);
-                let what = format!("windows for a period of {}, while it is {period}", catalogue.period);
-                reader.lost(&root, what, help);
-            } else if chosen.as_ref().is_some_and(|chosen| *chosen != catalogue) {
-                let message = format!("not converted: there are two sets of windows for {period}");
-                reader.error(&root, message, "keep one of them");
-            } else {
-                chosen = Some(catalogue);
-            }
-        }
-    }
-    let known = chosen.map(|catalogue| catalogue.tiers).or_else(|| windows::sloth(period));
-    let scaled = known.is_none();
-    Setting { options, period, tiers: known.unwrap_or_else(|| Tier::defaults(period)), scaled }
 }
 
 fn read_file(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
@@ -199,7 +166,8 @@ fn read_body(
 fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<SloDraft> {
     let known = ["name", "objective", "description", "labels", "plugins", "sli", "alerting"];
     let fields = reader.fields(at, &known)?;
-    let name = reader.required(&fields, "name", "give the SLO a name").and_then(|at| reader.name(&at));
+    let name = reader.required(&fields, "name", "give the SLO a name");
+    let name = name.and_then(|at| Some((reader.name(&at)?.to_owned(), at.node.place.clone())));
     let description = reader.text_under(&fields, "description").unwrap_or_default();
     let mut labels = head.labels.clone();
     if let Some(at) = fields.get("labels") {
@@ -209,27 +177,25 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
     let objective = reader.required(&fields, "objective", "write a percentage, like `objective: 99.9`");
     let objective = objective.and_then(|at| {
         let percent = reader.number(&at)?;
-        Some((percent, reader.objective_percent(&at, percent)?))
+        Some((Doc::number_at(&at, percent), reader.objective_percent(&at, percent)?))
     });
     let sli = reader.required(&fields, "sli", "write `events`, `raw` or `plugin` under `sli:`");
     let indicator = sli.and_then(|at| read_sli(reader, &at, head));
     let alerts = read_alerting(reader, &fields, head.dialect, &mut labels);
     let (percent, objective) = objective?;
     let tiers = choose_tiers(reader, at, &alerts, objective, head.setting)?;
+    let (name, name_at) = name?;
     Some(SloDraft {
-        name: name?.to_owned(),
+        name,
+        name_at,
         service: head.service.clone()?,
-        display_name: None,
         description,
         labels,
-        annotations: Vec::new(),
-        tiers: Some(tiers),
+        tiers,
         data_alert: None,
-        indicator: Some(indicator?),
-        indicator_name: None,
-        window: rolling(head.setting.period),
-        method: "Occurrences".to_owned(),
-        objectives: vec![map([("targetPercent", Doc::Number(percent))])],
+        indicator: indicator?,
+        period: head.setting.period,
+        percent,
     })
 }
 
@@ -255,16 +221,16 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             let fields = reader.fields(&at, &[dialect.error_query, dialect.total_query])?;
             let mut query = |name: &str| {
                 let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
-                read_query(reader, &at)
+                Some((read_query(reader, &at)?, at))
             };
             let (error, total) = (query(dialect.error_query), query(dialect.total_query));
-            let (error, total) = (error?, total?);
+            let ((error, error_at), (total, total_at)) = (error?, total?);
             if error == total {
                 let help = "the errors are a part of the total";
                 reader.error(&at, "not converted: both queries are the same", help);
                 return None;
             }
-            Some(ratio(source, ("bad", &error), &total))
+            Some(ratio(source, ("bad", Doc::text_at(&error_at, error)), Doc::text_at(&total_at, total)))
         }
         (None, Some(at), None) => {
             let fields = reader.fields(&at, &[dialect.error_ratio_query])?;
@@ -272,7 +238,8 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
             let query = read_query(reader, &at)?;
             let quotient = take_apart(reader, &at, &query, true)?;
-            Some(ratio(source, (quotient.side, &quotient.part), &quotient.total))
+            let (part, total) = (Doc::text_at(&at, quotient.part), Doc::text_at(&at, quotient.total));
+            Some(ratio(source, (quotient.side, part), total))
         }
         (None, None, Some(at)) => {
             let fields = reader.fields(&at, &["id", "options"])?;

@@ -366,8 +366,8 @@ proptest! {
     /// Whatever a text is, it is read back from what is written.
     #[test]
     fn texts_survive(texts in prop::collection::vec("\\PC{0,40}|[ -~\n\t]{0,60}|(a|:| |#|-|\n|'|\"){0,12}", 1..6)) {
-        let entries = texts.iter().enumerate().map(|(n, text)| (format!("k{n}"), draft::Doc::text(text)));
-        let document = draft::map([("list", draft::Doc::List(vec![draft::Doc::Map(entries.collect())]))]);
+        let entries = texts.iter().enumerate().map(|(n, text)| (format!("k{n}"), doc::Doc::text(text)));
+        let document = doc::map([("list", doc::Doc::List(vec![doc::Doc::Map(entries.collect())]))]);
         let printed = super::super::yaml::print(&document);
         let back: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
         for (n, text) in texts.iter().enumerate() {

@@ -1,0 +1,107 @@
+//! A document in the order in which it is written, and the way back to nodes that know where they come from.
+
+use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
+
+use super::super::reader::At;
+use super::super::yaml::{Key, Node, Place, Value};
+
+/// A document in the order it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Doc {
+    Text(String),
+    Number(f64),
+    Switch(bool),
+    List(Vec<Doc>),
+    Map(Vec<(String, Doc)>),
+    /// What was written somewhere: read back, its findings point there.
+    At(Place, Box<Doc>),
+}
+
+impl Doc {
+    pub(super) fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// A text that was written there.
+    pub(super) fn text_at(at: &At<'_>, text: impl Into<String>) -> Self {
+        Self::At(at.node.place.clone(), Box::new(Self::text(text)))
+    }
+
+    /// A number that was written there.
+    pub(super) fn number_at(at: &At<'_>, number: f64) -> Self {
+        Self::At(at.node.place.clone(), Box::new(Self::Number(number)))
+    }
+
+    /// As the reader of SLO specs wants it, each part at its place, or at that of what is around it.
+    pub(super) fn node(&self, place: &Place) -> Node {
+        let value = match self {
+            Self::At(place, inner) => return inner.node(place),
+            Self::Text(text) => Value::Text(text.clone()),
+            Self::Number(number) => Value::Float(*number),
+            Self::Switch(value) => Value::Bool(*value),
+            Self::List(items) => Value::List(items.iter().map(|item| item.node(place)).collect()),
+            Self::Map(entries) => {
+                let entry = |(name, value): &(String, Self)| {
+                    let value = value.node(place);
+                    (Key { name: name.clone(), place: value.place.clone() }, value)
+                };
+                Value::Map(entries.iter().map(entry).collect())
+            }
+        };
+        Node { value, place: place.clone() }
+    }
+
+    /// What was read, as it was.
+    pub(super) fn of(node: &Node) -> Self {
+        match &node.value {
+            Value::Null => Self::text(""),
+            Value::Bool(value) => Self::Switch(*value),
+            Value::Int(value) => Self::Number(*value as f64),
+            Value::Float(value) => Self::Number(*value),
+            Value::Text(text) => Self::text(text),
+            Value::List(nodes) => Self::List(nodes.iter().map(Self::of).collect()),
+            Value::Map(entries) => {
+                Self::Map(entries.iter().map(|(key, node)| (key.name.clone(), Self::of(node))).collect())
+            }
+        }
+    }
+}
+
+/// A mapping from pairs.
+pub(super) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Doc)>) -> Doc {
+    Doc::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+}
+
+impl Serialize for Doc {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Text(text) => serializer.serialize_str(text),
+            Self::Number(number) if number.fract() == 0.0 && number.abs() < 1e15 => {
+                serializer.serialize_i64(*number as i64)
+            }
+            Self::Number(number) => serializer.serialize_f64(*number),
+            Self::Switch(value) => serializer.serialize_bool(*value),
+            Self::List(items) => {
+                let mut list = serializer.serialize_seq(Some(items.len()))?;
+                items.iter().try_for_each(|item| list.serialize_element(item))?;
+                list.end()
+            }
+            Self::Map(entries) => {
+                let mut map = serializer.serialize_map(Some(entries.len()))?;
+                entries.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))?;
+                map.end()
+            }
+            Self::At(_, inner) => inner.serialize(serializer),
+        }
+    }
+}
+
+/// A ratio of two PromQL queries, as `indicator.rs` reads it.
+pub(super) fn ratio(source: &str, part: (&str, Doc), total: Doc) -> Doc {
+    let side = |query: Doc| {
+        let spec = map([("source", Doc::text(source)), ("query", query)]);
+        map([("metricSource", map([("type", Doc::text("prometheus")), ("spec", spec)]))])
+    };
+    let ratio = map([("counter", Doc::Switch(true)), (part.0, side(part.1)), ("total", side(total))]);
+    map([("ratioMetric", ratio)])
+}

@@ -1,0 +1,120 @@
+//! OpenSLO's `DataSource` of the type `prometheus`: a server like those in `lookout.yaml`, under the name by which SLIs
+//! refer to it.
+//!
+//! ```yaml
+//! kind: DataSource
+//! metadata: { name: main }
+//! spec:
+//!   type: prometheus
+//!   connectionDetails: { url: "http://prometheus:9090", bearer_token_file: token }   # keys as in prometheus.rs
+//! ```
+//!
+//! OpenSLO leaves the details to the tool, so keys of others are listed, not refused. A secret never stands in the file:
+//! such files are shared. One of the same name in `lookout.yaml` is the one that is asked.
+
+use lookout_engine::Grid;
+
+use super::super::config::{GRID_SECONDS, Known};
+use super::super::model::Prometheus;
+use super::super::prometheus::{KEYS, QueryTiming, read_prometheus};
+use super::super::reader::{At, Reader};
+use super::super::yaml::{Node, Value};
+use super::draft::quote;
+
+/// What data sources come to.
+#[derive(Default)]
+pub(super) struct Servers {
+    grid: Option<Grid>,
+    /// Names in lookout.yaml, when there is one.
+    declared: Option<Vec<String>>,
+    /// Those that were read, and the names of those that are wrong.
+    pub(super) read: Vec<Prometheus>,
+    pub(super) wrong: Vec<String>,
+}
+
+impl Servers {
+    /// Beside those of a `lookout.yaml`.
+    pub(super) fn beside(known: &Known) -> Self {
+        let names =
+            |all: &Vec<(String, Option<QueryTiming>)>| all.iter().map(|(name, _)| name.clone()).collect();
+        let declared = known.prometheus.as_ref().map(names);
+        Self { grid: known.grid, declared, ..Self::default() }
+    }
+
+    /// Whether lookout.yaml has a server of this name.
+    pub(super) fn is_declared(&self, name: &str) -> bool {
+        self.declared.iter().flatten().any(|known| known == name)
+    }
+
+    /// The `connectionDetails` of a data source.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) {
+        if self.is_declared(name) {
+            let help = "lookout.yaml has a server of this name, which is the one that is asked";
+            reader.lost(at, "how the data source is reached", help);
+            hide(reader, at.node);
+            return;
+        }
+        match self.read_details(reader, at, name) {
+            Some(server) => self.read.push(server),
+            None => self.wrong.push(name.to_owned()),
+        }
+    }
+
+    fn read_details(&self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Prometheus> {
+        let fields = reader.open_fields(at, "with `url`")?;
+        let mut details = Node::mapping([("name", Node::text(name, &at.node.place))], &at.node.place);
+        let mut safe = true;
+        for (key, value) in fields.all() {
+            if !KEYS.contains(&key.name.as_str()) || key.name == "name" {
+                let what = format!("`{}` of the connection", quote(&key.name));
+                reader.lost(&value, what, "the keys are those of `prometheus` in lookout.yaml");
+                hide(reader, value.node);
+                continue;
+            }
+            safe &= no_secret(reader, &key.name, &value);
+            details.put(&key.name, value.node.clone());
+        }
+        let grid = self.grid.or_else(|| Grid::try_new(GRID_SECONDS).ok());
+        let folder = reader.file.parent().map(std::path::Path::to_owned).unwrap_or_default();
+        let at = At { node: &details, key: at.key.clone() };
+        read_prometheus(reader, &at, grid, &folder).filter(|_| safe)
+    }
+}
+
+/// Whether nothing secret stands there itself: only the names of variables and files may.
+fn no_secret(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> bool {
+    match (name, &at.node.value) {
+        ("basic_auth" | "headers", Value::Map(_)) => {
+            let Some(fields) = reader.within(at) else { return true };
+            let entries = fields.all().filter(|(key, _)| name == "headers" || key.name == "password");
+            // each is looked at: all of them are to be masked
+            entries.filter(|(_, value)| !is_reference(reader, value)).count() == 0
+        }
+        ("bearer_token", _) => is_reference(reader, at),
+        _ => true,
+    }
+}
+
+fn is_reference(reader: &mut Reader<'_>, at: &At<'_>) -> bool {
+    let named = match &at.node.value {
+        Value::Text(text) => text.contains("${"),
+        // a header may be read from a file
+        Value::Map(_) => true,
+        _ => false,
+    };
+    if !named {
+        hide(reader, at.node);
+        let help = "name where it comes from: `${NAME}` for a variable, or a file";
+        reader.error(at, "what may be secret does not stand in a file that is shared", help);
+    }
+    named
+}
+
+/// Any value of a connection may be a secret.
+pub(super) fn hide(reader: &mut Reader<'_>, node: &Node) {
+    match &node.value {
+        Value::Map(entries) => entries.iter().for_each(|(_, node)| hide(reader, node)),
+        Value::List(nodes) => nodes.iter().for_each(|node| hide(reader, node)),
+        _ => reader.secrets.push(node.place.span.clone()),
+    }
+}

@@ -1,0 +1,75 @@
+//! The period of Sloth's SLOs and when they call, which their specs leave unsaid.
+
+use lookout_engine::{Tier, Window};
+
+use super::super::openslo::{Sheet, scalar};
+use super::super::reader::At;
+use super::super::yaml::Node;
+use super::ImportOptions;
+use super::sloth::is_of_sloth;
+use super::windows::{self, Catalogue};
+
+/// The period when none is given, as in Sloth.
+const PERIOD: Window = Window::days(30);
+
+/// What all SLOs of a run share.
+pub(super) struct Setting<'o> {
+    pub(super) options: &'o ImportOptions,
+    pub(super) period: Window,
+    /// When it calls.
+    pub(super) tiers: Vec<Tier>,
+    /// Whether neither Sloth nor an `AlertWindows` has windows for the period.
+    pub(super) scaled: bool,
+}
+
+/// The period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
+pub(super) fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Setting<'o> {
+    let found = read_catalogues(sheets);
+    let mut periods: Vec<Window> = found.iter().map(|(.., catalogue)| catalogue.period).collect();
+    periods.sort_unstable();
+    periods.dedup();
+    // Sloth finds no windows but those in its folder of them: when they are of one period, it was told that one
+    let (period, said) = match (options.period, periods.as_slice()) {
+        (None, [only]) => (*only, *only == PERIOD),
+        (period, _) => (period.unwrap_or(PERIOD), true),
+    };
+    let mut chosen: Option<Catalogue> = None;
+    for (sheet, root, catalogue) in found {
+        let Some(Sheet { reader, .. }) = sheets.get_mut(sheet) else { continue };
+        if !said {
+            let help = "they are the only ones; `import` takes `--period` for another";
+            reader.changed(&root, format!("the period is {period}, as of these windows"), help);
+        }
+        if catalogue.period != period {
+            let help = format!("`import` uses them with `--period {}`", catalogue.period);
+            let what = format!("windows for a period of {}, while it is {period}", catalogue.period);
+            reader.lost(&root, what, help);
+        } else if chosen.as_ref().is_some_and(|chosen| *chosen != catalogue) {
+            let message = format!("not converted: there are two sets of windows for {period}");
+            reader.error(&root, message, "keep one of them");
+        } else {
+            chosen = Some(catalogue);
+        }
+    }
+    let known = chosen.map(|catalogue| catalogue.tiers).or_else(|| windows::sloth(period));
+    let scaled = known.is_none();
+    Setting { options, period, tiers: known.unwrap_or_else(|| Tier::defaults(period)), scaled }
+}
+
+/// All `AlertWindows`, with the number of their sheet and where they stand.
+fn read_catalogues<'n>(sheets: &mut [Sheet<'n>]) -> Vec<(usize, At<'n>, Catalogue)> {
+    let mut found = Vec::new();
+    for (n, Sheet { reader, documents }) in sheets.iter_mut().enumerate() {
+        for node in documents.iter().filter(|node| is_windows(node)) {
+            let root = At::root(node);
+            let fields = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"]);
+            let catalogue = fields.and_then(|fields| windows::read_alert_windows(reader, &fields));
+            found.extend(catalogue.map(|catalogue| (n, root, catalogue)));
+        }
+    }
+    found
+}
+
+fn is_windows(node: &Node) -> bool {
+    is_of_sloth(node) && scalar(node, "kind") == Some("AlertWindows")
+}
