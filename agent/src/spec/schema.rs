@@ -3,7 +3,9 @@
 //! They say what has which shape; what a value means (whether a target exists, whether a tier can fire) only `check`
 //! knows. A test puts an unknown key into every mapping and compares what the readers know there with what is here.
 
+mod alerting;
 mod config;
+mod foreign;
 mod slo;
 #[cfg(test)]
 mod tests;
@@ -32,6 +34,20 @@ fn head(schema: &mut Value, title: &str) {
 
 fn print(schema: &Value) -> String {
     format!("{schema:#}\n")
+}
+
+/// A document of OpenSLO.
+fn document(kind: &str, metadata: Value, spec: Value) -> Value {
+    closed(
+        kind,
+        &["apiVersion", "kind", "metadata", "spec"],
+        [
+            ("apiVersion", json!({ "const": "openslo/v1" })),
+            ("kind", json!({ "const": kind })),
+            ("metadata", metadata),
+            ("spec", spec),
+        ],
+    )
 }
 
 /// A mapping with these keys and no others.

@@ -1,7 +1,8 @@
 //! `lookout import` and `lookout schema` as their users run them.
 
-use std::path::Path;
-use std::process::Output;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use super::support::run_to_end;
 
@@ -56,7 +57,7 @@ fn a_folder_gets_one_file_per_slo_and_what_is_there_is_not_lost() {
     let arguments = ["import", "sloth", &input, "--out", out_text];
     let first = run_to_end(&arguments);
     assert_eq!(code(&first), Some(0), "{}", said(&first));
-    let mut names: Vec<String> = std::fs::read_dir(&out)
+    let mut names: Vec<String> = fs::read_dir(&out)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
         .collect();
@@ -67,7 +68,7 @@ fn a_folder_gets_one_file_per_slo_and_what_is_there_is_not_lost() {
 
     assert_eq!(code(&run_to_end(&arguments)), Some(0), "the same again changes nothing");
     let mine = out.join("payments-availability.slo.yaml");
-    std::fs::write(&mine, "mine").unwrap();
+    fs::write(&mine, "mine").unwrap();
     let refused = run_to_end(&arguments);
     assert_eq!(code(&refused), Some(2));
     assert!(
@@ -75,10 +76,10 @@ fn a_folder_gets_one_file_per_slo_and_what_is_there_is_not_lost() {
         "{}",
         said(&refused)
     );
-    assert_eq!(std::fs::read_to_string(&mine).unwrap(), "mine");
+    assert_eq!(fs::read_to_string(&mine).unwrap(), "mine");
     let forced = run_to_end(&["import", "sloth", &input, "--out", out_text, "--force"]);
     assert_eq!(code(&forced), Some(0), "{}", said(&forced));
-    assert!(std::fs::read_to_string(&mine).unwrap().contains("kind: SLO"));
+    assert!(fs::read_to_string(&mine).unwrap().contains("kind: SLO"));
 }
 
 #[test]
@@ -88,8 +89,91 @@ fn the_schemas_are_those_in_the_documentation() {
         [(vec!["schema"], "lookout"), (vec!["schema", "config"], "lookout"), (vec!["schema", "slo"], "slo")]
     {
         let output = run_to_end(&arguments);
-        let committed = std::fs::read(docs.join(format!("{file}.schema.json"))).unwrap();
+        let committed = fs::read(docs.join(format!("{file}.schema.json"))).unwrap();
         assert!(output.status.success() && output.stdout == committed, "{arguments:?}");
     }
     assert_eq!(code(&run_to_end(&["schema", "nothing"])), Some(2));
+}
+
+/// The examples of all tools, one feature each, but those that say what they cannot be.
+fn examples() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import");
+    let mut all = vec![folder.join("../spec/foreign/specs")];
+    for tool in ["sloth", "pyrra", "openslo"] {
+        let entries = fs::read_dir(folder.join(tool)).unwrap().map(|entry| entry.unwrap().path());
+        all.extend(entries.filter(|path| !path.ends_with("expected")));
+    }
+    all.sort();
+    all
+}
+
+const CONFIG: &str = "ledger: memory\nslos: [\"specs/*.yaml\"]\ntargets: [{ name: orders, http: { url: \"http://127.0.0.1:1\" } }]\n\
+    prometheus: [{ name: prometheus, url: \"http://127.0.0.1:1\" }, { name: main, url: \"http://127.0.0.1:1\" }]\n\
+    generate: { alerts: alerts, dashboards: dashboards, runbooks: runbooks }\n";
+
+/// A folder with a `lookout.yaml` beside specs.
+fn set_up(folder: &Path, example: &Path) -> PathBuf {
+    let specs = folder.join("specs");
+    fs::create_dir_all(&specs).unwrap();
+    let files = match example.is_dir() {
+        true => fs::read_dir(example).unwrap().map(|entry| entry.unwrap().path()).collect(),
+        false => vec![example.to_owned()],
+    };
+    for file in files {
+        // the variable is none of this test
+        let text = fs::read_to_string(&file).unwrap().replace("\"${API_TOKEN}\"", "\"${API_TOKEN:-none}\"");
+        fs::write(specs.join(file.file_name().unwrap()), text).unwrap();
+    }
+    let config = folder.join("lookout.yaml");
+    fs::write(&config, CONFIG).unwrap();
+    config
+}
+
+fn files_in(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<PathBuf> = entries.filter(|path| path.to_string_lossy().ends_with(ending)).collect();
+    files.sort();
+    files
+}
+
+fn promtool(arguments: &[&str], files: &[PathBuf]) {
+    let said = Command::new("promtool").args(arguments).args(files).output();
+    let said = said.expect("promtool is needed: install the Debian package `prometheus`");
+    let text = String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "promtool {}: {text}", arguments.join(" "));
+}
+
+/// Whatever of the examples is carried over at all is checked, rehearsed and generated where it stands, and Prometheus
+/// takes the rules and passes their tests.
+#[test]
+fn the_examples_of_every_tool_check_simulate_and_generate_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut rules, mut tests, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for (n, example) in examples().into_iter().enumerate() {
+        let home = folder.path().join(n.to_string());
+        let config = set_up(&home, &example);
+        let config = config.to_str().unwrap();
+        let checked = run_to_end(&["check", config]);
+        if code(&checked) == Some(1) {
+            refused.push(example);
+            continue;
+        }
+        assert_eq!(code(&checked), Some(0), "{}: {}", example.display(), said(&checked));
+        let generated = run_to_end(&["generate", "-c", config]);
+        assert_eq!(code(&generated), Some(0), "{}: {}", example.display(), said(&generated));
+        let simulated = run_to_end(&["simulate", home.join("specs").to_str().unwrap()]);
+        assert_eq!(code(&simulated), Some(0), "{}: {}", example.display(), said(&simulated));
+        rules.extend(files_in(&home.join("alerts"), ".rules.yaml"));
+        tests.extend(files_in(&home.join("alerts"), ".tests.yaml"));
+    }
+    // what has an expected file converts
+    for example in &refused {
+        let name = example.file_stem().unwrap().to_string_lossy();
+        let expected = example.with_file_name("expected").join(format!("{name}.txt"));
+        let said = fs::read_to_string(&expected).unwrap_or_default();
+        assert!(said.contains("error: "), "{} is refused", example.display());
+    }
+    assert!(rules.len() > 55 && refused.len() < 20, "{} files, {} refused", rules.len(), refused.len());
+    promtool(&["check", "rules"], &rules);
+    promtool(&["test", "rules"], &tests);
 }

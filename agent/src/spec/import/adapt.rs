@@ -131,8 +131,9 @@ fn read_source(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Libra
             let Some(spec) = at.node.get("spec").filter(|spec| !is_own(spec)) else {
                 return Some(Source::AsItStands);
             };
-            let inline = reader.fields(&at, &["apiVersion", "kind", "metadata", "spec"])?;
-            let metadata = inline.get("metadata").and_then(|at| reader.within(&at));
+            let inline = reader.fields(&at, &["metadata", "spec"])?;
+            let known = ["name", "displayName", "labels", "annotations"];
+            let metadata = inline.get("metadata").and_then(|at| reader.fields(&at, &known));
             let name = metadata.as_ref().and_then(|metadata| reader.text_under(metadata, "name"));
             if let Some(metadata) = &metadata {
                 list_metadata(reader, metadata, "SLI");

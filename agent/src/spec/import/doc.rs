@@ -99,7 +99,11 @@ impl Serialize for Doc {
 /// A ratio of two PromQL queries, as `indicator.rs` reads it.
 pub(super) fn ratio(source: &str, part: (&str, Doc), total: Doc) -> Doc {
     let side = |query: Doc| {
-        let spec = map([("source", Doc::text(source)), ("query", query)]);
+        let source = match &query {
+            Doc::At(place, _) => Doc::At(place.clone(), Box::new(Doc::text(source))),
+            _ => Doc::text(source),
+        };
+        let spec = map([("source", source), ("query", query)]);
         map([("metricSource", map([("type", Doc::text("prometheus")), ("spec", spec)]))])
     };
     let ratio = map([("counter", Doc::Switch(true)), (part.0, side(part.1)), ("total", side(total))]);

@@ -9,6 +9,8 @@
 mod adapt;
 mod adopt;
 mod alerting;
+#[cfg(test)]
+mod direct_tests;
 mod doc;
 mod draft;
 mod graft;

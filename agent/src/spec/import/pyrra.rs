@@ -150,7 +150,7 @@ fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportO
     let namespace = metadata.get("namespace").and_then(|at| reader.text(&at)).map(str::to_owned);
     let labelled = SERVICE_LABELS.iter().find_map(|name| declared.get(name).cloned());
     let service = options.service.clone().or(labelled).or(namespace).unwrap_or_else(|| "default".to_owned());
-    if options.service.is_none() {
+    if options.service.is_none() && !declared.contains_key("pyrra.dev/service") {
         let help = "Pyrra has no services; name one with the label `pyrra.dev/service`, or to `import` with `--service`";
         reader.changed(&metadata.at, format!("it belongs to the service `{}`", quote(&service)), help);
     }

@@ -14,14 +14,14 @@ const FIXTURES: &str = "tests/import";
 const DOCUMENT: &str = "../docs/importing.md";
 
 /// A file, or a folder of files, that uses one feature; its first line names it.
-struct Fixture {
+pub(super) struct Fixture {
     tool: &'static str,
-    path: PathBuf,
+    pub(super) path: PathBuf,
     feature: String,
-    options: ImportOptions,
+    pub(super) options: ImportOptions,
 }
 
-fn fixtures() -> Vec<Fixture> {
+pub(super) fn fixtures() -> Vec<Fixture> {
     let tools = [("sloth", Format::Sloth), ("pyrra", Format::Pyrra), ("openslo", Format::OpenSlo)];
     let mut all = Vec::new();
     for (tool, format) in tools {
@@ -62,7 +62,7 @@ fn options(format: Format) -> ImportOptions {
     ImportOptions { format, period: None, service: None, source: "prometheus".to_owned() }
 }
 
-fn run(fixture: &Fixture) -> Imported {
+pub(super) fn run(fixture: &Fixture) -> Imported {
     import(std::slice::from_ref(&fixture.path), &fixture.options)
 }
 
@@ -164,7 +164,7 @@ fn the_tables_of_the_document_say_what_happens() {
 }
 
 /// The files in a folder of their own, with a `lookout.yaml` that has what they refer to.
-fn written(files: &[SpecFile], edit: impl Fn(&str) -> String) -> tempfile::TempDir {
+pub(super) fn written(files: &[SpecFile], edit: impl Fn(&str) -> String) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     for file in files {
         fs::write(folder.path().join(&file.name), edit(&file.text)).unwrap();

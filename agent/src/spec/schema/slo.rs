@@ -2,43 +2,27 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{closed, duration, exactly_one_of, head, name, print, switch, text, words};
+use super::{
+    alerting, closed, document, duration, exactly_one_of, foreign, head, name, print, switch, text, words,
+};
 
 /// The schema of one document of an SLO spec.
 #[must_use]
 pub fn slo_schema() -> String {
-    let mut schema = json!({ "oneOf": [
+    let mut all = vec![
         document("SLO", slo_metadata(), slo_spec()),
         document("SLI", metadata(json!(false)), sli_spec()),
-        document("Service", metadata(annotations(&["lookout.dev/owner"])), closed(
-            "The service.", &[], [("description", text("For people."))],
-        )),
-        // read by `import`, and by other tools
-        other("DataSource"),
-        other("AlertPolicy"),
-        other("AlertCondition"),
-        other("AlertNotificationTarget"),
-    ] });
-    head(&mut schema, "SLO spec of lookout (OpenSLO v1)");
+        document(
+            "Service",
+            metadata(annotations(&["lookout.dev/owner"])),
+            closed("The service.", &[], [("description", text("For people."))]),
+        ),
+    ];
+    all.extend(alerting::definitions());
+    all.extend(foreign::documents());
+    let mut schema = json!({ "oneOf": all });
+    head(&mut schema, "SLO specs that lookout reads: OpenSLO v1, Sloth and Pyrra");
     print(&schema)
-}
-
-fn document(kind: &str, metadata: Value, spec: Value) -> Value {
-    closed(
-        kind,
-        &["apiVersion", "kind", "metadata", "spec"],
-        [
-            ("apiVersion", json!({ "const": "openslo/v1" })),
-            ("kind", json!({ "const": kind })),
-            ("metadata", metadata),
-            ("spec", spec),
-        ],
-    )
-}
-
-/// A kind whose `spec` is none of lookout's business.
-fn other(kind: &str) -> Value {
-    document(kind, json!({ "type": "object" }), json!({ "type": "object" }))
 }
 
 fn slo_metadata() -> Value {
@@ -114,8 +98,9 @@ fn metadata(annotations: Value) -> Value {
                 json!({
                     "description": "Extra labels of generated rules.",
                     "type": "object",
-                    "propertyNames": { "pattern": "^[A-Za-z_][A-Za-z0-9_]*$" },
-                    "additionalProperties": { "type": "string" },
+                    "additionalProperties": {
+                        "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+                    },
                 }),
             ),
             ("annotations", annotations),
@@ -128,7 +113,10 @@ fn slo_spec() -> Value {
         "The period of the budget.",
         &["duration", "isRolling"],
         [
-            ("duration", duration("Such as 30d.")),
+            (
+                "duration",
+                json!({ "anyOf": [duration("Such as 30d."), { "type": "string", "pattern": "^[0-9]+[MQY]$" }] }),
+            ),
             ("isRolling", json!({ "const": true })),
             // judged by `check`, which says what is supported
             ("calendar", json!({ "type": "object" })),
@@ -147,7 +135,7 @@ fn slo_spec() -> Value {
                 "targetPercent",
                 json!({ "description": "As a percentage.", "type": "number", "minimum": 0, "exclusiveMaximum": 100 }),
             ),
-            ("op", json!({ "type": "string" })),
+            ("op", words("With the `value` of a threshold metric.", &["lte", "gte", "lt", "gt"])),
             ("value", json!({ "type": "number" })),
             ("timeSliceTarget", json!({ "type": "number" })),
             ("timeSliceWindow", json!({ "type": "string" })),
@@ -178,7 +166,7 @@ fn slo_spec() -> Value {
                 words("How the budget is counted.", &["Occurrences", "Timeslices", "RatioTimeslices"]),
             ),
             ("objectives", json!({ "type": "array", "minItems": 1, "items": objective })),
-            ("alertPolicies", json!({ "type": "array" })),
+            ("alertPolicies", alerting::policies()),
         ],
     );
     exactly_one_of(&mut spec, &["indicator", "indicatorRef"]);
@@ -197,27 +185,29 @@ fn indicator() -> Value {
 
 fn sli_spec() -> Value {
     let mut ratio = closed(
-        "Two numbers of events.",
-        &["total"],
+        "Two numbers of events, or a quotient of them.",
+        &[],
         [
             ("counter", switch("Counters only grow.")),
             ("good", side()),
             ("bad", side()),
             ("total", side()),
-            ("raw", json!({ "type": "object" })),
-            ("rawType", json!({ "type": "string" })),
+            ("raw", side()),
+            ("rawType", words("What the quotient counts.", &["success", "failure"])),
         ],
     );
-    exactly_one_of(&mut ratio, &["good", "bad"]);
-    closed(
+    if let Value::Object(ratio) = &mut ratio {
+        let choice = |part: &str, other: &str| json!({ "required": [part, other] });
+        let choices = [choice("good", "total"), choice("bad", "total"), choice("raw", "rawType")];
+        ratio.insert("oneOf".to_owned(), choices.to_vec().into());
+    }
+    let mut spec = closed(
         "Where good and bad events come from.",
-        &["ratioMetric"],
-        [
-            ("description", text("For people.")),
-            ("ratioMetric", ratio),
-            ("thresholdMetric", json!({ "type": "object" })),
-        ],
-    )
+        &[],
+        [("description", text("For people.")), ("ratioMetric", ratio), ("thresholdMetric", side())],
+    );
+    exactly_one_of(&mut spec, &["ratioMetric", "thresholdMetric"]);
+    spec
 }
 
 /// One side of a ratio.
@@ -265,7 +255,33 @@ fn side() -> Value {
         &["metricSource"],
         [(
             "metricSource",
-            json!({ "oneOf": [source(&["probe"], probe), source(&["scrape"], scrape), source(&["prometheus", "Prometheus"], prometheus)] }),
+            json!({ "oneOf": [
+                source(&["probe"], probe),
+                source(&["scrape"], scrape),
+                source(&["prometheus", "Prometheus"], prometheus),
+                openslo_source(),
+            ] }),
         )],
+    )
+}
+
+/// A query as OpenSLO has it, of a data source or of the only server.
+fn openslo_source() -> Value {
+    let query = || text("A selector of counters, or an expression over a range.");
+    let spec = json!({
+        "description": "The query.",
+        "type": "object",
+        "properties": { "query": query(), "promql": query(), "expr": query() },
+        "anyOf": [{ "required": ["query"] }, { "required": ["promql"] }, { "required": ["expr"] }],
+        "not": { "required": ["source"] },
+    });
+    closed(
+        "A source of events.",
+        &["spec"],
+        [
+            ("type", json!({ "enum": ["prometheus", "Prometheus"] })),
+            ("spec", spec),
+            ("metricSourceRef", text("The name of a DataSource, or of one of `prometheus` in lookout.yaml.")),
+        ],
     )
 }
