@@ -284,3 +284,33 @@ fn the_schemas_know_the_keys_that_the_readers_know() {
     }
     assert!(compared > 150, "only {compared}");
 }
+
+/// All names of keys that a schema knows.
+fn keys(schema: &Value, found: &mut BTreeSet<String>) {
+    if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+        found.extend(properties.keys().cloned());
+    }
+    match schema {
+        Value::Object(entries) => entries.values().for_each(|entry| keys(entry, found)),
+        Value::Array(items) => items.iter().for_each(|item| keys(item, found)),
+        _ => {}
+    }
+}
+
+/// What the readers know is in the schema, as another test says: whoever adds a field has to say what becomes of it.
+#[test]
+fn the_document_says_of_every_field_what_becomes_of_it() {
+    let text = fs::read_to_string("../docs/importing.md").unwrap();
+    let (_, rest) = text.split_once("<!-- fields -->").unwrap();
+    let (table, _) = rest.split_once("<!-- end of fields -->").unwrap();
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let named: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let mut known = BTreeSet::new();
+    keys(&schemas().1, &mut known);
+    let own = |key: &str| key.starts_with("lookout.dev/");
+    let missing: Vec<&String> =
+        known.iter().filter(|key| !own(key) && !named.contains(key.as_str())).collect();
+    assert!(missing.is_empty(), "docs/importing.md does not say what becomes of {missing:?}");
+    let unknown: Vec<&&str> = named.iter().filter(|name| !known.contains(**name)).collect();
+    assert!(unknown.is_empty(), "docs/importing.md names {unknown:?}, which nothing reads");
+}
