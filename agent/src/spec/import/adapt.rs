@@ -66,6 +66,9 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
         let what = format!("its {} objectives are SLOs of their own", goals.len());
         reader.changed(&at, what, "each has its number at the end of its name");
     }
+    let changed = goals.iter().zip(&objectives).any(|(goal, at)| goal.node != *at.node);
+    let joined = goals.len() > 1 && !many && (changed || library.purpose == Purpose::File);
+    let goals = if joined { join(reader, &spec, &mut frame, goals) } else { goals };
     let groups: Vec<Vec<Goal>> =
         if many { goals.into_iter().map(|goal| vec![goal]).collect() } else { vec![goals] };
     let calls = Calls { period, policies, foreign, metadata, spec };
@@ -83,6 +86,29 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
         adapted.push(slo);
     }
     Some(adapted)
+}
+
+/// The components of a composite of others: judged slice by slice, and with names, which their counts are stored under.
+fn join(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node, mut goals: Vec<Goal>) -> Vec<Goal> {
+    if let Some(at) =
+        spec.get("budgetingMethod").filter(|at| at.node.value == Value::Text("Occurrences".into()))
+        && let Some(spec) = slo.get_mut("spec")
+    {
+        let help = "the traffic of components differs, so they are joined minute by minute";
+        reader.changed(&at, "the composite is judged by RatioTimeslices", help);
+        spec.put("budgetingMethod", Node::text("RatioTimeslices", &at.node.place));
+    }
+    for (n, goal) in goals.iter_mut().enumerate() {
+        let unnamed = |indicator: &&mut Node| indicator.get("metadata").is_none();
+        if let Some(indicator) = goal.node.get_mut("indicator").filter(unnamed) {
+            let place = indicator.place.clone();
+            let name = Node::text(format!("component-{}", n + 1), &place);
+            let metadata = Node::mapping([("name", name)], &place);
+            let spec = indicator.get("spec").cloned().map(|spec| ("spec", spec));
+            *indicator = Node::mapping([("metadata", metadata)].into_iter().chain(spec), &place);
+        }
+    }
+    goals
 }
 
 fn write_goals(slo: &mut Node, goals: Vec<Goal>, library: &Library) {
@@ -123,6 +149,9 @@ fn read_source(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Libra
         (None, None) => Some(Source::Absent),
         (None, Some(at)) => {
             let Value::Text(name) = &at.node.value else { return Some(Source::AsItStands) };
+            if library.purpose == Purpose::Model && !library.has_sli(name) {
+                return Some(Source::AsItStands);
+            }
             let sli = library.find_sli(reader, &at, name)?;
             let stays = sli.is_own() && library.purpose == Purpose::Model;
             Some(if stays { Source::AsItStands } else { Source::Converted(sli) })

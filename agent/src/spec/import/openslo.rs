@@ -338,6 +338,11 @@ impl Library {
         find(reader, at, "DataSource", name, &self.data_sources, &mut self.desk)
     }
 
+    /// Whether an indicator of that name was declared, rightly or wrongly.
+    pub(super) fn has_sli(&self, name: &str) -> bool {
+        self.slis.contains_key(name)
+    }
+
     pub(super) fn find_sli(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Sli> {
         find(reader, at, "SLI", name, &self.slis, &mut self.desk)
     }
