@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod closed_form;
+#[cfg(test)]
 mod composite;
 #[cfg(test)]
 mod conditions;
