@@ -30,6 +30,9 @@ impl Budget {
 
     /// The same budget when so many counts stand for one.
     pub(crate) fn in_units_of(self, unit: u64) -> Self {
+        if unit == 1 {
+            return self;
+        }
         let whole = |n: u64| n / unit + u64::from(n % unit * 2 >= unit && unit > 1);
         Self { bad: whole(self.bad), total: whole(self.total), allowed: self.allowed / unit as f64, ..self }
     }

@@ -33,8 +33,18 @@ impl Measured {
     /// of an agent's life is not a minute-long outage of the month.
     #[must_use]
     pub fn burn_rate(&self, objective: Objective) -> Option<f64> {
-        let coverage = self.coverage();
-        self.counts.bad_ratio().map(|bad| bad * coverage / objective.budget_ratio())
+        self.bad_share().map(|bad| bad / objective.budget_ratio())
+    }
+
+    /// The share of bad events, were the time before the first observation clean; `None` without events.
+    pub(crate) fn bad_share(&self) -> Option<f64> {
+        let seconds = self.window.as_seconds().max(1);
+        let ratio = self.counts.bad_ratio();
+        // a product with one, most of the time
+        if self.covered_seconds >= seconds {
+            return ratio;
+        }
+        ratio.map(|bad| bad * (self.covered_seconds as f64 / seconds as f64))
     }
 
     /// Whether the burn rate is above the factor, compared exactly.
@@ -42,6 +52,15 @@ impl Measured {
     pub fn exceeds(&self, objective: Objective, factor: BurnFactor) -> bool {
         let seconds = self.window.as_seconds().max(1);
         let covered = self.covered_seconds.min(seconds);
+        // nowhere near the threshold, floats decide: they are off by a few parts in 10¹⁶
+        let threshold = factor.micro() as f64 * f64::from(objective.budget_ppb());
+        let (bad, allowed) = (
+            self.counts.bad as f64 * covered as f64 * 1e15,
+            self.counts.total() as f64 * seconds as f64 * threshold,
+        );
+        if (bad - allowed).abs() > allowed * 1e-9 {
+            return bad > allowed;
+        }
         // bad/total × covered/window > factor/10⁶ × budget/10⁹, without a division
         let left = product(self.counts.bad, covered).saturating_mul(1_000_000_000_000_000);
         let threshold = product(factor.micro(), u64::from(objective.budget_ppb()));
@@ -62,6 +81,7 @@ fn product(a: u64, b: u64) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn measured(good: u64, bad: u64) -> Measured {
         Measured { window: Window::hours(1), counts: Counts { good, bad }, covered_seconds: 3600 }
@@ -74,6 +94,35 @@ mod tests {
         assert!(!measured(98_560, 1_440).exceeds(objective, factor));
         assert!(measured(98_559, 1_441).exceeds(objective, factor));
         assert!(!measured(0, 0).exceeds(objective, factor));
+    }
+
+    proptest! {
+        #[test]
+        fn floats_decide_only_what_integers_would(
+            bad in any::<u64>(),
+            good in any::<u64>(),
+            digits in (0_u32..64, 0_u32..64),
+            at_threshold in any::<bool>(),
+            nudge in -2_i64..3,
+            percent in 0.0..99.999_999_f64,
+            factor in 0.000_001_f64..1e6,
+            covered in 1_u64..7200,
+        ) {
+            let objective = Objective::try_from_percent(percent).unwrap();
+            let factor = BurnFactor::try_new(factor).unwrap();
+            let (good, mut bad) = (good >> digits.0, bad >> digits.1);
+            if at_threshold {
+                let ratio = (factor.value() * objective.budget_ratio() * 3600.0 / covered.min(3600) as f64).min(0.999);
+                bad = ((good as f64 * ratio / (1.0 - ratio)) as u64).saturating_add_signed(nudge);
+            }
+            let counts = Counts { good: good.min(u64::MAX / 2), bad: bad.min(u64::MAX / 2) };
+            let measured = Measured { window: Window::hours(1), counts, covered_seconds: covered };
+            let threshold = product(factor.micro(), u64::from(objective.budget_ppb()));
+            let left = product(counts.bad, covered.min(3600)).checked_mul(1_000_000_000_000_000);
+            let right = product(counts.total(), 3600).checked_mul(threshold);
+            prop_assume!(left.is_some() && right.is_some());
+            prop_assert_eq!(measured.exceeds(objective, factor), left > right);
+        }
     }
 
     #[test]

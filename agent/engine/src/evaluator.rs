@@ -210,13 +210,10 @@ impl Evaluator {
 
     /// Closes every slot up to and including `slot` and measures all windows at its end.
     pub fn report(&mut self, slot: Slot) -> Report {
-        self.history.close(slot);
-        if let Some(slices) = &mut self.slices {
-            slices.close(slot);
-        }
+        self.close(slot);
         let at = self.history.closed();
         let objective = self.policy.objective;
-        let judged = self.slices.as_ref().map_or(&self.history, Slices::verdicts);
+        let judged = self.judged();
         let measure = |window| {
             let none = Measured { window, counts: Counts::ZERO, covered_seconds: 0 };
             judged.measure(window).unwrap_or(none)
@@ -251,8 +248,9 @@ impl Evaluator {
             })
             .collect();
         let period = measure(self.policy.period);
-        let budget = Budget::of(&period, objective).in_units_of(self.policy.method.unit());
-        let fastest = tiers.iter().filter_map(|tier| tier.short.burn_rate(objective)).fold(0.0_f64, f64::max);
+        let budget = self.budget(&period);
+        let worst = tiers.iter().filter_map(|tier| tier.short.bad_share()).fold(0.0_f64, f64::max);
+        let fastest = worst / objective.budget_ratio();
         let seconds_to_exhaustion = budget.seconds_to_exhaustion(self.policy.period.as_seconds(), fastest);
         let components =
             self.slices.as_ref().map_or_else(Vec::new, |slices| slices.components(&self.policy, at));
@@ -275,6 +273,27 @@ impl Evaluator {
         let conditions =
             conditions.map(|(condition, alarm)| condition.measure(alarm.firing, &view)).collect();
         Report { at, state, tiers, conditions, components, period, budget, seconds_to_exhaustion }
+    }
+
+    /// Closes every slot up to and including `slot`, and returns the budget alone when nothing else is worth a report: the
+    /// slot was observed, no incident is open, no tier fires or is about to, and none burns fast enough in its long window.
+    /// Then a decision would change nothing. Otherwise `None`: the slot wants a report.
+    pub fn quietly(&mut self, slot: Slot) -> Option<Budget> {
+        self.close(slot);
+        let nothing_open = self.burn.is_none() && self.data.is_none();
+        let at_rest = self.alarms.iter().all(|alarm| *alarm == Alarm::default());
+        // conditions look at more than windows
+        let at_rest = at_rest && self.policy.conditions.is_empty() && self.policy.method.components() == 0;
+        if !nothing_open || !at_rest || self.history.last_observed() != Some(self.closed()) {
+            return None;
+        }
+        let (judged, objective) = (self.judged(), self.policy.objective);
+        let burns =
+            |tier: &Tier| judged.measure(tier.long).is_some_and(|long| long.exceeds(objective, tier.factor));
+        if self.policy.tiers.iter().any(burns) {
+            return None;
+        }
+        judged.measure(self.policy.period).map(|period| self.budget(&period))
     }
 
     /// What follows from a report. Changes nothing.
@@ -324,6 +343,22 @@ impl Evaluator {
         self.conditions = decision.conditions;
         self.burn = decision.burn;
         self.data = decision.data;
+    }
+
+    fn close(&mut self, slot: Slot) {
+        self.history.close(slot);
+        if let Some(slices) = &mut self.slices {
+            slices.close(slot);
+        }
+    }
+
+    /// What alerts and budget are judged by.
+    fn judged(&self) -> &History {
+        self.slices.as_ref().map_or(&self.history, Slices::verdicts)
+    }
+
+    fn budget(&self, period: &Measured) -> Budget {
+        Budget::of(period, self.policy.objective).in_units_of(self.policy.method.unit())
     }
 
     /// Fast in both windows. A short window without events says nothing about recovery: a tier that fires then

@@ -172,10 +172,22 @@ impl Series {
     fn offset(&self, index: usize) -> usize {
         // most of the time it is the newest block that is wanted, or one of the oldest
         if index * 2 > self.shapes.len() {
-            self.words.len() - self.shapes.range(index..).map(|shape| shape.words()).sum::<usize>()
+            self.words.len() - self.words_of(index, self.shapes.len())
         } else {
-            self.shapes.range(..index).map(|shape| shape.words()).sum()
+            self.words_of(0, index)
         }
+    }
+
+    /// How many words the blocks `from..to` have. A loop over pieces of memory, which is added up many at a time.
+    fn words_of(&self, from: usize, to: usize) -> usize {
+        let (front, back) = self.shapes.as_slices();
+        let piece = |shapes: &[Shape]| {
+            shapes.iter().map(|shape| u32::from(shape.good) + u32::from(shape.bad)).sum::<u32>()
+        };
+        let split = front.len();
+        let first = front.get(from.min(split)..to.min(split)).map_or(0, piece);
+        let second = back.get(from.saturating_sub(split)..to.saturating_sub(split)).map_or(0, piece);
+        (first + second) as usize
     }
 
     /// Takes from a digit column of the words that begin at `at`, adds to it, widens them where needed, and says what

@@ -1,4 +1,5 @@
-//! The past, once more through the engine: record, report, decide, accept for every slot, as the live agent does it.
+//! The past, once more through the engine: record, report, decide, accept for every slot, as the live agent does it. Where
+//! the engine says that a report would lead to nothing, none is made.
 
 use std::collections::VecDeque;
 
@@ -126,22 +127,34 @@ impl Run {
         if let Some(counts) = counts {
             self.evaluator.record(slot, counts);
         }
+        if let Some(budget) = self.evaluator.quietly(slot) {
+            self.note_budget(slot, budget);
+            return;
+        }
         let report = self.evaluator.report(slot);
         let decision = self.evaluator.decide(&report);
         self.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
         self.evaluator.accept(decision);
     }
 
+    fn note_budget(&mut self, at: Slot, budget: Budget) {
+        let left_ratio = budget.left_ratio;
+        self.budget = budget;
+        let on_line = at.0.rem_euclid(self.stride) == 0 || at == self.last;
+        if on_line || left_ratio < self.lowest.left_ratio {
+            let point = Point { at_ms: self.evaluator.policy().grid.end_ms(at), left_ratio };
+            if left_ratio < self.lowest.left_ratio {
+                self.lowest = point;
+            }
+            if on_line {
+                self.line.push(point);
+            }
+        }
+    }
+
     fn note(&mut self, report: &Report, decision: &Decision, counts: Counts) {
         let at_ms = self.evaluator.policy().grid.end_ms(report.at);
-        let left_ratio = report.budget.left_ratio;
-        self.budget = report.budget;
-        if left_ratio < self.lowest.left_ratio {
-            self.lowest = Point { at_ms, left_ratio };
-        }
-        if report.at.0.rem_euclid(self.stride) == 0 || report.at == self.last {
-            self.line.push(Point { at_ms, left_ratio });
-        }
+        self.note_budget(report.at, report.budget);
         for &(_, index) in &self.open {
             if let Some(incident) = self.incidents.get_mut(index) {
                 incident.bad = incident.bad.saturating_add(counts.bad);
@@ -348,6 +361,31 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn slots_without_a_report_change_nothing(counts in stretches(), slices in any::<bool>()) {
+            let grid = Grid::try_new(30).unwrap();
+            let recording = Recording::on(grid, &counts).unwrap();
+            let method = match slices {
+                true => Method::RatioTimeslices { slices: Grid::MINUTE },
+                false => Method::Occurrences,
+            };
+            let policy = fitted(&Policy { method, ..policy(grid) }, &recording);
+            let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
+            let mut run = Run::new(Evaluator::new(policy.clone(), first.plus(-1)), first, last, 50);
+            let mut observed = recording.slots().iter().peekable();
+            while run.next <= run.last {
+                let slot = run.next;
+                run.next = slot.plus(1);
+                let counts = observed.next_if(|(at, _)| *at == slot).map(|(_, counts)| *counts);
+                counts.into_iter().for_each(|counts| { run.evaluator.record(slot, counts); });
+                let report = run.evaluator.report(slot);
+                let decision = run.evaluator.decide(&report);
+                run.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
+                run.evaluator.accept(decision);
+            }
+            prop_assert_eq!(replay(&policy, &recording, 50), run.outcome());
+        }
 
         #[test]
         fn a_restart_in_the_middle_changes_no_incident(counts in stretches(), share in 0.0..1.0_f64) {
