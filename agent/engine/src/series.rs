@@ -16,13 +16,22 @@ const CELLS: i64 = 32;
 const GROWTH: usize = 32;
 
 /// How many words a block has for its good and for its bad counts.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Shape {
     good: u8,
     bad: u8,
 }
 
 impl Shape {
+    /// As it is kept: bytes in a row are added up many at a time.
+    const fn bytes(self) -> [u8; 2] {
+        [self.good, self.bad]
+    }
+
+    const fn of([good, bad]: [u8; 2]) -> Self {
+        Self { good, bad }
+    }
+
     fn words(self) -> usize {
         usize::from(self.good) + usize::from(self.bad)
     }
@@ -68,7 +77,8 @@ impl Total {
 pub(crate) struct Series {
     /// The number of the oldest block.
     first: i64,
-    shapes: VecDeque<Shape>,
+    /// A [`Shape`] for each block.
+    shapes: VecDeque<[u8; 2]>,
     words: VecDeque<u32>,
 }
 
@@ -84,13 +94,13 @@ impl Series {
             return counts;
         }
         let index = self.index_of(cell.div_euclid(CELLS));
-        let Some(mut shape) = self.shapes.get(index).copied() else { return Counts::ZERO };
+        let Some(mut shape) = self.shapes.get(index).copied().map(Shape::of) else { return Counts::ZERO };
         let digit = cell.rem_euclid(CELLS) as u32;
         let at = self.offset(index);
         let good = self.deposit(at, &mut shape.good, digit, (gone.good, counts.good));
         let bad = self.deposit(at + usize::from(shape.good), &mut shape.bad, digit, (gone.bad, counts.bad));
         if let Some(kept) = self.shapes.get_mut(index) {
-            *kept = shape;
+            *kept = shape.bytes();
         }
         Counts { good, bad }
     }
@@ -106,7 +116,8 @@ impl Series {
         }
         let index = (start - self.first) as usize;
         let mut at = self.offset(index);
-        for (block, shape) in (start..=stop).zip(self.shapes.range(index..)) {
+        for (block, &shape) in (start..=stop).zip(self.shapes.range(index..)) {
+            let shape = Shape::of(shape);
             let cells = mask(block.saturating_mul(CELLS), from, to);
             let middle = at + usize::from(shape.good);
             total.good += self.weigh(at, middle, cells);
@@ -141,14 +152,14 @@ impl Series {
         while self.first < keep
             && let Some(shape) = self.shapes.pop_front()
         {
-            self.words.drain(..shape.words());
+            self.words.drain(..Shape::of(shape).words());
             self.first += 1;
         }
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
-        self.words.capacity() * size_of::<u32>() + self.shapes.capacity() * size_of::<Shape>()
+        self.words.capacity() * size_of::<u32>() + self.shapes.capacity() * size_of::<[u8; 2]>()
     }
 
     /// The place of a block, which is made when it is not there. The caller keeps it within reach.
@@ -158,13 +169,13 @@ impl Series {
         }
         while block < self.first {
             reserve(&mut self.shapes, 1);
-            self.shapes.push_front(Shape::default());
+            self.shapes.push_front([0; 2]);
             self.first -= 1;
         }
         let index = (block - self.first) as usize;
         while self.shapes.len() <= index {
             reserve(&mut self.shapes, 1);
-            self.shapes.push_back(Shape::default());
+            self.shapes.push_back([0; 2]);
         }
         index
     }
@@ -181,9 +192,7 @@ impl Series {
     /// How many words the blocks `from..to` have. A loop over pieces of memory, which is added up many at a time.
     fn words_of(&self, from: usize, to: usize) -> usize {
         let (front, back) = self.shapes.as_slices();
-        let piece = |shapes: &[Shape]| {
-            shapes.iter().map(|shape| u32::from(shape.good) + u32::from(shape.bad)).sum::<u32>()
-        };
+        let piece = |shapes: &[[u8; 2]]| shapes.as_flattened().iter().map(|&n| u32::from(n)).sum::<u32>();
         let split = front.len();
         let first = front.get(from.min(split)..to.min(split)).map_or(0, piece);
         let second = back.get(from.saturating_sub(split)..to.saturating_sub(split)).map_or(0, piece);

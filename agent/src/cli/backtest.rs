@@ -158,7 +158,7 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let bounds = bounds.map_err(anyhow::Error::msg)?;
     let finest = slo.policy.grid;
     if let Some(path) = &options.source.csv {
-        return Ok(Recording::new(finest, &rehearse::read_csv(path, bounds)?)?);
+        return Ok(Recording::new(finest, rehearse::read_csv(path, bounds)?)?);
     }
     if let Some(path) = &options.source.ledger {
         return runtime()?.block_on(from_ledger(path, slo, bounds));
@@ -177,7 +177,7 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let rates = generate::rates(config, slo, &range);
     let counts =
         runtime()?.block_on(rehearse::read_prometheus(&from, &rates, grid, Bounds { from_ms, until_ms }))?;
-    Ok(Recording::on(grid, &counts)?)
+    Ok(Recording::on(grid, counts)?)
 }
 
 /// Reads a bearer token; a file of more than a few kilobytes is none.
@@ -213,5 +213,5 @@ async fn from_ledger(path: &Path, slo: &Slo, bounds: Bounds) -> anyhow::Result<R
     let mut counts: Vec<(i64, Counts)> =
         minutes.chain(slots).filter(|(second, _)| bounds.contain(second.saturating_mul(1000))).collect();
     counts.sort_by_key(|(second, _)| *second);
-    Ok(Recording::on(grid, &counts)?)
+    Ok(Recording::on(grid, counts)?)
 }

@@ -110,7 +110,7 @@ mod tests {
     fn recording(bad: &[(i64, u64)]) -> Recording {
         let counts: Vec<_> =
             bad.iter().map(|&(minute, bad)| (minute * 60, Counts { good: 100 - bad, bad })).collect();
-        Recording::on(Grid::MINUTE, &counts).unwrap()
+        Recording::on(Grid::MINUTE, counts).unwrap()
     }
 
     fn pages(rule: &str, bad: &[(i64, u64)]) -> Vec<(i64, i64)> {

@@ -21,23 +21,26 @@ impl Recording {
     ///
     /// # Errors
     /// When nothing was observed, or over too long a time to be replayed.
-    pub fn new(finest: Grid, counts: &[(i64, Counts)]) -> Result<Self, RehearseError> {
-        Self::on(grid_for(finest, spacing(counts)), counts)
+    pub fn new(finest: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, RehearseError> {
+        let counts = counts.into();
+        Self::on(grid_for(finest, spacing(&counts)), counts)
     }
 
     /// As [`Recording::new`], on exactly this grid.
     ///
     /// # Errors
     /// As [`Recording::new`].
-    pub fn on(grid: Grid, counts: &[(i64, Counts)]) -> Result<Self, RehearseError> {
-        let mut slots: Vec<(Slot, Counts)> = Vec::with_capacity(counts.len());
-        for &(second, counts) in counts {
-            let slot = grid.slot_at_ms(second.saturating_mul(1000));
-            match slots.last_mut() {
-                Some((last, sum)) if *last >= slot => *sum += counts,
-                _ => slots.push((slot, counts)),
+    pub fn on(grid: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, RehearseError> {
+        // in place: a year is seventy megabytes
+        let slot = |(second, counts): (i64, Counts)| (grid.slot_at_ms(second.saturating_mul(1000)), counts);
+        let mut slots: Vec<(Slot, Counts)> = counts.into().into_iter().map(slot).collect();
+        slots.dedup_by(|(slot, counts), (last, sum)| {
+            let same = *last >= *slot;
+            if same {
+                *sum += *counts;
             }
-        }
+            same
+        });
         let recording = Self { grid, slots };
         let (Some(first), Some(last)) = (recording.first(), recording.last()) else {
             return Err(RehearseError::Empty);
@@ -121,27 +124,27 @@ mod tests {
     #[test]
     fn finer_counts_are_summed_and_coarser_ones_decide_the_grid() {
         let fine: Vec<_> = (0..12).map(|n| (n * 5, events(1))).collect();
-        let recording = Recording::new(ten(), &fine).unwrap();
+        let recording = Recording::new(ten(), fine).unwrap();
         assert_eq!((recording.grid(), recording.slots().len()), (ten(), 6));
         assert_eq!(recording.slots()[0], (Slot(0), events(2)));
         for (spacing, width) in [(7, 10), (11, 12), (59, 60), (60, 60), (61, 120), (300, 300)] {
             let counts = [(0, events(1)), (spacing, events(1)), (4 * spacing, events(1))];
-            let recording = Recording::new(ten(), &counts).unwrap();
+            let recording = Recording::new(ten(), counts).unwrap();
             assert_eq!(recording.grid().width_seconds(), width, "counts every {spacing} s");
         }
     }
 
     #[test]
     fn nothing_and_far_too_much_are_refused() {
-        assert!(matches!(Recording::new(ten(), &[]), Err(RehearseError::Empty)));
+        assert!(matches!(Recording::new(ten(), []), Err(RehearseError::Empty)));
         let ages = [(0, events(1)), (10, events(1)), (1_700_000_000, events(1))];
-        let told = Recording::new(ten(), &ages).unwrap_err().to_string();
+        let told = Recording::new(ten(), ages).unwrap_err().to_string();
         assert!(told.contains("8000000 slots of 10 s"), "{told}");
     }
 
     #[test]
     fn the_span_ends_where_the_last_slot_ends() {
-        let recording = Recording::new(ten(), &[(20, events(1)), (33, events(2))]).unwrap();
+        let recording = Recording::new(ten(), [(20, events(1)), (33, events(2))]).unwrap();
         assert_eq!(recording.span_ms(), (15_000, 45_000), "13 s apart: slots of 15 s");
     }
 }

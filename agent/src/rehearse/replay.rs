@@ -254,7 +254,7 @@ mod tests {
     fn minutes(counts: impl IntoIterator<Item = (i64, u64, u64)>) -> Recording {
         let counts: Vec<_> =
             counts.into_iter().map(|(minute, good, bad)| (minute * 60, Counts { good, bad })).collect();
-        Recording::on(Grid::MINUTE, &counts).unwrap()
+        Recording::on(Grid::MINUTE, counts).unwrap()
     }
 
     #[test]
@@ -365,7 +365,7 @@ mod tests {
         #[test]
         fn slots_without_a_report_change_nothing(counts in stretches(), slices in any::<bool>()) {
             let grid = Grid::try_new(30).unwrap();
-            let recording = Recording::on(grid, &counts).unwrap();
+            let recording = Recording::on(grid, counts.as_slice()).unwrap();
             let method = match slices {
                 true => Method::RatioTimeslices { slices: Grid::MINUTE },
                 false => Method::Occurrences,
@@ -390,7 +390,7 @@ mod tests {
         #[test]
         fn a_restart_in_the_middle_changes_no_incident(counts in stretches(), share in 0.0..1.0_f64) {
             let grid = Grid::try_new(30).unwrap();
-            let recording = Recording::on(grid, &counts).unwrap();
+            let recording = Recording::on(grid, counts.as_slice()).unwrap();
             let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
             let at = Slot(first.0 + ((last.0 - first.0) as f64 * share) as i64);
             // whoever was not there cannot say how long data have been missing: that clock starts anew, by intent
