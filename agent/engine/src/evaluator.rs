@@ -70,7 +70,8 @@ pub struct Evaluator {
     policy: Policy,
     /// Events. What alerts and budget are judged by, unless there are slices.
     history: History,
-    slices: Option<Slices>,
+    /// Set apart, since most SLOs have none.
+    slices: Option<Box<Slices>>,
     alarms: Vec<Alarm>,
     conditions: Vec<Alarm>,
     burn: Option<Open>,
@@ -84,7 +85,7 @@ impl Evaluator {
     #[must_use]
     pub fn new(policy: Policy, closed: Slot) -> Self {
         let history = History::new(policy.grid, policy.windows(), closed);
-        let slices = Slices::new(&policy, closed);
+        let slices = Slices::new(&policy, closed).map(Box::new);
         let alarms = vec![Alarm::default(); policy.tiers.len()];
         let conditions = vec![Alarm::default(); policy.conditions.len()];
         Self { policy, history, slices, alarms, conditions, burn: None, data: None, watching_since: closed }
@@ -189,7 +190,7 @@ impl Evaluator {
     pub fn state_bytes(&self) -> usize {
         size_of::<Self>() - size_of::<History>()
             + self.history.state_bytes()
-            + self.slices.as_ref().map_or(0, |slices| slices.state_bytes() - size_of::<Slices>())
+            + self.slices.as_ref().map_or(0, |slices| slices.state_bytes())
             + self.policy.tiers.capacity() * size_of::<Tier>()
             + self.policy.conditions.capacity() * size_of::<Condition>()
             + (self.alarms.capacity() + self.conditions.capacity()) * size_of::<Alarm>()
@@ -354,7 +355,7 @@ impl Evaluator {
 
     /// What alerts and budget are judged by.
     fn judged(&self) -> &History {
-        self.slices.as_ref().map_or(&self.history, Slices::verdicts)
+        self.slices.as_ref().map_or(&self.history, |slices| slices.verdicts())
     }
 
     fn budget(&self, period: &Measured) -> Budget {

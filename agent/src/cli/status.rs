@@ -10,7 +10,8 @@ use url::Url;
 use super::exit::Exit;
 use super::live::rows;
 use super::{AgentUrl, output, runtime};
-use crate::evaluate::Snapshot;
+use crate::evaluate::{SloStatus, Snapshot};
+use crate::ledger::ComponentEvidence;
 use crate::spec::Secret;
 
 #[derive(Debug, Args)]
@@ -47,7 +48,20 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         serde_json::from_str(&body).context("the agent's answer is of another version")?;
     let header = ["", "slo", "objective", "sli", "budget left", "gone in", "data", "incident"];
     output::data(&output::table(&header, &rows(&snapshot)));
+    silent(&snapshot).iter().for_each(|line| output::line(line));
     Ok(Exit::Fine)
+}
+
+/// The components of composites that are not heard of.
+fn silent(snapshot: &Snapshot) -> Vec<String> {
+    let of_slo = |slo: &SloStatus| {
+        let silent = slo.evidence.components.iter().filter(|component| component.is_silent());
+        let line = |component: &ComponentEvidence| {
+            output::printable(&format!("{}: nothing is known of {}", slo.id, component.title))
+        };
+        silent.map(line).collect::<Vec<_>>()
+    };
+    snapshot.slos.iter().flat_map(of_slo).collect()
 }
 
 /// Answers are read up to this size.
