@@ -130,7 +130,8 @@ impl Series {
     /// How many of the cells `from..to` have bad counts.
     pub(crate) fn bad_cells(&self, from: i64, to: i64) -> u64 {
         let (mut at, mut cells) = (0, 0);
-        for (block, shape) in (self.first..).zip(&self.shapes) {
+        for (block, &shape) in (self.first..).zip(&self.shapes) {
+            let shape = Shape::of(shape);
             let middle = at + usize::from(shape.good);
             at += shape.words();
             let begin = block.saturating_mul(CELLS);
