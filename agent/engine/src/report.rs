@@ -25,6 +25,8 @@ pub struct TierReport {
     /// factor that releases it.
     pub exceeded: bool,
     /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
+    ///
+    /// [`Evaluator::accept`]: crate::Evaluator::accept
     pub firing: bool,
     /// It fires, and would not begin to: only the factor that releases it keeps it.
     pub lingering: bool,

@@ -239,6 +239,7 @@ async fn minutes_of_an_older_lookout_are_read_at_once_and_move_into_hours() {
     // as the first version of the schema left it
     for statement in [
         "drop table hour",
+        "drop table correction",
         "delete from _sqlx_migrations where version > 1",
         "with recursive n (n) as (select 0 union all select n + 1 from n where n < 49999) \
          insert into minute (slo, minute, good, bad) select 1, 600 + n, 7, n % 3 from n",
