@@ -14,8 +14,10 @@ use subtle::ConstantTimeEq as _;
 use tracing::Level;
 
 mod database;
+mod edge;
 
 pub use self::database::DatabaseUrl;
+pub use self::edge::{ApiKey, Edge, Keys, Network, Rate, Scope};
 
 /// Where variables come from: the process in production, a map in tests.
 pub trait Variables {
@@ -70,6 +72,8 @@ pub struct Config {
     pub drain: Duration,
     /// Where traces are sent, without a slash at the end (`OTEL_EXPORTER_OTLP_ENDPOINT`); nowhere when unset.
     pub otlp_endpoint: Option<String>,
+    /// How clients are let in.
+    pub edge: Edge,
 }
 
 impl Config {
@@ -83,17 +87,19 @@ impl Config {
         if port == admin_port && port != 0 {
             reader.refuse("ADMIN_PORT", Some(admin_port.to_string()), "another port than PORT");
         }
+        let environment = reader.parsed(
+            "ENVIRONMENT",
+            Environment(String::from("development")),
+            "one word of up to 64 letters, digits, `-` and `_`, such as production",
+        );
         let config = Self {
+            edge: reader.edge(&environment),
             address: SocketAddr::new(bind, port),
             admin_address: SocketAddr::new(bind, admin_port),
             database_url: reader.database_url(),
             log_level: reader.log_level(),
             max_connections: reader.ranged("MAX_CONNECTIONS", 10, 1, 1000),
-            environment: reader.parsed(
-                "ENVIRONMENT",
-                Environment(String::from("development")),
-                "one word of up to 64 letters, digits, `-` and `_`, such as production",
-            ),
+            environment,
             version: reader.get("APP_VERSION").unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
             base_url: reader.url("API_BASE_URL").unwrap_or_default(),
             admin_token: reader.secret("ADMIN_TOKEN").map(|token| AdminToken::new(&token)),
@@ -114,6 +120,14 @@ impl Environment {
     #[must_use]
     pub fn is_production(&self) -> bool {
         self.0.to_ascii_lowercase().starts_with("prod")
+    }
+}
+
+impl Environment {
+    /// Whether this is somebody's own machine, and nothing on it needs a key.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        self.0.to_ascii_lowercase().starts_with("dev")
     }
 }
 

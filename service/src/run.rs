@@ -11,7 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Keys};
+use crate::http::serve::{Limits, serve};
 use crate::http::{self, Shared};
 use crate::passengers::{Store, StoreError};
 use crate::shutdown::Shutdown;
@@ -19,6 +20,8 @@ use crate::telemetry;
 
 /// How long requests in flight may take to finish: longer than the limit each of them has.
 const GRACE: Duration = Duration::from_secs(15);
+/// How many connections operators may hold: a few scrapers and people.
+const ADMIN_CONNECTIONS: usize = 64;
 /// How often samples are moved into their buckets.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -97,11 +100,22 @@ impl Titanic {
             database = %shared.config.database_url,
             "listening"
         );
+        match &shared.config.edge.keys {
+            Keys::Required(keys) => tracing::info!(keys = keys.len(), "changes need an API key"),
+            Keys::Open => {
+                tracing::info!("no API keys are configured: in development anyone may change anything")
+            }
+            Keys::Nobody => {
+                tracing::warn!("no API keys are configured (API_KEYS): every change will be refused")
+            }
+        }
         let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(shared.clone())));
         let (stop_public, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let (clients, operators) = (TaskTracker::new(), TaskTracker::new());
-        clients.spawn(serve(public.socket, http::public(&shared), stop_public.clone()));
-        operators.spawn(serve(admin.socket, http::admin(&shared), stop_admin.clone()));
+        let limits = Limits::of(shared.config.edge.connections);
+        clients.spawn(serve(public.socket, http::public(&shared), limits, stop_public.clone()));
+        let limits = Limits::of(ADMIN_CONNECTIONS);
+        operators.spawn(serve(admin.socket, http::admin(&shared), limits, stop_admin.clone()));
 
         shutdown.begin.cancelled().await;
         tokio::select! {
@@ -132,13 +146,6 @@ async fn drain(shared: &Shared, stop: &CancellationToken, clients: &TaskTracker)
     tracing::info!("no longer accepting connections; finishing requests in flight");
     if timeout(GRACE, clients.wait()).await.is_err() {
         tracing::warn!(grace_seconds = GRACE.as_secs(), "some requests did not finish in time and are cut");
-    }
-}
-
-async fn serve(socket: TcpListener, router: axum::Router, stop: CancellationToken) {
-    let served = axum::serve(socket, router).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = served.await {
-        tracing::error!(%error, "a listener ended");
     }
 }
 

@@ -2,15 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::get;
-use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::openapi::{Answer, Described, Operation, Verb};
 
 /// Whether new work is welcome. It never comes back once withdrawn: after that the process only ends.
 #[derive(Debug, Default)]
@@ -31,13 +31,43 @@ impl Readiness {
     }
 }
 
+/// What orchestrators and people ask to see how the service is: never turned away, however busy it is.
+const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/version"];
+
+/// Whether a route is one of these.
+#[must_use]
+pub fn is_probe(route: &str) -> bool {
+    PROBES.contains(&route)
+}
+
 /// The routes that say how the service is.
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/health", get(health))
-        .route("/livez", get(livez))
-        .route("/readyz", get(readyz))
-        .route("/version", get(version))
+pub fn routes() -> Described {
+    let about = |path, id, summary| Operation::new(Verb::Get, path, id, summary).tagged("about");
+    let report =
+        |status, about| Answer::new(status, about).json(json!({"$ref": "#/components/schemas/Health"}));
+    let version = json!({
+        "type": "object", "additionalProperties": false, "required": ["name", "version", "environment"],
+        "properties": {"name": {"type": "string"}, "version": {"type": "string"}, "environment": {"type": "string"}}
+    });
+    Described::default()
+        .on(
+            about("/health", "health", "Whether the service can do its work")
+                .answers(report(200, "It can."))
+                .answers(report(503, "It cannot.")),
+            health,
+        )
+        .on(about("/livez", "livez", "Whether the process answers").answers(report(200, "It does.")), livez)
+        .on(
+            about("/readyz", "readyz", "Whether new work is welcome")
+                .answers(report(200, "It is."))
+                .answers(report(503, "It is not: the database is away, or the service is about to end.")),
+            readyz,
+        )
+        .on(
+            about("/version", "version", "What is running")
+                .answers(Answer::new(200, "Its name and version.").json(version)),
+            version_of,
+        )
 }
 
 /// Marks an answer that says "503" in its own words and not as a problem.
@@ -90,7 +120,7 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     report(&shared, well && !draining, json!({ "database": word(well), "accepting": accepting }))
 }
 
-async fn version(State(shared): State<Shared>) -> Json<Value> {
+async fn version_of(State(shared): State<Shared>) -> Json<Value> {
     Json(json!({
         "name": env!("CARGO_PKG_NAME"),
         "version": shared.config.version,

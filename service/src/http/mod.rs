@@ -1,19 +1,26 @@
 //! What every request passes: the routers of both ports and the layers around them.
 
+pub mod access;
 pub mod admin;
+pub mod client;
+mod compress;
+mod cors;
 pub mod error;
 pub mod extract;
 pub mod faults;
 pub mod health;
 pub mod metrics;
 pub mod middleware;
+pub mod openapi;
+pub mod rate;
+pub mod serve;
+pub mod shed;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::get;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tower_http::catch_panic::CatchPanicLayer;
@@ -24,6 +31,9 @@ use self::faults::Faults;
 use self::health::Readiness;
 use self::metrics::Metrics;
 use self::middleware::Port;
+use self::openapi::{Answer, Described, Operation, Verb};
+use self::rate::Buckets;
+use self::shed::Places;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::passengers::{Store, routes};
@@ -61,6 +71,10 @@ pub struct Parts {
     pub faults: Faults,
     /// Whether new work is welcome.
     pub readiness: Readiness,
+    /// How many requests each client has left, where that is limited.
+    pub buckets: Option<Buckets>,
+    /// How many requests may still come in.
+    pub places: Places,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -71,7 +85,8 @@ impl Shared {
     pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>) -> Self {
         let metrics = Metrics::new(&config.version);
         let (faults, readiness) = (Faults::default(), Readiness::default());
-        Self(Arc::new(Parts { config, store, metrics, faults, readiness, clock }))
+        let (buckets, places) = (config.edge.rate.map(Buckets::new), Places::new(config.edge.in_flight));
+        Self(Arc::new(Parts { config, store, metrics, faults, readiness, buckets, places, clock }))
     }
 }
 
@@ -85,13 +100,23 @@ impl Deref for Shared {
 
 /// The routes that clients see.
 pub fn public(shared: &Shared) -> Router {
-    let small = Router::new().route("/api/hello", get(hello)).merge(routes::routes());
+    let hello = Operation::new(Verb::Get, "/api/hello", "hello", "Be welcomed").tagged("about").answers(
+        Answer::new(200, "A welcome.").json(json!({
+            "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
+        })),
+    );
+    let small = Described::default().on(hello, self::hello).merge(routes::routes());
+    let bounded = |router: Router<Shared>| router.layer(RequestBodyLimitLayer::new(BODY_BYTES));
     // Streams bound their bodies themselves, line by line.
-    let api = small.layer(RequestBodyLimitLayer::new(BODY_BYTES)).merge(routes::streams());
+    let api = small.wrap(bounded).merge(routes::streams());
     // Faults wrap these routes and no others: health, readiness and version cannot be hit.
-    let api = api.layer(from_fn_with_state(shared.clone(), faults::inject));
-    let rest = health::routes().layer(RequestBodyLimitLayer::new(BODY_BYTES));
-    around(api.merge(rest), shared, Port::Public)
+    let api = api.wrap(|router| router.layer(from_fn_with_state(shared.clone(), faults::inject)));
+    let routes = api.merge(health::routes().wrap(bounded)).complete(&shared.config);
+    // Read from the bottom: who comes too often is turned away before a place is taken.
+    let routes = routes
+        .layer(from_fn_with_state(shared.clone(), shed::shed))
+        .layer(from_fn_with_state(shared.clone(), rate::limit));
+    around(routes, shared, Port::Public)
 }
 
 /// The routes that operators see.
@@ -106,6 +131,8 @@ fn around(routes: Router<Shared>, shared: &Shared, port: Port) -> Router {
         .layer(from_fn_with_state(middleware::TIME_LIMIT, middleware::limit_time))
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn(middleware::write_problems))
+        .layer(compress::layer())
+        .layer(from_fn_with_state((shared.clone(), port), cors::share))
         .layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static("x-content-type-options"),
             HeaderValue::from_static("nosniff"),

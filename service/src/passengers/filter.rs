@@ -43,9 +43,10 @@ pub struct Filter {
 
 const PARAMETERS: &str =
     "class, sex, survived, name, min_age, max_age, min_fare, max_fare, sort, limit, cursor";
-const DEFAULT_LIMIT: u8 = 20;
-const MOST_NAME_CHARS: usize = 200;
-const MOST_WORDS: usize = 10;
+pub(super) const DEFAULT_LIMIT: u8 = 20;
+pub(super) const MOST_LIMIT: u8 = 100;
+pub(super) const MOST_NAME_CHARS: usize = 200;
+pub(super) const MOST_WORDS: usize = 10;
 const MOST_SHOWN_CHARS: usize = 60;
 
 impl Query {
@@ -97,7 +98,7 @@ impl Query {
             "max_fare" => self.filter.max_fare = Some(parsed(text)?),
             "sort" => self.sort = parsed(text)?,
             "limit" => {
-                let limit = text.parse().ok().filter(|limit| (1..=100).contains(limit));
+                let limit = text.parse().ok().filter(|limit| (1..=MOST_LIMIT).contains(limit));
                 self.limit = limit.ok_or_else(|| refusal("a whole number from 1 to 100", text))?;
             }
             "cursor" => self.after = Some(parsed(text)?),

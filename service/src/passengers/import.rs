@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -17,10 +18,13 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::model::NewPassenger;
+use super::once::refuse_key;
 use crate::fields::FieldError;
 use crate::http::Shared;
+use crate::http::access::Importer;
 use crate::http::error::Problem;
 use crate::http::extract::require_media_type;
+use crate::http::shed::Place;
 
 /// The longest line that is read.
 const LINE_BYTES: usize = 8 * 1024;
@@ -42,9 +46,12 @@ const MEDIA_TYPE: &str = "application/x-ndjson";
 
 pub(super) async fn import(
     State(shared): State<Shared>,
+    _importer: Importer,
+    place: Option<Extension<Place>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
+    refuse_key(&headers)?;
     require_media_type(&headers, &[MEDIA_TYPE, "application/ndjson"])?;
     let announced =
         headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -52,9 +59,10 @@ pub(super) async fn import(
         return Err(Problem::too_large_for(MOST_BYTES));
     }
     let import = Import::new(shared, body);
-    let answer = stream::unfold(import, async |mut import| {
+    // The work is in the answer: it keeps its place until it has ended.
+    let answer = stream::unfold((import, place), async |(mut import, place)| {
         let text = import.next().await?;
-        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), import))
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(text)), (import, place)))
     });
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(answer)).into_response())
 }

@@ -117,7 +117,8 @@ impl NewPassenger {
     pub fn patched(&self, patch: Map<String, Value>) -> Result<Self, Vec<FieldError>> {
         let Ok(Value::Object(mut object)) = serde_json::to_value(self) else { return Err(Vec::new()) };
         for (name, value) in patch {
-            if value.is_null() {
+            // What is not known is not taken away either: it is refused below.
+            if value.is_null() && object.contains_key(&name) {
                 object.remove(&name);
             } else {
                 object.insert(name, value);

@@ -1,34 +1,39 @@
 //! `/api/v1/passengers`: list, read, add, change, remove, count.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
-use axum::{Json, Router};
 use serde::Serialize;
 use uuid::Uuid;
 
 use super::filter::Query;
-use super::import;
 use super::model::{NewPassenger, Passenger};
 use super::precondition::Precondition;
 use super::stats::Stats;
+use super::{document, import, once};
 use crate::fields::FieldError;
 use crate::http::Shared;
+use crate::http::access::Writer;
 use crate::http::error::Problem;
 use crate::http::extract::{JsonObject, MergePatch, Segment};
+use crate::http::openapi::Described;
 
 /// The routes of this noun whose bodies are small.
-pub fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/api/v1/passengers", get(list).post(create))
-        .route("/api/v1/passengers/stats", get(stats))
-        .route("/api/v1/passengers/{id}", get(read).put(replace).patch(patch).delete(remove))
+pub fn routes() -> Described {
+    Described::default()
+        .on(document::list(), list)
+        .on(document::create(), create)
+        .on(document::stats(), stats)
+        .on(document::get(), read)
+        .on(document::replace(), replace)
+        .on(document::patch(), patch)
+        .on(document::delete(), remove)
 }
 
 /// The routes of this noun that take a stream and bound it themselves.
-pub fn streams() -> Router<Shared> {
-    Router::new().route("/api/v1/passengers/import", post(import::import))
+pub fn streams() -> Described {
+    Described::default().on(document::import(), import::import)
 }
 
 /// How often a change is tried again after another one came first.
@@ -50,15 +55,18 @@ async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<ListAnswer>
     Ok(Json(ListAnswer { items: page.items, next_cursor, total: page.total }))
 }
 
-async fn create(State(shared): State<Shared>, JsonObject(object): JsonObject) -> Result<Response, Problem> {
+async fn create(
+    State(shared): State<Shared>,
+    Writer(holder): Writer,
+    headers: HeaderMap,
+    JsonObject(object): JsonObject,
+) -> Result<Response, Problem> {
+    let key = once::key_of(&headers)?;
     let details = NewPassenger::from_json(object).map_err(Problem::invalid)?;
-    let passenger = shared.store.create(details, shared.clock.now()).await?;
-    let place = format!("{}/api/v1/passengers/{}", shared.config.base_url, passenger.id);
-    let mut response = shown(StatusCode::CREATED, passenger);
-    if let Ok(place) = HeaderValue::from_str(&place) {
-        response.headers_mut().insert(header::LOCATION, place);
+    match key {
+        Some(key) => once::create_once(shared, holder, key, details).await,
+        None => once::create(&shared, details).await,
     }
-    Ok(response)
 }
 
 async fn read(
@@ -77,6 +85,7 @@ async fn read(
 
 async fn replace(
     State(shared): State<Shared>,
+    _writer: Writer,
     Segment(id): Segment,
     headers: HeaderMap,
     JsonObject(object): JsonObject,
@@ -87,6 +96,7 @@ async fn replace(
 
 async fn patch(
     State(shared): State<Shared>,
+    _writer: Writer,
     Segment(id): Segment,
     headers: HeaderMap,
     MergePatch(object): MergePatch,
@@ -120,6 +130,7 @@ async fn change(
 
 async fn remove(
     State(shared): State<Shared>,
+    _writer: Writer,
     Segment(id): Segment,
     headers: HeaderMap,
 ) -> Result<StatusCode, Problem> {

@@ -13,12 +13,14 @@ use crate::fields::whole;
 pub struct Name(String);
 
 impl Name {
+    pub(super) const MOST_CHARS: usize = 200;
     const EXPECTED: &'static str = "a text of 1 to 200 characters without control characters";
 
     /// Trims and checks a name.
     pub fn try_new(text: &str) -> Result<Self, &'static str> {
         let trimmed = text.trim();
-        let fits = (1..=200).contains(&trimmed.chars().count()) && !trimmed.chars().any(is_unseen);
+        let fits =
+            (1..=Self::MOST_CHARS).contains(&trimmed.chars().count()) && !trimmed.chars().any(is_unseen);
         if fits { Ok(Self(trimmed.to_owned())) } else { Err(Self::EXPECTED) }
     }
 
@@ -116,11 +118,12 @@ impl FromStr for Sex {
 pub struct Age(f64);
 
 impl Age {
+    pub(super) const MOST: f64 = 120.0;
     const EXPECTED: &'static str = "a number of years from 0 to 120";
 
     /// Checks an age. Four decimals are kept.
     pub fn try_new(years: f64) -> Result<Self, &'static str> {
-        if (0.0..=120.0).contains(&years) { Ok(Self(four_decimals(years))) } else { Err(Self::EXPECTED) }
+        if (0.0..=Self::MOST).contains(&years) { Ok(Self(four_decimals(years))) } else { Err(Self::EXPECTED) }
     }
 
     /// The years.
@@ -154,11 +157,16 @@ impl Serialize for Age {
 pub struct Fare(f64);
 
 impl Fare {
+    pub(super) const MOST: f64 = 10_000.0;
     const EXPECTED: &'static str = "a number of pounds from 0 to 10000";
 
     /// Checks a fare. Four decimals are kept: enough for a farthing.
     pub fn try_new(pounds: f64) -> Result<Self, &'static str> {
-        if (0.0..=10_000.0).contains(&pounds) { Ok(Self(four_decimals(pounds))) } else { Err(Self::EXPECTED) }
+        if (0.0..=Self::MOST).contains(&pounds) {
+            Ok(Self(four_decimals(pounds)))
+        } else {
+            Err(Self::EXPECTED)
+        }
     }
 
     /// The pounds.
@@ -226,7 +234,7 @@ fn plainly<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Error>
 pub struct Relatives(u8);
 
 impl Relatives {
-    const MOST: i64 = 30;
+    pub(super) const MOST: i64 = 30;
 
     /// Checks a number of relatives.
     pub fn try_new(number: i64) -> Result<Self, &'static str> {

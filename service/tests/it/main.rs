@@ -12,11 +12,17 @@ mod backups;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod contract;
+#[cfg(test)]
+mod edge;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod metrics;
+#[cfg(test)]
+mod once;
 #[cfg(test)]
 mod passengers;
 #[cfg(test)]

@@ -173,7 +173,7 @@ async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<(), StoreEr
     Ok(())
 }
 
-fn insert_of(passengers: &[Passenger]) -> Statement {
+pub(super) fn insert_of(passengers: &[Passenger]) -> Statement {
     let mut statement = Statement::begin(INSERT);
     for (index, Passenger { id, details, stamp }) in passengers.iter().enumerate() {
         statement.text(if index == 0 { "(" } else { ", (" }).value(Value::Key(*id));

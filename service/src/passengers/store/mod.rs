@@ -1,13 +1,14 @@
 //! Where passengers are kept: SQLite or PostgreSQL.
 //!
 //! - `db` runs statements on either; `columns` is what each keeps in its own way.
-//! - `list` finds, `change` changes; `error` says what went wrong and whether it may pass.
+//! - `list` finds, `change` changes, `once` does so once for a request that comes again; `error` says what went wrong and whether it may pass.
 
 mod change;
 mod columns;
 mod db;
 mod error;
 mod list;
+mod once;
 
 use std::str::FromStr as _;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use self::error::doing;
 use crate::config::DatabaseUrl;
 
 pub use self::error::StoreError;
+pub use self::once::{Claim, Repeatable};
 
 static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");

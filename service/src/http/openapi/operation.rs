@@ -1,0 +1,259 @@
+//! What is said about one route: what it takes, and everything it may answer.
+
+use axum::routing::MethodFilter;
+use serde_json::{Map, Value, json};
+
+use crate::config::Scope;
+
+/// The methods that routes are registered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Reads.
+    Get,
+    /// Adds.
+    Post,
+    /// Replaces.
+    Put,
+    /// Changes.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl Verb {
+    /// As it is written.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    pub(super) const fn filter(self) -> MethodFilter {
+        match self {
+            Self::Get => MethodFilter::GET,
+            Self::Post => MethodFilter::POST,
+            Self::Put => MethodFilter::PUT,
+            Self::Patch => MethodFilter::PATCH,
+            Self::Delete => MethodFilter::DELETE,
+        }
+    }
+}
+
+/// A route as described.
+#[derive(Debug, Clone)]
+pub struct Operation {
+    pub(super) verb: Verb,
+    pub(super) path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    details: Option<&'static str>,
+    tag: &'static str,
+    scope: Option<Scope>,
+    parameters: Vec<Value>,
+    body: Option<Value>,
+    answers: Vec<Answer>,
+}
+
+/// One of the answers of a route.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    status: u16,
+    about: &'static str,
+    headers: Map<String, Value>,
+    content: Option<Value>,
+    links: Map<String, Value>,
+}
+
+impl Answer {
+    /// An answer without a body.
+    #[must_use]
+    pub fn new(status: u16, about: &'static str) -> Self {
+        Self { status, about, headers: Map::new(), content: None, links: Map::new() }
+    }
+
+    /// A body.
+    #[must_use]
+    pub fn media(mut self, media_type: &str, schema: Value) -> Self {
+        self.content = Some(json!({media_type: {"schema": schema}}));
+        self
+    }
+
+    /// A body in JSON.
+    #[must_use]
+    pub fn json(self, schema: Value) -> Self {
+        self.media("application/json", schema)
+    }
+
+    /// A field that is always there.
+    #[must_use]
+    pub fn header(self, name: &str, about: &str) -> Self {
+        self.field(name, about, true)
+    }
+
+    /// A field that may be there.
+    #[must_use]
+    pub fn may_have(self, name: &str, about: &str) -> Self {
+        self.field(name, about, false)
+    }
+
+    fn field(mut self, name: &str, about: &str, required: bool) -> Self {
+        let header = json!({"description": about, "required": required, "schema": {"type": "string"}});
+        self.headers.insert(name.to_owned(), header);
+        self
+    }
+
+    /// What can be done next with the id in the answer.
+    #[must_use]
+    pub fn leads_to(mut self, operations: &[&str]) -> Self {
+        for id in operations {
+            let link = json!({"operationId": id, "parameters": {"id": "$response.body#/id"}});
+            self.links.insert((*id).to_owned(), link);
+        }
+        self
+    }
+
+    fn to_json(&self) -> Value {
+        let mut answer = Map::from_iter([(String::from("description"), json!(self.about))]);
+        if !self.headers.is_empty() {
+            answer.insert(String::from("headers"), Value::Object(self.headers.clone()));
+        }
+        if let Some(content) = &self.content {
+            answer.insert(String::from("content"), content.clone());
+        }
+        if !self.links.is_empty() {
+            answer.insert(String::from("links"), Value::Object(self.links.clone()));
+        }
+        Value::Object(answer)
+    }
+}
+
+/// What a problem of this status says. The title of an answer, not of a problem: several problems may share a status.
+fn about_problem(status: u16) -> &'static str {
+    match status {
+        400 => "A parameter, a header or the body cannot be read; the fields at fault are named.",
+        401 => "An API key is needed, or the one that was sent is not known.",
+        403 => "The API key does not go so far, or nobody may change anything here.",
+        404 => "There is no such passenger.",
+        409 => "Another request came first; try again in a little while.",
+        412 => "The passenger is in another state than `If-Match` or `If-None-Match` wants.",
+        413 => "The body is too large.",
+        415 => "The body is of another media type.",
+        422 => "The body can be read but not used; the fields at fault are named.",
+        429 => "Too many requests of this client; `Retry-After` says when to come again.",
+        500 => "Our fault. Quote the request id when you report it.",
+        _ => "Too busy, too slow, or the database is away; try again in a little while.",
+    }
+}
+
+impl Operation {
+    /// What is at a path. Whatever is not a probe may be too much, and then says so.
+    #[must_use]
+    pub fn new(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Self {
+        let operation = Self {
+            verb,
+            path,
+            id,
+            summary,
+            details: None,
+            tag: "passengers",
+            scope: None,
+            parameters: Vec::new(),
+            body: None,
+            answers: Vec::new(),
+        };
+        if crate::http::health::is_probe(path) { operation } else { operation.refuses(&[429, 500, 503]) }
+    }
+
+    /// Under which heading it stands.
+    #[must_use]
+    pub fn tagged(mut self, tag: &'static str) -> Self {
+        self.tag = tag;
+        self
+    }
+
+    /// What its summary leaves open.
+    #[must_use]
+    pub fn details(mut self, details: &'static str) -> Self {
+        self.details = Some(details);
+        self
+    }
+
+    /// Which key it takes.
+    #[must_use]
+    pub fn needs(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self.refuses(&[401, 403])
+    }
+
+    /// What it may be told in the path, the query or the header.
+    #[must_use]
+    pub fn parameters(mut self, parameters: impl IntoIterator<Item = Value>) -> Self {
+        self.parameters.extend(parameters);
+        self
+    }
+
+    /// What it must be sent.
+    #[must_use]
+    pub fn body(mut self, media_type: &str, schema: Value) -> Self {
+        self.body = Some(json!({"required": true, "content": {media_type: {"schema": schema}}}));
+        self.refuses(&[400, 413, 415])
+    }
+
+    /// What it answers.
+    #[must_use]
+    pub fn answers(mut self, answer: Answer) -> Self {
+        self.answers.push(answer);
+        self
+    }
+
+    /// Which problems it may answer with.
+    #[must_use]
+    pub fn refuses(mut self, statuses: &[u16]) -> Self {
+        for status in statuses {
+            let schema = json!({"$ref": "#/components/schemas/Problem"});
+            let problem =
+                Answer::new(*status, about_problem(*status)).media("application/problem+json", schema);
+            self.answers.push(match *status {
+                401 => problem.header("www-authenticate", "What would do (RFC 6750)."),
+                429 => problem.header("retry-after", "Seconds until there is room for one more."),
+                409 | 503 => problem.may_have("retry-after", "Seconds until trying again makes sense."),
+                _ => problem,
+            });
+        }
+        self
+    }
+
+    /// The method, the path, what it is about, and the statuses it may answer with.
+    pub(super) fn line(&self) -> (&'static str, &'static str, &'static str, Vec<u16>) {
+        let mut statuses: Vec<_> = self.answers.iter().map(|answer| answer.status).collect();
+        statuses.sort_unstable();
+        statuses.dedup();
+        (self.verb.as_str(), self.path, self.summary, statuses)
+    }
+
+    pub(super) fn to_json(&self) -> Value {
+        let answers: Map<_, _> =
+            self.answers.iter().map(|answer| (answer.status.to_string(), answer.to_json())).collect();
+        let mut operation = json!({
+            "operationId": self.id, "summary": self.summary, "tags": [self.tag], "responses": answers,
+            "security": self.scope.map_or_else(|| json!([]), |scope| json!([{"key": [scope.as_str()]}])),
+        });
+        if let Some(operation) = operation.as_object_mut() {
+            if let Some(details) = self.details {
+                operation.insert(String::from("description"), json!(details));
+            }
+            if !self.parameters.is_empty() {
+                operation.insert(String::from("parameters"), json!(self.parameters));
+            }
+            if let Some(body) = &self.body {
+                operation.insert(String::from("requestBody"), body.clone());
+            }
+        }
+        operation
+    }
+}

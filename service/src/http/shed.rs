@@ -1,0 +1,54 @@
+//! No more at once than can be handled: who comes beyond that is told so at once, while those inside are still served well.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Shared;
+use super::error::Problem;
+use super::health;
+
+/// How many requests may still come in.
+#[derive(Debug, Clone)]
+pub struct Places(Arc<Semaphore>);
+
+/// One request's place. Whoever works on after the answer has begun takes it out of the request and keeps it.
+#[derive(Debug, Clone)]
+pub struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
+impl Places {
+    /// All of them free.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(most)))
+    }
+
+    /// Takes a place, if there is one.
+    #[must_use]
+    pub fn take(&self) -> Option<Place> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        permit.ok().map(|permit| Place(Arc::new(permit)))
+    }
+}
+
+/// Turns requests away when all places are taken. Probes need none: a service that is busy is not ill.
+pub async fn shed(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    if request.extensions().get::<MatchedPath>().is_some_and(|path| health::is_probe(path.as_str())) {
+        return next.run(request).await;
+    }
+    let Some(place) = shared.places.take() else {
+        let detail =
+            "more requests are being handled than this service takes on; try again in a little while";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too much at once", detail)
+            .retry_after(1)
+            .into_response();
+    };
+    request.extensions_mut().insert(place.clone());
+    let response = next.run(request).await;
+    drop(place);
+    response
+}

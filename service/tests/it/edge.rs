@@ -1,0 +1,230 @@
+//! What stands between clients and the passengers: keys, limits, origins, compression.
+
+use std::net::SocketAddr;
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::{Value, json};
+use titanic::http::client::Peer;
+
+use crate::app::{Answer, App};
+use crate::program::Program;
+
+/// `printf iceberg | sha256sum`, and of `ticket`.
+const KEYS: &str = "purser passengers:write sha256:PURSER; agent passengers:import sha256:AGENT";
+
+fn keys() -> String {
+    let digest = |secret: &str| {
+        use sha2::Digest as _;
+        sha2::Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    KEYS.replace("PURSER", &digest("iceberg")).replace("AGENT", &digest("ticket"))
+}
+
+fn person() -> Value {
+    json!({"name": "Brown, Mrs. Margaret", "class": 1, "sex": "female", "survived": true})
+}
+
+async fn with_key(app: &App, key: &str, method: Method, path: &str, body: Option<&Value>) -> Answer {
+    app.call_with(method, path, &[("authorization", key)], body).await
+}
+
+#[tokio::test]
+async fn changes_need_a_key_that_goes_so_far_and_reading_needs_none() {
+    let app = App::with(&[("API_KEYS", &keys()), ("ENVIRONMENT", "production")]).await;
+    let one = "/api/v1/passengers/01890000-0000-7000-8000-000000000000";
+    let changes = [
+        (Method::POST, "/api/v1/passengers"),
+        (Method::PUT, one),
+        (Method::PATCH, one),
+        (Method::DELETE, one),
+        (Method::POST, "/api/v1/passengers/import"),
+    ];
+    for (method, path) in &changes {
+        // Even a body and a path that are wrong say nothing before the key is right.
+        let nothing = app.call(method.clone(), path, Some(&json!(7))).await;
+        assert_eq!(nothing.problem(401).0, "unauthorized");
+        let challenge = nothing.headers["www-authenticate"].to_str().unwrap();
+        assert!(challenge.starts_with("Bearer realm=\"titanic\", scope=\"passengers:"), "{challenge}");
+        for wrong in ["Bearer nonsense", "Basic aWNlYmVyZw==", "iceberg", "Bearer", &"x".repeat(9000)] {
+            let answer = with_key(&app, wrong, method.clone(), path, None).await;
+            assert_eq!(answer.problem(401).0, "unauthorized", "{wrong}");
+            let challenge = answer.headers["www-authenticate"].to_str().unwrap();
+            assert!(challenge.contains("error=\"invalid_token\""), "{challenge}");
+        }
+    }
+    for (method, path) in &changes[..4] {
+        let answer = with_key(&app, "Bearer ticket", method.clone(), path, None).await;
+        assert_eq!(answer.problem(403).0, "insufficient_scope");
+    }
+    let answer = with_key(&app, "Bearer iceberg", Method::POST, changes[4].1, None).await;
+    assert_eq!(answer.problem(403).0, "insufficient_scope");
+    assert!(answer.headers["www-authenticate"].to_str().unwrap().contains("scope=\"passengers:import\""));
+
+    let made = with_key(&app, "bearer iceberg", Method::POST, changes[0].1, Some(&person())).await;
+    assert_eq!(made.status, 201, "{}", made.text);
+    let path = format!("/api/v1/passengers/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(app.get(&path).await.status, 200);
+    assert_eq!(with_key(&app, "Bearer iceberg", Method::DELETE, &path, None).await.status, 204);
+    let lines = Request::post(changes[4].1)
+        .header("content-type", "application/x-ndjson")
+        .header("authorization", "Bearer ticket")
+        .body(Body::from(person().to_string()));
+    let imported = app.send(lines.unwrap()).await;
+    assert!(imported.text.contains("\"imported\":1"), "{}", imported.text);
+}
+
+#[tokio::test]
+async fn without_keys_nobody_changes_anything_but_on_a_machine_of_ones_own() {
+    let app = App::with(&[("ENVIRONMENT", "staging")]).await;
+    let answer = app.call(Method::POST, "/api/v1/passengers", Some(&person())).await;
+    assert_eq!(answer.problem(403).0, "read_only");
+    assert!(answer.text.contains("API_KEYS"), "{}", answer.text);
+    assert_eq!(app.get("/api/v1/passengers").await.status, 200);
+    let app = App::with(&[("ENVIRONMENT", "development")]).await;
+    assert_eq!(app.call(Method::POST, "/api/v1/passengers", Some(&person())).await.status, 201);
+}
+
+#[tokio::test]
+async fn the_program_says_at_its_start_who_may_change_what() {
+    let folder = tempfile::tempdir().unwrap();
+    for (variables, message) in [
+        (&[][..], "no API keys are configured: in development anyone may change anything"),
+        (
+            &[("ENVIRONMENT", "staging")],
+            "no API keys are configured (API_KEYS): every change will be refused",
+        ),
+        (&[("API_KEYS", keys().as_str())], "changes need an API key"),
+    ] {
+        Program::start(&folder, variables).await.line(message).await;
+    }
+}
+
+fn from(peer: &str, path: &str) -> Request<Body> {
+    let mut request = Request::get(path).body(Body::empty()).unwrap();
+    request.extensions_mut().insert(Peer(peer.parse::<SocketAddr>().unwrap()));
+    request
+}
+
+#[tokio::test]
+async fn every_client_has_its_share_and_is_told_what_is_left() {
+    let variables = [("RATE_LIMIT", "3"), ("RATE_LIMIT_SECONDS", "3600"), ("API_KEYS", &keys())];
+    let app = App::with(&variables).await;
+    for left in ["2", "1", "0"] {
+        let answer = app.send(from("192.0.2.1:1", "/api/hello")).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(answer.headers["ratelimit-policy"], "\"default\";q=3;w=3600");
+        let limit = answer.headers["ratelimit"].to_str().unwrap();
+        assert!(limit.starts_with(&format!("\"default\";r={left};t=")), "{limit}");
+    }
+    let refused = app.send(from("192.0.2.1:2", "/nowhere")).await;
+    assert_eq!(refused.problem(429).0, "rate_limited");
+    assert!(refused.headers["ratelimit"].to_str().unwrap().starts_with("\"default\";r=0;t="));
+    let wait: u32 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    assert!((1000..=1200).contains(&wait), "{wait}");
+
+    for probe in ["/health", "/livez", "/readyz", "/version"] {
+        let answer = app.send(from("192.0.2.1:1", probe)).await;
+        assert_eq!((answer.status.as_u16(), answer.headers.get("ratelimit")), (200, None), "{probe}");
+    }
+    assert_eq!(app.send(from("192.0.2.2:1", "/api/hello")).await.status, 200);
+    // A key is one client wherever it is used, and a proxy that nobody trusts cannot make clients up.
+    let mut keyed = from("192.0.2.1:1", "/api/hello");
+    keyed.headers_mut().insert("authorization", "Bearer iceberg".parse().unwrap());
+    assert_eq!(app.send(keyed).await.status, 200);
+    let mut forwarded = from("192.0.2.1:1", "/api/hello");
+    forwarded.headers_mut().insert("x-forwarded-for", "198.51.100.1".parse().unwrap());
+    assert_eq!(app.send(forwarded).await.status, 429);
+}
+
+#[tokio::test]
+async fn who_is_too_many_is_told_so_at_once_and_probes_are_not() {
+    let app = App::with(&[("MAX_IN_FLIGHT", "1")]).await;
+    let place = app.shared.places.take().unwrap();
+    for path in ["/api/hello", "/nowhere", "/docs"] {
+        let answer = app.get(path).await;
+        assert_eq!(answer.problem(503).0, "overloaded", "{path}");
+        assert_eq!(answer.headers["retry-after"], "1");
+    }
+    for probe in ["/health", "/livez", "/readyz", "/version"] {
+        assert_eq!(app.get(probe).await.status, 200, "{probe}");
+    }
+    drop(place);
+    for _ in 0..3 {
+        assert_eq!(app.get("/api/hello").await.status, 200, "a place is given back");
+    }
+}
+
+#[tokio::test]
+async fn an_import_keeps_its_place_until_it_has_ended() {
+    use tower::ServiceExt as _;
+    let app = App::with(&[("MAX_IN_FLIGHT", "1")]).await;
+    let request = Request::post("/api/v1/passengers/import").header("content-type", "application/x-ndjson");
+    let response =
+        app.public.clone().oneshot(request.body(Body::from(person().to_string())).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(app.get("/api/hello").await.problem(503).0, "overloaded");
+    axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    assert_eq!(app.get("/api/hello").await.status, 200);
+}
+
+#[tokio::test]
+async fn pages_of_configured_origins_may_read_and_no_others() {
+    let app = App::with(&[("CORS_ORIGINS", "https://titanic.example")]).await;
+    let ours = [("origin", "https://titanic.example")];
+    let theirs = [("origin", "https://carpathia.example")];
+    let get =
+        async |headers: &[(&str, &str)], path: &str| app.call_with(Method::GET, path, headers, None).await;
+    for path in ["/api/hello", "/nowhere", "/api/v1/passengers/7"] {
+        let answer = get(&ours, path).await;
+        assert_eq!(answer.headers["access-control-allow-origin"], "https://titanic.example", "{path}");
+        assert!(answer.headers["access-control-expose-headers"].to_str().unwrap().contains("etag"));
+        let answer = get(&theirs, path).await;
+        assert_eq!(answer.headers.get("access-control-allow-origin"), None, "{path}");
+        assert_eq!(answer.headers["vary"], "origin");
+    }
+    let asks = [("access-control-request-method", "PATCH"), ("access-control-request-headers", "if-match")];
+    let preflight = async |origin: [(&str, &str); 1]| {
+        let headers = [&origin[..], &asks].concat();
+        app.call_with(Method::OPTIONS, "/api/v1/passengers", &headers, None).await
+    };
+    let granted = preflight(ours).await;
+    assert_eq!(granted.status, 204);
+    assert!(granted.headers["access-control-allow-methods"].to_str().unwrap().contains("PATCH"));
+    assert!(granted.headers["access-control-allow-headers"].to_str().unwrap().contains("if-match"));
+    let refused = preflight(theirs).await;
+    assert_eq!((refused.status.as_u16(), refused.headers.get("access-control-allow-methods")), (405, None));
+
+    let closed = App::new().await;
+    let answer = closed.call_with(Method::GET, "/api/hello", &ours, None).await;
+    assert_eq!((answer.headers.get("access-control-allow-origin"), answer.headers.get("vary")), (None, None));
+    let open = App::with(&[("CORS_ORIGINS", "*")]).await;
+    let answer = open.call_with(Method::GET, "/api/hello", &theirs, None).await;
+    assert_eq!(answer.headers["access-control-allow-origin"], "*");
+}
+
+#[tokio::test]
+async fn large_answers_are_compressed_and_those_with_an_entity_tag_or_line_by_line_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder, &[]).await;
+    let list = format!("{}/api/v1/passengers", program.address);
+    let get = async |url: &str| program.http.get(url).header("accept-encoding", "gzip").send().await.unwrap();
+    let page = get(&format!("{list}?limit=100")).await;
+    assert_eq!(page.headers()["content-encoding"], "gzip");
+    assert!(page.headers()["vary"].to_str().unwrap().contains("accept-encoding"));
+    let bytes = page.bytes().await.unwrap();
+    assert_eq!(&bytes[..2], [0x1f, 0x8b]);
+    let plain = program.http.get(format!("{list}?limit=100")).send().await.unwrap().bytes().await.unwrap();
+    assert!(bytes.len() * 3 < plain.len(), "{} of {}", bytes.len(), plain.len());
+
+    let small = get(&format!("{}/api/hello", program.address)).await;
+    assert_eq!(small.headers().get("content-encoding"), None);
+    let page: Value = serde_json::from_slice(&plain).unwrap();
+    let one = get(&format!("{list}/{}", page["items"][0]["id"].as_str().unwrap())).await;
+    assert_eq!((one.headers().get("content-encoding"), one.headers().contains_key("etag")), (None, true));
+    let lines = "nonsense\n".repeat(900);
+    let import = program.http.post(format!("{list}/import")).header("accept-encoding", "gzip");
+    let answer = import.header("content-type", "application/x-ndjson").body(lines).send().await.unwrap();
+    assert_eq!(answer.headers().get("content-encoding"), None);
+    assert!(answer.text().await.unwrap().lines().count() > 900);
+}
