@@ -71,7 +71,7 @@ pub(super) fn create() -> Operation {
         "Idempotency-Key",
         "A name for this request, new for each. When the answer was lost, send the same again: within 24 hours it gets the \
          first answer, and nobody comes aboard twice.",
-        json!({"type": "string", "pattern": pattern}),
+        json!({"type": "string", "minLength": 1, "pattern": pattern}),
     );
     Operation::new(Verb::Post, ALL, "createPassenger", "Add a passenger")
         .needs(Scope::Write)
@@ -82,15 +82,18 @@ pub(super) fn create() -> Operation {
 }
 
 pub(super) fn import() -> Operation {
-    let lines = || json!({"type": "string", "description": "One JSON object per line."});
+    let lines = |example: &str| json!({"type": "string", "description": "One JSON object per line.", "examples": [example]});
+    let someone = r#"{"name": "Brown, Mrs. Margaret", "class": 1, "sex": "female", "survived": true}"#;
+    let summary =
+        r#"{"summary": {"lines": 1, "imported": 1, "failed": 0, "errors_not_shown": 0, "complete": true}}"#;
     Operation::new(Verb::Post, "/api/v1/passengers/import", "importPassengers", "Add many passengers")
         .details(
             "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
              stored, a `summary` at the end. What `progress` counts stays, whatever happens next.",
         )
         .needs(Scope::Import)
-        .body("application/x-ndjson", lines())
-        .answers(Answer::new(200, "What became of the lines.").media("application/x-ndjson", lines()))
+        .body("application/x-ndjson", lines(someone))
+        .answers(Answer::new(200, "What became of the lines.").media("application/x-ndjson", lines(summary)))
 }
 
 pub(super) fn stats() -> Operation {
@@ -138,8 +141,8 @@ fn one(verb: Verb, id: &'static str, summary: &'static str) -> Operation {
         "schema": {"type": "string", "format": "uuid"}
     });
     let tag = "(W/)?\"[!#-+.-~-]*\"";
-    let pattern = format!("^(\\*|{tag}(, ?{tag}){{0,31}})$");
-    let tags = || json!({"type": "string", "pattern": pattern});
+    let pattern = format!("^{tag}(, ?{tag}){{0,31}}$");
+    let tags = || json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": pattern}]});
     Operation::new(verb, ONE, id, summary)
         .parameters([
             path,

@@ -10,15 +10,18 @@ use titanic::http::client::Peer;
 use crate::app::{Answer, App};
 use crate::program::Program;
 
-/// `printf iceberg | sha256sum`, and of `ticket`.
-const KEYS: &str = "purser passengers:write sha256:PURSER; agent passengers:import sha256:AGENT";
+/// What stands in the configuration for a secret.
+pub(crate) fn digest(secret: &str) -> String {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 fn keys() -> String {
-    let digest = |secret: &str| {
-        use sha2::Digest as _;
-        sha2::Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    KEYS.replace("PURSER", &digest("iceberg")).replace("AGENT", &digest("ticket"))
+    format!(
+        "purser passengers:write sha256:{}; agent passengers:import sha256:{}",
+        digest("iceberg"),
+        digest("ticket")
+    )
 }
 
 fn person() -> Value {

@@ -18,6 +18,8 @@ mod edge;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod fuzzed;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod metrics;

@@ -3,6 +3,7 @@
 //! The whole workspace is selected in every step, so that dependencies are resolved with one set of features and
 //! compiled once for checking and once for running. Nothing is built in release mode.
 
+mod contract;
 mod steps;
 mod summary;
 

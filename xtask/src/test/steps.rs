@@ -26,6 +26,7 @@ pub(super) enum Step {
     Clippy,
     Doc,
     Tests,
+    Contract,
     Doctests,
     Drift,
     Clean,
@@ -45,6 +46,7 @@ impl Step {
         Self::Clippy,
         Self::Doc,
         Self::Tests,
+        Self::Contract,
         Self::Doctests,
         Self::Drift,
         Self::Clean,
@@ -58,6 +60,7 @@ impl Step {
             Self::Clippy => "lints, warnings denied",
             Self::Doc => "documentation, warnings denied",
             Self::Tests => "all tests, with promtool, amtool, a real Prometheus and a real Alertmanager",
+            Self::Contract => "the API against its own description, with schemathesis on both databases",
             Self::Doctests => "examples in the documentation",
             Self::Drift => "generated files are those that the specs ask for",
             Self::Clean => "the run left the work tree as it was",
@@ -78,6 +81,7 @@ impl Step {
                 passes(cargo().args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings"))
             }
             Self::Tests => tests(),
+            Self::Contract => contract(),
             Self::Doctests => doctests(),
             Self::Drift => drift(),
             Self::Clean => Ok(clean(before)?),
@@ -101,6 +105,19 @@ fn tests() -> Result<Said> {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
     } else {
         command.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+    }
+    counted(&mut command)
+}
+
+/// The tests that are ignored where the tools are missing; from the binaries that were built for the others.
+fn contract() -> Result<Said> {
+    let mut command = cargo();
+    command.env("API_TOOLS", super::contract::tools()?);
+    if has_nextest() {
+        command.args(["nextest", "run", "--workspace", "--run-ignored", "only", "-E"]);
+        command.arg("package(titanic) and test(/^fuzzed::/)");
+    } else {
+        command.args(["test", "--workspace", "--test", "it", "fuzzed::", "--", "--ignored"]);
     }
     counted(&mut command)
 }
