@@ -6,7 +6,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::Shared;
-use super::middleware::Port;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const ASKED: HeaderValue = HeaderValue::from_static(
@@ -19,16 +18,9 @@ const SHOWN: HeaderValue = HeaderValue::from_static(
 const SECONDS: HeaderValue = HeaderValue::from_static("600");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// Answers browsers that ask first, and marks every answer for those that may read it.
-pub(super) async fn share(
-    State((shared, port)): State<(Shared, Port)>,
-    request: Request,
-    next: Next,
-) -> Response {
+/// Answers browsers that ask first, and marks every answer for those that may read it. Only around where origins are configured.
+pub(super) async fn share(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let origins = &shared.config.edge.origins;
-    if origins.is_empty() || port == Port::Admin {
-        return next.run(request).await;
-    }
     let any = origins.contains(&ANY);
     let origin =
         request.headers().get(header::ORIGIN).filter(|origin| any || origins.contains(origin)).cloned();

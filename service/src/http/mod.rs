@@ -112,10 +112,11 @@ pub fn public(shared: &Shared) -> Router {
     // Faults wrap these routes and no others: health, readiness and version cannot be hit.
     let api = api.wrap(|router| router.layer(from_fn_with_state(shared.clone(), faults::inject)));
     let routes = api.merge(health::routes().wrap(bounded)).complete(&shared.config);
-    // Read from the bottom: who comes too often is turned away before a place is taken.
-    let routes = routes
-        .layer(from_fn_with_state(shared.clone(), shed::shed))
-        .layer(from_fn_with_state(shared.clone(), rate::limit));
+    let mut routes = routes.layer(from_fn_with_state(shared.clone(), shed::shed));
+    // Outside of the places: who comes too often is turned away before one is taken.
+    if shared.buckets.is_some() {
+        routes = routes.layer(from_fn_with_state(shared.clone(), rate::limit));
+    }
     around(routes, shared, Port::Public)
 }
 
@@ -126,13 +127,16 @@ pub fn admin(shared: &Shared) -> Router {
 
 /// Wraps routes in the layers common to both ports. Read from the bottom: the last one sees a request first.
 fn around(routes: Router<Shared>, shared: &Shared, port: Port) -> Router {
-    routes
+    let mut routes = routes
         .with_state(shared.clone())
         .layer(from_fn_with_state(middleware::TIME_LIMIT, middleware::limit_time))
         .layer(CatchPanicLayer::custom(middleware::panicked))
         .layer(from_fn(middleware::write_problems))
-        .layer(compress::layer())
-        .layer(from_fn_with_state((shared.clone(), port), cors::share))
+        .layer(compress::layer());
+    if port == Port::Public && !shared.config.edge.origins.is_empty() {
+        routes = routes.layer(from_fn_with_state(shared.clone(), cors::share));
+    }
+    routes
         .layer(SetResponseHeaderLayer::if_not_present(
             HeaderName::from_static("x-content-type-options"),
             HeaderValue::from_static("nosniff"),
