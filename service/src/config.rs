@@ -13,6 +13,8 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 use tracing::Level;
 
+use crate::telemetry::level::LogLevel;
+
 mod database;
 mod edge;
 
@@ -74,6 +76,45 @@ pub struct Config {
     pub otlp_endpoint: Option<String>,
     /// How clients are let in.
     pub edge: Edge,
+    /// What is sent there (`OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER`).
+    pub otlp_signals: OtlpSignals,
+    /// How long a start waits for a database that is not there yet (`START_SECONDS`).
+    pub start: Duration,
+}
+
+/// One setting per line, for people. No secret is among them.
+impl fmt::Display for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let set = |set: bool| if set { "set" } else { "not set" };
+        writeln!(f, "  API                {}", self.address)?;
+        writeln!(f, "  metrics, faults    {}", self.admin_address)?;
+        writeln!(f, "  database           {}", self.database_url)?;
+        writeln!(f, "  connections        {}", self.max_connections)?;
+        writeln!(f, "  environment        {}", self.environment)?;
+        writeln!(f, "  version            {}", self.version)?;
+        writeln!(f, "  log level          {}", LogLevel(self.log_level).name())?;
+        writeln!(f, "  admin token        {}", set(self.admin_token.is_some()))?;
+        writeln!(f, "  drain              {} s", self.drain.as_secs())?;
+        writeln!(f, "  wait for database  {} s", self.start.as_secs())?;
+        let OtlpSignals { traces, metrics, logs } = self.otlp_signals;
+        let signals = [("traces", traces), ("metrics", metrics), ("logs", logs)];
+        let sent: Vec<_> = signals.iter().filter(|(_, sent)| *sent).map(|(name, _)| *name).collect();
+        match &self.otlp_endpoint {
+            Some(endpoint) => write!(f, "  OTLP               {} to {endpoint}", sent.join(", ")),
+            None => write!(f, "  OTLP               not set"),
+        }
+    }
+}
+
+/// What is sent to the collector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OtlpSignals {
+    /// Spans.
+    pub traces: bool,
+    /// Measurements.
+    pub metrics: bool,
+    /// Log lines. They are on stdout in any case, where most collectors read them.
+    pub logs: bool,
 }
 
 impl Config {
@@ -105,6 +146,12 @@ impl Config {
             admin_token: reader.secret("ADMIN_TOKEN").map(|token| AdminToken::new(&token)),
             drain: Duration::from_secs(reader.ranged("DRAIN_SECONDS", 2, 0, 300).into()),
             otlp_endpoint: reader.url("OTEL_EXPORTER_OTLP_ENDPOINT"),
+            otlp_signals: OtlpSignals {
+                traces: reader.exporter("OTEL_TRACES_EXPORTER", true),
+                metrics: reader.exporter("OTEL_METRICS_EXPORTER", true),
+                logs: reader.exporter("OTEL_LOGS_EXPORTER", false),
+            },
+            start: Duration::from_secs(reader.ranged("START_SECONDS", 30, 0, 600).into()),
         };
         if reader.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(reader.errors)) }
     }
@@ -242,16 +289,18 @@ impl<V: Variables> Reader<'_, V> {
     }
 
     fn log_level(&mut self) -> Level {
-        let Some(text) = self.get("LOG_LEVEL") else { return Level::INFO };
-        match text.to_ascii_lowercase().as_str() {
-            "error" => Level::ERROR,
-            "warn" => Level::WARN,
-            "info" => Level::INFO,
-            "debug" => Level::DEBUG,
-            "trace" => Level::TRACE,
-            _ => {
-                self.refuse("LOG_LEVEL", Some(text), "error, warn, info, debug or trace");
-                Level::INFO
+        self.parsed("LOG_LEVEL", LogLevel(Level::INFO), "error, warn, info, debug or trace").0
+    }
+
+    fn exporter(&mut self, name: &str, default: bool) -> bool {
+        match self.get(name).as_deref() {
+            None => default,
+            Some("otlp") => true,
+            Some("none") => false,
+            Some(other) => {
+                let other = other.to_owned();
+                self.refuse(name, Some(other), "otlp or none");
+                default
             }
         }
     }

@@ -65,6 +65,11 @@ impl Fields {
         self.errors.push(FieldError::new(name, detail));
     }
 
+    /// Whether anything is wrong so far.
+    pub(crate) fn has_errors(&self) -> bool {
+        !self.errors.is_empty()
+    }
+
     /// All that is wrong, unknown fields included. Nothing, when the object can be used.
     pub(crate) fn errors(mut self) -> Vec<FieldError> {
         let known = self.known.join(", ");

@@ -34,6 +34,10 @@ fn main() -> ExitCode {
         }
     };
     let done = match verb {
+        Verb::CheckConfig => {
+            check(&config);
+            Ok(())
+        }
         Verb::Serve => live(config),
         Verb::Backup(path) => move_crew(&config, &path, true),
         Verb::Restore(path) => move_crew(&config, &path, false),
@@ -50,16 +54,19 @@ fn main() -> ExitCode {
 /// What the program is asked to do.
 enum Verb {
     Serve,
+    CheckConfig,
     Backup(PathBuf),
     Restore(PathBuf),
 }
 
 impl Verb {
     fn of(mut words: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let usage = "use it as `titanic`, `titanic backup FILE` or `titanic restore FILE`";
+        let usage =
+            "use it as `titanic`, `titanic --check-config`, `titanic backup FILE` or `titanic restore FILE`";
         let (verb, path, more) = (words.next(), words.next().map(PathBuf::from), words.next());
         match (verb.as_ref().map(|verb| verb.to_string_lossy()).as_deref(), path, more) {
             (None | Some("serve"), None, None) => Ok(Self::Serve),
+            (Some("--check-config" | "check-config"), None, None) => Ok(Self::CheckConfig),
             (Some("backup"), Some(path), None) => Ok(Self::Backup(path)),
             (Some("restore"), Some(path), None) => Ok(Self::Restore(path)),
             (Some(verb @ ("backup" | "restore")), None, None) => Err(format!("{verb} needs a file; {usage}")),
@@ -84,18 +91,29 @@ fn move_crew(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     })
 }
 
+/// Says what the environment amounts to. It was read and is usable, or we would not be here; nothing was opened.
+fn check(config: &Config) {
+    let mut out = std::io::stdout().lock();
+    let _written = writeln!(out, "the environment can be used:\n{config}");
+}
+
 fn live(config: Config) -> anyhow::Result<()> {
     let telemetry = Telemetry::install(&config)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let ended = runtime.block_on(async {
         let shutdown = Shutdown::on_signals().context("listening for signals")?;
-        let service = Titanic::build(config, Arc::new(SystemClock)).await.context("the service cannot start");
-        let ended = match service {
-            Ok(service) => {
+        let service = tokio::select! {
+            service = Titanic::build(config, Arc::new(SystemClock)) => Some(service),
+            // While it still waits for its database there is nothing to end in order.
+            () = shutdown.begin.cancelled() => None,
+        };
+        let ended = match service.transpose().context("the service cannot start") {
+            Ok(Some(service)) => {
                 service.run(shutdown.clone()).await;
                 Ok(())
             }
+            Ok(None) => Ok(()),
             Err(error) => Err(error),
         };
         tokio::select! {

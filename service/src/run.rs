@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
@@ -22,8 +22,8 @@ use crate::telemetry;
 const GRACE: Duration = Duration::from_secs(15);
 /// How many connections operators may hold: a few scrapers and people.
 const ADMIN_CONNECTIONS: usize = 64;
-/// How often samples are moved into their buckets.
-const UPKEEP: Duration = Duration::from_secs(5);
+/// How long a database that is not there yet is left alone before it is tried again.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// Why the service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ impl Titanic {
         // Ports first: they are quick to refuse, and a second service must not touch the database of the first.
         let public = Listener::bind(config.address, "PORT").await?;
         let admin = Listener::bind(config.admin_address, "ADMIN_PORT").await?;
-        let store = Store::open(&config.database_url, config.max_connections).await?;
+        let store = open(&config).await?;
         Ok(Self { shared: Shared::new(config, store, clock), public, admin })
     }
 
@@ -109,7 +109,7 @@ impl Titanic {
                 tracing::warn!("no API keys are configured (API_KEYS): every change will be refused")
             }
         }
-        let _upkeep = AbortOnDropHandle::new(tokio::spawn(upkeep(shared.clone())));
+        http::metrics::export(&shared);
         let (stop_public, stop_admin) = (CancellationToken::new(), CancellationToken::new());
         let (clients, operators) = (TaskTracker::new(), TaskTracker::new());
         let limits = Limits::of(shared.config.edge.connections);
@@ -136,24 +136,32 @@ impl Titanic {
     }
 }
 
+/// Opens the database; waits for one that is still starting, but not for one that says no.
+async fn open(config: &Config) -> Result<Store, StoreError> {
+    let since = Instant::now();
+    loop {
+        let error = match Store::open(&config.database_url, config.max_connections).await {
+            Ok(store) => return Ok(store),
+            Err(error) => error,
+        };
+        if !error.may_still_come() || since.elapsed() + RETRY > config.start {
+            return Err(error);
+        }
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, source, waited_seconds = since.elapsed().as_secs(), "the database is not there yet");
+        sleep(RETRY).await;
+    }
+}
+
 /// Lets balancers notice before connections are refused, and clients get their answers before the end.
 async fn drain(shared: &Shared, stop: &CancellationToken, clients: &TaskTracker) {
     shared.readiness.withdraw();
     tracing::info!(seconds = shared.config.drain.as_secs(), "no longer ready; still serving");
-    tokio::time::sleep(shared.config.drain).await;
+    sleep(shared.config.drain).await;
     stop.cancel();
     clients.close();
     tracing::info!("no longer accepting connections; finishing requests in flight");
     if timeout(GRACE, clients.wait()).await.is_err() {
         tracing::warn!(grace_seconds = GRACE.as_secs(), "some requests did not finish in time and are cut");
-    }
-}
-
-async fn upkeep(shared: Shared) {
-    let mut tick = interval(UPKEEP);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
-        tick.tick().await;
-        shared.metrics.tidy();
     }
 }

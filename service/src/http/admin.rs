@@ -1,77 +1,155 @@
-//! The operators' port: metrics for whoever scrapes, faults for whoever holds the token.
+//! The operators' port: metrics for whoever scrapes; faults, the log level and who used them for whoever holds the token.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::routing::{delete, get};
+use axum::{Extension, Json, Router};
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Shared;
+use super::client::Peer;
 use super::error::Problem;
-use super::extract::JsonObject;
-use super::faults::{FaultOrder, FaultView};
-
-/// The media type of Prometheus' text format.
-const EXPOSITION: &str = "text/plain; version=0.0.4; charset=utf-8";
+use super::extract::{JsonObject, Segment};
+use super::faults::{Entry, FaultOrder, FaultView};
+use crate::fields::{FieldError, Fields};
+use crate::telemetry::exposition::Format;
+use crate::telemetry::level::LogLevel;
 
 /// The routes that operators see.
 pub fn routes(shared: &Shared) -> Router<Shared> {
-    let guarded = get(list).post(start).delete(clear).layer(from_fn_with_state(shared.clone(), admit));
-    Router::new().route("/metrics", get(metrics)).route("/faults", guarded)
+    let drills = Router::new()
+        .route("/faults", get(list).post(start).delete(clear))
+        .route("/faults/{id}", delete(end))
+        .layer(from_fn_with_state(shared.clone(), admit_to_drills));
+    let guarded = Router::new()
+        .route("/audit", get(audit))
+        .route("/log-level", get(log_level).put(set_log_level))
+        .layer(from_fn_with_state(shared.clone(), admit));
+    Router::new().route("/metrics", get(metrics)).merge(drills).merge(guarded)
 }
 
-async fn metrics(State(shared): State<Shared>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, EXPOSITION)], shared.metrics.render(&shared.store))
+async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let format = Format::wanted(accept);
+    let broken = shared.faults.count(Instant::now());
+    ([(header::CONTENT_TYPE, format.media_type())], shared.metrics.render(format, &shared.store, &broken))
+}
+
+/// Where a request came from, where the server knows it.
+type Sender = Option<Extension<Peer>>;
+
+fn note(shared: &Shared, action: &'static str, by: Option<String>, peer: &Sender, detail: Value) {
+    let peer = peer.as_ref().map(|Extension(Peer(peer))| *peer);
+    shared.audit.note(Entry { at: shared.clock.now(), action, by, peer, detail });
 }
 
 #[derive(Debug, Serialize)]
-struct FaultList {
-    items: Vec<FaultView>,
+struct Items<T> {
+    items: Vec<T>,
 }
 
-async fn list(State(shared): State<Shared>) -> Json<FaultList> {
-    Json(FaultList { items: shared.faults.list(Instant::now()) })
+async fn list(State(shared): State<Shared>) -> Json<Items<FaultView>> {
+    Json(Items { items: shared.faults.list(Instant::now()) })
 }
 
 async fn start(
     State(shared): State<Shared>,
+    peer: Sender,
     JsonObject(object): JsonObject,
 ) -> Result<(StatusCode, Json<FaultView>), Problem> {
     let order = FaultOrder::from_json(object).map_err(Problem::invalid)?;
-    let view = shared.faults.start(order, Instant::now(), shared.clock.now());
-    tracing::warn!(
-        fault.route = view.order.route,
-        fault.expires_at = %view.expires_at,
-        fault = serde_json::to_string(&view).unwrap_or_default(),
-        "a fault was ordered"
-    );
+    let started = shared.faults.start(order, Some(&shared.store), Instant::now(), shared.clock.now());
+    let view = started.ok_or_else(|| {
+        let detail = "there are as many faults as there may be; end one first";
+        Problem::new(StatusCode::CONFLICT, "too_many_faults", "Too many faults", detail)
+    })?;
+    note(&shared, "fault_ordered", view.order.by.clone(), &peer, json!(view));
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-async fn clear(State(shared): State<Shared>) -> StatusCode {
+async fn end(
+    State(shared): State<Shared>,
+    peer: Sender,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    let ended = id.parse::<Uuid>().ok().and_then(|id| shared.faults.end(id, Instant::now()));
+    let ended =
+        ended.ok_or_else(|| Problem::not_found("there is no such fault, or it has ended by itself"))?;
+    note(&shared, "fault_ended", None, &peer, json!(ended));
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn clear(State(shared): State<Shared>, peer: Sender) -> StatusCode {
     let ended = shared.faults.clear(Instant::now());
-    tracing::warn!(faults = ended, "all faults were ended");
+    note(&shared, "faults_cleared", None, &peer, json!({ "faults": ended }));
     StatusCode::NO_CONTENT
 }
 
+async fn audit(State(shared): State<Shared>) -> Json<Items<Entry>> {
+    Json(Items { items: shared.audit.list() })
+}
+
+#[derive(Debug, Serialize)]
+struct LevelView {
+    level: LogLevel,
+}
+
+async fn log_level() -> Json<LevelView> {
+    Json(LevelView { level: LogLevel::current() })
+}
+
+async fn set_log_level(
+    State(shared): State<Shared>,
+    peer: Sender,
+    JsonObject(object): JsonObject,
+) -> Result<Json<LevelView>, Problem> {
+    let mut fields = Fields::new(object);
+    let level = fields.required("level", |value| {
+        let level = value.as_str().and_then(|text| text.parse::<LogLevel>().ok());
+        level.ok_or_else(|| String::from("one of error, warn, info, debug, trace"))
+    });
+    let errors: Vec<FieldError> = fields.errors();
+    let level = level.filter(|_| errors.is_empty()).ok_or_else(|| Problem::invalid(errors))?;
+    let before = LogLevel::current();
+    level.set();
+    note(&shared, "log_level_changed", None, &peer, json!({ "before": before, "level": level }));
+    Ok(Json(LevelView { level }))
+}
+
 /// Lets nobody in who may not break things, and nobody at all where clients would be hit.
-async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    match refusal(&shared, &request) {
-        Some(problem) => problem.into_response(),
+async fn admit_to_drills(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let production = shared.config.environment.is_production().then_some(Unwelcome::Production);
+    match production.or_else(|| refusal(&shared, &request)) {
+        Some(problem) => turn_away(problem, &request),
         None => next.run(request).await,
     }
+}
+
+/// Lets nobody in without the token.
+async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    match refusal(&shared, &request) {
+        Some(problem) => turn_away(problem, &request),
+        None => next.run(request).await,
+    }
+}
+
+/// Logged, but not kept with what was really done: strangers could push that out of the list.
+fn turn_away(problem: Unwelcome, request: &Request) -> Response {
+    let peer = request.extensions().get::<Peer>().map(|Peer(peer)| *peer);
+    let peer = peer.map(tracing::field::display);
+    tracing::warn!(peer, method = %request.method(), reason = ?problem, "an operator was turned away");
+    problem.into_response()
 }
 
 /// The longest `Authorization` that is looked at.
 const MOST_BYTES: usize = 4200;
 
 fn refusal(shared: &Shared, request: &Request) -> Option<Unwelcome> {
-    if shared.config.environment.is_production() {
-        return Some(Unwelcome::Production);
-    }
     let Some(token) = &shared.config.admin_token else { return Some(Unwelcome::Disabled) };
     let offered = request.headers().get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES);
     let offered = offered.and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
@@ -83,6 +161,7 @@ fn refusal(shared: &Shared, request: &Request) -> Option<Unwelcome> {
     }
 }
 
+#[derive(Debug)]
 enum Unwelcome {
     Production,
     Disabled,
@@ -102,8 +181,8 @@ impl IntoResponse for Unwelcome {
             Self::Disabled => Problem::new(
                 StatusCode::NOT_FOUND,
                 "faults_disabled",
-                "Faults are switched off",
-                "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection on",
+                "Operators' tools are switched off",
+                "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on",
             )
             .into_response(),
             Self::Stranger => {
@@ -114,7 +193,7 @@ impl IntoResponse for Unwelcome {
                     "send `Authorization: Bearer <ADMIN_TOKEN>`",
                 )
                 .into_response();
-                let challenge = HeaderValue::from_static("Bearer realm=\"faults\"");
+                let challenge = HeaderValue::from_static("Bearer realm=\"operators\"");
                 response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
                 response
             }

@@ -2,126 +2,42 @@
 //!
 //! Shares are exact, not random: of a route with 30 % errors precisely 3 of every 10 requests fail, evenly spread, so
 //! that a drill gives the same figures each time. A fault ends by itself: no timer, it is simply not found any more.
+//!
+//! - `order` is what may be asked for, `inject` does it to requests, `audit` remembers who asked.
+
+mod audit;
+mod inject;
+mod order;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::http::{HeaderMap, Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::{Map, Number, Value};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
-use super::error::Problem;
-use super::{API, Shared};
-use crate::fields::{FieldError, Fields, whole};
+use crate::passengers::Store;
 
-const INJECTED: HeaderName = HeaderName::from_static("x-fault-injected");
-const MOST_DELAY_MS: i64 = 30_000;
-const MOST_TTL_SECONDS: i64 = 3600;
+pub use self::audit::{Audit, Entry};
+pub use self::inject::inject;
+pub use self::order::{FaultOrder, Mark, Share, Target, routes};
 
-/// A share of requests in hundredths of a percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Share(u32);
-
-impl Share {
-    const WHOLE: u32 = 10_000;
-
-    fn from_json(value: &Value) -> Result<Self, String> {
-        let hundredths = value.as_f64().filter(|percent| (0.0..=100.0).contains(percent)).map(|p| p * 100.0);
-        let exact = hundredths.filter(|hundredths| (hundredths - hundredths.round()).abs() < 1e-6);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "from 0 to 10,000, and whole"
-        )]
-        let share = exact.map(|hundredths| Self(hundredths.round() as u32));
-        share.ok_or_else(|| String::from("a percentage from 0 to 100 with at most two decimals"))
-    }
-}
-
-impl Serialize for Share {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let percent = if self.0.is_multiple_of(100) {
-            Some(Number::from(self.0 / 100))
-        } else {
-            Number::from_f64(f64::from(self.0) / 100.0)
-        };
-        percent.serialize(serializer)
-    }
-}
-
-/// What should go wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct FaultOrder {
-    /// The path template it hits.
-    pub route: &'static str,
-    /// How many requests are answered with an error.
-    pub error_percent: Share,
-    /// Which error.
-    pub status: u16,
-    /// How many requests wait before they are handled.
-    pub delay_percent: Share,
-    /// How long they wait.
-    pub delay_ms: u64,
-    /// When it ends.
-    pub ttl_seconds: u64,
-}
-
-impl FaultOrder {
-    /// Reads an order, or names every field that is wrong.
-    pub fn from_json(object: Map<String, Value>) -> Result<Self, Vec<FieldError>> {
-        let mut fields = Fields::new(object);
-        let route = fields.required("route", |value| {
-            let known = API.iter().map(|(route, _, _)| *route).find(|route| value.as_str() == Some(route));
-            known.ok_or_else(|| format!("a route under /api/ ({})", routes()))
-        });
-        let error_percent = fields.optional("error_percent", Share::from_json).unwrap_or_default();
-        let status = fields.optional("status", |v| whole(v, 400, 599)).unwrap_or(503);
-        let delay_percent = fields.optional("delay_percent", Share::from_json).unwrap_or_default();
-        let delay_ms = fields.optional("delay_ms", |v| whole(v, 0, MOST_DELAY_MS)).unwrap_or(0);
-        let ttl_seconds = fields.required("ttl_seconds", |v| whole(v, 1, MOST_TTL_SECONDS));
-        if (delay_percent.0 == 0) != (delay_ms == 0) {
-            fields.refuse("delay_ms", "and delay_percent must be given together");
-        }
-        let errors = fields.errors();
-        if errors.is_empty() && error_percent.0 == 0 && delay_percent.0 == 0 {
-            return Err(vec![FieldError::new(
-                "error_percent",
-                "or delay_percent must be above 0, or nothing would happen",
-            )]);
-        }
-        match (route, ttl_seconds, u16::try_from(status)) {
-            (Some(route), Some(ttl), Ok(status)) if errors.is_empty() => Ok(Self {
-                route,
-                error_percent,
-                status,
-                delay_percent,
-                delay_ms: delay_ms.unsigned_abs(),
-                ttl_seconds: ttl.unsigned_abs(),
-            }),
-            _ => Err(errors),
-        }
-    }
-}
-
-/// The routes that can be hit, as people read them.
-#[must_use]
-pub fn routes() -> String {
-    let mut routes: Vec<_> = API.iter().map(|(route, _, _)| *route).collect();
-    routes.dedup();
-    routes.join(", ")
-}
+/// How many may be on order at once. More are no drill, and each request asks all of them.
+const MOST: usize = 64;
 
 /// A fault as shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultView {
+    /// Its name, to end it by.
+    pub id: Uuid,
     /// What was ordered.
     #[serde(flatten)]
     pub order: FaultOrder,
+    /// When it was.
+    pub ordered_at: Timestamp,
     /// When it ends.
     pub expires_at: Timestamp,
 }
@@ -131,6 +47,11 @@ struct Fault {
     ends: Instant,
     errors: Spread,
     delays: Spread,
+    drops: Spread,
+    slow: Spread,
+    chance: fastrand::Rng,
+    /// Keeps the connections from everybody as long as it is not dropped.
+    _exhaustion: Option<AbortOnDropHandle<()>>,
 }
 
 /// Spreads a share evenly: the remainder of each request is carried to the next.
@@ -153,30 +74,79 @@ pub struct Injection {
     pub delay: Option<Duration>,
     /// Then answer with this instead of handling it.
     pub error: Option<StatusCode>,
+    /// Or hang up.
+    pub drop: bool,
+    /// Take this long to send the answer.
+    pub slow_body: Option<Duration>,
 }
 
-/// What is broken at the moment: at most one fault for each route.
+impl Fault {
+    fn decide(&mut self, so_far: Injection) -> Injection {
+        let order = &self.view.order;
+        let delay = self.delays.hits(order.delay_percent).then(|| {
+            let jitter = if order.jitter_ms == 0 { 0 } else { self.chance.u64(0..=order.jitter_ms) };
+            Duration::from_millis(order.delay_ms + jitter)
+        });
+        let status = self.errors.hits(order.error_percent).then(|| StatusCode::from_u16(order.status).ok());
+        let slow = self.slow.hits(order.slow_body_percent).then(|| Duration::from_millis(order.slow_body_ms));
+        Injection {
+            delay: so_far.delay.max(delay),
+            error: so_far.error.or(status.flatten()),
+            drop: self.drops.hits(order.drop_percent) || so_far.drop,
+            slow_body: so_far.slow_body.max(slow),
+        }
+    }
+}
+
+/// What is broken at the moment: at most one fault for each target.
 #[derive(Default)]
 pub struct Faults(Mutex<Vec<Fault>>);
 
 impl Faults {
-    /// Breaks a route, in place of the fault it had.
-    pub fn start(&self, order: FaultOrder, now: Instant, wall: Timestamp) -> FaultView {
-        let ttl = Duration::from_secs(order.ttl_seconds);
-        let expires_at = SignedDuration::try_from(ttl).ok().and_then(|ttl| wall.checked_add(ttl).ok());
+    /// Breaks something, in place of the fault its target had. Nothing, when there are too many.
+    pub fn start(
+        &self,
+        order: FaultOrder,
+        store: Option<&Store>,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Option<FaultView> {
         // Whole milliseconds: more digits would only be noise to whoever reads them.
-        let expires_at = expires_at.and_then(|at| Timestamp::from_millisecond(at.as_millisecond()).ok());
-        let view = FaultView { expires_at: expires_at.unwrap_or(Timestamp::MAX), order };
-        let fault = Fault {
+        let plain = |at: Timestamp| Timestamp::from_millisecond(at.as_millisecond()).ok();
+        let ends = now + order.ttl();
+        let expires_at = SignedDuration::try_from(order.ttl())
+            .ok()
+            .and_then(|ttl| wall.checked_add(ttl).ok())
+            .and_then(plain);
+        let mut faults = self.alive(now);
+        faults.retain(|other| other.view.order.target != order.target);
+        if faults.len() >= MOST {
+            return None;
+        }
+        let exhaustion = store.filter(|_| order.exhaust_pool).cloned().map(|store| {
+            AbortOnDropHandle::new(tokio::spawn(async move {
+                let _kept = store.exhaust().await;
+                sleep_until(ends).await;
+            }))
+        });
+        let chance = fastrand::Rng::with_seed(order.seed);
+        let view = FaultView {
+            id: Uuid::now_v7(),
+            order,
+            ordered_at: plain(wall).unwrap_or(wall),
+            expires_at: expires_at.unwrap_or(Timestamp::MAX),
+        };
+        faults.push(Fault {
             view: view.clone(),
-            ends: now + ttl,
+            ends,
             errors: Spread::default(),
             delays: Spread::default(),
-        };
-        let mut faults = self.alive(now);
-        faults.retain(|other| other.view.order.route != fault.view.order.route);
-        faults.push(fault);
-        view
+            drops: Spread::default(),
+            slow: Spread::default(),
+            chance,
+            _exhaustion: exhaustion,
+        });
+        Some(view)
     }
 
     /// What is broken.
@@ -184,21 +154,41 @@ impl Faults {
         self.alive(now).iter().map(|fault| fault.view.clone()).collect()
     }
 
+    /// Mends one thing. Nothing, when it is not broken.
+    pub fn end(&self, id: Uuid, now: Instant) -> Option<FaultView> {
+        let mut faults = self.alive(now);
+        let place = faults.iter().position(|fault| fault.view.id == id)?;
+        Some(faults.remove(place).view)
+    }
+
     /// Mends everything. Returns how many faults ended.
     pub fn clear(&self, now: Instant) -> usize {
         self.alive(now).drain(..).count()
     }
 
-    /// What shall happen to the next request of a route.
-    pub fn decide(&self, route: &str, now: Instant) -> Injection {
+    /// Whether readiness is withdrawn on order.
+    pub fn unready(&self, now: Instant) -> bool {
+        self.alive(now).iter().any(|fault| fault.view.order.unready)
+    }
+
+    /// How many faults of each kind there are.
+    pub fn count(&self, now: Instant) -> Vec<(&'static str, u32)> {
+        let faults = self.alive(now);
+        let kinds = ["error", "delay", "drop", "slow_body", "exhaust_pool", "unready"];
+        kinds
+            .into_iter()
+            .map(|kind| {
+                let of_kind = faults.iter().filter(|fault| fault.view.order.kinds().any(|one| one == kind));
+                (kind, u32::try_from(of_kind.count()).unwrap_or(u32::MAX))
+            })
+            .collect()
+    }
+
+    /// What shall happen to the next request.
+    pub fn decide(&self, route: &str, method: &Method, headers: &HeaderMap, now: Instant) -> Injection {
         let mut faults = self.alive(now);
-        let Some(fault) = faults.iter_mut().find(|fault| fault.view.order.route == route) else {
-            return Injection::default();
-        };
-        let order = &fault.view.order;
-        let delay = fault.delays.hits(order.delay_percent).then(|| Duration::from_millis(order.delay_ms));
-        let status = fault.errors.hits(order.error_percent).then(|| StatusCode::from_u16(order.status).ok());
-        Injection { delay, error: status.flatten() }
+        let meant = faults.iter_mut().filter(|fault| fault.view.order.target.means(route, method, headers));
+        meant.fold(Injection::default(), |so_far, fault| fault.decide(so_far))
     }
 
     /// The faults whose time is not over.
@@ -209,57 +199,36 @@ impl Faults {
     }
 }
 
-/// The layer around the API's routes that breaks what was ordered.
-pub async fn inject(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
-        return next.run(request).await;
-    };
-    let Injection { delay, error } = shared.faults.decide(route.as_str(), Instant::now());
-    if let Some(delay) = delay {
-        shared.metrics.fault_injected(route.as_str(), "delay");
-        tokio::time::sleep(delay).await;
-    }
-    let mut response = match error {
-        Some(status) => {
-            shared.metrics.fault_injected(route.as_str(), "error");
-            let detail = "this answer was ordered by an operator to rehearse a failure";
-            Problem::new(status, "fault_injected", "Injected fault", detail).into_response()
-        }
-        None => next.run(request).await,
-    };
-    if delay.is_some() || error.is_some() {
-        response.headers_mut().insert(INJECTED, HeaderValue::from_static("true"));
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
     const ROUTE: &str = "/api/v1/passengers";
 
-    fn order(extra: Value) -> Result<FaultOrder, Vec<String>> {
+    fn order(extra: Value) -> FaultOrder {
         let mut object = json!({"route": ROUTE, "ttl_seconds": 60});
         for (name, value) in extra.as_object().unwrap() {
             object[name] = value.clone();
         }
-        FaultOrder::from_json(object.as_object().unwrap().clone())
-            .map_err(|errors| errors.into_iter().map(|e| format!("{} {}", e.field, e.detail)).collect())
+        FaultOrder::from_json(object.as_object().unwrap().clone()).unwrap()
     }
 
     fn started(extra: Value) -> (Faults, Instant) {
         let (faults, now) = (Faults::default(), Instant::now());
-        faults.start(order(extra).unwrap(), now, Timestamp::UNIX_EPOCH);
+        faults.start(order(extra), None, now, Timestamp::UNIX_EPOCH).unwrap();
         (faults, now)
+    }
+
+    fn decide(faults: &Faults, route: &str, now: Instant) -> Injection {
+        faults.decide(route, &Method::GET, &HeaderMap::new(), now)
     }
 
     #[test]
     fn three_of_every_ten_fail_evenly_spread() {
         let (faults, now) = started(json!({"error_percent": 30}));
-        let failed: Vec<bool> = (0..100).map(|_| faults.decide(ROUTE, now).error.is_some()).collect();
+        let failed: Vec<bool> = (0..100).map(|_| decide(&faults, ROUTE, now).error.is_some()).collect();
         assert!(failed.chunks(10).all(|ten| ten.iter().filter(|failed| **failed).count() == 3), "{failed:?}");
         assert!(!failed.windows(2).any(|pair| pair == [true, true]), "{failed:?}");
     }
@@ -267,63 +236,63 @@ mod tests {
     #[test]
     fn small_shares_are_exact_too() {
         let (faults, now) = started(json!({"error_percent": 1.44, "status": 500}));
-        let failed = (0..10_000).filter(|_| faults.decide(ROUTE, now).error.is_some()).count();
+        let failed = (0..10_000).filter(|_| decide(&faults, ROUTE, now).error.is_some()).count();
         assert_eq!(failed, 144);
     }
 
     #[test]
-    fn errors_and_delays_are_counted_apart_and_other_routes_are_spared() {
-        let (faults, now) = started(json!({"error_percent": 50, "delay_percent": 100, "delay_ms": 20}));
-        let all: Vec<_> = (0..10).map(|_| faults.decide(ROUTE, now)).collect();
+    fn each_kind_is_counted_apart_and_other_routes_are_spared() {
+        let (faults, now) = started(json!({"error_percent": 50, "delay_percent": 100, "delay_ms": 20,
+            "drop_percent": 20, "slow_body_percent": 10, "slow_body_ms": 300}));
+        let all: Vec<_> = (0..10).map(|_| decide(&faults, ROUTE, now)).collect();
         assert_eq!(all.iter().filter(|i| i.delay == Some(Duration::from_millis(20))).count(), 10);
         assert_eq!(all.iter().filter(|i| i.error == Some(StatusCode::SERVICE_UNAVAILABLE)).count(), 5);
-        assert_eq!(faults.decide("/api/hello", now), Injection::default());
+        assert_eq!(all.iter().filter(|i| i.drop).count(), 2);
+        assert_eq!(all.iter().filter(|i| i.slow_body == Some(Duration::from_millis(300))).count(), 1);
+        assert_eq!(decide(&faults, "/api/hello", now), Injection::default());
+        let counted = faults.count(now);
+        assert_eq!(counted.iter().filter(|(_, faults)| *faults == 1).count(), 4, "{counted:?}");
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_delays() {
+        let delays = |seed: u32| {
+            let (faults, now) =
+                started(json!({"delay_percent": 100, "delay_ms": 10, "jitter_ms": 90, "seed": seed}));
+            (0..20).map(|_| decide(&faults, ROUTE, now).delay.unwrap().as_millis()).collect::<Vec<_>>()
+        };
+        assert_eq!(delays(7), delays(7));
+        assert_ne!(delays(7), delays(8));
+        let all = delays(7);
+        assert!(all.iter().all(|delay| (10..=100).contains(delay)), "{all:?}");
+        assert!(all.iter().any(|delay| *delay != all[0]), "{all:?}");
     }
 
     #[test]
     fn a_fault_ends_when_its_time_is_over() {
         let (faults, now) = started(json!({"error_percent": 100}));
         let (last, over) = (now + Duration::from_millis(59_999), now + Duration::from_secs(60));
-        assert!(faults.decide(ROUTE, last).error.is_some());
+        assert!(decide(&faults, ROUTE, last).error.is_some());
         assert_eq!(faults.list(last)[0].expires_at.to_string(), "1970-01-01T00:01:00Z");
-        assert_eq!(faults.decide(ROUTE, over), Injection::default());
+        assert_eq!(decide(&faults, ROUTE, over), Injection::default());
         assert!(faults.list(over).is_empty());
     }
 
     #[test]
-    fn a_second_fault_replaces_the_first_of_its_route() {
+    fn a_second_fault_replaces_the_first_of_its_target_and_no_other() {
         let (faults, now) = started(json!({"error_percent": 100}));
-        faults.start(
-            order(json!({"delay_percent": 100, "delay_ms": 5})).unwrap(),
-            now,
-            Timestamp::UNIX_EPOCH,
-        );
+        let start = |extra| faults.start(order(extra), None, now, Timestamp::UNIX_EPOCH);
+        let second = start(json!({"delay_percent": 100, "delay_ms": 5})).unwrap();
         assert_eq!(faults.list(now).len(), 1);
-        assert_eq!(faults.decide(ROUTE, now).error, None);
-        assert_eq!(faults.clear(now), 1);
-    }
-
-    #[test]
-    fn a_wrong_order_names_its_fields() {
-        assert_eq!(
-            order(
-                json!({"route": "/health", "error_percent": 0.001, "status": 200, "ttl_seconds": 0, "why": 1})
-            ),
-            Err(vec![
-                format!("route must be a route under /api/ ({}), not \"/health\"", routes()),
-                String::from(
-                    "error_percent must be a percentage from 0 to 100 with at most two decimals, not 0.001"
-                ),
-                String::from("status must be a whole number from 400 to 599, not 200"),
-                String::from("ttl_seconds must be a whole number from 1 to 3600, not 0"),
-                String::from(
-                    "why is not known; the fields are route, error_percent, status, delay_percent, delay_ms, ttl_seconds"
-                ),
-            ])
-        );
-        assert!(order(json!({})).unwrap_err()[0].contains("nothing would happen"));
-        assert!(
-            order(json!({"delay_percent": 10})).unwrap_err()[0].starts_with("delay_ms and delay_percent")
-        );
+        assert_eq!(decide(&faults, ROUTE, now).error, None);
+        start(json!({"error_percent": 100, "method": "POST"})).unwrap();
+        assert_eq!(faults.list(now).len(), 2);
+        assert_eq!(faults.end(second.id, now).map(|ended| ended.id), Some(second.id));
+        assert!(faults.end(second.id, now).is_none());
+        for number in 1..MOST {
+            assert!(start(json!({"error_percent": 1, "header": format!("x-{number}")})).is_some());
+        }
+        assert!(start(json!({"error_percent": 1, "header": "x-one-more"})).is_none());
+        assert_eq!(faults.clear(now), MOST);
     }
 }

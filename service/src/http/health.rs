@@ -9,6 +9,8 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use tokio::time::Instant;
+
 use super::Shared;
 use super::openapi::{Answer, Described, Operation, Verb};
 
@@ -114,10 +116,19 @@ async fn livez(State(shared): State<Shared>) -> Response {
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
-    let well = database(&shared).await;
-    let draining = shared.readiness.is_draining();
-    let accepting = if draining { "draining" } else { "ok" };
-    report(&shared, well && !draining, json!({ "database": word(well), "accepting": accepting }))
+    let database = database(&shared).await;
+    // Another version may have changed the tables meanwhile. A database that is away is asked only once.
+    let migrations = database && shared.store.is_up_to_date().await;
+    let accepting = if shared.readiness.is_draining() {
+        "draining"
+    } else if shared.faults.unready(Instant::now()) {
+        "fault_injected"
+    } else {
+        "ok"
+    };
+    let checks =
+        json!({ "database": word(database), "migrations": word(migrations), "accepting": accepting });
+    report(&shared, database && migrations && accepting == "ok", checks)
 }
 
 async fn version_of(State(shared): State<Shared>) -> Json<Value> {

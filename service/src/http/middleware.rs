@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -15,8 +15,8 @@ use uuid::Uuid;
 use super::Shared;
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
-use super::metrics::{UNMATCHED, method_label};
-use crate::telemetry;
+use super::metrics::{Sample, UNMATCHED, method_label};
+use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
 /// How long a request may take until its answer must be ready.
 pub const TIME_LIMIT: Duration = Duration::from_secs(10);
@@ -62,20 +62,30 @@ pub async fn observe(
     let path = request.extensions().get::<MatchedPath>();
     let route = path.map_or_else(|| UNMATCHED.to_owned(), |path| path.as_str().to_owned());
     let span = span_of(&request, &route, &id);
+    let ids = telemetry::continue_trace(&span, request.headers());
     let header = HeaderValue::from_str(&id.0);
     request.extensions_mut().insert(id);
-    let visit = Visit::begin(shared, port, request.method().clone(), route, span.clone());
+    let visit = Visit::begin(shared.clone(), port, &request, route, (span.clone(), ids));
     let mut response = next.run(request).instrument(span).await;
+    let headers = response.headers_mut();
     if let Ok(header) = header {
-        response.headers_mut().insert(REQUEST_ID, header);
+        headers.insert(REQUEST_ID, header);
     }
-    visit.end(response.status());
+    if let Some(header) = ids.and_then(|ids| ids.header()) {
+        headers.insert(TRACE_RESPONSE, header);
+    }
+    if port == Port::Public && shared.readiness.is_draining() {
+        // Clients leave by themselves, one answer at a time, before the listener closes: a connection that is kept until
+        // then may be cut in the very moment in which its client sends the next request.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    visit.end(&response);
     response
 }
 
 fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
     let method = method_label(request.method());
-    let span = tracing::info_span!(
+    tracing::info_span!(
         "request",
         otel.name = format!("{method} {route}"),
         otel.kind = "server",
@@ -88,9 +98,7 @@ fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
         request_id = id.0,
         trace_id = field::Empty,
         span_id = field::Empty,
-    );
-    telemetry::continue_trace(&span, request.headers());
-    span
+    )
 }
 
 /// A request from its arrival to its answer. Dropped without an answer, its client went away: that is counted too.
@@ -100,32 +108,47 @@ struct Visit {
     method: Method,
     route: String,
     span: Span,
+    ids: Option<TraceIds>,
+    request_bytes: Option<u64>,
     since: Instant,
     answered: bool,
 }
 
 impl Visit {
-    fn begin(shared: Shared, port: Port, method: Method, route: String, span: Span) -> Self {
+    fn begin(
+        shared: Shared,
+        port: Port,
+        request: &Request,
+        route: String,
+        (span, ids): (Span, Option<TraceIds>),
+    ) -> Self {
         if port == Port::Public {
             shared.metrics.request_started();
         }
-        Self { shared, port, method, route, span, since: Instant::now(), answered: false }
+        let request_bytes = request.headers().get(header::CONTENT_LENGTH);
+        let request_bytes = request_bytes.and_then(|length| length.to_str().ok()?.parse().ok());
+        let (method, since, answered) = (request.method().clone(), Instant::now(), false);
+        Self { shared, port, method, route, span, ids, request_bytes, since, answered }
     }
 
-    fn end(mut self, status: StatusCode) {
+    fn end(mut self, response: &Response) {
+        let status = response.status();
         self.answered = true;
         self.span.record("http.response.status_code", status.as_u16());
         if status.is_server_error() {
             self.span.record("otel.status_code", "ERROR");
         }
-        self.write(status.as_u16());
+        self.write(status.as_u16(), response.body().size_hint().exact());
     }
 
-    fn write(&self, status: u16) {
+    fn write(&self, status: u16, response_bytes: Option<u64>) {
         let seconds = self.since.elapsed().as_secs_f64();
         let method = method_label(&self.method);
         if self.port == Port::Public {
-            self.shared.metrics.request_ended(&self.method, &self.route, status, seconds);
+            let request_bytes = self.request_bytes;
+            let trace = self.ids.map(|ids| (ids, self.shared.clock.now()));
+            let sample = Sample { status, seconds, request_bytes, response_bytes, trace };
+            self.shared.metrics.request_ended(&self.method, &self.route, sample);
         }
         self.span.in_scope(|| {
             if QUIET.contains(&self.route.as_str()) {
@@ -140,7 +163,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         if !self.answered {
-            self.write(CLIENT_WENT_AWAY);
+            self.write(CLIENT_WENT_AWAY, None);
         }
     }
 }

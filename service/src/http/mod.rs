@@ -27,7 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
-use self::faults::Faults;
+use self::faults::{Audit, Faults};
 use self::health::Readiness;
 use self::metrics::Metrics;
 use self::middleware::Port;
@@ -69,6 +69,8 @@ pub struct Parts {
     pub metrics: Metrics,
     /// What is broken on purpose.
     pub faults: Faults,
+    /// Who broke or changed what.
+    pub audit: Audit,
     /// Whether new work is welcome.
     pub readiness: Readiness,
     /// How many requests each client has left, where that is limited.
@@ -84,9 +86,9 @@ impl Shared {
     #[must_use]
     pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>) -> Self {
         let metrics = Metrics::new(&config.version);
-        let (faults, readiness) = (Faults::default(), Readiness::default());
+        let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
         let (buckets, places) = (config.edge.rate.map(Buckets::new), Places::new(config.edge.in_flight));
-        Self(Arc::new(Parts { config, store, metrics, faults, readiness, buckets, places, clock }))
+        Self(Arc::new(Parts { config, store, metrics, faults, audit, readiness, buckets, places, clock }))
     }
 }
 
@@ -109,9 +111,9 @@ pub fn public(shared: &Shared) -> Router {
     let bounded = |router: Router<Shared>| router.layer(RequestBodyLimitLayer::new(BODY_BYTES));
     // Streams bound their bodies themselves, line by line.
     let api = small.wrap(bounded).merge(routes::streams());
-    // Faults wrap these routes and no others: health, readiness and version cannot be hit.
-    let api = api.wrap(|router| router.layer(from_fn_with_state(shared.clone(), faults::inject)));
     let routes = api.merge(health::routes().wrap(bounded)).complete(&shared.config);
+    // Health, readiness and version are within reach of faults, but hit only by an order that says so twice.
+    let routes = routes.layer(from_fn_with_state(shared.clone(), faults::inject));
     let mut routes = routes.layer(from_fn_with_state(shared.clone(), shed::shed));
     // Outside of the places: who comes too often is turned away before one is taken.
     if shared.buckets.is_some() {
@@ -122,7 +124,8 @@ pub fn public(shared: &Shared) -> Router {
 
 /// The routes that operators see.
 pub fn admin(shared: &Shared) -> Router {
-    around(admin::routes(shared).layer(RequestBodyLimitLayer::new(BODY_BYTES)), shared, Port::Admin)
+    let routes = admin::routes(shared).layer(RequestBodyLimitLayer::new(BODY_BYTES));
+    around(routes.layer(from_fn_with_state(shared.clone(), faults::inject)), shared, Port::Admin)
 }
 
 /// Wraps routes in the layers common to both ports. Read from the bottom: the last one sees a request first.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::Write as _;
 
+use opentelemetry::trace::{SpanId, TraceId};
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -12,6 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use super::context::TraceIds;
 use crate::clock::Clock;
 
 /// The fields of a span that every line within it repeats, so that lines can be joined.
@@ -115,7 +117,20 @@ impl Visit for Object {
 }
 
 /// The ids a span carries.
-struct Ids(Object);
+pub(super) struct Ids(Object);
+
+impl Ids {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.0.0.get(name)?.as_str()
+    }
+
+    /// The trace and the span, if both are known.
+    pub(super) fn trace(&self) -> Option<TraceIds> {
+        let trace = TraceId::from_hex(self.get("trace_id")?).ok()?;
+        let span = SpanId::from_hex(self.get("span_id")?).ok()?;
+        Some(TraceIds { trace, span, sampled: true })
+    }
+}
 
 impl Visit for Ids {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -286,9 +286,13 @@ async fn the_program_runs_on_postgresql_and_says_why_when_it_cannot() {
         assert!(line["database"].as_str().unwrap().starts_with("postgres://***@127.0.0.1:"), "{line}");
     }
 
-    let output =
-        command(&folder, &[("DATABASE_URL", "postgres://crew:iceberg@127.0.0.1:1/titanic")]).output().await;
-    let output = output.unwrap();
+    let output = command(
+        &folder,
+        &[("DATABASE_URL", "postgres://crew:iceberg@127.0.0.1:1/titanic"), ("START_SECONDS", "0")],
+    )
+    .output()
+    .await
+    .unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert!(

@@ -84,7 +84,11 @@ async fn collector() -> (String, Bodies) {
         bodies.lock().unwrap().push(body);
     }
     let bodies = Bodies::default();
-    let router = Router::new().route("/v1/traces", post(take)).with_state(bodies.clone());
+    let mut router = Router::new();
+    for path in ["/v1/traces", "/v1/metrics", "/v1/logs"] {
+        router = router.route(path, post(take));
+    }
+    let router = router.with_state(bodies.clone());
     let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}", socket.local_addr().unwrap());
     tokio::spawn(async move { axum::serve(socket, router).await });

@@ -4,25 +4,52 @@
 //! bounds would spread through every signature. What differs in SQL stands here and in the migrations, nowhere else.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::error::BoxDynError;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{Arguments as _, AssertSqlSafe, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction};
+use sqlx::{
+    Arguments as _, AssertSqlSafe, FromRow, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool,
+    Transaction,
+};
 use uuid::Uuid;
 
+use super::ACQUIRE_TIMEOUT;
 use super::columns::{Key, Moment};
+use super::meter::{Meter, Slot};
 
-/// One of the two.
+/// One of the two, with what measures its use.
 #[derive(Debug, Clone)]
-pub(super) enum Db {
+pub(super) struct Db {
+    pub(super) pool: Pool,
+    pub(super) meter: Arc<Meter>,
+}
+
+/// The connections to one of the two.
+#[derive(Debug, Clone)]
+pub(super) enum Pool {
     Sqlite(SqlitePool),
     Postgres(PgPool),
 }
 
+/// A connection for one statement.
+enum Connection {
+    Sqlite(PoolConnection<Sqlite>),
+    Postgres(PoolConnection<Postgres>),
+}
+
 /// A transaction. Dropped without a commit, it never was.
-pub(super) enum Tx {
+pub(super) struct Tx {
+    at: At,
+    meter: Arc<Meter>,
+    /// After the transaction, so that its connection is given back first.
+    _slot: Slot,
+}
+
+enum At {
     Sqlite(Transaction<'static, Sqlite>),
     Postgres(Transaction<'static, Postgres>),
 }
@@ -155,13 +182,47 @@ macro_rules! execute {
     }};
 }
 
+impl Pool {
+    async fn connection(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
+            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+        }
+    }
+}
+
+impl Connection {
+    async fn rows<R: Readable>(&mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => rows!(&mut **connection, for_sqlite, statement),
+            Self::Postgres(connection) => rows!(&mut **connection, for_postgres, statement),
+        }
+    }
+
+    async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(connection) => execute!(&mut **connection, for_sqlite, statement),
+            Self::Postgres(connection) => execute!(&mut **connection, for_postgres, statement),
+        }
+    }
+}
+
 impl Db {
+    pub(super) fn new(pool: Pool, most: u32) -> Self {
+        let system = if matches!(pool, Pool::Sqlite(_)) { "sqlite" } else { "postgresql" };
+        Self { pool, meter: Arc::new(Meter::new(system, most)) }
+    }
+
     /// All rows that a statement answers with.
     pub(super) async fn rows<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
-        match self {
-            Self::Sqlite(pool) => rows!(pool, for_sqlite, statement),
-            Self::Postgres(pool) => rows!(pool, for_postgres, statement),
-        }
+        let watch = self.meter.watch(&statement.sql);
+        watch
+            .over(async {
+                let (_slot, mut connection) =
+                    self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
+                connection.rows(statement).await
+            })
+            .await
     }
 
     /// The first row that a statement answers with.
@@ -169,59 +230,95 @@ impl Db {
         self.rows(statement).await.map(|rows| rows.into_iter().next())
     }
 
+    /// The rows of a statement that stands in no queue: whether the database is well must not depend on how many ask it
+    /// for something else.
+    pub(super) async fn rows_at_once<R: Readable>(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<R>, sqlx::Error> {
+        self.pool.connection().await?.rows(statement).await
+    }
+
     /// How many rows a statement changed.
     pub(super) async fn execute(&self, statement: Statement) -> Result<u64, sqlx::Error> {
-        match self {
-            Self::Sqlite(pool) => execute!(pool, for_sqlite, statement),
-            Self::Postgres(pool) => execute!(pool, for_postgres, statement),
-        }
+        let watch = self.meter.watch(&statement.sql);
+        watch
+            .over(async {
+                let (_slot, mut connection) =
+                    self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
+                connection.execute(statement).await
+            })
+            .await
     }
 
     pub(super) async fn begin(&self, purpose: Purpose) -> Result<Tx, sqlx::Error> {
-        match self {
-            Self::Sqlite(pool) => {
-                // The lock for writing is taken at once: a reader that becomes a writer may find that it cannot.
-                let begin = if purpose == Purpose::Look { "begin" } else { "begin immediate" };
-                pool.begin_with(begin).await.map(Tx::Sqlite)
+        let begin = match (&self.pool, purpose) {
+            // The lock for writing is taken at once: a reader that becomes a writer may find that it cannot.
+            (Pool::Sqlite(_), Purpose::Change | Purpose::Replace) => "begin immediate",
+            (Pool::Postgres(_), Purpose::Look) => "begin isolation level repeatable read read only",
+            _ => "begin",
+        };
+        let meter = self.meter.clone();
+        let (slot, at) = self.meter.watch(begin).over(self.begin_with(begin, purpose)).await?;
+        Ok(Tx { at, meter, _slot: slot })
+    }
+
+    async fn begin_with(&self, begin: &'static str, purpose: Purpose) -> Result<(Slot, At), sqlx::Error> {
+        // Only the connection is waited for within the limit: locks have limits of their own.
+        let (slot, connection) = self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
+        let at = match connection {
+            Connection::Sqlite(connection) => {
+                At::Sqlite(Transaction::begin(connection, Some(begin.into_sql_str())).await?)
             }
-            Self::Postgres(pool) => {
-                let begin = match purpose {
-                    Purpose::Look => "begin isolation level repeatable read read only",
-                    Purpose::Change | Purpose::Replace => "begin",
-                };
-                let mut transaction = pool.begin_with(begin).await?;
+            Connection::Postgres(connection) => {
+                let mut transaction = Transaction::begin(connection, Some(begin.into_sql_str())).await?;
                 if purpose == Purpose::Replace {
                     sqlx::query("set local statement_timeout = 0").execute(&mut *transaction).await?;
                     let lock = "lock table passengers in share row exclusive mode";
                     sqlx::query(lock).execute(&mut *transaction).await?;
                 }
-                Ok(Tx::Postgres(transaction))
+                At::Postgres(transaction)
             }
-        }
+        };
+        Ok((slot, at))
     }
 }
 
 impl Tx {
     /// All rows that a statement answers with.
     pub(super) async fn rows<R: Readable>(&mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
-        match self {
-            Self::Sqlite(transaction) => rows!(&mut **transaction, for_sqlite, statement),
-            Self::Postgres(transaction) => rows!(&mut **transaction, for_postgres, statement),
-        }
+        let watch = self.meter.watch(&statement.sql);
+        let at = &mut self.at;
+        let rows = async {
+            match at {
+                At::Sqlite(transaction) => rows!(&mut **transaction, for_sqlite, statement),
+                At::Postgres(transaction) => rows!(&mut **transaction, for_postgres, statement),
+            }
+        };
+        watch.over(rows).await
     }
 
     /// How many rows a statement changed.
     pub(super) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
-        match self {
-            Self::Sqlite(transaction) => execute!(&mut **transaction, for_sqlite, statement),
-            Self::Postgres(transaction) => execute!(&mut **transaction, for_postgres, statement),
-        }
+        let watch = self.meter.watch(&statement.sql);
+        let at = &mut self.at;
+        let execute = async {
+            match at {
+                At::Sqlite(transaction) => execute!(&mut **transaction, for_sqlite, statement),
+                At::Postgres(transaction) => execute!(&mut **transaction, for_postgres, statement),
+            }
+        };
+        watch.over(execute).await
     }
 
     pub(super) async fn commit(self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(transaction) => transaction.commit().await,
-            Self::Postgres(transaction) => transaction.commit().await,
-        }
+        let at = self.at;
+        let commit = async {
+            match at {
+                At::Sqlite(transaction) => transaction.commit().await,
+                At::Postgres(transaction) => transaction.commit().await,
+            }
+        };
+        self.meter.watch("commit").over(commit).await
     }
 }

@@ -63,6 +63,21 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether a start that failed like this may succeed a little later: nobody listens yet, or they are not ready yet.
+    #[must_use]
+    pub fn may_still_come(&self) -> bool {
+        match self {
+            Self::Open { source, .. } => match source {
+                sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
+                sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_none() => {
+                    passes_in_postgres(&error.code().unwrap_or_default())
+                }
+                _ => false,
+            },
+            other => other.is_temporary(),
+        }
+    }
+
     /// Whether the same request may well succeed a little later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {

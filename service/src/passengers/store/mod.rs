@@ -1,13 +1,15 @@
 //! Where passengers are kept: SQLite or PostgreSQL.
 //!
 //! - `db` runs statements on either; `columns` is what each keeps in its own way.
-//! - `list` finds, `change` changes, `once` does so once for a request that comes again; `error` says what went wrong and whether it may pass.
+//! - `list` finds, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
+//!   what went wrong and whether it may pass.
 
 mod change;
 mod columns;
 mod db;
 mod error;
 mod list;
+mod meter;
 mod once;
 
 use std::str::FromStr as _;
@@ -18,9 +20,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
-use self::db::{Db, Statement};
+use self::db::{Db, Pool, Statement};
 use self::error::doing;
+use self::meter::Slot;
 use crate::config::DatabaseUrl;
+use crate::telemetry::exposition::Exposition;
 
 pub use self::error::StoreError;
 pub use self::once::{Claim, Repeatable};
@@ -75,12 +79,12 @@ impl Store {
 
     /// Opens the database for a purpose.
     pub async fn open_for(opening: Opening, url: &DatabaseUrl, most: u32) -> Result<Self, StoreError> {
-        let db = if url.is_postgres() {
-            Db::Postgres(postgres(url, most).await?)
+        let pool = if url.is_postgres() {
+            Pool::Postgres(postgres(url, most).await?)
         } else {
-            Db::Sqlite(sqlite(url, most, opening != Opening::Read).await?)
+            Pool::Sqlite(sqlite(url, most, opening != Opening::Read).await?)
         };
-        let store = Self { db };
+        let store = Self { db: Db::new(pool, most) };
         if opening == Opening::Read {
             return if store.is_up_to_date().await {
                 Ok(store)
@@ -88,9 +92,9 @@ impl Store {
                 Err(StoreError::Schema { url: url.to_string() })
             };
         }
-        let migrated = match &store.db {
-            Db::Sqlite(pool) => SQLITE_MIGRATIONS.run(pool).await,
-            Db::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        let migrated = match &store.db.pool {
+            Pool::Sqlite(pool) => SQLITE_MIGRATIONS.run(pool).await,
+            Pool::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
         };
         migrated.map_err(|source| StoreError::Migrate { url: url.to_string(), source })?;
         store.find_words().await?;
@@ -102,13 +106,13 @@ impl Store {
 
     /// Whether the tables are those of this version: every migration we know was applied as we know it, and no other.
     pub async fn is_up_to_date(&self) -> bool {
-        let migrations = match &self.db {
-            Db::Sqlite(_) => &SQLITE_MIGRATIONS,
-            Db::Postgres(_) => &POSTGRES_MIGRATIONS,
+        let migrations = match &self.db.pool {
+            Pool::Sqlite(_) => &SQLITE_MIGRATIONS,
+            Pool::Postgres(_) => &POSTGRES_MIGRATIONS,
         };
         let applied =
             Statement::begin("select version, checksum from _sqlx_migrations where success order by version");
-        let applied: Result<Vec<(i64, Vec<u8>)>, _> = self.db.rows(applied).await;
+        let applied: Result<Vec<(i64, Vec<u8>)>, _> = self.db.rows_at_once(applied).await;
         let known = migrations.iter().map(|known| (known.version, known.checksum.to_vec()));
         applied.is_ok_and(|applied| applied.into_iter().eq(known))
     }
@@ -116,7 +120,7 @@ impl Store {
     /// Whether the passengers can be read right now.
     pub async fn ping(&self) -> Result<(), StoreError> {
         let look = Statement::begin("select count(*) from (select 1 from passengers limit 1) as someone");
-        match tokio::time::timeout(PING_TIMEOUT, self.db.row::<(i64,)>(look)).await {
+        match tokio::time::timeout(PING_TIMEOUT, self.db.rows_at_once::<(i64,)>(look)).await {
             Ok(answer) => answer.map(|_| ()).map_err(doing("asking the database for a sign of life")),
             Err(_) => Err(StoreError::Silent),
         }
@@ -125,22 +129,36 @@ impl Store {
     /// What the connections are doing.
     #[must_use]
     pub fn pool_use(&self) -> PoolUse {
-        let (size, idle) = match &self.db {
-            Db::Sqlite(pool) => (pool.size(), pool.num_idle()),
-            Db::Postgres(pool) => (pool.size(), pool.num_idle()),
+        let idle = match &self.db.pool {
+            Pool::Sqlite(pool) => pool.num_idle(),
+            Pool::Postgres(pool) => pool.num_idle(),
         };
-        let idle = u32::try_from(idle).unwrap_or(u32::MAX).min(size);
-        PoolUse { idle, used: size - idle }
+        PoolUse { idle: u32::try_from(idle).unwrap_or(u32::MAX), used: self.db.meter.used() }
+    }
+
+    /// Keeps every connection from being used, one after the other as they become free, until the answer is dropped.
+    /// Whether the database is well can still be asked.
+    pub async fn exhaust(&self) -> Option<Exhausted> {
+        self.db.meter.take_all().await.map(Exhausted)
+    }
+
+    /// Writes how the database is used.
+    pub(crate) fn write(&self, out: &mut Exposition) {
+        self.db.meter.write(out);
     }
 
     /// Waits for running statements and closes.
     pub async fn close(&self) {
-        match &self.db {
-            Db::Sqlite(pool) => pool.close().await,
-            Db::Postgres(pool) => pool.close().await,
+        match &self.db.pool {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
         }
     }
 }
+
+/// All connections, kept from everybody.
+#[derive(Debug)]
+pub struct Exhausted(#[expect(dead_code, reason = "held, not used")] Slot);
 
 async fn sqlite(url: &DatabaseUrl, most: u32, may_make: bool) -> Result<SqlitePool, StoreError> {
     let advice = if may_make { "its folder must exist and be writable" } else { "it must exist" };

@@ -1,0 +1,274 @@
+//! What the database costs: how long statements take and connections are waited for, and who waits.
+//!
+//! In front of the pool stands a gate with a slot for each connection. Waiting there can be seen and measured, and a drill
+//! can take the slots away without touching the connections, so that health checks, which pass beside the gate, go on.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use opentelemetry::{KeyValue, global};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tracing::{Instrument as _, Span, field};
+
+use crate::telemetry::SQL;
+use crate::telemetry::exposition::{Exposition, Kind};
+use crate::telemetry::histogram::{Histogram, Measure};
+
+/// Bounds in seconds of what is done in one trip to a database.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const DURATION: &str = "db_client_operation_duration_seconds";
+const WAIT: &str = "db_client_connection_wait_time_seconds";
+const TIMEOUTS: &str = "db_client_connection_timeouts_total";
+const PENDING: &str = "db_client_connection_pending_requests";
+const MOST: &str = "db_client_connection_max";
+
+/// What is known of a database's use.
+#[derive(Debug)]
+pub(super) struct Meter {
+    system: &'static str,
+    gate: Arc<Semaphore>,
+    slots: u32,
+    pending: AtomicU64,
+    timeouts: AtomicU64,
+    wait: Histogram,
+    operations: RwLock<Vec<Operation>>,
+    exported: opentelemetry::metrics::Histogram<f64>,
+    exported_wait: opentelemetry::metrics::Histogram<f64>,
+}
+
+#[derive(Debug)]
+struct Operation {
+    name: &'static str,
+    error: Option<&'static str>,
+    duration: Histogram,
+    attributes: Vec<KeyValue>,
+}
+
+/// A permission to use a connection. Dropped, it is the next one's turn.
+pub(super) type Slot = OwnedSemaphorePermit;
+
+/// A statement that is looked at.
+pub(super) struct Watch<'a> {
+    meter: &'a Meter,
+    operation: &'static str,
+    span: Span,
+}
+
+impl Watch<'_> {
+    /// Runs it, and notes how long it took and what became of it.
+    pub(super) async fn over<T>(
+        self,
+        run: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let since = Instant::now();
+        let done = run.instrument(self.span.clone()).await;
+        let error = done.as_ref().err().map(|error| kind_of(error, &self.span));
+        self.meter.note(self.operation, error, since.elapsed().as_secs_f64());
+        done
+    }
+}
+
+/// One who waits, counted until they stop, however that comes.
+struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn begin(pending: &'a AtomicU64) -> Self {
+        pending.fetch_add(1, Ordering::Relaxed);
+        Self(pending)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Meter {
+    pub(super) fn new(system: &'static str, slots: u32) -> Self {
+        let meter = global::meter(env!("CARGO_PKG_NAME"));
+        let histogram = |name: &'static str| {
+            meter.f64_histogram(name).with_unit("s").with_boundaries(BUCKETS.to_vec()).build()
+        };
+        Self {
+            system,
+            gate: Arc::new(Semaphore::new(usize::try_from(slots).unwrap_or(Semaphore::MAX_PERMITS))),
+            slots,
+            pending: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            wait: Histogram::new(Measure::Seconds, &BUCKETS),
+            operations: RwLock::default(),
+            exported: histogram("db.client.operation.duration"),
+            exported_wait: histogram("db.client.connection.wait_time"),
+        }
+    }
+
+    /// Slots that are taken.
+    pub(super) fn used(&self) -> u32 {
+        let free = u32::try_from(self.gate.available_permits()).unwrap_or(u32::MAX);
+        self.slots.saturating_sub(free)
+    }
+
+    /// Takes all slots as they become free, and so keeps everyone out who has to pass the gate.
+    pub(super) async fn take_all(&self) -> Option<Slot> {
+        self.gate.clone().acquire_many_owned(self.slots).await.ok()
+    }
+
+    /// Waits for a slot and then for what is to be had with it, and notes how long both took together.
+    pub(super) async fn wait_for<T>(
+        &self,
+        limit: std::time::Duration,
+        connection: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<(Slot, T), sqlx::Error> {
+        let (since, waiting) = (Instant::now(), Waiting::begin(&self.pending));
+        let got = tokio::time::timeout(limit, async {
+            let slot = self.gate.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+            Ok((slot, connection.await?))
+        });
+        let got = got.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        drop(waiting);
+        let seconds = since.elapsed().as_secs_f64();
+        self.wait.record(seconds, None);
+        self.exported_wait.record(seconds, &[KeyValue::new("db.client.connection.pool.name", self.system)]);
+        if matches!(got, Err(sqlx::Error::PoolTimedOut)) {
+            self.timeouts.fetch_add(1, Ordering::Relaxed);
+        }
+        got
+    }
+
+    /// Looks at a statement that is about to run. The span has it as it is written, with placeholders, and never what was
+    /// put into them.
+    pub(super) fn watch(&self, sql: &str) -> Watch<'_> {
+        let operation = operation(sql);
+        let table = table(sql);
+        let span = tracing::info_span!(
+            target: SQL,
+            "sql",
+            otel.name = format!("{operation} {table}").trim_end(),
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            db.system.name = self.system,
+            db.operation.name = operation,
+            db.collection.name = table,
+            db.query.text = sql,
+            db.response.status_code = field::Empty,
+            error.type = field::Empty,
+        );
+        Watch { meter: self, operation, span }
+    }
+
+    fn note(&self, name: &'static str, error: Option<&'static str>, seconds: f64) {
+        let record = |known: &[Operation]| {
+            let operation = known.iter().find(|one| one.name == name && one.error == error)?;
+            operation.duration.record(seconds, None);
+            self.exported.record(seconds, &operation.attributes);
+            Some(())
+        };
+        if record(&self.operations.read().unwrap_or_else(PoisonError::into_inner)).is_some() {
+            return;
+        }
+        let mut attributes =
+            vec![KeyValue::new("db.system.name", self.system), KeyValue::new("db.operation.name", name)];
+        attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
+        let mut known = self.operations.write().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|one| one.name == name && one.error == error) {
+            let duration = Histogram::new(Measure::Seconds, &BUCKETS);
+            known.push(Operation { name, error, duration, attributes });
+        }
+        let _known_by_now = record(&known);
+    }
+
+    /// How many wait for a connection.
+    pub(super) fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
+    pub(super) fn write(&self, out: &mut Exposition) {
+        out.only(
+            PENDING,
+            Kind::Gauge,
+            "Requests that wait for a database connection.",
+            self.pending() as f64,
+        );
+        out.only(MOST, Kind::Gauge, "Database connections that may be open at most.", self.slots.into());
+        let timeouts = self.timeouts.load(Ordering::Relaxed) as f64;
+        out.only(
+            TIMEOUTS,
+            Kind::Counter,
+            "Requests that waited in vain for a database connection.",
+            timeouts,
+        );
+        out.family(WAIT, Kind::Histogram, "How long a database connection was waited for.");
+        out.histogram(WAIT, &[], &self.wait);
+        out.family(DURATION, Kind::Histogram, "Duration of statements, by what they do and how they failed.");
+        for one in self.operations.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let labels = [
+                ("db_system_name", self.system),
+                ("db_operation_name", one.name),
+                ("error_type", one.error.unwrap_or_default()),
+            ];
+            let shown =
+                if one.error.is_some() { labels.as_slice() } else { labels.get(..2).unwrap_or(&labels) };
+            out.histogram(DURATION, shown, &one.duration);
+        }
+    }
+}
+
+/// What a statement does, from a list, because it is a label.
+fn operation(sql: &str) -> &'static str {
+    const KNOWN: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "WITH", "LOCK"];
+    let word = sql.split_whitespace().next().unwrap_or_default();
+    KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(word)).unwrap_or("OTHER")
+}
+
+/// The first table that is named.
+fn table(sql: &str) -> &str {
+    let leads =
+        |word: &str| ["from", "into", "update"].iter().any(|before| word.eq_ignore_ascii_case(before));
+    let words = sql.split_whitespace();
+    let name = words.clone().zip(words.skip(1)).find(|(word, next)| leads(word) && !next.starts_with('('));
+    let name = name.map(|(_, next)| next).unwrap_or_default();
+    name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
+}
+
+/// A short name for an error, from a list, because it is a label; the code of the database goes into the span.
+fn kind_of(error: &sqlx::Error, span: &Span) -> &'static str {
+    let kind = match error {
+        sqlx::Error::PoolTimedOut => "timeout",
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "closed",
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => "connection",
+        sqlx::Error::Database(error) => {
+            if let Some(code) = error.code() {
+                span.record("db.response.status_code", code.as_ref());
+            }
+            if error.is_unique_violation() || error.is_check_violation() { "constraint" } else { "database" }
+        }
+        _ => "other",
+    };
+    span.record("error.type", kind);
+    span.record("otel.status_code", "ERROR");
+    kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_tells_what_it_does_and_to_which_table() {
+        for (sql, expected) in [
+            ("select id, name from passengers where id = $1", ("SELECT", "passengers")),
+            ("insert into passengers (id) values ($1)", ("INSERT", "passengers")),
+            ("update passengers set name = $1", ("UPDATE", "passengers")),
+            ("select count(*) from (select 1 from passengers limit 1) as one", ("SELECT", "passengers")),
+            ("delete from passengers", ("DELETE", "passengers")),
+            ("begin immediate", ("BEGIN", "")),
+            ("vacuum", ("OTHER", "")),
+            ("", ("OTHER", "")),
+        ] {
+            assert_eq!((operation(sql), table(sql)), expected, "{sql}");
+        }
+    }
+}
