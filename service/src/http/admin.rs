@@ -25,11 +25,11 @@ pub fn routes(shared: &Shared) -> Router<Shared> {
     let drills = Router::new()
         .route("/faults", get(list).post(start).delete(clear))
         .route("/faults/{id}", delete(end))
-        .layer(from_fn_with_state(shared.clone(), admit_to_drills));
+        .route_layer(from_fn_with_state(shared.clone(), admit_to_drills));
     let guarded = Router::new()
         .route("/audit", get(audit))
         .route("/log-level", get(log_level).put(set_log_level))
-        .layer(from_fn_with_state(shared.clone(), admit));
+        .route_layer(from_fn_with_state(shared.clone(), admit));
     Router::new().route("/metrics", get(metrics)).merge(drills).merge(guarded)
 }
 

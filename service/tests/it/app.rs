@@ -116,8 +116,26 @@ impl App {
     }
 
     pub(crate) async fn faults(&self, method: Method, token: Option<&str>, body: Option<&Value>) -> Answer {
+        self.operate(method, "/faults", token, body).await
+    }
+
+    /// Orders a fault that is expected to be accepted.
+    pub(crate) async fn order(&self, order: Value) -> Value {
+        let answer = self.faults(Method::POST, Some(TOKEN), Some(&order)).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()
+    }
+
+    /// A call to the operators' port.
+    pub(crate) async fn operate(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: Option<&Value>,
+    ) -> Answer {
         let mut request =
-            Request::builder().method(method).uri("/faults").header("content-type", "application/json");
+            Request::builder().method(method).uri(path).header("content-type", "application/json");
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -12,6 +12,8 @@ mod backups;
 #[cfg(test)]
 mod changes;
 #[cfg(test)]
+mod collector;
+#[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod edge;
@@ -22,11 +24,15 @@ mod fuzzed;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod life;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod once;
 #[cfg(test)]
 mod passengers;
+#[cfg(test)]
+mod podinfo;
 #[cfg(test)]
 mod postgres;
 #[cfg(test)]

@@ -1,17 +1,13 @@
 //! Start, stop and telemetry of the real program.
 
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::routing::post;
 use serde_json::Value;
 use sqlx::{Connection as _, SqliteConnection};
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use crate::collector::{Collector, contains};
 use crate::program::{Program, command, until};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -77,33 +73,11 @@ async fn told_twice_it_does_not_wait() {
     assert!(!in_flight.await.unwrap(), "the request was cut");
 }
 
-type Bodies = Arc<Mutex<Vec<Bytes>>>;
-
-async fn collector() -> (String, Bodies) {
-    async fn take(State(bodies): State<Bodies>, body: Bytes) {
-        bodies.lock().unwrap().push(body);
-    }
-    let bodies = Bodies::default();
-    let mut router = Router::new();
-    for path in ["/v1/traces", "/v1/metrics", "/v1/logs"] {
-        router = router.route(path, post(take));
-    }
-    let router = router.with_state(bodies.clone());
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", socket.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(socket, router).await });
-    (endpoint, bodies)
-}
-
-fn contains(body: &[u8], part: &[u8]) -> bool {
-    body.windows(part.len()).any(|window| window == part)
-}
-
 #[tokio::test]
 async fn spans_reach_the_collector_before_the_end_under_the_trace_of_the_client() {
-    let (endpoint, bodies) = collector().await;
+    let collector = Collector::start().await;
     let folder = folder();
-    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()), ("DRAIN_SECONDS", "0")];
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint.as_str()), ("DRAIN_SECONDS", "0")];
     let mut program = Program::start(&folder, &variables).await;
     let request = program.http.get(format!("{}/api/hello", program.address));
     let request = request.header("traceparent", format!("00-{TRACE}-b7ad6b7169203331-01"));
@@ -113,13 +87,9 @@ async fn spans_reach_the_collector_before_the_end_under_the_trace_of_the_client(
 
     program.signal("TERM").await;
     assert!(program.ended().await.success());
-    let bodies = bodies.lock().unwrap();
-    let trace: Vec<u8> =
-        (0..TRACE.len()).step_by(2).map(|i| u8::from_str_radix(&TRACE[i..i + 2], 16).unwrap()).collect();
-    let ours =
-        bodies.iter().find(|body| contains(body, &trace)).expect("the span of the request has arrived");
+    let ours = collector.trace(TRACE).expect("the span of the request has arrived");
     for part in ["GET /api/hello", "titanic", "http.response.status_code"] {
-        assert!(contains(ours, part.as_bytes()), "{part}");
+        assert!(contains(&ours, part.as_bytes()), "{part}");
     }
 }
 
