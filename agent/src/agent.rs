@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use lookout_engine::{Counts, Window};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc};
 
@@ -17,7 +18,7 @@ use crate::deliver::{self, Receiver};
 use crate::evaluate::{self, Board, Driver, LastFailure, RestoreError, Snapshot};
 use crate::events::chain;
 use crate::export::{Host, Recorder};
-use crate::ledger::{Ledger, LedgerError, MemoryLedger, SqliteLedger};
+use crate::ledger::{Ledger, LedgerError, MemoryLedger, SqliteLedger, StoredCounts};
 use crate::random::Random;
 use crate::spec::{self, Config, Indicator, LedgerLocation, Ratio, Slo};
 use crate::task::Tasks;
@@ -273,18 +274,31 @@ async fn query_jobs(
     for (index, stream) in config.streams().into_iter().enumerate() {
         let Indicator::Prometheus { source, queries } = stream.indicator else { continue };
         let Some(slo) = config.slos.get(stream.slo) else { continue };
-        let longest = slo.tiers().iter().map(|tier| tier.long).fold(slo.period(), Ord::max);
+        let now_s = now_ms.div_euclid(1000);
+        let current = slo.calendar.as_ref().and_then(|calendar| calendar.period_at(now_s).ok());
+        let length = current.map_or(slo.period(), |(from, to)| Window::seconds(to.abs_diff(from)));
+        let longest = slo.tiers().iter().map(|tier| tier.long).fold(length, Ord::max);
         let reach = Duration::from_secs(longest.as_seconds());
         let since_ms = now_ms.saturating_sub(i64::try_from(reach.as_millis()).unwrap_or(i64::MAX));
         // a minute more: the ledger may keep the minute in which the reach begins
         let stored = outside.ledger.counts(&stream.id, since_ms.saturating_sub(60_000)).await?;
-        let progress = promql::Progress::of_ledger(config.grid, now_ms, &stored.slots, &stored.minutes);
+        let progress =
+            promql::Progress::of_ledger(config.grid, now_ms, &stored.slots, &known_minutes(&stored));
         let job = promql::Job { stream: index, queries: queries.clone(), reach, progress };
         let server = servers.iter_mut().find(|(server, _)| server.name == *source);
         server.into_iter().for_each(|(_, jobs)| jobs.push(job.clone()));
     }
     servers.retain(|(_, jobs)| !jobs.is_empty());
     Ok(servers)
+}
+
+/// The minutes of a ledger, and those that are part of its quarters of an hour.
+fn known_minutes(stored: &StoredCounts) -> Vec<(i64, Counts)> {
+    let quarters = stored.quarters.iter().flat_map(|(quarter, counts)| {
+        let first = quarter.saturating_mul(15);
+        (first..first.saturating_add(15)).map(|minute| (minute, *counts))
+    });
+    quarters.chain(stored.minutes.iter().copied()).collect()
 }
 
 fn start_queries(

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use lookout_engine::{
-    Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Severity, Slot, Tier, Window,
+    Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Severity, Slot, Tier, Window,
 };
 
 const SLOS: usize = 10_000;
@@ -46,7 +46,7 @@ fn policy() -> Result<Policy, Failure> {
     Ok(Policy {
         grid: Grid::try_new(WIDTH_S)?,
         objective: Objective::try_from_percent(99.9)?,
-        period,
+        period: Period::Rolling(period),
         tiers: Tier::defaults(period),
         method: Method::Occurrences,
         guard: Guard::default(),

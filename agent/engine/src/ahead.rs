@@ -32,9 +32,11 @@ impl Evaluator {
     /// is to be stored and then accepted, like that of a report.
     #[must_use]
     pub fn foresee(&self, open: Slot) -> Option<Foreseen> {
+        // whoever drives it turns the calendar when a slot is over
+        let turns = self.span().is_some_and(|span| !span.contains(open));
         let highest = self.open(Cause::Burn).is_some_and(|burn| burn.severity == Severity::Page);
         // of several components nobody knows what the others will bring
-        if highest || open != self.closed().plus(1) || self.policy().method.components() > 0 {
+        if turns || highest || open != self.closed().plus(1) || self.policy().method.components() > 0 {
             return None;
         }
         let mut best = self.clone();
@@ -67,7 +69,7 @@ impl Evaluator {
 mod tests {
     use super::*;
     use crate::incident::Transition;
-    use crate::{Grid, Guard, Method, Objective, Policy, Tier};
+    use crate::{Grid, Guard, Method, Objective, Period, Policy, Tier};
     use proptest::prelude::*;
 
     const PER_SLOT: u64 = 500;
@@ -76,7 +78,7 @@ mod tests {
         Policy {
             grid: Grid::try_new(10).unwrap(),
             objective: Objective::try_from_percent(99.9).unwrap(),
-            period: Window::days(30),
+            period: Period::Rolling(Window::days(30)),
             tiers: Tier::defaults(Window::days(30)),
             method: Method::Occurrences,
             guard: Guard::default(),

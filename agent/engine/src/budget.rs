@@ -1,7 +1,9 @@
 //! The error budget of a period.
 
 use crate::burn::Measured;
+use crate::counts::Counts;
 use crate::objective::Objective;
+use crate::versions::VersionShare;
 
 /// How much of a period's error budget is spent.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -28,13 +30,39 @@ impl Budget {
         Self { bad: counts.bad, total: counts.total(), allowed, left_ratio }
     }
 
+    /// The budget of a period whose parts had different objectives: as many bad events as all of them allowed together.
+    ///
+    /// left = 1 − bad ÷ Σ (total × budget), the sum over the parts, scaled to the whole period as ever.
+    pub(crate) fn of_versions(period: &Measured, versions: &[VersionShare]) -> Self {
+        let seconds = period.window.as_seconds().max(1) as f64;
+        let covered = (period.covered_seconds as f64).clamp(1.0, seconds);
+        let allowance = |part: &VersionShare| part.counts.total() as f64 * part.objective.budget_ratio();
+        let allowed = versions.iter().map(allowance).sum::<f64>() * seconds / covered;
+        let Counts { bad, .. } = period.counts;
+        let left_ratio = if allowed > 0.0 { 1.0 - bad as f64 / allowed } else { 1.0 };
+        Self { bad, total: period.counts.total(), allowed, left_ratio }
+    }
+
+    /// The share of events of the whole period that may be bad, over all versions of the objective; `None` without
+    /// events. So many counts of the period stand for one of the budget.
+    pub(crate) fn mean_allowance(&self, period: &Measured, unit: u64) -> Option<f64> {
+        let seconds = period.window.as_seconds().max(1) as f64;
+        let covered = (period.covered_seconds as f64).clamp(1.0, seconds);
+        let expected = period.counts.total() as f64 * seconds / covered;
+        (expected > 0.0).then(|| self.allowed * unit as f64 / expected)
+    }
+
     /// The same budget when so many counts stand for one.
     pub(crate) fn in_units_of(self, unit: u64) -> Self {
         if unit == 1 {
             return self;
         }
-        let whole = |n: u64| n / unit + u64::from(n % unit * 2 >= unit && unit > 1);
-        Self { bad: whole(self.bad), total: whole(self.total), allowed: self.allowed / unit as f64, ..self }
+        Self {
+            bad: whole(self.bad, unit),
+            total: whole(self.total, unit),
+            allowed: self.allowed / unit as f64,
+            ..self
+        }
     }
 
     /// Seconds until nothing is left when the budget goes on burning at `burn_rate`: zero when it is spent, `None`
@@ -49,10 +77,19 @@ impl Budget {
     }
 }
 
+/// The same counts when so many stand for one.
+pub(crate) fn in_units_of(counts: Counts, unit: u64) -> Counts {
+    Counts { good: whole(counts.good, unit), bad: whole(counts.bad, unit) }
+}
+
+/// To the nearest.
+fn whole(n: u64, unit: u64) -> u64 {
+    n / unit + u64::from(n % unit * 2 >= unit && unit > 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::counts::Counts;
     use crate::window::Window;
 
     fn month(good: u64, bad: u64) -> Measured {

@@ -5,19 +5,21 @@
 //! transition could not be stored comes to the same conclusion again at the next slot.
 
 use crate::alarm::{Alarm, Sight};
-use crate::budget::Budget;
+use crate::budget::{Budget, in_units_of};
 use crate::burn::Measured;
 use crate::condition::{Condition, View};
 use crate::counts::Counts;
 use crate::guard::Held;
 use crate::history::{History, Recorded};
 use crate::incident::{self, Cause, Open, Transition};
+use crate::period::Span;
 use crate::policy::Policy;
 use crate::report::{ComponentReport, Report, TierReport};
 use crate::slices::Slices;
 use crate::slot::Slot;
 use crate::state::DataState;
 use crate::tier::{Severity, Tier};
+use crate::versions::Versions;
 use crate::window::Window;
 
 /// The decision taken from a report, to be stored and then accepted.
@@ -67,17 +69,20 @@ impl Decision {
 /// The running state of one SLO.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
-    policy: Policy,
+    pub(crate) policy: Policy,
     /// Events. What alerts and budget are judged by, unless there are slices.
-    history: History,
+    pub(crate) history: History,
     /// Set apart, since most SLOs have none.
-    slices: Option<Box<Slices>>,
+    pub(crate) slices: Option<Box<Slices>>,
     alarms: Vec<Alarm>,
     conditions: Vec<Alarm>,
     burn: Option<Open>,
     data: Option<Open>,
     /// Nothing can be missing from before someone was there to see it.
     watching_since: Slot,
+    /// The calendar period that goes on.
+    pub(crate) span: Option<Span>,
+    pub(crate) versions: Versions,
 }
 
 impl Evaluator {
@@ -88,7 +93,18 @@ impl Evaluator {
         let slices = Slices::new(&policy, closed).map(Box::new);
         let alarms = vec![Alarm::default(); policy.tiers.len()];
         let conditions = vec![Alarm::default(); policy.conditions.len()];
-        Self { policy, history, slices, alarms, conditions, burn: None, data: None, watching_since: closed }
+        Self {
+            policy,
+            history,
+            slices,
+            alarms,
+            conditions,
+            burn: None,
+            data: None,
+            watching_since: closed,
+            span: None,
+            versions: Versions::default(),
+        }
     }
 
     /// What it evaluates.
@@ -131,8 +147,8 @@ impl Evaluator {
         }
     }
 
-    /// Goes on where another evaluator of the same policy is: tiers, incidents and the watch, but not its counts. For one
-    /// whose counts were read back because some of them do not count any more.
+    /// Goes on where another evaluator of the same policy is: tiers, incidents and the watch, but neither its counts nor
+    /// what they are judged by. For one whose counts were read back because some of them do not count any more.
     pub fn take_over(&mut self, from: &Self) {
         if from.alarms.len() == self.alarms.len() {
             self.alarms.clone_from(&from.alarms);
@@ -194,6 +210,7 @@ impl Evaluator {
             + self.policy.tiers.capacity() * size_of::<Tier>()
             + self.policy.conditions.capacity() * size_of::<Condition>()
             + (self.alarms.capacity() + self.conditions.capacity()) * size_of::<Alarm>()
+            + self.versions.heap_bytes()
     }
 
     /// Adds a minute read back from the ledger, by its number since the epoch.
@@ -207,6 +224,20 @@ impl Evaluator {
             slices.restore_minute(component, minute, counts);
         }
         self.history.restore_minute(minute, counts)
+    }
+
+    /// Adds a quarter of an hour read back from the ledger, by its number since the epoch: all that is known of the time
+    /// before its minutes.
+    pub fn restore_quarter(&mut self, quarter: Slot, counts: Counts) -> Recorded {
+        self.restore_component_quarter(0, quarter, counts)
+    }
+
+    /// As [`Self::restore_quarter`], for one component of a composite.
+    pub fn restore_component_quarter(&mut self, component: usize, quarter: Slot, counts: Counts) -> Recorded {
+        if let Some(slices) = &mut self.slices {
+            slices.restore_quarter(component, quarter, counts);
+        }
+        self.history.restore_quarter(quarter, counts)
     }
 
     /// Closes every slot up to and including `slot` and measures all windows at its end.
@@ -248,32 +279,47 @@ impl Evaluator {
                 }
             })
             .collect();
-        let period = measure(self.policy.period);
-        let budget = self.budget(&period);
+        let period = self.judged_period();
+        let mut versions = self.shares();
+        let budget = self.budget(&period, &versions);
+        let unit = self.policy.method.unit();
+        versions.iter_mut().for_each(|share| share.counts = in_units_of(share.counts, unit));
         let worst = tiers.iter().filter_map(|tier| tier.short.bad_share()).fold(0.0_f64, f64::max);
         let fastest = worst / objective.budget_ratio();
-        let seconds_to_exhaustion = budget.seconds_to_exhaustion(self.policy.period.as_seconds(), fastest);
+        let seconds_to_exhaustion = self.exhaustion(at, &period, &budget, fastest);
         let components =
             self.slices.as_ref().map_or_else(Vec::new, |slices| slices.components(&self.policy, at));
         let state = self.data_state(at, &tiers, &components);
         let lasts = |window| {
             let burn =
                 measure(window).burn_rate(objective).filter(|burn| budget.left_ratio > 0.0 || *burn > 1.0)?;
-            budget.seconds_to_exhaustion(self.policy.period.as_seconds(), burn)
+            self.exhaustion(at, &period, &budget, burn)
         };
         let view = View {
             budget: &budget,
-            unit: self.policy.method.unit(),
+            unit,
             frozen: state.freezes(),
             silent_seconds: self.silent_seconds(at, &components),
-            counts: &|window| measure(window).counts,
+            counts: &|window| self.within_period(measure(window).counts, &period),
             lasts: &lasts,
             held: &|window| self.held_condition(window, &budget),
         };
         let conditions = self.policy.conditions.iter().zip(&self.conditions);
         let conditions =
             conditions.map(|(condition, alarm)| condition.measure(alarm.firing, &view)).collect();
-        Report { at, state, tiers, conditions, components, period, budget, seconds_to_exhaustion }
+        let span = self.span;
+        Report {
+            at,
+            state,
+            tiers,
+            conditions,
+            components,
+            period,
+            span,
+            versions,
+            budget,
+            seconds_to_exhaustion,
+        }
     }
 
     /// Closes every slot up to and including `slot`, and returns the budget alone when nothing else is worth a report: the
@@ -294,7 +340,7 @@ impl Evaluator {
         if self.policy.tiers.iter().any(burns) {
             return None;
         }
-        judged.measure(self.policy.period).map(|period| self.budget(&period))
+        Some(self.budget(&self.judged_period(), &self.shares()))
     }
 
     /// What follows from a report. Changes nothing.
@@ -354,12 +400,8 @@ impl Evaluator {
     }
 
     /// What alerts and budget are judged by.
-    fn judged(&self) -> &History {
+    pub(crate) fn judged(&self) -> &History {
         self.slices.as_ref().map_or(&self.history, |slices| slices.verdicts())
-    }
-
-    fn budget(&self, period: &Measured) -> Budget {
-        Budget::of(period, self.policy.objective).in_units_of(self.policy.method.unit())
     }
 
     /// Fast in both windows. A short window without events says nothing about recovery: a tier that fires then

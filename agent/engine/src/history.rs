@@ -6,13 +6,17 @@
 //! at most. Such a cell is a whole number of slots and of minutes, and no longer than the 360th part of the window
 //! (unless the slots are that wide themselves): a day begins to two minutes, three days to six, thirty days to an hour.
 //!
+//! What a calendar period counted is no window: it is a sum that began at an instant, beside the series.
+//!
 //! Windows with cells of the same width share a series, which is kept as long as the longest of them. Thus 30 days with
 //! the default tiers are 2,160 slots and three times 360 cells, whatever came in. Since the ledger keeps minutes, and a
-//! minute lies in one cell of every series, a window restored after a restart equals the one that was never
+//! minute lies in one cell of every series (a quarter of an hour in one of every window that reaches further back than
+//! minutes are kept), a window restored after a restart equals the one that was never
 //! interrupted.
 
 use std::collections::VecDeque;
 
+use crate::anchor::Anchors;
 use crate::burn::Measured;
 use crate::counts::Counts;
 use crate::series::{Series, Total};
@@ -24,6 +28,13 @@ pub const FINE_LIMIT: Window = Window::hours(6);
 
 /// A longer window has at least so many cells, and begins within half a cell of its first instant.
 pub const EDGE_PARTS: u64 = 360;
+
+/// A quarter of an hour, in seconds: what the ledger rolls old minutes up to. Every time zone is whole quarters of an
+/// hour away from UTC, so that no calendar period cuts one in two.
+pub const QUARTER_HOUR: i64 = 900;
+
+/// Windows that are longer begin at a whole quarter of an hour, since for some of their past that is all that is known.
+pub const COARSE_EDGE: Window = Window::days(60);
 
 /// What became of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +132,8 @@ pub struct History {
     sums: Vec<Sum>,
     /// Observations of slots that are not closed yet, by slot.
     ahead: VecDeque<(Slot, Counts)>,
+    /// Most budgets have none of these.
+    anchors: Option<Box<Anchors>>,
     first: Option<Slot>,
     last: Option<Slot>,
 }
@@ -160,8 +173,8 @@ impl History {
         }
         levels.shrink_to_fit();
         sums.shrink_to_fit();
-        let mut history =
-            Self { grid, closed, levels, sums, ahead: VecDeque::new(), first: None, last: None };
+        let (ahead, anchors) = (VecDeque::new(), None);
+        let mut history = Self { grid, closed, levels, sums, ahead, anchors, first: None, last: None };
         history.move_edges();
         history
     }
@@ -188,7 +201,7 @@ impl History {
     #[must_use]
     pub fn reaches_back_to(&self) -> i64 {
         let starts = self.levels.iter().map(|level| level.needed.saturating_mul(level.width));
-        starts.min().unwrap_or_else(|| self.end_seconds())
+        starts.chain(self.period_start()).min().unwrap_or_else(|| self.end_seconds())
     }
 
     /// Bytes this history takes, heap included.
@@ -199,6 +212,7 @@ impl History {
             + self.levels.iter().map(|level| level.cells.heap_bytes()).sum::<usize>()
             + self.sums.capacity() * size_of::<Sum>()
             + self.ahead.capacity() * size_of::<(Slot, Counts)>()
+            + self.anchors.as_ref().map_or(0, |anchors| size_of::<Anchors>() + anchors.heap_bytes())
     }
 
     /// Adds what a source said about a slot. Late answers count in the slot they belong to.
@@ -218,7 +232,16 @@ impl History {
     /// Adds a minute read back from the ledger whose slots are no longer known, by its number since the epoch. Windows
     /// of up to six hours need slots and are left as they are.
     pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
-        let seconds = minute.0.saturating_mul(60);
+        self.restore_at(minute.0.saturating_mul(60), counts)
+    }
+
+    /// Adds a quarter of an hour read back from the ledger, by its number since the epoch, as a minute is added. It must
+    /// be from before any window whose cells are narrower.
+    pub fn restore_quarter(&mut self, quarter: Slot, counts: Counts) -> Recorded {
+        self.restore_at(quarter.0.saturating_mul(QUARTER_HOUR), counts)
+    }
+
+    fn restore_at(&mut self, seconds: i64, counts: Counts) -> Recorded {
         let slot = Slot(seconds.div_euclid(self.width()));
         if slot > self.closed {
             // written before the clock was set back: it waits like any count that is early
@@ -235,6 +258,9 @@ impl History {
             return;
         }
         let seconds = slot.0.saturating_mul(self.width());
+        if let Some(anchors) = &mut self.anchors {
+            anchors.change(seconds, gone, counts);
+        }
         for (index, level) in self.levels.iter_mut().enumerate() {
             let cell = seconds.div_euclid(level.width);
             if cell < level.needed {
@@ -283,6 +309,64 @@ impl History {
     #[must_use]
     pub fn cells_of(grid: Grid, window: Window) -> u64 {
         window.as_seconds() / u64::try_from(cell_seconds(grid, window)).unwrap_or(1).max(1)
+    }
+
+    /// Begins to count a calendar period, from an instant on. Counts that wait for their slot will be in it, late ones
+    /// for what was before will not.
+    pub(crate) fn begin_period(&mut self, from_seconds: i64) {
+        self.anchors.get_or_insert_default().begin_at(from_seconds);
+    }
+
+    /// Tells counts before and after these instants apart. To be said before anything is counted.
+    pub(crate) fn cut_at(&mut self, instants: Vec<i64>) {
+        self.anchors.get_or_insert_default().cut_at(instants);
+    }
+
+    /// The first observation was at that instant, of which there may be no counts any more, or none but its minute's.
+    pub(crate) fn observed_since(&mut self, seconds: i64) {
+        let slot = Slot(seconds.div_euclid(self.width()));
+        if slot <= self.closed {
+            self.mark_observed(slot);
+            self.first = Some(slot);
+        }
+    }
+
+    /// What a calendar period holds that is so long.
+    pub(crate) fn measure_anchored(&self, length: Window) -> Measured {
+        let end = self.end_seconds();
+        let since = self.period_start().max(self.first.map(|first| first.0.saturating_mul(self.width())));
+        let covered = since.filter(|_| self.first.is_some()).map_or(0, |since| end.saturating_sub(since));
+        let covered_seconds = u64::try_from(covered).unwrap_or(0);
+        Measured { window: length, counts: self.anchored().sum().counts(), covered_seconds }
+    }
+
+    fn anchored(&self) -> &Anchors {
+        const NONE: &Anchors = &Anchors::NONE;
+        self.anchors.as_deref().unwrap_or(NONE)
+    }
+
+    fn period_start(&self) -> Option<i64> {
+        self.anchored().start()
+    }
+
+    /// The counts of a period by the parts that [`Self::cut_at`] tells apart, oldest first, each with its first
+    /// instant: of a rolling window, or of the calendar period.
+    pub(crate) fn parts(&self, window: Option<Window>) -> Vec<(i64, Counts)> {
+        let counts = |(from, total): (i64, Total)| (from, total.counts());
+        let Some(window) = window else {
+            return self.anchored().parts_since(i64::MIN).map(counts).collect();
+        };
+        let known = self.sums.iter().find(|sum| sum.window == window);
+        let Some((sum, level)) = known.and_then(|sum| Some((sum, self.levels.get(sum.level)?))) else {
+            return Vec::new();
+        };
+        let start = sum.from.saturating_mul(level.width);
+        // what is in no part that is wholly inside is in the one that the window begins in
+        let mut rest = sum.total;
+        let inner: Vec<(i64, Total)> =
+            self.anchored().parts_since(start).inspect(|(_, total)| rest.take_out(*total)).collect();
+        let oldest = inner.first().is_none_or(|(from, _)| *from > start).then_some((start, rest));
+        oldest.into_iter().chain(inner).map(counts).collect()
     }
 
     /// Seconds between the start of the first observed slot and the end of the closed one.
@@ -348,7 +432,9 @@ impl History {
 
     /// Adds counts that began at an instant to every level, or to those that are made of minutes.
     fn add(&mut self, seconds: i64, counts: Counts, to_slots: bool) -> Recorded {
-        let mut kept = Recorded::TooOld;
+        let anchored =
+            self.anchors.as_mut().is_some_and(|anchors| anchors.change(seconds, Counts::ZERO, counts));
+        let mut kept = if anchored { Recorded::Kept } else { Recorded::TooOld };
         for (index, level) in self.levels.iter_mut().enumerate() {
             let cell = seconds.div_euclid(level.width);
             if cell < level.needed || (level.fine && !to_slots) {
@@ -367,15 +453,26 @@ impl History {
     }
 }
 
-/// The width of the cells a window is summed from: slots, or as many minutes as fit into its 360th part.
+/// The width of the cells a window is summed from: slots, or as many minutes (quarters of an hour) as fit into its
+/// 360th part.
 fn cell_seconds(grid: Grid, window: Window) -> i64 {
     let slot = u64::from(grid.width_seconds());
     if window <= FINE_LIMIT {
         return i64::from(grid.width_seconds());
     }
-    let unit = slot.max(Grid::MINUTE.width_seconds().into());
+    let minute = slot.max(Grid::MINUTE.width_seconds().into());
+    let unit = if window > COARSE_EDGE { in_both(minute, QUARTER_HOUR.unsigned_abs()) } else { minute };
     let units = (window.as_seconds() / EDGE_PARTS / unit).max(1);
     i64::try_from(units.saturating_mul(unit)).unwrap_or(i64::MAX)
+}
+
+/// The least number that both divide; both are small.
+fn in_both(a: u64, b: u64) -> u64 {
+    let (mut gcd, mut rest) = (a.max(1), b);
+    while rest != 0 {
+        (gcd, rest) = (rest, gcd % rest);
+    }
+    (a / gcd).saturating_mul(b)
 }
 
 /// The first cell of a window that ends at an instant.

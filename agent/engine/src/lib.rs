@@ -20,6 +20,7 @@
 
 mod ahead;
 mod alarm;
+mod anchor;
 mod budget;
 mod burn;
 mod composite;
@@ -29,8 +30,10 @@ mod evaluator;
 mod guard;
 mod history;
 mod incident;
+mod judgement;
 mod objective;
 mod parts;
+mod period;
 mod policy;
 mod report;
 mod series;
@@ -38,6 +41,7 @@ mod slices;
 mod slot;
 mod state;
 mod tier;
+mod versions;
 mod window;
 
 pub use ahead::Foreseen;
@@ -48,13 +52,15 @@ pub use condition::{BadShare, BudgetShare, Condition, ConditionReport, Criterion
 pub use counts::Counts;
 pub use evaluator::{Decision, Evaluator};
 pub use guard::{BadConfidence, Confidence, Guard, Held};
-pub use history::{EDGE_PARTS, FINE_LIMIT, History, Recorded};
+pub use history::{COARSE_EDGE, EDGE_PARTS, FINE_LIMIT, History, QUARTER_HOUR, Recorded};
 pub use incident::{Cause, Change, Open, Transition, advance};
 pub use objective::{BadFactor, BadObjective, BurnFactor, Objective};
+pub use period::{Period, Span};
 pub use policy::Policy;
 pub use report::{ComponentReport, Report, TierReport};
 pub use slices::{BadSliceTarget, Method, SliceTarget};
 pub use slot::{BadWidth, Grid, Slot};
 pub use state::DataState;
 pub use tier::{Severity, Tier};
+pub use versions::{VERSIONS_LIMIT, Version, VersionShare};
 pub use window::Window;

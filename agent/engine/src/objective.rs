@@ -40,6 +40,23 @@ impl Objective {
         Ok(Self { good_ppb: ppb as u32 })
     }
 
+    /// An objective in parts per billion.
+    ///
+    /// # Errors
+    /// When all events would have to be good.
+    pub fn try_from_ppb(good_ppb: u32) -> Result<Self, BadObjective> {
+        if good_ppb >= BILLION {
+            return Err(BadObjective(f64::from(good_ppb) / 1e7));
+        }
+        Ok(Self { good_ppb })
+    }
+
+    /// The objective in parts per billion.
+    #[must_use]
+    pub const fn good_ppb(self) -> u32 {
+        self.good_ppb
+    }
+
     /// The objective in percent.
     #[must_use]
     pub fn percent(self) -> f64 {

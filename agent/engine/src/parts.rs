@@ -5,6 +5,7 @@
 use crate::composite::Verdict;
 use crate::counts::Counts;
 use crate::history::History;
+use crate::period::Period;
 use crate::policy::Policy;
 use crate::report::ComponentReport;
 use crate::slot::{Grid, Slot};
@@ -26,19 +27,28 @@ pub(crate) struct Parts {
     list: Vec<Part>,
     /// The window that says what happened lately.
     lately: Window,
-    period: Window,
+    period: Period,
 }
 
 impl Parts {
     pub(crate) fn new(policy: &Policy, slices: Grid, over: Slot) -> Self {
         let period = policy.period;
-        let lately = policy.tiers.iter().map(|tier| tier.long).min().unwrap_or(period);
+        let lately = policy.tiers.iter().map(|tier| tier.long).min().unwrap_or(period.nominal());
+        let windows = || [lately].into_iter().chain(period.rolling());
         let part = || Part {
             last: None,
-            events: History::new(slices, [lately, period], over),
-            blame: History::new(slices, [lately, period], over),
+            events: History::new(slices, windows(), over),
+            blame: History::new(slices, windows(), over),
         };
         Self { list: (0..policy.method.components()).map(|_| part()).collect(), lately, period }
+    }
+
+    /// Begins to count a calendar period, from an instant on.
+    pub(crate) fn begin_period(&mut self, from_seconds: i64) {
+        for part in &mut self.list {
+            part.events.begin_period(from_seconds);
+            part.blame.begin_period(from_seconds);
+        }
     }
 
     /// Notes that a component was heard of in a slot, whatever becomes of its counts.
@@ -75,18 +85,22 @@ impl Parts {
 
     /// What there is to say about each at the end of a slot, `bad` being what the whole spent lately and in the period.
     pub(crate) fn report(&self, policy: &Policy, at: Slot, verdicts: &History) -> Vec<ComponentReport> {
-        let counts = |history: &History, window| history.measure(window).map_or(Counts::ZERO, |it| it.counts);
-        let share = |part: &Part, window| {
-            let whole = counts(verdicts, window).bad;
-            (whole > 0).then(|| (counts(&part.blame, window).bad as f64 / whole as f64).min(1.0))
+        let lately = |history: &History| history.measure(self.lately).map_or(Counts::ZERO, |it| it.counts);
+        let period = |history: &History| match self.period {
+            Period::Rolling(window) => history.measure(window).map_or(Counts::ZERO, |it| it.counts),
+            Period::Calendar { nominal } => history.measure_anchored(nominal).counts,
+        };
+        let share = |part: &Part, counts: &dyn Fn(&History) -> Counts| {
+            let whole = counts(verdicts).bad;
+            (whole > 0).then(|| (counts(&part.blame).bad as f64 / whole as f64).min(1.0))
         };
         let report = |part: &Part| ComponentReport {
-            state: state(policy, part.last, at, counts(&part.events, self.lately)),
+            state: state(policy, part.last, at, lately(&part.events)),
             last_observed: part.last,
-            lately: counts(&part.events, self.lately),
-            period: counts(&part.events, self.period),
-            lately_burn_share: share(part, self.lately),
-            period_burn_share: share(part, self.period),
+            lately: lately(&part.events),
+            period: period(&part.events),
+            lately_burn_share: share(part, &lately),
+            period_burn_share: share(part, &period),
         };
         self.list.iter().map(report).collect()
     }

@@ -3,6 +3,7 @@
 use crate::condition::Condition;
 use crate::guard::Guard;
 use crate::objective::Objective;
+use crate::period::Period;
 use crate::slices::Method;
 use crate::slot::Grid;
 use crate::tier::{Severity, Tier};
@@ -15,8 +16,8 @@ pub struct Policy {
     pub grid: Grid,
     /// The share of events that must be good.
     pub objective: Objective,
-    /// The rolling period of the budget.
-    pub period: Window,
+    /// What the budget is given for.
+    pub period: Period,
     /// What the budget is counted in.
     pub method: Method,
     /// When it calls whom.
@@ -42,8 +43,9 @@ impl Policy {
         outage.max(self.stale_after_seconds)
     }
 
+    /// The windows that counts have to be kept for; a calendar period is a sum of its own.
     pub(crate) fn windows(&self) -> impl Iterator<Item = Window> {
-        let conditions = self.conditions.iter().filter_map(Condition::window);
-        self.tiers.iter().flat_map(|tier| [tier.long, tier.short]).chain(conditions).chain([self.period])
+        let tiers = self.tiers.iter().flat_map(|tier| [tier.long, tier.short]);
+        tiers.chain(self.conditions.iter().filter_map(Condition::window)).chain(self.period.rolling())
     }
 }

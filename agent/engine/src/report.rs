@@ -6,9 +6,11 @@ use crate::burn::Measured;
 use crate::condition::ConditionReport;
 use crate::counts::Counts;
 use crate::guard::Held;
+use crate::period::Span;
 use crate::slot::Slot;
 use crate::state::DataState;
 use crate::tier::Tier;
+use crate::versions::VersionShare;
 
 /// What one tier sees at the end of a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -70,11 +72,15 @@ pub struct Report {
     pub conditions: Vec<ConditionReport>,
     /// Every component, in the order of the composite; none when there is one indicator.
     pub components: Vec<ComponentReport>,
-    /// The whole period.
+    /// The whole period. The window of a calendar period is its length, of which what has passed is covered.
     pub period: Measured,
+    /// From when to when a calendar period goes; `None` for a rolling one.
+    pub span: Option<Span>,
+    /// The objectives that the budget of the period is judged by, oldest first; empty unless there are several.
+    pub versions: Vec<VersionShare>,
     /// The error budget of the period.
     pub budget: Budget,
     /// Seconds until the budget is gone at the burn rate of the window that spends it fastest; `None` when nothing
-    /// burns.
+    /// burns, or when the period is over before.
     pub seconds_to_exhaustion: Option<f64>,
 }

@@ -5,6 +5,7 @@
 //! without touching the others, one cell is read by gathering a digit from each word, and any run of cells is summed
 //! by counting ones. All blocks lie in one buffer, oldest first: there is nothing per block but two bytes.
 
+use core::ops::Add;
 use std::collections::VecDeque;
 
 use crate::counts::Counts;
@@ -47,6 +48,13 @@ pub(crate) struct Total {
 impl From<Counts> for Total {
     fn from(counts: Counts) -> Self {
         Self { good: counts.good.into(), bad: counts.bad.into() }
+    }
+}
+
+impl Add for Total {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { good: self.good + other.good, bad: self.bad + other.bad }
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::composite::{Composite, Join, Verdict};
 use crate::counts::Counts;
-use crate::history::{FINE_LIMIT, History, Recorded};
+use crate::history::{FINE_LIMIT, History, QUARTER_HOUR, Recorded};
 use crate::parts::Parts;
 use crate::policy::Policy;
 use crate::report::ComponentReport;
@@ -187,6 +187,16 @@ impl Slices {
         &self.verdicts
     }
 
+    /// Begins to count a calendar period, from an instant on.
+    pub(crate) fn begin_period(&mut self, from_seconds: i64) {
+        self.verdicts.begin_period(from_seconds);
+        self.parts.begin_period(from_seconds);
+    }
+
+    pub(crate) const fn verdicts_mut(&mut self) -> &mut History {
+        &mut self.verdicts
+    }
+
     /// What is known of every component at the end of a slot.
     pub(crate) fn components(&self, policy: &Policy, at: Slot) -> Vec<ComponentReport> {
         self.parts.report(policy, at, &self.verdicts)
@@ -207,6 +217,12 @@ impl Slices {
 
     pub(crate) fn restore_minute(&mut self, component: usize, minute: Slot, counts: Counts) -> Recorded {
         self.add(component, Grid::MINUTE.start_ms(minute), counts)
+    }
+
+    /// Slices that are shorter than a quarter of an hour cannot be told apart any more: their events count where it
+    /// begins.
+    pub(crate) fn restore_quarter(&mut self, component: usize, quarter: Slot, counts: Counts) -> Recorded {
+        self.add(component, quarter.0.saturating_mul(QUARTER_HOUR).saturating_mul(1000), counts)
     }
 
     fn add(&mut self, component: usize, at_ms: i64, counts: Counts) -> Recorded {

@@ -144,6 +144,7 @@ fn question(options: &Options, slo: &Slo) -> anyhow::Result<Question> {
     Ok(Question {
         slo: slo.id(),
         policy: slo.policy.clone(),
+        calendar: slo.calendar.clone(),
         outages: outages.unwrap_or_default(),
         grace_ms: i64::try_from(options.grace.as_millis()).unwrap_or(i64::MAX),
         naive: options.naive.unwrap_or_else(|| NaiveRule::usual(slo.objective())),

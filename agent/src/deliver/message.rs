@@ -136,7 +136,8 @@ fn headline(notice: &Notice) -> String {
 
 fn sentence(notice: &Notice) -> String {
     let evidence = &notice.evidence;
-    let (period, left) = (period(evidence.period_s), evidence.budget_left_ratio);
+    let period = evidence.calendar.as_ref().map_or_else(|| period(evidence.period_s), |it| it.of.clone());
+    let left = evidence.budget_left_ratio;
     let lasted = duration(lasted_seconds(notice));
     match (misses_data(notice), is_over(notice)) {
         (true, true) => return format!("Data arrive again, after {lasted} without."),
@@ -177,7 +178,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     let mut add = |name: String, value: &str| fields.push((name, clean(value, TEXT)));
     add(
         "Budget left".to_owned(),
-        &format!("{} of {}", percent(evidence.budget_left_ratio), window(evidence.period_s)),
+        &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_words()),
     );
     if let Some(excluded) = excluded_in_words(notice) {
         add("Excluded".to_owned(), &excluded);

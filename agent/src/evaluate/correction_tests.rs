@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lookout_engine::{Grid, Tier, Window};
+use lookout_engine::{Grid, Period, Tier, Window};
 use proptest::prelude::*;
 
 use super::*;
@@ -23,8 +23,8 @@ fn config() -> Arc<Config> {
     config.grid = Grid::try_new(10).unwrap();
     for slo in &mut config.slos {
         slo.policy.grid = config.grid;
-        slo.policy.period = Window::days(30);
-        slo.policy.tiers = Tier::defaults(slo.policy.period);
+        slo.policy.period = Period::Rolling(Window::days(30));
+        slo.policy.tiers = Tier::defaults(Window::days(30));
         slo.policy.stale_after_seconds = 35;
     }
     Arc::new(config)

@@ -13,7 +13,7 @@ use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Grid, Open, Rep
 
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::notice::{self, Context};
-use super::{Snapshot, status};
+use super::{Snapshot, promise, status};
 use crate::collect::Observation;
 use crate::events::{chain, names};
 use crate::ledger::{
@@ -87,7 +87,11 @@ impl Driver {
         now_ms: i64,
     ) -> Result<Self, RestoreError> {
         let closed = config.grid.slot_at_ms(now_ms).plus(-1);
-        let blank = |slo: &Slo| Evaluator::new(slo.policy.clone(), closed);
+        let blank = |slo: &Slo| {
+            let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
+            turn(slo, &mut evaluator, closed);
+            evaluator
+        };
         let exclusions =
             Exclusions::read(&config, &*ledger, reach_ms(config.slos.iter().map(blank), now_ms), now_ms)
                 .await
@@ -95,10 +99,15 @@ impl Driver {
         let mut watched = Vec::with_capacity(config.slos.len());
         for (index, slo) in config.slos.iter().enumerate() {
             let excluded = exclusions.of(index);
-            // the clock was ahead when later ones were counted; now they would keep data from ever being missing
-            let evaluator = Self::restore_counts(slo, &*ledger, closed, closed, &excluded)
+            let what = || format!("the counts of {}", slo.id());
+            let mut evaluator = blank(slo);
+            promise::take_up(slo, &*ledger, &mut evaluator, now_ms)
                 .await
-                .map_err(|source| RestoreError { what: format!("the counts of {}", slo.id()), source })?;
+                .map_err(|source| RestoreError { what: what(), source })?;
+            // the clock was ahead when later ones were counted; now they would keep data from ever being missing
+            let evaluator = Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
+                .await
+                .map_err(|source| RestoreError { what: what(), source })?;
             watched.push(Watched { evaluator, open: BTreeMap::new(), excluded });
         }
         let counted =
@@ -123,19 +132,24 @@ impl Driver {
         Ok(driver)
     }
 
-    /// An evaluator with the counts of the ledger up to `last`, but those that do not count.
+    /// An evaluator without counts, given those of the ledger up to `last`, but those that do not count.
     async fn restore_counts(
         slo: &Slo,
         ledger: &dyn Ledger,
-        closed: Slot,
+        mut evaluator: Evaluator,
         last: Slot,
         excluded: &Exclusion,
     ) -> Result<Evaluator, LedgerError> {
-        let grid = slo.policy.grid;
-        let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
+        let (grid, closed) = (slo.policy.grid, evaluator.closed());
+        let mut first_s: Option<i64> = None;
         let since_ms = evaluator.reaches_back_to().saturating_mul(1000);
         for Stream { component, id, .. } in slo.streams() {
             let stored = ledger.counts(&id, since_ms).await?;
+            first_s = [first_s, stored.first_s].into_iter().flatten().min();
+            for (quarter, counts) in stored.quarters {
+                let counts = excluded.judged_quarter(quarter, counts);
+                evaluator.restore_component_quarter(component, Slot(quarter), counts);
+            }
             for (minute, counts) in stored.minutes {
                 let counts = excluded.judged(Grid::MINUTE.start_ms(Slot(minute)), counts);
                 evaluator.restore_component_minute(component, Slot(minute), counts);
@@ -147,6 +161,9 @@ impl Driver {
                     evaluator.record_component(component, slot, excluded.judged(start_ms, counts));
                 }
             }
+        }
+        if let Some(first_s) = first_s {
+            evaluator.observed_since(first_s);
         }
         excluded.excuse(&mut evaluator, closed);
         Ok(evaluator)
@@ -191,7 +208,11 @@ impl Driver {
         let from_ms = watched.evaluator.reaches_back_to().saturating_mul(1000);
         let changed = exclusion::differ(&watched.excluded, &excluded, from_ms, grid.end_ms(last));
         if changed {
-            let mut evaluator = Self::restore_counts(slo, &*self.ledger, closed, last, &excluded).await?;
+            let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
+            evaluator.judge_like(&watched.evaluator);
+            // counts of a period must not come before it
+            turn(slo, &mut evaluator, closed);
+            let mut evaluator = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
             for (&(slot, stream), counts) in &self.waiting {
                 let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
                     continue;
@@ -289,7 +310,8 @@ impl Driver {
         self.suspects.retain(|_, suspect| *suspect > slot);
         self.take_up_corrections(slot).await;
         let mut decided: Vec<(Report, Decision)> = Vec::with_capacity(self.watched.len());
-        for watched in &mut self.watched {
+        for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
+            turn(slo, &mut watched.evaluator, slot);
             watched.excluded.excuse(&mut watched.evaluator, slot);
             let report = watched.evaluator.report(slot);
             let decision = watched.evaluator.decide(&report);
@@ -399,12 +421,24 @@ fn reach_ms<E: Borrow<Evaluator>>(evaluators: impl Iterator<Item = E>, now_ms: i
     reach.map_or(now_ms, |reach| reach.saturating_mul(1000)).min(now_ms)
 }
 
+/// Says which period of the calendar a slot begins in, where there is one.
+fn turn(slo: &Slo, evaluator: &mut Evaluator, slot: Slot) {
+    if let Some(calendar) = &slo.calendar {
+        calendar.turn(evaluator, slot);
+    }
+}
+
 impl Watched {
     /// What of the period does not count, at the end of a slot.
     fn corrected(&self, slo: &Slo, at: Slot) -> Corrected {
-        let at_ms = slo.policy.grid.end_ms(at);
+        let grid = slo.policy.grid;
+        let at_ms = grid.end_ms(at);
         let period_ms = i64::try_from(slo.period().as_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
-        self.excluded.corrected(at_ms.saturating_sub(period_ms), at_ms)
+        let from_ms = match self.evaluator.span() {
+            Some(span) => grid.start_ms(span.from),
+            None => at_ms.saturating_sub(period_ms),
+        };
+        self.excluded.corrected(from_ms, at_ms)
     }
 
     fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {

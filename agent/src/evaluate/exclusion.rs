@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lookout_engine::{Counts, Evaluator, Grid, Slot};
+use lookout_engine::{Counts, Evaluator, Grid, QUARTER_HOUR, Slot};
 
 use crate::ledger::{
     Corrected, CorrectedBy, CorrectionRecord, CorrectionScope, Ledger, LedgerError, Ranges, expand,
@@ -16,6 +16,7 @@ use crate::spec::{Config, Slo};
 /// Corrections are worked out so far ahead, and again when half of it is over.
 const AHEAD_MS: i64 = 2 * 86_400_000;
 const MINUTE_MS: i64 = 60_000;
+const QUARTER_MS: i64 = QUARTER_HOUR * 1000;
 
 /// What does not count for an SLO.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -29,6 +30,14 @@ impl Exclusion {
     /// The counts that count: none, where a correction says so.
     pub(super) fn judged(&self, at_ms: i64, counts: Counts) -> Counts {
         if !self.all.is_empty() && self.all.contains(at_ms) { Counts::ZERO } else { counts }
+    }
+
+    /// The counts of a quarter of an hour that count, by its number since the epoch: none, where a correction excludes a
+    /// part of it. Nobody knows any more which minute they were of.
+    pub(super) fn judged_quarter(&self, quarter: i64, counts: Counts) -> Counts {
+        let from_ms = quarter.saturating_mul(QUARTER_MS);
+        let corrected = self.all.between(from_ms, from_ms.saturating_add(QUARTER_MS)).next().is_some();
+        if corrected { Counts::ZERO } else { counts }
     }
 
     /// A source that is silent while nothing counts is not missed.

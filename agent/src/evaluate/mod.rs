@@ -4,6 +4,9 @@ mod component;
 mod driver;
 mod exclusion;
 mod notice;
+#[cfg(test)]
+mod period_tests;
+mod promise;
 mod run;
 mod status;
 

@@ -1,11 +1,13 @@
 //! What is told about a transition, complete in itself.
 
-use lookout_engine::{BurnFactor, Cause, Change, ConditionReport, Report, TierReport, Transition, Window};
+use lookout_engine::{
+    BurnFactor, Cause, Change, ConditionReport, Report, TierReport, Transition, VersionShare, Window,
+};
 
 use super::component;
 use crate::ledger::{
-    ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence,
-    TransitionRecord,
+    CalendarEvidence, ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice,
+    TierEvidence, TransitionRecord, VersionEvidence,
 };
 use crate::spec::{Config, Slo};
 
@@ -70,7 +72,9 @@ pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecor
 pub(super) fn evidence(slo: &Slo, report: &Report, corrected: Corrected) -> Evidence {
     Evidence {
         objective_percent: slo.objective().percent(),
-        period_s: slo.period().as_seconds(),
+        period_s: report.period.window.as_seconds(),
+        calendar: calendar(slo, report),
+        versions: versions(report),
         data_state: report.state.as_str().to_owned(),
         budget_left_ratio: report.budget.left_ratio,
         seconds_to_exhaustion: report.seconds_to_exhaustion,
@@ -98,6 +102,23 @@ fn condition_evidence(report: &ConditionReport) -> ConditionEvidence {
         firing: report.firing,
         held: report.held.map(|held| held.to_string()),
     }
+}
+
+fn calendar(slo: &Slo, report: &Report) -> Option<CalendarEvidence> {
+    let (calendar, span, grid) = (slo.calendar.as_ref()?, report.span?, slo.policy.grid);
+    let (from_ms, to_ms) = (grid.start_ms(span.from), grid.start_ms(span.to));
+    let period = calendar.words(to_ms.div_euclid(1000));
+    Some(CalendarEvidence { period, of: calendar.possessive(), from_ms, to_ms })
+}
+
+fn versions(report: &Report) -> Vec<VersionEvidence> {
+    let version = |share: &VersionShare| VersionEvidence {
+        from_ms: share.from_seconds.saturating_mul(1000),
+        objective_percent: share.objective.percent(),
+        bad: share.counts.bad,
+        total: share.counts.total(),
+    };
+    report.versions.iter().map(version).collect()
 }
 
 fn tier_evidence(slo: &Slo, report: &TierReport) -> TierEvidence {

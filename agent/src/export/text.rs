@@ -96,6 +96,16 @@ fn sloth(families: &mut Families, slo: &SloStatus) {
     families.gauge("sloth_slo_info", "The SLO; always 1.", &labels, 1.0);
 }
 
+/// The burn rate of the period by the current objective, which is not what is spent where there were several.
+fn period_burn(slo: &SloStatus) -> f64 {
+    let evidence = &slo.evidence;
+    let objective = Objective::try_from_percent(evidence.objective_percent);
+    match (evidence.versions.as_slice(), slo.sli_ratio, objective) {
+        ([_, ..], Some(good), Ok(objective)) => (1.0 - good) / objective.budget_ratio(),
+        _ => 1.0 - evidence.budget_left_ratio,
+    }
+}
+
 /// Burn rates by window length, where there were events.
 fn burns_by_window(slo: &SloStatus) -> BTreeMap<u64, f64> {
     let evidence = &slo.evidence;
@@ -104,8 +114,9 @@ fn burns_by_window(slo: &SloStatus) -> BTreeMap<u64, f64> {
         .flat_map(|tier| [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)])
         .filter_map(|(seconds, burn)| Some((seconds, burn?)))
         .collect();
-    if evidence.total > 0 {
-        burns.insert(evidence.period_s, 1.0 - evidence.budget_left_ratio);
+    // a calendar period is no window: its length changes, and a series by its name would come and go
+    if evidence.total > 0 && evidence.calendar.is_none() {
+        burns.insert(evidence.period_s, period_burn(slo));
     }
     burns
 }

@@ -24,6 +24,8 @@ fn slo(name: &str, total: u64) -> SloStatus {
             components: Vec::new(),
             objective_percent: 99.9,
             period_s: 30 * 86_400,
+            calendar: None,
+            versions: Vec::new(),
             data_state: if total > 0 { "ok" } else { "no_data" }.to_owned(),
             budget_left_ratio: if total > 0 { -0.5 } else { 1.0 },
             seconds_to_exhaustion: burn.map(|_| 0.0),

@@ -261,7 +261,7 @@ fn data(slo: &SloStatus, class: Class) -> Option<Finding> {
     if code == Code::DataStale {
         finding.reason.measured = age;
     } else {
-        finding.reason.window = Some(Window::seconds(evidence.period_s).to_string());
+        finding.reason.window = Some(evidence.period_words());
     }
     Some(finding)
 }
@@ -284,7 +284,7 @@ fn fill_budget(slo: &SloStatus, policy: &GatePolicy, reason: &mut Reason) {
     }
     reason.measured = finite(slo.evidence.budget_left_ratio);
     reason.threshold = finite(policy.minimum_budget);
-    reason.window = Some(Window::seconds(slo.evidence.period_s).to_string());
+    reason.window = Some(slo.evidence.period_words());
     reason.samples = Some(slo.evidence.total);
 }
 

@@ -40,6 +40,8 @@ fn slo(name: &str) -> SloStatus {
             components: Vec::new(),
             objective_percent: 99.9,
             period_s: 30 * 86_400,
+            calendar: None,
+            versions: Vec::new(),
             data_state: "ok".to_owned(),
             budget_left_ratio: 0.75,
             seconds_to_exhaustion: None,

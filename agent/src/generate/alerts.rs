@@ -145,13 +145,17 @@ impl Rules<'_> {
         };
         let budget = format!("slo:period_error_budget_remaining:ratio{{sloth_id='{}'}}", slo.id());
         let description = format!(
-            "{{{{ $value | humanizePercentage }}}} of the {what} of {} were bad; the objective of {} allows {}% over {}. \
+            "{{{{ $value | humanizePercentage }}}} of the {what} of {} were bad; the objective of {} allows {}% over {}{}. \
              Budget left: {{{{ with query \"{budget}\" }}}}{{{{ . | first | value | humanizePercentage }}}}\
              {{{{ else }}}}unknown{{{{ end }}}}.",
             slo.id(),
             slo.objective(),
             promql::decimal(u128::from(slo.objective().budget_ppb()), 10_000_000),
             slo.period(),
+            slo.calendar.as_ref().map_or_else(String::new, |calendar| format!(
+                " (the agent counts by the {calendar}, these rules look at the last {})",
+                slo.period()
+            )),
         );
         let words = format!("the error budget burns {haste}");
         self.annotations(&slo.alert_name(), severity, &words, [summary, description])

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
 
 use crate::spec::{Config, Indicator, Slo, load_with};
 
@@ -17,7 +17,7 @@ pub(super) fn policy(percent: f64, period: Window, grid: Grid) -> Policy {
     Policy {
         grid,
         objective: Objective::try_from_percent(percent).unwrap(),
-        period,
+        period: Period::Rolling(period),
         method: Method::Occurrences,
         tiers: Tier::defaults(period),
         guard: Guard::default(),
@@ -36,6 +36,7 @@ pub(super) fn slo(name: &str, percent: f64, indicator: Indicator) -> Slo {
         file: PathBuf::new(),
         indicator,
         policy: policy(percent, Window::days(30), Grid::MINUTE),
+        calendar: None,
         labels: BTreeMap::new(),
     }
 }

@@ -138,6 +138,22 @@ mod tests {
         assert!(missing.contains("when one of its components has not been observed for"), "{missing}");
         assert!(missing.contains("lookout_slo_data_state{service=\"titanic\",slo=\"journey\""), "{missing}");
     }
+
+    #[test]
+    fn rules_say_that_they_do_not_know_the_calendar() {
+        let mut config = fixture::titanic();
+        config.slos.truncate(1);
+        let slo = &mut config.slos[0];
+        let start = jiff::civil::date(2024, 1, 1).at(0, 0, 0, 0);
+        let month = crate::spec::Calendar::new(crate::spec::Unit::Month, 1, start, "Europe/Zurich").unwrap();
+        slo.policy.period = lookout_engine::Period::Calendar { nominal: month.nominal() };
+        slo.calendar = Some(month);
+        let rules = rules::file(&config, &config.slos[0].service);
+        let said = rules.replace("\n# ", " ").replace("\n      ", " ");
+        assert!(said.contains("Its budget is that of the month in Europe/Zurich"), "{rules}");
+        assert!(said.contains("these rules look at the last 30d"), "{rules}");
+        assert!(rules.contains("slo:sli_error:ratio_rate30d"), "{rules}");
+    }
 }
 
 #[cfg(test)]

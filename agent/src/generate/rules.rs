@@ -28,10 +28,17 @@ pub(super) fn file(config: &Config, service: &str) -> String {
         format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
         "Names and labels are Sloth's; `promtool test rules` runs the tests beside this file.".to_owned(),
     ];
-    let composites = config.slos.iter().filter(|slo| slo.service == service && !has_rules(slo));
-    comments.extend(composites.map(|slo| {
+    let mine = || config.slos.iter().filter(|slo| slo.service == service);
+    comments.extend(mine().filter(|slo| !has_rules(slo)).map(|slo| {
         let (name, method) = (&slo.name, slo.policy.method.as_str());
         format!("Not here: {name}. Its budget is counted by {method}, which the agent does and these rules do not.")
+    }));
+    comments.extend(mine().filter(|slo| slo.calendar.is_some() && has_rules(slo)).map(|slo| {
+        let (name, calendar, window) = (&slo.name, slo.period_words(), slo.period());
+        format!(
+            "Not the same here: {name}. Its budget is that of the {calendar}, which the agent counts by; Prometheus has no \
+             calendars, so that these rules look at the last {window}."
+        )
     }));
     emit::file(&comments, &map([("groups", groups(config, service))]))
 }

@@ -104,7 +104,7 @@ fn promise(config: &Config, slo: &Slo) -> String {
         if slo.description.is_empty() { String::new() } else { format!("{}\n\n", slo.description.trim()) };
     format!(
         "{said}**Promise.** {objective} of all events are good over {}. The error budget is the other {budget}%. {counted}\n",
-        slo.period(),
+        slo.calendar.as_ref().map_or_else(|| slo.period().to_string(), |calendar| format!("the {calendar}")),
     )
 }
 

@@ -239,15 +239,60 @@ async fn old_slots_become_minutes(ledger: &dyn Ledger) {
     let expected = [(minute, Counts { good: 19, bad: 6 }), (minute + 1, Counts { good: 18, bad: 6 })];
     assert_eq!((counts.minutes.as_slice(), counts.slots.len()), (expected.as_slice(), 0));
     assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().minutes, expected[1..]);
+}
 
-    // an hour is forgotten as a whole
-    let hour = T0 / HOUR * HOUR;
-    ledger.commit(&[row(hour / 1000 + 3600, 2, 0)], &[]).await.unwrap();
-    ledger.prune(hour + 90 * DAY + HOUR - 1).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().minutes.len(), 3);
-    ledger.prune(hour + 90 * DAY + HOUR).await.unwrap();
-    let next = (hour / 60_000 + 60, Counts { good: 2, bad: 0 });
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().minutes, [next]);
+async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
+    let quarter = T0 / 900_000;
+    let start = quarter * 900;
+    let rows: Vec<_> = (0..180).map(|n| row(start + 20 + n * 10, 3, 1)).collect();
+    ledger.commit(&rows, &[]).await.unwrap();
+    let next_hour = row(start + 3600, 2, 0);
+    ledger.commit(&[next_hour], &[]).await.unwrap();
+    let end = T0 + 90 * DAY + HOUR;
+    ledger.prune(end - 1).await.unwrap();
+    let counts = ledger.counts(SLO, 0).await.unwrap();
+    assert_eq!((counts.minutes.len(), counts.quarters.len()), (32, 0), "an hour is kept until it is past");
+    assert_eq!(counts.first_s, Some(start + 20), "to the second, whatever became of the slot");
+
+    ledger.prune(end).await.unwrap();
+    let counts = ledger.counts(SLO, 0).await.unwrap();
+    assert_eq!(counts.minutes, [(start / 60 + 60, Counts { good: 2, bad: 0 })]);
+    let of = |rows: u64| Counts { good: rows * 3, bad: rows };
+    assert_eq!(counts.quarters, [(quarter, of(88)), (quarter + 1, of(90)), (quarter + 2, of(2))]);
+    ledger.commit(&[row(start + 890, 1, 0), row(start + 10, 0, 1)], &[]).await.unwrap();
+    ledger.prune(end).await.unwrap();
+    let counts = ledger.counts(SLO, T0).await.unwrap();
+    let late = Counts { good: 88 * 3 + 1, bad: 89 };
+    assert_eq!(counts.quarters[0], (quarter, late), "late counts find their row");
+    assert_eq!(counts.first_s, Some(start + 10));
+    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().quarters.len(), 2);
+
+    ledger.prune(T0 + 400 * DAY + 900_000).await.unwrap();
+    let counts = ledger.counts(SLO, 0).await.unwrap();
+    let numbers: Vec<i64> = counts.quarters.iter().map(|(number, _)| *number - quarter).collect();
+    assert_eq!((numbers.as_slice(), counts.minutes.len()), ([1, 2, 4].as_slice(), 0));
+    assert_eq!(counts.first_s, Some(start + 10), "that something was observed is not forgotten");
+}
+
+async fn the_first_slot_is_known_before_anything_is_rolled_up(ledger: &dyn Ledger) {
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().first_s, None);
+    ledger.commit(&[row(70, 1, 0), row(50, 0, 0)], &[]).await.unwrap();
+    assert_eq!(ledger.counts(SLO, 60_000).await.unwrap().first_s, Some(50));
+}
+
+async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
+    let version = |from_ms, good_ppb| ObjectiveRecord { from_ms, good_ppb };
+    for objective in [version(900, 990_000_000), version(0, 950_000_000), version(900, 999_000_000)] {
+        ledger.record_objective(SLO, objective).await.unwrap();
+    }
+    let known = ledger.objectives(SLO).await.unwrap();
+    assert_eq!(known, [version(0, 950_000_000), version(900, 999_000_000)]);
+    assert_eq!(ledger.objectives("other").await.unwrap(), []);
+    for n in 0..100 {
+        ledger.record_objective(SLO, version(1000 + n, 0)).await.unwrap();
+    }
+    let known = ledger.objectives(SLO).await.unwrap();
+    assert_eq!((known.len(), known[0].from_ms), (64, 1036));
 }
 
 async fn old_incidents_are_forgotten_whole(ledger: &dyn Ledger) {
@@ -400,6 +445,9 @@ promises! {
     a_deploy_is_known_by_its_key
     decisions_form_a_chain
     old_slots_become_minutes
+    old_minutes_become_quarters_of_an_hour
+    the_first_slot_is_known_before_anything_is_rolled_up
+    objectives_are_kept_by_their_time
     old_incidents_are_forgotten_whole
     concurrent_ticks_all_count
     corrections_come_back_as_they_were

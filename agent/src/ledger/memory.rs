@@ -9,10 +9,11 @@ use lookout_engine::Counts;
 
 use super::chain::{self, Chain, Verifier};
 use super::correction::IN_FORCE_FOR_MS;
-use super::retention::{COUNT_CEILING, Cutoffs};
+use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
 use super::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    Ledger, LedgerError, MOST_IN_FORCE, MOST_KEPT, Revocation, StoredCounts, TransitionRecord,
+    Ledger, LedgerError, MOST_IN_FORCE, MOST_KEPT, ObjectiveRecord, Revocation, StoredCounts,
+    TransitionRecord,
 };
 
 /// A ledger in memory.
@@ -25,6 +26,12 @@ struct Books {
     slots: BTreeMap<String, BTreeMap<(i64, u32), Counts>>,
     /// By SLO, then by number.
     minutes: BTreeMap<String, BTreeMap<i64, Counts>>,
+    /// By SLO, then by number.
+    quarters: BTreeMap<String, BTreeMap<i64, Counts>>,
+    /// The start of the first slot, by SLO.
+    first_s: BTreeMap<String, i64>,
+    /// By SLO, then by first instant.
+    objectives: BTreeMap<String, BTreeMap<i64, u32>>,
     incidents: BTreeMap<String, IncidentRecord>,
     /// In the order they were stored.
     transitions: Vec<TransitionRecord>,
@@ -74,6 +81,8 @@ impl MemoryLedger {
 
 impl Books {
     fn add(&mut self, row: &CountRow) {
+        let first_s = self.first_s.entry(row.slo_id.clone()).or_insert(row.start_s);
+        *first_s = row.start_s.min(*first_s);
         let slots = self.slots.entry(row.slo_id.clone()).or_default();
         let more = Counts { good: row.good.min(COUNT_CEILING), bad: row.bad.min(COUNT_CEILING) };
         add_bounded(slots.entry((row.start_s, row.width_s)).or_default(), more);
@@ -147,8 +156,13 @@ impl Books {
                 young
             });
         }
-        for minutes in self.minutes.values_mut() {
-            *minutes = minutes.split_off(&cutoffs.minutes_before);
+        for (slo, minutes) in &mut self.minutes {
+            let young = minutes.split_off(&cutoffs.minutes_before);
+            let quarters = self.quarters.entry(slo.clone()).or_default();
+            for (minute, counts) in core::mem::replace(minutes, young) {
+                add_bounded(quarters.entry(minute.div_euclid(MINUTES_PER_QUARTER)).or_default(), counts);
+            }
+            *quarters = quarters.split_off(&cutoffs.quarters_before);
         }
         self.incidents.retain(|_, incident| {
             incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= cutoffs.incidents_before_ms)
@@ -182,6 +196,7 @@ impl Ledger for MemoryLedger {
         let books = self.books();
         let slots = books.slots.get(slo_id).into_iter().flatten();
         let minutes = books.minutes.get(slo_id).into_iter().flatten();
+        let quarters = books.quarters.get(slo_id).into_iter().flatten();
         Ok(StoredCounts {
             slots: slots
                 .filter(|&(&(start_s, _), _)| start_s.saturating_mul(1000) >= since_ms)
@@ -191,6 +206,11 @@ impl Ledger for MemoryLedger {
                 .filter(|&(&minute, _)| minute.saturating_mul(60_000) >= since_ms)
                 .map(|(&minute, &counts)| (minute, counts))
                 .collect(),
+            quarters: quarters
+                .filter(|&(&quarter, _)| quarter.saturating_mul(MINUTES_PER_QUARTER * 60_000) >= since_ms)
+                .map(|(&quarter, &counts)| (quarter, counts))
+                .collect(),
+            first_s: books.first_s.get(slo_id).copied(),
         })
     }
 
@@ -356,6 +376,22 @@ impl Ledger for MemoryLedger {
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         Ok(self.books().corrections_version)
+    }
+
+    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
+        let mut books = self.books();
+        let objectives = books.objectives.entry(slo_id.to_owned()).or_default();
+        objectives.insert(objective.from_ms, objective.good_ppb);
+        while objectives.len() > OBJECTIVES_KEPT as usize {
+            objectives.pop_first();
+        }
+        Ok(())
+    }
+
+    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
+        let books = self.books();
+        let stored = books.objectives.get(slo_id).into_iter().flatten();
+        Ok(stored.map(|(&from_ms, &good_ppb)| ObjectiveRecord { from_ms, good_ppb }).collect())
     }
 
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {

@@ -22,8 +22,9 @@ pub use correction::{
 };
 pub use memory::MemoryLedger;
 pub use record::{
-    ComponentEvidence, ConditionEvidence, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord,
-    Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
+    CalendarEvidence, ComponentEvidence, ConditionEvidence, CountRow, DecisionRecord, Delivery,
+    DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice, ObjectiveRecord, TierEvidence,
+    TransitionRecord, VersionEvidence, incident_id,
 };
 pub use sqlite::{LedgerFile, SqliteLedger};
 
@@ -93,6 +94,10 @@ pub struct StoredCounts {
     pub slots: Vec<(i64, u32, Counts)>,
     /// Rows rolled up to minutes: number of the minute since the epoch, counts.
     pub minutes: Vec<(i64, Counts)>,
+    /// Rows rolled up to quarters of an hour: number of the quarter since the epoch, counts.
+    pub quarters: Vec<(i64, Counts)>,
+    /// When the first slot began that there ever were counts of, in seconds since the epoch, however long ago.
+    pub first_s: Option<i64>,
 }
 
 /// The durable store. Times are milliseconds since the Unix epoch.
@@ -176,7 +181,15 @@ pub trait Ledger: Send + Sync + 'static {
     /// A number that changes whenever a correction is written or revoked.
     async fn corrections_version(&self) -> Result<i64, LedgerError>;
 
-    /// Rolls slots older than the fine windows up to minutes and forgets what is past retention.
+    /// Stores from when on an objective is in force, in the place of one that began at the same time. The oldest are
+    /// forgotten when there are very many.
+    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError>;
+
+    /// The objectives an SLO had, oldest first.
+    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError>;
+
+    /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an
+    /// hour, and forgets what is past retention.
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError>;
 
     /// Writes what is buffered and closes.

@@ -1,6 +1,6 @@
 //! What the ledger keeps, in the words of the design.
 
-use lookout_engine::{Cause, Change, Severity};
+use lookout_engine::{Cause, Change, Severity, Window};
 use serde::{Deserialize, Serialize};
 
 use super::Corrected;
@@ -18,6 +18,15 @@ pub struct CountRow {
     pub good: u64,
     /// Bad events to add.
     pub bad: u64,
+}
+
+/// From when on an objective was in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectiveRecord {
+    /// The first instant, milliseconds since the epoch.
+    pub from_ms: i64,
+    /// The share of events that had to be good, in parts per billion.
+    pub good_ppb: u32,
 }
 
 /// An incident.
@@ -127,8 +136,14 @@ pub struct Notice {
 pub struct Evidence {
     /// Objective in percent.
     pub objective_percent: f64,
-    /// Length of the budget period in seconds.
+    /// Length of the budget period in seconds; of a calendar period, of the one that goes on.
     pub period_s: u64,
+    /// Which period of the calendar it is; `None` when it rolls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarEvidence>,
+    /// The objectives that the budget of the period is judged by, oldest first; empty unless there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionEvidence>,
     /// The data state.
     pub data_state: String,
     /// Share of the period's budget that is left; negative when overspent.
@@ -212,6 +227,41 @@ impl ComponentEvidence {
     pub fn is_silent(&self) -> bool {
         matches!(self.data_state.as_str(), "stale" | "no_data")
     }
+}
+
+impl Evidence {
+    /// The period for people: `30d`, or `month in Europe/Zurich, until 1 December`.
+    #[must_use]
+    pub fn period_words(&self) -> String {
+        let length = || Window::seconds(self.period_s).to_string();
+        self.calendar.as_ref().map_or_else(length, |calendar| calendar.period.clone())
+    }
+}
+
+/// A period of the calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalendarEvidence {
+    /// For people: `month in Europe/Zurich, until 1 December`.
+    pub period: String,
+    /// Whose budget it is: `month's`.
+    pub of: String,
+    /// Its first instant, milliseconds since the epoch.
+    pub from_ms: i64,
+    /// The first instant of the next one.
+    pub to_ms: i64,
+}
+
+/// What was counted in the period under one objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionEvidence {
+    /// The first instant in the period at which it was in force, milliseconds since the epoch.
+    pub from_ms: i64,
+    /// Objective in percent.
+    pub objective_percent: f64,
+    /// Bad events of the period by it.
+    pub bad: u64,
+    /// All events of the period by it.
+    pub total: u64,
 }
 
 /// What one tier saw.

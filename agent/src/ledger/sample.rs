@@ -71,6 +71,8 @@ pub(crate) fn evidence(severity: Option<Severity>) -> Evidence {
         components: Vec::new(),
         objective_percent: 99.9,
         period_s: 30 * 86_400,
+        calendar: None,
+        versions: Vec::new(),
         data_state: "ok".to_owned(),
         budget_left_ratio: 0.38,
         seconds_to_exhaustion: severity.map(|_| 0.38 * 30.0 * 86_400.0 / 14.4),

@@ -5,6 +5,7 @@ use lookout_engine::{Cause, Counts, Objective, Policy, Tier};
 use super::labels::{self, Alarm, Score};
 use super::replay::{Incident, Outcome, fitted, replay};
 use super::{Bounds, NaiveRule, Outage, Page, Recording};
+use crate::spec::Calendar;
 
 /// Points of a budget line: as many as a picture has columns.
 const POINTS: usize = 800;
@@ -16,6 +17,8 @@ pub struct Question {
     pub slo: String,
     /// What it would have been evaluated with.
     pub policy: Policy,
+    /// When the periods of its budget begin; `None` when they roll.
+    pub calendar: Option<Calendar>,
     /// Outages that people know of.
     pub outages: Vec<Outage>,
     /// How long after the end of an outage an alarm may begin and still be about it, in milliseconds.
@@ -35,6 +38,8 @@ pub struct Backtest {
     pub slo: String,
     /// The policy, on the grid of the recording.
     pub policy: Policy,
+    /// The period of the budget for people.
+    pub period: String,
     /// Seconds between evaluations that the spec asks for.
     pub wanted_width_s: u32,
     /// First and last instant of the recording.
@@ -91,12 +96,13 @@ pub struct WhatIf {
 #[must_use]
 pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
     let (from_ms, until_ms) = recording.span_ms();
+    let calendar = question.calendar.as_ref();
     let (outages, outages_left_out) = labels::inside(&question.outages, Bounds { from_ms, until_ms });
     let judge = Judge { outages: &outages, grace_ms: question.grace_ms, until_ms };
     // the two know nothing of each other, and a year takes its time
     let (outcome, naive) = std::thread::scope(|scope| {
         let naive = scope.spawn(|| judge.naive(question.naive, recording));
-        let outcome = replay(&question.policy, recording, POINTS);
+        let outcome = replay(&question.policy, calendar, recording, POINTS);
         (outcome, naive.join().unwrap_or_else(|_| judge.naive(question.naive, recording)))
     });
     // whoever found an outage first found it, also by noticing that there were no data
@@ -105,7 +111,7 @@ pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
     let score = judge.score(&outcome.incidents);
     let what_if = variants(question)
         .map(|(name, policy)| {
-            let outcome = replay(&policy, recording, 1);
+            let outcome = replay(&policy, calendar, recording, 1);
             WhatIf {
                 name,
                 unreachable: unreachable(&policy),
@@ -120,6 +126,7 @@ pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
     Backtest {
         slo: question.slo.clone(),
         policy: fitted(&question.policy, recording),
+        period: calendar.map_or_else(|| question.policy.period.nominal().to_string(), ToString::to_string),
         wanted_width_s: question.policy.grid.width_seconds(),
         span_ms: (from_ms, until_ms),
         observed: (recording.slots().len(), u64::try_from(slots).unwrap_or(0)),

@@ -31,7 +31,7 @@ fn times(
     (index, condition): (usize, &Condition),
     bad_ratio: f64,
 ) -> ConditionTimes {
-    let closed = condition.detection_seconds(policy.objective, policy.period, bad_ratio);
+    let closed = condition.detection_seconds(policy.objective, policy.period.nominal(), bad_ratio);
     let mut times = ConditionTimes {
         condition: *condition,
         fires_s: None,
@@ -69,7 +69,7 @@ fn times(
 
 #[cfg(test)]
 mod tests {
-    use lookout_engine::{BudgetShare, Grid, Guard, Method, Objective, Severity, Tier, Window};
+    use lookout_engine::{BudgetShare, Grid, Guard, Method, Objective, Period, Severity, Tier, Window};
 
     use crate::rehearse::simulate;
 
@@ -82,7 +82,7 @@ mod tests {
             method: Method::Occurrences,
             grid: Grid::try_new(60).unwrap(),
             objective: Objective::try_from_percent(99.0).unwrap(),
-            period: Window::days(7),
+            period: Period::Rolling(Window::days(7)),
             tiers: Tier::defaults(Window::days(7)),
             guard: Guard::default(),
             conditions: vec![

@@ -55,6 +55,7 @@ pub fn simulation_json(slo: &Slo, simulation: &Simulation) -> Value {
     json!({
         "slo": slo.id(),
         "objective_percent": slo.objective().percent(),
+        "period": slo.period_words(),
         "period_seconds": slo.period().as_seconds(),
         "interval_seconds": slo.policy.grid.width_seconds(),
         "events_per_second": simulation.rate.per_second(),
@@ -84,7 +85,8 @@ pub fn backtest_json(backtest: &Backtest) -> Value {
     json!({
         "slo": backtest.slo,
         "objective_percent": policy.objective.percent(),
-        "period_seconds": policy.period.as_seconds(),
+        "period": backtest.period,
+        "period_seconds": policy.period.nominal().as_seconds(),
         "tiers": policy.tiers.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "conditions": policy.conditions.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "notes": notes(backtest),

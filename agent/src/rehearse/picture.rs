@@ -61,7 +61,7 @@ pub fn page(backtest: &Backtest, recording: &Recording) -> String {
         "<p>{} over {}, from {} to {} UTC: {} events, {} of them bad. {} of the error budget left at the end, {} at \
          the least.</p>",
         policy.objective,
-        policy.period,
+        escaped(&backtest.period),
         stamp(from),
         stamp(until),
         count(backtest.total.total()),

@@ -8,6 +8,7 @@ use lookout_engine::{
 };
 
 use super::Recording;
+use crate::spec::Calendar;
 
 /// An incident as it would have been.
 #[derive(Debug, Clone, PartialEq)]
@@ -56,12 +57,14 @@ pub struct Outcome {
 
 /// Replays a recording through an evaluator of this policy.
 ///
-/// The grid of the policy gives way to that of the recording, and data cannot be stale sooner than three slots.
+/// The grid of the policy gives way to that of the recording, and data cannot be stale sooner than three slots. Periods
+/// that do not roll are those of the calendar.
 #[must_use]
-pub fn replay(policy: &Policy, recording: &Recording, points: usize) -> Outcome {
+pub fn replay(policy: &Policy, calendar: Option<&Calendar>, recording: &Recording, points: usize) -> Outcome {
     let policy = fitted(policy, recording);
     let (first, last) = (recording.first().unwrap_or(Slot(0)), recording.last().unwrap_or(Slot(0)));
     let mut run = Run::new(Evaluator::new(policy, first.plus(-1)), first, last, points);
+    run.calendar = calendar.cloned();
     run.steps(recording.slots());
     run.outcome()
 }
@@ -80,6 +83,7 @@ pub fn fitted(policy: &Policy, recording: &Recording) -> Policy {
 /// A replay under way.
 struct Run {
     evaluator: Evaluator,
+    calendar: Option<Calendar>,
     next: Slot,
     last: Slot,
     incidents: Vec<Incident>,
@@ -100,6 +104,7 @@ impl Run {
         let at_ms = evaluator.policy().grid.start_ms(next);
         Self {
             evaluator,
+            calendar: None,
             next,
             last,
             incidents: Vec::new(),
@@ -126,6 +131,9 @@ impl Run {
         self.next = slot.plus(1);
         if let Some(counts) = counts {
             self.evaluator.record(slot, counts);
+        }
+        if let Some(calendar) = &self.calendar {
+            calendar.turn(&mut self.evaluator, slot);
         }
         if let Some(budget) = self.evaluator.quietly(slot) {
             self.note_budget(slot, budget);
@@ -232,17 +240,18 @@ fn spent(bad: u64, budget: &Budget) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use lookout_engine::{Grid, Guard, Method, Objective, Tier, Window};
+    use lookout_engine::{Grid, Guard, Method, Objective, Period, Tier, Window};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::spec::Unit;
 
     fn policy(grid: Grid) -> Policy {
         Policy {
             method: Method::Occurrences,
             grid,
             objective: Objective::try_from_percent(99.0).unwrap(),
-            period: Window::days(30),
+            period: Period::Rolling(Window::days(30)),
             tiers: Tier::defaults(Window::days(30)),
             guard: Guard::default(),
             conditions: Vec::new(),
@@ -264,7 +273,7 @@ mod tests {
             4320..4350 => (minute, 0, 100),
             _ => (minute, 100, 0),
         }));
-        let outcome = replay(&policy(Grid::MINUTE), &recording, 10);
+        let outcome = replay(&policy(Grid::MINUTE), None, &recording, 10);
         let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
         assert_eq!(incident.first.as_deref(), Some("page 1h/5m x14.4"));
         assert_eq!((incident.severity, incident.peak), (Severity::Page, Severity::Page));
@@ -281,7 +290,7 @@ mod tests {
     #[test]
     fn silence_is_an_incident_of_its_own_kind() {
         let recording = minutes((0..300).filter(|minute| !(100..200).contains(minute)).map(|m| (m, 100, 0)));
-        let outcome = replay(&policy(Grid::MINUTE), &recording, 1);
+        let outcome = replay(&policy(Grid::MINUTE), None, &recording, 1);
         let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
         assert_eq!((incident.cause, &incident.first, incident.bad), (Cause::DataMissing, &None, 0));
         assert_eq!(incident.resolved_ms, Some(201 * 60_000));
@@ -290,9 +299,29 @@ mod tests {
     #[test]
     fn what_is_open_at_the_end_stays_open() {
         let recording = minutes((0..60).map(|minute| (minute, 50, 50)));
-        let outcome = replay(&policy(Grid::MINUTE), &recording, 1);
+        let outcome = replay(&policy(Grid::MINUTE), None, &recording, 1);
         assert_eq!(outcome.incidents.len(), 1);
         assert_eq!(outcome.incidents[0].resolved_ms, None);
+    }
+
+    #[test]
+    fn every_month_has_a_budget_of_its_own() {
+        let date = jiff::civil::date(2026, 1, 1).at(0, 0, 0, 0);
+        let month = Calendar::new(Unit::Month, 1, date, "Europe/Zurich").unwrap();
+        let minute = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second() / 60;
+        let (from, edge) = (minute("2026-10-31T20:00:00Z"), minute("2026-10-31T23:00:00Z"));
+        let recording = minutes((from..edge + 60).map(|at| (at, 100, if at < edge { 100 } else { 0 })));
+        let policy = Policy { period: Period::Calendar { nominal: month.nominal() }, ..policy(Grid::MINUTE) };
+        let outcome = replay(&policy, Some(&month), &recording, 1000);
+        let hours = 31.0 * 24.0 + 1.0;
+        let lowest = 1.0 - 0.5 * (3.0 / hours) / 0.01;
+        assert!(
+            (outcome.lowest.left_ratio - lowest).abs() < 1e-9,
+            "{} and {lowest}",
+            outcome.lowest.left_ratio
+        );
+        assert_eq!(outcome.lowest.at_ms, edge * 60_000, "the last minute of October in Zurich");
+        assert_eq!(outcome.budget.left_ratio, 1.0, "November begins whole");
     }
 
     /// The first part of a recording, then what a new process makes of the rest: it reads back counts and open
@@ -326,7 +355,7 @@ mod tests {
     #[test]
     fn a_restart_while_data_are_missing_tells_it_once() {
         let recording = minutes((0..300).filter(|minute| !(100..200).contains(minute)).map(|m| (m, 100, 0)));
-        let whole = replay(&policy(Grid::MINUTE), &recording, 1).incidents;
+        let whole = replay(&policy(Grid::MINUTE), None, &recording, 1).incidents;
         assert_eq!(with_a_restart(&policy(Grid::MINUTE), &recording, Slot(150)), whole);
     }
 
@@ -384,7 +413,7 @@ mod tests {
                 run.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
                 run.evaluator.accept(decision);
             }
-            prop_assert_eq!(replay(&policy, &recording, 50), run.outcome());
+            prop_assert_eq!(replay(&policy, None, &recording, 50), run.outcome());
         }
 
         #[test]
@@ -397,7 +426,7 @@ mod tests {
             let of_the_budget = |incidents: Vec<Incident>| -> Vec<Incident> {
                 incidents.into_iter().filter(|incident| incident.cause == Cause::Burn).collect()
             };
-            let whole = replay(&policy(grid), &recording, 1).incidents;
+            let whole = replay(&policy(grid), None, &recording, 1).incidents;
             let restarted = with_a_restart(&policy(grid), &recording, at);
             prop_assert_eq!(of_the_budget(restarted), of_the_budget(whole));
         }

@@ -24,7 +24,7 @@ pub fn simulation_text(slo: &Slo, simulation: &Simulation) -> String {
         "{}  {} over {}, {}, evaluated every {}\n\n",
         slo.id(),
         policy.objective,
-        policy.period,
+        slo.period_words(),
         simulation.rate,
         width(policy.grid.width_seconds()),
     );
@@ -113,7 +113,7 @@ fn head(backtest: &Backtest) -> String {
          budget  {} left at the end, {} at the least ({})\n",
         backtest.slo,
         policy.objective,
-        policy.period,
+        backtest.period,
         tiers.join("; "),
         stamp(from),
         stamp(until),

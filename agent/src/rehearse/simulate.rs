@@ -3,7 +3,7 @@
 use core::fmt;
 use core::str::FromStr;
 
-use lookout_engine::{Counts, Evaluator, Guard, Policy, Slot, Tier};
+use lookout_engine::{Counts, Evaluator, Guard, Policy, Slot, Span, Tier};
 
 use super::conditions::{self, ConditionTimes};
 
@@ -178,7 +178,7 @@ fn facts(policy: &Policy, tier: &Tier, rate: Rate) -> TierFacts {
         least_bad: (reachable && enough).then_some(least),
         held_by_guard: reachable && (by_guard > by_threshold || guard.minimum_events > events),
         spends_ratio: tier.factor.value() * tier.long.as_seconds() as f64
-            / policy.period.as_seconds().max(1) as f64,
+            / policy.period.nominal().as_seconds().max(1) as f64,
     }
 }
 
@@ -215,7 +215,12 @@ impl Traffic {
         let slots = policy.tiers.iter().map(|tier| policy.grid.slots_in(tier.long.as_seconds())).max();
         let slots = slots.unwrap_or(1).saturating_add(1);
         // sparse traffic must not look like a source that is gone, nor the table begin with a missing-data alert
-        let mut traffic = Self { evaluator: Evaluator::new(policy.clone(), Slot(-1)), rate, next: Slot(0) };
+        let mut evaluator = Evaluator::new(policy.clone(), Slot(-1));
+        // a made-up outage has no date: a calendar period of the usual length begins with it
+        let length = policy.grid.slots_in(policy.period.nominal().as_seconds());
+        let to = Slot(i64::try_from(length).unwrap_or(i64::MAX));
+        evaluator.begin_period(Span { from: Slot(0), to });
+        let mut traffic = Self { evaluator, rate, next: Slot(0) };
         for _ in 0..slots {
             let events = traffic.events();
             traffic.step(Counts { good: events, bad: 0 });
@@ -311,14 +316,14 @@ fn expected(policy: &Policy, tier: &Tier, bad_ratio: f64) -> TierTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lookout_engine::{Confidence, Grid, Method, Objective, Severity, Window};
+    use lookout_engine::{Confidence, Grid, Method, Objective, Period, Severity, Window};
 
     fn policy(percent: f64) -> Policy {
         Policy {
             method: Method::Occurrences,
             grid: Grid::try_new(10).unwrap(),
             objective: Objective::try_from_percent(percent).unwrap(),
-            period: Window::days(30),
+            period: Period::Rolling(Window::days(30)),
             tiers: Tier::defaults(Window::days(30)),
             guard: Guard::default(),
             conditions: Vec::new(),

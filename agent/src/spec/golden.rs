@@ -153,7 +153,12 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
 #[test]
 fn openslo_documents_of_several_files_come_together() {
     let config = good();
-    let [_, _, _, requests, probes] = config.slos.as_slice() else { panic!() };
+    let [month, fortnight, _, _, _, requests, probes] = config.slos.as_slice() else { panic!() };
+    assert_eq!(month.period_words(), "month in Asia/Kathmandu");
+    assert_eq!((fortnight.period_words().as_str(), fortnight.period()), ("2 weeks in UTC", Window::days(14)));
+    let second = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second();
+    let february = month.calendar.as_ref().unwrap().period_at(second("2026-03-01T00:00:00Z")).unwrap();
+    assert_eq!(february, (second("2026-02-28T00:45:00Z"), second("2026-03-31T00:45:00Z")));
     assert_eq!((requests.id(), probes.id()), ("api-requests".to_owned(), "undeclared-probes".to_owned()));
     let Indicator::Scrape { source, ratio: Ratio::Bad { bad, total } } = &requests.indicator else {
         panic!()
@@ -200,7 +205,7 @@ fn a_budget_is_counted_in_slices_where_the_spec_says_so() {
 #[test]
 fn histograms_and_queries_reach_the_model() {
     let config = good();
-    let [latency, counters, windowed, ..] = config.slos.as_slice() else { panic!() };
+    let [_, _, latency, counters, windowed, ..] = config.slos.as_slice() else { panic!() };
     let Indicator::Scrape { source, ratio: Ratio::Good { good, total } } = &latency.indicator else {
         panic!()
     };

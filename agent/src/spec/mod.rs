@@ -1,6 +1,7 @@
 //! What the user wrote: `lookout.yaml` and SLO specs, parsed into one valid model or into diagnostics.
 
 mod address;
+mod calendar;
 mod clause;
 mod component;
 mod composite;
@@ -21,6 +22,7 @@ mod model;
 mod objective;
 mod objects;
 mod openslo;
+mod period;
 mod prometheus;
 mod reader;
 mod schema;
@@ -32,6 +34,7 @@ mod yaml;
 mod zero;
 
 pub(crate) use address::usable;
+pub use calendar::{Calendar, OutOfTime, Unit};
 pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 pub use duration::{parse_duration, print_duration};

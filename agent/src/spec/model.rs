@@ -10,7 +10,7 @@ use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
 use serde_json_path::JsonPath;
 use url::Url;
 
-use super::{Component, Expression, Secret, Selector};
+use super::{Calendar, Component, Expression, Secret, Selector};
 
 /// Everything the agent runs on.
 #[derive(Debug, Clone)]
@@ -312,6 +312,8 @@ pub struct Slo {
     pub indicator: Indicator,
     /// What the engine is told.
     pub policy: Policy,
+    /// When the periods of its budget begin; `None` when they roll.
+    pub calendar: Option<Calendar>,
     /// Extra labels for generated rules.
     pub labels: BTreeMap<String, String>,
 }
@@ -355,10 +357,16 @@ impl Slo {
         self.policy.objective
     }
 
-    /// The rolling period of its budget.
+    /// The length of its budget's period, or what a calendar period is reckoned to last.
     #[must_use]
     pub const fn period(&self) -> Window {
-        self.policy.period
+        self.policy.period.nominal()
+    }
+
+    /// The period for people: `30d`, or `month in Europe/Zurich`.
+    #[must_use]
+    pub fn period_words(&self) -> String {
+        self.calendar.as_ref().map_or_else(|| self.period().to_string(), ToString::to_string)
     }
 
     /// When it calls whom.

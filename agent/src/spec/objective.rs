@@ -3,20 +3,19 @@
 use core::time::Duration;
 
 use lookout_engine::{
-    Cause, Confidence, Grid, Guard, History, Method, Objective, Policy, Severity, Tier, Window,
+    Cause, Confidence, Grid, Guard, History, Method, Objective, Period, Policy, Severity, Tier, Window,
 };
 
+use super::calendar::Calendar;
 use super::conditions::{Frame, read_conditions};
 use super::config::Known;
 use super::method::{read_budgeting, read_method};
 use super::model::{Indicator, Queries};
 use super::openslo::Metadata;
+use super::period::{check_slices, read_period};
 use super::reader::{At, Fields, Reader};
 use super::tiers::{faults, parse_tiers};
 use super::yaml::Value;
-
-/// Longest period of a budget.
-const PERIOD_LIMIT: Window = Window::days(366);
 
 /// What an SLO promises, by whatever is counted.
 #[derive(Default)]
@@ -43,25 +42,28 @@ pub(super) fn read_promise<'n>(
     Promise { objective, method, indicator }
 }
 
-/// The policy of an SLO, from its `spec` and its annotations.
+/// The policy of an SLO, from its `spec` and its annotations, and the calendar of its period.
 pub(super) fn read_policy(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     metadata: &Metadata<'_>,
     promise: &Promise<'_>,
     known: &Known,
-) -> Option<Policy> {
+) -> Option<(Policy, Option<Calendar>)> {
     let Promise { objective, method, indicator } = promise;
     let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
     let window = reader.required(fields, "timeWindow", how);
-    let period = window.as_ref().and_then(|at| read_period(reader, at));
-    let context = (objective.as_ref(), period, known.grid, method.as_ref());
+    let budgeted = window.as_ref().and_then(|at| read_period(reader, at));
+    let period = budgeted.as_ref().map(|budgeted| budgeted.period);
+    let sliced = check_slices(reader, fields, period, method.as_ref());
+    let length = period.map(Period::nominal);
+    let context = (objective.as_ref(), length, known.grid, method.as_ref());
     let tiers = read_tiers(reader, fields, metadata, context);
     let guard = read_guard(reader, metadata, tiers.as_deref().unwrap_or_default(), known.grid);
     let stale_after = read_stale_after(reader, metadata, indicator.as_ref(), known);
     let frame = Frame {
         objective: objective.as_ref().map(|(objective, _)| *objective),
-        period,
+        period: length,
         grid: known.grid,
         stale_after_seconds: stale_after,
     };
@@ -72,7 +74,8 @@ pub(super) fn read_policy(
         let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
         reader.choice(at, &choices)
     });
-    Some(Policy {
+    sliced?;
+    let policy = Policy {
         // without a grid there is an error already, or the file is checked on its own
         grid: known.grid.unwrap_or(fallback_grid()?),
         objective: objective.as_ref()?.0,
@@ -83,7 +86,8 @@ pub(super) fn read_policy(
         conditions: conditions?,
         stale_after_seconds: stale_after?,
         data_alert: data_alert?,
-    })
+    };
+    Some((policy, budgeted?.calendar))
 }
 
 fn fallback_grid() -> Option<Grid> {
@@ -101,38 +105,6 @@ fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> 
         return None;
     }
     Some(items.swap_remove(0))
-}
-
-fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Window> {
-    let at = only(reader, at, "several time windows", "write `[{ duration: 30d, isRolling: true }]`")?;
-    let fields = reader.fields(&at, &["duration", "isRolling", "calendar"])?;
-    if let Some(at) = fields.get("calendar") {
-        reader.error(&at, "not supported yet: calendar periods", "leave it out and write `isRolling: true`");
-    } else {
-        let rolling = reader.required(&fields, "isRolling", "write `isRolling: true`");
-        if let Some(at) = rolling
-            && reader.switch(&at) == Some(false)
-        {
-            reader.error(&at, "not supported yet: calendar periods", "write `isRolling: true`");
-        }
-    }
-    let at = reader.required(&fields, "duration", "write `duration: 30d`")?;
-    if let Value::Text(text) = &at.node.value
-        && let Some(unit) =
-            text.strip_prefix(|c: char| c.is_ascii_digit()).and_then(|rest| rest.chars().last())
-        && matches!(unit, 'M' | 'Q' | 'Y')
-    {
-        let help = "months, quarters and years differ in length: write days, like `30d`";
-        reader.error(&at, "not supported yet: calendar periods", help);
-        return None;
-    }
-    let duration = reader.duration(&at)?;
-    let period = Window::seconds(duration.as_secs());
-    if duration.subsec_nanos() != 0 || period < Window::minutes(1) || period > PERIOD_LIMIT {
-        reader.error(&at, format!("a period is from 1m to {PERIOD_LIMIT}, in whole seconds"), "write `30d`");
-        return None;
-    }
-    Some(period)
 }
 
 /// The keys of an objective.

@@ -279,7 +279,7 @@ fn read_slo(
     };
     let policy = read_policy(reader, &fields, &metadata, &promise, known);
     let (name, name_at) = metadata.name?;
-    let (service, indicator, policy) = (service?.to_owned(), promise.indicator?, policy?);
+    let (service, indicator, (policy, calendar)) = (service?.to_owned(), promise.indicator?, policy?);
     let slo = Slo {
         name,
         service,
@@ -288,6 +288,7 @@ fn read_slo(
         file: reader.file.to_owned(),
         indicator,
         policy,
+        calendar,
         labels: metadata.labels,
     };
     check_unique(reader, &slo, &name_at, earlier);

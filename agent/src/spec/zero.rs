@@ -5,7 +5,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
 use url::Url;
 
 use super::config::{LISTEN, local_url};
@@ -78,7 +78,7 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
             policy: Policy {
                 grid,
                 objective: options.objective,
-                period: PERIOD,
+                period: Period::Rolling(PERIOD),
                 method: Method::Occurrences,
                 // an objective asked for on the command line may be too low for the strictest tiers
                 tiers: Tier::defaults(PERIOD)
@@ -90,6 +90,7 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
                 stale_after_seconds: whole_seconds(interval * 3 + timeout),
                 data_alert: Some(Severity::Ticket),
             },
+            calendar: None,
             labels: BTreeMap::new(),
         });
         targets.push(probe_of(target, url.clone(), interval, timeout));

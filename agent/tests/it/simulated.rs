@@ -16,13 +16,13 @@ use lookout::evaluate::{Board, Snapshot};
 use lookout::export::Recorder;
 use lookout::ledger::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    Ledger, LedgerError, MemoryLedger, Revocation, StoredCounts, TransitionRecord,
+    Ledger, LedgerError, MemoryLedger, ObjectiveRecord, Revocation, StoredCounts, TransitionRecord,
 };
 use lookout::random::Random;
 use lookout::spec::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
 };
-use lookout_engine::{Grid, Severity, Tier, Window};
+use lookout_engine::{Grid, Period, Severity, Tier, Window};
 use tokio_util::sync::CancellationToken;
 
 /// Wall time at the start of every simulation, and the seed of its randomness.
@@ -187,6 +187,12 @@ impl Ledger for Disk {
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         self.memory.corrections_version().await
     }
+    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
+        self.memory.record_objective(slo_id, objective).await
+    }
+    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
+        self.memory.objectives(slo_id).await
+    }
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
         self.memory.prune(now_ms).await
     }
@@ -204,8 +210,8 @@ fn config() -> Config {
     }
     for slo in &mut config.slos {
         slo.policy.grid = config.grid;
-        slo.policy.period = Window::days(30);
-        slo.policy.tiers = Tier::defaults(slo.policy.period);
+        slo.policy.period = Period::Rolling(Window::days(30));
+        slo.policy.tiers = Tier::defaults(slo.period());
         slo.policy.stale_after_seconds = 35;
     }
     config.destinations = vec![Destination {

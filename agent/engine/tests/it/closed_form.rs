@@ -2,7 +2,7 @@
 //! Sloth's rules: 99.9 % over 30 days, 1,000 requests a second, evaluated every minute, three clean days first.
 
 use lookout_engine::{
-    Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Severity, Slot, Tier, Window,
+    Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Severity, Slot, Tier, Window,
 };
 
 struct Case {
@@ -29,7 +29,7 @@ fn policy(grid: Grid) -> Policy {
     Policy {
         grid,
         objective: Objective::try_from_percent(99.9).unwrap(),
-        period,
+        period: Period::Rolling(period),
         tiers: Tier::defaults(period),
         method: Method::Occurrences,
         guard: Guard::default(),

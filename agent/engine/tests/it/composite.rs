@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{
     BurnFactor, Cause, Change, Component, Composite, Counts, DataState, Evaluator, Grid, Guard, Join, Method,
-    Objective, Open, Policy, Recorded, Report, Severity, SliceTarget, Slot, Tier, Transition, Weight, Window,
+    Objective, Open, Period, Policy, Recorded, Report, Severity, SliceTarget, Slot, Tier, Transition, Weight,
+    Window,
 };
 use proptest::prelude::*;
 
@@ -50,7 +51,7 @@ fn policy(method: Method) -> Policy {
     Policy {
         grid: Grid::try_new(WIDTH_S as u32).unwrap(),
         objective: objective(99.0),
-        period: Window::days(2),
+        period: Period::Rolling(Window::days(2)),
         method,
         tiers: vec![Tier::defaults(Window::days(30))[0]],
         guard: Guard::default(),
@@ -269,7 +270,7 @@ fn two_components_by_hand() {
     let spent = |join, percent: f64| {
         let mut two = policy(method(join, &[part(0.7), part(0.3)]));
         two.objective = objective(percent);
-        two.period = Window::minutes(200);
+        two.period = Period::Rolling(Window::minutes(200));
         let mut evaluator = Evaluator::new(two, Slot(-1));
         for slot in 0..SLICE_SLOTS * 100 {
             // for ten of a hundred slices a tenth of the big one fails; for one of them half of the small one as well
@@ -415,7 +416,11 @@ fn sixteen_components_stay_within_bounds() {
     let parts = [Component::default(); 16];
     let composite = Composite::try_new(Grid::MINUTE, Join::Weights, parts).unwrap();
     let period = Window::days(30);
-    let policy = Policy { period, tiers: Tier::defaults(period), ..policy(Method::Composite(composite)) };
+    let policy = Policy {
+        period: Period::Rolling(period),
+        tiers: Tier::defaults(period),
+        ..policy(Method::Composite(composite))
+    };
     let mut evaluator = Evaluator::new(policy, Slot(-1));
     let mut noise = 7_u64;
     for minute in 0..31 * 1440 {

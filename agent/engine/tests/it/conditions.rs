@@ -2,7 +2,7 @@
 
 use lookout_engine::{
     BudgetShare, BurnFactor, Cause, Change, Condition, Confidence, Counts, Evaluator, Grid, Guard, History,
-    Method, Objective, Policy, Report, Severity, Slot, Tier, Transition, Window,
+    Method, Objective, Period, Policy, Report, Severity, Slot, Tier, Transition, Window,
 };
 use proptest::prelude::*;
 
@@ -11,7 +11,7 @@ fn policy(tiers: Vec<Tier>, conditions: Vec<Condition>) -> Policy {
     Policy {
         grid: Grid::try_new(1).unwrap(),
         objective: Objective::try_from_percent(90.0).unwrap(),
-        period: Window::minutes(10),
+        period: Period::Rolling(Window::minutes(10)),
         method: Method::Occurrences,
         tiers,
         guard: Guard::default(),

@@ -1,8 +1,8 @@
 //! What an SLO costs in memory, whatever comes in.
 
 use lookout_engine::{
-    BudgetShare, Condition, Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Severity, Slot, Tier,
-    Window,
+    BudgetShare, Condition, Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Severity,
+    Slot, Tier, Window,
 };
 
 /// What an SLO with the default tiers and a period of 30 days may take.
@@ -37,7 +37,7 @@ fn bytes_after_a_month(mut counts: impl FnMut(i64) -> Counts) -> usize {
     let policy = Policy {
         grid: Grid::try_new(10).unwrap(),
         objective: Objective::try_from_percent(99.9).unwrap(),
-        period,
+        period: Period::Rolling(period),
         tiers: Tier::defaults(period),
         method: Method::Occurrences,
         guard: Guard::default(),

@@ -1,8 +1,8 @@
 //! One incident per SLO and cause: it escalates, eases, resolves, freezes and survives restarts.
 
 use lookout_engine::{
-    BurnFactor, Cause, Change, Counts, DataState, Evaluator, Grid, Guard, Method, Objective, Open, Policy,
-    Severity, Slot, Tier, Transition, Window, advance,
+    BurnFactor, Cause, Change, Counts, DataState, Evaluator, Grid, Guard, Method, Objective, Open, Period,
+    Policy, Severity, Slot, Tier, Transition, Window, advance,
 };
 use proptest::prelude::*;
 
@@ -18,7 +18,7 @@ fn policy() -> Policy {
     Policy {
         grid: Grid::try_new(1).unwrap(),
         objective: Objective::try_from_percent(90.0).unwrap(),
-        period: Window::minutes(10),
+        period: Period::Rolling(Window::minutes(10)),
         method: Method::Occurrences,
         tiers: vec![tier(Severity::Page, 10, 2, 2.0), tier(Severity::Ticket, 20, 5, 1.0)],
         guard: Guard::default(),

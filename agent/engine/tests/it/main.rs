@@ -11,6 +11,8 @@ mod footprint;
 #[cfg(test)]
 mod incidents;
 #[cfg(test)]
+mod periods;
+#[cfg(test)]
 mod slices;
 #[cfg(test)]
 mod windows;

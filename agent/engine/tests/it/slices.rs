@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{
-    Counts, Evaluator, Grid, Guard, Method, Objective, Policy, Recorded, Report, Severity, SliceTarget, Slot,
-    Tier, Window,
+    Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Recorded, Report, Severity,
+    SliceTarget, Slot, Tier, Window,
 };
 use proptest::prelude::*;
 
@@ -16,7 +16,7 @@ fn policy(method: &Method) -> Policy {
     Policy {
         grid: Grid::try_new(WIDTH_S as u32).unwrap(),
         objective: Objective::try_from_percent(90.0).unwrap(),
-        period,
+        period: Period::Rolling(period),
         method: method.clone(),
         tiers: vec![Tier::defaults(Window::days(30))[0]],
         guard: Guard::default(),

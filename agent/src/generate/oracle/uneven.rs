@@ -1,7 +1,7 @@
 //! Traffic that is not even: a busy hour weighs more than a quiet night, and a day without traffic weighs nothing. The
 //! truth is what was counted; engine and rules have to say it to a thousandth.
 
-use lookout_engine::{Counts, Evaluator, Method, Policy, Severity, Slot, Window};
+use lookout_engine::{Counts, Evaluator, Method, Period, Policy, Severity, Slot, Window};
 
 use super::super::rules;
 use super::scenario::{Bench, Minute, Scenario, policy};
@@ -14,7 +14,7 @@ fn scenario(name: &'static str, minute: impl Fn(usize) -> (u64, u64)) -> Scenari
     let usual = policy(99.9, Method::Occurrences);
     // one tier is enough: the budget is what is asked for
     let tiers = usual.tiers.iter().filter(|tier| tier.severity == Severity::Page).copied().collect();
-    let policy = Policy { period: Window::days(7), tiers, ..usual };
+    let policy = Policy { period: Period::Rolling(Window::days(7)), tiers, ..usual };
     let minutes = (0..3 * DAY).map(&minute).chain([(0, 0); 5]);
     let minutes = minutes.map(|(good, bad)| Minute::Seen(good, bad)).collect();
     Scenario { name, policy, minutes, has_failed_before: true, begin: 0, excused: None, change: None }
@@ -73,8 +73,10 @@ fn uneven_traffic_is_weighed_by_events_and_an_idle_day_weighs_nothing() {
         let ratio = truth.bad_ratio().unwrap();
         assert!((ratio - known).abs() < known * 0.005, "{}: {ratio}", scenario.name);
 
-        let mut evaluator =
-            Evaluator::new(Policy { period: Window::days(3), ..scenario.policy.clone() }, Slot(-1));
+        let mut evaluator = Evaluator::new(
+            Policy { period: Period::Rolling(Window::days(3)), ..scenario.policy.clone() },
+            Slot(-1),
+        );
         for (slot, minute) in (0..).map(Slot).zip(&scenario.minutes[..3 * DAY]) {
             let &Minute::Seen(good, bad) = minute else { panic!() };
             evaluator.record(slot, Counts { good, bad });

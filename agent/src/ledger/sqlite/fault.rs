@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use lookout_engine::Counts;
+use sqlx::SqliteConnection;
 use tempfile::TempDir;
 
 use super::*;
@@ -234,13 +235,11 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
 
 #[tokio::test]
 async fn minutes_of_an_older_lookout_are_read_at_once_and_move_into_hours() {
-    let (folder, path) = filled().await;
-    let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
-    // as the first version of the schema left it
+    let (_folder, path) = place();
+    let mut connection = of_before(&path, 1).await;
     for statement in [
-        "drop table hour",
-        "drop table correction",
-        "delete from _sqlx_migrations where version > 1",
+        "insert into slo (id, name) values (1, 'a')",
+        "insert into slot values (1, 0, 10, 1, 2)",
         "with recursive n (n) as (select 0 union all select n + 1 from n where n < 49999) \
          insert into minute (slo, minute, good, bad) select 1, 600 + n, 7, n % 3 from n",
     ] {
@@ -263,11 +262,10 @@ async fn minutes_of_an_older_lookout_are_read_at_once_and_move_into_hours() {
     assert_eq!(left, 0);
     let mut moved = expected;
     moved[0].1 += Counts { good: 1, bad: 2 };
-    // the slot of `filled`
+    // the slot
     moved.insert(0, (0, Counts { good: 1, bad: 2 }));
     assert_eq!(ledger.counts("a", 0).await.unwrap().minutes, moved);
     ledger.close().await;
-    drop(folder);
 }
 
 #[tokio::test]
@@ -284,4 +282,84 @@ async fn a_backlog_is_rolled_up_in_parts_without_loss() {
         assert!(counts.minutes.iter().all(|(_, counts)| *counts == Counts { good: 6, bad: 12 }));
         assert_eq!(counts.slots.len(), 15_000 - 2499 * 6, "{name}: a minute that is not wholly past");
     }
+}
+
+/// A ledger as the schema was once.
+async fn of_before(path: &Path, version: i64) -> SqliteConnection {
+    let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+    let mut connection = options.connect().await.unwrap();
+    let known = MIGRATIONS.iter().filter(|migration| migration.version <= version).cloned().collect();
+    Migrator::with_migrations(known).run(&mut connection).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn the_first_minute_of_hours_is_remembered_when_first_seconds_are_new() {
+    for (minutes, first) in [(vec![0], 0), (vec![5, 59], 5), (vec![31], 31), (vec![62, 119, 180], 62)] {
+        let (_folder, path) = place();
+        let mut connection = of_before(&path, 4).await;
+        let mut hours = hours::Hours::default();
+        sqlx::raw_sql("insert into slo (id, name) values (1, 'a'), (2, 'b'), (3, 'c')")
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        for minute in &minutes {
+            hours.add(1, 6000 + minute, Counts { good: 300, bad: 1 });
+            hours.add(2, 12_000 + minute, Counts::ZERO);
+        }
+        hours.store(&mut connection).await.unwrap();
+        sqlx::Connection::close(connection).await.unwrap();
+        let ledger = SqliteLedger::open(&path).await.unwrap();
+        assert_eq!(ledger.counts("a", 0).await.unwrap().first_s, Some((6000 + first) * 60));
+        assert_eq!(ledger.counts("b", 0).await.unwrap().first_s, Some((12_000 + first) * 60));
+        assert_eq!(ledger.counts("c", 0).await.unwrap().first_s, None);
+        ledger.close().await;
+    }
+}
+
+#[tokio::test]
+async fn many_hours_become_quarters_in_parts_without_loss() {
+    let (_folder, path) = place();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    let minute = |name: &str, n: i64| CountRow { slo_id: name.to_owned(), start_s: n * 60, ..row(0) };
+    let hours = 700;
+    let rows: Vec<_> = (0..hours * 6).flat_map(|n| ["a", "b"].map(|name| minute(name, n * 10))).collect();
+    ledger.commit(&rows, &[]).await.unwrap();
+    ledger.prune((90 * 24 + hours - 1) * 3_600_000).await.unwrap();
+    for name in ["a", "b"] {
+        let counts = ledger.counts(name, 0).await.unwrap();
+        assert_eq!((counts.minutes.len(), counts.quarters.len() as i64), (6, (hours - 1) * 4), "{name}");
+        let sum = counts.quarters.iter().map(|(_, counts)| *counts).sum::<Counts>();
+        let rows = (hours as u64 - 1) * 6;
+        assert_eq!(sum, Counts { good: rows, bad: 2 * rows });
+    }
+    ledger.close().await;
+}
+
+#[tokio::test]
+async fn a_ledger_of_before_keeps_what_it_knows() {
+    let (_folder, path) = place();
+    let mut connection = of_before(&path, 1).await;
+    sqlx::raw_sql(
+        "insert into slo (id, name) values (1, 'api-up'), (2, 'api-new'); \
+         insert into minute values (1, 1000, 5, 1), (1, 2000, 7, 0); \
+         insert into slot values (1, 300000, 10, 3, 0), (2, 300010, 10, 1, 0)",
+    )
+    .execute(&mut connection)
+    .await
+    .unwrap();
+    sqlx::Connection::close(connection).await.unwrap();
+
+    // it can be looked at before an agent of this version opened it
+    let file = LedgerFile::open(&path).await.unwrap();
+    let counts = file.counts("api-up", 0).await.unwrap();
+    assert_eq!((counts.minutes.len(), counts.slots.len()), (2, 1));
+    file.close().await;
+
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    let counts = ledger.counts("api-up", 0).await.unwrap();
+    assert_eq!((counts.minutes.len(), counts.slots.len()), (2, 1));
+    assert_eq!(counts.first_s, Some(60_000), "the first minute is as far as it remembers");
+    assert_eq!(ledger.counts("api-new", 0).await.unwrap().first_s, Some(300_010));
+    ledger.close().await;
 }

@@ -10,6 +10,7 @@ mod deploys;
 mod hours;
 mod incidents;
 mod inspect;
+mod objectives;
 mod outbox;
 mod reading;
 
@@ -34,7 +35,7 @@ use super::chain::Chain;
 use super::retention::Cutoffs;
 use super::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    Ledger, LedgerError, Revocation, StoredCounts, TransitionRecord,
+    Ledger, LedgerError, ObjectiveRecord, Revocation, StoredCounts, TransitionRecord,
 };
 
 pub use reading::LedgerFile;
@@ -204,6 +205,14 @@ impl Ledger for SqliteLedger {
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         corrections::version(&self.writer).await.map_err(query("looking for new corrections"))
+    }
+
+    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
+        objectives::record(&self.writer, slo_id, objective).await.map_err(query("storing an objective"))
+    }
+
+    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
+        objectives::read(&self.readers, slo_id).await.map_err(query("reading objectives"))
     }
 
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {

@@ -36,12 +36,12 @@ impl LedgerFile {
         Ok(Self { pool })
     }
 
-    /// Counts of an SLO that began at or after `since_ms`, oldest first.
+    /// Counts of an SLO that began at or after `since_ms`, oldest first: slots and minutes, as old as they are kept.
     ///
     /// # Errors
     /// When they cannot be read.
     pub async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
-        counts::read(&self.pool, slo_id, since_ms).await.map_err(query("reading counts"))
+        counts::read_recent(&self.pool, slo_id, since_ms).await.map_err(query("reading counts"))
     }
 
     /// The ids of all SLOs it ever had counts of.

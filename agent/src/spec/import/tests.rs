@@ -237,8 +237,15 @@ fn everything_but_the_queries_is_read_back_as_it_was_written() {
             let percent =
                 objective["targetPercent"].as_f64().or(objective["target"].as_f64().map(|s| s * 100.0));
             assert!((percent.unwrap() - slo.objective().percent()).abs() < 1e-9, "{}", file.name);
-            let duration = document["spec"]["timeWindow"][0]["duration"].as_str().unwrap().to_owned();
-            assert_eq!(duration, slo.period().to_string());
+            let window = &document["spec"]["timeWindow"][0];
+            let duration = window["duration"].as_str().unwrap().to_owned();
+            match &slo.calendar {
+                None => assert_eq!(duration, slo.period().to_string()),
+                Some(calendar) => {
+                    assert_eq!(window["calendar"]["timeZone"].as_str(), Some(calendar.zone()));
+                    assert_eq!((duration.as_str(), slo.period()), ("1M", Window::days(30)));
+                }
+            }
             let labels: BTreeMap<String, String> =
                 serde_json::from_value(document["metadata"]["labels"].clone()).unwrap_or_default();
             assert_eq!(labels, slo.labels);

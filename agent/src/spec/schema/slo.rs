@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    alerting, closed, document, duration, exactly_one_of, foreign, head, name, print, switch, text, words,
+    DURATION, alerting, closed, document, duration, exactly_one_of, foreign, head, name, print, switch, text,
+    words,
 };
 
 /// The schema of one document of an SLO spec.
@@ -108,20 +109,49 @@ fn metadata(annotations: Value) -> Value {
     )
 }
 
-fn slo_spec() -> Value {
-    let window = closed(
+fn time_window() -> Value {
+    let calendar = closed(
+        "When periods begin that do not roll.",
+        &["timeZone"],
+        [
+            ("startTime", text("A local time at which one begins, such as 2024-01-01 00:00:00.")),
+            ("timeZone", text("An IANA time zone, such as Europe/Zurich.")),
+        ],
+    );
+    let length = json!({
+        "description": "Such as 30d; with a calendar a number of days, weeks, months, quarters or years, such as 1M.",
+        "type": "string",
+        "minLength": 1,
+    });
+    let mut window = closed(
         "The period of the budget.",
         &["duration", "isRolling"],
         [
-            (
-                "duration",
-                json!({ "anyOf": [duration("Such as 30d."), { "type": "string", "pattern": "^[0-9]+[MQY]$" }] }),
-            ),
-            ("isRolling", json!({ "const": true })),
-            // judged by `check`, which says what is supported
-            ("calendar", json!({ "type": "object" })),
+            ("duration", length),
+            ("isRolling", switch("Whether it always ends now; otherwise it is one of the calendar.")),
+            ("calendar", calendar),
         ],
     );
+    let rolls = json!({
+        "properties": {
+            "isRolling": { "const": true },
+            // months are days by the time they are judged
+            "duration": { "anyOf": [{ "pattern": DURATION }, { "pattern": "^[0-9]+[MQY]$" }] },
+        },
+        "not": { "required": ["calendar"] },
+    });
+    let does_not = json!({
+        "properties": { "isRolling": { "const": false }, "duration": { "pattern": "^[0-9]+[dwMQY]$" } },
+        "required": ["calendar"],
+    });
+    if let Value::Object(schema) = &mut window {
+        schema.insert("oneOf".to_owned(), json!([rolls, does_not]));
+    }
+    window
+}
+
+fn slo_spec() -> Value {
+    let window = time_window();
     let mut objective = closed(
         "The share of events that must be good.",
         &[],

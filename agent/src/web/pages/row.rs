@@ -106,7 +106,10 @@ impl SloRow {
             description: slo.description.clone(),
             href: href(&slo.service, &slo.slo),
             objective: words::percent(evidence.objective_percent),
-            period: words::span(evidence.period_s as f64),
+            period: evidence.calendar.as_ref().map_or_else(
+                || words::span(evidence.period_s as f64),
+                |calendar| format!("the {}", calendar.period),
+            ),
             sli: words::share(slo.sli_ratio),
             budget: if known { words::budget(evidence.budget_left_ratio) } else { words::NONE.to_owned() },
             bar: if known { chart::budget(evidence.budget_left_ratio) } else { String::new() },

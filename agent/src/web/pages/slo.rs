@@ -7,10 +7,10 @@ use http::StatusCode;
 use lookout_engine::{Counts, Objective, Tier, Window};
 
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
-use super::{Shell, components, not_found, page};
+use super::{Moment, Shell, components, not_found, page};
 use crate::deliver::condition_in_words;
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::ledger::{ConditionEvidence, Ranges, StoredCounts, TierEvidence, expand};
+use crate::ledger::{ConditionEvidence, Ranges, StoredCounts, TierEvidence, VersionEvidence, expand};
 use crate::spec;
 use crate::web::{State, chart, words};
 
@@ -35,6 +35,7 @@ struct View {
     tiers: Vec<TierRow>,
     conditions: Vec<ConditionRow>,
     components: Option<components::Table>,
+    versions: Vec<VersionRow>,
     detection: Vec<Detection>,
     history: Option<History>,
     incidents: Vec<IncidentRow>,
@@ -70,6 +71,13 @@ struct Detection {
     tenth: String,
     hundredth: String,
     reset: String,
+}
+
+/// An objective of the period, when there were several.
+struct VersionRow {
+    from: Moment,
+    objective: String,
+    events: String,
 }
 
 struct History {
@@ -117,6 +125,7 @@ pub(in crate::web) async fn show(
         tiers: slo.evidence.tiers.iter().map(tier_row).collect(),
         conditions: slo.evidence.conditions.iter().map(condition_row).collect(),
         components: components::Table::of(slo),
+        versions: slo.evidence.versions.iter().map(|version| version_row(version, now_ms)).collect(),
         detection: spec.map(detection).unwrap_or_default(),
         history: counts.ok().map(|counts| history(slo, &counts, &excluded, now_ms)),
         incidents: mine
@@ -129,6 +138,14 @@ pub(in crate::web) async fn show(
         slo: row,
     };
     page(StatusCode::OK, &view)
+}
+
+fn version_row(version: &VersionEvidence, now_ms: i64) -> VersionRow {
+    VersionRow {
+        from: Moment::new(version.from_ms, now_ms),
+        objective: words::percent(version.objective_percent),
+        events: format!("{} of {}", words::count(version.bad), words::count(version.total)),
+    }
 }
 
 /// Both windows decide; one alone says where it is going.

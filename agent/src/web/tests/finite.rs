@@ -1,8 +1,8 @@
 //! Whatever is counted, however absurd: every figure that leaves the agent is a number.
 
 use lookout_engine::{
-    BudgetShare, BurnFactor, Condition, Confidence, Counts, Grid, Guard, Method, Objective, Policy, Severity,
-    SliceTarget, Slot, Tier, Window,
+    BudgetShare, BurnFactor, Condition, Confidence, Counts, Grid, Guard, Method, Objective, Period, Policy,
+    Severity, SliceTarget, Slot, Tier, Window,
 };
 use proptest::prelude::*;
 
@@ -114,7 +114,7 @@ fn policy(random: &mut fastrand::Rng, grid: Grid) -> Policy {
     Policy {
         grid,
         objective: Objective::try_from_percent(objective).unwrap(),
-        period,
+        period: Period::Rolling(period),
         method: one_of(random, &[Method::Occurrences, Method::Occurrences, timeslices, ratio]),
         tiers,
         guard: Guard {

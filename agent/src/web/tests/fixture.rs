@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lookout_engine::{Grid, Guard, Method, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
@@ -73,7 +73,7 @@ impl House {
         });
         let day: Vec<_> =
             (0..1440_i64).map(|minute| (NOW / 60_000 - 1440 + minute, counts(minute))).collect();
-        *house.ledger.counts.lock().unwrap() = StoredCounts { slots: Vec::new(), minutes: day };
+        *house.ledger.counts.lock().unwrap() = StoredCounts { minutes: day, ..StoredCounts::default() };
         house
     }
 
@@ -223,7 +223,7 @@ fn spec(name: &str) -> Slo {
         policy: Policy {
             grid: Grid::try_new(10).unwrap(),
             objective: Objective::try_from_percent(99.9).unwrap(),
-            period: Window::days(30),
+            period: Period::Rolling(Window::days(30)),
             method: Method::Occurrences,
             tiers: Tier::defaults(Window::days(30)),
             guard: Guard::default(),
@@ -231,6 +231,7 @@ fn spec(name: &str) -> Slo {
             stale_after_seconds: 60,
             data_alert: Some(Severity::Page),
         },
+        calendar: None,
         labels: BTreeMap::new(),
     }
 }
@@ -275,6 +276,8 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
             components: Vec::new(),
             objective_percent: 99.9,
             period_s: 30 * 86_400,
+            calendar: None,
+            versions: Vec::new(),
             data_state: "ok".to_owned(),
             budget_left_ratio: left,
             seconds_to_exhaustion: Some(left * 30.0 * 86_400.0 / 0.44),

@@ -134,6 +134,15 @@ impl Ledger for FakeLedger {
         self.books.corrections_version().await
     }
 
+    async fn record_objective(&self, _: &str, _: ObjectiveRecord) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn objectives(&self, _: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
+        self.works()?;
+        Ok(Vec::new())
+    }
+
     async fn prune(&self, _: i64) -> Result<(), LedgerError> {
         self.works()
     }

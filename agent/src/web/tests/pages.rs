@@ -5,6 +5,7 @@ use std::io::Write as _;
 use super::*;
 use crate::evaluate::Snapshot;
 use crate::ledger::sample::component;
+use crate::ledger::{CalendarEvidence, VersionEvidence};
 
 const PAGES: [&str; 5] =
     ["/", "/slos/titanic/requests", "/incidents", "/runbooks/TitanicRequests", "/nowhere"];
@@ -297,4 +298,33 @@ async fn an_slo_shows_its_conditions_and_what_the_guard_holds() {
     }
     let text = get(&routed(&House::healthy()).0, "/slos/titanic/requests").await.text;
     assert!(!text.contains("<h2>Conditions</h2>"), "there are none");
+}
+
+#[tokio::test]
+async fn a_calendar_period_and_its_objectives_are_named() {
+    let mut house = House::healthy();
+    let slo = house.snapshot.slos.iter_mut().find(|slo| slo.slo == "requests").unwrap();
+    slo.evidence.calendar = Some(CalendarEvidence {
+        period: "month in Europe/Zurich, until 1 December".to_owned(),
+        of: "month's".to_owned(),
+        from_ms: 1_793_487_600_000,
+        to_ms: 1_796_079_600_000,
+    });
+    let version =
+        |from_ms, objective_percent| VersionEvidence { from_ms, objective_percent, bad: 17, total: 4711 };
+    slo.evidence.versions = vec![version(1_793_487_600_000, 99.0), version(1_794_000_000_000, 99.9)];
+    let (router, _) = routed(&house);
+    let page = get(&router, "/slos/titanic/requests").await.text;
+    for said in [
+        "over the month in Europe/Zurich, until 1 December",
+        "Objectives of this period",
+        "99 %",
+        "17 of 4,711",
+    ] {
+        assert!(page.contains(said), "{said} is missing:\n{page}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&get(&router, "/api/v1/slos").await.text).unwrap();
+    let listed = json["slos"].as_array().unwrap().iter().find(|slo| slo["slo"] == "requests").unwrap();
+    assert_eq!(listed["evidence"]["calendar"]["to_ms"], 1_796_079_600_000_i64);
+    assert_eq!(listed["evidence"]["versions"][0]["objective_percent"], 99.0);
 }
