@@ -19,7 +19,8 @@ use std::collections::VecDeque;
 use crate::anchor::Anchors;
 use crate::burn::Measured;
 use crate::counts::Counts;
-use crate::series::{Series, Total};
+use crate::plain::{Cells, Plain};
+use crate::series::Total;
 use crate::slot::{Grid, Slot};
 use crate::window::Window;
 
@@ -55,7 +56,7 @@ struct Level {
     /// The cell that counts come in for now. It is put to the others when the next one begins.
     open: i64,
     open_counts: Counts,
-    cells: Series,
+    cells: Cells,
     /// The first cell that some window needs.
     needed: i64,
 }
@@ -158,7 +159,7 @@ impl History {
                     fine,
                     open: i64::MIN,
                     open_counts: Counts::ZERO,
-                    cells: Series::default(),
+                    cells: Cells::default(),
                     needed: i64::MIN,
                 });
             }
@@ -177,6 +178,13 @@ impl History {
         let mut history = Self { grid, closed, levels, sums, ahead, anchors, first: None, last: None };
         history.move_edges();
         history
+    }
+
+    /// Trades memory for speed, as a replay wants it. Nothing may have been recorded yet.
+    pub(crate) fn unpack(&mut self) {
+        for level in &mut self.levels {
+            level.cells = Cells::Plain(Plain::default());
+        }
     }
 
     /// The last slot that is over.

@@ -34,6 +34,7 @@ mod judgement;
 mod objective;
 mod parts;
 mod period;
+mod plain;
 mod policy;
 mod report;
 mod series;

@@ -92,6 +92,7 @@ pub(crate) struct Series {
 
 impl Series {
     /// Adds counts to a cell and says what was added: a cell holds up to 2⁶⁴−1 events of a kind.
+    #[cfg(test)]
     pub(crate) fn add(&mut self, cell: i64, counts: Counts) -> Counts {
         self.change(cell, Counts::ZERO, counts)
     }

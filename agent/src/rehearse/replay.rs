@@ -63,7 +63,8 @@ pub struct Outcome {
 pub fn replay(policy: &Policy, calendar: Option<&Calendar>, recording: &Recording, points: usize) -> Outcome {
     let policy = fitted(policy, recording);
     let (first, last) = (recording.first().unwrap_or(Slot(0)), recording.last().unwrap_or(Slot(0)));
-    let mut run = Run::new(Evaluator::new(policy, first.plus(-1)), first, last, points);
+    let evaluator = Evaluator::new(policy, first.plus(-1)).unpacked();
+    let mut run = Run::new(evaluator, first, last, points);
     run.calendar = calendar.cloned();
     run.steps(recording.slots());
     run.outcome()
