@@ -7,6 +7,8 @@ mod composite;
 #[cfg(test)]
 mod corrected;
 #[cfg(test)]
+mod early;
+#[cfg(test)]
 mod importing;
 #[cfg(test)]
 mod month;
