@@ -10,6 +10,7 @@
 pub mod clock;
 pub mod config;
 mod fields;
+pub mod healthcheck;
 pub mod http;
 pub mod passengers;
 pub mod shutdown;

@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             check(&config);
             Ok(())
         }
+        Verb::Healthcheck => return ready(&config),
         Verb::Serve => live(config),
         Verb::Backup(path) => move_crew(&config, &path, true),
         Verb::Restore(path) => move_crew(&config, &path, false),
@@ -55,23 +56,40 @@ fn main() -> ExitCode {
 enum Verb {
     Serve,
     CheckConfig,
+    Healthcheck,
     Backup(PathBuf),
     Restore(PathBuf),
 }
 
 impl Verb {
     fn of(mut words: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let usage =
-            "use it as `titanic`, `titanic --check-config`, `titanic backup FILE` or `titanic restore FILE`";
+        let usage = "use it as `titanic`, `titanic --check-config`, `titanic healthcheck`, `titanic backup FILE` or \
+             `titanic restore FILE`";
         let (verb, path, more) = (words.next(), words.next().map(PathBuf::from), words.next());
         match (verb.as_ref().map(|verb| verb.to_string_lossy()).as_deref(), path, more) {
             (None | Some("serve"), None, None) => Ok(Self::Serve),
             (Some("--check-config" | "check-config"), None, None) => Ok(Self::CheckConfig),
+            (Some("healthcheck"), None, None) => Ok(Self::Healthcheck),
             (Some("backup"), Some(path), None) => Ok(Self::Backup(path)),
             (Some("restore"), Some(path), None) => Ok(Self::Restore(path)),
             (Some(verb @ ("backup" | "restore")), None, None) => Err(format!("{verb} needs a file; {usage}")),
             (Some(verb), _, _) => Err(format!("cannot do `{}`; {usage}", verb.escape_debug())),
             (None, _, _) => Err(usage.to_owned()),
+        }
+    }
+}
+
+/// 0 when the service beside us is ready, 1 when it is not, 4 when there is none.
+fn ready(config: &Config) -> ExitCode {
+    match titanic::healthcheck::ask(config.address) {
+        Ok(200) => ExitCode::SUCCESS,
+        Ok(status) => {
+            tell(&format!("not ready: /readyz answered {status}"));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            tell(&format!("no answer from {}: {error}", config.address));
+            ExitCode::from(4)
         }
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use futures_util::FutureExt as _;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -42,6 +43,8 @@ const MOST_FIELDS: usize = 64;
 const MOST_HEAD_BYTES: usize = 32 * 1024;
 /// How long to wait when no connection can be taken in, for want of files perhaps.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long those who came in last may take to say what they want.
+const SETTLE: Duration = Duration::from_millis(500);
 
 /// Serves until told to stop. Then no connection is taken in any more, idle ones are closed, and the others when they have
 /// had their answer. Returns when all have ended.
@@ -51,16 +54,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     http.max_headers(MOST_FIELDS).max_buf_size(MOST_HEAD_BYTES);
     let graceful = GracefulShutdown::new();
-    loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (accept(&listener).await, place)
-        };
-        let ((stream, peer), place) = tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            next = next => next,
-        };
+    let welcome = |graceful: &GracefulShutdown, stream: TcpStream, peer: SocketAddr, place| {
         let _slower_but_served = stream.set_nodelay(true);
         let router = router.clone();
         let service = service_fn(move |request| answer(router.clone(), request, peer));
@@ -72,9 +66,27 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             }
             drop(place);
         });
+    };
+    loop {
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (accept(&listener).await, place)
+        };
+        let ((stream, peer), place) = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            next = next => next,
+        };
+        welcome(&graceful, stream, peer, Some(place));
     }
-    // First: whoever connects from now on is refused, and not left waiting.
+    // Whoever is in the backlog is still let in, then the door is closed, and only then are those inside asked to leave:
+    // in any other order somebody is cut off although others still come in.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        welcome(&graceful, stream, peer, None);
+    }
     drop(listener);
+    // Each answer says that the connection is closed behind it: most are gone by then.
+    tokio::time::sleep(SETTLE).await;
     graceful.shutdown().await;
 }
 
