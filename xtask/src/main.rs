@@ -10,6 +10,7 @@ mod child;
 mod demo;
 mod layers;
 mod packages;
+mod ship;
 mod test;
 mod workspace;
 
@@ -38,6 +39,10 @@ enum Chore {
     },
     /// Write alerts/, dashboards/ and the heads of runbooks/ from slo/.
     Generate,
+    /// Hold what ships the programs (containers, manifests, workflows, pages) against the tools that know it.
+    Ship(ship::Arguments),
+    /// Break what ships the programs as people do, and see that every mistake is caught.
+    Mutations,
     /// Fail when a room of the agent imports one that stands after it, or the engine stops being pure.
     Layers,
 }
@@ -49,6 +54,8 @@ fn main() -> ExitCode {
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Bench { what } => bench::run(&what),
         Chore::Generate => workspace::generate(),
+        Chore::Ship(arguments) => ship::run(&arguments),
+        Chore::Mutations => ship::mutations(),
         Chore::Layers => layers::run(&workspace::root()).map(|said| println!("{said}")),
     };
     match done {
