@@ -6,6 +6,7 @@ mod correction;
 mod exit;
 mod gate;
 mod generate;
+mod healthcheck;
 mod import;
 mod live;
 mod output;
@@ -76,6 +77,8 @@ enum Verb {
     Correction(correction::Verb),
     /// What the running agent thinks
     Status(status::Options),
+    /// Whether the running agent is ready, as an exit code
+    Healthcheck(healthcheck::Options),
     /// The JSON Schema of what people write, for editors
     Schema(schema::Options),
 }
@@ -100,11 +103,17 @@ struct AgentUrl {
 impl AgentUrl {
     /// The address of a resource of the API, below the path that was given: the agent may stand behind a proxy.
     fn api(&self, resource: &str) -> anyhow::Result<Url> {
+        let path: Vec<&str> = ["api", "v1"].into_iter().chain(resource.split('/')).collect();
+        self.resource(&path)
+    }
+
+    /// The address of anything the agent serves.
+    fn resource(&self, path: &[&str]) -> anyhow::Result<Url> {
         let mut url = self.url.clone();
         url.set_query(None);
         url.set_fragment(None);
         match url.path_segments_mut() {
-            Ok(mut path) => path.pop_if_empty().extend(["api", "v1"]).extend(resource.split('/')),
+            Ok(mut segments) => segments.pop_if_empty().extend(path),
             Err(()) => anyhow::bail!("--url must be an http(s) URL, like http://127.0.0.1:9797"),
         };
         Ok(url)
@@ -168,6 +177,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Correction(verb) => correction::run(&verb),
         Verb::Status(options) => status::run(&options),
+        Verb::Healthcheck(options) => healthcheck::run(&options),
         Verb::Schema(options) => {
             schema::run(&options);
             Ok(Exit::Fine)

@@ -32,12 +32,26 @@ async fn a_probe_shows_its_phases_and_says_yes_or_no() {
     assert!((phases - json["total_seconds"].as_f64().unwrap()).abs() < 0.001, "{json}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_health_check_is_an_exit_code() {
+    let target = Target::start().await;
+    for (status, code) in [(200, 0), (503, 1)] {
+        target.answer(status);
+        let url = target.url();
+        let check =
+            tokio::task::spawn_blocking(move || run_to_end(&["healthcheck", "--url", &url])).await.unwrap();
+        assert_eq!(check.status.code(), Some(code), "{status}");
+        assert!(check.stdout.is_empty());
+    }
+}
+
 #[test]
 fn an_agent_that_is_not_there_is_exit_4() {
     let url = format!("http://127.0.0.1:{}", free_port());
     for verb in [
         vec!["status", "--url", &url],
         vec!["gate", "check", "--service", "api", "--url", &url],
+        vec!["healthcheck", "--url", &url],
         vec!["correction", "list", "--url", &url],
         vec!["correction", "add", "--all", "--last", "5m", "--reason", "x", "--url", &url],
         vec!["correction", "revoke", "cor-1", "--reason", "x", "--url", &url],

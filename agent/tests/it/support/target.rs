@@ -18,19 +18,16 @@ impl Target {
         let status = Arc::new(AtomicU16::new(200));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let answer = Arc::clone(&status);
-        let router = Router::new().route(
-            "/health",
-            get(async move || {
+        let answer = get({
+            let answer = Arc::clone(&status);
+            async move || {
                 let status = StatusCode::from_u16(answer.load(Ordering::SeqCst)).unwrap();
-                (
-                    status,
-                    axum::Json(
-                        serde_json::json!({"status": if status.is_success() { "ok" } else { "fail" }}),
-                    ),
-                )
-            }),
-        );
+                let word = if status.is_success() { "ok" } else { "fail" };
+                (status, axum::Json(serde_json::json!({ "status": word })))
+            }
+        });
+        // the second as an agent would have it that stands behind a path
+        let router = Router::new().route("/health", answer.clone()).route("/health/readyz", answer);
         tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, status }
     }
