@@ -86,10 +86,11 @@ fn faults(workflow: &Value) -> Vec<String> {
     faults
 }
 
-/// Ours, or pinned to a commit.
+/// Ours (`$/` is this repository at the commit of the workflow), or pinned to a commit.
 fn is_pinned(action: &str) -> bool {
     let commit = |text: &str| text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    action.starts_with("./") || action.rsplit_once('@').is_some_and(|(_, version)| commit(version))
+    ["./", "$/"].iter().any(|here| action.starts_with(here))
+        || action.rsplit_once('@').is_some_and(|(_, version)| commit(version))
 }
 
 #[cfg(test)]
@@ -111,6 +112,7 @@ jobs:
     steps:
       - uses: actions/checkout@0123456789012345678901234567890123456789
       - uses: ./.github/actions/here
+      - uses: $/.github/actions/here
   call:
     permissions: {}
     uses: ./.github/workflows/other.yml

@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# release-binaries.sh TARGET: both programs, static, as dist/PROGRAM-TARGET.tar.gz. The same source gives the same bytes:
+# paths are cut, times come from the commit.
+set -euo pipefail
+
+readonly target=${1:?usage: release-binaries.sh TARGET}
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+if ! command -v musl-gcc >/dev/null; then
+  sudo apt-get update --quiet
+  sudo apt-get install --quiet --yes --no-install-recommends musl-tools
+fi
+SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+export SOURCE_DATE_EPOCH
+export RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+cargo build --release --locked --target "$target" --package lookout --package titanic
+mkdir -p dist
+for program in lookout titanic; do
+  binary=target/$target/release/$program
+  if readelf --program-headers "$binary" | grep --quiet INTERP; then
+    echo "$binary is not static" >&2
+    exit 1
+  fi
+  tar --create --gzip --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
+    --file "dist/$program-$target.tar.gz" --directory "target/$target/release" "$program" --directory "$PWD" LICENSE
+done
