@@ -3,7 +3,7 @@
 # argument it reads the first line of that file, as the hook `commit-msg` wants it.
 set -euo pipefail
 
-readonly types='build|chore|ci|docs|feat|fix|perf|refactor|revert|style|test' most=100
+readonly types='build|chore|ci|docs|feat|fix|perf|refactor|revert|style|test' most=120
 readonly form="^($types)(\\([a-z0-9,/ -]+\\))?!?: [^ ].*[^.]\$"
 wrong=0
 

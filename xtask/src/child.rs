@@ -62,7 +62,7 @@ impl Running {
         let mut seen = self.listening.clone();
         let line = tokio::select! {
             // A program that closes its log is not heard this way any more; it ends, or the time does.
-            Ok(line) = seen.wait_for(Option::is_some) => line.clone(),
+            Ok(line) = async { seen.wait_for(Option::is_some).await.map(|line| line.clone()) } => line,
             status = self.child.wait() => {
                 let status = status.with_context(|| format!("waiting for {}", self.name))?;
                 // What it said last may still be on its way to us.

@@ -8,6 +8,7 @@
 mod bench;
 mod child;
 mod demo;
+mod drill;
 mod layers;
 mod packages;
 mod ship;
@@ -32,6 +33,11 @@ enum Chore {
     Test(test::Arguments),
     /// Watch an API, break it, see the page, the closed gate and the recovery.
     Demo(demo::Arguments),
+    /// Rehearse what must work on the worst day.
+    Drill {
+        #[command(subcommand)]
+        what: drill::What,
+    },
     /// Measure the agent beside its targets.
     Bench {
         #[command(subcommand)]
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
     let done = match arguments.chore {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Demo(arguments) => demo::run(&arguments),
+        Chore::Drill { what } => drill::run(&what),
         Chore::Bench { what } => bench::run(&what),
         Chore::Generate => workspace::generate(),
         Chore::Ship(arguments) => ship::run(&arguments),

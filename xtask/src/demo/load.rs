@@ -10,35 +10,35 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 
 /// Requests per second.
-pub(super) const RATE: u32 = 50;
+pub(crate) const RATE: u32 = 50;
 
 /// One answered request: when, and whether it was good.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Answer {
-    pub(super) at: Instant,
-    pub(super) good: bool,
+pub(crate) struct Answer {
+    pub(crate) at: Instant,
+    pub(crate) good: bool,
 }
 
 /// What was sent and what came back.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Record {
-    pub(super) answers: Vec<Answer>,
+pub(crate) struct Record {
+    pub(crate) answers: Vec<Answer>,
     /// Requests without any answer.
-    pub(super) lost: u64,
+    pub(crate) lost: u64,
 }
 
 impl Record {
-    pub(super) fn failed(&self) -> u64 {
+    pub(crate) fn failed(&self) -> u64 {
         self.answers.iter().filter(|answer| !answer.good).count() as u64
     }
 
-    pub(super) fn total(&self) -> u64 {
+    pub(crate) fn total(&self) -> u64 {
         self.answers.len() as u64
     }
 
     /// The first moment after `since` at which the share of bad answers over `window` exceeds `threshold`: what an
     /// observer could know at the earliest, given the answers that were really drawn.
-    pub(super) fn crossed(&self, since: Instant, window: Duration, threshold: f64) -> Option<Instant> {
+    pub(crate) fn crossed(&self, since: Instant, window: Duration, threshold: f64) -> Option<Instant> {
         let (mut first, mut bad, mut total) = (0, 0_u64, 0_u64);
         for answer in &self.answers {
             (total, bad) = (total + 1, bad + u64::from(!answer.good));
@@ -57,7 +57,7 @@ impl Record {
 }
 
 /// The running load. Dropping it stops it.
-pub(super) struct Load {
+pub(crate) struct Load {
     record: Arc<Mutex<Record>>,
     stop: watch::Sender<bool>,
     task: Option<JoinHandle<()>>,
@@ -65,7 +65,7 @@ pub(super) struct Load {
 
 impl Load {
     /// Starts to send.
-    pub(super) fn start(client: &Client, url: &str) -> Self {
+    pub(crate) fn start(client: &Client, url: &str) -> Self {
         let (stop, stopped) = watch::channel(false);
         let record = Arc::new(Mutex::new(Record::default()));
         let task = tokio::spawn(send(client.clone(), url.to_owned(), Arc::clone(&record), stopped));
@@ -73,12 +73,12 @@ impl Load {
     }
 
     /// The record so far.
-    pub(super) fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         self.record.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Sends no more, waits for what is on its way.
-    pub(super) async fn stop(mut self) -> Result<Record> {
+    pub(crate) async fn stop(mut self) -> Result<Record> {
         self.stop.send_replace(true);
         if let Some(task) = self.task.take() {
             task.await.context("stopping the load")?;

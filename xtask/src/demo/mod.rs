@@ -3,11 +3,11 @@
 //! Nothing here is a special path: the real service, the real agent and the real command line, with files as a user
 //! would write them. Only the periods are short.
 
-mod load;
+pub(crate) mod load;
 mod message;
 mod narrator;
 mod opinion;
-mod processes;
+pub(crate) mod processes;
 mod prometheus;
 mod receiver;
 mod spec;

@@ -15,12 +15,12 @@ use crate::child::{Running, field};
 use crate::workspace;
 
 /// Where the binaries are.
-pub(super) struct Binaries(PathBuf);
+pub(crate) struct Binaries(PathBuf);
 
 impl Binaries {
     /// Builds both, optimised but quick to link. The whole workspace is selected, so that features are the same as in
     /// every other build.
-    pub(super) fn build() -> Result<Self> {
+    pub(crate) fn build() -> Result<Self> {
         workspace::must_succeed(workspace::cargo().args([
             "build",
             "--profile",
@@ -34,7 +34,7 @@ impl Binaries {
     }
 
     /// Takes those in a folder.
-    pub(super) fn in_folder(folder: &Path) -> Result<Self> {
+    pub(crate) fn in_folder(folder: &Path) -> Result<Self> {
         for name in ["titanic", "lookout"] {
             if !folder.join(name).is_file() {
                 bail!("{} has no program `{name}`", folder.display());
@@ -43,19 +43,23 @@ impl Binaries {
         Ok(Self(folder.to_path_buf()))
     }
 
-    pub(super) fn lookout(&self) -> PathBuf {
+    pub(crate) fn lookout(&self) -> PathBuf {
         self.0.join("lookout")
+    }
+
+    pub(crate) fn titanic(&self) -> PathBuf {
+        self.0.join("titanic")
     }
 }
 
 /// A client for loopback: no proxy, every answer within a few seconds.
-pub(super) fn client() -> Result<Client> {
+pub(crate) fn client() -> Result<Client> {
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(3)).build();
     client.context("setting up the HTTP client")
 }
 
 /// Sends a request and fails with its name unless the answer is a success.
-pub(super) async fn ask(
+pub(crate) async fn ask(
     client: &Client,
     method: Method,
     url: &str,
@@ -89,7 +93,7 @@ pub(super) struct Service {
 impl Service {
     pub(super) async fn start(binaries: &Binaries, folder: &Path, token: &str) -> Result<Self> {
         let database = format!("sqlite://{}", folder.join("titanic.db").display());
-        let mut program = Running::start("titanic", binaries.0.join("titanic"), |command| {
+        let mut program = Running::start("titanic", binaries.titanic(), |command| {
             command.envs([("PORT", "0"), ("ADMIN_PORT", "0"), ("BIND", "127.0.0.1"), ("LOG_LEVEL", "info")]);
             command.env("DATABASE_URL", database).env("ADMIN_TOKEN", token).env("ENVIRONMENT", "demo");
             command.current_dir(folder);

@@ -28,7 +28,70 @@ enum Change {
     Remove,
 }
 
-const MUTATIONS: &[Mutation] = &[];
+const MUTATIONS: &[Mutation] = &[
+    Mutation {
+        mistake: "an action by its tag",
+        file: ".github/workflows/commits.yml",
+        change: Change::Replace(
+            "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1",
+            "actions/checkout@v7",
+        ),
+        caught_by: Check::Workflows,
+        naming: "`actions/checkout@v7` in the job `conventional` is not pinned",
+    },
+    Mutation {
+        mistake: "an action inside an action by its tag",
+        file: ".github/actions/rust/action.yml",
+        change: Change::Replace("@6323deb102c322ba6fcbdcafc7e3dddab59af2b6 # v2.9.2", "@v2"),
+        caught_by: Check::Workflows,
+        naming: "unpinned-uses",
+    },
+    Mutation {
+        mistake: "a workflow that may do everything",
+        file: ".github/workflows/deliver.yml",
+        change: Change::Replace("permissions: {}\n", ""),
+        caught_by: Check::Workflows,
+        naming: "`permissions: {}` is missing",
+    },
+    Mutation {
+        mistake: "a job without permissions of its own",
+        file: ".github/workflows/build.yml",
+        change: Change::Replace("    permissions:\n      contents: read\n", ""),
+        caught_by: Check::Workflows,
+        naming: "the job `image` does not say its `permissions`",
+    },
+    Mutation {
+        mistake: "a pull request's title inside a script",
+        file: ".github/workflows/commits.yml",
+        change: Change::Replace("\"$TITLE\"", "\"${{ github.event.pull_request.title }}\""),
+        caught_by: Check::Workflows,
+        naming: "github.event.pull_request.title",
+    },
+    Mutation {
+        mistake: "a checkout that leaves its credentials",
+        file: ".github/workflows/terraform.yml",
+        change: Change::Replace(
+            "          persist-credentials: false\n",
+            "          persist-credentials: true\n",
+        ),
+        caught_by: Check::Workflows,
+        naming: "does not say `persist-credentials: false`",
+    },
+    Mutation {
+        mistake: "an output nobody writes",
+        file: ".github/workflows/deploy.yml",
+        change: Change::Replace("steps.canary.outputs.url", "steps.first-share.outputs.url"),
+        caught_by: Check::Workflows,
+        naming: "first-share",
+    },
+    Mutation {
+        mistake: "a word that the shell splits",
+        file: ".github/scripts/smoke.sh",
+        change: Change::Replace("readonly url=${1:?usage: smoke.sh URL}", "url=$1; ls $url"),
+        caught_by: Check::Shell,
+        naming: "SC2086",
+    },
+];
 
 /// Makes every mistake, one at a time, and prints who caught it.
 pub(crate) fn run(root: &Path) -> Result<()> {

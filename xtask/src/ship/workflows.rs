@@ -76,6 +76,9 @@ fn faults(workflow: &Value) -> Vec<String> {
             faults.push(format!("the job `{name}` does not say its `permissions`"));
         }
         let steps = job.get("steps").and_then(Value::as_array).into_iter().flatten();
+        if steps.clone().any(leaves_credentials) {
+            faults.push(format!("a checkout in the job `{name}` does not say `persist-credentials: false`"));
+        }
         let used = steps.chain([job]).filter_map(|step| step.get("uses").and_then(Value::as_str));
         faults.extend(used.filter(|action| !is_pinned(action)).map(|action| {
             format!(
@@ -84,6 +87,15 @@ fn faults(workflow: &Value) -> Vec<String> {
         }));
     }
     faults
+}
+
+/// A checkout writes its token where every later step can read it, unless it is told not to.
+fn leaves_credentials(step: &Value) -> bool {
+    let is_checkout = step
+        .get("uses")
+        .and_then(Value::as_str)
+        .is_some_and(|action| action.starts_with("actions/checkout@"));
+    is_checkout && step.pointer("/with/persist-credentials") != Some(&Value::Bool(false))
 }
 
 /// Ours (`$/` is this repository at the commit of the workflow), or pinned to a commit.
@@ -111,6 +123,7 @@ jobs:
     timeout-minutes: 10
     steps:
       - uses: actions/checkout@0123456789012345678901234567890123456789
+        with: { persist-credentials: false }
       - uses: ./.github/actions/here
       - uses: $/.github/actions/here
   call:
@@ -135,6 +148,7 @@ jobs:
             ("concurrency: { group: ci }\n", "", "`concurrency` is missing"),
             ("    timeout-minutes: 10\n", "", "the job `test` has no `timeout-minutes`"),
             ("    permissions: { contents: read }\n", "", "the job `test` does not say its `permissions`"),
+            ("credentials: false", "credentials: true", "a checkout in the job `test` does not say"),
             ("@0123456789012345678901234567890123456789", "@v4", "`actions/checkout@v4` in the job `test`"),
         ] {
             let found = faults_of(&GOOD.replacen(part, broken, 1));
