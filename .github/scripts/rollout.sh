@@ -2,10 +2,12 @@
 # Moves one service between revisions. What runs it is named by PLATFORM; platform/*.sh holds the four functions.
 #
 #   rollout.sh remember         what runs now: the output `revision`
-#   rollout.sh canary IMAGE     starts IMAGE and gives it the first share of the traffic: the output `url`
+#   rollout.sh canary IMAGE     starts IMAGE and gives it the first share of the traffic: the outputs `url`, `image`
 #   rollout.sh promote IMAGE    gives it all of the traffic
 #   rollout.sh restore REV      gives REV all of the traffic, whatever was going on
 set -euo pipefail
+# or a function inside $(…) would go on after its first error
+shopt -s inherit_errexit
 
 here=$(dirname "${BASH_SOURCE[0]}")
 readonly here platform=${PLATFORM:-ecs}
@@ -24,6 +26,10 @@ output() {
   printf '%s\n' "$1=$2"
   if [[ -n ${GITHUB_OUTPUT:-} ]]; then
     printf '%s\n' "$1=$2" >>"$GITHUB_OUTPUT"
+  fi
+  if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
+    # shellcheck disable=SC2016 # the back quotes are Markdown
+    printf -- '- %s: `%s`\n' "$1" "$2" >>"$GITHUB_STEP_SUMMARY"
   fi
 }
 
@@ -44,6 +50,7 @@ case "${1:-} ${2:+argument}" in
     by_digest "$2"
     url=$(platform_canary "$2" "${CANARY_PERCENT:-10}")
     output url "$url"
+    output image "$2"
     ;;
   'promote argument')
     by_digest "$2"

@@ -72,9 +72,15 @@ platform_canary() {
 }
 
 platform_promote() {
-  local deployment
+  local image=$1 deployment running
   deployment=$(ecs_ongoing)
-  [[ -z $deployment ]] || ecs_await "$deployment" '.status == "SUCCESSFUL"'
+  if [[ -n $deployment ]]; then
+    ecs_await "$deployment" '.status == "SUCCESSFUL"'
+  fi
+  # an alarm or the circuit breaker may have taken it back before we looked
+  running=$(aws ecs describe-task-definition --task-definition "$(platform_current)" --output text \
+    --query "taskDefinition.containerDefinitions[?name=='$ecs_container'].image | [0]")
+  [[ $running == "$image" ]] || { echo "ECS took $image back and runs $running" >&2; return 1; }
 }
 
 platform_restore() {
