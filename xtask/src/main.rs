@@ -43,7 +43,7 @@ enum Chore {
         #[command(subcommand)]
         what: bench::What,
     },
-    /// Write alerts/, dashboards/ and the heads of runbooks/ from slo/.
+    /// Write alerts/, dashboards/ and the heads of runbooks/ from slo/, and the copies that k8s/ needs.
     Generate,
     /// Hold what ships the programs (containers, manifests, workflows, pages) against the tools that know it.
     Ship(ship::Arguments),
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Drill { what } => drill::run(&what),
         Chore::Bench { what } => bench::run(&what),
-        Chore::Generate => workspace::generate(),
+        Chore::Generate => workspace::generate().and_then(|()| ship::write_copies(&workspace::root())),
         Chore::Ship(arguments) => ship::run(&arguments),
         Chore::Mutations => ship::mutations(),
         Chore::Layers => layers::run(&workspace::root()).map(|said| println!("{said}")),

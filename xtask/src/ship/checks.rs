@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use super::tree::Tree;
-use super::{containers, links, text, workflows};
+use super::{containers, kubernetes, links, text, workflows};
 use crate::workspace::shown;
 
 /// A kind of file, held against the tool that knows it.
@@ -18,6 +18,8 @@ pub(crate) enum Check {
     Links,
     Workflows,
     Containers,
+    Kubernetes,
+    Helm,
 }
 
 impl fmt::Display for Check {
@@ -27,8 +29,16 @@ impl fmt::Display for Check {
 }
 
 impl Check {
-    pub(crate) const ALL: &[Self] =
-        &[Self::Yaml, Self::Shell, Self::Secrets, Self::Links, Self::Workflows, Self::Containers];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Yaml,
+        Self::Shell,
+        Self::Secrets,
+        Self::Links,
+        Self::Workflows,
+        Self::Containers,
+        Self::Kubernetes,
+        Self::Helm,
+    ];
 
     /// Runs the check over a tree and says what it looked at.
     ///
@@ -42,6 +52,8 @@ impl Check {
             Self::Links => links::check(tree),
             Self::Workflows => workflows::check(tree),
             Self::Containers => containers::check(tree),
+            Self::Kubernetes => kubernetes::check(tree),
+            Self::Helm => kubernetes::helm(tree),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod checks;
 mod containers;
+mod kubernetes;
 mod links;
 mod mutations;
 mod text;
@@ -14,6 +15,7 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 pub(crate) use checks::Check;
+pub(crate) use kubernetes::write_copies;
 use tree::Tree;
 
 use crate::workspace::root;
