@@ -20,7 +20,7 @@ pub(crate) fn yaml(tree: &Tree) -> Result<String> {
 
 /// A Helm template is YAML only once it is rendered.
 fn is_template(file: &Path) -> bool {
-    file.parent().is_some_and(|folder| folder.ends_with("templates"))
+    file.components().any(|part| part.as_os_str() == "templates")
 }
 
 /// Shell scripts, by their ending or their first line.

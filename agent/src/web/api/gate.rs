@@ -6,12 +6,12 @@ use std::sync::Arc;
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::{Extension, Json, extract};
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
 use crate::events::names;
-use crate::gate::{Answer, Ask, Class, Code, decide};
+use crate::gate::{Answer, Ask, Class, Code, Decision, decide};
 use crate::ledger::DecisionRecord;
 use crate::web::{Problem, State, auth};
 
@@ -70,6 +70,23 @@ pub(super) async fn ask(
     Ok(Json(answer))
 }
 
+/// `POST /api/v1/gate/confirm?service=&class=`: the same question from those who read status codes and nothing else (a
+/// webhook of a rollout, say): 200 go on, 409 not now, 403 no. What they post is theirs, and not read.
+pub(super) async fn confirm(
+    state: extract::State<State>,
+    recent: Extension<Recent>,
+    headers: HeaderMap,
+    asked: Result<Query<Asked>, QueryRejection>,
+) -> Result<(StatusCode, Json<Answer>), Problem> {
+    let answer = ask(state, recent, headers, asked).await?;
+    let status = match answer.decision {
+        Decision::Allow => StatusCode::OK,
+        Decision::Hold => StatusCode::CONFLICT,
+        Decision::Deny => StatusCode::FORBIDDEN,
+    };
+    Ok((status, answer))
+}
+
 /// Records the answer, or returns the one that was recorded a moment ago and says the same.
 async fn recorded(
     state: &State,
@@ -119,7 +136,7 @@ fn understand(asked: Asked) -> Result<Ask, Problem> {
 async fn record(state: &State, ask: &Ask, answer: &Answer, now_ms: i64) -> Result<(), Problem> {
     let text = serde_json::to_string(answer).map_err(|error| {
         tracing::error!(%error, "writing an answer of the gate as JSON");
-        Problem::new(http::StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be written")
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be written")
     })?;
     let record = DecisionRecord {
         id: answer.decision_id.clone(),

@@ -17,10 +17,14 @@ use super::error::Problem;
 use http::StatusCode;
 
 pub(super) fn routes() -> Router<State> {
+    let gate = Router::new()
+        .route("/gate", get(gate::ask))
+        .route("/gate/confirm", post(gate::confirm))
+        .layer(Extension(gate::Recent::default()));
     Router::new()
         .route("/slos", get(slos::list))
         .route("/incidents", get(incidents::list))
-        .route("/gate", get(gate::ask).layer(Extension(gate::Recent::default())))
+        .merge(gate)
         .route("/deploys", get(deploys::list).post(deploys::mark))
         .route("/corrections", get(corrections::list).post(corrections::add))
         .route("/corrections/{id}/revoke", post(corrections::revoke))

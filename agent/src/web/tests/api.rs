@@ -71,6 +71,29 @@ async fn the_gate_answers_and_records_what_it_answered() {
 }
 
 #[tokio::test]
+async fn a_webhook_reads_the_decision_from_the_status() {
+    for (house, class, status, decision) in [
+        (House::healthy(), "feature", 200, "allow"),
+        (House::burning(), "feature", 403, "deny"),
+        (House::burning(), "rollback", 200, "allow"),
+        (House::empty(), "feature", 409, "hold"),
+    ] {
+        let (router, _) = routed(&house);
+        let path = format!("/api/v1/gate/confirm?service=titanic&class={class}");
+        let request =
+            Request::post(&path).body(Body::from(r#"{"name":"titanic","phase":"Progressing"}"#)).unwrap();
+        let answered = send(&router, request).await;
+        let shown = answered.json();
+        assert_eq!(
+            (answered.status.as_u16(), shown["decision"].as_str()),
+            (status, Some(decision)),
+            "{shown}"
+        );
+        assert_eq!(get(&router, &path).await.problem().0, 405, "a question that is recorded is no GET here");
+    }
+}
+
+#[tokio::test]
 async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
     let (router, ledger) = routed(&House::burning());
     for class in ["rollback", "security"] {
