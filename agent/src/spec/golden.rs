@@ -295,6 +295,40 @@ fn our_own_specs_are_fine_on_a_fresh_clone() {
     assert!(warnings.list.is_empty() && config.destinations.len() == 2, "{warnings}");
 }
 
+/// The agent of a cluster has specs of its own, which count through Prometheus; its SLOs are the same.
+#[test]
+fn the_agent_of_a_cluster_is_told_what_its_manifest_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir("../k8s/chart/files/agent").unwrap() {
+        let file = entry.unwrap().path();
+        let text = std::fs::read_to_string(&file).unwrap();
+        // where the secret is mounted
+        let text = text.replace("/run/secrets/lookout", &folder.path().display().to_string());
+        std::fs::write(folder.path().join(file.file_name().unwrap()), text).unwrap();
+    }
+    let webhook = folder.path().join("slack-webhook-url");
+    std::fs::write(webhook, "https://hooks.slack.com/services/hunter2").unwrap();
+    let environment = |name: &str| match name {
+        "LOOKOUT_EXTERNAL_URL" => Some("http://lookout:9797".to_owned()),
+        "PROMETHEUS_URL" => Some("http://prometheus-operated.monitoring:9090".to_owned()),
+        "ENVIRONMENT" => Some("production".to_owned()),
+        "DEPLOY_TOKEN_SHA256" => Some("0f".repeat(32)),
+        _ => None,
+    };
+    let (config, warnings) = match load_with(folder.path(), &environment) {
+        Ok(loaded) => loaded,
+        Err(found) => panic!("{found}"),
+    };
+    assert!(warnings.list.is_empty(), "{warnings}");
+    assert_eq!((config.destinations.len(), config.tokens.len()), (1, 1));
+    let ours = |config: &Config| {
+        let slos = config.slos.iter().map(|slo| (slo.id(), slo.description.clone(), slo.policy.objective));
+        slos.collect::<Vec<_>>()
+    };
+    let (local, _) = load_with(Path::new("../slo"), &|_| None).unwrap();
+    assert_eq!(ours(&config), ours(&local));
+}
+
 #[test]
 fn files_are_generated_where_no_secret_is() {
     let folder = tempfile::tempdir().unwrap();

@@ -109,3 +109,67 @@ fn of_addresses(block: &Value, direction: &str, rule: &Value) -> Option<String> 
     let is_fine = direction == "egress" && only_https && PRIVATE.iter().all(|range| excepted.contains(range));
     (!is_fine).then(|| format!("{direction} is open to {range}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ship::kubernetes::render::objects;
+
+    const GOOD: &str = r"
+{ apiVersion: v1, kind: Pod, metadata: { name: a, labels: { app: a } }, spec: { containers: [{ ports: [{ containerPort: 80 }] }] } }
+---
+{ kind: NetworkPolicy, metadata: { name: default-deny }, spec: { podSelector: {}, policyTypes: [Ingress, Egress] } }
+---
+kind: NetworkPolicy
+metadata: { name: a }
+spec:
+  podSelector: { matchLabels: { app: a } }
+  ingress:
+    - from: [{ podSelector: { matchLabels: { app: a } } }]
+      ports: [{ port: 80 }]
+  egress:
+    - to: [{ ipBlock: { cidr: 10.1.0.0/16 } }]
+      ports: [{ port: 5432 }]
+";
+
+    fn faults_of(text: &str) -> Vec<String> {
+        faults(&Build { folder: String::new(), objects: objects(text).unwrap() })
+    }
+
+    #[test]
+    fn each_rule_can_fail() {
+        assert_eq!(faults_of(GOOD), Vec::<String>::new());
+        for (part, broken, fault) in [
+            ("policyTypes: [Ingress, Egress]", "policyTypes: [Ingress]", "denies all traffic"),
+            (
+                "policyTypes: [Ingress, Egress]",
+                "policyTypes: [Ingress, Egress], egress: [{ to: [], ports: [{ port: 1 }] }]",
+                "denies",
+            ),
+            (
+                "spec:\n  podSelector: { matchLabels: { app: a } }",
+                "spec:\n  podSelector: { matchLabels: { app: b } }",
+                "selects no pod",
+            ),
+            ("from: [{ podSelector: { matchLabels: { app: a } } }]", "from: []", "open to everybody"),
+            (
+                "podSelector: { matchLabels: { app: a } } }]",
+                "namespaceSelector: {} }]",
+                "open to every namespace",
+            ),
+            ("podSelector: { matchLabels: { app: a } } }]", "podSelector: {} }]", "every pod of a namespace"),
+            (
+                "podSelector: { matchLabels: { app: a } } }]",
+                "podSelector: { matchLabels: { app: c } } }]",
+                "nothing makes",
+            ),
+            ("ports: [{ port: 80 }]\n", "\n", "open at every port"),
+            ("ports: [{ port: 80 }]\n", "ports: [{ port: 81 }]\n", "nobody listens at 81"),
+            ("10.1.0.0/16", "0.0.0.0/0", "egress is open to 0.0.0.0/0"),
+        ] {
+            assert!(GOOD.contains(part), "{part}");
+            let found = faults_of(&GOOD.replacen(part, broken, 1));
+            assert!(found.iter().any(|found| found.contains(fault)), "{broken}: {found:?}");
+        }
+    }
+}

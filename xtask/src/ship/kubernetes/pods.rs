@@ -111,14 +111,15 @@ fn of_probes(pod: &Value, container: &Value) -> Vec<String> {
     let is_init = items(pod, "/spec/initContainers").any(|other| other == container);
     let is_sidecar = is_init && text(container, "/restartPolicy") == "Always";
     let alone = containers(pod).count() == 1;
+    let ends = !matches!(text(pod, "/spec/restartPolicy"), "" | "Always");
     let mut faults = Vec::new();
     let image = text(container, "/image").split(['@']).next().unwrap_or_default();
     let is_agent = image.rsplit_once(':').map_or(image, |(name, _)| name).ends_with(AGENT);
-    if is_agent && !alone && !is_sidecar {
+    if is_agent && !alone && !is_sidecar && !ends {
         faults
             .push("beside a service, the agent is an init container with `restartPolicy: Always`".to_owned());
     }
-    let (wanted, unwanted): (&[&str], &[&str]) = match (is_init, is_sidecar) {
+    let (wanted, unwanted): (&[&str], &[&str]) = match (is_init || ends, is_sidecar) {
         (false, _) => (&["startupProbe", "livenessProbe", "readinessProbe"], &[]),
         (true, true) => (&["livenessProbe"], &["startupProbe", "readinessProbe"]),
         (true, false) => (&[], &["startupProbe", "livenessProbe", "readinessProbe"]),

@@ -265,3 +265,97 @@ fn service_of(build: &Build, canary: &Object) -> Option<Object> {
         "spec": { "selector": target.at("/spec/selector/matchLabels"), "ports": ports },
     })))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ship::kubernetes::render::objects;
+
+    const GOOD: &str = r"
+kind: Deployment
+metadata: { name: a }
+spec:
+  selector: { matchLabels: { app: a } }
+  template:
+    metadata: { labels: { app: a } }
+    spec:
+      serviceAccountName: a
+      priorityClassName: high
+      containers:
+        - name: main
+          ports: [{ name: http, containerPort: 80 }]
+          envFrom: [{ configMapRef: { name: config } }]
+          env: [{ name: P, valueFrom: { secretKeyRef: { name: made, key: password } } }]
+          volumeMounts: [{ name: v }]
+      volumes: [{ name: v, configMap: { name: config, items: [{ key: K }] } }]
+---
+{ kind: ServiceAccount, metadata: { name: a } }
+---
+{ kind: ConfigMap, metadata: { name: config }, data: { K: x } }
+---
+{ kind: ExternalSecret, metadata: { name: e }, spec: { target: { name: made }, data: [{ secretKey: password }] } }
+---
+{ kind: Service, metadata: { name: s, labels: { app: a } }, spec: { selector: { app: a }, ports: [{ name: web, port: 8, targetPort: http }] } }
+---
+{ kind: PodDisruptionBudget, metadata: { name: b }, spec: { selector: { matchLabels: { app: a } } } }
+---
+kind: HorizontalPodAutoscaler
+metadata: { name: h }
+spec: { scaleTargetRef: { kind: Deployment, name: a }, metrics: [{ containerResource: { container: main } }] }
+---
+kind: Ingress
+metadata: { name: i }
+spec: { tls: [{}], rules: [{ http: { paths: [{ backend: { service: { name: s, port: { name: web } } } }] } }] }
+---
+{ kind: Gateway, metadata: { name: g }, spec: { listeners: [{ name: https }] } }
+---
+{ kind: HTTPRoute, metadata: { name: r }, spec: { parentRefs: [{ name: g, sectionName: https }], rules: [{ backendRefs: [{ name: s, port: 8 }] }] } }
+---
+{ kind: ServiceMonitor, metadata: { name: m }, spec: { selector: { matchLabels: { app: a } }, endpoints: [{ port: web }] } }
+";
+
+    fn build(text: &str) -> Build {
+        Build { folder: "cluster".to_owned(), objects: objects(text).unwrap() }
+    }
+
+    #[test]
+    fn whatever_is_named_must_be_there() {
+        let cluster = build("{ kind: PriorityClass, metadata: { name: high } }");
+        assert_eq!(faults(&build(GOOD), &cluster), Vec::<String>::new());
+        for (part, broken, fault) in [
+            (
+                "priorityClassName: high",
+                "priorityClassName: low",
+                "the PriorityClass \"low\" is not in cluster",
+            ),
+            ("serviceAccountName: a", "serviceAccountName: b", "no ServiceAccount"),
+            ("configMapRef: { name: config }", "configMapRef: { name: x }", "nothing makes the ConfigMap x"),
+            ("items: [{ key: K }]", "items: [{ key: L }]", "the ConfigMap config has no key \"L\""),
+            ("secretKey: password", "secretKey: word", "the Secret made has no key \"password\""),
+            ("volumeMounts: [{ name: v }]", "volumeMounts: [{ name: w }]", "it mounts \"w\""),
+            (
+                "selector: { matchLabels: { app: a } }\n",
+                "selector: { matchLabels: { app: z } }\n",
+                "its own pods",
+            ),
+            (
+                "name: b }, spec: { selector: { matchLabels: { app: a",
+                "name: b }, spec: { selector: { matchLabels: { app: z",
+                "no PodDisruptionBudget",
+            ),
+            ("selector: { app: a }", "selector: { app: z }", "selects no pod with a port"),
+            ("targetPort: http", "targetPort: htp", "its pods have no port \"htp\""),
+            ("kind: Deployment, name: a", "kind: Deployment, name: z", "no Deployment z"),
+            ("container: main", "container: mian", "no container is named \"mian\""),
+            ("tls: [{}], ", "", "serves without TLS"),
+            ("port: { name: web }", "port: { name: wob }", "the Service s has no port \"wob\""),
+            ("sectionName: https", "sectionName: http", "the Gateway g has no listener \"http\""),
+            ("name: s, port: 8 }", "name: s, port: 9 }", "the Service s has no port 9"),
+            ("endpoints: [{ port: web }]", "endpoints: [{ port: wob }]", "the Service s has no port \"wob\""),
+        ] {
+            assert!(GOOD.contains(part), "{part}");
+            let found = faults(&build(&GOOD.replacen(part, broken, 1)), &cluster);
+            assert!(found.iter().any(|found| found.contains(fault)), "{broken}: {found:?}");
+        }
+    }
+}
