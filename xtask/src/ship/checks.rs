@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use super::tree::Tree;
-use super::{containers, kubernetes, links, text, workflows};
+use super::{containers, kubernetes, links, terraform, text, workflows};
 use crate::workspace::shown;
 
 /// A kind of file, held against the tool that knows it.
@@ -20,6 +20,7 @@ pub(crate) enum Check {
     Containers,
     Kubernetes,
     Helm,
+    Terraform,
 }
 
 impl fmt::Display for Check {
@@ -38,6 +39,7 @@ impl Check {
         Self::Containers,
         Self::Kubernetes,
         Self::Helm,
+        Self::Terraform,
     ];
 
     /// Runs the check over a tree and says what it looked at.
@@ -54,6 +56,7 @@ impl Check {
             Self::Containers => containers::check(tree),
             Self::Kubernetes => kubernetes::check(tree),
             Self::Helm => kubernetes::helm(tree),
+            Self::Terraform => terraform::check(tree),
         }
     }
 }

@@ -6,6 +6,7 @@ mod containers;
 mod kubernetes;
 mod links;
 mod mutations;
+mod terraform;
 mod text;
 mod tools;
 mod tree;

@@ -184,6 +184,54 @@ const MUTATIONS: &[Mutation] = &[
         caught_by: Check::Kubernetes,
         naming: "scrapeTimeOut",
     },
+    Mutation {
+        mistake: "an open security group",
+        file: "terraform/modules/database/access.tf",
+        change: Change::Replace(
+            "  referenced_security_group_id = aws_security_group.client.id\n",
+            "  cidr_ipv4                    = \"0.0.0.0/0\"\n",
+        ),
+        caught_by: Check::Terraform,
+        naming: "only_its_clients_come_in",
+    },
+    Mutation {
+        mistake: "a public database",
+        file: "terraform/modules/database/main.tf",
+        change: Change::Replace("publicly_accessible    = false", "publicly_accessible    = true"),
+        caught_by: Check::Terraform,
+        naming: "the database must be private",
+    },
+    Mutation {
+        mistake: "a database that is not encrypted",
+        file: "terraform/modules/database/main.tf",
+        change: Change::Replace("  storage_encrypted     = true\n", ""),
+        caught_by: Check::Terraform,
+        naming: "private_encrypted_and_backed_up",
+    },
+    Mutation {
+        mistake: "a wrong attribute name",
+        file: "terraform/modules/network/main.tf",
+        change: Change::Replace("enable_dns_support  ", "enable_dns_supports "),
+        caught_by: Check::Terraform,
+        naming: "An argument named \"enable_dns_supports\" is not expected here",
+    },
+    Mutation {
+        mistake: "a deployment that is never taken back",
+        file: "terraform/modules/ecs-service/main.tf",
+        change: Change::Replace(
+            "    enable   = true\n    rollback = true",
+            "    enable   = true\n    rollback = false",
+        ),
+        caught_by: Check::Terraform,
+        naming: "the circuit breaker must roll back",
+    },
+    Mutation {
+        mistake: "a cloud role for any repository",
+        file: "terraform/modules/identity/main.tf",
+        change: Change::Replace("\"repo:${var.repository}:environment:${each.value}\"", "\"repo:*\""),
+        caught_by: Check::Terraform,
+        naming: "trust must name the exact repository",
+    },
 ];
 
 /// Makes every mistake, one at a time, and prints who caught it.

@@ -1,0 +1,24 @@
+output "url" {
+  description = "How clients reach the service."
+  value       = module.platform.url
+}
+
+output "role_arns" {
+  description = "Roles for GitHub: plan, apply, deploy."
+  value       = module.platform.role_arns
+}
+
+output "repository_urls" {
+  description = "Where images are pushed."
+  value       = module.platform.repository_urls
+}
+
+output "ecs" {
+  description = "What a release needs to know."
+  value       = module.platform.ecs
+}
+
+output "roles_task" {
+  description = "What the task that makes the database's roles needs to know."
+  value       = module.platform.roles_task
+}

@@ -1,0 +1,119 @@
+mock_provider "aws" {
+  mock_resource "aws_db_instance" {
+    defaults = {
+      address            = "db.example.internal"
+      port               = 5432
+      master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:administrator", kms_key_id = "key", secret_status = "active" }]
+    }
+  }
+
+  mock_resource "aws_serverlessapplicationrepository_cloudformation_stack" {
+    defaults = {
+      outputs = { RotationLambdaARN = "arn:aws:lambda:eu-central-1:123456789012:function:rotation" }
+    }
+  }
+}
+
+variables {
+  name                     = "titanic-test"
+  vpc_id                   = "vpc-1"
+  subnet_ids               = ["subnet-1", "subnet-2"]
+  rotation_subnet_ids      = ["subnet-3", "subnet-4"]
+  client_image             = "public.ecr.aws/docker/library/postgres@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  kms_key_arn              = "arn:aws:kms:eu-central-1:123456789012:key/test"
+  permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+}
+
+run "private_encrypted_and_backed_up" {
+  assert {
+    condition     = aws_db_instance.this.publicly_accessible == false
+    error_message = "the database must be private"
+  }
+
+  assert {
+    condition     = aws_db_instance.this.storage_encrypted == true && aws_db_instance.this.kms_key_id == var.kms_key_arn
+    error_message = "the database must be encrypted with the key of the environment"
+  }
+
+  assert {
+    condition     = aws_db_instance.this.backup_retention_period >= 14 && aws_db_instance.this.delete_automated_backups == false
+    error_message = "backups must be kept for 14 days, also when the database is gone"
+  }
+
+  assert {
+    condition     = aws_db_instance.this.deletion_protection == true && aws_db_instance.this.skip_final_snapshot == false
+    error_message = "the database must not vanish by accident"
+  }
+
+  assert {
+    condition     = aws_db_instance.this.manage_master_user_password == true
+    error_message = "the administrator's password must never be in the state"
+  }
+
+  assert {
+    condition     = contains([for parameter in aws_db_parameter_group.this.parameter : "${parameter.name}=${parameter.value}"], "rds.force_ssl=1")
+    error_message = "connections without TLS must be refused"
+  }
+}
+
+run "only_its_clients_come_in" {
+  assert {
+    condition = (
+      aws_vpc_security_group_ingress_rule.server.referenced_security_group_id == aws_security_group.client.id
+      && aws_vpc_security_group_ingress_rule.server.from_port == 5432
+      && aws_vpc_security_group_ingress_rule.server.to_port == 5432
+    )
+    error_message = "nobody but its clients may reach the database, and no port but its own"
+  }
+}
+
+run "the_application_has_a_login_of_its_own_that_rotates" {
+  assert {
+    condition     = jsondecode(aws_secretsmanager_secret_version.application.secret_string).username == "titanic"
+    error_message = "the application must not log in as administrator"
+  }
+
+  assert {
+    condition     = aws_secretsmanager_secret_rotation.application.rotation_rules[0].automatically_after_days <= 30
+    error_message = "the password must change every month"
+  }
+
+  assert {
+    condition = alltrue([
+      for container in jsondecode(aws_ecs_task_definition.roles.container_definitions) :
+      length([for variable in container.environment : variable if strcontains(variable.name, "PASSWORD")]) == 0
+    ])
+    error_message = "passwords come from Secrets Manager"
+  }
+}
+
+run "backups_go_to_another_region" {
+  variables {
+    copy_region = { region = "eu-west-1", kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/copy" }
+  }
+
+  assert {
+    condition     = aws_db_instance_automated_backups_replication.this[0].region == "eu-west-1" && aws_db_instance_automated_backups_replication.this[0].kms_key_id == var.copy_region.kms_key_arn
+    error_message = "backups must be copied, encrypted"
+  }
+}
+
+run "short_backups_are_refused" {
+  command = plan
+
+  variables {
+    backup_retention_days = 7
+  }
+
+  expect_failures = [var.backup_retention_days]
+}
+
+run "an_image_by_tag_is_refused" {
+  command = plan
+
+  variables {
+    client_image = "postgres:17"
+  }
+
+  expect_failures = [var.client_image]
+}

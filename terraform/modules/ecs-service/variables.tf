@@ -1,0 +1,179 @@
+variable "name" {
+  description = "Prefix of every name, such as titanic-dev."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,19}$", var.name))
+    error_message = "Use 3 to 20 lower-case letters, digits and hyphens, beginning with a letter."
+  }
+}
+
+variable "environment" {
+  description = "What the environment is for: dev, staging or prod. What begins with prod refuses drills."
+  type        = string
+}
+
+variable "vpc_id" {
+  description = "The VPC."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Private subnets, in at least two zones."
+  type        = list(string)
+}
+
+variable "edge" {
+  description = "The load balancer, from the module edge."
+  type = object({
+    security_group_id    = string
+    load_balancer_suffix = string
+    target_group_arns    = map(string)
+    listener_rule_arns   = map(string)
+    url                  = string
+  })
+}
+
+variable "database" {
+  description = "The database, from the module database."
+  type = object({
+    address                  = string
+    port                     = number
+    database                 = string
+    secret_arn               = string
+    client_security_group_id = string
+  })
+}
+
+variable "database_ca_pem" {
+  description = "Certificates of the authority of RDS in this region, as PEM. With them the server's name is verified; without, traffic is only encrypted."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.database_ca_pem == "" || startswith(trimspace(var.database_ca_pem), "-----BEGIN CERTIFICATE-----")
+    error_message = "Give PEM, beginning with -----BEGIN CERTIFICATE-----."
+  }
+}
+
+variable "service_image" {
+  description = "The service, by digest."
+  type        = string
+
+  validation {
+    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.service_image))
+    error_message = "Name the image by digest: …@sha256:<64 hex digits>."
+  }
+}
+
+variable "agent_image" {
+  description = "The agent with its configuration in /etc/lookout, by digest."
+  type        = string
+
+  validation {
+    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.agent_image))
+    error_message = "Name the image by digest: …@sha256:<64 hex digits>."
+  }
+}
+
+variable "secrets" {
+  description = "Further secrets as ARNs in Secrets Manager, by container and variable; such as { agent = { SLACK_WEBHOOK_URL = \"arn:…\" } }."
+  type = object({
+    service = optional(map(string), {})
+    agent   = optional(map(string), {})
+  })
+  default = {}
+}
+
+variable "size" {
+  description = "CPU units and MiB of a task; the agent takes 128 and 128 of it."
+  type        = object({ cpu = number, memory = number })
+  default     = { cpu = 512, memory = 1024 }
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096], var.size.cpu) && var.size.memory >= var.size.cpu * 2 && var.size.memory <= var.size.cpu * 8
+    error_message = "Fargate takes 256 to 4096 CPU units, and between 2 and 8 MiB for each."
+  }
+}
+
+variable "tasks" {
+  description = "How few and how many tasks."
+  type        = object({ least = number, most = number })
+  default     = { least = 2, most = 6 }
+
+  validation {
+    condition     = var.tasks.least >= 1 && var.tasks.most >= var.tasks.least
+    error_message = "At least one, and the most not below the least."
+  }
+}
+
+variable "spot_share" {
+  description = "Per cent of the tasks on capacity that AWS may take back."
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.spot_share >= 0 && var.spot_share <= 100
+    error_message = "0 to 100."
+  }
+}
+
+variable "requests_per_task" {
+  description = "Requests per minute and task that are kept to by adding tasks."
+  type        = number
+  default     = 6000
+}
+
+variable "bake_minutes" {
+  description = "How long the former version stays beside the new one, ready to take over."
+  type        = number
+  default     = 15
+
+  validation {
+    condition     = var.bake_minutes >= 5
+    error_message = "Alarms need 5 minutes to speak."
+  }
+}
+
+variable "rollback_alarms" {
+  description = "Alarms that take a deployment back."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.rollback_alarms) > 0
+    error_message = "Without an alarm nothing is ever taken back."
+  }
+}
+
+variable "drain_seconds" {
+  description = "How long the service goes on serving after it was told to stop."
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.drain_seconds >= 0 && var.drain_seconds <= 100
+    error_message = "0 to 100: Fargate waits 120 seconds at most, and requests in flight get 15 more."
+  }
+}
+
+variable "observers" {
+  description = "Security groups that may read metrics (8081) and ask the agent (9797): Prometheus, runners of deployments."
+  type        = map(string)
+  default     = {}
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept."
+  type        = number
+  default     = 365
+}
+
+variable "kms_key_arn" {
+  description = "The key of the environment, from the module encryption."
+  type        = string
+}
+
+variable "permissions_boundary_arn" {
+  description = "The most that roles made here may ever do, from the module identity."
+  type        = string
+}

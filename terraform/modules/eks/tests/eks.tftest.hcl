@@ -1,0 +1,70 @@
+mock_provider "aws" {
+  mock_resource "aws_eks_cluster" {
+    defaults = {
+      arn      = "arn:aws:eks:eu-central-1:123456789012:cluster/titanic-test"
+      identity = [{ oidc = [{ issuer = "https://oidc.eks.eu-central-1.amazonaws.com/id/1" }] }]
+    }
+  }
+}
+
+variables {
+  name                     = "titanic-test"
+  subnet_ids               = ["subnet-1", "subnet-2"]
+  administrator_arns       = { team = "arn:aws:iam::123456789012:role/team" }
+  kms_key_arn              = "arn:aws:kms:eu-central-1:123456789012:key/test"
+  permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
+}
+
+run "the_api_server_is_private_logged_and_encrypted" {
+  assert {
+    condition     = aws_eks_cluster.this.vpc_config[0].endpoint_public_access == false && aws_eks_cluster.this.vpc_config[0].endpoint_private_access == true
+    error_message = "the API server must not be on the internet"
+  }
+
+  assert {
+    condition     = contains(aws_eks_cluster.this.enabled_cluster_log_types, "audit")
+    error_message = "who did what must be logged"
+  }
+
+  assert {
+    condition     = aws_eks_cluster.this.encryption_config[0].provider[0].key_arn == var.kms_key_arn
+    error_message = "secrets must be encrypted with the key of the environment"
+  }
+
+  assert {
+    condition     = aws_eks_cluster.this.access_config[0].authentication_mode == "API" && aws_eks_cluster.this.access_config[0].bootstrap_cluster_creator_admin_permissions == false
+    error_message = "nobody administers the cluster for having made it"
+  }
+}
+
+run "nodes_keep_their_identity_to_themselves" {
+  assert {
+    condition     = aws_launch_template.nodes.metadata_options[0].http_tokens == "required" && aws_launch_template.nodes.metadata_options[0].http_put_response_hop_limit == 1
+    error_message = "pods must not reach the metadata service"
+  }
+
+  assert {
+    condition     = tobool(aws_launch_template.nodes.block_device_mappings[0].ebs[0].encrypted)
+    error_message = "disks must be encrypted"
+  }
+
+  assert {
+    condition     = jsondecode(aws_eks_addon.network.configuration_values).enableNetworkPolicy == "true"
+    error_message = "network policies must be enforced"
+  }
+
+  assert {
+    condition     = endswith(jsondecode(aws_iam_role_policy.secrets.policy).Statement[0].Resource, ":secret:titanic-test/*")
+    error_message = "External Secrets reads what is of this environment"
+  }
+}
+
+run "an_api_server_for_everybody_is_refused" {
+  command = plan
+
+  variables {
+    public_access_cidrs = ["0.0.0.0/0"]
+  }
+
+  expect_failures = [var.public_access_cidrs]
+}

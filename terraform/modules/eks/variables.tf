@@ -1,0 +1,85 @@
+variable "name" {
+  description = "Prefix of every name, such as titanic-dev."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{2,19}$", var.name))
+    error_message = "Use 3 to 20 lower-case letters, digits and hyphens, beginning with a letter."
+  }
+}
+
+variable "kubernetes_version" {
+  description = "Minor version of Kubernetes; k8s/ is checked against this one."
+  type        = string
+  default     = "1.32"
+
+  validation {
+    condition     = can(regex("^1\\.[0-9]{2}$", var.kubernetes_version))
+    error_message = "Such as 1.32."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Private subnets, in at least two zones."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.subnet_ids) >= 2
+    error_message = "EKS wants two zones."
+  }
+}
+
+variable "public_access_cidrs" {
+  description = "Who may reach the API server from outside the VPC. Nobody when empty."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = !contains(var.public_access_cidrs, "0.0.0.0/0") && alltrue([for cidr in var.public_access_cidrs : can(cidrnetmask(cidr))])
+    error_message = "Name networks, not the whole internet."
+  }
+}
+
+variable "administrator_arns" {
+  description = "Roles that administer the cluster, by a name of your choice."
+  type        = map(string)
+  default     = {}
+}
+
+variable "nodes" {
+  description = "Types of the nodes, how few and how many, and GiB of their disks."
+  type = object({
+    types = optional(list(string), ["t3.large"])
+    least = optional(number, 2)
+    most  = optional(number, 5)
+    disk  = optional(number, 40)
+  })
+  default = {}
+
+  validation {
+    condition     = var.nodes.least >= 1 && var.nodes.most >= var.nodes.least && var.nodes.disk >= 20
+    error_message = "At least one node, the most not below the least, and 20 GiB of disk."
+  }
+}
+
+variable "external_secrets" {
+  description = "Namespace and service account of External Secrets, which reads the secrets of this environment."
+  type        = object({ namespace = string, service_account = string })
+  default     = { namespace = "external-secrets", service_account = "external-secrets" }
+}
+
+variable "log_retention_days" {
+  description = "How long the logs of the control plane are kept."
+  type        = number
+  default     = 365
+}
+
+variable "kms_key_arn" {
+  description = "The key of the environment, from the module encryption."
+  type        = string
+}
+
+variable "permissions_boundary_arn" {
+  description = "The most that roles made here may ever do, from the module identity."
+  type        = string
+}

@@ -1,0 +1,96 @@
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { region = "eu-central-1" }
+  }
+}
+
+variables {
+  name        = "titanic-prod"
+  environment = "prod"
+  repository  = "lookout-dev/lookout"
+  state       = { bucket_arn = "arn:aws:s3:::state", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/state", object = "prod/terraform.tfstate" }
+  service     = { cluster = "titanic-prod", service = "titanic" }
+  kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/test"
+}
+
+run "each_role_is_for_one_repository_and_one_environment" {
+  assert {
+    condition = {
+      for name, role in aws_iam_role.github :
+      name => jsondecode(role.assume_role_policy).Statement[0].Condition
+      } == {
+      for name, environment in { plan = "prod-plan", apply = "prod-infrastructure", deploy = "prod" } :
+      name => {
+        StringEquals = {
+          "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
+          "token.actions.githubusercontent.com:sub" = "repo:lookout-dev/lookout:environment:${environment}"
+        }
+      }
+    }
+    error_message = "trust must name the exact repository and environment, and compare by StringEquals"
+  }
+}
+
+run "a_release_can_do_little" {
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.deploy.policy).Statement :
+      alltrue([for action in flatten([statement.Action]) : !strcontains(action, "*")])
+    ])
+    error_message = "the deploy role names its actions"
+  }
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.deploy.policy).Statement : statement.Resource if statement.Sid == "RunAsTheService"
+    ]) == ["arn:aws:iam::123456789012:role/titanic-prod/titanic-prod-execution", "arn:aws:iam::123456789012:role/titanic-prod/titanic-prod-task"]
+    error_message = "a release may run as the service's two roles and no other"
+  }
+}
+
+run "nobody_makes_a_role_without_the_boundary" {
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement :
+      try(statement.Condition.StringEquals["iam:PermissionsBoundary"], "") == aws_iam_policy.boundary.arn
+      if statement.Effect == "Allow" && contains(flatten([statement.Action]), "iam:CreateRole")
+    ])
+    error_message = "roles are made under the boundary or not at all"
+  }
+
+  assert {
+    condition = !anytrue([
+      for statement in jsondecode(aws_iam_role_policy.apply.policy).Statement :
+      statement.Effect == "Allow" && contains(flatten([statement.Action]), "iam:*")
+    ])
+    error_message = "the apply role does not own IAM"
+  }
+}
+
+run "any_repository_is_refused" {
+  command = plan
+
+  variables {
+    repository = "lookout-dev/*"
+  }
+
+  expect_failures = [var.repository]
+}
+
+run "any_environment_is_refused" {
+  command = plan
+
+  variables {
+    environment = "*"
+  }
+
+  expect_failures = [var.environment]
+}
