@@ -21,8 +21,12 @@ resource "aws_iam_role_policy" "refresh" {
   role = aws_iam_role.refresh.id
 
   policy = jsonencode({
-    Version   = "2012-10-17"
-    Statement = [{ Effect = "Allow", Action = "ecs:UpdateService", Resource = aws_ecs_service.this.arn }]
+    Version = "2012-10-17"
+    Statement = [
+      { Effect = "Allow", Action = "ecs:UpdateService", Resource = aws_ecs_service.this.arn },
+      # the schedule itself is encrypted
+      { Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms_key_arn },
+    ]
   })
 }
 

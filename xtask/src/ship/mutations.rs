@@ -188,11 +188,18 @@ const MUTATIONS: &[Mutation] = &[
         mistake: "an open security group",
         file: "terraform/modules/database/access.tf",
         change: Change::Replace(
-            "  referenced_security_group_id = aws_security_group.client.id\n",
-            "  cidr_ipv4                    = \"0.0.0.0/0\"\n",
+            "referenced_security_group_id = aws_security_group.client.id",
+            "cidr_ipv4                    = \"0.0.0.0/0\"",
         ),
         caught_by: Check::Terraform,
-        naming: "only_its_clients_come_in",
+        naming: "is open to the internet",
+    },
+    Mutation {
+        mistake: "an admin port on the load balancer",
+        file: "terraform/modules/edge/main.tf",
+        change: Change::Replace("{ http = 80, https = 443 }", "{ http = 80, https = 443, admin = 8081 }"),
+        caught_by: Check::Terraform,
+        naming: "80 and 443 are open to everybody, and nothing else",
     },
     Mutation {
         mistake: "a public database",

@@ -40,7 +40,7 @@ pub(crate) fn check(tree: &Tree) -> Result<String> {
         .with_context(|| format!("{SCHEMA} is no JSON; {REFRESH}"))?;
     let mut faults = Vec::new();
     for file in &sources {
-        let found = faults_of(&tree.read(file)?, &schema);
+        let found = faults_of(file, &tree.read(file)?, &schema);
         faults.extend(found.into_iter().map(|(line, fault)| format!("{}:{line}: {fault}", file.display())));
     }
     if !faults.is_empty() {
@@ -73,19 +73,29 @@ fn policies(tree: &Tree) -> Result<()> {
     content(checkov.current_dir(tree.root())).map(|_| ())
 }
 
-/// What a reader notices in one file: types that the schema does not hold, skips that nobody explains.
-fn faults_of(text: &str, schema: &Value) -> Vec<(usize, String)> {
-    let mut faults = Vec::new();
+/// The one place where the internet comes in: ports 80 and 443, which its tests see to.
+const OPEN: (&str, &str) = ("terraform/modules/edge/main.tf", "aws_vpc_security_group_ingress_rule.public");
+
+/// What a reader notices in one file: types that the schema does not hold, doors that are open, skips that nobody
+/// explains.
+fn faults_of(file: &Path, text: &str, schema: &Value) -> Vec<(usize, String)> {
+    let (mut faults, mut inside) = (Vec::new(), String::new());
     for (number, line) in text.lines().enumerate() {
         let mut words = line.split_whitespace();
         if let (Some(kind @ ("resource" | "data")), Some(quoted)) = (words.next(), words.next()) {
             let name = quoted.trim_matches('"');
+            inside = format!("{name}.{}", words.next().unwrap_or_default().trim_matches('"'));
             if schema.get(kind).is_none_or(|known| known.get(name).is_none()) {
                 faults.push((
                     number + 1,
                     format!("{kind} `{name}` is not in {SCHEMA}: it is misspelt, or new: {REFRESH}"),
                 ));
             }
+        }
+        let door = inside.contains("ingress_rule.") || inside.starts_with("aws_security_group");
+        let to_all = line.contains("\"0.0.0.0/0\"") || line.contains("\"::/0\"");
+        if door && to_all && (file, inside.as_str()) != (Path::new(OPEN.0), OPEN.1) {
+            faults.push((number + 1, format!("`{inside}` is open to the internet; only {} may be", OPEN.1)));
         }
         if let Some((_, skip)) = line.split_once("checkov:skip=") {
             let why = skip.split_once(':').map_or("", |(_, why)| why).trim();
@@ -220,15 +230,36 @@ mod tests {
 
     use super::*;
 
+    fn faults_in(file: &str, text: &str) -> Vec<(usize, String)> {
+        let known = ["aws_vpc", "aws_vpc_security_group_ingress_rule", "aws_vpc_security_group_egress_rule"];
+        let resources: serde_json::Map<String, Value> =
+            known.iter().map(|name| ((*name).to_owned(), json!({}))).collect();
+        faults_of(Path::new(file), text, &json!({ "resource": resources, "data": { "aws_region": {} } }))
+    }
+
     #[test]
     fn unknown_types_and_unexplained_skips_are_named_with_their_lines() {
-        let schema = json!({ "resource": { "aws_vpc": {} }, "data": { "aws_region": {} } });
-        let good = "data \"aws_region\" \"this\" {}\nresource \"aws_vpc\" \"this\" {\n  #checkov:skip=A_1:it is seen to elsewhere\n}";
-        assert_eq!(faults_of(good, &schema), []);
-        let bad = "resource \"aws_vcp\" \"this\" {\n  #checkov:skip=A_1\n  #checkov:skip=A_2:no\n}\nresource \"aws_region\" \"this\" {}";
-        let faults = faults_of(bad, &schema);
+        let good = "resource \"aws_vpc\" \"this\" {\n  #checkov:skip=A_1:it is seen to elsewhere\n}";
+        assert_eq!(faults_in("a.tf", good), []);
+        let bad = "resource \"aws_vcp\" \"this\" {\n  #checkov:skip=A_1\n  #checkov:skip=A_2:no\n}\n\
+            data \"aws_vpc\" \"this\" {}";
+        let faults = faults_in("a.tf", bad);
         assert_eq!(faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [1, 2, 3, 5]);
         assert!(faults[0].1.starts_with("resource `aws_vcp` is not in"), "{faults:?}");
+    }
+
+    #[test]
+    fn the_internet_comes_in_at_one_place_and_may_be_gone_to() {
+        let rule = |kind: &str| {
+            format!(
+                "resource \"aws_vpc_security_group_{kind}_rule\" \"public\" {{\n  cidr_ipv4 = \"0.0.0.0/0\"\n}}"
+            )
+        };
+        assert_eq!(faults_in(OPEN.0, &rule("ingress")), []);
+        assert_eq!(faults_in("terraform/modules/database/access.tf", &rule("egress")), []);
+        let faults = faults_in("terraform/modules/database/access.tf", &rule("ingress"));
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].1.contains("is open to the internet"), "{faults:?}");
     }
 
     #[test]
