@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use super::summary::Summary;
 use crate::workspace::{CONFIG, cargo, must_succeed, root, shown, target_directory};
-use crate::{layers, packages};
+use crate::{layers, packages, ship};
 
 /// What a step that did not fail has to say.
 pub(super) enum Said {
@@ -23,6 +23,8 @@ pub(super) enum Step {
     Packages,
     Fmt,
     Layers,
+    Ship,
+    Mutations,
     Clippy,
     Doc,
     Tests,
@@ -43,6 +45,8 @@ impl Step {
         Self::Packages,
         Self::Fmt,
         Self::Layers,
+        Self::Ship,
+        Self::Mutations,
         Self::Clippy,
         Self::Doc,
         Self::Tests,
@@ -57,6 +61,10 @@ impl Step {
             Self::Packages => "the programs our output is held against",
             Self::Fmt => "formatting",
             Self::Layers => "no room imports one that stands after it",
+            Self::Ship => {
+                "containers, manifests, infrastructure, workflows and pages, by the tools that know them"
+            }
+            Self::Mutations => "mistakes that people make there, each of which must be caught",
             Self::Clippy => "lints, warnings denied",
             Self::Doc => "documentation, warnings denied",
             Self::Tests => "all tests, with promtool, amtool, a real Prometheus and a real Alertmanager",
@@ -74,6 +82,8 @@ impl Step {
             Self::Fmt => passes(cargo().args(["fmt", "--all", "--check"]))
                 .context("`cargo fmt --all` would change files"),
             Self::Layers => layers::run(&root()).map(Said::Passed),
+            Self::Ship => ship::run_every().map(Said::Passed),
+            Self::Mutations => ship::mutations().map(|()| Said::Passed(String::new())),
             Self::Clippy => {
                 passes(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
             }
