@@ -30,6 +30,13 @@ enum Change {
 
 const MUTATIONS: &[Mutation] = &[
     Mutation {
+        mistake: "a page that others link to is gone",
+        file: "docs/importing.md",
+        change: Change::Remove,
+        caught_by: Check::Links,
+        naming: "importing.md` does not exist",
+    },
+    Mutation {
         mistake: "an action by its tag",
         file: ".github/workflows/commits.yml",
         change: Change::Replace(
