@@ -8,7 +8,9 @@ use lookout_engine::{Severity, Tier};
 use super::emit::{self, Node, map};
 use super::example::Events;
 use super::promql::{Sli, quoted};
-use super::rules::{alert_groups, base_window, evaluation_seconds, file_name, has_rules, identity, recorded};
+use super::rules::{
+    alert_groups, base_window, evaluation_order, evaluation_seconds, file_name, has_rules, identity, recorded,
+};
 use super::sliced::Slice;
 use super::{MARK, links};
 use crate::spec::{Config, Slo};
@@ -23,12 +25,14 @@ pub(super) fn file(config: &Config, service: &str) -> String {
     let tests = slos.iter().filter_map(|slo| Plan::of(config, slo)).flat_map(|plan| plan.tests());
     let comments =
         [format!("{MARK}. Run with `promtool test rules`. Do not edit: change the spec and generate again.")];
-    let document = map([
+    let order = evaluation_order(config, service)
+        .map(|names| ("group_eval_order", Node::List(names.into_iter().map(Into::into).collect())));
+    let head = [
         ("rule_files", Node::List(vec![file_name(service).into()])),
         ("evaluation_interval", format!("{widest}s").into()),
-        ("tests", Node::List(tests.collect())),
-    ]);
-    emit::file(&comments, &document)
+    ];
+    let tests = ("tests", Node::List(tests.collect()));
+    emit::file(&comments, &map(head.into_iter().chain(order).chain([tests])))
 }
 
 /// A stretch of time in which every step is alike.

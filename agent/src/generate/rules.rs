@@ -51,18 +51,33 @@ pub(super) fn has_rules(slo: &Slo) -> bool {
 /// The groups of a service: one per SLO, in which nothing is read before it is recorded.
 pub(super) fn groups(config: &Config, service: &str) -> Node {
     let slos = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo));
-    Node::List(slos.flat_map(|slo| groups_of(config, slo)).collect())
+    Node::List(slos.flat_map(|slo| groups_of(config, slo)).map(|(_, group)| group).collect())
+}
+
+/// The names of a service's groups in the order in which they have to be evaluated, where that matters: what an SLO's
+/// second group reads, its first has recorded.
+pub(super) fn evaluation_order(config: &Config, service: &str) -> Option<Vec<String>> {
+    let slos = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo));
+    let names: Vec<Vec<String>> =
+        slos.map(|slo| groups_of(config, slo).into_iter().map(|(name, _)| name).collect()).collect();
+    names.iter().any(|names| names.len() > 1).then(|| names.concat())
 }
 
 /// One group; only alerts that do not fit into it have a second one, evaluated an interval later at most.
-fn groups_of(config: &Config, slo: &Slo) -> Vec<Node> {
+fn groups_of(config: &Config, slo: &Slo) -> Vec<(String, Node)> {
     let rules = Rules::of(config, slo);
     let (mut list, mut alerts) = (rules.base(), rules.alerts());
     list.extend(rules.ratios());
     list.extend(rules.metadata());
     let interval = Window::seconds(u64::from(evaluation_seconds(slo))).to_string();
     let group = |name: String, rules: Vec<Node>| {
-        map([("name", name.into()), ("interval", interval.as_str().into()), ("rules", Node::List(rules))])
+        let parts = [
+            ("name", name.as_str().into()),
+            ("interval", interval.as_str().into()),
+            ("rules", Node::List(rules)),
+        ];
+        let group = map(parts);
+        (name, group)
     };
     let name = format!("lookout-slo-{}", slo.id());
     if list.len() + alerts.len() <= GROUP_LIMIT {
