@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use super::tree::Tree;
-use super::{containers, kubernetes, links, terraform, text, workflows};
+use super::{alerts, containers, kubernetes, links, terraform, text, workflows};
 use crate::workspace::shown;
 
 /// A kind of file, held against the tool that knows it.
@@ -16,6 +16,7 @@ pub(crate) enum Check {
     Shell,
     Secrets,
     Links,
+    Alerts,
     Workflows,
     Containers,
     Kubernetes,
@@ -35,6 +36,7 @@ impl Check {
         Self::Shell,
         Self::Secrets,
         Self::Links,
+        Self::Alerts,
         Self::Workflows,
         Self::Containers,
         Self::Kubernetes,
@@ -52,6 +54,7 @@ impl Check {
             Self::Shell => text::shell(tree),
             Self::Secrets => text::secrets(tree),
             Self::Links => links::check(tree),
+            Self::Alerts => alerts::check(tree),
             Self::Workflows => workflows::check(tree),
             Self::Containers => containers::check(tree),
             Self::Kubernetes => kubernetes::check(tree),
