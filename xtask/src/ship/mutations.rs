@@ -99,6 +99,66 @@ const MUTATIONS: &[Mutation] = &[
         naming: "SC2086",
     },
     Mutation {
+        mistake: "an image without a user",
+        file: "agent/Dockerfile",
+        change: Change::Replace("ENV LOOKOUT_LOG=json\nUSER 65532:65532\n", "ENV LOOKOUT_LOG=json\n"),
+        caught_by: Check::Containers,
+        naming: "agent/Dockerfile: the final stage has no `USER`",
+    },
+    Mutation {
+        mistake: "a port for the whole network",
+        file: "compose.yaml",
+        change: Change::Replace("[\"127.0.0.1:${PROMETHEUS_PORT", "[\"${PROMETHEUS_PORT"),
+        caught_by: Check::Containers,
+        naming: "the service `prometheus` publishes",
+    },
+    Mutation {
+        mistake: "a password in the environment",
+        file: "compose.yaml",
+        change: Change::Replace(
+            "DB_PASSWORD_FILE: /run/secrets/db-password",
+            "DB_PASSWORD: ${DB_PASSWORD:-titanic}",
+        ),
+        caught_by: Check::Containers,
+        naming: "has the secret DB_PASSWORD in its environment",
+    },
+    Mutation {
+        mistake: "a field that Prometheus does not know",
+        file: "deploy/compose/prometheus.yml",
+        change: Change::Replace("scrape_timeout", "scrape_time_out"),
+        caught_by: Check::Containers,
+        naming: "field scrape_time_out not found",
+    },
+    Mutation {
+        mistake: "alerts for a receiver that is not there",
+        file: "deploy/compose/alertmanager.yaml",
+        change: Change::Replace("- name: nobody", "- name: somebody"),
+        caught_by: Check::Containers,
+        naming: "undefined receiver \"nobody\"",
+    },
+    Mutation {
+        mistake: "a leaked key",
+        file: "deploy/compose/prometheus.yml",
+        // in two pieces, or it would be found right here
+        change: Change::Append(concat!("# access_key: AK", "IAQ4OVTB6LXRN2WKJD\n")),
+        caught_by: Check::Secrets,
+        naming: "aws-access-token",
+    },
+    Mutation {
+        mistake: "a missing runbook",
+        file: "runbooks/TitanicRequestsLatency.md",
+        change: Change::Remove,
+        caught_by: Check::Alerts,
+        naming: "sends people to runbooks/TitanicRequestsLatency.md",
+    },
+    Mutation {
+        mistake: "a wrong metric in a dashboard",
+        file: "dashboards/titanic.json",
+        change: Change::Replace("lookout_probe_total{", "lookout_probes_total{"),
+        caught_by: Check::Alerts,
+        naming: "the metric `lookout_probes_total` is neither recorded",
+    },
+    Mutation {
         mistake: "a container as root",
         file: "k8s/base/deployment.yaml",
         change: Change::Replace(
