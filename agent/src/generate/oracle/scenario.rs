@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use lookout_engine::{
-    BurnFactor, Cause, Counts, Evaluator, Grid, Method, Policy, Severity, Slot, Tier, Window,
+    BurnFactor, Cause, Counts, Evaluator, Grid, Method, Policy, Severity, Slot, Span, Tier, Window,
 };
 use serde_json::{Value, json};
 
@@ -44,6 +44,8 @@ pub(super) struct Scenario {
     pub(super) has_failed_before: bool,
     /// The number of the minute it begins with, since the epoch: the engine knows dates, rules do not.
     pub(super) begin: i64,
+    /// The first minute of a month, since the epoch, for a period that ends there.
+    pub(super) edge: Option<i64>,
     /// Minutes, first and last, in which the engine knows more than the rules can and goes on firing.
     pub(super) excused: Option<(usize, usize)>,
     /// From this minute on it is judged by the other policy.
@@ -69,6 +71,16 @@ pub(super) fn policy(percent: f64, method: Method) -> Policy {
     Policy { tiers, method, ..fixture::policy(percent, Window::days(30), Grid::MINUTE) }
 }
 
+/// The month of 31 days before an edge, or that of 30 days after it.
+fn month(slot: Slot, edge: Slot) -> Span {
+    const DAY: i64 = 1440;
+    if slot < edge {
+        Span { from: edge.plus(-31 * DAY), to: edge }
+    } else {
+        Span { from: edge, to: edge.plus(30 * DAY) }
+    }
+}
+
 impl Scenario {
     /// Two clean hours at this traffic, and then what is told.
     pub(super) fn after_clean_hours(name: &'static str, per_minute: u64, story: &[(usize, Minute)]) -> Self {
@@ -77,7 +89,16 @@ impl Scenario {
             minutes.extend(std::iter::repeat_n(*minute, *count));
         }
         let policy = policy(99.9, Method::Occurrences);
-        Self { name, policy, minutes, has_failed_before: true, begin: 0, excused: None, change: None }
+        Self {
+            name,
+            policy,
+            minutes,
+            has_failed_before: true,
+            begin: 0,
+            edge: None,
+            excused: None,
+            change: None,
+        }
     }
 
     fn scrapes(&self) -> Vec<Option<Scraped>> {
@@ -126,6 +147,9 @@ impl Scenario {
             }
             if let Some(observed) = observed {
                 evaluator.record(slot(index), *observed);
+            }
+            if let Some(edge) = self.edge {
+                evaluator.begin_period(month(slot(index), Slot(edge)));
             }
             let report = evaluator.report(slot(index));
             let decision = evaluator.decide(&report);

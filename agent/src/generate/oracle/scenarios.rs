@@ -1,7 +1,7 @@
 //! The engine against Prometheus, in all weathers: whatever happens, the generated rules and the engine fire in the same
 //! minutes, one evaluation apart at most. One run of promtool serves all stories.
 
-use lookout_engine::{Grid, Method, Severity, SliceTarget};
+use lookout_engine::{Grid, Method, Period, Policy, Severity, SliceTarget, Window};
 
 use super::METADATA;
 use super::scenario::{
@@ -93,9 +93,17 @@ fn told() -> Vec<Told> {
             &[(27, 60), (149, 151)],
             &[(29, 60)],
         ),
-        // from 31 October 2026 23:40 on
+        // from 31 October 2026 23:40 on: the new month has a budget of its own, and nobody is called twice
         (
-            Scenario { begin: 29_891_500 - 120, ..tell("month-end", 1000, &[(40, Seen(900, 100)), CLEAN]) },
+            Scenario {
+                begin: 29_891_500 - 120,
+                edge: Some(29_891_520),
+                policy: Policy {
+                    period: Period::Calendar { nominal: Window::days(30) },
+                    ..policy(99.9, Method::Occurrences)
+                },
+                ..tell("month-end", 1000, &[(40, Seen(900, 100)), CLEAN])
+            },
             &[(9, 44)],
             &[(8, 54)],
         ),

@@ -17,7 +17,16 @@ fn scenario(name: &'static str, minute: impl Fn(usize) -> (u64, u64)) -> Scenari
     let policy = Policy { period: Period::Rolling(Window::days(7)), tiers, ..usual };
     let minutes = (0..3 * DAY).map(&minute).chain([(0, 0); 5]);
     let minutes = minutes.map(|(good, bad)| Minute::Seen(good, bad)).collect();
-    Scenario { name, policy, minutes, has_failed_before: true, begin: 0, excused: None, change: None }
+    Scenario {
+        name,
+        policy,
+        minutes,
+        has_failed_before: true,
+        begin: 0,
+        edge: None,
+        excused: None,
+        change: None,
+    }
 }
 
 fn scenarios() -> [Scenario; 3] {
