@@ -138,20 +138,21 @@ impl Series {
 
     /// How many of the cells `from..to` have bad counts.
     pub(crate) fn bad_cells(&self, from: i64, to: i64) -> u64 {
-        let (mut at, mut cells) = (0, 0);
-        for (block, &shape) in (self.first..).zip(&self.shapes) {
+        let end = self.first + self.shapes.len() as i64;
+        let block_of = |cell: i64| cell.div_euclid(CELLS).clamp(self.first, end);
+        let (start, stop) = (block_of(from), block_of(to.saturating_sub(1)));
+        if from >= to || start == end {
+            return 0;
+        }
+        let index = (start - self.first) as usize;
+        let (mut at, mut cells) = (self.offset(index), 0);
+        for (block, &shape) in (start..=stop).zip(self.shapes.range(index..)) {
             let shape = Shape::of(shape);
             let middle = at + usize::from(shape.good);
             at += shape.words();
-            let begin = block.saturating_mul(CELLS);
-            if begin >= to {
-                break;
-            }
-            let chosen = mask(begin, from, to);
-            if chosen != 0 && shape.bad != 0 {
-                let any = self.words.range(middle..at).fold(0, |any, word| any | word);
-                cells += u64::from((any & chosen).count_ones());
-            }
+            let chosen = mask(block.saturating_mul(CELLS), from, to);
+            let any = self.words.range(middle..at).fold(0, |any, word| any | word);
+            cells += u64::from((any & chosen).count_ones());
         }
         cells
     }
