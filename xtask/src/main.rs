@@ -9,6 +9,7 @@ mod bench;
 mod child;
 mod demo;
 mod drill;
+mod images;
 mod layers;
 mod packages;
 mod ship;
@@ -38,6 +39,8 @@ enum Chore {
         #[command(subcommand)]
         what: drill::What,
     },
+    /// Build the images of both programs, run them as they are shipped, and weigh them.
+    Images(images::Arguments),
     /// Measure the agent beside its targets.
     Bench {
         #[command(subcommand)]
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
         Chore::Test(arguments) => test::run(&arguments),
         Chore::Demo(arguments) => demo::run(&arguments),
         Chore::Drill { what } => drill::run(&what),
+        Chore::Images(arguments) => images::run(&arguments),
         Chore::Bench { what } => bench::run(&what),
         Chore::Generate => workspace::generate().and_then(|()| ship::write_copies(&workspace::root())),
         Chore::Ship(arguments) => ship::run(&arguments),
