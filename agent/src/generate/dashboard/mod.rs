@@ -97,7 +97,6 @@ fn variable(name: &str, label: &str, query: &str) -> Value {
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "query": query,
-        "definition": query,
         "refresh": 2,
         "sort": 1,
         "multi": true,
@@ -122,7 +121,7 @@ fn annotation(name: &str, expr: &str, colour: &str, title: &str) -> Value {
 /// A link at the top of the dashboard that carries variables and time along.
 fn link(title: &str, url: &str) -> Value {
     json!({"title": title, "type": "link", "url": url, "icon": "dashboard", "includeVars": true, "keepTime": true,
-           "targetBlank": false})
+           "targetBlank": false, "asDropdown": false, "tags": [], "tooltip": ""})
 }
 
 /// 3 while data are missing, 2 while a page fires, 1 while a ticket fires, 0 otherwise; nothing when rules do not run.

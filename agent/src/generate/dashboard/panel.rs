@@ -248,8 +248,10 @@ impl Panel {
     }
 
     fn custom(&self) -> Value {
-        if self.kind != Kind::TimeSeries {
-            return json!({});
+        match self.kind {
+            Kind::TimeSeries => {}
+            Kind::Table => return json!({"align": "auto", "cellOptions": {"type": "auto"}, "inspect": false}),
+            Kind::Stat | Kind::Row => return json!({}),
         }
         let scale = if self.log { json!({"type": "log", "log": 10}) } else { json!({"type": "linear"}) };
         json!({
@@ -276,10 +278,13 @@ impl Panel {
                 "graphMode": "none",
                 "justifyMode": "center",
                 "orientation": "auto",
+                "percentChangeColorMode": "standard",
                 "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": false},
+                "showPercentChange": false,
                 "textMode": "value_and_name",
+                "wideLayout": true,
             }),
-            Kind::Table => json!({"cellHeight": "sm", "showHeader": true}),
+            Kind::Table => json!({"cellHeight": "sm", "frameIndex": 0, "showHeader": true}),
             Kind::Row => json!({}),
         }
     }
