@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use super::tree::Tree;
-use super::{alerts, containers, kubernetes, links, terraform, text, workflows};
+use super::{alerts, compose, containers, dashboards, kubernetes, links, terraform, text, workflows};
 use crate::workspace::shown;
 
 /// A kind of file, held against the tool that knows it.
@@ -17,8 +17,10 @@ pub(crate) enum Check {
     Secrets,
     Links,
     Alerts,
+    Dashboards,
     Workflows,
     Containers,
+    Compose,
     Kubernetes,
     Helm,
     Terraform,
@@ -37,8 +39,10 @@ impl Check {
         Self::Secrets,
         Self::Links,
         Self::Alerts,
+        Self::Dashboards,
         Self::Workflows,
         Self::Containers,
+        Self::Compose,
         Self::Kubernetes,
         Self::Helm,
         Self::Terraform,
@@ -55,8 +59,10 @@ impl Check {
             Self::Secrets => text::secrets(tree),
             Self::Links => links::check(tree),
             Self::Alerts => alerts::check(tree),
+            Self::Dashboards => dashboards::check(tree),
             Self::Workflows => workflows::check(tree),
             Self::Containers => containers::check(tree),
+            Self::Compose => compose::check(tree),
             Self::Kubernetes => kubernetes::check(tree),
             Self::Helm => kubernetes::helm(tree),
             Self::Terraform => terraform::check(tree),

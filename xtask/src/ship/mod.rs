@@ -3,7 +3,9 @@
 
 mod alerts;
 mod checks;
+mod compose;
 mod containers;
+mod dashboards;
 mod kubernetes;
 mod links;
 mod mutations;
