@@ -9,6 +9,8 @@ mod dashboards;
 mod kubernetes;
 mod links;
 mod mutations;
+#[cfg(test)]
+pub(crate) mod page;
 mod terraform;
 mod text;
 mod tools;

@@ -137,6 +137,13 @@ const MUTATIONS: &[Mutation] = &[
         naming: "undefined receiver \"nobody\"",
     },
     Mutation {
+        mistake: "a key twice",
+        file: "deploy/compose/prometheus.yml",
+        change: Change::Append("global: {}\n"),
+        caught_by: Check::Yaml,
+        naming: "duplication of key \"global\"",
+    },
+    Mutation {
         mistake: "a leaked key",
         file: "deploy/compose/prometheus.yml",
         // in two pieces, or it would be found right here
@@ -416,6 +423,13 @@ pub(crate) fn run(root: &Path) -> Result<()> {
     }
     println!("all {} mistakes were caught", MUTATIONS.len());
     Ok(())
+}
+
+/// The mistakes that a check must notice.
+#[cfg(test)]
+pub(super) fn mistakes(check: Check) -> Vec<&'static str> {
+    let caught = MUTATIONS.iter().filter(|mutation| mutation.caught_by == check);
+    caught.map(|mutation| mutation.mistake).collect()
 }
 
 impl Mutation {

@@ -219,6 +219,16 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_checks_lists_every_step_in_order() {
+        let listed: Vec<String> = ship::page::rows("## Steps of `cargo xtask test`")
+            .iter()
+            .filter_map(|cells| ship::page::name(cells.first()?))
+            .collect();
+        let steps: Vec<String> = Step::ALL.iter().map(ToString::to_string).collect();
+        assert_eq!(listed, steps, "docs/checks.md and the steps differ");
+    }
+
+    #[test]
     fn output_is_followed_to_its_end_even_when_it_is_no_text() {
         let said: &[u8] = b"\xff\xfe\ntest result: ok. 2 passed; 0 failed; 0 ignored\nno newline at the end";
         assert_eq!(follow(said).passed, 2);
