@@ -167,9 +167,11 @@ impl Rules<'_> {
             links::slo_title(self.slo)
         );
         let description = format!(
-            "Nothing has been observed for {} (service {{{{ $labels.service }}}}) for at least {}: a total outage would \
-             have fired by now. Its burn alerts can neither fire nor resolve until data are back.",
+            "Nothing has been observed for {} (service {}) for at least {}: a total outage would have fired by now. \
+             Its burn alerts can neither fire nor resolve until data are back.",
             self.slo.id(),
+            // not `$labels.service`: what `absent` answers has no such label
+            self.slo.service,
             Window::seconds(self.slo.policy.data_alert_seconds()),
         );
         self.annotations(alert, severity, "the data are missing", [summary, description])
