@@ -30,6 +30,8 @@ mod metrics;
 #[cfg(test)]
 mod once;
 #[cfg(test)]
+mod outage;
+#[cfg(test)]
 mod passengers;
 #[cfg(test)]
 mod podinfo;
@@ -43,3 +45,5 @@ mod process;
 mod program;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod wire;

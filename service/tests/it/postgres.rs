@@ -1,18 +1,13 @@
-//! The suite on a real PostgreSQL, and what only a server can do: disagree, and go away.
+//! The suite on a real PostgreSQL, and what only a server can do: disagree. What happens when it goes away is in `outage`.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
-use std::time::Duration;
 
-use axum::http::Method;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
 use titanic::passengers::backup::restore;
-use tokio::time::{Instant, sleep};
 
 use crate::app::App;
-use crate::program::{Program, command, until};
+use crate::program::{Program, command};
 use crate::server::Postgres;
 use crate::{backups, changes, imports, once, passengers};
 
@@ -170,99 +165,6 @@ async fn both_databases_have_the_same_tables_and_rules() {
             sqlx::query(undo).execute(&mut sqlite).await.unwrap();
         }
     }
-}
-
-/// What the clients of the test below believe about the database.
-const UP: u8 = 0;
-const GOING: u8 = 1;
-
-#[tokio::test]
-async fn a_server_that_goes_away_is_said_so_and_used_again_when_it_is_back() {
-    let mut server = Postgres::start().await;
-    let app = Arc::new(App::on(&server.database("away").await).await);
-    let known = app.get("/api/v1/passengers?limit=1").await.json()["items"][0].clone();
-    let (believed, answered) = (Arc::new(AtomicU8::new(UP)), Arc::new(AtomicU32::new(0)));
-    let clients: Vec<_> = (0..8)
-        .map(|number| {
-            let (app, believed, answered, known) =
-                (app.clone(), believed.clone(), answered.clone(), known.clone());
-            tokio::spawn(async move { visit(number, &app, &known, &believed, &answered).await })
-        })
-        .collect();
-    let more = async |what: &str| {
-        let before = answered.load(Ordering::Acquire);
-        until(what, async || (answered.load(Ordering::Acquire) > before + 50).then_some(())).await;
-    };
-    more("the clients are served").await;
-
-    for round in 0..2 {
-        believed.store(GOING, Ordering::Release);
-        server.stop();
-        until("/readyz is 503", async || (app.get("/readyz").await.status == 503).then_some(())).await;
-        assert_eq!(app.get("/livez").await.status, 200);
-        server.resume().await;
-        let since = Instant::now();
-        until("/readyz is 200", async || (app.get("/readyz").await.status == 200).then_some(())).await;
-        until("everyone is served", async || {
-            let page = app.get("/api/v1/passengers?limit=1").await;
-            (page.status == 200).then_some(())
-        })
-        .await;
-        assert!(since.elapsed() < Duration::from_secs(5), "round {round}: it took {:?}", since.elapsed());
-        // Requests that had begun to wait before the return may still give up; those that begin now do not.
-        sleep(Duration::from_secs(4)).await;
-        believed.store(UP, Ordering::Release);
-        more("the clients are served again").await;
-    }
-    believed.store(u8::MAX, Ordering::Release);
-    let mut boarded = 0;
-    for client in clients {
-        for path in client.await.unwrap() {
-            assert_eq!(app.get(&path).await.status, 200, "whoever was said to be aboard is aboard");
-            boarded += 1;
-        }
-    }
-    let total = app.get("/api/v1/passengers").await.json()["total"].as_u64().unwrap();
-    // A commit whose answer was lost may have happened; one that was answered did.
-    assert!(total >= 1309 + boarded && boarded > 0, "{total} and {boarded}");
-}
-
-/// Reads and writes until told to stop: every answer is right, or says that the database is away while it is.
-async fn visit(
-    number: u32,
-    app: &App,
-    known: &Value,
-    believed: &AtomicU8,
-    answered: &AtomicU32,
-) -> Vec<String> {
-    let known_path = format!("/api/v1/passengers/{}", known["id"].as_str().unwrap());
-    let person = json!({"name": format!("Visitor {number}"), "class": 3, "sex": "female", "survived": true});
-    let mut boarded = Vec::new();
-    for turn in 0.. {
-        let before = believed.load(Ordering::Acquire);
-        if before == u8::MAX {
-            break;
-        }
-        let answer = match turn % 3 {
-            0 => app.get(&known_path).await,
-            1 => app.get("/api/v1/passengers?limit=1").await,
-            _ => app.call(Method::POST, "/api/v1/passengers", Some(&person)).await,
-        };
-        let calm = before == UP && believed.load(Ordering::Acquire) != GOING;
-        match (answer.status.as_u16(), turn % 3) {
-            (200, 0) => assert_eq!(&answer.json(), known),
-            (200, 1) => assert_eq!(&answer.json()["items"][0], known),
-            (201, 2) => boarded.push(format!("/api/v1/passengers/{}", answer.json()["id"].as_str().unwrap())),
-            (503, _) if !calm => {
-                let code = answer.problem(503).0;
-                assert!(["database_unavailable", "timeout"].contains(&code.as_str()), "{code}");
-                assert_eq!(answer.headers["retry-after"], "1");
-            }
-            (status, _) => panic!("{status} while the server was {before}: {}", answer.text),
-        }
-        answered.fetch_add(1, Ordering::AcqRel);
-    }
-    boarded
 }
 
 #[tokio::test]

@@ -54,7 +54,9 @@ impl Postgres {
             .arg(self.folder.path().join("data"))
             .args(["-p", &self.port.to_string()])
             .args(["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="])
-            .args(["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"])
+            // Commits are handed to the system at once, so that they outlive a crash of the server, as in production; that
+            // the machine itself crashes is not tested.
+            .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
             .args(["-c", "max_connections=40", "-c", "shared_buffers=16MB"])
             .stderr(log)
             .stdout(Stdio::null())
@@ -74,6 +76,16 @@ impl Postgres {
             let _already_gone = process.kill();
         }
         let _status = process.wait();
+    }
+
+    /// Stops the process with its own tool: `fast` cuts clients off and ends in good order, `immediate` is a crash.
+    pub(crate) fn stop_by(&mut self, mode: &str) {
+        let mut process = self.process.take().expect("it runs");
+        let data = self.folder.path().join("data");
+        let told = program("pg_ctl").args(["stop", "--wait", "--mode", mode, "--pgdata"]).arg(data).output();
+        let told = told.unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        process.wait().unwrap();
     }
 
     /// A new database, loaded with the list.
