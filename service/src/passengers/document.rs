@@ -46,6 +46,11 @@ pub(super) fn list() -> Operation {
             "Where to go on: the `next_cursor` of an earlier answer of the same sort.",
             json!({"type": "string", "pattern": "^[ab][0-9a-f]+$"}),
         ),
+        query(
+            "total",
+            "Count how many there are in all. It costs more than the page: ask once, not with every page.",
+            json!({"type": "boolean", "default": false}),
+        ),
     ];
     Operation::new(Verb::Get, ALL, "listPassengers", "List, find and sort passengers")
         .details(
@@ -171,13 +176,13 @@ pub(crate) fn schemas() -> Map<String, Value> {
     let page = map(json!({
         "items": {"type": "array", "items": schema("Passenger"), "maxItems": MOST_LIMIT},
         "next_cursor": {"type": ["string", "null"], "description": "Where the next page goes on, if there is one."},
-        "total": {"type": "integer", "minimum": 0, "description": "How many there are in all."}
+        "total": {"type": "integer", "minimum": 0, "description": "How many there are in all; with `total=true`."}
     }));
     map(json!({
         "NewPassenger": object(details(false), &["name", "class", "sex", "survived"]),
         "PassengerPatch": object(details(true), &[]),
         "Passenger": complete(passenger),
-        "PassengerPage": complete(page),
+        "PassengerPage": object(page, &["items", "next_cursor"]),
         "Stats": stats_schema(),
     }))
 }

@@ -18,6 +18,8 @@ pub struct Query {
     pub limit: u8,
     /// Where the page before ended.
     pub after: Option<Cursor>,
+    /// Whether to count all that the filter lets through.
+    pub total: bool,
 }
 
 /// Which passengers: all that are set must hold.
@@ -42,7 +44,7 @@ pub struct Filter {
 }
 
 const PARAMETERS: &str =
-    "class, sex, survived, name, min_age, max_age, min_fare, max_fare, sort, limit, cursor";
+    "class, sex, survived, name, min_age, max_age, min_fare, max_fare, sort, limit, cursor, total";
 pub(super) const DEFAULT_LIMIT: u8 = 20;
 pub(super) const MOST_LIMIT: u8 = 100;
 pub(super) const MOST_NAME_CHARS: usize = 200;
@@ -52,8 +54,8 @@ const MOST_SHOWN_CHARS: usize = 60;
 impl Query {
     /// Reads decoded query parameters, or names every one that is wrong.
     pub fn from_pairs(pairs: &[(String, String)]) -> Result<Self, Vec<FieldError>> {
-        let mut query =
-            Self { filter: Filter::default(), sort: Sort::default(), limit: DEFAULT_LIMIT, after: None };
+        let (filter, sort) = (Filter::default(), Sort::default());
+        let mut query = Self { filter, sort, limit: DEFAULT_LIMIT, after: None, total: false };
         let mut errors = Vec::new();
         for (index, (name, text)) in pairs.iter().enumerate() {
             let repeated = pairs.iter().take(index).any(|(earlier, _)| earlier == name);
@@ -87,10 +89,7 @@ impl Query {
         match name {
             "class" => self.filter.class = Some(parsed(text)?),
             "sex" => self.filter.sex = Some(parsed(text)?),
-            "survived" => {
-                let survived = text.parse().map_err(|_| refusal("`true` or `false`", text))?;
-                self.filter.survived = Some(survived);
-            }
+            "survived" => self.filter.survived = Some(flag(text)?),
             "name" => self.filter.words = searched(text)?,
             "min_age" => self.filter.min_age = Some(parsed(text)?),
             "max_age" => self.filter.max_age = Some(parsed(text)?),
@@ -102,6 +101,7 @@ impl Query {
                 self.limit = limit.ok_or_else(|| refusal("a whole number from 1 to 100", text))?;
             }
             "cursor" => self.after = Some(parsed(text)?),
+            "total" => self.total = flag(text)?,
             _ => return Err(format!("is not known; the parameters are {PARAMETERS}")),
         }
         Ok(())
@@ -120,6 +120,10 @@ fn searched(text: &str) -> Result<Vec<String>, String> {
 
 fn parsed<T: FromStr<Err = &'static str>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|expected| refusal(expected, text))
+}
+
+fn flag(text: &str) -> Result<bool, String> {
+    text.parse().map_err(|_| refusal("`true` or `false`", text))
 }
 
 fn refusal(expected: &str, text: &str) -> String {
@@ -147,8 +151,8 @@ mod tests {
     fn nothing_asked_gives_twenty_of_all() {
         let query = read(&[]).unwrap();
         assert_eq!(
-            (query.filter, query.sort.to_string().as_str(), query.limit, query.after),
-            (Filter::default(), "id", 20, None)
+            (query.filter, query.sort.to_string().as_str(), query.limit, query.after, query.total),
+            (Filter::default(), "id", 20, None, false)
         );
     }
 
@@ -157,6 +161,7 @@ mod tests {
         let errors = read(&[
             ("class", "4"),
             ("limit", "101"),
+            ("total", "1"),
             ("cursor", "zzz"),
             ("colour", "red"),
             ("min_age", "40"),
@@ -170,9 +175,10 @@ mod tests {
             [
                 "class must be 1, 2 or 3, not `4`",
                 "limit must be a whole number from 1 to 100, not `101`",
+                "total must be `true` or `false`, not `1`",
                 "cursor must be the `next_cursor` of an earlier answer, unchanged, not `zzz`",
                 "colour is not known; the parameters are class, sex, survived, name, min_age, max_age, min_fare, \
-                 max_fare, sort, limit, cursor",
+                 max_fare, sort, limit, cursor, total",
                 "sex may be given once only",
                 "min_age must not be more than max_age",
             ]

@@ -43,7 +43,8 @@ const ATTEMPTS: u32 = 8;
 struct ListAnswer {
     items: Vec<Passenger>,
     next_cursor: Option<String>,
-    total: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<i64>,
 }
 
 async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<ListAnswer>, Problem> {

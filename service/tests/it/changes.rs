@@ -39,7 +39,7 @@ async fn a_passenger_is_replaced_and_patched(app: App) {
     assert_eq!((&now["id"], &now["version"]), (&made["id"], &json!(2)));
     assert_eq!(app.get(&path).await.json(), now);
     assert_eq!(app.get("/api/v1/passengers?name=molly").await.json()["items"], json!([now]));
-    assert_eq!(app.get("/api/v1/passengers?name=margaret%20brown").await.json()["total"], 0);
+    assert_eq!(app.get("/api/v1/passengers?total=true&name=margaret%20brown").await.json()["total"], 0);
 
     let patched = app.call(Method::PATCH, &path, Some(&json!({"fare": null, "class": 2}))).await;
     assert_eq!(patched.status, 200, "{}", patched.text);

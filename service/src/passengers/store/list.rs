@@ -33,15 +33,17 @@ pub struct Page {
     pub items: Vec<Passenger>,
     /// Where the next one goes on, if there is one.
     pub next: Option<Cursor>,
-    /// How many the filter lets through in all.
-    pub total: i64,
+    /// How many the filter lets through in all, if that was asked.
+    pub total: Option<i64>,
 }
 
 #[derive(Debug, FromRow)]
 struct Listed {
     #[sqlx(flatten)]
     row: Row,
-    total: i64,
+    /// Left out of the statement where nobody asked.
+    #[sqlx(default)]
+    total: Option<i64>,
 }
 
 #[derive(Debug, FromRow)]
@@ -60,8 +62,9 @@ impl Store {
         let total = match listed.first() {
             Some(first) => first.total,
             // A page without passengers has nobody to carry the total. Without a cursor there are none at all.
-            None if query.after.is_none() => 0,
-            None => self.count(&query.filter).await?,
+            None if !query.total => None,
+            None if query.after.is_none() => Some(0),
+            None => Some(self.count(&query.filter).await?),
         };
         let more = listed.len() > limit;
         let rows = listed.into_iter().take(limit).map(|listed| Passenger::try_from(listed.row));
@@ -111,15 +114,22 @@ fn cursor_at(sort: Sort, last: &Passenger) -> Cursor {
     Cursor { sort, place, id: last.id }
 }
 
-/// The page together with the total, in one statement, so that both are of the same moment.
+/// The page; where it is asked for together with the total, in one statement, so that both are of the same moment. To count
+/// costs a look at everyone, to read a page a look at those on it: that is why not every page has it.
 fn page_of(query: &Query) -> Statement {
     let mut statement = Statement::begin("select ");
-    statement.text(COLUMNS).text(", (select count(*) from passengers where true");
-    let start = statement.length();
-    push_filter(&mut statement, &query.filter);
-    let filter = statement.since(start);
-    // The same placeholders stand for the same values: they are bound once.
-    statement.text(") as total from passengers where true").again(&filter);
+    statement.text(COLUMNS);
+    if query.total {
+        statement.text(", (select count(*) from passengers where true");
+        let start = statement.length();
+        push_filter(&mut statement, &query.filter);
+        let filter = statement.since(start);
+        // The same placeholders stand for the same values: they are bound once.
+        statement.text(") as total from passengers where true").again(&filter);
+    } else {
+        statement.text(" from passengers where true");
+        push_filter(&mut statement, &query.filter);
+    }
     if let Some(after) = &query.after {
         push_after(&mut statement, after);
     }
