@@ -34,6 +34,8 @@ mod outage;
 #[cfg(test)]
 mod passengers;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod podinfo;
 #[cfg(test)]
 mod postgres;

@@ -11,6 +11,7 @@ on_both_databases!(
     an_empty_database_is_loaded_with_everyone,
     walking_the_pages_meets_everyone_exactly_once,
     walking_in_any_order_meets_everyone_exactly_once_and_in_that_order,
+    a_range_along_the_order_of_a_walk_has_everyone_in_it_and_nobody_else,
     a_walk_goes_on_when_its_last_passenger_has_left,
     a_last_page_that_is_full_has_no_next,
     filters_hold_together,
@@ -155,6 +156,32 @@ async fn walking_in_any_order_meets_everyone_exactly_once_and_in_that_order(app:
         (&json!(10_000), &json!(512.3292))
     );
     assert_eq!(app.get("/api/v1/passengers?total=true&min_fare=7.25&max_fare=600").await.json()["total"], 3);
+}
+
+async fn a_range_along_the_order_of_a_walk_has_everyone_in_it_and_nobody_else(app: App) {
+    let all = walk(&app, "sort=id", 100).await;
+    let aged = |least: f64, most: f64| {
+        let age = |p: &&Value| p["age"].as_f64().is_some_and(|age| (least..=most).contains(&age));
+        all.iter().filter(age).map(|p| p["id"].as_str().unwrap().to_owned()).collect::<HashSet<_>>()
+    };
+    for (range, least, most) in [
+        ("min_age=30", 30.0, 120.0),
+        ("max_age=30", 0.0, 30.0),
+        ("min_age=21&max_age=24", 21.0, 24.0),
+        ("min_age=0", 0.0, 120.0),
+        ("max_age=120", 0.0, 120.0),
+        ("min_age=100", 100.0, 120.0),
+    ] {
+        for sort in ["age", "-age", "fare", "name", "-id"] {
+            let met = walk(&app, &format!("sort={sort}&{range}"), 9).await;
+            for (a, b) in met.iter().zip(met.iter().skip(1)) {
+                assert!(is_before(sort, a, b), "{sort} {range}: {a} before {b}");
+            }
+            let met: Vec<_> = met.iter().map(|p| p["id"].as_str().unwrap().to_owned()).collect();
+            assert_eq!(met.len(), aged(least, most).len(), "{sort} {range}");
+            assert_eq!(met.into_iter().collect::<HashSet<_>>(), aged(least, most), "{sort} {range}");
+        }
+    }
 }
 
 async fn a_walk_goes_on_when_its_last_passenger_has_left(app: App) {

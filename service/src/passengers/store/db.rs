@@ -127,6 +127,12 @@ impl Statement {
         self.sql.len()
     }
 
+    /// The same with something in front.
+    pub(super) fn behind(mut self, sql: &'static str) -> Self {
+        self.sql.to_mut().insert_str(0, sql);
+        self
+    }
+
     /// A statement that is long and rare: not worth remembering.
     pub(super) fn once(mut self) -> Self {
         self.kept = false;

@@ -8,7 +8,7 @@ use super::db::{Statement, Value};
 use super::error::doing;
 use super::{Store, StoreError};
 use crate::passengers::filter::{Filter, Query};
-use crate::passengers::model::Passenger;
+use crate::passengers::model::{Age, Fare, Passenger};
 use crate::passengers::sort::{Cursor, Place, Sort, SortBy};
 use crate::passengers::stats::{Group, Grouping};
 use crate::passengers::words::words_of;
@@ -64,7 +64,7 @@ impl Store {
             // A page without passengers has nobody to carry the total. Without a cursor there are none at all.
             None if !query.total => None,
             None if query.after.is_none() => Some(0),
-            None => Some(self.count(&query.filter).await?),
+            None => Some(self.count(query).await?),
         };
         let more = listed.len() > limit;
         let rows = listed.into_iter().take(limit).map(|listed| Passenger::try_from(listed.row));
@@ -73,9 +73,9 @@ impl Store {
         Ok(Page { items, next, total })
     }
 
-    async fn count(&self, filter: &Filter) -> Result<i64, StoreError> {
+    async fn count(&self, query: &Query) -> Result<i64, StoreError> {
         let mut statement = Statement::begin("select count(*) from passengers where true");
-        push_filter(&mut statement, filter);
+        push_filter(&mut statement, query);
         let row: Option<(i64,)> = self.db.row(statement).await.map_err(doing("counting passengers"))?;
         Ok(row.map_or(0, |(total,)| total))
     }
@@ -108,27 +108,27 @@ fn cursor_at(sort: Sort, last: &Passenger) -> Cursor {
     let place = match sort.by {
         SortBy::Id => Place::Id,
         SortBy::Name => Place::Name(words_of(details.name.as_str())),
-        SortBy::Age => Place::Number(details.age.map(crate::passengers::model::Age::years)),
-        SortBy::Fare => Place::Number(details.fare.map(crate::passengers::model::Fare::pounds)),
+        SortBy::Age => Place::Number(details.age.map(Age::years)),
+        SortBy::Fare => Place::Number(details.fare.map(Fare::pounds)),
     };
     Cursor { sort, place, id: last.id }
 }
 
 /// The page; where it is asked for together with the total, in one statement, so that both are of the same moment. To count
 /// costs a look at everyone, to read a page a look at those on it: that is why not every page has it.
-fn page_of(query: &Query) -> Statement {
+pub(super) fn page_of(query: &Query) -> Statement {
     let mut statement = Statement::begin("select ");
     statement.text(COLUMNS);
     if query.total {
         statement.text(", (select count(*) from passengers where true");
         let start = statement.length();
-        push_filter(&mut statement, &query.filter);
+        push_filter(&mut statement, query);
         let filter = statement.since(start);
         // The same placeholders stand for the same values: they are bound once.
         statement.text(") as total from passengers where true").again(&filter);
     } else {
         statement.text(" from passengers where true");
-        push_filter(&mut statement, &query.filter);
+        push_filter(&mut statement, query);
     }
     if let Some(after) = &query.after {
         push_after(&mut statement, after);
@@ -139,8 +139,8 @@ fn page_of(query: &Query) -> Statement {
     statement
 }
 
-fn push_filter(statement: &mut Statement, filter: &Filter) {
-    let Filter { class, sex, survived, words, min_age, max_age, min_fare, max_fare } = filter;
+fn push_filter(statement: &mut Statement, query: &Query) {
+    let Filter { class, sex, survived, words, min_age, max_age, min_fare, max_fare } = &query.filter;
     if let Some(class) = class {
         statement.text(" and class = ").value(Value::Small(class.number()));
     }
@@ -156,69 +156,82 @@ fn push_filter(statement: &mut Statement, filter: &Filter) {
         statement.value(Value::Text(word.clone()));
         statement.text(" and word < ").value(Value::Text(format!("{word}{}", char::MAX))).text(")");
     }
-    let real = |number: f64| Value::Real(Some(number));
-    if let Some(age) = min_age {
-        statement.text(" and age >= ").value(real(age.years()));
+    let (youngest, oldest) = (min_age.map(Age::years), max_age.map(Age::years));
+    push_range(statement, query, SortBy::Age, (youngest, oldest));
+    push_range(statement, query, SortBy::Fare, (min_fare.map(Fare::pounds), max_fare.map(Fare::pounds)));
+}
+
+/// Keeps to a range, which those without a value are never in.
+fn push_range(
+    statement: &mut Statement,
+    query: &Query,
+    by: SortBy,
+    (least, most): (Option<f64>, Option<f64>),
+) {
+    let real = |number| Value::Real(Some(number));
+    let mut bound = |column, comparison, number: Option<f64>| {
+        if let Some(number) = number {
+            statement.text(" and ").text(column).text(comparison).value(real(number));
+        }
+    };
+    let plain = if by == SortBy::Age { "age" } else { "fare" };
+    if query.sort.by != by || (least.is_none() && most.is_none()) {
+        bound(plain, " >= ", least);
+        bound(plain, " <= ", most);
+        return;
     }
-    if let Some(age) = max_age {
-        statement.text(" and age <= ").value(real(age.years()));
-    }
-    if let Some(fare) = min_fare {
-        statement.text(" and fare >= ").value(real(fare.pounds()));
-    }
-    if let Some(fare) = max_fare {
-        statement.text(" and fare <= ").value(real(fare.pounds()));
+    // A walk in the order of the range: it begins where the range does, or after the page before, and ends with it. Were the
+    // beginning of the range said of the same column as the place of that page, a database might begin there once more.
+    let place = column(query.sort);
+    let near = if query.after.is_some() { plain } else { place };
+    if query.sort.descending {
+        bound(near, " <= ", most);
+        bound(place, " >= ", Some(least.unwrap_or(0.0)));
+    } else {
+        bound(near, " >= ", least);
+        bound(place, " <= ", Some(most.unwrap_or(if by == SortBy::Age { Age::MOST } else { Fare::MOST })));
     }
 }
 
-/// The column that an order goes by, unless it is the id.
-fn column(by: SortBy) -> &'static str {
-    match by {
-        SortBy::Id => "id",
-        SortBy::Name => "words",
-        SortBy::Age => "age",
-        SortBy::Fare => "fare",
+/// The column that an order goes by. Those without an age or fare have a place in it too, which is the last.
+fn column(sort: Sort) -> &'static str {
+    match (sort.by, sort.descending) {
+        (SortBy::Id, _) => "id",
+        (SortBy::Name, _) => "words",
+        (SortBy::Age, false) => "age_up",
+        (SortBy::Age, true) => "age_down",
+        (SortBy::Fare, false) => "fare_up",
+        (SortBy::Fare, true) => "fare_down",
     }
+}
+
+/// Where those without a value stand: beyond all others, as the migrations have it.
+const fn beyond_all(descending: bool) -> f64 {
+    if descending { -1.0 } else { 1e9 }
 }
 
 fn push_order(statement: &mut Statement, sort: Sort) {
     let direction = if sort.descending { " desc" } else { " asc" };
     statement.text(" order by ");
     if sort.by != SortBy::Id {
-        statement.text(column(sort.by)).text(direction);
-        if matches!(sort.by, SortBy::Age | SortBy::Fare) {
-            statement.text(" nulls last");
-        }
-        statement.text(", ");
+        statement.text(column(sort)).text(direction).text(", ");
     }
     statement.text("id").text(direction);
 }
 
-/// What comes after a place: farther in the order, or as far with a farther id, or without a value.
+/// What comes after a place: farther in the order, or as far with a farther id.
 fn push_after(statement: &mut Statement, after: &Cursor) {
-    let (beyond, column) = (if after.sort.descending { " < " } else { " > " }, column(after.sort.by));
+    let beyond = if after.sort.descending { " < " } else { " > " };
     let value = match &after.place {
         Place::Id => {
             statement.text(" and id").text(beyond).value(Value::Key(after.id));
             return;
         }
-        Place::Number(None) => {
-            statement
-                .text(" and ")
-                .text(column)
-                .text(" is null and id")
-                .text(beyond)
-                .value(Value::Key(after.id));
-            return;
+        Place::Number(number) => {
+            Value::Real(Some(number.unwrap_or_else(|| beyond_all(after.sort.descending))))
         }
-        Place::Number(number) => Value::Real(*number),
         Place::Name(words) => Value::Text(words.clone()),
     };
-    statement.text(" and (").text(column).text(beyond).value(value.clone());
-    statement.text(" or (").text(column).text(" = ").value(value);
-    statement.text(" and id").text(beyond).value(Value::Key(after.id)).text(")");
-    if matches!(after.place, Place::Number(_)) {
-        statement.text(" or ").text(column).text(" is null");
-    }
-    statement.text(")");
+    statement.text(" and (").text(column(after.sort)).text(", id)").text(beyond);
+    statement.text("(").value(value).text(", ").value(Value::Key(after.id)).text(")");
 }

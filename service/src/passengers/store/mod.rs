@@ -2,7 +2,7 @@
 //!
 //! - `db` runs statements on either; `columns` is what each keeps in its own way.
 //! - `list` finds, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
-//!   what went wrong and whether it may pass.
+//!   what went wrong and whether it may pass; `plan` how a database goes about a page.
 
 mod change;
 mod columns;
@@ -11,6 +11,7 @@ mod error;
 mod list;
 mod meter;
 mod once;
+mod plan;
 
 use std::str::FromStr as _;
 use std::time::Duration;
