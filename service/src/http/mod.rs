@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod openapi;
 pub mod rate;
+mod reader;
 pub mod serve;
 pub mod shed;
 

@@ -1,4 +1,5 @@
-//! Connections: how many, how long each may take to say what it wants, and how much it may say before that.
+//! Connections: how many, how long each may take to say what it wants, how much it may say before that, and how slowly it
+//! may take its answer.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
 
 use super::client::Peer;
+use super::reader::Reader;
 
 /// What is granted to those who connect.
 #[derive(Debug, Clone, Copy)]
@@ -28,13 +30,15 @@ pub struct Limits {
     pub connections: usize,
     /// Until the head of a request has come, also of the next one on the same connection: what ends idle ones.
     pub head: Duration,
+    /// In which some of what waits to be sent must be taken: what ends those who ask and do not read.
+    pub write: Duration,
 }
 
 impl Limits {
     /// For so many connections, with the patience that clients are used to.
     #[must_use]
     pub const fn of(connections: usize) -> Self {
-        Self { connections, head: Duration::from_secs(30) }
+        Self { connections, head: Duration::from_secs(30), write: Duration::from_secs(30) }
     }
 }
 
@@ -58,7 +62,8 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
         let _slower_but_served = stream.set_nodelay(true);
         let router = router.clone();
         let service = service_fn(move |request| answer(router.clone(), request, peer));
-        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let stream = TokioIo::new(Reader::new(stream, limits.write));
+        let connection = graceful.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // Clients come and go as they like.
@@ -143,7 +148,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_never_says_what_it_wants_makes_room_for_who_does() {
-        let limits = Limits { connections: 2, head: Duration::from_millis(200) };
+        let limits = Limits { head: Duration::from_millis(200), ..Limits::of(2) };
         let (address, _stop, _serving) =
             start(limits, Router::new().route("/", get(async || "aboard"))).await;
         let silent = say(address, "").await;
@@ -153,6 +158,36 @@ mod tests {
         for stream in [silent, slow] {
             assert!(!heard(stream).await.contains("aboard"));
         }
+    }
+
+    #[tokio::test]
+    async fn who_does_not_read_its_answer_makes_room_for_who_does() {
+        // More than the system holds for a connection by itself.
+        let large = bytes_of(32 << 20);
+        let router =
+            Router::new().route("/", get(async || "aboard")).route("/large", get(async move || large));
+        let limits = Limits { write: Duration::from_millis(200), ..Limits::of(1) };
+        let (address, _stop, _serving) = start(limits, router).await;
+        let deaf = say(address, &REQUEST.replacen('/', "/large", 1)).await;
+        // The only place is taken until the deaf one is given up; not reading is all that it does wrong.
+        assert!(heard(say(address, REQUEST).await).await.ends_with("aboard"));
+        assert!(heard(deaf).await.len() < 32 << 20, "the answer was cut");
+        // Who does read gets all of it, however much longer than the limit that takes.
+        let mut slow = say(address, &REQUEST.replacen('/', "/large", 1)).await;
+        let (mut all, mut some) = (0, vec![0; 1 << 20]);
+        loop {
+            let read = slow.read(&mut some).await.unwrap();
+            if read == 0 {
+                break;
+            }
+            all += read;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert!(all > 32 << 20, "{all}");
+    }
+
+    fn bytes_of(length: usize) -> String {
+        "x".repeat(length)
     }
 
     #[tokio::test]
