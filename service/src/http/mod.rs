@@ -8,6 +8,7 @@ mod cors;
 pub mod error;
 pub mod extract;
 pub mod faults;
+pub mod head;
 pub mod health;
 pub mod metrics;
 pub mod middleware;

@@ -10,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Shared;
 use super::error::Problem;
-use super::health;
+use super::{head, health};
 
 /// How many requests may still come in.
 #[derive(Debug, Clone)]
@@ -35,8 +35,12 @@ impl Places {
     }
 }
 
-/// Turns requests away when all places are taken. Probes need none: a service that is busy is not ill.
+/// Turns requests away that say too much about themselves, and all others when all places are taken. Probes need none: a
+/// service that is busy is not ill.
 pub async fn shed(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+    if let Err(problem) = head::check(&request) {
+        return problem.into_response();
+    }
     if request.extensions().get::<MatchedPath>().is_some_and(|path| health::is_probe(path.as_str())) {
         return next.run(request).await;
     }

@@ -114,7 +114,8 @@ fn document(operations: &[Operation], config: &Config) -> Value {
             "title": "Passengers of the Titanic",
             "version": config.version,
             "description": "Who was aboard and who was saved. Every error is `application/problem+json` (RFC 9457) and names \
-                the field at fault.",
+                the field at fault. Only what never becomes a request has an answer without a body, after which the connection is \
+                closed: 400 for what is not HTTP, 431 for a head of more than 100 fields or 32 KiB.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}
         },
         "servers": [{"url": server}],

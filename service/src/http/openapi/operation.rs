@@ -144,6 +144,7 @@ fn about_problem(status: u16) -> &'static str {
         413 => "The body is too large.",
         415 => "The body is of another media type.",
         422 => "The body can be read but not used; the fields at fault are named.",
+        431 => "The head of the request is too large; the largest part of it is named.",
         429 => "Too many requests of this client; `Retry-After` says when to come again.",
         500 => "Our fault. Quote the request id when you report it.",
         _ => "Too busy, too slow, or the database is away; try again in a little while.",
@@ -166,6 +167,7 @@ impl Operation {
             body: None,
             answers: Vec::new(),
         };
+        let operation = operation.refuses(&[431]);
         if crate::http::health::is_probe(path) { operation } else { operation.refuses(&[429, 500, 503]) }
     }
 
