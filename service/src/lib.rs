@@ -1,7 +1,7 @@
 //! The passenger API of the Titanic: a service worth copying, and the workload that lookout watches.
 //!
-//! A life in three steps, each a type: [`Config`] is read from the environment and touches nothing; [`Titanic::build`]
-//! opens the database and binds both ports, but serves nobody; [`Titanic::run`] serves until it is told to stop.
+//! A life in three steps: [`Config`] is read from the environment and touches nothing; [`Titanic::build`] binds both ports,
+//! but serves nobody; [`Titanic::run`] answers probes, opens the database, and serves until it is told to stop.
 //!
 //! - `passengers` is the one noun of the API: model, store, filter, routes and the list it is loaded with.
 //! - `http` is what every request passes: routers, middleware, errors, health, metrics, injected faults.

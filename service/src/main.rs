@@ -121,24 +121,15 @@ fn live(config: Config) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let ended = runtime.block_on(async {
         let shutdown = Shutdown::on_signals().context("listening for signals")?;
-        let service = tokio::select! {
-            service = Titanic::build(config, Arc::new(SystemClock)) => Some(service),
-            // While it still waits for its database there is nothing to end in order.
-            () = shutdown.begin.cancelled() => None,
-        };
-        let ended = match service.transpose().context("the service cannot start") {
-            Ok(Some(service)) => {
-                service.run(shutdown.clone()).await;
-                Ok(())
-            }
-            Ok(None) => Ok(()),
+        let ended = match Titanic::build(config, Arc::new(SystemClock)).await {
+            Ok(service) => service.run(shutdown.clone()).await,
             Err(error) => Err(error),
         };
         tokio::select! {
             () = telemetry.flush() => {}
             () = shutdown.forced() => {}
         }
-        ended
+        ended.context("the service cannot start")
     });
     // Requests that outlived their grace must not keep the process.
     runtime.shutdown_background();

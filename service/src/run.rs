@@ -1,4 +1,4 @@
-//! The service's life: built, it owns its database and its ports; run, it serves until told to stop.
+//! The service's life: built, it owns its ports; run, it opens its database and serves until told to stop.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
+use crate::http::lobby::Lobby;
 use crate::http::serve::{Limits, serve};
 use crate::http::{self, Shared};
 use crate::passengers::{Store, StoreError};
@@ -44,9 +45,10 @@ pub enum StartError {
     },
 }
 
-/// The service, ready to serve.
+/// The service with its ports.
 pub struct Titanic {
-    shared: Shared,
+    config: Config,
+    clock: Arc<dyn Clock>,
     public: Listener,
     admin: Listener,
 }
@@ -65,14 +67,31 @@ impl Listener {
     }
 }
 
+/// One of the two ports at work: its lobby, the connections to it, and what stops it.
+struct Port {
+    lobby: Arc<Lobby>,
+    connections: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Port {
+    fn serve(socket: TcpListener, lobby: Lobby, most: usize) -> Self {
+        let port =
+            Self { lobby: Arc::new(lobby), connections: TaskTracker::new(), stop: CancellationToken::new() };
+        let serving = serve(socket, Arc::clone(&port.lobby), Limits::of(most), port.stop.clone());
+        port.connections.spawn(serving);
+        port.connections.close();
+        port
+    }
+}
+
 impl Titanic {
-    /// Binds both ports and opens the database. Nobody is served yet.
+    /// Binds both ports. Nobody is served yet, and no database is touched: a second service must leave that of the first
+    /// alone, and finds out here that it is the second.
     pub async fn build(config: Config, clock: Arc<dyn Clock>) -> Result<Self, StartError> {
-        // Ports first: they are quick to refuse, and a second service must not touch the database of the first.
         let public = Listener::bind(config.address, "PORT").await?;
         let admin = Listener::bind(config.admin_address, "ADMIN_PORT").await?;
-        let store = open(&config).await?;
-        Ok(Self { shared: Shared::new(config, store, clock), public, admin })
+        Ok(Self { config, clock, public, admin })
     }
 
     /// Where the API listens.
@@ -87,45 +106,32 @@ impl Titanic {
         self.admin.address
     }
 
-    /// Serves until told to stop: readiness goes first, then no new connections, then requests in flight finish, then
-    /// the database is closed.
-    pub async fn run(self, shutdown: Shutdown) {
-        let Self { shared, public, admin } = self;
-        tracing::info!(
-            target: telemetry::START,
-            address = %public.address,
-            admin_address = %admin.address,
-            version = shared.config.version,
-            environment = %shared.config.environment,
-            database = %shared.config.database_url,
-            "listening"
-        );
-        match &shared.config.edge.keys {
-            Keys::Required(keys) => tracing::info!(keys = keys.len(), "changes need an API key"),
-            Keys::Open => {
-                tracing::info!("no API keys are configured: in development anyone may change anything")
-            }
-            Keys::Nobody => {
-                tracing::warn!("no API keys are configured (API_KEYS): every change will be refused")
-            }
-        }
+    /// Serves until told to stop. At first probes alone, until the database is open; an error when it does not open in time.
+    /// At the end readiness goes first, then no new connections, then requests in flight finish, then the database is closed.
+    pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
+        let Self { config, clock, public, admin } = self;
+        let addresses = (public.address, admin.address);
+        let clients = Port::serve(public.socket, Lobby::probed(&config), config.edge.connections);
+        let operators = Port::serve(admin.socket, Lobby::default(), ADMIN_CONNECTIONS);
+        let store = tokio::select! {
+            store = open(&config, addresses) => store?,
+            // While it still waits for its database there is nothing to end in order.
+            () = shutdown.begin.cancelled() => return Ok(()),
+        };
+        let shared = Shared::new(config, store, clock);
+        clients.lobby.open(http::public(&shared));
+        operators.lobby.open(http::admin(&shared));
+        announce(&shared, addresses);
         http::metrics::export(&shared);
-        let (stop_public, stop_admin) = (CancellationToken::new(), CancellationToken::new());
-        let (clients, operators) = (TaskTracker::new(), TaskTracker::new());
-        let limits = Limits::of(shared.config.edge.connections);
-        clients.spawn(serve(public.socket, http::public(&shared), limits, stop_public.clone()));
-        let limits = Limits::of(ADMIN_CONNECTIONS);
-        operators.spawn(serve(admin.socket, http::admin(&shared), limits, stop_admin.clone()));
 
         shutdown.begin.cancelled().await;
         tokio::select! {
-            () = drain(&shared, &stop_public, &clients) => {}
+            () = drain(&shared, &clients) => {}
             () = shutdown.forced() => tracing::warn!("told twice to stop: requests in flight are cut"),
         }
-        stop_admin.cancel();
-        operators.close();
+        operators.stop.cancel();
         tokio::select! {
-            _ = timeout(Duration::from_secs(1), operators.wait()) => {}
+            _ = timeout(Duration::from_secs(1), operators.connections.wait()) => {}
             () = shutdown.forced() => {}
         }
         tokio::select! {
@@ -133,11 +139,37 @@ impl Titanic {
             () = shutdown.forced() => {}
         }
         tracing::info!("stopped");
+        Ok(())
+    }
+}
+
+/// Says who listens where, and who may change anything.
+fn announce(shared: &Shared, (address, admin_address): (SocketAddr, SocketAddr)) {
+    tracing::info!(
+        target: telemetry::START,
+        %address,
+        %admin_address,
+        version = shared.config.version,
+        environment = %shared.config.environment,
+        database = %shared.config.database_url,
+        "listening"
+    );
+    match &shared.config.edge.keys {
+        Keys::Required(keys) => tracing::info!(keys = keys.len(), "changes need an API key"),
+        Keys::Open => {
+            tracing::info!("no API keys are configured: in development anyone may change anything")
+        }
+        Keys::Nobody => {
+            tracing::warn!("no API keys are configured (API_KEYS): every change will be refused")
+        }
     }
 }
 
 /// Opens the database; waits for one that is still starting, but not for one that says no.
-async fn open(config: &Config) -> Result<Store, StoreError> {
+async fn open(
+    config: &Config,
+    (address, admin_address): (SocketAddr, SocketAddr),
+) -> Result<Store, StoreError> {
     let since = Instant::now();
     loop {
         let error = match Store::open(&config.database_url, config.max_connections).await {
@@ -148,20 +180,22 @@ async fn open(config: &Config) -> Result<Store, StoreError> {
             return Err(error);
         }
         let source = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::warn!(%error, source, waited_seconds = since.elapsed().as_secs(), "the database is not there yet");
+        let waited_seconds = since.elapsed().as_secs();
+        tracing::warn!(
+            %error, source, waited_seconds, %address, %admin_address, "the database is not there yet"
+        );
         sleep(RETRY).await;
     }
 }
 
 /// Lets balancers notice before connections are refused, and clients get their answers before the end.
-async fn drain(shared: &Shared, stop: &CancellationToken, clients: &TaskTracker) {
+async fn drain(shared: &Shared, clients: &Port) {
     shared.readiness.withdraw();
     tracing::info!(seconds = shared.config.drain.as_secs(), "no longer ready; still serving");
     sleep(shared.config.drain).await;
-    stop.cancel();
-    clients.close();
+    clients.stop.cancel();
     tracing::info!("no longer accepting connections; finishing requests in flight");
-    if timeout(GRACE, clients.wait()).await.is_err() {
+    if timeout(GRACE, clients.connections.wait()).await.is_err() {
         tracing::warn!(grace_seconds = GRACE.as_secs(), "some requests did not finish in time and are cut");
     }
 }

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::Shared;
 use super::openapi::{Answer, Described, Operation, Verb};
+use crate::config::Config;
 
 /// Whether new work is welcome. It never comes back once withdrawn: after that the process only ends.
 #[derive(Debug, Default)]
@@ -83,10 +84,10 @@ struct Report<'a> {
     version: &'a str,
 }
 
-fn report(shared: &Shared, well: bool, checks: Value) -> Response {
+fn report(config: &Config, well: bool, checks: Value) -> Response {
     let (code, status) =
         if well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "fail") };
-    let report = Report { status, checks, version: &shared.config.version };
+    let report = Report { status, checks, version: &config.version };
     let mut response = (code, Json(report)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response.extensions_mut().insert(OwnBody);
@@ -107,12 +108,12 @@ fn word(well: bool) -> &'static str {
 
 async fn health(State(shared): State<Shared>) -> Response {
     let well = database(&shared).await;
-    report(&shared, well, json!({ "database": word(well) }))
+    report(&shared.config, well, json!({ "database": word(well) }))
 }
 
 /// The process answers, which is all that a restart could mend.
 async fn livez(State(shared): State<Shared>) -> Response {
-    report(&shared, true, json!({}))
+    report(&shared.config, true, json!({}))
 }
 
 async fn readyz(State(shared): State<Shared>) -> Response {
@@ -128,13 +129,32 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     };
     let checks =
         json!({ "database": word(database), "migrations": word(migrations), "accepting": accepting });
-    report(&shared, database && migrations && accepting == "ok", checks)
+    report(&shared.config, database && migrations && accepting == "ok", checks)
 }
 
 async fn version_of(State(shared): State<Shared>) -> Json<Value> {
+    version(&shared.config)
+}
+
+fn version(config: &Config) -> Json<Value> {
     Json(json!({
         "name": env!("CARGO_PKG_NAME"),
-        "version": shared.config.version,
-        "environment": shared.config.environment.to_string(),
+        "version": config.version,
+        "environment": config.environment.to_string(),
     }))
+}
+
+/// What probes are told while the database is waited for: the process lives, and is not ready because of it.
+pub(super) fn starting(config: &Config, path: &str) -> Option<Response> {
+    let database = word(false);
+    Some(match path {
+        "/livez" => report(config, true, json!({})),
+        "/health" => report(config, false, json!({ "database": database })),
+        "/readyz" => {
+            let checks = json!({ "database": database, "migrations": database, "accepting": "starting" });
+            report(config, false, checks)
+        }
+        "/version" => version(config).into_response(),
+        _ => return None,
+    })
 }

@@ -10,6 +10,7 @@ pub mod extract;
 pub mod faults;
 pub mod head;
 pub mod health;
+pub mod lobby;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;

@@ -126,24 +126,56 @@ async fn sixty_four_clients_lose_no_request_when_it_is_told_to_stop() {
 }
 
 #[tokio::test]
-async fn a_start_waits_for_its_database_and_can_be_called_off() {
+async fn a_start_waits_for_its_database_alive_but_not_ready_and_can_be_called_off() {
     let mut server = Postgres::start().await;
     let url = server.database("late").await;
     server.stop();
     let folder = tempfile::tempdir().unwrap();
-    let mut waiting = command(&folder, &[("DATABASE_URL", &url), ("START_SECONDS", "120")]).spawn().unwrap();
+    let waits = "the database is not there yet";
     let variables = [("DATABASE_URL", url.as_str()), ("START_SECONDS", "120")];
-    let (program, ()) = tokio::join!(Program::start(&folder, &variables), async {
-        sleep(Duration::from_secs(1)).await;
-        // Told to stop while it waits, it stops.
-        let told = tokio::process::Command::new("kill").arg(waiting.id().unwrap().to_string()).status().await;
-        assert!(told.unwrap().success());
-        let ended = tokio::time::timeout(Duration::from_secs(20), waiting.wait()).await;
-        assert_eq!(ended.expect("it did not stop").unwrap().code(), Some(0));
-        server.resume().await;
-    });
+    let mut called_off = Program::start_until(waits, &folder, &variables).await;
+    let program = Program::start_until(waits, &folder, &variables).await;
+
+    let ask = async |path: &str| program.http.get(format!("{}{path}", program.address)).send().await.unwrap();
+    assert_eq!(program.status("/livez").await, Some(200));
+    assert_eq!(program.status("/version").await, Some(200));
+    for (path, checks) in [
+        ("/health", json!({"database": "fail"})),
+        ("/readyz", json!({"database": "fail", "migrations": "fail", "accepting": "starting"})),
+    ] {
+        let answer = ask(path).await;
+        assert_eq!(answer.status(), 503, "{path}");
+        assert_eq!(answer.json::<serde_json::Value>().await.unwrap()["checks"], checks);
+    }
+    let refused = ask("/api/v1/passengers").await;
+    assert_eq!((refused.status().as_u16(), refused.headers()["retry-after"].to_str().unwrap()), (503, "1"));
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    assert_eq!(refused.json::<serde_json::Value>().await.unwrap()["code"], "database_unavailable");
+
+    // Told to stop while it waits, it stops.
+    called_off.signal("TERM").await;
+    assert_eq!(called_off.ended().await.code(), Some(0));
+    server.resume().await;
+    program.line("listening").await;
     assert_eq!(program.status("/readyz").await, Some(200));
-    program.line("the database is not there yet").await;
+    assert_eq!(program.status("/api/v1/passengers").await, Some(200));
+}
+
+#[tokio::test]
+async fn who_comes_before_the_database_is_let_in_with_it() {
+    let lobby = Arc::new(titanic::http::lobby::Lobby::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = titanic::http::serve::Limits::of(4);
+    tokio::spawn(titanic::http::serve::serve(listener, lobby.clone(), limits, Default::default()));
+    let early = tokio::spawn(async move {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        ask(&mut connection, "0af7651916cd43dd8448eb211c80319c").await
+    });
+    sleep(Duration::from_millis(200)).await;
+    assert!(!early.is_finished());
+    lobby.open(App::new().await.public);
+    assert_eq!(early.await.unwrap(), Ok(false));
 }
 
 #[tokio::test]

@@ -38,6 +38,11 @@ pub(crate) fn command(folder: &TempDir, variables: &[(&str, &str)]) -> Command {
 
 impl Program {
     pub(crate) async fn start(folder: &TempDir, variables: &[(&str, &str)]) -> Self {
+        Self::start_until("listening", folder, variables).await
+    }
+
+    /// Starts it and waits until it says this, and where it listens.
+    pub(crate) async fn start_until(message: &str, folder: &TempDir, variables: &[(&str, &str)]) -> Self {
         let _already_installed = rustls::crypto::ring::default_provider().install_default();
         let mut child = command(folder, variables).spawn().unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
@@ -53,7 +58,7 @@ impl Program {
         let http = reqwest::Client::builder().timeout(DEADLINE).build().unwrap();
         let (address, admin_address) = (String::new(), String::new());
         let mut program = Self { child, lines, address, admin_address, http };
-        let line = program.line("listening").await;
+        let line = program.line(message).await;
         program.address = format!("http://{}", line["address"].as_str().unwrap());
         program.admin_address = format!("http://{}", line["admin_address"].as_str().unwrap());
         program
