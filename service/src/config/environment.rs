@@ -1,0 +1,62 @@
+//! What an installation is for.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// What an installation is for: a word of the operator's choice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Environment(pub(super) String);
+
+impl Environment {
+    /// Whether real clients are served here. `prod`, `Production`, `prod-eu` count: a drill refused by mistake costs
+    /// less than one that hits clients.
+    #[must_use]
+    pub fn is_production(&self) -> bool {
+        self.0.to_ascii_lowercase().starts_with("prod")
+    }
+
+    /// Whether this is somebody's own machine, and nothing on it needs a key.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        self.0.to_ascii_lowercase().starts_with("dev")
+    }
+}
+
+impl FromStr for Environment {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if (1..=64).contains(&text.len()) && text.chars().all(allowed) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(())
+        }
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use crate::config::{Config, ConfigErrors};
+
+    fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
+        Config::from_variables(&variables.iter().copied().collect::<HashMap<_, _>>())
+    }
+
+    #[test]
+    fn whatever_looks_like_production_is_production() {
+        for word in ["production", "Prod", "prod-eu"] {
+            assert!(read(&[("ENVIRONMENT", word)]).unwrap().environment.is_production(), "{word}");
+        }
+        assert!(!read(&[("ENVIRONMENT", "staging")]).unwrap().environment.is_production());
+        assert!(read(&[("ENVIRONMENT", "two words")]).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! Secrets: from a variable or a file, and never shown.
+
+use std::fmt;
+use std::fs::File;
+use std::io::Read as _;
+
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::{Reader, Variables};
+
+/// The largest secret file that is read.
+const SECRET_BYTES: u64 = 4096;
+
+/// The token that allows drills. Only its digest is kept, which also makes the comparison blind to its length.
+#[derive(Clone)]
+pub struct AdminToken([u8; 32]);
+
+impl AdminToken {
+    /// Keeps the digest of a token.
+    #[must_use]
+    pub fn new(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+
+    /// Whether this is the token, in a time that does not depend on where they differ.
+    #[must_use]
+    pub fn admits(&self, offered: &str) -> bool {
+        let offered: [u8; 32] = Sha256::digest(offered.as_bytes()).into();
+        self.0.ct_eq(&offered).into()
+    }
+}
+
+impl fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AdminToken(***)")
+    }
+}
+
+impl<V: Variables> Reader<'_, V> {
+    /// A secret, from the variable itself or from the file that `<name>_FILE` names. Its value is never shown.
+    pub(super) fn secret(&mut self, name: &str) -> Option<String> {
+        let file_variable = format!("{name}_FILE");
+        let (inline, path) = (self.get(name), self.get(&file_variable));
+        if inline.is_some() && path.is_some() {
+            self.refuse(&file_variable, path, format!("to be unset while {name} is set (one of both)"));
+            return None;
+        }
+        let Some(path) = path else { return inline };
+        let mut text = String::new();
+        let read = File::open(&path).and_then(|file| file.take(SECRET_BYTES + 1).read_to_string(&mut text));
+        let secret = text.trim_end_matches(['\r', '\n']);
+        match read {
+            Err(error) => self.refuse(&file_variable, Some(path), format!("a readable text file ({error})")),
+            Ok(length) if length as u64 > SECRET_BYTES => {
+                self.refuse(&file_variable, Some(path), format!("a file of at most {SECRET_BYTES} bytes"));
+            }
+            Ok(_) if secret.is_empty() => {
+                self.refuse(&file_variable, Some(path), "a file that is not empty");
+            }
+            Ok(_) => return Some(secret.to_owned()),
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, HashMap};
+
+    use crate::config::{Config, ConfigErrors};
+
+    fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
+        Config::from_variables(&variables.iter().copied().collect::<HashMap<_, _>>())
+    }
+
+    #[test]
+    fn a_secret_comes_from_a_file_and_is_never_shown() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("token");
+        std::fs::write(&path, "iceberg\n").unwrap();
+        let variables =
+            BTreeMap::from([(String::from("ADMIN_TOKEN_FILE"), path.to_string_lossy().into_owned())]);
+        let config = Config::from_variables(&variables).unwrap();
+        let token = config.admin_token.clone().unwrap();
+        assert!(token.admits("iceberg"));
+        assert!(!token.admits("iceberg\n"));
+        assert!(!format!("{config:?}").contains("iceberg"));
+
+        let errors = read(&[("ADMIN_TOKEN", "iceberg"), ("ADMIN_TOKEN_FILE", "/nowhere")]).unwrap_err();
+        assert!(!errors.to_string().contains("iceberg"), "{errors}");
+        let errors = read(&[("ADMIN_TOKEN_FILE", "/nowhere/at/all")]).unwrap_err().to_string();
+        assert!(errors.contains("ADMIN_TOKEN_FILE is `/nowhere/at/all`: expected a readable"), "{errors}");
+        let errors = read(&[("DATABASE_URL", "mysql://me:iceberg@host/db")]).unwrap_err().to_string();
+        assert!(errors.contains("DATABASE_URL") && !errors.contains("iceberg"), "{errors}");
+    }
+}
