@@ -9,8 +9,8 @@ use subtle::ConstantTimeEq as _;
 
 use super::{Reader, Variables};
 
-/// The largest secret file that is read.
-const SECRET_BYTES: u64 = 4096;
+/// The largest secret file that is read: some hundred API keys.
+const SECRET_BYTES: u64 = 64 * 1024;
 
 /// The token that allows drills. Only its digest is kept, which also makes the comparison blind to its length.
 #[derive(Clone)]
@@ -93,5 +93,28 @@ mod tests {
         assert!(errors.contains("ADMIN_TOKEN_FILE is `/nowhere/at/all`: expected a readable"), "{errors}");
         let errors = read(&[("DATABASE_URL", "mysql://me:iceberg@host/db")]).unwrap_err().to_string();
         assert!(errors.contains("DATABASE_URL") && !errors.contains("iceberg"), "{errors}");
+    }
+
+    #[test]
+    fn a_file_of_hundreds_of_keys_is_read_and_one_beyond_the_bound_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let variables =
+            BTreeMap::from([(String::from("API_KEYS_FILE"), path.to_string_lossy().into_owned())]);
+        let line = |number: u32| format!("holder-{number} passengers:write sha256:{number:064x}\n");
+        let text: String = (0..600).map(line).collect();
+        assert!(text.len() > 59_000, "{}", text.len());
+        std::fs::write(&path, &text).unwrap();
+        let crate::config::Keys::Required(keys) = Config::from_variables(&variables).unwrap().edge.keys
+        else {
+            panic!("no keys were read");
+        };
+        assert_eq!((keys.len(), keys[599].name.as_str()), (600, "holder-599"));
+
+        std::fs::write(&path, text.repeat(2)).unwrap();
+        let errors = Config::from_variables(&variables).unwrap_err().to_string();
+        let expected =
+            format!("API_KEYS_FILE is `{}`: expected a file of at most 65536 bytes", path.display());
+        assert!(errors.contains(&expected), "{errors}");
     }
 }
