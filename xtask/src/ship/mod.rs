@@ -13,7 +13,7 @@ mod mutations;
 pub(crate) mod page;
 mod terraform;
 mod text;
-mod tools;
+pub(crate) mod tools;
 mod tree;
 mod workflows;
 

@@ -1,6 +1,6 @@
 //! The checkers that come from the Python package index, pinned by version and hash, in environments of their own.
 //!
-//! `checks.in` and `policy.in` say what is wanted; `uv pip compile --generate-hashes` made the locks beside them.
+//! `checks.in`, `policy.in` and `peers.in` say what is wanted; `uv pip compile --generate-hashes` made the locks beside them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +18,8 @@ pub(crate) enum Set {
     Checks,
     /// Checkov, whose pins suit nobody else.
     Policy,
+    /// Not checkers: the web framework that `cargo xtask bench api` measures ours beside.
+    Peers,
 }
 
 impl Set {
@@ -25,6 +27,7 @@ impl Set {
         match self {
             Self::Checks => "checks",
             Self::Policy => "policy",
+            Self::Peers => "peers",
         }
     }
 }
