@@ -153,7 +153,7 @@ fn resident(program: &mut Running) -> Result<f64> {
     resident_of(program.id().context("the process has no id")?)
 }
 
-fn resident_of(id: u32) -> Result<f64> {
+pub(super) fn resident_of(id: u32) -> Result<f64> {
     let path = format!("/proc/{id}/status");
     let status = std::fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     match kilobytes(&status) {

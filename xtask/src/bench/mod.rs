@@ -1,5 +1,7 @@
-//! What the agent costs, measured: a sidecar must be cheap, and that is a promise to keep an eye on.
+//! What the agent costs, measured: a sidecar must be cheap, and that is a promise to keep an eye on. And what the
+//! service costs that it watches.
 
+mod api;
 mod footprint;
 mod neighbour;
 mod peers;
@@ -13,6 +15,8 @@ use anyhow::{Context as _, Result};
 /// What to measure.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum What {
+    /// Requests/s and CPU per request of the service, beside a bare axum + sqlx program and FastAPI.
+    Api(api::Arguments),
     /// Size of the release binary and memory, idle and with 100 HTTP checks every 10 s.
     Footprint {
         /// Measure this binary of the agent instead of building it.
@@ -30,6 +34,7 @@ pub(crate) enum What {
 
 pub(crate) fn run(what: &What) -> Result<()> {
     match what {
+        What::Api(arguments) => api::run(arguments),
         What::Footprint { binary } => {
             let lookout = match binary {
                 Some(file) => {
