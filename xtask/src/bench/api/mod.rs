@@ -20,6 +20,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 use self::databases::{Database, Store};
@@ -84,10 +85,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let binaries = Binaries::find(arguments.binaries.as_deref(), &arguments.profile)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
+        let mut told = signal(SignalKind::terminate()).context("listening for signals")?;
         tokio::select! {
             done = measure(arguments, &binaries) => done,
             // Servers end with what holds them.
             _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+            _ = told.recv() => bail!("told to end"),
         }
     })
 }
