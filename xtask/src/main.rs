@@ -41,7 +41,7 @@ enum Chore {
     },
     /// Build the images of both programs, run them as they are shipped, and weigh them.
     Images(images::Arguments),
-    /// Measure the agent beside its targets.
+    /// Measure the agent and the service it watches beside their targets.
     Bench {
         #[command(subcommand)]
         what: bench::What,

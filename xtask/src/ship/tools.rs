@@ -1,6 +1,7 @@
 //! The checkers that come from the Python package index, pinned by version and hash, in environments of their own.
 //!
-//! `checks.in`, `policy.in` and `peers.in` say what is wanted; `uv pip compile --generate-hashes` made the locks beside them.
+//! `checks.in`, `policy.in` and `peers.in` say what is wanted; `uv pip compile --generate-hashes` made the locks beside
+//! them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
