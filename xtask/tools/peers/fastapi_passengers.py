@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field
 URL = os.environ["DATABASE_URL"]
 COLUMNS = """id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, survived, version,
     updated_at"""
-TOTAL = "(select count(*) from passengers) as total"
 
 
 class Passenger(BaseModel):
@@ -36,7 +35,6 @@ class Passenger(BaseModel):
 class Page(BaseModel):
     items: list[Passenger]
     next_cursor: str | None
-    total: int
 
 
 class Sqlite:
@@ -89,7 +87,7 @@ async def one(passenger_id: UUID):
 
 @app.get("/api/v1/passengers", response_model=Page)
 async def page(limit: int = Query(20, ge=1, le=100)):
-    rows = await database.rows(f"select {COLUMNS}, {TOTAL} from passengers order by id limit $1", limit + 1)
+    rows = await database.rows(f"select {COLUMNS} from passengers order by id limit $1", limit + 1)
     items = rows[:limit]
     cursor = f"a{UUID(str(items[-1]['id'])).hex}" if len(rows) > limit else None
-    return {"items": items, "next_cursor": cursor, "total": rows[0]["total"] if rows else 0}
+    return {"items": items, "next_cursor": cursor}
