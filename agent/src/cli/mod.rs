@@ -8,6 +8,7 @@ mod gate;
 mod generate;
 mod healthcheck;
 mod import;
+mod ledger;
 mod live;
 mod output;
 mod probe;
@@ -75,6 +76,9 @@ enum Verb {
     /// Exclude time from the budget: planned maintenance, or spend that was nobody's fault
     #[command(subcommand)]
     Correction(correction::Verb),
+    /// Back the ledger up while the agent runs, check it, put it back
+    #[command(subcommand)]
+    Ledger(ledger::Verb),
     /// What the running agent thinks
     Status(status::Options),
     /// Whether the running agent is ready, as an exit code
@@ -176,6 +180,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Probe(options) => probe::run(&options),
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Correction(verb) => correction::run(&verb),
+        Verb::Ledger(verb) => ledger::run(&verb),
         Verb::Status(options) => status::run(&options),
         Verb::Healthcheck(options) => healthcheck::run(&options),
         Verb::Schema(options) => {

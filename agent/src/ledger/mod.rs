@@ -26,7 +26,9 @@ pub use record::{
     DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice, ObjectiveRecord, TierEvidence,
     TransitionRecord, VersionEvidence, incident_id,
 };
-pub use sqlite::{LedgerFile, SqliteLedger};
+pub use sqlite::{
+    BackupError, Faults, LedgerFile, Report, Restored, SloTotals, SqliteLedger, backup, restore, verify,
+};
 
 /// Why the ledger could not do its work.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! The audit chain of the gate.
 
-use sqlx::{FromRow, SqlitePool};
+use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use crate::ledger::DecisionRecord;
 use crate::ledger::chain::{self, Chain};
@@ -59,8 +59,13 @@ pub(super) async fn by_id(pool: &SqlitePool, id: &str) -> sqlx::Result<Option<De
     Ok(row.map(Into::into))
 }
 
-/// Follows the chain from its first link, a page at a time.
+/// Follows the chain from its first link.
 pub(super) async fn verify(pool: &SqlitePool) -> sqlx::Result<Chain> {
+    follow(&mut *pool.acquire().await?).await
+}
+
+/// As [`verify`], within a transaction of the caller's; a page at a time.
+pub(super) async fn follow(connection: &mut SqliteConnection) -> sqlx::Result<Chain> {
     const PAGE: u32 = 500;
     let mut verifier = chain::Verifier::default();
     let mut after = i64::MIN;
@@ -69,7 +74,7 @@ pub(super) async fn verify(pool: &SqlitePool) -> sqlx::Result<Chain> {
             sqlx::query_as("select * from decision where sequence > $1 order by sequence limit $2")
                 .bind(after)
                 .bind(PAGE)
-                .fetch_all(pool)
+                .fetch_all(&mut *connection)
                 .await?;
         let Some(last) = rows.last() else { return Ok(verifier.finish()) };
         after = last.sequence;

@@ -11,9 +11,9 @@ use super::{BUSY, MIGRATIONS, opening};
 use crate::ledger::LedgerError;
 
 /// The first bytes of every SQLite file.
-const MAGIC: &[u8] = b"SQLite format 3\0";
+pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
 /// What the first migration writes into the header.
-const APPLICATION_ID: i64 = 1_280_266_059;
+pub(super) const APPLICATION_ID: i64 = 1_280_266_059;
 
 /// Refuses a file that this lookout must not write to. A missing or empty file is fine.
 pub(super) async fn inspect(path: &Path) -> Result<(), LedgerError> {
@@ -81,16 +81,14 @@ fn corrupt(path: &Path, what: String) -> LedgerError {
 }
 
 /// SQLite says 11 for a malformed file and 26 for one that is none; everything else is trouble with reading it.
+pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
+    code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
+}
+
 fn unreadable(path: &Path) -> impl Fn(sqlx::Error) -> LedgerError {
     move |error| match &error {
-        sqlx::Error::Database(cause)
-            if cause
-                .code()
-                .and_then(|code| code.parse::<u32>().ok())
-                .is_some_and(|code| matches!(code & 0xff, 11 | 26)) =>
-        {
-            corrupt(path, cause.message().to_owned())
-        }
+        sqlx::Error::Database(cause) if is_damage(&error) => corrupt(path, cause.message().to_owned()),
         _ => opening(path)(error),
     }
 }

@@ -3,6 +3,7 @@
 //! The writer syncs every transaction to the disk: what was committed survives a power cut. A lock on a sibling file
 //! keeps a second process out, for as long as this one lives and not a moment longer.
 
+mod backup;
 mod corrections;
 mod counts;
 mod decisions;
@@ -38,6 +39,7 @@ use super::{
     Ledger, LedgerError, ObjectiveRecord, Revocation, StoredCounts, TransitionRecord,
 };
 
+pub use backup::{BackupError, Faults, Report, Restored, SloTotals, backup, restore, verify};
 pub use reading::LedgerFile;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");

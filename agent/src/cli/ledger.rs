@@ -1,0 +1,232 @@
+//! `lookout ledger`: copies of the ledger's file. None of it asks the agent; it need not run, and must not for a restore.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::exit::Exit;
+use super::run::stop_signal;
+use super::{output, runtime};
+use crate::clock::{Clock as _, SystemClock};
+use crate::ledger::{BackupError, Faults, Report, backup, restore, verify};
+use crate::spec::{self, LedgerLocation, parse_duration};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Copy the ledger into a new file; the agent may run
+    Backup(BackupOptions),
+    /// Put a backup in the place of the ledger, which is kept beside it; the agent must not run
+    Restore(RestoreOptions),
+    /// Check a backup, or the ledger itself, and show what is in it; the agent may run
+    Verify(VerifyOptions),
+}
+
+#[derive(Debug, Args)]
+struct Shared {
+    /// The config of the agent, which names its ledger; no secret is needed
+    #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
+    config: PathBuf,
+    /// The ledger, when there is no config at hand
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    ledger: Option<PathBuf>,
+    /// How long it may take
+    #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]
+    timeout: Duration,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct BackupOptions {
+    /// Where to; a file that exists is never overwritten
+    file: PathBuf,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct RestoreOptions {
+    /// The backup
+    file: PathBuf,
+    /// Restore it even if it contradicts itself, as `verify` tells: there is no better one
+    #[arg(long)]
+    with_faults: bool,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct VerifyOptions {
+    /// The backup; the ledger itself, unless told otherwise
+    file: Option<PathBuf>,
+    #[command(flatten)]
+    shared: Shared,
+}
+
+fn patience(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|what| format!("expected {what}"))
+}
+
+pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
+    match verb {
+        Verb::Backup(BackupOptions { file, shared }) => {
+            let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
+            let done = shared.wait(async { backup(&ledger, file).await });
+            told(shared, done?, |report| (file.clone(), report, None))
+        }
+        Verb::Restore(RestoreOptions { file, with_faults, shared }) => {
+            let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
+            let now = Timestamp::from_millisecond(SystemClock.now_ms())?;
+            let faults = if *with_faults { Faults::Accept } else { Faults::Refuse };
+            let done = shared.wait(async { restore(file, &ledger, faults, now).await });
+            told(shared, done?, |restored| (ledger.clone(), restored.report, restored.kept))
+        }
+        Verb::Verify(VerifyOptions { file: Some(file), shared }) => {
+            told(shared, shared.wait(async { verify(file).await })?, |report| (file.clone(), report, None))
+        }
+        Verb::Verify(VerifyOptions { file: None, shared }) => {
+            let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
+            let done = shared.wait(async { verify(&ledger).await });
+            told(shared, done?, |report| (ledger.clone(), report, None))
+        }
+    }
+}
+
+impl Shared {
+    /// The file of the ledger; none when the config cannot be used, which was said.
+    fn place(&self) -> anyhow::Result<Option<PathBuf>> {
+        if let Some(ledger) = &self.ledger {
+            return Ok(Some(ledger.clone()));
+        }
+        match spec::load_without_secrets(&self.config) {
+            Ok((config, _)) => match config.ledger {
+                LedgerLocation::Sqlite(path) => Ok(Some(path)),
+                LedgerLocation::Memory => anyhow::bail!(
+                    "the ledger of {} is in memory and ends with the agent: name a file there (`ledger: lookout.db`)",
+                    self.config.display()
+                ),
+            },
+            Err(diagnostics) => {
+                output::problem(&diagnostics.render(output::colour()));
+                output::problem("the ledger can be named without a config: --ledger FILE");
+                Ok(None)
+            }
+        }
+    }
+
+    /// The result, or none when time was up or somebody said stop; what was half done is taken away then.
+    fn wait<T>(
+        &self,
+        work: impl Future<Output = Result<T, BackupError>>,
+    ) -> anyhow::Result<Option<Result<T, BackupError>>> {
+        Ok(runtime()?.block_on(async {
+            tokio::select! {
+                done = work => Some(done),
+                () = tokio::time::sleep(self.timeout) => {
+                    output::problem(&format!("error: not done within {:?} (--timeout); nothing was changed", self.timeout));
+                    None
+                }
+                () = stop_signal() => {
+                    output::problem("error: interrupted; nothing was changed");
+                    None
+                }
+            }
+        }))
+    }
+}
+
+fn told<T>(
+    shared: &Shared,
+    done: Option<Result<T, BackupError>>,
+    parts: impl FnOnce(T) -> (PathBuf, Report, Option<PathBuf>),
+) -> anyhow::Result<Exit> {
+    match done {
+        None => Ok(Exit::Inconclusive),
+        Some(Ok(done)) => {
+            let (file, report, kept) = parts(done);
+            if shared.json {
+                output::line(&as_json(&file, &report, kept.as_deref())?.to_string());
+            } else {
+                output::data(&as_text(&file, &report, kept.as_deref()));
+            }
+            for fault in &report.faults {
+                output::problem(&format!("it contradicts itself: {}", output::printable(fault)));
+            }
+            Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::No })
+        }
+        Some(Err(error)) => {
+            let exit = exit(&error);
+            let error = anyhow::Error::new(error);
+            output::problem(&format!("error: {}", output::printable(&format!("{error:#}"))));
+            Ok(exit)
+        }
+    }
+}
+
+fn exit(error: &BackupError) -> Exit {
+    match error {
+        BackupError::Damaged { .. } | BackupError::Faulty { .. } => Exit::No,
+        BackupError::Newer { .. } => Exit::Inconclusive,
+        BackupError::Held { .. } | BackupError::Read { .. } => Exit::Hold,
+        BackupError::File { .. }
+        | BackupError::Database { .. }
+        | BackupError::Exists { .. }
+        | BackupError::Itself { .. } => Exit::Usage,
+    }
+}
+
+fn as_json(file: &Path, report: &Report, kept: Option<&Path>) -> anyhow::Result<Value> {
+    let mut value = serde_json::to_value(report)?;
+    if let Some(fields) = value.as_object_mut() {
+        fields.insert("file".to_owned(), json!(file.display().to_string()));
+        fields.insert("replaced".to_owned(), json!(kept.map(|kept| kept.display().to_string())));
+    }
+    Ok(value)
+}
+
+fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
+    let until = report.counted_until_s.and_then(|until_s| Timestamp::from_second(until_s).ok());
+    let until = until.map_or_else(|| "no counts".to_owned(), |until| format!("counts until {until}"));
+    let seal = if report.sealed { "the seal fits" } else { "no seal" };
+    let whole = if report.faults.is_empty() { "whole" } else { "it contradicts itself" };
+    let chain = match &report.decisions_hash {
+        Some(hash) if report.faults.is_empty() => {
+            format!(", unbroken up to {}", hash.get(..16).unwrap_or(hash))
+        }
+        _ => String::new(),
+    };
+    let mut text = format!(
+        "{}: {whole}\n  {until}, schema {}, {} bytes, {seal}\n  incidents {} ({} open), deliveries {} ({} waiting), \
+         deploys {}, corrections {}, decisions {}{chain}\n",
+        output::printable(&file.display().to_string()),
+        report.schema_version,
+        report.bytes,
+        report.incidents,
+        report.open_incidents,
+        report.deliveries,
+        report.waiting_deliveries,
+        report.deploys,
+        report.corrections,
+        report.decisions,
+    );
+    let rows: Vec<Vec<String>> = report
+        .slos
+        .iter()
+        .map(|slo| {
+            let [rows, good, bad] = [slo.rows, slo.good, slo.bad].map(|number| number.to_string());
+            vec![output::printable(&slo.id), rows, good, bad]
+        })
+        .collect();
+    if !rows.is_empty() {
+        text += &output::table(&["slo", "rows", "good", "bad"], &rows);
+    }
+    if let Some(kept) = kept {
+        text +=
+            &format!("the ledger of before is kept as {}\n", output::printable(&kept.display().to_string()));
+    }
+    text
+}
