@@ -1,6 +1,8 @@
 //! The promises of the agent, as its users see them.
 
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod composite;
