@@ -102,6 +102,11 @@ impl Running {
         }
     }
 
+    /// As `kill -9` does: nothing is flushed, nothing is said. It is gone when this returns.
+    pub(crate) async fn kill(mut self) -> Result<()> {
+        self.child.kill().await.with_context(|| format!("killing {}", self.name))
+    }
+
     /// Asks the program to end as an orchestrator would, and kills it when it does not. Returns how it ended.
     pub(crate) async fn stop(mut self) -> String {
         let began = Instant::now();

@@ -272,7 +272,7 @@ impl Stage {
 }
 
 /// As the configuration of the agent wants tokens.
-async fn sha256(text: &str) -> Result<String> {
+pub(super) async fn sha256(text: &str) -> Result<String> {
     let mut program = Command::new("sha256sum")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
