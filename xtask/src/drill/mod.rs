@@ -8,8 +8,13 @@ mod restored;
 mod rollback;
 mod workflow;
 
-use anyhow::Result;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
 use clap::Subcommand;
+
+use crate::demo::processes::Binaries;
 
 /// What is rehearsed.
 #[derive(Debug, Subcommand)]
@@ -26,4 +31,25 @@ pub(crate) fn run(what: &What) -> Result<()> {
         What::Rollback(arguments) => rollback::run(arguments),
         What::Restore(arguments) => restore::run(arguments),
     }
+}
+
+/// The programs to rehearse with: those of a folder, or the ones that are built now.
+fn programs(folder: Option<&Path>) -> Result<Binaries> {
+    let Some(folder) = folder else { return Binaries::build() };
+    let folder = folder.canonicalize().with_context(|| format!("looking for {}", folder.display()))?;
+    Binaries::in_folder(&folder)
+}
+
+/// Runs a drill within its time.
+fn play(limit: Duration, drill: impl Future<Output = Result<()>>) -> Result<()> {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.context("starting the runtime")?.block_on(async {
+        // dropping the drill kills what it started
+        tokio::select! {
+            rehearsed = tokio::time::timeout(limit, drill) =>
+                rehearsed.with_context(|| format!("the drill took longer than {limit:?}"))?,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted; everything that was started has been stopped"),
+        }
+    })
 }

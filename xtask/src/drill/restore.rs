@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::process::Command;
@@ -14,8 +14,11 @@ use tokio::time::{Instant, sleep};
 
 use super::clients::{Clients, Record};
 use super::postgres::{Postgres, must};
-use super::restored::{Compared, Crew, Times, Took, compare_crews, compare_ledgers, print_compared};
+use super::restored::{
+    Compared, Crew, Times, Took, compare_crews, compare_ledgers, print_compared, saved_events, told_events,
+};
 use super::rollback::sha256;
+use super::{play, programs};
 use crate::child::Running;
 use crate::demo::processes::{Binaries, ask, client};
 
@@ -37,24 +40,8 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let binaries = match &arguments.binaries {
-        Some(folder) => {
-            let folder =
-                folder.canonicalize().with_context(|| format!("looking for {}", folder.display()))?;
-            Binaries::in_folder(&folder)?
-        }
-        None => Binaries::build()?,
-    };
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.context("starting the runtime")?.block_on(async {
-        // dropping the drill kills what it started
-        tokio::select! {
-            rehearsed = tokio::time::timeout(LIMIT, rehearse(&binaries)) =>
-                rehearsed.with_context(|| format!("the drill took longer than {LIMIT:?}"))?,
-            _ = tokio::signal::ctrl_c() => bail!("interrupted; everything that was started has been stopped"),
-        }
-    })
+    let binaries = programs(arguments.binaries.as_deref())?;
+    play(LIMIT, rehearse(&binaries))
 }
 
 /// A service: its name, which tells its database, and where it is before and after.
@@ -136,7 +123,10 @@ async fn rehearse(binaries: &Binaries) -> Result<()> {
     let broken = times.print();
     let written: usize = records.iter().map(|record| record.writes.len()).sum();
     let failed: u64 = records.iter().map(|record| record.failed).sum();
-    println!("writes of clients: {written} acknowledged, {lost} of them lost; {failed} requests failed");
+    let reads: u64 = records.iter().map(|record| record.reads).sum();
+    println!(
+        "\nclients: {written} writes acknowledged, {lost} of them lost; {reads} good reads; {failed} requests failed"
+    );
     println!("the whole drill: {:.1} s of at most {} s", began.elapsed().as_secs_f64(), LIMIT.as_secs());
     ensure!(differ.is_empty(), "not as at the backup: {}", differ.join(", "));
     ensure!(broken.is_empty(), "not as promised: {}", broken.join(", "));
@@ -367,31 +357,6 @@ fn set_variables<'c>(command: &'c mut Command, ship: &Ship) -> &'c mut Command {
     let port = |address: SocketAddr| address.port().to_string();
     command.env("PORT", port(ship.address)).env("ADMIN_PORT", port(ship.admin)).env("BIND", "127.0.0.1");
     command.env("DATABASE_URL", &ship.url).env("ENVIRONMENT", "dev").env("DRAIN_SECONDS", "0")
-}
-
-/// Bad and all events by SLO, as a backup tells them.
-fn saved_events(report: &Value) -> Vec<(String, u64, u64)> {
-    events(report, |slo| {
-        let (good, bad) = (slo.get("good")?.as_u64()?, slo.get("bad")?.as_u64()?);
-        Some((slo.get("id")?.as_str()?.to_owned(), bad, good + bad))
-    })
-}
-
-/// The same, as the agent tells them.
-fn told_events(slos: &Value) -> Vec<(String, u64, u64)> {
-    events(slos, |slo| {
-        let evidence = slo.get("evidence")?;
-        let text = |name| slo.get(name).and_then(Value::as_str);
-        let id = format!("{}-{}", text("service")?, text("slo")?);
-        Some((id, evidence.get("bad")?.as_u64()?, evidence.get("total")?.as_u64()?))
-    })
-}
-
-fn events(report: &Value, read: impl Fn(&Value) -> Option<(String, u64, u64)>) -> Vec<(String, u64, u64)> {
-    let listed = report.get("slos").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let mut events: Vec<_> = listed.iter().filter_map(read).collect();
-    events.sort();
-    events
 }
 
 /// The agent watches both services by what they count themselves.

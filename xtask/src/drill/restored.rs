@@ -79,7 +79,8 @@ pub(super) fn compare_ledgers(saved: &Value, restored: &Value) -> Vec<Compared> 
         let of = |report| slos(report).find(|(name, _)| name == id).map(|(_, counts)| counts);
         rows.push(row(&format!("good/bad events of {id}"), of(saved), of(restored)));
     }
-    let numbers = ["incidents", "transitions", "deliveries", "deploys", "decisions", "corrections", "objectives"];
+    let numbers =
+        ["incidents", "transitions", "deliveries", "deploys", "decisions", "corrections", "objectives"];
     for number in numbers {
         let of = |report: &Value| report.get(number).map(Value::to_string);
         rows.push(row(number, of(saved), of(restored)));
@@ -101,6 +102,31 @@ fn slos(report: &Value) -> impl Iterator<Item = (String, String)> {
         let number = |name| slo.get(name).and_then(Value::as_u64);
         Some((slo.get("id")?.as_str()?.to_owned(), format!("{}/{}", number("good")?, number("bad")?)))
     })
+}
+
+/// Bad and all events by SLO, as a backup tells them.
+pub(super) fn saved_events(report: &Value) -> Vec<(String, u64, u64)> {
+    events(report, |slo| {
+        let (good, bad) = (slo.get("good")?.as_u64()?, slo.get("bad")?.as_u64()?);
+        Some((slo.get("id")?.as_str()?.to_owned(), bad, good + bad))
+    })
+}
+
+/// The same, as the agent tells them.
+pub(super) fn told_events(slos: &Value) -> Vec<(String, u64, u64)> {
+    events(slos, |slo| {
+        let evidence = slo.get("evidence")?;
+        let text = |name| slo.get(name).and_then(Value::as_str);
+        let id = format!("{}-{}", text("service")?, text("slo")?);
+        Some((id, evidence.get("bad")?.as_u64()?, evidence.get("total")?.as_u64()?))
+    })
+}
+
+fn events(report: &Value, read: impl Fn(&Value) -> Option<(String, u64, u64)>) -> Vec<(String, u64, u64)> {
+    let listed = report.get("slos").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut events: Vec<_> = listed.iter().filter_map(read).collect();
+    events.sort();
+    events
 }
 
 /// Prints them side by side and returns those that differ.
@@ -151,7 +177,11 @@ impl Times {
             line(format!("backup of {}", took.what), took.time, None);
         }
         for took in &self.lost {
-            line(format!("lost of {}: the last", took.what), took.time, Some(RECOVERY_POINT));
+            line(
+                format!("{}: the oldest write that was lost, its age", took.what),
+                took.time,
+                Some(RECOVERY_POINT),
+            );
         }
         let most = format!("most that is lost with a backup every {} min", EVERY.as_secs() / 60);
         line(most, EVERY + longest, Some(RECOVERY_POINT));

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use super::platform::{COUNTER, FAULT_PERCENT, Image, Platform, ROUTE};
 use super::workflow::{Done, Ending, Job, Values};
+use super::{play, programs};
 use crate::child::{Running, field};
 use crate::demo::load::Load;
 use crate::demo::processes::{Binaries, ask, client};
@@ -47,24 +48,8 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let binaries = match &arguments.binaries {
-        Some(folder) => {
-            let folder =
-                folder.canonicalize().with_context(|| format!("looking for {}", folder.display()))?;
-            Binaries::in_folder(&folder)?
-        }
-        None => Binaries::build()?,
-    };
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    runtime.context("starting the runtime")?.block_on(async {
-        // dropping the drill kills what it started
-        tokio::select! {
-            rehearsed = tokio::time::timeout(LIMIT, rehearse(&binaries)) =>
-                rehearsed.with_context(|| format!("the drill took longer than {LIMIT:?}"))?,
-            _ = tokio::signal::ctrl_c() => bail!("interrupted; everything that was started has been stopped"),
-        }
-    })
+    let binaries = programs(arguments.binaries.as_deref())?;
+    play(LIMIT, rehearse(&binaries))
 }
 
 /// Everything that runs.
