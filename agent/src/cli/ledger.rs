@@ -1,5 +1,7 @@
 //! `lookout ledger`: copies of the ledger's file. None of it asks the agent; it need not run, and must not for a restore.
 
+mod stream;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +26,7 @@ pub(super) enum Verb {
     Verify(VerifyOptions),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct Shared {
     /// The config of the agent, which names its ledger; no secret is needed
     #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
@@ -42,7 +44,7 @@ struct Shared {
 
 #[derive(Debug, Args)]
 pub(super) struct BackupOptions {
-    /// Where to; a file that exists is never overwritten
+    /// Where to, `-` for the standard output; a file that exists is never overwritten
     file: PathBuf,
     #[command(flatten)]
     shared: Shared,
@@ -50,7 +52,7 @@ pub(super) struct BackupOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct RestoreOptions {
-    /// The backup
+    /// The backup, `-` for the standard input
     file: PathBuf,
     /// Restore it even if it contradicts itself, as `verify` tells: there is no better one
     #[arg(long)]
@@ -75,23 +77,37 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
     match verb {
         Verb::Backup(BackupOptions { file, shared }) => {
             let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
+            if file.as_os_str() == "-" {
+                let done = shared.wait(async { stream::out(&ledger).await })?;
+                // what was asked for is on stdout already
+                return told(&Shared { json: false, ..shared.clone() }, done, output::problem, |report| {
+                    (ledger.clone(), report, None)
+                });
+            }
             let done = shared.wait(async { backup(&ledger, file).await });
-            told(shared, done?, |report| (file.clone(), report, None))
+            told(shared, done?, output::data, |report| (file.clone(), report, None))
         }
         Verb::Restore(RestoreOptions { file, with_faults, shared }) => {
             let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
             let now = Timestamp::from_millisecond(SystemClock.now_ms())?;
             let faults = if *with_faults { Faults::Accept } else { Faults::Refuse };
-            let done = shared.wait(async { restore(file, &ledger, faults, now).await });
-            told(shared, done?, |restored| (ledger.clone(), restored.report, restored.kept))
+            let done = shared.wait(async {
+                if file.as_os_str() == "-" {
+                    let file = stream::taken_in(&ledger).await?;
+                    return restore(file.path(), &ledger, faults, now).await;
+                }
+                restore(file, &ledger, faults, now).await
+            });
+            told(shared, done?, output::data, |restored| (ledger.clone(), restored.report, restored.kept))
         }
         Verb::Verify(VerifyOptions { file: Some(file), shared }) => {
-            told(shared, shared.wait(async { verify(file).await })?, |report| (file.clone(), report, None))
+            let done = shared.wait(async { verify(file).await })?;
+            told(shared, done, output::data, |report| (file.clone(), report, None))
         }
         Verb::Verify(VerifyOptions { file: None, shared }) => {
             let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
             let done = shared.wait(async { verify(&ledger).await });
-            told(shared, done?, |report| (ledger.clone(), report, None))
+            told(shared, done?, output::data, |report| (ledger.clone(), report, None))
         }
     }
 }
@@ -123,7 +139,8 @@ impl Shared {
         &self,
         work: impl Future<Output = Result<T, BackupError>>,
     ) -> anyhow::Result<Option<Result<T, BackupError>>> {
-        Ok(runtime()?.block_on(async {
+        let runtime = runtime()?;
+        let done = runtime.block_on(async {
             tokio::select! {
                 done = work => Some(done),
                 () = tokio::time::sleep(self.timeout) => {
@@ -135,13 +152,17 @@ impl Shared {
                     None
                 }
             }
-        }))
+        });
+        // a read of a standard input that never comes must not keep us
+        runtime.shutdown_background();
+        Ok(done)
     }
 }
 
 fn told<T>(
     shared: &Shared,
     done: Option<Result<T, BackupError>>,
+    write: impl FnOnce(&str),
     parts: impl FnOnce(T) -> (PathBuf, Report, Option<PathBuf>),
 ) -> anyhow::Result<Exit> {
     match done {
@@ -149,9 +170,9 @@ fn told<T>(
         Some(Ok(done)) => {
             let (file, report, kept) = parts(done);
             if shared.json {
-                output::line(&as_json(&file, &report, kept.as_deref())?.to_string());
+                write(&format!("{}\n", as_json(&file, &report, kept.as_deref())?));
             } else {
-                output::data(&as_text(&file, &report, kept.as_deref()));
+                write(&as_text(&file, &report, kept.as_deref()));
             }
             for fault in &report.faults {
                 output::problem(&format!("it contradicts itself: {}", output::printable(fault)));

@@ -1,5 +1,6 @@
 //! The ledger copied beside a running agent, lost, and put back: the budget is that of the backup, to the event.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Output;
 use std::sync::Arc;
@@ -168,6 +169,36 @@ async fn after_a_restore_the_budget_is_that_of_the_backup() {
     counters.known().await;
     counters.add(9, 1);
     budget_of(&agent, 4, 110).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_goes_through_pipes() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = write_config(folder.path(), "http://127.0.0.1:9/metrics");
+    let agent = Lookout::run(&config);
+    let names = || std::fs::read_dir(folder.path()).unwrap().count();
+    let before = names();
+    let taken = ledger(&["backup", "-c", config.to_str().unwrap(), "-"]).await;
+    assert_eq!(taken.status.code(), Some(0), "{}", String::from_utf8_lossy(&taken.stderr));
+    assert!(String::from_utf8_lossy(&taken.stderr).contains("the seal fits"));
+    assert_eq!(names(), before, "nothing is left beside the ledger");
+    agent.kill();
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let place = elsewhere.path().join("lookout.db");
+    for (length, code, files) in [(taken.stdout.len() / 2, 1, 0), (taken.stdout.len(), 0, 2)] {
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_lookout"))
+            .args(["ledger", "restore", "-", "--ledger", place.to_str().unwrap()])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(&taken.stdout[..length]).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{length} bytes");
+        assert_eq!(std::fs::read_dir(elsewhere.path()).unwrap().count(), files, "the ledger and its lock");
+    }
+    let output = ledger(&["verify", place.to_str().unwrap()]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
 #[tokio::test]

@@ -131,11 +131,11 @@ fn events(report: &Value, read: impl Fn(&Value) -> Option<(String, u64, u64)>) -
 
 /// Prints them side by side and returns those that differ.
 pub(super) fn print_compared(rows: &[Compared]) -> Vec<&Compared> {
-    println!("\n{:<56} {:>14} {:>14}", "", "at the backup", "restored");
+    println!("\n{:<60} {:>14} {:>14}", "", "at the backup", "restored");
     let differ = |row: &&Compared| row.saved != row.restored;
     for row in rows {
         let mark = if differ(&row) { "  DIFFERS" } else { "" };
-        println!("{:<56} {:>14} {:>14}{mark}", row.what, row.saved, row.restored);
+        println!("{:<60} {:>14} {:>14}{mark}", row.what, row.saved, row.restored);
     }
     rows.iter().filter(differ).collect()
 }
@@ -164,10 +164,10 @@ impl Times {
     /// Prints them beside what was promised and returns what was not kept.
     pub(super) fn print(&self) -> Vec<String> {
         let mut broken = Vec::new();
-        println!("\n{:<56} {:>14} {:>14}", "", "measured", "promised");
+        println!("\n{:<60} {:>14} {:>14}", "", "measured", "promised");
         let mut line = |what: String, time: Duration, most: Option<Duration>| {
             let promised = most.map_or_else(String::new, |most| format!("≤ {} min", most.as_secs() / 60));
-            println!("{}", format!("{what:<56} {:>14} {promised:>14}", span(time)).trim_end());
+            println!("{}", format!("{what:<60} {:>14} {promised:>14}", span(time)).trim_end());
             if most.is_some_and(|most| time > most) {
                 broken.push(format!("{what}: {}", span(time)));
             }
