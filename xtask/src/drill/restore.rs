@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     play(LIMIT, rehearse(&binaries))
 }
 
-/// A service: its name, which tells its database, and where it is before and after.
+/// A service: its name, which tells its database, and where it is.
 struct Ship {
     name: &'static str,
     url: String,
@@ -159,10 +159,13 @@ fn lost(
     count + pipelines.writes.len().saturating_sub(usize::try_from(deploys).unwrap_or(usize::MAX))
 }
 
-/// A port that was free a moment ago: whoever comes back must come back to where it was.
+/// An address to come back to, from below the ports that the system gives to outgoing connections: a client that tries
+/// to reach who is not there must not take their place.
 fn free_address() -> Result<SocketAddr> {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").context("looking for a free port")?;
-    listener.local_addr().context("reading a free port")
+    (0..100)
+        .map(|_| SocketAddr::from(([127, 0, 0, 1], fastrand::u16(12_000..32_000))))
+        .find(|address| std::net::TcpListener::bind(address).is_ok())
+        .context("none of a hundred ports is free")
 }
 
 impl<'a> Stage<'a> {
