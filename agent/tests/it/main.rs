@@ -9,7 +9,12 @@ mod composite;
 #[cfg(test)]
 mod corrected;
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod early;
+#[cfg(test)]
+#[path = "../../../xtask/src/fences.rs"]
+mod fences;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]

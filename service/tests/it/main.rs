@@ -16,9 +16,14 @@ mod collector;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod documented;
+#[cfg(test)]
 mod edge;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+#[path = "../../../xtask/src/fences.rs"]
+mod fences;
 #[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
