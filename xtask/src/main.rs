@@ -8,6 +8,8 @@
 mod bench;
 mod child;
 mod demo;
+#[cfg(test)]
+mod documented;
 mod drill;
 #[cfg(test)]
 mod fences;
@@ -77,25 +79,5 @@ fn main() -> ExitCode {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_chore_in_the_pages_is_one_that_there_is() {
-        let calls = fences::calls("cargo xtask");
-        assert!(calls.len() > 5, "{calls:?}");
-        let refusal = |call: &fences::Call| {
-            let words = ["cargo xtask"].into_iter().chain(call.words.iter().map(String::as_str));
-            let error = Arguments::try_parse_from(words).err().filter(clap::Error::use_stderr)?;
-            Some(format!("{call}: {}", error.to_string().lines().next().unwrap_or_default()))
-        };
-        let wrong: Vec<String> = calls.iter().filter_map(refusal).collect();
-        assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
-        let made_up = fences::Call::at("here", vec!["drill".to_owned(), "everything".to_owned()]);
-        assert!(refusal(&made_up).is_some());
     }
 }
