@@ -48,8 +48,16 @@ impl fmt::Display for DatabaseUrl {
 }
 
 /// What tells of a PostgreSQL piece by piece.
-const DB_VARIABLES: [&str; 7] =
-    ["DB_HOST", "DB_PORT", "DB_NAME", "DB_USER", "DB_PASSWORD", "DB_PASSWORD_FILE", "DB_SSLMODE"];
+const DB_VARIABLES: [&str; 8] = [
+    "DB_HOST",
+    "DB_PORT",
+    "DB_NAME",
+    "DB_USER",
+    "DB_USER_FILE",
+    "DB_PASSWORD",
+    "DB_PASSWORD_FILE",
+    "DB_SSLMODE",
+];
 /// How a connection to PostgreSQL may be secured.
 const TLS_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
 
@@ -97,7 +105,8 @@ impl<V: Variables> Reader<'_, V> {
         });
         let port: u16 = self.parsed("DB_PORT", 5432, "a port between 1 and 65535");
         let name = self.get("DB_NAME").unwrap_or_else(|| String::from("titanic"));
-        let user = self.get("DB_USER").unwrap_or_else(|| String::from("titanic"));
+        // a rotation that takes turns between two logins changes the name with the password
+        let user = self.secret("DB_USER").unwrap_or_else(|| String::from("titanic"));
         let password =
             self.secret("DB_PASSWORD").map(|word| format!(":{}", escaped(&word))).unwrap_or_default();
         let tls = self.get("DB_SSLMODE").unwrap_or_else(|| String::from("prefer"));
@@ -134,6 +143,36 @@ mod tests {
 
     fn read(variables: &[(&'static str, &'static str)]) -> Result<Config, ConfigErrors> {
         Config::from_variables(&variables.iter().copied().collect::<HashMap<_, _>>())
+    }
+
+    #[test]
+    fn the_name_of_the_login_may_stand_in_a_file_beside_its_password() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let (user, word) = (file("username", "titanic_clone\n"), file("password", "iceberg\n"));
+        let told = |further: &[(&'static str, &str)]| {
+            let mut variables: std::collections::BTreeMap<String, String> = [
+                ("DB_HOST", "db.internal"),
+                ("DB_USER_FILE", user.as_str()),
+                ("DB_PASSWORD_FILE", word.as_str()),
+            ]
+            .iter()
+            .chain(further)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+            // what a chart leaves empty counts as not set
+            variables.insert(String::from("DATABASE_URL"), String::new());
+            Config::from_variables(&variables).map(|config| config.database_url.expose().to_owned())
+        };
+        assert_eq!(
+            told(&[]).unwrap(),
+            "postgres://titanic_clone:iceberg@db.internal:5432/titanic?sslmode=prefer"
+        );
+        assert!(told(&[("DB_USER", "titanic")]).unwrap_err().to_string().contains("DB_USER_FILE"));
     }
 
     #[test]
