@@ -91,6 +91,24 @@ resource "aws_s3_bucket_lifecycle_configuration" "state" {
       days_after_initiation = 1
     }
   }
+
+  # a plan is applied by the run that made it, or never
+  rule {
+    id     = "plans"
+    status = "Enabled"
+
+    filter {
+      prefix = "plans/"
+    }
+
+    expiration {
+      days = 7
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
 }
 
 resource "aws_s3_bucket_policy" "state" {
@@ -108,6 +126,7 @@ resource "aws_s3_bucket_policy" "state" {
         Condition = { Bool = { "aws:SecureTransport" = "false" } }
       },
       {
+        # who names no key is refused as well: S3's own would be taken otherwise
         Sid       = "UnderThisKeyOnly"
         Effect    = "Deny"
         Principal = "*"

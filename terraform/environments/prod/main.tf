@@ -17,6 +17,7 @@ module "platform" {
   images              = var.images
   subscribers         = var.subscribers
   secrets             = var.secrets
+  observers           = var.observers
   database_ca_pem     = var.database_ca_pem
   test_cidrs          = var.test_cidrs
   kubernetes          = var.kubernetes

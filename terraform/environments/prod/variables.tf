@@ -55,12 +55,15 @@ variable "subscribers" {
 }
 
 variable "secrets" {
-  description = "Further secrets as ARNs in Secrets Manager, by container and variable."
-  type = object({
-    service = optional(map(string), {})
-    agent   = optional(map(string), {})
-  })
-  default = {}
+  description = "Further secrets of the service as ARNs in Secrets Manager, by variable."
+  type        = map(string)
+  default     = {}
+}
+
+variable "observers" {
+  description = "Security groups that may ask the gate (9797) and read metrics (8081): runners of deployments, Prometheus."
+  type        = map(string)
+  default     = {}
 }
 
 variable "database_ca_pem" {

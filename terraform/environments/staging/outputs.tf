@@ -18,6 +18,16 @@ output "ecs" {
   value       = module.platform.ecs
 }
 
+output "lookout_url" {
+  description = "Where the pipeline asks the gate: the variable LOOKOUT_URL."
+  value       = module.platform.lookout_url
+}
+
+output "names" {
+  description = "What k8s/ is told."
+  value       = module.platform.names
+}
+
 output "roles_task" {
   description = "What the task that makes the database's roles needs to know."
   value       = module.platform.roles_task

@@ -124,7 +124,7 @@ resource "aws_backup_restore_testing_selection" "this" {
   restore_testing_plan_name = aws_backup_restore_testing_plan.this[0].name
   iam_role_arn              = aws_iam_role.this.arn
   protected_resource_type   = "RDS"
-  protected_resource_arns   = var.resource_arns
+  protected_resource_arns   = [var.restore_test.database_arn]
   validation_window_hours   = 4
 
   restore_metadata_overrides = {

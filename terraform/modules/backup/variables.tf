@@ -47,8 +47,8 @@ variable "topic_arn" {
 }
 
 variable "restore_test" {
-  description = "Where the latest backup is restored every week, to see that it can be; nowhere when null."
-  type        = object({ subnet_group = string, security_group_id = string })
+  description = "Which database, and where its latest backup is restored every week, to see that it can be; nowhere when null."
+  type        = object({ database_arn = string, subnet_group = string, security_group_id = string })
   default     = null
 }
 

@@ -25,6 +25,17 @@ resource "aws_vpc_security_group_ingress_rule" "server" {
   to_port                      = 5432
 }
 
+resource "aws_vpc_security_group_ingress_rule" "further" {
+  for_each = var.clients
+
+  security_group_id            = aws_security_group.server.id
+  description                  = "PostgreSQL from ${each.key}"
+  referenced_security_group_id = each.value
+  ip_protocol                  = "tcp"
+  from_port                    = 5432
+  to_port                      = 5432
+}
+
 resource "aws_vpc_security_group_egress_rule" "client" {
   security_group_id            = aws_security_group.client.id
   description                  = "PostgreSQL"

@@ -3,6 +3,11 @@ output "address" {
   value       = aws_db_instance.this.address
 }
 
+output "name" {
+  description = "Host of the database as the VPC knows it, wherever it is."
+  value       = "${aws_service_discovery_service.database.name}.${var.names.zone}"
+}
+
 output "port" {
   description = "Port of the database."
   value       = aws_db_instance.this.port

@@ -28,6 +28,17 @@ variable "rotation_subnet_ids" {
   type        = list(string)
 }
 
+variable "names" {
+  description = "The zone of the VPC's own names, from the module network."
+  type        = object({ zone = string, namespace_id = string })
+}
+
+variable "clients" {
+  description = "Further security groups that may connect: the nodes of a cluster, whose pods wear their group."
+  type        = map(string)
+  default     = {}
+}
+
 variable "engine_version" {
   description = "PostgreSQL, major version; minor ones come in the maintenance window."
   type        = string

@@ -108,8 +108,13 @@ resource "aws_ecs_service" "this" {
   }
 
   deployment_configuration {
-    strategy             = "BLUE_GREEN"
+    strategy             = "CANARY"
     bake_time_in_minutes = tostring(var.bake_minutes)
+
+    canary_configuration {
+      canary_percent              = var.canary.percent
+      canary_bake_time_in_minutes = tostring(var.canary.minutes)
+    }
   }
 
   deployment_circuit_breaker {

@@ -9,7 +9,8 @@ locals {
     }]
   }
 
-  secret_arns = distinct(concat([var.database.secret_arn], values(var.secrets.service), values(var.secrets.agent)))
+  # a reference may go on with a key of the JSON (`arn:…:secret:name:key::`); what is read is the whole secret
+  secret_arns = distinct([for arn in concat([var.database.secret_arn], values(var.secrets)) : replace(arn, "/^((?:[^:]*:){6}[^:]*):.*$/", "$1")])
 }
 
 # What ECS needs to start a task.

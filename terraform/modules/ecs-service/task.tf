@@ -53,7 +53,7 @@ locals {
     LOOKOUT_EXTERNAL_URL = "http://127.0.0.1:${local.agent_port}"
   }
 
-  service_secrets = merge(var.secrets.service, {
+  service_secrets = merge(var.secrets, {
     DB_USER     = "${var.database.secret_arn}:username::"
     DB_PASSWORD = "${var.database.secret_arn}:password::"
   })
@@ -67,15 +67,17 @@ resource "aws_ecs_task_definition" "this" {
   memory                   = var.size.memory
   execution_role_arn       = aws_iam_role.execution.arn
   task_role_arn            = aws_iam_role.task.arn
-  # the deploy workflow registers revisions too
-  track_latest = true
+  # The deploy workflow starts from the newest revision of the family, so a change made here goes out with the next
+  # deploy; and a revision that Terraform replaced stays, because it may be what is gone back to.
+  skip_destroy = true
 
   runtime_platform {
     operating_system_family = "LINUX"
     cpu_architecture        = "X86_64"
   }
 
-  # The ledger lives as long as its task; what has to last longer is in the metrics that Prometheus keeps.
+  # This ledger goes with its task, and may: it holds what one task saw. The one that people and the gate go by is that of
+  # the module ecs-agent, which lasts.
   volume {
     name = "ledger"
   }
@@ -104,7 +106,6 @@ resource "aws_ecs_task_definition" "this" {
       restartPolicy     = { enabled = true, restartAttemptPeriod = 60 }
       dependsOn         = [{ containerName = local.service, condition = "START" }]
       environment       = [for name, value in local.agent_variables : { name = name, value = value }]
-      secrets           = [for name, secret in var.secrets.agent : { name = name, valueFrom = secret }]
       mountPoints       = [{ sourceVolume = "ledger", containerPath = "/var/lib/lookout", readOnly = false }]
       healthCheck       = { command = ["CMD", "/lookout", "healthcheck"], interval = 10, timeout = 3, retries = 3, startPeriod = 10 }
       logConfiguration  = local.logs["agent"]

@@ -67,7 +67,7 @@ variable "service_image" {
 }
 
 variable "agent_image" {
-  description = "The agent with its configuration in /etc/lookout, by digest."
+  description = "The agent with its configuration (deploy/ecs/Dockerfile), by digest."
   type        = string
 
   validation {
@@ -77,12 +77,9 @@ variable "agent_image" {
 }
 
 variable "secrets" {
-  description = "Further secrets as ARNs in Secrets Manager, by container and variable; such as { agent = { SLACK_WEBHOOK_URL = \"arn:…\" } }."
-  type = object({
-    service = optional(map(string), {})
-    agent   = optional(map(string), {})
-  })
-  default = {}
+  description = "Further secrets of the service as ARNs in Secrets Manager, by variable; such as { API_KEYS = \"arn:…\" }."
+  type        = map(string)
+  default     = {}
 }
 
 variable "size" {
@@ -132,6 +129,17 @@ variable "bake_minutes" {
   validation {
     condition     = var.bake_minutes >= 5
     error_message = "Alarms need 5 minutes to speak."
+  }
+}
+
+variable "canary" {
+  description = "Per cent of the traffic that a new version gets first, and for how many minutes."
+  type        = object({ percent = number, minutes = number })
+  default     = { percent = 10, minutes = 10 }
+
+  validation {
+    condition     = var.canary.percent > 0 && var.canary.percent <= 50 && var.canary.minutes >= 10
+    error_message = "A share, not most of it, and 10 minutes at least: the pipeline's gate watches it for 5."
   }
 }
 

@@ -104,6 +104,45 @@ resource "aws_iam_role_policy" "secrets" {
   })
 }
 
+# cert-manager proves by a record in DNS that the name is ours: TXT records of that challenge, in that zone, and no others.
+resource "aws_iam_role" "certificates" {
+  name                 = "${var.name}-eks-certificates"
+  path                 = "/${var.name}/"
+  permissions_boundary = var.permissions_boundary_arn
+  assume_role_policy   = jsonencode(local.pods)
+}
+
+resource "aws_iam_role_policy" "certificates" {
+  name = "prove"
+  role = aws_iam_role.certificates.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "route53:ChangeResourceRecordSets"
+        Resource = "arn:${local.partition}:route53:::hostedzone/${var.zone_id}"
+        Condition = {
+          "ForAllValues:StringEquals" = { "route53:ChangeResourceRecordSetsRecordTypes" = ["TXT"] }
+          "ForAllValues:StringLike"   = { "route53:ChangeResourceRecordSetsNormalizedRecordNames" = ["_acme-challenge.*"] }
+        }
+      },
+      { Effect = "Allow", Action = "route53:ListResourceRecordSets", Resource = "arn:${local.partition}:route53:::hostedzone/${var.zone_id}" },
+      { Effect = "Allow", Action = "route53:GetChange", Resource = "arn:${local.partition}:route53:::change/*" },
+      # a list of names knows no resource
+      { Effect = "Allow", Action = "route53:ListHostedZonesByName", Resource = "*" },
+    ]
+  })
+}
+
+resource "aws_eks_pod_identity_association" "certificates" {
+  cluster_name    = aws_eks_cluster.this.name
+  namespace       = var.cert_manager.namespace
+  service_account = var.cert_manager.service_account
+  role_arn        = aws_iam_role.certificates.arn
+}
+
 resource "aws_eks_pod_identity_association" "secrets" {
   cluster_name    = aws_eks_cluster.this.name
   namespace       = var.external_secrets.namespace

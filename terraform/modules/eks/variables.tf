@@ -68,6 +68,17 @@ variable "external_secrets" {
   default     = { namespace = "external-secrets", service_account = "external-secrets" }
 }
 
+variable "cert_manager" {
+  description = "Namespace and service account of cert-manager, which proves that names are ours."
+  type        = object({ namespace = string, service_account = string })
+  default     = { namespace = "cert-manager", service_account = "cert-manager" }
+}
+
+variable "zone_id" {
+  description = "The Route 53 zone in which cert-manager proves it."
+  type        = string
+}
+
 variable "log_retention_days" {
   description = "How long the logs of the control plane are kept."
   type        = number

@@ -70,7 +70,8 @@ resource "aws_iam_policy" "boundary" {
         Effect = "Allow"
         Action = [
           "autoscaling:Describe*", "backup:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "eks:*",
-          "elasticloadbalancing:*", "kms:*", "lambda:InvokeFunction", "logs:*", "rds:*", "secretsmanager:*",
+          "elasticfilesystem:*", "elasticloadbalancing:*", "kms:*", "lambda:InvokeFunction", "logs:*", "rds:*", "route53:ChangeResourceRecordSets",
+          "route53:GetChange", "route53:List*", "secretsmanager:*",
           "sts:AssumeRole", "sts:TagSession", "tag:GetResources",
         ]
         Resource = "*"

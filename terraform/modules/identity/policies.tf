@@ -19,6 +19,9 @@ locals {
     { Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms_key_arn },
   ]
 
+  # what `terraform plan -out` wrote, for the run that applies it
+  plans = "${var.state.bucket_arn}/plans/${var.environment}/*"
+
   own_roles = "arn:${local.partition}:iam::${local.account}:role/${var.name}/*"
 }
 
@@ -35,6 +38,13 @@ resource "aws_iam_role_policy" "plan" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat(local.state_read, local.own_secrets, [
+      {
+        # for the apply role, which alone can read it again
+        Sid      = "SavePlans"
+        Effect   = "Allow"
+        Action   = "s3:PutObject"
+        Resource = local.plans
+      },
       {
         Sid         = "NoContents"
         Effect      = "Deny"

@@ -41,7 +41,7 @@ variable "state" {
 
 variable "service" {
   description = "Names of the ECS cluster and service, and of the images' repositories under the prefix."
-  type        = object({ cluster = string, service = string, repositories = optional(set(string), ["titanic", "lookout"]) })
+  type        = object({ cluster = string, service = string, repositories = optional(set(string), ["titanic", "lookout-titanic"]) })
 }
 
 variable "kms_key_arn" {

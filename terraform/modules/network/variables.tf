@@ -45,6 +45,16 @@ variable "interface_endpoints" {
   default     = ["ecr.api", "ecr.dkr", "logs", "secretsmanager", "sts"]
 }
 
+variable "internal_zone" {
+  description = "Zone of the names that only the VPC knows, such as prod.titanic.internal."
+  type        = string
+
+  validation {
+    condition     = can(regex("^([a-z0-9-]+\\.)+internal$", var.internal_zone))
+    error_message = "Use a name below `internal`, which no public server will ever answer for."
+  }
+}
+
 variable "flow_log_retention_days" {
   description = "How long flow logs are kept."
   type        = number

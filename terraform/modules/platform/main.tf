@@ -2,6 +2,12 @@
 locals {
   cluster = var.name
   service = "titanic"
+
+  # pods wear the group of their nodes
+  nodes = { for cluster in module.kubernetes : "kubernetes" => cluster.node_security_group_id }
+
+  # MAX_CONNECTIONS of the service, for its most tasks, twice while a deployment runs
+  connections = var.size.tasks.most * 10 * 2
 }
 
 module "encryption" {
@@ -30,6 +36,7 @@ module "network" {
   cidr                     = var.cidr
   availability_zones       = var.availability_zones
   nat                      = var.size.nat
+  internal_zone            = "${var.environment}.titanic.internal"
   interface_endpoints      = var.size.interface_endpoints
   flow_log_retention_days  = var.size.log_retention_days
   kms_key_arn              = module.encryption.key_arn
@@ -56,6 +63,9 @@ module "database" {
   deletion_protection      = var.size.deletion_protection
   copy_region              = module.encryption.copy
   client_image             = var.images.database_client
+  names                    = module.network.names
+  clients                  = local.nodes
+  connection_limit         = local.connections
   log_retention_days       = var.size.log_retention_days
   kms_key_arn              = module.encryption.key_arn
   permissions_boundary_arn = module.identity.permissions_boundary_arn
@@ -86,6 +96,7 @@ module "observability" {
   database_identifier   = module.database.identifier
   subscribers           = var.subscribers
   monthly_budget        = var.size.monthly_budget
+  thresholds            = { connections = floor(local.connections * 0.8) }
   kms_key_arn           = module.encryption.key_arn
 }
 
@@ -107,7 +118,26 @@ module "service" {
   spot_share               = var.size.spot_share
   bake_minutes             = var.size.bake_minutes
   rollback_alarms          = module.observability.rollback_alarms
-  observers                = { for cluster in module.kubernetes : "kubernetes" => cluster.node_security_group_id }
+  observers                = merge(var.observers, local.nodes)
+  log_retention_days       = var.size.log_retention_days
+  kms_key_arn              = module.encryption.key_arn
+  permissions_boundary_arn = module.identity.permissions_boundary_arn
+}
+
+module "agent" {
+  source = "../ecs-agent"
+
+  name                     = var.name
+  environment              = var.environment
+  cluster                  = module.service.cluster
+  vpc_id                   = module.network.vpc_id
+  subnet_ids               = module.network.private_subnet_ids
+  names                    = module.network.names
+  url                      = module.edge.url
+  image                    = var.images.agent
+  secret_arn               = aws_secretsmanager_secret.agent.arn
+  observers                = merge(var.observers, local.nodes)
+  topic_arn                = module.observability.topic_arn
   log_retention_days       = var.size.log_retention_days
   kms_key_arn              = module.encryption.key_arn
   permissions_boundary_arn = module.identity.permissions_boundary_arn
@@ -119,6 +149,7 @@ module "kubernetes" {
 
   name                     = var.name
   subnet_ids               = module.network.private_subnet_ids
+  zone_id                  = var.zone_id
   administrator_arns       = var.kubernetes.administrator_arns
   public_access_cidrs      = var.kubernetes.public_access_cidrs
   nodes                    = var.kubernetes.nodes
@@ -131,7 +162,7 @@ module "backup" {
   source = "../backup"
 
   name                     = var.name
-  resource_arns            = [module.database.arn]
+  resource_arns            = [module.database.arn, module.agent.ledger_arn]
   locked                   = var.size.backups_locked
   copy                     = module.encryption.copy
   topic_arn                = module.observability.topic_arn
@@ -139,6 +170,7 @@ module "backup" {
   permissions_boundary_arn = module.identity.permissions_boundary_arn
 
   restore_test = var.size.restore_tested ? {
+    database_arn      = module.database.arn
     subnet_group      = module.database.subnet_group
     security_group_id = module.database.server_security_group_id
   } : null

@@ -18,6 +18,22 @@ output "ecs" {
   value       = { cluster = module.service.cluster, service = module.service.service, task_family = module.service.task_family }
 }
 
+output "lookout_url" {
+  description = "Where the pipeline asks the gate: the variable LOOKOUT_URL. Only from inside the VPC."
+  value       = module.agent.url
+}
+
+output "names" {
+  description = "What k8s/ is told: the host of the database, the secrets in the store, the network that the database is in."
+  value = {
+    database_host   = module.database.name
+    database_secret = "${var.name}/database/titanic"
+    agent_secret    = aws_secretsmanager_secret.agent.name
+    # the third quarter of the VPC: where the subnets of the database are
+    database_network = cidrsubnet(var.cidr, 2, 2)
+  }
+}
+
 output "roles_task" {
   description = "What the task that makes the database's roles needs to know."
   value = {

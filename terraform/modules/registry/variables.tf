@@ -11,17 +11,17 @@ variable "name" {
 variable "repositories" {
   description = "The images of the environment."
   type        = set(string)
-  default     = ["titanic", "lookout"]
+  default     = ["titanic", "lookout-titanic"]
 }
 
 variable "kept_images" {
-  description = "How many images can be gone back to."
+  description = "How many images are kept. A release is three: one per architecture, and the one of both."
   type        = number
-  default     = 50
+  default     = 150
 
   validation {
-    condition     = var.kept_images >= 10
-    error_message = "Keep at least 10, or a rollback may find nothing."
+    condition     = var.kept_images >= 30
+    error_message = "Keep at least 30, ten releases, or a rollback may find nothing."
   }
 }
 

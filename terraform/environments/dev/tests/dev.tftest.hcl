@@ -59,7 +59,7 @@ variables {
 
   images = {
     service         = "example/titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-    agent           = "example/lookout@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    agent           = "example/lookout-titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
     database_client = "example/postgres@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   }
 
@@ -70,6 +70,21 @@ run "the_whole_environment_fits_together" {
   assert {
     condition     = module.platform.ecs == { cluster = "titanic-dev", service = "titanic", task_family = "titanic-dev" }
     error_message = "the deploy workflow finds its service by these names"
+  }
+
+  assert {
+    condition = module.platform.names == {
+      database_host    = "database.dev.titanic.internal"
+      database_secret  = "titanic-dev/database/titanic"
+      agent_secret     = "titanic-dev/lookout"
+      database_network = "10.20.128.0/18"
+    }
+    error_message = "k8s/overlays/dev says these names"
+  }
+
+  assert {
+    condition     = module.platform.lookout_url == "http://lookout.dev.titanic.internal:9797"
+    error_message = "the deploy workflow asks the gate here"
   }
 
   assert {

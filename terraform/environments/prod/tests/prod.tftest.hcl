@@ -59,7 +59,7 @@ variables {
 
   images = {
     service         = "example/titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-    agent           = "example/lookout@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    agent           = "example/lookout-titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
     database_client = "example/postgres@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   }
 
@@ -70,6 +70,21 @@ run "the_whole_environment_fits_together" {
   assert {
     condition     = module.platform.ecs == { cluster = "titanic-prod", service = "titanic", task_family = "titanic-prod" }
     error_message = "the deploy workflow finds its service by these names"
+  }
+
+  assert {
+    condition = module.platform.names == {
+      database_host    = "database.prod.titanic.internal"
+      database_secret  = "titanic-prod/database/titanic"
+      agent_secret     = "titanic-prod/lookout"
+      database_network = "10.40.128.0/18"
+    }
+    error_message = "k8s/overlays/prod says these names"
+  }
+
+  assert {
+    condition     = module.platform.lookout_url == "http://lookout.prod.titanic.internal:9797"
+    error_message = "the deploy workflow asks the gate here"
   }
 
   assert {

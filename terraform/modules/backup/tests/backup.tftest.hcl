@@ -5,7 +5,7 @@ variables {
   resource_arns            = ["arn:aws:rds:eu-central-1:123456789012:db:titanic-test"]
   topic_arn                = "arn:aws:sns:eu-central-1:123456789012:alarms"
   copy                     = { region = "eu-west-1", kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/copy" }
-  restore_test             = { subnet_group = "titanic-test", security_group_id = "sg-1" }
+  restore_test             = { database_arn = "arn:aws:rds:eu-central-1:123456789012:db:titanic-test", subnet_group = "titanic-test", security_group_id = "sg-1" }
   kms_key_arn              = "arn:aws:kms:eu-central-1:123456789012:key/test"
   permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
 }

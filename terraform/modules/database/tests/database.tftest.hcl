@@ -19,6 +19,7 @@ variables {
   vpc_id                   = "vpc-1"
   subnet_ids               = ["subnet-1", "subnet-2"]
   rotation_subnet_ids      = ["subnet-3", "subnet-4"]
+  names                    = { zone = "test.titanic.internal", namespace_id = "ns-1" }
   client_image             = "public.ecr.aws/docker/library/postgres@sha256:0000000000000000000000000000000000000000000000000000000000000000"
   kms_key_arn              = "arn:aws:kms:eu-central-1:123456789012:key/test"
   permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
@@ -64,6 +65,25 @@ run "only_its_clients_come_in" {
       && aws_vpc_security_group_ingress_rule.server.to_port == 5432
     )
     error_message = "nobody but its clients may reach the database, and no port but its own"
+  }
+}
+
+run "a_cluster_reaches_it_by_name_and_by_its_own_group" {
+  variables {
+    clients = { kubernetes = "sg-nodes" }
+  }
+
+  assert {
+    condition = (
+      aws_vpc_security_group_ingress_rule.further["kubernetes"].referenced_security_group_id == "sg-nodes"
+      && aws_vpc_security_group_ingress_rule.further["kubernetes"].from_port == 5432
+    )
+    error_message = "pods wear the group of their nodes"
+  }
+
+  assert {
+    condition     = output.name == "database.test.titanic.internal" && aws_service_discovery_instance.database.attributes["AWS_INSTANCE_CNAME"] == "db.example.internal"
+    error_message = "the name of k8s/ leads to the instance"
   }
 }
 

@@ -20,8 +20,8 @@ variables {
     client_security_group_id = "sg-client"
   }
   service_image            = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-test/titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-  agent_image              = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-test/lookout@sha256:1111111111111111111111111111111111111111111111111111111111111111"
-  secrets                  = { agent = { SLACK_WEBHOOK_URL = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:slack" } }
+  agent_image              = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-test/lookout-titanic@sha256:1111111111111111111111111111111111111111111111111111111111111111"
+  secrets                  = { API_KEYS = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf:api_keys::" }
   rollback_alarms          = ["errors"]
   kms_key_arn              = "arn:aws:kms:eu-central-1:123456789012:key/test"
   permissions_boundary_arn = "arn:aws:iam::123456789012:policy/boundary"
@@ -39,8 +39,18 @@ run "a_bad_release_is_taken_back" {
   }
 
   assert {
-    condition     = aws_ecs_service.this.deployment_configuration[0].strategy == "BLUE_GREEN" && tonumber(aws_ecs_service.this.deployment_configuration[0].bake_time_in_minutes) >= 5
+    condition     = aws_ecs_service.this.deployment_configuration[0].strategy == "CANARY" && tonumber(aws_ecs_service.this.deployment_configuration[0].bake_time_in_minutes) >= 5
     error_message = "the former version must stay until the alarms had time to speak"
+  }
+
+  assert {
+    condition     = aws_ecs_service.this.deployment_configuration[0].canary_configuration[0].canary_percent <= 50
+    error_message = "a new version gets a share first"
+  }
+
+  assert {
+    condition     = aws_ecs_task_definition.this.skip_destroy
+    error_message = "what is gone back to must still be there"
   }
 }
 
@@ -89,6 +99,13 @@ run "containers_have_no_rights" {
       statement.Resource != "*" || statement.Action == "ecr:GetAuthorizationToken"
     ])
     error_message = "the execution role reads its own secrets, images and logs only"
+  }
+
+  assert {
+    condition = contains(flatten([
+      for statement in jsondecode(aws_iam_role_policy.execution.policy).Statement : statement.Resource if statement.Action == "secretsmanager:GetSecretValue"
+    ]), "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf")
+    error_message = "a key of a secret is no resource: IAM knows the secret"
   }
 }
 

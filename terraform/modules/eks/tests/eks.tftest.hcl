@@ -8,6 +8,7 @@ mock_provider "aws" {
 }
 
 variables {
+  zone_id                  = "Z1"
   name                     = "titanic-test"
   subnet_ids               = ["subnet-1", "subnet-2"]
   administrator_arns       = { team = "arn:aws:iam::123456789012:role/team" }

@@ -56,6 +56,24 @@ run "a_release_can_do_little" {
   }
 }
 
+run "a_plan_is_saved_by_one_and_read_by_the_other" {
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : statement.Resource if try(statement.Sid, "") == "SavePlans"
+    ]) == "arn:aws:s3:::state/plans/prod/*"
+    error_message = "the plan role writes plans of its own environment"
+  }
+
+  assert {
+    condition = !anytrue(flatten([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement : [
+        for resource in flatten([statement.NotResource]) : strcontains(resource, "plans")
+      ] if try(statement.Sid, "") == "NoContents"
+    ]))
+    error_message = "a plan holds values in the clear: only who applies it reads it"
+  }
+}
+
 run "nobody_makes_a_role_without_the_boundary" {
   assert {
     condition = alltrue([

@@ -1,6 +1,7 @@
 mock_provider "aws" {}
 
 variables {
+  internal_zone            = "test.titanic.internal"
   name                     = "titanic-test"
   cidr                     = "10.20.0.0/16"
   availability_zones       = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
