@@ -10,7 +10,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{- define "titanic.config" -}}
-{{- $config := dict "PORT" "8080" "ADMIN_PORT" "8081" "DB_NAME" "titanic" "DB_USER" "titanic" }}
+{{- $config := dict "PORT" "8080" "ADMIN_PORT" "8081" "DATABASE_URL" "" "DB_NAME" "titanic" }}
 {{- $_ := set $config "ENVIRONMENT" .Values.environment }}
 {{- $_ := set $config "LOG_LEVEL" .Values.logLevel }}
 {{- $_ := set $config "DRAIN_SECONDS" (toString .Values.drainSeconds) }}
@@ -19,9 +19,11 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- if eq .Values.database.kind "postgres" }}
 {{- $_ := set $config "DB_HOST" "postgres" }}
 {{- $_ := set $config "DB_SSLMODE" "disable" }}
+{{- $_ := set $config "DB_USER" "titanic" }}
 {{- else }}
 {{- $_ := set $config "DB_HOST" .Values.database.managed.host }}
 {{- $_ := set $config "DB_SSLMODE" .Values.database.managed.tls }}
+{{- $_ := set $config "DB_USER_FILE" "/run/secrets/titanic/username" }}
 {{- end }}
 {{- toYaml $config }}
 {{- end }}
