@@ -14,6 +14,10 @@ refuse() {
 
 [[ $ISSUE_AUTHOR == 'github-actions[bot]' ]] || refuse 'this question was not asked by the pipeline.'
 
+# the event tells how the issue was when somebody wrote; a newer commit may have asked since
+state=$(gh issue view "$ISSUE" --repo "$GITHUB_REPOSITORY" --json state --jq .state)
+[[ $state == OPEN ]] || refuse 'this question is closed.'
+
 role=$(gh api "$api/collaborators/$APPROVER/permission" --jq .role_name)
 case $role in
   admin | maintain) ;;

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Moves one service between revisions. What runs it is named by PLATFORM; platform/*.sh holds the four functions.
+# Moves one service between revisions. What runs it is named by PLATFORM; platform/*.sh holds the five functions.
 #
 #   rollout.sh remember         what runs now: the output `revision`
 #   rollout.sh canary IMAGE     starts IMAGE and gives it the first share of the traffic: the outputs `url`, `image`
 #   rollout.sh promote IMAGE    gives it all of the traffic
+#   rollout.sh settle IMAGE     waits until nothing is left to go back to by itself; fails when it was taken back
 #   rollout.sh restore REV      gives REV all of the traffic, whatever was going on
 set -euo pipefail
 # or a function inside $(…) would go on after its first error
@@ -56,12 +57,16 @@ case "${1:-} ${2:+argument}" in
     by_digest "$2"
     platform_promote "$2"
     ;;
+  'settle argument')
+    by_digest "$2"
+    platform_settle "$2"
+    ;;
   'restore argument')
     platform_restore "$2"
     output restored "$2"
     ;;
   *)
-    echo 'usage: rollout.sh remember | canary IMAGE | promote IMAGE | restore REVISION' >&2
+    echo 'usage: rollout.sh remember | canary IMAGE | promote IMAGE | settle IMAGE | restore REVISION' >&2
     exit 2
     ;;
 esac

@@ -5,14 +5,23 @@
 set -euo pipefail
 
 readonly environment=${1:?usage: terraform-plan.sh ENVIRONMENT}
-: "${STATE_BUCKET:?}" "${GITHUB_SHA:?}" "${GITHUB_RUN_ID:?}"
+: "${STATE_BUCKET:?}" "${STATE_KEY:?}" "${TFVARS:?what terraform.tfvars says}" "${AWS_REGION:?}" "${GITHUB_SHA:?}" "${GITHUB_RUN_ID:?}"
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../../terraform/environments/$environment"
 readonly plan=${RUNNER_TEMP:-/tmp}/$environment.tfplan
-terraform init -backend-config="bucket=$STATE_BUCKET" -lockfile=readonly
-terraform plan -out="$plan" -lock-timeout=5m
+# names and digests, none of which is a secret
+printf '%s\n' "$TFVARS" >"$plan.tfvars"
+terraform init -backend-config="bucket=$STATE_BUCKET" -backend-config="kms_key_id=$STATE_KEY" \
+  -backend-config="region=$AWS_REGION" -lockfile=readonly
+terraform plan -var-file="$plan.tfvars" -out="$plan" -lock-timeout=5m
 terraform show -no-color "$plan" >"$plan.txt"
-aws s3 cp --only-show-errors "$plan" "s3://$STATE_BUCKET/plans/$GITHUB_RUN_ID/$GITHUB_SHA/$environment.tfplan"
+aws s3 cp --only-show-errors --sse aws:kms --sse-kms-key-id "$STATE_KEY" \
+  "$plan" "s3://$STATE_BUCKET/plans/$environment/$GITHUB_RUN_ID/$GITHUB_SHA.tfplan"
+# another run that may plan could write over it while somebody looks: the run that applies it knows its sum
+sum=$(sha256sum "$plan")
+if [[ -n ${GITHUB_OUTPUT:-} ]]; then
+  echo "$environment=${sum%% *}" >>"$GITHUB_OUTPUT"
+fi
 # for people: what happens, without values
 if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
   {

@@ -4,7 +4,7 @@
 set -euo pipefail
 
 readonly image=${1:?usage: verify.sh IMAGE [COMMIT]} commit=${2:-} repository=${GITHUB_REPOSITORY:-lookout-dev/lookout}
-if [[ ! $image =~ ^ghcr\.io/lookout-dev/(titanic|lookout)@sha256:[0-9a-f]{64}$ ]]; then
+if [[ ! $image =~ ^ghcr\.io/lookout-dev/(titanic|lookout|lookout-titanic)@sha256:[0-9a-f]{64}$ ]]; then
   echo "$image is none of our images by digest" >&2
   exit 2
 fi

@@ -21,6 +21,11 @@ platform_promote() {
   local_call POST /promote --data-urlencode "image=$1"
 }
 
+# The switch is thrown at once.
+platform_settle() {
+  :
+}
+
 platform_restore() {
   local_call POST /restore --data-urlencode "revision=$1"
 }
