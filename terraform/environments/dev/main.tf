@@ -31,7 +31,7 @@ module "platform" {
     task                 = { cpu = 512, memory = 1024 }
     tasks                = { least = 1, most = 2 }
     spot_share           = 80
-    bake_minutes         = 5
+    bake_minutes         = 10
     log_retention_days   = 30
     deletion_protection  = false
     backups_locked       = false

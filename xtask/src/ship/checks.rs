@@ -6,7 +6,9 @@ use std::process::{Command, Stdio};
 use anyhow::{Context as _, Result, bail};
 
 use super::tree::Tree;
-use super::{alerts, compose, containers, dashboards, kubernetes, links, terraform, text, workflows};
+use super::{
+    agreement, alerts, compose, containers, dashboards, kubernetes, links, terraform, text, workflows,
+};
 use crate::workspace::shown;
 
 /// A kind of file, held against the tool that knows it.
@@ -24,6 +26,7 @@ pub(crate) enum Check {
     Kubernetes,
     Helm,
     Terraform,
+    Agreement,
 }
 
 impl fmt::Display for Check {
@@ -46,6 +49,7 @@ impl Check {
         Self::Kubernetes,
         Self::Helm,
         Self::Terraform,
+        Self::Agreement,
     ];
 
     /// Runs the check over a tree and says what it looked at.
@@ -66,6 +70,7 @@ impl Check {
             Self::Kubernetes => kubernetes::check(tree),
             Self::Helm => kubernetes::helm(tree),
             Self::Terraform => terraform::check(tree),
+            Self::Agreement => agreement::check(tree),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What ships the two programs, held against the tools that would refuse it later: every kind of file has a check, and
 //! `cargo xtask mutations` shows that each of them can fail.
 
+mod agreement;
 mod alerts;
 mod checks;
 mod compose;

@@ -397,6 +397,27 @@ const MUTATIONS: &[Mutation] = &[
         caught_by: Check::Terraform,
         naming: "trust must name the exact repository",
     },
+    Mutation {
+        mistake: "a database in the network of another environment",
+        file: "k8s/overlays/prod/kustomization.yaml",
+        change: Change::Replace("10.40.128.0/18", "10.30.128.0/18"),
+        caught_by: Check::Agreement,
+        naming: "does not say `/ipBlock/cidr, value: 10.40.128.0/18`",
+    },
+    Mutation {
+        mistake: "a port that only one side moved",
+        file: "terraform/modules/ecs-service/task.tf",
+        change: Change::Replace("admin_port = 8081", "admin_port = 9090"),
+        caught_by: Check::Agreement,
+        naming: "the admin port is not the same everywhere",
+    },
+    Mutation {
+        mistake: "a way back that is gone before the gate speaks",
+        file: "terraform/environments/dev/main.tf",
+        change: Change::Replace("bake_minutes         = 10", "bake_minutes         = 5"),
+        caught_by: Check::Agreement,
+        naming: "old tasks go after 300 s",
+    },
 ];
 
 /// Makes every mistake, one at a time, and prints who caught it.
