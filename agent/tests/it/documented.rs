@@ -89,7 +89,7 @@ impl Manual {
             let verb = path.iter().fold(String::from("lookout"), |verb, word| format!("{verb} {word}"));
             if word == "--" {
                 others += words.by_ref().count();
-            } else if word.starts_with('-') {
+            } else if word.starts_with('-') && word != "-" {
                 let name = word.split('=').next().unwrap_or_default();
                 let Some(takes_value) = help.flags.get(name) else {
                     return Some(format!("`{verb}` has no flag `{name}`"));
