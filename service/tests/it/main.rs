@@ -33,6 +33,10 @@ mod life;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod newer;
+#[cfg(test)]
 mod once;
 #[cfg(test)]
 mod outage;

@@ -4,6 +4,7 @@ use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteError;
 use uuid::Uuid;
 
+use super::schema::{Unfit, Versions};
 use crate::passengers::seed::SeedError;
 
 /// Why the store could not do its work.
@@ -29,13 +30,32 @@ pub enum StoreError {
         #[source]
         source: MigrateError,
     },
-    /// Its tables are not those of this version.
+    /// Its tables are not made yet, or those of an older version.
     #[error(
-        "the database {url} has the tables of another version; start the service once to bring them up to date"
+        "the database {url} lacks tables of this version; start the service once to bring them up to date"
     )]
-    Schema {
+    Behind {
         /// Where it is, without credentials.
         url: String,
+    },
+    /// Its tables hold more than this version could copy or put back.
+    #[error(
+        "the database {url} has the tables of a newer version (migrations {unknown} are unknown to this one): a backup or \
+         a restore would lose what that one added, so take the newer `titanic` for it"
+    )]
+    Newer {
+        /// Where it is, without credentials.
+        url: String,
+        /// What this version does not know.
+        unknown: Versions,
+    },
+    /// Its tables come from a program with another past.
+    #[error("the database {url} has tables that this version cannot use: {unfit}; it was left as it is")]
+    Unfit {
+        /// Where it is, without credentials.
+        url: String,
+        /// Why.
+        unfit: Unfit,
     },
     /// The list it should be loaded with is unusable.
     #[error("loading the passenger list")]

@@ -1,6 +1,6 @@
 //! Where passengers are kept: SQLite or PostgreSQL.
 //!
-//! - `db` runs statements on either; `columns` is what each keeps in its own way.
+//! - `db` runs statements on either; `columns` is what each keeps in its own way; `schema` brings the tables up to date.
 //! - `list` finds, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
 //!   what went wrong and whether it may pass; `plan` how a database goes about a page.
 
@@ -12,11 +12,11 @@ mod list;
 mod meter;
 mod once;
 mod plan;
+mod schema;
 
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
@@ -24,14 +24,12 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 use self::db::{Db, Pool, Statement};
 use self::error::doing;
 use self::meter::Slot;
+use self::schema::Standing;
 use crate::config::DatabaseUrl;
 use crate::telemetry::exposition::Exposition;
 
 pub use self::error::StoreError;
 pub use self::once::{Claim, Repeatable};
-
-static SQLITE_MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
-static POSTGRES_MIGRATIONS: Migrator = sqlx::migrate!("migrations/postgres");
 
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -50,9 +48,10 @@ const TRUSTED: Duration = Duration::from_secs(1);
 pub enum Opening {
     /// To serve: it is made, brought up to date and loaded with the list, where that is still to be done.
     Serve,
-    /// To be filled with something else: made and brought up to date, but not loaded.
+    /// To be filled with something else: made and brought up to date, but not loaded. Tables of a newer version are
+    /// refused: what it added would be lost.
     Fill,
-    /// To be read: it must be there and up to date, and nothing is changed.
+    /// To be read as a whole: it must be there with exactly our tables, and nothing is changed.
     Read,
 }
 
@@ -86,18 +85,25 @@ impl Store {
             Pool::Sqlite(sqlite(url, most, opening != Opening::Read).await?)
         };
         let store = Self { db: Db::new(pool, most) };
-        if opening == Opening::Read {
-            return if store.is_up_to_date().await {
-                Ok(store)
-            } else {
-                Err(StoreError::Schema { url: url.to_string() })
-            };
-        }
-        let migrated = match &store.db.pool {
-            Pool::Sqlite(pool) => SQLITE_MIGRATIONS.run(pool).await,
-            Pool::Postgres(pool) => POSTGRES_MIGRATIONS.run(pool).await,
+        let url = url.to_string();
+        let standing = if opening == Opening::Read {
+            schema::standing(&store.db).await.map_err(doing("reading which migrations were applied"))?
+        } else {
+            schema::migrate(&store.db, &url).await?
         };
-        migrated.map_err(|source| StoreError::Migrate { url: url.to_string(), source })?;
+        match (standing, opening) {
+            (Standing::Unfit(unfit), _) => return Err(StoreError::Unfit { url, unfit }),
+            (Standing::Behind, _) => return Err(StoreError::Behind { url }),
+            (Standing::Newer(unknown), Opening::Serve) => tracing::warn!(
+                migrations.unknown = %unknown,
+                "the tables are of a newer version; what it added is left alone"
+            ),
+            (Standing::Newer(unknown), _) => return Err(StoreError::Newer { url, unknown }),
+            (Standing::Ours, _) => {}
+        }
+        if opening == Opening::Read {
+            return Ok(store);
+        }
         store.find_words().await?;
         if opening == Opening::Serve {
             store.seed_if_empty().await?;
@@ -105,17 +111,10 @@ impl Store {
         Ok(store)
     }
 
-    /// Whether the tables are those of this version: every migration we know was applied as we know it, and no other.
+    /// Whether the tables can be worked with: every migration we know was applied as we know it. A newer version may have
+    /// applied more.
     pub async fn is_up_to_date(&self) -> bool {
-        let migrations = match &self.db.pool {
-            Pool::Sqlite(_) => &SQLITE_MIGRATIONS,
-            Pool::Postgres(_) => &POSTGRES_MIGRATIONS,
-        };
-        let applied =
-            Statement::begin("select version, checksum from _sqlx_migrations where success order by version");
-        let applied: Result<Vec<(i64, Vec<u8>)>, _> = self.db.rows_at_once(applied).await;
-        let known = migrations.iter().map(|known| (known.version, known.checksum.to_vec()));
-        applied.is_ok_and(|applied| applied.into_iter().eq(known))
+        matches!(schema::standing(&self.db).await, Ok(Standing::Ours | Standing::Newer(_)))
     }
 
     /// Whether the passengers can be read right now.
