@@ -4,8 +4,8 @@
 #   gate.sh before   may this be deployed now?           waits up to GATE_WAIT seconds for a `hold` to end
 #   gate.sh after    is what was deployed good enough?   watches for GATE_BAKE seconds, says no as soon as it is known
 #
-# 0 allow · 1 deny · 3 inconclusive · 4 unreachable · 5 hold (the codes of `lookout gate`). Everything but 0 ends a
-# deploy: a gate that cannot answer does not let anybody through. But a way back is never barred, least of all by an agent
+# 0 allow · 1 deny · 3 inconclusive (a hold because too little is known) · 4 unreachable · 5 any other hold: a freeze,
+# which no agent knows yet (the codes of `lookout gate`). Everything but 0 ends a deploy: a gate that cannot answer does not let anybody through. But a way back is never barred, least of all by an agent
 # that is away because of what is to be taken back: a change of the class `rollback` is stopped by a denial alone.
 set -euo pipefail
 

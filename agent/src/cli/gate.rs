@@ -8,7 +8,8 @@ use crate::gate::Answer;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// May this be deployed now? 0 allow, 1 deny, 3 inconclusive, 4 unreachable, 5 hold
+    /// May this be deployed now? 0 allow, 1 deny, 3 inconclusive (a hold because too little is known), 4
+    /// unreachable, 5 any other hold (freezes, which are planned)
     Check(CheckOptions),
 }
 

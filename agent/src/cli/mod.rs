@@ -44,7 +44,7 @@ struct Cli {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration, 3 inconclusive, 4 the agent cannot be reached, 5 hold";
+Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration, 3 inconclusive, 4 the agent cannot be reached, 5 not now";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogForm {

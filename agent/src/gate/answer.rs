@@ -176,13 +176,16 @@ pub struct Answer {
 
 impl Answer {
     /// The exit code of a pipeline step that asks: 0 go on, 1 no, 3 nothing that could be judged, 5 not now.
+    ///
+    /// The policy denies what it knows to be bad, so it holds for lack of evidence only, which is 3. A hold that is put over
+    /// the policy is a 5 whatever is known. Nothing here puts one there yet; an agent of tomorrow may answer so.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        match (self.decision, self.evidence) {
-            (Decision::Allow, _) => 0,
-            (Decision::Deny, _) => 1,
-            (Decision::Hold, Evidence::Unknown | Evidence::InsufficientData) => 3,
-            (Decision::Hold, Evidence::Good | Evidence::Bad) => 5,
+        match (self.decision, self.decided_by, self.evidence) {
+            (Decision::Allow, ..) => 0,
+            (Decision::Deny, ..) => 1,
+            (Decision::Hold, DecidedBy::Policy, Evidence::Unknown | Evidence::InsufficientData) => 3,
+            (Decision::Hold, ..) => 5,
         }
     }
 }

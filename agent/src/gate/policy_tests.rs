@@ -233,6 +233,17 @@ fn an_unknown_service_is_told_the_known_ones() {
 }
 
 #[test]
+fn a_hold_over_the_policy_is_another_exit_code_than_one_for_lack_of_evidence() {
+    let mut answer = answer(Class::Feature, Vec::new());
+    assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
+    answer.decided_by = DecidedBy::Freeze;
+    for evidence in [Evidence::Good, Evidence::InsufficientData, Evidence::Unknown, Evidence::Bad] {
+        answer.evidence = evidence;
+        assert_eq!(answer.exit_code(), 5, "{evidence}");
+    }
+}
+
+#[test]
 fn a_policy_has_one_name() {
     let policy = GatePolicy::default();
     assert_eq!(policy_hash(&policy), policy_hash(&policy.clone()));
@@ -299,7 +310,13 @@ proptest! {
         prop_assert!(!text.contains("NaN") && !text.contains("inf "), "{}", text);
         let read: Answer = serde_json::from_str(&text).unwrap();
         prop_assert_eq!((read.decision, codes(&read)), (answer.decision, codes(&answer)));
-        prop_assert!([0, 1, 3, 5].contains(&answer.exit_code()));
+        // what is known to be bad is denied: the policy never holds on evidence, which would be a 5
+        let code = match answer.decision {
+            Decision::Allow => 0,
+            Decision::Deny => 1,
+            Decision::Hold => 3,
+        };
+        prop_assert_eq!(answer.exit_code(), code);
         if class.always_passes() {
             prop_assert_eq!(answer.decision, Decision::Allow);
         }

@@ -45,6 +45,34 @@ async fn a_health_check_is_an_exit_code() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_gate_answers_is_an_exit_code() {
+    for (decision, decided_by, evidence, code) in [
+        ("allow", "policy", "good", 0),
+        ("deny", "policy", "bad", 1),
+        ("hold", "policy", "unknown", 3),
+        ("hold", "policy", "insufficient_data", 3),
+        // an agent of tomorrow
+        ("hold", "freeze", "good", 5),
+        ("hold", "freeze", "unknown", 5),
+    ] {
+        let answer = serde_json::json!({"decision": decision, "decided_by": decided_by, "evidence": evidence,
+            "reasons": [], "minimum_detectable_effect": null, "evaluated_at": "2026-01-01T00:00:00Z",
+            "valid_until": "2026-01-01T00:01:00Z", "data_age_seconds": null, "decision_id": "dec-1",
+            "policy_hash": "0"});
+        let gate = axum::routing::get(async move || axum::Json(answer));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = axum::Router::new().route("/api/v1/gate", gate);
+        tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        let ask = move || run_to_end(&["gate", "check", "--service", "api", "--url", &url]);
+        let output = tokio::task::spawn_blocking(ask).await.unwrap();
+        let shown = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(code), "{shown}");
+        assert!(shown.starts_with(&decision.to_uppercase()), "{shown}");
+    }
+}
+
 #[test]
 fn an_agent_that_is_not_there_is_exit_4() {
     let url = format!("http://127.0.0.1:{}", free_port());
