@@ -53,7 +53,7 @@ pub enum LedgerError {
     /// The file was written by a newer lookout. It is left as it is.
     #[error(
         "the ledger {path} has schema version {found}, this lookout knows up to {known}; it was left untouched, \
-         run the newer lookout or move the file away"
+         run the newer lookout, or restore a backup from before it (`lookout ledger restore`)"
     )]
     Newer {
         /// The file.

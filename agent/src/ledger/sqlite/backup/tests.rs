@@ -310,6 +310,26 @@ async fn a_ledger_of_another_version_or_program_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_backup_from_before_an_update_takes_the_place_of_the_newer_ledger() {
+    let place = Place::filled().await;
+    change(
+        &place.ledger,
+        "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+         values (7777, 'future', true, x'00', 0)",
+    )
+    .await;
+    let told = SqliteLedger::open(&place.ledger).await.unwrap_err().to_string();
+    assert!(told.contains("restore a backup from before it"), "{told}");
+
+    let restored = place.restore().await.unwrap();
+    let newer = verify(&restored.kept.unwrap()).await.unwrap_err();
+    assert!(matches!(newer, BackupError::Newer { found: 7777, .. }), "{newer:?}");
+    let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
+    assert_eq!(ledger.incidents(5).await.unwrap().len(), 1);
+    ledger.close().await;
+}
+
+#[tokio::test]
 async fn a_ledger_of_an_older_lookout_is_verified_and_restored() {
     let place = Place::new();
     let old = SqliteConnectOptions::new().filename(&place.backup).create_if_missing(true);
