@@ -1,10 +1,11 @@
 //! One JSON object per line: time, level, message, the ids of the request it belongs to, and the event's own fields.
 
-use std::fmt;
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use opentelemetry::trace::{SpanId, TraceId};
-use serde_json::{Map, Value};
+use serde::Serialize;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
@@ -16,8 +17,15 @@ use tracing_subscriber::registry::LookupSpan;
 use super::context::TraceIds;
 use crate::clock::Clock;
 
-/// The fields of a span that every line within it repeats, so that lines can be joined.
-const IDS: [&str; 3] = ["request_id", "trace_id", "span_id"];
+/// What every line has. An event's own field of the same name is written with `event.` before it.
+const OURS: [&str; 6] = ["timestamp", "level", "target", "request_id", "trace_id", "span_id"];
+/// A line that needed more than this does not keep its memory.
+const KEPT_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// A line is put together in memory that is used again: there is one for each request.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// Writes events as lines.
 pub(super) struct JsonLines<W, C> {
@@ -38,7 +46,7 @@ where
     C: Clock,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut ids = Ids(Object::default());
+        let mut ids = Ids::default();
         attributes.record(&mut ids);
         if let Some(span) = context.span(id) {
             span.extensions_mut().insert(ids);
@@ -54,94 +62,156 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Object::default();
-        line.put("timestamp", format!("{:.6}", self.clock.now()).into());
-        line.put("level", event.metadata().level().as_str().into());
-        line.put("target", event.metadata().target().into());
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
-            if let Some(ids) = span.extensions().get::<Ids>() {
-                line.0.extend(ids.0.0.clone());
+        LINE.with_borrow_mut(|bytes| {
+            let mut line = Line { bytes, is_empty: true };
+            line.bytes.clear();
+            line.put_display("timestamp", format_args!("{:.6}", self.clock.now()));
+            line.put("level", event.metadata().level().as_str());
+            line.put("target", event.metadata().target());
+            // Those of the innermost span that has some.
+            for span in context.event_scope(event).into_iter().flatten() {
+                if let Some(ids) = span.extensions().get::<Ids>()
+                    && line.put_ids(ids)
+                {
+                    break;
+                }
             }
+            event.record(&mut line);
+            line.bytes.extend_from_slice(b"}\n");
+            // There is nowhere left to complain when the log itself cannot be written.
+            let _written = self.writer.make_writer_for(event.metadata()).write_all(line.bytes);
+            if bytes.capacity() > KEPT_BYTES {
+                *bytes = Vec::new();
+            }
+        });
+    }
+}
+
+/// A line while it is written.
+struct Line<'a> {
+    bytes: &'a mut Vec<u8>,
+    is_empty: bool,
+}
+
+impl Line<'_> {
+    fn name(&mut self, name: &str) {
+        self.bytes.push(if self.is_empty { b'{' } else { b',' });
+        self.is_empty = false;
+        self.value(name);
+        self.bytes.push(b':');
+    }
+
+    fn value(&mut self, value: impl Serialize) {
+        // Memory takes everything, and nothing that is put here fails to be JSON: no number has a form of its own there
+        // that it lacks (what is not finite becomes null).
+        let _written = serde_json::to_writer(&mut *self.bytes, &value);
+    }
+
+    fn put(&mut self, name: &str, value: impl Serialize) {
+        self.name(name);
+        self.value(value);
+    }
+
+    /// For what is known to need no escaping.
+    fn put_display(&mut self, name: &str, value: impl fmt::Display) {
+        self.name(name);
+        let _written = write!(self.bytes, "\"{value}\"");
+    }
+
+    fn put_ids(&mut self, ids: &Ids) -> bool {
+        let named = [("request_id", &ids.request), ("trace_id", &ids.trace), ("span_id", &ids.span)];
+        for (name, id) in named.iter().filter_map(|(name, id)| Some((name, id.as_ref()?))) {
+            self.put(name, id);
         }
-        event.record(&mut line);
-        let mut text = Value::Object(line.0).to_string();
-        text.push('\n');
-        // There is nowhere left to complain when the log itself cannot be written.
-        let _written = self.writer.make_writer_for(event.metadata()).write_all(text.as_bytes());
+        named.iter().any(|(_, id)| id.is_some())
+    }
+
+    fn own(&mut self, field: &Field, value: impl Serialize) {
+        if OURS.contains(&field.name()) {
+            self.put(&format!("event.{field}"), value);
+        } else {
+            self.put(field.name(), value);
+        }
     }
 }
 
-#[derive(Default)]
-struct Object(Map<String, Value>);
-
-impl Object {
-    fn put(&mut self, name: &str, value: Value) {
-        self.0.insert(name.to_owned(), value);
-    }
-}
-
-impl Visit for Object {
+impl Visit for Line<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field.name(), format!("{value:?}").into());
+        self.own(field, format!("{value:?}"));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field.name(), value.into());
+        self.own(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field.name(), value.into());
+        self.own(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field.name(), value.into());
+        self.own(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field.name(), value.into());
+        self.own(field, value);
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field.name(), value.into());
+        self.own(field, value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        let mut link = Some(value);
-        let mut chain = Vec::new();
+        let mut chain = value.to_string();
+        let mut link = value.source();
         while let Some(error) = link {
-            chain.push(error.to_string());
+            let _written = write!(chain, ": {error}");
             link = error.source();
         }
-        self.put(field.name(), chain.join(": ").into());
+        self.own(field, chain);
     }
 }
 
-/// The ids a span carries.
-pub(super) struct Ids(Object);
+/// The ids a span carries, which every line within it repeats, so that lines can be joined.
+#[derive(Default)]
+pub(super) struct Ids {
+    request: Option<String>,
+    trace: Option<String>,
+    span: Option<String>,
+}
 
 impl Ids {
-    pub(super) fn get(&self, name: &str) -> Option<&str> {
-        self.0.0.get(name)?.as_str()
+    /// The name of the request.
+    pub(super) fn request(&self) -> Option<&str> {
+        self.request.as_deref()
     }
 
     /// The trace and the span, if both are known.
     pub(super) fn trace(&self) -> Option<TraceIds> {
-        let trace = TraceId::from_hex(self.get("trace_id")?).ok()?;
-        let span = SpanId::from_hex(self.get("span_id")?).ok()?;
+        let trace = TraceId::from_hex(self.trace.as_deref()?).ok()?;
+        let span = SpanId::from_hex(self.span.as_deref()?).ok()?;
         Some(TraceIds { trace, span, sampled: true })
+    }
+
+    fn place(&mut self, field: &Field) -> Option<&mut Option<String>> {
+        match field.name() {
+            "request_id" => Some(&mut self.request),
+            "trace_id" => Some(&mut self.trace),
+            "span_id" => Some(&mut self.span),
+            _ => None,
+        }
     }
 }
 
 impl Visit for Ids {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if IDS.contains(&field.name()) {
-            self.0.record_debug(field, value);
+        if let Some(place) = self.place(field) {
+            *place = Some(format!("{value:?}"));
         }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        if IDS.contains(&field.name()) {
-            self.0.record_str(field, value);
+        if let Some(place) = self.place(field) {
+            *place = Some(value.to_owned());
         }
     }
 }
@@ -152,6 +222,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use jiff::Timestamp;
+    use serde_json::Value;
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
@@ -190,7 +261,15 @@ mod tests {
                 other = 1
             );
             span.record("trace_id", tracing::field::display("t1"));
-            span.in_scope(|| tracing::info!(status = 200, text = "a \"quoted\"\nline", "request"));
+            span.in_scope(|| {
+                tracing::info!(
+                    status = 200,
+                    span_id = "mine",
+                    share = f64::NAN,
+                    text = "a \"quoted\"\nline",
+                    "request"
+                )
+            });
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1);
@@ -199,6 +278,7 @@ mod tests {
         assert_eq!((&line["message"], &line["level"]), (&"request".into(), &"INFO".into()));
         assert_eq!((&line["request_id"], &line["trace_id"]), (&"r1".into(), &"t1".into()));
         assert_eq!((&line["status"], &line["text"]), (&200.into(), &"a \"quoted\"\nline".into()));
-        assert_eq!(line.get("other"), None);
+        assert_eq!((line.get("other"), line.get("span_id")), (None, None));
+        assert_eq!((&line["event.span_id"], &line["share"]), (&"mine".into(), &Value::Null));
     }
 }

@@ -52,7 +52,7 @@ where
                 if let Some(TraceIds { trace, span, .. }) = ids.trace() {
                     record.set_trace_context(trace, span, None);
                 }
-                if let Some(id) = ids.get("request_id") {
+                if let Some(id) = ids.request() {
                     record.add_attribute("request_id", id.to_owned());
                 }
             }
