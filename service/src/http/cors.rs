@@ -1,11 +1,10 @@
 //! Which pages of other origins may read our answers. Cookies play no part here, so that none are ever allowed.
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::Shared;
+use crate::config::Edge;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const ASKED: HeaderValue = HeaderValue::from_static(
@@ -18,9 +17,16 @@ const SHOWN: HeaderValue = HeaderValue::from_static(
 const SECONDS: HeaderValue = HeaderValue::from_static("600");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
-/// Answers browsers that ask first, and marks every answer for those that may read it. Only around where origins are configured.
-pub(super) async fn share(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let origins = &shared.config.edge.origins;
+/// Answers browsers that ask first, and marks every answer for those that may read it, where origins are configured.
+pub(super) async fn share(
+    edge: &Edge,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let origins = &edge.origins;
+    if origins.is_empty() {
+        return next(request).await;
+    }
     let any = origins.contains(&ANY);
     let origin =
         request.headers().get(header::ORIGIN).filter(|origin| any || origins.contains(origin)).cloned();
@@ -35,7 +41,7 @@ pub(super) async fn share(State(shared): State<Shared>, request: Request, next: 
             ];
             (StatusCode::NO_CONTENT, granted).into_response()
         }
-        _ => next.run(request).await,
+        _ => next(request).await,
     };
     let headers = response.headers_mut();
     if let Some(origin) = origin {

@@ -2,12 +2,13 @@
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Request};
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde_json::{Map, Value};
 
+use super::BODY_BYTES;
 use super::error::Problem;
 use crate::fields::FieldError;
 
@@ -35,7 +36,13 @@ impl<S: Send + Sync> FromRequest<S> for MergePatch {
     }
 }
 
-async fn object<S: Send + Sync>(request: Request, state: &S) -> Result<Map<String, Value>, Problem> {
+async fn object<S: Send + Sync>(mut request: Request, state: &S) -> Result<Map<String, Value>, Problem> {
+    let announced =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|bytes: u64| bytes > BODY_BYTES as u64) {
+        return Err(Problem::too_large());
+    }
+    DefaultBodyLimit::max(BODY_BYTES).apply(&mut request);
     let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
     match serde_json::from_slice(&body) {
         Ok(Value::Object(object)) => Ok(object),

@@ -1,6 +1,7 @@
 //! The layers that every request passes, whatever its route.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
@@ -8,14 +9,15 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
 
-use super::Shared;
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
+use super::{Shared, cors, faults, rate, shed};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
 /// How long a request may take until its answer must be ready.
@@ -36,19 +38,27 @@ pub enum Port {
     Admin,
 }
 
-/// The name of a request, its client's or ours.
+/// The name of a request, its client's or ours. As the header that it comes and goes in, which is cheap to clone.
 #[derive(Debug, Clone)]
-pub struct RequestId(String);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// Takes the client's if it is short and plain, because it ends up in logs and in answers.
     fn of(headers: &HeaderMap) -> Self {
-        let plain = |id: &&str| {
-            (1..=128).contains(&id.len())
-                && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        let plain = |id: &&HeaderValue| {
+            let allowed = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+            (1..=128).contains(&id.len()) && id.as_bytes().iter().all(allowed)
         };
-        let theirs = headers.get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(plain);
-        Self(theirs.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned))
+        let ours = || {
+            let mut text = Uuid::encode_buffer();
+            let text: &str = Uuid::now_v7().hyphenated().encode_lower(&mut text);
+            HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static("unnamed"))
+        };
+        Self(headers.get(REQUEST_ID).filter(plain).cloned().unwrap_or_else(ours))
+    }
+
+    fn as_str(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
     }
 }
 
@@ -63,14 +73,20 @@ pub async fn observe(
     let route = path.map_or_else(|| UNMATCHED.to_owned(), |path| path.as_str().to_owned());
     let span = span_of(&request, &route, &id);
     let ids = telemetry::continue_trace(&span, request.headers());
-    let header = HeaderValue::from_str(&id.0);
-    request.extensions_mut().insert(id);
+    request.extensions_mut().insert(id.clone());
     let visit = Visit::begin(shared.clone(), port, &request, route, (span.clone(), ids));
-    let mut response = next.run(request).instrument(span).await;
+    let answer = async {
+        match port {
+            Port::Public => {
+                cors::share(&shared.config.edge, request, async |request| next.run(request).await).await
+            }
+            Port::Admin => next.run(request).await,
+        }
+    };
+    let mut response = answer.instrument(span).await;
     let headers = response.headers_mut();
-    if let Ok(header) = header {
-        headers.insert(REQUEST_ID, header);
-    }
+    headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
+    headers.insert(REQUEST_ID, id.0);
     if let Some(header) = ids.and_then(|ids| ids.header()) {
         headers.insert(TRACE_RESPONSE, header);
     }
@@ -95,7 +111,7 @@ fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
         http.response.status_code = field::Empty,
         url.path = request.uri().path(),
         url.scheme = "http",
-        request_id = id.0,
+        request_id = id.as_str(),
         trace_id = field::Empty,
         span_id = field::Empty,
     )
@@ -168,11 +184,34 @@ impl Drop for Visit {
     }
 }
 
+/// Stands between every route and what its clients may do to it. One layer instead of one for each, because axum makes
+/// three boxes for a layer and clones all below it, at each request. The first one here is the first to see a request.
+pub async fn guard(State((shared, port)): State<(Shared, Port)>, request: Request, next: Next) -> Response {
+    let shared = &shared;
+    let route = async |request| next.run(request).await;
+    // Health, readiness and version are within reach of faults, but hit only by an order that says so twice.
+    let faulty = async |request| faults::inject(shared, request, route).await;
+    let admitted = async |request| match port {
+        // Who comes too often is turned away before a place is taken.
+        Port::Public => {
+            let place = async |request| shed::shed(&shared.places, request, faulty).await;
+            rate::limit(shared, request, place).await
+        }
+        Port::Admin => faulty(request).await,
+    };
+    let answered = async |request| {
+        // Pinned here, or each wrapper around it would make room for it twice.
+        let answer = pin!(admitted(request));
+        catch_panics(limit_time(TIME_LIMIT, answer)).await
+    };
+    write_problems(request, answered).await
+}
+
 /// Writes every error as a problem, and the cause of those that have one into the log.
-pub async fn write_problems(request: Request, next: Next) -> Response {
+async fn write_problems(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
     let id = request.extensions().get::<RequestId>().cloned();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let response = next.run(request).await;
+    let response = next(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.extensions().get::<OwnBody>().is_some() {
@@ -187,12 +226,12 @@ pub async fn write_problems(request: Request, next: Next) -> Response {
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Response::from_parts(parts, Body::from(problem.body(&path, id.as_ref().map(|id| id.0.as_str()))))
+    Response::from_parts(parts, Body::from(problem.body(&path, id.as_ref().map(RequestId::as_str))))
 }
 
 /// Answers for a handler that takes too long.
-pub async fn limit_time(State(limit): State<Duration>, request: Request, next: Next) -> Response {
-    match tokio::time::timeout(limit, next.run(request)).await {
+async fn limit_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
+    match tokio::time::timeout(limit, answer).await {
         Ok(response) => response,
         Err(_) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -206,34 +245,25 @@ pub async fn limit_time(State(limit): State<Duration>, request: Request, next: N
 }
 
 /// Answers for a handler that panicked. Where and why is logged by the panic hook.
-pub fn panicked(_reason: Box<dyn Any + Send + 'static>) -> Response {
-    Problem::internal().into_response()
+async fn catch_panics(answer: impl Future<Output = Response>) -> Response {
+    // What a request may have left half done is its own, or behind locks that say so.
+    let caught = AssertUnwindSafe(answer).catch_unwind().await;
+    caught.unwrap_or_else(|_reason| Problem::internal().into_response())
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
     use axum::body::to_bytes;
-    use axum::middleware::{from_fn, from_fn_with_state};
-    use axum::routing::get;
     use serde_json::Value;
-    use tower::ServiceExt as _;
-    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
 
-    async fn problem_of(path: &str) -> (StatusCode, Value) {
-        async fn sink() {
-            panic!("an iceberg")
-        }
-        let router = Router::new()
-            .route("/panic", get(sink))
-            .route("/hang", get(std::future::pending::<()>))
-            .layer(from_fn_with_state(Duration::from_millis(5), limit_time))
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn(write_problems));
-        let request = Request::get(path).body(Body::empty()).unwrap();
-        let response = router.oneshot(request).await.unwrap();
+    async fn problem_of(answer: impl Future<Output = Response>) -> (StatusCode, Value) {
+        let answered = async |_| {
+            let answer = pin!(answer);
+            catch_panics(limit_time(Duration::from_millis(5), answer)).await
+        };
+        let response = write_problems(Request::new(Body::empty()), answered).await;
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         let status = response.status();
         (status, serde_json::from_slice(&to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap())
@@ -241,10 +271,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_and_a_timeout_are_problems_too() {
-        let (status, body) = problem_of("/panic").await;
+        let (status, body) = problem_of(async { panic!("an iceberg") }).await;
         assert_eq!((status.as_u16(), body["code"].as_str()), (500, Some("internal")));
         assert!(!body.to_string().contains("iceberg"));
-        let (status, body) = problem_of("/hang").await;
+        let (status, body) = problem_of(std::future::pending()).await;
         assert_eq!((status.as_u16(), body["code"].as_str()), (503, Some("timeout")));
         assert_eq!(body["detail"], "no answer was ready within 0.005 s");
     }
@@ -253,7 +283,7 @@ mod tests {
     fn a_request_id_is_kept_when_it_is_plain_and_replaced_when_it_is_not() {
         let kept = |id: &'static str| {
             let headers = HeaderMap::from_iter([(REQUEST_ID, HeaderValue::from_static(id))]);
-            RequestId::of(&headers).0
+            RequestId::of(&headers).as_str().to_owned()
         };
         assert_eq!(kept("probe-7.a_b"), "probe-7.a_b");
         assert_ne!(kept("two words"), "two words");

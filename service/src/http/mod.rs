@@ -22,13 +22,10 @@ pub mod shed;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::http::{HeaderName, HeaderValue};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::{Json, Router};
 use serde_json::{Value, json};
-use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::limit::RequestBodyLimitLayer;
-use tower_http::set_header::SetResponseHeaderLayer;
+use tower::ServiceBuilder;
 
 use self::faults::{Audit, Faults};
 use self::health::Readiness;
@@ -41,7 +38,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::passengers::{Store, routes};
 
-/// The largest request body that is read.
+/// The largest request body that is read, except of streams, which are bounded line by line.
 pub const BODY_BYTES: usize = 64 * 1024;
 
 /// Every route under `/api/` with the method and the status of its success: what faults may hit, and the series that
@@ -110,44 +107,24 @@ pub fn public(shared: &Shared) -> Router {
             "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
         })),
     );
-    let small = Described::default().on(hello, self::hello).merge(routes::routes());
-    let bounded = |router: Router<Shared>| router.layer(RequestBodyLimitLayer::new(BODY_BYTES));
-    // Streams bound their bodies themselves, line by line.
-    let api = small.wrap(bounded).merge(routes::streams());
-    let routes = api.merge(health::routes().wrap(bounded)).complete(&shared.config);
-    // Health, readiness and version are within reach of faults, but hit only by an order that says so twice.
-    let routes = routes.layer(from_fn_with_state(shared.clone(), faults::inject));
-    let mut routes = routes.layer(from_fn_with_state(shared.clone(), shed::shed));
-    // Outside of the places: who comes too often is turned away before one is taken.
-    if shared.buckets.is_some() {
-        routes = routes.layer(from_fn_with_state(shared.clone(), rate::limit));
-    }
+    let api = Described::default().on(hello, self::hello).merge(routes::routes()).merge(routes::streams());
+    let routes = api.merge(health::routes()).complete(&shared.config);
     around(routes, shared, Port::Public)
 }
 
 /// The routes that operators see.
 pub fn admin(shared: &Shared) -> Router {
-    let routes = admin::routes(shared).layer(RequestBodyLimitLayer::new(BODY_BYTES));
-    around(routes.layer(from_fn_with_state(shared.clone(), faults::inject)), shared, Port::Admin)
+    around(admin::routes(shared), shared, Port::Admin)
 }
 
-/// Wraps routes in the layers common to both ports. Read from the bottom: the last one sees a request first.
+/// Wraps routes in what is common to both ports. The first layer is the first to see a request.
 fn around(routes: Router<Shared>, shared: &Shared, port: Port) -> Router {
-    let mut routes = routes
-        .with_state(shared.clone())
-        .layer(from_fn_with_state(middleware::TIME_LIMIT, middleware::limit_time))
-        .layer(CatchPanicLayer::custom(middleware::panicked))
-        .layer(from_fn(middleware::write_problems))
-        .layer(compress::layer());
-    if port == Port::Public && !shared.config.edge.origins.is_empty() {
-        routes = routes.layer(from_fn_with_state(shared.clone(), cors::share));
-    }
-    routes
-        .layer(SetResponseHeaderLayer::if_not_present(
-            HeaderName::from_static("x-content-type-options"),
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(from_fn_with_state((shared.clone(), port), middleware::observe))
+    let state = (shared.clone(), port);
+    let layers = ServiceBuilder::new()
+        .layer(from_fn_with_state(state.clone(), middleware::observe))
+        .layer(compress::layer())
+        .layer(from_fn_with_state(state, middleware::guard));
+    routes.with_state(shared.clone()).layer(layers)
 }
 
 async fn hello() -> Json<Value> {

@@ -8,9 +8,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 
@@ -117,15 +116,19 @@ fn seconds(duration: Duration) -> u64 {
 }
 
 /// Turns away who has made too many requests, and tells everyone how many are left. Probes are not counted.
-pub async fn limit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let Some(buckets) = &shared.buckets else { return next.run(request).await };
+pub async fn limit(
+    shared: &Shared,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let Some(buckets) = &shared.buckets else { return next(request).await };
     if request.extensions().get::<MatchedPath>().is_some_and(|path| health::is_probe(path.as_str())) {
-        return next.run(request).await;
+        return next(request).await;
     }
     let client = Client::of(&request, &shared.config.edge);
     let left = buckets.take(client.clone(), Instant::now());
     let mut response = if left.admitted {
-        next.run(request).await
+        next(request).await
     } else {
         tracing::debug!(%client, "turned away: too many requests");
         let Rate { requests, seconds: window } = buckets.rate;

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::StatusCode;
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Shared;
 use super::error::Problem;
 use super::{head, health};
 
@@ -37,14 +35,18 @@ impl Places {
 
 /// Turns requests away that say too much about themselves, and all others when all places are taken. Probes need none: a
 /// service that is busy is not ill.
-pub async fn shed(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
+pub async fn shed(
+    places: &Places,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     if let Err(problem) = head::check(&request) {
         return problem.into_response();
     }
     if request.extensions().get::<MatchedPath>().is_some_and(|path| health::is_probe(path.as_str())) {
-        return next.run(request).await;
+        return next(request).await;
     }
-    let Some(place) = shared.places.take() else {
+    let Some(place) = places.take() else {
         let detail =
             "more requests are being handled than this service takes on; try again in a little while";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Too much at once", detail)
@@ -52,7 +54,7 @@ pub async fn shed(State(shared): State<Shared>, mut request: Request, next: Next
             .into_response();
     };
     request.extensions_mut().insert(place.clone());
-    let response = next.run(request).await;
+    let response = next(request).await;
     drop(place);
     response
 }

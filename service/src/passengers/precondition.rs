@@ -1,6 +1,8 @@
 //! What a client knew when it asked: `If-Match` and `If-None-Match` (RFC 9110, section 13).
 
+use axum::extract::FromRequestParts;
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 
 use super::model::Stamp;
@@ -30,8 +32,16 @@ struct Tag {
 /// Enough for every state a client could have cached, and little enough to compare.
 const MOST_TAGS: usize = 32;
 
+impl<S: Sync> FromRequestParts<S> for Precondition {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.headers)
+    }
+}
+
 impl Precondition {
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
+    fn of(headers: &HeaderMap) -> Result<Self, Problem> {
         Ok(Self { only: tags(headers, &IF_MATCH)?, unless: tags(headers, &IF_NONE_MATCH)? })
     }
 
@@ -42,15 +52,15 @@ impl Precondition {
 
     /// Whether the client has this state already, which spares it the answer.
     pub(super) fn has(&self, stamp: Stamp) -> bool {
-        let tag = stamp.entity_tag();
         // Reading compares weakly: a cache on the way may have made the tag weak.
-        self.unless.as_ref().is_some_and(|tags| tags.include(&tag, |_| true))
+        self.unless.as_ref().is_some_and(|tags| tags.include(&stamp.entity_tag(), |_| true))
     }
 
     /// Whether the state is one that may be read or changed.
     pub(super) fn admits(&self, stamp: Stamp) -> Result<(), Problem> {
+        let Some(tags) = &self.only else { return Ok(()) };
         let tag = stamp.entity_tag();
-        if self.only.as_ref().is_none_or(|tags| tags.include(&tag, |tag| !tag.weak)) {
+        if tags.include(&tag, |tag| !tag.weak) {
             return Ok(());
         }
         Err(failed(&IF_MATCH, format!("the passenger is now in state {tag}; read it again and decide anew")))

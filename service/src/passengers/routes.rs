@@ -73,9 +73,9 @@ async fn create(
 async fn read(
     State(shared): State<Shared>,
     Segment(id): Segment,
-    headers: HeaderMap,
+    precondition: Precondition,
 ) -> Result<Response, Problem> {
-    let (id, precondition) = (id_of(&id)?, Precondition::of(&headers)?);
+    let id = id_of(&id)?;
     let passenger = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
     precondition.admits(passenger.stamp)?;
     if precondition.has(passenger.stamp) {
@@ -88,21 +88,22 @@ async fn replace(
     State(shared): State<Shared>,
     _writer: Writer,
     Segment(id): Segment,
-    headers: HeaderMap,
+    precondition: Precondition,
     JsonObject(object): JsonObject,
 ) -> Result<Response, Problem> {
     let details = NewPassenger::from_json(object).map_err(Problem::invalid)?;
-    change(&shared, &id, &headers, |_| Ok(details.clone())).await
+    change(&shared, &id, &precondition, |_| Ok(details.clone())).await
 }
 
 async fn patch(
     State(shared): State<Shared>,
     _writer: Writer,
     Segment(id): Segment,
-    headers: HeaderMap,
+    precondition: Precondition,
     MergePatch(object): MergePatch,
 ) -> Result<Response, Problem> {
-    change(&shared, &id, &headers, |details| details.patched(object.clone()).map_err(Problem::invalid)).await
+    change(&shared, &id, &precondition, |details| details.patched(object.clone()).map_err(Problem::invalid))
+        .await
 }
 
 /// Changes a passenger as of the state that was looked at. If another change came in between, looks again: with a
@@ -110,10 +111,10 @@ async fn patch(
 async fn change(
     shared: &Shared,
     id: &str,
-    headers: &HeaderMap,
+    precondition: &Precondition,
     make: impl Fn(&NewPassenger) -> Result<NewPassenger, Problem>,
 ) -> Result<Response, Problem> {
-    let (id, precondition) = (id_of(id)?, Precondition::of(headers)?);
+    let id = id_of(id)?;
     for _ in 0..ATTEMPTS {
         let current = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
         precondition.admits_change(current.stamp)?;
@@ -133,9 +134,9 @@ async fn remove(
     State(shared): State<Shared>,
     _writer: Writer,
     Segment(id): Segment,
-    headers: HeaderMap,
+    precondition: Precondition,
 ) -> Result<StatusCode, Problem> {
-    let (id, precondition) = (id_of(&id)?, Precondition::of(&headers)?);
+    let id = id_of(&id)?;
     if precondition.is_empty() {
         let was_there = shared.store.delete(id).await?;
         return if was_there { Ok(StatusCode::NO_CONTENT) } else { Err(no_such(id)) };

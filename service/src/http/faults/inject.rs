@@ -4,9 +4,8 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use tokio::time::{Instant, sleep};
@@ -23,9 +22,13 @@ const PIECES: usize = 10;
 const MOST_BYTES: usize = 8 << 20;
 
 /// Stands around the routes that faults may hit.
-pub async fn inject(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+pub async fn inject(
+    shared: &Shared,
+    request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
-        return next.run(request).await;
+        return next(request).await;
     };
     let route = route.as_str();
     let decided = shared.faults.decide(route, request.method(), request.headers(), Instant::now());
@@ -44,7 +47,7 @@ pub async fn inject(State(shared): State<Shared>, request: Request, next: Next) 
             let detail = "this answer was ordered by an operator to rehearse a failure";
             Problem::new(status, "fault_injected", "Injected fault", detail).into_response()
         }
-        None => next.run(request).await,
+        None => next(request).await,
     };
     if let Some(whole) = slow_body {
         shared.metrics.fault_injected(route, "slow_body");

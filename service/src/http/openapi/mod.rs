@@ -55,13 +55,6 @@ impl Described {
         self
     }
 
-    /// Puts something around the routes so far.
-    #[must_use]
-    pub fn wrap(mut self, wrap: impl FnOnce(Router<Shared>) -> Router<Shared>) -> Self {
-        self.router = wrap(self.router);
-        self
-    }
-
     /// Adds the document itself and the page that shows it, and gives out the routes.
     pub fn complete(self, config: &Config) -> Router<Shared> {
         let json = Operation::new(Verb::Get, "/openapi.json", "description", "This document")
