@@ -19,7 +19,7 @@ use uuid::Uuid;
 
 use super::ACQUIRE_TIMEOUT;
 use super::columns::{Key, Moment};
-use super::meter::{Meter, Slot};
+use super::meter::{Meter, Pass};
 
 /// One of the two, with what measures its use.
 #[derive(Debug, Clone)]
@@ -46,7 +46,7 @@ pub(super) struct Tx {
     at: At,
     meter: Arc<Meter>,
     /// After the transaction, so that its connection is given back first.
-    _slot: Slot,
+    _pass: Pass,
 }
 
 enum At {
@@ -189,10 +189,15 @@ macro_rules! execute {
 }
 
 impl Pool {
+    /// In a box: connecting is rare and its state is large, and without one every request would carry it along.
     async fn connection(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite(pool) => pool.acquire().await.map(Connection::Sqlite),
-            Self::Postgres(pool) => pool.acquire().await.map(Connection::Postgres),
+            Self::Sqlite(pool) => match pool.try_acquire() {
+                // It needs no sign of life.
+                Some(connection) => Ok(Connection::Sqlite(connection)),
+                None => Box::pin(pool.acquire()).await.map(Connection::Sqlite),
+            },
+            Self::Postgres(pool) => Box::pin(pool.acquire()).await.map(Connection::Postgres),
         }
     }
 }
@@ -224,7 +229,7 @@ impl Db {
         let watch = self.meter.watch(&statement.sql);
         watch
             .over(async {
-                let (_slot, mut connection) =
+                let (_pass, mut connection) =
                     self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
                 connection.rows(statement).await
             })
@@ -250,7 +255,7 @@ impl Db {
         let watch = self.meter.watch(&statement.sql);
         watch
             .over(async {
-                let (_slot, mut connection) =
+                let (_pass, mut connection) =
                     self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
                 connection.execute(statement).await
             })
@@ -265,13 +270,13 @@ impl Db {
             _ => "begin",
         };
         let meter = self.meter.clone();
-        let (slot, at) = self.meter.watch(begin).over(self.begin_with(begin, purpose)).await?;
-        Ok(Tx { at, meter, _slot: slot })
+        let (pass, at) = self.meter.watch(begin).over(self.begin_with(begin, purpose)).await?;
+        Ok(Tx { at, meter, _pass: pass })
     }
 
-    async fn begin_with(&self, begin: &'static str, purpose: Purpose) -> Result<(Slot, At), sqlx::Error> {
+    async fn begin_with(&self, begin: &'static str, purpose: Purpose) -> Result<(Pass, At), sqlx::Error> {
         // Only the connection is waited for within the limit: locks have limits of their own.
-        let (slot, connection) = self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
+        let (pass, connection) = self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
         let at = match connection {
             Connection::Sqlite(connection) => {
                 At::Sqlite(Transaction::begin(connection, Some(begin.into_sql_str())).await?)
@@ -286,7 +291,7 @@ impl Db {
                 At::Postgres(transaction)
             }
         };
-        Ok((slot, at))
+        Ok((pass, at))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What the database costs: how long statements take and connections are waited for, and who waits.
 //!
-//! In front of the pool stands a gate with a slot for each connection. Waiting there can be seen and measured, and a drill
-//! can take the slots away without touching the connections, so that health checks, which pass beside the gate, go on.
+//! In front of the pool stands a gate that everyone passes, and a drill can close it without touching the connections, so
+//! that health checks, which pass beside it, go on. It is wide: requests queue in one place, the pool.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -45,8 +45,11 @@ struct Operation {
     attributes: Vec<KeyValue>,
 }
 
-/// A permission to use a connection. Dropped, it is the next one's turn.
-pub(super) type Slot = OwnedSemaphorePermit;
+/// How many may be beyond the gate: more than ever come.
+const WIDTH: u32 = 1 << 20;
+
+/// A pass through the gate, to be kept as long as the connection.
+pub(super) type Pass = OwnedSemaphorePermit;
 
 /// A statement that is looked at.
 pub(super) struct Watch<'a> {
@@ -93,7 +96,7 @@ impl Meter {
         };
         Self {
             system,
-            gate: Arc::new(Semaphore::new(usize::try_from(slots).unwrap_or(Semaphore::MAX_PERMITS))),
+            gate: Arc::new(Semaphore::new(WIDTH as usize)),
             slots,
             pending: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -104,29 +107,36 @@ impl Meter {
         }
     }
 
-    /// Slots that are taken.
+    /// Connections in use. Who is beyond the gate without one waits for one, because all are.
     pub(super) fn used(&self) -> u32 {
-        let free = u32::try_from(self.gate.available_permits()).unwrap_or(u32::MAX);
-        self.slots.saturating_sub(free)
+        let outside = u32::try_from(self.gate.available_permits()).unwrap_or(WIDTH);
+        WIDTH.saturating_sub(outside).min(self.slots)
     }
 
-    /// Takes all slots as they become free, and so keeps everyone out who has to pass the gate.
-    pub(super) async fn take_all(&self) -> Option<Slot> {
-        self.gate.clone().acquire_many_owned(self.slots).await.ok()
+    /// Closes the gate, and waits until all who are beyond it have come back.
+    pub(super) async fn close(&self) -> Option<Pass> {
+        self.gate.clone().acquire_many_owned(WIDTH).await.ok()
     }
 
-    /// Waits for a slot and then for what is to be had with it, and notes how long both took together.
+    /// Passes the gate and waits for a connection, and notes how long both took together.
     pub(super) async fn wait_for<T>(
         &self,
         limit: std::time::Duration,
         connection: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<(Slot, T), sqlx::Error> {
+    ) -> Result<(Pass, T), sqlx::Error> {
         let (since, waiting) = (Instant::now(), Waiting::begin(&self.pending));
-        let got = tokio::time::timeout(limit, async {
-            let slot = self.gate.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-            Ok((slot, connection.await?))
-        });
-        let got = got.await.unwrap_or(Err(sqlx::Error::PoolTimedOut));
+        let got = match self.gate.clone().try_acquire_owned() {
+            // The pool has a limit of its own.
+            Ok(pass) => connection.await.map(|connection| (pass, connection)),
+            Err(_) => {
+                let got = tokio::time::timeout(limit, async {
+                    let pass =
+                        self.gate.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                    Ok((pass, connection.await?))
+                });
+                got.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            }
+        };
         drop(waiting);
         let seconds = since.elapsed().as_secs_f64();
         self.wait.record(seconds, None);

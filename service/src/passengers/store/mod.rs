@@ -23,7 +23,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
 use self::db::{Db, Pool, Statement};
 use self::error::doing;
-use self::meter::Slot;
+use self::meter::Pass;
 use self::schema::Standing;
 use crate::config::DatabaseUrl;
 use crate::telemetry::exposition::Exposition;
@@ -139,7 +139,7 @@ impl Store {
     /// Keeps every connection from being used, one after the other as they become free, until the answer is dropped.
     /// Whether the database is well can still be asked.
     pub async fn exhaust(&self) -> Option<Exhausted> {
-        self.db.meter.take_all().await.map(Exhausted)
+        self.db.meter.close().await.map(Exhausted)
     }
 
     /// Writes how the database is used.
@@ -158,7 +158,7 @@ impl Store {
 
 /// All connections, kept from everybody.
 #[derive(Debug)]
-pub struct Exhausted(#[expect(dead_code, reason = "held, not used")] Slot);
+pub struct Exhausted(#[expect(dead_code, reason = "held, not used")] Pass);
 
 async fn sqlite(url: &DatabaseUrl, most: u32, may_make: bool) -> Result<SqlitePool, StoreError> {
     let advice = if may_make { "its folder must exist and be writable" } else { "it must exist" };
@@ -170,7 +170,9 @@ async fn sqlite(url: &DatabaseUrl, most: u32, may_make: bool) -> Result<SqlitePo
         .foreign_keys(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
-        .busy_timeout(BUSY_TIMEOUT);
+        .busy_timeout(BUSY_TIMEOUT)
+        // Each statement has a span and a measurement of ours; sqlx would put together a line that nobody reads.
+        .disable_statement_logging();
     SqlitePoolOptions::new()
         // A database in memory ends with its last connection, and shares locks among several: it gets exactly one.
         .min_connections(u32::from(in_memory))
@@ -198,7 +200,8 @@ async fn postgres(url: &DatabaseUrl, most: u32) -> Result<PgPool, StoreError> {
             ("statement_timeout", "10s"),
             ("lock_timeout", "5s"),
             ("idle_in_transaction_session_timeout", "60s"),
-        ]);
+        ])
+        .disable_statement_logging();
     // Once by hand: the pool goes on trying, and then says no more than that the time was over.
     let first = tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await;
     let first = first.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map_err(open)?;
