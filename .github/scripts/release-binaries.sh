@@ -12,14 +12,16 @@ fi
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 export RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-cargo build --release --locked --target "$target" --package lookout --package titanic
+cargo build --release --locked --target "$target" --package lookout
+cargo build --profile service --locked --target "$target" --package titanic
 mkdir -p dist
-for program in lookout titanic; do
-  binary=target/$target/release/$program
+for built in release/lookout service/titanic; do
+  binary=target/$target/$built
+  program=${built#*/}
   if readelf --program-headers "$binary" | grep --quiet INTERP; then
     echo "$binary is not static" >&2
     exit 1
   fi
   tar --create --gzip --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$SOURCE_DATE_EPOCH" \
-    --file "dist/$program-$target.tar.gz" --directory "target/$target/release" "$program" --directory "$PWD" LICENSE
+    --file "dist/$program-$target.tar.gz" --directory "${binary%/*}" "$program" --directory "$PWD" LICENSE
 done

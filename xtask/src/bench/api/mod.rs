@@ -52,8 +52,8 @@ pub(crate) struct Arguments {
     /// Which servers.
     #[arg(long, value_delimiter = ',', default_value = "quiet,logs,traced,bare,fastapi")]
     servers: Vec<Kind>,
-    /// Which profile ours and the bare one are built with; another than `release` is not what is shipped.
-    #[arg(long, default_value = "release")]
+    /// Which profile ours and the bare one are built with; another than `service` is not what is shipped.
+    #[arg(long, default_value = "service")]
     profile: String,
     /// Measure `titanic` and `bare` of this folder instead of building them.
     #[arg(long, value_name = "FOLDER")]
