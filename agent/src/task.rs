@@ -32,6 +32,8 @@ impl Tasks {
         Fut: Future<Output = ()> + Send + 'static,
     {
         let (name, stop) = (name.into(), self.stop.clone());
+        // a series that begins with its first panic would show no increase
+        metrics::counter!(names::TASK_PANICS, "task" => name.clone()).increment(0);
         self.tracker.spawn(async move {
             loop {
                 if std::panic::AssertUnwindSafe(make()).catch_unwind().await.is_ok() {

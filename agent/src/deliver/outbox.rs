@@ -78,6 +78,11 @@ impl Outbox {
     fn new(receiver: Arc<dyn Receiver>, ports: Ports) -> Self {
         let name = receiver.name().to_owned();
         let next_refresh = receiver.refresh_every().map(|_| Instant::now());
+        // from zero, so that the first of each is an increase
+        for outcome in ["delivered", "retry", "failed"] {
+            metrics::counter!(names::DELIVERIES, "destination" => name.clone(), "outcome" => outcome)
+                .increment(0);
+        }
         Self {
             receiver,
             ports,

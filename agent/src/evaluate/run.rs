@@ -46,6 +46,10 @@ pub async fn run(
     let grid = driver.config().grid;
     // an answer that left in time may arrive a moment after its slot ended
     let settle_ms = (i64::from(grid.width_seconds()) * 1000 / 20).clamp(20, 500);
+    // from zero, so that the first of them is an increase
+    for counted in [names::LEDGER_FAILURES, names::CLOCK_JUMPS] {
+        metrics::counter!(counted).increment(0);
+    }
     let mut last = grid.slot_at_ms(ports.clock.now_ms().saturating_sub(settle_ms)).plus(-1);
     let mut pruned = Instant::now();
     let mut next_look = Instant::now();

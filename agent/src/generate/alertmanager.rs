@@ -8,7 +8,7 @@ use crate::spec::Config;
 /// Where the Slack webhook is read from: a secret mounted beside the config.
 const WEBHOOK_FILE: &str = "/etc/alertmanager/secrets/slack-webhook-url";
 
-const TITLE: &str = r#"{{ if eq .Status "firing" }}{{ if eq .CommonLabels.severity "critical" }}PAGE{{ else }}ticket{{ end }}{{ else }}resolved{{ end }}: {{ .CommonLabels.service }} / {{ .CommonLabels.slo }}"#;
+const TITLE: &str = r#"{{ if eq .Status "firing" }}{{ if eq .CommonLabels.severity "critical" }}PAGE{{ else }}ticket{{ end }}{{ else }}resolved{{ end }}: {{ .CommonLabels.service }}{{ with .CommonLabels.slo }} / {{ . }}{{ end }}"#;
 
 const TEXT: &str = r#"{{ range .Alerts }}*{{ .Labels.alertname }}* ({{ .Labels.severity }}, {{ .Status }}): {{ .Annotations.summary }}
 {{ .Annotations.description }}

@@ -14,6 +14,15 @@ pub(super) fn file_name(service: &str) -> String {
 
 /// The object.
 pub(super) fn file(config: &Config, objects: &PrometheusRules, service: &str) -> String {
+    let comments = [
+        format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
+        format!("The groups are those of {}, which promtool tests.", rules::file_name(service)),
+    ];
+    object(objects, &object_name(service), &comments, rules::groups(config, service))
+}
+
+/// An object of these groups.
+pub(super) fn object(objects: &PrometheusRules, name: &str, comments: &[String], groups: Node) -> String {
     // the last two are what the Prometheus of kube-prometheus has selected by; a label of the user's own wins
     let ours = [
         ("app.kubernetes.io/name", "lookout"),
@@ -26,20 +35,16 @@ pub(super) fn file(config: &Config, objects: &PrometheusRules, service: &str) ->
         labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
     }
     let labels = labels.into_iter().map(|(name, value)| (name, value.into())).collect();
-    let mut metadata = vec![("name", object_name(service).into())];
+    let mut metadata = vec![("name", name.into())];
     metadata.extend(objects.namespace.as_deref().map(|namespace| ("namespace", namespace.into())));
     metadata.push(("labels", Node::Map(labels)));
-    let comments = [
-        format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
-        format!("The groups are those of {}, which promtool tests.", rules::file_name(service)),
-    ];
     let object = map([
         ("apiVersion", "monitoring.coreos.com/v1".into()),
         ("kind", "PrometheusRule".into()),
         ("metadata", map(metadata)),
-        ("spec", map([("groups", rules::groups(config, service))])),
+        ("spec", map([("groups", groups)])),
     ]);
-    emit::file(&comments, &object)
+    emit::file(comments, &object)
 }
 
 /// A name that Kubernetes takes: lower case, digits, `-` and `.`, with a letter or digit at both ends. What had to be

@@ -21,6 +21,7 @@ mod rule_tests;
 mod rules;
 mod runbook;
 mod sliced;
+mod watcher;
 
 pub use drift::{Drift, Trouble, drift, write};
 
@@ -85,12 +86,18 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
             list.push(Artifact::new(folder.join(format!("{service}.tests.yaml")), tests));
         }
         list.push(Artifact::new(folder.join("alertmanager.yaml"), alertmanager::file(config)));
+        let mine = [("rules", watcher::file(config)), ("tests", watcher::tests(config))];
+        list.extend(mine.into_iter().filter_map(|(kind, contents)| {
+            Some(Artifact::new(folder.join(format!("{}.{kind}.yaml", watcher::stem(config))), contents?))
+        }));
     }
     if let Some(objects) = &config.outputs.prometheus_rules {
         for service in &services {
             let path = objects.folder.join(kubernetes::file_name(service));
             list.push(Artifact::new(path, kubernetes::file(config, objects, service)));
         }
+        let path = objects.folder.join(kubernetes::file_name(watcher::stem(config)));
+        list.extend(watcher::object(config, objects).map(|contents| Artifact::new(path, contents)));
     }
     if let Some(folder) = &config.outputs.dashboards {
         list.push(Artifact::new(folder.join("overview.json"), dashboard::overview(config)));
@@ -103,12 +110,14 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
         }
     }
     if let Some(folder) = &config.outputs.runbooks {
-        for page in runbook::pages(config) {
+        for page in runbook::pages(config).into_iter().chain(watcher::pages(config)) {
             let path = folder.join(format!("{}.md", page.alert));
             list.push(Artifact { path, contents: page.contents, kept: Kept::Body });
         }
     }
     list.sort_by(|a, b| a.path.cmp(&b.path));
+    // an SLO whose alert has the name of one about the agent keeps its page
+    list.dedup_by(|later, first| later.path == first.path);
     list
 }
 

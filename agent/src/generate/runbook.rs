@@ -13,7 +13,7 @@ use super::rules::{alert_groups, base_window, identity};
 use super::{MARK, links};
 use crate::spec::{Component, Config, Indicator, Slo};
 
-const END: &str = "<!-- lookout:end -->";
+pub(super) const END: &str = "<!-- lookout:end -->";
 
 /// A page.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,6 +16,7 @@
 //! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, correct, override] } ] }
 //! generate: { alerts: ../alerts, dashboards: ../dashboards, runbooks: ../runbooks,
 //!             prometheus_rules: { folder: ../k8s/rules },         # objects.rs
+//!             agent_job: lookout,                                 # as which Prometheus scrapes the agent
 //!             runbook_url: "https://…/{alert}", dashboard_url: "https://…/{service}/{slo}" }
 //! ```
 //!
@@ -45,6 +46,9 @@ pub(super) const GRID_SECONDS: u32 = 10;
 
 /// The SLO specs unless told otherwise.
 const SLO_PATTERN: &str = "*.slo.yaml";
+
+/// As which Prometheus scrapes the agent, unless told otherwise.
+const AGENT_JOB: &str = "lookout";
 
 const KEYS: [&str; 14] = [
     "listen",
@@ -342,7 +346,8 @@ fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
 }
 
 fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Outputs> {
-    let known = ["alerts", "prometheus_rules", "dashboards", "runbooks", "runbook_url", "dashboard_url"];
+    let known =
+        ["alerts", "prometheus_rules", "dashboards", "runbooks", "runbook_url", "dashboard_url", "agent_job"];
     let fields = reader.fields(at, &known)?;
     let prometheus_rules = fields
         .get("prometheus_rules")
@@ -352,9 +357,15 @@ fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<O
         Some(absolute(folder, Path::new(&text)))
     };
     let (alerts, dashboards, runbooks) = (path("alerts"), path("dashboards"), path("runbooks"));
+    let agent_job = match fields.get("agent_job") {
+        // an empty one says that nobody scrapes the agent
+        Some(at) => reader.setting(&at).filter(|job| !job.is_empty()),
+        None => Some(AGENT_JOB.to_owned()),
+    };
     Some(Outputs {
         alerts,
         prometheus_rules,
+        agent_job,
         dashboards,
         runbooks,
         runbook_url: fields.get("runbook_url").and_then(|at| reader.url_template(&at, &["alert"])),

@@ -148,6 +148,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!(config.outputs.dashboards, Some(here.join("good/dashboards")));
     assert_eq!(config.outputs.runbooks, Some(PathBuf::from("/srv/runbooks")));
     assert_eq!(config.outputs.runbook_url.as_deref(), Some("https://example.org/{alert}"));
+    assert_eq!(config.outputs.agent_job.as_deref(), Some("monitoring/lookout"));
 }
 
 #[test]

@@ -261,6 +261,8 @@ pub struct Outputs {
     pub alerts: Option<PathBuf>,
     /// The rules once more, as objects of the Prometheus operator.
     pub prometheus_rules: Option<PrometheusRules>,
+    /// The job by which Prometheus scrapes the agent; none for no rules about the agent itself.
+    pub agent_job: Option<String>,
     /// Grafana dashboards.
     pub dashboards: Option<PathBuf>,
     /// Runbooks: generated heads, bodies kept.

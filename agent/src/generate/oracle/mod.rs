@@ -7,6 +7,7 @@ mod runbooks;
 mod scenario;
 mod scenarios;
 mod uneven;
+mod watcher;
 
 use std::collections::BTreeMap;
 use std::fs;

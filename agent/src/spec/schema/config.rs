@@ -234,6 +234,12 @@ fn outputs() -> Value {
             ("dashboards", text("Folder of Grafana dashboards.")),
             ("runbooks", text("Folder of runbooks: generated heads, bodies kept.")),
             ("runbook_url", text("Link to a runbook; `{alert}` is replaced.")),
+            (
+                "agent_job",
+                text(
+                    "Job by which Prometheus scrapes the agent (`lookout`); empty for no rules about the agent itself.",
+                ),
+            ),
             ("dashboard_url", text("Link to a dashboard; `{service}` and `{slo}` are replaced.")),
         ],
     )

@@ -11,7 +11,7 @@ use tokio::io::AsyncReadExt as _;
 
 use super::row::{Mood, SloRow};
 use super::{Shell, not_found, page};
-use crate::spec::Slo;
+use crate::spec::{OWN_ALERTS, Slo};
 use crate::web::State;
 
 /// No runbook that anyone reads at night is longer.
@@ -51,7 +51,8 @@ pub(in crate::web) async fn show(
         .filter(|slo| [slo.alert_name(), slo.data_alert_name()].contains(&name))
         .map(Slo::id)
         .collect();
-    let Some(alert) = Some(name).filter(|alert| !affected.is_empty() && is_plain(alert)) else {
+    let known = !affected.is_empty() || OWN_ALERTS.contains(&name.as_str());
+    let Some(alert) = Some(name).filter(|alert| known && is_plain(alert)) else {
         return not_found(&state, "No alert has that name, so there is no runbook for it.");
     };
     let Some(folder) = state.config.outputs.runbooks.as_deref() else {

@@ -328,3 +328,12 @@ async fn a_calendar_period_and_its_objectives_are_named() {
     assert_eq!(listed["evidence"]["calendar"]["to_ms"], 1_796_079_600_000_i64);
     assert_eq!(listed["evidence"]["versions"][0]["objective_percent"], 99.0);
 }
+
+#[tokio::test]
+async fn alerts_about_the_agent_itself_have_their_runbooks_too() {
+    let (house, folder) = with_runbooks(House::burning());
+    std::fs::write(folder.path().join("LookoutLedgerFailing.md"), "## Make room\n").unwrap();
+    let page = get(&routed(&house).0, "/runbooks/LookoutLedgerFailing").await;
+    assert_eq!(page.status, 200);
+    assert!(page.text.contains("<h2>Make room</h2>") && !page.text.contains("Requests succeed"));
+}

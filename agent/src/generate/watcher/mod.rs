@@ -1,0 +1,239 @@
+//! Who watches the watcher: the rules that Prometheus has about the agent itself.
+//!
+//! The agent tells of everything but its own end. So these rules are the only ones that do not repeat what it says, and
+//! the alerts of this group reach people by Prometheus and Alertmanager, not by the agent. They are few: a page where an
+//! outage of the service would reach nobody, a ticket where the agent mends itself but should not have to.
+//!
+//! There is no alert here that always fires. Whether Prometheus and Alertmanager live is a question about them, which
+//! their own setups answer (`Watchdog` in kube-prometheus); a second one would wake nobody new.
+
+mod pages;
+mod scenes;
+
+use lookout_engine::Severity;
+
+use super::emit::{self, Node, map};
+use super::promql::{duration, indented, quoted};
+use super::rules::label_node;
+use super::{MARK, kubernetes, links};
+use crate::events::names;
+use crate::spec::{Config, OWN_ALERTS, PrometheusRules};
+
+pub(super) use pages::pages;
+pub(super) use scenes::file as tests;
+
+/// The label `service` of all these alerts.
+const SERVICE: &str = "lookout";
+
+/// Seconds between evaluations: a `for` is at least three of them.
+const INTERVAL: u64 = 60;
+
+/// What the files are called, without their endings; a service of that name keeps it.
+pub(super) fn stem(config: &Config) -> &'static str {
+    if config.slos.iter().any(|slo| slo.service == SERVICE) { "lookout-agent" } else { SERVICE }
+}
+
+/// The rule file; none where nobody scrapes the agent.
+pub(super) fn file(config: &Config) -> Option<String> {
+    let comments = [
+        format!("{MARK} about the agent itself. Do not edit: change the config and generate again."),
+        "`promtool test rules` runs the tests beside this file.".to_owned(),
+    ];
+    Some(emit::file(&comments, &map([("groups", groups(config)?)])))
+}
+
+/// The same as an object of the Prometheus operator. Those of services have longer names.
+pub(super) fn object(config: &Config, objects: &PrometheusRules) -> Option<String> {
+    let comments = [
+        format!("{MARK} about the agent itself. Do not edit: change the config and generate again."),
+        format!("The group is that of {}.rules.yaml, which promtool tests.", stem(config)),
+    ];
+    Some(kubernetes::object(objects, SERVICE, &comments, groups(config)?))
+}
+
+fn groups(config: &Config) -> Option<Node> {
+    let rules = alerts(config)?.iter().map(|alert| alert.rule(config)).collect();
+    let group = map([
+        ("name", "lookout-agent".into()),
+        ("interval", duration(INTERVAL).into()),
+        ("rules", Node::List(rules)),
+    ]);
+    Some(Node::List(vec![group]))
+}
+
+/// An alert about the agent.
+struct Alert {
+    name: &'static str,
+    severity: Severity,
+    expr: String,
+    /// Seconds it has to hold.
+    hold: u64,
+    title: &'static str,
+    summary: &'static str,
+    description: &'static str,
+}
+
+impl Alert {
+    fn rule(&self, config: &Config) -> Node {
+        let mut pairs = vec![("alert", self.name.into()), ("expr", self.expr.as_str().into())];
+        if self.hold > 0 {
+            pairs.push(("for", duration(self.hold).into()));
+        }
+        let labels = [("severity", self.severity.label()), ("service", SERVICE)];
+        let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let annotations = [
+            ("title", format!("({}) {SERVICE}: {}", self.severity, self.title).into()),
+            ("summary", self.summary.into()),
+            ("description", self.description.into()),
+            ("runbook_url", links::runbook(config, self.name).into()),
+            ("dashboard_url", format!("{}/", links::agent(config)).into()),
+        ];
+        pairs.extend([("labels", label_node(labels.into())), ("annotations", map(annotations))]);
+        map(pairs)
+    }
+}
+
+/// How long things may take with a grid, in seconds.
+#[derive(Debug, Clone, Copy)]
+struct Patience {
+    /// Within which an agent that works has evaluated several times.
+    evaluation: u64,
+    /// Within which several evaluations would have tried to store.
+    storing: u64,
+    /// How old the last evaluation may be by another clock.
+    clock: u64,
+}
+
+impl Patience {
+    fn of(config: &Config) -> Self {
+        let grid = u64::from(config.grid.width_seconds());
+        Self { evaluation: (5 * grid).max(300), storing: (3 * grid).max(120), clock: 120 + grid }
+    }
+}
+
+/// All of them, in the order of their names in [`OWN_ALERTS`].
+fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
+    let job = format!("job={}", quoted(config.outputs.agent_job.as_deref()?));
+    let patience = Patience::of(config);
+    let [down, stalled, ledger, delivering, crashing, clock] = OWN_ALERTS;
+    Some([
+        Alert {
+            name: down,
+            severity: Severity::Page,
+            expr: format!("up{{{job}}} == 0\nor\nabsent(up{{{job}}})"),
+            // an update or a restart takes less than a minute, the catching up of a large ledger another
+            hold: 180,
+            title: "the agent is down",
+            summary: "Nobody watches: Prometheus does not reach lookout.",
+            description: "The metrics of the agent{{ with $labels.instance }} at {{ . }}{{ end }} could not be read for three \
+                 minutes. It evaluates nothing and tells nobody, and its gate answers no pipeline. Its pages are away \
+                 with it: the runbook is in the folder of runbooks as well.",
+        },
+        Alert {
+            name: stalled,
+            severity: Severity::Page,
+            expr: stalled_expr(&job, patience),
+            // a task that has just begun has not changed yet: two evaluations of the widest usual grid
+            hold: (patience.storing).max(180),
+            title: "the agent stands still",
+            summary: "lookout answers, but does not do its work.",
+            description: "On {{ $labels.instance }} {{ with $labels.task }}the task `{{ . }}` has not done its work for \
+                 minutes{{ else }}no evaluation has been done since the start{{ end }}. What it shows is old, and an outage \
+                 now would not be told.",
+        },
+        Alert {
+            name: ledger,
+            severity: Severity::Page,
+            expr: format!(
+                "increase({}{{{job}}}[{}]) > 0",
+                names::LEDGER_FAILURES,
+                duration(patience.storing)
+            ),
+            // longer than one failure is remembered: only those that follow each other last
+            hold: patience.storing + 60,
+            title: "the ledger takes no writes",
+            summary: "lookout cannot store what it sees, and tells of nothing that is not stored.",
+            description: "The ledger of {{ $labels.instance }} refuses every write. Counts wait in memory and would be lost \
+                 with a restart; incidents that open now are told to nobody until it takes writes again.",
+        },
+        Alert {
+            name: delivering,
+            severity: Severity::Page,
+            expr: delivering_expr(&job),
+            // five minutes of waiting and five without success: receivers are restarted, too
+            hold: 300,
+            title: "messages are not delivered",
+            summary: "lookout knows of an incident and cannot tell its receivers.",
+            description: "Messages for `{{ $labels.destination }}` wait and none was accepted for five minutes, or one was \
+                 refused for good. Whoever is reached by it alone does not know of the incident.",
+        },
+        Alert {
+            name: crashing,
+            severity: Severity::Ticket,
+            expr: format!(
+                "increase({}{{{job}}}[1h]) > 0\nor\nchanges(process_start_time_seconds{{{job}}}[1h]) > 3",
+                names::TASK_PANICS
+            ),
+            // a panic is a defect however short; three restarts an hour may be an update and its way back
+            hold: 0,
+            title: "the agent crashes",
+            summary: "lookout panics or is started again and again.",
+            description: "On {{ $labels.instance }} {{ with $labels.task }}the task `{{ . }}` panicked{{ else }}the process was \
+                 started more than three times{{ end }} within an hour. It goes on by itself, with slots missed in between.",
+        },
+        Alert {
+            name: clock,
+            severity: Severity::Ticket,
+            expr: clock_expr(&job, patience),
+            // time for NTP to mend what a sleeping machine brought
+            hold: 600,
+            title: "the clock is off",
+            summary: "The clock of lookout jumps, or is not that of Prometheus.",
+            description: "The wall clock of {{ $labels.instance }} jumped in three or more five-minute spans of an hour, or \
+                 differs from that of Prometheus by minutes. Slots are missed, and times in messages and answers of \
+                 the gate are wrong.",
+        },
+    ])
+}
+
+/// Whether the gauge moves says the same whatever the clocks. An outbox looks at its ledger every minute, but takes as long
+/// as its receiver does; the last part is an agent that never came as far as an evaluation.
+fn stalled_expr(job: &str, patience: Patience) -> String {
+    let done = names::TASK_LAST_SUCCESS;
+    format!(
+        "changes({done}{{{job}, task=\"evaluate\"}}[{}]) == 0\nor\n\
+         changes({done}{{{job}, task=~\"deliver .+\"}}[15m]) == 0\nor\n\
+         (\n{}\n)",
+        duration(patience.evaluation),
+        indented(&format!("up{{{job}}} == 1\nunless on (job, instance)\n{done}{{{job}, task=\"evaluate\"}}"))
+    )
+}
+
+/// A message that waits is none; one that waits while nothing is accepted is, and so is one that was given up.
+fn delivering_expr(job: &str) -> String {
+    let (waiting, told) = (names::DELIVERIES_WAITING, names::DELIVERIES);
+    let waits = format!(
+        "{waiting}{{{job}}} > 0\nunless on (job, instance, destination)\n\
+         increase({told}{{{job}, outcome=\"delivered\"}}[5m]) > 0"
+    );
+    format!(
+        "(\n{}\n)\nor\nsum without (outcome) (increase({told}{{{job}, outcome=\"failed\"}}[15m])) > 0",
+        indented(&waits)
+    )
+}
+
+/// Every source sees a jump when it next looks, which may be on both sides of an edge: one jump is in two spans at most.
+/// An agent that stands still has an old time and no wrong clock.
+fn clock_expr(job: &str, patience: Patience) -> String {
+    let done = format!("{}{{{job}, task=\"evaluate\"}}", names::TASK_LAST_SUCCESS);
+    let off = format!(
+        "abs(timestamp({done}) - {done}) > {}\nand\nchanges({done}[{}]) > 0",
+        patience.clock,
+        duration(patience.evaluation)
+    );
+    format!(
+        "count_over_time((increase({}{{{job}}}[5m]) > 0)[1h:5m]) >= 3\nor\n(\n{}\n)",
+        names::CLOCK_JUMPS,
+        indented(&off)
+    )
+}

@@ -1,0 +1,260 @@
+//! Tests of the rules about the agent, in promtool's format: each alert fires when it should, and none does for what an
+//! agent in good health goes through.
+
+use super::super::MARK;
+use super::super::emit::{self, Node, map};
+use super::super::promql::quoted;
+use super::{Alert, INTERVAL, OWN_ALERTS, Patience, alerts, stem};
+use crate::events::names;
+use crate::spec::Config;
+
+/// Seconds between samples.
+const STEP: u64 = 15;
+
+/// Seconds before something happens, longer than the longest range, and of a whole scene.
+const BEFORE: u64 = 3900;
+const LENGTH: u64 = 8700;
+
+/// All scenes.
+pub(in crate::generate) fn file(config: &Config) -> Option<String> {
+    let stage = Stage {
+        job: config.outputs.agent_job.as_deref()?,
+        alerts: alerts(config)?,
+        patience: Patience::of(config),
+    };
+    let comments = [format!(
+        "{MARK}. Run with `promtool test rules`. Do not edit: change the config and generate again."
+    )];
+    let document = map([
+        ("rule_files", Node::List(vec![format!("{}.rules.yaml", stem(config)).into()])),
+        ("evaluation_interval", format!("{INTERVAL}s").into()),
+        ("tests", Node::List(stage.scenes())),
+    ]);
+    Some(emit::file(&comments, &document))
+}
+
+struct Stage<'a> {
+    job: &'a str,
+    alerts: [Alert; OWN_ALERTS.len()],
+    patience: Patience,
+}
+
+/// The values of a series over a scene.
+#[derive(Debug, Clone, Copy)]
+enum Course {
+    /// A gauge, or a counter of what does not happen.
+    Still(u64),
+    /// It grows by this in every step.
+    Grows(u64),
+    /// It is this, and from then on that.
+    Then(u64, u64),
+    /// It grows by the first, and from then on by the second.
+    Pace(u64, u64),
+    /// It is this until then, and that for so many seconds.
+    Passing(u64, u64, u64),
+    /// One more at each of so many instants, so many seconds apart.
+    Steps(u64, u64),
+    /// It is not there.
+    Absent,
+}
+
+impl Course {
+    /// In promtool's notation, from the first sample on.
+    fn values(self) -> Option<String> {
+        let (before, after) = (BEFORE / STEP - 1, (LENGTH - BEFORE) / STEP);
+        Some(match self {
+            Self::Still(value) => format!("{value}+0x{}", LENGTH / STEP),
+            Self::Grows(by) => format!("0+{by}x{}", LENGTH / STEP),
+            Self::Then(first, then) => format!("{first}+0x{before} {then}+0x{after}"),
+            Self::Pace(first, then) => format!("0+{first}x{before} {}+{then}x{after}", first * (before + 1)),
+            Self::Passing(value, other, seconds) => {
+                let long = (seconds / STEP).max(1);
+                format!("{value}+0x{before} {other}+0x{} {value}+0x{}", long - 1, after - long)
+            }
+            Self::Steps(count, apart) => {
+                let long = (apart / STEP).max(1);
+                let steps: Vec<String> = (1..=count).map(|n| format!("{n}+0x{}", long - 1)).collect();
+                format!("0+0x{before} {} {count}+0x{after}", steps.join(" "))
+            }
+            Self::Absent => return None,
+        })
+    }
+}
+
+/// A series by its name and further labels.
+type Series = (&'static str, &'static [(&'static str, &'static str)]);
+
+const UP: Series = ("up", &[]);
+const STARTED: Series = ("process_start_time_seconds", &[]);
+const EVALUATED: Series = (names::TASK_LAST_SUCCESS, &[("task", "evaluate")]);
+const OUTBOX: Series = (names::TASK_LAST_SUCCESS, &[("task", "deliver oncall")]);
+const REFUSED: Series = (names::LEDGER_FAILURES, &[]);
+const WAITING: Series = (names::DELIVERIES_WAITING, &[("destination", "oncall")]);
+const DELIVERED: Series = (names::DELIVERIES, &[("destination", "oncall"), ("outcome", "delivered")]);
+const GIVEN_UP: Series = (names::DELIVERIES, &[("destination", "oncall"), ("outcome", "failed")]);
+const PANICS: Series = (names::TASK_PANICS, &[("task", "evaluate")]);
+const JUMPS: Series = (names::CLOCK_JUMPS, &[]);
+
+/// An agent in good health; a message is delivered now and then.
+const WELL: [(Series, Course); 10] = [
+    (UP, Course::Still(1)),
+    (STARTED, Course::Still(1)),
+    (EVALUATED, Course::Grows(STEP)),
+    (OUTBOX, Course::Grows(STEP)),
+    (REFUSED, Course::Still(0)),
+    (WAITING, Course::Still(0)),
+    (DELIVERED, Course::Grows(1)),
+    (GIVEN_UP, Course::Still(0)),
+    (PANICS, Course::Still(0)),
+    (JUMPS, Course::Still(0)),
+];
+
+const GONE: [(Series, Course); 9] = [
+    (UP, Course::Absent),
+    (STARTED, Course::Absent),
+    (EVALUATED, Course::Absent),
+    (OUTBOX, Course::Absent),
+    (REFUSED, Course::Absent),
+    (WAITING, Course::Absent),
+    (DELIVERED, Course::Absent),
+    (GIVEN_UP, Course::Absent),
+    (PANICS, Course::Absent),
+];
+
+impl Stage<'_> {
+    fn scenes(&self) -> Vec<Node> {
+        let [down, stalled, ledger, delivering, crashing, clock] = &self.alerts;
+        // what a range has to be clear of, and what it needs to see
+        let still = self.patience.evaluation;
+        let late = STEP + INTERVAL;
+        let far = BEFORE + self.patience.clock + STEP;
+        vec![
+            self.quiet("is quiet about an agent in good health", &[]),
+            self.quiet(
+                "is quiet about a restart, a busy outbox, a write that failed and a clock that was set",
+                &[
+                    (UP, Course::Passing(1, 0, 90)),
+                    (STARTED, Course::Steps(3, 600)),
+                    (REFUSED, Course::Then(0, 1)),
+                    (WAITING, Course::Then(0, 2)),
+                    (JUMPS, Course::Steps(4, STEP)),
+                ],
+            ),
+            self.quiet(
+                "is quiet about a receiver that does not answer for four minutes",
+                &[(WAITING, Course::Passing(0, 3, 240)), (DELIVERED, Course::Still(7))],
+            ),
+            self.fires("calls when the agent is not reached", down, &[(UP, Course::Then(1, 0))], late),
+            self.told("calls when Prometheus knows of no agent", down, &GONE, 0, late),
+            self.fires(
+                "calls when evaluations stand still",
+                stalled,
+                &[(EVALUATED, Course::Pace(STEP, 0))],
+                still + late,
+            ),
+            self.fires(
+                "calls when an outbox stands still",
+                stalled,
+                &[(OUTBOX, Course::Pace(STEP, 0))],
+                900 + late,
+            ),
+            self.told(
+                "calls when a started agent never evaluates",
+                stalled,
+                &[(EVALUATED, Course::Absent)],
+                0,
+                late,
+            ),
+            self.fires("calls when the ledger fails", ledger, &[(REFUSED, Course::Pace(0, 1))], late),
+            self.fires(
+                "calls when messages wait and none is accepted",
+                delivering,
+                &[(WAITING, Course::Then(0, 1)), (DELIVERED, Course::Still(7))],
+                late,
+            ),
+            self.fires(
+                "calls when a message was given up",
+                delivering,
+                &[(GIVEN_UP, Course::Then(0, 1))],
+                late,
+            ),
+            self.fires("tells of a panic", crashing, &[(PANICS, Course::Then(0, 1))], late),
+            self.fires(
+                "tells of an agent that is started again and again",
+                crashing,
+                &[(STARTED, Course::Steps(4, 300))],
+                4 * 300 + late,
+            ),
+            self.fires(
+                "tells of a clock that jumps again and again",
+                clock,
+                &[(JUMPS, Course::Steps(4, 600))],
+                4 * 600 + late,
+            ),
+            self.told(
+                "tells of a clock that is not that of Prometheus",
+                clock,
+                &[(EVALUATED, Course::Grows(2 * STEP))],
+                // it runs twice as fast, and is ahead by as much as has passed
+                far - BEFORE,
+                late,
+            ),
+        ]
+    }
+
+    /// Nothing fires at any time that anything could.
+    fn quiet(&self, title: &str, different: &[(Series, Course)]) -> Node {
+        let all = "count(ALERTS{alertstate=\"firing\"}) or vector(0)";
+        let checks = (1..=LENGTH / 300).map(|n| check(all, n * 300, 0));
+        self.scene(title, different, checks.collect())
+    }
+
+    /// Something happens after [`BEFORE`] and is told at most `delay` later than its `for` has it.
+    fn fires(&self, title: &str, alert: &Alert, different: &[(Series, Course)], delay: u64) -> Node {
+        self.told(title, alert, different, BEFORE, delay)
+    }
+
+    /// What is so from an instant on is not told before the alert's `for` is over, and soon after.
+    fn told(
+        &self,
+        title: &str,
+        alert: &Alert,
+        different: &[(Series, Course)],
+        from: u64,
+        delay: u64,
+    ) -> Node {
+        let firing =
+            format!("count(ALERTS{{alertname={},alertstate=\"firing\"}}) or vector(0)", quoted(alert.name));
+        let early = (from + alert.hold).saturating_sub(INTERVAL).next_multiple_of(INTERVAL);
+        let due = (from + alert.hold + delay).next_multiple_of(INTERVAL);
+        let checks =
+            vec![check(&firing, early, 0), check(&format!("({firing}) > bool 0"), due + INTERVAL, 1)];
+        self.scene(title, different, checks)
+    }
+
+    fn scene(&self, title: &str, different: &[(Series, Course)], checks: Vec<Node>) -> Node {
+        let input = WELL.iter().filter_map(|(series, course)| {
+            let changed = different.iter().find(|(other, _)| other == series);
+            let course = changed.map_or(*course, |(_, course)| *course);
+            let mut labels = vec![format!("job={}", quoted(self.job)), "instance=\"agent:9797\"".to_owned()];
+            labels.extend(series.1.iter().map(|(name, value)| format!("{name}={}", quoted(value))));
+            let name = format!("{}{{{}}}", series.0, labels.join(","));
+            Some(map([("series", name.into()), ("values", course.values()?.into())]))
+        });
+        map([
+            ("name", title.into()),
+            ("interval", format!("{STEP}s").into()),
+            ("input_series", Node::List(input.collect())),
+            ("promql_expr_test", Node::List(checks)),
+        ])
+    }
+}
+
+fn check(expr: &str, at: u64, value: u64) -> Node {
+    let sample = map([("labels", "{}".into()), ("value", Node::Plain(value.to_string()))]);
+    map([
+        ("expr", expr.into()),
+        ("eval_time", format!("{at}s").into()),
+        ("exp_samples", Node::List(vec![sample])),
+    ])
+}
