@@ -341,3 +341,16 @@ fn files_are_generated_where_no_secret_is() {
     let (config, _) = load_without_secrets(&file).unwrap();
     assert!(config.destinations.is_empty());
 }
+
+#[test]
+fn the_job_of_the_agent_has_a_default_and_an_empty_one_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lookout.yaml");
+    for (said, job) in
+        [("", Some("lookout")), ("agent_job: \"${JOB:-}\"", None), ("agent_job: agents", Some("agents"))]
+    {
+        std::fs::write(&file, format!("slos: []\ngenerate:\n  alerts: alerts\n  {said}\n")).unwrap();
+        let (config, _) = load_with(&file, &|_| None).unwrap();
+        assert_eq!(config.outputs.agent_job.as_deref(), job, "{said}");
+    }
+}

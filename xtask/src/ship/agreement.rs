@@ -116,6 +116,15 @@ const NAMES: &[Name] = &[
         ],
     },
     Name {
+        what: "the job by which Prometheus scrapes the agent",
+        places: &[
+            Place("agent/src/spec/config.rs", "AGENT_JOB: &str = \"", "\""),
+            Place("alerts/lookout.rules.yaml", "up{job=\"", "\""),
+            Place("k8s/components/standalone-agent/service.yaml", "app.kubernetes.io/name: ", "\n"),
+            Place("k8s/components/monitoring-sidecar/service-monitor.yaml", "replacement: ", "\n"),
+        ],
+    },
+    Name {
         what: "the health check of the service",
         places: &[
             Place("service/Dockerfile", "CMD [\"/titanic\", \"", "\"]"),
@@ -152,6 +161,7 @@ const MUST_STAND: &[(&str, &str, &str)] = &[
     ),
     (AGENT, ":slack_webhook_url::", "k8s/components/standalone-agent/secret.yaml reads this property"),
     (AGENT, ":deploy_token_sha256::", "k8s/components/standalone-agent/secret.yaml reads this property"),
+    (PROMETHEUS, "- job_name: lookout\n", "the rules about the agent ask for this job"),
     ("k8s/components/standalone-agent/secret.yaml", "property: slack_webhook_url", "ECS reads it too"),
     ("k8s/components/standalone-agent/secret.yaml", "property: deploy_token_sha256", "ECS reads it too"),
 ];

@@ -322,6 +322,13 @@ const MUTATIONS: &[Mutation] = &[
         naming: "not what it is a copy of",
     },
     Mutation {
+        mistake: "an agent that the rules about it do not know",
+        file: "k8s/components/monitoring-sidecar/service-monitor.yaml",
+        change: Change::Replace("replacement: lookout", "replacement: agent"),
+        caught_by: Check::Agreement,
+        naming: "the job by which Prometheus scrapes the agent is not the same everywhere",
+    },
+    Mutation {
         mistake: "a chart that went its own way",
         file: "k8s/chart/templates/deployment.yaml",
         change: Change::Replace("minReadySeconds: 5", "minReadySeconds: 0"),
