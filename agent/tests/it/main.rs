@@ -31,3 +31,5 @@ mod simulated;
 mod support;
 #[cfg(test)]
 mod verbs;
+#[cfg(test)]
+mod watched;
