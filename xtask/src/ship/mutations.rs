@@ -219,7 +219,7 @@ const MUTATIONS: &[Mutation] = &[
         file: "compose.yaml",
         change: Change::Replace("./alerts:/etc/prometheus/alerts:ro", "./runbooks:/etc/prometheus/alerts:ro"),
         caught_by: Check::Compose,
-        naming: "Prometheus read 0 groups of rules, of 3",
+        naming: "Prometheus read 0 groups of rules, of ",
     },
     Mutation {
         mistake: "a scrape of a port that is not there",
