@@ -62,28 +62,28 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        LINE.with_borrow_mut(|bytes| {
-            let mut line = Line { bytes, is_empty: true };
-            line.bytes.clear();
-            line.put_display("timestamp", format_args!("{:.6}", self.clock.now()));
-            line.put("level", event.metadata().level().as_str());
-            line.put("target", event.metadata().target());
-            // Those of the innermost span that has some.
-            for span in context.event_scope(event).into_iter().flatten() {
-                if let Some(ids) = span.extensions().get::<Ids>()
-                    && line.put_ids(ids)
-                {
-                    break;
-                }
+        // Taken out, not borrowed: what an event shows may write a line itself, if only by panicking.
+        let mut bytes = LINE.try_with(RefCell::take).unwrap_or_default();
+        let mut line = Line { bytes: &mut bytes, is_empty: true };
+        line.bytes.clear();
+        line.put_display("timestamp", format_args!("{:.6}", self.clock.now()));
+        line.put("level", event.metadata().level().as_str());
+        line.put("target", event.metadata().target());
+        // Those of the innermost span that has some.
+        for span in context.event_scope(event).into_iter().flatten() {
+            if let Some(ids) = span.extensions().get::<Ids>()
+                && line.put_ids(ids)
+            {
+                break;
             }
-            event.record(&mut line);
-            line.bytes.extend_from_slice(b"}\n");
-            // There is nowhere left to complain when the log itself cannot be written.
-            let _written = self.writer.make_writer_for(event.metadata()).write_all(line.bytes);
-            if bytes.capacity() > KEPT_BYTES {
-                *bytes = Vec::new();
-            }
-        });
+        }
+        event.record(&mut line);
+        line.bytes.extend_from_slice(b"}\n");
+        // There is nowhere left to complain when the log itself cannot be written.
+        let _written = self.writer.make_writer_for(event.metadata()).write_all(line.bytes);
+        if bytes.capacity() <= KEPT_BYTES {
+            let _at_the_end_of_a_thread = LINE.try_with(|kept| kept.replace(bytes));
+        }
     }
 }
 
