@@ -99,8 +99,6 @@ impl Outbox {
         match self.try_turn(stop).await {
             Ok(next) => {
                 self.ledger_failures = 0;
-                metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => format!("deliver {}", self.name))
-                    .set(self.ports.clock.now_ms() as f64 / 1000.0);
                 next
             }
             Err(error) => {
@@ -123,9 +121,16 @@ impl Outbox {
         if self.quiet_until.is_none() && !stop.is_cancelled() {
             self.refresh().await?;
         }
+        Ok(self.next_turn(self.tell_progress().await?))
+    }
+
+    /// Shows how much waits, and that this outbox is at work. Returns when the next message is due.
+    async fn tell_progress(&self) -> Result<Option<i64>, LedgerError> {
         let (due_ms, waiting) = self.ports.ledger.waiting(&self.name).await?;
         metrics::gauge!(names::DELIVERIES_WAITING, "destination" => self.name.clone()).set(waiting as f64);
-        Ok(self.next_turn(due_ms))
+        metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => format!("deliver {}", self.name))
+            .set(self.ports.clock.now_ms() as f64 / 1000.0);
+        Ok(due_ms)
     }
 
     fn next_turn(&self, due_ms: Option<i64>) -> Instant {
@@ -146,6 +151,8 @@ impl Outbox {
             if due.is_empty() {
                 return Ok(());
             }
+            // A receiver that hangs can keep a long queue here for as long as it likes.
+            self.tell_progress().await?;
             for delivery in &due {
                 if stop.is_cancelled() || self.attempt(delivery, stop).await?.is_break() {
                     return Ok(());
