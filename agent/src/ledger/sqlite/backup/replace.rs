@@ -137,8 +137,8 @@ fn put_aside(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupErr
     match std::fs::hard_link(ledger, &aside) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        // a file system without links: for a moment there is no ledger, which no agent sees, since we hold its lock
-        Err(_) => std::fs::rename(ledger, &aside).map_err(failed("putting aside", ledger))?,
+        // a file system without links; a copy, so that there is a ledger at every moment
+        Err(_) => copy_aside(ledger, &aside).map_err(failed("putting aside", ledger))?,
     }
     for suffix in ["-wal", "-journal"] {
         let part = with_suffix(ledger, suffix);
@@ -153,6 +153,14 @@ fn put_aside(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupErr
     let _mostly_not_there = std::fs::remove_file(with_suffix(ledger, "-shm"));
     sync_folder(ledger);
     Ok(Some(aside))
+}
+
+fn copy_aside(ledger: &Path, aside: &Path) -> std::io::Result<()> {
+    let copied = std::fs::copy(ledger, aside).and_then(|_| std::fs::File::open(aside)?.sync_all());
+    if copied.is_err() {
+        let _half_a_copy = std::fs::remove_file(aside);
+    }
+    copied
 }
 
 /// A name for the old ledger, when there is anything of it.
