@@ -4,7 +4,7 @@
 # that a task can start when GitHub is away; they are copied there, and keep their digests.
 #
 # A revision is the ARN of a task definition; it never changes once it is registered.
-: "${ECS_CLUSTER:?}" "${ECS_SERVICE:?}" "${SERVICE_URL:?}" "${AWS_REGION:?}"
+: "${ECS_CLUSTER:?}" "${ECS_SERVICE:?}" "${SERVICE_URL:?}"
 readonly ecs_container=${ECS_CONTAINER:-titanic} ecs_patience_s=${ECS_PATIENCE:-2400} ecs_poll_s=15
 
 ecs_query() {
@@ -45,6 +45,7 @@ ecs_await() {
 # Copies an image by digest into the registry of the environment, and says what it is called there. The tag is for the
 # registry, which throws away what has none.
 ecs_copied() {
+  : "${AWS_REGION:?}"
   local source=$1 digest=${1##*@} name repository registry account
   name=${source##*/}
   repository=$ECS_CLUSTER/${name%%@*}

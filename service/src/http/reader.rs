@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
 /// What must be taken in each period while something waits to be sent: less than the slowest line carries, more than one
-/// who only pretends to read takes.
+/// who only pretends to read takes. Linux tells of room only when about a third of its send buffer is free.
 const LEAST_BYTES: usize = 1024;
 
 /// A stream to someone whose patience with us is not tested, but ours with them.
