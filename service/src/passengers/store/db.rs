@@ -8,17 +8,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use sqlx::error::BoxDynError;
-use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
-use sqlx::{
-    Arguments as _, AssertSqlSafe, FromRow, PgPool, Postgres, SqlSafeStr as _, Sqlite, SqlitePool,
-    Transaction,
-};
+use sqlx::{Arguments as _, AssertSqlSafe, FromRow, Postgres, SqlSafeStr as _, Sqlite, Transaction};
 use uuid::Uuid;
 
 use super::ACQUIRE_TIMEOUT;
 use super::columns::{Key, Moment};
+use super::lease::{Lease, Leases, Seat};
 use super::meter::{Meter, Pass};
 
 /// One of the two, with what measures its use.
@@ -31,14 +28,14 @@ pub(super) struct Db {
 /// The connections to one of the two.
 #[derive(Debug, Clone)]
 pub(super) enum Pool {
-    Sqlite(SqlitePool),
-    Postgres(PgPool),
+    Sqlite(Arc<Leases<Sqlite>>),
+    Postgres(Arc<Leases<Postgres>>),
 }
 
 /// A connection for one statement.
 enum Connection {
-    Sqlite(PoolConnection<Sqlite>),
-    Postgres(PoolConnection<Postgres>),
+    Sqlite(Lease<Sqlite>),
+    Postgres(Lease<Postgres>),
 }
 
 /// A transaction. Dropped without a commit, it never was.
@@ -50,8 +47,8 @@ pub(super) struct Tx {
 }
 
 enum At {
-    Sqlite(Transaction<'static, Sqlite>),
-    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>, Seat<Sqlite>),
+    Postgres(Transaction<'static, Postgres>, Seat<Postgres>),
 }
 
 /// What a transaction is for.
@@ -179,6 +176,14 @@ macro_rules! rows {
         sqlx::query_as_with(AssertSqlSafe(sql), arguments).persistent(kept).fetch_all($on).await
     }};
 }
+/// The first row. SQLite stops there; PostgreSQL is heard to the end, which comes with the row.
+macro_rules! row {
+    ($on:expr, $arguments:ident, $statement:expr) => {{
+        let Statement { sql, values, kept } = $statement;
+        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
+        sqlx::query_as_with(AssertSqlSafe(sql), arguments).persistent(kept).fetch_optional($on).await
+    }};
+}
 macro_rules! execute {
     ($on:expr, $arguments:ident, $statement:expr) => {{
         let Statement { sql, values, kept } = $statement;
@@ -189,31 +194,33 @@ macro_rules! execute {
 }
 
 impl Pool {
-    /// In a box: connecting is rare and its state is large, and without one every request would carry it along.
     async fn connection(&self) -> Result<Connection, sqlx::Error> {
         match self {
-            Self::Sqlite(pool) => match pool.try_acquire() {
-                // It needs no sign of life.
-                Some(connection) => Ok(Connection::Sqlite(connection)),
-                None => Box::pin(pool.acquire()).await.map(Connection::Sqlite),
-            },
-            Self::Postgres(pool) => Box::pin(pool.acquire()).await.map(Connection::Postgres),
+            Self::Sqlite(leases) => leases.take().await.map(Connection::Sqlite),
+            Self::Postgres(leases) => leases.take().await.map(Connection::Postgres),
         }
     }
 }
 
 impl Connection {
-    async fn rows<R: Readable>(&mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+    async fn rows<R: Readable>(self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
         match self {
-            Self::Sqlite(connection) => rows!(&mut **connection, for_sqlite, statement),
-            Self::Postgres(connection) => rows!(&mut **connection, for_postgres, statement),
+            Self::Sqlite(lease) => lease.run(async |on| rows!(on, for_sqlite, statement)).await,
+            Self::Postgres(lease) => lease.run(async |on| rows!(on, for_postgres, statement)).await,
         }
     }
 
-    async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+    async fn row<R: Readable>(self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
         match self {
-            Self::Sqlite(connection) => execute!(&mut **connection, for_sqlite, statement),
-            Self::Postgres(connection) => execute!(&mut **connection, for_postgres, statement),
+            Self::Sqlite(lease) => lease.run(async |on| row!(on, for_sqlite, statement)).await,
+            Self::Postgres(_) => self.rows(statement).await.map(|rows| rows.into_iter().next()),
+        }
+    }
+
+    async fn execute(self, statement: Statement) -> Result<u64, sqlx::Error> {
+        match self {
+            Self::Sqlite(lease) => lease.run(async |on| execute!(on, for_sqlite, statement)).await,
+            Self::Postgres(lease) => lease.run(async |on| execute!(on, for_postgres, statement)).await,
         }
     }
 }
@@ -229,7 +236,7 @@ impl Db {
         let watch = self.meter.watch(&statement.sql);
         watch
             .over(async {
-                let (_pass, mut connection) =
+                let (_pass, connection) =
                     self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
                 connection.rows(statement).await
             })
@@ -238,7 +245,14 @@ impl Db {
 
     /// The first row that a statement answers with.
     pub(super) async fn row<R: Readable>(&self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
-        self.rows(statement).await.map(|rows| rows.into_iter().next())
+        let watch = self.meter.watch(&statement.sql);
+        watch
+            .over(async {
+                let (_pass, connection) =
+                    self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
+                connection.row(statement).await
+            })
+            .await
     }
 
     /// The rows of a statement that stands in no queue: whether the database is well must not depend on how many ask it
@@ -255,7 +269,7 @@ impl Db {
         let watch = self.meter.watch(&statement.sql);
         watch
             .over(async {
-                let (_pass, mut connection) =
+                let (_pass, connection) =
                     self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
                 connection.execute(statement).await
             })
@@ -278,17 +292,19 @@ impl Db {
         // Only the connection is waited for within the limit: locks have limits of their own.
         let (pass, connection) = self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
         let at = match connection {
-            Connection::Sqlite(connection) => {
-                At::Sqlite(Transaction::begin(connection, Some(begin.into_sql_str())).await?)
+            Connection::Sqlite(lease) => {
+                let (connection, seat) = lease.into_parts();
+                At::Sqlite(Transaction::begin(connection, Some(begin.into_sql_str())).await?, seat)
             }
-            Connection::Postgres(connection) => {
+            Connection::Postgres(lease) => {
+                let (connection, seat) = lease.into_parts();
                 let mut transaction = Transaction::begin(connection, Some(begin.into_sql_str())).await?;
                 if purpose == Purpose::Replace {
                     sqlx::query("set local statement_timeout = 0").execute(&mut *transaction).await?;
                     let lock = "lock table passengers in share row exclusive mode";
                     sqlx::query(lock).execute(&mut *transaction).await?;
                 }
-                At::Postgres(transaction)
+                At::Postgres(transaction, seat)
             }
         };
         Ok((pass, at))
@@ -302,8 +318,8 @@ impl Tx {
         let at = &mut self.at;
         let rows = async {
             match at {
-                At::Sqlite(transaction) => rows!(&mut **transaction, for_sqlite, statement),
-                At::Postgres(transaction) => rows!(&mut **transaction, for_postgres, statement),
+                At::Sqlite(transaction, _) => rows!(&mut **transaction, for_sqlite, statement),
+                At::Postgres(transaction, _) => rows!(&mut **transaction, for_postgres, statement),
             }
         };
         watch.over(rows).await
@@ -315,8 +331,8 @@ impl Tx {
         let at = &mut self.at;
         let execute = async {
             match at {
-                At::Sqlite(transaction) => execute!(&mut **transaction, for_sqlite, statement),
-                At::Postgres(transaction) => execute!(&mut **transaction, for_postgres, statement),
+                At::Sqlite(transaction, _) => execute!(&mut **transaction, for_sqlite, statement),
+                At::Postgres(transaction, _) => execute!(&mut **transaction, for_postgres, statement),
             }
         };
         watch.over(execute).await
@@ -326,8 +342,8 @@ impl Tx {
         let at = self.at;
         let commit = async {
             match at {
-                At::Sqlite(transaction) => transaction.commit().await,
-                At::Postgres(transaction) => transaction.commit().await,
+                At::Sqlite(transaction, _seat) => transaction.commit().await,
+                At::Postgres(transaction, _seat) => transaction.commit().await,
             }
         };
         self.meter.watch("commit").over(commit).await

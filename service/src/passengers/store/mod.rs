@@ -1,6 +1,6 @@
 //! Where passengers are kept: SQLite or PostgreSQL.
 //!
-//! - `db` runs statements on either; `columns` is what each keeps in its own way; `schema` brings the tables up to date.
+//! - `db` runs statements on either, on connections that `lease` keeps; `columns` is what each keeps in its own way; `schema` brings the tables up to date.
 //! - `list` finds, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
 //!   what went wrong and whether it may pass; `plan` how a database goes about a page.
 
@@ -8,6 +8,7 @@ mod change;
 mod columns;
 mod db;
 mod error;
+mod lease;
 mod list;
 mod meter;
 mod once;
@@ -23,6 +24,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
 use self::db::{Db, Pool, Statement};
 use self::error::doing;
+use self::lease::Leases;
 use self::meter::Pass;
 use self::schema::Standing;
 use crate::config::DatabaseUrl;
@@ -80,9 +82,9 @@ impl Store {
     /// Opens the database for a purpose.
     pub async fn open_for(opening: Opening, url: &DatabaseUrl, most: u32) -> Result<Self, StoreError> {
         let pool = if url.is_postgres() {
-            Pool::Postgres(postgres(url, most).await?)
+            Pool::Postgres(Leases::new(postgres(url, most).await?))
         } else {
-            Pool::Sqlite(sqlite(url, most, opening != Opening::Read).await?)
+            Pool::Sqlite(Leases::new(sqlite(url, most, opening != Opening::Read).await?))
         };
         let store = Self { db: Db::new(pool, most) };
         let url = url.to_string();
@@ -130,8 +132,8 @@ impl Store {
     #[must_use]
     pub fn pool_use(&self) -> PoolUse {
         let idle = match &self.db.pool {
-            Pool::Sqlite(pool) => pool.num_idle(),
-            Pool::Postgres(pool) => pool.num_idle(),
+            Pool::Sqlite(leases) => leases.idle(),
+            Pool::Postgres(leases) => leases.idle(),
         };
         PoolUse { idle: u32::try_from(idle).unwrap_or(u32::MAX), used: self.db.meter.used() }
     }
@@ -150,8 +152,8 @@ impl Store {
     /// Waits for running statements and closes.
     pub async fn close(&self) {
         match &self.db.pool {
-            Pool::Sqlite(pool) => pool.close().await,
-            Pool::Postgres(pool) => pool.close().await,
+            Pool::Sqlite(leases) => leases.close().await,
+            Pool::Postgres(leases) => leases.close().await,
         }
     }
 }

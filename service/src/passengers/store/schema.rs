@@ -92,8 +92,8 @@ pub(super) async fn migrate(db: &Db, url: &str) -> Result<Standing, StoreError> 
         return Ok(before);
     }
     let migrated = match &db.pool {
-        Pool::Sqlite(pool) => SQLITE.run(pool).await,
-        Pool::Postgres(pool) => POSTGRES.run(pool).await,
+        Pool::Sqlite(leases) => SQLITE.run(leases.whole_pool()).await,
+        Pool::Postgres(leases) => POSTGRES.run(leases.whole_pool()).await,
     };
     migrated.map_err(|source| StoreError::Migrate { url: url.to_owned(), source })?;
     // Again: another version may have been at it meanwhile.

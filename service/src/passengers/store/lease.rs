@@ -1,0 +1,223 @@
+//! Connections that stay with us from one statement to the next.
+//!
+//! The pool asks a connection for a sign of life whenever it is given back: one more round trip for every statement. A
+//! connection whose last statement came to its end needs no such question. It is kept here, where the next statement
+//! finds it, and goes back to the pool when something went wrong, when it was dropped in the middle, and after a while in
+//! any case, because it is the pool that lets connections end when they are old.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sqlx::pool::PoolConnection;
+use sqlx::{Connection as _, Database, Pool};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+
+use super::{ACQUIRE_TIMEOUT, TRUSTED};
+
+/// How long a connection stays before it goes through the pool again.
+const TERM: Duration = Duration::from_secs(30);
+
+/// The connections to a database: those that are kept, and the pool where all of them come from.
+#[derive(Debug)]
+pub(super) struct Leases<DB: Database> {
+    pool: Pool<DB>,
+    /// As many as the pool has connections, so that nobody waits for the pool while connections are kept here.
+    seats: Semaphore,
+    /// The one used last is the first to be used again.
+    kept: Mutex<Vec<Kept<DB>>>,
+}
+
+#[derive(Debug)]
+struct Kept<DB: Database> {
+    connection: PoolConnection<DB>,
+    /// When it came from the pool.
+    since: Instant,
+    /// When it was last used.
+    used: Instant,
+}
+
+/// A right to one connection, given back when it is dropped.
+pub(super) struct Seat<DB: Database>(Arc<Leases<DB>>);
+
+impl<DB: Database> Drop for Seat<DB> {
+    fn drop(&mut self) {
+        self.0.seats.add_permits(1);
+    }
+}
+
+/// A connection for one statement.
+pub(super) struct Lease<DB: Database> {
+    connection: PoolConnection<DB>,
+    since: Instant,
+    seat: Seat<DB>,
+}
+
+impl<DB: Database> Leases<DB> {
+    pub(super) fn new(pool: Pool<DB>) -> Arc<Self> {
+        let seats = Semaphore::new(pool.options().get_max_connections() as usize);
+        Arc::new(Self { pool, seats, kept: Mutex::default() })
+    }
+
+    /// The pool, with what was kept here on its way back to it: for what takes a connection from nowhere else, before
+    /// there is other work.
+    pub(super) fn whole_pool(&self) -> &Pool<DB> {
+        self.kept().clear();
+        &self.pool
+    }
+
+    /// Connections without work.
+    pub(super) fn idle(&self) -> usize {
+        self.pool.num_idle() + self.kept().len()
+    }
+
+    /// Waits for a connection. Kept ones come first, without a question if they were used a moment ago.
+    pub(super) async fn take(self: &Arc<Self>) -> Result<Lease<DB>, sqlx::Error> {
+        let seat = self.seat().await?;
+        while let Some(Kept { mut connection, since, used }) = self.newest() {
+            // A broken one is dealt with by the pool.
+            if used.elapsed() < TRUSTED || connection.ping().await.is_ok() {
+                return Ok(Lease { connection, since, seat });
+            }
+        }
+        // In a box: connecting is rare and its state is large, and without one every request would carry it along.
+        let connection = Box::pin(self.pool.acquire()).await?;
+        Ok(Lease { connection, since: Instant::now(), seat })
+    }
+
+    async fn seat(self: &Arc<Self>) -> Result<Seat<DB>, sqlx::Error> {
+        let permit = match self.seats.try_acquire() {
+            Ok(permit) => permit,
+            Err(_) => {
+                let waited = timeout(ACQUIRE_TIMEOUT, self.seats.acquire()).await;
+                waited.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?
+            }
+        };
+        permit.forget();
+        Ok(Seat(Arc::clone(self)))
+    }
+
+    fn newest(&self) -> Option<Kept<DB>> {
+        self.kept().pop()
+    }
+
+    /// Takes a connection back. One whose term is over leaves, and with it all others that nobody needed for as long.
+    fn keep(&self, connection: PoolConnection<DB>, since: Instant) {
+        let used = Instant::now();
+        let over = |since: Instant| used.duration_since(since) >= TERM;
+        let mut kept = self.kept();
+        if over(since) {
+            kept.retain(|kept| !over(kept.since));
+        } else if !self.pool.is_closed() {
+            kept.push(Kept { connection, since, used });
+        }
+    }
+
+    /// Gives everything back and closes the pool, as soon as all who use a connection have ended.
+    pub(super) async fn close(&self) {
+        let closed = self.pool.close();
+        self.kept().clear();
+        closed.await;
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Vec<Kept<DB>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<DB: Database> Lease<DB> {
+    /// Runs something on the connection, which is kept if that comes to a good end.
+    pub(super) async fn run<T>(
+        self,
+        what: impl AsyncFnOnce(&mut DB::Connection) -> Result<T, sqlx::Error>,
+    ) -> Result<T, sqlx::Error> {
+        // In this order, so that the connection is back before somebody else gets the seat.
+        let Self { seat, mut connection, since } = self;
+        let done = what(&mut connection).await?;
+        seat.0.keep(connection, since);
+        Ok(done)
+    }
+
+    /// For more than one statement: the connection goes back to the pool afterwards.
+    pub(super) fn into_parts(self) -> (PoolConnection<DB>, Seat<DB>) {
+        (self.connection, self.seat)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr as _;
+
+    use sqlx::Sqlite;
+    use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+
+    use super::*;
+
+    async fn two() -> Arc<Leases<Sqlite>> {
+        let options = SqliteConnectOptions::from_str("sqlite::memory:").unwrap();
+        Leases::new(SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap())
+    }
+
+    async fn look(lease: Lease<Sqlite>, sql: &'static str) -> Result<i64, sqlx::Error> {
+        lease.run(async |on| sqlx::query_scalar(sql).fetch_one(on).await).await
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_after_a_good_end_only() {
+        let leases = two().await;
+        assert_eq!(look(leases.take().await.unwrap(), "select 1").await.unwrap(), 1);
+        assert_eq!(leases.kept().len(), 1);
+        assert!(look(leases.take().await.unwrap(), "select from").await.is_err());
+        assert_eq!(leases.kept().len(), 0, "after an error the pool looks after it");
+        let lease = leases.take().await.unwrap();
+        let never = lease.run(async |_| std::future::pending::<Result<(), sqlx::Error>>().await);
+        assert!(timeout(Duration::from_millis(10), never).await.is_err());
+        assert_eq!(leases.kept().len(), 0, "so it does when nobody waited for the end");
+        assert_eq!(leases.seats.available_permits(), 2);
+    }
+
+    #[tokio::test]
+    async fn as_many_are_in_use_as_there_may_be_and_the_next_waits_for_one_of_them() {
+        let leases = two().await;
+        let (one, _other) = (leases.take().await.unwrap(), leases.take().await.unwrap());
+        let waiting = tokio::spawn({
+            let leases = Arc::clone(&leases);
+            async move { look(leases.take().await?, "select 3").await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        assert_eq!(look(one, "select 1").await.unwrap(), 1);
+        assert_eq!(waiting.await.unwrap().unwrap(), 3);
+        assert_eq!(leases.pool.size(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_term_ends_and_those_that_nobody_needs_end_with_it() {
+        let leases = two().await;
+        let (one, other) = (leases.take().await.unwrap(), leases.take().await.unwrap());
+        for lease in [one, other] {
+            look(lease, "select 1").await.unwrap();
+        }
+        assert_eq!(leases.idle(), 2);
+        let long_ago = Instant::now().checked_sub(TERM).unwrap();
+        leases.kept().iter_mut().for_each(|kept| kept.since = long_ago);
+        assert_eq!(look(leases.take().await.unwrap(), "select 2").await.unwrap(), 2);
+        assert_eq!(leases.kept().len(), 0);
+        assert_eq!(look(leases.take().await.unwrap(), "select 3").await.unwrap(), 3, "the pool has them");
+    }
+
+    #[tokio::test]
+    async fn to_close_waits_for_who_is_at_work_and_nothing_is_kept_afterwards() {
+        let leases = two().await;
+        let lease = leases.take().await.unwrap();
+        let closing = tokio::spawn({
+            let leases = Arc::clone(&leases);
+            async move { leases.close().await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(look(lease, "select 1").await.unwrap(), 1);
+        closing.await.unwrap();
+        assert_eq!(leases.kept().len(), 0);
+        assert!(matches!(leases.take().await, Err(sqlx::Error::PoolClosed)));
+    }
+}
