@@ -1,6 +1,6 @@
 //! Logs as JSON on stdout; traces, metrics and, if asked for, logs to an OTLP collector when one is named.
 //!
-//! - `json` writes lines, `level` says how many; `otlp_logs` sends the same events to the collector.
+//! - `json` makes lines, `stdout` writes them, `level` says how many; `otlp_logs` sends the same events to the collector.
 //! - `context` knows whose trace a request belongs to; `export` builds what sends, and flushes it at the end.
 //! - `histogram`, `exposition` and `process` are what a scrape is made of.
 //!
@@ -15,6 +15,7 @@ mod json;
 pub mod level;
 mod otlp_logs;
 pub mod process;
+mod stdout;
 
 use opentelemetry::trace::TracerProvider as _;
 use tracing::{Level, Metadata};
@@ -27,11 +28,13 @@ use self::export::Exports;
 use self::json::JsonLines;
 use self::level::LogLevel;
 use self::otlp_logs::OtlpLines;
+use self::stdout::{Last, Stdout};
 use crate::clock::SystemClock;
 use crate::config::Config;
 
 pub use self::context::{TRACE_RESPONSE, TraceIds, continue_trace, tell_trace};
 pub use self::export::TelemetryError;
+pub use self::stdout::lost_lines;
 
 /// The target of the one line that other programs read. It is written whatever the level.
 pub const START: &str = "titanic::start";
@@ -44,6 +47,8 @@ pub const SQL: &str = "titanic::sql";
 #[derive(Debug)]
 pub struct Telemetry {
     exports: Exports,
+    /// After the exports, because the last lines may tell what became of those.
+    _last_lines: Last,
 }
 
 impl Telemetry {
@@ -62,7 +67,8 @@ impl Telemetry {
         if let Some(provider) = &exports.metrics {
             opentelemetry::global::set_meter_provider(provider.clone());
         }
-        let lines = JsonLines::new(std::io::stdout, SystemClock).with_filter(filter_fn(logged));
+        let (stdout, last_lines) = Stdout::start(std::io::stdout);
+        let lines = JsonLines::new(stdout, SystemClock).with_filter(filter_fn(logged));
         // After the lines: these find the ids of a request where the lines have put them.
         let sent = exports.logs.as_ref().map(|provider| {
             OtlpLines::new(provider, SystemClock).with_filter(filter_fn(|m| is_ours(m) && logged(m)))
@@ -74,12 +80,13 @@ impl Telemetry {
             let reason = panic.payload_as_str().unwrap_or("without a word");
             tracing::error!(panic.place = place, panic.reason = reason, "panicked");
         }));
-        Ok(Self { exports })
+        Ok(Self { exports, _last_lines: last_lines })
     }
 
     /// Sends what is left: spans and measurements first, lines last, because those may tell what became of the others.
     pub async fn flush(self) {
-        self.exports.flush().await;
+        let Self { exports, _last_lines } = self;
+        exports.flush().await;
     }
 }
 
