@@ -20,6 +20,9 @@ use crate::fields::{FieldError, Fields};
 use crate::telemetry::exposition::Format;
 use crate::telemetry::level::LogLevel;
 
+/// The paths of [`routes`].
+pub(super) const PATHS: [&str; 5] = ["/audit", "/faults", "/faults/{id}", "/log-level", "/metrics"];
+
 /// The routes that operators see.
 pub fn routes(shared: &Shared) -> Router<Shared> {
     let drills = Router::new()

@@ -1,16 +1,43 @@
 //! What is sent in fewer bytes, for clients that take gzip.
 
-use axum::http::{Extensions, HeaderMap, StatusCode, Version, header};
+use std::convert::Infallible;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Extensions, HeaderMap, HeaderValue, StatusCode, Version, header};
+use axum::response::Response;
+use tower::{Layer as _, ServiceExt as _, service_fn};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{Predicate, SizeAbove};
 
 /// Below this, gzip costs more than it saves.
 const LEAST_BYTES: u16 = 1024;
 
-/// Compresses what is worth it. Not what has an entity tag, which speaks of these very bytes, and not a stream of lines,
-/// which a client wants as they are made.
-pub(super) fn layer() -> CompressionLayer<impl Predicate> {
-    CompressionLayer::new().gzip(true).compress_when(SizeAbove::new(LEAST_BYTES).and(is_plain))
+/// What is worth it. Not what has an entity tag, which speaks of these very bytes, and not a stream of lines, which a client
+/// wants as they are made.
+fn worth() -> impl Predicate {
+    SizeAbove::new(LEAST_BYTES).and(is_plain)
+}
+
+/// Compresses an answer that is worth it.
+pub(super) async fn compress(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
+    let accepted = request.headers().get_all(header::ACCEPT_ENCODING).iter();
+    let accepted: HeaderMap = accepted.map(|value| (header::ACCEPT_ENCODING, value.clone())).collect();
+    let mut response = next(request).await;
+    if accepted.is_empty() {
+        if worth().should_compress(&response) {
+            // A cache must not give this answer to those who take gzip, nor theirs to others.
+            response.headers_mut().append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        }
+        return response;
+    }
+    let mut answered = axum::http::Request::new(response);
+    *answered.headers_mut() = accepted;
+    let answer =
+        service_fn(async |answered: axum::http::Request<Response>| Ok::<_, Infallible>(answered.into_body()));
+    let compressed =
+        CompressionLayer::new().gzip(true).compress_when(worth()).layer(answer).oneshot(answered);
+    compressed.await.unwrap_or_else(|never| match never {}).map(Body::new)
 }
 
 fn is_plain(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {

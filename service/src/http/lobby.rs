@@ -5,14 +5,13 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tower::ServiceExt as _;
 
+use super::Door;
 use super::error::{MEDIA_TYPE, Problem};
 use super::health;
 use crate::config::Config;
@@ -25,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Lobby {
     /// Who answers probes, on the port that has any.
     probed: Option<Config>,
-    inside: OnceLock<Router>,
+    inside: OnceLock<Door>,
     opened: CancellationToken,
 }
 
@@ -37,7 +36,7 @@ impl Lobby {
     }
 
     /// Lets everyone in, those who wait and those who come.
-    pub fn open(&self, inside: Router) {
+    pub fn open(&self, inside: Door) {
         let _opened_before = self.inside.set(inside);
         self.opened.cancel();
     }
@@ -51,7 +50,7 @@ impl Lobby {
             let _opened_or_not = timeout(PATIENCE, self.opened.cancelled()).await;
         }
         match self.inside.get() {
-            Some(inside) => inside.clone().oneshot(request).await.unwrap_or_else(|never| match never {}),
+            Some(inside) => inside.answer(request).await,
             None => come_again(request.uri().path()),
         }
     }

@@ -1,13 +1,12 @@
-//! The layers that every request passes, whatever its route.
+//! What every request passes, whatever its route.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
@@ -17,7 +16,7 @@ use uuid::Uuid;
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
-use super::{Shared, cors, faults, rate, shed};
+use super::{Shared, faults, rate, shed};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
 /// How long a request may take until its answer must be ready.
@@ -64,29 +63,22 @@ impl RequestId {
 
 /// Gives the request its name and its span, measures it, and writes one line about it.
 pub async fn observe(
-    State((shared, port)): State<(Shared, Port)>,
-    mut request: Request,
-    next: Next,
+    shared: &Shared,
+    port: Port,
+    route: Option<&'static str>,
+    request: Request,
+    next: impl AsyncFnOnce(Request, &RequestId) -> Response,
 ) -> Response {
     let id = RequestId::of(request.headers());
-    let path = request.extensions().get::<MatchedPath>();
-    let route = path.map_or_else(|| UNMATCHED.to_owned(), |path| path.as_str().to_owned());
-    let span = span_of(&request, &route, &id);
+    let route = route.unwrap_or(UNMATCHED);
+    let span = span_of(&request, route, &id);
     let ids = telemetry::continue_trace(&span, request.headers());
-    request.extensions_mut().insert(id.clone());
-    let visit = Visit::begin(shared.clone(), port, &request, route, (span.clone(), ids));
-    let answer = async {
-        match port {
-            Port::Public => {
-                cors::share(&shared.config.edge, request, async |request| next.run(request).await).await
-            }
-            Port::Admin => next.run(request).await,
-        }
-    };
-    let mut response = answer.instrument(span).await;
+    telemetry::Ids::new(id.0.clone(), ids).put_into(&span);
+    let visit = Visit::begin(shared, port, &request, route, (&span, ids));
+    let mut response = next(request, &id).instrument(span.clone()).await;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    headers.insert(REQUEST_ID, id.0);
+    headers.insert(REQUEST_ID, id.0.clone());
     if let Some(header) = ids.and_then(|ids| ids.header()) {
         headers.insert(TRACE_RESPONSE, header);
     }
@@ -103,7 +95,8 @@ fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
     let method = method_label(request.method());
     tracing::info_span!(
         "request",
-        otel.name = format!("{method} {route}"),
+        // Put together by who looks at it, which nobody does unless spans are exported.
+        otel.name = field::display(format_args!("{method} {route}")),
         otel.kind = "server",
         otel.status_code = field::Empty,
         http.request.method = method,
@@ -112,38 +105,36 @@ fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
         url.path = request.uri().path(),
         url.scheme = "http",
         request_id = id.as_str(),
-        trace_id = field::Empty,
-        span_id = field::Empty,
     )
 }
 
 /// A request from its arrival to its answer. Dropped without an answer, its client went away: that is counted too.
-struct Visit {
-    shared: Shared,
+struct Visit<'a> {
+    shared: &'a Shared,
     port: Port,
-    method: Method,
-    route: String,
-    span: Span,
+    method: &'static str,
+    route: &'static str,
+    span: &'a Span,
     ids: Option<TraceIds>,
     request_bytes: Option<u64>,
     since: Instant,
     answered: bool,
 }
 
-impl Visit {
+impl<'a> Visit<'a> {
     fn begin(
-        shared: Shared,
+        shared: &'a Shared,
         port: Port,
         request: &Request,
-        route: String,
-        (span, ids): (Span, Option<TraceIds>),
+        route: &'static str,
+        (span, ids): (&'a Span, Option<TraceIds>),
     ) -> Self {
         if port == Port::Public {
             shared.metrics.request_started();
         }
         let request_bytes = request.headers().get(header::CONTENT_LENGTH);
         let request_bytes = request_bytes.and_then(|length| length.to_str().ok()?.parse().ok());
-        let (method, since, answered) = (request.method().clone(), Instant::now(), false);
+        let (method, since, answered) = (method_label(request.method()), Instant::now(), false);
         Self { shared, port, method, route, span, ids, request_bytes, since, answered }
     }
 
@@ -159,24 +150,24 @@ impl Visit {
 
     fn write(&self, status: u16, response_bytes: Option<u64>) {
         let seconds = self.since.elapsed().as_secs_f64();
-        let method = method_label(&self.method);
+        let (method, route) = (self.method, self.route);
         if self.port == Port::Public {
             let request_bytes = self.request_bytes;
             let trace = self.ids.map(|ids| (ids, self.shared.clock.now()));
             let sample = Sample { status, seconds, request_bytes, response_bytes, trace };
-            self.shared.metrics.request_ended(&self.method, &self.route, sample);
+            self.shared.metrics.request_ended(method, route, sample);
         }
         self.span.in_scope(|| {
-            if QUIET.contains(&self.route.as_str()) {
-                tracing::debug!(method, route = self.route, status, duration_seconds = seconds, "request");
+            if QUIET.contains(&route) {
+                tracing::debug!(method, route, status, duration_seconds = seconds, "request");
             } else {
-                tracing::info!(method, route = self.route, status, duration_seconds = seconds, "request");
+                tracing::info!(method, route, status, duration_seconds = seconds, "request");
             }
         });
     }
 }
 
-impl Drop for Visit {
+impl Drop for Visit<'_> {
     fn drop(&mut self) {
         if !self.answered {
             self.write(CLIENT_WENT_AWAY, None);
@@ -184,18 +175,22 @@ impl Drop for Visit {
     }
 }
 
-/// Stands between every route and what its clients may do to it. One layer instead of one for each, because axum makes
-/// three boxes for a layer and clones all below it, at each request. The first one here is the first to see a request.
-pub async fn guard(State((shared, port)): State<(Shared, Port)>, request: Request, next: Next) -> Response {
-    let shared = &shared;
-    let route = async |request| next.run(request).await;
+/// Stands between every route and what its clients may do to it. The outermost is the first to see a request.
+pub async fn guard(
+    shared: &Shared,
+    port: Port,
+    route: Option<&'static str>,
+    request: Request,
+    id: &RequestId,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
     // Health, readiness and version are within reach of faults, but hit only by an order that says so twice.
-    let faulty = async |request| faults::inject(shared, request, route).await;
+    let faulty = async |request| faults::inject(shared, route, request, next).await;
     let admitted = async |request| match port {
         // Who comes too often is turned away before a place is taken.
         Port::Public => {
-            let place = async |request| shed::shed(&shared.places, request, faulty).await;
-            rate::limit(shared, request, place).await
+            let place = async |request| shed::shed(&shared.places, route, request, faulty).await;
+            rate::limit(shared, route, request, place).await
         }
         Port::Admin => faulty(request).await,
     };
@@ -204,13 +199,16 @@ pub async fn guard(State((shared, port)): State<(Shared, Port)>, request: Reques
         let answer = pin!(admitted(request));
         catch_panics(limit_time(TIME_LIMIT, answer)).await
     };
-    write_problems(request, answered).await
+    write_problems(request, id, answered).await
 }
 
 /// Writes every error as a problem, and the cause of those that have one into the log.
-async fn write_problems(request: Request, next: impl AsyncFnOnce(Request) -> Response) -> Response {
-    let id = request.extensions().get::<RequestId>().cloned();
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+async fn write_problems(
+    request: Request,
+    id: &RequestId,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let response = next(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
@@ -219,14 +217,14 @@ async fn write_problems(request: Request, next: impl AsyncFnOnce(Request) -> Res
     }
     let (mut parts, _) = response.into_parts();
     let problem = parts.extensions.remove::<Problem>();
-    let problem = problem.unwrap_or_else(|| Problem::of_status(status, method.as_str(), &path));
+    let problem = problem.unwrap_or_else(|| Problem::of_status(status, method.as_str(), uri.path()));
     if let Some(cause) = problem.cause() {
         tracing::error!(problem = problem.code(), error = cause, "the request failed");
     }
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Response::from_parts(parts, Body::from(problem.body(&path, id.as_ref().map(RequestId::as_str))))
+    Response::from_parts(parts, Body::from(problem.body(uri.path(), Some(id.as_str()))))
 }
 
 /// Answers for a handler that takes too long.
@@ -263,7 +261,8 @@ mod tests {
             let answer = pin!(answer);
             catch_panics(limit_time(Duration::from_millis(5), answer)).await
         };
-        let response = write_problems(Request::new(Body::empty()), answered).await;
+        let id = RequestId(HeaderValue::from_static("r1"));
+        let response = write_problems(Request::new(Body::empty()), &id, answered).await;
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         let status = response.status();
         (status, serde_json::from_slice(&to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap())

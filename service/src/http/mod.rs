@@ -1,10 +1,11 @@
-//! What every request passes: the routers of both ports and the layers around them.
+//! What every request passes: the routes of both ports and what stands in front of them.
 
 pub mod access;
 pub mod admin;
 pub mod client;
 mod compress;
 mod cors;
+mod door;
 pub mod error;
 pub mod extract;
 pub mod faults;
@@ -22,11 +23,7 @@ pub mod shed;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::middleware::from_fn_with_state;
-use axum::{Json, Router};
-use serde_json::{Value, json};
-use tower::ServiceBuilder;
-
+pub use self::door::Door;
 use self::faults::{Audit, Faults};
 use self::health::Readiness;
 use self::metrics::Metrics;
@@ -37,6 +34,8 @@ use self::shed::Places;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::passengers::{Store, routes};
+use axum::Json;
+use serde_json::{Value, json};
 
 /// The largest request body that is read, except of streams, which are bounded line by line.
 pub const BODY_BYTES: usize = 64 * 1024;
@@ -100,31 +99,23 @@ impl Deref for Shared {
     }
 }
 
-/// The routes that clients see.
-pub fn public(shared: &Shared) -> Router {
+/// The way in for clients.
+#[must_use]
+pub fn public(shared: &Shared) -> Door {
     let hello = Operation::new(Verb::Get, "/api/hello", "hello", "Be welcomed").tagged("about").answers(
         Answer::new(200, "A welcome.").json(json!({
             "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
         })),
     );
     let api = Described::default().on(hello, self::hello).merge(routes::routes()).merge(routes::streams());
-    let routes = api.merge(health::routes()).complete(&shared.config);
-    around(routes, shared, Port::Public)
+    let (paths, routes) = api.merge(health::routes()).complete(&shared.config);
+    Door::new(shared, Port::Public, paths, routes)
 }
 
-/// The routes that operators see.
-pub fn admin(shared: &Shared) -> Router {
-    around(admin::routes(shared), shared, Port::Admin)
-}
-
-/// Wraps routes in what is common to both ports. The first layer is the first to see a request.
-fn around(routes: Router<Shared>, shared: &Shared, port: Port) -> Router {
-    let state = (shared.clone(), port);
-    let layers = ServiceBuilder::new()
-        .layer(from_fn_with_state(state.clone(), middleware::observe))
-        .layer(compress::layer())
-        .layer(from_fn_with_state(state, middleware::guard));
-    routes.with_state(shared.clone()).layer(layers)
+/// The way in for operators.
+#[must_use]
+pub fn admin(shared: &Shared) -> Door {
+    Door::new(shared, Port::Admin, admin::PATHS, admin::routes(shared))
 }
 
 async fn hello() -> Json<Value> {

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
@@ -118,11 +118,12 @@ fn seconds(duration: Duration) -> u64 {
 /// Turns away who has made too many requests, and tells everyone how many are left. Probes are not counted.
 pub async fn limit(
     shared: &Shared,
+    route: Option<&str>,
     request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     let Some(buckets) = &shared.buckets else { return next(request).await };
-    if request.extensions().get::<MatchedPath>().is_some_and(|path| health::is_probe(path.as_str())) {
+    if route.is_some_and(health::is_probe) {
         return next(request).await;
     }
     let client = Client::of(&request, &shared.config.edge);

@@ -118,20 +118,34 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::task::JoinHandle;
 
+    use super::super::middleware::Port;
+    use super::super::{Door, Shared};
     use super::*;
+    use crate::Config;
+    use crate::clock::SystemClock;
+    use crate::passengers::Store;
 
     const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-    async fn start(limits: Limits, router: Router) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
+    async fn start(
+        limits: Limits,
+        routes: Router<Shared>,
+    ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let lobby = Arc::new(Lobby::default());
-        lobby.open(router);
+        let variables = HashMap::from([("DATABASE_URL", "sqlite::memory:")]);
+        let config = Config::from_variables(&variables).unwrap();
+        let store = Store::open(&config.database_url, 1).await.unwrap();
+        let shared = Shared::new(config, store, Arc::new(SystemClock));
+        lobby.open(Door::new(&shared, Port::Public, [], routes));
         (address, stop.clone(), tokio::spawn(serve(listener, lobby, limits, stop)))
     }
 

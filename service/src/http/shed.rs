@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,7 +14,8 @@ use super::{head, health};
 #[derive(Debug, Clone)]
 pub struct Places(Arc<Semaphore>);
 
-/// One request's place. Whoever works on after the answer has begun takes it out of the request and keeps it.
+/// One request's place. Whoever works on after the answer has begun, as who only reads never does, takes it out of the request
+/// and keeps it.
 #[derive(Debug, Clone)]
 pub struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
 
@@ -37,13 +38,14 @@ impl Places {
 /// service that is busy is not ill.
 pub async fn shed(
     places: &Places,
+    route: Option<&str>,
     mut request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
     if let Err(problem) = head::check(&request) {
         return problem.into_response();
     }
-    if request.extensions().get::<MatchedPath>().is_some_and(|path| health::is_probe(path.as_str())) {
+    if route.is_some_and(health::is_probe) {
         return next(request).await;
     }
     let Some(place) = places.take() else {
@@ -53,7 +55,9 @@ pub async fn shed(
             .retry_after(1)
             .into_response();
     };
-    request.extensions_mut().insert(place.clone());
+    if !request.method().is_safe() {
+        request.extensions_mut().insert(place.clone());
+    }
     let response = next(request).await;
     drop(place);
     response

@@ -9,6 +9,8 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::Registry;
+use tracing_subscriber::registry::LookupSpan as _;
 
 /// What an answer says about the trace it belongs to (W3C trace context, level 2).
 pub const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -55,6 +57,40 @@ impl TraceIds {
     }
 }
 
+/// The names that every line within a request's span repeats, so that lines can be joined.
+#[derive(Debug, Clone)]
+pub struct Ids {
+    request: HeaderValue,
+    trace: Option<TraceIds>,
+}
+
+impl Ids {
+    /// Of a request whose name came in or goes out in this header.
+    #[must_use]
+    pub fn new(request: HeaderValue, trace: Option<TraceIds>) -> Self {
+        Self { request, trace }
+    }
+
+    /// The name of the request.
+    pub(super) fn request(&self) -> &str {
+        self.request.to_str().unwrap_or_default()
+    }
+
+    /// The trace and the span, if both are known.
+    pub(super) fn trace(&self) -> Option<TraceIds> {
+        self.trace
+    }
+
+    /// Lets a span carry them, beside its fields: those would be made into text here and read again for each line.
+    pub fn put_into(self, span: &Span) {
+        span.with_subscriber(|(id, dispatch)| {
+            if let Some(span) = dispatch.downcast_ref::<Registry>().and_then(|registry| registry.span(id)) {
+                span.extensions_mut().insert(self);
+            }
+        });
+    }
+}
+
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
@@ -89,9 +125,9 @@ impl Injector for HeadersOut<'_> {
     }
 }
 
-/// Makes a request's span part of its client's trace, and notes the ids for the log.
+/// Makes a request's span part of its client's trace.
 pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceIds> {
-    let ids = if TRACING.load(Ordering::Acquire) {
+    if TRACING.load(Ordering::Acquire) {
         if headers.contains_key(TRACE_PARENT) {
             let parent = TraceContextPropagator::new().extract(&Headers(headers));
             if parent.span().span_context().is_valid() && span.set_parent(parent).is_err() {
@@ -110,10 +146,7 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceIds> {
         let theirs = headers.contains_key(TRACE_PARENT).then(|| TraceIds::of_headers(headers)).flatten();
         let trace = theirs.map_or_else(|| ids.new_trace_id(), |theirs| theirs.trace);
         Some(TraceIds { trace, span: ids.new_span_id(), sampled: false })
-    }?;
-    span.record("trace_id", tracing::field::display(ids.trace));
-    span.record("span_id", tracing::field::display(ids.span));
-    Some(ids)
+    }
 }
 
 /// Tells a service that is asked in the name of a request whose trace it belongs to: `traceparent` and `tracestate`.
@@ -148,7 +181,7 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert("traceparent", HeaderValue::from_static(PARENT));
             headers.insert("tracestate", HeaderValue::from_static("vendor=1"));
-            let span = tracing::info_span!("request", trace_id = tracing::field::Empty);
+            let span = tracing::info_span!("request");
             span.set_parent(TraceContextPropagator::new().extract(&Headers(&headers))).unwrap();
             let mut told = HeaderMap::new();
             tell_trace(&span, &mut told);

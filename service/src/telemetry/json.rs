@@ -4,17 +4,15 @@ use std::cell::RefCell;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
-use opentelemetry::trace::{SpanId, TraceId};
 use serde::Serialize;
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::context::TraceIds;
+use super::context::{Ids, TraceIds};
 use crate::clock::Clock;
 
 /// What every line has. An event's own field of the same name is written with `event.` before it.
@@ -45,22 +43,6 @@ where
     W: for<'w> MakeWriter<'w> + 'static,
     C: Clock,
 {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        let mut ids = Ids::default();
-        attributes.record(&mut ids);
-        if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(ids);
-        }
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        if let Some(span) = context.span(id)
-            && let Some(ids) = span.extensions_mut().get_mut::<Ids>()
-        {
-            values.record(ids);
-        }
-    }
-
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         // Taken out, not borrowed: what an event shows may write a line itself, if only by panicking.
         let mut bytes = LINE.try_with(RefCell::take).unwrap_or_default();
@@ -71,9 +53,8 @@ where
         line.put("target", event.metadata().target());
         // Those of the innermost span that has some.
         for span in context.event_scope(event).into_iter().flatten() {
-            if let Some(ids) = span.extensions().get::<Ids>()
-                && line.put_ids(ids)
-            {
+            if let Some(ids) = span.extensions().get::<Ids>() {
+                line.put_ids(ids);
                 break;
             }
         }
@@ -118,12 +99,12 @@ impl Line<'_> {
         let _written = write!(self.bytes, "\"{value}\"");
     }
 
-    fn put_ids(&mut self, ids: &Ids) -> bool {
-        let named = [("request_id", &ids.request), ("trace_id", &ids.trace), ("span_id", &ids.span)];
-        for (name, id) in named.iter().filter_map(|(name, id)| Some((name, id.as_ref()?))) {
-            self.put(name, id);
+    fn put_ids(&mut self, ids: &Ids) {
+        self.put("request_id", ids.request());
+        if let Some(TraceIds { trace, span, .. }) = ids.trace() {
+            self.put_display("trace_id", trace);
+            self.put_display("span_id", span);
         }
-        named.iter().any(|(_, id)| id.is_some())
     }
 
     fn own(&mut self, field: &Field, value: impl Serialize) {
@@ -171,56 +152,12 @@ impl Visit for Line<'_> {
     }
 }
 
-/// The ids a span carries, which every line within it repeats, so that lines can be joined.
-#[derive(Default)]
-pub(super) struct Ids {
-    request: Option<String>,
-    trace: Option<String>,
-    span: Option<String>,
-}
-
-impl Ids {
-    /// The name of the request.
-    pub(super) fn request(&self) -> Option<&str> {
-        self.request.as_deref()
-    }
-
-    /// The trace and the span, if both are known.
-    pub(super) fn trace(&self) -> Option<TraceIds> {
-        let trace = TraceId::from_hex(self.trace.as_deref()?).ok()?;
-        let span = SpanId::from_hex(self.span.as_deref()?).ok()?;
-        Some(TraceIds { trace, span, sampled: true })
-    }
-
-    fn place(&mut self, field: &Field) -> Option<&mut Option<String>> {
-        match field.name() {
-            "request_id" => Some(&mut self.request),
-            "trace_id" => Some(&mut self.trace),
-            "span_id" => Some(&mut self.span),
-            _ => None,
-        }
-    }
-}
-
-impl Visit for Ids {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        if let Some(place) = self.place(field) {
-            *place = Some(format!("{value:?}"));
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if let Some(place) = self.place(field) {
-            *place = Some(value.to_owned());
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
+    use axum::http::HeaderValue;
     use jiff::Timestamp;
     use serde_json::Value;
     use tracing_subscriber::layer::SubscriberExt as _;
@@ -254,13 +191,9 @@ mod tests {
         let writer = lines.clone();
         let layer = JsonLines::new(move || writer.clone(), Noon);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
-            let span = tracing::info_span!(
-                "request",
-                request_id = "r1",
-                trace_id = tracing::field::Empty,
-                other = 1
-            );
-            span.record("trace_id", tracing::field::display("t1"));
+            let span = tracing::info_span!("request", other = 1);
+            let trace = TraceIds::of_header("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+            Ids::new(HeaderValue::from_static("r1"), trace).put_into(&span);
             span.in_scope(|| {
                 tracing::info!(
                     status = 200,
@@ -276,9 +209,10 @@ mod tests {
         let line: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(line["timestamp"], "2026-04-14T12:00:00.500000Z");
         assert_eq!((&line["message"], &line["level"]), (&"request".into(), &"INFO".into()));
-        assert_eq!((&line["request_id"], &line["trace_id"]), (&"r1".into(), &"t1".into()));
+        assert_eq!(line["request_id"], "r1");
+        assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c");
         assert_eq!((&line["status"], &line["text"]), (&200.into(), &"a \"quoted\"\nline".into()));
-        assert_eq!((line.get("other"), line.get("span_id")), (None, None));
+        assert_eq!((line.get("other"), &line["span_id"]), (None, &"b7ad6b7169203331".into()));
         assert_eq!((&line["event.span_id"], &line["share"]), (&"mine".into(), &Value::Null));
     }
 }

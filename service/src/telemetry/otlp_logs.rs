@@ -11,8 +11,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::context::TraceIds;
-use super::json::Ids;
+use super::context::{Ids, TraceIds};
 use crate::clock::Clock;
 
 /// Sends events.
@@ -52,9 +51,7 @@ where
                 if let Some(TraceIds { trace, span, .. }) = ids.trace() {
                     record.set_trace_context(trace, span, None);
                 }
-                if let Some(id) = ids.request() {
-                    record.add_attribute("request_id", id.to_owned());
-                }
+                record.add_attribute("request_id", ids.request().to_owned());
             }
         }
         event.record(&mut Fields(&mut record));

@@ -3,22 +3,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use titanic::Config;
 use titanic::clock::SystemClock;
-use titanic::http::{Shared, admin, public};
+use titanic::http::{Door, Shared, admin, public};
 use titanic::passengers::Store;
-use tower::ServiceExt as _;
 
 pub(crate) const TOKEN: &str = "iceberg";
 
 pub(crate) struct App {
     pub(crate) shared: Shared,
-    pub(crate) public: Router,
-    pub(crate) admin: Router,
+    pub(crate) public: Door,
+    pub(crate) admin: Door,
 }
 
 pub(crate) struct Answer {
@@ -151,8 +149,8 @@ impl App {
     }
 }
 
-async fn answer(router: &Router, request: Request<Body>) -> Answer {
-    let response = router.clone().oneshot(request).await.unwrap();
+async fn answer(door: &Door, request: Request<Body>) -> Answer {
+    let response = door.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 8 << 20).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }

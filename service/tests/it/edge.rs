@@ -160,11 +160,9 @@ async fn who_is_too_many_is_told_so_at_once_and_probes_are_not() {
 
 #[tokio::test]
 async fn an_import_keeps_its_place_until_it_has_ended() {
-    use tower::ServiceExt as _;
     let app = App::with(&[("MAX_IN_FLIGHT", "1")]).await;
     let request = Request::post("/api/v1/passengers/import").header("content-type", "application/x-ndjson");
-    let response =
-        app.public.clone().oneshot(request.body(Body::from(person().to_string())).unwrap()).await.unwrap();
+    let response = app.public.answer(request.body(Body::from(person().to_string())).unwrap()).await;
     assert_eq!(response.status(), 200);
     assert_eq!(app.get("/api/hello").await.problem(503).0, "overloaded");
     axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();

@@ -192,8 +192,7 @@ async fn weakness_6_everything_that_an_operator_asks_for_is_measured() {
     }
 
     let request = Request::get("/metrics").header("accept", "application/openmetrics-text; version=1.0.0");
-    let answer =
-        tower::ServiceExt::oneshot(app.admin.clone(), request.body(Body::empty()).unwrap()).await.unwrap();
+    let answer = app.admin.answer(request.body(Body::empty()).unwrap()).await;
     let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
     assert!(media_type.starts_with("application/openmetrics-text; version=1.0.0"), "{media_type}");
     let text = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{MatchedPath, Request};
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
@@ -24,13 +24,11 @@ const MOST_BYTES: usize = 8 << 20;
 /// Stands around the routes that faults may hit.
 pub async fn inject(
     shared: &Shared,
+    route: Option<&'static str>,
     request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {
-    let Some(route) = request.extensions().get::<MatchedPath>().cloned() else {
-        return next(request).await;
-    };
-    let route = route.as_str();
+    let Some(route) = route else { return next(request).await };
     let decided = shared.faults.decide(route, request.method(), request.headers(), Instant::now());
     let Injection { delay, error, drop, slow_body } = decided;
     if let Some(delay) = delay {

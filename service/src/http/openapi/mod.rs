@@ -55,8 +55,8 @@ impl Described {
         self
     }
 
-    /// Adds the document itself and the page that shows it, and gives out the routes.
-    pub fn complete(self, config: &Config) -> Router<Shared> {
+    /// Adds the document itself and the page that shows it, and gives out all paths and the routes.
+    pub fn complete(self, config: &Config) -> (Vec<&'static str>, Router<Shared>) {
         let json = Operation::new(Verb::Get, "/openapi.json", "description", "This document")
             .tagged("about")
             .answers(Answer::new(200, "OpenAPI 3.1").json(json!({"type": "object"})));
@@ -70,10 +70,12 @@ impl Described {
         let document = document(&operations, config);
         let text: Arc<str> = serde_json::to_string(&document).unwrap_or_default().into();
         let page: Arc<str> = page::render(&document, &operations).into();
-        self.on(json, async move || fixed("application/json", &text))
+        let paths = operations.iter().map(|operation| operation.path).collect();
+        let all = self
+            .on(json, async move || fixed("application/json", &text))
             .on(html, async move || fixed("text/html; charset=utf-8", &page))
-            .on(css, async || fixed("text/css; charset=utf-8", page::STYLE))
-            .router
+            .on(css, async || fixed("text/css; charset=utf-8", page::STYLE));
+        (paths, all.router)
     }
 }
 

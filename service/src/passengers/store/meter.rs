@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use opentelemetry::{KeyValue, global};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tracing::{Instrument as _, Span, field};
+use tracing::{Instrument as _, Level, Span, field};
 
 use crate::telemetry::SQL;
 use crate::telemetry::exposition::{Exposition, Kind};
@@ -151,11 +151,12 @@ impl Meter {
     /// put into them.
     pub(super) fn watch(&self, sql: &str) -> Watch<'_> {
         let operation = operation(sql);
-        let table = table(sql);
+        let table = if tracing::span_enabled!(target: SQL, Level::INFO) { table(sql) } else { "" };
+        let gap = if table.is_empty() { "" } else { " " };
         let span = tracing::info_span!(
             target: SQL,
             "sql",
-            otel.name = format!("{operation} {table}").trim_end(),
+            otel.name = field::display(format_args!("{operation}{gap}{table}")),
             otel.kind = "client",
             otel.status_code = field::Empty,
             db.system.name = self.system,

@@ -1,0 +1,118 @@
+//! The ways in: each port's routes with what every request passes on its way to them.
+//!
+//! Around the router and not as layers of it: a layer costs every request three boxes and a copy of all below it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::Response;
+use tower::ServiceExt as _;
+
+use super::middleware::{self, Port, RequestId};
+use super::{Shared, compress, cors};
+
+/// One of the two ports. Cheap to clone.
+#[derive(Clone)]
+pub struct Door(Arc<Parts>);
+
+struct Parts {
+    shared: Shared,
+    port: Port,
+    paths: Paths,
+    routes: Router,
+}
+
+impl Door {
+    /// In front of these routes, which are all that the router has.
+    pub(super) fn new(
+        shared: &Shared,
+        port: Port,
+        paths: impl IntoIterator<Item = &'static str>,
+        routes: Router<Shared>,
+    ) -> Self {
+        let routes = routes.with_state(shared.clone());
+        Self(Arc::new(Parts { shared: shared.clone(), port, paths: Paths::new(paths), routes }))
+    }
+
+    /// Answers a request. The first that it passes is the last that sees its answer.
+    pub async fn answer(&self, request: Request) -> Response {
+        let Parts { shared, port, paths, routes } = &*self.0;
+        let (port, route) = (*port, paths.find(request.uri().path()));
+        let routed =
+            async |request| routes.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let guarded = async |request, id: &RequestId| {
+            compress::compress(request, async |request| {
+                middleware::guard(shared, port, route, request, id, routed).await
+            })
+            .await
+        };
+        let shared_out = async |request, id: &RequestId| match port {
+            Port::Public => {
+                cors::share(&shared.config.edge, request, async |request| guarded(request, id).await).await
+            }
+            Port::Admin => guarded(request, id).await,
+        };
+        middleware::observe(shared, port, route, request, shared_out).await
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Door").field(&self.0.port).finish()
+    }
+}
+
+/// The patterns of a router's paths, to know which one will take a request before the router does.
+struct Paths(Vec<&'static str>);
+
+impl Paths {
+    fn new(paths: impl IntoIterator<Item = &'static str>) -> Self {
+        let mut paths: Vec<_> = paths.into_iter().collect();
+        // Those without a variable first: they take what one with a variable would take too.
+        paths.sort_unstable_by_key(|path| (path.contains('{'), *path));
+        paths.dedup();
+        Self(paths)
+    }
+
+    fn find(&self, path: &str) -> Option<&'static str> {
+        self.0.iter().copied().find(|pattern| *pattern == path || fits(pattern, path))
+    }
+}
+
+/// Whether a path has a pattern's segments and something wherever the pattern has a variable.
+fn fits(pattern: &str, path: &str) -> bool {
+    let Some((before, variable)) = pattern.split_once('{') else { return false };
+    let (Some(rest), Some((_, after))) = (path.strip_prefix(before), variable.split_once('}')) else {
+        return false;
+    };
+    rest.strip_suffix(after).is_some_and(|value| !value.is_empty() && !value.contains('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pattern_is_found_that_the_router_finds() {
+        let paths = Paths::new(["/a/{id}", "/a", "/a/{id}", "/a/first", "/a/{id}/more", "/"]);
+        assert_eq!(paths.0.len(), 5);
+        for (path, expected) in [
+            ("/a", Some("/a")),
+            ("/a/first", Some("/a/first")),
+            ("/a/firs", Some("/a/{id}")),
+            ("/a/%2F", Some("/a/{id}")),
+            ("/a/first/more", Some("/a/{id}/more")),
+            ("/", Some("/")),
+            ("/a/", None),
+            ("/a//more", None),
+            ("/a/b/c", None),
+            ("/a/b/more/", None),
+            ("", None),
+            ("/b", None),
+        ] {
+            assert_eq!(paths.find(path), expected, "{path}");
+        }
+    }
+}
