@@ -61,6 +61,10 @@ impl Telemetry {
                 .with_tracer(provider.tracer(env!("CARGO_PKG_NAME")))
                 .with_location(false)
                 .with_threads(false)
+                .with_target(false)
+                // Nobody asks which span is current or how long it was entered, and at each poll to know it costs.
+                .with_context_activation(false)
+                .with_tracked_inactivity(false)
                 .with_filter(filter_fn(traced))
         });
         context::spans_are_exported(traces.is_some());
