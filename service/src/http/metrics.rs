@@ -13,10 +13,10 @@ use opentelemetry::{KeyValue, global};
 
 use super::API;
 use crate::passengers::Store;
-use crate::telemetry::TraceIds;
 use crate::telemetry::exposition::{Exposition, Format, Kind};
 use crate::telemetry::histogram::{Histogram, Measure};
 use crate::telemetry::process::Process;
+use crate::telemetry::{self, TraceIds};
 
 const DURATION: &str = "http_server_request_duration_seconds";
 const REQUEST_SIZE: &str = "http_server_request_body_size_bytes";
@@ -26,6 +26,7 @@ const REJECTED: &str = "titanic_requests_rejected_total";
 const POOL: &str = "db_client_connection_count";
 const BUILD: &str = "titanic_build_info";
 const INJECTED: &str = "titanic_faults_injected_total";
+const LOST_LINES: &str = "titanic_log_lines_lost_total";
 const BROKEN: &str = "titanic_faults_active";
 
 /// Bounds of the latency buckets in seconds. Latency objectives must use one of these.
@@ -204,6 +205,14 @@ impl Metrics {
         for (reason, count) in locked(&self.rejected).iter() {
             out.sample(REJECTED, &[("reason", reason)], (*count).into());
         }
+        #[expect(clippy::cast_precision_loss, reason = "shown, not counted with")]
+        let lost = telemetry::lost_lines() as f64;
+        out.only(
+            LOST_LINES,
+            Kind::Counter,
+            "Log lines that were lost, because nobody read those before them.",
+            lost,
+        );
         Process::now().write(&mut out);
         out.finish()
     }
