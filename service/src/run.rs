@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +23,8 @@ use crate::telemetry;
 const GRACE: Duration = Duration::from_secs(15);
 /// How many connections operators may hold: a few scrapers and people.
 const ADMIN_CONNECTIONS: usize = 64;
+/// How often the house is kept.
+const OFTEN: Duration = Duration::from_secs(1);
 /// How long a database that is not there yet is left alone before it is tried again.
 const RETRY: Duration = Duration::from_millis(500);
 
@@ -123,12 +125,14 @@ impl Titanic {
         operators.lobby.open(http::admin(&shared));
         announce(&shared, addresses);
         http::metrics::export(&shared);
+        let housekeeping = tokio::spawn(keep_house(shared.clone()));
 
         shutdown.begin.cancelled().await;
         tokio::select! {
             () = drain(&shared, &clients) => {}
             () = shutdown.forced() => tracing::warn!("told twice to stop: requests in flight are cut"),
         }
+        housekeeping.abort();
         operators.stop.cancel();
         tokio::select! {
             _ = timeout(Duration::from_secs(1), operators.connections.wait()) => {}
@@ -162,6 +166,16 @@ fn announce(shared: &Shared, (address, admin_address): (SocketAddr, SocketAddr))
         Keys::Nobody => {
             tracing::warn!("no API keys are configured (API_KEYS): every change will be refused")
         }
+    }
+}
+
+/// Does what is to be done now and then. That something is always about to happen has a merit of its own: the limit of a
+/// request's time is never the next thing the runtime waits for, so that it need not be woken to hear of each.
+async fn keep_house(shared: Shared) {
+    let mut often = interval(OFTEN);
+    loop {
+        often.tick().await;
+        shared.store.tidy();
     }
 }
 

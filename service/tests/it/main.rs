@@ -57,4 +57,6 @@ mod program;
 #[cfg(test)]
 mod server;
 #[cfg(test)]
+mod together;
+#[cfg(test)]
 mod wire;

@@ -9,13 +9,21 @@ use titanic::passengers::backup::restore;
 use crate::app::App;
 use crate::program::{Program, command};
 use crate::server::Postgres;
-use crate::{backups, changes, imports, newer, once, passengers};
+use crate::{backups, changes, imports, newer, once, passengers, together};
 
 #[tokio::test]
 async fn the_suite_holds_on_postgresql() {
     let server = Postgres::start().await;
-    let all = [passengers::CASES, changes::CASES, imports::CASES, backups::CASES, once::CASES, newer::CASES]
-        .concat();
+    let all = [
+        passengers::CASES,
+        changes::CASES,
+        imports::CASES,
+        backups::CASES,
+        once::CASES,
+        newer::CASES,
+        together::CASES,
+    ]
+    .concat();
     let mut failed = Vec::new();
     for (index, (name, case)) in all.iter().enumerate() {
         let app = App::on(&server.database(&format!("case_{index}")).await).await;

@@ -24,7 +24,7 @@ const REPLACE: &str = "update passengers set name = $1, words = $2, class = $3, 
 const REMOVE: &str = "delete from passengers where id = $1";
 const REMOVE_STATE: &str = "delete from passengers where id = $1 and version = $2 and updated_at = $3";
 const AFTER: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
-     survived, version, updated_at from passengers where id > $1 order by id limit $2";
+     survived, version, updated_at from passengers where id > $1 order by id limit +$2";
 
 impl Store {
     /// Adds a passenger under a new id.

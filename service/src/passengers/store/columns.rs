@@ -105,7 +105,7 @@ impl<'r> Decode<'r, Postgres> for Moment {
 pub(super) const COLUMNS: &str = "id, name, class, sex, age, fare, siblings_or_spouses_aboard, \
      parents_or_children_aboard, survived, version, updated_at";
 
-#[derive(Debug, FromRow)]
+#[derive(Debug, Clone, FromRow)]
 pub(super) struct Row {
     id: Key,
     name: String,
@@ -118,6 +118,12 @@ pub(super) struct Row {
     survived: bool,
     version: i64,
     updated_at: Moment,
+}
+
+impl Row {
+    pub(super) fn id(&self) -> Uuid {
+        self.id.0
+    }
 }
 
 impl TryFrom<Row> for Passenger {

@@ -233,14 +233,21 @@ impl Db {
 
     /// All rows that a statement answers with.
     pub(super) async fn rows<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
-        let watch = self.meter.watch(&statement.sql);
-        watch
-            .over(async {
-                let (_pass, connection) =
-                    self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
-                connection.rows(statement).await
-            })
-            .await
+        self.meter.watch(&statement.sql).over(self.rows_in_turn(statement)).await
+    }
+
+    async fn rows_in_turn<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        let (_pass, connection) = self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
+        connection.rows(statement).await
+    }
+
+    /// All rows of a statement that several requests share, none of which it belongs to more than to the others.
+    pub(super) async fn rows_for_many<R: Readable>(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<R>, sqlx::Error> {
+        let watch = self.meter.watch_unseen(&statement.sql);
+        watch.over(self.rows_in_turn(statement)).await
     }
 
     /// The first row that a statement answers with.

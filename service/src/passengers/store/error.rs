@@ -1,5 +1,7 @@
 //! What can go wrong with the store, and whether it may pass by itself.
 
+use std::sync::Arc;
+
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteError;
 use uuid::Uuid;
@@ -65,9 +67,9 @@ pub enum StoreError {
     Query {
         /// What was attempted.
         doing: &'static str,
-        /// What the driver said.
+        /// What the driver said, perhaps to several at once.
         #[source]
-        source: sqlx::Error,
+        source: Arc<sqlx::Error>,
     },
     /// A row says something impossible.
     #[error("passenger {id} is stored wrongly: expected {expected}")]
@@ -102,7 +104,7 @@ impl StoreError {
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         let Self::Query { source, .. } = self else { return matches!(self, Self::Silent) };
-        match source {
+        match &**source {
             sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
@@ -137,7 +139,7 @@ fn passes_in_postgres(code: &str) -> bool {
 
 /// Says what was attempted when a statement fails.
 pub(super) fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |source| StoreError::Query { doing, source }
+    move |source| StoreError::Query { doing, source: source.into() }
 }
 
 #[cfg(test)]

@@ -101,16 +101,19 @@ impl<DB: Database> Leases<DB> {
         self.kept().pop()
     }
 
-    /// Takes a connection back. One whose term is over leaves, and with it all others that nobody needed for as long.
+    /// Takes a connection back, unless its term is over.
     fn keep(&self, connection: PoolConnection<DB>, since: Instant) {
         let used = Instant::now();
-        let over = |since: Instant| used.duration_since(since) >= TERM;
         let mut kept = self.kept();
-        if over(since) {
-            kept.retain(|kept| !over(kept.since));
-        } else if !self.pool.is_closed() {
+        if used.duration_since(since) < TERM && !self.pool.is_closed() {
             kept.push(Kept { connection, since, used });
         }
+    }
+
+    /// Gives back those whose term is over while nobody needed them.
+    pub(super) fn tidy(&self) {
+        let now = Instant::now();
+        self.kept().retain(|kept| now.duration_since(kept.since) < TERM);
     }
 
     /// Gives everything back and closes the pool, as soon as all who use a connection have ended.
@@ -192,7 +195,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_term_ends_and_those_that_nobody_needs_end_with_it() {
+    async fn a_term_ends_whether_a_connection_is_used_or_not() {
         let leases = two().await;
         let (one, other) = (leases.take().await.unwrap(), leases.take().await.unwrap());
         for lease in [one, other] {
@@ -202,6 +205,8 @@ mod tests {
         let long_ago = Instant::now().checked_sub(TERM).unwrap();
         leases.kept().iter_mut().for_each(|kept| kept.since = long_ago);
         assert_eq!(look(leases.take().await.unwrap(), "select 2").await.unwrap(), 2);
+        assert_eq!(leases.kept().len(), 1, "the one that was used went back to the pool");
+        leases.tidy();
         assert_eq!(leases.kept().len(), 0);
         assert_eq!(look(leases.take().await.unwrap(), "select 3").await.unwrap(), 3, "the pool has them");
     }

@@ -13,9 +13,6 @@ use crate::passengers::sort::{Cursor, Place, Sort, SortBy};
 use crate::passengers::stats::{Group, Grouping};
 use crate::passengers::words::words_of;
 
-const GET: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
-     survived, version, updated_at from passengers where id = $1";
-
 /// One statement for all groupings: one moment, one trip.
 const STATS: &str = "\
     select 'class' as grouping_, cast(class as text) as label, count(*) as total, \
@@ -82,8 +79,8 @@ impl Store {
 
     /// One passenger, if there is one of this id.
     pub async fn get(&self, id: Uuid) -> Result<Option<Passenger>, StoreError> {
-        let statement = Statement::fixed(GET, [Value::Key(id)]);
-        let row: Option<Row> = self.db.row(statement).await.map_err(doing("reading a passenger"))?;
+        let row = self.gather.get(&self.db, id).await;
+        let row = row.map_err(|source| StoreError::Query { doing: "reading a passenger", source })?;
         row.map(Passenger::try_from).transpose()
     }
 
@@ -135,7 +132,8 @@ pub(super) fn page_of(query: &Query) -> Statement {
     }
     push_order(&mut statement, query.sort);
     // One more than asked for tells whether there is a next page.
-    statement.text(" limit ").value(Value::Whole(i64::from(query.limit) + 1));
+    // With the sign it is no bare placeholder, whose value SQLite looks at to plan anew at each use.
+    statement.text(" limit +").value(Value::Whole(i64::from(query.limit) + 1));
     statement
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use opentelemetry::{KeyValue, global};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tracing::{Instrument as _, Level, Span, field};
+use tracing::{Level, Span, field};
 
 use crate::telemetry::SQL;
 use crate::telemetry::exposition::{Exposition, Kind};
@@ -65,9 +65,27 @@ impl Watch<'_> {
         run: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
         let since = Instant::now();
-        let done = run.instrument(self.span.clone()).await;
+        // The span lasts as long as this does, and is not entered: nothing looks for a span that is current.
+        let done = run.await;
         let error = done.as_ref().err().map(|error| kind_of(error, &self.span));
         self.meter.note(self.operation, error, since.elapsed().as_secs_f64());
+        done
+    }
+}
+
+impl Watch<'_> {
+    /// Ends with what became of a statement that was sent for so many at once, and measured once for all.
+    pub(super) fn shared<T>(
+        self,
+        together: usize,
+        done: Result<T, Arc<sqlx::Error>>,
+    ) -> Result<T, Arc<sqlx::Error>> {
+        if together > 1 {
+            self.span.record("db.operation.batch.size", together);
+        }
+        if let Err(error) = &done {
+            kind_of(error, &self.span);
+        }
         done
     }
 }
@@ -162,11 +180,17 @@ impl Meter {
             db.system.name = self.system,
             db.operation.name = operation,
             db.collection.name = table,
+            db.operation.batch.size = field::Empty,
             db.query.text = sql,
             db.response.status_code = field::Empty,
             error.type = field::Empty,
         );
         Watch { meter: self, operation, span }
+    }
+
+    /// Looks at a statement without a span of its own.
+    pub(super) fn watch_unseen(&self, sql: &str) -> Watch<'_> {
+        Watch { meter: self, operation: operation(sql), span: Span::none() }
     }
 
     fn note(&self, name: &'static str, error: Option<&'static str>, seconds: f64) {

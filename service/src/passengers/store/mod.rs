@@ -1,13 +1,14 @@
 //! Where passengers are kept: SQLite or PostgreSQL.
 //!
 //! - `db` runs statements on either, on connections that `lease` keeps; `columns` is what each keeps in its own way; `schema` brings the tables up to date.
-//! - `list` finds, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
+//! - `list` finds, `gather` fetches together who is asked for at the same time, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
 //!   what went wrong and whether it may pass; `plan` how a database goes about a page.
 
 mod change;
 mod columns;
 mod db;
 mod error;
+mod gather;
 mod lease;
 mod list;
 mod meter;
@@ -16,6 +17,7 @@ mod plan;
 mod schema;
 
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -24,6 +26,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
 use self::db::{Db, Pool, Statement};
 use self::error::doing;
+use self::gather::Gather;
 use self::lease::Leases;
 use self::meter::Pass;
 use self::schema::Standing;
@@ -41,6 +44,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a health check waits for its answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// What each connection to SQLite may hold of the file, in KiB after a minus sign. The system holds all of it once; ten times
+/// SQLite's own choice of 2 MiB would be more than the rest of the service needs.
+const CACHE: &str = "-512";
 /// After this much idleness a connection is asked for a sign of life before it is used. Asking each time would cost every
 /// request a round trip; never asking would hand out connections that a restart of the database has cut.
 const TRUSTED: Duration = Duration::from_secs(1);
@@ -70,6 +76,7 @@ pub struct PoolUse {
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Db,
+    gather: Arc<Gather>,
 }
 
 impl Store {
@@ -86,7 +93,7 @@ impl Store {
         } else {
             Pool::Sqlite(Leases::new(sqlite(url, most, opening != Opening::Read).await?))
         };
-        let store = Self { db: Db::new(pool, most) };
+        let store = Self { db: Db::new(pool, most), gather: Arc::default() };
         let url = url.to_string();
         let standing = if opening == Opening::Read {
             schema::standing(&store.db).await.map_err(doing("reading which migrations were applied"))?
@@ -149,6 +156,14 @@ impl Store {
         self.db.meter.write(out);
     }
 
+    /// Lets connections go that nobody needed for long. To be called now and then.
+    pub fn tidy(&self) {
+        match &self.db.pool {
+            Pool::Sqlite(leases) => leases.tidy(),
+            Pool::Postgres(leases) => leases.tidy(),
+        }
+    }
+
     /// Waits for running statements and closes.
     pub async fn close(&self) {
         match &self.db.pool {
@@ -173,6 +188,7 @@ async fn sqlite(url: &DatabaseUrl, most: u32, may_make: bool) -> Result<SqlitePo
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .busy_timeout(BUSY_TIMEOUT)
+        .pragma("cache_size", CACHE)
         // Each statement has a span and a measurement of ours; sqlx would put together a line that nobody reads.
         .disable_statement_logging();
     SqlitePoolOptions::new()
