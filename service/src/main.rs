@@ -16,6 +16,11 @@ use titanic::shutdown::Shutdown;
 use titanic::telemetry::Telemetry;
 use titanic::{Config, Titanic};
 
+/// musl's own has one lock for all threads, which half of a request's time would be spent on.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     // Before anything that could open a connection: TLS has no provider of its own choice.
     let _already_installed = rustls::crypto::ring::default_provider().install_default();
