@@ -4,7 +4,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get};
+use axum::routing::{MethodRouter, delete, get};
 use axum::{Extension, Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,20 +20,21 @@ use crate::fields::{FieldError, Fields};
 use crate::telemetry::exposition::Format;
 use crate::telemetry::level::LogLevel;
 
-/// The paths of [`routes`].
-pub(super) const PATHS: [&str; 5] = ["/audit", "/faults", "/faults/{id}", "/log-level", "/metrics"];
-
-/// The routes that operators see.
-pub fn routes(shared: &Shared) -> Router<Shared> {
-    let drills = Router::new()
-        .route("/faults", get(list).post(start).delete(clear))
-        .route("/faults/{id}", delete(end))
-        .route_layer(from_fn_with_state(shared.clone(), admit_to_drills));
-    let guarded = Router::new()
-        .route("/audit", get(audit))
-        .route("/log-level", get(log_level).put(set_log_level))
-        .route_layer(from_fn_with_state(shared.clone(), admit));
-    Router::new().route("/metrics", get(metrics)).merge(drills).merge(guarded)
+/// The routes that operators see, and their paths.
+pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
+    let mut paths = Vec::new();
+    let mut on = |routes: Router<Shared>, path, methods: MethodRouter<Shared>| {
+        paths.push(path);
+        routes.route(path, methods)
+    };
+    let drills = on(Router::new(), "/faults", get(list).post(start).delete(clear));
+    let drills = on(drills, "/faults/{id}", delete(end));
+    let guarded = on(Router::new(), "/audit", get(audit));
+    let guarded = on(guarded, "/log-level", get(log_level).put(set_log_level));
+    let routes = on(Router::new(), "/metrics", get(metrics))
+        .merge(drills.route_layer(from_fn_with_state(shared.clone(), admit_to_drills)))
+        .merge(guarded.route_layer(from_fn_with_state(shared.clone(), admit)));
+    (paths, routes)
 }
 
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {

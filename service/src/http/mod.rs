@@ -115,7 +115,8 @@ pub fn public(shared: &Shared) -> Door {
 /// The way in for operators.
 #[must_use]
 pub fn admin(shared: &Shared) -> Door {
-    Door::new(shared, Port::Admin, admin::PATHS, admin::routes(shared))
+    let (paths, routes) = admin::routes(shared);
+    Door::new(shared, Port::Admin, paths, routes)
 }
 
 async fn hello() -> Json<Value> {
