@@ -55,8 +55,12 @@ pub(crate) struct Arguments {
     /// Which profile ours and the bare one are built with; another than `service` is not what is shipped.
     #[arg(long, default_value = "service")]
     profile: String,
+    /// What ours is built for: images hold the one for `x86_64-unknown-linux-musl`. The bare one is always built for this
+    /// machine, as anybody would.
+    #[arg(long, value_name = "TRIPLE")]
+    target: Option<String>,
     /// Measure `titanic` and `bare` of this folder instead of building them.
-    #[arg(long, value_name = "FOLDER")]
+    #[arg(long, value_name = "FOLDER", conflicts_with = "target")]
     binaries: Option<PathBuf>,
 }
 
@@ -82,7 +86,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     if cfg!(debug_assertions) {
         return run_optimised();
     }
-    let binaries = Binaries::find(arguments.binaries.as_deref(), &arguments.profile)?;
+    let binaries = Binaries::find(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
         let mut told = signal(SignalKind::terminate()).context("listening for signals")?;

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use serde_json::Value;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-use super::Work;
 use super::databases::Database;
 use super::sink::Sink;
 use super::wire::{self, Wire};
+use super::{Arguments, Work};
 use crate::{ship, workspace};
 
 const PASSENGERS: &str = "/api/v1/passengers";
@@ -56,8 +56,8 @@ pub(super) struct Binaries {
 
 impl Binaries {
     /// Takes those in a folder, or builds both with the same profile.
-    pub(super) fn find(folder: Option<&Path>, profile: &str) -> Result<Self> {
-        if let Some(folder) = folder {
+    pub(super) fn find(Arguments { binaries, profile, target, .. }: &Arguments) -> Result<Self> {
+        if let Some(folder) = binaries {
             let found = |name: &str| {
                 let file = folder.join(name);
                 file.canonicalize().with_context(|| format!("looking for {}", file.display()))
@@ -65,11 +65,16 @@ impl Binaries {
             return Ok(Self { titanic: found("titanic")?, bare: found("bare")? });
         }
         println!("building titanic and bare (profile `{profile}`)");
-        let mut cargo = workspace::cargo();
-        cargo.args(["build", "--profile", profile, "--package", "titanic", "--bin", "titanic"]);
-        workspace::must_succeed(cargo.args(["--example", "bare"]))?;
-        let folder = workspace::target_directory()?.join(if profile == "dev" { "debug" } else { profile });
-        Ok(Self { titanic: folder.join("titanic"), bare: folder.join("examples/bare") })
+        let build = |what: [&str; 2], target: Option<&String>| {
+            let mut cargo = workspace::cargo();
+            cargo.args(["build", "--profile", profile, "--package", "titanic"]).args(what);
+            cargo.args(target.iter().flat_map(|target| ["--target", target]));
+            workspace::must_succeed(&mut cargo)?;
+            let folder = workspace::target_directory()?.join(target.map_or("", String::as_str));
+            anyhow::Ok(folder.join(if profile == "dev" { "debug" } else { profile }))
+        };
+        let titanic = build(["--bin", "titanic"], target.as_ref())?.join("titanic");
+        Ok(Self { titanic, bare: build(["--example", "bare"], None)?.join("examples/bare") })
     }
 }
 
