@@ -210,7 +210,7 @@ impl Metrics {
         out.only(
             LOST_LINES,
             Kind::Counter,
-            "Log lines that were lost, because nobody read those before them.",
+            "Log lines that were lost: not read in time, or not to be written.",
             lost,
         );
         Process::now().write(&mut out);

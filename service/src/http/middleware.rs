@@ -145,7 +145,8 @@ impl<'a> Visit<'a> {
         if status.is_server_error() {
             self.span.record("otel.status_code", "ERROR");
         }
-        self.write(status.as_u16(), response.body().size_hint().exact());
+        let bytes = if self.method == "HEAD" { Some(0) } else { response.body().size_hint().exact() };
+        self.write(status.as_u16(), bytes);
     }
 
     fn write(&self, status: u16, response_bytes: Option<u64>) {

@@ -22,7 +22,7 @@ const LAST: Duration = Duration::from_secs(1);
 /// Lines that were lost since the start; one for the process, because its log is one.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// How many lines were lost because nobody read those before them.
+/// How many lines were lost, because nobody read those before them or they could not be written.
 pub fn lost_lines() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
@@ -93,8 +93,11 @@ impl Queue {
             let lost = mem::take(&mut lines.lost);
             let ends = lines.phase == Phase::Ending;
             drop(lines);
-            // There is nowhere left to complain when the log itself cannot be written.
-            let _written = to.write_all(&batch).and_then(|()| to.flush());
+            if to.write_all(&batch).and_then(|()| to.flush()).is_err() {
+                // There is nowhere left to complain when the log itself cannot be written, but somewhere to count.
+                let lines = batch.iter().filter(|byte| **byte == b'\n').count();
+                LOST.fetch_add(lines as u64, Ordering::Relaxed);
+            }
             batch.clear();
             batch.shrink_to(KEPT_BYTES);
             if lost > 0 {

@@ -218,6 +218,18 @@ async fn large_answers_are_compressed_and_those_with_an_entity_tag_or_line_by_li
     let plain = program.http.get(format!("{list}?limit=100")).send().await.unwrap().bytes().await.unwrap();
     assert!(bytes.len() * 3 < plain.len(), "{} of {}", bytes.len(), plain.len());
 
+    // What a client that asks for the head alone is told fits both.
+    for (url, varies) in [(format!("{list}?limit=100"), true), (format!("{list}?limit=1"), false)] {
+        let head = program.http.head(&url).header("accept-encoding", "gzip").send().await.unwrap();
+        let told = |name: &str| head.headers().contains_key(name);
+        assert_eq!((told("vary"), told("content-length")), (varies, !varies), "{url}");
+        let head = program.http.head(&url).send().await.unwrap();
+        assert_eq!(
+            (head.headers().contains_key("vary"), head.headers().contains_key("content-length")),
+            (varies, true)
+        );
+    }
+
     let small = get(&format!("{}/api/hello", program.address)).await;
     assert_eq!(small.headers().get("content-encoding"), None);
     let page: Value = serde_json::from_slice(&plain).unwrap();

@@ -360,3 +360,30 @@ async fn nobody_came_aboard_twice(program: &Program) {
         after = format!("&cursor={cursor}");
     }
 }
+
+/// Not a word, not even that the connection is closed: a machine that is lost, a rule of a firewall.
+#[tokio::test]
+async fn a_database_that_falls_silent_holds_nobody_and_nothing_when_it_speaks_again() {
+    let server = Postgres::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder, &[("DATABASE_URL", &server.database("silent").await)]).await;
+    let list = format!("{}{ALL}", program.address);
+    let page: Value =
+        program.http.get(format!("{list}?limit=40")).send().await.unwrap().json().await.unwrap();
+    let ids: Vec<_> =
+        page["items"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap()).collect();
+    let all = async || {
+        let asked = ids.iter().map(|id| program.http.get(format!("{list}/{id}")).send());
+        let answers = futures_util::future::join_all(asked).await;
+        answers.into_iter().map(|answer| answer.unwrap().status().as_u16()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(all().await, BTreeSet::from([200]));
+    server.fall_silent();
+    let since = Instant::now();
+    assert_eq!(all().await, BTreeSet::from([503]));
+    assert!(since.elapsed() < Duration::from_secs(12), "after {:?}", since.elapsed());
+    server.speak();
+    let since = Instant::now();
+    until("everyone is served", async || (all().await == BTreeSet::from([200])).then_some(())).await;
+    assert!(since.elapsed() < RECOVERED, "after {:?}", since.elapsed());
+}

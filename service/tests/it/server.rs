@@ -70,12 +70,35 @@ impl Postgres {
 
     /// Stops the process as an operator would who does not wait for clients: connections are cut.
     pub(crate) fn stop(&mut self) {
+        self.speak();
         let Some(mut process) = self.process.take() else { return };
         let told = Command::new("kill").args(["-s", "INT", &process.id().to_string()]).status();
         if !told.is_ok_and(|told| told.success()) {
             let _already_gone = process.kill();
         }
         let _status = process.wait();
+    }
+
+    /// Keeps it from doing anything, even from hanging up.
+    pub(crate) fn fall_silent(&self) {
+        self.tell_all("STOP");
+    }
+
+    /// Lets it go on.
+    pub(crate) fn speak(&self) {
+        self.tell_all("CONT");
+    }
+
+    fn tell_all(&self, signal: &str) {
+        let Some(process) = &self.process else { return };
+        let id = process.id();
+        let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+        let told = Command::new("kill")
+            .args(["-s", signal, &id.to_string()])
+            .args(children.split_whitespace())
+            .status();
+        // One that ended by itself meanwhile need not be told.
+        let _some_may_be_gone = told;
     }
 
     /// Stops the process with its own tool: `fast` cuts clients off and ends in good order, `immediate` is a crash.

@@ -300,11 +300,11 @@ impl Db {
         let (pass, connection) = self.meter.wait_for(ACQUIRE_TIMEOUT, self.pool.connection()).await?;
         let at = match connection {
             Connection::Sqlite(lease) => {
-                let (connection, seat) = lease.into_parts();
+                let (connection, seat) = lease.into_parts()?;
                 At::Sqlite(Transaction::begin(connection, Some(begin.into_sql_str())).await?, seat)
             }
             Connection::Postgres(lease) => {
-                let (connection, seat) = lease.into_parts();
+                let (connection, seat) = lease.into_parts()?;
                 let mut transaction = Transaction::begin(connection, Some(begin.into_sql_str())).await?;
                 if purpose == Purpose::Replace {
                     sqlx::query("set local statement_timeout = 0").execute(&mut *transaction).await?;

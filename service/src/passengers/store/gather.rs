@@ -3,13 +3,16 @@
 //! As long as statements are on their way for others, who comes next waits for one that fetches all who wait: under load
 //! they share a trip to the database and, on SQLite, the change to another thread and back, which costs more than the
 //! statement. Where there is nobody to wait for, nobody waits. What is read was there after it was asked for, as always: a
-//! statement is sent only after those whom it fetches have asked.
+//! statement is sent only after those whom it fetches have asked. A trip that fails is nobody's failure: each goes alone
+//! then, unless there was no connection to be had, which is true for all who wait.
 
 use std::mem;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::columns::{COLUMNS, Row};
@@ -17,6 +20,8 @@ use super::db::{Db, Statement, Value};
 
 /// Statements that may be on their way before others wait to be fetched together.
 const TRIPS: usize = 2;
+/// How long a trip may take: less than each of those who share it.
+const LIMIT: Duration = Duration::from_secs(8);
 /// How many are fetched together.
 const MOST: usize = 32;
 
@@ -62,14 +67,27 @@ impl Gather {
     /// One passenger, if there is one of this id.
     pub(super) async fn get(self: &Arc<Self>, db: &Db, id: Uuid) -> Answer {
         let waiting = match self.join(db, id) {
-            Ok(_turn) => return db.row(one(id)).await.map_err(Arc::new),
+            Ok(turn) => return turn.fetch_one(id).await,
             Err(waiting) => waiting,
         };
         let watch = db.meter.watch(GET);
-        match waiting.await {
+        let answer = {
+            let _waits = db.meter.waits();
+            waiting.await
+        };
+        match answer {
             Ok((together, answer)) => watch.shared(together, answer),
-            // The trip came to no end: this one goes alone.
-            Err(_) => db.row(one(id)).await.map_err(Arc::new),
+            Err(_no_end) => db.row(one(id)).await.map_err(Arc::new),
+        }
+    }
+
+    /// Where there is no connection to be had, there is none for those who were to be fetched nor for those who wait.
+    fn tell_all(&self, asked: Vec<Asked>, error: &Arc<sqlx::Error>) {
+        if matches!(**error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) {
+            let waiting = mem::take(&mut self.state().asked);
+            for Asked { answer, .. } in asked.into_iter().chain(waiting) {
+                let _gone_meanwhile = answer.send((1, Err(Arc::clone(error))));
+            }
         }
     }
 
@@ -111,12 +129,22 @@ impl Drop for Turn {
 }
 
 impl Turn {
+    async fn fetch_one(self, id: Uuid) -> Answer {
+        let answer = self.db.row(one(id)).await.map_err(Arc::new);
+        answer.inspect_err(|error| self.gather.tell_all(Vec::new(), error))
+    }
+
+    /// Whoever is not answered goes alone.
     async fn fetch(self, asked: Vec<Asked>) {
         let ids: Vec<Uuid> = asked.iter().map(|asked| asked.id).collect();
-        let rows = self.db.rows_for_many::<Row>(many(&ids)).await.map_err(Arc::new);
+        let Ok(rows) = timeout(LIMIT, self.db.rows_for_many::<Row>(many(&ids))).await else { return };
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => return self.gather.tell_all(asked, &Arc::new(error)),
+        };
         for Asked { id, answer } in asked {
-            let found = rows.as_ref().map(|rows| rows.iter().find(|row| row.id() == id).cloned());
-            let _gone_meanwhile = answer.send((ids.len(), found.map_err(Arc::clone)));
+            let found = rows.iter().find(|row| row.id() == id).cloned();
+            let _gone_meanwhile = answer.send((ids.len(), Ok(found)));
         }
     }
 }

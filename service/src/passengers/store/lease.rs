@@ -2,14 +2,16 @@
 //!
 //! The pool asks a connection for a sign of life whenever it is given back: one more round trip for every statement. A
 //! connection whose last statement came to its end needs no such question. It is kept here, where the next statement
-//! finds it, and goes back to the pool when something went wrong, when it was dropped in the middle, and after a while in
-//! any case, because it is the pool that lets connections end when they are old.
+//! finds it. One that was left in the middle is asked first, beside the requests, and closed when it does not answer in
+//! time: its peer may be gone without a word. After a while each goes back to the pool, which lets connections end when
+//! they are old.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::{Connection as _, Database, Pool};
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
 
@@ -18,10 +20,20 @@ use super::{ACQUIRE_TIMEOUT, TRUSTED};
 /// How long a connection stays before it goes through the pool again.
 const TERM: Duration = Duration::from_secs(30);
 
+/// Whether the other end of a connection may be gone without our noticing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Peer {
+    /// A file does not hang up.
+    File,
+    /// It must give a sign of life within this time.
+    Server(Duration),
+}
+
 /// The connections to a database: those that are kept, and the pool where all of them come from.
 #[derive(Debug)]
 pub(super) struct Leases<DB: Database> {
     pool: Pool<DB>,
+    peer: Peer,
     /// As many as the pool has connections, so that nobody waits for the pool while connections are kept here.
     seats: Semaphore,
     /// The one used last is the first to be used again.
@@ -47,16 +59,19 @@ impl<DB: Database> Drop for Seat<DB> {
 }
 
 /// A connection for one statement.
-pub(super) struct Lease<DB: Database> {
+pub(super) struct Lease<DB: Database>(Option<Held<DB>>);
+
+struct Held<DB: Database> {
     connection: PoolConnection<DB>,
     since: Instant,
+    /// After the connection, so that whoever gets this finds that.
     seat: Seat<DB>,
 }
 
 impl<DB: Database> Leases<DB> {
-    pub(super) fn new(pool: Pool<DB>) -> Arc<Self> {
+    pub(super) fn new(pool: Pool<DB>, peer: Peer) -> Arc<Self> {
         let seats = Semaphore::new(pool.options().get_max_connections() as usize);
-        Arc::new(Self { pool, seats, kept: Mutex::default() })
+        Arc::new(Self { pool, peer, seats, kept: Mutex::default() })
     }
 
     /// The pool, with what was kept here on its way back to it: for what takes a connection from nowhere else, before
@@ -73,32 +88,51 @@ impl<DB: Database> Leases<DB> {
 
     /// Waits for a connection. Kept ones come first, without a question if they were used a moment ago.
     pub(super) async fn take(self: &Arc<Self>) -> Result<Lease<DB>, sqlx::Error> {
-        let seat = self.seat().await?;
-        while let Some(Kept { mut connection, since, used }) = self.newest() {
-            // A broken one is dealt with by the pool.
-            if used.elapsed() < TRUSTED || connection.ping().await.is_ok() {
-                return Ok(Lease { connection, since, seat });
-            }
+        if let Some(seat) = self.free_seat()
+            && let Some(Kept { connection, since, .. }) = self.trusted()
+        {
+            return Ok(Lease(Some(Held { connection, since, seat })));
         }
-        // In a box: connecting is rare and its state is large, and without one every request would carry it along.
-        let connection = Box::pin(self.pool.acquire()).await?;
-        Ok(Lease { connection, since: Instant::now(), seat })
+        // In a box: this is rare and its state is large, and without one every request would carry it along.
+        let taken = Box::pin(timeout(ACQUIRE_TIMEOUT, self.take_slowly())).await;
+        taken.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    async fn seat(self: &Arc<Self>) -> Result<Seat<DB>, sqlx::Error> {
-        let permit = match self.seats.try_acquire() {
-            Ok(permit) => permit,
-            Err(_) => {
-                let waited = timeout(ACQUIRE_TIMEOUT, self.seats.acquire()).await;
-                waited.map_err(|_| sqlx::Error::PoolTimedOut)?.map_err(|_| sqlx::Error::PoolClosed)?
+    async fn take_slowly(self: &Arc<Self>) -> Result<Lease<DB>, sqlx::Error> {
+        self.seats.acquire().await.map_err(|_| sqlx::Error::PoolClosed)?.forget();
+        let seat = Seat(Arc::clone(self));
+        while let Some(Kept { mut connection, since, used }) = self.newest() {
+            if self.may_trust(used) || self.is_well(&mut connection).await {
+                return Ok(Lease(Some(Held { connection, since, seat })));
             }
-        };
-        permit.forget();
-        Ok(Seat(Arc::clone(self)))
+            drop(connection.detach());
+        }
+        let (connection, since) = (self.pool.acquire().await?, Instant::now());
+        Ok(Lease(Some(Held { connection, since, seat })))
+    }
+
+    fn free_seat(self: &Arc<Self>) -> Option<Seat<DB>> {
+        self.seats.try_acquire().ok()?.forget();
+        Some(Seat(Arc::clone(self)))
     }
 
     fn newest(&self) -> Option<Kept<DB>> {
         self.kept().pop()
+    }
+
+    fn trusted(&self) -> Option<Kept<DB>> {
+        self.kept().pop_if(|kept| self.may_trust(kept.used))
+    }
+
+    fn may_trust(&self, used: Instant) -> bool {
+        self.peer == Peer::File || used.elapsed() < TRUSTED
+    }
+
+    async fn is_well(&self, connection: &mut DB::Connection) -> bool {
+        match self.peer {
+            Peer::File => connection.ping().await.is_ok(),
+            Peer::Server(limit) => timeout(limit, connection.ping()).await.is_ok_and(|sign| sign.is_ok()),
+        }
     }
 
     /// Takes a connection back, unless its term is over.
@@ -111,9 +145,21 @@ impl<DB: Database> Leases<DB> {
     }
 
     /// Gives back those whose term is over while nobody needed them.
-    pub(super) fn tidy(&self) {
+    pub(super) fn tidy(self: &Arc<Self>) {
         let now = Instant::now();
-        self.kept().retain(|kept| now.duration_since(kept.since) < TERM);
+        let over: Vec<_> = {
+            let mut kept = self.kept();
+            kept.extract_if(.., |kept| now.duration_since(kept.since) >= TERM).collect()
+        };
+        for Kept { mut connection, .. } in over {
+            let leases = Arc::clone(self);
+            tokio::spawn(async move {
+                // The pool asks once more, but without a limit.
+                if !leases.is_well(&mut connection).await {
+                    drop(connection.detach());
+                }
+            });
+        }
     }
 
     /// Gives everything back and closes the pool, as soon as all who use a connection have ended.
@@ -131,19 +177,36 @@ impl<DB: Database> Leases<DB> {
 impl<DB: Database> Lease<DB> {
     /// Runs something on the connection, which is kept if that comes to a good end.
     pub(super) async fn run<T>(
-        self,
+        mut self,
         what: impl AsyncFnOnce(&mut DB::Connection) -> Result<T, sqlx::Error>,
     ) -> Result<T, sqlx::Error> {
-        // In this order, so that the connection is back before somebody else gets the seat.
-        let Self { seat, mut connection, since } = self;
-        let done = what(&mut connection).await?;
-        seat.0.keep(connection, since);
+        let Some(held) = &mut self.0 else { return Err(sqlx::Error::PoolClosed) };
+        let done = what(&mut held.connection).await?;
+        if let Some(Held { connection, since, seat }) = self.0.take() {
+            seat.0.keep(connection, since);
+        }
         Ok(done)
     }
 
     /// For more than one statement: the connection goes back to the pool afterwards.
-    pub(super) fn into_parts(self) -> (PoolConnection<DB>, Seat<DB>) {
-        (self.connection, self.seat)
+    pub(super) fn into_parts(mut self) -> Result<(PoolConnection<DB>, Seat<DB>), sqlx::Error> {
+        let Held { connection, seat, .. } = self.0.take().ok_or(sqlx::Error::PoolClosed)?;
+        Ok((connection, seat))
+    }
+}
+
+/// Left in the middle, or after an error: nobody gets the connection or its seat before it has given a sign of life.
+impl<DB: Database> Drop for Lease<DB> {
+    fn drop(&mut self) {
+        let (Some(held), Ok(runtime)) = (self.0.take(), Handle::try_current()) else { return };
+        runtime.spawn(async move {
+            let Held { mut connection, since, seat } = held;
+            if seat.0.is_well(&mut connection).await {
+                seat.0.keep(connection, since);
+            } else {
+                drop(connection.detach());
+            }
+        });
     }
 }
 
@@ -158,25 +221,37 @@ mod tests {
 
     async fn two() -> Arc<Leases<Sqlite>> {
         let options = SqliteConnectOptions::from_str("sqlite::memory:").unwrap();
-        Leases::new(SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap())
+        let pool = SqlitePoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+        Leases::new(pool, Peer::File)
     }
 
     async fn look(lease: Lease<Sqlite>, sql: &'static str) -> Result<i64, sqlx::Error> {
         lease.run(async |on| sqlx::query_scalar(sql).fetch_one(on).await).await
     }
 
+    async fn until(leases: &Leases<Sqlite>, holds: impl Fn(&Leases<Sqlite>) -> bool) {
+        let waiting = async {
+            while !holds(leases) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(5), waiting).await.expect("it never holds");
+    }
+
     #[tokio::test]
-    async fn a_connection_is_kept_after_a_good_end_only() {
+    async fn a_connection_is_free_again_after_a_good_end_at_once_and_else_when_it_has_given_a_sign_of_life() {
         let leases = two().await;
         assert_eq!(look(leases.take().await.unwrap(), "select 1").await.unwrap(), 1);
-        assert_eq!(leases.kept().len(), 1);
+        assert_eq!((leases.kept().len(), leases.seats.available_permits()), (1, 2));
         assert!(look(leases.take().await.unwrap(), "select from").await.is_err());
-        assert_eq!(leases.kept().len(), 0, "after an error the pool looks after it");
+        assert_eq!((leases.kept().len(), leases.seats.available_permits()), (0, 1), "it is looked after");
+        until(&leases, |leases| leases.kept().len() == 1 && leases.seats.available_permits() == 2).await;
         let lease = leases.take().await.unwrap();
         let never = lease.run(async |_| std::future::pending::<Result<(), sqlx::Error>>().await);
         assert!(timeout(Duration::from_millis(10), never).await.is_err());
-        assert_eq!(leases.kept().len(), 0, "so it does when nobody waited for the end");
-        assert_eq!(leases.seats.available_permits(), 2);
+        assert_eq!((leases.kept().len(), leases.seats.available_permits()), (0, 1), "as it is when left");
+        until(&leases, |leases| leases.kept().len() == 1 && leases.seats.available_permits() == 2).await;
+        assert_eq!(leases.pool.size(), 1, "it was the same one all the time");
     }
 
     #[tokio::test]

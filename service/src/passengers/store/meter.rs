@@ -91,7 +91,7 @@ impl Watch<'_> {
 }
 
 /// One who waits, counted until they stop, however that comes.
-struct Waiting<'a>(&'a AtomicU64);
+pub(super) struct Waiting<'a>(&'a AtomicU64);
 
 impl<'a> Waiting<'a> {
     fn begin(pending: &'a AtomicU64) -> Self {
@@ -212,6 +212,11 @@ impl Meter {
             known.push(Operation { name, error, duration, attributes });
         }
         let _known_by_now = record(&known);
+    }
+
+    /// Counts one who waits for what others will fetch.
+    pub(super) fn waits(&self) -> Waiting<'_> {
+        Waiting::begin(&self.pending)
     }
 
     /// How many wait for a connection.

@@ -27,7 +27,7 @@ use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 use self::db::{Db, Pool, Statement};
 use self::error::doing;
 use self::gather::Gather;
-use self::lease::Leases;
+use self::lease::{Leases, Peer};
 use self::meter::Pass;
 use self::schema::Standing;
 use crate::config::DatabaseUrl;
@@ -44,6 +44,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long a health check waits for its answer.
 const PING_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a sign of life may take. One that was left in the middle of a statement gives none before that has ended.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(2);
 /// What each connection to SQLite may hold of the file, in KiB after a minus sign. The system holds all of it once; ten times
 /// SQLite's own choice of 2 MiB would be more than the rest of the service needs.
 const CACHE: &str = "-512";
@@ -89,9 +91,9 @@ impl Store {
     /// Opens the database for a purpose.
     pub async fn open_for(opening: Opening, url: &DatabaseUrl, most: u32) -> Result<Self, StoreError> {
         let pool = if url.is_postgres() {
-            Pool::Postgres(Leases::new(postgres(url, most).await?))
+            Pool::Postgres(Leases::new(postgres(url, most).await?, Peer::Server(SIGN_OF_LIFE)))
         } else {
-            Pool::Sqlite(Leases::new(sqlite(url, most, opening != Opening::Read).await?))
+            Pool::Sqlite(Leases::new(sqlite(url, most, opening != Opening::Read).await?, Peer::File))
         };
         let store = Self { db: Db::new(pool, most), gather: Arc::default() };
         let url = url.to_string();
