@@ -24,7 +24,7 @@ impl Budget {
     pub fn of(period: &Measured, objective: Objective) -> Self {
         let counts = period.counts;
         let seconds = period.window.as_seconds().max(1) as f64;
-        let covered = (period.covered_seconds as f64).clamp(1.0, seconds);
+        let covered = (period.observed_seconds as f64).clamp(1.0, seconds);
         let allowed = counts.total() as f64 * objective.budget_ratio() * seconds / covered;
         let left_ratio = period.burn_rate(objective).map_or(1.0, |burn| 1.0 - burn);
         Self { bad: counts.bad, total: counts.total(), allowed, left_ratio }
@@ -35,7 +35,7 @@ impl Budget {
     /// left = 1 − bad ÷ Σ (total × budget), the sum over the parts, scaled to the whole period as ever.
     pub(crate) fn of_versions(period: &Measured, versions: &[VersionShare]) -> Self {
         let seconds = period.window.as_seconds().max(1) as f64;
-        let covered = (period.covered_seconds as f64).clamp(1.0, seconds);
+        let covered = (period.observed_seconds as f64).clamp(1.0, seconds);
         let allowance = |part: &VersionShare| part.counts.total() as f64 * part.objective.budget_ratio();
         let allowed = versions.iter().map(allowance).sum::<f64>() * seconds / covered;
         let Counts { bad, .. } = period.counts;
@@ -47,7 +47,7 @@ impl Budget {
     /// events. So many counts of the period stand for one of the budget.
     pub(crate) fn mean_allowance(&self, period: &Measured, unit: u64) -> Option<f64> {
         let seconds = period.window.as_seconds().max(1) as f64;
-        let covered = (period.covered_seconds as f64).clamp(1.0, seconds);
+        let covered = (period.observed_seconds as f64).clamp(1.0, seconds);
         let expected = period.counts.total() as f64 * seconds / covered;
         (expected > 0.0).then(|| self.allowed * unit as f64 / expected)
     }
@@ -96,7 +96,7 @@ mod tests {
         Measured {
             window: Window::days(30),
             counts: Counts { good, bad },
-            covered_seconds: Window::days(30).as_seconds(),
+            observed_seconds: Window::days(30).as_seconds(),
         }
     }
 

@@ -17,14 +17,14 @@ pub struct Measured {
     /// [`History`]: crate::History
     pub counts: Counts,
     /// Seconds of the window since the first observation ever; less than the window only while history is young.
-    pub covered_seconds: u64,
+    pub observed_seconds: u64,
 }
 
 impl Measured {
     /// The share of the window that has been watched.
     pub(crate) fn coverage(&self) -> f64 {
         let seconds = self.window.as_seconds().max(1);
-        self.covered_seconds.min(seconds) as f64 / seconds as f64
+        self.observed_seconds.min(seconds) as f64 / seconds as f64
     }
 
     /// The burn rate; `None` without events.
@@ -41,17 +41,17 @@ impl Measured {
         let seconds = self.window.as_seconds().max(1);
         let ratio = self.counts.bad_ratio();
         // a product with one, most of the time
-        if self.covered_seconds >= seconds {
+        if self.observed_seconds >= seconds {
             return ratio;
         }
-        ratio.map(|bad| bad * (self.covered_seconds as f64 / seconds as f64))
+        ratio.map(|bad| bad * (self.observed_seconds as f64 / seconds as f64))
     }
 
     /// Whether the burn rate is above the factor, compared exactly.
     #[must_use]
     pub fn exceeds(&self, objective: Objective, factor: BurnFactor) -> bool {
         let seconds = self.window.as_seconds().max(1);
-        let covered = self.covered_seconds.min(seconds);
+        let covered = self.observed_seconds.min(seconds);
         // nowhere near the threshold, floats decide: they are off by a few parts in 10¹⁶
         let threshold = factor.micro() as f64 * f64::from(objective.budget_ppb());
         let (bad, allowed) = (
@@ -84,7 +84,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn measured(good: u64, bad: u64) -> Measured {
-        Measured { window: Window::hours(1), counts: Counts { good, bad }, covered_seconds: 3600 }
+        Measured { window: Window::hours(1), counts: Counts { good, bad }, observed_seconds: 3600 }
     }
 
     #[test]
@@ -116,7 +116,7 @@ mod tests {
                 bad = ((good as f64 * ratio / (1.0 - ratio)) as u64).saturating_add_signed(nudge);
             }
             let counts = Counts { good: good.min(u64::MAX / 2), bad: bad.min(u64::MAX / 2) };
-            let measured = Measured { window: Window::hours(1), counts, covered_seconds: covered };
+            let measured = Measured { window: Window::hours(1), counts, observed_seconds: covered };
             let threshold = product(factor.micro(), u64::from(objective.budget_ppb()));
             let left = product(counts.bad, covered.min(3600)).checked_mul(1_000_000_000_000_000);
             let right = product(counts.total(), 3600).checked_mul(threshold);
@@ -129,10 +129,10 @@ mod tests {
     fn a_young_history_is_not_an_outage_of_the_month() {
         let objective = Objective::try_from_percent(99.9).unwrap();
         let factor = BurnFactor::try_new(14.4).unwrap();
-        let young = |covered_seconds| Measured {
+        let young = |observed_seconds| Measured {
             window: Window::hours(1),
             counts: Counts { good: 0, bad: 6 },
-            covered_seconds,
+            observed_seconds,
         };
         assert!(!young(51).exceeds(objective, factor));
         assert!(young(52).exceeds(objective, factor), "a total outage from birth fires at 51.84 s");
@@ -145,7 +145,7 @@ mod tests {
         let huge = Measured {
             window: Window::days(3650),
             counts: Counts { good: u64::MAX, bad: u64::MAX },
-            covered_seconds: u64::MAX,
+            observed_seconds: u64::MAX,
         };
         assert!(!huge.exceeds(objective, factor));
         assert!(huge.burn_rate(objective).unwrap().is_finite());

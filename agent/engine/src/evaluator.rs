@@ -4,12 +4,12 @@
 //! [`Evaluator::accept`] makes it so. The caller puts its durable write between the last two: an evaluator whose
 //! transition could not be stored comes to the same conclusion again at the next slot.
 
-use crate::alarm::{Alarm, Sight};
+use crate::alert::{AlertInput, AlertState};
 use crate::budget::{Budget, in_units_of};
 use crate::burn::Measured;
 use crate::condition::{Condition, View};
 use crate::counts::Counts;
-use crate::guard::Held;
+use crate::guard::HoldReason;
 use crate::history::{History, Recorded};
 use crate::incident::{self, Cause, Open, Transition};
 use crate::period::Span;
@@ -25,8 +25,8 @@ use crate::window::Window;
 /// The decision taken from a report, to be stored and then accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    alarms: Vec<Alarm>,
-    conditions: Vec<Alarm>,
+    alerts: Vec<AlertState>,
+    conditions: Vec<AlertState>,
     burn: Option<Open>,
     data: Option<Open>,
     /// What has to be told, at most one per cause.
@@ -43,10 +43,10 @@ impl Decision {
         }
     }
 
-    /// Leaves as it is what a look ahead must not change: alarms that fire, and the incident about missing data.
+    /// Leaves as it is what a look ahead must not change: alerts that fire, and the incident about missing data.
     pub(crate) fn keep_from(&mut self, evaluator: &Evaluator) {
         self.data = evaluator.data;
-        let tiers = self.alarms.iter_mut().zip(&evaluator.alarms);
+        let tiers = self.alerts.iter_mut().zip(&evaluator.alerts);
         let conditions = self.conditions.iter_mut().zip(&evaluator.conditions);
         for (next, now) in tiers.chain(conditions).filter(|(_, now)| now.firing) {
             *next = *now;
@@ -56,11 +56,11 @@ impl Decision {
     /// The report with the tiers and conditions as they fire after the decision.
     #[must_use]
     pub fn apply(&self, mut report: Report) -> Report {
-        for (tier, alarm) in report.tiers.iter_mut().zip(&self.alarms) {
-            tier.firing = alarm.firing;
+        for (tier, alert) in report.tiers.iter_mut().zip(&self.alerts) {
+            tier.firing = alert.firing;
         }
-        for (condition, alarm) in report.conditions.iter_mut().zip(&self.conditions) {
-            condition.firing = alarm.firing;
+        for (condition, alert) in report.conditions.iter_mut().zip(&self.conditions) {
+            condition.firing = alert.firing;
         }
         report
     }
@@ -74,8 +74,8 @@ pub struct Evaluator {
     pub(crate) history: History,
     /// Set apart, since most SLOs have none.
     pub(crate) slices: Option<Box<Slices>>,
-    alarms: Vec<Alarm>,
-    conditions: Vec<Alarm>,
+    alerts: Vec<AlertState>,
+    conditions: Vec<AlertState>,
     burn: Option<Open>,
     data: Option<Open>,
     /// Nothing can be missing from before someone was there to see it.
@@ -91,13 +91,13 @@ impl Evaluator {
     pub fn new(policy: Policy, closed: Slot) -> Self {
         let history = History::new(policy.grid, policy.windows(), closed);
         let slices = Slices::new(&policy, closed).map(Box::new);
-        let alarms = vec![Alarm::default(); policy.tiers.len()];
-        let conditions = vec![Alarm::default(); policy.conditions.len()];
+        let alerts = vec![AlertState::default(); policy.tiers.len()];
+        let conditions = vec![AlertState::default(); policy.conditions.len()];
         Self {
             policy,
             history,
             slices,
-            alarms,
+            alerts,
             conditions,
             burn: None,
             data: None,
@@ -109,8 +109,8 @@ impl Evaluator {
 
     /// The same in more memory and less time, for a replay; before anything is recorded.
     #[must_use]
-    pub fn unpacked(mut self) -> Self {
-        self.history.unpack();
+    pub fn with_dense_counts(mut self) -> Self {
+        self.history.use_dense_counts();
         self
     }
 
@@ -141,24 +141,24 @@ impl Evaluator {
         match cause {
             Cause::Burn => {
                 self.burn = Some(open);
-                for (alarm, tier) in self.alarms.iter_mut().zip(&self.policy.tiers) {
-                    *alarm = Alarm::resumed(tier.severity == open.severity);
+                for (alert, tier) in self.alerts.iter_mut().zip(&self.policy.tiers) {
+                    *alert = AlertState::resumed(tier.severity == open.severity);
                 }
             }
             Cause::DataMissing => self.data = Some(open),
         }
-        for (alarm, condition) in self.conditions.iter_mut().zip(&self.policy.conditions) {
+        for (alert, condition) in self.conditions.iter_mut().zip(&self.policy.conditions) {
             if condition.cause() == cause {
-                *alarm = Alarm::resumed(condition.severity == open.severity);
+                *alert = AlertState::resumed(condition.severity == open.severity);
             }
         }
     }
 
     /// Goes on where another evaluator of the same policy is: tiers, incidents and the watch, but neither its counts nor
     /// what they are judged by. For one whose counts were read back because some of them do not count any more.
-    pub fn take_over(&mut self, from: &Self) {
-        if from.alarms.len() == self.alarms.len() {
-            self.alarms.clone_from(&from.alarms);
+    pub fn continue_from(&mut self, from: &Self) {
+        if from.alerts.len() == self.alerts.len() {
+            self.alerts.clone_from(&from.alerts);
         }
         if from.conditions.len() == self.conditions.len() {
             self.conditions.clone_from(&from.conditions);
@@ -205,7 +205,7 @@ impl Evaluator {
     #[must_use]
     pub fn reaches_back_to(&self) -> i64 {
         let events = self.history.reaches_back_to();
-        self.slices.as_ref().map_or(events, |slices| slices.verdicts().reaches_back_to().min(events))
+        self.slices.as_ref().map_or(events, |slices| slices.results().reaches_back_to().min(events))
     }
 
     /// Bytes this evaluator takes, heap included.
@@ -216,7 +216,7 @@ impl Evaluator {
             + self.slices.as_ref().map_or(0, |slices| slices.state_bytes())
             + self.policy.tiers.capacity() * size_of::<Tier>()
             + self.policy.conditions.capacity() * size_of::<Condition>()
-            + (self.alarms.capacity() + self.conditions.capacity()) * size_of::<Alarm>()
+            + (self.alerts.capacity() + self.conditions.capacity()) * size_of::<AlertState>()
             + self.versions.heap_bytes()
     }
 
@@ -254,31 +254,31 @@ impl Evaluator {
         let objective = self.policy.objective;
         let judged = self.judged();
         let measure = |window| {
-            let none = Measured { window, counts: Counts::ZERO, covered_seconds: 0 };
+            let none = Measured { window, counts: Counts::ZERO, observed_seconds: 0 };
             judged.measure(window).unwrap_or(none)
         };
         let tiers: Vec<TierReport> = self
             .policy
             .tiers
             .iter()
-            .zip(&self.alarms)
-            .map(|(tier, alarm)| {
+            .zip(&self.alerts)
+            .map(|(tier, alert)| {
                 let (long, short) = (measure(tier.long), measure(tier.short));
-                let burns = self.burns(tier, &long, &short, (alarm.firing, alarm.firing));
+                let burns = self.burns(tier, &long, &short, (alert.firing, alert.firing));
                 let events = match self.slices {
                     None => long.counts,
                     Some(_) => self.events(tier.long),
                 };
                 // the guard decides whether to call someone, not whether it is over
-                let held = if burns && !alarm.firing { self.held(tier, &long) } else { None };
+                let held = if burns && !alert.firing { self.held(tier, &long) } else { None };
                 TierReport {
                     tier: *tier,
                     long,
                     short,
                     events,
                     exceeded: burns && held.is_none(),
-                    firing: alarm.firing,
-                    lingering: alarm.firing
+                    firing: alert.firing,
+                    kept_by_release: alert.firing
                         && tier.until.is_some()
                         && burns
                         && !self.burns(tier, &long, &short, (true, false)),
@@ -286,7 +286,7 @@ impl Evaluator {
                 }
             })
             .collect();
-        let period = self.judged_period();
+        let period = self.measure_period();
         let mut versions = self.shares();
         let budget = self.budget(&period, &versions);
         let unit = self.policy.method.unit();
@@ -295,7 +295,7 @@ impl Evaluator {
         let fastest = worst / objective.budget_ratio();
         let seconds_to_exhaustion = self.exhaustion(at, &period, &budget, fastest);
         let components =
-            self.slices.as_ref().map_or_else(Vec::new, |slices| slices.components(&self.policy, at));
+            self.slices.as_ref().map_or_else(Vec::new, |slices| slices.component_reports(&self.policy, at));
         let state = self.data_state(at, &tiers, &components);
         let lasts = |window| {
             let burn =
@@ -313,7 +313,7 @@ impl Evaluator {
         };
         let conditions = self.policy.conditions.iter().zip(&self.conditions);
         let conditions =
-            conditions.map(|(condition, alarm)| condition.measure(alarm.firing, &view)).collect();
+            conditions.map(|(condition, alert)| condition.measure(alert.firing, &view)).collect();
         let span = self.span;
         Report {
             at,
@@ -332,10 +332,10 @@ impl Evaluator {
     /// Closes every slot up to and including `slot`, and returns the budget alone when nothing else is worth a report: the
     /// slot was observed, no incident is open, no tier fires or is about to, and none burns fast enough in its long window.
     /// Then a decision would change nothing. Otherwise `None`: the slot wants a report.
-    pub fn quietly(&mut self, slot: Slot) -> Option<Budget> {
+    pub fn budget_if_quiet(&mut self, slot: Slot) -> Option<Budget> {
         self.close(slot);
         let nothing_open = self.burn.is_none() && self.data.is_none();
-        let at_rest = self.alarms.iter().all(|alarm| *alarm == Alarm::default());
+        let at_rest = self.alerts.iter().all(|alert| *alert == AlertState::default());
         // conditions look at more than windows
         let at_rest = at_rest && self.policy.conditions.is_empty() && self.policy.method.components() == 0;
         if !nothing_open || !at_rest || self.history.last_observed() != Some(self.closed()) {
@@ -347,38 +347,38 @@ impl Evaluator {
         if self.policy.tiers.iter().any(burns) {
             return None;
         }
-        Some(self.budget(&self.judged_period(), &self.shares()))
+        Some(self.budget(&self.measure_period(), &self.shares()))
     }
 
     /// What follows from a report. Changes nothing.
     #[must_use]
     pub fn decide(&self, report: &Report) -> Decision {
-        let (mut alarms, mut conditions) = (self.alarms.clone(), self.conditions.clone());
+        let (mut alerts, mut conditions) = (self.alerts.clone(), self.conditions.clone());
         let mut transitions = Vec::new();
         let mut burn = self.burn;
         let explained = self.explains(report);
-        let next = |alarm: Alarm, sight: Sight| {
-            alarm.next(sight, explained, report.at, |since, at| self.seconds_between(since, at))
+        let next = |alert: AlertState, input: AlertInput| {
+            alert.next(input, explained, report.at, |since, at| self.seconds_between(since, at))
         };
         // what is silent may be what burns: while it is, the others can call someone but send no one home
         let may_let_go = report.state != DataState::Partial;
-        for (alarm, condition) in conditions.iter_mut().zip(&report.conditions) {
-            let due = !report.state.freezes() && (may_let_go || !alarm.firing);
+        for (alert, condition) in conditions.iter_mut().zip(&report.conditions) {
+            let due = !report.state.freezes() && (may_let_go || !alert.firing);
             if due || condition.condition.cause() == Cause::DataMissing {
-                *alarm = next(*alarm, condition.sight());
+                *alert = next(*alert, condition.input());
             }
         }
         let firing_conditions = |cause| {
             let of_cause =
                 self.policy.conditions.iter().zip(&conditions).filter(move |(of, _)| of.cause() == cause);
-            of_cause.filter(|(_, alarm)| alarm.firing).map(|(condition, _)| condition.severity).max()
+            of_cause.filter(|(_, alert)| alert.firing).map(|(condition, _)| condition.severity).max()
         };
         if !report.state.freezes() {
-            let due = alarms.iter_mut().zip(&report.tiers).filter(|(alarm, _)| may_let_go || !alarm.firing);
-            for (alarm, tier) in due {
-                *alarm = next(*alarm, tier.sight());
+            let due = alerts.iter_mut().zip(&report.tiers).filter(|(alert, _)| may_let_go || !alert.firing);
+            for (alert, tier) in due {
+                *alert = next(*alert, tier.input());
             }
-            let firing = alarms.iter().zip(&report.tiers).filter(|(alarm, _)| alarm.firing);
+            let firing = alerts.iter().zip(&report.tiers).filter(|(alert, _)| alert.firing);
             let wanted = firing.map(|(_, tier)| tier.tier.severity).max().max(firing_conditions(Cause::Burn));
             let (next, transition) = incident::advance(Cause::Burn, burn, wanted, report.at);
             burn = next;
@@ -388,12 +388,12 @@ impl Evaluator {
         let wanted = self.policy.data_alert.filter(|_| missing).max(firing_conditions(Cause::DataMissing));
         let (data, transition) = incident::advance(Cause::DataMissing, self.data, wanted, report.at);
         transitions.extend(transition);
-        Decision { alarms, conditions, burn, data, transitions }
+        Decision { alerts, conditions, burn, data, transitions }
     }
 
     /// Makes a decision the new state.
     pub fn accept(&mut self, decision: Decision) {
-        self.alarms = decision.alarms;
+        self.alerts = decision.alerts;
         self.conditions = decision.conditions;
         self.burn = decision.burn;
         self.data = decision.data;
@@ -408,7 +408,7 @@ impl Evaluator {
 
     /// What alerts and budget are judged by.
     pub(crate) fn judged(&self) -> &History {
-        self.slices.as_ref().map_or(&self.history, |slices| slices.verdicts())
+        self.slices.as_ref().map_or(&self.history, |slices| slices.results())
     }
 
     /// Fast in both windows. A short window without events says nothing about recovery: a tier that fires then
@@ -425,14 +425,14 @@ impl Evaluator {
     }
 
     /// Why the guard keeps a tier that burns from firing.
-    fn held(&self, tier: &Tier, long: &Measured) -> Option<Held> {
+    fn held(&self, tier: &Tier, long: &Measured) -> Option<HoldReason> {
         let (guard, objective) = (self.policy.guard, self.policy.objective);
         let missing = guard.missing(self.events(tier.long), || self.history.bad_cells(tier.long));
         missing.or_else(|| guard.unsure(long, self.policy.method.unit(), tier.threshold(objective)))
     }
 
     /// The same for a condition on a window, or on the period, whose events are known only where these are counted.
-    fn held_condition(&self, window: Option<Window>, budget: &Budget) -> Option<Held> {
+    fn held_condition(&self, window: Option<Window>, budget: &Budget) -> Option<HoldReason> {
         let guard = self.policy.guard;
         match window {
             Some(window) => guard.missing(self.events(window), || self.history.bad_cells(window)),
@@ -447,11 +447,13 @@ impl Evaluator {
     /// Whether somebody beyond a threshold of his own accounts for the open incident.
     fn explains(&self, report: &Report) -> bool {
         let severity = self.burn.map(|open| open.severity);
-        let fires = |sight: Sight, of: Severity| sight.exceeded && !sight.lingering && Some(of) == severity;
-        report.tiers.iter().any(|tier| tier.firing && fires(tier.sight(), tier.tier.severity))
+        let fires = |input: AlertInput, of: Severity| {
+            input.exceeded && !input.kept_by_release && Some(of) == severity
+        };
+        report.tiers.iter().any(|tier| tier.firing && fires(tier.input(), tier.tier.severity))
             || report.conditions.iter().any(|seen| {
                 let burn = seen.condition.cause() == Cause::Burn;
-                burn && seen.firing && fires(seen.sight(), seen.condition.severity)
+                burn && seen.firing && fires(seen.input(), seen.condition.severity)
             })
     }
 

@@ -32,32 +32,32 @@ impl Default for Guard {
 
 impl Guard {
     /// What is missing in a window with these events, and bad ones in so many cells.
-    pub(crate) fn missing(&self, events: Counts, bad_cells: impl FnOnce() -> u64) -> Option<Held> {
+    pub(crate) fn missing(&self, events: Counts, bad_cells: impl FnOnce() -> u64) -> Option<HoldReason> {
         if events.total() < self.minimum_events {
-            return Some(Held::Events { seen: events.total(), asked: self.minimum_events });
+            return Some(HoldReason::Events { seen: events.total(), asked: self.minimum_events });
         }
         if events.bad < self.minimum_bad {
-            return Some(Held::Bad { seen: events.bad, asked: self.minimum_bad });
+            return Some(HoldReason::Bad { seen: events.bad, asked: self.minimum_bad });
         }
         let slots = if self.minimum_slots > 1 { bad_cells() } else { self.minimum_slots };
-        (slots < self.minimum_slots).then_some(Held::Slots { seen: slots, asked: self.minimum_slots })
+        (slots < self.minimum_slots).then_some(HoldReason::Slots { seen: slots, asked: self.minimum_slots })
     }
 
     /// Whether a window could be above a threshold, a share of bad ones, by chance. Its counts stand for one each
     /// `unit`.
-    pub(crate) fn unsure(&self, window: &Measured, unit: u64, threshold: f64) -> Option<Held> {
+    pub(crate) fn unsure(&self, window: &Measured, unit: u64, threshold: f64) -> Option<HoldReason> {
         let confidence = self.confidence?;
         let share = window.coverage();
         let unit = unit.max(1) as f64;
         let (bad, total) = (window.counts.bad as f64 / unit, window.counts.total() as f64 / unit);
         let at_least = confidence.lower_bound(bad, total) * share;
-        (at_least <= threshold).then_some(Held::Unsure { at_least, threshold, confidence })
+        (at_least <= threshold).then_some(HoldReason::Unsure { at_least, threshold, confidence })
     }
 }
 
 /// Why a tier or condition that is beyond its threshold does not fire.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Held {
+pub enum HoldReason {
     /// Too few events.
     Events {
         /// There are so many.
@@ -90,7 +90,7 @@ pub enum Held {
     },
 }
 
-impl fmt::Display for Held {
+impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // two figures that differ must not look the same
         let percent = |share: f64| (share * 1e5).round() / 1e3;
@@ -116,28 +116,28 @@ pub struct Confidence {
 
 /// A confidence that is not in `[50, 99.9999]` percent, or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BadConfidence(
+pub struct InvalidConfidence(
     /// The refused confidence in percent.
     pub f64,
 );
 
-impl fmt::Display for BadConfidence {
+impl fmt::Display for InvalidConfidence {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} % is no confidence from 50 % to 99.9999 %", self.0)
     }
 }
 
-impl core::error::Error for BadConfidence {}
+impl core::error::Error for InvalidConfidence {}
 
 impl Confidence {
     /// A confidence given in percent, exact to four decimals.
     ///
     /// # Errors
     /// When it is not from 50 to 99.9999: less is no confidence, and certainty needs infinitely many events.
-    pub fn try_from_percent(percent: f64) -> Result<Self, BadConfidence> {
+    pub fn try_from_percent(percent: f64) -> Result<Self, InvalidConfidence> {
         let ppm = (percent * 1e4).round();
         if !(500_000.0..=999_999.0).contains(&ppm) {
-            return Err(BadConfidence(percent));
+            return Err(InvalidConfidence(percent));
         }
         let z = quantile(f64::midpoint(1.0, ppm / 1e6));
         Ok(Self { ppm: ppm as u32, z_micro: (z * 1e6).round() as u32 })
@@ -233,8 +233,11 @@ mod tests {
         assert_eq!(held(9, 1, 1).as_deref(), Some("1 of 3 bad events"));
         assert_eq!(held(9, 3, 1).as_deref(), Some("bad events in 1 of 2 slots"));
         assert_eq!(held(9, 3, 2), None);
-        let window =
-            Measured { window: Window::hours(1), counts: Counts { good: 49, bad: 2 }, covered_seconds: 3600 };
+        let window = Measured {
+            window: Window::hours(1),
+            counts: Counts { good: 49, bad: 2 },
+            observed_seconds: 3600,
+        };
         let held = guard.unsure(&window, 1, 0.0144).map(|held| held.to_string());
         assert_eq!(held.as_deref(), Some("at least 0.88 % bad at 98% confidence, fires above 1.44 %"));
         let billions = Measured { counts: Counts { good: 49_000_000_000, bad: 2_000_000_000 }, ..window };

@@ -16,32 +16,31 @@
 
 use std::collections::VecDeque;
 
-use crate::anchor::Anchors;
 use crate::burn::Measured;
-use crate::counts::Counts;
-use crate::plain::{Cells, Plain};
-use crate::series::Total;
+use crate::cells::{Cells, Dense};
+use crate::counts::{Counts, Total};
+use crate::running_sum::RunningSums;
 use crate::slot::{Grid, Slot};
 use crate::window::Window;
 
 /// The longest window that begins exactly at a slot.
-pub const FINE_LIMIT: Window = Window::hours(6);
+pub const SLOT_WINDOW_LIMIT: Window = Window::hours(6);
 
 /// A longer window has at least so many cells, and begins within half a cell of its first instant.
-pub const EDGE_PARTS: u64 = 360;
+pub const MIN_COARSE_CELLS: u64 = 360;
 
 /// A quarter of an hour, in seconds: what the ledger rolls old minutes up to. Every time zone is whole quarters of an
 /// hour away from UTC, so that no calendar period cuts one in two.
 pub const QUARTER_HOUR: i64 = 900;
 
 /// Windows that are longer begin at a whole quarter of an hour, since for some of their past that is all that is known.
-pub const COARSE_EDGE: Window = Window::days(60);
+pub const QUARTER_ALIGNED_ABOVE: Window = Window::days(60);
 
 /// What became of an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// It is in the sums, or will be when its slot closes.
-    Kept,
+    Counted,
     /// Its slot is older than every window.
     TooOld,
 }
@@ -134,7 +133,7 @@ pub struct History {
     /// Observations of slots that are not closed yet, by slot.
     ahead: VecDeque<(Slot, Counts)>,
     /// Most budgets have none of these.
-    anchors: Option<Box<Anchors>>,
+    running_sums: Option<Box<RunningSums>>,
     first: Option<Slot>,
     last: Option<Slot>,
 }
@@ -150,7 +149,7 @@ impl History {
                 continue;
             }
             // a slot wider than a minute can be a cell of both kinds, but minutes are restored into the second only
-            let (width, fine) = (cell_seconds(grid, window), window <= FINE_LIMIT);
+            let (width, fine) = (cell_seconds(grid, window), window <= SLOT_WINDOW_LIMIT);
             let known = levels.iter().position(|level| level.width == width && level.fine == fine);
             let level = known.unwrap_or(levels.len());
             if known.is_none() {
@@ -174,16 +173,16 @@ impl History {
         }
         levels.shrink_to_fit();
         sums.shrink_to_fit();
-        let (ahead, anchors) = (VecDeque::new(), None);
-        let mut history = Self { grid, closed, levels, sums, ahead, anchors, first: None, last: None };
+        let (ahead, running_sums) = (VecDeque::new(), None);
+        let mut history = Self { grid, closed, levels, sums, ahead, running_sums, first: None, last: None };
         history.move_edges();
         history
     }
 
     /// Trades memory for speed, as a replay wants it. Nothing may have been recorded yet.
-    pub(crate) fn unpack(&mut self) {
+    pub(crate) fn use_dense_counts(&mut self) {
         for level in &mut self.levels {
-            level.cells = Cells::Plain(Plain::default());
+            level.cells = Cells::Dense(Dense::default());
         }
     }
 
@@ -220,7 +219,10 @@ impl History {
             + self.levels.iter().map(|level| level.cells.heap_bytes()).sum::<usize>()
             + self.sums.capacity() * size_of::<Sum>()
             + self.ahead.capacity() * size_of::<(Slot, Counts)>()
-            + self.anchors.as_ref().map_or(0, |anchors| size_of::<Anchors>() + anchors.heap_bytes())
+            + self
+                .running_sums
+                .as_ref()
+                .map_or(0, |running_sums| size_of::<RunningSums>() + running_sums.heap_bytes())
     }
 
     /// Adds what a source said about a slot. Late answers count in the slot they belong to.
@@ -232,7 +234,7 @@ impl History {
                 Some((_, waiting)) => *waiting += counts,
                 None => self.ahead.insert(place, (slot, counts)),
             }
-            return Recorded::Kept;
+            return Recorded::Counted;
         }
         self.add(slot.0.saturating_mul(self.width()), counts, true)
     }
@@ -266,8 +268,8 @@ impl History {
             return;
         }
         let seconds = slot.0.saturating_mul(self.width());
-        if let Some(anchors) = &mut self.anchors {
-            anchors.change(seconds, gone, counts);
+        if let Some(running_sums) = &mut self.running_sums {
+            running_sums.change(seconds, gone, counts);
         }
         for (index, level) in self.levels.iter_mut().enumerate() {
             let cell = seconds.div_euclid(level.width);
@@ -278,7 +280,7 @@ impl History {
             level.change(cell, gone, counts);
             let has_bad = level.has_bad(cell);
             for sum in self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from) {
-                sum.total.take_out(gone.into());
+                sum.total.subtract(gone.into());
                 sum.total.add(counts);
                 sum.note_bad(had_bad, has_bad);
             }
@@ -304,7 +306,7 @@ impl History {
     #[must_use]
     pub fn measure(&self, window: Window) -> Option<Measured> {
         let sum = self.sums.iter().find(|sum| sum.window == window)?;
-        Some(Measured { window, counts: sum.total.counts(), covered_seconds: self.covered_seconds() })
+        Some(Measured { window, counts: sum.total.counts(), observed_seconds: self.observed_seconds() })
     }
 
     /// How many cells of a window have bad counts; zero for a window this history was not made for.
@@ -321,17 +323,17 @@ impl History {
 
     /// Begins to count a calendar period, from an instant on. Counts that wait for their slot will be in it, late ones
     /// for what was before will not.
-    pub(crate) fn begin_period(&mut self, from_seconds: i64) {
-        self.anchors.get_or_insert_default().begin_at(from_seconds);
+    pub(crate) fn set_period(&mut self, from_seconds: i64) {
+        self.running_sums.get_or_insert_default().begin_at(from_seconds);
     }
 
     /// Tells counts before and after these instants apart. To be said before anything is counted.
     pub(crate) fn cut_at(&mut self, instants: Vec<i64>) {
-        self.anchors.get_or_insert_default().cut_at(instants);
+        self.running_sums.get_or_insert_default().cut_at(instants);
     }
 
     /// The first observation was at that instant, of which there may be no counts any more, or none but its minute's.
-    pub(crate) fn observed_since(&mut self, seconds: i64) {
+    pub(crate) fn set_first_observation(&mut self, seconds: i64) {
         let slot = Slot(seconds.div_euclid(self.width()));
         if slot <= self.closed {
             self.mark_observed(slot);
@@ -340,21 +342,21 @@ impl History {
     }
 
     /// What a calendar period holds that is so long.
-    pub(crate) fn measure_anchored(&self, length: Window) -> Measured {
+    pub(crate) fn measure_since_start(&self, length: Window) -> Measured {
         let end = self.end_seconds();
         let since = self.period_start().max(self.first.map(|first| first.0.saturating_mul(self.width())));
         let covered = since.filter(|_| self.first.is_some()).map_or(0, |since| end.saturating_sub(since));
-        let covered_seconds = u64::try_from(covered).unwrap_or(0);
-        Measured { window: length, counts: self.anchored().sum().counts(), covered_seconds }
+        let observed_seconds = u64::try_from(covered).unwrap_or(0);
+        Measured { window: length, counts: self.running_sums().sum().counts(), observed_seconds }
     }
 
-    fn anchored(&self) -> &Anchors {
-        const NONE: &Anchors = &Anchors::NONE;
-        self.anchors.as_deref().unwrap_or(NONE)
+    fn running_sums(&self) -> &RunningSums {
+        const NONE: &RunningSums = &RunningSums::NONE;
+        self.running_sums.as_deref().unwrap_or(NONE)
     }
 
     fn period_start(&self) -> Option<i64> {
-        self.anchored().start()
+        self.running_sums().start()
     }
 
     /// The counts of a period by the parts that [`Self::cut_at`] tells apart, oldest first, each with its first
@@ -362,7 +364,7 @@ impl History {
     pub(crate) fn parts(&self, window: Option<Window>) -> Vec<(i64, Counts)> {
         let counts = |(from, total): (i64, Total)| (from, total.counts());
         let Some(window) = window else {
-            return self.anchored().parts_since(i64::MIN).map(counts).collect();
+            return self.running_sums().since(i64::MIN).map(counts).collect();
         };
         let known = self.sums.iter().find(|sum| sum.window == window);
         let Some((sum, level)) = known.and_then(|sum| Some((sum, self.levels.get(sum.level)?))) else {
@@ -372,13 +374,13 @@ impl History {
         // what is in no part that is wholly inside is in the one that the window begins in
         let mut rest = sum.total;
         let inner: Vec<(i64, Total)> =
-            self.anchored().parts_since(start).inspect(|(_, total)| rest.take_out(*total)).collect();
+            self.running_sums().since(start).inspect(|(_, total)| rest.subtract(*total)).collect();
         let oldest = inner.first().is_none_or(|(from, _)| *from > start).then_some((start, rest));
         oldest.into_iter().chain(inner).map(counts).collect()
     }
 
     /// Seconds between the start of the first observed slot and the end of the closed one.
-    fn covered_seconds(&self) -> u64 {
+    fn observed_seconds(&self) -> u64 {
         let slots = self.first.map_or(0, |first| self.closed.plus(1).0.saturating_sub(first.0));
         u64::try_from(slots).unwrap_or(0).saturating_mul(u64::from(self.grid.width_seconds()))
     }
@@ -424,7 +426,7 @@ impl History {
                 };
                 level.open_at(from);
                 let gone = level.cells.sum(sum.from, from);
-                sum.total.take_out(gone);
+                sum.total.subtract(gone);
                 if gone.has_bad() {
                     sum.bad_cells = sum.bad_cells.saturating_sub(level.cells.bad_cells(sum.from, from));
                 }
@@ -440,15 +442,17 @@ impl History {
 
     /// Adds counts that began at an instant to every level, or to those that are made of minutes.
     fn add(&mut self, seconds: i64, counts: Counts, to_slots: bool) -> Recorded {
-        let anchored =
-            self.anchors.as_mut().is_some_and(|anchors| anchors.change(seconds, Counts::ZERO, counts));
-        let mut kept = if anchored { Recorded::Kept } else { Recorded::TooOld };
+        let running_sums = self
+            .running_sums
+            .as_mut()
+            .is_some_and(|running_sums| running_sums.change(seconds, Counts::ZERO, counts));
+        let mut kept = if running_sums { Recorded::Counted } else { Recorded::TooOld };
         for (index, level) in self.levels.iter_mut().enumerate() {
             let cell = seconds.div_euclid(level.width);
             if cell < level.needed || (level.fine && !to_slots) {
                 continue;
             }
-            kept = Recorded::Kept;
+            kept = Recorded::Counted;
             // a cell that is bad for the first time; where nothing bad is added there is nothing to look up
             let (had_bad, has_bad) = (counts.bad > 0 && level.has_bad(cell), counts.bad > 0);
             let added = level.add(cell, counts);
@@ -465,12 +469,13 @@ impl History {
 /// 360th part.
 fn cell_seconds(grid: Grid, window: Window) -> i64 {
     let slot = u64::from(grid.width_seconds());
-    if window <= FINE_LIMIT {
+    if window <= SLOT_WINDOW_LIMIT {
         return i64::from(grid.width_seconds());
     }
     let minute = slot.max(Grid::MINUTE.width_seconds().into());
-    let unit = if window > COARSE_EDGE { in_both(minute, QUARTER_HOUR.unsigned_abs()) } else { minute };
-    let units = (window.as_seconds() / EDGE_PARTS / unit).max(1);
+    let unit =
+        if window > QUARTER_ALIGNED_ABOVE { in_both(minute, QUARTER_HOUR.unsigned_abs()) } else { minute };
+    let units = (window.as_seconds() / MIN_COARSE_CELLS / unit).max(1);
     i64::try_from(units.saturating_mul(unit)).unwrap_or(i64::MAX)
 }
 
@@ -498,5 +503,5 @@ fn leaves_at(window: Window, width: i64, cell: i64) -> i64 {
 
 /// A window that does not begin exactly begins where it is nearest.
 fn rounding(window: Window, width: i64) -> i64 {
-    if window <= FINE_LIMIT { 0 } else { width / 2 }
+    if window <= SLOT_WINDOW_LIMIT { 0 } else { width / 2 }
 }

@@ -18,11 +18,12 @@
 
 #![deny(missing_docs)]
 
-mod ahead;
-mod alarm;
-mod anchor;
+mod alert;
+mod bit_packed;
 mod budget;
 mod burn;
+mod cells;
+mod component_history;
 mod composite;
 mod condition;
 mod counts;
@@ -30,14 +31,15 @@ mod evaluator;
 mod guard;
 mod history;
 mod incident;
-mod judgement;
+mod measurement;
+mod method;
 mod objective;
-mod parts;
 mod period;
-mod plain;
 mod policy;
+mod projection;
 mod report;
-mod series;
+mod running_sum;
+mod slice_target;
 mod slices;
 mod slot;
 mod state;
@@ -45,22 +47,25 @@ mod tier;
 mod versions;
 mod window;
 
-pub use ahead::Foreseen;
 pub use budget::Budget;
 pub use burn::Measured;
-pub use composite::{BadComposite, BadWeight, COMPONENT_LIMIT, Component, Composite, Join, Weight};
-pub use condition::{BadShare, BudgetShare, Condition, ConditionReport, Criterion};
+pub use composite::{COMPONENT_LIMIT, Component, Composite, InvalidComposite, InvalidWeight, Join, Weight};
+pub use condition::{BudgetShare, Condition, ConditionReport, Criterion, InvalidShare};
 pub use counts::Counts;
 pub use evaluator::{Decision, Evaluator};
-pub use guard::{BadConfidence, Confidence, Guard, Held};
-pub use history::{COARSE_EDGE, EDGE_PARTS, FINE_LIMIT, History, QUARTER_HOUR, Recorded};
+pub use guard::{Confidence, Guard, HoldReason, InvalidConfidence};
+pub use history::{
+    History, MIN_COARSE_CELLS, QUARTER_ALIGNED_ABOVE, QUARTER_HOUR, Recorded, SLOT_WINDOW_LIMIT,
+};
 pub use incident::{Cause, Change, Open, Transition, advance};
-pub use objective::{BadFactor, BadObjective, BurnFactor, Objective};
+pub use method::Method;
+pub use objective::{BurnFactor, InvalidFactor, InvalidObjective, Objective};
 pub use period::{Period, Span};
 pub use policy::Policy;
+pub use projection::Projection;
 pub use report::{ComponentReport, Report, TierReport};
-pub use slices::{BadSliceTarget, Method, SliceTarget};
-pub use slot::{BadWidth, Grid, Slot};
+pub use slice_target::{InvalidSliceTarget, SliceTarget};
+pub use slot::{Grid, InvalidWidth, Slot};
 pub use state::DataState;
 pub use tier::{Severity, Tier};
 pub use versions::{VERSIONS_LIMIT, Version, VersionShare};

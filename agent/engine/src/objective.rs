@@ -12,18 +12,18 @@ pub struct Objective {
 
 /// An objective outside `[0, 100)` percent, or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BadObjective(
+pub struct InvalidObjective(
     /// The refused objective in percent.
     pub f64,
 );
 
-impl fmt::Display for BadObjective {
+impl fmt::Display for InvalidObjective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an objective of {} % leaves no error budget or is no share", self.0)
     }
 }
 
-impl core::error::Error for BadObjective {}
+impl core::error::Error for InvalidObjective {}
 
 const BILLION: u32 = 1_000_000_000;
 
@@ -32,10 +32,10 @@ impl Objective {
     ///
     /// # Errors
     /// When the percentage is not in `[0, 100)`: at 100 % there is no budget to burn.
-    pub fn try_from_percent(percent: f64) -> Result<Self, BadObjective> {
+    pub fn try_from_percent(percent: f64) -> Result<Self, InvalidObjective> {
         let ppb = (percent * 1e7).round();
         if !(0.0..f64::from(BILLION)).contains(&ppb) {
-            return Err(BadObjective(percent));
+            return Err(InvalidObjective(percent));
         }
         Ok(Self { good_ppb: ppb as u32 })
     }
@@ -44,9 +44,9 @@ impl Objective {
     ///
     /// # Errors
     /// When all events would have to be good.
-    pub fn try_from_ppb(good_ppb: u32) -> Result<Self, BadObjective> {
+    pub fn try_from_ppb(good_ppb: u32) -> Result<Self, InvalidObjective> {
         if good_ppb >= BILLION {
-            return Err(BadObjective(f64::from(good_ppb) / 1e7));
+            return Err(InvalidObjective(f64::from(good_ppb) / 1e7));
         }
         Ok(Self { good_ppb })
     }
@@ -96,28 +96,28 @@ pub struct BurnFactor {
 
 /// A burn factor that is not a positive number below a billion.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BadFactor(
+pub struct InvalidFactor(
     /// The refused factor.
     pub f64,
 );
 
-impl fmt::Display for BadFactor {
+impl fmt::Display for InvalidFactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a burn factor of {} is not a positive number", self.0)
     }
 }
 
-impl core::error::Error for BadFactor {}
+impl core::error::Error for InvalidFactor {}
 
 impl BurnFactor {
     /// A factor, exact to six decimals.
     ///
     /// # Errors
     /// When it is not positive, too large or not a number.
-    pub fn try_new(factor: f64) -> Result<Self, BadFactor> {
+    pub fn try_new(factor: f64) -> Result<Self, InvalidFactor> {
         let micro = (factor * 1e6).round();
         if !(1.0..1e15).contains(&micro) {
-            return Err(BadFactor(factor));
+            return Err(InvalidFactor(factor));
         }
         Ok(Self { micro: micro as u64 })
     }

@@ -2,9 +2,9 @@
 
 use crate::condition::Condition;
 use crate::guard::Guard;
+use crate::method::Method;
 use crate::objective::Objective;
 use crate::period::Period;
-use crate::slices::Method;
 use crate::slot::Grid;
 use crate::tier::{Severity, Tier};
 use crate::window::Window;

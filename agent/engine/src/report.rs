@@ -1,11 +1,11 @@
 //! What an evaluator measured at the end of a slot.
 
-use crate::alarm::Sight;
+use crate::alert::AlertInput;
 use crate::budget::Budget;
 use crate::burn::Measured;
 use crate::condition::ConditionReport;
 use crate::counts::Counts;
-use crate::guard::Held;
+use crate::guard::HoldReason;
 use crate::period::Span;
 use crate::slot::Slot;
 use crate::state::DataState;
@@ -31,14 +31,18 @@ pub struct TierReport {
     /// [`Evaluator::accept`]: crate::Evaluator::accept
     pub firing: bool,
     /// It fires, and would not begin to: only the factor that releases it keeps it.
-    pub lingering: bool,
+    pub kept_by_release: bool,
     /// Why the guard keeps a tier that burns fast enough from firing.
-    pub held: Option<Held>,
+    pub held: Option<HoldReason>,
 }
 
 impl TierReport {
-    pub(crate) const fn sight(&self) -> Sight {
-        Sight { exceeded: self.exceeded, lingering: self.lingering, hold_seconds: self.tier.hold_seconds }
+    pub(crate) const fn input(&self) -> AlertInput {
+        AlertInput {
+            exceeded: self.exceeded,
+            kept_by_release: self.kept_by_release,
+            hold_seconds: self.tier.hold_seconds,
+        }
     }
 }
 
@@ -50,12 +54,12 @@ pub struct ComponentReport {
     /// The last slot it was observed in.
     pub last_observed: Option<Slot>,
     /// Its events in the shortest of the tiers' long windows, as far as slices are over.
-    pub lately: Counts,
+    pub recent: Counts,
     /// Its events in the period.
     pub period: Counts,
-    /// Which share of what the whole spent lately it is to blame for; `None` when nothing was spent.
-    pub lately_burn_share: Option<f64>,
-    /// Which share of what the whole spent in the period it is to blame for.
+    /// Which share of what the whole spent recent it is to attributed for; `None` when nothing was spent.
+    pub recent_burn_share: Option<f64>,
+    /// Which share of what the whole spent in the period it is to attributed for.
     pub period_burn_share: Option<f64>,
 }
 

@@ -20,11 +20,11 @@ pub(super) fn evidence(slo: &Slo, report: &Report) -> Vec<ComponentEvidence> {
             objective_percent: component.objective.percent(),
             data_state: seen.state.as_str().to_owned(),
             data_age_s: age_seconds(slo, report, seen),
-            lately_bad: seen.lately.bad,
-            lately_total: seen.lately.total(),
+            lately_bad: seen.recent.bad,
+            lately_total: seen.recent.total(),
             bad: seen.period.bad,
             total: seen.period.total(),
-            lately_burn_share: seen.lately_burn_share,
+            lately_burn_share: seen.recent_burn_share,
             burn_share: seen.period_burn_share,
         })
         .collect()

@@ -163,7 +163,7 @@ impl Driver {
             }
         }
         if let Some(first_s) = first_s {
-            evaluator.observed_since(first_s);
+            evaluator.set_first_observation(first_s);
         }
         excluded.excuse(&mut evaluator, closed);
         Ok(evaluator)
@@ -209,7 +209,7 @@ impl Driver {
         let changed = exclusion::differ(&watched.excluded, &excluded, from_ms, grid.end_ms(last));
         if changed {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
-            evaluator.judge_like(&watched.evaluator);
+            evaluator.copy_period_and_versions(&watched.evaluator);
             // counts of a period must not come before it
             turn(slo, &mut evaluator, closed);
             let mut evaluator = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
@@ -220,7 +220,7 @@ impl Driver {
                 let judged = excluded.judged(grid.start_ms(Slot(slot)), *counts);
                 evaluator.record_component(place.component, Slot(slot), judged);
             }
-            evaluator.take_over(&watched.evaluator);
+            evaluator.continue_from(&watched.evaluator);
             watched.evaluator = evaluator;
             tracing::info!(slo.id = slo.id(), "counts were read back after a correction");
         }

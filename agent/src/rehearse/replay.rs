@@ -63,7 +63,7 @@ pub struct Outcome {
 pub fn replay(policy: &Policy, calendar: Option<&Calendar>, recording: &Recording, points: usize) -> Outcome {
     let policy = fitted(policy, recording);
     let (first, last) = (recording.first().unwrap_or(Slot(0)), recording.last().unwrap_or(Slot(0)));
-    let evaluator = Evaluator::new(policy, first.plus(-1)).unpacked();
+    let evaluator = Evaluator::new(policy, first.plus(-1)).with_dense_counts();
     let mut run = Run::new(evaluator, first, last, points);
     run.calendar = calendar.cloned();
     run.steps(recording.slots());
@@ -136,7 +136,7 @@ impl Run {
         if let Some(calendar) = &self.calendar {
             calendar.turn(&mut self.evaluator, slot);
         }
-        if let Some(budget) = self.evaluator.quietly(slot) {
+        if let Some(budget) = self.evaluator.budget_if_quiet(slot) {
             self.note_budget(slot, budget);
             return;
         }

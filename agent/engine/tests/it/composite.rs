@@ -36,10 +36,10 @@ fn objective(percent: f64) -> Objective {
 fn method(join: Join, parts: &[Part]) -> Method {
     let components = parts.iter().map(|part| {
         let component = Component::default()
-            .weighing(Weight::try_new(part.weight).unwrap())
-            .promising(objective(100.0 - 1.0 / part.cost), objective(99.0));
+            .with_weight(Weight::try_new(part.weight).unwrap())
+            .with_objective(objective(100.0 - 1.0 / part.cost), objective(99.0));
         match part.slice_target {
-            Some(target) => component.judged_by(SliceTarget::try_from_ratio(target).unwrap()),
+            Some(target) => component.with_slice_target(SliceTarget::try_from_ratio(target).unwrap()),
             None => component,
         }
     });
@@ -128,7 +128,7 @@ fn parts() -> impl Strategy<Value = Vec<Part>> {
     prop::collection::vec(part, 2..=5)
 }
 
-/// Parts of a composite and their events, in the order of time.
+/// ComponentHistories of a composite and their events, in the order of time.
 fn watched() -> impl Strategy<Value = (Vec<Part>, Vec<Event>)> {
     parts().prop_flat_map(|parts| {
         let event = (0..parts.len(), 0..LAST, 0_u64..=10, 0_u64..=2);
@@ -170,7 +170,7 @@ proptest! {
         }
     }
 
-    /// Parts of a slot's counts come in any order, and up to five hours late.
+    /// ComponentHistories of a slot's counts come in any order, and up to five hours late.
     #[test]
     fn late_counts_revise_the_slice_they_belong_to(
         (parts, events) in watched(), join in join(), stride in 1_i64..200,
@@ -192,7 +192,7 @@ proptest! {
                 evaluator.report(Slot(look));
                 look += stride;
             }
-            prop_assert_eq!(record(&mut evaluator, &event), Recorded::Kept);
+            prop_assert_eq!(record(&mut evaluator, &event), Recorded::Counted);
         }
         let report = evaluator.report(Slot(LAST));
         prop_assert_eq!(report.period, whole.period);
@@ -238,9 +238,9 @@ proptest! {
         prop_assert_eq!(report.period.counts, whole.period.counts);
         prop_assert_eq!(report.tiers[0].long.counts, whole.tiers[0].long.counts);
         for (part, whole) in report.components.iter().zip(&whole.components) {
-            prop_assert_eq!((part.period, part.lately), (whole.period, whole.lately));
+            prop_assert_eq!((part.period, part.recent), (whole.period, whole.recent));
             prop_assert_eq!(part.period_burn_share, whole.period_burn_share);
-            prop_assert_eq!(part.lately_burn_share, whole.lately_burn_share);
+            prop_assert_eq!(part.recent_burn_share, whole.recent_burn_share);
         }
     }
 
@@ -257,7 +257,7 @@ proptest! {
             prop_assert!(report.budget.left_ratio.is_finite() && report.budget.allowed.is_finite());
             prop_assert!(report.seconds_to_exhaustion.is_none_or(f64::is_finite));
             for part in report.components {
-                let shares = [part.lately_burn_share, part.period_burn_share];
+                let shares = [part.recent_burn_share, part.period_burn_share];
                 prop_assert!(shares.into_iter().flatten().all(|share| (0.0..=1.0).contains(&share)));
             }
         }
@@ -358,7 +358,7 @@ fn one_component_of_two_that_fails_is_one_incident() {
     run.pass(60, [GOOD, GOOD]);
     let report = run.pass(6, [GOOD, DOWN]);
     assert_eq!(run.changes(), [(Cause::Burn, Change::Opened)]);
-    let shares = report.components.iter().map(|part| part.lately_burn_share);
+    let shares = report.components.iter().map(|part| part.recent_burn_share);
     assert_eq!(shares.collect::<Vec<_>>(), [Some(0.0), Some(1.0)]);
     run.pass(60, [GOOD, GOOD]);
     assert_eq!(run.changes(), [(Cause::Burn, Change::Opened), (Cause::Burn, Change::Resolved)]);

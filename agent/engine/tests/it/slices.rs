@@ -114,7 +114,7 @@ proptest! {
         prop_assert_eq!(seldom, often);
     }
 
-    /// Parts of a slot's counts come from several sources, in any order, and up to five hours late.
+    /// ComponentHistories of a slot's counts come from several sources, in any order, and up to five hours late.
     #[test]
     fn splitting_a_stream_over_sources_changes_nothing(
         method in method(),
@@ -138,7 +138,7 @@ proptest! {
                 evaluator.report(Slot(look));
                 look += looks;
             }
-            prop_assert_eq!(evaluator.record(Slot(slot), counts), Recorded::Kept);
+            prop_assert_eq!(evaluator.record(Slot(slot), counts), Recorded::Counted);
         }
         let report = evaluator.report(Slot(8000));
         prop_assert_eq!(report.period, whole.period);

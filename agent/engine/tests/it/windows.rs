@@ -1,6 +1,6 @@
 //! What a window holds, by brute force: the counts of whole slots, from a documented first one to the last closed.
 
-use lookout_engine::{Counts, EDGE_PARTS, FINE_LIMIT, Grid, History, Recorded, Slot, Window};
+use lookout_engine::{Counts, Grid, History, MIN_COARSE_CELLS, Recorded, SLOT_WINDOW_LIMIT, Slot, Window};
 use proptest::prelude::*;
 
 /// The first instant, in seconds, whose slot is in a window that ends with `closed`. Up to six hours: the start of the
@@ -10,11 +10,11 @@ fn begins(grid: Grid, window: Window, closed: Slot) -> i64 {
     let width = i64::from(grid.width_seconds());
     let length = window.as_seconds() as i64;
     let start = (closed.0 + 1) * width - length;
-    if window <= FINE_LIMIT {
+    if window <= SLOT_WINDOW_LIMIT {
         return start.div_euclid(width) * width;
     }
     let unit = width.max(60);
-    let cell = (length / EDGE_PARTS as i64 / unit * unit).max(unit);
+    let cell = (length / MIN_COARSE_CELLS as i64 / unit * unit).max(unit);
     (start + cell / 2).div_euclid(cell) * cell
 }
 
@@ -83,7 +83,7 @@ proptest! {
                     let (slot, counts) = (closed.plus(-back), Counts { good, bad });
                     let oldest = windows().iter().map(|window| begins(grid, *window, closed)).min().unwrap();
                     let inside = slot.0 * i64::from(width) >= oldest;
-                    let wanted = if inside { Recorded::Kept } else { Recorded::TooOld };
+                    let wanted = if inside { Recorded::Counted } else { Recorded::TooOld };
                     // a cell begins with its window, so that nothing but what is in some window is kept
                     prop_assert_eq!(history.record(slot, counts), wanted);
                     all.push((slot, counts));
@@ -119,7 +119,7 @@ proptest! {
         }
         let inside = history.measure(window).unwrap().counts.good as i64;
         let begins = (last.min(closed) + 1 - inside) * width;
-        if window <= FINE_LIMIT {
+        if window <= SLOT_WINDOW_LIMIT {
             prop_assert!(begins <= nominal && nominal < begins + width);
         } else {
             // nothing is finer than half a slot or half a minute

@@ -4,7 +4,7 @@ use crate::slot::Slot;
 
 /// The state of one tier or condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Alarm {
+pub(crate) struct AlertState {
     pub(crate) exceeded_since: Option<Slot>,
     pub(crate) firing: bool,
     /// Taken up after a restart: of the incident only the severity is known, not who of that severity fired.
@@ -13,15 +13,15 @@ pub(crate) struct Alarm {
 
 /// What a report says about one tier or condition.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Sight {
+pub(crate) struct AlertInput {
     /// It may fire, or go on firing.
     pub(crate) exceeded: bool,
     /// It goes on firing only because its release threshold has not been passed.
-    pub(crate) lingering: bool,
+    pub(crate) kept_by_release: bool,
     pub(crate) hold_seconds: u64,
 }
 
-impl Alarm {
+impl AlertState {
     /// One that keeps firing until data say otherwise.
     pub(crate) const fn resumed(firing: bool) -> Self {
         Self { exceeded_since: None, firing, resumed: firing }
@@ -31,16 +31,16 @@ impl Alarm {
     /// the incident that was taken up, so one that only lingers was not the one that fired.
     pub(crate) fn next(
         self,
-        sight: Sight,
+        input: AlertInput,
         explained: bool,
         at: Slot,
         seconds: impl Fn(Slot, Slot) -> u64,
     ) -> Self {
-        if !sight.exceeded || (self.resumed && sight.lingering && explained) {
+        if !input.exceeded || (self.resumed && input.kept_by_release && explained) {
             return Self::default();
         }
         let since = self.exceeded_since.unwrap_or(at);
-        let held = seconds(since, at) >= sight.hold_seconds;
+        let held = seconds(since, at) >= input.hold_seconds;
         Self { exceeded_since: Some(since), firing: self.firing || held, resumed: false }
     }
 }

@@ -17,15 +17,15 @@ impl Evaluator {
 
     /// Begins a calendar period with a whole budget. To be said before the first slot of it is closed; the same period
     /// again changes nothing.
-    pub fn begin_period(&mut self, span: Span) {
+    pub fn set_period(&mut self, span: Span) {
         if self.policy.period.rolling().is_some() || self.span == Some(span) {
             return;
         }
         if self.span.map(|known| known.from) != Some(span.from) {
             let from = span.start_seconds(self.policy.grid);
             match &mut self.slices {
-                Some(slices) => slices.begin_period(from),
-                None => self.history.begin_period(from),
+                Some(slices) => slices.set_period(from),
+                None => self.history.set_period(from),
             }
         }
         self.span = Some(span);
@@ -33,7 +33,7 @@ impl Evaluator {
 
     /// Says which objectives there were and from when on each was in force. The first holds for all that was before it;
     /// the last should be that of the policy. To be said before anything is counted.
-    pub fn judge_by_versions(&mut self, versions: impl IntoIterator<Item = Version>) {
+    pub fn set_objective_versions(&mut self, versions: impl IntoIterator<Item = Version>) {
         let width = i64::from(self.policy.grid.width_seconds());
         let seconds = |version: Version| (version.from.0.saturating_mul(width), version.objective);
         self.versions = Versions::new(versions.into_iter().map(seconds));
@@ -42,20 +42,20 @@ impl Evaluator {
 
     /// Judges by the same objectives and in the same calendar period as another evaluator of the same policy. To be said
     /// before anything is counted.
-    pub fn judge_like(&mut self, other: &Self) {
+    pub fn copy_period_and_versions(&mut self, other: &Self) {
         self.versions.clone_from(&other.versions);
         self.cut_at_versions();
         if let Some(span) = other.span {
-            self.begin_period(span);
+            self.set_period(span);
         }
     }
 
     /// Says when the source was observed first, in seconds since the epoch, after everything was read back: the time
     /// since then is covered, also where no counts of it are known any more.
-    pub fn observed_since(&mut self, seconds: i64) {
-        self.history.observed_since(seconds);
+    pub fn set_first_observation(&mut self, seconds: i64) {
+        self.history.set_first_observation(seconds);
         if let Some(slices) = &mut self.slices {
-            slices.verdicts_mut().observed_since(seconds);
+            slices.results_mut().set_first_observation(seconds);
         }
     }
 
@@ -64,22 +64,22 @@ impl Evaluator {
         if !self.versions.is_single() {
             let cuts = self.versions.cuts();
             match &mut self.slices {
-                Some(slices) => slices.verdicts_mut().cut_at(cuts),
+                Some(slices) => slices.results_mut().cut_at(cuts),
                 None => self.history.cut_at(cuts),
             }
         }
     }
 
     /// What the period holds that the budget is given for.
-    pub(crate) fn judged_period(&self) -> Measured {
+    pub(crate) fn measure_period(&self) -> Measured {
         match self.policy.period {
             Period::Rolling(window) => {
-                let none = Measured { window, counts: Counts::ZERO, covered_seconds: 0 };
+                let none = Measured { window, counts: Counts::ZERO, observed_seconds: 0 };
                 self.judged().measure(window).unwrap_or(none)
             }
             Period::Calendar { nominal } => {
                 let length = self.span.map_or(nominal, |span| span.length(self.policy.grid));
-                self.judged().measure_anchored(length)
+                self.judged().measure_since_start(length)
             }
         }
     }

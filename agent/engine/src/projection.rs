@@ -20,7 +20,7 @@ use crate::window::Window;
 
 /// What is certain before a slot is over.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Foreseen {
+pub struct Projection {
     /// What is measured, as if the slot were over now; nothing in it is imagined.
     pub report: Report,
     /// What follows: an incident opens or escalates, and nothing else happens.
@@ -31,7 +31,7 @@ impl Evaluator {
     /// Looks at the slot after the last closed one; `None` when its end has to be waited for. Changes nothing: the decision
     /// is to be stored and then accepted, like that of a report.
     #[must_use]
-    pub fn foresee(&self, open: Slot) -> Option<Foreseen> {
+    pub fn project(&self, open: Slot) -> Option<Projection> {
         // whoever drives it turns the calendar when a slot is over
         let turns = self.span().is_some_and(|span| !span.contains(open));
         let highest = self.open(Cause::Burn).is_some_and(|burn| burn.severity == Severity::Page);
@@ -51,14 +51,14 @@ impl Evaluator {
         }
         decision.keep_from(self);
         let report = self.clone().report(open);
-        Some(Foreseen { report, decision })
+        Some(Projection { report, decision })
     }
 
     /// Good events that are missing from a slot, by the traffic of the shortest window.
     fn still_expected(&self, open: Slot) -> Counts {
         let shortest = self.policy().windows().min().unwrap_or(Window::minutes(5));
         let usual = self.observed(shortest).map_or(0, |measured| {
-            let seconds = shortest.as_seconds().min(measured.covered_seconds);
+            let seconds = shortest.as_seconds().min(measured.observed_seconds);
             measured.counts.total().div_ceil(self.policy().grid.slots_in(seconds))
         });
         Counts { good: usual.saturating_sub(self.waiting(open).total()), bad: 0 }
@@ -114,9 +114,9 @@ mod tests {
         // 14.4 times 0.1 % of 360 slots of 500 are 2,592 events: 92 more than five slots have
         for (bad, certain) in [(45, false), (45, false), (1, false), (2, true)] {
             evaluator.record(open, Counts { good: 0, bad });
-            assert_eq!(evaluator.foresee(open).is_some(), certain, "{bad} more");
+            assert_eq!(evaluator.project(open).is_some(), certain, "{bad} more");
         }
-        let Foreseen { report, decision } = evaluator.foresee(open).unwrap();
+        let Projection { report, decision } = evaluator.project(open).unwrap();
         assert_eq!(report.tiers[0].long.counts.bad, 2593);
         assert_eq!(report.tiers[0].long.counts.total(), 359 * PER_SLOT + 93, "nothing imagined is shown");
         let [opened] = decision.transitions.as_slice() else { panic!("{decision:?}") };
@@ -126,7 +126,7 @@ mod tests {
         );
 
         evaluator.accept(decision);
-        assert_eq!(evaluator.foresee(open), None, "told once");
+        assert_eq!(evaluator.project(open), None, "told once");
         evaluator.record(open, Counts { good: PER_SLOT - 93, bad: 0 });
         assert_eq!(close(&mut evaluator, open), [], "and the end of the slot agrees");
     }
@@ -136,7 +136,7 @@ mod tests {
         let mut evaluator = after_bad_slots(5);
         for slot in [364, 366] {
             evaluator.record(Slot(slot), Counts { good: 0, bad: 400 });
-            assert_eq!(evaluator.foresee(Slot(slot)), None);
+            assert_eq!(evaluator.project(Slot(slot)), None);
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
         let mut evaluator = after_bad_slots(5);
         let open = Slot(365);
         evaluator.record(open, Counts { good: 0, bad: 93 });
-        let decision = evaluator.foresee(open).unwrap().decision;
+        let decision = evaluator.project(open).unwrap().decision;
         evaluator.accept(decision);
         evaluator.record(open, Counts { good: 100_000, bad: 0 });
         let [taken_back] = close(&mut evaluator, open).try_into().unwrap();
@@ -169,10 +169,10 @@ mod tests {
                 let rest = Counts { good: whole.good - part.good, bad: whole.bad - part.bad };
                 looked.record(slot, part);
                 let usual = looked.still_expected(slot).good;
-                let foreseen = looked.foresee(slot);
-                let early = foreseen.is_some();
-                if let Some(foreseen) = foreseen {
-                    looked.accept(foreseen.decision);
+                let projected = looked.project(slot);
+                let early = projected.is_some();
+                if let Some(projected) = projected {
+                    looked.accept(projected.decision);
                 }
                 looked.record(slot, rest);
                 never.record(slot, whole);
