@@ -83,7 +83,7 @@ fn filled(policy: &Policy, mut counts: impl FnMut() -> Counts) -> Evaluator {
 }
 
 fn tick(evaluator: &mut Evaluator, slot: Slot) -> bool {
-    let report = evaluator.report(slot);
+    let report = evaluator.assess(slot);
     let decision = evaluator.decide(&report);
     let pages = decision.transitions.iter().any(|change| change.incident.severity == Severity::Page);
     evaluator.accept(decision);

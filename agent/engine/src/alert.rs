@@ -1,4 +1,4 @@
-//! What a tier or a condition remembers from slot to slot.
+//! The state of a tier or condition between two slots.
 
 use crate::slot::Slot;
 
@@ -7,28 +7,28 @@ use crate::slot::Slot;
 pub(crate) struct AlertState {
     pub(crate) exceeded_since: Option<Slot>,
     pub(crate) firing: bool,
-    /// Taken up after a restart: of the incident only the severity is known, not who of that severity fired.
+    /// Resumed after a restart. The severity of the incident is known, not the alert that opened it.
     pub(crate) resumed: bool,
 }
 
-/// What a report says about one tier or condition.
+/// The measurement of one tier or condition.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AlertInput {
-    /// It may fire, or go on firing.
+    /// It may fire, or fire on.
     pub(crate) exceeded: bool,
-    /// It goes on firing only because its release threshold has not been passed.
+    /// It fires on below its threshold, because it is not released yet.
     pub(crate) kept_by_release: bool,
     pub(crate) hold_seconds: u64,
 }
 
 impl AlertState {
-    /// One that keeps firing until data say otherwise.
+    /// An alert of a resumed incident, which fires on until data end it.
     pub(crate) const fn resumed(firing: bool) -> Self {
         Self { exceeded_since: None, firing, resumed: firing }
     }
 
-    /// The state at the end of the next slot. `explained`: somebody who is beyond a threshold of his own accounts for
-    /// the incident that was taken up, so one that only lingers was not the one that fired.
+    /// Returns the state at the end of the next slot. `explained`: another alert beyond its own threshold explains the
+    /// resumed incident, so one that is merely kept did not open it.
     pub(crate) fn next(
         self,
         input: AlertInput,

@@ -159,8 +159,8 @@ mod tests {
         ) {
             let grid = crate::Grid::try_new(10).unwrap();
             let windows = [Window::minutes(5), Window::hours(1), Window::hours(6), Window::days(3)];
-            let mut packed = History::new(grid, windows, Slot(-1));
-            let mut plain = History::new(grid, windows, Slot(-1));
+            let mut packed = History::new(grid, windows, Slot(-1), u64::MAX);
+            let mut plain = History::new(grid, windows, Slot(-1), u64::MAX);
             plain.use_dense_counts();
             let mut slot = Slot(0);
             for (ahead, late, good, bad) in seen {

@@ -2,14 +2,14 @@
 //!
 //! Alerts and budgets do not depend on these counts. They show where the burn of the whole comes from.
 
+use crate::assessment::ComponentAssessment;
 use crate::composite::SliceResult;
 use crate::counts::Counts;
+use crate::data_state::DataState;
 use crate::history::History;
 use crate::period::Period;
 use crate::policy::Policy;
-use crate::report::ComponentReport;
 use crate::slot::{Grid, Slot};
-use crate::state::DataState;
 use crate::window::Window;
 
 #[derive(Debug, Clone)]
@@ -37,8 +37,8 @@ impl ComponentHistories {
         let windows = || [recent].into_iter().chain(period.rolling());
         let history = || ComponentHistory {
             last_observed: None,
-            events: History::new(slices, windows(), over),
-            attributed: History::new(slices, windows(), over),
+            events: History::new(slices, windows(), over, policy.stale_after_seconds),
+            attributed: History::new(slices, windows(), over, policy.stale_after_seconds),
         };
         Self { list: (0..policy.method.components()).map(|_| history()).collect(), recent, period }
     }
@@ -85,7 +85,7 @@ impl ComponentHistories {
     }
 
     /// Reports each component at the end of a slot. `results` are those of the whole.
-    pub(crate) fn report(&self, policy: &Policy, at: Slot, results: &History) -> Vec<ComponentReport> {
+    pub(crate) fn report(&self, policy: &Policy, at: Slot, results: &History) -> Vec<ComponentAssessment> {
         let recent = |history: &History| history.measure(self.recent).map_or(Counts::ZERO, |it| it.counts);
         let period = |history: &History| match self.period {
             Period::Rolling(window) => history.measure(window).map_or(Counts::ZERO, |it| it.counts),
@@ -95,7 +95,7 @@ impl ComponentHistories {
             let whole = counts(results).bad;
             (whole > 0).then(|| (counts(&component.attributed).bad as f64 / whole as f64).min(1.0))
         };
-        let report = |component: &ComponentHistory| ComponentReport {
+        let report = |component: &ComponentHistory| ComponentAssessment {
             state: state(policy, component.last_observed, at, recent(&component.events)),
             last_observed: component.last_observed,
             recent: recent(&component.events),

@@ -240,8 +240,13 @@ impl Condition {
         seconds.filter(|s| s.is_finite()).map(|s| s + self.hold_seconds as f64)
     }
 
+    /// Returns whether a step of the clock keeps it from letting go.
+    fn is_kept(&self, view: &View<'_>) -> bool {
+        view.refilling && self.cause() == Cause::Burn
+    }
+
     /// Measures it at the end of a slot.
-    pub(crate) fn measure(&self, firing: bool, view: &View<'_>) -> ConditionReport {
+    pub(crate) fn measure(&self, firing: bool, view: &View<'_>) -> ConditionAssessment {
         let (measured, passed, stays) = match self.criterion {
             Criterion::BudgetLeft { below, until } => {
                 let left = view.budget.left_ratio;
@@ -255,7 +260,7 @@ impl Condition {
                 (spent, over(least), over(until))
             }
             Criterion::Exhaustion { below, at, until } => {
-                let lasts = (view.lasts)(at);
+                let lasts = (view.seconds_left)(at);
                 let under = |time: Window| lasts.is_some_and(|lasts| lasts < time.as_seconds() as f64);
                 (lasts, under(below), under(until))
             }
@@ -266,11 +271,11 @@ impl Condition {
         };
         let held =
             if passed && !firing && self.cause() == Cause::Burn { (view.held)(self.window()) } else { None };
-        ConditionReport {
+        ConditionAssessment {
             condition: *self,
             measured,
-            exceeded: if firing { passed || stays } else { passed && held.is_none() },
-            kept_by_release: firing && stays && !passed,
+            exceeded: if firing { passed || stays || self.is_kept(view) } else { passed && held.is_none() },
+            kept_by_release: firing && !passed && (stays || self.is_kept(view)),
             firing,
             held,
         }
@@ -315,19 +320,21 @@ pub(crate) struct View<'a> {
     /// What stands for one in the counts that are judged.
     pub(crate) unit: u64,
     pub(crate) frozen: bool,
+    /// The clock was set, and the present window still has counts from before.
+    pub(crate) refilling: bool,
     /// Since the last observation.
     pub(crate) silent_seconds: u64,
     /// The judged counts of a window.
     pub(crate) counts: &'a dyn Fn(Window) -> Counts,
     /// Seconds the budget lasts at the burn of a window; none when it does not go down.
-    pub(crate) lasts: &'a dyn Fn(Window) -> Option<f64>,
+    pub(crate) seconds_left: &'a dyn Fn(Window) -> Option<f64>,
     /// What the guard says about a window, or about the period.
     pub(crate) held: &'a dyn Fn(Option<Window>) -> Option<HoldReason>,
 }
 
 /// What one condition sees at the end of a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ConditionReport {
+pub struct ConditionAssessment {
     /// The condition.
     pub condition: Condition,
     /// What is compared with its thresholds: a share of the budget, or seconds. `None` when there is nothing to compare:
@@ -345,7 +352,7 @@ pub struct ConditionReport {
     pub held: Option<HoldReason>,
 }
 
-impl ConditionReport {
+impl ConditionAssessment {
     pub(crate) const fn input(&self) -> AlertInput {
         AlertInput {
             exceeded: self.exceeded,

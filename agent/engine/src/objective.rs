@@ -1,6 +1,6 @@
-//! What share of events has to be good, and how fast a budget may burn.
+//! The share of events that must be good, and burn rates as thresholds.
 //!
-//! Both are kept as scaled integers, so that a threshold is compared exactly and prints as it was written.
+//! Both are scaled integers: a threshold compares exactly and prints as it was written.
 
 use core::fmt;
 
@@ -28,7 +28,7 @@ impl core::error::Error for InvalidObjective {}
 const BILLION: u32 = 1_000_000_000;
 
 impl Objective {
-    /// An objective given in percent, exact to seven decimals.
+    /// Creates an objective from percent, exact to seven decimals.
     ///
     /// # Errors
     /// When the percentage is not in `[0, 100)`: at 100 % there is no budget to burn.
@@ -40,7 +40,7 @@ impl Objective {
         Ok(Self { good_ppb: ppb as u32 })
     }
 
-    /// An objective in parts per billion.
+    /// Creates an objective from parts per billion.
     ///
     /// # Errors
     /// When all events would have to be good.
@@ -88,7 +88,7 @@ impl fmt::Display for Objective {
     }
 }
 
-/// How many times faster than evenly a budget is being spent, as a threshold; in millionths.
+/// A burn rate as a threshold, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BurnFactor {
     micro: u64,
@@ -110,7 +110,10 @@ impl fmt::Display for InvalidFactor {
 impl core::error::Error for InvalidFactor {}
 
 impl BurnFactor {
-    /// A factor, exact to six decimals.
+    /// An even spend of the budget.
+    pub const ONE: Self = Self { micro: 1_000_000 };
+
+    /// Creates a factor, exact to six decimals.
     ///
     /// # Errors
     /// When it is not positive, too large or not a number.
@@ -122,7 +125,7 @@ impl BurnFactor {
         Ok(Self { micro: micro as u64 })
     }
 
-    /// A factor known to be valid, in millionths; zero becomes the smallest factor.
+    /// Creates a valid factor from millionths; zero becomes the smallest factor.
     pub(crate) const fn from_micro(micro: u64) -> Self {
         Self { micro: if micro == 0 { 1 } else { micro } }
     }

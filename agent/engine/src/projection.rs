@@ -1,63 +1,63 @@
-//! A look at a slot that is not over: what is certain enough to be told now.
+//! Early detection: the decision that is certain before a slot is over.
 //!
-//! The grid decides what is true: slots are closed whole, and every figure is that of a closed slot. But a slot that has
-//! already failed does not have to be waited for. What was observed of it is taken, and the rest is imagined as well as
-//! it can go: as many good events as the slot lacks to the traffic of the shortest window, and not one bad event. If an
-//! incident would open or escalate at the end of the slot even so, it may open or escalate at once.
+//! Every figure is that of a closed slot. But an incident need not wait for the end of a slot that has failed already.
+//! The rest of the slot is imagined at its best: as many good events as the traffic of the shortest window suggests, and
+//! no bad one. If an incident would open or escalate at the end of the slot even so, it does so at once.
 //!
-//! A look therefore only ever raises; letting go is left to whole slots. It changes no count, so that budgets, windows and
-//! the state after a restart do not depend on how often anyone looked. Only a slot in which the traffic grows so much,
-//! after the look, that the ratio falls below the threshold again would have ended without the incident; its end
-//! resolves it.
+//! A projection only ever raises; letting go needs whole slots. It changes no count: budgets, windows and the state after
+//! a restart do not depend on how often anyone asks. Only when the traffic of the slot grows so much afterwards that the
+//! ratio falls below the threshold would the end of the slot have decided otherwise. Its end then resolves the incident.
 
+use crate::assessment::Assessment;
 use crate::counts::Counts;
-use crate::evaluator::{Decision, Evaluator};
+use crate::decision::Decision;
+use crate::evaluator::Evaluator;
 use crate::incident::{Cause, Change};
-use crate::report::Report;
 use crate::slot::Slot;
 use crate::tier::Severity;
 use crate::window::Window;
 
-/// What is certain before a slot is over.
+/// A decision before its slot is over.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
-    /// What is measured, as if the slot were over now; nothing in it is imagined.
-    pub report: Report,
-    /// What follows: an incident opens or escalates, and nothing else happens.
+    /// The assessment as if the slot were over now. Nothing in it is imagined.
+    pub assessment: Assessment,
+    /// The decision: an incident opens or escalates, and nothing else changes.
     pub decision: Decision,
 }
 
 impl Evaluator {
-    /// Looks at the slot after the last closed one; `None` when its end has to be waited for. Changes nothing: the decision
-    /// is to be stored and then accepted, like that of a report.
+    /// Projects the slot after the last closed one; `None` when its end must be waited for. Changes nothing: store the
+    /// decision and then accept it, like that of an assessment.
     #[must_use]
     pub fn project(&self, open: Slot) -> Option<Projection> {
-        // whoever drives it turns the calendar when a slot is over
+        // a new period starts with a closed slot
         let turns = self.span().is_some_and(|span| !span.contains(open));
         let highest = self.open(Cause::Burn).is_some_and(|burn| burn.severity == Severity::Page);
-        // of several components nobody knows what the others will bring
+        // the other components of a composite are unknown
         if turns || highest || open != self.closed().plus(1) || self.policy().method.components() > 0 {
             return None;
         }
         let mut best = self.clone();
         best.record(open, self.still_expected(open));
-        let at_best = best.report(open);
+        let at_best = best.assess(open);
         let mut decision = best.decide(&at_best);
         decision.transitions.retain(|transition| {
-            transition.cause == Cause::Burn && matches!(transition.change, Change::Opened | Change::Escalated)
+            transition.cause == Cause::Burn
+                && matches!(transition.change, Change::Opened | Change::Reopened | Change::Escalated)
         });
         if decision.transitions.is_empty() {
             return None;
         }
-        decision.keep_from(self);
-        let report = self.clone().report(open);
-        Some(Projection { report, decision })
+        decision.keep_from(self.states());
+        let assessment = self.clone().assess(open);
+        Some(Projection { assessment, decision })
     }
 
-    /// Good events that are missing from a slot, by the traffic of the shortest window.
+    /// Returns the good events that a slot still lacks, by the traffic of the shortest window.
     fn still_expected(&self, open: Slot) -> Counts {
         let shortest = self.policy().windows().min().unwrap_or(Window::minutes(5));
-        let usual = self.observed(shortest).map_or(0, |measured| {
+        let usual = self.events_in(shortest).map_or(0, |measured| {
             let seconds = shortest.as_seconds().min(measured.observed_seconds);
             measured.counts.total().div_ceil(self.policy().grid.slots_in(seconds))
         });
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn close(evaluator: &mut Evaluator, slot: Slot) -> Vec<Transition> {
-        let report = evaluator.report(slot);
+        let report = evaluator.assess(slot);
         let decision = evaluator.decide(&report);
         let transitions = decision.transitions.clone();
         evaluator.accept(decision);
@@ -116,7 +116,7 @@ mod tests {
             evaluator.record(open, Counts { good: 0, bad });
             assert_eq!(evaluator.project(open).is_some(), certain, "{bad} more");
         }
-        let Projection { report, decision } = evaluator.project(open).unwrap();
+        let Projection { assessment: report, decision } = evaluator.project(open).unwrap();
         assert_eq!(report.tiers[0].long.counts.bad, 2593);
         assert_eq!(report.tiers[0].long.counts.total(), 359 * PER_SLOT + 93, "nothing imagined is shown");
         let [opened] = decision.transitions.as_slice() else { panic!("{decision:?}") };
@@ -160,7 +160,11 @@ mod tests {
             slots in prop::collection::vec((0_u64..60, 0_u64..60), 20..400),
             seen in 0.0..1.0_f64,
         ) {
-            let mut looked = Evaluator::new(policy(), Slot(-1));
+            // half of every short window is observed, so that each tier can let go
+            let mut looked = Evaluator::new(policy(), Slot(-1081));
+            for slot in -1080..0 {
+                looked.record(Slot(slot), Counts { good: 60, bad: 0 });
+            }
             let mut never = looked.clone();
             for (slot, &(events, bad)) in slots.iter().enumerate() {
                 let slot = Slot(slot as i64);
@@ -176,7 +180,7 @@ mod tests {
                 }
                 looked.record(slot, rest);
                 never.record(slot, whole);
-                let (report, plain) = (looked.report(slot), never.report(slot));
+                let (report, plain) = (looked.assess(slot), never.assess(slot));
                 prop_assert_eq!(report.budget, plain.budget);
                 for (tier, other) in report.tiers.iter().zip(&plain.tiers) {
                     prop_assert_eq!((tier.long, tier.short), (other.long, other.short));

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::assessment::ComponentAssessment;
 use crate::component_history::ComponentHistories;
 use crate::composite::SliceResult;
 use crate::counts::Counts;
-use crate::history::{History, QUARTER_HOUR, Recorded, SLOT_WINDOW_LIMIT};
+use crate::history::{History, Recorded};
+use crate::level::{QUARTER_HOUR, SLOT_WINDOW_LIMIT};
 use crate::method::Method;
 use crate::policy::Policy;
-use crate::report::ComponentReport;
 use crate::slot::{Grid, Slot};
 
 /// The slices of an SLO: events of the latest, results of all.
@@ -34,7 +35,7 @@ impl Slices {
         let (method, slots) = (policy.method.clone(), policy.grid);
         let grid = method.slices()?;
         let over = last_over(grid, slots.end_ms(closed));
-        let results = History::new(grid, policy.windows(), over);
+        let results = History::new(grid, policy.windows(), over, policy.stale_after_seconds);
         let components = ComponentHistories::new(policy, grid, over);
         Some(Self { method, slots, grid, events: BTreeMap::new(), open_from: None, results, components })
     }
@@ -54,7 +55,7 @@ impl Slices {
     }
 
     /// Reports every component at the end of a slot.
-    pub(crate) fn component_reports(&self, policy: &Policy, at: Slot) -> Vec<ComponentReport> {
+    pub(crate) fn component_reports(&self, policy: &Policy, at: Slot) -> Vec<ComponentAssessment> {
         self.components.report(policy, at, &self.results)
     }
 

@@ -95,7 +95,7 @@ impl Alertmanager {
             }
             Some(Change::Resolved) => &[(now, false)],
             Some(Change::Escalated | Change::Eased) => &[(other, false), (now, true)],
-            Some(Change::Opened) | None => &[(now, true)],
+            Some(Change::Opened | Change::Reopened) | None => &[(now, true)],
         };
         wanted
             .iter()

@@ -242,7 +242,7 @@ impl Traffic {
         for component in 0..self.evaluator.policy().method.components().max(1) {
             self.evaluator.record_component(component, slot, counts);
         }
-        let report = self.evaluator.report(slot);
+        let report = self.evaluator.assess(slot);
         let decision = self.evaluator.decide(&report);
         let report = decision.apply(report);
         self.evaluator.accept(decision);

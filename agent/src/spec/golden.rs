@@ -72,8 +72,11 @@ fn a_composite_has_named_components_and_a_budget_they_share() {
     let Method::Composite(method) = &journey.policy.method else { panic!() };
     assert_eq!((method.join(), method.slices().width_seconds()), (Join::WorstOf, 300));
     let whole = journey.objective();
-    let parts: Vec<_> =
-        journey.components().iter().map(|part| Part::default().with_objective(part.objective, whole)).collect();
+    let parts: Vec<_> = journey
+        .components()
+        .iter()
+        .map(|part| Part::default().with_objective(part.objective, whole))
+        .collect();
     assert_eq!(method.components(), parts, "each is measured in its own budget");
     let names: Vec<_> = pages.components().iter().map(|part| part.name.as_str()).collect();
     assert_eq!((names, pages.objective().percent()), (vec!["search", "stored-bookings"], 99.2));

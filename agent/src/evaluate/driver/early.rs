@@ -31,7 +31,7 @@ impl Driver {
             *slot > watched.evaluator.closed().plus(1)
         });
         let mut transitions = Vec::new();
-        for (index, Projection { report, decision }) in &certain {
+        for (index, Projection { assessment: report, decision }) in &certain {
             for transition in &decision.transitions {
                 let told = self.told(*index, report, decision, transition).await;
                 transitions.extend(told.map(|told| self.at_once(told, transition.at, now_ms)));
@@ -42,7 +42,7 @@ impl Driver {
         }
         let config = Arc::clone(&self.config);
         let mut changed = Vec::with_capacity(certain.len());
-        for (index, Projection { report, decision }) in certain {
+        for (index, Projection { assessment: report, decision }) in certain {
             let (Some(slo), Some(watched)) = (config.slos.get(index), self.watched.get_mut(index)) else {
                 continue;
             };

@@ -151,7 +151,7 @@ impl Scenario {
             if let Some(edge) = self.edge {
                 evaluator.set_period(month(slot(index), Slot(edge)));
             }
-            let report = evaluator.report(slot(index));
+            let report = evaluator.assess(slot(index));
             let decision = evaluator.decide(&report);
             let report = decision.apply(report);
             evaluator.accept(decision);
