@@ -1,84 +1,84 @@
-//! Cells of a level, packed or not.
+//! Counts per cell, bit-packed or dense.
 //!
-//! An agent keeps ten thousand histories and packs them; a replay keeps one, of which it reads a handful of cells in every
-//! slot. There plain counts take five times the memory and a third of the time.
+//! An agent keeps ten thousand histories and packs them. A replay keeps one and reads a few cells in every slot: dense
+//! counts take five times the memory there, and a third of the time.
 
 use std::collections::VecDeque;
 
-use crate::counts::Counts;
-use crate::series::{Series, Total};
+use crate::bit_packed::BitPacked;
+use crate::counts::{Counts, Total};
 
 /// Counts by the number of their cell. A cell that was never added to reads as zero.
 #[derive(Debug, Clone)]
 pub(crate) enum Cells {
-    /// Small.
-    Packed(Series),
-    /// Fast.
-    Plain(Plain),
+    /// The small form.
+    BitPacked(BitPacked),
+    /// The fast form.
+    Dense(Dense),
 }
 
 impl Default for Cells {
     fn default() -> Self {
-        Self::Packed(Series::default())
+        Self::BitPacked(BitPacked::default())
     }
 }
 
 impl Cells {
-    /// Adds counts to a cell and says what was added: a cell holds up to 2⁶⁴−1 events of a kind.
+    /// Adds counts to a cell and returns the part that fitted: a cell holds up to 2⁶⁴−1 events of a kind.
     pub(crate) fn add(&mut self, cell: i64, counts: Counts) -> Counts {
         self.change(cell, Counts::ZERO, counts)
     }
 
-    /// Takes counts that were added out of a cell again, then adds others and says what was added of these.
+    /// Replaces counts of a cell by others and returns the part of the new ones that fitted.
     pub(crate) fn change(&mut self, cell: i64, gone: Counts, counts: Counts) -> Counts {
         match self {
-            Self::Packed(series) => series.change(cell, gone, counts),
-            Self::Plain(plain) => plain.change(cell, gone, counts),
+            Self::BitPacked(series) => series.change(cell, gone, counts),
+            Self::Dense(plain) => plain.change(cell, gone, counts),
         }
     }
 
     /// The sum of the cells `from..to`.
     pub(crate) fn sum(&self, from: i64, to: i64) -> Total {
         match self {
-            Self::Packed(series) => series.sum(from, to),
-            Self::Plain(plain) => plain.sum(from, to),
+            Self::BitPacked(series) => series.sum(from, to),
+            Self::Dense(plain) => plain.sum(from, to),
         }
     }
 
-    /// How many of the cells `from..to` have bad counts.
+    /// Number of the cells `from..to` with bad counts.
     pub(crate) fn bad_cells(&self, from: i64, to: i64) -> u64 {
         match self {
-            Self::Packed(series) => series.bad_cells(from, to),
-            Self::Plain(plain) => plain.within(from, to).filter(|counts| counts.bad > 0).count() as u64,
+            Self::BitPacked(series) => series.bad_cells(from, to),
+            Self::Dense(plain) => plain.within(from, to).filter(|counts| counts.bad > 0).count() as u64,
         }
     }
 
-    /// Forgets cells before one, or most of them.
+    /// Drops cells before one. Some of them may stay.
     pub(crate) fn forget_before(&mut self, cell: i64) {
         match self {
-            Self::Packed(series) => series.forget_before(cell),
-            Self::Plain(plain) => plain.forget_before(cell),
+            Self::BitPacked(series) => series.forget_before(cell),
+            Self::Dense(plain) => plain.forget_before(cell),
         }
     }
 
     /// Bytes on the heap.
     pub(crate) fn heap_bytes(&self) -> usize {
         match self {
-            Self::Packed(series) => series.heap_bytes(),
-            Self::Plain(plain) => plain.cells.capacity() * size_of::<Counts>(),
+            Self::BitPacked(series) => series.heap_bytes(),
+            Self::Dense(plain) => plain.cells.capacity() * size_of::<Counts>(),
         }
     }
 }
 
-/// Counts in a row.
+/// Counts in a row of cells.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Plain {
+pub(crate) struct Dense {
     /// The number of the oldest cell.
     first: i64,
     cells: VecDeque<Counts>,
 }
 
-impl Plain {
+impl Dense {
     fn change(&mut self, cell: i64, gone: Counts, counts: Counts) -> Counts {
         if gone == counts {
             return counts;
@@ -133,7 +133,7 @@ mod tests {
             runs in prop::collection::vec((-100_i64..400, -100_i64..400), 1..20),
             forgotten in -50_i64..300,
         ) {
-            let (mut packed, mut plain) = (Cells::default(), Cells::Plain(Plain::default()));
+            let (mut packed, mut plain) = (Cells::default(), Cells::Dense(Dense::default()));
             for (cell, gone, counts, digits) in changes {
                 let part = |(good, bad): (u64, u64)| Counts { good: good >> digits, bad: bad >> (63 - digits) };
                 let (mut gone, counts) = (part(gone), part(counts));
@@ -159,9 +159,9 @@ mod tests {
         ) {
             let grid = crate::Grid::try_new(10).unwrap();
             let windows = [Window::minutes(5), Window::hours(1), Window::hours(6), Window::days(3)];
-            let mut packed = History::new(grid, windows, Slot(-1));
-            let mut plain = History::new(grid, windows, Slot(-1));
-            plain.unpack();
+            let mut packed = History::new(grid, windows, Slot(-1), u64::MAX);
+            let mut plain = History::new(grid, windows, Slot(-1), u64::MAX);
+            plain.use_dense_counts();
             let mut slot = Slot(0);
             for (ahead, late, good, bad) in seen {
                 slot = slot.plus(ahead);

@@ -1,14 +1,13 @@
-//! Counts of equally wide cells, bit-sliced.
+//! Bit-packed counts of equally wide cells.
 //!
-//! Thirty-two neighbouring cells make a block. A block keeps one word per binary digit: word *k* holds digit *k* of all
-//! its cells. So a block is as wide as its largest count and no wider, a count that outgrows its block adds words
-//! without touching the others, one cell is read by gathering a digit from each word, and any run of cells is summed
-//! by counting ones. All blocks lie in one buffer, oldest first: there is nothing per block but two bytes.
+//! A block holds 32 neighbouring cells and keeps one word per binary digit: word *k* holds digit *k* of all its cells.
+//! A block is therefore as wide as its largest count. A larger count adds words and leaves the other blocks alone.
+//! One cell is read by collecting a digit from each word; a run of cells is summed by counting ones. All blocks lie in
+//! one buffer, oldest first, with two bytes of description per block.
 
-use core::ops::Add;
 use std::collections::VecDeque;
 
-use crate::counts::Counts;
+use crate::counts::{Counts, Total};
 
 /// Cells per block: the digits of a word.
 const CELLS: i64 = 32;
@@ -16,7 +15,7 @@ const CELLS: i64 = 32;
 /// The buffers grow by this many items at a time, since doubling would leave half of them empty for good.
 const GROWTH: usize = 32;
 
-/// How many words a block has for its good and for its bad counts.
+/// Number of words of a block for its good and for its bad counts.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     good: u8,
@@ -24,7 +23,7 @@ struct Shape {
 }
 
 impl Shape {
-    /// As it is kept: bytes in a row are added up many at a time.
+    /// The stored form. A row of bytes is added up many at a time.
     const fn bytes(self) -> [u8; 2] {
         [self.good, self.bad]
     }
@@ -38,51 +37,9 @@ impl Shape {
     }
 }
 
-/// A sum of counts that cannot overflow: what was added can always be taken out again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Total {
-    good: u128,
-    bad: u128,
-}
-
-impl From<Counts> for Total {
-    fn from(counts: Counts) -> Self {
-        Self { good: counts.good.into(), bad: counts.bad.into() }
-    }
-}
-
-impl Add for Total {
-    type Output = Self;
-    fn add(self, other: Self) -> Self {
-        Self { good: self.good + other.good, bad: self.bad + other.bad }
-    }
-}
-
-impl Total {
-    pub(crate) fn add(&mut self, counts: Counts) {
-        self.good += u128::from(counts.good);
-        self.bad += u128::from(counts.bad);
-    }
-
-    pub(crate) const fn take_out(&mut self, other: Self) {
-        self.good = self.good.saturating_sub(other.good);
-        self.bad = self.bad.saturating_sub(other.bad);
-    }
-
-    pub(crate) const fn has_bad(self) -> bool {
-        self.bad > 0
-    }
-
-    /// The sum as counts; only what does not fit into 64 bits is cut off.
-    pub(crate) fn counts(self) -> Counts {
-        let clamp = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
-        Counts { good: clamp(self.good), bad: clamp(self.bad) }
-    }
-}
-
 /// Counts by the number of their cell. A cell that was never added to reads as zero.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Series {
+pub(crate) struct BitPacked {
     /// The number of the oldest block.
     first: i64,
     /// A [`Shape`] for each block.
@@ -90,14 +47,14 @@ pub(crate) struct Series {
     words: VecDeque<u32>,
 }
 
-impl Series {
-    /// Adds counts to a cell and says what was added: a cell holds up to 2⁶⁴−1 events of a kind.
+impl BitPacked {
+    /// Adds counts to a cell and returns the part that fitted: a cell holds up to 2⁶⁴−1 events of a kind.
     #[cfg(test)]
     pub(crate) fn add(&mut self, cell: i64, counts: Counts) -> Counts {
         self.change(cell, Counts::ZERO, counts)
     }
 
-    /// Takes counts that were added out of a cell again, then adds others and says what was added of these.
+    /// Replaces counts of a cell by others and returns the part of the new ones that fitted.
     pub(crate) fn change(&mut self, cell: i64, gone: Counts, counts: Counts) -> Counts {
         if gone == counts {
             return counts;
@@ -136,7 +93,7 @@ impl Series {
         total
     }
 
-    /// How many of the cells `from..to` have bad counts.
+    /// Number of the cells `from..to` with bad counts.
     pub(crate) fn bad_cells(&self, from: i64, to: i64) -> u64 {
         let end = self.first + self.shapes.len() as i64;
         let block_of = |cell: i64| cell.div_euclid(CELLS).clamp(self.first, end);
@@ -157,7 +114,7 @@ impl Series {
         cells
     }
 
-    /// Forgets blocks that end before a cell.
+    /// Drops blocks that end before a cell.
     pub(crate) fn forget_before(&mut self, cell: i64) {
         let keep = cell.div_euclid(CELLS);
         while self.first < keep
@@ -173,7 +130,7 @@ impl Series {
         self.words.capacity() * size_of::<u32>() + self.shapes.capacity() * size_of::<[u8; 2]>()
     }
 
-    /// The place of a block, which is made when it is not there. The caller keeps it within reach.
+    /// Index of a block, which is created when it is missing. The caller bounds the distance.
     fn index_of(&mut self, block: i64) -> usize {
         if self.shapes.is_empty() {
             self.first = block;
@@ -192,7 +149,7 @@ impl Series {
     }
 
     fn offset(&self, index: usize) -> usize {
-        // most of the time it is the newest block that is wanted, or one of the oldest
+        // the usual block is the newest one or one of the oldest
         if index * 2 > self.shapes.len() {
             self.words.len() - self.words_of(index, self.shapes.len())
         } else {
@@ -200,7 +157,7 @@ impl Series {
         }
     }
 
-    /// How many words the blocks `from..to` have. A loop over pieces of memory, which is added up many at a time.
+    /// Number of words of the blocks `from..to`. The loop runs over slices, which the compiler vectorizes.
     fn words_of(&self, from: usize, to: usize) -> usize {
         let (front, back) = self.shapes.as_slices();
         let piece = |shapes: &[[u8; 2]]| shapes.as_flattened().iter().map(|&n| u32::from(n)).sum::<u32>();
@@ -210,8 +167,8 @@ impl Series {
         (first + second) as usize
     }
 
-    /// Takes from a digit column of the words that begin at `at`, adds to it, widens them where needed, and says what
-    /// was added.
+    /// Replaces a number in the digit column of the words that start at `at`, adds words where needed, and returns the
+    /// part of the new number that fitted.
     fn deposit(&mut self, at: usize, words: &mut u8, digit: u32, (gone, n): (u64, u64)) -> u64 {
         if gone == n {
             return n;
@@ -236,7 +193,7 @@ impl Series {
     /// The sum of the chosen cells over the words `at..to`, least digit first.
     fn weigh(&self, at: usize, to: usize, cells: u32) -> u128 {
         let (front, back) = self.words.as_slices();
-        // a ring buffer wraps in one block at most: all others are read in one piece
+        // a ring buffer wraps inside one block at most
         match front.get(at..to) {
             Some(words) => weigh_words(words, cells),
             None => match at.checked_sub(front.len()).and_then(|at| back.get(at..to - front.len())) {
@@ -262,7 +219,7 @@ fn gather<'w>(words: impl DoubleEndedIterator<Item = &'w u32>, digit: u32) -> u6
     words.rev().fold(0, |n, word| n << 1 | u64::from(word >> digit & 1))
 }
 
-/// The digits of a block that begins with the cell `begin` that stand for cells of `from..to`.
+/// The digits that stand for the cells `from..to`, in the block whose first cell is `begin`.
 fn mask(begin: i64, from: i64, to: i64) -> u32 {
     let below = |cell: i64| (1_u64 << (cell.saturating_sub(begin)).clamp(0, CELLS)) - 1;
     (below(to) & !below(from)) as u32
@@ -285,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_cell_holds_as_much_as_its_type_and_says_what_fitted() {
-        let mut series = Series::default();
+        let mut series = BitPacked::default();
         assert_eq!(series.add(7, counts(u64::MAX - 1, 3)), counts(u64::MAX - 1, 3));
         assert_eq!(series.add(7, counts(5, 0)), counts(1, 0));
         assert_eq!(series.sum(7, 8).counts(), counts(u64::MAX, 3));
@@ -294,7 +251,7 @@ mod tests {
 
     #[test]
     fn a_quiet_series_is_small_and_an_empty_one_takes_nothing() {
-        let mut series = Series::default();
+        let mut series = BitPacked::default();
         assert_eq!(series.heap_bytes(), 0);
         for cell in 0..2160 {
             series.add(cell, counts(1, 0));
@@ -310,7 +267,7 @@ mod tests {
             runs in prop::collection::vec((-10_i64..310, -10_i64..310), 1..20),
             forgotten in 0_i64..300,
         ) {
-            let mut series = Series::default();
+            let mut series = BitPacked::default();
             let mut list = vec![(0_u128, 0_u128); 300];
             for (cell, noise, digits, bad) in added {
                 let good = u64::from(noise) << 32 >> digits.max(1);
@@ -323,7 +280,7 @@ mod tests {
                 cells.fold(Total::default(), |t, (good, bad)| Total { good: t.good + good, bad: t.bad + bad })
             };
             for &(from, to) in &runs {
-                // cells that saturated are another test's business
+                // another test covers cells that saturate
                 prop_assume!(list.iter().all(|cell| cell.0 <= u128::from(u64::MAX)));
                 prop_assert_eq!(series.sum(start + from, start + to), truth(from, to), "{}..{}", from, to);
             }

@@ -1,64 +1,64 @@
-//! A look at a slot that is not over: what is certain enough to be told now.
+//! Early detection: the decision that is certain before a slot is over.
 //!
-//! The grid decides what is true: slots are closed whole, and every figure is that of a closed slot. But a slot that has
-//! already failed does not have to be waited for. What was observed of it is taken, and the rest is imagined as well as
-//! it can go: as many good events as the slot lacks to the traffic of the shortest window, and not one bad event. If an
-//! incident would open or escalate at the end of the slot even so, it may open or escalate at once.
+//! Every figure is that of a closed slot. But an incident need not wait for the end of a slot that has failed already.
+//! The rest of the slot is imagined at its best: as many good events as the traffic of the shortest window suggests, and
+//! no bad one. If an incident would open or escalate at the end of the slot even so, it does so at once.
 //!
-//! A look therefore only ever raises; letting go is left to whole slots. It changes no count, so that budgets, windows and
-//! the state after a restart do not depend on how often anyone looked. Only a slot in which the traffic grows so much,
-//! after the look, that the ratio falls below the threshold again would have ended without the incident; its end
-//! resolves it.
+//! A projection only ever raises; letting go needs whole slots. It changes no count: budgets, windows and the state after
+//! a restart do not depend on how often anyone asks. Only when the traffic of the slot grows so much afterwards that the
+//! ratio falls below the threshold would the end of the slot have decided otherwise. Its end then resolves the incident.
 
+use crate::assessment::Assessment;
 use crate::counts::Counts;
-use crate::evaluator::{Decision, Evaluator};
+use crate::decision::Decision;
+use crate::evaluator::Evaluator;
 use crate::incident::{Cause, Change};
-use crate::report::Report;
 use crate::slot::Slot;
 use crate::tier::Severity;
 use crate::window::Window;
 
-/// What is certain before a slot is over.
+/// A decision before its slot is over.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Foreseen {
-    /// What is measured, as if the slot were over now; nothing in it is imagined.
-    pub report: Report,
-    /// What follows: an incident opens or escalates, and nothing else happens.
+pub struct Projection {
+    /// The assessment as if the slot were over now. Nothing in it is imagined.
+    pub assessment: Assessment,
+    /// The decision: an incident opens or escalates, and nothing else changes.
     pub decision: Decision,
 }
 
 impl Evaluator {
-    /// Looks at the slot after the last closed one; `None` when its end has to be waited for. Changes nothing: the decision
-    /// is to be stored and then accepted, like that of a report.
+    /// Projects the slot after the last closed one; `None` when its end must be waited for. Changes nothing: store the
+    /// decision and then accept it, like that of an assessment.
     #[must_use]
-    pub fn foresee(&self, open: Slot) -> Option<Foreseen> {
-        // whoever drives it turns the calendar when a slot is over
+    pub fn project(&self, open: Slot) -> Option<Projection> {
+        // a new period starts with a closed slot
         let turns = self.span().is_some_and(|span| !span.contains(open));
         let highest = self.open(Cause::Burn).is_some_and(|burn| burn.severity == Severity::Page);
-        // of several components nobody knows what the others will bring
+        // the other components of a composite are unknown
         if turns || highest || open != self.closed().plus(1) || self.policy().method.components() > 0 {
             return None;
         }
         let mut best = self.clone();
         best.record(open, self.still_expected(open));
-        let at_best = best.report(open);
+        let at_best = best.assess(open);
         let mut decision = best.decide(&at_best);
         decision.transitions.retain(|transition| {
-            transition.cause == Cause::Burn && matches!(transition.change, Change::Opened | Change::Escalated)
+            transition.cause == Cause::Burn
+                && matches!(transition.change, Change::Opened | Change::Reopened | Change::Escalated)
         });
         if decision.transitions.is_empty() {
             return None;
         }
-        decision.keep_from(self);
-        let report = self.clone().report(open);
-        Some(Foreseen { report, decision })
+        decision.keep_from(self.states());
+        let assessment = self.clone().assess(open);
+        Some(Projection { assessment, decision })
     }
 
-    /// Good events that are missing from a slot, by the traffic of the shortest window.
+    /// Returns the good events that a slot still lacks, by the traffic of the shortest window.
     fn still_expected(&self, open: Slot) -> Counts {
         let shortest = self.policy().windows().min().unwrap_or(Window::minutes(5));
-        let usual = self.observed(shortest).map_or(0, |measured| {
-            let seconds = shortest.as_seconds().min(measured.covered_seconds);
+        let usual = self.events_in(shortest).map_or(0, |measured| {
+            let seconds = shortest.as_seconds().min(measured.observed_seconds);
             measured.counts.total().div_ceil(self.policy().grid.slots_in(seconds))
         });
         Counts { good: usual.saturating_sub(self.waiting(open).total()), bad: 0 }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn close(evaluator: &mut Evaluator, slot: Slot) -> Vec<Transition> {
-        let report = evaluator.report(slot);
+        let report = evaluator.assess(slot);
         let decision = evaluator.decide(&report);
         let transitions = decision.transitions.clone();
         evaluator.accept(decision);
@@ -114,9 +114,9 @@ mod tests {
         // 14.4 times 0.1 % of 360 slots of 500 are 2,592 events: 92 more than five slots have
         for (bad, certain) in [(45, false), (45, false), (1, false), (2, true)] {
             evaluator.record(open, Counts { good: 0, bad });
-            assert_eq!(evaluator.foresee(open).is_some(), certain, "{bad} more");
+            assert_eq!(evaluator.project(open).is_some(), certain, "{bad} more");
         }
-        let Foreseen { report, decision } = evaluator.foresee(open).unwrap();
+        let Projection { assessment: report, decision } = evaluator.project(open).unwrap();
         assert_eq!(report.tiers[0].long.counts.bad, 2593);
         assert_eq!(report.tiers[0].long.counts.total(), 359 * PER_SLOT + 93, "nothing imagined is shown");
         let [opened] = decision.transitions.as_slice() else { panic!("{decision:?}") };
@@ -126,7 +126,7 @@ mod tests {
         );
 
         evaluator.accept(decision);
-        assert_eq!(evaluator.foresee(open), None, "told once");
+        assert_eq!(evaluator.project(open), None, "told once");
         evaluator.record(open, Counts { good: PER_SLOT - 93, bad: 0 });
         assert_eq!(close(&mut evaluator, open), [], "and the end of the slot agrees");
     }
@@ -136,7 +136,7 @@ mod tests {
         let mut evaluator = after_bad_slots(5);
         for slot in [364, 366] {
             evaluator.record(Slot(slot), Counts { good: 0, bad: 400 });
-            assert_eq!(evaluator.foresee(Slot(slot)), None);
+            assert_eq!(evaluator.project(Slot(slot)), None);
         }
     }
 
@@ -145,7 +145,7 @@ mod tests {
         let mut evaluator = after_bad_slots(5);
         let open = Slot(365);
         evaluator.record(open, Counts { good: 0, bad: 93 });
-        let decision = evaluator.foresee(open).unwrap().decision;
+        let decision = evaluator.project(open).unwrap().decision;
         evaluator.accept(decision);
         evaluator.record(open, Counts { good: 100_000, bad: 0 });
         let [taken_back] = close(&mut evaluator, open).try_into().unwrap();
@@ -160,7 +160,11 @@ mod tests {
             slots in prop::collection::vec((0_u64..60, 0_u64..60), 20..400),
             seen in 0.0..1.0_f64,
         ) {
-            let mut looked = Evaluator::new(policy(), Slot(-1));
+            // half of every short window is observed, so that each tier can let go
+            let mut looked = Evaluator::new(policy(), Slot(-1081));
+            for slot in -1080..0 {
+                looked.record(Slot(slot), Counts { good: 60, bad: 0 });
+            }
             let mut never = looked.clone();
             for (slot, &(events, bad)) in slots.iter().enumerate() {
                 let slot = Slot(slot as i64);
@@ -169,14 +173,14 @@ mod tests {
                 let rest = Counts { good: whole.good - part.good, bad: whole.bad - part.bad };
                 looked.record(slot, part);
                 let usual = looked.still_expected(slot).good;
-                let foreseen = looked.foresee(slot);
-                let early = foreseen.is_some();
-                if let Some(foreseen) = foreseen {
-                    looked.accept(foreseen.decision);
+                let projected = looked.project(slot);
+                let early = projected.is_some();
+                if let Some(projected) = projected {
+                    looked.accept(projected.decision);
                 }
                 looked.record(slot, rest);
                 never.record(slot, whole);
-                let (report, plain) = (looked.report(slot), never.report(slot));
+                let (report, plain) = (looked.assess(slot), never.assess(slot));
                 prop_assert_eq!(report.budget, plain.budget);
                 for (tier, other) in report.tiers.iter().zip(&plain.tiers) {
                     prop_assert_eq!((tier.long, tier.short), (other.long, other.short));
