@@ -66,7 +66,10 @@ pub fn check(tree: &Tree) -> Result<String> {
 
 /// The sources of both programs.
 fn sources(tree: &Tree) -> Result<String> {
-    let files = tree.files_in("agent/src", &[".rs"]).chain(tree.files_in("service/src", &[".rs"]));
+    let of_program = |file: &&Path| file.components().any(|part| part.as_os_str() == "src");
+    let files = ["agent", "service"]
+        .into_iter()
+        .flat_map(|folder| tree.files_in(folder, &[".rs"]).filter(of_program));
     files.map(|file| tree.read(file)).collect()
 }
 

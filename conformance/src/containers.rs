@@ -29,7 +29,8 @@ pub fn images(tree: &Tree) -> Result<String> {
     let mut hadolint = Command::new(program(Set::Checks, "hadolint")?);
     hadolint.args(["--config", ".hadolint.yaml", "--failure-threshold", "style"]).args(&files);
     content(hadolint.current_dir(tree.root()))?;
-    let mut broken = Vec::new();
+    let mut broken =
+        manifest_faults(&tree.read(Path::new("Cargo.toml"))?, &tree.read(Path::new(".dockerignore"))?);
     for file in &files {
         let faults = image_faults(&tree.read(file)?);
         broken.extend(faults.into_iter().map(|fault| format!("{}: {fault}", file.display())));
@@ -38,6 +39,19 @@ pub fn images(tree: &Tree) -> Result<String> {
         bail!("{}", broken.join("\n"));
     }
     Ok(format!("{} container files", files.len()))
+}
+
+/// Finds members of the workspace whose manifest does not reach a build: cargo refuses to begin without it.
+fn manifest_faults(workspace: &str, ignored: &str) -> Vec<String> {
+    let list = workspace.split_once("members = [").and_then(|(_, rest)| rest.split_once(']'));
+    let members =
+        list.map_or("", |(members, _)| members).split(',').map(|member| member.trim().trim_matches('"'));
+    let reaches = |member: &str| {
+        let top = member.split('/').next().unwrap_or_default();
+        ignored.lines().any(|line| line == format!("!{top}") || line == format!("!{member}/Cargo.toml"))
+    };
+    let missing = members.filter(|member| !member.is_empty() && !reaches(member));
+    missing.map(|member| format!(".dockerignore: a build does not see {member}/Cargo.toml")).collect()
 }
 
 /// Holds every compose file against the published schema and our own rules.
@@ -159,6 +173,16 @@ fn is_secret(variable: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_member_reaches_a_build() {
+        let workspace = "members = [\"agent\", \"agent/engine\", \"bench\"]";
+        assert_eq!(manifest_faults(workspace, "*\n!agent\n!bench/Cargo.toml\n"), Vec::<String>::new());
+        assert_eq!(
+            manifest_faults(workspace, "*\n!agent\n"),
+            [".dockerignore: a build does not see bench/Cargo.toml"]
+        );
+    }
 
     #[test]
     fn what_counts_is_the_user_of_the_final_stage() {

@@ -91,6 +91,9 @@ mistakes! {
     an_image_without_a_user: container_images in "agent/Dockerfile",
         Replace("ENV LOOKOUT_LOG=json\nUSER 65532:65532\n", "ENV LOOKOUT_LOG=json\n")
         => "agent/Dockerfile: the final stage has no `USER`";
+    a_package_that_no_image_can_be_built_with: container_images in ".dockerignore",
+        Replace("!programs/Cargo.toml\n", "")
+        => ".dockerignore: a build does not see programs/Cargo.toml";
     a_port_for_the_whole_network: container_services in "compose.yaml",
         Replace("[\"127.0.0.1:${PROMETHEUS_PORT", "[\"${PROMETHEUS_PORT")
         => "the service `prometheus` publishes";
