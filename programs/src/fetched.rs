@@ -49,6 +49,8 @@ pub const TERRAFORM: Tool = Tool {
     ],
 };
 
+/// Names another folder for what is fetched.
+pub const FOLDER: &str = "FETCHED_FOLDER";
 /// A host that is silent for so long counts as unreachable.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The longest download.
@@ -59,7 +61,11 @@ const DOWNLOAD: Duration = Duration::from_secs(300);
 /// # Errors
 /// [`Missing`] when the host does not answer; anything else, such as a wrong checksum, is a mistake or an attack.
 pub fn program(tool: &Tool) -> Result<PathBuf> {
-    find(tool.names).map_or_else(|| tool.fetch(&target_directory()?.join("tools")), Ok)
+    if let Some(program) = find(tool.names) {
+        return Ok(program);
+    }
+    let folder = std::env::var_os(FOLDER).map(PathBuf::from);
+    tool.fetch(&folder.map_or_else(|| Ok(target_directory()?.join("tools")), anyhow::Ok)?)
 }
 
 impl Tool {

@@ -103,6 +103,10 @@ fn has_nextest() -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
+fn all(summary: Summary) -> Result<Said> {
+    Ok(Said::Tests(summary, Vec::new()))
+}
+
 /// Everything else that is a test.
 fn tests() -> Result<Said> {
     let mut command = cargo();
@@ -112,7 +116,7 @@ fn tests() -> Result<Said> {
     } else {
         command.args(["test", "--workspace", "--exclude", "conformance", "--all-targets", "--no-fail-fast"]);
     }
-    counted(&mut command)
+    all(counted(&mut command)?)
 }
 
 /// The checks of `conformance`. A check whose tool is missing leaves a record, which is no test that passed.
@@ -128,10 +132,10 @@ fn conformance(arguments: &Arguments) -> Result<Said> {
     } else {
         command.args(["test", "--package", "conformance", "--no-fail-fast", "--"]).args(&arguments.names);
     }
-    match counted(&mut command)? {
-        Said::Tests(summary, _) => Ok(Said::Tests(summary, skipped::all(&folder)?)),
-        other => Ok(other),
-    }
+    // what was not asked for is not skipped
+    let (mut summary, skipped) = (counted(&mut command)?.ran(), skipped::all(&folder)?);
+    summary.skip(skipped.len() as u64);
+    Ok(Said::Tests(summary, skipped))
 }
 
 /// The tests that are ignored where their tools are missing; from the binaries that were built for the others.
@@ -153,15 +157,15 @@ fn contract() -> Result<Said> {
     } else {
         command.args(["test", "--workspace", "--test", "it", "fuzzed::", "--", "--ignored"]);
     }
-    counted(&mut command)
+    all(counted(&mut command)?.ran())
 }
 
 fn doctests() -> Result<Said> {
-    counted(cargo().args(["test", "--workspace", "--doc"]))
+    all(counted(cargo().args(["test", "--workspace", "--doc"]))?)
 }
 
 /// Runs a command that tests, shows its output as it comes and counts.
-fn counted(command: &mut Command) -> Result<Said> {
+fn counted(command: &mut Command) -> Result<Summary> {
     let name = shown(command);
     let mut child = command
         .env("CARGO_TERM_COLOR", "never")
@@ -182,7 +186,7 @@ fn counted(command: &mut Command) -> Result<Said> {
         summary.failed = summary.failed.max(u64::from(summary.passed > 0));
         bail!("`{name}` ended with {status} ({summary})");
     }
-    Ok(Said::Tests(summary, Vec::new()))
+    Ok(summary)
 }
 
 fn follow(mut pipe: impl BufRead) -> Summary {

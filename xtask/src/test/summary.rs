@@ -44,6 +44,11 @@ impl Summary {
         self.skipped += tests;
     }
 
+    /// Forgets tests that were not asked for, which nextest counts as skipped.
+    pub(super) const fn ran(self) -> Self {
+        Self { skipped: 0, ..self }
+    }
+
     /// Adds another runner's figures.
     pub(super) fn add(&mut self, other: Self) {
         self.passed += other.passed;
