@@ -24,7 +24,7 @@ const FOLDER: &str = "terraform";
 const STAND_IN: &str = "xtask/tools/terraform/provider.py";
 const SCHEMA: &str = "xtask/tools/terraform/aws.json";
 const REFRESH: &str = "the head of xtask/tools/terraform/extract.py says how to refresh the schema";
-/// How many are looked at side by side.
+/// The number of modules that are validated side by side.
 const AT_ONCE: usize = 2;
 
 fn sources(tree: &Tree) -> Result<Vec<&Path>> {
@@ -91,7 +91,7 @@ pub fn policies(tree: &Tree) -> Result<String> {
 /// The one place where the internet comes in: ports 80 and 443, which its tests see to.
 const OPEN: (&str, &str) = ("terraform/modules/edge/main.tf", "aws_vpc_security_group_ingress_rule.public");
 
-/// What a reader notices in one file: types that the schema does not hold, doors that are open, skips that nobody
+/// Finds faults in one file: types that the schema does not hold, ports that are open, skips that nobody
 /// explains.
 fn faults_of(file: &Path, text: &str, schema: &Value) -> Vec<(usize, String)> {
     let (mut faults, mut inside) = (Vec::new(), String::new());
@@ -122,7 +122,7 @@ fn faults_of(file: &Path, text: &str, schema: &Value) -> Vec<(usize, String)> {
     faults
 }
 
-/// Where modules are: small ones first, so that a mistake is named where it was made.
+/// Returns the folders of modules, small ones first, so that a mistake is named where it was made.
 fn folders(sources: &[&Path]) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         sources.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect();
@@ -211,7 +211,7 @@ impl<'t> Scratch<'t> {
 /// The stand-in, which ends with its input.
 struct Provider {
     process: Child,
-    /// What Terraform is told, to find it.
+    /// The address by which Terraform finds it.
     address: String,
 }
 

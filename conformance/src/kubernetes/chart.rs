@@ -11,7 +11,7 @@ use super::pods;
 use super::render::{Build, helm, kustomize};
 use crate::tree::Tree;
 
-/// Where the chart is.
+/// The folder of the chart.
 pub(super) const FOLDER: &str = "k8s/chart";
 
 /// Config maps whose names kustomize ends with a hash of their content; the chart has an annotation with one instead.

@@ -30,7 +30,7 @@ const RELEASE: &str = "1.32";
 /// The kinds that no Kubernetes release describes, and what we use of them.
 const OPERATORS: &str = "xtask/tools/schemas/kubernetes-operators.json";
 
-/// What Kubernetes itself describes. A group that is in neither list is a mistake, or a new operator to be described.
+/// API groups of Kubernetes itself. A group that is in neither list is a mistake, or a new operator to be described.
 const OWN_GROUPS: [&str; 7] = [
     "v1",
     "apps/v1",
@@ -41,7 +41,7 @@ const OWN_GROUPS: [&str; 7] = [
     "storage.k8s.io/v1",
 ];
 
-/// What checkov asks for and we do not do, with the reason.
+/// Policies of checkov that we do not follow, with the reason.
 const SKIPPED: [(&str, &str); 1] = [(
     "CKV_K8S_43",
     "images by digest: asked of production alone, by our own rule; other environments follow versions",

@@ -22,7 +22,7 @@ const PAGES: [&str; 9] = [
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Call {
     place: String,
-    /// What follows the program's name.
+    /// The words after the program's name.
     pub(crate) words: Vec<String>,
 }
 
@@ -137,7 +137,7 @@ fn without_redirections(words: &[String]) -> Vec<String> {
     kept.map(|(_, word)| word.clone()).collect()
 }
 
-/// What follows the program, if this command runs it: by its name, by its path in a container, or as the entry point of
+/// Returns the words after the program, if this command runs it: by its name, by its path in a container, or as entry point of
 /// the service that compose runs.
 fn call(words: &[String], program: &str) -> Option<Vec<String>> {
     let names: Vec<&str> = program.split(' ').collect();
