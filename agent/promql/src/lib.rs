@@ -5,5 +5,6 @@
 //! asks Prometheus and what speaks its API. This crate never decides about an SLO, never guesses a quantity, and never
 //! takes a partial answer for a whole one.
 
+pub mod client;
 pub mod query;
 pub mod selector;
