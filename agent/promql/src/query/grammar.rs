@@ -85,9 +85,13 @@ fn distance(a: &str, b: &str) -> usize {
     row.last().copied().unwrap_or_default()
 }
 
-/// Finds placeholders that are a part of a number, as in `[2{{.window}}]`.
-pub(super) fn check_windows(tokens: &[Token], filled: &Filled) -> Result<(), QueryError> {
+/// Finds placeholders that are a part of a number, as in `[2{{.window}}]`, or stand as one.
+pub(super) fn check_windows(tokens: &[Token], outline: &Outline, filled: &Filled) -> Result<(), QueryError> {
     for window in &filled.windows {
+        if outline.durations.iter().any(|duration| duration.start == window.start) {
+            let help = "use `rate` for events per second and `increase` for events";
+            return Err(QueryError::new(window.clone(), "the placeholder stands for a number", help));
+        }
         let token =
             tokens.iter().find(|token| token.span.start <= window.start && window.start < token.span.end);
         let Some(token) = token.filter(|token| matches!(token.kind, Kind::Number | Kind::Duration)) else {

@@ -1,6 +1,7 @@
 //! Queries: parsed once, with every place inside the text, and never changed but by an edit that is parsed again.
 
 mod error;
+mod events;
 mod function;
 mod grammar;
 mod meaning;
@@ -19,6 +20,7 @@ use core::ops::Range;
 use promql_parser::parser::value::ValueType;
 
 pub use error::QueryError;
+pub use events::EventQuery;
 pub(crate) use outline::is_keyword;
 pub use quantity::Quantity;
 pub use ratio::Ratio;
@@ -63,6 +65,7 @@ pub struct Query {
     dialect: Dialect,
     kind: Kind,
     windowed: bool,
+    ranged: bool,
     quantity: Result<Quantity, QueryError>,
     grouping: Option<QueryError>,
     fixed_ranges: Vec<Range<usize>>,
@@ -86,11 +89,11 @@ impl Query {
         filled
             .windows
             .retain(|window| tokens.comments.iter().all(|c| window.end <= c.start || c.end <= window.start));
-        let outline = outline::outline(&filled.text, &tokens.all)?;
+        let outline = outline::outline(&filled.text, &tokens.all).map_err(|error| filled.restored(error))?;
         grammar::check_functions(text, &outline, dialect)?;
         grammar::check_patterns(&filled.text, &tokens.all)?;
-        grammar::check_windows(&tokens.all, &filled)?;
-        let tree = grammar::parse(&filled.text, &outline)?;
+        grammar::check_windows(&tokens.all, &outline, &filled)?;
+        let tree = grammar::parse(&filled.text, &outline).map_err(|error| filled.restored(error))?;
         let value = meaning::Reader::new(text, &outline, &filled.windows).read(&tree);
         let fixed =
             outline.ranges.iter().filter(|range| !range.is_subquery).map(|range| range.duration.clone());
@@ -105,6 +108,7 @@ impl Query {
                 ValueType::String => Kind::Text,
             },
             windowed: !filled.windows.is_empty(),
+            ranged: !outline.ranges.is_empty(),
             grouping: value.as_ref().ok().and_then(|value| grouping(text, &outline, value)),
             quantity: value.map(|value| value.quantity),
             fixed_ranges: fixed.collect(),
@@ -147,47 +151,10 @@ impl Query {
         self.grouping.as_ref()
     }
 
-    /// Checks that the query counts events of one whole, and says whether as a rate per second; otherwise its value is
-    /// the number of events in the window.
-    ///
-    /// # Errors
-    /// When its value is no instant vector, no events, or one series for each value of a label.
-    pub fn events(&self) -> Result<bool, QueryError> {
-        let all = || 0..self.source.len();
-        let fail = |message: &str, help: String| Err(QueryError::new(all(), message, help));
-        match self.kind {
-            Kind::InstantVector => {}
-            Kind::RangeVector => {
-                let help = format!("the form that works is `sum(rate({}))`", self.text.trim());
-                return fail("a range where an instant vector is needed", help);
-            }
-            Kind::Scalar => return fail("a number where events are needed", EXAMPLE.to_owned()),
-            Kind::Text => return fail("a text where events are needed", EXAMPLE.to_owned()),
-        }
-        if let Some(grouping) = &self.grouping {
-            return Err(grouping.clone());
-        }
-        match self.quantity.clone()? {
-            Quantity::PerSecond => Ok(true),
-            Quantity::Count => Ok(false),
-            Quantity::CountOfOtherRange => {
-                let help = format!("write `[{WINDOW}]` where the range stands");
-                let span = self.fixed_ranges.first().cloned().unwrap_or_else(all);
-                Err(QueryError::new(span, "events in a range that is not the window", help))
-            }
-            Quantity::Mixed => fail(
-                "a rate and a count are added",
-                format!("use `rate(…[{WINDOW}])` or `increase(…[{WINDOW}])` on both sides"),
-            ),
-            Quantity::Number => fail("a share or a number where events are needed", EXAMPLE.to_owned()),
-            Quantity::Gauge => {
-                let help = format!(
-                    "count events: `sum(rate(counter[{WINDOW}]))`; of a gauge that is 1 or 0 count the samples: \
-                     `sum(sum_over_time(gauge[{WINDOW}]))` over `sum(count_over_time(gauge[{WINDOW}]))`"
-                );
-                fail("a gauge where events are needed: its value is neither a rate nor a count", help)
-            }
-        }
+    /// Whether it looks at a range of any kind.
+    #[must_use]
+    pub const fn has_range(&self) -> bool {
+        self.ranged
     }
 
     /// The query over a range, in PromQL's notation.
@@ -209,8 +176,6 @@ impl Query {
     }
 }
 
-const EXAMPLE: &str = "write a query like `sum(rate(requests_total[{{.window}}]))`";
-
 /// The finding about an aggregation that keeps labels.
 fn grouping(text: &str, outline: &outline::Outline, value: &meaning::Value) -> Option<QueryError> {
     let aggregation = outline.aggregations.get(value.grouped_by?)?;
@@ -223,8 +188,14 @@ fn grouping(text: &str, outline: &outline::Outline, value: &meaning::Value) -> O
     };
     let written = text.get(span.clone()).unwrap_or_default();
     let message = format!("`{written}` keeps {kept}: the query has one series for each value");
-    let help = "an SLO counts one whole: remove the grouping, or write one SLO for each value with a matcher such as \
-                `{label=\"value\"}`";
+    let label = match &value.labels {
+        Labels::Only(labels) => labels.first().map_or("label", String::as_str),
+        Labels::AllBut(_) => "label",
+    };
+    let help = format!(
+        "an SLO counts one whole: remove the grouping, or write one SLO for each value with a matcher such as \
+         `{{{label}=\"value\"}}`"
+    );
     Some(QueryError::new(span, message, help))
 }
 

@@ -51,6 +51,8 @@ pub(super) struct Outline {
     pub(super) selectors: Vec<Selection>,
     pub(super) ranges: Vec<RangeOf>,
     pub(super) operators: Vec<Operator>,
+    /// Durations that stand as numbers.
+    pub(super) durations: Vec<Range<usize>>,
     /// Expressions in parentheses, without these.
     pub(super) groups: Vec<Range<usize>>,
 }
@@ -276,7 +278,9 @@ impl<'a> Walk<'a> {
             }
             self.take();
             if !self.eat(",") {
-                self.need(")")?;
+                if !self.eat(")") {
+                    return Err(self.expected("`,` or `)`"));
+                }
                 return Ok(());
             }
         }
@@ -288,7 +292,11 @@ impl<'a> Walk<'a> {
         }
         let start = self.peek().span.start;
         match self.peek().kind {
-            Kind::Number | Kind::Duration | Kind::Text => {
+            Kind::Duration => {
+                let span = self.take();
+                self.found.durations.push(span);
+            }
+            Kind::Number | Kind::Text => {
                 self.take();
             }
             Kind::Sign("(") => {

@@ -22,6 +22,22 @@ pub(super) struct Filled {
     pub(super) windows: Vec<Range<usize>>,
 }
 
+impl Filled {
+    /// Puts the placeholders back where an error quotes the filled text.
+    pub(super) fn restored(&self, mut error: QueryError) -> QueryError {
+        for window in &self.windows {
+            let filler = self.text.get(window.clone()).unwrap_or_default();
+            if error.span.start == window.start && error.span.end <= window.end {
+                error.span = window.clone();
+                error.message = error.message.replace(&format!("`{FILLER}`"), &format!("`{WINDOW}`"));
+            }
+            error.message = error.message.replace(filler, WINDOW);
+            error.help = error.help.replace(filler, WINDOW);
+        }
+        error
+    }
+}
+
 /// Fills every spelling of the placeholder: `{{.window}}`, `{{ .window }}`, `{{window}}`, `{{- .window -}}`.
 pub(super) fn fill(text: &str) -> Result<Filled, QueryError> {
     let mut filled = String::with_capacity(text.len());

@@ -37,6 +37,9 @@ fn a_syntax_error_is_where_no_query_can_go_on() {
         ("rate(a[5m]) ; drop", ";", "`;` is no part of PromQL"),
         ("rate(a[$__range])", "$", "`$` is no part of PromQL"),
         ("rate(a[2{{.window}}])", "{{.window}}", "the placeholder is a part of a number"),
+        ("increase(a[5m]) / {{.window}}", "{{.window}}", "the placeholder stands for a number"),
+        ("a {{.window}}", "{{.window}}", "expected an operator or the end of the query, found `{{.window}}`"),
+        ("sum(a) by (b", "", "expected `,` or `)`, the query ends"),
         ("rate(a[{{.windw}}])", "{{.windw}}", "unknown placeholder"),
         ("a{b=~\"(\"}", "\"(\"", "expected a regular expression: unclosed group"),
         ("a{b=~\"(x{999}){999}\"}", "\"(x{999}){999}\"", "expected a smaller regular expression"),
@@ -60,6 +63,12 @@ fn a_type_error_names_the_form_that_works() {
             "sum(b)",
             "`rate` needs a range, and this is an instant vector",
             "the form that works is a subquery: `rate((sum(b))[{{.window}}:])`",
+        ),
+        (
+            "sum(a[{{ .window }}])",
+            "a[{{ .window }}]",
+            "a range where an instant vector is needed",
+            "the form that works is `rate(a[{{.window}}])`",
         ),
         (
             "abs(a[5m])",

@@ -11,6 +11,10 @@ fn read(text: &str) -> Query {
     Query::parse(text, Dialect::PromQl).unwrap_or_else(|error| panic!("{text}: {error:?}"))
 }
 
+fn events(text: &str) -> Result<bool, QueryError> {
+    EventQuery::try_new(read(text)).map(|query| query.is_per_second())
+}
+
 #[test]
 fn the_window_is_filled_in_wherever_it_is_left_open() {
     for text in ["sum(rate(a[{{.window}}]))", "sum(rate(a[{{ .window }}]))", "sum(rate(a[{{- window -}}]))\n"]
@@ -99,10 +103,11 @@ fn the_table_of_functions_is_complete() {
 
 #[test]
 fn only_what_counts_events_of_one_whole_is_events() {
-    assert_eq!(read("sum(rate(a[{{.window}}]))").events(), Ok(true));
-    assert_eq!(read("changes(a[{{.window}}])").events(), Ok(false));
+    assert_eq!(events("sum(rate(a[{{.window}}]))"), Ok(true));
+    assert_eq!(events("changes(a[{{.window}}])"), Ok(false));
     for (text, part, message) in [
         ("a[5m]", "a[5m]", "a range where an instant vector is needed"),
+        ("sum(rate(a[5m]))", "5m", "no window is left open"),
         ("1 + 1", "1 + 1", "a number where events are needed"),
         ("\"a\"", "\"a\"", "a text where events are needed"),
         ("sum(up)", "sum(up)", "a gauge where events are needed: its value is neither a rate nor a count"),
@@ -118,10 +123,10 @@ fn only_what_counts_events_of_one_whole_is_events() {
             "a share or a number where events are needed",
         ),
     ] {
-        let error = read(text).events().unwrap_err();
+        let error = events(text).unwrap_err();
         assert_eq!((&text[error.span.clone()], error.message.as_str()), (part, message), "{text}");
     }
-    let error = read("a[{{ .window }}]").events().unwrap_err();
+    let error = events("a[{{ .window }}]").unwrap_err();
     assert_eq!(error.help, "the form that works is `sum(rate(a[{{.window}}]))`");
 }
 
@@ -248,7 +253,10 @@ fn metricsql_is_taken_on_request_only() {
     let error = Query::parse(text, Dialect::PromQl).unwrap_err();
     assert_eq!(&text[error.span.clone()], "increase_pure");
     assert_eq!(error.message, "only MetricsQL knows `increase_pure`, Prometheus does not");
-    assert_eq!(Query::parse(text, Dialect::MetricsQl).unwrap().events(), Ok(false));
+    assert_eq!(
+        EventQuery::try_new(Query::parse(text, Dialect::MetricsQl).unwrap()).unwrap().is_per_second(),
+        false
+    );
     let error = Query::parse("median(a)", Dialect::PromQl).unwrap_err();
     assert_eq!(error.message, "only MetricsQL knows `median`, Prometheus does not");
     assert!(Query::parse("range_max(a)", Dialect::MetricsQl).is_err());

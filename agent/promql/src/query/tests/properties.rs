@@ -92,7 +92,7 @@ proptest! {
     fn no_text_makes_it_panic(text in "\\PC{0,30}|[a-z{}.()\\[\\]\"'`\\\\]{0,40}|(sum|rate|by|[(){}\\[\\],=~\"' \n#:@+-]|5m|1e9|a|ä|or|offset|\\{\\{.window}}|\\\\x|\\\\u00){0,25}") {
         match Query::parse(&text, Dialect::PromQl) {
             Ok(query) => {
-                let _ = (query.over("5m"), query.events(), query.ratio(), query.with_window(), query.counters());
+                let _ = (query.over("5m"), EventQuery::try_new(query.clone()), query.ratio(), query.with_window(), query.counters());
             }
             Err(error) => {
                 prop_assert!(text.get(error.span.clone()).is_some(), "{:?} of {:?}", error, text);
