@@ -225,7 +225,7 @@ fn histograms_and_queries_reach_the_model() {
         panic!()
     };
     assert_eq!(part.over("1m"), "sum(rate(a[1m])) - sum(rate(b[1m]))");
-    assert_eq!((*part_is_bad, part.per_second, total.per_second), (false, true, false));
+    assert_eq!((*part_is_bad, part.is_per_second(), total.is_per_second()), (false, true, false));
     assert_eq!(
         windowed.policy.stale_after_seconds, 200,
         "three windows of 60 s, a delay and a timeout of 10 s"

@@ -1,17 +1,18 @@
-//! What a query API says: vectors and matrices of samples, or why not.
+//! Answers of a query API: vectors and matrices of samples, or a refusal.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::ask::AskError;
-use crate::wording::{DETAIL_LIMIT, bounded};
+use super::error::{Error, ErrorType, bounded, detail};
 
-/// The series of an answer, and how long it was.
+/// The series of an answer, and its length.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Answer {
     /// In the order they came.
     pub series: Vec<Series>,
+    /// Remarks of the server on the query; none says that data is missing.
+    pub infos: Vec<String>,
     /// Bytes of the answer.
     pub bytes: usize,
 }
@@ -35,7 +36,9 @@ struct Envelope<'a> {
     error: Option<String>,
     #[serde(default)]
     warnings: Vec<String>,
-    /// VictoriaMetrics says so of a cluster that lacks a node.
+    #[serde(default)]
+    infos: Vec<String>,
+    /// VictoriaMetrics marks an answer of a cluster that lacks a node.
     #[serde(default)]
     is_partial: bool,
 }
@@ -57,47 +60,55 @@ struct Row<'a> {
     values: Vec<(f64, &'a str)>,
 }
 
-/// What a failure says of itself; nothing when it is no JSON.
-pub(super) fn complaint(body: &[u8]) -> Option<(String, String)> {
-    let envelope: Envelope<'_> = serde_json::from_slice(body).ok()?;
-    Some((envelope.error_type.unwrap_or_default(), bounded(&envelope.error?, DETAIL_LIMIT)))
+/// Reads an answer of another status than 200.
+pub(super) fn refusal(status: u16, body: &[u8]) -> Error {
+    let envelope: Option<Envelope<'_>> = serde_json::from_slice(body).ok();
+    let Some(envelope) = envelope else { return Error::Status { status, message: String::new() } };
+    let message = detail(&envelope.error.unwrap_or_default());
+    match envelope.error_type.filter(|kind| !kind.is_empty()) {
+        Some(kind) => Error::Refused { kind: ErrorType::of(&kind), message },
+        None => Error::Status { status, message },
+    }
 }
 
 impl Answer {
     /// Reads the body of a successful answer.
-    pub(super) fn read(body: &[u8]) -> Result<Self, AskError> {
-        let envelope: Envelope<'_> = serde_json::from_slice(body)
-            .map_err(|error| AskError::Malformed(bounded(&error.to_string(), DETAIL_LIMIT)))?;
+    pub(super) fn read(body: &[u8]) -> Result<Self, Error> {
+        let envelope: Envelope<'_> =
+            serde_json::from_slice(body).map_err(|error| Error::Malformed(detail(&error.to_string())))?;
         if envelope.status != "success" {
-            let message = bounded(&envelope.error.unwrap_or_default(), DETAIL_LIMIT);
-            return Err(AskError::Refused { kind: envelope.error_type.unwrap_or_default(), message });
+            let kind = ErrorType::of(&envelope.error_type.unwrap_or_default());
+            return Err(Error::Refused { kind, message: detail(&envelope.error.unwrap_or_default()) });
         }
-        // half an answer must not pass for a whole one; remarks on the PromQL itself are none of our business
-        let serious = envelope.warnings.iter().find(|warning| !warning.starts_with("PromQL "));
-        if envelope.is_partial || serious.is_some() {
-            let said = serious.map_or("the server says that its answer is partial", String::as_str);
-            return Err(AskError::Partial(bounded(said, DETAIL_LIMIT)));
+        // Prometheus marks its remarks on a query; every other warning says that data is missing
+        let (remarks, warnings): (Vec<_>, Vec<_>) =
+            envelope.warnings.into_iter().partition(|warning| warning.starts_with("PromQL "));
+        if envelope.is_partial || !warnings.is_empty() {
+            let message = warnings.first().map_or("the server marks its answer as partial", String::as_str);
+            return Err(Error::Partial(detail(message)));
         }
         let rows = envelope.data.map(|data| data.result).unwrap_or_default();
         let series = rows.into_iter().map(Series::of).collect::<Result<_, _>>()?;
-        Ok(Self { series, bytes: body.len() })
+        let infos = envelope.infos.iter().chain(&remarks).map(|info| detail(info)).collect();
+        Ok(Self { series, infos, bytes: body.len() })
     }
 }
 
 impl Series {
-    fn of(row: Row<'_>) -> Result<Self, AskError> {
+    fn of(row: Row<'_>) -> Result<Self, Error> {
         let read = |(at_s, value): (f64, &str)| {
-            let parsed: f64 = value.parse().map_err(|_| {
-                AskError::Malformed(format!("{:?} is no value of a sample", bounded(value, 40)))
-            })?;
+            let parsed: f64 = value
+                .parse()
+                .map_err(|_| Error::Malformed(format!("{:?} is no value of a sample", bounded(value, 40))))?;
             Ok(((at_s * 1000.0).round() as i64, parsed))
         };
-        let samples = row.value.into_iter().chain(row.values).map(read).collect::<Result<_, AskError>>()?;
+        let samples = row.value.into_iter().chain(row.values).map(read).collect::<Result<_, Error>>()?;
         Ok(Self { labels: row.metric, samples })
     }
 
     /// The value of a label; an absent label is the empty string.
-    pub(super) fn label(&self, name: &str) -> &str {
+    #[must_use]
+    pub fn label(&self, name: &str) -> &str {
         self.labels.get(name).map_or("", String::as_str)
     }
 }
@@ -112,7 +123,7 @@ mod tests {
             {"metric":{"__name__":"a","code":"\"5\u00e4"},"values":[[1700000000.123,"1"],[1700000015,"NaN"]]},
             {"metric":{},"values":[[1700000000,"+Inf"]]}, {"metric":{"h":"native"},"histograms":[]}]},"infos":["x"]}"#;
         let answer = Answer::read(matrix).unwrap();
-        assert_eq!(answer.bytes, matrix.len());
+        assert_eq!((answer.bytes, answer.infos), (matrix.len(), vec!["x".to_owned()]));
         let [first, second, native] = answer.series.as_slice() else { panic!() };
         assert_eq!((first.label("code"), first.label("none")), ("\"5ä", ""));
         assert_eq!(first.samples[0], (1_700_000_000_123, 1.0));
@@ -120,7 +131,9 @@ mod tests {
         assert_eq!(second.samples, [(1_700_000_000_000, f64::INFINITY)]);
         let vector = br#"{"status":"success","warnings":["PromQL warning: metric might not be a counter"],
             "data":{"resultType":"vector","result":[{"metric":{},"value":[1700000000,"7"]}]}}"#;
-        assert_eq!(Answer::read(vector).unwrap().series[0].samples, [(1_700_000_000_000, 7.0)]);
+        let answer = Answer::read(vector).unwrap();
+        assert_eq!(answer.series[0].samples, [(1_700_000_000_000, 7.0)]);
+        assert_eq!(answer.infos, ["PromQL warning: metric might not be a counter"]);
     }
 
     #[test]
@@ -130,18 +143,16 @@ mod tests {
         assert_eq!(reason(r#"{"status":"success","data":{"result":[{"value":[1,"x"]}]}}"#), "malformed");
         assert_eq!(reason(r#"{"status":"error","errorType":"bad_data","error":"parse error"}"#), "refused");
         assert_eq!(reason(r#"{"status":"success","isPartial":true,"data":{"result":[]}}"#), "partial");
-        assert_eq!(
-            reason(r#"{"status":"success","warnings":["store is away"],"data":{"result":[]}}"#),
-            "partial"
-        );
+        let missing = r#"{"status":"success","warnings":["PromQL x","store is away"],"data":{"result":[]}}"#;
+        assert_eq!(reason(missing), "partial");
     }
 
     #[test]
-    fn long_complaints_are_cut() {
+    fn long_messages_are_cut() {
         let body =
             format!(r#"{{"status":"error","errorType":"execution","error":"{}"}}"#, "é".repeat(10_000));
-        let (kind, message) = complaint(body.as_bytes()).unwrap();
-        assert_eq!((kind.as_str(), message.chars().count()), ("execution", DETAIL_LIMIT));
-        assert_eq!(complaint(b"no"), None);
+        let Error::Refused { kind, message } = refusal(422, body.as_bytes()) else { panic!() };
+        assert_eq!((kind, message.chars().count()), (ErrorType::Execution, 300));
+        assert_eq!(refusal(502, b"no"), Error::Status { status: 502, message: String::new() });
     }
 }

@@ -1,7 +1,6 @@
 //! Against a server on a real socket that answers as the path of its base asks it to.
 
 use std::net::SocketAddr;
-
 use std::sync::Arc;
 
 use axum::Router;
@@ -10,7 +9,6 @@ use axum::extract::Path;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::any;
-use lookout_engine::Window;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +16,6 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use lookout_config::Secret;
 
 async fn answer(
     Path((base, verb)): Path<(String, String)>,
@@ -31,6 +28,8 @@ async fn answer(
         let body = format!(r#"{{"status":"error","errorType":"{kind}","error":"what is wrong"}}"#);
         (StatusCode::from_u16(status).unwrap(), body).into_response()
     };
+    let answered =
+        |more: &str| format!(r#"{{"status":"success",{more}"data":{{"result":[]}}}}"#).into_response();
     match base.as_str() {
         "echo" | "reads-only" => {
             if base == "reads-only" && method == Method::POST {
@@ -42,6 +41,7 @@ async fn answer(
             let labels = serde_json::json!({
                 "method": method.as_str(), "verb": verb, "form": String::from_utf8(form.to_vec()).unwrap(),
                 "type": text("content-type"), "authorization": text("authorization"), "tenant": text("x-scope-orgid"),
+                "agent": text("user-agent"),
             });
             let result = serde_json::json!([{"metric": labels, "value": [1, "2"]}]);
             serde_json::json!({"status": "success", "data": {"result": result}}).to_string().into_response()
@@ -52,6 +52,9 @@ async fn answer(
         "unparsable" => said(400, "bad_data"),
         "too-many-samples" => said(422, "execution"),
         "starting" => said(503, "unavailable"),
+        "late" => said(503, "timeout"),
+        "partial" => answered(r#""isPartial":true,"#),
+        "store-away" => answered(r#""warnings":["store is away"],"#),
         "proxy" => (StatusCode::BAD_REQUEST, "<html>").into_response(),
         "forbidden" => StatusCode::UNAUTHORIZED.into_response(),
         _ => "<html>".into_response(),
@@ -66,25 +69,21 @@ async fn running() -> SocketAddr {
     address
 }
 
-fn server(address: SocketAddr, base: &str) -> Prometheus {
-    Prometheus {
-        name: "main".to_owned(),
-        url: format!("http://{address}/{base}/").parse().unwrap(),
+fn server(address: SocketAddr, base: &str) -> Server {
+    Server {
+        url: format!("http://{address}/{base}").parse().unwrap(),
         timeout: if base == "slow" { Duration::from_millis(100) } else { Duration::from_secs(20) },
-        scrape_interval: Duration::from_secs(15),
-        delay: Duration::from_secs(20),
-        window: Window::minutes(1),
-        credentials: Credentials::None,
-        headers: Vec::new(),
+        headers: HeaderMap::new(),
         ca: None,
         insecure: false,
+        user_agent: "lookout/test",
     }
 }
 
-async fn ask(server: &Prometheus, when: When) -> Result<Answer, AskError> {
+async fn ask(server: Server, when: When) -> Result<Answer, Error> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let question = Question { query: "sum(rate(a{b=\"c&d\"}[1m]))".to_owned(), when };
-    HttpAsk::new(std::slice::from_ref(server)).unwrap().ask(server, &question).await
+    Client::new(server).unwrap().query(&question).await
 }
 
 const QUERY: &str = "query=sum%28rate%28a%7Bb%3D%22c%26d%22%7D%5B1m%5D%29%29&partial_response=false";
@@ -92,45 +91,43 @@ const QUERY: &str = "query=sum%28rate%28a%7Bb%3D%22c%26d%22%7D%5B1m%5D%29%29&par
 #[tokio::test]
 async fn questions_are_sent_as_forms_and_answers_are_read() {
     let address = running().await;
-    let now = When::At(1_700_000_000);
-    let answer = ask(&server(address, "echo"), now).await.unwrap();
+    let answer = ask(server(address, "echo"), When::At(1_700_000_000)).await.unwrap();
     let [series] = answer.series.as_slice() else { panic!("{answer:?}") };
     assert_eq!(series.samples, [(1000, 2.0)]);
     assert_eq!((series.label("method"), series.label("verb")), ("POST", "query"));
     assert_eq!(series.label("type"), "application/x-www-form-urlencoded");
     assert_eq!(series.label("form"), format!("{QUERY}&time=1700000000"));
-    assert_eq!(series.label("authorization"), "");
+    assert_eq!((series.label("authorization"), series.label("agent")), ("", "lookout/test"));
 
     let span = When::Every { first: 60, last: 600, step: 60 };
-    let answer = ask(&server(address, "reads-only"), span).await.unwrap();
+    let answer = ask(server(address, "reads-only/"), span).await.unwrap();
     let series = &answer.series[0];
     assert_eq!((series.label("method"), series.label("verb")), ("GET", "query_range"));
     assert_eq!(series.label("form"), format!("{QUERY}&start=60&end=600&step=60"));
 }
 
 #[tokio::test]
-async fn the_server_knows_who_asks() {
+async fn credentials_are_sent_and_never_shown() {
     let address = running().await;
-    let secret = || Secret::new("hunter2");
-    for (credentials, expected) in [
-        (Credentials::Bearer(secret()), "Bearer hunter2"),
-        (
-            Credentials::Basic { username: "lookout".to_owned(), password: secret() },
-            "Basic bG9va291dDpodW50ZXIy",
-        ),
-    ] {
-        let headers = vec![("X-Scope-OrgID".to_owned(), Secret::new("passengers"))];
-        let asked = Prometheus { credentials, headers, ..server(address, "echo") };
-        let answer = ask(&asked, When::At(1)).await.unwrap();
-        let series = &answer.series[0];
-        assert_eq!((series.label("authorization"), series.label("tenant")), (expected, "passengers"));
-        // whatever goes wrong, nothing of it shows
-        for base in ["moved", "unparsable", "forbidden", "slow"] {
-            let url = server(address, base).url;
-            let timeout = Duration::from_millis(200);
-            let error = ask(&Prometheus { url, timeout, ..asked.clone() }, When::At(1)).await.unwrap_err();
-            assert!(!format!("{error}{error:?}{asked:?}").contains("hunter2"), "{error:?}");
-        }
+    let mut headers = HeaderMap::new();
+    let mut secret = HeaderValue::from_static("Bearer hunter2");
+    secret.set_sensitive(true);
+    headers.insert(AUTHORIZATION, secret);
+    headers.insert("x-scope-orgid", HeaderValue::from_static("passengers"));
+    let with = |base: &str| {
+        let mut asked = Server { headers: headers.clone(), ..server(address, base) };
+        // a name and a password in the URL give way to the header
+        asked.url.set_username("user").unwrap();
+        asked.url.set_password(Some("hunter2")).unwrap();
+        asked.timeout = Duration::from_millis(if base == "slow" { 200 } else { 20_000 });
+        asked
+    };
+    let answer = ask(with("echo"), When::At(1)).await.unwrap();
+    let series = &answer.series[0];
+    assert_eq!((series.label("authorization"), series.label("tenant")), ("Bearer hunter2", "passengers"));
+    for base in ["moved", "unparsable", "forbidden", "slow"] {
+        let error = ask(with(base), When::At(1)).await.unwrap_err();
+        assert!(!format!("{error}{error:?}").contains("hunter2"), "{error:?}");
     }
 }
 
@@ -143,22 +140,25 @@ async fn every_other_answer_is_an_error_with_its_reason() {
         ("huge", "body_limit", "the answer is larger than 16777216 bytes"),
         ("unparsable", "refused", "the server refuses the query (bad_data): what is wrong"),
         ("too-many-samples", "refused", "the server refuses the query (execution): what is wrong"),
-        ("starting", "status", "status 503, expected 200 (redirects are not followed): what is wrong"),
+        ("starting", "unavailable", "the server refuses the query (unavailable): what is wrong"),
+        ("late", "timeout", "the server refuses the query (timeout): what is wrong"),
+        ("partial", "partial", "a part of the data is missing: the server marks its answer as partial"),
+        ("store-away", "partial", "a part of the data is missing: store is away"),
         ("proxy", "status", "status 400, expected 200 (redirects are not followed)"),
         ("forbidden", "status", "status 401, expected 200 (redirects are not followed)"),
     ] {
-        let error = ask(&server(address, base), When::At(1)).await.unwrap_err();
+        let error = ask(server(address, base), When::At(1)).await.unwrap_err();
         assert_eq!((error.reason(), error.to_string().as_str()), (reason, shown), "{base}");
     }
-    let error = ask(&server(address, "html"), When::At(1)).await.unwrap_err();
+    let error = ask(server(address, "html"), When::At(1)).await.unwrap_err();
     assert_eq!(error.reason(), "malformed");
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let error = ask(&server(closed, "echo"), When::At(1)).await.unwrap_err();
+    let error = ask(server(closed, "echo"), When::At(1)).await.unwrap_err();
     assert_eq!(error.reason(), "connect");
 }
 
-const KEY: &[u8] = include_bytes!("../../probe/testdata/localhost.key.pem");
-const CERT: &str = include_str!("../../probe/testdata/localhost.cert.pem");
+const KEY: &[u8] = include_bytes!("testdata/localhost.key.pem");
+const CERT: &str = include_str!("testdata/localhost.cert.pem");
 
 /// The port of a server that speaks TLS and answers every question with nothing.
 async fn secured() -> u16 {
@@ -194,31 +194,27 @@ async fn secured() -> u16 {
 }
 
 #[tokio::test]
-async fn a_certificate_is_believed_when_its_issuer_is_trusted_or_nobody_asks() {
+async fn a_certificate_is_accepted_when_its_issuer_is_trusted_or_any_is() {
     let port = secured().await;
-    let url: url::Url = format!("https://localhost:{port}/").parse().unwrap();
-    let plain = Prometheus { url, ..server("127.0.0.1:1".parse().unwrap(), "echo") };
-    let unknown = ask(&plain, When::At(1)).await.unwrap_err();
+    let url: Url = format!("https://localhost:{port}/").parse().unwrap();
+    let plain = Server { url, ..server("127.0.0.1:1".parse().unwrap(), "echo") };
+    let unknown = ask(plain.clone(), When::At(1)).await.unwrap_err();
     assert_eq!(unknown.reason(), "connect", "{unknown}");
     assert!(unknown.to_string().to_lowercase().contains("certificate"), "{unknown}");
-    let trusting = Prometheus { ca: Some(CERT.to_owned()), ..plain.clone() };
-    let believing = Prometheus { insecure: true, ..plain };
-    for server in [trusting, believing] {
-        assert_eq!(ask(&server, When::At(1)).await.map(|answer| answer.series), Ok(Vec::new()));
+    let trusting = Server { ca: Some(CERT.to_owned()), ..plain.clone() };
+    let accepting = Server { insecure: true, ..plain };
+    for server in [trusting, accepting] {
+        assert_eq!(ask(server, When::At(1)).await.map(|answer| answer.series), Ok(Vec::new()));
     }
 }
 
 #[test]
 fn a_file_without_certificates_is_refused_before_anything_starts() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let address = "127.0.0.1:1".parse().unwrap();
     let with = |pem: &str| {
-        let server = Prometheus { ca: Some(pem.to_owned()), ..server(address, "echo") };
-        HttpAsk::new(&[server]).map(|_| ()).map_err(|error| error.to_string())
+        let server = Server { ca: Some(pem.to_owned()), ..server("127.0.0.1:1".parse().unwrap(), "echo") };
+        Client::new(server).map(|_| ()).map_err(|error| error.to_string())
     };
-    assert_eq!(
-        with("no certificate"),
-        Err("the ca_file of the Prometheus main holds no certificate in PEM".to_owned())
-    );
+    assert_eq!(with("no certificate"), Err("the ca_file holds no certificate in PEM".to_owned()));
     assert_eq!(with(CERT), Ok(()));
 }

@@ -7,7 +7,11 @@
 use core::fmt;
 use std::str::FromStr;
 
+use promql_parser::label::{self as parser, METRIC_NAME};
+use promql_parser::parser::{Expr, VectorSelector};
 use regex::{Regex, RegexBuilder};
+
+use crate::query::{Dialect, Query, QueryError, is_keyword};
 
 /// Most bytes of a selector.
 const TEXT_LIMIT: usize = 4096;
@@ -58,177 +62,54 @@ pub enum MatchOp {
     NotRegex,
 }
 
-/// Why a selector cannot be read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BadSelector {
-    /// Byte offset of the trouble.
-    pub at: usize,
-    /// What was expected there.
-    pub expected: String,
-}
-
-impl fmt::Display for BadSelector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}", self.expected)
-    }
-}
-
-impl core::error::Error for BadSelector {}
-
 impl FromStr for Selector {
-    type Err = BadSelector;
+    type Err = QueryError;
 
-    fn from_str(text: &str) -> Result<Self, BadSelector> {
+    fn from_str(text: &str) -> Result<Self, QueryError> {
         if text.len() > TEXT_LIMIT {
-            return Err(BadSelector { at: 0, expected: format!("at most {TEXT_LIMIT} bytes") });
+            let message = format!("a selector has at most {TEXT_LIMIT} bytes");
+            return Err(QueryError::new(0..0, message, "write fewer matchers"));
         }
-        let mut scanner = Scanner { text, at: 0 };
-        let metric = scanner.word(|c| c == ':', "a metric name")?;
-        let braces = scanner.eat("{");
-        let matchers = if braces { scanner.matchers()? } else { Vec::new() };
-        scanner.skip_space();
-        if scanner.rest().is_empty() {
-            return Ok(Self { metric, matchers });
+        let query = Query::parse(text, Dialect::PromQl)?;
+        if let Some(selector) = query.selector() {
+            return Ok(selector.clone());
         }
-        let expected = match scanner.rest().starts_with('[') {
-            true => "the end: lookout takes the increase itself, without a range",
-            false if !braces => "`{` or the end",
-            false => "the end after `}`",
-        };
-        Err(scanner.expected(expected))
+        let help = "write a selector like `requests_total{code=~\"5..\"}`, without a function, an operator or a range: \
+                    Lookout takes the increase itself";
+        Err(QueryError::new(0..text.len(), "a query where the selector of counters is needed", help))
     }
 }
 
-/// Where reading a selector has come to.
-struct Scanner<'a> {
-    text: &'a str,
-    at: usize,
-}
-
-impl<'a> Scanner<'a> {
-    fn rest(&self) -> &'a str {
-        self.text.get(self.at..).unwrap_or_default()
-    }
-
-    fn expected(&self, what: &str) -> BadSelector {
-        BadSelector { at: self.at, expected: what.to_owned() }
-    }
-
-    fn skip_space(&mut self) {
-        self.at = self.text.len() - self.rest().trim_ascii_start().len();
-    }
-
-    fn eat(&mut self, token: &str) -> bool {
-        self.skip_space();
-        let there = self.rest().starts_with(token);
-        if there {
-            self.at += token.len();
+impl Selector {
+    /// The selector that a query is, when it is nothing else.
+    pub(crate) fn of_tree(tree: &Expr) -> Option<Self> {
+        match tree {
+            Expr::VectorSelector(vector) => Self::of_vector(vector),
+            _ => None,
         }
-        there
     }
 
-    fn word(&mut self, also: impl Fn(char) -> bool, what: &str) -> Result<String, BadSelector> {
-        self.skip_space();
-        let rest = self.rest();
-        let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || also(c);
-        let end = rest.find(|c| !inside(c)).unwrap_or(rest.len());
-        let word = rest.get(..end).unwrap_or_default();
-        if word.is_empty() || word.starts_with(|c: char| c.is_ascii_digit()) {
-            return Err(self.expected(what));
+    /// The selector of a vector of one metric, now and without alternatives.
+    pub(crate) fn of_vector(vector: &VectorSelector) -> Option<Self> {
+        if vector.offset.is_some() || vector.at.is_some() || !vector.matchers.or_matchers.is_empty() {
+            return None;
         }
-        self.at += end;
-        Ok(word.to_owned())
-    }
-
-    fn matchers(&mut self) -> Result<Vec<Matcher>, BadSelector> {
+        let mut metric = vector.name.clone();
         let mut matchers = Vec::new();
-        loop {
-            if self.eat("}") {
-                return Ok(matchers);
-            }
-            matchers.push(self.matcher()?);
-            if !self.eat(",") {
-                return if self.eat("}") { Ok(matchers) } else { Err(self.expected("`,` or `}`")) };
-            }
-        }
-    }
-
-    fn matcher(&mut self) -> Result<Matcher, BadSelector> {
-        let label = self.word(|_| false, "a label name or `}`")?;
-        // the longer operators first: `=~` begins with `=`
-        let operators = [MatchOp::Regex, MatchOp::NotRegex, MatchOp::NotEqual, MatchOp::Equal];
-        let Some(op) = operators.into_iter().find(|op| self.eat(op.as_str())) else {
-            return Err(self.expected("`=`, `!=`, `=~` or `!~`"));
-        };
-        self.skip_space();
-        let start = self.at;
-        let value = self.string()?;
-        Matcher::try_new(label, op, value).map_err(|expected| BadSelector { at: start, expected })
-    }
-
-    fn string(&mut self) -> Result<String, BadSelector> {
-        let quote = self.rest().chars().next().filter(|c| matches!(c, '"' | '\'' | '`'));
-        let Some(quote) = quote else { return Err(self.expected("a value in quotes")) };
-        self.at += 1;
-        let mut value = String::new();
-        loop {
-            let Some(c) = self.rest().chars().next() else {
-                return Err(self.expected(&format!("a closing {quote}")));
+        for found in &vector.matchers.matchers {
+            let op = match found.op {
+                parser::MatchOp::Equal => MatchOp::Equal,
+                parser::MatchOp::NotEqual => MatchOp::NotEqual,
+                parser::MatchOp::Re(_) => MatchOp::Regex,
+                parser::MatchOp::NotRe(_) => MatchOp::NotRegex,
             };
-            match c {
-                _ if c == quote => {
-                    self.at += 1;
-                    return Ok(value);
-                }
-                '\n' if quote != '`' => return Err(self.expected("`\\n` instead of a line break")),
-                '\\' if quote != '`' => value.push(self.escape(quote)?),
-                _ => {
-                    self.at += c.len_utf8();
-                    value.push(c);
-                }
+            if found.name == METRIC_NAME && op == MatchOp::Equal && metric.is_none() {
+                metric = Some(found.value.clone());
+                continue;
             }
+            matchers.push(Matcher::try_new(found.name.clone(), op, found.value.clone()).ok()?);
         }
-    }
-
-    /// One of Go's escapes, of which PromQL takes all.
-    fn escape(&mut self, quote: char) -> Result<char, BadSelector> {
-        let after = self.rest().get(1..).unwrap_or_default();
-        let Some(kind) = after.chars().next() else { return Err(self.expected("an escape like `\\\\`")) };
-        let simple = match kind {
-            'a' => Some('\u{7}'),
-            'b' => Some('\u{8}'),
-            'f' => Some('\u{c}'),
-            'n' => Some('\n'),
-            'r' => Some('\r'),
-            't' => Some('\t'),
-            'v' => Some('\u{b}'),
-            '\\' => Some('\\'),
-            c if c == quote => Some(c),
-            _ => None,
-        };
-        if let Some(c) = simple {
-            self.at += 1 + kind.len_utf8();
-            return Ok(c);
-        }
-        // (digits begin after, how many, base, largest)
-        let number = match kind {
-            'x' => Some((1, 2, 16, 0x7f)),
-            'u' => Some((1, 4, 16, 0x0010_ffff)),
-            'U' => Some((1, 8, 16, 0x0010_ffff)),
-            '0'..='7' => Some((0, 3, 8, 0x7f)),
-            _ => None,
-        };
-        let decoded = number.and_then(|(skip, count, base, largest)| {
-            let digits = after.get(skip..skip + count)?;
-            let plain = digits.chars().all(|c| c.is_digit(base));
-            let code = u32::from_str_radix(digits, base).ok().filter(|code| plain && *code <= largest)?;
-            Some((char::from_u32(code)?, 1 + skip + count))
-        });
-        let Some((c, length)) = decoded else {
-            return Err(self.expected("a known escape; in an expression a backslash is written twice"));
-        };
-        self.at += length;
-        Ok(c)
+        Some(Self { metric: metric?, matchers })
     }
 }
 
@@ -269,7 +150,7 @@ impl Matcher {
 }
 
 /// Compiles an expression as Prometheus does: it must match the whole value, and a dot matches line breaks.
-fn anchored(expression: &str) -> Result<Regex, String> {
+pub(crate) fn anchored(expression: &str) -> Result<Regex, String> {
     let compile = |text: &str| RegexBuilder::new(text).size_limit(REGEX_LIMIT).build();
     // on its own first: `a)(b` is no expression, although it would be one between parentheses
     compile(expression).and_then(|_| compile(&format!("^(?s:{expression})$"))).map_err(|error| match error {
@@ -297,30 +178,51 @@ impl MatchOp {
 
 impl fmt::Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}\"", self.label, self.op.as_str())?;
-        for c in self.value.chars() {
-            match c {
-                '\\' => f.write_str("\\\\")?,
-                '"' => f.write_str("\\\"")?,
-                '\n' => f.write_str("\\n")?,
-                '\t' => f.write_str("\\t")?,
-                '\r' => f.write_str("\\r")?,
-                c if c.is_ascii_control() => write!(f, "\\x{:02x}", u32::from(c))?,
-                c => write!(f, "{c}")?,
-            }
+        if is_legacy(&self.label, |_| false) {
+            f.write_str(&self.label)?;
+        } else {
+            f.write_str(&quoted(&self.label))?;
         }
-        f.write_str("\"")
+        write!(f, "{}{}", self.op.as_str(), quoted(&self.value))
     }
+}
+
+/// Whether a name can stand without quotes.
+fn is_legacy(name: &str, also: impl Fn(char) -> bool) -> bool {
+    let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || also(c);
+    !name.is_empty() && name.chars().all(inside) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Writes a PromQL string.
+#[must_use]
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for c in text.chars() {
+        match c {
+            '\\' => quoted.push_str("\\\\"),
+            '"' => quoted.push_str("\\\""),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            c if c.is_ascii_control() => quoted.push_str(&format!("\\x{:02x}", u32::from(c))),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
 }
 
 impl fmt::Display for Selector {
     /// As PromQL; reading it back gives the same selector.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.metric)?;
-        for (n, matcher) in self.matchers.iter().enumerate() {
-            write!(f, "{}{matcher}", if n == 0 { "{" } else { "," })?;
+        let mut parts: Vec<String> = self.matchers.iter().map(ToString::to_string).collect();
+        if is_legacy(&self.metric, |c| c == ':') && !is_keyword(&self.metric) {
+            f.write_str(&self.metric)?;
+        } else {
+            parts.insert(0, quoted(&self.metric));
         }
-        if self.matchers.is_empty() { Ok(()) } else { f.write_str("}") }
+        if parts.is_empty() { Ok(()) } else { write!(f, "{{{}}}", parts.join(",")) }
     }
 }
 
@@ -396,24 +298,29 @@ mod tests {
     #[test]
     fn what_is_wrong_is_located() {
         for (text, at, expected) in [
-            ("", 0, "a metric name"),
-            ("5xx", 0, "a metric name"),
-            ("m{", 2, "a label name or `}`"),
-            ("m{a}", 3, "`=`, `!=`, `=~` or `!~`"),
-            ("m{a=b}", 4, "a value in quotes"),
-            ("m{a=\"b}", 7, "a closing \""),
-            ("m{a=\"b\" c=\"d\"}", 8, "`,` or `}`"),
-            ("m{a=\"\\d\"}", 5, "a known escape; in an expression a backslash is written twice"),
-            ("m{a=~\"(\"}", 5, "a regular expression: unclosed group"),
-            ("m{a=~\"x)(y\"}", 5, "a regular expression: unopened group"),
-            ("m{a=~\"(x{999}){999}\"}", 5, "a smaller regular expression"),
-            ("m[5m]", 1, "the end: lookout takes the increase itself, without a range"),
-            ("m{} + 1", 4, "the end after `}`"),
-            ("m + 1", 2, "`{` or the end"),
+            ("", 0, "an empty query"),
+            ("m{", 2, "expected a label name or `}`, the query ends"),
+            ("m{a}", 3, "expected `=`, `!=`, `=~` or `!~`, found `}`"),
+            ("m{a=b}", 4, "expected a value in quotes, found `b`"),
+            ("m{a=~\"x)(y\"}", 5, "expected a regular expression: unopened group"),
+            ("m[5m]", 0, "a query where the selector of counters is needed"),
+            ("m{} + 1", 0, "a query where the selector of counters is needed"),
+            ("m offset 1m", 0, "a query where the selector of counters is needed"),
+            ("m{a=\"1\" or b=\"2\"}", 0, "a query where the selector of counters is needed"),
+            ("{a=\"1\"}", 0, "a query where the selector of counters is needed"),
+            ("{a=\"\"}", 0, "vector selector must contain at least one non-empty matcher"),
         ] {
             let bad = text.parse::<Selector>().unwrap_err();
-            assert_eq!((bad.at, bad.expected.as_str()), (at, expected), "{text}");
+            assert_eq!((bad.span.start, bad.message.as_str()), (at, expected), "{text}");
         }
+    }
+
+    #[test]
+    fn names_of_other_characters_stand_in_quotes() {
+        let text = r#"{"http.requests","http.code"=~"5.."}"#;
+        assert_eq!(text.parse::<Selector>().unwrap().to_string(), text);
+        assert_eq!("{\"on\"}".parse::<Selector>().unwrap().to_string(), "{\"on\"}");
+        assert_eq!("{__name__=\"m\"}".parse::<Selector>().unwrap().to_string(), "m");
     }
 
     #[test]
@@ -436,6 +343,8 @@ mod tests {
             });
             let selector = Selector { metric, matchers: matchers.collect() };
             let text = selector.to_string();
+            // two braces begin a placeholder
+            prop_assume!(!text.contains("{{"));
             prop_assert_eq!(text.parse::<Selector>(), Ok(selector));
             prop_assert_eq!(text.parse::<Selector>().unwrap().to_string(), text);
         }
