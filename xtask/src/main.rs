@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         Chore::Drill { what } => drill::run(&what),
         Chore::Images(arguments) => images::run(&arguments),
         Chore::Bench { what } => bench::run(&what),
-        Chore::Generate => workspace::generate().and_then(|()| ship::write_copies(&workspace::root())),
+        Chore::Generate => workspace::generate(),
         Chore::Ship(arguments) => ship::run(&arguments),
         Chore::Mutations => ship::mutations(),
         Chore::Layers => layers::run(&workspace::root()).map(|said| println!("{said}")),

@@ -22,7 +22,6 @@ use anyhow::{Result, bail};
 use tokio::time::Instant;
 
 pub(crate) use checks::Check;
-pub(crate) use kubernetes::write_copies;
 use tree::Tree;
 
 use crate::workspace::root;
