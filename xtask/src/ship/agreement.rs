@@ -91,8 +91,8 @@ const NAMES: &[Name] = &[
             Place("terraform/modules/identity/variables.tf", "[\"titanic\", \"", "\"]"),
             Place("terraform/modules/ecs-agent/roles.tf", "repository/${var.name}/", "\""),
             Place(
-                "terraform/environments/dev/tfvars.example",
-                "agent           = \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-dev/",
+                "terraform/environment/tfvars.example",
+                "agent           = \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-prod/",
                 "@",
             ),
             Place(".github/scripts/verify.sh", "(titanic|lookout|", ")@"),
@@ -111,7 +111,6 @@ const NAMES: &[Name] = &[
             Place("terraform/modules/eks/variables.tf", "default     = \"1.", "\""),
             Place("xtask/src/ship/kubernetes/mod.rs", "RELEASE: &str = \"1.", "\""),
             Place("k8s/base/namespace.yaml", "enforce-version: v1.", "\n"),
-            Place("k8s/policies/restricted-pods.yaml", "version: v1.", "\n"),
         ],
     },
     Name {
@@ -152,9 +151,9 @@ const MUST_STAND: &[(&str, &str, &str)] = &[
         "\"${var.name}/database/${var.application}\"",
         "the overlays read the login there",
     ),
-    ("terraform/modules/platform/secret.tf", "\"${var.name}/lookout\"", "the overlays read the secret there"),
+    ("terraform/environment/secret.tf", "\"${local.name}/lookout\"", "the overlays read the secret there"),
     (
-        "terraform/modules/platform/main.tf",
+        "terraform/environment/main.tf",
         "\"${var.environment}.titanic.internal\"",
         "the overlays seek the database below this name",
     ),
@@ -230,7 +229,7 @@ fn disagreement(what: &str, told: &[(&str, BTreeSet<String>)]) -> Option<String>
 
 /// Network, secrets and names of one environment: terraform's, against both ways onto Kubernetes.
 fn environment_faults(tree: &Tree, environment: &str) -> Result<Vec<String>> {
-    let made = format!("terraform/environments/{environment}/main.tf");
+    let made = format!("terraform/environment/{environment}.tfvars");
     let overlay = format!("k8s/overlays/{environment}/kustomization.yaml");
     let site = format!("k8s/overlays/{environment}/site.yaml");
     let [terraform, kustomize, names] = [&made, &overlay, &site].map(|file| tree.read(Path::new(file)));
@@ -239,8 +238,8 @@ fn environment_faults(tree: &Tree, environment: &str) -> Result<Vec<String>> {
         let found = between(text, before, "\"");
         found.into_iter().next().with_context(|| format!("{made} does not say `{before}…`"))
     };
-    let name = one(&terraform, "  name = \"")?;
-    let network = database_network(&one(&terraform, "cidr                = \"")?)
+    let name = format!("titanic-{}", one(&terraform, "environment = \"")?);
+    let network = database_network(&one(&terraform, "cidr        = \"")?)
         .with_context(|| format!("{made}: the network is no 10.x.0.0/16"))?;
     let host = format!("database.{environment}.titanic.internal");
     let wanted = [
@@ -298,7 +297,7 @@ fn ecs_times(tree: &Tree) -> Result<Vec<String>> {
         ));
     }
     for environment in ["dev", "staging", "prod"] {
-        let file = format!("terraform/environments/{environment}/main.tf");
+        let file = format!("terraform/environment/{environment}.tfvars");
         let bake = number(&read(&file)?, "bake_minutes         = ", "\n")? * 60;
         if bake <= watched {
             faults.push(format!(

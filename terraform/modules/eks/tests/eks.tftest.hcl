@@ -45,7 +45,7 @@ run "nodes_keep_their_identity_to_themselves" {
   }
 
   assert {
-    condition     = tobool(aws_launch_template.nodes.block_device_mappings[0].ebs[0].encrypted)
+    condition     = length(aws_launch_template.nodes.block_device_mappings) == 2 && alltrue([for disk in aws_launch_template.nodes.block_device_mappings : tobool(disk.ebs[0].encrypted)])
     error_message = "disks must be encrypted"
   }
 

@@ -8,9 +8,8 @@ terraform {
     }
   }
 
-  # bucket, region and kms_key_id come from backend.hcl, which bootstrap prints
+  # key (<environment>/terraform.tfstate), bucket, region and kms_key_id come from `init -backend-config`
   backend "s3" {
-    key          = "prod/terraform.tfstate"
     encrypt      = true
     use_lockfile = true
   }
@@ -23,7 +22,7 @@ provider "aws" {
   default_tags {
     tags = {
       Stack       = local.name
-      Environment = "prod"
+      Environment = var.environment
       CostCentre  = var.cost_centre
       ManagedBy   = "terraform"
       Repository  = var.repository

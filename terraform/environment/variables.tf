@@ -1,13 +1,3 @@
-variable "name" {
-  description = "Prefix of every name, such as titanic-dev."
-  type        = string
-
-  validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{2,19}$", var.name))
-    error_message = "Use 3 to 20 lower-case letters, digits and hyphens, beginning with a letter."
-  }
-}
-
 variable "environment" {
   description = "dev, staging or prod."
   type        = string
@@ -18,9 +8,45 @@ variable "environment" {
   }
 }
 
-variable "repository" {
-  description = "The GitHub repository whose workflows may deploy here, as owner/name."
+variable "cidr" {
+  description = "Addresses of the VPC, a private /16."
   type        = string
+}
+
+variable "zones" {
+  description = "Letters of two or three zones of the region."
+  type        = list(string)
+}
+
+variable "account_id" {
+  description = "The AWS account of this environment; another is refused."
+  type        = string
+
+  validation {
+    condition     = can(regex("^[0-9]{12}$", var.account_id))
+    error_message = "Twelve digits."
+  }
+}
+
+variable "region" {
+  description = "The AWS region."
+  type        = string
+}
+
+variable "cost_centre" {
+  description = "Who pays; a tag of everything."
+  type        = string
+}
+
+variable "repository" {
+  description = "The GitHub repository whose workflows may deploy here: owner@ID/name@ID, or owner/name where its subject has no IDs."
+  type        = string
+}
+
+variable "accept_former_subject" {
+  description = "Whether the name without IDs is accepted too, while a repository changes over to immutable subjects."
+  type        = bool
+  default     = false
 }
 
 variable "github_provider_arn" {
@@ -30,18 +56,8 @@ variable "github_provider_arn" {
 }
 
 variable "state" {
-  description = "Where the state of this environment is, from terraform/bootstrap."
-  type        = object({ bucket_arn = string, kms_key_arn = string, object = string })
-}
-
-variable "cidr" {
-  description = "Addresses of the VPC, a private /16."
-  type        = string
-}
-
-variable "availability_zones" {
-  description = "Two or three zones."
-  type        = list(string)
+  description = "The bucket of the state and its key, from terraform/bootstrap."
+  type        = object({ bucket_arn = string, kms_key_arn = string })
 }
 
 variable "hostname" {
@@ -88,14 +104,42 @@ variable "test_cidrs" {
   default     = []
 }
 
-variable "copy_region" {
-  description = "Region that backups are copied to; none when null."
+variable "login_made" {
+  description = "Whether the application's login is in its secret; only then can it rotate."
+  type        = bool
+  default     = false
+}
+
+variable "ecs" {
+  description = "Whether service and agent run on ECS."
+  type        = bool
+  default     = true
+
+  validation {
+    condition     = var.ecs || var.kubernetes != null
+    error_message = "Use ECS, EKS or both."
+  }
+}
+
+variable "traffic" {
+  description = "Where the name that clients use leads to: ecs or eks. ECS where there is one, when null."
   type        = string
+  default     = null
+
+  validation {
+    condition     = var.traffic == null || (var.traffic == "ecs" && var.ecs) || (var.traffic == "eks" && var.kubernetes != null)
+    error_message = "Name a platform that this environment has."
+  }
+}
+
+variable "lookout" {
+  description = "Host name of the agent's pages on ECS and the user pool that people log in by. Inside of the VPC only when null."
+  type        = object({ hostname = string, user_pool_arn = string, user_pool_client_id = string, user_pool_domain = string })
   default     = null
 }
 
 variable "kubernetes" {
-  description = "An EKS cluster beside ECS; none when null."
+  description = "An EKS cluster; none when null."
   type = object({
     administrator_arns  = map(string)
     public_access_cidrs = optional(list(string), [])
@@ -106,6 +150,17 @@ variable "kubernetes" {
     }), {})
   })
   default = null
+}
+
+variable "copy_region" {
+  description = "Another region, which backups are copied to; none when null."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.environment != "prod" || var.copy_region != null
+    error_message = "Backups of prod outlive the region: name another one."
+  }
 }
 
 variable "size" {
