@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::output::span;
 use super::{AgentUrl, output, runtime, status};
-use crate::clock::{Clock as _, SystemClock};
-use crate::ledger::{CorrectionKind, CorrectionRecord, Recurrence};
 use crate::rehearse::parse_instant;
-use crate::spec::parse_duration;
+use lookout_model::parse_duration;
+use lookout_model::{CorrectionKind, CorrectionRecord, Recurrence};
+use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {

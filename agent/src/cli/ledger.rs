@@ -12,9 +12,10 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::run::stop_signal;
 use super::{output, runtime};
-use crate::clock::{Clock as _, SystemClock};
-use crate::ledger::{BackupError, Faults, Report, backup, restore, verify};
-use crate::spec::{self, LedgerLocation, parse_duration};
+use lookout_config::LedgerLocation;
+use lookout_ledger::{BackupError, Faults, Report, backup, restore, verify};
+use lookout_model::parse_duration;
+use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -118,7 +119,7 @@ impl Shared {
         if let Some(ledger) = &self.ledger {
             return Ok(Some(ledger.clone()));
         }
-        match spec::load_without_secrets(&self.config) {
+        match lookout_config::load_without_secrets(&self.config) {
             Ok((config, _)) => match config.ledger {
                 LedgerLocation::Sqlite(path) => Ok(Some(path)),
                 LedgerLocation::Memory => anyhow::bail!(

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{output, runtime};
-use crate::collect::probe::{HttpProber, Outcome, Probe as _, Verdict, without_secrets};
-use crate::random::Random;
-use crate::spec::{self, Target};
+use lookout_collect::probe::{HttpProber, Outcome, Probe as _, Verdict, without_secrets};
+use lookout_config::Target;
+use lookout_runtime::random::Random;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -44,12 +44,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
     if options.target.contains("://") {
         // the URL itself is not repeated: it may hold a secret
-        let url = spec::usable(&options.target)
+        let url = lookout_config::usable(&options.target)
             .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
-        let zero = spec::zero_config(&[url], &spec::ZeroOptions::default());
+        let zero = lookout_config::zero_config(&[url], &lookout_config::ZeroOptions::default());
         return zero.targets.into_iter().next().map(Ok).ok_or_else(|| anyhow::anyhow!("nothing to probe"));
     }
-    let config = match spec::load(&options.config) {
+    let config = match lookout_config::load(&options.config) {
         Ok((config, _)) => config,
         Err(diagnostics) => {
             output::problem(&diagnostics.render(output::colour()));

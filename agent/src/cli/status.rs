@@ -11,8 +11,8 @@ use super::exit::Exit;
 use super::live::rows;
 use super::{AgentUrl, output, runtime};
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::ledger::ComponentEvidence;
-use crate::spec::Secret;
+use lookout_config::Secret;
+use lookout_model::ComponentEvidence;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {

@@ -12,8 +12,8 @@ use super::live::rows;
 use super::run::stop_signal;
 use super::{Log, output, runtime};
 use crate::agent::{Agent, BuildError, Outside, View};
-use crate::collect::probe::Verdict;
-use crate::spec::{self, Config, Secret, ZeroOptions, zero_config};
+use lookout_collect::probe::Verdict;
+use lookout_config::{Config, Secret, ZeroOptions, zero_config};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -66,7 +66,7 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
 fn understand(urls: &[String]) -> anyhow::Result<Vec<Url>> {
     let numbered = urls.iter().zip(1..);
     let understood = numbered.map(|(text, place)| {
-        spec::usable(text).map_err(|(message, help)| {
+        lookout_config::usable(text).map_err(|(message, help)| {
             let which = if urls.len() > 1 { format!("URL {place}: ") } else { String::new() };
             let help = if help.is_empty() { help } else { format!("; {help}") };
             anyhow::anyhow!("{which}{message}{help}")

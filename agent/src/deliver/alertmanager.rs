@@ -22,9 +22,9 @@ use url::Url;
 use super::figure::{duration, percent, rfc3339, times};
 use super::message::{self, Message, deploy_in_words, is_over, usable_url};
 use super::{Receiver, Refused, Retry, http};
-use crate::clock::Clock;
-use crate::events::names;
-use crate::ledger::{Delivery, Notice, TransitionRecord};
+use lookout_model::{Delivery, Notice, TransitionRecord};
+use lookout_runtime::clock::Clock;
+use lookout_runtime::events::names;
 
 const REFRESH: Duration = Duration::from_secs(30);
 /// How long an alert outlives its last post: eight refreshes may be lost.

@@ -1,7 +1,7 @@
 //! Which components of a composite burn, and which are silent, in a line.
 
 use super::figure::percent;
-use crate::ledger::{ComponentEvidence, Evidence};
+use lookout_model::{ComponentEvidence, Evidence};
 
 /// Components named in a message at most.
 const SHOWN: usize = 4;
@@ -39,7 +39,7 @@ fn shortened(words: &[impl AsRef<str>], between: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sample::{self, component};
+    use lookout_model::sample::{self, component};
 
     #[test]
     fn who_burns_most_comes_first_and_who_is_silent_is_named() {

@@ -3,7 +3,7 @@
 use lookout_engine::Cause;
 
 use super::figure::{duration, percent, window};
-use crate::ledger::{ConditionEvidence, Evidence, Notice};
+use lookout_model::{ConditionEvidence, Evidence, Notice};
 
 /// What a condition measures and when it alerts.
 #[must_use]
@@ -77,7 +77,7 @@ fn alerts(condition: &ConditionEvidence) -> String {
 mod tests {
     use super::*;
     use crate::deliver::Message;
-    use crate::ledger::sample::{T0, story};
+    use lookout_model::sample::{T0, story};
 
     fn condition(
         kind: &str,

@@ -6,7 +6,7 @@ use url::Url;
 use super::component;
 use super::condition::{condition_in_words, firing, held, news as condition_news};
 use super::figure::{count, duration, moment, percent, period, times, window};
-use crate::ledger::{DeployRecord, Notice, TierEvidence};
+use lookout_model::{DeployRecord, Notice, TierEvidence};
 
 /// Characters of a headline at most.
 const HEADLINE: usize = 150;
@@ -292,8 +292,8 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ledger::sample::{T0, story, without_data};
-    use crate::ledger::{Corrected, CorrectedBy, CorrectionKind};
+    use lookout_model::sample::{T0, story, without_data};
+    use lookout_model::{Corrected, CorrectedBy, CorrectionKind};
 
     fn told(n: usize) -> Message {
         Message::of(&story(T0, &[])[n].notice)

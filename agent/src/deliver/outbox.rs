@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Receiver, Refused, Retry};
-use crate::clock::Clock;
-use crate::events::names;
-use crate::ledger::{Delivery, DeliveryResult, Ledger, LedgerError};
-use crate::random::Random;
+use lookout_ledger::{Ledger, LedgerError};
+use lookout_model::{Delivery, DeliveryResult};
+use lookout_runtime::clock::Clock;
+use lookout_runtime::events::names;
+use lookout_runtime::random::Random;
 
 /// The outside of an outbox.
 #[derive(Clone)]
@@ -301,9 +302,10 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::clock::TokioClock;
-    use crate::ledger::sample::{T0, story};
-    use crate::ledger::{MemoryLedger, TransitionRecord};
+    use lookout_ledger::MemoryLedger;
+    use lookout_model::TransitionRecord;
+    use lookout_model::sample::{T0, story};
+    use lookout_runtime::clock::TokioClock;
 
     /// A receiver that answers as scripted, and remembers who was told what, and when.
     struct Scripted {

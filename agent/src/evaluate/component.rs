@@ -2,8 +2,8 @@
 
 use lookout_engine::{ComponentReport, Join, Method, Report};
 
-use crate::ledger::ComponentEvidence;
-use crate::spec::Slo;
+use lookout_config::Slo;
+use lookout_model::ComponentEvidence;
 
 pub(super) fn evidence(slo: &Slo, report: &Report) -> Vec<ComponentEvidence> {
     let Method::Composite(composite) = &slo.policy.method else { return Vec::new() };

@@ -14,12 +14,11 @@ use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Grid, Open, Rep
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::notice::{self, Context};
 use super::{Snapshot, promise, status};
-use crate::collect::Observation;
-use crate::events::{chain, names};
-use crate::ledger::{
-    Corrected, CountRow, IncidentRecord, Ledger, LedgerError, TransitionRecord, incident_id,
-};
-use crate::spec::{Config, Slo, Stream};
+use lookout_collect::Observation;
+use lookout_config::{Config, Slo, Stream};
+use lookout_ledger::{Ledger, LedgerError};
+use lookout_model::{Corrected, CountRow, IncidentRecord, TransitionRecord, incident_id};
+use lookout_runtime::events::{chain, names};
 
 /// The last failure a probe of an SLO's service saw, for people.
 pub type LastFailure = Arc<dyn Fn(&Slo) -> Option<String> + Send + Sync>;

@@ -5,11 +5,11 @@ use lookout_engine::{
 };
 
 use super::component;
-use crate::ledger::{
+use lookout_config::{Config, Slo};
+use lookout_model::{
     CalendarEvidence, ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice,
     TierEvidence, TransitionRecord, VersionEvidence,
 };
-use crate::spec::{Config, Slo};
 
 /// What is known beside the measurement.
 pub(super) struct Context {

@@ -5,9 +5,9 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::events::names;
-use crate::ledger::sample::component;
-use crate::ledger::{Corrected, Evidence, IncidentRecord, TierEvidence};
+use lookout_model::sample::component;
+use lookout_model::{Corrected, Evidence, IncidentRecord, TierEvidence};
+use lookout_runtime::events::names;
 
 fn slo(name: &str, total: u64) -> SloStatus {
     let burn = (total > 0).then_some(28.8);

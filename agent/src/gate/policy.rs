@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use super::answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
 use super::ask::{Ask, Class};
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::ledger::IncidentRecord;
-use crate::spec::GatePolicy;
+use lookout_config::GatePolicy;
+use lookout_model::IncidentRecord;
 
 /// An evaluation that is older than so many intervals says nothing about now.
 const TRUSTED_INTERVALS: i64 = 3;

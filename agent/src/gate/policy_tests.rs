@@ -5,7 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::{Corrected, Evidence as Measured, TierEvidence};
+use lookout_model::{Corrected, Evidence as Measured, TierEvidence};
 
 const NOW: i64 = 1_767_225_600_000;
 

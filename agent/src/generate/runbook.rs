@@ -11,7 +11,7 @@ use lookout_engine::{Severity, Window};
 use super::promql::{self, Sli};
 use super::rules::{alert_groups, base_window, identity};
 use super::{MARK, links};
-use crate::spec::{Component, Config, Indicator, Slo};
+use lookout_config::{Component, Config, Indicator, Slo};
 
 pub(super) const END: &str = "<!-- lookout:end -->";
 

@@ -11,7 +11,7 @@ use super::labels::{Alarm, Outage, Score, delay_s};
 use super::replay::Incident;
 use super::simulate::{Simulation, TierTimes};
 use super::words::{NONE, budget, count, percent, printable, score, several, span};
-use crate::spec::Slo;
+use lookout_config::Slo;
 
 /// Rows that a list shows at most; what is left out is counted.
 const LIST_LIMIT: usize = 100;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use lookout::ledger::{CountRow, Ledger as _, SqliteLedger};
+use lookout_ledger::{Ledger as _, SqliteLedger};
+use lookout_model::CountRow;
 use serde_json::Value;
 
 use super::month;
@@ -107,7 +108,7 @@ async fn the_ledger_of_a_running_agent_tells_the_same_as_a_file_of_its_counts() 
     assert_eq!(from_ledger, from_file);
     assert_eq!(from_ledger["score"]["recall"], 1.0);
 
-    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec/good");
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tests/spec/good");
     let options = ["backtest", &other.display().to_string(), "--ledger", &path.display().to_string()];
     let output = run_to_end(&options);
     assert!(String::from_utf8_lossy(&output.stderr).contains("say which SLO with --slo"), "{output:?}");
@@ -196,7 +197,7 @@ fn simulate_says_when_and_refuses_what_can_never_fire() {
         text(&output).contains("error: `page 1h/5m x14.4` can never fire: it asks for more than 144 % bad")
     );
 
-    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec/bad/unreachable-tier.slo.yaml");
+    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tests/spec/bad/unreachable-tier.slo.yaml");
     let output = run_to_end(&["simulate", &bad.display().to_string()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("can never fire"));

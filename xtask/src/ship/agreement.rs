@@ -116,7 +116,7 @@ const NAMES: &[Name] = &[
     Name {
         what: "the job by which Prometheus scrapes the agent",
         places: &[
-            Place("agent/src/spec/config.rs", "AGENT_JOB: &str = \"", "\""),
+            Place("agent/config/src/config.rs", "AGENT_JOB: &str = \"", "\""),
             Place("alerts/lookout.rules.yaml", "up{job=\"", "\""),
             Place(STATEFUL_SET, "serviceName: ", "\n"),
             Place("k8s/components/monitoring-sidecar/service-monitor.yaml", "replacement: ", "\n"),

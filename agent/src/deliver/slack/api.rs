@@ -10,8 +10,8 @@ use url::Url;
 
 use super::{blocks, words};
 use crate::deliver::{Message, Receiver, Refused, Retry, http};
-use crate::ledger::Delivery;
-use crate::spec::Secret;
+use lookout_config::Secret;
+use lookout_model::Delivery;
 
 pub(in crate::deliver) struct WebApi {
     name: String,

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::{blocks, slack_as_text, words};
 use crate::deliver::Message;
-use crate::ledger::sample::{T0, story, without_data};
-use crate::ledger::{Delivery, Notice};
+use lookout_model::sample::{T0, story, without_data};
+use lookout_model::{Delivery, Notice};
 
 /// Compares with a file, or writes it when `UPDATE_GOLDEN=1`.
 fn golden(name: &str, text: &str) {

@@ -7,7 +7,7 @@ use lookout_engine::{Change, Foreseen, Slot};
 
 use super::{Driver, status};
 use crate::evaluate::SloStatus;
-use crate::ledger::{TransitionRecord, incident_id};
+use lookout_model::{TransitionRecord, incident_id};
 
 /// SLOs with bad events in a slot that is not closed yet, and nobody looked since. The last such slot of each.
 pub(super) type Suspects = BTreeMap<usize, Slot>;

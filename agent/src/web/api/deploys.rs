@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Limit;
 use crate::gate::Class;
-use crate::ledger::DeployRecord;
 use crate::web::{Problem, State, auth};
+use lookout_model::DeployRecord;
 
 /// Longest value of a field and longest key.
 const LONGEST: usize = 200;

@@ -10,10 +10,10 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::events::names;
 use crate::gate::{Answer, Ask, Class, Code, Decision, decide};
-use crate::ledger::DecisionRecord;
 use crate::web::{Problem, State, auth};
+use lookout_model::DecisionRecord;
+use lookout_runtime::events::names;
 
 /// Longer names belong to no service.
 const LONGEST_NAME: usize = 200;

@@ -2,8 +2,9 @@
 
 use super::row::data_words;
 use crate::evaluate::SloStatus;
-use crate::ledger::{ComponentEvidence, LedgerError, StoredCounts};
 use crate::web::{State, words};
+use lookout_ledger::{LedgerError, StoredCounts};
+use lookout_model::ComponentEvidence;
 
 /// The table of components.
 #[derive(Debug)]

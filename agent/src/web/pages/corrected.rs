@@ -1,8 +1,8 @@
 //! What of a period does not count, as the pages show it.
 
 use super::Moment;
-use crate::ledger::{Corrected, CorrectedBy};
 use crate::web::words;
+use lookout_model::{Corrected, CorrectedBy};
 
 /// Characters of a text from outside at most.
 const TEXT: usize = 300;

@@ -5,9 +5,9 @@ use lookout_engine::{Cause, Severity};
 use super::Moment;
 use super::corrected::CorrectedRow;
 use crate::evaluate::SloStatus;
-use crate::ledger::{DeployRecord, IncidentRecord};
-use crate::spec::Config;
 use crate::web::{chart, words};
+use lookout_config::Config;
+use lookout_model::{DeployRecord, IncidentRecord};
 
 /// How things are, worst first. Each has a word, a shape and a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

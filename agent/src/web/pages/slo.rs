@@ -10,9 +10,9 @@ use super::row::{IncidentRow, SloRow, dashboard, runbook};
 use super::{Moment, Shell, components, not_found, page};
 use crate::deliver::condition_in_words;
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::ledger::{ConditionEvidence, Ranges, StoredCounts, TierEvidence, VersionEvidence, expand};
-use crate::spec;
 use crate::web::{State, chart, words};
+use lookout_ledger::StoredCounts;
+use lookout_model::{ConditionEvidence, Ranges, TierEvidence, VersionEvidence, expand};
 
 /// How many incidents of all SLOs are looked through for those of this one, and how many are shown.
 const SEARCHED: u32 = 500;
@@ -195,7 +195,7 @@ fn condition_row(condition: &ConditionEvidence) -> ConditionRow {
 }
 
 /// How soon each tier would notice, in closed form.
-fn detection(slo: &spec::Slo) -> Vec<Detection> {
+fn detection(slo: &lookout_config::Slo) -> Vec<Detection> {
     let objective = slo.objective();
     slo.tiers().iter().map(|tier| detection_row(tier, objective)).collect()
 }

@@ -8,15 +8,14 @@ use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, T
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
-use crate::clock::Clock;
 use crate::evaluate::{Board, SloStatus, Snapshot};
 use crate::export::{Host, Recorder};
-use crate::ledger::{
-    ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, StoredCounts, TierEvidence,
-};
-use crate::random::Random;
-use crate::spec::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
 use crate::web::{ProbeRow, ProbeView, State};
+use lookout_config::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
+use lookout_ledger::StoredCounts;
+use lookout_model::{ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, TierEvidence};
+use lookout_runtime::clock::Clock;
+use lookout_runtime::random::Random;
 
 /// 2026-01-01T03:12:40Z, when nobody wants to be woken.
 pub(in crate::web) const NOW: i64 = 1_767_237_160_000;

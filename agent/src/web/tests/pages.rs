@@ -4,8 +4,8 @@ use std::io::Write as _;
 
 use super::*;
 use crate::evaluate::Snapshot;
-use crate::ledger::sample::component;
-use crate::ledger::{CalendarEvidence, VersionEvidence};
+use lookout_model::sample::component;
+use lookout_model::{CalendarEvidence, VersionEvidence};
 
 const PAGES: [&str; 5] =
     ["/", "/slos/titanic/requests", "/incidents", "/runbooks/TitanicRequests", "/nowhere"];
