@@ -29,3 +29,7 @@ if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
     grep --extended-regexp '^  # .* (will|must) be |^Plan: |^No changes' "$plan.txt" | sed 's/^/    /' || true
   } >>"$GITHUB_STEP_SUMMARY"
 fi
+if [[ ${FAIL_ON_CHANGES:-} == true ]] && ! grep --quiet '^No changes' "$plan.txt"; then
+  echo "what runs in $environment is not what terraform says" >&2
+  exit 1
+fi
