@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # render.sh: renders the chart lookout/ into the components that use it; a check fails when one of them is stale. The engine
-# of helm is that of the checks (`cargo xtask ship --only helm` installs it).
+# of helm is that of the checks (`cargo nextest run -p conformance helm` installs it).
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::workspace;
+use programs::workspace;
 
 /// What `cargo xtask images` takes.
 #[derive(Debug, clap::Args)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use std::time::Duration;
 
+use expect_test::expect_file;
 use lookout_engine::{Component as Part, Join, Method, Severity, SliceTarget, Weight, Window};
 
 use super::*;
@@ -18,10 +19,9 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-/// Set `UPDATE_GOLDEN=1` to rewrite the expected texts, and read what changed.
+/// Set `UPDATE_EXPECT=1` to rewrite the expected texts, and read what changed.
 #[test]
 fn every_mistake_is_named_located_and_explained() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     // relative, as a user names it; tests run in the folder of the package
     let folder = Path::new("tests/spec/bad");
     let mut entries: Vec<PathBuf> =
@@ -29,7 +29,6 @@ fn every_mistake_is_named_located_and_explained() {
     entries.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml"));
     entries.sort();
     assert!(entries.len() > 40, "the bad files are gone");
-    let mut wrong = Vec::new();
     for path in entries {
         let found = check_with(std::slice::from_ref(&path), &environment);
         let shown = found.to_string();
@@ -40,14 +39,8 @@ fn every_mistake_is_named_located_and_explained() {
         );
         assert!(found.list.is_sorted_by_key(|found| (found.file.clone(), found.position)), "{shown}");
         let expected = path.with_extension("").with_extension("txt");
-        if update {
-            std::fs::write(&expected, &shown).unwrap();
-        }
-        if std::fs::read_to_string(&expected).unwrap_or_default() != shown {
-            wrong.push(format!("{}:\n{shown}", expected.display()));
-        }
+        expect_file![std::path::absolute(expected).unwrap()].assert_eq(&shown);
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn good() -> Config {

@@ -9,9 +9,9 @@ use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
 use super::narrator::Narrator;
-use super::processes::Binaries;
 use super::prometheus::{Alertmanager, Prometheus};
 use super::spec::{BROKEN, SERVICE};
+use programs::binaries::Binaries;
 
 /// How long the others may take to agree.
 const PATIENCE: Duration = Duration::from_secs(25);

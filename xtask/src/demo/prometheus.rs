@@ -9,10 +9,11 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::processes::{Binaries, ask};
 use super::spec::{INTERVAL_S, SERVICE};
-use crate::child::{Running, field};
-use crate::packages;
+use programs::binaries::Binaries;
+use programs::http::ask;
+use programs::packages;
+use programs::running::{Running, field};
 
 /// A running Alertmanager.
 pub(super) struct Alertmanager {

@@ -6,14 +6,16 @@ use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
-use super::load::{Load, RATE};
 use super::narrator::Narrator;
 use super::now_ms;
 use super::opinion::SecondOpinion;
-use super::processes::{Agent, Binaries, Cast, Incident, Service, client};
+use super::processes::{Agent, Cast, Incident, Service};
 use super::receiver::{CHANNEL, Kind, Receiver};
 use super::spec::{self, BROKEN, COUNTING, FAULT_PERCENT, INTERVAL_S, Neighbours, ROUTE, TIERS};
 use super::verdict::{Figures, summary};
+use programs::binaries::Binaries;
+use programs::http::{ask, client};
+use programs::load::{Load, RATE};
 
 /// How often a level is looked at.
 const LOOK: Duration = Duration::from_millis(50);
@@ -87,7 +89,7 @@ async fn set_up<'a>(
     let service = Service::start(binaries, folder, &admin_token).await?;
     narrator.say(&format!("titanic, the API under watch, answers at http://{}", service.address));
     // The first request makes the series exist, so that the agent's first scrape has something to count from.
-    super::processes::ask(&client, reqwest::Method::GET, &service.url(), None, None).await?;
+    ask(&client, reqwest::Method::GET, &service.url(), None, None).await?;
     let mut opinion = if options.with_prometheus { Some(SecondOpinion::start(folder).await?) } else { None };
     let neighbours = Neighbours {
         service: service.address,

@@ -38,6 +38,17 @@ impl Summary {
         }
     }
 
+    /// Counts tests as skipped that the runner saw pass: they left a record instead of a result.
+    pub(super) fn skip(&mut self, tests: u64) {
+        self.passed = self.passed.saturating_sub(tests);
+        self.skipped += tests;
+    }
+
+    /// Forgets tests that were not asked for, which nextest counts as skipped.
+    pub(super) const fn ran(self) -> Self {
+        Self { skipped: 0, ..self }
+    }
+
     /// Adds another runner's figures.
     pub(super) fn add(&mut self, other: Self) {
         self.passed += other.passed;
