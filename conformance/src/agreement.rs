@@ -55,7 +55,7 @@ const NAMES: &[Name] = &[
             Place(SIDECAR, "containerPort: ", "\n"),
             Place(TASK, "  agent_port = ", "\n"),
             Place(AGENT, "  port = ", "\n"),
-            Place("deploy/ecs/lookout.yaml", "listen: 0.0.0.0:", "\n"),
+            Place("deploy/ecs/lookout.yaml", "LOOKOUT_LISTEN:-0.0.0.0:", "}"),
             Place("k8s/components/monitoring-sidecar/network-policy.yaml", "port: ", "\n"),
             Place(PROMETHEUS, "\"lookout:", "\""),
         ],
@@ -81,7 +81,7 @@ const NAMES: &[Name] = &[
             Place(STATEFUL_SET, "name: lookout-ledger\n          mountPath: ", "\n"),
             Place(TASK, "sourceVolume = \"ledger\", containerPath = \"", "\""),
             Place(AGENT, "sourceVolume = \"ledger\", containerPath = \"", "\""),
-            Place("deploy/ecs/lookout.yaml", "ledger: ", "/lookout.db"),
+            Place("deploy/ecs/lookout.yaml", "LOOKOUT_LEDGER:-", "/lookout.db"),
         ],
     },
     Name {

@@ -191,6 +191,18 @@ mistakes! {
     a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
         Replace("externalUrl", "externalURL")
         => "externalURL";
+    a_link_that_leads_to_another_host: kubernetes_links in "k8s/components/monitoring/links.yaml",
+        Replace("https:", "http:")
+        => "runbook_url leads to http://";
+    a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/gateway-tls/gateway.yaml",
+        Replace("hostname: LOOKOUT_HOST\n      tls:", "hostname: LOOKOUT_HOST.internal\n      tls:")
+        => "k8s/overlays";
+    a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
+        Replace("      - LookoutDown.md\n", "")
+        => "the agent has no runbook LookoutDown.md";
+    an_operator_that_no_cluster_has: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace("\"external-secrets.io\"", "\"external-secret.io\"")
+        => "brings external-secrets.io";
     a_misspelt_field_of_an_operator: kubernetes_schemas in "k8s/components/monitoring/service-monitor.yaml",
         Replace("scrapeTimeout", "scrapeTimeOut")
         => "scrapeTimeOut";

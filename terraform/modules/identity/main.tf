@@ -73,10 +73,10 @@ resource "aws_iam_policy" "boundary" {
         Sid    = "WhatTheProgramsAndServicesNeed"
         Effect = "Allow"
         Action = [
-          "autoscaling:Describe*", "backup:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "eks:*",
+          "autoscaling:Describe*", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "backup:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "eks:*",
           "elasticfilesystem:*", "elasticloadbalancing:*", "kms:*", "lambda:InvokeFunction", "logs:*", "rds:*", "route53:ChangeResourceRecordSets",
           "route53:GetChange", "route53:List*", "secretsmanager:*",
-          "sts:AssumeRole", "sts:TagSession", "tag:GetResources",
+          "sts:AssumeRole", "sts:TagSession", "tag:GetResources", "xray:Put*",
         ]
         Resource = "*"
       },
