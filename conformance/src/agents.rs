@@ -27,7 +27,12 @@ pub struct Agent {
 pub fn all(tree: &Tree) -> Result<Vec<Agent>> {
     let mut agents = Vec::new();
     for environment in ["dev", "staging", "prod"] {
-        agents.push(kubernetes::agent(tree, environment)?);
+        let mut agent = kubernetes::agent(tree, environment)?;
+        if agent.links.is_empty() {
+            // without Prometheus rules the agent itself sends the same links
+            agent.links = links_of_rules(tree)?;
+        }
+        agents.push(agent);
     }
     agents.push(of_compose(tree)?);
     agents.extend(of_ecs(tree)?);
@@ -101,16 +106,19 @@ fn of_ecs(tree: &Tree) -> Result<Vec<Agent>> {
         ("TITANIC_URL", "http://127.0.0.1:9"),
         ("TITANIC_METRICS_URL", "http://127.0.0.1:9/metrics"),
     ];
-    let agent = |name: &str, config: &str| Agent {
+    let agent = |name: &str, config: &str, links: Vec<String>| Agent {
         name: name.to_owned(),
         files: files.clone(),
         variables: variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         config: config.into(),
-        links: Vec::new(),
+        links,
     };
+    let links = links_of_rules(tree)?;
+    // alone it has no SLO that counts requests
+    let probes = links.iter().filter(|link| !link.to_lowercase().contains("requests")).cloned().collect();
     Ok(vec![
-        agent("ECS, beside a task", "/etc/lookout/lookout.yaml"),
-        agent("ECS, alone", "/etc/lookout/agent/lookout.yaml"),
+        agent("ECS, beside a task", "/etc/lookout/lookout.yaml", links),
+        agent("ECS, alone", "/etc/lookout/agent/lookout.yaml", probes),
     ])
 }
 

@@ -3,12 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use conformance::agents::{self, Agent};
 use conformance::tree::Tree;
 use programs::running::{Running, field};
 use programs::{http, workspace};
 use reqwest::{Client, StatusCode};
+use tokio::time::{Instant, sleep};
 
 use crate::checks::unless_missing;
 
@@ -21,6 +23,8 @@ async fn every_link_of_every_environment_leads_somewhere() {
     };
     workspace::must_succeed(workspace::cargo().args(["build", "--quiet", "--workspace", "--bin", "lookout"])).unwrap();
     let program = workspace::target_directory().unwrap().join("debug/lookout");
+    // a second test of this process may have installed it
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = http::client().unwrap();
     let mut dead = Vec::new();
     for agent in found.unwrap() {
@@ -28,6 +32,7 @@ async fn every_link_of_every_environment_leads_somewhere() {
         let mut running = start(&agent, &program, folder.path());
         let line = running.listening().await.unwrap();
         let address = format!("http://{}", field(&line, "address").unwrap());
+        evaluated(&client, &address).await;
         let (followed, broken) = follow(&client, &address, &agent.links).await;
         assert!(followed > 10, "{}: only {followed} links were followed", agent.name);
         println!("{}: {followed} links, {} dead", agent.name, broken.len());
@@ -55,6 +60,19 @@ fn start(agent: &Agent, program: &Path, folder: &Path) -> Running {
         command.args(["run", "--log", "json", "-c"]).arg(below(&agent.config)).current_dir(folder);
     })
     .unwrap()
+}
+
+/// Waits for the first evaluation: before it the agent has no SLO to show.
+async fn evaluated(client: &Client, address: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let answer = client.get(format!("{address}/api/v1/slos")).send().await.unwrap().text().await.unwrap();
+        if answer.contains("probes-availability") {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the agent never evaluated: {answer}");
+        sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// Follows the links of alerts, and from page to page those of the agent. Returns how many there are and which are dead.
