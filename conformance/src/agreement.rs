@@ -21,8 +21,8 @@ const TASK: &str = "terraform/modules/ecs-service/task.tf";
 const AGENT: &str = "terraform/modules/ecs-agent/main.tf";
 const BASE: &str = "k8s/base/kustomization.yaml";
 const DEPLOYMENT: &str = "k8s/base/deployment.yaml";
-const STATEFUL_SET: &str = "k8s/components/standalone-agent/stateful-set.yaml";
-const SIDECAR: &str = "k8s/components/sidecar/deployment.yaml";
+const STATEFUL_SET: &str = "k8s/components/standalone-agent/agent.yaml";
+const SIDECAR: &str = "k8s/components/sidecar/agent/kustomization.yaml";
 const PROMETHEUS: &str = "deploy/compose/prometheus.yml";
 
 const NAMES: &[Name] = &[
@@ -34,7 +34,6 @@ const NAMES: &[Name] = &[
             Place(DEPLOYMENT, "name: http\n              containerPort: ", "\n"),
             Place(TASK, "  port       = ", "\n"),
             Place("k8s/components/gateway-tls/network-policy.yaml", "port: ", "\n"),
-            Place("k8s/components/ingress-tls/network-policy.yaml", "port: ", "\n"),
         ],
     },
     Name {
@@ -56,8 +55,8 @@ const NAMES: &[Name] = &[
             Place(SIDECAR, "containerPort: ", "\n"),
             Place(TASK, "  agent_port = ", "\n"),
             Place(AGENT, "  port = ", "\n"),
-            Place("deploy/ecs/lookout.yaml", "listen: 0.0.0.0:", "\n"),
-            Place("k8s/components/monitoring-agent/network-policy.yaml", "port: ", "\n"),
+            Place("deploy/ecs/lookout.yaml", "LOOKOUT_LISTEN:-0.0.0.0:", "}"),
+            Place("k8s/components/monitoring-sidecar/network-policy.yaml", "port: ", "\n"),
             Place(PROMETHEUS, "\"lookout:", "\""),
         ],
     },
@@ -79,10 +78,10 @@ const NAMES: &[Name] = &[
         what: "the folder of the ledger",
         places: &[
             Place("agent/Dockerfile", "VOLUME [\"", "\""),
-            Place(STATEFUL_SET, "name: ledger\n              mountPath: ", "\n"),
+            Place(STATEFUL_SET, "name: lookout-ledger\n          mountPath: ", "\n"),
             Place(TASK, "sourceVolume = \"ledger\", containerPath = \"", "\""),
             Place(AGENT, "sourceVolume = \"ledger\", containerPath = \"", "\""),
-            Place("deploy/ecs/lookout.yaml", "ledger: ", "/lookout.db"),
+            Place("deploy/ecs/lookout.yaml", "LOOKOUT_LEDGER:-", "/lookout.db"),
         ],
     },
     Name {
@@ -92,8 +91,8 @@ const NAMES: &[Name] = &[
             Place("terraform/modules/identity/variables.tf", "[\"titanic\", \"", "\"]"),
             Place("terraform/modules/ecs-agent/roles.tf", "repository/${var.name}/", "\""),
             Place(
-                "terraform/environments/dev/tfvars.example",
-                "agent           = \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-dev/",
+                "terraform/environment/tfvars.example",
+                "agent           = \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-prod/",
                 "@",
             ),
             Place(".github/scripts/verify.sh", "(titanic|lookout|", ")@"),
@@ -111,8 +110,7 @@ const NAMES: &[Name] = &[
         places: &[
             Place("terraform/modules/eks/variables.tf", "default     = \"1.", "\""),
             Place("conformance/src/kubernetes/mod.rs", "RELEASE: &str = \"1.", "\""),
-            Place("k8s/overlays/prod/namespace.yaml", "enforce-version: v1.", "\n"),
-            Place("k8s/policies/restricted-pods.yaml", "version: v1.", "\n"),
+            Place("k8s/base/namespace.yaml", "enforce-version: v1.", "\n"),
         ],
     },
     Name {
@@ -120,7 +118,7 @@ const NAMES: &[Name] = &[
         places: &[
             Place("agent/config/src/config.rs", "AGENT_JOB: &str = \"", "\""),
             Place("alerts/lookout.rules.yaml", "up{job=\"", "\""),
-            Place("k8s/components/standalone-agent/service.yaml", "app.kubernetes.io/name: ", "\n"),
+            Place(STATEFUL_SET, "serviceName: ", "\n"),
             Place("k8s/components/monitoring-sidecar/service-monitor.yaml", "replacement: ", "\n"),
         ],
     },
@@ -153,17 +151,17 @@ const MUST_STAND: &[(&str, &str, &str)] = &[
         "\"${var.name}/database/${var.application}\"",
         "the overlays read the login there",
     ),
-    ("terraform/modules/platform/secret.tf", "\"${var.name}/lookout\"", "the overlays read the secret there"),
+    ("terraform/environment/secret.tf", "\"${local.name}/lookout\"", "the overlays read the secret there"),
     (
-        "terraform/modules/platform/main.tf",
+        "terraform/environment/main.tf",
         "\"${var.environment}.titanic.internal\"",
         "the overlays seek the database below this name",
     ),
-    (AGENT, ":slack_webhook_url::", "k8s/components/standalone-agent/secret.yaml reads this property"),
-    (AGENT, ":deploy_token_sha256::", "k8s/components/standalone-agent/secret.yaml reads this property"),
+    (AGENT, ":slack_webhook_url::", "k8s/components/standalone-agent reads this property"),
+    (AGENT, ":deploy_token_sha256::", "k8s/components/standalone-agent reads this property"),
     (PROMETHEUS, "- job_name: lookout\n", "the rules about the agent ask for this job"),
-    ("k8s/components/standalone-agent/secret.yaml", "property: slack_webhook_url", "ECS reads it too"),
-    ("k8s/components/standalone-agent/secret.yaml", "property: deploy_token_sha256", "ECS reads it too"),
+    (STATEFUL_SET, "property: slack_webhook_url", "ECS reads it too"),
+    (STATEFUL_SET, "property: deploy_token_sha256", "ECS reads it too"),
 ];
 
 /// Compares every name at all of its places.
@@ -252,33 +250,25 @@ fn disagreement(what: &str, told: &[(&str, BTreeSet<String>)]) -> Option<String>
 
 /// Network, secrets and names of one environment: terraform's, against both ways onto Kubernetes.
 fn environment_faults(tree: &Tree, environment: &str) -> Result<Vec<String>> {
-    let made = format!("terraform/environments/{environment}/main.tf");
+    let made = format!("terraform/environment/{environment}.tfvars");
     let overlay = format!("k8s/overlays/{environment}/kustomization.yaml");
-    let values = format!("k8s/chart/values-{environment}.yaml");
-    let [terraform, kustomize, chart] = [&made, &overlay, &values].map(|file| tree.read(Path::new(file)));
-    let (terraform, kustomize, chart) = (terraform?, kustomize?, chart?);
+    let site = format!("k8s/overlays/{environment}/site.yaml");
+    let [terraform, kustomize, names] = [&made, &overlay, &site].map(|file| tree.read(Path::new(file)));
+    let (terraform, kustomize, names) = (terraform?, kustomize?, names?);
     let one = |text: &str, before: &str| {
         let found = between(text, before, "\"");
         found.into_iter().next().with_context(|| format!("{made} does not say `{before}…`"))
     };
-    let name = one(&terraform, "  name = \"")?;
-    let network = database_network(&one(&terraform, "cidr                = \"")?)
+    let name = format!("titanic-{}", one(&terraform, "environment = \"")?);
+    let network = database_network(&one(&terraform, "cidr        = \"")?)
         .with_context(|| format!("{made}: the network is no 10.x.0.0/16"))?;
     let host = format!("database.{environment}.titanic.internal");
-    let (login, agent) = (format!("{name}/database/titanic"), format!("{name}/lookout"));
     let wanted = [
-        (&overlay, &kustomize, format!("/ipBlock/cidr, value: {network} ")),
-        (&overlay, &kustomize, format!("/data/0/remoteRef/key, value: {login} ")),
-        (&overlay, &kustomize, format!("/data/1/remoteRef/key, value: {login} ")),
-        (&overlay, &kustomize, format!("/data/0/remoteRef/key, value: {agent} ")),
-        (&overlay, &kustomize, format!("/data/1/remoteRef/key, value: {agent} ")),
+        (&site, &names, format!("DATABASE_NETWORK: {network}\n")),
+        (&site, &names, format!("NAMESPACE: {name}\n")),
+        (&site, &names, format!("ENVIRONMENT: {environment}\n")),
+        (&overlay, &kustomize, format!("namespace: {name}\n")),
         (&overlay, &kustomize, format!("DB_HOST={host}\n")),
-        (&overlay, &kustomize, format!("ENVIRONMENT={environment}\n")),
-        (&values, &chart, format!("networks: [{network}]")),
-        (&values, &chart, format!("secretKey: {login}\n")),
-        (&values, &chart, format!("secretKey: {agent}\n")),
-        (&values, &chart, format!("host: {host}\n")),
-        (&values, &chart, format!("environment: {environment}\n")),
     ];
     let missing = wanted.iter().filter(|(_, text, wanted)| !text.contains(wanted.as_str()));
     Ok(missing
@@ -328,7 +318,7 @@ fn ecs_times(tree: &Tree) -> Result<Vec<String>> {
         ));
     }
     for environment in ["dev", "staging", "prod"] {
-        let file = format!("terraform/environments/{environment}/main.tf");
+        let file = format!("terraform/environment/{environment}.tfvars");
         let bake = number(&read(&file)?, "bake_minutes         = ", "\n")? * 60;
         if bake <= watched {
             faults.push(format!(

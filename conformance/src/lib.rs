@@ -4,6 +4,7 @@
 //! it over the repository, and over copies with a mistake that it must name. A check never changes the tree and never
 //! needs a cluster, an account or a registry. The tests give each check its name: `cargo nextest run -p conformance`.
 
+pub mod agents;
 pub mod agreement;
 pub mod alerts;
 pub mod compose;

@@ -69,7 +69,7 @@ pub fn modules(tree: &Tree) -> Result<String> {
     let scratch = Scratch::copy_of(tree, &terraform)?;
     let folders = folders(&sources);
     let passed = scratch.examine_all(&folders)?;
-    Ok(format!("{} modules and environments, {passed} test runs", folders.len()))
+    Ok(format!("{} modules, {passed} test runs", folders.len()))
 }
 
 /// Runs checkov. A skipped policy is explained where it is skipped.
@@ -126,7 +126,7 @@ fn faults_of(file: &Path, text: &str, schema: &Value) -> Vec<(usize, String)> {
 fn folders(sources: &[&Path]) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         sources.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect();
-    folders.sort_by_key(|folder| (folder.starts_with("terraform/environments"), folder.clone()));
+    folders.sort_by_key(|folder| (folder.starts_with("terraform/environment"), folder.clone()));
     folders.dedup();
     folders
 }
@@ -191,12 +191,31 @@ impl<'t> Scratch<'t> {
         if !self.folder.path().join(folder).join("tests").is_dir() {
             return Ok(0);
         }
-        let said = content(self.command(folder).args(["test", "-no-color"]))?;
-        let passed = said.lines().filter(|line| line.starts_with("  run ") && line.ends_with("pass")).count();
-        if passed == 0 {
-            bail!("its tests run nothing");
+        let mut passed = 0;
+        for values in self.values(folder)? {
+            let mut test = self.command(folder);
+            test.args(["test", "-no-color"]).args(values.iter().map(|file| format!("-var-file={file}")));
+            let said = content(&mut test)?;
+            let runs = said.lines().filter(|line| line.starts_with("  run ") && line.ends_with("pass")).count();
+            if runs == 0 {
+                bail!("its tests run nothing");
+            }
+            passed += runs;
         }
         Ok(passed)
+    }
+
+    /// The files of values that a folder is tested with, one after the other; without any when there are none.
+    fn values(&self, folder: &Path) -> Result<Vec<Option<String>>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(self.folder.path().join(folder)).context("reading a folder")? {
+            let name = entry.context("reading a folder")?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(".tfvars") {
+                found.push(Some(name));
+            }
+        }
+        found.sort();
+        Ok(if found.is_empty() { vec![None] } else { found })
     }
 
     fn command(&self, folder: &Path) -> Command {
@@ -280,11 +299,11 @@ mod tests {
     #[test]
     fn environments_come_after_what_they_are_made_of() {
         let files =
-            ["terraform/environments/dev/main.tf", "terraform/modules/a/main.tf", "terraform/modules/a/b.tf"];
+            ["terraform/environment/main.tf", "terraform/modules/a/main.tf", "terraform/modules/a/b.tf"];
         let sources: Vec<&Path> = files.iter().map(Path::new).collect();
         assert_eq!(
             folders(&sources),
-            [Path::new("terraform/modules/a"), Path::new("terraform/environments/dev")]
+            [Path::new("terraform/modules/a"), Path::new("terraform/environment")]
         );
     }
 }

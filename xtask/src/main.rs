@@ -46,7 +46,7 @@ enum Chore {
         #[command(subcommand)]
         benchmark: bench::Benchmark,
     },
-    /// Write alerts/, dashboards/ and the heads of runbooks/ from slo/, and the copies that k8s/ needs.
+    /// Write alerts/, dashboards/ and the heads of runbooks/ from slo/.
     Generate,
 }
 
@@ -74,8 +74,7 @@ fn main() -> ExitCode {
 fn generate() -> Result<()> {
     let mut lookout: Command = workspace::cargo();
     lookout.args(["run", "--quiet", "--bin", "lookout", "--", "generate", "-c", CONFIG]);
-    workspace::must_succeed(&mut lookout)?;
-    conformance::kubernetes::write_copies(&workspace::root())
+    workspace::must_succeed(&mut lookout)
 }
 
 #[cfg(test)]

@@ -295,24 +295,34 @@ fn our_own_specs_are_fine_on_a_fresh_clone() {
 /// The agent of a cluster has specs of its own, which count through Prometheus; its SLOs are the same.
 #[test]
 fn the_agent_of_a_cluster_is_told_what_its_manifest_says() {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir("../../k8s/chart/files/agent").unwrap() {
-        let file = entry.unwrap().path();
-        let text = std::fs::read_to_string(&file).unwrap();
-        // where the secret is mounted
-        let text = text.replace("/run/secrets/lookout", &folder.path().display().to_string());
-        std::fs::write(folder.path().join(file.file_name().unwrap()), text).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("lookout");
+    // as the pod mounts them
+    for (from, to) in [("../../k8s/components/standalone-agent", "lookout"), ("../../slo", "lookout-slo")] {
+        std::fs::create_dir(root.path().join(to)).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_str().unwrap();
+            if name.ends_with(".slo.yaml") || name == "lookout.yaml" {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let text = text.replace("/run/secrets/lookout", &root.path().display().to_string());
+                std::fs::write(root.path().join(to).join(name), text).unwrap();
+            }
+        }
     }
-    let webhook = folder.path().join("slack-webhook-url");
+    std::fs::create_dir(root.path().join("runbooks")).unwrap();
+    let webhook = root.path().join("slack-webhook-url");
     std::fs::write(webhook, "https://hooks.slack.com/services/hunter2").unwrap();
     let environment = |name: &str| match name {
-        "LOOKOUT_EXTERNAL_URL" => Some("http://lookout:9797".to_owned()),
+        "LOOKOUT_EXTERNAL_URL" => Some("https://lookout.example.org".to_owned()),
+        "LOOKOUT_LISTEN" => Some("0.0.0.0:9797".to_owned()),
+        "LOOKOUT_LEDGER" => Some("/var/lib/lookout/lookout.db".to_owned()),
         "PROMETHEUS_URL" => Some("http://prometheus-operated.monitoring:9090".to_owned()),
         "ENVIRONMENT" => Some("production".to_owned()),
         "DEPLOY_TOKEN_SHA256" => Some("0f".repeat(32)),
         _ => None,
     };
-    let (config, warnings) = match load_with(folder.path(), &environment) {
+    let (config, warnings) = match load_with(&folder, &environment) {
         Ok(loaded) => loaded,
         Err(found) => panic!("{found}"),
     };

@@ -2,7 +2,7 @@
 //! and of the operators it needs, against checkov, and against rules of our own; the chart must give the same objects.
 
 mod chart;
-mod copies;
+mod links;
 mod network;
 mod object;
 mod pods;
@@ -16,16 +16,16 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-pub use copies::{current as copies, write as write_copies};
 use object::Object;
 use render::{Build, kustomize};
 
+use crate::agents::Agent;
 use crate::tool::content;
 use crate::tree::Tree;
 use programs::python::{Set, program};
 
 /// The oldest release that the manifests are meant for; its schemas refuse what came later.
-const RELEASE: &str = "1.32";
+const RELEASE: &str = "1.35";
 
 /// The kinds that no Kubernetes release describes, and what we use of them.
 const OPERATORS: &str = "xtask/tools/schemas/kubernetes-operators.json";
@@ -70,9 +70,84 @@ fn scratch() -> Result<tempfile::TempDir> {
     tempfile::Builder::new().prefix("manifests-").tempdir().context("making a folder")
 }
 
-/// Compares the chart with the overlay of every environment.
+/// Renders the chart of the agent, alone and as the overlays have it.
 pub fn helm(tree: &Tree) -> Result<String> {
     chart::check(tree)
+}
+
+/// Compares the links of every environment with the host that leads to the agent.
+pub fn links(tree: &Tree) -> Result<String> {
+    let builds = every_build(tree)?;
+    let all = builds.iter().flat_map(|build| {
+        links::faults(build).into_iter().map(move |fault| format!("{}: {fault}", build.folder))
+    });
+    let faults: Vec<String> = all.collect();
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n"));
+    }
+    let count: usize = builds.iter().map(|build| links::alert_links(build).count()).sum();
+    Ok(format!("{count} links of alerts in {} builds", builds.len()))
+}
+
+/// The add-ons of a cluster, with their versions and the groups of their objects.
+const ADDONS: &str = "k8s/cluster/addons.json";
+
+/// Looks up the add-on of every object that Kubernetes does not bring itself.
+pub fn addons(tree: &Tree) -> Result<String> {
+    let matrix: Value = serde_json::from_str(&tree.read(Path::new(ADDONS))?).with_context(|| ADDONS.to_owned())?;
+    let listed = object::items(&matrix, "/addons");
+    let known: Vec<&str> = listed.flat_map(|addon| object::items(addon, "/groups")).filter_map(Value::as_str).collect();
+    let own: Vec<&str> = OWN_GROUPS.iter().filter_map(|group| group.split_once('/')).map(|(group, _)| group).collect();
+    let builds = every_build(tree)?;
+    let mut faults = Vec::new();
+    if matrix.get("kubernetes").and_then(Value::as_str) != Some(RELEASE) {
+        faults.push(format!("{ADDONS} is not about Kubernetes {RELEASE}"));
+    }
+    for addon in object::items(&matrix, "/addons") {
+        if !object::text(addon, "/version").starts_with(|first: char| first.is_ascii_digit()) {
+            faults.push(format!("{ADDONS}: {} has no version", object::text(addon, "/name")));
+        }
+    }
+    for build in &builds {
+        let missing = links::groups(&build.objects);
+        let missing = missing.iter().filter(|group| !own.contains(group) && !known.contains(group));
+        faults.extend(missing.map(|group| format!("{}: no add-on of {ADDONS} brings {group}", build.folder)));
+    }
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n"));
+    }
+    Ok(format!("{} groups of objects", known.len()))
+}
+
+/// Returns the agent of an environment as its pod would start it.
+pub(crate) fn agent(tree: &Tree, environment: &str) -> Result<Agent> {
+    let build = kustomize(tree, &Path::new("k8s/overlays").join(environment))?;
+    let found = build.workloads().find_map(|(_, pod)| {
+        let container = object::containers(pod).find(|one| object::text(one, "/name") == "lookout")?;
+        Some((pod, container))
+    });
+    let (pod, container) = found.with_context(|| format!("{} has no agent", build.folder))?;
+    let mut agent = Agent {
+        name: format!("Kubernetes, {environment}"),
+        config: "/etc/lookout/lookout.yaml".into(),
+        links: links::alert_links(&build).filter_map(|(_, _, url)| crate::agents::path_of(url)).collect(),
+        ..Agent::default()
+    };
+    for mount in object::items(container, "/volumeMounts") {
+        let Some(map) = links::map_of(pod, object::text(mount, "/name")) else { continue };
+        let map = build.of_kind("ConfigMap").find(|known| known.name() == map);
+        let data = map.with_context(|| format!("nothing makes the ConfigMap of {mount}"))?.at("/data");
+        for (file, text) in data.as_object().into_iter().flatten() {
+            let path = Path::new(object::text(mount, "/mountPath")).join(file);
+            agent.files.insert(path, text.as_str().unwrap_or_default().to_owned());
+        }
+    }
+    for variable in object::items(container, "/env") {
+        if let Some(value) = variable.get("value").and_then(Value::as_str) {
+            agent.variables.insert(object::text(variable, "/name").to_owned(), value.to_owned());
+        }
+    }
+    Ok(agent)
 }
 
 /// Every folder that is built, and the objects that ArgoCD reads as they are.
@@ -101,7 +176,11 @@ fn every_build(tree: &Tree) -> Result<Vec<Build>> {
 
 /// Holds each different object against the schema of its kind.
 pub fn schemas(tree: &Tree) -> Result<String> {
-    let (builds, scratch) = (every_build(tree)?, scratch()?);
+    validate(tree, &every_build(tree)?)
+}
+
+fn validate(tree: &Tree, builds: &[Build]) -> Result<String> {
+    let scratch = scratch()?;
     let scratch = scratch.path();
     let (mut own, mut others): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for object in builds.iter().flat_map(|build| &build.objects) {
@@ -135,10 +214,14 @@ pub fn schemas(tree: &Tree) -> Result<String> {
 
 /// Runs checkov over what would be applied.
 pub fn policies(tree: &Tree) -> Result<String> {
-    let (builds, scratch) = (every_build(tree)?, scratch()?);
+    checkov(&every_build(tree)?)
+}
+
+fn checkov(builds: &[Build]) -> Result<String> {
+    let scratch = scratch()?;
     let folder = scratch.path().join("builds");
     fs::create_dir_all(&folder).context("making a folder")?;
-    for build in &builds {
+    for build in builds {
         let file = folder.join(format!("{}.json", build.folder.replace('/', "-")));
         let items: Vec<&Value> = build.objects.iter().map(Object::value).collect();
         let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": items });

@@ -18,19 +18,31 @@ struct Names<'b> {
     secrets: BTreeMap<&'b str, BTreeSet<&'b str>>,
 }
 
+/// Names inside of an environment, and those that its cluster must have.
 pub(super) fn faults(build: &Build, cluster: &Build) -> Vec<String> {
     let names = Names::of(build);
     let mut faults = Vec::new();
     for (workload, pod) in build.workloads() {
         let mut found = names.of_pod(pod);
-        found.extend(names.of_owner(workload, pod));
         let class = text(pod, "/spec/priorityClassName");
         if !cluster.of_kind("PriorityClass").any(|known| known.name() == class) {
             found.push(format!("the PriorityClass {class:?} is not in {}", cluster.folder));
         }
         faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", workload.shown())));
     }
-    for object in &build.objects {
+    faults.extend(within(build));
+    faults
+}
+
+/// Names inside of a build that somebody else's objects surround.
+pub(super) fn within(build: &Build) -> Vec<String> {
+    let names = Names::of(build);
+    let mut faults = Vec::new();
+    for (workload, pod) in build.workloads() {
+        let found = names.of_owner(workload, pod);
+        faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", workload.shown())));
+    }
+    for object in build.objects.iter().filter(|object| object.kind() != "HTTPRoute" || names.has_gateways()) {
         let found = names.of_object(object);
         faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", object.shown())));
     }
@@ -166,6 +178,11 @@ impl<'b> Names<'b> {
             "ServiceMonitor" => self.of_monitor(object),
             _ => Vec::new(),
         }
+    }
+
+    /// Whether the Gateways of routes are in the build.
+    fn has_gateways(&self) -> bool {
+        self.build.of_kind("Gateway").next().is_some()
     }
 
     fn pods<'s>(&'s self, selector: &'s Value) -> impl Iterator<Item = &'s Value> {

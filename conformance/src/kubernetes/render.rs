@@ -50,7 +50,7 @@ pub(super) fn kustomize(tree: &Tree, folder: &Path) -> Result<Build> {
 /// The chart with some values, as an installation in a namespace would have it.
 pub(super) fn helm(tree: &Tree, namespace: &str, values: &[&Path]) -> Result<Build> {
     let mut command = Command::new(program(Set::Checks, "python")?);
-    command.args(["xtask/tools/render_chart.py", super::chart::FOLDER, "titanic", namespace]).args(values);
+    command.args(["xtask/tools/render_chart.py", super::chart::FOLDER, "lookout", namespace]).args(values);
     let text = content(command.current_dir(tree.root()))?;
     let list: Vec<Value> = serde_json::from_str(&text).context("reading what the chart became")?;
     let folder = format!("{} for {namespace}", super::chart::FOLDER);

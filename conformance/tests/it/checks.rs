@@ -43,10 +43,11 @@ checks! {
     compose_references: compose::references,
     compose_secrets: compose::secrets,
     compose_started: compose::started,
-    kubernetes_copies: kubernetes::copies,
     kubernetes_rules: kubernetes::rules,
     kubernetes_schemas: kubernetes::schemas,
     kubernetes_policies: kubernetes::policies,
+    kubernetes_links: kubernetes::links,
+    kubernetes_addons: kubernetes::addons,
     helm: kubernetes::helm,
     terraform_rules: terraform::rules,
     terraform_format: terraform::format,
@@ -59,7 +60,7 @@ checks! {
 }
 
 /// Returns what a check found, or records that it was skipped for want of a tool. Under `--strict` a skip fails.
-pub(crate) fn unless_missing(test: &str, found: Result<String>) -> Option<Result<String>> {
+pub(crate) fn unless_missing<T>(test: &str, found: Result<T>) -> Option<Result<T>> {
     let folder = skipped::folder().unwrap();
     if let Some(missing) = found.as_ref().err().and_then(Missing::behind) {
         assert!(!skipped::is_strict(), "{missing}");

@@ -2,6 +2,8 @@
 //! named.
 
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod checks;
 #[cfg(test)]
 mod claims;

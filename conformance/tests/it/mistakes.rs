@@ -164,7 +164,7 @@ mistakes! {
     a_broken_patch_in_an_overlay: kubernetes_rules in "k8s/overlays/prod/kustomization.yaml",
         Replace("topologySpreadConstraints/0", "topologySpreadConstraint/0")
         => "k8s/overlays/prod";
-    an_image_that_is_whatever_is_latest: kubernetes_rules in "k8s/components/sidecar/deployment.yaml",
+    an_image_that_is_whatever_is_latest: kubernetes_rules in "k8s/components/sidecar/agent/kustomization.yaml",
         Replace("lookout:0.1.0", "lookout:latest")
         => "lookout:latest is whatever is latest";
     an_image_in_production_by_version: kubernetes_rules in "k8s/overlays/prod/kustomization.yaml",
@@ -179,19 +179,31 @@ mistakes! {
     a_service_for_a_port_that_is_not_there: kubernetes_rules in "k8s/base/service.yaml",
         Replace("targetPort: admin", "targetPort: metrics")
         => "Service titanic: its pods have no port \"metrics\"";
-    an_alert_rule_changed_in_its_copy: kubernetes_copies in "k8s/chart/files/monitoring/titanic.prometheusrule.yaml",
-        Append("# later\n")
-        => "not what it is a copy of";
+    an_agent_that_is_not_what_the_chart_gives: helm in "k8s/components/standalone-agent/agent.yaml",
+        Replace("replicas: 1", "replicas: 2")
+        => "is not what k8s/lookout and";
     an_agent_that_the_rules_about_it_do_not_know: agreement_of_names in "k8s/components/monitoring-sidecar/service-monitor.yaml",
         Replace("replacement: lookout", "replacement: agent")
         => "the job by which Prometheus scrapes the agent is not the same everywhere";
-    a_chart_that_went_its_own_way: helm in "k8s/chart/templates/deployment.yaml",
-        Replace("minReadySeconds: 5", "minReadySeconds: 0")
-        => "Deployment titanic.spec.minReadySeconds: 5 with kustomize, 0 in the chart";
-    a_value_that_the_chart_does_not_know: helm in "k8s/chart/values-prod.yaml",
-        Replace("maxReplicas", "maximumReplicas")
-        => "maximumReplicas";
-    a_misspelt_field_of_an_operator: kubernetes_schemas in "k8s/components/monitoring-agent/service-monitor.yaml",
+    a_chart_whose_claim_is_not_the_mounted_one: helm in "k8s/lookout/templates/agent.yaml",
+        Replace("        name: lookout-ledger\n", "        name: ledger\n")
+        => "is not what k8s/lookout and";
+    a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
+        Replace("externalUrl", "externalURL")
+        => "externalURL";
+    a_link_that_leads_to_another_host: kubernetes_links in "k8s/components/monitoring/links.yaml",
+        Replace("https:", "http:")
+        => "runbook_url leads to http://";
+    a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/gateway-tls/gateway.yaml",
+        Replace("hostname: LOOKOUT_HOST\n      tls:", "hostname: LOOKOUT_HOST.internal\n      tls:")
+        => "k8s/overlays";
+    a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
+        Replace("      - LookoutDown.md\n", "")
+        => "the agent has no runbook LookoutDown.md";
+    an_operator_that_no_cluster_has: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace("\"external-secrets.io\"", "\"external-secret.io\"")
+        => "brings external-secrets.io";
+    a_misspelt_field_of_an_operator: kubernetes_schemas in "k8s/components/monitoring/service-monitor.yaml",
         Replace("scrapeTimeout", "scrapeTimeOut")
         => "scrapeTimeOut";
     an_open_security_group: terraform_rules in "terraform/modules/database/access.tf",
@@ -213,15 +225,15 @@ mistakes! {
         Replace("    enable   = true\n    rollback = true", "    enable   = true\n    rollback = false")
         => "the circuit breaker must roll back";
     a_cloud_role_for_any_repository: terraform_modules in "terraform/modules/identity/main.tf",
-        Replace("\"repo:${var.repository}:environment:${each.value}\"", "\"repo:*\"")
+        Replace("\"repo:${repository}:environment:${each.value}\"", "\"repo:*\"")
         => "trust must name the exact repository";
-    a_database_in_the_network_of_another_environment: agreement_of_environments in "k8s/overlays/prod/kustomization.yaml",
+    a_database_in_the_network_of_another_environment: agreement_of_environments in "k8s/overlays/prod/site.yaml",
         Replace("10.40.128.0/18", "10.30.128.0/18")
-        => "does not say `/ipBlock/cidr, value: 10.40.128.0/18`";
+        => "does not say `DATABASE_NETWORK: 10.40.128.0/18`";
     a_port_that_only_one_side_moved: agreement_of_names in "terraform/modules/ecs-service/task.tf",
         Replace("admin_port = 8081", "admin_port = 9090")
         => "the admin port is not the same everywhere";
-    a_way_back_that_is_gone_before_the_gate_speaks: agreement_of_times in "terraform/environments/dev/main.tf",
+    a_way_back_that_is_gone_before_the_gate_speaks: agreement_of_times in "terraform/environment/dev.tfvars",
         Replace("bake_minutes         = 10", "bake_minutes         = 5")
         => "old tasks go after 300 s";
     an_interval_that_dependabot_does_not_know: workflow_schemas in ".github/dependabot.yml",
