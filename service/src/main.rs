@@ -45,8 +45,8 @@ fn main() -> ExitCode {
         }
         Verb::Healthcheck => return ready(&config),
         Verb::Serve => live(config),
-        Verb::Backup(path) => move_crew(&config, &path, true),
-        Verb::Restore(path) => move_crew(&config, &path, false),
+        Verb::Backup(path) => transfer(&config, &path, true),
+        Verb::Restore(path) => transfer(&config, &path, false),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the program is asked to do.
+/// The command of this invocation.
 enum Verb {
     Serve,
     CheckConfig,
@@ -100,7 +100,7 @@ fn ready(config: &Config) -> ExitCode {
 }
 
 /// Takes everyone out into a file, or in from one, while a service may be running on the same database.
-fn move_crew(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
+fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
         let opening = if out { Opening::Read } else { Opening::Fill };
@@ -114,7 +114,7 @@ fn move_crew(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     })
 }
 
-/// Says what the environment amounts to. It was read and is usable, or we would not be here; nothing was opened.
+/// Prints the effective configuration. Nothing was opened.
 fn check(config: &Config) {
     let mut out = std::io::stdout().lock();
     let _written = writeln!(out, "the environment can be used:\n{config}");

@@ -1,4 +1,4 @@
-//! Where the passengers are kept: one URL, or the pieces of one.
+//! The address of the database: one URL, or the pieces of one.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::{Reader, Variables};
 
-/// Where the passengers are kept. Its `Debug` shows no credentials.
+/// The address of the database. Its `Debug` shows no credentials.
 #[derive(Clone)]
 pub struct DatabaseUrl(String);
 
@@ -47,7 +47,7 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// What tells of a PostgreSQL piece by piece.
+/// The variables that describe a PostgreSQL piece by piece.
 const DB_VARIABLES: [&str; 8] = [
     "DB_HOST",
     "DB_PORT",
@@ -58,7 +58,7 @@ const DB_VARIABLES: [&str; 8] = [
     "DB_PASSWORD_FILE",
     "DB_SSLMODE",
 ];
-/// How a connection to PostgreSQL may be secured.
+/// The TLS modes of a connection to PostgreSQL.
 const TLS_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
 
 /// A text as it may stand in any place of a URL.

@@ -1,9 +1,9 @@
-//! What an installation is for.
+//! The purpose of an installation.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What an installation is for: a word of the operator's choice.
+/// The purpose of an installation: a word of the operator's choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment(pub(super) String);
 

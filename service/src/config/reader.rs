@@ -17,7 +17,7 @@ pub struct ConfigError {
     pub variable: String,
     /// Its value, absent for secrets.
     pub value: Option<String>,
-    /// What would have been accepted.
+    /// The accepted values.
     pub expected: String,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// How much of a wrong value is shown.
+/// Characters of a wrong value that are shown.
 const SHOWN_CHARS: usize = 80;
 
 /// Reads variables, and notes what is wrong with them.

@@ -25,7 +25,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     retry_after_seconds: Option<u32>,
-    /// What happened inside. Logged, never sent.
+    /// The internal cause. Logged, never sent.
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -59,32 +59,22 @@ impl Problem {
     /// Values of a body that cannot be used.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid_fields",
-            "Fields cannot be used",
-            sentence(&errors),
-        )
-        .with_errors(errors)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", "Invalid fields", sentence(&errors))
+            .with_errors(errors)
     }
 
     /// Query parameters that cannot be used.
     #[must_use]
     pub fn bad_query(errors: Vec<FieldError>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_query",
-            "Query parameters cannot be used",
-            sentence(&errors),
-        )
-        .with_errors(errors)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_query", "Invalid query parameters", sentence(&errors))
+            .with_errors(errors)
     }
 
     /// A path segment that cannot be used.
     #[must_use]
     pub fn bad_path(error: FieldError) -> Self {
         let errors = vec![error];
-        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "The path cannot be used", sentence(&errors))
+        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "Invalid path parameter", sentence(&errors))
             .with_errors(errors)
     }
 
@@ -92,7 +82,7 @@ impl Problem {
     #[must_use]
     pub fn bad_header(error: FieldError) -> Self {
         let errors = vec![error];
-        Self::new(StatusCode::BAD_REQUEST, "invalid_header", "A header cannot be used", sentence(&errors))
+        Self::new(StatusCode::BAD_REQUEST, "invalid_header", "Invalid header", sentence(&errors))
             .with_errors(errors)
     }
 
@@ -119,14 +109,14 @@ impl Problem {
         self
     }
 
-    /// Says when to try again.
+    /// Sets the `Retry-After` header.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
-    /// What a status means when nobody said more: answers of the framework itself.
+    /// Returns the problem for a status that came without one: responses of the framework itself.
     #[must_use]
     pub fn of_status(status: StatusCode, method: &str, path: &str) -> Self {
         match status {
@@ -159,7 +149,7 @@ impl Problem {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            "The body is too large",
+            "Content too large",
             format!("a body may have at most {bytes} bytes"),
         )
         .with_errors(vec![FieldError::new("body", format!("has more than {bytes} bytes"))])
@@ -183,7 +173,7 @@ impl Problem {
         self.code
     }
 
-    /// What belongs to this request.
+    /// Returns the part that belongs to this request.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
@@ -219,7 +209,7 @@ impl From<StoreError> for Problem {
             Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "database_unavailable",
-                "The database is away",
+                "Database unavailable",
                 "the passengers cannot be reached at the moment; try again in a little while",
             )
             .retry_after(1)

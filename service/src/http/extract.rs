@@ -1,4 +1,4 @@
-//! What handlers take out of a request, with rejections in our own shape.
+//! Extractors with rejections in the shape of all problems.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -77,8 +77,13 @@ fn unreadable(rejection: BytesRejection) -> Problem {
 }
 
 fn not_an_object(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed_body", "Malformed body", format!("the body {detail}"))
-        .with_errors(vec![FieldError::new("body", detail)])
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "malformed_body",
+        "Malformed request body",
+        format!("the body {detail}"),
+    )
+    .with_errors(vec![FieldError::new("body", detail)])
 }
 
 /// The one variable segment of a path.

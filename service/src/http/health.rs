@@ -34,7 +34,7 @@ impl Readiness {
     }
 }
 
-/// What orchestrators and people ask to see how the service is: never turned away, however busy it is.
+/// The routes of probes. They are never rejected, however busy the service is.
 const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/version"];
 
 /// Whether a route is one of these.
@@ -97,7 +97,7 @@ fn report(config: &Config, well: bool, checks: Value) -> Response {
 async fn database(shared: &Shared) -> bool {
     let answer = shared.store.ping().await;
     if let Err(error) = &answer {
-        tracing::warn!(error = %error, source = ?std::error::Error::source(error), "the database is away");
+        tracing::warn!(error = %error, source = ?std::error::Error::source(error), "the database is unavailable");
     }
     answer.is_ok()
 }
@@ -144,7 +144,7 @@ fn version(config: &Config) -> Json<Value> {
     }))
 }
 
-/// What probes are told while the database is waited for: the process lives, and is not ready because of it.
+/// Answers a probe while the service waits for its database: alive, and not ready.
 pub(super) fn starting(config: &Config, path: &str) -> Option<Response> {
     let database = word(false);
     Some(match path {

@@ -40,7 +40,7 @@ pub const UNMATCHED: &str = "unmatched";
 const MOST_SERIES: usize = 2000;
 const OVERFLOW: &str = "overflow";
 
-/// What is counted and measured.
+/// The metrics of requests.
 pub struct Metrics {
     version: String,
     active: AtomicI64,
@@ -56,13 +56,13 @@ pub struct Metrics {
 pub struct Sample {
     /// The status that was sent.
     pub status: u16,
-    /// How long it took.
+    /// Its duration.
     pub seconds: f64,
-    /// How large the client said its body is.
+    /// The declared size of its body.
     pub request_bytes: Option<u64>,
-    /// How large the answer is, where that is known beforehand.
+    /// The size of the response body, if it is known beforehand.
     pub response_bytes: Option<u64>,
-    /// Whose trace it belongs to, and when it was answered.
+    /// Its trace, and the time of the response.
     pub trace: Option<(TraceIds, Timestamp)>,
 }
 

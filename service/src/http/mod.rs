@@ -1,36 +1,36 @@
-//! What every request passes: the routes of both ports and what stands in front of them.
+//! The HTTP layer: the routes of both ports and the middleware around them.
 
 pub mod access;
 pub mod admin;
 pub mod client;
 mod compress;
 mod cors;
-mod door;
 pub mod error;
 pub mod extract;
 pub mod faults;
 pub mod head;
 pub mod health;
-pub mod lobby;
+pub mod in_flight;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
+mod port_service;
 pub mod rate;
-mod reader;
 pub mod serve;
-pub mod shed;
+pub mod startup_gate;
+mod write_timeout;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use self::door::Door;
 use self::faults::{Audit, Faults};
 use self::health::Readiness;
+use self::in_flight::InFlightLimit;
 use self::metrics::Metrics;
 use self::middleware::Port;
 use self::openapi::{Answer, Described, Operation, Verb};
+pub use self::port_service::PortService;
 use self::rate::Buckets;
-use self::shed::Places;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::passengers::{Store, routes};
@@ -54,7 +54,7 @@ pub const API: [(&str, &str, u16); 9] = [
     ("/api/v1/passengers/{id}", "DELETE", 204),
 ];
 
-/// What handlers need. Cheap to clone.
+/// The state of all handlers. Cheap to clone.
 #[derive(Clone)]
 pub struct Shared(Arc<Parts>);
 
@@ -64,18 +64,18 @@ pub struct Parts {
     pub config: Config,
     /// The passengers.
     pub store: Store,
-    /// What is counted and measured.
+    /// The metrics of requests.
     pub metrics: Metrics,
-    /// What is broken on purpose.
+    /// The injected faults.
     pub faults: Faults,
-    /// Who broke or changed what.
+    /// The actions of operators.
     pub audit: Audit,
     /// Whether new work is welcome.
     pub readiness: Readiness,
-    /// How many requests each client has left, where that is limited.
+    /// The rate limiter, if one is configured.
     pub buckets: Option<Buckets>,
-    /// How many requests may still come in.
-    pub places: Places,
+    /// The limit of requests in flight.
+    pub in_flight: InFlightLimit,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -86,8 +86,9 @@ impl Shared {
     pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>) -> Self {
         let metrics = Metrics::new(&config.version);
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
-        let (buckets, places) = (config.edge.rate.map(Buckets::new), Places::new(config.edge.in_flight));
-        Self(Arc::new(Parts { config, store, metrics, faults, audit, readiness, buckets, places, clock }))
+        let (buckets, in_flight) =
+            (config.clients.rate.map(Buckets::new), InFlightLimit::new(config.clients.in_flight));
+        Self(Arc::new(Parts { config, store, metrics, faults, audit, readiness, buckets, in_flight, clock }))
     }
 }
 
@@ -101,7 +102,7 @@ impl Deref for Shared {
 
 /// The way in for clients.
 #[must_use]
-pub fn public(shared: &Shared) -> Door {
+pub fn public(shared: &Shared) -> PortService {
     let hello = Operation::new(Verb::Get, "/api/hello", "hello", "Be welcomed").tagged("about").answers(
         Answer::new(200, "A welcome.").json(json!({
             "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
@@ -109,14 +110,14 @@ pub fn public(shared: &Shared) -> Door {
     );
     let api = Described::default().on(hello, self::hello).merge(routes::routes()).merge(routes::streams());
     let (paths, routes) = api.merge(health::routes()).complete(&shared.config);
-    Door::new(shared, Port::Public, paths, routes)
+    PortService::new(shared, Port::Public, paths, routes)
 }
 
 /// The way in for operators.
 #[must_use]
-pub fn admin(shared: &Shared) -> Door {
+pub fn admin(shared: &Shared) -> PortService {
     let (paths, routes) = admin::routes(shared);
-    Door::new(shared, Port::Admin, paths, routes)
+    PortService::new(shared, Port::Admin, paths, routes)
 }
 
 async fn hello() -> Json<Value> {

@@ -18,9 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Peer;
-use super::lobby::Lobby;
-use super::reader::Reader;
+use super::client::PeerAddress;
+use super::startup_gate::StartupGate;
+use super::write_timeout::WriteTimeout;
 
 /// What is granted to those who connect.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// Serves until told to stop. Then no connection is taken in any more, idle ones are closed, and the others when they have
 /// had their answer. Returns when all have ended.
-pub async fn serve(listener: TcpListener, lobby: Arc<Lobby>, limits: Limits, stop: CancellationToken) {
+pub async fn serve(listener: TcpListener, gate: Arc<StartupGate>, limits: Limits, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
@@ -60,9 +60,9 @@ pub async fn serve(listener: TcpListener, lobby: Arc<Lobby>, limits: Limits, sto
     let graceful = GracefulShutdown::new();
     let welcome = |graceful: &GracefulShutdown, stream: TcpStream, peer: SocketAddr, place| {
         let _slower_but_served = stream.set_nodelay(true);
-        let lobby = Arc::clone(&lobby);
-        let service = service_fn(move |request| answer(Arc::clone(&lobby), request, peer));
-        let stream = TokioIo::new(Reader::new(stream, limits.write));
+        let gate = Arc::clone(&gate);
+        let service = service_fn(move |request| answer(Arc::clone(&gate), request, peer));
+        let stream = TokioIo::new(WriteTimeout::new(stream, limits.write));
         let connection = graceful.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
@@ -84,7 +84,7 @@ pub async fn serve(listener: TcpListener, lobby: Arc<Lobby>, limits: Limits, sto
         };
         welcome(&graceful, stream, peer, Some(place));
     }
-    // Whoever is in the backlog is still let in, then the door is closed, and only then are those inside asked to leave:
+    // Whoever is in the backlog is still let in, then the listener closes, and only then are those inside asked to leave:
     // in any other order somebody is cut off although others still come in.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
         welcome(&graceful, stream, peer, None);
@@ -96,12 +96,12 @@ pub async fn serve(listener: TcpListener, lobby: Arc<Lobby>, limits: Limits, sto
 }
 
 async fn answer(
-    lobby: Arc<Lobby>,
+    gate: Arc<StartupGate>,
     mut request: Request<Incoming>,
     peer: SocketAddr,
 ) -> Result<axum::response::Response, Infallible> {
-    request.extensions_mut().insert(Peer(peer));
-    Ok(lobby.answer(request.map(Body::new)).await)
+    request.extensions_mut().insert(PeerAddress(peer));
+    Ok(gate.answer(request.map(Body::new)).await)
 }
 
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
@@ -126,7 +126,7 @@ mod tests {
     use tokio::task::JoinHandle;
 
     use super::super::middleware::Port;
-    use super::super::{Door, Shared};
+    use super::super::{PortService, Shared};
     use super::*;
     use crate::Config;
     use crate::clock::SystemClock;
@@ -140,13 +140,13 @@ mod tests {
     ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let lobby = Arc::new(Lobby::default());
+        let gate = Arc::new(StartupGate::default());
         let variables = HashMap::from([("DATABASE_URL", "sqlite::memory:")]);
         let config = Config::from_variables(&variables).unwrap();
         let store = Store::open(&config.database_url, 1).await.unwrap();
         let shared = Shared::new(config, store, Arc::new(SystemClock));
-        lobby.open(Door::new(&shared, Port::Public, [], routes));
-        (address, stop.clone(), tokio::spawn(serve(listener, lobby, limits, stop)))
+        gate.open(PortService::new(&shared, Port::Public, [], routes));
+        (address, stop.clone(), tokio::spawn(serve(listener, gate, limits, stop)))
     }
 
     async fn say(address: SocketAddr, text: &str) -> TcpStream {
@@ -217,7 +217,7 @@ mod tests {
         let handler = async move |request: Request<Body>| {
             entered.add_permits(1);
             gate.acquire().await.unwrap().forget();
-            request.extensions().get::<Peer>().unwrap().0.ip().to_string()
+            request.extensions().get::<PeerAddress>().unwrap().0.ip().to_string()
         };
         let (address, stop, serving) = start(Limits::of(4), Router::new().route("/", get(handler))).await;
         let busy = say(address, &REQUEST.replace("connection: close\r\n", "")).await;

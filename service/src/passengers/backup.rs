@@ -34,11 +34,11 @@ pub enum BackupError {
     /// The file cannot be read or written.
     #[error("{doing} {}", path.display())]
     File {
-        /// What was attempted.
+        /// The attempted operation.
         doing: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -49,7 +49,7 @@ pub enum BackupError {
         path: PathBuf,
         /// Counted from 1.
         line: u64,
-        /// What should have been there.
+        /// The expected content.
         expected: String,
     },
 }

@@ -3,14 +3,14 @@
 use serde_json::{Map, Value, json};
 
 use super::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
-use super::once;
+use super::idempotency;
 use super::values::{Age, Fare, Name, Relatives};
 use crate::config::Scope;
 use crate::http::openapi::{Answer, Operation, Verb};
 
 const ALL: &str = "/api/v1/passengers";
 const ONE: &str = "/api/v1/passengers/{id}";
-/// What can be done with a passenger whose id is known.
+/// The operations on a passenger whose id is known.
 const NEXT: [&str; 4] = ["getPassenger", "replacePassenger", "patchPassenger", "deletePassenger"];
 
 fn schema(name: &str) -> Value {
@@ -71,7 +71,8 @@ pub(super) fn create() -> Operation {
             "`true` when this is the answer to an earlier request of the same key.",
         )
         .leads_to(&NEXT);
-    let pattern = format!("^([A-Za-z0-9._:~-]{{1,{0}}}|\"[A-Za-z0-9._:~-]{{1,{0}}}\")$", once::MOST_CHARS);
+    let pattern =
+        format!("^([A-Za-z0-9._:~-]{{1,{0}}}|\"[A-Za-z0-9._:~-]{{1,{0}}}\")$", idempotency::MOST_CHARS);
     let key = header(
         "Idempotency-Key",
         "A name for this request, new for each. When the answer was lost, send the same again: within 24 hours it gets the \
@@ -187,7 +188,7 @@ pub(crate) fn schemas() -> Map<String, Value> {
     }))
 }
 
-/// What a client says of a passenger. In a patch more may be null: what goes away falls back to what it means when it is
+/// The properties that a client sets. In a patch more may be null: what goes away falls back to what it means when it is
 /// left out.
 fn details(patch: bool) -> Map<String, Value> {
     let null_too = |schema: &str| if patch { json!([schema, "null"]) } else { json!(schema) };

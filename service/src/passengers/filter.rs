@@ -1,4 +1,4 @@
-//! What a client asks of the list: which passengers, how many, and after which one to go on.
+//! The query of a list: filters, order, page size and cursor.
 
 use std::str::FromStr;
 
@@ -14,9 +14,9 @@ pub struct Query {
     pub filter: Filter,
     /// In which order.
     pub sort: Sort,
-    /// How many at most.
+    /// The page size.
     pub limit: u8,
-    /// Where the page before ended.
+    /// The end of the page before.
     pub after: Option<Cursor>,
     /// Whether to count all that the filter lets through.
     pub total: bool,
@@ -138,7 +138,7 @@ fn start_of(text: &str) -> String {
 mod tests {
     use uuid::Uuid;
 
-    use super::super::sort::Place;
+    use super::super::sort::Position;
     use super::*;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Query, Vec<String>> {
@@ -198,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_walk_keeps_its_order() {
-        let cursor = Cursor { sort: "-age".parse().unwrap(), place: Place::Number(None), id: Uuid::nil() };
+        let cursor = Cursor { sort: "-age".parse().unwrap(), place: Position::Number(None), id: Uuid::nil() };
         let cursor = cursor.to_string();
         assert!(read(&[("cursor", &cursor), ("sort", "-age")]).is_ok());
         assert_eq!(

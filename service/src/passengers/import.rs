@@ -17,29 +17,29 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::idempotency::refuse_key;
 use super::model::NewPassenger;
-use super::once::refuse_key;
 use crate::fields::FieldError;
 use crate::http::Shared;
 use crate::http::access::Importer;
 use crate::http::error::Problem;
 use crate::http::extract::require_media_type;
-use crate::http::shed::Place;
+use crate::http::in_flight::InFlightPermit;
 
 /// The longest line that is read.
 const LINE_BYTES: usize = 8 * 1024;
-/// How many lines are read.
+/// The most lines of an import.
 const MOST_LINES: u64 = 100_000;
-/// How many bytes are read.
+/// The most bytes of an import.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// Passengers per transaction.
 const BATCH: usize = 500;
-/// How many lines at fault are named; beyond that they are only counted. A client that reads nothing until it has sent
+/// The most errors that are reported; more are only counted. A client that reads nothing until it has sent
 /// everything must not block itself.
 const MOST_ERRORS: u64 = 1000;
-/// How long a client may leave us waiting for more.
+/// Time limit for the next bytes.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long all of it may take.
+/// Time limit for the whole import.
 const TIME_LIMIT: Duration = Duration::from_secs(300);
 
 const MEDIA_TYPE: &str = "application/x-ndjson";
@@ -47,7 +47,7 @@ const MEDIA_TYPE: &str = "application/x-ndjson";
 pub(super) async fn import(
     State(shared): State<Shared>,
     _importer: Importer,
-    place: Option<Extension<Place>>,
+    place: Option<Extension<InFlightPermit>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {

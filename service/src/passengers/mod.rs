@@ -8,9 +8,9 @@
 pub mod backup;
 pub(crate) mod document;
 pub mod filter;
+mod idempotency;
 mod import;
 pub mod model;
-mod once;
 mod precondition;
 pub mod routes;
 mod seed;

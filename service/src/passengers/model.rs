@@ -21,7 +21,7 @@ pub struct Passenger {
     pub stamp: Stamp,
 }
 
-/// What the service notes with each change.
+/// The version and time of a change, set by the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Stamp {
     /// One more with each change.
@@ -55,7 +55,7 @@ fn to_the_millisecond(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
 
-/// What a client says about a passenger.
+/// The properties that a client sets.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct NewPassenger {
     /// Family name, title, given names.

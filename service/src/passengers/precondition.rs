@@ -1,4 +1,4 @@
-//! What a client knew when it asked: `If-Match` and `If-None-Match` (RFC 9110, section 13).
+//! Conditional requests: `If-Match` and `If-None-Match` (RFC 9110, section 13).
 
 use axum::extract::FromRequestParts;
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
@@ -88,7 +88,7 @@ impl Tags {
 
 fn failed(header: &HeaderName, detail: String) -> Problem {
     let error = FieldError::new(header.as_str(), "does not hold");
-    let title = "The passenger is in another state";
+    let title = "Precondition failed";
     Problem::new(StatusCode::PRECONDITION_FAILED, "precondition_failed", title, detail)
         .with_errors(vec![error])
 }

@@ -11,7 +11,7 @@ use super::filter::Query;
 use super::model::{NewPassenger, Passenger};
 use super::precondition::Precondition;
 use super::stats::Stats;
-use super::{document, import, once};
+use super::{document, idempotency, import};
 use crate::fields::FieldError;
 use crate::http::Shared;
 use crate::http::access::Writer;
@@ -36,7 +36,7 @@ pub fn streams() -> Described {
     Described::default().on(document::import(), import::import)
 }
 
-/// How often a change is tried again after another one came first.
+/// Attempts at a change that others overtake.
 const ATTEMPTS: u32 = 8;
 
 #[derive(Debug, Serialize)]
@@ -62,11 +62,11 @@ async fn create(
     headers: HeaderMap,
     JsonObject(object): JsonObject,
 ) -> Result<Response, Problem> {
-    let key = once::key_of(&headers)?;
+    let key = idempotency::key_of(&headers)?;
     let details = NewPassenger::from_json(object).map_err(Problem::invalid)?;
     match key {
-        Some(key) => once::create_once(shared, holder, key, details).await,
-        None => once::create(&shared, details).await,
+        Some(key) => idempotency::create_once(shared, holder, key, details).await,
+        None => idempotency::create(&shared, details).await,
     }
 }
 
@@ -183,5 +183,5 @@ fn no_such(id: Uuid) -> Problem {
 fn contended(id: Uuid) -> Problem {
     let detail =
         format!("passenger {id} was changed {ATTEMPTS} times in between; try again in a little while");
-    Problem::new(StatusCode::CONFLICT, "conflict", "Others came first", detail).retry_after(1)
+    Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", detail).retry_after(1)
 }

@@ -34,7 +34,7 @@ pub enum SeedError {
     Row {
         /// Counted from 1, without the header.
         row: usize,
-        /// What is wrong with it.
+        /// The error of the CSV reader.
         #[source]
         source: csv::Error,
     },
@@ -43,7 +43,7 @@ pub enum SeedError {
     Value {
         /// Counted from 1, without the header.
         row: usize,
-        /// What was expected.
+        /// The expected value.
         expected: &'static str,
     },
 }

@@ -18,7 +18,7 @@ pub struct Sort {
     pub descending: bool,
 }
 
-/// What passengers can be ordered by.
+/// The sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SortBy {
     /// When they came aboard our list.
@@ -61,9 +61,9 @@ impl FromStr for Sort {
     }
 }
 
-/// Where a passenger stands in an order.
+/// The position of a passenger in an order.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Place {
+pub enum Position {
     /// By id alone.
     Id,
     /// By these words.
@@ -72,14 +72,14 @@ pub enum Place {
     Number(Option<f64>),
 }
 
-/// Where a page ended. Opaque to clients: the letter in front lets us change what follows without misreading old ones. It
+/// The end of a page. Opaque to clients: the letter in front lets us change what follows without misreading old ones. It
 /// holds the place itself and not only the id, so that the walk goes on when that passenger has meanwhile left.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cursor {
     /// The order that the page was in.
     pub sort: Sort,
     /// The place of its last passenger.
-    pub place: Place,
+    pub place: Position,
     /// The id of its last passenger.
     pub id: Uuid,
 }
@@ -89,18 +89,18 @@ impl Cursor {
 
     fn read(text: &str) -> Option<Self> {
         if let Some(id) = text.strip_prefix('a') {
-            return Some(Self { sort: Sort::default(), place: Place::Id, id: plain_id(id)? });
+            return Some(Self { sort: Sort::default(), place: Position::Id, id: plain_id(id)? });
         }
         let inner = String::from_utf8(from_hex(text.strip_prefix('b')?)?).ok()?;
         let (sort, rest) = inner.split_once(':')?;
         let (id, value) = rest.split_once(':')?;
         let (sort, id) = (sort.parse::<Sort>().ok()?, plain_id(id)?);
         let place = match sort.by {
-            SortBy::Id => value.is_empty().then_some(Place::Id)?,
-            SortBy::Name => are_words(value).then(|| Place::Name(value.to_owned()))?,
-            SortBy::Age | SortBy::Fare if value.is_empty() => Place::Number(None),
-            SortBy::Age => Place::Number(Some(value.parse::<Age>().ok()?.years())),
-            SortBy::Fare => Place::Number(Some(value.parse::<Fare>().ok()?.pounds())),
+            SortBy::Id => value.is_empty().then_some(Position::Id)?,
+            SortBy::Name => are_words(value).then(|| Position::Name(value.to_owned()))?,
+            SortBy::Age | SortBy::Fare if value.is_empty() => Position::Number(None),
+            SortBy::Age => Position::Number(Some(value.parse::<Age>().ok()?.years())),
+            SortBy::Fare => Position::Number(Some(value.parse::<Fare>().ok()?.pounds())),
         };
         Some(Self { sort, place, id })
     }
@@ -112,9 +112,9 @@ impl Display for Cursor {
             return write!(f, "a{}", self.id.simple());
         }
         let value = match &self.place {
-            Place::Id | Place::Number(None) => String::new(),
-            Place::Name(words) => words.clone(),
-            Place::Number(Some(number)) => number.to_string(),
+            Position::Id | Position::Number(None) => String::new(),
+            Position::Name(words) => words.clone(),
+            Position::Number(Some(number)) => number.to_string(),
         };
         f.write_char('b')?;
         let inner = format!("{}:{}:{value}", self.sort, self.id.simple());
@@ -149,12 +149,12 @@ mod tests {
     fn a_cursor_survives_its_trip_to_the_client() {
         let id = Uuid::now_v7();
         for (sort, place) in [
-            ("id", Place::Id),
-            ("-id", Place::Id),
-            ("name", Place::Name(String::from("odegard miss asa"))),
-            ("-name", Place::Name(String::from("σοφια"))),
-            ("-age", Place::Number(Some(0.9167))),
-            ("fare", Place::Number(None)),
+            ("id", Position::Id),
+            ("-id", Position::Id),
+            ("name", Position::Name(String::from("odegard miss asa"))),
+            ("-name", Position::Name(String::from("σοφια"))),
+            ("-age", Position::Number(Some(0.9167))),
+            ("fare", Position::Number(None)),
         ] {
             let cursor = Cursor { sort: sort.parse().unwrap(), place, id };
             let text = cursor.to_string();

@@ -1,4 +1,4 @@
-//! Who was saved, by class, sex and age.
+//! Survivors by class, sex and age.
 
 use serde::{Serialize, Serializer};
 
@@ -18,9 +18,9 @@ pub enum Grouping {
 pub struct Group {
     /// Its name.
     pub label: String,
-    /// How many there were.
+    /// Number of people.
     pub total: i64,
-    /// How many were saved.
+    /// Number of survivors.
     pub survived: i64,
 }
 

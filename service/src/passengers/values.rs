@@ -1,4 +1,4 @@
-//! What a passenger is made of. A value of these types is valid: there is no other way to make one.
+//! The values of a passenger. A value of these types is valid: there is no other way to make one.
 
 use std::str::FromStr;
 
@@ -242,7 +242,7 @@ impl Relatives {
         fits.map(Self).ok_or("a whole number from 0 to 30")
     }
 
-    /// How many.
+    /// Returns the number.
     #[must_use]
     pub fn number(self) -> i16 {
         self.0.into()

@@ -1,4 +1,4 @@
-//! How much is logged, which an operator may change while the service runs.
+//! The log level, which an operator may change while the service runs.
 
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -23,7 +23,7 @@ const LEVELS: [(&str, Level); 5] = [
 static CURRENT: AtomicU8 = AtomicU8::new(2);
 
 impl LogLevel {
-    /// What is logged at present.
+    /// Returns the current log level.
     #[must_use]
     pub fn current() -> Self {
         let place = usize::from(CURRENT.load(Ordering::Relaxed));
@@ -34,7 +34,7 @@ impl LogLevel {
     pub fn set(self) {
         let place = LEVELS.iter().position(|(_, level)| *level == self.0).unwrap_or(2);
         CURRENT.store(u8::try_from(place).unwrap_or(2), Ordering::Relaxed);
-        // Places that were found to be silent are asked again.
+        // InFlightLimit that were found to be silent are asked again.
         tracing::callsite::rebuild_interest_cache();
     }
 

@@ -32,7 +32,7 @@ use self::stdout::{Last, Stdout};
 use crate::clock::SystemClock;
 use crate::config::Config;
 
-pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace, tell_trace};
+pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace, inject_trace};
 pub use self::export::TelemetryError;
 pub use self::stdout::lost_lines;
 

@@ -8,15 +8,15 @@ use axum::http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use titanic::Config;
 use titanic::clock::SystemClock;
-use titanic::http::{Door, Shared, admin, public};
+use titanic::http::{PortService, Shared, admin, public};
 use titanic::passengers::Store;
 
 pub(crate) const TOKEN: &str = "iceberg";
 
 pub(crate) struct App {
     pub(crate) shared: Shared,
-    pub(crate) public: Door,
-    pub(crate) admin: Door,
+    pub(crate) public: PortService,
+    pub(crate) admin: PortService,
 }
 
 pub(crate) struct Answer {
@@ -149,8 +149,8 @@ impl App {
     }
 }
 
-async fn answer(door: &Door, request: Request<Body>) -> Answer {
-    let response = door.answer(request).await;
+async fn answer(port: &PortService, request: Request<Body>) -> Answer {
+    let response = port.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 8 << 20).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }

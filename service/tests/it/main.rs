@@ -10,6 +10,8 @@ mod app;
 #[cfg(test)]
 mod backups;
 #[cfg(test)]
+mod batching;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod collector;
@@ -27,6 +29,8 @@ mod fences;
 #[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod imports;
 #[cfg(test)]
 mod life;
@@ -36,8 +40,6 @@ mod metrics;
 mod migrations;
 #[cfg(test)]
 mod newer;
-#[cfg(test)]
-mod once;
 #[cfg(test)]
 mod outage;
 #[cfg(test)]
@@ -56,7 +58,5 @@ mod process;
 mod program;
 #[cfg(test)]
 mod server;
-#[cfg(test)]
-mod together;
 #[cfg(test)]
 mod wire;

@@ -9,7 +9,7 @@ use titanic::passengers::backup::restore;
 use crate::app::App;
 use crate::program::{Program, command};
 use crate::server::Postgres;
-use crate::{backups, changes, imports, newer, once, passengers, together};
+use crate::{backups, batching, changes, idempotency, imports, newer, passengers};
 
 #[tokio::test]
 async fn the_suite_holds_on_postgresql() {
@@ -19,9 +19,9 @@ async fn the_suite_holds_on_postgresql() {
         changes::CASES,
         imports::CASES,
         backups::CASES,
-        once::CASES,
+        idempotency::CASES,
         newer::CASES,
-        together::CASES,
+        batching::CASES,
     ]
     .concat();
     let mut failed = Vec::new();

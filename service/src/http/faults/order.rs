@@ -1,4 +1,4 @@
-//! What may be ordered to go wrong.
+//! Fault orders.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::fields::{FieldError, Fields, whole};
 
 /// Every route of the API, and none of those that say how the service is.
 pub(super) const EVERY: &str = "*";
-/// What probes and scrapers ask for. Hit only by an order that names it and says so a second time.
+/// The routes of probes and scrapers. A fault hits them only if it names one and sets `include_health`.
 pub(super) const HEALTH: [&str; 5] = ["/health", "/livez", "/readyz", "/version", "/metrics"];
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -110,29 +110,29 @@ impl Target {
     }
 }
 
-/// What should go wrong.
+/// A fault order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FaultOrder {
     /// Which requests it hits.
     #[serde(flatten)]
     pub target: Target,
-    /// How many requests are answered with an error.
+    /// Share of requests that are answered with an error.
     pub error_percent: Share,
     /// Which error.
     pub status: u16,
-    /// How many requests wait before they are handled.
+    /// Share of requests that are delayed.
     pub delay_percent: Share,
-    /// How long they wait at least.
+    /// The shortest delay.
     pub delay_ms: u64,
-    /// How much longer they may wait.
+    /// The random part of the delay.
     pub jitter_ms: u64,
-    /// Where the chance in it comes from: the same seed gives the same delays.
+    /// The seed of the random part: the same seed gives the same delays.
     pub seed: u64,
-    /// How many requests lose their connection instead of an answer.
+    /// Share of requests whose connection is dropped.
     pub drop_percent: Share,
-    /// How many answers are sent piece by piece.
+    /// Share of responses that are sent piece by piece.
     pub slow_body_percent: Share,
-    /// How long that takes.
+    /// The duration of a slow response.
     pub slow_body_ms: u64,
     /// Whether nobody gets a database connection.
     pub exhaust_pool: bool,
@@ -140,7 +140,7 @@ pub struct FaultOrder {
     pub unready: bool,
     /// When it ends.
     pub ttl_seconds: u64,
-    /// Who wants it, for those who wonder later.
+    /// The name of the operator, for the audit log.
     pub by: Option<String>,
 }
 
@@ -233,7 +233,7 @@ impl FaultOrder {
         kinds.into_iter().filter(|(_, on)| *on).map(|(kind, _)| kind)
     }
 
-    /// How long it lasts.
+    /// Returns its lifetime.
     pub(super) fn ttl(&self) -> Duration {
         Duration::from_secs(self.ttl_seconds)
     }

@@ -1,4 +1,4 @@
-//! What is said about one route: what it takes, and everything it may answer.
+//! The description of one route: its parameters, and every response it may give.
 
 use axum::routing::MethodFilter;
 use serde_json::{Map, Value, json};
@@ -107,7 +107,7 @@ impl Answer {
         self
     }
 
-    /// What can be done next with the id in the answer.
+    /// Adds links to operations that take the id of this response.
     #[must_use]
     pub fn leads_to(mut self, operations: &[&str]) -> Self {
         for id in operations {
@@ -132,7 +132,7 @@ impl Answer {
     }
 }
 
-/// What a problem of this status says. The title of an answer, not of a problem: several problems may share a status.
+/// Describes a problem response. Several problems may share a status, so this is no problem title.
 fn about_problem(status: u16) -> &'static str {
     match status {
         400 => "A parameter, a header or the body cannot be read; the fields at fault are named.",
@@ -152,7 +152,7 @@ fn about_problem(status: u16) -> &'static str {
 }
 
 impl Operation {
-    /// What is at a path. Whatever is not a probe may be too much, and then says so.
+    /// Describes an operation. Every route that is no probe may be rejected by a limit.
     #[must_use]
     pub fn new(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Self {
         let operation = Self {
@@ -178,7 +178,7 @@ impl Operation {
         self
     }
 
-    /// What its summary leaves open.
+    /// Adds a description.
     #[must_use]
     pub fn details(mut self, details: &'static str) -> Self {
         self.details = Some(details);
@@ -192,21 +192,21 @@ impl Operation {
         self.refuses(&[401, 403])
     }
 
-    /// What it may be told in the path, the query or the header.
+    /// Adds path, query or header parameters.
     #[must_use]
     pub fn parameters(mut self, parameters: impl IntoIterator<Item = Value>) -> Self {
         self.parameters.extend(parameters);
         self
     }
 
-    /// What it must be sent.
+    /// Sets the request body.
     #[must_use]
     pub fn body(mut self, media_type: &str, schema: Value) -> Self {
         self.body = Some(json!({"required": true, "content": {media_type: {"schema": schema}}}));
         self.refuses(&[400, 413, 415])
     }
 
-    /// What it answers.
+    /// Adds a response.
     #[must_use]
     pub fn answers(mut self, answer: Answer) -> Self {
         self.answers.push(answer);

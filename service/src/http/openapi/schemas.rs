@@ -1,4 +1,4 @@
-//! What is sent and answered, as JSON Schema.
+//! JSON Schemas of requests and responses.
 
 use serde_json::{Map, Value, json};
 

@@ -78,7 +78,7 @@ impl<'r> Decode<'r, Sqlite> for Moment {
 
 /// PostgreSQL's number for `timestamptz`, which its catalogue has had for ever.
 const TIMESTAMPTZ: Oid = Oid(1184);
-/// Where PostgreSQL's count of microseconds begins: 1 January 2000, in microseconds since the Unix epoch.
+/// PostgreSQL's epoch: 1 January 2000, in microseconds since the Unix epoch.
 const POSTGRES_EPOCH: i64 = 946_684_800_000_000;
 
 impl Type<Postgres> for Moment {

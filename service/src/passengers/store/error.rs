@@ -1,4 +1,4 @@
-//! What can go wrong with the store, and whether it may pass by itself.
+//! Errors of the store, and whether they may pass by themselves.
 
 use std::sync::Arc;
 
@@ -15,20 +15,20 @@ pub enum StoreError {
     /// The database cannot be opened or made.
     #[error("opening the database {url} ({advice})")]
     Open {
-        /// Where it should be, without credentials.
+        /// The URL, without credentials.
         url: String,
-        /// What to look at first.
+        /// The first thing to check.
         advice: &'static str,
-        /// What the driver said.
+        /// The error of the driver.
         #[source]
         source: sqlx::Error,
     },
     /// Its tables cannot be brought up to date.
     #[error("migrating the database {url}; it was left as it is")]
     Migrate {
-        /// Where it is, without credentials.
+        /// The URL, without credentials.
         url: String,
-        /// What the driver said.
+        /// The error of the driver.
         #[source]
         source: MigrateError,
     },
@@ -37,7 +37,7 @@ pub enum StoreError {
         "the database {url} lacks tables of this version; start the service once to bring them up to date"
     )]
     Behind {
-        /// Where it is, without credentials.
+        /// The URL, without credentials.
         url: String,
     },
     /// Its tables hold more than this version could copy or put back.
@@ -46,15 +46,15 @@ pub enum StoreError {
          a restore would lose what that one added, so take the newer `titanic` for it"
     )]
     Newer {
-        /// Where it is, without credentials.
+        /// The URL, without credentials.
         url: String,
-        /// What this version does not know.
+        /// The unknown migrations.
         unknown: Versions,
     },
     /// Its tables come from a program with another past.
     #[error("the database {url} has tables that this version cannot use: {unfit}; it was left as it is")]
     Unfit {
-        /// Where it is, without credentials.
+        /// The URL, without credentials.
         url: String,
         /// Why.
         unfit: Unfit,
@@ -65,9 +65,9 @@ pub enum StoreError {
     /// A statement failed.
     #[error("{doing}")]
     Query {
-        /// What was attempted.
+        /// The attempted operation.
         doing: &'static str,
-        /// What the driver said, perhaps to several at once.
+        /// The error of the driver, perhaps shared by several requests.
         #[source]
         source: Arc<sqlx::Error>,
     },
@@ -76,7 +76,7 @@ pub enum StoreError {
     Row {
         /// Which one.
         id: Uuid,
-        /// What was expected.
+        /// The expected value.
         expected: &'static str,
     },
     /// The database did not answer a health check in time.
@@ -137,7 +137,7 @@ fn passes_in_postgres(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58")) || matches!(code, "55P03" | "25006")
 }
 
-/// Says what was attempted when a statement fails.
+/// Adds the attempted operation to the error of a failed statement.
 pub(super) fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
     move |source| StoreError::Query { doing, source: source.into() }
 }

@@ -1,18 +1,18 @@
 //! Where passengers are kept: SQLite or PostgreSQL.
 //!
 //! - `db` runs statements on either, on connections that `lease` keeps; `columns` is what each keeps in its own way; `schema` brings the tables up to date.
-//! - `list` finds, `gather` fetches together who is asked for at the same time, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
+//! - `list` finds, `batcher` fetches together who is asked for at the same time, `change` changes, `once` does so once for a request that comes again; `meter` measures; `error` says
 //!   what went wrong and whether it may pass; `plan` how a database goes about a page.
 
+mod batcher;
 mod change;
 mod columns;
 mod db;
 mod error;
-mod gather;
+mod idempotency;
 mod lease;
 mod list;
 mod meter;
-mod once;
 mod plan;
 mod schema;
 
@@ -24,9 +24,9 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, PgPool, SqlitePool};
 
+use self::batcher::Batcher;
 use self::db::{Db, Pool, Statement};
 use self::error::doing;
-use self::gather::Gather;
 use self::lease::{Leases, Peer};
 use self::meter::Pass;
 use self::schema::Standing;
@@ -34,7 +34,7 @@ use crate::config::DatabaseUrl;
 use crate::telemetry::exposition::Exposition;
 
 pub use self::error::StoreError;
-pub use self::once::{Claim, Repeatable};
+pub use self::idempotency::{Claim, Repeatable};
 
 /// How long a request waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -78,7 +78,7 @@ pub struct PoolUse {
 #[derive(Debug, Clone)]
 pub struct Store {
     db: Db,
-    gather: Arc<Gather>,
+    batcher: Arc<Batcher>,
 }
 
 impl Store {
@@ -95,7 +95,7 @@ impl Store {
         } else {
             Pool::Sqlite(Leases::new(sqlite(url, most, opening != Opening::Read).await?, Peer::File))
         };
-        let store = Self { db: Db::new(pool, most), gather: Arc::default() };
+        let store = Self { db: Db::new(pool, most), batcher: Arc::default() };
         let url = url.to_string();
         let standing = if opening == Opening::Read {
             schema::standing(&store.db).await.map_err(doing("reading which migrations were applied"))?

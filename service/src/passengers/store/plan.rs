@@ -1,4 +1,4 @@
-//! How a database goes about a page of the list: the statement that is run, asked for its plan instead of its rows.
+//! The query plan of a page: the statement of the list, explained instead of executed.
 
 use super::db::Pool;
 use super::error::doing;

@@ -23,7 +23,7 @@ fn tolerant(mut migrations: Migrator) -> Migrator {
     migrations
 }
 
-/// How the tables stand to this version.
+/// The state of the tables, compared with this version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Something is still to be applied.
@@ -100,7 +100,7 @@ pub(super) async fn migrate(db: &Db, url: &str) -> Result<Standing, StoreError> 
     standing(db).await.map_err(doing("reading which migrations were applied"))
 }
 
-/// How the tables stand to this version. A database without any is behind.
+/// Compares the tables with this version. A database without any is behind.
 pub(super) async fn standing(db: &Db) -> Result<Standing, sqlx::Error> {
     let (known, there) = match &db.pool {
         Pool::Sqlite(_) => (&*SQLITE, "select count(*) from sqlite_master where name = '_sqlx_migrations'"),

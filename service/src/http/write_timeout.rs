@@ -15,7 +15,7 @@ const LEAST_BYTES: usize = 1024;
 
 /// A stream to someone whose patience with us is not tested, but ours with them.
 #[derive(Debug)]
-pub(super) struct Reader<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
     period: Duration,
     waiting: Option<Waiting>,
@@ -28,7 +28,7 @@ struct Waiting {
     end: Pin<Box<Sleep>>,
 }
 
-impl<S> Reader<S> {
+impl<S> WriteTimeout<S> {
     pub(super) fn new(stream: S, period: Duration) -> Self {
         Self { stream, period, waiting: None }
     }
@@ -60,7 +60,7 @@ impl<S> Reader<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Reader<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -70,7 +70,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Reader<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Reader<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.stream).poll_write(cx, bytes);
         self.wrote(cx, wrote)
@@ -113,7 +113,7 @@ mod tests {
     async fn who_takes_nothing_or_next_to_nothing_is_given_up() {
         for bite in [0, 1, 300] {
             let (ours, mut theirs) = duplex(64);
-            let mut ours = Reader::new(ours, PERIOD);
+            let mut ours = WriteTimeout::new(ours, PERIOD);
             let taking = tokio::spawn(async move {
                 loop {
                     sleep(PERIOD).await;
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test]
     async fn who_is_slow_gets_everything_and_silence_in_between_costs_nothing() {
         let (ours, mut theirs) = duplex(4096);
-        let mut ours = Reader::new(ours, PERIOD);
+        let mut ours = WriteTimeout::new(ours, PERIOD);
         let taking = tokio::spawn(async move {
             let (mut all, mut bytes) = (0, [0; 2048]);
             while all < 2 * 100_000 {

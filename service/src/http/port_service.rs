@@ -1,6 +1,6 @@
-//! The ways in: each port's routes with what every request passes on its way to them.
+//! The service of one port: its routes and the middleware in front of them.
 //!
-//! Around the router and not as layers of it: a layer costs every request three boxes and a copy of all below it.
+//! The middleware wraps the router and is no layer of it: a layer costs every request three boxes and a copy of all below it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::{Shared, compress, cors};
 
 /// One of the two ports. Cheap to clone.
 #[derive(Clone)]
-pub struct Door(Arc<Parts>);
+pub struct PortService(Arc<Parts>);
 
 struct Parts {
     shared: Shared,
@@ -24,8 +24,8 @@ struct Parts {
     routes: Router,
 }
 
-impl Door {
-    /// In front of these routes, which are all that the router has.
+impl PortService {
+    /// Wraps the routes of a router. `paths` names all of them.
     pub(super) fn new(
         shared: &Shared,
         port: Port,
@@ -36,7 +36,7 @@ impl Door {
         Self(Arc::new(Parts { shared: shared.clone(), port, paths: Paths::new(paths), routes }))
     }
 
-    /// Answers a request. The first that it passes is the last that sees its answer.
+    /// Answers a request. The outermost middleware sees the request first and the response last.
     pub async fn answer(&self, request: Request) -> Response {
         let Parts { shared, port, paths, routes } = &*self.0;
         let (port, route) = (*port, paths.find(request.uri().path()));
@@ -50,7 +50,7 @@ impl Door {
         };
         let shared_out = async |request, id: &RequestId| match port {
             Port::Public => {
-                cors::share(&shared.config.edge, request, async |request| guarded(request, id).await).await
+                cors::share(&shared.config.clients, request, async |request| guarded(request, id).await).await
             }
             Port::Admin => guarded(request, id).await,
         };
@@ -58,19 +58,19 @@ impl Door {
     }
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for PortService {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Door").field(&self.0.port).finish()
+        f.debug_tuple("PortService").field(&self.0.port).finish()
     }
 }
 
-/// The patterns of a router's paths, to know which one will take a request before the router does.
+/// The path patterns of a router, to find the route of a request before the router does.
 struct Paths(Vec<&'static str>);
 
 impl Paths {
     fn new(paths: impl IntoIterator<Item = &'static str>) -> Self {
         let mut paths: Vec<_> = paths.into_iter().collect();
-        // Those without a variable first: they take what one with a variable would take too.
+        // Patterns without a variable first: they win over patterns with one.
         paths.sort_unstable_by_key(|path| (path.contains('{'), *path));
         paths.dedup();
         Self(paths)
@@ -81,7 +81,7 @@ impl Paths {
     }
 }
 
-/// Whether a path has a pattern's segments and something wherever the pattern has a variable.
+/// Returns whether a path matches a pattern with one variable.
 fn fits(pattern: &str, path: &str) -> bool {
     let Some((before, variable)) = pattern.split_once('{') else { return false };
     let (Some(rest), Some((_, after))) = (path.strip_prefix(before), variable.split_once('}')) else {

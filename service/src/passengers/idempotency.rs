@@ -127,23 +127,13 @@ fn replay(kept: &str) -> Result<Response, Problem> {
 
 fn busy() -> Problem {
     let detail = "a request with this key is being carried out; try again in a little while";
-    Problem::new(
-        StatusCode::CONFLICT,
-        "idempotency_key_busy",
-        "The first request is not answered yet",
-        detail,
-    )
-    .with_errors(vec![FieldError::new(KEY.as_str(), "is in use")])
-    .retry_after(1)
+    Problem::new(StatusCode::CONFLICT, "idempotency_key_busy", "Request in progress", detail)
+        .with_errors(vec![FieldError::new(KEY.as_str(), "is in use")])
+        .retry_after(1)
 }
 
 fn misused() -> Problem {
     let detail = "this key was used for another body; a new request needs a new key";
-    Problem::new(
-        StatusCode::UNPROCESSABLE_ENTITY,
-        "idempotency_key_reused",
-        "The key belongs to another request",
-        detail,
-    )
-    .with_errors(vec![FieldError::new(KEY.as_str(), "was used for another body")])
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", "Idempotency key reused", detail)
+        .with_errors(vec![FieldError::new(KEY.as_str(), "was used for another body")])
 }

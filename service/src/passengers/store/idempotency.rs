@@ -14,7 +14,7 @@ use super::error::doing;
 use super::{Store, StoreError};
 use crate::passengers::model::{NewPassenger, Passenger, Stamp};
 
-/// How long an answer is kept.
+/// Time for which an answer is stored.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
 /// After this long nobody works on a claim any more: longer than the database lets a statement wait and run.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
@@ -34,15 +34,15 @@ const RELEASE: &str =
 /// A request that may come again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repeatable {
-    /// Whose it is: keys of one client mean nothing to another.
+    /// The client: keys of one client mean nothing to another.
     pub client: String,
-    /// What the client calls it.
+    /// The key that the client chose.
     pub key: String,
-    /// What it asks for, as a digest.
+    /// A digest of the requested content.
     pub fingerprint: String,
 }
 
-/// What is to be done with it.
+/// The outcome of a claim.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
     /// It is to be carried out, by whoever has this.

@@ -1,4 +1,4 @@
-//! What clients may do and how much of it: keys, origins, rates and places.
+//! The policy for clients: keys, origins, rates and limits.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -9,37 +9,37 @@ use subtle::ConstantTimeEq as _;
 
 use super::{Environment, Reader, Variables};
 
-/// How clients are let in.
+/// The policy for clients: keys, origins, rates and limits.
 #[derive(Debug, Clone)]
-pub struct Edge {
-    /// Who may change passengers (`API_KEYS`, `API_KEYS_FILE`).
+pub struct ClientPolicy {
+    /// The keys that allow changes (`API_KEYS`, `API_KEYS_FILE`).
     pub keys: Keys,
     /// Which pages of other origins may read our answers (`CORS_ORIGINS`).
     pub origins: Vec<HeaderValue>,
-    /// How many requests a client may make (`RATE_LIMIT`, `RATE_LIMIT_SECONDS`); as many as it likes when unset. Behind a
+    /// The request rate of one client (`RATE_LIMIT`, `RATE_LIMIT_SECONDS`); unlimited when unset. Behind a
     /// proxy that is not in `TRUSTED_PROXIES` all clients would share one limit, which is why there is none by default.
     pub rate: Option<Rate>,
-    /// Whose word about the address of a client is taken (`TRUSTED_PROXIES`).
+    /// The proxies whose `X-Forwarded-For` is trusted (`TRUSTED_PROXIES`).
     pub proxies: Vec<Network>,
-    /// How many requests are handled at once (`MAX_IN_FLIGHT`).
+    /// The limit of requests in flight (`MAX_IN_FLIGHT`).
     pub in_flight: usize,
-    /// How many connections are held at once (`MAX_CLIENT_CONNECTIONS`).
+    /// The limit of client connections (`MAX_CLIENT_CONNECTIONS`).
     pub connections: usize,
 }
 
 /// So many requests in so much time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// How many requests, all at once or spread.
+    /// Number of requests, all at once or spread.
     pub requests: u32,
     /// The seconds after which all of them are there again.
     pub seconds: u32,
 }
 
-/// Who may change passengers.
+/// The keys that allow changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Keys {
-    /// Whoever holds one of these, as far as it goes.
+    /// A holder of one of these keys, within its scopes.
     Required(Vec<ApiKey>),
     /// Anyone: this is somebody's own machine.
     Open,
@@ -47,7 +47,7 @@ pub enum Keys {
     Nobody,
 }
 
-/// What a key allows.
+/// A permission of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
     /// Adding, changing and removing one passenger.
@@ -73,7 +73,7 @@ impl Scope {
 /// is why a plain digest does, where a password would need a slow one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey {
-    /// Who holds it; for logs and limits.
+    /// The name of its holder, for logs and limits.
     pub name: String,
     scopes: Vec<Scope>,
     digest: [u8; 32],
@@ -165,10 +165,10 @@ impl Network {
 }
 
 impl<V: Variables> Reader<'_, V> {
-    pub(super) fn edge(&mut self, environment: &Environment) -> Edge {
+    pub(super) fn client_policy(&mut self, environment: &Environment) -> ClientPolicy {
         let requests = self.ranged("RATE_LIMIT", 0, 0, 1_000_000);
         let seconds = self.ranged("RATE_LIMIT_SECONDS", 60, 1, 86_400);
-        Edge {
+        ClientPolicy {
             keys: self.keys(environment),
             origins: self.list("CORS_ORIGINS", "origins such as https://titanic.example, or *", origin),
             rate: (requests > 0).then_some(Rate { requests, seconds }),
@@ -236,9 +236,9 @@ mod tests {
     /// `printf iceberg | sha256sum`
     const ICEBERG: &str = "sha256:91e16ed3ab68d1bd19b0c3ff3a5c3d7b7a4f6e2b1a2c3d4e5f60718293a4b5c6";
 
-    fn read(variables: &[(&'static str, &str)]) -> Result<Edge, ConfigErrors> {
+    fn read(variables: &[(&'static str, &str)]) -> Result<ClientPolicy, ConfigErrors> {
         let variables: HashMap<&str, &str> = variables.iter().copied().collect();
-        Config::from_variables(&variables).map(|config| config.edge)
+        Config::from_variables(&variables).map(|config| config.clients)
     }
 
     fn line(name: &str, scopes: &str, secret: &str) -> String {

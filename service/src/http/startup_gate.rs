@@ -1,6 +1,5 @@
-//! Where requests wait until the service can serve them. The ports answer from the first moment: a liveness probe is told
-//! that the process lives, a readiness probe what is missing, and everyone else is let in as soon as there is an inside, or
-//! told to come again.
+//! The gate of a port during startup. The port accepts connections from the first moment: liveness probes succeed,
+//! readiness probes name the missing part, and other requests wait until the service has started or get 503.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -11,53 +10,53 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::Door;
+use super::PortService;
 use super::error::{MEDIA_TYPE, Problem};
 use super::health;
 use crate::config::Config;
 
-/// How long a request waits to be let in. Most starts take less, and nobody notices them.
+/// Time for which a request waits for the start. Most starts take less, and clients do not notice them.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The way in.
+/// Holds requests back until the service has started.
 #[derive(Debug, Default)]
-pub struct Lobby {
-    /// Who answers probes, on the port that has any.
+pub struct StartupGate {
+    /// The configuration that probes report, on the port that answers them.
     probed: Option<Config>,
-    inside: OnceLock<Door>,
+    service: OnceLock<PortService>,
     opened: CancellationToken,
 }
 
-impl Lobby {
-    /// For the port that is probed.
+impl StartupGate {
+    /// Creates the gate of a port that answers probes.
     #[must_use]
     pub fn probed(config: &Config) -> Self {
         Self { probed: Some(config.clone()), ..Self::default() }
     }
 
-    /// Lets everyone in, those who wait and those who come.
-    pub fn open(&self, inside: Door) {
-        let _opened_before = self.inside.set(inside);
+    /// Opens the gate for waiting and future requests.
+    pub fn open(&self, service: PortService) {
+        let _opened_before = self.service.set(service);
         self.opened.cancel();
     }
 
     /// Answers a request.
     pub(super) async fn answer(&self, request: Request<Body>) -> Response {
-        if let Some(answer) = self.at_once(&request) {
+        if let Some(answer) = self.before_start(&request) {
             return answer;
         }
-        if self.inside.get().is_none() {
+        if self.service.get().is_none() {
             let _opened_or_not = timeout(PATIENCE, self.opened.cancelled()).await;
         }
-        match self.inside.get() {
-            Some(inside) => inside.answer(request).await,
-            None => come_again(request.uri().path()),
+        match self.service.get() {
+            Some(service) => service.answer(request).await,
+            None => unavailable(request.uri().path()),
         }
     }
 
-    /// What is said while there is no inside.
-    fn at_once(&self, request: &Request<Body>) -> Option<Response> {
-        if self.inside.get().is_some() {
+    /// Answers a probe before the start is complete.
+    fn before_start(&self, request: &Request<Body>) -> Option<Response> {
+        if self.service.get().is_some() {
             return None;
         }
         let asks = request.method().is_safe();
@@ -68,10 +67,10 @@ impl Lobby {
     }
 }
 
-fn come_again(path: &str) -> Response {
+fn unavailable(path: &str) -> Response {
     let detail = "the service starts and waits for its database; try again in a little while";
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    let problem = Problem::new(status, "database_unavailable", "The database is away", detail).retry_after(1);
+    let problem = Problem::new(status, "database_unavailable", "Database unavailable", detail).retry_after(1);
     let body = problem.body(path, None);
     let mut response = problem.into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, MEDIA_TYPE);

@@ -19,7 +19,7 @@ use super::columns::{COLUMNS, Row};
 use super::db::{Db, Statement, Value};
 
 /// Statements that may be on their way before others wait to be fetched together.
-const TRIPS: usize = 2;
+const MAX_FLIGHTS: usize = 2;
 /// How long a trip may take: less than each of those who share it.
 const LIMIT: Duration = Duration::from_secs(8);
 /// How many are fetched together.
@@ -42,13 +42,13 @@ type Answer = Result<Option<Row>, Arc<sqlx::Error>>;
 
 /// Where those wait who are fetched together.
 #[derive(Debug, Default)]
-pub(super) struct Gather(Mutex<State>);
+pub(super) struct Batcher(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     asked: Vec<Asked>,
     /// Statements that are on their way.
-    trips: usize,
+    flights: usize,
 }
 
 #[derive(Debug)]
@@ -58,12 +58,12 @@ struct Asked {
 }
 
 /// The right to one trip. However it ends, those who have come meanwhile are not forgotten.
-struct Turn {
-    gather: Arc<Gather>,
+struct Flight {
+    batcher: Arc<Batcher>,
     db: Db,
 }
 
-impl Gather {
+impl Batcher {
     /// One passenger, if there is one of this id.
     pub(super) async fn get(self: &Arc<Self>, db: &Db, id: Uuid) -> Answer {
         let waiting = match self.join(db, id) {
@@ -91,11 +91,11 @@ impl Gather {
         }
     }
 
-    fn join(self: &Arc<Self>, db: &Db, id: Uuid) -> Result<Turn, oneshot::Receiver<(usize, Answer)>> {
+    fn join(self: &Arc<Self>, db: &Db, id: Uuid) -> Result<Flight, oneshot::Receiver<(usize, Answer)>> {
         let mut state = self.state();
-        if state.trips < TRIPS {
-            state.trips += 1;
-            return Ok(Turn { gather: Arc::clone(self), db: db.clone() });
+        if state.flights < MAX_FLIGHTS {
+            state.flights += 1;
+            return Ok(Flight { batcher: Arc::clone(self), db: db.clone() });
         }
         let (answer, waiting) = oneshot::channel();
         state.asked.push(Asked { id, answer });
@@ -107,20 +107,20 @@ impl Gather {
     }
 }
 
-impl Drop for Turn {
+impl Drop for Flight {
     fn drop(&mut self) {
-        let mut state = self.gather.state();
+        let mut state = self.batcher.state();
         // Who was given up by its client need not be fetched.
         state.asked.retain(|asked| !asked.answer.is_closed());
         if state.asked.is_empty() {
-            state.trips -= 1;
+            state.flights -= 1;
             return;
         }
         let many = state.asked.len().min(MOST);
         let later = state.asked.split_off(many);
         let asked = mem::replace(&mut state.asked, later);
         drop(state);
-        let turn = Self { gather: Arc::clone(&self.gather), db: self.db.clone() };
+        let turn = Self { batcher: Arc::clone(&self.batcher), db: self.db.clone() };
         // Without a runtime there is nobody who waits.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(turn.fetch(asked));
@@ -128,10 +128,10 @@ impl Drop for Turn {
     }
 }
 
-impl Turn {
+impl Flight {
     async fn fetch_one(self, id: Uuid) -> Answer {
         let answer = self.db.row(one(id)).await.map_err(Arc::new);
-        answer.inspect_err(|error| self.gather.tell_all(Vec::new(), error))
+        answer.inspect_err(|error| self.batcher.tell_all(Vec::new(), error))
     }
 
     /// Whoever is not answered goes alone.
@@ -140,7 +140,7 @@ impl Turn {
         let Ok(rows) = timeout(LIMIT, self.db.rows_for_many::<Row>(many(&ids))).await else { return };
         let rows = match rows {
             Ok(rows) => rows,
-            Err(error) => return self.gather.tell_all(asked, &Arc::new(error)),
+            Err(error) => return self.batcher.tell_all(asked, &Arc::new(error)),
         };
         for Asked { id, answer } in asked {
             let found = rows.iter().find(|row| row.id() == id).cloned();
