@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use crate::database::Pooling;
 use crate::telemetry::level::LogLevel;
 
 mod client_policy;
@@ -62,6 +63,8 @@ pub struct Config {
     pub admin_address: SocketAddr,
     /// The database (`DATABASE_URL`, or `DB_HOST` and its companions).
     pub database_url: DatabaseUrl,
+    /// The lifetime of a server connection behind the pool (`DB_POOLING`).
+    pub pooling: Pooling,
     /// The most verbose level that is logged (`LOG_LEVEL`).
     pub log_level: Level,
     /// The limit of database connections (`MAX_CONNECTIONS`).
@@ -94,6 +97,7 @@ impl fmt::Display for Config {
         writeln!(f, "  metrics, faults    {}", self.admin_address)?;
         writeln!(f, "  database           {}", self.database_url)?;
         writeln!(f, "  connections        {}", self.max_connections)?;
+        writeln!(f, "  pooling            {}", self.pooling)?;
         writeln!(f, "  environment        {}", self.environment)?;
         writeln!(f, "  version            {}", self.version)?;
         writeln!(f, "  log level          {}", LogLevel(self.log_level).name())?;
@@ -142,6 +146,7 @@ impl Config {
             address: SocketAddr::new(bind, port),
             admin_address: SocketAddr::new(bind, admin_port),
             database_url: reader.database_url(),
+            pooling: reader.pooling(),
             log_level: reader.log_level(),
             max_connections: reader.ranged("MAX_CONNECTIONS", 10, 1, 1000),
             environment,

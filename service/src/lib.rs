@@ -9,6 +9,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod database;
 mod fields;
 pub mod healthcheck;
 pub mod http;

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use titanic::clock::{Clock as _, SystemClock};
 use titanic::config::ProcessVariables;
+use titanic::database::Opening;
+use titanic::passengers::Store;
 use titanic::passengers::backup::{backup, restore};
-use titanic::passengers::{Opening, Store};
 use titanic::shutdown::Shutdown;
 use titanic::telemetry::Telemetry;
 use titanic::{Config, Titanic};
@@ -104,7 +105,7 @@ fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
         let opening = if out { Opening::Read } else { Opening::Fill };
-        let store = Store::open_for(opening, &config.database_url, 1).await?;
+        let store = Store::open_for(opening, &config.database_url, config.pooling, 1).await?;
         let count =
             if out { backup(&store, path, SystemClock.now()).await? } else { restore(&store, path).await? };
         store.close().await;

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
+use crate::database::Opening;
 use crate::http::serve::{Limits, serve};
 use crate::http::startup_gate::StartupGate;
 use crate::http::{self, Shared};
@@ -175,7 +176,7 @@ async fn maintain(shared: Shared) {
     let mut often = interval(OFTEN);
     loop {
         often.tick().await;
-        shared.store.tidy();
+        shared.store.database().close_expired();
     }
 }
 
@@ -186,7 +187,14 @@ async fn open(
 ) -> Result<Store, StoreError> {
     let since = Instant::now();
     loop {
-        let error = match Store::open(&config.database_url, config.max_connections).await {
+        let error = match Store::open_for(
+            Opening::Serve,
+            &config.database_url,
+            config.pooling,
+            config.max_connections,
+        )
+        .await
+        {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };

@@ -7,6 +7,7 @@ use axum::http::Uri;
 use tracing::Level;
 
 use super::Variables;
+use crate::database::Pooling;
 use crate::telemetry::level::LogLevel;
 
 /// One variable that cannot be used.
@@ -76,6 +77,10 @@ impl<V: Variables> Reader<'_, V> {
 
     pub(super) fn log_level(&mut self) -> Level {
         self.parsed("LOG_LEVEL", LogLevel(Level::INFO), "error, warn, info, debug or trace").0
+    }
+
+    pub(super) fn pooling(&mut self) -> Pooling {
+        self.parsed("DB_POOLING", Pooling::Session, "session, or transaction behind PgBouncer or RDS Proxy")
     }
 
     pub(super) fn exporter(&mut self, name: &str, default: bool) -> bool {

@@ -10,8 +10,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::database::DatabaseError;
 use crate::fields::FieldError;
-use crate::passengers::StoreError;
 
 /// The media type of every error.
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -155,7 +155,14 @@ impl Problem {
         .with_errors(vec![FieldError::new("body", format!("has more than {bytes} bytes"))])
     }
 
-    /// The whole chain of what happened inside, if anything did.
+    /// Sets the internal cause, which is logged and never sent.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// Returns the chain of internal causes, if there is one.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         let mut link: Option<&dyn std::error::Error> = Some(self.cause.as_deref()?);
@@ -203,8 +210,8 @@ fn sentence(errors: &[FieldError]) -> String {
     named.join("; ")
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
         let problem = if error.is_temporary() {
             Self::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -237,7 +244,7 @@ mod tests {
 
     #[test]
     fn a_problem_tells_the_client_what_and_the_log_why() {
-        let problem = Problem::from(StoreError::Query {
+        let problem = Problem::from(DatabaseError::Query {
             doing: "listing passengers",
             source: sqlx::Error::PoolClosed.into(),
         });

@@ -95,7 +95,7 @@ fn report(config: &Config, well: bool, checks: Value) -> Response {
 }
 
 async fn database(shared: &Shared) -> bool {
-    let answer = shared.store.ping().await;
+    let answer = shared.store.database().ping().await;
     if let Err(error) = &answer {
         tracing::warn!(error = %error, source = ?std::error::Error::source(error), "the database is unavailable");
     }
@@ -119,7 +119,7 @@ async fn livez(State(shared): State<Shared>) -> Response {
 async fn readyz(State(shared): State<Shared>) -> Response {
     let database = database(&shared).await;
     // Another version may have changed the tables meanwhile. A database that is away is asked only once.
-    let migrations = database && shared.store.is_up_to_date().await;
+    let migrations = database && shared.store.database().is_up_to_date().await;
     let accepting = if shared.readiness.is_draining() {
         "draining"
     } else if shared.faults.unready(Instant::now()) {

@@ -186,7 +186,7 @@ impl Metrics {
         out.family(POOL, Kind::Gauge, "Database connections of the pool, by what they are doing.");
         out.sample(POOL, &[("state", "idle")], pool.idle.into());
         out.sample(POOL, &[("state", "used")], pool.used.into());
-        store.write(&mut out);
+        store.database().write(&mut out);
         out.family(BUILD, Kind::Gauge, "Always 1; the label tells the version.");
         out.sample(BUILD, &[("version", &self.version)], 1.0);
         out.family(BROKEN, Kind::Gauge, "Faults that were ordered and have not ended, by kind.");

@@ -20,4 +20,4 @@ mod store;
 mod values;
 mod words;
 
-pub use store::{Claim, Opening, Repeatable, Store, StoreError};
+pub use store::{Claim, Repeatable, Store, StoreError};

@@ -11,7 +11,7 @@ use super::filter::Query;
 use super::model::{NewPassenger, Passenger};
 use super::precondition::Precondition;
 use super::stats::Stats;
-use super::{document, idempotency, import};
+use super::{StoreError, document, idempotency, import};
 use crate::fields::FieldError;
 use crate::http::Shared;
 use crate::http::access::Writer;
@@ -184,4 +184,13 @@ fn contended(id: Uuid) -> Problem {
     let detail =
         format!("passenger {id} was changed {ATTEMPTS} times in between; try again in a little while");
     Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", detail).retry_after(1)
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Database(error) => error.into(),
+            error => Self::internal().caused_by(error),
+        }
+    }
 }

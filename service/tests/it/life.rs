@@ -274,7 +274,7 @@ async fn an_exhausted_pool_fails_requests_but_not_health_and_ends_with_its_fault
     let app = App::new().await;
     app.order(json!({"exhaust_pool": true, "ttl_seconds": 60})).await;
     until("the pool is exhausted", async || {
-        app.metrics().await.contains("db_client_connection_count{state=\"used\"} 10").then_some(())
+        app.metrics().await.contains("db_client_connection_count{state=\"used\"} 1").then_some(())
     })
     .await;
     let (answer, pending) = tokio::join!(

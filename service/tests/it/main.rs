@@ -45,6 +45,8 @@ mod outage;
 #[cfg(test)]
 mod passengers;
 #[cfg(test)]
+mod pgbouncer;
+#[cfg(test)]
 mod plans;
 #[cfg(test)]
 mod podinfo;
@@ -57,6 +59,10 @@ mod process;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
 mod server;
+#[cfg(test)]
+mod silence;
 #[cfg(test)]
 mod wire;

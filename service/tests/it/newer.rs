@@ -8,7 +8,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr as _, SqlitePool};
 use tempfile::TempDir;
 use titanic::Config;
-use titanic::passengers::{Opening, Store};
+use titanic::database::{Opening, Pooling};
+use titanic::passengers::Store;
 
 use crate::app::App;
 use crate::program::{Program, command};
@@ -50,7 +51,7 @@ impl InFlightPermit {
     async fn open_for(&self, opening: Opening) -> Result<Store, String> {
         let variables = std::collections::HashMap::from([("DATABASE_URL", self.url.as_str())]);
         let url = Config::from_variables(&variables).unwrap().database_url;
-        Store::open_for(opening, &url, 1).await.map_err(|error| error.to_string())
+        Store::open_for(opening, &url, Pooling::Session, 1).await.map_err(|error| error.to_string())
     }
 
     async fn execute(&self, sql: &str) {
@@ -187,7 +188,7 @@ async fn the_program_says_once_what_it_does_not_know_and_backs_nothing_up() {
     place.start_newer().await;
 
     let program = Program::start(&place.folder, &[]).await;
-    let told = "the tables are of a newer version; what it added is left alone";
+    let told = "the tables are of a newer version; its additions are left alone";
     let line = program.line(told).await;
     assert_eq!((&line["level"], &line["migrations.unknown"]), (&json!("WARN"), &json!("9000")));
     for _ in 0..3 {

@@ -1,4 +1,4 @@
-//! Passengers who are asked for at the same time are fetched together.
+//! Merges concurrent reads of single passengers into one statement.
 //!
 //! As long as statements are on their way for others, who comes next waits for one that fetches all who wait: under load
 //! they share a trip to the database and, on SQLite, the change to another thread and back, which costs more than the
@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::columns::{COLUMNS, Row};
-use super::db::{Db, Statement, Value};
+use crate::database::{Database, Statement, Value};
 
 /// Statements that may be on their way before others wait to be fetched together.
 const MAX_FLIGHTS: usize = 2;
@@ -60,19 +60,19 @@ struct Asked {
 /// The right to one trip. However it ends, those who have come meanwhile are not forgotten.
 struct Flight {
     batcher: Arc<Batcher>,
-    db: Db,
+    db: Database,
 }
 
 impl Batcher {
     /// One passenger, if there is one of this id.
-    pub(super) async fn get(self: &Arc<Self>, db: &Db, id: Uuid) -> Answer {
+    pub(super) async fn get(self: &Arc<Self>, db: &Database, id: Uuid) -> Answer {
         let waiting = match self.join(db, id) {
             Ok(turn) => return turn.fetch_one(id).await,
             Err(waiting) => waiting,
         };
-        let watch = db.meter.watch(GET);
+        let watch = db.meter().watch(GET);
         let answer = {
-            let _waits = db.meter.waits();
+            let _waits = db.meter().waits();
             waiting.await
         };
         match answer {
@@ -91,7 +91,7 @@ impl Batcher {
         }
     }
 
-    fn join(self: &Arc<Self>, db: &Db, id: Uuid) -> Result<Flight, oneshot::Receiver<(usize, Answer)>> {
+    fn join(self: &Arc<Self>, db: &Database, id: Uuid) -> Result<Flight, oneshot::Receiver<(usize, Answer)>> {
         let mut state = self.state();
         if state.flights < MAX_FLIGHTS {
             state.flights += 1;

@@ -8,10 +8,9 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use super::columns::{Key, Moment};
-use super::db::{Purpose, Statement, Value};
-use super::error::doing;
-use super::{Store, StoreError};
+use super::{Store, StoreError, doing};
+use crate::database::{Key, Moment};
+use crate::database::{Purpose, Statement, Value};
 use crate::passengers::model::{NewPassenger, Passenger, Stamp};
 
 /// Time for which an answer is stored.

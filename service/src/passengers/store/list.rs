@@ -4,9 +4,8 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::columns::{COLUMNS, Row};
-use super::db::{Statement, Value};
-use super::error::doing;
-use super::{Store, StoreError};
+use super::{Store, StoreError, doing};
+use crate::database::{DatabaseError, Statement, Value};
 use crate::passengers::filter::{Filter, Query};
 use crate::passengers::model::{Age, Fare, Passenger};
 use crate::passengers::sort::{Cursor, Position, Sort, SortBy};
@@ -80,7 +79,7 @@ impl Store {
     /// One passenger, if there is one of this id.
     pub async fn get(&self, id: Uuid) -> Result<Option<Passenger>, StoreError> {
         let row = self.batcher.get(&self.db, id).await;
-        let row = row.map_err(|source| StoreError::Query { doing: "reading a passenger", source })?;
+        let row = row.map_err(|source| DatabaseError::Query { doing: "reading a passenger", source })?;
         row.map(Passenger::try_from).transpose()
     }
 

@@ -1,7 +1,7 @@
-//! What the database costs: how long statements take and connections are waited for, and who waits.
+//! Metrics of the database: durations of statements, waits for connections, and the state of the pool.
 //!
-//! In front of the pool stands a gate that everyone passes, and a drill can close it without touching the connections, so
-//! that health checks, which pass beside it, go on. It is wide: requests queue in one place, the pool.
+//! Every statement takes an admission permit before it takes a connection. A drill can take all of them without touching
+//! the connections, so that health checks, which need none, go on. There are more than requests: they queue at the pool.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -11,23 +11,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{Level, Span, field};
 
+use super::pool::PoolState;
 use crate::telemetry::SQL;
 use crate::telemetry::exposition::{Exposition, Kind};
 use crate::telemetry::histogram::{Histogram, Measure};
 
-/// Bounds in seconds of what is done in one trip to a database.
+/// Bucket bounds in seconds of one round trip to a database.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 const DURATION: &str = "db_client_operation_duration_seconds";
 const WAIT: &str = "db_client_connection_wait_time_seconds";
 const TIMEOUTS: &str = "db_client_connection_timeouts_total";
 const PENDING: &str = "db_client_connection_pending_requests";
 const MOST: &str = "db_client_connection_max";
+const PERMITS: &str = "titanic_db_connection_permits";
+const OLDEST: &str = "titanic_db_oldest_checkout_seconds";
+const DISCARDED: &str = "titanic_db_connections_discarded_total";
 
-/// What is known of a database's use.
+/// Counts and durations of one database.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub(crate) struct Meter {
     system: &'static str,
-    gate: Arc<Semaphore>,
+    admission: Arc<Semaphore>,
     slots: u32,
     pending: AtomicU64,
     timeouts: AtomicU64,
@@ -45,22 +49,22 @@ struct Operation {
     attributes: Vec<KeyValue>,
 }
 
-/// How many may be beyond the gate: more than ever come.
-const WIDTH: u32 = 1 << 20;
+/// Admission permits: more than there are ever requests.
+const ADMISSIONS: u32 = 1 << 20;
 
-/// A pass through the gate, to be kept as long as the connection.
-pub(super) type Pass = OwnedSemaphorePermit;
+/// An admission, held as long as the connection.
+pub(crate) type AdmissionPermit = OwnedSemaphorePermit;
 
-/// A statement that is looked at.
-pub(super) struct Watch<'a> {
+/// A statement that is measured.
+pub(crate) struct Watch<'a> {
     meter: &'a Meter,
     operation: &'static str,
     span: Span,
 }
 
 impl Watch<'_> {
-    /// Runs it, and notes how long it took and what became of it.
-    pub(super) async fn over<T>(
+    /// Runs it, and records its duration and outcome.
+    pub(crate) async fn over<T>(
         self,
         run: impl Future<Output = Result<T, sqlx::Error>>,
     ) -> Result<T, sqlx::Error> {
@@ -74,8 +78,8 @@ impl Watch<'_> {
 }
 
 impl Watch<'_> {
-    /// Ends with what became of a statement that was sent for so many at once, and measured once for all.
-    pub(super) fn shared<T>(
+    /// Ends with the outcome of a statement that served several requests at once and was measured once for all.
+    pub(crate) fn shared<T>(
         self,
         together: usize,
         done: Result<T, Arc<sqlx::Error>>,
@@ -90,8 +94,8 @@ impl Watch<'_> {
     }
 }
 
-/// One who waits, counted until they stop, however that comes.
-pub(super) struct Waiting<'a>(&'a AtomicU64);
+/// A waiting request. It counts until it is dropped.
+pub(crate) struct Waiting<'a>(&'a AtomicU64);
 
 impl<'a> Waiting<'a> {
     fn begin(pending: &'a AtomicU64) -> Self {
@@ -107,14 +111,14 @@ impl Drop for Waiting<'_> {
 }
 
 impl Meter {
-    pub(super) fn new(system: &'static str, slots: u32) -> Self {
+    pub(crate) fn new(system: &'static str, slots: u32) -> Self {
         let meter = global::meter(env!("CARGO_PKG_NAME"));
         let histogram = |name: &'static str| {
             meter.f64_histogram(name).with_unit("s").with_boundaries(BUCKETS.to_vec()).build()
         };
         Self {
             system,
-            gate: Arc::new(Semaphore::new(WIDTH as usize)),
+            admission: Arc::new(Semaphore::new(ADMISSIONS as usize)),
             slots,
             pending: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
@@ -125,32 +129,32 @@ impl Meter {
         }
     }
 
-    /// Connections in use. Who is beyond the gate without one waits for one, because all are.
-    pub(super) fn used(&self) -> u32 {
-        let outside = u32::try_from(self.gate.available_permits()).unwrap_or(WIDTH);
-        WIDTH.saturating_sub(outside).min(self.slots)
+    /// Returns the connections in use. A request that is admitted and has none waits, because all are in use.
+    pub(crate) fn used(&self) -> u32 {
+        let outside = u32::try_from(self.admission.available_permits()).unwrap_or(ADMISSIONS);
+        ADMISSIONS.saturating_sub(outside).min(self.slots)
     }
 
-    /// Closes the gate, and waits until all who are beyond it have come back.
-    pub(super) async fn close(&self) -> Option<Pass> {
-        self.gate.clone().acquire_many_owned(WIDTH).await.ok()
+    /// Takes all admissions, and waits until all requests in between have ended.
+    pub(crate) async fn exhaust(&self) -> Option<AdmissionPermit> {
+        self.admission.clone().acquire_many_owned(ADMISSIONS).await.ok()
     }
 
-    /// Passes the gate and waits for a connection, and notes how long both took together.
-    pub(super) async fn wait_for<T>(
+    /// Waits for an admission and a connection, and records the time that both took together.
+    pub(crate) async fn admit<T>(
         &self,
         limit: std::time::Duration,
         connection: impl Future<Output = Result<T, sqlx::Error>>,
-    ) -> Result<(Pass, T), sqlx::Error> {
+    ) -> Result<(AdmissionPermit, T), sqlx::Error> {
         let (since, waiting) = (Instant::now(), Waiting::begin(&self.pending));
-        let got = match self.gate.clone().try_acquire_owned() {
+        let got = match self.admission.clone().try_acquire_owned() {
             // The pool has a limit of its own.
-            Ok(pass) => connection.await.map(|connection| (pass, connection)),
+            Ok(permit) => connection.await.map(|connection| (permit, connection)),
             Err(_) => {
                 let got = tokio::time::timeout(limit, async {
-                    let pass =
-                        self.gate.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-                    Ok((pass, connection.await?))
+                    let permit =
+                        self.admission.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                    Ok((permit, connection.await?))
                 });
                 got.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             }
@@ -165,9 +169,8 @@ impl Meter {
         got
     }
 
-    /// Looks at a statement that is about to run. The span has it as it is written, with placeholders, and never what was
-    /// put into them.
-    pub(super) fn watch(&self, sql: &str) -> Watch<'_> {
+    /// Starts to measure a statement. The span has its text with placeholders, and never the values.
+    pub(crate) fn watch(&self, sql: &str) -> Watch<'_> {
         let operation = operation(sql);
         let table = if tracing::span_enabled!(target: SQL, Level::INFO) { table(sql) } else { "" };
         let gap = if table.is_empty() { "" } else { " " };
@@ -188,8 +191,8 @@ impl Meter {
         Watch { meter: self, operation, span }
     }
 
-    /// Looks at a statement without a span of its own.
-    pub(super) fn watch_unseen(&self, sql: &str) -> Watch<'_> {
+    /// Starts to measure a statement without a span of its own.
+    pub(crate) fn watch_unseen(&self, sql: &str) -> Watch<'_> {
         Watch { meter: self, operation: operation(sql), span: Span::none() }
     }
 
@@ -214,18 +217,19 @@ impl Meter {
         let _known_by_now = record(&known);
     }
 
-    /// Counts one who waits for what others will fetch.
-    pub(super) fn waits(&self) -> Waiting<'_> {
+    /// Counts a request that waits for a shared statement.
+    pub(crate) fn waits(&self) -> Waiting<'_> {
         Waiting::begin(&self.pending)
     }
 
-    /// How many wait for a connection.
-    pub(super) fn pending(&self) -> u64 {
+    /// Returns the number of requests that wait for a connection.
+    pub(crate) fn pending(&self) -> u64 {
         self.pending.load(Ordering::Relaxed)
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
-    pub(super) fn write(&self, out: &mut Exposition) {
+    pub(super) fn write(&self, out: &mut Exposition, pool: &PoolState) {
+        write_permits(out, pool);
         out.only(
             PENDING,
             Kind::Gauge,
@@ -256,14 +260,39 @@ impl Meter {
     }
 }
 
-/// What a statement does, from a list, because it is a label.
+/// Writes the permits of the pool by their use. A stranded one is a defect: alert on it.
+#[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
+fn write_permits(out: &mut Exposition, pool: &PoolState) {
+    out.family(PERMITS, Kind::Gauge, "Permits for database connections, by their use.");
+    let used = pool.max.saturating_sub(pool.available + pool.recovering + pool.stranded);
+    let states = [
+        ("available", pool.available),
+        ("used", used),
+        ("recovering", pool.recovering),
+        ("stranded", pool.stranded),
+    ];
+    for (state, permits) in states {
+        out.sample(PERMITS, &[("state", state)], permits.into());
+    }
+    let help = "Age of the oldest checkout of a database connection.";
+    out.only(OLDEST, Kind::Gauge, help, pool.oldest_checkout.as_secs_f64());
+    out.family(
+        DISCARDED,
+        Kind::Counter,
+        "Database connections that were closed before their time, by reason.",
+    );
+    out.sample(DISCARDED, &[("reason", "silent")], pool.discarded_silent as f64);
+    out.sample(DISCARDED, &[("reason", "failed")], pool.discarded_failed as f64);
+}
+
+/// Returns the operation of a statement, from a list, because it is a label.
 fn operation(sql: &str) -> &'static str {
     const KNOWN: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "WITH", "LOCK"];
     let word = sql.split_whitespace().next().unwrap_or_default();
     KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(word)).unwrap_or("OTHER")
 }
 
-/// The first table that is named.
+/// Returns the first table of a statement.
 fn table(sql: &str) -> &str {
     let leads =
         |word: &str| ["from", "into", "update"].iter().any(|before| word.eq_ignore_ascii_case(before));
@@ -273,7 +302,7 @@ fn table(sql: &str) -> &str {
     name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
 }
 
-/// A short name for an error, from a list, because it is a label; the code of the database goes into the span.
+/// Returns the kind of an error, from a list, because it is a label; the code of the database goes into the span.
 fn kind_of(error: &sqlx::Error, span: &Span) -> &'static str {
     let kind = match error {
         sqlx::Error::PoolTimedOut => "timeout",

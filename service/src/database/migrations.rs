@@ -1,4 +1,4 @@
-//! The tables: brought up to date, and held against what this version knows of them.
+//! Migrations: applied where they are missing, and compared with those that this version knows.
 //!
 //! A newer version may have been here and have been taken back. Its migrations leave its predecessor working (expand now,
 //! contract a release later: `docs/decisions/0011`), so this version serves on tables that have more than it knows, as long
@@ -9,15 +9,16 @@ use std::sync::LazyLock;
 
 use sqlx::migrate::Migrator;
 
-use super::StoreError;
-use super::db::{Db, Pool, Statement};
+use super::connection::Pools;
 use super::error::doing;
+use super::statement::Statement;
+use super::{Database, DatabaseError};
 
 static SQLITE: LazyLock<Migrator> = LazyLock::new(|| tolerant(sqlx::migrate!("migrations/sqlite")));
 static POSTGRES: LazyLock<Migrator> = LazyLock::new(|| tolerant(sqlx::migrate!("migrations/postgres")));
 
-/// Lets the run pass migrations that we do not know. Which of them may be there is decided here and not by it, since it
-/// would also add to tables that somebody else has taken further.
+/// Makes the run ignore unknown migrations. This module decides which of them are acceptable, since the run would also
+/// add to tables that another program has changed further.
 fn tolerant(mut migrations: Migrator) -> Migrator {
     migrations.set_ignore_missing(true);
     migrations
@@ -25,14 +26,14 @@ fn tolerant(mut migrations: Migrator) -> Migrator {
 
 /// The state of the tables, compared with this version.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Standing {
-    /// Something is still to be applied.
+pub(crate) enum Standing {
+    /// Some migrations are missing.
     Behind,
-    /// They are ours.
+    /// The tables are those of this version.
     Ours,
     /// A newer version has applied all that we know, and these.
     Newer(Versions),
-    /// They come from a program with another past.
+    /// The tables come from a program with another history.
     Unfit(Unfit),
 }
 
@@ -84,34 +85,30 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Brings the tables up to date where there is something to do, and says how they stand then. What cannot be used is left
-/// as it is.
-pub(super) async fn migrate(db: &Db, url: &str) -> Result<Standing, StoreError> {
+/// Applies missing migrations, and returns the state after that. Unusable tables are left as they are.
+pub(super) async fn migrate(db: &Database, url: &str) -> Result<Standing, DatabaseError> {
     let before = standing(db).await.map_err(doing("reading which migrations were applied"))?;
     if before != Standing::Behind {
         return Ok(before);
     }
-    let migrated = match &db.pool {
-        Pool::Sqlite(leases) => SQLITE.run(leases.whole_pool()).await,
-        Pool::Postgres(leases) => POSTGRES.run(leases.whole_pool()).await,
-    };
-    migrated.map_err(|source| StoreError::Migrate { url: url.to_owned(), source })?;
+    let migrated = db.run_migrations(&SQLITE, &POSTGRES).await;
+    migrated.map_err(|source| DatabaseError::Migrate { url: url.to_owned(), source })?;
     // Again: another version may have been at it meanwhile.
     standing(db).await.map_err(doing("reading which migrations were applied"))
 }
 
 /// Compares the tables with this version. A database without any is behind.
-pub(super) async fn standing(db: &Db) -> Result<Standing, sqlx::Error> {
-    let (known, there) = match &db.pool {
-        Pool::Sqlite(_) => (&*SQLITE, "select count(*) from sqlite_master where name = '_sqlx_migrations'"),
-        Pool::Postgres(_) => (&*POSTGRES, "select count(to_regclass('_sqlx_migrations'))"),
+pub(super) async fn standing(db: &Database) -> Result<Standing, sqlx::Error> {
+    let (known, there) = match &db.pools {
+        Pools::Sqlite(_) => (&*SQLITE, "select count(*) from sqlite_master where name = '_sqlx_migrations'"),
+        Pools::Postgres(..) => (&*POSTGRES, "select count(to_regclass('_sqlx_migrations'))"),
     };
-    let tables: Vec<(i64,)> = db.rows_at_once(Statement::begin(there)).await?;
+    let tables: Vec<(i64,)> = db.check_rows(Statement::begin(there)).await?;
     let applied: Vec<(i64, Vec<u8>)> = if tables.contains(&(0,)) {
         Vec::new()
     } else {
         let applied = "select version, checksum from _sqlx_migrations where success order by version";
-        db.rows_at_once(Statement::begin(applied)).await?
+        db.check_rows(Statement::begin(applied)).await?
     };
     let known: Vec<(i64, &[u8])> = known.iter().map(|known| (known.version, &*known.checksum)).collect();
     Ok(compare(&known, &applied))

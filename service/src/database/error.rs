@@ -1,17 +1,15 @@
-//! Errors of the store, and whether they may pass by themselves.
+//! Errors of the database, and whether they may pass by themselves.
 
 use std::sync::Arc;
 
 use sqlx::migrate::MigrateError;
 use sqlx::sqlite::SqliteError;
-use uuid::Uuid;
 
-use super::schema::{Unfit, Versions};
-use crate::passengers::seed::SeedError;
+use super::migrations::{Unfit, Versions};
 
-/// Why the store could not do its work.
+/// A failure of the database.
 #[derive(Debug, thiserror::Error)]
-pub enum StoreError {
+pub enum DatabaseError {
     /// The database cannot be opened or made.
     #[error("opening the database {url} ({advice})")]
     Open {
@@ -59,9 +57,6 @@ pub enum StoreError {
         /// Why.
         unfit: Unfit,
     },
-    /// The list it should be loaded with is unusable.
-    #[error("loading the passenger list")]
-    Seed(#[from] SeedError),
     /// A statement failed.
     #[error("{doing}")]
     Query {
@@ -71,26 +66,18 @@ pub enum StoreError {
         #[source]
         source: Arc<sqlx::Error>,
     },
-    /// A row says something impossible.
-    #[error("passenger {id} is stored wrongly: expected {expected}")]
-    Row {
-        /// Which one.
-        id: Uuid,
-        /// The expected value.
-        expected: &'static str,
-    },
     /// The database did not answer a health check in time.
-    #[error("the database did not answer within {} s", super::PING_TIMEOUT.as_secs())]
+    #[error("the database did not answer within {} s", super::CHECK_TIMEOUT.as_secs())]
     Silent,
 }
 
-impl StoreError {
+impl DatabaseError {
     /// Whether a start that failed like this may succeed a little later: nobody listens yet, or they are not ready yet.
     #[must_use]
     pub fn may_still_come(&self) -> bool {
         match self {
             Self::Open { source, .. } => match source {
-                sqlx::Error::PoolTimedOut | sqlx::Error::Io(_) => true,
+                sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) | sqlx::Error::Io(_) => true,
                 sqlx::Error::Database(error) if error.try_downcast_ref::<SqliteError>().is_none() => {
                     passes_in_postgres(&error.code().unwrap_or_default())
                 }
@@ -109,6 +96,8 @@ impl StoreError {
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed
+            // A peer that ends in the middle of a handshake or a message.
+            | sqlx::Error::Protocol(_)
             | sqlx::Error::Io(_)
             | sqlx::Error::Tls(_) => true,
             sqlx::Error::Database(error) => {
@@ -138,8 +127,8 @@ fn passes_in_postgres(code: &str) -> bool {
 }
 
 /// Adds the attempted operation to the error of a failed statement.
-pub(super) fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-    move |source| StoreError::Query { doing, source: source.into() }
+pub(crate) fn doing(doing: &'static str) -> impl FnOnce(sqlx::Error) -> DatabaseError {
+    move |source| DatabaseError::Query { doing, source: source.into() }
 }
 
 #[cfg(test)]
