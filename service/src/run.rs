@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
 use crate::database::Opening;
+use crate::http::connections::ConnectionLimits;
 use crate::http::serve::{Limits, serve};
 use crate::http::startup_gate::StartupGate;
 use crate::http::{self, Shared};
@@ -24,6 +25,8 @@ use crate::telemetry;
 const GRACE: Duration = Duration::from_secs(15);
 /// The limit of operators' connections: a few scrapers and people.
 const ADMIN_CONNECTIONS: usize = 64;
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 4096;
 /// The interval of maintenance.
 const OFTEN: Duration = Duration::from_secs(1);
 /// The pause between two attempts to open the database.
@@ -64,10 +67,19 @@ struct Listener {
 impl Listener {
     async fn bind(address: SocketAddr, variable: &'static str) -> Result<Self, StartError> {
         let failed = |source| StartError::Bind { address, variable, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let socket = listen(address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address })
     }
+}
+
+/// Listens with a long backlog: a burst of clients must not make the kernel drop the packets of a probe, which it would
+/// send again only after a second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// One of the two ports: its startup gate, its connections, and the token that stops it.
@@ -78,10 +90,10 @@ struct Port {
 }
 
 impl Port {
-    fn serve(socket: TcpListener, gate: StartupGate, most: usize) -> Self {
+    fn serve(socket: TcpListener, gate: StartupGate, limits: Limits) -> Self {
         let port =
             Self { gate: Arc::new(gate), connections: TaskTracker::new(), stop: CancellationToken::new() };
-        let serving = serve(socket, Arc::clone(&port.gate), Limits::of(most), port.stop.clone());
+        let serving = serve(socket, Arc::clone(&port.gate), limits, port.stop.clone());
         port.connections.spawn(serving);
         port.connections.close();
         port
@@ -114,8 +126,15 @@ impl Titanic {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
         let Self { config, clock, public, admin } = self;
         let addresses = (public.address, admin.address);
-        let clients = Port::serve(public.socket, StartupGate::probed(&config), config.clients.connections);
-        let operators = Port::serve(admin.socket, StartupGate::default(), ADMIN_CONNECTIONS);
+        let policy = &config.clients;
+        let limits = ConnectionLimits {
+            total: policy.connections,
+            per_address: policy.connections_per_address,
+            exempt: policy.proxies.clone(),
+        };
+        let clients = Port::serve(public.socket, StartupGate::probed(&config), Limits::with(limits));
+        let operators =
+            Port::serve(admin.socket, StartupGate::probed(&config), Limits::of(ADMIN_CONNECTIONS));
         let store = tokio::select! {
             store = open(&config, addresses) => store?,
             // While it still waits for its database there is nothing to end in order.

@@ -25,6 +25,8 @@ pub struct ClientPolicy {
     pub in_flight: usize,
     /// The limit of client connections (`MAX_CLIENT_CONNECTIONS`).
     pub connections: usize,
+    /// The limit of connections from one address that is no trusted proxy (`MAX_CONNECTIONS_PER_ADDRESS`).
+    pub connections_per_address: usize,
 }
 
 /// So many requests in so much time.
@@ -179,6 +181,7 @@ impl<V: Variables> Reader<'_, V> {
             ),
             in_flight: self.ranged("MAX_IN_FLIGHT", 512, 1, 100_000) as usize,
             connections: self.ranged("MAX_CLIENT_CONNECTIONS", 1024, 1, 100_000) as usize,
+            connections_per_address: self.ranged("MAX_CONNECTIONS_PER_ADDRESS", 512, 1, 100_000) as usize,
         }
     }
 

@@ -73,6 +73,7 @@ pub(super) enum Connection {
 /// A transaction. Dropped without a commit, it is rolled back.
 pub(crate) struct Tx {
     connection: Connection,
+    changes: bool,
     meter: Arc<Meter>,
     /// After the connection, which is returned first.
     _permit: AdmissionPermit,
@@ -280,7 +281,9 @@ impl Database {
             .over(async {
                 let (_permit, connection) =
                     self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
-                connection.execute(statement).await
+                let changed = connection.execute(statement).await?;
+                self.meter.set_write_fault(None);
+                Ok(changed)
             })
             .await
     }
@@ -305,7 +308,8 @@ impl Database {
             Ok((permit, connection))
         };
         let (permit, connection) = self.meter.watch(begin).over(begun).await?;
-        Ok(Tx { connection, meter, _permit: permit })
+        let changes = purpose != Purpose::Read;
+        Ok(Tx { connection, changes, meter, _permit: permit })
     }
 }
 
@@ -324,7 +328,11 @@ impl Tx {
 
     /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.meter.watch("commit").over(self.connection.commit()).await
+        self.meter.watch("commit").over(self.connection.commit()).await?;
+        if self.changes {
+            self.meter.set_write_fault(None);
+        }
+        Ok(())
     }
 
     /// Excludes a long transaction, such as the export of a table, from the limit of a request.

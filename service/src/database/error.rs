@@ -87,7 +87,13 @@ impl DatabaseError {
         }
     }
 
-    /// Whether the same request may well succeed a little later.
+    /// Returns the reason for which the database takes no changes, if that is the failure.
+    #[must_use]
+    pub fn write_fault(&self) -> Option<WriteFault> {
+        if let Self::Query { source, .. } = self { write_fault(source) } else { None }
+    }
+
+    /// Returns whether the same request may well succeed a little later.
     #[must_use]
     pub fn is_temporary(&self) -> bool {
         let Self::Query { source, .. } = self else { return matches!(self, Self::Silent) };
@@ -111,6 +117,44 @@ impl DatabaseError {
             }
             _ => false,
         }
+    }
+}
+
+/// The reason for which a database takes no changes while it may still be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteFault {
+    /// The disk is full.
+    Full,
+    /// The file or the server is read-only, such as a primary after a failover.
+    ReadOnly,
+}
+
+impl WriteFault {
+    /// Returns its name in a health report.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::ReadOnly => "read_only",
+        }
+    }
+}
+
+/// Returns the reason for which a statement could not change anything.
+pub(super) fn write_fault(error: &sqlx::Error) -> Option<WriteFault> {
+    let sqlx::Error::Database(error) = error else { return None };
+    let code = error.code()?;
+    if error.try_downcast_ref::<SqliteError>().is_some() {
+        return match code.parse::<u32>().ok()? & 0xff {
+            8 => Some(WriteFault::ReadOnly),
+            13 => Some(WriteFault::Full),
+            _ => None,
+        };
+    }
+    match &*code {
+        "53100" => Some(WriteFault::Full),
+        "25006" => Some(WriteFault::ReadOnly),
+        _ => None,
     }
 }
 

@@ -4,13 +4,14 @@
 //! the connections, so that health checks, which need none, go on. There are more than requests: they queue at the pool.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use opentelemetry::{KeyValue, global};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::{Level, Span, field};
 
+use super::error::{WriteFault, write_fault};
 use super::pool::PoolState;
 use crate::telemetry::SQL;
 use crate::telemetry::exposition::{Exposition, Kind};
@@ -37,6 +38,7 @@ pub(crate) struct Meter {
     timeouts: AtomicU64,
     wait: Histogram,
     operations: RwLock<Vec<Operation>>,
+    write_fault: Mutex<Option<(WriteFault, Instant)>>,
     exported: opentelemetry::metrics::Histogram<f64>,
     exported_wait: opentelemetry::metrics::Histogram<f64>,
 }
@@ -71,6 +73,11 @@ impl Watch<'_> {
         let since = Instant::now();
         // The span lasts as long as this does, and is not entered: nothing looks for a span that is current.
         let done = run.await;
+        if let Err(error) = &done
+            && let Some(fault) = write_fault(error)
+        {
+            self.meter.set_write_fault(Some(fault));
+        }
         let error = done.as_ref().err().map(|error| kind_of(error, &self.span));
         self.meter.note(self.operation, error, since.elapsed().as_secs_f64());
         done
@@ -124,6 +131,7 @@ impl Meter {
             timeouts: AtomicU64::new(0),
             wait: Histogram::new(Measure::Seconds, &BUCKETS),
             operations: RwLock::default(),
+            write_fault: Mutex::default(),
             exported: histogram("db.client.operation.duration"),
             exported_wait: histogram("db.client.connection.wait_time"),
         }
@@ -215,6 +223,19 @@ impl Meter {
             known.push(Operation { name, error, duration, attributes });
         }
         let _known_by_now = record(&known);
+    }
+
+    /// Remembers that changes fail, or that one succeeded.
+    pub(crate) fn set_write_fault(&self, fault: Option<WriteFault>) {
+        let mut known = self.write_fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if fault.is_some() || known.is_some() {
+            *known = fault.map(|fault| (fault, Instant::now()));
+        }
+    }
+
+    /// Returns the reason for which the last change failed, and when that was.
+    pub(crate) fn last_write_fault(&self) -> Option<(WriteFault, Instant)> {
+        *self.write_fault.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts a request that waits for a shared statement.

@@ -8,6 +8,7 @@ mod backend;
 mod columns;
 mod connection;
 mod error;
+mod health;
 mod meter;
 mod migrations;
 mod pool;
@@ -33,8 +34,9 @@ use crate::telemetry::exposition::Exposition;
 pub(crate) use self::columns::{Key, Moment};
 pub use self::connection::Pooling;
 pub(crate) use self::connection::{Purpose, Readable, Tx};
-pub use self::error::DatabaseError;
 pub(crate) use self::error::doing;
+pub use self::error::{DatabaseError, WriteFault};
+pub use self::health::Health;
 pub use self::pool::PoolState;
 pub(crate) use self::statement::{Statement, Value};
 
@@ -233,12 +235,6 @@ impl Database {
         }
     }
 
-    /// Returns whether every migration that this version knows is applied. A newer version may have applied more.
-    pub async fn is_up_to_date(&self) -> bool {
-        let standing = timeout(CHECK_TIMEOUT, migrations::standing(self)).await;
-        matches!(standing, Ok(Ok(Standing::Ours | Standing::Newer(_))))
-    }
-
     /// Runs a statement of a health check, which must not wait behind requests.
     async fn check_rows<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
         let connection = match (&self.checks, &self.pools) {
@@ -250,16 +246,7 @@ impl Database {
         connection.rows(statement).await
     }
 
-    /// Checks that the database answers.
-    pub async fn ping(&self) -> Result<(), DatabaseError> {
-        let check = self.check_rows::<(i64,)>(Statement::begin("select cast(1 as bigint)"));
-        match timeout(CHECK_TIMEOUT, check).await {
-            Ok(answer) => answer.map(|_| ()).map_err(doing("checking that the database answers")),
-            Err(_) => Err(DatabaseError::Silent),
-        }
-    }
-
-    /// Returns the system's name, as OpenTelemetry spells it.
+    /// Returns whether this is PostgreSQL; else it is SQLite.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
         matches!(self.pools, Pools::Postgres(..))

@@ -31,7 +31,11 @@ pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
     let drills = on(drills, "/faults/{id}", delete(end));
     let guarded = on(Router::new(), "/audit", get(audit));
     let guarded = on(guarded, "/log-level", get(log_level).put(set_log_level));
-    let routes = on(Router::new(), "/metrics", get(metrics))
+    let mut open = on(Router::new(), "/metrics", get(metrics));
+    for (path, probe) in super::health::admin_routes() {
+        open = on(open, path, probe);
+    }
+    let routes = open
         .merge(drills.route_layer(from_fn_with_state(shared.clone(), admit_to_drills)))
         .merge(guarded.route_layer(from_fn_with_state(shared.clone(), admit)));
     (paths, routes)
@@ -41,7 +45,10 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoR
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::wanted(accept);
     let broken = shared.faults.count(Instant::now());
-    ([(header::CONTENT_TYPE, format.media_type())], shared.metrics.render(format, &shared.store, &broken))
+    (
+        [(header::CONTENT_TYPE, format.media_type())],
+        shared.metrics.render(format, &shared.store, &shared.readiness, &broken),
+    )
 }
 
 /// The address of the operator, where the server knows it.

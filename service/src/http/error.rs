@@ -5,12 +5,13 @@
 //! large) get the same shape there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, WriteFault};
 use crate::fields::FieldError;
 
 /// The media type of every error.
@@ -84,6 +85,13 @@ impl Problem {
         let errors = vec![error];
         Self::new(StatusCode::BAD_REQUEST, "invalid_header", "Invalid header", sentence(&errors))
             .with_errors(errors)
+    }
+
+    /// A body that did not come in time.
+    #[must_use]
+    pub fn slow_body(limit: Duration) -> Self {
+        let detail = format!("the body did not come within {} s", limit.as_secs_f64());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout", detail)
     }
 
     /// Nothing there.
@@ -212,16 +220,26 @@ fn sentence(errors: &[FieldError]) -> String {
 
 impl From<DatabaseError> for Problem {
     fn from(error: DatabaseError) -> Self {
-        let problem = if error.is_temporary() {
-            Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "database_unavailable",
-                "Database unavailable",
-                "the passengers cannot be reached at the moment; try again in a little while",
-            )
-            .retry_after(1)
-        } else {
-            Self::internal()
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = match error.write_fault() {
+            Some(WriteFault::Full) => {
+                let detail = "the database has no space left; nothing was changed";
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "insufficient_storage",
+                    "Insufficient storage",
+                    detail,
+                )
+            }
+            Some(WriteFault::ReadOnly) => {
+                let detail = "the database takes no changes at the moment; try again in a little while";
+                Self::new(status, "database_read_only", "Database read-only", detail).retry_after(5)
+            }
+            None if error.is_temporary() => {
+                let detail = "the database does not answer at the moment; try again in a little while";
+                Self::new(status, "database_unavailable", "Database unavailable", detail).retry_after(1)
+            }
+            None => Self::internal(),
         };
         Self { cause: Some(Arc::new(error)), ..problem }
     }
@@ -232,6 +250,10 @@ impl IntoResponse for Problem {
         let mut response = self.status.into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // The rest of the body may still come: what follows is no request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.extensions_mut().insert(self);
         response

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use opentelemetry::{KeyValue, global};
 
 use super::API;
+use super::health::Readiness;
 use crate::passengers::Store;
 use crate::telemetry::exposition::{Exposition, Format, Kind};
 use crate::telemetry::histogram::{Histogram, Measure};
@@ -179,7 +180,13 @@ impl Metrics {
 
     /// Everything, as Prometheus reads it.
     #[must_use]
-    pub fn render(&self, format: Format, store: &Store, broken: &[(&'static str, u32)]) -> String {
+    pub fn render(
+        &self,
+        format: Format,
+        store: &Store,
+        readiness: &Readiness,
+        broken: &[(&'static str, u32)],
+    ) -> String {
         let mut out = Exposition::new(format);
         self.write_requests(&mut out);
         let pool = store.pool_use();
@@ -187,6 +194,7 @@ impl Metrics {
         out.sample(POOL, &[("state", "idle")], pool.idle.into());
         out.sample(POOL, &[("state", "used")], pool.used.into());
         store.database().write(&mut out);
+        readiness.write(&mut out);
         out.family(BUILD, Kind::Gauge, "Always 1; the label tells the version.");
         out.sample(BUILD, &[("version", &self.version)], 1.0);
         out.family(BROKEN, Kind::Gauge, "Faults that were ordered and have not ended, by kind.");

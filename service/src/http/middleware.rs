@@ -13,14 +13,12 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
 
+use super::deadline::{Deadline, TIME_LIMIT};
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
 use super::{Shared, faults, in_flight, rate};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
-
-/// Time limit for a request until its response is ready.
-pub const TIME_LIMIT: Duration = Duration::from_secs(10);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The status that nginx gives to a request whose client disconnected; there is no standard number.
@@ -195,10 +193,15 @@ pub async fn guard(
         }
         Port::Admin => faulty(request).await,
     };
-    let answered = async |request| {
+    let answered = async |mut request: Request| {
+        // A request without a body needs no deadline that moves.
+        let deadline = (!request.method().is_safe()).then(|| Deadline::after(TIME_LIMIT));
+        if let Some(deadline) = &deadline {
+            request.extensions_mut().insert(deadline.clone());
+        }
         // Pinned here, or each wrapper around it would make room for it twice.
         let answer = pin!(admitted(request));
-        catch_panics(limit_time(TIME_LIMIT, answer)).await
+        catch_panics(limit_time(deadline, TIME_LIMIT, answer)).await
     };
     write_problems(request, id, answered).await
 }
@@ -229,17 +232,23 @@ async fn write_problems(
 }
 
 /// Answers for a handler that takes too long.
-async fn limit_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
-    match tokio::time::timeout(limit, answer).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "timeout",
-            "Request timed out",
-            format!("no answer was ready within {} s", limit.as_secs_f64()),
-        )
-        .retry_after(1)
-        .into_response(),
+async fn limit_time(
+    deadline: Option<Deadline>,
+    limit: Duration,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let timed_out = || {
+        let detail = format!("no answer was ready within {} s", limit.as_secs_f64());
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "timeout", "Request timed out", detail).retry_after(1).into_response()
+    };
+    let Some(deadline) = deadline else {
+        return tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| timed_out());
+    };
+    tokio::select! {
+        biased;
+        response = answer => response,
+        () = deadline.passed() => timed_out(),
     }
 }
 
@@ -260,7 +269,7 @@ mod tests {
     async fn problem_of(answer: impl Future<Output = Response>) -> (StatusCode, Value) {
         let answered = async |_| {
             let answer = pin!(answer);
-            catch_panics(limit_time(Duration::from_millis(5), answer)).await
+            catch_panics(limit_time(None, Duration::from_millis(5), answer)).await
         };
         let id = RequestId(HeaderValue::from_static("r1"));
         let response = write_problems(Request::new(Body::empty()), &id, answered).await;

@@ -156,9 +156,9 @@ async fn every_documented_answer_of_the_passengers_is_real() {
                 503 if path != "/api/hello" && !path.ends_with("import") => &away,
                 _ => &app,
             };
-            // These need someone who comes in between, a second request at the same time, or a mistake of ours: see
-            // `changes`, `once`, `edge` and the tests of the middleware.
-            if matches!(status, 409 | 500) || (status == 503 && !std::ptr::eq(at, &away)) {
+            // These need a change in between, a second request at the same time, a slow client, a full disk, or a defect
+            // of ours: see `changes`, `idempotency`, `edge`, `slow_clients`, `degraded` and the tests of the middleware.
+            if matches!(status, 408 | 409 | 500 | 507) || (status == 503 && !std::ptr::eq(at, &away)) {
                 continue;
             }
             let (made, own) = app.board(&person).await;

@@ -18,6 +18,8 @@ mod collector;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod degraded;
+#[cfg(test)]
 mod documented;
 #[cfg(test)]
 mod edge;
@@ -64,5 +66,7 @@ mod proxy;
 mod server;
 #[cfg(test)]
 mod silence;
+#[cfg(test)]
+mod slow_clients;
 #[cfg(test)]
 mod wire;

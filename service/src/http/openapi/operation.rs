@@ -139,6 +139,7 @@ fn about_problem(status: u16) -> &'static str {
         401 => "An API key is needed, or the one that was sent is not known.",
         403 => "The API key does not go so far, or nobody may change anything here.",
         404 => "There is no such passenger.",
+        408 => "The body did not come in time.",
         409 => "Another request came first; try again in a little while.",
         412 => "The passenger is in another state than `If-Match` or `If-None-Match` wants.",
         413 => "The body is too large.",
@@ -147,7 +148,8 @@ fn about_problem(status: u16) -> &'static str {
         431 => "The head of the request is too large; the largest part of it is named.",
         429 => "Too many requests of this client; `Retry-After` says when to come again.",
         500 => "Our fault. Quote the request id when you report it.",
-        _ => "Too busy, too slow, or the database is away; try again in a little while.",
+        507 => "The database has no space left; nothing was changed.",
+        _ => "Too busy, too slow, or the database is unavailable or read-only; try again in a little while.",
     }
 }
 
@@ -189,7 +191,8 @@ impl Operation {
     #[must_use]
     pub fn needs(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
-        self.refuses(&[401, 403])
+        let operation = self.refuses(&[401, 403]);
+        if scope == Scope::Import { operation } else { operation.refuses(&[507]) }
     }
 
     /// Adds path, query or header parameters.
@@ -203,7 +206,10 @@ impl Operation {
     #[must_use]
     pub fn body(mut self, media_type: &str, schema: Value) -> Self {
         self.body = Some(json!({"required": true, "content": {media_type: {"schema": schema}}}));
-        self.refuses(&[400, 413, 415])
+        let stream = media_type == "application/x-ndjson";
+        let operation = self.refuses(&[400, 413, 415]);
+        // A stream has its status before its body has come.
+        if stream { operation } else { operation.refuses(&[408]) }
     }
 
     /// Adds a response.

@@ -48,7 +48,7 @@ fn health() -> Value {
         "additionalProperties": false,
         "required": ["status", "checks", "version"],
         "properties": {
-            "status": {"enum": ["ok", "fail"]},
+            "status": {"enum": ["ok", "degraded", "fail"]},
             "checks": {"type": "object", "additionalProperties": {"type": "string"}},
             "version": {"type": "string"}
         }
