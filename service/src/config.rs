@@ -10,8 +10,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::database::Pooling;
-use crate::telemetry::level::LogLevel;
+use crate::log_level::LogLevel;
 
 mod client_policy;
 mod database;
@@ -20,7 +19,7 @@ mod reader;
 mod secret;
 
 pub use self::client_policy::{ApiKey, ClientPolicy, Keys, Network, Rate, Scope};
-pub use self::database::DatabaseUrl;
+pub use self::database::{DatabaseUrl, Pooling};
 pub use self::environment::Environment;
 use self::reader::Reader;
 pub use self::reader::{ConfigError, ConfigErrors};

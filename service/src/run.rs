@@ -10,6 +10,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
 use crate::database::Opening;
@@ -140,8 +141,8 @@ impl Titanic {
             // While it still waits for its database there is nothing to end in order.
             () = shutdown.begin.cancelled() => return Ok(()),
         };
-        let shared = Shared::new(config, store, clock);
-        clients.gate.open(http::public(&shared));
+        let shared = api::shared(config, &store, clock);
+        clients.gate.open(api::public(&shared, &store));
         operators.gate.open(http::admin(&shared));
         announce(&shared, addresses);
         http::metrics::export(&shared);
@@ -159,7 +160,7 @@ impl Titanic {
             () = shutdown.forced() => {}
         }
         tokio::select! {
-            () = shared.store.close() => {}
+            () = shared.database.close() => {}
             () = shutdown.forced() => {}
         }
         tracing::info!("stopped");
@@ -195,7 +196,7 @@ async fn maintain(shared: Shared) {
     let mut often = interval(OFTEN);
     loop {
         often.tick().await;
-        shared.store.database().close_expired();
+        shared.database.close_expired();
     }
 }
 

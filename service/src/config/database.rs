@@ -1,6 +1,7 @@
 //! The address of the database: one URL, or the pieces of one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
@@ -43,6 +44,37 @@ impl fmt::Display for DatabaseUrl {
         match (shown.split_once("://"), shown.rsplit_once('@')) {
             (Some((scheme, _)), Some((_, place))) => write!(f, "{scheme}://***@{place}"),
             _ => f.write_str(shown),
+        }
+    }
+}
+
+/// The lifetime of a server connection behind the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// A connection is one session of the server.
+    Session,
+    /// A pooler such as `PgBouncer` or RDS Proxy may give each transaction another session. Nothing may outlive a
+    /// transaction: no prepared statement, no setting, no advisory lock.
+    Transaction,
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+        })
+    }
+}
+
+impl FromStr for Pooling {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "session" => Ok(Self::Session),
+            "transaction" => Ok(Self::Transaction),
+            _ => Err(()),
         }
     }
 }

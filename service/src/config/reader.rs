@@ -6,9 +6,8 @@ use std::str::FromStr;
 use axum::http::Uri;
 use tracing::Level;
 
-use super::Variables;
-use crate::database::Pooling;
-use crate::telemetry::level::LogLevel;
+use super::{Pooling, Variables};
+use crate::log_level::LogLevel;
 
 /// One variable that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,8 +3,6 @@
 //! Not `sqlx::Any`, which knows neither UUIDs nor points in time, and not code that is generic over the database, whose
 //! bounds would spread through every signature.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +17,7 @@ use super::meter::{AdmissionPermit, Meter};
 use super::pool::{Pool, Pooled};
 use super::statement::{Statement, Value};
 use super::{BATCH_STATEMENT_LIMIT, Database};
+use crate::config::Pooling;
 
 /// The pool of one of the two databases.
 #[derive(Debug, Clone)]
@@ -26,37 +25,6 @@ pub(super) enum Pools {
     Sqlite(Arc<Pool<Sqlite>>),
     /// With whether a pooler in front shares server connections between transactions.
     Postgres(Arc<Pool<Postgres>>, Pooling),
-}
-
-/// The lifetime of a server connection behind the pool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pooling {
-    /// A connection is one session of the server.
-    Session,
-    /// A pooler such as `PgBouncer` or RDS Proxy may give each transaction another session. Nothing may outlive a
-    /// transaction: no prepared statement, no setting, no advisory lock.
-    Transaction,
-}
-
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Session => "session",
-            Self::Transaction => "transaction",
-        })
-    }
-}
-
-impl FromStr for Pooling {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "session" => Ok(Self::Session),
-            "transaction" => Ok(Self::Transaction),
-            _ => Err(()),
-        }
-    }
 }
 
 /// The begin of a transaction behind a pooler. The limits are those that a session has from its start.

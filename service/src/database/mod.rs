@@ -28,11 +28,10 @@ use self::connection::Pools;
 use self::meter::{AdmissionPermit, Meter};
 use self::migrations::Standing;
 use self::pool::{Bounds, Pool};
-use crate::config::DatabaseUrl;
+use crate::config::{DatabaseUrl, Pooling};
 use crate::telemetry::exposition::Exposition;
 
 pub(crate) use self::columns::{Key, Moment};
-pub use self::connection::Pooling;
 pub(crate) use self::connection::{Purpose, Readable, Tx};
 pub(crate) use self::error::doing;
 pub use self::error::{DatabaseError, WriteFault};

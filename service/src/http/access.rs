@@ -1,6 +1,6 @@
 //! API keys: a change needs a key with the right scope. Nothing is remembered between requests.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -24,19 +24,25 @@ pub struct Importer(pub Holder);
 #[derive(Debug, Clone, Default)]
 pub struct Holder(pub Option<String>);
 
-impl FromRequestParts<Shared> for Writer {
+impl<S: Send + Sync> FromRequestParts<S> for Writer
+where
+    Shared: FromRef<S>,
+{
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
-        admit(shared, &parts.headers, Scope::Write).map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        admit(&Shared::from_ref(state), &parts.headers, Scope::Write).map(Self)
     }
 }
 
-impl FromRequestParts<Shared> for Importer {
+impl<S: Send + Sync> FromRequestParts<S> for Importer
+where
+    Shared: FromRef<S>,
+{
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
-        admit(shared, &parts.headers, Scope::Import).map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        admit(&Shared::from_ref(state), &parts.headers, Scope::Import).map(Self)
     }
 }
 

@@ -17,8 +17,8 @@ use super::error::Problem;
 use super::extract::{JsonObject, Segment};
 use super::faults::{Entry, FaultOrder, FaultView};
 use crate::fields::{FieldError, Fields};
+use crate::log_level::LogLevel;
 use crate::telemetry::exposition::Format;
-use crate::telemetry::level::LogLevel;
 
 /// The routes that operators see, and their paths.
 pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
@@ -47,7 +47,7 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoR
     let broken = shared.faults.count(Instant::now());
     (
         [(header::CONTENT_TYPE, format.media_type())],
-        shared.metrics.render(format, &shared.store, &shared.readiness, &broken),
+        shared.metrics.render(format, &shared.database, &shared.readiness, &broken),
     )
 }
 
@@ -73,8 +73,8 @@ async fn start(
     peer: Sender,
     JsonObject(object): JsonObject,
 ) -> Result<(StatusCode, Json<FaultView>), Problem> {
-    let order = FaultOrder::from_json(object).map_err(Problem::invalid)?;
-    let started = shared.faults.start(order, Some(&shared.store), Instant::now(), shared.clock.now());
+    let order = FaultOrder::from_json(object, &shared.api).map_err(Problem::invalid)?;
+    let started = shared.faults.start(order, Some(&shared.database), Instant::now(), shared.clock.now());
     let view = started.ok_or_else(|| {
         let detail = "there are as many faults as there may be; end one first";
         Problem::new(StatusCode::CONFLICT, "too_many_faults", "Too many faults", detail)

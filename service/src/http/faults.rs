@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::passengers::Store;
+use crate::database::Database;
 
 pub use self::audit::{Audit, Entry};
 pub use self::inject::inject;
@@ -107,7 +107,7 @@ impl Faults {
     pub fn start(
         &self,
         order: FaultOrder,
-        store: Option<&Store>,
+        database: Option<&Database>,
         now: Instant,
         wall: Timestamp,
     ) -> Option<FaultView> {
@@ -123,9 +123,9 @@ impl Faults {
         if faults.len() >= MOST {
             return None;
         }
-        let exhaustion = store.filter(|_| order.exhaust_pool).cloned().map(|store| {
+        let exhaustion = database.filter(|_| order.exhaust_pool).cloned().map(|database| {
             AbortOnDropHandle::new(tokio::spawn(async move {
-                let _kept = store.exhaust().await;
+                let _kept = database.exhaust().await;
                 sleep_until(ends).await;
             }))
         });
@@ -212,7 +212,7 @@ mod tests {
         for (name, value) in extra.as_object().unwrap() {
             object[name] = value.clone();
         }
-        FaultOrder::from_json(object.as_object().unwrap().clone()).unwrap()
+        FaultOrder::from_json(object.as_object().unwrap().clone(), &[(ROUTE, "GET", 200)]).unwrap()
     }
 
     fn started(extra: Value) -> (Faults, Instant) {

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use tokio::time::Instant;
 
-use super::Shared;
 use super::openapi::{Answer, Described, Operation, Verb};
+use super::{ABOUT, Shared};
 use crate::config::Config;
 use crate::database::{Health, WriteFault};
 use crate::telemetry::exposition::{Exposition, Kind};
@@ -69,8 +69,8 @@ pub(super) fn admin_routes() -> [(&'static str, MethodRouter<Shared>); 3] {
 }
 
 /// The routes that say how the service is.
-pub fn routes() -> Described {
-    let about = |path, id, summary| Operation::new(Verb::Get, path, id, summary).tagged("about");
+pub fn routes() -> Described<Shared> {
+    let about = |path, id, summary| Operation::new(Verb::Get, path, id, summary);
     let report =
         |status, about| Answer::new(status, about).json(json!({"$ref": "#/components/schemas/Health"}));
     let version = json!({
@@ -96,6 +96,7 @@ pub fn routes() -> Described {
                 .answers(Answer::new(200, "Its name and version.").json(version)),
             version_of,
         )
+        .tagged("about", ABOUT)
 }
 
 /// Marks an answer that says "503" in its own words and not as a problem.
@@ -143,7 +144,7 @@ async fn check(shared: &Shared) -> (Status, Checks) {
     } else {
         "ok"
     };
-    let (database, migrations, reads, writes) = match shared.store.database().health().await {
+    let (database, migrations, reads, writes) = match shared.database.health().await {
         Ok(Health { locked, write_fault, migrated }) => {
             let migrations = migrated.map_or("unknown", word);
             let locked = if locked { "locked" } else { "ok" };

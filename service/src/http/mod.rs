@@ -17,6 +17,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod openapi;
 mod port_service;
+pub mod precondition;
 pub mod rate;
 pub mod serve;
 pub mod startup_gate;
@@ -30,31 +31,22 @@ use self::health::Readiness;
 use self::in_flight::InFlightLimit;
 use self::metrics::Metrics;
 use self::middleware::Port;
-use self::openapi::{Answer, Described, Operation, Verb};
+use self::openapi::{Described, Info};
 pub use self::port_service::PortService;
 use self::rate::Buckets;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::passengers::{Store, routes};
-use axum::Json;
-use serde_json::{Value, json};
+use crate::database::Database;
 
 /// The largest request body that is read, except of streams, which are bounded line by line.
 pub const BODY_BYTES: usize = 64 * 1024;
 
-/// Every route under `/api/` with the method and the status of its success: what faults may hit, and the series that
-/// exist before the first request.
-pub const API: [(&str, &str, u16); 9] = [
-    ("/api/hello", "GET", 200),
-    ("/api/v1/passengers", "GET", 200),
-    ("/api/v1/passengers", "POST", 201),
-    ("/api/v1/passengers/import", "POST", 200),
-    ("/api/v1/passengers/stats", "GET", 200),
-    ("/api/v1/passengers/{id}", "GET", 200),
-    ("/api/v1/passengers/{id}", "PUT", 200),
-    ("/api/v1/passengers/{id}", "PATCH", 200),
-    ("/api/v1/passengers/{id}", "DELETE", 204),
-];
+/// A path template, a method, and the status of success: what faults may hit, and the series that exist before the first
+/// request.
+pub type ApiRoute = (&'static str, &'static str, u16);
+
+/// The description of the routes that are about the service itself.
+pub const ABOUT: &str = "How the service is, and what it offers.";
 
 /// The state of all handlers. Cheap to clone.
 #[derive(Clone)]
@@ -64,8 +56,10 @@ pub struct Shared(Arc<Parts>);
 pub struct Parts {
     /// As read at the start.
     pub config: Config,
-    /// The passengers.
-    pub store: Store,
+    /// The database.
+    pub database: Database,
+    /// The routes under `/api/`.
+    pub api: Vec<ApiRoute>,
     /// The metrics of requests.
     pub metrics: Metrics,
     /// The injected faults.
@@ -83,14 +77,16 @@ pub struct Parts {
 }
 
 impl Shared {
-    /// Puts the parts together.
+    /// Creates the state of a service with these routes under `/api/`.
     #[must_use]
-    pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>) -> Self {
-        let metrics = Metrics::new(&config.version);
+    pub fn new(config: Config, database: Database, clock: Arc<dyn Clock>, api: Vec<ApiRoute>) -> Self {
+        let metrics = Metrics::new(&config.version, &api);
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
-        let (buckets, in_flight) =
-            (config.clients.rate.map(Buckets::new), InFlightLimit::new(config.clients.in_flight));
-        Self(Arc::new(Parts { config, store, metrics, faults, audit, readiness, buckets, in_flight, clock }))
+        let buckets = config.clients.rate.map(Buckets::new);
+        let in_flight = InFlightLimit::new(config.clients.in_flight);
+        let parts =
+            Parts { config, database, api, metrics, faults, audit, readiness, buckets, in_flight, clock };
+        Self(Arc::new(parts))
     }
 }
 
@@ -102,26 +98,17 @@ impl Deref for Shared {
     }
 }
 
-/// The way in for clients.
+/// Creates the service of the public port from the routes of the API.
 #[must_use]
-pub fn public(shared: &Shared) -> PortService {
-    let hello = Operation::new(Verb::Get, "/api/hello", "hello", "Be welcomed").tagged("about").answers(
-        Answer::new(200, "A welcome.").json(json!({
-            "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
-        })),
-    );
-    let api = Described::default().on(hello, self::hello).merge(routes::routes()).merge(routes::streams());
-    let (paths, routes) = api.merge(health::routes()).complete(&shared.config);
+pub fn public(shared: &Shared, api: Described, info: Info) -> PortService {
+    let probes = health::routes().with_state(shared.clone());
+    let (paths, routes) = api.merge(probes).complete(&shared.config, info);
     PortService::new(shared, Port::Public, paths, routes)
 }
 
-/// The way in for operators.
+/// Creates the service of the admin port.
 #[must_use]
 pub fn admin(shared: &Shared) -> PortService {
     let (paths, routes) = admin::routes(shared);
-    PortService::new(shared, Port::Admin, paths, routes)
-}
-
-async fn hello() -> Json<Value> {
-    Json(json!({ "message": "Welcome aboard the Titanic" }))
+    PortService::new(shared, Port::Admin, paths, routes.with_state(shared.clone()))
 }

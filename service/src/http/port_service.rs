@@ -30,9 +30,8 @@ impl PortService {
         shared: &Shared,
         port: Port,
         paths: impl IntoIterator<Item = &'static str>,
-        routes: Router<Shared>,
+        routes: Router,
     ) -> Self {
-        let routes = routes.with_state(shared.clone());
         Self(Arc::new(Parts { shared: shared.clone(), port, paths: Paths::new(paths), routes }))
     }
 

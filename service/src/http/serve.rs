@@ -151,7 +151,8 @@ mod tests {
     use super::*;
     use crate::Config;
     use crate::clock::SystemClock;
-    use crate::passengers::Store;
+    use crate::config::Pooling;
+    use crate::database::{Database, Opening};
 
     const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
@@ -164,9 +165,10 @@ mod tests {
         let gate = Arc::new(StartupGate::default());
         let variables = HashMap::from([("DATABASE_URL", "sqlite::memory:")]);
         let config = Config::from_variables(&variables).unwrap();
-        let store = Store::open(&config.database_url, 1).await.unwrap();
-        let shared = Shared::new(config, store, Arc::new(SystemClock));
-        gate.open(PortService::new(&shared, Port::Public, [], routes));
+        let url = &config.database_url;
+        let database = Database::open(Opening::Serve, url, Pooling::Session, 1).await.unwrap();
+        let shared = Shared::new(config, database, Arc::new(SystemClock), Vec::new());
+        gate.open(PortService::new(&shared, Port::Public, [], routes.with_state(shared.clone())));
         (address, stop.clone(), tokio::spawn(serve(listener, gate, limits, stop)))
     }
 

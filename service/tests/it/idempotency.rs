@@ -99,7 +99,7 @@ fn start() -> Timestamp {
 }
 
 async fn an_unfinished_claim_is_taken_over_when_nobody_can_hold_it_any_more(app: App) {
-    let (store, request, now) = (&app.shared.store, request("k"), start());
+    let (store, request, now) = (&app.store, request("k"), start());
     let Claim::Ours(first) = store.claim(&request, now).await.unwrap() else { panic!("it is new") };
     assert_eq!(store.claim(&request, later(now, 29)).await.unwrap(), Claim::Busy);
     let other = Repeatable { fingerprint: String::from("g"), ..request.clone() };
@@ -118,13 +118,13 @@ async fn an_unfinished_claim_is_taken_over_when_nobody_can_hold_it_any_more(app:
     assert!(matches!(store.claim(&request, later(now, 31)).await.unwrap(), Claim::Ours(_)));
 }
 
-fn details() -> titanic::passengers::model::NewPassenger {
+fn details() -> titanic::passengers::domain::model::NewPassenger {
     let Value::Object(object) = person("Brown, Miss. A") else { panic!("an object") };
-    titanic::passengers::model::NewPassenger::from_json(object).unwrap()
+    titanic::passengers::domain::model::NewPassenger::from_json(object).unwrap()
 }
 
 async fn a_claim_that_was_lost_creates_nobody(app: App) {
-    let (store, request, now) = (&app.shared.store, request("k"), start());
+    let (store, request, now) = (&app.store, request("k"), start());
     let Claim::Ours(lost) = store.claim(&request, now).await.unwrap() else { panic!("it is new") };
     let Claim::Ours(ours) = store.claim(&request, later(now, 40)).await.unwrap() else {
         panic!("it is left")
@@ -143,7 +143,7 @@ async fn a_claim_that_was_lost_creates_nobody(app: App) {
 }
 
 async fn an_answer_is_forgotten_after_a_day(app: App) {
-    let (store, request, now) = (&app.shared.store, request("k"), start());
+    let (store, request, now) = (&app.store, request("k"), start());
     let Claim::Ours(claim) = store.claim(&request, now).await.unwrap() else { panic!("it is new") };
     store.create_once(details(), now, (&request, claim), |_| String::from("kept")).await.unwrap();
     let day = 24 * 60 * 60;

@@ -35,6 +35,8 @@ mod idempotency;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod layers;
+#[cfg(test)]
 mod life;
 #[cfg(test)]
 mod metrics;

@@ -6,9 +6,9 @@ use uuid::Uuid;
 use super::columns::Row;
 use super::{Store, StoreError, doing};
 use crate::database::{Purpose, Statement, Tx, Value};
-use crate::passengers::model::{Age, Fare, NewPassenger, Passenger, Stamp};
-use crate::passengers::seed;
-use crate::passengers::words::words_of;
+use crate::passengers::domain::model::{Age, Fare, NewPassenger, Passenger, Stamp};
+use crate::passengers::domain::seed;
+use crate::passengers::domain::words::words_of;
 
 /// Passengers per statement, twelve values each. Not more: SQLite looks up each `$n` among all before it, so that ten times
 /// as many take a hundred times as long.

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::StoreError;
 use crate::database::{Key, Moment};
-use crate::passengers::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Stamp};
+use crate::passengers::domain::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Stamp};
 
 /// The columns of a [`Row`].
 pub(super) const COLUMNS: &str = "id, name, class, sex, age, fare, siblings_or_spouses_aboard, \

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{Store, StoreError, doing};
 use crate::database::{Key, Moment};
 use crate::database::{Purpose, Statement, Value};
-use crate::passengers::model::{NewPassenger, Passenger, Stamp};
+use crate::passengers::domain::model::{NewPassenger, Passenger, Stamp};
 
 /// Time for which an answer is stored.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);

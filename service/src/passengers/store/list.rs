@@ -6,11 +6,11 @@ use uuid::Uuid;
 use super::columns::{COLUMNS, Row};
 use super::{Store, StoreError, doing};
 use crate::database::{DatabaseError, Statement, Value};
-use crate::passengers::filter::{Filter, Query};
-use crate::passengers::model::{Age, Fare, Passenger};
-use crate::passengers::sort::{Cursor, Position, Sort, SortBy};
-use crate::passengers::stats::{Group, Grouping};
-use crate::passengers::words::words_of;
+use crate::passengers::domain::filter::{Filter, Query};
+use crate::passengers::domain::model::{Age, Fare, Passenger};
+use crate::passengers::domain::sort::{Cursor, Position, Sort, SortBy};
+use crate::passengers::domain::stats::{Group, Grouping};
+use crate::passengers::domain::words::words_of;
 
 /// One statement for all groupings: one moment, one trip.
 const STATS: &str = "\

@@ -2,8 +2,10 @@
 //!
 //! - `list` finds, `batcher` merges concurrent reads of single passengers, `change` writes, `idempotency` does so once for
 //!   a repeated request.
+//! - `backup` writes all passengers to a file and restores them.
 //! - `columns` is the row, `plan` shows the query plan of a page.
 
+mod backup;
 mod batcher;
 mod change;
 mod columns;
@@ -16,10 +18,11 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use self::batcher::Batcher;
-use crate::config::DatabaseUrl;
-use crate::database::{Database, DatabaseError, Exhausted, Opening, PoolUse, Pooling};
-use crate::passengers::seed::SeedError;
+use crate::config::{DatabaseUrl, Pooling};
+use crate::database::{Database, DatabaseError, Exhausted, Opening, PoolUse};
+use crate::passengers::domain::seed::SeedError;
 
+pub use self::backup::{BackupError, backup, restore};
 pub use self::idempotency::{Claim, Repeatable};
 
 /// A failure of the store.

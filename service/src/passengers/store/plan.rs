@@ -2,7 +2,7 @@
 
 use super::list::page_of;
 use super::{Store, StoreError, doing};
-use crate::passengers::filter::Query;
+use crate::passengers::domain::filter::Query;
 
 impl Store {
     /// Returns the steps of the plan. They show that a page costs its own rows and not the rows before it.

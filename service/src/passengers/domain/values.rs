@@ -13,7 +13,7 @@ use crate::fields::whole;
 pub struct Name(String);
 
 impl Name {
-    pub(super) const MOST_CHARS: usize = 200;
+    pub(in crate::passengers) const MOST_CHARS: usize = 200;
     const EXPECTED: &'static str = "a text of 1 to 200 characters without control characters";
 
     /// Trims and checks a name.
@@ -30,7 +30,7 @@ impl Name {
         &self.0
     }
 
-    pub(super) fn from_json(value: &Value) -> Result<Self, String> {
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
         value.as_str().ok_or(Self::EXPECTED).and_then(Self::try_new).map_err(str::to_owned)
     }
 }
@@ -61,7 +61,7 @@ impl Class {
         self.0.into()
     }
 
-    pub(super) fn from_json(value: &Value) -> Result<Self, String> {
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
         whole(value, 1, 3).ok().ok_or(Self::EXPECTED).and_then(Self::try_new).map_err(str::to_owned)
     }
 }
@@ -96,7 +96,7 @@ impl Sex {
         }
     }
 
-    pub(super) fn from_json(value: &Value) -> Result<Self, String> {
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
         value.as_str().ok_or(Self::EXPECTED).and_then(str::parse).map_err(str::to_owned)
     }
 }
@@ -118,7 +118,7 @@ impl FromStr for Sex {
 pub struct Age(f64);
 
 impl Age {
-    pub(super) const MOST: f64 = 120.0;
+    pub(in crate::passengers) const MOST: f64 = 120.0;
     const EXPECTED: &'static str = "a number of years from 0 to 120";
 
     /// Checks an age. Four decimals are kept.
@@ -133,7 +133,7 @@ impl Age {
     }
 
     /// `null` is an answer here: nobody knows.
-    pub(super) fn from_json(value: &Value) -> Result<Option<Self>, String> {
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
         known(value, Self::EXPECTED, Self::try_new)
     }
 }
@@ -157,7 +157,7 @@ impl Serialize for Age {
 pub struct Fare(f64);
 
 impl Fare {
-    pub(super) const MOST: f64 = 10_000.0;
+    pub(in crate::passengers) const MOST: f64 = 10_000.0;
     const EXPECTED: &'static str = "a number of pounds from 0 to 10000";
 
     /// Checks a fare. Four decimals are kept: enough for a farthing.
@@ -176,7 +176,7 @@ impl Fare {
     }
 
     /// `null` is an answer here: nobody knows.
-    pub(super) fn from_json(value: &Value) -> Result<Option<Self>, String> {
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
         known(value, Self::EXPECTED, Self::try_new)
     }
 }
@@ -234,7 +234,7 @@ fn plainly<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Error>
 pub struct Relatives(u8);
 
 impl Relatives {
-    pub(super) const MOST: i64 = 30;
+    pub(in crate::passengers) const MOST: i64 = 30;
 
     /// Checks a number of relatives.
     pub fn try_new(number: i64) -> Result<Self, &'static str> {
@@ -248,7 +248,7 @@ impl Relatives {
         self.0.into()
     }
 
-    pub(super) fn from_json(value: &Value) -> Result<Self, String> {
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
         whole(value, 0, Self::MOST).and_then(|number| Self::try_new(number).map_err(str::to_owned))
     }
 }

@@ -45,10 +45,10 @@ pub struct Filter {
 
 const PARAMETERS: &str =
     "class, sex, survived, name, min_age, max_age, min_fare, max_fare, sort, limit, cursor, total";
-pub(super) const DEFAULT_LIMIT: u8 = 20;
-pub(super) const MOST_LIMIT: u8 = 100;
-pub(super) const MOST_NAME_CHARS: usize = 200;
-pub(super) const MOST_WORDS: usize = 10;
+pub(in crate::passengers) const DEFAULT_LIMIT: u8 = 20;
+pub(in crate::passengers) const MOST_LIMIT: u8 = 100;
+pub(in crate::passengers) const MOST_NAME_CHARS: usize = 200;
+pub(in crate::passengers) const MOST_WORDS: usize = 10;
 const MOST_SHOWN_CHARS: usize = 60;
 
 impl Query {

@@ -15,8 +15,8 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-use super::model::{NewPassenger, Passenger, Stamp};
-use super::store::{Store, StoreError};
+use super::{Store, StoreError};
+use crate::passengers::domain::model::{NewPassenger, Passenger, Stamp};
 
 /// The version of the format.
 const FORMAT: u64 = 1;

@@ -2,11 +2,11 @@
 
 use serde_json::{Map, Value, json};
 
-use super::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
 use super::idempotency;
-use super::values::{Age, Fare, Name, Relatives};
 use crate::config::Scope;
 use crate::http::openapi::{Answer, Operation, Verb};
+use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
+use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
 
 const ALL: &str = "/api/v1/passengers";
 const ONE: &str = "/api/v1/passengers/{id}";
@@ -167,7 +167,7 @@ fn header(name: &str, about: &str, schema: Value) -> Value {
 }
 
 /// The schemas of this noun.
-pub(crate) fn schemas() -> Map<String, Value> {
+pub(super) fn schemas() -> Map<String, Value> {
     let mut passenger = details(false);
     passenger.extend(map(json!({
         "id": {"type": "string", "format": "uuid", "description": "UUID v7: ids sort by when they were made."},

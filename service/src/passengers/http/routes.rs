@@ -7,33 +7,30 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::filter::Query;
-use super::model::{NewPassenger, Passenger};
-use super::precondition::Precondition;
-use super::stats::Stats;
-use super::{StoreError, document, idempotency, import};
+use super::Context;
+use super::{document, idempotency, import};
 use crate::fields::FieldError;
-use crate::http::Shared;
 use crate::http::access::Writer;
 use crate::http::error::Problem;
 use crate::http::extract::{JsonObject, MergePatch, Segment};
 use crate::http::openapi::Described;
+use crate::http::precondition::Precondition;
+use crate::passengers::StoreError;
+use crate::passengers::domain::filter::Query;
+use crate::passengers::domain::model::{NewPassenger, Passenger};
+use crate::passengers::domain::stats::Stats;
 
-/// The routes of this noun whose bodies are small.
-pub fn routes() -> Described {
+/// Returns the routes with their handlers.
+pub(super) fn routes() -> Described<Context> {
     Described::default()
         .on(document::list(), list)
         .on(document::create(), create)
+        .on(document::import(), import::import)
         .on(document::stats(), stats)
         .on(document::get(), read)
         .on(document::replace(), replace)
         .on(document::patch(), patch)
         .on(document::delete(), remove)
-}
-
-/// The routes of this noun that take a stream and bound it themselves.
-pub fn streams() -> Described {
-    Described::default().on(document::import(), import::import)
 }
 
 /// Attempts at a change that others overtake.
@@ -47,7 +44,7 @@ struct ListAnswer {
     total: Option<i64>,
 }
 
-async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<ListAnswer>, Problem> {
+async fn list(State(shared): State<Context>, uri: Uri) -> Result<Json<ListAnswer>, Problem> {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
         .map_err(|rejection| Problem::bad_query(vec![FieldError::new("query", rejection.body_text())]))?;
     let query = Query::from_pairs(&pairs).map_err(Problem::bad_query)?;
@@ -57,7 +54,7 @@ async fn list(State(shared): State<Shared>, uri: Uri) -> Result<Json<ListAnswer>
 }
 
 async fn create(
-    State(shared): State<Shared>,
+    State(shared): State<Context>,
     Writer(holder): Writer,
     headers: HeaderMap,
     JsonObject(object): JsonObject,
@@ -71,21 +68,22 @@ async fn create(
 }
 
 async fn read(
-    State(shared): State<Shared>,
+    State(shared): State<Context>,
     Segment(id): Segment,
     precondition: Precondition,
 ) -> Result<Response, Problem> {
     let id = id_of(&id)?;
     let passenger = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
-    precondition.admits(passenger.stamp)?;
-    if precondition.has(passenger.stamp) {
+    let tag = passenger.stamp.entity_tag();
+    precondition.admits(&tag)?;
+    if precondition.has(&tag) {
         return Ok(tagged(StatusCode::NOT_MODIFIED.into_response(), &passenger));
     }
     Ok(shown(StatusCode::OK, passenger))
 }
 
 async fn replace(
-    State(shared): State<Shared>,
+    State(shared): State<Context>,
     _writer: Writer,
     Segment(id): Segment,
     precondition: Precondition,
@@ -96,7 +94,7 @@ async fn replace(
 }
 
 async fn patch(
-    State(shared): State<Shared>,
+    State(shared): State<Context>,
     _writer: Writer,
     Segment(id): Segment,
     precondition: Precondition,
@@ -109,7 +107,7 @@ async fn patch(
 /// Changes a passenger as of the state that was looked at. If another change came in between, looks again: with a
 /// precondition that ends it, without one the change is made to the newer state.
 async fn change(
-    shared: &Shared,
+    shared: &Context,
     id: &str,
     precondition: &Precondition,
     make: impl Fn(&NewPassenger) -> Result<NewPassenger, Problem>,
@@ -117,7 +115,7 @@ async fn change(
     let id = id_of(id)?;
     for _ in 0..ATTEMPTS {
         let current = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
-        precondition.admits_change(current.stamp)?;
+        precondition.admits_change(&current.stamp.entity_tag())?;
         let details = make(&current.details)?;
         // What is already as wanted stays the state that it is.
         if details == current.details {
@@ -131,7 +129,7 @@ async fn change(
 }
 
 async fn remove(
-    State(shared): State<Shared>,
+    State(shared): State<Context>,
     _writer: Writer,
     Segment(id): Segment,
     precondition: Precondition,
@@ -143,7 +141,7 @@ async fn remove(
     }
     for _ in 0..ATTEMPTS {
         let current = shared.store.get(id).await?.ok_or_else(|| no_such(id))?;
-        precondition.admits_change(current.stamp)?;
+        precondition.admits_change(&current.stamp.entity_tag())?;
         if shared.store.delete_state(&current).await? {
             return Ok(StatusCode::NO_CONTENT);
         }
@@ -151,7 +149,7 @@ async fn remove(
     Err(contended(id))
 }
 
-async fn stats(State(shared): State<Shared>) -> Result<Json<Stats>, Problem> {
+async fn stats(State(shared): State<Context>) -> Result<Json<Stats>, Problem> {
     Ok(Json(Stats::of(shared.store.stats().await?)))
 }
 

@@ -17,14 +17,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 
+use super::Context;
 use super::idempotency::refuse_key;
-use super::model::NewPassenger;
 use crate::fields::FieldError;
-use crate::http::Shared;
 use crate::http::access::Importer;
 use crate::http::error::Problem;
 use crate::http::extract::require_media_type;
 use crate::http::in_flight::InFlightPermit;
+use crate::passengers::domain::model::NewPassenger;
 
 /// The longest line that is read.
 const LINE_BYTES: usize = 8 * 1024;
@@ -45,7 +45,7 @@ const TIME_LIMIT: Duration = Duration::from_secs(300);
 const MEDIA_TYPE: &str = "application/x-ndjson";
 
 pub(super) async fn import(
-    State(shared): State<Shared>,
+    State(shared): State<Context>,
     _importer: Importer,
     place: Option<Extension<InFlightPermit>>,
     headers: HeaderMap,
@@ -68,7 +68,7 @@ pub(super) async fn import(
 }
 
 struct Import {
-    shared: Shared,
+    shared: Context,
     body: BodyDataStream,
     lines: Lines,
     batch: Vec<NewPassenger>,
@@ -100,7 +100,7 @@ impl End {
 }
 
 impl Import {
-    fn new(shared: Shared, body: Body) -> Self {
+    fn new(shared: Context, body: Body) -> Self {
         Self {
             shared,
             body: body.into_data_stream(),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Sex, Stamp};
 
-const LIST: &str = include_str!("../../data/passengers.csv");
+const LIST: &str = include_str!("../../../data/passengers.csv");
 
 /// Milliseconds since the Unix epoch of 1 January 2026, where the ids of the list begin.
 const FIRST_ID_MS: u64 = 1_767_225_600_000;
@@ -53,7 +53,7 @@ pub enum SeedError {
 /// Ids are the same in every installation: a v7 id needs a time and chance, and here the row gives the time and a digest
 /// of the row gives the chance. So a link into one installation works in the next, and two that load one database at once
 /// cannot load it twice.
-pub(super) fn passengers() -> Result<Vec<Passenger>, SeedError> {
+pub(in crate::passengers) fn passengers() -> Result<Vec<Passenger>, SeedError> {
     let mut reader = csv::Reader::from_reader(LIST.as_bytes());
     // The same stamps everywhere, too: an entity tag read from one installation holds in the next.
     let since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(FIRST_ID_MS.cast_signed());

@@ -34,7 +34,7 @@ impl LogLevel {
     pub fn set(self) {
         let place = LEVELS.iter().position(|(_, level)| *level == self.0).unwrap_or(2);
         CURRENT.store(u8::try_from(place).unwrap_or(2), Ordering::Relaxed);
-        // InFlightLimit that were found to be silent are asked again.
+        // Call sites that were found to be disabled are asked again.
         tracing::callsite::rebuild_interest_cache();
     }
 

@@ -6,7 +6,7 @@
 use unicode_normalization::UnicodeNormalization as _;
 
 /// The words of a text, in order, one space between them.
-pub(super) fn words_of(text: &str) -> String {
+pub(in crate::passengers) fn words_of(text: &str) -> String {
     let mut words = String::with_capacity(text.len());
     let mut between = false;
     for c in text.nfd().filter(|c| !is_diacritic(*c)) {
@@ -28,7 +28,7 @@ pub(super) fn words_of(text: &str) -> String {
 }
 
 /// Whether a text could have come from [`words_of`].
-pub(super) fn are_words(text: &str) -> bool {
+pub(in crate::passengers) fn are_words(text: &str) -> bool {
     !text.chars().any(|c| !c.is_alphanumeric() && c != ' ')
 }
 

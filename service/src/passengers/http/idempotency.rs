@@ -7,12 +7,12 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tracing::Instrument as _;
 
-use super::model::{NewPassenger, Passenger};
-use super::store::{Claim, Repeatable};
+use super::Context;
 use crate::fields::FieldError;
-use crate::http::Shared;
 use crate::http::access::Holder;
 use crate::http::error::Problem;
+use crate::passengers::domain::model::{NewPassenger, Passenger};
+use crate::passengers::store::{Claim, Repeatable};
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -28,7 +28,7 @@ struct Kept {
 }
 
 impl Kept {
-    fn of(shared: &Shared, passenger: &Passenger) -> Self {
+    fn of(shared: &Context, passenger: &Passenger) -> Self {
         let location = format!("{}/api/v1/passengers/{}", shared.config.base_url, passenger.id);
         // Text and numbers only: this cannot fail.
         let body = serde_json::to_string(passenger).unwrap_or_default();
@@ -74,14 +74,14 @@ pub(super) fn refuse_key(headers: &HeaderMap) -> Result<(), Problem> {
 }
 
 /// Adds a passenger, and answers.
-pub(super) async fn create(shared: &Shared, details: NewPassenger) -> Result<Response, Problem> {
+pub(super) async fn create(shared: &Context, details: NewPassenger) -> Result<Response, Problem> {
     let passenger = shared.store.create(details, shared.clock.now()).await?;
     Ok(Kept::of(shared, &passenger).into_response())
 }
 
 /// Adds a passenger once under this key. The work goes on when its client goes away: it will come again and ask.
 pub(super) async fn create_once(
-    shared: Shared,
+    shared: Context,
     Holder(holder): Holder,
     key: String,
     details: NewPassenger,
@@ -94,7 +94,7 @@ pub(super) async fn create_once(
 }
 
 async fn carry_out(
-    shared: &Shared,
+    shared: &Context,
     request: &Repeatable,
     details: NewPassenger,
 ) -> Result<Response, Problem> {
