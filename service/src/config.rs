@@ -16,6 +16,7 @@ mod client_policy;
 mod database;
 mod environment;
 mod reader;
+mod reference;
 mod secret;
 
 pub use self::client_policy::{ApiKey, ClientPolicy, Keys, Network, Rate, Scope};
@@ -23,6 +24,7 @@ pub use self::database::{DatabaseUrl, Pooling};
 pub use self::environment::Environment;
 use self::reader::Reader;
 pub use self::reader::{ConfigError, ConfigErrors};
+pub use self::reference::{SETTINGS, Setting, markdown, text};
 pub use self::secret::AdminToken;
 
 /// A source of variables: the process in production, a map in tests.
@@ -62,6 +64,8 @@ pub struct Config {
     pub admin_address: SocketAddr,
     /// The database (`DATABASE_URL`, or `DB_HOST` and its companions).
     pub database_url: DatabaseUrl,
+    /// Whether a password is set although the database is a file.
+    pub has_unused_password: bool,
     /// The lifetime of a server connection behind the pool (`DB_POOLING`).
     pub pooling: Pooling,
     /// The most verbose level that is logged (`LOG_LEVEL`).
@@ -125,6 +129,15 @@ pub struct OtlpSignals {
 }
 
 impl Config {
+    /// Returns what is suspicious and yet usable.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let unused = self
+            .has_unused_password
+            .then(|| format!("DB_PASSWORD is set without DB_HOST: the database is {}", self.database_url));
+        unused.into_iter().collect()
+    }
+
     /// Reads the configuration. Nothing is opened or bound; only `*_FILE` secrets are read.
     pub fn from_variables(variables: &impl Variables) -> Result<Self, ConfigErrors> {
         let mut reader = Reader { variables, errors: Vec::new() };
@@ -144,7 +157,8 @@ impl Config {
             clients: reader.client_policy(&environment),
             address: SocketAddr::new(bind, port),
             admin_address: SocketAddr::new(bind, admin_port),
-            database_url: reader.database_url(),
+            database_url: reader.database_url(&environment),
+            has_unused_password: reader.has_unused_password(),
             pooling: reader.pooling(),
             log_level: reader.log_level(),
             max_connections: reader.ranged("MAX_CONNECTIONS", 10, 1, 1000),

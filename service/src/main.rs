@@ -31,6 +31,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if matches!(verb, Verb::Help) {
+        let mut out = std::io::stdout().lock();
+        let _written = write!(
+            out,
+            "{USAGE}\n\nIt is configured by environment variables:\n\n{}",
+            titanic::config::text()
+        );
+        return ExitCode::SUCCESS;
+    }
     let config = match Config::from_variables(&ProcessVariables) {
         Ok(config) => config,
         Err(errors) => {
@@ -39,7 +48,7 @@ fn main() -> ExitCode {
         }
     };
     let done = match verb {
-        Verb::CheckConfig => {
+        Verb::CheckConfig | Verb::Help => {
             check(&config);
             Ok(())
         }
@@ -57,8 +66,13 @@ fn main() -> ExitCode {
     }
 }
 
+/// The ways to call the program.
+const USAGE: &str = "use it as `titanic`, `titanic --help`, `titanic --check-config`, `titanic healthcheck`, \
+     `titanic backup FILE` or `titanic restore FILE`";
+
 /// The command of this invocation.
 enum Verb {
+    Help,
     Serve,
     CheckConfig,
     Healthcheck,
@@ -68,12 +82,12 @@ enum Verb {
 
 impl Verb {
     fn of(mut words: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let usage = "use it as `titanic`, `titanic --check-config`, `titanic healthcheck`, `titanic backup FILE` or \
-             `titanic restore FILE`";
+        let usage = USAGE;
         let (verb, path, more) = (words.next(), words.next().map(PathBuf::from), words.next());
         match (verb.as_ref().map(|verb| verb.to_string_lossy()).as_deref(), path, more) {
             (None | Some("serve"), None, None) => Ok(Self::Serve),
             (Some("--check-config" | "check-config"), None, None) => Ok(Self::CheckConfig),
+            (Some("--help" | "-h" | "help"), None, None) => Ok(Self::Help),
             (Some("healthcheck"), None, None) => Ok(Self::Healthcheck),
             (Some("backup"), Some(path), None) => Ok(Self::Backup(path)),
             (Some("restore"), Some(path), None) => Ok(Self::Restore(path)),
@@ -118,6 +132,9 @@ fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
 fn check(config: &Config) {
     let mut out = std::io::stdout().lock();
     let _written = writeln!(out, "the environment can be used:\n{config}");
+    for warning in config.warnings() {
+        let _written = writeln!(out, "  warning            {warning}");
+    }
 }
 
 fn live(config: Config) -> anyhow::Result<()> {

@@ -179,6 +179,9 @@ fn announce(shared: &Shared, (address, admin_address): (SocketAddr, SocketAddr))
         database = %shared.config.database_url,
         "listening"
     );
+    for warning in shared.config.warnings() {
+        tracing::warn!(warning, "the configuration is suspicious");
+    }
     match &shared.config.clients.keys {
         Keys::Required(keys) => tracing::info!(keys = keys.len(), "changes need an API key"),
         Keys::Open => {

@@ -285,7 +285,9 @@ mod tests {
     #[test]
     fn without_keys_only_a_machine_of_ones_own_is_open() {
         assert_eq!(read(&[]).unwrap().keys, Keys::Open);
-        assert_eq!(read(&[("ENVIRONMENT", "dev")]).unwrap().keys, Keys::Open);
+        for word in ["dev", "local", "Local-2"] {
+            assert_eq!(read(&[("ENVIRONMENT", word)]).unwrap().keys, Keys::Open, "{word}");
+        }
         for word in ["production", "staging", "demo"] {
             assert_eq!(read(&[("ENVIRONMENT", word)]).unwrap().keys, Keys::Nobody, "{word}");
         }

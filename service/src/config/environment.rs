@@ -18,7 +18,8 @@ impl Environment {
     /// Whether this is somebody's own machine, and nothing on it needs a key.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.0.to_ascii_lowercase().starts_with("dev")
+        let word = self.0.to_ascii_lowercase();
+        word.starts_with("dev") || word.starts_with("local")
     }
 }
 

@@ -24,6 +24,8 @@ mod documented;
 #[cfg(test)]
 mod edge;
 #[cfg(test)]
+mod exports;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 #[path = "../../../xtask/src/fences.rs"]
@@ -64,6 +66,8 @@ mod process;
 mod program;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod readme;
 #[cfg(test)]
 mod server;
 #[cfg(test)]

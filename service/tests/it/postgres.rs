@@ -9,7 +9,7 @@ use titanic::passengers::restore;
 use crate::app::App;
 use crate::program::{Program, command};
 use crate::server::Postgres;
-use crate::{backups, batching, changes, idempotency, imports, newer, passengers};
+use crate::{backups, batching, changes, exports, idempotency, imports, newer, passengers};
 
 #[tokio::test]
 async fn the_suite_holds_on_postgresql() {
@@ -22,6 +22,7 @@ async fn the_suite_holds_on_postgresql() {
         idempotency::CASES,
         newer::CASES,
         batching::CASES,
+        exports::CASES,
     ]
     .concat();
     let mut failed = Vec::new();

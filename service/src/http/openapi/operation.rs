@@ -79,7 +79,11 @@ impl Answer {
     /// A body.
     #[must_use]
     pub fn media(mut self, media_type: &str, schema: Value) -> Self {
-        self.content = Some(json!({media_type: {"schema": schema}}));
+        let mut content = self.content.take().unwrap_or_else(|| json!({}));
+        if let Some(content) = content.as_object_mut() {
+            content.insert(media_type.to_owned(), json!({"schema": schema}));
+        }
+        self.content = Some(content);
         self
     }
 

@@ -112,6 +112,26 @@ impl NewPassenger {
         }
     }
 
+    /// Reads a passenger from a body that may be one that was read before: its version and time are ignored, and its id
+    /// is returned.
+    pub fn from_stored(mut object: Map<String, Value>) -> Result<(Option<Uuid>, Self), Vec<FieldError>> {
+        let id = object.remove("id");
+        let (_version, _updated_at) = (object.remove("version"), object.remove("updated_at"));
+        let id =
+            id.map(|id| id.as_str().filter(|id| id.len() == 36).and_then(|id| id.parse().ok()).ok_or(()));
+        let wrong_id = matches!(id, Some(Err(())));
+        match Self::from_json(object) {
+            Ok(passenger) if !wrong_id => Ok((id.and_then(Result::ok), passenger)),
+            read => {
+                let mut errors = read.err().unwrap_or_default();
+                if wrong_id {
+                    errors.push(FieldError::new("id", "must be a UUID with hyphens"));
+                }
+                Err(errors)
+            }
+        }
+    }
+
     /// The passenger after a JSON merge patch (RFC 7396), or every field that would then be wrong. A field that is set to
     /// null goes, and what goes falls back to what it means when it is left out.
     pub fn patched(&self, patch: Map<String, Value>) -> Result<Self, Vec<FieldError>> {

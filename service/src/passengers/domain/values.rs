@@ -19,8 +19,9 @@ impl Name {
     /// Trims and checks a name.
     pub fn try_new(text: &str) -> Result<Self, &'static str> {
         let trimmed = text.trim();
-        let fits =
-            (1..=Self::MOST_CHARS).contains(&trimmed.chars().count()) && !trimmed.chars().any(is_unseen);
+        let fits = (1..=Self::MOST_CHARS).contains(&trimmed.chars().count()) && !trimmed.chars().any(is_unseen)
+            // Joiners are letters' companions in some scripts, and nothing alone.
+            && trimmed.chars().any(|c| !matches!(c, '\u{200c}' | '\u{200d}'));
         if fits { Ok(Self(trimmed.to_owned())) } else { Err(Self::EXPECTED) }
     }
 
@@ -39,7 +40,7 @@ impl Name {
 /// or on a page they make one name look like another.
 fn is_unseen(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// First, second or third class.
@@ -272,7 +273,18 @@ mod tests {
 
     #[test]
     fn a_name_that_could_deceive_is_refused() {
-        for name in ["", "  ", "a\u{0}b", "a\nb", "\u{202e}nhoJ", "a\u{2028}b", &"x".repeat(201)] {
+        for name in [
+            "",
+            "  ",
+            "a\u{0}b",
+            "a\nb",
+            "\u{202e}nhoJ",
+            "a\u{2028}b",
+            "\u{200b}",
+            "\u{200d}\u{200c}",
+            "a\u{ad}b",
+            &"x".repeat(201),
+        ] {
             assert!(Name::try_new(name).is_err(), "{name:?}");
         }
         assert_eq!(Name::try_new(" Ödegård, Miss. Åsa ").unwrap().as_str(), "Ödegård, Miss. Åsa");

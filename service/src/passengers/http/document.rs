@@ -90,16 +90,37 @@ pub(super) fn create() -> Operation {
 pub(super) fn import() -> Operation {
     let lines = |example: &str| json!({"type": "string", "description": "One JSON object per line.", "examples": [example]});
     let someone = r#"{"name": "Brown, Mrs. Margaret", "class": 1, "sex": "female", "survived": true}"#;
-    let summary =
-        r#"{"summary": {"lines": 1, "imported": 1, "failed": 0, "errors_not_shown": 0, "complete": true}}"#;
+    let summary = r#"{"summary": {"lines": 1, "imported": 1, "skipped": 0, "failed": 0, "errors_not_shown": 0, "complete": true}}"#;
     Operation::new(Verb::Post, "/api/v1/passengers/import", "importPassengers", "Add many passengers")
         .details(
             "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
-             stored, a `summary` at the end. What `progress` counts stays, whatever happens next.",
+             stored, a `summary` at the end. What `progress` counts stays, whatever happens next. A line may have an `id`: one that \
+             is known is skipped, so that an import can be repeated.",
         )
         .needs(Scope::Import)
+        .parameters([query(
+            "atomic",
+            "Store all lines in one transaction, or none. At most 10,000 lines.",
+            json!({"type": "boolean", "default": false}),
+        )])
         .body("application/x-ndjson", lines(someone))
         .answers(Answer::new(200, "What became of the lines.").media("application/x-ndjson", lines(summary)))
+}
+
+pub(super) fn export() -> Operation {
+    let lines = || json!({"type": "string", "description": "One passenger per line."});
+    let format = query("format", "The format.", json!({"enum": ["ndjson", "csv"], "default": "ndjson"}));
+    Operation::new(Verb::Get, "/api/v1/passengers/export", "exportPassengers", "Stream all passengers")
+        .details(
+            "In the order of ids. A passenger that changes meanwhile appears in either state. The lines can be imported again.",
+        )
+        .parameters([format])
+        .answers(
+            Answer::new(200, "All passengers.")
+                .media("application/x-ndjson", lines())
+                .media("text/csv", lines()),
+        )
+        .refuses(&[400])
 }
 
 pub(super) fn stats() -> Operation {
@@ -116,7 +137,8 @@ pub(super) fn get() -> Operation {
 pub(super) fn replace() -> Operation {
     one(Verb::Put, "replacePassenger", "Replace a passenger")
         .needs(Scope::Write)
-        .body("application/json", schema("NewPassenger"))
+        .details("A body that was read before can be put back: its `version` and `updated_at` are ignored.")
+        .body("application/json", schema("PassengerReplacement"))
         .answers(passenger("The passenger as stored."))
         .refuses(&[409, 422])
 }
@@ -174,6 +196,7 @@ pub(super) fn schemas() -> Map<String, Value> {
         "version": {"type": "integer", "minimum": 1, "description": "One more with each change."},
         "updated_at": {"type": "string", "format": "date-time", "description": "When it last changed."}
     })));
+    let replacement = passenger.clone();
     let page = map(json!({
         "items": {"type": "array", "items": schema("Passenger"), "maxItems": MOST_LIMIT},
         "next_cursor": {"type": ["string", "null"], "description": "Where the next page goes on, if there is one."},
@@ -181,6 +204,7 @@ pub(super) fn schemas() -> Map<String, Value> {
     }));
     map(json!({
         "NewPassenger": object(details(false), &["name", "class", "sex", "survived"]),
+        "PassengerReplacement": object(replacement, &["name", "class", "sex", "survived"]),
         "PassengerPatch": object(details(true), &[]),
         "Passenger": complete(passenger),
         "PassengerPage": object(page, &["items", "next_cursor"]),
@@ -193,8 +217,8 @@ pub(super) fn schemas() -> Map<String, Value> {
 fn details(patch: bool) -> Map<String, Value> {
     let null_too = |schema: &str| if patch { json!([schema, "null"]) } else { json!(schema) };
     // Neither control characters nor those that turn or end a line, and something to be seen.
-    let unseen = "\\u0000-\\u001f\\u007f-\\u009f\\u2028-\\u202e\\u2066-\\u2069\\ufeff";
-    let pattern = format!("^[^{unseen}]*[^\\s{unseen}][^{unseen}]*$");
+    let unseen = "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff";
+    let pattern = format!("^[^{unseen}]*[^\\s{unseen}\\u200c\\u200d][^{unseen}]*$");
     let relatives = |about: &str| json!({"type": null_too("integer"), "minimum": 0, "maximum": Relatives::MOST, "default": 0, "description": about});
     map(json!({
         "name": {

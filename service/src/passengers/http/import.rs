@@ -10,12 +10,13 @@ use std::time::Duration;
 use axum::Extension;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::{StreamExt as _, stream};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
+use uuid::Uuid;
 
 use super::Context;
 use super::idempotency::refuse_key;
@@ -30,6 +31,8 @@ use crate::passengers::domain::model::NewPassenger;
 const LINE_BYTES: usize = 8 * 1024;
 /// The most lines of an import.
 const MOST_LINES: u64 = 100_000;
+/// The most lines of an atomic import, which are held in memory until all are read.
+const MOST_ATOMIC_LINES: u64 = 10_000;
 /// The most bytes of an import.
 const MOST_BYTES: u64 = 64 * 1024 * 1024;
 /// Passengers per transaction.
@@ -48,6 +51,7 @@ pub(super) async fn import(
     State(shared): State<Context>,
     _importer: Importer,
     place: Option<Extension<InFlightPermit>>,
+    uri: Uri,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -58,7 +62,7 @@ pub(super) async fn import(
     if announced.is_some_and(|bytes| bytes > MOST_BYTES) {
         return Err(Problem::too_large_for(MOST_BYTES));
     }
-    let import = Import::new(shared, body);
+    let import = Import::new(shared, body, is_atomic(&uri)?);
     // The work is in the answer: it keeps its place until it has ended.
     let answer = stream::unfold((import, place), async |(mut import, place)| {
         let text = import.next().await?;
@@ -67,11 +71,22 @@ pub(super) async fn import(
     Ok((StatusCode::OK, [(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(answer)).into_response())
 }
 
+/// Reads the one parameter of an import.
+fn is_atomic(uri: &Uri) -> Result<bool, Problem> {
+    match uri.query().unwrap_or_default() {
+        "" | "atomic=false" => Ok(false),
+        "atomic=true" => Ok(true),
+        _ => Err(Problem::bad_query(vec![FieldError::new("atomic", "must be `true` or `false`, and alone")])),
+    }
+}
+
 struct Import {
     shared: Context,
     body: BodyDataStream,
     lines: Lines,
-    batch: Vec<NewPassenger>,
+    batch: Vec<(Option<Uuid>, NewPassenger)>,
+    /// Whether all is stored in one transaction, or nothing.
+    atomic: bool,
     counts: Counts,
     ends: Instant,
     /// Set when the body has been read: why, if not because it was over.
@@ -83,6 +98,8 @@ struct Import {
 struct Counts {
     lines: u64,
     imported: u64,
+    /// Lines whose id was known. They change nothing.
+    skipped: u64,
     failed: u64,
 }
 
@@ -100,12 +117,13 @@ impl End {
 }
 
 impl Import {
-    fn new(shared: Context, body: Body) -> Self {
+    fn new(shared: Context, body: Body, atomic: bool) -> Self {
         Self {
             shared,
             body: body.into_data_stream(),
             lines: Lines::default(),
             batch: Vec::with_capacity(BATCH),
+            atomic,
             counts: Counts::default(),
             ends: Instant::now() + TIME_LIMIT,
             over: None,
@@ -125,16 +143,15 @@ impl Import {
     /// Uses one line if there is one, else reads more; at the end, stores what is left and sums up.
     async fn step(&mut self, said: &mut String) {
         if let Some(line) = self.lines.next(self.over.is_some()) {
-            if self.counts.lines >= MOST_LINES {
-                self.end(End::new(
-                    "too_many_lines",
-                    format!("an import may have at most {MOST_LINES} lines"),
-                ));
+            let most = if self.atomic { MOST_ATOMIC_LINES } else { MOST_LINES };
+            if self.counts.lines >= most {
+                let detail = format!("an import may have at most {most} lines");
+                self.end(End::new("too_many_lines", detail));
                 return;
             }
             self.counts.lines += 1;
             self.take(line, said);
-            if self.batch.len() >= BATCH {
+            if self.batch.len() >= BATCH && !self.atomic {
                 self.store(said).await;
             }
             return;
@@ -142,13 +159,20 @@ impl Import {
         if self.over.is_none() {
             return self.read().await;
         }
+        if self.atomic && (self.counts.failed > 0 || matches!(self.over, Some(Some(_)))) {
+            self.batch.clear();
+            if matches!(self.over, Some(None)) {
+                let detail = "a line cannot be used, and an atomic import stores all lines or none";
+                self.over = Some(Some(End::new("not_imported", detail)));
+            }
+        }
         // A line that was cut off is not in the batch, and whole lines before it are as good as any.
         self.store(said).await;
         let end = self.over.take().flatten();
         self.told = true;
         let mut summary = json!({
-            "lines": self.counts.lines, "imported": self.counts.imported, "failed": self.counts.failed,
-            "errors_not_shown": self.counts.failed.saturating_sub(MOST_ERRORS), "complete": end.is_none(),
+            "lines": self.counts.lines, "imported": self.counts.imported,
+            "skipped": self.counts.skipped, "failed": self.counts.failed, "errors_not_shown": self.counts.failed.saturating_sub(MOST_ERRORS), "complete": end.is_none(),
         });
         if let (Some(end), Some(summary)) = (end, summary.as_object_mut()) {
             summary.insert(String::from("ended_early"), json!({"code": end.code, "detail": end.detail}));
@@ -214,8 +238,9 @@ impl Import {
         }
         let count = batch.len() as u64;
         match self.shared.store.create_all(batch, self.shared.clock.now()).await {
-            Ok(()) => {
-                self.counts.imported += count;
+            Ok(added) => {
+                self.counts.imported += added;
+                self.counts.skipped += count.saturating_sub(added);
                 say(said, &json!({ "progress": self.counts }));
             }
             Err(error) => {
@@ -229,9 +254,9 @@ impl Import {
     }
 }
 
-fn passenger(line: &[u8]) -> Result<NewPassenger, Vec<FieldError>> {
+fn passenger(line: &[u8]) -> Result<(Option<Uuid>, NewPassenger), Vec<FieldError>> {
     match serde_json::from_slice(line) {
-        Ok(Value::Object(object)) => NewPassenger::from_json(object),
+        Ok(Value::Object(object)) => NewPassenger::from_stored(object),
         Ok(_) => Err(vec![FieldError::new("line", "must be a JSON object")]),
         Err(error) => Err(vec![FieldError::new("line", format!("is not JSON: {error}"))]),
     }

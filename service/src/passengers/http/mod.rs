@@ -3,6 +3,7 @@
 //! - `routes` and `import` handle requests, `idempotency` those that are repeated, `document` describes them.
 
 mod document;
+mod export;
 mod idempotency;
 mod import;
 mod routes;
@@ -38,9 +39,10 @@ impl FromRef<Context> for Shared {
 }
 
 /// The routes with the status of their success.
-pub const ROUTES: [ApiRoute; 8] = [
+pub const ROUTES: [ApiRoute; 9] = [
     ("/api/v1/passengers", "GET", 200),
     ("/api/v1/passengers", "POST", 201),
+    ("/api/v1/passengers/export", "GET", 200),
     ("/api/v1/passengers/import", "POST", 200),
     ("/api/v1/passengers/stats", "GET", 200),
     ("/api/v1/passengers/{id}", "GET", 200),

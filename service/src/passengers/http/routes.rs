@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::Context;
-use super::{document, idempotency, import};
+use super::{document, export, idempotency, import};
 use crate::fields::FieldError;
 use crate::http::access::Writer;
 use crate::http::error::Problem;
@@ -25,6 +25,7 @@ pub(super) fn routes() -> Described<Context> {
     Described::default()
         .on(document::list(), list)
         .on(document::create(), create)
+        .on(document::export(), export::export)
         .on(document::import(), import::import)
         .on(document::stats(), stats)
         .on(document::get(), read)
@@ -89,7 +90,10 @@ async fn replace(
     precondition: Precondition,
     JsonObject(object): JsonObject,
 ) -> Result<Response, Problem> {
-    let details = NewPassenger::from_json(object).map_err(Problem::invalid)?;
+    let (own, details) = NewPassenger::from_stored(object).map_err(Problem::invalid)?;
+    if own.is_some_and(|own| own != id_of(&id).unwrap_or_default()) {
+        return Err(Problem::invalid(vec![FieldError::new("id", "is that of another passenger")]));
+    }
     change(&shared, &id, &precondition, |_| Ok(details.clone())).await
 }
 

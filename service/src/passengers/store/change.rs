@@ -14,6 +14,9 @@ use crate::passengers::domain::words::words_of;
 /// as many take a hundred times as long.
 const ROWS: usize = 50;
 
+/// Passengers per statement of an export.
+const EXPORT_PAGE: i64 = 500;
+
 const INSERT: &str = "insert into passengers (id, name, words, class, sex, age, fare, siblings_or_spouses_aboard, \
      parents_or_children_aboard, survived, version, updated_at) values ";
 /// Only the state that was read is replaced: who comes second finds another version, and nothing is overwritten unseen.
@@ -36,14 +39,35 @@ impl Store {
         Ok(passenger)
     }
 
-    /// Adds many passengers under new ids: all of them, or none.
-    pub async fn create_all(&self, all: Vec<NewPassenger>, now: Timestamp) -> Result<(), StoreError> {
+    /// Adds many passengers, all of them or none, and returns how many were new. One with an id that is known is left as it
+    /// is, so that an import can be repeated. One without an id gets a new one.
+    pub async fn create_all(
+        &self,
+        all: Vec<(Option<Uuid>, NewPassenger)>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let stamp = Stamp::first(now);
-        let passengers: Vec<_> =
-            all.into_iter().map(|details| Passenger { id: Uuid::now_v7(), details, stamp }).collect();
+        let passengers = all.into_iter();
+        let passengers: Vec<_> = passengers
+            .map(|(id, details)| Passenger { id: id.unwrap_or_else(Uuid::now_v7), details, stamp })
+            .collect();
         let mut tx = self.db.begin(Purpose::Change).await.map_err(doing("adding passengers"))?;
-        insert_all(&mut tx, &passengers).await?;
-        tx.commit().await.map_err(doing("adding passengers"))
+        let mut added = 0;
+        for rows in passengers.chunks(ROWS) {
+            let mut insert = insert_of(rows);
+            insert.text(" on conflict (id) do nothing");
+            let insert = if rows.len() == ROWS { insert } else { insert.unprepared() };
+            added += tx.execute(insert).await.map_err(doing("adding passengers"))?;
+        }
+        tx.commit().await.map_err(doing("adding passengers"))?;
+        Ok(added)
+    }
+
+    /// Returns the passengers after an id, in the order of ids, for an export.
+    pub async fn after(&self, id: Uuid) -> Result<Vec<Passenger>, StoreError> {
+        let statement = Statement::fixed(AFTER, [Value::Key(id), Value::Whole(EXPORT_PAGE)]);
+        let rows: Vec<Row> = self.db.rows(statement).await.map_err(doing("exporting passengers"))?;
+        rows.into_iter().map(Passenger::try_from).collect()
     }
 
     /// Puts other details in place of the state that was read. Nothing, when it is not the latest any more.
