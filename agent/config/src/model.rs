@@ -74,8 +74,14 @@ impl Config {
         self.page(&format!("slos/{}/{}", slo.service, slo.name))
     }
 
+    /// How people reach the agent, without a trailing slash.
+    #[must_use]
+    pub fn agent_url(&self) -> &str {
+        self.external_url.as_str().trim_end_matches('/')
+    }
+
     fn page(&self, path: &str) -> String {
-        format!("{}/{path}", self.external_url.as_str().trim_end_matches('/'))
+        format!("{}/{path}", self.agent_url())
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lookout_engine::{Counts, Grid};
+use lookout_model::format::printable;
 use lookout_promql::client::{Answer, Client, Error, Question, Server, When};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use url::Url;
@@ -119,9 +120,9 @@ async fn ask(client: &Client, query: &str, when: When) -> Result<BTreeMap<i64, f
     let answer = client.query(&Question { query: query.to_owned(), when }).await;
     points(answer.map_err(|error| match error {
         Error::Status { .. } | Error::Malformed(_) => {
-            format!("{}; is this the base URL of a Prometheus?", super::words::printable(&error.to_string()))
+            format!("{}; is this the base URL of a Prometheus?", printable(&error.to_string()))
         }
-        error => super::words::printable(&error.to_string()),
+        error => printable(&error.to_string()),
     })?)
 }
 

@@ -111,7 +111,7 @@ impl Receiver for Connected {
             return Err(Refused { error: "connection refused".to_owned(), retry: Retry::BackOff });
         }
         let notice = &delivery.notice;
-        self.world.told.lock().unwrap().push((notice.change.clone(), notice.incident.id.clone()));
+        self.world.told.lock().unwrap().push((notice.change.to_string(), notice.incident.id.clone()));
         Ok(None)
     }
 }

@@ -49,7 +49,7 @@ pub(super) fn build(config: &Config, service: &str) -> Value {
         ],
         links: vec![
             link("All objectives", &format!("/d/{}", uid("overview"))),
-            link("Agent", links::agent(config)),
+            link("Agent", links::AGENT_IN_DASHBOARD),
         ],
         panels,
         tags: vec!["slo", service],
@@ -119,7 +119,7 @@ fn exhaustion(chosen: &str) -> String {
 
 fn firing_table(config: &Config, service: &str) -> Panel {
     let expr = format!("ALERTS{{alertstate=\"firing\",service={},slo=~\"$slo\"}}", quoted(service));
-    let runbook = links::runbook(config, "${__data.fields.alertname}");
+    let runbook = links::runbook_in_dashboard(config);
     Panel::new(
         Kind::Table,
         "firing",

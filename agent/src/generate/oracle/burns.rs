@@ -62,7 +62,7 @@ fn engine(step: &Step) -> [Option<(u64, u64)>; 2] {
         let bad = if burns { step.bad_per_minute() } else { 0 };
         let slot = Slot(i64::try_from(minute).unwrap());
         evaluator.record(slot, Counts { good: PER_MINUTE - bad, bad });
-        let report = evaluator.report(slot);
+        let report = evaluator.assess(slot);
         let decision = evaluator.decide(&report);
         let report = decision.apply(report);
         evaluator.accept(decision);

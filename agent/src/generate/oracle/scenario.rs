@@ -150,9 +150,9 @@ impl Scenario {
                 evaluator.record(slot(index), *observed);
             }
             if let Some(edge) = self.edge {
-                evaluator.begin_period(month(slot(index), Slot(edge)));
+                evaluator.set_period(month(slot(index), Slot(edge)));
             }
-            let report = evaluator.report(slot(index));
+            let report = evaluator.assess(slot(index));
             let decision = evaluator.decide(&report);
             let report = decision.apply(report);
             evaluator.accept(decision);
