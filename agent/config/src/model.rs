@@ -245,11 +245,23 @@ pub struct GatePolicy {
     pub minimum_budget: f64,
     /// How long an answer may be relied on.
     pub valid_for: Duration,
+    /// Least time that must have been observed; the present window of the SLO where that is longer.
+    pub minimum_observed: Duration,
+    /// Least number of events that must have been seen in the period.
+    pub minimum_events: u64,
+    /// Whether a service without traffic may be deployed.
+    pub idle_is_normal: bool,
 }
 
 impl Default for GatePolicy {
     fn default() -> Self {
-        Self { minimum_budget: 0.0, valid_for: Duration::from_secs(60) }
+        Self {
+            minimum_budget: 0.0,
+            valid_for: Duration::from_secs(60),
+            minimum_observed: Duration::ZERO,
+            minimum_events: 10,
+            idle_is_normal: false,
+        }
     }
 }
 

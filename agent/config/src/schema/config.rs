@@ -214,6 +214,23 @@ fn gate() -> Value {
                 }),
             ),
             ("valid_for", duration("How long an answer may be relied on.")),
+            (
+                "minimum_observed",
+                duration(
+                    "Least time that must have been observed; the shortest short window of the tiers where that is longer.",
+                ),
+            ),
+            (
+                "minimum_events",
+                json!({
+                    "description": "Least number of events that must have been seen in the period; 10 unless told otherwise.",
+                    "type": "integer", "minimum": 1, "maximum": 1_000_000_000,
+                }),
+            ),
+            (
+                "idle_is_normal",
+                json!({ "description": "Whether a service without traffic may be deployed; no unless told otherwise.", "type": "boolean" }),
+            ),
         ],
     )
 }
