@@ -199,7 +199,7 @@ impl Assessor<'_> {
         seen
     }
 
-    /// Whether counts from before a step of the clock may still be in a window.
+    /// Returns whether a window may still hold counts from before a step of the clock.
     fn is_refilling(&self, window: Window) -> bool {
         let closed = self.sli.events.closed();
         let since = |stepped| self.policy.grid.seconds_between(stepped, closed);

@@ -145,7 +145,9 @@ fn an_outage_that_cannot_page_in_time_is_an_error() {
 fn at_even_spend(per_minute: f64) -> u64 {
     let (month, rate) = (Window::days(30), EventRate::try_per_second(per_minute / 60.0).unwrap());
     let tiers = Tier::defaults_for(objective(99.9), month, rate);
-    policy(99.9, month, tiers, 60.0 / per_minute).incidents_at_even_spend(rate)
+    // slots of five minutes, so that 90 days are few of them
+    let grid = Grid::try_new(300).unwrap();
+    Policy { grid, ..policy(99.9, month, tiers, 60.0 / per_minute) }.incidents_at_even_spend(rate)
 }
 
 #[test]
