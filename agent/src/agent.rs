@@ -9,20 +9,20 @@ use lookout_engine::{Counts, Window};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc};
 
-use crate::clock::{Clock, SystemClock};
-use crate::collect::probe::{self, HttpProber, Latest, Probe, Verdict};
-use crate::collect::promql::{self, Ask, HttpAsk};
-use crate::collect::scrape::{self, Fetch, HttpFetch};
-use crate::collect::{Feed, Observation};
 use crate::deliver::{self, Receiver};
 use crate::evaluate::{self, Board, Driver, LastFailure, RestoreError, Snapshot};
-use crate::events::chain;
 use crate::export::{Host, Recorder};
-use crate::ledger::{Ledger, LedgerError, MemoryLedger, SqliteLedger, StoredCounts};
-use crate::random::Random;
-use crate::spec::{self, Config, Indicator, LedgerLocation, Ratio, Slo};
-use crate::task::Tasks;
 use crate::web;
+use lookout_collect::probe::{self, HttpProber, Latest, Probe, Verdict};
+use lookout_collect::promql::{self, Ask, HttpAsk};
+use lookout_collect::scrape::{self, Fetch, HttpFetch};
+use lookout_collect::{Feed, Observation};
+use lookout_config::{Config, Indicator, LedgerLocation, Ratio, Slo};
+use lookout_ledger::{Ledger, LedgerError, MemoryLedger, SqliteLedger, StoredCounts};
+use lookout_runtime::clock::{Clock, SystemClock};
+use lookout_runtime::events::chain;
+use lookout_runtime::random::Random;
+use lookout_runtime::task::Tasks;
 
 /// Why the agent did not come up.
 #[derive(Debug, thiserror::Error)]
@@ -135,7 +135,7 @@ pub struct Agent {
     listener: TcpListener,
     driver: Driver,
     /// The servers to be asked, each with what is counted there and is not known.
-    queries: Vec<(spec::Prometheus, Vec<promql::Job>)>,
+    queries: Vec<(lookout_config::Prometheus, Vec<promql::Job>)>,
     view: View,
 }
 
@@ -267,9 +267,9 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
 async fn query_jobs(
     config: &Config,
     outside: &Outside,
-) -> Result<Vec<(spec::Prometheus, Vec<promql::Job>)>, LedgerError> {
+) -> Result<Vec<(lookout_config::Prometheus, Vec<promql::Job>)>, LedgerError> {
     let now_ms = outside.clock.now_ms();
-    let mut servers: Vec<(spec::Prometheus, Vec<promql::Job>)> =
+    let mut servers: Vec<(lookout_config::Prometheus, Vec<promql::Job>)> =
         config.prometheus.iter().map(|server| (server.clone(), Vec::new())).collect();
     for (index, stream) in config.streams().into_iter().enumerate() {
         let Indicator::Prometheus { source, queries } = stream.indicator else { continue };
@@ -304,7 +304,7 @@ fn known_minutes(stored: &StoredCounts) -> Vec<(i64, Counts)> {
 fn start_queries(
     config: &Config,
     outside: &Outside,
-    servers: Vec<(spec::Prometheus, Vec<promql::Job>)>,
+    servers: Vec<(lookout_config::Prometheus, Vec<promql::Job>)>,
     feed: &Feed,
     tasks: &Tasks,
 ) {
@@ -411,7 +411,7 @@ fn start_server(config: &Arc<Config>, outside: &Outside, view: &View, listener: 
 fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
     let (config, latest) = (Arc::clone(config), latest.clone());
     web::ProbeView::new(move || {
-        let row = |target: &spec::Target| {
+        let row = |target: &lookout_config::Target| {
             let seen = latest.get(&target.name)?;
             Some(web::ProbeRow {
                 target: target.name.clone(),

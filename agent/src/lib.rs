@@ -1,16 +1,5 @@
-//! The lookout agent, room by room, in the direction the data flow: no room imports one that stands below it here
-//! (`cargo xtask layers` checks it). `docs/ARCHITECTURE.md` is the map.
-
-pub mod clock;
-pub mod events;
-pub mod random;
-pub mod task;
-
-pub mod spec;
-
-pub mod collect;
-
-pub mod ledger;
+//! The lookout agent, room by room, in the direction the data flow: no room imports one that stands below it here.
+//! `docs/ARCHITECTURE.md` is the map.
 
 pub mod evaluate;
 

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use lookout::clock::{Clock, TokioClock};
-use lookout::collect::{probe, scrape};
 use lookout::evaluate::{self, Board, Driver, Snapshot};
-use lookout::ledger::{Ledger, MemoryLedger};
-use lookout::spec::{self, Config, Indicator, Scrape, Target};
+use lookout_collect::{probe, scrape};
+use lookout_config::{Config, Indicator, Scrape, Target};
+use lookout_ledger::{Ledger, MemoryLedger};
+use lookout_runtime::clock::{Clock, TokioClock};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
@@ -98,7 +98,7 @@ fn config(folder: &Path, source: Source, name: &str) -> Result<Config, String> {
     };
     write("lookout.yaml", &format!("ledger: lookout.db\ninterval: 10s\n{sources}"))?;
     write("api.slo.yaml", &slo)?;
-    let loaded = spec::load_without_secrets(&folder.join("lookout.yaml"));
+    let loaded = lookout_config::load_without_secrets(&folder.join("lookout.yaml"));
     loaded.map(|(config, _)| config).map_err(|told| told.render(false))
 }
 
@@ -151,7 +151,9 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     let woken_ms = woken_ms.ok_or("no incident opened")?;
     let open = ledger.open_incidents().await.map_err(|error| error.to_string())?;
     match open.as_slice() {
-        [incident] if incident.severity == "page" && incident.opened_at_ms <= woken_ms => {
+        [incident]
+            if incident.severity == lookout_engine::Severity::Page && incident.opened_at_ms <= woken_ms =>
+        {
             Ok(SignedDuration::from_millis(woken_ms - outage_ms).as_secs_f64())
         }
         other => Err(format!("expected one page, found {other:?}")),
@@ -161,7 +163,7 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
 async fn collect(
     config: &Config,
     service: &Arc<Service>,
-    feed: mpsc::Sender<lookout::collect::Observation>,
+    feed: mpsc::Sender<lookout_collect::Observation>,
     stop: &CancellationToken,
 ) {
     let clock = Arc::clone(&service.clock);

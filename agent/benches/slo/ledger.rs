@@ -1,6 +1,7 @@
 //! What the ledger's file takes, with the agent's own rhythm: one transaction a tick, a roll-up every ten minutes.
 
-use lookout::ledger::{CountRow, Ledger as _, SqliteLedger};
+use lookout_ledger::{Ledger as _, SqliteLedger};
+use lookout_model::CountRow;
 
 /// SLOs in the file.
 pub(crate) const SLOS: usize = 100;

@@ -12,11 +12,12 @@ use url::Url;
 use super::exit::Exit;
 use super::simulate::{choose, objective};
 use super::{output, runtime};
-use crate::clock::{Clock as _, SystemClock};
 use crate::generate;
-use crate::ledger::LedgerFile;
 use crate::rehearse::{self, Backtest, Bounds, NaiveRule, Prometheus, Question, Recording, RehearseError};
-use crate::spec::{self, Config, Slo, parse_duration};
+use lookout_config::{Config, Slo};
+use lookout_ledger::LedgerFile;
+use lookout_model::parse_duration;
+use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -84,7 +85,7 @@ struct Source {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let config = match spec::load_specs(&options.path) {
+    let config = match lookout_config::load_specs(&options.path) {
         Ok((config, _)) => config,
         Err(diagnostics) => {
             output::problem(&diagnostics.render(output::colour()));
@@ -138,7 +139,7 @@ fn is_good_enough(options: &Options, backtest: &Backtest) -> bool {
 }
 
 fn question(options: &Options, slo: &Slo) -> anyhow::Result<Question> {
-    let tiers = options.tiers.iter().map(|text| spec::read_tiers(text, slo.period()));
+    let tiers = options.tiers.iter().map(|text| lookout_config::read_tiers(text, slo.period()));
     let tiers: Result<Vec<_>, String> = tiers.collect();
     let outages = options.labels.as_deref().map(rehearse::read_labels).transpose()?;
     Ok(Question {

@@ -6,7 +6,6 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::output;
-use crate::spec;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -16,7 +15,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let diagnostics = spec::check(&options.paths);
+    let diagnostics = lookout_config::check(&options.paths);
     if !diagnostics.list.is_empty() {
         output::problem(&diagnostics.render(output::colour()));
     }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::output;
-use crate::{generate, spec};
+use crate::generate;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -20,7 +20,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let config = match spec::load_without_secrets(&options.config) {
+    let config = match lookout_config::load_without_secrets(&options.config) {
         Ok((config, _)) => config,
         Err(diagnostics) => {
             output::problem(&diagnostics.render(output::colour()));

@@ -8,7 +8,7 @@ use lookout_engine::Window;
 
 use super::exit::Exit;
 use super::output;
-use crate::spec::{self, Format, ImportOptions, Imported, SpecFile};
+use lookout_config::{Format, ImportOptions, Imported, SpecFile};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -45,7 +45,7 @@ enum Tool {
 }
 
 fn period(text: &str) -> Result<Window, String> {
-    let duration = spec::parse_duration(text).map_err(|expected| format!("expected {expected}"))?;
+    let duration = lookout_model::parse_duration(text).map_err(|expected| format!("expected {expected}"))?;
     if duration.subsec_nanos() != 0 || duration.is_zero() {
         return Err("expected whole seconds".to_owned());
     }
@@ -69,7 +69,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         service: options.service.clone(),
         source: options.source.clone(),
     };
-    let Imported { files, findings } = spec::import(&options.files, &wishes);
+    let Imported { files, findings } = lookout_config::import(&options.files, &wishes);
     match &options.out {
         Some(folder) => write_all(folder, &files, options.force)?,
         None => output::data(&stream(&files)),

@@ -2,6 +2,7 @@
 
 mod stream;
 
+use lookout_model::format;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,9 +13,10 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::run::stop_signal;
 use super::{output, runtime};
-use crate::clock::{Clock as _, SystemClock};
-use crate::ledger::{BackupError, Faults, Report, backup, restore, verify};
-use crate::spec::{self, LedgerLocation, parse_duration};
+use lookout_config::LedgerLocation;
+use lookout_ledger::{BackupError, Faults, Report, backup, restore, verify};
+use lookout_model::parse_duration;
+use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -118,7 +120,7 @@ impl Shared {
         if let Some(ledger) = &self.ledger {
             return Ok(Some(ledger.clone()));
         }
-        match spec::load_without_secrets(&self.config) {
+        match lookout_config::load_without_secrets(&self.config) {
             Ok((config, _)) => match config.ledger {
                 LedgerLocation::Sqlite(path) => Ok(Some(path)),
                 LedgerLocation::Memory => anyhow::bail!(
@@ -175,14 +177,14 @@ fn told<T>(
                 write(&as_text(&file, &report, kept.as_deref()));
             }
             for fault in &report.faults {
-                output::problem(&format!("it contradicts itself: {}", output::printable(fault)));
+                output::problem(&format!("it contradicts itself: {}", format::printable(fault)));
             }
             Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::No })
         }
         Some(Err(error)) => {
             let exit = exit(&error);
             let error = anyhow::Error::new(error);
-            output::problem(&format!("error: {}", output::printable(&format!("{error:#}"))));
+            output::problem(&format!("error: {}", format::printable(&format!("{error:#}"))));
             Ok(exit)
         }
     }
@@ -223,7 +225,7 @@ fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
     let mut text = format!(
         "{}: {whole}\n  {until}, schema {}, {} bytes, {seal}\n  incidents {} ({} open), deliveries {} ({} waiting), \
          deploys {}, corrections {}, decisions {}{chain}\n",
-        output::printable(&file.display().to_string()),
+        format::printable(&file.display().to_string()),
         report.schema_version,
         report.bytes,
         report.incidents,
@@ -239,7 +241,7 @@ fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
         .iter()
         .map(|slo| {
             let [rows, good, bad] = [slo.rows, slo.good, slo.bad].map(|number| number.to_string());
-            vec![output::printable(&slo.id), rows, good, bad]
+            vec![format::printable(&slo.id), rows, good, bad]
         })
         .collect();
     if !rows.is_empty() {
@@ -247,7 +249,7 @@ fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
     }
     if let Some(kept) = kept {
         text +=
-            &format!("the ledger of before is kept as {}\n", output::printable(&kept.display().to_string()));
+            &format!("the ledger of before is kept as {}\n", format::printable(&kept.display().to_string()));
     }
     text
 }

@@ -9,7 +9,7 @@ mod generate;
 mod healthcheck;
 mod import;
 mod ledger;
-mod live;
+pub(crate) mod live;
 mod output;
 mod probe;
 mod run;
@@ -26,14 +26,14 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 use crate::export::{Telemetry, TelemetryConfig};
-use crate::spec::Secret;
 use exit::Exit;
+use lookout_config::Secret;
 
 /// Watches an API: probes, error budgets, one incident, the deploy gate.
 #[derive(Debug, Parser)]
 #[command(name = "lookout", version, max_term_width = 110, after_help = EXIT_CODES)]
 struct Cli {
-    /// How much is logged on stderr (`info`, `debug`, `lookout::collect=trace`, …)
+    /// How much is logged on stderr (`info`, `debug`, `lookout_collect=trace`, …)
     #[arg(long, global = true, env = "LOOKOUT_LOG_LEVEL", default_value = "info", value_name = "FILTER")]
     log_level: String,
     /// The form of the log

@@ -1,5 +1,6 @@
 //! `lookout probe`: one probe, its phases as a waterfall, and the expectation that decided.
 
+use lookout_model::format;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{output, runtime};
-use crate::collect::probe::{HttpProber, Outcome, Probe as _, Verdict, without_secrets};
-use crate::random::Random;
-use crate::spec::{self, Target};
+use lookout_collect::probe::{HttpProber, Outcome, Probe as _, Verdict, without_secrets};
+use lookout_config::Target;
+use lookout_runtime::random::Random;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -44,12 +45,12 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
     if options.target.contains("://") {
         // the URL itself is not repeated: it may hold a secret
-        let url = spec::usable(&options.target)
+        let url = lookout_config::usable(&options.target)
             .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
-        let zero = spec::zero_config(&[url], &spec::ZeroOptions::default());
+        let zero = lookout_config::zero_config(&[url], &lookout_config::ZeroOptions::default());
         return zero.targets.into_iter().next().map(Ok).ok_or_else(|| anyhow::anyhow!("nothing to probe"));
     }
-    let config = match spec::load(&options.config) {
+    let config = match lookout_config::load(&options.config) {
         Ok((config, _)) => config,
         Err(diagnostics) => {
             output::problem(&diagnostics.render(output::colour()));
@@ -88,7 +89,7 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
 const BAR: usize = 40;
 
 fn as_text(target: &Target, outcome: &Outcome) -> String {
-    let mut text = format!("{} {}\n", target.method, output::printable(&without_secrets(&target.url)));
+    let mut text = format!("{} {}\n", target.method, format::printable(&without_secrets(&target.url)));
     let total = outcome.total.as_secs_f64().max(f64::EPSILON);
     let mut before = Duration::ZERO;
     for (name, duration) in outcome.phases.named() {
@@ -104,7 +105,7 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
     text += &match &outcome.verdict {
         Verdict::Ok => format!("ok: status {}\n", outcome.status.unwrap_or_default()),
         Verdict::Fail { reason, detail } => {
-            format!("failed ({}): {}\n", reason.as_str(), output::printable(detail))
+            format!("failed ({}): {}\n", reason.as_str(), format::printable(detail))
         }
     };
     text + &format!("trace {}\n", outcome.trace_id)

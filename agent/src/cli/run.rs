@@ -8,13 +8,12 @@ use anyhow::Context as _;
 use super::exit::Exit;
 use super::{Log, output, runtime};
 use crate::agent::{Agent, Outside};
-use crate::spec;
 
 /// How long telemetry may take to leave at the end.
 const FLUSH: Duration = Duration::from_secs(3);
 
 pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
-    let config = match spec::load(file) {
+    let config = match lookout_config::load(file) {
         Ok((config, warnings)) => {
             if !warnings.list.is_empty() {
                 output::problem(&warnings.render(output::colour()));

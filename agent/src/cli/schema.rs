@@ -3,7 +3,6 @@
 use clap::{Args, ValueEnum};
 
 use super::output;
-use crate::spec;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -22,7 +21,7 @@ enum Subject {
 
 pub(super) fn run(options: &Options) {
     output::data(&match options.of {
-        Subject::Config => spec::config_schema(),
-        Subject::Slo => spec::slo_schema(),
+        Subject::Config => lookout_config::config_schema(),
+        Subject::Slo => lookout_config::slo_schema(),
     });
 }

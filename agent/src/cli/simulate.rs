@@ -8,7 +8,7 @@ use lookout_engine::{Objective, Policy};
 use super::exit::Exit;
 use super::output;
 use crate::rehearse::{self, Rate};
-use crate::spec::{self, Config, Indicator, Slo};
+use lookout_config::{Config, Indicator, Slo};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -40,7 +40,7 @@ pub(super) fn objective(text: &str) -> Result<Objective, String> {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let config = match spec::load_specs(&options.path) {
+    let config = match lookout_config::load_specs(&options.path) {
         Ok((config, _)) => config,
         Err(diagnostics) => {
             // a tier that can never fire is found here already
@@ -94,7 +94,7 @@ pub(super) fn choose<'c>(config: &'c Config, id: Option<&str>) -> anyhow::Result
 /// The SLO with what the command line says otherwise.
 fn with(slo: &Slo, options: &Options) -> anyhow::Result<Slo> {
     let mut slo = slo.clone();
-    let tiers = options.tiers.as_deref().map(|text| spec::read_tiers(text, slo.period()));
+    let tiers = options.tiers.as_deref().map(|text| lookout_config::read_tiers(text, slo.period()));
     let tiers = tiers.transpose().map_err(|what| anyhow::anyhow!("--tiers: {what}"))?;
     slo.policy = Policy {
         objective: options.objective.unwrap_or(slo.policy.objective),

@@ -1,5 +1,6 @@
 //! `lookout watch`: these URLs, now, without any file.
 
+use lookout_model::format;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use super::live::rows;
 use super::run::stop_signal;
 use super::{Log, output, runtime};
 use crate::agent::{Agent, BuildError, Outside, View};
-use crate::collect::probe::Verdict;
-use crate::spec::{self, Config, Secret, ZeroOptions, zero_config};
+use lookout_collect::probe::Verdict;
+use lookout_config::{Config, Secret, ZeroOptions, zero_config};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -66,7 +67,7 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
 fn understand(urls: &[String]) -> anyhow::Result<Vec<Url>> {
     let numbered = urls.iter().zip(1..);
     let understood = numbered.map(|(text, place)| {
-        spec::usable(text).map_err(|(message, help)| {
+        lookout_config::usable(text).map_err(|(message, help)| {
             let which = if urls.len() > 1 { format!("URL {place}: ") } else { String::new() };
             let help = if help.is_empty() { help } else { format!("; {help}") };
             anyhow::anyhow!("{which}{message}{help}")
@@ -112,7 +113,7 @@ fn render(view: &View) -> String {
     let probes = view.latest.all().into_iter().map(|(name, seen)| {
         let (symbol, detail) = match &seen.outcome.verdict {
             Verdict::Ok => ("✔", format!("status {}", seen.outcome.status.unwrap_or_default())),
-            Verdict::Fail { detail, .. } => ("✖", output::printable(detail)),
+            Verdict::Fail { detail, .. } => ("✖", format::printable(detail)),
         };
         let took = format!("{:.1} ms", seen.outcome.total.as_secs_f64() * 1000.0);
         vec![symbol.to_owned(), name, took, detail]

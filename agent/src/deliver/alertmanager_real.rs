@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::*;
-use crate::clock::SystemClock;
-use crate::ledger::TransitionRecord;
-use crate::ledger::sample::story;
+use lookout_model::TransitionRecord;
+use lookout_model::sample::story;
+use lookout_runtime::clock::SystemClock;
 
 const CONFIG: &str = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n";
 

@@ -9,10 +9,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::local::{Local, Reply};
 use super::*;
-use crate::clock::SystemClock;
-use crate::ledger::sample::{T0, story, without_data};
-use crate::ledger::{Ledger, MemoryLedger, Notice, SqliteLedger};
-use crate::random::Random;
+use lookout_ledger::{Ledger, MemoryLedger, SqliteLedger};
+use lookout_model::Notice;
+use lookout_model::sample::{T0, story, without_data};
+use lookout_runtime::clock::SystemClock;
+use lookout_runtime::random::Random;
 
 const HOOK: &str = "/services/T000/B000/secretsecret";
 

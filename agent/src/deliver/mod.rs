@@ -6,7 +6,6 @@
 mod alertmanager;
 mod component;
 mod condition;
-mod figure;
 mod http;
 mod message;
 mod outbox;
@@ -25,9 +24,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use url::Url;
 
-use crate::clock::Clock;
-use crate::ledger::{Delivery, TransitionRecord};
-use crate::spec::{Destination, DestinationKind, Secret};
+use lookout_config::{Destination, DestinationKind, Secret};
+use lookout_model::{Delivery, TransitionRecord};
+use lookout_runtime::clock::Clock;
 
 pub use condition::condition_in_words;
 pub use message::{Message, Tone};

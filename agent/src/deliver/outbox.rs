@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Receiver, Refused, Retry};
-use crate::clock::Clock;
-use crate::events::names;
-use crate::ledger::{Delivery, DeliveryResult, Ledger, LedgerError};
-use crate::random::Random;
+use lookout_ledger::{Ledger, LedgerError};
+use lookout_model::{Delivery, DeliveryResult};
+use lookout_runtime::clock::Clock;
+use lookout_runtime::events::names;
+use lookout_runtime::random::Random;
 
 /// The outside of an outbox.
 #[derive(Clone)]
@@ -301,9 +302,10 @@ mod tests {
     use tokio::sync::watch;
 
     use super::*;
-    use crate::clock::TokioClock;
-    use crate::ledger::sample::{T0, story};
-    use crate::ledger::{MemoryLedger, TransitionRecord};
+    use lookout_ledger::MemoryLedger;
+    use lookout_model::TransitionRecord;
+    use lookout_model::sample::{T0, story};
+    use lookout_runtime::clock::TokioClock;
 
     /// A receiver that answers as scripted, and remembers who was told what, and when.
     struct Scripted {
@@ -321,7 +323,7 @@ mod tests {
 
         async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
             let second = self.start.elapsed().as_secs();
-            self.told.send_modify(|told| told.push((second, delivery.notice.change.clone())));
+            self.told.send_modify(|told| told.push((second, delivery.notice.change.to_string())));
             match self.answers.lock().unwrap().pop_front() {
                 Some(retry) => Err(Refused { error: "scripted".to_owned(), retry }),
                 None => Ok(None),

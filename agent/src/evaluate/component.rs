@@ -2,8 +2,8 @@
 
 use lookout_engine::{Assessment, ComponentAssessment, Join, Method};
 
-use crate::ledger::ComponentEvidence;
-use crate::spec::Slo;
+use lookout_config::Slo;
+use lookout_model::ComponentEvidence;
 
 pub(super) fn evidence(slo: &Slo, report: &Assessment) -> Vec<ComponentEvidence> {
     let Method::Composite(composite) = &slo.policy.method else { return Vec::new() };
@@ -18,7 +18,7 @@ pub(super) fn evidence(slo: &Slo, report: &Assessment) -> Vec<ComponentEvidence>
             title: component.title().to_owned(),
             weight,
             objective_percent: component.objective.percent(),
-            data_state: seen.state.as_str().to_owned(),
+            data_state: seen.state,
             data_age_s: age_seconds(slo, report, seen),
             lately_bad: seen.recent.bad,
             lately_total: seen.recent.total(),

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use lookout_engine::{Grid, Period, Tier, Window};
+use lookout_engine::{DataState, Grid, Period, Tier, Window};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ledger::sample::correction;
-use crate::ledger::{CorrectionRecord, MemoryLedger, Revocation};
-use crate::spec::{ZeroOptions, zero_config};
+use lookout_config::{ZeroOptions, zero_config};
+use lookout_ledger::MemoryLedger;
+use lookout_model::sample::correction;
+use lookout_model::{CorrectionRecord, Revocation};
 
 const SLOT_MS: i64 = 10_000;
 const MINUTE: i64 = 60_000;
@@ -81,7 +82,7 @@ fn sum(world: &World, corrections: &[CorrectionRecord], from_ms: i64) -> Counts 
         let minute = at_ms.div_euclid(MINUTE) * MINUTE;
         !corrections
             .iter()
-            .any(|one| !crate::ledger::expand([one], minute, minute + MINUTE, MINUTE).is_empty())
+            .any(|one| !lookout_model::expand([one], minute, minute + MINUTE, MINUTE).is_empty())
     };
     let mut sum = Counts::ZERO;
     world.range(from_ms..).filter(|(at_ms, _)| counts(**at_ms)).for_each(|(_, counts)| sum += *counts);
@@ -270,7 +271,7 @@ async fn a_source_that_is_silent_during_maintenance_is_not_missed() {
         for at_ms in (start + 10 * MINUTE..start + 40 * MINUTE).step_by(SLOT_MS as usize) {
             let (snapshot, _) = driver.tick(slot(at_ms)).await;
             if corrected {
-                assert_ne!(snapshot.slos[0].evidence.data_state, "stale");
+                assert_ne!(snapshot.slos[0].evidence.data_state, DataState::Stale);
                 assert_eq!(snapshot.slos[0].data_age_s, Some(0.0));
             }
         }

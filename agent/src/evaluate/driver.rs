@@ -14,12 +14,11 @@ use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Gri
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::notice::{self, Context};
 use super::{Snapshot, promise, status};
-use crate::collect::Observation;
-use crate::events::{chain, names};
-use crate::ledger::{
-    Corrected, CountRow, IncidentRecord, Ledger, LedgerError, TransitionRecord, incident_id,
-};
-use crate::spec::{Config, Slo, Stream};
+use lookout_collect::Observation;
+use lookout_config::{Config, Slo, Stream};
+use lookout_ledger::{Ledger, LedgerError};
+use lookout_model::{Corrected, CountRow, IncidentRecord, TransitionRecord, incident_id};
+use lookout_runtime::events::{chain, names};
 
 /// The last failure a probe of an SLO's service saw, for people.
 pub type LastFailure = Arc<dyn Fn(&Slo) -> Option<String> + Send + Sync>;
@@ -236,8 +235,9 @@ impl Driver {
         for record in self.ledger.open_incidents().await? {
             let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
             let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
-            match (known, record.cause(), record.severity(), record.peak()) {
-                (Some((watched, _)), Some(cause), Some(severity), Some(peak)) => {
+            match known {
+                Some((watched, _)) => {
+                    let IncidentRecord { cause, severity, peak, .. } = record;
                     let opened = self.config.grid.slot_at_ms(record.opened_at_ms.saturating_sub(1));
                     watched
                         .evaluator
@@ -245,7 +245,7 @@ impl Driver {
                     tracing::info!(incident.id = %record.id, "incident taken up after a restart");
                     watched.open.insert(cause, record);
                 }
-                _ => orphans.push(record),
+                None => orphans.push(record),
             }
         }
         if orphans.is_empty() {
@@ -370,9 +370,9 @@ impl Driver {
             slo_id: slo.id(),
             service: slo.service.clone(),
             slo: slo.name.clone(),
-            cause: transition.cause.as_str().to_owned(),
-            severity: transition.incident.severity.as_str().to_owned(),
-            peak: transition.incident.peak.as_str().to_owned(),
+            cause: transition.cause,
+            severity: transition.incident.severity,
+            peak: transition.incident.peak,
             opened_at_ms,
             resolved_at_ms: (transition.change == Change::Resolved).then_some(at_ms),
         };
@@ -450,7 +450,7 @@ impl Watched {
 
     fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {
         for transition in transitions {
-            let Some(cause) = transition.incident.cause() else { continue };
+            let cause = transition.incident.cause;
             if transition.change == Change::Resolved {
                 self.open.remove(&cause);
                 self.resolved.insert(cause, transition.incident.clone());
@@ -473,7 +473,7 @@ fn announce(transition: &TransitionRecord) {
     tracing::info!(
         incident.id = %incident.id,
         slo.id = %incident.slo_id,
-        incident.cause = %incident.cause,
+        incident.cause = incident.cause.as_str(),
         incident.severity = %incident.severity,
         change = %transition.change,
         "incident {}",

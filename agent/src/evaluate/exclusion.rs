@@ -8,10 +8,9 @@ use std::sync::Arc;
 
 use lookout_engine::{Counts, Evaluator, Grid, QUARTER_HOUR, Slot};
 
-use crate::ledger::{
-    Corrected, CorrectedBy, CorrectionRecord, CorrectionScope, Ledger, LedgerError, Ranges, expand,
-};
-use crate::spec::{Config, Slo};
+use lookout_config::{Config, Slo};
+use lookout_ledger::{Ledger, LedgerError};
+use lookout_model::{Corrected, CorrectedBy, CorrectionRecord, CorrectionScope, Ranges, expand};
 
 /// Corrections are worked out so far ahead, and again when half of it is over.
 const AHEAD_MS: i64 = 2 * 86_400_000;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use crate::ledger::{Evidence, IncidentRecord};
+use lookout_model::{Evidence, IncidentRecord};
 
 pub use driver::{Driver, LastFailure, RestoreError};
 pub use run::{Ports, run};

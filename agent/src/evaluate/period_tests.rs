@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use lookout_engine::{Composite, Counts, Grid, Join, Method, Objective, Period, Tier, Window};
 
 use super::{Driver, SloStatus};
-use crate::collect::Observation;
-use crate::ledger::sample::correction;
-use crate::ledger::{CorrectionRecord, Ledger, MemoryLedger, SqliteLedger};
-use crate::spec::{Calendar, Component, Config, Indicator, Unit, ZeroOptions, zero_config};
+use lookout_collect::Observation;
+use lookout_config::{Calendar, Component, Config, Indicator, Unit, ZeroOptions, zero_config};
+use lookout_ledger::{Ledger, MemoryLedger, SqliteLedger};
+use lookout_model::CorrectionRecord;
+use lookout_model::sample::correction;
 
 /// Midnight between October and November 2026 in Zurich; clocks went back a week before.
 const EDGE: &str = "2026-10-31T23:00:00Z";

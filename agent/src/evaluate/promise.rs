@@ -4,9 +4,10 @@
 
 use lookout_engine::{Evaluator, Objective, QUARTER_HOUR, Version};
 
-use crate::events::chain;
-use crate::ledger::{Ledger, LedgerError, ObjectiveRecord};
-use crate::spec::Slo;
+use lookout_config::Slo;
+use lookout_ledger::{Ledger, LedgerError};
+use lookout_model::ObjectiveRecord;
+use lookout_runtime::events::chain;
 
 /// Tells an evaluator which objectives there were, and stores that of the spec when it is a new one. To be done before
 /// counts are read back.

@@ -9,10 +9,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Board, Driver, Snapshot};
-use crate::clock::Clock;
-use crate::collect::Observation;
-use crate::events::{chain, names};
-use crate::ledger::Ledger;
+use lookout_collect::Observation;
+use lookout_ledger::Ledger;
+use lookout_runtime::clock::Clock;
+use lookout_runtime::events::{chain, names};
 
 /// What the loop is connected to.
 pub struct Ports {

@@ -3,8 +3,8 @@
 use lookout_engine::{Assessment, Evaluator};
 
 use super::{SloStatus, component, notice};
-use crate::ledger::{Corrected, IncidentRecord};
-use crate::spec::{Indicator, Slo};
+use lookout_config::{Indicator, Slo};
+use lookout_model::{Corrected, IncidentRecord};
 
 pub(super) fn of(
     slo: &Slo,

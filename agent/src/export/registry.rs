@@ -2,7 +2,7 @@
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 
-use crate::events::names;
+use lookout_runtime::events::names;
 
 /// Buckets of durations: from a loopback answer to the longest timeout anyone sets.
 const SECONDS: [f64; 14] =

@@ -13,7 +13,7 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use url::Url;
 
-use crate::events::names;
+use lookout_runtime::events::names;
 
 /// One attempt to hand spans over takes at most this long.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);

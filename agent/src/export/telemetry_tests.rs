@@ -83,7 +83,7 @@ fn the_path_of_traces_is_added_once() {
 #[test]
 fn what_exporting_does_is_not_exported() {
     assert!(is_own("hyper::proto::h1") && is_own("opentelemetry_sdk") && is_own("reqwest::connect"));
-    assert!(!is_own("lookout::collect"));
+    assert!(!is_own("lookout_collect"));
 }
 
 #[test]

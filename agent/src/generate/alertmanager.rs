@@ -3,7 +3,7 @@
 
 use super::MARK;
 use super::emit::{self, Node, map};
-use crate::spec::Config;
+use lookout_config::Config;
 
 /// Where the Slack webhook is read from: a secret mounted beside the config.
 const WEBHOOK_FILE: &str = "/etc/alertmanager/secrets/slack-webhook-url";

@@ -17,7 +17,7 @@ use super::emit::{Node, map};
 use super::links;
 use super::promql::{self, duration, indented, quoted};
 use super::rules::{Rules, alert_groups, base_window, evaluation_seconds, identity, label_node, recorded};
-use crate::spec::Slo;
+use lookout_config::Slo;
 
 /// Beyond this Prometheus does not look back for the last sample of a series, less a minute of delay.
 const LOOKBACK_SECONDS: u32 = 240;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
 
-use crate::spec::{Config, Indicator, Slo, load_with};
+use lookout_config::{Config, Indicator, Slo, load_with};
 
 /// The root of the project.
 pub(super) fn root() -> PathBuf {

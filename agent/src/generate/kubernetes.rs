@@ -5,7 +5,7 @@ use core::fmt::Write as _;
 use super::MARK;
 use super::emit::{self, Node, map};
 use super::rules;
-use crate::spec::{Config, PrometheusRules};
+use lookout_config::{Config, PrometheusRules};
 
 /// The name of a service's object as a file.
 pub(super) fn file_name(service: &str) -> String {

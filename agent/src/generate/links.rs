@@ -1,6 +1,6 @@
 //! Where generated files point to.
 
-use crate::spec::{Config, Slo};
+use lookout_config::{Config, Slo};
 
 /// The runbook of an alert: the configured place, or the agent's own page.
 pub(super) fn runbook(config: &Config, alert: &str) -> String {

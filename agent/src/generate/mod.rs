@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use crate::spec::{Config, Slo};
+use lookout_config::{Config, Slo};
 
 mod alertmanager;
 mod alerts;
@@ -124,11 +124,11 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::load_with;
+    use lookout_config::load_with;
 
     #[test]
     fn a_composite_has_runbooks_and_no_rules() {
-        let folder = fixture::root().join("agent/tests/spec/composite");
+        let folder = fixture::root().join("agent/config/tests/spec/composite");
         let mut config = load_with(&folder, &|_| None).unwrap().0;
         let outputs = &mut config.outputs;
         (outputs.alerts, outputs.dashboards) =
@@ -154,7 +154,8 @@ mod tests {
         config.slos.truncate(1);
         let slo = &mut config.slos[0];
         let start = jiff::civil::date(2024, 1, 1).at(0, 0, 0, 0);
-        let month = crate::spec::Calendar::new(crate::spec::Unit::Month, 1, start, "Europe/Zurich").unwrap();
+        let month =
+            lookout_config::Calendar::new(lookout_config::Unit::Month, 1, start, "Europe/Zurich").unwrap();
         slo.policy.period = lookout_engine::Period::Calendar { nominal: month.nominal() };
         slo.calendar = Some(month);
         let rules = rules::file(&config, &config.slos[0].service);

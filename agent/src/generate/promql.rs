@@ -2,10 +2,11 @@
 
 use lookout_engine::{Objective, Tier, Window};
 
-use crate::events::names;
-use crate::spec::{
-    Config, Expression, Indicator, MatchOp, Matcher, Queries, Ratio, Scrape, Selector, Slo, parse_duration,
+use lookout_config::{
+    Config, Expression, Indicator, MatchOp, Matcher, Queries, Ratio, Scrape, Selector, Slo,
 };
+use lookout_model::parse_duration;
+use lookout_runtime::events::names;
 
 /// Good and bad events of an SLO in Prometheus.
 #[derive(Debug, Clone)]

@@ -13,7 +13,7 @@ use super::rules::{
 };
 use super::sliced::Slice;
 use super::{MARK, links};
-use crate::spec::{Config, Slo};
+use lookout_config::{Config, Slo};
 
 /// Events per step, enough for every guard one would set.
 const EVENTS: u64 = 1000;

@@ -12,7 +12,7 @@ use super::MARK;
 use super::emit::{self, Node, map};
 use super::promql::{self, Sli, quoted};
 use super::sliced::Slice;
-use crate::spec::{Config, Slo};
+use lookout_config::{Config, Slo};
 
 /// What a group holds at most: Prometheus evaluates a group in one go, and managed ones refuse larger groups.
 const GROUP_LIMIT: usize = 20;

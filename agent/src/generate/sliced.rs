@@ -9,7 +9,7 @@ use lookout_engine::{Method, Window};
 
 use super::promql::{Sli, duration, indented};
 use super::rules::identity;
-use crate::spec::Slo;
+use lookout_config::Slo;
 
 /// The slices of an SLO.
 #[derive(Debug, Clone)]

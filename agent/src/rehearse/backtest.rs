@@ -5,7 +5,7 @@ use lookout_engine::{Cause, Counts, Objective, Policy, Tier};
 use super::labels::{self, Alarm, Score};
 use super::replay::{Incident, Outcome, fitted, replay};
 use super::{Bounds, NaiveRule, Outage, Page, Recording};
-use crate::spec::Calendar;
+use lookout_config::Calendar;
 
 /// Points of a budget line: as many as a picture has columns.
 const POINTS: usize = 800;

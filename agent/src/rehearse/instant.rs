@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::spec::parse_duration;
+use lookout_model::parse_duration;
 
 /// Unix times of this size and above are milliseconds: as seconds they would lie beyond the year 5000.
 const MILLISECONDS_FROM: i64 = 100_000_000_000;

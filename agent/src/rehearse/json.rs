@@ -8,7 +8,7 @@ use super::labels::{Alarm, delay_s};
 use super::replay::Incident;
 use super::report::notes;
 use super::simulate::Simulation;
-use crate::spec::Slo;
+use lookout_config::Slo;
 
 /// When every tier of an SLO would fire.
 #[must_use]

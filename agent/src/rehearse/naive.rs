@@ -6,7 +6,7 @@ use core::str::FromStr;
 use lookout_engine::{Counts, Objective, Slot, Window};
 
 use super::Recording;
-use crate::spec::parse_duration;
+use lookout_model::parse_duration;
 
 /// A threshold on the bad ratio of one window, without a budget and without a second window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use lookout_engine::{
 };
 
 use super::Recording;
-use crate::spec::Calendar;
+use lookout_config::Calendar;
 
 /// An incident as it would have been.
 #[derive(Debug, Clone, PartialEq)]
@@ -262,7 +262,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::spec::Unit;
+    use lookout_config::Unit;
 
     fn policy(grid: Grid) -> Policy {
         Policy {

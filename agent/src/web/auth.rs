@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::error::Problem;
-use crate::spec::Token;
+use lookout_config::Token;
 
 /// Who asks, when they may do what `scope` names.
 pub(super) fn require<'a>(

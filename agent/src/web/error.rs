@@ -4,7 +4,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 
-use crate::ledger::LedgerError;
+use lookout_ledger::LedgerError;
 
 /// Why a request was not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,12 +4,12 @@ use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::clock::Clock;
 use crate::evaluate::Board;
 use crate::export::{Host, Recorder};
-use crate::ledger::Ledger;
-use crate::random::Random;
-use crate::spec::Config;
+use lookout_config::Config;
+use lookout_ledger::Ledger;
+use lookout_runtime::clock::Clock;
+use lookout_runtime::random::Random;
 
 /// What every handler may look at; a clone looks at the same things.
 #[derive(Clone)]

@@ -9,17 +9,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use lookout::agent::{Agent, Outside};
-use lookout::clock::{Clock, TokioClock};
-use lookout::collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
-use lookout::collect::promql::{Answer, Ask, AskError, Question};
-use lookout::collect::scrape::{Fetch, FetchError};
 use lookout::deliver::{Receiver, Refused};
 use lookout::evaluate::Snapshot;
 use lookout::export::Recorder;
-use lookout::ledger::{Delivery, Ledger, MemoryLedger, Notice};
-use lookout::random::Random;
-use lookout::spec::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
+use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
+use lookout_collect::promql::{Answer, Ask, AskError, Question};
+use lookout_collect::scrape::{Fetch, FetchError};
+use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
 use lookout_engine::Severity;
+use lookout_ledger::{Ledger, MemoryLedger};
+use lookout_model::{Delivery, Notice};
+use lookout_runtime::clock::{Clock, TokioClock};
+use lookout_runtime::random::Random;
 use tokio_util::sync::CancellationToken;
 
 const HOUR: i64 = 3600;
@@ -79,7 +80,7 @@ impl Receiver for Connected {
 
 /// Search and booking, the worst of which counts; evaluated in slices of five minutes.
 fn config() -> Config {
-    let (mut config, _) = load_with(Path::new("tests/spec/composite"), &|_| None).unwrap();
+    let (mut config, _) = load_with(Path::new("config/tests/spec/composite"), &|_| None).unwrap();
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.slos.retain(|slo| slo.name == "journey");
     config.destinations = vec![Destination {
@@ -131,7 +132,9 @@ impl Simulation {
     /// Cause and change of everything that was told.
     fn told(&self) -> Vec<(String, String)> {
         let told = self.world.told.lock().unwrap();
-        told.iter().map(|notice| (notice.incident.cause.clone(), notice.change.clone())).collect()
+        told.iter()
+            .map(|notice| (notice.incident.cause.as_str().to_owned(), notice.change.to_string()))
+            .collect()
     }
 }
 
@@ -175,7 +178,7 @@ async fn a_step_that_falls_silent_is_told_by_name_and_pages_no_one_for_the_burn(
     let simulation = Simulation::new(Troubles::from([("search", (Reason::Resources, silence))]));
     let silent = simulation.run(5 * HOUR - 60).await;
     let evidence = &silent.slos[0].evidence;
-    assert_eq!(evidence.data_state, "partial");
+    assert_eq!(evidence.data_state, lookout_engine::DataState::Partial);
     let states: Vec<_> = evidence.components.iter().map(|one| one.data_state.as_str()).collect();
     assert_eq!(states, ["stale", "ok"]);
     let age = silent.slos[0].data_age_s.unwrap();

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lookout::evaluate::Board;
-use lookout::ledger::{CorrectionKind, CorrectionRecord, CorrectionScope, Ledger as _, Revocation};
+use lookout_ledger::Ledger as _;
+use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, Revocation};
 use serde_json::Value;
 use sha2::Digest as _;
 

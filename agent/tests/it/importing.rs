@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use super::support::run_to_end;
 
-const SLOTH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/import/sloth");
+const SLOTH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/config/tests/import/sloth");
 
 fn code(output: &Output) -> Option<i32> {
     output.status.code()
@@ -97,7 +97,7 @@ fn the_schemas_are_those_in_the_documentation() {
 
 /// The examples of all tools, one feature each, but those that say what they cannot be.
 fn examples() -> Vec<PathBuf> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/import");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tests/import");
     let mut all = vec![folder.join("../spec/foreign/specs")];
     for tool in ["sloth", "pyrra", "openslo"] {
         let entries = fs::read_dir(folder.join(tool)).unwrap().map(|entry| entry.unwrap().path());

@@ -8,7 +8,7 @@ use axum::Router;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
-use lookout::clock::{Clock as _, SystemClock};
+use lookout_runtime::clock::{Clock as _, SystemClock};
 use serde_json::{Value, json};
 
 use super::support::Lookout;

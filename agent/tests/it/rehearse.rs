@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
-use lookout::ledger::{CountRow, Ledger as _, SqliteLedger};
+use lookout_ledger::{Ledger as _, SqliteLedger};
+use lookout_model::CountRow;
 use serde_json::Value;
 
 use super::month;
@@ -42,13 +43,9 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// What stdout has to be, word for word; `UPDATE_GOLDEN=1` writes it anew.
+/// Compares stdout with a file, or writes it when `UPDATE_EXPECT=1`.
 fn assert_golden(found: &str, name: &str) {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(fixture(name), found).unwrap();
-    }
-    let wanted = std::fs::read_to_string(fixture(name)).unwrap_or_default();
-    assert_eq!(found, wanted, "tests/rehearse/{name} differs; UPDATE_GOLDEN=1 writes it anew");
+    expect_test::expect_file![fixture(name)].assert_eq(found);
 }
 
 #[test]
@@ -107,7 +104,7 @@ async fn the_ledger_of_a_running_agent_tells_the_same_as_a_file_of_its_counts() 
     assert_eq!(from_ledger, from_file);
     assert_eq!(from_ledger["score"]["recall"], 1.0);
 
-    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec/good");
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tests/spec/good");
     let options = ["backtest", &other.display().to_string(), "--ledger", &path.display().to_string()];
     let output = run_to_end(&options);
     assert!(String::from_utf8_lossy(&output.stderr).contains("say which SLO with --slo"), "{output:?}");
@@ -196,7 +193,7 @@ fn simulate_says_when_and_refuses_what_can_never_fire() {
         text(&output).contains("error: `page 1h/5m x14.4` can never fire: it asks for more than 144 % bad")
     );
 
-    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/spec/bad/unreachable-tier.slo.yaml");
+    let bad = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/tests/spec/bad/unreachable-tier.slo.yaml");
     let output = run_to_end(&["simulate", &bad.display().to_string()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("can never fire"));

@@ -7,22 +7,23 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
 use lookout::agent::{Agent, Outside};
-use lookout::clock::{Clock, TokioClock};
-use lookout::collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
-use lookout::collect::promql::{Answer, Ask, AskError, Question};
-use lookout::collect::scrape::{Fetch, FetchError};
 use lookout::deliver::{Receiver, Refused, Retry};
 use lookout::evaluate::{Board, Snapshot};
 use lookout::export::Recorder;
-use lookout::ledger::{
-    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    Ledger, LedgerError, MemoryLedger, ObjectiveRecord, Revocation, StoredCounts, TransitionRecord,
-};
-use lookout::random::Random;
-use lookout::spec::{
+use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
+use lookout_collect::promql::{Answer, Ask, AskError, Question};
+use lookout_collect::scrape::{Fetch, FetchError};
+use lookout_config::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
 };
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
+use lookout_ledger::{Ledger, LedgerError, MemoryLedger, StoredCounts};
+use lookout_model::{
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    ObjectiveRecord, Revocation, TransitionRecord,
+};
+use lookout_runtime::clock::{Clock, TokioClock};
+use lookout_runtime::random::Random;
 use tokio_util::sync::CancellationToken;
 
 /// Wall time at the start of every simulation, and the seed of its randomness.
@@ -109,7 +110,7 @@ impl Receiver for Connected {
             return Err(Refused { error: "connection refused".to_owned(), retry: Retry::BackOff });
         }
         let notice = &delivery.notice;
-        self.world.told.lock().unwrap().push((notice.change.clone(), notice.incident.id.clone()));
+        self.world.told.lock().unwrap().push((notice.change.to_string(), notice.incident.id.clone()));
         Ok(None)
     }
 }

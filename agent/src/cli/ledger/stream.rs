@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tokio::fs::{File, OpenOptions};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::ledger::{BackupError, Report, backup};
+use lookout_ledger::{BackupError, Report, backup};
 
 /// The largest backup that is taken in: far more than a ledger grows to.
 const LARGEST: u64 = 16 << 30;

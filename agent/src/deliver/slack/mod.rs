@@ -14,7 +14,7 @@ pub use text::slack_as_text;
 pub(super) use webhook::Webhook;
 
 use super::Message;
-use crate::ledger::Delivery;
+use lookout_model::Delivery;
 
 /// The words of a delivery. Slack does not know a repetition from news, so that we have to say it.
 fn words(delivery: &Delivery) -> Message {

@@ -8,9 +8,9 @@ use serde_json::Value;
 use url::Url;
 
 use super::{blocks, words};
-use crate::clock::Clock;
 use crate::deliver::{Receiver, Refused, Retry, http};
-use crate::ledger::Delivery;
+use lookout_model::Delivery;
+use lookout_runtime::clock::Clock;
 
 const WHO: &str = "slack webhook";
 /// Someone who takes a webhook away by mistake, or pastes a wrong one, has so long to put it right.

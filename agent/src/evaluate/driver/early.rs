@@ -7,7 +7,7 @@ use lookout_engine::{Change, Projection, Slot};
 
 use super::{Driver, status};
 use crate::evaluate::SloStatus;
-use crate::ledger::{TransitionRecord, incident_id};
+use lookout_model::{TransitionRecord, incident_id};
 
 /// SLOs with bad events in a slot that is not closed yet, and nobody looked since. The last such slot of each.
 pub(super) type Suspects = BTreeMap<usize, Slot>;
@@ -62,7 +62,8 @@ impl Driver {
         let grid = self.config.grid;
         let at_ms = now_ms.clamp(grid.start_ms(slot).saturating_add(1), grid.end_ms(slot));
         let mut told = TransitionRecord { at_ms, ..told };
-        if let (Change::Opened, Some(cause)) = (told.change, told.incident.cause()) {
+        if told.change == Change::Opened {
+            let cause = told.incident.cause;
             told.incident.opened_at_ms = at_ms;
             told.incident.id = incident_id(&told.incident.slo_id, cause, at_ms);
         }

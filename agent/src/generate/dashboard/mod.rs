@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::promql::quoted;
 use super::rules::identity;
 use super::{MARK, links};
-use crate::spec::{Config, Slo};
+use lookout_config::{Config, Slo};
 use panel::{Panel, Target};
 
 /// One table of all SLOs, and the agent itself.

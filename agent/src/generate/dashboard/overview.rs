@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 
 use super::panel::{Kind, Panel, Place, Target};
 use super::{Frame, link, links, state_query, state_words, uid};
-use crate::events::names;
-use crate::spec::Config;
+use lookout_config::Config;
+use lookout_runtime::events::names;
 
 pub(super) fn build(config: &Config) -> Value {
     let mut panels = tiles();

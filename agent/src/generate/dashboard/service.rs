@@ -7,8 +7,8 @@ use super::super::promql::{self, Counted, Sli};
 use super::super::rules::{alert_groups, base_window, identity, windows};
 use super::panel::{Kind, Panel, Place, Target};
 use super::{Frame, link, links, per_slo, quoted, service_uid, state_query, state_words, uid, variable};
-use crate::events::names;
-use crate::spec::{Config, Indicator, MatchOp, Slo};
+use lookout_config::{Config, Indicator, MatchOp, Slo};
+use lookout_runtime::events::names;
 
 /// Rows of the grid that a per-SLO row with its heading takes.
 const SLO_HEIGHT: u32 = 9;
@@ -184,7 +184,7 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
 }
 
 /// The histogram whose events are counted: the counters of all of them, and its name.
-fn histogram_of(sli: &Sli) -> Option<(&crate::spec::Selector, &str)> {
+fn histogram_of(sli: &Sli) -> Option<(&lookout_config::Selector, &str)> {
     let total = sli.total.counters()?;
     Some((total, total.metric.strip_suffix("_count")?))
 }
@@ -196,7 +196,7 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
     let role = |what: &str| format!("{} {what}", slo.name);
     let place = |x| Place { x, y, w: 12, h: SLO_HEIGHT - 1 };
     let variables = [("job", MatchOp::Regex, "$job"), ("instance", MatchOp::Regex, "$instance")];
-    let at = |selector: &crate::spec::Selector| {
+    let at = |selector: &lookout_config::Selector| {
         // the variable is the condition on the job here
         let mut selector = selector.clone();
         selector.matchers.retain(|matcher| matcher.label != "job");

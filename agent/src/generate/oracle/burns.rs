@@ -7,7 +7,7 @@ use lookout_engine::{Counts, Evaluator, Grid, Severity, Slot, Window};
 
 use super::super::{fixture, promql::matcher};
 use super::{METADATA, promtool, rules_without};
-use crate::spec::{Config, Indicator, MatchOp, Ratio, Selector};
+use lookout_config::{Config, Indicator, MatchOp, Ratio, Selector};
 
 /// A clean past as long as the longest window.
 const CLEAN_MINUTES: u64 = 3 * 24 * 60;

@@ -17,7 +17,7 @@ use std::process::Command;
 use lookout_engine::{BurnFactor, Grid, Guard, Method, Policy, Severity, SliceTarget, Tier, Window};
 
 use super::{artifacts, drift, fixture, rules, write};
-use crate::spec::Config;
+use lookout_config::Config;
 
 /// Runs a tool of a Debian package; what it said is the message when it is not content.
 fn tool(program: &str, package: &str, folder: &Path, arguments: &[&str]) -> String {
@@ -97,11 +97,11 @@ fn assert_sound(config: &Config) {
 #[test]
 fn the_committed_files_are_those_of_the_specs() {
     let list = artifacts(&fixture::titanic());
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
         write(&list).unwrap();
     }
     let found: Vec<String> = drift(&list).unwrap().iter().map(ToString::to_string).collect();
-    assert!(found.is_empty(), "{}\n(UPDATE_GOLDEN=1 writes them)", found.join("\n"));
+    assert!(found.is_empty(), "{}\n(UPDATE_EXPECT=1 writes them)", found.join("\n"));
 }
 
 #[test]
@@ -196,7 +196,7 @@ fn queried(folder: &Path) -> Config {
     fs::write(folder.join("a.slo.yaml"), slos.join("---\n")).unwrap();
     let servers = "prometheus: [{ name: main, url: \"http://127.0.0.1:9090\" }]\n";
     fs::write(folder.join("lookout.yaml"), servers).unwrap();
-    crate::spec::load_with(folder, &|_| None).unwrap_or_else(|found| panic!("{found}")).0
+    lookout_config::load_with(folder, &|_| None).unwrap_or_else(|found| panic!("{found}")).0
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn rules_are_in_order_and_few_enough() {
 fn generation_is_a_pure_function() {
     assert_eq!(artifacts(&fixture::titanic()), artifacts(&fixture::titanic()));
     let mut config = fixture::titanic();
-    config.outputs = crate::spec::Outputs::default();
+    config.outputs = lookout_config::Outputs::default();
     assert_eq!(artifacts(&config), [], "nothing asked for, nothing generated");
     let mut config = fixture::titanic();
     config.outputs.runbook_url = Some("https://wiki.example.com/{alert}".to_owned());

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{elsewhere, promtool};
 use crate::generate::{Trouble, artifacts, drift, write};
-use crate::spec::PrometheusRules;
+use lookout_config::PrometheusRules;
 
 #[test]
 fn objects_hold_the_very_rules_of_the_plain_files() {

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{assert_promql, committed};
-use crate::spec::OWN_ALERTS;
+use lookout_config::OWN_ALERTS;
 
 const SECTIONS: [&str; 9] =
     ["TL;DR", "Impact", "Confirm", "Diagnose", "Mitigate", "Verify", "Escalate", "Communicate", "Afterwards"];

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::super::{fixture, promql::matcher};
 use super::{promtool, rules_without};
-use crate::spec::{Config, Indicator, MatchOp, Ratio, Scrape, Selector, Slo};
+use lookout_config::{Config, Indicator, MatchOp, Ratio, Scrape, Selector, Slo};
 
 /// As long as the longest window: rules know nothing of a past that was not scraped, the engine takes it as clean.
 pub(super) const CLEAN_MINUTES: usize = 120;

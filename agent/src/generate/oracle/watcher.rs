@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{elsewhere, promtool, tool};
 use crate::generate::{Trouble, artifacts, drift, write};
-use crate::spec::{Config, OWN_ALERTS, PrometheusRules};
+use lookout_config::{Config, OWN_ALERTS, PrometheusRules};
 
 /// The fixture with objects as well.
 fn complete(folder: &std::path::Path) -> Config {

@@ -16,8 +16,8 @@ use super::emit::{self, Node, map};
 use super::promql::{duration, indented, quoted};
 use super::rules::label_node;
 use super::{MARK, kubernetes, links};
-use crate::events::names;
-use crate::spec::{Config, OWN_ALERTS, PrometheusRules};
+use lookout_config::{Config, OWN_ALERTS, PrometheusRules};
+use lookout_runtime::events::names;
 
 pub(super) use pages::pages;
 pub(super) use scenes::file as tests;

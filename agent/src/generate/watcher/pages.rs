@@ -7,7 +7,7 @@ use super::super::promql::quoted;
 use super::super::runbook::{self, Page};
 use super::super::{MARK, links};
 use super::{Alert, OWN_ALERTS, SERVICE, alerts, duration};
-use crate::spec::Config;
+use lookout_config::Config;
 
 /// In the order of [`OWN_ALERTS`]. No ending of Markdown: builds of images leave pages for people out.
 const BODIES: [&str; OWN_ALERTS.len()] = [

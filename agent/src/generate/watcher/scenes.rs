@@ -5,8 +5,8 @@ use super::super::MARK;
 use super::super::emit::{self, Node, map};
 use super::super::promql::quoted;
 use super::{Alert, INTERVAL, OWN_ALERTS, Patience, alerts, stem};
-use crate::events::names;
-use crate::spec::Config;
+use lookout_config::Config;
+use lookout_runtime::events::names;
 
 /// Seconds between samples.
 const STEP: u64 = 15;

@@ -10,10 +10,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::Limit;
-use crate::ledger::{
+use crate::web::{Problem, State, auth};
+use lookout_model::{
     CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE, MOST_KEPT, Recurrence, Revocation,
 };
-use crate::web::{Problem, State, auth};
 
 /// What a token must be good for.
 const SCOPE: &str = "correct";
@@ -196,7 +196,7 @@ fn check_scope(scope: &CorrectionScope, state: &State) -> Result<(), Problem> {
     let (known, name): (Vec<String>, &String) = match scope {
         CorrectionScope::All => return Ok(()),
         CorrectionScope::Service(name) => (state.services().into_iter().map(str::to_owned).collect(), name),
-        CorrectionScope::Slo(id) => (state.config.slos.iter().map(crate::spec::Slo::id).collect(), id),
+        CorrectionScope::Slo(id) => (state.config.slos.iter().map(lookout_config::Slo::id).collect(), id),
     };
     if known.contains(name) {
         return Ok(());

@@ -6,8 +6,8 @@ use axum::{Json, extract};
 use serde::{Deserialize, Serialize};
 
 use super::Limit;
-use crate::ledger::IncidentRecord;
 use crate::web::{Problem, State};
+use lookout_model::IncidentRecord;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

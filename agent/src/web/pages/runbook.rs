@@ -11,8 +11,8 @@ use tokio::io::AsyncReadExt as _;
 
 use super::row::{Mood, SloRow};
 use super::{Shell, not_found, page};
-use crate::spec::{OWN_ALERTS, Slo};
 use crate::web::State;
+use lookout_config::{OWN_ALERTS, Slo};
 
 /// No runbook that anyone reads at night is longer.
 const LONGEST: u64 = 40 * 1024;

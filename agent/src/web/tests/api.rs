@@ -4,8 +4,8 @@ use crate::evaluate::Snapshot;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
-use crate::clock::Clock;
 use crate::gate::Answer;
+use lookout_runtime::clock::Clock;
 
 #[tokio::test]
 async fn slos_are_the_snapshot_and_its_age() {

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::ledger::{Corrected, CorrectedBy, CorrectionKind, Ledger as _};
+use lookout_ledger::Ledger as _;
+use lookout_model::{Corrected, CorrectedBy, CorrectionKind};
 
 fn body() -> Value {
     json!({
@@ -136,8 +137,8 @@ async fn corrected_time_is_seen_and_its_reason_is_only_text() {
         more: 2,
     };
     let (router, ledger) = routed(&house);
-    let now = crate::ledger::sample::correction("cor-1");
-    let now = crate::ledger::CorrectionRecord { from_ms: NOW - 7_140_000, to_ms: Some(NOW), ..now };
+    let now = lookout_model::sample::correction("cor-1");
+    let now = lookout_model::CorrectionRecord { from_ms: NOW - 7_140_000, to_ms: Some(NOW), ..now };
     ledger.record_correction(&now).await.unwrap();
     for path in ["/", "/slos/titanic/requests"] {
         let page = get(&router, path).await.text;

@@ -7,11 +7,11 @@ use lookout_engine::{
 use proptest::prelude::*;
 
 use super::*;
-use crate::collect::Observation;
-use crate::collect::scrape::samples;
 use crate::evaluate::{Board, Driver, Snapshot};
-use crate::ledger::{Ledger, MemoryLedger};
-use crate::spec::Slo;
+use lookout_collect::Observation;
+use lookout_collect::scrape::samples;
+use lookout_config::Slo;
+use lookout_ledger::{Ledger, MemoryLedger};
 
 /// Streams per case and cases: ten thousand streams in all.
 const STREAMS: usize = 40;

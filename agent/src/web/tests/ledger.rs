@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
-use crate::ledger::*;
+use lookout_ledger::*;
+use lookout_model::*;
 
 /// A ledger in memory.
 #[derive(Debug, Default)]

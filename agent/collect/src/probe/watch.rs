@@ -1,0 +1,228 @@
+//! The loop of one target: at every start of its schedule one probe, for every slot one outcome.
+//!
+//! A slot ends as `ok`, `fail` or `missed`. Missed is never silent and never a success: `overlap` when the probe before
+//! still ran, `suspended` when the agent woke only after the slot was over (a sleeping machine, an overloaded one, a clock
+//! set forward), `stopped` when the agent was told to stop during the probe, `panicked` when the probe broke, `resources`
+//! when this machine lacked what the probe needs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lookout_engine::{Counts, Grid};
+use tokio::task::{JoinError, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use super::{Latest, Outcome, Phases, Probe, Reason, Verdict};
+use crate::jump::JumpDetector;
+use crate::{Feed, Observation, Schedule};
+use lookout_config::Target;
+use lookout_runtime::clock::Clock;
+use lookout_runtime::events::names;
+
+/// What the loop works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Who probes.
+    pub prober: Arc<dyn Probe>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// The slots of the evaluation.
+    pub grid: Grid,
+    /// Where observations go.
+    pub feed: Feed,
+    /// Where the last outcome is shown.
+    pub latest: Latest,
+}
+
+/// Probes a target on its schedule until told to stop, or until nobody takes observations. Each outcome is an event of
+/// every stream in `streams`, in the evaluation slot of the intended start.
+pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop: CancellationToken) {
+    let now_ms = ports.clock.now_ms();
+    let schedule = Schedule::new(&target.name, target.interval);
+    let watch = Watch {
+        schedule,
+        due_ms: schedule.next_after(now_ms),
+        jumps: JumpDetector::new(now_ms, target.interval),
+        flight: JoinSet::new(),
+        flying: None,
+        shown: [false; 5],
+        target,
+        streams,
+        ports,
+        stop,
+    };
+    watch.run().await;
+}
+
+/// A probe under way.
+#[derive(Debug, Clone, Copy)]
+struct Flying {
+    intended_ms: i64,
+    started_ms: i64,
+}
+
+struct Watch {
+    target: Arc<Target>,
+    streams: Vec<usize>,
+    ports: Ports,
+    stop: CancellationToken,
+    schedule: Schedule,
+    /// The start of the first slot that has no outcome and no probe yet.
+    due_ms: i64,
+    jumps: JumpDetector,
+    /// At most one probe, in a task of its own; aborted when the loop ends.
+    flight: JoinSet<Outcome>,
+    flying: Option<Flying>,
+    /// Phases that were exported once, which are zero from then on when they do not happen.
+    shown: [bool; 5],
+}
+
+impl Watch {
+    async fn run(mut self) {
+        for outcome in ["ok", "fail", "missed"] {
+            // a counter that is born with its first event hides that event from every rate
+            self.count(outcome, 0);
+        }
+        let stop = self.stop.clone();
+        loop {
+            let wait_ms = self.due_ms.saturating_sub(self.ports.clock.now_ms());
+            // no start is further away than an interval, unless the wall clock was set back
+            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(self.target.interval);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                Some(landed) = self.flight.join_next() => {
+                    if !self.land(landed).await {
+                        break;
+                    }
+                }
+                () = tokio::time::sleep(wait) => self.wake(),
+            }
+        }
+        if self.flying.is_some() {
+            self.missed("stopped", 1);
+        }
+    }
+
+    /// Gives every slot that is due an outcome or a probe.
+    fn wake(&mut self) {
+        let now_ms = self.ports.clock.now_ms();
+        if self.jumps.look(now_ms, &self.target.name).is_some_and(|jump_ms| jump_ms < 0) {
+            // the wall clock repeats itself, and so do the slots on it
+            self.due_ms = self.schedule.next_after(now_ms);
+            return;
+        }
+        if now_ms < self.due_ms {
+            return;
+        }
+        let over = self.schedule.over_since(self.due_ms, now_ms);
+        if let Some(over) = u64::try_from(over).ok().filter(|over| *over > 0) {
+            tracing::warn!(probe.target = %self.target.name, slots = over, "woke too late for slots of a target");
+            self.missed("suspended", over);
+        }
+        let intended_ms = self.due_ms.saturating_add(over.saturating_mul(self.schedule.interval_ms));
+        self.due_ms = intended_ms.saturating_add(self.schedule.interval_ms);
+        if self.flying.is_some() {
+            tracing::warn!(probe.target = %self.target.name, "the probe before still runs, the slot is missed");
+            self.missed("overlap", 1);
+        } else {
+            self.launch(intended_ms, now_ms);
+        }
+    }
+
+    fn launch(&mut self, intended_ms: i64, started_ms: i64) {
+        let (prober, target) = (Arc::clone(&self.ports.prober), Arc::clone(&self.target));
+        self.flight.spawn(async move { prober.probe(&target).await });
+        self.flying = Some(Flying { intended_ms, started_ms });
+    }
+
+    /// Takes the outcome of a probe. Returns whether to go on.
+    async fn land(&mut self, landed: Result<Outcome, JoinError>) -> bool {
+        let Some(flying) = self.flying.take() else { return true };
+        let outcome = match landed {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                tracing::error!(probe.target = %self.target.name, error = %error, "a probe broke, its slot is missed");
+                self.missed("panicked", 1);
+                return true;
+            }
+        };
+        if let Verdict::Fail { reason: Reason::Resources, detail } = &outcome.verdict {
+            // what this machine lacks says nothing about the target
+            tracing::error!(probe.target = %self.target.name, detail = ?detail, "a probe could not be made, its slot is missed");
+            self.missed(Reason::Resources.as_str(), 1);
+            return true;
+        }
+        self.record(&outcome);
+        let good = u64::from(outcome.is_ok());
+        self.ports.latest.put(&self.target.name, outcome, flying.started_ms);
+        self.observe(flying.intended_ms, Counts { good, bad: 1 - good }).await
+    }
+
+    async fn observe(&self, intended_ms: i64, counts: Counts) -> bool {
+        let slot = self.ports.grid.slot_at_ms(intended_ms);
+        for stream in &self.streams {
+            let observation = Observation { stream: *stream, slot, counts };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return false,
+                sent = self.ports.feed.send(observation) => {
+                    if sent.is_err() {
+                        return false;
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn record(&mut self, outcome: &Outcome) {
+        let target = &self.target.name;
+        let word = match &outcome.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Fail { reason, detail } => {
+                let reason = reason.as_str();
+                tracing::info!(
+                    probe.target = %target,
+                    probe.reason = reason,
+                    trace.id = %outcome.trace_id,
+                    detail = ?detail,
+                    "probe failed",
+                );
+                metrics::counter!(names::PROBE_FAILURES, "target" => target.clone(), "reason" => reason)
+                    .increment(1);
+                "fail"
+            }
+        };
+        self.count(word, 1);
+        metrics::histogram!(names::PROBE_SECONDS, "target" => target.clone(), "outcome" => word)
+            .record(outcome.total.as_secs_f64());
+        self.show(&outcome.phases);
+    }
+
+    /// Phases of the last probe. One that never happens for this target (TLS without TLS) is absent, not zero.
+    fn show(&mut self, phases: &Phases) {
+        for ((phase, spent), shown) in phases.named().into_iter().zip(&mut self.shown) {
+            *shown |= spent.is_some();
+            if *shown {
+                let target = self.target.name.clone();
+                metrics::gauge!(names::PROBE_PHASE_SECONDS, "target" => target, "phase" => phase)
+                    .set(spent.unwrap_or_default().as_secs_f64());
+            }
+        }
+    }
+
+    fn missed(&self, reason: &'static str, slots: u64) {
+        self.count("missed", slots);
+        metrics::counter!(names::PROBE_MISSED, "target" => self.target.name.clone(), "reason" => reason)
+            .increment(slots);
+    }
+
+    fn count(&self, outcome: &'static str, slots: u64) {
+        metrics::counter!(names::PROBES, "target" => self.target.name.clone(), "outcome" => outcome)
+            .increment(slots);
+    }
+}
+
+#[cfg(test)]
+mod tests;

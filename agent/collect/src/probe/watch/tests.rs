@@ -1,0 +1,365 @@
+//! The loop under simulated time, with a prober that follows a plan.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use lookout_engine::Slot;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::rehearsal::{Meter, START_MS, WallClock};
+use lookout_config::Expect;
+
+/// What the probe that starts at a wall time does.
+#[derive(Clone)]
+enum Plan {
+    Ok(Duration),
+    Fail(Duration),
+    Hang,
+    Panic,
+    NoFiles,
+}
+
+struct Planned {
+    clock: Arc<WallClock>,
+    plan: Box<dyn Fn(usize) -> Plan + Send + Sync>,
+    starts: Mutex<Vec<i64>>,
+    dropped: Arc<AtomicBool>,
+}
+
+struct OnDrop(Arc<AtomicBool>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+#[async_trait]
+impl Probe for Planned {
+    async fn probe(&self, _target: &Target) -> Outcome {
+        let _dropped = OnDrop(Arc::clone(&self.dropped));
+        let number = {
+            let mut starts = self.starts.lock().unwrap();
+            starts.push(self.clock.now_ms());
+            starts.len() - 1
+        };
+        let (verdict, total) = match (self.plan)(number) {
+            Plan::Ok(total) => (Verdict::Ok, total),
+            Plan::Fail(total) => (
+                Verdict::Fail { reason: Reason::Status, detail: "status 503, expected 200-299".to_owned() },
+                total,
+            ),
+            Plan::Hang => std::future::pending().await,
+            Plan::NoFiles => (
+                Verdict::Fail { reason: Reason::Resources, detail: "too many open files".to_owned() },
+                Duration::ZERO,
+            ),
+            Plan::Panic => panic!("a broken prober"),
+        };
+        tokio::time::sleep(total).await;
+        let phases = Phases { connect: Some(total), ..Phases::default() };
+        Outcome { verdict, total, phases, status: Some(200), trace_id: String::new() }
+    }
+}
+
+const INTERVAL: Duration = Duration::from_secs(10);
+const QUICK: Plan = Plan::Ok(Duration::from_millis(300));
+
+fn target() -> Arc<Target> {
+    Arc::new(Target {
+        name: "api".to_owned(),
+        url: "http://api.test/".parse().unwrap(),
+        method: "GET".to_owned(),
+        headers: Vec::new(),
+        body: None,
+        interval: INTERVAL,
+        timeout: Duration::from_secs(5),
+        insecure: false,
+        body_limit: 1024,
+        expect: Expect::default(),
+    })
+}
+
+/// A running loop and everything around it.
+struct Scene {
+    clock: Arc<WallClock>,
+    prober: Arc<Planned>,
+    latest: Latest,
+    feed: mpsc::Receiver<Observation>,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Scene {
+    fn open(capacity: usize, plan: impl Fn(usize) -> Plan + Send + Sync + 'static) -> Self {
+        let clock = WallClock::start();
+        let (starts, dropped) = (Mutex::default(), Arc::default());
+        let prober = Arc::new(Planned { clock: Arc::clone(&clock), plan: Box::new(plan), starts, dropped });
+        let (sender, feed) = mpsc::channel(capacity);
+        let latest = Latest::default();
+        let ports = Ports {
+            prober: Arc::clone(&prober) as Arc<dyn Probe>,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            grid: Grid::try_new(10).unwrap(),
+            feed: sender,
+            latest: latest.clone(),
+        };
+        let stop = CancellationToken::new();
+        let task = tokio::spawn(watch(target(), vec![3, 5], ports, stop.clone()));
+        Self { clock, prober, latest, feed, stop, task }
+    }
+
+    fn starts(&self) -> Vec<i64> {
+        self.prober.starts.lock().unwrap().clone()
+    }
+
+    fn observed(&mut self) -> Vec<Observation> {
+        std::iter::from_fn(|| self.feed.try_recv().ok()).collect()
+    }
+}
+
+/// Starts of the schedule within `seconds` after the beginning.
+fn scheduled(seconds: i64) -> Vec<i64> {
+    let schedule = Schedule::new("api", INTERVAL);
+    let starts = std::iter::successors(Some(START_MS), |at| Some(schedule.next_after(*at))).skip(1);
+    starts.take_while(|at| *at <= START_MS + seconds * 1000).collect()
+}
+
+fn outcome(meter: &Meter, outcome: &str) -> f64 {
+    meter.value(names::PROBES, &[("target", "api"), ("outcome", outcome)]).unwrap()
+}
+
+fn missed(meter: &Meter, reason: &str) -> f64 {
+    meter.value(names::PROBE_MISSED, &[("target", "api"), ("reason", reason)]).unwrap_or(0.0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_hour_is_three_hundred_and_sixty_outcomes_at_exact_starts() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene =
+        Scene::open(1000, |n| if n % 7 == 0 { Plan::Fail(Duration::from_secs(1)) } else { QUICK });
+    tokio::time::sleep(Duration::from_secs(3601)).await;
+    let expected = scheduled(3600);
+    assert_eq!(expected.len(), 360);
+    assert_eq!(scene.starts(), expected);
+
+    let observed = scene.observed();
+    let grid = Grid::try_new(10).unwrap();
+    let wanted: Vec<Observation> = expected
+        .iter()
+        .enumerate()
+        .flat_map(|(n, start)| {
+            let bad = u64::from(n % 7 == 0);
+            let counts = Counts { good: 1 - bad, bad };
+            [3, 5].map(|slo| Observation { stream: slo, slot: grid.slot_at_ms(*start), counts })
+        })
+        .collect();
+    assert_eq!(observed, wanted);
+
+    assert_eq!(
+        (outcome(&meter, "ok"), outcome(&meter, "fail"), outcome(&meter, "missed")),
+        (308.0, 52.0, 0.0)
+    );
+    let failures = meter.value(names::PROBE_FAILURES, &[("target", "api"), ("reason", "status")]);
+    assert_eq!(failures, Some(52.0));
+    let durations = format!("{}_count", names::PROBE_SECONDS);
+    assert_eq!(meter.value(&durations, &[("target", "api"), ("outcome", "fail")]), Some(52.0));
+    let phase = |phase| meter.value(names::PROBE_PHASE_SECONDS, &[("target", "api"), ("phase", phase)]);
+    assert_eq!((phase("connect"), phase("tls")), (Some(0.3), None), "a phase that never happens is absent");
+
+    let seen = scene.latest.get("api").unwrap();
+    assert_eq!((seen.outcome.is_ok(), seen.started_at_ms), (true, expected[359]));
+    assert_eq!(seen.last_failure.unwrap().started_at_ms, expected[357]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slot_that_comes_while_the_probe_before_runs_is_missed() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(1000, |_| Plan::Ok(Duration::from_secs(25)));
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    scene.stop.cancel();
+    scene.task.await.unwrap();
+    let slots = scheduled(300);
+    assert_eq!(slots.len(), 30);
+    assert_eq!(
+        scene.prober.starts.lock().unwrap().clone(),
+        slots.iter().copied().step_by(3).collect::<Vec<_>>()
+    );
+    assert_eq!(missed(&meter, "overlap"), 20.0);
+    // the last probe started 30 s or less before the end: it either landed or was stopped, but it has an outcome
+    assert_eq!(outcome(&meter, "ok") + missed(&meter, "stopped"), 10.0);
+    assert_eq!(outcome(&meter, "ok") + outcome(&meter, "missed"), 30.0, "one outcome per slot");
+    let landed = std::iter::from_fn(|| scene.feed.try_recv().ok()).count();
+    assert_eq!(landed as f64, outcome(&meter, "ok") * 2.0, "a missed slot is no observation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_this_machine_could_not_make_says_nothing_of_the_target() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(100, |number| if number == 1 { Plan::NoFiles } else { QUICK });
+    tokio::time::sleep(INTERVAL * 3 + Duration::from_secs(1)).await;
+    assert_eq!((outcome(&meter, "fail"), missed(&meter, "resources")), (0.0, 1.0));
+    let observed = scene.observed();
+    assert!(observed.iter().all(|seen| seen.counts.bad == 0), "{observed:?}");
+    assert_eq!(observed.len() as f64, outcome(&meter, "ok") * 2.0);
+    assert!(scene.latest.get("api").unwrap().outcome.is_ok(), "what was seen last stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slots_slept_through_are_missed_and_the_current_one_is_probed() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(1000, |_| QUICK);
+    let slots = scheduled(100);
+    // up to a second before the third slot; then everything stands still until the middle of the sixth
+    let until = u64::try_from(slots[2] - START_MS).unwrap() - 1000;
+    tokio::time::sleep(Duration::from_millis(until)).await;
+    tokio::time::advance(Duration::from_secs(36)).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(missed(&meter, "suspended"), 3.0);
+    assert_eq!(scene.starts(), [slots[0], slots[1], slots[5] + 5000]);
+    assert_eq!(meter.value(names::CLOCK_JUMPS, &[]), None, "both clocks agree that time passed");
+    let observed = scene.observed();
+    let late = observed.last().unwrap();
+    assert_eq!(
+        late.slot,
+        Grid::try_new(10).unwrap().slot_at_ms(slots[5]),
+        "it counts where it was meant to start"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machine_that_slept_for_a_year_is_a_jump_and_bounded_work() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let scene = Scene::open(1000, |_| QUICK);
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let year_ms = 365 * 86_400_000;
+    scene.clock.jump(year_ms);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(meter.value(names::CLOCK_JUMPS, &[]), Some(1.0));
+    let elapsed = f64::from(365 * 8640) + 2.0;
+    let outcomes = outcome(&meter, "ok") + outcome(&meter, "missed");
+    assert!((outcomes - elapsed).abs() <= 1.0, "{outcomes} outcomes in {elapsed} slots");
+    assert_eq!(outcome(&meter, "missed"), missed(&meter, "suspended"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_set_back_does_not_stop_the_probes() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let schedule = Schedule::new("api", INTERVAL);
+    let scene = Scene::open(1000, |_| QUICK);
+    let first = u64::try_from(schedule.next_after(START_MS) - START_MS).unwrap();
+    // once between two probes, once in the middle of one
+    for (jumps, pause) in [(1.0, first + 95_000), (2.0, 95_100)] {
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        let before = scene.starts().len();
+        scene.clock.jump(-3_600_000);
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert_eq!(meter.value(names::CLOCK_JUMPS, &[]), Some(jumps));
+        let probes = scene.starts().len() - before;
+        assert!((8..=10).contains(&probes), "{probes} probes in the 100 s after the jump");
+    }
+    let starts = scene.starts();
+    assert!(
+        starts.iter().all(|at| schedule.start_of(schedule.number_at(*at)) == *at),
+        "on the grid of the new time"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn stopping_waits_for_nothing_and_leaves_nothing_behind() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let scene = Scene::open(1000, |_| Plan::Hang);
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    let before = scene.clock.now_ms();
+    scene.stop.cancel();
+    scene.task.await.unwrap();
+    assert_eq!(scene.clock.now_ms(), before);
+    assert_eq!(missed(&meter, "stopped"), 1.0);
+    let deadline = Duration::from_secs(1);
+    let gone = async {
+        while !scene.prober.dropped.load(Ordering::Relaxed) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(deadline, gone).await.expect("the probe is dropped with the loop");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_prober_that_breaks_costs_its_slot_only() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(1000, |n| if n == 1 { Plan::Panic } else { QUICK });
+    tokio::time::sleep(Duration::from_secs(41)).await;
+    assert_eq!((outcome(&meter, "ok"), missed(&meter, "panicked")), (3.0, 1.0));
+    assert_eq!(scene.observed().len(), 6);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_feed_is_waited_for_and_a_closed_one_ends_the_loop() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(1, |_| QUICK);
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    assert_eq!(scene.starts().len(), 1, "the second observation of the first probe waits");
+    let mut observed: Vec<(usize, Slot)> = Vec::new();
+    while observed.len() < 8 {
+        let observation = scene.feed.recv().await.unwrap();
+        observed.push((observation.stream, observation.slot));
+    }
+    // the probe after the wait starts late in its slot, and counts where it was meant to start
+    let (grid, schedule) = (Grid::try_new(10).unwrap(), Schedule::new("api", INTERVAL));
+    let intended = |at: &i64| grid.slot_at_ms(schedule.start_of(schedule.number_at(*at)));
+    let probed: Vec<Slot> = scene.starts().iter().map(intended).take(4).collect();
+    let wanted: Vec<(usize, Slot)> = probed.iter().flat_map(|slot| [(3, *slot), (5, *slot)]).collect();
+    assert_eq!(observed, wanted, "nothing is lost and nothing reordered");
+    assert!(missed(&meter, "suspended") >= 4.0);
+
+    scene.feed.close();
+    tokio::time::timeout(Duration::from_secs(30), scene.task).await.expect("ends by itself").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_happens_every_slot_has_exactly_one_outcome() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let plans: Vec<Plan> = (0..1000)
+            .map(|_| match random.u8(..10) {
+                0 => Plan::Panic,
+                1 => Plan::Fail(Duration::from_millis(random.u64(..60_000))),
+                2 => Plan::Ok(Duration::from_millis(random.u64(..30_000))),
+                _ => Plan::Ok(Duration::from_millis(random.u64(..5_000))),
+            })
+            .collect();
+        let meter = Meter::new();
+        let _lent = meter.lend();
+        let scene = Scene::open(10_000, move |n| plans[n % plans.len()].clone());
+        for _ in 0..60 {
+            tokio::time::sleep(Duration::from_millis(random.u64(..90_000))).await;
+            match random.u8(..4) {
+                0 => tokio::time::advance(Duration::from_millis(random.u64(..120_000))).await,
+                1 => scene.clock.jump(random.i64(..600_000).rem_euclid(600_000)),
+                _ => {}
+            }
+        }
+        // long enough for the loop to have looked at the clock after the last jump
+        tokio::time::sleep(INTERVAL * 2).await;
+        scene.stop.cancel();
+        scene.task.await.unwrap();
+        let outcomes = outcome(&meter, "ok") + outcome(&meter, "fail") + outcome(&meter, "missed");
+        let (schedule, now_ms) = (Schedule::new("api", INTERVAL), scene.clock.now_ms());
+        let slots = schedule.number_at(now_ms) - schedule.number_at(START_MS);
+        // the loop sleeps by the monotonic clock: a start that a jump brought nearer may still be ahead of it
+        let late = slots as f64 - outcomes;
+        assert!((0.0..=1.0).contains(&late), "seed {seed}: {outcomes} outcomes in {slots} slots");
+    }
+}

@@ -1,0 +1,352 @@
+//! Whole files: one bad file per mistake and what is said about it, byte for byte; a good one with every key; and
+//! `slo/` of this project.
+
+use std::path::{Path, PathBuf};
+
+use std::time::Duration;
+
+use expect_test::expect_file;
+use lookout_engine::{Component as Part, Join, Method, Severity, SliceTarget, Weight, Window};
+
+use super::*;
+
+fn environment(name: &str) -> Option<String> {
+    match name {
+        "EMPTY" => Some(String::new()),
+        "NAME" => Some("hunter2".to_owned()),
+        "SLACK" => Some("https://hooks.slack.com/services/hunter2".to_owned()),
+        _ => None,
+    }
+}
+
+/// Set `UPDATE_EXPECT=1` to rewrite the expected texts, and read what changed.
+#[test]
+fn every_mistake_is_named_located_and_explained() {
+    // relative, as a user names it; tests run in the folder of the package
+    let folder = Path::new("tests/spec/bad");
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    entries.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml"));
+    entries.sort();
+    assert!(entries.len() > 40, "the bad files are gone");
+    for path in entries {
+        let found = check_with(std::slice::from_ref(&path), &environment);
+        let shown = found.to_string();
+        assert!(!found.list.is_empty(), "{} is fine", path.display());
+        assert!(
+            !format!("{shown}{found:?}{}", found.render(true)).contains("hunter2"),
+            "a secret is shown:\n{shown}"
+        );
+        assert!(found.list.is_sorted_by_key(|found| (found.file.clone(), found.position)), "{shown}");
+        let expected = path.with_extension("").with_extension("txt");
+        expect_file![std::path::absolute(expected).unwrap()].assert_eq(&shown);
+    }
+}
+
+fn good() -> Config {
+    let environment = |name: &str| (name == "API_TOKEN").then(|| "s3cret".to_owned());
+    match load_with(Path::new("tests/spec/good"), &environment) {
+        Ok((config, warnings)) => {
+            assert!(warnings.list.is_empty(), "{warnings}");
+            config
+        }
+        Err(found) => panic!("{found}"),
+    }
+}
+
+#[test]
+fn a_composite_has_named_components_and_a_budget_they_share() {
+    let (config, warnings) = load_with(Path::new("tests/spec/composite"), &|_| None).unwrap();
+    assert!(warnings.list.is_empty(), "{warnings}");
+    let [journey, pages] = config.slos.as_slice() else { panic!() };
+    let titles: Vec<_> = journey.components().iter().map(|part| (part.name.as_str(), part.title())).collect();
+    assert_eq!(titles, [("search", "Search"), ("booking", "Booking")]);
+    assert_eq!(journey.objective().percent(), 99.9, "the strictest of its targets");
+    let Method::Composite(method) = &journey.policy.method else { panic!() };
+    assert_eq!((method.join(), method.slices().width_seconds()), (Join::WorstOf, 300));
+    let whole = journey.objective();
+    let parts: Vec<_> = journey
+        .components()
+        .iter()
+        .map(|part| Part::default().with_objective(part.objective, whole))
+        .collect();
+    assert_eq!(method.components(), parts, "each is measured in its own budget");
+    let names: Vec<_> = pages.components().iter().map(|part| part.name.as_str()).collect();
+    assert_eq!((names, pages.objective().percent()), (vec!["search", "stored-bookings"], 99.2));
+    let Method::Composite(method) = &pages.policy.method else { panic!() };
+    assert_eq!((method.join(), method.slices().width_seconds()), (Join::Weights, 60));
+    let part = |weight, target| {
+        let with_weight = Part::default().with_weight(Weight::try_new(weight).unwrap());
+        with_weight.with_slice_target(SliceTarget::try_from_ratio(target).unwrap())
+    };
+    assert_eq!(method.components(), [part(0.7, 0.95), part(0.3, 0.9)], "against an objective of its own");
+    let streams: Vec<_> = config.streams().into_iter().map(|it| (it.slo, it.component, it.id)).collect();
+    let stream = |slo, component, id: &str| (slo, component, id.to_owned());
+    let expected = [
+        stream(0, 0, "titanic-journey/search"),
+        stream(0, 1, "titanic-journey/booking"),
+        stream(1, 0, "titanic-pages/search"),
+        stream(1, 1, "titanic-pages/stored-bookings"),
+    ];
+    assert_eq!(streams, expected);
+}
+
+#[test]
+fn every_key_of_a_lookout_yaml_reaches_the_model() {
+    let config = good();
+    assert_eq!(config.listen, "[::1]:0".parse().unwrap());
+    assert_eq!(config.external_url.as_str(), "https://lookout.example.org/base");
+    assert_eq!((config.environment.as_deref(), config.ledger), (Some("production"), LedgerLocation::Memory));
+    assert_eq!(config.grid.width_seconds(), 5);
+    assert_eq!(config.otlp_endpoint.unwrap().as_str(), "http://127.0.0.1:4318/");
+    let [health, plain] = config.targets.as_slice() else { panic!() };
+    assert_eq!((health.method.as_str(), health.insecure, health.body_limit), ("POST", true, 65_536));
+    assert_eq!((health.interval, health.timeout), (Duration::from_secs(30), Duration::from_secs(7)));
+    let headers: Vec<_> =
+        health.headers.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
+    assert_eq!(headers[0], ("Authorization", "Bearer s3cret"));
+    assert!(headers[1].1.ends_with("/s3cret"), "a file loses its line break");
+    assert_eq!(health.expect.status, [(204, 204), (300, 399)]);
+    assert_eq!(health.expect.latency, Some(Duration::from_millis(500)));
+    let json: Vec<_> =
+        health.expect.json.iter().map(|json| (json.text.as_str(), json.equals.clone())).collect();
+    assert_eq!(json, [("$.status", "ok".into()), ("$.checks[*].up", true.into())]);
+    assert_eq!(plain.url.as_str(), "http://127.0.0.1:8080/livez");
+    assert_eq!((plain.interval, plain.timeout), (Duration::from_secs(5), Duration::from_millis(2500)));
+    assert_eq!(plain.expect.status, [(200, 299)]);
+    let scrape = &config.scrapes[0];
+    assert_eq!((scrape.timeout, scrape.job.as_deref()), (Duration::from_secs(2), Some("api")));
+    let [main, token] = config.prometheus.as_slice() else { panic!() };
+    assert_eq!(main.url.as_str(), "https://prometheus.example.org/prefix/", "paths can be joined to it");
+    assert_eq!((main.timeout, main.delay), (Duration::from_secs(3), Duration::from_secs(5)));
+    assert_eq!((main.scrape_interval, main.window), (Duration::from_secs(30), Window::seconds(90)));
+    assert!(matches!(&main.credentials, Credentials::Basic { username, password }
+        if username == "lookout" && password.reveal().ends_with("/s3cret")));
+    assert_eq!((main.headers[0].0.as_str(), main.headers[0].1.reveal()), ("X-Scope-OrgID", "passengers"));
+    assert!(main.ca.as_ref().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")) && !main.insecure);
+    assert!(matches!(&token.credentials, Credentials::Bearer(token) if token.reveal() == "s3cret"));
+    assert_eq!((token.timeout, token.delay), (Duration::from_secs(10), Duration::from_secs(10)));
+    assert_eq!((token.scrape_interval, token.window), (Duration::from_secs(15), Window::seconds(60)));
+    let [hook, thread, am] = config.destinations.as_slice() else { panic!() };
+    assert_eq!((hook.minimum, thread.minimum), (Severity::Page, Severity::Ticket));
+    assert!(matches!(&hook.kind, DestinationKind::SlackWebhook { url } if url.reveal().ends_with("/s3cret")));
+    assert!(matches!(&thread.kind, DestinationKind::SlackApi { api_url, token, channel }
+        if api_url.as_str() == "http://127.0.0.1:1/api/" && token.reveal() == "s3cret" && channel == "#oncall"));
+    assert!(matches!(&am.kind, DestinationKind::Alertmanager { urls } if urls.len() == 2));
+    assert_eq!((config.gate.minimum_budget, config.gate.valid_for), (0.1, Duration::from_secs(120)));
+    let token = &config.tokens[0];
+    assert_eq!(
+        (token.sha256[0], token.sha256[31], token.scopes.join(",")),
+        (0x9f, 0x08, "ask,mark".to_owned())
+    );
+    let here = std::fs::canonicalize("tests/spec").unwrap();
+    assert_eq!(config.outputs.alerts, Some(here.join("out/alerts")), "absolute, without `..`");
+    assert_eq!(config.outputs.dashboards, Some(here.join("good/dashboards")));
+    assert_eq!(config.outputs.runbooks, Some(PathBuf::from("/srv/runbooks")));
+    assert_eq!(config.outputs.runbook_url.as_deref(), Some("https://example.org/{alert}"));
+    assert_eq!(config.outputs.agent_job.as_deref(), Some("monitoring/lookout"));
+}
+
+#[test]
+fn openslo_documents_of_several_files_come_together() {
+    let config = good();
+    let [month, fortnight, _, _, _, requests, probes] = config.slos.as_slice() else { panic!() };
+    assert_eq!(month.period_words(), "month in Asia/Kathmandu");
+    assert_eq!((fortnight.period_words().as_str(), fortnight.period()), ("2 weeks in UTC", Window::days(14)));
+    let second = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second();
+    let february = month.calendar.as_ref().unwrap().period_at(second("2026-03-01T00:00:00Z")).unwrap();
+    assert_eq!(february, (second("2026-02-28T00:45:00Z"), second("2026-03-31T00:45:00Z")));
+    assert_eq!((requests.id(), probes.id()), ("api-requests".to_owned(), "undeclared-probes".to_owned()));
+    let Indicator::Scrape { source, ratio: Ratio::Bad { bad, total } } = &requests.indicator else {
+        panic!()
+    };
+    assert_eq!((source.as_str(), bad.to_string().as_str()), ("service", "requests_total{code=~\"5..\"}"));
+    assert_eq!(total.to_string(), "requests_total");
+    let tiers: Vec<String> = requests.tiers().iter().map(ToString::to_string).collect();
+    assert_eq!(tiers, ["page 1h/5m x14.4 until x12", "ticket 1d/2h x3 for 10m"]);
+    assert_eq!((requests.objective().percent(), requests.period()), (99.95, Window::days(28)));
+    assert_eq!((requests.guard().minimum_events, requests.guard().minimum_bad), (100, 5));
+    assert_eq!(requests.guard().minimum_slots, 2);
+    assert_eq!(requests.guard().confidence.map(|sure| sure.percent()), Some(98.0));
+    let conditions: Vec<String> = requests.policy.conditions.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        conditions,
+        [
+            "ticket budget-left 10%",
+            "page budget-drop 5% in 1h until 2%",
+            "ticket exhaustion 3d at 6h for 10m",
+            "page no-data 30m",
+        ]
+    );
+    assert_eq!((requests.policy.stale_after_seconds, requests.policy.data_alert), (90, None));
+    assert_eq!(requests.labels["team"], "passengers");
+    assert_eq!(requests.file, Path::new("tests/spec/good/specs/requests.yaml"));
+    assert_eq!(config.services["api"].owner.as_deref(), Some("passengers"));
+    assert!(!config.services.contains_key("undeclared"), "a Service document is optional");
+    assert!(matches!(&probes.indicator, Indicator::Probe { target } if target == "health"));
+    assert_eq!(probes.policy.stale_after_seconds, 97, "three probes of 30 s and a timeout of 7 s");
+    assert_eq!((probes.tiers().len(), probes.policy.data_alert), (4, Some(Severity::Ticket)));
+}
+
+#[test]
+fn a_budget_is_counted_in_slices_where_the_spec_says_so() {
+    let (config, warnings) = load_with(Path::new("tests/spec/slices"), &environment).unwrap();
+    assert!(warnings.list.is_empty(), "{warnings}");
+    let [steady, even] = config.slos.as_slice() else { panic!() };
+    let Method::Timeslices { slices, target } = steady.policy.method else { panic!() };
+    assert_eq!((slices.width_seconds(), target.ratio()), (60, 0.95));
+    let Method::RatioTimeslices { slices } = even.policy.method else { panic!() };
+    assert_eq!(slices.width_seconds(), 300);
+}
+
+#[test]
+fn histograms_and_queries_reach_the_model() {
+    let config = good();
+    let [_, _, latency, counters, windowed, ..] = config.slos.as_slice() else { panic!() };
+    let Indicator::Scrape { source, ratio: Ratio::Good { good, total } } = &latency.indicator else {
+        panic!()
+    };
+    assert_eq!((source.as_str(), total.to_string().as_str()), ("service", "seconds_count{route=\"/\"}"));
+    assert_eq!(good.to_string(), "seconds_bucket{route=\"/\",le=\"0.25\"}");
+    let Indicator::Prometheus { source, queries: Queries::Counters(Ratio::Bad { bad, total }) } =
+        &counters.indicator
+    else {
+        panic!()
+    };
+    assert_eq!((source.as_str(), total.to_string().as_str()), ("main", "requests_total"));
+    assert_eq!(bad.to_string(), "requests_total{code=~\"5..\"}");
+    assert_eq!(
+        counters.policy.stale_after_seconds, 98,
+        "three scrapes of 30 s, a delay of 5 s, a timeout of 3 s"
+    );
+    let Indicator::Prometheus { queries: Queries::Windowed { part, part_is_bad, total }, .. } =
+        &windowed.indicator
+    else {
+        panic!()
+    };
+    assert_eq!(part.over("1m"), "sum(rate(a[1m])) - sum(rate(b[1m]))");
+    assert_eq!((*part_is_bad, part.per_second, total.per_second), (false, true, false));
+    assert_eq!(
+        windowed.policy.stale_after_seconds, 200,
+        "three windows of 60 s, a delay and a timeout of 10 s"
+    );
+}
+
+#[test]
+fn no_way_of_printing_the_model_shows_a_secret() {
+    assert!(!format!("{:?}", good()).contains("s3cret"));
+}
+
+#[test]
+fn specs_of_their_own_are_checked_without_what_they_refer_to() {
+    let specs =
+        ["tests/spec/good/specs/requests.yaml", "tests/spec/good/specs/service.yaml"].map(PathBuf::from);
+    let found = check_with(&specs, &environment);
+    assert!(found.list.is_empty(), "{found}");
+    // alone, the reference to the SLI is the one thing that is missing
+    let found = check_with(&specs[..1], &environment);
+    assert_eq!(found.counts(), (1, 0), "{found}");
+    // together with the lookout.yaml that names them they are read once
+    let all = [PathBuf::from("tests/spec/good/lookout.yaml"), specs[0].clone()];
+    let found = check_with(&all, &|name| (name == "API_TOKEN").then(|| "x".to_owned()));
+    assert!(found.list.is_empty(), "{found}");
+}
+
+#[test]
+fn what_cannot_be_read_is_said() {
+    let found = check_with(&[PathBuf::from("no-such-file.yaml")], &environment);
+    assert!(found.to_string().contains("this file cannot be read"), "{found}");
+    let folder = tempfile::tempdir().unwrap();
+    let found = check_with(&[folder.path().to_owned()], &environment);
+    assert!(found.to_string().contains("neither a lookout.yaml nor SLO specs"), "{found}");
+    let file = folder.path().join("lookout.yaml");
+    std::fs::write(&file, "#".repeat(1024 * 1024 + 1)).unwrap();
+    assert!(load_with(&file, &environment).unwrap_err().to_string().contains("more than 1 MiB"));
+    std::fs::write(&file, [b'a', 0xff]).unwrap();
+    assert!(load_with(folder.path(), &environment).unwrap_err().to_string().contains("not UTF-8"));
+}
+
+#[test]
+fn our_own_specs_are_fine_on_a_fresh_clone() {
+    let slo = Path::new("../../slo");
+    let (config, warnings) = match load_with(slo, &|_| None) {
+        Ok(loaded) => loaded,
+        Err(found) => panic!("{found}"),
+    };
+    assert_eq!(warnings.counts(), (0, 2), "both destinations are off, and nothing else: {warnings}");
+    assert!(config.destinations.is_empty());
+    let mut ids: Vec<String> = config.slos.iter().map(Slo::id).collect();
+    ids.sort();
+    assert_eq!(
+        ids,
+        ["titanic-probes-availability", "titanic-requests-availability", "titanic-requests-latency"]
+    );
+    assert_eq!(config.services["titanic"].owner.as_deref(), Some("passenger-team"));
+    // with everything set, both are told
+    let environment = |name: &str| match name {
+        "SLACK_WEBHOOK_URL" => Some("https://hooks.slack.com/services/hunter2".to_owned()),
+        "ALERTMANAGER_URL" => Some("http://127.0.0.1:9093".to_owned()),
+        _ => None,
+    };
+    let (config, warnings) = load_with(slo, &environment).unwrap();
+    assert!(warnings.list.is_empty() && config.destinations.len() == 2, "{warnings}");
+}
+
+/// The agent of a cluster has specs of its own, which count through Prometheus; its SLOs are the same.
+#[test]
+fn the_agent_of_a_cluster_is_told_what_its_manifest_says() {
+    let folder = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir("../../k8s/chart/files/agent").unwrap() {
+        let file = entry.unwrap().path();
+        let text = std::fs::read_to_string(&file).unwrap();
+        // where the secret is mounted
+        let text = text.replace("/run/secrets/lookout", &folder.path().display().to_string());
+        std::fs::write(folder.path().join(file.file_name().unwrap()), text).unwrap();
+    }
+    let webhook = folder.path().join("slack-webhook-url");
+    std::fs::write(webhook, "https://hooks.slack.com/services/hunter2").unwrap();
+    let environment = |name: &str| match name {
+        "LOOKOUT_EXTERNAL_URL" => Some("http://lookout:9797".to_owned()),
+        "PROMETHEUS_URL" => Some("http://prometheus-operated.monitoring:9090".to_owned()),
+        "ENVIRONMENT" => Some("production".to_owned()),
+        "DEPLOY_TOKEN_SHA256" => Some("0f".repeat(32)),
+        _ => None,
+    };
+    let (config, warnings) = match load_with(folder.path(), &environment) {
+        Ok(loaded) => loaded,
+        Err(found) => panic!("{found}"),
+    };
+    assert!(warnings.list.is_empty(), "{warnings}");
+    assert_eq!((config.destinations.len(), config.tokens.len()), (1, 1));
+    let ours = |config: &Config| {
+        let slos = config.slos.iter().map(|slo| (slo.id(), slo.description.clone(), slo.policy.objective));
+        slos.collect::<Vec<_>>()
+    };
+    let (local, _) = load_with(Path::new("../../slo"), &|_| None).unwrap();
+    assert_eq!(ours(&config), ours(&local));
+}
+
+#[test]
+fn files_are_generated_where_no_secret_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lookout.yaml");
+    let text = "slos: []\ndestinations:\n  - { name: a, slack: { webhook_url_file: missing } }\n  \
+                - { name: b, slack: { token: \"${MISSING_TOKEN}\", channel: c } }\n";
+    std::fs::write(&file, text).unwrap();
+    assert!(load_with(&file, &|_| None).is_err());
+    let (config, _) = load_without_secrets(&file).unwrap();
+    assert!(config.destinations.is_empty());
+}
+
+#[test]
+fn the_job_of_the_agent_has_a_default_and_an_empty_one_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lookout.yaml");
+    for (said, job) in
+        [("", Some("lookout")), ("agent_job: \"${JOB:-}\"", None), ("agent_job: agents", Some("agents"))]
+    {
+        std::fs::write(&file, format!("slos: []\ngenerate:\n  alerts: alerts\n  {said}\n")).unwrap();
+        let (config, _) = load_with(&file, &|_| None).unwrap();
+        assert_eq!(config.outputs.agent_job.as_deref(), job, "{said}");
+    }
+}

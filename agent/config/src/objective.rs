@@ -1,0 +1,364 @@
+//! What an SLO asks for: objective, period, tiers, guards.
+
+use core::time::Duration;
+
+use lookout_engine::{
+    Cause, Confidence, Grid, Guard, History, Method, Objective, Period, Policy, Severity, Tier, Window,
+};
+
+use super::calendar::Calendar;
+use super::conditions::{Frame, read_conditions};
+use super::config::Known;
+use super::method::{read_budgeting, read_method};
+use super::model::{Indicator, Queries};
+use super::openslo::Metadata;
+use super::period::{check_slices, read_period};
+use super::reader::{At, Fields, Reader};
+use super::tiers::{faults, parse_tiers};
+use super::yaml::Value;
+
+/// What an SLO promises, by whatever is counted.
+#[derive(Default)]
+pub(super) struct Promise<'n> {
+    /// The objective, and where it stands.
+    pub(super) objective: Option<(Objective, At<'n>)>,
+    pub(super) method: Option<Method>,
+    pub(super) indicator: Option<Indicator>,
+}
+
+/// The promise of an SLO with one indicator.
+pub(super) fn read_promise<'n>(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'n>,
+    indicator: Option<Indicator>,
+    known: &Known,
+) -> Promise<'n> {
+    let budgeting = read_budgeting(reader, fields);
+    let how = "write `objectives: [{ targetPercent: 99.9 }]`";
+    let list = reader.required(fields, "objectives", how);
+    let item = list.and_then(|at| read_item(reader, &at));
+    let objective = item.as_ref().and_then(|item| read_objective(reader, item));
+    let method = item.as_ref().and_then(|item| read_method(reader, item, budgeting, known.grid));
+    Promise { objective, method, indicator }
+}
+
+/// The policy of an SLO, from its `spec` and its annotations, and the calendar of its period.
+pub(super) fn read_policy(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    metadata: &Metadata<'_>,
+    promise: &Promise<'_>,
+    known: &Known,
+) -> Option<(Policy, Option<Calendar>)> {
+    let Promise { objective, method, indicator } = promise;
+    let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
+    let window = reader.required(fields, "timeWindow", how);
+    let budgeted = window.as_ref().and_then(|at| read_period(reader, at));
+    let period = budgeted.as_ref().map(|budgeted| budgeted.period);
+    let sliced = check_slices(reader, fields, period, method.as_ref());
+    let length = period.map(Period::nominal);
+    let context = (objective.as_ref(), length, known.grid, method.as_ref());
+    let tiers = read_tiers(reader, fields, metadata, context);
+    let guard = read_guard(reader, metadata, tiers.as_deref().unwrap_or_default(), known.grid);
+    let stale_after = read_stale_after(reader, metadata, indicator.as_ref(), known);
+    let frame = Frame {
+        objective: objective.as_ref().map(|(objective, _)| *objective),
+        period: length,
+        grid: known.grid,
+        stale_after_seconds: stale_after,
+    };
+    let conditions = read_conditions(reader, metadata, frame);
+    let told = conditions.iter().flatten().any(|condition| condition.cause() == Cause::DataMissing);
+    let usual = Some(Severity::Ticket).filter(|_| !told);
+    let data_alert = metadata.annotation("lookout.dev/data-alert").map_or(Some(usual), |at| {
+        let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
+        reader.choice(at, &choices)
+    });
+    sliced?;
+    let policy = Policy {
+        // without a grid there is an error already, or the file is checked on its own
+        grid: known.grid.unwrap_or(fallback_grid()?),
+        objective: objective.as_ref()?.0,
+        period: period?,
+        method: method.clone()?,
+        tiers: tiers?,
+        guard: guard?,
+        conditions: conditions?,
+        stale_after_seconds: stale_after?,
+        data_alert: data_alert?,
+    };
+    Some((policy, budgeted?.calendar))
+}
+
+fn fallback_grid() -> Option<Grid> {
+    Grid::try_new(super::config::GRID_SECONDS).ok()
+}
+
+/// The only item of a list.
+fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> Option<At<'n>> {
+    let mut items = reader.list(at)?;
+    if items.len() > 1 {
+        reader.error(at, format!("not supported yet: {several}"), help);
+    }
+    if items.is_empty() {
+        reader.error(at, "this list is empty", help);
+        return None;
+    }
+    Some(items.swap_remove(0))
+}
+
+/// The keys of an objective.
+pub(super) const OBJECTIVE_KEYS: [&str; 10] = [
+    "displayName",
+    "target",
+    "targetPercent",
+    "op",
+    "value",
+    "timeSliceTarget",
+    "timeSliceWindow",
+    "indicator",
+    "indicatorRef",
+    "compositeWeight",
+];
+
+/// The fields of the one objective.
+fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
+    let several = "several objectives of one indicator";
+    let at =
+        only(reader, at, several, "write one SLO per objective, or give every objective its own indicator")?;
+    let fields = reader.fields(&at, &OBJECTIVE_KEYS)?;
+    for name in OBJECTIVE_KEYS.iter().skip(3) {
+        let Some(at) = fields.get(name) else { continue };
+        let (message, help) = match *name {
+            "op" | "value" => ("this goes with a threshold metric, not with a ratio", "leave it out"),
+            "timeSliceTarget" | "timeSliceWindow" => continue,
+            _ => ("this goes with a composite, of which every objective has an indicator", "leave it out"),
+        };
+        reader.error(&at, message, help);
+    }
+    Some(fields)
+}
+
+/// The objective, and where it stands.
+pub(super) fn read_objective<'n>(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'n>,
+) -> Option<(Objective, At<'n>)> {
+    let (at, percent) = match (fields.get("target"), fields.get("targetPercent")) {
+        (Some(at), None) => {
+            let target = reader.number(&at)?;
+            if target > 1.0 && target <= 100.0 {
+                let help = format!("write `targetPercent: {target}`");
+                reader.error(&at, "`target` is a share of one, not a percentage", help);
+                return None;
+            }
+            (at, target * 100.0)
+        }
+        (None, Some(at)) => {
+            let percent = reader.number(&at)?;
+            (at, percent)
+        }
+        _ => {
+            let help = "write `targetPercent: 99.9` or `target: 0.999`";
+            reader.error(&fields.at, "an objective has either `target` or `targetPercent`", help);
+            return None;
+        }
+    };
+    match Objective::try_from_percent(percent) {
+        Ok(objective) => Some((objective, at)),
+        Err(_) => {
+            let (message, help) = objective_fault(percent);
+            reader.error(&at, message, help);
+            None
+        }
+    }
+}
+
+pub(super) fn objective_fault(percent: f64) -> (String, &'static str) {
+    if (99.0..=100.0).contains(&percent) {
+        let message = format!("an objective of {percent} % leaves no error budget");
+        (message, "99.99 is the strictest common choice")
+    } else {
+        let message = format!("an objective of {percent} % is no share of events");
+        (message, "write a percentage from 0 up to, but not including, 100")
+    }
+}
+
+type Context<'c, 'n> = (Option<&'c (Objective, At<'n>)>, Option<Window>, Option<Grid>, Option<&'c Method>);
+
+fn read_tiers(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    metadata: &Metadata<'_>,
+    (objective, period, grid, method): Context<'_, '_>,
+) -> Option<Vec<Tier>> {
+    let target = objective.map(|(objective, _)| *objective);
+    let Some(at) = metadata.annotation("lookout.dev/tiers") else {
+        let tiers = Tier::defaults(period?);
+        // nobody wrote these: the objective they do not fit is what can be pointed at
+        let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
+        let mut whole = true;
+        for (message, help) in tiers.iter().flat_map(|tier| faults(tier, target, period, (grid, method))) {
+            let help = format!("{help}; your own tiers go into the annotation `lookout.dev/tiers`");
+            reader.error(&place, message.replacen("the tier", "the default tier", 1), help);
+            whole = false;
+        }
+        return whole.then_some(tiers);
+    };
+    let text = reader.text(at)?;
+    let mut tiers: Vec<Tier> = Vec::new();
+    let mut whole = true;
+    for tier in parse_tiers(text) {
+        match tier {
+            Ok((tier, span)) => {
+                for (message, help) in faults(&tier, target, period, (grid, method)) {
+                    reader.error_in(at, text, span.clone(), message, &help);
+                    whole = false;
+                }
+                if tiers.contains(&tier) {
+                    reader.error_in(at, text, span, format!("the tier `{tier}` stands twice"), "keep one");
+                    whole = false;
+                }
+                tiers.push(tier);
+            }
+            Err(bad) => {
+                reader.error_in(at, text, bad.span, bad.message, &bad.help);
+                whole = false;
+            }
+        }
+    }
+    if whole && tiers.is_empty() {
+        reader.error(
+            at,
+            "without a tier nobody is ever told",
+            "leave the annotation out for the default tiers",
+        );
+        whole = false;
+    }
+    whole.then_some(tiers)
+}
+
+fn read_guard(
+    reader: &mut Reader<'_>,
+    metadata: &Metadata<'_>,
+    tiers: &[Tier],
+    grid: Option<Grid>,
+) -> Option<Guard> {
+    let usual = Guard::default();
+    let guard = Guard {
+        minimum_events: count(reader, metadata, "lookout.dev/minimum-events").unwrap_or(usual.minimum_events),
+        minimum_bad: count(reader, metadata, "lookout.dev/minimum-bad").unwrap_or(usual.minimum_bad),
+        minimum_slots: count(reader, metadata, "lookout.dev/minimum-slots").unwrap_or(usual.minimum_slots),
+        confidence: None,
+    };
+    let most = |tier: &Tier| grid.map_or(u64::MAX, |grid| History::cells_of(grid, tier.long));
+    if let Some(tier) = tiers.iter().find(|tier| most(tier) < guard.minimum_slots)
+        && let Some(at) = metadata.annotation("lookout.dev/minimum-slots")
+    {
+        let message = format!("the tier `{tier}` can never fire: its long window has {} slots", most(tier));
+        reader.error(at, message, "ask for fewer slots, or lengthen the window");
+        return None;
+    }
+    let Some(at) = metadata.annotation("lookout.dev/confidence") else { return Some(guard) };
+    let text = reader.text(at)?;
+    let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
+    let confidence = percent.and_then(|percent| Confidence::try_from_percent(percent).ok());
+    if confidence.is_none() {
+        reader.error(at, "expected a percentage from 50% to 99.9999%", "write `\"98%\"`");
+        return None;
+    }
+    Some(Guard { confidence, ..guard })
+}
+
+/// A number in an annotation, which may be written with or without quotes.
+fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, name: &str) -> Option<u64> {
+    let at = metadata.annotation(name)?;
+    let number = match &at.node.value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        Value::Text(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    if number.is_none() {
+        reader.error(at, "expected a number of events", "write a whole number, like `\"10\"`");
+    }
+    number
+}
+
+/// By default three rounds of what the data come from.
+fn read_stale_after(
+    reader: &mut Reader<'_>,
+    metadata: &Metadata<'_>,
+    indicator: Option<&Indicator>,
+    known: &Known,
+) -> Option<u64> {
+    let slot = known.grid.or_else(fallback_grid)?.width_seconds();
+    let slot = Duration::from_secs(u64::from(slot));
+    let Pace { round, silence } = match indicator {
+        // a composite goes at the pace of its slowest
+        Some(Indicator::Composite(components)) => {
+            let paces = components.iter().map(|component| pace(Some(&component.indicator), slot, known));
+            paces.fold(Pace::default(), Pace::slower)
+        }
+        one => pace(one, slot, known),
+    };
+    if let Some(at) = metadata.annotation("lookout.dev/stale-after") {
+        let written = reader.duration(at)?;
+        if written <= round {
+            let every = lookout_model::print_duration(round);
+            let message = format!("data that come every {every} would be stale all the time");
+            reader.error(
+                at,
+                message,
+                format!("write a longer time, like `{}`", lookout_model::print_duration(round * 3)),
+            );
+            return None;
+        }
+        return Some(whole_seconds(written));
+    }
+    Some(whole_seconds(silence))
+}
+
+/// How often data come.
+#[derive(Default)]
+struct Pace {
+    /// The longest there is between two of them when all is well.
+    round: Duration,
+    /// After how long something is wrong.
+    silence: Duration,
+}
+
+impl Pace {
+    fn slower(self, other: Self) -> Self {
+        Self { round: self.round.max(other.round), silence: self.silence.max(other.silence) }
+    }
+}
+
+fn pace(indicator: Option<&Indicator>, slot: Duration, known: &Known) -> Pace {
+    let none = Duration::ZERO;
+    let (interval, delay, timeout) = match indicator {
+        Some(Indicator::Probe { target }) => {
+            let mut targets = known.targets.iter().flatten().filter(|(name, _)| name == target);
+            let timing = targets.find_map(|(_, timing)| *timing);
+            timing.map_or((none, none, none), |timing| (timing.interval, none, timing.timeout))
+        }
+        Some(Indicator::Prometheus { source, queries }) => {
+            let mut servers = known.prometheus.iter().flatten().filter(|(name, _)| name == source);
+            servers.find_map(|(_, timing)| *timing).map_or((slot, slot * 2, none), |timing| {
+                let interval = match queries {
+                    Queries::Counters(_) => timing.scrape_interval,
+                    Queries::Windowed { .. } => timing.window,
+                };
+                (interval, timing.delay, timing.timeout)
+            })
+        }
+        Some(Indicator::Scrape { .. } | Indicator::Composite(_)) | None => (none, none, none),
+    };
+    // what is asked for late is always that much older
+    let round = slot.max(interval) + delay;
+    Pace { round, silence: (interval * 3 + timeout).max(slot * 3) + delay }
+}
+
+/// Seconds, rounded up.
+pub(super) fn whole_seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}

@@ -1,0 +1,242 @@
+//! `prometheus` of `lookout.yaml`: servers with Prometheus' query API.
+//!
+//! ```yaml
+//! prometheus:
+//!   - name: main
+//!     url: https://prometheus.example.org/   # the base: what stands before /api/v1
+//!     timeout: 10s                           # one deadline per query
+//!     scrape_interval: 15s                   # how often it scrapes what the SLOs count
+//!     delay: 20s                             # how long samples take to arrive; by default two slots
+//!     window: 1m                             # `{{.window}}`; by default four scrape intervals
+//!     bearer_token_file: token               # or bearer_token, or basic_auth { username, password[_file] }
+//!     headers: { X-Scope-OrgID: passengers }
+//!     ca_file: ca.pem                        # trusted beside the system's
+//!     insecure: false
+//! ```
+
+use core::time::Duration;
+use std::path::Path;
+
+use lookout_engine::{Grid, Window};
+
+use super::config::{check_unique, declared_names, items};
+use super::destination::{Found, read_secret};
+use super::model::{Credentials, Prometheus};
+use super::reader::{At, Fields, Reader};
+use super::secret::{Secret, Secrets};
+use super::target::read_headers;
+
+/// One deadline per query unless told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// No query is waited for longer.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// What most installations of Prometheus have.
+const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
+/// What is older than this when it arrives counts for no alert any more.
+const LONGEST_DELAY: Duration = Duration::from_secs(3600);
+
+/// Keys of a server.
+pub(super) const KEYS: [&str; 12] = [
+    "name",
+    "url",
+    "timeout",
+    "scrape_interval",
+    "delay",
+    "window",
+    "bearer_token",
+    "bearer_token_file",
+    "basic_auth",
+    "headers",
+    "ca_file",
+    "insecure",
+];
+
+/// When a Prometheus server is asked.
+#[derive(Clone, Copy)]
+pub(super) struct QueryTiming {
+    pub(super) scrape_interval: Duration,
+    pub(super) window: Duration,
+    pub(super) delay: Duration,
+    pub(super) timeout: Duration,
+}
+
+type KnownServers = Vec<(String, Option<QueryTiming>)>;
+
+/// All of `prometheus`, and what SLOs may know of them.
+pub(super) fn read_servers(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    grid: Option<Grid>,
+    folder: &Path,
+) -> (Vec<Prometheus>, KnownServers) {
+    let items = items(reader, fields, "prometheus");
+    let names = declared_names(&items);
+    check_unique(reader, "Prometheus servers", &names);
+    let servers: Vec<Prometheus> =
+        items.iter().filter_map(|at| read_prometheus(reader, at, grid, folder)).collect();
+    let timing = |name: &str| {
+        let server = servers.iter().find(|server| server.name == name)?;
+        Some(QueryTiming {
+            scrape_interval: server.scrape_interval,
+            window: Duration::from_secs(server.window.as_seconds()),
+            delay: server.delay,
+            timeout: server.timeout,
+        })
+    };
+    let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
+    let known = known.collect();
+    (servers, known)
+}
+
+/// One of `prometheus`.
+pub(super) fn read_prometheus(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    grid: Option<Grid>,
+    folder: &Path,
+) -> Option<Prometheus> {
+    let fields = reader.fields(at, &KEYS)?;
+    let name = reader.required(&fields, "name", "give the server a name that SLOs refer to");
+    let name = name.and_then(|at| reader.name(&at));
+    let url = reader.required(&fields, "url", "say where it is, like `http://127.0.0.1:9090`");
+    let url = url.and_then(|at| reader.url(&at));
+    let timeout = read_span(reader, &fields, "timeout", TIMEOUT, LONGEST_TIMEOUT);
+    let scrape_interval =
+        read_span(reader, &fields, "scrape_interval", SCRAPE_INTERVAL, Duration::from_secs(600));
+    let slot = grid.map(|grid| Duration::from_secs(u64::from(grid.width_seconds())));
+    let delay = slot.and_then(|slot| read_delay(reader, &fields, slot));
+    let window =
+        slot.zip(scrape_interval).and_then(|(slot, every)| read_window(reader, &fields, slot, every));
+    let credentials = read_credentials(reader, &fields, folder);
+    let headers = fields.get("headers").map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
+    let ca = fields.get("ca_file").map_or(Some(None), |at| {
+        let text = reader.secret_from_file(&at, folder)?;
+        Some(Some(text).filter(|text| !text.is_empty()))
+    });
+    let insecure = fields.get("insecure").map_or(Some(false), |at| reader.switch(&at));
+    let mut url = url?;
+    // paths are joined to it: without the slash the last part would be replaced
+    if !url.path().ends_with('/') {
+        url.set_path(&format!("{}/", url.path()));
+    }
+    Some(Prometheus {
+        name: name?.to_owned(),
+        url,
+        timeout: timeout?,
+        scrape_interval: scrape_interval?,
+        delay: delay?,
+        window: window?,
+        credentials: credentials?,
+        headers: headers?,
+        ca: ca?,
+        insecure: insecure?,
+    })
+}
+
+/// A span of time above zero.
+fn read_span(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    name: &str,
+    usual: Duration,
+    longest: Duration,
+) -> Option<Duration> {
+    let Some(at) = fields.get(name) else { return Some(usual) };
+    let span = reader.duration(&at)?;
+    if span.is_zero() || span > longest {
+        let most = lookout_model::print_duration(longest);
+        let help = format!("write a time like `{}`", lookout_model::print_duration(usual));
+        reader.error(&at, format!("expected a time above zero and of at most {most}"), help);
+        return None;
+    }
+    Some(span)
+}
+
+fn read_delay(reader: &mut Reader<'_>, fields: &Fields<'_>, slot: Duration) -> Option<Duration> {
+    let Some(at) = fields.get("delay") else { return Some(slot * 2) };
+    let delay = reader.duration(&at)?;
+    if delay > LONGEST_DELAY {
+        let help = "write how long a sample takes from the scrape until it can be queried, like `5s`";
+        reader.error(&at, "data that late can alert nobody in time", help);
+        return None;
+    }
+    Some(delay)
+}
+
+/// A multiple of the slot that holds samples enough for a rate.
+fn read_window(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    slot: Duration,
+    scrape_interval: Duration,
+) -> Option<Window> {
+    let slot_s = slot.as_secs().max(1);
+    let Some(at) = fields.get("window") else {
+        let usual = (scrape_interval * 4).as_secs_f64().ceil() as u64;
+        return Some(Window::seconds(usual.div_ceil(slot_s) * slot_s));
+    };
+    let written = reader.duration(&at)?;
+    let shown = lookout_model::print_duration;
+    let whole = written.subsec_nanos() == 0 && written.as_secs().is_multiple_of(slot_s);
+    if !whole || written.is_zero() || written > Duration::from_secs(3600) {
+        let message = format!("the window is a multiple of the interval of {}, at most an hour", shown(slot));
+        let help = format!("write one like `{}`", shown(slot * 6));
+        reader.error(&at, message, help);
+        return None;
+    }
+    if written < scrape_interval * 2 {
+        let message = format!(
+            "a window of {} holds fewer than two samples that are {} apart: a rate over it has no value",
+            shown(written),
+            shown(scrape_interval)
+        );
+        let help = "make it four scrape intervals long, or correct `scrape_interval`";
+        reader.error(&at, message, help);
+        return None;
+    }
+    Some(Window::seconds(written.as_secs()))
+}
+
+fn read_credentials(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<Credentials> {
+    let written = ["bearer_token", "bearer_token_file", "basic_auth"];
+    let written: Vec<At<'_>> = written.iter().filter_map(|name| fields.get(name)).collect();
+    if let [_, second, ..] = written.as_slice() {
+        let help = "keep one of `bearer_token`, `bearer_token_file` and `basic_auth`";
+        reader.error(second, "one way to say who asks is enough", help);
+        return None;
+    }
+    let Some(at) = fields.get("basic_auth") else {
+        return match written.is_empty() {
+            true => Some(Credentials::None),
+            false => Some(match read_secret(reader, fields, "bearer_token", folder)? {
+                Found::Secret(token) => Credentials::Bearer(header_safe(reader, written.first()?, token)?),
+                Found::Empty => Credentials::None,
+            }),
+        };
+    };
+    let fields = reader.fields(&at, &["username", "password", "password_file"])?;
+    let username = reader.required(&fields, "username", "say who asks").and_then(|at| reader.setting(&at));
+    let named = ["password", "password_file"].iter().filter(|name| fields.get(name).is_some()).count();
+    if named != 1 && reader.needs == Secrets::Needed {
+        reader.error(&at, "basic_auth has one password", "write `password_file` or `password`");
+        return None;
+    }
+    let password = match read_secret(reader, &fields, "password", folder)? {
+        Found::Secret(password) => password,
+        Found::Empty => String::new(),
+    };
+    Some(Credentials::Basic { username: username?, password: Secret::new(password) })
+}
+
+/// A token that can be sent; one with a line break in it cannot.
+fn header_safe(reader: &mut Reader<'_>, at: &At<'_>, token: String) -> Option<Secret> {
+    if http::HeaderValue::try_from(&token).is_err() {
+        reader.error(
+            at,
+            "this token cannot be sent in a header",
+            "leave line breaks and control characters out",
+        );
+        return None;
+    }
+    Some(Secret::new(token))
+}

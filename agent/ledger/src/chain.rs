@@ -1,0 +1,114 @@
+//! The hash chain of decisions: each carries the hash of the one before it, so that none can be changed, dropped or
+//! slipped in unseen.
+
+use sha2::{Digest as _, Sha256};
+
+use lookout_model::DecisionRecord;
+
+/// What stands in for the predecessor of the first decision.
+const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// What a look at the whole chain found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Chain {
+    /// Every link holds.
+    Whole {
+        /// How many decisions there are.
+        length: i64,
+    },
+    /// A link does not follow from the ones before it.
+    Broken {
+        /// The sequence of the first that does not.
+        at: i64,
+    },
+}
+
+/// Makes a decision the successor of the last one.
+pub(super) fn link(mut decision: DecisionRecord, last: Option<&DecisionRecord>) -> DecisionRecord {
+    decision.sequence = last.map_or(1, |last| last.sequence.saturating_add(1));
+    decision.previous_hash = last.map_or_else(|| ORIGIN.to_owned(), |last| last.hash.clone());
+    decision.hash = hash(&decision);
+    decision
+}
+
+/// SHA-256 over predecessor, sequence, id, time, service and answer; each with its length in front, so that no two
+/// different decisions read the same.
+fn hash(decision: &DecisionRecord) -> String {
+    let (sequence, at_ms) = (decision.sequence.to_string(), decision.at_ms.to_string());
+    let parts =
+        [&decision.previous_hash, &sequence, &decision.id, &at_ms, &decision.service, &decision.answer];
+    let mut sum = Sha256::new();
+    for part in parts {
+        sum.update(format!("{}:", part.len()));
+        sum.update(part);
+    }
+    sum.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Follows a chain link by link.
+#[derive(Debug, Default)]
+pub(super) struct Verifier {
+    last: Option<DecisionRecord>,
+    broken: Option<i64>,
+}
+
+impl Verifier {
+    pub(super) fn take(&mut self, decision: &DecisionRecord) {
+        if self.broken.is_none() && link(decision.clone(), self.last.as_ref()) != *decision {
+            self.broken = Some(decision.sequence);
+        }
+        self.last = Some(decision.clone());
+    }
+
+    pub(super) fn finish(self) -> Chain {
+        match self.broken {
+            Some(at) => Chain::Broken { at },
+            None => Chain::Whole { length: self.last.map_or(0, |last| last.sequence) },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decision(id: &str, answer: &str) -> DecisionRecord {
+        DecisionRecord {
+            id: id.to_owned(),
+            sequence: 0,
+            at_ms: 1,
+            service: "titanic".to_owned(),
+            answer: answer.to_owned(),
+            previous_hash: String::new(),
+            hash: String::new(),
+        }
+    }
+
+    fn check(chain: &[DecisionRecord]) -> Chain {
+        let mut verifier = Verifier::default();
+        chain.iter().for_each(|decision| verifier.take(decision));
+        verifier.finish()
+    }
+
+    #[test]
+    fn a_changed_a_dropped_and_a_moved_decision_are_seen() {
+        let first = link(decision("a", "allow"), None);
+        let second = link(decision("b", "deny"), Some(&first));
+        let third = link(decision("c", "allow"), Some(&second));
+        let whole = [first.clone(), second.clone(), third.clone()];
+        assert_eq!(check(&whole), Chain::Whole { length: 3 });
+        assert_eq!(check(&[]), Chain::Whole { length: 0 });
+
+        let changed = DecisionRecord { answer: "allow".to_owned(), ..second.clone() };
+        assert_eq!(check(&[first.clone(), changed, third.clone()]), Chain::Broken { at: 2 });
+        assert_eq!(check(&[first, third.clone()]), Chain::Broken { at: 3 });
+        assert_eq!(check(&[second, third]), Chain::Broken { at: 2 });
+    }
+
+    #[test]
+    fn parts_do_not_run_into_each_other() {
+        let one = DecisionRecord { id: "ab".to_owned(), service: "c".to_owned(), ..decision("", "") };
+        let other = DecisionRecord { id: "a".to_owned(), service: "bc".to_owned(), ..decision("", "") };
+        assert_ne!(link(one, None).hash, link(other, None).hash);
+    }
+}

@@ -1,0 +1,190 @@
+//! The durable store of counts, incidents, deliveries, deploys and decisions.
+
+mod chain;
+mod memory;
+mod retention;
+mod sqlite;
+
+#[cfg(test)]
+mod contract;
+
+use async_trait::async_trait;
+use lookout_engine::Counts;
+use lookout_model::{
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    ObjectiveRecord, Revocation, TransitionRecord,
+};
+
+pub use chain::Chain;
+pub use memory::MemoryLedger;
+pub use sqlite::{
+    BackupError, Faults, LedgerFile, Report, Restored, SloTotals, SqliteLedger, backup, restore, verify,
+};
+
+/// Why the ledger could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The file cannot be opened or made.
+    #[error("opening the ledger {path}")]
+    Open {
+        /// The file.
+        path: String,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The file is not a ledger, or damaged. It is left as it is.
+    #[error("the ledger {path} is damaged: {what}; it was left untouched, move it away to start anew")]
+    Corrupt {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The file was written by a newer lookout. It is left as it is.
+    #[error(
+        "the ledger {path} has schema version {found}, this lookout knows up to {known}; it was left untouched, \
+         run the newer lookout, or restore a backup from before it (`lookout ledger restore`)"
+    )]
+    Newer {
+        /// The file.
+        path: String,
+        /// Its version.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// Another lookout has the file open.
+    #[error("the ledger {path} is in use by another lookout")]
+    InUse {
+        /// The file.
+        path: String,
+    },
+    /// A statement failed.
+    #[error("{doing}")]
+    Query {
+        /// What was attempted.
+        doing: &'static str,
+        /// What the database said.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// A record could not be read back.
+    #[error("{doing}")]
+    Decode {
+        /// What was attempted.
+        doing: &'static str,
+        /// What is wrong with it.
+        #[source]
+        source: serde_json::Error,
+    },
+}
+
+/// Counts read back for one SLO.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredCounts {
+    /// Rows of the grid's width: start in seconds since the epoch, width in seconds, counts.
+    pub slots: Vec<(i64, u32, Counts)>,
+    /// Rows rolled up to minutes: number of the minute since the epoch, counts.
+    pub minutes: Vec<(i64, Counts)>,
+    /// Rows rolled up to quarters of an hour: number of the quarter since the epoch, counts.
+    pub quarters: Vec<(i64, Counts)>,
+    /// When the first slot began that there ever were counts of, in seconds since the epoch, however long ago.
+    pub first_s: Option<i64>,
+}
+
+/// The durable store. Times are milliseconds since the Unix epoch.
+#[async_trait]
+pub trait Ledger: Send + Sync + 'static {
+    /// Adds a tick's counts to their slots, and stores a transition with its deliveries, in one transaction.
+    ///
+    /// Either all of it is stored or nothing is. A transition that is stored already (same incident, same change, same
+    /// time) is not stored again, nor are its deliveries.
+    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError>;
+
+    /// Counts of an SLO that began at or after `since_ms`, oldest first.
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError>;
+
+    /// Incidents that are not resolved.
+    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError>;
+
+    /// Incidents, newest first, at most `limit`.
+    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
+
+    /// The last transition of every incident that is open or was resolved at or after `since_ms`.
+    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError>;
+
+    /// Deliveries of a destination that wait and are due, oldest transition first, at most one per incident: a later
+    /// transition waits for the earlier ones.
+    async fn due_deliveries(
+        &self,
+        destination: &str,
+        now_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, LedgerError>;
+
+    /// When the next waiting delivery of a destination is due, and how many wait.
+    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError>;
+
+    /// Notes that a delivery is about to be attempted, before anything is sent.
+    async fn begin_attempt(&self, delivery: i64, now_ms: i64) -> Result<(), LedgerError>;
+
+    /// Notes what became of an attempt.
+    async fn end_attempt(
+        &self,
+        delivery: i64,
+        now_ms: i64,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError>;
+
+    /// Stores a deploy, or returns the stored one with the same idempotency key.
+    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError>;
+
+    /// Deploys of a service (of all, when `None`), newest first.
+    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError>;
+
+    /// Appends a decision: fills in its sequence, the hash of its predecessor and its own hash.
+    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError>;
+
+    /// A decision by its id.
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError>;
+
+    /// Stores a correction; says no when there are as many as may be ([`MOST_IN_FORCE`], [`MOST_KEPT`]).
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError>;
+
+    /// Revokes a correction and returns it; one that is revoked already stays as it is. `None` when there is no such
+    /// correction.
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        revocation: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError>;
+
+    /// Corrections, revoked ones too, the last written first, at most `limit`; only those written before the one with
+    /// the id `before`, when there is one.
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError>;
+
+    /// Corrections that are not revoked and not over before `since_ms`, in the order they were written.
+    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError>;
+
+    /// A number that changes whenever a correction is written or revoked.
+    async fn corrections_version(&self) -> Result<i64, LedgerError>;
+
+    /// Stores from when on an objective is in force, in the place of one that began at the same time. The oldest are
+    /// forgotten when there are very many.
+    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError>;
+
+    /// The objectives an SLO had, oldest first.
+    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError>;
+
+    /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an
+    /// hour, and forgets what is past retention.
+    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError>;
+
+    /// Writes what is buffered and closes.
+    async fn close(&self);
+}

@@ -1,0 +1,182 @@
+//! Putting a backup in the place of the ledger.
+//!
+//! Until the very last step, a rename, the ledger is the old one; from then on it is the new one. The old one is not
+//! deleted but keeps a name of its own beside it, together with what belongs to it.
+
+use std::fs::Metadata;
+use std::io::ErrorKind;
+use std::os::unix::fs::{MetadataExt as _, chown};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::super::{BUSY, lock};
+use super::{BackupError, Partial, Report, copy, examine, failed, named, sync_folder, verify, with_suffix};
+use crate::LedgerError;
+
+/// Names that are tried for the ledger that is replaced.
+const NAMES: u32 = 100;
+
+/// What was put in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// What is in the ledger now.
+    pub report: Report,
+    /// Where the ledger is that was replaced, if there was one.
+    pub kept: Option<PathBuf>,
+}
+
+/// What to do with a backup that can be read and contradicts itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Faults {
+    /// Leave the ledger as it is.
+    Refuse,
+    /// Take it: there is no better one.
+    Accept,
+}
+
+/// Replaces the ledger with a backup. Nobody may run on it; it is kept under another name.
+///
+/// # Errors
+/// When the backup is not whole, an agent holds the ledger, or a file cannot be used. The ledger is the old one then.
+pub async fn restore(
+    from: &Path,
+    ledger: &Path,
+    faults: Faults,
+    now: Timestamp,
+) -> Result<Restored, BackupError> {
+    let ledger = std::path::absolute(ledger).map_err(failed("finding", ledger))?;
+    refuse_itself(from, &ledger)?;
+    let wanted = verify(from).await?;
+    if faults == Faults::Refuse && !wanted.faults.is_empty() {
+        return Err(BackupError::Faulty { path: from.to_owned(), faults: wanted.faults });
+    }
+    let owner = owner(&ledger)?;
+    // held until all is done: an agent that is started meanwhile says that its ledger is in use
+    let _lock = lock(&ledger).map_err(|error| match error {
+        LedgerError::InUse { .. } => BackupError::Held { path: ledger.clone() },
+        LedgerError::Open { source: sqlx::Error::Io(source), .. } => failed("locking", &ledger)(source),
+        other => BackupError::Damaged { path: ledger.clone(), faults: vec![other.to_string()] },
+    })?;
+    give(&with_suffix(&ledger, ".lock"), &owner)?;
+
+    let partial = Partial::beside(&ledger, "restoring")?;
+    copy(from, &partial.0).await?;
+    let report = examine::examine(&partial.0, examine::Depth::Whole).await;
+    let report = report.map_err(|error| named(error, from))?;
+    let alike = Report { bytes: report.bytes, sealed: false, ..wanted };
+    if report != alike {
+        let fault = "it was changed while it was read".to_owned();
+        return Err(BackupError::Damaged { path: from.to_owned(), faults: vec![fault] });
+    }
+    give(&partial.0, &owner)?;
+    fold(&ledger).await?;
+    // nothing is awaited from here on: whoever interrupts comes before or after
+    let kept = put_aside(&ledger, now)?;
+    std::fs::rename(&partial.0, &ledger).map_err(failed("putting the backup in the place of", &ledger))?;
+    sync_folder(&ledger);
+    Ok(Restored { report, kept })
+}
+
+fn refuse_itself(from: &Path, ledger: &Path) -> Result<(), BackupError> {
+    let there = std::fs::metadata(from).map_err(failed("opening", from))?;
+    let same =
+        std::fs::metadata(ledger).is_ok_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino()));
+    if same { Err(BackupError::Itself { path: ledger.to_owned() }) } else { Ok(()) }
+}
+
+/// To whom the ledger belongs, or would: an operator who is root restores for an agent who is not.
+fn owner(ledger: &Path) -> Result<Metadata, BackupError> {
+    match std::fs::metadata(ledger) {
+        Ok(about) => Ok(about),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let folder = ledger.parent().unwrap_or(Path::new("/"));
+            std::fs::metadata(folder).map_err(failed("looking at the folder", folder))
+        }
+        Err(error) => Err(failed("looking at", ledger)(error)),
+    }
+}
+
+fn give(path: &Path, owner: &Metadata) -> Result<(), BackupError> {
+    let about = std::fs::metadata(path).map_err(failed("looking at", path))?;
+    if (about.uid(), about.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    match chown(path, Some(owner.uid()), Some(owner.gid())) {
+        // the group is not what decides whether its owner can open it
+        Err(_) if about.uid() == owner.uid() => Ok(()),
+        done => done.map_err(failed("giving its owner (restore as the user the agent runs as)", path)),
+    }
+}
+
+/// Folds what the last agent left in the WAL into the ledger, so that one file is all of it. A damaged one is put aside as
+/// it is: SQLite throws away a WAL that it can make nothing of.
+async fn fold(ledger: &Path) -> Result<(), BackupError> {
+    let options = SqliteConnectOptions::new().filename(ledger).busy_timeout(BUSY).disable_statement_logging();
+    if !std::fs::metadata(with_suffix(ledger, "-wal")).is_ok_and(|wal| wal.len() > 0) {
+        return Ok(());
+    }
+    if examine::examine(ledger, examine::Depth::Entrance).await.is_err() {
+        return Ok(());
+    }
+    let Ok(mut connection) = options.connect().await else { return Ok(()) };
+    let folded: sqlx::Result<(i64, i64, i64)> =
+        sqlx::query_as("pragma wal_checkpoint(truncate)").fetch_one(&mut connection).await;
+    drop(connection.close().await);
+    match folded {
+        Ok((busy, ..)) if busy != 0 => Err(BackupError::Read { path: ledger.to_owned() }),
+        _ => Ok(()),
+    }
+}
+
+/// Gives the old ledger a second name, and takes away from beside it what SQLite would take for part of the new one.
+fn put_aside(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
+    let Some(aside) = free_name(ledger, now)? else { return Ok(None) };
+    match std::fs::hard_link(ledger, &aside) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        // a file system without links; a copy, so that there is a ledger at every moment
+        Err(_) => copy_aside(ledger, &aside).map_err(failed("putting aside", ledger))?,
+    }
+    for suffix in ["-wal", "-journal"] {
+        let part = with_suffix(ledger, suffix);
+        match std::fs::rename(&part, with_suffix(&aside, suffix)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(failed("putting aside", &part)(error));
+            }
+            _ => {}
+        }
+    }
+    // an index of the WAL: made anew by whoever opens the file
+    let _mostly_not_there = std::fs::remove_file(with_suffix(ledger, "-shm"));
+    sync_folder(ledger);
+    Ok(Some(aside))
+}
+
+fn copy_aside(ledger: &Path, aside: &Path) -> std::io::Result<()> {
+    let copied = std::fs::copy(ledger, aside).and_then(|_| std::fs::File::open(aside)?.sync_all());
+    if copied.is_err() {
+        let _half_a_copy = std::fs::remove_file(aside);
+    }
+    copied
+}
+
+/// A name for the old ledger, when there is anything of it.
+fn free_name(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
+    let there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
+    let parts = ["", "-wal", "-journal"];
+    if !parts.iter().any(|part| there(&with_suffix(ledger, part))) {
+        return Ok(None);
+    }
+    let stamp = now.strftime("%Y%m%dT%H%M%SZ");
+    for n in 1..=NAMES {
+        let more = if n == 1 { String::new() } else { format!("-{n}") };
+        let name = with_suffix(ledger, &format!(".replaced-{stamp}{more}"));
+        if !parts.iter().any(|part| there(&with_suffix(&name, part))) {
+            return Ok(Some(name));
+        }
+    }
+    Err(BackupError::Exists { path: with_suffix(ledger, &format!(".replaced-{stamp}")) })
+}

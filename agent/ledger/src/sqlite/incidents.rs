@@ -1,0 +1,201 @@
+//! Incidents, their transitions, and the deliveries that are born with them.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use lookout_engine::Change;
+use sqlx::{FromRow, SqliteConnection, SqlitePool};
+
+use super::{decode, json, query, word};
+use crate::LedgerError;
+use lookout_model::{IncidentRecord, TransitionRecord};
+use lookout_runtime::events::chain;
+
+#[derive(FromRow)]
+struct IncidentRow {
+    id: String,
+    slo_id: String,
+    service: String,
+    slo: String,
+    cause: String,
+    severity: String,
+    peak: String,
+    opened_at_ms: i64,
+    resolved_at_ms: Option<i64>,
+}
+
+impl IncidentRow {
+    fn into_record(self) -> Result<IncidentRecord, LedgerError> {
+        const DOING: &str = "reading an incident back";
+        Ok(IncidentRecord {
+            cause: word(DOING, &self.cause)?,
+            severity: word(DOING, &self.severity)?,
+            peak: word(DOING, &self.peak)?,
+            id: self.id,
+            slo_id: self.slo_id,
+            service: self.service,
+            slo: self.slo,
+            opened_at_ms: self.opened_at_ms,
+            resolved_at_ms: self.resolved_at_ms,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct TransitionRow {
+    #[sqlx(flatten)]
+    incident: IncidentRow,
+    transition_id: i64,
+    change: String,
+    at_ms: i64,
+    notice: String,
+    destinations: String,
+}
+
+impl TransitionRow {
+    fn into_record(self) -> Result<TransitionRecord, LedgerError> {
+        let change: Change = word("reading a transition back", &self.change)?;
+        Ok(TransitionRecord {
+            incident: self.incident.into_record()?,
+            change,
+            at_ms: self.at_ms,
+            notice: decode("reading a notice back", &self.notice)?,
+            destinations: decode("reading the destinations of a transition back", &self.destinations)?,
+        })
+    }
+}
+
+/// Stores a transition, the incident after it and its deliveries, unless it is stored already.
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    transition: &TransitionRecord,
+) -> Result<(), LedgerError> {
+    const DOING: &str = "storing a transition";
+    let incident = &transition.incident;
+    let known: Option<i64> =
+        sqlx::query_scalar("select id from transition where incident_id = $1 and change = $2 and at_ms = $3")
+            .bind(&incident.id)
+            .bind(transition.change.as_str())
+            .bind(transition.at_ms)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(query(DOING))?;
+    if known.is_some() {
+        return Ok(());
+    }
+    upsert(connection, incident).await.map_err(query("storing an incident"))?;
+    let id: i64 = sqlx::query_scalar(
+        "insert into transition (incident_id, change, at_ms, notice, destinations) \
+         values ($1, $2, $3, $4, $5) returning id",
+    )
+    .bind(&incident.id)
+    .bind(transition.change.as_str())
+    .bind(transition.at_ms)
+    .bind(json("storing a notice", &transition.notice)?)
+    .bind(json("storing the destinations of a transition", &transition.destinations)?)
+    .fetch_one(&mut *connection)
+    .await
+    .map_err(query(DOING))?;
+    for destination in &transition.destinations {
+        sqlx::query(
+            "insert into delivery (transition_id, incident_id, destination) values ($1, $2, $3) \
+             on conflict do nothing",
+        )
+        .bind(id)
+        .bind(&incident.id)
+        .bind(destination)
+        .execute(&mut *connection)
+        .await
+        .map_err(query("storing a delivery"))?;
+    }
+    Ok(())
+}
+
+async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) -> sqlx::Result<()> {
+    sqlx::query(
+        "insert into incident \
+         (id, slo_id, service, slo, cause, severity, peak, opened_at_ms, resolved_at_ms) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         on conflict (id) do update set severity = excluded.severity, peak = excluded.peak, \
+         resolved_at_ms = excluded.resolved_at_ms",
+    )
+    .bind(&incident.id)
+    .bind(&incident.slo_id)
+    .bind(&incident.service)
+    .bind(&incident.slo)
+    .bind(incident.cause.as_str())
+    .bind(incident.severity.as_str())
+    .bind(incident.peak.as_str())
+    .bind(incident.opened_at_ms)
+    .bind(incident.resolved_at_ms)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn open(pool: &SqlitePool) -> sqlx::Result<Vec<IncidentRecord>> {
+    let rows: Vec<IncidentRow> =
+        sqlx::query_as("select * from incident where resolved_at_ms is null order by opened_at_ms, id")
+            .fetch_all(pool)
+            .await?;
+    Ok(readable(rows))
+}
+
+pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<IncidentRecord>> {
+    let rows: Vec<IncidentRow> =
+        sqlx::query_as("select * from incident order by opened_at_ms desc, id limit $1")
+            .bind(limit)
+            .fetch_all(pool)
+            .await?;
+    Ok(readable(rows))
+}
+
+/// The incidents that can be read back. One that cannot is logged and must not hide the others.
+fn readable(rows: Vec<IncidentRow>) -> Vec<IncidentRecord> {
+    let read = |row: IncidentRow| {
+        let id = row.id.clone();
+        row.into_record().inspect_err(|error| {
+            tracing::error!(incident.id = %id, error = chain(error),
+                "an incident cannot be read back from the ledger and is left out");
+        })
+    };
+    rows.into_iter().filter_map(|row| read(row).ok()).collect()
+}
+
+/// The latest transitions, without those that cannot be read back: they are logged once and must not hide the others.
+pub(super) async fn latest_transitions(
+    pool: &SqlitePool,
+    since_ms: i64,
+    unreadable: &Mutex<BTreeSet<i64>>,
+) -> Result<Vec<TransitionRecord>, LedgerError> {
+    let rows: Vec<TransitionRow> = sqlx::query_as(
+        "select incident.*, transition.id as transition_id, transition.change, transition.at_ms, transition.notice, transition.destinations \
+         from incident join transition on transition.id = \
+         (select max(id) from transition where incident_id = incident.id) \
+         where incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 \
+         order by incident.opened_at_ms, incident.id",
+    )
+    .bind(since_ms)
+    .fetch_all(pool)
+    .await
+    .map_err(query("reading the latest transitions"))?;
+    let readable = rows.into_iter().filter_map(|row| {
+        let (id, incident) = (row.transition_id, row.incident.id.clone());
+        let error = match row.into_record() {
+            Ok(transition) => return Some(transition),
+            Err(error) => error,
+        };
+        if unreadable.lock().unwrap_or_else(PoisonError::into_inner).insert(id) {
+            tracing::error!(incident.id = %incident, transition.id = id, error = chain(&error),
+                "a transition cannot be read back from the ledger and is left out");
+        }
+        None
+    });
+    Ok(readable.collect())
+}
+
+/// Forgets incidents resolved long ago, and with them their transitions and deliveries.
+pub(super) async fn prune(connection: &mut SqliteConnection, before_ms: i64) -> sqlx::Result<()> {
+    sqlx::query("delete from incident where resolved_at_ms < $1").bind(before_ms).execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,38 @@
+//! Objectives over time.
+
+use sqlx::SqlitePool;
+
+use crate::retention::OBJECTIVES_KEPT;
+use lookout_model::ObjectiveRecord;
+
+/// Stores an objective in the place of one that began at the same time, and forgets the oldest when there are many.
+pub(super) async fn record(pool: &SqlitePool, slo_id: &str, objective: ObjectiveRecord) -> sqlx::Result<()> {
+    let mut work = pool.begin().await?;
+    sqlx::query(
+        "insert into objective (slo_id, from_ms, good_ppb) values ($1, $2, $3) \
+         on conflict (slo_id, from_ms) do update set good_ppb = excluded.good_ppb",
+    )
+    .bind(slo_id)
+    .bind(objective.from_ms)
+    .bind(objective.good_ppb)
+    .execute(&mut *work)
+    .await?;
+    sqlx::query(
+        "delete from objective where slo_id = $1 and from_ms not in \
+         (select from_ms from objective where slo_id = $1 order by from_ms desc limit $2)",
+    )
+    .bind(slo_id)
+    .bind(OBJECTIVES_KEPT)
+    .execute(&mut *work)
+    .await?;
+    work.commit().await
+}
+
+pub(super) async fn read(pool: &SqlitePool, slo_id: &str) -> sqlx::Result<Vec<ObjectiveRecord>> {
+    let rows: Vec<(i64, u32)> =
+        sqlx::query_as("select from_ms, good_ppb from objective where slo_id = $1 order by from_ms")
+            .bind(slo_id)
+            .fetch_all(pool)
+            .await?;
+    Ok(rows.into_iter().map(|(from_ms, good_ppb)| ObjectiveRecord { from_ms, good_ppb }).collect())
+}

@@ -1,0 +1,148 @@
+//! Deliveries on their way.
+
+use sqlx::{FromRow, SqlitePool};
+
+use super::{decode, query};
+use crate::LedgerError;
+use lookout_model::{Delivery, DeliveryResult, Notice};
+use lookout_runtime::events::{chain, names};
+
+#[derive(FromRow)]
+struct DueRow {
+    id: i64,
+    destination: String,
+    attempts: u32,
+    unsure: bool,
+    notice: String,
+    thread: Option<String>,
+}
+
+/// What is due. A delivery whose notice cannot be read back is given up here: it must not hold up the others for good.
+pub(super) async fn due(
+    readers: &SqlitePool,
+    writer: &SqlitePool,
+    destination: &str,
+    now_ms: i64,
+    limit: u32,
+) -> Result<Vec<Delivery>, LedgerError> {
+    let rows: Vec<DueRow> = sqlx::query_as(
+        "select delivery.id, delivery.destination, delivery.attempts, \
+         (delivery.unsure or delivery.attempting) as unsure, transition.notice, \
+         (select first.thread from delivery as first where first.incident_id = delivery.incident_id \
+          and first.destination = delivery.destination and first.state = 'delivered' \
+          and first.thread is not null order by first.id limit 1) as thread \
+         from delivery join transition on transition.id = delivery.transition_id \
+         where delivery.destination = $1 and delivery.state = 'waiting' and delivery.due_at_ms <= $2 \
+         and not exists (select 1 from delivery as earlier where earlier.incident_id = delivery.incident_id \
+          and earlier.destination = delivery.destination and earlier.state = 'waiting' \
+          and earlier.id < delivery.id) \
+         order by delivery.id limit $3",
+    )
+    .bind(destination)
+    .bind(now_ms)
+    .bind(limit)
+    .fetch_all(readers)
+    .await
+    .map_err(query("reading due deliveries"))?;
+    let mut deliveries = Vec::with_capacity(rows.len());
+    for row in rows {
+        match decode::<Notice>("reading a notice back", &row.notice) {
+            Ok(notice) => deliveries.push(Delivery {
+                id: row.id,
+                destination: row.destination,
+                notice,
+                attempts: row.attempts,
+                unsure: row.unsure,
+                thread: row.thread,
+            }),
+            Err(error) => give_up(writer, &row, now_ms, &error).await?,
+        }
+    }
+    Ok(deliveries)
+}
+
+async fn give_up(
+    writer: &SqlitePool,
+    row: &DueRow,
+    now_ms: i64,
+    error: &LedgerError,
+) -> Result<(), LedgerError> {
+    let result = DeliveryResult::Failed { error: "cannot be read back".to_owned() };
+    end(writer, row.id, now_ms, &result).await.map_err(query("giving up a delivery"))?;
+    tracing::error!(
+        destination.name = %row.destination,
+        delivery.id = row.id,
+        error = chain(error),
+        "a delivery cannot be read back from the ledger and is given up",
+    );
+    metrics::counter!(names::DELIVERIES, "destination" => row.destination.clone(), "outcome" => "failed")
+        .increment(1);
+    Ok(())
+}
+
+pub(super) async fn waiting(pool: &SqlitePool, destination: &str) -> sqlx::Result<(Option<i64>, u64)> {
+    // the next one due is the earliest of those that are first in their incident: the others wait for them
+    let (next, count): (Option<i64>, i64) = sqlx::query_as(
+        "select (select min(delivery.due_at_ms) from delivery \
+          where delivery.destination = $1 and delivery.state = 'waiting' \
+          and not exists (select 1 from delivery as earlier where earlier.incident_id = delivery.incident_id \
+           and earlier.destination = delivery.destination and earlier.state = 'waiting' \
+           and earlier.id < delivery.id)), \
+         (select count(*) from delivery where destination = $1 and state = 'waiting')",
+    )
+    .bind(destination)
+    .fetch_one(pool)
+    .await?;
+    Ok((next, u64::try_from(count).unwrap_or(0)))
+}
+
+pub(super) async fn begin(pool: &SqlitePool, delivery: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "update delivery set attempts = attempts + 1, unsure = (unsure or attempting), attempting = 1 \
+         where id = $1 and state = 'waiting'",
+    )
+    .bind(delivery)
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn end(
+    pool: &SqlitePool,
+    delivery: i64,
+    now_ms: i64,
+    result: &DeliveryResult,
+) -> sqlx::Result<()> {
+    let statement = match result {
+        DeliveryResult::Delivered { thread } => sqlx::query(
+            "update delivery set state = 'delivered', attempting = 0, ended_at_ms = $2, thread = $3 \
+             where id = $1 and state = 'waiting'",
+        )
+        .bind(delivery)
+        .bind(now_ms)
+        .bind(thread),
+        DeliveryResult::Retry { at_ms, error } => sqlx::query(
+            "update delivery set attempting = 0, due_at_ms = $2, last_error = $3 \
+             where id = $1 and state = 'waiting'",
+        )
+        .bind(delivery)
+        .bind(at_ms)
+        .bind(error),
+        DeliveryResult::Unsure { at_ms, error } => sqlx::query(
+            "update delivery set attempting = 0, unsure = 1, due_at_ms = $2, last_error = $3 \
+             where id = $1 and state = 'waiting'",
+        )
+        .bind(delivery)
+        .bind(at_ms)
+        .bind(error),
+        DeliveryResult::Failed { error } => sqlx::query(
+            "update delivery set state = 'failed', attempting = 0, ended_at_ms = $2, last_error = $3 \
+             where id = $1 and state = 'waiting'",
+        )
+        .bind(delivery)
+        .bind(now_ms)
+        .bind(error),
+    };
+    statement.execute(pool).await?;
+    Ok(())
+}

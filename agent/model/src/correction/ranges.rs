@@ -1,0 +1,217 @@
+//! Stretches of time as a set: sorted, half-open, apart from each other.
+
+use super::CorrectionRecord;
+
+/// A set of instants in milliseconds since the epoch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ranges {
+    /// Start (inclusive) and end (exclusive), ascending; between two there is always something.
+    parts: Vec<(i64, i64)>,
+    /// For each the length of all that come before it.
+    before: Vec<i64>,
+}
+
+impl Ranges {
+    /// The union of stretches in any order, empty and overlapping ones among them.
+    #[must_use]
+    pub fn union(parts: impl IntoIterator<Item = (i64, i64)>) -> Self {
+        let mut all: Vec<(i64, i64)> = parts.into_iter().filter(|(from, to)| from < to).collect();
+        all.sort_unstable();
+        let mut parts: Vec<(i64, i64)> = Vec::with_capacity(all.len());
+        for (from, to) in all {
+            match parts.last_mut() {
+                Some((_, end)) if from <= *end => *end = (*end).max(to),
+                _ => parts.push((from, to)),
+            }
+        }
+        parts.shrink_to_fit();
+        let mut length = 0_i64;
+        let before = parts
+            .iter()
+            .map(|(from, to)| {
+                let so_far = length;
+                length = length.saturating_add(to.saturating_sub(*from));
+                so_far
+            })
+            .collect();
+        Self { parts, before }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Start and end of each stretch, ascending.
+    #[must_use]
+    pub fn parts(&self) -> &[(i64, i64)] {
+        &self.parts
+    }
+
+    /// Whether an instant is in it.
+    #[must_use]
+    pub fn contains(&self, at_ms: i64) -> bool {
+        self.last_before(at_ms.saturating_add(1)) == Some(at_ms)
+    }
+
+    /// The last instant in it that is earlier than another.
+    #[must_use]
+    pub fn last_before(&self, at_ms: i64) -> Option<i64> {
+        let place = self.parts.partition_point(|(from, _)| *from < at_ms);
+        let (_, to) = self.parts.get(place.checked_sub(1)?)?;
+        Some((*to).min(at_ms).saturating_sub(1))
+    }
+
+    /// What of it lies between two instants.
+    pub fn between(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
+        let first = self.parts.partition_point(|(_, to)| *to <= from_ms);
+        let rest = self.parts.get(first..).unwrap_or_default().iter();
+        rest.take_while(move |(from, _)| *from < to_ms)
+            .map(move |&(from, to)| (from.max(from_ms), to.min(to_ms)))
+            .filter(|(from, to)| from < to)
+    }
+
+    /// Seconds of it that lie between two instants.
+    #[must_use]
+    pub fn seconds_between(&self, from_ms: i64, to_ms: i64) -> u64 {
+        let length = self.length_before(to_ms).saturating_sub(self.length_before(from_ms));
+        u64::try_from(length / 1000).unwrap_or(0)
+    }
+
+    fn length_before(&self, at_ms: i64) -> i64 {
+        let place = self.parts.partition_point(|(from, _)| *from < at_ms);
+        let last =
+            place.checked_sub(1).and_then(|last| Some((self.parts.get(last)?, self.before.get(last)?)));
+        last.map_or(0, |((from, to), before)| before.saturating_add((*to).min(at_ms).saturating_sub(*from)))
+    }
+}
+
+/// What corrections exclude between two instants, rounded outward to whole units: the ledger keeps minutes, and a slot
+/// that is wider is kept as one. `unit_ms` is a whole number of minutes.
+#[must_use]
+pub fn expand<'a>(
+    corrections: impl IntoIterator<Item = &'a CorrectionRecord>,
+    from_ms: i64,
+    to_ms: i64,
+    unit_ms: i64,
+) -> Ranges {
+    let unit = unit_ms.max(1);
+    let down = |at: i64| at.div_euclid(unit).saturating_mul(unit);
+    let up = |at: i64| down(at.saturating_add(unit - 1));
+    let outward = |(from, to): (i64, i64)| (down(from).max(from_ms), up(to).min(to_ms));
+    let stretches = corrections.into_iter().flat_map(|correction| {
+        let inside = (correction.from_ms, correction.to_ms.unwrap_or(i64::MAX));
+        // a stretch outside may reach inside once it is rounded
+        let looked_at =
+            (inside.0.max(from_ms.saturating_sub(unit)), inside.1.min(to_ms.saturating_add(unit)));
+        match (&correction.revoked, &correction.recurrence) {
+            (Some(_), _) => Vec::new(),
+            (None, None) => vec![inside],
+            (None, Some(recurrence)) => recurrence
+                .between(looked_at.0, looked_at.1)
+                .map(|(from, to)| (from.max(inside.0), to.min(inside.1)))
+                .collect(),
+        }
+    });
+    Ranges::union(stretches.filter(|(from, to)| from < to).map(outward))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::sample::correction;
+    use crate::{CorrectionRecord, Revocation};
+
+    const MINUTE: i64 = 60_000;
+    const SPAN: i64 = 400 * MINUTE;
+
+    fn one_off(from_ms: i64, to_ms: i64) -> CorrectionRecord {
+        CorrectionRecord { from_ms, to_ms: Some(to_ms), ..correction("cor-1") }
+    }
+
+    #[test]
+    fn times_are_rounded_outward_to_minutes() {
+        let excluded = expand(&[one_off(61_000, 120_001)], 0, SPAN, MINUTE);
+        assert_eq!(excluded.parts(), [(60_000, 180_000)]);
+        assert!(excluded.contains(60_000) && excluded.contains(179_999));
+        assert!(!excluded.contains(59_999) && !excluded.contains(180_000));
+        let in_hours = expand(&[one_off(61_000, 120_001)], 0, SPAN, 60 * MINUTE);
+        assert_eq!(in_hours.parts(), [(0, 60 * MINUTE)]);
+    }
+
+    #[test]
+    fn what_lies_outside_is_cut_off() {
+        let excluded = expand(&[one_off(-5 * MINUTE, 2 * MINUTE), one_off(SPAN, SPAN + 1)], 0, SPAN, MINUTE);
+        assert_eq!(excluded.parts(), [(0, 2 * MINUTE)]);
+        assert_eq!(expand(&[], 0, SPAN, MINUTE), Ranges::default());
+    }
+
+    #[test]
+    fn a_recurring_one_lies_between_its_bounds() {
+        let recurring = CorrectionRecord {
+            recurrence: Some("daily 02:00 for 2h".parse().unwrap()),
+            from_ms: 3 * 60 * MINUTE,
+            to_ms: Some(51 * 60 * MINUTE),
+            ..correction("cor-1")
+        };
+        let hour = 60 * MINUTE;
+        let excluded = expand(&[recurring], 0, 1000 * hour, MINUTE);
+        assert_eq!(excluded.parts(), [(3 * hour, 4 * hour), (26 * hour, 28 * hour), (50 * hour, 51 * hour)]);
+    }
+
+    fn corrections() -> impl Strategy<Value = Vec<CorrectionRecord>> {
+        let recurrences = prop_oneof![
+            3 => Just(None),
+            1 => Just(Some("daily 00:30 for 45m".parse().unwrap())),
+            1 => Just(Some("weekly thu-sat 01:15 for 3h in Asia/Kolkata".parse().unwrap())),
+        ];
+        let one =
+            (-SPAN..SPAN, 1..SPAN, recurrences, any::<bool>()).prop_map(|(from, long, recurrence, void)| {
+                let revoked =
+                    void.then(|| Revocation { at_ms: 0, actor: String::new(), reason: String::new() });
+                CorrectionRecord { recurrence, revoked, ..one_off(from, from + long) }
+            });
+        prop::collection::vec(one, 0..8)
+    }
+
+    proptest! {
+        /// Against a loop over minutes that knows nothing of sorting and merging.
+        #[test]
+        fn the_union_is_every_minute_that_some_correction_touches(all in corrections()) {
+            let excluded = expand(&all, 0, SPAN, MINUTE);
+            for pair in excluded.parts().windows(2) {
+                prop_assert!(pair[0].1 < pair[1].0, "sorted and apart: {:?}", excluded.parts());
+            }
+            let mut seconds = 0;
+            for minute in 0..SPAN / MINUTE {
+                let (from, to) = (minute * MINUTE, (minute + 1) * MINUTE);
+                let touched = all.iter().any(|one| !expand([one], from, to, MINUTE).is_empty());
+                prop_assert_eq!(excluded.contains(from), touched, "minute {}", minute);
+                prop_assert_eq!(excluded.contains(to - 1), touched, "minute {}", minute);
+                seconds += if touched { 60 } else { 0 };
+            }
+            prop_assert_eq!(excluded.seconds_between(0, SPAN), seconds);
+            prop_assert_eq!(Ranges::union(excluded.between(0, SPAN)), excluded);
+        }
+
+        #[test]
+        fn order_and_repetition_change_nothing(all in corrections(), turn in 0_usize..8) {
+            let mut turned = all.clone();
+            turned.rotate_left(turn.min(all.len()));
+            turned.reverse();
+            turned.extend(all.clone());
+            prop_assert_eq!(expand(&turned, 0, SPAN, MINUTE), expand(&all, 0, SPAN, MINUTE));
+        }
+
+        #[test]
+        fn what_is_added_and_revoked_never_was(all in corrections(), more in corrections()) {
+            let revocation = Revocation { at_ms: 1, actor: String::new(), reason: String::new() };
+            let void = more.into_iter().map(|one| CorrectionRecord { revoked: Some(revocation.clone()), ..one });
+            let with: Vec<_> = all.iter().cloned().chain(void).collect();
+            prop_assert_eq!(expand(&with, 0, SPAN, MINUTE), expand(&all, 0, SPAN, MINUTE));
+        }
+    }
+}

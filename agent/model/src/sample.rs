@@ -1,0 +1,176 @@
+//! An incident to write tests with: the availability of the passenger API burns, escalates, eases and is resolved.
+
+use lookout_engine::{Cause, Change, DataState, Severity};
+
+use super::{
+    ComponentEvidence, Corrected, CorrectionKind, CorrectionRecord, CorrectionScope, DeployClass,
+    DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
+};
+
+/// 2026-03-01 10:00:00 UTC.
+pub const T0: i64 = 1_772_359_200_000;
+
+/// The incident that opened at `opened_at_ms`, as it stands.
+pub fn incident(opened_at_ms: i64, severity: Severity, peak: Severity) -> IncidentRecord {
+    IncidentRecord {
+        id: incident_id("titanic-requests-availability", Cause::Burn, opened_at_ms),
+        slo_id: "titanic-requests-availability".to_owned(),
+        service: "titanic".to_owned(),
+        slo: "requests-availability".to_owned(),
+        cause: Cause::Burn,
+        severity,
+        peak,
+        opened_at_ms,
+        resolved_at_ms: None,
+    }
+}
+
+fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64), bad: u64) -> TierEvidence {
+    TierEvidence {
+        severity,
+        long_s: windows_s.0,
+        short_s: windows_s.1,
+        factor,
+        long_burn: Some(burns.0),
+        short_burn: Some(burns.1),
+        long_bad: bad,
+        long_total: windows_s.0 * 10,
+        firing: burns.0 > factor && burns.1 > factor,
+        held_by_guard: false,
+        held: None,
+        release_factor: None,
+    }
+}
+
+/// A component of a composite: its title, its data state and its share of the burn.
+pub fn component(title: &str, state: DataState, share: Option<f64>) -> ComponentEvidence {
+    ComponentEvidence {
+        name: title.to_owned(),
+        title: title.to_owned(),
+        weight: None,
+        objective_percent: 99.9,
+        data_state: state,
+        data_age_s: None,
+        lately_bad: 3,
+        lately_total: 1000,
+        bad: 12,
+        total: 400_000,
+        lately_burn_share: share,
+        burn_share: share,
+    }
+}
+
+/// What was measured while the incident was as severe as this; `None` after it ended.
+pub fn evidence(severity: Option<Severity>) -> Evidence {
+    let (page, ticket) = match severity {
+        Some(Severity::Page) => ((15.25, 30.0), (7.5, 12.0)),
+        Some(Severity::Ticket) => ((9.0, 4.0), (6.5, 4.25)),
+        None => ((9.0, 0.0), (6.25, 0.5)),
+    };
+    Evidence {
+        components: Vec::new(),
+        objective_percent: 99.9,
+        period_s: 30 * 86_400,
+        calendar: None,
+        versions: Vec::new(),
+        data_state: DataState::Ok,
+        budget_left_ratio: 0.38,
+        seconds_to_exhaustion: severity.map(|_| 0.38 * 30.0 * 86_400.0 / 14.4),
+        bad: 16_070,
+        total: 25_920_000,
+        tiers: vec![
+            tier(Severity::Page, (3600, 300), 14.4, page, 549),
+            tier(Severity::Ticket, (86_400, 7200), 3.0, ticket, 6480),
+        ],
+        corrected: Corrected::default(),
+        conditions: Vec::new(),
+    }
+}
+
+/// Two hours of maintenance of everything, planned a day before.
+pub fn correction(id: &str) -> CorrectionRecord {
+    CorrectionRecord {
+        id: id.to_owned(),
+        scope: CorrectionScope::All,
+        kind: CorrectionKind::Maintenance,
+        from_ms: T0,
+        to_ms: Some(T0 + 7_200_000),
+        recurrence: None,
+        reason: "The database moves to new disks".to_owned(),
+        actor: "ops".to_owned(),
+        created_at_ms: T0 - 86_400_000,
+        revoked: None,
+    }
+}
+
+/// The last deploy before the incident.
+pub fn deploy() -> DeployRecord {
+    DeployRecord {
+        id: "dep-1".to_owned(),
+        idempotency_key: "build-4711".to_owned(),
+        service: "titanic".to_owned(),
+        environment: "production".to_owned(),
+        version: "1.4.2".to_owned(),
+        commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        actor: "ci".to_owned(),
+        class: DeployClass::Feature,
+        started_at_ms: T0 - 12 * 60_000,
+    }
+}
+
+/// A notice about an incident, from whatever the evidence is at its severity.
+pub fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> Notice {
+    let severity = Some(incident.severity).filter(|_| change != Change::Resolved);
+    Notice {
+        change,
+        at_ms,
+        incident: incident.clone(),
+        alert: "TitanicRequestsAvailability".to_owned(),
+        slo_title: "Requests are answered".to_owned(),
+        description: "A bad event is a passenger whose request was answered with 5xx.".to_owned(),
+        environment: Some("production".to_owned()),
+        evidence: evidence(severity),
+        runbook_url: "http://lookout.example/runbooks/TitanicRequestsAvailability".to_owned(),
+        dashboard_url: "http://grafana.example/d/titanic?var-slo=requests-availability&from=now-6h"
+            .to_owned(),
+        explain_url: "http://lookout.example/slos/titanic/requests-availability".to_owned(),
+        last_deploy: Some(deploy()),
+        last_failure: Some("status 503, expected 200-299".to_owned()),
+    }
+}
+
+/// The same notice, as it reads when its data are missing.
+pub fn without_data(mut notice: Notice) -> Notice {
+    notice.incident.cause = Cause::DataMissing;
+    notice.incident.id =
+        incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.opened_at_ms);
+    notice.alert.push_str("DataMissing");
+    notice.runbook_url.push_str("DataMissing");
+    notice.evidence.data_state = DataState::Stale;
+    notice
+}
+
+/// A transition with its notice, to be told to these destinations.
+pub fn transition(
+    change: Change,
+    at_ms: i64,
+    incident: IncidentRecord,
+    destinations: &[&str],
+) -> TransitionRecord {
+    let notice = notice(change, at_ms, &incident);
+    let destinations = destinations.iter().map(|&name| name.to_owned()).collect();
+    TransitionRecord { incident, change, at_ms, notice, destinations }
+}
+
+/// The whole life of an incident that opens at `t0`: ticket, page, ticket, over.
+pub fn story(t0: i64, destinations: &[&str]) -> [TransitionRecord; 4] {
+    use Severity::{Page, Ticket};
+    let minute = |n: i64| t0 + n * 60_000;
+    let over = IncidentRecord { resolved_at_ms: Some(minute(12)), ..incident(t0, Ticket, Page) };
+    [
+        transition(Change::Opened, t0, incident(t0, Ticket, Ticket), destinations),
+        transition(Change::Escalated, minute(2), incident(t0, Page, Page), destinations),
+        transition(Change::Eased, minute(8), incident(t0, Ticket, Page), destinations),
+        transition(Change::Resolved, minute(12), over, destinations),
+    ]
+}
