@@ -465,8 +465,10 @@ impl History {
         for level in &mut self.levels {
             level.forget();
         }
-        let reach = self.reaches_back_to();
-        self.coverage.drop_before(reach);
+        if self.coverage.has_gaps() {
+            let reach = self.reaches_back_to();
+            self.coverage.drop_before(reach);
+        }
     }
 
     /// Adds counts of an instant to every level, or to those with cells of whole minutes.
