@@ -5,6 +5,7 @@
 //! keep a firing tier from a resolution without evidence:
 //!
 //! - The short window must be observed for at least half of its length. One good event after a gap resolves nothing.
+//!   A correction of the counts by a person needs no further evidence.
 //! - After a step of the clock, the short window must be refilled first. Counts from before the step are of another
 //!   time.
 //!
@@ -178,7 +179,7 @@ impl Assessor<'_> {
                 long.observed_exceeds(objective, factor) && short_agrees
             };
             let release = tier.factor_while(true);
-            let unproven = short.coverage() < 0.5 || self.is_refilling(tier.short);
+            let unproven = short.coverage() < 0.5 && !self.watch.recounted || self.is_refilling(tier.short);
             seen.exceeded = unproven || burns(release);
             seen.kept_by_release = seen.exceeded && !burns(tier.factor);
             if !present.failing {
