@@ -85,7 +85,7 @@ fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
     Refusal { problem: Box::new(problem), challenge: HeaderValue::try_from(challenge).ok() }
 }
 
-/// Why a client may not.
+/// A refusal with its challenge.
 #[derive(Debug)]
 pub struct Refusal {
     problem: Box<Problem>,
