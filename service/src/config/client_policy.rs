@@ -56,10 +56,12 @@ pub enum Scope {
     Write,
     /// Adding many at once.
     Import,
+    /// Adding and removing voyages.
+    VoyagesWrite,
 }
 
 impl Scope {
-    const ALL: [Self; 2] = [Self::Write, Self::Import];
+    const ALL: [Self; 3] = [Self::Write, Self::Import, Self::VoyagesWrite];
 
     /// Returns its name.
     #[must_use]
@@ -67,6 +69,7 @@ impl Scope {
         match self {
             Self::Write => "passengers:write",
             Self::Import => "passengers:import",
+            Self::VoyagesWrite => "voyages:write",
         }
     }
 }
@@ -199,8 +202,8 @@ impl<V: Variables> Reader<'_, V> {
                 // The line is not shown: who got it wrong may have put the secret itself there.
                 None => {
                     let expected = format!(
-                        "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes passengers:write and \
-                         passengers:import",
+                        "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes \
+                         passengers:write, passengers:import and voyages:write",
                         index + 1
                     );
                     self.refuse("API_KEYS", None, expected);

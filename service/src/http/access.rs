@@ -53,7 +53,8 @@ pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
-fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
+/// Checks that the key of a request has a scope.
+pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
     let keys = &shared.config.clients.keys;
     match keys {
         Keys::Open => return Ok(Holder(None)),
