@@ -17,7 +17,7 @@ const INTERVAL_S: u32 = 10;
 const RUNS: u32 = 3;
 const IDLE: Duration = Duration::from_secs(5);
 const LOADED: Duration = Duration::from_secs(40);
-/// How much longer than planned the checks may take.
+/// The delay of the checks that is tolerated.
 const SLACK: Duration = Duration::from_secs(30);
 
 const MEGABYTE: f64 = 1_000_000.0;

@@ -27,7 +27,7 @@ pub enum Benchmark {
     /// CPU, memory and ledger per SLO, how long after the earliest possible moment an outage pages, and how long a
     /// backtest of a year takes.
     Slo {
-        /// Where the noise begins; a random number when left out, and printed either way.
+        /// Seed of the noise; a random number when left out, and printed either way.
         #[arg(long)]
         seed: Option<u64>,
     },

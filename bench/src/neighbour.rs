@@ -17,7 +17,7 @@ pub(super) struct Neighbour {
     counts: [Counts; 2],
 }
 
-/// Who asks; each is counted apart.
+/// A client; each is counted apart.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Asker {
     Agent,
@@ -46,7 +46,7 @@ impl Neighbour {
         format!("http://{}/{group}/{number}", self.address)
     }
 
-    /// How often the least asked route was asked.
+    /// Returns the requests for the least requested route.
     pub(super) fn least(&self, asker: Asker) -> u32 {
         let [agent, peer] = &self.counts;
         let counts = match asker {

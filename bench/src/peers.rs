@@ -1,4 +1,4 @@
-//! What people run instead: blackbox_exporter and a Prometheus that tells it what to probe.
+//! Programs that people run instead: blackbox_exporter and a Prometheus that gives it targets.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What an SLO costs and how soon an outage is noticed, beside the targets and beside Prometheus as it was measured.
+//! Cost of an SLO and delay of a page, beside the targets and beside Prometheus as it was measured.
 
 use std::process::Stdio;
 
@@ -48,7 +48,7 @@ pub(super) fn run(seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// What the benchmark `slo` of a package says.
+/// Returns the figures of the benchmark `slo` of a package.
 fn figures(package: &[&str], seed: u64) -> Result<Value> {
     let mut bench = workspace::cargo();
     bench.args(["bench", "--quiet"]).args(package).args(["--bench", "slo", "--", "--seed"]);

@@ -36,7 +36,7 @@ spec:
         total: { metricSource: { type: scrape, spec: { source: api, selector: requests_total } } }
 ";
 
-/// What the runs took.
+/// Times of the runs.
 pub(super) struct Took {
     /// Seconds of wall time, which other programs on the machine lengthen.
     pub(super) wall_s: Vec<f64>,
@@ -66,7 +66,7 @@ pub(super) fn measure(lookout: &Path, seed: u64) -> Result<Took> {
     })
 }
 
-/// How long ended children have been on processors, in user and kernel mode.
+/// Returns the CPU time of ended children, in user and kernel mode.
 fn children_cpu() -> Result<Duration> {
     let stat = std::fs::read_to_string("/proc/self/stat").context("reading /proc/self/stat")?;
     // the name of the program is in brackets and may hold anything; cutime and cstime are the 14th and 15th after it

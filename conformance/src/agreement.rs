@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::tree::Tree;
 
-/// Where something is said: between two texts of a file, as often as they stand there.
+/// A place of a value: between two texts of a file, as often as they stand there.
 struct Place(&'static str, &'static str, &'static str);
 
 /// Something that all places say alike.
@@ -141,7 +141,7 @@ const NAMES: &[Name] = &[
     },
 ];
 
-/// What is written down in a form of its own: a text that must stand in a file, and why.
+/// Texts that must stand in a file, and why.
 const MUST_STAND: &[(&str, &str, &str)] = &[
     (BASE, "- DATABASE_URL=\n", "the image names a database of its own, which must be taken back"),
     (TASK, "DATABASE_URL  = \"\"", "the image names a database of its own, which must be taken back"),
@@ -214,7 +214,7 @@ fn none(faults: &[String]) -> Result<()> {
     if faults.is_empty() { Ok(()) } else { bail!("{}", faults.join("\n")) }
 }
 
-/// What a place says; that it says nothing is a mistake too.
+/// Returns the values at a place. A place without a value is a mistake too.
 fn said(tree: &Tree, place: &Place) -> Result<BTreeSet<String>> {
     let Place(file, before, after) = place;
     // a shell's double quotes want every backslash twice
@@ -236,7 +236,7 @@ fn between(text: &str, before: &str, after: &str) -> BTreeSet<String> {
     parts.filter_map(|rest| rest.split_once(after)).map(|(found, _)| found.trim().to_owned()).collect()
 }
 
-/// What is said, where several things are.
+/// Describes a name that has several values.
 fn disagreement(what: &str, told: &[(&str, BTreeSet<String>)]) -> Option<String> {
     let all: BTreeSet<&String> = told.iter().flat_map(|(_, values)| values).collect();
     if all.len() <= 1 {
@@ -281,7 +281,7 @@ fn database_network(vpc: &str) -> Option<String> {
     Some(format!("{}.128.0/18", vpc.strip_suffix(".0.0/16")?))
 }
 
-/// What is in flight when the drain is over, as the service has it.
+/// Seconds that requests in flight may take after the drain, as in the service.
 const IN_FLIGHT: u32 = 15;
 
 /// Compose kills after its grace, which the drain and what is in flight must fit into.

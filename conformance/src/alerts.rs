@@ -1,4 +1,4 @@
-//! What the generated files say of each other: alerts name runbooks that exist, dashboards show metrics that exist.
+//! References between generated files: alerts name runbooks that exist, dashboards show metrics that exist.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::tree::Tree;
 
-/// What Prometheus itself records.
+/// Series that Prometheus itself records.
 const OF_PROMETHEUS: [&str; 3] = ["ALERTS", "ALERTS_FOR_STATE", "up"];
 
 /// Follows every runbook URL of an alert and every metric of a dashboard.

@@ -87,7 +87,7 @@ pub fn configurations(tree: &Tree) -> Result<String> {
     Ok("2 configurations".to_owned())
 }
 
-/// What the house asks of the image that a container file ends with. Hadolint minds a `USER root`, not a missing one.
+/// Applies our own rules to the final image of a container file. Hadolint minds a `USER root`, not a missing one.
 fn image_faults(text: &str) -> Vec<String> {
     let mut user = None;
     let mut healthy = false;
@@ -122,7 +122,7 @@ fn is_unprivileged(user: &str) -> bool {
     id.parse::<u32>().is_ok_and(|id| id != 0)
 }
 
-/// What the house asks of every service of a compose file.
+/// Applies our own rules to every service of a compose file.
 fn compose_faults(composed: &Value) -> Vec<String> {
     let Some(services) = composed.get("services").and_then(Value::as_object) else {
         return vec!["there are no services".to_owned()];

@@ -87,7 +87,7 @@ fn text<'v>(value: &'v Value, key: &str) -> &'v str {
     value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Where a panel begins and ends.
+/// The area of a panel.
 #[derive(Clone, Copy)]
 struct Area {
     left: u64,

@@ -8,7 +8,7 @@ use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
 use crate::tree::Tree;
 
-/// What one page offers and asks for.
+/// Anchors and links of one page.
 #[derive(Debug, Default)]
 struct Page {
     /// The anchors of its headings, as GitHub makes them.

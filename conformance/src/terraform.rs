@@ -24,7 +24,7 @@ const FOLDER: &str = "terraform";
 const STAND_IN: &str = "xtask/tools/terraform/provider.py";
 const SCHEMA: &str = "xtask/tools/terraform/aws.json";
 const REFRESH: &str = "the head of xtask/tools/terraform/extract.py says how to refresh the schema";
-/// How many are looked at side by side.
+/// The number of modules that are validated side by side.
 const AT_ONCE: usize = 2;
 
 fn sources(tree: &Tree) -> Result<Vec<&Path>> {
@@ -91,7 +91,7 @@ pub fn policies(tree: &Tree) -> Result<String> {
 /// The one place where the internet comes in: ports 80 and 443, which its tests see to.
 const OPEN: (&str, &str) = ("terraform/modules/edge/main.tf", "aws_vpc_security_group_ingress_rule.public");
 
-/// What a reader notices in one file: types that the schema does not hold, doors that are open, skips that nobody
+/// Finds faults in one file: types that the schema does not hold, ports that are open, skips that nobody
 /// explains.
 fn faults_of(file: &Path, text: &str, schema: &Value) -> Vec<(usize, String)> {
     let (mut faults, mut inside) = (Vec::new(), String::new());
@@ -122,7 +122,7 @@ fn faults_of(file: &Path, text: &str, schema: &Value) -> Vec<(usize, String)> {
     faults
 }
 
-/// Where modules are: small ones first, so that a mistake is named where it was made.
+/// Returns the folders of modules, small ones first, so that a mistake is named where it was made.
 fn folders(sources: &[&Path]) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> =
         sources.iter().filter_map(|file| file.parent()).map(Path::to_owned).collect();
@@ -196,7 +196,8 @@ impl<'t> Scratch<'t> {
             let mut test = self.command(folder);
             test.args(["test", "-no-color"]).args(values.iter().map(|file| format!("-var-file={file}")));
             let said = content(&mut test)?;
-            let runs = said.lines().filter(|line| line.starts_with("  run ") && line.ends_with("pass")).count();
+            let runs =
+                said.lines().filter(|line| line.starts_with("  run ") && line.ends_with("pass")).count();
             if runs == 0 {
                 bail!("its tests run nothing");
             }
@@ -230,7 +231,7 @@ impl<'t> Scratch<'t> {
 /// The stand-in, which ends with its input.
 struct Provider {
     process: Child,
-    /// What Terraform is told, to find it.
+    /// The address by which Terraform finds it.
     address: String,
 }
 
@@ -301,9 +302,6 @@ mod tests {
         let files =
             ["terraform/environment/main.tf", "terraform/modules/a/main.tf", "terraform/modules/a/b.tf"];
         let sources: Vec<&Path> = files.iter().map(Path::new).collect();
-        assert_eq!(
-            folders(&sources),
-            [Path::new("terraform/modules/a"), Path::new("terraform/environment")]
-        );
+        assert_eq!(folders(&sources), [Path::new("terraform/modules/a"), Path::new("terraform/environment")]);
     }
 }

@@ -42,7 +42,7 @@ impl Tree {
         Ok(Self { folder, files })
     }
 
-    /// Where the copy is.
+    /// Returns the root of the copy.
     pub fn root(&self) -> &Path {
         self.folder.path()
     }

@@ -74,7 +74,7 @@ fn against(tree: &Tree, schema: &str, files: &[&Path]) -> Result<()> {
     content(check.current_dir(tree.root())).map(|_| ())
 }
 
-/// What the house asks of a workflow beyond what linters do.
+/// Applies our own rules to a workflow, beyond those of linters.
 fn faults(workflow: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     if workflow.get("permissions").and_then(Value::as_object).is_none_or(|granted| !granted.is_empty()) {

@@ -21,7 +21,7 @@ pub(super) struct Write {
     pub(super) at: Instant,
 }
 
-/// What became of the requests so far.
+/// Results of the requests so far.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Record {
     pub(super) writes: Vec<Write>,

@@ -23,7 +23,7 @@ use programs::running::{Running, field};
 
 /// The route that the faulty version breaks: one that the smoke test does not ask for.
 pub(super) const ROUTE: &str = "/api/v1/passengers/{id}";
-/// How many of its requests fail there, in percent.
+/// The share of its requests that fail there, in percent.
 pub(super) const FAULT_PERCENT: u64 = 50;
 /// The counter of the switch.
 pub(super) const COUNTER: &str = "edge_requests_total";
@@ -36,7 +36,7 @@ pub(super) struct Image {
     pub(super) faulty: bool,
 }
 
-/// Who gets the traffic. Every request reads it anew, so a change holds from the next one on.
+/// The route of the traffic. Every request reads it anew, so a change holds from the next one on.
 #[derive(Debug, Clone)]
 struct Share {
     stable: (String, SocketAddr),
@@ -46,9 +46,9 @@ struct Share {
 /// The running platform. Dropping it kills what it runs.
 pub(super) struct Platform {
     inner: Arc<Inner>,
-    /// Where clients come in.
+    /// The address for clients.
     pub(super) edge: SocketAddr,
-    /// Where the scripts and the agent's scrapes come in.
+    /// The address for the scripts and for the agent's scrapes.
     pub(super) control: SocketAddr,
 }
 
@@ -100,7 +100,7 @@ impl Platform {
         Ok(Self { inner, edge: serve(edge).await?, control: serve(control).await? })
     }
 
-    /// What has all of the traffic; `None` while it is shared.
+    /// Returns the version that has all of the traffic; `None` while it is shared.
     pub(super) fn settled(&self) -> Option<String> {
         let share = self.inner.share();
         share.canary.is_none().then_some(share.stable.0)
@@ -172,7 +172,7 @@ impl Inner {
         }
     }
 
-    /// Whose turn it is: the canary's requests are spread evenly, so that its share is exact.
+    /// Chooses the version for a request: the canary's requests are spread evenly, so that its share is exact.
     fn next(&self) -> SocketAddr {
         let share = self.share();
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);

@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep};
 
 use programs::running::Running;
 
-/// Where Debian and its relatives put them, by version.
+/// The folder of the programs on Debian and its relatives, by version.
 const VERSIONS: &str = "/usr/lib/postgresql";
-/// How long the server may take to answer, and each of its tools to end.
+/// The longest the server may take to answer, and each of its tools to end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// A running server. Dropping it kills it and takes its files away.
@@ -55,7 +55,7 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// What the service is told of it.
+    /// Returns the URL for the service.
     pub(super) fn url(&self, database: &str) -> String {
         format!("postgres://titanic@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }

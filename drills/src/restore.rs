@@ -27,12 +27,12 @@ use programs::running::Running;
 const LIMIT: Duration = Duration::from_secs(60);
 /// Load before the backups, between them and the disaster, and after the restore.
 const LOAD: Duration = Duration::from_secs(3);
-/// How long the programs may take to be of use again once they are started.
+/// The longest the programs may take to be of use again once they are started.
 const RETURN: Duration = Duration::from_secs(20);
 /// The database on PostgreSQL.
 const DATABASE: &str = "titanic";
 
-/// How to rehearse.
+/// Arguments of `cargo xtask drill restore`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Use the programs `titanic` and `lookout` of this folder instead of building them.
@@ -66,7 +66,7 @@ struct Stage<'a> {
     token: String,
 }
 
-/// What was saved.
+/// The backups.
 struct Saved {
     crews: Vec<Crew>,
     ledger: Value,
@@ -135,7 +135,7 @@ async fn rehearse(binaries: &Binaries) -> Result<()> {
     Ok(())
 }
 
-/// How many acknowledged writes are in no backup, and how old the oldest of them was when all was lost.
+/// Acknowledged writes that are in no backup, and the age of the oldest of them when all was lost.
 fn lost(
     saved: &Saved,
     records: &[Record; 3],
@@ -256,7 +256,7 @@ impl<'a> Stage<'a> {
         Ok(Saved { crews, ledger })
     }
 
-    /// What the worst day leaves: nothing.
+    /// Destroys all data.
     async fn destroy(&self) -> Result<()> {
         for name in ["titanic.db", "lookout.db"] {
             for suffix in ["", "-wal", "-shm"] {
@@ -332,7 +332,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// What was restored is still there, and what was written since is there besides.
+    /// Checks that restored data is still there, beside what was written since.
     async fn goes_on(&self, saved: &Saved, records: &[Record; 3], since: Instant) -> Result<()> {
         let written = |record: &Record| -> Vec<String> {
             record.writes.iter().filter(|write| write.at >= since).map(|write| write.id.clone()).collect()

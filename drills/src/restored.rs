@@ -1,4 +1,4 @@
-//! What was saved and what came back: counts side by side, times beside what was promised.
+//! Saved and restored data: counts side by side, times beside the promised ones.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,11 +8,11 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
-/// What may be lost, at most.
+/// The largest loss that is tolerated.
 const RECOVERY_POINT: Duration = Duration::from_secs(15 * 60);
-/// How long it may take to be back.
+/// The longest a restore may take.
 const RECOVERY_TIME: Duration = Duration::from_secs(60 * 60);
-/// How often docs/backups.md says to take a backup.
+/// The interval of backups in docs/backups.md.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// The passengers of a backup.
@@ -140,7 +140,7 @@ pub(super) fn print_compared(rows: &[Compared]) -> Vec<&Compared> {
     rows.iter().filter(differ).collect()
 }
 
-/// How long something took.
+/// Formats a duration.
 #[derive(Debug, Clone)]
 pub(super) struct Took {
     pub(super) what: String,

@@ -32,7 +32,7 @@ const WARM_UP: Duration = Duration::from_secs(15);
 const CANARY_PERCENT: &str = "10";
 /// Seconds for which each of the two watches looks.
 const BAKE: &str = "12";
-/// How long the gate may stay closed after the rollback.
+/// The longest the gate may stay closed after the rollback.
 const RECOVERY: Duration = Duration::from_secs(30);
 
 /// The step at which a faulty version must be found out, by its name in the workflow.
@@ -40,7 +40,7 @@ const WATCH: &str = "Is it good enough for all of the traffic?";
 /// The step that puts back what ran.
 const RESTORE: &str = "Put back what ran";
 
-/// How to rehearse.
+/// Arguments of `cargo xtask drill rollback`.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Use the programs `titanic` and `lookout` of this folder instead of building them.
@@ -248,7 +248,7 @@ impl Stage {
         self.values.get("secrets.LOOKOUT_TOKEN").map(String::as_str).unwrap_or_default()
     }
 
-    /// How many deploys lookout knows of.
+    /// Returns the number of deploys that lookout knows.
     async fn marked(&self) -> Result<usize> {
         let url = format!("{}/api/v1/deploys?service=titanic", self.agent_url);
         let answer = ask(&self.client, Method::GET, &url, Some(self.token()), None).await?;

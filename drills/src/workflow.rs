@@ -13,10 +13,10 @@ use serde_json::Value;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
-/// How long a step may take.
+/// The longest a step may take.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What expressions can name: `inputs.image`, `vars.GATE_BAKE`, `steps.mark.outputs.id`, …
+/// Values by the names that expressions use: `inputs.image`, `vars.GATE_BAKE`, `steps.mark.outputs.id`, …
 pub(super) type Values = BTreeMap<String, String>;
 
 /// A job that can be run here.
@@ -28,7 +28,7 @@ pub(super) struct Job {
     extra: Vec<(String, String)>,
 }
 
-/// What became of a step.
+/// The result of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     Passed,

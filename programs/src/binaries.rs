@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::workspace;
 
-/// Where the binaries are.
+/// The folder of the binaries.
 pub struct Binaries(PathBuf);
 
 impl Binaries {

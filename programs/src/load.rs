@@ -19,7 +19,7 @@ pub struct Answer {
     pub good: bool,
 }
 
-/// What was sent and what came back.
+/// Answers to the requests that were sent.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
     pub answers: Vec<Answer>,

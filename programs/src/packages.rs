@@ -72,7 +72,7 @@ fn by_hand() -> String {
     format!("sudo apt-get update && sudo apt-get install -y --no-install-recommends {packages}")
 }
 
-/// How packages can be installed without asking anybody.
+/// A right to install packages without a question.
 enum Privilege {
     Root,
     Sudo,

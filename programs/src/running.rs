@@ -15,11 +15,11 @@ use tokio::time::{Instant, timeout};
 
 /// Lines that are kept for the explanation of a failure.
 const TAIL: usize = 25;
-/// How long a program may take to listen.
+/// The longest a program may take to listen.
 const START: Duration = Duration::from_secs(20);
-/// How long the log of a program that has ended is read on.
+/// The time for which the log of an ended program is read on.
 const LAST_WORDS: Duration = Duration::from_millis(500);
-/// How long a program may take to end after it was asked to.
+/// The longest a program may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(6);
 
 /// A running program. Dropping it kills it.

@@ -1,4 +1,4 @@
-//! Where things are, and how cargo is called.
+//! Paths of this workspace, and calls of cargo.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -51,7 +51,10 @@ pub fn shown(command: &Command) -> String {
     std::iter::once(program).chain(arguments).collect::<Vec<_>>().join(" ")
 }
 
-/// Where cargo puts what it builds.
+/// Returns the folder that cargo builds into.
+///
+/// # Errors
+/// When cargo does not answer.
 pub fn target_directory() -> Result<PathBuf> {
     let output = cargo()
         .args(["metadata", "--no-deps", "--format-version", "1"])

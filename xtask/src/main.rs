@@ -9,6 +9,7 @@
 
 mod demo;
 #[cfg(test)]
+#[path = "../tests/it/fences.rs"]
 mod fences;
 mod images;
 mod test;

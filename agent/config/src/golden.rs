@@ -65,16 +65,19 @@ fn a_composite_has_named_components_and_a_budget_they_share() {
     let Method::Composite(method) = &journey.policy.method else { panic!() };
     assert_eq!((method.join(), method.slices().width_seconds()), (Join::WorstOf, 300));
     let whole = journey.objective();
-    let parts: Vec<_> =
-        journey.components().iter().map(|part| Part::default().promising(part.objective, whole)).collect();
+    let parts: Vec<_> = journey
+        .components()
+        .iter()
+        .map(|part| Part::default().with_objective(part.objective, whole))
+        .collect();
     assert_eq!(method.components(), parts, "each is measured in its own budget");
     let names: Vec<_> = pages.components().iter().map(|part| part.name.as_str()).collect();
     assert_eq!((names, pages.objective().percent()), (vec!["search", "stored-bookings"], 99.2));
     let Method::Composite(method) = &pages.policy.method else { panic!() };
     assert_eq!((method.join(), method.slices().width_seconds()), (Join::Weights, 60));
     let part = |weight, target| {
-        let weighing = Part::default().weighing(Weight::try_new(weight).unwrap());
-        weighing.judged_by(SliceTarget::try_from_ratio(target).unwrap())
+        let with_weight = Part::default().with_weight(Weight::try_new(weight).unwrap());
+        with_weight.with_slice_target(SliceTarget::try_from_ratio(target).unwrap())
     };
     assert_eq!(method.components(), [part(0.7, 0.95), part(0.3, 0.9)], "against an objective of its own");
     let streams: Vec<_> = config.streams().into_iter().map(|it| (it.slo, it.component, it.id)).collect();
@@ -222,7 +225,7 @@ fn histograms_and_queries_reach_the_model() {
         panic!()
     };
     assert_eq!(part.over("1m"), "sum(rate(a[1m])) - sum(rate(b[1m]))");
-    assert_eq!((*part_is_bad, part.per_second, total.per_second), (false, true, false));
+    assert_eq!((*part_is_bad, part.is_per_second(), total.is_per_second()), (false, true, false));
     assert_eq!(
         windowed.policy.stale_after_seconds, 200,
         "three windows of 60 s, a delay and a timeout of 10 s"

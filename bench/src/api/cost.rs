@@ -1,4 +1,4 @@
-//! What processes cost, as the kernel tells it.
+//! CPU time and memory of processes, from `/proc`.
 
 use std::fs;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use super::cost;
 use programs::workspace;
 
-/// What the database is called, and its user.
+/// The name of the database and of its user.
 const NAME: &str = "titanic";
 
 /// Which of the two.

@@ -12,7 +12,7 @@ use super::wire::{self, Wire};
 
 /// Connections over which a fixed rate is spread.
 const AT_A_RATE: u32 = 16;
-/// How much longer than planned the last answers may take.
+/// The delay of the last answers that is tolerated.
 const SLACK: Duration = Duration::from_secs(10);
 
 /// When requests are sent.
@@ -33,7 +33,7 @@ impl fmt::Display for Pace {
     }
 }
 
-/// What is asked of whom, and when.
+/// Requests for one server, with their pace.
 pub(super) struct Load<'a> {
     pub(super) address: SocketAddr,
     /// In turn, each connection from a place of its own on.
@@ -41,7 +41,7 @@ pub(super) struct Load<'a> {
     pub(super) pace: Pace,
 }
 
-/// What came of it.
+/// Result of a load.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
     pub(super) answers: u64,

@@ -1,4 +1,4 @@
-//! What the service costs beside a bare axum + sqlx program and beside FastAPI, in one run.
+//! Cost of the service beside a bare axum + sqlx program and beside FastAPI, in one run.
 //!
 //! - `wire` is one connection of HTTP; `load` keeps many of them busy and says how that went.
 //! - `databases` and `servers` are what is loaded; `sink` takes the traces; `cost` reads what it costs from `/proc`.
@@ -37,10 +37,10 @@ const LAST_SPANS: Duration = Duration::from_secs(7);
 
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// How long each server is loaded in each way and round.
+    /// Time for which each server is loaded in each way and round.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=60))]
     seconds: u64,
-    /// How often everything is measured; medians are shown.
+    /// Number of rounds; medians are shown.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=50))]
     rounds: u32,
     /// Requests per second where the rate is fixed.
@@ -55,7 +55,7 @@ pub struct Arguments {
     /// Which profile ours and the bare one are built with; another than `service` is not what is shipped.
     #[arg(long, default_value = "service")]
     profile: String,
-    /// What ours is built for: images hold the one for `x86_64-unknown-linux-musl`. The bare one is always built for this
+    /// Target that ours is built for: images hold `x86_64-unknown-linux-musl`. The bare one is always built for this
     /// machine, as anybody would.
     #[arg(long, value_name = "TRIPLE")]
     target: Option<String>,
@@ -64,7 +64,7 @@ pub struct Arguments {
     binaries: Option<PathBuf>,
 }
 
-/// What is asked.
+/// The kind of request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Work {
     One,

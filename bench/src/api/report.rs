@@ -24,7 +24,7 @@ pub(super) struct Sample {
     pub(super) megabytes: f64,
 }
 
-/// What must hold between two servers, whatever is asked of them.
+/// A target between two servers, for every kind of request.
 struct Target {
     name: &'static str,
     ours: Kind,
@@ -177,7 +177,7 @@ fn met(met: bool) -> &'static str {
     if met { "met" } else { "MISSED" }
 }
 
-/// What was asked of which database, in the order in which it was.
+/// Requests and their database, in order.
 fn questions(samples: &[Sample]) -> Vec<(Store, Work)> {
     let mut seen = Vec::new();
     for sample in samples {

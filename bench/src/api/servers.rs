@@ -1,4 +1,4 @@
-//! Who is measured: ours in three moods, the bare one, and what people write instead.
+//! Servers that are measured: ours in three configurations, the bare one, and FastAPI.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -19,7 +19,7 @@ use programs::{python, workspace};
 
 const PASSENGERS: &str = "/api/v1/passengers";
 const LIST: &str = "/api/v1/passengers?limit=20";
-/// How long a server may take until it answers.
+/// The longest a server may take until it answers.
 const START: Duration = Duration::from_secs(30);
 
 /// Which server.
@@ -48,7 +48,7 @@ impl Kind {
     }
 }
 
-/// What ours are started from.
+/// The binaries that ours are started from.
 pub(super) struct Binaries {
     titanic: PathBuf,
     bare: PathBuf,
@@ -198,7 +198,7 @@ fn is_same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// What is asked for.
+/// Paths that are requested.
 pub(super) struct Paths {
     one: Vec<String>,
     list: Vec<String>,

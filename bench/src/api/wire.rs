@@ -67,7 +67,7 @@ impl Wire {
     }
 }
 
-/// What must be known of the head of an answer.
+/// The needed parts of the head of an answer.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     status: u16,

@@ -96,7 +96,7 @@ impl Composed {
         variables.filter_map(|(name, value)| Some((name.as_str(), with_defaults(value.as_str()?)))).collect()
     }
 
-    /// Where a path inside a service's container comes from.
+    /// Returns the source of a path inside a service's container.
     fn source(&self, service: &str, path: &str) -> Option<Source> {
         let mounts = list(self.service(service)?, "volumes").filter_map(mount);
         // the longest folder wins, as in the container
@@ -113,7 +113,7 @@ impl Composed {
     }
 }
 
-/// What a mounted path is.
+/// The source of a mounted path.
 #[derive(Debug, PartialEq, Eq)]
 enum Source {
     /// A file or folder of the tree, relative to its root.

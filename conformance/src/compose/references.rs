@@ -1,4 +1,4 @@
-//! What one part of `compose.yaml` calls another by: services, networks, volumes, secrets, files, addresses.
+//! Names by which parts of `compose.yaml` call each other: services, networks, volumes, secrets, files, addresses.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::tree::Tree;
 
 /// Ports that are open to other containers and published to nobody.
 const INSIDE: [(&str, u16); 2] = [("postgres", 5432), ("jaeger", 4318)];
-/// What the agent and Prometheus are configured with, by service: their addresses are read from there.
+/// Configuration files of the agent and of Prometheus, by service. Their addresses are read from there.
 const CONFIGURED: [(&str, &str); 2] =
     [("lookout", "deploy/compose/lookout.yaml"), ("prometheus", "deploy/compose/prometheus.yml")];
 

@@ -17,7 +17,7 @@ use programs::http::{ask, client};
 use programs::on_path;
 use programs::running::{Running, field};
 
-/// How long a program may take from listening to being healthy, and how often it is asked.
+/// The longest a program may take from listening to being healthy, and the pause between two questions.
 const READY: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(50);
 const HOW: &str = "on Debian or Ubuntu: apt-get install prometheus prometheus-alertmanager";
@@ -118,7 +118,7 @@ async fn healthy(program: &mut Running, url: &str) -> Result<()> {
     }
 }
 
-/// What the container of a service would see: its mounts below a folder, as links into the tree.
+/// Links the mounts of a service into a folder, so that its program sees the files of its container.
 fn mounted(tree: &Tree, composed: &Composed, service: &str, below: &Path) -> Result<Vec<String>> {
     let mut folders = Vec::new();
     let mounts = composed.service(service).map(|service| list(service, "volumes").filter_map(mount));

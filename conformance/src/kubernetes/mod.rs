@@ -30,7 +30,7 @@ const RELEASE: &str = "1.35";
 /// The kinds that no Kubernetes release describes, and what we use of them.
 const OPERATORS: &str = "xtask/tools/schemas/kubernetes-operators.json";
 
-/// What Kubernetes itself describes. A group that is in neither list is a mistake, or a new operator to be described.
+/// API groups of Kubernetes itself. A group that is in neither list is a mistake, or a new operator to be described.
 const OWN_GROUPS: [&str; 7] = [
     "v1",
     "apps/v1",
@@ -41,7 +41,7 @@ const OWN_GROUPS: [&str; 7] = [
     "storage.k8s.io/v1",
 ];
 
-/// What checkov asks for and we do not do, with the reason.
+/// Policies of checkov that we do not follow, with the reason.
 const SKIPPED: [(&str, &str); 1] = [(
     "CKV_K8S_43",
     "images by digest: asked of production alone, by our own rule; other environments follow versions",
@@ -94,10 +94,13 @@ const ADDONS: &str = "k8s/cluster/addons.json";
 
 /// Looks up the add-on of every object that Kubernetes does not bring itself.
 pub fn addons(tree: &Tree) -> Result<String> {
-    let matrix: Value = serde_json::from_str(&tree.read(Path::new(ADDONS))?).with_context(|| ADDONS.to_owned())?;
+    let matrix: Value =
+        serde_json::from_str(&tree.read(Path::new(ADDONS))?).with_context(|| ADDONS.to_owned())?;
     let listed = object::items(&matrix, "/addons");
-    let known: Vec<&str> = listed.flat_map(|addon| object::items(addon, "/groups")).filter_map(Value::as_str).collect();
-    let own: Vec<&str> = OWN_GROUPS.iter().filter_map(|group| group.split_once('/')).map(|(group, _)| group).collect();
+    let known: Vec<&str> =
+        listed.flat_map(|addon| object::items(addon, "/groups")).filter_map(Value::as_str).collect();
+    let own: Vec<&str> =
+        OWN_GROUPS.iter().filter_map(|group| group.split_once('/')).map(|(group, _)| group).collect();
     let builds = every_build(tree)?;
     let mut faults = Vec::new();
     if matrix.get("kubernetes").and_then(Value::as_str) != Some(RELEASE) {

@@ -1,4 +1,4 @@
-//! Who may talk to whom: nobody, unless a policy names both ends and the port.
+//! Network policies: nothing may connect unless a policy names both ends and the port.
 
 use serde_json::Value;
 
@@ -8,7 +8,7 @@ use super::render::Build;
 /// Pods of others may carry it: whoever has it may ask the gate.
 const GATE_CLIENT: &str = "/matchLabels/lookout.dev~1gate-client";
 
-/// What an address range of the internet must leave out.
+/// Networks that an address range of the internet must leave out.
 const PRIVATE: [&str; 5] =
     ["10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16"];
 

@@ -15,7 +15,7 @@ impl Object {
         &self.0
     }
 
-    /// What is at a JSON pointer, as text; empty when there is none.
+    /// Returns the text at a JSON pointer; empty when there is none.
     pub(super) fn text(&self, pointer: &str) -> &str {
         text(&self.0, pointer)
     }
@@ -54,12 +54,12 @@ impl Object {
     }
 }
 
-/// What is at a JSON pointer; null when there is nothing.
+/// Returns the value at a JSON pointer; null when there is none.
 pub(super) fn at<'v>(value: &'v Value, pointer: &str) -> &'v Value {
     value.pointer(pointer).unwrap_or(&Value::Null)
 }
 
-/// What is at a JSON pointer, as text; empty when it is none.
+/// Returns the text at a JSON pointer; empty when it is none.
 pub(super) fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
     at(value, pointer).as_str().unwrap_or_default()
 }

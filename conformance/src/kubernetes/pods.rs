@@ -1,11 +1,11 @@
-//! What every pod owes to the cluster it runs in.
+//! Rules for every pod.
 
 use serde_json::Value;
 
 use super::object::{Object, at, containers, items, text};
 use super::render::Build;
 
-/// How long the service takes at most for requests in flight, after it drained: `service/src/run.rs` says so.
+/// The longest the service takes for requests in flight after it drained, as in `service/src/run.rs`.
 const GRACE_SECONDS: u64 = 15;
 
 /// The name of the agent's image without its registry.

@@ -12,7 +12,7 @@ use crate::tree::Tree;
 use programs::fetched::{self, KUBECTL};
 use programs::python::{Set, program};
 
-/// What one folder becomes.
+/// The objects of one folder.
 #[derive(Debug)]
 pub(super) struct Build {
     /// Relative to the root.

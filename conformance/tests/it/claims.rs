@@ -22,10 +22,9 @@ fn names_run(page: &str) -> Vec<&str> {
 fn every_check_that_the_pages_run_is_one_that_there_is() {
     let tree = Tree::copy_of(&root()).unwrap();
     let is_there = |word: &str| {
-        let checks = checks::ALL.iter().map(|(name, _)| *name);
+        let checks = checks::ALL.iter().map(|(name, _)| format!("checks::{name}"));
         checks
-            .chain(mistakes::ALL.iter().map(|(name, _)| *name))
-            .chain(["mistakes::"])
+            .chain(mistakes::ALL.iter().map(|(name, _)| format!("mistakes::{name}")))
             .any(|name| name.contains(word))
     };
     let mut seen = 0;

@@ -1,4 +1,5 @@
-//! What ships the programs, held against the tools that would refuse it later; and mistakes, each of which must be named.
+//! Files that ship the programs, held against the tools that would refuse them later; and mistakes, each of which must be
+//! named.
 
 #[cfg(test)]
 mod agents;

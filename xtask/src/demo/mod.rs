@@ -21,7 +21,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use narrator::Narrator;
 use programs::binaries::Binaries;
 
-/// How to tell it.
+/// Arguments of `cargo xtask demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Tell the story and end: with 0, or with the first step that failed. This is the default.

@@ -42,7 +42,7 @@ impl Service {
         })
     }
 
-    /// What the load asks for.
+    /// Returns the URL that the load requests.
     pub(super) fn url(&self) -> String {
         format!("http://{}{ROUTE}?limit=1", self.address)
     }

@@ -21,7 +21,7 @@ pub(super) struct Alertmanager {
     pub(super) address: SocketAddr,
 }
 
-/// Where a program of the Prometheus family listens: JSON logs, a port of the system's choice.
+/// Flags of the Prometheus family: JSON logs, a port of the system's choice.
 async fn address(program: &mut Running) -> Result<SocketAddr> {
     let line = program.listening().await?;
     field(&line, "address")?.parse().context("reading the address")

@@ -17,18 +17,18 @@ use programs::binaries::Binaries;
 use programs::http::{ask, client};
 use programs::load::{Load, RATE};
 
-/// How often a level is looked at.
+/// The pause between two looks at a level.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long the recovery may take before the story gives up.
+/// The longest the recovery may take.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// How the story is told.
+/// Options of the demo.
 pub(super) struct Options {
     pub(super) keep: bool,
     pub(super) with_prometheus: bool,
 }
 
-/// What all steps share.
+/// State that all steps share.
 struct Stage<'a> {
     narrator: &'a Narrator,
     client: Client,
@@ -37,7 +37,7 @@ struct Stage<'a> {
     opinion: Option<SecondOpinion>,
 }
 
-/// Tells the whole story.
+/// Runs the whole demo.
 pub(super) async fn tell(binaries: &Binaries, options: &Options, narrator: &Narrator) -> Result<()> {
     let folder =
         tempfile::Builder::new().prefix("lookout-demo-").tempdir().context("making a folder for the demo")?;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
 
-use steps::{Said, Step};
+use steps::{Step, StepResult};
 use summary::Summary;
 
 /// Which steps to run.
@@ -27,7 +27,7 @@ pub(crate) struct Arguments {
     names: Vec<String>,
 }
 
-/// What became of a step.
+/// The result of a step, for the table.
 enum Ending {
     Passed(String),
     Skipped(String),
@@ -56,20 +56,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         println!("\n--- {step}: {}", step.about());
         let began = Instant::now();
-        let said = step.run(arguments, unchanged.as_deref());
+        let result = step.run(arguments, unchanged.as_deref());
         let took = began.elapsed();
-        let ending = match said {
-            Ok(Said::Passed(note)) => Ending::Passed(note),
-            Ok(Said::Skipped(why)) if arguments.strict => {
+        let ending = match result {
+            Ok(StepResult::Passed(note)) => Ending::Passed(note),
+            Ok(StepResult::Skipped(why)) if arguments.strict => {
                 println!("{step} was skipped: {why}");
                 failure = Some((step, anyhow!("skipped: {why}")));
                 Ending::Failed
             }
-            Ok(Said::Skipped(why)) => {
+            Ok(StepResult::Skipped(why)) => {
                 skipped.push((step.to_string(), why.clone()));
                 Ending::Skipped(why)
             }
-            Ok(Said::Tests(summary, without)) => {
+            Ok(StepResult::Tests(summary, without)) => {
                 tests.add(summary);
                 skipped.extend(without);
                 Ending::Passed(summary.to_string())

@@ -12,8 +12,8 @@ use programs::python::{self, Set};
 use programs::workspace::{CONFIG, cargo, must_succeed, root, shown, target_directory};
 use programs::{Missing, packages, skipped};
 
-/// What a step that did not fail has to say.
-pub(super) enum Said {
+/// The result of a step that did not fail.
+pub(super) enum StepResult {
     Passed(String),
     Skipped(String),
     /// The figures, and the tests that were skipped for want of a tool.
@@ -73,9 +73,9 @@ impl Step {
     }
 
     /// Runs the step. `before` is the status of the work tree when the run began.
-    pub(super) fn run(self, arguments: &Arguments, before: Option<&str>) -> Result<Said> {
+    pub(super) fn run(self, arguments: &Arguments, before: Option<&str>) -> Result<StepResult> {
         match self {
-            Self::Packages => packages::ensure().map(Said::Passed),
+            Self::Packages => packages::ensure().map(StepResult::Passed),
             Self::Fmt => passes(cargo().args(["fmt", "--all", "--check"]))
                 .context("`cargo fmt --all` would change files"),
             Self::Conformance => conformance(arguments),
@@ -94,8 +94,8 @@ impl Step {
     }
 }
 
-fn passes(command: &mut Command) -> Result<Said> {
-    must_succeed(command).map(|()| Said::Passed(String::new()))
+fn passes(command: &mut Command) -> Result<StepResult> {
+    must_succeed(command).map(|()| StepResult::Passed(String::new()))
 }
 
 fn has_nextest() -> bool {
@@ -103,12 +103,12 @@ fn has_nextest() -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
-fn all(summary: Summary) -> Result<Said> {
-    Ok(Said::Tests(summary, Vec::new()))
+fn all(summary: Summary) -> Result<StepResult> {
+    Ok(StepResult::Tests(summary, Vec::new()))
 }
 
 /// Everything else that is a test.
-fn tests() -> Result<Said> {
+fn tests() -> Result<StepResult> {
     let mut command = cargo();
     if has_nextest() {
         // It counts on stderr, and shows the output of failing tests there too.
@@ -120,7 +120,7 @@ fn tests() -> Result<Said> {
 }
 
 /// The checks of `conformance`. A check whose tool is missing leaves a record, which is no test that passed.
-fn conformance(arguments: &Arguments) -> Result<Said> {
+fn conformance(arguments: &Arguments) -> Result<StepResult> {
     let folder = skipped::folder()?;
     skipped::forget_all(&folder)?;
     let mut command = cargo();
@@ -135,16 +135,16 @@ fn conformance(arguments: &Arguments) -> Result<Said> {
     // what was not asked for is not skipped
     let (mut summary, skipped) = (counted(&mut command)?.ran(), skipped::all(&folder)?);
     summary.skip(skipped.len() as u64);
-    Ok(Said::Tests(summary, skipped))
+    Ok(StepResult::Tests(summary, skipped))
 }
 
 /// The tests that are ignored where their tools are missing; from the binaries that were built for the others.
-fn contract() -> Result<Said> {
+fn contract() -> Result<StepResult> {
     let tools = match python::folder(Set::Api) {
         Ok(folder) => folder,
         Err(error) => {
             return match Missing::behind(&error) {
-                Some(missing) => Ok(Said::Skipped(missing.to_string())),
+                Some(missing) => Ok(StepResult::Skipped(missing.to_string())),
                 None => Err(error),
             };
         }
@@ -160,7 +160,7 @@ fn contract() -> Result<Said> {
     all(counted(&mut command)?.ran())
 }
 
-fn doctests() -> Result<Said> {
+fn doctests() -> Result<StepResult> {
     all(counted(cargo().args(["test", "--workspace", "--doc"]))?)
 }
 
@@ -202,7 +202,7 @@ fn follow(mut pipe: impl BufRead) -> Summary {
 
 /// The binary that the tests used is the one that must agree with the committed files: building it alone, as
 /// `cargo run -p lookout` does, would compile half of the dependencies again without their test features.
-fn drift() -> Result<Said> {
+fn drift() -> Result<StepResult> {
     must_succeed(cargo().args(["build", "--quiet", "--workspace", "--all-targets"]))?;
     if !root().join(CONFIG).exists() {
         bail!("{CONFIG} is missing");
@@ -212,7 +212,7 @@ fn drift() -> Result<Said> {
         .context("run `cargo xtask generate` and commit what it writes")
 }
 
-/// What git says about the work tree; `None` outside of a repository.
+/// Returns the status of the work tree; `None` outside of a repository.
 pub(super) fn tree_as_it_is() -> Option<String> {
     let mut git = Command::new("git");
     let output =
@@ -220,16 +220,16 @@ pub(super) fn tree_as_it_is() -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn clean(before: Option<&str>) -> Result<Said> {
+fn clean(before: Option<&str>) -> Result<StepResult> {
     let Some((before, after)) = before.zip(tree_as_it_is()) else {
         let why = if root().join(".git").exists() { "git is missing" } else { "not a git repository" };
-        return Ok(Said::Skipped(why.to_owned()));
+        return Ok(StepResult::Skipped(why.to_owned()));
     };
     let changed: Vec<&str> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
     if !changed.is_empty() {
         bail!("the run left behind:\n{}", changed.join("\n"));
     }
-    Ok(Said::Passed(String::new()))
+    Ok(StepResult::Passed(String::new()))
 }
 
 #[cfg(test)]

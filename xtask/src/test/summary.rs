@@ -1,4 +1,4 @@
-//! How many tests there were, read from what the runner says.
+//! Counts of tests, read from the output of the runner.
 
 use std::fmt;
 

@@ -285,7 +285,7 @@ fn a_comment_cannot_be_left_by_what_it_quotes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.yaml");
     let text = "version: prometheus/v1\nservice: orders\nslos:\n  - name: a\n    objective: 99\n    sli: { events: \
-                { error_query: \"a[{{.window}}]\", total_query: \"b[{{.window}}]\" } }\n    alerting: { name: \
+                { error_query: \"rate(a[{{.window}}])\", total_query: \"rate(b[{{.window}}])\" } }\n    alerting: { name: \
                 \"x\\nkind: Evil\\u001b[2J\" }\n";
     fs::write(&file, text).unwrap();
     let imported = import(&[file], &options(Format::Sloth));
@@ -321,8 +321,8 @@ fn an_agent_has_a_thousand_slos_at_most() {
     let file = folder.path().join("a.yaml");
     let slo = |n: usize| {
         format!(
-            "  - {{ name: a{n}, objective: 99, sli: {{ events: {{ error_query: 'a[{{{{.window}}}}]', total_query: \
-             'b[{{{{.window}}}}]' }} }} }}\n"
+            "  - {{ name: a{n}, objective: 99, sli: {{ events: {{ error_query: 'rate(a[{{{{.window}}}}])', \
+             total_query: 'rate(b[{{{{.window}}}}])' }} }} }}\n"
         )
     };
     let slos: String = (0..=SLO_COUNT_LIMIT).map(slo).collect();

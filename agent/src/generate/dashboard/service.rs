@@ -7,7 +7,8 @@ use super::super::promql::{self, Counted, Sli};
 use super::super::rules::{alert_groups, base_window, identity, windows};
 use super::panel::{Kind, Panel, Place, Target};
 use super::{Frame, link, links, per_slo, quoted, service_uid, state_query, state_words, uid, variable};
-use lookout_config::{Config, Indicator, MatchOp, Slo};
+use lookout_config::{Config, Indicator, Slo};
+use lookout_promql::selector::{MatchOp, Selector};
 use lookout_runtime::events::names;
 
 /// Rows of the grid that a per-SLO row with its heading takes.
@@ -184,7 +185,7 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
 }
 
 /// The histogram whose events are counted: the counters of all of them, and its name.
-fn histogram_of(sli: &Sli) -> Option<(&lookout_config::Selector, &str)> {
+fn histogram_of(sli: &Sli) -> Option<(&Selector, &str)> {
     let total = sli.total.counters()?;
     Some((total, total.metric.strip_suffix("_count")?))
 }
@@ -196,7 +197,7 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
     let role = |what: &str| format!("{} {what}", slo.name);
     let place = |x| Place { x, y, w: 12, h: SLO_HEIGHT - 1 };
     let variables = [("job", MatchOp::Regex, "$job"), ("instance", MatchOp::Regex, "$instance")];
-    let at = |selector: &lookout_config::Selector| {
+    let at = |selector: &Selector| {
         // the variable is the condition on the job here
         let mut selector = selector.clone();
         selector.matchers.retain(|matcher| matcher.label != "job");
