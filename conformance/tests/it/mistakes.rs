@@ -191,12 +191,18 @@ mistakes! {
     a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
         Replace("externalUrl", "externalURL")
         => "externalURL";
+    a_licence_that_nobody_agreed_to: dependency_terms in "deny.toml",
+        Replace("  \"MIT\",\n", "")
+        => "rejected";
+    an_advisory_that_is_overlooked: dependency_advisories in "deny.toml",
+        Replace("ignore = []", "ignore = [\"RUSTSEC-2026-9999\"]")
+        => "lets a vulnerable itoa pass";
     a_link_that_leads_to_another_host: kubernetes_links in "k8s/components/monitoring/links.yaml",
         Replace("https:", "http:")
         => "runbook_url leads to http://";
-    a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/gateway-tls/gateway.yaml",
-        Replace("hostname: LOOKOUT_HOST\n      tls:", "hostname: LOOKOUT_HOST.internal\n      tls:")
-        => "k8s/overlays";
+    a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/environment/lookout-host.yaml",
+        Replace("[name=lookout].hostname", "[name=http].hostname")
+        => "no Gateway listens to lookout";
     a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
         Replace("      - LookoutDown.md\n", "")
         => "the agent has no runbook LookoutDown.md";
