@@ -1,8 +1,8 @@
 //! Dependencies against `deny.toml`: licences, bans and sources, and a seeded advisory that must be found.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 use programs::on_path;
@@ -30,16 +30,22 @@ pub fn seeded_advisory(tree: &Tree) -> Result<String> {
     let scratch = tempfile::tempdir().context("making a folder")?;
     let database = seed(scratch.path())?;
     let text = tree.read(Path::new(CONFIG))?;
-    let own = format!("[advisories]\ndb-urls = [\"{DATABASE}\"]\ndb-path = {:?}\ngit-fetch-with-cli = true", scratch.path().join("fetched"));
+    let own = format!(
+        "[advisories]\ndb-urls = [\"{DATABASE}\"]\ndb-path = {:?}\ngit-fetch-with-cli = true",
+        scratch.path().join("fetched")
+    );
     let (before, after) = text.split_once("[advisories]").context("deny.toml looks at no advisories")?;
     let config = scratch.path().join(CONFIG);
     fs::write(&config, format!("{before}{own}{after}")).context("writing a configuration")?;
     let mut deny = Command::new(on_path(&["cargo-deny"], HOW)?);
     deny.current_dir(tree.root()).arg("--config").arg(&config).args(["check", "advisories"]);
-    deny.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", format!("url.file://{}.insteadOf", database.display()));
+    deny.env("GIT_CONFIG_COUNT", "1")
+        .env("GIT_CONFIG_KEY_0", format!("url.file://{}.insteadOf", database.display()));
     deny.env("GIT_CONFIG_VALUE_0", DATABASE);
     match content(&mut deny) {
-        Err(found) if format!("{found:#}").contains("RUSTSEC-2026-9999") => Ok(format!("{SEEDED} is reported")),
+        Err(found) if format!("{found:#}").contains("RUSTSEC-2026-9999") => {
+            Ok(format!("{SEEDED} is reported"))
+        }
         Err(other) => Err(other),
         Ok(_) => bail!("deny.toml lets a vulnerable {SEEDED} pass"),
     }
@@ -64,7 +70,16 @@ fn seed(folder: &Path) -> Result<PathBuf> {
     for arguments in [
         &["init", "--quiet", "--initial-branch", "main"][..],
         &["add", "--all"],
-        &["-c", "user.name=seed", "-c", "user.email=seed@example.org", "commit", "--quiet", "--message", "seed"],
+        &[
+            "-c",
+            "user.name=seed",
+            "-c",
+            "user.email=seed@example.org",
+            "commit",
+            "--quiet",
+            "--message",
+            "seed",
+        ],
     ] {
         content(Command::new("git").args(arguments).current_dir(&database))?;
     }

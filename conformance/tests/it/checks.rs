@@ -3,7 +3,8 @@
 use anyhow::Result;
 use conformance::tree::Tree;
 use conformance::{
-    agreement, alerts, compose, containers, dashboards, dependencies, kubernetes, links, terraform, text, workflows,
+    agreement, alerts, compose, containers, dashboards, dependencies, kubernetes, links, terraform, text,
+    workflows,
 };
 use programs::{Missing, skipped};
 
