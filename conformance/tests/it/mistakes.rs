@@ -167,7 +167,7 @@ mistakes! {
     an_image_that_is_whatever_is_latest: kubernetes_rules in "k8s/components/sidecar/agent/kustomization.yaml",
         Replace("lookout:0.1.0", "lookout:latest")
         => "lookout:latest is whatever is latest";
-    an_image_in_production_by_version: kubernetes_rules in "k8s/overlays/prod/kustomization.yaml",
+    an_image_in_production_by_version: kubernetes_rules in "k8s/images/prod/kustomization.yaml",
         Replace("digest: sha256:0000000000000000000000000000000000000000000000000000000000000000", "newTag: 0.1.0")
         => "titanic:0.1.0 is not named by digest";
     a_network_policy_that_is_open: kubernetes_rules in "k8s/components/monitoring/network-policy.yaml",
