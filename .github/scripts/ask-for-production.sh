@@ -21,7 +21,7 @@ fi
 
 # what terraform last did, or would do: an image may count on it
 infrastructure=$(gh run list --workflow terraform.yml --branch main --limit 1 --json conclusion,status,url \
-  --jq '.[0] | if . then "\(.conclusion // .status): \(.url)" else "never ran" end')
+  --jq '.[0] | if . then (if .conclusion == "" then .status else .conclusion end) + ": " + .url else "never ran" end')
 
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT
