@@ -191,6 +191,9 @@ mistakes! {
     a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
         Replace("externalUrl", "externalURL")
         => "externalURL";
+    a_webhook_that_no_secret_holds: kubernetes_rules in "k8s/components/standalone-agent/alertmanager-config.yaml",
+        Replace("key: slack-webhook-url", "key: slack-webhook")
+        => "AlertmanagerConfig lookout: the Secret lookout has no key \"slack-webhook\"";
     a_licence_that_nobody_agreed_to: dependency_terms in "deny.toml",
         Replace("  \"MIT\",\n", "")
         => "rejected";
