@@ -19,6 +19,10 @@ else
   changes=$(git log --no-merges --max-count=20 --format='%h %s' "$GITHUB_SHA")
 fi
 
+# what terraform last did, or would do: an image may count on it
+infrastructure=$(gh run list --workflow terraform.yml --branch main --limit 1 --json conclusion,status,url \
+  --jq '.[0] | if . then (if .conclusion == "" then .status else .conclusion end) + ": " + .url else "never ran" end')
+
 body=$(mktemp)
 trap 'rm -f "$body"' EXIT
 {
@@ -26,6 +30,7 @@ trap 'rm -f "$body"' EXIT
   # shellcheck disable=SC2016 # the back quotes are Markdown
   printf '| image | `%s` |\n| commit | `%s` |\n| runs now | `%s` |\n| dev, staging | deployed and judged good by the gate: %s |\n' \
     "$IMAGE" "$GITHUB_SHA" "$running" "$RUN_URL"
+  printf '| terraform, plan and apply of prod | %s |\n' "$infrastructure"
   printf '\n### What changes\n\n'
   # indented: whatever a commit says is text, not Markdown
   while IFS= read -r line; do printf '    %s\n' "$line"; done <<<"${changes:-nothing}"

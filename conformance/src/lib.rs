@@ -10,6 +10,7 @@ pub mod alerts;
 pub mod compose;
 pub mod containers;
 pub mod dashboards;
+pub mod dependencies;
 pub mod kubernetes;
 pub mod links;
 pub mod terraform;

@@ -18,18 +18,20 @@ pub(super) fn faults(build: &Build) -> Vec<String> {
     if host.is_empty() || host.contains(['/', ':']) {
         faults.push(format!("the agent's address {agent:?} is no https host, so no link of it works"));
     }
-    if !build
-        .of_kind("HTTPRoute")
-        .any(|route| items(route.value(), "/spec/hostnames").any(|name| name == host))
-    {
-        faults.push(format!("no HTTPRoute leads from {host} to the agent"));
-    }
-    let mut listeners =
-        build.of_kind("Gateway").flat_map(|gateway| items(gateway.value(), "/spec/listeners"));
-    if !listeners
-        .any(|listener| text(listener, "/hostname") == host && text(listener, "/protocol") == "HTTPS")
-    {
-        faults.push(format!("no Gateway listens to {host}"));
+    let leads = |route: &&Object| items(route.value(), "/spec/hostnames").any(|name| name == host);
+    match build.of_kind("HTTPRoute").find(leads) {
+        None => faults.push(format!("no HTTPRoute leads from {host} to the agent")),
+        Some(route) => {
+            let section = text(route.value(), "/spec/parentRefs/0/sectionName");
+            let gateways = build.of_kind("Gateway");
+            let mut listeners = gateways.flat_map(|gateway| items(gateway.value(), "/spec/listeners"));
+            let listener = listeners.find(|known| text(known, "/name") == section);
+            let serves =
+                |known: &Value| text(known, "/hostname") == host && text(known, "/protocol") == "HTTPS";
+            if !listener.is_some_and(serves) {
+                faults.push(format!("no Gateway listens to {host} where its route begins"));
+            }
+        }
     }
     if !build
         .of_kind("SecurityPolicy")

@@ -176,6 +176,7 @@ impl<'b> Names<'b> {
                 faults
             }
             "ServiceMonitor" => self.of_monitor(object),
+            "AlertmanagerConfig" => self.of_alertmanager(object),
             _ => Vec::new(),
         }
     }
@@ -244,6 +245,27 @@ impl<'b> Names<'b> {
             (!listens).then(|| format!("the Gateway {name} has no listener {section:?}"))
         };
         items(object.value(), place).filter_map(broken).collect()
+    }
+
+    /// Receivers that routes name, and secrets that receivers read.
+    fn of_alertmanager(&self, config: &Object) -> Vec<String> {
+        let known: Vec<&str> =
+            items(config.value(), "/spec/receivers").map(|one| text(one, "/name")).collect();
+        let routes =
+            std::iter::once(config.at("/spec/route")).chain(items(config.value(), "/spec/route/routes"));
+        let named = routes.map(|route| text(route, "/receiver"));
+        let mut faults: Vec<String> = named
+            .filter(|name| !known.contains(name))
+            .map(|name| format!("a route leads to {name:?}, which is no receiver"))
+            .collect();
+        let slack = items(config.value(), "/spec/receivers").flat_map(|one| items(one, "/slackConfigs"));
+        for url in slack.map(|one| at(one, "/apiURL")) {
+            let (name, key) = (text(url, "/name"), text(url, "/key"));
+            if !self.secrets.get(name).is_some_and(|keys| keys.contains(key)) {
+                faults.push(format!("the Secret {name} has no key {key:?}"));
+            }
+        }
+        faults
     }
 
     fn of_monitor(&self, monitor: &Object) -> Vec<String> {

@@ -3,7 +3,8 @@
 use anyhow::Result;
 use conformance::tree::Tree;
 use conformance::{
-    agreement, alerts, compose, containers, dashboards, kubernetes, links, terraform, text, workflows,
+    agreement, alerts, compose, containers, dashboards, dependencies, kubernetes, links, terraform, text,
+    workflows,
 };
 use programs::{Missing, skipped};
 
@@ -33,6 +34,8 @@ checks! {
     alerts: alerts::check,
     dashboard_types: dashboards::types,
     dashboard_layout: dashboards::layout,
+    dependency_terms: dependencies::terms,
+    dependency_advisories: dependencies::seeded_advisory,
     workflow_rules: workflows::rules,
     workflow_syntax: workflows::syntax,
     workflow_schemas: workflows::schemas,

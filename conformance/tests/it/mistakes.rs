@@ -167,7 +167,7 @@ mistakes! {
     an_image_that_is_whatever_is_latest: kubernetes_rules in "k8s/components/sidecar/agent/kustomization.yaml",
         Replace("lookout:0.1.0", "lookout:latest")
         => "lookout:latest is whatever is latest";
-    an_image_in_production_by_version: kubernetes_rules in "k8s/overlays/prod/kustomization.yaml",
+    an_image_in_production_by_version: kubernetes_rules in "k8s/images/prod/kustomization.yaml",
         Replace("digest: sha256:0000000000000000000000000000000000000000000000000000000000000000", "newTag: 0.1.0")
         => "titanic:0.1.0 is not named by digest";
     a_network_policy_that_is_open: kubernetes_rules in "k8s/components/monitoring/network-policy.yaml",
@@ -191,12 +191,21 @@ mistakes! {
     a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
         Replace("externalUrl", "externalURL")
         => "externalURL";
+    a_webhook_that_no_secret_holds: kubernetes_rules in "k8s/components/standalone-agent/alertmanager-config.yaml",
+        Replace("key: slack-webhook-url", "key: slack-webhook")
+        => "AlertmanagerConfig lookout: the Secret lookout has no key \"slack-webhook\"";
+    a_licence_that_nobody_agreed_to: dependency_terms in "deny.toml",
+        Replace("  \"MIT\",\n", "")
+        => "rejected";
+    an_advisory_that_is_overlooked: dependency_advisories in "deny.toml",
+        Replace("ignore = []", "ignore = [\"RUSTSEC-2026-9999\"]")
+        => "lets a vulnerable itoa pass";
     a_link_that_leads_to_another_host: kubernetes_links in "k8s/components/monitoring/links.yaml",
         Replace("https:", "http:")
         => "runbook_url leads to http://";
-    a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/gateway-tls/gateway.yaml",
-        Replace("hostname: LOOKOUT_HOST\n      tls:", "hostname: LOOKOUT_HOST.internal\n      tls:")
-        => "k8s/overlays";
+    a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/environment/lookout-host.yaml",
+        Replace("[name=lookout].hostname", "[name=http].hostname")
+        => "no Gateway listens to lookout";
     a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
         Replace("      - LookoutDown.md\n", "")
         => "the agent has no runbook LookoutDown.md";

@@ -97,7 +97,7 @@ fn agent_address() -> Value {
         "type": "query",
         "datasource": {"type": "prometheus", "uid": "${datasource}"},
         "query": "label_values(lookout_build_info, external_url)",
-        "refresh": 1,
+        "refresh": 2,
         "hide": 2,
         "multi": false,
         "includeAll": false,
