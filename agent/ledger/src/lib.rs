@@ -54,6 +54,14 @@ pub enum LedgerError {
         /// Ours.
         known: i64,
     },
+    /// The file is no longer the one that was opened.
+    #[error("the ledger {path} cannot be used any more: {what}")]
+    Lost {
+        /// The file.
+        path: String,
+        /// The difference.
+        what: String,
+    },
     /// Another lookout has the file open.
     #[error("the ledger {path} is in use by another lookout")]
     InUse {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lookout_engine::Counts;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::hours::{Hour, Hours};
 use crate::StoredCounts;
@@ -58,8 +58,22 @@ pub(super) async fn add(connection: &mut SqliteConnection, rows: &[CountRow]) ->
 
 /// Everything that is known of an SLO.
 pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since_ms: i64) -> sqlx::Result<StoredCounts> {
-    // one transaction, so that a roll-up in between neither hides a count nor shows it twice
-    let mut view = pool.begin().await?;
+    let mut connection = pool.acquire().await?;
+    let read = read_at_once(&mut connection, slo_id, since_ms).await;
+    if read.is_err() {
+        // SQLite may have ended the transaction by itself: the next one must not begin inside it
+        connection.close_on_drop();
+    }
+    read
+}
+
+/// Reads in one transaction, so that a roll-up in between neither hides a count nor shows it twice.
+async fn read_at_once(
+    connection: &mut SqliteConnection,
+    slo_id: &str,
+    since_ms: i64,
+) -> sqlx::Result<StoredCounts> {
+    let mut view = connection.begin().await?;
     let young = read_young(&mut view, slo_id, since_ms).await?;
     let old = read_old(&mut view, slo_id, since_ms).await?;
     view.commit().await?;

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use lookout_engine::Counts;
-use sqlx::SqliteConnection;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -18,6 +18,11 @@ fn place() -> (TempDir, PathBuf) {
 
 fn row(start_s: i64) -> CountRow {
     CountRow { slo_id: "a".to_owned(), start_s, width_s: 10, good: 1, bad: 2 }
+}
+
+/// A connection of another process.
+async fn other(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
 }
 
 /// A closed ledger with something in it.
@@ -81,11 +86,7 @@ async fn a_full_disk_stores_nothing_of_a_tick() {
     let (_folder, path) = place();
     let ledger = SqliteLedger::open(&path).await.unwrap();
     ledger.commit(&[row(0)], &[]).await.unwrap();
-    let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&ledger.writer).await.unwrap();
-    sqlx::query(sqlx::AssertSqlSafe(format!("pragma max_page_count = {pages}")))
-        .execute(&ledger.writer)
-        .await
-        .unwrap();
+    ledger.writer.limit_pages(true).await;
     let mut story = story(T0, &["slack"]);
     story[3].notice.description = "x".repeat(100_000);
     let error = ledger.commit(&[row(0), row(10)], &story).await.unwrap_err();
@@ -94,7 +95,7 @@ async fn a_full_disk_stores_nothing_of_a_tick() {
     assert_eq!(ledger.incidents(9).await.unwrap(), []);
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
 
-    sqlx::query("pragma max_page_count = 100000").execute(&ledger.writer).await.unwrap();
+    ledger.writer.limit_pages(false).await;
     ledger.commit(&[row(0), row(10)], &story).await.unwrap();
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 4, "and works again when there is room");
 }
@@ -106,6 +107,10 @@ async fn a_second_process_is_kept_out_until_the_first_is_done() {
     let error = SqliteLedger::open(&path).await.unwrap_err();
     assert!(matches!(error, LedgerError::InUse { .. }), "{error:?}");
     assert!(error.to_string().contains("ledger.db is in use by another lookout"), "{error}");
+    // whoever takes the file of the lock away takes no ledger over
+    std::fs::remove_file(path.with_file_name("ledger.db.lock")).unwrap();
+    let error = SqliteLedger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::InUse { .. }), "{error:?}");
     first.close().await;
     SqliteLedger::open(&path).await.unwrap();
 }
@@ -198,7 +203,7 @@ async fn a_decision_changed_behind_our_back_is_noticed() {
     }
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Whole { length: 600 });
     sqlx::query("update decision set answer = 'allow' where sequence = 550")
-        .execute(&ledger.writer)
+        .execute(&mut other(&path).await)
         .await
         .unwrap();
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Broken { at: 550 });
@@ -213,7 +218,7 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
     ledger.commit(&[], &[broken.clone(), fine.clone()]).await.unwrap();
     sqlx::query("update transition set notice = '{}' where incident_id = $1")
         .bind(&broken.incident.id)
-        .execute(&ledger.writer)
+        .execute(&mut other(&path).await)
         .await
         .unwrap();
     let due = ledger.due_deliveries("slack", T0, 9).await.unwrap();
@@ -223,7 +228,7 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
     let (state, error): (String, String) =
         sqlx::query_as("select state, last_error from delivery where incident_id = $1")
             .bind(&broken.incident.id)
-            .fetch_one(&ledger.writer)
+            .fetch_one(&mut other(&path).await)
             .await
             .unwrap();
     assert_eq!((state.as_str(), error.as_str()), ("failed", "cannot be read back"));
@@ -258,7 +263,7 @@ async fn minutes_of_an_older_lookout_are_read_at_once_and_move_into_hours() {
     ledger.commit(&[row(36_000)], &[]).await.unwrap();
     ledger.prune(36_000_000 + 8 * 3_600_000).await.unwrap();
     let left: i64 =
-        sqlx::query_scalar("select count(*) from minute").fetch_one(&ledger.writer).await.unwrap();
+        sqlx::query_scalar("select count(*) from minute").fetch_one(&mut other(&path).await).await.unwrap();
     assert_eq!(left, 0);
     let mut moved = expected;
     moved[0].1 += Counts { good: 1, bad: 2 };

@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::super::{BUSY, lock};
+use super::super::BUSY;
+use super::super::place::Locks;
 use super::{BackupError, Partial, Report, copy, examine, failed, named, sync_folder, verify, with_suffix};
 use crate::LedgerError;
 
@@ -55,7 +56,7 @@ pub async fn restore(
     }
     let owner = owner(&ledger)?;
     // held until all is done: an agent that is started meanwhile says that its ledger is in use
-    let _lock = lock(&ledger).map_err(|error| match error {
+    let _locks = Locks::take(&ledger).map_err(|error| match error {
         LedgerError::InUse { .. } => BackupError::Held { path: ledger.clone() },
         LedgerError::Open { source: sqlx::Error::Io(source), .. } => failed("locking", &ledger)(source),
         other => BackupError::Damaged { path: ledger.clone(), faults: vec![other.to_string()] },
