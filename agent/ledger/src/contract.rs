@@ -33,9 +33,9 @@ async fn counts_of_a_slot_add_up(ledger: &dyn Ledger) {
         (100, 10, Counts { good: 7, bad: 7 }),
         (110, 10, Counts::ZERO),
     ];
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots, expected, "nothing happened is kept too");
-    assert_eq!(ledger.counts(SLO, 100_000).await.unwrap().slots, expected[1..]);
-    assert_eq!(ledger.counts("unknown", 0).await.unwrap(), StoredCounts::default());
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots(), expected, "nothing happened is kept too");
+    assert_eq!(ledger.counts(SLO, 100_000).await.unwrap().slots(), expected[1..]);
+    assert_eq!(ledger.counts("unknown", 0).await.unwrap(), CountSeries::default());
 }
 
 async fn absurd_counts_stay_readable(ledger: &dyn Ledger) {
@@ -44,13 +44,13 @@ async fn absurd_counts_stay_readable(ledger: &dyn Ledger) {
     }
     ledger.prune(DAY).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!(counts.minutes, [(0, Counts { good: 1 << 53, bad: 1 << 53 })]);
+    assert_eq!(counts.minutes(), [(0, Counts { good: 1 << 53, bad: 1 << 53 })]);
 }
 
 async fn many_rows_in_one_tick(ledger: &dyn Ledger) {
     let rows: Vec<_> = (0..2500).map(|n| row(n * 10, 1, 0)).collect();
     ledger.commit(&rows, &[]).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots.len(), 2500);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots().len(), 2500);
 }
 
 async fn an_incident_is_open_until_it_is_resolved(ledger: &dyn Ledger) {
@@ -83,7 +83,7 @@ async fn a_transition_is_stored_once(ledger: &dyn Ledger) {
         [escalated.incident],
         "an old one does not turn time back"
     );
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots.len(), 1);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots().len(), 1);
 }
 
 async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
@@ -231,15 +231,15 @@ async fn old_slots_become_minutes(ledger: &dyn Ledger) {
     ledger.commit(&rows, &[]).await.unwrap();
     ledger.prune(T0 + 7 * HOUR + 119_999).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!(counts.minutes, [(minute, Counts { good: 18, bad: 6 })]);
-    assert_eq!(counts.slots.len(), 6, "a minute that is not wholly past stays in slots");
+    assert_eq!(counts.minutes(), [(minute, Counts { good: 18, bad: 6 })]);
+    assert_eq!(counts.slots().len(), 6, "a minute that is not wholly past stays in slots");
 
     ledger.commit(&[row(start, 1, 0)], &[]).await.unwrap();
     ledger.prune(T0 + 7 * HOUR + 120_000).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
     let expected = [(minute, Counts { good: 19, bad: 6 }), (minute + 1, Counts { good: 18, bad: 6 })];
-    assert_eq!((counts.minutes.as_slice(), counts.slots.len()), (expected.as_slice(), 0));
-    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().minutes, expected[1..]);
+    assert_eq!((counts.minutes().as_slice(), counts.slots().len()), (expected.as_slice(), 0));
+    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().minutes(), expected[1..]);
 }
 
 async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
@@ -252,33 +252,37 @@ async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
     let end = T0 + 90 * DAY + HOUR;
     ledger.prune(end - 1).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!((counts.minutes.len(), counts.quarters.len()), (32, 0), "an hour is kept until it is past");
-    assert_eq!(counts.first_s, Some(start + 20), "to the second, whatever became of the slot");
+    assert_eq!(
+        (counts.minutes().len(), counts.quarters().len()),
+        (32, 0),
+        "an hour is kept until it is past"
+    );
+    assert_eq!(counts.first_s(), Some(start + 20), "to the second, whatever became of the slot");
 
     ledger.prune(end).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!(counts.minutes, [(start / 60 + 60, Counts { good: 2, bad: 0 })]);
+    assert_eq!(counts.minutes(), [(start / 60 + 60, Counts { good: 2, bad: 0 })]);
     let of = |rows: u64| Counts { good: rows * 3, bad: rows };
-    assert_eq!(counts.quarters, [(quarter, of(88)), (quarter + 1, of(90)), (quarter + 2, of(2))]);
+    assert_eq!(counts.quarters(), [(quarter, of(88)), (quarter + 1, of(90)), (quarter + 2, of(2))]);
     ledger.commit(&[row(start + 890, 1, 0), row(start + 10, 0, 1)], &[]).await.unwrap();
     ledger.prune(end).await.unwrap();
     let counts = ledger.counts(SLO, T0).await.unwrap();
     let late = Counts { good: 88 * 3 + 1, bad: 89 };
-    assert_eq!(counts.quarters[0], (quarter, late), "late counts find their row");
-    assert_eq!(counts.first_s, Some(start + 10));
-    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().quarters.len(), 2);
+    assert_eq!(counts.quarters()[0], (quarter, late), "late counts find their row");
+    assert_eq!(counts.first_s(), Some(start + 10));
+    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().quarters().len(), 2);
 
     ledger.prune(T0 + 400 * DAY + 900_000).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    let numbers: Vec<i64> = counts.quarters.iter().map(|(number, _)| *number - quarter).collect();
-    assert_eq!((numbers.as_slice(), counts.minutes.len()), ([1, 2, 4].as_slice(), 0));
-    assert_eq!(counts.first_s, Some(start + 10), "that something was observed is not forgotten");
+    let numbers: Vec<i64> = counts.quarters().iter().map(|(number, _)| *number - quarter).collect();
+    assert_eq!((numbers.as_slice(), counts.minutes().len()), ([1, 2, 4].as_slice(), 0));
+    assert_eq!(counts.first_s(), Some(start + 10), "that something was observed is not forgotten");
 }
 
 async fn the_first_slot_is_known_before_anything_is_rolled_up(ledger: &dyn Ledger) {
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().first_s, None);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().first_s(), None);
     ledger.commit(&[row(70, 1, 0), row(50, 0, 0)], &[]).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 60_000).await.unwrap().first_s, Some(50));
+    assert_eq!(ledger.counts(SLO, 60_000).await.unwrap().first_s(), Some(50));
 }
 
 async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
@@ -317,7 +321,7 @@ async fn concurrent_ticks_all_count(ledger: &dyn Ledger) {
         ledger.commit(&[row(0, 1, 1)], &[change]).await.unwrap();
     });
     futures_util::future::join_all(ticks).await;
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots, [(0, 10, Counts { good: 20, bad: 20 })]);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots(), [(0, 10, Counts { good: 20, bad: 20 })]);
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 20);
     assert_eq!(ledger.open_incidents().await.unwrap().len(), 20);
     assert!(ledger.open_incidents().await.unwrap().iter().all(|i| i.peak() == Some(Severity::Page)));
@@ -416,6 +420,18 @@ macro_rules! promises {
             async fn $promise() {
                 let folder = tempfile::tempdir().unwrap();
                 let ledger = super::SqliteLedger::open(&folder.path().join("ledger.db")).await.unwrap();
+                super::$promise(&ledger).await;
+                super::Ledger::close(&ledger).await;
+            })*
+        }
+
+        mod write_through {
+            $(#[tokio::test]
+            async fn $promise() {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("ledger.db");
+                let clock = std::sync::Arc::new(lookout_runtime::clock::SystemClock);
+                let ledger = super::WriteThroughLedger::open(&path, clock).await.unwrap();
                 super::$promise(&ledger).await;
                 super::Ledger::close(&ledger).await;
             })*

@@ -3,13 +3,15 @@
 mod chain;
 mod memory;
 mod retention;
+mod series;
 mod sqlite;
+mod working;
+mod write_through;
 
 #[cfg(test)]
 mod contract;
 
 use async_trait::async_trait;
-use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
@@ -17,9 +19,11 @@ use lookout_model::{
 
 pub use chain::Chain;
 pub use memory::MemoryLedger;
+pub use series::{CountSeries, CountSpan, Resolution};
 pub use sqlite::{
     BackupError, Faults, LedgerFile, Report, Restored, SloTotals, SqliteLedger, backup, restore, verify,
 };
+pub use write_through::WriteThroughLedger;
 
 /// Why the ledger could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +45,12 @@ pub enum LedgerError {
         /// What is wrong with it.
         what: String,
     },
+    /// The file is the database of another program. It is left as it is.
+    #[error("{path} is the SQLite file of another program: name another file for the ledger")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
     /// The file was written by a newer lookout. It is left as it is.
     #[error(
         "the ledger {path} has schema version {found}, this lookout knows up to {known}; it was left untouched, \
@@ -60,7 +70,13 @@ pub enum LedgerError {
         /// The file.
         path: String,
         /// The difference.
-        what: String,
+        what: Loss,
+    },
+    /// Nothing can be recorded at present.
+    #[error("the ledger records nothing at present: {reason}")]
+    NotRecording {
+        /// The cause.
+        reason: String,
     },
     /// Another lookout has the file open.
     #[error("the ledger {path} is in use by another lookout")]
@@ -88,17 +104,35 @@ pub enum LedgerError {
     },
 }
 
-/// Counts read back for one SLO.
+/// A difference between a ledger's file and the one that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// No file has its name.
+    #[error("it was deleted")]
+    Deleted,
+    /// Another file has its name.
+    #[error("it was replaced by another file")]
+    Replaced,
+    /// It is shorter than it was.
+    #[error("it was truncated")]
+    Truncated,
+    /// The write-ahead log beside it has gone.
+    #[error("its write-ahead log was deleted or replaced")]
+    Log,
+    /// Another connection does not see what was stored.
+    #[error("a tick that was stored is not read back")]
+    Unread,
+}
+
+/// The state of a ledger's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoredCounts {
-    /// Rows of the grid's width: start in seconds since the epoch, width in seconds, counts.
-    pub slots: Vec<(i64, u32, Counts)>,
-    /// Rows rolled up to minutes: number of the minute since the epoch, counts.
-    pub minutes: Vec<(i64, Counts)>,
-    /// Rows rolled up to quarters of an hour: number of the quarter since the epoch, counts.
-    pub quarters: Vec<(i64, Counts)>,
-    /// When the first slot began that there ever were counts of, in seconds since the epoch, however long ago.
-    pub first_s: Option<i64>,
+pub struct Health {
+    /// The reason why nothing is recorded at present; incidents and deliveries go on in memory meanwhile.
+    pub not_recording: Option<String>,
+    /// Number of faults since the start.
+    pub faults: u64,
+    /// A sentence about the last fault, and about what was done.
+    pub last_fault: String,
 }
 
 /// The durable store. Times are milliseconds since the Unix epoch.
@@ -110,8 +144,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// time) is not stored again, nor are its deliveries.
     async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError>;
 
-    /// Counts of an SLO that began at or after `since_ms`, oldest first.
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError>;
+    /// Returns the counts of an SLO that began at or after `since_ms`.
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError>;
 
     /// Incidents that are not resolved.
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError>;
@@ -192,6 +226,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an
     /// hour, and forgets what is past retention.
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError>;
+
+    /// Returns the state of the file; a ledger without one is always well.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// Looks for damage in the file; [`Ledger::health`] tells what was found.
+    async fn check(&self) {}
 
     /// Writes what is buffered and closes.
     async fn close(&self);

@@ -16,6 +16,6 @@ pub use correction::{
 pub use duration::{parse_duration, print_duration};
 pub use record::{
     CalendarEvidence, ComponentEvidence, ConditionEvidence, CountRow, DecisionRecord, Delivery,
-    DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice, ObjectiveRecord, TierEvidence,
+    DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice, ObjectiveRecord, OwnFault, TierEvidence,
     TransitionRecord, VersionEvidence, incident_id,
 };

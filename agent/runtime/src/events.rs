@@ -37,6 +37,8 @@ pub mod names {
     pub const DECISIONS: &str = "lookout_gate_decisions_total";
     /// Evaluation ticks that could not be stored and will be tried again.
     pub const LEDGER_FAILURES: &str = "lookout_ledger_failures_total";
+    /// When a tick was last recorded in the ledger and read back by another connection.
+    pub const LEDGER_RECORDED: &str = "lookout_ledger_last_recorded_timestamp_seconds";
     /// Seconds an evaluation of all SLOs took.
     pub const EVALUATION_SECONDS: &str = "lookout_evaluation_duration_seconds";
     /// Wall clock jumps of more than a slot.

@@ -226,7 +226,9 @@ impl Claim<'_> {
 fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     let (incident, words) = (&notice.incident, Message::of(notice));
     let name = format!("{} {}", incident.service, incident.slo);
-    let summary = if message::misses_data(notice) {
+    let summary = if notice.own_fault.is_some() {
+        "The agent itself has a fault.".to_owned()
+    } else if message::misses_data(notice) {
         format!("Nothing is known about {name} any more.")
     } else {
         format!("The error budget of {name} burns too fast.")
@@ -246,6 +248,9 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     if let Some(tier) = message::worst_tier(notice).filter(|_| !message::misses_data(notice)) {
         annotations.extend(tier.long_burn.map(|burn| ("burn_rate_long", times(burn))));
         annotations.extend(tier.short_burn.map(|burn| ("burn_rate_short", times(burn))));
+    }
+    if notice.not_recorded {
+        annotations.insert("not_recorded", "the ledger could not store this".to_owned());
     }
     let exhaustion = notice.evidence.seconds_to_exhaustion.filter(|_| !is_over(notice));
     annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));

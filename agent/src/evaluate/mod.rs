@@ -3,6 +3,7 @@
 mod component;
 mod driver;
 mod exclusion;
+mod ledger_watch;
 mod notice;
 #[cfg(test)]
 mod period_tests;
@@ -27,7 +28,7 @@ pub struct Snapshot {
     pub at_ms: i64,
     /// Seconds between evaluations.
     pub interval_s: u32,
-    /// The ledger takes no writes: counts wait in memory, nobody is told.
+    /// The ledger takes no writes: counts and transitions wait in memory, and are told from there.
     #[serde(default)]
     pub ledger_is_down: bool,
     /// Every SLO, in the order of the config.

@@ -14,6 +14,9 @@ use crate::export;
 /// A ledger that takes longer to answer a small question is not ready.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A tick may take this long beyond three intervals.
+const LONGEST_TICK_MS: i64 = 30_000;
+
 /// `GET /livez`: this process answers.
 pub(super) async fn live() -> &'static str {
     "ok\n"
@@ -26,8 +29,15 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).into_response();
     }
     if state.board.read().ledger_is_down {
-        let detail = "the ledger takes no writes: counts wait in memory and nobody is told of incidents";
+        let detail =
+            "the ledger takes no writes: counts and incidents wait in memory, and are told from there";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response();
+    }
+    let snapshot = state.board.read();
+    let age_ms = state.clock.now_ms().saturating_sub(snapshot.at_ms);
+    if age_ms > LONGEST_TICK_MS.saturating_add(3000 * i64::from(snapshot.interval_s)) {
+        let detail = "no evaluation was recorded for too long: the disk or the processor may be stuck";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "evaluation_late", detail).into_response();
     }
     match tokio::time::timeout(LEDGER_PATIENCE, state.ledger.open_incidents()).await {
         Ok(Ok(_)) => "ok\n".into_response(),

@@ -53,7 +53,7 @@ fn tick(n: i64) -> Vec<CountRow> {
 }
 
 async fn total(ledger: &SqliteLedger) -> Counts {
-    ledger.counts("a", 0).await.unwrap().slots.iter().map(|(_, _, counts)| *counts).sum()
+    ledger.counts("a", 0).await.unwrap().slots().iter().map(|(_, _, counts)| *counts).sum()
 }
 
 /// Every kind of write fails five times while the disk is full, and works once it is not.

@@ -12,8 +12,8 @@ use lookout_model::{IncidentRecord, TransitionRecord};
 use lookout_runtime::events::chain;
 
 #[derive(FromRow)]
-struct IncidentRow {
-    id: String,
+pub(super) struct IncidentRow {
+    pub(super) id: String,
     slo_id: String,
     service: String,
     slo: String,
@@ -40,11 +40,15 @@ impl From<IncidentRow> for IncidentRecord {
     }
 }
 
+/// A transition with its incident; a join says which one.
+pub(super) const TRANSITIONS: &str = "select incident.*, transition.id as transition_id, transition.change, \
+     transition.at_ms, transition.notice, transition.destinations from incident";
+
 #[derive(FromRow)]
-struct TransitionRow {
+pub(super) struct TransitionRow {
     #[sqlx(flatten)]
-    incident: IncidentRow,
-    transition_id: i64,
+    pub(super) incident: IncidentRow,
+    pub(super) transition_id: i64,
     change: String,
     at_ms: i64,
     notice: String,
@@ -52,7 +56,7 @@ struct TransitionRow {
 }
 
 impl TransitionRow {
-    fn into_record(self) -> Result<TransitionRecord, LedgerError> {
+    pub(super) fn into_record(self) -> Result<TransitionRecord, LedgerError> {
         let change = Change::from_name(&self.change).ok_or_else(|| LedgerError::Decode {
             doing: "reading a transition back",
             source: serde::de::Error::custom(format!("an unknown change \"{}\"", self.change)),
@@ -158,13 +162,12 @@ pub(super) async fn latest_transitions(
     since_ms: i64,
     unreadable: &Mutex<BTreeSet<i64>>,
 ) -> Result<Vec<TransitionRecord>, LedgerError> {
-    let rows: Vec<TransitionRow> = sqlx::query_as(
-        "select incident.*, transition.id as transition_id, transition.change, transition.at_ms, transition.notice, transition.destinations \
-         from incident join transition on transition.id = \
+    let rows: Vec<TransitionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{TRANSITIONS} join transition on transition.id = \
          (select max(id) from transition where incident_id = incident.id) \
          where incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 \
-         order by incident.opened_at_ms, incident.id",
-    )
+         order by incident.opened_at_ms, incident.id"
+    )))
     .bind(since_ms)
     .fetch_all(pool)
     .await

@@ -14,7 +14,9 @@ mod inspect;
 mod objectives;
 mod outbox;
 mod place;
+mod progress;
 mod reading;
+mod rescue;
 mod tick;
 mod writer;
 
@@ -22,6 +24,8 @@ mod writer;
 mod disk_tests;
 #[cfg(test)]
 mod fault;
+#[cfg(test)]
+mod older_tests;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -40,14 +44,17 @@ use self::tick::Unacknowledged;
 use self::writer::Writer;
 use super::chain::Chain;
 use super::retention::Cutoffs;
-use super::{Ledger, LedgerError, StoredCounts};
+use super::{CountSeries, Ledger, LedgerError};
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
 };
 
 pub use backup::{BackupError, Faults, Report, Restored, SloTotals, backup, restore, verify};
+pub(crate) use inspect::is_damage;
+pub(crate) use place::lock_name;
 pub use reading::LedgerFile;
+pub(crate) use rescue::set_aside;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -114,10 +121,10 @@ impl SqliteLedger {
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
-        tick::store(self, counts, transitions).await
+        tick::store(self, counts, transitions, &[]).await
     }
 
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
         counts::read(&self.readers, slo_id, since_ms).await.map_err(query("reading counts"))
     }
 
@@ -279,7 +286,10 @@ async fn migrate(path: &Path, writer: &Writer) -> Result<(), LedgerError> {
             keep_copy(path, found, &mut work.connection).await;
         }
     }
-    MIGRATIONS.run(&mut work.connection).await.map_err(|error| refused_migration(path, error))?;
+    MIGRATIONS
+        .run_direct(None, &mut work.connection, false)
+        .await
+        .map_err(|error| refused_migration(path, error))?;
     work.give_back();
     Ok(())
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::opening;
-use crate::LedgerError;
+use crate::{LedgerError, Loss};
 
 /// The files of a ledger as they were seen last.
 #[derive(Debug)]
@@ -56,27 +56,37 @@ impl Place {
     /// # Errors
     /// When a file is missing, is another one or lost bytes.
     pub(super) fn check(&self) -> Result<(), LedgerError> {
-        let lost =
-            |what: &str| LedgerError::Lost { path: self.path.display().to_string(), what: what.to_owned() };
+        let lost = |what| LedgerError::Lost { path: self.path.display().to_string(), what };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let about = match std::fs::metadata(&self.path) {
             Ok(about) => about,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Err(lost("it was deleted")),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(lost(Loss::Deleted)),
             Err(source) => return Err(opening(&self.path)(source.into())),
         };
         if Identity::of(&about) != seen.file {
-            return Err(lost("it was replaced by another file"));
+            return Err(lost(Loss::Replaced));
         }
         if about.len() < seen.bytes {
-            return Err(lost("it was truncated"));
+            return Err(lost(Loss::Truncated));
         }
         seen.bytes = about.len();
         let wal = std::fs::metadata(beside(&self.path, "-wal")).ok().map(|about| Identity::of(&about));
         if seen.wal.is_some() && wal != seen.wal {
-            return Err(lost("its write-ahead log was deleted or replaced"));
+            return Err(lost(Loss::Log));
         }
         seen.wal = wal;
         Ok(())
+    }
+
+    /// Removes the write-ahead log of a database that has lost its name, unless it is another one's by now.
+    pub(super) fn remove_own_log(&self) {
+        let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = beside(&self.path, "-wal");
+        let own = std::fs::metadata(&log).is_ok_and(|about| Some(Identity::of(&about)) == seen.wal);
+        if own {
+            let _best_effort = std::fs::remove_file(log);
+            let _best_effort = std::fs::remove_file(beside(&self.path, "-shm"));
+        }
     }
 
     /// Forgets the write-ahead log: SQLite makes another one with the next connection.
@@ -99,7 +109,7 @@ impl Locks {
     /// # Errors
     /// When another process holds a lock, or a file cannot be opened.
     pub(in crate::sqlite) fn take(path: &Path) -> Result<Self, LedgerError> {
-        let beside = lock(path, &beside(path, ".lock"), true)?;
+        let beside = lock(path, &lock_name(path), true)?;
         let itself = std::fs::metadata(path).is_ok().then(|| lock(path, path, false)).transpose()?;
         Ok(Self { _beside: beside, itself })
     }
@@ -131,6 +141,11 @@ fn lock(ledger: &Path, name: &Path, make: bool) -> Result<File, LedgerError> {
         Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: ledger.display().to_string() }),
         Err(TryLockError::Error(source)) => Err(opening(ledger)(source.into())),
     }
+}
+
+/// The name of the file that is locked by whoever uses the ledger; it stays behind.
+pub(crate) fn lock_name(ledger: &Path) -> PathBuf {
+    beside(ledger, ".lock")
 }
 
 /// The name of a file that belongs to the ledger.

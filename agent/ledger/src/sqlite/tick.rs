@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 
 use sqlx::SqliteConnection;
 
-use super::{SqliteLedger, counts, incidents, query};
-use crate::LedgerError;
+use super::{SqliteLedger, counts, incidents, progress, query};
+use crate::working::Entry;
+use crate::{LedgerError, Loss};
 use lookout_model::{CountRow, TransitionRecord};
 
 const DOING: &str = "storing a tick";
@@ -23,11 +24,12 @@ pub(super) struct Unacknowledged {
     doubtful: Option<(i64, Vec<CountRow>)>,
 }
 
-/// Stores a tick. After a failure the caller hands in the same counts again, with those that came since.
+/// Stores a tick, and the state of deliveries that made progress while nothing could be stored. After a failure the caller hands in the same counts again, with those that came since.
 pub(super) async fn store(
     ledger: &SqliteLedger,
     rows: &[CountRow],
     transitions: &[TransitionRecord],
+    deliveries: &[Entry],
 ) -> Result<(), LedgerError> {
     let mut open = ledger.unacknowledged.lock().await;
     let mut work = ledger.writer.begin(DOING).await?;
@@ -40,6 +42,9 @@ pub(super) async fn store(
     counts::add(&mut work.connection, &without(rows, &open.stored)).await.map_err(query("storing counts"))?;
     for transition in transitions {
         incidents::record(&mut work.connection, transition).await?;
+    }
+    for delivery in deliveries {
+        progress::write(&mut work.connection, delivery).await.map_err(query("storing a delivery"))?;
     }
     let next = last.wrapping_add(1);
     sqlx::query("update tick set number = $1")
@@ -68,7 +73,7 @@ async fn read_back(ledger: &SqliteLedger, wanted: i64) -> Result<(), LedgerError
     }
     reader.close_on_drop();
     let path = ledger.writer.place().path().display().to_string();
-    Err(LedgerError::Lost { path, what: format!("tick {wanted} was stored, and tick {found} is read back") })
+    Err(LedgerError::Lost { path, what: Loss::Unread })
 }
 
 async fn number(connection: &mut SqliteConnection) -> sqlx::Result<i64> {

@@ -14,7 +14,7 @@ pub(in crate::web) struct FakeLedger {
     pub(in crate::web) incidents: Mutex<Vec<IncidentRecord>>,
     pub(in crate::web) deploys: Mutex<Vec<DeployRecord>>,
     pub(in crate::web) decisions: Mutex<Vec<DecisionRecord>>,
-    pub(in crate::web) counts: Mutex<StoredCounts>,
+    pub(in crate::web) counts: Mutex<CountSeries>,
     /// Corrections are kept as a real one keeps them.
     pub(in crate::web) books: MemoryLedger,
     pub(in crate::web) fails: AtomicBool,
@@ -35,7 +35,7 @@ impl Ledger for FakeLedger {
         self.works()
     }
 
-    async fn counts(&self, _: &str, _: i64) -> Result<StoredCounts, LedgerError> {
+    async fn counts(&self, _: &str, _: i64) -> Result<CountSeries, LedgerError> {
         self.works()?;
         Ok(self.counts.lock().unwrap().clone())
     }

@@ -21,6 +21,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 pub use examine::{Report, SloTotals};
+pub(super) use replace::put_aside;
 pub use replace::{Faults, Restored, restore};
 
 use super::BUSY;

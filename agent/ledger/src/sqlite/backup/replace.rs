@@ -75,7 +75,7 @@ pub async fn restore(
     give(&partial.0, &owner)?;
     fold(&ledger).await?;
     // nothing is awaited from here on: whoever interrupts comes before or after
-    let kept = put_aside(&ledger, now)?;
+    let kept = put_aside(&ledger, "replaced", now)?;
     std::fs::rename(&partial.0, &ledger).map_err(failed("putting the backup in the place of", &ledger))?;
     sync_folder(&ledger);
     Ok(Restored { report, kept })
@@ -133,8 +133,12 @@ async fn fold(ledger: &Path) -> Result<(), BackupError> {
 }
 
 /// Gives the old ledger a second name, and takes away from beside it what SQLite would take for part of the new one.
-fn put_aside(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
-    let Some(aside) = free_name(ledger, now)? else { return Ok(None) };
+pub(in crate::sqlite) fn put_aside(
+    ledger: &Path,
+    why: &str,
+    now: Timestamp,
+) -> Result<Option<PathBuf>, BackupError> {
+    let Some(aside) = free_name(ledger, why, now)? else { return Ok(None) };
     match std::fs::hard_link(ledger, &aside) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -165,7 +169,7 @@ fn copy_aside(ledger: &Path, aside: &Path) -> std::io::Result<()> {
 }
 
 /// A name for the old ledger, when there is anything of it.
-fn free_name(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
+fn free_name(ledger: &Path, why: &str, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
     let there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
     let parts = ["", "-wal", "-journal"];
     if !parts.iter().any(|part| there(&with_suffix(ledger, part))) {
@@ -174,10 +178,10 @@ fn free_name(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupErr
     let stamp = now.strftime("%Y%m%dT%H%M%SZ");
     for n in 1..=NAMES {
         let more = if n == 1 { String::new() } else { format!("-{n}") };
-        let name = with_suffix(ledger, &format!(".replaced-{stamp}{more}"));
+        let name = with_suffix(ledger, &format!(".{why}-{stamp}{more}"));
         if !parts.iter().any(|part| there(&with_suffix(&name, part))) {
             return Ok(Some(name));
         }
     }
-    Err(BackupError::Exists { path: with_suffix(ledger, &format!(".replaced-{stamp}")) })
+    Err(BackupError::Exists { path: with_suffix(ledger, &format!(".{why}-{stamp}")) })
 }
