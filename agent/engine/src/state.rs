@@ -33,6 +33,14 @@ impl DataState {
         }
     }
 
+    /// The state of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Ok, Self::Idle, Self::NoData, Self::Insufficient, Self::Stale, Self::Partial]
+            .into_iter()
+            .find(|state| state.as_str() == name)
+    }
+
     /// Whether something that should have been heard of was not.
     #[must_use]
     pub const fn lacks_data(self) -> bool {

@@ -1,5 +1,6 @@
 //! `lookout probe`: one probe, its phases as a waterfall, and the expectation that decided.
 
+use lookout_model::format;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,7 +89,7 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
 const BAR: usize = 40;
 
 fn as_text(target: &Target, outcome: &Outcome) -> String {
-    let mut text = format!("{} {}\n", target.method, output::printable(&without_secrets(&target.url)));
+    let mut text = format!("{} {}\n", target.method, format::printable(&without_secrets(&target.url)));
     let total = outcome.total.as_secs_f64().max(f64::EPSILON);
     let mut before = Duration::ZERO;
     for (name, duration) in outcome.phases.named() {
@@ -104,7 +105,7 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
     text += &match &outcome.verdict {
         Verdict::Ok => format!("ok: status {}\n", outcome.status.unwrap_or_default()),
         Verdict::Fail { reason, detail } => {
-            format!("failed ({}): {}\n", reason.as_str(), output::printable(detail))
+            format!("failed ({}): {}\n", reason.as_str(), format::printable(detail))
         }
     };
     text + &format!("trace {}\n", outcome.trace_id)

@@ -18,7 +18,7 @@ pub(super) fn evidence(slo: &Slo, report: &Report) -> Vec<ComponentEvidence> {
             title: component.title().to_owned(),
             weight,
             objective_percent: component.objective.percent(),
-            data_state: seen.state.as_str().to_owned(),
+            data_state: seen.state,
             data_age_s: age_seconds(slo, report, seen),
             lately_bad: seen.lately.bad,
             lately_total: seen.lately.total(),

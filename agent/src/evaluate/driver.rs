@@ -250,14 +250,15 @@ impl Driver {
             }
             let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
             let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
-            match (known, record.cause(), record.severity(), record.peak()) {
-                (Some((watched, _)), Some(cause), Some(severity), Some(peak)) => {
+            match known {
+                Some((watched, _)) => {
+                    let IncidentRecord { cause, severity, peak, .. } = record;
                     let opened = self.config.grid.slot_at_ms(record.opened_at_ms.saturating_sub(1));
                     watched.evaluator.resume(cause, Open { opened, severity, peak });
                     tracing::info!(incident.id = %record.id, "incident taken up after a restart");
                     watched.open.insert(cause, record);
                 }
-                _ => orphans.push(record),
+                None => orphans.push(record),
             }
         }
         if orphans.is_empty() {
@@ -380,9 +381,9 @@ impl Driver {
             slo_id: slo.id(),
             service: slo.service.clone(),
             slo: slo.name.clone(),
-            cause: transition.cause.as_str().to_owned(),
-            severity: transition.incident.severity.as_str().to_owned(),
-            peak: transition.incident.peak.as_str().to_owned(),
+            cause: transition.cause,
+            severity: transition.incident.severity,
+            peak: transition.incident.peak,
             opened_at_ms,
             resolved_at_ms: (transition.change == Change::Resolved).then_some(at_ms),
         };
@@ -474,7 +475,7 @@ impl Watched {
 
     fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {
         for transition in transitions {
-            let Some(cause) = transition.incident.cause() else { continue };
+            let cause = transition.incident.cause;
             if transition.change == Change::Resolved {
                 self.open.remove(&cause);
             } else {
@@ -496,7 +497,7 @@ fn announce(transition: &TransitionRecord) {
     tracing::info!(
         incident.id = %incident.id,
         slo.id = %incident.slo_id,
-        incident.cause = %incident.cause,
+        incident.cause = incident.cause.as_str(),
         incident.severity = %incident.severity,
         change = %transition.change,
         "incident {}",

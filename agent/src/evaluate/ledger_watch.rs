@@ -1,7 +1,7 @@
 //! The incident about the ledger itself: it opens with a fault and ends when everything is recorded again.
 
 use lookout_config::Config;
-use lookout_engine::{Cause, Change, Severity};
+use lookout_engine::{Cause, Change, DataState, Severity};
 use lookout_ledger::Health;
 use lookout_model::{Corrected, Evidence, IncidentRecord, Notice, OwnFault, TransitionRecord, incident_id};
 
@@ -51,15 +51,14 @@ impl LedgerWatch {
 }
 
 fn opened(config: &Config, health: &Health, now_ms: i64) -> TransitionRecord {
-    let page = Severity::Page.as_str().to_owned();
     let incident = IncidentRecord {
         id: incident_id(SLO_ID, Cause::DataMissing, now_ms),
         slo_id: SLO_ID.to_owned(),
         service: "lookout".to_owned(),
         slo: "ledger".to_owned(),
-        cause: Cause::DataMissing.as_str().to_owned(),
-        severity: page.clone(),
-        peak: page,
+        cause: Cause::DataMissing,
+        severity: Severity::Page,
+        peak: Severity::Page,
         opened_at_ms: now_ms,
         resolved_at_ms: None,
     };
@@ -69,7 +68,7 @@ fn opened(config: &Config, health: &Health, now_ms: i64) -> TransitionRecord {
     };
     let fault = OwnFault { title: title.to_owned(), text: health.last_fault.clone() };
     let notice = Notice {
-        change: Change::Opened.as_str().to_owned(),
+        change: Change::Opened,
         at_ms: now_ms,
         incident: incident.clone(),
         alert: ALERT.to_owned(),
@@ -94,7 +93,7 @@ fn resolved(opened: &TransitionRecord, now_ms: i64) -> TransitionRecord {
     let mut end = opened.clone();
     (end.change, end.at_ms) = (Change::Resolved, now_ms);
     end.incident.resolved_at_ms = Some(now_ms);
-    end.notice.change = Change::Resolved.as_str().to_owned();
+    end.notice.change = Change::Resolved;
     end.notice.at_ms = now_ms;
     end.notice.incident = end.incident.clone();
     end
@@ -107,7 +106,7 @@ fn no_evidence() -> Evidence {
         period_s: 86_400,
         calendar: None,
         versions: Vec::new(),
-        data_state: "ok".to_owned(),
+        data_state: DataState::Ok,
         budget_left_ratio: 1.0,
         seconds_to_exhaustion: None,
         bad: 0,

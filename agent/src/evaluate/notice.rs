@@ -32,7 +32,7 @@ pub(super) fn record(
         Cause::DataMissing => slo.data_alert_name(),
     };
     let notice = Notice {
-        change: transition.change.as_str().to_owned(),
+        change: transition.change,
         at_ms,
         incident: incident.clone(),
         runbook_url: config.runbook_url(&alert),
@@ -63,7 +63,7 @@ pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecor
     end.change = Change::Resolved;
     end.at_ms = now_ms;
     end.incident.resolved_at_ms = Some(now_ms);
-    end.notice.change = Change::Resolved.as_str().to_owned();
+    end.notice.change = Change::Resolved;
     end.notice.at_ms = now_ms;
     end.notice.incident = end.incident.clone();
     end.notice.description =
@@ -77,7 +77,7 @@ pub(super) fn evidence(slo: &Slo, report: &Report, corrected: Corrected) -> Evid
         period_s: report.period.window.as_seconds(),
         calendar: calendar(slo, report),
         versions: versions(report),
-        data_state: report.state.as_str().to_owned(),
+        data_state: report.state,
         budget_left_ratio: report.budget.left_ratio,
         seconds_to_exhaustion: report.seconds_to_exhaustion,
         bad: report.budget.bad,
@@ -93,8 +93,8 @@ fn condition_evidence(report: &ConditionReport) -> ConditionEvidence {
     let condition = report.condition;
     let (threshold, release) = condition.thresholds();
     ConditionEvidence {
-        severity: condition.severity.as_str().to_owned(),
-        kind: condition.kind().to_owned(),
+        severity: condition.severity,
+        kind: condition.criterion.into(),
         condition: condition.to_string(),
         window_s: condition.window().map(Window::as_seconds),
         measured: report.measured,
@@ -125,7 +125,7 @@ fn versions(report: &Report) -> Vec<VersionEvidence> {
 
 fn tier_evidence(slo: &Slo, report: &TierReport) -> TierEvidence {
     TierEvidence {
-        severity: report.tier.severity.as_str().to_owned(),
+        severity: report.tier.severity,
         long_s: report.tier.long.as_seconds(),
         short_s: report.tier.short.as_seconds(),
         factor: report.tier.factor.value(),

@@ -132,7 +132,7 @@ fn own(families: &mut Families, slo: &SloStatus) {
         DataState::Stale,
         DataState::Partial,
     ] {
-        let is = f64::from(u8::from(evidence.data_state == state.as_str()));
+        let is = f64::from(u8::from(evidence.data_state == state));
         let labels = [service, name, ("state", state.as_str())];
         families.gauge("lookout_slo_data_state", "1 for the state the data are in, else 0.", &labels, is);
     }
@@ -160,9 +160,7 @@ fn own(families: &mut Families, slo: &SloStatus) {
     for cause in [Cause::Burn, Cause::DataMissing] {
         for severity in [Severity::Page, Severity::Ticket] {
             let open = slo.incidents.iter().any(|incident| {
-                incident.resolved_at_ms.is_none()
-                    && incident.cause() == Some(cause)
-                    && incident.severity() == Some(severity)
+                incident.resolved_at_ms.is_none() && incident.cause == cause && incident.severity == severity
             });
             let labels = [service, name, ("severity", severity.as_str()), ("cause", cause.as_str())];
             let help = "1 while an incident is open, else 0.";

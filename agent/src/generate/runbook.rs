@@ -7,6 +7,7 @@
 use core::fmt::Write as _;
 
 use lookout_engine::{Severity, Window};
+use lookout_model::format;
 
 use super::promql::{self, Sli};
 use super::rules::{alert_groups, base_window, identity};
@@ -123,14 +124,14 @@ fn burn_head(config: &Config, slo: &Slo) -> String {
             let gone = slo.period().as_seconds() as f64 / tier.factor.value();
             let _ = writeln!(
                 head,
-                "| {} | {} and {} | {}× | {}% | {} | {} |",
+                "| {} | {} and {} | {} | {} | {} | {} |",
                 severity.label(),
                 tier.long,
                 tier.short,
-                tier.factor,
-                (threshold * 1e8).round() / 1e6,
-                span(detection),
-                span(gone),
+                format::burn(tier.factor.value()),
+                format::percent(threshold),
+                format::duration(detection),
+                format::duration(gone),
             );
         }
     }
@@ -164,7 +165,7 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
          alerts of this SLO are frozen in the agent: they neither fire nor resolve.\n\nNow, in Prometheus:\n\n\
          ```promql\n{}\n```\n",
         promise(config, slo),
-        span(hold as f64),
+        format::duration(hold as f64),
         missing_query(config, slo),
     )
 }
@@ -182,25 +183,6 @@ fn missing_query(config: &Config, slo: &Slo) -> String {
 
 fn current_query(slo: &Slo) -> String {
     format!("slo:current_burn_rate:ratio{}", identity(slo))
-}
-
-/// Seconds in the two largest units that say something.
-fn span(seconds: f64) -> String {
-    let seconds = seconds.ceil() as u64;
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let shown: Vec<String> = parts
-        .iter()
-        .skip_while(|(n, _)| *n == 0)
-        .take(2)
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, unit)| format!("{n} {unit}"))
-        .collect();
-    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
 }
 
 /// What can be said without knowing the service.
@@ -292,11 +274,5 @@ mod tests {
         assert!(merged.starts_with("---\nalert: "), "{merged}");
         assert!(merged.ends_with(&format!("{END}\n\n# Old page\n\nDo this.\n")), "{merged}");
         assert_eq!(merge(&fresh, &merged), merged);
-    }
-
-    #[test]
-    fn spans_are_read_at_a_glance() {
-        let shown = [51.84, 3600.0, 180_000.0, 2_592_000.0, 0.0].map(span);
-        assert_eq!(shown, ["52 s", "1 h", "2 d 2 h", "30 d", "0 s"]);
     }
 }

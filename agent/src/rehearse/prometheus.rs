@@ -140,7 +140,7 @@ async fn ask(
     let parsed: Result<Answer, _> = serde_json::from_slice(&body);
     match parsed {
         Ok(Answer { data: Some(data), .. }) if status.is_success() => points(data),
-        Ok(Answer { error: Some(error), .. }) => Err(super::words::printable(&error)),
+        Ok(Answer { error: Some(error), .. }) => Err(lookout_model::format::printable(&error)),
         _ => Err(format!("status {status} without a range of values; is this the base URL of a Prometheus?")),
     }
 }

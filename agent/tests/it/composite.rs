@@ -132,7 +132,9 @@ impl Simulation {
     /// Cause and change of everything that was told.
     fn told(&self) -> Vec<(String, String)> {
         let told = self.world.told.lock().unwrap();
-        told.iter().map(|notice| (notice.incident.cause.clone(), notice.change.clone())).collect()
+        told.iter()
+            .map(|notice| (notice.incident.cause.as_str().to_owned(), notice.change.to_string()))
+            .collect()
     }
 }
 
@@ -176,7 +178,7 @@ async fn a_step_that_falls_silent_is_told_by_name_and_pages_no_one_for_the_burn(
     let simulation = Simulation::new(Troubles::from([("search", (Reason::Resources, silence))]));
     let silent = simulation.run(5 * HOUR - 60).await;
     let evidence = &silent.slos[0].evidence;
-    assert_eq!(evidence.data_state, "partial");
+    assert_eq!(evidence.data_state, lookout_engine::DataState::Partial);
     let states: Vec<_> = evidence.components.iter().map(|one| one.data_state.as_str()).collect();
     assert_eq!(states, ["stale", "ok"]);
     let age = silent.slos[0].data_age_s.unwrap();

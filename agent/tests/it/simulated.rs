@@ -17,7 +17,7 @@ use lookout_config::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
 };
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
-use lookout_ledger::{Ledger, LedgerError, MemoryLedger, StoredCounts};
+use lookout_ledger::{CountSeries, Ledger, LedgerError, MemoryLedger};
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
@@ -110,7 +110,7 @@ impl Receiver for Connected {
             return Err(Refused { error: "connection refused".to_owned(), retry: Retry::BackOff });
         }
         let notice = &delivery.notice;
-        self.world.told.lock().unwrap().push((notice.change.clone(), notice.incident.id.clone()));
+        self.world.told.lock().unwrap().push((notice.change.to_string(), notice.incident.id.clone()));
         Ok(None)
     }
 }
@@ -129,7 +129,7 @@ impl Ledger for Disk {
         }
         self.memory.commit(counts, transitions).await
     }
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
         self.memory.counts(slo_id, since_ms).await
     }
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
@@ -315,10 +315,8 @@ impl Simulation {
     /// Good and bad events in the ledger.
     pub(super) async fn counted(&self) -> (u64, u64) {
         let id = config().slos[0].id();
-        let stored = self.ledger.counts(&id, 0).await.unwrap();
-        let all =
-            stored.slots.iter().map(|(_, _, counts)| counts).chain(stored.minutes.iter().map(|(_, c)| c));
-        all.fold((0, 0), |(good, bad), counts| (good + counts.good, bad + counts.bad))
+        let counts = self.ledger.counts(&id, 0).await.unwrap().total();
+        (counts.good, counts.bad)
     }
 }
 

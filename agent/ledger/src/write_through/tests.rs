@@ -50,7 +50,7 @@ impl Scene {
             let thread = Some("C1:1".to_owned());
             let delivered = DeliveryResult::Delivered { thread };
             self.ledger.end_attempt(delivery.id, T0, &delivered).await.unwrap();
-            changes.push(delivery.notice.change);
+            changes.push(delivery.notice.change.as_str().to_owned());
         }
     }
 

@@ -1,5 +1,6 @@
 //! Whole payloads, as files to look at; and whatever is told, Slack can take it.
 
+use lookout_engine::{Cause, Change};
 use std::path::PathBuf;
 
 use proptest::prelude::*;
@@ -27,7 +28,7 @@ fn cases() -> Vec<(&'static str, Delivery)> {
         Some("<!channel> see <http://evil.example|the fix> & \u{1b}[31mrun\n\n*this*".to_owned());
     hostile.last_deploy = None;
     let mut no_data = without_data(escalated.clone());
-    no_data.change = "opened".to_owned();
+    no_data.change = Change::Opened;
     let cases = [
         ("opened", opened.clone(), false),
         ("escalated", escalated, false),
@@ -138,13 +139,12 @@ prop_compose! {
         notice.last_failure = Some(text());
         notice.incident.service = text();
         notice.incident.slo = text();
-        notice.evidence.data_state = text();
         if let Some(deploy) = &mut notice.last_deploy {
             (deploy.version, deploy.commit, deploy.actor) = (text(), text(), text());
             deploy.started_at_ms = times[0];
         }
         if data_missing {
-            notice.incident.cause = "data_missing".to_owned();
+            notice.incident.cause = Cause::DataMissing;
         }
         (notice.incident.opened_at_ms, notice.at_ms) = (times[1], times[2]);
         let evidence = &mut notice.evidence;

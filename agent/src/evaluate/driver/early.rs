@@ -62,7 +62,8 @@ impl Driver {
         let grid = self.config.grid;
         let at_ms = now_ms.clamp(grid.start_ms(slot).saturating_add(1), grid.end_ms(slot));
         let mut told = TransitionRecord { at_ms, ..told };
-        if let (Change::Opened, Some(cause)) = (told.change, told.incident.cause()) {
+        if told.change == Change::Opened {
+            let cause = told.incident.cause;
             told.incident.opened_at_ms = at_ms;
             told.incident.id = incident_id(&told.incident.slo_id, cause, at_ms);
         }
