@@ -95,6 +95,11 @@ impl Outside {
             }
             LedgerLocation::Memory => Arc::new(MemoryLedger::default()),
         };
+        // settings or secrets may be other ones now: what was refused yesterday may be taken today
+        let retried = ledger.retry_dead_letters(None, clock.now_ms()).await?;
+        if retried > 0 {
+            tracing::info!(deliveries = retried, "deliveries that were refused before are tried again");
+        }
         let mut receivers = Vec::with_capacity(config.destinations.len());
         for destination in &config.destinations {
             let receiver = deliver::receiver(destination, Arc::clone(&clock))
@@ -206,7 +211,7 @@ impl Agent {
         start_deliveries(&outside, &wake, &rest);
         start_upkeep(outside.recorder.clone(), &rest);
         start_ledger_checks(Arc::clone(&outside.ledger), &rest);
-        start_server(&config, &outside, &view, listener, &rest);
+        start_server(&config, &outside, &view, (listener, wake), &rest);
         tracing::info!(
             address = %view.address,
             slos = config.slos.len(),
@@ -415,7 +420,13 @@ fn start_ledger_checks(ledger: Arc<dyn Ledger>, tasks: &Tasks) {
     });
 }
 
-fn start_server(config: &Arc<Config>, outside: &Outside, view: &View, listener: TcpListener, tasks: &Tasks) {
+fn start_server(
+    config: &Arc<Config>,
+    outside: &Outside,
+    view: &View,
+    (listener, wake): (TcpListener, Arc<Notify>),
+    tasks: &Tasks,
+) {
     let state = web::State {
         board: view.board.clone(),
         ledger: Arc::clone(&outside.ledger),
@@ -425,6 +436,7 @@ fn start_server(config: &Arc<Config>, outside: &Outside, view: &View, listener: 
         host: Arc::new(Host::new()),
         probes: probe_rows(config, &view.latest),
         random: Arc::clone(&outside.random),
+        wake,
     };
     let (listener, stop) = (Arc::new(listener), tasks.stopping());
     tasks.supervise("web", move || {

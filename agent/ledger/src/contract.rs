@@ -1,9 +1,8 @@
 //! The promises of [`Ledger`], kept by every implementation: each of these runs against all of them.
 
-use lookout_engine::{Counts, Severity};
+use lookout_engine::{Change, Counts, Severity};
 
 use super::*;
-use lookout_engine::Change;
 use lookout_model::sample::{T0, correction, deploy, story, transition};
 use lookout_model::{CorrectionKind, CorrectionScope, MOST_IN_FORCE, Notice};
 
@@ -173,6 +172,29 @@ async fn what_is_over_stays_over(ledger: &dyn Ledger) {
     let retry = DeliveryResult::Retry { at_ms: 0, error: String::new() };
     ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+}
+
+async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
+    let [opened, escalated, ..] = story(T0, &["slack", "pager"]);
+    ledger.commit(&[], &[opened, escalated]).await.unwrap();
+    let refused = || DeliveryResult::Failed { error: "slack answered 401".to_owned() };
+    for _ in 0..2 {
+        let delivery = due(ledger, "slack", T0).await.remove(0);
+        ledger.begin_attempt(delivery.id, T0).await.unwrap();
+        ledger.end_attempt(delivery.id, T0, &refused()).await.unwrap();
+    }
+    assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+    let letters = ledger.dead_letters(T0).await.unwrap();
+    let told: Vec<_> = letters.iter().map(|letter| (letter.change.as_str(), letter.error.as_str())).collect();
+    assert_eq!(told, [("opened", "slack answered 401"), ("escalated", "slack answered 401")]);
+    assert_eq!(ledger.dead_letters(T0 + DAY + 1).await.unwrap(), [], "news of yesterday");
+    assert_eq!(ledger.retry_dead_letters(Some("pager"), T0).await.unwrap(), 0);
+    assert_eq!(ledger.retry_dead_letters(Some("slack"), T0).await.unwrap(), 2);
+    assert_eq!(ledger.dead_letters(T0).await.unwrap(), []);
+    let first = due(ledger, "slack", T0).await.remove(0);
+    assert_eq!(first.notice.change, Change::Opened, "in their order");
+    deliver(ledger, &first, None).await;
+    assert_eq!(due(ledger, "slack", T0).await[0].notice.change, Change::Escalated);
 }
 
 async fn notices_come_back_as_they_were(ledger: &dyn Ledger) {
@@ -459,6 +481,7 @@ promises! {
     an_attempt_of_unknown_outcome_is_remembered
     the_first_message_names_the_thread
     what_is_over_stays_over
+    a_dead_letter_is_seen_and_can_be_tried_again
     notices_come_back_as_they_were
     a_deploy_is_known_by_its_key
     decisions_form_a_chain

@@ -16,6 +16,7 @@ use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
 };
+use serde::Serialize;
 
 pub use chain::Chain;
 pub use memory::MemoryLedger;
@@ -124,6 +125,9 @@ pub enum Loss {
     Unread,
 }
 
+/// Dead letters are shown, and can be tried again, for a day: news of yesterday wakes nobody to any purpose.
+pub const DEAD_LETTERS_FOR_MS: i64 = 86_400_000;
+
 /// The state of a ledger's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
@@ -133,6 +137,23 @@ pub struct Health {
     pub faults: u64,
     /// A sentence about the last fault, and about what was done.
     pub last_fault: String,
+}
+
+/// A delivery that a receiver refused for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// The destination that refused it.
+    pub destination: String,
+    /// The incident.
+    pub incident_id: String,
+    /// `Slo::id`.
+    pub slo_id: String,
+    /// The change that is not known there.
+    pub change: String,
+    /// When the change happened, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The reason, free of secrets.
+    pub error: String,
 }
 
 /// The durable store. Times are milliseconds since the Unix epoch.
@@ -178,6 +199,12 @@ pub trait Ledger: Send + Sync + 'static {
         now_ms: i64,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError>;
+
+    /// Returns the deliveries that were refused for good within [`DEAD_LETTERS_FOR_MS`] before `now_ms`, oldest first.
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Makes dead letters of a destination (of all, when `None`) wait again. Returns how many.
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError>;
 
     /// Stores a deploy, or returns the stored one with the same idempotency key.
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError>;

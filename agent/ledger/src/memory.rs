@@ -10,7 +10,7 @@ use lookout_engine::Counts;
 use super::chain::{self, Chain, Verifier};
 use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, CountSpan, Ledger, LedgerError, Resolution};
+use super::{CountSeries, CountSpan, DEAD_LETTERS_FOR_MS, DeadLetter, Ledger, LedgerError, Resolution};
 use lookout_model::correction::IN_FORCE_FOR_MS;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -164,6 +164,15 @@ impl Ledger for MemoryLedger {
     ) -> Result<(), LedgerError> {
         self.books().working.end_attempt(delivery, now_ms, result);
         Ok(())
+    }
+
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.books().working.dead_letters(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS)))
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        let since_ms = now_ms.saturating_sub(DEAD_LETTERS_FOR_MS);
+        Ok(self.books().working.retry(destination, since_ms).len() as u64)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use crate::{DEAD_LETTERS_FOR_MS, DeadLetter};
 use lookout_model::{Delivery, DeliveryResult, IncidentRecord, TransitionRecord};
 
 /// Incidents that are open or were resolved lately, their transitions and their deliveries.
@@ -41,7 +42,7 @@ pub(crate) enum State {
     Failed,
 }
 
-/// Whether incidents with deliveries that still wait are forgotten.
+/// Whether incidents with deliveries that still wait, or were refused lately, are forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
     Too,
@@ -212,6 +213,38 @@ impl WorkingSet {
         }
     }
 
+    /// Deliveries that were refused for good since `since_ms`.
+    fn dead(&self, since_ms: i64) -> impl Iterator<Item = (i64, &Entry)> {
+        let dead = move |entry: &Entry| entry.state == State::Failed && entry.ended_at_ms >= Some(since_ms);
+        self.deliveries.iter().filter(move |(_, entry)| dead(entry)).map(|(id, entry)| (*id, entry))
+    }
+
+    pub(crate) fn dead_letters(&self, since_ms: i64) -> Vec<DeadLetter> {
+        let letter = |(_, entry): (i64, &Entry)| DeadLetter {
+            destination: entry.destination.clone(),
+            incident_id: entry.transition.incident.id.clone(),
+            slo_id: entry.transition.incident.slo_id.clone(),
+            change: entry.transition.change.as_str().to_owned(),
+            at_ms: entry.transition.at_ms,
+            error: entry.last_error.clone().unwrap_or_default(),
+        };
+        self.dead(since_ms).map(letter).collect()
+    }
+
+    /// Makes dead letters wait again. Returns their ids.
+    pub(crate) fn retry(&mut self, destination: Option<&str>, since_ms: i64) -> Vec<i64> {
+        let wanted = |entry: &Entry| destination.is_none_or(|name| name == entry.destination);
+        let ids: Vec<i64> =
+            self.dead(since_ms).filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
+        for &id in &ids {
+            let Some(entry) = self.deliveries.get_mut(&id) else { continue };
+            (entry.state, entry.due_at_ms, entry.ended_at_ms) = (State::Waiting, 0, None);
+            let queues = self.queues.entry(entry.destination.clone()).or_default();
+            queues.entry(entry.transition.incident.id.clone()).or_default().insert(id);
+        }
+        ids
+    }
+
     /// A delivery by its id.
     pub(crate) fn entry(&self, id: i64) -> Option<&Entry> {
         self.deliveries.get(&id)
@@ -225,9 +258,13 @@ impl WorkingSet {
 
     /// Forgets incidents that were resolved before `before_ms`, with their transitions and deliveries.
     pub(crate) fn forget_resolved_before(&mut self, before_ms: i64, waiting: Waiting) {
-        let waits: BTreeSet<&String> = match waiting {
+        let waits: BTreeSet<String> = match waiting {
             Waiting::Too => BTreeSet::new(),
-            Waiting::Kept => self.queues.values().flat_map(BTreeMap::keys).collect(),
+            Waiting::Kept => {
+                let dead = self.dead(before_ms.saturating_sub(DEAD_LETTERS_FOR_MS));
+                let dead = dead.map(|(_, entry)| &entry.transition.incident.id);
+                self.queues.values().flat_map(BTreeMap::keys).chain(dead).cloned().collect()
+            }
         };
         self.incidents.retain(|id, incident| {
             incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= before_ms) || waits.contains(id)

@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, Health, Ledger, LedgerError};
+use super::{CountSeries, DEAD_LETTERS_FOR_MS, DeadLetter, Health, Ledger, LedgerError};
 use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -332,6 +332,18 @@ impl Ledger for WriteThroughLedger {
         self.working().end_attempt(delivery, now_ms, result);
         self.note(delivery).await;
         Ok(())
+    }
+
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.working().dead_letters(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS)))
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        let ids = self.working().retry(destination, now_ms.saturating_sub(DEAD_LETTERS_FOR_MS));
+        for &id in &ids {
+            self.note(id).await;
+        }
+        Ok(ids.len() as u64)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {

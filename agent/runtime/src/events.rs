@@ -31,6 +31,8 @@ pub mod names {
     pub const DELIVERIES: &str = "lookout_delivery_total";
     /// Deliveries that wait, by `destination`.
     pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";
+    /// Deliveries of the last day that a receiver refused for good, by `destination`.
+    pub const DEAD_LETTERS: &str = "lookout_delivery_dead_letters";
     /// How far the clock of an Alertmanager is ahead of ours, by `instance`.
     pub const ALERTMANAGER_CLOCK_SKEW: &str = "lookout_alertmanager_clock_skew_seconds";
     /// Gate decisions by `service` and `decision`.

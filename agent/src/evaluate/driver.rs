@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Grid, Open, Report, Slot, Transition};
 
+use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
@@ -71,6 +72,7 @@ pub struct Driver {
     suspects: early::Suspects,
     ledger_is_down: bool,
     ledger_watch: LedgerWatch,
+    delivery_watch: DeliveryWatch,
     exclusions: Exclusions,
     /// SLOs whose past is to be another one.
     to_make_again: BTreeSet<usize>,
@@ -124,6 +126,7 @@ impl Driver {
             suspects: BTreeMap::new(),
             ledger_is_down: false,
             ledger_watch: LedgerWatch::default(),
+            delivery_watch: DeliveryWatch::default(),
             exclusions,
             to_make_again: BTreeSet::new(),
         };
@@ -242,10 +245,7 @@ impl Driver {
     async fn restore_incidents(&mut self, now_ms: i64) -> Result<(), LedgerError> {
         let mut orphans = Vec::new();
         for record in self.ledger.open_incidents().await? {
-            if record.slo_id == ledger_watch::SLO_ID {
-                let latest = self.ledger.latest_transitions(now_ms).await?;
-                let opened = latest.into_iter().find(|transition| transition.incident.id == record.id);
-                opened.into_iter().for_each(|opened| self.ledger_watch.resume(opened));
+            if self.resume_own(&record, now_ms).await? {
                 continue;
             }
             let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
@@ -290,7 +290,8 @@ impl Driver {
             Ok(anew) => {
                 let waiting = std::mem::take(&mut self.waiting);
                 let ledger_watch = std::mem::take(&mut self.ledger_watch);
-                *self = Self { waiting, ledger_watch, ..anew };
+                let delivery_watch = std::mem::take(&mut self.delivery_watch);
+                *self = Self { waiting, ledger_watch, delivery_watch, ..anew };
             }
             Err(error) => {
                 tracing::error!(error = chain(&error), "the state is kept as it was before the clock was set")
@@ -359,7 +360,7 @@ impl Driver {
                 (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
             slos.push(status::of(slo, &report, &watched.evaluator, open, corrected));
         }
-        let told = self.report_ledger(at_ms).await || stored && !transitions.is_empty();
+        let told = self.report_own_faults(at_ms).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
         (Snapshot { at_ms, interval_s, ledger_is_down: self.ledger_is_down, slos }, told)
     }
@@ -395,13 +396,32 @@ impl Driver {
         Some(notice::record(&self.config, slo, incident, transition, &report, context))
     }
 
-    /// Tells about the ledger itself. Returns whether there is news.
-    async fn report_ledger(&mut self, now_ms: i64) -> bool {
+    /// Goes on with an incident about the agent itself. Returns whether it is one.
+    async fn resume_own(&mut self, record: &IncidentRecord, now_ms: i64) -> Result<bool, LedgerError> {
+        let latest = self.ledger.latest_transitions(now_ms).await?;
+        let Some(opened) = latest.into_iter().find(|transition| transition.incident.id == record.id) else {
+            return Ok(false);
+        };
+        if record.slo_id == ledger_watch::SLO_ID {
+            self.ledger_watch.resume(opened);
+            return Ok(true);
+        }
+        Ok(self.delivery_watch.resume(&opened))
+    }
+
+    /// Tells about faults of the ledger and of destinations. Returns whether there is news.
+    async fn report_own_faults(&mut self, now_ms: i64) -> bool {
         let health = self.ledger.health();
-        let Some(news) = self.ledger_watch.transition(&self.config, &health, now_ms) else { return false };
-        match self.ledger.commit(&[], std::slice::from_ref(&news)).await {
-            Ok(()) => announce(&news),
-            Err(error) => tracing::error!(error = chain(&error), "a fault of the ledger is told to nobody"),
+        let mut news = Vec::new();
+        news.extend(self.ledger_watch.transition(&self.config, &health, now_ms));
+        let letters = self.ledger.dead_letters(now_ms).await.unwrap_or_default();
+        news.extend(self.delivery_watch.transitions(&self.config, &letters, now_ms));
+        if news.is_empty() {
+            return false;
+        }
+        match self.ledger.commit(&[], &news).await {
+            Ok(()) => news.iter().for_each(announce),
+            Err(error) => tracing::error!(error = chain(&error), "a fault of the agent is told to nobody"),
         }
         true
     }

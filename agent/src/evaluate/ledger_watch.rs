@@ -1,9 +1,9 @@
 //! The incident about the ledger itself: it opens with a fault and ends when everything is recorded again.
 
+use super::own_fault::{self, About};
 use lookout_config::Config;
-use lookout_engine::{Cause, Change, DataState, Severity};
 use lookout_ledger::Health;
-use lookout_model::{Corrected, Evidence, IncidentRecord, Notice, OwnFault, TransitionRecord, incident_id};
+use lookout_model::{OwnFault, TransitionRecord};
 
 /// The id of the SLO that the incident is filed under. No service of a config has this name and this SLO.
 pub(super) const SLO_ID: &str = "lookout-ledger";
@@ -36,12 +36,12 @@ impl LedgerWatch {
         self.faults = health.faults;
         match &self.open {
             None if is_new => {
-                let opened = opened(config, health, now_ms);
+                let opened = own_fault::opened(config, about(health), None, now_ms);
                 self.open = Some(opened.clone());
                 Some(opened)
             }
             Some(opened) if !is_new && health.not_recording.is_none() && now_ms > opened.at_ms => {
-                let resolved = resolved(opened, now_ms);
+                let resolved = own_fault::resolved(opened, now_ms);
                 self.open = None;
                 Some(resolved)
             }
@@ -50,70 +50,17 @@ impl LedgerWatch {
     }
 }
 
-fn opened(config: &Config, health: &Health, now_ms: i64) -> TransitionRecord {
-    let incident = IncidentRecord {
-        id: incident_id(SLO_ID, Cause::DataMissing, now_ms),
-        slo_id: SLO_ID.to_owned(),
-        service: "lookout".to_owned(),
-        slo: "ledger".to_owned(),
-        cause: Cause::DataMissing,
-        severity: Severity::Page,
-        peak: Severity::Page,
-        opened_at_ms: now_ms,
-        resolved_at_ms: None,
-    };
+fn about(health: &Health) -> About {
     let title = match health.not_recording {
         Some(_) => "nothing is recorded",
         None => "its file had a fault",
     };
-    let fault = OwnFault { title: title.to_owned(), text: health.last_fault.clone() };
-    let notice = Notice {
-        change: Change::Opened,
-        at_ms: now_ms,
-        incident: incident.clone(),
-        alert: ALERT.to_owned(),
-        slo_title: "The ledger records everything".to_owned(),
+    About {
+        slo_id: SLO_ID.to_owned(),
+        name: "ledger".to_owned(),
+        alert: ALERT,
+        fault: OwnFault { title: title.to_owned(), text: health.last_fault.clone() },
         description: "Incidents and deliveries go on in memory; a restart forgets what is not recorded."
             .to_owned(),
-        environment: config.environment.clone(),
-        evidence: no_evidence(),
-        runbook_url: config.runbook_url(ALERT),
-        dashboard_url: String::new(),
-        explain_url: config.external_url.to_string(),
-        last_deploy: None,
-        last_failure: None,
-        not_recorded: false,
-        own_fault: Some(fault),
-    };
-    let destinations = config.destinations.iter().map(|destination| destination.name.clone()).collect();
-    TransitionRecord { incident, change: Change::Opened, at_ms: now_ms, notice, destinations }
-}
-
-fn resolved(opened: &TransitionRecord, now_ms: i64) -> TransitionRecord {
-    let mut end = opened.clone();
-    (end.change, end.at_ms) = (Change::Resolved, now_ms);
-    end.incident.resolved_at_ms = Some(now_ms);
-    end.notice.change = Change::Resolved;
-    end.notice.at_ms = now_ms;
-    end.notice.incident = end.incident.clone();
-    end
-}
-
-/// Nothing is measured about the ledger.
-fn no_evidence() -> Evidence {
-    Evidence {
-        objective_percent: 100.0,
-        period_s: 86_400,
-        calendar: None,
-        versions: Vec::new(),
-        data_state: DataState::Ok,
-        budget_left_ratio: 1.0,
-        seconds_to_exhaustion: None,
-        bad: 0,
-        total: 0,
-        tiers: Vec::new(),
-        corrected: Corrected::default(),
-        conditions: Vec::new(),
-        components: Vec::new(),
     }
 }

@@ -1,10 +1,12 @@
 //! Counts to states: drives one engine evaluator per SLO, stores what follows, publishes what is known.
 
 mod component;
+mod delivery_watch;
 mod driver;
 mod exclusion;
 mod ledger_watch;
 mod notice;
+mod own_fault;
 #[cfg(test)]
 mod period_tests;
 mod promise;

@@ -1,5 +1,6 @@
 //! What machines ask: are you alive, are you ready, what do you count.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract;
@@ -40,13 +41,25 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "evaluation_late", detail).into_response();
     }
     match tokio::time::timeout(LEDGER_PATIENCE, state.ledger.open_incidents()).await {
-        Ok(Ok(_)) => "ok\n".into_response(),
+        Ok(Ok(_)) => undelivered(&state).await.into_response(),
         Ok(Err(error)) => Problem::ledger(&error).into_response(),
         Err(_) => {
             let detail = "the ledger did not answer in time";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response()
         }
     }
+}
+
+/// An agent that is ready, and a line for each destination that refuses messages.
+async fn undelivered(state: &State) -> String {
+    let letters = state.ledger.dead_letters(state.clock.now_ms()).await.unwrap_or_default();
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+    for letter in letters {
+        *refused.entry(letter.destination).or_default() += 1;
+    }
+    refused.into_iter().fold("ok\n".to_owned(), |text, (destination, letters)| {
+        text + &format!("{destination} refused {letters} messages: see `lookout status`\n")
+    })
 }
 
 /// `GET /metrics`

@@ -17,7 +17,7 @@ use lookout_config::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
 };
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
-use lookout_ledger::{CountSeries, Ledger, LedgerError, MemoryLedger};
+use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger};
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
@@ -152,6 +152,12 @@ impl Ledger for Disk {
     }
     async fn end_attempt(&self, id: i64, now_ms: i64, result: &DeliveryResult) -> Result<(), LedgerError> {
         self.memory.end_attempt(id, now_ms, result).await
+    }
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.dead_letters(now_ms).await
+    }
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        self.memory.retry_dead_letters(destination, now_ms).await
     }
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
         self.memory.record_deploy(deploy).await

@@ -44,7 +44,7 @@ use self::tick::Unacknowledged;
 use self::writer::Writer;
 use super::chain::Chain;
 use super::retention::Cutoffs;
-use super::{CountSeries, Ledger, LedgerError};
+use super::{CountSeries, DeadLetter, Ledger, LedgerError};
 use lookout_model::word::Word;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -173,6 +173,19 @@ impl Ledger for SqliteLedger {
             .await
             .map_err(query("noting the outcome of an attempt"))?;
         work.commit().await
+    }
+
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        outbox::dead_letters(&self.readers, now_ms).await.map_err(query("reading dead letters"))
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        const DOING: &str = "trying dead letters again";
+        let mut work = self.writer.begin(DOING).await?;
+        let retried = outbox::retry(&mut work.connection, destination, now_ms).await;
+        let retried = retried.map_err(query(DOING))?;
+        work.commit().await?;
+        Ok(retried)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {

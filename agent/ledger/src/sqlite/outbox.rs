@@ -4,7 +4,7 @@ use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::writer::Writer;
 use super::{decode, query};
-use crate::LedgerError;
+use crate::{DEAD_LETTERS_FOR_MS, DeadLetter, LedgerError};
 use lookout_model::{Delivery, DeliveryResult, Notice};
 use lookout_runtime::events::{chain, names};
 
@@ -143,4 +143,39 @@ pub(super) async fn end(
     };
     statement.execute(connection).await?;
     Ok(())
+}
+
+/// Deliveries that were refused for good lately, oldest first.
+pub(super) async fn dead_letters(pool: &SqlitePool, now_ms: i64) -> sqlx::Result<Vec<DeadLetter>> {
+    let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
+        "select delivery.destination, incident.id, incident.slo_id, transition.change, transition.at_ms, \
+         delivery.last_error from delivery join transition on transition.id = delivery.transition_id \
+         join incident on incident.id = delivery.incident_id \
+         where delivery.state = 'failed' and delivery.ended_at_ms >= $1 order by delivery.id",
+    )
+    .bind(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS))
+    .fetch_all(pool)
+    .await?;
+    let letter = |(destination, incident_id, slo_id, change, at_ms, error)| {
+        let error: Option<String> = error;
+        DeadLetter { destination, incident_id, slo_id, change, at_ms, error: error.unwrap_or_default() }
+    };
+    Ok(rows.into_iter().map(letter).collect())
+}
+
+/// Makes dead letters wait again. Returns how many.
+pub(super) async fn retry(
+    connection: &mut SqliteConnection,
+    destination: Option<&str>,
+    now_ms: i64,
+) -> sqlx::Result<u64> {
+    let retried = sqlx::query(
+        "update delivery set state = 'waiting', due_at_ms = 0, ended_at_ms = null \
+         where state = 'failed' and ended_at_ms >= $1 and ($2 is null or destination = $2)",
+    )
+    .bind(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS))
+    .bind(destination)
+    .execute(connection)
+    .await?;
+    Ok(retried.rows_affected())
 }

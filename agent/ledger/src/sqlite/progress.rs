@@ -12,9 +12,10 @@ use crate::working::{Entry, State, WorkingSet};
 use lookout_model::TransitionRecord;
 use lookout_runtime::events::chain;
 
-/// Incidents that are open, were resolved lately, or have a delivery that waits.
+/// Incidents that are open, were resolved lately, or have a delivery that waits or was refused within a day.
 const IN_PROGRESS: &str = "incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 or exists \
-     (select 1 from delivery where delivery.incident_id = incident.id and delivery.state = 'waiting')";
+     (select 1 from delivery where delivery.incident_id = incident.id and (delivery.state = 'waiting' \
+      or delivery.state = 'failed' and delivery.ended_at_ms >= $1 - 86400000))";
 
 #[derive(FromRow)]
 struct DeliveryRow {
@@ -22,7 +23,6 @@ struct DeliveryRow {
     destination: String,
     state: String,
     attempts: u32,
-    due_at_ms: i64,
     attempting: bool,
     unsure: bool,
     last_error: Option<String>,
@@ -38,7 +38,8 @@ impl DeliveryRow {
             attempts: self.attempts,
             attempting: self.attempting,
             unsure: self.unsure,
-            due_at_ms: self.due_at_ms,
+            // a restart tries again at once: the clock may have been set in between
+            due_at_ms: 0,
             ended_at_ms: self.ended_at_ms,
             last_error: self.last_error,
             state: match self.state.as_str() {

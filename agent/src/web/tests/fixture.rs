@@ -182,6 +182,7 @@ impl House {
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
             random: Arc::new(Random::from_seed(7)),
+            wake: Arc::default(),
         }
     }
 }
