@@ -22,7 +22,8 @@ pub use chain::Chain;
 pub use memory::MemoryLedger;
 pub use series::{CountSeries, CountSpan, Resolution};
 pub use sqlite::{
-    BackupError, Faults, LedgerFile, Report, Restored, SloTotals, SqliteLedger, backup, restore, verify,
+    BackupError, Faults, LedgerFile, Recovered, Report, Restored, SloTotals, SqliteLedger, backup, recover,
+    restore, verify,
 };
 pub use write_through::WriteThroughLedger;
 

@@ -248,7 +248,7 @@ async fn begin_anew(
 fn set_aside_sentence(aside: &Path) -> String {
     let aside = aside.display();
     format!(
-        " It is kept untouched as {aside}, and a new ledger begins; `lookout ledger recover {aside}` saves its content."
+        " It is kept untouched as {aside}, and a new ledger begins; `lookout ledger recover {aside} FILE` saves what can be read of it."
     )
 }
 

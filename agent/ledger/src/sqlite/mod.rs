@@ -51,7 +51,9 @@ use lookout_model::{
     ObjectiveRecord, Revocation, TransitionRecord,
 };
 
-pub use backup::{BackupError, Faults, Report, Restored, SloTotals, backup, restore, verify};
+pub use backup::{
+    BackupError, Faults, Recovered, Report, Restored, SloTotals, backup, recover, restore, verify,
+};
 pub(crate) use inspect::is_damage;
 pub(crate) use place::lock_name;
 pub use reading::LedgerFile;

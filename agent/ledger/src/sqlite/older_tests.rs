@@ -65,3 +65,30 @@ async fn a_page_that_0_1_0_could_not_deliver_is_still_to_be_delivered() {
     assert_eq!(ledger.open_incidents().await.unwrap().len(), 1);
     ledger.close().await;
 }
+
+#[tokio::test]
+async fn what_can_be_read_of_a_damaged_ledger_is_recovered() {
+    let (folder, path) = copy();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    let row = |n: i64| CountRow { slo_id: "b".to_owned(), start_s: n * 10, width_s: 10, good: 3, bad: 1 };
+    let rows: Vec<CountRow> = (0..5000).map(row).collect();
+    ledger.commit(&rows, &[]).await.unwrap();
+    ledger.close().await;
+    let whole = recover(&path, &folder.path().join("whole.db")).await.unwrap();
+    assert!(whole.iter().all(|table| table.whole), "{whole:?}");
+
+    // a page in the middle of the counts
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() - 8 * 4096;
+    bytes[at..at + 4096].fill(0xA5);
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(matches!(SqliteLedger::open(&path).await, Err(LedgerError::Corrupt { .. })));
+    let saved = folder.path().join("saved.db");
+    let recovered = recover(&path, &saved).await.unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), bytes, "the damaged one is as it was");
+    let slots = recovered.iter().find(|table| table.table == "slot").unwrap();
+    assert!(!slots.whole && (4000..5046).contains(&slots.rows), "{slots:?}");
+    let report = verify(&saved).await.unwrap();
+    assert_eq!((report.faults.len(), report.incidents, report.decisions, report.deploys), (0, 2, 1, 1));
+    assert!(recover(&path, &saved).await.is_err(), "nothing is overwritten");
+}
