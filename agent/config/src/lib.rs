@@ -10,7 +10,6 @@ mod config;
 mod destination;
 mod diagnostic;
 
-mod expression;
 #[cfg(test)]
 mod golden;
 mod import;
@@ -28,7 +27,6 @@ mod prometheus;
 mod reader;
 mod schema;
 mod secret;
-mod selector;
 mod target;
 mod tiers;
 mod yaml;
@@ -39,13 +37,11 @@ pub use calendar::{Calendar, OutOfTime, Unit};
 pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
-pub use expression::{BadExpression, Expression};
 pub use import::{Format, ImportOptions, Imported, SpecFile, import};
 pub use load::{check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
-pub use selector::{BadSelector, MatchOp, Matcher, Selector};
 pub use tiers::read_tiers;
 pub use zero::{ZeroOptions, zero_config};

@@ -101,7 +101,7 @@ impl Alertmanager {
             Change::Resolved if notice.incident.peak != now => &[(now, false), (other, false)],
             Change::Resolved => &[(now, false)],
             Change::Escalated | Change::Eased => &[(other, false), (now, true)],
-            Change::Opened => &[(now, true)],
+            Change::Opened | Change::Reopened => &[(now, true)],
         };
         wanted
             .iter()

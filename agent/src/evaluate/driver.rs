@@ -9,7 +9,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Grid, Open, Report, Slot, Transition};
+use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Grid, Open, Slot, Transition};
 
 use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
@@ -56,6 +56,8 @@ struct Watched {
     evaluator: Evaluator,
     /// Open incidents as they are stored; ids and starts come from here, not from the grid.
     open: BTreeMap<Cause, IncidentRecord>,
+    /// The last incident that was resolved, which may be reopened.
+    resolved: BTreeMap<Cause, IncidentRecord>,
     /// What its counts leave out.
     excluded: Arc<Exclusion>,
 }
@@ -111,7 +113,7 @@ impl Driver {
             let evaluator = Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
                 .await
                 .map_err(|source| RestoreError { what: what(), source })?;
-            watched.push(Watched { evaluator, open: BTreeMap::new(), excluded });
+            watched.push(Watched { evaluator, open: BTreeMap::new(), resolved: BTreeMap::new(), excluded });
         }
         let counted =
             |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
@@ -176,7 +178,7 @@ impl Driver {
             }
         }
         if let Some(first_s) = first_s {
-            evaluator.observed_since(first_s);
+            evaluator.set_first_observation(first_s);
         }
         excluded.excuse(&mut evaluator, closed);
         Ok(evaluator)
@@ -222,7 +224,7 @@ impl Driver {
         let changed = exclusion::differ(&watched.excluded, &excluded, from_ms, grid.end_ms(last));
         if changed {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
-            evaluator.judge_like(&watched.evaluator);
+            evaluator.copy_period_and_versions(&watched.evaluator);
             // counts of a period must not come before it
             turn(slo, &mut evaluator, closed);
             let mut evaluator = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
@@ -233,7 +235,7 @@ impl Driver {
                 let judged = excluded.judged(grid.start_ms(Slot(slot)), *counts);
                 evaluator.record_component(place.component, Slot(slot), judged);
             }
-            evaluator.take_over(&watched.evaluator);
+            evaluator.continue_from(&watched.evaluator);
             watched.evaluator = evaluator;
             tracing::info!(slo.id = slo.id(), "counts were read back after a correction");
         }
@@ -254,7 +256,9 @@ impl Driver {
                 Some((watched, _)) => {
                     let IncidentRecord { cause, severity, peak, .. } = record;
                     let opened = self.config.grid.slot_at_ms(record.opened_at_ms.saturating_sub(1));
-                    watched.evaluator.resume(cause, Open { opened, severity, peak });
+                    watched
+                        .evaluator
+                        .resume(cause, Open { started: opened, detected: opened, severity, peak });
                     tracing::info!(incident.id = %record.id, "incident taken up after a restart");
                     watched.open.insert(cause, record);
                 }
@@ -328,11 +332,11 @@ impl Driver {
         let at_ms = self.config.grid.end_ms(slot);
         self.suspects.retain(|_, suspect| *suspect > slot);
         self.take_up_corrections(slot).await;
-        let mut decided: Vec<(Report, Decision)> = Vec::with_capacity(self.watched.len());
+        let mut decided: Vec<(Assessment, Decision)> = Vec::with_capacity(self.watched.len());
         for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
             turn(slo, &mut watched.evaluator, slot);
             watched.excluded.excuse(&mut watched.evaluator, slot);
-            let report = watched.evaluator.report(slot);
+            let report = watched.evaluator.assess(slot);
             let decision = watched.evaluator.decide(&report);
             decided.push((report, decision));
         }
@@ -368,14 +372,17 @@ impl Driver {
     async fn told(
         &self,
         index: usize,
-        report: &Report,
+        report: &Assessment,
         decision: &Decision,
         transition: &Transition,
     ) -> Option<TransitionRecord> {
         let (slo, watched) = (self.config.slos.get(index)?, self.watched.get(index)?);
         let grid = self.config.grid;
         let at_ms = grid.end_ms(transition.at);
-        let known = watched.open.get(&transition.cause);
+        let known = match transition.change {
+            Change::Reopened => watched.resolved.get(&transition.cause),
+            _ => watched.open.get(&transition.cause),
+        };
         let opened_at_ms = known.map_or(at_ms, |record| record.opened_at_ms);
         let incident = IncidentRecord {
             id: incident_id(&slo.id(), transition.cause, opened_at_ms),
@@ -498,6 +505,7 @@ impl Watched {
             let cause = transition.incident.cause;
             if transition.change == Change::Resolved {
                 self.open.remove(&cause);
+                self.resolved.insert(cause, transition.incident.clone());
             } else {
                 self.open.insert(cause, transition.incident.clone());
             }

@@ -19,7 +19,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything a Prometheus is told.
 #[must_use]
-pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host) -> String {
+pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_url: &str) -> String {
     let counted = recorder.text();
     let mut out = String::with_capacity(counted.len() + 4096);
     for line in counted.lines().filter(|line| is_sound(line)) {
@@ -27,7 +27,8 @@ pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host) -> String {
         out.push('\n');
     }
     let mut families = Families::default();
-    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    // dashboards link to the agent by this address
+    let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
     families.gauge("lookout_build_info", "Which lookout this is; always 1.", &version, 1.0);
     for slo in &snapshot.slos {
         sloth(&mut families, slo);

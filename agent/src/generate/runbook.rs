@@ -36,14 +36,14 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
         if !severities.is_empty() {
             let alert = slo.alert_name();
             let head = burn_head(config, slo);
-            let body = first_body(config, slo, &alert, &current_query(slo));
+            let body = first_body(slo, &alert, &current_query(slo));
             list.push(page(config, slo, alert, &severities, &head, &body));
         }
         if let Some(severity) = slo.policy.data_alert {
             let alert = links::missing_alert(slo);
             let head = missing_head(config, slo);
             let query = missing_query(config, slo);
-            let body = first_body(config, slo, &alert, &query);
+            let body = first_body(slo, &alert, &query);
             list.push(page(config, slo, alert, &[severity], &head, &body));
         }
     }
@@ -67,12 +67,11 @@ fn page(config: &Config, slo: &Slo, alert: String, severities: &[Severity], head
     );
     let _ = write!(
         contents,
-        "\n[Dashboard]({}) · [SLO in the agent]({}/slos/{}/{}) · [This page]({})\n\n{END}\n\n{body}",
-        links::dashboard(config, slo),
-        links::agent(config),
+        "\n[Dashboard]({}) · [SLO in the agent]({}/slos/{}/{})\n\n{END}\n\n{body}",
+        links::dashboard_in_runbook(config, slo),
+        links::AGENT_IN_RUNBOOK,
         slo.service,
         slo.name,
-        links::runbook(config, &alert),
     );
     Page { alert, contents }
 }
@@ -186,8 +185,8 @@ fn current_query(slo: &Slo) -> String {
 }
 
 /// What can be said without knowing the service.
-fn first_body(config: &Config, slo: &Slo, alert: &str, query: &str) -> String {
-    let agent = links::agent(config);
+fn first_body(slo: &Slo, alert: &str, query: &str) -> String {
+    let agent = "$LOOKOUT_URL";
     let (id, service) = (slo.id(), &slo.service);
     let window = Window::seconds(base_window(slo).as_seconds() * 2);
     format!(

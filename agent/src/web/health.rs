@@ -64,6 +64,6 @@ async fn undelivered(state: &State) -> String {
 
 /// `GET /metrics`
 pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
-    let text = export::render(&state.recorder, &state.board.read(), &state.host);
+    let text = export::render(&state.recorder, &state.board.read(), &state.host, state.config.agent_url());
     ([(CONTENT_TYPE, export::CONTENT_TYPE)], text).into_response()
 }

@@ -13,12 +13,13 @@ use lookout::deliver::{Receiver, Refused};
 use lookout::evaluate::Snapshot;
 use lookout::export::Recorder;
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
-use lookout_collect::promql::{Answer, Ask, AskError, Question};
+use lookout_collect::promql::Ask;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
 use lookout_engine::Severity;
 use lookout_ledger::{Ledger, MemoryLedger};
 use lookout_model::{Delivery, Notice};
+use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};
 use lookout_runtime::random::Random;
 use tokio_util::sync::CancellationToken;
@@ -61,7 +62,7 @@ impl Fetch for Connected {
 
 #[async_trait]
 impl Ask for Connected {
-    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, AskError> {
+    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, Error> {
         Ok(Answer::default())
     }
 }

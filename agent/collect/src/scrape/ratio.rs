@@ -5,7 +5,8 @@ use lookout_engine::Counts;
 use super::bounds::{Bound, Shown, Unbounded};
 use super::exposition::Sample;
 use super::reset::Tracker;
-use lookout_config::{Ratio, Selector};
+use lookout_config::Ratio;
+use lookout_promql::selector::Selector;
 
 /// One SLO on a scrape: its two sums of counters and what they showed before.
 #[derive(Debug)]

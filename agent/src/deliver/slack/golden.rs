@@ -3,6 +3,7 @@
 use lookout_engine::{Cause, Change};
 use std::path::PathBuf;
 
+use expect_test::expect_file;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -11,14 +12,10 @@ use crate::deliver::Message;
 use lookout_model::sample::{T0, story, without_data};
 use lookout_model::{Delivery, Notice};
 
-/// Compares with a file, or writes it when `UPDATE_GOLDEN=1`.
+/// Compares with a file, or writes it when `UPDATE_EXPECT=1`.
 fn golden(name: &str, text: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/slack").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "{name} differs; UPDATE_GOLDEN=1 writes it anew");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/slack");
+    expect_file![folder.join(name)].assert_eq(text);
 }
 
 fn cases() -> Vec<(&'static str, Delivery)> {
