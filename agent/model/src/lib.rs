@@ -31,4 +31,4 @@ pub use evidence::{
     TierEvidence, VersionEvidence,
 };
 pub use incident::{IncidentRecord, incident_id};
-pub use notice::{Notice, TransitionRecord};
+pub use notice::{Notice, OwnFault, TransitionRecord};

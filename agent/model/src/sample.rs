@@ -157,6 +157,8 @@ pub fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> Notice {
         explain_url: "http://lookout.example/slos/titanic/requests-availability".to_owned(),
         last_deploy: Some(deploy()),
         last_failure: Some("status 503, expected 200-299".to_owned()),
+        not_recorded: false,
+        own_fault: None,
     }
 }
 

@@ -31,12 +31,16 @@ pub mod names {
     pub const DELIVERIES: &str = "lookout_delivery_total";
     /// Deliveries that wait, by `destination`.
     pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";
+    /// Deliveries of the last day that a receiver refused for good, by `destination`.
+    pub const DEAD_LETTERS: &str = "lookout_delivery_dead_letters";
     /// How far the clock of an Alertmanager is ahead of ours, by `instance`.
     pub const ALERTMANAGER_CLOCK_SKEW: &str = "lookout_alertmanager_clock_skew_seconds";
     /// Gate decisions by `service` and `decision`.
     pub const DECISIONS: &str = "lookout_gate_decisions_total";
     /// Evaluation ticks that could not be stored and will be tried again.
     pub const LEDGER_FAILURES: &str = "lookout_ledger_failures_total";
+    /// When a tick was last recorded in the ledger and read back by another connection.
+    pub const LEDGER_RECORDED: &str = "lookout_ledger_last_recorded_timestamp_seconds";
     /// Seconds an evaluation of all SLOs took.
     pub const EVALUATION_SECONDS: &str = "lookout_evaluation_duration_seconds";
     /// Wall clock jumps of more than a slot.

@@ -46,6 +46,8 @@ pub(super) fn record(
         evidence: evidence(slo, report, context.corrected),
         last_deploy: context.last_deploy,
         last_failure: context.last_failure,
+        not_recorded: false,
+        own_fault: None,
     };
     let destinations = config
         .destinations

@@ -90,8 +90,13 @@ fn describe() {
     describe_counter!(names::TRANSITIONS, "Changes of incidents.");
     describe_counter!(names::DELIVERIES, "Attempts to deliver by outcome.");
     describe_gauge!(names::DELIVERIES_WAITING, "Deliveries that wait.");
+    describe_gauge!(names::DEAD_LETTERS, "Deliveries of the last day that a receiver refused for good.");
     describe_counter!(names::DECISIONS, "Answers of the gate by decision.");
     describe_counter!(names::LEDGER_FAILURES, "Evaluations that could not be stored and are tried again.");
+    describe_gauge!(
+        names::LEDGER_RECORDED,
+        "When a tick was last recorded and read back by another connection, seconds since the epoch."
+    );
     describe_histogram!(names::EVALUATION_SECONDS, "Durations of evaluations of all SLOs.");
     describe_counter!(names::CLOCK_JUMPS, "Jumps of the wall clock by more than a slot.");
     describe_counter!(names::TASK_PANICS, "Panics of supervised tasks.");
