@@ -245,7 +245,7 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
         });
     }
     for scrape in &config.scrapes {
-        let streams: Vec<(usize, Ratio)> = streams_of(config, |indicator| match indicator {
+        let ratios: Vec<(usize, Ratio)> = streams_of(config, |indicator| match indicator {
             Indicator::Scrape { source, ratio } if *source == scrape.name => Some(ratio.clone()),
             _ => None,
         });
@@ -258,7 +258,8 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
                 grid,
                 feed: feed.clone(),
             };
-            scrape::watch(Arc::clone(&scrape), streams.clone(), ports, stop.clone())
+            let streams = scrape::Streams { ratios: ratios.clone(), up: Vec::new() };
+            scrape::watch(Arc::clone(&scrape), streams, ports, stop.clone())
         });
     }
 }
