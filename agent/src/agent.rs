@@ -13,7 +13,7 @@ use crate::deliver::{self, Receiver};
 use crate::evaluate::{self, Board, Driver, LastFailure, RestoreError, Snapshot};
 use crate::export::{Host, Recorder};
 use crate::web;
-use lookout_collect::probe::{self, HttpProber, Latest, Probe, Verdict};
+use lookout_collect::probe::{self, Latest, Probe, Prober, Verdict};
 use lookout_collect::promql::{self, Ask, HttpAsk};
 use lookout_collect::scrape::{self, Fetch, HttpFetch};
 use lookout_collect::{Feed, Observation};
@@ -99,7 +99,7 @@ impl Outside {
             receivers.push(receiver);
         }
         Ok(Self {
-            prober: Arc::new(HttpProber::new(Arc::clone(&random))),
+            prober: Arc::new(Prober::new(Arc::clone(&random))),
             fetch: Arc::new(
                 HttpFetch::new(config.scrapes.iter().any(|scrape| scrape.url.scheme() == "https"))
                     .map_err(|error| client("the scraper", error.into()))?,
@@ -416,7 +416,7 @@ fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
             let seen = latest.get(&target.name)?;
             Some(web::ProbeRow {
                 target: target.name.clone(),
-                url_without_secrets: probe::without_secrets(&target.url),
+                url_without_secrets: probe::peer_of(&target.check),
                 ok: seen.outcome.is_ok(),
                 detail: match seen.outcome.verdict {
                     Verdict::Ok => String::new(),

@@ -1,6 +1,7 @@
 //! What the user wrote: `lookout.yaml` and SLO specs, parsed into one valid model or into diagnostics.
 
 mod address;
+mod assertion;
 mod calendar;
 mod clause;
 mod component;
@@ -35,6 +36,9 @@ mod yaml;
 mod zero;
 
 pub use address::usable;
+pub use assertion::{
+    Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Operator, Phase, Subject,
+};
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
@@ -47,5 +51,9 @@ pub use own_alerts::OWN_ALERTS;
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use selector::{BadSelector, MatchOp, Matcher, Selector};
+pub use target::{
+    Authorization, Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, HttpVersion,
+    IcmpCheck, RecordType, Redirects, Send, StartTls, Step, Target, TcpCheck, TlsOptions, WebSocketCheck,
+};
 pub use tiers::read_tiers;
 pub use zero::{ZeroOptions, zero_config};

@@ -1,4 +1,4 @@
-//! `lookout probe`: one probe, its phases as a waterfall, and the expectation that decided.
+//! `lookout probe`: one probe, its phases as a waterfall, and the assertion that decided.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{output, runtime};
-use lookout_collect::probe::{HttpProber, Outcome, Probe as _, Verdict, without_secrets};
-use lookout_config::Target;
+use lookout_collect::probe::{Certificate, Outcome, Probe as _, Prober, Verdict, peer_of};
+use lookout_config::{Check, Target};
 use lookout_runtime::random::Random;
 
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         Ok(target) => target,
         Err(exit) => return Ok(exit),
     };
-    let prober = HttpProber::new(Arc::new(Random::from_seed(fastrand::u64(..))));
+    let prober = Prober::new(Arc::new(Random::from_seed(fastrand::u64(..))));
     let outcome = runtime()?.block_on(prober.probe(&target));
     if options.json {
         output::line(&as_json(&target, &outcome).to_string());
@@ -79,16 +79,30 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
         .filter_map(|(name, duration)| Some((name.to_owned(), json!(duration?.as_secs_f64()))))
         .collect();
     json!({
-        "target": target.name, "url": without_secrets(&target.url), "ok": outcome.is_ok(), "reason": reason,
-        "detail": detail, "status": outcome.status, "total_seconds": outcome.total.as_secs_f64(),
-        "phases_seconds": phases, "trace_id": outcome.trace_id,
+        "target": target.name, "protocol": target.check.protocol(), "url": peer_of(&target.check),
+        "ok": outcome.is_ok(), "reason": reason, "detail": detail, "status": outcome.status,
+        "answer": outcome.summary, "address": outcome.address.map(|address| address.to_string()),
+        "certificate": outcome.certificate.as_ref().map(certificate_json),
+        "total_seconds": outcome.total.as_secs_f64(), "phases_seconds": phases, "trace_id": outcome.trace_id,
+    })
+}
+
+fn certificate_json(certificate: &Certificate) -> serde_json::Value {
+    json!({
+        "subject": certificate.subject, "issuer": certificate.issuer, "names": certificate.names,
+        "days_left": certificate.days_left, "not_after": certificate.not_after_s,
+        "verified": certificate.verified_not_after_s.is_some(), "sha256": certificate.fingerprint,
     })
 }
 
 const BAR: usize = 40;
 
 fn as_text(target: &Target, outcome: &Outcome) -> String {
-    let mut text = format!("{} {}\n", target.method, output::printable(&without_secrets(&target.url)));
+    let verb = match &target.check {
+        Check::Http(http) => http.method.as_str(),
+        other => other.protocol(),
+    };
+    let mut text = format!("{verb} {}\n", output::printable(&peer_of(&target.check)));
     let total = outcome.total.as_secs_f64().max(f64::EPSILON);
     let mut before = Duration::ZERO;
     for (name, duration) in outcome.phases.named() {
@@ -101,8 +115,17 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
         before += duration;
     }
     text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
+    if let Some(certificate) = &outcome.certificate {
+        let names = certificate.names.join(", ");
+        let issuer = output::printable(&certificate.issuer);
+        let verified = if certificate.verified_not_after_s.is_some() { "verified" } else { "not verified" };
+        text += &format!("  certificate of {issuer}, {} days left, {verified}", certificate.days_left);
+        text += &format!(", for {}\n", output::printable(&names));
+    }
     text += &match &outcome.verdict {
-        Verdict::Ok => format!("ok: status {}\n", outcome.status.unwrap_or_default()),
+        Verdict::Ok => {
+            format!("ok: {}\n", output::printable(outcome.summary.as_deref().unwrap_or("answered")))
+        }
         Verdict::Fail { reason, detail } => {
             format!("failed ({}): {}\n", reason.as_str(), output::printable(detail))
         }
