@@ -9,11 +9,13 @@ if ! command -v musl-gcc >/dev/null; then
   sudo apt-get update --quiet
   sudo apt-get install --quiet --yes --no-install-recommends musl-tools
 fi
+# the list of crates goes into the programs themselves, where a scan finds it
+cargo install --quiet --locked cargo-auditable --version 0.7.2
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
 export RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
-cargo build --release --locked --target "$target" --package lookout
-cargo build --profile service --locked --target "$target" --package titanic
+cargo auditable build --release --locked --target "$target" --package lookout
+cargo auditable build --profile service --locked --target "$target" --package titanic
 mkdir -p dist
 for built in release/lookout service/titanic; do
   binary=target/$target/$built

@@ -10,6 +10,8 @@ notes=$(mktemp)
 trap 'rm -f "$notes"' EXIT
 {
   awk -v head="## [$version]" 'index($0, "## [") == 1 { on = index($0, head) == 1; next } on' CHANGELOG.md
+  previous=$(git describe --tags --abbrev=0 --match 'v*.*.*' "v$version^" 2>/dev/null || true)
+  .github/scripts/changelog.sh "${previous:+$previous..}v$version"
   # shellcheck disable=SC2016 # the back quotes are Markdown
   printf '\n### Images\n\n- `%s`\n- `%s`\n' "$LOOKOUT" "$TITANIC"
 } >"$notes"

@@ -1,19 +1,26 @@
 #!/usr/bin/env bash
-# Format, validity and tests of every module and environment. No credentials, no state.
+# Format, validity and tests of every module, and of the environment with each of its sizes. No credentials, no state.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/../../terraform"
 terraform fmt -check -recursive -diff
-for folder in bootstrap modules/* environments/*; do
+for folder in bootstrap modules/* environment; do
   [[ -d $folder ]] || continue
   echo "::group::$folder"
-  # modules have no lock: the environments that use them do
+  # modules have no lock: those that use them do
   locked=()
   if [[ -f $folder/.terraform.lock.hcl ]]; then
     locked=(-lockfile=readonly)
   fi
   terraform -chdir="$folder" init -backend=false "${locked[@]}"
   terraform -chdir="$folder" validate
-  terraform -chdir="$folder" test
+  values=("$folder"/*.tfvars)
+  if [[ -f ${values[0]} ]]; then
+    for file in "${values[@]}"; do
+      terraform -chdir="$folder" test -var-file="${file##*/}"
+    done
+  else
+    terraform -chdir="$folder" test
+  fi
   echo '::endgroup::'
 done

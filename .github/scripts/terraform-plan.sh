@@ -7,13 +7,13 @@ set -euo pipefail
 readonly environment=${1:?usage: terraform-plan.sh ENVIRONMENT}
 : "${STATE_BUCKET:?}" "${STATE_KEY:?}" "${TFVARS:?what terraform.tfvars says}" "${AWS_REGION:?}" "${GITHUB_SHA:?}" "${GITHUB_RUN_ID:?}"
 
-cd "$(dirname "${BASH_SOURCE[0]}")/../../terraform/environments/$environment"
+cd "$(dirname "${BASH_SOURCE[0]}")/../../terraform/environment"
 readonly plan=${RUNNER_TEMP:-/tmp}/$environment.tfplan
 # names and digests, none of which is a secret
 printf '%s\n' "$TFVARS" >"$plan.tfvars"
-terraform init -backend-config="bucket=$STATE_BUCKET" -backend-config="kms_key_id=$STATE_KEY" \
+terraform init -backend-config="key=$environment/terraform.tfstate" -backend-config="bucket=$STATE_BUCKET" -backend-config="kms_key_id=$STATE_KEY" \
   -backend-config="region=$AWS_REGION" -lockfile=readonly
-terraform plan -var-file="$plan.tfvars" -out="$plan" -lock-timeout=5m
+terraform plan -var-file="$environment.tfvars" -var-file="$plan.tfvars" -out="$plan" -lock-timeout=5m
 terraform show -no-color "$plan" >"$plan.txt"
 aws s3 cp --only-show-errors --sse aws:kms --sse-kms-key-id "$STATE_KEY" \
   "$plan" "s3://$STATE_BUCKET/plans/$environment/$GITHUB_RUN_ID/$GITHUB_SHA.tfplan"
@@ -28,4 +28,8 @@ if [[ -n ${GITHUB_STEP_SUMMARY:-} ]]; then
     printf '### %s\n\n' "$environment"
     grep --extended-regexp '^  # .* (will|must) be |^Plan: |^No changes' "$plan.txt" | sed 's/^/    /' || true
   } >>"$GITHUB_STEP_SUMMARY"
+fi
+if [[ ${FAIL_ON_CHANGES:-} == true ]] && ! grep --quiet '^No changes' "$plan.txt"; then
+  echo "what runs in $environment is not what terraform says" >&2
+  exit 1
 fi

@@ -1,5 +1,5 @@
-//! The lookout agent, room by room, in the direction the data flow: no room imports one that stands below it here
-//! (`cargo xtask layers` checks it). `docs/ARCHITECTURE.md` is the map.
+//! The lookout agent, room by room, in the direction the data flow: no room imports one that stands below it here.
+//! `docs/ARCHITECTURE.md` is the map.
 
 pub mod evaluate;
 

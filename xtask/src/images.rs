@@ -10,9 +10,9 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
 
-use crate::workspace;
+use programs::workspace;
 
-/// What `cargo xtask images` takes.
+/// Arguments of `cargo xtask images`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Run the images `lookout` and `titanic` that are there already.
@@ -22,11 +22,11 @@ pub(crate) struct Arguments {
 
 /// The builders and runners that understand the same words. Docker first: whoever has its daemon running uses it.
 const ENGINES: [&str; 2] = ["docker", "podman"];
-/// How every platform of ours runs them; health is asked by us, as often as we want to know.
+/// Options with which each of our platforms runs them. We ask for health ourselves.
 const CONFINED: [&str; 6] =
     ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--no-healthcheck"];
 const USER: &str = "65532:65532";
-/// How long a container may take until its health check passes, and until it has ended.
+/// The longest a container may take until its health check passes, and until it has ended.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Image {
@@ -38,7 +38,7 @@ struct Image {
 const TITANIC: Image = Image { name: "titanic", file: "service/Dockerfile", megabytes: 25.0 };
 const LOOKOUT: Image = Image { name: "lookout", file: "agent/Dockerfile", megabytes: 20.0 };
 
-/// What was seen of an image.
+/// Measurements of an image.
 struct Seen {
     image: &'static Image,
     megabytes: f64,
@@ -95,7 +95,7 @@ impl Engine {
         command.output().with_context(|| format!("starting `{}`", workspace::shown(&command)))
     }
 
-    /// What the engine printed. Fails with what it said instead.
+    /// Returns the output of the engine. Fails with its complaint.
     fn ask(&self, arguments: &[&str]) -> Result<String> {
         let output = self.output(arguments)?;
         if !output.status.success() {

@@ -1,9 +1,9 @@
 """Renders a chart with the engine of Helm 4, checks its values against its schema, and lints it.
 
-    render_chart.py CHART RELEASE NAMESPACE [VALUES...]
+    render_chart.py [--yaml] CHART RELEASE NAMESPACE [VALUES...]
 
-Prints the objects that an installation would have as one JSON array; hooks, tests among them, are marked by their
-annotations. Complaints go to stderr, and the exit code is 1.
+Prints the objects that an installation would have as one JSON array, or as YAML documents; hooks, tests among them, are
+marked by their annotations. Complaints go to stderr, and the exit code is 1.
 """
 
 import json
@@ -17,7 +17,7 @@ import yaml
 WARNING = 2
 
 
-def main(chart_folder: str, release: str, namespace: str, files: list[str]) -> int:
+def main(chart_folder: str, release: str, namespace: str, files: list[str], as_yaml: bool) -> int:
     values: dict = {}
     for file in files:
         values = merged(values, yaml.safe_load(Path(file).read_text(encoding="utf-8")) or {})
@@ -32,8 +32,18 @@ def main(chart_folder: str, release: str, namespace: str, files: list[str]) -> i
     for path, text in sorted(rendered.items()):
         if path.endswith(".yaml"):
             objects.extend(found for found in yaml.safe_load_all(text) if found)
-    json.dump(objects, sys.stdout)
+    if as_yaml:
+        yaml.add_representer(str, block, Dumper=yaml.SafeDumper)
+        yaml.safe_dump_all(objects, sys.stdout, sort_keys=False, width=120)
+    else:
+        json.dump(objects, sys.stdout)
     return 1 if messages else 0
+
+
+def block(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """Lines as lines, so that a diff shows what changed."""
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
 
 def severe(message: dict) -> bool:
@@ -52,7 +62,8 @@ def merged(under: dict, over: dict) -> dict:
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4:]))
+        words = [word for word in sys.argv[1:] if word != "--yaml"]
+        sys.exit(main(words[0], words[1], words[2], words[3:], "--yaml" in sys.argv))
     except helm.HelmError as error:
         print(f"helm: {error}", file=sys.stderr)
         sys.exit(1)

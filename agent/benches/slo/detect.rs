@@ -160,7 +160,9 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     let woken_ms = woken_ms.ok_or("no incident opened")?;
     let open = ledger.open_incidents().await.map_err(|error| error.to_string())?;
     match open.as_slice() {
-        [incident] if incident.severity == "page" && incident.opened_at_ms <= woken_ms => {
+        [incident]
+            if incident.severity == lookout_engine::Severity::Page && incident.opened_at_ms <= woken_ms =>
+        {
             Ok(SignedDuration::from_millis(woken_ms - outage_ms).as_secs_f64())
         }
         other => Err(format!("expected one page, found {other:?}")),

@@ -150,7 +150,7 @@ impl Calendar {
             return;
         }
         if let Some(span) = self.span(evaluator.policy().grid, slot) {
-            evaluator.begin_period(span);
+            evaluator.set_period(span);
         }
     }
 

@@ -102,10 +102,10 @@ pub(super) fn read_composite<'n>(
         lint(reader, &at, whole, join, &read);
     }
     let parts = read.iter().map(|read| {
-        let part = Part::default().weighing(read.weight);
-        let part = read.slice_target.map_or(part, |target| part.judged_by(target));
+        let part = Part::default().with_weight(read.weight);
+        let part = read.slice_target.map_or(part, |target| part.with_slice_target(target));
         // without an objective of its own the budget of the whole burns as fast as those of its components
-        if own.is_some() { part } else { part.promising(read.component.objective, whole) }
+        if own.is_some() { part } else { part.with_objective(read.component.objective, whole) }
     });
     let method =
         slices.and_then(|slices| Composite::try_new(slices, join, parts).ok()).map(Method::Composite);

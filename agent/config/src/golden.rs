@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use std::time::Duration;
 
+use expect_test::expect_file;
 use lookout_engine::{Component as Part, Join, Method, Severity, SliceTarget, Weight, Window};
 
 use super::*;
@@ -18,10 +19,9 @@ fn environment(name: &str) -> Option<String> {
     }
 }
 
-/// Set `UPDATE_GOLDEN=1` to rewrite the expected texts, and read what changed.
+/// Set `UPDATE_EXPECT=1` to rewrite the expected texts, and read what changed.
 #[test]
 fn every_mistake_is_named_located_and_explained() {
-    let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     // relative, as a user names it; tests run in the folder of the package
     let folder = Path::new("tests/spec/bad");
     let mut entries: Vec<PathBuf> =
@@ -29,7 +29,6 @@ fn every_mistake_is_named_located_and_explained() {
     entries.retain(|path| path.is_dir() || path.extension().is_some_and(|extension| extension == "yaml"));
     entries.sort();
     assert!(entries.len() > 40, "the bad files are gone");
-    let mut wrong = Vec::new();
     for path in entries {
         let found = check_with(std::slice::from_ref(&path), &environment);
         let shown = found.to_string();
@@ -40,14 +39,8 @@ fn every_mistake_is_named_located_and_explained() {
         );
         assert!(found.list.is_sorted_by_key(|found| (found.file.clone(), found.position)), "{shown}");
         let expected = path.with_extension("").with_extension("txt");
-        if update {
-            std::fs::write(&expected, &shown).unwrap();
-        }
-        if std::fs::read_to_string(&expected).unwrap_or_default() != shown {
-            wrong.push(format!("{}:\n{shown}", expected.display()));
-        }
+        expect_file![std::path::absolute(expected).unwrap()].assert_eq(&shown);
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 fn good() -> Config {
@@ -72,16 +65,19 @@ fn a_composite_has_named_components_and_a_budget_they_share() {
     let Method::Composite(method) = &journey.policy.method else { panic!() };
     assert_eq!((method.join(), method.slices().width_seconds()), (Join::WorstOf, 300));
     let whole = journey.objective();
-    let parts: Vec<_> =
-        journey.components().iter().map(|part| Part::default().promising(part.objective, whole)).collect();
+    let parts: Vec<_> = journey
+        .components()
+        .iter()
+        .map(|part| Part::default().with_objective(part.objective, whole))
+        .collect();
     assert_eq!(method.components(), parts, "each is measured in its own budget");
     let names: Vec<_> = pages.components().iter().map(|part| part.name.as_str()).collect();
     assert_eq!((names, pages.objective().percent()), (vec!["search", "stored-bookings"], 99.2));
     let Method::Composite(method) = &pages.policy.method else { panic!() };
     assert_eq!((method.join(), method.slices().width_seconds()), (Join::Weights, 60));
     let part = |weight, target| {
-        let weighing = Part::default().weighing(Weight::try_new(weight).unwrap());
-        weighing.judged_by(SliceTarget::try_from_ratio(target).unwrap())
+        let with_weight = Part::default().with_weight(Weight::try_new(weight).unwrap());
+        with_weight.with_slice_target(SliceTarget::try_from_ratio(target).unwrap())
     };
     assert_eq!(method.components(), [part(0.7, 0.95), part(0.3, 0.9)], "against an objective of its own");
     let streams: Vec<_> = config.streams().into_iter().map(|it| (it.slo, it.component, it.id)).collect();
@@ -274,7 +270,7 @@ fn histograms_and_queries_reach_the_model() {
         panic!()
     };
     assert_eq!(part.over("1m"), "sum(rate(a[1m])) - sum(rate(b[1m]))");
-    assert_eq!((*part_is_bad, part.per_second, total.per_second), (false, true, false));
+    assert_eq!((*part_is_bad, part.is_per_second(), total.is_per_second()), (false, true, false));
     assert_eq!(
         windowed.policy.stale_after_seconds, 200,
         "three windows of 60 s, a delay and a timeout of 10 s"
@@ -344,24 +340,34 @@ fn our_own_specs_are_fine_on_a_fresh_clone() {
 /// The agent of a cluster has specs of its own, which count through Prometheus; its SLOs are the same.
 #[test]
 fn the_agent_of_a_cluster_is_told_what_its_manifest_says() {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in std::fs::read_dir("../../k8s/chart/files/agent").unwrap() {
-        let file = entry.unwrap().path();
-        let text = std::fs::read_to_string(&file).unwrap();
-        // where the secret is mounted
-        let text = text.replace("/run/secrets/lookout", &folder.path().display().to_string());
-        std::fs::write(folder.path().join(file.file_name().unwrap()), text).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("lookout");
+    // as the pod mounts them
+    for (from, to) in [("../../k8s/components/standalone-agent", "lookout"), ("../../slo", "lookout-slo")] {
+        std::fs::create_dir(root.path().join(to)).unwrap();
+        for entry in std::fs::read_dir(from).unwrap() {
+            let file = entry.unwrap().path();
+            let name = file.file_name().unwrap().to_str().unwrap();
+            if name.ends_with(".slo.yaml") || name == "lookout.yaml" {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let text = text.replace("/run/secrets/lookout", &root.path().display().to_string());
+                std::fs::write(root.path().join(to).join(name), text).unwrap();
+            }
+        }
     }
-    let webhook = folder.path().join("slack-webhook-url");
+    std::fs::create_dir(root.path().join("runbooks")).unwrap();
+    let webhook = root.path().join("slack-webhook-url");
     std::fs::write(webhook, "https://hooks.slack.com/services/hunter2").unwrap();
     let environment = |name: &str| match name {
-        "LOOKOUT_EXTERNAL_URL" => Some("http://lookout:9797".to_owned()),
+        "LOOKOUT_EXTERNAL_URL" => Some("https://lookout.example.org".to_owned()),
+        "LOOKOUT_LISTEN" => Some("0.0.0.0:9797".to_owned()),
+        "LOOKOUT_LEDGER" => Some("/var/lib/lookout/lookout.db".to_owned()),
         "PROMETHEUS_URL" => Some("http://prometheus-operated.monitoring:9090".to_owned()),
         "ENVIRONMENT" => Some("production".to_owned()),
         "DEPLOY_TOKEN_SHA256" => Some("0f".repeat(32)),
         _ => None,
     };
-    let (config, warnings) = match load_with(folder.path(), &environment) {
+    let (config, warnings) = match load_with(&folder, &environment) {
         Ok(loaded) => loaded,
         Err(found) => panic!("{found}"),
     };

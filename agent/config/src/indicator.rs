@@ -33,10 +33,10 @@
 //! (`sum(histogram_fraction(0, 0.25, rate(x[{{.window}}])) * histogram_count(rate(x[{{.window}}])))`).
 
 use super::config::Known;
-use super::expression::Expression;
 use super::model::{Indicator, Queries, Ratio};
 use super::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
-use super::selector::{MatchOp, Matcher, Selector};
+use lookout_promql::query::{Dialect, EventQuery, Query as Parsed, QueryError};
+use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 /// One side of a ratio.
 enum Side {
@@ -62,7 +62,7 @@ enum Side {
 /// The two forms of a query.
 enum Query {
     Counter(Selector),
-    Windowed(Expression),
+    Windowed(EventQuery),
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -290,42 +290,49 @@ fn read_prometheus_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -
     let source = reader.required(&fields, "source", "name one of `prometheus` in lookout.yaml");
     let names = known.prometheus.as_ref().map(|all| all.iter().map(|(name, _)| name.as_str()).collect());
     let source = source.and_then(|at| read_reference(reader, &at, ("source", "prometheus"), names));
-    let how = "write a selector of counters, or an expression like `sum(rate(requests_total[{{.window}}]))`";
-    let query = reader.required(&fields, "query", how).and_then(|at| read_query(reader, &at));
+    let servers = known.prometheus.iter().flatten();
+    let timing = servers.filter(|(name, _)| Some(name) == source.as_ref()).find_map(|(_, timing)| *timing);
+    let dialect = timing.map_or(Dialect::PromQl, |timing| timing.dialect);
+    let how = "write a selector of counters, or a query like `sum(rate(requests_total[{{.window}}]))`";
+    let query = reader.required(&fields, "query", how).and_then(|at| read_query(reader, &at, dialect));
     Some(Side::Prometheus { source: source?, query: query? })
 }
 
-fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Query> {
+fn read_query(reader: &mut Reader<'_>, at: &At<'_>, dialect: Dialect) -> Option<Query> {
     let text = reader.text(at)?;
-    match Expression::parse(text) {
-        Ok(Some(expression)) => return Some(Query::Windowed(expression)),
-        Ok(None) => {}
-        Err(bad) => {
-            reader.error_in(at, text, bad.span, bad.message, bad.help);
+    let query = match Parsed::parse(text, dialect) {
+        Ok(query) => query,
+        Err(error) => {
+            query_error(reader, at, text, error);
             return None;
         }
+    };
+    if let Some(selector) = query.selector().filter(|_| !query.is_windowed()) {
+        return Some(Query::Counter(selector.clone()));
     }
-    let plain = text.trim();
-    match plain.parse::<Selector>() {
-        Ok(selector) => return Some(Query::Counter(selector)),
-        // a selector that is nearly one is told what is wrong with it
-        Err(_) if !plain.contains(['(', '[']) => return read_selector(reader, at).map(Query::Counter),
-        Err(_) => {}
+    if !query.is_windowed() && !query.has_range() {
+        let help = "write only the selector, like `requests_total{code=~\"5..\"}`: its series are summed here; or a \
+                    query with `[{{.window}}]`";
+        reader.error(at, "a function of counters hides when they start again", help);
+        return None;
     }
-    let range = text.find('[').and_then(|from| Some((from, from + text.get(from..)?.find(']')? + 1)));
-    match range {
-        Some((from, to)) => {
-            let help = "write `[{{.window}}]` where the range stands; or only the selector of a counter, without a \
-                        function, which is counted exactly";
-            reader.error_in(at, text, from..to, "this range is fixed".to_owned(), help);
-        }
-        None => {
-            let help = "write only the selector, like `requests_total{code=~\"5..\"}`: its series are summed here; or an \
-                        expression with `[{{.window}}]`";
-            reader.error(at, "a function of counters hides when they start again", help);
+    match EventQuery::try_new(query) {
+        Ok(query) => Some(Query::Windowed(query)),
+        Err(error) => {
+            query_error(reader, at, text, error);
+            None
         }
     }
-    None
+}
+
+/// A finding inside a query, with its place there: the file's place is that of the whole where lines are folded.
+pub(super) fn query_error(reader: &mut Reader<'_>, at: &At<'_>, text: &str, error: QueryError) {
+    let (line, column) = error.line_column(text);
+    let place = match text.trim_end().contains('\n') {
+        true => format!("line {line}, column {column} of the query"),
+        false => format!("column {column} of the query"),
+    };
+    reader.error_in(at, text, error.span, format!("{} ({place})", error.message), &error.help);
 }
 
 /// A name of something that `lookout.yaml` declares under `key`; `declared` is `None` when there is no such file.
@@ -350,12 +357,10 @@ fn read_reference(
 
 fn read_selector(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
     let text = reader.text(at)?;
-    match text.trim_end().parse::<Selector>() {
+    match text.parse::<Selector>() {
         Ok(selector) => Some(selector),
-        Err(bad) => {
-            let length = text.get(bad.at..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-            let help = "write a selector like `requests_total{code=~\"5..\"}`";
-            reader.error_in(at, text, bad.at..bad.at + length, bad.to_string(), help);
+        Err(error) => {
+            query_error(reader, at, text, error);
             None
         }
     }

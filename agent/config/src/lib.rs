@@ -11,7 +11,6 @@ mod config;
 mod destination;
 mod diagnostic;
 
-mod expression;
 #[cfg(test)]
 mod golden;
 mod import;
@@ -29,7 +28,6 @@ mod prometheus;
 mod reader;
 mod schema;
 mod secret;
-mod selector;
 mod target;
 mod tiers;
 mod yaml;
@@ -43,14 +41,12 @@ pub use calendar::{Calendar, OutOfTime, Unit};
 pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
-pub use expression::{BadExpression, Expression};
 pub use import::{Format, ImportOptions, Imported, SpecFile, import};
 pub use load::{check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
-pub use selector::{BadSelector, MatchOp, Matcher, Selector};
 pub use target::{
     Authorization, Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, HttpVersion,
     IcmpCheck, RecordType, Redirects, Send, StartTls, Step, Target, TcpCheck, TlsOptions, WebSocketCheck,

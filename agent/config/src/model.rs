@@ -9,7 +9,9 @@ use std::time::Duration;
 use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
 use url::Url;
 
-use super::{Calendar, Component, Expression, Secret, Selector, Target};
+use super::{Calendar, Component, Secret, Target};
+use lookout_promql::query::{Dialect, EventQuery};
+use lookout_promql::selector::Selector;
 
 /// Everything the agent runs on.
 #[derive(Debug, Clone)]
@@ -71,8 +73,14 @@ impl Config {
         self.page(&format!("slos/{}/{}", slo.service, slo.name))
     }
 
+    /// How people reach the agent, without a trailing slash.
+    #[must_use]
+    pub fn agent_url(&self) -> &str {
+        self.external_url.as_str().trim_end_matches('/')
+    }
+
     fn page(&self, path: &str) -> String {
-        format!("{}/{path}", self.external_url.as_str().trim_end_matches('/'))
+        format!("{}/{path}", self.agent_url())
     }
 }
 
@@ -121,6 +129,8 @@ pub struct Prometheus {
     pub ca: Option<String>,
     /// Accept any certificate.
     pub insecure: bool,
+    /// The language of its queries.
+    pub dialect: Dialect,
 }
 
 /// How an outside server knows who asks.
@@ -364,11 +374,11 @@ pub enum Queries {
     /// Expressions over a window: the server counts, as exactly as its `rate` extrapolates.
     Windowed {
         /// The good or the bad events.
-        part: Expression,
+        part: EventQuery,
         /// Whether those are the bad ones.
         part_is_bad: bool,
         /// All events.
-        total: Expression,
+        total: EventQuery,
     },
 }
 

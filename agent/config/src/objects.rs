@@ -42,16 +42,16 @@ fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String>
     let Some(fields) = reader.open_fields(at, "from names to values") else { return BTreeMap::new() };
     let mut labels = BTreeMap::new();
     for (key, value) in fields.all() {
-        let Some(text) = reader.text(&value) else { continue };
+        let Some(text) = reader.scalar(&value) else { continue };
         let (prefix, name) = key.name.split_once('/').unwrap_or(("x", &key.name));
         if prefix.len() > 253 || !is_word(prefix) || !is_word(name) || name.len() > 63 {
             let help = "write `name` or `example.com/name`, of letters, digits, `-`, `_` and `.`";
             reader.error(&value, format!("`{}` cannot be the name of a label in Kubernetes", key.name), help);
-        } else if text.len() > 63 || !(text.is_empty() || is_word(text)) {
+        } else if text.len() > 63 || !(text.is_empty() || is_word(&text)) {
             let help = "use at most 63 letters, digits, `-`, `_` and `.`";
             reader.error(&value, "this cannot be the value of a label in Kubernetes", help);
         } else {
-            labels.insert(key.name.clone(), text.to_owned());
+            labels.insert(key.name.clone(), text);
         }
     }
     labels

@@ -195,8 +195,8 @@ fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String>
             );
         } else if matches!(value.node.value, Value::List(_)) {
             reader.error(&value, "not supported yet: labels with several values", "write one value");
-        } else if let Some(text) = reader.text(&value) {
-            labels.insert(name.to_owned(), text.to_owned());
+        } else if let Some(text) = reader.scalar(&value) {
+            labels.insert(name.to_owned(), text);
         }
     }
     labels

@@ -1,6 +1,6 @@
 //! `timeWindow`: what the budget is given for.
 
-use lookout_engine::{COARSE_EDGE, Method, Period, QUARTER_HOUR, Window};
+use lookout_engine::{Method, Period, QUARTER_ALIGNED_ABOVE, QUARTER_HOUR, Window};
 
 use super::calendar::{Calendar, USUAL_START, Unit, parse_start, zone_like};
 use super::reader::{At, Fields, Reader, did_you_mean};
@@ -67,9 +67,10 @@ pub(super) fn check_slices(
     method: Option<&Method>,
 ) -> Option<()> {
     let slices = method.and_then(Method::slices).map_or(0, |slices| i64::from(slices.width_seconds()));
-    if period?.nominal() > COARSE_EDGE && slices % QUARTER_HOUR != 0 {
-        let message =
-            format!("a period of more than {COARSE_EDGE} needs slices of whole quarters of an hour");
+    if period?.nominal() > QUARTER_ALIGNED_ABOVE && slices % QUARTER_HOUR != 0 {
+        let message = format!(
+            "a period of more than {QUARTER_ALIGNED_ABOVE} needs slices of whole quarters of an hour"
+        );
         let help = "write `timeSliceWindow: 15m`, or a shorter period: older counts are kept by the quarter";
         reader.error(&fields.at, message, help);
         return None;
@@ -143,8 +144,9 @@ fn read_calendar(reader: &mut Reader<'_>, at: &At<'_>, units: Option<(u16, Unit)
         reader.error(&zone_at, format!("there is no time zone `{zone}`"), help);
         return None;
     };
-    if calendar.nominal() > COARSE_EDGE && !calendar.begins_with_a_quarter_hour() {
-        let message = format!("a period of more than {COARSE_EDGE} begins with a quarter of an hour");
+    if calendar.nominal() > QUARTER_ALIGNED_ABOVE && !calendar.begins_with_a_quarter_hour() {
+        let message =
+            format!("a period of more than {QUARTER_ALIGNED_ABOVE} begins with a quarter of an hour");
         let help = "older counts are kept by the quarter: write a time like `00:00:00` or `06:30:00`";
         reader.error(start_at.as_ref().unwrap_or(at), message, help);
         return None;

@@ -12,12 +12,14 @@
 //!     headers: { X-Scope-OrgID: passengers }
 //!     ca_file: ca.pem                        # trusted beside the system's
 //!     insecure: false
+//!     dialect: promql                        # or metricsql, of which functions over a range are read too
 //! ```
 
 use core::time::Duration;
 use std::path::Path;
 
 use lookout_engine::{Grid, Window};
+use lookout_promql::query::Dialect;
 
 use super::config::{check_unique, declared_names, items};
 use super::destination::{Found, read_secret};
@@ -36,7 +38,7 @@ const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 /// Keys of a server.
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "name",
     "url",
     "timeout",
@@ -49,6 +51,7 @@ pub(super) const KEYS: [&str; 12] = [
     "headers",
     "ca_file",
     "insecure",
+    "dialect",
 ];
 
 /// When a Prometheus server is asked.
@@ -58,6 +61,7 @@ pub(super) struct QueryTiming {
     pub(super) window: Duration,
     pub(super) delay: Duration,
     pub(super) timeout: Duration,
+    pub(super) dialect: Dialect,
 }
 
 type KnownServers = Vec<(String, Option<QueryTiming>)>;
@@ -81,6 +85,7 @@ pub(super) fn read_servers(
             window: Duration::from_secs(server.window.as_seconds()),
             delay: server.delay,
             timeout: server.timeout,
+            dialect: server.dialect,
         })
     };
     let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
@@ -114,6 +119,8 @@ pub(super) fn read_prometheus(
         Some(Some(text).filter(|text| !text.is_empty()))
     });
     let insecure = fields.get("insecure").map_or(Some(false), |at| reader.switch(&at));
+    let dialects = [("promql", Dialect::PromQl), ("metricsql", Dialect::MetricsQl)];
+    let dialect = fields.get("dialect").map_or(Some(Dialect::PromQl), |at| reader.choice(&at, &dialects));
     let mut url = url?;
     // paths are joined to it: without the slash the last part would be replaced
     if !url.path().ends_with('/') {
@@ -130,6 +137,7 @@ pub(super) fn read_prometheus(
         headers: headers?,
         ca: ca?,
         insecure: insecure?,
+        dialect: dialect?,
     })
 }
 

@@ -208,6 +208,14 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// The text of a label or an annotation, which may look like a number: `1.10` and `007` stay what they are.
+    pub(super) fn scalar(&mut self, at: &At<'_>) -> Option<String> {
+        match &at.node.written {
+            Some(written) => Some(written.clone()),
+            None => self.text(at).map(str::to_owned),
+        }
+    }
+
     /// A text with its variables filled in.
     pub(super) fn setting(&mut self, at: &At<'_>) -> Option<String> {
         let text = self.text(at)?;

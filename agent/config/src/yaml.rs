@@ -28,6 +28,8 @@ pub(super) struct Place {
 pub(super) struct Node {
     pub(super) value: Value,
     pub(super) place: Place,
+    /// The text of a number or a switch as it was written: `1.10` and `007` are labels too.
+    pub(super) written: Option<String>,
 }
 
 /// What a node is, after YAML's own rules for plain scalars.
@@ -50,6 +52,11 @@ pub(super) struct Key {
 }
 
 impl Value {
+    /// Whether its text is lost in its value.
+    const fn is_written(&self) -> bool {
+        matches!(self, Self::Bool(_) | Self::Int(_) | Self::Float(_))
+    }
+
     /// What it is, in the words of messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
@@ -186,7 +193,8 @@ fn raw_node(raw: Spanned<Raw>, text: &str) -> Node {
     {
         place = first.place.clone();
     }
-    Node { value, place }
+    let written = text.get(place.span.clone()).filter(|_| value.is_written());
+    Node { written: written.map(str::to_owned), value, place }
 }
 
 fn place_of(location: Location, text: &str) -> Place {

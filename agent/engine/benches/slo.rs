@@ -83,7 +83,7 @@ fn filled(policy: &Policy, mut counts: impl FnMut() -> Counts) -> Evaluator {
 }
 
 fn tick(evaluator: &mut Evaluator, slot: Slot) -> bool {
-    let report = evaluator.report(slot);
+    let report = evaluator.assess(slot);
     let decision = evaluator.decide(&report);
     let pages = decision.transitions.iter().any(|change| change.incident.severity == Severity::Page);
     evaluator.accept(decision);
@@ -125,11 +125,11 @@ fn replay(policy: &Policy, seed: u64) -> Result<f64, Failure> {
     let half_the_budget =
         |noise: &mut Noise| Counts { good: 9_000 + noise.below(2_000), bad: noise.below(11) };
     let counts: Vec<Counts> = (0..1009).map(|_| half_the_budget(&mut noise)).collect();
-    let mut evaluator = Evaluator::new(policy.clone(), Slot(-1)).unpacked();
+    let mut evaluator = Evaluator::new(policy.clone(), Slot(-1)).with_dense_counts();
     let began = cpu_time()?;
     for (slot, counts) in (0..365 * SLOTS_PER_DAY).zip(counts.iter().cycle()) {
         evaluator.record(Slot(slot), *counts);
-        if black_box(evaluator.quietly(Slot(slot))).is_none() {
+        if black_box(evaluator.budget_if_quiet(Slot(slot))).is_none() {
             black_box(tick(&mut evaluator, Slot(slot)));
         }
     }

@@ -1,79 +1,95 @@
-//! Burn rate: how many times faster than evenly the budget is spent.
+//! Burn rate: the speed at which the budget is spent, relative to an even spend.
 //!
-//! Thresholds are compared as integers: `bad/total > factor × budget` becomes a comparison of products, so a burn of
-//! exactly the factor does not fire because of a rounding.
+//! Two burn rates answer two questions, and differ only where a window is not wholly observed:
+//!
+//! - [`Measured::burn_rate`] counts unseen time as clean, at the observed traffic. It is the burn that is proven, and
+//!   decides about firing: three failures in the first ten seconds after a gap are no outage of an hour.
+//! - [`Measured::observed_burn_rate`] is that of the observed time alone. It decides about letting go, because unseen
+//!   time does not prove a recovery, and about the present.
+//!
+//! Thresholds are compared as integers: `bad/total > factor × budget` becomes a comparison of products, so that no
+//! rounding fires at exactly the factor.
 
 use crate::counts::Counts;
 use crate::objective::{BurnFactor, Objective};
 use crate::window::Window;
 
-/// What was counted in a window, and how much of the window had been watched at all.
+/// The counts of a window, and the part of it that was observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured {
     /// The window.
     pub window: Window,
-    /// Its counts: the exact sum of whole slots. How a long window is rounded to them is said at [`History`].
+    /// The exact sum of its slots. [`History`] tells where a long window begins.
     ///
     /// [`History`]: crate::History
     pub counts: Counts,
-    /// Seconds of the window since the first observation ever; less than the window only while history is young.
-    pub covered_seconds: u64,
+    /// Observed seconds of the window. Gaps and the time before the first observation are unseen.
+    pub observed_seconds: u64,
 }
 
 impl Measured {
-    /// The share of the window that has been watched.
-    pub(crate) fn coverage(&self) -> f64 {
+    /// The observed share of the window, from 0 to 1.
+    #[must_use]
+    pub fn coverage(&self) -> f64 {
         let seconds = self.window.as_seconds().max(1);
-        self.covered_seconds.min(seconds) as f64 / seconds as f64
+        self.observed_seconds.min(seconds) as f64 / seconds as f64
     }
 
-    /// The burn rate; `None` without events.
-    ///
-    /// Time before the first observation is taken as clean at the observed traffic: one failure in the first minute
-    /// of an agent's life is not a minute-long outage of the month.
+    /// The burn rate when unseen time is clean; `None` without events.
     #[must_use]
     pub fn burn_rate(&self, objective: Objective) -> Option<f64> {
         self.bad_share().map(|bad| bad / objective.budget_ratio())
     }
 
-    /// The share of bad events, were the time before the first observation clean; `None` without events.
-    pub(crate) fn bad_share(&self) -> Option<f64> {
-        let seconds = self.window.as_seconds().max(1);
-        let ratio = self.counts.bad_ratio();
-        // a product with one, most of the time
-        if self.covered_seconds >= seconds {
-            return ratio;
-        }
-        ratio.map(|bad| bad * (self.covered_seconds as f64 / seconds as f64))
+    /// The burn rate over the observed time; `None` without events.
+    #[must_use]
+    pub fn observed_burn_rate(&self, objective: Objective) -> Option<f64> {
+        self.counts.bad_ratio().map(|bad| bad / objective.budget_ratio())
     }
 
-    /// Whether the burn rate is above the factor, compared exactly.
+    /// The share of bad events when unseen time is clean; `None` without events.
+    pub(crate) fn bad_share(&self) -> Option<f64> {
+        let ratio = self.counts.bad_ratio();
+        // the usual window is wholly observed
+        if self.observed_seconds >= self.window.as_seconds() {
+            return ratio;
+        }
+        ratio.map(|bad| bad * self.coverage())
+    }
+
+    /// Returns whether the burn rate is above the factor when unseen time is clean. The comparison is exact.
     #[must_use]
     pub fn exceeds(&self, objective: Objective, factor: BurnFactor) -> bool {
         let seconds = self.window.as_seconds().max(1);
-        let covered = self.covered_seconds.min(seconds);
-        // nowhere near the threshold, floats decide: they are off by a few parts in 10¹⁶
+        let observed = self.observed_seconds.min(seconds);
+        // far from the threshold floats decide: they are off by a few parts in 10¹⁶
         let threshold = factor.micro() as f64 * f64::from(objective.budget_ppb());
         let (bad, allowed) = (
-            self.counts.bad as f64 * covered as f64 * 1e15,
+            self.counts.bad as f64 * observed as f64 * 1e15,
             self.counts.total() as f64 * seconds as f64 * threshold,
         );
         if (bad - allowed).abs() > allowed * 1e-9 {
             return bad > allowed;
         }
-        // bad/total × covered/window > factor/10⁶ × budget/10⁹, without a division
-        let left = product(self.counts.bad, covered).saturating_mul(1_000_000_000_000_000);
+        // bad/total × observed/window > factor/10⁶ × budget/10⁹, without a division
+        let left = product(self.counts.bad, observed).saturating_mul(1_000_000_000_000_000);
         let threshold = product(factor.micro(), u64::from(objective.budget_ppb()));
         left > product(self.counts.total(), seconds).saturating_mul(threshold)
     }
+
+    /// Returns whether the burn rate over the observed time is above the factor. The comparison is exact.
+    #[must_use]
+    pub fn observed_exceeds(&self, objective: Objective, factor: BurnFactor) -> bool {
+        Self { observed_seconds: u64::MAX, ..*self }.exceeds(objective, factor)
+    }
 }
 
-/// Whether a bad ratio of one exceeds the factor.
+/// Returns whether a bad ratio of one exceeds the factor.
 pub(crate) fn threshold_below_one(objective: Objective, factor: BurnFactor) -> bool {
     product(factor.micro(), u64::from(objective.budget_ppb())) < 1_000_000_000_000_000
 }
 
-/// Two factors of 64 bits always fit.
+/// The product of two numbers of 64 bits, which always fits.
 fn product(a: u64, b: u64) -> u128 {
     u128::from(a) * u128::from(b)
 }
@@ -84,7 +100,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn measured(good: u64, bad: u64) -> Measured {
-        Measured { window: Window::hours(1), counts: Counts { good, bad }, covered_seconds: 3600 }
+        Measured { window: Window::hours(1), counts: Counts { good, bad }, observed_seconds: 3600 }
     }
 
     #[test]
@@ -116,7 +132,7 @@ mod tests {
                 bad = ((good as f64 * ratio / (1.0 - ratio)) as u64).saturating_add_signed(nudge);
             }
             let counts = Counts { good: good.min(u64::MAX / 2), bad: bad.min(u64::MAX / 2) };
-            let measured = Measured { window: Window::hours(1), counts, covered_seconds: covered };
+            let measured = Measured { window: Window::hours(1), counts, observed_seconds: covered };
             let threshold = product(factor.micro(), u64::from(objective.budget_ppb()));
             let left = product(counts.bad, covered.min(3600)).checked_mul(1_000_000_000_000_000);
             let right = product(counts.total(), 3600).checked_mul(threshold);
@@ -129,10 +145,10 @@ mod tests {
     fn a_young_history_is_not_an_outage_of_the_month() {
         let objective = Objective::try_from_percent(99.9).unwrap();
         let factor = BurnFactor::try_new(14.4).unwrap();
-        let young = |covered_seconds| Measured {
+        let young = |observed_seconds| Measured {
             window: Window::hours(1),
             counts: Counts { good: 0, bad: 6 },
-            covered_seconds,
+            observed_seconds,
         };
         assert!(!young(51).exceeds(objective, factor));
         assert!(young(52).exceeds(objective, factor), "a total outage from birth fires at 51.84 s");
@@ -145,7 +161,7 @@ mod tests {
         let huge = Measured {
             window: Window::days(3650),
             counts: Counts { good: u64::MAX, bad: u64::MAX },
-            covered_seconds: u64::MAX,
+            observed_seconds: u64::MAX,
         };
         assert!(!huge.exceeds(objective, factor));
         assert!(huge.burn_rate(objective).unwrap().is_finite());

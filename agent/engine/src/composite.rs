@@ -1,21 +1,21 @@
 //! Several indicators under one objective.
 //!
-//! Components differ in traffic, so their events cannot be added up: the busiest would be all that counts. They are
-//! joined slice by slice instead. In a slice every component that had events has a bad share; what the slice costs is
-//! the largest of them or their weighted mean, and its verdict is counted like that of any other slice.
+//! Components differ in traffic. A sum of their events would hide all but the busiest, so they are joined slice by
+//! slice. In a slice, every component with events has a bad share. The slice costs the largest share or the weighted
+//! mean of them, and counts like any other slice.
 
 use core::fmt;
 use std::sync::Arc;
 
 use crate::counts::Counts;
 use crate::objective::Objective;
-use crate::slices::{BILLION, SliceTarget};
+use crate::slice_target::{BILLION, SliceTarget};
 use crate::slot::Grid;
 
-/// Most components of one SLO.
+/// The largest number of components of one SLO.
 pub const COMPONENT_LIMIT: usize = 16;
 
-/// How the components of a slice become one verdict.
+/// The rule that joins the components of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Join {
     /// A slice is as bad as its worst component.
@@ -35,55 +35,55 @@ impl Join {
     }
 }
 
-/// How much a component counts beside the others, exact to six decimals.
+/// The weight of a component relative to the others, exact to six decimals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Weight {
     ppm: u32,
 }
 
-/// A weight that is not above 0 and at most 1000.
+/// A weight outside `(0, 1000]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BadWeight(
+pub struct InvalidWeight(
     /// The refused weight.
     pub f64,
 );
 
-impl fmt::Display for BadWeight {
+impl fmt::Display for InvalidWeight {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} is no weight above 0 and up to 1000", self.0)
     }
 }
 
-impl core::error::Error for BadWeight {}
+impl core::error::Error for InvalidWeight {}
 
 impl Weight {
-    /// The weight of one who counts as much as the others.
+    /// The weight of a component that counts as much as the others.
     pub const ONE: Self = Self { ppm: 1_000_000 };
 
-    /// A weight.
+    /// Creates a weight.
     ///
     /// # Errors
-    /// When it is not above 0, to six decimals, and at most 1000.
-    pub fn try_new(weight: f64) -> Result<Self, BadWeight> {
+    /// When it is outside `(0, 1000]`, to six decimals.
+    pub fn try_new(weight: f64) -> Result<Self, InvalidWeight> {
         let ppm = (weight * 1e6).round();
         if !(1.0..=1e9).contains(&ppm) {
-            return Err(BadWeight(weight));
+            return Err(InvalidWeight(weight));
         }
         Ok(Self { ppm: ppm as u32 })
     }
 
-    /// The number.
+    /// The weight as a number.
     #[must_use]
     pub fn value(self) -> f64 {
         f64::from(self.ppm) / 1e6
     }
 }
 
-/// One of the indicators that are joined.
+/// One of the joined indicators.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Component {
     weight: Weight,
-    /// What a slice costs in which all of its events are bad, in billionths of a slice.
+    /// The cost of a slice whose events are all bad, in billionths of a slice.
     cost_ppb: u32,
     slice_target: Option<SliceTarget>,
 }
@@ -95,34 +95,34 @@ impl Default for Component {
 }
 
 impl Component {
-    /// With a weight.
+    /// Returns the component with a weight.
     #[must_use]
-    pub const fn weighing(self, weight: Weight) -> Self {
+    pub const fn with_weight(self, weight: Weight) -> Self {
         Self { weight, ..self }
     }
 
-    /// Each of its slices is good or bad as a whole, by the share of good events.
+    /// Returns the component with a slice target: each slice is wholly good or wholly bad.
     #[must_use]
-    pub const fn judged_by(self, slice_target: SliceTarget) -> Self {
+    pub const fn with_slice_target(self, slice_target: SliceTarget) -> Self {
         Self { slice_target: Some(slice_target), ..self }
     }
 
-    /// With an objective of its own: it burns the budget of the `whole` as fast as it burns its own. A component with
-    /// more budget than the whole costs less; one with less cannot cost more than the slice.
+    /// Returns the component with an objective of its own: it burns the budget of the `whole` as fast as it burns its
+    /// own. A component with more budget than the whole costs less; one with less costs at most the slice.
     #[must_use]
-    pub fn promising(self, own: Objective, whole: Objective) -> Self {
+    pub fn with_objective(self, own: Objective, whole: Objective) -> Self {
         let (own, whole) = (u64::from(own.budget_ppb()), u64::from(whole.budget_ppb()));
         let cost = (whole * BILLION + own / 2).checked_div(own).unwrap_or(BILLION).clamp(1, BILLION);
         Self { cost_ppb: u32::try_from(cost).unwrap_or(u32::MAX), ..self }
     }
 
-    /// How much it counts where weights count.
+    /// The weight, for [`Join::Weights`].
     #[must_use]
     pub const fn weight(self) -> Weight {
         self.weight
     }
 
-    /// What a slice of it costs, in billionths; none without events.
+    /// The cost of a slice with these events, in billionths; `None` without events.
     fn bad_share(self, events: Counts) -> Option<u64> {
         let total = u128::from(events.good) + u128::from(events.bad);
         let weighed = u128::from(events.good) * u128::from(BILLION);
@@ -139,7 +139,7 @@ impl Component {
     }
 }
 
-/// How several indicators are judged together.
+/// Several indicators under one objective.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Composite {
     slices: Grid,
@@ -147,23 +147,23 @@ pub struct Composite {
     components: Arc<[Component]>,
 }
 
-/// A number of components that cannot be joined.
+/// A number of components outside the allowed range.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadComposite(
+pub struct InvalidComposite(
     /// The refused number.
     pub usize,
 );
 
-impl fmt::Display for BadComposite {
+impl fmt::Display for InvalidComposite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a composite has 2 to {COMPONENT_LIMIT} components, not {}", self.0)
     }
 }
 
-impl core::error::Error for BadComposite {}
+impl core::error::Error for InvalidComposite {}
 
 impl Composite {
-    /// Components, joined in slices of this grid.
+    /// Joins components in slices of a grid.
     ///
     /// # Errors
     /// When there are fewer than two or more than [`COMPONENT_LIMIT`].
@@ -171,11 +171,11 @@ impl Composite {
         slices: Grid,
         join: Join,
         components: impl IntoIterator<Item = Component>,
-    ) -> Result<Self, BadComposite> {
+    ) -> Result<Self, InvalidComposite> {
         let components: Arc<[Component]> = components.into_iter().collect();
         match components.len() {
             2..=COMPONENT_LIMIT => Ok(Self { slices, join, components }),
-            other => Err(BadComposite(other)),
+            other => Err(InvalidComposite(other)),
         }
     }
 
@@ -185,7 +185,7 @@ impl Composite {
         self.slices
     }
 
-    /// How its components are joined.
+    /// The rule that joins the components.
     #[must_use]
     pub const fn join(&self) -> Join {
         self.join
@@ -197,8 +197,8 @@ impl Composite {
         &self.components
     }
 
-    /// What a slice costs, from the events of every component that had some.
-    pub(crate) fn judge(&self, events: impl Iterator<Item = (usize, Counts)>) -> Verdict {
+    /// Rates a slice by the events of every component that has some.
+    pub(crate) fn rate(&self, events: impl Iterator<Item = (usize, Counts)>) -> SliceResult {
         let mut shares = [None; COMPONENT_LIMIT];
         for (place, counts) in events {
             if let (Some(share), Some(component)) = (shares.get_mut(place), self.components.get(place)) {
@@ -211,44 +211,44 @@ impl Composite {
         }
     }
 
-    fn weighed(&self, shares: &[Option<u64>; COMPONENT_LIMIT]) -> Verdict {
+    fn weighed(&self, shares: &[Option<u64>; COMPONENT_LIMIT]) -> SliceResult {
         let weight = |place: usize| self.components.get(place).map_or(0, |part| u128::from(part.weight.ppm));
         let present =
             || shares.iter().enumerate().filter_map(|(place, share)| Some((weight(place), (*share)?)));
         let whole: u128 = present().map(|(weight, _)| weight).sum();
         if whole == 0 {
-            return Verdict::NOTHING;
+            return SliceResult::NOTHING;
         }
         let mean = |sum: u128| u64::try_from((sum + whole / 2) / whole).unwrap_or(BILLION).min(BILLION);
         let bad = mean(present().map(|(weight, share)| weight * u128::from(share)).sum());
-        let mut blame = [0; COMPONENT_LIMIT];
-        for (place, (blame, share)) in blame.iter_mut().zip(shares).enumerate() {
-            *blame = mean(weight(place) * u128::from(share.unwrap_or(0)));
+        let mut attributed = [0; COMPONENT_LIMIT];
+        for (place, (attributed, share)) in attributed.iter_mut().zip(shares).enumerate() {
+            *attributed = mean(weight(place) * u128::from(share.unwrap_or(0)));
         }
-        Verdict { whole: Counts { good: BILLION - bad, bad }, blame }
+        SliceResult { whole: Counts { good: BILLION - bad, bad }, attributed }
     }
 }
 
-/// Those who are as bad as the worst share the blame.
-fn worst_of(shares: &[Option<u64>; COMPONENT_LIMIT]) -> Verdict {
-    let Some(bad) = shares.iter().flatten().copied().max() else { return Verdict::NOTHING };
+/// Components that are as bad as the worst share the attribution.
+fn worst_of(shares: &[Option<u64>; COMPONENT_LIMIT]) -> SliceResult {
+    let Some(bad) = shares.iter().flatten().copied().max() else { return SliceResult::NOTHING };
     let is_worst = |share: &Option<u64>| bad > 0 && *share == Some(bad);
     let worst = shares.iter().filter(|share| is_worst(share)).count() as u64;
-    let blame = shares.map(|share| if is_worst(&share) { bad / worst.max(1) } else { 0 });
-    Verdict { whole: Counts { good: BILLION - bad, bad }, blame }
+    let attributed = shares.map(|share| if is_worst(&share) { bad / worst.max(1) } else { 0 });
+    SliceResult { whole: Counts { good: BILLION - bad, bad }, attributed }
 }
 
-/// What became of a slice.
+/// The result of a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    /// The slice, in the units of its method; nothing when nothing happened.
+pub(crate) struct SliceResult {
+    /// The slice in the units of its method; zero without events.
     pub(crate) whole: Counts,
-    /// What of its bad each component is to blame for.
-    pub(crate) blame: [u64; COMPONENT_LIMIT],
+    /// The part of its bad that each component causes.
+    pub(crate) attributed: [u64; COMPONENT_LIMIT],
 }
 
-impl Verdict {
-    pub(crate) const NOTHING: Self = Self { whole: Counts::ZERO, blame: [0; COMPONENT_LIMIT] };
+impl SliceResult {
+    pub(crate) const NOTHING: Self = Self { whole: Counts::ZERO, attributed: [0; COMPONENT_LIMIT] };
 
     /// A slice of one indicator.
     pub(crate) const fn of_one(whole: Counts) -> Self {
@@ -268,57 +268,58 @@ mod tests {
         Objective::try_from_percent(percent).unwrap()
     }
 
-    fn weighing(weight: f64) -> Component {
-        Component::default().weighing(Weight::try_new(weight).unwrap())
+    fn with_weight(weight: f64) -> Component {
+        Component::default().with_weight(Weight::try_new(weight).unwrap())
     }
 
-    /// Bad share of the slice and what the first two are to blame for, in millionths.
-    fn judged(composite: &Composite, events: &[(u64, u64)]) -> (u64, u64, u64) {
+    /// Bad share of the slice and the parts that the first two cause, in millionths.
+    fn rated(composite: &Composite, events: &[(u64, u64)]) -> (u64, u64, u64) {
         let events = events.iter().map(|&(good, bad)| Counts { good, bad });
-        let verdict = composite.judge(events.enumerate());
-        assert!([0, BILLION].contains(&verdict.whole.total()));
-        (verdict.whole.bad / 1000, verdict.blame[0] / 1000, verdict.blame[1] / 1000)
+        let result = composite.rate(events.enumerate());
+        assert!([0, BILLION].contains(&result.whole.total()));
+        (result.whole.bad / 1000, result.attributed[0] / 1000, result.attributed[1] / 1000)
     }
 
     #[test]
     fn weights_are_shared_out_among_those_that_had_traffic() {
-        let composite = composite(Join::Weights, [weighing(0.7), weighing(0.3)]);
+        let composite = composite(Join::Weights, [with_weight(0.7), with_weight(0.3)]);
         // 0.7 × 10 % + 0.3 × 50 %, however many requests there were
-        assert_eq!(judged(&composite, &[(9_000, 1_000), (1, 1)]), (220_000, 70_000, 150_000));
+        assert_eq!(rated(&composite, &[(9_000, 1_000), (1, 1)]), (220_000, 70_000, 150_000));
         assert_eq!(
-            judged(&composite, &[(9, 1), (0, 0)]),
+            rated(&composite, &[(9, 1), (0, 0)]),
             (100_000, 100_000, 0),
             "the whole weight is the first's"
         );
-        assert_eq!(judged(&composite, &[(0, 0), (0, 5)]), (1_000_000, 0, 1_000_000));
-        assert_eq!(judged(&composite, &[(0, 0), (0, 0)]), (0, 0, 0));
-        assert_eq!(composite.judge(core::iter::empty()), Verdict::NOTHING);
+        assert_eq!(rated(&composite, &[(0, 0), (0, 5)]), (1_000_000, 0, 1_000_000));
+        assert_eq!(rated(&composite, &[(0, 0), (0, 0)]), (0, 0, 0));
+        assert_eq!(composite.rate(core::iter::empty()), SliceResult::NOTHING);
     }
 
     #[test]
     fn a_slice_is_as_bad_as_its_worst() {
         let composite = composite(Join::WorstOf, [Component::default(); 2]);
-        assert_eq!(judged(&composite, &[(90, 10), (1, 1)]), (500_000, 0, 500_000));
-        assert_eq!(judged(&composite, &[(50, 50), (1, 1)]), (500_000, 250_000, 250_000), "both are to blame");
-        assert_eq!(judged(&composite, &[(5, 0), (7, 0)]), (0, 0, 0));
+        assert_eq!(rated(&composite, &[(90, 10), (1, 1)]), (500_000, 0, 500_000));
+        assert_eq!(rated(&composite, &[(50, 50), (1, 1)]), (500_000, 250_000, 250_000), "both cause it");
+        assert_eq!(rated(&composite, &[(5, 0), (7, 0)]), (0, 0, 0));
     }
 
     #[test]
     fn slice_targets_make_whole_slices() {
-        let target = |ratio| Component::default().judged_by(SliceTarget::try_from_ratio(ratio).unwrap());
+        let target =
+            |ratio| Component::default().with_slice_target(SliceTarget::try_from_ratio(ratio).unwrap());
         let composite = composite(Join::WorstOf, [target(0.9), target(0.5)]);
-        assert_eq!(judged(&composite, &[(90, 10), (1, 1)]), (0, 0, 0), "both just meet their targets");
-        assert_eq!(judged(&composite, &[(89, 11), (1, 1)]), (1_000_000, 1_000_000, 0));
+        assert_eq!(rated(&composite, &[(90, 10), (1, 1)]), (0, 0, 0), "both just meet their targets");
+        assert_eq!(rated(&composite, &[(89, 11), (1, 1)]), (1_000_000, 1_000_000, 0));
     }
 
     #[test]
     fn an_objective_of_its_own_is_burnt_as_fast_as_that_of_the_whole() {
         let whole = objective(99.9);
-        let parts = [99.9, 99.0].map(|own| Component::default().promising(objective(own), whole));
+        let parts = [99.9, 99.0].map(|own| Component::default().with_objective(objective(own), whole));
         let composite = composite(Join::WorstOf, parts);
         // twice its budget of 0.1 %, against thrice its budget of 1 %
-        assert_eq!(judged(&composite, &[(998, 2), (97, 3)]), (3_000, 0, 3_000));
-        let stricter = Component::default().promising(objective(99.99), whole);
+        assert_eq!(rated(&composite, &[(998, 2), (97, 3)]), (3_000, 0, 3_000));
+        let stricter = Component::default().with_objective(objective(99.99), whole);
         assert_eq!(stricter, Component::default(), "no slice is worse than wholly bad");
     }
 
@@ -326,7 +327,7 @@ mod tests {
     fn what_cannot_be_joined_is_refused() {
         for count in [0, 1, COMPONENT_LIMIT + 1] {
             let refused = Composite::try_new(Grid::MINUTE, Join::WorstOf, vec![Component::default(); count]);
-            assert_eq!(refused, Err(BadComposite(count)));
+            assert_eq!(refused, Err(InvalidComposite(count)));
         }
         for bad in [0.0, -1.0, 1e-7, 1000.1, f64::NAN] {
             assert!(Weight::try_new(bad).is_err(), "{bad}");

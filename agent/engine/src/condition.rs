@@ -1,4 +1,4 @@
-//! Conditions beside the tiers: how much budget is left, how much of it went lately, how long it lasts, and whether
+//! Conditions beside the tiers: how much budget is left, how much of it went recent, how long it lasts, and whether
 //! anything is known at all.
 //!
 //! A condition is passed at its threshold and released at another one, so that a value that swings around the threshold
@@ -6,10 +6,10 @@
 
 use core::fmt;
 
-use crate::alarm::Sight;
+use crate::alert::AlertInput;
 use crate::budget::Budget;
 use crate::counts::Counts;
-use crate::guard::Held;
+use crate::guard::HoldReason;
 use crate::incident::Cause;
 use crate::objective::Objective;
 use crate::tier::Severity;
@@ -26,18 +26,18 @@ pub struct BudgetShare {
 
 /// A share outside `[0, 100]` percent, or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BadShare(
+pub struct InvalidShare(
     /// The refused share in percent.
     pub f64,
 );
 
-impl fmt::Display for BadShare {
+impl fmt::Display for InvalidShare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} % is no share of a budget from 0 % to 100 %", self.0)
     }
 }
 
-impl core::error::Error for BadShare {}
+impl core::error::Error for InvalidShare {}
 
 impl BudgetShare {
     /// The whole budget.
@@ -47,10 +47,10 @@ impl BudgetShare {
     ///
     /// # Errors
     /// When it is not from 0 to 100.
-    pub fn try_from_percent(percent: f64) -> Result<Self, BadShare> {
+    pub fn try_from_percent(percent: f64) -> Result<Self, InvalidShare> {
         let ppm = (percent * 1e4).round();
         if !(0.0..=1e6).contains(&ppm) {
-            return Err(BadShare(percent));
+            return Err(InvalidShare(percent));
         }
         Ok(Self { ppm: ppm as u32 })
     }
@@ -240,8 +240,13 @@ impl Condition {
         seconds.filter(|s| s.is_finite()).map(|s| s + self.hold_seconds as f64)
     }
 
+    /// Returns whether a step of the clock keeps it from letting go.
+    fn is_kept(&self, view: &View<'_>) -> bool {
+        view.refilling && self.cause() == Cause::Burn
+    }
+
     /// Measures it at the end of a slot.
-    pub(crate) fn measure(&self, firing: bool, view: &View<'_>) -> ConditionReport {
+    pub(crate) fn measure(&self, firing: bool, view: &View<'_>) -> ConditionAssessment {
         let (measured, passed, stays) = match self.criterion {
             Criterion::BudgetLeft { below, until } => {
                 let left = view.budget.left_ratio;
@@ -255,7 +260,7 @@ impl Condition {
                 (spent, over(least), over(until))
             }
             Criterion::Exhaustion { below, at, until } => {
-                let lasts = (view.lasts)(at);
+                let lasts = (view.seconds_left)(at);
                 let under = |time: Window| lasts.is_some_and(|lasts| lasts < time.as_seconds() as f64);
                 (lasts, under(below), under(until))
             }
@@ -266,11 +271,11 @@ impl Condition {
         };
         let held =
             if passed && !firing && self.cause() == Cause::Burn { (view.held)(self.window()) } else { None };
-        ConditionReport {
+        ConditionAssessment {
             condition: *self,
             measured,
-            exceeded: if firing { passed || stays } else { passed && held.is_none() },
-            lingering: firing && stays && !passed,
+            exceeded: if firing { passed || stays || self.is_kept(view) } else { passed && held.is_none() },
+            kept_by_release: firing && !passed && (stays || self.is_kept(view)),
             firing,
             held,
         }
@@ -315,19 +320,21 @@ pub(crate) struct View<'a> {
     /// What stands for one in the counts that are judged.
     pub(crate) unit: u64,
     pub(crate) frozen: bool,
+    /// The clock was set, and the present window still has counts from before.
+    pub(crate) refilling: bool,
     /// Since the last observation.
     pub(crate) silent_seconds: u64,
     /// The judged counts of a window.
     pub(crate) counts: &'a dyn Fn(Window) -> Counts,
     /// Seconds the budget lasts at the burn of a window; none when it does not go down.
-    pub(crate) lasts: &'a dyn Fn(Window) -> Option<f64>,
+    pub(crate) seconds_left: &'a dyn Fn(Window) -> Option<f64>,
     /// What the guard says about a window, or about the period.
-    pub(crate) held: &'a dyn Fn(Option<Window>) -> Option<Held>,
+    pub(crate) held: &'a dyn Fn(Option<Window>) -> Option<HoldReason>,
 }
 
 /// What one condition sees at the end of a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ConditionReport {
+pub struct ConditionAssessment {
     /// The condition.
     pub condition: Condition,
     /// What is compared with its thresholds: a share of the budget, or seconds. `None` when there is nothing to compare:
@@ -336,20 +343,20 @@ pub struct ConditionReport {
     /// Its threshold is passed and the guard is content, or it fires and is not released.
     pub exceeded: bool,
     /// It fires, and would not begin to: its threshold is not passed any more, but it is not released either.
-    pub lingering: bool,
+    pub kept_by_release: bool,
     /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
     ///
     /// [`Evaluator::accept`]: crate::Evaluator::accept
     pub firing: bool,
     /// Why the guard keeps it from firing.
-    pub held: Option<Held>,
+    pub held: Option<HoldReason>,
 }
 
-impl ConditionReport {
-    pub(crate) const fn sight(&self) -> Sight {
-        Sight {
+impl ConditionAssessment {
+    pub(crate) const fn input(&self) -> AlertInput {
+        AlertInput {
             exceeded: self.exceeded,
-            lingering: self.lingering,
+            kept_by_release: self.kept_by_release,
             hold_seconds: self.condition.hold_seconds,
         }
     }

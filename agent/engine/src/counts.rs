@@ -5,7 +5,7 @@ use core::ops::{Add, AddAssign};
 
 /// Events of one slot, or of a window of slots.
 ///
-/// Good and bad are kept, not good and total, so that "more good than total" cannot be written.
+/// The fields are good and bad, not good and total: a value with more good events than events cannot exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
 pub struct Counts {
     /// Events that met the indicator.
@@ -62,5 +62,47 @@ impl AddAssign for Counts {
 impl Sum for Counts {
     fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
         iter.fold(Self::ZERO, Add::add)
+    }
+}
+
+/// A sum of counts that cannot overflow, so that every addition can be undone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Total {
+    pub(crate) good: u128,
+    pub(crate) bad: u128,
+}
+
+impl From<Counts> for Total {
+    fn from(counts: Counts) -> Self {
+        Self { good: counts.good.into(), bad: counts.bad.into() }
+    }
+}
+
+impl Add for Total {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { good: self.good + other.good, bad: self.bad + other.bad }
+    }
+}
+
+impl Total {
+    pub(crate) fn add(&mut self, counts: Counts) {
+        self.good += u128::from(counts.good);
+        self.bad += u128::from(counts.bad);
+    }
+
+    pub(crate) const fn subtract(&mut self, other: Self) {
+        self.good = self.good.saturating_sub(other.good);
+        self.bad = self.bad.saturating_sub(other.bad);
+    }
+
+    pub(crate) const fn has_bad(self) -> bool {
+        self.bad > 0
+    }
+
+    /// The sum as counts, limited to 64 bits.
+    pub(crate) fn counts(self) -> Counts {
+        let clamp = |n: u128| u64::try_from(n).unwrap_or(u64::MAX);
+        Counts { good: clamp(self.good), bad: clamp(self.bad) }
     }
 }

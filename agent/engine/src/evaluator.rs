@@ -1,120 +1,53 @@
-//! One SLO under evaluation: counts in, a report and transitions out.
+//! One SLO under evaluation: counts in, an assessment and transitions out.
 //!
-//! [`Evaluator::report`] measures, [`Evaluator::decide`] says what follows from it without changing anything, and
-//! [`Evaluator::accept`] makes it so. The caller puts its durable write between the last two: an evaluator whose
-//! transition could not be stored comes to the same conclusion again at the next slot.
+//! [`Evaluator::assess`] measures. [`Evaluator::decide`] derives what follows and changes nothing. [`Evaluator::accept`]
+//! makes the decision the new state. The caller stores the decision between the last two: a transition that could not
+//! be stored is decided again at the next slot.
 
-use crate::alarm::{Alarm, Sight};
-use crate::budget::{Budget, in_units_of};
+use crate::assess::{Assessor, Runs, silent_seconds};
+use crate::assessment::Assessment;
+use crate::budget::Budget;
 use crate::burn::Measured;
-use crate::condition::{Condition, View};
+use crate::condition::Condition;
 use crate::counts::Counts;
-use crate::guard::Held;
-use crate::history::{History, Recorded};
-use crate::incident::{self, Cause, Open, Transition};
+use crate::decision::{AlertStates, Decision, Watch};
+use crate::history::Recorded;
+use crate::incident::{Cause, Latest, Open};
 use crate::period::Span;
 use crate::policy::Policy;
-use crate::report::{ComponentReport, Report, TierReport};
-use crate::slices::Slices;
+use crate::sli_history::SliHistory;
 use crate::slot::Slot;
-use crate::state::DataState;
-use crate::tier::{Severity, Tier};
-use crate::versions::Versions;
+use crate::tier::Tier;
+use crate::versions::Version;
 use crate::window::Window;
-
-/// The decision taken from a report, to be stored and then accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Decision {
-    alarms: Vec<Alarm>,
-    conditions: Vec<Alarm>,
-    burn: Option<Open>,
-    data: Option<Open>,
-    /// What has to be told, at most one per cause.
-    pub transitions: Vec<Transition>,
-}
-
-impl Decision {
-    /// The incident of that cause once the decision is accepted.
-    #[must_use]
-    pub const fn open(&self, cause: Cause) -> Option<Open> {
-        match cause {
-            Cause::Burn => self.burn,
-            Cause::DataMissing => self.data,
-        }
-    }
-
-    /// Leaves as it is what a look ahead must not change: alarms that fire, and the incident about missing data.
-    pub(crate) fn keep_from(&mut self, evaluator: &Evaluator) {
-        self.data = evaluator.data;
-        let tiers = self.alarms.iter_mut().zip(&evaluator.alarms);
-        let conditions = self.conditions.iter_mut().zip(&evaluator.conditions);
-        for (next, now) in tiers.chain(conditions).filter(|(_, now)| now.firing) {
-            *next = *now;
-        }
-    }
-
-    /// The report with the tiers and conditions as they fire after the decision.
-    #[must_use]
-    pub fn apply(&self, mut report: Report) -> Report {
-        for (tier, alarm) in report.tiers.iter_mut().zip(&self.alarms) {
-            tier.firing = alarm.firing;
-        }
-        for (condition, alarm) in report.conditions.iter_mut().zip(&self.conditions) {
-            condition.firing = alarm.firing;
-        }
-        report
-    }
-}
 
 /// The running state of one SLO.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
-    pub(crate) policy: Policy,
-    /// Events. What alerts and budget are judged by, unless there are slices.
-    pub(crate) history: History,
-    /// Set apart, since most SLOs have none.
-    pub(crate) slices: Option<Box<Slices>>,
-    alarms: Vec<Alarm>,
-    conditions: Vec<Alarm>,
-    burn: Option<Open>,
-    data: Option<Open>,
-    /// Nothing can be missing from before someone was there to see it.
-    watching_since: Slot,
-    /// The calendar period that goes on.
-    pub(crate) span: Option<Span>,
-    pub(crate) versions: Versions,
+    policy: Policy,
+    sli: SliHistory,
+    states: AlertStates,
+    runs: Runs,
+    watch: Watch,
 }
 
 impl Evaluator {
-    /// An evaluator that begins to watch after `closed`, the last slot that is over.
+    /// Creates an evaluator that watches from `closed` on, the last slot that is over.
     #[must_use]
     pub fn new(policy: Policy, closed: Slot) -> Self {
-        let history = History::new(policy.grid, policy.windows(), closed);
-        let slices = Slices::new(&policy, closed).map(Box::new);
-        let alarms = vec![Alarm::default(); policy.tiers.len()];
-        let conditions = vec![Alarm::default(); policy.conditions.len()];
-        Self {
-            policy,
-            history,
-            slices,
-            alarms,
-            conditions,
-            burn: None,
-            data: None,
-            watching_since: closed,
-            span: None,
-            versions: Versions::default(),
-        }
+        let (sli, states) = (SliHistory::new(&policy, closed), AlertStates::new(&policy));
+        let (runs, watch) = (Runs::new(&policy), Watch { since: closed, stepped: None });
+        Self { policy, sli, states, runs, watch }
     }
 
-    /// The same in more memory and less time, for a replay; before anything is recorded.
+    /// Trades memory for speed, for a replay. Call it before anything is recorded.
     #[must_use]
-    pub fn unpacked(mut self) -> Self {
-        self.history.unpack();
+    pub fn with_dense_counts(mut self) -> Self {
+        self.sli.events.use_dense_counts();
         self
     }
 
-    /// What it evaluates.
+    /// The settings of the SLO.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
@@ -123,370 +56,186 @@ impl Evaluator {
     /// The open incident of a cause.
     #[must_use]
     pub const fn open(&self, cause: Cause) -> Option<Open> {
-        match cause {
-            Cause::Burn => self.burn,
-            Cause::DataMissing => self.data,
-        }
+        self.states.latest(cause).open()
     }
 
-    /// The last slot the source was observed in.
+    /// The latest incident of a cause: open, or resolved and ready to be reopened.
+    #[must_use]
+    pub const fn latest(&self, cause: Cause) -> Latest {
+        self.states.latest(cause)
+    }
+
+    /// The last observed slot.
     #[must_use]
     pub const fn last_observed(&self) -> Option<Slot> {
-        self.history.last_observed()
-    }
-
-    /// Takes up an incident that was open before a restart. Tiers and conditions of its severity keep firing
-    /// until data say otherwise.
-    pub fn resume(&mut self, cause: Cause, open: Open) {
-        match cause {
-            Cause::Burn => {
-                self.burn = Some(open);
-                for (alarm, tier) in self.alarms.iter_mut().zip(&self.policy.tiers) {
-                    *alarm = Alarm::resumed(tier.severity == open.severity);
-                }
-            }
-            Cause::DataMissing => self.data = Some(open),
-        }
-        for (alarm, condition) in self.conditions.iter_mut().zip(&self.policy.conditions) {
-            if condition.cause() == cause {
-                *alarm = Alarm::resumed(condition.severity == open.severity);
-            }
-        }
-    }
-
-    /// Goes on where another evaluator of the same policy is: tiers, incidents and the watch, but neither its counts nor
-    /// what they are judged by. For one whose counts were read back because some of them do not count any more.
-    pub fn take_over(&mut self, from: &Self) {
-        if from.alarms.len() == self.alarms.len() {
-            self.alarms.clone_from(&from.alarms);
-        }
-        if from.conditions.len() == self.conditions.len() {
-            self.conditions.clone_from(&from.conditions);
-        }
-        (self.burn, self.data, self.watching_since) = (from.burn, from.data, from.watching_since);
-    }
-
-    /// Begins to watch anew after a time in which nobody did: the machine slept, or its clock was set. What was not
-    /// observed until `closed` was not missing.
-    pub fn watch_from(&mut self, closed: Slot) {
-        self.watching_since = self.watching_since.max(closed);
+        self.sli.events.last_observed()
     }
 
     /// The last slot that is over.
     #[must_use]
     pub const fn closed(&self) -> Slot {
-        self.history.closed()
+        self.sli.events.closed()
     }
 
-    /// What was observed in a window, whatever the budget is counted in.
-    pub(crate) fn observed(&self, window: Window) -> Option<Measured> {
-        self.history.measure(window)
+    /// Resumes an incident that was open before a restart. Tiers and conditions of its severity fire on until data end
+    /// them.
+    pub fn resume(&mut self, cause: Cause, open: Open) {
+        self.states.resume(&self.policy, cause, open);
     }
 
-    /// What was observed so far of a slot that is not closed.
-    pub(crate) fn waiting(&self, slot: Slot) -> Counts {
-        self.history.waiting(slot)
+    /// Continues where another evaluator of the same policy is: alerts, incidents and the watched time, but not its
+    /// counts. Use it after counts were read back without those that are excluded now.
+    pub fn continue_from(&mut self, other: &Self) {
+        if other.states.tiers.len() == self.states.tiers.len() {
+            self.states.tiers.clone_from(&other.states.tiers);
+        }
+        if other.states.conditions.len() == self.states.conditions.len() {
+            self.states.conditions.clone_from(&other.states.conditions);
+        }
+        (self.states.burn, self.states.data) = (other.states.burn, other.states.data);
+        self.watch = other.watch;
     }
 
-    /// Adds an observation; zero counts mean "observed, and nothing happened".
+    /// Restarts the watch after a time in which nobody watched. Data of slots up to `closed` are not missing.
+    pub fn watch_from(&mut self, closed: Slot) {
+        self.watch.since = self.watch.since.max(closed);
+    }
+
+    /// Notes that the clock was set, forward or back, and that `closed` is the last slot before the first of the new
+    /// time. Firing alerts do not let go until their short windows are refilled.
+    pub fn clock_stepped(&mut self, closed: Slot) {
+        self.watch = Watch { since: closed, stepped: Some(closed) };
+    }
+
+    /// Adds an observation. Zero counts mean "observed, and no events".
     pub fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
         self.record_component(0, slot, counts)
     }
 
-    /// Adds an observation of one component of a composite; of the only one, which is the first, in all other cases.
+    /// Adds an observation of one component of a composite. Every other method has one component, the first.
     pub fn record_component(&mut self, component: usize, slot: Slot, counts: Counts) -> Recorded {
-        if let Some(slices) = &mut self.slices {
-            slices.record(component, slot, counts);
-        }
-        self.history.record(slot, counts)
+        self.sli.record(component, slot, counts, self.policy.grid.width_seconds().into())
     }
 
-    /// The instant, in seconds since the epoch, from which on counts matter: what a restart has to read back.
-    #[must_use]
-    pub fn reaches_back_to(&self) -> i64 {
-        let events = self.history.reaches_back_to();
-        self.slices.as_ref().map_or(events, |slices| slices.verdicts().reaches_back_to().min(events))
-    }
-
-    /// Bytes this evaluator takes, heap included.
-    #[must_use]
-    pub fn state_bytes(&self) -> usize {
-        size_of::<Self>() - size_of::<History>()
-            + self.history.state_bytes()
-            + self.slices.as_ref().map_or(0, |slices| slices.state_bytes())
-            + self.policy.tiers.capacity() * size_of::<Tier>()
-            + self.policy.conditions.capacity() * size_of::<Condition>()
-            + (self.alarms.capacity() + self.conditions.capacity()) * size_of::<Alarm>()
-            + self.versions.heap_bytes()
-    }
-
-    /// Adds a minute read back from the ledger, by its number since the epoch.
+    /// Adds a minute of the ledger, by its number since the epoch.
     pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
         self.restore_component_minute(0, minute, counts)
     }
 
-    /// As [`Self::restore_minute`], for one component of a composite.
+    /// Adds a minute of one component of a composite.
     pub fn restore_component_minute(&mut self, component: usize, minute: Slot, counts: Counts) -> Recorded {
-        if let Some(slices) = &mut self.slices {
-            slices.restore_minute(component, minute, counts);
-        }
-        self.history.restore_minute(minute, counts)
+        self.sli.restore_minute(component, minute, counts)
     }
 
-    /// Adds a quarter of an hour read back from the ledger, by its number since the epoch: all that is known of the time
-    /// before its minutes.
+    /// Adds a quarter of an hour of the ledger, by its number since the epoch: the form of counts older than the
+    /// ledger's minutes.
     pub fn restore_quarter(&mut self, quarter: Slot, counts: Counts) -> Recorded {
         self.restore_component_quarter(0, quarter, counts)
     }
 
-    /// As [`Self::restore_quarter`], for one component of a composite.
+    /// Adds a quarter of an hour of one component of a composite.
     pub fn restore_component_quarter(&mut self, component: usize, quarter: Slot, counts: Counts) -> Recorded {
-        if let Some(slices) = &mut self.slices {
-            slices.restore_quarter(component, quarter, counts);
-        }
-        self.history.restore_quarter(quarter, counts)
+        self.sli.restore_quarter(component, quarter, counts)
     }
 
-    /// Closes every slot up to and including `slot` and measures all windows at its end.
-    pub fn report(&mut self, slot: Slot) -> Report {
-        self.close(slot);
-        let at = self.history.closed();
-        let objective = self.policy.objective;
-        let judged = self.judged();
-        let measure = |window| {
-            let none = Measured { window, counts: Counts::ZERO, covered_seconds: 0 };
-            judged.measure(window).unwrap_or(none)
-        };
-        let tiers: Vec<TierReport> = self
-            .policy
-            .tiers
-            .iter()
-            .zip(&self.alarms)
-            .map(|(tier, alarm)| {
-                let (long, short) = (measure(tier.long), measure(tier.short));
-                let burns = self.burns(tier, &long, &short, (alarm.firing, alarm.firing));
-                let events = match self.slices {
-                    None => long.counts,
-                    Some(_) => self.events(tier.long),
-                };
-                // the guard decides whether to call someone, not whether it is over
-                let held = if burns && !alarm.firing { self.held(tier, &long) } else { None };
-                TierReport {
-                    tier: *tier,
-                    long,
-                    short,
-                    events,
-                    exceeded: burns && held.is_none(),
-                    firing: alarm.firing,
-                    lingering: alarm.firing
-                        && tier.until.is_some()
-                        && burns
-                        && !self.burns(tier, &long, &short, (true, false)),
-                    held,
-                }
-            })
-            .collect();
-        let period = self.judged_period();
-        let mut versions = self.shares();
-        let budget = self.budget(&period, &versions);
-        let unit = self.policy.method.unit();
-        versions.iter_mut().for_each(|share| share.counts = in_units_of(share.counts, unit));
-        let worst = tiers.iter().filter_map(|tier| tier.short.bad_share()).fold(0.0_f64, f64::max);
-        let fastest = worst / objective.budget_ratio();
-        let seconds_to_exhaustion = self.exhaustion(at, &period, &budget, fastest);
-        let components =
-            self.slices.as_ref().map_or_else(Vec::new, |slices| slices.components(&self.policy, at));
-        let state = self.data_state(at, &tiers, &components);
-        let lasts = |window| {
-            let burn =
-                measure(window).burn_rate(objective).filter(|burn| budget.left_ratio > 0.0 || *burn > 1.0)?;
-            self.exhaustion(at, &period, &budget, burn)
-        };
-        let view = View {
-            budget: &budget,
-            unit,
-            frozen: state.freezes(),
-            silent_seconds: self.silent_seconds(at, &components),
-            counts: &|window| self.within_period(measure(window).counts, &period),
-            lasts: &lasts,
-            held: &|window| self.held_condition(window, &budget),
-        };
-        let conditions = self.policy.conditions.iter().zip(&self.conditions);
-        let conditions =
-            conditions.map(|(condition, alarm)| condition.measure(alarm.firing, &view)).collect();
-        let span = self.span;
-        Report {
-            at,
-            state,
-            tiers,
-            conditions,
-            components,
-            period,
-            span,
-            versions,
-            budget,
-            seconds_to_exhaustion,
-        }
+    /// The first instant, in seconds since the epoch, whose counts matter. A restart reads them back.
+    #[must_use]
+    pub fn reaches_back_to(&self) -> i64 {
+        self.sli.reaches_back_to()
     }
 
-    /// Closes every slot up to and including `slot`, and returns the budget alone when nothing else is worth a report: the
-    /// slot was observed, no incident is open, no tier fires or is about to, and none burns fast enough in its long window.
-    /// Then a decision would change nothing. Otherwise `None`: the slot wants a report.
-    pub fn quietly(&mut self, slot: Slot) -> Option<Budget> {
-        self.close(slot);
-        let nothing_open = self.burn.is_none() && self.data.is_none();
-        let at_rest = self.alarms.iter().all(|alarm| *alarm == Alarm::default());
-        // conditions look at more than windows
-        let at_rest = at_rest && self.policy.conditions.is_empty() && self.policy.method.components() == 0;
-        if !nothing_open || !at_rest || self.history.last_observed() != Some(self.closed()) {
+    /// Sets the instant of the first observation, in seconds since the epoch, after everything was read back. Minutes
+    /// and quarters of the ledger may begin before it.
+    pub fn set_first_observation(&mut self, seconds: i64) {
+        self.sli.set_first_observation(seconds);
+    }
+
+    /// The current calendar period.
+    #[must_use]
+    pub const fn span(&self) -> Option<Span> {
+        self.sli.span
+    }
+
+    /// Starts a calendar period with a whole budget. Call it before the first slot of the period is closed. The current
+    /// period changes nothing.
+    pub fn set_period(&mut self, span: Span) {
+        self.sli.set_period(&self.policy, span);
+    }
+
+    /// Sets the versions of the objective, each with its first slot. The first version holds for all time before it;
+    /// the last one should be that of the policy. Call it before anything is counted.
+    pub fn set_objective_versions(&mut self, versions: impl IntoIterator<Item = Version>) {
+        self.sli.set_objective_versions(&self.policy, versions);
+    }
+
+    /// Copies the calendar period and the versions of the objective from another evaluator of the same policy. Call it
+    /// before anything is counted.
+    pub fn copy_period_and_versions(&mut self, other: &Self) {
+        self.sli.copy_period_and_versions(&self.policy, &other.sli);
+    }
+
+    /// Bytes of the evaluator, heap included.
+    #[must_use]
+    pub fn state_bytes(&self) -> usize {
+        size_of::<Self>()
+            + self.sli.heap_bytes()
+            + self.policy.tiers.capacity() * size_of::<Tier>()
+            + self.policy.conditions.capacity() * size_of::<Condition>()
+            + self.states.heap_bytes()
+            + self.runs.heap_bytes()
+    }
+
+    /// Closes every slot up to and including `slot`, and assesses the SLO at its end.
+    pub fn assess(&mut self, slot: Slot) -> Assessment {
+        self.sli.close(slot);
+        self.runs.update(&self.policy, &self.sli);
+        let Self { policy, sli, states, watch, runs } = self;
+        Assessor { policy, sli, states, watch: *watch, runs }.assess()
+    }
+
+    /// Closes every slot up to and including `slot`, and returns the budget when a decision would change nothing: the
+    /// slot was observed, no incident is open, no tier fires or is about to, and no long window burns fast enough.
+    /// Otherwise `None`: the slot needs an assessment.
+    pub fn budget_if_quiet(&mut self, slot: Slot) -> Option<Budget> {
+        self.sli.close(slot);
+        self.runs.update(&self.policy, &self.sli);
+        // conditions depend on more than windows
+        let plain = self.policy.conditions.is_empty() && self.policy.method.components() == 0;
+        if !plain || !self.states.at_rest() || self.last_observed() != Some(self.closed()) {
             return None;
         }
-        let (judged, objective) = (self.judged(), self.policy.objective);
-        let burns =
-            |tier: &Tier| judged.measure(tier.long).is_some_and(|long| long.exceeds(objective, tier.factor));
+        let (sli, objective) = (&self.sli, self.policy.objective);
+        let burns = |tier: &Tier| sli.measure(tier.long).exceeds(objective, tier.factor);
         if self.policy.tiers.iter().any(burns) {
             return None;
         }
-        Some(self.budget(&self.judged_period(), &self.shares()))
+        Some(sli.budget(&self.policy, &sli.measure_period(&self.policy), &sli.shares(&self.policy)))
     }
 
-    /// What follows from a report. Changes nothing.
+    /// Decides what follows from an assessment. Changes nothing.
     #[must_use]
-    pub fn decide(&self, report: &Report) -> Decision {
-        let (mut alarms, mut conditions) = (self.alarms.clone(), self.conditions.clone());
-        let mut transitions = Vec::new();
-        let mut burn = self.burn;
-        let explained = self.explains(report);
-        let next = |alarm: Alarm, sight: Sight| {
-            alarm.next(sight, explained, report.at, |since, at| self.seconds_between(since, at))
-        };
-        // what is silent may be what burns: while it is, the others can call someone but send no one home
-        let may_let_go = report.state != DataState::Partial;
-        for (alarm, condition) in conditions.iter_mut().zip(&report.conditions) {
-            let due = !report.state.freezes() && (may_let_go || !alarm.firing);
-            if due || condition.condition.cause() == Cause::DataMissing {
-                *alarm = next(*alarm, condition.sight());
-            }
-        }
-        let firing_conditions = |cause| {
-            let of_cause =
-                self.policy.conditions.iter().zip(&conditions).filter(move |(of, _)| of.cause() == cause);
-            of_cause.filter(|(_, alarm)| alarm.firing).map(|(condition, _)| condition.severity).max()
-        };
-        if !report.state.freezes() {
-            let due = alarms.iter_mut().zip(&report.tiers).filter(|(alarm, _)| may_let_go || !alarm.firing);
-            for (alarm, tier) in due {
-                *alarm = next(*alarm, tier.sight());
-            }
-            let firing = alarms.iter().zip(&report.tiers).filter(|(alarm, _)| alarm.firing);
-            let wanted = firing.map(|(_, tier)| tier.tier.severity).max().max(firing_conditions(Cause::Burn));
-            let (next, transition) = incident::advance(Cause::Burn, burn, wanted, report.at);
-            burn = next;
-            transitions.extend(transition);
-        }
-        let missing = self.data_are_missing(report) || self.data.is_some() && report.state.lacks_data();
-        let wanted = self.policy.data_alert.filter(|_| missing).max(firing_conditions(Cause::DataMissing));
-        let (data, transition) = incident::advance(Cause::DataMissing, self.data, wanted, report.at);
-        transitions.extend(transition);
-        Decision { alarms, conditions, burn, data, transitions }
+    pub fn decide(&self, assessment: &Assessment) -> Decision {
+        let silent = silent_seconds(&self.policy, &self.sli, self.watch, &assessment.components);
+        let missing = assessment.state.lacks_data() && silent > self.policy.data_alert_seconds();
+        Decision::new(&self.policy, &self.states, assessment, missing)
     }
 
     /// Makes a decision the new state.
     pub fn accept(&mut self, decision: Decision) {
-        self.alarms = decision.alarms;
-        self.conditions = decision.conditions;
-        self.burn = decision.burn;
-        self.data = decision.data;
+        self.states = decision.next;
     }
 
-    fn close(&mut self, slot: Slot) {
-        self.history.close(slot);
-        if let Some(slices) = &mut self.slices {
-            slices.close(slot);
-        }
+    pub(crate) const fn states(&self) -> &AlertStates {
+        &self.states
     }
 
-    /// What alerts and budget are judged by.
-    pub(crate) fn judged(&self) -> &History {
-        self.slices.as_ref().map_or(&self.history, |slices| slices.verdicts())
+    /// The events of a window, whatever unit the budget is counted in.
+    pub(crate) fn events_in(&self, window: Window) -> Option<Measured> {
+        self.sli.events.measure(window)
     }
 
-    /// Fast in both windows. A short window without events says nothing about recovery: a tier that fires then
-    /// follows its long window alone, and the factor that releases it where `lingers` allows.
-    fn burns(&self, tier: &Tier, long: &Measured, short: &Measured, (firing, lingers): (bool, bool)) -> bool {
-        let (objective, factor) = (self.policy.objective, tier.factor_while(lingers));
-        let short_agrees = short.exceeds(objective, factor) || (firing && short.counts.is_empty());
-        long.exceeds(objective, factor) && short_agrees
-    }
-
-    /// The events of a window, whatever the budget is counted in.
-    fn events(&self, window: Window) -> Counts {
-        self.history.measure(window).map_or(Counts::ZERO, |measured| measured.counts)
-    }
-
-    /// Why the guard keeps a tier that burns from firing.
-    fn held(&self, tier: &Tier, long: &Measured) -> Option<Held> {
-        let (guard, objective) = (self.policy.guard, self.policy.objective);
-        let missing = guard.missing(self.events(tier.long), || self.history.bad_cells(tier.long));
-        missing.or_else(|| guard.unsure(long, self.policy.method.unit(), tier.threshold(objective)))
-    }
-
-    /// The same for a condition on a window, or on the period, whose events are known only where these are counted.
-    fn held_condition(&self, window: Option<Window>, budget: &Budget) -> Option<Held> {
-        let guard = self.policy.guard;
-        match window {
-            Some(window) => guard.missing(self.events(window), || self.history.bad_cells(window)),
-            None if self.slices.is_some() => None,
-            None => {
-                let events = Counts { good: budget.total.saturating_sub(budget.bad), bad: budget.bad };
-                guard.missing(events, || guard.minimum_slots)
-            }
-        }
-    }
-
-    /// Whether somebody beyond a threshold of his own accounts for the open incident.
-    fn explains(&self, report: &Report) -> bool {
-        let severity = self.burn.map(|open| open.severity);
-        let fires = |sight: Sight, of: Severity| sight.exceeded && !sight.lingering && Some(of) == severity;
-        report.tiers.iter().any(|tier| tier.firing && fires(tier.sight(), tier.tier.severity))
-            || report.conditions.iter().any(|seen| {
-                let burn = seen.condition.cause() == Cause::Burn;
-                burn && seen.firing && fires(seen.sight(), seen.condition.severity)
-            })
-    }
-
-    fn data_state(&self, at: Slot, tiers: &[TierReport], components: &[ComponentReport]) -> DataState {
-        let Some(last) = self.history.last_observed() else { return DataState::NoData };
-        if self.seconds_between(last, at) > self.policy.stale_after_seconds {
-            return DataState::Stale;
-        }
-        if components.iter().any(|component| component.state.freezes()) {
-            return DataState::Partial;
-        }
-        let judged = tiers.iter().map(|tier| tier.events.total()).min().unwrap_or(0);
-        if judged == 0 {
-            DataState::Idle
-        } else if judged < self.policy.guard.minimum_events {
-            DataState::Insufficient
-        } else {
-            DataState::Ok
-        }
-    }
-
-    fn data_are_missing(&self, report: &Report) -> bool {
-        let silent = self.silent_seconds(report.at, &report.components);
-        report.state.lacks_data() && silent > self.policy.data_alert_seconds()
-    }
-
-    /// Seconds without an observation while somebody was there to see one; of several components the one that has been
-    /// silent for longest.
-    fn silent_seconds(&self, at: Slot, components: &[ComponentReport]) -> u64 {
-        let quietest = components.iter().map(|component| component.last_observed).min();
-        let last = quietest.unwrap_or(self.history.last_observed());
-        self.seconds_between(last.unwrap_or(self.watching_since).max(self.watching_since), at)
-    }
-
-    fn seconds_between(&self, earlier: Slot, later: Slot) -> u64 {
-        self.policy.grid.seconds_between(earlier, later)
+    /// The counts so far of a slot that is not closed.
+    pub(crate) fn waiting(&self, slot: Slot) -> Counts {
+        self.sli.events.waiting(slot)
     }
 }

@@ -1,125 +1,68 @@
 //! Counts of the past and the running sum of every window over them.
 //!
-//! A window is the sum of the counts of whole cells, always; what differs is where it begins. All windows end where the
-//! last closed slot ends. A window of up to six hours begins with the slot in which its first instant lies: its cells
-//! are the slots. A longer one begins at the boundary of cells next to its first instant, which is off by half a cell
-//! at most. Such a cell is a whole number of slots and of minutes, and no longer than the 360th part of the window
-//! (unless the slots are that wide themselves): a day begins to two minutes, three days to six, thirty days to an hour.
+//! A window is the sum of whole cells. All windows end where the last closed slot ends; they differ in their beginning:
 //!
-//! What a calendar period counted is no window: it is a sum that began at an instant, beside the series.
+//! - A window of up to six hours begins with the slot of its first instant. Its cells are the slots.
+//! - A longer window begins at the cell boundary next to its first instant, at most half a cell away. Such a cell is a
+//!   whole number of slots and of minutes, and at most the 360th part of the window: two minutes for a day, six for
+//!   three days, an hour for thirty.
 //!
-//! Windows with cells of the same width share a series, which is kept as long as the longest of them. Thus 30 days with
-//! the default tiers are 2,160 slots and three times 360 cells, whatever came in. Since the ledger keeps minutes, and a
-//! minute lies in one cell of every series (a quarter of an hour in one of every window that reaches further back than
-//! minutes are kept), a window restored after a restart equals the one that was never
-//! interrupted.
+//! The counts of a calendar period are no window but a sum that starts at an instant.
+//!
+//! Windows with cells of the same width share a level, which is as long as the longest of them: 30 days with the
+//! default tiers are 2,160 slots and three times 360 cells, whatever the traffic. The ledger keeps minutes, and a
+//! minute lies in one cell of every level. A window after a restart therefore equals the uninterrupted one.
 
 use std::collections::VecDeque;
 
-use crate::anchor::Anchors;
 use crate::burn::Measured;
-use crate::counts::Counts;
-use crate::plain::{Cells, Plain};
-use crate::series::Total;
+use crate::counts::{Counts, Total};
+use crate::coverage::Coverage;
+use crate::level::{Level, QUARTER_HOUR, SLOT_WINDOW_LIMIT, cell_seconds, first_cell, leaves_at};
+use crate::running_sum::RunningSums;
 use crate::slot::{Grid, Slot};
 use crate::window::Window;
 
-/// The longest window that begins exactly at a slot.
-pub const FINE_LIMIT: Window = Window::hours(6);
+/// The most events per second that a real source can have.
+///
+/// A sample beyond it is an error of its source. At this rate, no sum over five years exceeds 64 bits, so that no
+/// accepted count saturates.
+pub const PLAUSIBLE_PER_SECOND: u64 = 100_000_000_000;
 
-/// A longer window has at least so many cells, and begins within half a cell of its first instant.
-pub const EDGE_PARTS: u64 = 360;
-
-/// A quarter of an hour, in seconds: what the ledger rolls old minutes up to. Every time zone is whole quarters of an
-/// hour away from UTC, so that no calendar period cuts one in two.
-pub const QUARTER_HOUR: i64 = 900;
-
-/// Windows that are longer begin at a whole quarter of an hour, since for some of their past that is all that is known.
-pub const COARSE_EDGE: Window = Window::days(60);
-
-/// What became of an observation.
+/// The result of adding an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// It is in the sums, or will be when its slot closes.
-    Kept,
+    Counted,
     /// Its slot is older than every window.
     TooOld,
+    /// It has more than [`PLAUSIBLE_PER_SECOND`] events per second and is not counted. Its slot stays unobserved.
+    Implausible,
 }
 
-/// How the counts of some windows are kept.
-#[derive(Debug, Clone)]
-struct Level {
-    /// The width of a cell in seconds.
-    width: i64,
-    /// Its cells are slots, which minutes from the ledger cannot fill.
-    fine: bool,
-    /// The cell that counts come in for now. It is put to the others when the next one begins.
-    open: i64,
-    open_counts: Counts,
-    cells: Cells,
-    /// The first cell that some window needs.
-    needed: i64,
-}
-
-impl Level {
-    /// Adds counts to a cell and says what was added.
-    fn add(&mut self, cell: i64, counts: Counts) -> Counts {
-        if cell < self.open {
-            return self.cells.add(cell, counts);
-        }
-        self.open_at(cell);
-        let before = self.open_counts;
-        self.open_counts += counts;
-        Counts { good: self.open_counts.good - before.good, bad: self.open_counts.bad - before.bad }
-    }
-
-    /// Whether a cell has bad counts.
-    fn has_bad(&self, cell: i64) -> bool {
-        match cell.cmp(&self.open) {
-            core::cmp::Ordering::Less => self.cells.bad_cells(cell, cell + 1) > 0,
-            core::cmp::Ordering::Equal => self.open_counts.bad > 0,
-            core::cmp::Ordering::Greater => false,
-        }
-    }
-
-    /// Takes counts that were added out of a cell again and adds others.
-    fn change(&mut self, cell: i64, gone: Counts, counts: Counts) {
-        if cell < self.open {
-            self.cells.change(cell, gone, counts);
-        } else {
-            self.open_at(cell);
-            let Counts { good, bad } = self.open_counts;
-            self.open_counts =
-                Counts { good: good.saturating_sub(gone.good), bad: bad.saturating_sub(gone.bad) } + counts;
-        }
-    }
-
-    /// Puts the open cell to the others when a later one is wanted, so that these are all older than the open one.
-    fn open_at(&mut self, cell: i64) {
-        if cell > self.open {
-            self.cells.add(self.open, core::mem::take(&mut self.open_counts));
-            self.open = cell;
-        }
-    }
+/// Returns whether a source can have so many events in a time.
+pub(crate) fn is_plausible(counts: Counts, seconds: i64) -> bool {
+    let most = PLAUSIBLE_PER_SECOND.saturating_mul(seconds.unsigned_abs());
+    counts.good.checked_add(counts.bad).is_some_and(|total| total <= most)
 }
 
 #[derive(Debug, Clone)]
 struct Sum {
     window: Window,
-    level: usize,
+    level: u8,
     /// The first cell that is inside.
     from: i64,
     /// The end at which that cell leaves.
     until: i64,
     total: Total,
     /// Cells inside that have bad counts.
-    bad_cells: u64,
+    bad_cells: u32,
 }
 
 impl Sum {
-    /// Follows a cell inside that had bad counts or not, and now has or not.
+    /// Updates the number of bad cells after a change of one cell.
     const fn note_bad(&mut self, had: bool, has: bool) {
-        self.bad_cells = self.bad_cells.saturating_add(has as u64).saturating_sub(had as u64);
+        self.bad_cells = self.bad_cells.saturating_add(has as u32).saturating_sub(had as u32);
     }
 }
 
@@ -127,22 +70,30 @@ impl Sum {
 #[derive(Debug, Clone)]
 pub struct History {
     grid: Grid,
-    /// The last closed slot; sums end where it ends.
+    /// The last closed slot. Sums end with it.
     closed: Slot,
     levels: Vec<Level>,
     sums: Vec<Sum>,
     /// Observations of slots that are not closed yet, by slot.
     ahead: VecDeque<(Slot, Counts)>,
-    /// Most budgets have none of these.
-    anchors: Option<Box<Anchors>>,
-    first: Option<Slot>,
-    last: Option<Slot>,
+    /// `None` for most budgets.
+    running_sums: Option<Box<RunningSums>>,
+    coverage: Coverage,
+    last_observed: Option<Slot>,
+    last_bad: Option<Slot>,
+    last_good: Option<Slot>,
 }
 
 impl History {
-    /// An empty history in which `closed` is the last slot that is over.
+    /// Creates an empty history in which `closed` is the last slot that is over. A stretch of more than
+    /// `stale_after_seconds` without an observation is a gap.
     #[must_use]
-    pub fn new(grid: Grid, windows: impl IntoIterator<Item = Window>, closed: Slot) -> Self {
+    pub fn new(
+        grid: Grid,
+        windows: impl IntoIterator<Item = Window>,
+        closed: Slot,
+        stale_after_seconds: u64,
+    ) -> Self {
         let mut sums: Vec<Sum> = Vec::new();
         let mut levels: Vec<Level> = Vec::new();
         for window in windows {
@@ -150,22 +101,15 @@ impl History {
                 continue;
             }
             // a slot wider than a minute can be a cell of both kinds, but minutes are restored into the second only
-            let (width, fine) = (cell_seconds(grid, window), window <= FINE_LIMIT);
+            let (width, fine) = (cell_seconds(grid, window), window <= SLOT_WINDOW_LIMIT);
             let known = levels.iter().position(|level| level.width == width && level.fine == fine);
             let level = known.unwrap_or(levels.len());
             if known.is_none() {
-                levels.push(Level {
-                    width,
-                    fine,
-                    open: i64::MIN,
-                    open_counts: Counts::ZERO,
-                    cells: Cells::default(),
-                    needed: i64::MIN,
-                });
+                levels.push(Level::new(width, fine));
             }
             sums.push(Sum {
                 window,
-                level,
+                level: u8::try_from(level).unwrap_or(u8::MAX),
                 from: i64::MIN,
                 until: i64::MIN,
                 total: Total::default(),
@@ -174,16 +118,26 @@ impl History {
         }
         levels.shrink_to_fit();
         sums.shrink_to_fit();
-        let (ahead, anchors) = (VecDeque::new(), None);
-        let mut history = Self { grid, closed, levels, sums, ahead, anchors, first: None, last: None };
+        let mut history = Self {
+            grid,
+            closed,
+            levels,
+            sums,
+            ahead: VecDeque::new(),
+            running_sums: None,
+            coverage: Coverage::new(stale_after_seconds),
+            last_observed: None,
+            last_bad: None,
+            last_good: None,
+        };
         history.move_edges();
         history
     }
 
-    /// Trades memory for speed, as a replay wants it. Nothing may have been recorded yet.
-    pub(crate) fn unpack(&mut self) {
+    /// Trades memory for speed. Call it before anything is recorded.
+    pub(crate) fn use_dense_counts(&mut self) {
         for level in &mut self.levels {
-            level.cells = Cells::Plain(Plain::default());
+            level.use_dense_counts();
         }
     }
 
@@ -193,19 +147,25 @@ impl History {
         self.closed
     }
 
-    /// The first slot ever observed.
-    #[must_use]
-    pub const fn first_observed(&self) -> Option<Slot> {
-        self.first
-    }
-
-    /// The last slot observed so far.
+    /// The last observed slot.
     #[must_use]
     pub const fn last_observed(&self) -> Option<Slot> {
-        self.last
+        self.last_observed
     }
 
-    /// The instant, in seconds since the epoch, from which on counts are in some window; what began earlier is not.
+    /// The last closed slot with a bad event.
+    #[must_use]
+    pub const fn last_bad(&self) -> Option<Slot> {
+        self.last_bad
+    }
+
+    /// The last closed slot with a good event.
+    #[must_use]
+    pub const fn last_good(&self) -> Option<Slot> {
+        self.last_good
+    }
+
+    /// The first instant of the longest window or of the period, in seconds since the epoch.
     #[must_use]
     pub fn reaches_back_to(&self) -> i64 {
         let starts = self.levels.iter().map(|level| level.needed.saturating_mul(level.width));
@@ -217,57 +177,69 @@ impl History {
     pub fn state_bytes(&self) -> usize {
         size_of::<Self>()
             + self.levels.capacity() * size_of::<Level>()
-            + self.levels.iter().map(|level| level.cells.heap_bytes()).sum::<usize>()
+            + self.levels.iter().map(|level| level.heap_bytes()).sum::<usize>()
             + self.sums.capacity() * size_of::<Sum>()
             + self.ahead.capacity() * size_of::<(Slot, Counts)>()
-            + self.anchors.as_ref().map_or(0, |anchors| size_of::<Anchors>() + anchors.heap_bytes())
+            + self.coverage.heap_bytes()
+            + self
+                .running_sums
+                .as_ref()
+                .map_or(0, |running_sums| size_of::<RunningSums>() + running_sums.heap_bytes())
     }
 
-    /// Adds what a source said about a slot. Late answers count in the slot they belong to.
+    /// Adds an observation of a slot. A late one counts in its own slot.
     pub fn record(&mut self, slot: Slot, counts: Counts) -> Recorded {
-        self.mark_observed(slot);
+        if !is_plausible(counts, self.width()) {
+            return Recorded::Implausible;
+        }
+        let start = slot.0.saturating_mul(self.width());
+        self.mark_observed(slot, start, self.width());
         if slot > self.closed {
             let place = self.ahead.partition_point(|(other, _)| *other < slot);
             match self.ahead.get_mut(place).filter(|(other, _)| *other == slot) {
                 Some((_, waiting)) => *waiting += counts,
                 None => self.ahead.insert(place, (slot, counts)),
             }
-            return Recorded::Kept;
+            return Recorded::Counted;
         }
         self.add(slot.0.saturating_mul(self.width()), counts, true)
     }
 
-    /// Adds a minute read back from the ledger whose slots are no longer known, by its number since the epoch. Windows
-    /// of up to six hours need slots and are left as they are.
+    /// Adds a minute of the ledger, by its number since the epoch. Its slots are no longer known: windows of up to six
+    /// hours, which need slots, do not change. The whole minute is observed.
     pub fn restore_minute(&mut self, minute: Slot, counts: Counts) -> Recorded {
-        self.restore_at(minute.0.saturating_mul(60), counts)
+        self.restore_at(minute.0.saturating_mul(60), 60, counts)
     }
 
-    /// Adds a quarter of an hour read back from the ledger, by its number since the epoch, as a minute is added. It must
-    /// be from before any window whose cells are narrower.
+    /// Adds a quarter of an hour of the ledger, by its number since the epoch. It must be older than every window with
+    /// narrower cells. The whole quarter is observed.
     pub fn restore_quarter(&mut self, quarter: Slot, counts: Counts) -> Recorded {
-        self.restore_at(quarter.0.saturating_mul(QUARTER_HOUR), counts)
+        self.restore_at(quarter.0.saturating_mul(QUARTER_HOUR), QUARTER_HOUR, counts)
     }
 
-    fn restore_at(&mut self, seconds: i64, counts: Counts) -> Recorded {
+    fn restore_at(&mut self, seconds: i64, width: i64, counts: Counts) -> Recorded {
+        if !is_plausible(counts, width) {
+            return Recorded::Implausible;
+        }
         let slot = Slot(seconds.div_euclid(self.width()));
         if slot > self.closed {
-            // written before the clock was set back: it waits like any count that is early
+            // from before the clock was set back: it waits like any early count
             return self.record(slot, counts);
         }
-        self.mark_observed(slot);
+        self.mark_observed(slot, seconds, width);
         self.add(seconds, counts, false)
     }
 
-    /// Takes out of a closed slot what was recorded for it before, and records something else.
-    pub(crate) fn revise(&mut self, slot: Slot, gone: Counts, counts: Counts) {
-        self.mark_observed(slot);
-        if gone == counts {
+    /// Replaces counts of a closed slot by others.
+    pub(crate) fn revise(&mut self, slot: Slot, old: Counts, new: Counts) {
+        let seconds = slot.0.saturating_mul(self.width());
+        self.mark_observed(slot, seconds, self.width());
+        if old == new {
             return;
         }
-        let seconds = slot.0.saturating_mul(self.width());
-        if let Some(anchors) = &mut self.anchors {
-            anchors.change(seconds, gone, counts);
+        self.note_last(seconds, new);
+        if let Some(running_sums) = &mut self.running_sums {
+            running_sums.change(seconds, old, new);
         }
         for (index, level) in self.levels.iter_mut().enumerate() {
             let cell = seconds.div_euclid(level.width);
@@ -275,19 +247,20 @@ impl History {
                 continue;
             }
             let had_bad = level.has_bad(cell);
-            level.change(cell, gone, counts);
+            level.change(cell, old, new);
             let has_bad = level.has_bad(cell);
-            for sum in self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from) {
-                sum.total.take_out(gone.into());
-                sum.total.add(counts);
+            for sum in self.sums.iter_mut().filter(|sum| usize::from(sum.level) == index && cell >= sum.from)
+            {
+                sum.total.subtract(old.into());
+                sum.total.add(new);
                 sum.note_bad(had_bad, has_bad);
             }
         }
     }
 
-    /// Closes every slot up to and including `slot`: all windows now end where it ends. Earlier slots change nothing.
+    /// Closes every slot up to and including `slot`, where all windows now end. Earlier slots change nothing.
     pub fn close(&mut self, slot: Slot) {
-        // slots with observations are closed one by one, the empty ones between them in one go
+        // observed slots are closed one by one, empty ones between them at once
         while let Some((due, counts)) = self.ahead.pop_front_if(|(due, _)| *due <= slot) {
             self.move_head(due);
             self.add(due.0.saturating_mul(self.width()), counts, true);
@@ -295,97 +268,142 @@ impl History {
         self.move_head(slot);
     }
 
-    /// What was observed so far of a slot that is not closed.
+    /// The counts so far of a slot that is not closed.
     pub(crate) fn waiting(&self, slot: Slot) -> Counts {
         self.ahead.iter().find(|(ahead, _)| *ahead == slot).map_or(Counts::ZERO, |(_, counts)| *counts)
     }
 
-    /// What a window holds; `None` for a window this history was not made for.
+    /// Measures a window; `None` for a window that this history does not have.
     #[must_use]
     pub fn measure(&self, window: Window) -> Option<Measured> {
         let sum = self.sums.iter().find(|sum| sum.window == window)?;
-        Some(Measured { window, counts: sum.total.counts(), covered_seconds: self.covered_seconds() })
+        let level = self.levels.get(usize::from(sum.level))?;
+        let (start, end) = (sum.from.saturating_mul(level.width), self.end_seconds());
+        let mut observed_seconds = self.coverage.seconds(start, end);
+        let (seconds, summed) = (window.as_seconds(), end.abs_diff(start).max(1));
+        if !level.fine && summed != seconds {
+            // a long window begins at a cell: the observed share is that of the time it sums
+            let share = u128::from(observed_seconds) * u128::from(seconds) / u128::from(summed);
+            observed_seconds = u64::try_from(share).unwrap_or(seconds);
+        }
+        let observed_seconds = observed_seconds.min(seconds);
+        Some(Measured { window, counts: sum.total.counts(), observed_seconds })
     }
 
-    /// How many cells of a window have bad counts; zero for a window this history was not made for.
+    /// Number of cells of a window with bad counts; zero for a window that this history does not have.
     #[must_use]
     pub fn bad_cells(&self, window: Window) -> u64 {
-        self.sums.iter().find(|sum| sum.window == window).map_or(0, |sum| sum.bad_cells)
+        self.sums.iter().find(|sum| sum.window == window).map_or(0, |sum| sum.bad_cells.into())
     }
 
-    /// The cells of a window: slots up to six hours, wider ones beyond.
+    /// Number of cells of a window.
     #[must_use]
     pub fn cells_of(grid: Grid, window: Window) -> u64 {
         window.as_seconds() / u64::try_from(cell_seconds(grid, window)).unwrap_or(1).max(1)
     }
 
-    /// Begins to count a calendar period, from an instant on. Counts that wait for their slot will be in it, late ones
-    /// for what was before will not.
-    pub(crate) fn begin_period(&mut self, from_seconds: i64) {
-        self.anchors.get_or_insert_default().begin_at(from_seconds);
+    /// Starts a calendar period at an instant. Counts of later slots will be in it, late ones of earlier slots not.
+    pub(crate) fn set_period(&mut self, from_seconds: i64) {
+        self.running_sums.get_or_insert_default().begin_at(from_seconds);
     }
 
-    /// Tells counts before and after these instants apart. To be said before anything is counted.
+    /// Separates the counts before and after these instants. Call it before anything is counted.
     pub(crate) fn cut_at(&mut self, instants: Vec<i64>) {
-        self.anchors.get_or_insert_default().cut_at(instants);
+        self.running_sums.get_or_insert_default().cut_at(instants);
     }
 
-    /// The first observation was at that instant, of which there may be no counts any more, or none but its minute's.
-    pub(crate) fn observed_since(&mut self, seconds: i64) {
-        let slot = Slot(seconds.div_euclid(self.width()));
+    /// Sets the instant of the first observation: nothing before it is observed. Minutes and quarters of the ledger may
+    /// begin earlier.
+    pub(crate) fn set_first_observation(&mut self, seconds: i64) {
+        let (width, slot) = (self.width(), self.slot_at(seconds));
+        let start = slot.0.saturating_mul(width);
         if slot <= self.closed {
-            self.mark_observed(slot);
-            self.first = Some(slot);
+            self.mark_observed(slot, start, width);
         }
+        self.coverage.forget_before(start);
     }
 
-    /// What a calendar period holds that is so long.
-    pub(crate) fn measure_anchored(&self, length: Window) -> Measured {
+    /// Observed seconds of the time that counts can be in.
+    pub(crate) fn observed_seconds(&self) -> u64 {
+        self.coverage.seconds(self.reaches_back_to(), self.end_seconds())
+    }
+
+    /// Measures the calendar period, which is `length` long.
+    pub(crate) fn measure_since_start(&self, length: Window) -> Measured {
         let end = self.end_seconds();
-        let since = self.period_start().max(self.first.map(|first| first.0.saturating_mul(self.width())));
-        let covered = since.filter(|_| self.first.is_some()).map_or(0, |since| end.saturating_sub(since));
-        let covered_seconds = u64::try_from(covered).unwrap_or(0);
-        Measured { window: length, counts: self.anchored().sum().counts(), covered_seconds }
+        let from = self.period_start().unwrap_or(i64::MIN / 2);
+        let observed_seconds = self.coverage.seconds(from, end);
+        Measured { window: length, counts: self.running_sums().sum().counts(), observed_seconds }
     }
 
-    fn anchored(&self) -> &Anchors {
-        const NONE: &Anchors = &Anchors::NONE;
-        self.anchors.as_deref().unwrap_or(NONE)
+    fn running_sums(&self) -> &RunningSums {
+        const NONE: &RunningSums = &RunningSums::NONE;
+        self.running_sums.as_deref().unwrap_or(NONE)
     }
 
     fn period_start(&self) -> Option<i64> {
-        self.anchored().start()
+        self.running_sums().start()
     }
 
-    /// The counts of a period by the parts that [`Self::cut_at`] tells apart, oldest first, each with its first
-    /// instant: of a rolling window, or of the calendar period.
+    /// The counts of a rolling window or of the calendar period, separated by [`Self::cut_at`], oldest first, each with
+    /// its first instant.
     pub(crate) fn parts(&self, window: Option<Window>) -> Vec<(i64, Counts)> {
         let counts = |(from, total): (i64, Total)| (from, total.counts());
         let Some(window) = window else {
-            return self.anchored().parts_since(i64::MIN).map(counts).collect();
+            return self.running_sums().since(i64::MIN).map(counts).collect();
         };
         let known = self.sums.iter().find(|sum| sum.window == window);
-        let Some((sum, level)) = known.and_then(|sum| Some((sum, self.levels.get(sum.level)?))) else {
+        let Some((sum, level)) = known.and_then(|sum| Some((sum, self.levels.get(usize::from(sum.level))?)))
+        else {
             return Vec::new();
         };
         let start = sum.from.saturating_mul(level.width);
-        // what is in no part that is wholly inside is in the one that the window begins in
+        // the part in which the window begins holds the rest
         let mut rest = sum.total;
         let inner: Vec<(i64, Total)> =
-            self.anchored().parts_since(start).inspect(|(_, total)| rest.take_out(*total)).collect();
+            self.running_sums().since(start).inspect(|(_, total)| rest.subtract(*total)).collect();
         let oldest = inner.first().is_none_or(|(from, _)| *from > start).then_some((start, rest));
         oldest.into_iter().chain(inner).map(counts).collect()
     }
 
-    /// Seconds between the start of the first observed slot and the end of the closed one.
-    fn covered_seconds(&self) -> u64 {
-        let slots = self.first.map_or(0, |first| self.closed.plus(1).0.saturating_sub(first.0));
-        u64::try_from(slots).unwrap_or(0).saturating_mul(u64::from(self.grid.width_seconds()))
+    /// Cells of a window with their counts, newest first. Each comes with its first instant in seconds.
+    pub(crate) fn cells_backwards(&self, window: Window) -> impl Iterator<Item = (i64, Counts)> {
+        self.find(window).into_iter().flat_map(|(sum, level)| {
+            level.backwards(sum.from).map(|(cell, counts)| (cell.saturating_mul(level.width), counts))
+        })
     }
 
-    fn mark_observed(&mut self, slot: Slot) {
-        self.first = Some(self.first.map_or(slot, |first| first.min(slot)));
-        self.last = Some(self.last.map_or(slot, |last| last.max(slot)));
+    /// The counts of a window after its first `skipped` seconds, by whole cells.
+    pub(crate) fn sum_after(&self, window: Window, skipped: u64) -> Counts {
+        self.find(window).map_or(Counts::ZERO, |(sum, level)| {
+            let skipped = i64::try_from(skipped).unwrap_or(i64::MAX) / level.width.max(1);
+            level.sum_from(sum.from.saturating_add(skipped)).counts()
+        })
+    }
+
+    fn find(&self, window: Window) -> Option<(&Sum, &Level)> {
+        let sum = self.sums.iter().find(|sum| sum.window == window)?;
+        Some((sum, self.levels.get(usize::from(sum.level))?))
+    }
+
+    /// The slot that holds an instant.
+    pub(crate) fn slot_at(&self, seconds: i64) -> Slot {
+        Slot(seconds.div_euclid(self.width()))
+    }
+
+    fn mark_observed(&mut self, slot: Slot, from: i64, width: i64) {
+        self.last_observed = self.last_observed.max(Some(slot));
+        self.coverage.observe(from, from.saturating_add(width));
+    }
+
+    fn note_last(&mut self, seconds: i64, counts: Counts) {
+        let slot = self.slot_at(seconds);
+        if counts.bad > 0 {
+            self.last_bad = self.last_bad.max(Some(slot));
+        }
+        if counts.good > 0 {
+            self.last_good = self.last_good.max(Some(slot));
+        }
     }
 
     fn width(&self) -> i64 {
@@ -403,16 +421,16 @@ impl History {
         }
     }
 
-    /// Takes out of every sum what is no longer inside, and forgets what is in none.
+    /// Removes from every sum the cells that left it, and drops cells that no sum needs.
     fn move_edges(&mut self) {
         let end = self.end_seconds();
         for level in &mut self.levels {
             level.needed = i64::MAX;
         }
         for sum in &mut self.sums {
-            let Some(level) = self.levels.get_mut(sum.level) else { continue };
+            let Some(level) = self.levels.get_mut(usize::from(sum.level)) else { continue };
             if end >= sum.until {
-                // most often the next cell, which is found without a division
+                // the usual case is the next cell, which needs no division
                 let next = sum.until.saturating_add(level.width);
                 let from = match end < next {
                     true => sum.from.saturating_add(1),
@@ -423,10 +441,11 @@ impl History {
                     false => leaves_at(sum.window, level.width, from),
                 };
                 level.open_at(from);
-                let gone = level.cells.sum(sum.from, from);
-                sum.total.take_out(gone);
+                let gone = level.sum_between(sum.from, from);
+                sum.total.subtract(gone);
                 if gone.has_bad() {
-                    sum.bad_cells = sum.bad_cells.saturating_sub(level.cells.bad_cells(sum.from, from));
+                    let bad = u32::try_from(level.bad_cells(sum.from, from)).unwrap_or(u32::MAX);
+                    sum.bad_cells = sum.bad_cells.saturating_sub(bad);
                 }
                 sum.from = from;
             }
@@ -434,69 +453,35 @@ impl History {
             level.needed = level.needed.min(from);
         }
         for level in &mut self.levels {
-            level.cells.forget_before(level.needed);
+            level.forget();
         }
+        let reach = self.reaches_back_to();
+        self.coverage.drop_before(reach);
     }
 
-    /// Adds counts that began at an instant to every level, or to those that are made of minutes.
+    /// Adds counts of an instant to every level, or to those with cells of whole minutes.
     fn add(&mut self, seconds: i64, counts: Counts, to_slots: bool) -> Recorded {
-        let anchored =
-            self.anchors.as_mut().is_some_and(|anchors| anchors.change(seconds, Counts::ZERO, counts));
-        let mut kept = if anchored { Recorded::Kept } else { Recorded::TooOld };
+        self.note_last(seconds, counts);
+        let running_sums = self
+            .running_sums
+            .as_mut()
+            .is_some_and(|running_sums| running_sums.change(seconds, Counts::ZERO, counts));
+        let mut kept = if running_sums { Recorded::Counted } else { Recorded::TooOld };
         for (index, level) in self.levels.iter_mut().enumerate() {
             let cell = seconds.div_euclid(level.width);
             if cell < level.needed || (level.fine && !to_slots) {
                 continue;
             }
-            kept = Recorded::Kept;
-            // a cell that is bad for the first time; where nothing bad is added there is nothing to look up
+            kept = Recorded::Counted;
+            // nothing bad added needs no lookup
             let (had_bad, has_bad) = (counts.bad > 0 && level.has_bad(cell), counts.bad > 0);
             let added = level.add(cell, counts);
-            for sum in self.sums.iter_mut().filter(|sum| sum.level == index && cell >= sum.from) {
+            for sum in self.sums.iter_mut().filter(|sum| usize::from(sum.level) == index && cell >= sum.from)
+            {
                 sum.total.add(added);
                 sum.note_bad(had_bad, has_bad);
             }
         }
         kept
     }
-}
-
-/// The width of the cells a window is summed from: slots, or as many minutes (quarters of an hour) as fit into its
-/// 360th part.
-fn cell_seconds(grid: Grid, window: Window) -> i64 {
-    let slot = u64::from(grid.width_seconds());
-    if window <= FINE_LIMIT {
-        return i64::from(grid.width_seconds());
-    }
-    let minute = slot.max(Grid::MINUTE.width_seconds().into());
-    let unit = if window > COARSE_EDGE { in_both(minute, QUARTER_HOUR.unsigned_abs()) } else { minute };
-    let units = (window.as_seconds() / EDGE_PARTS / unit).max(1);
-    i64::try_from(units.saturating_mul(unit)).unwrap_or(i64::MAX)
-}
-
-/// The least number that both divide; both are small.
-fn in_both(a: u64, b: u64) -> u64 {
-    let (mut gcd, mut rest) = (a.max(1), b);
-    while rest != 0 {
-        (gcd, rest) = (rest, gcd % rest);
-    }
-    (a / gcd).saturating_mul(b)
-}
-
-/// The first cell of a window that ends at an instant.
-fn first_cell(window: Window, width: i64, end: i64) -> i64 {
-    let length = i64::try_from(window.as_seconds()).unwrap_or(i64::MAX);
-    end.saturating_sub(length).saturating_add(rounding(window, width)).div_euclid(width)
-}
-
-/// The first end at which a cell is no longer inside a window.
-fn leaves_at(window: Window, width: i64, cell: i64) -> i64 {
-    let length = i64::try_from(window.as_seconds()).unwrap_or(i64::MAX);
-    let start = cell.saturating_add(1).saturating_mul(width);
-    start.saturating_sub(rounding(window, width)).saturating_add(length)
-}
-
-/// A window that does not begin exactly begins where it is nearest.
-fn rounding(window: Window, width: i64) -> i64 {
-    if window <= FINE_LIMIT { 0 } else { width / 2 }
 }

@@ -1,21 +1,25 @@
-//! One incident per SLO and cause, as a pure reducer over tier states.
+//! One incident per SLO and cause, as a pure reducer over the severity that the alerts ask for.
+//!
+//! An incident has four instants: it **started** with the first bad slot of the run that led to it, was **detected** when
+//! the first alert fired, **recovered** with the last bad slot, and was **resolved** when the last alert let go. An alert
+//! that fires again soon after that reopens the same incident.
 
 use core::fmt;
 
 use crate::slot::Slot;
 use crate::tier::Severity;
 
-/// Why an incident is open.
+/// The cause of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Cause {
     /// The error budget burns too fast.
     Burn,
-    /// Nothing is known about the service any more.
+    /// Data are missing.
     DataMissing,
 }
 
 impl Cause {
-    /// The word used in JSON, the ledger and metrics.
+    /// The name in JSON, the ledger and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -35,25 +39,28 @@ impl Cause {
     }
 }
 
-/// What happened to an incident.
+/// A change of an incident.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Change {
-    /// The first tier fired.
+    /// The first alert fired.
     Opened,
-    /// A tier of a higher severity fired too.
+    /// An alert fired again soon after the incident was resolved.
+    Reopened,
+    /// An alert of a higher severity fired too.
     Escalated,
-    /// The last tier of the higher severity let go; a lower one still fires.
+    /// The last alert of the higher severity let go. A lower one fires on.
     Eased,
-    /// The last tier let go.
+    /// The last alert let go.
     Resolved,
 }
 
 impl Change {
-    /// The word used in JSON, the ledger and metrics.
+    /// The name in JSON, the ledger and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Opened => "opened",
+            Self::Reopened => "reopened",
             Self::Escalated => "escalated",
             Self::Eased => "eased",
             Self::Resolved => "resolved",
@@ -65,6 +72,7 @@ impl Change {
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
             "opened" => Some(Self::Opened),
+            "reopened" => Some(Self::Reopened),
             "escalated" => Some(Self::Escalated),
             "eased" => Some(Self::Eased),
             "resolved" => Some(Self::Resolved),
@@ -79,51 +87,109 @@ impl fmt::Display for Change {
     }
 }
 
-/// An incident that has not been resolved.
+/// An incident that is not resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Open {
-    /// The slot at whose end it opened. With the SLO and the cause it identifies the incident.
-    pub opened: Slot,
-    /// How severe it is now.
+    /// The first bad slot of the run that led to it.
+    pub started: Slot,
+    /// The slot at whose end it was detected. With the SLO and the cause it identifies the incident.
+    pub detected: Slot,
+    /// Its severity now.
     pub severity: Severity,
-    /// How severe it ever was.
+    /// Its highest severity so far.
     pub peak: Severity,
+}
+
+/// An incident that was resolved, and may be reopened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resolved {
+    /// The incident.
+    pub incident: Open,
+    /// The slot at whose end it was resolved.
+    pub at: Slot,
+    /// The last slot in which an alert reopens it.
+    pub reopens_until: Slot,
+}
+
+/// The latest incident of a cause.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Latest {
+    /// There is none, or it is too old to be reopened.
+    #[default]
+    None,
+    /// It is open.
+    Open(Open),
+    /// It was resolved.
+    Resolved(Resolved),
+}
+
+impl Latest {
+    /// The open incident.
+    #[must_use]
+    pub const fn open(self) -> Option<Open> {
+        match self {
+            Self::Open(open) => Some(open),
+            Self::None | Self::Resolved(_) => None,
+        }
+    }
+}
+
+/// The input of an incident at the end of a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// The severity that its alerts ask for; `None` when no alert fires.
+    pub severity: Option<Severity>,
+    /// The slot that has ended.
+    pub at: Slot,
+    /// The first bad slot of the present run.
+    pub started: Slot,
+    /// The last bad slot so far.
+    pub recovered: Option<Slot>,
+    /// The last slot in which an incident that is resolved now can be reopened.
+    pub reopens_until: Slot,
 }
 
 /// One change of an incident, at the end of a slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transition {
-    /// Why the incident is open.
+    /// The cause of the incident.
     pub cause: Cause,
-    /// What happened.
+    /// The change.
     pub change: Change,
     /// The slot at whose end it happened.
     pub at: Slot,
-    /// The incident after the change (before it, when it was resolved).
+    /// The incident after the change, or before it when it was resolved.
     pub incident: Open,
+    /// The last bad slot of a resolved incident, where it is known.
+    pub recovered: Option<Slot>,
 }
 
-/// The next state of an incident, given the severity its tiers call for at the end of a slot (`None`: no tier fires).
+/// Returns the next state of the incident of a cause.
 #[must_use]
-pub fn advance(
-    cause: Cause,
-    open: Option<Open>,
-    wanted: Option<Severity>,
-    at: Slot,
-) -> (Option<Open>, Option<Transition>) {
-    let transition = |change, incident| Some(Transition { cause, change, at, incident });
-    match (open, wanted) {
-        (None, None) => (None, None),
-        (None, Some(severity)) => {
-            let incident = Open { opened: at, severity, peak: severity };
-            (Some(incident), transition(Change::Opened, incident))
+pub fn advance(cause: Cause, latest: Latest, wanted: Wanted) -> (Latest, Option<Transition>) {
+    let at = wanted.at;
+    let tell = |change, incident, recovered| Some(Transition { cause, change, at, incident, recovered });
+    match (latest, wanted.severity) {
+        (Latest::None | Latest::Resolved(_), None) => (latest, None),
+        (Latest::Resolved(last), Some(severity)) if at <= last.reopens_until => {
+            let incident = Open { severity, peak: last.incident.peak.max(severity), ..last.incident };
+            (Latest::Open(incident), tell(Change::Reopened, incident, None))
         }
-        (Some(incident), None) => (None, transition(Change::Resolved, incident)),
-        (Some(incident), Some(severity)) if severity == incident.severity => (Some(incident), None),
-        (Some(incident), Some(severity)) => {
+        (Latest::None | Latest::Resolved(_), Some(severity)) => {
+            let started = wanted.started.min(at);
+            let incident = Open { started, detected: at, severity, peak: severity };
+            (Latest::Open(incident), tell(Change::Opened, incident, None))
+        }
+        (Latest::Open(incident), None) => {
+            let recovered = wanted.recovered.filter(|slot| *slot >= incident.started);
+            let resolved = Resolved { incident, at, reopens_until: wanted.reopens_until };
+            (Latest::Resolved(resolved), tell(Change::Resolved, incident, recovered))
+        }
+        (Latest::Open(incident), Some(severity)) if severity == incident.severity => (latest, None),
+        (Latest::Open(incident), Some(severity)) => {
             let change = if severity > incident.severity { Change::Escalated } else { Change::Eased };
             let next = Open { severity, peak: incident.peak.max(severity), ..incident };
-            (Some(next), transition(change, next))
+            (Latest::Open(next), tell(change, next, None))
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What share of events has to be good, and how fast a budget may burn.
+//! The share of events that must be good, and burn rates as thresholds.
 //!
-//! Both are kept as scaled integers, so that a threshold is compared exactly and prints as it was written.
+//! Both are scaled integers: a threshold compares exactly and prints as it was written.
 
 use core::fmt;
 
@@ -12,41 +12,41 @@ pub struct Objective {
 
 /// An objective outside `[0, 100)` percent, or not a number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BadObjective(
+pub struct InvalidObjective(
     /// The refused objective in percent.
     pub f64,
 );
 
-impl fmt::Display for BadObjective {
+impl fmt::Display for InvalidObjective {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an objective of {} % leaves no error budget or is no share", self.0)
     }
 }
 
-impl core::error::Error for BadObjective {}
+impl core::error::Error for InvalidObjective {}
 
 const BILLION: u32 = 1_000_000_000;
 
 impl Objective {
-    /// An objective given in percent, exact to seven decimals.
+    /// Creates an objective from percent, exact to seven decimals.
     ///
     /// # Errors
     /// When the percentage is not in `[0, 100)`: at 100 % there is no budget to burn.
-    pub fn try_from_percent(percent: f64) -> Result<Self, BadObjective> {
+    pub fn try_from_percent(percent: f64) -> Result<Self, InvalidObjective> {
         let ppb = (percent * 1e7).round();
         if !(0.0..f64::from(BILLION)).contains(&ppb) {
-            return Err(BadObjective(percent));
+            return Err(InvalidObjective(percent));
         }
         Ok(Self { good_ppb: ppb as u32 })
     }
 
-    /// An objective in parts per billion.
+    /// Creates an objective from parts per billion.
     ///
     /// # Errors
     /// When all events would have to be good.
-    pub fn try_from_ppb(good_ppb: u32) -> Result<Self, BadObjective> {
+    pub fn try_from_ppb(good_ppb: u32) -> Result<Self, InvalidObjective> {
         if good_ppb >= BILLION {
-            return Err(BadObjective(f64::from(good_ppb) / 1e7));
+            return Err(InvalidObjective(f64::from(good_ppb) / 1e7));
         }
         Ok(Self { good_ppb })
     }
@@ -88,7 +88,7 @@ impl fmt::Display for Objective {
     }
 }
 
-/// How many times faster than evenly a budget is being spent, as a threshold; in millionths.
+/// A burn rate as a threshold, in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BurnFactor {
     micro: u64,
@@ -96,33 +96,36 @@ pub struct BurnFactor {
 
 /// A burn factor that is not a positive number below a billion.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct BadFactor(
+pub struct InvalidFactor(
     /// The refused factor.
     pub f64,
 );
 
-impl fmt::Display for BadFactor {
+impl fmt::Display for InvalidFactor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a burn factor of {} is not a positive number", self.0)
     }
 }
 
-impl core::error::Error for BadFactor {}
+impl core::error::Error for InvalidFactor {}
 
 impl BurnFactor {
-    /// A factor, exact to six decimals.
+    /// An even spend of the budget.
+    pub const ONE: Self = Self { micro: 1_000_000 };
+
+    /// Creates a factor, exact to six decimals.
     ///
     /// # Errors
     /// When it is not positive, too large or not a number.
-    pub fn try_new(factor: f64) -> Result<Self, BadFactor> {
+    pub fn try_new(factor: f64) -> Result<Self, InvalidFactor> {
         let micro = (factor * 1e6).round();
         if !(1.0..1e15).contains(&micro) {
-            return Err(BadFactor(factor));
+            return Err(InvalidFactor(factor));
         }
         Ok(Self { micro: micro as u64 })
     }
 
-    /// A factor known to be valid, in millionths; zero becomes the smallest factor.
+    /// Creates a valid factor from millionths; zero becomes the smallest factor.
     pub(crate) const fn from_micro(micro: u64) -> Self {
         Self { micro: if micro == 0 { 1 } else { micro } }
     }

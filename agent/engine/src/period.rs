@@ -1,12 +1,12 @@
 //! The period of a budget: the time that ends now, or the one the calendar is in.
 //!
 //! The engine knows neither calendars nor time zones. Whoever drives it says from which slot to which the current period
-//! goes ([`Evaluator::begin_period`]), and says so again when the next one begins. A calendar period is judged by what
+//! goes ([`Evaluator::set_period`]), and says so again when the next one begins. A calendar period is judged by what
 //! was counted since its start; what has not happened yet is taken as clean at the traffic observed so far, exactly as
 //! the time before a young agent's first observation is. So the budget is whole at the start of a period, and
 //! left = 1 − bad ratio × elapsed ÷ length ÷ budget.
 //!
-//! [`Evaluator::begin_period`]: crate::Evaluator::begin_period
+//! [`Evaluator::set_period`]: crate::Evaluator::set_period
 
 use crate::slot::{Grid, Slot};
 use crate::window::Window;

@@ -1,40 +1,40 @@
-//! What the evaluation of an SLO depends on.
+//! The settings of an SLO.
 
 use crate::condition::Condition;
 use crate::guard::Guard;
-use crate::objective::Objective;
+use crate::method::Method;
+use crate::objective::{BurnFactor, Objective};
 use crate::period::Period;
-use crate::slices::Method;
 use crate::slot::Grid;
 use crate::tier::{Severity, Tier};
 use crate::window::Window;
 
-/// Everything the evaluation of an SLO depends on.
+/// Everything that the evaluation of an SLO depends on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// The grid its counts are on.
+    /// The grid of its counts.
     pub grid: Grid,
     /// The share of events that must be good.
     pub objective: Objective,
-    /// What the budget is given for.
+    /// The period of the budget.
     pub period: Period,
-    /// What the budget is counted in.
+    /// The unit of the budget.
     pub method: Method,
-    /// When it calls whom.
+    /// The burn rates that fire.
     pub tiers: Vec<Tier>,
-    /// What must have happened first.
+    /// The evidence that a tier needs.
     pub guard: Guard,
-    /// When else it calls whom.
+    /// Conditions beside the tiers.
     pub conditions: Vec<Condition>,
-    /// After how many seconds without an observation the data are stale.
+    /// Seconds without an observation after which data are stale, and the time is a gap.
     pub stale_after_seconds: u64,
-    /// Whom missing data call; `None` for no one.
+    /// The severity of missing data; `None` for no alert.
     pub data_alert: Option<Severity>,
 }
 
 impl Policy {
-    /// Seconds of missing data that are worth an alert: as long as a total outage takes to fire the fastest tier, but
-    /// never less than it takes for data to be stale.
+    /// Seconds of missing data that are worth an alert: as long as a total outage takes to fire the fastest tier, and at
+    /// least until the data are stale.
     #[must_use]
     pub fn data_alert_seconds(&self) -> u64 {
         let fastest = self.tiers.iter().filter_map(|tier| tier.detection_seconds(self.objective, 1.0));
@@ -43,9 +43,36 @@ impl Policy {
         outage.max(self.stale_after_seconds)
     }
 
-    /// The windows that counts have to be kept for; a calendar period is a sum of its own.
+    /// The window that tells the present: the shortest short window of the tiers, or five minutes without tiers.
+    #[must_use]
+    pub fn present_window(&self) -> Window {
+        let shortest = self.tiers.iter().map(|tier| tier.short).min();
+        shortest.unwrap_or(Window::minutes(5).min(self.period.nominal()))
+    }
+
+    /// The burn rate above which the present is a failure: the lowest that a page demands, or else a ticket.
+    #[must_use]
+    pub fn failing_factor(&self) -> BurnFactor {
+        let lowest = |severity| {
+            let tiers = self.tiers.iter().filter(move |tier| tier.severity == severity);
+            tiers.map(|tier| tier.factor).min()
+        };
+        lowest(Severity::Page).or_else(|| lowest(Severity::Ticket)).unwrap_or(BurnFactor::ONE)
+    }
+
+    /// The observed seconds from which on an SLO without failures is healthy: the shortest long window of its tiers.
+    #[must_use]
+    pub fn settling_seconds(&self) -> u64 {
+        let shortest = self.tiers.iter().map(|tier| tier.long).min();
+        shortest.unwrap_or(self.present_window()).min(self.period.nominal()).as_seconds()
+    }
+
+    /// The windows of the history. A calendar period is a sum of its own.
     pub(crate) fn windows(&self) -> impl Iterator<Item = Window> {
         let tiers = self.tiers.iter().flat_map(|tier| [tier.long, tier.short]);
-        tiers.chain(self.conditions.iter().filter_map(Condition::window)).chain(self.period.rolling())
+        tiers
+            .chain([self.present_window()])
+            .chain(self.conditions.iter().filter_map(Condition::window))
+            .chain(self.period.rolling())
     }
 }

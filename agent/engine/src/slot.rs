@@ -25,18 +25,18 @@ pub struct Grid {
 
 /// The width asked for does not nest with minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadWidth(
+pub struct InvalidWidth(
     /// The refused width in seconds.
     pub u32,
 );
 
-impl fmt::Display for BadWidth {
+impl fmt::Display for InvalidWidth {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a slot of {} s neither divides a minute nor is a multiple of one", self.0)
     }
 }
 
-impl core::error::Error for BadWidth {}
+impl core::error::Error for InvalidWidth {}
 
 impl Grid {
     /// A grid of minutes, the resolution of long windows and of the ledger.
@@ -46,10 +46,10 @@ impl Grid {
     ///
     /// # Errors
     /// When the width is zero or does not nest with minutes.
-    pub const fn try_new(width_seconds: u32) -> Result<Self, BadWidth> {
+    pub const fn try_new(width_seconds: u32) -> Result<Self, InvalidWidth> {
         if width_seconds == 0 || (!60_u32.is_multiple_of(width_seconds) && !width_seconds.is_multiple_of(60))
         {
-            return Err(BadWidth(width_seconds));
+            return Err(InvalidWidth(width_seconds));
         }
         Ok(Self { width_seconds })
     }
@@ -116,7 +116,7 @@ mod tests {
             assert!(Grid::try_new(good).is_ok(), "{good}");
         }
         for bad in [0, 7, 45, 61, 90] {
-            assert_eq!(Grid::try_new(bad), Err(BadWidth(bad)));
+            assert_eq!(Grid::try_new(bad), Err(InvalidWidth(bad)));
         }
     }
 }

@@ -3,6 +3,7 @@
 use lookout_engine::{Counts, Severity};
 
 use super::*;
+use lookout_engine::Change;
 use lookout_model::sample::{T0, correction, deploy, story, transition};
 use lookout_model::{CorrectionKind, CorrectionScope, MOST_IN_FORCE, Notice};
 
@@ -91,10 +92,10 @@ async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
     ledger.commit(&[], &story).await.unwrap();
     let mut told = Vec::new();
     while let [delivery] = due(ledger, "slack", T0).await.as_slice() {
-        told.push(delivery.notice.change.clone());
+        told.push(delivery.notice.change);
         deliver(ledger, delivery, None).await;
     }
-    assert_eq!(told, ["opened", "escalated", "eased", "resolved"]);
+    assert_eq!(told, [Change::Opened, Change::Escalated, Change::Eased, Change::Resolved]);
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
 }
 
@@ -109,7 +110,7 @@ async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
     ledger.begin_attempt(ready[0].id, T0).await.unwrap();
     ledger.end_attempt(ready[0].id, T0, &failed).await.unwrap();
     let changes: Vec<_> = due(ledger, "slack", T0).await.into_iter().map(|d| d.notice.change).collect();
-    assert_eq!(changes, ["escalated", "opened"], "a failed one does not hold up the next");
+    assert_eq!(changes, [Change::Escalated, Change::Opened], "a failed one does not hold up the next");
 }
 
 async fn a_retry_is_due_when_it_says(ledger: &dyn Ledger) {
@@ -320,7 +321,7 @@ async fn concurrent_ticks_all_count(ledger: &dyn Ledger) {
     assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots, [(0, 10, Counts { good: 20, bad: 20 })]);
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 20);
     assert_eq!(ledger.open_incidents().await.unwrap().len(), 20);
-    assert!(ledger.open_incidents().await.unwrap().iter().all(|i| i.peak() == Some(Severity::Page)));
+    assert!(ledger.open_incidents().await.unwrap().iter().all(|i| i.peak == Severity::Page));
 }
 
 fn revocation(at_ms: i64) -> Revocation {

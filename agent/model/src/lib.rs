@@ -4,18 +4,31 @@
 //! This crate never reads a clock, a file or a socket, and it knows no store, no receiver and no page.
 
 pub mod correction;
+mod counts;
+mod decision;
+mod delivery;
+mod deploy;
 mod duration;
-mod record;
+mod evidence;
+pub mod format;
+mod incident;
+mod notice;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
+pub mod word;
 
 pub use correction::{
     BadRecurrence, Corrected, CorrectedBy, CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE,
     MOST_KEPT, Ranges, Recurrence, Revocation, expand,
 };
+pub use counts::{CountRow, ObjectiveRecord};
+pub use decision::DecisionRecord;
+pub use delivery::{Delivery, DeliveryResult};
+pub use deploy::{BadDeployClass, DeployClass, DeployRecord};
 pub use duration::{parse_duration, print_duration};
-pub use record::{
-    CalendarEvidence, ComponentEvidence, ConditionEvidence, CountRow, DecisionRecord, Delivery,
-    DeliveryResult, DeployRecord, Evidence, IncidentRecord, Notice, ObjectiveRecord, TierEvidence,
-    TransitionRecord, VersionEvidence, incident_id,
+pub use evidence::{
+    CalendarEvidence, ComponentEvidence, ConditionEvidence, ConditionKind, Evidence, TierEvidence,
+    VersionEvidence,
 };
+pub use incident::{IncidentRecord, incident_id};
+pub use notice::{Notice, TransitionRecord};

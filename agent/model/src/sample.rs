@@ -1,10 +1,10 @@
 //! An incident to write tests with: the availability of the passenger API burns, escalates, eases and is resolved.
 
-use lookout_engine::{Cause, Change, Severity};
+use lookout_engine::{Cause, Change, DataState, Severity};
 
 use super::{
-    ComponentEvidence, Corrected, CorrectionKind, CorrectionRecord, CorrectionScope, DeployRecord, Evidence,
-    IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
+    ComponentEvidence, Corrected, CorrectionKind, CorrectionRecord, CorrectionScope, DeployClass,
+    DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
 };
 
 /// 2026-03-01 10:00:00 UTC.
@@ -17,9 +17,9 @@ pub fn incident(opened_at_ms: i64, severity: Severity, peak: Severity) -> Incide
         slo_id: "titanic-requests-availability".to_owned(),
         service: "titanic".to_owned(),
         slo: "requests-availability".to_owned(),
-        cause: Cause::Burn.as_str().to_owned(),
-        severity: severity.as_str().to_owned(),
-        peak: peak.as_str().to_owned(),
+        cause: Cause::Burn,
+        severity,
+        peak,
         opened_at_ms,
         resolved_at_ms: None,
     }
@@ -27,7 +27,7 @@ pub fn incident(opened_at_ms: i64, severity: Severity, peak: Severity) -> Incide
 
 fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64), bad: u64) -> TierEvidence {
     TierEvidence {
-        severity: severity.as_str().to_owned(),
+        severity,
         long_s: windows_s.0,
         short_s: windows_s.1,
         factor,
@@ -43,13 +43,13 @@ fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64
 }
 
 /// A component of a composite: its title, its data state and its share of the burn.
-pub fn component(title: &str, state: &str, share: Option<f64>) -> ComponentEvidence {
+pub fn component(title: &str, state: DataState, share: Option<f64>) -> ComponentEvidence {
     ComponentEvidence {
         name: title.to_owned(),
         title: title.to_owned(),
         weight: None,
         objective_percent: 99.9,
-        data_state: state.to_owned(),
+        data_state: state,
         data_age_s: None,
         lately_bad: 3,
         lately_total: 1000,
@@ -73,7 +73,7 @@ pub fn evidence(severity: Option<Severity>) -> Evidence {
         period_s: 30 * 86_400,
         calendar: None,
         versions: Vec::new(),
-        data_state: "ok".to_owned(),
+        data_state: DataState::Ok,
         budget_left_ratio: 0.38,
         seconds_to_exhaustion: severity.map(|_| 0.38 * 30.0 * 86_400.0 / 14.4),
         bad: 16_070,
@@ -113,16 +113,16 @@ pub fn deploy() -> DeployRecord {
         version: "1.4.2".to_owned(),
         commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
         actor: "ci".to_owned(),
-        class: "feature".to_owned(),
+        class: DeployClass::Feature,
         started_at_ms: T0 - 12 * 60_000,
     }
 }
 
 /// A notice about an incident, from whatever the evidence is at its severity.
 pub fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> Notice {
-    let severity = incident.severity().filter(|_| change != Change::Resolved);
+    let severity = Some(incident.severity).filter(|_| change != Change::Resolved);
     Notice {
-        change: change.as_str().to_owned(),
+        change,
         at_ms,
         incident: incident.clone(),
         alert: "TitanicRequestsAvailability".to_owned(),
@@ -141,12 +141,12 @@ pub fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> Notice {
 
 /// The same notice, as it reads when its data are missing.
 pub fn without_data(mut notice: Notice) -> Notice {
-    notice.incident.cause = Cause::DataMissing.as_str().to_owned();
+    notice.incident.cause = Cause::DataMissing;
     notice.incident.id =
         incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.opened_at_ms);
     notice.alert.push_str("DataMissing");
     notice.runbook_url.push_str("DataMissing");
-    notice.evidence.data_state = "stale".to_owned();
+    notice.evidence.data_state = DataState::Stale;
     notice
 }
 

@@ -4,11 +4,11 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode};
 use jiff::Timestamp;
+use lookout_model::format;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::output::span;
 use super::{AgentUrl, output, runtime, status};
 use crate::rehearse::parse_instant;
 use lookout_model::parse_duration;
@@ -224,7 +224,7 @@ fn ask(
     }
     let problem = serde_json::from_str::<Value>(&text).ok();
     let detail = problem.as_ref().and_then(|problem| problem.get("detail")).and_then(Value::as_str);
-    let said: String = output::printable(detail.unwrap_or(&text)).chars().take(2000).collect();
+    let said: String = format::printable(detail.unwrap_or(&text)).chars().take(2000).collect();
     output::problem(&format!("error: the agent answered {status}: {said}"));
     let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT && detail.is_some();
     Ok(Err(if refused { Exit::Usage } else { Exit::Unreachable }))
@@ -237,7 +237,7 @@ fn show_one(answer: &str, json: bool, what: &str) -> anyhow::Result<Exit> {
     }
     let record: CorrectionRecord =
         serde_json::from_str(answer).context("the agent's answer is of another version")?;
-    output::line(&format!("{}  {what}", output::printable(&record.id)));
+    output::line(&format!("{}  {what}", format::printable(&record.id)));
     let cells = row(&record);
     output::line(&format!(
         "  {}",
@@ -251,7 +251,9 @@ fn row(record: &CorrectionRecord) -> Vec<String> {
         Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |at| format!("{at:.0}"))
     };
     let long = record.to_ms.filter(|_| record.recurrence.is_none());
-    let long = long.map(|to_ms| format!(" ({})", span(to_ms.saturating_sub(record.from_ms) as f64 / 1000.0)));
+    let long = long.map(|to_ms| {
+        format!(" ({})", format::duration(to_ms.saturating_sub(record.from_ms) as f64 / 1000.0))
+    });
     [
         record.id.clone(),
         record.scope.to_string(),
@@ -266,6 +268,6 @@ fn row(record: &CorrectionRecord) -> Vec<String> {
         }),
     ]
     .iter()
-    .map(|cell| output::printable(cell))
+    .map(|cell| format::printable(cell))
     .collect()
 }

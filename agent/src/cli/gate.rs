@@ -1,6 +1,7 @@
 //! `lookout gate`: the pipeline's side of the deploy gate.
 
 use clap::{Args, Subcommand};
+use lookout_model::format;
 
 use super::exit::Exit;
 use super::{AgentUrl, output, runtime};
@@ -40,7 +41,7 @@ pub(super) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
         }
     };
     if status.is_client_error() {
-        output::problem(&format!("error: the gate refused the question: {}", output::printable(&body)));
+        output::problem(&format!("error: the gate refused the question: {}", format::printable(&body)));
         return Ok(Exit::Usage);
     }
     let answer: Answer = match serde_json::from_str(&body) {
@@ -73,12 +74,12 @@ fn as_text(answer: &Answer, options: &CheckOptions) -> String {
         answer.decided_by,
     );
     for reason in &answer.reasons {
-        text += &output::printable(&format!("  {:<18} {}", reason.code, reason.text));
+        text += &format::printable(&format!("  {:<18} {}", reason.code, reason.text));
         text.push('\n');
     }
     let decision = match answer.decision_id.as_str() {
         "" => "not recorded".to_owned(),
-        id => format!("decision {}", output::printable(id)),
+        id => format!("decision {}", format::printable(id)),
     };
     text + &format!("  {decision}, valid until {}\n", answer.valid_until)
 }

@@ -2,6 +2,7 @@
 
 mod stream;
 
+use lookout_model::format;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -176,14 +177,14 @@ fn told<T>(
                 write(&as_text(&file, &report, kept.as_deref()));
             }
             for fault in &report.faults {
-                output::problem(&format!("it contradicts itself: {}", output::printable(fault)));
+                output::problem(&format!("it contradicts itself: {}", format::printable(fault)));
             }
             Ok(if report.faults.is_empty() { Exit::Fine } else { Exit::No })
         }
         Some(Err(error)) => {
             let exit = exit(&error);
             let error = anyhow::Error::new(error);
-            output::problem(&format!("error: {}", output::printable(&format!("{error:#}"))));
+            output::problem(&format!("error: {}", format::printable(&format!("{error:#}"))));
             Ok(exit)
         }
     }
@@ -224,7 +225,7 @@ fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
     let mut text = format!(
         "{}: {whole}\n  {until}, schema {}, {} bytes, {seal}\n  incidents {} ({} open), deliveries {} ({} waiting), \
          deploys {}, corrections {}, decisions {}{chain}\n",
-        output::printable(&file.display().to_string()),
+        format::printable(&file.display().to_string()),
         report.schema_version,
         report.bytes,
         report.incidents,
@@ -240,7 +241,7 @@ fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
         .iter()
         .map(|slo| {
             let [rows, good, bad] = [slo.rows, slo.good, slo.bad].map(|number| number.to_string());
-            vec![output::printable(&slo.id), rows, good, bad]
+            vec![format::printable(&slo.id), rows, good, bad]
         })
         .collect();
     if !rows.is_empty() {
@@ -248,7 +249,7 @@ fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
     }
     if let Some(kept) = kept {
         text +=
-            &format!("the ledger of before is kept as {}\n", output::printable(&kept.display().to_string()));
+            &format!("the ledger of before is kept as {}\n", format::printable(&kept.display().to_string()));
     }
     text
 }

@@ -9,7 +9,7 @@ mod generate;
 mod healthcheck;
 mod import;
 mod ledger;
-mod live;
+pub(crate) mod live;
 mod output;
 mod probe;
 mod run;

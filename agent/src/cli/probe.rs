@@ -1,5 +1,6 @@
 //! `lookout probe`: one probe, its phases as a waterfall, and the assertion that decided.
 
+use lookout_model::format;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,7 +103,7 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
         Check::Http(http) => http.method.as_str(),
         other => other.protocol(),
     };
-    let mut text = format!("{verb} {}\n", output::printable(&peer_of(&target.check)));
+    let mut text = format!("{verb} {}\n", format::printable(&peer_of(&target.check)));
     let total = outcome.total.as_secs_f64().max(f64::EPSILON);
     let mut before = Duration::ZERO;
     for (name, duration) in outcome.phases.named() {
@@ -117,17 +118,17 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
     text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
     if let Some(certificate) = &outcome.certificate {
         let names = certificate.names.join(", ");
-        let issuer = output::printable(&certificate.issuer);
+        let issuer = format::printable(&certificate.issuer);
         let verified = if certificate.verified_not_after_s.is_some() { "verified" } else { "not verified" };
         text += &format!("  certificate of {issuer}, {} days left, {verified}", certificate.days_left);
-        text += &format!(", for {}\n", output::printable(&names));
+        text += &format!(", for {}\n", format::printable(&names));
     }
     text += &match &outcome.verdict {
         Verdict::Ok => {
-            format!("ok: {}\n", output::printable(outcome.summary.as_deref().unwrap_or("answered")))
+            format!("ok: {}\n", format::printable(outcome.summary.as_deref().unwrap_or("answered")))
         }
         Verdict::Fail { reason, detail } => {
-            format!("failed ({}): {}\n", reason.as_str(), output::printable(detail))
+            format!("failed ({}): {}\n", reason.as_str(), format::printable(detail))
         }
     };
     text + &format!("trace {}\n", outcome.trace_id)

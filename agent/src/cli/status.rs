@@ -1,5 +1,6 @@
 //! `lookout status`: what the running agent thinks.
 
+use lookout_model::format;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -57,7 +58,7 @@ fn silent(snapshot: &Snapshot) -> Vec<String> {
     let of_slo = |slo: &SloStatus| {
         let silent = slo.evidence.components.iter().filter(|component| component.is_silent());
         let line = |component: &ComponentEvidence| {
-            output::printable(&format!("{}: nothing is known of {}", slo.id, component.title))
+            format::printable(&format!("{}: nothing is known of {}", slo.id, component.title))
         };
         silent.map(line).collect::<Vec<_>>()
     };

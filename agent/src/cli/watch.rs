@@ -1,5 +1,6 @@
 //! `lookout watch`: these URLs, now, without any file.
 
+use lookout_model::format;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -112,7 +113,7 @@ fn render(view: &View) -> String {
     let probes = view.latest.all().into_iter().map(|(name, seen)| {
         let (symbol, detail) = match &seen.outcome.verdict {
             Verdict::Ok => ("✔", seen.outcome.summary.clone().unwrap_or_default()),
-            Verdict::Fail { detail, .. } => ("✖", output::printable(detail)),
+            Verdict::Fail { detail, .. } => ("✖", format::printable(detail)),
         };
         let took = format!("{:.1} ms", seen.outcome.total.as_secs_f64() * 1000.0);
         vec![symbol.to_owned(), name, took, detail]

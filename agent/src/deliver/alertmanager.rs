@@ -19,9 +19,9 @@ use reqwest::Client;
 use serde::Serialize;
 use url::Url;
 
-use super::figure::{duration, percent, rfc3339, times};
 use super::message::{self, Message, deploy_in_words, is_over, usable_url};
 use super::{Receiver, Refused, Retry, http};
+use lookout_model::format::{burn, duration, percent, rfc3339};
 use lookout_model::{Delivery, Notice, TransitionRecord};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
@@ -87,15 +87,13 @@ impl Alertmanager {
 
     /// What follows from a transition, for those severities this destination wants to hear of.
     fn claims<'a>(&self, notice: &'a Notice) -> Vec<Claim<'a>> {
-        let now = notice.incident.severity().unwrap_or(Severity::Page);
+        let now = notice.incident.severity;
         let other = if now == Severity::Page { Severity::Ticket } else { Severity::Page };
-        let wanted: &[(Severity, bool)] = match Change::from_name(&notice.change) {
-            Some(Change::Resolved) if notice.incident.peak().is_some_and(|peak| peak != now) => {
-                &[(now, false), (other, false)]
-            }
-            Some(Change::Resolved) => &[(now, false)],
-            Some(Change::Escalated | Change::Eased) => &[(other, false), (now, true)],
-            Some(Change::Opened) | None => &[(now, true)],
+        let wanted: &[(Severity, bool)] = match notice.change {
+            Change::Resolved if notice.incident.peak != now => &[(now, false), (other, false)],
+            Change::Resolved => &[(now, false)],
+            Change::Escalated | Change::Eased => &[(other, false), (now, true)],
+            Change::Opened | Change::Reopened => &[(now, true)],
         };
         wanted
             .iter()
@@ -244,8 +242,8 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
         ("budget_remaining", percent(notice.evidence.budget_left_ratio)),
     ]);
     if let Some(tier) = message::worst_tier(notice).filter(|_| !message::misses_data(notice)) {
-        annotations.extend(tier.long_burn.map(|burn| ("burn_rate_long", times(burn))));
-        annotations.extend(tier.short_burn.map(|burn| ("burn_rate_short", times(burn))));
+        annotations.extend(tier.long_burn.map(|rate| ("burn_rate_long", burn(rate))));
+        annotations.extend(tier.short_burn.map(|rate| ("burn_rate_short", burn(rate))));
     }
     let exhaustion = notice.evidence.seconds_to_exhaustion.filter(|_| !is_over(notice));
     annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));

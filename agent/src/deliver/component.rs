@@ -1,6 +1,6 @@
 //! Which components of a composite burn, and which are silent, in a line.
 
-use super::figure::percent;
+use lookout_model::format::percent;
 use lookout_model::{ComponentEvidence, Evidence};
 
 /// Components named in a message at most.
@@ -39,6 +39,7 @@ fn shortened(words: &[impl AsRef<str>], between: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use lookout_engine::DataState;
     use lookout_model::sample::{self, component};
 
     #[test]
@@ -46,15 +47,15 @@ mod tests {
         let mut evidence = sample::evidence(None);
         assert_eq!((field(&evidence, false), silent(&evidence)), (None, None), "not a composite");
         evidence.components = vec![
-            component("search", "ok", Some(0.25)),
-            component("booking", "ok", Some(0.75)),
-            component("payment", "stale", Some(0.0)),
+            component("search", DataState::Ok, Some(0.25)),
+            component("booking", DataState::Ok, Some(0.75)),
+            component("payment", DataState::Stale, Some(0.0)),
         ];
         assert_eq!(field(&evidence, false), Some(("Burnt by", "booking 75 %, search 25 %".to_owned())));
         assert_eq!(field(&evidence, true), Some(("Silent", "payment".to_owned())));
         evidence.components.retain(|one| one.is_silent());
         assert_eq!(silent(&evidence), None, "of all there is nothing more to say than that nothing is known");
-        let many = ["a", "b", "c", "d", "e", "f"].map(|name| component(name, "ok", Some(1.0 / 6.0)));
+        let many = ["a", "b", "c", "d", "e", "f"].map(|name| component(name, DataState::Ok, Some(1.0 / 6.0)));
         evidence.components = many.to_vec();
         assert!(field(&evidence, false).unwrap().1.ends_with(" and 2 more"));
     }

@@ -2,8 +2,8 @@
 
 use lookout_engine::Cause;
 
-use super::figure::{duration, percent, window};
-use lookout_model::{ConditionEvidence, Evidence, Notice};
+use lookout_model::format::{duration, percent, window};
+use lookout_model::{ConditionEvidence, ConditionKind, Evidence, Notice};
 
 /// What a condition measures and when it alerts.
 #[must_use]
@@ -17,8 +17,10 @@ pub fn condition_in_words(condition: &ConditionEvidence) -> String {
 
 /// The conditions that keep the incident of a notice open.
 pub(super) fn firing(notice: &Notice) -> Vec<&ConditionEvidence> {
-    let silence = notice.incident.cause() == Some(Cause::DataMissing);
-    let mine = |condition: &&ConditionEvidence| condition.firing && (condition.kind == "no-data") == silence;
+    let silence = notice.incident.cause == Cause::DataMissing;
+    let mine = |condition: &&ConditionEvidence| {
+        condition.firing && (condition.kind == ConditionKind::NoData) == silence
+    };
     notice.evidence.conditions.iter().filter(mine).collect()
 }
 
@@ -38,16 +40,22 @@ pub(super) fn held(evidence: &Evidence) -> String {
 /// What is measured, alone.
 pub(super) fn news(condition: &ConditionEvidence) -> String {
     let within = window(condition.window_s.unwrap_or(0));
-    match (condition.kind.as_str(), condition.measured) {
-        ("budget-left", Some(left)) if left < 0.0 => format!("budget overspent by {}", percent(-left)),
-        ("budget-left", Some(left)) => format!("budget left {}", percent(left)),
-        ("budget-drop", Some(spent)) => format!("{} of the budget spent in {within}", percent(spent)),
-        ("exhaustion", Some(seconds)) if seconds <= 0.0 => format!("budget gone and burning on in {within}"),
-        ("exhaustion", Some(seconds)) => {
+    match (condition.kind, condition.measured) {
+        (ConditionKind::BudgetLeft, Some(left)) if left < 0.0 => {
+            format!("budget overspent by {}", percent(-left))
+        }
+        (ConditionKind::BudgetLeft, Some(left)) => format!("budget left {}", percent(left)),
+        (ConditionKind::BudgetDrop, Some(spent)) => {
+            format!("{} of the budget spent in {within}", percent(spent))
+        }
+        (ConditionKind::Exhaustion, Some(seconds)) if seconds <= 0.0 => {
+            format!("budget gone and burning on in {within}")
+        }
+        (ConditionKind::Exhaustion, Some(seconds)) => {
             format!("budget gone in {} at the burn of {within}", duration(seconds))
         }
-        ("exhaustion", None) => format!("budget not going down in {within}"),
-        ("no-data", Some(seconds)) => format!("no data for {}", duration(seconds)),
+        (ConditionKind::Exhaustion, None) => format!("budget not going down in {within}"),
+        (ConditionKind::NoData, Some(seconds)) => format!("no data for {}", duration(seconds)),
         _ => "nothing to measure".to_owned(),
     }
 }
@@ -56,19 +64,19 @@ pub(super) fn news(condition: &ConditionEvidence) -> String {
 fn alerts(condition: &ConditionEvidence) -> String {
     let (threshold, release) = (condition.threshold, condition.release);
     let measured = condition.measured.unwrap_or(f64::INFINITY);
-    match condition.kind.as_str() {
-        "budget-left" if condition.firing && measured >= threshold => {
+    match condition.kind {
+        ConditionKind::BudgetLeft if condition.firing && measured >= threshold => {
             format!("alerts below {} until {}", percent(threshold), percent(release))
         }
-        "budget-left" => format!("alerts below {}", percent(threshold)),
-        "budget-drop" if condition.firing && measured < threshold => {
+        ConditionKind::BudgetLeft => format!("alerts below {}", percent(threshold)),
+        ConditionKind::BudgetDrop if condition.firing && measured < threshold => {
             format!("alerts from {} until below {}", percent(threshold), percent(release))
         }
-        "budget-drop" => format!("alerts from {}", percent(threshold)),
-        "exhaustion" if condition.firing && measured >= threshold => {
+        ConditionKind::BudgetDrop => format!("alerts from {}", percent(threshold)),
+        ConditionKind::Exhaustion if condition.firing && measured >= threshold => {
             format!("alerts below {} until {}", duration(threshold), duration(release))
         }
-        "exhaustion" => format!("alerts below {}", duration(threshold)),
+        ConditionKind::Exhaustion => format!("alerts below {}", duration(threshold)),
         _ => format!("alerts after {}", duration(threshold)),
     }
 }
@@ -77,18 +85,19 @@ fn alerts(condition: &ConditionEvidence) -> String {
 mod tests {
     use super::*;
     use crate::deliver::Message;
+    use lookout_engine::Severity;
     use lookout_model::sample::{T0, story};
 
     fn condition(
-        kind: &str,
+        kind: ConditionKind,
         measured: Option<f64>,
         (threshold, release): (f64, f64),
         firing: bool,
     ) -> ConditionEvidence {
         ConditionEvidence {
-            severity: "ticket".to_owned(),
-            kind: kind.to_owned(),
-            condition: format!("ticket {kind}"),
+            severity: Severity::Ticket,
+            kind,
+            condition: format!("ticket {kind:?}"),
             window_s: Some(3600),
             measured,
             threshold,
@@ -102,29 +111,44 @@ mod tests {
     #[test]
     fn a_condition_is_one_line() {
         for (kind, measured, thresholds, line) in [
-            ("budget-left", Some(0.08), (0.1, 0.15), "budget left 8 % (alerts below 10 %)"),
-            ("budget-left", Some(0.12), (0.1, 0.15), "budget left 12 % (alerts below 10 % until 15 %)"),
-            ("budget-left", Some(-0.2), (0.1, 0.15), "budget overspent by 20 % (alerts below 10 %)"),
-            ("budget-drop", Some(0.06), (0.05, 0.04), "6 % of the budget spent in 1h (alerts from 5 %)"),
+            (ConditionKind::BudgetLeft, Some(0.08), (0.1, 0.15), "budget left 8 % (alerts below 10 %)"),
             (
-                "budget-drop",
+                ConditionKind::BudgetLeft,
+                Some(0.12),
+                (0.1, 0.15),
+                "budget left 12 % (alerts below 10 % until 15 %)",
+            ),
+            (
+                ConditionKind::BudgetLeft,
+                Some(-0.2),
+                (0.1, 0.15),
+                "budget overspent by 20 % (alerts below 10 %)",
+            ),
+            (
+                ConditionKind::BudgetDrop,
+                Some(0.06),
+                (0.05, 0.04),
+                "6 % of the budget spent in 1h (alerts from 5 %)",
+            ),
+            (
+                ConditionKind::BudgetDrop,
                 Some(0.045),
                 (0.05, 0.04),
                 "4.5 % of the budget spent in 1h (alerts from 5 % until below 4 %)",
             ),
             (
-                "exhaustion",
+                ConditionKind::Exhaustion,
                 Some(18_000.0),
                 (86_400.0, 108_000.0),
                 "budget gone in 5 h at the burn of 1h (alerts below 1 d)",
             ),
             (
-                "exhaustion",
+                ConditionKind::Exhaustion,
                 Some(0.0),
                 (86_400.0, 108_000.0),
                 "budget gone and burning on in 1h (alerts below 1 d)",
             ),
-            ("no-data", Some(720.0), (600.0, 600.0), "no data for 12 min (alerts after 10 min)"),
+            (ConditionKind::NoData, Some(720.0), (600.0, 600.0), "no data for 12 min (alerts after 10 min)"),
         ] {
             let shown = condition_in_words(&condition(kind, measured, thresholds, true));
             assert_eq!(shown, line);
@@ -138,8 +162,8 @@ mod tests {
         notice.evidence.tiers.iter_mut().for_each(|tier| tier.firing = false);
         notice.evidence.tiers[0].held = Some("1 of 3 bad events".to_owned());
         notice.evidence.conditions = vec![
-            condition("budget-left", Some(0.08), (0.1, 0.15), true),
-            condition("no-data", Some(3.0), (600.0, 600.0), false),
+            condition(ConditionKind::BudgetLeft, Some(0.08), (0.1, 0.15), true),
+            condition(ConditionKind::NoData, Some(3.0), (600.0, 600.0), false),
         ];
         let message = Message::of(&notice);
         assert_eq!(message.headline, "[TICKET] titanic requests-availability: budget left 8 %");

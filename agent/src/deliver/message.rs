@@ -5,7 +5,7 @@ use url::Url;
 
 use super::component;
 use super::condition::{condition_in_words, firing, held, news as condition_news};
-use super::figure::{count, duration, moment, percent, period, times, window};
+use lookout_model::format::{burn, count, date_time, duration, percent, period, window};
 use lookout_model::{DeployRecord, Notice, TierEvidence};
 
 /// Characters of a headline at most.
@@ -70,19 +70,18 @@ impl Message {
 }
 
 pub(super) fn is_over(notice: &Notice) -> bool {
-    Change::from_name(&notice.change) == Some(Change::Resolved)
+    notice.change == Change::Resolved
 }
 
 pub(super) fn misses_data(notice: &Notice) -> bool {
-    notice.incident.cause() == Some(Cause::DataMissing)
+    notice.incident.cause == Cause::DataMissing
 }
 
 /// The tier that fires worst, or came closest to it.
 pub(super) fn worst_tier(notice: &Notice) -> Option<&TierEvidence> {
-    let severity = |tier: &TierEvidence| Severity::from_name(&tier.severity);
     let badness = |tier: &TierEvidence| tier.long_burn.unwrap_or(0.0) / tier.factor.max(f64::MIN_POSITIVE);
     notice.evidence.tiers.iter().max_by(|a, b| {
-        (a.firing, severity(a)).cmp(&(b.firing, severity(b))).then_with(|| badness(a).total_cmp(&badness(b)))
+        (a.firing, a.severity).cmp(&(b.firing, b.severity)).then_with(|| badness(a).total_cmp(&badness(b)))
     })
 }
 
@@ -95,10 +94,10 @@ fn burn_now(notice: &Notice) -> Option<f64> {
 }
 
 fn tone(notice: &Notice) -> Tone {
-    match notice.incident.severity() {
+    match notice.incident.severity {
         _ if is_over(notice) => Tone::Good,
-        Some(Severity::Page) => Tone::Page,
-        _ => Tone::Ticket,
+        Severity::Page => Tone::Page,
+        Severity::Ticket => Tone::Ticket,
     }
 }
 
@@ -116,16 +115,15 @@ fn headline(notice: &Notice) -> String {
     // a tier says how fast it burns; where only a condition fires, that is the news
     let condition = firing(notice).first().map(|condition| condition_news(condition));
     let condition = condition.filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
-    let burning =
-        condition.or_else(|| burn_now(notice).map(|burn| format!("burning {} budget", times(burn))));
+    let burning = condition.or_else(|| burn_now(notice).map(|rate| format!("burning {} budget", burn(rate))));
     let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
     let lasted = duration(lasted_seconds(notice));
-    let news = match (misses_data(notice), Change::from_name(&notice.change)) {
-        (false, Some(Change::Resolved)) => format!("over after {lasted}"),
-        (true, Some(Change::Resolved)) => format!("data again after {lasted}"),
+    let news = match (misses_data(notice), notice.change) {
+        (false, Change::Resolved) => format!("over after {lasted}"),
+        (true, Change::Resolved) => format!("data again after {lasted}"),
         (true, _) => "no data".to_owned(),
-        (false, Some(Change::Escalated)) => format!("escalated, {burning}"),
-        (false, Some(Change::Eased)) => format!("eased, {burning}"),
+        (false, Change::Escalated) => format!("escalated, {burning}"),
+        (false, Change::Eased) => format!("eased, {burning}"),
         (false, _) => burning,
     };
     // a name of any length must not push the news out of sight
@@ -188,12 +186,12 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add("Condition".to_owned(), &conditions.join("; "));
     }
     if misses_data(notice) {
-        add("Data".to_owned(), &evidence.data_state);
+        add("Data".to_owned(), evidence.data_state.as_str());
     } else if let Some(tier) = worst_tier(notice) {
-        let limit = times(tier.factor);
-        for (seconds, burn) in [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)] {
-            let burn = burn.map_or_else(|| "no events".to_owned(), times);
-            add(format!("Burn {}", window(seconds)), &format!("{burn} (fires above {limit})"));
+        let limit = burn(tier.factor);
+        for (seconds, rate) in [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)] {
+            let rate = rate.map_or_else(|| "no events".to_owned(), burn);
+            add(format!("Burn {}", window(seconds)), &format!("{rate} (fires above {limit})"));
         }
         let bad = format!("{} of {}", count(tier.long_bad), count(tier.long_total));
         add(format!("Bad in {}", window(tier.long_s)), &bad);
@@ -205,7 +203,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     if let Some((name, text)) = component::field(evidence, misses_data(notice)) {
         add(name.to_owned(), &text);
     }
-    add("Started".to_owned(), &moment(notice.incident.opened_at_ms));
+    add("Started".to_owned(), &date_time(notice.incident.opened_at_ms));
     if is_over(notice) {
         add("Duration".to_owned(), &duration(lasted_seconds(notice)));
     }
@@ -327,9 +325,9 @@ mod tests {
         assert_eq!(
             headlines,
             [
-                "[TICKET] titanic requests-availability: burning 4.2× budget",
+                "[TICKET] titanic requests-availability: burning 4.25× budget",
                 "[PAGE] titanic requests-availability: escalated, burning 30× budget",
-                "[TICKET] titanic requests-availability: eased, burning 4.2× budget",
+                "[TICKET] titanic requests-availability: eased, burning 4.25× budget",
                 "[RESOLVED] titanic requests-availability: over after 12 min",
             ]
         );
@@ -395,7 +393,7 @@ mod tests {
         opened.incident.slo = "x".repeat(500);
         let message = Message::of(&opened);
         assert_eq!(message.headline.chars().count(), HEADLINE);
-        assert!(message.headline.ends_with("…: burning 4.2× budget"), "{}", message.headline);
+        assert!(message.headline.ends_with("…: burning 4.25× budget"), "{}", message.headline);
         let resent = message.resent().headline;
         assert_eq!(resent.chars().count(), HEADLINE);
         assert!(resent.ends_with("… (re-sent)"), "{resent}");

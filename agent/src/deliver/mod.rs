@@ -6,7 +6,6 @@
 mod alertmanager;
 mod component;
 mod condition;
-mod figure;
 mod http;
 mod message;
 mod outbox;

@@ -323,7 +323,7 @@ mod tests {
 
         async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
             let second = self.start.elapsed().as_secs();
-            self.told.send_modify(|told| told.push((second, delivery.notice.change.clone())));
+            self.told.send_modify(|told| told.push((second, delivery.notice.change.to_string())));
             match self.answers.lock().unwrap().pop_front() {
                 Some(retry) => Err(Refused { error: "scripted".to_owned(), retry }),
                 None => Ok(None),

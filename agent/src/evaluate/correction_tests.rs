@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lookout_engine::{Grid, Period, Tier, Window};
+use lookout_engine::{DataState, Grid, Period, Tier, Window};
 use proptest::prelude::*;
 
 use super::*;
@@ -271,7 +271,7 @@ async fn a_source_that_is_silent_during_maintenance_is_not_missed() {
         for at_ms in (start + 10 * MINUTE..start + 40 * MINUTE).step_by(SLOT_MS as usize) {
             let (snapshot, _) = driver.tick(slot(at_ms)).await;
             if corrected {
-                assert_ne!(snapshot.slos[0].evidence.data_state, "stale");
+                assert_ne!(snapshot.slos[0].evidence.data_state, DataState::Stale);
                 assert_eq!(snapshot.slos[0].data_age_s, Some(0.0));
             }
         }

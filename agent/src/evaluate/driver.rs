@@ -9,7 +9,7 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use lookout_engine::{Cause, Change, Counts, Decision, Evaluator, Grid, Open, Report, Slot, Transition};
+use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Grid, Open, Slot, Transition};
 
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::notice::{self, Context};
@@ -54,6 +54,8 @@ struct Watched {
     evaluator: Evaluator,
     /// Open incidents as they are stored; ids and starts come from here, not from the grid.
     open: BTreeMap<Cause, IncidentRecord>,
+    /// The last incident that was resolved, which may be reopened.
+    resolved: BTreeMap<Cause, IncidentRecord>,
     /// What its counts leave out.
     excluded: Arc<Exclusion>,
 }
@@ -107,7 +109,7 @@ impl Driver {
             let evaluator = Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
                 .await
                 .map_err(|source| RestoreError { what: what(), source })?;
-            watched.push(Watched { evaluator, open: BTreeMap::new(), excluded });
+            watched.push(Watched { evaluator, open: BTreeMap::new(), resolved: BTreeMap::new(), excluded });
         }
         let counted =
             |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
@@ -162,7 +164,7 @@ impl Driver {
             }
         }
         if let Some(first_s) = first_s {
-            evaluator.observed_since(first_s);
+            evaluator.set_first_observation(first_s);
         }
         excluded.excuse(&mut evaluator, closed);
         Ok(evaluator)
@@ -208,7 +210,7 @@ impl Driver {
         let changed = exclusion::differ(&watched.excluded, &excluded, from_ms, grid.end_ms(last));
         if changed {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
-            evaluator.judge_like(&watched.evaluator);
+            evaluator.copy_period_and_versions(&watched.evaluator);
             // counts of a period must not come before it
             turn(slo, &mut evaluator, closed);
             let mut evaluator = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
@@ -219,7 +221,7 @@ impl Driver {
                 let judged = excluded.judged(grid.start_ms(Slot(slot)), *counts);
                 evaluator.record_component(place.component, Slot(slot), judged);
             }
-            evaluator.take_over(&watched.evaluator);
+            evaluator.continue_from(&watched.evaluator);
             watched.evaluator = evaluator;
             tracing::info!(slo.id = slo.id(), "counts were read back after a correction");
         }
@@ -233,14 +235,17 @@ impl Driver {
         for record in self.ledger.open_incidents().await? {
             let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
             let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
-            match (known, record.cause(), record.severity(), record.peak()) {
-                (Some((watched, _)), Some(cause), Some(severity), Some(peak)) => {
+            match known {
+                Some((watched, _)) => {
+                    let IncidentRecord { cause, severity, peak, .. } = record;
                     let opened = self.config.grid.slot_at_ms(record.opened_at_ms.saturating_sub(1));
-                    watched.evaluator.resume(cause, Open { opened, severity, peak });
+                    watched
+                        .evaluator
+                        .resume(cause, Open { started: opened, detected: opened, severity, peak });
                     tracing::info!(incident.id = %record.id, "incident taken up after a restart");
                     watched.open.insert(cause, record);
                 }
-                _ => orphans.push(record),
+                None => orphans.push(record),
             }
         }
         if orphans.is_empty() {
@@ -308,11 +313,11 @@ impl Driver {
         let at_ms = self.config.grid.end_ms(slot);
         self.suspects.retain(|_, suspect| *suspect > slot);
         self.take_up_corrections(slot).await;
-        let mut decided: Vec<(Report, Decision)> = Vec::with_capacity(self.watched.len());
+        let mut decided: Vec<(Assessment, Decision)> = Vec::with_capacity(self.watched.len());
         for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
             turn(slo, &mut watched.evaluator, slot);
             watched.excluded.excuse(&mut watched.evaluator, slot);
-            let report = watched.evaluator.report(slot);
+            let report = watched.evaluator.assess(slot);
             let decision = watched.evaluator.decide(&report);
             decided.push((report, decision));
         }
@@ -348,23 +353,26 @@ impl Driver {
     async fn told(
         &self,
         index: usize,
-        report: &Report,
+        report: &Assessment,
         decision: &Decision,
         transition: &Transition,
     ) -> Option<TransitionRecord> {
         let (slo, watched) = (self.config.slos.get(index)?, self.watched.get(index)?);
         let grid = self.config.grid;
         let at_ms = grid.end_ms(transition.at);
-        let known = watched.open.get(&transition.cause);
+        let known = match transition.change {
+            Change::Reopened => watched.resolved.get(&transition.cause),
+            _ => watched.open.get(&transition.cause),
+        };
         let opened_at_ms = known.map_or(at_ms, |record| record.opened_at_ms);
         let incident = IncidentRecord {
             id: incident_id(&slo.id(), transition.cause, opened_at_ms),
             slo_id: slo.id(),
             service: slo.service.clone(),
             slo: slo.name.clone(),
-            cause: transition.cause.as_str().to_owned(),
-            severity: transition.incident.severity.as_str().to_owned(),
-            peak: transition.incident.peak.as_str().to_owned(),
+            cause: transition.cause,
+            severity: transition.incident.severity,
+            peak: transition.incident.peak,
             opened_at_ms,
             resolved_at_ms: (transition.change == Change::Resolved).then_some(at_ms),
         };
@@ -442,9 +450,10 @@ impl Watched {
 
     fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {
         for transition in transitions {
-            let Some(cause) = transition.incident.cause() else { continue };
+            let cause = transition.incident.cause;
             if transition.change == Change::Resolved {
                 self.open.remove(&cause);
+                self.resolved.insert(cause, transition.incident.clone());
             } else {
                 self.open.insert(cause, transition.incident.clone());
             }
@@ -464,7 +473,7 @@ fn announce(transition: &TransitionRecord) {
     tracing::info!(
         incident.id = %incident.id,
         slo.id = %incident.slo_id,
-        incident.cause = %incident.cause,
+        incident.cause = incident.cause.as_str(),
         incident.severity = %incident.severity,
         change = %transition.change,
         "incident {}",

@@ -1,7 +1,8 @@
 //! What is told about a transition, complete in itself.
 
 use lookout_engine::{
-    BurnFactor, Cause, Change, ConditionReport, Report, TierReport, Transition, VersionShare, Window,
+    Assessment, BurnFactor, Cause, Change, ConditionAssessment, TierAssessment, Transition, VersionShare,
+    Window,
 };
 
 use super::component;
@@ -23,7 +24,7 @@ pub(super) fn record(
     slo: &Slo,
     incident: IncidentRecord,
     transition: &Transition,
-    report: &Report,
+    report: &Assessment,
     context: Context,
 ) -> TransitionRecord {
     let at_ms = config.grid.end_ms(transition.at);
@@ -32,7 +33,7 @@ pub(super) fn record(
         Cause::DataMissing => slo.data_alert_name(),
     };
     let notice = Notice {
-        change: transition.change.as_str().to_owned(),
+        change: transition.change,
         at_ms,
         incident: incident.clone(),
         runbook_url: config.runbook_url(&alert),
@@ -61,7 +62,7 @@ pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecor
     end.change = Change::Resolved;
     end.at_ms = now_ms;
     end.incident.resolved_at_ms = Some(now_ms);
-    end.notice.change = Change::Resolved.as_str().to_owned();
+    end.notice.change = Change::Resolved;
     end.notice.at_ms = now_ms;
     end.notice.incident = end.incident.clone();
     end.notice.description =
@@ -69,13 +70,13 @@ pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecor
     end
 }
 
-pub(super) fn evidence(slo: &Slo, report: &Report, corrected: Corrected) -> Evidence {
+pub(super) fn evidence(slo: &Slo, report: &Assessment, corrected: Corrected) -> Evidence {
     Evidence {
         objective_percent: slo.objective().percent(),
         period_s: report.period.window.as_seconds(),
         calendar: calendar(slo, report),
         versions: versions(report),
-        data_state: report.state.as_str().to_owned(),
+        data_state: report.state,
         budget_left_ratio: report.budget.left_ratio,
         seconds_to_exhaustion: report.seconds_to_exhaustion,
         bad: report.budget.bad,
@@ -87,12 +88,12 @@ pub(super) fn evidence(slo: &Slo, report: &Report, corrected: Corrected) -> Evid
     }
 }
 
-fn condition_evidence(report: &ConditionReport) -> ConditionEvidence {
+fn condition_evidence(report: &ConditionAssessment) -> ConditionEvidence {
     let condition = report.condition;
     let (threshold, release) = condition.thresholds();
     ConditionEvidence {
-        severity: condition.severity.as_str().to_owned(),
-        kind: condition.kind().to_owned(),
+        severity: condition.severity,
+        kind: condition.criterion.into(),
         condition: condition.to_string(),
         window_s: condition.window().map(Window::as_seconds),
         measured: report.measured,
@@ -104,14 +105,14 @@ fn condition_evidence(report: &ConditionReport) -> ConditionEvidence {
     }
 }
 
-fn calendar(slo: &Slo, report: &Report) -> Option<CalendarEvidence> {
+fn calendar(slo: &Slo, report: &Assessment) -> Option<CalendarEvidence> {
     let (calendar, span, grid) = (slo.calendar.as_ref()?, report.span?, slo.policy.grid);
     let (from_ms, to_ms) = (grid.start_ms(span.from), grid.start_ms(span.to));
     let period = calendar.words(to_ms.div_euclid(1000));
     Some(CalendarEvidence { period, of: calendar.possessive(), from_ms, to_ms })
 }
 
-fn versions(report: &Report) -> Vec<VersionEvidence> {
+fn versions(report: &Assessment) -> Vec<VersionEvidence> {
     let version = |share: &VersionShare| VersionEvidence {
         from_ms: share.from_seconds.saturating_mul(1000),
         objective_percent: share.objective.percent(),
@@ -121,9 +122,9 @@ fn versions(report: &Report) -> Vec<VersionEvidence> {
     report.versions.iter().map(version).collect()
 }
 
-fn tier_evidence(slo: &Slo, report: &TierReport) -> TierEvidence {
+fn tier_evidence(slo: &Slo, report: &TierAssessment) -> TierEvidence {
     TierEvidence {
-        severity: report.tier.severity.as_str().to_owned(),
+        severity: report.tier.severity,
         long_s: report.tier.long.as_seconds(),
         short_s: report.tier.short.as_seconds(),
         factor: report.tier.factor.value(),

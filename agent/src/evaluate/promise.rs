@@ -35,7 +35,7 @@ pub(super) async fn take_up(
         }
     }
     let grid = slo.policy.grid;
-    evaluator.judge_by_versions(known.iter().filter_map(|record| {
+    evaluator.set_objective_versions(known.iter().filter_map(|record| {
         let objective = Objective::try_from_ppb(record.good_ppb).ok()?;
         Some(Version { from: grid.slot_at_ms(record.from_ms), objective })
     }));

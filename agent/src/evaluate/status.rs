@@ -1,6 +1,6 @@
 //! One SLO as the API, the pages and the exports show it.
 
-use lookout_engine::{Evaluator, Report};
+use lookout_engine::{Assessment, Evaluator};
 
 use super::{SloStatus, component, notice};
 use lookout_config::{Indicator, Slo};
@@ -8,7 +8,7 @@ use lookout_model::{Corrected, IncidentRecord};
 
 pub(super) fn of(
     slo: &Slo,
-    report: &Report,
+    report: &Assessment,
     evaluator: &Evaluator,
     incidents: Vec<IncidentRecord>,
     corrected: Corrected,

@@ -19,7 +19,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Everything a Prometheus is told.
 #[must_use]
-pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host) -> String {
+pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_url: &str) -> String {
     let counted = recorder.text();
     let mut out = String::with_capacity(counted.len() + 4096);
     for line in counted.lines().filter(|line| is_sound(line)) {
@@ -27,7 +27,8 @@ pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host) -> String {
         out.push('\n');
     }
     let mut families = Families::default();
-    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    // dashboards link to the agent by this address
+    let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
     families.gauge("lookout_build_info", "Which lookout this is; always 1.", &version, 1.0);
     for slo in &snapshot.slos {
         sloth(&mut families, slo);
@@ -132,7 +133,7 @@ fn own(families: &mut Families, slo: &SloStatus) {
         DataState::Stale,
         DataState::Partial,
     ] {
-        let is = f64::from(u8::from(evidence.data_state == state.as_str()));
+        let is = f64::from(u8::from(evidence.data_state == state));
         let labels = [service, name, ("state", state.as_str())];
         families.gauge("lookout_slo_data_state", "1 for the state the data are in, else 0.", &labels, is);
     }
@@ -160,9 +161,7 @@ fn own(families: &mut Families, slo: &SloStatus) {
     for cause in [Cause::Burn, Cause::DataMissing] {
         for severity in [Severity::Page, Severity::Ticket] {
             let open = slo.incidents.iter().any(|incident| {
-                incident.resolved_at_ms.is_none()
-                    && incident.cause() == Some(cause)
-                    && incident.severity() == Some(severity)
+                incident.resolved_at_ms.is_none() && incident.cause == cause && incident.severity == severity
             });
             let labels = [service, name, ("severity", severity.as_str()), ("cause", cause.as_str())];
             let help = "1 while an incident is open, else 0.";

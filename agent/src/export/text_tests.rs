@@ -26,13 +26,13 @@ fn slo(name: &str, total: u64) -> SloStatus {
             period_s: 30 * 86_400,
             calendar: None,
             versions: Vec::new(),
-            data_state: if total > 0 { "ok" } else { "no_data" }.to_owned(),
+            data_state: if total > 0 { DataState::Ok } else { DataState::NoData },
             budget_left_ratio: if total > 0 { -0.5 } else { 1.0 },
             seconds_to_exhaustion: burn.map(|_| 0.0),
             bad: total / 10,
             total,
             tiers: vec![TierEvidence {
-                severity: "page".to_owned(),
+                severity: Severity::Page,
                 long_s: 3600,
                 short_s: 300,
                 factor: 14.4,
@@ -63,7 +63,7 @@ fn shown(slos: Vec<SloStatus>) -> String {
         metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => "evaluate").set(1_767_225_600.0);
     });
     recorder.upkeep();
-    render(&recorder, &Snapshot { at_ms: 0, interval_s: 10, ledger_is_down: false, slos }, &Host::new())
+    render(&recorder, &Snapshot { at_ms: 0, interval_s: 10, ledger_is_down: false, slos }, &Host::new(), "http://127.0.0.1:9797")
 }
 
 fn burning() -> SloStatus {
@@ -73,9 +73,9 @@ fn burning() -> SloStatus {
         slo_id: burning.id.clone(),
         service: burning.service.clone(),
         slo: burning.slo.clone(),
-        cause: "burn".to_owned(),
-        severity: "page".to_owned(),
-        peak: "page".to_owned(),
+        cause: Cause::Burn,
+        severity: Severity::Page,
+        peak: Severity::Page,
         opened_at_ms: 0,
         resolved_at_ms: None,
     });
@@ -86,7 +86,7 @@ fn burning() -> SloStatus {
 fn components_are_told_apart() {
     let mut journey = burning();
     journey.evidence.components =
-        vec![component("search", "ok", Some(1.0)), component("booking", "stale", None)];
+        vec![component("search", DataState::Ok, Some(1.0)), component("booking", DataState::Stale, None)];
     let text = shown(vec![journey]);
     let search = "service=\"titanic\",slo=\"requests\",component=\"search\"";
     let booking = search.replace("search", "booking");

@@ -9,5 +9,5 @@ mod ask;
 mod policy;
 
 pub use answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
-pub use ask::{Ask, BadClass, Class};
+pub use ask::Ask;
 pub use policy::{decide, policy_hash};

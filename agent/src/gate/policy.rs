@@ -1,14 +1,15 @@
 //! The rules, and nothing else: no clock, no store, no network.
 
 use jiff::{SignedDuration, Timestamp};
-use lookout_engine::{Cause, Severity, Window};
+use lookout_engine::{Cause, DataState, Severity, Window};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
-use super::ask::{Ask, Class};
+use super::ask::Ask;
 use crate::evaluate::{SloStatus, Snapshot};
 use lookout_config::GatePolicy;
-use lookout_model::IncidentRecord;
+use lookout_model::format;
+use lookout_model::{DeployClass, IncidentRecord};
 
 /// An evaluation that is older than so many intervals says nothing about now.
 const TRUSTED_INTERVALS: i64 = 3;
@@ -114,8 +115,10 @@ fn unknown_service(service: &str, snapshot: &Snapshot) -> Finding {
 
 /// Nothing is known of any service yet, and soon will be.
 fn just_started(snapshot: &Snapshot) -> Finding {
-    let text =
-        format!("the agent has just started; the first evaluation is at most {} s away", snapshot.interval_s);
+    let text = format!(
+        "the agent has just started; the first evaluation is at most {} away",
+        format::duration(f64::from(snapshot.interval_s))
+    );
     finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text)
 }
 
@@ -124,11 +127,14 @@ fn untimely(snapshot: &Snapshot, now_ms: i64) -> Option<Finding> {
     let trusted_ms = i64::from(snapshot.interval_s.max(1)) * 1000 * TRUSTED_INTERVALS;
     let age_ms = now_ms.saturating_sub(snapshot.at_ms);
     let (code, text) = if age_ms > trusted_ms {
-        let text = format!("the last evaluation was {} s ago: the agent does not keep up", age_ms / 1000);
+        let text = format!(
+            "the last evaluation was {}: the agent does not keep up",
+            format::ago(snapshot.at_ms, now_ms)
+        );
         (Code::DataStale, text)
     } else if age_ms < -trusted_ms {
-        let ahead = age_ms.saturating_neg() / 1000;
-        (Code::ClockSkew, format!("the last evaluation lies {ahead} s in the future: a clock is wrong"))
+        let ahead = format::duration(age_ms.saturating_neg() as f64 / 1000.0);
+        (Code::ClockSkew, format!("the last evaluation lies {ahead} in the future: a clock is wrong"))
     } else {
         return None;
     };
@@ -138,7 +144,7 @@ fn untimely(snapshot: &Snapshot, now_ms: i64) -> Option<Finding> {
     Some(finding)
 }
 
-fn judge(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Vec<Finding> {
+fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         slo.incidents.iter().filter_map(|incident| open_incident(slo, incident, class)).collect();
     findings.extend(budget(slo, class, policy));
@@ -149,16 +155,15 @@ fn judge(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Vec<Finding> {
     findings
 }
 
-fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: Class) -> Option<Finding> {
+fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass) -> Option<Finding> {
     if incident.resolved_at_ms.is_some() {
         return None;
     }
-    let burns = incident.cause() == Some(Cause::Burn);
-    // A severity this program does not know is taken for the worst one.
-    let severity = incident.severity().unwrap_or(Severity::Page);
+    let burns = incident.cause == Cause::Burn;
+    let severity = incident.severity;
     let effect = match (severity, class) {
         // what is meant to end an incident must not wait for its end
-        (_, Class::Fix) | (Severity::Ticket, Class::Config) => Decision::Allow,
+        (_, DeployClass::Fix) | (Severity::Ticket, DeployClass::Config) => Decision::Allow,
         _ => Decision::Deny,
     };
     let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };
@@ -176,7 +181,7 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: Class) -> Op
 
 /// Fills in the tier that burns fastest against its factor.
 fn measure_burn(slo: &SloStatus, severity: Severity, reason: &mut Reason) {
-    let tiers = slo.evidence.tiers.iter().filter(|tier| tier.severity == severity.as_str());
+    let tiers = slo.evidence.tiers.iter().filter(|tier| tier.severity == severity);
     let measured = tiers.filter_map(|tier| {
         let burn = tier.long_burn.and_then(finite)?;
         let factor = finite(tier.factor).filter(|factor| *factor > 0.0)?;
@@ -191,7 +196,7 @@ fn measure_burn(slo: &SloStatus, severity: Severity, reason: &mut Reason) {
     }
 }
 
-fn budget(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Option<Finding> {
+fn budget(slo: &SloStatus, class: DeployClass, policy: &GatePolicy) -> Option<Finding> {
     let evidence = &slo.evidence;
     let Some(left) = finite(evidence.budget_left_ratio) else {
         let text = format!("{}: what is left of the error budget is not known", slo.title);
@@ -201,58 +206,55 @@ fn budget(slo: &SloStatus, class: Class, policy: &GatePolicy) -> Option<Finding>
         return None;
     }
     let effect = match class {
-        Class::Feature | Class::Config => Decision::Deny,
-        Class::Fix | Class::Security | Class::Rollback => Decision::Allow,
+        DeployClass::Feature | DeployClass::Config => Decision::Deny,
+        DeployClass::Fix | DeployClass::Security | DeployClass::Rollback => Decision::Allow,
     };
     let title = &slo.title;
     let text = if left <= 0.0 {
-        format!("{title}: the error budget is spent ({:.1} % left)", left * 100.0)
+        format!("{title}: the error budget is spent ({} left)", format::percent(left))
     } else {
-        let asked = policy.minimum_budget * 100.0;
-        format!("{title}: {:.1} % of the error budget is left, {asked:.1} % is asked for", left * 100.0)
+        let asked = format::percent(policy.minimum_budget);
+        format!("{title}: {} of the error budget is left, {asked} is asked for", format::percent(left))
     };
     let mut finding = finding(effect, Evidence::Bad, Code::BudgetExhausted, &slo.id, text);
     fill_budget(slo, policy, &mut finding.reason);
     Some(finding)
 }
 
-fn data(slo: &SloStatus, class: Class) -> Option<Finding> {
+fn data(slo: &SloStatus, class: DeployClass) -> Option<Finding> {
     // what is meant to bring the data back must not wait for them
-    let without_data = if class == Class::Fix { Decision::Allow } else { Decision::Hold };
+    let without_data = if class == DeployClass::Fix { Decision::Allow } else { Decision::Hold };
     let (evidence, title) = (&slo.evidence, &slo.title);
     let age = slo.data_age_s.and_then(finite);
     let counted = evidence.total > 0;
-    let (effect, weight, code, text) = match evidence.data_state.as_str() {
-        "ok" if counted => return None,
-        "idle" if counted => {
+    let (effect, weight, code, text) = match evidence.data_state {
+        DataState::Ok if counted => return None,
+        DataState::Idle if counted => {
             let text = format!("{title}: no traffic now; the budget of the period decides");
             (Decision::Allow, Evidence::InsufficientData, Code::NoTraffic, text)
         }
-        "insufficient" if counted => {
+        DataState::Insufficient if counted => {
             let text = format!("{title}: too few events to judge now; the budget of the period decides");
             (Decision::Allow, Evidence::InsufficientData, Code::TooFewSamples, text)
         }
-        "ok" | "idle" | "insufficient" => {
+        DataState::Ok | DataState::Idle | DataState::Insufficient => {
             let text = format!("{title}: not one event in the whole period, so nothing can be said");
             (Decision::Hold, Evidence::InsufficientData, Code::TooFewSamples, text)
         }
-        "stale" => {
-            let ago = age.map_or_else(|| "too long ago".to_owned(), |age| format!("{age:.0} s ago"));
+        DataState::Stale => {
+            let ago =
+                age.map_or_else(|| "too long ago".to_owned(), |age| format!("{} ago", format::duration(age)));
             let text = format!("{title}: the last observation was {ago}");
             (without_data, Evidence::Unknown, Code::DataStale, text)
         }
-        "partial" => {
+        DataState::Partial => {
             let silent = evidence.components.iter().filter(|component| component.is_silent());
             let silent: Vec<&str> = silent.map(|component| component.title.as_str()).collect();
             let text = format!("{title}: nothing is known of {} of its components", silent.join(" and "));
             (without_data, Evidence::Unknown, Code::DataStale, text)
         }
-        "no_data" => {
+        DataState::NoData => {
             let text = format!("{title}: nothing has been observed yet");
-            (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
-        }
-        other => {
-            let text = format!("{title}: the data state {other:?} is not known to this gate");
             (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
         }
     };
@@ -267,8 +269,8 @@ fn data(slo: &SloStatus, class: Class) -> Option<Finding> {
 }
 
 fn all_is_well(slo: &SloStatus, policy: &GatePolicy) -> Finding {
-    let left = slo.evidence.budget_left_ratio * 100.0;
-    let text = format!("{}: {left:.1} % of the error budget is left and nothing burns too fast", slo.title);
+    let left = format::percent(slo.evidence.budget_left_ratio);
+    let text = format!("{}: {left} of the error budget is left and nothing burns too fast", slo.title);
     let mut finding = finding(Decision::Allow, Evidence::Good, Code::BudgetLeft, &slo.id, text);
     fill_budget(slo, policy, &mut finding.reason);
     finding
@@ -277,10 +279,10 @@ fn all_is_well(slo: &SloStatus, policy: &GatePolicy) -> Finding {
 fn fill_budget(slo: &SloStatus, policy: &GatePolicy, reason: &mut Reason) {
     let corrected = &slo.evidence.corrected;
     if corrected.seconds > 0 {
-        let minutes = corrected.seconds / 60;
+        let excluded = format::duration(corrected.seconds as f64);
         let named = corrected.entries.len() as u64 + corrected.more;
         let by = if named == 1 { "a correction excludes" } else { "corrections exclude" };
-        reason.text.push_str(&format!("; {by} {minutes} min of the period"));
+        reason.text.push_str(&format!("; {by} {excluded} of the period"));
     }
     reason.measured = finite(slo.evidence.budget_left_ratio);
     reason.threshold = finite(policy.minimum_budget);

@@ -9,9 +9,9 @@ use lookout_model::{Corrected, Evidence as Measured, TierEvidence};
 
 const NOW: i64 = 1_767_225_600_000;
 
-fn tier(severity: &str, burn: Option<f64>) -> TierEvidence {
+fn tier(severity: Severity, burn: Option<f64>) -> TierEvidence {
     TierEvidence {
-        severity: severity.to_owned(),
+        severity,
         long_s: 3600,
         short_s: 300,
         factor: 14.4,
@@ -42,12 +42,12 @@ fn slo(name: &str) -> SloStatus {
             period_s: 30 * 86_400,
             calendar: None,
             versions: Vec::new(),
-            data_state: "ok".to_owned(),
+            data_state: DataState::Ok,
             budget_left_ratio: 0.75,
             seconds_to_exhaustion: None,
             bad: 25,
             total: 100_000,
-            tiers: vec![tier("page", Some(0.25)), tier("ticket", Some(0.25))],
+            tiers: vec![tier(Severity::Page, Some(0.25)), tier(Severity::Ticket, Some(0.25))],
             corrected: Corrected::default(),
             conditions: Vec::new(),
         },
@@ -57,15 +57,15 @@ fn slo(name: &str) -> SloStatus {
     }
 }
 
-fn incident(severity: &str, cause: &str) -> IncidentRecord {
+fn incident(severity: Severity, cause: Cause) -> IncidentRecord {
     IncidentRecord {
         id: "inc-1".to_owned(),
         slo_id: "titanic-requests".to_owned(),
         service: "titanic".to_owned(),
         slo: "requests".to_owned(),
-        cause: cause.to_owned(),
-        severity: severity.to_owned(),
-        peak: severity.to_owned(),
+        cause,
+        severity,
+        peak: severity,
         opened_at_ms: NOW - 60_000,
         resolved_at_ms: None,
     }
@@ -75,11 +75,11 @@ fn snapshot(slos: Vec<SloStatus>) -> Snapshot {
     Snapshot { at_ms: NOW - 1000, interval_s: 10, ledger_is_down: false, slos }
 }
 
-fn ask(class: Class) -> Ask {
+fn ask(class: DeployClass) -> Ask {
     Ask { service: "titanic".to_owned(), class }
 }
 
-fn answer(class: Class, slos: Vec<SloStatus>) -> Answer {
+fn answer(class: DeployClass, slos: Vec<SloStatus>) -> Answer {
     decide(&ask(class), &snapshot(slos), &GatePolicy::default(), NOW)
 }
 
@@ -89,12 +89,13 @@ fn codes(answer: &Answer) -> Vec<Code> {
 
 /// Decisions for feature, fix, config, in this order.
 fn decisions(slo: &SloStatus) -> [Decision; 3] {
-    [Class::Feature, Class::Fix, Class::Config].map(|class| answer(class, vec![slo.clone()]).decision)
+    [DeployClass::Feature, DeployClass::Fix, DeployClass::Config]
+        .map(|class| answer(class, vec![slo.clone()]).decision)
 }
 
 #[test]
 fn a_healthy_service_may_be_deployed_and_the_answer_has_the_agreed_shape() {
-    let answer = answer(Class::Feature, vec![slo("requests")]);
+    let answer = answer(DeployClass::Feature, vec![slo("requests")]);
     let shown = serde_json::to_value(&answer).unwrap();
     assert_eq!(
         shown,
@@ -105,7 +106,7 @@ fn a_healthy_service_may_be_deployed_and_the_answer_has_the_agreed_shape() {
             "reasons": [{
                 "code": "budget_left",
                 "slo": "titanic-requests",
-                "text": "Titanic requests: 75.0 % of the error budget is left and nothing burns too fast",
+                "text": "Titanic requests: 75 % of the error budget is left and nothing burns too fast",
                 "measured": 0.75,
                 "threshold": 0.0,
                 "window": "30d",
@@ -126,10 +127,10 @@ fn a_healthy_service_may_be_deployed_and_the_answer_has_the_agreed_shape() {
 #[test]
 fn a_page_denies_all_but_fixes_and_says_how_fast_it_burns() {
     let mut burning = slo("requests");
-    burning.evidence.tiers[0] = tier("page", Some(300.0));
-    burning.incidents.push(incident("page", "burn"));
+    burning.evidence.tiers[0] = tier(Severity::Page, Some(300.0));
+    burning.incidents.push(incident(Severity::Page, Cause::Burn));
     assert_eq!(decisions(&burning), [Decision::Deny, Decision::Allow, Decision::Deny]);
-    let answer = answer(Class::Feature, vec![slo("probes"), burning]);
+    let answer = answer(DeployClass::Feature, vec![slo("probes"), burning]);
     assert_eq!((answer.evidence, answer.exit_code()), (Evidence::Bad, 1));
     let reason = &answer.reasons[0];
     assert_eq!(reason.code, Code::BurnFast);
@@ -141,9 +142,9 @@ fn a_page_denies_all_but_fixes_and_says_how_fast_it_burns() {
 #[test]
 fn a_ticket_stops_features_only() {
     let mut slow = slo("requests");
-    slow.incidents.push(incident("ticket", "burn"));
+    slow.incidents.push(incident(Severity::Ticket, Cause::Burn));
     assert_eq!(decisions(&slow), [Decision::Deny, Decision::Allow, Decision::Allow]);
-    assert_eq!(codes(&answer(Class::Fix, vec![slow])), [Code::IncidentOpen]);
+    assert_eq!(codes(&answer(DeployClass::Fix, vec![slow])), [Code::IncidentOpen]);
 }
 
 #[test]
@@ -151,24 +152,22 @@ fn a_spent_budget_lets_fixes_through() {
     let mut spent = slo("requests");
     spent.evidence.budget_left_ratio = 0.0;
     assert_eq!(decisions(&spent), [Decision::Deny, Decision::Allow, Decision::Deny]);
-    assert_eq!(codes(&answer(Class::Fix, vec![spent])), [Code::BudgetExhausted]);
+    assert_eq!(codes(&answer(DeployClass::Fix, vec![spent])), [Code::BudgetExhausted]);
     let strict = GatePolicy { minimum_budget: 0.8, ..GatePolicy::default() };
-    let answer = decide(&ask(Class::Feature), &snapshot(vec![slo("requests")]), &strict, NOW);
+    let answer = decide(&ask(DeployClass::Feature), &snapshot(vec![slo("requests")]), &strict, NOW);
     assert_eq!(answer.decision, Decision::Deny);
-    assert!(answer.reasons[0].text.contains("75.0 % of the error budget is left, 80.0 % is asked for"));
+    assert!(answer.reasons[0].text.contains("75 % of the error budget is left, 80 % is asked for"));
 }
 
 #[test]
 fn what_is_not_known_holds_everything_that_can_wait() {
     use Decision::{Allow, Hold};
-    for (state, fix) in
-        [("stale", Allow), ("partial", Allow), ("no_data", Hold), ("a state of tomorrow", Hold)]
-    {
+    for (state, fix) in [(DataState::Stale, Allow), (DataState::Partial, Allow), (DataState::NoData, Hold)] {
         let mut silent = slo("requests");
-        silent.evidence.data_state = state.to_owned();
+        silent.evidence.data_state = state;
         assert_eq!(decisions(&silent), [Hold, fix, Hold], "{state}");
-        assert_eq!(codes(&answer(Class::Fix, vec![silent.clone()])), [Code::DataStale], "{state}");
-        let answer = answer(Class::Feature, vec![slo("probes"), silent]);
+        assert_eq!(codes(&answer(DeployClass::Fix, vec![silent.clone()])), [Code::DataStale], "{state}");
+        let answer = answer(DeployClass::Feature, vec![slo("probes"), silent]);
         assert_eq!((answer.evidence, answer.exit_code()), (Evidence::Unknown, 3));
         assert_eq!(answer.reasons[0].code, Code::DataStale);
     }
@@ -177,12 +176,12 @@ fn what_is_not_known_holds_everything_that_can_wait() {
 #[test]
 fn no_traffic_passes_on_a_known_budget_and_holds_on_none() {
     let mut quiet = slo("requests");
-    quiet.evidence.data_state = "idle".to_owned();
-    let known = answer(Class::Feature, vec![quiet.clone()]);
+    quiet.evidence.data_state = DataState::Idle;
+    let known = answer(DeployClass::Feature, vec![quiet.clone()]);
     assert_eq!((known.decision, known.evidence), (Decision::Allow, Evidence::InsufficientData));
     assert_eq!(codes(&known), [Code::NoTraffic]);
     (quiet.evidence.total, quiet.evidence.bad, quiet.evidence.budget_left_ratio) = (0, 0, 1.0);
-    let unknown = answer(Class::Feature, vec![quiet]);
+    let unknown = answer(DeployClass::Feature, vec![quiet]);
     assert_eq!((unknown.decision, unknown.exit_code()), (Decision::Hold, 3));
 }
 
@@ -190,21 +189,21 @@ fn no_traffic_passes_on_a_known_budget_and_holds_on_none() {
 fn before_the_first_evaluation_no_service_is_called_unknown() {
     let nothing =
         Snapshot { at_ms: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
-    let answer = decide(&ask(Class::Feature), &nothing, &GatePolicy::default(), NOW);
+    let answer = decide(&ask(DeployClass::Feature), &nothing, &GatePolicy::default(), NOW);
     assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
     assert_eq!(codes(&answer), [Code::DataStale]);
     assert_eq!(
         answer.reasons[0].text,
         "the agent has just started; the first evaluation is at most 10 s away"
     );
-    let rollback = decide(&ask(Class::Rollback), &nothing, &GatePolicy::default(), NOW);
+    let rollback = decide(&ask(DeployClass::Rollback), &nothing, &GatePolicy::default(), NOW);
     assert_eq!(rollback.decision, Decision::Allow);
 }
 
 #[test]
 fn a_ledger_that_takes_no_writes_holds_the_gate() {
     let down = Snapshot { ledger_is_down: true, ..snapshot(vec![slo("requests")]) };
-    let answer = decide(&ask(Class::Feature), &down, &GatePolicy::default(), NOW);
+    let answer = decide(&ask(DeployClass::Feature), &down, &GatePolicy::default(), NOW);
     assert_eq!((answer.decision, answer.evidence), (Decision::Hold, Evidence::Unknown));
     assert_eq!(codes(&answer), [Code::DataStale, Code::BudgetLeft]);
     assert!(answer.reasons[0].text.contains("the ledger takes no writes"), "{}", answer.reasons[0].text);
@@ -213,17 +212,18 @@ fn a_ledger_that_takes_no_writes_holds_the_gate() {
 #[test]
 fn an_evaluation_of_another_time_is_no_evidence() {
     for (now, code) in [(NOW + 29_001, Code::DataStale), (NOW - 31_001, Code::ClockSkew)] {
-        let late = decide(&ask(Class::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
+        let late = decide(&ask(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
         assert_eq!((late.decision, late.evidence), (Decision::Hold, Evidence::Unknown));
         assert_eq!(late.reasons[0].code, code);
     }
-    let fresh = decide(&ask(Class::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), NOW + 29_000);
+    let fresh =
+        decide(&ask(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), NOW + 29_000);
     assert_eq!(fresh.decision, Decision::Allow);
 }
 
 #[test]
 fn an_unknown_service_is_told_the_known_ones() {
-    let ask = Ask { service: "titanik".to_owned(), class: Class::Feature };
+    let ask = Ask { service: "titanik".to_owned(), class: DeployClass::Feature };
     let answer = decide(&ask, &snapshot(vec![slo("a"), slo("b")]), &GatePolicy::default(), NOW);
     assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
     assert_eq!(
@@ -234,7 +234,7 @@ fn an_unknown_service_is_told_the_known_ones() {
 
 #[test]
 fn a_hold_over_the_policy_is_another_exit_code_than_one_for_lack_of_evidence() {
-    let mut answer = answer(Class::Feature, Vec::new());
+    let mut answer = answer(DeployClass::Feature, Vec::new());
     assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
     answer.decided_by = DecidedBy::Freeze;
     for evidence in [Evidence::Good, Evidence::InsufficientData, Evidence::Unknown, Evidence::Bad] {
@@ -263,15 +263,16 @@ fn any_number() -> impl Strategy<Value = f64> {
 }
 
 fn any_incident() -> impl Strategy<Value = IncidentRecord> {
-    let severities = prop_oneof![Just("page"), Just("ticket"), Just("shout")];
-    (severities, prop_oneof![Just("burn"), Just("data_missing")])
+    let severities = prop_oneof![Just(Severity::Page), Just(Severity::Ticket)];
+    (severities, prop_oneof![Just(Cause::Burn), Just(Cause::DataMissing)])
         .prop_map(|(severity, cause)| incident(severity, cause))
 }
 
 prop_compose! {
     fn any_slo()(
         state in prop_oneof![
-            4 => Just("ok"), 1 => Just("idle"), 1 => Just("no_data"), 1 => Just("insufficient"), 1 => Just("stale")
+            4 => Just(DataState::Ok), 1 => Just(DataState::Idle), 1 => Just(DataState::NoData),
+            1 => Just(DataState::Insufficient), 1 => Just(DataState::Stale), 1 => Just(DataState::Partial)
         ],
         left in any_number(),
         burn in proptest::option::of(any_number()),
@@ -281,10 +282,10 @@ prop_compose! {
         incidents in proptest::collection::vec(any_incident(), 0..2),
     ) -> SloStatus {
         let mut slo = slo("requests");
-        slo.evidence.data_state = state.to_owned();
+        slo.evidence.data_state = state;
         slo.evidence.budget_left_ratio = left;
         slo.evidence.total = total;
-        slo.evidence.tiers = vec![TierEvidence { factor, ..tier("page", burn) }, tier("ticket", burn)];
+        slo.evidence.tiers = vec![TierEvidence { factor, ..tier(Severity::Page, burn) }, tier(Severity::Ticket, burn)];
         slo.data_age_s = age;
         slo.incidents = incidents;
         slo
@@ -297,7 +298,7 @@ proptest! {
         slos in proptest::collection::vec(any_slo(), 0..4),
         minimum in -1.0..2.0_f64,
         now in prop_oneof![Just(NOW), any::<i64>()],
-        class in proptest::sample::select(&Class::ALL[..]),
+        class in proptest::sample::select(&DeployClass::ALL[..]),
     ) {
         let policy = GatePolicy { minimum_budget: minimum, valid_for: Duration::MAX };
         let answer = decide(&ask(class), &snapshot(slos), &policy, now);
@@ -326,7 +327,7 @@ proptest! {
     fn one_more_incident_never_opens_the_gate(
         mut slos in proptest::collection::vec(any_slo(), 1..4),
         more in any_incident(),
-        class in proptest::sample::select(&Class::ALL[..]),
+        class in proptest::sample::select(&DeployClass::ALL[..]),
     ) {
         let before = answer(class, slos.clone()).decision;
         slos[0].incidents.push(more);
@@ -336,10 +337,10 @@ proptest! {
     #[test]
     fn no_evidence_is_never_a_pass(
         mut slos in proptest::collection::vec(any_slo(), 0..4),
-        class in proptest::sample::select(&[Class::Feature, Class::Fix, Class::Config][..]),
+        class in proptest::sample::select(&[DeployClass::Feature, DeployClass::Fix, DeployClass::Config][..]),
     ) {
         // a fix does not wait for data that stopped: it may be what brings them back
-        prop_assume!(class != Class::Fix || slos.iter().all(|slo| slo.evidence.data_state != "stale"));
+        prop_assume!(class != DeployClass::Fix || slos.iter().all(|slo| !matches!(slo.evidence.data_state, DataState::Stale | DataState::Partial)));
         for slo in &mut slos {
             slo.evidence.total = 0;
         }
@@ -349,18 +350,18 @@ proptest! {
     #[test]
     fn a_budget_that_is_no_number_is_never_a_pass(mut only in any_slo()) {
         only.evidence.budget_left_ratio = f64::NAN;
-        prop_assert_ne!(answer(Class::Feature, vec![only]).decision, Decision::Allow);
+        prop_assert_ne!(answer(DeployClass::Feature, vec![only]).decision, Decision::Allow);
     }
 }
 
 #[test]
 fn a_corrected_period_is_noted_and_decides_nothing() {
-    let plain = answer(Class::Feature, vec![slo("requests")]);
+    let plain = answer(DeployClass::Feature, vec![slo("requests")]);
     let mut corrected = slo("requests");
     corrected.evidence.corrected = Corrected { seconds: 7200, more: 1, ..Corrected::default() };
-    let noted = answer(Class::Feature, vec![corrected]);
+    let noted = answer(DeployClass::Feature, vec![corrected]);
     assert_eq!((noted.decision, noted.evidence), (plain.decision, plain.evidence));
     assert_eq!(codes(&noted), codes(&plain));
     let said = &noted.reasons[0].text;
-    assert!(said.ends_with("too fast; a correction excludes 120 min of the period"), "{said}");
+    assert!(said.ends_with("too fast; a correction excludes 2 h of the period"), "{said}");
 }

@@ -5,7 +5,7 @@ use regex::Regex;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::promql::Sli;
-use lookout_config::{MatchOp, Matcher, Selector};
+use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 /// One series by its metric and labels.
 #[derive(Debug, Clone, PartialEq, Eq)]

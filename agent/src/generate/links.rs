@@ -20,7 +20,30 @@ pub(super) fn dashboard(config: &Config, slo: &Slo) -> String {
 
 /// The agent, without a trailing slash.
 pub(super) fn agent(config: &Config) -> &str {
-    config.external_url.as_str().trim_end_matches('/')
+    config.agent_url()
+}
+
+/// The runbook of a firing alert, in a dashboard: at the address that the agent itself exports.
+pub(super) fn runbook_in_dashboard(config: &Config) -> String {
+    let alert = "${__data.fields.alertname}";
+    match &config.outputs.runbook_url {
+        Some(pattern) => pattern.replace("{alert}", alert),
+        None => format!("{AGENT_IN_DASHBOARD}/runbooks/{alert}"),
+    }
+}
+
+/// The variable of a dashboard that holds the agent's address.
+pub(super) const AGENT_IN_DASHBOARD: &str = "${lookout}";
+
+/// The agent's pages seen from a runbook that the agent shows under `/runbooks/`. No address: a page is the same everywhere.
+pub(super) const AGENT_IN_RUNBOOK: &str = "..";
+
+/// The dashboard of an SLO, in a runbook.
+pub(super) fn dashboard_in_runbook(config: &Config, slo: &Slo) -> String {
+    match &config.outputs.dashboard_url {
+        Some(_) => dashboard(config, slo),
+        None => format!("{AGENT_IN_RUNBOOK}/slos/{}/{}", slo.service, slo.name),
+    }
 }
 
 /// The alert of missing data of an SLO.

@@ -2,10 +2,11 @@
 
 use lookout_engine::{Objective, Tier, Window};
 
-use lookout_config::{
-    Config, Expression, Indicator, MatchOp, Matcher, Queries, Ratio, Scrape, Selector, Slo,
-};
+use lookout_config::{Config, Indicator, Queries, Ratio, Scrape, Slo};
 use lookout_model::parse_duration;
+use lookout_promql::query::EventQuery;
+pub(super) use lookout_promql::selector::quoted;
+use lookout_promql::selector::{MatchOp, Matcher, Selector};
 use lookout_runtime::events::names;
 
 /// Good and bad events of an SLO in Prometheus.
@@ -29,14 +30,14 @@ pub(super) enum Counted {
     /// As the increase of counters.
     Counters(Selector),
     /// By an expression of the user's own.
-    Expression(Expression),
+    Expression(EventQuery),
 }
 
 impl Counted {
     /// An expression of the plainest form is as good as its counters, and more can be made of them.
-    fn of(expression: &Expression) -> Self {
+    fn of(expression: &EventQuery) -> Self {
         match expression.counters() {
-            Some(selector) => Self::Counters(selector),
+            Some(selector) => Self::Counters(selector.clone()),
             None => Self::Expression(expression.clone()),
         }
     }
@@ -61,7 +62,7 @@ impl Counted {
     pub(super) fn rate(&self, range: &str) -> String {
         match self {
             Self::Counters(selector) => format!("sum(rate({}[{range}]))", text(selector)),
-            Self::Expression(expression) if expression.per_second => summed(expression, range),
+            Self::Expression(expression) if expression.is_per_second() => summed(expression, range),
             Self::Expression(expression) => format!("{} / {}", summed(expression, range), seconds(range)),
         }
     }
@@ -70,7 +71,7 @@ impl Counted {
     fn count(&self, range: &str) -> String {
         match self {
             Self::Counters(selector) => format!("sum(increase({}[{range}]))", text(selector)),
-            Self::Expression(expression) if expression.per_second => {
+            Self::Expression(expression) if expression.is_per_second() => {
                 format!("{} * {}", summed(expression, range), seconds(range))
             }
             Self::Expression(expression) => summed(expression, range),
@@ -78,8 +79,8 @@ impl Counted {
     }
 }
 
-fn summed(expression: &Expression, range: &str) -> String {
-    format!("sum({})", expression.over(range).trim())
+fn summed(expression: &EventQuery, range: &str) -> String {
+    format!("sum({})", expression.over(range))
 }
 
 /// A range in seconds.
@@ -212,32 +213,9 @@ pub(super) fn with(selector: &Selector, further: &[(&str, MatchOp, &str)]) -> Se
     selector
 }
 
-/// A selector as PromQL.
+/// A selector as it is asked of a Prometheus.
 pub(super) fn text(selector: &Selector) -> String {
-    if selector.matchers.is_empty() {
-        return selector.metric.clone();
-    }
-    let matchers: Vec<String> = selector
-        .for_prometheus()
-        .matchers
-        .iter()
-        .map(|matcher| {
-            let op = match matcher.op {
-                MatchOp::Equal => "=",
-                MatchOp::NotEqual => "!=",
-                MatchOp::Regex => "=~",
-                MatchOp::NotRegex => "!~",
-            };
-            format!("{}{op}{}", matcher.label, quoted(&matcher.value))
-        })
-        .collect();
-    format!("{}{{{}}}", selector.metric, matchers.join(","))
-}
-
-/// A PromQL string.
-pub(super) fn quoted(text: &str) -> String {
-    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-    format!("\"{escaped}\"")
+    selector.for_prometheus().to_string()
 }
 
 /// Every line two blanks further in.

@@ -7,6 +7,7 @@
 use core::fmt::Write as _;
 
 use lookout_engine::{Severity, Window};
+use lookout_model::format;
 
 use super::promql::{self, Sli};
 use super::rules::{alert_groups, base_window, identity};
@@ -35,14 +36,14 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
         if !severities.is_empty() {
             let alert = slo.alert_name();
             let head = burn_head(config, slo);
-            let body = first_body(config, slo, &alert, &current_query(slo));
+            let body = first_body(slo, &alert, &current_query(slo));
             list.push(page(config, slo, alert, &severities, &head, &body));
         }
         if let Some(severity) = slo.policy.data_alert {
             let alert = links::missing_alert(slo);
             let head = missing_head(config, slo);
             let query = missing_query(config, slo);
-            let body = first_body(config, slo, &alert, &query);
+            let body = first_body(slo, &alert, &query);
             list.push(page(config, slo, alert, &[severity], &head, &body));
         }
     }
@@ -66,12 +67,11 @@ fn page(config: &Config, slo: &Slo, alert: String, severities: &[Severity], head
     );
     let _ = write!(
         contents,
-        "\n[Dashboard]({}) · [SLO in the agent]({}/slos/{}/{}) · [This page]({})\n\n{END}\n\n{body}",
-        links::dashboard(config, slo),
-        links::agent(config),
+        "\n[Dashboard]({}) · [SLO in the agent]({}/slos/{}/{})\n\n{END}\n\n{body}",
+        links::dashboard_in_runbook(config, slo),
+        links::AGENT_IN_RUNBOOK,
         slo.service,
         slo.name,
-        links::runbook(config, &alert),
     );
     Page { alert, contents }
 }
@@ -123,14 +123,14 @@ fn burn_head(config: &Config, slo: &Slo) -> String {
             let gone = slo.period().as_seconds() as f64 / tier.factor.value();
             let _ = writeln!(
                 head,
-                "| {} | {} and {} | {}× | {}% | {} | {} |",
+                "| {} | {} and {} | {} | {} | {} | {} |",
                 severity.label(),
                 tier.long,
                 tier.short,
-                tier.factor,
-                (threshold * 1e8).round() / 1e6,
-                span(detection),
-                span(gone),
+                format::burn(tier.factor.value()),
+                format::percent(threshold),
+                format::duration(detection),
+                format::duration(gone),
             );
         }
     }
@@ -164,7 +164,7 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
          alerts of this SLO are frozen in the agent: they neither fire nor resolve.\n\nNow, in Prometheus:\n\n\
          ```promql\n{}\n```\n",
         promise(config, slo),
-        span(hold as f64),
+        format::duration(hold as f64),
         missing_query(config, slo),
     )
 }
@@ -184,28 +184,9 @@ fn current_query(slo: &Slo) -> String {
     format!("slo:current_burn_rate:ratio{}", identity(slo))
 }
 
-/// Seconds in the two largest units that say something.
-fn span(seconds: f64) -> String {
-    let seconds = seconds.ceil() as u64;
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3600 % 24, "h"),
-        (seconds / 60 % 60, "min"),
-        (seconds % 60, "s"),
-    ];
-    let shown: Vec<String> = parts
-        .iter()
-        .skip_while(|(n, _)| *n == 0)
-        .take(2)
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, unit)| format!("{n} {unit}"))
-        .collect();
-    if shown.is_empty() { "0 s".to_owned() } else { shown.join(" ") }
-}
-
 /// What can be said without knowing the service.
-fn first_body(config: &Config, slo: &Slo, alert: &str, query: &str) -> String {
-    let agent = links::agent(config);
+fn first_body(slo: &Slo, alert: &str, query: &str) -> String {
+    let agent = "$LOOKOUT_URL";
     let (id, service) = (slo.id(), &slo.service);
     let window = Window::seconds(base_window(slo).as_seconds() * 2);
     format!(
@@ -292,11 +273,5 @@ mod tests {
         assert!(merged.starts_with("---\nalert: "), "{merged}");
         assert!(merged.ends_with(&format!("{END}\n\n# Old page\n\nDo this.\n")), "{merged}");
         assert_eq!(merge(&fresh, &merged), merged);
-    }
-
-    #[test]
-    fn spans_are_read_at_a_glance() {
-        let shown = [51.84, 3600.0, 180_000.0, 2_592_000.0, 0.0].map(span);
-        assert_eq!(shown, ["52 s", "1 h", "2 d 2 h", "30 d", "0 s"]);
     }
 }

@@ -19,7 +19,6 @@ mod recording;
 mod replay;
 mod report;
 mod simulate;
-mod words;
 
 use std::path::PathBuf;
 

@@ -11,7 +11,7 @@ use super::recording::Recording;
 use super::report::{
     INCIDENT_HEADER, OUTAGE_HEADER, WHAT_IF_HEADER, incident_row, notes, outage_row, verdict, what_if_rows,
 };
-use super::words::{budget, count, percent, several, span};
+use lookout_model::format::{count, duration, percent, several};
 
 /// Columns of the error ratio.
 const BINS: usize = 400;
@@ -66,8 +66,8 @@ pub fn page(backtest: &Backtest, recording: &Recording) -> String {
         stamp(until),
         count(backtest.total.total()),
         count(backtest.total.bad),
-        budget(outcome.budget.left_ratio),
-        budget(outcome.lowest.left_ratio),
+        percent(outcome.budget.left_ratio),
+        percent(outcome.lowest.left_ratio),
     );
     for note in notes(backtest) {
         let _ = writeln!(page, "<p class=\"soft\">Note: {}</p>", escaped(&note));
@@ -103,7 +103,7 @@ fn naive_rows(backtest: &Backtest) -> Vec<Vec<String>> {
         .map(|(page, outage)| {
             vec![
                 stamp(page.from_ms),
-                span((page.to_ms - page.from_ms) as f64 / 1000.0),
+                duration((page.to_ms - page.from_ms) as f64 / 1000.0),
                 count(page.counts.bad),
                 count(page.counts.total()),
                 name(*outage).unwrap_or_else(|| "none".to_owned()),
@@ -243,8 +243,8 @@ fn budget_line(backtest: &Backtest, axis: Axis) -> String {
     format!(
         "<text x=\"10\" y=\"175\">error budget left</text><text class=\"s\" x=\"10\" y=\"191\">{} to {}</text>\n{}{}\
          <polyline class=\"left\" points=\"{}\"/>\n",
-        budget(1.0),
-        budget(floor),
+        percent(1.0),
+        percent(floor),
         rule("axis", y(1.0)),
         rule("limit", y(0.0)),
         points.join(" ")

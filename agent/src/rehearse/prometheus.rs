@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lookout_engine::{Counts, Grid};
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use serde::Deserialize;
+use lookout_model::format::printable;
+use lookout_promql::client::{Answer, Client, Error, Question, Server, When};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use url::Url;
 
 use super::{Bounds, RehearseError};
@@ -15,8 +16,6 @@ use crate::generate::Rates;
 const POINTS: i64 = 5000;
 /// Points in all: two years of minutes.
 const POINTS_LIMIT: i64 = 1_100_000;
-/// Bytes of one answer that are read at most.
-const BODY_LIMIT: usize = 16 << 20;
 /// How long one query may take.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -47,22 +46,16 @@ pub async fn read(
     if last.saturating_sub(first) > POINTS_LIMIT {
         return Err(fail(format!("more than {POINTS_LIMIT} slots; narrow the time or widen --step")));
     }
-    let client = reqwest::Client::builder()
-        .user_agent(concat!("lookout/", env!("CARGO_PKG_VERSION")))
-        .timeout(TIMEOUT)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy()
-        .build()
-        .map_err(|error| fail(error.to_string()))?;
+    let client = Client::new(server(from)).map_err(|error| fail(error.to_string()))?;
     let mut counts = Vec::new();
     let mut carry = Carry::default();
     let mut start = first;
     while start < last {
         let end = last.min(start.saturating_add(POINTS));
         // the value at the end of a slot is about the slot
-        let range = (start.saturating_add(1) * width, end * width, width);
-        let total = ask(&client, from, &rates.total, range).await.map_err(&fail)?;
-        let bad = ask(&client, from, &rates.bad, range).await.map_err(&fail)?;
+        let when = When::Every { first: start.saturating_add(1) * width, last: end * width, step: width };
+        let total = ask(&client, &rates.total, when).await.map_err(&fail)?;
+        let bad = ask(&client, &rates.bad, when).await.map_err(&fail)?;
         for (second, total) in total {
             let seconds = width as f64;
             let bad = bad.get(&second).copied().unwrap_or(0.0);
@@ -105,81 +98,42 @@ fn shown(url: &Url) -> String {
     url.to_string()
 }
 
-async fn ask(
-    client: &reqwest::Client,
-    from: &Prometheus,
-    query: &str,
-    (start, end, step): (i64, i64, i64),
-) -> Result<BTreeMap<i64, f64>, String> {
-    let mut url = from.url.clone();
-    if from.token.is_some() {
-        // a token is meant instead of a name and a password; neither call can fail for http and https
-        let _ = url.set_password(None);
-        let _ = url.set_username("");
-    }
-    let path = format!("{}/api/v1/query_range", url.path().trim_end_matches('/'));
-    url.set_path(&path);
-    url.query_pairs_mut()
-        .append_pair("query", query)
-        .append_pair("start", &start.to_string())
-        .append_pair("end", &end.to_string())
-        .append_pair("step", &step.to_string());
-    let mut request = client.get(url);
+/// The server as the client takes it.
+fn server(from: &Prometheus) -> Server {
+    let mut headers = HeaderMap::new();
     if let Some(token) = &from.token {
-        request = request.header(AUTHORIZATION, token.clone());
+        let mut token = token.clone();
+        token.set_sensitive(true);
+        headers.insert(AUTHORIZATION, token);
     }
-    let mut answer = request.send().await.map_err(|error| chain(&error.without_url()))?;
-    let status = answer.status();
-    let mut body = Vec::new();
-    while let Some(part) = answer.chunk().await.map_err(|error| chain(&error.without_url()))? {
-        if body.len().saturating_add(part.len()) > BODY_LIMIT {
-            return Err(format!("an answer of more than {BODY_LIMIT} bytes"));
-        }
-        body.extend_from_slice(&part);
-    }
-    let parsed: Result<Answer, _> = serde_json::from_slice(&body);
-    match parsed {
-        Ok(Answer { data: Some(data), .. }) if status.is_success() => points(data),
-        Ok(Answer { error: Some(error), .. }) => Err(super::words::printable(&error)),
-        _ => Err(format!("status {status} without a range of values; is this the base URL of a Prometheus?")),
+    Server {
+        url: from.url.clone(),
+        timeout: TIMEOUT,
+        headers,
+        ca: None,
+        insecure: false,
+        user_agent: concat!("lookout/", env!("CARGO_PKG_VERSION")),
     }
 }
 
-fn points(data: Data) -> Result<BTreeMap<i64, f64>, String> {
-    if data.result.len() > 1 {
+async fn ask(client: &Client, query: &str, when: When) -> Result<BTreeMap<i64, f64>, String> {
+    let answer = client.query(&Question { query: query.to_owned(), when }).await;
+    points(answer.map_err(|error| match error {
+        Error::Status { .. } | Error::Malformed(_) => {
+            format!("{}; is this the base URL of a Prometheus?", printable(&error.to_string()))
+        }
+        error => printable(&error.to_string()),
+    })?)
+}
+
+fn points(answer: Answer) -> Result<BTreeMap<i64, f64>, String> {
+    if answer.series.len() > 1 {
         return Err("the query has more than one series; it must be one sum".to_owned());
     }
-    let values = data.result.into_iter().flat_map(|series| series.values);
+    let values = answer.series.into_iter().flat_map(|series| series.samples);
     // NaN and Inf are no counts
-    let points = values.filter_map(|(second, value)| Some((second as i64, value.parse::<f64>().ok()?)));
-    Ok(points.filter(|(_, value)| value.is_finite()).collect())
-}
-
-#[derive(Debug, Deserialize)]
-struct Answer {
-    data: Option<Data>,
-    error: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Data {
-    result: Vec<Series>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Series {
-    values: Vec<(f64, String)>,
-}
-
-/// An error with all its causes, without its address.
-fn chain(error: &dyn core::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
+    let points = values.filter(|(_, value)| value.is_finite());
+    Ok(points.map(|(at_ms, value)| (at_ms.div_euclid(1000), value)).collect())
 }
 
 #[cfg(test)]
@@ -188,19 +142,17 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::Router;
-    use axum::extract::{Query, State};
+    use axum::extract::State;
     use axum::http::{HeaderMap, StatusCode};
-    use axum::routing::get;
+    use axum::routing::post;
 
     use super::*;
 
     type Asked = Arc<Mutex<Vec<HashMap<String, String>>>>;
 
-    async fn range(
-        State(asked): State<Asked>,
-        Query(query): Query<HashMap<String, String>>,
-        headers: HeaderMap,
-    ) -> (StatusCode, String) {
+    async fn range(State(asked): State<Asked>, headers: HeaderMap, body: String) -> (StatusCode, String) {
+        let query: HashMap<String, String> =
+            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         if headers.get("authorization").is_none_or(|value| value != "Bearer sesame") {
             return (StatusCode::UNAUTHORIZED, r#"{"status":"error","error":"who are you?"}"#.to_owned());
         }
@@ -223,7 +175,7 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let asked = Asked::default();
         let router =
-            Router::new().route("/prom/api/v1/query_range", get(range)).with_state(Arc::clone(&asked));
+            Router::new().route("/prom/api/v1/query_range", post(range)).with_state(Arc::clone(&asked));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://user:hunter2@{}/prom/", listener.local_addr().unwrap()).parse().unwrap();
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -273,5 +225,23 @@ mod tests {
         from.url.set_path("/elsewhere");
         let told = read(&from, &rates(), Grid::MINUTE, bounds).await.unwrap_err().to_string();
         assert!(told.contains("status 404") && told.contains("base URL"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_partial_answer_is_refused_as_the_agent_refuses_it() {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        for more in [r#""isPartial":true"#, r#""warnings":["store-1 is away"]"#] {
+            let body = format!(
+                r#"{{"status":"success",{more},"data":{{"resultType":"matrix","result":[{{"metric":{{}},"values":[[60,"1"]]}}]}}}}"#
+            );
+            let router = Router::new().route("/api/v1/query_range", post(|| async move { body }));
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+            tokio::spawn(async move { axum::serve(listener, router).await });
+            let bounds = Bounds { from_ms: 0, until_ms: 600_000 };
+            let refused = read(&Prometheus { url, token: None }, &rates(), Grid::MINUTE, bounds).await;
+            let told = refused.unwrap_err().to_string();
+            assert!(told.contains("a part of the data is missing"), "{told}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use lookout_engine::{
-    Budget, Cause, Change, Counts, Decision, Evaluator, Policy, Report, Severity, Slot, Transition,
+    Assessment, Budget, Cause, Change, Counts, Decision, Evaluator, Policy, Severity, Slot, Transition,
 };
 
 use super::Recording;
@@ -63,7 +63,7 @@ pub struct Outcome {
 pub fn replay(policy: &Policy, calendar: Option<&Calendar>, recording: &Recording, points: usize) -> Outcome {
     let policy = fitted(policy, recording);
     let (first, last) = (recording.first().unwrap_or(Slot(0)), recording.last().unwrap_or(Slot(0)));
-    let evaluator = Evaluator::new(policy, first.plus(-1)).unpacked();
+    let evaluator = Evaluator::new(policy, first.plus(-1)).with_dense_counts();
     let mut run = Run::new(evaluator, first, last, points);
     run.calendar = calendar.cloned();
     run.steps(recording.slots());
@@ -99,7 +99,7 @@ struct Run {
 
 impl Run {
     fn new(evaluator: Evaluator, next: Slot, last: Slot, points: usize) -> Self {
-        let untouched = Budget { bad: 0, total: 0, allowed: 0.0, left_ratio: 1.0 };
+        let untouched = Budget::UNTOUCHED;
         let span = last.0.saturating_sub(next.0).saturating_add(1).max(1);
         let stride = span / i64::try_from(points.max(1)).unwrap_or(i64::MAX);
         let at_ms = evaluator.policy().grid.start_ms(next);
@@ -136,11 +136,11 @@ impl Run {
         if let Some(calendar) = &self.calendar {
             calendar.turn(&mut self.evaluator, slot);
         }
-        if let Some(budget) = self.evaluator.quietly(slot) {
+        if let Some(budget) = self.evaluator.budget_if_quiet(slot) {
             self.note_budget(slot, budget);
             return;
         }
-        let report = self.evaluator.report(slot);
+        let report = self.evaluator.assess(slot);
         let decision = self.evaluator.decide(&report);
         self.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
         self.evaluator.accept(decision);
@@ -161,7 +161,7 @@ impl Run {
         }
     }
 
-    fn note(&mut self, report: &Report, decision: &Decision, counts: Counts) {
+    fn note(&mut self, report: &Assessment, decision: &Decision, counts: Counts) {
         let at_ms = self.evaluator.policy().grid.end_ms(report.at);
         self.note_budget(report.at, report.budget);
         for &(_, index) in &self.open {
@@ -175,10 +175,14 @@ impl Run {
         }
     }
 
-    fn change(&mut self, transition: &Transition, report: &Report, decision: &Decision, at_ms: i64) {
+    fn change(&mut self, transition: &Transition, report: &Assessment, decision: &Decision, at_ms: i64) {
         if transition.change == Change::Opened {
             self.open.push_back((transition.cause, self.incidents.len()));
             self.incidents.push(opened(transition, decision.apply(report.clone()), at_ms));
+            return;
+        }
+        if transition.change == Change::Reopened {
+            self.reopen(transition, at_ms);
             return;
         }
         let Some(place) = self.open.iter().position(|(cause, _)| *cause == transition.cause) else { return };
@@ -199,6 +203,19 @@ impl Run {
         }
     }
 
+    /// The incident that was resolved a moment ago goes on.
+    fn reopen(&mut self, transition: &Transition, at_ms: i64) {
+        let same_cause = |incident: &Incident| incident.cause == transition.cause;
+        let Some(index) = self.incidents.iter().rposition(same_cause) else { return };
+        let Some(incident) = self.incidents.get_mut(index) else { return };
+        incident.resolved_ms = None;
+        incident.peak = incident.peak.max(transition.incident.peak);
+        if transition.incident.severity == Severity::Page {
+            incident.paged_ms.get_or_insert(at_ms);
+        }
+        self.open.push_back((transition.cause, index));
+    }
+
     fn outcome(self) -> Outcome {
         Outcome {
             incidents: self.incidents,
@@ -209,7 +226,7 @@ impl Run {
     }
 }
 
-fn opened(transition: &Transition, report: Report, at_ms: i64) -> Incident {
+fn opened(transition: &Transition, report: Assessment, at_ms: i64) -> Incident {
     let severity = transition.incident.severity;
     let burns = transition.cause == Cause::Burn;
     let mut firing =
@@ -409,7 +426,7 @@ mod tests {
                 run.next = slot.plus(1);
                 let counts = observed.next_if(|(at, _)| *at == slot).map(|(_, counts)| *counts);
                 counts.into_iter().for_each(|counts| { run.evaluator.record(slot, counts); });
-                let report = run.evaluator.report(slot);
+                let report = run.evaluator.assess(slot);
                 let decision = run.evaluator.decide(&report);
                 run.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
                 run.evaluator.accept(decision);

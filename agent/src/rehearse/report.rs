@@ -10,8 +10,8 @@ use super::instant::stamp;
 use super::labels::{Alarm, Outage, Score, delay_s};
 use super::replay::Incident;
 use super::simulate::{Simulation, TierTimes};
-use super::words::{NONE, budget, count, percent, printable, score, several, span};
 use lookout_config::Slo;
+use lookout_model::format::{NONE, count, duration, percent, printable, score, several};
 
 /// Rows that a list shows at most; what is left out is counted.
 const LIST_LIMIT: usize = 100;
@@ -64,8 +64,8 @@ pub fn simulation_text(slo: &Slo, simulation: &Simulation) -> String {
 
 fn times_row(tier: &str, times: &TierTimes) -> Vec<String> {
     let measured =
-        |seconds: Option<u64>, none: &str| seconds.map_or_else(|| none.to_owned(), |s| span(s as f64));
-    let closed = |seconds: Option<f64>| seconds.map_or_else(|| NONE.to_owned(), span);
+        |seconds: Option<u64>, none: &str| seconds.map_or_else(|| none.to_owned(), |s| duration(s as f64));
+    let closed = |seconds: Option<f64>| seconds.map_or_else(|| NONE.to_owned(), duration);
     vec![
         format!("  {tier}"),
         measured(times.fires_s, "never"),
@@ -123,8 +123,8 @@ fn head(backtest: &Backtest) -> String {
         count(backtest.total.total()),
         count(backtest.total.bad),
         backtest.total.bad_ratio().map_or_else(|| NONE.to_owned(), percent),
-        budget(outcome.budget.left_ratio),
-        budget(outcome.lowest.left_ratio),
+        percent(outcome.budget.left_ratio),
+        percent(outcome.lowest.left_ratio),
         stamp(outcome.lowest.at_ms),
     );
     if !policy.conditions.is_empty() {
@@ -194,10 +194,10 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
     vec![
         stamp(incident.opened_ms),
         incident.resolved_ms.map_or_else(|| "still open".to_owned(), stamp),
-        span((alarm.to_ms - alarm.from_ms) as f64 / 1000.0),
+        duration((alarm.to_ms - alarm.from_ms) as f64 / 1000.0),
         incident.first.clone().unwrap_or_else(|| "no data".to_owned()),
         incident.peak.to_string(),
-        outage.map_or_else(|| NONE.to_owned(), |outage| span(delay_s(outage, &alarm))),
+        outage.map_or_else(|| NONE.to_owned(), |outage| duration(delay_s(outage, &alarm))),
         match incident.cause {
             Cause::Burn => percent(incident.spent_ratio),
             Cause::DataMissing => NONE.to_owned(),
@@ -237,10 +237,10 @@ pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usi
         |incident| {
             let delay = delay_s(outage, &alarm(incident, backtest.span_ms.1));
             let who = incident.first.clone().unwrap_or_else(|| "missing data".to_owned());
-            format!("after {} by {who}", span(delay))
+            format!("after {} by {who}", duration(delay))
         },
     );
-    let lasted = span((outage.end_ms - outage.start_ms) as f64 / 1000.0);
+    let lasted = duration((outage.end_ms - outage.start_ms) as f64 / 1000.0);
     vec![printable(&outage.name), stamp(outage.start_ms), lasted, found]
 }
 
@@ -272,7 +272,7 @@ fn naive(backtest: &Backtest) -> String {
             stamp(page.from_ms),
             count(page.counts.bad),
             count(page.counts.total()),
-            span((page.to_ms - page.from_ms) as f64 / 1000.0),
+            duration((page.to_ms - page.from_ms) as f64 / 1000.0),
         );
     }
     text + &left_out(wrong.len())
@@ -300,7 +300,7 @@ pub(super) fn what_if_rows(backtest: &Backtest) -> Vec<Vec<String>> {
         left_ratio: outcome.budget.left_ratio,
         lowest_ratio: outcome.lowest.left_ratio,
     };
-    let delay = |score: &Score| score.median_delay_s.map_or_else(|| NONE.to_owned(), span);
+    let delay = |score: &Score| score.median_delay_s.map_or_else(|| NONE.to_owned(), duration);
     let mut rows: Vec<Vec<String>> = core::iter::once(&own)
         .chain(&backtest.what_if)
         .map(|what| {
@@ -315,8 +315,8 @@ pub(super) fn what_if_rows(backtest: &Backtest) -> Vec<Vec<String>> {
                 score(what.score.precision),
                 score(what.score.recall),
                 delay(&what.score),
-                budget(what.left_ratio),
-                budget(what.lowest_ratio),
+                percent(what.left_ratio),
+                percent(what.lowest_ratio),
             ]
         })
         .collect();

@@ -219,7 +219,7 @@ impl Traffic {
         // a made-up outage has no date: a calendar period of the usual length begins with it
         let length = policy.grid.slots_in(policy.period.nominal().as_seconds());
         let to = Slot(i64::try_from(length).unwrap_or(i64::MAX));
-        evaluator.begin_period(Span { from: Slot(0), to });
+        evaluator.set_period(Span { from: Slot(0), to });
         let mut traffic = Self { evaluator, rate, next: Slot(0) };
         for _ in 0..slots {
             let events = traffic.events();
@@ -242,7 +242,7 @@ impl Traffic {
         for component in 0..self.evaluator.policy().method.components().max(1) {
             self.evaluator.record_component(component, slot, counts);
         }
-        let report = self.evaluator.report(slot);
+        let report = self.evaluator.assess(slot);
         let decision = self.evaluator.decide(&report);
         let report = decision.apply(report);
         self.evaluator.accept(decision);

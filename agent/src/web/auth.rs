@@ -16,7 +16,7 @@ pub(super) fn require<'a>(
 ) -> Result<&'a Token, Problem> {
     if tokens.is_empty() {
         let detail = format!(
-            "writing is switched off, because no token is configured: add one under `tokens` in lookout.yaml, with a name, \
+            "writing is switched off, because no token is configured: add one under `auth.tokens` in lookout.yaml, with a name, \
              the SHA-256 of the token (`printf %s \"$TOKEN\" | sha256sum`) and the scope `{scope}`"
         );
         return Err(Problem::new(StatusCode::FORBIDDEN, "no_tokens_configured", detail));

@@ -41,6 +41,6 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
 
 /// `GET /metrics`
 pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
-    let text = export::render(&state.recorder, &state.board.read(), &state.host);
+    let text = export::render(&state.recorder, &state.board.read(), &state.host, state.config.agent_url());
     ([(CONTENT_TYPE, export::CONTENT_TYPE)], text).into_response()
 }

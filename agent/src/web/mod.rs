@@ -10,9 +10,9 @@ mod chart;
 mod error;
 mod health;
 mod pages;
+mod path;
 mod serve;
 mod state;
-mod words;
 
 use std::any::Any;
 use std::time::Duration;

@@ -13,12 +13,13 @@ use lookout::deliver::{Receiver, Refused};
 use lookout::evaluate::Snapshot;
 use lookout::export::Recorder;
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
-use lookout_collect::promql::{Answer, Ask, AskError, Question};
+use lookout_collect::promql::Ask;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
 use lookout_engine::Severity;
 use lookout_ledger::{Ledger, MemoryLedger};
 use lookout_model::{Delivery, Notice};
+use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};
 use lookout_runtime::random::Random;
 use tokio_util::sync::CancellationToken;
@@ -70,7 +71,7 @@ impl Fetch for Connected {
 
 #[async_trait]
 impl Ask for Connected {
-    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, AskError> {
+    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, Error> {
         Ok(Answer::default())
     }
 }
@@ -141,7 +142,9 @@ impl Simulation {
     /// Cause and change of everything that was told.
     fn told(&self) -> Vec<(String, String)> {
         let told = self.world.told.lock().unwrap();
-        told.iter().map(|notice| (notice.incident.cause.clone(), notice.change.clone())).collect()
+        told.iter()
+            .map(|notice| (notice.incident.cause.as_str().to_owned(), notice.change.to_string()))
+            .collect()
     }
 }
 
@@ -185,7 +188,7 @@ async fn a_step_that_falls_silent_is_told_by_name_and_pages_no_one_for_the_burn(
     let simulation = Simulation::new(Troubles::from([("search", (Reason::Resources, silence))]));
     let silent = simulation.run(5 * HOUR - 60).await;
     let evidence = &silent.slos[0].evidence;
-    assert_eq!(evidence.data_state, "partial");
+    assert_eq!(evidence.data_state, lookout_engine::DataState::Partial);
     let states: Vec<_> = evidence.components.iter().map(|one| one.data_state.as_str()).collect();
     assert_eq!(states, ["stale", "ok"]);
     let age = silent.slos[0].data_age_s.unwrap();

@@ -13,7 +13,7 @@ mod documented;
 #[cfg(test)]
 mod early;
 #[cfg(test)]
-#[path = "../../../xtask/src/fences.rs"]
+#[path = "../../../xtask/tests/it/fences.rs"]
 mod fences;
 #[cfg(test)]
 mod importing;

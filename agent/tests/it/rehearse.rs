@@ -43,13 +43,9 @@ fn text(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// What stdout has to be, word for word; `UPDATE_GOLDEN=1` writes it anew.
+/// Compares stdout with a file, or writes it when `UPDATE_EXPECT=1`.
 fn assert_golden(found: &str, name: &str) {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(fixture(name), found).unwrap();
-    }
-    let wanted = std::fs::read_to_string(fixture(name)).unwrap_or_default();
-    assert_eq!(found, wanted, "tests/rehearse/{name} differs; UPDATE_GOLDEN=1 writes it anew");
+    expect_test::expect_file![fixture(name)].assert_eq(found);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use lookout::deliver::{Receiver, Refused, Retry};
 use lookout::evaluate::{Board, Snapshot};
 use lookout::export::Recorder;
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
-use lookout_collect::promql::{Answer, Ask, AskError, Question};
+use lookout_collect::promql::Ask;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
@@ -22,6 +22,7 @@ use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
 };
+use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};
 use lookout_runtime::random::Random;
 use tokio_util::sync::CancellationToken;
@@ -103,7 +104,7 @@ impl Fetch for Connected {
 
 #[async_trait]
 impl Ask for Connected {
-    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, AskError> {
+    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, Error> {
         Ok(Answer::default())
     }
 }
@@ -119,7 +120,7 @@ impl Receiver for Connected {
             return Err(Refused { error: "connection refused".to_owned(), retry: Retry::BackOff });
         }
         let notice = &delivery.notice;
-        self.world.told.lock().unwrap().push((notice.change.clone(), notice.incident.id.clone()));
+        self.world.told.lock().unwrap().push((notice.change.to_string(), notice.incident.id.clone()));
         Ok(None)
     }
 }

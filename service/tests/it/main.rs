@@ -22,7 +22,7 @@ mod edge;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
-#[path = "../../../xtask/src/fences.rs"]
+#[path = "../../../xtask/tests/it/fences.rs"]
 mod fences;
 #[cfg(test)]
 mod fuzzed;

@@ -100,6 +100,19 @@ resource "aws_backup_selection" "this" {
   resources    = var.resource_arns
 }
 
+# The ledger on Kubernetes: k8s/cluster/storage-class.yaml puts this tag on its volume.
+resource "aws_backup_selection" "volumes" {
+  name         = "${var.name}-volumes"
+  plan_id      = aws_backup_plan.this.id
+  iam_role_arn = aws_iam_role.this.arn
+
+  selection_tag {
+    type  = "STRINGEQUALS"
+    key   = "lookout.dev/backup"
+    value = "daily"
+  }
+}
+
 # A backup that was never restored is a hope.
 resource "aws_backup_restore_testing_plan" "this" {
   count = var.restore_test == null ? 0 : 1

@@ -1,10 +1,5 @@
 # The service never holds the administrator's password. Its role owns one schema, and can neither make roles nor
 # databases. Two logins of equal rights take turns, so that a rotation breaks no connection.
-data "aws_secretsmanager_random_password" "first" {
-  password_length     = 40
-  exclude_punctuation = true
-}
-
 resource "aws_secretsmanager_secret" "application" {
   name                    = "${var.name}/database/${var.application}"
   description             = "Login of the application"
@@ -12,24 +7,7 @@ resource "aws_secretsmanager_secret" "application" {
   recovery_window_in_days = 7
 }
 
-# The state holds the first password only; the first two rotations, one per login, make it worthless.
-resource "aws_secretsmanager_secret_version" "application" {
-  secret_id = aws_secretsmanager_secret.application.id
-
-  secret_string = jsonencode({
-    engine    = "postgres"
-    host      = aws_db_instance.this.address
-    port      = aws_db_instance.this.port
-    dbname    = var.application
-    username  = var.application
-    password  = data.aws_secretsmanager_random_password.first.random_password
-    masterarn = aws_db_instance.this.master_user_secret[0].secret_arn
-  })
-
-  lifecycle {
-    ignore_changes = [secret_string]
-  }
-}
+# Terraform makes the place; the README says how people put the first login there. No plan and no state ever holds it.
 
 # The function that AWS publishes for this: it logs in as administrator and changes the login that is not in use.
 resource "aws_serverlessapplicationrepository_cloudformation_stack" "rotation" {
@@ -50,6 +28,9 @@ resource "aws_serverlessapplicationrepository_cloudformation_stack" "rotation" {
 }
 
 resource "aws_secretsmanager_secret_rotation" "application" {
+  # AWS tests the rotation of an existing login when it is switched on
+  count = var.login_made ? 1 : 0
+
   secret_id           = aws_secretsmanager_secret.application.id
   rotation_lambda_arn = aws_serverlessapplicationrepository_cloudformation_stack.rotation.outputs["RotationLambdaARN"]
   # the roles must stand first: see roles.sql
@@ -58,6 +39,4 @@ resource "aws_secretsmanager_secret_rotation" "application" {
   rotation_rules {
     automatically_after_days = 30
   }
-
-  depends_on = [aws_secretsmanager_secret_version.application]
 }

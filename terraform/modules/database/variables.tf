@@ -117,6 +117,12 @@ variable "application" {
   }
 }
 
+variable "login_made" {
+  description = "Whether the application's login is in its secret; only then can it rotate."
+  type        = bool
+  default     = false
+}
+
 variable "connection_limit" {
   description = "How many connections the application may hold: MAX_CONNECTIONS times its most tasks, twice while a deployment runs."
   type        = number

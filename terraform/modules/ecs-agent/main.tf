@@ -97,7 +97,9 @@ resource "aws_ecs_task_definition" "this" {
     portMappings           = [{ name = "agent", containerPort = local.port, protocol = "tcp" }]
     environment = [for name, value in {
       ENVIRONMENT          = var.environment
-      LOOKOUT_EXTERNAL_URL = local.url
+      LOOKOUT_EXTERNAL_URL = var.pages == null ? local.url : "https://${var.pages.hostname}"
+      LOOKOUT_LEDGER       = "/var/lib/lookout/lookout.db"
+      LOOKOUT_LISTEN       = "0.0.0.0:${local.port}"
       TITANIC_URL          = var.url
     } : { name = name, value = value }]
     secrets = [
@@ -147,7 +149,17 @@ resource "aws_ecs_service" "this" {
     registry_arn = aws_service_discovery_service.this.arn
   }
 
-  depends_on = [aws_efs_mount_target.ledger, aws_iam_role_policy.execution, aws_iam_role_policy.task]
+  dynamic "load_balancer" {
+    for_each = aws_lb_target_group.pages
+
+    content {
+      target_group_arn = load_balancer.value.arn
+      container_name   = "lookout"
+      container_port   = local.port
+    }
+  }
+
+  depends_on = [aws_efs_mount_target.ledger, aws_lb_listener_rule.pages, aws_iam_role_policy.execution, aws_iam_role_policy.task]
 }
 
 # Who watches the one who watches: with the agent away, nothing is deployed and nobody is paged.

@@ -59,6 +59,21 @@ variable "observers" {
   default     = {}
 }
 
+variable "pages" {
+  description = "Host name of the agent's pages, the load balancer that leads there, and the user pool that people log in by. Inside of the VPC only when null."
+  type = object({
+    hostname            = string
+    user_pool_arn       = string
+    user_pool_client_id = string
+    user_pool_domain    = string
+    zone_id             = string
+    listener_arn        = string
+    security_group_id   = string
+    load_balancer       = object({ dns_name = string, zone_id = string })
+  })
+  default = null
+}
+
 variable "topic_arn" {
   description = "Who is told when the agent itself is gone."
   type        = string

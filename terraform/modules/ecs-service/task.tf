@@ -50,7 +50,7 @@ locals {
     LOOKOUT_LISTEN       = "0.0.0.0:${local.agent_port}"
     TITANIC_METRICS_URL  = "http://127.0.0.1:${local.admin_port}/metrics"
     TITANIC_URL          = "http://127.0.0.1:${local.port}"
-    LOOKOUT_EXTERNAL_URL = "http://127.0.0.1:${local.agent_port}"
+    LOOKOUT_EXTERNAL_URL = var.lookout_url
   }
 
   service_secrets = merge(var.secrets, {

@@ -66,6 +66,11 @@ variable "service_image" {
   }
 }
 
+variable "lookout_url" {
+  description = "How people reach the agent: the base of every link in what it says."
+  type        = string
+}
+
 variable "agent_image" {
   description = "The agent with its configuration (deploy/ecs/Dockerfile), by digest."
   type        = string

@@ -175,6 +175,8 @@ resource "aws_acm_certificate_validation" "this" {
 }
 
 resource "aws_route53_record" "this" {
+  count = var.receives_traffic ? 1 : 0
+
   zone_id = var.zone_id
   name    = var.hostname
   type    = "A"

@@ -23,6 +23,16 @@ output "listener_rule_arns" {
   value       = { for name, rule in aws_lb_listener_rule.this : name => rule.arn }
 }
 
+output "listener_arn" {
+  description = "The listener for HTTPS."
+  value       = aws_lb_listener.https["production"].arn
+}
+
+output "load_balancer" {
+  description = "Where a name that leads to the load balancer points."
+  value       = { dns_name = aws_lb.this.dns_name, zone_id = aws_lb.this.zone_id }
+}
+
 output "url" {
   description = "How clients reach the service."
   value       = "https://${var.hostname}"

@@ -88,3 +88,9 @@ variable "kms_key_arn" {
   description = "The key of the environment, from the module encryption."
   type        = string
 }
+
+variable "receives_traffic" {
+  description = "Whether the name that clients use leads here."
+  type        = bool
+  default     = true
+}

@@ -81,14 +81,20 @@ resource "aws_launch_template" "nodes" {
     http_put_response_hop_limit = 1
   }
 
-  block_device_mappings {
-    device_name = "/dev/xvda"
+  # Bottlerocket keeps its system on the first volume, and images, logs and the volumes of pods on the second. Source:
+  # https://github.com/bottlerocket-os/bottlerocket/blob/develop/README.md#default-volumes
+  dynamic "block_device_mappings" {
+    for_each = { "/dev/xvda" = 4, "/dev/xvdb" = var.nodes.disk }
 
-    ebs {
-      encrypted             = true
-      volume_type           = "gp3"
-      volume_size           = var.nodes.disk
-      delete_on_termination = true
+    content {
+      device_name = block_device_mappings.key
+
+      ebs {
+        encrypted             = true
+        volume_type           = "gp3"
+        volume_size           = block_device_mappings.value
+        delete_on_termination = true
+      }
     }
   }
 

@@ -8,14 +8,15 @@ variable "name" {
   }
 }
 
+# 1.35 is in standard support until 2027-03-27: https://docs.aws.amazon.com/eks/latest/userguide/kubernetes-versions.html
 variable "kubernetes_version" {
   description = "Minor version of Kubernetes; k8s/ is checked against this one."
   type        = string
-  default     = "1.32"
+  default     = "1.35"
 
   validation {
     condition     = can(regex("^1\\.[0-9]{2}$", var.kubernetes_version))
-    error_message = "Such as 1.32."
+    error_message = "Such as 1.35."
   }
 }
 

@@ -12,6 +12,10 @@ locals {
   provider  = var.github_provider_arn == null ? aws_iam_openid_connect_provider.github[0].arn : var.github_provider_arn
   issuer    = "token.actions.githubusercontent.com"
 
+  # With IDs, a name that somebody else takes over later is another subject. Source:
+  # https://github.blog/changelog/2026-04-23-immutable-subject-claims-for-github-actions-oidc-tokens/
+  repositories = distinct(concat([var.repository], var.accept_former_subject ? [replace(var.repository, "/@[0-9]+/", "")] : []))
+
   # who may be whom: one GitHub environment each, so that its approvals and branches decide
   environments = {
     plan   = "${var.environment}-plan"
@@ -44,7 +48,7 @@ resource "aws_iam_role" "github" {
       Condition = {
         StringEquals = {
           "${local.issuer}:aud" = "sts.amazonaws.com"
-          "${local.issuer}:sub" = "repo:${var.repository}:environment:${each.value}"
+          "${local.issuer}:sub" = [for repository in local.repositories : "repo:${repository}:environment:${each.value}"]
         }
       }
     }]
@@ -69,10 +73,10 @@ resource "aws_iam_policy" "boundary" {
         Sid    = "WhatTheProgramsAndServicesNeed"
         Effect = "Allow"
         Action = [
-          "autoscaling:Describe*", "backup:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "eks:*",
+          "autoscaling:Describe*", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "backup:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "eks:*",
           "elasticfilesystem:*", "elasticloadbalancing:*", "kms:*", "lambda:InvokeFunction", "logs:*", "rds:*", "route53:ChangeResourceRecordSets",
           "route53:GetChange", "route53:List*", "secretsmanager:*",
-          "sts:AssumeRole", "sts:TagSession", "tag:GetResources",
+          "sts:AssumeRole", "sts:TagSession", "tag:GetResources", "xray:Put*",
         ]
         Resource = "*"
       },

@@ -13,12 +13,6 @@ locals {
   ]
   state_write = [{ Effect = "Allow", Action = "s3:PutObject", Resource = "${var.state.bucket_arn}/${var.state.object}" }]
 
-  # Terraform reads the login it made when it refreshes
-  own_secrets = [
-    { Effect = "Allow", Action = "secretsmanager:GetSecretValue", Resource = "arn:${local.partition}:secretsmanager:${local.here}:secret:${var.name}/database/*" },
-    { Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms_key_arn },
-  ]
-
   # what `terraform plan -out` wrote, for the run that applies it
   plans = "${var.state.bucket_arn}/plans/${var.environment}/*"
 
@@ -37,7 +31,7 @@ resource "aws_iam_role_policy" "plan" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.state_read, local.own_secrets, [
+    Statement = concat(local.state_read, [
       {
         # for the apply role, which alone can read it again
         Sid      = "SavePlans"
@@ -52,9 +46,10 @@ resource "aws_iam_role_policy" "plan" {
         NotResource = ["${var.state.bucket_arn}/${var.state.object}", "${var.state.bucket_arn}/${var.state.object}.tflock"]
       },
       {
-        Sid      = "NoLogs"
+        # no login is in a plan, a state or an attribute that Terraform refreshes
+        Sid      = "NoSecretsAndLogs"
         Effect   = "Deny"
-        Action   = ["logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery"]
+        Action   = ["logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue", "ssm:GetParameter*"]
         Resource = "*"
       },
     ])
@@ -73,7 +68,7 @@ resource "aws_iam_role_policy" "apply" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = concat(local.state_read, local.state_write, local.own_secrets, [
+    Statement = concat(local.state_read, local.state_write, [
       {
         Sid      = "RolesUnderTheBoundary"
         Effect   = "Allow"

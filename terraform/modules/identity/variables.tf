@@ -19,13 +19,19 @@ variable "environment" {
 }
 
 variable "repository" {
-  description = "The GitHub repository, as owner/name."
+  description = "The GitHub repository: owner@ID/name@ID, as its subject claims have it, or owner/name for one without IDs."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
-    error_message = "Use owner/name; a wildcard would let other repositories in."
+    condition     = can(regex("^[A-Za-z0-9-]+@[0-9]+/[A-Za-z0-9._-]+@[0-9]+$|^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.repository))
+    error_message = "Use owner@ID/name@ID or owner/name; a wildcard or one ID of two would let other repositories in."
   }
+}
+
+variable "accept_former_subject" {
+  description = "Whether the name without IDs is accepted too, while a repository changes over to immutable subjects."
+  type        = bool
+  default     = false
 }
 
 variable "github_provider_arn" {

@@ -1,23 +1,26 @@
 locals {
   region = data.aws_region.current.region
 
-  charts = [
+  charts_of_ecs = !local.on_ecs ? [] : [
     { title = "Requests and errors", stat = "Sum", metrics = [
-      ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.load_balancer_suffix],
-      ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", var.load_balancer_suffix],
-      ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", var.load_balancer_suffix],
+      ["AWS/ApplicationELB", "RequestCount", "LoadBalancer", var.ecs.load_balancer_suffix],
+      ["AWS/ApplicationELB", "HTTPCode_Target_5XX_Count", "LoadBalancer", var.ecs.load_balancer_suffix],
+      ["AWS/ApplicationELB", "HTTPCode_ELB_5XX_Count", "LoadBalancer", var.ecs.load_balancer_suffix],
     ] },
     { title = "Latency, 99th percentile (s)", stat = "p99", metrics = [
-      ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", var.load_balancer_suffix],
+      ["AWS/ApplicationELB", "TargetResponseTime", "LoadBalancer", var.ecs.load_balancer_suffix],
     ] },
     { title = "Service (%)", stat = "Average", metrics = [
-      ["AWS/ECS", "CPUUtilization", "ClusterName", var.cluster, "ServiceName", var.service],
-      ["AWS/ECS", "MemoryUtilization", "ClusterName", var.cluster, "ServiceName", var.service],
+      ["AWS/ECS", "CPUUtilization", "ClusterName", var.ecs.cluster, "ServiceName", var.ecs.service],
+      ["AWS/ECS", "MemoryUtilization", "ClusterName", var.ecs.cluster, "ServiceName", var.ecs.service],
     ] },
     { title = "Tasks", stat = "Average", metrics = [
-      ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.cluster, "ServiceName", var.service],
-      ["ECS/ContainerInsights", "DesiredTaskCount", "ClusterName", var.cluster, "ServiceName", var.service],
+      ["ECS/ContainerInsights", "RunningTaskCount", "ClusterName", var.ecs.cluster, "ServiceName", var.ecs.service],
+      ["ECS/ContainerInsights", "DesiredTaskCount", "ClusterName", var.ecs.cluster, "ServiceName", var.ecs.service],
     ] },
+  ]
+
+  charts = concat(local.charts_of_ecs, [
     { title = "Database CPU (%) and connections", stat = "Average", metrics = [
       ["AWS/RDS", "CPUUtilization", "DBInstanceIdentifier", var.database_identifier],
       ["AWS/RDS", "DatabaseConnections", "DBInstanceIdentifier", var.database_identifier],
@@ -25,7 +28,7 @@ locals {
     { title = "Database: free storage (bytes)", stat = "Minimum", metrics = [
       ["AWS/RDS", "FreeStorageSpace", "DBInstanceIdentifier", var.database_identifier],
     ] },
-  ]
+  ])
 }
 
 resource "aws_cloudwatch_dashboard" "this" {

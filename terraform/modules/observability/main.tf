@@ -33,21 +33,23 @@ resource "aws_sns_topic_subscription" "mail" {
 
 # What lookout cannot see from inside. Objectives and pages are its own: these are for machines, and for rollback.
 locals {
-  service  = { ClusterName = var.cluster, ServiceName = var.service }
-  database = { DBInstanceIdentifier = var.database_identifier }
+  on_ecs        = var.ecs != null
+  service       = local.on_ecs ? { ClusterName = var.ecs.cluster, ServiceName = var.ecs.service } : {}
+  load_balancer = local.on_ecs ? { LoadBalancer = var.ecs.load_balancer_suffix } : {}
+  database      = { DBInstanceIdentifier = var.database_identifier }
 
   alarms = {
     cpu         = { namespace = "AWS/ECS", metric = "CPUUtilization", statistic = "Average", dimensions = local.service, above = var.thresholds.cpu, minutes = 5 }
     memory      = { namespace = "AWS/ECS", metric = "MemoryUtilization", statistic = "Average", dimensions = local.service, above = var.thresholds.memory, minutes = 5 }
     db-cpu      = { namespace = "AWS/RDS", metric = "CPUUtilization", statistic = "Average", dimensions = local.database, above = var.thresholds.cpu, minutes = 10 }
     db-clients  = { namespace = "AWS/RDS", metric = "DatabaseConnections", statistic = "Maximum", dimensions = local.database, above = var.thresholds.connections, minutes = 5 }
-    latency     = { namespace = "AWS/ApplicationELB", metric = "TargetResponseTime", statistic = "p99", dimensions = { LoadBalancer = var.load_balancer_suffix }, above = var.thresholds.latency, minutes = 3 }
-    edge-errors = { namespace = "AWS/ApplicationELB", metric = "HTTPCode_ELB_5XX_Count", statistic = "Sum", dimensions = { LoadBalancer = var.load_balancer_suffix }, above = 10, minutes = 3 }
+    latency     = { namespace = "AWS/ApplicationELB", metric = "TargetResponseTime", statistic = "p99", dimensions = local.load_balancer, above = var.thresholds.latency, minutes = 3 }
+    edge-errors = { namespace = "AWS/ApplicationELB", metric = "HTTPCode_ELB_5XX_Count", statistic = "Sum", dimensions = local.load_balancer, above = 10, minutes = 3 }
   }
 }
 
 resource "aws_cloudwatch_metric_alarm" "above" {
-  for_each = local.alarms
+  for_each = { for name, alarm in local.alarms : name => alarm if local.on_ecs || alarm.namespace == "AWS/RDS" }
 
   alarm_name          = "${var.name}-${each.key}"
   alarm_description   = "${each.value.metric} above ${each.value.above} for ${each.value.minutes} minutes"
@@ -85,6 +87,8 @@ resource "aws_cloudwatch_metric_alarm" "storage" {
 
 # A share, not a count: ten errors are a bad minute at night and nothing at noon.
 resource "aws_cloudwatch_metric_alarm" "errors" {
+  count = local.on_ecs ? 1 : 0
+
   alarm_name          = "${var.name}-errors"
   alarm_description   = "More than ${var.thresholds.errors} % of requests fail"
   comparison_operator = "GreaterThanThreshold"
@@ -111,7 +115,7 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
       metric {
         namespace   = "AWS/ApplicationELB"
         metric_name = metric_query.value
-        dimensions  = { LoadBalancer = var.load_balancer_suffix }
+        dimensions  = local.load_balancer
         stat        = "Sum"
         period      = 60
       }
@@ -120,13 +124,13 @@ resource "aws_cloudwatch_metric_alarm" "errors" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "unhealthy" {
-  for_each = var.target_group_suffixes
+  for_each = local.on_ecs ? var.ecs.target_group_suffixes : {}
 
   alarm_name          = "${var.name}-unhealthy-${each.key}"
   alarm_description   = "A task of ${each.key} is registered and not ready"
   namespace           = "AWS/ApplicationELB"
   metric_name         = "UnHealthyHostCount"
-  dimensions          = { LoadBalancer = var.load_balancer_suffix, TargetGroup = each.value }
+  dimensions          = merge(local.load_balancer, { TargetGroup = each.value })
   statistic           = "Maximum"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0

@@ -8,24 +8,15 @@ variable "name" {
   }
 }
 
-variable "cluster" {
-  description = "The ECS cluster."
-  type        = string
-}
-
-variable "service" {
-  description = "The ECS service."
-  type        = string
-}
-
-variable "load_balancer_suffix" {
-  description = "The load balancer as metrics name it."
-  type        = string
-}
-
-variable "target_group_suffixes" {
-  description = "Blue and green, as metrics name them."
-  type        = map(string)
+variable "ecs" {
+  description = "Cluster and service on ECS, and its load balancer and target groups as metrics name them; none when null."
+  type = object({
+    cluster               = string
+    service               = string
+    load_balancer_suffix  = string
+    target_group_suffixes = map(string)
+  })
+  default = null
 }
 
 variable "database_identifier" {

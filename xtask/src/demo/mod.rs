@@ -3,11 +3,10 @@
 //! Nothing here is a special path: the real service, the real agent and the real command line, with files as a user
 //! would write them. Only the periods are short.
 
-pub(crate) mod load;
 mod message;
 mod narrator;
 mod opinion;
-pub(crate) mod processes;
+mod processes;
 mod prometheus;
 mod receiver;
 mod spec;
@@ -20,9 +19,9 @@ use anyhow::{Context as _, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use narrator::Narrator;
-use processes::Binaries;
+use programs::binaries::Binaries;
 
-/// How to tell it.
+/// Arguments of `cargo xtask demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Tell the story and end: with 0, or with the first step that failed. This is the default.

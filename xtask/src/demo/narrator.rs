@@ -1,4 +1,4 @@
-//! Tells the story: lines that stay, and on a terminal one line that moves.
+//! Output of the demo: lines that stay, and on a terminal one line that moves.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 /// Without a terminal, how often progress is worth a line.
 const PLAIN_PROGRESS: Duration = Duration::from_secs(5);
 
-/// Where everything that happens is told. Clones tell the same story.
+/// The output of the demo. Clones share it.
 #[derive(Clone)]
 pub(super) struct Narrator {
     began: Instant,
@@ -57,7 +57,7 @@ impl Narrator {
         println!("{text}");
     }
 
-    /// What is going on right now.
+    /// Shows the present state on the moving line.
     pub(super) fn progress(&self, text: &str) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = self.elapsed().as_secs_f64();

@@ -1,4 +1,4 @@
-//! What Prometheus and Alertmanager think of the same fault.
+//! The same fault, as Prometheus and Alertmanager see it.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,11 +9,11 @@ use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
 use super::narrator::Narrator;
-use super::processes::Binaries;
 use super::prometheus::{Alertmanager, Prometheus};
 use super::spec::{BROKEN, SERVICE};
+use programs::binaries::Binaries;
 
-/// How long the others may take to agree.
+/// The longest they may take to agree.
 const PATIENCE: Duration = Duration::from_secs(25);
 const LOOK: Duration = Duration::from_millis(100);
 

@@ -4,83 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::receiver::Receiver;
 use super::spec::{self, FAULT_PERCENT, ROUTE, SERVICE};
-use crate::child::{Running, field};
-use crate::workspace;
-
-/// Where the binaries are.
-pub(crate) struct Binaries(PathBuf);
-
-impl Binaries {
-    /// Builds both, optimised but quick to link. The whole workspace is selected, so that features are the same as in
-    /// every other build.
-    pub(crate) fn build() -> Result<Self> {
-        workspace::must_succeed(workspace::cargo().args([
-            "build",
-            "--profile",
-            "fast",
-            "--workspace",
-            "--bins",
-            "--exclude",
-            "xtask",
-        ]))?;
-        Ok(Self(workspace::target_directory()?.join("fast")))
-    }
-
-    /// Takes those in a folder.
-    pub(crate) fn in_folder(folder: &Path) -> Result<Self> {
-        for name in ["titanic", "lookout"] {
-            if !folder.join(name).is_file() {
-                bail!("{} has no program `{name}`", folder.display());
-            }
-        }
-        Ok(Self(folder.to_path_buf()))
-    }
-
-    pub(crate) fn lookout(&self) -> PathBuf {
-        self.0.join("lookout")
-    }
-
-    pub(crate) fn titanic(&self) -> PathBuf {
-        self.0.join("titanic")
-    }
-}
-
-/// A client for loopback: no proxy, every answer within a few seconds.
-pub(crate) fn client() -> Result<Client> {
-    let client = Client::builder().no_proxy().timeout(Duration::from_secs(3)).build();
-    client.context("setting up the HTTP client")
-}
-
-/// Sends a request and fails with its name unless the answer is a success.
-pub(crate) async fn ask(
-    client: &Client,
-    method: Method,
-    url: &str,
-    token: Option<&str>,
-    body: Option<&Value>,
-) -> Result<String> {
-    let mut request = client.request(method.clone(), url);
-    if let Some(token) = token {
-        request = request.bearer_auth(token);
-    }
-    if let Some(body) = body {
-        request = request.json(body);
-    }
-    let answer = request.send().await.with_context(|| format!("{method} {url}"))?;
-    let status = answer.status();
-    let text = answer.text().await.with_context(|| format!("reading the answer to {method} {url}"))?;
-    if !status.is_success() {
-        bail!("{method} {url} was answered with {status}: {}", text.trim());
-    }
-    Ok(text)
-}
+use programs::binaries::Binaries;
+use programs::http::ask;
+use programs::running::{Running, field};
 
 /// The service under watch.
 pub(super) struct Service {
@@ -109,7 +42,7 @@ impl Service {
         })
     }
 
-    /// What the load asks for.
+    /// Returns the URL that the load requests.
     pub(super) fn url(&self) -> String {
         format!("http://{}{ROUTE}?limit=1", self.address)
     }

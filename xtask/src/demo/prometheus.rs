@@ -9,10 +9,11 @@ use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::processes::{Binaries, ask};
 use super::spec::{INTERVAL_S, SERVICE};
-use crate::child::{Running, field};
-use crate::packages;
+use programs::binaries::Binaries;
+use programs::http::ask;
+use programs::packages;
+use programs::running::{Running, field};
 
 /// A running Alertmanager.
 pub(super) struct Alertmanager {
@@ -20,7 +21,7 @@ pub(super) struct Alertmanager {
     pub(super) address: SocketAddr,
 }
 
-/// Where a program of the Prometheus family listens: JSON logs, a port of the system's choice.
+/// Flags of the Prometheus family: JSON logs, a port of the system's choice.
 async fn address(program: &mut Running) -> Result<SocketAddr> {
     let line = program.listening().await?;
     field(&line, "address")?.parse().context("reading the address")

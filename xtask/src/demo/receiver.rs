@@ -17,11 +17,11 @@ use super::message::as_read;
 use super::narrator::Narrator;
 use super::now_ms;
 
-/// What the channel is called by people and by the API.
+/// Names of the channel, for people and for the API.
 pub(super) const CHANNEL: &str = "#oncall";
 const CHANNEL_ID: &str = "C0LOOKOUT";
 
-/// What was asked of Slack.
+/// A request to Slack.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A message of its own.
@@ -82,7 +82,7 @@ impl Receiver {
         Ok(receiver)
     }
 
-    /// What was seen so far.
+    /// Returns the requests so far.
     pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

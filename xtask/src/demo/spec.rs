@@ -65,7 +65,7 @@ impl Tier {
     }
 }
 
-/// How many times faster than allowed the fault burns the budget.
+/// The burn rate of the fault.
 pub(super) fn burn() -> f64 {
     f64::from(FAULT_PERCENT) / f64::from(100 - OBJECTIVE_PERCENT)
 }

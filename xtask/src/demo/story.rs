@@ -6,27 +6,29 @@ use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
-use super::load::{Load, RATE};
 use super::narrator::Narrator;
 use super::now_ms;
 use super::opinion::SecondOpinion;
-use super::processes::{Agent, Binaries, Cast, Incident, Service, client};
+use super::processes::{Agent, Cast, Incident, Service};
 use super::receiver::{CHANNEL, Kind, Receiver};
 use super::spec::{self, BROKEN, COUNTING, FAULT_PERCENT, INTERVAL_S, Neighbours, ROUTE, TIERS};
 use super::verdict::{Figures, summary};
+use programs::binaries::Binaries;
+use programs::http::{ask, client};
+use programs::load::{Load, RATE};
 
-/// How often a level is looked at.
+/// The pause between two looks at a level.
 const LOOK: Duration = Duration::from_millis(50);
-/// How long the recovery may take before the story gives up.
+/// The longest the recovery may take.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// How the story is told.
+/// Options of the demo.
 pub(super) struct Options {
     pub(super) keep: bool,
     pub(super) with_prometheus: bool,
 }
 
-/// What all steps share.
+/// State that all steps share.
 struct Stage<'a> {
     narrator: &'a Narrator,
     client: Client,
@@ -35,7 +37,7 @@ struct Stage<'a> {
     opinion: Option<SecondOpinion>,
 }
 
-/// Tells the whole story.
+/// Runs the whole demo.
 pub(super) async fn tell(binaries: &Binaries, options: &Options, narrator: &Narrator) -> Result<()> {
     let folder =
         tempfile::Builder::new().prefix("lookout-demo-").tempdir().context("making a folder for the demo")?;
@@ -87,7 +89,7 @@ async fn set_up<'a>(
     let service = Service::start(binaries, folder, &admin_token).await?;
     narrator.say(&format!("titanic, the API under watch, answers at http://{}", service.address));
     // The first request makes the series exist, so that the agent's first scrape has something to count from.
-    super::processes::ask(&client, reqwest::Method::GET, &service.url(), None, None).await?;
+    ask(&client, reqwest::Method::GET, &service.url(), None, None).await?;
     let mut opinion = if options.with_prometheus { Some(SecondOpinion::start(folder).await?) } else { None };
     let neighbours = Neighbours {
         service: service.address,

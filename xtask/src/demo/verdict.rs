@@ -1,4 +1,4 @@
-//! What was measured, and whether it is as fast as it can be.
+//! Measured times beside the earliest possible ones.
 
 use std::time::Duration;
 

@@ -3,16 +3,15 @@
 //! The whole workspace is selected in every step, so that dependencies are resolved with one set of features and
 //! compiled once for checking and once for running. Nothing is built in release mode.
 
-mod contract;
 mod steps;
 mod summary;
 
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use tokio::time::Instant;
 
-use steps::{Said, Step};
+use steps::{Step, StepResult};
 use summary::Summary;
 
 /// Which steps to run.
@@ -21,9 +20,14 @@ pub(crate) struct Arguments {
     /// Run this step alone; may be given more than once.
     #[arg(long, value_enum)]
     only: Vec<Step>,
+    /// Fail when a check or a step is skipped, for machines that should have every tool.
+    #[arg(long)]
+    strict: bool,
+    /// Run only the checks and mistakes of `conformance` whose names contain one of these.
+    names: Vec<String>,
 }
 
-/// What became of a step.
+/// The result of a step, for the table.
 enum Ending {
     Passed(String),
     Skipped(String),
@@ -44,6 +48,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let started = Instant::now();
     let unchanged = steps::tree_as_it_is();
     let (mut rows, mut tests, mut failure) = (Vec::new(), Summary::default(), None);
+    let mut skipped: Vec<(String, String)> = Vec::new();
     for step in steps {
         if failure.is_some() {
             rows.push(Row { step, ending: Ending::NotRun, took: Duration::ZERO });
@@ -51,13 +56,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
         println!("\n--- {step}: {}", step.about());
         let began = Instant::now();
-        let said = step.run(unchanged.as_deref());
+        let result = step.run(arguments, unchanged.as_deref());
         let took = began.elapsed();
-        let ending = match said {
-            Ok(Said::Passed(note)) => Ending::Passed(note),
-            Ok(Said::Skipped(why)) => Ending::Skipped(why),
-            Ok(Said::Tests(summary)) => {
+        let ending = match result {
+            Ok(StepResult::Passed(note)) => Ending::Passed(note),
+            Ok(StepResult::Skipped(why)) if arguments.strict => {
+                println!("{step} was skipped: {why}");
+                failure = Some((step, anyhow!("skipped: {why}")));
+                Ending::Failed
+            }
+            Ok(StepResult::Skipped(why)) => {
+                skipped.push((step.to_string(), why.clone()));
+                Ending::Skipped(why)
+            }
+            Ok(StepResult::Tests(summary, without)) => {
                 tests.add(summary);
+                skipped.extend(without);
                 Ending::Passed(summary.to_string())
             }
             Err(error) => {
@@ -76,6 +90,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
     }
     println!("ok in {total:.0} s");
+    for (name, why) in &skipped {
+        println!("skipped: {name}: {why}");
+    }
     println!("tests: {} passed, {} failed, {} skipped", tests.passed, tests.failed, tests.skipped);
     Ok(())
 }

@@ -6,15 +6,18 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
+use super::Arguments;
 use super::summary::Summary;
-use crate::workspace::{CONFIG, cargo, must_succeed, root, shown, target_directory};
-use crate::{layers, packages, ship};
+use programs::python::{self, Set};
+use programs::workspace::{CONFIG, cargo, must_succeed, root, shown, target_directory};
+use programs::{Missing, packages, skipped};
 
-/// What a step that did not fail has to say.
-pub(super) enum Said {
+/// The result of a step that did not fail.
+pub(super) enum StepResult {
     Passed(String),
     Skipped(String),
-    Tests(Summary),
+    /// The figures, and the tests that were skipped for want of a tool.
+    Tests(Summary, Vec<(String, String)>),
 }
 
 /// The steps in order.
@@ -22,9 +25,7 @@ pub(super) enum Said {
 pub(super) enum Step {
     Packages,
     Fmt,
-    Layers,
-    Ship,
-    Mutations,
+    Conformance,
     Clippy,
     Doc,
     Tests,
@@ -44,9 +45,7 @@ impl Step {
     pub(super) const ALL: &[Self] = &[
         Self::Packages,
         Self::Fmt,
-        Self::Layers,
-        Self::Ship,
-        Self::Mutations,
+        Self::Conformance,
         Self::Clippy,
         Self::Doc,
         Self::Tests,
@@ -60,11 +59,9 @@ impl Step {
         match self {
             Self::Packages => "the programs our output is held against",
             Self::Fmt => "formatting",
-            Self::Layers => "no room imports one that stands after it",
-            Self::Ship => {
-                "containers, manifests, infrastructure, workflows and pages, by the tools that know them"
+            Self::Conformance => {
+                "containers, manifests, infrastructure, workflows and pages, and mistakes there that must be named"
             }
-            Self::Mutations => "mistakes that people make there, each of which must be caught",
             Self::Clippy => "lints, warnings denied",
             Self::Doc => "documentation, warnings denied",
             Self::Tests => "all tests, with promtool, amtool, a real Prometheus and a real Alertmanager",
@@ -75,15 +72,13 @@ impl Step {
         }
     }
 
-    /// Runs the step. `before` is what git said about the work tree when the run began.
-    pub(super) fn run(self, before: Option<&str>) -> Result<Said> {
+    /// Runs the step. `before` is the status of the work tree when the run began.
+    pub(super) fn run(self, arguments: &Arguments, before: Option<&str>) -> Result<StepResult> {
         match self {
-            Self::Packages => packages::ensure().map(Said::Passed),
+            Self::Packages => packages::ensure().map(StepResult::Passed),
             Self::Fmt => passes(cargo().args(["fmt", "--all", "--check"]))
                 .context("`cargo fmt --all` would change files"),
-            Self::Layers => layers::run(&root()).map(Said::Passed),
-            Self::Ship => ship::run_every().map(Said::Passed),
-            Self::Mutations => ship::mutations().map(|()| Said::Passed(String::new())),
+            Self::Conformance => conformance(arguments),
             Self::Clippy => {
                 passes(cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))
             }
@@ -99,8 +94,8 @@ impl Step {
     }
 }
 
-fn passes(command: &mut Command) -> Result<Said> {
-    must_succeed(command).map(|()| Said::Passed(String::new()))
+fn passes(command: &mut Command) -> Result<StepResult> {
+    must_succeed(command).map(|()| StepResult::Passed(String::new()))
 }
 
 fn has_nextest() -> bool {
@@ -108,36 +103,69 @@ fn has_nextest() -> bool {
     quiet.is_ok_and(|status| status.success())
 }
 
-fn tests() -> Result<Said> {
+fn all(summary: Summary) -> Result<StepResult> {
+    Ok(StepResult::Tests(summary, Vec::new()))
+}
+
+/// Everything else that is a test.
+fn tests() -> Result<StepResult> {
     let mut command = cargo();
     if has_nextest() {
         // It counts on stderr, and shows the output of failing tests there too.
-        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        command.args(["nextest", "run", "--workspace", "--exclude", "conformance", "--no-fail-fast"]);
     } else {
-        command.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+        command.args(["test", "--workspace", "--exclude", "conformance", "--all-targets", "--no-fail-fast"]);
     }
-    counted(&mut command)
+    all(counted(&mut command)?)
 }
 
-/// The tests that are ignored where the tools are missing; from the binaries that were built for the others.
-fn contract() -> Result<Said> {
+/// The checks of `conformance`. A check whose tool is missing leaves a record, which is no test that passed.
+fn conformance(arguments: &Arguments) -> Result<StepResult> {
+    let folder = skipped::folder()?;
+    skipped::forget_all(&folder)?;
     let mut command = cargo();
-    command.env("API_TOOLS", super::contract::tools()?);
+    if arguments.strict {
+        command.env(skipped::STRICT, "1");
+    }
+    if has_nextest() {
+        command.args(["nextest", "run", "--package", "conformance", "--no-fail-fast"]).args(&arguments.names);
+    } else {
+        command.args(["test", "--package", "conformance", "--no-fail-fast", "--"]).args(&arguments.names);
+    }
+    // what was not asked for is not skipped
+    let (mut summary, skipped) = (counted(&mut command)?.ran(), skipped::all(&folder)?);
+    summary.skip(skipped.len() as u64);
+    Ok(StepResult::Tests(summary, skipped))
+}
+
+/// The tests that are ignored where their tools are missing; from the binaries that were built for the others.
+fn contract() -> Result<StepResult> {
+    let tools = match python::folder(Set::Api) {
+        Ok(folder) => folder,
+        Err(error) => {
+            return match Missing::behind(&error) {
+                Some(missing) => Ok(StepResult::Skipped(missing.to_string())),
+                None => Err(error),
+            };
+        }
+    };
+    let mut command = cargo();
+    command.env("API_TOOLS", tools);
     if has_nextest() {
         command.args(["nextest", "run", "--workspace", "--run-ignored", "only", "-E"]);
         command.arg("package(titanic) and test(/^fuzzed::/)");
     } else {
         command.args(["test", "--workspace", "--test", "it", "fuzzed::", "--", "--ignored"]);
     }
-    counted(&mut command)
+    all(counted(&mut command)?.ran())
 }
 
-fn doctests() -> Result<Said> {
-    counted(cargo().args(["test", "--workspace", "--doc"]))
+fn doctests() -> Result<StepResult> {
+    all(counted(cargo().args(["test", "--workspace", "--doc"]))?)
 }
 
 /// Runs a command that tests, shows its output as it comes and counts.
-fn counted(command: &mut Command) -> Result<Said> {
+fn counted(command: &mut Command) -> Result<Summary> {
     let name = shown(command);
     let mut child = command
         .env("CARGO_TERM_COLOR", "never")
@@ -158,7 +186,7 @@ fn counted(command: &mut Command) -> Result<Said> {
         summary.failed = summary.failed.max(u64::from(summary.passed > 0));
         bail!("`{name}` ended with {status} ({summary})");
     }
-    Ok(Said::Tests(summary))
+    Ok(summary)
 }
 
 fn follow(mut pipe: impl BufRead) -> Summary {
@@ -174,7 +202,7 @@ fn follow(mut pipe: impl BufRead) -> Summary {
 
 /// The binary that the tests used is the one that must agree with the committed files: building it alone, as
 /// `cargo run -p lookout` does, would compile half of the dependencies again without their test features.
-fn drift() -> Result<Said> {
+fn drift() -> Result<StepResult> {
     must_succeed(cargo().args(["build", "--quiet", "--workspace", "--all-targets"]))?;
     if !root().join(CONFIG).exists() {
         bail!("{CONFIG} is missing");
@@ -184,7 +212,7 @@ fn drift() -> Result<Said> {
         .context("run `cargo xtask generate` and commit what it writes")
 }
 
-/// What git says about the work tree; `None` outside of a repository.
+/// Returns the status of the work tree; `None` outside of a repository.
 pub(super) fn tree_as_it_is() -> Option<String> {
     let mut git = Command::new("git");
     let output =
@@ -192,16 +220,16 @@ pub(super) fn tree_as_it_is() -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn clean(before: Option<&str>) -> Result<Said> {
+fn clean(before: Option<&str>) -> Result<StepResult> {
     let Some((before, after)) = before.zip(tree_as_it_is()) else {
         let why = if root().join(".git").exists() { "git is missing" } else { "not a git repository" };
-        return Ok(Said::Skipped(why.to_owned()));
+        return Ok(StepResult::Skipped(why.to_owned()));
     };
     let changed: Vec<&str> = after.lines().filter(|line| !before.lines().any(|old| old == *line)).collect();
     if !changed.is_empty() {
         bail!("the run left behind:\n{}", changed.join("\n"));
     }
-    Ok(Said::Passed(String::new()))
+    Ok(StepResult::Passed(String::new()))
 }
 
 #[cfg(test)]
@@ -220,10 +248,11 @@ mod tests {
 
     #[test]
     fn the_page_of_checks_lists_every_step_in_order() {
-        let listed: Vec<String> = ship::page::rows("## Steps of `cargo xtask test`")
-            .iter()
-            .filter_map(|cells| ship::page::name(cells.first()?))
-            .collect();
+        let page = std::fs::read_to_string(root().join("docs/checks.md")).unwrap();
+        let (_, table) = page.split_once("## Steps of `cargo xtask test`").unwrap();
+        let (table, _) = table.split_once("\n## ").unwrap();
+        let listed: Vec<&str> =
+            table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
         let steps: Vec<String> = Step::ALL.iter().map(ToString::to_string).collect();
         assert_eq!(listed, steps, "docs/checks.md and the steps differ");
     }

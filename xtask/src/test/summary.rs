@@ -1,4 +1,4 @@
-//! How many tests there were, read from what the runner says.
+//! Counts of tests, read from the output of the runner.
 
 use std::fmt;
 
@@ -36,6 +36,17 @@ impl Summary {
                 _ => {}
             }
         }
+    }
+
+    /// Counts tests as skipped that the runner saw pass: they left a record instead of a result.
+    pub(super) fn skip(&mut self, tests: u64) {
+        self.passed = self.passed.saturating_sub(tests);
+        self.skipped += tests;
+    }
+
+    /// Forgets tests that were not asked for, which nextest counts as skipped.
+    pub(super) const fn ran(self) -> Self {
+        Self { skipped: 0, ..self }
     }
 
     /// Adds another runner's figures.

@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lookout_engine::Grid;
 
-use super::answer::{Answer, Series};
-use super::ask::{Question, When};
 use super::windowed::Remainder;
-use lookout_config::{Ratio, Selector};
+use lookout_config::Ratio;
+use lookout_promql::client::{Answer, Question, Series, When};
+use lookout_promql::selector::Selector;
 
 /// How far back the value before is looked for, and the longest gap over which a difference counts.
 const BEFORE_S: i64 = 3600;
@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn answer(series: Vec<Series>) -> Answer {
-        Answer { series, bytes: 0 }
+        Answer { series, ..Answer::default() }
     }
 
     fn grid() -> Grid {

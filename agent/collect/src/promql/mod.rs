@@ -17,8 +17,7 @@
 //! the agent, of the network or of the server's ingestion is filled as soon as it can be, the newest part first. No
 //! slot is sent twice: what the ledger knew at the start and what was sent since is [`Progress`].
 
-mod answer;
-mod ask;
+mod clients;
 mod counters;
 mod known;
 mod read;
@@ -27,7 +26,6 @@ mod real;
 mod watch;
 mod windowed;
 
-pub use answer::{Answer, Series};
-pub use ask::{Ask, AskError, ClientError, HttpAsk, Question, When};
+pub use clients::{Ask, ClientError, HttpAsk};
 pub use known::Progress;
 pub use watch::{Job, Ports, watch};

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{Counts, Slot};
 
-use super::answer::Answer;
-use super::ask::{AskError, Question};
 use super::counters::{Counters, Standing};
 use super::watch::Ports;
 use super::windowed::Windowed;
 use lookout_config::Prometheus;
+use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::events::names;
 
 /// The slots of one turn.
@@ -34,7 +33,7 @@ async fn ask_both(
     server: &Prometheus,
     ports: &Ports,
     questions: [Question; 2],
-) -> Result<([Answer; 2], usize), AskError> {
+) -> Result<([Answer; 2], usize), Error> {
     let [part, total] = questions;
     let part = ask_one(server, ports, &part).await?;
     let total = ask_one(server, ports, &total).await?;
@@ -42,7 +41,7 @@ async fn ask_both(
     Ok(([part, total], bytes))
 }
 
-async fn ask_one(server: &Prometheus, ports: &Ports, question: &Question) -> Result<Answer, AskError> {
+async fn ask_one(server: &Prometheus, ports: &Ports, question: &Question) -> Result<Answer, Error> {
     let answered = ports.ask.ask(server, question).await;
     let source = server.name.clone();
     match &answered {
@@ -62,7 +61,7 @@ pub(super) async fn read_counters(
     server: &Prometheus,
     ports: &Ports,
     span: Span,
-) -> Result<(Counted, usize), AskError> {
+) -> Result<(Counted, usize), Error> {
     let grid = ports.grid;
     let second = |slot: i64| grid.start_ms(Slot(slot)).div_euclid(1000);
     let (from_s, to_s) = (second(span.from), second(span.to));
@@ -107,7 +106,7 @@ pub(super) async fn read_windows(
     (first, after): (i64, i64),
     server: &Prometheus,
     ports: &Ports,
-) -> Result<(Counted, usize), AskError> {
+) -> Result<(Counted, usize), Error> {
     let (answers, bytes) = ask_both(server, ports, windowed.questions(first, after)).await?;
     let (slots, newest) = windowed.count(answers);
     let slots = slots.into_iter().map(|(slot, (good, bad))| (slot, Counts { good, bad })).collect();

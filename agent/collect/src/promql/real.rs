@@ -20,7 +20,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::*;
 use crate::Observation;
-use lookout_config::{Credentials, Expression, Prometheus, Queries, Ratio};
+use lookout_config::{Credentials, Prometheus, Queries, Ratio};
+use lookout_promql::query::{Dialect, EventQuery, Query};
 use lookout_runtime::clock::{Clock as _, SystemClock};
 
 /// Counts about a hundred requests a second, every tenth of them failed, while it is told to.
@@ -149,6 +150,7 @@ impl Server {
             headers: Vec::new(),
             ca: None,
             insecure: false,
+            dialect: Dialect::PromQl,
         }
     }
 }
@@ -210,7 +212,7 @@ fn counters() -> Queries {
 }
 
 fn windowed() -> Queries {
-    let expression = |text: &str| Expression::parse(text).unwrap().unwrap();
+    let expression = |text: &str| EventQuery::try_new(Query::parse(text, Dialect::PromQl).unwrap()).unwrap();
     Queries::Windowed {
         part: expression("sum(rate(http_total{code=~\"5..\"}[{{.window}}]))"),
         part_is_bad: true,

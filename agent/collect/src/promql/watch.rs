@@ -8,7 +8,7 @@ use std::time::Duration;
 use lookout_engine::{Counts, Grid, Slot};
 use tokio_util::sync::CancellationToken;
 
-use super::ask::{Ask, AskError, BODY_LIMIT};
+use super::clients::Ask;
 use super::counters::{Counters, Standing};
 use super::known::{Progress, coarse_before_s};
 use super::read::{Counted, Span, read_counters, read_windows};
@@ -17,6 +17,7 @@ use crate::jump::JumpDetector;
 use crate::wording::chain;
 use crate::{Feed, Observation};
 use lookout_config::{Prometheus, Queries};
+use lookout_promql::client::{BODY_LIMIT, Error};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 
@@ -200,7 +201,7 @@ impl Watched {
         ports: &Ports,
         upto: i64,
         ready: i64,
-    ) -> Result<Option<Step>, AskError> {
+    ) -> Result<Option<Step>, Error> {
         let Some(mut span) = self.next_span(ports, upto) else { return Ok(None) };
         let asked = match &mut self.form {
             Form::Counters(counters, standing) => {
@@ -299,7 +300,7 @@ impl Watched {
         }
     }
 
-    fn note(&mut self, source: &str, error: &AskError) {
+    fn note(&mut self, source: &str, error: &Error) {
         if !std::mem::replace(&mut self.failing, true) {
             tracing::warn!(
                 promql.source = source,
@@ -318,7 +319,7 @@ fn note_success(source: &str, failing: &mut bool) {
     }
 }
 
-fn note(source: &str, failing: &mut bool, error: &AskError) {
+fn note(source: &str, failing: &mut bool, error: &Error) {
     if !std::mem::replace(failing, true) {
         tracing::warn!(
             promql.source = source,

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{Grid, Window};
 
-use super::answer::Answer;
-use super::ask::{Question, When};
-use lookout_config::Expression;
+use lookout_promql::client::{Answer, Question, When};
+use lookout_promql::query::EventQuery;
 
 /// What rounding kept back, so that fractions of events add up.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,8 +24,8 @@ impl Remainder {
 /// What is asked for one SLO.
 #[derive(Debug)]
 pub(super) struct Windowed {
-    part: Expression,
-    total: Expression,
+    part: EventQuery,
+    total: EventQuery,
     pub(super) part_is_bad: bool,
     window: Window,
     /// Slots in a window.
@@ -36,8 +35,8 @@ pub(super) struct Windowed {
 
 impl Windowed {
     pub(super) fn new(
-        part: Expression,
-        total: Expression,
+        part: EventQuery,
+        total: EventQuery,
         part_is_bad: bool,
         window: Window,
         grid: Grid,
@@ -95,9 +94,9 @@ impl Windowed {
     }
 
     /// Events by window; `None` for a window whose values are none.
-    fn events(&self, answer: &Answer, expression: &Expression) -> BTreeMap<i64, Option<f64>> {
+    fn events(&self, answer: &Answer, expression: &EventQuery) -> BTreeMap<i64, Option<f64>> {
         let seconds = self.window.as_seconds() as f64;
-        let scale = if expression.per_second { seconds } else { 1.0 };
+        let scale = if expression.is_per_second() { seconds } else { 1.0 };
         let mut windows: BTreeMap<i64, Option<f64>> = BTreeMap::new();
         for (at_ms, value) in answer.series.iter().flat_map(|series| &series.samples) {
             let step_ms = i64::try_from(self.window.as_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
@@ -121,11 +120,12 @@ fn share(events: u64, n: i64, parts: i64) -> u64 {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::answer::Series;
     use super::*;
+    use lookout_promql::client::Series;
+    use lookout_promql::query::{Dialect, Query};
 
-    fn expression(text: &str) -> Expression {
-        Expression::parse(text).unwrap().unwrap()
+    fn expression(text: &str) -> EventQuery {
+        EventQuery::try_new(Query::parse(text, Dialect::PromQl).unwrap()).unwrap()
     }
 
     fn form(part_is_bad: bool) -> Windowed {
@@ -139,7 +139,7 @@ mod tests {
             samples: samples.iter().map(|(at, value)| (at * 30_000, *value)).collect(),
             ..Series::default()
         };
-        Answer { series: values.iter().map(series).collect(), bytes: 0 }
+        Answer { series: values.iter().map(series).collect(), ..Answer::default() }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::exposition::Sample;
-use lookout_config::{MatchOp, Matcher, Selector};
+use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 /// Bounds that are named at most.
 const MOST_NAMED: usize = 40;

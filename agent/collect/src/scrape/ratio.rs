@@ -9,7 +9,8 @@ use super::counter::{CounterSet, SeriesValue};
 use super::exposition::Sample;
 use super::life::Life;
 use super::plausible::{Plausibility, Quarantine};
-use lookout_config::{Ratio, Selector};
+use lookout_config::Ratio;
+use lookout_promql::selector::Selector;
 
 /// Ratio of one SLO on a scrape: its two sums of counters and their last values.
 #[derive(Debug)]

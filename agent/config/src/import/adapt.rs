@@ -59,6 +59,10 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
             metadata.leave_out("labels");
         }
     }
+    if let Some(annotations) = frame.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"))
+    {
+        annotations.keep_texts(|name| !name.starts_with("lookout.dev/"));
+    }
     let period = adapt_window(reader, &spec, &mut frame);
     frame.get_mut("spec")?.leave_out("alertPolicies");
     let many = goals.len() > 1 && !matches!(shared, Source::Absent);
@@ -263,7 +267,7 @@ fn carry_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Node> {
         let label = carried.remove(&key.name).map(|text| Node::text(text, &value.node.place));
         entries.extend(label.map(|label| (key.clone(), label)));
     }
-    Some(Node { value: Value::Map(entries), place: at.node.place.clone() })
+    Some(Node { value: Value::Map(entries), place: at.node.place.clone(), written: None })
 }
 
 fn read_policies(reader: &mut Reader<'_>, spec: &Fields<'_>, library: &mut Library) -> Vec<Policy> {

@@ -125,6 +125,7 @@ fn with_servers(known: &Known, servers: &Servers) -> Known {
             window: Duration::from_secs(server.window.as_seconds()),
             delay: server.delay,
             timeout: server.timeout,
+            dialect: server.dialect,
         };
         all.extend(servers.read.iter().map(|server| (server.name.clone(), Some(timing(server)))));
         all.extend(servers.wrong.iter().map(|name| (name.clone(), None)));

@@ -48,7 +48,7 @@ impl Doc {
                 Value::Map(entries.iter().map(entry).collect())
             }
         };
-        Node { value, place: place.clone() }
+        Node { value, place: place.clone(), written: None }
     }
 
     /// What was read, as it was.

@@ -193,6 +193,9 @@ fn one_line(text: &str) -> String {
 
 /// A scalar as text, whatever YAML took it for.
 pub(super) fn scalar_text(node: &Node) -> Option<String> {
+    if let Some(written) = &node.written {
+        return Some(written.clone());
+    }
     match &node.value {
         Value::Text(text) => Some(text.clone()),
         Value::Bool(value) => Some(value.to_string()),

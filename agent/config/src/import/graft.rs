@@ -6,14 +6,14 @@ use super::super::yaml::{Key, Node, Place, Value};
 impl Node {
     /// A text that stands for something that was written there.
     pub(super) fn text(text: impl Into<String>, place: &Place) -> Self {
-        Self { value: Value::Text(text.into()), place: place.clone() }
+        Self { value: Value::Text(text.into()), place: place.clone(), written: None }
     }
 
     /// A mapping that stands for something that was written there.
     pub(super) fn mapping<'a>(pairs: impl IntoIterator<Item = (&'a str, Self)>, place: &Place) -> Self {
         let key = |name: &str, node: &Self| Key { name: name.to_owned(), place: node.place.clone() };
         let entries = pairs.into_iter().map(|(name, node)| (key(name, &node), node));
-        Self { value: Value::Map(entries.collect()), place: place.clone() }
+        Self { value: Value::Map(entries.collect()), place: place.clone(), written: None }
     }
 
     /// The value of a key, without judging anything.
@@ -46,6 +46,16 @@ impl Node {
             *held = node;
         } else {
             self.put(name, node);
+        }
+    }
+
+    /// Keeps numbers and switches under some keys as the texts they were written as.
+    pub(super) fn keep_texts(&mut self, is_text: impl Fn(&str) -> bool) {
+        let Value::Map(entries) = &mut self.value else { return };
+        for (_, node) in entries.iter_mut().filter(|(key, _)| is_text(&key.name)) {
+            if let Some(written) = node.written.take() {
+                node.value = Value::Text(written);
+            }
         }
     }
 

@@ -1,12 +1,13 @@
 //! OpenSLO's SLIs: ratios and thresholds, whose queries are made to count over lookout's own window.
 
+use super::super::indicator::query_error;
 use super::super::reader::{At, Fields, Reader, suggestion};
-use super::super::selector::Selector;
 use super::super::yaml::{Key, Node, Place, Value};
 use super::doc::{Doc, map, ratio};
 use super::draft::quote;
 use super::openslo::Library;
-use super::promql::{OtherTemplate, WINDOW, fixed_ranges, has_range, parts, replaced, with_plain_window};
+use lookout_promql::query::{Dialect, EventQuery, Query, QueryError, WINDOW};
+use lookout_promql::selector::Selector;
 
 /// How often a gauge is looked at.
 const STEP: &str = "1m";
@@ -26,13 +27,13 @@ enum Metric {
     /// All of the `spec` but the description.
     Ratio(Doc),
     /// A value, which an objective compares with a bound.
-    Threshold { source: String, query: String, place: Place },
+    Threshold { source: String, query: Query, place: Place },
 }
 
 /// A query and the source it is asked of.
-struct Query {
+struct Asked {
     source: String,
-    text: String,
+    query: Query,
     place: Place,
 }
 
@@ -60,7 +61,7 @@ fn is_own_source(source: &Node) -> bool {
 
 /// One side of a ratio.
 enum Side {
-    Query(Query),
+    Query(Asked),
     /// A probe or scrape of lookout's own, as it stood.
     Own(Doc),
 }
@@ -79,7 +80,7 @@ pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Libra
                 reader.error(&at, "not converted: a threshold needs a query", "write `type: Prometheus`");
                 return None;
             };
-            Some(Metric::Threshold { source: query.source, query: query.text, place: query.place })
+            Some(Metric::Threshold { source: query.source, query: query.query, place: query.place })
         }
         _ => {
             let help = "write one of `ratioMetric` and `thresholdMetric`";
@@ -118,8 +119,8 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
                 );
                 return None;
             }
-            let part_text = counted(reader, &part, &part_query.text, counter);
-            let total_text = counted(reader, &total_at, &total_query.text, counter);
+            let part_text = counted(reader, &part, &part_query.query, counter);
+            let total_text = counted(reader, &total_at, &total_query.query, counter);
             let (part_text, total_text) = alike(part_text?, total_text?);
             let part = Doc::At(part_query.place, Box::new(Doc::text(part_text)));
             let total = Doc::At(total_query.place, Box::new(Doc::text(total_text)));
@@ -150,7 +151,7 @@ fn read_raw(
         reader.error(raw, "not converted: a raw ratio needs a query", "write `good` and `total` instead");
         return None;
     };
-    let quotient = take_apart(reader, raw, &query.text, failure)?;
+    let quotient = take_apart(reader, raw, &query.query, failure)?;
     let part = counted(reader, raw, &quotient.part, true);
     let total = counted(reader, raw, &quotient.total, true);
     let (part, total) = alike(part?, total?);
@@ -162,18 +163,25 @@ fn read_raw(
 pub(super) struct Quotient {
     /// `good` or `bad`
     pub(super) side: &'static str,
-    pub(super) part: String,
-    pub(super) total: String,
+    pub(super) part: Query,
+    pub(super) total: Query,
 }
 
 /// Takes apart a query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
 pub(super) fn take_apart(
     reader: &mut Reader<'_>,
     at: &At<'_>,
-    query: &str,
+    query: &Query,
     failure: bool,
 ) -> Option<Quotient> {
-    let Some(found) = parts(query) else {
+    let found = match query.ratio() {
+        Ok(found) => found,
+        Err(error) => {
+            refuse(reader, at, query, error);
+            return None;
+        }
+    };
+    let Some(found) = found else {
         let help = "write what it divides as two queries, of bad (or good) and of all events";
         reader.error(at, "not converted: a ratio that is no plain quotient has no counts to add up", help);
         return None;
@@ -218,7 +226,7 @@ fn read_query(
     spec: &At<'_>,
     referred: Option<String>,
     library: &Library,
-) -> Option<Query> {
+) -> Option<Asked> {
     let known = ["query", "promql", "expr", "source"];
     let fields = reader.open_fields(spec, "with `query`")?;
     for (key, value) in fields.all().filter(|(key, _)| !known.contains(&key.name.as_str())) {
@@ -232,33 +240,61 @@ fn read_query(
         return None;
     };
     let text = reader.text(&at)?;
-    match with_plain_window(text) {
-        Ok((text, _)) => {
-            let source = own.or(referred).unwrap_or_else(|| library.source.clone());
-            Some(Query { source, text, place: at.node.place.clone() })
-        }
-        Err(OtherTemplate(span)) => {
-            let message = "not converted: only `{{.window}}` can stand in a query".to_owned();
-            reader.error_in(&at, text, span, message, "write the value itself");
+    let query = parse_query(reader, &at, text)?;
+    let source = own.or(referred).unwrap_or_else(|| library.source.clone());
+    Some(Asked { source, query, place: at.node.place.clone() })
+}
+
+/// Parses a query of another format. Which functions its server knows is found when the result is read.
+pub(super) fn parse_query(reader: &mut Reader<'_>, at: &At<'_>, text: &str) -> Option<Query> {
+    match Query::parse(text, Dialect::MetricsQl) {
+        Ok(query) => match query.grouping() {
+            Some(grouping) => {
+                refuse(reader, at, &query, grouping.clone());
+                None
+            }
+            None => Some(query),
+        },
+        Err(mut error) => {
+            error.message = format!("not converted: {}", error.message);
+            query_error(reader, at, text, error);
             None
         }
     }
 }
 
+/// Checks a query that counts events over the window.
+pub(super) fn check_events(reader: &mut Reader<'_>, at: &At<'_>, query: &Query) -> Option<()> {
+    match EventQuery::try_new(query.clone()) {
+        Ok(_) => Some(()),
+        Err(error) => {
+            refuse(reader, at, query, error);
+            None
+        }
+    }
+}
+
+/// Notes why a query is not converted, at its place if its text still stands there.
+fn refuse(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, mut error: QueryError) {
+    error.message = format!("not converted: {}", error.message);
+    query_error(reader, at, query.source(), error);
+}
+
 /// A query that counts events over lookout's window, or a selector of counters, which lookout sums itself.
-fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &str, counter: bool) -> Option<String> {
-    if has_range(query) {
-        return Some(windowed(reader, at, query));
+fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, counter: bool) -> Option<String> {
+    if query.has_range() || query.is_windowed() {
+        return windowed(reader, at, query);
     }
     if !counter {
         let help = "write a query over a range, like `sum(increase(requests_total[1m]))`, or `counter: true`";
         reader.error(at, "not converted: a gauge does not say how many events there were", help);
         return None;
     }
-    if let Ok(selector) = query.parse::<Selector>() {
+    if let Some(selector) = query.selector() {
         return Some(selector.to_string());
     }
-    let inside = query.strip_prefix("sum").and_then(|rest| rest.trim_start().strip_prefix('('));
+    let text = query.to_string();
+    let inside = text.strip_prefix("sum").and_then(|rest| rest.trim_start().strip_prefix('('));
     let summed = inside.and_then(|rest| rest.strip_suffix(')')).map(str::trim);
     if let Some(Ok(selector)) = summed.map(str::parse::<Selector>) {
         let help = "a sum of counters hides when one of them starts again; lookout adds them up afterwards";
@@ -282,13 +318,21 @@ fn alike(part: String, total: String) -> (String, String) {
 }
 
 /// The query with its fixed ranges replaced by lookout's window.
-fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &str) -> String {
-    let ranges = fixed_ranges(query);
-    let Some(first) = ranges.first() else { return query.to_owned() };
-    let was = query.get(first.clone()).unwrap_or_default();
+fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &Query) -> Option<String> {
+    let Some(first) = query.fixed_ranges().first() else {
+        check_events(reader, at, query)?;
+        return Some(query.to_string());
+    };
+    let was = query.source().get(first.clone()).unwrap_or_default();
     let help = "lookout asks for the window it needs; a fixed one would count events several times";
     reader.changed(at, format!("`[{was}]` is `[{WINDOW}]`"), help);
-    replaced(query, &ranges, WINDOW)
+    match query.with_window() {
+        Ok(query) => Some(query.to_string()),
+        Err(error) => {
+            refuse(reader, at, query, error);
+            None
+        }
+    }
 }
 
 impl Sli {

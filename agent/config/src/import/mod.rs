@@ -16,7 +16,6 @@ mod draft;
 mod graft;
 mod indicator;
 mod openslo;
-mod promql;
 mod pyrra;
 mod servers;
 mod setting;

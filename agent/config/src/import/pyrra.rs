@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{Severity, Window};
 
+use super::super::indicator::query_error;
 use super::super::openslo::{Sheet, scalar};
 use super::super::reader::{At, Fields, Reader};
-use super::super::selector::{MatchOp, Matcher, Selector};
 use super::super::yaml::{Node, Place};
 use super::ImportOptions;
 use super::doc::{Doc, ratio};
 use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
-use super::promql::WINDOW;
 use super::windows::{self, Fate};
+use lookout_promql::query::WINDOW;
+use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 /// The prefix of labels that Pyrra gives to rules.
 const PREFIX: &str = "pyrra.dev/";
@@ -260,13 +261,11 @@ fn metric<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, name: &str) -> Optio
 
 fn selector(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
     let text = reader.text(at)?;
-    match text.trim().parse::<Selector>() {
+    match text.parse::<Selector>() {
         Ok(selector) => Some(selector),
-        Err(bad) => {
-            let start = (text.len() - text.trim_start().len() + bad.at).min(text.len());
-            let length = text.get(start..).and_then(|rest| rest.chars().next()).map_or(0, char::len_utf8);
-            let help = "write a selector like `requests_total{code=~\"5..\"}`";
-            reader.error_in(at, text, start..start + length, format!("not converted: {bad}"), help);
+        Err(mut error) => {
+            error.message = format!("not converted: {}", error.message);
+            query_error(reader, at, text, error);
             None
         }
     }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{Objective, Severity, Tier};
+use lookout_promql::query::Query;
 
 use super::super::Diagnostic;
 use super::super::openslo::{Sheet, scalar};
@@ -15,8 +16,7 @@ use super::super::yaml::Node;
 use super::ImportOptions;
 use super::doc::{Doc, ratio};
 use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
-use super::indicator::take_apart;
-use super::promql::{OtherTemplate, with_plain_window};
+use super::indicator::{check_events, parse_query, take_apart};
 use super::setting::{Setting, read_setting};
 
 /// How the two forms spell what differs.
@@ -221,16 +221,22 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             let fields = reader.fields(&at, &[dialect.error_query, dialect.total_query])?;
             let mut query = |name: &str| {
                 let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
-                Some((read_query(reader, &at)?, at))
+                let query = read_query(reader, &at)?;
+                check_events(reader, &at, &query)?;
+                Some((query, at))
             };
             let (error, total) = (query(dialect.error_query), query(dialect.total_query));
             let ((error, error_at), (total, total_at)) = (error?, total?);
-            if error == total {
+            if error.to_string() == total.to_string() {
                 let help = "the errors are a part of the total";
                 reader.error(&at, "not converted: both queries are the same", help);
                 return None;
             }
-            Some(ratio(source, ("bad", Doc::text_at(&error_at, error)), Doc::text_at(&total_at, total)))
+            Some(ratio(
+                source,
+                ("bad", Doc::text_at(&error_at, error.to_string())),
+                Doc::text_at(&total_at, total.to_string()),
+            ))
         }
         (None, Some(at), None) => {
             let fields = reader.fields(&at, &[dialect.error_ratio_query])?;
@@ -238,7 +244,8 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
             let query = read_query(reader, &at)?;
             let quotient = take_apart(reader, &at, &query, true)?;
-            let (part, total) = (Doc::text_at(&at, quotient.part), Doc::text_at(&at, quotient.total));
+            let (part, total) =
+                (Doc::text_at(&at, quotient.part.to_string()), Doc::text_at(&at, quotient.total.to_string()));
             Some(ratio(source, (quotient.side, part), total))
         }
         (None, None, Some(at)) => {
@@ -258,21 +265,15 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
 }
 
 /// A query that names the window.
-fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
+fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Query> {
     let text = reader.text(at)?;
-    match with_plain_window(text) {
-        Ok((query, true)) => Some(query),
-        Ok((_, false)) => {
-            let message = "not converted: this query does not name the window";
-            reader.error(at, message, "write its ranges as `[{{.window}}]`");
-            None
-        }
-        Err(OtherTemplate(span)) => {
-            let message = "not converted: only `{{.window}}` can stand in a query".to_owned();
-            reader.error_in(at, text, span, message, "write the value itself");
-            None
-        }
+    let query = parse_query(reader, at, text)?;
+    if !query.is_windowed() {
+        let message = "not converted: this query does not name the window";
+        reader.error(at, message, "write its ranges as `[{{.window}}]`");
+        return None;
     }
+    Some(query)
 }
 
 /// Which of the two alerts there are.

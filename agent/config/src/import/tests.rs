@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use expect_test::expect_file;
 use proptest::prelude::*;
 
 use super::draft::{CHANGED, LOST};
@@ -71,23 +72,14 @@ fn stream(files: &[SpecFile]) -> String {
     files.iter().map(|file| file.text.as_str()).collect::<Vec<_>>().join("---\n")
 }
 
-/// Compares with a file, or rewrites it when `UPDATE_GOLDEN=1` is set.
-fn differs(file: &Path, text: &str) -> bool {
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        if text.is_empty() {
-            let _ = fs::remove_file(file);
-        } else {
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, text).unwrap();
-        }
-    }
-    fs::read_to_string(file).unwrap_or_default() != text
+/// Compares with a file, or rewrites it when `UPDATE_EXPECT=1` is set.
+fn golden(file: &Path, text: &str) {
+    expect_file![std::path::absolute(file).unwrap()].assert_eq(text);
 }
 
-/// Set `UPDATE_GOLDEN=1` to rewrite the expected texts, and read what changed.
+/// Set `UPDATE_EXPECT=1` to rewrite the expected texts, and read what changed.
 #[test]
 fn every_feature_comes_to_what_is_expected() {
-    let mut wrong = Vec::new();
     let mut expected = Vec::new();
     for fixture in fixtures() {
         let imported = run(&fixture);
@@ -95,14 +87,11 @@ fn every_feature_comes_to_what_is_expected() {
         let stem = fixture.path.file_stem().unwrap().to_string_lossy().into_owned();
         for (ending, text) in [("yaml", stream(&imported.files)), ("txt", imported.findings.to_string())] {
             let file = folder.join(format!("{stem}.{ending}"));
-            if differs(&file, &text) {
-                wrong.push(format!("{}:\n{text}", file.display()));
-            }
+            golden(&file, &text);
             expected.push(file);
         }
         assert!(!imported.files.is_empty() || imported.findings.has_errors(), "{stem} came to nothing");
     }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     for tool in ["sloth", "pyrra", "openslo"] {
         for entry in fs::read_dir(Path::new(FIXTURES).join(tool).join("expected")).unwrap() {
             let path = entry.unwrap().path();
@@ -142,7 +131,7 @@ fn said(findings: &Diagnostics) -> String {
     all.join("; ")
 }
 
-/// Set `UPDATE_GOLDEN=1` to rewrite the tables, and read what changed.
+/// Set `UPDATE_EXPECT=1` to rewrite the tables, and read what changed.
 #[test]
 fn the_tables_of_the_document_say_what_happens() {
     let mut tables: BTreeMap<&str, String> = BTreeMap::new();
@@ -161,7 +150,7 @@ fn the_tables_of_the_document_say_what_happens() {
         let to = text.find(&end).unwrap_or_else(|| panic!("no {end}"));
         text.replace_range(from..to, &format!("\n{table}\n"));
     }
-    assert!(!differs(Path::new(DOCUMENT), &text), "the tables of {DOCUMENT} would be:\n{text}");
+    golden(Path::new(DOCUMENT), &text);
 }
 
 /// The files in a folder of their own, with a `lookout.yaml` that has what they refer to.
@@ -296,7 +285,7 @@ fn a_comment_cannot_be_left_by_what_it_quotes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("a.yaml");
     let text = "version: prometheus/v1\nservice: orders\nslos:\n  - name: a\n    objective: 99\n    sli: { events: \
-                { error_query: \"a[{{.window}}]\", total_query: \"b[{{.window}}]\" } }\n    alerting: { name: \
+                { error_query: \"rate(a[{{.window}}])\", total_query: \"rate(b[{{.window}}])\" } }\n    alerting: { name: \
                 \"x\\nkind: Evil\\u001b[2J\" }\n";
     fs::write(&file, text).unwrap();
     let imported = import(&[file], &options(Format::Sloth));
@@ -332,8 +321,8 @@ fn an_agent_has_a_thousand_slos_at_most() {
     let file = folder.path().join("a.yaml");
     let slo = |n: usize| {
         format!(
-            "  - {{ name: a{n}, objective: 99, sli: {{ events: {{ error_query: 'a[{{{{.window}}}}]', total_query: \
-             'b[{{{{.window}}}}]' }} }} }}\n"
+            "  - {{ name: a{n}, objective: 99, sli: {{ events: {{ error_query: 'rate(a[{{{{.window}}}}])', \
+             total_query: 'rate(b[{{{{.window}}}}])' }} }} }}\n"
         )
     };
     let slos: String = (0..=SLO_COUNT_LIMIT).map(slo).collect();

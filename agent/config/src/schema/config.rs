@@ -78,6 +78,13 @@ fn prometheus() -> Value {
             ("headers", headers()),
             ("ca_file", text("Certificates that are trusted beside the system's.")),
             ("insecure", switch("Accept any certificate.")),
+            (
+                "dialect",
+                json!({
+                    "description": "The language of its queries: metricsql takes VictoriaMetrics' functions over a range too.",
+                    "enum": ["promql", "metricsql"],
+                }),
+            ),
         ],
     )
 }

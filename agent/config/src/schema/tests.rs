@@ -175,16 +175,12 @@ fn yaml_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Set `UPDATE_GOLDEN=1` to rewrite the committed schemas, and read what changed.
+/// Set `UPDATE_EXPECT=1` to rewrite the committed schemas, and read what changed.
 #[test]
 fn the_committed_schemas_are_the_printed_ones() {
     for (name, text) in [("lookout", config_schema()), ("slo", slo_schema())] {
-        let file = PathBuf::from(format!("../../docs/schema/{name}.schema.json"));
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(&file, &text).unwrap();
-        }
-        assert_eq!(fs::read_to_string(&file).unwrap_or_default(), text, "{} is out of date", file.display());
+        let file = format!("../../docs/schema/{name}.schema.json");
+        expect_test::expect_file![std::path::absolute(file).unwrap()].assert_eq(&text);
     }
 }
 

@@ -48,7 +48,7 @@ fn firing_minutes(case: &Case, severity: Severity) -> Option<(i64, i64)> {
         let faulty = (0..case.minutes).contains(&since_fault);
         let bad = if faulty { PER_MINUTE * case.bad_ratio_per_mille / 1000 } else { 0 };
         evaluator.record(Slot(minute), Counts { good: PER_MINUTE - bad, bad });
-        let report = evaluator.report(Slot(minute));
+        let report = evaluator.assess(Slot(minute));
         let decision = evaluator.decide(&report);
         let report = decision.apply(report);
         evaluator.accept(decision);
@@ -118,7 +118,7 @@ fn a_total_outage_fires_within_one_slot_of_the_minimum_on_a_fine_grid() {
     let fired = (0..fault + 60).find(|&slot| {
         let counts = if slot < fault { Counts { good: 500, bad: 0 } } else { Counts { good: 0, bad: 500 } };
         evaluator.record(Slot(slot), counts);
-        let report = evaluator.report(Slot(slot));
+        let report = evaluator.assess(Slot(slot));
         let decision = evaluator.decide(&report);
         let opened = !decision.transitions.is_empty();
         evaluator.accept(decision);

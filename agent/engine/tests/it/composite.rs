@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{
-    BurnFactor, Cause, Change, Component, Composite, Counts, DataState, Evaluator, Grid, Guard, Join, Method,
-    Objective, Open, Period, Policy, Recorded, Report, Severity, SliceTarget, Slot, Tier, Transition, Weight,
-    Window,
+    Assessment, BurnFactor, Cause, Change, Component, Composite, Counts, DataState, Evaluator, Grid, Guard,
+    Join, Method, Objective, Open, Period, Policy, Recorded, Severity, SliceTarget, Slot, Tier, Transition,
+    Weight, Window,
 };
 use proptest::prelude::*;
 
@@ -36,10 +36,10 @@ fn objective(percent: f64) -> Objective {
 fn method(join: Join, parts: &[Part]) -> Method {
     let components = parts.iter().map(|part| {
         let component = Component::default()
-            .weighing(Weight::try_new(part.weight).unwrap())
-            .promising(objective(100.0 - 1.0 / part.cost), objective(99.0));
+            .with_weight(Weight::try_new(part.weight).unwrap())
+            .with_objective(objective(100.0 - 1.0 / part.cost), objective(99.0));
         match part.slice_target {
-            Some(target) => component.judged_by(SliceTarget::try_from_ratio(target).unwrap()),
+            Some(target) => component.with_slice_target(SliceTarget::try_from_ratio(target).unwrap()),
             None => component,
         }
     });
@@ -95,17 +95,17 @@ fn truth(join: Join, parts: &[Part], events: &[Event], end: i64) -> Option<f64> 
 }
 
 /// Runs events in their order through an evaluator that began at slot zero and looks every `stride` slots.
-fn run(policy: Policy, events: &[Event], stride: usize) -> Report {
+fn run(policy: Policy, events: &[Event], stride: usize) -> Assessment {
     let mut evaluator = Evaluator::new(policy, Slot(-1));
     let mut rest = events;
     for look in (0..LAST).step_by(stride) {
         let (now, later) = rest.split_at(rest.partition_point(|event| event.slot <= look));
         now.iter().for_each(|event| _ = record(&mut evaluator, event));
         rest = later;
-        evaluator.report(Slot(look));
+        evaluator.assess(Slot(look));
     }
     rest.iter().for_each(|event| _ = record(&mut evaluator, event));
-    evaluator.report(Slot(LAST))
+    evaluator.assess(Slot(LAST))
 }
 
 fn record(evaluator: &mut Evaluator, event: &Event) -> Recorded {
@@ -128,7 +128,7 @@ fn parts() -> impl Strategy<Value = Vec<Part>> {
     prop::collection::vec(part, 2..=5)
 }
 
-/// Parts of a composite and their events, in the order of time.
+/// ComponentHistories of a composite and their events, in the order of time.
 fn watched() -> impl Strategy<Value = (Vec<Part>, Vec<Event>)> {
     parts().prop_flat_map(|parts| {
         let event = (0..parts.len(), 0..LAST, 0_u64..=10, 0_u64..=2);
@@ -170,7 +170,7 @@ proptest! {
         }
     }
 
-    /// Parts of a slot's counts come in any order, and up to five hours late.
+    /// ComponentHistories of a slot's counts come in any order, and up to five hours late.
     #[test]
     fn late_counts_revise_the_slice_they_belong_to(
         (parts, events) in watched(), join in join(), stride in 1_i64..200,
@@ -189,12 +189,12 @@ proptest! {
         let mut look = stride;
         for (at, event) in arrivals {
             while look < at.min(LAST) {
-                evaluator.report(Slot(look));
+                evaluator.assess(Slot(look));
                 look += stride;
             }
-            prop_assert_eq!(record(&mut evaluator, &event), Recorded::Kept);
+            prop_assert_eq!(record(&mut evaluator, &event), Recorded::Counted);
         }
-        let report = evaluator.report(Slot(LAST));
+        let report = evaluator.assess(Slot(LAST));
         prop_assert_eq!(report.period, whole.period);
         prop_assert_eq!(report.budget, whole.budget);
         prop_assert_eq!(report.tiers[0].long, whole.tiers[0].long);
@@ -231,16 +231,16 @@ proptest! {
             while let Some(event) = later.next_if(|event| event.slot <= look) {
                 record(&mut evaluator, event);
             }
-            evaluator.report(Slot(look));
+            evaluator.assess(Slot(look));
         }
         later.for_each(|event| _ = record(&mut evaluator, event));
-        let report = evaluator.report(Slot(LAST));
+        let report = evaluator.assess(Slot(LAST));
         prop_assert_eq!(report.period.counts, whole.period.counts);
         prop_assert_eq!(report.tiers[0].long.counts, whole.tiers[0].long.counts);
         for (part, whole) in report.components.iter().zip(&whole.components) {
-            prop_assert_eq!((part.period, part.lately), (whole.period, whole.lately));
+            prop_assert_eq!((part.period, part.recent), (whole.period, whole.recent));
             prop_assert_eq!(part.period_burn_share, whole.period_burn_share);
-            prop_assert_eq!(part.lately_burn_share, whole.lately_burn_share);
+            prop_assert_eq!(part.recent_burn_share, whole.recent_burn_share);
         }
     }
 
@@ -253,11 +253,11 @@ proptest! {
         let mut evaluator = Evaluator::new(policy(method(join, &[part; 3])), Slot(-1));
         for (slot, (component, good, bad)) in (0..).zip(counts) {
             evaluator.record_component(component, Slot(slot * 5), Counts { good, bad });
-            let report = evaluator.report(Slot(slot * 5));
+            let report = evaluator.assess(Slot(slot * 5));
             prop_assert!(report.budget.left_ratio.is_finite() && report.budget.allowed.is_finite());
             prop_assert!(report.seconds_to_exhaustion.is_none_or(f64::is_finite));
             for part in report.components {
-                let shares = [part.lately_burn_share, part.period_burn_share];
+                let shares = [part.recent_burn_share, part.period_burn_share];
                 prop_assert!(shares.into_iter().flatten().all(|share| (0.0..=1.0).contains(&share)));
             }
         }
@@ -280,7 +280,7 @@ fn two_components_by_hand() {
             evaluator.record_component(0, Slot(slot), big);
             evaluator.record_component(1, Slot(slot), small);
         }
-        evaluator.report(Slot(SLICE_SLOTS * 100 - 1))
+        evaluator.assess(Slot(SLICE_SLOTS * 100 - 1))
     };
     // 0.7 × 10 % in ten slices, and 0.3 × 50 % more in one: 0.7 + 0.15 = 0.85 of a hundred
     let weighed = spent(Join::Weights, 98.0);
@@ -326,7 +326,7 @@ impl Run {
     }
 
     /// Lets minutes pass in which the two components say this.
-    fn pass(&mut self, minutes: i64, counts: [Option<Counts>; 2]) -> Report {
+    fn pass(&mut self, minutes: i64, counts: [Option<Counts>; 2]) -> Assessment {
         let mut last = None;
         for _ in 0..minutes * 6 {
             for (component, counts) in counts.iter().enumerate() {
@@ -334,7 +334,7 @@ impl Run {
                     self.evaluator.record_component(component, Slot(self.now), *counts);
                 }
             }
-            let report = self.evaluator.report(Slot(self.now));
+            let report = self.evaluator.assess(Slot(self.now));
             let decision = self.evaluator.decide(&report);
             self.told.extend(decision.transitions.iter().copied());
             self.evaluator.accept(decision);
@@ -358,7 +358,7 @@ fn one_component_of_two_that_fails_is_one_incident() {
     run.pass(60, [GOOD, GOOD]);
     let report = run.pass(6, [GOOD, DOWN]);
     assert_eq!(run.changes(), [(Cause::Burn, Change::Opened)]);
-    let shares = report.components.iter().map(|part| part.lately_burn_share);
+    let shares = report.components.iter().map(|part| part.recent_burn_share);
     assert_eq!(shares.collect::<Vec<_>>(), [Some(0.0), Some(1.0)]);
     run.pass(60, [GOOD, GOOD]);
     assert_eq!(run.changes(), [(Cause::Burn, Change::Opened), (Cause::Burn, Change::Resolved)]);
@@ -403,7 +403,8 @@ fn a_component_that_was_never_heard_of_is_missing_from_the_start() {
 #[test]
 fn an_incident_taken_up_after_a_restart_waits_for_the_component_that_is_silent() {
     let mut run = Run::new();
-    let open = Open { opened: Slot(-10), severity: Severity::Page, peak: Severity::Page };
+    let open =
+        Open { started: Slot(-10), detected: Slot(-10), severity: Severity::Page, peak: Severity::Page };
     run.evaluator.resume(Cause::Burn, open);
     run.pass(5, [GOOD, None]);
     assert_eq!(run.evaluator.open(Cause::Burn), Some(open));
@@ -429,7 +430,7 @@ fn sixteen_components_stay_within_bounds() {
             let counts = Counts { good: 9_000 + (noise >> 53), bad: (noise >> 40) % 12 };
             evaluator.record_component(component, Slot(minute * 6), counts);
         }
-        evaluator.report(Slot(minute * 6 + 5));
+        evaluator.assess(Slot(minute * 6 + 5));
     }
     let bytes = evaluator.state_bytes();
     assert!(bytes <= 16 * 32 * 1024, "{bytes} bytes");

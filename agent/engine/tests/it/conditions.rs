@@ -1,8 +1,8 @@
 //! Conditions beside the tiers, thresholds that release later than they fire, and guards.
 
 use lookout_engine::{
-    BudgetShare, BurnFactor, Cause, Change, Condition, Confidence, Counts, Evaluator, Grid, Guard, History,
-    Method, Objective, Period, Policy, Report, Severity, Slot, Tier, Transition, Window,
+    Assessment, BudgetShare, BurnFactor, Cause, Change, Condition, Confidence, Counts, Evaluator, Grid,
+    Guard, History, Method, Objective, Period, Policy, Severity, Slot, Tier, Transition, Window,
 };
 use proptest::prelude::*;
 
@@ -41,13 +41,13 @@ impl Run {
         Self { evaluator: Evaluator::new(policy, Slot(-1)), now: 0, told: Vec::new() }
     }
 
-    fn pass(&mut self, slots: i64, counts: Option<Counts>) -> Option<Report> {
+    fn pass(&mut self, slots: i64, counts: Option<Counts>) -> Option<Assessment> {
         let mut last = None;
         for _ in 0..slots {
             if let Some(counts) = counts {
                 self.evaluator.record(Slot(self.now), counts);
             }
-            let report = self.evaluator.report(Slot(self.now));
+            let report = self.evaluator.assess(Slot(self.now));
             let decision = self.evaluator.decide(&report);
             assert_eq!(decision, self.evaluator.decide(&report), "deciding changes nothing");
             self.told.extend(decision.transitions.iter().copied());
@@ -82,7 +82,7 @@ fn budget_left_calls_below_its_share_and_lets_go_well_above_it() {
     // the bad ones leave the period after ten minutes: 55 % are left when four of 31 have gone
     let report = run.pass(569 + 2, of_100(0)).unwrap();
     let left = report.conditions[0];
-    assert!(left.firing && left.lingering, "52 %: {:?}", left.measured);
+    assert!(left.firing && left.kept_by_release, "52 %: {:?}", left.measured);
     let report = run.pass(2, of_100(0)).unwrap();
     assert!(!report.conditions[0].firing && report.conditions[0].measured.unwrap() > 0.55 - 1e-9);
     assert_eq!(run.changes(), [OPENED, RESOLVED]);
@@ -130,7 +130,7 @@ fn a_budget_that_is_gone_calls_only_while_it_still_burns() {
     run.pass(600, of_100(0));
     run.pass(100, of_100(100));
     run.pass(30, of_100(5));
-    assert!(run.evaluator.report(Slot(run.now)).budget.left_ratio < 0.0);
+    assert!(run.evaluator.assess(Slot(run.now)).budget.left_ratio < 0.0);
     assert_eq!(run.changes(), [OPENED, RESOLVED], "half the even burn gives it time to come back");
 }
 
@@ -177,7 +177,7 @@ fn tiers_and_conditions_make_one_incident_of_the_highest_severity() {
     run.pass(10, of_100(100));
     run.pass(20, of_100(0));
     let told: Vec<_> =
-        run.told.iter().map(|told| (told.change, told.incident.severity, told.incident.opened)).collect();
+        run.told.iter().map(|told| (told.change, told.incident.severity, told.incident.detected)).collect();
     let start = Slot(603);
     assert_eq!(
         told,
@@ -317,7 +317,7 @@ proptest! {
             let (less, more) = (a.min(b), a.max(b));
             mild.record(Slot(slot), Counts { good: 100 - less, bad: less });
             harsh.record(Slot(slot), Counts { good: 100 - more, bad: more });
-            let (mild, harsh) = (mild.report(Slot(slot)), harsh.report(Slot(slot)));
+            let (mild, harsh) = (mild.assess(Slot(slot)), harsh.assess(Slot(slot)));
             for (mild, harsh) in mild.conditions.iter().zip(&harsh.conditions) {
                 prop_assert!(!mild.exceeded || harsh.exceeded, "{mild:?} {harsh:?}");
             }
@@ -353,7 +353,7 @@ proptest! {
     ) {
         let grid = Grid::try_new(60).unwrap();
         let windows = [Window::minutes(20), Window::hours(2), Window::days(3)];
-        let mut history = History::new(grid, windows, Slot(0));
+        let mut history = History::new(grid, windows, Slot(0), u64::MAX);
         let mut all: Vec<(i64, u64)> = Vec::new();
         let mut closed = 0;
         for (back, bad, forward) in steps {

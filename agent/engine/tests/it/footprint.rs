@@ -51,7 +51,7 @@ fn bytes_after_a_month(mut counts: impl FnMut(i64) -> Counts) -> usize {
     let mut most = 0;
     for slot in first..first + 31 * SLOTS_PER_DAY {
         evaluator.record(Slot(slot), counts(slot));
-        evaluator.report(Slot(slot));
+        evaluator.assess(Slot(slot));
         most = most.max(evaluator.state_bytes());
     }
     most

@@ -1,8 +1,8 @@
 //! One incident per SLO and cause: it escalates, eases, resolves, freezes and survives restarts.
 
 use lookout_engine::{
-    BurnFactor, Cause, Change, Counts, DataState, Evaluator, Grid, Guard, Method, Objective, Open, Period,
-    Policy, Severity, Slot, Tier, Transition, Window, advance,
+    BurnFactor, Cause, Change, Counts, DataState, Evaluator, Grid, Guard, Latest, Method, Objective, Open,
+    Period, Policy, Severity, Slot, Tier, Transition, Wanted, Window, advance,
 };
 use proptest::prelude::*;
 
@@ -45,7 +45,7 @@ impl Run {
             if let Some(counts) = counts {
                 self.evaluator.record(Slot(self.now), counts);
             }
-            let report = self.evaluator.report(Slot(self.now));
+            let report = self.evaluator.assess(Slot(self.now));
             let decision = self.evaluator.decide(&report);
             self.told.extend(decision.transitions.iter().copied());
             self.evaluator.accept(decision);
@@ -75,7 +75,7 @@ fn a_fault_is_one_incident_that_opens_eases_and_resolves() {
     // 10 s × 2 ÷ 3 = 6.67 s: at the end of the seventh slot
     assert_eq!(run.told[0].at, Slot(66));
     assert_eq!(run.told[0].incident.severity, Severity::Page);
-    let starts: Vec<Slot> = run.told.iter().map(|transition| transition.incident.opened).collect();
+    let starts: Vec<Slot> = run.told.iter().map(|transition| transition.incident.detected).collect();
     assert_eq!(starts, [Slot(66); 3], "one incident keeps its start");
 }
 
@@ -86,7 +86,7 @@ fn a_transition_that_was_not_stored_is_decided_again() {
     run.pass(6, FAULTY);
     for slot in 66..70 {
         run.evaluator.record(Slot(slot), FAULTY.unwrap());
-        let report = run.evaluator.report(Slot(slot));
+        let report = run.evaluator.assess(Slot(slot));
         let decision = run.evaluator.decide(&report);
         assert_eq!(decision.transitions.len(), 1, "not accepted, so said again");
         assert_eq!(decision.transitions[0].change, Change::Opened);
@@ -103,7 +103,8 @@ fn missing_data_freeze_the_incident_and_open_their_own() {
     run.pass(30, GOOD);
     let burn: Vec<Change> =
         run.told.iter().filter(|t| t.cause == Cause::Burn).map(|transition| transition.change).collect();
-    assert_eq!(burn, [Change::Opened, Change::Resolved]);
+    // each tier lets go when half of its short window was observed again
+    assert_eq!(burn, [Change::Opened, Change::Eased, Change::Resolved]);
     assert!(run.evaluator.open(Cause::DataMissing).is_none());
 }
 
@@ -116,7 +117,7 @@ fn no_traffic_is_not_missing_data_and_no_recovery() {
     assert_eq!(run.changes(), [(Cause::Burn, Change::Opened)], "an empty short window does not resolve");
     run.pass(60, NOTHING);
     assert_eq!(run.changes().last(), Some(&(Cause::Burn, Change::Resolved)), "the long window has forgotten");
-    assert_eq!(run.evaluator.report(Slot(run.now)).state, DataState::Idle);
+    assert_eq!(run.evaluator.assess(Slot(run.now)).state, DataState::Idle);
     assert!(run.told.iter().all(|transition| transition.cause == Cause::Burn));
 }
 
@@ -126,7 +127,7 @@ fn one_failure_at_night_pages_no_one_and_says_why() {
     run.pass(60, NOTHING);
     run.pass(1, Some(Counts { good: 0, bad: 1 }));
     assert_eq!(run.changes(), []);
-    let report = run.evaluator.report(Slot(run.now - 1));
+    let report = run.evaluator.assess(Slot(run.now - 1));
     assert!(report.tiers.iter().all(|tier| !tier.exceeded));
     let held = report.tiers[0].held.map(|held| held.to_string());
     assert_eq!(held.as_deref(), Some("1 of 3 bad events"));
@@ -152,7 +153,8 @@ fn missing_data_that_are_still_missing_after_a_restart_are_the_same_incident() {
     let mut run = Run::new(policy());
     run.evaluator.record(Slot(0), GOOD.unwrap());
     run.evaluator = Evaluator::new(policy(), Slot(999));
-    let open = Open { opened: Slot(900), severity: Severity::Ticket, peak: Severity::Ticket };
+    let open =
+        Open { started: Slot(900), detected: Slot(900), severity: Severity::Ticket, peak: Severity::Ticket };
     run.evaluator.resume(Cause::DataMissing, open);
     run.now = 1000;
     run.pass(20, None);
@@ -205,7 +207,7 @@ fn an_incident_resumed_after_a_restart_keeps_its_start_and_opens_no_second() {
     assert_eq!(after.told, [], "nothing new happened");
     after.pass(30, GOOD);
     let last = after.told.last().unwrap();
-    assert_eq!((last.change, last.incident.opened), (Change::Resolved, Slot(66)));
+    assert_eq!((last.change, last.incident.detected), (Change::Resolved, Slot(66)));
 }
 
 #[test]
@@ -226,27 +228,38 @@ fn severity() -> impl Strategy<Value = Option<Severity>> {
 
 proptest! {
     #[test]
-    fn the_reducer_tells_every_change_once_and_in_order(wanted in prop::collection::vec(severity(), 1..60)) {
-        let mut open: Option<Open> = None;
-        for (slot, wanted) in (0_i64..).zip(wanted) {
-            let before = open;
-            let (next, transition) = advance(Cause::Burn, open, wanted, Slot(slot));
-            prop_assert_eq!(next.map(|incident| incident.severity), wanted);
-            prop_assert_eq!(transition.is_some(), before.map(|i| i.severity) != wanted);
-            if let (Some(before), Some(after)) = (before, next) {
-                prop_assert_eq!(before.opened, after.opened);
-                prop_assert!(after.peak >= before.peak && after.peak >= after.severity);
+    fn the_reducer_tells_every_change_once_and_in_order(
+        wanted in prop::collection::vec(severity(), 1..60), reopens in 0_i64..5,
+    ) {
+        let mut latest = Latest::None;
+        for (slot, severity) in (0_i64..).zip(wanted) {
+            let (at, before) = (Slot(slot), latest);
+            let wanted = Wanted {
+                severity, at, started: at.plus(-2), recovered: Some(at.plus(-1)), reopens_until: at.plus(reopens),
+            };
+            let (next, transition) = advance(Cause::Burn, latest, wanted);
+            let (was, is) = (before.open(), next.open());
+            prop_assert_eq!(is.map(|incident| incident.severity), severity);
+            prop_assert_eq!(transition.is_some(), was.map(|open| open.severity) != severity);
+            if let (Some(was), Some(is)) = (was, is) {
+                prop_assert_eq!((was.detected, was.started), (is.detected, is.started));
+                prop_assert!(is.peak >= was.peak && is.peak >= is.severity);
             }
             if let Some(transition) = transition {
-                let expected = match (before, wanted) {
-                    (None, _) => Change::Opened,
-                    (_, None) => Change::Resolved,
-                    (Some(was), Some(now)) if now > was.severity => Change::Escalated,
+                let expected = match (before, severity) {
+                    (Latest::Resolved(last), Some(_)) if slot <= last.at.0 + reopens => {
+                        prop_assert_eq!(transition.incident.detected, last.incident.detected);
+                        Change::Reopened
+                    }
+                    (Latest::None | Latest::Resolved(_), _) => Change::Opened,
+                    (Latest::Open(_), None) => Change::Resolved,
+                    (Latest::Open(was), Some(now)) if now > was.severity => Change::Escalated,
                     _ => Change::Eased,
                 };
                 prop_assert_eq!(transition.change, expected);
+                prop_assert_eq!(transition.recovered.is_some(), expected == Change::Resolved);
             }
-            open = next;
+            latest = next;
         }
     }
 
@@ -257,7 +270,7 @@ proptest! {
         let mut run = Run::new(policy());
         for (good, bad, silent) in counts {
             run.pass(1, (!silent).then_some(Counts { good, bad }));
-            let report = run.evaluator.report(Slot(run.now - 1));
+            let report = run.evaluator.assess(Slot(run.now - 1));
             prop_assert!(report.budget.left_ratio.is_finite() && report.budget.allowed.is_finite());
             prop_assert!(report.seconds_to_exhaustion.is_none_or(f64::is_finite));
             for tier in &report.tiers {

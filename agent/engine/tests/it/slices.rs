@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{
-    Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Recorded, Report, Severity,
+    Assessment, Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Recorded, Severity,
     SliceTarget, Slot, Tier, Window,
 };
 use proptest::prelude::*;
@@ -44,17 +44,17 @@ fn method() -> impl Strategy<Value = Method> {
 }
 
 /// Runs events, in the given order, through an evaluator that began at slot zero; it looks at the end of these slots.
-fn run(method: &Method, events: &[(i64, Counts)], looks: &[i64], end: i64) -> Report {
+fn run(method: &Method, events: &[(i64, Counts)], looks: &[i64], end: i64) -> Assessment {
     let mut evaluator = Evaluator::new(policy(method), Slot(-1));
     let mut rest = events;
     for &look in looks.iter().filter(|look| **look < end) {
         let (now, later) = rest.split_at(rest.partition_point(|(slot, _)| *slot <= look));
         now.iter().for_each(|(slot, counts)| _ = evaluator.record(Slot(*slot), *counts));
         rest = later;
-        evaluator.report(Slot(look));
+        evaluator.assess(Slot(look));
     }
     rest.iter().for_each(|(slot, counts)| _ = evaluator.record(Slot(*slot), *counts));
-    evaluator.report(Slot(end))
+    evaluator.assess(Slot(end))
 }
 
 /// The share of bad in the period by the definitions of OpenSLO; `None` when nothing happened. The period holds all of
@@ -114,7 +114,7 @@ proptest! {
         prop_assert_eq!(seldom, often);
     }
 
-    /// Parts of a slot's counts come from several sources, in any order, and up to five hours late.
+    /// ComponentHistories of a slot's counts come from several sources, in any order, and up to five hours late.
     #[test]
     fn splitting_a_stream_over_sources_changes_nothing(
         method in method(),
@@ -135,12 +135,12 @@ proptest! {
         let mut look = looks;
         for (at, slot, counts) in arrivals {
             while look < at.min(8000) {
-                evaluator.report(Slot(look));
+                evaluator.assess(Slot(look));
                 look += looks;
             }
-            prop_assert_eq!(evaluator.record(Slot(slot), counts), Recorded::Kept);
+            prop_assert_eq!(evaluator.record(Slot(slot), counts), Recorded::Counted);
         }
-        let report = evaluator.report(Slot(8000));
+        let report = evaluator.assess(Slot(8000));
         prop_assert_eq!(report.period, whole.period);
         prop_assert_eq!(report.budget, whole.budget);
         prop_assert_eq!(report.tiers[0].long, whole.tiers[0].long);
@@ -173,7 +173,7 @@ proptest! {
         if !minutes_first {
             minutes(&mut restored);
         }
-        let report = restored.report(Slot(15_000));
+        let report = restored.assess(Slot(15_000));
         prop_assert_eq!(report.period.counts, whole.period.counts);
         prop_assert_eq!(report.tiers[0].long.counts, whole.tiers[0].long.counts);
     }
@@ -186,7 +186,7 @@ fn a_minute_of_failure_in_a_quiet_night_is_a_bad_slice_and_no_page() {
     for slot in 0..3600 / WIDTH_S {
         let night = Counts { good: u64::from(slot != 100), bad: u64::from(slot == 100) };
         evaluator.record(Slot(slot), night);
-        report = Some(evaluator.report(Slot(slot)));
+        report = Some(evaluator.assess(Slot(slot)));
     }
     let report = report.unwrap();
     assert_eq!((report.budget.bad, report.budget.total), (1, 30), "in slices");
@@ -202,7 +202,7 @@ fn an_outage_pages_by_slices_as_well() {
     let opened = (0..1000).find(|&slot| {
         let bad = if slot >= 720 { 50 } else { 0 };
         evaluator.record(Slot(slot), Counts { good: 50 - bad, bad });
-        let report = evaluator.report(Slot(slot));
+        let report = evaluator.assess(Slot(slot));
         let decision = evaluator.decide(&report);
         let page = decision.transitions.iter().any(|change| change.incident.severity == Severity::Page);
         evaluator.accept(decision);
@@ -218,7 +218,7 @@ fn ratio_timeslices_are_shown_in_slices_and_no_target_is_out_of_reach() {
     for slot in 0..SLICE_SLOTS * 40 {
         evaluator.record(Slot(slot), Counts { good: 2, bad: 1 });
     }
-    let report = evaluator.report(Slot(SLICE_SLOTS * 40 - 1));
+    let report = evaluator.assess(Slot(SLICE_SLOTS * 40 - 1));
     assert_eq!((report.budget.bad, report.budget.total), (13, 40), "forty thirds, to the nearest");
     assert!(SliceTarget::try_from_ratio(1.0).is_ok());
     for bad in [0.0, 1.1, f64::NAN] {

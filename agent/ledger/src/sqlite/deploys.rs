@@ -17,9 +17,11 @@ struct DeployRow {
     started_at_ms: i64,
 }
 
-impl From<DeployRow> for DeployRecord {
-    fn from(row: DeployRow) -> Self {
-        Self {
+impl TryFrom<DeployRow> for DeployRecord {
+    type Error = sqlx::Error;
+
+    fn try_from(row: DeployRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
             id: row.id,
             idempotency_key: row.idempotency_key,
             service: row.service,
@@ -27,9 +29,9 @@ impl From<DeployRow> for DeployRecord {
             version: row.version,
             commit: row.commit_id,
             actor: row.actor,
-            class: row.class,
+            class: row.class.parse().map_err(|error| sqlx::Error::Decode(Box::new(error) as _))?,
             started_at_ms: row.started_at_ms,
-        }
+        })
     }
 }
 
@@ -47,7 +49,7 @@ pub(super) async fn record(pool: &SqlitePool, deploy: &DeployRecord) -> sqlx::Re
     .bind(&deploy.version)
     .bind(&deploy.commit)
     .bind(&deploy.actor)
-    .bind(&deploy.class)
+    .bind(deploy.class.as_str())
     .bind(deploy.started_at_ms)
     .execute(&mut *work)
     .await?;
@@ -56,7 +58,7 @@ pub(super) async fn record(pool: &SqlitePool, deploy: &DeployRecord) -> sqlx::Re
         .fetch_one(&mut *work)
         .await?;
     work.commit().await?;
-    Ok(stored.into())
+    stored.try_into()
 }
 
 pub(super) async fn newest(
@@ -71,5 +73,5 @@ pub(super) async fn newest(
     .bind(limit)
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    rows.into_iter().map(TryInto::try_into).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use lookout_engine::Change;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use super::{decode, json, query};
+use super::{decode, json, query, word};
 use crate::LedgerError;
 use lookout_model::{IncidentRecord, TransitionRecord};
 use lookout_runtime::events::chain;
@@ -24,19 +24,20 @@ struct IncidentRow {
     resolved_at_ms: Option<i64>,
 }
 
-impl From<IncidentRow> for IncidentRecord {
-    fn from(row: IncidentRow) -> Self {
-        Self {
-            id: row.id,
-            slo_id: row.slo_id,
-            service: row.service,
-            slo: row.slo,
-            cause: row.cause,
-            severity: row.severity,
-            peak: row.peak,
-            opened_at_ms: row.opened_at_ms,
-            resolved_at_ms: row.resolved_at_ms,
-        }
+impl IncidentRow {
+    fn into_record(self) -> Result<IncidentRecord, LedgerError> {
+        const DOING: &str = "reading an incident back";
+        Ok(IncidentRecord {
+            cause: word(DOING, &self.cause)?,
+            severity: word(DOING, &self.severity)?,
+            peak: word(DOING, &self.peak)?,
+            id: self.id,
+            slo_id: self.slo_id,
+            service: self.service,
+            slo: self.slo,
+            opened_at_ms: self.opened_at_ms,
+            resolved_at_ms: self.resolved_at_ms,
+        })
     }
 }
 
@@ -53,12 +54,9 @@ struct TransitionRow {
 
 impl TransitionRow {
     fn into_record(self) -> Result<TransitionRecord, LedgerError> {
-        let change = Change::from_name(&self.change).ok_or_else(|| LedgerError::Decode {
-            doing: "reading a transition back",
-            source: serde::de::Error::custom(format!("an unknown change \"{}\"", self.change)),
-        })?;
+        let change: Change = word("reading a transition back", &self.change)?;
         Ok(TransitionRecord {
-            incident: self.incident.into(),
+            incident: self.incident.into_record()?,
             change,
             at_ms: self.at_ms,
             notice: decode("reading a notice back", &self.notice)?,
@@ -125,9 +123,9 @@ async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) ->
     .bind(&incident.slo_id)
     .bind(&incident.service)
     .bind(&incident.slo)
-    .bind(&incident.cause)
-    .bind(&incident.severity)
-    .bind(&incident.peak)
+    .bind(incident.cause.as_str())
+    .bind(incident.severity.as_str())
+    .bind(incident.peak.as_str())
     .bind(incident.opened_at_ms)
     .bind(incident.resolved_at_ms)
     .execute(connection)
@@ -140,7 +138,7 @@ pub(super) async fn open(pool: &SqlitePool) -> sqlx::Result<Vec<IncidentRecord>>
         sqlx::query_as("select * from incident where resolved_at_ms is null order by opened_at_ms, id")
             .fetch_all(pool)
             .await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    Ok(readable(rows))
 }
 
 pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<IncidentRecord>> {
@@ -149,7 +147,19 @@ pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<In
             .bind(limit)
             .fetch_all(pool)
             .await?;
-    Ok(rows.into_iter().map(Into::into).collect())
+    Ok(readable(rows))
+}
+
+/// The incidents that can be read back. One that cannot is logged and must not hide the others.
+fn readable(rows: Vec<IncidentRow>) -> Vec<IncidentRecord> {
+    let read = |row: IncidentRow| {
+        let id = row.id.clone();
+        row.into_record().inspect_err(|error| {
+            tracing::error!(incident.id = %id, error = chain(error),
+                "an incident cannot be read back from the ledger and is left out");
+        })
+    };
+    rows.into_iter().filter_map(|row| read(row).ok()).collect()
 }
 
 /// The latest transitions, without those that cannot be read back: they are logged once and must not hide the others.

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqlitePool};
@@ -35,6 +35,7 @@ use sqlx::{ConnectOptions as _, SqlitePool};
 use super::chain::Chain;
 use super::retention::Cutoffs;
 use super::{Ledger, LedgerError, StoredCounts};
+use lookout_model::word::Word;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
@@ -293,6 +294,14 @@ fn query(doing: &'static str) -> impl Fn(sqlx::Error) -> LedgerError {
 
 fn json<T: Serialize>(doing: &'static str, value: &T) -> Result<String, LedgerError> {
     serde_json::to_string(value).map_err(|source| LedgerError::Decode { doing, source })
+}
+
+/// Reads a value from its word in a column; a word that names none is an error, never a guess.
+fn word<T: Word>(doing: &'static str, text: &str) -> Result<T, LedgerError> {
+    T::from_word(text).ok_or_else(|| LedgerError::Decode {
+        doing,
+        source: serde_json::Error::custom(format!("{text:?} is not {}", T::KIND)),
+    })
 }
 
 fn decode<T: DeserializeOwned>(doing: &'static str, text: &str) -> Result<T, LedgerError> {

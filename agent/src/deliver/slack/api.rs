@@ -117,9 +117,9 @@ impl Receiver for WebApi {
         let Some((channel, ts)) = delivery.thread.as_deref().and_then(|thread| thread.split_once(':')) else {
             return self.post_anew(&message).await;
         };
-        let change = Change::from_name(&delivery.notice.change);
+        let change = delivery.notice.change;
         let place = json!({
-            "channel": channel, "thread_ts": ts, "reply_broadcast": change == Some(Change::Escalated),
+            "channel": channel, "thread_ts": ts, "reply_broadcast": change == Change::Escalated,
             "unfurl_links": false, "unfurl_media": false,
         });
         match self.post(&message, &place).await {
@@ -127,7 +127,7 @@ impl Receiver for WebApi {
             Err((Some(word), _)) if is_thread_gone(&word) => return self.post_anew(&message).await,
             Err((_, refused)) => return Err(refused),
         }
-        if change == Some(Change::Resolved) {
+        if change == Change::Resolved {
             self.edit(&message, channel, ts).await;
         }
         Ok(None)

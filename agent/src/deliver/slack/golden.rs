@@ -1,7 +1,9 @@
 //! Whole payloads, as files to look at; and whatever is told, Slack can take it.
 
+use lookout_engine::{Cause, Change};
 use std::path::PathBuf;
 
+use expect_test::expect_file;
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -10,14 +12,10 @@ use crate::deliver::Message;
 use lookout_model::sample::{T0, story, without_data};
 use lookout_model::{Delivery, Notice};
 
-/// Compares with a file, or writes it when `UPDATE_GOLDEN=1`.
+/// Compares with a file, or writes it when `UPDATE_EXPECT=1`.
 fn golden(name: &str, text: &str) {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/slack").join(name);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "{name} differs; UPDATE_GOLDEN=1 writes it anew");
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/slack");
+    expect_file![folder.join(name)].assert_eq(text);
 }
 
 fn cases() -> Vec<(&'static str, Delivery)> {
@@ -27,7 +25,7 @@ fn cases() -> Vec<(&'static str, Delivery)> {
         Some("<!channel> see <http://evil.example|the fix> & \u{1b}[31mrun\n\n*this*".to_owned());
     hostile.last_deploy = None;
     let mut no_data = without_data(escalated.clone());
-    no_data.change = "opened".to_owned();
+    no_data.change = Change::Opened;
     let cases = [
         ("opened", opened.clone(), false),
         ("escalated", escalated, false),
@@ -138,13 +136,12 @@ prop_compose! {
         notice.last_failure = Some(text());
         notice.incident.service = text();
         notice.incident.slo = text();
-        notice.evidence.data_state = text();
         if let Some(deploy) = &mut notice.last_deploy {
             (deploy.version, deploy.commit, deploy.actor) = (text(), text(), text());
             deploy.started_at_ms = times[0];
         }
         if data_missing {
-            notice.incident.cause = "data_missing".to_owned();
+            notice.incident.cause = Cause::DataMissing;
         }
         (notice.incident.opened_at_ms, notice.at_ms) = (times[1], times[2]);
         let evidence = &mut notice.evidence;

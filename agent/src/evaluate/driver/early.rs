@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lookout_engine::{Change, Foreseen, Slot};
+use lookout_engine::{Change, Projection, Slot};
 
 use super::{Driver, status};
 use crate::evaluate::SloStatus;
@@ -22,16 +22,16 @@ impl Driver {
     /// Looks at what went wrong since the last look. An incident that would open or escalate at the end of the slot
     /// whatever else happens in it does so now, and the SLO's state is returned with its place in the config.
     pub async fn look(&mut self, now_ms: i64) -> Vec<(usize, SloStatus)> {
-        let mut certain: Vec<(usize, Foreseen)> = Vec::new();
+        let mut certain: Vec<(usize, Projection)> = Vec::new();
         let watched = &self.watched;
         self.suspects.retain(|&index, slot| {
             let Some(watched) = watched.get(index) else { return false };
-            certain.extend(watched.evaluator.foresee(*slot).map(|foreseen| (index, foreseen)));
+            certain.extend(watched.evaluator.project(*slot).map(|projected| (index, projected)));
             // a slot that comes after one which still settles is looked at when that is closed
             *slot > watched.evaluator.closed().plus(1)
         });
         let mut transitions = Vec::new();
-        for (index, Foreseen { report, decision }) in &certain {
+        for (index, Projection { assessment: report, decision }) in &certain {
             for transition in &decision.transitions {
                 let told = self.told(*index, report, decision, transition).await;
                 transitions.extend(told.map(|told| self.at_once(told, transition.at, now_ms)));
@@ -42,7 +42,7 @@ impl Driver {
         }
         let config = Arc::clone(&self.config);
         let mut changed = Vec::with_capacity(certain.len());
-        for (index, Foreseen { report, decision }) in certain {
+        for (index, Projection { assessment: report, decision }) in certain {
             let (Some(slo), Some(watched)) = (config.slos.get(index), self.watched.get_mut(index)) else {
                 continue;
             };
@@ -62,7 +62,8 @@ impl Driver {
         let grid = self.config.grid;
         let at_ms = now_ms.clamp(grid.start_ms(slot).saturating_add(1), grid.end_ms(slot));
         let mut told = TransitionRecord { at_ms, ..told };
-        if let (Change::Opened, Some(cause)) = (told.change, told.incident.cause()) {
+        if told.change == Change::Opened {
+            let cause = told.incident.cause;
             told.incident.opened_at_ms = at_ms;
             told.incident.id = incident_id(&told.incident.slo_id, cause, at_ms);
         }

@@ -48,7 +48,7 @@ impl Frame<'_> {
         // a mark per returned sample: ask for the moment of change only
         let started = format!("{firing} unless {firing} offset 1m");
         let restarted = format!("changes(process_start_time_seconds{{{}}}[1m]) > 0", self.jobs);
-        let mut variables = vec![datasource()];
+        let mut variables = vec![datasource(), agent_address()];
         variables.extend(self.variables);
         let mut tags = vec!["lookout"];
         tags.extend(self.tags);
@@ -87,6 +87,21 @@ fn service_uid(service: &str) -> String {
 
 fn datasource() -> Value {
     json!({"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"})
+}
+
+/// Where people reach the agent, as it says itself; hidden, for links.
+fn agent_address() -> Value {
+    json!({
+        "name": "lookout",
+        "label": "Agent",
+        "type": "query",
+        "datasource": {"type": "prometheus", "uid": "${datasource}"},
+        "query": "label_values(lookout_build_info, external_url)",
+        "refresh": 1,
+        "hide": 2,
+        "multi": false,
+        "includeAll": false,
+    })
 }
 
 /// A variable filled by a query.

@@ -19,7 +19,7 @@ pub(super) fn build(config: &Config) -> Value {
         alerts: ",sloth_id!=\"\"".to_owned(),
         jobs: "job=~\".+\"".to_owned(),
         variables: Vec::new(),
-        links: vec![link("Agent", links::agent(config))],
+        links: vec![link("Agent", links::AGENT_IN_DASHBOARD)],
         panels,
         tags: vec!["slo"],
     }

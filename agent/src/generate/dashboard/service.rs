@@ -7,7 +7,8 @@ use super::super::promql::{self, Counted, Sli};
 use super::super::rules::{alert_groups, base_window, identity, windows};
 use super::panel::{Kind, Panel, Place, Target};
 use super::{Frame, link, links, per_slo, quoted, service_uid, state_query, state_words, uid, variable};
-use lookout_config::{Config, Indicator, MatchOp, Slo};
+use lookout_config::{Config, Indicator, Slo};
+use lookout_promql::selector::{MatchOp, Selector};
 use lookout_runtime::events::names;
 
 /// Rows of the grid that a per-SLO row with its heading takes.
@@ -48,7 +49,7 @@ pub(super) fn build(config: &Config, service: &str) -> Value {
         ],
         links: vec![
             link("All objectives", &format!("/d/{}", uid("overview"))),
-            link("Agent", links::agent(config)),
+            link("Agent", links::AGENT_IN_DASHBOARD),
         ],
         panels,
         tags: vec!["slo", service],
@@ -118,7 +119,7 @@ fn exhaustion(chosen: &str) -> String {
 
 fn firing_table(config: &Config, service: &str) -> Panel {
     let expr = format!("ALERTS{{alertstate=\"firing\",service={},slo=~\"$slo\"}}", quoted(service));
-    let runbook = links::runbook(config, "${__data.fields.alertname}");
+    let runbook = links::runbook_in_dashboard(config);
     Panel::new(
         Kind::Table,
         "firing",
@@ -184,7 +185,7 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
 }
 
 /// The histogram whose events are counted: the counters of all of them, and its name.
-fn histogram_of(sli: &Sli) -> Option<(&lookout_config::Selector, &str)> {
+fn histogram_of(sli: &Sli) -> Option<(&Selector, &str)> {
     let total = sli.total.counters()?;
     Some((total, total.metric.strip_suffix("_count")?))
 }
@@ -196,7 +197,7 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
     let role = |what: &str| format!("{} {what}", slo.name);
     let place = |x| Place { x, y, w: 12, h: SLO_HEIGHT - 1 };
     let variables = [("job", MatchOp::Regex, "$job"), ("instance", MatchOp::Regex, "$instance")];
-    let at = |selector: &lookout_config::Selector| {
+    let at = |selector: &Selector| {
         // the variable is the condition on the job here
         let mut selector = selector.clone();
         selector.matchers.retain(|matcher| matcher.label != "job");

@@ -7,7 +7,8 @@ use lookout_engine::{Counts, Evaluator, Grid, Severity, Slot, Window};
 
 use super::super::{fixture, promql::matcher};
 use super::{METADATA, promtool, rules_without};
-use lookout_config::{Config, Indicator, MatchOp, Ratio, Selector};
+use lookout_config::{Config, Indicator, Ratio};
+use lookout_promql::selector::{MatchOp, Selector};
 
 /// A clean past as long as the longest window.
 const CLEAN_MINUTES: u64 = 3 * 24 * 60;
@@ -61,7 +62,7 @@ fn engine(step: &Step) -> [Option<(u64, u64)>; 2] {
         let bad = if burns { step.bad_per_minute() } else { 0 };
         let slot = Slot(i64::try_from(minute).unwrap());
         evaluator.record(slot, Counts { good: PER_MINUTE - bad, bad });
-        let report = evaluator.report(slot);
+        let report = evaluator.assess(slot);
         let decision = evaluator.decide(&report);
         let report = decision.apply(report);
         evaluator.accept(decision);

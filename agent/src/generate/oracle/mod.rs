@@ -97,11 +97,11 @@ fn assert_sound(config: &Config) {
 #[test]
 fn the_committed_files_are_those_of_the_specs() {
     let list = artifacts(&fixture::titanic());
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
         write(&list).unwrap();
     }
     let found: Vec<String> = drift(&list).unwrap().iter().map(ToString::to_string).collect();
-    assert!(found.is_empty(), "{}\n(UPDATE_GOLDEN=1 writes them)", found.join("\n"));
+    assert!(found.is_empty(), "{}\n(UPDATE_EXPECT=1 writes them)", found.join("\n"));
 }
 
 #[test]

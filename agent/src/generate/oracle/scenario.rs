@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 
 use super::super::{fixture, promql::matcher};
 use super::{promtool, rules_without};
-use lookout_config::{Config, Indicator, MatchOp, Ratio, Scrape, Selector, Slo};
+use lookout_config::{Config, Indicator, Ratio, Scrape, Slo};
+use lookout_promql::selector::{MatchOp, Selector};
 
 /// As long as the longest window: rules know nothing of a past that was not scraped, the engine takes it as clean.
 pub(super) const CLEAN_MINUTES: usize = 120;
@@ -149,9 +150,9 @@ impl Scenario {
                 evaluator.record(slot(index), *observed);
             }
             if let Some(edge) = self.edge {
-                evaluator.begin_period(month(slot(index), Slot(edge)));
+                evaluator.set_period(month(slot(index), Slot(edge)));
             }
-            let report = evaluator.report(slot(index));
+            let report = evaluator.assess(slot(index));
             let decision = evaluator.decide(&report);
             let report = decision.apply(report);
             evaluator.accept(decision);

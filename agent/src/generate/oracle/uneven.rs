@@ -90,7 +90,7 @@ fn uneven_traffic_is_weighed_by_events_and_an_idle_day_weighs_nothing() {
             let &Minute::Seen(good, bad) = minute else { panic!() };
             evaluator.record(slot, Counts { good, bad });
         }
-        let report = evaluator.report(Slot(3 * DAY as i64 - 1));
+        let report = evaluator.assess(Slot(3 * DAY as i64 - 1));
         assert_eq!(report.period.counts, truth, "{}: the engine counts all and once", scenario.name);
         let left = 1.0 - ratio / 0.001;
         assert!(near(report.budget.left_ratio, left), "{}: {}", scenario.name, report.budget.left_ratio);

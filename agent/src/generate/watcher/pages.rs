@@ -41,13 +41,11 @@ fn page(config: &Config, alert: &Alert, body: &str) -> Page {
         contents,
         "---\n\n<!-- {MARK} from the config up to the end marker; the rest of the page is yours. -->\n\n# {name}\n\n\
          {} This is about the agent, not about a service it watches; Prometheus found it out and Alertmanager told it.\n\n\
-         **It fires** {held}, in Prometheus:\n\n```promql\n{}\n```\n\n[Agent]({agent}/) · [Ready?]({agent}/readyz) · \
-         [This page]({})\n\n{}\n\n{body}",
+         **It fires** {held}, in Prometheus:\n\n```promql\n{}\n```\n\n[Agent]({agent}/) · [Ready?]({agent}/readyz)\n\n{}\n\n{body}",
         alert.summary,
         alert.expr,
-        links::runbook(config, name),
         runbook::END,
-        agent = links::agent(config),
+        agent = links::AGENT_IN_RUNBOOK,
     );
     Page { alert: name.to_owned(), contents }
 }

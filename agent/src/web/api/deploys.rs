@@ -8,8 +8,8 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::Limit;
-use crate::gate::Class;
 use crate::web::{Problem, State, auth};
+use lookout_model::DeployClass;
 use lookout_model::DeployRecord;
 
 /// Longest value of a field and longest key.
@@ -40,7 +40,7 @@ struct Marked {
     #[serde(default)]
     actor: String,
     #[serde(default)]
-    class: Class,
+    class: DeployClass,
 }
 
 fn production() -> String {
@@ -79,7 +79,7 @@ pub(super) async fn mark(
         version: marked.version,
         commit: marked.commit,
         actor,
-        class: marked.class.as_str().to_owned(),
+        class: marked.class,
         started_at_ms: state.clock.now_ms(),
     };
     let stored = state.ledger.record_deploy(&wanted).await.map_err(|error| Problem::ledger(&error))?;

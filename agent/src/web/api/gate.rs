@@ -10,9 +10,10 @@ use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
 
-use crate::gate::{Answer, Ask, Class, Code, Decision, decide};
+use crate::gate::{Answer, Ask, Code, Decision, decide};
 use crate::web::{Problem, State, auth};
 use lookout_model::DecisionRecord;
+use lookout_model::DeployClass;
 use lookout_runtime::events::names;
 
 /// Longer names belong to no service.
@@ -34,7 +35,7 @@ pub(super) struct Asked {
 /// The answers that were recorded last, one per service and class. The lock is held while one is recorded, so that
 /// however many ask at once, one row is written.
 #[derive(Clone, Default)]
-pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, Class), Given>>>);
+pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, DeployClass), Given>>>);
 
 /// An answer, and when it was recorded.
 struct Given {
@@ -125,9 +126,9 @@ fn understand(asked: Asked) -> Result<Ask, Problem> {
     }
     let class = match asked.class.as_deref() {
         // The class that is held to the whole policy.
-        None => Class::default(),
+        None => DeployClass::default(),
         Some(word) => {
-            word.parse::<Class>().map_err(|bad| Problem::bad_request("bad_class", bad.to_string()))?
+            word.parse::<DeployClass>().map_err(|bad| Problem::bad_request("bad_class", bad.to_string()))?
         }
     };
     Ok(Ask { service, class })

@@ -2,9 +2,11 @@
 
 use super::row::data_words;
 use crate::evaluate::SloStatus;
-use crate::web::{State, words};
+use crate::web::State;
+use lookout_engine::DataState;
 use lookout_ledger::{LedgerError, StoredCounts};
 use lookout_model::ComponentEvidence;
+use lookout_model::format;
 
 /// The table of components.
 #[derive(Debug)]
@@ -39,8 +41,8 @@ impl Table {
         }
         let lately = evidence.tiers.iter().map(|tier| tier.long_s).min().unwrap_or(evidence.period_s);
         Some(Self {
-            lately: words::span(lately as f64),
-            period: words::span(evidence.period_s as f64),
+            lately: format::duration(lately as f64),
+            period: format::duration(evidence.period_s as f64),
             weighed: evidence.components.iter().any(|component| component.weight.is_some()),
             rows: evidence.components.iter().map(row).collect(),
         })
@@ -48,24 +50,24 @@ impl Table {
 }
 
 fn row(component: &ComponentEvidence) -> Row {
-    let events = |bad: u64, total: u64| format!("{} of {}", words::count(bad), words::count(total));
+    let events = |bad: u64, total: u64| format!("{} of {}", format::count(bad), format::count(total));
     let burns = component.lately_burn_share.is_some_and(|share| share > 0.0);
-    let mood = match component.data_state.as_str() {
+    let mood = match component.data_state {
         _ if component.is_silent() => "unknown",
         _ if burns => "spent",
-        "idle" => "quiet",
+        DataState::Idle => "quiet",
         _ => "met",
     };
     Row {
         mood,
-        data: data_words(&component.data_state),
+        data: data_words(component.data_state),
         title: component.title.clone(),
-        objective: words::percent(component.objective_percent),
-        weight: component.weight.map_or_else(|| words::NONE.to_owned(), |weight| weight.to_string()),
+        objective: format::objective(component.objective_percent),
+        weight: component.weight.map_or_else(|| format::NONE.to_owned(), |weight| weight.to_string()),
         lately: events(component.lately_bad, component.lately_total),
-        lately_share: words::share(component.lately_burn_share),
+        lately_share: format::percent_good(component.lately_burn_share),
         period: events(component.bad, component.total),
-        share: words::share(component.burn_share),
+        share: format::percent_good(component.burn_share),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What of a period does not count, as the pages show it.
 
 use super::Moment;
-use crate::web::words;
+use lookout_model::format;
 use lookout_model::{Corrected, CorrectedBy};
 
 /// Characters of a text from outside at most.
@@ -37,14 +37,14 @@ pub(super) struct EntryRow {
 impl CorrectedRow {
     /// `None` when everything counts.
     pub(super) fn new(corrected: &Corrected, now_ms: i64) -> Option<Self> {
-        let total = format!("{} of the period corrected", words::span(corrected.seconds as f64));
+        let total = format!("{} of the period corrected", format::duration(corrected.seconds as f64));
         let reason = corrected.entries.first().map(|entry| bounded(&entry.reason)).unwrap_or_default();
         (corrected.seconds > 0).then(|| Self {
             total,
             reason,
             now: corrected.now,
             entries: corrected.entries.iter().map(|entry| EntryRow::new(entry, now_ms)).collect(),
-            more: (corrected.more > 0).then(|| format!("{} more", words::count(corrected.more))),
+            more: (corrected.more > 0).then(|| format!("{} more", format::count(corrected.more))),
         })
     }
 }
@@ -58,7 +58,7 @@ impl EntryRow {
             actor: bounded(&entry.actor),
             from: Moment::new(entry.from_ms, now_ms),
             to: Moment::new(entry.to_ms, now_ms),
-            excludes: words::span(entry.seconds as f64),
+            excludes: format::duration(entry.seconds as f64),
             recurring: entry.recurring,
         }
     }

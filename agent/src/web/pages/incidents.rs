@@ -4,10 +4,11 @@ use askama::Template;
 use axum::extract;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
+use lookout_model::format;
 
 use super::row::IncidentRow;
 use super::{Shell, page};
-use crate::web::{Problem, State, words};
+use crate::web::{Problem, State};
 
 /// How many are shown: fits on a page of 50 kB.
 const SHOWN: u32 = 50;
@@ -35,7 +36,7 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
         0 => ("No open incident".to_owned(), "met"),
         n => {
             let mood = if rows.iter().any(|row| row.mood == "page") { "page" } else { "ticket" };
-            (format!("{} open", words::several(n, "incident")), mood)
+            (format!("{} open", format::several(n, "incident")), mood)
         }
     };
     let shell = Shell::new(&state, "incidents", headline.clone());

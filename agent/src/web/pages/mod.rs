@@ -12,9 +12,10 @@ use askama::Template;
 use axum::extract;
 use axum::response::{Html, IntoResponse as _, Response};
 use http::{StatusCode, Uri};
+use lookout_model::format;
 
 use super::error::Problem;
-use super::{State, assets, words};
+use super::{State, assets};
 
 /// What surrounds every page.
 #[derive(Debug)]
@@ -58,9 +59,9 @@ struct Moment {
 impl Moment {
     fn new(at_ms: i64, now_ms: i64) -> Self {
         Self {
-            stamp: words::stamp(at_ms),
-            clock: words::clock(at_ms, now_ms),
-            ago: words::ago(at_ms, now_ms),
+            stamp: format::rfc3339(at_ms),
+            clock: format::time(at_ms, now_ms),
+            ago: format::ago(at_ms, now_ms),
         }
     }
 }

@@ -4,11 +4,12 @@ use askama::Template;
 use axum::extract;
 use axum::response::Response;
 use http::StatusCode;
+use lookout_model::format;
 
 use super::row::{DeployRow, IncidentRow, Mood, SloRow};
 use super::{Moment, Shell, page};
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::web::{State, words};
+use crate::web::State;
 
 /// How many incidents and deploys the overview shows.
 const RECENT: u32 = 5;
@@ -82,11 +83,15 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
 pub(super) fn headline(snapshot: &Snapshot, now_ms: i64) -> Headline {
     let (mood, text) = sentence(snapshot, now_ms);
     let updated = if snapshot.at_ms == Snapshot::NEVER {
-        format!("The first evaluation is at most {} s away.", snapshot.interval_s)
+        format!("The first evaluation is at most {} away.", format::duration(f64::from(snapshot.interval_s)))
     } else if snapshot.slos.is_empty() {
         "Add SLO specs to lookout.yaml, then everything about them is shown here.".to_owned()
     } else {
-        format!("Evaluated {}, every {} s.", words::ago(snapshot.at_ms, now_ms), snapshot.interval_s)
+        format!(
+            "Evaluated {}, every {}.",
+            format::ago(snapshot.at_ms, now_ms),
+            format::duration(f64::from(snapshot.interval_s))
+        )
     };
     Headline { mood: mood.symbol(), text, detail: updated }
 }
@@ -107,13 +112,13 @@ fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
         let open = if pages.is_empty() {
             String::new()
         } else {
-            format!("; {} open", words::several(pages.len(), "page"))
+            format!("; {} open", format::several(pages.len(), "page"))
         };
         return (Mood::Unknown, format!("Nothing was evaluated for {}{open}", age(snapshot, now_ms)));
     }
     for (mood, word, rows) in [(Mood::Page, "page", &pages), (Mood::Ticket, "ticket", &tickets)] {
         if !rows.is_empty() {
-            return (mood, format!("{}: {}", words::several(rows.len(), word), names(rows)));
+            return (mood, format!("{}: {}", format::several(rows.len(), word), names(rows)));
         }
     }
     let share = |n: usize, all: &str, some: &str| {
@@ -143,7 +148,7 @@ fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
 }
 
 fn age(snapshot: &Snapshot, now_ms: i64) -> String {
-    words::span(now_ms.saturating_sub(snapshot.at_ms) as f64 / 1000.0)
+    format::duration(now_ms.saturating_sub(snapshot.at_ms) as f64 / 1000.0)
 }
 
 /// Names of at most three, then how many more.
@@ -186,7 +191,7 @@ fn probes(state: &State, now_ms: i64) -> Vec<ProbeView> {
         mood: if row.ok { Mood::Met } else { Mood::Page }.symbol(),
         word: if row.ok { "Good" } else { "Failed" },
         detail: row.detail.chars().take(300).collect(),
-        took: format!("{} ms", words::count(row.total_ms)),
+        took: format!("{} ms", format::count(row.total_ms)),
         at: Moment::new(row.at_ms, now_ms),
         target: row.target,
         url: row.url_without_secrets,

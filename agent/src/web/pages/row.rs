@@ -1,12 +1,13 @@
 //! What several pages show: an SLO in a line, an incident in a line.
 
-use lookout_engine::{Cause, Severity};
+use lookout_engine::{Cause, DataState, Severity};
 
 use super::Moment;
 use super::corrected::CorrectedRow;
 use crate::evaluate::SloStatus;
-use crate::web::{chart, words};
+use crate::web::{chart, path};
 use lookout_config::Config;
+use lookout_model::format;
 use lookout_model::{DeployRecord, IncidentRecord};
 
 /// How things are, worst first. Each has a word, a shape and a colour.
@@ -42,31 +43,35 @@ impl Mood {
     /// How an SLO is.
     pub(super) fn of(slo: &SloStatus) -> Self {
         let severities = slo.incidents.iter().filter(|incident| incident.resolved_at_ms.is_none());
-        match severities.map(|incident| incident.severity().unwrap_or(Severity::Page)).max() {
+        match severities.map(|incident| incident.severity).max() {
             Some(Severity::Page) => return Self::Page,
             Some(Severity::Ticket) => return Self::Ticket,
             None => {}
         }
-        match slo.evidence.data_state.as_str() {
-            "ok" | "idle" | "insufficient" if slo.evidence.budget_left_ratio <= 0.0 => Self::Spent,
-            "ok" => Self::Met,
-            "idle" | "insufficient" => Self::Quiet,
-            _ => Self::Unknown,
+        match slo.evidence.data_state {
+            DataState::Ok | DataState::Idle | DataState::Insufficient
+                if slo.evidence.budget_left_ratio <= 0.0 =>
+            {
+                Self::Spent
+            }
+            DataState::Ok => Self::Met,
+            DataState::Idle | DataState::Insufficient => Self::Quiet,
+            DataState::NoData | DataState::Stale | DataState::Partial => Self::Unknown,
         }
     }
 }
 
 /// The state of an SLO in a word or two.
 pub(super) fn word(slo: &SloStatus) -> &'static str {
-    match (Mood::of(slo), slo.evidence.data_state.as_str()) {
+    match (Mood::of(slo), slo.evidence.data_state) {
         (Mood::Page, _) => "Page",
         (Mood::Ticket, _) => "Ticket",
         (Mood::Spent, _) => "Budget spent",
         (Mood::Met, _) => "Met",
-        (Mood::Quiet, "idle") => "No traffic",
+        (Mood::Quiet, DataState::Idle) => "No traffic",
         (Mood::Quiet, _) => "Too few events",
-        (Mood::Unknown, "no_data") => "No data yet",
-        (Mood::Unknown, "partial") => "Data incomplete",
+        (Mood::Unknown, DataState::NoData) => "No data yet",
+        (Mood::Unknown, DataState::Partial) => "Data incomplete",
         (Mood::Unknown, _) => "Data stale",
     }
 }
@@ -105,18 +110,18 @@ impl SloRow {
             title: slo.title.clone(),
             description: slo.description.clone(),
             href: href(&slo.service, &slo.slo),
-            objective: words::percent(evidence.objective_percent),
+            objective: format::objective(evidence.objective_percent),
             period: evidence.calendar.as_ref().map_or_else(
-                || words::span(evidence.period_s as f64),
+                || format::duration(evidence.period_s as f64),
                 |calendar| format!("the {}", calendar.period),
             ),
-            sli: words::share(slo.sli_ratio),
-            budget: if known { words::budget(evidence.budget_left_ratio) } else { words::NONE.to_owned() },
+            sli: format::percent_good(slo.sli_ratio),
+            budget: if known { format::percent(evidence.budget_left_ratio) } else { format::NONE.to_owned() },
             bar: if known { chart::budget(evidence.budget_left_ratio) } else { String::new() },
-            burn: words::burn(fastest_burn(slo)),
+            burn: format::burn(fastest_burn(slo)),
             exhausted: exhausted(slo),
-            data: data_words(&evidence.data_state),
-            age: age.map_or_else(String::new, |age| format!("{} old", words::span(age))),
+            data: data_words(evidence.data_state),
+            age: age.map_or_else(String::new, |age| format!("{} old", format::duration(age))),
             incidents: incidents.map(|incident| IncidentRow::new(incident, config, now_ms)).collect(),
             corrected: CorrectedRow::new(&evidence.corrected, now_ms),
         }
@@ -125,7 +130,7 @@ impl SloRow {
 
 /// The page of an SLO.
 pub(super) fn href(service: &str, slo: &str) -> String {
-    format!("/slos/{}/{}", words::segment(service), words::segment(slo))
+    format!("/slos/{}/{}", path::segment(service), path::segment(slo))
 }
 
 /// The burn rate of the short window that spends the budget fastest; the time to exhaustion is computed from it.
@@ -136,21 +141,20 @@ fn fastest_burn(slo: &SloStatus) -> Option<f64> {
 pub(super) fn exhausted(slo: &SloStatus) -> String {
     match slo.evidence.seconds_to_exhaustion {
         Some(seconds) if seconds <= 0.0 => "spent".to_owned(),
-        Some(seconds) => format!("in {}", words::span(seconds)),
+        Some(seconds) => format!("in {}", format::duration(seconds)),
         None if slo.evidence.total > 0 => "nothing burns".to_owned(),
-        None => words::NONE.to_owned(),
+        None => format::NONE.to_owned(),
     }
 }
 
-pub(super) fn data_words(state: &str) -> String {
+pub(super) fn data_words(state: DataState) -> String {
     match state {
-        "ok" => "fresh".to_owned(),
-        "idle" => "no traffic".to_owned(),
-        "insufficient" => "too few events".to_owned(),
-        "no_data" => "none yet".to_owned(),
-        "stale" => "stale".to_owned(),
-        "partial" => "incomplete".to_owned(),
-        other => other.to_owned(),
+        DataState::Ok => "fresh".to_owned(),
+        DataState::Idle => "no traffic".to_owned(),
+        DataState::Insufficient => "too few events".to_owned(),
+        DataState::NoData => "none yet".to_owned(),
+        DataState::Stale => "stale".to_owned(),
+        DataState::Partial => "incomplete".to_owned(),
     }
 }
 
@@ -175,33 +179,32 @@ pub(super) struct IncidentRow {
 impl IncidentRow {
     pub(super) fn new(incident: &IncidentRecord, config: &Config, now_ms: i64) -> Self {
         let open = incident.resolved_at_ms.is_none();
-        let (mood, word) = match (open, incident.severity().unwrap_or(Severity::Page)) {
+        let (mood, word) = match (open, incident.severity) {
             (false, _) => (Mood::Met, "Resolved"),
             (true, Severity::Page) => (Mood::Page, "Page"),
             (true, Severity::Ticket) => (Mood::Ticket, "Ticket"),
         };
         let until = incident.resolved_at_ms.unwrap_or(now_ms);
         let slo = config.slos.iter().find(|slo| slo.id() == incident.slo_id);
-        let alert = slo.map(|slo| match incident.cause() {
-            Some(Cause::DataMissing) => slo.data_alert_name(),
-            Some(Cause::Burn) | None => slo.alert_name(),
+        let alert = slo.map(|slo| match incident.cause {
+            Cause::DataMissing => slo.data_alert_name(),
+            Cause::Burn => slo.alert_name(),
         });
         Self {
             id: incident.id.clone(),
             mood: mood.symbol(),
             word,
-            peak: incident.peak.clone(),
+            peak: incident.peak.to_string(),
             open,
             name: format!("{} / {}", incident.service, incident.slo),
             href: href(&incident.service, &incident.slo),
-            cause: match incident.cause() {
-                Some(Cause::Burn) => "budget burns too fast",
-                Some(Cause::DataMissing) => "data are missing",
-                None => "unknown cause",
+            cause: match incident.cause {
+                Cause::Burn => "budget burns too fast",
+                Cause::DataMissing => "data are missing",
             },
             opened: Moment::new(incident.opened_at_ms, now_ms),
             resolved: incident.resolved_at_ms.map(|at| Moment::new(at, now_ms)),
-            lasted: words::span(until.saturating_sub(incident.opened_at_ms) as f64 / 1000.0),
+            lasted: format::duration(until.saturating_sub(incident.opened_at_ms) as f64 / 1000.0),
             runbook: alert.and_then(|alert| runbook(config, &alert)),
         }
     }
@@ -210,9 +213,9 @@ impl IncidentRow {
 /// Where the runbook of an alert is: here, when there are any, else where the config says.
 pub(super) fn runbook(config: &Config, alert: &str) -> Option<String> {
     if config.outputs.runbooks.is_some() {
-        return Some(format!("/runbooks/{}", words::segment(alert)));
+        return Some(format!("/runbooks/{}", path::segment(alert)));
     }
-    let url = config.outputs.runbook_url.as_ref()?.replace("{alert}", &words::segment(alert));
+    let url = config.outputs.runbook_url.as_ref()?.replace("{alert}", &path::segment(alert));
     web_link(url)
 }
 
@@ -220,7 +223,7 @@ pub(super) fn runbook(config: &Config, alert: &str) -> Option<String> {
 pub(super) fn dashboard(config: &Config, slo: &SloStatus) -> Option<String> {
     let url = config.outputs.dashboard_url.as_ref()?;
     web_link(
-        url.replace("{service}", &words::segment(&slo.service)).replace("{slo}", &words::segment(&slo.slo)),
+        url.replace("{service}", &path::segment(&slo.service)).replace("{slo}", &path::segment(&slo.slo)),
     )
 }
 
@@ -249,7 +252,7 @@ impl DeployRow {
             version: deploy.version.clone(),
             commit: deploy.commit.chars().take(10).collect(),
             actor: deploy.actor.clone(),
-            class: deploy.class.clone(),
+            class: deploy.class.to_string(),
             started: Moment::new(deploy.started_at_ms, now_ms),
         }
     }

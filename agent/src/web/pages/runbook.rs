@@ -58,7 +58,7 @@ pub(in crate::web) async fn show(
     let Some(folder) = state.config.outputs.runbooks.as_deref() else {
         return not_found(
             &state,
-            "No folder of runbooks is configured: set `outputs.runbooks` in lookout.yaml.",
+            "No folder of runbooks is configured: set `generate.runbooks` in lookout.yaml.",
         );
     };
     let file = format!("{alert}.md");

@@ -4,14 +4,15 @@ use askama::Template;
 use axum::extract::{self, Path};
 use axum::response::Response;
 use http::StatusCode;
-use lookout_engine::{Counts, Objective, Tier, Window};
+use lookout_engine::{Counts, Objective, Severity, Tier, Window};
 
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
 use super::{Moment, Shell, components, not_found, page};
 use crate::deliver::condition_in_words;
 use crate::evaluate::{SloStatus, Snapshot};
-use crate::web::{State, chart, words};
+use crate::web::{State, chart};
 use lookout_ledger::StoredCounts;
+use lookout_model::format;
 use lookout_model::{ConditionEvidence, Ranges, TierEvidence, VersionEvidence, expand};
 
 /// How many incidents of all SLOs are looked through for those of this one, and how many are shown.
@@ -119,9 +120,9 @@ pub(in crate::web) async fn show(
         shell: Shell::new(&state, "", format!("{}: {}", row.word, row.title)),
         service: slo.service.clone(),
         source: slo.source.clone(),
-        good: words::count(slo.evidence.total.saturating_sub(slo.evidence.bad)),
-        bad: words::count(slo.evidence.bad),
-        total: words::count(slo.evidence.total),
+        good: format::count(slo.evidence.total.saturating_sub(slo.evidence.bad)),
+        bad: format::count(slo.evidence.bad),
+        total: format::count(slo.evidence.total),
         tiers: slo.evidence.tiers.iter().map(tier_row).collect(),
         conditions: slo.evidence.conditions.iter().map(condition_row).collect(),
         components: components::Table::of(slo),
@@ -143,8 +144,8 @@ pub(in crate::web) async fn show(
 fn version_row(version: &VersionEvidence, now_ms: i64) -> VersionRow {
     VersionRow {
         from: Moment::new(version.from_ms, now_ms),
-        objective: words::percent(version.objective_percent),
-        events: format!("{} of {}", words::count(version.bad), words::count(version.total)),
+        objective: format::objective(version.objective_percent),
+        events: format!("{} of {}", format::count(version.bad), format::count(version.total)),
     }
 }
 
@@ -152,7 +153,7 @@ fn version_row(version: &VersionEvidence, now_ms: i64) -> VersionRow {
 fn tier_row(tier: &TierEvidence) -> TierRow {
     let above = |burn: Option<f64>| burn.is_some_and(|burn| burn > tier.factor);
     let (mood, word) = match (tier.firing, above(tier.long_burn), above(tier.short_burn)) {
-        (true, _, _) if tier.severity == "page" => ("page", "Fires"),
+        (true, _, _) if tier.severity == Severity::Page => ("page", "Fires"),
         (true, _, _) => ("ticket", "Fires"),
         (false, _, _) if tier.held_by_guard => ("quiet", "Held"),
         (false, true, true) => ("ticket", "Waits for its hold time"),
@@ -169,23 +170,23 @@ fn tier_row(tier: &TierEvidence) -> TierRow {
     TierRow {
         mood,
         word,
-        severity: tier.severity.clone(),
+        severity: tier.severity.to_string(),
         long: window(tier.long_s),
         short: window(tier.short_s),
         factor: match tier.release_factor {
             Some(until) => format!("{}× until {until}×", tier.factor),
             None => format!("{}×", tier.factor),
         },
-        long_burn: words::burn(tier.long_burn),
-        short_burn: words::burn(tier.short_burn),
+        long_burn: format::burn(tier.long_burn),
+        short_burn: format::burn(tier.short_burn),
         bar: chart::burn(tier.long_burn, tier.factor),
-        events: format!("{} of {}", words::count(tier.long_bad), words::count(tier.long_total)),
+        events: format!("{} of {}", format::count(tier.long_bad), format::count(tier.long_total)),
     }
 }
 
 fn condition_row(condition: &ConditionEvidence) -> ConditionRow {
     let (mood, word) = match (condition.firing, condition.exceeded) {
-        (true, _) if condition.severity == "page" => ("page", "Fires"),
+        (true, _) if condition.severity == Severity::Page => ("page", "Fires"),
         (true, _) => ("ticket", "Fires"),
         (false, _) if condition.held.is_some() => ("quiet", "Held"),
         (false, true) => ("ticket", "Waits for its hold time"),
@@ -201,7 +202,7 @@ fn detection(slo: &lookout_config::Slo) -> Vec<Detection> {
 }
 
 fn detection_row(tier: &Tier, objective: Objective) -> Detection {
-    let after = |seconds: Option<f64>| seconds.map_or_else(|| "never".to_owned(), words::span);
+    let after = |seconds: Option<f64>| seconds.map_or_else(|| "never".to_owned(), format::duration);
     Detection {
         tier: format!("{} {}/{}", tier.severity, tier.long, tier.short),
         total: after(tier.detection_seconds(objective, 1.0)),
@@ -232,12 +233,12 @@ fn history(slo: &SloStatus, stored: &StoredCounts, excluded: &Ranges, now_ms: i6
         .iter()
         .filter_map(|bin| bin.bad_ratio())
         .fold((0_usize, 0.0_f64), |(n, worst), bad| (n + usize::from(bad > 0.0), worst.max(bad)));
-    let bin = words::span(bin_ms as f64 / 1000.0);
+    let bin = format::duration(bin_ms as f64 / 1000.0);
     let text = match (with_bad, bins.iter().all(|bin| bin.is_empty())) {
-        (_, true) => format!("No events in {}.", words::span(horizon_ms as f64 / 1000.0)),
+        (_, true) => format!("No events in {}.", format::duration(horizon_ms as f64 / 1000.0)),
         (0, _) => "No bad event.".to_owned(),
         (n, _) => {
-            let worst = words::share(Some(worst));
+            let worst = format::percent_good(Some(worst));
             format!(
                 "Bad events in {n} of {BINS} columns of {bin}; in the worst, {worst} of all events were bad."
             )
@@ -253,5 +254,9 @@ fn history(slo: &SloStatus, stored: &StoredCounts, excluded: &Ranges, now_ms: i6
             "{text} {n} columns stand on a band: all or part of their time is corrected and does not count."
         ),
     };
-    History { chart: chart::history(&bins, &corrected), span: words::span(horizon_ms as f64 / 1000.0), text }
+    History {
+        chart: chart::history(&bins, &corrected),
+        span: format::duration(horizon_ms as f64 / 1000.0),
+        text,
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
+use lookout_engine::{
+    Cause, DataState, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window,
+};
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
@@ -13,7 +15,10 @@ use crate::export::{Host, Recorder};
 use crate::web::{ProbeRow, ProbeView, State};
 use lookout_config::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
 use lookout_ledger::StoredCounts;
-use lookout_model::{ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, TierEvidence};
+use lookout_model::{
+    ConditionEvidence, ConditionKind, Corrected, DeployClass, DeployRecord, Evidence, IncidentRecord,
+    TierEvidence,
+};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::random::Random;
 
@@ -58,7 +63,11 @@ impl House {
             house.add(name, title, left);
         }
         house.probes = vec![probe("home", true, ""), probe("stats", true, "")];
-        house.ledger.incidents.lock().unwrap().push(incident("requests", "ticket", Some(NOW - 40_000_000)));
+        house.ledger.incidents.lock().unwrap().push(incident(
+            "requests",
+            Severity::Ticket,
+            Some(NOW - 40_000_000),
+        ));
         house.ledger.deploys.lock().unwrap().push(DeployRecord {
             id: "dep-1".to_owned(),
             idempotency_key: "run-812".to_owned(),
@@ -67,7 +76,7 @@ impl House {
             version: "1.4.2".to_owned(),
             commit: "9f2c41d07be3".to_owned(),
             actor: "pipeline".to_owned(),
-            class: "feature".to_owned(),
+            class: DeployClass::Feature,
             started_at_ms: NOW - 1_500_000,
         });
         let day: Vec<_> =
@@ -81,20 +90,20 @@ impl House {
         let mut house = Self::healthy();
         house.add("search", "Search answers", 1.0);
         house.add("bookings", "Bookings are stored", 0.8);
-        let open = incident("requests", "page", None);
+        let open = incident("requests", Severity::Page, None);
         house.ledger.incidents.lock().unwrap().insert(0, open.clone());
         let requests = &mut house.snapshot.slos[1];
         requests.incidents.push(open);
         requests.evidence.budget_left_ratio = -0.43;
         requests.evidence.seconds_to_exhaustion = Some(0.0);
         requests.sli_ratio = Some(0.998_57);
-        requests.evidence.tiers[0] = tier("page", 3600, 300, 14.4, Some(37.2), true);
-        requests.evidence.tiers[1] = tier("page", 21_600, 1800, 6.0, Some(6.9), true);
+        requests.evidence.tiers[0] = tier(Severity::Page, 3600, 300, 14.4, Some(37.2), true);
+        requests.evidence.tiers[1] = tier(Severity::Page, 21_600, 1800, 6.0, Some(6.9), true);
         requests.evidence.tiers[2].held = Some("1 of 3 bad events".to_owned());
         requests.evidence.tiers[2].held_by_guard = true;
         requests.evidence.conditions.push(ConditionEvidence {
-            severity: "ticket".to_owned(),
-            kind: "budget-left".to_owned(),
+            severity: Severity::Ticket,
+            kind: ConditionKind::BudgetLeft,
             condition: "ticket budget-left 10%".to_owned(),
             window_s: None,
             measured: Some(-0.43),
@@ -107,10 +116,10 @@ impl House {
         house.snapshot.slos[0].evidence.seconds_to_exhaustion = Some(1_900_000.0);
         house.snapshot.slos[2].evidence.seconds_to_exhaustion = None;
         let search = &mut house.snapshot.slos[3];
-        search.evidence.data_state = "stale".to_owned();
+        search.evidence.data_state = DataState::Stale;
         search.data_age_s = Some(1260.0);
         let bookings = &mut house.snapshot.slos[4];
-        bookings.evidence.data_state = "idle".to_owned();
+        bookings.evidence.data_state = DataState::Idle;
         bookings.evidence.seconds_to_exhaustion = None;
         for tier in &mut bookings.evidence.tiers {
             (tier.short_burn, tier.long_burn) = (None, None);
@@ -126,7 +135,6 @@ impl House {
         for slo in &mut house.snapshot.slos {
             slo.title = format!("title {bad}");
             slo.description = format!("description {bad}");
-            slo.evidence.data_state = format!("ok {bad}");
         }
         let service = house.config.services.get_mut("titanic").unwrap();
         service.display_name = Some(format!("service {bad}"));
@@ -134,13 +142,12 @@ impl House {
         service.owner = Some(format!("owner {bad}"));
         house.probes = vec![ProbeRow { url_without_secrets: bad.to_owned(), ..probe(bad, false, bad) }];
         for incident in house.ledger.incidents.lock().unwrap().iter_mut() {
-            (incident.service, incident.slo, incident.peak) =
-                (bad.to_owned(), bad.to_owned(), bad.to_owned());
+            (incident.service, incident.slo) = (bad.to_owned(), bad.to_owned());
             incident.id = bad.to_owned();
         }
         for deploy in house.ledger.deploys.lock().unwrap().iter_mut() {
             (deploy.version, deploy.commit, deploy.actor) = (bad.to_owned(), bad.to_owned(), bad.to_owned());
-            (deploy.class, deploy.environment) = (bad.to_owned(), bad.to_owned());
+            deploy.environment = bad.to_owned();
         }
         house.config.outputs.dashboard_url = Some(format!("javascript:{bad}"));
         house
@@ -236,14 +243,13 @@ fn spec(name: &str) -> Slo {
 }
 
 fn tier(
-    severity: &str,
+    severity: Severity,
     long_s: u64,
     short_s: u64,
     factor: f64,
     burn: Option<f64>,
     firing: bool,
 ) -> TierEvidence {
-    let severity = severity.to_owned();
     let (long_bad, long_total) = if firing { (1072, 28_800) } else { (9, 28_800) };
     TierEvidence {
         severity,
@@ -277,16 +283,16 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
             period_s: 30 * 86_400,
             calendar: None,
             versions: Vec::new(),
-            data_state: "ok".to_owned(),
+            data_state: DataState::Ok,
             budget_left_ratio: left,
             seconds_to_exhaustion: Some(left * 30.0 * 86_400.0 / 0.44),
             bad: 1234,
             total: 1_234_567,
             tiers: vec![
-                tier("page", 3600, 300, 14.4, Some(0.31), false),
-                tier("page", 21_600, 1800, 6.0, Some(0.28), false),
-                tier("ticket", 86_400, 7200, 3.0, Some(0.4), false),
-                tier("ticket", 259_200, 21_600, 1.0, Some(0.35), false),
+                tier(Severity::Page, 3600, 300, 14.4, Some(0.31), false),
+                tier(Severity::Page, 21_600, 1800, 6.0, Some(0.28), false),
+                tier(Severity::Ticket, 86_400, 7200, 3.0, Some(0.4), false),
+                tier(Severity::Ticket, 259_200, 21_600, 1.0, Some(0.35), false),
             ],
             corrected: Corrected::default(),
             conditions: Vec::new(),
@@ -297,16 +303,16 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
     }
 }
 
-fn incident(slo: &str, severity: &str, resolved_at_ms: Option<i64>) -> IncidentRecord {
+fn incident(slo: &str, severity: Severity, resolved_at_ms: Option<i64>) -> IncidentRecord {
     let opened_at_ms = resolved_at_ms.map_or(NOW - 760_000, |at| at - 5_400_000);
     IncidentRecord {
         id: format!("inc-{:08x}", opened_at_ms as u32),
         slo_id: format!("titanic-{slo}"),
         service: "titanic".to_owned(),
         slo: slo.to_owned(),
-        cause: "burn".to_owned(),
-        severity: severity.to_owned(),
-        peak: severity.to_owned(),
+        cause: Cause::Burn,
+        severity,
+        peak: severity,
         opened_at_ms,
         resolved_at_ms,
     }

@@ -1,5 +1,6 @@
 //! Pages: what they say, how much they weigh, what they never contain.
 
+use lookout_engine::{Cause, DataState};
 use std::io::Write as _;
 
 use super::*;
@@ -50,11 +51,11 @@ async fn a_composite_shows_who_burns_and_who_is_silent() {
     let mut house = House::burning();
     let requests = &mut house.snapshot.slos[1].evidence;
     requests.components = vec![
-        component("<b>search</b>", "ok", Some(0.75)),
-        component("booking", "stale", Some(0.25)),
-        component("payment", "ok", None),
+        component("<b>search</b>", DataState::Ok, Some(0.75)),
+        component("booking", DataState::Stale, Some(0.25)),
+        component("payment", DataState::Ok, None),
     ];
-    house.snapshot.slos[0].evidence.data_state = "partial".to_owned();
+    house.snapshot.slos[0].evidence.data_state = DataState::Partial;
     let (router, _) = routed(&house);
     let text = get(&router, "/slos/titanic/requests").await.text;
     for shown in
@@ -102,7 +103,7 @@ async fn the_headline_says_how_things_are() {
     let mut late = House::burning();
     late.snapshot.at_ms = NOW - 240_000;
     let mut stale = House::healthy();
-    stale.snapshot.slos[2].evidence.data_state = "stale".to_owned();
+    stale.snapshot.slos[2].evidence.data_state = DataState::Stale;
     let mut spent = House::healthy();
     spent.snapshot.slos[0].evidence.budget_left_ratio = -0.1;
     for (house, says) in [
@@ -143,13 +144,13 @@ async fn a_ledger_that_takes_no_writes_is_told_on_top() {
 async fn the_overview_tells_the_night_shift_everything() {
     let page = get(&routed(&House::burning()).0, "/").await.text;
     for part in [
-        "−43.0 %",
+        "-43 %",
         "40.9×",
         "99.857 %",
         "spent",
         "in 21 d 23 h",
         "Data stale",
-        "21 min old",
+        "21 min 3 s old",
         "No traffic",
         "12 min",
         "https://wiki/TitanicRequests",
@@ -180,8 +181,8 @@ async fn an_slo_has_its_tiers_history_and_detection_times() {
         "37.2×",
         "14.4×",
         "Fires",
-        "52 s",
-        "Last 24 h",
+        "51.8 s",
+        "Last 1 d",
         "class=\"history\"",
         "Bad events in",
     ] {
@@ -216,7 +217,7 @@ async fn the_alert_about_missing_data_has_its_runbook_too() {
     let (mut house, folder) = with_runbooks(House::burning());
     std::fs::write(folder.path().join("TitanicRequestsDataMissing.md"), "## Ask the source\n").unwrap();
     for incidents in [&mut house.snapshot.slos[1].incidents, &mut house.ledger.incidents.lock().unwrap()] {
-        incidents[0].cause = "data_missing".to_owned();
+        incidents[0].cause = Cause::DataMissing;
     }
     let page = get(&routed(&house).0, "/runbooks/TitanicRequestsDataMissing").await;
     assert_eq!(page.status, 200);
@@ -336,4 +337,26 @@ async fn alerts_about_the_agent_itself_have_their_runbooks_too() {
     let page = get(&routed(&house).0, "/runbooks/LookoutLedgerFailing").await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("<h2>Make room</h2>") && !page.text.contains("Requests succeed"));
+}
+
+#[tokio::test]
+async fn one_duration_has_one_spelling_on_a_page_in_a_message_and_in_the_terminal() {
+    const SPELLING: &str = "1 h 30 min";
+    let mut house = House::burning();
+    house.snapshot.slos[1].evidence.seconds_to_exhaustion = Some(5400.0);
+
+    let (router, _) = routed(&house);
+    let page = get(&router, "/").await.text;
+    assert!(page.contains(&format!("in {SPELLING}")), "{page}");
+    let incidents = get(&router, "/incidents").await.text;
+    assert!(incidents.contains(SPELLING), "a resolved incident lasted 5,400 s: {incidents}");
+
+    let mut notice = lookout_model::sample::story(NOW, &[])[3].notice.clone();
+    notice.incident.opened_at_ms = NOW;
+    notice.incident.resolved_at_ms = Some(NOW + 5_400_000);
+    let headline = crate::deliver::Message::of(&notice).headline;
+    assert!(headline.ends_with(&format!("over after {SPELLING}")), "{headline}");
+
+    let rows = crate::cli::live::rows(&house.snapshot);
+    assert!(rows[1].iter().any(|cell| cell == SPELLING), "{:?}", rows[1]);
 }

@@ -41,3 +41,10 @@ run "ten_days_are_refused" {
 
   expect_failures = [var.retention_days]
 }
+
+run "volumes_of_kubernetes_are_found_by_their_tag" {
+  assert {
+    condition     = one(aws_backup_selection.volumes.selection_tag).key == "lookout.dev/backup" && one(aws_backup_selection.volumes.selection_tag).value == "daily"
+    error_message = "the ledger on Kubernetes is backed up too"
+  }
+}

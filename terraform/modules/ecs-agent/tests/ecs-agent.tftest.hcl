@@ -3,6 +3,17 @@ mock_provider "aws" {
     defaults = { arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-1" }
   }
 
+  mock_resource "aws_acm_certificate" {
+    defaults = {
+      domain_validation_options = [{
+        domain_name           = "lookout.example.com"
+        resource_record_name  = "_1.lookout.example.com"
+        resource_record_type  = "CNAME"
+        resource_record_value = "_2.acm-validations.aws"
+      }]
+    }
+  }
+
   mock_resource "aws_efs_access_point" {
     defaults = { arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-1" }
   }
@@ -45,6 +56,36 @@ run "the_ledger_has_one_writer_and_outlives_it" {
   assert {
     condition     = aws_efs_access_point.ledger.posix_user[0].uid == 65532 && aws_efs_access_point.ledger.root_directory[0].creation_info[0].owner_uid == 65532
     error_message = "the folder must belong to the user of the image"
+  }
+}
+
+run "messages_link_to_pages_behind_a_login" {
+  variables {
+    pages = {
+      hostname            = "lookout.example.com"
+      user_pool_arn       = "arn:aws:cognito-idp:eu-central-1:123456789012:userpool/eu-central-1_1"
+      user_pool_client_id = "client"
+      user_pool_domain    = "login"
+      zone_id             = "Z1"
+      listener_arn        = "arn:aws:elasticloadbalancing:eu-central-1:123456789012:listener/app/titanic-test/1/1"
+      security_group_id   = "sg-edge"
+      load_balancer       = { dns_name = "edge.example.com", zone_id = "Z2" }
+    }
+  }
+
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment, { name = "LOOKOUT_EXTERNAL_URL", value = "https://lookout.example.com" })
+    error_message = "links in messages must lead to where people get"
+  }
+
+  assert {
+    condition     = aws_lb_listener_rule.pages[0].action[0].type == "authenticate-cognito" && aws_lb_listener_rule.pages[0].action[1].type == "forward"
+    error_message = "people log in before they see a page"
+  }
+
+  assert {
+    condition     = aws_vpc_security_group_ingress_rule.pages[0].referenced_security_group_id == "sg-edge" && aws_vpc_security_group_ingress_rule.pages[0].from_port == 9797
+    error_message = "the load balancer reaches the pages, and nobody else does"
   }
 }
 

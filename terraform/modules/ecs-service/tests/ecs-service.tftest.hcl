@@ -20,6 +20,7 @@ variables {
     client_security_group_id = "sg-client"
   }
   service_image            = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-test/titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+  lookout_url              = "https://lookout.example.com"
   agent_image              = "123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-test/lookout-titanic@sha256:1111111111111111111111111111111111111111111111111111111111111111"
   secrets                  = { API_KEYS = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:keys-AbCdEf:api_keys::" }
   rollback_alarms          = ["errors"]

@@ -45,7 +45,7 @@ run "nodes_keep_their_identity_to_themselves" {
   }
 
   assert {
-    condition     = tobool(aws_launch_template.nodes.block_device_mappings[0].ebs[0].encrypted)
+    condition     = length(aws_launch_template.nodes.block_device_mappings) == 2 && alltrue([for disk in aws_launch_template.nodes.block_device_mappings : tobool(disk.ebs[0].encrypted)])
     error_message = "disks must be encrypted"
   }
 
@@ -55,8 +55,23 @@ run "nodes_keep_their_identity_to_themselves" {
   }
 
   assert {
-    condition     = endswith(jsondecode(aws_iam_role_policy.secrets.policy).Statement[0].Resource, ":secret:titanic-test/*")
+    condition     = endswith(jsondecode(aws_iam_role_policy.pods["secrets"].policy).Statement[0].Resource, ":secret:titanic-test/*")
     error_message = "External Secrets reads what is of this environment"
+  }
+}
+
+run "each_add_on_has_a_role_of_its_own" {
+  assert {
+    condition = toset([for association in aws_eks_pod_identity_association.pods : "${association.namespace}/${association.service_account}"]) == toset([
+      "kube-system/ebs-csi-controller-sa", "external-secrets/external-secrets", "cert-manager/cert-manager",
+      "external-dns/external-dns", "kube-system/cluster-autoscaler", "telemetry/otel-collector",
+    ])
+    error_message = "the values of k8s/cluster name these service accounts"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role_policy.pods["certificates"].policy).Statement[0].Condition["ForAllValues:StringEquals"]["route53:ChangeResourceRecordSetsRecordTypes"] == ["TXT"]
+    error_message = "cert-manager proves names and moves none"
   }
 }
 

@@ -15,7 +15,7 @@ mock_provider "aws" {
 variables {
   name        = "titanic-prod"
   environment = "prod"
-  repository  = "lookout-dev/lookout"
+  repository  = "lookout-dev@1001/lookout@2002"
   state       = { bucket_arn = "arn:aws:s3:::state", kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/state", object = "prod/terraform.tfstate" }
   service     = { cluster = "titanic-prod", service = "titanic" }
   kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/test"
@@ -31,11 +31,52 @@ run "each_role_is_for_one_repository_and_one_environment" {
       name => {
         StringEquals = {
           "token.actions.githubusercontent.com:aud" = "sts.amazonaws.com"
-          "token.actions.githubusercontent.com:sub" = "repo:lookout-dev/lookout:environment:${environment}"
+          "token.actions.githubusercontent.com:sub" = ["repo:lookout-dev@1001/lookout@2002:environment:${environment}"]
         }
       }
     }
     error_message = "trust must name the exact repository and environment, and compare by StringEquals"
+  }
+}
+
+run "a_repository_without_ids_has_its_name_as_its_subject" {
+  variables {
+    repository = "lookout-dev/lookout"
+  }
+
+  assert {
+    condition = alltrue([
+      for role in aws_iam_role.github :
+      startswith(one(jsondecode(role.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]), "repo:lookout-dev/lookout:environment:")
+    ])
+    error_message = "trust must name the exact repository"
+  }
+}
+
+run "both_subjects_are_accepted_while_a_repository_changes_over" {
+  variables {
+    accept_former_subject = true
+  }
+
+  assert {
+    condition = (
+      jsondecode(aws_iam_role.github["deploy"].assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"]
+      == ["repo:lookout-dev@1001/lookout@2002:environment:prod", "repo:lookout-dev/lookout:environment:prod"]
+    )
+    error_message = "the new subject and the old one, and no other"
+  }
+}
+
+run "a_plan_reads_no_secret" {
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
+      statement.Effect == "Deny" if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
+      ]) && anytrue([
+      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
+      statement.Effect == "Deny" && contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
+    ])
+    error_message = "whoever may plan must not read the database's login"
   }
 }
 
@@ -111,4 +152,14 @@ run "any_environment_is_refused" {
   }
 
   expect_failures = [var.environment]
+}
+
+run "half_of_the_ids_is_refused" {
+  command = plan
+
+  variables {
+    repository = "lookout-dev@1001/lookout"
+  }
+
+  expect_failures = [var.repository]
 }

@@ -8,10 +8,12 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::super::{Answer, Question, Series, When};
 use super::*;
 use crate::rehearsal::{Meter, START_MS, WallClock};
-use lookout_config::{Credentials, Expression, Ratio, Selector};
+use lookout_config::{Credentials, Ratio};
+use lookout_promql::client::{Answer, ErrorType, Question, Series, When};
+use lookout_promql::query::{Dialect, EventQuery, Query};
+use lookout_promql::selector::Selector;
 
 const START_S: i64 = START_MS / 1000;
 const WIDTH_S: i64 = 10;
@@ -63,14 +65,14 @@ impl World {
 
 #[async_trait]
 impl Ask for World {
-    async fn ask(&self, _: &Prometheus, question: &Question) -> Result<Answer, AskError> {
+    async fn ask(&self, _: &Prometheus, question: &Question) -> Result<Answer, Error> {
         self.asked.lock().unwrap().push(question.clone());
         tokio::time::sleep(Duration::from_millis(3)).await;
         if inside(&self.unreachable, self.now_s()) {
-            return Err(AskError::Connect("refused".to_owned()));
+            return Err(Error::Connect("refused".to_owned()));
         }
         if inside(&self.refused, self.now_s()) {
-            return Err(AskError::Refused { kind: "bad_data".to_owned(), message: "no".to_owned() });
+            return Err(Error::Refused { kind: ErrorType::BadData, message: "no".to_owned() });
         }
         let per = if question.query.contains("failed") { 10 } else { 1 };
         let samples = match question.when {
@@ -91,11 +93,11 @@ impl Ask for World {
             }
         };
         if i64::try_from(samples.len()).unwrap() > self.most_samples.load(Ordering::Relaxed) {
-            return Err(AskError::BodyLimit);
+            return Err(Error::BodyLimit);
         }
         let labels = BTreeMap::from([("instance".to_owned(), "a".to_owned())]);
         let series = if samples.is_empty() { Vec::new() } else { vec![Series { labels, samples }] };
-        Ok(Answer { series, bytes: 1000 })
+        Ok(Answer { series, bytes: 1000, ..Answer::default() })
     }
 }
 
@@ -114,7 +116,7 @@ fn counters() -> Queries {
 }
 
 fn windowed() -> Queries {
-    let expression = |text: &str| Expression::parse(text).unwrap().unwrap();
+    let expression = |text: &str| EventQuery::try_new(Query::parse(text, Dialect::PromQl).unwrap()).unwrap();
     Queries::Windowed {
         part: expression("sum(rate(failed_total[{{.window}}]))"),
         part_is_bad: true,
@@ -162,6 +164,7 @@ impl Scene {
             headers: Vec::new(),
             ca: None,
             insecure: false,
+            dialect: Dialect::PromQl,
         };
         let job = Job {
             stream: 3,

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::rehearsal::{Meter, START_MS, WallClock};
-use lookout_config::Selector;
+use lookout_promql::selector::Selector;
 
 type Answer = Result<String, FetchError>;
 

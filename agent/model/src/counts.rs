@@ -1,0 +1,25 @@
+//! Counts as the ledger keeps them, and the objectives they are judged by.
+
+/// Counts of one slot of one SLO.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CountRow {
+    /// `Slo::id`.
+    pub slo_id: String,
+    /// Start of the slot, seconds since the epoch.
+    pub start_s: i64,
+    /// Width of the slot in seconds.
+    pub width_s: u32,
+    /// Good events to add.
+    pub good: u64,
+    /// Bad events to add.
+    pub bad: u64,
+}
+
+/// From when on an objective was in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ObjectiveRecord {
+    /// The first instant, milliseconds since the epoch.
+    pub from_ms: i64,
+    /// The share of events that had to be good, in parts per billion.
+    pub good_ppb: u32,
+}

@@ -1,0 +1,22 @@
+//! Answers of the gate, as links of the audit chain.
+
+use serde::{Deserialize, Serialize};
+
+/// An answer of the gate, as a link of the audit chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DecisionRecord {
+    /// Unique; what `gate explain` takes.
+    pub id: String,
+    /// Place in the chain, from one; given by the ledger.
+    pub sequence: i64,
+    /// When, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// Whose deploy was asked about.
+    pub service: String,
+    /// The answer as it was given, JSON.
+    pub answer: String,
+    /// Hash of the predecessor, hex; given by the ledger.
+    pub previous_hash: String,
+    /// SHA-256 over predecessor, sequence, id, time, service and answer, hex; given by the ledger.
+    pub hash: String,
+}

@@ -1,0 +1,199 @@
+//! Measurements of one SLO at one instant. Every number is finite.
+
+use lookout_engine::{Criterion, DataState, Severity, Window};
+use serde::{Deserialize, Serialize};
+
+use crate::{Corrected, word};
+
+/// What was measured when a transition happened. Every number is finite.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Objective in percent.
+    pub objective_percent: f64,
+    /// Length of the budget period in seconds; of a calendar period, of the one that goes on.
+    pub period_s: u64,
+    /// Which period of the calendar it is; `None` when it rolls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calendar: Option<CalendarEvidence>,
+    /// The objectives that the budget of the period is judged by, oldest first; empty unless there are several.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionEvidence>,
+    /// The data state.
+    #[serde(with = "word")]
+    pub data_state: DataState,
+    /// Share of the period's budget that is left; negative when overspent.
+    pub budget_left_ratio: f64,
+    /// Seconds until the budget is gone at the present burn; `None` when nothing burns.
+    pub seconds_to_exhaustion: Option<f64>,
+    /// Bad events of the period.
+    pub bad: u64,
+    /// All events of the period.
+    pub total: u64,
+    /// Every tier, in the order of the policy.
+    pub tiers: Vec<TierEvidence>,
+    /// What of the period does not count.
+    #[serde(default)]
+    pub corrected: Corrected,
+    /// Every condition, in the order of the policy. Notices stored before there were any have none.
+    #[serde(default)]
+    pub conditions: Vec<ConditionEvidence>,
+    /// Every component of a composite, in its order; none of any other SLO.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentEvidence>,
+}
+
+impl Evidence {
+    /// The period for people: `30d`, or `month in Europe/Zurich, until 1 December`.
+    #[must_use]
+    pub fn period_words(&self) -> String {
+        let length = || Window::seconds(self.period_s).to_string();
+        self.calendar.as_ref().map_or_else(length, |calendar| calendar.period.clone())
+    }
+}
+
+/// Criterion of a condition, without its figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConditionKind {
+    /// Less than a share of the period's budget is left.
+    BudgetLeft,
+    /// At least a share of the period's budget was spent within a window.
+    BudgetDrop,
+    /// The budget is gone within a time at the burn of a window.
+    Exhaustion,
+    /// Nothing was observed for a time.
+    NoData,
+}
+
+impl From<Criterion> for ConditionKind {
+    fn from(criterion: Criterion) -> Self {
+        match criterion {
+            Criterion::BudgetLeft { .. } => Self::BudgetLeft,
+            Criterion::BudgetDrop { .. } => Self::BudgetDrop,
+            Criterion::Exhaustion { .. } => Self::Exhaustion,
+            Criterion::NoData { .. } => Self::NoData,
+        }
+    }
+}
+
+/// What one condition saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConditionEvidence {
+    /// Severity of its alert.
+    #[serde(with = "word")]
+    pub severity: Severity,
+    /// The criterion.
+    pub kind: ConditionKind,
+    /// The condition as specs write it.
+    pub condition: String,
+    /// The window it sums over, in seconds, unless that is the period or none.
+    pub window_s: Option<u64>,
+    /// What was measured: a share of the budget, or seconds; `None` when there was nothing to compare.
+    pub measured: Option<f64>,
+    /// Fires beyond it, in the same unit.
+    pub threshold: f64,
+    /// Lets go beyond it, in the same unit.
+    pub release: f64,
+    /// Its threshold is passed, or it fires and is not released.
+    pub exceeded: bool,
+    /// Whether it fires.
+    pub firing: bool,
+    /// Why the guard holds it, though its threshold is passed.
+    pub held: Option<String>,
+}
+
+/// What is known of one component of a composite. "Lately" is the shortest of the tiers' long windows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ComponentEvidence {
+    /// Unique within its SLO.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// How much it counts; `None` where weights do not.
+    pub weight: Option<f64>,
+    /// What it promises itself, in percent.
+    pub objective_percent: f64,
+    /// The state of its data.
+    #[serde(with = "word")]
+    pub data_state: DataState,
+    /// Seconds since the end of the last observed slot; `None` when there is none.
+    pub data_age_s: Option<f64>,
+    /// Bad events lately.
+    pub lately_bad: u64,
+    /// All events lately.
+    pub lately_total: u64,
+    /// Bad events of the period.
+    pub bad: u64,
+    /// All events of the period.
+    pub total: u64,
+    /// Share of what the whole spent lately that it is to blame for; `None` when nothing was spent.
+    pub lately_burn_share: Option<f64>,
+    /// Share of what the whole spent in the period that it is to blame for.
+    pub burn_share: Option<f64>,
+}
+
+impl ComponentEvidence {
+    /// Whether it has been silent for too long, or was never heard of.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        matches!(self.data_state, DataState::Stale | DataState::NoData)
+    }
+}
+
+/// A period of the calendar.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalendarEvidence {
+    /// For people: `month in Europe/Zurich, until 1 December`.
+    pub period: String,
+    /// Whose budget it is: `month's`.
+    pub of: String,
+    /// Its first instant, milliseconds since the epoch.
+    pub from_ms: i64,
+    /// The first instant of the next one.
+    pub to_ms: i64,
+}
+
+/// What was counted in the period under one objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VersionEvidence {
+    /// The first instant in the period at which it was in force, milliseconds since the epoch.
+    pub from_ms: i64,
+    /// Objective in percent.
+    pub objective_percent: f64,
+    /// Bad events of the period by it.
+    pub bad: u64,
+    /// All events of the period by it.
+    pub total: u64,
+}
+
+/// What one tier saw.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TierEvidence {
+    /// Severity of its alert.
+    #[serde(with = "word")]
+    pub severity: Severity,
+    /// Long window in seconds.
+    pub long_s: u64,
+    /// Short window in seconds.
+    pub short_s: u64,
+    /// Fires above this burn rate.
+    pub factor: f64,
+    /// Burn rate over the long window; `None` without events.
+    pub long_burn: Option<f64>,
+    /// Burn rate over the short window; `None` without events.
+    pub short_burn: Option<f64>,
+    /// Bad events of the long window.
+    pub long_bad: u64,
+    /// All events of the long window.
+    pub long_total: u64,
+    /// Whether it fires.
+    pub firing: bool,
+    /// It burns fast enough, but the guard against low traffic holds it.
+    pub held_by_guard: bool,
+    /// What the guard misses: `1 of 3 bad events`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// The lower burn rate that releases it once it fires, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_factor: Option<f64>,
+}

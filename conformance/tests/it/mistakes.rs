@@ -1,0 +1,254 @@
+//! Mistakes that people make, made on purpose in a copy of the tree: the check that should notice must fail, and must name
+//! the thing.
+
+use std::path::Path;
+
+use conformance::tree::Tree;
+
+use crate::checks::{self, unless_missing};
+
+/// A change of one file.
+enum Change {
+    /// Replaces a text once.
+    Replace(&'static str, &'static str),
+    Append(&'static str),
+    Remove,
+}
+
+use Change::{Append, Remove, Replace};
+
+macro_rules! mistakes {
+    ($($mistake:ident: $check:ident in $file:literal, $change:expr => $naming:expr;)+) => {
+        /// Every mistake with the check that must notice it.
+        pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($mistake), stringify!($check))),+];
+        $(
+            #[test]
+            fn $mistake() {
+                noticed(stringify!($mistake), stringify!($check), $file, &$change, $naming);
+            }
+        )+
+    };
+}
+
+/// Makes the mistake and runs the check, which must fail with a line that holds `naming`.
+fn noticed(mistake: &str, check: &str, file: &str, change: &Change, naming: &str) {
+    let (_, check) = checks::ALL.iter().find(|(name, _)| *name == check).unwrap();
+    let mut tree = Tree::copy_of(&programs::workspace::root()).unwrap();
+    make(&mut tree, file, change);
+    let Some(found) = unless_missing(&format!("mistakes::{mistake}"), check(&tree)) else { return };
+    let complaint = format!("{:#}", found.expect_err("the mistake went unnoticed"));
+    assert!(complaint.contains(naming), "it is noticed, but not named:\n{complaint}");
+}
+
+fn make(tree: &mut Tree, file: &str, change: &Change) {
+    let before = || tree.read(Path::new(file)).unwrap();
+    let after = match change {
+        Remove => return tree.remove(file).unwrap(),
+        Append(text) => before() + text,
+        Replace(from, to) => {
+            let before = before();
+            assert!(before.contains(from), "the mistake no longer fits {file}: it does not hold `{from}`");
+            before.replacen(from, to, 1)
+        }
+    };
+    tree.write(file, &after).unwrap();
+}
+
+#[test]
+fn each_check_is_shown_to_fail() {
+    let unshown = checks::ALL.iter().filter(|(name, _)| !ALL.iter().any(|(_, check)| check == name));
+    assert_eq!(unshown.map(|(name, _)| *name).collect::<Vec<_>>(), Vec::<&str>::new());
+}
+
+mistakes! {
+    a_page_that_others_link_to_is_gone: links in "docs/importing.md",
+        Remove
+        => "importing.md` does not exist";
+    an_action_by_its_tag: workflow_rules in ".github/workflows/commits.yml",
+        Replace("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7")
+        => "`actions/checkout@v7` in the job `conventional` is not pinned";
+    an_action_inside_an_action_by_its_tag: workflow_security in ".github/actions/rust/action.yml",
+        Replace("@6323deb102c322ba6fcbdcafc7e3dddab59af2b6 # v2.9.2", "@v2")
+        => "unpinned-uses";
+    a_workflow_that_may_do_everything: workflow_rules in ".github/workflows/deliver.yml",
+        Replace("permissions: {}\n", "")
+        => "`permissions: {}` is missing";
+    a_job_without_permissions_of_its_own: workflow_rules in ".github/workflows/build.yml",
+        Replace("    permissions:\n      contents: read\n", "")
+        => "the job `image` does not say its `permissions`";
+    a_pull_request_title_inside_a_script: workflow_syntax in ".github/workflows/commits.yml",
+        Replace("\"$TITLE\"", "\"${{ github.event.pull_request.title }}\"")
+        => "github.event.pull_request.title";
+    a_checkout_that_leaves_its_credentials: workflow_rules in ".github/workflows/terraform.yml",
+        Replace("          persist-credentials: false\n", "          persist-credentials: true\n")
+        => "does not say `persist-credentials: false`";
+    an_output_nobody_writes: workflow_syntax in ".github/workflows/deploy.yml",
+        Replace("steps.canary.outputs.url", "steps.first-share.outputs.url")
+        => "first-share";
+    a_word_that_the_shell_splits: shell in ".github/scripts/smoke.sh",
+        Replace("readonly url=${1:?usage: smoke.sh URL}", "url=$1; ls $url")
+        => "SC2086";
+    an_image_without_a_user: container_images in "agent/Dockerfile",
+        Replace("ENV LOOKOUT_LOG=json\nUSER 65532:65532\n", "ENV LOOKOUT_LOG=json\n")
+        => "agent/Dockerfile: the final stage has no `USER`";
+    a_package_that_no_image_can_be_built_with: container_images in ".dockerignore",
+        Replace("!programs/Cargo.toml\n", "")
+        => ".dockerignore: a build does not see programs/Cargo.toml";
+    a_port_for_the_whole_network: container_services in "compose.yaml",
+        Replace("[\"127.0.0.1:${PROMETHEUS_PORT", "[\"${PROMETHEUS_PORT")
+        => "the service `prometheus` publishes";
+    a_password_in_the_environment: container_services in "compose.yaml",
+        Replace("DB_PASSWORD_FILE: /run/secrets/db-password", "DB_PASSWORD: ${DB_PASSWORD:-titanic}")
+        => "has the secret DB_PASSWORD in its environment";
+    a_field_that_prometheus_does_not_know: container_configurations in "deploy/compose/prometheus.yml",
+        Replace("scrape_timeout", "scrape_time_out")
+        => "field scrape_time_out not found";
+    alerts_for_a_receiver_that_is_not_there: container_configurations in "deploy/compose/alertmanager.yaml",
+        Replace("- name: nobody", "- name: somebody")
+        => "undefined receiver \"nobody\"";
+    a_key_twice: yaml in "deploy/compose/prometheus.yml",
+        Append("global: {}\n")
+        => "duplication of key \"global\"";
+    // in two pieces, or it would be found right here
+    a_leaked_key: secrets in "deploy/compose/prometheus.yml",
+        Append(concat!("# access_key: AK", "IAQ4OVTB6LXRN2WKJD\n"))
+        => "aws-access-token";
+    a_missing_runbook: alerts in "runbooks/TitanicRequestsLatency.md",
+        Remove
+        => "sends people to runbooks/TitanicRequestsLatency.md";
+    a_wrong_metric_in_a_dashboard: alerts in "dashboards/titanic.json",
+        Replace("lookout_probe_total{", "lookout_probes_total{")
+        => "the metric `lookout_probes_total` is neither recorded";
+    a_width_in_quotes: dashboard_types in "dashboards/overview.json",
+        Replace("\"w\": 6", "\"w\": \"6\"")
+        => "gridPos.w: '6' is not of type 'integer'";
+    a_misspelt_option_of_a_panel: dashboard_types in "dashboards/titanic.json",
+        Replace("\"justifyMode\"", "\"justifymode\"")
+        => "options: Additional properties are not allowed ('justifymode' was unexpected)";
+    an_override_of_another_kind_of_panel: dashboard_types in "dashboards/overview.json",
+        Replace("\"custom.cellOptions\"", "\"custom.lineWidth\"")
+        => "'custom.lineWidth' is not one of";
+    a_panel_on_top_of_its_neighbour: dashboard_layout in "dashboards/overview.json",
+        Replace("\"x\": 6", "\"x\": 5")
+        => "the panels `Pages firing` and `Tickets firing` cover each other";
+    a_panel_beyond_the_grid: dashboard_types in "dashboards/overview.json",
+        Replace("\"x\": 18", "\"x\": 24")
+        => "gridPos.x: 24 is greater than the maximum of 23";
+    a_grafana_that_nobody_checked_against: dashboard_types in "compose.yaml",
+        Replace("grafana/grafana:12.1.1", "grafana/grafana:12.2.0")
+        => "is made of the types of Grafana 12.1.1";
+    a_flag_that_prometheus_does_not_know: compose_started in "compose.yaml",
+        Replace("--storage.tsdb.retention.size", "--storage.tsdb.retention-size")
+        => "unknown long flag '--storage.tsdb.retention-size'";
+    rules_mounted_where_nobody_looks: compose_started in "compose.yaml",
+        Replace("./alerts:/etc/prometheus/alerts:ro", "./runbooks:/etc/prometheus/alerts:ro")
+        => "Prometheus read 0 groups of rules, of ";
+    a_scrape_of_a_port_that_is_not_there: compose_references in "deploy/compose/prometheus.yml",
+        Replace("titanic:8081", "titanic:8082")
+        => "deploy/compose/prometheus.yml: `titanic` does not listen at 8082";
+    a_misspelt_field_of_a_provisioned_source: compose_references in "deploy/compose/grafana/datasources/prometheus.yaml",
+        Replace("isDefault", "isdefault")
+        => "'isdefault' was unexpected";
+    a_folder_of_dashboards_that_is_not_mounted: compose_references in "deploy/compose/grafana/dashboards/lookout.yaml",
+        Replace("/etc/dashboards", "/etc/grafana/dashboards")
+        => "Grafana's container has no folder /etc/grafana/dashboards";
+    a_secret_that_nobody_makes: compose_secrets in "deploy/compose/secrets.sh",
+        Replace("db-password admin-token grafana-password", "db-password admin-token")
+        => "does not make deploy/compose/secrets/grafana-password.txt";
+    a_container_as_root: kubernetes_rules in "k8s/base/deployment.yaml",
+        Replace("runAsNonRoot: true\n        runAsUser: 65532", "runAsNonRoot: false\n        runAsUser: 0")
+        => "Deployment titanic: securityContext.runAsNonRoot is false";
+    a_missing_memory_limit: kubernetes_rules in "k8s/base/deployment.yaml",
+        Replace("              memory: 128Mi\n", "")
+        => "container titanic: resources.limits.memory is missing";
+    a_broken_patch_in_an_overlay: kubernetes_rules in "k8s/overlays/prod/kustomization.yaml",
+        Replace("topologySpreadConstraints/0", "topologySpreadConstraint/0")
+        => "k8s/overlays/prod";
+    an_image_that_is_whatever_is_latest: kubernetes_rules in "k8s/components/sidecar/agent/kustomization.yaml",
+        Replace("lookout:0.1.0", "lookout:latest")
+        => "lookout:latest is whatever is latest";
+    an_image_in_production_by_version: kubernetes_rules in "k8s/overlays/prod/kustomization.yaml",
+        Replace("digest: sha256:0000000000000000000000000000000000000000000000000000000000000000", "newTag: 0.1.0")
+        => "titanic:0.1.0 is not named by digest";
+    a_network_policy_that_is_open: kubernetes_rules in "k8s/components/monitoring/network-policy.yaml",
+        Replace("matchLabels:\n              kubernetes.io/metadata.name: monitoring\n", "{}\n")
+        => "titanic-from-prometheus: ingress is open to every namespace";
+    no_time_to_drain: kubernetes_rules in "k8s/base/kustomization.yaml",
+        Replace("DRAIN_SECONDS=10", "DRAIN_SECONDS=30")
+        => "terminationGracePeriodSeconds is 40, but the service drains 30 s";
+    a_service_for_a_port_that_is_not_there: kubernetes_rules in "k8s/base/service.yaml",
+        Replace("targetPort: admin", "targetPort: metrics")
+        => "Service titanic: its pods have no port \"metrics\"";
+    an_agent_that_is_not_what_the_chart_gives: helm in "k8s/components/standalone-agent/agent.yaml",
+        Replace("replicas: 1", "replicas: 2")
+        => "is not what k8s/lookout and";
+    an_agent_that_the_rules_about_it_do_not_know: agreement_of_names in "k8s/components/monitoring-sidecar/service-monitor.yaml",
+        Replace("replacement: lookout", "replacement: agent")
+        => "the job by which Prometheus scrapes the agent is not the same everywhere";
+    a_chart_whose_claim_is_not_the_mounted_one: helm in "k8s/lookout/templates/agent.yaml",
+        Replace("        name: lookout-ledger\n", "        name: ledger\n")
+        => "is not what k8s/lookout and";
+    a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
+        Replace("externalUrl", "externalURL")
+        => "externalURL";
+    a_link_that_leads_to_another_host: kubernetes_links in "k8s/components/monitoring/links.yaml",
+        Replace("https:", "http:")
+        => "runbook_url leads to http://";
+    a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/gateway-tls/gateway.yaml",
+        Replace("hostname: LOOKOUT_HOST\n      tls:", "hostname: LOOKOUT_HOST.internal\n      tls:")
+        => "k8s/overlays";
+    a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
+        Replace("      - LookoutDown.md\n", "")
+        => "the agent has no runbook LookoutDown.md";
+    an_operator_that_no_cluster_has: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace("\"external-secrets.io\"", "\"external-secret.io\"")
+        => "brings external-secrets.io";
+    a_misspelt_field_of_an_operator: kubernetes_schemas in "k8s/components/monitoring/service-monitor.yaml",
+        Replace("scrapeTimeout", "scrapeTimeOut")
+        => "scrapeTimeOut";
+    an_open_security_group: terraform_rules in "terraform/modules/database/access.tf",
+        Replace("referenced_security_group_id = aws_security_group.client.id", "cidr_ipv4                    = \"0.0.0.0/0\"")
+        => "is open to the internet";
+    an_admin_port_on_the_load_balancer: terraform_modules in "terraform/modules/edge/main.tf",
+        Replace("{ http = 80, https = 443 }", "{ http = 80, https = 443, admin = 8081 }")
+        => "80 and 443 are open to everybody, and nothing else";
+    a_public_database: terraform_modules in "terraform/modules/database/main.tf",
+        Replace("publicly_accessible    = false", "publicly_accessible    = true")
+        => "the database must be private";
+    a_database_that_is_not_encrypted: terraform_modules in "terraform/modules/database/main.tf",
+        Replace("  storage_encrypted     = true\n", "")
+        => "private_encrypted_and_backed_up";
+    a_wrong_attribute_name: terraform_modules in "terraform/modules/network/main.tf",
+        Replace("enable_dns_support  ", "enable_dns_supports ")
+        => "An argument named \"enable_dns_supports\" is not expected here";
+    a_deployment_that_is_never_taken_back: terraform_modules in "terraform/modules/ecs-service/main.tf",
+        Replace("    enable   = true\n    rollback = true", "    enable   = true\n    rollback = false")
+        => "the circuit breaker must roll back";
+    a_cloud_role_for_any_repository: terraform_modules in "terraform/modules/identity/main.tf",
+        Replace("\"repo:${repository}:environment:${each.value}\"", "\"repo:*\"")
+        => "trust must name the exact repository";
+    a_database_in_the_network_of_another_environment: agreement_of_environments in "k8s/overlays/prod/site.yaml",
+        Replace("10.40.128.0/18", "10.30.128.0/18")
+        => "does not say `DATABASE_NETWORK: 10.40.128.0/18`";
+    a_port_that_only_one_side_moved: agreement_of_names in "terraform/modules/ecs-service/task.tf",
+        Replace("admin_port = 8081", "admin_port = 9090")
+        => "the admin port is not the same everywhere";
+    a_way_back_that_is_gone_before_the_gate_speaks: agreement_of_times in "terraform/environment/dev.tfvars",
+        Replace("bake_minutes         = 10", "bake_minutes         = 5")
+        => "old tasks go after 300 s";
+    an_interval_that_dependabot_does_not_know: workflow_schemas in ".github/dependabot.yml",
+        Replace("interval: weekly", "interval: fortnightly")
+        => "'fortnightly' is not one of";
+    a_root_file_system_that_a_container_may_write: kubernetes_policies in "k8s/base/deployment.yaml",
+        Replace("readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false")
+        => "CKV_K8S_22";
+    a_module_that_nobody_formatted: terraform_format in "terraform/modules/registry/main.tf",
+        Replace("  for_each = var.repositories", "  for_each   = var.repositories")
+        => "terraform/modules/registry/main.tf";
+    a_registry_whose_tags_can_be_moved: terraform_policies in "terraform/modules/registry/main.tf",
+        Replace("\"IMMUTABLE\"", "\"MUTABLE\"")
+        => "CKV_AWS_51";
+    an_image_that_keeps_its_own_database: agreement_of_texts in "k8s/base/kustomization.yaml",
+        Replace("      - DATABASE_URL=\n", "")
+        => "does not say `- DATABASE_URL=`";
+}

@@ -1,0 +1,4 @@
+//! Promises of the chores, as a person at a terminal sees them.
+
+#[cfg(test)]
+mod skipping;
