@@ -59,6 +59,7 @@ impl probe::Probe for Service {
             summary: None,
             address: None,
             certificate: None,
+            steps: Vec::new(),
             trace_id: "0".repeat(32),
         }
     }

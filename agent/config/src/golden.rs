@@ -94,7 +94,7 @@ fn a_composite_has_named_components_and_a_budget_they_share() {
 fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     let texts =
         |target: &Target| target.expect.iter().map(|assertion| assertion.text.clone()).collect::<Vec<_>>();
-    let [health, plain, mail, certificate, name, router, rpc, events] = targets else {
+    let [health, plain, mail, certificate, name, router, rpc, events, client] = targets else {
         panic!("{targets:?}")
     };
     let Check::Http(http) = &health.check else { panic!() };
@@ -148,6 +148,13 @@ fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     let Check::WebSocket(socket) = &events.check else { panic!() };
     assert_eq!((socket.url.as_str(), socket.send.as_deref()), ("wss://example.org/events", Some("ping")));
     assert!(socket.tls.insecure && socket.expect_message.is_some() && socket.headers.len() == 1);
+    let Check::Journey(journey) = &client.check else { panic!() };
+    let names: Vec<&str> = journey.variables.iter().map(|variable| variable.name.as_str()).collect();
+    assert_eq!(names, ["base", "token", "id", "tag"]);
+    let [create, delete] = journey.steps.as_slice() else { panic!() };
+    assert_eq!((create.always, create.needs.as_slice(), create.extract.len()), (false, &[1][..], 2));
+    assert_eq!((delete.always, delete.needs.as_slice()), (true, &[2, 3][..]));
+    assert_eq!((create.expect.len(), texts(client)), (1, vec!["latency < 2s".to_owned()]));
 }
 
 #[test]

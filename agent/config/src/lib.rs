@@ -35,7 +35,8 @@ mod zero;
 
 pub use address::usable;
 pub use assertion::{
-    Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Operator, Phase, Subject,
+    Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
+    Subject,
 };
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use component::{Component, Stream};
@@ -49,7 +50,8 @@ pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use target::{
     Authorization, Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, HttpVersion,
-    IcmpCheck, RecordType, Redirects, Send, StartTls, Step, Target, TcpCheck, TlsOptions, WebSocketCheck,
+    IcmpCheck, JourneyCheck, JourneyStep, RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target,
+    TcpCheck, TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
 pub use zero::{ZeroOptions, zero_config};

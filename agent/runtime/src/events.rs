@@ -12,6 +12,8 @@ pub mod names {
     pub const PROBE_SECONDS: &str = "lookout_probe_duration_seconds";
     /// Duration of the last probe by `target` and `phase`.
     pub const PROBE_PHASE_SECONDS: &str = "lookout_probe_phase_seconds";
+    /// Steps of journeys by `target`, `step` and `outcome`.
+    pub const PROBE_STEPS: &str = "lookout_probe_step_total";
     /// Unix time at which certificates of a target end, by `target` and `chain` (`leaf`, `sent`, `verified`).
     pub const PROBE_CERTIFICATE_END: &str = "lookout_probe_certificate_not_after_timestamp_seconds";
     /// Scrapes by `source` and `outcome`.

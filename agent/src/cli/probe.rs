@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{output, runtime};
-use lookout_collect::probe::{Certificate, Outcome, Probe as _, Prober, Verdict, peer_of};
+use lookout_collect::probe::{Certificate, Outcome, Probe as _, Prober, StepOutcome, Verdict, peer_of};
 use lookout_config::{Check, Target};
 use lookout_runtime::random::Random;
 
@@ -45,10 +45,19 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
     if options.target.contains("://") {
         // the URL itself is not repeated: it may hold a secret
-        let url = lookout_config::usable(&options.target)
-            .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
-        let zero = lookout_config::zero_config(&[url], &lookout_config::ZeroOptions::default());
-        return zero.targets.into_iter().next().map(Ok).ok_or_else(|| anyhow::anyhow!("nothing to probe"));
+        let url = url::Url::parse(&options.target)
+            .map_err(|error| anyhow::anyhow!("this is not a URL: {error}"))?;
+        if matches!(url.scheme(), "http" | "https") {
+            lookout_config::usable(&options.target)
+                .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
+        }
+        let target = lookout_config::Target::of_url(&url);
+        return target.map(Ok).ok_or_else(|| {
+            anyhow::anyhow!(
+                "this URL does not say what to probe; schemes are {}, and `dns://10.0.0.2/example.org` names the server first",
+                lookout_config::SCHEMES.join(", ")
+            )
+        });
     }
     let config = match lookout_config::load(&options.config) {
         Ok((config, _)) => config,
@@ -84,7 +93,19 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
         "ok": outcome.is_ok(), "reason": reason, "detail": detail, "status": outcome.status,
         "answer": outcome.summary, "address": outcome.address.map(|address| address.to_string()),
         "certificate": outcome.certificate.as_ref().map(certificate_json),
+        "steps": outcome.steps.iter().map(step_json).collect::<Vec<_>>(),
         "total_seconds": outcome.total.as_secs_f64(), "phases_seconds": phases, "trace_id": outcome.trace_id,
+    })
+}
+
+fn step_json(step: &StepOutcome) -> serde_json::Value {
+    let (reason, detail) = match &step.verdict {
+        Verdict::Ok => (None, None),
+        Verdict::Fail { reason, detail } => (Some(reason.as_str()), Some(detail)),
+    };
+    json!({
+        "name": step.name, "ok": reason.is_none(), "reason": reason, "detail": detail, "status": step.status,
+        "total_seconds": step.total.as_secs_f64(),
     })
 }
 
@@ -116,6 +137,13 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
         before += duration;
     }
     text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
+    for step in &outcome.steps {
+        let result = match &step.verdict {
+            Verdict::Ok => format!("status {}", step.status.unwrap_or_default()),
+            Verdict::Fail { reason, detail } => format!("{}: {}", reason.as_str(), format::printable(detail)),
+        };
+        text += &format!("  step {:<15} {:>9}  {result}\n", step.name, milliseconds(step.total));
+    }
     if let Some(certificate) = &outcome.certificate {
         let names = certificate.names.join(", ");
         let issuer = format::printable(&certificate.issuer);

@@ -63,7 +63,12 @@ fn shown(slos: Vec<SloStatus>) -> String {
         metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => "evaluate").set(1_767_225_600.0);
     });
     recorder.upkeep();
-    render(&recorder, &Snapshot { at_ms: 0, interval_s: 10, ledger_is_down: false, slos }, &Host::new(), "http://127.0.0.1:9797")
+    render(
+        &recorder,
+        &Snapshot { at_ms: 0, interval_s: 10, ledger_is_down: false, slos },
+        &Host::new(),
+        "http://127.0.0.1:9797",
+    )
 }
 
 fn burning() -> SloStatus {

@@ -90,6 +90,7 @@ impl Probe for Connected {
             summary: None,
             address: None,
             certificate: None,
+            steps: Vec::new(),
             trace_id: "0".repeat(32),
         }
     }

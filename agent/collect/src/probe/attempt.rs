@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::net::{StreamEvents, TlsClients};
 use super::timer::PhaseTimer;
 use super::traced::Traced;
-use super::{Certificate, Reason};
+use super::{Certificate, Reason, StepOutcome};
 
 /// A protocol that can try a target once.
 #[async_trait]
@@ -28,6 +28,8 @@ pub(super) struct Context<'a> {
     pub(super) traced: &'a Traced,
     pub(super) tls: &'a TlsClients,
     pub(super) random: &'a lookout_runtime::random::Random,
+    /// Keep the body of HTTP although no assertion of the target looks at it.
+    pub(super) keeps_body: bool,
 }
 
 impl Context<'_> {
@@ -83,6 +85,8 @@ pub(super) struct Attempt {
     pub(super) events: Option<Arc<StreamEvents>>,
     /// Bytes of the body so far.
     pub(super) received: usize,
+    /// Results of the steps of a journey.
+    pub(super) steps: Vec<StepOutcome>,
     /// When the attempt is cut.
     pub(super) deadline: Instant,
 }
@@ -91,7 +95,7 @@ impl Attempt {
     pub(super) fn start(first: Phase, timeout: Duration) -> Self {
         let timer = PhaseTimer::start(first);
         let deadline = timer.started() + timeout;
-        Self { timer, facts: Facts::default(), events: None, received: 0, deadline }
+        Self { timer, facts: Facts::default(), events: None, received: 0, steps: Vec::new(), deadline }
     }
 
     /// Dates the begin of the answer, when the deadline came between its first byte and its head.

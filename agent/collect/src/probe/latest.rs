@@ -70,6 +70,7 @@ mod tests {
             summary: None,
             address: None,
             certificate: None,
+            steps: Vec::new(),
             trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         }
     }

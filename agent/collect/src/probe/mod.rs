@@ -6,6 +6,7 @@ mod dns;
 mod grpc;
 mod http;
 mod icmp;
+mod journey;
 mod latest;
 mod net;
 mod outcome;
@@ -26,7 +27,7 @@ use lookout_config::Target;
 
 pub use latest::{Failed, Latest, Seen};
 pub use net::Certificate;
-pub use outcome::{Outcome, Phases, Reason, Verdict};
+pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use prober::{Prober, peer_of};
 pub use watch::{Ports, watch};
 

@@ -175,8 +175,25 @@ pub struct Outcome {
     pub address: Option<SocketAddr>,
     /// The certificate of the peer, whatever its verdict.
     pub certificate: Option<Certificate>,
+    /// Results of the steps of a journey, in order; a step that was not made is absent.
+    pub steps: Vec<StepOutcome>,
     /// Trace id sent along in `traceparent`, 32 hex digits.
     pub trace_id: String,
+}
+
+/// Result of one step of a journey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// The name of the step.
+    pub name: String,
+    /// Good, or why not.
+    pub verdict: Verdict,
+    /// Its duration.
+    pub total: Duration,
+    /// Its phases.
+    pub phases: Phases,
+    /// The status of its answer.
+    pub status: Option<u16>,
 }
 
 impl Outcome {

@@ -40,7 +40,8 @@ impl Prober {
         if needs_roots(&target.check) {
             self.tls.load().await;
         }
-        let context = Context { target, traced: &traced, tls: &self.tls, random: &self.random };
+        let context =
+            Context { target, traced: &traced, tls: &self.tls, random: &self.random, keeps_body: false };
         let mut attempt = Attempt::start(first_phase(&target.check), target.timeout);
         let run = protocol(&target.check).run(&context, &mut attempt);
         let ran = tokio::time::timeout(target.timeout, run).await;
@@ -50,7 +51,7 @@ impl Prober {
             Ok(Err(failure)) => Some(failure),
             Err(_) => Some(attempt.cut(target.timeout)),
         };
-        let Attempt { timer, facts, deadline, .. } = attempt;
+        let Attempt { timer, facts, steps, deadline, .. } = attempt;
         let (phases, total) = timer.stop();
         let verdict = match failure {
             Some(failure) => verdict(failure),
@@ -61,9 +62,10 @@ impl Prober {
             total,
             phases,
             status: facts.status,
-            summary: summary(&target.check, &facts),
+            summary: summary(&target.check, &facts, steps.len()),
             address: facts.address,
             certificate: facts.certificate,
+            steps,
             trace_id: traced.trace_id,
         }
     }
@@ -96,10 +98,14 @@ fn protocol(check: &Check) -> &(dyn Protocol + Sync) {
         Check::Icmp(icmp) => icmp,
         Check::Grpc(grpc) => &**grpc,
         Check::WebSocket(websocket) => &**websocket,
+        Check::Journey(journey) => &**journey,
     }
 }
 
 fn needs_roots(check: &Check) -> bool {
+    if let Check::Journey(journey) = check {
+        return journey.steps.iter().any(|step| !step.http.tls.insecure && step.http.tls.ca.is_none());
+    }
     let options = match check {
         Check::Http(http) => {
             Some(&http.tls).filter(|_| http.url.scheme() == "https" || http.redirects.limit > 0)
@@ -111,7 +117,7 @@ fn needs_roots(check: &Check) -> bool {
         },
         Check::Grpc(grpc) => grpc.tls.as_ref(),
         Check::WebSocket(websocket) => Some(&websocket.tls).filter(|_| websocket.url.scheme() == "wss"),
-        Check::Icmp(_) => None,
+        Check::Icmp(_) | Check::Journey(_) => None,
     };
     options.is_some_and(|options| !options.insecure && options.ca.is_none())
 }
@@ -119,10 +125,9 @@ fn needs_roots(check: &Check) -> bool {
 /// The phase a probe begins with: an address that is written out needs no resolver.
 fn first_phase(check: &Check) -> Phase {
     let is_literal = match check {
-        Check::Http(http) => host_of(&http.url, 80).is_some_and(|peer| peer.literal().is_some()),
-        Check::WebSocket(websocket) => {
-            host_of(&websocket.url, 80).is_some_and(|peer| peer.literal().is_some())
-        }
+        Check::Http(http) => is_literal_url(&http.url),
+        Check::Journey(journey) => journey.steps.first().is_some_and(|step| is_literal_url(&step.http.url)),
+        Check::WebSocket(websocket) => is_literal_url(&websocket.url),
         Check::Tcp(tcp) => tcp.address.literal().is_some(),
         Check::Grpc(grpc) => grpc.address.literal().is_some(),
         Check::Icmp(icmp) => HostPort { host: icmp.host.clone(), port: 0 }.literal().is_some(),
@@ -131,12 +136,20 @@ fn first_phase(check: &Check) -> Phase {
     if is_literal { Phase::Connect } else { Phase::Resolve }
 }
 
+fn is_literal_url(url: &Url) -> bool {
+    host_of(url, 80).is_some_and(|peer| peer.literal().is_some())
+}
+
 /// The peer of a check for logs, traces and pages, without secrets.
 #[must_use]
 pub fn peer_of(check: &Check) -> String {
     match check {
         Check::Http(http) => redact_url(&http.url),
         Check::WebSocket(websocket) => redact_url(&websocket.url),
+        Check::Journey(journey) => {
+            let origin = journey.steps.first().map(|step| step.http.url.origin().ascii_serialization());
+            origin.unwrap_or_default()
+        }
         Check::Tcp(tcp) => format!("{}://{}", check.protocol(), tcp.address),
         Check::Grpc(grpc) if grpc.service.is_empty() => format!("grpc://{}", grpc.address),
         Check::Grpc(grpc) => format!("grpc://{}/{}", grpc.address, grpc.service),
@@ -159,7 +172,7 @@ fn redact_url(url: &Url) -> String {
 }
 
 /// The answer in a word.
-fn summary(check: &Check, facts: &Facts) -> Option<String> {
+fn summary(check: &Check, facts: &Facts, steps: usize) -> Option<String> {
     match check {
         Check::Http(_) | Check::WebSocket(_) => facts.status.map(|status| format!("status {status}")),
         Check::Tcp(_) => {
@@ -168,6 +181,7 @@ fn summary(check: &Check, facts: &Facts) -> Option<String> {
         Check::Dns(_) => facts.dns.as_ref().map(|dns| dns.code.clone()),
         Check::Icmp(_) => facts.body_size.map(|size| format!("{size} bytes echoed")),
         Check::Grpc(_) => facts.grpc_status.clone(),
+        Check::Journey(_) => Some(format!("{steps} steps")),
     }
 }
 

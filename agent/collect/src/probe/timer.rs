@@ -46,6 +46,12 @@ impl PhaseTimer {
         (self.phase, self.since) = (phase, at);
     }
 
+    /// Returns the phases so far, the present one included.
+    pub(super) fn snapshot(&mut self) -> Phases {
+        self.enter(self.phase);
+        self.phases
+    }
+
     /// Ends the last phase. Returns the phases and their sum.
     pub(super) fn stop(mut self) -> (Phases, Duration) {
         let now = Instant::now().max(self.since);

@@ -200,6 +200,12 @@ impl Watch {
         self.count(word, 1);
         metrics::histogram!(names::PROBE_SECONDS, "target" => target.clone(), "outcome" => word)
             .record(outcome.total.as_secs_f64());
+        for step in &outcome.steps {
+            let outcome = if step.verdict == Verdict::Ok { "ok" } else { "fail" };
+            let labels =
+                [("target", target.clone()), ("step", step.name.clone()), ("outcome", outcome.to_owned())];
+            metrics::counter!(names::PROBE_STEPS, &labels).increment(1);
+        }
         self.export_phases(&outcome.phases);
         if let Some(certificate) = &outcome.certificate {
             self.export_certificate(certificate);

@@ -31,6 +31,25 @@ pub struct Assertion {
     pub root: Condition,
 }
 
+/// A value of an answer that becomes a variable: `json("$.id")`, `header("etag")`, `body matches "id=(\\d+)"`.
+#[derive(Debug, Clone)]
+pub struct Extraction {
+    /// The value.
+    pub subject: Subject,
+    /// Its first group, or all that it matches, is taken instead of the whole value.
+    pub pattern: Option<Regex>,
+}
+
+impl Extraction {
+    /// Parses and checks a text.
+    ///
+    /// # Errors
+    /// Where and why it is no value of an answer over HTTP.
+    pub fn parse(text: &str) -> Result<Self, BadAssertion> {
+        parser::parse_extraction(text)
+    }
+}
+
 /// A condition on an answer.
 #[derive(Debug, Clone)]
 pub enum Condition {

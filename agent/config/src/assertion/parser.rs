@@ -6,7 +6,9 @@ use regex::Regex;
 use serde_json_path::JsonPath;
 
 use super::lexer::{Kind, Token, tokens};
-use super::{BadAssertion, CertificateFact, Comparison, Condition, Expected, Operator, Phase, Subject};
+use super::{
+    BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase, Subject,
+};
 use crate::reader::{did_you_mean, suggestion};
 
 /// Bytes of an assertion.
@@ -59,6 +61,30 @@ pub(super) fn parse(text: &str) -> Parsed<Condition> {
             "the assertion ends before this",
             "join two of them with `and` or `or`",
         )),
+    }
+}
+
+pub(super) fn parse_extraction(text: &str) -> Parsed<Extraction> {
+    let tokens = tokens(text)?;
+    let mut parser = Parser { tokens: &tokens, next: 0, depth: 0, text };
+    let subject = parser.subject()?;
+    if !matches!(subject, Subject::Json { .. } | Subject::Header(_) | Subject::Body) {
+        let help = "take `json(\"$.…\")`, `header(\"…\")` or `body matches \"…\"`";
+        return Err(bad(0..text.len(), format!("`{subject}` cannot become a variable"), help));
+    }
+    let pattern = if parser.take_word("matches") {
+        match parser.pattern()? {
+            Expected::Pattern(pattern) => Some(pattern),
+            _ => None,
+        }
+    } else {
+        None
+    };
+    match parser.peek() {
+        None => Ok(Extraction { subject, pattern }),
+        Some(token) => {
+            Err(bad(token.span.clone(), "the value ends before this", "only `matches \"…\"` may follow"))
+        }
     }
 }
 

@@ -24,9 +24,10 @@ pub(super) fn target() -> Value {
             ("icmp", icmp()),
             ("grpc", grpc()),
             ("websocket", websocket()),
+            ("journey", journey()),
         ],
     );
-    exactly_one_of(&mut schema, &["http", "tcp", "tls", "dns", "icmp", "grpc", "websocket"]);
+    exactly_one_of(&mut schema, &["http", "tcp", "tls", "dns", "icmp", "grpc", "websocket", "journey"]);
     schema
 }
 
@@ -230,6 +231,34 @@ fn websocket() -> Value {
             ("tls", tls_options()),
             ("send", text("A text message that is sent.")),
             ("expect_message", text("A regular expression that a message matches.")),
+            ("expect", expect()),
+        ],
+    )
+}
+
+fn journey() -> Value {
+    let step = closed(
+        "A request.",
+        &["name", "http"],
+        [
+            ("name", name("Its name in results.")),
+            ("http", http()),
+            (
+                "extract",
+                json!({ "description": "Variables by name, like `json(\"$.id\")`.", "type": "object" }),
+            ),
+            ("always", switch("Make it even when a step before it failed.")),
+        ],
+    );
+    closed(
+        "Requests that share variables.",
+        &["steps"],
+        [
+            (
+                "variables",
+                json!({ "description": "Values at the start, used as `{{name}}`.", "type": "object" }),
+            ),
+            ("steps", list("The requests, in order.", step)),
             ("expect", expect()),
         ],
     )

@@ -33,7 +33,7 @@ pub(super) fn read(
 }
 
 /// Adds what a protocol expects of every answer.
-fn defaults(protocol: Protocol, mut assertions: Vec<Assertion>) -> Vec<Assertion> {
+pub(super) fn defaults(protocol: Protocol, mut assertions: Vec<Assertion>) -> Vec<Assertion> {
     let speaks_of = |wanted: fn(&Subject) -> bool| {
         assertions.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
     };
@@ -134,9 +134,9 @@ fn fits(reader: &mut Reader<'_>, at: &At<'_>, root: &Condition, protocol: Protoc
 }
 
 const fn protocols_of(subject: &Subject) -> &'static [Protocol] {
-    use Protocol::{Dns, Grpc, Http, Icmp, Tcp, Tls, WebSocket};
+    use Protocol::{Dns, Grpc, Http, Icmp, Journey, Tcp, Tls, WebSocket};
     match subject {
-        Subject::Latency(_) => &[Http, Tcp, Tls, Dns, Icmp, Grpc, WebSocket],
+        Subject::Latency(_) => &[Http, Tcp, Tls, Dns, Icmp, Grpc, WebSocket, Journey],
         Subject::Status | Subject::Header(_) => &[Http, WebSocket],
         Subject::Json { .. } | Subject::Redirects => &[Http],
         Subject::Body | Subject::BodySize => &[Http, Tcp, Tls, WebSocket],

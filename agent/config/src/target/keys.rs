@@ -3,7 +3,7 @@
 use super::super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
 
 /// Keys of a target.
-pub(super) const TARGET: [&str; 12] = [
+pub(super) const TARGET: [&str; 13] = [
     "name",
     "interval",
     "timeout",
@@ -16,6 +16,7 @@ pub(super) const TARGET: [&str; 12] = [
     "icmp",
     "grpc",
     "websocket",
+    "journey",
 ];
 
 /// A protocol, as the configuration names it.
@@ -28,11 +29,12 @@ pub(super) enum Protocol {
     Icmp,
     Grpc,
     WebSocket,
+    Journey,
 }
 
 impl Protocol {
-    const ALL: [Self; 7] =
-        [Self::Http, Self::Tcp, Self::Tls, Self::Dns, Self::Icmp, Self::Grpc, Self::WebSocket];
+    const ALL: [Self; 8] =
+        [Self::Http, Self::Tcp, Self::Tls, Self::Dns, Self::Icmp, Self::Grpc, Self::WebSocket, Self::Journey];
 
     pub(super) const fn as_str(self) -> &'static str {
         match self {
@@ -43,6 +45,7 @@ impl Protocol {
             Self::Icmp => "icmp",
             Self::Grpc => "grpc",
             Self::WebSocket => "websocket",
+            Self::Journey => "journey",
         }
     }
 
@@ -78,6 +81,7 @@ impl Protocol {
             Self::Icmp => &["host", "size", "expect"],
             Self::Grpc => &["address", "service", "tls", "expect"],
             Self::WebSocket => &["url", "headers", "tls", "send", "expect_message", "expect"],
+            Self::Journey => &["variables", "steps", "expect"],
         }
     }
 }

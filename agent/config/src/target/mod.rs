@@ -17,15 +17,18 @@
 //!   - { name: name, dns: { server: 10.0.0.2:53, query: example.org } }               # dns.rs
 //!   - { name: router, icmp: { host: 10.0.0.1 } }
 //!   - { name: rpc, grpc: { address: rpc.example.org:443, tls: {} } }                 # grpc.rs
+//!   - { name: client, journey: { steps: [] } }                                       # journey.rs
 //!   - { name: events, websocket: { url: wss://example.org/events } }                 # websocket.rs
 //! ```
 
 mod address;
+mod direct;
 mod dns;
 mod expect;
 mod grpc;
 mod http;
 mod icmp;
+mod journey;
 mod keys;
 mod tcp;
 mod tls;
@@ -38,15 +41,18 @@ use std::path::Path;
 use lookout_engine::Grid;
 
 pub use address::HostPort;
+pub use direct::SCHEMES;
 pub use dns::{DnsCheck, DnsTransport, RecordType};
 pub use grpc::GrpcCheck;
 pub use http::{Authorization, HttpCheck, HttpVersion, Redirects};
 pub use icmp::IcmpCheck;
+pub use journey::{JourneyCheck, JourneyStep, Variable};
 pub use tcp::{Send, StartTls, Step, TcpCheck};
 pub use tls::TlsOptions;
 pub use websocket::WebSocketCheck;
 
 pub(super) use http::read_headers;
+pub(super) use journey::has_placeholder;
 
 use super::assertion::Assertion;
 use super::model::Scrape;
@@ -102,6 +108,8 @@ pub enum Check {
     Grpc(Box<GrpcCheck>),
     /// An upgrade and an optional message.
     WebSocket(Box<WebSocketCheck>),
+    /// Several requests that share variables.
+    Journey(Box<JourneyCheck>),
 }
 
 impl Check {
@@ -116,6 +124,7 @@ impl Check {
             Self::Icmp(_) => "icmp",
             Self::Grpc(_) => "grpc",
             Self::WebSocket(_) => "websocket",
+            Self::Journey(_) => "journey",
         }
     }
 }
@@ -175,6 +184,7 @@ fn read_check(
         Protocol::Icmp => icmp::read(reader, fields).map(Check::Icmp),
         Protocol::Grpc => grpc::read(reader, fields, folder).map(Box::new).map(Check::Grpc),
         Protocol::WebSocket => websocket::read(reader, fields, folder).map(Box::new).map(Check::WebSocket),
+        Protocol::Journey => journey::read(reader, fields, folder).map(Box::new).map(Check::Journey),
     }
 }
 

@@ -7,7 +7,7 @@ mod value;
 
 use std::time::Duration;
 
-use lookout_config::{Assertion, Comparison, Condition, Subject};
+use lookout_config::{Assertion, Comparison, Condition, Extraction, Subject};
 use tokio::time::Instant;
 
 use super::attempt::{Facts, Failure};
@@ -49,6 +49,31 @@ pub(super) fn evaluate(assertions: &[Assertion], answer: &Answer<'_>) -> Verdict
         }
     }
     Verdict::Ok
+}
+
+/// Takes a value out of an answer: the first text or node; of JSON a text without its quotes.
+pub(super) fn extract(extraction: &Extraction, answer: &Answer<'_>) -> Result<String, Failure> {
+    let subject = &extraction.subject;
+    let missing = |why: &str| Failure::new(reason_of(subject), format!("{subject} {why}"));
+    let found = match subject {
+        Subject::Json { path, .. } => {
+            let body = json::parse(answer.facts.body.as_deref().unwrap_or_default(), answer.deadline);
+            let body = body.map_err(|why| Failure::new(Reason::Json, why))?;
+            path.query(&body).all().first().map(|node| match node {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            })
+        }
+        _ => match Value::of(subject, answer) {
+            Value::Texts(texts) => texts.into_iter().next().map(std::borrow::Cow::into_owned),
+            _ => None,
+        },
+    };
+    let found = found.ok_or_else(|| missing("is missing"))?;
+    let Some(pattern) = &extraction.pattern else { return Ok(found) };
+    let captures = pattern.captures(&found).ok_or_else(|| missing(&format!("does not match `{pattern}`")))?;
+    let group = captures.get(1).or_else(|| captures.get(0));
+    Ok(group.map(|group| group.as_str().to_owned()).unwrap_or_default())
 }
 
 /// A failure as a verdict, its detail bounded.

@@ -62,7 +62,7 @@ async fn visit(context: &Context<'_>, attempt: &mut Attempt, hop: &Hop<'_>) -> R
     let limits = Limits {
         headers: check.max_headers,
         body: check.body_limit,
-        keeps_body: context.asserts(Subject::needs_body),
+        keeps_body: context.keeps_body || context.asserts(Subject::needs_body),
     };
     let request = hop.request(context.traced, two)?;
     if two {

@@ -70,6 +70,7 @@ impl Probe for Planned {
             summary: None,
             address: None,
             certificate: None,
+            steps: Vec::new(),
             trace_id: String::new(),
         }
     }
