@@ -58,7 +58,8 @@ pub(crate) fn path_of(url: &str) -> Option<String> {
 }
 
 fn of_compose(tree: &Tree) -> Result<Agent> {
-    let compose: Value = serde_saphyr::from_str(&tree.read(Path::new("compose.yaml"))?).context("compose.yaml")?;
+    let compose: Value =
+        serde_saphyr::from_str(&tree.read(Path::new("compose.yaml"))?).context("compose.yaml")?;
     let service = compose.pointer("/services/lookout").context("compose.yaml has no service lookout")?;
     let mut agent = Agent { name: "compose".to_owned(), links: links_of_rules(tree)?, ..Agent::default() };
     for volume in service.get("volumes").and_then(Value::as_array).into_iter().flatten() {
@@ -93,8 +94,11 @@ fn with_defaults(text: &str) -> String {
 /// The two configurations of the image `lookout-titanic`: beside a task, and alone.
 fn of_ecs(tree: &Tree) -> Result<Vec<Agent>> {
     let mut files = BTreeMap::new();
-    for line in tree.read(Path::new("deploy/ecs/Dockerfile"))?.lines().filter(|line| line.starts_with("COPY ")) {
-        let words: Vec<&str> = line.split_whitespace().skip(1).filter(|word| !word.starts_with("--")).collect();
+    for line in
+        tree.read(Path::new("deploy/ecs/Dockerfile"))?.lines().filter(|line| line.starts_with("COPY "))
+    {
+        let words: Vec<&str> =
+            line.split_whitespace().skip(1).filter(|word| !word.starts_with("--")).collect();
         let Some((to, from)) = words.split_last() else { continue };
         for source in from {
             copy(tree, Path::new(source.trim_end_matches("*.md")), Path::new(to), &mut files)?;

@@ -196,7 +196,8 @@ impl<'t> Scratch<'t> {
             let mut test = self.command(folder);
             test.args(["test", "-no-color"]).args(values.iter().map(|file| format!("-var-file={file}")));
             let said = content(&mut test)?;
-            let runs = said.lines().filter(|line| line.starts_with("  run ") && line.ends_with("pass")).count();
+            let runs =
+                said.lines().filter(|line| line.starts_with("  run ") && line.ends_with("pass")).count();
             if runs == 0 {
                 bail!("its tests run nothing");
             }
@@ -301,9 +302,6 @@ mod tests {
         let files =
             ["terraform/environment/main.tf", "terraform/modules/a/main.tf", "terraform/modules/a/b.tf"];
         let sources: Vec<&Path> = files.iter().map(Path::new).collect();
-        assert_eq!(
-            folders(&sources),
-            [Path::new("terraform/modules/a"), Path::new("terraform/environment")]
-        );
+        assert_eq!(folders(&sources), [Path::new("terraform/modules/a"), Path::new("terraform/environment")]);
     }
 }

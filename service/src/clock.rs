@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// Where the service reads the time of day.
+/// The source of wall time.
 pub trait Clock: Send + Sync + 'static {
     /// The current wall time.
     fn now(&self) -> Timestamp;

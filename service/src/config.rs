@@ -1,4 +1,4 @@
-//! What the environment says, read once and checked whole: every wrong variable is reported, not just the first.
+//! The configuration, read once from the environment and checked whole: every wrong variable is reported, not just the first.
 //!
 //! - `reader` reads variables and notes what is wrong; `secret` reads those that are never shown.
 //! - `database`, `edge` and `environment` are the settings that have rules of their own.
@@ -10,22 +10,24 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use crate::telemetry::level::LogLevel;
+use crate::log_level::LogLevel;
 
+mod client_policy;
 mod database;
-mod edge;
 mod environment;
 mod reader;
+mod reference;
 mod secret;
 
-pub use self::database::DatabaseUrl;
-pub use self::edge::{ApiKey, Edge, Keys, Network, Rate, Scope};
+pub use self::client_policy::{ApiKey, ClientPolicy, Keys, Network, Rate, Scope};
+pub use self::database::{DatabaseUrl, Pooling};
 pub use self::environment::Environment;
 use self::reader::Reader;
 pub use self::reader::{ConfigError, ConfigErrors};
+pub use self::reference::{SETTINGS, Setting, markdown, text};
 pub use self::secret::AdminToken;
 
-/// Where variables come from: the process in production, a map in tests.
+/// A source of variables: the process in production, a map in tests.
 pub trait Variables {
     /// The value of a variable, if it is set.
     fn get(&self, name: &str) -> Option<String>;
@@ -56,33 +58,37 @@ impl Variables for HashMap<&str, &str> {
 /// Everything the service can be told from outside.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the API listens (`BIND`, `PORT`).
+    /// The address of the API (`BIND`, `PORT`).
     pub address: SocketAddr,
-    /// Where metrics and drills are served (`BIND`, `ADMIN_PORT`).
+    /// The address of metrics, probes and faults (`BIND`, `ADMIN_PORT`).
     pub admin_address: SocketAddr,
-    /// Where the passengers are kept (`DATABASE_URL`, or `DB_HOST` and its companions).
+    /// The database (`DATABASE_URL`, or `DB_HOST` and its companions).
     pub database_url: DatabaseUrl,
+    /// Whether a password is set although the database is a file.
+    pub has_unused_password: bool,
+    /// The lifetime of a server connection behind the pool (`DB_POOLING`).
+    pub pooling: Pooling,
     /// The most verbose level that is logged (`LOG_LEVEL`).
     pub log_level: Level,
-    /// How many database connections are held at most (`MAX_CONNECTIONS`).
+    /// The limit of database connections (`MAX_CONNECTIONS`).
     pub max_connections: u32,
-    /// What this installation is for (`ENVIRONMENT`).
+    /// The purpose of this installation (`ENVIRONMENT`).
     pub environment: Environment,
     /// The version this service says it is (`APP_VERSION`).
     pub version: String,
-    /// How clients reach this service, without a slash at the end (`API_BASE_URL`).
+    /// The URL that clients use, without a slash at the end (`API_BASE_URL`).
     pub base_url: String,
-    /// Who may inject faults (`ADMIN_TOKEN`); nobody when unset.
+    /// The token for fault injection (`ADMIN_TOKEN`); nobody may inject faults when unset.
     pub admin_token: Option<AdminToken>,
-    /// How long to go on serving after readiness was withdrawn (`DRAIN_SECONDS`).
+    /// Time between the end of readiness and the end of accepting (`DRAIN_SECONDS`).
     pub drain: Duration,
-    /// Where traces are sent, without a slash at the end (`OTEL_EXPORTER_OTLP_ENDPOINT`); nowhere when unset.
+    /// The OTLP endpoint, without a slash at the end (`OTEL_EXPORTER_OTLP_ENDPOINT`); nothing is exported when unset.
     pub otlp_endpoint: Option<String>,
-    /// How clients are let in.
-    pub edge: Edge,
-    /// What is sent there (`OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER`).
+    /// The policy for clients.
+    pub clients: ClientPolicy,
+    /// The exported signals (`OTEL_TRACES_EXPORTER`, `OTEL_METRICS_EXPORTER`, `OTEL_LOGS_EXPORTER`).
     pub otlp_signals: OtlpSignals,
-    /// How long a start waits for a database that is not there yet (`START_SECONDS`).
+    /// Time for which a start waits for its database (`START_SECONDS`).
     pub start: Duration,
 }
 
@@ -94,6 +100,7 @@ impl fmt::Display for Config {
         writeln!(f, "  metrics, faults    {}", self.admin_address)?;
         writeln!(f, "  database           {}", self.database_url)?;
         writeln!(f, "  connections        {}", self.max_connections)?;
+        writeln!(f, "  pooling            {}", self.pooling)?;
         writeln!(f, "  environment        {}", self.environment)?;
         writeln!(f, "  version            {}", self.version)?;
         writeln!(f, "  log level          {}", LogLevel(self.log_level).name())?;
@@ -110,7 +117,7 @@ impl fmt::Display for Config {
     }
 }
 
-/// What is sent to the collector.
+/// The exported signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OtlpSignals {
     /// Spans.
@@ -122,6 +129,15 @@ pub struct OtlpSignals {
 }
 
 impl Config {
+    /// Returns what is suspicious and yet usable.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let unused = self
+            .has_unused_password
+            .then(|| format!("DB_PASSWORD is set without DB_HOST: the database is {}", self.database_url));
+        unused.into_iter().collect()
+    }
+
     /// Reads the configuration. Nothing is opened or bound; only `*_FILE` secrets are read.
     pub fn from_variables(variables: &impl Variables) -> Result<Self, ConfigErrors> {
         let mut reader = Reader { variables, errors: Vec::new() };
@@ -138,10 +154,12 @@ impl Config {
             "one word of up to 64 letters, digits, `-` and `_`, such as production",
         );
         let config = Self {
-            edge: reader.edge(&environment),
+            clients: reader.client_policy(&environment),
             address: SocketAddr::new(bind, port),
             admin_address: SocketAddr::new(bind, admin_port),
-            database_url: reader.database_url(),
+            database_url: reader.database_url(&environment),
+            has_unused_password: reader.has_unused_password(),
+            pooling: reader.pooling(),
             log_level: reader.log_level(),
             max_connections: reader.ranged("MAX_CONNECTIONS", 10, 1, 1000),
             environment,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 pub struct FieldError {
     /// The field, query parameter or path segment.
     pub field: String,
-    /// What was expected and what was found.
+    /// The expected value and the one found.
     pub detail: String,
 }
 

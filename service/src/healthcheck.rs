@@ -4,7 +4,7 @@ use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// How long connecting, asking and answering may take, each.
+/// Time limit for connecting, sending and receiving, each.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// More than the first line of an answer ever takes.
 const MOST_BYTES: u64 = 256;
@@ -22,7 +22,7 @@ pub fn ask(address: SocketAddr) -> io::Result<u16> {
     status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("{address} does not speak HTTP")))
 }
 
-/// Who listens on every address is reached on our own.
+/// Maps the unspecified address to loopback.
 const fn reachable(ip: IpAddr) -> IpAddr {
     match ip {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => IpAddr::V4(Ipv4Addr::LOCALHOST),

@@ -3,15 +3,19 @@
 //! A life in three steps: [`Config`] is read from the environment and touches nothing; [`Titanic::build`] binds both ports,
 //! but serves nobody; [`Titanic::run`] answers probes, opens the database, and serves until it is told to stop.
 //!
-//! - `passengers` is the one noun of the API: model, store, filter, routes and the list it is loaded with.
-//! - `http` is what every request passes: routers, middleware, errors, health, metrics, injected faults.
+//! - `api` lists the entities; `passengers` is one: its domain, its store, its HTTP interface.
+//! - `http` is what every request passes: routers, middleware, errors, health, metrics, injected faults. It knows no entity.
+//! - `database` is one interface to SQLite and PostgreSQL; `config` is read from the environment.
 //! - `telemetry` writes logs and exports traces; `shutdown` turns signals into an orderly end.
 
+pub mod api;
 pub mod clock;
 pub mod config;
+pub mod database;
 mod fields;
 pub mod healthcheck;
 pub mod http;
+pub mod log_level;
 pub mod passengers;
 pub mod shutdown;
 pub mod telemetry;

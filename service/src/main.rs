@@ -10,8 +10,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use titanic::clock::{Clock as _, SystemClock};
 use titanic::config::ProcessVariables;
-use titanic::passengers::backup::{backup, restore};
-use titanic::passengers::{Opening, Store};
+use titanic::database::Opening;
+use titanic::passengers::{Store, backup, restore};
 use titanic::shutdown::Shutdown;
 use titanic::telemetry::Telemetry;
 use titanic::{Config, Titanic};
@@ -31,6 +31,15 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if matches!(verb, Verb::Help) {
+        let mut out = std::io::stdout().lock();
+        let _written = write!(
+            out,
+            "{USAGE}\n\nIt is configured by environment variables:\n\n{}",
+            titanic::config::text()
+        );
+        return ExitCode::SUCCESS;
+    }
     let config = match Config::from_variables(&ProcessVariables) {
         Ok(config) => config,
         Err(errors) => {
@@ -39,14 +48,14 @@ fn main() -> ExitCode {
         }
     };
     let done = match verb {
-        Verb::CheckConfig => {
+        Verb::CheckConfig | Verb::Help => {
             check(&config);
             Ok(())
         }
         Verb::Healthcheck => return ready(&config),
         Verb::Serve => live(config),
-        Verb::Backup(path) => move_crew(&config, &path, true),
-        Verb::Restore(path) => move_crew(&config, &path, false),
+        Verb::Backup(path) => transfer(&config, &path, true),
+        Verb::Restore(path) => transfer(&config, &path, false),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -57,8 +66,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the program is asked to do.
+/// The ways to call the program.
+const USAGE: &str = "use it as `titanic`, `titanic --help`, `titanic --check-config`, `titanic healthcheck`, \
+     `titanic backup FILE` or `titanic restore FILE`";
+
+/// The command of this invocation.
 enum Verb {
+    Help,
     Serve,
     CheckConfig,
     Healthcheck,
@@ -68,12 +82,12 @@ enum Verb {
 
 impl Verb {
     fn of(mut words: impl Iterator<Item = OsString>) -> Result<Self, String> {
-        let usage = "use it as `titanic`, `titanic --check-config`, `titanic healthcheck`, `titanic backup FILE` or \
-             `titanic restore FILE`";
+        let usage = USAGE;
         let (verb, path, more) = (words.next(), words.next().map(PathBuf::from), words.next());
         match (verb.as_ref().map(|verb| verb.to_string_lossy()).as_deref(), path, more) {
             (None | Some("serve"), None, None) => Ok(Self::Serve),
             (Some("--check-config" | "check-config"), None, None) => Ok(Self::CheckConfig),
+            (Some("--help" | "-h" | "help"), None, None) => Ok(Self::Help),
             (Some("healthcheck"), None, None) => Ok(Self::Healthcheck),
             (Some("backup"), Some(path), None) => Ok(Self::Backup(path)),
             (Some("restore"), Some(path), None) => Ok(Self::Restore(path)),
@@ -100,11 +114,11 @@ fn ready(config: &Config) -> ExitCode {
 }
 
 /// Takes everyone out into a file, or in from one, while a service may be running on the same database.
-fn move_crew(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
+fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
         let opening = if out { Opening::Read } else { Opening::Fill };
-        let store = Store::open_for(opening, &config.database_url, 1).await?;
+        let store = Store::open_for(opening, &config.database_url, config.pooling, 1).await?;
         let count =
             if out { backup(&store, path, SystemClock.now()).await? } else { restore(&store, path).await? };
         store.close().await;
@@ -114,10 +128,13 @@ fn move_crew(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     })
 }
 
-/// Says what the environment amounts to. It was read and is usable, or we would not be here; nothing was opened.
+/// Prints the effective configuration. Nothing was opened.
 fn check(config: &Config) {
     let mut out = std::io::stdout().lock();
     let _written = writeln!(out, "the environment can be used:\n{config}");
+    for warning in config.warnings() {
+        let _written = writeln!(out, "  warning            {warning}");
+    }
 }
 
 fn live(config: Config) -> anyhow::Result<()> {

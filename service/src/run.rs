@@ -5,27 +5,32 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api;
 use crate::clock::Clock;
 use crate::config::{Config, Keys};
-use crate::http::lobby::Lobby;
+use crate::database::Opening;
+use crate::http::connections::ConnectionLimits;
 use crate::http::serve::{Limits, serve};
+use crate::http::startup_gate::StartupGate;
 use crate::http::{self, Shared};
 use crate::passengers::{Store, StoreError};
 use crate::shutdown::Shutdown;
 use crate::telemetry;
 
-/// How long requests in flight may take to finish: longer than the limit each of them has.
+/// Time limit for requests in flight at the end: longer than the limit of each.
 const GRACE: Duration = Duration::from_secs(15);
-/// How many connections operators may hold: a few scrapers and people.
+/// The limit of operators' connections: a few scrapers and people.
 const ADMIN_CONNECTIONS: usize = 64;
-/// How often the house is kept.
+/// Connections that the kernel holds until they are accepted.
+const BACKLOG: u32 = 4096;
+/// The interval of maintenance.
 const OFTEN: Duration = Duration::from_secs(1);
-/// How long a database that is not there yet is left alone before it is tried again.
+/// The pause between two attempts to open the database.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Why the service did not start.
@@ -39,9 +44,9 @@ pub enum StartError {
     Bind {
         /// The address asked for.
         address: SocketAddr,
-        /// Where it comes from.
+        /// The variable it comes from.
         variable: &'static str,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
@@ -63,24 +68,33 @@ struct Listener {
 impl Listener {
     async fn bind(address: SocketAddr, variable: &'static str) -> Result<Self, StartError> {
         let failed = |source| StartError::Bind { address, variable, source };
-        let socket = TcpListener::bind(address).await.map_err(failed)?;
+        let socket = listen(address).map_err(failed)?;
         let address = socket.local_addr().map_err(failed)?;
         Ok(Self { socket, address })
     }
 }
 
-/// One of the two ports at work: its lobby, the connections to it, and what stops it.
+/// Listens with a long backlog: a burst of clients must not make the kernel drop the packets of a probe, which it would
+/// send again only after a second.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+/// One of the two ports: its startup gate, its connections, and the token that stops it.
 struct Port {
-    lobby: Arc<Lobby>,
+    gate: Arc<StartupGate>,
     connections: TaskTracker,
     stop: CancellationToken,
 }
 
 impl Port {
-    fn serve(socket: TcpListener, lobby: Lobby, most: usize) -> Self {
+    fn serve(socket: TcpListener, gate: StartupGate, limits: Limits) -> Self {
         let port =
-            Self { lobby: Arc::new(lobby), connections: TaskTracker::new(), stop: CancellationToken::new() };
-        let serving = serve(socket, Arc::clone(&port.lobby), Limits::of(most), port.stop.clone());
+            Self { gate: Arc::new(gate), connections: TaskTracker::new(), stop: CancellationToken::new() };
+        let serving = serve(socket, Arc::clone(&port.gate), limits, port.stop.clone());
         port.connections.spawn(serving);
         port.connections.close();
         port
@@ -96,13 +110,13 @@ impl Titanic {
         Ok(Self { config, clock, public, admin })
     }
 
-    /// Where the API listens.
+    /// Returns the address of the API.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.public.address
     }
 
-    /// Where metrics and drills are served.
+    /// Returns the address of metrics and faults.
     #[must_use]
     pub fn admin_address(&self) -> SocketAddr {
         self.admin.address
@@ -113,19 +127,26 @@ impl Titanic {
     pub async fn run(self, shutdown: Shutdown) -> Result<(), StartError> {
         let Self { config, clock, public, admin } = self;
         let addresses = (public.address, admin.address);
-        let clients = Port::serve(public.socket, Lobby::probed(&config), config.edge.connections);
-        let operators = Port::serve(admin.socket, Lobby::default(), ADMIN_CONNECTIONS);
+        let policy = &config.clients;
+        let limits = ConnectionLimits {
+            total: policy.connections,
+            per_address: policy.connections_per_address,
+            exempt: policy.proxies.clone(),
+        };
+        let clients = Port::serve(public.socket, StartupGate::probed(&config), Limits::with(limits));
+        let operators =
+            Port::serve(admin.socket, StartupGate::probed(&config), Limits::of(ADMIN_CONNECTIONS));
         let store = tokio::select! {
             store = open(&config, addresses) => store?,
             // While it still waits for its database there is nothing to end in order.
             () = shutdown.begin.cancelled() => return Ok(()),
         };
-        let shared = Shared::new(config, store, clock);
-        clients.lobby.open(http::public(&shared));
-        operators.lobby.open(http::admin(&shared));
+        let shared = api::shared(config, &store, clock);
+        clients.gate.open(api::public(&shared, &store));
+        operators.gate.open(http::admin(&shared));
         announce(&shared, addresses);
         http::metrics::export(&shared);
-        let housekeeping = tokio::spawn(keep_house(shared.clone()));
+        let housekeeping = tokio::spawn(maintain(shared.clone()));
 
         shutdown.begin.cancelled().await;
         tokio::select! {
@@ -139,7 +160,7 @@ impl Titanic {
             () = shutdown.forced() => {}
         }
         tokio::select! {
-            () = shared.store.close() => {}
+            () = shared.database.close() => {}
             () = shutdown.forced() => {}
         }
         tracing::info!("stopped");
@@ -147,7 +168,7 @@ impl Titanic {
     }
 }
 
-/// Says who listens where, and who may change anything.
+/// Logs the addresses and the policy for changes.
 fn announce(shared: &Shared, (address, admin_address): (SocketAddr, SocketAddr)) {
     tracing::info!(
         target: telemetry::START,
@@ -158,7 +179,10 @@ fn announce(shared: &Shared, (address, admin_address): (SocketAddr, SocketAddr))
         database = %shared.config.database_url,
         "listening"
     );
-    match &shared.config.edge.keys {
+    for warning in shared.config.warnings() {
+        tracing::warn!(warning, "the configuration is suspicious");
+    }
+    match &shared.config.clients.keys {
         Keys::Required(keys) => tracing::info!(keys = keys.len(), "changes need an API key"),
         Keys::Open => {
             tracing::info!("no API keys are configured: in development anyone may change anything")
@@ -169,13 +193,13 @@ fn announce(shared: &Shared, (address, admin_address): (SocketAddr, SocketAddr))
     }
 }
 
-/// Does what is to be done now and then. That something is always about to happen has a merit of its own: the limit of a
+/// Runs periodic maintenance. That something is always about to happen has a merit of its own: the limit of a
 /// request's time is never the next thing the runtime waits for, so that it need not be woken to hear of each.
-async fn keep_house(shared: Shared) {
+async fn maintain(shared: Shared) {
     let mut often = interval(OFTEN);
     loop {
         often.tick().await;
-        shared.store.tidy();
+        shared.database.close_expired();
     }
 }
 
@@ -186,7 +210,14 @@ async fn open(
 ) -> Result<Store, StoreError> {
     let since = Instant::now();
     loop {
-        let error = match Store::open(&config.database_url, config.max_connections).await {
+        let error = match Store::open_for(
+            Opening::Serve,
+            &config.database_url,
+            config.pooling,
+            config.max_connections,
+        )
+        .await
+        {
             Ok(store) => return Ok(store),
             Err(error) => error,
         };

@@ -5,6 +5,7 @@ use regex::Regex;
 use regex_syntax::hir::{Class, Hir, HirKind};
 
 use super::promql::Sli;
+use lookout_promql::query::Term;
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 /// One series by its metric and labels.
@@ -14,18 +15,59 @@ pub(super) struct Series {
     labels: Vec<(String, String)>,
 }
 
+/// Most series among which those of an event are looked for.
+const CANDIDATES: usize = 12;
+
 /// Series of an SLI that count by the kind of event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Events {
     /// Incremented with every good event.
     pub(super) good: Vec<Series>,
     /// Incremented with every bad event.
     pub(super) bad: Vec<Series>,
+    /// Never incremented. They are there because a sum of several counters has no value while one of them has none.
+    pub(super) flat: Vec<Series>,
 }
 
 impl Events {
     /// Series for an SLI; `None` when no example of its selectors can be found.
     pub(super) fn of(sli: &Sli) -> Option<Self> {
+        Self::of_counters(sli).or_else(|| Self::of_terms(sli))
+    }
+
+    /// Series for sums and differences of counters: the fewest of which the queries count one event.
+    fn of_terms(sli: &Sli) -> Option<Self> {
+        let (part, total) = (sli.part.terms()?, sli.total.terms()?);
+        let selectors: Vec<&Selector> = part.iter().chain(&total).map(|term| &term.selector).collect();
+        let mut candidates: Vec<Series> = Vec::new();
+        for selector in &selectors {
+            let others = selectors.iter().map(|other| Some(*other)).chain([None]);
+            for series in others.filter_map(|except| Series::matching(selector, except)) {
+                if !candidates.contains(&series) && candidates.len() < CANDIDATES {
+                    candidates.push(series);
+                }
+            }
+        }
+        let counted = |series: &[&Series]| {
+            [&part, &total].map(|terms| terms.iter().map(|term| term_value(term, series)).sum::<i64>())
+        };
+        let find = |in_part: bool| -> Option<Vec<Series>> {
+            let is_event = |set: &[&Series]| counted(set) == [i64::from(in_part), 1];
+            let one = candidates.iter().map(|one| vec![one]);
+            let pairs = candidates.iter().enumerate();
+            let pairs =
+                pairs.flat_map(|(n, one)| candidates.iter().skip(n + 1).map(move |other| vec![one, other]));
+            one.chain(pairs).find(|set| is_event(set)).map(|set| set.into_iter().cloned().collect())
+        };
+        let (good, bad) = (find(!sli.part_is_bad)?, find(sli.part_is_bad)?);
+        let unseen = |selector: &&&Selector| !good.iter().chain(&bad).any(|series| series.fits(selector));
+        let flat =
+            selectors.iter().filter(unseen).filter_map(|selector| Series::matching(selector, None)).collect();
+        Some(Self { good, bad, flat })
+    }
+
+    /// Series for two selectors of counters.
+    fn of_counters(sli: &Sli) -> Option<Self> {
         let (part_of, total_of) = (sli.part.counters()?, sli.total.counters()?);
         let same_metric = part_of.metric == total_of.metric;
         let part = if same_metric {
@@ -40,15 +82,15 @@ impl Events {
         let (of_part, of_rest) =
             if same_metric { (vec![part], vec![rest]) } else { (vec![part, rest.clone()], vec![rest]) };
         Some(match sli.part_is_bad {
-            true => Self { good: of_rest, bad: of_part },
-            false => Self { good: of_part, bad: of_rest },
+            true => Self { good: of_rest, bad: of_part, flat: Vec::new() },
+            false => Self { good: of_part, bad: of_rest, flat: Vec::new() },
         })
     }
 
     /// Each series once.
     pub(super) fn series(&self) -> Vec<&Series> {
         let mut list: Vec<&Series> = Vec::new();
-        for series in self.good.iter().chain(&self.bad) {
+        for series in self.good.iter().chain(&self.bad).chain(&self.flat) {
             if !list.contains(&series) {
                 list.push(series);
             }
@@ -68,7 +110,21 @@ impl core::fmt::Display for Series {
     }
 }
 
+/// The events that a term counts when each of some series counts one.
+fn term_value(term: &Term, series: &[&Series]) -> i64 {
+    let count = series.iter().filter(|series| series.fits(&term.selector)).count() as i64;
+    if term.negative { -count } else { count }
+}
+
 impl Series {
+    /// Whether the selector takes it.
+    fn fits(&self, selector: &Selector) -> bool {
+        let value =
+            |name: &str| self.labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| value);
+        self.metric == selector.metric
+            && selector.matchers.iter().all(|matcher| takes(matcher, value(&matcher.label)))
+    }
+
     /// A series the selector takes and `except` does not.
     fn matching(selector: &Selector, except: Option<&Selector>) -> Option<Self> {
         let mut names: Vec<&str> = selector.matchers.iter().map(|matcher| matcher.label.as_str()).collect();

@@ -4,7 +4,7 @@ use lookout_engine::{Objective, Tier, Window};
 
 use lookout_config::{Config, Indicator, Queries, Ratio, Scrape, Slo};
 use lookout_model::parse_duration;
-use lookout_promql::query::EventQuery;
+use lookout_promql::query::{EventQuery, Term};
 pub(super) use lookout_promql::selector::quoted;
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 use lookout_runtime::events::names;
@@ -47,6 +47,16 @@ impl Counted {
         match self {
             Self::Counters(selector) => Some(selector),
             Self::Expression(_) => None,
+        }
+    }
+
+    /// The counters whose events are added up; `None` when it is not such a sum.
+    pub(super) fn terms(&self) -> Option<Vec<Term>> {
+        match self {
+            Self::Counters(selector) => Some(vec![Term { selector: selector.clone(), negative: false }]),
+            Self::Expression(expression) => {
+                Some(expression.terms().to_vec()).filter(|terms| !terms.is_empty())
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use lookout_engine::{Severity, Tier};
 
 use super::emit::{self, Node, map};
 use super::example::Events;
-use super::promql::{Sli, quoted};
+use super::promql::{Counted, Sli, quoted};
 use super::rules::{
     alert_groups, base_window, evaluation_order, evaluation_seconds, file_name, has_rules, identity, recorded,
 };
@@ -22,9 +22,14 @@ const EVENTS: u64 = 1000;
 pub(super) fn file(config: &Config, service: &str) -> String {
     let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo)).collect();
     let widest = slos.iter().copied().map(evaluation_seconds).min().unwrap_or(60);
-    let tests = slos.iter().filter_map(|slo| Plan::of(config, slo)).flat_map(|plan| plan.tests());
-    let comments =
-        [format!("{MARK}. Run with `promtool test rules`. Do not edit: change the spec and generate again.")];
+    let plans: Vec<Plan<'_>> = slos.iter().map(|slo| Plan::of(config, slo)).collect();
+    let tests = plans.iter().flat_map(Plan::tests);
+    let mut comments = vec![format!(
+        "{MARK}. Run with `promtool test rules`. Do not edit: change the spec and generate again."
+    )];
+    comments.extend(plans.iter().filter(|plan| plan.events.is_none()).map(|plan| {
+        format!("{} is tested without data only: no counters follow from its queries.", plan.slo.id())
+    }));
     let order = evaluation_order(config, service)
         .map(|names| ("group_eval_order", Node::List(names.into_iter().map(Into::into).collect())));
     let head = [
@@ -48,7 +53,8 @@ struct Stretch {
 struct Plan<'a> {
     slo: &'a Slo,
     sli: Sli,
-    events: Events,
+    /// `None` when no series can be made that the queries count.
+    events: Option<Events>,
     /// Milliseconds between samples: at least four in the shortest window, and evaluations fall on samples.
     step_ms: u64,
     /// Samples per evaluation.
@@ -57,9 +63,9 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    fn of(config: &Config, slo: &'a Slo) -> Option<Self> {
+    fn of(config: &Config, slo: &'a Slo) -> Self {
         let sli = Sli::of(config, slo);
-        let events = Events::of(&sli)?;
+        let events = Events::of(&sli);
         let tick_ms = u64::from(evaluation_seconds(slo)) * 1000;
         let slice = Slice::of(slo);
         let shortest = slice.as_ref().map_or(base_window(slo), |slice| slice.length().min(base_window(slo)));
@@ -67,14 +73,24 @@ impl<'a> Plan<'a> {
         let steps_per_tick = tick_ms.div_ceil(quarter).max(1);
         // promtool knows whole milliseconds
         let steps_per_tick = (steps_per_tick..=tick_ms).find(|n| tick_ms.is_multiple_of(*n)).unwrap_or(1);
-        Some(Self { slo, sli, events, step_ms: tick_ms / steps_per_tick, steps_per_tick, slice })
+        Self { slo, sli, events, step_ms: tick_ms / steps_per_tick, steps_per_tick, slice }
     }
 
     fn tests(&self) -> Vec<Node> {
+        if self.events.is_none() {
+            return vec![self.silent()];
+        }
         let mut list = vec![self.healthy(), self.idle()];
         list.extend(self.outage());
         list.extend(self.missing());
         list
+    }
+
+    /// No series at all: the rules load, and no alert for burning fires.
+    fn silent(&self) -> Node {
+        let ticks = self.unit_ticks() * 3;
+        let nothing = Stretch { steps: ticks * self.steps_per_tick, good: 0, bad: 0, up: false };
+        self.test("is quiet without data", &[nothing], &[self.check(ticks, &self.firing(None), 0.0)])
     }
 
     /// Good events only, the bad series not even there: nothing fires, the budget is whole.
@@ -171,7 +187,12 @@ impl<'a> Plan<'a> {
     fn missing(&self) -> Option<Node> {
         self.slo.policy.data_alert?;
         let before = self.ticks_in(base_window(self.slo).as_seconds()).max(1) * 2;
-        let hold = self.ticks_in(self.slo.policy.data_alert_seconds());
+        // a query over a window has a value as long as the window holds two samples
+        let lasting = self.sli.total.counters().is_none() && self.sli.job.is_none();
+        let lasting = if lasting { self.ticks_in(base_window(self.slo).as_seconds()) } else { 0 };
+        let hold = self.ticks_in(self.slo.policy.data_alert_seconds()) + lasting;
+        // whether a sample on the very start of a window is in it depends on the version of Prometheus
+        let unsure = if lasting > 0 { 2 } else { 0 };
         let stretches = [
             Stretch { steps: before * self.steps_per_tick, good: EVENTS, bad: 0, up: true },
             Stretch { steps: (hold + 3) * self.steps_per_tick, good: 0, bad: 0, up: false },
@@ -181,7 +202,7 @@ impl<'a> Plan<'a> {
             format!("count(ALERTS{{alertname={},alertstate=\"firing\"}}) or vector(0)", quoted(&alert));
         let checks = [
             self.check(before, &firing, 0.0),
-            self.check(before + hold, &firing, 0.0),
+            self.check((before + hold).saturating_sub(unsure), &firing, 0.0),
             self.check(before + hold + 1, &firing, 1.0),
             self.check(before + hold + 1, &self.firing(None), 0.0),
         ];
@@ -236,14 +257,17 @@ impl<'a> Plan<'a> {
 
     fn test(&self, title: &str, stretches: &[Stretch], checks: &[Node]) -> Node {
         let mut input: Vec<Node> = Vec::new();
-        for series in self.events.series() {
-            let good = self.events.good.contains(series);
-            let bad = self.events.bad.contains(series);
+        for (events, series) in
+            self.events.iter().flat_map(|events| events.series().into_iter().map(move |s| (events, s)))
+        {
+            let good = events.good.contains(series);
+            let bad = events.bad.contains(series);
             let counts = |stretch: &Stretch| {
                 stretch.up.then(|| u64::from(good) * stretch.good + u64::from(bad) * stretch.bad)
             };
             // a kind of event that never happens has no series: that is how a young process looks
-            if stretches.iter().any(|stretch| counts(stretch).is_some_and(|n| n > 0)) {
+            let happens = stretches.iter().any(|stretch| counts(stretch).is_some_and(|n| n > 0));
+            if happens || self.has_sum() {
                 input.push(input_series(&series.to_string(), &counter(stretches, counts)));
             }
         }
@@ -263,6 +287,12 @@ impl<'a> Plan<'a> {
             ("input_series", Node::List(input)),
             ("promql_expr_test", Node::List(checks.to_vec())),
         ])
+    }
+
+    /// Whether a query adds several counters, each of which has to be there.
+    fn has_sum(&self) -> bool {
+        let is_sum = |counted: &Counted| counted.terms().is_some_and(|terms| terms.len() > 1);
+        is_sum(&self.sli.part) || is_sum(&self.sli.total)
     }
 
     /// Series that the agent exports under the names of recordings: they must neither be taken for one nor be in the way.

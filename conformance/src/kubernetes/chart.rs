@@ -9,7 +9,7 @@ use super::{checkov, pods, references, validate};
 use crate::tree::Tree;
 
 /// The folder of the chart.
-pub(super) const FOLDER: \&str = "k8s/lookout";
+pub(super) const FOLDER: &str = "k8s/lookout";
 
 /// Values of a component, and the file that is rendered from them.
 const RENDERED: [(&str, &str); 2] = [
@@ -54,5 +54,7 @@ fn current(tree: &Tree, values: &str, file: &str) -> Result<()> {
     }
     let other = made.iter().find(|text| !committed.contains(text)).or_else(|| committed.last());
     let start: String = other.map(|text| text.chars().take(160).collect()).unwrap_or_default();
-    bail!("{file} is not what {FOLDER} and {values} give (`k8s/render.sh` writes it); first difference in {start}");
+    bail!(
+        "{file} is not what {FOLDER} and {values} give (`k8s/render.sh` writes it); first difference in {start}"
+    );
 }

@@ -18,14 +18,23 @@ pub(super) fn faults(build: &Build) -> Vec<String> {
     if host.is_empty() || host.contains(['/', ':']) {
         faults.push(format!("the agent's address {agent:?} is no https host, so no link of it works"));
     }
-    if !build.of_kind("HTTPRoute").any(|route| items(route.value(), "/spec/hostnames").any(|name| name == host)) {
+    if !build
+        .of_kind("HTTPRoute")
+        .any(|route| items(route.value(), "/spec/hostnames").any(|name| name == host))
+    {
         faults.push(format!("no HTTPRoute leads from {host} to the agent"));
     }
-    let mut listeners = build.of_kind("Gateway").flat_map(|gateway| items(gateway.value(), "/spec/listeners"));
-    if !listeners.any(|listener| text(listener, "/hostname") == host && text(listener, "/protocol") == "HTTPS") {
+    let mut listeners =
+        build.of_kind("Gateway").flat_map(|gateway| items(gateway.value(), "/spec/listeners"));
+    if !listeners
+        .any(|listener| text(listener, "/hostname") == host && text(listener, "/protocol") == "HTTPS")
+    {
         faults.push(format!("no Gateway listens to {host}"));
     }
-    if !build.of_kind("SecurityPolicy").any(|policy| text(policy.value(), "/spec/oidc/redirectURL").contains(host)) {
+    if !build
+        .of_kind("SecurityPolicy")
+        .any(|policy| text(policy.value(), "/spec/oidc/redirectURL").contains(host))
+    {
         faults.push(format!("nobody logs in at {host}"));
     }
     let runbooks: BTreeSet<&str> = runbooks(build);
@@ -41,7 +50,8 @@ pub(super) fn faults(build: &Build) -> Vec<String> {
             }
         }
     }
-    for map in build.of_kind("ConfigMap").filter(|map| map.text("/metadata/labels/grafana_dashboard") == "1") {
+    for map in build.of_kind("ConfigMap").filter(|map| map.text("/metadata/labels/grafana_dashboard") == "1")
+    {
         for (file, text) in map.at("/data").as_object().into_iter().flatten() {
             if ["//127.0.0.1", "//localhost"].iter().any(|loopback| text.to_string().contains(loopback)) {
                 faults.push(format!("{}: {file} links to this machine", map.shown()));
@@ -54,14 +64,18 @@ pub(super) fn faults(build: &Build) -> Vec<String> {
 /// The address that the agent of a build puts before its links.
 pub(super) fn external_url(build: &Build) -> Option<&str> {
     let variables = build.workloads().flat_map(|(_, pod)| containers(pod)).flat_map(|one| items(one, "/env"));
-    variables.into_iter().find(|set| text(set, "/name") == "LOOKOUT_EXTERNAL_URL").map(|set| text(set, "/value"))
+    variables
+        .into_iter()
+        .find(|set| text(set, "/name") == "LOOKOUT_EXTERNAL_URL")
+        .map(|set| text(set, "/value"))
 }
 
 /// Every link of every alert: the alert, the annotation, the address.
 pub(super) fn alert_links(build: &Build) -> impl Iterator<Item = (&str, &'static str, &str)> {
     let rules = build.of_kind("PrometheusRule").flat_map(|rule| items(rule.value(), "/spec/groups"));
     rules.flat_map(|group| items(group, "/rules")).flat_map(|rule| {
-        let link = |name| Some((text(rule, "/alert"), name, at(rule, &format!("/annotations/{name}")).as_str()?));
+        let link =
+            |name| Some((text(rule, "/alert"), name, at(rule, &format!("/annotations/{name}")).as_str()?));
         ANNOTATIONS.into_iter().filter_map(link).collect::<Vec<_>>()
     })
 }
@@ -72,12 +86,16 @@ fn runbooks(build: &Build) -> BTreeSet<&str> {
     let mounts = pods.flat_map(|pod| containers(pod).map(move |container| (pod, container)));
     let maps: BTreeSet<&str> = mounts
         .flat_map(|(pod, container)| {
-            let mounted = items(container, "/volumeMounts").filter(|mount| text(mount, "/mountPath") == "/etc/runbooks");
+            let mounted = items(container, "/volumeMounts")
+                .filter(|mount| text(mount, "/mountPath") == "/etc/runbooks");
             mounted.filter_map(|mount| map_of(pod, text(mount, "/name"))).collect::<Vec<_>>()
         })
         .collect();
     let found = build.of_kind("ConfigMap").filter(|map| maps.contains(map.name()));
-    found.flat_map(|map| map.at("/data").as_object().into_iter().flatten()).map(|(key, _)| key.as_str()).collect()
+    found
+        .flat_map(|map| map.at("/data").as_object().into_iter().flatten())
+        .map(|(key, _)| key.as_str())
+        .collect()
 }
 
 /// The ConfigMap behind a volume.

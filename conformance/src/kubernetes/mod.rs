@@ -94,10 +94,13 @@ const ADDONS: &str = "k8s/cluster/addons.json";
 
 /// Looks up the add-on of every object that Kubernetes does not bring itself.
 pub fn addons(tree: &Tree) -> Result<String> {
-    let matrix: Value = serde_json::from_str(&tree.read(Path::new(ADDONS))?).with_context(|| ADDONS.to_owned())?;
+    let matrix: Value =
+        serde_json::from_str(&tree.read(Path::new(ADDONS))?).with_context(|| ADDONS.to_owned())?;
     let listed = object::items(&matrix, "/addons");
-    let known: Vec<&str> = listed.flat_map(|addon| object::items(addon, "/groups")).filter_map(Value::as_str).collect();
-    let own: Vec<&str> = OWN_GROUPS.iter().filter_map(|group| group.split_once('/')).map(|(group, _)| group).collect();
+    let known: Vec<&str> =
+        listed.flat_map(|addon| object::items(addon, "/groups")).filter_map(Value::as_str).collect();
+    let own: Vec<&str> =
+        OWN_GROUPS.iter().filter_map(|group| group.split_once('/')).map(|(group, _)| group).collect();
     let builds = every_build(tree)?;
     let mut faults = Vec::new();
     if matrix.get("kubernetes").and_then(Value::as_str) != Some(RELEASE) {

@@ -17,11 +17,13 @@ use crate::checks::unless_missing;
 #[tokio::test(flavor = "multi_thread")]
 async fn every_link_of_every_environment_leads_somewhere() {
     let tree = Tree::copy_of(&workspace::root()).unwrap();
-    let Some(found) = unless_missing("agents::every_link_of_every_environment_leads_somewhere", agents::all(&tree))
+    let Some(found) =
+        unless_missing("agents::every_link_of_every_environment_leads_somewhere", agents::all(&tree))
     else {
         return;
     };
-    workspace::must_succeed(workspace::cargo().args(["build", "--quiet", "--workspace", "--bin", "lookout"])).unwrap();
+    workspace::must_succeed(workspace::cargo().args(["build", "--quiet", "--workspace", "--bin", "lookout"]))
+        .unwrap();
     let program = workspace::target_directory().unwrap().join("debug/lookout");
     // a second test of this process may have installed it
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -50,7 +52,11 @@ fn start(agent: &Agent, program: &Path, folder: &Path) -> Running {
     for (path, text) in &agent.files {
         let file = below(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
-        fs::write(file, text.replace("/run/secrets/lookout", &secret.parent().unwrap().display().to_string())).unwrap();
+        fs::write(
+            file,
+            text.replace("/run/secrets/lookout", &secret.parent().unwrap().display().to_string()),
+        )
+        .unwrap();
     }
     Running::start(&agent.name, program, |command| {
         command.env_clear().envs(&agent.variables).env("LOOKOUT_LISTEN", "127.0.0.1:0");
@@ -77,7 +83,8 @@ async fn evaluated(client: &Client, address: &str) {
 
 /// Follows the links of alerts, and from page to page those of the agent. Returns how many there are and which are dead.
 async fn follow(client: &Client, address: &str, links: &[String]) -> (usize, Vec<String>) {
-    let mut waiting: VecDeque<(String, String)> = links.iter().map(|link| (link.clone(), "an alert".to_owned())).collect();
+    let mut waiting: VecDeque<(String, String)> =
+        links.iter().map(|link| (link.clone(), "an alert".to_owned())).collect();
     waiting.push_back(("/".to_owned(), "people".to_owned()));
     let (mut seen, mut dead) = (BTreeSet::new(), Vec::new());
     while let Some((path, from)) = waiting.pop_front() {
@@ -98,7 +105,8 @@ async fn follow(client: &Client, address: &str, links: &[String]) -> (usize, Vec
 /// Pages of the agent that a page links to.
 fn targets(path: &str, text: &str) -> Vec<String> {
     let links = text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    let ours = links.filter(|link| !link.contains("://") && !link.starts_with(['#', 'm']) && !link.is_empty());
+    let ours =
+        links.filter(|link| !link.contains("://") && !link.starts_with(['#', 'm']) && !link.is_empty());
     ours.map(|link| {
         let link = link.split(['#', '?']).next().unwrap_or_default();
         let (up, rest) = (link.matches("../").count(), link.trim_start_matches("../"));

@@ -1,12 +1,13 @@
-//! Where the passengers are kept: one URL, or the pieces of one.
+//! The address of the database: one URL, or the pieces of one.
 
 use std::fmt;
+use std::str::FromStr;
 
 use sqlx::postgres::PgConnectOptions;
 
-use super::{Reader, Variables};
+use super::{Environment, Reader, Variables};
 
-/// Where the passengers are kept. Its `Debug` shows no credentials.
+/// The address of the database. Its `Debug` shows no credentials.
 #[derive(Clone)]
 pub struct DatabaseUrl(String);
 
@@ -47,7 +48,38 @@ impl fmt::Display for DatabaseUrl {
     }
 }
 
-/// What tells of a PostgreSQL piece by piece.
+/// The lifetime of a server connection behind the pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pooling {
+    /// A connection is one session of the server.
+    Session,
+    /// A pooler such as `PgBouncer` or RDS Proxy may give each transaction another session. Nothing may outlive a
+    /// transaction: no prepared statement, no setting, no advisory lock.
+    Transaction,
+}
+
+impl fmt::Display for Pooling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Session => "session",
+            Self::Transaction => "transaction",
+        })
+    }
+}
+
+impl FromStr for Pooling {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "session" => Ok(Self::Session),
+            "transaction" => Ok(Self::Transaction),
+            _ => Err(()),
+        }
+    }
+}
+
+/// The variables that describe a PostgreSQL piece by piece.
 const DB_VARIABLES: [&str; 8] = [
     "DB_HOST",
     "DB_PORT",
@@ -58,7 +90,9 @@ const DB_VARIABLES: [&str; 8] = [
     "DB_PASSWORD_FILE",
     "DB_SSLMODE",
 ];
-/// How a connection to PostgreSQL may be secured.
+/// The database of a service that is told of none.
+const DEFAULT: &str = "sqlite://titanic.db";
+/// The TLS modes of a connection to PostgreSQL.
 const TLS_MODES: [&str; 5] = ["disable", "prefer", "require", "verify-ca", "verify-full"];
 
 /// A text as it may stand in any place of a URL.
@@ -75,7 +109,7 @@ fn escaped(text: &str) -> String {
 }
 
 impl<V: Variables> Reader<'_, V> {
-    pub(super) fn database_url(&mut self) -> DatabaseUrl {
+    pub(super) fn database_url(&mut self, environment: &Environment) -> DatabaseUrl {
         let mistakes = self.errors.len();
         let url = self.secret("DATABASE_URL");
         let parts =
@@ -86,8 +120,12 @@ impl<V: Variables> Reader<'_, V> {
                 return DatabaseUrl(String::new());
             }
             (Some(url), None) => DatabaseUrl(url),
+            // A password alone names no server. Production must not start on a file by mistake.
+            (None, Some(_)) if self.has_only_a_password() && !environment.is_production() => {
+                DatabaseUrl(DEFAULT.to_owned())
+            }
             (None, Some(_)) => self.database_of_parts(),
-            (None, None) => DatabaseUrl(String::from("sqlite://titanic.db")),
+            (None, None) => DatabaseUrl(DEFAULT.to_owned()),
         };
         if self.errors.len() == mistakes && !url.is_usable() {
             let expected = "a SQLite URL such as sqlite://titanic.db or sqlite::memory:, or a PostgreSQL URL such as \
@@ -95,6 +133,16 @@ impl<V: Variables> Reader<'_, V> {
             self.refuse("DATABASE_URL", None, expected);
         }
         url
+    }
+
+    pub(super) fn has_unused_password(&self) -> bool {
+        let set = ["DB_PASSWORD", "DB_PASSWORD_FILE"].iter().any(|name| self.get(name).is_some());
+        set && self.get("DATABASE_URL").is_none() && self.has_only_a_password()
+    }
+
+    fn has_only_a_password(&self) -> bool {
+        let others = DB_VARIABLES.iter().filter(|name| !name.starts_with("DB_PASSWORD"));
+        others.into_iter().all(|name| self.get(name).is_none())
     }
 
     /// A PostgreSQL, told in the pieces that a chart or a task definition has.
@@ -210,6 +258,22 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn a_password_without_a_host_starts_on_a_file_but_not_in_production() {
+        let mission = [
+            ("DB_PASSWORD", "iceberg"),
+            ("API_BASE_URL", "http://localhost:8080"),
+            ("LOG_LEVEL", "INFO"),
+            ("MAX_CONNECTIONS", "20"),
+        ];
+        let with = |environment| [&mission[..], &[("ENVIRONMENT", environment)]].concat();
+        let config = read(&with("local")).unwrap();
+        assert_eq!(config.database_url.expose(), DEFAULT);
+        assert_eq!(config.warnings().len(), 1);
+        let errors = read(&with("production")).unwrap_err();
+        assert_eq!(errors.0[0].variable, "DB_HOST");
     }
 
     #[test]

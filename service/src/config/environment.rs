@@ -1,9 +1,9 @@
-//! What an installation is for.
+//! The purpose of an installation.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// What an installation is for: a word of the operator's choice.
+/// The purpose of an installation: a word of the operator's choice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Environment(pub(super) String);
 
@@ -18,7 +18,8 @@ impl Environment {
     /// Whether this is somebody's own machine, and nothing on it needs a key.
     #[must_use]
     pub fn is_development(&self) -> bool {
-        self.0.to_ascii_lowercase().starts_with("dev")
+        let word = self.0.to_ascii_lowercase();
+        word.starts_with("dev") || word.starts_with("local")
     }
 }
 

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use axum::http::Uri;
 use tracing::Level;
 
-use super::Variables;
-use crate::telemetry::level::LogLevel;
+use super::{Pooling, Variables};
+use crate::log_level::LogLevel;
 
 /// One variable that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -17,7 +17,7 @@ pub struct ConfigError {
     pub variable: String,
     /// Its value, absent for secrets.
     pub value: Option<String>,
-    /// What would have been accepted.
+    /// The accepted values.
     pub expected: String,
 }
 
@@ -34,7 +34,7 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// How much of a wrong value is shown.
+/// Characters of a wrong value that are shown.
 const SHOWN_CHARS: usize = 80;
 
 /// Reads variables, and notes what is wrong with them.
@@ -76,6 +76,10 @@ impl<V: Variables> Reader<'_, V> {
 
     pub(super) fn log_level(&mut self) -> Level {
         self.parsed("LOG_LEVEL", LogLevel(Level::INFO), "error, warn, info, debug or trace").0
+    }
+
+    pub(super) fn pooling(&mut self) -> Pooling {
+        self.parsed("DB_POOLING", Pooling::Session, "session, or transaction behind PgBouncer or RDS Proxy")
     }
 
     pub(super) fn exporter(&mut self, name: &str, default: bool) -> bool {

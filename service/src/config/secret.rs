@@ -105,7 +105,7 @@ mod tests {
         let text: String = (0..600).map(line).collect();
         assert!(text.len() > 59_000, "{}", text.len());
         std::fs::write(&path, &text).unwrap();
-        let crate::config::Keys::Required(keys) = Config::from_variables(&variables).unwrap().edge.keys
+        let crate::config::Keys::Required(keys) = Config::from_variables(&variables).unwrap().clients.keys
         else {
             panic!("no keys were read");
         };

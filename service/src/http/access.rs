@@ -1,6 +1,6 @@
-//! Who may change passengers: whoever holds a key that goes so far. Nothing is remembered between requests.
+//! API keys: a change needs a key with the right scope. Nothing is remembered between requests.
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -20,27 +20,33 @@ pub struct Writer(pub Holder);
 #[derive(Debug)]
 pub struct Importer(pub Holder);
 
-/// Whose key it was; nobody's where none is asked for.
+/// The name of the key's holder; none where no key is required.
 #[derive(Debug, Clone, Default)]
 pub struct Holder(pub Option<String>);
 
-impl FromRequestParts<Shared> for Writer {
+impl<S: Send + Sync> FromRequestParts<S> for Writer
+where
+    Shared: FromRef<S>,
+{
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
-        admit(shared, &parts.headers, Scope::Write).map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        admit(&Shared::from_ref(state), &parts.headers, Scope::Write).map(Self)
     }
 }
 
-impl FromRequestParts<Shared> for Importer {
+impl<S: Send + Sync> FromRequestParts<S> for Importer
+where
+    Shared: FromRef<S>,
+{
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Refusal> {
-        admit(shared, &parts.headers, Scope::Import).map(Self)
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        admit(&Shared::from_ref(state), &parts.headers, Scope::Import).map(Self)
     }
 }
 
-/// What follows `Bearer` in a request.
+/// Returns the token behind `Bearer`.
 pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
     let offered = headers.get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES)?;
     let (scheme, secret) = offered.to_str().ok()?.split_once(' ')?;
@@ -48,7 +54,7 @@ pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
-    let keys = &shared.config.edge.keys;
+    let keys = &shared.config.clients.keys;
     match keys {
         Keys::Open => return Ok(Holder(None)),
         Keys::Nobody => {
@@ -61,20 +67,18 @@ fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, R
     let offered = headers.contains_key(header::AUTHORIZATION);
     let Some(key) = secret(headers).and_then(|secret| keys.find(secret)) else {
         let detail = format!("send `Authorization: Bearer <key>` with a key for {}", scope.as_str());
-        let problem =
-            Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "API key missing or wrong", detail);
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail);
         return Err(challenged(problem, offered.then_some("invalid_token"), scope));
     };
     if key.allows(scope) {
         return Ok(Holder(Some(key.name.clone())));
     }
     let detail = format!("the key `{}` is not for {}", key.name, scope.as_str());
-    let problem =
-        Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", "The key does not go so far", detail);
+    let problem = Problem::new(StatusCode::FORBIDDEN, "insufficient_scope", "Insufficient scope", detail);
     Err(challenged(problem, Some("insufficient_scope"), scope))
 }
 
-/// Says what would do, as RFC 6750 wants it. Who sent nothing is told no error.
+/// Adds the challenge of RFC 6750. A request without a token gets no error code.
 fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
     let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
     let challenge = format!("Bearer realm=\"titanic\"{error}, scope=\"{}\"", scope.as_str());

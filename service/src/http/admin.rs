@@ -12,13 +12,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Shared;
-use super::client::Peer;
+use super::client::PeerAddress;
 use super::error::Problem;
 use super::extract::{JsonObject, Segment};
 use super::faults::{Entry, FaultOrder, FaultView};
 use crate::fields::{FieldError, Fields};
+use crate::log_level::LogLevel;
 use crate::telemetry::exposition::Format;
-use crate::telemetry::level::LogLevel;
 
 /// The routes that operators see, and their paths.
 pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
@@ -31,7 +31,11 @@ pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
     let drills = on(drills, "/faults/{id}", delete(end));
     let guarded = on(Router::new(), "/audit", get(audit));
     let guarded = on(guarded, "/log-level", get(log_level).put(set_log_level));
-    let routes = on(Router::new(), "/metrics", get(metrics))
+    let mut open = on(Router::new(), "/metrics", get(metrics));
+    for (path, probe) in super::health::admin_routes() {
+        open = on(open, path, probe);
+    }
+    let routes = open
         .merge(drills.route_layer(from_fn_with_state(shared.clone(), admit_to_drills)))
         .merge(guarded.route_layer(from_fn_with_state(shared.clone(), admit)));
     (paths, routes)
@@ -41,14 +45,17 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoR
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::wanted(accept);
     let broken = shared.faults.count(Instant::now());
-    ([(header::CONTENT_TYPE, format.media_type())], shared.metrics.render(format, &shared.store, &broken))
+    (
+        [(header::CONTENT_TYPE, format.media_type())],
+        shared.metrics.render(format, &shared.database, &shared.readiness, &broken),
+    )
 }
 
-/// Where a request came from, where the server knows it.
-type Sender = Option<Extension<Peer>>;
+/// The address of the operator, where the server knows it.
+type Sender = Option<Extension<PeerAddress>>;
 
 fn note(shared: &Shared, action: &'static str, by: Option<String>, peer: &Sender, detail: Value) {
-    let peer = peer.as_ref().map(|Extension(Peer(peer))| *peer);
+    let peer = peer.as_ref().map(|Extension(PeerAddress(peer))| *peer);
     shared.audit.note(Entry { at: shared.clock.now(), action, by, peer, detail });
 }
 
@@ -66,8 +73,8 @@ async fn start(
     peer: Sender,
     JsonObject(object): JsonObject,
 ) -> Result<(StatusCode, Json<FaultView>), Problem> {
-    let order = FaultOrder::from_json(object).map_err(Problem::invalid)?;
-    let started = shared.faults.start(order, Some(&shared.store), Instant::now(), shared.clock.now());
+    let order = FaultOrder::from_json(object, &shared.api).map_err(Problem::invalid)?;
+    let started = shared.faults.start(order, Some(&shared.database), Instant::now(), shared.clock.now());
     let view = started.ok_or_else(|| {
         let detail = "there are as many faults as there may be; end one first";
         Problem::new(StatusCode::CONFLICT, "too_many_faults", "Too many faults", detail)
@@ -127,7 +134,7 @@ async fn set_log_level(
 
 /// Lets nobody in who may not break things, and nobody at all where clients would be hit.
 async fn admit_to_drills(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let production = shared.config.environment.is_production().then_some(Unwelcome::Production);
+    let production = shared.config.environment.is_production().then_some(AdminRefusal::Production);
     match production.or_else(|| refusal(&shared, &request)) {
         Some(problem) => turn_away(problem, &request),
         None => next.run(request).await,
@@ -143,8 +150,8 @@ async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Re
 }
 
 /// Logged, but not kept with what was really done: strangers could push that out of the list.
-fn turn_away(problem: Unwelcome, request: &Request) -> Response {
-    let peer = request.extensions().get::<Peer>().map(|Peer(peer)| *peer);
+fn turn_away(problem: AdminRefusal, request: &Request) -> Response {
+    let peer = request.extensions().get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
     let peer = peer.map(tracing::field::display);
     tracing::warn!(peer, method = %request.method(), reason = ?problem, "an operator was turned away");
     problem.into_response()
@@ -153,39 +160,39 @@ fn turn_away(problem: Unwelcome, request: &Request) -> Response {
 /// The longest `Authorization` that is looked at.
 const MOST_BYTES: usize = 4200;
 
-fn refusal(shared: &Shared, request: &Request) -> Option<Unwelcome> {
-    let Some(token) = &shared.config.admin_token else { return Some(Unwelcome::Disabled) };
+fn refusal(shared: &Shared, request: &Request) -> Option<AdminRefusal> {
+    let Some(token) = &shared.config.admin_token else { return Some(AdminRefusal::Disabled) };
     let offered = request.headers().get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES);
     let offered = offered.and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
     match offered {
         Some((scheme, offered)) if scheme.eq_ignore_ascii_case("bearer") && token.admits(offered.trim()) => {
             None
         }
-        _ => Some(Unwelcome::Stranger),
+        _ => Some(AdminRefusal::Stranger),
     }
 }
 
 #[derive(Debug)]
-enum Unwelcome {
+enum AdminRefusal {
     Production,
     Disabled,
     Stranger,
 }
 
-impl IntoResponse for Unwelcome {
+impl IntoResponse for AdminRefusal {
     fn into_response(self) -> Response {
         match self {
             Self::Production => Problem::new(
                 StatusCode::FORBIDDEN,
                 "faults_forbidden",
-                "No faults in production",
+                "Fault injection forbidden",
                 "faults are refused because ENVIRONMENT is production",
             )
             .into_response(),
             Self::Disabled => Problem::new(
                 StatusCode::NOT_FOUND,
                 "faults_disabled",
-                "Operators' tools are switched off",
+                "Operator endpoints disabled",
                 "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on",
             )
             .into_response(),
@@ -193,7 +200,7 @@ impl IntoResponse for Unwelcome {
                 let mut response = Problem::new(
                     StatusCode::UNAUTHORIZED,
                     "unauthorized",
-                    "Token missing or wrong",
+                    "Unauthorized",
                     "send `Authorization: Bearer <ADMIN_TOKEN>`",
                 )
                 .into_response();

@@ -1,19 +1,19 @@
-//! Who a request comes from: the address at the other end, or the one that a proxy we trust tells of.
+//! The client of a request: the address of the peer, or the one that a trusted proxy reports.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, Request};
 
-use crate::config::{Edge, Network};
+use crate::config::{ClientPolicy, Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The other end of the connection, noted by the listener.
 #[derive(Debug, Clone, Copy)]
-pub struct Peer(pub SocketAddr);
+pub struct PeerAddress(pub SocketAddr);
 
-/// Who is counted: the holder of a key, wherever it is used, else an address.
+/// The client that limits count: the holder of a key, wherever it is used, else an address.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Client {
     /// The name of a key.
@@ -35,14 +35,14 @@ impl fmt::Display for Client {
 }
 
 impl Client {
-    /// Who sent a request, by what it carries.
-    pub fn of<B>(request: &Request<B>, edge: &Edge) -> Self {
+    /// Identifies the client of a request.
+    pub fn of<B>(request: &Request<B>, edge: &ClientPolicy) -> Self {
         let key = super::access::secret(request.headers()).and_then(|secret| edge.keys.find(secret));
         if let Some(key) = key {
             return Self::Key(key.name.clone());
         }
-        let peer = request.extensions().get::<Peer>();
-        peer.map_or(Self::Unknown, |Peer(peer)| {
+        let peer = request.extensions().get::<PeerAddress>();
+        peer.map_or(Self::Unknown, |PeerAddress(peer)| {
             Self::Address(network_of(address(peer.ip(), request.headers(), &edge.proxies)))
         })
     }
@@ -70,7 +70,7 @@ fn address(peer: IpAddr, headers: &HeaderMap, proxies: &[Network]) -> IpAddr {
     last
 }
 
-fn network_of(address: IpAddr) -> IpAddr {
+pub(super) fn network_of(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
@@ -88,7 +88,7 @@ mod tests {
 
     fn told(peer: &str, forwarded: &[&'static str]) -> String {
         let variables = HashMap::from([("TRUSTED_PROXIES", "10.0.0.0/8,2001:db8::/32")]);
-        let proxies = Config::from_variables(&variables).unwrap().edge.proxies;
+        let proxies = Config::from_variables(&variables).unwrap().clients.proxies;
         let headers = forwarded
             .iter()
             .map(|value| (FORWARDED_FOR, HeaderValue::from_static(value)))

@@ -1,4 +1,4 @@
-//! What is sent in fewer bytes, for clients that take gzip.
+//! Compression of responses for clients that accept gzip.
 
 use std::convert::Infallible;
 
@@ -13,7 +13,7 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 /// Below this, gzip costs more than it saves.
 const LEAST_BYTES: u16 = 1024;
 
-/// What is worth it. Not what has an entity tag, which speaks of these very bytes, and not a stream of lines, which a client
+/// Selects responses that are worth compressing. Not those with an entity tag, which stands for these very bytes, and not a stream of lines, which a client
 /// wants as they are made.
 fn worth() -> impl Predicate {
     SizeAbove::new(LEAST_BYTES).and(is_plain)

@@ -4,7 +4,7 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 
-use crate::config::Edge;
+use crate::config::ClientPolicy;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const ASKED: HeaderValue = HeaderValue::from_static(
@@ -13,13 +13,13 @@ const ASKED: HeaderValue = HeaderValue::from_static(
 const SHOWN: HeaderValue = HeaderValue::from_static(
     "etag, idempotency-replayed, location, ratelimit, ratelimit-policy, retry-after, www-authenticate, x-request-id",
 );
-/// How long a browser need not ask again.
+/// Seconds for which a browser may cache a preflight.
 const SECONDS: HeaderValue = HeaderValue::from_static("600");
 const ANY: HeaderValue = HeaderValue::from_static("*");
 
 /// Answers browsers that ask first, and marks every answer for those that may read it, where origins are configured.
 pub(super) async fn share(
-    edge: &Edge,
+    edge: &ClientPolicy,
     request: Request,
     next: impl AsyncFnOnce(Request) -> Response,
 ) -> Response {

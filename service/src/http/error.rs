@@ -5,13 +5,14 @@
 //! large) get the same shape there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::database::{DatabaseError, WriteFault};
 use crate::fields::FieldError;
-use crate::passengers::StoreError;
 
 /// The media type of every error.
 pub const MEDIA_TYPE: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -25,7 +26,7 @@ pub struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     retry_after_seconds: Option<u32>,
-    /// What happened inside. Logged, never sent.
+    /// The internal cause. Logged, never sent.
     cause: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -59,32 +60,22 @@ impl Problem {
     /// Values of a body that cannot be used.
     #[must_use]
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        Self::new(
-            StatusCode::UNPROCESSABLE_ENTITY,
-            "invalid_fields",
-            "Fields cannot be used",
-            sentence(&errors),
-        )
-        .with_errors(errors)
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_fields", "Invalid fields", sentence(&errors))
+            .with_errors(errors)
     }
 
     /// Query parameters that cannot be used.
     #[must_use]
     pub fn bad_query(errors: Vec<FieldError>) -> Self {
-        Self::new(
-            StatusCode::BAD_REQUEST,
-            "invalid_query",
-            "Query parameters cannot be used",
-            sentence(&errors),
-        )
-        .with_errors(errors)
+        Self::new(StatusCode::BAD_REQUEST, "invalid_query", "Invalid query parameters", sentence(&errors))
+            .with_errors(errors)
     }
 
     /// A path segment that cannot be used.
     #[must_use]
     pub fn bad_path(error: FieldError) -> Self {
         let errors = vec![error];
-        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "The path cannot be used", sentence(&errors))
+        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "Invalid path parameter", sentence(&errors))
             .with_errors(errors)
     }
 
@@ -92,8 +83,15 @@ impl Problem {
     #[must_use]
     pub fn bad_header(error: FieldError) -> Self {
         let errors = vec![error];
-        Self::new(StatusCode::BAD_REQUEST, "invalid_header", "A header cannot be used", sentence(&errors))
+        Self::new(StatusCode::BAD_REQUEST, "invalid_header", "Invalid header", sentence(&errors))
             .with_errors(errors)
+    }
+
+    /// A body that did not come in time.
+    #[must_use]
+    pub fn slow_body(limit: Duration) -> Self {
+        let detail = format!("the body did not come within {} s", limit.as_secs_f64());
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout", detail)
     }
 
     /// Nothing there.
@@ -119,14 +117,14 @@ impl Problem {
         self
     }
 
-    /// Says when to try again.
+    /// Sets the `Retry-After` header.
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_seconds = Some(seconds);
         self
     }
 
-    /// What a status means when nobody said more: answers of the framework itself.
+    /// Returns the problem for a status that came without one: responses of the framework itself.
     #[must_use]
     pub fn of_status(status: StatusCode, method: &str, path: &str) -> Self {
         match status {
@@ -159,13 +157,20 @@ impl Problem {
         Self::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "body_too_large",
-            "The body is too large",
+            "Content too large",
             format!("a body may have at most {bytes} bytes"),
         )
         .with_errors(vec![FieldError::new("body", format!("has more than {bytes} bytes"))])
     }
 
-    /// The whole chain of what happened inside, if anything did.
+    /// Sets the internal cause, which is logged and never sent.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.cause = Some(Arc::new(cause));
+        self
+    }
+
+    /// Returns the chain of internal causes, if there is one.
     #[must_use]
     pub fn cause(&self) -> Option<String> {
         let mut link: Option<&dyn std::error::Error> = Some(self.cause.as_deref()?);
@@ -183,7 +188,7 @@ impl Problem {
         self.code
     }
 
-    /// What belongs to this request.
+    /// Returns the part that belongs to this request.
     #[must_use]
     pub fn detail(&self) -> &str {
         &self.detail
@@ -213,18 +218,28 @@ fn sentence(errors: &[FieldError]) -> String {
     named.join("; ")
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        let problem = if error.is_temporary() {
-            Self::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "database_unavailable",
-                "The database is away",
-                "the passengers cannot be reached at the moment; try again in a little while",
-            )
-            .retry_after(1)
-        } else {
-            Self::internal()
+impl From<DatabaseError> for Problem {
+    fn from(error: DatabaseError) -> Self {
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        let problem = match error.write_fault() {
+            Some(WriteFault::Full) => {
+                let detail = "the database has no space left; nothing was changed";
+                Self::new(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "insufficient_storage",
+                    "Insufficient storage",
+                    detail,
+                )
+            }
+            Some(WriteFault::ReadOnly) => {
+                let detail = "the database takes no changes at the moment; try again in a little while";
+                Self::new(status, "database_read_only", "Database read-only", detail).retry_after(5)
+            }
+            None if error.is_temporary() => {
+                let detail = "the database does not answer at the moment; try again in a little while";
+                Self::new(status, "database_unavailable", "Database unavailable", detail).retry_after(1)
+            }
+            None => Self::internal(),
         };
         Self { cause: Some(Arc::new(error)), ..problem }
     }
@@ -235,6 +250,10 @@ impl IntoResponse for Problem {
         let mut response = self.status.into_response();
         if let Some(seconds) = self.retry_after_seconds {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.status == StatusCode::REQUEST_TIMEOUT {
+            // The rest of the body may still come: what follows is no request.
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         response.extensions_mut().insert(self);
         response
@@ -247,7 +266,7 @@ mod tests {
 
     #[test]
     fn a_problem_tells_the_client_what_and_the_log_why() {
-        let problem = Problem::from(StoreError::Query {
+        let problem = Problem::from(DatabaseError::Query {
             doing: "listing passengers",
             source: sqlx::Error::PoolClosed.into(),
         });

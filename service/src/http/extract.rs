@@ -1,4 +1,4 @@
-//! What handlers take out of a request, with rejections in our own shape.
+//! Extractors with rejections in the shape of all problems.
 
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -9,6 +9,7 @@ use axum::response::IntoResponse as _;
 use serde_json::{Map, Value};
 
 use super::BODY_BYTES;
+use super::deadline::{BODY_TIME_LIMIT, Deadline, TIME_LIMIT};
 use super::error::Problem;
 use crate::fields::FieldError;
 
@@ -43,7 +44,10 @@ async fn object<S: Send + Sync>(mut request: Request, state: &S) -> Result<Map<S
         return Err(Problem::too_large());
     }
     DefaultBodyLimit::max(BODY_BYTES).apply(&mut request);
-    let body = Bytes::from_request(request, state).await.map_err(unreadable)?;
+    let deadline =
+        request.extensions().get::<Deadline>().cloned().unwrap_or_else(|| Deadline::after(TIME_LIMIT));
+    let body =
+        deadline.read(BODY_TIME_LIMIT, Bytes::from_request(request, state)).await?.map_err(unreadable)?;
     match serde_json::from_slice(&body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(not_an_object("must be a JSON object")),
@@ -77,8 +81,13 @@ fn unreadable(rejection: BytesRejection) -> Problem {
 }
 
 fn not_an_object(detail: &str) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "malformed_body", "Malformed body", format!("the body {detail}"))
-        .with_errors(vec![FieldError::new("body", detail)])
+    Problem::new(
+        StatusCode::BAD_REQUEST,
+        "malformed_body",
+        "Malformed request body",
+        format!("the body {detail}"),
+    )
+    .with_errors(vec![FieldError::new("body", detail)])
 }
 
 /// The one variable segment of a path.

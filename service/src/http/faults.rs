@@ -19,13 +19,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use crate::passengers::Store;
+use crate::database::Database;
 
 pub use self::audit::{Audit, Entry};
 pub use self::inject::inject;
 pub use self::order::{FaultOrder, Mark, Share, Target, routes};
 
-/// How many may be on order at once. More are no drill, and each request asks all of them.
+/// The most faults at once. Each request asks all of them.
 const MOST: usize = 64;
 
 /// A fault as shown.
@@ -33,7 +33,7 @@ const MOST: usize = 64;
 pub struct FaultView {
     /// Its name, to end it by.
     pub id: Uuid,
-    /// What was ordered.
+    /// The order.
     #[serde(flatten)]
     pub order: FaultOrder,
     /// When it was.
@@ -67,7 +67,7 @@ impl Spread {
     }
 }
 
-/// What shall happen to one request.
+/// The effects of all faults on one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Injection {
     /// Wait this long first.
@@ -98,7 +98,7 @@ impl Fault {
     }
 }
 
-/// What is broken at the moment: at most one fault for each target.
+/// The active faults: at most one for each target.
 #[derive(Default)]
 pub struct Faults(Mutex<Vec<Fault>>);
 
@@ -107,7 +107,7 @@ impl Faults {
     pub fn start(
         &self,
         order: FaultOrder,
-        store: Option<&Store>,
+        database: Option<&Database>,
         now: Instant,
         wall: Timestamp,
     ) -> Option<FaultView> {
@@ -123,9 +123,9 @@ impl Faults {
         if faults.len() >= MOST {
             return None;
         }
-        let exhaustion = store.filter(|_| order.exhaust_pool).cloned().map(|store| {
+        let exhaustion = database.filter(|_| order.exhaust_pool).cloned().map(|database| {
             AbortOnDropHandle::new(tokio::spawn(async move {
-                let _kept = store.exhaust().await;
+                let _kept = database.exhaust().await;
                 sleep_until(ends).await;
             }))
         });
@@ -149,7 +149,7 @@ impl Faults {
         Some(view)
     }
 
-    /// What is broken.
+    /// Returns the active faults.
     pub fn list(&self, now: Instant) -> Vec<FaultView> {
         self.alive(now).iter().map(|fault| fault.view.clone()).collect()
     }
@@ -171,7 +171,7 @@ impl Faults {
         self.alive(now).iter().any(|fault| fault.view.order.unready)
     }
 
-    /// How many faults of each kind there are.
+    /// Counts the active faults of each kind.
     pub fn count(&self, now: Instant) -> Vec<(&'static str, u32)> {
         let faults = self.alive(now);
         let kinds = ["error", "delay", "drop", "slow_body", "exhaust_pool", "unready"];
@@ -184,7 +184,7 @@ impl Faults {
             .collect()
     }
 
-    /// What shall happen to the next request.
+    /// Decides the effects on the next request.
     pub fn decide(&self, route: &str, method: &Method, headers: &HeaderMap, now: Instant) -> Injection {
         let mut faults = self.alive(now);
         let meant = faults.iter_mut().filter(|fault| fault.view.order.target.means(route, method, headers));
@@ -212,7 +212,7 @@ mod tests {
         for (name, value) in extra.as_object().unwrap() {
             object[name] = value.clone();
         }
-        FaultOrder::from_json(object.as_object().unwrap().clone()).unwrap()
+        FaultOrder::from_json(object.as_object().unwrap().clone(), &[(ROUTE, "GET", 200)]).unwrap()
     }
 
     fn started(extra: Value) -> (Faults, Instant) {

@@ -1,4 +1,4 @@
-//! How much a request may say before its body.
+//! The limit of a request's head.
 //!
 //! Two fences. The outer one is the connection's: beyond it there never is a request, and the answer has a status and no
 //! more, since nobody who could say more was asked. This is the inner one: it says what was too much, as a problem.
@@ -36,6 +36,5 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
 
 fn too_large(detail: String, error: FieldError) -> Problem {
     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-    Problem::new(status, "head_too_large", "The head of the request is too large", detail)
-        .with_errors(vec![error])
+    Problem::new(status, "head_too_large", "Request header fields too large", detail).with_errors(vec![error])
 }

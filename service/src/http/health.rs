@@ -1,30 +1,50 @@
 //! `/health`, `/livez`, `/readyz`, `/version`: what orchestrators, probes and people ask.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
+use axum::routing::{MethodRouter, get};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use tokio::time::Instant;
 
-use super::Shared;
 use super::openapi::{Answer, Described, Operation, Verb};
+use super::{ABOUT, Shared};
 use crate::config::Config;
+use crate::database::{Health, WriteFault};
+use crate::telemetry::exposition::{Exposition, Kind};
+
+const CHECKS: &str = "titanic_readiness_checks";
 
 /// Whether new work is welcome. It never comes back once withdrawn: after that the process only ends.
 #[derive(Debug, Default)]
 pub struct Readiness {
     draining: AtomicBool,
+    last: Mutex<Option<Checks>>,
 }
 
 impl Readiness {
     /// From now on `/readyz` says no.
     pub fn withdraw(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    fn note(&self, checks: Checks) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(checks);
+    }
+
+    /// Writes the result of the last readiness probe.
+    pub(super) fn write(&self, out: &mut Exposition) {
+        let Some(checks) = *self.last.lock().unwrap_or_else(PoisonError::into_inner) else { return };
+        out.family(CHECKS, Kind::Gauge, "Always 1; the labels tell the result of the last readiness probe.");
+        for (check, state) in checks {
+            out.sample(CHECKS, &[("check", check), ("state", state)], 1.0);
+        }
     }
 
     /// Whether it was withdrawn.
@@ -34,7 +54,7 @@ impl Readiness {
     }
 }
 
-/// What orchestrators and people ask to see how the service is: never turned away, however busy it is.
+/// The routes of probes. They are never rejected, however busy the service is.
 const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/version"];
 
 /// Whether a route is one of these.
@@ -43,9 +63,14 @@ pub fn is_probe(route: &str) -> bool {
     PROBES.contains(&route)
 }
 
+/// The probes of the admin port: there they never wait behind clients.
+pub(super) fn admin_routes() -> [(&'static str, MethodRouter<Shared>); 3] {
+    [("/health", get(health)), ("/livez", get(livez)), ("/readyz", get(readyz))]
+}
+
 /// The routes that say how the service is.
-pub fn routes() -> Described {
-    let about = |path, id, summary| Operation::new(Verb::Get, path, id, summary).tagged("about");
+pub fn routes() -> Described<Shared> {
+    let about = |path, id, summary| Operation::new(Verb::Get, path, id, summary);
     let report =
         |status, about| Answer::new(status, about).json(json!({"$ref": "#/components/schemas/Health"}));
     let version = json!({
@@ -61,9 +86,9 @@ pub fn routes() -> Described {
         )
         .on(about("/livez", "livez", "Whether the process answers").answers(report(200, "It does.")), livez)
         .on(
-            about("/readyz", "readyz", "Whether new work is welcome")
-                .answers(report(200, "It is."))
-                .answers(report(503, "It is not: the database is away, or the service is about to end.")),
+            about("/readyz", "readyz", "Whether new work is welcome").answers(report(200, "It is.")).answers(
+                report(503, "It is not: the database does not answer, or the service is about to end."),
+            ),
             readyz,
         )
         .on(
@@ -71,6 +96,7 @@ pub fn routes() -> Described {
                 .answers(Answer::new(200, "Its name and version.").json(version)),
             version_of,
         )
+        .tagged("about", ABOUT)
 }
 
 /// Marks an answer that says "503" in its own words and not as a problem.
@@ -84,9 +110,12 @@ struct Report<'a> {
     version: &'a str,
 }
 
-fn report(config: &Config, well: bool, checks: Value) -> Response {
-    let (code, status) =
-        if well { (StatusCode::OK, "ok") } else { (StatusCode::SERVICE_UNAVAILABLE, "fail") };
+fn report(config: &Config, status: Status, checks: Value) -> Response {
+    let (code, status) = match status {
+        Status::Ok => (StatusCode::OK, "ok"),
+        Status::Degraded => (StatusCode::OK, "degraded"),
+        Status::Fail => (StatusCode::SERVICE_UNAVAILABLE, "fail"),
+    };
     let report = Report { status, checks, version: &config.version };
     let mut response = (code, Json(report)).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -94,32 +123,20 @@ fn report(config: &Config, well: bool, checks: Value) -> Response {
     response
 }
 
-async fn database(shared: &Shared) -> bool {
-    let answer = shared.store.ping().await;
-    if let Err(error) = &answer {
-        tracing::warn!(error = %error, source = ?std::error::Error::source(error), "the database is away");
-    }
-    answer.is_ok()
+/// The result of a probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Status {
+    Ok,
+    /// A part of the service fails for every replica alike, such as changes of a read-only database. Taking replicas out
+    /// would not help: the rest still works.
+    Degraded,
+    Fail,
 }
 
-fn word(well: bool) -> &'static str {
-    if well { "ok" } else { "fail" }
-}
+/// The checks of a readiness probe, with the state of each.
+type Checks = [(&'static str, &'static str); 5];
 
-async fn health(State(shared): State<Shared>) -> Response {
-    let well = database(&shared).await;
-    report(&shared.config, well, json!({ "database": word(well) }))
-}
-
-/// The process answers, which is all that a restart could mend.
-async fn livez(State(shared): State<Shared>) -> Response {
-    report(&shared.config, true, json!({}))
-}
-
-async fn readyz(State(shared): State<Shared>) -> Response {
-    let database = database(&shared).await;
-    // Another version may have changed the tables meanwhile. A database that is away is asked only once.
-    let migrations = database && shared.store.is_up_to_date().await;
+async fn check(shared: &Shared) -> (Status, Checks) {
     let accepting = if shared.readiness.is_draining() {
         "draining"
     } else if shared.faults.unready(Instant::now()) {
@@ -127,9 +144,54 @@ async fn readyz(State(shared): State<Shared>) -> Response {
     } else {
         "ok"
     };
-    let checks =
-        json!({ "database": word(database), "migrations": word(migrations), "accepting": accepting });
-    report(&shared.config, database && migrations && accepting == "ok", checks)
+    let (database, migrations, reads, writes) = match shared.database.health().await {
+        Ok(Health { locked, write_fault, migrated }) => {
+            let migrations = migrated.map_or("unknown", word);
+            let locked = if locked { "locked" } else { "ok" };
+            ("ok", migrations, locked, write_fault.map_or(locked, WriteFault::as_str))
+        }
+        Err(error) => {
+            tracing::warn!(error = %error, source = ?std::error::Error::source(&error), "the database is unavailable");
+            ("fail", "fail", "fail", "fail")
+        }
+    };
+    let status = if database == "fail" || migrations == "fail" || accepting != "ok" {
+        Status::Fail
+    } else if reads != "ok" || writes != "ok" {
+        Status::Degraded
+    } else {
+        Status::Ok
+    };
+    let checks = [
+        ("database", database),
+        ("migrations", migrations),
+        ("reads", reads),
+        ("writes", writes),
+        ("accepting", accepting),
+    ];
+    shared.readiness.note(checks);
+    (status, checks)
+}
+
+fn word(well: bool) -> &'static str {
+    if well { "ok" } else { "fail" }
+}
+
+async fn health(State(shared): State<Shared>) -> Response {
+    let (_, [(_, database), ..]) = check(&shared).await;
+    let status = if database == "ok" { Status::Ok } else { Status::Fail };
+    report(&shared.config, status, json!({ "database": database }))
+}
+
+/// Answers that the process lives, which is all that a restart could mend.
+async fn livez(State(shared): State<Shared>) -> Response {
+    report(&shared.config, Status::Ok, json!({}))
+}
+
+async fn readyz(State(shared): State<Shared>) -> Response {
+    let (status, checks) = check(&shared).await;
+    let checks = checks.into_iter().map(|(check, state)| (check.to_owned(), json!(state))).collect();
+    report(&shared.config, status, Value::Object(checks))
 }
 
 async fn version_of(State(shared): State<Shared>) -> Json<Value> {
@@ -144,15 +206,15 @@ fn version(config: &Config) -> Json<Value> {
     }))
 }
 
-/// What probes are told while the database is waited for: the process lives, and is not ready because of it.
+/// Answers a probe while the service waits for its database: alive, and not ready.
 pub(super) fn starting(config: &Config, path: &str) -> Option<Response> {
     let database = word(false);
     Some(match path {
-        "/livez" => report(config, true, json!({})),
-        "/health" => report(config, false, json!({ "database": database })),
+        "/livez" => report(config, Status::Ok, json!({})),
+        "/health" => report(config, Status::Fail, json!({ "database": database })),
         "/readyz" => {
             let checks = json!({ "database": database, "migrations": database, "accepting": "starting" });
-            report(config, false, checks)
+            report(config, Status::Fail, checks)
         }
         "/version" => version(config).into_response(),
         _ => return None,

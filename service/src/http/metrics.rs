@@ -11,8 +11,9 @@ use axum::http::Method;
 use jiff::Timestamp;
 use opentelemetry::{KeyValue, global};
 
-use super::API;
-use crate::passengers::Store;
+use super::ApiRoute;
+use super::health::Readiness;
+use crate::database::Database;
 use crate::telemetry::exposition::{Exposition, Format, Kind};
 use crate::telemetry::histogram::{Histogram, Measure};
 use crate::telemetry::process::Process;
@@ -40,7 +41,7 @@ pub const UNMATCHED: &str = "unmatched";
 const MOST_SERIES: usize = 2000;
 const OVERFLOW: &str = "overflow";
 
-/// What is counted and measured.
+/// The metrics of requests.
 pub struct Metrics {
     version: String,
     active: AtomicI64,
@@ -56,13 +57,13 @@ pub struct Metrics {
 pub struct Sample {
     /// The status that was sent.
     pub status: u16,
-    /// How long it took.
+    /// Its duration.
     pub seconds: f64,
-    /// How large the client said its body is.
+    /// The declared size of its body.
     pub request_bytes: Option<u64>,
-    /// How large the answer is, where that is known beforehand.
+    /// The size of the response body, if it is known beforehand.
     pub response_bytes: Option<u64>,
-    /// Whose trace it belongs to, and when it was answered.
+    /// Its trace, and the time of the response.
     pub trace: Option<(TraceIds, Timestamp)>,
 }
 
@@ -93,7 +94,7 @@ impl Metrics {
     /// Nothing measured yet, except for the series that should exist before the first request: a rate over a series that
     /// appears with its first event misses that event.
     #[must_use]
-    pub fn new(version: &str) -> Self {
+    pub fn new(version: &str, api: &[ApiRoute]) -> Self {
         let exported = global::meter(env!("CARGO_PKG_NAME"))
             .f64_histogram("http.server.request.duration")
             .with_unit("s")
@@ -108,8 +109,8 @@ impl Metrics {
             rejected: Mutex::default(),
             exported,
         };
-        for (route, method, status) in API {
-            metrics.with_series(route, method, status, |_, _| ());
+        for (route, method, status) in api {
+            metrics.with_series(route, method, *status, |_, _| ());
         }
         metrics
     }
@@ -179,14 +180,21 @@ impl Metrics {
 
     /// Everything, as Prometheus reads it.
     #[must_use]
-    pub fn render(&self, format: Format, store: &Store, broken: &[(&'static str, u32)]) -> String {
+    pub fn render(
+        &self,
+        format: Format,
+        database: &Database,
+        readiness: &Readiness,
+        broken: &[(&'static str, u32)],
+    ) -> String {
         let mut out = Exposition::new(format);
         self.write_requests(&mut out);
-        let pool = store.pool_use();
+        let pool = database.pool_use();
         out.family(POOL, Kind::Gauge, "Database connections of the pool, by what they are doing.");
         out.sample(POOL, &[("state", "idle")], pool.idle.into());
         out.sample(POOL, &[("state", "used")], pool.used.into());
-        store.write(&mut out);
+        database.write(&mut out);
+        readiness.write(&mut out);
         out.family(BUILD, Kind::Gauge, "Always 1; the label tells the version.");
         out.sample(BUILD, &[("version", &self.version)], 1.0);
         out.family(BROKEN, Kind::Gauge, "Faults that were ordered and have not ended, by kind.");
@@ -260,7 +268,7 @@ pub fn export(shared: &super::Shared) {
         .i64_observable_up_down_counter("db.client.connection.count")
         .with_unit("{connection}")
         .with_callback(move |to| {
-            let pool = source.store.pool_use();
+            let pool = source.database.pool_use();
             to.observe(pool.idle.into(), &[KeyValue::new("db.client.connection.state", "idle")]);
             to.observe(pool.used.into(), &[KeyValue::new("db.client.connection.state", "used")]);
         })
@@ -317,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_number_of_series_is_bounded_and_nothing_is_lost() {
-        let metrics = Metrics::new("1");
+        let metrics = Metrics::new("1", &[]);
         for number in 0..3000 {
             metrics.request_started();
             let sample = Sample { status: 404, seconds: 0.1, ..Sample::default() };

@@ -1,4 +1,4 @@
-//! What every request passes, whatever its route.
+//! Middleware of every request, whatever its route.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -13,22 +13,20 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
 
+use super::deadline::{Deadline, TIME_LIMIT};
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
-use super::{Shared, faults, rate, shed};
+use super::{Shared, faults, in_flight, rate};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
-/// How long a request may take until its answer must be ready.
-pub const TIME_LIMIT: Duration = Duration::from_secs(10);
-
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What nginx calls a request whose client went away; there is no standard number.
+/// The status that nginx gives to a request whose client disconnected; there is no standard number.
 const CLIENT_WENT_AWAY: u16 = 499;
 /// Asked every few seconds by machines: logged at debug only.
 const QUIET: [&str; 5] = ["/health", "/livez", "/readyz", "/version", "/metrics"];
 
-/// Which port a request came through.
+/// The port of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Port {
     /// Clients: counted and measured.
@@ -37,7 +35,7 @@ pub enum Port {
     Admin,
 }
 
-/// The name of a request, its client's or ours. As the header that it comes and goes in, which is cheap to clone.
+/// The id of a request, chosen by its client or by us. Stored as a header value, which is cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RequestId(HeaderValue);
 
@@ -61,7 +59,7 @@ impl RequestId {
     }
 }
 
-/// Gives the request its name and its span, measures it, and writes one line about it.
+/// Assigns the request id and the span, measures the request, and logs one line about it.
 pub async fn observe(
     shared: &Shared,
     port: Port,
@@ -74,7 +72,7 @@ pub async fn observe(
     let span = span_of(&request, route, &id);
     let ids = telemetry::continue_trace(&span, request.headers());
     telemetry::Ids::new(id.0.clone(), ids).put_into(&span);
-    let visit = Visit::begin(shared, port, &request, route, (&span, ids));
+    let visit = RequestRecord::begin(shared, port, &request, route, (&span, ids));
     let mut response = next(request, &id).instrument(span.clone()).await;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
@@ -108,8 +106,8 @@ fn span_of(request: &Request, route: &str, id: &RequestId) -> Span {
     )
 }
 
-/// A request from its arrival to its answer. Dropped without an answer, its client went away: that is counted too.
-struct Visit<'a> {
+/// The record of a request from its arrival to its response. Dropped without a response, the client disconnected: it counts too.
+struct RequestRecord<'a> {
     shared: &'a Shared,
     port: Port,
     method: &'static str,
@@ -121,7 +119,7 @@ struct Visit<'a> {
     answered: bool,
 }
 
-impl<'a> Visit<'a> {
+impl<'a> RequestRecord<'a> {
     fn begin(
         shared: &'a Shared,
         port: Port,
@@ -168,7 +166,7 @@ impl<'a> Visit<'a> {
     }
 }
 
-impl Drop for Visit<'_> {
+impl Drop for RequestRecord<'_> {
     fn drop(&mut self) {
         if !self.answered {
             self.write(CLIENT_WENT_AWAY, None);
@@ -176,7 +174,7 @@ impl Drop for Visit<'_> {
     }
 }
 
-/// Stands between every route and what its clients may do to it. The outermost is the first to see a request.
+/// Applies limits, faults, the time limit and panic handling around a route. The outermost sees a request first.
 pub async fn guard(
     shared: &Shared,
     port: Port,
@@ -188,17 +186,22 @@ pub async fn guard(
     // Health, readiness and version are within reach of faults, but hit only by an order that says so twice.
     let faulty = async |request| faults::inject(shared, route, request, next).await;
     let admitted = async |request| match port {
-        // Who comes too often is turned away before a place is taken.
+        // The rate limit comes first: a rejected request takes no permit.
         Port::Public => {
-            let place = async |request| shed::shed(&shared.places, route, request, faulty).await;
-            rate::limit(shared, route, request, place).await
+            let permitted = async |request| in_flight::limit(&shared.in_flight, route, request, faulty).await;
+            rate::limit(shared, route, request, permitted).await
         }
         Port::Admin => faulty(request).await,
     };
-    let answered = async |request| {
+    let answered = async |mut request: Request| {
+        // A request without a body needs no deadline that moves.
+        let deadline = (!request.method().is_safe()).then(|| Deadline::after(TIME_LIMIT));
+        if let Some(deadline) = &deadline {
+            request.extensions_mut().insert(deadline.clone());
+        }
         // Pinned here, or each wrapper around it would make room for it twice.
         let answer = pin!(admitted(request));
-        catch_panics(limit_time(TIME_LIMIT, answer)).await
+        catch_panics(limit_time(deadline, TIME_LIMIT, answer)).await
     };
     write_problems(request, id, answered).await
 }
@@ -229,17 +232,23 @@ async fn write_problems(
 }
 
 /// Answers for a handler that takes too long.
-async fn limit_time(limit: Duration, answer: impl Future<Output = Response>) -> Response {
-    match tokio::time::timeout(limit, answer).await {
-        Ok(response) => response,
-        Err(_) => Problem::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "timeout",
-            "The request took too long",
-            format!("no answer was ready within {} s", limit.as_secs_f64()),
-        )
-        .retry_after(1)
-        .into_response(),
+async fn limit_time(
+    deadline: Option<Deadline>,
+    limit: Duration,
+    answer: impl Future<Output = Response>,
+) -> Response {
+    let timed_out = || {
+        let detail = format!("no answer was ready within {} s", limit.as_secs_f64());
+        let status = StatusCode::SERVICE_UNAVAILABLE;
+        Problem::new(status, "timeout", "Request timed out", detail).retry_after(1).into_response()
+    };
+    let Some(deadline) = deadline else {
+        return tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| timed_out());
+    };
+    tokio::select! {
+        biased;
+        response = answer => response,
+        () = deadline.passed() => timed_out(),
     }
 }
 
@@ -260,7 +269,7 @@ mod tests {
     async fn problem_of(answer: impl Future<Output = Response>) -> (StatusCode, Value) {
         let answered = async |_| {
             let answer = pin!(answer);
-            catch_panics(limit_time(Duration::from_millis(5), answer)).await
+            catch_panics(limit_time(None, Duration::from_millis(5), answer)).await
         };
         let id = RequestId(HeaderValue::from_static("r1"));
         let response = write_problems(Request::new(Body::empty()), &id, answered).await;

@@ -1,60 +1,54 @@
-//! What every request passes: the routes of both ports and what stands in front of them.
+//! The HTTP layer: the routes of both ports and the middleware around them.
 
 pub mod access;
 pub mod admin;
 pub mod client;
 mod compress;
+pub mod connections;
 mod cors;
-mod door;
+pub mod deadline;
 pub mod error;
 pub mod extract;
 pub mod faults;
 pub mod head;
 pub mod health;
-pub mod lobby;
+pub mod in_flight;
 pub mod metrics;
 pub mod middleware;
 pub mod openapi;
+mod port_service;
+pub mod precondition;
 pub mod rate;
-mod reader;
 pub mod serve;
-pub mod shed;
+pub mod startup_gate;
+mod write_timeout;
 
 use std::ops::Deref;
 use std::sync::Arc;
 
-pub use self::door::Door;
 use self::faults::{Audit, Faults};
 use self::health::Readiness;
+use self::in_flight::InFlightLimit;
 use self::metrics::Metrics;
 use self::middleware::Port;
-use self::openapi::{Answer, Described, Operation, Verb};
+use self::openapi::{Described, Info};
+pub use self::port_service::PortService;
 use self::rate::Buckets;
-use self::shed::Places;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::passengers::{Store, routes};
-use axum::Json;
-use serde_json::{Value, json};
+use crate::database::Database;
 
 /// The largest request body that is read, except of streams, which are bounded line by line.
 pub const BODY_BYTES: usize = 64 * 1024;
 
-/// Every route under `/api/` with the method and the status of its success: what faults may hit, and the series that
-/// exist before the first request.
-pub const API: [(&str, &str, u16); 9] = [
-    ("/api/hello", "GET", 200),
-    ("/api/v1/passengers", "GET", 200),
-    ("/api/v1/passengers", "POST", 201),
-    ("/api/v1/passengers/import", "POST", 200),
-    ("/api/v1/passengers/stats", "GET", 200),
-    ("/api/v1/passengers/{id}", "GET", 200),
-    ("/api/v1/passengers/{id}", "PUT", 200),
-    ("/api/v1/passengers/{id}", "PATCH", 200),
-    ("/api/v1/passengers/{id}", "DELETE", 204),
-];
+/// A path template, a method, and the status of success: what faults may hit, and the series that exist before the first
+/// request.
+pub type ApiRoute = (&'static str, &'static str, u16);
 
-/// What handlers need. Cheap to clone.
+/// The description of the routes that are about the service itself.
+pub const ABOUT: &str = "How the service is, and what it offers.";
+
+/// The state of all handlers. Cheap to clone.
 #[derive(Clone)]
 pub struct Shared(Arc<Parts>);
 
@@ -62,32 +56,37 @@ pub struct Shared(Arc<Parts>);
 pub struct Parts {
     /// As read at the start.
     pub config: Config,
-    /// The passengers.
-    pub store: Store,
-    /// What is counted and measured.
+    /// The database.
+    pub database: Database,
+    /// The routes under `/api/`.
+    pub api: Vec<ApiRoute>,
+    /// The metrics of requests.
     pub metrics: Metrics,
-    /// What is broken on purpose.
+    /// The injected faults.
     pub faults: Faults,
-    /// Who broke or changed what.
+    /// The actions of operators.
     pub audit: Audit,
     /// Whether new work is welcome.
     pub readiness: Readiness,
-    /// How many requests each client has left, where that is limited.
+    /// The rate limiter, if one is configured.
     pub buckets: Option<Buckets>,
-    /// How many requests may still come in.
-    pub places: Places,
+    /// The limit of requests in flight.
+    pub in_flight: InFlightLimit,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Shared {
-    /// Puts the parts together.
+    /// Creates the state of a service with these routes under `/api/`.
     #[must_use]
-    pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>) -> Self {
-        let metrics = Metrics::new(&config.version);
+    pub fn new(config: Config, database: Database, clock: Arc<dyn Clock>, api: Vec<ApiRoute>) -> Self {
+        let metrics = Metrics::new(&config.version, &api);
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
-        let (buckets, places) = (config.edge.rate.map(Buckets::new), Places::new(config.edge.in_flight));
-        Self(Arc::new(Parts { config, store, metrics, faults, audit, readiness, buckets, places, clock }))
+        let buckets = config.clients.rate.map(Buckets::new);
+        let in_flight = InFlightLimit::new(config.clients.in_flight);
+        let parts =
+            Parts { config, database, api, metrics, faults, audit, readiness, buckets, in_flight, clock };
+        Self(Arc::new(parts))
     }
 }
 
@@ -99,26 +98,17 @@ impl Deref for Shared {
     }
 }
 
-/// The way in for clients.
+/// Creates the service of the public port from the routes of the API.
 #[must_use]
-pub fn public(shared: &Shared) -> Door {
-    let hello = Operation::new(Verb::Get, "/api/hello", "hello", "Be welcomed").tagged("about").answers(
-        Answer::new(200, "A welcome.").json(json!({
-            "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
-        })),
-    );
-    let api = Described::default().on(hello, self::hello).merge(routes::routes()).merge(routes::streams());
-    let (paths, routes) = api.merge(health::routes()).complete(&shared.config);
-    Door::new(shared, Port::Public, paths, routes)
+pub fn public(shared: &Shared, api: Described, info: Info) -> PortService {
+    let probes = health::routes().with_state(shared.clone());
+    let (paths, routes) = api.merge(probes).complete(&shared.config, info);
+    PortService::new(shared, Port::Public, paths, routes)
 }
 
-/// The way in for operators.
+/// Creates the service of the admin port.
 #[must_use]
-pub fn admin(shared: &Shared) -> Door {
+pub fn admin(shared: &Shared) -> PortService {
     let (paths, routes) = admin::routes(shared);
-    Door::new(shared, Port::Admin, paths, routes)
-}
-
-async fn hello() -> Json<Value> {
-    Json(json!({ "message": "Welcome aboard the Titanic" }))
+    PortService::new(shared, Port::Admin, paths, routes.with_state(shared.clone()))
 }

@@ -1,4 +1,4 @@
-//! How many requests a client may make: a bucket of tokens for each, filled evenly.
+//! The rate limit of one client: a bucket of tokens, filled evenly.
 //!
 //! A bucket is one point in time, the one at which it will be full again. A full bucket says the same as none, so that it can
 //! be forgotten, and the table stays as small as the clients that were here lately. What it says goes out in the fields
@@ -21,9 +21,9 @@ use crate::config::Rate;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-/// How many clients are told apart. All beyond share one bucket.
+/// Clients with a bucket of their own. All beyond share one bucket.
 const MOST_CLIENTS: usize = 10_000;
-/// How often at most a full table is searched for what can be forgotten.
+/// The shortest interval between two sweeps of a full table.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// The buckets of all clients.
@@ -41,7 +41,7 @@ struct Table {
     swept: Option<Instant>,
 }
 
-/// What a client has left.
+/// The remaining quota of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
     /// Whether this request is within the limit.
@@ -93,7 +93,7 @@ impl Rate {
         Duration::from_secs(self.seconds.into())
     }
 
-    /// What one token costs in time.
+    /// Returns the time that refills one token.
     fn step(self) -> Duration {
         self.window() / self.requests.max(1)
     }
@@ -126,7 +126,7 @@ pub async fn limit(
     if route.is_some_and(health::is_probe) {
         return next(request).await;
     }
-    let client = Client::of(&request, &shared.config.edge);
+    let client = Client::of(&request, &shared.config.clients);
     let left = buckets.take(client.clone(), Instant::now());
     let mut response = if left.admitted {
         next(request).await

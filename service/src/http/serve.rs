@@ -1,5 +1,4 @@
-//! Connections: how many, how long each may take to say what it wants, how much it may say before that, and how slowly it
-//! may take its answer.
+//! The server of one port: connections, and the time limits of heads and of slow readers.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -15,28 +14,34 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::client::Peer;
-use super::lobby::Lobby;
-use super::reader::Reader;
+use super::client::PeerAddress;
+use super::connections::{Busy, ConnectionLimits, Connections, Refused, Slot};
+use super::startup_gate::StartupGate;
+use super::write_timeout::WriteTimeout;
 
-/// What is granted to those who connect.
-#[derive(Debug, Clone, Copy)]
+/// The limits of a port.
+#[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at once. Who comes later waits in the backlog until one of them ends.
-    pub connections: usize,
-    /// Until the head of a request has come, also of the next one on the same connection: what ends idle ones.
+    /// Connections at once.
+    pub connections: ConnectionLimits,
+    /// Time limit for the head of a request, also of the next one on the same connection. It ends idle connections.
     pub head: Duration,
-    /// In which some of what waits to be sent must be taken: what ends those who ask and do not read.
+    /// Time in which a client must read some of its response. It ends clients that do not read.
     pub write: Duration,
 }
 
 impl Limits {
-    /// For so many connections, with the patience that clients are used to.
+    /// Creates limits with the usual times for so many connections from anywhere.
     #[must_use]
-    pub const fn of(connections: usize) -> Self {
+    pub fn of(connections: usize) -> Self {
+        Self::with(ConnectionLimits { total: connections, per_address: connections, exempt: Vec::new() })
+    }
+
+    /// Creates limits with the usual times.
+    #[must_use]
+    pub fn with(connections: ConnectionLimits) -> Self {
         Self { connections, head: Duration::from_secs(30), write: Duration::from_secs(30) }
     }
 }
@@ -45,63 +50,78 @@ impl Limits {
 /// and beyond the 100 fields that can be read without asking for memory, a request is refused with 431 by the connection
 /// itself, which has no way to say more; what is merely too much for us is refused as a problem (`head`).
 const MOST_HEAD_BYTES: usize = 32 * 1024;
-/// How long to wait when no connection can be taken in, for want of files perhaps.
+/// The pause after a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long those who came in last may take to say what they want.
+/// Time for the last connections to send their request.
 const SETTLE: Duration = Duration::from_millis(500);
 
-/// Serves until told to stop. Then no connection is taken in any more, idle ones are closed, and the others when they have
-/// had their answer. Returns when all have ended.
-pub async fn serve(listener: TcpListener, lobby: Arc<Lobby>, limits: Limits, stop: CancellationToken) {
-    let places = Arc::new(Semaphore::new(limits.connections));
+/// Serves until `stop` is cancelled. Then no connection is accepted any more, idle ones are closed, and the others after
+/// their response. Returns when all have ended.
+pub async fn serve(listener: TcpListener, gate: Arc<StartupGate>, limits: Limits, stop: CancellationToken) {
+    let connections = Connections::new(limits.connections.clone());
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(limits.head);
     http.max_buf_size(MOST_HEAD_BYTES);
     let graceful = GracefulShutdown::new();
-    let welcome = |graceful: &GracefulShutdown, stream: TcpStream, peer: SocketAddr, place| {
+    let start = |graceful: &GracefulShutdown, stream: TcpStream, peer: SocketAddr, slot: Slot| {
         let _slower_but_served = stream.set_nodelay(true);
-        let lobby = Arc::clone(&lobby);
-        let service = service_fn(move |request| answer(Arc::clone(&lobby), request, peer));
-        let stream = TokioIo::new(Reader::new(stream, limits.write));
+        let (gate, close) = (Arc::clone(&gate), slot.close());
+        let slot = Arc::new(slot);
+        let of_requests = Arc::clone(&slot);
+        let service =
+            service_fn(move |request| answer(Arc::clone(&gate), request, peer, of_requests.begin()));
+        let stream = TokioIo::new(WriteTimeout::new(stream, limits.write));
         let connection = graceful.watch(http.serve_connection(stream, service));
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                // Clients come and go as they like.
-                tracing::debug!(%error, %peer, "a connection ended");
+            tokio::select! {
+                ended = connection => {
+                    if let Err(error) = ended {
+                        tracing::debug!(%error, %peer, "a connection ended");
+                    }
+                }
+                () = close.cancelled() => tracing::debug!(%peer, "an idle connection was closed to make room"),
             }
-            drop(place);
+            drop(slot);
         });
     };
     loop {
-        let next = async {
-            let place = Arc::clone(&places).acquire_owned().await;
-            (accept(&listener).await, place)
-        };
-        let ((stream, peer), place) = tokio::select! {
+        let (stream, peer) = tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            next = next => next,
+            accepted = accept(&listener) => accepted,
         };
-        welcome(&graceful, stream, peer, Some(place));
+        let slot = tokio::select! {
+            biased;
+            slot = connections.enter_when_free(peer.ip()) => slot,
+            () = stop.cancelled() => Err(Refused::Full),
+        };
+        match slot {
+            Ok(slot) => start(&graceful, stream, peer, slot),
+            Err(refused) => tracing::debug!(?refused, %peer, "a connection was refused"),
+        }
     }
-    // Whoever is in the backlog is still let in, then the door is closed, and only then are those inside asked to leave:
-    // in any other order somebody is cut off although others still come in.
+    // The order matters: first the backlog is accepted, then the listener closes, and only then are the connections asked
+    // to end. In any other order somebody is cut off although others are still accepted.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        welcome(&graceful, stream, peer, None);
+        if let Ok(slot) = connections.enter(peer.ip()) {
+            start(&graceful, stream, peer, slot);
+        }
     }
     drop(listener);
-    // Each answer says that the connection is closed behind it: most are gone by then.
+    // Each response says that the connection is closed behind it: most are gone by then.
     tokio::time::sleep(SETTLE).await;
     graceful.shutdown().await;
 }
 
 async fn answer(
-    lobby: Arc<Lobby>,
+    gate: Arc<StartupGate>,
     mut request: Request<Incoming>,
     peer: SocketAddr,
+    busy: Busy,
 ) -> Result<axum::response::Response, Infallible> {
-    request.extensions_mut().insert(Peer(peer));
-    Ok(lobby.answer(request.map(Body::new)).await)
+    request.extensions_mut().insert(PeerAddress(peer));
+    let response = gate.answer(request.map(Body::new)).await;
+    Ok(busy.end_with(response))
 }
 
 async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
@@ -123,14 +143,16 @@ mod tests {
     use axum::Router;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::sync::Semaphore;
     use tokio::task::JoinHandle;
 
     use super::super::middleware::Port;
-    use super::super::{Door, Shared};
+    use super::super::{PortService, Shared};
     use super::*;
     use crate::Config;
     use crate::clock::SystemClock;
-    use crate::passengers::Store;
+    use crate::config::Pooling;
+    use crate::database::{Database, Opening};
 
     const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
@@ -140,13 +162,14 @@ mod tests {
     ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
-        let lobby = Arc::new(Lobby::default());
+        let gate = Arc::new(StartupGate::default());
         let variables = HashMap::from([("DATABASE_URL", "sqlite::memory:")]);
         let config = Config::from_variables(&variables).unwrap();
-        let store = Store::open(&config.database_url, 1).await.unwrap();
-        let shared = Shared::new(config, store, Arc::new(SystemClock));
-        lobby.open(Door::new(&shared, Port::Public, [], routes));
-        (address, stop.clone(), tokio::spawn(serve(listener, lobby, limits, stop)))
+        let url = &config.database_url;
+        let database = Database::open(Opening::Serve, url, Pooling::Session, 1).await.unwrap();
+        let shared = Shared::new(config, database, Arc::new(SystemClock), Vec::new());
+        gate.open(PortService::new(&shared, Port::Public, [], routes.with_state(shared.clone())));
+        (address, stop.clone(), tokio::spawn(serve(listener, gate, limits, stop)))
     }
 
     async fn say(address: SocketAddr, text: &str) -> TcpStream {
@@ -217,7 +240,7 @@ mod tests {
         let handler = async move |request: Request<Body>| {
             entered.add_permits(1);
             gate.acquire().await.unwrap().forget();
-            request.extensions().get::<Peer>().unwrap().0.ip().to_string()
+            request.extensions().get::<PeerAddress>().unwrap().0.ip().to_string()
         };
         let (address, stop, serving) = start(Limits::of(4), Router::new().route("/", get(handler))).await;
         let busy = say(address, &REQUEST.replace("connection: close\r\n", "")).await;

@@ -1,23 +1,10 @@
-//! The passengers: who they are, how they are kept, found, changed and served.
+//! The passengers. To add another entity, copy this folder and name it in `api`.
 //!
-//! - `model` and `values` are what a passenger is; `words` how names are searched and ordered.
-//! - `filter`, `sort` and `stats` are the questions; `precondition` is what a client knew when it asked for a change.
-//! - `store` keeps them in either database, `seed` is who is aboard at first, `backup` takes everyone out and back in.
-//! - `routes` and `import` are what clients see of it; `once` is what they may send again, `document` what they read of it.
+//! - `domain` is what a passenger is: values, filters, orders, the built-in list. It knows neither database nor HTTP.
+//! - `store` keeps passengers in either database, `http` serves them.
 
-pub mod backup;
-pub(crate) mod document;
-pub mod filter;
-mod import;
-pub mod model;
-mod once;
-mod precondition;
-pub mod routes;
-mod seed;
-pub mod sort;
-pub mod stats;
+pub mod domain;
+pub mod http;
 mod store;
-mod values;
-mod words;
 
-pub use store::{Claim, Opening, Repeatable, Store, StoreError};
+pub use store::{BackupError, Claim, Repeatable, Store, StoreError, backup, restore};

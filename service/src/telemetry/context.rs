@@ -1,4 +1,4 @@
-//! Whose trace a request belongs to: read from its headers, told to whoever is asked next (W3C trace context).
+//! The trace of a request: read from its headers, passed on in outgoing requests (W3C trace context).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,7 +12,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Registry;
 use tracing_subscriber::registry::LookupSpan as _;
 
-/// What an answer says about the trace it belongs to (W3C trace context, level 2).
+/// The header of a response that names its trace (W3C trace context, level 2).
 pub const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const TRACE_PARENT: &str = "traceparent";
 
@@ -35,7 +35,7 @@ pub struct TraceIds {
 }
 
 impl TraceIds {
-    /// What a `traceparent` says.
+    /// Parses a `traceparent`.
     #[must_use]
     pub fn of_header(value: &str) -> Option<Self> {
         let mut headers = HeaderMap::new();
@@ -149,8 +149,8 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceIds> {
     }
 }
 
-/// Tells a service that is asked in the name of a request whose trace it belongs to: `traceparent` and `tracestate`.
-pub fn tell_trace(span: &Span, headers: &mut HeaderMap) {
+/// Adds `traceparent` and `tracestate` to the headers of an outgoing request.
+pub fn inject_trace(span: &Span, headers: &mut HeaderMap) {
     TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersOut(headers));
 }
 
@@ -184,7 +184,7 @@ mod tests {
             let span = tracing::info_span!("request");
             span.set_parent(TraceContextPropagator::new().extract(&Headers(&headers))).unwrap();
             let mut told = HeaderMap::new();
-            tell_trace(&span, &mut told);
+            inject_trace(&span, &mut told);
             let told_parent = TraceIds::of_header(told["traceparent"].to_str().unwrap()).unwrap();
             assert_eq!(told_parent.trace, ids.trace);
             assert_ne!(told_parent.span, ids.span, "our own span is the parent of what comes next");

@@ -1,4 +1,4 @@
-//! What sends to an OTLP collector, and how the last of it leaves. Headers, timeouts, intervals and sampling follow
+//! OTLP exporters and their last flush. Headers, timeouts, intervals and sampling follow
 //! OpenTelemetry's own variables (`OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_TRACES_SAMPLER`).
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ use tracing_subscriber::util::TryInitError;
 
 use crate::config::Config;
 
-/// How long the last of each kind may take to leave.
+/// Time limit for sending the last data of each signal.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why there is no telemetry.
@@ -25,11 +25,11 @@ pub enum TelemetryError {
     /// The exporter does not accept its settings.
     #[error("setting up the export of {what} to {endpoint}")]
     Exporter {
-        /// What should be sent.
+        /// The signal.
         what: &'static str,
-        /// Where it should go.
+        /// The endpoint.
         endpoint: String,
-        /// What the exporter said.
+        /// The error of the exporter.
         #[source]
         source: ExporterBuildError,
     },
@@ -38,7 +38,7 @@ pub enum TelemetryError {
     Subscriber(#[source] TryInitError),
 }
 
-/// What is sent. Nothing, without a collector.
+/// The configured exporters. There are none without a collector.
 #[derive(Debug, Default)]
 pub(super) struct Exports {
     pub(super) traces: Option<SdkTracerProvider>,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::histogram::{Exemplar, Histogram};
 
-/// How a scrape is written.
+/// The format of a scrape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `text/plain; version=0.0.4`: has no place for exemplars.
@@ -14,7 +14,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// What a scraper asks for. The older format is the answer to everyone who does not say clearly that they want the
+    /// Chooses the format that a scraper accepts. The older format is the answer to everyone who does not say clearly that they want the
     /// newer one.
     #[must_use]
     pub fn wanted(accept: &str) -> Self {
@@ -41,7 +41,7 @@ impl Format {
     }
 }
 
-/// What kind of series a family has.
+/// The type of a metric family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// Only ever grows. Its name ends in `_total`.

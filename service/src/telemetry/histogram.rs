@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::context::TraceIds;
 
-/// What is measured, and how finely it is added up.
+/// The unit of a histogram, and the precision of its sum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
     /// Added up in nanoseconds.
@@ -30,9 +30,9 @@ impl Measure {
 /// One request that fell into a bucket: from the chart to the trace in one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Exemplar {
-    /// Whose it was.
+    /// The trace it belongs to.
     pub ids: TraceIds,
-    /// What it measured.
+    /// The measured value.
     pub value: f64,
     /// When.
     pub at: Timestamp,
@@ -53,14 +53,14 @@ pub struct Histogram {
     sum: AtomicU64,
 }
 
-/// What a histogram holds at one moment.
+/// The content of a histogram at one moment.
 #[derive(Debug)]
 pub struct Reading {
     /// Upper bound, values up to it, and one of those that are above the bound before.
     pub buckets: Vec<(f64, u64, Option<Exemplar>)>,
     /// All values together.
     pub sum: f64,
-    /// How many there were.
+    /// Number of observations.
     pub count: u64,
 }
 
@@ -92,7 +92,7 @@ impl Histogram {
         }
     }
 
-    /// What was counted so far. The count is that of the buckets, so that both always agree.
+    /// Returns the counts so far. The count is that of the buckets, so that both always agree.
     #[must_use]
     pub fn read(&self) -> Reading {
         let mut count = 0;

@@ -15,7 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::context::{Ids, TraceIds};
 use crate::clock::Clock;
 
-/// What every line has. An event's own field of the same name is written with `event.` before it.
+/// The fields of every line. An event's own field of the same name is written with `event.` before it.
 const OURS: [&str; 6] = ["timestamp", "level", "target", "request_id", "trace_id", "span_id"];
 /// A line that needed more than this does not keep its memory.
 const KEPT_BYTES: usize = 16 * 1024;

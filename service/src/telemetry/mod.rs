@@ -12,7 +12,6 @@ mod export;
 pub mod exposition;
 pub mod histogram;
 mod json;
-pub mod level;
 mod otlp_logs;
 pub mod process;
 mod stdout;
@@ -26,13 +25,13 @@ use tracing_subscriber::{Layer as _, Registry};
 
 use self::export::Exports;
 use self::json::JsonLines;
-use self::level::LogLevel;
 use self::otlp_logs::OtlpLines;
 use self::stdout::{Last, Stdout};
 use crate::clock::SystemClock;
 use crate::config::Config;
+use crate::log_level::LogLevel;
 
-pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace, tell_trace};
+pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace, inject_trace};
 pub use self::export::TelemetryError;
 pub use self::stdout::lost_lines;
 

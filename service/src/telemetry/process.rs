@@ -7,7 +7,7 @@ use super::exposition::{Exposition, Kind};
 /// Linux counts processor time in hundredths of a second wherever it shows it.
 const TICKS: f64 = 100.0;
 
-/// What the system says about this process. What it does not say is absent.
+/// Figures of this process. A figure that the system does not report is absent.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Process {
     /// Processor time used so far.
@@ -22,7 +22,7 @@ pub struct Process {
     pub threads: Option<f64>,
     /// Open files and sockets.
     pub open_files: Option<f64>,
-    /// How many may be open.
+    /// Limit of open files and sockets.
     pub most_files: Option<f64>,
 }
 

@@ -10,31 +10,31 @@ use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
 
-/// How long lines are gathered after others were written. A process that is killed takes so much of its log with it.
+/// Time for which lines are collected after a write. A killed process loses at most this much of its log.
 const GATHER: Duration = Duration::from_millis(10);
-/// What may wait while nobody reads. Lines beyond that are lost, and counted.
+/// Bytes that may wait while nobody reads. Lines beyond that are dropped and counted.
 const MOST_BYTES: usize = 1 << 20;
 /// A buffer that had to be larger is not kept.
 const KEPT_BYTES: usize = 64 << 10;
-/// How long the last lines may take.
+/// Time limit for writing the last lines.
 const LAST: Duration = Duration::from_secs(1);
 
 /// Lines that were lost since the start; one for the process, because its log is one.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// How many lines were lost, because nobody read those before them or they could not be written.
+/// Returns the number of lines that were dropped because the reader was too slow or a write failed.
 pub fn lost_lines() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Where lines are put. What is dropped last waits until all are written.
+/// A queue of lines and the thread that writes them. [`Last`] waits until all are written.
 #[derive(Debug)]
 pub(super) struct Stdout<M> {
     queue: Arc<Queue>,
     open: M,
 }
 
-/// Whoever holds it sees to the last lines by dropping it.
+/// Writes the last lines when it is dropped.
 #[derive(Debug)]
 pub(super) struct Last(Arc<Queue>);
 

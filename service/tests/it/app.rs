@@ -7,16 +7,18 @@ use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
 use serde_json::Value;
 use titanic::Config;
+use titanic::api;
 use titanic::clock::SystemClock;
-use titanic::http::{Door, Shared, admin, public};
+use titanic::http::{PortService, Shared, admin};
 use titanic::passengers::Store;
 
 pub(crate) const TOKEN: &str = "iceberg";
 
 pub(crate) struct App {
     pub(crate) shared: Shared,
-    pub(crate) public: Door,
-    pub(crate) admin: Door,
+    pub(crate) store: Store,
+    pub(crate) public: PortService,
+    pub(crate) admin: PortService,
 }
 
 pub(crate) struct Answer {
@@ -62,8 +64,8 @@ impl App {
         let variables = all;
         let config = Config::from_variables(&variables).unwrap();
         let store = Store::open(&config.database_url, config.max_connections).await.unwrap();
-        let shared = Shared::new(config, store, Arc::new(SystemClock));
-        Self { public: public(&shared), admin: admin(&shared), shared }
+        let shared = api::shared(config, &store, Arc::new(SystemClock));
+        Self { public: api::public(&shared, &store), admin: admin(&shared), shared, store }
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -149,8 +151,8 @@ impl App {
     }
 }
 
-async fn answer(door: &Door, request: Request<Body>) -> Answer {
-    let response = door.answer(request).await;
+async fn answer(port: &PortService, request: Request<Body>) -> Answer {
+    let response = port.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 8 << 20).await.unwrap();
     Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }

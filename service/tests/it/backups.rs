@@ -5,7 +5,7 @@ use std::path::Path;
 use axum::http::Method;
 use serde_json::{Value, json};
 use titanic::clock::{Clock as _, SystemClock};
-use titanic::passengers::backup::{backup, restore};
+use titanic::passengers::{backup, restore};
 
 use crate::app::App;
 
@@ -26,7 +26,7 @@ pub(crate) async fn everyone(app: &App) -> Vec<Value> {
 }
 
 pub(crate) async fn take(app: &App, path: &Path) -> u64 {
-    backup(&app.shared.store, path, SystemClock.now()).await.unwrap()
+    backup(&app.store, path, SystemClock.now()).await.unwrap()
 }
 
 async fn what_was_backed_up_is_what_is_restored(app: App) {
@@ -45,7 +45,7 @@ async fn what_was_backed_up_is_what_is_restored(app: App) {
         app.call(Method::DELETE, &format!("/api/v1/passengers/{}", gone["id"].as_str().unwrap()), None).await;
     }
     app.board(&person).await;
-    assert_eq!(restore(&app.shared.store, &path).await.unwrap(), 1310);
+    assert_eq!(restore(&app.store, &path).await.unwrap(), 1310);
     assert_eq!(everyone(&app).await, before);
     assert_eq!(app.get(&her).await.headers["etag"], etag);
     assert_eq!(app.get("/api/v1/passengers?total=true&name=asa").await.json()["total"], 1);
@@ -94,7 +94,7 @@ async fn a_backup_is_of_one_moment_however_much_is_written(app: App) {
             assert!(matches!(status, 201 | 503), "{status}");
         }
     };
-    let (restored, ()) = futures_util::future::join(restore(&app.shared.store, &path), writer).await;
+    let (restored, ()) = futures_util::future::join(restore(&app.store, &path), writer).await;
     assert_eq!(restored.unwrap(), count);
     let now = everyone(&app).await;
     let late = now.iter().filter(|p| p["name"] == "Late, Mr. C").count();
@@ -123,10 +123,10 @@ async fn a_damaged_backup_changes_nothing(app: App) {
     ];
     for (text, line, expected) in damaged {
         std::fs::write(&path, text).unwrap();
-        let error = restore(&app.shared.store, &path).await.unwrap_err().to_string();
+        let error = restore(&app.store, &path).await.unwrap_err().to_string();
         assert!(error.contains(line) && error.contains(expected), "{error}, not {line} {expected}");
         assert!(error.contains("nothing was restored"), "{error}");
     }
-    assert!(restore(&app.shared.store, &folder.path().join("nowhere")).await.is_err());
+    assert!(restore(&app.store, &folder.path().join("nowhere")).await.is_err());
     assert_eq!(everyone(&app).await, before);
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use serde_json::{Value, json};
-use titanic::http::client::Peer;
+use titanic::http::client::PeerAddress;
 
 use crate::app::{Answer, App};
 use crate::program::Program;
@@ -105,7 +105,7 @@ async fn the_program_says_at_its_start_who_may_change_what() {
 
 fn from(peer: &str, path: &str) -> Request<Body> {
     let mut request = Request::get(path).body(Body::empty()).unwrap();
-    request.extensions_mut().insert(Peer(peer.parse::<SocketAddr>().unwrap()));
+    request.extensions_mut().insert(PeerAddress(peer.parse::<SocketAddr>().unwrap()));
     request
 }
 
@@ -143,7 +143,7 @@ async fn every_client_has_its_share_and_is_told_what_is_left() {
 #[tokio::test]
 async fn who_is_too_many_is_told_so_at_once_and_probes_are_not() {
     let app = App::with(&[("MAX_IN_FLIGHT", "1")]).await;
-    let place = app.shared.places.take().unwrap();
+    let place = app.shared.in_flight.take().unwrap();
     for path in ["/api/hello", "/nowhere", "/docs"] {
         let answer = app.get(path).await;
         assert_eq!(answer.problem(503).0, "overloaded", "{path}");

@@ -67,10 +67,13 @@ async fn a_list_is_imported_and_every_line_at_fault_is_named(app: App) {
         named,
         [(3, vec!["line"]), (4, vec!["name", "class", "cabin"]), (5, vec!["line"]), (6, vec!["line"])]
     );
-    assert_eq!(lines.last().unwrap()["progress"], json!({"lines": 7, "imported": 2, "failed": 4}));
+    assert_eq!(
+        lines.last().unwrap()["progress"],
+        json!({"lines": 7, "imported": 2, "skipped": 0, "failed": 4})
+    );
     assert_eq!(
         summary,
-        json!({"lines": 7, "imported": 2, "failed": 4, "errors_not_shown": 0, "complete": true})
+        json!({"lines": 7, "imported": 2, "skipped": 0, "failed": 4, "errors_not_shown": 0, "complete": true})
     );
     let found =
         app.get("/api/v1/passengers?total=true&name=noel%20m&sort=-name&survived=true&class=2").await.json();
@@ -125,7 +128,7 @@ async fn a_body_that_breaks_off_keeps_what_was_whole(app: App) {
 }
 
 async fn a_database_that_goes_away_ends_the_import(app: App) {
-    app.shared.store.close().await;
+    app.store.close().await;
     let (_, summary) = told(&import(&app, line("Late, Mr. Too")).await);
     assert_eq!((&summary["imported"], &summary["complete"]), (&json!(0), &json!(false)));
     assert_eq!(summary["ended_early"]["code"], "database_unavailable");

@@ -163,18 +163,18 @@ async fn a_start_waits_for_its_database_alive_but_not_ready_and_can_be_called_of
 
 #[tokio::test]
 async fn who_comes_before_the_database_is_let_in_with_it() {
-    let lobby = Arc::new(titanic::http::lobby::Lobby::default());
+    let gate = Arc::new(titanic::http::startup_gate::StartupGate::default());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let limits = titanic::http::serve::Limits::of(4);
-    tokio::spawn(titanic::http::serve::serve(listener, lobby.clone(), limits, Default::default()));
+    tokio::spawn(titanic::http::serve::serve(listener, gate.clone(), limits, Default::default()));
     let early = tokio::spawn(async move {
         let mut connection = TcpStream::connect(address).await.unwrap();
         ask(&mut connection, "0af7651916cd43dd8448eb211c80319c").await
     });
     sleep(Duration::from_millis(200)).await;
     assert!(!early.is_finished());
-    lobby.open(App::new().await.public);
+    gate.open(App::new().await.public);
     assert_eq!(early.await.unwrap(), Ok(false));
 }
 
@@ -274,7 +274,7 @@ async fn an_exhausted_pool_fails_requests_but_not_health_and_ends_with_its_fault
     let app = App::new().await;
     app.order(json!({"exhaust_pool": true, "ttl_seconds": 60})).await;
     until("the pool is exhausted", async || {
-        app.metrics().await.contains("db_client_connection_count{state=\"used\"} 10").then_some(())
+        app.metrics().await.contains("db_client_connection_count{state=\"used\"} 1").then_some(())
     })
     .await;
     let (answer, pending) = tokio::join!(

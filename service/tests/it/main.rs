@@ -10,15 +10,21 @@ mod app;
 #[cfg(test)]
 mod backups;
 #[cfg(test)]
+mod batching;
+#[cfg(test)]
 mod changes;
 #[cfg(test)]
 mod collector;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
+mod degraded;
+#[cfg(test)]
 mod documented;
 #[cfg(test)]
 mod edge;
+#[cfg(test)]
+mod exports;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
@@ -27,7 +33,11 @@ mod fences;
 #[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
+mod idempotency;
+#[cfg(test)]
 mod imports;
+#[cfg(test)]
+mod layers;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
@@ -37,11 +47,11 @@ mod migrations;
 #[cfg(test)]
 mod newer;
 #[cfg(test)]
-mod once;
-#[cfg(test)]
 mod outage;
 #[cfg(test)]
 mod passengers;
+#[cfg(test)]
+mod pgbouncer;
 #[cfg(test)]
 mod plans;
 #[cfg(test)]
@@ -55,8 +65,14 @@ mod process;
 #[cfg(test)]
 mod program;
 #[cfg(test)]
+mod proxy;
+#[cfg(test)]
+mod readme;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
-mod together;
+mod silence;
+#[cfg(test)]
+mod slow_clients;
 #[cfg(test)]
 mod wire;

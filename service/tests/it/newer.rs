@@ -8,7 +8,9 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AssertSqlSafe, PgPool, SqlSafeStr as _, SqlitePool};
 use tempfile::TempDir;
 use titanic::Config;
-use titanic::passengers::{Opening, Store};
+use titanic::config::Pooling;
+use titanic::database::Opening;
+use titanic::passengers::Store;
 
 use crate::app::App;
 use crate::program::{Program, command};
@@ -28,29 +30,29 @@ const EXPANDS: &str = "create table decks (name text primary key not null); \
      alter table passengers add column boarded integer not null default 1";
 
 /// A database that can be opened more than once.
-struct Place {
+struct InFlightPermit {
     url: String,
     folder: TempDir,
 }
 
-impl Place {
+impl InFlightPermit {
     /// That of the application, or a file when it is in memory; up to date and loaded.
     async fn of(app: App) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = app.shared.config.database_url.expose().to_owned();
-        app.shared.store.close().await;
+        app.store.close().await;
         if url.starts_with("postgres") {
             return Self { url, folder };
         }
         let url = format!("sqlite://{}?mode=rwc", folder.path().join("titanic.db").display());
-        App::on(&url).await.shared.store.close().await;
+        App::on(&url).await.store.close().await;
         Self { url, folder }
     }
 
     async fn open_for(&self, opening: Opening) -> Result<Store, String> {
         let variables = std::collections::HashMap::from([("DATABASE_URL", self.url.as_str())]);
         let url = Config::from_variables(&variables).unwrap().database_url;
-        Store::open_for(opening, &url, 1).await.map_err(|error| error.to_string())
+        Store::open_for(opening, &url, Pooling::Session, 1).await.map_err(|error| error.to_string())
     }
 
     async fn execute(&self, sql: &str) {
@@ -98,7 +100,7 @@ impl Place {
 }
 
 async fn an_older_version_serves_on_newer_tables_and_keeps_what_they_added(app: App) {
-    let place = Place::of(app).await;
+    let place = InFlightPermit::of(app).await;
     place.start_newer().await;
     let app = App::on(&place.url).await;
     let ready = app.get("/readyz").await;
@@ -118,7 +120,7 @@ async fn an_older_version_serves_on_newer_tables_and_keeps_what_they_added(app: 
 
     let (_, gone) = app.board(&person).await;
     assert_eq!(app.call(Method::DELETE, &gone, None).await.status, 204);
-    app.shared.store.close().await;
+    app.store.close().await;
     // And forward again, as if nothing had been between.
     place.start_newer().await;
     assert_eq!(place.number("select count(*) from passengers where deck = 'B' and boarded = 1").await, 1);
@@ -126,7 +128,7 @@ async fn an_older_version_serves_on_newer_tables_and_keeps_what_they_added(app: 
 }
 
 async fn a_version_that_runs_stays_ready_while_a_newer_one_migrates(app: App) {
-    let place = Place::of(app).await;
+    let place = InFlightPermit::of(app).await;
     let app = App::on(&place.url).await;
     let person = json!({"name": "A", "class": 1, "sex": "male", "survived": false});
     for total in [1310, 1311] {
@@ -137,11 +139,11 @@ async fn a_version_that_runs_stays_ready_while_a_newer_one_migrates(app: App) {
             place.start_newer().await;
         }
     }
-    app.shared.store.close().await;
+    app.store.close().await;
 }
 
 async fn a_backup_and_a_restore_are_refused_on_newer_tables(app: App) {
-    let place = Place::of(app).await;
+    let place = InFlightPermit::of(app).await;
     place.open_for(Opening::Read).await.unwrap().close().await;
     place.start_newer().await;
     for opening in [Opening::Read, Opening::Fill] {
@@ -156,7 +158,7 @@ async fn a_backup_and_a_restore_are_refused_on_newer_tables(app: App) {
 }
 
 async fn tables_of_another_past_are_refused(app: App) {
-    let place = Place::of(app).await;
+    let place = InFlightPermit::of(app).await;
     place.start_newer().await;
     place.execute("update _sqlx_migrations set version = 9001 where version = 3").await;
     let said = place.open_for(Opening::Serve).await.unwrap_err();
@@ -168,7 +170,7 @@ async fn tables_of_another_past_are_refused(app: App) {
     place.execute("update _sqlx_migrations set checksum = substr(checksum, 2) where version = 2").await;
     let ready = app.get("/readyz").await;
     assert_eq!((ready.status.as_u16(), &ready.json()["checks"]["migrations"]), (503, &json!("fail")));
-    app.shared.store.close().await;
+    app.store.close().await;
     for opening in [Opening::Serve, Opening::Fill, Opening::Read] {
         let said = place.open_for(opening).await.unwrap_err();
         assert!(said.contains("migration 2 was applied with another text"), "{said}");
@@ -183,11 +185,11 @@ async fn the_program_says_once_what_it_does_not_know_and_backs_nothing_up() {
     program.signal("TERM").await;
     assert!(program.ended().await.success());
     let url = format!("sqlite://{}", folder.path().join("titanic.db").display());
-    let place = Place { url, folder };
+    let place = InFlightPermit { url, folder };
     place.start_newer().await;
 
     let program = Program::start(&place.folder, &[]).await;
-    let told = "the tables are of a newer version; what it added is left alone";
+    let told = "the tables are of a newer version; its additions are left alone";
     let line = program.line(told).await;
     assert_eq!((&line["level"], &line["migrations.unknown"]), (&json!("WARN"), &json!("9000")));
     for _ in 0..3 {

@@ -1,7 +1,7 @@
 //! A page costs what is on it, however long the list and however far the walk: both databases go straight to its place.
 
 use sqlx::{Connection as _, PgConnection, SqliteConnection};
-use titanic::passengers::filter::Query;
+use titanic::passengers::domain::filter::Query;
 
 use crate::app::App;
 use crate::server::Postgres;
@@ -37,7 +37,7 @@ async fn plans(app: &App) -> Vec<(String, bool, String)> {
             let cursor = page["next_cursor"].as_str().unwrap_or_else(|| panic!("{first}: {page}"));
             let next = format!("{first}&cursor={cursor}");
             for (text, goes_on) in [(first, false), (next, true)] {
-                let plan = app.shared.store.plan(&query(&text)).await.unwrap().join("\n");
+                let plan = app.store.plan(&query(&text)).await.unwrap().join("\n");
                 plans.push((text, goes_on, plan));
             }
         }
@@ -53,7 +53,7 @@ async fn among_those_without(app: &App) -> Vec<String> {
         let place = format!("{sort}:{}:", id.as_str().unwrap().replace('-', ""));
         let cursor: String = place.bytes().map(|byte| format!("{byte:02x}")).collect();
         let text = format!("sort={sort}&cursor=b{cursor}");
-        plans.push(app.shared.store.plan(&query(&text)).await.unwrap().join("\n"));
+        plans.push(app.store.plan(&query(&text)).await.unwrap().join("\n"));
     }
     plans
 }

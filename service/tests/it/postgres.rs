@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
-use titanic::passengers::backup::restore;
+use titanic::passengers::restore;
 
 use crate::app::App;
 use crate::program::{Program, command};
 use crate::server::Postgres;
-use crate::{backups, changes, imports, newer, once, passengers, together};
+use crate::{backups, batching, changes, exports, idempotency, imports, newer, passengers};
 
 #[tokio::test]
 async fn the_suite_holds_on_postgresql() {
@@ -19,15 +19,16 @@ async fn the_suite_holds_on_postgresql() {
         changes::CASES,
         imports::CASES,
         backups::CASES,
-        once::CASES,
+        idempotency::CASES,
         newer::CASES,
-        together::CASES,
+        batching::CASES,
+        exports::CASES,
     ]
     .concat();
     let mut failed = Vec::new();
     for (index, (name, case)) in all.iter().enumerate() {
         let app = App::on(&server.database(&format!("case_{index}")).await).await;
-        let store = app.shared.store.clone();
+        let store = app.store.clone();
         // A task of its own: one case that fails shall not hide the others.
         if tokio::spawn(case(app)).await.is_err() {
             failed.push(*name);
@@ -56,7 +57,7 @@ async fn both_databases_give_the_same_answers_and_take_each_others_backups() {
         sqlite.board(&person).await;
     }
     let count = backups::take(&sqlite, &path).await;
-    assert_eq!(restore(&postgres.shared.store, &path).await.unwrap(), count);
+    assert_eq!(restore(&postgres.store, &path).await.unwrap(), count);
     assert_eq!(backups::everyone(&postgres).await, backups::everyone(&sqlite).await);
 
     let filters = [
@@ -84,7 +85,7 @@ async fn both_databases_give_the_same_answers_and_take_each_others_backups() {
     assert_eq!(postgres.get(stats).await.text, sqlite.get(stats).await.text);
 
     backups::take(&postgres, &path).await;
-    assert_eq!(restore(&sqlite.shared.store, &path).await.unwrap(), count);
+    assert_eq!(restore(&sqlite.store, &path).await.unwrap(), count);
     assert_eq!(backups::everyone(&postgres).await, backups::everyone(&sqlite).await);
 }
 
@@ -97,7 +98,7 @@ async fn both_databases_have_the_same_tables_and_rules() {
     server.database("schema").await;
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", folder.path().join("titanic.db").display());
-    App::on(&url).await.shared.store.close().await;
+    App::on(&url).await.store.close().await;
     let mut postgres = sqlx::PgConnection::connect_with(&server.options("schema")).await.unwrap();
     let mut sqlite = SqliteConnection::connect(&url).await.unwrap();
 

@@ -42,7 +42,7 @@ impl Postgres {
         let mut server = Self { folder, port, process: None };
         server.resume().await;
         server.execute(&format!("create database {TEMPLATE}")).await;
-        App::on(&server.url(TEMPLATE)).await.shared.store.close().await;
+        App::on(&server.url(TEMPLATE)).await.store.close().await;
         server
     }
 
@@ -57,7 +57,7 @@ impl Postgres {
             // Commits are handed to the system at once, so that they outlive a crash of the server, as in production; that
             // the machine itself crashes is not tested.
             .args(["-c", "fsync=off", "-c", "full_page_writes=off"])
-            .args(["-c", "max_connections=40", "-c", "shared_buffers=16MB"])
+            .args(["-c", "max_connections=150", "-c", "shared_buffers=16MB"])
             .stderr(log)
             .stdout(Stdio::null())
             .spawn();
@@ -131,6 +131,10 @@ impl Postgres {
         self.url(database).parse().unwrap()
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     fn log(&self) -> PathBuf {
         self.folder.path().join("log")
     }
@@ -149,18 +153,17 @@ fn is_root() -> bool {
 /// One of the programs of the newest PostgreSQL there is. Root lends it the user of the package, since it refuses to run as
 /// root. It ends with the thread that started it, so that a test that is killed leaves nothing behind.
 fn program(name: &str) -> Command {
+    as_postgres(&installed(name))
+}
+
+/// A program that refuses to run as root, with the user of the package.
+pub(crate) fn as_postgres(program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "QUIT"]);
     if is_root() {
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
     }
-    command
-        .arg("--")
-        .arg(installed(name))
-        .env_clear()
-        .env("LC_ALL", "C")
-        .current_dir("/")
-        .stdin(Stdio::null());
+    command.arg("--").arg(program).env_clear().env("LC_ALL", "C").current_dir("/").stdin(Stdio::null());
     command
 }
 

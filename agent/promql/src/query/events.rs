@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::{Kind, Quantity, Query, QueryError, WINDOW};
+use super::{Kind, Quantity, Query, QueryError, Term, WINDOW};
 use crate::selector::Selector;
 
 const EXAMPLE: &str = "write a query like `sum(rate(requests_total[{{.window}}]))`";
@@ -40,6 +40,12 @@ impl EventQuery {
     #[must_use]
     pub fn over(&self, range: &str) -> String {
         self.query.over(range)
+    }
+
+    /// The counters whose events are added up; empty for a query of another form.
+    #[must_use]
+    pub fn terms(&self) -> &[Term] {
+        &self.query.terms
     }
 
     /// The counters behind a query of the plainest form, `sum(rate(SELECTOR[{{.window}}]))`.

@@ -4,6 +4,7 @@ mod error;
 mod events;
 mod function;
 mod grammar;
+mod linear;
 mod meaning;
 mod outline;
 mod quantity;
@@ -21,6 +22,7 @@ use promql_parser::parser::value::ValueType;
 
 pub use error::QueryError;
 pub use events::EventQuery;
+pub use linear::Term;
 pub(crate) use outline::is_keyword;
 pub use quantity::Quantity;
 pub use ratio::Ratio;
@@ -72,6 +74,7 @@ pub struct Query {
     ratio: Option<ratio::Places>,
     selector: Option<Selector>,
     counters: Option<Selector>,
+    terms: Vec<Term>,
 }
 
 impl Query {
@@ -111,6 +114,8 @@ impl Query {
             ranged: !outline.ranges.is_empty(),
             grouping: value.as_ref().ok().and_then(|value| grouping(text, &outline, value)),
             quantity: value.map(|value| value.quantity),
+            // counters over another range are no events of the window
+            terms: linear::terms(&tree).filter(|_| all_windowed(&outline, &filled)).unwrap_or_default(),
             fixed_ranges: fixed.collect(),
             ratio: ratio::places(&tree, &filled.text, &outline),
             selector: Selector::of_tree(&tree),
@@ -174,6 +179,12 @@ impl Query {
     pub const fn counters(&self) -> Option<&Selector> {
         self.counters.as_ref()
     }
+}
+
+/// Whether the range of every selector is the window.
+fn all_windowed(outline: &outline::Outline, filled: &template::Filled) -> bool {
+    let is_window = |start: usize| filled.windows.iter().any(|window| window.start == start);
+    outline.ranges.iter().all(|range| is_window(range.duration.start))
 }
 
 /// The finding about an aggregation that keeps labels.

@@ -182,7 +182,30 @@ fn queried(folder: &Path) -> Config {
         (
             "free",
             query("good", "sum(increase(a_total[{{.window}}])) + sum(increase(b_total[{{.window}}]))"),
-            query("total", "sum by (job) (rate(c_total[{{.window}}])) * 60"),
+            query("total", "sum(max by (job) (rate(c_total[{{.window}}]))) * 60"),
+        ),
+        (
+            "summed",
+            query(
+                "bad",
+                r#"sum(increase(a_total{code=~"5.."}[{{.window}}])) + sum(increase(b_total[{{.window}}]))"#,
+            ),
+            query("total", "sum(rate(a_total[{{.window}}])) + sum(rate(b_total[{{.window}}]))"),
+        ),
+        (
+            "commented",
+            query("bad", "sum(changes(state{mode!=\"up\"}[{{ .window }}])) # each change is one"),
+            query("total", "sum(count_over_time(state[{{.window}}])) # of all samples"),
+        ),
+        (
+            "marked",
+            query("bad", "sum(resets(a_total[{{.window}}]))"),
+            query("total", "sum(present_over_time(a_total[{{.window}}])) or vector(0)"),
+        ),
+        (
+            "difference",
+            query("good", "sum(rate(all_total[{{.window}}])) - sum(rate(failed_total[{{.window}}]))"),
+            query("total", "sum(rate(all_total[{{.window}}]))"),
         ),
     ];
     let slos = forms.map(|(name, part, total)| {
@@ -211,15 +234,22 @@ fn queries_of_all_forms_pass() {
     for expected in [
         r#"sum(rate(http_total{code=~"5.."}[6h]))"#,
         "sum(sum(increase(a_total[6h])) + sum(increase(b_total[6h]))) / 21600",
-        "round(sum(sum by (job) (rate(c_total[6h])) * 60) * 21600) >= 50",
+        "round(sum(sum(max by (job) (rate(c_total[6h]))) * 60) * 21600) >= 50",
+        // a number of changes is divided by the seconds of its window, and its comment does not end the rule
+        "sum(sum(changes(state{mode!=\"up\"}[6h]))) / 21600",
+        "sum(sum(resets(a_total[6h]))) / 21600",
+        "sum(sum(present_over_time(a_total[6h])) or vector(0)) / 21600",
     ] {
         assert!(flat.contains(expected), "{expected} is not in {flat}");
     }
     let tests = fs::read_to_string(alerts.join("titanic.tests.yaml")).unwrap();
-    assert!(
-        tests.contains("titanic-plain ") && !tests.contains("titanic-free "),
-        "no series fit any expression"
-    );
+    for (slo, kinds) in
+        [("plain", 4), ("summed", 4), ("difference", 4), ("free", 1), ("commented", 1), ("marked", 1)]
+    {
+        assert_eq!(tests.matches(&format!("name: titanic-{slo} ")).count(), kinds, "{slo}");
+        let limited = tests.contains(&format!("# titanic-{slo} is tested without data only"));
+        assert_eq!(limited, kinds == 1, "{slo}");
+    }
     let dashboards =
         artifacts(&config).into_iter().filter(|file| file.path.starts_with(folder.path().join("dashboards")));
     assert!(dashboards.into_iter().any(|file| file.contents.contains("sum(increase(a_total[5m]))")));

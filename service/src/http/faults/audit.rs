@@ -1,4 +1,4 @@
-//! Who broke or changed what, when: in the log, and as a list for whoever wonders why.
+//! The audit log of operators: written to the log, and listed on request.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,21 +10,21 @@ use serde_json::Value;
 
 use crate::telemetry::AUDIT;
 
-/// How many entries are kept. The log has them all.
+/// Number of entries kept in memory. The log has them all.
 const KEPT: usize = 200;
 
-/// What was done.
+/// An action of an operator.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
     /// When.
     pub at: Timestamp,
-    /// What kind of thing: `fault_ordered`, `fault_ended`, `faults_cleared`, `refused`, `log_level_changed`.
+    /// The kind of action: `fault_ordered`, `fault_ended`, `faults_cleared`, `refused`, `log_level_changed`.
     pub action: &'static str,
-    /// Who they said they are.
+    /// The name that the operator gave.
     pub by: Option<String>,
-    /// Where they came from.
+    /// The address of the operator.
     pub peer: Option<SocketAddr>,
-    /// What it was about.
+    /// The object of the action.
     pub detail: Value,
 }
 

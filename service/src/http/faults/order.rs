@@ -1,4 +1,4 @@
-//! What may be ordered to go wrong.
+//! Fault orders.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
-use super::super::API;
+use super::super::ApiRoute;
 use crate::fields::{FieldError, Fields, whole};
 
 /// Every route of the API, and none of those that say how the service is.
 pub(super) const EVERY: &str = "*";
-/// What probes and scrapers ask for. Hit only by an order that names it and says so a second time.
+/// The routes of probes and scrapers. A fault hits them only if it names one and sets `include_health`.
 pub(super) const HEALTH: [&str; 5] = ["/health", "/livez", "/readyz", "/version", "/metrics"];
 const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 
@@ -97,7 +97,7 @@ impl Target {
     /// Whether this is one of the requests.
     pub(super) fn means(&self, route: &str, method: &Method, headers: &HeaderMap) -> bool {
         // Neither probes nor the operators' own routes: whoever breaks everything must still be able to mend it.
-        let every = || self.route == EVERY && API.iter().any(|(known, _, _)| *known == route);
+        let every = || self.route == EVERY && is_api(route);
         let routed = self.route == route || every();
         routed
             && self.method.is_none_or(|wanted| wanted == method.as_str())
@@ -110,29 +110,29 @@ impl Target {
     }
 }
 
-/// What should go wrong.
+/// A fault order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FaultOrder {
     /// Which requests it hits.
     #[serde(flatten)]
     pub target: Target,
-    /// How many requests are answered with an error.
+    /// Share of requests that are answered with an error.
     pub error_percent: Share,
     /// Which error.
     pub status: u16,
-    /// How many requests wait before they are handled.
+    /// Share of requests that are delayed.
     pub delay_percent: Share,
-    /// How long they wait at least.
+    /// The shortest delay.
     pub delay_ms: u64,
-    /// How much longer they may wait.
+    /// The random part of the delay.
     pub jitter_ms: u64,
-    /// Where the chance in it comes from: the same seed gives the same delays.
+    /// The seed of the random part: the same seed gives the same delays.
     pub seed: u64,
-    /// How many requests lose their connection instead of an answer.
+    /// Share of requests whose connection is dropped.
     pub drop_percent: Share,
-    /// How many answers are sent piece by piece.
+    /// Share of responses that are sent piece by piece.
     pub slow_body_percent: Share,
-    /// How long that takes.
+    /// The duration of a slow response.
     pub slow_body_ms: u64,
     /// Whether nobody gets a database connection.
     pub exhaust_pool: bool,
@@ -140,8 +140,13 @@ pub struct FaultOrder {
     pub unready: bool,
     /// When it ends.
     pub ttl_seconds: u64,
-    /// Who wants it, for those who wonder later.
+    /// The name of the operator, for the audit log.
     pub by: Option<String>,
+}
+
+/// Returns whether a route belongs to the API. Faults on every route spare the others.
+fn is_api(route: &str) -> bool {
+    route.starts_with("/api/")
 }
 
 fn switch(value: &Value) -> Result<bool, String> {
@@ -157,11 +162,11 @@ fn name(value: &Value) -> Result<String, String> {
 
 impl FaultOrder {
     /// Reads an order, or names every field that is wrong.
-    pub fn from_json(object: Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+    pub fn from_json(object: Map<String, Value>, api: &[ApiRoute]) -> Result<Self, Vec<FieldError>> {
         let mut fields = Fields::new(object);
         let milliseconds = |v: &Value| whole(v, 0, MOST_DELAY_MS).map(i64::unsigned_abs);
         let asked = fields.optional("include_health", switch).unwrap_or(false);
-        let route = fields.optional("route", |value| route_of(value, asked));
+        let route = fields.optional("route", |value| route_of(value, asked, api));
         let method = fields.optional("method", |value| {
             let known = METHODS.into_iter().find(|method| value.as_str() == Some(method));
             known.ok_or_else(|| format!("one of {}", METHODS.join(", ")))
@@ -189,7 +194,7 @@ impl FaultOrder {
         let hits_requests = shares.iter().any(|share| !share.is_none());
         let named = route.is_some() || fields.has_errors();
         if hits_requests && !named {
-            fields.refuse("route", format!("is missing; it must be {}", routes()));
+            fields.refuse("route", format!("is missing; it must be {}", routes(api)));
         }
         if !hits_requests && !exhaust_pool && !unready && !fields.has_errors() {
             fields.refuse(
@@ -233,23 +238,23 @@ impl FaultOrder {
         kinds.into_iter().filter(|(_, on)| *on).map(|(kind, _)| kind)
     }
 
-    /// How long it lasts.
+    /// Returns its lifetime.
     pub(super) fn ttl(&self) -> Duration {
         Duration::from_secs(self.ttl_seconds)
     }
 }
 
-fn route_of(value: &Value, asked: bool) -> Result<&'static str, String> {
-    let api = API.iter().map(|(route, _, _)| *route).chain([EVERY]);
+fn route_of(value: &Value, asked: bool, api: &[ApiRoute]) -> Result<&'static str, String> {
+    let paths = api.iter().map(|(route, _, _)| *route).chain([EVERY]);
     let health = HEALTH.into_iter().filter(|_| asked);
-    let known = api.chain(health).find(|route| value.as_str() == Some(route));
-    known.ok_or_else(routes)
+    let known = paths.chain(health).find(|route| value.as_str() == Some(route));
+    known.ok_or_else(|| routes(api))
 }
 
 /// The routes that can be hit, as people read them.
 #[must_use]
-pub fn routes() -> String {
-    let mut routes: Vec<_> = API.iter().map(|(route, _, _)| *route).collect();
+pub fn routes(api: &[ApiRoute]) -> String {
+    let mut routes: Vec<_> = api.iter().map(|(route, _, _)| *route).collect();
     routes.dedup();
     format!(
         "`{EVERY}` or a route under /api/ ({}), or with `include_health` one of {}",
@@ -264,12 +269,14 @@ mod tests {
 
     use super::*;
 
+    const API: [ApiRoute; 2] = [("/api/v1/passengers", "GET", 200), ("/api/hello", "GET", 200)];
+
     fn order(extra: Value) -> Result<FaultOrder, Vec<String>> {
         let mut object = json!({"route": "/api/v1/passengers", "ttl_seconds": 60});
         for (name, value) in extra.as_object().unwrap() {
             object[name] = value.clone();
         }
-        FaultOrder::from_json(object.as_object().unwrap().clone())
+        FaultOrder::from_json(object.as_object().unwrap().clone(), &API)
             .map_err(|errors| errors.into_iter().map(|e| format!("{} {}", e.field, e.detail)).collect())
     }
 
@@ -281,7 +288,7 @@ mod tests {
         assert_eq!(
             errors[..4],
             [
-                format!("route must be {}, not \"/health\"", routes()),
+                format!("route must be {}, not \"/health\"", routes(&API)),
                 String::from(
                     "error_percent must be a percentage from 0 to 100 with at most two decimals, not 0.001"
                 ),
@@ -301,7 +308,7 @@ mod tests {
             assert!(errors.len() == 1 && errors[0].starts_with(field), "{errors:?}");
         }
         let without = json!({"error_percent": 1, "ttl_seconds": 5});
-        let errors = FaultOrder::from_json(without.as_object().unwrap().clone()).unwrap_err();
+        let errors = FaultOrder::from_json(without.as_object().unwrap().clone(), &API).unwrap_err();
         assert_eq!(errors[0].field, "route");
     }
 

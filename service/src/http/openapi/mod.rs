@@ -19,27 +19,37 @@ use serde_json::{Map, Value, json};
 
 pub use self::operation::{Answer, Operation, Verb};
 
-use super::Shared;
 use crate::config::Config;
 
-/// Routes and what is said about them.
-pub struct Described {
-    router: Router<Shared>,
-    operations: Vec<Operation>,
+/// The title and the description of an API.
+#[derive(Debug, Clone, Copy)]
+pub struct Info {
+    /// Its title.
+    pub title: &'static str,
+    /// Its description.
+    pub description: &'static str,
 }
 
-impl Default for Described {
+/// Routes with their descriptions.
+pub struct Described<S = ()> {
+    router: Router<S>,
+    operations: Vec<Operation>,
+    tags: Vec<(&'static str, &'static str)>,
+    schemas: Map<String, Value>,
+}
+
+impl<S: Clone + Send + Sync + 'static> Default for Described<S> {
     fn default() -> Self {
-        Self { router: Router::new(), operations: Vec::new() }
+        Self { router: Router::new(), operations: Vec::new(), tags: Vec::new(), schemas: Map::new() }
     }
 }
 
-impl Described {
+impl<S: Clone + Send + Sync + 'static> Described<S> {
     /// Adds a route with its description.
     #[must_use]
     pub fn on<H, T>(mut self, operation: Operation, handler: H) -> Self
     where
-        H: Handler<T, Shared>,
+        H: Handler<T, S>,
         T: 'static,
     {
         self.router = self.router.route(operation.path, on(operation.verb.filter(), handler));
@@ -47,16 +57,51 @@ impl Described {
         self
     }
 
+    /// Puts all routes so far under a heading.
+    #[must_use]
+    pub fn tagged(mut self, tag: &'static str, about: &'static str) -> Self {
+        self.operations = self.operations.into_iter().map(|operation| operation.tagged(tag)).collect();
+        if !self.tags.iter().any(|(known, _)| *known == tag) {
+            self.tags.push((tag, about));
+        }
+        self
+    }
+
+    /// Adds named schemas.
+    #[must_use]
+    pub fn schemas(mut self, schemas: Map<String, Value>) -> Self {
+        self.schemas.extend(schemas);
+        self
+    }
+
+    /// Gives the handlers their state.
+    pub fn with_state(self, state: S) -> Described {
+        let Self { router, operations, tags, schemas } = self;
+        Described { router: router.with_state(state), operations, tags, schemas }
+    }
+}
+
+impl Described {
     /// Adds the routes of another part.
     #[must_use]
     pub fn merge(mut self, other: Self) -> Self {
         self.router = self.router.merge(other.router);
         self.operations.extend(other.operations);
+        for (tag, about) in other.tags {
+            self = self.with_tag(tag, about);
+        }
+        self.schemas(other.schemas)
+    }
+
+    fn with_tag(mut self, tag: &'static str, about: &'static str) -> Self {
+        if !self.tags.iter().any(|(known, _)| *known == tag) {
+            self.tags.push((tag, about));
+        }
         self
     }
 
-    /// Adds the document itself and the page that shows it, and gives out all paths and the routes.
-    pub fn complete(self, config: &Config) -> (Vec<&'static str>, Router<Shared>) {
+    /// Adds the document itself and the page that shows it, and returns all paths and the routes.
+    pub fn complete(self, config: &Config, info: Info) -> (Vec<&'static str>, Router) {
         let json = Operation::new(Verb::Get, "/openapi.json", "description", "This document")
             .tagged("about")
             .answers(Answer::new(200, "OpenAPI 3.1").json(json!({"type": "object"})));
@@ -67,7 +112,7 @@ impl Described {
             .tagged("about")
             .answers(Answer::new(200, "A style sheet").media("text/css", json!({"type": "string"})));
         let operations: Vec<_> = self.operations.iter().chain([&json, &html, &css]).cloned().collect();
-        let document = document(&operations, config);
+        let document = self.document(&operations, config, info);
         let text: Arc<str> = serde_json::to_string(&document).unwrap_or_default().into();
         let page: Arc<str> = page::render(&document, &operations).into();
         let paths = operations.iter().map(|operation| operation.path).collect();
@@ -76,6 +121,42 @@ impl Described {
             .on(html, async move || fixed("text/html; charset=utf-8", &page))
             .on(css, async || fixed("text/css; charset=utf-8", page::STYLE));
         (paths, all.router)
+    }
+
+    fn document(&self, operations: &[Operation], config: &Config, info: Info) -> Value {
+        let mut paths = Map::new();
+        for operation in operations {
+            let path = paths.entry(operation.path).or_insert_with(|| json!({}));
+            if let Some(path) = path.as_object_mut() {
+                path.insert(operation.verb.as_str().to_ascii_lowercase(), operation.to_json());
+            }
+        }
+        let tags: Vec<_> =
+            self.tags.iter().map(|(name, about)| json!({"name": name, "description": about})).collect();
+        let mut schemas = schemas::shared();
+        schemas.extend(self.schemas.clone());
+        let server = if config.base_url.is_empty() { "/" } else { config.base_url.as_str() };
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": info.title,
+                "version": config.version,
+                "description": info.description,
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+            },
+            "servers": [{"url": server}],
+            "tags": tags,
+            "paths": paths,
+            "components": {
+                "schemas": schemas,
+                "securitySchemes": {
+                    "key": {
+                        "type": "http", "scheme": "bearer",
+                        "description": "An API key. On somebody's own machine, where none is configured, none is needed."
+                    }
+                }
+            }
+        })
     }
 }
 
@@ -92,41 +173,4 @@ fn fixed(media_type: &'static str, text: &str) -> axum::response::Response {
         ),
     ];
     (headers, text.to_owned()).into_response()
-}
-
-fn document(operations: &[Operation], config: &Config) -> Value {
-    let mut paths = Map::new();
-    for operation in operations {
-        let path = paths.entry(operation.path).or_insert_with(|| json!({}));
-        if let Some(path) = path.as_object_mut() {
-            path.insert(operation.verb.as_str().to_ascii_lowercase(), operation.to_json());
-        }
-    }
-    let server = if config.base_url.is_empty() { "/" } else { config.base_url.as_str() };
-    json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "Passengers of the Titanic",
-            "version": config.version,
-            "description": "Who was aboard and who was saved. Every error is `application/problem+json` (RFC 9457) and names \
-                the field at fault. Only what never becomes a request has an answer without a body, after which the connection is \
-                closed: 400 for what is not HTTP, 431 for a head of more than 100 fields or 32 KiB.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}
-        },
-        "servers": [{"url": server}],
-        "tags": [
-            {"name": "passengers", "description": "Who was aboard."},
-            {"name": "about", "description": "How the service is, and what it offers."}
-        ],
-        "paths": paths,
-        "components": {
-            "schemas": schemas::all(),
-            "securitySchemes": {
-                "key": {
-                    "type": "http", "scheme": "bearer",
-                    "description": "An API key. On somebody's own machine, where none is configured, none is needed."
-                }
-            }
-        }
-    })
 }

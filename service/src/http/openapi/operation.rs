@@ -1,4 +1,4 @@
-//! What is said about one route: what it takes, and everything it may answer.
+//! The description of one route: its parameters, and every response it may give.
 
 use axum::routing::MethodFilter;
 use serde_json::{Map, Value, json};
@@ -79,7 +79,11 @@ impl Answer {
     /// A body.
     #[must_use]
     pub fn media(mut self, media_type: &str, schema: Value) -> Self {
-        self.content = Some(json!({media_type: {"schema": schema}}));
+        let mut content = self.content.take().unwrap_or_else(|| json!({}));
+        if let Some(content) = content.as_object_mut() {
+            content.insert(media_type.to_owned(), json!({"schema": schema}));
+        }
+        self.content = Some(content);
         self
     }
 
@@ -107,7 +111,7 @@ impl Answer {
         self
     }
 
-    /// What can be done next with the id in the answer.
+    /// Adds links to operations that take the id of this response.
     #[must_use]
     pub fn leads_to(mut self, operations: &[&str]) -> Self {
         for id in operations {
@@ -132,27 +136,29 @@ impl Answer {
     }
 }
 
-/// What a problem of this status says. The title of an answer, not of a problem: several problems may share a status.
+/// Describes a problem response. Several problems may share a status, so this is no problem title.
 fn about_problem(status: u16) -> &'static str {
     match status {
         400 => "A parameter, a header or the body cannot be read; the fields at fault are named.",
         401 => "An API key is needed, or the one that was sent is not known.",
         403 => "The API key does not go so far, or nobody may change anything here.",
-        404 => "There is no such passenger.",
+        404 => "There is no such resource.",
+        408 => "The body did not come in time.",
         409 => "Another request came first; try again in a little while.",
-        412 => "The passenger is in another state than `If-Match` or `If-None-Match` wants.",
+        412 => "The resource is in another state than `If-Match` or `If-None-Match` wants.",
         413 => "The body is too large.",
         415 => "The body is of another media type.",
         422 => "The body can be read but not used; the fields at fault are named.",
         431 => "The head of the request is too large; the largest part of it is named.",
         429 => "Too many requests of this client; `Retry-After` says when to come again.",
         500 => "Our fault. Quote the request id when you report it.",
-        _ => "Too busy, too slow, or the database is away; try again in a little while.",
+        507 => "The database has no space left; nothing was changed.",
+        _ => "Too busy, too slow, or the database is unavailable or read-only; try again in a little while.",
     }
 }
 
 impl Operation {
-    /// What is at a path. Whatever is not a probe may be too much, and then says so.
+    /// Describes an operation. Every route that is no probe may be rejected by a limit.
     #[must_use]
     pub fn new(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Self {
         let operation = Self {
@@ -161,7 +167,7 @@ impl Operation {
             id,
             summary,
             details: None,
-            tag: "passengers",
+            tag: "about",
             scope: None,
             parameters: Vec::new(),
             body: None,
@@ -178,7 +184,7 @@ impl Operation {
         self
     }
 
-    /// What its summary leaves open.
+    /// Adds a description.
     #[must_use]
     pub fn details(mut self, details: &'static str) -> Self {
         self.details = Some(details);
@@ -189,24 +195,28 @@ impl Operation {
     #[must_use]
     pub fn needs(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
-        self.refuses(&[401, 403])
+        let operation = self.refuses(&[401, 403]);
+        if scope == Scope::Import { operation } else { operation.refuses(&[507]) }
     }
 
-    /// What it may be told in the path, the query or the header.
+    /// Adds path, query or header parameters.
     #[must_use]
     pub fn parameters(mut self, parameters: impl IntoIterator<Item = Value>) -> Self {
         self.parameters.extend(parameters);
         self
     }
 
-    /// What it must be sent.
+    /// Sets the request body.
     #[must_use]
     pub fn body(mut self, media_type: &str, schema: Value) -> Self {
         self.body = Some(json!({"required": true, "content": {media_type: {"schema": schema}}}));
-        self.refuses(&[400, 413, 415])
+        let stream = media_type == "application/x-ndjson";
+        let operation = self.refuses(&[400, 413, 415]);
+        // A stream has its status before its body has come.
+        if stream { operation } else { operation.refuses(&[408]) }
     }
 
-    /// What it answers.
+    /// Adds a response.
     #[must_use]
     pub fn answers(mut self, answer: Answer) -> Self {
         self.answers.push(answer);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::operation::Operation;
 
-/// How it looks.
+/// The style sheet.
 pub(super) const STYLE: &str = include_str!("style.css");
 
 /// The page.

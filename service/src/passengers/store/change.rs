@@ -4,16 +4,18 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use super::columns::Row;
-use super::db::{Purpose, Statement, Tx, Value};
-use super::error::doing;
-use super::{Store, StoreError};
-use crate::passengers::model::{Age, Fare, NewPassenger, Passenger, Stamp};
-use crate::passengers::seed;
-use crate::passengers::words::words_of;
+use super::{Store, StoreError, doing};
+use crate::database::{Purpose, Statement, Tx, Value};
+use crate::passengers::domain::model::{Age, Fare, NewPassenger, Passenger, Stamp};
+use crate::passengers::domain::seed;
+use crate::passengers::domain::words::words_of;
 
 /// Passengers per statement, twelve values each. Not more: SQLite looks up each `$n` among all before it, so that ten times
 /// as many take a hundred times as long.
 const ROWS: usize = 50;
+
+/// Passengers per statement of an export.
+const EXPORT_PAGE: i64 = 500;
 
 const INSERT: &str = "insert into passengers (id, name, words, class, sex, age, fare, siblings_or_spouses_aboard, \
      parents_or_children_aboard, survived, version, updated_at) values ";
@@ -23,6 +25,8 @@ const REPLACE: &str = "update passengers set name = $1, words = $2, class = $3, 
      where id = $12 and version = $13 and updated_at = $14";
 const REMOVE: &str = "delete from passengers where id = $1";
 const REMOVE_STATE: &str = "delete from passengers where id = $1 and version = $2 and updated_at = $3";
+/// The purpose of a transaction that replaces all passengers.
+const REPLACE_ALL: Purpose = Purpose::Replace { lock: "lock table passengers in share row exclusive mode" };
 const AFTER: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
      survived, version, updated_at from passengers where id > $1 order by id limit +$2";
 
@@ -35,14 +39,35 @@ impl Store {
         Ok(passenger)
     }
 
-    /// Adds many passengers under new ids: all of them, or none.
-    pub async fn create_all(&self, all: Vec<NewPassenger>, now: Timestamp) -> Result<(), StoreError> {
+    /// Adds many passengers, all of them or none, and returns how many were new. One with an id that is known is left as it
+    /// is, so that an import can be repeated. One without an id gets a new one.
+    pub async fn create_all(
+        &self,
+        all: Vec<(Option<Uuid>, NewPassenger)>,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let stamp = Stamp::first(now);
-        let passengers: Vec<_> =
-            all.into_iter().map(|details| Passenger { id: Uuid::now_v7(), details, stamp }).collect();
+        let passengers = all.into_iter();
+        let passengers: Vec<_> = passengers
+            .map(|(id, details)| Passenger { id: id.unwrap_or_else(Uuid::now_v7), details, stamp })
+            .collect();
         let mut tx = self.db.begin(Purpose::Change).await.map_err(doing("adding passengers"))?;
-        insert_all(&mut tx, &passengers).await?;
-        tx.commit().await.map_err(doing("adding passengers"))
+        let mut added = 0;
+        for rows in passengers.chunks(ROWS) {
+            let mut insert = insert_of(rows);
+            insert.text(" on conflict (id) do nothing");
+            let insert = if rows.len() == ROWS { insert } else { insert.unprepared() };
+            added += tx.execute(insert).await.map_err(doing("adding passengers"))?;
+        }
+        tx.commit().await.map_err(doing("adding passengers"))?;
+        Ok(added)
+    }
+
+    /// Returns the passengers after an id, in the order of ids, for an export.
+    pub async fn after(&self, id: Uuid) -> Result<Vec<Passenger>, StoreError> {
+        let statement = Statement::fixed(AFTER, [Value::Key(id), Value::Whole(EXPORT_PAGE)]);
+        let rows: Vec<Row> = self.db.rows(statement).await.map_err(doing("exporting passengers"))?;
+        rows.into_iter().map(Passenger::try_from).collect()
     }
 
     /// Puts other details in place of the state that was read. Nothing, when it is not the latest any more.
@@ -77,13 +102,14 @@ impl Store {
 
     /// Everyone as of one moment, however long the reading takes.
     pub(in crate::passengers) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let tx = self.db.begin(Purpose::Look).await.map_err(doing("reading everyone"))?;
+        let mut tx = self.db.begin(Purpose::Read).await.map_err(doing("reading everyone"))?;
+        tx.allow_long();
         Ok(Snapshot { tx, after: Uuid::nil() })
     }
 
     /// The beginning of another crew: the one aboard is gone when it is completed, and stays when it is dropped.
     pub(in crate::passengers) async fn replacement(&self) -> Result<Replacement, StoreError> {
-        let mut tx = self.db.begin(Purpose::Replace).await.map_err(doing("locking the passengers"))?;
+        let mut tx = self.db.begin(REPLACE_ALL).await.map_err(doing("locking the passengers"))?;
         let clear = Statement::begin("delete from passengers");
         tx.execute(clear).await.map_err(doing("removing everyone"))?;
         Ok(Replacement { tx })
@@ -98,7 +124,7 @@ impl Store {
             return Ok(());
         }
         // Looked at again under the lock: of two services that start together, one loads and the other sees it.
-        let mut tx = self.db.begin(Purpose::Replace).await.map_err(doing("loading the list"))?;
+        let mut tx = self.db.begin(REPLACE_ALL).await.map_err(doing("loading the list"))?;
         if !is_empty(tx.rows(look()).await.map_err(looking())?.first()) {
             return Ok(());
         }
@@ -115,7 +141,7 @@ impl Store {
         let mut after = Uuid::nil();
         loop {
             let statement = Statement::fixed(wordless, [Value::Key(after)]);
-            let rows: Vec<(super::columns::Key, String)> =
+            let rows: Vec<(crate::database::Key, String)> =
                 self.db.rows(statement).await.map_err(doing("looking for names without words"))?;
             let Some((last, _)) = rows.last() else { return Ok(()) };
             after = last.0;
@@ -167,7 +193,7 @@ impl Replacement {
 async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<(), StoreError> {
     for rows in passengers.chunks(ROWS) {
         let insert = insert_of(rows);
-        let insert = if rows.len() == ROWS { insert } else { insert.once() };
+        let insert = if rows.len() == ROWS { insert } else { insert.unprepared() };
         tx.execute(insert).await.map_err(doing("adding passengers"))?;
     }
     Ok(())

@@ -4,14 +4,13 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use super::columns::{COLUMNS, Row};
-use super::db::{Statement, Value};
-use super::error::doing;
-use super::{Store, StoreError};
-use crate::passengers::filter::{Filter, Query};
-use crate::passengers::model::{Age, Fare, Passenger};
-use crate::passengers::sort::{Cursor, Place, Sort, SortBy};
-use crate::passengers::stats::{Group, Grouping};
-use crate::passengers::words::words_of;
+use super::{Store, StoreError, doing};
+use crate::database::{DatabaseError, Statement, Value};
+use crate::passengers::domain::filter::{Filter, Query};
+use crate::passengers::domain::model::{Age, Fare, Passenger};
+use crate::passengers::domain::sort::{Cursor, Position, Sort, SortBy};
+use crate::passengers::domain::stats::{Group, Grouping};
+use crate::passengers::domain::words::words_of;
 
 /// One statement for all groupings: one moment, one trip.
 const STATS: &str = "\
@@ -28,9 +27,9 @@ const STATS: &str = "\
 pub struct Page {
     /// Those on it.
     pub items: Vec<Passenger>,
-    /// Where the next one goes on, if there is one.
+    /// The start of the next page, if there is one.
     pub next: Option<Cursor>,
-    /// How many the filter lets through in all, if that was asked.
+    /// Number of passengers that match the filter, if it was requested.
     pub total: Option<i64>,
 }
 
@@ -79,12 +78,12 @@ impl Store {
 
     /// One passenger, if there is one of this id.
     pub async fn get(&self, id: Uuid) -> Result<Option<Passenger>, StoreError> {
-        let row = self.gather.get(&self.db, id).await;
-        let row = row.map_err(|source| StoreError::Query { doing: "reading a passenger", source })?;
+        let row = self.batcher.get(&self.db, id).await;
+        let row = row.map_err(|source| DatabaseError::Query { doing: "reading a passenger", source })?;
         row.map(Passenger::try_from).transpose()
     }
 
-    /// How many of each group there were and were saved, all at one moment.
+    /// Counts people and survivors of each group, all at one moment.
     pub async fn stats(&self) -> Result<Vec<(Grouping, Group)>, StoreError> {
         let rows: Vec<Counted> =
             self.db.rows(Statement::begin(STATS)).await.map_err(doing("counting the saved"))?;
@@ -103,10 +102,10 @@ impl Store {
 fn cursor_at(sort: Sort, last: &Passenger) -> Cursor {
     let details = &last.details;
     let place = match sort.by {
-        SortBy::Id => Place::Id,
-        SortBy::Name => Place::Name(words_of(details.name.as_str())),
-        SortBy::Age => Place::Number(details.age.map(Age::years)),
-        SortBy::Fare => Place::Number(details.fare.map(Fare::pounds)),
+        SortBy::Id => Position::Id,
+        SortBy::Name => Position::Name(words_of(details.name.as_str())),
+        SortBy::Age => Position::Number(details.age.map(Age::years)),
+        SortBy::Fare => Position::Number(details.fare.map(Fare::pounds)),
     };
     Cursor { sort, place, id: last.id }
 }
@@ -203,7 +202,7 @@ fn column(sort: Sort) -> &'static str {
     }
 }
 
-/// Where those without a value stand: beyond all others, as the migrations have it.
+/// The sort value of rows without a value: beyond all others, as the migrations have it.
 const fn beyond_all(descending: bool) -> f64 {
     if descending { -1.0 } else { 1e9 }
 }
@@ -217,18 +216,18 @@ fn push_order(statement: &mut Statement, sort: Sort) {
     statement.text("id").text(direction);
 }
 
-/// What comes after a place: farther in the order, or as far with a farther id.
+/// Adds the condition for rows after a position: farther in the order, or equal with a farther id.
 fn push_after(statement: &mut Statement, after: &Cursor) {
     let beyond = if after.sort.descending { " < " } else { " > " };
     let value = match &after.place {
-        Place::Id => {
+        Position::Id => {
             statement.text(" and id").text(beyond).value(Value::Key(after.id));
             return;
         }
-        Place::Number(number) => {
+        Position::Number(number) => {
             Value::Real(Some(number.unwrap_or_else(|| beyond_all(after.sort.descending))))
         }
-        Place::Name(words) => Value::Text(words.clone()),
+        Position::Name(words) => Value::Text(words.clone()),
     };
     statement.text(" and (").text(column(after.sort)).text(", id)").text(beyond);
     statement.text("(").value(value).text(", ").value(Value::Key(after.id)).text(")");

@@ -248,6 +248,33 @@ fn the_plainest_form_shows_its_counters() {
 }
 
 #[test]
+fn sums_of_counters_have_terms() {
+    let terms = |text: &str| {
+        let query = EventQuery::try_new(read(text)).unwrap();
+        let sign = |negative| if negative { '-' } else { '+' };
+        query
+            .terms()
+            .iter()
+            .map(|term| format!("{}{}", sign(term.negative), term.selector))
+            .collect::<String>()
+    };
+    assert_eq!(
+        terms("sum(rate(a[{{.window}}])) - (sum(rate(b{c=\"d\"}[{{.window}}])) - rate(e[{{.window}}]))"),
+        "+a-b{c=\"d\"}+e"
+    );
+    for text in [
+        "sum(rate(a[{{.window}}])) * 2",
+        "sum(rate(a[5m])) + sum(rate(b[{{.window}}]))",
+        "sum(rate(a[{{.window}}] offset 1m))",
+        "sum(changes(a[{{.window}}]))",
+        "sum(rate(a[{{.window}}])) or vector(0)",
+        "max(rate(a[{{.window}}]))",
+    ] {
+        assert_eq!(terms(text), "", "{text}");
+    }
+}
+
+#[test]
 fn metricsql_is_taken_on_request_only() {
     let text = "sum(increase_pure(a[{{.window}}]))";
     let error = Query::parse(text, Dialect::PromQl).unwrap_err();

@@ -1,0 +1,50 @@
+//! The API: the one place that lists the entities.
+
+use std::sync::Arc;
+
+use axum::Json;
+use serde_json::{Value, json};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::http::openapi::{Answer, Described, Info, Operation, Verb};
+use crate::http::{self, ApiRoute, PortService, Shared};
+use crate::passengers;
+
+const HELLO: ApiRoute = ("/api/hello", "GET", 200);
+const INFO: Info = Info {
+    title: "Passengers of the Titanic",
+    description: "Who was aboard and who was saved. Every error is `application/problem+json` (RFC 9457) and names the field \
+        at fault. Only what never becomes a request has an answer without a body, after which the connection is closed: \
+        400 for what is not HTTP, 431 for a head of more than 100 fields or 32 KiB.",
+};
+
+/// Returns every route under `/api/` with the method and the status of its success.
+#[must_use]
+pub fn routes() -> Vec<ApiRoute> {
+    [HELLO].into_iter().chain(passengers::http::ROUTES).collect()
+}
+
+/// Creates the state that all handlers share.
+#[must_use]
+pub fn shared(config: Config, passengers: &passengers::Store, clock: Arc<dyn Clock>) -> Shared {
+    Shared::new(config, passengers.database().clone(), clock, routes())
+}
+
+/// Creates the service of the public port.
+#[must_use]
+pub fn public(shared: &Shared, passengers: &passengers::Store) -> PortService {
+    let (path, ..) = HELLO;
+    let hello = Operation::new(Verb::Get, path, "hello", "Be welcomed").answers(
+        Answer::new(200, "A welcome.").json(json!({
+            "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
+        })),
+    );
+    let hello =
+        Described::default().on(hello, self::hello).tagged("about", http::ABOUT).with_state(shared.clone());
+    http::public(shared, hello.merge(passengers::http::routes(shared, passengers)), INFO)
+}
+
+async fn hello() -> Json<Value> {
+    Json(json!({ "message": "Welcome aboard the Titanic" }))
+}

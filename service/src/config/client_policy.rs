@@ -1,0 +1,319 @@
+//! The policy for clients: keys, origins, rates and limits.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use axum::http::{HeaderValue, Uri};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::{Environment, Reader, Variables};
+
+/// The policy for clients: keys, origins, rates and limits.
+#[derive(Debug, Clone)]
+pub struct ClientPolicy {
+    /// The keys that allow changes (`API_KEYS`, `API_KEYS_FILE`).
+    pub keys: Keys,
+    /// Which pages of other origins may read our answers (`CORS_ORIGINS`).
+    pub origins: Vec<HeaderValue>,
+    /// The request rate of one client (`RATE_LIMIT`, `RATE_LIMIT_SECONDS`); unlimited when unset. Behind a
+    /// proxy that is not in `TRUSTED_PROXIES` all clients would share one limit, which is why there is none by default.
+    pub rate: Option<Rate>,
+    /// The proxies whose `X-Forwarded-For` is trusted (`TRUSTED_PROXIES`).
+    pub proxies: Vec<Network>,
+    /// The limit of requests in flight (`MAX_IN_FLIGHT`).
+    pub in_flight: usize,
+    /// The limit of client connections (`MAX_CLIENT_CONNECTIONS`).
+    pub connections: usize,
+    /// The limit of connections from one address that is no trusted proxy (`MAX_CONNECTIONS_PER_ADDRESS`).
+    pub connections_per_address: usize,
+}
+
+/// So many requests in so much time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rate {
+    /// Number of requests, all at once or spread.
+    pub requests: u32,
+    /// The seconds after which all of them are there again.
+    pub seconds: u32,
+}
+
+/// The keys that allow changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Keys {
+    /// A holder of one of these keys, within its scopes.
+    Required(Vec<ApiKey>),
+    /// Anyone: this is somebody's own machine.
+    Open,
+    /// Nobody: no key was configured, and this is not somebody's own machine.
+    Nobody,
+}
+
+/// A permission of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Adding, changing and removing one passenger.
+    Write,
+    /// Adding many at once.
+    Import,
+}
+
+impl Scope {
+    const ALL: [Self; 2] = [Self::Write, Self::Import];
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Write => "passengers:write",
+            Self::Import => "passengers:import",
+        }
+    }
+}
+
+/// A key. Only the digest of its secret is known here: a secret of 128 random bits or more cannot be guessed from it, which
+/// is why a plain digest does, where a password would need a slow one.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey {
+    /// The name of its holder, for logs and limits.
+    pub name: String,
+    scopes: Vec<Scope>,
+    digest: [u8; 32],
+}
+
+impl ApiKey {
+    /// Whether it goes so far.
+    #[must_use]
+    pub fn allows(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+
+    /// Reads `name scope[,scope] sha256:<hex>`.
+    fn read(line: &str) -> Option<Self> {
+        let [name, scopes, digest] = line.split_whitespace().collect::<Vec<_>>().try_into().ok()?;
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if name.len() > 64 || !name.chars().all(plain) {
+            return None;
+        }
+        let scope = |word: &str| Scope::ALL.into_iter().find(|scope| scope.as_str() == word);
+        let scopes = scopes.split(',').map(scope).collect::<Option<Vec<_>>>()?;
+        Some(Self { name: name.to_owned(), scopes, digest: digest_of(digest.strip_prefix("sha256:")?)? })
+    }
+}
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scopes: Vec<_> = self.scopes.iter().map(|scope| scope.as_str()).collect();
+        write!(f, "ApiKey({} {})", self.name, scopes.join(","))
+    }
+}
+
+fn digest_of(hex: &str) -> Option<[u8; 32]> {
+    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    let bytes: Vec<u8> =
+        pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect::<Option<_>>()?;
+    bytes.try_into().ok().filter(|_| rest.is_empty())
+}
+
+impl Keys {
+    /// The key with this secret. All of them are looked at, in a time that does not tell which one it was.
+    #[must_use]
+    pub fn find(&self, secret: &str) -> Option<&ApiKey> {
+        let Self::Required(keys) = self else { return None };
+        let offered: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
+        let mut found = None;
+        for key in keys {
+            if bool::from(key.digest.ct_eq(&offered)) {
+                found = Some(key);
+            }
+        }
+        found
+    }
+}
+
+/// One address, or all that begin like it: `10.0.0.0/8`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Network {
+    start: IpAddr,
+    bits: u8,
+}
+
+impl Network {
+    fn read(text: &str) -> Option<Self> {
+        let (start, bits) = text.split_once('/').map_or((text, None), |(start, bits)| (start, Some(bits)));
+        let start: IpAddr = start.parse().ok()?;
+        let most = if start.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
+        Some(Self { start, bits })
+    }
+
+    /// Whether an address is one of these.
+    #[must_use]
+    pub fn contains(self, address: IpAddr) -> bool {
+        let shift = |width: u8| u32::from(width - self.bits);
+        match (self.start, address.to_canonical()) {
+            (IpAddr::V4(start), IpAddr::V4(address)) => {
+                let differs = start.to_bits() ^ address.to_bits();
+                differs.checked_shr(shift(32)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(start), IpAddr::V6(address)) => {
+                let differs = start.to_bits() ^ address.to_bits();
+                differs.checked_shr(shift(128)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl<V: Variables> Reader<'_, V> {
+    pub(super) fn client_policy(&mut self, environment: &Environment) -> ClientPolicy {
+        let requests = self.ranged("RATE_LIMIT", 0, 0, 1_000_000);
+        let seconds = self.ranged("RATE_LIMIT_SECONDS", 60, 1, 86_400);
+        ClientPolicy {
+            keys: self.keys(environment),
+            origins: self.list("CORS_ORIGINS", "origins such as https://titanic.example, or *", origin),
+            rate: (requests > 0).then_some(Rate { requests, seconds }),
+            proxies: self.list(
+                "TRUSTED_PROXIES",
+                "addresses or networks such as 10.0.0.0/8, with commas between",
+                Network::read,
+            ),
+            in_flight: self.ranged("MAX_IN_FLIGHT", 512, 1, 100_000) as usize,
+            connections: self.ranged("MAX_CLIENT_CONNECTIONS", 1024, 1, 100_000) as usize,
+            connections_per_address: self.ranged("MAX_CONNECTIONS_PER_ADDRESS", 512, 1, 100_000) as usize,
+        }
+    }
+
+    fn keys(&mut self, environment: &Environment) -> Keys {
+        let Some(text) = self.secret("API_KEYS") else {
+            return if environment.is_development() { Keys::Open } else { Keys::Nobody };
+        };
+        let mut keys = Vec::new();
+        for (index, line) in text.split(['\n', ';']).map(str::trim).enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match ApiKey::read(line) {
+                Some(key) => keys.push(key),
+                // The line is not shown: who got it wrong may have put the secret itself there.
+                None => {
+                    let expected = format!(
+                        "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes passengers:write and \
+                         passengers:import",
+                        index + 1
+                    );
+                    self.refuse("API_KEYS", None, expected);
+                }
+            }
+        }
+        Keys::Required(keys)
+    }
+
+    /// Several values with commas between.
+    fn list<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let Some(text) = self.get(name) else { return Vec::new() };
+        let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+        parts.map(read).collect::<Option<Vec<_>>>().unwrap_or_else(|| {
+            self.refuse(name, Some(text.clone()), expected);
+            Vec::new()
+        })
+    }
+}
+
+/// An origin as browsers write it: scheme, host, port, and nothing after it.
+fn origin(text: &str) -> Option<HeaderValue> {
+    let uri = || text.parse::<Uri>().ok().filter(|uri| uri.scheme().is_some() && uri.query().is_none());
+    let is_origin = text == "*" || uri().is_some_and(|uri| uri.path() == "/" && !text.ends_with('/'));
+    if is_origin { HeaderValue::from_str(text).ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::Config;
+    use crate::config::ConfigErrors;
+
+    /// `printf iceberg | sha256sum`
+    const ICEBERG: &str = "sha256:91e16ed3ab68d1bd19b0c3ff3a5c3d7b7a4f6e2b1a2c3d4e5f60718293a4b5c6";
+
+    fn read(variables: &[(&'static str, &str)]) -> Result<ClientPolicy, ConfigErrors> {
+        let variables: HashMap<&str, &str> = variables.iter().copied().collect();
+        Config::from_variables(&variables).map(|config| config.clients)
+    }
+
+    fn line(name: &str, scopes: &str, secret: &str) -> String {
+        let digest: String =
+            Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        format!("{name} {scopes} sha256:{digest}")
+    }
+
+    #[test]
+    fn keys_are_found_by_their_secret_and_never_shown() {
+        let text = format!(
+            "# who brings them aboard\n{}\n\n{}",
+            line("purser", "passengers:write", "iceberg"),
+            line("agent", "passengers:write,passengers:import", "ticket")
+        );
+        let keys = read(&[("API_KEYS", &text)]).unwrap().keys;
+        let purser = keys.find("iceberg").unwrap();
+        assert_eq!(
+            (purser.name.as_str(), purser.allows(Scope::Write), purser.allows(Scope::Import)),
+            ("purser", true, false)
+        );
+        assert!(keys.find("ticket").unwrap().allows(Scope::Import));
+        assert_eq!(keys.find("Iceberg"), None);
+        assert_eq!(
+            format!("{keys:?}"),
+            "Required([ApiKey(purser passengers:write), ApiKey(agent passengers:write,passengers:import)])"
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_no_key_is_named_by_its_number_only() {
+        let long = format!("a passengers:read {ICEBERG}");
+        for wrong in ["purser", "purser passengers:write iceberg", "purser passengers:write sha256:12", &long]
+        {
+            let errors = read(&[("API_KEYS", &format!("# first\n{wrong}"))]).unwrap_err().to_string();
+            assert!(errors.contains("API_KEYS: expected line 2 to be `name scope"), "{errors}");
+            assert!(!errors.contains("iceberg"), "{errors}");
+        }
+    }
+
+    #[test]
+    fn without_keys_only_a_machine_of_ones_own_is_open() {
+        assert_eq!(read(&[]).unwrap().keys, Keys::Open);
+        for word in ["dev", "local", "Local-2"] {
+            assert_eq!(read(&[("ENVIRONMENT", word)]).unwrap().keys, Keys::Open, "{word}");
+        }
+        for word in ["production", "staging", "demo"] {
+            assert_eq!(read(&[("ENVIRONMENT", word)]).unwrap().keys, Keys::Nobody, "{word}");
+        }
+    }
+
+    #[test]
+    fn networks_and_origins_are_read_strictly() {
+        let edge = read(&[
+            ("TRUSTED_PROXIES", "10.0.0.0/8, ::1,192.0.2.7"),
+            ("CORS_ORIGINS", "https://titanic.example, http://localhost:5173"),
+        ])
+        .unwrap();
+        let trusted = |text: &str| edge.proxies.iter().any(|network| network.contains(text.parse().unwrap()));
+        for address in ["10.1.2.3", "::ffff:10.1.2.3", "::1", "192.0.2.7"] {
+            assert!(trusted(address), "{address}");
+        }
+        for address in ["11.0.0.1", "::2", "192.0.2.8"] {
+            assert!(!trusted(address), "{address}");
+        }
+        let all = Network::read("0.0.0.0/0").unwrap();
+        assert!(all.contains("203.0.113.9".parse().unwrap()) && !all.contains("::1".parse().unwrap()));
+        for wrong in ["10.0.0.0/33", "10.0.0", "::1/129", "here"] {
+            assert!(read(&[("TRUSTED_PROXIES", wrong)]).is_err(), "{wrong}");
+        }
+        for wrong in ["titanic.example", "https://titanic.example/", "https://titanic.example/a", "null"] {
+            assert!(read(&[("CORS_ORIGINS", wrong)]).is_err(), "{wrong}");
+        }
+    }
+}

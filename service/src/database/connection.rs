@@ -1,0 +1,314 @@
+//! Running statements on either database.
+//!
+//! Not `sqlx::Any`, which knows neither UUIDs nor points in time, and not code that is generic over the database, whose
+//! bounds would spread through every signature.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Arguments as _, AssertSqlSafe, FromRow, Postgres, Sqlite};
+
+use super::ACQUIRE_TIMEOUT;
+use super::columns::{Key, Moment};
+use super::meter::{AdmissionPermit, Meter};
+use super::pool::{Pool, Pooled};
+use super::statement::{Statement, Value};
+use super::{BATCH_STATEMENT_LIMIT, Database};
+use crate::config::Pooling;
+
+/// The pool of one of the two databases.
+#[derive(Debug, Clone)]
+pub(super) enum Pools {
+    Sqlite(Arc<Pool<Sqlite>>),
+    /// With whether a pooler in front shares server connections between transactions.
+    Postgres(Arc<Pool<Postgres>>, Pooling),
+}
+
+/// The begin of a transaction behind a pooler. The limits are those that a session has from its start.
+const BEGIN_POOLED: &str = "begin; set local statement_timeout = '5s'; set local lock_timeout = '3s'";
+const BEGIN_POOLED_READ: &str = "begin isolation level repeatable read read only; \
+     set local statement_timeout = '5s'; set local lock_timeout = '3s'";
+
+/// A connection for one statement.
+pub(super) enum Connection {
+    Sqlite(Pooled<Sqlite>),
+    Postgres(Pooled<Postgres>, Pooling),
+}
+
+/// A transaction. Dropped without a commit, it is rolled back.
+pub(crate) struct Tx {
+    connection: Connection,
+    changes: bool,
+    meter: Arc<Meter>,
+    /// After the connection, which is returned first.
+    _permit: AdmissionPermit,
+}
+
+/// The purpose of a transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Several reads of one moment.
+    Read,
+    /// A change that excludes nobody else.
+    Change,
+    /// A change of a whole table. Other writers wait until it has ended; readers see the state before.
+    Replace {
+        /// The statement that locks the table in PostgreSQL.
+        lock: &'static str,
+    },
+}
+
+/// Rows that can be read from either database.
+pub(crate) trait Readable:
+    for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin
+{
+}
+
+impl<T> Readable for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+macro_rules! arguments {
+    ($name:ident, $arguments:ty) => {
+        fn $name(values: Vec<Value>) -> Result<$arguments, BoxDynError> {
+            let mut arguments = <$arguments>::default();
+            for value in values {
+                match value {
+                    Value::Key(id) => arguments.add(Key(id)),
+                    Value::Text(text) => arguments.add(text),
+                    Value::Small(number) => arguments.add(number),
+                    Value::Whole(number) => arguments.add(number),
+                    Value::Real(number) => arguments.add(number),
+                    Value::Flag(flag) => arguments.add(flag),
+                    Value::Moment(time) => arguments.add(Moment(time)),
+                }?;
+            }
+            Ok(arguments)
+        }
+    };
+}
+arguments!(for_sqlite, SqliteArguments);
+arguments!(for_postgres, PgArguments);
+
+/// Runs a statement on a connection. `AssertSqlSafe` holds because a [`Statement`] is made of text of our own and of
+/// placeholders.
+macro_rules! rows {
+    ($on:expr, $arguments:ident, $statement:expr) => {{
+        let Statement { sql, values, persistent } = $statement;
+        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
+        sqlx::query_as_with(AssertSqlSafe(sql), arguments).persistent(persistent).fetch_all(&mut *$on).await
+    }};
+}
+/// Reads the first row. SQLite stops there; PostgreSQL is read to the end, which comes with the row.
+macro_rules! row {
+    ($on:expr, $arguments:ident, $statement:expr) => {{
+        let Statement { sql, values, persistent } = $statement;
+        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
+        sqlx::query_as_with(AssertSqlSafe(sql), arguments)
+            .persistent(persistent)
+            .fetch_optional(&mut *$on)
+            .await
+    }};
+}
+macro_rules! execute {
+    ($on:expr, $arguments:ident, $statement:expr) => {{
+        let Statement { sql, values, persistent } = $statement;
+        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
+        let query = sqlx::query_with(AssertSqlSafe(sql), arguments).persistent(persistent);
+        query.execute(&mut *$on).await.map(|done| done.rows_affected())
+    }};
+}
+
+impl Pools {
+    pub(super) async fn connection(&self) -> Result<Connection, sqlx::Error> {
+        match self {
+            Self::Sqlite(pool) => pool.checkout().await.map(Connection::Sqlite),
+            Self::Postgres(pool, pooling) => {
+                let pooled = pool.checkout().await?;
+                Ok(Connection::Postgres(pooled, *pooling))
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Whether a statement needs a transaction of its own, because the pooler may change the session in between.
+    fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres(_, Pooling::Transaction))
+    }
+
+    async fn begin(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(pooled) => pooled.begin(sql).await,
+            Self::Postgres(pooled, _) => pooled.begin(sql).await,
+        }
+    }
+
+    async fn commit(&mut self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(pooled) => pooled.commit().await,
+            Self::Postgres(pooled, _) => pooled.commit().await,
+        }
+    }
+
+    async fn rows_within<R: Readable>(&mut self, mut statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        statement.persistent &= !self.is_shared();
+        match self {
+            Self::Sqlite(pooled) => pooled.run(async |on| rows!(on, for_sqlite, statement)).await,
+            Self::Postgres(pooled, _) => pooled.run(async |on| rows!(on, for_postgres, statement)).await,
+        }
+    }
+
+    async fn execute_within(&mut self, mut statement: Statement) -> Result<u64, sqlx::Error> {
+        statement.persistent &= !self.is_shared();
+        match self {
+            Self::Sqlite(pooled) => pooled.run(async |on| execute!(on, for_sqlite, statement)).await,
+            Self::Postgres(pooled, _) => pooled.run(async |on| execute!(on, for_postgres, statement)).await,
+        }
+    }
+
+    pub(super) async fn rows<R: Readable>(mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        if !self.is_shared() {
+            return self.rows_within(statement).await;
+        }
+        self.begin(BEGIN_POOLED).await?;
+        let rows = self.rows_within(statement).await?;
+        self.commit().await?;
+        Ok(rows)
+    }
+
+    pub(super) async fn row<R: Readable>(self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
+        match self {
+            Self::Sqlite(mut pooled) => pooled.run(async |on| row!(on, for_sqlite, statement)).await,
+            Self::Postgres(..) => self.rows(statement).await.map(|rows| rows.into_iter().next()),
+        }
+    }
+
+    pub(super) async fn execute(mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+        if !self.is_shared() {
+            return self.execute_within(statement).await;
+        }
+        self.begin(BEGIN_POOLED).await?;
+        let changed = self.execute_within(statement).await?;
+        self.commit().await?;
+        Ok(changed)
+    }
+
+    /// Lifts the limit of statements that change a whole table.
+    async fn allow_long_statements(&mut self, lock: &'static str) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(pooled) => pooled.allow(BATCH_STATEMENT_LIMIT),
+            Self::Postgres(pooled, _) => {
+                pooled.allow(BATCH_STATEMENT_LIMIT);
+                self.execute_within(Statement::begin("set local statement_timeout = 0")).await?;
+                self.execute_within(Statement::begin(lock)).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Database {
+    /// Returns all rows of a statement.
+    pub(crate) async fn rows<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        self.meter.watch(&statement.sql).over(self.rows_admitted(statement)).await
+    }
+
+    async fn rows_admitted<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        let (_permit, connection) = self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
+        connection.rows(statement).await
+    }
+
+    /// Returns all rows of a statement that several requests share. It gets no span, since it belongs to none of them
+    /// more than to the others.
+    pub(crate) async fn rows_for_many<R: Readable>(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<R>, sqlx::Error> {
+        let watch = self.meter.watch_unseen(&statement.sql);
+        watch.over(self.rows_admitted(statement)).await
+    }
+
+    /// Returns the first row of a statement.
+    pub(crate) async fn row<R: Readable>(&self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
+        let watch = self.meter.watch(&statement.sql);
+        watch
+            .over(async {
+                let (_permit, connection) =
+                    self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
+                connection.row(statement).await
+            })
+            .await
+    }
+
+    /// Executes a statement and returns the number of changed rows.
+    pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, sqlx::Error> {
+        let watch = self.meter.watch(&statement.sql);
+        watch
+            .over(async {
+                let (_permit, connection) =
+                    self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
+                let changed = connection.execute(statement).await?;
+                self.meter.set_write_fault(None);
+                Ok(changed)
+            })
+            .await
+    }
+
+    /// Begins a transaction.
+    pub(crate) async fn begin(&self, purpose: Purpose) -> Result<Tx, sqlx::Error> {
+        let begin = match (&self.pools, purpose) {
+            // The write lock is taken at once: a reader that becomes a writer may find that it cannot.
+            (Pools::Sqlite(_), Purpose::Change | Purpose::Replace { .. }) => "begin immediate",
+            (Pools::Postgres(_, Pooling::Transaction), Purpose::Read) => BEGIN_POOLED_READ,
+            (Pools::Postgres(_, Pooling::Transaction), _) => BEGIN_POOLED,
+            (Pools::Postgres(..), Purpose::Read) => "begin isolation level repeatable read read only",
+            _ => "begin",
+        };
+        let meter = self.meter.clone();
+        let begun = async {
+            let (permit, mut connection) = self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
+            connection.begin(begin).await?;
+            if let Purpose::Replace { lock } = purpose {
+                connection.allow_long_statements(lock).await?;
+            }
+            Ok((permit, connection))
+        };
+        let (permit, connection) = self.meter.watch(begin).over(begun).await?;
+        let changes = purpose != Purpose::Read;
+        Ok(Tx { connection, changes, meter, _permit: permit })
+    }
+}
+
+impl Tx {
+    /// Returns all rows of a statement.
+    pub(crate) async fn rows<R: Readable>(&mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        let watch = self.meter.watch(&statement.sql);
+        watch.over(self.connection.rows_within(statement)).await
+    }
+
+    /// Executes a statement and returns the number of changed rows.
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
+        let watch = self.meter.watch(&statement.sql);
+        watch.over(self.connection.execute_within(statement)).await
+    }
+
+    /// Commits the transaction.
+    pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
+        self.meter.watch("commit").over(self.connection.commit()).await?;
+        if self.changes {
+            self.meter.set_write_fault(None);
+        }
+        Ok(())
+    }
+
+    /// Excludes a long transaction, such as the export of a table, from the limit of a request.
+    pub(crate) fn allow_long(&mut self) {
+        let limit = Duration::from_secs(30);
+        match &mut self.connection {
+            Connection::Sqlite(pooled) => pooled.allow(limit),
+            Connection::Postgres(pooled, _) => pooled.allow(limit),
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! Metrics of the database: durations of statements, waits for connections, and the state of the pool.
+//!
+//! Every statement takes an admission permit before it takes a connection. A drill can take all of them without touching
+//! the connections, so that health checks, which need none, go on. There are more than requests: they queue at the pool.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use opentelemetry::{KeyValue, global};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tracing::{Level, Span, field};
+
+use super::error::{WriteFault, write_fault};
+use super::pool::PoolState;
+use crate::telemetry::SQL;
+use crate::telemetry::exposition::{Exposition, Kind};
+use crate::telemetry::histogram::{Histogram, Measure};
+
+/// Bucket bounds in seconds of one round trip to a database.
+const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+const DURATION: &str = "db_client_operation_duration_seconds";
+const WAIT: &str = "db_client_connection_wait_time_seconds";
+const TIMEOUTS: &str = "db_client_connection_timeouts_total";
+const PENDING: &str = "db_client_connection_pending_requests";
+const MOST: &str = "db_client_connection_max";
+const PERMITS: &str = "titanic_db_connection_permits";
+const OLDEST: &str = "titanic_db_oldest_checkout_seconds";
+const DISCARDED: &str = "titanic_db_connections_discarded_total";
+
+/// Counts and durations of one database.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    system: &'static str,
+    admission: Arc<Semaphore>,
+    slots: u32,
+    pending: AtomicU64,
+    timeouts: AtomicU64,
+    wait: Histogram,
+    operations: RwLock<Vec<Operation>>,
+    write_fault: Mutex<Option<(WriteFault, Instant)>>,
+    exported: opentelemetry::metrics::Histogram<f64>,
+    exported_wait: opentelemetry::metrics::Histogram<f64>,
+}
+
+#[derive(Debug)]
+struct Operation {
+    name: &'static str,
+    error: Option<&'static str>,
+    duration: Histogram,
+    attributes: Vec<KeyValue>,
+}
+
+/// Admission permits: more than there are ever requests.
+const ADMISSIONS: u32 = 1 << 20;
+
+/// An admission, held as long as the connection.
+pub(crate) type AdmissionPermit = OwnedSemaphorePermit;
+
+/// A statement that is measured.
+pub(crate) struct Watch<'a> {
+    meter: &'a Meter,
+    operation: &'static str,
+    span: Span,
+}
+
+impl Watch<'_> {
+    /// Runs it, and records its duration and outcome.
+    pub(crate) async fn over<T>(
+        self,
+        run: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, sqlx::Error> {
+        let since = Instant::now();
+        // The span lasts as long as this does, and is not entered: nothing looks for a span that is current.
+        let done = run.await;
+        if let Err(error) = &done
+            && let Some(fault) = write_fault(error)
+        {
+            self.meter.set_write_fault(Some(fault));
+        }
+        let error = done.as_ref().err().map(|error| kind_of(error, &self.span));
+        self.meter.note(self.operation, error, since.elapsed().as_secs_f64());
+        done
+    }
+}
+
+impl Watch<'_> {
+    /// Ends with the outcome of a statement that served several requests at once and was measured once for all.
+    pub(crate) fn shared<T>(
+        self,
+        together: usize,
+        done: Result<T, Arc<sqlx::Error>>,
+    ) -> Result<T, Arc<sqlx::Error>> {
+        if together > 1 {
+            self.span.record("db.operation.batch.size", together);
+        }
+        if let Err(error) = &done {
+            kind_of(error, &self.span);
+        }
+        done
+    }
+}
+
+/// A waiting request. It counts until it is dropped.
+pub(crate) struct Waiting<'a>(&'a AtomicU64);
+
+impl<'a> Waiting<'a> {
+    fn begin(pending: &'a AtomicU64) -> Self {
+        pending.fetch_add(1, Ordering::Relaxed);
+        Self(pending)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Meter {
+    pub(crate) fn new(system: &'static str, slots: u32) -> Self {
+        let meter = global::meter(env!("CARGO_PKG_NAME"));
+        let histogram = |name: &'static str| {
+            meter.f64_histogram(name).with_unit("s").with_boundaries(BUCKETS.to_vec()).build()
+        };
+        Self {
+            system,
+            admission: Arc::new(Semaphore::new(ADMISSIONS as usize)),
+            slots,
+            pending: AtomicU64::new(0),
+            timeouts: AtomicU64::new(0),
+            wait: Histogram::new(Measure::Seconds, &BUCKETS),
+            operations: RwLock::default(),
+            write_fault: Mutex::default(),
+            exported: histogram("db.client.operation.duration"),
+            exported_wait: histogram("db.client.connection.wait_time"),
+        }
+    }
+
+    /// Returns the connections in use. A request that is admitted and has none waits, because all are in use.
+    pub(crate) fn used(&self) -> u32 {
+        let outside = u32::try_from(self.admission.available_permits()).unwrap_or(ADMISSIONS);
+        ADMISSIONS.saturating_sub(outside).min(self.slots)
+    }
+
+    /// Takes all admissions, and waits until all requests in between have ended.
+    pub(crate) async fn exhaust(&self) -> Option<AdmissionPermit> {
+        self.admission.clone().acquire_many_owned(ADMISSIONS).await.ok()
+    }
+
+    /// Waits for an admission and a connection, and records the time that both took together.
+    pub(crate) async fn admit<T>(
+        &self,
+        limit: std::time::Duration,
+        connection: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<(AdmissionPermit, T), sqlx::Error> {
+        let (since, waiting) = (Instant::now(), Waiting::begin(&self.pending));
+        let got = match self.admission.clone().try_acquire_owned() {
+            // The pool has a limit of its own.
+            Ok(permit) => connection.await.map(|connection| (permit, connection)),
+            Err(_) => {
+                let got = tokio::time::timeout(limit, async {
+                    let permit =
+                        self.admission.clone().acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
+                    Ok((permit, connection.await?))
+                });
+                got.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+            }
+        };
+        drop(waiting);
+        let seconds = since.elapsed().as_secs_f64();
+        self.wait.record(seconds, None);
+        self.exported_wait.record(seconds, &[KeyValue::new("db.client.connection.pool.name", self.system)]);
+        if matches!(got, Err(sqlx::Error::PoolTimedOut)) {
+            self.timeouts.fetch_add(1, Ordering::Relaxed);
+        }
+        got
+    }
+
+    /// Starts to measure a statement. The span has its text with placeholders, and never the values.
+    pub(crate) fn watch(&self, sql: &str) -> Watch<'_> {
+        let operation = operation(sql);
+        let table = if tracing::span_enabled!(target: SQL, Level::INFO) { table(sql) } else { "" };
+        let gap = if table.is_empty() { "" } else { " " };
+        let span = tracing::info_span!(
+            target: SQL,
+            "sql",
+            otel.name = field::display(format_args!("{operation}{gap}{table}")),
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            db.system.name = self.system,
+            db.operation.name = operation,
+            db.collection.name = table,
+            db.operation.batch.size = field::Empty,
+            db.query.text = sql,
+            db.response.status_code = field::Empty,
+            error.type = field::Empty,
+        );
+        Watch { meter: self, operation, span }
+    }
+
+    /// Starts to measure a statement without a span of its own.
+    pub(crate) fn watch_unseen(&self, sql: &str) -> Watch<'_> {
+        Watch { meter: self, operation: operation(sql), span: Span::none() }
+    }
+
+    fn note(&self, name: &'static str, error: Option<&'static str>, seconds: f64) {
+        let record = |known: &[Operation]| {
+            let operation = known.iter().find(|one| one.name == name && one.error == error)?;
+            operation.duration.record(seconds, None);
+            self.exported.record(seconds, &operation.attributes);
+            Some(())
+        };
+        if record(&self.operations.read().unwrap_or_else(PoisonError::into_inner)).is_some() {
+            return;
+        }
+        let mut attributes =
+            vec![KeyValue::new("db.system.name", self.system), KeyValue::new("db.operation.name", name)];
+        attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
+        let mut known = self.operations.write().unwrap_or_else(PoisonError::into_inner);
+        if !known.iter().any(|one| one.name == name && one.error == error) {
+            let duration = Histogram::new(Measure::Seconds, &BUCKETS);
+            known.push(Operation { name, error, duration, attributes });
+        }
+        let _known_by_now = record(&known);
+    }
+
+    /// Remembers that changes fail, or that one succeeded.
+    pub(crate) fn set_write_fault(&self, fault: Option<WriteFault>) {
+        let mut known = self.write_fault.lock().unwrap_or_else(PoisonError::into_inner);
+        if fault.is_some() || known.is_some() {
+            *known = fault.map(|fault| (fault, Instant::now()));
+        }
+    }
+
+    /// Returns the reason for which the last change failed, and when that was.
+    pub(crate) fn last_write_fault(&self) -> Option<(WriteFault, Instant)> {
+        *self.write_fault.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a request that waits for a shared statement.
+    pub(crate) fn waits(&self) -> Waiting<'_> {
+        Waiting::begin(&self.pending)
+    }
+
+    /// Returns the number of requests that wait for a connection.
+    pub(crate) fn pending(&self) -> u64 {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
+    pub(super) fn write(&self, out: &mut Exposition, pool: &PoolState) {
+        write_permits(out, pool);
+        out.only(
+            PENDING,
+            Kind::Gauge,
+            "Requests that wait for a database connection.",
+            self.pending() as f64,
+        );
+        out.only(MOST, Kind::Gauge, "Database connections that may be open at most.", self.slots.into());
+        let timeouts = self.timeouts.load(Ordering::Relaxed) as f64;
+        out.only(
+            TIMEOUTS,
+            Kind::Counter,
+            "Requests that waited in vain for a database connection.",
+            timeouts,
+        );
+        out.family(WAIT, Kind::Histogram, "How long a database connection was waited for.");
+        out.histogram(WAIT, &[], &self.wait);
+        out.family(DURATION, Kind::Histogram, "Duration of statements, by what they do and how they failed.");
+        for one in self.operations.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            let labels = [
+                ("db_system_name", self.system),
+                ("db_operation_name", one.name),
+                ("error_type", one.error.unwrap_or_default()),
+            ];
+            let shown =
+                if one.error.is_some() { labels.as_slice() } else { labels.get(..2).unwrap_or(&labels) };
+            out.histogram(DURATION, shown, &one.duration);
+        }
+    }
+}
+
+/// Writes the permits of the pool by their use. A stranded one is a defect: alert on it.
+#[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
+fn write_permits(out: &mut Exposition, pool: &PoolState) {
+    out.family(PERMITS, Kind::Gauge, "Permits for database connections, by their use.");
+    let used = pool.max.saturating_sub(pool.available + pool.recovering + pool.stranded);
+    let states = [
+        ("available", pool.available),
+        ("used", used),
+        ("recovering", pool.recovering),
+        ("stranded", pool.stranded),
+    ];
+    for (state, permits) in states {
+        out.sample(PERMITS, &[("state", state)], permits.into());
+    }
+    let help = "Age of the oldest checkout of a database connection.";
+    out.only(OLDEST, Kind::Gauge, help, pool.oldest_checkout.as_secs_f64());
+    out.family(
+        DISCARDED,
+        Kind::Counter,
+        "Database connections that were closed before their time, by reason.",
+    );
+    out.sample(DISCARDED, &[("reason", "silent")], pool.discarded_silent as f64);
+    out.sample(DISCARDED, &[("reason", "failed")], pool.discarded_failed as f64);
+}
+
+/// Returns the operation of a statement, from a list, because it is a label.
+fn operation(sql: &str) -> &'static str {
+    const KNOWN: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "WITH", "LOCK"];
+    let word = sql.split_whitespace().next().unwrap_or_default();
+    KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(word)).unwrap_or("OTHER")
+}
+
+/// Returns the first table of a statement.
+fn table(sql: &str) -> &str {
+    let leads =
+        |word: &str| ["from", "into", "update"].iter().any(|before| word.eq_ignore_ascii_case(before));
+    let words = sql.split_whitespace();
+    let name = words.clone().zip(words.skip(1)).find(|(word, next)| leads(word) && !next.starts_with('('));
+    let name = name.map(|(_, next)| next).unwrap_or_default();
+    name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()
+}
+
+/// Returns the kind of an error, from a list, because it is a label; the code of the database goes into the span.
+fn kind_of(error: &sqlx::Error, span: &Span) -> &'static str {
+    let kind = match error {
+        sqlx::Error::PoolTimedOut => "timeout",
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => "closed",
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) => "connection",
+        sqlx::Error::Database(error) => {
+            if let Some(code) = error.code() {
+                span.record("db.response.status_code", code.as_ref());
+            }
+            if error.is_unique_violation() || error.is_check_violation() { "constraint" } else { "database" }
+        }
+        _ => "other",
+    };
+    span.record("error.type", kind);
+    span.record("otel.status_code", "ERROR");
+    kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_tells_what_it_does_and_to_which_table() {
+        for (sql, expected) in [
+            ("select id, name from passengers where id = $1", ("SELECT", "passengers")),
+            ("insert into passengers (id) values ($1)", ("INSERT", "passengers")),
+            ("update passengers set name = $1", ("UPDATE", "passengers")),
+            ("select count(*) from (select 1 from passengers limit 1) as one", ("SELECT", "passengers")),
+            ("delete from passengers", ("DELETE", "passengers")),
+            ("begin immediate", ("BEGIN", "")),
+            ("vacuum", ("OTHER", "")),
+            ("", ("OTHER", "")),
+        ] {
+            assert_eq!((operation(sql), table(sql)), expected, "{sql}");
+        }
+    }
+}

@@ -1,0 +1,324 @@
+//! The database: one interface to SQLite and PostgreSQL. It knows no table but that of the migrations.
+//!
+//! - `pool` holds connections within bounds, `backend` is what it needs of a driver.
+//! - `statement` is written once for both databases, `connection` runs it, `columns` are types that differ.
+//! - `migrations` keeps the tables up to date, `meter` measures, `error` tells what may pass by itself.
+
+mod backend;
+mod columns;
+mod connection;
+mod error;
+mod health;
+mod meter;
+mod migrations;
+mod pool;
+mod statement;
+
+use std::str::FromStr as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Postgres, Sqlite};
+use tokio::time::timeout;
+
+use self::connection::Pools;
+use self::meter::{AdmissionPermit, Meter};
+use self::migrations::Standing;
+use self::pool::{Bounds, Pool};
+use crate::config::{DatabaseUrl, Pooling};
+use crate::telemetry::exposition::Exposition;
+
+pub(crate) use self::columns::{Key, Moment};
+pub(crate) use self::connection::{Purpose, Readable, Tx};
+pub(crate) use self::error::doing;
+pub use self::error::{DatabaseError, WriteFault};
+pub use self::health::Health;
+pub use self::pool::PoolState;
+pub(crate) use self::statement::{Statement, Value};
+
+/// Time limit for a checkout.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time limit for the first connection.
+const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit for a writer of SQLite that waits for another.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time limit for a health check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time limit for a statement that changes a whole table.
+const BATCH_STATEMENT_LIMIT: Duration = Duration::from_secs(600);
+/// The page cache of each connection to SQLite, in KiB after a minus sign. The system caches the file once; ten times
+/// SQLite's own choice of 2 MiB would be more than the rest of the service needs.
+const CACHE: &str = "-512";
+
+/// The bounds of connections to PostgreSQL. A request waits 3 s for a connection and 6 s for its statement, which is less
+/// than its limit of 10 s.
+const POSTGRES_BOUNDS: Bounds = Bounds {
+    acquire: ACQUIRE_TIMEOUT,
+    connect: Duration::from_secs(2),
+    liveness: Duration::from_secs(1),
+    trusted: Duration::from_secs(1),
+    // One second more than `statement_timeout`, so that the server's own error comes first.
+    statement: Duration::from_secs(6),
+    recovery: Duration::from_secs(1),
+    idle: Some(Duration::from_secs(600)),
+    lifetime: Some(Duration::from_secs(1800)),
+};
+
+/// The bounds of connections to SQLite. A file does not fall silent, and an interrupted statement runs to its end.
+const SQLITE_BOUNDS: Bounds = Bounds {
+    acquire: ACQUIRE_TIMEOUT,
+    connect: ACQUIRE_TIMEOUT,
+    liveness: Duration::from_secs(30),
+    trusted: Duration::MAX,
+    statement: Duration::from_secs(30),
+    recovery: Duration::from_secs(30),
+    idle: Some(Duration::from_secs(600)),
+    lifetime: Some(Duration::from_secs(1800)),
+};
+
+/// The purpose for which a database is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// To serve: it is created and migrated where necessary.
+    Serve,
+    /// To be filled by a restore: created and migrated. Tables of a newer version are refused, because a restore would
+    /// lose their additions.
+    Fill,
+    /// To be read by a backup: it must exist with exactly the tables of this version, and nothing is changed.
+    Read,
+}
+
+/// Connections by their use.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolUse {
+    /// Idle connections.
+    pub idle: u32,
+    /// Connections in use.
+    pub used: u32,
+}
+
+/// A database and the metrics of its use. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Database {
+    pools: Pools,
+    /// A connection of health checks, which must not wait behind requests. SQLite needs none: its statements are short.
+    checks: Option<Arc<Pool<Postgres>>>,
+    meter: Arc<Meter>,
+}
+
+/// All connections, withheld from requests until this is dropped.
+#[derive(Debug)]
+pub struct Exhausted(#[expect(dead_code, reason = "held, not used")] AdmissionPermit);
+
+impl Database {
+    /// Opens a database and its tables for a purpose.
+    pub async fn open(
+        opening: Opening,
+        url: &DatabaseUrl,
+        pooling: Pooling,
+        max_connections: u32,
+    ) -> Result<Self, DatabaseError> {
+        let database = if url.is_postgres() {
+            Self::postgres(url, pooling, max_connections).await?
+        } else {
+            Self::sqlite(url, max_connections, opening != Opening::Read).await?
+        };
+        let url = url.to_string();
+        let standing = if opening == Opening::Read {
+            migrations::standing(&database).await.map_err(doing("reading which migrations were applied"))?
+        } else {
+            migrations::migrate(&database, &url).await?
+        };
+        match (standing, opening) {
+            (Standing::Unfit(unfit), _) => return Err(DatabaseError::Unfit { url, unfit }),
+            (Standing::Behind, _) => return Err(DatabaseError::Behind { url }),
+            (Standing::Newer(unknown), Opening::Serve) => tracing::warn!(
+                migrations.unknown = %unknown,
+                "the tables are of a newer version; its additions are left alone"
+            ),
+            (Standing::Newer(unknown), _) => return Err(DatabaseError::Newer { url, unknown }),
+            (Standing::Ours, _) => {}
+        }
+        Ok(database)
+    }
+
+    async fn sqlite(url: &DatabaseUrl, max: u32, may_create: bool) -> Result<Self, DatabaseError> {
+        let advice = if may_create { "its folder must exist and be writable" } else { "it must exist" };
+        let open = |source| DatabaseError::Open { url: url.to_string(), advice, source };
+        let in_memory = url.expose().contains(":memory:") || url.expose().contains("mode=memory");
+        let options = SqliteConnectOptions::from_str(url.expose())
+            .map_err(open)?
+            .create_if_missing(may_create)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(BUSY_TIMEOUT)
+            .pragma("cache_size", CACHE)
+            // Each statement has a span and a measurement of ours; sqlx would format a line that nobody reads.
+            .disable_statement_logging();
+        // A database in memory ends with its last connection, and shares locks among several: it gets exactly one.
+        let (bounds, max) = if in_memory {
+            (Bounds { idle: None, lifetime: None, ..SQLITE_BOUNDS }, 1)
+        } else {
+            (SQLITE_BOUNDS, max)
+        };
+        let pool = Pool::<Sqlite>::new(options, bounds, max);
+        pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
+        let meter = Arc::new(Meter::new("sqlite", max));
+        Ok(Self { pools: Pools::Sqlite(pool), checks: None, meter })
+    }
+
+    async fn postgres(url: &DatabaseUrl, pooling: Pooling, max: u32) -> Result<Self, DatabaseError> {
+        let advice = "it must be running and reachable, and let this user in with this password; behind PgBouncer or RDS \
+             Proxy set DB_POOLING=transaction";
+        let open = |source| DatabaseError::Open { url: url.to_string(), advice, source };
+        let options = PgConnectOptions::from_str(url.expose())
+            .map_err(open)?
+            .application_name(env!("CARGO_PKG_NAME"))
+            .disable_statement_logging();
+        let options = match pooling {
+            // A pooler takes neither settings of a session nor this one of sqlx's own.
+            Pooling::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
+            // No statement outlives its request, no forgotten transaction keeps locks, and the server notices a dead
+            // client.
+            Pooling::Session => options.options([
+                // Each start would be told that the table of migrations exists.
+                ("client_min_messages", "warning"),
+                ("statement_timeout", "5s"),
+                ("lock_timeout", "3s"),
+                ("idle_in_transaction_session_timeout", "60s"),
+                ("tcp_user_timeout", "15s"),
+                ("tcp_keepalives_idle", "30"),
+            ]),
+        };
+        let pool = Pool::<Postgres>::new(options.clone(), POSTGRES_BOUNDS, max);
+        pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
+        let checks = Some(Pool::new(options, POSTGRES_BOUNDS, 1));
+        Ok(Self {
+            pools: Pools::Postgres(pool, pooling),
+            checks,
+            meter: Arc::new(Meter::new("postgresql", max)),
+        })
+    }
+
+    /// Applies missing migrations on a connection of their own, which has no limit for a statement.
+    async fn run_migrations(&self, sqlite: &Migrator, postgres: &Migrator) -> Result<(), MigrateError> {
+        match &self.pools {
+            Pools::Sqlite(pool) => {
+                let mut pooled = pool.checkout().await?;
+                pooled.allow(BATCH_STATEMENT_LIMIT);
+                let connection = pooled.connection().ok_or(sqlx::Error::PoolClosed)?;
+                // A file does not fall silent, and a migration that is given up would leave half of it.
+                sqlite.run_direct(None, connection, false).await
+            }
+            Pools::Postgres(pool, pooling) => {
+                let mut connection = timeout(FIRST_CONNECT_TIMEOUT, pool.options().connect())
+                    .await
+                    .unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                let migrated = timeout(BATCH_STATEMENT_LIMIT, async {
+                    match pooling {
+                        Pooling::Session => {
+                            sqlx::raw_sql("set statement_timeout = 0").execute(&mut connection).await?;
+                            postgres.run_direct(None, &mut connection, false).await
+                        }
+                        Pooling::Transaction => migrate_in_transaction(postgres, &mut connection).await,
+                    }
+                })
+                .await;
+                let _closed_or_cut = timeout(FIRST_CONNECT_TIMEOUT, connection.close()).await;
+                migrated.unwrap_or(Err(MigrateError::Execute(sqlx::Error::PoolTimedOut)))
+            }
+        }
+    }
+
+    /// Runs a statement of a health check, which must not wait behind requests.
+    async fn check_rows<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
+        let connection = match (&self.checks, &self.pools) {
+            (Some(pool), Pools::Postgres(_, pooling)) => {
+                connection::Connection::Postgres(pool.checkout().await?, *pooling)
+            }
+            _ => self.pools.connection().await?,
+        };
+        connection.rows(statement).await
+    }
+
+    /// Returns whether this is PostgreSQL; else it is SQLite.
+    #[must_use]
+    pub fn is_postgres(&self) -> bool {
+        matches!(self.pools, Pools::Postgres(..))
+    }
+
+    /// Returns the connections by their use.
+    #[must_use]
+    pub fn pool_use(&self) -> PoolUse {
+        PoolUse { idle: self.pool_state().idle, used: self.meter.used() }
+    }
+
+    /// Returns the state of the pool.
+    #[must_use]
+    pub fn pool_state(&self) -> PoolState {
+        match &self.pools {
+            Pools::Sqlite(pool) => pool.state_now(),
+            Pools::Postgres(pool, _) => pool.state_now(),
+        }
+    }
+
+    /// Withholds every connection from requests, as they become free, until the result is dropped. Health checks go on.
+    pub async fn exhaust(&self) -> Option<Exhausted> {
+        self.meter.exhaust().await.map(Exhausted)
+    }
+
+    /// Measures a statement that is shared by several requests.
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.meter
+    }
+
+    /// Writes the metrics of the database.
+    pub(crate) fn write(&self, out: &mut Exposition) {
+        self.meter.write(out, &self.pool_state());
+    }
+
+    /// Closes connections that are too old or were idle for too long.
+    pub fn close_expired(&self) {
+        match &self.pools {
+            Pools::Sqlite(pool) => pool.close_expired(),
+            Pools::Postgres(pool, _) => pool.close_expired(),
+        }
+        if let Some(checks) = &self.checks {
+            checks.close_expired();
+        }
+    }
+
+    /// Waits for running statements, within a limit, and closes all connections.
+    pub async fn close(&self) {
+        match &self.pools {
+            Pools::Sqlite(pool) => pool.close().await,
+            Pools::Postgres(pool, _) => pool.close().await,
+        }
+        if let Some(checks) = &self.checks {
+            checks.close().await;
+        }
+    }
+}
+
+/// The lock of migrations behind a pooler, for as long as their transaction.
+const LOCK_MIGRATIONS: &str = "set local statement_timeout = 0; set local lock_timeout = 0; deallocate all; \
+     select pg_advisory_xact_lock(20260414)";
+
+/// Applies migrations behind a pooler: all in one transaction, because the pooler may change the session after it. A
+/// session would keep the statements that sqlx prepares, and refuse those of the next process, which have the same names.
+async fn migrate_in_transaction(
+    migrator: &Migrator,
+    connection: &mut sqlx::PgConnection,
+) -> Result<(), MigrateError> {
+    let mut migrator = Migrator { migrations: migrator.migrations.clone(), ..Migrator::DEFAULT };
+    migrator.set_ignore_missing(true).set_locking(false);
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(LOCK_MIGRATIONS).execute(&mut *transaction).await?;
+    migrator.run_direct(None, &mut *transaction, false).await?;
+    sqlx::raw_sql("deallocate all").execute(&mut *transaction).await?;
+    Ok(transaction.commit().await?)
+}

@@ -1,0 +1,63 @@
+//! The limit of requests in flight. Requests beyond it are rejected at once, so that those within it are still served well.
+
+use std::sync::Arc;
+
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::error::Problem;
+use super::{head, health};
+
+/// Permits for requests in flight.
+#[derive(Debug, Clone)]
+pub struct InFlightLimit(Arc<Semaphore>);
+
+/// The permit of one request. A handler that works on after its response has begun takes it out of the request and holds it.
+#[derive(Debug, Clone)]
+pub struct InFlightPermit(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
+impl InFlightLimit {
+    /// Creates a limit with all permits free.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self(Arc::new(Semaphore::new(most)))
+    }
+
+    /// Takes a permit, if there is one.
+    #[must_use]
+    pub fn take(&self) -> Option<InFlightPermit> {
+        let permit = Arc::clone(&self.0).try_acquire_owned();
+        permit.ok().map(|permit| InFlightPermit(Arc::new(permit)))
+    }
+}
+
+/// Rejects a request whose head is too large, and any request while all permits are taken. Probes need no permit: a busy
+/// service is not ill.
+pub async fn limit(
+    limit: &InFlightLimit,
+    route: Option<&str>,
+    mut request: Request,
+    next: impl AsyncFnOnce(Request) -> Response,
+) -> Response {
+    if let Err(problem) = head::check(&request) {
+        return problem.into_response();
+    }
+    if route.is_some_and(health::is_probe) {
+        return next(request).await;
+    }
+    let Some(permit) = limit.take() else {
+        let detail =
+            "more requests are being handled than this service takes on; try again in a little while";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail)
+            .retry_after(1)
+            .into_response();
+    };
+    if !request.method().is_safe() {
+        request.extensions_mut().insert(permit.clone());
+    }
+    let response = next(request).await;
+    drop(permit);
+    response
+}

@@ -1,0 +1,113 @@
+//! The 1,309 passengers that an empty database is loaded with.
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+use super::model::{Age, Class, Fare, Name, NewPassenger, Passenger, Relatives, Sex, Stamp};
+
+const LIST: &str = include_str!("../../../data/passengers.csv");
+
+/// Milliseconds since the Unix epoch of 1 January 2026, where the ids of the list begin.
+const FIRST_ID_MS: u64 = 1_767_225_600_000;
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    name: String,
+    passenger_class: i64,
+    sex: String,
+    age: Option<f64>,
+    /// The list at hand has none.
+    #[serde(default)]
+    fare: Option<f64>,
+    siblings_or_spouses_aboard: i64,
+    parents_or_children_aboard: i64,
+    survived: bool,
+}
+
+/// Why the list cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SeedError {
+    /// It is not the table we know.
+    #[error("reading row {row} of the passenger list")]
+    Row {
+        /// Counted from 1, without the header.
+        row: usize,
+        /// The error of the CSV reader.
+        #[source]
+        source: csv::Error,
+    },
+    /// It says something impossible.
+    #[error("row {row} of the passenger list: expected {expected}")]
+    Value {
+        /// Counted from 1, without the header.
+        row: usize,
+        /// The expected value.
+        expected: &'static str,
+    },
+}
+
+/// Everyone on the list, in its order.
+///
+/// Ids are the same in every installation: a v7 id needs a time and chance, and here the row gives the time and a digest
+/// of the row gives the chance. So a link into one installation works in the next, and two that load one database at once
+/// cannot load it twice.
+pub(in crate::passengers) fn passengers() -> Result<Vec<Passenger>, SeedError> {
+    let mut reader = csv::Reader::from_reader(LIST.as_bytes());
+    // The same stamps everywhere, too: an entity tag read from one installation holds in the next.
+    let since = Timestamp::UNIX_EPOCH + jiff::SignedDuration::from_millis(FIRST_ID_MS.cast_signed());
+    let rows = reader.deserialize::<Row>().zip(1_usize..);
+    rows.map(|(read, row)| {
+        let read = read.map_err(|source| SeedError::Row { row, source })?;
+        let id = stable_id(row, &read.name);
+        let details = details(read).map_err(|expected| SeedError::Value { row, expected })?;
+        Ok(Passenger { id, details, stamp: Stamp::first(since) })
+    })
+    .collect()
+}
+
+fn details(row: Row) -> Result<NewPassenger, &'static str> {
+    Ok(NewPassenger {
+        name: Name::try_new(&row.name)?,
+        class: Class::try_new(row.passenger_class)?,
+        sex: row.sex.parse::<Sex>()?,
+        age: row.age.map(Age::try_new).transpose()?,
+        fare: row.fare.map(Fare::try_new).transpose()?,
+        siblings_or_spouses_aboard: Relatives::try_new(row.siblings_or_spouses_aboard)?,
+        parents_or_children_aboard: Relatives::try_new(row.parents_or_children_aboard)?,
+        survived: row.survived,
+    })
+}
+
+fn stable_id(row: usize, name: &str) -> Uuid {
+    let digest = Sha256::digest(format!("{row}:{name}").as_bytes());
+    let mut chance = [0; 10];
+    chance.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
+    uuid::Builder::from_unix_timestamp_millis(FIRST_ID_MS + row as u64, &chance).into_uuid()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn the_list_is_whole_and_its_ids_are_v7_in_order() {
+        let list = passengers().unwrap();
+        assert_eq!(list.len(), 1309);
+        assert!(list.is_sorted_by(|a, b| a.id < b.id));
+        assert!(list.iter().all(|p| p.id.get_version_num() == 7));
+        assert_eq!(list.iter().map(|p| p.id).collect::<HashSet<_>>().len(), 1309);
+        assert_eq!(list[0].stamp.updated_at.to_string(), "2026-01-01T00:00:00Z");
+        assert_eq!(list.iter().filter(|p| p.details.survived).count(), 500);
+        assert_eq!(list.iter().filter(|p| p.details.age.is_none()).count(), 263);
+    }
+
+    #[test]
+    fn ids_are_the_same_in_every_installation() {
+        assert_eq!(passengers().unwrap(), passengers().unwrap());
+        assert!(passengers().unwrap()[0].id < Uuid::now_v7());
+    }
+}

@@ -1,0 +1,292 @@
+//! The values of a passenger. A value of these types is valid: there is no other way to make one.
+
+use std::str::FromStr;
+
+use serde::{Serialize, Serializer};
+use serde_json::Value;
+
+use crate::fields::whole;
+
+/// A name of 1 to 200 characters, without control characters or space around it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Name(String);
+
+impl Name {
+    pub(in crate::passengers) const MOST_CHARS: usize = 200;
+    const EXPECTED: &'static str = "a text of 1 to 200 characters without control characters";
+
+    /// Trims and checks a name.
+    pub fn try_new(text: &str) -> Result<Self, &'static str> {
+        let trimmed = text.trim();
+        let fits = (1..=Self::MOST_CHARS).contains(&trimmed.chars().count()) && !trimmed.chars().any(is_unseen)
+            // Joiners are letters' companions in some scripts, and nothing alone.
+            && trimmed.chars().any(|c| !matches!(c, '\u{200c}' | '\u{200d}'));
+        if fits { Ok(Self(trimmed.to_owned())) } else { Err(Self::EXPECTED) }
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
+        value.as_str().ok_or(Self::EXPECTED).and_then(Self::try_new).map_err(str::to_owned)
+    }
+}
+
+/// Control characters, and those that turn the direction of a text or end its line: none belongs into a name, and in a log
+/// or on a page they make one name look like another.
+fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// First, second or third class.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Class(u8);
+
+impl Class {
+    const EXPECTED: &'static str = "1, 2 or 3";
+
+    /// Checks a class.
+    pub fn try_new(number: i64) -> Result<Self, &'static str> {
+        u8::try_from(number).ok().filter(|n| (1..=3).contains(n)).map(Self).ok_or(Self::EXPECTED)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        self.0.into()
+    }
+
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
+        whole(value, 1, 3).ok().ok_or(Self::EXPECTED).and_then(Self::try_new).map_err(str::to_owned)
+    }
+}
+
+impl FromStr for Class {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
+    }
+}
+
+/// As in the passenger list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sex {
+    /// Written `female`.
+    Female,
+    /// Written `male`.
+    Male,
+}
+
+impl Sex {
+    const EXPECTED: &'static str = "`female` or `male`";
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Female => "female",
+            Self::Male => "male",
+        }
+    }
+
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
+        value.as_str().ok_or(Self::EXPECTED).and_then(str::parse).map_err(str::to_owned)
+    }
+}
+
+impl FromStr for Sex {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "female" => Ok(Self::Female),
+            "male" => Ok(Self::Male),
+            _ => Err(Self::EXPECTED),
+        }
+    }
+}
+
+/// Years, with fractions for infants.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Age(f64);
+
+impl Age {
+    pub(in crate::passengers) const MOST: f64 = 120.0;
+    const EXPECTED: &'static str = "a number of years from 0 to 120";
+
+    /// Checks an age. Four decimals are kept.
+    pub fn try_new(years: f64) -> Result<Self, &'static str> {
+        if (0.0..=Self::MOST).contains(&years) { Ok(Self(four_decimals(years))) } else { Err(Self::EXPECTED) }
+    }
+
+    /// The years.
+    #[must_use]
+    pub fn years(self) -> f64 {
+        self.0
+    }
+
+    /// `null` is an answer here: nobody knows.
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
+        known(value, Self::EXPECTED, Self::try_new)
+    }
+}
+
+impl FromStr for Age {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
+    }
+}
+
+impl Serialize for Age {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        plainly(self.0, serializer)
+    }
+}
+
+/// Pounds paid for the passage.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fare(f64);
+
+impl Fare {
+    pub(in crate::passengers) const MOST: f64 = 10_000.0;
+    const EXPECTED: &'static str = "a number of pounds from 0 to 10000";
+
+    /// Checks a fare. Four decimals are kept: enough for a farthing.
+    pub fn try_new(pounds: f64) -> Result<Self, &'static str> {
+        if (0.0..=Self::MOST).contains(&pounds) {
+            Ok(Self(four_decimals(pounds)))
+        } else {
+            Err(Self::EXPECTED)
+        }
+    }
+
+    /// The pounds.
+    #[must_use]
+    pub fn pounds(self) -> f64 {
+        self.0
+    }
+
+    /// `null` is an answer here: nobody knows.
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
+        known(value, Self::EXPECTED, Self::try_new)
+    }
+}
+
+impl FromStr for Fare {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
+    }
+}
+
+impl Serialize for Fare {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        plainly(self.0, serializer)
+    }
+}
+
+/// A number, or null where nobody knows.
+fn known<T>(
+    value: &Value,
+    expected: &'static str,
+    try_new: impl Fn(f64) -> Result<T, &'static str>,
+) -> Result<Option<T>, String> {
+    if value.is_null() {
+        return Ok(None);
+    }
+    let number = value.as_f64().ok_or(expected).and_then(try_new);
+    number.map(Some).map_err(|expected| format!("{expected}, or null"))
+}
+
+/// One spelling per number, so that what was written is what is compared, sorted and read back. Adding zero turns -0 into 0.
+fn four_decimals(number: f64) -> f64 {
+    (number * 10_000.0).round() / 10_000.0 + 0.0
+}
+
+/// Whole numbers are written without a point.
+fn plainly<S: Serializer>(number: f64, serializer: S) -> Result<S::Ok, S::Error> {
+    if number.fract() == 0.0 {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "from 0 to 10,000, and whole"
+        )]
+        let whole = number as u16;
+        serializer.serialize_u16(whole)
+    } else {
+        serializer.serialize_f64(number)
+    }
+}
+
+/// A number of relatives aboard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(transparent)]
+pub struct Relatives(u8);
+
+impl Relatives {
+    pub(in crate::passengers) const MOST: i64 = 30;
+
+    /// Checks a number of relatives.
+    pub fn try_new(number: i64) -> Result<Self, &'static str> {
+        let fits = u8::try_from(number).ok().filter(|n| i64::from(*n) <= Self::MOST);
+        fits.map(Self).ok_or("a whole number from 0 to 30")
+    }
+
+    /// Returns the number.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        self.0.into()
+    }
+
+    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Self, String> {
+        whole(value, 0, Self::MOST).and_then(|number| Self::try_new(number).map_err(str::to_owned))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_keep_four_decimals_and_whole_ones_stay_plain() {
+        let written = |years| serde_json::to_string(&Age::try_new(years).unwrap()).unwrap();
+        assert_eq!(written(0.9167), "0.9167");
+        assert_eq!(written(30.0), "30");
+        assert_eq!(written(-0.0), "0");
+        assert_eq!(written(30.123_44), "30.1234");
+        assert_eq!(Fare::try_new(512.329_2).unwrap().pounds().to_string(), "512.3292");
+        assert!(Age::try_new(f64::NAN).is_err());
+        assert!("inf".parse::<Age>().is_err());
+        assert!(Fare::try_new(10_000.01).is_err());
+    }
+
+    #[test]
+    fn a_name_that_could_deceive_is_refused() {
+        for name in [
+            "",
+            "  ",
+            "a\u{0}b",
+            "a\nb",
+            "\u{202e}nhoJ",
+            "a\u{2028}b",
+            "\u{200b}",
+            "\u{200d}\u{200c}",
+            "a\u{ad}b",
+            &"x".repeat(201),
+        ] {
+            assert!(Name::try_new(name).is_err(), "{name:?}");
+        }
+        assert_eq!(Name::try_new(" Ödegård, Miss. Åsa ").unwrap().as_str(), "Ödegård, Miss. Åsa");
+    }
+}

@@ -1,0 +1,274 @@
+//! The routes of this noun as they are described.
+
+use serde_json::{Map, Value, json};
+
+use super::idempotency;
+use crate::config::Scope;
+use crate::http::openapi::{Answer, Operation, Verb};
+use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
+use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
+
+const ALL: &str = "/api/v1/passengers";
+const ONE: &str = "/api/v1/passengers/{id}";
+/// The operations on a passenger whose id is known.
+const NEXT: [&str; 4] = ["getPassenger", "replacePassenger", "patchPassenger", "deletePassenger"];
+
+fn schema(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+pub(super) fn list() -> Operation {
+    let age = || json!({"type": "number", "minimum": 0, "maximum": Age::MOST});
+    let fare = || json!({"type": "number", "minimum": 0, "maximum": Fare::MOST});
+    let name =
+        format!("Words of the name or their beginnings, at most {MOST_WORDS}, without case and diacritics.");
+    let parameters = [
+        query("class", "Of this class.", json!({"type": "integer", "enum": [1, 2, 3]})),
+        query("sex", "Of this sex.", json!({"enum": ["female", "male"]})),
+        query("survived", "Saved or not.", json!({"type": "boolean"})),
+        query("name", &name, json!({"type": "string", "minLength": 1, "maxLength": MOST_NAME_CHARS})),
+        query("min_age", "Of known age, at least this.", age()),
+        query("max_age", "Of known age, at most this.", age()),
+        query("min_fare", "Of known fare, at least this.", fare()),
+        query("max_fare", "Of known fare, at most this.", fare()),
+        query(
+            "sort",
+            "The order; with `-` in front the other direction. Those without a value come last.",
+            json!({"enum": ["id", "-id", "name", "-name", "age", "-age", "fare", "-fare"], "default": "id"}),
+        ),
+        query(
+            "limit",
+            "How many at most.",
+            json!({"type": "integer", "minimum": 1, "maximum": MOST_LIMIT, "default": DEFAULT_LIMIT}),
+        ),
+        query(
+            "cursor",
+            "Where to go on: the `next_cursor` of an earlier answer of the same sort.",
+            json!({"type": "string", "pattern": "^[ab][0-9a-f]+$"}),
+        ),
+        query(
+            "total",
+            "Count how many there are in all. It costs more than the page: ask once, not with every page.",
+            json!({"type": "boolean", "default": false}),
+        ),
+    ];
+    Operation::new(Verb::Get, ALL, "listPassengers", "List, find and sort passengers")
+        .details(
+            "All parameters must hold together. A parameter that is not known, or given twice, is an error.",
+        )
+        .parameters(parameters)
+        .answers(Answer::new(200, "A page of passengers.").json(schema("PassengerPage")))
+        .refuses(&[400])
+}
+
+pub(super) fn create() -> Operation {
+    let made = Answer::new(201, "The passenger as stored.")
+        .json(schema("Passenger"))
+        .header("location", "Where the passenger is.")
+        .header("etag", "The state of the passenger.")
+        .may_have(
+            "idempotency-replayed",
+            "`true` when this is the answer to an earlier request of the same key.",
+        )
+        .leads_to(&NEXT);
+    let pattern =
+        format!("^([A-Za-z0-9._:~-]{{1,{0}}}|\"[A-Za-z0-9._:~-]{{1,{0}}}\")$", idempotency::MOST_CHARS);
+    let key = header(
+        "Idempotency-Key",
+        "A name for this request, new for each. When the answer was lost, send the same again: within 24 hours it gets the \
+         first answer, and nobody comes aboard twice.",
+        json!({"type": "string", "minLength": 1, "pattern": pattern}),
+    );
+    Operation::new(Verb::Post, ALL, "createPassenger", "Add a passenger")
+        .needs(Scope::Write)
+        .parameters([key])
+        .body("application/json", schema("NewPassenger"))
+        .answers(made)
+        .refuses(&[409, 422])
+}
+
+pub(super) fn import() -> Operation {
+    let lines = |example: &str| json!({"type": "string", "description": "One JSON object per line.", "examples": [example]});
+    let someone = r#"{"name": "Brown, Mrs. Margaret", "class": 1, "sex": "female", "survived": true}"#;
+    let summary = r#"{"summary": {"lines": 1, "imported": 1, "skipped": 0, "failed": 0, "errors_not_shown": 0, "complete": true}}"#;
+    Operation::new(Verb::Post, "/api/v1/passengers/import", "importPassengers", "Add many passengers")
+        .details(
+            "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
+             stored, a `summary` at the end. What `progress` counts stays, whatever happens next. A line may have an `id`: one that \
+             is known is skipped, so that an import can be repeated.",
+        )
+        .needs(Scope::Import)
+        .parameters([query(
+            "atomic",
+            "Store all lines in one transaction, or none. At most 10,000 lines.",
+            json!({"type": "boolean", "default": false}),
+        )])
+        .body("application/x-ndjson", lines(someone))
+        .answers(Answer::new(200, "What became of the lines.").media("application/x-ndjson", lines(summary)))
+}
+
+pub(super) fn export() -> Operation {
+    let lines = || json!({"type": "string", "description": "One passenger per line."});
+    let format = query("format", "The format.", json!({"enum": ["ndjson", "csv"], "default": "ndjson"}));
+    Operation::new(Verb::Get, "/api/v1/passengers/export", "exportPassengers", "Stream all passengers")
+        .details(
+            "In the order of ids. A passenger that changes meanwhile appears in either state. The lines can be imported again.",
+        )
+        .parameters([format])
+        .answers(
+            Answer::new(200, "All passengers.")
+                .media("application/x-ndjson", lines())
+                .media("text/csv", lines()),
+        )
+        .refuses(&[400])
+}
+
+pub(super) fn stats() -> Operation {
+    Operation::new(Verb::Get, "/api/v1/passengers/stats", "getStats", "Count the saved by class, sex and age")
+        .answers(Answer::new(200, "Everyone, and every group.").json(schema("Stats")))
+}
+
+pub(super) fn get() -> Operation {
+    one(Verb::Get, "getPassenger", "Read a passenger").answers(passenger("The passenger.")).answers(
+        Answer::new(304, "The state in `If-None-Match` is still the latest.").header("etag", "That state."),
+    )
+}
+
+pub(super) fn replace() -> Operation {
+    one(Verb::Put, "replacePassenger", "Replace a passenger")
+        .needs(Scope::Write)
+        .details("A body that was read before can be put back: its `version` and `updated_at` are ignored.")
+        .body("application/json", schema("PassengerReplacement"))
+        .answers(passenger("The passenger as stored."))
+        .refuses(&[409, 422])
+}
+
+pub(super) fn patch() -> Operation {
+    one(Verb::Patch, "patchPassenger", "Change some fields of a passenger")
+        .details("A JSON merge patch (RFC 7396): `null` takes a field away, where it may be missing.")
+        .needs(Scope::Write)
+        .body("application/merge-patch+json", schema("PassengerPatch"))
+        .answers(passenger("The passenger as stored."))
+        .refuses(&[409, 422])
+}
+
+pub(super) fn delete() -> Operation {
+    one(Verb::Delete, "deletePassenger", "Remove a passenger")
+        .needs(Scope::Write)
+        .answers(Answer::new(204, "The passenger is gone."))
+        .refuses(&[409])
+}
+
+fn passenger(about: &'static str) -> Answer {
+    Answer::new(200, about).json(schema("Passenger")).header("etag", "The state of the passenger.")
+}
+
+fn one(verb: Verb, id: &'static str, summary: &'static str) -> Operation {
+    let path = json!({
+        "name": "id", "in": "path", "required": true, "description": "The id of a passenger.",
+        "schema": {"type": "string", "format": "uuid"}
+    });
+    let tag = "(W/)?\"[!#-+.-~-]*\"";
+    let pattern = format!("^{tag}(, ?{tag}){{0,31}}$");
+    let tags = || json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": pattern}]});
+    Operation::new(verb, ONE, id, summary)
+        .parameters([
+            path,
+            header("If-Match", "Only in one of these states.", tags()),
+            header("If-None-Match", "In none of these states.", tags()),
+        ])
+        .refuses(&[400, 404, 412])
+}
+
+fn query(name: &str, about: &str, schema: Value) -> Value {
+    json!({"name": name, "in": "query", "description": about, "schema": schema})
+}
+
+fn header(name: &str, about: &str, schema: Value) -> Value {
+    json!({"name": name, "in": "header", "description": about, "schema": schema})
+}
+
+/// The schemas of this noun.
+pub(super) fn schemas() -> Map<String, Value> {
+    let mut passenger = details(false);
+    passenger.extend(map(json!({
+        "id": {"type": "string", "format": "uuid", "description": "UUID v7: ids sort by when they were made."},
+        "version": {"type": "integer", "minimum": 1, "description": "One more with each change."},
+        "updated_at": {"type": "string", "format": "date-time", "description": "When it last changed."}
+    })));
+    let replacement = passenger.clone();
+    let page = map(json!({
+        "items": {"type": "array", "items": schema("Passenger"), "maxItems": MOST_LIMIT},
+        "next_cursor": {"type": ["string", "null"], "description": "Where the next page goes on, if there is one."},
+        "total": {"type": "integer", "minimum": 0, "description": "How many there are in all; with `total=true`."}
+    }));
+    map(json!({
+        "NewPassenger": object(details(false), &["name", "class", "sex", "survived"]),
+        "PassengerReplacement": object(replacement, &["name", "class", "sex", "survived"]),
+        "PassengerPatch": object(details(true), &[]),
+        "Passenger": complete(passenger),
+        "PassengerPage": object(page, &["items", "next_cursor"]),
+        "Stats": stats_schema(),
+    }))
+}
+
+/// The properties that a client sets. In a patch more may be null: what goes away falls back to what it means when it is
+/// left out.
+fn details(patch: bool) -> Map<String, Value> {
+    let null_too = |schema: &str| if patch { json!([schema, "null"]) } else { json!(schema) };
+    // Neither control characters nor those that turn or end a line, and something to be seen.
+    let unseen = "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff";
+    let pattern = format!("^[^{unseen}]*[^\\s{unseen}\\u200c\\u200d][^{unseen}]*$");
+    let relatives = |about: &str| json!({"type": null_too("integer"), "minimum": 0, "maximum": Relatives::MOST, "default": 0, "description": about});
+    map(json!({
+        "name": {
+            "type": "string", "minLength": 1, "maxLength": Name::MOST_CHARS, "pattern": pattern,
+            "description": "Family name, title, given names."
+        },
+        "class": {"type": "integer", "enum": [1, 2, 3]},
+        "sex": {"enum": ["female", "male"]},
+        "age": {"type": ["number", "null"], "minimum": 0, "maximum": Age::MOST, "description": "Years; null where nobody knows."},
+        "fare": {"type": ["number", "null"], "minimum": 0, "maximum": Fare::MOST, "description": "Pounds; null where nobody knows."},
+        "siblings_or_spouses_aboard": relatives("Siblings or spouses aboard."),
+        "parents_or_children_aboard": relatives("Parents or children aboard."),
+        "survived": {"type": "boolean"}
+    }))
+}
+
+fn map(value: Value) -> Map<String, Value> {
+    if let Value::Object(map) = value { map } else { Map::new() }
+}
+
+fn object(properties: Map<String, Value>, required: &[&str]) -> Value {
+    json!({"type": "object", "additionalProperties": false, "required": required, "properties": properties})
+}
+
+/// An object of which nothing is ever missing.
+fn complete(properties: Map<String, Value>) -> Value {
+    let names: Vec<_> = properties.keys().cloned().collect();
+    object(properties, &names.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn stats_schema() -> Value {
+    let counts = || {
+        map(json!({
+            "total": {"type": "integer", "minimum": 0},
+            "survived": {"type": "integer", "minimum": 0},
+            "survival_rate": {
+                "type": ["number", "null"], "minimum": 0, "maximum": 1, "description": "Null where there is nobody."
+            }
+        }))
+    };
+    let groups = |name: &str, schema: Value| {
+        let mut group = counts();
+        group.insert(name.to_owned(), schema);
+        json!({"type": "array", "items": complete(group)})
+    };
+    let mut all = counts();
+    all.extend(map(json!({
+        "by_class": groups("class", json!({"type": "integer", "enum": [1, 2, 3]})),
+        "by_sex": groups("sex", json!({"enum": ["female", "male"]})),
+        "by_age_band": groups("age_band", json!({"type": "string", "pattern": "^([1-6]0-[1-6]9|0-9|70\\+|unknown)$"})),
+    })));
+    complete(all)
+}

@@ -1,0 +1,126 @@
+//! `GET /api/v1/passengers/export`: all passengers as a stream, as NDJSON or CSV.
+//!
+//! Passengers are read page by page in the order of their ids. No transaction stays open for a slow client: each passenger
+//! appears at most once, and one that changes meanwhile appears in either state. A backup is of one moment.
+
+use std::collections::VecDeque;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use futures_util::stream;
+use uuid::Uuid;
+
+use super::Context;
+use crate::fields::FieldError;
+use crate::http::error::Problem;
+use crate::passengers::StoreError;
+use crate::passengers::domain::model::{Age, Fare, Passenger};
+
+/// The format of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    NdJson,
+    Csv,
+}
+
+const COLUMNS: [&str; 11] = [
+    "id",
+    "name",
+    "class",
+    "sex",
+    "age",
+    "fare",
+    "siblings_or_spouses_aboard",
+    "parents_or_children_aboard",
+    "survived",
+    "version",
+    "updated_at",
+];
+
+/// The state of a stream: the last id, and whether the header line is still to come.
+struct Export {
+    context: Context,
+    format: Format,
+    after: Uuid,
+    ready: VecDeque<Bytes>,
+    over: bool,
+}
+
+pub(super) async fn export(State(context): State<Context>, uri: Uri) -> Result<Response, Problem> {
+    let (format, media_type) = match uri.query().unwrap_or_default() {
+        "" | "format=ndjson" => (Format::NdJson, "application/x-ndjson"),
+        "format=csv" => (Format::Csv, "text/csv; charset=utf-8"),
+        _ => {
+            let error = FieldError::new("format", "must be `ndjson` or `csv`, and alone");
+            return Err(Problem::bad_query(vec![error]));
+        }
+    };
+    let mut export = Export { context, format, after: Uuid::nil(), ready: VecDeque::new(), over: false };
+    if format == Format::Csv {
+        export.ready.push_back(csv_line(COLUMNS).unwrap_or_default());
+    }
+    // The first page is read before the status: a database that is away is a 503.
+    export.read_page().await?;
+    let pages = stream::unfold(export, async |mut export| {
+        while export.ready.is_empty() && !export.over {
+            if let Err(error) = export.read_page().await {
+                tracing::error!(error = %error, "an export was cut short");
+                export.over = true;
+                // A broken stream tells the client that something is missing; a whole one would hide it.
+                return Some((Err(std::io::Error::other("the export was cut short")), export));
+            }
+        }
+        export.ready.pop_front().map(|piece| (Ok(piece), export))
+    });
+    Ok(([(header::CONTENT_TYPE, media_type)], Body::from_stream(pages)).into_response())
+}
+
+impl Export {
+    async fn read_page(&mut self) -> Result<(), StoreError> {
+        let page = self.context.store.after(self.after).await?;
+        let Some(last) = page.last() else {
+            self.over = true;
+            return Ok(());
+        };
+        self.after = last.id;
+        let mut text = Vec::new();
+        for passenger in &page {
+            match self.format {
+                Format::NdJson => {
+                    // Text and numbers only: this cannot fail.
+                    text.extend(serde_json::to_vec(passenger).unwrap_or_default());
+                    text.push(b'\n');
+                }
+                Format::Csv => text.extend(csv_of(passenger).unwrap_or_default()),
+            }
+        }
+        self.ready.push_back(text.into());
+        Ok(())
+    }
+}
+
+fn csv_of(passenger: &Passenger) -> Option<Bytes> {
+    let Passenger { id, details, stamp } = passenger;
+    let number = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
+    csv_line([
+        id.to_string(),
+        details.name.as_str().to_owned(),
+        details.class.number().to_string(),
+        details.sex.as_str().to_owned(),
+        number(details.age.map(Age::years)),
+        number(details.fare.map(Fare::pounds)),
+        details.siblings_or_spouses_aboard.number().to_string(),
+        details.parents_or_children_aboard.number().to_string(),
+        details.survived.to_string(),
+        stamp.version.to_string(),
+        stamp.updated_at.to_string(),
+    ])
+}
+
+fn csv_line<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> Option<Bytes> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(fields).ok()?;
+    writer.into_inner().ok().map(Bytes::from)
+}

@@ -1,0 +1,99 @@
+//! All passengers as a stream, and back.
+
+use axum::body::Body;
+use axum::http::{Method, Request};
+use serde_json::{Value, json};
+
+use crate::app::{Answer, App};
+
+on_both_databases!(
+    an_export_has_everyone_once_in_either_format,
+    an_export_can_be_imported_again_and_again,
+    an_atomic_import_stores_all_lines_or_none,
+    a_body_that_was_got_can_be_put_back,
+);
+
+const EXPORT: &str = "/api/v1/passengers/export";
+
+async fn import(app: &App, query: &str, body: impl Into<Body>) -> Value {
+    let request = Request::post(format!("/api/v1/passengers/import{query}"));
+    let answer =
+        app.send(request.header("content-type", "application/x-ndjson").body(body.into()).unwrap()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let last: Value = serde_json::from_str(answer.text.lines().last().unwrap()).unwrap();
+    last["summary"].clone()
+}
+
+async fn total(app: &App) -> Value {
+    app.get("/api/v1/passengers?total=true&limit=1").await.json()["total"].clone()
+}
+
+async fn an_export_has_everyone_once_in_either_format(app: App) {
+    let (made, _) =
+        app.board(&json!({"name": "Says \"no\", Mr.", "class": 3, "sex": "male", "survived": false})).await;
+    let lines = app.get(EXPORT).await;
+    assert_eq!(
+        (lines.status.as_u16(), lines.headers["content-type"].to_str().unwrap()),
+        (200, "application/x-ndjson")
+    );
+    let all: Vec<Value> = lines.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids: std::collections::BTreeSet<_> = all.iter().map(|one| one["id"].as_str().unwrap()).collect();
+    assert_eq!((all.len(), ids.len(), all.last()), (1310, 1310, Some(&made)));
+
+    let table: Answer = app.get(&format!("{EXPORT}?format=csv")).await;
+    assert_eq!(table.headers["content-type"], "text/csv; charset=utf-8");
+    let mut reader = csv::Reader::from_reader(table.text.as_bytes());
+    let names = reader.headers().unwrap().iter().map(str::to_owned).collect::<Vec<_>>();
+    let rows: Vec<_> = reader.records().map(Result::unwrap).collect();
+    assert_eq!((names[0].as_str(), rows.len()), ("id", 1310));
+    assert_eq!(&rows[1309][1], "Says \"no\", Mr.");
+    assert_eq!(app.get(&format!("{EXPORT}?format=xml")).await.problem(400).1, ["format"]);
+    app.store.close().await;
+    assert_eq!(app.get(EXPORT).await.problem(503).0, "database_unavailable");
+}
+
+async fn an_export_can_be_imported_again_and_again(app: App) {
+    let lines = app.get(EXPORT).await.text;
+    for _ in 0..2 {
+        let summary = import(&app, "", lines.clone()).await;
+        assert_eq!(
+            (&summary["imported"], &summary["skipped"], &summary["failed"]),
+            (&json!(0), &json!(1309), &json!(0))
+        );
+    }
+    let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
+    let path = format!("/api/v1/passengers/{}", first["id"].as_str().unwrap());
+    assert_eq!(app.call(Method::DELETE, &path, None).await.status, 204);
+    let summary = import(&app, "", lines).await;
+    assert_eq!((&summary["imported"], &summary["skipped"]), (&json!(1), &json!(1308)));
+    assert_eq!(app.get(&path).await.json()["name"], first["name"]);
+}
+
+async fn an_atomic_import_stores_all_lines_or_none(app: App) {
+    let line = |name: &str| json!({"name": name, "class": 2, "sex": "female", "survived": true}).to_string();
+    let mut lines: Vec<_> = (0..1200).map(|number| line(&format!("Visitor {number}"))).collect();
+    lines.push(line(""));
+    let summary = import(&app, "?atomic=true", lines.join("\n")).await;
+    assert_eq!(
+        (&summary["imported"], &summary["failed"], &summary["complete"]),
+        (&json!(0), &json!(1), &json!(false))
+    );
+    assert_eq!(summary["ended_early"]["code"], "not_imported");
+    assert_eq!(total(&app).await, 1309);
+    lines.pop();
+    let summary = import(&app, "?atomic=true", lines.join("\n")).await;
+    assert_eq!((&summary["imported"], &summary["complete"]), (&json!(1200), &json!(true)));
+    assert_eq!(total(&app).await, 2509);
+}
+
+async fn a_body_that_was_got_can_be_put_back(app: App) {
+    let (made, path) = app.board(&json!({"name": "A", "class": 3, "sex": "male", "survived": false})).await;
+    let put = app.call(Method::PUT, &path, Some(&made)).await;
+    assert_eq!((put.status.as_u16(), put.json()), (200, made.clone()), "nothing changes");
+    let mut other = made.clone();
+    other["class"] = json!(1);
+    let put = app.call(Method::PUT, &path, Some(&other)).await.json();
+    assert_eq!((&put["class"], &put["version"]), (&json!(1), &json!(2)));
+    other["id"] = json!("01890000-0000-7000-8000-000000000000");
+    assert_eq!(app.call(Method::PUT, &path, Some(&other)).await.problem(422).1, ["id"]);
+}

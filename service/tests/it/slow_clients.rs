@@ -1,0 +1,70 @@
+//! Clients that send slowly or never finish: they get their own errors, and keep nobody else out.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use crate::program::Program;
+
+async fn send(address: &str, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address.trim_start_matches("http://")).await.unwrap();
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream
+}
+
+async fn read_to_end(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    let read = timeout(Duration::from_secs(20), stream.read_to_string(&mut text)).await;
+    read.expect("it is answered").unwrap();
+    text
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_the_clients_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder, &[]).await;
+    let half = "POST /api/v1/passengers HTTP/1.1\r\nhost: titanic\r\ncontent-type: application/json\r\n\
+        content-length: 500\r\n\r\n{";
+    let streams = join_all((0..20).map(|_| send(&program.address, half))).await;
+    for answer in join_all(streams.into_iter().map(read_to_end)).await {
+        let head = answer.to_ascii_lowercase();
+        assert!(head.starts_with("http/1.1 408 ") && head.contains("connection: close\r\n"), "{answer}");
+        assert!(answer.contains("\"code\":\"request_timeout\""), "{answer}");
+    }
+    let scrape = program.http.get(format!("{}/metrics", program.admin_address)).send().await.unwrap();
+    let metrics = scrape.text().await.unwrap();
+    let counts =
+        metrics.lines().filter(|line| line.starts_with("http_server_request_duration_seconds_count"));
+    let counts: Vec<_> =
+        counts.filter(|line| line.contains("method=\"POST\"") && !line.ends_with(" 0")).collect();
+    assert!(
+        counts.len() == 1 && counts[0].contains("code=\"408\"") && counts[0].ends_with(" 20"),
+        "{counts:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn half_sent_heads_keep_no_probe_waiting_on_either_port() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder, &[]).await;
+    let half = "GET /api/hello HTTP/1.1\r\nhost: titanic\r\nx-slowly:";
+    let mut held = Vec::new();
+    for _ in 0..2 {
+        held.extend(join_all((0..1100).map(|_| send(&program.address, half))).await);
+        for base in [&program.address, &program.admin_address] {
+            for probe in ["/livez", "/readyz"] {
+                let since = Instant::now();
+                // A connection of its own, as a kubelet's.
+                let request = format!("GET {probe} HTTP/1.1\r\nhost: titanic\r\nconnection: close\r\n\r\n");
+                let answer = read_to_end(send(base, &request).await).await;
+                assert!(answer.starts_with("HTTP/1.1 200 "), "{probe}: {answer}");
+                assert!(since.elapsed() < Duration::from_secs(1), "{probe} took {:?}", since.elapsed());
+            }
+        }
+    }
+    drop(held);
+    assert_eq!(program.status("/api/hello").await, Some(200));
+}
