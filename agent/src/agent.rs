@@ -14,7 +14,7 @@ use crate::deliver::{self, Receiver};
 use crate::evaluate::{self, Board, Driver, LastFailure, RestoreError, Snapshot};
 use crate::export::{Host, Recorder};
 use crate::web;
-use lookout_collect::probe::{self, HttpProber, Latest, Probe, Verdict};
+use lookout_collect::probe::{self, Latest, Probe, Prober, Verdict};
 use lookout_collect::promql::{self, Ask, HttpAsk};
 use lookout_collect::scrape::{self, Fetch, HttpFetch};
 use lookout_collect::{Feed, Observation};
@@ -107,7 +107,7 @@ impl Outside {
             receivers.push(receiver);
         }
         Ok(Self {
-            prober: Arc::new(HttpProber::new(Arc::clone(&random))),
+            prober: Arc::new(Prober::new(Arc::clone(&random))),
             fetch: Arc::new(
                 HttpFetch::new(config.scrapes.iter().any(|scrape| scrape.url.scheme() == "https"))
                     .map_err(|error| client("the scraper", error.into()))?,
@@ -257,7 +257,7 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
         });
     }
     for scrape in &config.scrapes {
-        let streams: Vec<(usize, Ratio)> = streams_of(config, |indicator| match indicator {
+        let ratios: Vec<(usize, Ratio)> = streams_of(config, |indicator| match indicator {
             Indicator::Scrape { source, ratio } if *source == scrape.name => Some(ratio.clone()),
             _ => None,
         });
@@ -270,7 +270,8 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
                 grid,
                 feed: feed.clone(),
             };
-            scrape::watch(Arc::clone(&scrape), streams.clone(), ports, stop.clone())
+            let streams = scrape::Streams { ratios: ratios.clone(), up: Vec::new() };
+            scrape::watch(Arc::clone(&scrape), streams, ports, stop.clone())
         });
     }
 }
@@ -456,7 +457,7 @@ fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
             let seen = latest.get(&target.name)?;
             Some(web::ProbeRow {
                 target: target.name.clone(),
-                url_without_secrets: probe::without_secrets(&target.url),
+                url_without_secrets: probe::peer_of(&target.check),
                 ok: seen.outcome.is_ok(),
                 detail: match seen.outcome.verdict {
                     Verdict::Ok => String::new(),

@@ -31,11 +31,11 @@ use lookout_engine::Grid;
 use url::Url;
 
 use super::destination::{Written, read_destination};
-use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Target, Token};
+use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Token};
 use super::objects;
 use super::prometheus::{QueryTiming, read_servers};
 use super::reader::{At, Fields, Reader};
-use super::target::{read_scrape, read_target};
+use super::target::{Target, read_scrape, read_target};
 use super::yaml::Place;
 
 /// Where the agent listens unless told otherwise.

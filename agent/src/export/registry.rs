@@ -79,8 +79,17 @@ fn describe() {
     describe_counter!(names::PROBE_MISSED, "Slots without a probe by reason.");
     describe_histogram!(names::PROBE_SECONDS, "Durations of probes.");
     describe_gauge!(names::PROBE_PHASE_SECONDS, "Duration of the last probe by phase.");
+    describe_gauge!(
+        names::PROBE_CERTIFICATE_END,
+        "Unix time at which the certificates of a target end, by chain."
+    );
     describe_counter!(names::SCRAPES, "Scrapes by outcome.");
     describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
+    describe_counter!(names::SCRAPE_RESTARTS, "New processes of a neighbour seen in scrapes.");
+    describe_counter!(
+        names::SCRAPE_QUARANTINED,
+        "Scrapes of an SLO that were not plausible and not counted."
+    );
     describe_counter!(names::SCRAPE_UNBOUNDED, "Slots in which a histogram lacked the bound it is cut at.");
     describe_counter!(names::PROMQL, "Queries to a Prometheus by outcome.");
     describe_counter!(

@@ -82,7 +82,17 @@ impl Probe for Connected {
             Verdict::Ok
         };
         let total = Duration::from_millis(5);
-        Outcome { verdict, total, phases: Phases::default(), status: None, trace_id: "0".repeat(32) }
+        Outcome {
+            verdict,
+            total,
+            phases: Phases::default(),
+            status: None,
+            summary: None,
+            address: None,
+            certificate: None,
+            steps: Vec::new(),
+            trace_id: "0".repeat(32),
+        }
     }
 }
 
