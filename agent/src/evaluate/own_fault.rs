@@ -76,6 +76,7 @@ fn no_evidence() -> Evidence {
         bad: 0,
         total: 0,
         tiers: Vec::new(),
+        present: None,
         corrected: Corrected::default(),
         conditions: Vec::new(),
         components: Vec::new(),
