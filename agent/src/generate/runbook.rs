@@ -258,7 +258,7 @@ mod tests {
             .replacen("\n---\n", "\nlast_reviewed: 2026-01-02\ndrill: never\n---\n", 1)
             .replacen("## TL;DR", "## TL;DR\n\nMy own words.", 1);
         assert_eq!(merge(&before, &edited), edited, "nothing to renew, nothing changes");
-        config.outputs.runbook_url = Some("https://elsewhere.example.com/{alert}".to_owned());
+        config.outputs.dashboard_url = Some("https://elsewhere.example.com/{slo}".to_owned());
         let merged = merge(&pages(&config).remove(0).contents, &edited);
         assert!(merged.contains("last_reviewed: 2026-01-02\ndrill: never\n---\n"), "{merged}");
         assert!(merged.contains("My own words."), "{merged}");

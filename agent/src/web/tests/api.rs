@@ -195,7 +195,7 @@ async fn a_decision_that_cannot_be_recorded_is_not_given() {
 async fn metrics_are_text_for_prometheus() {
     let answered = get(&routed(&House::burning()).0, "/metrics").await;
     assert_eq!(answered.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
-    assert!(answered.text.contains("lookout_build_info{version=\"0.1.0\",external_url=\n"));
+    assert!(answered.text.contains("lookout_build_info{version=\"0.1.0\",external_url=\""));
     assert!(answered.text.contains("sloth_id=\"titanic-requests\""));
     assert!(!answered.text.contains("NaN"));
 }
