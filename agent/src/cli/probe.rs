@@ -51,7 +51,7 @@ fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
             lookout_config::usable(&options.target)
                 .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
         }
-        let target = lookout_config::Target::of_url(&url);
+        let target = Target::of_url(&url);
         return target.map(Ok).ok_or_else(|| {
             anyhow::anyhow!(
                 "this URL does not say what to probe; schemes are {}, and `dns://10.0.0.2/example.org` names the server first",
