@@ -64,10 +64,10 @@ fn of_compose(tree: &Tree) -> Result<Agent> {
     let mut agent = Agent { name: "compose".to_owned(), links: links_of_rules(tree)?, ..Agent::default() };
     for volume in service.get("volumes").and_then(Value::as_array).into_iter().flatten() {
         let parts: Vec<&str> = volume.as_str().unwrap_or_default().split(':').collect();
-        if let [from, to, ..] = parts.as_slice() {
-            if let Some(from) = from.strip_prefix("./") {
-                copy(tree, Path::new(from), Path::new(to), &mut agent.files)?;
-            }
+        if let [from, to, ..] = parts.as_slice()
+            && let Some(from) = from.strip_prefix("./")
+        {
+            copy(tree, Path::new(from), Path::new(to), &mut agent.files)?;
         }
     }
     for (name, value) in service.get("environment").and_then(Value::as_object).into_iter().flatten() {
