@@ -8,17 +8,18 @@ use std::time::Duration;
 use lookout_engine::{Counts, Window};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc};
+use tokio::time::Instant;
 
 use crate::deliver::{self, Receiver};
 use crate::evaluate::{self, Board, Driver, LastFailure, RestoreError, Snapshot};
 use crate::export::{Host, Recorder};
 use crate::web;
-use lookout_collect::probe::{self, HttpProber, Latest, Probe, Verdict};
+use lookout_collect::probe::{self, Latest, Probe, Prober, Verdict};
 use lookout_collect::promql::{self, Ask, HttpAsk};
 use lookout_collect::scrape::{self, Fetch, HttpFetch};
 use lookout_collect::{Feed, Observation};
 use lookout_config::{Config, Indicator, LedgerLocation, Ratio, Slo};
-use lookout_ledger::{Ledger, LedgerError, MemoryLedger, SqliteLedger, StoredCounts};
+use lookout_ledger::{CountSeries, Ledger, LedgerError, MemoryLedger, Resolution, WriteThroughLedger};
 use lookout_runtime::clock::{Clock, SystemClock};
 use lookout_runtime::events::chain;
 use lookout_runtime::random::Random;
@@ -89,9 +90,16 @@ impl Outside {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let random = Arc::new(Random::from_seed(seed));
         let ledger: Arc<dyn Ledger> = match &config.ledger {
-            LedgerLocation::Sqlite(path) => Arc::new(SqliteLedger::open(path).await?),
+            LedgerLocation::Sqlite(path) => {
+                Arc::new(WriteThroughLedger::open(path, Arc::clone(&clock)).await?)
+            }
             LedgerLocation::Memory => Arc::new(MemoryLedger::default()),
         };
+        // settings or secrets may be other ones now: what was refused yesterday may be taken today
+        let retried = ledger.retry_dead_letters(None, clock.now_ms()).await?;
+        if retried > 0 {
+            tracing::info!(deliveries = retried, "deliveries that were refused before are tried again");
+        }
         let mut receivers = Vec::with_capacity(config.destinations.len());
         for destination in &config.destinations {
             let receiver = deliver::receiver(destination, Arc::clone(&clock))
@@ -99,7 +107,7 @@ impl Outside {
             receivers.push(receiver);
         }
         Ok(Self {
-            prober: Arc::new(HttpProber::new(Arc::clone(&random))),
+            prober: Arc::new(Prober::new(Arc::clone(&random))),
             fetch: Arc::new(
                 HttpFetch::new(config.scrapes.iter().any(|scrape| scrape.url.scheme() == "https"))
                     .map_err(|error| client("the scraper", error.into()))?,
@@ -145,6 +153,9 @@ const FEED: usize = 4096;
 const COLLECTORS_GRACE: Duration = Duration::from_secs(5);
 /// How long the last tick and the answers in flight may take.
 const END_GRACE: Duration = Duration::from_secs(5);
+/// How often the file of a small ledger is looked at for damage, and of a large one.
+const LEDGER_CHECK_EVERY: Duration = Duration::from_secs(30);
+const LEDGER_CHECK_LATEST: Duration = Duration::from_secs(3600);
 /// How often samples of histograms are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -199,7 +210,8 @@ impl Agent {
         start_evaluation(driver, observations, &outside, &view.board, &wake, &evaluation);
         start_deliveries(&outside, &wake, &rest);
         start_upkeep(outside.recorder.clone(), &rest);
-        start_server(&config, &outside, &view, listener, &rest);
+        start_ledger_checks(Arc::clone(&outside.ledger), &rest);
+        start_server(&config, &outside, &view, (listener, wake), &rest);
         tracing::info!(
             address = %view.address,
             slos = config.slos.len(),
@@ -245,7 +257,7 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
         });
     }
     for scrape in &config.scrapes {
-        let streams: Vec<(usize, Ratio)> = streams_of(config, |indicator| match indicator {
+        let ratios: Vec<(usize, Ratio)> = streams_of(config, |indicator| match indicator {
             Indicator::Scrape { source, ratio } if *source == scrape.name => Some(ratio.clone()),
             _ => None,
         });
@@ -258,7 +270,8 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
                 grid,
                 feed: feed.clone(),
             };
-            scrape::watch(Arc::clone(&scrape), streams.clone(), ports, stop.clone())
+            let streams = scrape::Streams { ratios: ratios.clone(), up: Vec::new() };
+            scrape::watch(Arc::clone(&scrape), streams, ports, stop.clone())
         });
     }
 }
@@ -283,7 +296,7 @@ async fn query_jobs(
         // a minute more: the ledger may keep the minute in which the reach begins
         let stored = outside.ledger.counts(&stream.id, since_ms.saturating_sub(60_000)).await?;
         let progress =
-            promql::Progress::of_ledger(config.grid, now_ms, &stored.slots, &known_minutes(&stored));
+            promql::Progress::of_ledger(config.grid, now_ms, &stored.slots(), &known_minutes(&stored));
         let job = promql::Job { stream: index, queries: queries.clone(), reach, progress };
         let server = servers.iter_mut().find(|(server, _)| server.name == *source);
         server.into_iter().for_each(|(_, jobs)| jobs.push(job.clone()));
@@ -293,12 +306,14 @@ async fn query_jobs(
 }
 
 /// The minutes of a ledger, and those that are part of its quarters of an hour.
-fn known_minutes(stored: &StoredCounts) -> Vec<(i64, Counts)> {
-    let quarters = stored.quarters.iter().flat_map(|(quarter, counts)| {
-        let first = quarter.saturating_mul(15);
-        (first..first.saturating_add(15)).map(|minute| (minute, *counts))
-    });
-    quarters.chain(stored.minutes.iter().copied()).collect()
+fn known_minutes(stored: &CountSeries) -> Vec<(i64, Counts)> {
+    let spans = stored.spans().iter().filter(|span| !matches!(span.resolution, Resolution::Slot(_)));
+    spans
+        .flat_map(|span| {
+            let (first, seconds) = (span.start_s.div_euclid(60), i64::from(span.resolution.seconds()));
+            (first..first.saturating_add(seconds / 60)).map(|minute| (minute, span.counts))
+        })
+        .collect()
 }
 
 fn start_queries(
@@ -386,7 +401,33 @@ fn start_upkeep(recorder: Recorder, tasks: &Tasks) {
     });
 }
 
-fn start_server(config: &Arc<Config>, outside: &Outside, view: &View, listener: TcpListener, tasks: &Tasks) {
+/// Looks for damage in the ledger, seldom enough that it takes no more than a thousandth of the time.
+fn start_ledger_checks(ledger: Arc<dyn Ledger>, tasks: &Tasks) {
+    let stop = tasks.stopping();
+    tasks.supervise("ledger check", move || {
+        let (ledger, stop) = (Arc::clone(&ledger), stop.clone());
+        async move {
+            let mut pause = LEDGER_CHECK_EVERY;
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                let started = Instant::now();
+                ledger.check().await;
+                pause = started.elapsed().saturating_mul(1000).clamp(LEDGER_CHECK_EVERY, LEDGER_CHECK_LATEST);
+            }
+        }
+    });
+}
+
+fn start_server(
+    config: &Arc<Config>,
+    outside: &Outside,
+    view: &View,
+    (listener, wake): (TcpListener, Arc<Notify>),
+    tasks: &Tasks,
+) {
     let state = web::State {
         board: view.board.clone(),
         ledger: Arc::clone(&outside.ledger),
@@ -396,6 +437,7 @@ fn start_server(config: &Arc<Config>, outside: &Outside, view: &View, listener: 
         host: Arc::new(Host::new()),
         probes: probe_rows(config, &view.latest),
         random: Arc::clone(&outside.random),
+        wake,
     };
     let (listener, stop) = (Arc::new(listener), tasks.stopping());
     tasks.supervise("web", move || {
@@ -415,7 +457,7 @@ fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
             let seen = latest.get(&target.name)?;
             Some(web::ProbeRow {
                 target: target.name.clone(),
-                url_without_secrets: probe::without_secrets(&target.url),
+                url_without_secrets: probe::peer_of(&target.check),
                 ok: seen.outcome.is_ok(),
                 detail: match seen.outcome.verdict {
                     Verdict::Ok => String::new(),

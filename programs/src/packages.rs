@@ -21,6 +21,9 @@ const NEEDED: &[Needed] = &[
     // The server itself is not on the `PATH`: what manages its clusters comes with it.
     Needed { names: &["pg_ctlcluster"], package: "postgresql" },
     Needed { names: &["psql"], package: "postgresql-client" },
+    Needed { names: &["nginx"], package: "nginx-light" },
+    Needed { names: &["dnsmasq"], package: "dnsmasq-base" },
+    Needed { names: &["aiosmtpd"], package: "python3-aiosmtpd" },
     Needed { names: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
 ];
 
@@ -29,6 +32,9 @@ const PACKAGES: &[&str] = &[
     "prometheus-alertmanager",
     "postgresql",
     "postgresql-client",
+    "nginx-light",
+    "dnsmasq-base",
+    "python3-aiosmtpd",
     "chromium",
     "fonts-dejavu-core",
 ];

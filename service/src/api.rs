@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http::openapi::{Answer, Described, Info, Operation, Verb};
 use crate::http::{self, ApiRoute, PortService, Shared};
-use crate::passengers;
+use crate::{passengers, voyages};
 
 const HELLO: ApiRoute = ("/api/hello", "GET", 200);
 const INFO: Info = Info {
@@ -22,7 +22,7 @@ const INFO: Info = Info {
 /// Returns every route under `/api/` with the method and the status of its success.
 #[must_use]
 pub fn routes() -> Vec<ApiRoute> {
-    [HELLO].into_iter().chain(passengers::http::ROUTES).collect()
+    [HELLO].into_iter().chain(passengers::http::ROUTES).chain(voyages::http::ROUTES).collect()
 }
 
 /// Creates the state that all handlers share.
@@ -42,7 +42,9 @@ pub fn public(shared: &Shared, passengers: &passengers::Store) -> PortService {
     );
     let hello =
         Described::default().on(hello, self::hello).tagged("about", http::ABOUT).with_state(shared.clone());
-    http::public(shared, hello.merge(passengers::http::routes(shared, passengers)), INFO)
+    let voyages = voyages::Store::new(shared.database.clone());
+    let entities = passengers::http::routes(shared, passengers).merge(voyages::http::routes(shared, voyages));
+    http::public(shared, hello.merge(entities), INFO)
 }
 
 async fn hello() -> Json<Value> {

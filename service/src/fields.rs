@@ -19,7 +19,7 @@ impl FieldError {
     }
 }
 
-/// An object being read. Fields that nobody asked for are errors.
+/// A JSON object that is being read. Unknown fields are errors.
 pub(crate) struct Fields {
     raw: Map<String, Value>,
     known: Vec<&'static str>,
@@ -65,12 +65,12 @@ impl Fields {
         self.errors.push(FieldError::new(name, detail));
     }
 
-    /// Whether anything is wrong so far.
+    /// Returns whether anything is wrong so far.
     pub(crate) fn has_errors(&self) -> bool {
         !self.errors.is_empty()
     }
 
-    /// All that is wrong, unknown fields included. Nothing, when the object can be used.
+    /// Returns all errors, unknown fields included. There are none when the object can be used.
     pub(crate) fn errors(mut self) -> Vec<FieldError> {
         let known = self.known.join(", ");
         for name in self.raw.keys() {

@@ -9,7 +9,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// More than the first line of an answer ever takes.
 const MOST_BYTES: u64 = 256;
 
-/// Asks `/readyz` of the service that listens there; its status.
+/// Requests `/readyz` of the service at an address and returns its status.
 pub fn ask(address: SocketAddr) -> io::Result<u16> {
     let address = SocketAddr::new(reachable(address.ip()), address.port());
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;

@@ -3,7 +3,7 @@
 //! A life in three steps: [`Config`] is read from the environment and touches nothing; [`Titanic::build`] binds both ports,
 //! but serves nobody; [`Titanic::run`] answers probes, opens the database, and serves until it is told to stop.
 //!
-//! - `api` lists the entities; `passengers` is one: its domain, its store, its HTTP interface.
+//! - `api` lists the entities; `passengers` and `voyages` have a domain, a store and an HTTP interface each.
 //! - `http` is what every request passes: routers, middleware, errors, health, metrics, injected faults. It knows no entity.
 //! - `database` is one interface to SQLite and PostgreSQL; `config` is read from the environment.
 //! - `telemetry` writes logs and exports traces; `shutdown` turns signals into an orderly end.
@@ -19,6 +19,7 @@ pub mod log_level;
 pub mod passengers;
 pub mod shutdown;
 pub mod telemetry;
+pub mod voyages;
 
 mod run;
 

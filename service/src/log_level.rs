@@ -10,7 +10,7 @@ use tracing::Level;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogLevel(pub Level);
 
-/// In the order of verbosity.
+/// The levels in the order of verbosity.
 const LEVELS: [(&str, Level); 5] = [
     ("error", Level::ERROR),
     ("warn", Level::WARN),
@@ -38,7 +38,7 @@ impl LogLevel {
         tracing::callsite::rebuild_interest_cache();
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         LEVELS.iter().find(|(_, level)| *level == self.0).map_or("info", |(name, _)| *name)

@@ -113,7 +113,7 @@ fn ready(config: &Config) -> ExitCode {
     }
 }
 
-/// Takes everyone out into a file, or in from one, while a service may be running on the same database.
+/// Writes all passengers to a file, or reads them from one. A service may be running on the same database.
 fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {

@@ -33,7 +33,7 @@ const OFTEN: Duration = Duration::from_secs(1);
 /// The pause between two attempts to open the database.
 const RETRY: Duration = Duration::from_millis(500);
 
-/// Why the service did not start.
+/// The reason for which the service did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The passengers cannot be reached.

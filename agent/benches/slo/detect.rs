@@ -51,7 +51,17 @@ impl probe::Probe for Service {
             false => probe::Verdict::Ok,
         };
         let phases = probe::Phases::default();
-        probe::Outcome { verdict, total: LATENCY, phases, status: None, trace_id: "0".repeat(32) }
+        probe::Outcome {
+            verdict,
+            total: LATENCY,
+            phases,
+            status: None,
+            summary: None,
+            address: None,
+            certificate: None,
+            steps: Vec::new(),
+            trace_id: "0".repeat(32),
+        }
     }
 }
 
@@ -173,8 +183,8 @@ async fn collect(
             let Some(source) = config.scrapes.first() else { return };
             let fetch = Arc::clone(service) as Arc<dyn scrape::Fetch>;
             let ports = scrape::Ports { fetch, clock, grid: config.grid, feed };
-            let slos = vec![(0, ratio.clone())];
-            scrape::watch(Arc::new(source.clone()), slos, ports, stop.clone()).await;
+            let streams = scrape::Streams { ratios: vec![(0, ratio.clone())], up: Vec::new() };
+            scrape::watch(Arc::new(source.clone()), streams, ports, stop.clone()).await;
         }
         Indicator::Probe { .. } => {
             let Some(target) = config.targets.first() else { return };

@@ -1,10 +1,13 @@
-//! Probes, scrapes and queries: what happened outside becomes counts per slot.
+//! Probes, scrapes and queries: events outside become counts per slot.
+//!
+//! This crate judges one event at a time. It never knows an objective, a budget or an alert.
 
 mod jump;
 pub mod probe;
 pub mod promql;
 #[cfg(test)]
 mod rehearsal;
+mod resources;
 pub mod scrape;
 mod slots;
 mod wording;
@@ -14,7 +17,7 @@ use tokio::sync::mpsc;
 
 pub use slots::Schedule;
 
-/// What a source says about one slot of one stream. No observation is not the same as an observation of nothing.
+/// Counts of one slot of one stream. No observation is not the same as an observation of nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Observation {
     /// Index into [`Config::streams`]: which SLO or component of one it is about.
@@ -23,9 +26,9 @@ pub struct Observation {
     pub stream: usize,
     /// The slot of the evaluation grid it belongs to.
     pub slot: Slot,
-    /// What happened in it.
+    /// Good and bad events.
     pub counts: Counts,
 }
 
-/// Where collectors put what they observe.
+/// Channel of observations.
 pub type Feed = mpsc::Sender<Observation>;

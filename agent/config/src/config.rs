@@ -12,7 +12,7 @@
 //! scrapes: [ … ]                    # target.rs
 //! prometheus: [ … ]                 # prometheus.rs
 //! destinations: [ … ]               # destination.rs
-//! gate: { minimum_budget: 0.0, valid_for: 60s }
+//! gate: { minimum_budget: 0.0, valid_for: 60s, minimum_observed: 5m, minimum_events: 10, idle_is_normal: false }
 //! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, correct, override] } ] }
 //! generate: { alerts: ../alerts, dashboards: ../dashboards, runbooks: ../runbooks,
 //!             prometheus_rules: { folder: ../k8s/rules },         # objects.rs
@@ -31,11 +31,11 @@ use lookout_engine::Grid;
 use url::Url;
 
 use super::destination::{Written, read_destination};
-use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Target, Token};
+use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Token};
 use super::objects;
 use super::prometheus::{QueryTiming, read_servers};
 use super::reader::{At, Fields, Reader};
-use super::target::{read_scrape, read_target};
+use super::target::{Target, read_scrape, read_target};
 use super::yaml::Place;
 
 /// Where the agent listens unless told otherwise.
@@ -271,7 +271,10 @@ fn read_destinations(
 }
 
 fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
-    let fields = reader.fields(at, &["minimum_budget", "valid_for"])?;
+    let fields = reader.fields(
+        at,
+        &["minimum_budget", "valid_for", "minimum_observed", "minimum_events", "idle_is_normal"],
+    )?;
     let mut policy = GatePolicy::default();
     if let Some(at) = fields.get("minimum_budget")
         && let Some(share) = reader.number(&at)
@@ -289,6 +292,21 @@ fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
             reader.error(&at, "an answer must hold for a while", "write a time like `60s`");
         }
         policy.valid_for = time;
+    }
+    if let Some(time) = fields.get("minimum_observed").and_then(|at| reader.duration(&at)) {
+        policy.minimum_observed = time;
+    }
+    if let Some(at) = fields.get("minimum_events")
+        && let Some(events) = reader.number(&at)
+    {
+        if events.fract() == 0.0 && (1.0..=1e9).contains(&events) {
+            policy.minimum_events = events as u64;
+        } else {
+            reader.error(&at, "a number of events is a whole number from 1", "write `10`, or leave it out");
+        }
+    }
+    if let Some(normal) = fields.get("idle_is_normal").and_then(|at| reader.switch(&at)) {
+        policy.idle_is_normal = normal;
     }
     Some(policy)
 }

@@ -9,6 +9,7 @@ use super::address::usable;
 use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
 use super::secret::{Secret, Secrets, fill_in, read_file};
+use super::target::has_placeholder;
 
 /// Where Slack's Web API is.
 const SLACK_API: &str = "https://slack.com/api/";
@@ -190,7 +191,7 @@ impl Reader<'_> {
         }
         match filled {
             Ok(filled) => {
-                if written && warned {
+                if written && warned && !has_placeholder(text) {
                     let help = "take it from the environment (`${NAME}`) or from a file, and replace the one that was shown";
                     self.warn(
                         at,

@@ -91,6 +91,72 @@ fn a_composite_has_named_components_and_a_budget_they_share() {
     assert_eq!(streams, expected);
 }
 
+fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
+    let texts =
+        |target: &Target| target.expect.iter().map(|assertion| assertion.text.clone()).collect::<Vec<_>>();
+    let [health, plain, mail, certificate, name, router, rpc, events, client] = targets else {
+        panic!("{targets:?}")
+    };
+    let Check::Http(http) = &health.check else { panic!() };
+    assert_eq!((http.method.as_str(), http.tls.insecure, http.body_limit), ("POST", true, 65_536));
+    assert!(http.tls.ca.as_ref().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")));
+    assert_eq!((http.tls.server_name.as_deref(), http.version), (Some("api.example.org"), HttpVersion::Auto));
+    assert_eq!((http.redirects, http.max_headers), (Redirects { limit: 3, any_origin: true }, 500));
+    assert!(matches!(&http.authorization, Credentials::Basic { username, password }
+        if username == "lookout" && password.reveal().ends_with("/s3cret")));
+    assert_eq!((health.interval, health.timeout), (Duration::from_secs(30), Duration::from_secs(7)));
+    assert_eq!((health.family, health.resolver), (Family::V4, "10.0.0.2:53".parse().ok()));
+    let headers: Vec<_> = http.headers.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
+    assert_eq!(headers[0], ("Authorization", "Bearer s3cret"));
+    assert!(headers[1].1.ends_with("/s3cret"), "a file loses its line break");
+    let expected = [
+        "status in [204, 3xx]",
+        "latency < 500ms",
+        "json(\"$.status\") == \"ok\"",
+        "json(\"$.checks[*].up\") == true",
+        "certificate.days_left > 14",
+        "redirects <= 1",
+    ];
+    assert_eq!(texts(health), expected);
+    let Check::Http(http) = &plain.check else { panic!() };
+    assert_eq!(http.url.as_str(), "http://127.0.0.1:8080/livez");
+    assert_eq!((plain.interval, plain.timeout), (Duration::from_secs(5), Duration::from_millis(2500)));
+    assert_eq!(texts(plain), ["status == 2xx"]);
+
+    let Check::Tcp(tcp) = &mail.check else { panic!() };
+    assert_eq!(tcp.address.to_string(), "mail.example.org:25");
+    assert!(
+        matches!(&tcp.starttls, Some((StartTls::Smtp, options)) if options.ca.is_some()) && tcp.tls.is_none()
+    );
+    let [Step::Send(quit), Step::Expect(_), Step::Send(bytes)] = tcp.dialogue.as_slice() else { panic!() };
+    assert_eq!((quit.0.as_slice(), bytes.0.as_slice()), (&b"QUIT\r\n"[..], &[0, 255][..]));
+    assert_eq!(texts(mail), ["latency < 1s", "certificate.names contains 'example.org'"]);
+    let Check::Tcp(tls) = &certificate.check else { panic!() };
+    assert_eq!(tls.address.literal(), "[::1]:443".parse().ok());
+    assert!(
+        tls.tls.as_ref().is_some_and(|tls| tls.insecure && tls.server_name.as_deref() == Some("example.org"))
+    );
+    let Check::Dns(dns) = &name.check else { panic!() };
+    assert_eq!((dns.server.port(), dns.record, dns.recursion), (853, RecordType::Aaaa, false));
+    assert!(
+        matches!(&dns.transport, DnsTransport::Tls(tls) if tls.server_name.as_deref() == Some("dns.example.org"))
+    );
+    assert_eq!(texts(name), ["dns.code == \"NOERROR\"", "dns.ttl >= 60"]);
+    assert!(matches!(&router.check, Check::Icmp(icmp) if icmp.host == "10.0.0.1" && icmp.size == 100));
+    assert!(matches!(&rpc.check, Check::Grpc(grpc) if grpc.service == "shop.v1.Cart" && grpc.tls.is_some()));
+    assert_eq!(texts(rpc), ["grpc.status == \"SERVING\"", "latency < 1s"]);
+    let Check::WebSocket(socket) = &events.check else { panic!() };
+    assert_eq!((socket.url.as_str(), socket.send.as_deref()), ("wss://example.org/events", Some("ping")));
+    assert!(socket.tls.insecure && socket.expect_message.is_some() && socket.headers.len() == 1);
+    let Check::Journey(journey) = &client.check else { panic!() };
+    let names: Vec<&str> = journey.variables.iter().map(|variable| variable.name.as_str()).collect();
+    assert_eq!(names, ["base", "token", "id", "tag"]);
+    let [create, delete] = journey.steps.as_slice() else { panic!() };
+    assert_eq!((create.always, create.needs.as_slice(), create.extract.len()), (false, &[1][..], 2));
+    assert_eq!((delete.always, delete.needs.as_slice()), (true, &[2, 3][..]));
+    assert_eq!((create.expect.len(), texts(client)), (1, vec!["latency < 2s".to_owned()]));
+}
+
 #[test]
 fn every_key_of_a_lookout_yaml_reaches_the_model() {
     let config = good();
@@ -99,21 +165,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!((config.environment.as_deref(), config.ledger), (Some("production"), LedgerLocation::Memory));
     assert_eq!(config.grid.width_seconds(), 5);
     assert_eq!(config.otlp_endpoint.unwrap().as_str(), "http://127.0.0.1:4318/");
-    let [health, plain] = config.targets.as_slice() else { panic!() };
-    assert_eq!((health.method.as_str(), health.insecure, health.body_limit), ("POST", true, 65_536));
-    assert_eq!((health.interval, health.timeout), (Duration::from_secs(30), Duration::from_secs(7)));
-    let headers: Vec<_> =
-        health.headers.iter().map(|(name, value)| (name.as_str(), value.reveal())).collect();
-    assert_eq!(headers[0], ("Authorization", "Bearer s3cret"));
-    assert!(headers[1].1.ends_with("/s3cret"), "a file loses its line break");
-    assert_eq!(health.expect.status, [(204, 204), (300, 399)]);
-    assert_eq!(health.expect.latency, Some(Duration::from_millis(500)));
-    let json: Vec<_> =
-        health.expect.json.iter().map(|json| (json.text.as_str(), json.equals.clone())).collect();
-    assert_eq!(json, [("$.status", "ok".into()), ("$.checks[*].up", true.into())]);
-    assert_eq!(plain.url.as_str(), "http://127.0.0.1:8080/livez");
-    assert_eq!((plain.interval, plain.timeout), (Duration::from_secs(5), Duration::from_millis(2500)));
-    assert_eq!(plain.expect.status, [(200, 299)]);
+    every_key_of_targets_reaches_the_model(&config.targets);
     let scrape = &config.scrapes[0];
     assert_eq!((scrape.timeout, scrape.job.as_deref()), (Duration::from_secs(2), Some("api")));
     let [main, token] = config.prometheus.as_slice() else { panic!() };

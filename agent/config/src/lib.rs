@@ -1,6 +1,7 @@
 //! What the user wrote: `lookout.yaml` and SLO specs, parsed into one valid model or into diagnostics.
 
 mod address;
+mod assertion;
 mod calendar;
 mod clause;
 mod component;
@@ -33,6 +34,10 @@ mod yaml;
 mod zero;
 
 pub use address::usable;
+pub use assertion::{
+    Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
+    Subject,
+};
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
@@ -43,5 +48,10 @@ pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
+pub use target::{
+    Authorization, Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, HttpVersion,
+    IcmpCheck, JourneyCheck, JourneyStep, RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target,
+    TcpCheck, TlsOptions, Variable, WebSocketCheck,
+};
 pub use tiers::read_tiers;
 pub use zero::{ZeroOptions, zero_config};

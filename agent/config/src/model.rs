@@ -7,10 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
-use serde_json_path::JsonPath;
 use url::Url;
 
-use super::{Calendar, Component, Secret};
+use super::{Calendar, Component, Secret, Target};
 use lookout_promql::query::{Dialect, EventQuery};
 use lookout_promql::selector::Selector;
 
@@ -92,59 +91,6 @@ pub enum LedgerLocation {
     Sqlite(PathBuf),
     /// In memory, for `watch` without a file: gone with the process.
     Memory,
-}
-
-/// One thing that is probed over HTTP.
-#[derive(Debug, Clone)]
-pub struct Target {
-    /// Unique name; the label `target`.
-    pub name: String,
-    /// What is requested.
-    pub url: Url,
-    /// Upper-case method.
-    pub method: String,
-    /// Extra request headers; values may be secret.
-    pub headers: Vec<(String, Secret)>,
-    /// Request body.
-    pub body: Option<String>,
-    /// Time between probes; a multiple of a second.
-    pub interval: Duration,
-    /// One deadline over all phases, shorter than the interval.
-    pub timeout: Duration,
-    /// Accept any certificate. Expiry is still reported.
-    pub insecure: bool,
-    /// Bytes of body that are read at most.
-    pub body_limit: usize,
-    /// What makes an answer good.
-    pub expect: Expect,
-}
-
-/// What makes an answer good. All of it must hold.
-#[derive(Debug, Clone)]
-pub struct Expect {
-    /// Ranges of statuses, inclusive; by default 200–299.
-    pub status: Vec<(u16, u16)>,
-    /// The total duration must stay below this.
-    pub latency: Option<Duration>,
-    /// Values of the JSON body.
-    pub json: Vec<JsonExpectation>,
-}
-
-impl Default for Expect {
-    fn default() -> Self {
-        Self { status: vec![(200, 299)], latency: None, json: Vec::new() }
-    }
-}
-
-/// `path` must select at least one node, and every node it selects must equal `equals`.
-#[derive(Debug, Clone)]
-pub struct JsonExpectation {
-    /// The path as written (RFC 9535).
-    pub text: String,
-    /// The parsed path.
-    pub path: JsonPath,
-    /// The expected value.
-    pub equals: serde_json::Value,
 }
 
 /// A neighbour whose Prometheus metrics are read.
@@ -245,11 +191,23 @@ pub struct GatePolicy {
     pub minimum_budget: f64,
     /// How long an answer may be relied on.
     pub valid_for: Duration,
+    /// Least time that must have been observed; the present window of the SLO where that is longer.
+    pub minimum_observed: Duration,
+    /// Least number of events that must have been seen in the period.
+    pub minimum_events: u64,
+    /// Whether a service without traffic may be deployed.
+    pub idle_is_normal: bool,
 }
 
 impl Default for GatePolicy {
     fn default() -> Self {
-        Self { minimum_budget: 0.0, valid_for: Duration::from_secs(60) }
+        Self {
+            minimum_budget: 0.0,
+            valid_for: Duration::from_secs(60),
+            minimum_observed: Duration::ZERO,
+            minimum_events: 10,
+            idle_is_normal: false,
+        }
     }
 }
 

@@ -205,7 +205,11 @@ fn read_window(
     Some(Window::seconds(written.as_secs()))
 }
 
-fn read_credentials(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<Credentials> {
+pub(super) fn read_credentials(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    folder: &Path,
+) -> Option<Credentials> {
     let written = ["bearer_token", "bearer_token_file", "basic_auth"];
     let written: Vec<At<'_>> = written.iter().filter_map(|name| fields.get(name)).collect();
     if let [_, second, ..] = written.as_slice() {

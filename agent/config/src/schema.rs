@@ -7,6 +7,7 @@ mod alerting;
 mod config;
 mod foreign;
 mod slo;
+mod target;
 #[cfg(test)]
 mod tests;
 

@@ -8,14 +8,14 @@ use std::path::PathBuf;
 use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
 use url::Url;
 
+use super::assertion::Assertion;
 use super::config::{LISTEN, local_url};
 use super::model::{
-    Config, Destination, DestinationKind, Expect, GatePolicy, Indicator, LedgerLocation, Outputs, Service,
-    Slo, Target,
+    Config, Destination, DestinationKind, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo,
 };
 use super::objective::whole_seconds;
 use super::secret::Secret;
-use super::target::{BODY_LIMIT, default_timeout};
+use super::target::{Check, Family, HttpCheck, Target, default_timeout};
 
 /// The period of the one SLO per URL.
 const PERIOD: Window = Window::days(30);
@@ -130,15 +130,12 @@ fn without_secrets(url: &Url) -> String {
 fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Target {
     Target {
         name,
-        url,
-        method: "GET".to_owned(),
-        headers: Vec::new(),
-        body: None,
         interval,
         timeout,
-        insecure: false,
-        body_limit: BODY_LIMIT,
-        expect: Expect::default(),
+        family: Family::default(),
+        resolver: None,
+        check: Check::Http(Box::new(HttpCheck::get(url))),
+        expect: vec![Assertion::status(vec![(200, 299)])],
     }
 }
 
@@ -230,7 +227,8 @@ mod tests {
         assert_eq!(slo.title(), "http://127.0.0.1:8080/health");
         assert_eq!(slo.description, "http://127.0.0.1:8080/health answers with a status from 200 to 299");
         assert!(!format!("{:?} {:?}", config.slos, config.services).contains("hunter2"));
-        assert_eq!(config.targets[0].url.query(), Some("token=hunter2"), "it is probed as it was given");
+        let Check::Http(http) = &config.targets[0].check else { panic!("a URL is requested over HTTP") };
+        assert_eq!(http.url.query(), Some("token=hunter2"), "it is probed as it was given");
     }
 
     #[test]

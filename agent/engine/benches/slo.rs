@@ -1,5 +1,5 @@
-//! What the engine costs, as one JSON object for `cargo xtask bench slo`.
-#![expect(clippy::print_stdout, reason = "the figures go to whoever started it")]
+//! The cost of the engine, as one JSON object for `cargo xtask bench slo`.
+#![expect(clippy::print_stdout, reason = "the figures are its output")]
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -112,7 +112,7 @@ fn tick_all(usual: &Evaluator, seed: u64) -> Result<Vec<f64>, Failure> {
     Ok(times)
 }
 
-/// How long this thread has been on a processor.
+/// The processor time of this thread.
 fn cpu_time() -> Result<Duration, Failure> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     let nanoseconds = text.split_whitespace().next().ok_or("schedstat is empty")?.parse()?;

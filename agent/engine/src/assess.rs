@@ -5,6 +5,7 @@
 //! keep a firing tier from a resolution without evidence:
 //!
 //! - The short window must be observed for at least half of its length. One good event after a gap resolves nothing.
+//!   A correction of the counts by a person needs no further evidence.
 //! - After a step of the clock, the short window must be refilled first. Counts from before the step are of another
 //!   time.
 //!
@@ -45,7 +46,7 @@ impl Runs {
         let objective = policy.objective;
         let next = |run: Option<Slot>, window, factor, release| {
             let factor_now = if run.is_some() { release } else { factor };
-            if !sli.measure(window).observed_exceeds(objective, factor_now) {
+            if !sli.counted().burns(window, objective, factor_now) {
                 return None;
             }
             run.or_else(|| onset::first_bad(sli.counted(), window, objective, factor))
@@ -122,16 +123,32 @@ impl Assessor<'_> {
             None => measured.counts,
             Some(_) => sli.events_in(window),
         };
-        let fast = self.runs.present.is_some();
         Present {
             measured,
             events,
             burn_rate: measured.observed_burn_rate(policy.objective),
-            failing: fast && Present::is_evident(events),
+            failing: self.runs.present.is_some() && Present::is_evident(events) && self.still_fails(window),
             since: self.runs.present,
             last_bad: sli.events.last_bad(),
             last_good: sli.events.last_good(),
         }
+    }
+
+    /// Returns whether the later half of the present window fails too. Without events it says nothing about a recovery.
+    fn still_fails(&self, window: Window) -> bool {
+        let half = Window::seconds(window.as_seconds().div_ceil(2));
+        let counts = self.sli.counted().sum_after(window, window.as_seconds() / 2);
+        let later = Measured { window: half, counts, observed_seconds: half.as_seconds() };
+        counts.is_empty() || later.exceeds(self.policy.objective, self.policy.failing_factor())
+    }
+
+    /// The counts since the present run began and their seconds.
+    fn present_run(&self, present: &Present) -> Option<(Counts, f64)> {
+        let (window, closed) = (present.measured.window, self.sli.events.closed());
+        let begin = present.since?.plus(-1);
+        let seconds = self.policy.grid.seconds_between(begin, closed).min(window.as_seconds());
+        let counts = self.sli.counted().sum_after(window, window.as_seconds().saturating_sub(seconds));
+        Some((counts, seconds.max(1) as f64))
     }
 
     fn tier(&self, tier: &Tier, alert: AlertState, since: Option<Slot>, present: &Present) -> TierAssessment {
@@ -162,7 +179,7 @@ impl Assessor<'_> {
                 long.observed_exceeds(objective, factor) && short_agrees
             };
             let release = tier.factor_while(true);
-            let unproven = short.coverage() < 0.5 || self.is_refilling(tier.short);
+            let unproven = short.coverage() < 0.5 && !self.watch.recounted || self.is_refilling(tier.short);
             seen.exceeded = unproven || burns(release);
             seen.kept_by_release = seen.exceeded && !burns(tier.factor);
             if !present.failing {
@@ -183,28 +200,27 @@ impl Assessor<'_> {
         seen
     }
 
-    /// Whether counts from before a step of the clock may still be in a window.
+    /// Returns whether a window may still hold counts from before a step of the clock.
     fn is_refilling(&self, window: Window) -> bool {
         let closed = self.sli.events.closed();
         let since = |stepped| self.policy.grid.seconds_between(stepped, closed);
         self.watch.stepped.is_some_and(|stepped| since(stepped) < window.as_seconds())
     }
 
-    /// Seconds until a tier fires if events go on as in the present window. What leaves its windows is taken as clean.
+    /// Seconds until a tier fires if the present run goes on. What leaves its windows is taken as clean.
     fn fires_after(&self, seen: &TierAssessment, waited: u64, present: &Present) -> Option<f64> {
         let (tier, objective) = (seen.tier, self.policy.objective);
-        let (ratio, threshold) = (present.bad_ratio()?, tier.threshold(objective));
-        let beyond = ratio > threshold;
+        let (run, seconds) = self.present_run(present)?;
+        let (ratio, threshold) = (run.bad_ratio()?, tier.threshold(objective));
         let until = |window: &Measured| {
             let missing = threshold - window.bad_share().unwrap_or(0.0);
             (window.window.as_seconds() as f64 * missing / ratio).max(0.0)
         };
         let missing_bad = self.policy.guard.minimum_bad.saturating_sub(seen.events.bad) as f64;
-        let bad_per_second = present.events.bad as f64 / present.measured.observed_seconds.max(1) as f64;
-        let evidence = if missing_bad > 0.0 { missing_bad / bad_per_second } else { 0.0 };
+        let evidence = missing_bad * seconds * self.policy.method.unit() as f64 / run.bad as f64;
         let hold = tier.hold_seconds.saturating_sub(waited) as f64;
         let seconds = until(&seen.long).max(until(&seen.short)).max(evidence) + hold;
-        (beyond && seconds.is_finite()).then_some(seconds)
+        (ratio > threshold && seconds.is_finite()).then_some(seconds)
     }
 
     /// Seconds until a firing tier lets go if all further events are good, at the traffic of its windows.

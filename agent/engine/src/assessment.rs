@@ -31,7 +31,7 @@ pub struct TierAssessment {
     pub events: Counts,
     /// Both windows burn faster than the factor and the guard agrees; or the tier fires and is not released.
     pub exceeded: bool,
-    /// Whether it fires, once [`Evaluator::accept`] took the decision of this assessment.
+    /// It fires, once [`Evaluator::accept`] took the decision of this assessment.
     ///
     /// [`Evaluator::accept`]: crate::Evaluator::accept
     pub firing: bool,
@@ -111,7 +111,7 @@ pub struct Assessment {
     pub budget: Budget,
     /// Observed seconds of the longest window or of the period.
     pub observed_seconds: u64,
-    /// Whether too little was observed to call the SLO healthy.
+    /// Too little was observed to call the SLO healthy.
     pub young: bool,
     /// Seconds until the budget is spent at the burn of the present window; `None` when nothing fails now, or when the
     /// period ends before.

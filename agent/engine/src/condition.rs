@@ -1,8 +1,7 @@
-//! Conditions beside the tiers: how much budget is left, how much of it went recent, how long it lasts, and whether
-//! anything is known at all.
+//! Conditions beside the tiers: the budget left, a drop of the budget, the time to its exhaustion, and missing data.
 //!
-//! A condition is passed at its threshold and released at another one, so that a value that swings around the threshold
-//! makes one incident and not many.
+//! A condition fires at its threshold and lets go at another one. A value that swings around the threshold makes one
+//! incident.
 
 use core::fmt;
 
@@ -15,7 +14,7 @@ use crate::objective::Objective;
 use crate::tier::Severity;
 use crate::window::Window;
 
-/// What is not more than a rounding.
+/// The largest rounding error.
 const ROUNDING: f64 = 1e-9;
 
 /// A share of a period's error budget, in millionths.
@@ -43,10 +42,10 @@ impl BudgetShare {
     /// The whole budget.
     pub const WHOLE: Self = Self { ppm: 1_000_000 };
 
-    /// A share given in percent, exact to four decimals.
+    /// Creates a share from percent, exact to four decimals.
     ///
     /// # Errors
-    /// When it is not from 0 to 100.
+    /// When it is outside 0 to 100.
     pub fn try_from_percent(percent: f64) -> Result<Self, InvalidShare> {
         let ppm = (percent * 1e4).round();
         if !(0.0..=1e6).contains(&ppm) {
@@ -68,33 +67,33 @@ impl fmt::Display for BudgetShare {
     }
 }
 
-/// What a condition looks at.
+/// The criterion of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Criterion {
     /// Less than a share of the period's budget is left.
     BudgetLeft {
         /// Fires below it.
         below: BudgetShare,
-        /// Lets go when at least so much is left again.
+        /// Lets go when at least this much is left again.
         until: BudgetShare,
     },
     /// At least a share of the period's budget was spent within a window.
     BudgetDrop {
         /// Fires from it on.
         least: BudgetShare,
-        /// How far it looks back.
+        /// The window of the spend.
         within: Window,
         /// Lets go when less than this was spent.
         until: BudgetShare,
     },
-    /// The budget is gone within a time if it goes on burning as it did in a window. A budget that is gone already
-    /// counts as long as that burn is faster than even.
+    /// The budget is spent within a time if the burn of a window goes on. A spent budget counts while that burn is faster
+    /// than even.
     Exhaustion {
         /// Fires below it.
         below: Window,
         /// The window whose burn is taken.
         at: Window,
-        /// Lets go when it lasts at least so long.
+        /// Lets go when it lasts at least this long.
         until: Window,
     },
     /// Nothing was observed for a time. Lets go when data arrive.
@@ -104,14 +103,14 @@ pub enum Criterion {
     },
 }
 
-/// One criterion, and whom it calls. It feeds the same incident as the tiers; that of missing data is its own.
+/// A criterion with its severity. It feeds the incident of the tiers; missing data have their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Condition {
-    /// Whom it calls.
+    /// The severity of its alert.
     pub severity: Severity,
-    /// What it looks at.
+    /// The criterion.
     pub criterion: Criterion,
-    /// How long it has to hold first, in seconds.
+    /// Seconds that it must hold before it fires.
     pub hold_seconds: u64,
 }
 
@@ -149,14 +148,14 @@ impl Condition {
         Self { severity, criterion: Criterion::NoData { after }, hold_seconds: 0 }
     }
 
-    /// The same condition that has to hold for so many seconds first.
+    /// Returns the condition with a hold in seconds.
     #[must_use]
     pub const fn holding(mut self, seconds: u64) -> Self {
         self.hold_seconds = seconds;
         self
     }
 
-    /// The same condition with another release threshold: a share for those of the budget, others stay as they are.
+    /// Returns the condition with another release threshold, a share. Only conditions on the budget change.
     #[must_use]
     pub const fn until_share(mut self, share: BudgetShare) -> Self {
         if let Criterion::BudgetLeft { until, .. } | Criterion::BudgetDrop { until, .. } = &mut self.criterion
@@ -166,7 +165,7 @@ impl Condition {
         self
     }
 
-    /// The same condition with another release threshold: a time for that of exhaustion, others stay as they are.
+    /// Returns the condition with another release threshold, a time. Only exhaustion changes.
     #[must_use]
     pub const fn until_time(mut self, time: Window) -> Self {
         if let Criterion::Exhaustion { until, .. } = &mut self.criterion {
@@ -175,7 +174,7 @@ impl Condition {
         self
     }
 
-    /// Which incident it feeds.
+    /// The cause of the incident that it feeds.
     #[must_use]
     pub const fn cause(&self) -> Cause {
         match self.criterion {
@@ -184,7 +183,7 @@ impl Condition {
         }
     }
 
-    /// The word used in specs, JSON and metrics.
+    /// The name in specs, JSON and metrics.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self.criterion {
@@ -195,7 +194,7 @@ impl Condition {
         }
     }
 
-    /// The window it sums over, unless that is the period or none.
+    /// The window of its counts; `None` for the period or no window.
     #[must_use]
     pub const fn window(&self) -> Option<Window> {
         match self.criterion {
@@ -314,41 +313,41 @@ impl fmt::Display for Condition {
     }
 }
 
-/// What conditions look at.
+/// The input of conditions.
 pub(crate) struct View<'a> {
     pub(crate) budget: &'a Budget,
-    /// What stands for one in the counts that are judged.
+    /// The count that stands for one event or slice.
     pub(crate) unit: u64,
     pub(crate) frozen: bool,
     /// The clock was set, and the present window still has counts from before.
     pub(crate) refilling: bool,
-    /// Since the last observation.
+    /// Seconds since the last observation.
     pub(crate) silent_seconds: u64,
-    /// The judged counts of a window.
+    /// The counts of a window in the period, in the units of the method.
     pub(crate) counts: &'a dyn Fn(Window) -> Counts,
-    /// Seconds the budget lasts at the burn of a window; none when it does not go down.
+    /// Seconds that the budget lasts at the burn of a window; `None` when it does not shrink.
     pub(crate) seconds_left: &'a dyn Fn(Window) -> Option<f64>,
-    /// What the guard says about a window, or about the period.
+    /// The reason of the guard for a window or the period.
     pub(crate) held: &'a dyn Fn(Option<Window>) -> Option<HoldReason>,
 }
 
-/// What one condition sees at the end of a slot.
+/// One condition at the end of a slot.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConditionAssessment {
     /// The condition.
     pub condition: Condition,
-    /// What is compared with its thresholds: a share of the budget, or seconds. `None` when there is nothing to compare:
-    /// no budget to speak of, or one that does not go down.
+    /// The value that is compared with its thresholds: a share of the budget, or seconds. `None` without a budget, or
+    /// when it does not shrink.
     pub measured: Option<f64>,
-    /// Its threshold is passed and the guard is content, or it fires and is not released.
+    /// Its threshold is passed and the guard agrees; or it fires and is not released.
     pub exceeded: bool,
-    /// It fires, and would not begin to: its threshold is not passed any more, but it is not released either.
+    /// It fires below its threshold, because it is not released yet.
     pub kept_by_release: bool,
-    /// Whether it fires, once [`Evaluator::accept`] took the decision of this report.
+    /// It fires, once [`Evaluator::accept`] took the decision of this assessment.
     ///
     /// [`Evaluator::accept`]: crate::Evaluator::accept
     pub firing: bool,
-    /// Why the guard keeps it from firing.
+    /// The reason why the guard keeps it from firing.
     pub held: Option<HoldReason>,
 }
 

@@ -18,7 +18,7 @@ impl Counts {
     /// No event.
     pub const ZERO: Self = Self { good: 0, bad: 0 };
 
-    /// `good` out of `total`; `None` when there would be more good events than events.
+    /// Creates counts from `good` out of `total`; `None` for more good events than events.
     #[must_use]
     pub const fn of_total(good: u64, total: u64) -> Option<Self> {
         match total.checked_sub(good) {
@@ -33,7 +33,7 @@ impl Counts {
         self.good.saturating_add(self.bad)
     }
 
-    /// Whether there was no event.
+    /// Returns whether there is no event.
     #[must_use]
     pub const fn is_empty(self) -> bool {
         self.total() == 0

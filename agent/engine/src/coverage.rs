@@ -98,6 +98,11 @@ impl Coverage {
         }
     }
 
+    /// Returns whether there is more than one stretch.
+    pub(crate) fn has_gaps(&self) -> bool {
+        self.stretches.len() > 1
+    }
+
     /// Removes everything before an instant.
     pub(crate) fn forget_before(&mut self, instant: i64) {
         while self.stretches.front().is_some_and(|oldest| oldest.to <= instant) {

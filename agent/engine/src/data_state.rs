@@ -1,26 +1,26 @@
-//! What is known about an SLO's data. Unknown is a state, never a number.
+//! The state of an SLO's data. Unknown is a state, never a number.
 
 use core::fmt;
 
-/// The state of an SLO's evidence.
+/// The state of an SLO's data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DataState {
-    /// Events arrive and are enough to judge.
+    /// Enough events arrive.
     Ok,
-    /// The source answers and says that nothing happened.
+    /// The source answers, without events.
     Idle,
-    /// Nothing has ever been observed.
+    /// Nothing was ever observed.
     NoData,
     /// Events arrive, but fewer than the guard asks for.
     Insufficient,
-    /// The source was observed once and has been silent for too long.
+    /// The source answered once and is silent for too long.
     Stale,
-    /// Some components of a composite answer, others have been silent for too long or were never heard of.
+    /// Some components of a composite answer; others are silent for too long or never answered.
     Partial,
 }
 
 impl DataState {
-    /// The word used in JSON, metrics and pages.
+    /// The name in JSON, metrics and pages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -41,13 +41,13 @@ impl DataState {
             .find(|state| state.as_str() == name)
     }
 
-    /// Whether something that should have been heard of was not.
+    /// Returns whether expected data are missing.
     #[must_use]
     pub const fn lacks_data(self) -> bool {
         matches!(self, Self::NoData | Self::Stale | Self::Partial)
     }
 
-    /// Whether alerts keep their state because nothing is known: they neither fire nor resolve.
+    /// Returns whether alerts keep their state, because nothing is known: they neither fire nor resolve.
     #[must_use]
     pub const fn freezes(self) -> bool {
         matches!(self, Self::NoData | Self::Stale)

@@ -218,4 +218,6 @@ pub(crate) struct Watch {
     pub(crate) since: Slot,
     /// The last slot before the clock was set. Counts of earlier slots belong to another time.
     pub(crate) stepped: Option<Slot>,
+    /// Counts were excluded or included since the last decision. That a person did so is evidence enough to let go.
+    pub(crate) recounted: bool,
 }

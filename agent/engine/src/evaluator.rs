@@ -36,7 +36,7 @@ impl Evaluator {
     #[must_use]
     pub fn new(policy: Policy, closed: Slot) -> Self {
         let (sli, states) = (SliHistory::new(&policy, closed), AlertStates::new(&policy));
-        let (runs, watch) = (Runs::new(&policy), Watch { since: closed, stepped: None });
+        let (runs, watch) = (Runs::new(&policy), Watch { since: closed, stepped: None, recounted: false });
         Self { policy, sli, states, runs, watch }
     }
 
@@ -93,7 +93,7 @@ impl Evaluator {
             self.states.conditions.clone_from(&other.states.conditions);
         }
         (self.states.burn, self.states.data) = (other.states.burn, other.states.data);
-        self.watch = other.watch;
+        self.watch = Watch { recounted: true, ..other.watch };
     }
 
     /// Restarts the watch after a time in which nobody watched. Data of slots up to `closed` are not missing.
@@ -104,7 +104,7 @@ impl Evaluator {
     /// Notes that the clock was set, forward or back, and that `closed` is the last slot before the first of the new
     /// time. Firing alerts do not let go until their short windows are refilled.
     pub fn clock_stepped(&mut self, closed: Slot) {
-        self.watch = Watch { since: closed, stepped: Some(closed) };
+        self.watch = Watch { since: closed, stepped: Some(closed), recounted: false };
     }
 
     /// Adds an observation. Zero counts mean "observed, and no events".
@@ -205,7 +205,8 @@ impl Evaluator {
             return None;
         }
         let (sli, objective) = (&self.sli, self.policy.objective);
-        let burns = |tier: &Tier| sli.measure(tier.long).exceeds(objective, tier.factor);
+        // the burn of the observed time is never less than the proven one, and needs no coverage
+        let burns = |tier: &Tier| sli.counted().burns(tier.long, objective, tier.factor);
         if self.policy.tiers.iter().any(burns) {
             return None;
         }
@@ -223,6 +224,7 @@ impl Evaluator {
     /// Makes a decision the new state.
     pub fn accept(&mut self, decision: Decision) {
         self.states = decision.next;
+        self.watch.recounted = false;
     }
 
     pub(crate) const fn states(&self) -> &AlertStates {

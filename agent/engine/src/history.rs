@@ -19,6 +19,7 @@ use crate::burn::Measured;
 use crate::counts::{Counts, Total};
 use crate::coverage::Coverage;
 use crate::level::{Level, QUARTER_HOUR, SLOT_WINDOW_LIMIT, cell_seconds, first_cell, leaves_at};
+use crate::objective::{BurnFactor, Objective};
 use crate::running_sum::RunningSums;
 use crate::slot::{Grid, Slot};
 use crate::window::Window;
@@ -281,13 +282,22 @@ impl History {
         let (start, end) = (sum.from.saturating_mul(level.width), self.end_seconds());
         let mut observed_seconds = self.coverage.seconds(start, end);
         let (seconds, summed) = (window.as_seconds(), end.abs_diff(start).max(1));
-        if !level.fine && summed != seconds {
+        if observed_seconds >= summed {
+            observed_seconds = seconds;
+        } else if !level.fine && summed != seconds {
             // a long window begins at a cell: the observed share is that of the time it sums
             let share = u128::from(observed_seconds) * u128::from(seconds) / u128::from(summed);
             observed_seconds = u64::try_from(share).unwrap_or(seconds);
         }
         let observed_seconds = observed_seconds.min(seconds);
         Some(Measured { window, counts: sum.total.counts(), observed_seconds })
+    }
+
+    /// Returns whether the observed time of a window burns faster than a factor.
+    pub(crate) fn burns(&self, window: Window, objective: Objective, factor: BurnFactor) -> bool {
+        let Some(sum) = self.sums.iter().find(|sum| sum.window == window) else { return false };
+        let measured = Measured { window, counts: sum.total.counts(), observed_seconds: u64::MAX };
+        sum.total.has_bad() && measured.exceeds(objective, factor)
     }
 
     /// Number of cells of a window with bad counts; zero for a window that this history does not have.
@@ -455,8 +465,10 @@ impl History {
         for level in &mut self.levels {
             level.forget();
         }
-        let reach = self.reaches_back_to();
-        self.coverage.drop_before(reach);
+        if self.coverage.has_gaps() {
+            let reach = self.reaches_back_to();
+            self.coverage.drop_before(reach);
+        }
     }
 
     /// Adds counts of an instant to every level, or to those with cells of whole minutes.

@@ -23,7 +23,7 @@ pub const QUARTER_ALIGNED_ABOVE: Window = Window::days(60);
 pub(crate) struct Level {
     /// The width of a cell in seconds.
     pub(crate) width: i64,
-    /// Whether its cells are slots, which minutes from the ledger cannot fill.
+    /// Its cells are slots, which minutes from the ledger cannot fill.
     pub(crate) fine: bool,
     /// The latest cell. It joins the others when the next one begins.
     open: i64,

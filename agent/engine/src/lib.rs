@@ -1,18 +1,21 @@
-//! The arithmetic of lookout, without clock, I/O or async: time and events come in, states go out.
+//! The arithmetic of lookout, without clock, I/O or async: counts and slots come in, assessments and transitions go out.
 //!
 //! ```text
-//!  Counts per Slot ─▶ History (every Window is a sum of slots) ─▶ Measured ─▶ burn rate, Budget
-//!                                                                     │
-//!                              Tier (long + short window × factor) ◀──┘
-//!                                     │
-//!                                     ▼
-//!                              incident: Opened · Escalated · Eased · Resolved
+//!  Counts per Slot ─▶ History (every Window is a sum of slots, with its observed seconds)
+//!                        │
+//!                        ▼
+//!              Assessment: Present · TierAssessment per Tier · Budget with its bound · DataState · Status
+//!                        │
+//!                        ▼
+//!              Decision ─▶ incident: Opened · Escalated · Eased · Resolved · Reopened
 //! ```
 //!
-//! Conditions on the budget and on silence stand beside the tiers, guards before both.
+//! Conditions on the budget and on missing data stand beside the tiers. Guards ask for evidence before either fires.
 //!
-//! When a budget is counted in slices of time, a slice is judged when it is over, and its verdict is what a second History
-//! counts. Several indicators under one objective are joined in such slices, too.
+//! A budget of time counts slices: a slice is rated when it is over, and a second History counts the results. Several
+//! indicators under one objective are joined in such slices too.
+//!
+//! A Promise tells, before anything happens, when a Policy pages at an event rate.
 //!
 //! The live agent, the simulations and the tests run the same [`Evaluator`].
 
@@ -33,7 +36,9 @@ mod counts;
 mod coverage;
 mod data_state;
 mod decision;
+mod default_tiers;
 mod evaluator;
+mod event_rate;
 mod guard;
 mod history;
 mod incident;
@@ -45,6 +50,7 @@ mod period;
 mod policy;
 mod present;
 mod projection;
+mod promise;
 mod running_sum;
 mod sli_history;
 mod slice_target;
@@ -65,6 +71,7 @@ pub use counts::Counts;
 pub use data_state::DataState;
 pub use decision::Decision;
 pub use evaluator::Evaluator;
+pub use event_rate::{EventRate, InvalidRate, OUTAGE_EVENTS, PromiseBound};
 pub use guard::{Guard, HoldReason};
 pub use history::{History, PLAUSIBLE_PER_SECOND, Recorded};
 pub use incident::{Cause, Change, Latest, Open, Resolved, Transition, Wanted, advance};
@@ -75,6 +82,7 @@ pub use period::{Period, Span};
 pub use policy::Policy;
 pub use present::Present;
 pub use projection::Projection;
+pub use promise::{LatePage, Promise};
 pub use slice_target::{InvalidSliceTarget, SliceTarget};
 pub use slot::{Grid, InvalidWidth, Slot};
 pub use status::Status;

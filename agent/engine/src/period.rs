@@ -1,30 +1,29 @@
-//! The period of a budget: the time that ends now, or the one the calendar is in.
+//! The period of a budget: rolling, or of the calendar.
 //!
-//! The engine knows neither calendars nor time zones. Whoever drives it says from which slot to which the current period
-//! goes ([`Evaluator::set_period`]), and says so again when the next one begins. A calendar period is judged by what
-//! was counted since its start; what has not happened yet is taken as clean at the traffic observed so far, exactly as
-//! the time before a young agent's first observation is. So the budget is whole at the start of a period, and
-//! left = 1 − bad ratio × elapsed ÷ length ÷ budget.
+//! The engine knows neither calendars nor time zones. The caller sets the slots of the current period with
+//! [`Evaluator::set_period`], and sets them again when the next one starts. A calendar period is measured by the counts
+//! since its start. Its future is taken as clean at the observed traffic, like all unseen time. The budget is whole at
+//! the start of a period, and left = 1 − bad ratio × elapsed ÷ length ÷ budget.
 //!
 //! [`Evaluator::set_period`]: crate::Evaluator::set_period
 
 use crate::slot::{Grid, Slot};
 use crate::window::Window;
 
-/// What a budget is given for.
+/// The period of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Period {
-    /// So much time, always the latest.
+    /// The latest time of this length.
     Rolling(Window),
-    /// Day after day, month after month: each begins with the whole budget.
+    /// A day, week, month or year of the calendar. Each starts with the whole budget.
     Calendar {
-        /// What such a period is reckoned to last where one number is asked for: 30 days for a month.
+        /// The length where one number is needed: 30 days for a month.
         nominal: Window,
     },
 }
 
 impl Period {
-    /// The length of the period, or what it is reckoned to be.
+    /// The length of the period, or its nominal length.
     #[must_use]
     pub const fn nominal(self) -> Window {
         match self {
@@ -53,7 +52,7 @@ pub struct Span {
 }
 
 impl Span {
-    /// Whether a slot is inside.
+    /// Returns whether a slot is inside.
     #[must_use]
     pub fn contains(self, slot: Slot) -> bool {
         self.from <= slot && slot < self.to
@@ -69,7 +68,7 @@ impl Span {
         self.to.0.saturating_mul(i64::from(grid.width_seconds()))
     }
 
-    /// From the first instant to the last.
+    /// The length.
     pub(crate) fn length(self, grid: Grid) -> Window {
         let slots = u64::try_from(self.to.0.saturating_sub(self.from.0)).unwrap_or(0);
         Window::seconds(slots.saturating_mul(u64::from(grid.width_seconds())))

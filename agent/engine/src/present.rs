@@ -19,7 +19,8 @@ pub struct Present {
     pub events: Counts,
     /// The burn rate over the observed time; `None` without events.
     pub burn_rate: Option<f64>,
-    /// Whether the SLO fails now: it burns as fast as a page demands, with at least three bad events or no good one.
+    /// The SLO fails now: the window and its later half burn as fast as a page demands, with at least three bad events or
+    /// no good one.
     pub failing: bool,
     /// The first bad slot of the failure; `None` unless the window burns as fast as a page demands.
     pub since: Option<Slot>,

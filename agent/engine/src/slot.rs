@@ -1,4 +1,4 @@
-//! The wall-aligned grid on which everything is counted.
+//! The wall-aligned grid of all counts.
 
 use core::fmt;
 
@@ -8,7 +8,7 @@ use core::fmt;
 pub struct Slot(pub i64);
 
 impl Slot {
-    /// The slot `n` places later (earlier when `n` is negative).
+    /// Returns the slot `n` places later, or earlier when `n` is negative.
     #[must_use]
     pub const fn plus(self, n: i64) -> Self {
         Self(self.0.saturating_add(n))
@@ -17,13 +17,13 @@ impl Slot {
 
 /// A grid of equally wide slots.
 ///
-/// The width divides a minute or is a multiple of one, so that slots nest into the minutes the ledger keeps.
+/// The width divides a minute or is a multiple of one, so that slots nest into the minutes of the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
     width_seconds: u32,
 }
 
-/// The width asked for does not nest with minutes.
+/// A width that does not nest with minutes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InvalidWidth(
     /// The refused width in seconds.
@@ -42,7 +42,7 @@ impl Grid {
     /// A grid of minutes, the resolution of long windows and of the ledger.
     pub const MINUTE: Self = Self { width_seconds: 60 };
 
-    /// A grid of slots `width_seconds` wide.
+    /// Creates a grid of slots `width_seconds` wide.
     ///
     /// # Errors
     /// When the width is zero or does not nest with minutes.
@@ -78,7 +78,7 @@ impl Grid {
         self.start_ms(slot.plus(1))
     }
 
-    /// How many slots a span of seconds takes, rounded up, at least one.
+    /// Number of slots of a span of seconds, rounded up, at least one.
     #[must_use]
     pub const fn slots_in(self, seconds: u64) -> u64 {
         let width = self.width_seconds as u64;

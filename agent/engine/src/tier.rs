@@ -6,17 +6,17 @@ use crate::burn;
 use crate::objective::{BurnFactor, Objective};
 use crate::window::Window;
 
-/// Whom a tier calls.
+/// The severity of an alert.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Someone should look within a day; `severity: warning` in Prometheus terms.
+    /// A task for the next working day; `severity: warning` in Prometheus terms.
     Ticket,
-    /// Someone must act now; `severity: critical` in Prometheus terms.
+    /// A call to act now; `severity: critical` in Prometheus terms.
     Page,
 }
 
 impl Severity {
-    /// `page` or `ticket`, the words of specs and messages.
+    /// The name in specs and messages: `page` or `ticket`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -25,7 +25,7 @@ impl Severity {
         }
     }
 
-    /// `critical` or `warning`, the value of the label `severity`.
+    /// The value of the label `severity`: `critical` or `warning`.
     #[must_use]
     pub const fn label(self) -> &'static str {
         match self {
@@ -34,7 +34,7 @@ impl Severity {
         }
     }
 
-    /// The severity of that name, in either vocabulary.
+    /// The severity of either name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         match name {
@@ -51,38 +51,38 @@ impl fmt::Display for Severity {
     }
 }
 
-/// One long and short window pair with its factor: fires while the budget burns faster than the factor in both.
+/// A long and a short window with a factor. It fires while the budget burns faster than the factor in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Tier {
-    /// Whom it calls.
+    /// The severity of its alert.
     pub severity: Severity,
-    /// The window that makes it precise.
+    /// The long window, which makes it precise.
     pub long: Window,
-    /// The window that makes it let go soon.
+    /// The short window, which lets it go soon.
     pub short: Window,
     /// Fires above this burn rate.
     pub factor: BurnFactor,
-    /// How long the condition has to hold first, in seconds.
+    /// Seconds that it must hold before it fires.
     pub hold_seconds: u64,
-    /// Once firing, fires on until a window burns no faster than this; `None`: than the factor itself.
+    /// The release factor: it fires on until a window burns no faster. `None` for the factor itself.
     pub until: Option<BurnFactor>,
 }
 
 impl Tier {
-    /// A tier without a hold that is released at its factor.
+    /// Creates a tier without a hold that is released at its factor.
     #[must_use]
     pub const fn new(severity: Severity, long: Window, short: Window, factor: BurnFactor) -> Self {
         Self { severity, long, short, factor, hold_seconds: 0, until: None }
     }
 
-    /// The same tier that has to hold for so many seconds first.
+    /// Returns the tier with a hold in seconds.
     #[must_use]
     pub const fn holding(mut self, seconds: u64) -> Self {
         self.hold_seconds = seconds;
         self
     }
 
-    /// The same tier that is released at a lower factor.
+    /// Returns the tier with a release factor.
     #[must_use]
     pub const fn until(mut self, factor: BurnFactor) -> Self {
         self.until = Some(factor);
@@ -95,13 +95,13 @@ impl Tier {
         self.until.filter(|_| firing).unwrap_or(self.factor).min(self.factor)
     }
 
-    /// The bad ratio above which the tier fires; one or more can never be exceeded.
+    /// The bad ratio above which the tier fires. One or more is never exceeded.
     #[must_use]
     pub fn threshold(&self, objective: Objective) -> f64 {
         self.factor.value() * objective.budget_ratio()
     }
 
-    /// Whether any failure rate at all can make the tier fire.
+    /// Returns whether any failure rate can fire the tier.
     #[must_use]
     pub fn is_reachable(&self, objective: Objective) -> bool {
         burn::threshold_below_one(objective, self.factor)
@@ -116,8 +116,7 @@ impl Tier {
         beyond.then(|| self.long.as_seconds() as f64 * threshold / bad_ratio + self.hold_seconds as f64)
     }
 
-    /// Seconds until the tier lets go after such a step ends: short × (1 − factor ÷ burn), with the factor that releases
-    /// it.
+    /// Seconds until the tier lets go after such a step ends: short × (1 − factor ÷ burn), with the release factor.
     #[must_use]
     pub fn reset_seconds(&self, objective: Objective, bad_ratio: f64) -> Option<f64> {
         let threshold = self.threshold(objective);
@@ -126,11 +125,11 @@ impl Tier {
         beyond.then(|| self.short.as_seconds() as f64 * (1.0 - release / bad_ratio))
     }
 
-    /// The four default tiers, scaled so that each still stands for its share of the period's budget.
+    /// The four tiers of the workbook, scaled so that each stands for its share of the period's budget.
     ///
-    /// For 30 days: page 1h/5m × 14.4 and 6h/30m × 6, ticket 1d/2h × 3 and 3d/6h × 1. For another period the windows
-    /// stay as they are and the factors follow (28 days: 13.44, 5.6, 2.8, 0.93…), as long as the longest window fits
-    /// into a tenth of the period; below that the windows shrink with the period and the factors stay.
+    /// For 30 days: page 1h/5m × 14.4 and 6h/30m × 6, ticket 1d/2h × 3 and 3d/6h × 1. From 28 days on, windows stay and
+    /// factors follow the period (28 days: 13.44, 5.6, 2.8, 0.93…). Below, windows shrink with the period and factors
+    /// stay. [`Tier::defaults_for`] fits them to an objective and an event rate as well.
     #[must_use]
     pub fn defaults(period: Window) -> Vec<Self> {
         const MONTH: u64 = 30 * 86_400;

@@ -1,37 +1,37 @@
 //! The objective over time.
 //!
-//! A budget that was spent is spent: the past is judged by the objective of its time, and a period in which the objective
-//! changed has as much budget as its parts had together. Tiers ask something else, whether the budget burns too fast now,
-//! by the promise that is in force; they know the current objective only.
+//! A spent budget stays spent: the past is measured by the objective of its time. A period in which the objective changed
+//! has as much budget as its parts had together. Tiers ask whether the budget burns too fast now, and know the current
+//! objective only.
 
 use crate::counts::Counts;
 use crate::objective::Objective;
 use crate::slot::Slot;
 
-/// As many versions are told apart; what is older is judged by the oldest of them.
+/// The largest number of versions. Older counts belong to the oldest of them.
 pub const VERSIONS_LIMIT: usize = 16;
 
-/// From when on an objective was in force.
+/// An objective and its first slot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Version {
-    /// The first slot that is judged by it.
+    /// The first slot of the objective.
     pub from: Slot,
     /// The objective.
     pub objective: Objective,
 }
 
-/// What was counted in a period under one version of the objective.
+/// The counts of a period under one version of the objective.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VersionShare {
-    /// The first instant in the period at which it was in force, seconds since the epoch.
+    /// The first instant of the version in the period, in seconds since the epoch.
     pub from_seconds: i64,
     /// The objective.
     pub objective: Objective,
-    /// The counts of the period by it.
+    /// The counts of the period under it.
     pub counts: Counts,
 }
 
-/// The objectives an SLO had, by the first instant of each.
+/// The objectives of an SLO with the first instant of each.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Versions {
     /// Oldest first; empty unless there was a change.
@@ -39,11 +39,11 @@ pub(crate) struct Versions {
 }
 
 impl Versions {
-    /// The newest of these versions, by their first instants. Without a change there is nothing to tell apart.
+    /// Keeps the newest of these versions, by their first instants; none without a change.
     pub(crate) fn new(versions: impl IntoIterator<Item = (i64, Objective)>) -> Self {
         let mut changes: Vec<(i64, Objective)> = versions.into_iter().collect();
         changes.sort_by_key(|(from, _)| *from);
-        // of two at the same instant the later said one holds
+        // of two at the same instant the later one holds
         changes.reverse();
         changes.dedup_by_key(|(from, _)| *from);
         changes.reverse();
@@ -56,7 +56,7 @@ impl Versions {
         Self { changes }
     }
 
-    /// When the objective changed.
+    /// The instants at which the objective changed.
     pub(crate) fn cuts(&self) -> Vec<i64> {
         // the first version holds for everything before it, too
         self.changes.iter().skip(1).map(|(from, _)| *from).collect()

@@ -1,33 +1,33 @@
-//! A span of time that ends now.
+//! A length of time that ends now.
 
 use core::fmt;
 
-/// The length of a window in seconds; prints in the largest unit that divides it (`5m`, `1h`, `3d`), weeks excepted.
+/// The length of a window in seconds. It prints in the largest unit that divides it (`5m`, `1h`, `3d`), weeks excepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Window {
     seconds: u64,
 }
 
 impl Window {
-    /// A window of so many seconds.
+    /// Creates a window from seconds.
     #[must_use]
     pub const fn seconds(seconds: u64) -> Self {
         Self { seconds }
     }
 
-    /// A window of so many minutes.
+    /// Creates a window from minutes.
     #[must_use]
     pub const fn minutes(minutes: u64) -> Self {
         Self::seconds(minutes * 60)
     }
 
-    /// A window of so many hours.
+    /// Creates a window from hours.
     #[must_use]
     pub const fn hours(hours: u64) -> Self {
         Self::seconds(hours * 3600)
     }
 
-    /// A window of so many days of 24 hours.
+    /// Creates a window from days of 24 hours.
     #[must_use]
     pub const fn days(days: u64) -> Self {
         Self::seconds(days * 86_400)

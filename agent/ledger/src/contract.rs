@@ -1,9 +1,8 @@
 //! The promises of [`Ledger`], kept by every implementation: each of these runs against all of them.
 
-use lookout_engine::{Counts, Severity};
+use lookout_engine::{Change, Counts, Severity};
 
 use super::*;
-use lookout_engine::Change;
 use lookout_model::sample::{T0, correction, deploy, story, transition};
 use lookout_model::{CorrectionKind, CorrectionScope, MOST_IN_FORCE, Notice};
 
@@ -34,9 +33,9 @@ async fn counts_of_a_slot_add_up(ledger: &dyn Ledger) {
         (100, 10, Counts { good: 7, bad: 7 }),
         (110, 10, Counts::ZERO),
     ];
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots, expected, "nothing happened is kept too");
-    assert_eq!(ledger.counts(SLO, 100_000).await.unwrap().slots, expected[1..]);
-    assert_eq!(ledger.counts("unknown", 0).await.unwrap(), StoredCounts::default());
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots(), expected, "nothing happened is kept too");
+    assert_eq!(ledger.counts(SLO, 100_000).await.unwrap().slots(), expected[1..]);
+    assert_eq!(ledger.counts("unknown", 0).await.unwrap(), CountSeries::default());
 }
 
 async fn absurd_counts_stay_readable(ledger: &dyn Ledger) {
@@ -45,13 +44,13 @@ async fn absurd_counts_stay_readable(ledger: &dyn Ledger) {
     }
     ledger.prune(DAY).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!(counts.minutes, [(0, Counts { good: 1 << 53, bad: 1 << 53 })]);
+    assert_eq!(counts.minutes(), [(0, Counts { good: 1 << 53, bad: 1 << 53 })]);
 }
 
 async fn many_rows_in_one_tick(ledger: &dyn Ledger) {
     let rows: Vec<_> = (0..2500).map(|n| row(n * 10, 1, 0)).collect();
     ledger.commit(&rows, &[]).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots.len(), 2500);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots().len(), 2500);
 }
 
 async fn an_incident_is_open_until_it_is_resolved(ledger: &dyn Ledger) {
@@ -84,7 +83,7 @@ async fn a_transition_is_stored_once(ledger: &dyn Ledger) {
         [escalated.incident],
         "an old one does not turn time back"
     );
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots.len(), 1);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots().len(), 1);
 }
 
 async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
@@ -175,6 +174,29 @@ async fn what_is_over_stays_over(ledger: &dyn Ledger) {
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
 }
 
+async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
+    let [opened, escalated, ..] = story(T0, &["slack", "pager"]);
+    ledger.commit(&[], &[opened, escalated]).await.unwrap();
+    let refused = || DeliveryResult::Failed { error: "slack answered 401".to_owned() };
+    for _ in 0..2 {
+        let delivery = due(ledger, "slack", T0).await.remove(0);
+        ledger.begin_attempt(delivery.id, T0).await.unwrap();
+        ledger.end_attempt(delivery.id, T0, &refused()).await.unwrap();
+    }
+    assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+    let letters = ledger.dead_letters(T0).await.unwrap();
+    let told: Vec<_> = letters.iter().map(|letter| (letter.change.as_str(), letter.error.as_str())).collect();
+    assert_eq!(told, [("opened", "slack answered 401"), ("escalated", "slack answered 401")]);
+    assert_eq!(ledger.dead_letters(T0 + DAY + 1).await.unwrap(), [], "news of yesterday");
+    assert_eq!(ledger.retry_dead_letters(Some("pager"), T0).await.unwrap(), 0);
+    assert_eq!(ledger.retry_dead_letters(Some("slack"), T0).await.unwrap(), 2);
+    assert_eq!(ledger.dead_letters(T0).await.unwrap(), []);
+    let first = due(ledger, "slack", T0).await.remove(0);
+    assert_eq!(first.notice.change, Change::Opened, "in their order");
+    deliver(ledger, &first, None).await;
+    assert_eq!(due(ledger, "slack", T0).await[0].notice.change, Change::Escalated);
+}
+
 async fn notices_come_back_as_they_were(ledger: &dyn Ledger) {
     let [opened, ..] = story(T0, &["slack"]);
     let notice = Notice {
@@ -232,15 +254,15 @@ async fn old_slots_become_minutes(ledger: &dyn Ledger) {
     ledger.commit(&rows, &[]).await.unwrap();
     ledger.prune(T0 + 7 * HOUR + 119_999).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!(counts.minutes, [(minute, Counts { good: 18, bad: 6 })]);
-    assert_eq!(counts.slots.len(), 6, "a minute that is not wholly past stays in slots");
+    assert_eq!(counts.minutes(), [(minute, Counts { good: 18, bad: 6 })]);
+    assert_eq!(counts.slots().len(), 6, "a minute that is not wholly past stays in slots");
 
     ledger.commit(&[row(start, 1, 0)], &[]).await.unwrap();
     ledger.prune(T0 + 7 * HOUR + 120_000).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
     let expected = [(minute, Counts { good: 19, bad: 6 }), (minute + 1, Counts { good: 18, bad: 6 })];
-    assert_eq!((counts.minutes.as_slice(), counts.slots.len()), (expected.as_slice(), 0));
-    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().minutes, expected[1..]);
+    assert_eq!((counts.minutes().as_slice(), counts.slots().len()), (expected.as_slice(), 0));
+    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().minutes(), expected[1..]);
 }
 
 async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
@@ -253,33 +275,37 @@ async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
     let end = T0 + 90 * DAY + HOUR;
     ledger.prune(end - 1).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!((counts.minutes.len(), counts.quarters.len()), (32, 0), "an hour is kept until it is past");
-    assert_eq!(counts.first_s, Some(start + 20), "to the second, whatever became of the slot");
+    assert_eq!(
+        (counts.minutes().len(), counts.quarters().len()),
+        (32, 0),
+        "an hour is kept until it is past"
+    );
+    assert_eq!(counts.first_s(), Some(start + 20), "to the second, whatever became of the slot");
 
     ledger.prune(end).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    assert_eq!(counts.minutes, [(start / 60 + 60, Counts { good: 2, bad: 0 })]);
+    assert_eq!(counts.minutes(), [(start / 60 + 60, Counts { good: 2, bad: 0 })]);
     let of = |rows: u64| Counts { good: rows * 3, bad: rows };
-    assert_eq!(counts.quarters, [(quarter, of(88)), (quarter + 1, of(90)), (quarter + 2, of(2))]);
+    assert_eq!(counts.quarters(), [(quarter, of(88)), (quarter + 1, of(90)), (quarter + 2, of(2))]);
     ledger.commit(&[row(start + 890, 1, 0), row(start + 10, 0, 1)], &[]).await.unwrap();
     ledger.prune(end).await.unwrap();
     let counts = ledger.counts(SLO, T0).await.unwrap();
     let late = Counts { good: 88 * 3 + 1, bad: 89 };
-    assert_eq!(counts.quarters[0], (quarter, late), "late counts find their row");
-    assert_eq!(counts.first_s, Some(start + 10));
-    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().quarters.len(), 2);
+    assert_eq!(counts.quarters()[0], (quarter, late), "late counts find their row");
+    assert_eq!(counts.first_s(), Some(start + 10));
+    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().quarters().len(), 2);
 
     ledger.prune(T0 + 400 * DAY + 900_000).await.unwrap();
     let counts = ledger.counts(SLO, 0).await.unwrap();
-    let numbers: Vec<i64> = counts.quarters.iter().map(|(number, _)| *number - quarter).collect();
-    assert_eq!((numbers.as_slice(), counts.minutes.len()), ([1, 2, 4].as_slice(), 0));
-    assert_eq!(counts.first_s, Some(start + 10), "that something was observed is not forgotten");
+    let numbers: Vec<i64> = counts.quarters().iter().map(|(number, _)| *number - quarter).collect();
+    assert_eq!((numbers.as_slice(), counts.minutes().len()), ([1, 2, 4].as_slice(), 0));
+    assert_eq!(counts.first_s(), Some(start + 10), "that something was observed is not forgotten");
 }
 
 async fn the_first_slot_is_known_before_anything_is_rolled_up(ledger: &dyn Ledger) {
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().first_s, None);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().first_s(), None);
     ledger.commit(&[row(70, 1, 0), row(50, 0, 0)], &[]).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 60_000).await.unwrap().first_s, Some(50));
+    assert_eq!(ledger.counts(SLO, 60_000).await.unwrap().first_s(), Some(50));
 }
 
 async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
@@ -318,7 +344,7 @@ async fn concurrent_ticks_all_count(ledger: &dyn Ledger) {
         ledger.commit(&[row(0, 1, 1)], &[change]).await.unwrap();
     });
     futures_util::future::join_all(ticks).await;
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots, [(0, 10, Counts { good: 20, bad: 20 })]);
+    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots(), [(0, 10, Counts { good: 20, bad: 20 })]);
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 20);
     assert_eq!(ledger.open_incidents().await.unwrap().len(), 20);
     assert!(ledger.open_incidents().await.unwrap().iter().all(|i| i.peak == Severity::Page));
@@ -422,6 +448,18 @@ macro_rules! promises {
             })*
         }
 
+        mod write_through {
+            $(#[tokio::test]
+            async fn $promise() {
+                let folder = tempfile::tempdir().unwrap();
+                let path = folder.path().join("ledger.db");
+                let clock = std::sync::Arc::new(lookout_runtime::clock::SystemClock);
+                let ledger = super::WriteThroughLedger::open(&path, clock).await.unwrap();
+                super::$promise(&ledger).await;
+                super::Ledger::close(&ledger).await;
+            })*
+        }
+
         mod memory {
             $(#[tokio::test]
             async fn $promise() {
@@ -443,6 +481,7 @@ promises! {
     an_attempt_of_unknown_outcome_is_remembered
     the_first_message_names_the_thread
     what_is_over_stays_over
+    a_dead_letter_is_seen_and_can_be_tried_again
     notices_come_back_as_they_were
     a_deploy_is_known_by_its_key
     decisions_form_a_chain

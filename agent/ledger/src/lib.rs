@@ -3,23 +3,29 @@
 mod chain;
 mod memory;
 mod retention;
+mod series;
 mod sqlite;
+mod working;
+mod write_through;
 
 #[cfg(test)]
 mod contract;
 
 use async_trait::async_trait;
-use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
 };
+use serde::Serialize;
 
 pub use chain::Chain;
 pub use memory::MemoryLedger;
+pub use series::{CountSeries, CountSpan, Resolution};
 pub use sqlite::{
-    BackupError, Faults, LedgerFile, Report, Restored, SloTotals, SqliteLedger, backup, restore, verify,
+    BackupError, Faults, LedgerFile, Recovered, Report, Restored, SloTotals, SqliteLedger, backup, recover,
+    restore, verify,
 };
+pub use write_through::WriteThroughLedger;
 
 /// Why the ledger could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +47,12 @@ pub enum LedgerError {
         /// What is wrong with it.
         what: String,
     },
+    /// The file is the database of another program. It is left as it is.
+    #[error("{path} is the SQLite file of another program: name another file for the ledger")]
+    Foreign {
+        /// The file.
+        path: String,
+    },
     /// The file was written by a newer lookout. It is left as it is.
     #[error(
         "the ledger {path} has schema version {found}, this lookout knows up to {known}; it was left untouched, \
@@ -53,6 +65,20 @@ pub enum LedgerError {
         found: i64,
         /// Ours.
         known: i64,
+    },
+    /// The file is no longer the one that was opened.
+    #[error("the ledger {path} cannot be used any more: {what}")]
+    Lost {
+        /// The file.
+        path: String,
+        /// The difference.
+        what: Loss,
+    },
+    /// Nothing can be recorded at present.
+    #[error("the ledger records nothing at present: {reason}")]
+    NotRecording {
+        /// The cause.
+        reason: String,
     },
     /// Another lookout has the file open.
     #[error("the ledger {path} is in use by another lookout")]
@@ -80,17 +106,55 @@ pub enum LedgerError {
     },
 }
 
-/// Counts read back for one SLO.
+/// A difference between a ledger's file and the one that was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Loss {
+    /// No file has its name.
+    #[error("it was deleted")]
+    Deleted,
+    /// Another file has its name.
+    #[error("it was replaced by another file")]
+    Replaced,
+    /// It is shorter than it was.
+    #[error("it was truncated")]
+    Truncated,
+    /// The write-ahead log beside it has gone.
+    #[error("its write-ahead log was deleted or replaced")]
+    Log,
+    /// Another connection does not see what was stored.
+    #[error("a tick that was stored is not read back")]
+    Unread,
+}
+
+/// Dead letters are shown, and can be tried again, for a day: news of yesterday wakes nobody to any purpose.
+pub const DEAD_LETTERS_FOR_MS: i64 = 86_400_000;
+
+/// The state of a ledger's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct StoredCounts {
-    /// Rows of the grid's width: start in seconds since the epoch, width in seconds, counts.
-    pub slots: Vec<(i64, u32, Counts)>,
-    /// Rows rolled up to minutes: number of the minute since the epoch, counts.
-    pub minutes: Vec<(i64, Counts)>,
-    /// Rows rolled up to quarters of an hour: number of the quarter since the epoch, counts.
-    pub quarters: Vec<(i64, Counts)>,
-    /// When the first slot began that there ever were counts of, in seconds since the epoch, however long ago.
-    pub first_s: Option<i64>,
+pub struct Health {
+    /// The reason why nothing is recorded at present; incidents and deliveries go on in memory meanwhile.
+    pub not_recording: Option<String>,
+    /// Number of faults since the start.
+    pub faults: u64,
+    /// A sentence about the last fault, and about what was done.
+    pub last_fault: String,
+}
+
+/// A delivery that a receiver refused for good.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// The destination that refused it.
+    pub destination: String,
+    /// The incident.
+    pub incident_id: String,
+    /// `Slo::id`.
+    pub slo_id: String,
+    /// The change that is not known there.
+    pub change: String,
+    /// When the change happened, milliseconds since the epoch.
+    pub at_ms: i64,
+    /// The reason, free of secrets.
+    pub error: String,
 }
 
 /// The durable store. Times are milliseconds since the Unix epoch.
@@ -102,8 +166,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// time) is not stored again, nor are its deliveries.
     async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError>;
 
-    /// Counts of an SLO that began at or after `since_ms`, oldest first.
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError>;
+    /// Returns the counts of an SLO that began at or after `since_ms`.
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError>;
 
     /// Incidents that are not resolved.
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError>;
@@ -136,6 +200,12 @@ pub trait Ledger: Send + Sync + 'static {
         now_ms: i64,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError>;
+
+    /// Returns the deliveries that were refused for good within [`DEAD_LETTERS_FOR_MS`] before `now_ms`, oldest first.
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Makes dead letters of a destination (of all, when `None`) wait again. Returns how many.
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError>;
 
     /// Stores a deploy, or returns the stored one with the same idempotency key.
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError>;
@@ -184,6 +254,14 @@ pub trait Ledger: Send + Sync + 'static {
     /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an
     /// hour, and forgets what is past retention.
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError>;
+
+    /// Returns the state of the file; a ledger without one is always well.
+    fn health(&self) -> Health {
+        Health::default()
+    }
+
+    /// Looks for damage in the file; [`Ledger::health`] tells what was found.
+    async fn check(&self) {}
 
     /// Writes what is buffered and closes.
     async fn close(&self);

@@ -1,7 +1,7 @@
 //! A ledger that lives and dies with the process: for simulated time, where no real I/O may happen, and for `watch`
 //! without a file. It keeps every promise of the contract except durability.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -9,7 +9,8 @@ use lookout_engine::Counts;
 
 use super::chain::{self, Chain, Verifier};
 use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
-use super::{Ledger, LedgerError, StoredCounts};
+use super::working::{Waiting, WorkingSet};
+use super::{CountSeries, CountSpan, DEAD_LETTERS_FOR_MS, DeadLetter, Ledger, LedgerError, Resolution};
 use lookout_model::correction::IN_FORCE_FOR_MS;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -32,34 +33,12 @@ struct Books {
     first_s: BTreeMap<String, i64>,
     /// By SLO, then by first instant.
     objectives: BTreeMap<String, BTreeMap<i64, u32>>,
-    incidents: BTreeMap<String, IncidentRecord>,
-    /// In the order they were stored.
-    transitions: Vec<TransitionRecord>,
-    /// By id, which grows.
-    deliveries: BTreeMap<i64, Waiting>,
-    last_delivery: i64,
+    working: WorkingSet,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
     /// In the order they were written.
     corrections: Vec<CorrectionRecord>,
     corrections_version: i64,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    delivery: Delivery,
-    incident_id: String,
-    attempting: bool,
-    due_at_ms: i64,
-    state: State,
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum State {
-    Waiting,
-    /// With what the destination called the message.
-    Delivered(Option<String>),
-    Failed,
 }
 
 impl MemoryLedger {
@@ -88,63 +67,6 @@ impl Books {
         add_bounded(slots.entry((row.start_s, row.width_s)).or_default(), more);
     }
 
-    fn record(&mut self, transition: &TransitionRecord) {
-        let same = |stored: &TransitionRecord| {
-            (&stored.incident.id, stored.change, stored.at_ms)
-                == (&transition.incident.id, transition.change, transition.at_ms)
-        };
-        if self.transitions.iter().any(same) {
-            return;
-        }
-        self.incidents.insert(transition.incident.id.clone(), transition.incident.clone());
-        self.transitions.push(transition.clone());
-        for destination in transition.destinations.iter().collect::<BTreeSet<_>>() {
-            self.last_delivery += 1;
-            let delivery = Delivery {
-                id: self.last_delivery,
-                destination: destination.clone(),
-                notice: transition.notice.clone(),
-                attempts: 0,
-                unsure: false,
-                thread: None,
-            };
-            let incident_id = transition.incident.id.clone();
-            let waiting =
-                Waiting { delivery, incident_id, attempting: false, due_at_ms: 0, state: State::Waiting };
-            self.deliveries.insert(self.last_delivery, waiting);
-        }
-    }
-
-    fn of_incident<'a>(
-        &'a self,
-        destination: &'a str,
-        incident: &'a str,
-    ) -> impl Iterator<Item = &'a Waiting> {
-        self.deliveries
-            .values()
-            .filter(move |entry| entry.delivery.destination == destination && entry.incident_id == incident)
-    }
-
-    /// Deliveries that wait for nothing but their time: the first one of each incident.
-    fn first_waiting<'a>(&'a self, destination: &'a str) -> impl Iterator<Item = &'a Waiting> {
-        self.deliveries.values().filter(move |entry| {
-            let earlier =
-                |other: &Waiting| other.state == State::Waiting && other.delivery.id < entry.delivery.id;
-            entry.state == State::Waiting
-                && entry.delivery.destination == destination
-                && !self.of_incident(destination, &entry.incident_id).any(earlier)
-        })
-    }
-
-    fn thread(&self, waiting: &Waiting) -> Option<String> {
-        self.of_incident(&waiting.delivery.destination, &waiting.incident_id).find_map(|entry| {
-            match &entry.state {
-                State::Delivered(thread) => thread.clone(),
-                State::Waiting | State::Failed => None,
-            }
-        })
-    }
-
     fn prune(&mut self, cutoffs: &Cutoffs) {
         for (slo, slots) in &mut self.slots {
             let minutes = self.minutes.entry(slo.clone()).or_default();
@@ -164,12 +86,7 @@ impl Books {
             }
             *quarters = quarters.split_off(&cutoffs.quarters_before);
         }
-        self.incidents.retain(|_, incident| {
-            incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= cutoffs.incidents_before_ms)
-        });
-        let kept = &self.incidents;
-        self.transitions.retain(|transition| kept.contains_key(&transition.incident.id));
-        self.deliveries.retain(|_, entry| kept.contains_key(&entry.incident_id));
+        self.working.forget_resolved_before(cutoffs.incidents_before_ms, Waiting::Too);
         self.corrections.retain(|correction| {
             let over_ms = correction.revoked.as_ref().map(|revoked| revoked.at_ms).or(correction.to_ms);
             over_ms.is_none_or(|at_ms| at_ms >= cutoffs.incidents_before_ms)
@@ -188,59 +105,37 @@ impl Ledger for MemoryLedger {
     async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
         let mut books = self.books();
         counts.iter().for_each(|row| books.add(row));
-        transitions.iter().for_each(|transition| books.record(transition));
+        transitions.iter().for_each(|transition| books.working.record(transition));
         Ok(())
     }
 
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
         let books = self.books();
         let slots = books.slots.get(slo_id).into_iter().flatten();
         let minutes = books.minutes.get(slo_id).into_iter().flatten();
         let quarters = books.quarters.get(slo_id).into_iter().flatten();
-        Ok(StoredCounts {
-            slots: slots
-                .filter(|&(&(start_s, _), _)| start_s.saturating_mul(1000) >= since_ms)
-                .map(|(&(start_s, width_s), &counts)| (start_s, width_s, counts))
-                .collect(),
-            minutes: minutes
-                .filter(|&(&minute, _)| minute.saturating_mul(60_000) >= since_ms)
-                .map(|(&minute, &counts)| (minute, counts))
-                .collect(),
-            quarters: quarters
-                .filter(|&(&quarter, _)| quarter.saturating_mul(MINUTES_PER_QUARTER * 60_000) >= since_ms)
-                .map(|(&quarter, &counts)| (quarter, counts))
-                .collect(),
-            first_s: books.first_s.get(slo_id).copied(),
-        })
+        let span = |start_s, resolution, counts| CountSpan { start_s, resolution, counts };
+        let slots =
+            slots.map(|(&(start_s, width_s), &counts)| span(start_s, Resolution::Slot(width_s), counts));
+        let minutes =
+            minutes.map(|(&minute, &counts)| span(minute.saturating_mul(60), Resolution::Minute, counts));
+        let quarters = quarters
+            .map(|(&quarter, &counts)| span(quarter.saturating_mul(900), Resolution::QuarterHour, counts));
+        let spans = slots.chain(minutes).chain(quarters);
+        let spans = spans.filter(|span| span.start_s.saturating_mul(1000) >= since_ms).collect();
+        Ok(CountSeries::new(spans, books.first_s.get(slo_id).copied()))
     }
 
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
-        let books = self.books();
-        let mut open: Vec<_> =
-            books.incidents.values().filter(|incident| incident.resolved_at_ms.is_none()).cloned().collect();
-        open.sort_by_key(|incident| incident.opened_at_ms);
-        Ok(open)
+        Ok(self.books().working.open_incidents())
     }
 
     async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        let mut all: Vec<_> = self.books().incidents.values().cloned().collect();
-        all.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at_ms));
-        all.truncate(limit as usize);
-        Ok(all)
+        Ok(self.books().working.incidents(limit))
     }
 
     async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
-        let books = self.books();
-        let mut wanted: Vec<_> = books
-            .incidents
-            .values()
-            .filter(|incident| incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= since_ms))
-            .collect();
-        wanted.sort_by_key(|incident| incident.opened_at_ms);
-        let last = |incident: &IncidentRecord| {
-            books.transitions.iter().rev().find(|transition| transition.incident.id == incident.id).cloned()
-        };
-        Ok(wanted.into_iter().filter_map(last).collect())
+        Ok(self.books().working.latest_transitions(since_ms))
     }
 
     async fn due_deliveries(
@@ -249,58 +144,35 @@ impl Ledger for MemoryLedger {
         now_ms: i64,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        let books = self.books();
-        let due = books.first_waiting(destination).filter(|entry| entry.due_at_ms <= now_ms);
-        Ok(due
-            .take(limit as usize)
-            .map(|entry| Delivery {
-                unsure: entry.delivery.unsure || entry.attempting,
-                thread: books.thread(entry),
-                ..entry.delivery.clone()
-            })
-            .collect())
+        Ok(self.books().working.due(destination, now_ms, limit))
     }
 
     async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
-        let books = self.books();
-        let next = books.first_waiting(destination).map(|entry| entry.due_at_ms).min();
-        let waits =
-            |entry: &&Waiting| entry.state == State::Waiting && entry.delivery.destination == destination;
-        Ok((next, books.deliveries.values().filter(waits).count() as u64))
+        Ok(self.books().working.waiting(destination))
     }
 
     async fn begin_attempt(&self, delivery: i64, _now_ms: i64) -> Result<(), LedgerError> {
-        if let Some(entry) =
-            self.books().deliveries.get_mut(&delivery).filter(|entry| entry.state == State::Waiting)
-        {
-            entry.delivery.attempts = entry.delivery.attempts.saturating_add(1);
-            entry.delivery.unsure |= entry.attempting;
-            entry.attempting = true;
-        }
+        self.books().working.begin_attempt(delivery);
         Ok(())
     }
 
     async fn end_attempt(
         &self,
         delivery: i64,
-        _now_ms: i64,
+        now_ms: i64,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        if let Some(entry) =
-            self.books().deliveries.get_mut(&delivery).filter(|entry| entry.state == State::Waiting)
-        {
-            entry.attempting = false;
-            match result {
-                DeliveryResult::Delivered { thread } => entry.state = State::Delivered(thread.clone()),
-                DeliveryResult::Retry { at_ms, .. } => entry.due_at_ms = *at_ms,
-                DeliveryResult::Unsure { at_ms, .. } => {
-                    entry.due_at_ms = *at_ms;
-                    entry.delivery.unsure = true;
-                }
-                DeliveryResult::Failed { .. } => entry.state = State::Failed,
-            }
-        }
+        self.books().working.end_attempt(delivery, now_ms, result);
         Ok(())
+    }
+
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.books().working.dead_letters(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS)))
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        let since_ms = now_ms.saturating_sub(DEAD_LETTERS_FOR_MS);
+        Ok(self.books().working.retry(destination, since_ms).len() as u64)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {

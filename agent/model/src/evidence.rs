@@ -1,6 +1,6 @@
 //! Measurements of one SLO at one instant. Every number is finite.
 
-use lookout_engine::{Criterion, DataState, Severity, Window};
+use lookout_engine::{Criterion, DataState, Severity, Status, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{Corrected, word};
@@ -31,6 +31,9 @@ pub struct Evidence {
     pub total: u64,
     /// Every tier, in the order of the policy.
     pub tiers: Vec<TierEvidence>,
+    /// The present. Notices stored by 0.1.0 have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub present: Option<PresentEvidence>,
     /// What of the period does not count.
     #[serde(default)]
     pub corrected: Corrected,
@@ -49,6 +52,36 @@ impl Evidence {
         let length = || Window::seconds(self.period_s).to_string();
         self.calendar.as_ref().map_or_else(length, |calendar| calendar.period.clone())
     }
+}
+
+/// The present of an SLO: its state for people, its shortest window, and the time that was observed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PresentEvidence {
+    /// State for people.
+    #[serde(with = "word")]
+    pub status: Status,
+    /// Length of the present window in seconds: the shortest short window of the tiers.
+    pub window_s: u64,
+    /// Observed seconds of that window.
+    pub observed_window_s: u64,
+    /// Bad events of that window.
+    pub bad: u64,
+    /// All events of that window.
+    pub total: u64,
+    /// Burn rate over the observed time of that window; `None` without events.
+    pub burn: Option<f64>,
+    /// Whether the SLO fails now.
+    pub failing: bool,
+    /// Start of the first bad slot of the failure, milliseconds since the epoch.
+    pub since_ms: Option<i64>,
+    /// End of the last slot with a bad event.
+    pub last_bad_ms: Option<i64>,
+    /// End of the last slot with a good event.
+    pub last_good_ms: Option<i64>,
+    /// Observed seconds of the longest window.
+    pub observed_s: u64,
+    /// Seconds until every firing tier lets go if nothing bad happens any more; `None` when that cannot be told.
+    pub lets_go_after_s: Option<f64>,
 }
 
 /// Criterion of a condition, without its figures.
@@ -188,6 +221,9 @@ pub struct TierEvidence {
     pub long_total: u64,
     /// Whether it fires.
     pub firing: bool,
+    /// It burns above its factor and waits for its hold time or for the guard.
+    #[serde(default)]
+    pub pending: bool,
     /// It burns fast enough, but the guard against low traffic holds it.
     pub held_by_guard: bool,
     /// What the guard misses: `1 of 3 bad events`.

@@ -27,8 +27,8 @@ pub use delivery::{Delivery, DeliveryResult};
 pub use deploy::{BadDeployClass, DeployClass, DeployRecord};
 pub use duration::{parse_duration, print_duration};
 pub use evidence::{
-    CalendarEvidence, ComponentEvidence, ConditionEvidence, ConditionKind, Evidence, TierEvidence,
-    VersionEvidence,
+    CalendarEvidence, ComponentEvidence, ConditionEvidence, ConditionKind, Evidence, PresentEvidence,
+    TierEvidence, VersionEvidence,
 };
 pub use incident::{IncidentRecord, incident_id};
-pub use notice::{Notice, TransitionRecord};
+pub use notice::{Notice, OwnFault, TransitionRecord};

@@ -50,4 +50,19 @@ pub struct Notice {
     pub last_deploy: Option<DeployRecord>,
     /// The last failure seen by a probe of the service: text from outside, escape it.
     pub last_failure: Option<String>,
+    /// The ledger could not record it: it may be forgotten after a restart.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_recorded: bool,
+    /// A fault of the agent itself, which is told in the place of a measurement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_fault: Option<OwnFault>,
+}
+
+/// A fault of the agent itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnFault {
+    /// A few words: `nothing is recorded`.
+    pub title: String,
+    /// One sentence or two: the cause, and what was done.
+    pub text: String,
 }

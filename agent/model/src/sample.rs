@@ -1,10 +1,11 @@
 //! An incident to write tests with: the availability of the passenger API burns, escalates, eases and is resolved.
 
-use lookout_engine::{Cause, Change, DataState, Severity};
+use lookout_engine::{Cause, Change, DataState, Severity, Status};
 
 use super::{
     ComponentEvidence, Corrected, CorrectionKind, CorrectionRecord, CorrectionScope, DeployClass,
-    DeployRecord, Evidence, IncidentRecord, Notice, TierEvidence, TransitionRecord, incident_id,
+    DeployRecord, Evidence, IncidentRecord, Notice, PresentEvidence, TierEvidence, TransitionRecord,
+    incident_id,
 };
 
 /// 2026-03-01 10:00:00 UTC.
@@ -36,9 +37,28 @@ fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64
         long_bad: bad,
         long_total: windows_s.0 * 10,
         firing: burns.0 > factor && burns.1 > factor,
+        pending: false,
         held_by_guard: false,
         held: None,
         release_factor: None,
+    }
+}
+
+/// The present of an SLO that was observed for an hour without a failure, in the given state.
+pub fn present(status: Status) -> PresentEvidence {
+    PresentEvidence {
+        status,
+        window_s: 300,
+        observed_window_s: 300,
+        bad: 0,
+        total: 3000,
+        burn: Some(0.0),
+        failing: status == Status::Failing,
+        since_ms: None,
+        last_bad_ms: None,
+        last_good_ms: Some(T0),
+        observed_s: 3600,
+        lets_go_after_s: None,
     }
 }
 
@@ -82,6 +102,7 @@ pub fn evidence(severity: Option<Severity>) -> Evidence {
             tier(Severity::Page, (3600, 300), 14.4, page, 549),
             tier(Severity::Ticket, (86_400, 7200), 3.0, ticket, 6480),
         ],
+        present: None,
         corrected: Corrected::default(),
         conditions: Vec::new(),
     }
@@ -136,6 +157,8 @@ pub fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> Notice {
         explain_url: "http://lookout.example/slos/titanic/requests-availability".to_owned(),
         last_deploy: Some(deploy()),
         last_failure: Some("status 503, expected 200-299".to_owned()),
+        not_recorded: false,
+        own_fault: None,
     }
 }
 

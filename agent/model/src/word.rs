@@ -1,6 +1,6 @@
 //! The engine's enums as words in JSON. The engine has no dependencies, so serde meets its types here.
 
-use lookout_engine::{Cause, Change, DataState, Severity};
+use lookout_engine::{Cause, Change, DataState, Severity, Status};
 use serde::{Deserialize as _, Deserializer, Serializer};
 
 /// A value that JSON, the ledger and messages show as one fixed word.
@@ -35,6 +35,7 @@ word!(Cause, "a cause of an incident");
 word!(Severity, "a severity");
 word!(Change, "a change of an incident");
 word!(DataState, "a data state");
+word!(Status, "a state of an SLO");
 
 /// Writes the word of a value; for `#[serde(with = "word")]`.
 ///

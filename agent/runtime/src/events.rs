@@ -12,10 +12,18 @@ pub mod names {
     pub const PROBE_SECONDS: &str = "lookout_probe_duration_seconds";
     /// Duration of the last probe by `target` and `phase`.
     pub const PROBE_PHASE_SECONDS: &str = "lookout_probe_phase_seconds";
+    /// Steps of journeys by `target`, `step` and `outcome`.
+    pub const PROBE_STEPS: &str = "lookout_probe_step_total";
+    /// Unix time at which certificates of a target end, by `target` and `chain` (`leaf`, `sent`, `verified`).
+    pub const PROBE_CERTIFICATE_END: &str = "lookout_probe_certificate_not_after_timestamp_seconds";
     /// Scrapes by `source` and `outcome`.
     pub const SCRAPES: &str = "lookout_scrape_total";
     /// Counter resets seen by `source`.
     pub const SCRAPE_RESETS: &str = "lookout_scrape_counter_resets_total";
+    /// Processes of a neighbour that were new at a scrape, by `source`.
+    pub const SCRAPE_RESTARTS: &str = "lookout_scrape_restarts_total";
+    /// Scrapes of an SLO that were not counted because they are not plausible, by `source` and `reason`.
+    pub const SCRAPE_QUARANTINED: &str = "lookout_scrape_quarantined_total";
     /// Slots in which a part of the events of an SLO grew more than their total, by `source`.
     pub const SCRAPE_SKEWS: &str = "lookout_scrape_skewed_slots_total";
     /// Slots in which a histogram lacked the bound an SLO cuts it at, by `source`.
@@ -31,12 +39,16 @@ pub mod names {
     pub const DELIVERIES: &str = "lookout_delivery_total";
     /// Deliveries that wait, by `destination`.
     pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";
+    /// Deliveries of the last day that a receiver refused for good, by `destination`.
+    pub const DEAD_LETTERS: &str = "lookout_delivery_dead_letters";
     /// How far the clock of an Alertmanager is ahead of ours, by `instance`.
     pub const ALERTMANAGER_CLOCK_SKEW: &str = "lookout_alertmanager_clock_skew_seconds";
     /// Gate decisions by `service` and `decision`.
     pub const DECISIONS: &str = "lookout_gate_decisions_total";
     /// Evaluation ticks that could not be stored and will be tried again.
     pub const LEDGER_FAILURES: &str = "lookout_ledger_failures_total";
+    /// When a tick was last recorded in the ledger and read back by another connection.
+    pub const LEDGER_RECORDED: &str = "lookout_ledger_last_recorded_timestamp_seconds";
     /// Seconds an evaluation of all SLOs took.
     pub const EVALUATION_SECONDS: &str = "lookout_evaluation_duration_seconds";
     /// Wall clock jumps of more than a slot.

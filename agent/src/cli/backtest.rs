@@ -195,7 +195,8 @@ fn token(path: &Path) -> anyhow::Result<HeaderValue> {
     Ok(value)
 }
 
-/// Older counts of a ledger are minutes, and the replay is as coarse as the coarsest.
+/// Reads all that a ledger knows. Older counts are minutes and quarters of an hour, and the replay is as coarse as the
+/// coarsest.
 async fn from_ledger(path: &Path, slo: &Slo, bounds: Bounds) -> anyhow::Result<Recording> {
     let file = LedgerFile::open(path).await?;
     let stored = file.counts(&slo.id(), bounds.from_ms.max(0)).await?;
@@ -208,12 +209,14 @@ async fn from_ledger(path: &Path, slo: &Slo, bounds: Bounds) -> anyhow::Result<R
         slo.id(),
         if known.is_empty() { "no SLO at all".to_owned() } else { known.join(", ") }
     );
-    let seconds = u64::from(slo.policy.grid.width_seconds());
-    let grid = if stored.minutes.is_empty() || seconds >= 60 { slo.policy.grid } else { Grid::MINUTE };
-    let minutes = stored.minutes.iter().map(|(minute, counts)| (minute * 60, *counts));
-    let slots = stored.slots.iter().map(|(start, _, counts)| (*start, *counts));
-    let mut counts: Vec<(i64, Counts)> =
-        minutes.chain(slots).filter(|(second, _)| bounds.contain(second.saturating_mul(1000))).collect();
-    counts.sort_by_key(|(second, _)| *second);
+    let spans = stored.spans().iter().filter(|span| bounds.contain(span.start_s.saturating_mul(1000)));
+    let spans: Vec<_> = spans.copied().collect();
+    let coarsest = spans.iter().map(|span| span.resolution.seconds()).max().unwrap_or(1);
+    let grid = if coarsest <= slo.policy.grid.width_seconds() {
+        slo.policy.grid
+    } else {
+        Grid::try_new(coarsest).context("no replay is as coarse as the oldest counts of the ledger")?
+    };
+    let counts: Vec<(i64, Counts)> = spans.iter().map(|span| (span.start_s, span.counts)).collect();
     Ok(Recording::on(grid, counts)?)
 }

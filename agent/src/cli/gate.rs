@@ -6,6 +6,7 @@ use lookout_model::format;
 use super::exit::Exit;
 use super::{AgentUrl, output, runtime};
 use crate::gate::Answer;
+use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
@@ -55,6 +56,11 @@ pub(super) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
         output::line(body.trim_end());
     } else {
         output::data(&as_text(&answer, options));
+    }
+    if answer.valid_until < SystemClock.now() {
+        let text = "error: the answer is out of date: it was valid until";
+        output::problem(&format!("{text} {}; is a clock wrong?", answer.valid_until));
+        return Ok(Exit::Inconclusive);
     }
     Ok(match answer.exit_code() {
         0 => Exit::Fine,

@@ -14,7 +14,7 @@ use super::exit::Exit;
 use super::run::stop_signal;
 use super::{output, runtime};
 use lookout_config::LedgerLocation;
-use lookout_ledger::{BackupError, Faults, Report, backup, restore, verify};
+use lookout_ledger::{BackupError, Faults, Recovered, Report, backup, recover, restore, verify};
 use lookout_model::parse_duration;
 use lookout_runtime::clock::{Clock as _, SystemClock};
 
@@ -24,6 +24,8 @@ pub(super) enum Verb {
     Backup(BackupOptions),
     /// Put a backup in the place of the ledger, which is kept beside it; the agent must not run
     Restore(RestoreOptions),
+    /// Save what can be read of a damaged ledger into a new file; the damaged one stays as it is
+    Recover(RecoverOptions),
     /// Check a backup, or the ledger itself, and show what is in it; the agent may run
     Verify(VerifyOptions),
 }
@@ -71,6 +73,20 @@ pub(super) struct VerifyOptions {
     shared: Shared,
 }
 
+#[derive(Debug, Args)]
+pub(super) struct RecoverOptions {
+    /// The damaged ledger
+    damaged: PathBuf,
+    /// Where to; a file that exists is never overwritten
+    file: PathBuf,
+    /// How long it may take
+    #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]
+    timeout: Duration,
+    /// For machines
+    #[arg(long)]
+    json: bool,
+}
+
 fn patience(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|what| format!("expected {what}"))
 }
@@ -102,6 +118,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
             });
             told(shared, done?, output::data, |restored| (ledger.clone(), restored.report, restored.kept))
         }
+        Verb::Recover(options) => run_recover(options),
         Verb::Verify(VerifyOptions { file: Some(file), shared }) => {
             let done = shared.wait(async { verify(file).await })?;
             told(shared, done, output::data, |report| (file.clone(), report, None))
@@ -112,6 +129,38 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
             told(shared, done?, output::data, |report| (ledger.clone(), report, None))
         }
     }
+}
+
+/// Saves a damaged ledger. The answer is no when something of it could not be read.
+fn run_recover(options: &RecoverOptions) -> anyhow::Result<Exit> {
+    let runtime = runtime()?;
+    let work =
+        async { tokio::time::timeout(options.timeout, recover(&options.damaged, &options.file)).await };
+    let tables = match runtime.block_on(work) {
+        Ok(Ok(tables)) => tables,
+        Ok(Err(error)) => {
+            let exit = exit(&error);
+            output::problem(&format!(
+                "error: {}",
+                format::printable(&format!("{:#}", anyhow::Error::new(error)))
+            ));
+            return Ok(exit);
+        }
+        Err(_) => {
+            output::problem(&format!("error: not done within {:?} (--timeout)", options.timeout));
+            return Ok(Exit::Inconclusive);
+        }
+    };
+    if options.json {
+        output::line(&serde_json::to_string(&tables)?);
+    } else {
+        let read = |whole| if whole { "all of it" } else { "damaged, as far as it can be read" };
+        let row = |table: &Recovered| {
+            vec![table.table.to_owned(), table.rows.to_string(), read(table.whole).to_owned()]
+        };
+        output::data(&output::table(&["table", "rows", "read"], &tables.iter().map(row).collect::<Vec<_>>()));
+    }
+    Ok(if tables.iter().all(|table| table.whole) { Exit::Fine } else { Exit::No })
 }
 
 impl Shared {

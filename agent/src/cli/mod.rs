@@ -3,6 +3,7 @@
 mod backtest;
 mod check;
 mod correction;
+mod deliver;
 mod exit;
 mod gate;
 mod generate;
@@ -76,6 +77,9 @@ enum Verb {
     /// Exclude time from the budget: planned maintenance, or spend that was nobody's fault
     #[command(subcommand)]
     Correction(correction::Verb),
+    /// Messages that a destination refused
+    #[command(subcommand)]
+    Deliver(deliver::Verb),
     /// Back the ledger up while the agent runs, check it, put it back
     #[command(subcommand)]
     Ledger(ledger::Verb),
@@ -180,6 +184,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Probe(options) => probe::run(&options),
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Correction(verb) => correction::run(&verb),
+        Verb::Deliver(verb) => deliver::run(&verb),
         Verb::Ledger(verb) => ledger::run(&verb),
         Verb::Status(options) => status::run(&options),
         Verb::Healthcheck(options) => healthcheck::run(&options),

@@ -1,4 +1,4 @@
-//! `lookout probe`: one probe, its phases as a waterfall, and the expectation that decided.
+//! `lookout probe`: one probe, its phases as a waterfall, and the assertion that decided.
 
 use lookout_model::format;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{output, runtime};
-use lookout_collect::probe::{HttpProber, Outcome, Probe as _, Verdict, without_secrets};
-use lookout_config::Target;
+use lookout_collect::probe::{Certificate, Outcome, Probe as _, Prober, StepOutcome, Verdict, peer_of};
+use lookout_config::{Check, Target};
 use lookout_runtime::random::Random;
 
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         Ok(target) => target,
         Err(exit) => return Ok(exit),
     };
-    let prober = HttpProber::new(Arc::new(Random::from_seed(fastrand::u64(..))));
+    let prober = Prober::new(Arc::new(Random::from_seed(fastrand::u64(..))));
     let outcome = runtime()?.block_on(prober.probe(&target));
     if options.json {
         output::line(&as_json(&target, &outcome).to_string());
@@ -45,10 +45,19 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
     if options.target.contains("://") {
         // the URL itself is not repeated: it may hold a secret
-        let url = lookout_config::usable(&options.target)
-            .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
-        let zero = lookout_config::zero_config(&[url], &lookout_config::ZeroOptions::default());
-        return zero.targets.into_iter().next().map(Ok).ok_or_else(|| anyhow::anyhow!("nothing to probe"));
+        let url = url::Url::parse(&options.target)
+            .map_err(|error| anyhow::anyhow!("this is not a URL: {error}"))?;
+        if matches!(url.scheme(), "http" | "https") {
+            lookout_config::usable(&options.target)
+                .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
+        }
+        let target = Target::of_url(&url);
+        return target.map(Ok).ok_or_else(|| {
+            anyhow::anyhow!(
+                "this URL does not say what to probe; schemes are {}, and `dns://10.0.0.2/example.org` names the server first",
+                lookout_config::SCHEMES.join(", ")
+            )
+        });
     }
     let config = match lookout_config::load(&options.config) {
         Ok((config, _)) => config,
@@ -80,16 +89,42 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
         .filter_map(|(name, duration)| Some((name.to_owned(), json!(duration?.as_secs_f64()))))
         .collect();
     json!({
-        "target": target.name, "url": without_secrets(&target.url), "ok": outcome.is_ok(), "reason": reason,
-        "detail": detail, "status": outcome.status, "total_seconds": outcome.total.as_secs_f64(),
-        "phases_seconds": phases, "trace_id": outcome.trace_id,
+        "target": target.name, "protocol": target.check.protocol(), "url": peer_of(&target.check),
+        "ok": outcome.is_ok(), "reason": reason, "detail": detail, "status": outcome.status,
+        "answer": outcome.summary, "address": outcome.address.map(|address| address.to_string()),
+        "certificate": outcome.certificate.as_ref().map(certificate_json),
+        "steps": outcome.steps.iter().map(step_json).collect::<Vec<_>>(),
+        "total_seconds": outcome.total.as_secs_f64(), "phases_seconds": phases, "trace_id": outcome.trace_id,
+    })
+}
+
+fn step_json(step: &StepOutcome) -> serde_json::Value {
+    let (reason, detail) = match &step.verdict {
+        Verdict::Ok => (None, None),
+        Verdict::Fail { reason, detail } => (Some(reason.as_str()), Some(detail)),
+    };
+    json!({
+        "name": step.name, "ok": reason.is_none(), "reason": reason, "detail": detail, "status": step.status,
+        "total_seconds": step.total.as_secs_f64(),
+    })
+}
+
+fn certificate_json(certificate: &Certificate) -> serde_json::Value {
+    json!({
+        "subject": certificate.subject, "issuer": certificate.issuer, "names": certificate.names,
+        "days_left": certificate.days_left, "not_after": certificate.not_after_s,
+        "verified": certificate.verified_not_after_s.is_some(), "sha256": certificate.fingerprint,
     })
 }
 
 const BAR: usize = 40;
 
 fn as_text(target: &Target, outcome: &Outcome) -> String {
-    let mut text = format!("{} {}\n", target.method, format::printable(&without_secrets(&target.url)));
+    let verb = match &target.check {
+        Check::Http(http) => http.method.as_str(),
+        other => other.protocol(),
+    };
+    let mut text = format!("{verb} {}\n", format::printable(&peer_of(&target.check)));
     let total = outcome.total.as_secs_f64().max(f64::EPSILON);
     let mut before = Duration::ZERO;
     for (name, duration) in outcome.phases.named() {
@@ -102,8 +137,24 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
         before += duration;
     }
     text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
+    for step in &outcome.steps {
+        let result = match &step.verdict {
+            Verdict::Ok => format!("status {}", step.status.unwrap_or_default()),
+            Verdict::Fail { reason, detail } => format!("{}: {}", reason.as_str(), format::printable(detail)),
+        };
+        text += &format!("  step {:<15} {:>9}  {result}\n", step.name, milliseconds(step.total));
+    }
+    if let Some(certificate) = &outcome.certificate {
+        let names = certificate.names.join(", ");
+        let issuer = format::printable(&certificate.issuer);
+        let verified = if certificate.verified_not_after_s.is_some() { "verified" } else { "not verified" };
+        text += &format!("  certificate of {issuer}, {} days left, {verified}", certificate.days_left);
+        text += &format!(", for {}\n", format::printable(&names));
+    }
     text += &match &outcome.verdict {
-        Verdict::Ok => format!("ok: status {}\n", outcome.status.unwrap_or_default()),
+        Verdict::Ok => {
+            format!("ok: {}\n", format::printable(outcome.summary.as_deref().unwrap_or("answered")))
+        }
         Verdict::Fail { reason, detail } => {
             format!("failed ({}): {}\n", reason.as_str(), format::printable(detail))
         }

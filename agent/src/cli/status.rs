@@ -50,7 +50,24 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     let header = ["", "slo", "objective", "sli", "budget left", "gone in", "data", "incident"];
     output::data(&output::table(&header, &rows(&snapshot)));
     silent(&snapshot).iter().for_each(|line| output::line(line));
+    undelivered(options, token.as_ref())?.iter().for_each(|line| output::line(line));
     Ok(Exit::Fine)
+}
+
+/// A line for each message that a destination refused for good; none from an agent that does not tell.
+fn undelivered(options: &Options, token: Option<&Secret>) -> anyhow::Result<Vec<String>> {
+    let asked = runtime()?.block_on(get(options.agent.api("deliveries")?, token));
+    let Some((_, body)) = asked.ok().filter(|(status, _)| status.is_success()) else {
+        return Ok(Vec::new());
+    };
+    let answer: serde_json::Value = serde_json::from_str(&body).context("reading the deliveries")?;
+    let letters = answer.get("dead_letters").and_then(serde_json::Value::as_array);
+    let line = |letter: &serde_json::Value| {
+        let text = |key| letter.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+        let (destination, slo, change) = (text("destination"), text("slo_id"), text("change"));
+        format::printable(&format!("{destination}: not told that {slo} {change}: {}", text("error")))
+    };
+    Ok(letters.into_iter().flatten().map(line).collect())
 }
 
 /// The components of composites that are not heard of.

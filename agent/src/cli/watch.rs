@@ -112,7 +112,7 @@ async fn show_until(view: View, stop: impl Future<Output = ()>) {
 fn render(view: &View) -> String {
     let probes = view.latest.all().into_iter().map(|(name, seen)| {
         let (symbol, detail) = match &seen.outcome.verdict {
-            Verdict::Ok => ("✔", format!("status {}", seen.outcome.status.unwrap_or_default())),
+            Verdict::Ok => ("✔", seen.outcome.summary.clone().unwrap_or_default()),
             Verdict::Fail { detail, .. } => ("✖", format::printable(detail)),
         };
         let took = format!("{:.1} ms", seen.outcome.total.as_secs_f64() * 1000.0);

@@ -7,18 +7,21 @@
 //! `endsAt` a few minutes ahead, and resolved ones for a while with the time at which they ended. What identifies an
 //! alert is its labels: they hold nothing that changes while it fires.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use lookout_engine::{Change, Severity};
 use reqwest::Client;
 use serde::Serialize;
+use tokio::time::Instant;
 use url::Url;
 
+use super::breaker::Breaker;
 use super::message::{self, Message, deploy_in_words, is_over, usable_url};
 use super::{Receiver, Refused, Retry, http};
 use lookout_model::format::{burn, duration, percent, rfc3339};
@@ -31,6 +34,10 @@ const REFRESH: Duration = Duration::from_secs(30);
 const OUTLIVES_MS: i64 = 4 * 60_000;
 /// How long a resolved alert is posted again, as Prometheus does.
 const RESOLVED_FOR_MS: i64 = 15 * 60_000;
+/// How long the others have once one instance took a transition.
+const GRACE: Duration = Duration::from_secs(1);
+/// Incidents that are posted at once.
+const CONCURRENCY: usize = 8;
 /// Alerts per request.
 const BATCH: usize = 100;
 /// Below this a difference of clocks is the granularity of the header and the way of the answer.
@@ -52,6 +59,7 @@ struct Instance {
     shown: String,
     /// How far its clock is ahead of ours, milliseconds.
     skew_ms: AtomicI64,
+    breaker: Breaker,
 }
 
 #[derive(Debug, Serialize)]
@@ -102,15 +110,63 @@ impl Alertmanager {
             .collect()
     }
 
-    /// Posts to every instance; fails only when none took everything.
+    /// Posts to every instance whose breaker is closed. Once one has taken everything, the others get a moment more: one
+    /// that hangs must not hold up the next incident, and gets the same state with the next refresh.
     async fn tell(&self, claims: &[Claim<'_>]) -> Result<(), Refused> {
+        let closed: Vec<&Instance> = self.instances.iter().filter(|one| one.breaker.is_closed()).collect();
+        let asked = if closed.is_empty() { self.instances.iter().collect() } else { closed };
+        self.post_to(&asked, claims, Some(GRACE)).await
+    }
+
+    /// Posts to these instances; fails only when none took everything. With a grace, the first success ends it soon.
+    async fn post_to(
+        &self,
+        instances: &[&Instance],
+        claims: &[Claim<'_>],
+        grace: Option<Duration>,
+    ) -> Result<(), Refused> {
         if claims.is_empty() {
             return Ok(());
         }
-        let posts = self.instances.iter().map(|instance| self.tell_one(instance, claims));
-        let refusals: Vec<Refused> = join_all(posts).await.into_iter().filter_map(Result::err).collect();
-        if refusals.len() < self.instances.len() {
-            for refused in &refusals {
+        let mut posts: FuturesUnordered<_> = instances
+            .iter()
+            .enumerate()
+            .map(|(index, instance)| async move { (index, self.tell_one(instance, claims).await) })
+            .collect();
+        let mut late: BTreeSet<usize> = (0..instances.len()).collect();
+        let (mut told, mut refusals, mut until) = (false, Vec::new(), None::<Instant>);
+        loop {
+            let ended = match until {
+                None => posts.next().await,
+                Some(until) => tokio::time::timeout_at(until, posts.next()).await.unwrap_or(None),
+            };
+            let Some((index, answer)) = ended else { break };
+            late.remove(&index);
+            let breaker = instances.get(index).map(|instance| &instance.breaker);
+            match answer {
+                Ok(()) => {
+                    breaker.into_iter().for_each(Breaker::close);
+                    told = true;
+                    until = until.or_else(|| grace.map(|grace| Instant::now() + grace));
+                }
+                Err(refused) => {
+                    // one that answers is there, whatever it says
+                    breaker.filter(|_| refused.retry != Retry::Never).into_iter().for_each(Breaker::open);
+                    refusals.push(refused);
+                }
+            }
+        }
+        for instance in late.into_iter().filter_map(|index| instances.get(index)) {
+            instance.breaker.open();
+            let error = format!("alertmanager {} did not answer in time", instance.shown);
+            refusals.push(Refused { error, retry: Retry::Unsure });
+        }
+        self.outcome(told, &refusals)
+    }
+
+    fn outcome(&self, told: bool, refusals: &[Refused]) -> Result<(), Refused> {
+        if told {
+            for refused in refusals {
                 tracing::warn!(destination.name = %self.name, error = %refused.error,
                     "one of several alertmanagers was not told; it is with the next refresh");
                 metrics::counter!(names::DELIVERIES, "destination" => self.name.clone(), "outcome" => "partial")
@@ -177,7 +233,12 @@ impl Instance {
         }
         let host = url.host_str().unwrap_or_default();
         let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        Self { endpoint, shown: format!("{host}{port}"), skew_ms: AtomicI64::new(0) }
+        Self {
+            endpoint,
+            shown: format!("{host}{port}"),
+            skew_ms: AtomicI64::new(0),
+            breaker: Breaker::default(),
+        }
     }
 
     fn skew_ms(&self) -> i64 {
@@ -224,7 +285,9 @@ impl Claim<'_> {
 fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     let (incident, words) = (&notice.incident, Message::of(notice));
     let name = format!("{} {}", incident.service, incident.slo);
-    let summary = if message::misses_data(notice) {
+    let summary = if notice.own_fault.is_some() {
+        "The agent itself has a fault.".to_owned()
+    } else if message::misses_data(notice) {
         format!("Nothing is known about {name} any more.")
     } else {
         format!("The error budget of {name} burns too fast.")
@@ -244,6 +307,9 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     if let Some(tier) = message::worst_tier(notice).filter(|_| !message::misses_data(notice)) {
         annotations.extend(tier.long_burn.map(|rate| ("burn_rate_long", burn(rate))));
         annotations.extend(tier.short_burn.map(|rate| ("burn_rate_short", burn(rate))));
+    }
+    if notice.not_recorded {
+        annotations.insert("not_recorded", "the ledger could not store this".to_owned());
     }
     let exhaustion = notice.evidence.seconds_to_exhaustion.filter(|_| !is_over(notice));
     annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));
@@ -271,7 +337,12 @@ impl Receiver for Alertmanager {
             .flat_map(|transition| self.claims(&transition.notice))
             .filter(|claim| claim.firing || claim.notice.at_ms >= resolved_since)
             .collect();
-        self.tell(&claims).await
+        let all: Vec<&Instance> = self.instances.iter().collect();
+        self.post_to(&all, &claims, None).await
+    }
+
+    fn concurrency(&self) -> usize {
+        CONCURRENCY
     }
 
     fn refresh_every(&self) -> Option<Duration> {

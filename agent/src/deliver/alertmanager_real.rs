@@ -120,7 +120,7 @@ async fn a_real_alertmanager_holds_escalates_and_resolves() {
     assert_eq!(annotations["runbook_url"], notice.runbook_url);
     assert_eq!(annotations["dashboard_url"], notice.dashboard_url);
     assert_eq!(annotations["budget_remaining"], "38 %");
-    assert_eq!(annotations["burn_rate_short"], "4.2×");
+    assert_eq!(annotations["burn_rate_short"], "4.25×");
     let description = annotations["description"].as_str().unwrap();
     assert!(
         description.contains("At this rate the 30-day budget (38 % left) is gone in 19 h."),

@@ -313,6 +313,33 @@ async fn one_alertmanager_of_several_is_enough() {
 }
 
 #[tokio::test]
+async fn one_hanging_alertmanager_of_a_pair_holds_up_nobody() {
+    let hanging = Local::start(vec![Reply::Hang; 200]).await;
+    let healthy = Local::start(vec![]).await;
+    let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
+    let now_ms = SystemClock.now_ms();
+    for n in 0..30 {
+        let [opened, ..] = story(now_ms - n, &["chat"]);
+        ledger.commit(&[], &[opened]).await.unwrap();
+    }
+    let begun = tokio::time::Instant::now();
+    let running = Running::over(Arc::clone(&ledger), alertmanager(&[hanging.url(""), healthy.url("")]));
+    let told = async {
+        let started = || -> std::collections::BTreeSet<String> {
+            let posts = healthy.seen();
+            let alerts = posts.iter().flat_map(|post| post.body.as_array().unwrap().clone());
+            alerts.map(|alert| alert["startsAt"].as_str().unwrap().to_owned()).collect()
+        };
+        while started().len() < 30 || ledger.waiting("chat").await.unwrap().1 > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told).await.expect("the healthy one is told");
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    running.stop.cancel();
+}
+
+#[tokio::test]
 async fn a_refused_batch_is_posted_one_by_one() {
     let script = vec![Reply::Status(400, "\"bad\""), Reply::Status(400, "\"bad\"")];
     let local = Local::start(script).await;

@@ -112,6 +112,12 @@ fn headline(notice: &Notice) -> String {
         Tone::Ticket => "[TICKET]",
         Tone::Good => "[RESOLVED]",
     };
+    if let Some(fault) = &notice.own_fault {
+        let name = format!("{} {}", notice.incident.service, notice.incident.slo);
+        let title = clean(&fault.title, TEXT / 4);
+        let title = if is_over(notice) { "everything is recorded".to_owned() } else { title };
+        return clean(&format!("{tag} {name}: {title}"), HEADLINE);
+    }
     // a tier says how fast it burns; where only a condition fires, that is the news
     let condition = firing(notice).first().map(|condition| condition_news(condition));
     let condition = condition.filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
@@ -133,6 +139,9 @@ fn headline(notice: &Notice) -> String {
 }
 
 fn sentence(notice: &Notice) -> String {
+    if let Some(fault) = &notice.own_fault {
+        return clean(&fault.text, 2 * TEXT);
+    }
     let evidence = &notice.evidence;
     let period = evidence.calendar.as_ref().map_or_else(|| period(evidence.period_s), |it| it.of.clone());
     let left = evidence.budget_left_ratio;
@@ -174,6 +183,16 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     let evidence = &notice.evidence;
     let mut fields: Vec<(String, String)> = Vec::new();
     let mut add = |name: String, value: &str| fields.push((name, clean(value, TEXT)));
+    if notice.not_recorded {
+        add("Not recorded".to_owned(), "the ledger could not store this; a restart may forget it");
+    }
+    if notice.own_fault.is_some() {
+        add("Started".to_owned(), &date_time(notice.incident.opened_at_ms));
+        if is_over(notice) {
+            add("Duration".to_owned(), &duration(lasted_seconds(notice)));
+        }
+        return fields;
+    }
     add(
         "Budget left".to_owned(),
         &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_words()),

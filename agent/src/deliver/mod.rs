@@ -4,6 +4,7 @@
 //! the config; to add a kind, implement the trait in a file of its own and name it there.
 
 mod alertmanager;
+mod breaker;
 mod component;
 mod condition;
 mod http;
@@ -44,6 +45,11 @@ pub trait Receiver: Send + Sync + 'static {
     /// # Errors
     /// Why it was not told, and whether trying again can help.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused>;
+
+    /// Returns how many deliveries may be in flight at once; those of one incident never are.
+    fn concurrency(&self) -> usize {
+        4
+    }
 
     /// Repeats the present state to receivers that forget (Alertmanager keeps alerts in memory only). `latest` are the
     /// newest transitions of incidents that are open or were resolved a short while ago.

@@ -3,10 +3,12 @@
 //! It keeps no state that matters: what is due, what was attempted and what is over stands in the ledger, so that a
 //! restart goes on where the last process was stopped or killed.
 
-use std::ops::ControlFlow;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -46,11 +48,19 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Refreshes cover incidents that were resolved so long ago at most.
 const REFRESH_RESOLVED_MS: i64 = 15 * 60_000;
 
-/// Tells one receiver everything that is due for it, until it is stopped. An attempt in flight is finished first.
+/// Delivers to one receiver everything that is due for it, until it is stopped. Attempts in flight are finished first.
 pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {
+    // a refresh that hangs holds up no delivery
+    tokio::join!(
+        deliver(Arc::clone(&receiver), ports.clone(), stop.clone()),
+        refresh(Arc::clone(&receiver), ports, stop)
+    );
+}
+
+async fn deliver(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {
     let mut outbox = Outbox::new(receiver, ports);
     while !stop.is_cancelled() {
-        let wake = Arc::clone(&outbox.ports.wake);
+        let wake = Arc::clone(&outbox.sender.ports.wake);
         let woken = wake.notified();
         tokio::pin!(woken);
         // from here on no wake-up is missed, also not one during the drain
@@ -64,35 +74,57 @@ pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
     }
 }
 
-struct Outbox {
+/// Repeats the present state to a receiver that forgets.
+async fn refresh(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {
+    let Some(every) = receiver.refresh_every() else { return };
+    let sender = Sender::new(receiver, ports);
+    let mut failures = 0_u32;
+    loop {
+        let pause = match sender.refresh().await {
+            Ok(()) => {
+                failures = 0;
+                every
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                if failures == 1 {
+                    tracing::warn!(destination.name = %sender.name, error, "not refreshed");
+                }
+                sender.pause(failures).min(every)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+}
+
+/// Everything that one attempt needs.
+struct Sender {
     receiver: Arc<dyn Receiver>,
     ports: Ports,
     name: String,
+    /// Wall time and steady time at the start: the time of retries never goes back.
+    started: (i64, Instant),
+}
+
+struct Outbox {
+    sender: Sender,
     /// The receiver asked for silence until then.
     quiet_until: Option<Instant>,
-    next_refresh: Option<Instant>,
-    failed_refreshes: u32,
     ledger_failures: u32,
 }
 
 impl Outbox {
     fn new(receiver: Arc<dyn Receiver>, ports: Ports) -> Self {
-        let name = receiver.name().to_owned();
-        let next_refresh = receiver.refresh_every().map(|_| Instant::now());
+        let sender = Sender::new(receiver, ports);
         // from zero, so that the first of each is an increase
         for outcome in ["delivered", "retry", "failed"] {
-            metrics::counter!(names::DELIVERIES, "destination" => name.clone(), "outcome" => outcome)
+            metrics::counter!(names::DELIVERIES, "destination" => sender.name.clone(), "outcome" => outcome)
                 .increment(0);
         }
-        Self {
-            receiver,
-            ports,
-            name,
-            quiet_until: None,
-            next_refresh,
-            failed_refreshes: 0,
-            ledger_failures: 0,
-        }
+        Self { sender, quiet_until: None, ledger_failures: 0 }
     }
 
     /// Does what is to be done now. Returns when there is something to do next.
@@ -104,8 +136,8 @@ impl Outbox {
             }
             Err(error) => {
                 self.ledger_failures = self.ledger_failures.saturating_add(1);
-                let pause = self.pause(self.ledger_failures);
-                tracing::error!(destination.name = %self.name, error = %with_cause(&error),
+                let pause = self.sender.pause(self.ledger_failures);
+                tracing::error!(destination.name = %self.sender.name, error = %with_cause(&error),
                     pause_seconds = pause.as_secs_f64(), "the outbox cannot use the ledger");
                 Instant::now() + pause
             }
@@ -119,65 +151,113 @@ impl Outbox {
         if self.quiet_until.is_none() {
             self.drain(stop).await?;
         }
-        if self.quiet_until.is_none() && !stop.is_cancelled() {
-            self.refresh().await?;
-        }
-        Ok(self.next_turn(self.tell_progress().await?))
-    }
-
-    /// Shows how much waits, and that this outbox is at work. Returns when the next message is due.
-    async fn tell_progress(&self) -> Result<Option<i64>, LedgerError> {
-        let (due_ms, waiting) = self.ports.ledger.waiting(&self.name).await?;
-        metrics::gauge!(names::DELIVERIES_WAITING, "destination" => self.name.clone()).set(waiting as f64);
-        metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => format!("deliver {}", self.name))
-            .set(self.ports.clock.now_ms() as f64 / 1000.0);
-        Ok(due_ms)
+        Ok(self.next_turn(self.sender.show_progress().await?))
     }
 
     fn next_turn(&self, due_ms: Option<i64>) -> Instant {
         let now = Instant::now();
         let due = due_ms.map(|due_ms| {
-            let wait_ms = due_ms.saturating_sub(self.ports.clock.now_ms());
+            let wait_ms = due_ms.saturating_sub(self.sender.now_ms());
             now + Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(LONGEST_SLEEP)
         });
-        let next = [due, self.next_refresh].into_iter().flatten().min().unwrap_or(now + LONGEST_SLEEP);
+        let next = due.unwrap_or(now + LONGEST_SLEEP);
         // nothing goes out before the receiver wants to hear again
         self.quiet_until.map_or(next, |until| next.max(until)).min(now + LONGEST_SLEEP)
     }
 
+    /// Delivers until nothing is due. As many incidents as the receiver allows go out at a time; the transitions of one
+    /// incident go out one after the other.
     async fn drain(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
+        let sender = &self.sender;
+        let most = sender.receiver.concurrency().max(1);
+        let mut flights = FuturesUnordered::new();
+        let mut busy: BTreeSet<i64> = BTreeSet::new();
+        let mut queue: VecDeque<Delivery> = VecDeque::new();
+        let mut failure = None;
         loop {
-            let now_ms = self.ports.clock.now_ms();
-            let due = self.ports.ledger.due_deliveries(&self.name, now_ms, BATCH).await?;
-            if due.is_empty() {
-                return Ok(());
-            }
-            // A receiver that hangs can keep a long queue here for as long as it likes.
-            self.tell_progress().await?;
-            for delivery in &due {
-                if stop.is_cancelled() || self.attempt(delivery, stop).await?.is_break() {
-                    return Ok(());
+            let go_on = failure.is_none() && self.quiet_until.is_none() && !stop.is_cancelled();
+            let wake = sender.ports.wake.notified();
+            tokio::pin!(wake);
+            wake.as_mut().enable();
+            if go_on && flights.len() < most {
+                if queue.is_empty() {
+                    let limit = BATCH.saturating_add(u32::try_from(busy.len()).unwrap_or(0));
+                    match sender.ports.ledger.due_deliveries(&sender.name, sender.now_ms(), limit).await {
+                        Ok(due) => queue.extend(due.into_iter().filter(|one| !busy.contains(&one.id))),
+                        Err(error) => failure = Some(error),
+                    }
+                    if let Err(error) = sender.show_progress().await {
+                        failure = Some(error);
+                    }
                 }
+                while let Some(delivery) = (flights.len() < most).then(|| queue.pop_front()).flatten() {
+                    busy.insert(delivery.id);
+                    flights.push(sender.attempt(delivery, stop));
+                }
+            }
+            let ended = tokio::select! {
+                ended = flights.next() => ended,
+                // new deliveries do not wait for one that hangs
+                () = wake, if go_on && !flights.is_empty() && flights.len() < most => continue,
+            };
+            match ended {
+                None => return failure.map_or(Ok(()), Err),
+                Some((id, Ok(quiet))) => {
+                    busy.remove(&id);
+                    let until = quiet.map(|wait| Instant::now() + wait);
+                    self.quiet_until = self.quiet_until.max(until);
+                }
+                Some((_, Err(error))) => failure = Some(error),
             }
         }
     }
+}
 
-    /// One attempt, noted before and after. Breaks when the receiver wants silence.
+impl Sender {
+    fn new(receiver: Arc<dyn Receiver>, ports: Ports) -> Self {
+        let (name, started) = (receiver.name().to_owned(), (ports.clock.now_ms(), Instant::now()));
+        Self { receiver, ports, name, started }
+    }
+
+    /// The wall time of the start and the time since then. A retry is due by it, so that a clock that is set back holds
+    /// nothing up.
+    fn now_ms(&self) -> i64 {
+        let (start_ms, start) = self.started;
+        start_ms.saturating_add(i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+
+    /// Shows how much waits, and that this outbox is at work. Returns when the next message is due.
+    async fn show_progress(&self) -> Result<Option<i64>, LedgerError> {
+        let (due_ms, waiting) = self.ports.ledger.waiting(&self.name).await?;
+        metrics::gauge!(names::DELIVERIES_WAITING, "destination" => self.name.clone()).set(waiting as f64);
+        let letters = self.ports.ledger.dead_letters(self.ports.clock.now_ms()).await?;
+        let dead = letters.iter().filter(|letter| letter.destination == self.name).count();
+        metrics::gauge!(names::DEAD_LETTERS, "destination" => self.name.clone()).set(dead as f64);
+        metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => format!("deliver {}", self.name))
+            .set(self.ports.clock.now_ms() as f64 / 1000.0);
+        Ok(due_ms)
+    }
+
+    /// One attempt, noted before and after. Returns how long the receiver wants silence.
     async fn attempt(
-        &mut self,
-        delivery: &Delivery,
+        &self,
+        delivery: Delivery,
         stop: &CancellationToken,
-    ) -> Result<ControlFlow<()>, LedgerError> {
-        self.ports.ledger.begin_attempt(delivery.id, self.ports.clock.now_ms()).await?;
-        let failures = delivery.attempts.saturating_add(1);
-        let answer = self.receiver.deliver(delivery).await.map_err(|refused| self.bounded(refused, failures));
-        if let Err(Refused { retry: Retry::After(wait), .. }) = &answer {
-            self.quiet_until = Some(Instant::now() + *wait);
+    ) -> (i64, Result<Option<Duration>, LedgerError>) {
+        if let Err(error) = self.ports.ledger.begin_attempt(delivery.id, self.now_ms()).await {
+            return (delivery.id, Err(error));
         }
-        let result = self.judge(delivery, answer);
-        self.tell_of(delivery, &result);
-        self.note(delivery, &result, stop).await;
-        Ok(if self.quiet_until.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        let failures = delivery.attempts.saturating_add(1);
+        let answer =
+            self.receiver.deliver(&delivery).await.map_err(|refused| self.bounded(refused, failures));
+        let quiet = match &answer {
+            Err(Refused { retry: Retry::After(wait), .. }) => Some(*wait),
+            _ => None,
+        };
+        let result = self.judge(&delivery, answer);
+        self.tell_of(&delivery, &result);
+        self.note(&delivery, &result, stop).await;
+        (delivery.id, Ok(quiet))
     }
 
     fn judge(&self, delivery: &Delivery, answer: Result<Option<String>, Refused>) -> DeliveryResult {
@@ -185,7 +265,7 @@ impl Outbox {
             Ok(thread) => return DeliveryResult::Delivered { thread },
             Err(refused) => refused,
         };
-        let now_ms = self.ports.clock.now_ms();
+        let now_ms = self.now_ms();
         let after =
             |wait: Duration| now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
         let back_off = || after(self.pause(delivery.attempts.saturating_add(1)));
@@ -237,42 +317,20 @@ impl Outbox {
         }
     }
 
-    async fn refresh(&mut self) -> Result<(), LedgerError> {
-        let (Some(every), Some(at)) = (self.receiver.refresh_every(), self.next_refresh) else {
-            return Ok(());
-        };
-        if Instant::now() < at {
-            return Ok(());
-        }
+    async fn refresh(&self) -> Result<(), String> {
         let since_ms = self.ports.clock.now_ms().saturating_sub(REFRESH_RESOLVED_MS);
-        let latest = self.ports.ledger.latest_transitions(since_ms).await?;
-        let pause = match self.receiver.refresh(&latest).await {
-            Ok(()) => {
-                self.failed_refreshes = 0;
-                every
-            }
-            Err(refused) => {
-                self.failed_refreshes = self.failed_refreshes.saturating_add(1);
-                if self.failed_refreshes == 1 {
-                    tracing::warn!(destination.name = %self.name, error = %refused.error, "not refreshed");
-                }
-                match self.bounded(refused, self.failed_refreshes).retry {
-                    Retry::After(wait) => wait,
-                    Retry::BackOff | Retry::Unsure => self.pause(self.failed_refreshes).min(every),
-                    Retry::Never => every,
-                }
-            }
-        };
-        self.next_refresh = Some(Instant::now() + pause);
-        Ok(())
+        let latest = self.ports.ledger.latest_transitions(since_ms).await;
+        let latest = latest.map_err(|error| with_cause(&error))?;
+        self.receiver.refresh(&latest).await.map_err(|refused| refused.error)
     }
 
-    /// A receiver may ask for a longer pause than ours, not for a shorter one: asked to come back at once by one that
-    /// fails at once, we would do nothing else.
+    /// A receiver may ask for a longer pause than the usual one, up to a minute: a page must not wait for an hour because
+    /// a receiver says so. It may not ask for a shorter one: asked to come back at once by one that fails at once, the
+    /// agent would do nothing else.
     fn bounded(&self, refused: Refused, failures: u32) -> Refused {
         match refused.retry {
             Retry::After(asked) => {
-                Refused { retry: Retry::After(asked.max(self.pause(failures))), ..refused }
+                Refused { retry: Retry::After(asked.min(LONGEST_PAUSE).max(self.pause(failures))), ..refused }
             }
             Retry::BackOff | Retry::Unsure | Retry::Never => refused,
         }
@@ -407,14 +465,23 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_receiver_that_asks_for_silence_gets_it() {
-        let scene = Scene::open([Retry::After(Duration::from_secs(90))]);
+        let scene = Scene::open([Retry::After(Duration::from_secs(40))]);
         let [first, ..] = story(T0, &["chat"]);
         let [second, ..] = story(T0 + 1, &["chat"]);
         scene.store(&[first]).await;
         scene.told(1).await;
         scene.store(&[second]).await;
         let seconds: Vec<u64> = scene.told(3).await.into_iter().map(|(second, _)| second).collect();
-        assert_eq!(seconds, [0, 90, 90], "also not about another incident");
+        assert_eq!(seconds, [0, 40, 40], "also not about another incident");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_asks_for_an_hour_is_asked_again_after_a_minute() {
+        let scene = Scene::open([Retry::After(Duration::from_secs(3600))]);
+        let [first, ..] = story(T0, &["chat"]);
+        scene.store(&[first]).await;
+        let seconds: Vec<u64> = scene.told(2).await.into_iter().map(|(second, _)| second).collect();
+        assert_eq!(seconds, [0, 60]);
     }
 
     #[tokio::test(start_paused = true)]

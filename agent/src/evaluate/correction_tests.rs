@@ -36,6 +36,14 @@ async fn driver(ledger: &Arc<MemoryLedger>, now_ms: i64) -> Driver {
     Driver::restore(config(), ledger, Arc::new(|_| None), now_ms).await.unwrap()
 }
 
+/// A driver whose source is observed every ten minutes, so that the time between two observations is no gap.
+async fn sparse_driver(ledger: &Arc<MemoryLedger>, now_ms: i64) -> Driver {
+    let mut config = Config::clone(&config());
+    config.slos.iter_mut().for_each(|slo| slo.policy.stale_after_seconds = 7200);
+    let ledger = Arc::clone(ledger) as Arc<dyn Ledger>;
+    Driver::restore(Arc::new(config), ledger, Arc::new(|_| None), now_ms).await.unwrap()
+}
+
 fn slot(at_ms: i64) -> Slot {
     config().grid.slot_at_ms(at_ms)
 }
@@ -123,9 +131,9 @@ proptest! {
             let last = slot(END).plus(-1);
             let planned = Arc::new(MemoryLedger::default());
             write(&planned, &corrections).await;
-            let mut live = driver(&planned, END - LONG).await;
+            let mut live = sparse_driver(&planned, END - LONG).await;
             let late = Arc::new(MemoryLedger::default());
-            let mut retroactive = driver(&late, END - LONG).await;
+            let mut retroactive = sparse_driver(&late, END - LONG).await;
             for (at_ms, counts) in &world {
                 live.record(observation(*at_ms, *counts));
                 live.tick(slot(*at_ms)).await;
@@ -136,7 +144,7 @@ proptest! {
             write(&late, &corrections).await;
             let (corrected, _) = retroactive.tick(last).await;
             late.prune(END).await.unwrap();
-            let (restarted, _) = driver(&late, END).await.tick(last).await;
+            let (restarted, _) = sparse_driver(&late, END).await.tick(last).await;
 
             prop_assert_eq!(figures(&corrected), figures(&restarted));
             let evidence = &corrected.slos[0].evidence;
@@ -177,7 +185,7 @@ async fn outage(driver: &mut Driver, from_ms: i64, minutes: i64, bad: bool) -> (
 }
 
 #[tokio::test]
-async fn a_corrected_incident_is_resolved_and_a_revoked_correction_opens_another() {
+async fn a_corrected_incident_is_resolved_and_a_revoked_correction_reopens_it() {
     let ledger = Arc::new(MemoryLedger::default());
     let start = END - LONG;
     let mut driver = driver(&ledger, start).await;
@@ -213,7 +221,7 @@ async fn a_corrected_incident_is_resolved_and_a_revoked_correction_opens_another
     let (again, _) = driver.tick(slot(start + 71 * MINUTE + SLOT_MS)).await;
     assert_eq!(again.slos[0].evidence.bad, 6 * 6 * 5, "the counts were there all the time");
     assert_eq!(again.slos[0].incidents.len(), 1);
-    assert_ne!(again.slos[0].incidents[0].id, open[0].id);
+    assert_eq!(again.slos[0].incidents[0].id, open[0].id, "the same incident, a moment later");
 }
 
 #[tokio::test]

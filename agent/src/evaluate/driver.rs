@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Grid, Open, Slot, Transition};
 
+use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
+use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
 use super::{Snapshot, promise, status};
 use lookout_collect::Observation;
 use lookout_config::{Config, Slo, Stream};
-use lookout_ledger::{Ledger, LedgerError};
+use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
 use lookout_model::{Corrected, CountRow, IncidentRecord, TransitionRecord, incident_id};
 use lookout_runtime::events::{chain, names};
 
@@ -71,6 +73,8 @@ pub struct Driver {
     waiting: BTreeMap<(i64, usize), Counts>,
     suspects: early::Suspects,
     ledger_is_down: bool,
+    ledger_watch: LedgerWatch,
+    delivery_watch: DeliveryWatch,
     exclusions: Exclusions,
     /// SLOs whose past is to be another one.
     to_make_again: BTreeSet<usize>,
@@ -123,6 +127,8 @@ impl Driver {
             waiting: BTreeMap::new(),
             suspects: BTreeMap::new(),
             ledger_is_down: false,
+            ledger_watch: LedgerWatch::default(),
+            delivery_watch: DeliveryWatch::default(),
             exclusions,
             to_make_again: BTreeSet::new(),
         };
@@ -146,20 +152,28 @@ impl Driver {
         let since_ms = evaluator.reaches_back_to().saturating_mul(1000);
         for Stream { component, id, .. } in slo.streams() {
             let stored = ledger.counts(&id, since_ms).await?;
-            first_s = [first_s, stored.first_s].into_iter().flatten().min();
-            for (quarter, counts) in stored.quarters {
-                let counts = excluded.judged_quarter(quarter, counts);
-                evaluator.restore_component_quarter(component, Slot(quarter), counts);
-            }
-            for (minute, counts) in stored.minutes {
-                let counts = excluded.judged(Grid::MINUTE.start_ms(Slot(minute)), counts);
-                evaluator.restore_component_minute(component, Slot(minute), counts);
-            }
-            for (start_s, _, counts) in stored.slots {
+            first_s = [first_s, stored.first_s()].into_iter().flatten().min();
+            for &CountSpan { start_s, resolution, counts } in stored.spans() {
                 let start_ms = start_s.saturating_mul(1000);
-                let slot = grid.slot_at_ms(start_ms);
-                if slot <= last {
-                    evaluator.record_component(component, slot, excluded.judged(start_ms, counts));
+                match resolution {
+                    Resolution::QuarterHour => {
+                        let quarter = start_s.div_euclid(900);
+                        let counts = excluded.judged_quarter(quarter, counts);
+                        evaluator.restore_component_quarter(component, Slot(quarter), counts);
+                    }
+                    Resolution::Minute => {
+                        let counts = excluded.judged(start_ms, counts);
+                        evaluator.restore_component_minute(
+                            component,
+                            Grid::MINUTE.slot_at_ms(start_ms),
+                            counts,
+                        );
+                    }
+                    Resolution::Slot(_) if grid.slot_at_ms(start_ms) <= last => {
+                        let counts = excluded.judged(start_ms, counts);
+                        evaluator.record_component(component, grid.slot_at_ms(start_ms), counts);
+                    }
+                    Resolution::Slot(_) => {}
                 }
             }
         }
@@ -233,6 +247,9 @@ impl Driver {
     async fn restore_incidents(&mut self, now_ms: i64) -> Result<(), LedgerError> {
         let mut orphans = Vec::new();
         for record in self.ledger.open_incidents().await? {
+            if self.resume_own(&record, now_ms).await? {
+                continue;
+            }
             let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
             let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
             match known {
@@ -276,7 +293,9 @@ impl Driver {
         match Self::restore(config, ledger, Arc::clone(&self.last_failure), now_ms).await {
             Ok(anew) => {
                 let waiting = std::mem::take(&mut self.waiting);
-                *self = Self { waiting, ..anew };
+                let ledger_watch = std::mem::take(&mut self.ledger_watch);
+                let delivery_watch = std::mem::take(&mut self.delivery_watch);
+                *self = Self { waiting, ledger_watch, delivery_watch, ..anew };
             }
             Err(error) => {
                 tracing::error!(error = chain(&error), "the state is kept as it was before the clock was set")
@@ -327,7 +346,7 @@ impl Driver {
                 transitions.extend(self.told(index, report, decision, transition).await);
             }
         }
-        let stored = self.store(&transitions).await;
+        let stored = self.store(&transitions, at_ms).await;
         let mut slos = Vec::with_capacity(decided.len());
         let config = Arc::clone(&self.config);
         for ((slo, watched), (report, decision)) in config.slos.iter().zip(&mut self.watched).zip(decided) {
@@ -345,7 +364,7 @@ impl Driver {
                 (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
             slos.push(status::of(slo, &report, &watched.evaluator, open, corrected));
         }
-        let told = stored && !transitions.is_empty();
+        let told = self.report_own_faults(at_ms).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
         (Snapshot { at_ms, interval_s, ledger_is_down: self.ledger_is_down, slos }, told)
     }
@@ -384,7 +403,37 @@ impl Driver {
         Some(notice::record(&self.config, slo, incident, transition, &report, context))
     }
 
-    async fn store(&mut self, transitions: &[TransitionRecord]) -> bool {
+    /// Goes on with an incident about the agent itself. Returns whether it is one.
+    async fn resume_own(&mut self, record: &IncidentRecord, now_ms: i64) -> Result<bool, LedgerError> {
+        let latest = self.ledger.latest_transitions(now_ms).await?;
+        let Some(opened) = latest.into_iter().find(|transition| transition.incident.id == record.id) else {
+            return Ok(false);
+        };
+        if record.slo_id == ledger_watch::SLO_ID {
+            self.ledger_watch.resume(opened);
+            return Ok(true);
+        }
+        Ok(self.delivery_watch.resume(&opened))
+    }
+
+    /// Tells about faults of the ledger and of destinations. Returns whether there is news.
+    async fn report_own_faults(&mut self, now_ms: i64) -> bool {
+        let health = self.ledger.health();
+        let mut news = Vec::new();
+        news.extend(self.ledger_watch.transition(&self.config, &health, now_ms));
+        let letters = self.ledger.dead_letters(now_ms).await.unwrap_or_default();
+        news.extend(self.delivery_watch.transitions(&self.config, &letters, now_ms));
+        if news.is_empty() {
+            return false;
+        }
+        match self.ledger.commit(&[], &news).await {
+            Ok(()) => news.iter().for_each(announce),
+            Err(error) => tracing::error!(error = chain(&error), "a fault of the agent is told to nobody"),
+        }
+        true
+    }
+
+    async fn store(&mut self, transitions: &[TransitionRecord], at_ms: i64) -> bool {
         let rows: Vec<CountRow> = self
             .waiting
             .iter()
@@ -403,8 +452,11 @@ impl Driver {
         match self.ledger.commit(&rows, transitions).await {
             Ok(()) => {
                 self.waiting.clear();
-                if std::mem::take(&mut self.ledger_is_down) {
-                    tracing::info!("the ledger takes counts again");
+                self.ledger_is_down = self.ledger.health().not_recording.is_some();
+                if self.ledger_is_down {
+                    metrics::counter!(names::LEDGER_FAILURES).increment(1);
+                } else {
+                    metrics::gauge!(names::LEDGER_RECORDED).set(at_ms as f64 / 1000.0);
                 }
                 for transition in transitions {
                     announce(transition);

@@ -1,9 +1,12 @@
 //! Counts to states: drives one engine evaluator per SLO, stores what follows, publishes what is known.
 
 mod component;
+mod delivery_watch;
 mod driver;
 mod exclusion;
+mod ledger_watch;
 mod notice;
+mod own_fault;
 #[cfg(test)]
 mod period_tests;
 mod promise;
@@ -27,7 +30,7 @@ pub struct Snapshot {
     pub at_ms: i64,
     /// Seconds between evaluations.
     pub interval_s: u32,
-    /// The ledger takes no writes: counts wait in memory, nobody is told.
+    /// The ledger takes no writes: counts and transitions wait in memory, and are told from there.
     #[serde(default)]
     pub ledger_is_down: bool,
     /// Every SLO, in the order of the config.

@@ -9,7 +9,7 @@ use super::component;
 use lookout_config::{Config, Slo};
 use lookout_model::{
     CalendarEvidence, ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice,
-    TierEvidence, TransitionRecord, VersionEvidence,
+    PresentEvidence, TierEvidence, TransitionRecord, VersionEvidence,
 };
 
 /// What is known beside the measurement.
@@ -46,6 +46,8 @@ pub(super) fn record(
         evidence: evidence(slo, report, context.corrected),
         last_deploy: context.last_deploy,
         last_failure: context.last_failure,
+        not_recorded: false,
+        own_fault: None,
     };
     let destinations = config
         .destinations
@@ -82,9 +84,28 @@ pub(super) fn evidence(slo: &Slo, report: &Assessment, corrected: Corrected) -> 
         bad: report.budget.bad,
         total: report.budget.total,
         tiers: report.tiers.iter().map(|tier| tier_evidence(slo, tier)).collect(),
+        present: Some(present(slo, report)),
         corrected,
         conditions: report.conditions.iter().map(condition_evidence).collect(),
         components: component::evidence(slo, report),
+    }
+}
+
+fn present(slo: &Slo, report: &Assessment) -> PresentEvidence {
+    let (present, grid) = (&report.present, slo.policy.grid);
+    PresentEvidence {
+        status: report.status,
+        window_s: present.measured.window.as_seconds(),
+        observed_window_s: present.measured.observed_seconds,
+        bad: present.events.bad,
+        total: present.events.total(),
+        burn: present.burn_rate,
+        failing: present.failing,
+        since_ms: present.since.map(|slot| grid.start_ms(slot)),
+        last_bad_ms: present.last_bad.map(|slot| grid.end_ms(slot)),
+        last_good_ms: present.last_good.map(|slot| grid.end_ms(slot)),
+        observed_s: report.observed_seconds,
+        lets_go_after_s: report.lets_go_after_seconds(),
     }
 }
 
@@ -133,6 +154,7 @@ fn tier_evidence(slo: &Slo, report: &TierAssessment) -> TierEvidence {
         long_bad: report.events.bad,
         long_total: report.events.total(),
         firing: report.firing,
+        pending: report.is_pending(),
         held_by_guard: report.held.is_some(),
         held: report.held.map(|held| held.to_string()),
         release_factor: report.tier.until.map(BurnFactor::value),

@@ -174,7 +174,7 @@ async fn a_correction_of_old_counts_is_rounded_outward_to_quarters_of_an_hour() 
         life.now_ms += 100 * 86_400_000;
         ledger.prune(life.now_ms).await.unwrap();
         let stored = ledger.counts(&config.slos[0].id(), 0).await.unwrap();
-        assert_eq!((stored.minutes.len(), stored.quarters.len()), (0, 5));
+        assert_eq!((stored.minutes().len(), stored.quarters().len()), (0, 5));
         let mut life = life.restart(Arc::clone(&config)).await;
         let old = life.minutes(1, 0).await.evidence;
         assert_eq!((old.bad, old.total), (30, 32 * 100), "two quarters were touched");

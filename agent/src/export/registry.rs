@@ -79,8 +79,17 @@ fn describe() {
     describe_counter!(names::PROBE_MISSED, "Slots without a probe by reason.");
     describe_histogram!(names::PROBE_SECONDS, "Durations of probes.");
     describe_gauge!(names::PROBE_PHASE_SECONDS, "Duration of the last probe by phase.");
+    describe_gauge!(
+        names::PROBE_CERTIFICATE_END,
+        "Unix time at which the certificates of a target end, by chain."
+    );
     describe_counter!(names::SCRAPES, "Scrapes by outcome.");
     describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
+    describe_counter!(names::SCRAPE_RESTARTS, "New processes of a neighbour seen in scrapes.");
+    describe_counter!(
+        names::SCRAPE_QUARANTINED,
+        "Scrapes of an SLO that were not plausible and not counted."
+    );
     describe_counter!(names::SCRAPE_UNBOUNDED, "Slots in which a histogram lacked the bound it is cut at.");
     describe_counter!(names::PROMQL, "Queries to a Prometheus by outcome.");
     describe_counter!(
@@ -90,8 +99,13 @@ fn describe() {
     describe_counter!(names::TRANSITIONS, "Changes of incidents.");
     describe_counter!(names::DELIVERIES, "Attempts to deliver by outcome.");
     describe_gauge!(names::DELIVERIES_WAITING, "Deliveries that wait.");
+    describe_gauge!(names::DEAD_LETTERS, "Deliveries of the last day that a receiver refused for good.");
     describe_counter!(names::DECISIONS, "Answers of the gate by decision.");
     describe_counter!(names::LEDGER_FAILURES, "Evaluations that could not be stored and are tried again.");
+    describe_gauge!(
+        names::LEDGER_RECORDED,
+        "When a tick was last recorded and read back by another connection, seconds since the epoch."
+    );
     describe_histogram!(names::EVALUATION_SECONDS, "Durations of evaluations of all SLOs.");
     describe_counter!(names::CLOCK_JUMPS, "Jumps of the wall clock by more than a slot.");
     describe_counter!(names::TASK_PANICS, "Panics of supervised tasks.");

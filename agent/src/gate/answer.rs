@@ -102,6 +102,14 @@ pub enum Code {
     BurnFast,
     /// An incident is open.
     IncidentOpen,
+    /// The SLO fails now, whether or not anyone was paged yet.
+    FailingNow,
+    /// A tier burns above its factor and is about to alert.
+    BurnPending,
+    /// Too little time was observed to say anything about now.
+    TooLittleObserved,
+    /// The class of the change passes over what would stop any other one.
+    PassedOver,
     /// The last observation, or the last evaluation, is too long ago.
     DataStale,
     /// The evaluation lies in the future: one of the clocks is wrong.
@@ -121,6 +129,10 @@ impl fmt::Display for Code {
             Self::BudgetExhausted => "budget_exhausted",
             Self::BurnFast => "burn_fast",
             Self::IncidentOpen => "incident_open",
+            Self::FailingNow => "failing_now",
+            Self::BurnPending => "burn_pending",
+            Self::TooLittleObserved => "too_little_observed",
+            Self::PassedOver => "passed_over",
             Self::DataStale => "data_stale",
             Self::ClockSkew => "clock_skew",
             Self::NoTraffic => "no_traffic",

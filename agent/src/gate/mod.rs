@@ -7,6 +7,7 @@
 mod answer;
 mod ask;
 mod policy;
+mod present;
 
 pub use answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
 pub use ask::Ask;

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
 use super::ask::Ask;
+use super::present;
 use crate::evaluate::{SloStatus, Snapshot};
 use lookout_config::GatePolicy;
 use lookout_model::format;
@@ -16,10 +17,10 @@ const TRUSTED_INTERVALS: i64 = 3;
 
 /// Something that was found, how much it weighs, and what it asks for.
 #[derive(Debug)]
-struct Finding {
-    effect: Decision,
-    evidence: Evidence,
-    reason: Reason,
+pub(super) struct Finding {
+    pub(super) effect: Decision,
+    pub(super) evidence: Evidence,
+    pub(super) reason: Reason,
 }
 
 /// Answers the question from what is known at `now_ms` (milliseconds since the epoch).
@@ -43,12 +44,15 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) 
         findings.push(finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text.to_owned()));
     }
     for slo in &slos {
-        findings.extend(judge(slo, ask.class, policy));
+        findings.extend(judge(slo, ask.class, policy, snapshot.at_ms));
     }
     findings.sort_by_key(|finding| core::cmp::Reverse((finding.effect, finding.evidence)));
 
     let asked_for = findings.iter().map(|finding| finding.effect).max().unwrap_or(Decision::Hold);
     let decision = if ask.class.always_passes() { Decision::Allow } else { asked_for };
+    if decision != asked_for {
+        findings.insert(0, passed_over(ask.class, asked_for, &findings));
+    }
     // The evidence behind a hold or a denial is that of the findings that asked for it.
     let deciding =
         findings.iter().filter(|finding| decision == Decision::Allow || finding.effect == decision);
@@ -72,13 +76,26 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) 
     answer
 }
 
+/// Tells that a class of change passes over what asks for a hold or a denial.
+fn passed_over(class: DeployClass, asked_for: Decision, findings: &[Finding]) -> Finding {
+    let against = findings.iter().filter(|finding| finding.effect != Decision::Allow).count();
+    let text = format!(
+        "PASSED OVER: a {class} always passes; {} below would {asked_for} any other change",
+        format::several(against, "finding"),
+    );
+    finding(Decision::Allow, Evidence::Unknown, Code::PassedOver, "", text)
+}
+
 /// Names a policy: the same rules have the same short hash.
 #[must_use]
 pub fn policy_hash(policy: &GatePolicy) -> String {
     let text = format!(
-        "gate/1 minimum_budget={} valid_for_ms={}",
+        "gate/2 minimum_budget={} valid_for_ms={} minimum_observed_ms={} minimum_events={} idle_is_normal={}",
         policy.minimum_budget,
-        policy.valid_for.as_millis()
+        policy.valid_for.as_millis(),
+        policy.minimum_observed.as_millis(),
+        policy.minimum_events,
+        policy.idle_is_normal,
     );
     short_hash(&[&text])
 }
@@ -144,11 +161,14 @@ fn untimely(snapshot: &Snapshot, now_ms: i64) -> Option<Finding> {
     Some(finding)
 }
 
-fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy) -> Vec<Finding> {
+fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at_ms: i64) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         slo.incidents.iter().filter_map(|incident| open_incident(slo, incident, class)).collect();
     findings.extend(budget(slo, class, policy));
-    findings.extend(data(slo, class));
+    match data(slo, policy) {
+        Some(finding) => findings.push(finding),
+        None => findings.extend(present::judge(slo, class, policy, at_ms)),
+    }
     if findings.is_empty() {
         findings.push(all_is_well(slo, policy));
     }
@@ -161,11 +181,8 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass)
     }
     let burns = incident.cause == Cause::Burn;
     let severity = incident.severity;
-    let effect = match (severity, class) {
-        // what is meant to end an incident must not wait for its end
-        (_, DeployClass::Fix) | (Severity::Ticket, DeployClass::Config) => Decision::Allow,
-        _ => Decision::Deny,
-    };
+    // A fix need not wait for the end of the incident that it mends, only for the end of the failure itself.
+    let effect = if class == DeployClass::Fix { Decision::Allow } else { Decision::Deny };
     let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };
     let evidence = if burns { Evidence::Bad } else { Evidence::Unknown };
     let why = if burns { "the error budget burns too fast" } else { "its data are missing" };
@@ -221,21 +238,22 @@ fn budget(slo: &SloStatus, class: DeployClass, policy: &GatePolicy) -> Option<Fi
     Some(finding)
 }
 
-fn data(slo: &SloStatus, class: DeployClass) -> Option<Finding> {
-    // what is meant to bring the data back must not wait for them
-    let without_data = if class == DeployClass::Fix { Decision::Allow } else { Decision::Hold };
+fn data(slo: &SloStatus, policy: &GatePolicy) -> Option<Finding> {
     let (evidence, title) = (&slo.evidence, &slo.title);
     let age = slo.data_age_s.and_then(finite);
     let counted = evidence.total > 0;
     let (effect, weight, code, text) = match evidence.data_state {
         DataState::Ok if counted => return None,
         DataState::Idle if counted => {
-            let text = format!("{title}: no traffic now; the budget of the period decides");
-            (Decision::Allow, Evidence::InsufficientData, Code::NoTraffic, text)
+            if policy.idle_is_normal {
+                return None;
+            }
+            let text = format!("{title}: no traffic now, so nothing can be said about now");
+            (Decision::Hold, Evidence::InsufficientData, Code::NoTraffic, text)
         }
         DataState::Insufficient if counted => {
-            let text = format!("{title}: too few events to judge now; the budget of the period decides");
-            (Decision::Allow, Evidence::InsufficientData, Code::TooFewSamples, text)
+            let text = format!("{title}: too few events to judge now");
+            (Decision::Hold, Evidence::InsufficientData, Code::TooFewSamples, text)
         }
         DataState::Ok | DataState::Idle | DataState::Insufficient => {
             let text = format!("{title}: not one event in the whole period, so nothing can be said");
@@ -245,13 +263,13 @@ fn data(slo: &SloStatus, class: DeployClass) -> Option<Finding> {
             let ago =
                 age.map_or_else(|| "too long ago".to_owned(), |age| format!("{} ago", format::duration(age)));
             let text = format!("{title}: the last observation was {ago}");
-            (without_data, Evidence::Unknown, Code::DataStale, text)
+            (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
         }
         DataState::Partial => {
             let silent = evidence.components.iter().filter(|component| component.is_silent());
             let silent: Vec<&str> = silent.map(|component| component.title.as_str()).collect();
             let text = format!("{title}: nothing is known of {} of its components", silent.join(" and "));
-            (without_data, Evidence::Unknown, Code::DataStale, text)
+            (Decision::Hold, Evidence::Unknown, Code::DataStale, text)
         }
         DataState::NoData => {
             let text = format!("{title}: nothing has been observed yet");
@@ -290,7 +308,7 @@ fn fill_budget(slo: &SloStatus, policy: &GatePolicy, reason: &mut Reason) {
     reason.samples = Some(slo.evidence.total);
 }
 
-fn finding(effect: Decision, evidence: Evidence, code: Code, slo: &str, text: String) -> Finding {
+pub(super) fn finding(effect: Decision, evidence: Evidence, code: Code, slo: &str, text: String) -> Finding {
     let reason = Reason {
         code,
         slo: slo.to_owned(),

@@ -20,6 +20,7 @@ fn tier(severity: Severity, burn: Option<f64>) -> TierEvidence {
         long_bad: 30,
         long_total: 100,
         firing: burn.is_some_and(|burn| burn > 14.4),
+        pending: false,
         held_by_guard: false,
         held: None,
         release_factor: None,
@@ -48,6 +49,7 @@ fn slo(name: &str) -> SloStatus {
             bad: 25,
             total: 100_000,
             tiers: vec![tier(Severity::Page, Some(0.25)), tier(Severity::Ticket, Some(0.25))],
+            present: Some(lookout_model::sample::present(lookout_engine::Status::Healthy)),
             corrected: Corrected::default(),
             conditions: Vec::new(),
         },
@@ -300,7 +302,7 @@ proptest! {
         now in prop_oneof![Just(NOW), any::<i64>()],
         class in proptest::sample::select(&DeployClass::ALL[..]),
     ) {
-        let policy = GatePolicy { minimum_budget: minimum, valid_for: Duration::MAX };
+        let policy = GatePolicy { minimum_budget: minimum, valid_for: Duration::MAX, ..GatePolicy::default() };
         let answer = decide(&ask(class), &snapshot(slos), &policy, now);
         prop_assert!(!answer.reasons.is_empty());
         let numbers = answer.reasons.iter().flat_map(|reason| [reason.measured, reason.threshold]);

@@ -1,5 +1,6 @@
 //! What machines ask: are you alive, are you ready, what do you count.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::extract;
@@ -14,6 +15,9 @@ use crate::export;
 /// A ledger that takes longer to answer a small question is not ready.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 
+/// A tick may take this long beyond three intervals.
+const LONGEST_TICK_MS: i64 = 30_000;
+
 /// `GET /livez`: this process answers.
 pub(super) async fn live() -> &'static str {
     "ok\n"
@@ -26,17 +30,36 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).into_response();
     }
     if state.board.read().ledger_is_down {
-        let detail = "the ledger takes no writes: counts wait in memory and nobody is told of incidents";
+        let detail =
+            "the ledger takes no writes: counts and incidents wait in memory, and are told from there";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response();
     }
+    let snapshot = state.board.read();
+    let age_ms = state.clock.now_ms().saturating_sub(snapshot.at_ms);
+    if age_ms > LONGEST_TICK_MS.saturating_add(3000 * i64::from(snapshot.interval_s)) {
+        let detail = "no evaluation was recorded for too long: the disk or the processor may be stuck";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "evaluation_late", detail).into_response();
+    }
     match tokio::time::timeout(LEDGER_PATIENCE, state.ledger.open_incidents()).await {
-        Ok(Ok(_)) => "ok\n".into_response(),
+        Ok(Ok(_)) => undelivered(&state).await.into_response(),
         Ok(Err(error)) => Problem::ledger(&error).into_response(),
         Err(_) => {
             let detail = "the ledger did not answer in time";
             Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response()
         }
     }
+}
+
+/// An agent that is ready, and a line for each destination that refuses messages.
+async fn undelivered(state: &State) -> String {
+    let letters = state.ledger.dead_letters(state.clock.now_ms()).await.unwrap_or_default();
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+    for letter in letters {
+        *refused.entry(letter.destination).or_default() += 1;
+    }
+    refused.into_iter().fold("ok\n".to_owned(), |text, (destination, letters)| {
+        text + &format!("{destination} refused {letters} messages: see `lookout status`\n")
+    })
 }
 
 /// `GET /metrics`

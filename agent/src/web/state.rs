@@ -4,6 +4,8 @@ use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use tokio::sync::Notify;
+
 use crate::evaluate::Board;
 use crate::export::{Host, Recorder};
 use lookout_config::Config;
@@ -28,6 +30,8 @@ pub struct State {
     pub host: Arc<Host>,
     /// What the probes saw last.
     pub probes: ProbeView,
+    /// Wakes the outboxes.
+    pub wake: Arc<Notify>,
     /// Ids of decisions and deploys.
     pub random: Arc<Random>,
 }

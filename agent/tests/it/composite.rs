@@ -49,7 +49,17 @@ impl Probe for Connected {
             detail: "status 503, expected 200-299".to_owned(),
         });
         let total = Duration::from_millis(5);
-        Outcome { verdict, total, phases: Phases::default(), status: None, trace_id: "0".repeat(32) }
+        Outcome {
+            verdict,
+            total,
+            phases: Phases::default(),
+            status: None,
+            summary: None,
+            address: None,
+            certificate: None,
+            steps: Vec::new(),
+            trace_id: "0".repeat(32),
+        }
     }
 }
 

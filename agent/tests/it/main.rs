@@ -18,6 +18,8 @@ mod fences;
 #[cfg(test)]
 mod importing;
 #[cfg(test)]
+mod ledger_faults;
+#[cfg(test)]
 mod month;
 #[cfg(test)]
 mod queried;

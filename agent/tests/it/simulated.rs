@@ -17,7 +17,7 @@ use lookout_config::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
 };
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
-use lookout_ledger::{Ledger, LedgerError, MemoryLedger, StoredCounts};
+use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger};
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
@@ -82,7 +82,17 @@ impl Probe for Connected {
             Verdict::Ok
         };
         let total = Duration::from_millis(5);
-        Outcome { verdict, total, phases: Phases::default(), status: None, trace_id: "0".repeat(32) }
+        Outcome {
+            verdict,
+            total,
+            phases: Phases::default(),
+            status: None,
+            summary: None,
+            address: None,
+            certificate: None,
+            steps: Vec::new(),
+            trace_id: "0".repeat(32),
+        }
     }
 }
 
@@ -130,7 +140,7 @@ impl Ledger for Disk {
         }
         self.memory.commit(counts, transitions).await
     }
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
         self.memory.counts(slo_id, since_ms).await
     }
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
@@ -153,6 +163,12 @@ impl Ledger for Disk {
     }
     async fn end_attempt(&self, id: i64, now_ms: i64, result: &DeliveryResult) -> Result<(), LedgerError> {
         self.memory.end_attempt(id, now_ms, result).await
+    }
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.dead_letters(now_ms).await
+    }
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        self.memory.retry_dead_letters(destination, now_ms).await
     }
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
         self.memory.record_deploy(deploy).await
@@ -316,10 +332,8 @@ impl Simulation {
     /// Good and bad events in the ledger.
     pub(super) async fn counted(&self) -> (u64, u64) {
         let id = config().slos[0].id();
-        let stored = self.ledger.counts(&id, 0).await.unwrap();
-        let all =
-            stored.slots.iter().map(|(_, _, counts)| counts).chain(stored.minutes.iter().map(|(_, c)| c));
-        all.fold((0, 0), |(good, bad), counts| (good + counts.good, bad + counts.bad))
+        let counts = self.ledger.counts(&id, 0).await.unwrap().total();
+        (counts.good, counts.bad)
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Environment, Reader, Variables};
 pub struct ClientPolicy {
     /// The keys that allow changes (`API_KEYS`, `API_KEYS_FILE`).
     pub keys: Keys,
-    /// Which pages of other origins may read our answers (`CORS_ORIGINS`).
+    /// The origins whose pages may read responses (`CORS_ORIGINS`).
     pub origins: Vec<HeaderValue>,
     /// The request rate of one client (`RATE_LIMIT`, `RATE_LIMIT_SECONDS`); unlimited when unset. Behind a
     /// proxy that is not in `TRUSTED_PROXIES` all clients would share one limit, which is why there is none by default.
@@ -29,7 +29,7 @@ pub struct ClientPolicy {
     pub connections_per_address: usize,
 }
 
-/// So many requests in so much time.
+/// A number of requests per time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
     /// Number of requests, all at once or spread.
@@ -43,9 +43,9 @@ pub struct Rate {
 pub enum Keys {
     /// A holder of one of these keys, within its scopes.
     Required(Vec<ApiKey>),
-    /// Anyone: this is somebody's own machine.
+    /// Any client: this is a development machine.
     Open,
-    /// Nobody: no key was configured, and this is not somebody's own machine.
+    /// No client: no key was configured, and this is no development machine.
     Nobody,
 }
 
@@ -56,17 +56,20 @@ pub enum Scope {
     Write,
     /// Adding many at once.
     Import,
+    /// Adding and removing voyages.
+    VoyagesWrite,
 }
 
 impl Scope {
-    const ALL: [Self; 2] = [Self::Write, Self::Import];
+    const ALL: [Self; 3] = [Self::Write, Self::Import, Self::VoyagesWrite];
 
-    /// As it is written.
+    /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Write => "passengers:write",
             Self::Import => "passengers:import",
+            Self::VoyagesWrite => "voyages:write",
         }
     }
 }
@@ -82,7 +85,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Whether it goes so far.
+    /// Returns whether the key has a scope.
     #[must_use]
     pub fn allows(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
@@ -148,7 +151,7 @@ impl Network {
         Some(Self { start, bits })
     }
 
-    /// Whether an address is one of these.
+    /// Returns whether an address is in the network.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
         let shift = |width: u8| u32::from(width - self.bits);
@@ -199,8 +202,8 @@ impl<V: Variables> Reader<'_, V> {
                 // The line is not shown: who got it wrong may have put the secret itself there.
                 None => {
                     let expected = format!(
-                        "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes passengers:write and \
-                         passengers:import",
+                        "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes \
+                         passengers:write, passengers:import and voyages:write",
                         index + 1
                     );
                     self.refuse("API_KEYS", None, expected);

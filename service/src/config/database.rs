@@ -18,13 +18,13 @@ impl DatabaseUrl {
         &self.0
     }
 
-    /// Whether it names a PostgreSQL; else it is SQLite.
+    /// Returns whether it names a PostgreSQL; else it is SQLite.
     #[must_use]
     pub fn is_postgres(&self) -> bool {
         self.0.starts_with("postgres://") || self.0.starts_with("postgresql://")
     }
 
-    /// Whether it is a URL that one of the drivers may take.
+    /// Returns whether it is a URL that one of the drivers may take.
     fn is_usable(&self) -> bool {
         let sqlite = self.0.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
         sqlite

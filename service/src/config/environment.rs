@@ -8,14 +8,14 @@ use std::str::FromStr;
 pub struct Environment(pub(super) String);
 
 impl Environment {
-    /// Whether real clients are served here. `prod`, `Production`, `prod-eu` count: a drill refused by mistake costs
+    /// Returns whether real clients are served here. `prod`, `Production`, `prod-eu` count: a drill refused by mistake costs
     /// less than one that hits clients.
     #[must_use]
     pub fn is_production(&self) -> bool {
         self.0.to_ascii_lowercase().starts_with("prod")
     }
 
-    /// Whether this is somebody's own machine, and nothing on it needs a key.
+    /// Returns whether this is a development machine, on which nothing needs a key.
     #[must_use]
     pub fn is_development(&self) -> bool {
         let word = self.0.to_ascii_lowercase();

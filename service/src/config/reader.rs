@@ -13,9 +13,9 @@ use crate::log_level::LogLevel;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{variable}{}: expected {expected}", value.as_ref().map(|v| format!(" is `{v}`")).unwrap_or_default())]
 pub struct ConfigError {
-    /// Its name.
+    /// The name.
     pub variable: String,
-    /// Its value, absent for secrets.
+    /// The value, absent for secrets.
     pub value: Option<String>,
     /// The accepted values.
     pub expected: String,

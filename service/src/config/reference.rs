@@ -43,11 +43,7 @@ pub const SETTINGS: [Setting; 33] = [
     secret("DB_USER", "The user; `titanic` by default."),
     secret("DB_PASSWORD", "The password. Without `DB_HOST` it is not used, and production refuses to start."),
     plain("DB_SSLMODE", "prefer", "`disable`, `prefer`, `require`, `verify-ca` or `verify-full`."),
-    plain(
-        "DB_POOLING",
-        "session",
-        "`transaction` behind PgBouncer in transaction mode or RDS Proxy. Set `statement_timeout` and `lock_timeout` on the role there too.",
-    ),
+    plain("DB_POOLING", "session", "`transaction` behind PgBouncer in transaction mode or RDS Proxy."),
     plain("MAX_CONNECTIONS", "10", "Database connections. PostgreSQL gets one more for health checks."),
     plain("START_SECONDS", "30", "Time for which a start waits for its database."),
     plain("DRAIN_SECONDS", "2", "Time between the end of readiness and the end of accepting."),

@@ -23,7 +23,7 @@ impl AdminToken {
         Self(Sha256::digest(token.as_bytes()).into())
     }
 
-    /// Whether this is the token, in a time that does not depend on where they differ.
+    /// Returns whether this is the token, in a time that does not depend on where they differ.
     #[must_use]
     pub fn admits(&self, offered: &str) -> bool {
         let offered: [u8; 32] = Sha256::digest(offered.as_bytes()).into();

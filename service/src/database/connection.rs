@@ -133,7 +133,7 @@ impl Pools {
 }
 
 impl Connection {
-    /// Whether a statement needs a transaction of its own, because the pooler may change the session in between.
+    /// Returns whether a statement needs a transaction of its own, because the pooler may change the session in between.
     fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres(_, Pooling::Transaction))
     }

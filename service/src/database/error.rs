@@ -54,7 +54,7 @@ pub enum DatabaseError {
     Unfit {
         /// The URL, without credentials.
         url: String,
-        /// Why.
+        /// The reason.
         unfit: Unfit,
     },
     /// A statement failed.
@@ -72,7 +72,7 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether a start that failed like this may succeed a little later: nobody listens yet, or they are not ready yet.
+    /// Returns whether a start that failed like this may succeed a little later: the server does not listen yet, or is starting.
     #[must_use]
     pub fn may_still_come(&self) -> bool {
         match self {

@@ -50,16 +50,16 @@ impl fmt::Display for Versions {
     }
 }
 
-/// Why this version cannot work with the tables, whatever else is in them.
+/// The reason for which this version cannot work with the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {
     /// A migration that we know was applied with another text.
     Changed(i64),
     /// There are migrations that we do not know, and ours are not all there.
     Apart {
-        /// Those that we do not know.
+        /// The unknown migrations.
         unknown: Versions,
-        /// Those that are not there.
+        /// The missing migrations.
         missing: Versions,
     },
     /// A migration that we do not know is no newer than ours.

@@ -123,7 +123,7 @@ struct CheckedOut<B: Backend> {
     condition: Condition,
     in_transaction: bool,
     statement_limit: Duration,
-    /// After the connection: whoever gets the permit finds the connection.
+    /// After the connection: the task that gets the permit finds the connection.
     permit: Permit<B>,
 }
 

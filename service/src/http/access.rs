@@ -53,7 +53,8 @@ pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
-fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
+/// Checks that the key of a request has a scope.
+pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
     let keys = &shared.config.clients.keys;
     match keys {
         Keys::Open => return Ok(Holder(None)),
@@ -85,7 +86,7 @@ fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
     Refusal { problem: Box::new(problem), challenge: HeaderValue::try_from(challenge).ok() }
 }
 
-/// Why a client may not.
+/// A refusal with its challenge.
 #[derive(Debug)]
 pub struct Refusal {
     problem: Box<Problem>,

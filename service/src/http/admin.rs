@@ -1,4 +1,4 @@
-//! The operators' port: metrics for whoever scrapes; faults, the log level and who used them for whoever holds the token.
+//! The admin port: metrics and probes; faults, the log level and the audit log with the token.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -132,7 +132,7 @@ async fn set_log_level(
     Ok(Json(LevelView { level }))
 }
 
-/// Lets nobody in who may not break things, and nobody at all where clients would be hit.
+/// Refuses fault injection without the token, and in production to everybody.
 async fn admit_to_drills(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let production = shared.config.environment.is_production().then_some(AdminRefusal::Production);
     match production.or_else(|| refusal(&shared, &request)) {
@@ -141,7 +141,7 @@ async fn admit_to_drills(State(shared): State<Shared>, request: Request, next: N
     }
 }
 
-/// Lets nobody in without the token.
+/// Refuses requests without the token.
 async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     match refusal(&shared, &request) {
         Some(problem) => turn_away(problem, &request),

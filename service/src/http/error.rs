@@ -94,7 +94,7 @@ impl Problem {
         Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", "Request timeout", detail)
     }
 
-    /// Nothing there.
+    /// Returns the problem of a missing resource.
     pub fn not_found(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", "Not found", detail)
     }
@@ -182,7 +182,7 @@ impl Problem {
         Some(chain.join(": "))
     }
 
-    /// Its stable code.
+    /// Returns its stable code.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.code

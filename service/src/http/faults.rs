@@ -31,14 +31,14 @@ const MOST: usize = 64;
 /// A fault as shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct FaultView {
-    /// Its name, to end it by.
+    /// The id, to end it by.
     pub id: Uuid,
     /// The order.
     #[serde(flatten)]
     pub order: FaultOrder,
-    /// When it was.
+    /// The time of the order.
     pub ordered_at: Timestamp,
-    /// When it ends.
+    /// The time of its end.
     pub expires_at: Timestamp,
 }
 
@@ -74,7 +74,7 @@ pub struct Injection {
     pub delay: Option<Duration>,
     /// Then answer with this instead of handling it.
     pub error: Option<StatusCode>,
-    /// Or hang up.
+    /// Drop the connection instead.
     pub drop: bool,
     /// Take this long to send the answer.
     pub slow_body: Option<Duration>,
@@ -166,7 +166,7 @@ impl Faults {
         self.alive(now).drain(..).count()
     }
 
-    /// Whether readiness is withdrawn on order.
+    /// Returns whether readiness is withdrawn on order.
     pub fn unready(&self, now: Instant) -> bool {
         self.alive(now).iter().any(|fault| fault.view.order.unready)
     }

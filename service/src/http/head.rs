@@ -1,7 +1,5 @@
-//! The limit of a request's head.
-//!
-//! Two fences. The outer one is the connection's: beyond it there never is a request, and the answer has a status and no
-//! more, since nobody who could say more was asked. This is the inner one: it says what was too much, as a problem.
+//! The limit of a request's head. The connection has a wider limit of its own, beyond which it answers with a status and
+//! no body. This one names the part that is too large, as a problem.
 
 use axum::http::{Request, StatusCode};
 
@@ -14,7 +12,7 @@ pub const MOST_FIELDS: usize = 64;
 pub const MOST_BYTES: usize = 16 * 1024;
 const MOST_SHOWN_CHARS: usize = 60;
 
-/// Whether the head of a request is within bounds.
+/// Returns whether the head of a request is within bounds.
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let headers = request.headers();
     if headers.len() > MOST_FIELDS {

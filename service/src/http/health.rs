@@ -21,7 +21,7 @@ use crate::telemetry::exposition::{Exposition, Kind};
 
 const CHECKS: &str = "titanic_readiness_checks";
 
-/// Whether new work is welcome. It never comes back once withdrawn: after that the process only ends.
+/// The readiness of this process. It never comes back once withdrawn: after that the process only ends.
 #[derive(Debug, Default)]
 pub struct Readiness {
     draining: AtomicBool,
@@ -29,7 +29,7 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// From now on `/readyz` says no.
+    /// Withdraws readiness.
     pub fn withdraw(&self) {
         self.draining.store(true, Ordering::Release);
     }
@@ -47,7 +47,7 @@ impl Readiness {
         }
     }
 
-    /// Whether it was withdrawn.
+    /// Returns whether it was withdrawn.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
@@ -57,7 +57,7 @@ impl Readiness {
 /// The routes of probes. They are never rejected, however busy the service is.
 const PROBES: [&str; 4] = ["/health", "/livez", "/readyz", "/version"];
 
-/// Whether a route is one of these.
+/// Returns whether a route is one of these.
 #[must_use]
 pub fn is_probe(route: &str) -> bool {
     PROBES.contains(&route)

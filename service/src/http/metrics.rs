@@ -91,7 +91,7 @@ impl Route {
 }
 
 impl Metrics {
-    /// Nothing measured yet, except for the series that should exist before the first request: a rate over a series that
+    /// Creates the series that should exist before the first request: a rate over a series that
     /// appears with its first event misses that event.
     #[must_use]
     pub fn new(version: &str, api: &[ApiRoute]) -> Self {

@@ -54,7 +54,7 @@ pub struct Shared(Arc<Parts>);
 
 /// The parts of [`Shared`].
 pub struct Parts {
-    /// As read at the start.
+    /// The configuration.
     pub config: Config,
     /// The database.
     pub database: Database,
@@ -66,7 +66,7 @@ pub struct Parts {
     pub faults: Faults,
     /// The actions of operators.
     pub audit: Audit,
-    /// Whether new work is welcome.
+    /// The readiness of this process.
     pub readiness: Readiness,
     /// The rate limiter, if one is configured.
     pub buckets: Option<Buckets>,

@@ -24,7 +24,7 @@ enum Tags {
 #[derive(Debug, PartialEq, Eq)]
 struct Tag {
     weak: bool,
-    /// With its quotes.
+    /// The tag with its quotes.
     opaque: String,
 }
 
@@ -44,18 +44,18 @@ impl Precondition {
         Ok(Self { only: tags(headers, &IF_MATCH)?, unless: tags(headers, &IF_NONE_MATCH)? })
     }
 
-    /// Whether any state will do.
+    /// Returns whether any state will do.
     pub(crate) fn is_empty(&self) -> bool {
         self.only.is_none() && self.unless.is_none()
     }
 
-    /// Whether the client has this state already, which spares it the answer.
+    /// Returns whether the client has this state already, which spares it the answer.
     pub(crate) fn has(&self, tag: &str) -> bool {
         // Reading compares weakly: a cache on the way may have made the tag weak.
         self.unless.as_ref().is_some_and(|tags| tags.include(tag, |_| true))
     }
 
-    /// Whether the state is one that may be read or changed.
+    /// Returns whether the state is one that may be read or changed.
     pub(crate) fn admits(&self, tag: &str) -> Result<(), Problem> {
         let Some(tags) = &self.only else { return Ok(()) };
         if tags.include(tag, |tag| !tag.weak) {
@@ -64,7 +64,7 @@ impl Precondition {
         Err(failed(&IF_MATCH, format!("the resource is now in state {tag}; read it again and decide anew")))
     }
 
-    /// Whether the state is one that may be changed.
+    /// Returns whether the state is one that may be changed.
     pub(crate) fn admits_change(&self, tag: &str) -> Result<(), Problem> {
         self.admits(tag)?;
         if !self.has(tag) {

@@ -35,7 +35,7 @@ pub struct Buckets {
 
 #[derive(Debug)]
 struct Table {
-    /// When the bucket of each will be full again.
+    /// The time at which the bucket of each client is full again.
     full_at: HashMap<Client, Instant>,
     everyone_else: Option<Instant>,
     swept: Option<Instant>,
@@ -55,7 +55,7 @@ pub struct Left {
 }
 
 impl Buckets {
-    /// No client has been here yet.
+    /// Creates a limiter without a client.
     #[must_use]
     pub fn new(rate: Rate) -> Self {
         let table = Table { full_at: HashMap::new(), everyone_else: None, swept: None };
@@ -115,7 +115,7 @@ fn seconds(duration: Duration) -> u64 {
     duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
 }
 
-/// Turns away who has made too many requests, and tells everyone how many are left. Probes are not counted.
+/// Rejects a client that made too many requests, and reports the remaining quota. Probes are not counted.
 pub async fn limit(
     shared: &Shared,
     route: Option<&str>,

@@ -1,5 +1,5 @@
-//! The other end of a connection must go on reading: who asks for something and then does not take it would hold the
-//! connection and its answer for as long as it likes.
+//! Times out a client that reads slower than [`LEAST_BYTES`] per period. Such a client would hold the connection and its
+//! response for as long as it likes.
 
 use std::io;
 use std::pin::Pin;
@@ -9,11 +9,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
-/// What must be taken in each period while something waits to be sent: less than the slowest line carries, more than one
-/// who only pretends to read takes. Linux tells of room only when about a third of its send buffer is free.
+/// Bytes that the client must read in each period while some wait: less than the slowest line carries, more than a client
+/// reads that only pretends. Linux tells of room only when about a third of its send buffer is free.
 const LEAST_BYTES: usize = 1024;
 
-/// A stream to someone whose patience with us is not tested, but ours with them.
+/// A stream whose writes time out.
 #[derive(Debug)]
 pub(super) struct WriteTimeout<S> {
     stream: S,
@@ -21,7 +21,7 @@ pub(super) struct WriteTimeout<S> {
     waiting: Option<Waiting>,
 }
 
-/// Since the other end was behind: what it took, and until when that must be enough.
+/// The bytes that were read since the client is behind, and the end of the period.
 #[derive(Debug)]
 struct Waiting {
     taken: usize,
@@ -33,7 +33,7 @@ impl<S> WriteTimeout<S> {
         Self { stream, period, waiting: None }
     }
 
-    /// What became of a write. Waiting ends only when all is sent: one byte now and then does not begin it anew.
+    /// Accounts for a write. Waiting ends only when all is sent: one byte now and then does not begin it anew.
     fn wrote(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match wrote {
             Poll::Ready(Ok(bytes)) => {

@@ -49,7 +49,7 @@ impl TraceIds {
         ids.is_valid().then(|| Self { trace: ids.trace_id(), span: ids.span_id(), sampled: ids.is_sampled() })
     }
 
-    /// As an answer says it.
+    /// Formats it as a header.
     #[must_use]
     pub fn header(&self) -> Option<HeaderValue> {
         let flags = if self.sampled { TraceFlags::SAMPLED } else { TraceFlags::default() };
@@ -65,7 +65,7 @@ pub struct Ids {
 }
 
 impl Ids {
-    /// Of a request whose name came in or goes out in this header.
+    /// Creates the ids of a request.
     #[must_use]
     pub fn new(request: HeaderValue, trace: Option<TraceIds>) -> Self {
         Self { request, trace }
@@ -105,7 +105,7 @@ impl Extractor for Headers<'_> {
     }
 }
 
-/// Whether a `traceparent` has all its digits: version, trace, span and flags, and in version 00 nothing behind them.
+/// Returns whether a `traceparent` has all its digits: version, trace, span and flags, and in version 00 nothing behind them.
 fn has_shape(value: &str) -> bool {
     let mut parts = value.split('-');
     let lengths = [2, 32, 16, 2];

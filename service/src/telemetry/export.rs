@@ -19,7 +19,7 @@ use crate::config::Config;
 /// Time limit for sending the last data of each signal.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why there is no telemetry.
+/// The reason for which telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The exporter does not accept its settings.
@@ -33,7 +33,7 @@ pub enum TelemetryError {
         #[source]
         source: ExporterBuildError,
     },
-    /// Somebody else writes the logs of this process.
+    /// Another subscriber writes the logs of this process.
     #[error("taking over the logs of this process")]
     Subscriber(#[source] TryInitError),
 }

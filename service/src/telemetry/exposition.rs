@@ -1,4 +1,4 @@
-//! Series as Prometheus reads them: its text format for everybody, OpenMetrics with exemplars for whoever asks for it.
+//! The exposition formats of Prometheus: its text format, and OpenMetrics with exemplars on request.
 
 use std::fmt::Write as _;
 
@@ -31,7 +31,7 @@ impl Format {
         if newer > 0.0 && newer >= quality("text/plain") { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// Its media type.
+    /// Returns its media type.
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
@@ -44,7 +44,7 @@ impl Format {
 /// The type of a metric family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Only ever grows. Its name ends in `_total`.
+    /// A value that only grows. Its name ends in `_total`.
     Counter,
     /// Goes up and down.
     Gauge,
@@ -117,7 +117,7 @@ impl Exposition {
         self.sample(&format!("{name}_count"), labels, reading.count as f64);
     }
 
-    /// All of it.
+    /// Returns the text.
     #[must_use]
     pub fn finish(mut self) -> String {
         if self.format == Format::OpenMetrics {

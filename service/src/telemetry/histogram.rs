@@ -34,7 +34,7 @@ pub struct Exemplar {
     pub ids: TraceIds,
     /// The measured value.
     pub value: f64,
-    /// When.
+    /// The time.
     pub at: Timestamp,
 }
 
@@ -58,7 +58,7 @@ pub struct Histogram {
 pub struct Reading {
     /// Upper bound, values up to it, and one of those that are above the bound before.
     pub buckets: Vec<(f64, u64, Option<Exemplar>)>,
-    /// All values together.
+    /// The sum of all values.
     pub sum: f64,
     /// Number of observations.
     pub count: u64,

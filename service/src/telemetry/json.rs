@@ -93,7 +93,7 @@ impl Line<'_> {
         self.value(value);
     }
 
-    /// For what is known to need no escaping.
+    /// Writes a text that needs no escaping.
     fn put_display(&mut self, name: &str, value: impl fmt::Display) {
         self.name(name);
         let _written = write!(self.bytes, "\"{value}\"");

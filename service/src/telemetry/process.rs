@@ -12,7 +12,7 @@ const TICKS: f64 = 100.0;
 pub struct Process {
     /// Processor time used so far.
     pub cpu_seconds: Option<f64>,
-    /// When it was started, since 1970.
+    /// The start time in seconds since 1970.
     pub start_seconds: Option<f64>,
     /// Memory that is really there.
     pub resident_bytes: Option<f64>,
@@ -27,7 +27,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Asks `/proc`.
+    /// Reads `/proc`.
     #[must_use]
     pub fn now() -> Self {
         let text = |path: &str| fs::read_to_string(path).unwrap_or_default();

@@ -43,7 +43,7 @@ struct Queue {
     lines: Mutex<Lines>,
     /// There is something to write, or to end.
     more: Condvar,
-    /// All is written.
+    /// All lines are written.
     done: Condvar,
 }
 
@@ -61,7 +61,7 @@ enum Phase {
     Asleep,
     /// It writes, or gathers.
     Awake,
-    /// Nobody puts anything here any more; the rest is being written.
+    /// The last lines are being written.
     Ending,
     /// There is no writer any more.
     Ended,

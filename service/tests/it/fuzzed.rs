@@ -31,7 +31,7 @@ async fn passes(command: &mut Command) {
 
 async fn holds(variables: &[(&str, &str)]) {
     let folder = tempfile::tempdir().unwrap();
-    let key = format!("fuzz passengers:write,passengers:import sha256:{}", digest("iceberg"));
+    let key = format!("fuzz passengers:write,passengers:import,voyages:write sha256:{}", digest("iceberg"));
     let all = [&[("API_KEYS", key.as_str())], variables].concat();
     let program = Program::start(&folder, &all).await;
     let url = format!("{}/openapi.json", program.address);

@@ -3,15 +3,20 @@
 use std::path::{Path, PathBuf};
 
 /// A folder or file, and the modules that it must not name.
-const LAYERS: [(&str, &[&str]); 8] = [
-    ("http", &["passengers", "api", "run"]),
-    ("database", &["http", "passengers", "api", "run"]),
-    ("telemetry", &["database", "http", "passengers", "api", "run"]),
-    ("config", &["telemetry", "database", "http", "passengers", "api", "run"]),
-    ("config.rs", &["telemetry", "database", "http", "passengers", "api", "run"]),
+const LAYERS: [(&str, &[&str]); 10] = [
+    ("http", &["passengers", "voyages", "api", "run"]),
+    ("database", &["http", "passengers", "voyages", "api", "run"]),
+    ("telemetry", &["database", "http", "passengers", "voyages", "api", "run"]),
+    ("config", &["telemetry", "database", "http", "passengers", "voyages", "api", "run"]),
+    ("config.rs", &["telemetry", "database", "http", "passengers", "voyages", "api", "run"]),
     ("passengers/domain", &["database", "http", "api", "run", "passengers::store", "passengers::http"]),
     ("passengers/store", &["http", "api", "run", "passengers::http"]),
-    ("passengers/http", &["api", "run"]),
+    ("passengers/http", &["api", "run", "voyages"]),
+    (
+        "voyages/domain.rs",
+        &["database", "http", "api", "run", "passengers", "voyages::store", "voyages::http"],
+    ),
+    ("voyages", &["api", "run", "passengers"]),
 ];
 
 fn files(path: &Path) -> Vec<PathBuf> {

@@ -75,4 +75,6 @@ mod silence;
 #[cfg(test)]
 mod slow_clients;
 #[cfg(test)]
+mod voyages;
+#[cfg(test)]
 mod wire;

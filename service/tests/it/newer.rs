@@ -30,12 +30,12 @@ const EXPANDS: &str = "create table decks (name text primary key not null); \
      alter table passengers add column boarded integer not null default 1";
 
 /// A database that can be opened more than once.
-struct InFlightPermit {
+struct Reopenable {
     url: String,
     folder: TempDir,
 }
 
-impl InFlightPermit {
+impl Reopenable {
     /// That of the application, or a file when it is in memory; up to date and loaded.
     async fn of(app: App) -> Self {
         let folder = tempfile::tempdir().unwrap();
@@ -100,7 +100,7 @@ impl InFlightPermit {
 }
 
 async fn an_older_version_serves_on_newer_tables_and_keeps_what_they_added(app: App) {
-    let place = InFlightPermit::of(app).await;
+    let place = Reopenable::of(app).await;
     place.start_newer().await;
     let app = App::on(&place.url).await;
     let ready = app.get("/readyz").await;
@@ -128,7 +128,7 @@ async fn an_older_version_serves_on_newer_tables_and_keeps_what_they_added(app: 
 }
 
 async fn a_version_that_runs_stays_ready_while_a_newer_one_migrates(app: App) {
-    let place = InFlightPermit::of(app).await;
+    let place = Reopenable::of(app).await;
     let app = App::on(&place.url).await;
     let person = json!({"name": "A", "class": 1, "sex": "male", "survived": false});
     for total in [1310, 1311] {
@@ -143,7 +143,7 @@ async fn a_version_that_runs_stays_ready_while_a_newer_one_migrates(app: App) {
 }
 
 async fn a_backup_and_a_restore_are_refused_on_newer_tables(app: App) {
-    let place = InFlightPermit::of(app).await;
+    let place = Reopenable::of(app).await;
     place.open_for(Opening::Read).await.unwrap().close().await;
     place.start_newer().await;
     for opening in [Opening::Read, Opening::Fill] {
@@ -158,7 +158,7 @@ async fn a_backup_and_a_restore_are_refused_on_newer_tables(app: App) {
 }
 
 async fn tables_of_another_past_are_refused(app: App) {
-    let place = InFlightPermit::of(app).await;
+    let place = Reopenable::of(app).await;
     place.start_newer().await;
     place.execute("update _sqlx_migrations set version = 9001 where version = 3").await;
     let said = place.open_for(Opening::Serve).await.unwrap_err();
@@ -185,7 +185,7 @@ async fn the_program_says_once_what_it_does_not_know_and_backs_nothing_up() {
     program.signal("TERM").await;
     assert!(program.ended().await.success());
     let url = format!("sqlite://{}", folder.path().join("titanic.db").display());
-    let place = InFlightPermit { url, folder };
+    let place = Reopenable { url, folder };
     place.start_newer().await;
 
     let program = Program::start(&place.folder, &[]).await;

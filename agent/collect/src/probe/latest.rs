@@ -1,4 +1,4 @@
-//! What the last probe of each target saw, for pages, status and exports.
+//! The last outcome of each target, for pages, status and exports.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -8,7 +8,7 @@ use super::Outcome;
 /// The last probe of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// When it started, milliseconds since the Unix epoch.
     pub started_at_ms: i64,
@@ -19,7 +19,7 @@ pub struct Seen {
 /// A probe that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// When it started, milliseconds since the Unix epoch.
     pub started_at_ms: i64,
@@ -30,7 +30,7 @@ pub struct Failed {
 pub struct Latest(Arc<RwLock<BTreeMap<String, Seen>>>);
 
 impl Latest {
-    /// Replaces what is known of a target, except its last failure.
+    /// Replaces the last outcome of a target; a success keeps the last failure.
     pub fn put(&self, target: &str, outcome: Outcome, started_at_ms: i64) {
         let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let last_failure = if outcome.is_ok() {
@@ -41,13 +41,13 @@ impl Latest {
         map.insert(target.to_owned(), Seen { outcome, started_at_ms, last_failure });
     }
 
-    /// What is known of a target; nothing before its first probe.
+    /// Returns the last probe of a target; nothing before its first.
     #[must_use]
     pub fn get(&self, target: &str) -> Option<Seen> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
     }
 
-    /// Every target that was probed, by name.
+    /// Returns every target that was probed, by name.
     #[must_use]
     pub fn all(&self) -> BTreeMap<String, Seen> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -67,6 +67,10 @@ mod tests {
             total: Duration::from_millis(3),
             phases: Phases::default(),
             status: None,
+            summary: None,
+            address: None,
+            certificate: None,
+            steps: Vec::new(),
             trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         }
     }

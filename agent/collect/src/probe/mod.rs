@@ -1,26 +1,37 @@
-//! Probes over HTTP: one attempt, one deadline, one outcome per slot, with a reason from a closed list.
+//! Probes: one attempt, one deadline, one outcome per slot, with a reason from a closed list. Each protocol is a folder.
 
 mod assert;
-mod dial;
+mod attempt;
+mod dns;
+mod grpc;
 mod http;
+mod icmp;
+mod journey;
 mod latest;
+mod net;
 mod outcome;
-mod request;
-mod stopwatch;
-mod trust;
+mod prober;
+#[cfg(test)]
+mod real;
+mod tcp;
+#[cfg(test)]
+mod test_support;
+mod timer;
+mod traced;
 mod watch;
-mod wire;
+mod websocket;
 
 use async_trait::async_trait;
 
 use lookout_config::Target;
 
-pub use http::{HttpProber, without_secrets};
 pub use latest::{Failed, Latest, Seen};
-pub use outcome::{Outcome, Phases, Reason, Verdict};
+pub use net::Certificate;
+pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
+pub use prober::{Prober, peer_of};
 pub use watch::{Ports, watch};
 
-/// Someone who can try a target once.
+/// Tries a target once.
 #[async_trait]
 pub trait Probe: Send + Sync + 'static {
     /// Tries it, within the deadline of the target. Whatever goes wrong is an outcome.

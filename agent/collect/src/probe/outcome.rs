@@ -1,63 +1,101 @@
-//! What became of a probe.
+//! Outcome of a probe.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
-/// Why a probe failed: a closed list, each with the phase it happened in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
+use lookout_config::Phase;
+
+use super::Certificate;
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident => $label:literal,)*) => {
+        /// Why a probe failed: a closed list over all protocols.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The value of the label `reason`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// The name did not resolve.
-    Dns,
-    /// Nobody listens there.
-    ConnectRefused,
+    Dns => "dns",
+    /// The peer refuses connections.
+    ConnectRefused => "connect_refused",
     /// No connection before the deadline.
-    ConnectTimeout,
-    /// Any other trouble while connecting.
-    Connect,
-    /// The certificate is not trusted.
-    TlsVerify,
-    /// Any other trouble in the handshake.
-    Tls,
+    ConnectTimeout => "connect_timeout",
+    /// Any other error while connecting.
+    Connect => "connect",
+    /// The peer refused to turn to TLS.
+    StartTls => "starttls",
+    /// The certificate has expired, or is not valid yet.
+    CertificateExpired => "certificate_expired",
+    /// No trusted authority signed the certificate.
+    CertificateUntrusted => "certificate_untrusted",
+    /// The certificate is for another name.
+    CertificateName => "certificate_name",
+    /// Any other fault of the certificate.
+    CertificateInvalid => "certificate_invalid",
+    /// Any other error in the handshake.
+    Tls => "tls",
     /// The request could not be written.
-    Write,
+    Write => "write",
     /// No answer before the deadline.
-    FirstByteTimeout,
-    /// The answer broke off or was no HTTP.
-    Read,
-    /// The body did not end before the deadline.
-    ReadTimeout,
+    FirstByteTimeout => "ttfb_timeout",
+    /// The answer broke off or was not of the protocol.
+    Read => "read",
+    /// The answer did not end before the deadline.
+    ReadTimeout => "read_timeout",
     /// The body was larger than allowed.
-    BodyLimit,
-    /// Another status than expected.
-    Status,
-    /// Slower than expected.
-    Latency,
-    /// The body was no JSON, or a value was missing or another one.
-    Json,
-    /// This machine lacked what a probe needs (open files): nothing is known about the target.
-    Resources,
+    BodyLimit => "body_limit",
+    /// A redirect that is not followed.
+    Redirect => "redirect",
+    /// The peer refused the upgrade to WebSocket.
+    Upgrade => "upgrade",
+    /// The peer did not send what was awaited.
+    Expect => "expect",
+    /// An asserted status did not hold.
+    Status => "status",
+    /// An asserted duration did not hold.
+    Latency => "latency",
+    /// An asserted header did not hold.
+    Header => "header",
+    /// An assertion about the body did not hold.
+    Body => "body",
+    /// The body was no JSON, or a value in it was not the asserted one.
+    Json => "json",
+    /// An assertion about the version of a protocol did not hold.
+    Protocol => "protocol",
+    /// An assertion about the certificate did not hold.
+    Certificate => "certificate",
+    /// An assertion about an answer of DNS did not hold.
+    DnsAnswer => "dns_answer",
+    /// An assertion about the health told by gRPC did not hold.
+    GrpcStatus => "grpc_status",
+    /// This machine lacks open files: nothing is known about the target.
+    Resources => "resources",
+    /// This process may not probe with the protocol: nothing is known about the target.
+    Permission => "permission",
 }
 
 impl Reason {
-    /// The value of the label `reason`.
+    /// Whether it says nothing about the target: the slot is missed then.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "dns",
-            Self::ConnectRefused => "connect_refused",
-            Self::ConnectTimeout => "connect_timeout",
-            Self::Connect => "connect",
-            Self::TlsVerify => "tls_verify",
-            Self::Tls => "tls",
-            Self::Write => "write",
-            Self::FirstByteTimeout => "ttfb_timeout",
-            Self::Read => "read",
-            Self::ReadTimeout => "read_timeout",
-            Self::BodyLimit => "body_limit",
-            Self::Status => "status",
-            Self::Latency => "latency",
-            Self::Json => "json",
-            Self::Resources => "resources",
-        }
+    pub const fn is_local(self) -> bool {
+        matches!(self, Self::Resources | Self::Permission)
     }
 }
 
@@ -70,21 +108,21 @@ pub enum Verdict {
     Fail {
         /// From the closed list.
         reason: Reason,
-        /// For people, with the measured value: `status 503, expected 200-299`. Holds text from outside: escape it.
+        /// For people, with the measured value: `status (503) == 2xx`. Holds text from outside: escape it.
         detail: String,
     },
 }
 
-/// Where the time went. The phases are a partition of the total; a phase that did not happen is absent.
+/// Durations of the phases. They are a partition of the total; a phase that did not happen is absent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Phases {
     /// Name to addresses.
     pub resolve: Option<Duration>,
-    /// TCP.
+    /// Connection.
     pub connect: Option<Duration>,
     /// TLS handshake.
     pub tls: Option<Duration>,
-    /// Request written to first byte of the answer.
+    /// Request written to first byte of the answer; a dialogue, a query, an echo.
     pub processing: Option<Duration>,
     /// First byte to the end of the body.
     pub transfer: Option<Duration>,
@@ -94,29 +132,68 @@ impl Phases {
     /// Names and durations in the order they happen.
     #[must_use]
     pub fn named(&self) -> [(&'static str, Option<Duration>); 5] {
-        [
-            ("resolve", self.resolve),
-            ("connect", self.connect),
-            ("tls", self.tls),
-            ("processing", self.processing),
-            ("transfer", self.transfer),
-        ]
+        Phase::ALL.map(|phase| (phase.as_str(), self.get(phase)))
+    }
+
+    /// The duration of a phase.
+    #[must_use]
+    pub const fn get(&self, phase: Phase) -> Option<Duration> {
+        match phase {
+            Phase::Resolve => self.resolve,
+            Phase::Connect => self.connect,
+            Phase::Tls => self.tls,
+            Phase::Processing => self.processing,
+            Phase::Transfer => self.transfer,
+        }
+    }
+
+    pub(super) const fn get_mut(&mut self, phase: Phase) -> &mut Option<Duration> {
+        match phase {
+            Phase::Resolve => &mut self.resolve,
+            Phase::Connect => &mut self.connect,
+            Phase::Tls => &mut self.tls,
+            Phase::Processing => &mut self.processing,
+            Phase::Transfer => &mut self.transfer,
+        }
     }
 }
 
-/// What became of a probe.
+/// Outcome of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outcome {
     /// Good, or why not.
     pub verdict: Verdict,
-    /// From the start to the verdict, monotonic.
+    /// From the start to the end of the answer, monotonic.
     pub total: Duration,
-    /// Where the time went.
+    /// Durations of the phases.
     pub phases: Phases,
-    /// The status, once an answer came.
+    /// The status of HTTP, once an answer came.
     pub status: Option<u16>,
+    /// The answer in a word: `status 200`, `NOERROR`, `SERVING`, `TLS 1.3`.
+    pub summary: Option<String>,
+    /// The address that was connected to.
+    pub address: Option<SocketAddr>,
+    /// The certificate of the peer, whatever its verdict.
+    pub certificate: Option<Certificate>,
+    /// Results of the steps of a journey, in order; a step that was not made is absent.
+    pub steps: Vec<StepOutcome>,
     /// Trace id sent along in `traceparent`, 32 hex digits.
     pub trace_id: String,
+}
+
+/// Result of one step of a journey.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepOutcome {
+    /// The name of the step.
+    pub name: String,
+    /// Good, or why not.
+    pub verdict: Verdict,
+    /// Its duration.
+    pub total: Duration,
+    /// Its phases.
+    pub phases: Phases,
+    /// The status of its answer.
+    pub status: Option<u16>,
 }
 
 impl Outcome {
@@ -124,5 +201,22 @@ impl Outcome {
     #[must_use]
     pub fn is_ok(&self) -> bool {
         self.verdict == Verdict::Ok
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_documented() {
+        let page = std::fs::read_to_string("../../docs/probes.md").unwrap();
+        for reason in Reason::ALL {
+            assert!(
+                page.contains(&format!("`{}`", reason.as_str())),
+                "docs/probes.md lacks {}",
+                reason.as_str()
+            );
+        }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A slot ends as `ok`, `fail` or `missed`. Missed is never silent and never a success: `overlap` when the probe before
 //! still ran, `suspended` when the agent woke only after the slot was over (a sleeping machine, an overloaded one, a clock
-//! set forward), `stopped` when the agent was told to stop during the probe, `panicked` when the probe broke, `resources`
-//! when this machine lacked what the probe needs.
+//! set forward), `stopped` when the agent stopped during the probe, `panicked` when the probe panicked, `resources` and
+//! `permission` when this machine or process lacked what the probe needs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use lookout_engine::{Counts, Grid};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Latest, Outcome, Phases, Probe, Reason, Verdict};
+use super::{Certificate, Latest, Outcome, Phases, Probe, Verdict};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_config::Target;
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 
-/// What the loop works with.
+/// Dependencies of the loop.
 #[derive(Clone)]
 pub struct Ports {
-    /// Who probes.
+    /// Makes the probes.
     pub prober: Arc<dyn Probe>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
@@ -30,11 +30,11 @@ pub struct Ports {
     pub grid: Grid,
     /// Where observations go.
     pub feed: Feed,
-    /// Where the last outcome is shown.
+    /// Where the last outcome is kept.
     pub latest: Latest,
 }
 
-/// Probes a target on its schedule until told to stop, or until nobody takes observations. Each outcome is an event of
+/// Probes a target on its schedule until `stop`, or until the feed is closed. Each outcome is an event of
 /// every stream in `streams`, in the evaluation slot of the intended start.
 pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop: CancellationToken) {
     let now_ms = ports.clock.now_ms();
@@ -43,8 +43,8 @@ pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop:
         schedule,
         due_ms: schedule.next_after(now_ms),
         jumps: JumpDetector::new(now_ms, target.interval),
-        flight: JoinSet::new(),
-        flying: None,
+        tasks: JoinSet::new(),
+        running: None,
         shown: [false; 5],
         target,
         streams,
@@ -54,9 +54,9 @@ pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop:
     watch.run().await;
 }
 
-/// A probe under way.
+/// A probe that runs.
 #[derive(Debug, Clone, Copy)]
-struct Flying {
+struct Running {
     intended_ms: i64,
     started_ms: i64,
 }
@@ -71,8 +71,8 @@ struct Watch {
     due_ms: i64,
     jumps: JumpDetector,
     /// At most one probe, in a task of its own; aborted when the loop ends.
-    flight: JoinSet<Outcome>,
-    flying: Option<Flying>,
+    tasks: JoinSet<Outcome>,
+    running: Option<Running>,
     /// Phases that were exported once, which are zero from then on when they do not happen.
     shown: [bool; 5],
 }
@@ -91,15 +91,15 @@ impl Watch {
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(landed) = self.flight.join_next() => {
-                    if !self.land(landed).await {
+                Some(joined) = self.tasks.join_next() => {
+                    if !self.finish(joined).await {
                         break;
                     }
                 }
                 () = tokio::time::sleep(wait) => self.wake(),
             }
         }
-        if self.flying.is_some() {
+        if self.running.is_some() {
             self.missed("stopped", 1);
         }
     }
@@ -122,24 +122,24 @@ impl Watch {
         }
         let intended_ms = self.due_ms.saturating_add(over.saturating_mul(self.schedule.interval_ms));
         self.due_ms = intended_ms.saturating_add(self.schedule.interval_ms);
-        if self.flying.is_some() {
+        if self.running.is_some() {
             tracing::warn!(probe.target = %self.target.name, "the probe before still runs, the slot is missed");
             self.missed("overlap", 1);
         } else {
-            self.launch(intended_ms, now_ms);
+            self.start(intended_ms, now_ms);
         }
     }
 
-    fn launch(&mut self, intended_ms: i64, started_ms: i64) {
+    fn start(&mut self, intended_ms: i64, started_ms: i64) {
         let (prober, target) = (Arc::clone(&self.ports.prober), Arc::clone(&self.target));
-        self.flight.spawn(async move { prober.probe(&target).await });
-        self.flying = Some(Flying { intended_ms, started_ms });
+        self.tasks.spawn(async move { prober.probe(&target).await });
+        self.running = Some(Running { intended_ms, started_ms });
     }
 
     /// Takes the outcome of a probe. Returns whether to go on.
-    async fn land(&mut self, landed: Result<Outcome, JoinError>) -> bool {
-        let Some(flying) = self.flying.take() else { return true };
-        let outcome = match landed {
+    async fn finish(&mut self, joined: Result<Outcome, JoinError>) -> bool {
+        let Some(running) = self.running.take() else { return true };
+        let outcome = match joined {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::error!(probe.target = %self.target.name, error = %error, "a probe broke, its slot is missed");
@@ -147,16 +147,19 @@ impl Watch {
                 return true;
             }
         };
-        if let Verdict::Fail { reason: Reason::Resources, detail } = &outcome.verdict {
+        if let Verdict::Fail { reason, detail } = &outcome.verdict
+            && reason.is_local()
+        {
             // what this machine lacks says nothing about the target
-            tracing::error!(probe.target = %self.target.name, detail = ?detail, "a probe could not be made, its slot is missed");
-            self.missed(Reason::Resources.as_str(), 1);
+            let reason = reason.as_str();
+            tracing::error!(probe.target = %self.target.name, probe.reason = reason, detail = ?detail, "a probe could not be made, its slot is missed");
+            self.missed(reason, 1);
             return true;
         }
         self.record(&outcome);
         let good = u64::from(outcome.is_ok());
-        self.ports.latest.put(&self.target.name, outcome, flying.started_ms);
-        self.observe(flying.intended_ms, Counts { good, bad: 1 - good }).await
+        self.ports.latest.put(&self.target.name, outcome, running.started_ms);
+        self.observe(running.intended_ms, Counts { good, bad: 1 - good }).await
     }
 
     async fn observe(&self, intended_ms: i64, counts: Counts) -> bool {
@@ -197,11 +200,35 @@ impl Watch {
         self.count(word, 1);
         metrics::histogram!(names::PROBE_SECONDS, "target" => target.clone(), "outcome" => word)
             .record(outcome.total.as_secs_f64());
-        self.show(&outcome.phases);
+        for step in &outcome.steps {
+            let outcome = if step.verdict == Verdict::Ok { "ok" } else { "fail" };
+            let labels =
+                [("target", target.clone()), ("step", step.name.clone()), ("outcome", outcome.to_owned())];
+            metrics::counter!(names::PROBE_STEPS, &labels).increment(1);
+        }
+        self.export_phases(&outcome.phases);
+        if let Some(certificate) = &outcome.certificate {
+            self.export_certificate(certificate);
+        }
     }
 
-    /// Phases of the last probe. One that never happens for this target (TLS without TLS) is absent, not zero.
-    fn show(&mut self, phases: &Phases) {
+    /// Exports when the certificate expires, whatever its verdict: that is when the figure is needed most.
+    fn export_certificate(&self, certificate: &Certificate) {
+        let ends = [
+            ("leaf", Some(certificate.not_after_s)),
+            ("sent", Some(certificate.sent_not_after_s)),
+            ("verified", certificate.verified_not_after_s),
+        ];
+        for (chain, end) in ends {
+            let Some(end) = end else { continue };
+            let target = self.target.name.clone();
+            metrics::gauge!(names::PROBE_CERTIFICATE_END, "target" => target, "chain" => chain)
+                .set(end as f64);
+        }
+    }
+
+    /// Exports the phases of the last probe. One that never happens for this target (TLS without TLS) is absent, not zero.
+    fn export_phases(&mut self, phases: &Phases) {
         for ((phase, spent), shown) in phases.named().into_iter().zip(&mut self.shown) {
             *shown |= spent.is_some();
             if *shown {

@@ -170,6 +170,19 @@ mod tests {
     }
 
     #[test]
+    fn a_count_is_not_taken_for_a_rate() {
+        for function in ["changes", "resets", "present_over_time", "count_over_time"] {
+            let part = expression(&format!("sum({function}(e[{{{{.window}}}}]))"));
+            let total = expression("sum(rate(r[{{.window}}]))");
+            let mut form = Windowed::new(part, total, true, Window::seconds(30), Grid::try_new(10).unwrap());
+            // 3 in 30 s, of 2 a second
+            let (slots, _) = form.count([answer(&[&[(3, 3.0)]]), answer(&[&[(3, 2.0)]])]);
+            let bad: u64 = slots.values().map(|(_, bad)| bad).sum();
+            assert_eq!(bad, 3, "{function}");
+        }
+    }
+
+    #[test]
     fn what_is_no_number_is_no_observation() {
         for (part, total) in [
             (vec![(3, 0.0)], vec![(3, f64::NAN)]),

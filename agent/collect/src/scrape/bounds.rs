@@ -1,4 +1,4 @@
-//! Whether a histogram has the bound that an SLO asks for. Without it every event would look slow.
+//! Checks that a histogram has the bound that an SLO asks for. Without it every event would look slow.
 
 use std::collections::BTreeSet;
 
@@ -19,9 +19,9 @@ pub(super) struct Bound {
     written: String,
 }
 
-/// What one exposition shows of the histogram.
+/// Bounds of the histogram in one exposition.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
+pub(super) struct SeenBounds {
     bounds: BTreeSet<String>,
     has_buckets: bool,
     has_count: bool,
@@ -58,17 +58,17 @@ impl Bound {
     }
 
     /// Takes note of a sample.
-    pub(super) fn look(&self, shown: &mut Shown, sample: &Sample<'_>) {
-        shown.has_count |= sample.metric == self.count;
+    pub(super) fn record(&self, seen: &mut SeenBounds, sample: &Sample<'_>) {
+        seen.has_count |= sample.metric == self.count;
         if sample.metric != self.buckets.metric {
             return;
         }
-        shown.has_buckets = true;
+        seen.has_buckets = true;
         let Some(bound) = sample.label("le") else { return };
         // the bound itself is always kept, whatever many others there are
-        let wanted = shown.bounds.len() < MOST_NAMED || self.is_at(bound);
+        let wanted = seen.bounds.len() < MOST_NAMED || self.is_at(bound);
         if wanted && self.buckets.matches(sample.metric, |label| sample.label(label)) {
-            shown.bounds.insert(bound.to_owned());
+            seen.bounds.insert(bound.to_owned());
         }
     }
 
@@ -76,16 +76,16 @@ impl Bound {
         bound.parse::<f64>().is_ok_and(|bound| bound == self.bound)
     }
 
-    /// Whether an exposition shows the bound, or nothing of the histogram yet.
-    pub(super) fn check(&self, shown: &Shown) -> Result<(), Unbounded> {
+    /// Checks that an exposition shows the bound, or nothing of the histogram yet.
+    pub(super) fn check(&self, seen: &SeenBounds) -> Result<(), Unbounded> {
         let histogram = self.count.trim_end_matches("_count").to_owned();
-        if !shown.has_buckets && shown.has_count {
+        if !seen.has_buckets && seen.has_count {
             return Err(Unbounded::NoBuckets { histogram });
         }
-        if shown.bounds.is_empty() || shown.bounds.iter().any(|bound| self.is_at(bound)) {
+        if seen.bounds.is_empty() || seen.bounds.iter().any(|bound| self.is_at(bound)) {
             return Ok(());
         }
-        let mut bounds: Vec<(f64, &str)> = shown
+        let mut bounds: Vec<(f64, &str)> = seen
             .bounds
             .iter()
             .map(|bound| (bound.parse().unwrap_or(f64::INFINITY), bound.as_str()))
@@ -103,11 +103,11 @@ mod tests {
 
     fn check(selector: &str, text: &str) -> Result<(), String> {
         let bound = Bound::of(&selector.parse().unwrap()).unwrap();
-        let mut shown = Shown::default();
+        let mut seen = SeenBounds::default();
         for sample in samples(text) {
-            bound.look(&mut shown, &sample.unwrap());
+            bound.record(&mut seen, &sample.unwrap());
         }
-        bound.check(&shown).map_err(|error| error.to_string())
+        bound.check(&seen).map_err(|error| error.to_string())
     }
 
     const TEXT: &str = "s_bucket{route=\"/\",le=\"0.100\"} 1\ns_bucket{route=\"/\",le=\"1\"} 2\n\

@@ -1,7 +1,6 @@
 //! Reads samples from Prometheus' text format 0.0.4 and from OpenMetrics.
 //!
-//! One line at a time, and nothing is kept that the caller does not keep. Only samples are read: comments and metadata
-//! are skipped, timestamps and exemplars checked for their place and dropped. A line that is neither is an error with its
+//! Reads one line at a time and keeps nothing. Only samples are read: comments and metadata are skipped, timestamps and exemplars checked for their place and dropped. A line that is neither is an error with its
 //! number: half an exposition must not pass for a whole one.
 
 use std::borrow::Cow;
@@ -76,10 +75,10 @@ impl<'a> Iterator for Samples<'a> {
             None => Err(BadExposition::TooMany),
             Some(left) => {
                 self.left = left;
-                sample(line).map_err(|trouble| BadExposition::Line {
+                sample(line).map_err(|unexpected| BadExposition::Line {
                     line: index + 1,
-                    expected: trouble.expected,
-                    found: bounded(trouble.found, 40),
+                    expected: unexpected.expected,
+                    found: bounded(unexpected.found, 40),
                 })
             }
         };
@@ -89,7 +88,7 @@ impl<'a> Iterator for Samples<'a> {
 }
 
 #[derive(Debug)]
-struct Trouble<'a> {
+struct Unexpected<'a> {
     expected: &'static str,
     found: &'a str,
 }
@@ -98,7 +97,7 @@ const fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\r')
 }
 
-fn sample(line: &str) -> Result<Sample<'_>, Trouble<'_>> {
+fn sample(line: &str) -> Result<Sample<'_>, Unexpected<'_>> {
     let (metric, rest) = name(line, "a metric name", true)?;
     let rest = rest.trim_start_matches(is_blank);
     let (labels, rest) = match rest.strip_prefix('{') {
@@ -117,7 +116,7 @@ fn sample(line: &str) -> Result<Sample<'_>, Trouble<'_>> {
         rest.trim_start_matches(is_blank)
     };
     if !rest.is_empty() && !rest.starts_with('#') {
-        return Err(Trouble { expected: "the end of the line", found: rest });
+        return Err(Unexpected { expected: "the end of the line", found: rest });
     }
     Ok(Sample { metric, labels, value })
 }
@@ -125,7 +124,7 @@ fn sample(line: &str) -> Result<Sample<'_>, Trouble<'_>> {
 type Labels<'a> = Vec<(&'a str, Cow<'a, str>)>;
 
 /// From behind the opening brace to behind the closing one.
-fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), Trouble<'_>> {
+fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), Unexpected<'_>> {
     let mut labels = Labels::new();
     loop {
         rest = rest.trim_start_matches(is_blank);
@@ -135,30 +134,35 @@ fn labels(mut rest: &str) -> Result<(Labels<'_>, &str), Trouble<'_>> {
         let (label, after) = name(rest, "a label name", false)?;
         let after = after.trim_start_matches(is_blank);
         let after =
-            after.strip_prefix('=').ok_or(Trouble { expected: "= after a label name", found: after })?;
+            after.strip_prefix('=').ok_or(Unexpected { expected: "= after a label name", found: after })?;
         let (value, after) = quoted(after.trim_start_matches(is_blank))?;
         labels.push((label, value));
         let after = after.trim_start_matches(is_blank);
         rest = match after.strip_prefix(',') {
             Some(next) => next,
             None if after.starts_with('}') => after,
-            None => return Err(Trouble { expected: ", or } after a label", found: after }),
+            None => return Err(Unexpected { expected: ", or } after a label", found: after }),
         };
     }
 }
 
-fn name<'a>(text: &'a str, expected: &'static str, colons: bool) -> Result<(&'a str, &'a str), Trouble<'a>> {
+fn name<'a>(
+    text: &'a str,
+    expected: &'static str,
+    colons: bool,
+) -> Result<(&'a str, &'a str), Unexpected<'a>> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || (colons && c == ':');
     let end = text.find(|c| !fits(c)).unwrap_or(text.len());
     if end == 0 || text.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(Trouble { expected, found: text });
+        return Err(Unexpected { expected, found: text });
     }
     Ok(text.split_at(end))
 }
 
 /// A label value and what follows it. An escape that is none of the three stands for itself.
-fn quoted(text: &str) -> Result<(Cow<'_, str>, &str), Trouble<'_>> {
-    let inside = text.strip_prefix('"').ok_or(Trouble { expected: "a quoted label value", found: text })?;
+fn quoted(text: &str) -> Result<(Cow<'_, str>, &str), Unexpected<'_>> {
+    let inside =
+        text.strip_prefix('"').ok_or(Unexpected { expected: "a quoted label value", found: text })?;
     let plain_end = inside.find(['"', '\\']).unwrap_or(inside.len());
     let (plain, mut rest) = inside.split_at(plain_end);
     if let Some(after) = rest.strip_prefix('"') {
@@ -168,13 +172,15 @@ fn quoted(text: &str) -> Result<(Cow<'_, str>, &str), Trouble<'_>> {
     loop {
         let mut chars = rest.chars();
         match chars.next() {
-            None => return Err(Trouble { expected: "a quote that ends the label value", found: text }),
+            None => return Err(Unexpected { expected: "a quote that ends the label value", found: text }),
             Some('"') => return Ok((Cow::Owned(value), chars.as_str())),
             Some('\\') => match chars.next() {
                 Some('n') => value.push('\n'),
                 Some(escaped @ ('"' | '\\')) => value.push(escaped),
                 Some(other) => value.extend(['\\', other]),
-                None => return Err(Trouble { expected: "a quote that ends the label value", found: text }),
+                None => {
+                    return Err(Unexpected { expected: "a quote that ends the label value", found: text });
+                }
             },
             Some(other) => value.push(other),
         }
@@ -187,8 +193,8 @@ fn word(text: &str) -> (&str, &str) {
     text.split_at(text.find(is_blank).unwrap_or(text.len()))
 }
 
-fn number<'a>(word: &'a str, expected: &'static str) -> Result<f64, Trouble<'a>> {
-    word.parse().map_err(|_| Trouble { expected, found: word })
+fn number<'a>(word: &'a str, expected: &'static str) -> Result<f64, Unexpected<'a>> {
+    word.parse().map_err(|_| Unexpected { expected, found: word })
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use lookout_config::Scrape;
 /// Bytes of an exposition that are read at most.
 const BODY_LIMIT: usize = 16 * 1024 * 1024;
 
-/// Someone who can read a metrics endpoint.
+/// Reads metrics endpoints.
 #[async_trait]
 pub trait Fetch: Send + Sync + 'static {
     /// Reads it once, within the deadline of the scrape.
@@ -24,9 +24,15 @@ pub trait Fetch: Send + Sync + 'static {
 /// Why there is no exposition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// Nobody answers there.
+    /// The name did not resolve.
+    #[error("cannot resolve: {0}")]
+    Dns(String),
+    /// No connection.
     #[error("cannot connect: {0}")]
     Connect(String),
+    /// This machine has no file descriptor left: nothing is known about the neighbour.
+    #[error("no connection could be tried: {0}")]
+    Resources(String),
     /// The deadline passed.
     #[error("no complete answer within {0:?}")]
     Timeout(Duration),
@@ -49,7 +55,9 @@ impl FetchError {
     #[must_use]
     pub const fn reason(&self) -> &'static str {
         match self {
+            Self::Dns(_) => "dns",
             Self::Connect(_) => "connect",
+            Self::Resources(_) => "resources",
             Self::Timeout(_) => "timeout",
             Self::Status(_) => "status",
             Self::Read(_) => "read",
@@ -87,9 +95,14 @@ impl HttpFetch {
         let request = self.client.get(scrape.url.clone());
         let sent = request.header(ACCEPT, HeaderValue::from_static("text/plain;version=0.0.4")).send().await;
         let mut answer = sent.map_err(|error| {
-            let connecting = error.is_connect();
-            let told = chain(&error.without_url());
-            if connecting { FetchError::Connect(told) } else { FetchError::Read(told) }
+            let (connecting, local) = (error.is_connect(), lacks_files(&error));
+            let detail = chain(&error.without_url());
+            match connecting {
+                _ if local => FetchError::Resources(detail),
+                true if detail.contains("dns error") => FetchError::Dns(detail),
+                true => FetchError::Connect(detail),
+                false => FetchError::Read(detail),
+            }
         })?;
         if answer.status() != reqwest::StatusCode::OK {
             return Err(FetchError::Status(answer.status().as_u16()));
@@ -105,6 +118,12 @@ impl HttpFetch {
         }
         String::from_utf8(body).map_err(|_| FetchError::NoText)
     }
+}
+
+/// Whether this process or machine has too many open files.
+fn lacks_files(error: &reqwest::Error) -> bool {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(crate::resources::is_exhausted)
 }
 
 #[async_trait]
@@ -180,6 +199,13 @@ mod tests {
         assert_eq!(fetch(address, "/huge").await, Err(FetchError::BodyLimit));
         assert_eq!(fetch(address, "/binary").await, Err(FetchError::NoText));
         assert_eq!(fetch(address, "/broken").await.unwrap_err().reason(), "read");
+        let scrape = Scrape {
+            name: "api".to_owned(),
+            url: "http://no-such-host.invalid/metrics".parse().unwrap(),
+            timeout: Duration::from_secs(20),
+            job: None,
+        };
+        assert_eq!(HttpFetch::new(false).unwrap().fetch(&scrape).await.unwrap_err().reason(), "dns");
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
         let refused = fetch(closed, "/").await.unwrap_err();
         assert_eq!(refused.reason(), "connect");

@@ -1,35 +1,43 @@
 //! From the counters of one scrape to the good and bad events of one SLO.
 
+use std::collections::HashMap;
+
 use lookout_engine::Counts;
 
-use super::bounds::{Bound, Shown, Unbounded};
+use super::bounds::{Bound, SeenBounds, Unbounded};
+use super::counter::{CounterSet, SeriesValue};
 use super::exposition::Sample;
-use super::reset::Tracker;
+use super::life::Life;
+use super::plausible::{Plausibility, Quarantine};
 use lookout_config::Ratio;
 use lookout_promql::selector::Selector;
 
-/// One SLO on a scrape: its two sums of counters and what they showed before.
+/// Ratio of one SLO on a scrape: its two sums of counters and their last values.
 #[derive(Debug)]
-pub(super) struct Sides {
+pub(super) struct RatioCounter {
     /// Index into `Config::streams`.
     pub(super) stream: usize,
     ratio: Ratio,
     /// The bound of the histogram that the part is cut at.
     bound: Option<Bound>,
-    part: Tracker,
-    total: Tracker,
+    part: CounterSet,
+    total: CounterSet,
+    plausibility: Plausibility,
+    scrapes: u64,
     /// Series of the total were seen once.
     seen: bool,
     /// They were, and none is there now.
     pub(super) vanished: bool,
     /// The bound was not there when last looked for.
     pub(super) unbounded: bool,
+    /// The last scrape was not counted, and this is why.
+    pub(super) quarantine: Option<Quarantine>,
 }
 
-/// What a scrape says about one SLO.
+/// Events of one SLO between two scrapes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Tally {
-    /// Good and bad events since the scrape before.
+pub(super) struct Increase {
+    /// Good and bad events.
     pub(super) counts: Counts,
     /// Counters that started again.
     pub(super) resets: u64,
@@ -38,67 +46,120 @@ pub(super) struct Tally {
     pub(super) skewed: bool,
 }
 
-/// The series of one scrape that an SLO looks at.
+/// Series of one scrape that an SLO selects.
 #[derive(Debug, Default)]
-pub(super) struct Picked {
-    part: Vec<(String, f64)>,
-    total: Vec<(String, f64)>,
-    shown: Shown,
+pub(super) struct Selected {
+    part: Vec<SeriesValue>,
+    total: Vec<SeriesValue>,
+    /// Creation times by the key of the metric family.
+    created: HashMap<String, f64>,
+    bounds: SeenBounds,
 }
 
-impl Sides {
+impl RatioCounter {
     pub(super) fn new(stream: usize, ratio: Ratio) -> Self {
         let bound = match &ratio {
             Ratio::Good { good: part, .. } | Ratio::Bad { bad: part, .. } => Bound::of(part),
         };
-        let (part, total) = (Tracker::default(), Tracker::default());
-        Self { stream, ratio, bound, part, total, seen: false, vanished: false, unbounded: false }
+        Self {
+            stream,
+            ratio,
+            bound,
+            part: CounterSet::default(),
+            total: CounterSet::default(),
+            plausibility: Plausibility::default(),
+            scrapes: 0,
+            seen: false,
+            vanished: false,
+            unbounded: false,
+            quarantine: None,
+        }
     }
 
     /// Adds a sample to the sides it belongs to.
-    pub(super) fn pick(&self, picked: &mut Picked, sample: &Sample<'_>) {
+    pub(super) fn select(&self, selected: &mut Selected, sample: &Sample<'_>) {
         let (part, total) = match &self.ratio {
             Ratio::Good { good, total } => (good, total),
             Ratio::Bad { bad, total } => (bad, total),
         };
         if let Some(bound) = &self.bound {
-            bound.look(&mut picked.shown, sample);
+            bound.record(&mut selected.bounds, sample);
         }
-        for (selector, side) in [(part, &mut picked.part), (total, &mut picked.total)] {
+        for (selector, side) in [(part, &mut selected.part), (total, &mut selected.total)] {
             if selects(selector, sample) {
-                side.push((series(sample), sample.value));
+                side.push(SeriesValue {
+                    key: series_key(sample.metric, sample),
+                    value: sample.value,
+                    created: None,
+                });
+            }
+            let created = sample.metric.strip_suffix("_created");
+            if created.is_some_and(|family| family == family_of(&selector.metric)) {
+                selected.created.insert(series_key(family_of(&selector.metric), sample), sample.value);
             }
         }
     }
 
     /// Whether the histogram that is cut has the bound it is cut at. Where it has not, nothing can be counted.
-    pub(super) fn check(&self, picked: &Picked) -> Result<(), Unbounded> {
-        self.bound.as_ref().map_or(Ok(()), |bound| bound.check(&picked.shown))
+    pub(super) fn check(&self, selected: &Selected) -> Result<(), Unbounded> {
+        self.bound.as_ref().map_or(Ok(()), |bound| bound.check(&selected.bounds))
     }
 
     /// Begins anew: the next scrape is the baseline.
     pub(super) fn forget(&mut self) {
-        (self.part, self.total) = (Tracker::default(), Tracker::default());
+        (self.part, self.total) = (CounterSet::default(), CounterSet::default());
+        (self.seen, self.scrapes) = (false, 0);
     }
 
-    /// Takes a whole scrape. Returns nothing for the baseline, and nothing while series that were there are not: that is
-    /// no answer about traffic. They are remembered, so that what happens meanwhile is counted when they are back.
-    pub(super) fn advance(&mut self, picked: Picked) -> Option<Tally> {
-        self.vanished = self.seen && picked.total.is_empty();
+    /// Takes a whole scrape, `seconds` after the one before.
+    ///
+    /// Returns nothing for the baseline, for what is not plausible, and while series that were there are not: that is no
+    /// answer about traffic. Series that vanished are remembered, so that their growth is counted when they are back.
+    pub(super) fn advance(&mut self, selected: Selected, life: Life, seconds: f64) -> Option<Increase> {
+        self.quarantine = None;
+        self.vanished = self.seen && selected.total.is_empty();
         if self.vanished {
             return None;
         }
-        self.seen |= !picked.total.is_empty();
-        let part = self.part.advance(picked.part);
-        let total = self.total.advance(picked.total);
-        let (part, total) = part.zip(total)?;
-        let within = part.events.min(total.events);
-        let rest = total.events - within;
+        let first = self.scrapes == 0;
+        let appears = !self.seen && !selected.total.is_empty();
+        self.scrapes += 1;
+        self.seen |= appears;
+        let (part, total, created) = (selected.part, selected.total, selected.created);
+        let series = total.len() as u64;
+        let part = self.part.advance(with_creation(part, &created), life);
+        let total = self.total.advance(with_creation(total, &created), life);
+        if part.absurd + total.absurd > 0 {
+            self.quarantine = Some(Quarantine::AbsurdSample);
+            if total.absurd == series {
+                return None;
+            }
+        }
+        if life == Life::Other {
+            self.quarantine = Some(Quarantine::OtherProcess);
+            return None;
+        }
+        // counters of a process that ran before it was watched have a past; those of a known process are born with zero
+        let has_past = if first { life != Life::New } else { appears && life == Life::Unknown };
+        if has_past {
+            return None;
+        }
+        if let Err(reason) = self.plausibility.check(&total, seconds) {
+            self.quarantine = Some(reason);
+            return None;
+        }
+        Some(self.increase(part.sum(), total.sum(), part.resets.max(total.resets)))
+    }
+
+    fn increase(&mut self, part: f64, total: f64, resets: u64) -> Increase {
+        let (part, total) = (self.part.settle(part), self.total.settle(total));
+        let within = part.min(total);
+        let rest = total - within;
         let counts = match self.ratio {
             Ratio::Good { .. } => Counts { good: within, bad: rest },
             Ratio::Bad { .. } => Counts { good: rest, bad: within },
         };
-        Some(Tally { counts, resets: part.resets.max(total.resets), skewed: part.events > total.events })
+        Increase { counts, resets, skewed: part > total }
     }
 }
 
@@ -106,8 +167,26 @@ fn selects(selector: &Selector, sample: &Sample<'_>) -> bool {
     selector.matches(sample.metric, |label| sample.label(label))
 }
 
+/// The name of a metric without the suffix of its kind.
+fn family_of(metric: &str) -> &str {
+    let suffixes = ["_total", "_bucket", "_count", "_sum"];
+    suffixes.iter().find_map(|suffix| metric.strip_suffix(suffix)).unwrap_or(metric)
+}
+
+fn with_creation(mut series: Vec<SeriesValue>, created: &HashMap<String, f64>) -> Vec<SeriesValue> {
+    if !created.is_empty() {
+        for series in &mut series {
+            series.created = created.get(&family_key(&series.key)).copied();
+        }
+    }
+    series
+}
+
+/// Separates the labels of a key: no name and no length holds it.
+const SEPARATOR: char = '\u{1f}';
+
 /// One name for one series, however its labels are ordered. An empty label is an absent one.
-fn series(sample: &Sample<'_>) -> String {
+fn series_key(metric: &str, sample: &Sample<'_>) -> String {
     let mut labels: Vec<(&str, &str)> = sample
         .labels
         .iter()
@@ -115,12 +194,22 @@ fn series(sample: &Sample<'_>) -> String {
         .filter(|(_, value)| !value.is_empty())
         .collect();
     labels.sort_unstable();
-    let mut key = sample.metric.to_owned();
+    let mut key = metric.to_owned();
     for (label, value) in labels {
-        // a character that neither a name nor a length can hold keeps two series apart
-        key.push_str(&format!("\u{1f}{label}={}:{value}", value.len()));
+        key.push_str(&format!("{SEPARATOR}{label}={}:{value}", value.len()));
     }
     key
+}
+
+/// The key under which a family tells the creation of a series: without suffix and bound.
+fn family_key(key: &str) -> String {
+    let mut parts = key.split(SEPARATOR);
+    let mut family = family_of(parts.next().unwrap_or_default()).to_owned();
+    for label in parts.filter(|label| !label.starts_with("le=")) {
+        family.push(SEPARATOR);
+        family.push_str(label);
+    }
+    family
 }
 
 #[cfg(test)]
@@ -132,46 +221,50 @@ mod tests {
         Selector { metric: metric.to_owned(), matchers: Vec::new() }
     }
 
-    fn scrape(sides: &mut Sides, text: &str) -> Option<Tally> {
-        let mut picked = Picked::default();
+    fn live(ratio: &mut RatioCounter, text: &str, life: Life) -> Option<Increase> {
+        let mut selected = Selected::default();
         for sample in samples(text) {
-            sides.pick(&mut picked, &sample.unwrap());
+            ratio.select(&mut selected, &sample.unwrap());
         }
-        sides.advance(picked)
+        ratio.advance(selected, life, 10.0)
     }
 
-    fn bad_of_all() -> Sides {
-        Sides::new(7, Ratio::Bad { bad: named("errors_total"), total: named("requests_total") })
+    fn scrape(ratio: &mut RatioCounter, text: &str) -> Option<Increase> {
+        live(ratio, text, Life::Unknown)
+    }
+
+    fn bad_of_all() -> RatioCounter {
+        RatioCounter::new(7, Ratio::Bad { bad: named("errors_total"), total: named("requests_total") })
     }
 
     #[test]
     fn series_of_a_side_are_summed_whatever_order_their_labels_have() {
-        let mut sides = Sides::new(0, Ratio::Good { good: named("good"), total: named("all") });
-        assert_eq!(scrape(&mut sides, "good{a=\"1\",b=\"2\"} 5\nall{a=\"1\"} 9\nall{a=\"2\"} 1\n"), None);
-        let tally =
-            scrape(&mut sides, "all{a=\"2\",c=\"\"} 4\nall{a=\"1\"} 9\ngood{b=\"2\",a=\"1\"} 7\n").unwrap();
-        assert_eq!(tally, Tally { counts: Counts { good: 2, bad: 1 }, resets: 0, skewed: false });
+        let mut ratio = RatioCounter::new(0, Ratio::Good { good: named("good"), total: named("all") });
+        assert_eq!(scrape(&mut ratio, "good{a=\"1\",b=\"2\"} 5\nall{a=\"1\"} 9\nall{a=\"2\"} 1\n"), None);
+        let increase =
+            scrape(&mut ratio, "all{a=\"2\",c=\"\"} 4\nall{a=\"1\"} 9\ngood{b=\"2\",a=\"1\"} 7\n").unwrap();
+        assert_eq!(increase, Increase { counts: Counts { good: 2, bad: 1 }, resets: 0, skewed: false });
     }
 
     #[test]
     fn the_first_error_of_a_process_is_seen() {
-        let mut sides = bad_of_all();
-        assert_eq!(scrape(&mut sides, "requests_total 100\n"), None);
-        let tally = scrape(&mut sides, "requests_total 110\nerrors_total 1\n").unwrap();
-        assert_eq!(tally.counts, Counts { good: 9, bad: 1 });
+        let mut ratio = bad_of_all();
+        assert_eq!(scrape(&mut ratio, "requests_total 100\n"), None);
+        let increase = scrape(&mut ratio, "requests_total 110\nerrors_total 1\n").unwrap();
+        assert_eq!(increase.counts, Counts { good: 9, bad: 1 });
     }
 
     #[test]
     fn series_that_all_vanish_say_nothing_until_they_are_back() {
-        let mut sides = bad_of_all();
-        scrape(&mut sides, "requests_total 100\nerrors_total 1\n");
-        assert!(scrape(&mut sides, "requests_total 110\nerrors_total 1\n").is_some());
+        let mut ratio = bad_of_all();
+        scrape(&mut ratio, "requests_total 100\nerrors_total 1\n");
+        assert!(scrape(&mut ratio, "requests_total 110\nerrors_total 1\n").is_some());
         for empty in ["", "errors_total 5\n", "other_total 7\n"] {
-            assert_eq!(scrape(&mut sides, empty), None);
-            assert!(sides.vanished);
+            assert_eq!(scrape(&mut ratio, empty), None);
+            assert!(ratio.vanished);
         }
-        let back = scrape(&mut sides, "requests_total 130\nerrors_total 6\n").unwrap();
-        assert_eq!((back.counts, sides.vanished), (Counts { good: 15, bad: 5 }, false));
+        let back = scrape(&mut ratio, "requests_total 130\nerrors_total 6\n").unwrap();
+        assert_eq!((back.counts, ratio.vanished), (Counts { good: 15, bad: 5 }, false));
         let mut never = bad_of_all();
         scrape(&mut never, "");
         assert!(scrape(&mut never, "").is_some(), "nothing counted yet is an answer: no traffic so far");
@@ -179,17 +272,85 @@ mod tests {
 
     #[test]
     fn more_bad_events_than_events_are_cut_and_said() {
-        let mut sides = bad_of_all();
-        scrape(&mut sides, "requests_total 100\nerrors_total 0\n");
-        let tally = scrape(&mut sides, "requests_total 102\nerrors_total 3\n").unwrap();
-        assert_eq!(tally, Tally { counts: Counts { good: 0, bad: 2 }, resets: 0, skewed: true });
+        let mut ratio = bad_of_all();
+        scrape(&mut ratio, "requests_total 100\nerrors_total 0\n");
+        let increase = scrape(&mut ratio, "requests_total 102\nerrors_total 3\n").unwrap();
+        assert_eq!(increase, Increase { counts: Counts { good: 0, bad: 2 }, resets: 0, skewed: true });
     }
 
     #[test]
     fn a_restart_of_the_neighbour_is_one_reset_per_series() {
-        let mut sides = bad_of_all();
-        scrape(&mut sides, "requests_total 100\nerrors_total 10\n");
-        let tally = scrape(&mut sides, "requests_total 4\nerrors_total 1\n").unwrap();
-        assert_eq!(tally, Tally { counts: Counts { good: 3, bad: 1 }, resets: 1, skewed: false });
+        let mut ratio = bad_of_all();
+        scrape(&mut ratio, "requests_total 100\nerrors_total 10\n");
+        let increase = scrape(&mut ratio, "requests_total 4\nerrors_total 1\n").unwrap();
+        assert_eq!(increase, Increase { counts: Counts { good: 3, bad: 1 }, resets: 1, skewed: false });
+    }
+
+    const HALF_FAILED: &str = "requests_total 1000000\nerrors_total 500000\n";
+
+    #[test]
+    fn the_past_of_a_series_that_appears_is_not_counted() {
+        for (life, quarantine) in [(Life::Unknown, None), (Life::Same, Some(Quarantine::Appearance))] {
+            let mut ratio = bad_of_all();
+            assert_eq!(scrape(&mut ratio, "up 1\n"), None);
+            assert_eq!(live(&mut ratio, HALF_FAILED, life), None, "{life:?}");
+            assert_eq!(ratio.quarantine, quarantine);
+            let next = live(&mut ratio, "requests_total 1000010\nerrors_total 500001\n", life).unwrap();
+            assert_eq!((next.counts, ratio.quarantine), (Counts { good: 9, bad: 1 }, None));
+        }
+    }
+
+    #[test]
+    fn the_first_events_of_a_known_process_are_counted() {
+        let mut ratio = bad_of_all();
+        assert_eq!(live(&mut ratio, "up 1\n", Life::Unknown), None);
+        let first = live(&mut ratio, "requests_total 20\nerrors_total 7\n", Life::Same).unwrap();
+        assert_eq!(first.counts, Counts { good: 13, bad: 7 });
+        let mut born = bad_of_all();
+        let first = live(&mut born, "requests_total 20\nerrors_total 7\n", Life::New).unwrap();
+        assert_eq!(first.counts, Counts { good: 13, bad: 7 }, "it started while it was watched");
+    }
+
+    #[test]
+    fn absurd_samples_are_reported_and_spend_nothing() {
+        for absurd in ["1e308", "18446744073709551616", "NaN", "-5", "+Inf"] {
+            let mut ratio = bad_of_all();
+            scrape(&mut ratio, "requests_total 100\nerrors_total 1\n");
+            let text = format!("requests_total {absurd}\nerrors_total {absurd}\n");
+            assert_eq!(scrape(&mut ratio, &text), None, "{absurd}");
+            assert_eq!(ratio.quarantine, Some(Quarantine::AbsurdSample));
+            let next = scrape(&mut ratio, "requests_total 110\nerrors_total 2\n").unwrap();
+            assert_eq!((next.counts, ratio.quarantine), (Counts { good: 9, bad: 1 }, None));
+        }
+        let mut ratio = bad_of_all();
+        scrape(&mut ratio, "requests_total 100\n");
+        assert_eq!(scrape(&mut ratio, "requests_total 1e15\n"), None);
+        assert_eq!(ratio.quarantine, Some(Quarantine::AbsurdGrowth));
+        assert_eq!(scrape(&mut ratio, "requests_total 100\n").unwrap().counts, Counts { good: 100, bad: 0 });
+    }
+
+    #[test]
+    fn another_process_brings_no_past() {
+        let mut ratio = bad_of_all();
+        scrape(&mut ratio, "requests_total 100\nerrors_total 1\n");
+        assert_eq!(live(&mut ratio, HALF_FAILED, Life::Other), None);
+        assert_eq!(ratio.quarantine, Some(Quarantine::OtherProcess));
+    }
+
+    #[test]
+    fn the_creation_of_a_family_tells_of_each_of_its_series() {
+        let total = "seconds_count".parse().unwrap();
+        let mut ratio =
+            RatioCounter::new(0, Ratio::Good { good: "seconds_bucket{le=\"1\"}".parse().unwrap(), total });
+        let text = |n: u32, created: u32| {
+            format!(
+                "seconds_bucket{{route=\"/\",le=\"1\"}} {n}\nseconds_bucket{{route=\"/\",le=\"+Inf\"}} {n}\n\
+                 seconds_count{{route=\"/\"}} {n}\nseconds_created{{route=\"/\"}} {created}\n"
+            )
+        };
+        assert_eq!(scrape(&mut ratio, &text(100, 1000)), None);
+        assert_eq!(scrape(&mut ratio, &text(101, 1000)).unwrap().counts, Counts { good: 1, bad: 0 });
+        let again = scrape(&mut ratio, &text(102, 1010)).unwrap();
+        assert_eq!((again.counts, again.resets), (Counts { good: 102, bad: 0 }, 1));
     }
 }

@@ -1,19 +1,21 @@
-//! The loop of one scrape: at the end of every slot the counters are read, and what they gained belongs to that slot.
-//! While more goes wrong than right they are read in the middle of a slot, too, so that an outage is noticed sooner.
+//! The loop of one scrape: at the end of every slot it reads the counters, and their growth belongs to that slot.
+//! While more events are bad than good it reads in the middle of a slot, too, so that an outage is noticed sooner.
 //!
-//! A scrape that fails says nothing: its SLOs go stale, and the events of the gap are counted in the slot in which the
-//! neighbour answers again. One that answers without the series it had says nothing about them either.
+//! A scrape that fails says nothing about counters: their SLOs go stale, and the events of the gap are counted in the slot
+//! in which the neighbour answers again. For an availability stream every failed scrape is a bad event.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_engine::{Grid, Slot};
+use lookout_engine::{Counts, Grid, Slot};
 use tokio_util::sync::CancellationToken;
 
 use super::bounds::Unbounded;
 use super::exposition::{BadExposition, samples};
 use super::fetch::{Fetch, FetchError};
-use super::ratio::{Picked, Sides, Tally};
+use super::life::{Life, Lives, Starts};
+use super::plausible::Quarantine;
+use super::ratio::{Increase, RatioCounter, Selected};
 use crate::jump::JumpDetector;
 use crate::wording::chain;
 use crate::{Feed, Observation};
@@ -21,27 +23,46 @@ use lookout_config::{Ratio, Scrape};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 
-/// Samples that are read before other tasks have a turn.
+/// Samples that are read before other tasks get the thread.
 const YIELD_EVERY: usize = 2_000;
 
-/// What the loop works with.
+/// Dependencies of the loop.
 #[derive(Clone)]
 pub struct Ports {
-    /// Who reads.
+    /// Reads the metrics.
     pub fetch: Arc<dyn Fetch>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
-    /// The slots of the evaluation, at whose ends is read.
+    /// The slots of the evaluation, at whose ends the loop reads.
     pub grid: Grid,
     /// Where observations go.
     pub feed: Feed,
 }
 
-/// Reads a neighbour at the end of every slot until told to stop, or until nobody takes observations. Each is an index
-/// into `Config::streams` with the counters it looks at.
-pub async fn watch(scrape: Arc<Scrape>, slos: Vec<(usize, Ratio)>, ports: Ports, stop: CancellationToken) {
-    let sides = slos.into_iter().map(|(slo, ratio)| Sides::new(slo, ratio)).collect();
-    let watch = Watch { scrape, sides, ports, failing: false, closely: false };
+/// Streams that one scrape feeds, each an index into `Config::streams`.
+#[derive(Debug, Clone, Default)]
+pub struct Streams {
+    /// Ratios of counters.
+    pub ratios: Vec<(usize, Ratio)>,
+    /// Availability of the endpoint: a scrape that could be read is a good event. A refused connection, an unknown name, a
+    /// timeout, another status and an unreadable answer are bad ones. This machine's own lack of files is no event.
+    pub up: Vec<usize>,
+}
+
+/// Reads a neighbour at the end of every slot until `stop`, or until the feed is closed.
+pub async fn watch(scrape: Arc<Scrape>, streams: Streams, ports: Ports, stop: CancellationToken) {
+    let ratios = streams.ratios.into_iter().map(|(stream, ratio)| RatioCounter::new(stream, ratio)).collect();
+    let now_ms = ports.clock.now_ms();
+    let watch = Watch {
+        scrape,
+        ratios,
+        up: streams.up,
+        lives: Lives::since(now_ms),
+        read_at_ms: now_ms,
+        ports,
+        failing: false,
+        closely: false,
+    };
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
@@ -51,44 +72,56 @@ pub async fn watch(scrape: Arc<Scrape>, slos: Vec<(usize, Ratio)>, ports: Ports,
 
 /// Why a scrape says nothing.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum ScrapeError {
     #[error("the metrics cannot be fetched")]
     Fetch(#[from] FetchError),
     #[error("the metrics cannot be read")]
     Exposition(#[from] BadExposition),
+    #[error("the answer holds no sample")]
+    Empty,
 }
 
-impl Trouble {
+impl ScrapeError {
     const fn reason(&self) -> &'static str {
         match self {
             Self::Fetch(error) => error.reason(),
             Self::Exposition(BadExposition::Line { .. }) => "malformed",
             Self::Exposition(BadExposition::TooMany) => "too_many_samples",
+            Self::Empty => "empty",
         }
+    }
+
+    /// Whether this machine lacked what a scrape needs.
+    const fn is_local(&self) -> bool {
+        matches!(self, Self::Fetch(FetchError::Resources(_)))
     }
 }
 
 /// Says once that a histogram lacks its bound, and once that it has it again.
-fn note_bound(source: &str, sides: &mut Sides, unbounded: Option<&Unbounded>) {
+fn note_bound(source: &str, ratio: &mut RatioCounter, unbounded: Option<&Unbounded>) {
     if let Some(unbounded) = unbounded {
         metrics::counter!(names::SCRAPE_UNBOUNDED, "source" => source.to_owned()).increment(1);
-        if !sides.unbounded {
+        if !ratio.unbounded {
             tracing::error!(
                 scrape.source = source,
-                stream.index = sides.stream,
+                stream.index = ratio.stream,
                 error = %unbounded,
                 "a histogram cannot be cut at the threshold; the objective has no data",
             );
         }
-    } else if sides.unbounded {
-        tracing::info!(scrape.source = source, stream.index = sides.stream, "the histogram has its bound");
+    } else if ratio.unbounded {
+        tracing::info!(scrape.source = source, stream.index = ratio.stream, "the histogram has its bound");
     }
-    sides.unbounded = unbounded.is_some();
+    ratio.unbounded = unbounded.is_some();
 }
 
 struct Watch {
     scrape: Arc<Scrape>,
-    sides: Vec<Sides>,
+    ratios: Vec<RatioCounter>,
+    up: Vec<usize>,
+    lives: Lives,
+    /// When the metrics were read last.
+    read_at_ms: i64,
     ports: Ports,
     failing: bool,
     /// Most events were bad when last read. Half a slot matters only to what fires within some slots.
@@ -117,13 +150,13 @@ impl Watch {
             let at = grid.slot_at_ms(now_ms);
             if at > current {
                 // whatever was slept through counts in the slot that ended last
-                if !self.round(at.plus(-1)).await {
+                if !self.scrape_slot(at.plus(-1)).await {
                     return;
                 }
                 now_ms = self.ports.clock.now_ms();
                 current = at;
             } else if halfway && now_ms >= middle_ms && jump.is_none() {
-                if !self.round(current).await {
+                if !self.scrape_slot(current).await {
                     return;
                 }
                 now_ms = self.ports.clock.now_ms();
@@ -135,68 +168,103 @@ impl Watch {
     }
 
     /// Reads once for a slot that has ended, or is half over. Returns whether to go on.
-    async fn round(&mut self, slot: Slot) -> bool {
-        let tallies = match self.read().await {
-            Ok(tallies) => {
+    async fn scrape_slot(&mut self, slot: Slot) -> bool {
+        let read = self.read().await;
+        let up = match &read {
+            Ok(_) => Some(Counts { good: 1, bad: 0 }),
+            Err(error) if error.is_local() => None,
+            Err(_) => Some(Counts { good: 0, bad: 1 }),
+        };
+        let increases = match read {
+            Ok(increases) => {
                 self.note_success();
-                tallies
+                self.count(&increases);
+                self.closely =
+                    increases.iter().any(|(_, increase)| increase.counts.bad > increase.counts.good);
+                increases
             }
-            Err(trouble) => {
-                self.note(&trouble);
-                return true;
+            Err(error) => {
+                self.note_failure(&error);
+                Vec::new()
             }
         };
-        self.count(&tallies);
-        self.closely = tallies.iter().any(|(_, tally)| tally.counts.bad > tally.counts.good);
-        for (slo, tally) in tallies {
-            let observation = Observation { stream: slo, slot, counts: tally.counts };
-            if self.ports.feed.send(observation).await.is_err() {
+        let mut observed: Vec<(usize, Counts)> =
+            increases.into_iter().map(|(stream, increase)| (stream, increase.counts)).collect();
+        if let Some(counts) = up {
+            observed.extend(self.up.iter().map(|stream| (*stream, counts)));
+        }
+        for (stream, counts) in observed {
+            if self.ports.feed.send(Observation { stream, slot, counts }).await.is_err() {
                 return false;
             }
         }
         true
     }
 
-    /// Counters move only when the whole exposition could be read.
-    async fn read(&mut self) -> Result<Vec<(usize, Tally)>, Trouble> {
+    /// Moves the counters, but only when the whole exposition could be read.
+    async fn read(&mut self) -> Result<Vec<(usize, Increase)>, ScrapeError> {
         let text = self.ports.fetch.fetch(&self.scrape).await?;
-        let mut picked: Vec<Picked> = self.sides.iter().map(|_| Picked::default()).collect();
+        let mut selected: Vec<Selected> = self.ratios.iter().map(|_| Selected::default()).collect();
+        let (mut starts, mut is_empty) = (Starts::default(), true);
         for (number, sample) in samples(&text).enumerate() {
             let sample = sample?;
+            is_empty = false;
             if number % YIELD_EVERY == YIELD_EVERY - 1 {
                 tokio::task::yield_now().await;
             }
-            for (sides, picked) in self.sides.iter().zip(&mut picked) {
-                sides.pick(picked, &sample);
+            starts.record(&sample);
+            for (ratio, selected) in self.ratios.iter().zip(&mut selected) {
+                ratio.select(selected, &sample);
             }
         }
-        let mut tallies = Vec::with_capacity(self.sides.len());
-        for (sides, picked) in self.sides.iter_mut().zip(picked) {
-            let unbounded = sides.check(&picked).err();
-            note_bound(&self.scrape.name, sides, unbounded.as_ref());
-            if unbounded.is_some() {
-                // a bound that comes back must not bring the past of one side only
-                sides.forget();
-                continue;
-            }
-            let before = sides.vanished;
-            let tally = sides.advance(picked);
-            note_vanished(&self.scrape.name, sides, before);
-            tallies.extend(tally.map(|tally| (sides.stream, tally)));
+        if is_empty {
+            return Err(ScrapeError::Empty);
         }
-        Ok(tallies)
+        let now_ms = self.ports.clock.now_ms();
+        let passed_ms = now_ms.saturating_sub(std::mem::replace(&mut self.read_at_ms, now_ms));
+        let life = self.lives.advance(starts, now_ms);
+        self.note_life(life);
+        Ok(self.advance(selected, life, passed_ms as f64 / 1000.0))
     }
 
-    fn count(&self, tallies: &[(usize, Tally)]) {
+    fn advance(&mut self, selected: Vec<Selected>, life: Life, seconds: f64) -> Vec<(usize, Increase)> {
         let source = &self.scrape.name;
-        // SLOs often look at the same counters: the most that one of them saw is what there was
-        let resets = tallies.iter().map(|(_, tally)| tally.resets).max().unwrap_or(0);
+        let mut increases = Vec::with_capacity(self.ratios.len());
+        for (ratio, selected) in self.ratios.iter_mut().zip(selected) {
+            let unbounded = ratio.check(&selected).err();
+            note_bound(source, ratio, unbounded.as_ref());
+            if unbounded.is_some() {
+                // a bound that comes back must not bring the past of one side only
+                ratio.forget();
+                continue;
+            }
+            let (vanished, quarantine) = (ratio.vanished, ratio.quarantine);
+            let increase = ratio.advance(selected, life, seconds);
+            note_vanished(source, ratio, vanished);
+            note_quarantine(source, ratio, quarantine);
+            increases.extend(increase.map(|increase| (ratio.stream, increase)));
+        }
+        increases
+    }
+
+    fn note_life(&self, life: Life) {
+        if life == Life::New {
+            let source = &self.scrape.name;
+            tracing::info!(scrape.source = %source, "a neighbour runs in a new process; its counters count from zero");
+            metrics::counter!(names::SCRAPE_RESTARTS, "source" => source.clone()).increment(1);
+        }
+    }
+
+    fn count(&self, increases: &[(usize, Increase)]) {
+        let source = &self.scrape.name;
+        // SLOs often select the same counters: the most that one of them saw is what there was
+        let resets = increases.iter().map(|(_, increase)| increase.resets).max().unwrap_or(0);
         if resets > 0 {
             tracing::info!(scrape.source = %source, counters = resets, "counters of a neighbour started again");
             metrics::counter!(names::SCRAPE_RESETS, "source" => source.clone()).increment(resets);
         }
-        for (slo, _) in tallies.iter().filter(|(_, tally)| tally.skewed) {
-            tracing::debug!(scrape.source = %source, stream.index = slo, "a part grew more than its total");
+        for (stream, _) in increases.iter().filter(|(_, increase)| increase.skewed) {
+            tracing::debug!(scrape.source = %source, stream.index = stream, "a part grew more than its total");
             metrics::counter!(names::SCRAPE_SKEWS, "source" => source.clone()).increment(1);
         }
     }
@@ -209,8 +277,8 @@ impl Watch {
         }
     }
 
-    fn note(&mut self, trouble: &Trouble) {
-        let (source, reason) = (&self.scrape.name, trouble.reason());
+    fn note_failure(&mut self, error: &ScrapeError) {
+        let (source, reason) = (&self.scrape.name, error.reason());
         metrics::counter!(
             names::SCRAPES, "source" => source.clone(), "outcome" => "fail", "reason" => reason
         )
@@ -219,25 +287,40 @@ impl Watch {
             tracing::warn!(
                 scrape.source = %source,
                 scrape.reason = reason,
-                error = ?chain(trouble),
+                error = ?chain(error),
                 "a neighbour's metrics cannot be read; its objectives go stale until they can",
             );
         }
     }
 }
 
-/// Says once that the series of an SLO are gone, and once that they are back.
-fn note_vanished(source: &str, sides: &Sides, before: bool) {
-    match (before, sides.vanished) {
+/// Logs once that the series of an SLO are gone, and once that they are back.
+fn note_vanished(source: &str, ratio: &RatioCounter, before: bool) {
+    match (before, ratio.vanished) {
         (false, true) => tracing::warn!(
             scrape.source = %source,
-            stream.index = sides.stream,
+            stream.index = ratio.stream,
             "a neighbour no longer shows any series of an objective's total; the objective goes stale until it does",
         ),
         (true, false) => {
-            tracing::info!(scrape.source = %source, stream.index = sides.stream, "the series of an objective are back");
+            tracing::info!(scrape.source = %source, stream.index = ratio.stream, "the series of an objective are back");
         }
         (true, true) | (false, false) => {}
+    }
+}
+
+/// Counts what is not counted as events, and logs it when the reason changes.
+fn note_quarantine(source: &str, ratio: &RatioCounter, before: Option<Quarantine>) {
+    let Some(reason) = ratio.quarantine else { return };
+    let labels = [("source", source.to_owned()), ("reason", reason.as_str().to_owned())];
+    metrics::counter!(names::SCRAPE_QUARANTINED, &labels).increment(1);
+    if before != Some(reason) {
+        tracing::warn!(
+            scrape.source = %source,
+            scrape.reason = reason.as_str(),
+            stream.index = ratio.stream,
+            "a scrape shows what cannot have happened since the one before; it is not counted",
+        );
     }
 }
 

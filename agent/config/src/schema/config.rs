@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::target::target;
 use super::{closed, duration, exactly_one_of, head, list, name, print, switch, text, words};
 
 /// The schema of `lookout.yaml`.
@@ -47,67 +48,6 @@ pub fn config_schema() -> String {
     print(&schema)
 }
 
-fn target() -> Value {
-    let secret_file =
-        closed("A file that holds the value.", &["file"], [("file", text("Relative to this file."))]);
-    let status = json!({ "anyOf": [
-        { "type": "integer", "minimum": 100, "maximum": 599 },
-        { "type": "string", "pattern": "^ *[1-5][0-9]{2} *(- *[1-5][0-9]{2} *)?$" },
-    ] });
-    let size = json!({
-        "description": "Bytes of an answer that are read at most.",
-        "anyOf": [
-            { "type": "integer", "minimum": 1, "maximum": 67_108_864 },
-            { "type": "string", "pattern": "^[0-9]+ *(KiB|MiB|kB|MB|B)$" },
-        ],
-    });
-    let expect = closed(
-        "What makes an answer good; all of it must hold.",
-        &[],
-        [
-            (
-                "status",
-                json!({ "description": "Statuses, or ranges of them; 200-299 by default.", "type": "array", "minItems": 1, "items": status }),
-            ),
-            ("latency", duration("The whole request must be faster than this.")),
-            (
-                "json",
-                json!({ "description": "Values of the JSON body by path (RFC 9535).", "type": "object" }),
-            ),
-        ],
-    );
-    let http = closed(
-        "What is requested.",
-        &["url"],
-        [
-            ("url", text("Variables (`${NAME}`, `${NAME:-default}`) are filled in.")),
-            ("method", text("GET by default.")),
-            (
-                "headers",
-                json!({
-                    "description": "Extra headers; a value or the file that holds it.",
-                    "type": "object",
-                    "additionalProperties": { "anyOf": [{ "type": "string" }, secret_file] },
-                }),
-            ),
-            ("body", text("What is sent.")),
-            ("insecure", switch("Accept any certificate. Expiry is still reported.")),
-            ("body_limit", size),
-            ("expect", expect),
-        ],
-    );
-    closed(
-        "One thing that is probed over HTTP.",
-        &["name", "http"],
-        [
-            ("name", name("What SLOs call it.")),
-            ("http", http),
-            ("interval", duration("Time between probes; the grid's by default.")),
-            ("timeout", duration("One deadline over all phases, shorter than the interval.")),
-        ],
-    )
-}
-
 fn scrape() -> Value {
     closed(
         "A neighbour whose Prometheus metrics are read.",
@@ -122,22 +62,6 @@ fn scrape() -> Value {
 }
 
 fn prometheus() -> Value {
-    let basic_auth = closed(
-        "User and password.",
-        &["username"],
-        [
-            ("username", text("The user.")),
-            ("password", text("Better from the environment or a file.")),
-            ("password_file", text("The file that holds it.")),
-        ],
-    );
-    let secret_file =
-        closed("A file that holds the value.", &["file"], [("file", text("Relative to this file."))]);
-    let headers = json!({
-        "description": "Extra headers; a value or the file that holds it.",
-        "type": "object",
-        "additionalProperties": { "anyOf": [{ "type": "string" }, secret_file] },
-    });
     closed(
         "A server that is queried.",
         &["name", "url"],
@@ -150,8 +74,8 @@ fn prometheus() -> Value {
             ("window", duration("What `{{.window}}` stands for; four scrape intervals by default.")),
             ("bearer_token", text("Better from the environment or a file.")),
             ("bearer_token_file", text("The file that holds it.")),
-            ("basic_auth", basic_auth),
-            ("headers", headers),
+            ("basic_auth", basic_auth()),
+            ("headers", headers()),
             ("ca_file", text("Certificates that are trusted beside the system's.")),
             ("insecure", switch("Accept any certificate.")),
             (
@@ -163,6 +87,29 @@ fn prometheus() -> Value {
             ),
         ],
     )
+}
+
+/// `basic_auth` of a server.
+pub(super) fn basic_auth() -> Value {
+    closed(
+        "User and password.",
+        &["username"],
+        [
+            ("username", text("The user.")),
+            ("password", text("Better from the environment or a file.")),
+            ("password_file", text("The file that holds it.")),
+        ],
+    )
+}
+
+/// `headers` of a request.
+pub(super) fn headers() -> Value {
+    let file = closed("A file that holds the value.", &["file"], [("file", text("Relative to this file."))]);
+    json!({
+        "description": "Extra headers; a value or the file that holds it.",
+        "type": "object",
+        "additionalProperties": { "anyOf": [{ "type": "string" }, file] },
+    })
 }
 
 fn destination() -> Value {
@@ -214,6 +161,23 @@ fn gate() -> Value {
                 }),
             ),
             ("valid_for", duration("How long an answer may be relied on.")),
+            (
+                "minimum_observed",
+                duration(
+                    "Least time that must have been observed; the shortest short window of the tiers where that is longer.",
+                ),
+            ),
+            (
+                "minimum_events",
+                json!({
+                    "description": "Least number of events that must have been seen in the period; 10 unless told otherwise.",
+                    "type": "integer", "minimum": 1, "maximum": 1_000_000_000,
+                }),
+            ),
+            (
+                "idle_is_normal",
+                json!({ "description": "Whether a service without traffic may be deployed; no unless told otherwise.", "type": "boolean" }),
+            ),
         ],
     )
 }

@@ -24,7 +24,7 @@ struct Event {
 #[derive(Debug, Clone, Copy)]
 struct Part {
     weight: f64,
-    /// What a wholly bad slice of it costs.
+    /// The cost of a wholly bad slice.
     cost: f64,
     slice_target: Option<f64>,
 }

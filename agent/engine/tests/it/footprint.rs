@@ -1,11 +1,11 @@
-//! What an SLO costs in memory, whatever comes in.
+//! The memory of an SLO, whatever the traffic.
 
 use lookout_engine::{
     BudgetShare, Condition, Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Severity,
     Slot, Tier, Window,
 };
 
-/// What an SLO with the default tiers and a period of 30 days may take.
+/// The limit of an SLO with the default tiers and a period of 30 days.
 const LIMIT: usize = 32 * 1024;
 
 const SLOTS_PER_DAY: i64 = 8640;

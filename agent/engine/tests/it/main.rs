@@ -1,6 +1,8 @@
 //! The promises of the engine.
 
 #[cfg(test)]
+mod assessment;
+#[cfg(test)]
 mod closed_form;
 #[cfg(test)]
 mod composite;
@@ -11,7 +13,11 @@ mod footprint;
 #[cfg(test)]
 mod incidents;
 #[cfg(test)]
+mod oracle;
+#[cfg(test)]
 mod periods;
+#[cfg(test)]
+mod promise;
 #[cfg(test)]
 mod slices;
 #[cfg(test)]

@@ -109,7 +109,7 @@ fn versions() -> impl Strategy<Value = Vec<Version>> {
     })
 }
 
-/// What is in force now is the last version.
+/// The last version is in force now.
 fn watch<'e>(policy: Policy, versions: &[Version], edges: &'e [i64], events: &'e [Told]) -> Watch<'e> {
     let objective = versions.last().map_or(policy.objective, |version| version.objective);
     let mut evaluator = Evaluator::new(Policy { objective, ..policy }, Slot(-1));

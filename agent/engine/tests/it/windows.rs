@@ -1,4 +1,4 @@
-//! What a window holds, by brute force: the counts of whole slots, from a documented first one to the last closed.
+//! The counts of a window by brute force: whole slots, from a documented first one to the last closed.
 
 use lookout_engine::{
     Counts, Grid, History, MIN_COARSE_CELLS, PLAUSIBLE_PER_SECOND, Recorded, SLOT_WINDOW_LIMIT, Slot, Window,

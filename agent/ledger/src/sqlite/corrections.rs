@@ -70,7 +70,10 @@ fn read(rows: Vec<Row>) -> Vec<CorrectionRecord> {
     rows.into_iter().filter_map(Row::read).collect()
 }
 
-pub(super) async fn record(pool: &SqlitePool, correction: &CorrectionRecord) -> sqlx::Result<bool> {
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    correction: &CorrectionRecord,
+) -> sqlx::Result<bool> {
     let (scope, name) = correction.scope.parts();
     let stored = sqlx::query(
         "insert into correction \
@@ -93,17 +96,16 @@ pub(super) async fn record(pool: &SqlitePool, correction: &CorrectionRecord) -> 
     .bind(correction.created_at_ms.saturating_sub(IN_FORCE_FOR_MS))
     .bind(i64::try_from(MOST_IN_FORCE).unwrap_or(i64::MAX))
     .bind(i64::try_from(MOST_KEPT).unwrap_or(i64::MAX))
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(stored.rows_affected() > 0)
 }
 
 pub(super) async fn revoke(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     id: &str,
     revocation: &Revocation,
 ) -> sqlx::Result<Option<CorrectionRecord>> {
-    let mut work = pool.begin().await?;
     sqlx::query(
         "insert into correction_revocation (correction_id, at_ms, actor, reason) \
          select id, $2, $3, $4 from correction where id = $1 \
@@ -113,13 +115,12 @@ pub(super) async fn revoke(
     .bind(revocation.at_ms)
     .bind(&revocation.actor)
     .bind(&revocation.reason)
-    .execute(&mut *work)
+    .execute(&mut *connection)
     .await?;
     let row: Option<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!("{ROWS} where c.id = $1")))
         .bind(id)
-        .fetch_optional(&mut *work)
+        .fetch_optional(&mut *connection)
         .await?;
-    work.commit().await?;
     Ok(row.and_then(Row::read))
 }
 

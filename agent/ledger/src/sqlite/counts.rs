@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lookout_engine::Counts;
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::hours::{Hour, Hours};
-use crate::StoredCounts;
 use crate::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER};
+use crate::{CountSeries, CountSpan, Resolution};
 use lookout_model::CountRow;
 
 /// Rows per statement: far below SQLite's limit of bound values, and most of a statement's cost is its round trip.
@@ -57,45 +57,59 @@ pub(super) async fn add(connection: &mut SqliteConnection, rows: &[CountRow]) ->
 }
 
 /// Everything that is known of an SLO.
-pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since_ms: i64) -> sqlx::Result<StoredCounts> {
-    // one transaction, so that a roll-up in between neither hides a count nor shows it twice
-    let mut view = pool.begin().await?;
-    let young = read_young(&mut view, slo_id, since_ms).await?;
-    let old = read_old(&mut view, slo_id, since_ms).await?;
-    view.commit().await?;
-    Ok(StoredCounts { quarters: old.quarters, first_s: old.first_s, ..young })
+pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since_ms: i64) -> sqlx::Result<CountSeries> {
+    let mut connection = pool.acquire().await?;
+    let read = read_at_once(&mut connection, slo_id, since_ms).await;
+    if read.is_err() {
+        // SQLite may have ended the transaction by itself: the next one must not begin inside it
+        connection.close_on_drop();
+    }
+    read
 }
 
-/// What the last three months are known by; a ledger that was not opened by this version has no more.
-pub(super) async fn read_recent(
-    pool: &SqlitePool,
+/// Reads in one transaction, so that a roll-up in between neither hides a count nor shows it twice.
+async fn read_at_once(
+    connection: &mut SqliteConnection,
     slo_id: &str,
     since_ms: i64,
-) -> sqlx::Result<StoredCounts> {
-    let mut view = pool.begin().await?;
-    let young = read_young(&mut view, slo_id, since_ms).await?;
+) -> sqlx::Result<CountSeries> {
+    let mut view = connection.begin().await?;
+    let mut spans = slots(&mut view, slo_id, since_ms).await?;
+    for (minute, counts) in minutes(&mut view, slo_id, since_ms).await? {
+        spans.push(CountSpan { start_s: minute.saturating_mul(60), resolution: Resolution::Minute, counts });
+    }
+    let mut first_s = None;
+    // a file that only an older lookout has opened knows neither
+    if has_table(&mut view, "quarter_hour").await? {
+        spans.extend(quarters(&mut view, slo_id, since_ms).await?);
+        first_s = first_second(&mut view, slo_id).await?;
+    }
     view.commit().await?;
-    Ok(young)
+    Ok(CountSeries::new(spans, first_s))
 }
 
-async fn read_young(view: &mut SqliteConnection, slo_id: &str, since_ms: i64) -> sqlx::Result<StoredCounts> {
+async fn has_table(view: &mut SqliteConnection, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select 1 from sqlite_master where type = 'table' and name = $1)")
+        .bind(name)
+        .fetch_one(view)
+        .await
+}
+
+async fn slots(view: &mut SqliteConnection, slo_id: &str, since_ms: i64) -> sqlx::Result<Vec<CountSpan>> {
     let slots: Vec<(i64, u32, i64, i64)> = sqlx::query_as(
         "select start_s, width_s, good, bad from slot \
          where slo = (select id from slo where name = $1) and start_s * 1000 >= $2 order by start_s, width_s",
     )
     .bind(slo_id)
     .bind(since_ms)
-    .fetch_all(&mut *view)
+    .fetch_all(view)
     .await?;
-    let minutes = minutes(view, slo_id, since_ms).await?;
-    Ok(StoredCounts {
-        slots: slots
-            .into_iter()
-            .map(|(start, width, good, bad)| (start, width, counted(good, bad)))
-            .collect(),
-        minutes: minutes.into_iter().collect(),
-        ..StoredCounts::default()
-    })
+    let span = |(start_s, width_s, good, bad)| CountSpan {
+        start_s,
+        resolution: Resolution::Slot(width_s),
+        counts: counted(good, bad),
+    };
+    Ok(slots.into_iter().map(span).collect())
 }
 
 /// Minutes, in hours and those that an older lookout left one by one. A file that only such a one has opened has no hours.
@@ -114,12 +128,7 @@ async fn minutes(
     for (minute, good, bad) in alone {
         *minutes.entry(minute).or_default() += counted(good, bad);
     }
-    let packed: bool = sqlx::query_scalar(
-        "select exists (select 1 from sqlite_master where type = 'table' and name = 'hour')",
-    )
-    .fetch_one(&mut *view)
-    .await?;
-    let hours: Vec<(i64, Vec<u8>)> = if packed {
+    let hours: Vec<(i64, Vec<u8>)> = if has_table(view, "hour").await? {
         sqlx::query_as(
             "select hour, counts from hour where slo = (select id from slo where name = $1) and hour >= $2",
         )
@@ -139,29 +148,34 @@ async fn minutes(
     Ok(minutes)
 }
 
-async fn read_old(view: &mut SqliteConnection, slo_id: &str, since_ms: i64) -> sqlx::Result<StoredCounts> {
+async fn quarters(view: &mut SqliteConnection, slo_id: &str, since_ms: i64) -> sqlx::Result<Vec<CountSpan>> {
     let quarters: Vec<(i64, i64, i64)> = sqlx::query_as(
         "select quarter_hour, good, bad from quarter_hour \
          where slo = (select id from slo where name = $1) and quarter_hour * 900000 >= $2 order by quarter_hour",
     )
     .bind(slo_id)
     .bind(since_ms)
-    .fetch_all(&mut *view)
+    .fetch_all(view)
     .await?;
-    // what was rolled up is remembered with the name; late counts may be older
+    let span = |(quarter, good, bad): (i64, i64, i64)| CountSpan {
+        start_s: quarter.saturating_mul(900),
+        resolution: Resolution::QuarterHour,
+        counts: counted(good, bad),
+    };
+    Ok(quarters.into_iter().map(span).collect())
+}
+
+/// Returns the first second that was ever counted. It is kept with the name; late counts may be older.
+async fn first_second(view: &mut SqliteConnection, slo_id: &str) -> sqlx::Result<Option<i64>> {
     let first_s: Option<Option<i64>> = sqlx::query_scalar(
         "select min(coalesce(slo.first_s, oldest.start_s), coalesce(oldest.start_s, slo.first_s)) \
          from slo cross join (select (select min(start_s) from slot where slot.slo = \
          (select id from slo where name = $1)) as start_s) as oldest where slo.name = $1",
     )
     .bind(slo_id)
-    .fetch_optional(&mut *view)
+    .fetch_optional(view)
     .await?;
-    Ok(StoredCounts {
-        quarters: quarters.into_iter().map(|(quarter, good, bad)| (quarter, counted(good, bad))).collect(),
-        first_s: first_s.flatten(),
-        ..StoredCounts::default()
-    })
+    Ok(first_s.flatten())
 }
 
 /// Rolls old slots up to minutes and old minutes up to quarters of an hour, and forgets old quarters.

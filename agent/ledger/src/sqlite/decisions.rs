@@ -30,10 +30,12 @@ impl From<DecisionRow> for DecisionRecord {
     }
 }
 
-pub(super) async fn append(pool: &SqlitePool, decision: DecisionRecord) -> sqlx::Result<DecisionRecord> {
-    let mut work = pool.begin().await?;
+pub(super) async fn append(
+    connection: &mut SqliteConnection,
+    decision: DecisionRecord,
+) -> sqlx::Result<DecisionRecord> {
     let last: Option<DecisionRow> = sqlx::query_as("select * from decision order by sequence desc limit 1")
-        .fetch_optional(&mut *work)
+        .fetch_optional(&mut *connection)
         .await?;
     let linked = chain::link(decision, last.map(Into::into).as_ref());
     sqlx::query(
@@ -47,9 +49,8 @@ pub(super) async fn append(pool: &SqlitePool, decision: DecisionRecord) -> sqlx:
     .bind(&linked.answer)
     .bind(&linked.previous_hash)
     .bind(&linked.hash)
-    .execute(&mut *work)
+    .execute(&mut *connection)
     .await?;
-    work.commit().await?;
     Ok(linked)
 }
 

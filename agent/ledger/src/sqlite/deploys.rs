@@ -1,6 +1,6 @@
 //! Marked deploys.
 
-use sqlx::{FromRow, SqlitePool};
+use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use lookout_model::DeployRecord;
 
@@ -35,8 +35,10 @@ impl TryFrom<DeployRow> for DeployRecord {
     }
 }
 
-pub(super) async fn record(pool: &SqlitePool, deploy: &DeployRecord) -> sqlx::Result<DeployRecord> {
-    let mut work = pool.begin().await?;
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    deploy: &DeployRecord,
+) -> sqlx::Result<DeployRecord> {
     sqlx::query(
         "insert into deploy \
          (id, idempotency_key, service, environment, version, commit_id, actor, class, started_at_ms) \
@@ -51,13 +53,12 @@ pub(super) async fn record(pool: &SqlitePool, deploy: &DeployRecord) -> sqlx::Re
     .bind(&deploy.actor)
     .bind(deploy.class.as_str())
     .bind(deploy.started_at_ms)
-    .execute(&mut *work)
+    .execute(&mut *connection)
     .await?;
     let stored: DeployRow = sqlx::query_as("select * from deploy where idempotency_key = $1")
         .bind(&deploy.idempotency_key)
-        .fetch_one(&mut *work)
+        .fetch_one(&mut *connection)
         .await?;
-    work.commit().await?;
     stored.try_into()
 }
 

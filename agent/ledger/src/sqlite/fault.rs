@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use lookout_engine::Counts;
-use sqlx::SqliteConnection;
+
 use tempfile::TempDir;
 
 use super::*;
@@ -18,6 +18,11 @@ fn place() -> (TempDir, PathBuf) {
 
 fn row(start_s: i64) -> CountRow {
     CountRow { slo_id: "a".to_owned(), start_s, width_s: 10, good: 1, bad: 2 }
+}
+
+/// A connection of another process.
+async fn other(path: &Path) -> SqliteConnection {
+    SqliteConnectOptions::new().filename(path).connect().await.unwrap()
 }
 
 /// A closed ledger with something in it.
@@ -45,7 +50,7 @@ async fn what_was_stored_is_there_after_a_drop_without_close() {
     ledger.commit(&[row(0)], std::slice::from_ref(&opened)).await.unwrap();
     drop(ledger);
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().slots, [(0, 10, Counts { good: 1, bad: 2 })]);
+    assert_eq!(ledger.counts("a", 0).await.unwrap().slots(), [(0, 10, Counts { good: 1, bad: 2 })]);
     assert_eq!(ledger.open_incidents().await.unwrap(), [opened.incident]);
     assert_eq!(ledger.due_deliveries("slack", T0, 9).await.unwrap().len(), 1);
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Whole { length: 0 });
@@ -61,7 +66,7 @@ async fn a_copy_taken_in_mid_flight_opens() {
     std::fs::copy(&path, &copy).unwrap();
     std::fs::copy(folder.path().join("ledger.db-wal"), folder.path().join("copy.db-wal")).unwrap();
     let copied = SqliteLedger::open(&copy).await.unwrap();
-    assert_eq!(copied.counts("a", 0).await.unwrap().slots.len(), 1);
+    assert_eq!(copied.counts("a", 0).await.unwrap().slots().len(), 1);
 }
 
 #[tokio::test]
@@ -81,20 +86,16 @@ async fn a_full_disk_stores_nothing_of_a_tick() {
     let (_folder, path) = place();
     let ledger = SqliteLedger::open(&path).await.unwrap();
     ledger.commit(&[row(0)], &[]).await.unwrap();
-    let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&ledger.writer).await.unwrap();
-    sqlx::query(sqlx::AssertSqlSafe(format!("pragma max_page_count = {pages}")))
-        .execute(&ledger.writer)
-        .await
-        .unwrap();
+    ledger.writer.limit_pages(true).await;
     let mut story = story(T0, &["slack"]);
     story[3].notice.description = "x".repeat(100_000);
     let error = ledger.commit(&[row(0), row(10)], &story).await.unwrap_err();
     assert!(matches!(error, LedgerError::Query { .. }), "{error:?}");
-    assert_eq!(ledger.counts("a", 0).await.unwrap().slots, [(0, 10, Counts { good: 1, bad: 2 })]);
+    assert_eq!(ledger.counts("a", 0).await.unwrap().slots(), [(0, 10, Counts { good: 1, bad: 2 })]);
     assert_eq!(ledger.incidents(9).await.unwrap(), []);
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
 
-    sqlx::query("pragma max_page_count = 100000").execute(&ledger.writer).await.unwrap();
+    ledger.writer.limit_pages(false).await;
     ledger.commit(&[row(0), row(10)], &story).await.unwrap();
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 4, "and works again when there is room");
 }
@@ -106,6 +107,10 @@ async fn a_second_process_is_kept_out_until_the_first_is_done() {
     let error = SqliteLedger::open(&path).await.unwrap_err();
     assert!(matches!(error, LedgerError::InUse { .. }), "{error:?}");
     assert!(error.to_string().contains("ledger.db is in use by another lookout"), "{error}");
+    // whoever takes the file of the lock away takes no ledger over
+    std::fs::remove_file(path.with_file_name("ledger.db.lock")).unwrap();
+    let error = SqliteLedger::open(&path).await.unwrap_err();
+    assert!(matches!(error, LedgerError::InUse { .. }), "{error:?}");
     first.close().await;
     SqliteLedger::open(&path).await.unwrap();
 }
@@ -198,7 +203,7 @@ async fn a_decision_changed_behind_our_back_is_noticed() {
     }
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Whole { length: 600 });
     sqlx::query("update decision set answer = 'allow' where sequence = 550")
-        .execute(&ledger.writer)
+        .execute(&mut other(&path).await)
         .await
         .unwrap();
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Broken { at: 550 });
@@ -213,7 +218,7 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
     ledger.commit(&[], &[broken.clone(), fine.clone()]).await.unwrap();
     sqlx::query("update transition set notice = '{}' where incident_id = $1")
         .bind(&broken.incident.id)
-        .execute(&ledger.writer)
+        .execute(&mut other(&path).await)
         .await
         .unwrap();
     let due = ledger.due_deliveries("slack", T0, 9).await.unwrap();
@@ -223,7 +228,7 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
     let (state, error): (String, String) =
         sqlx::query_as("select state, last_error from delivery where incident_id = $1")
             .bind(&broken.incident.id)
-            .fetch_one(&ledger.writer)
+            .fetch_one(&mut other(&path).await)
             .await
             .unwrap();
     assert_eq!((state.as_str(), error.as_str()), ("failed", "cannot be read back"));
@@ -249,22 +254,22 @@ async fn minutes_of_an_older_lookout_are_read_at_once_and_move_into_hours() {
     let expected: Vec<(i64, Counts)> =
         (0..50_000).map(|n| (600 + n, Counts { good: 7, bad: n as u64 % 3 })).collect();
     let file = LedgerFile::open(&path).await.unwrap();
-    assert_eq!(file.counts("a", 0).await.unwrap().minutes, expected, "without an agent");
+    assert_eq!(file.counts("a", 0).await.unwrap().minutes(), expected, "without an agent");
     file.close().await;
 
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes, expected, "before they are moved");
+    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes(), expected, "before they are moved");
     // one more event for a minute that is there already
     ledger.commit(&[row(36_000)], &[]).await.unwrap();
     ledger.prune(36_000_000 + 8 * 3_600_000).await.unwrap();
     let left: i64 =
-        sqlx::query_scalar("select count(*) from minute").fetch_one(&ledger.writer).await.unwrap();
+        sqlx::query_scalar("select count(*) from minute").fetch_one(&mut other(&path).await).await.unwrap();
     assert_eq!(left, 0);
     let mut moved = expected;
     moved[0].1 += Counts { good: 1, bad: 2 };
     // the slot
     moved.insert(0, (0, Counts { good: 1, bad: 2 }));
-    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes, moved);
+    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes(), moved);
     ledger.close().await;
 }
 
@@ -278,9 +283,9 @@ async fn a_backlog_is_rolled_up_in_parts_without_loss() {
     ledger.prune(149_990_000 + 7 * 3_600_000).await.unwrap();
     for name in ["a", "b", "c"] {
         let counts = ledger.counts(name, 0).await.unwrap();
-        assert_eq!(counts.minutes.len(), 2499, "{name}");
-        assert!(counts.minutes.iter().all(|(_, counts)| *counts == Counts { good: 6, bad: 12 }));
-        assert_eq!(counts.slots.len(), 15_000 - 2499 * 6, "{name}: a minute that is not wholly past");
+        assert_eq!(counts.minutes().len(), 2499, "{name}");
+        assert!(counts.minutes().iter().all(|(_, counts)| *counts == Counts { good: 6, bad: 12 }));
+        assert_eq!(counts.slots().len(), 15_000 - 2499 * 6, "{name}: a minute that is not wholly past");
     }
 }
 
@@ -310,9 +315,9 @@ async fn the_first_minute_of_hours_is_remembered_when_first_seconds_are_new() {
         hours.store(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
         let ledger = SqliteLedger::open(&path).await.unwrap();
-        assert_eq!(ledger.counts("a", 0).await.unwrap().first_s, Some((6000 + first) * 60));
-        assert_eq!(ledger.counts("b", 0).await.unwrap().first_s, Some((12_000 + first) * 60));
-        assert_eq!(ledger.counts("c", 0).await.unwrap().first_s, None);
+        assert_eq!(ledger.counts("a", 0).await.unwrap().first_s(), Some((6000 + first) * 60));
+        assert_eq!(ledger.counts("b", 0).await.unwrap().first_s(), Some((12_000 + first) * 60));
+        assert_eq!(ledger.counts("c", 0).await.unwrap().first_s(), None);
         ledger.close().await;
     }
 }
@@ -328,8 +333,8 @@ async fn many_hours_become_quarters_in_parts_without_loss() {
     ledger.prune((90 * 24 + hours - 1) * 3_600_000).await.unwrap();
     for name in ["a", "b"] {
         let counts = ledger.counts(name, 0).await.unwrap();
-        assert_eq!((counts.minutes.len(), counts.quarters.len() as i64), (6, (hours - 1) * 4), "{name}");
-        let sum = counts.quarters.iter().map(|(_, counts)| *counts).sum::<Counts>();
+        assert_eq!((counts.minutes().len(), counts.quarters().len() as i64), (6, (hours - 1) * 4), "{name}");
+        let sum = counts.quarters().iter().map(|(_, counts)| *counts).sum::<Counts>();
         let rows = (hours as u64 - 1) * 6;
         assert_eq!(sum, Counts { good: rows, bad: 2 * rows });
     }
@@ -353,13 +358,13 @@ async fn a_ledger_of_before_keeps_what_it_knows() {
     // it can be looked at before an agent of this version opened it
     let file = LedgerFile::open(&path).await.unwrap();
     let counts = file.counts("api-up", 0).await.unwrap();
-    assert_eq!((counts.minutes.len(), counts.slots.len()), (2, 1));
+    assert_eq!((counts.minutes().len(), counts.slots().len()), (2, 1));
     file.close().await;
 
     let ledger = SqliteLedger::open(&path).await.unwrap();
     let counts = ledger.counts("api-up", 0).await.unwrap();
-    assert_eq!((counts.minutes.len(), counts.slots.len()), (2, 1));
-    assert_eq!(counts.first_s, Some(60_000), "the first minute is as far as it remembers");
-    assert_eq!(ledger.counts("api-new", 0).await.unwrap().first_s, Some(300_010));
+    assert_eq!((counts.minutes().len(), counts.slots().len()), (2, 1));
+    assert_eq!(counts.first_s(), Some(60_000), "the first minute is as far as it remembers");
+    assert_eq!(ledger.counts("api-new", 0).await.unwrap().first_s(), Some(300_010));
     ledger.close().await;
 }

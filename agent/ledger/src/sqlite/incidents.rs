@@ -12,8 +12,8 @@ use lookout_model::{IncidentRecord, TransitionRecord};
 use lookout_runtime::events::chain;
 
 #[derive(FromRow)]
-struct IncidentRow {
-    id: String,
+pub(super) struct IncidentRow {
+    pub(super) id: String,
     slo_id: String,
     service: String,
     slo: String,
@@ -41,11 +41,15 @@ impl IncidentRow {
     }
 }
 
+/// A transition with its incident; a join says which one.
+pub(super) const TRANSITIONS: &str = "select incident.*, transition.id as transition_id, transition.change, \
+     transition.at_ms, transition.notice, transition.destinations from incident";
+
 #[derive(FromRow)]
-struct TransitionRow {
+pub(super) struct TransitionRow {
     #[sqlx(flatten)]
-    incident: IncidentRow,
-    transition_id: i64,
+    pub(super) incident: IncidentRow,
+    pub(super) transition_id: i64,
     change: String,
     at_ms: i64,
     notice: String,
@@ -53,7 +57,7 @@ struct TransitionRow {
 }
 
 impl TransitionRow {
-    fn into_record(self) -> Result<TransitionRecord, LedgerError> {
+    pub(super) fn into_record(self) -> Result<TransitionRecord, LedgerError> {
         let change: Change = word("reading a transition back", &self.change)?;
         Ok(TransitionRecord {
             incident: self.incident.into_record()?,
@@ -168,13 +172,12 @@ pub(super) async fn latest_transitions(
     since_ms: i64,
     unreadable: &Mutex<BTreeSet<i64>>,
 ) -> Result<Vec<TransitionRecord>, LedgerError> {
-    let rows: Vec<TransitionRow> = sqlx::query_as(
-        "select incident.*, transition.id as transition_id, transition.change, transition.at_ms, transition.notice, transition.destinations \
-         from incident join transition on transition.id = \
+    let rows: Vec<TransitionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{TRANSITIONS} join transition on transition.id = \
          (select max(id) from transition where incident_id = incident.id) \
          where incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 \
-         order by incident.opened_at_ms, incident.id",
-    )
+         order by incident.opened_at_ms, incident.id"
+    )))
     .bind(since_ms)
     .fetch_all(pool)
     .await

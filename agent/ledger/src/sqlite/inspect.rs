@@ -58,7 +58,7 @@ async fn judge(path: &Path, connection: &mut SqliteConnection) -> Result<(), Led
         return if tables == 0 {
             Ok(())
         } else {
-            Err(corrupt(path, "it is the SQLite file of another program".to_owned()))
+            Err(LedgerError::Foreign { path: path.display().to_string() })
         };
     }
     let found: i64 = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
@@ -69,6 +69,21 @@ async fn judge(path: &Path, connection: &mut SqliteConnection) -> Result<(), Led
     if found > known {
         return Err(LedgerError::Newer { path: path.display().to_string(), found, known });
     }
+    quick_check(path, connection).await
+}
+
+/// Looks for damaged pages in a ledger that may be in use. The file is opened by SQLite alone: to close it in another way
+/// would drop the locks of this process.
+pub(super) async fn check_pages(path: &Path) -> Result<(), LedgerError> {
+    let options = SqliteConnectOptions::new().filename(path).read_only(true).busy_timeout(BUSY);
+    let mut connection = options.disable_statement_logging().connect().await.map_err(unreadable(path))?;
+    let checked = quick_check(path, &mut connection).await;
+    // a failure to close a read-only connection says nothing about the file
+    drop(connection.close().await);
+    checked
+}
+
+async fn quick_check(path: &Path, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
     let check: String = sqlx::query_scalar("pragma quick_check(1)")
         .fetch_one(&mut *connection)
         .await
@@ -81,7 +96,7 @@ fn corrupt(path: &Path, what: String) -> LedgerError {
 }
 
 /// SQLite says 11 for a malformed file and 26 for one that is none; everything else is trouble with reading it.
-pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))
 }

@@ -13,14 +13,21 @@ mod incidents;
 mod inspect;
 mod objectives;
 mod outbox;
+mod place;
+mod progress;
 mod reading;
+mod rescue;
+mod tick;
+mod writer;
 
 #[cfg(test)]
+mod disk_tests;
+#[cfg(test)]
 mod fault;
+#[cfg(test)]
+mod older_tests;
 
 use std::collections::BTreeSet;
-use std::fs::{File, OpenOptions, TryLockError};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -29,26 +36,34 @@ use async_trait::async_trait;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqlitePool};
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
+use self::place::Locks;
+use self::tick::Unacknowledged;
+use self::writer::Writer;
 use super::chain::Chain;
 use super::retention::Cutoffs;
-use super::{Ledger, LedgerError, StoredCounts};
+use super::{CountSeries, DeadLetter, Ledger, LedgerError};
 use lookout_model::word::Word;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     ObjectiveRecord, Revocation, TransitionRecord,
 };
 
-pub use backup::{BackupError, Faults, Report, Restored, SloTotals, backup, restore, verify};
+pub use backup::{
+    BackupError, Faults, Recovered, Report, Restored, SloTotals, backup, recover, restore, verify,
+};
+pub(crate) use inspect::is_damage;
+pub(crate) use place::lock_name;
 pub use reading::LedgerFile;
+pub(crate) use rescue::set_aside;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
 /// How long a statement waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long a caller waits for the writer.
+/// How long a caller waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
 /// Readers are opened when they are needed and go when they are not: each holds a thread and a page cache.
 const READERS: u32 = 2;
@@ -58,49 +73,43 @@ const READER_IDLE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct SqliteLedger {
     readers: SqlitePool,
-    writer: SqlitePool,
-    /// Transitions that cannot be read back and were told of in the log.
+    writer: Writer,
+    /// Counts of a tick that failed and may be stored all the same.
+    unacknowledged: tokio::sync::Mutex<Unacknowledged>,
+    /// Transitions that cannot be read back; the log named them.
     unreadable: Mutex<BTreeSet<i64>>,
-    /// Held open: the lock goes with it, also when the process is killed.
-    lock: Mutex<Option<File>>,
+    locks: Mutex<Option<Locks>>,
 }
 
 impl SqliteLedger {
     /// Opens the ledger at `path`, and makes it when there is none.
     ///
     /// # Errors
-    /// When the file is in use, damaged, of a newer version or cannot be opened. In all of these it is left as it is.
+    /// When the file is in use, damaged, of a newer version or cannot be opened. It is left as it is in all of these.
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
-        let lock = lock(path)?;
+        let locks = Locks::take(path)?;
         inspect::inspect(path).await?;
-        create(path)?;
+        let locks = locks.make(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .busy_timeout(BUSY)
             .foreign_keys(true)
             .pragma("cache_size", "-1024")
             .disable_statement_logging();
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .acquire_timeout(ACQUIRE)
-            .test_before_acquire(false)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .connect_with(
-                options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full),
-            )
-            .await
-            .map_err(opening(path))?;
-        if let Err(error) = MIGRATIONS.run(&writer).await {
-            writer.close().await;
-            return Err(refused_migration(path, error));
-        }
+        let writer = Writer::open(path, &options).await?;
+        migrate(path, &writer).await?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .acquire_timeout(ACQUIRE)
             .idle_timeout(READER_IDLE)
             .connect_lazy_with(options.read_only(true));
-        Ok(Self { readers, writer, unreadable: Mutex::default(), lock: Mutex::new(Some(lock)) })
+        Ok(Self {
+            readers,
+            writer,
+            unacknowledged: tokio::sync::Mutex::default(),
+            unreadable: Mutex::default(),
+            locks: Mutex::new(Some(locks)),
+        })
     }
 
     /// Follows the hash chain of the decisions from its first link.
@@ -115,15 +124,10 @@ impl SqliteLedger {
 #[async_trait]
 impl Ledger for SqliteLedger {
     async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
-        let mut work = self.writer.begin().await.map_err(query("beginning to store a tick"))?;
-        counts::add(&mut work, counts).await.map_err(query("storing counts"))?;
-        for transition in transitions {
-            incidents::record(&mut work, transition).await?;
-        }
-        work.commit().await.map_err(query("storing a tick"))
+        tick::store(self, counts, transitions, &[]).await
     }
 
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
         counts::read(&self.readers, slo_id, since_ms).await.map_err(query("reading counts"))
     }
 
@@ -153,7 +157,11 @@ impl Ledger for SqliteLedger {
     }
 
     async fn begin_attempt(&self, delivery: i64, _now_ms: i64) -> Result<(), LedgerError> {
-        outbox::begin(&self.writer, delivery).await.map_err(query("noting that an attempt begins"))
+        let mut work = self.writer.begin("noting that an attempt begins").await?;
+        outbox::begin(&mut work.connection, delivery)
+            .await
+            .map_err(query("noting that an attempt begins"))?;
+        work.commit().await
     }
 
     async fn end_attempt(
@@ -162,13 +170,32 @@ impl Ledger for SqliteLedger {
         now_ms: i64,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        outbox::end(&self.writer, delivery, now_ms, result)
+        let mut work = self.writer.begin("noting the outcome of an attempt").await?;
+        outbox::end(&mut work.connection, delivery, now_ms, result)
             .await
-            .map_err(query("noting what became of an attempt"))
+            .map_err(query("noting the outcome of an attempt"))?;
+        work.commit().await
+    }
+
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        outbox::dead_letters(&self.readers, now_ms).await.map_err(query("reading dead letters"))
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        const DOING: &str = "trying dead letters again";
+        let mut work = self.writer.begin(DOING).await?;
+        let retried = outbox::retry(&mut work.connection, destination, now_ms).await;
+        let retried = retried.map_err(query(DOING))?;
+        work.commit().await?;
+        Ok(retried)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
-        deploys::record(&self.writer, deploy).await.map_err(query("storing a deploy"))
+        let mut work = self.writer.begin("storing a deploy").await?;
+        let stored =
+            deploys::record(&mut work.connection, deploy).await.map_err(query("storing a deploy"))?;
+        work.commit().await?;
+        Ok(stored)
     }
 
     async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
@@ -176,7 +203,11 @@ impl Ledger for SqliteLedger {
     }
 
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
-        decisions::append(&self.writer, decision).await.map_err(query("storing a decision"))
+        let mut work = self.writer.begin("storing a decision").await?;
+        let stored =
+            decisions::append(&mut work.connection, decision).await.map_err(query("storing a decision"))?;
+        work.commit().await?;
+        Ok(stored)
     }
 
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
@@ -184,7 +215,12 @@ impl Ledger for SqliteLedger {
     }
 
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
-        corrections::record(&self.writer, correction).await.map_err(query("storing a correction"))
+        let mut work = self.writer.begin("storing a correction").await?;
+        let stored = corrections::record(&mut work.connection, correction)
+            .await
+            .map_err(query("storing a correction"))?;
+        work.commit().await?;
+        Ok(stored)
     }
 
     async fn revoke_correction(
@@ -192,7 +228,12 @@ impl Ledger for SqliteLedger {
         id: &str,
         revocation: &Revocation,
     ) -> Result<Option<CorrectionRecord>, LedgerError> {
-        corrections::revoke(&self.writer, id, revocation).await.map_err(query("revoking a correction"))
+        let mut work = self.writer.begin("revoking a correction").await?;
+        let stored = corrections::revoke(&mut work.connection, id, revocation)
+            .await
+            .map_err(query("revoking a correction"))?;
+        work.commit().await?;
+        Ok(stored)
     }
 
     async fn corrections(
@@ -208,11 +249,15 @@ impl Ledger for SqliteLedger {
     }
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
-        corrections::version(&self.writer).await.map_err(query("looking for new corrections"))
+        corrections::version(&self.readers).await.map_err(query("looking for new corrections"))
     }
 
     async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
-        objectives::record(&self.writer, slo_id, objective).await.map_err(query("storing an objective"))
+        let mut work = self.writer.begin("storing an objective").await?;
+        objectives::record(&mut work.connection, slo_id, objective)
+            .await
+            .map_err(query("storing an objective"))?;
+        work.commit().await
     }
 
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
@@ -220,58 +265,65 @@ impl Ledger for SqliteLedger {
     }
 
     async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
-        let doing = query("forgetting what is past retention");
+        const DOING: &str = "forgetting rows past retention";
         let cutoffs = Cutoffs::at(now_ms);
-        let pruned: sqlx::Result<()> = async {
-            let mut work = self.writer.begin().await?;
-            counts::prune(&mut work, &cutoffs).await?;
-            incidents::prune(&mut work, cutoffs.incidents_before_ms).await?;
-            corrections::prune(&mut work, cutoffs.incidents_before_ms).await?;
-            work.commit().await
-        }
-        .await;
-        pruned.map_err(doing)
+        let mut work = self.writer.begin(DOING).await?;
+        let connection = &mut work.connection;
+        counts::prune(connection, &cutoffs).await.map_err(query(DOING))?;
+        incidents::prune(connection, cutoffs.incidents_before_ms).await.map_err(query(DOING))?;
+        corrections::prune(connection, cutoffs.incidents_before_ms).await.map_err(query(DOING))?;
+        work.commit().await
     }
 
     async fn close(&self) {
         // readers first: only a connection that may write folds the WAL into the file as it goes
         self.readers.close().await;
-        if let Err(error) = sqlx::query("pragma wal_checkpoint(truncate)").execute(&self.writer).await {
-            tracing::debug!(error = %error, "the WAL is folded into the ledger at the next start");
-        }
+        self.writer.checkpoint().await;
         self.writer.close().await;
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.locks.lock().unwrap_or_else(PoisonError::into_inner).take());
     }
 }
 
-/// Takes the lock beside the file.
-fn lock(path: &Path) -> Result<File, LedgerError> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(&name)
-        .map_err(|source| opening(path)(source.into()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(LedgerError::InUse { path: path.display().to_string() }),
-        Err(TryLockError::Error(source)) => Err(opening(path)(source.into())),
+/// Brings the tables up to date. A ledger of an older lookout is copied first: the older one cannot read it afterwards.
+async fn migrate(path: &Path, writer: &Writer) -> Result<(), LedgerError> {
+    const DOING: &str = "preparing the tables";
+    let mut work = writer.connection(DOING).await?;
+    let made: bool =
+        sqlx::query_scalar("select exists (select 1 from sqlite_master where name = '_sqlx_migrations')")
+            .fetch_one(&mut work.connection)
+            .await
+            .map_err(query(DOING))?;
+    if made {
+        let found: i64 = sqlx::query_scalar("select coalesce(max(version), 0) from _sqlx_migrations")
+            .fetch_one(&mut work.connection)
+            .await
+            .map_err(query(DOING))?;
+        if found > 0 && MIGRATIONS.iter().any(|migration| migration.version > found) {
+            keep_copy(path, found, &mut work.connection).await;
+        }
     }
+    MIGRATIONS
+        .run_direct(None, &mut work.connection, false)
+        .await
+        .map_err(|error| refused_migration(path, error))?;
+    work.give_back();
+    Ok(())
 }
 
-/// Makes the file for its owner alone; SQLite gives the files beside it the same mode.
-fn create(path: &Path) -> Result<(), LedgerError> {
-    OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(path)
-        .map(drop)
-        .map_err(|source| opening(path)(source.into()))
+/// Copies a ledger before its tables change. Without room for a copy it is migrated all the same: each step is one
+/// transaction, and nobody watches while there is no ledger.
+async fn keep_copy(path: &Path, version: i64, connection: &mut SqliteConnection) {
+    let copy = place::beside(path, &format!(".schema-{version}"));
+    if copy.exists() {
+        return;
+    }
+    let name = copy.display().to_string();
+    match sqlx::query("vacuum into $1").bind(&name).execute(connection).await {
+        Ok(_) => {
+            tracing::info!(copy = name, "the ledger of an older lookout was copied before it is migrated")
+        }
+        Err(error) => tracing::warn!(%error, copy = name, "the ledger is migrated without a copy"),
+    }
 }
 
 fn refused_migration(path: &Path, error: MigrateError) -> LedgerError {

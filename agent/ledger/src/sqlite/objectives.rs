@@ -1,13 +1,16 @@
 //! Objectives over time.
 
-use sqlx::SqlitePool;
+use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::retention::OBJECTIVES_KEPT;
 use lookout_model::ObjectiveRecord;
 
 /// Stores an objective in the place of one that began at the same time, and forgets the oldest when there are many.
-pub(super) async fn record(pool: &SqlitePool, slo_id: &str, objective: ObjectiveRecord) -> sqlx::Result<()> {
-    let mut work = pool.begin().await?;
+pub(super) async fn record(
+    connection: &mut SqliteConnection,
+    slo_id: &str,
+    objective: ObjectiveRecord,
+) -> sqlx::Result<()> {
     sqlx::query(
         "insert into objective (slo_id, from_ms, good_ppb) values ($1, $2, $3) \
          on conflict (slo_id, from_ms) do update set good_ppb = excluded.good_ppb",
@@ -15,7 +18,7 @@ pub(super) async fn record(pool: &SqlitePool, slo_id: &str, objective: Objective
     .bind(slo_id)
     .bind(objective.from_ms)
     .bind(objective.good_ppb)
-    .execute(&mut *work)
+    .execute(&mut *connection)
     .await?;
     sqlx::query(
         "delete from objective where slo_id = $1 and from_ms not in \
@@ -23,9 +26,9 @@ pub(super) async fn record(pool: &SqlitePool, slo_id: &str, objective: Objective
     )
     .bind(slo_id)
     .bind(OBJECTIVES_KEPT)
-    .execute(&mut *work)
+    .execute(&mut *connection)
     .await?;
-    work.commit().await
+    Ok(())
 }
 
 pub(super) async fn read(pool: &SqlitePool, slo_id: &str) -> sqlx::Result<Vec<ObjectiveRecord>> {

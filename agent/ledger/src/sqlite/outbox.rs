@@ -1,9 +1,10 @@
 //! Deliveries on their way.
 
-use sqlx::{FromRow, SqlitePool};
+use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
+use super::writer::Writer;
 use super::{decode, query};
-use crate::LedgerError;
+use crate::{DEAD_LETTERS_FOR_MS, DeadLetter, LedgerError};
 use lookout_model::{Delivery, DeliveryResult, Notice};
 use lookout_runtime::events::{chain, names};
 
@@ -20,7 +21,7 @@ struct DueRow {
 /// What is due. A delivery whose notice cannot be read back is given up here: it must not hold up the others for good.
 pub(super) async fn due(
     readers: &SqlitePool,
-    writer: &SqlitePool,
+    writer: &Writer,
     destination: &str,
     now_ms: i64,
     limit: u32,
@@ -61,14 +62,11 @@ pub(super) async fn due(
     Ok(deliveries)
 }
 
-async fn give_up(
-    writer: &SqlitePool,
-    row: &DueRow,
-    now_ms: i64,
-    error: &LedgerError,
-) -> Result<(), LedgerError> {
+async fn give_up(writer: &Writer, row: &DueRow, now_ms: i64, error: &LedgerError) -> Result<(), LedgerError> {
     let result = DeliveryResult::Failed { error: "cannot be read back".to_owned() };
-    end(writer, row.id, now_ms, &result).await.map_err(query("giving up a delivery"))?;
+    let mut work = writer.begin("giving up a delivery").await?;
+    end(&mut work.connection, row.id, now_ms, &result).await.map_err(query("giving up a delivery"))?;
+    work.commit().await?;
     tracing::error!(
         destination.name = %row.destination,
         delivery.id = row.id,
@@ -96,19 +94,19 @@ pub(super) async fn waiting(pool: &SqlitePool, destination: &str) -> sqlx::Resul
     Ok((next, u64::try_from(count).unwrap_or(0)))
 }
 
-pub(super) async fn begin(pool: &SqlitePool, delivery: i64) -> sqlx::Result<()> {
+pub(super) async fn begin(connection: &mut SqliteConnection, delivery: i64) -> sqlx::Result<()> {
     sqlx::query(
         "update delivery set attempts = attempts + 1, unsure = (unsure or attempting), attempting = 1 \
          where id = $1 and state = 'waiting'",
     )
     .bind(delivery)
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }
 
 pub(super) async fn end(
-    pool: &SqlitePool,
+    connection: &mut SqliteConnection,
     delivery: i64,
     now_ms: i64,
     result: &DeliveryResult,
@@ -143,6 +141,41 @@ pub(super) async fn end(
         .bind(now_ms)
         .bind(error),
     };
-    statement.execute(pool).await?;
+    statement.execute(connection).await?;
     Ok(())
+}
+
+/// Deliveries that were refused for good lately, oldest first.
+pub(super) async fn dead_letters(pool: &SqlitePool, now_ms: i64) -> sqlx::Result<Vec<DeadLetter>> {
+    let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
+        "select delivery.destination, incident.id, incident.slo_id, transition.change, transition.at_ms, \
+         delivery.last_error from delivery join transition on transition.id = delivery.transition_id \
+         join incident on incident.id = delivery.incident_id \
+         where delivery.state = 'failed' and delivery.ended_at_ms >= $1 order by delivery.id",
+    )
+    .bind(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS))
+    .fetch_all(pool)
+    .await?;
+    let letter = |(destination, incident_id, slo_id, change, at_ms, error)| {
+        let error: Option<String> = error;
+        DeadLetter { destination, incident_id, slo_id, change, at_ms, error: error.unwrap_or_default() }
+    };
+    Ok(rows.into_iter().map(letter).collect())
+}
+
+/// Makes dead letters wait again. Returns how many.
+pub(super) async fn retry(
+    connection: &mut SqliteConnection,
+    destination: Option<&str>,
+    now_ms: i64,
+) -> sqlx::Result<u64> {
+    let retried = sqlx::query(
+        "update delivery set state = 'waiting', due_at_ms = 0, ended_at_ms = null \
+         where state = 'failed' and ended_at_ms >= $1 and ($2 is null or destination = $2)",
+    )
+    .bind(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS))
+    .bind(destination)
+    .execute(connection)
+    .await?;
+    Ok(retried.rows_affected())
 }

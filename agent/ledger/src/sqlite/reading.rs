@@ -6,7 +6,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, SqlitePool};
 
 use super::{ACQUIRE, BUSY, counts, inspect, opening, query};
-use crate::{LedgerError, StoredCounts};
+use crate::{CountSeries, LedgerError};
 
 /// An SQLite ledger opened for reading.
 #[derive(Debug)]
@@ -36,12 +36,12 @@ impl LedgerFile {
         Ok(Self { pool })
     }
 
-    /// Counts of an SLO that began at or after `since_ms`, oldest first: slots and minutes, as old as they are kept.
+    /// Returns the counts of an SLO that began at or after `since_ms`, as old as they are kept.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<StoredCounts, LedgerError> {
-        counts::read_recent(&self.pool, slo_id, since_ms).await.map_err(query("reading counts"))
+    pub async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
+        counts::read(&self.pool, slo_id, since_ms).await.map_err(query("reading counts"))
     }
 
     /// The ids of all SLOs it ever had counts of.
@@ -81,7 +81,7 @@ mod tests {
 
         let file = LedgerFile::open(&path).await.unwrap();
         let counts = file.counts("api-up", 65_000).await.unwrap();
-        assert_eq!(counts.slots, [(70, 10, Counts { good: 5, bad: 1 })]);
+        assert_eq!(counts.slots(), [(70, 10, Counts { good: 5, bad: 1 })]);
         assert_eq!(file.slo_ids().await.unwrap(), ["api-up"]);
         file.close().await;
         assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -89,7 +89,7 @@ mod tests {
         agent.commit(&[row(80)], &[]).await.unwrap();
         agent.close().await;
         let file = LedgerFile::open(&path).await.unwrap();
-        assert_eq!(file.counts("api-up", 0).await.unwrap().slots.len(), 3, "without an agent, too");
+        assert_eq!(file.counts("api-up", 0).await.unwrap().slots().len(), 3, "without an agent, too");
         file.close().await;
     }
 

@@ -24,7 +24,7 @@ impl EventQuery {
         let per_second = is_per_second(&query)?;
         if !query.is_windowed() {
             let help = format!("write `[{WINDOW}]` where the range stands");
-            let span = query.fixed_ranges.first().cloned().unwrap_or(0..query.source.len());
+            let span = query.facts.fixed_ranges.first().cloned().unwrap_or(0..query.source.len());
             return Err(QueryError::new(span, "no window is left open", help));
         }
         Ok(Self { query, per_second })
@@ -45,7 +45,7 @@ impl EventQuery {
     /// The counters whose events are added up; empty for a query of another form.
     #[must_use]
     pub fn terms(&self) -> &[Term] {
-        &self.query.terms
+        &self.query.facts.terms
     }
 
     /// The counters behind a query of the plainest form, `sum(rate(SELECTOR[{{.window}}]))`.
@@ -64,7 +64,7 @@ impl fmt::Display for EventQuery {
 fn is_per_second(query: &Query) -> Result<bool, QueryError> {
     let all = || 0..query.source.len();
     let fail = |message: &str, help: String| Err(QueryError::new(all(), message, help));
-    match query.kind {
+    match query.facts.kind {
         Kind::InstantVector => {}
         Kind::RangeVector => {
             let help = format!("the form that works is `sum(rate({}))`", query.text.trim());
@@ -73,15 +73,15 @@ fn is_per_second(query: &Query) -> Result<bool, QueryError> {
         Kind::Scalar => return fail("a number where events are needed", EXAMPLE.to_owned()),
         Kind::Text => return fail("a text where events are needed", EXAMPLE.to_owned()),
     }
-    if let Some(grouping) = &query.grouping {
+    if let Some(grouping) = &query.facts.grouping {
         return Err(grouping.clone());
     }
-    match query.quantity.clone()? {
+    match query.facts.quantity.clone()? {
         Quantity::PerSecond => Ok(true),
         Quantity::Count => Ok(false),
         Quantity::CountOfOtherRange => {
             let help = format!("write `[{WINDOW}]` where the range stands");
-            let span = query.fixed_ranges.first().cloned().unwrap_or_else(all);
+            let span = query.facts.fixed_ranges.first().cloned().unwrap_or_else(all);
             Err(QueryError::new(span, "events in a range that is not the window", help))
         }
         Quantity::Mixed => fail(

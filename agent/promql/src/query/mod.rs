@@ -65,6 +65,12 @@ pub struct Query {
     /// The text without comments, the placeholder spelt in one way.
     text: String,
     dialect: Dialect,
+    facts: Box<Facts>,
+}
+
+/// What the tree tells of a query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Facts {
     kind: Kind,
     windowed: bool,
     ranged: bool,
@@ -104,23 +110,25 @@ impl Query {
         Ok(Self {
             text: rewrite::canonical(text, &filled.windows, &tokens.comments),
             dialect,
-            kind: match tree.value_type() {
-                ValueType::Scalar => Kind::Scalar,
-                ValueType::Vector => Kind::InstantVector,
-                ValueType::Matrix => Kind::RangeVector,
-                ValueType::String => Kind::Text,
-            },
-            windowed: !filled.windows.is_empty(),
-            ranged: !outline.ranges.is_empty(),
-            grouping: value.as_ref().ok().and_then(|value| grouping(text, &outline, value)),
-            quantity: value.map(|value| value.quantity),
-            // counters over another range are no events of the window
-            terms: linear::terms(&tree).filter(|_| all_windowed(&outline, &filled)).unwrap_or_default(),
-            fixed_ranges: fixed.collect(),
-            ratio: ratio::places(&tree, &filled.text, &outline),
-            selector: Selector::of_tree(&tree),
-            counters: ratio::counters(&tree, &outline, &filled.windows),
             source: text.to_owned(),
+            facts: Box::new(Facts {
+                kind: match tree.value_type() {
+                    ValueType::Scalar => Kind::Scalar,
+                    ValueType::Vector => Kind::InstantVector,
+                    ValueType::Matrix => Kind::RangeVector,
+                    ValueType::String => Kind::Text,
+                },
+                windowed: !filled.windows.is_empty(),
+                ranged: !outline.ranges.is_empty(),
+                grouping: value.as_ref().ok().and_then(|value| grouping(text, &outline, value)),
+                quantity: value.map(|value| value.quantity),
+                // counters over another range are no events of the window
+                terms: linear::terms(&tree).filter(|_| all_windowed(&outline, &filled)).unwrap_or_default(),
+                fixed_ranges: fixed.collect(),
+                ratio: ratio::places(&tree, &filled.text, &outline),
+                selector: Selector::of_tree(&tree),
+                counters: ratio::counters(&tree, &outline, &filled.windows),
+            }),
         })
     }
 
@@ -133,13 +141,13 @@ impl Query {
     /// The type of its value.
     #[must_use]
     pub const fn kind(&self) -> Kind {
-        self.kind
+        self.facts.kind
     }
 
     /// Whether a range is left open with `{{.window}}`.
     #[must_use]
     pub const fn is_windowed(&self) -> bool {
-        self.windowed
+        self.facts.windowed
     }
 
     /// The quantity of its value.
@@ -147,19 +155,19 @@ impl Query {
     /// # Errors
     /// When the tree does not tell it.
     pub fn quantity(&self) -> Result<Quantity, QueryError> {
-        self.quantity.clone()
+        self.facts.quantity.clone()
     }
 
     /// The finding that an aggregation keeps labels, so that the query has one series for each of their values.
     #[must_use]
     pub const fn grouping(&self) -> Option<&QueryError> {
-        self.grouping.as_ref()
+        self.facts.grouping.as_ref()
     }
 
     /// Whether it looks at a range of any kind.
     #[must_use]
     pub const fn has_range(&self) -> bool {
-        self.ranged
+        self.facts.ranged
     }
 
     /// The query over a range, in PromQL's notation.
@@ -171,13 +179,13 @@ impl Query {
     /// The selector, when the query is nothing else.
     #[must_use]
     pub const fn selector(&self) -> Option<&Selector> {
-        self.selector.as_ref()
+        self.facts.selector.as_ref()
     }
 
     /// The counters behind a query of the plainest form, `sum(rate(SELECTOR[{{.window}}]))`.
     #[must_use]
     pub const fn counters(&self) -> Option<&Selector> {
-        self.counters.as_ref()
+        self.facts.counters.as_ref()
     }
 }
 

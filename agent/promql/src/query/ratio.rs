@@ -34,7 +34,7 @@ impl Query {
     /// # Errors
     /// When one side alone is no query.
     pub fn ratio(&self) -> Result<Option<Ratio>, QueryError> {
-        let Some(places) = &self.ratio else { return Ok(None) };
+        let Some(places) = &self.facts.ratio else { return Ok(None) };
         let side = |span: &Range<usize>| {
             Self::parse(self.source.get(span.clone()).unwrap_or_default(), self.dialect).map_err(
                 |mut error| {

@@ -10,7 +10,7 @@ impl Query {
     /// Places of ranges of fixed length, like the `5m` of `[5m]`; those of subqueries are left out.
     #[must_use]
     pub fn fixed_ranges(&self) -> &[Range<usize>] {
-        &self.fixed_ranges
+        &self.facts.fixed_ranges
     }
 
     /// Returns the query with the window in place of every fixed range.
@@ -18,7 +18,7 @@ impl Query {
     /// # Errors
     /// When the result is no query.
     pub fn with_window(&self) -> Result<Self, QueryError> {
-        let edits = self.fixed_ranges.iter().map(|range| (range.clone(), WINDOW.to_owned()));
+        let edits = self.facts.fixed_ranges.iter().map(|range| (range.clone(), WINDOW.to_owned()));
         Self::parse(&edited(&self.source, edits.collect()), self.dialect)
     }
 

@@ -37,7 +37,7 @@ impl Driver {
                 transitions.extend(told.map(|told| self.at_once(told, transition.at, now_ms)));
             }
         }
-        if transitions.is_empty() || !self.store(&transitions).await {
+        if transitions.is_empty() || !self.store(&transitions, now_ms).await {
             return Vec::new();
         }
         let config = Arc::clone(&self.config);

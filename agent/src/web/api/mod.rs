@@ -1,6 +1,7 @@
 //! `/api/v1`: what the pages show, for programs; the gate; marked deploys; corrections.
 
 mod corrections;
+mod deliveries;
 mod deploys;
 mod gate;
 mod incidents;
@@ -26,13 +27,16 @@ pub(super) fn routes() -> Router<State> {
         .route("/incidents", get(incidents::list))
         .merge(gate)
         .route("/deploys", get(deploys::list).post(deploys::mark))
+        .route("/deliveries", get(deliveries::list))
+        .route("/deliveries/retry", post(deliveries::retry))
         .route("/corrections", get(corrections::list).post(corrections::add))
         .route("/corrections/{id}/revoke", post(corrections::revoke))
         .fallback(missing)
 }
 
 async fn missing() -> Problem {
-    let detail = "there is no such resource; known are slos, incidents, gate, deploys and corrections";
+    let detail =
+        "there is no such resource; known are slos, incidents, gate, deploys, deliveries and corrections";
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

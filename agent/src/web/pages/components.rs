@@ -4,7 +4,7 @@ use super::row::data_words;
 use crate::evaluate::SloStatus;
 use crate::web::State;
 use lookout_engine::DataState;
-use lookout_ledger::{LedgerError, StoredCounts};
+use lookout_ledger::{CountSeries, LedgerError};
 use lookout_model::ComponentEvidence;
 use lookout_model::format;
 
@@ -76,17 +76,15 @@ pub(super) async fn counts(
     state: &State,
     slo: &SloStatus,
     since_ms: i64,
-) -> Result<StoredCounts, LedgerError> {
+) -> Result<CountSeries, LedgerError> {
     let spec = state.config.slos.iter().find(|spec| spec.id() == slo.id);
     let ids = spec.map_or_else(
         || vec![slo.id.clone()],
         |spec| spec.streams().into_iter().map(|stream| stream.id).collect(),
     );
-    let mut all = StoredCounts::default();
+    let mut all = CountSeries::default();
     for id in ids {
-        let stored = state.ledger.counts(&id, since_ms).await?;
-        all.slots.extend(stored.slots);
-        all.minutes.extend(stored.minutes);
+        all = all.merged(state.ledger.counts(&id, since_ms).await?);
     }
     Ok(all)
 }

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::extract;
 use axum::response::Response;
 use http::StatusCode;
+use lookout_ledger::DeadLetter;
 use lookout_model::format;
 
 use super::row::{DeployRow, IncidentRow, Mood, SloRow};
@@ -28,6 +29,7 @@ struct Overview {
     deploys: Vec<DeployRow>,
     ledger_fails: bool,
     ledger_is_down: bool,
+    dead_letters: Vec<String>,
     agent: String,
 }
 
@@ -74,6 +76,7 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
         deploys: deploys.iter().map(|row| DeployRow::new(row, now_ms)).collect(),
         ledger_fails,
         ledger_is_down: snapshot.ledger_is_down,
+        dead_letters: dead_letters(&state, now_ms).await,
         agent: agent(&state),
     };
     page(StatusCode::OK, &view)
@@ -206,4 +209,14 @@ fn agent(state: &State) -> String {
     let cpu = figures.cpu_percent.map(|percent| format!("{percent:.1} % of a CPU"));
     let parts: Vec<String> = [memory, cpu].into_iter().flatten().collect();
     if parts.is_empty() { String::new() } else { format!("The agent uses {}.", parts.join(" and ")) }
+}
+
+/// A sentence for each message that a destination refused for good.
+async fn dead_letters(state: &State, now_ms: i64) -> Vec<String> {
+    let letters = state.ledger.dead_letters(now_ms).await.unwrap_or_default();
+    let sentence = |letter: DeadLetter| {
+        let DeadLetter { destination, incident_id, slo_id, change, error, .. } = letter;
+        format!("{destination} does not know that {incident_id} of {slo_id} is {change}: {error}")
+    };
+    letters.into_iter().take(RECENT as usize).map(sentence).collect()
 }

@@ -11,7 +11,7 @@ use super::{Moment, Shell, components, not_found, page};
 use crate::deliver::condition_in_words;
 use crate::evaluate::{SloStatus, Snapshot};
 use crate::web::{State, chart};
-use lookout_ledger::StoredCounts;
+use lookout_ledger::CountSeries;
 use lookout_model::format;
 use lookout_model::{ConditionEvidence, Ranges, TierEvidence, VersionEvidence, expand};
 
@@ -217,16 +217,15 @@ fn horizon_ms(slo: &SloStatus) -> i64 {
     period_ms.clamp(BINS * 1000, LONGEST_HISTORY_MS)
 }
 
-fn history(slo: &SloStatus, stored: &StoredCounts, excluded: &Ranges, now_ms: i64) -> History {
+fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now_ms: i64) -> History {
     let horizon_ms = horizon_ms(slo);
     let (start_ms, bin_ms) = (now_ms.saturating_sub(horizon_ms), horizon_ms / BINS);
     let mut bins = vec![Counts::ZERO; BINS as usize];
-    let slots = stored.slots.iter().map(|(start_s, _, counts)| (start_s.saturating_mul(1000), counts));
-    let minutes = stored.minutes.iter().map(|(minute, counts)| (minute.saturating_mul(60_000), counts));
-    for (at_ms, counts) in slots.chain(minutes) {
+    for span in stored.spans() {
+        let at_ms = span.start_s.saturating_mul(1000);
         let place = usize::try_from(at_ms.saturating_sub(start_ms).div_euclid(bin_ms));
         if let Some(bin) = place.ok().and_then(|place| bins.get_mut(place)) {
-            *bin += *counts;
+            *bin += span.counts;
         }
     }
     let (with_bad, worst) = bins

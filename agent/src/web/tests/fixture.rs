@@ -14,7 +14,7 @@ use crate::evaluate::{Board, SloStatus, Snapshot};
 use crate::export::{Host, Recorder};
 use crate::web::{ProbeRow, ProbeView, State};
 use lookout_config::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
-use lookout_ledger::StoredCounts;
+use lookout_ledger::{CountSeries, CountSpan, Resolution};
 use lookout_model::{
     ConditionEvidence, ConditionKind, Corrected, DeployClass, DeployRecord, Evidence, IncidentRecord,
     TierEvidence,
@@ -79,9 +79,12 @@ impl House {
             class: DeployClass::Feature,
             started_at_ms: NOW - 1_500_000,
         });
-        let day: Vec<_> =
-            (0..1440_i64).map(|minute| (NOW / 60_000 - 1440 + minute, counts(minute))).collect();
-        *house.ledger.counts.lock().unwrap() = StoredCounts { minutes: day, ..StoredCounts::default() };
+        let day = (0..1440_i64).map(|minute| CountSpan {
+            start_s: (NOW / 60_000 - 1440 + minute) * 60,
+            resolution: Resolution::Minute,
+            counts: counts(minute),
+        });
+        *house.ledger.counts.lock().unwrap() = CountSeries::new(day.collect(), None);
         house
     }
 
@@ -179,6 +182,7 @@ impl House {
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
             random: Arc::new(Random::from_seed(7)),
+            wake: Arc::default(),
         }
     }
 }
@@ -261,6 +265,7 @@ fn tier(
         long_bad,
         long_total,
         firing,
+        pending: false,
         held_by_guard: false,
         held: None,
         release_factor: None,
@@ -294,6 +299,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
                 tier(Severity::Ticket, 86_400, 7200, 3.0, Some(0.4), false),
                 tier(Severity::Ticket, 259_200, 21_600, 1.0, Some(0.35), false),
             ],
+            present: Some(lookout_model::sample::present(lookout_engine::Status::Healthy)),
             corrected: Corrected::default(),
             conditions: Vec::new(),
         },

@@ -14,7 +14,8 @@ pub(in crate::web) struct FakeLedger {
     pub(in crate::web) incidents: Mutex<Vec<IncidentRecord>>,
     pub(in crate::web) deploys: Mutex<Vec<DeployRecord>>,
     pub(in crate::web) decisions: Mutex<Vec<DecisionRecord>>,
-    pub(in crate::web) counts: Mutex<StoredCounts>,
+    pub(in crate::web) counts: Mutex<CountSeries>,
+    pub(in crate::web) dead_letters: Mutex<Vec<DeadLetter>>,
     /// Corrections are kept as a real one keeps them.
     pub(in crate::web) books: MemoryLedger,
     pub(in crate::web) fails: AtomicBool,
@@ -35,7 +36,7 @@ impl Ledger for FakeLedger {
         self.works()
     }
 
-    async fn counts(&self, _: &str, _: i64) -> Result<StoredCounts, LedgerError> {
+    async fn counts(&self, _: &str, _: i64) -> Result<CountSeries, LedgerError> {
         self.works()?;
         Ok(self.counts.lock().unwrap().clone())
     }
@@ -72,6 +73,19 @@ impl Ledger for FakeLedger {
 
     async fn end_attempt(&self, _: i64, _: i64, _: &DeliveryResult) -> Result<(), LedgerError> {
         self.works()
+    }
+
+    async fn dead_letters(&self, _: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.works()?;
+        Ok(self.dead_letters.lock().unwrap().clone())
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, _: i64) -> Result<u64, LedgerError> {
+        self.works()?;
+        let mut letters = self.dead_letters.lock().unwrap();
+        let before = letters.len();
+        letters.retain(|letter| destination.is_some_and(|name| letter.destination != name));
+        Ok((before - letters.len()) as u64)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {

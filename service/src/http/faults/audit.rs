@@ -16,7 +16,7 @@ const KEPT: usize = 200;
 /// An action of an operator.
 #[derive(Debug, Clone, Serialize)]
 pub struct Entry {
-    /// When.
+    /// The time.
     pub at: Timestamp,
     /// The kind of action: `fault_ordered`, `fault_ended`, `faults_cleared`, `refused`, `log_level_changed`.
     pub action: &'static str,

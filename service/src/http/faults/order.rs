@@ -54,14 +54,14 @@ impl Serialize for Share {
     }
 }
 
-/// Which requests are meant: those of a route, all of them or those with a method or a header.
+/// The requests that a fault hits: those of a route, all of them or those with a method or a header.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Target {
     /// The path template, or `*` for every route of the API.
     pub route: &'static str,
-    /// Only this method.
+    /// The method; any if absent.
     pub method: Option<&'static str>,
-    /// Only requests with this header: `name`, or `name: value`.
+    /// The required header: `name`, or `name: value`.
     pub header: Option<Mark>,
 }
 
@@ -94,7 +94,7 @@ impl Serialize for Mark {
 }
 
 impl Target {
-    /// Whether this is one of the requests.
+    /// Returns whether this is one of the requests.
     pub(super) fn means(&self, route: &str, method: &Method, headers: &HeaderMap) -> bool {
         // Neither probes nor the operators' own routes: whoever breaks everything must still be able to mend it.
         let every = || self.route == EVERY && is_api(route);
@@ -113,12 +113,12 @@ impl Target {
 /// A fault order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FaultOrder {
-    /// Which requests it hits.
+    /// The requests that it hits.
     #[serde(flatten)]
     pub target: Target,
     /// Share of requests that are answered with an error.
     pub error_percent: Share,
-    /// Which error.
+    /// The status of the error.
     pub status: u16,
     /// Share of requests that are delayed.
     pub delay_percent: Share,
@@ -134,11 +134,11 @@ pub struct FaultOrder {
     pub slow_body_percent: Share,
     /// The duration of a slow response.
     pub slow_body_ms: u64,
-    /// Whether nobody gets a database connection.
+    /// Whether requests get no database connection.
     pub exhaust_pool: bool,
-    /// Whether `/readyz` says no.
+    /// Whether `/readyz` fails.
     pub unready: bool,
-    /// When it ends.
+    /// The lifetime in seconds.
     pub ttl_seconds: u64,
     /// The name of the operator, for the audit log.
     pub by: Option<String>,

@@ -21,7 +21,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// As it is written.
+    /// Returns the name of the method.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -177,7 +177,7 @@ impl Operation {
         if crate::http::health::is_probe(path) { operation } else { operation.refuses(&[429, 500, 503]) }
     }
 
-    /// Under which heading it stands.
+    /// Sets the heading of the operation.
     #[must_use]
     pub fn tagged(mut self, tag: &'static str) -> Self {
         self.tag = tag;
@@ -191,7 +191,7 @@ impl Operation {
         self
     }
 
-    /// Which key it takes.
+    /// Sets the required scope.
     #[must_use]
     pub fn needs(mut self, scope: Scope) -> Self {
         self.scope = Some(scope);
@@ -223,7 +223,7 @@ impl Operation {
         self
     }
 
-    /// Which problems it may answer with.
+    /// Adds problem responses.
     #[must_use]
     pub fn refuses(mut self, statuses: &[u16]) -> Self {
         for status in statuses {

@@ -10,36 +10,36 @@ use crate::fields::FieldError;
 /// One page of the list.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Query {
-    /// Which passengers.
+    /// The filter.
     pub filter: Filter,
-    /// In which order.
+    /// The order.
     pub sort: Sort,
     /// The page size.
     pub limit: u8,
     /// The end of the page before.
     pub after: Option<Cursor>,
-    /// Whether to count all that the filter lets through.
+    /// Whether to count all matching passengers.
     pub total: bool,
 }
 
-/// Which passengers: all that are set must hold.
+/// A filter: all conditions must hold.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Filter {
-    /// Of this class.
+    /// The class.
     pub class: Option<Class>,
-    /// Of this sex.
+    /// The sex.
     pub sex: Option<Sex>,
     /// Saved or not.
     pub survived: Option<bool>,
-    /// With all of these at the beginning of a word of the name, in any order, without case and diacritics.
+    /// Beginnings of words of the name, all of them, in any order, without case and diacritics.
     pub words: Vec<String>,
-    /// Of known age, at least this.
+    /// The least age. It excludes unknown ages.
     pub min_age: Option<Age>,
-    /// Of known age, at most this.
+    /// The highest age. It excludes unknown ages.
     pub max_age: Option<Age>,
-    /// Of known fare, at least this.
+    /// The least fare. It excludes unknown fares.
     pub min_fare: Option<Fare>,
-    /// Of known fare, at most this.
+    /// The highest fare. It excludes unknown fares.
     pub max_fare: Option<Fare>,
 }
 

@@ -16,7 +16,7 @@ pub struct Passenger {
     /// Everything that a client says.
     #[serde(flatten)]
     pub details: NewPassenger,
-    /// Which state of the passenger this is.
+    /// The state of the passenger.
     #[serde(flatten)]
     pub stamp: Stamp,
 }
@@ -26,7 +26,7 @@ pub struct Passenger {
 pub struct Stamp {
     /// One more with each change.
     pub version: i64,
-    /// When it last changed, to the millisecond.
+    /// The time of the last change, to the millisecond.
     pub updated_at: Timestamp,
 }
 
@@ -50,7 +50,7 @@ impl Stamp {
     }
 }
 
-/// As both databases keep it.
+/// Rounds to the precision of both databases.
 fn to_the_millisecond(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
 }
@@ -62,7 +62,7 @@ pub struct NewPassenger {
     pub name: Name,
     /// The class travelled in.
     pub class: Class,
-    /// As in the passenger list.
+    /// The sex.
     pub sex: Sex,
     /// Unknown for every fifth passenger.
     pub age: Option<Age>,

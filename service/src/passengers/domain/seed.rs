@@ -26,7 +26,7 @@ struct Row {
     survived: bool,
 }
 
-/// Why the list cannot be read.
+/// The reason for which the list cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     /// It is not the table we know.
@@ -48,7 +48,7 @@ pub enum SeedError {
     },
 }
 
-/// Everyone on the list, in its order.
+/// Returns all passengers of the list, in its order.
 ///
 /// Ids are the same in every installation: a v7 id needs a time and chance, and here the row gives the time and a digest
 /// of the row gives the chance. So a link into one installation works in the next, and two that load one database at once

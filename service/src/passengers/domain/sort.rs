@@ -12,16 +12,16 @@ use super::words::are_words;
 /// those without a value come last, whichever the direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Sort {
-    /// By what.
+    /// The sort key.
     pub by: SortBy,
-    /// From the largest to the smallest.
+    /// Whether the largest comes first.
     pub descending: bool,
 }
 
 /// The sort key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SortBy {
-    /// When they came aboard our list.
+    /// The id, which is the order of creation.
     #[default]
     Id,
     /// The words of the name, without case and diacritics.
@@ -64,11 +64,11 @@ impl FromStr for Sort {
 /// The position of a passenger in an order.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Position {
-    /// By id alone.
+    /// The position by id alone.
     Id,
-    /// By these words.
+    /// The position by the words of the name.
     Name(String),
-    /// By this number, or among those without one.
+    /// The position by a number, or among those without one.
     Number(Option<f64>),
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Serialize, Serializer};
 
-/// By what passengers are grouped.
+/// The properties by which passengers are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Grouping {
     /// First, second, third.
@@ -16,7 +16,7 @@ pub enum Grouping {
 /// One group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Its name.
+    /// The name of the group.
     pub label: String,
     /// Number of people.
     pub total: i64,
@@ -24,7 +24,7 @@ pub struct Group {
     pub survived: i64,
 }
 
-/// All groups, and everyone.
+/// The counts of all groups, and of all passengers.
 #[derive(Debug, Serialize)]
 pub struct Stats {
     #[serde(flatten)]
@@ -41,7 +41,7 @@ struct Counts {
     survival_rate: Rate,
 }
 
-/// A share of people to four decimals; nothing where there is nobody.
+/// A share to four decimals; absent where the group is empty.
 #[derive(Debug, Clone, Copy)]
 struct Rate {
     survived: i64,

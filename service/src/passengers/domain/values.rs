@@ -56,7 +56,7 @@ impl Class {
         u8::try_from(number).ok().filter(|n| (1..=3).contains(n)).map(Self).ok_or(Self::EXPECTED)
     }
 
-    /// Its number.
+    /// Returns its number.
     #[must_use]
     pub fn number(self) -> i16 {
         self.0.into()
@@ -75,7 +75,7 @@ impl FromStr for Class {
     }
 }
 
-/// As in the passenger list.
+/// The sex, as the passenger list has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sex {
@@ -88,7 +88,7 @@ pub enum Sex {
 impl Sex {
     const EXPECTED: &'static str = "`female` or `male`";
 
-    /// As it is written.
+    /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -133,7 +133,7 @@ impl Age {
         self.0
     }
 
-    /// `null` is an answer here: nobody knows.
+    /// Reads an age. `null` stands for an unknown one.
     pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
         known(value, Self::EXPECTED, Self::try_new)
     }
@@ -176,7 +176,7 @@ impl Fare {
         self.0
     }
 
-    /// `null` is an answer here: nobody knows.
+    /// Reads a fare. `null` stands for an unknown one.
     pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
         known(value, Self::EXPECTED, Self::try_new)
     }
@@ -196,7 +196,7 @@ impl Serialize for Fare {
     }
 }
 
-/// A number, or null where nobody knows.
+/// Reads a number, or `null` for an unknown one.
 fn known<T>(
     value: &Value,
     expected: &'static str,

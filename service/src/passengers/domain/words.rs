@@ -27,7 +27,7 @@ pub(in crate::passengers) fn words_of(text: &str) -> String {
     words
 }
 
-/// Whether a text could have come from [`words_of`].
+/// Returns whether a text could have come from [`words_of`].
 pub(in crate::passengers) fn are_words(text: &str) -> bool {
     !text.chars().any(|c| !c.is_alphanumeric() && c != ' ')
 }

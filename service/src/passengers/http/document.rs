@@ -196,7 +196,13 @@ pub(super) fn schemas() -> Map<String, Value> {
         "version": {"type": "integer", "minimum": 1, "description": "One more with each change."},
         "updated_at": {"type": "string", "format": "date-time", "description": "When it last changed."}
     })));
-    let replacement = passenger.clone();
+    let mut replacement = passenger.clone();
+    for name in ["id", "version", "updated_at"] {
+        if let Some(property) = replacement.get_mut(name).and_then(Value::as_object_mut) {
+            // A client need not send it. One that sends what it read is not refused.
+            property.insert(String::from("readOnly"), json!(true));
+        }
+    }
     let page = map(json!({
         "items": {"type": "array", "items": schema("Passenger"), "maxItems": MOST_LIMIT},
         "next_cursor": {"type": ["string", "null"], "description": "Where the next page goes on, if there is one."},

@@ -103,7 +103,7 @@ struct Counts {
     failed: u64,
 }
 
-/// Why an import ended before its body did.
+/// The reason for which an import ended before its body did.
 #[derive(Debug)]
 struct End {
     code: &'static str,

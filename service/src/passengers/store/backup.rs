@@ -1,4 +1,4 @@
-//! Everyone out of the database and back in, while the service runs.
+//! Backup and restore of all passengers, while the service runs.
 //!
 //! A backup is text, one JSON object per line: a header, the passengers in the order of their ids, and a footer with their
 //! number and a digest of everything before it. It knows nothing of the database it came from, so that what was taken
@@ -25,7 +25,7 @@ const LINE_BYTES: u64 = 16 * 1024;
 /// Passengers that are added at once.
 const BATCH: usize = 1000;
 
-/// Why a backup was not taken or not restored.
+/// The reason for which a backup or a restore failed.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// The passengers cannot be read or written.
@@ -45,7 +45,7 @@ pub enum BackupError {
     /// The file is not a whole backup.
     #[error("line {line} of {}: expected {expected}; nothing was restored", path.display())]
     Content {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Counted from 1.
         line: u64,
@@ -54,7 +54,7 @@ pub enum BackupError {
     },
 }
 
-/// Writes everyone, as of one moment, into a file. An older file of this name is replaced when the new one is complete.
+/// Writes all passengers, as of one moment, into a file. An older file of this name is replaced when the new one is complete.
 /// Returns how many there are.
 pub async fn backup(store: &Store, path: &Path, now: Timestamp) -> Result<u64, BackupError> {
     let partial = {
@@ -136,7 +136,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupE
     move |source| BackupError::File { doing, path, source }
 }
 
-/// Replaces everyone with those in the file. Whoever reads meanwhile sees those from before, whoever writes waits.
+/// Replaces all passengers with those in the file. Readers see the state before meanwhile, and writers wait.
 /// Returns how many there are.
 pub async fn restore(store: &Store, path: &Path) -> Result<u64, BackupError> {
     // Once without touching the database: nobody shall wait for a file that turns out to be cut off.

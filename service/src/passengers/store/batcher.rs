@@ -1,10 +1,9 @@
 //! Merges concurrent reads of single passengers into one statement.
 //!
-//! As long as statements are on their way for others, who comes next waits for one that fetches all who wait: under load
-//! they share a trip to the database and, on SQLite, the change to another thread and back, which costs more than the
-//! statement. Where there is nobody to wait for, nobody waits. What is read was there after it was asked for, as always: a
-//! statement is sent only after those whom it fetches have asked. A trip that fails is nobody's failure: each goes alone
-//! then, unless there was no connection to be had, which is true for all who wait.
+//! While two statements are on their way, the next request waits for one that reads all waiting ids. Under load requests
+//! share a round trip and, on SQLite, the change to another thread and back, which costs more than the statement. Without
+//! load no request waits. Each read still begins after its request. A shared statement that fails is the failure of no
+//! request: each then reads alone, unless there was no connection, which is true for all.
 
 use std::mem;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -20,7 +19,7 @@ use crate::database::{Database, Statement, Value};
 
 /// Statements that may be on their way before others wait to be fetched together.
 const MAX_FLIGHTS: usize = 2;
-/// How long a trip may take: less than each of those who share it.
+/// Time limit for a shared statement: less than that of each request that shares it.
 const LIMIT: Duration = Duration::from_secs(8);
 /// How many are fetched together.
 const MOST: usize = 32;
@@ -57,7 +56,7 @@ struct Asked {
     answer: oneshot::Sender<(usize, Answer)>,
 }
 
-/// The right to one trip. However it ends, those who have come meanwhile are not forgotten.
+/// The right to one shared statement. Dropped, it starts the next one for the requests that came meanwhile.
 struct Flight {
     batcher: Arc<Batcher>,
     db: Database,
@@ -81,7 +80,7 @@ impl Batcher {
         }
     }
 
-    /// Where there is no connection to be had, there is none for those who were to be fetched nor for those who wait.
+    /// Fails all requests of a statement that got no connection, and those that wait: there is none for them either.
     fn tell_all(&self, asked: Vec<Asked>, error: &Arc<sqlx::Error>) {
         if matches!(**error, sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed) {
             let waiting = mem::take(&mut self.state().asked);
@@ -134,7 +133,7 @@ impl Flight {
         answer.inspect_err(|error| self.batcher.tell_all(Vec::new(), error))
     }
 
-    /// Whoever is not answered goes alone.
+    /// Reads the rows of all requests. A request without an answer reads alone.
     async fn fetch(self, asked: Vec<Asked>) {
         let ids: Vec<Uuid> = asked.iter().map(|asked| asked.id).collect();
         let Ok(rows) = timeout(LIMIT, self.db.rows_for_many::<Row>(many(&ids))).await else { return };
@@ -153,7 +152,7 @@ fn one(id: Uuid) -> Statement {
     Statement::fixed(GET, [Value::Key(id)])
 }
 
-/// For no more than [`MOST`].
+/// Returns the statement for at most [`MOST`] ids.
 fn many(ids: &[Uuid]) -> Statement {
     let [fewer @ .., most] = &*MANY;
     let (places, sql) = fewer.iter().find(|(places, _)| *places >= ids.len()).unwrap_or(most);

@@ -19,7 +19,7 @@ const EXPORT_PAGE: i64 = 500;
 
 const INSERT: &str = "insert into passengers (id, name, words, class, sex, age, fare, siblings_or_spouses_aboard, \
      parents_or_children_aboard, survived, version, updated_at) values ";
-/// Only the state that was read is replaced: who comes second finds another version, and nothing is overwritten unseen.
+/// Replaces only the state that was read: of two changes the second finds another version, and overwrites nothing unseen.
 const REPLACE: &str = "update passengers set name = $1, words = $2, class = $3, sex = $4, age = $5, fare = $6, \
      siblings_or_spouses_aboard = $7, parents_or_children_aboard = $8, survived = $9, version = $10, updated_at = $11 \
      where id = $12 and version = $13 and updated_at = $14";
@@ -100,7 +100,7 @@ impl Store {
         Ok(self.db.execute(remove).await.map_err(doing("removing a passenger"))? > 0)
     }
 
-    /// Everyone as of one moment, however long the reading takes.
+    /// Begins to read all passengers as of one moment, however long it takes.
     pub(in crate::passengers) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let mut tx = self.db.begin(Purpose::Read).await.map_err(doing("reading everyone"))?;
         tx.allow_long();
@@ -156,7 +156,7 @@ impl Store {
     }
 }
 
-/// Everyone as of one moment, page by page.
+/// All passengers as of one moment, page by page.
 pub(in crate::passengers) struct Snapshot {
     tx: Tx,
     after: Uuid,

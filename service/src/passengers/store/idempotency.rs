@@ -1,4 +1,4 @@
-//! Carrying out a request once, however often it comes: who has its claim carries it out, and leaves the answer.
+//! Idempotency: a repeated request is carried out once, by the holder of its claim, who stores the response.
 //!
 //! A claim is seen by others at once, so that a second request of the same key need not wait for the first. The passenger and
 //! the answer are one transaction. A process that dies in between leaves a claim without an answer, which another request
@@ -15,7 +15,7 @@ use crate::passengers::domain::model::{NewPassenger, Passenger, Stamp};
 
 /// Time for which an answer is stored.
 const KEPT: SignedDuration = SignedDuration::from_hours(24);
-/// After this long nobody works on a claim any more: longer than the database lets a statement wait and run.
+/// Time after which a claim is abandoned: longer than the database lets a statement wait and run.
 const LEASE: SignedDuration = SignedDuration::from_secs(30);
 
 const FORGET: &str = "delete from idempotency_keys where claimed_at < $1";
@@ -44,7 +44,7 @@ pub struct Repeatable {
 /// The outcome of a claim.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// It is to be carried out, by whoever has this.
+    /// The request is to be carried out by the holder of this claim.
     Ours(Uuid),
     /// It was: this was the answer.
     Answered(String),

@@ -25,7 +25,7 @@ const STATS: &str = "\
 /// A page of passengers.
 #[derive(Debug)]
 pub struct Page {
-    /// Those on it.
+    /// The passengers of the page.
     pub items: Vec<Passenger>,
     /// The start of the next page, if there is one.
     pub next: Option<Cursor>,

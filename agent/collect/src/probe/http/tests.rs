@@ -1,129 +1,41 @@
-//! The prober against small servers on loopback, in real time.
+//! HTTP against small servers on loopback, in real time.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
-use rustls::RootCertStore;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpListener;
+use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use super::super::test_support::*;
 use super::*;
-use lookout_config::{Expect, JsonExpectation, Secret};
+use lookout_config::{Authorization, Redirects, Secret, Target, TlsOptions};
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"status\":\"ok\"}";
-const KEY: &[u8] = include_bytes!("../testdata/localhost.key.pem");
-const CERT: &[u8] = include_bytes!("../testdata/localhost.cert.pem");
-const EXPIRED: &[u8] = include_bytes!("../testdata/expired.cert.pem");
-
-/// Runs `serve` for every connection, after its request head was read.
-async fn server<F, Fut>(serve: F) -> (SocketAddr, mpsc::UnboundedReceiver<String>)
-where
-    F: Fn(TcpStream) -> Fut + Send + 'static,
-    Fut: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (sender, heads) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let head = read_head(&mut stream).await;
-            let _ = sender.send(head);
-            tokio::spawn(serve(stream));
-        }
-    });
-    (address, heads)
-}
-
-async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => break,
-        }
-    }
-    String::from_utf8(head).unwrap()
-}
-
-/// A server that answers with fixed bytes and then stays silent without closing.
-async fn answering(answer: impl Into<Vec<u8>>) -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
-    let answer: Arc<[u8]> = answer.into().into();
-    server(move |mut stream| {
-        let answer = Arc::clone(&answer);
-        async move {
-            let _ = stream.write_all(&answer).await;
-            std::future::pending::<()>().await;
-        }
-    })
-    .await
-}
-
-fn target(url: impl AsRef<str>) -> Target {
-    Target {
-        name: "api".to_owned(),
-        url: url.as_ref().parse().unwrap(),
-        method: "GET".to_owned(),
-        headers: Vec::new(),
-        body: None,
-        interval: Duration::from_secs(10),
-        timeout: Duration::from_secs(5),
-        insecure: false,
-        body_limit: 1024,
-        expect: Expect::default(),
-    }
+fn check_at(address: SocketAddr) -> HttpCheck {
+    get(format!("http://{address}/health"))
 }
 
 fn at(address: SocketAddr) -> Target {
-    target(format!("http://{address}/health"))
+    requesting(check_at(address))
 }
 
-fn hasty(address: SocketAddr) -> Target {
-    Target { timeout: Duration::from_millis(400), ..at(address) }
-}
-
-fn prober() -> HttpProber {
-    HttpProber::new(Arc::new(Random::from_seed(1)))
-}
-
-/// `ok`, or `reason: detail`. Checks what holds for every outcome on the way.
-async fn told(target: &Target) -> (String, Outcome) {
-    told_by(&prober(), target).await
-}
-
-async fn told_by(prober: &HttpProber, target: &Target) -> (String, Outcome) {
-    let outcome = prober.probe(target).await;
-    let sum: Duration = outcome.phases.named().into_iter().filter_map(|(_, spent)| spent).sum();
-    assert_eq!(sum, outcome.total, "the phases are a partition");
-    assert!(outcome.total < target.timeout + Duration::from_secs(1), "the deadline holds: {outcome:?}");
-    let told = match &outcome.verdict {
-        Verdict::Ok => "ok".to_owned(),
-        Verdict::Fail { reason, detail } => format!("{}: {detail}", reason.as_str()),
-    };
-    (told, outcome)
+fn to(url: impl AsRef<str>) -> Target {
+    requesting(get(url))
 }
 
 #[tokio::test]
 async fn a_good_answer_is_ok_and_every_phase_is_known() {
     let (address, mut heads) = answering(OK).await;
-    let mut target = at(address);
-    target.url.set_query(Some("a=b"));
-    target.expect.json = vec![JsonExpectation {
-        text: "$.status".to_owned(),
-        path: serde_json_path::JsonPath::parse("$.status").unwrap(),
-        equals: json!("ok"),
-    }];
-    target.headers = vec![
+    let headers = vec![
         ("X-Api-Key".to_owned(), Secret::new("hunter2")),
         ("user-agent".to_owned(), Secret::new("mine/1")),
         ("traceparent".to_owned(), Secret::new("nonsense")),
     ];
-    let (told, outcome) = told(&target).await;
+    let check = HttpCheck { headers, ..get(format!("http://{address}/health?a=b")) };
+    let target = asserting(requesting(check), &["status == 2xx", "json(\"$.status\") == \"ok\""]);
+    let (told, outcome) = verdict_of(&target).await;
     assert_eq!((told.as_str(), outcome.status), ("ok", Some(200)));
     let happened: Vec<&str> =
         outcome.phases.named().into_iter().filter_map(|(phase, spent)| spent.map(|_| phase)).collect();
@@ -155,7 +67,7 @@ async fn an_exported_span_and_the_request_are_one_trace() {
         use tracing_opentelemetry::OpenTelemetrySpanExt as _;
         parent.context().span().span_context().trace_id().to_string()
     };
-    let (_, outcome) = told(&at(address)).instrument(parent).await;
+    let (_, outcome) = verdict_of(&at(address)).instrument(parent).await;
     assert_eq!(outcome.trace_id, wanted);
     assert!(heads.recv().await.unwrap().contains(&format!("traceparent: 00-{wanted}-")));
 }
@@ -163,8 +75,10 @@ async fn an_exported_span_and_the_request_are_one_trace() {
 #[tokio::test]
 async fn a_body_is_sent_with_its_length() {
     let (address, mut heads) = answering(OK).await;
-    let target = Target { method: "POST".to_owned(), body: Some("{\"a\":1}".to_owned()), ..at(address) };
-    assert_eq!(told(&target).await.0, "ok");
+    let check =
+        HttpCheck { method: "POST".to_owned(), body: Some("{\"a\":1}".to_owned()), ..check_at(address) };
+    let target = requesting(check);
+    assert_eq!(verdict_of(&target).await.0, "ok");
     let head = heads.recv().await.unwrap().to_lowercase();
     assert!(
         head.starts_with("post /health http/1.1\r\n") && head.contains("content-length: 7\r\n"),
@@ -177,7 +91,7 @@ async fn a_body_is_sent_with_its_length() {
 async fn a_redirect_is_a_status_and_is_not_followed() {
     let (address, mut heads) =
         answering("HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 0\r\n\r\n").await;
-    assert_eq!(told(&at(address)).await.0, "status: status 302, expected 200-299");
+    assert_eq!(verdict_of(&at(address)).await.0, "status: status (302) == 2xx");
     assert!(heads.recv().await.unwrap().starts_with("GET /health "));
     assert!(heads.try_recv().is_err(), "one request");
 }
@@ -186,17 +100,17 @@ async fn a_redirect_is_a_status_and_is_not_followed() {
 async fn a_name_is_resolved_and_an_address_that_refuses_is_passed_over() {
     let (address, _heads) = answering(OK).await;
     // where localhost is ::1 first, nobody listens there
-    let (by_name, outcome) = told(&target(format!("http://localhost:{}/", address.port()))).await;
+    let (by_name, outcome) = verdict_of(&to(format!("http://localhost:{}/", address.port()))).await;
     assert_eq!(by_name, "ok");
     assert!(outcome.phases.resolve.is_some());
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let stream = dial::connect(&[closed, address]).await.unwrap();
+    let stream = net::connect(&[closed, address]).await.unwrap();
     assert_eq!(stream.peer_addr().unwrap(), address);
 }
 
 #[tokio::test]
 async fn a_name_that_does_not_exist_is_dns() {
-    let (told, outcome) = told(&target("http://no-such-host.invalid/")).await;
+    let (told, outcome) = verdict_of(&to("http://no-such-host.invalid/")).await;
     assert!(told.starts_with("dns: "), "{told}");
     assert!(outcome.phases.resolve.is_some() && outcome.phases.connect.is_none() && outcome.status.is_none());
 }
@@ -204,7 +118,7 @@ async fn a_name_that_does_not_exist_is_dns() {
 #[tokio::test]
 async fn nobody_listening_is_refused() {
     let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let (told, outcome) = told(&at(closed)).await;
+    let (told, outcome) = verdict_of(&at(closed)).await;
     assert!(told.starts_with(&format!("connect_refused: no connection to {closed}: ")), "{told}");
     assert!(outcome.phases.connect.is_some() && outcome.phases.processing.is_none());
 }
@@ -212,17 +126,17 @@ async fn nobody_listening_is_refused() {
 #[tokio::test]
 async fn the_phase_that_hangs_is_the_reason() {
     let (silent, _) = answering("").await;
-    let (late, outcome) = told(&hasty(silent)).await;
+    let (late, outcome) = verdict_of(&hasty(at(silent))).await;
     assert_eq!((late.as_str(), outcome.status), ("ttfb_timeout: no answer within 400ms", None));
     assert!(outcome.total >= Duration::from_millis(400) && outcome.phases.transfer.is_none());
 
     let (half, _) = answering("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf").await;
-    let (late, outcome) = told(&hasty(half)).await;
+    let (late, outcome) = verdict_of(&hasty(at(half))).await;
     let detail = "read_timeout: the answer did not end within 400ms, 4 bytes of its body came";
     assert_eq!((late.as_str(), outcome.status), (detail, Some(200)));
 
     let (mute, _) = answering("HTTP/1.1 200 OK\r\nx-slow: ").await;
-    let (late, outcome) = told(&hasty(mute)).await;
+    let (late, outcome) = verdict_of(&hasty(at(mute))).await;
     assert!(late.starts_with("read_timeout: "), "{late}");
     assert!(outcome.phases.transfer.unwrap() > outcome.phases.processing.unwrap(), "{outcome:?}");
 
@@ -230,7 +144,7 @@ async fn the_phase_that_hangs_is_the_reason() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mute = listener.local_addr().unwrap();
     let url = format!("https://{mute}/");
-    let (late, outcome) = told(&Target { timeout: Duration::from_millis(400), ..target(url) }).await;
+    let (late, outcome) = verdict_of(&hasty(to(url))).await;
     assert_eq!(late, "tls: the TLS handshake did not end within 400ms");
     assert!(outcome.phases.tls.unwrap() > Duration::from_millis(100));
 }
@@ -245,12 +159,11 @@ async fn a_slow_body_counts_into_transfer_and_latency() {
         }
     })
     .await;
-    let (good, outcome) = told(&at(address)).await;
+    let (good, outcome) = verdict_of(&at(address)).await;
     assert_eq!(good, "ok");
     assert!(outcome.phases.transfer.unwrap() >= Duration::from_millis(90), "{outcome:?}");
-    let expect = Expect { latency: Some(Duration::from_millis(80)), ..Expect::default() };
-    let (slow, _) = told(&Target { expect, ..at(address) }).await;
-    assert!(slow.starts_with("latency: took ") && slow.ends_with(", expected less than 80ms"), "{slow}");
+    let (slow, _) = verdict_of(&asserting(at(address), &["latency < 80ms"])).await;
+    assert!(slow.starts_with("latency: latency (") && slow.ends_with(") < 80ms"), "{slow}");
 }
 
 #[tokio::test]
@@ -260,14 +173,14 @@ async fn a_huge_body_is_cut_while_it_streams() {
         while stream.write_all(&[b'x'; 16 * 1024]).await.is_ok() {}
     })
     .await;
-    let (huge, outcome) = told(&at(address)).await;
+    let (huge, outcome) = verdict_of(&at(address)).await;
     assert_eq!(
         (huge.as_str(), outcome.status),
         ("body_limit: the body is larger than 1024 bytes", Some(200))
     );
     let (exact, _heads) =
         answering(format!("HTTP/1.1 200 OK\r\ncontent-length: 1024\r\n\r\n{}", "x".repeat(1024))).await;
-    assert_eq!(told(&at(exact)).await.0, "ok");
+    assert_eq!(verdict_of(&at(exact)).await.0, "ok");
 }
 
 #[tokio::test]
@@ -279,7 +192,7 @@ async fn an_answer_that_breaks_off_or_is_no_http_is_read() {
             let _ = stream.write_all(answer.as_bytes()).await;
         })
         .await;
-        let (told, _) = told(&at(address)).await;
+        let (told, _) = verdict_of(&at(address)).await;
         assert!(told.starts_with("read: "), "{answer:?} gives {told}");
     }
 }
@@ -291,20 +204,15 @@ async fn an_endless_head_is_not_read_for_ever() {
         while stream.write_all(&[b'x'; 16 * 1024]).await.is_ok() {}
     })
     .await;
-    let (told, _) = told(&at(address)).await;
+    let (told, _) = verdict_of(&at(address)).await;
     assert!(told.starts_with("read: no complete answer: "), "{told}");
 }
 
 #[tokio::test]
 async fn a_bad_body_is_json_and_told_within_bounds() {
     let (address, _heads) = answering("HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\n<html>").await;
-    let mut target = at(address);
-    target.expect.json = vec![JsonExpectation {
-        text: "$.status".to_owned(),
-        path: serde_json_path::JsonPath::parse("$.status").unwrap(),
-        equals: json!("ok"),
-    }];
-    assert!(told(&target).await.0.starts_with("json: the body is no JSON: "));
+    let target = asserting(at(address), &["json(\"$.status\") == \"ok\""]);
+    assert!(verdict_of(&target).await.0.starts_with("json: the body is no JSON: "));
 }
 
 #[tokio::test]
@@ -312,42 +220,9 @@ async fn a_header_that_cannot_be_sent_is_a_failure_without_its_value() {
     let (address, _heads) = answering(OK).await;
     let headers = vec![("x-key".to_owned(), Secret::new("hunter2\n"))];
     assert_eq!(
-        told(&Target { headers, ..at(address) }).await.0,
+        verdict_of(&requesting(HttpCheck { headers, ..check_at(address) })).await.0,
         "write: a header cannot be sent in a request"
     );
-}
-
-async fn tls_server(certificate: &[u8]) -> SocketAddr {
-    let certificate = CertificateDer::from_pem_slice(certificate).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(KEY).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let Ok(mut stream) = acceptor.accept(stream).await else { return };
-                let _ = read_head(&mut stream).await;
-                let _ = stream.write_all(OK.as_bytes()).await;
-                let _ = stream.shutdown().await;
-            });
-        }
-    });
-    address
-}
-
-fn trusting(certificate: &[u8]) -> HttpProber {
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(certificate).unwrap()).unwrap();
-    HttpProber::trusting(Arc::new(Random::from_seed(1)), Trust::in_roots(roots))
 }
 
 #[tokio::test]
@@ -355,7 +230,7 @@ async fn a_trusted_certificate_is_ok_and_the_handshake_is_a_phase() {
     let port = tls_server(CERT).await.port();
     let prober = trusting(CERT);
     for _ in 0..2 {
-        let (told, outcome) = told_by(&prober, &target(format!("https://localhost:{port}/"))).await;
+        let (told, outcome) = verdict_by(&prober, &to(format!("https://localhost:{port}/"))).await;
         assert_eq!(told, "ok");
         assert!(outcome.phases.tls.is_some() && outcome.phases.transfer.is_some(), "{outcome:?}");
     }
@@ -365,14 +240,26 @@ async fn a_trusted_certificate_is_ok_and_the_handshake_is_a_phase() {
 async fn certificates_that_cannot_be_trusted_are_told_apart() {
     let good = tls_server(CERT).await.port();
     let expired = tls_server(EXPIRED).await.port();
-    let stranger = told(&target(format!("https://localhost:{good}/"))).await.0;
-    assert!(stranger.starts_with("tls_verify: ") && stranger.contains("UnknownIssuer"), "{stranger}");
-    let misnamed = told_by(&trusting(CERT), &target(format!("https://127.0.0.1:{good}/"))).await.0;
-    assert!(misnamed.starts_with("tls_verify: ") && misnamed.contains("not valid for name"), "{misnamed}");
-    let old = told_by(&trusting(EXPIRED), &target(format!("https://localhost:{expired}/"))).await.0;
-    assert!(old.starts_with("tls_verify: ") && old.contains("expired"), "{old}");
-    let insecure = Target { insecure: true, ..target(format!("https://127.0.0.1:{expired}/")) };
-    assert_eq!(told(&insecure).await.0, "ok");
+    let stranger = verdict_of(&to(format!("https://localhost:{good}/"))).await.0;
+    assert!(
+        stranger.starts_with("certificate_untrusted: ") && stranger.contains("UnknownIssuer"),
+        "{stranger}"
+    );
+    let misnamed = verdict_by(&trusting(CERT), &to(format!("https://127.0.0.1:{good}/"))).await.0;
+    assert!(
+        misnamed.starts_with("certificate_name: ") && misnamed.contains("not valid for name"),
+        "{misnamed}"
+    );
+    let (old, outcome) = verdict_by(&trusting(EXPIRED), &to(format!("https://localhost:{expired}/"))).await;
+    assert!(old.starts_with("certificate_expired: ") && old.contains("expired"), "{old}");
+    let certificate = outcome.certificate.expect("the facts of a certificate that was refused");
+    assert!(certificate.days_left < 0 && certificate.verified_not_after_s.is_none(), "{certificate:?}");
+    assert!(certificate.names.iter().any(|name| name == "localhost"), "{certificate:?}");
+    let tls = TlsOptions { insecure: true, ..TlsOptions::default() };
+    let insecure = requesting(HttpCheck { tls, ..get(format!("https://127.0.0.1:{expired}/")) });
+    let (trusted, outcome) = verdict_of(&insecure).await;
+    assert_eq!(trusted, "ok");
+    assert!(outcome.certificate.is_some_and(|certificate| certificate.days_left < 0));
 }
 
 #[tokio::test]
@@ -385,13 +272,188 @@ async fn an_answer_that_is_no_tls_is_tls() {
             let _ = stream.read(&mut [0; 1024]).await;
         }
     });
-    let told = told(&target(format!("https://{address}/"))).await.0;
+    let told = verdict_of(&to(format!("https://{address}/"))).await.0;
     assert!(told.starts_with("tls: "), "{told}");
 }
 
-#[test]
-fn what_is_logged_of_a_url_holds_no_secret() {
-    let url = "https://user:pass@api.test:8443/v1/x?token=abc&n=1#frag".parse().unwrap();
-    assert_eq!(without_secrets(&url), "https://api.test:8443/v1/x?token=***&n=***");
-    assert_eq!(without_secrets(&"http://api.test/".parse().unwrap()), "http://api.test/");
+#[tokio::test]
+async fn credentials_are_sent_as_the_scheme_wants_them() {
+    let (address, mut heads) = answering(OK).await;
+    let basic = Authorization::Basic { username: "me".to_owned(), password: Secret::new("hunter2") };
+    for (authorization, sent) in
+        [(basic, "basic bwu6ahvudgvymg=="), (Authorization::Bearer(Secret::new("hunter2")), "bearer hunter2")]
+    {
+        let target = requesting(HttpCheck { authorization, ..check_at(address) });
+        assert_eq!(verdict_of(&target).await.0, "ok");
+        let head = heads.recv().await.unwrap().to_lowercase();
+        assert!(head.contains(&format!("authorization: {sent}\r\n")), "{head}");
+    }
+}
+
+/// Answers with a redirect.
+async fn leading_to(
+    location: String,
+    status: u16,
+) -> (SocketAddr, tokio::sync::mpsc::UnboundedReceiver<String>) {
+    answering(format!("HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n")).await
+}
+
+#[tokio::test]
+async fn redirects_are_followed_to_the_limit_and_a_post_becomes_a_get() {
+    let (address, mut heads) = server(|mut stream| async move {
+        // each connection is one hop: /a, /b, then the answer
+        let _ = stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: next\r\ncontent-length: 0\r\n\r\n").await;
+    })
+    .await;
+    let redirects = Redirects { limit: 3, any_origin: false };
+    let post = HttpCheck {
+        method: "POST".to_owned(),
+        body: Some("x".to_owned()),
+        redirects,
+        ..get(format!("http://{address}/a"))
+    };
+    assert_eq!(verdict_of(&requesting(post)).await.0, "redirect: more than 3 redirects");
+    let hops: Vec<String> = std::iter::from_fn(|| heads.try_recv().ok()).collect();
+    let lines: Vec<&str> = hops.iter().filter_map(|head| head.lines().next()).collect();
+    assert_eq!(lines, ["POST /a HTTP/1.1", "GET /next HTTP/1.1", "GET /next HTTP/1.1", "GET /next HTTP/1.1"]);
+    assert!(hops[1..].iter().all(|head| !head.contains("content-length: 1")), "{hops:?}");
+
+    let (last, _) = answering(OK).await;
+    let (first, _) = leading_to(format!("http://{last}/"), 307).await;
+    let redirects = Redirects { limit: 1, any_origin: true };
+    let target = requesting(HttpCheck { redirects, ..check_at(first) });
+    let target = asserting(target, &["status == 200 and redirects == 1"]);
+    assert_eq!(verdict_of(&target).await.0, "ok");
+}
+
+#[tokio::test]
+async fn credentials_and_headers_stay_at_their_origin() {
+    let (stranger, mut heads) = answering(OK).await;
+    let (first, mut first_heads) = leading_to(format!("http://{stranger}/"), 302).await;
+    let check = HttpCheck {
+        authorization: Authorization::Bearer(Secret::new("hunter2")),
+        headers: vec![
+            ("x-api-key".to_owned(), Secret::new("hunter2")),
+            ("cookie".to_owned(), Secret::new("a=hunter2")),
+        ],
+        redirects: Redirects { limit: 3, any_origin: true },
+        ..check_at(first)
+    };
+    assert_eq!(verdict_of(&requesting(check.clone())).await.0, "ok");
+    assert_eq!(first_heads.recv().await.unwrap().matches("hunter2").count(), 3);
+    let head = heads.recv().await.unwrap();
+    assert!(!head.contains("hunter2"), "{head}");
+
+    let same = HttpCheck { redirects: Redirects { limit: 3, any_origin: false }, ..check };
+    let refused = verdict_of(&requesting(same)).await.0;
+    assert!(
+        refused.starts_with(&format!("redirect: a redirect leads to another origin: http://{stranger}")),
+        "{refused}"
+    );
+    assert!(heads.try_recv().is_err(), "the stranger is not asked");
+}
+
+#[tokio::test]
+async fn a_redirect_to_plain_text_is_refused() {
+    let acceptor = acceptor(CERT, &[]);
+    let address = listening(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let _ = read_head(&mut stream).await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 301 Moved\r\nlocation: http://localhost/\r\ncontent-length: 0\r\n\r\n")
+                .await;
+            let _ = stream.shutdown().await;
+        }
+    })
+    .await;
+    let redirects = Redirects { limit: 3, any_origin: true };
+    let target = requesting(HttpCheck { redirects, ..get(format!("https://localhost:{}/", address.port())) });
+    let refused = verdict_by(&trusting(CERT), &target).await.0;
+    assert_eq!(refused, "redirect: a redirect leads from TLS to plain text: http://localhost");
+}
+
+#[tokio::test]
+async fn more_headers_than_allowed_are_refused_and_256_are_not() {
+    let head = |count: usize| {
+        let headers: String = (0..count).map(|n| format!("x-{n}: y\r\n")).collect();
+        format!("HTTP/1.1 200 OK\r\n{headers}content-length: 0\r\n\r\n")
+    };
+    let (address, _heads) = answering(head(255)).await;
+    assert_eq!(verdict_of(&at(address)).await.0, "ok");
+    let (address, _heads) = answering(head(256)).await;
+    assert!(verdict_of(&at(address)).await.0.starts_with("read: "));
+    let (address, _heads) = answering(head(400)).await;
+    let target = requesting(HttpCheck { max_headers: 500, ..check_at(address) });
+    assert_eq!(verdict_of(&target).await.0, "ok");
+}
+
+#[tokio::test]
+async fn the_leaf_that_failed_is_told_with_its_value() {
+    let answer =
+        "HTTP/1.1 503 Away\r\ncontent-type: text/html\r\nretry-after: 5\r\ncontent-length: 4\r\n\r\nnope";
+    let (address, _heads) = answering(answer).await;
+    for (assertion, told) in [
+        ("status == 2xx or status == 304", "status: status (503) == 304"),
+        (
+            "status == 5xx and header(\"Content-Type\") contains \"json\"",
+            "header: header(\"content-type\") (\"text/html\") contains \"json\"",
+        ),
+        ("header(\"etag\") == \"a\"", "header: header(\"etag\") (missing) == \"a\""),
+        ("not header(\"etag\") == \"a\"", "header: not header(\"etag\") (missing) == \"a\""),
+        ("not status == 503", "status: not status (503) == 503"),
+        ("body matches \"^ok\"", "body: body (\"nope\") matches \"^ok\""),
+        ("body.size > 1KiB", "body: body.size (4) > 1KiB"),
+        ("protocol == \"HTTP/2\"", "protocol: protocol (\"HTTP/1.1\") == \"HTTP/2\""),
+        ("certificate.days_left > 1", "certificate: certificate.days_left (missing) > 1"),
+        ("json(\"$.a\") == 1", "json: the body is no JSON: expected ident at line 1 column 2"),
+        ("header(\"retry-after\") != missing and status in [500-599]", "ok"),
+    ] {
+        assert_eq!(verdict_of(&asserting(at(address), &[assertion])).await.0, told, "{assertion}");
+    }
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_by_prior_knowledge_and_by_alpn() {
+    let router = axum::Router::new().route("/health", axum::routing::get(|| async { "fine" }));
+    let serve = move |stream: Box<dyn Io>, router: axum::Router| async move {
+        let service = hyper_util::service::TowerToHyperService::new(router);
+        let builder = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+        let _ = builder.serve_connection(hyper_util::rt::TokioIo::new(stream), service).await;
+    };
+    let plain = {
+        let router = router.clone();
+        listening(move |stream| serve(Box::new(stream), router.clone())).await
+    };
+    let two = |url: String| HttpCheck { version: HttpVersion::Two, ..get(url) };
+    let assertions = ["status == 200 and protocol == \"HTTP/2\" and body == \"fine\""];
+    let target = asserting(requesting(two(format!("http://{plain}/health"))), &assertions);
+    let (told, outcome) = verdict_of(&target).await;
+    assert_eq!(told, "ok");
+    assert!(outcome.phases.transfer.is_some() && outcome.phases.tls.is_none());
+
+    let acceptor = acceptor(CERT, &["h2"]);
+    let secure = listening(move |stream| {
+        let (acceptor, router) = (acceptor.clone(), router.clone());
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                serve(Box::new(stream), router).await;
+            }
+        }
+    })
+    .await;
+    for version in [HttpVersion::Two, HttpVersion::Auto] {
+        let check = HttpCheck { version, ..get(format!("https://localhost:{}/health", secure.port())) };
+        assert_eq!(verdict_by(&trusting(CERT), &asserting(requesting(check), &assertions)).await.0, "ok");
+    }
+    let old = tls_server(CERT).await.port();
+    let check = two(format!("https://localhost:{old}/"));
+    assert_eq!(
+        verdict_by(&trusting(CERT), &requesting(check)).await.0,
+        "protocol: the server does not offer HTTP/2"
+    );
+    let silent = silent().await;
+    let (told, _) = verdict_of(&hasty(requesting(two(format!("http://{silent}/"))))).await;
+    assert_eq!(told, "ttfb_timeout: no answer within 400ms");
 }

@@ -10,7 +10,9 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::rehearsal::{Meter, START_MS, WallClock};
-use lookout_config::Expect;
+use lookout_config::{Check, Family, HttpCheck};
+
+use super::super::Reason;
 
 /// What the probe that starts at a wall time does.
 #[derive(Clone)]
@@ -48,10 +50,9 @@ impl Probe for Planned {
         };
         let (verdict, total) = match (self.plan)(number) {
             Plan::Ok(total) => (Verdict::Ok, total),
-            Plan::Fail(total) => (
-                Verdict::Fail { reason: Reason::Status, detail: "status 503, expected 200-299".to_owned() },
-                total,
-            ),
+            Plan::Fail(total) => {
+                (Verdict::Fail { reason: Reason::Status, detail: "status (503) == 2xx".to_owned() }, total)
+            }
             Plan::Hang => std::future::pending().await,
             Plan::NoFiles => (
                 Verdict::Fail { reason: Reason::Resources, detail: "too many open files".to_owned() },
@@ -61,7 +62,17 @@ impl Probe for Planned {
         };
         tokio::time::sleep(total).await;
         let phases = Phases { connect: Some(total), ..Phases::default() };
-        Outcome { verdict, total, phases, status: Some(200), trace_id: String::new() }
+        Outcome {
+            verdict,
+            total,
+            phases,
+            status: Some(200),
+            summary: None,
+            address: None,
+            certificate: None,
+            steps: Vec::new(),
+            trace_id: String::new(),
+        }
     }
 }
 
@@ -69,17 +80,15 @@ const INTERVAL: Duration = Duration::from_secs(10);
 const QUICK: Plan = Plan::Ok(Duration::from_millis(300));
 
 fn target() -> Arc<Target> {
+    let check = Check::Http(Box::new(HttpCheck::get("http://api.test/".parse().unwrap())));
     Arc::new(Target {
         name: "api".to_owned(),
-        url: "http://api.test/".parse().unwrap(),
-        method: "GET".to_owned(),
-        headers: Vec::new(),
-        body: None,
         interval: INTERVAL,
         timeout: Duration::from_secs(5),
-        insecure: false,
-        body_limit: 1024,
-        expect: Expect::default(),
+        family: Family::Auto,
+        resolver: None,
+        check,
+        expect: Vec::new(),
     })
 }
 

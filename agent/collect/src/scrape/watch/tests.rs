@@ -41,6 +41,8 @@ struct Scene {
     task: JoinHandle<()>,
 }
 
+/// The stream of availability.
+const UP: usize = 9;
 const WIDTH_MS: i64 = 10_000;
 const FIRST: i64 = START_MS / WIDTH_MS;
 
@@ -83,15 +85,20 @@ impl Scene {
             job: None,
         };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(watch(Arc::new(scrape), slos, ports, stop.clone()));
+        let streams = Streams { ratios: slos, up: vec![UP] };
+        let task = tokio::spawn(watch(Arc::new(scrape), streams, ports, stop.clone()));
         Self { clock, neighbour, feed, stop, task }
     }
 
-    /// What was fed as slots since the start, good and bad.
-    fn observed(&mut self) -> Vec<(usize, i64, u64, u64)> {
+    fn fed(&mut self) -> Vec<(usize, i64, u64, u64)> {
         std::iter::from_fn(|| self.feed.try_recv().ok())
             .map(|seen| (seen.stream, seen.slot.0 - FIRST, seen.counts.good, seen.counts.bad))
             .collect()
+    }
+
+    /// Observations of ratios: stream, slot since the start, good and bad.
+    fn observed(&mut self) -> Vec<(usize, i64, u64, u64)> {
+        self.fed().into_iter().filter(|(stream, ..)| *stream != UP).collect()
     }
 }
 
@@ -274,4 +281,57 @@ async fn a_closed_feed_ends_the_loop() {
     let mut scene = Scene::open(Duration::ZERO, steady);
     scene.feed.close();
     tokio::time::timeout(Duration::from_secs(60), scene.task).await.expect("ends by itself").unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scrape_that_fails_is_a_bad_event_of_availability() {
+    let mut scene = Scene::open(Duration::ZERO, |number, _| match number {
+        1 => Err(FetchError::Connect("refused".to_owned())),
+        2 => Err(FetchError::Dns("no such host".to_owned())),
+        3 => Err(FetchError::Timeout(Duration::from_secs(3))),
+        4 => Ok("<html>".to_owned()),
+        5 => Ok("# nothing\n".to_owned()),
+        6 => Err(FetchError::Resources("too many open files".to_owned())),
+        _ => exposition(7, 7, 0),
+    });
+    seconds(81).await;
+    let up: Vec<_> = scene.fed().into_iter().filter(|(stream, ..)| *stream == UP).collect();
+    let wanted = [(0, 1, 0), (1, 0, 1), (2, 0, 1), (3, 0, 1), (4, 0, 1), (5, 0, 1), (7, 1, 0)];
+    assert_eq!(up, wanted.map(|(slot, good, bad)| (UP, slot, good, bad)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_loop_is_counted_life_by_life() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    // every scrape meets a process that is four seconds old and failed a hundred times
+    let mut scene = Scene::open(Duration::ZERO, |_, at| {
+        let started = at / 1000 - 4;
+        Ok(format!(
+            "process_start_time_seconds {started}\nrequests_total 100\nfast_total 0\nerrors_total 100\n"
+        ))
+    });
+    seconds(61).await;
+    let errors: Vec<_> = scene.observed().into_iter().filter(|(stream, ..)| *stream == 4).collect();
+    let wanted: Vec<_> = (0..2).map(|slot| (4, slot, 0, 100)).collect();
+    assert_eq!(errors[..2], wanted[..]);
+    assert!(errors.iter().all(|(.., good, bad)| (*good, *bad) == (0, 100)), "{errors:?}");
+    // read twice a slot while most events are bad, and each time it is another process
+    assert_eq!(errors.len(), scene.neighbour.fetched.lock().unwrap().len());
+    assert_eq!(meter.value(names::SCRAPE_RESTARTS, &[("source", "api")]), Some(errors.len() as f64));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absurd_sample_is_reported_and_the_next_scrape_counts_on() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(Duration::ZERO, |number, _| match number {
+        2 => Ok("requests_total 1e308\nerrors_total 1e308\nfast_total 1\n".to_owned()),
+        n => exposition(i64::try_from(n).unwrap() * 10, i64::try_from(n).unwrap() * 10, 0),
+    });
+    seconds(41).await;
+    let errors: Vec<_> = scene.observed().into_iter().filter(|(stream, ..)| *stream == 4).collect();
+    assert_eq!(errors, [(4, 1, 10, 0), (4, 3, 20, 0)]);
+    let labels = [("source", "api"), ("reason", "absurd_sample")];
+    assert_eq!(meter.value(names::SCRAPE_QUARANTINED, &labels), Some(2.0), "once for each ratio");
 }

@@ -6,6 +6,7 @@
 //! taken as well, on the strength of everything else that is checked.
 
 mod examine;
+mod recover;
 mod replace;
 mod seal;
 
@@ -21,6 +22,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
 
 pub use examine::{Report, SloTotals};
+pub use recover::{Recovered, recover};
+pub(super) use replace::put_aside;
 pub use replace::{Faults, Restored, restore};
 
 use super::BUSY;

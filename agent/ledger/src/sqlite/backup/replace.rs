@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
-use super::super::{BUSY, lock};
+use super::super::BUSY;
+use super::super::place::Locks;
 use super::{BackupError, Partial, Report, copy, examine, failed, named, sync_folder, verify, with_suffix};
 use crate::LedgerError;
 
@@ -55,7 +56,7 @@ pub async fn restore(
     }
     let owner = owner(&ledger)?;
     // held until all is done: an agent that is started meanwhile says that its ledger is in use
-    let _lock = lock(&ledger).map_err(|error| match error {
+    let _locks = Locks::take(&ledger).map_err(|error| match error {
         LedgerError::InUse { .. } => BackupError::Held { path: ledger.clone() },
         LedgerError::Open { source: sqlx::Error::Io(source), .. } => failed("locking", &ledger)(source),
         other => BackupError::Damaged { path: ledger.clone(), faults: vec![other.to_string()] },
@@ -74,7 +75,7 @@ pub async fn restore(
     give(&partial.0, &owner)?;
     fold(&ledger).await?;
     // nothing is awaited from here on: whoever interrupts comes before or after
-    let kept = put_aside(&ledger, now)?;
+    let kept = put_aside(&ledger, "replaced", now)?;
     std::fs::rename(&partial.0, &ledger).map_err(failed("putting the backup in the place of", &ledger))?;
     sync_folder(&ledger);
     Ok(Restored { report, kept })
@@ -132,8 +133,12 @@ async fn fold(ledger: &Path) -> Result<(), BackupError> {
 }
 
 /// Gives the old ledger a second name, and takes away from beside it what SQLite would take for part of the new one.
-fn put_aside(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
-    let Some(aside) = free_name(ledger, now)? else { return Ok(None) };
+pub(in crate::sqlite) fn put_aside(
+    ledger: &Path,
+    why: &str,
+    now: Timestamp,
+) -> Result<Option<PathBuf>, BackupError> {
+    let Some(aside) = free_name(ledger, why, now)? else { return Ok(None) };
     match std::fs::hard_link(ledger, &aside) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -164,7 +169,7 @@ fn copy_aside(ledger: &Path, aside: &Path) -> std::io::Result<()> {
 }
 
 /// A name for the old ledger, when there is anything of it.
-fn free_name(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
+fn free_name(ledger: &Path, why: &str, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
     let there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
     let parts = ["", "-wal", "-journal"];
     if !parts.iter().any(|part| there(&with_suffix(ledger, part))) {
@@ -173,10 +178,10 @@ fn free_name(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupErr
     let stamp = now.strftime("%Y%m%dT%H%M%SZ");
     for n in 1..=NAMES {
         let more = if n == 1 { String::new() } else { format!("-{n}") };
-        let name = with_suffix(ledger, &format!(".replaced-{stamp}{more}"));
+        let name = with_suffix(ledger, &format!(".{why}-{stamp}{more}"));
         if !parts.iter().any(|part| there(&with_suffix(&name, part))) {
             return Ok(Some(name));
         }
     }
-    Err(BackupError::Exists { path: with_suffix(ledger, &format!(".replaced-{stamp}")) })
+    Err(BackupError::Exists { path: with_suffix(ledger, &format!(".{why}-{stamp}")) })
 }

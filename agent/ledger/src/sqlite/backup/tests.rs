@@ -88,7 +88,7 @@ async fn a_backup_tells_what_is_in_it_and_is_for_its_owner_alone() {
     assert!(report.sealed && report.faults.is_empty(), "{report:?}");
     assert_eq!(report.slos, [SloTotals { id: "api-up".to_owned(), rows: 2, good: 15, bad: 3 }]);
     assert_eq!(report.counted_until_s, Some(60 * 60 * 12 + 10));
-    assert_eq!((report.incidents, report.decisions, report.schema_version), (1, 3, 5));
+    assert_eq!((report.incidents, report.decisions, report.schema_version), (1, 3, 6));
     assert_eq!(report.bytes, std::fs::metadata(&place.backup).unwrap().len());
     assert_eq!(std::fs::metadata(&place.backup).unwrap().permissions().mode() & 0o777, 0o600);
     let of_ledger = verify(&place.ledger).await.unwrap();
@@ -162,7 +162,7 @@ async fn backups_under_write_load_are_each_of_one_moment() {
         restore(&place.folder.path().join("backup-7.db"), &place.ledger, Faults::Refuse, at()).await;
     assert_eq!(restored.unwrap().report.slos[0].rows, last);
     let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().slots.len() as u64, last);
+    assert_eq!(ledger.counts("a", 0).await.unwrap().slots().len() as u64, last);
     ledger.record_decision(decision(-1)).await.unwrap();
     ledger.close().await;
     assert!(verify(&place.ledger).await.unwrap().faults.is_empty());
@@ -229,7 +229,7 @@ async fn the_replaced_ledger_keeps_all_it_had_and_can_be_put_back() {
     assert_eq!(back.report.slos[0].rows, 3);
     assert_eq!(back.kept.unwrap().file_name().unwrap(), "ledger.db.replaced-20260301T100000Z-2");
     let agent = SqliteLedger::open(&place.ledger).await.unwrap();
-    assert_eq!(agent.counts("api-up", 0).await.unwrap().slots.len(), 2);
+    assert_eq!(agent.counts("api-up", 0).await.unwrap().slots().len(), 2);
     agent.close().await;
 }
 
@@ -288,14 +288,14 @@ async fn a_ledger_of_another_version_or_program_is_told_apart() {
     let place = Place::filled().await;
     for (statement, expected) in [
         (
-            "update _sqlx_migrations set version = 7777 where version = 5",
+            "update _sqlx_migrations set version = 7777 where version = 6",
             "schema version 7777, this lookout knows",
         ),
         (
             "update _sqlx_migrations set checksum = x'00' where version = 3",
             "step 3 of its schema is not the one",
         ),
-        ("delete from _sqlx_migrations where version = 4", "its schema has 3 steps of 4"),
+        ("delete from _sqlx_migrations where version = 4", "its schema has 4 steps of 5"),
         ("pragma application_id = 5", "it is no ledger of lookout's"),
     ] {
         let copy = place.folder.path().join("copy.db");
@@ -344,7 +344,7 @@ async fn a_ledger_of_an_older_lookout_is_verified_and_restored() {
     let report = place.restore().await.unwrap().report;
     assert_eq!((report.schema_version, report.slos[0].good, report.counted_until_s), (1, 5, Some(60_060)));
     let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes.len(), 1);
+    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes().len(), 1);
     ledger.close().await;
-    assert_eq!(verify(&place.ledger).await.unwrap().schema_version, 5);
+    assert_eq!(verify(&place.ledger).await.unwrap().schema_version, 6);
 }

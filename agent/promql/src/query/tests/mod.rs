@@ -280,10 +280,7 @@ fn metricsql_is_taken_on_request_only() {
     let error = Query::parse(text, Dialect::PromQl).unwrap_err();
     assert_eq!(&text[error.span.clone()], "increase_pure");
     assert_eq!(error.message, "only MetricsQL knows `increase_pure`, Prometheus does not");
-    assert_eq!(
-        EventQuery::try_new(Query::parse(text, Dialect::MetricsQl).unwrap()).unwrap().is_per_second(),
-        false
-    );
+    assert!(!EventQuery::try_new(Query::parse(text, Dialect::MetricsQl).unwrap()).unwrap().is_per_second());
     let error = Query::parse("median(a)", Dialect::PromQl).unwrap_err();
     assert_eq!(error.message, "only MetricsQL knows `median`, Prometheus does not");
     assert!(Query::parse("range_max(a)", Dialect::MetricsQl).is_err());

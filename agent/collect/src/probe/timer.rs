@@ -1,38 +1,32 @@
-//! Where the time of a probe goes. Every phase begins at the instant the one before ends, so that the phases are a
+//! Durations of the phases of a probe. Every phase begins at the instant the one before ends, so that the phases are a
 //! partition of the total: nothing is counted twice and nothing is lost.
 
 use std::time::Duration;
 
+use lookout_config::Phase;
 use tokio::time::Instant;
 
 use super::Phases;
 
-/// The phase a probe is in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    Resolve,
-    Connect,
-    Tls,
-    /// The request is written and its answer awaited.
-    Processing,
-    /// The answer comes in.
-    Transfer,
-}
-
 /// Measures the phases of one probe. It stands outside of what it measures, so that a cut leaves it readable.
 #[derive(Debug)]
-pub(super) struct Stopwatch {
+pub(super) struct PhaseTimer {
     started: Instant,
     phase: Phase,
     since: Instant,
     phases: Phases,
 }
 
-impl Stopwatch {
+impl PhaseTimer {
     /// Starts to measure with a phase.
     pub(super) fn start(phase: Phase) -> Self {
         let now = Instant::now();
         Self { started: now, phase, since: now, phases: Phases::default() }
+    }
+
+    /// When the measurement started.
+    pub(super) const fn started(&self) -> Instant {
+        self.started
     }
 
     /// The phase that is measured now.
@@ -52,6 +46,12 @@ impl Stopwatch {
         (self.phase, self.since) = (phase, at);
     }
 
+    /// Returns the phases so far, the present one included.
+    pub(super) fn snapshot(&mut self) -> Phases {
+        self.enter(self.phase);
+        self.phases
+    }
+
     /// Ends the last phase. Returns the phases and their sum.
     pub(super) fn stop(mut self) -> (Phases, Duration) {
         let now = Instant::now().max(self.since);
@@ -61,13 +61,7 @@ impl Stopwatch {
 
     fn close(&mut self, at: Instant) {
         let spent = at.duration_since(self.since);
-        let place = match self.phase {
-            Phase::Resolve => &mut self.phases.resolve,
-            Phase::Connect => &mut self.phases.connect,
-            Phase::Tls => &mut self.phases.tls,
-            Phase::Processing => &mut self.phases.processing,
-            Phase::Transfer => &mut self.phases.transfer,
-        };
+        let place = self.phases.get_mut(self.phase);
         *place = Some(place.unwrap_or_default() + spent);
     }
 }
@@ -80,7 +74,7 @@ mod tests {
     async fn phases_sum_to_the_total_wherever_it_is_cut() {
         let order = [Phase::Connect, Phase::Tls, Phase::Processing, Phase::Transfer];
         for cut in 0..=order.len() {
-            let mut watch = Stopwatch::start(Phase::Resolve);
+            let mut watch = PhaseTimer::start(Phase::Resolve);
             tokio::time::advance(Duration::from_micros(1_111)).await;
             for phase in &order[..cut] {
                 watch.enter(*phase);
@@ -97,7 +91,7 @@ mod tests {
     async fn an_instant_from_before_the_phase_cannot_make_time_negative() {
         let early = Instant::now();
         tokio::time::advance(Duration::from_millis(5)).await;
-        let mut watch = Stopwatch::start(Phase::Processing);
+        let mut watch = PhaseTimer::start(Phase::Processing);
         watch.enter_at(Phase::Transfer, early);
         tokio::time::advance(Duration::from_millis(2)).await;
         let (phases, total) = watch.stop();

@@ -1,5 +1,4 @@
-//! Listens on the connection of a probe: when the first byte of the answer came, and whether writing failed. The HTTP
-//! library tells neither.
+//! A stream that notes when the first byte came and whether writing failed. The HTTP library tells neither.
 
 use std::io;
 use std::pin::Pin;
@@ -10,46 +9,46 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-/// What was heard.
+/// Events of one stream.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(in super::super) struct StreamEvents {
     first_byte: OnceLock<Instant>,
     write_failed: AtomicBool,
 }
 
-impl Heard {
+impl StreamEvents {
     /// When the first byte of the answer came, if one did.
-    pub(super) fn first_byte(&self) -> Option<Instant> {
+    pub(in super::super) fn first_byte(&self) -> Option<Instant> {
         self.first_byte.get().copied()
     }
 
     /// Whether the request could not be written.
-    pub(super) fn write_failed(&self) -> bool {
+    pub(in super::super) fn write_failed(&self) -> bool {
         self.write_failed.load(Ordering::Relaxed)
     }
 }
 
-/// A connection that is listened to; on the plain side of TLS, so that handshakes are not taken for answers.
+/// A stream whose events are noted; on the plain side of TLS, so that handshakes are not taken for answers.
 #[derive(Debug)]
-pub(super) struct Wire<S> {
+pub(in super::super) struct ObservedStream<S> {
     stream: S,
-    heard: Arc<Heard>,
+    events: Arc<StreamEvents>,
 }
 
-impl<S> Wire<S> {
-    pub(super) const fn new(stream: S, heard: Arc<Heard>) -> Self {
-        Self { stream, heard }
+impl<S> ObservedStream<S> {
+    pub(in super::super) const fn new(stream: S, events: Arc<StreamEvents>) -> Self {
+        Self { stream, events }
     }
 
     fn note<T>(&self, result: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if matches!(result, Poll::Ready(Err(_))) {
-            self.heard.write_failed.store(true, Ordering::Relaxed);
+            self.events.write_failed.store(true, Ordering::Relaxed);
         }
         result
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for ObservedStream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -58,13 +57,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Wire<S> {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
         if buffer.filled().len() > before {
-            self.heard.first_byte.get_or_init(Instant::now);
+            self.events.first_byte.get_or_init(Instant::now);
         }
         result
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for ObservedStream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

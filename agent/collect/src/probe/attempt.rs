@@ -1,0 +1,123 @@
+//! One attempt at a target: its measurements and what is known of the answer so far. It outlives the protocol's run, so
+//! that the deadline leaves the phase and the facts readable.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::HeaderMap;
+use lookout_config::{Phase, Subject, Target};
+use tokio::time::Instant;
+
+use super::net::{StreamEvents, TlsClients};
+use super::timer::PhaseTimer;
+use super::traced::Traced;
+use super::{Certificate, Reason, StepOutcome};
+
+/// A protocol that can try a target once.
+#[async_trait]
+pub(super) trait Protocol {
+    /// Runs one exchange. The caller cuts it at the deadline; whatever goes wrong is a failure.
+    async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure>;
+}
+
+/// What every protocol is given.
+pub(super) struct Context<'a> {
+    pub(super) target: &'a Target,
+    pub(super) traced: &'a Traced,
+    pub(super) tls: &'a TlsClients,
+    pub(super) random: &'a lookout_runtime::random::Random,
+    /// Keep the body of HTTP although no assertion of the target looks at it.
+    pub(super) keeps_body: bool,
+}
+
+impl Context<'_> {
+    /// Whether an assertion looks at a value.
+    pub(super) fn asserts(&self, wanted: impl Fn(&Subject) -> bool) -> bool {
+        self.target.expect.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
+    }
+}
+
+/// Why a probe ended early.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) reason: Reason,
+    pub(super) detail: String,
+}
+
+impl Failure {
+    pub(super) fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// Facts of an answer, as far as they are known.
+#[derive(Debug, Default)]
+pub(super) struct Facts {
+    pub(super) address: Option<SocketAddr>,
+    pub(super) status: Option<u16>,
+    pub(super) headers: Option<HeaderMap>,
+    /// The body, or the bytes of a dialogue; empty where nothing looks at it.
+    pub(super) body: Option<Vec<u8>>,
+    pub(super) body_size: Option<usize>,
+    pub(super) redirects: Option<u32>,
+    pub(super) protocol: Option<&'static str>,
+    pub(super) tls_version: Option<&'static str>,
+    pub(super) certificate: Option<Certificate>,
+    pub(super) dns: Option<DnsFacts>,
+    pub(super) grpc_status: Option<String>,
+}
+
+/// Facts of an answer of DNS.
+#[derive(Debug, Default)]
+pub(super) struct DnsFacts {
+    pub(super) code: String,
+    pub(super) answers: Vec<String>,
+    pub(super) ttl: Option<u32>,
+}
+
+/// One attempt at a target.
+pub(super) struct Attempt {
+    pub(super) timer: PhaseTimer,
+    pub(super) facts: Facts,
+    /// Events of the stream that carries the answer, where the first byte tells when it began.
+    pub(super) events: Option<Arc<StreamEvents>>,
+    /// Bytes of the body so far.
+    pub(super) received: usize,
+    /// Results of the steps of a journey.
+    pub(super) steps: Vec<StepOutcome>,
+    /// When the attempt is cut.
+    pub(super) deadline: Instant,
+}
+
+impl Attempt {
+    pub(super) fn start(first: Phase, timeout: Duration) -> Self {
+        let timer = PhaseTimer::start(first);
+        let deadline = timer.started() + timeout;
+        Self { timer, facts: Facts::default(), events: None, received: 0, steps: Vec::new(), deadline }
+    }
+
+    /// Dates the begin of the answer, when the deadline came between its first byte and its head.
+    pub(super) fn note_first_byte(&mut self) {
+        let first_byte = self.events.as_ref().and_then(|events| events.first_byte());
+        if let (Phase::Processing, Some(at)) = (self.timer.phase(), first_byte) {
+            self.timer.enter_at(Phase::Transfer, at);
+        }
+    }
+
+    /// The failure of a deadline that passed in the present phase.
+    pub(super) fn cut(&self, timeout: Duration) -> Failure {
+        let within = lookout_model::print_duration(timeout);
+        match self.timer.phase() {
+            Phase::Resolve => Failure::new(Reason::Dns, format!("the name did not resolve within {within}")),
+            Phase::Connect => Failure::new(Reason::ConnectTimeout, format!("no connection within {within}")),
+            Phase::Tls => Failure::new(Reason::Tls, format!("the TLS handshake did not end within {within}")),
+            Phase::Processing => Failure::new(Reason::FirstByteTimeout, format!("no answer within {within}")),
+            Phase::Transfer => Failure::new(
+                Reason::ReadTimeout,
+                format!("the answer did not end within {within}, {} bytes of its body came", self.received),
+            ),
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Requests of a target.
+
+use base64::Engine as _;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, Uri};
+use http_body_util::Full;
+use hyper::body::Bytes;
+use url::Url;
+
+use super::super::Reason;
+use super::super::attempt::Failure;
+use super::super::traced::{TRACEPARENT, Traced};
+use lookout_config::{Authorization, HttpCheck, Secret};
+
+/// A request with its whole body.
+pub(super) type Request = http::Request<Full<Bytes>>;
+
+pub(in super::super) const USER_AGENT: &str = concat!("lookout/", env!("CARGO_PKG_VERSION"));
+
+/// One hop on the way to the answer.
+pub(super) struct Hop<'a> {
+    pub(super) check: &'a HttpCheck,
+    pub(super) url: Url,
+    /// A redirect of 303, and of 301 and 302 after a POST, is followed by a GET without a body.
+    pub(super) as_get: bool,
+}
+
+impl Hop<'_> {
+    /// Whether it leads to the origin that credentials and headers are meant for.
+    fn is_at_origin(&self) -> bool {
+        self.url.origin() == self.check.url.origin()
+    }
+
+    /// The request of this hop. A header of the target replaces a default one, except `traceparent`: the outcome names the
+    /// trace that was sent.
+    pub(super) fn request(&self, traced: &Traced, two: bool) -> Result<Request, Failure> {
+        let refused = |what: &str| Failure::new(Reason::Write, format!("{what} cannot be sent in a request"));
+        let body = self.check.body.as_ref().filter(|_| !self.as_get);
+        let mut request = Request::new(Full::new(
+            body.map(|body| Bytes::copy_from_slice(body.as_bytes())).unwrap_or_default(),
+        ));
+        let method = if self.as_get { "GET" } else { self.check.method.as_str() };
+        *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| refused("the method"))?;
+        *request.uri_mut() = self.uri(two).ok_or_else(|| refused("the path"))?;
+        *request.headers_mut() = self.headers(traced, two).ok_or_else(|| refused("a header"))?;
+        Ok(request)
+    }
+
+    fn uri(&self, two: bool) -> Option<Uri> {
+        let mut path = self.url.path().to_owned();
+        if let Some(query) = self.url.query() {
+            path = format!("{path}?{query}");
+        }
+        if two {
+            return format!("{}://{}{path}", self.url.scheme(), host(&self.url)?).parse().ok();
+        }
+        path.parse().ok()
+    }
+
+    fn headers(&self, traced: &Traced, two: bool) -> Option<HeaderMap> {
+        let mut headers = HeaderMap::new();
+        if !two {
+            headers.insert(header::HOST, HeaderValue::from_str(&host(&self.url)?).ok()?);
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
+        headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        if self.is_at_origin() {
+            if let Some(value) = authorization(&self.check.authorization) {
+                headers.insert(header::AUTHORIZATION, value?);
+            }
+            let own = own_headers(&self.check.headers)?;
+            for name in own.keys() {
+                headers.remove(name);
+            }
+            headers.extend(own);
+        }
+        headers.insert(TRACEPARENT, HeaderValue::from_str(&traced.header()).ok()?);
+        Some(headers)
+    }
+}
+
+/// Host and port as a request names them.
+fn host(url: &Url) -> Option<String> {
+    Some(match (url.host_str()?, url.port()) {
+        (host, Some(port)) => format!("{host}:{port}"),
+        (host, None) => host.to_owned(),
+    })
+}
+
+/// Headers of a target; none when one of them cannot be sent.
+pub(in super::super) fn own_headers(written: &[(String, Secret)]) -> Option<HeaderMap> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in written {
+        let mut value = HeaderValue::from_str(value.reveal()).ok()?;
+        value.set_sensitive(true);
+        headers.append(HeaderName::from_bytes(name.as_bytes()).ok()?, value);
+    }
+    Some(headers)
+}
+
+fn authorization(authorization: &Authorization) -> Option<Option<HeaderValue>> {
+    let text = match authorization {
+        Authorization::None => return None,
+        Authorization::Bearer(token) => format!("Bearer {}", token.reveal()),
+        Authorization::Basic { username, password } => {
+            let pair = format!("{username}:{}", password.reveal());
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
+        }
+    };
+    let mut value = HeaderValue::from_str(&text).ok();
+    value.iter_mut().for_each(|value| value.set_sensitive(true));
+    Some(value)
+}

@@ -1,0 +1,137 @@
+//! Journeys: requests that share variables, with a result per step, and cleanup that is made whatever fails before.
+
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lookout_config::{Authorization, HttpCheck, JourneyCheck, JourneyStep, Phase, Secret, Target};
+use tokio::time::Instant;
+use url::Url;
+
+use super::assert::{Answer, evaluate, extract, verdict};
+use super::attempt::{Attempt, Context, Facts, Failure, Protocol};
+use super::{Phases, Reason, StepOutcome, Verdict};
+
+/// Values of the variables, by their place in the journey.
+type Values = Vec<Option<Secret>>;
+
+#[async_trait]
+impl Protocol for JourneyCheck {
+    async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure> {
+        let mut values: Values = self.variables.iter().map(|variable| variable.value.clone()).collect();
+        // cleanup gets a quarter of the time, whatever the steps before it use up
+        let has_cleanup = self.steps.iter().any(|step| step.always);
+        let reserve = if has_cleanup { context.target.timeout / 4 } else { Duration::ZERO };
+        let until = attempt.deadline.checked_sub(reserve).unwrap_or(attempt.deadline);
+        let mut failure: Option<Failure> = None;
+        for step in &self.steps {
+            // a request whose variables were never extracted has nothing to clean up
+            let is_known = step.needs.iter().all(|index| matches!(values.get(*index), Some(Some(_))));
+            if (failure.is_some() && !step.always) || !is_known {
+                continue;
+            }
+            let until = if step.always { attempt.deadline } else { until };
+            if let Err(failed) = take(context, attempt, step, &mut values, until).await {
+                failure.get_or_insert(failed);
+            }
+        }
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// Makes one step and records its result.
+async fn take(
+    context: &Context<'_>,
+    attempt: &mut Attempt,
+    step: &JourneyStep,
+    values: &mut Values,
+    until: Instant,
+) -> Result<(), Failure> {
+    let before = attempt.timer.snapshot();
+    let started = Instant::now();
+    (attempt.facts, attempt.received, attempt.events) = (Facts::default(), 0, None);
+    let target = Target { expect: step.expect.clone(), ..context.target.clone() };
+    let keeps_body = step.extract.iter().any(|(_, extraction)| extraction.subject.needs_body());
+    let inner = Context { target: &target, keeps_body, ..*context };
+    let ran = match fill_in(&step.http, values) {
+        Some(http) => tokio::time::timeout_at(until, http.run(&inner, attempt)).await,
+        None => Ok(Err(Failure::new(Reason::Write, "a value makes no URL"))),
+    };
+    attempt.note_first_byte();
+    let total = started.elapsed();
+    let ran = ran.unwrap_or_else(|_| Err(attempt.cut(until.saturating_duration_since(started))));
+    let phases = difference(&attempt.timer.snapshot(), &before);
+    let answer = Answer { facts: &attempt.facts, phases: &phases, total, deadline: until };
+    let judged = ran.and_then(|()| match evaluate(&target.expect, &answer) {
+        Verdict::Ok => extract_all(step, &answer, values),
+        Verdict::Fail { reason, detail } => Err(Failure::new(reason, detail)),
+    });
+    let told = match &judged {
+        Ok(()) => Verdict::Ok,
+        Err(failure) => verdict(Failure::new(failure.reason, failure.detail.clone())),
+    };
+    let status = attempt.facts.status;
+    attempt.steps.push(StepOutcome { name: step.name.clone(), verdict: told, total, phases, status });
+    judged
+        .map_err(|failure| Failure::new(failure.reason, format!("step `{}`: {}", step.name, failure.detail)))
+}
+
+fn extract_all(step: &JourneyStep, answer: &Answer<'_>, values: &mut Values) -> Result<(), Failure> {
+    for (index, extraction) in &step.extract {
+        let value = extract(extraction, answer)?;
+        if let Some(slot) = values.get_mut(*index) {
+            *slot = Some(Secret::new(value));
+        }
+    }
+    Ok(())
+}
+
+fn difference(now: &Phases, before: &Phases) -> Phases {
+    let mut phases = Phases::default();
+    for phase in Phase::ALL {
+        let spent = now.get(phase).unwrap_or_default().saturating_sub(before.get(phase).unwrap_or_default());
+        *phases.get_mut(phase) = Some(spent).filter(|spent| !spent.is_zero());
+    }
+    phases
+}
+
+/// The request with its placeholders replaced; none when the result is no URL.
+fn fill_in(template: &HttpCheck, values: &Values) -> Option<HttpCheck> {
+    let mut http = template.clone();
+    for (index, value) in values.iter().enumerate() {
+        let Some(value) = value.as_ref().map(Secret::reveal) else { continue };
+        let placeholder = JourneyCheck::placeholder(index);
+        if http.url.as_str().contains(&placeholder) {
+            http.url = Url::parse(&http.url.as_str().replace(&placeholder, &percent_encoded(value))).ok()?;
+        }
+        let filled = |secret: &Secret| Secret::new(secret.reveal().replace(&placeholder, value));
+        for (_, header) in &mut http.headers {
+            *header = filled(header);
+        }
+        http.body = http.body.map(|body| body.replace(&placeholder, value));
+        http.authorization = match http.authorization {
+            Authorization::Bearer(token) => Authorization::Bearer(filled(&token)),
+            Authorization::Basic { username, password } => Authorization::Basic {
+                username: username.replace(&placeholder, value),
+                password: filled(&password),
+            },
+            Authorization::None => Authorization::None,
+        };
+    }
+    Some(http)
+}
+
+/// A value for one part of a URL: it can end neither a segment nor a parameter.
+fn percent_encoded(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}

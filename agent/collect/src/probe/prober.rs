@@ -1,0 +1,214 @@
+//! The prober: one attempt, one deadline, one outcome with a reason from a closed list.
+//!
+//! The deadline covers all phases and is enforced from outside: whatever hangs is cut, and the phase it was cut in is the
+//! reason. A lookup that hangs inside the system's resolver is left behind on its blocking thread.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lookout_config::{Check, HostPort, Phase, Target};
+use lookout_runtime::random::Random;
+use tracing::{Instrument as _, Span, field};
+use url::Url;
+
+use super::assert::{Answer, evaluate, verdict};
+use super::attempt::{Attempt, Context, Facts, Protocol};
+use super::net::{TlsClients, host_of};
+use super::traced::Traced;
+use super::{Outcome, Probe, Verdict};
+
+/// Probes targets of every protocol.
+pub struct Prober {
+    random: Arc<Random>,
+    tls: TlsClients,
+}
+
+impl Prober {
+    /// A prober. Nothing is loaded before the first probe needs it.
+    #[must_use]
+    pub fn new(random: Arc<Random>) -> Self {
+        Self { random, tls: TlsClients::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn trusting(random: Arc<Random>, tls: TlsClients) -> Self {
+        Self { random, tls }
+    }
+
+    async fn attempt(&self, target: &Target) -> Outcome {
+        let traced = Traced::current(&self.random);
+        if needs_roots(&target.check) {
+            self.tls.load().await;
+        }
+        let context =
+            Context { target, traced: &traced, tls: &self.tls, random: &self.random, keeps_body: false };
+        let mut attempt = Attempt::start(first_phase(&target.check), target.timeout);
+        let run = protocol(&target.check).run(&context, &mut attempt);
+        let ran = tokio::time::timeout(target.timeout, run).await;
+        attempt.note_first_byte();
+        let failure = match ran {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure),
+            Err(_) => Some(attempt.cut(target.timeout)),
+        };
+        let Attempt { timer, facts, steps, deadline, .. } = attempt;
+        let (phases, total) = timer.stop();
+        let verdict = match failure {
+            Some(failure) => verdict(failure),
+            None => evaluate(&target.expect, &Answer { facts: &facts, phases: &phases, total, deadline }),
+        };
+        Outcome {
+            verdict,
+            total,
+            phases,
+            status: facts.status,
+            summary: summary(&target.check, &facts, steps.len()),
+            address: facts.address,
+            certificate: facts.certificate,
+            steps,
+            trace_id: traced.trace_id,
+        }
+    }
+}
+
+#[async_trait]
+impl Probe for Prober {
+    async fn probe(&self, target: &Target) -> Outcome {
+        let span = tracing::info_span!(
+            "probe",
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            target = %target.name,
+            url = %peer_of(&target.check),
+            outcome = field::Empty,
+            reason = field::Empty,
+            status = field::Empty,
+        );
+        let outcome = self.attempt(target).instrument(span.clone()).await;
+        note(&span, &outcome);
+        outcome
+    }
+}
+
+fn protocol(check: &Check) -> &(dyn Protocol + Sync) {
+    match check {
+        Check::Http(http) => &**http,
+        Check::Tcp(tcp) => &**tcp,
+        Check::Dns(dns) => &**dns,
+        Check::Icmp(icmp) => icmp,
+        Check::Grpc(grpc) => &**grpc,
+        Check::WebSocket(websocket) => &**websocket,
+        Check::Journey(journey) => &**journey,
+    }
+}
+
+fn needs_roots(check: &Check) -> bool {
+    if let Check::Journey(journey) = check {
+        return journey.steps.iter().any(|step| !step.http.tls.insecure && step.http.tls.ca.is_none());
+    }
+    let options = match check {
+        Check::Http(http) => {
+            Some(&http.tls).filter(|_| http.url.scheme() == "https" || http.redirects.limit > 0)
+        }
+        Check::Tcp(tcp) => tcp.tls.as_ref().or_else(|| tcp.starttls.as_ref().map(|(_, options)| options)),
+        Check::Dns(dns) => match &dns.transport {
+            lookout_config::DnsTransport::Tls(options) => Some(&**options),
+            _ => None,
+        },
+        Check::Grpc(grpc) => grpc.tls.as_ref(),
+        Check::WebSocket(websocket) => Some(&websocket.tls).filter(|_| websocket.url.scheme() == "wss"),
+        Check::Icmp(_) | Check::Journey(_) => None,
+    };
+    options.is_some_and(|options| !options.insecure && options.ca.is_none())
+}
+
+/// The phase a probe begins with: an address that is written out needs no resolver.
+fn first_phase(check: &Check) -> Phase {
+    let is_literal = match check {
+        Check::Http(http) => is_literal_url(&http.url),
+        Check::Journey(journey) => journey.steps.first().is_some_and(|step| is_literal_url(&step.http.url)),
+        Check::WebSocket(websocket) => is_literal_url(&websocket.url),
+        Check::Tcp(tcp) => tcp.address.literal().is_some(),
+        Check::Grpc(grpc) => grpc.address.literal().is_some(),
+        Check::Icmp(icmp) => HostPort { host: icmp.host.clone(), port: 0 }.literal().is_some(),
+        Check::Dns(_) => true,
+    };
+    if is_literal { Phase::Connect } else { Phase::Resolve }
+}
+
+fn is_literal_url(url: &Url) -> bool {
+    host_of(url, 80).is_some_and(|peer| peer.literal().is_some())
+}
+
+/// The peer of a check for logs, traces and pages, without secrets.
+#[must_use]
+pub fn peer_of(check: &Check) -> String {
+    match check {
+        Check::Http(http) => redact_url(&http.url),
+        Check::WebSocket(websocket) => redact_url(&websocket.url),
+        Check::Journey(journey) => {
+            let origin = journey.steps.first().map(|step| step.http.url.origin().ascii_serialization());
+            origin.unwrap_or_default()
+        }
+        Check::Tcp(tcp) => format!("{}://{}", check.protocol(), tcp.address),
+        Check::Grpc(grpc) if grpc.service.is_empty() => format!("grpc://{}", grpc.address),
+        Check::Grpc(grpc) => format!("grpc://{}/{}", grpc.address, grpc.service),
+        Check::Icmp(icmp) => format!("icmp://{}", icmp.host),
+        Check::Dns(dns) => format!("dns://{}/{}", dns.server, dns.query),
+    }
+}
+
+/// The URL without credentials, and with the names of its parameters only.
+fn redact_url(url: &Url) -> String {
+    let mut shown = url.clone();
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_fragment(None);
+    if url.query().is_some() {
+        let names: Vec<String> = url.query_pairs().map(|(name, _)| format!("{name}=***")).collect();
+        shown.set_query(Some(&names.join("&")));
+    }
+    shown.into()
+}
+
+/// The answer in a word.
+fn summary(check: &Check, facts: &Facts, steps: usize) -> Option<String> {
+    match check {
+        Check::Http(_) | Check::WebSocket(_) => facts.status.map(|status| format!("status {status}")),
+        Check::Tcp(_) => {
+            facts.tls_version.map(str::to_owned).or_else(|| facts.address.map(|_| "connected".to_owned()))
+        }
+        Check::Dns(_) => facts.dns.as_ref().map(|dns| dns.code.clone()),
+        Check::Icmp(_) => facts.body_size.map(|size| format!("{size} bytes echoed")),
+        Check::Grpc(_) => facts.grpc_status.clone(),
+        Check::Journey(_) => Some(format!("{steps} steps")),
+    }
+}
+
+fn note(span: &Span, outcome: &Outcome) {
+    if let Some(status) = outcome.status {
+        span.record("status", status);
+    }
+    match &outcome.verdict {
+        Verdict::Ok => {
+            span.record("outcome", "ok");
+        }
+        Verdict::Fail { reason, .. } => {
+            span.record("outcome", "fail")
+                .record("reason", reason.as_str())
+                .record("otel.status_code", "ERROR");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_shown_without_secrets() {
+        let url = "https://user:pass@api.test:8443/v1/x?token=abc&n=1#frag".parse().unwrap();
+        assert_eq!(redact_url(&url), "https://api.test:8443/v1/x?token=***&n=***");
+        assert_eq!(redact_url(&"http://api.test/".parse().unwrap()), "http://api.test/");
+    }
+}

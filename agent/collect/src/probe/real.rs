@@ -1,0 +1,227 @@
+//! The protocols against servers as Debian ships them: nginx, dnsmasq, PostgreSQL and aiosmtpd.
+
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use lookout_config::{
+    Check, DnsCheck, DnsTransport, HostPort, HttpCheck, HttpVersion, RecordType, Redirects, StartTls, Target,
+    TcpCheck, TlsOptions,
+};
+use tempfile::TempDir;
+
+use super::test_support::*;
+
+/// A user without rights, where the tests run as root and a server refuses to.
+const NOBODY: u32 = 65_534;
+
+/// A server that ends with the test.
+struct Server {
+    child: Child,
+    _folder: TempDir,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn folder() -> TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("cert.pem"), CERT).unwrap();
+    std::fs::write(folder.path().join("key.pem"), KEY).unwrap();
+    folder
+}
+
+fn start(command: &mut Command, folder: TempDir) -> Server {
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    Server { child, _folder: folder }
+}
+
+/// Probes until the server is up.
+async fn until_ok(target: &Target) {
+    let prober = trusting(CERT);
+    let mut told = String::new();
+    for _ in 0..200 {
+        told = verdict_by(&prober, target).await.0;
+        if told == "ok" {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("{told}");
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).display().to_string()
+}
+
+#[tokio::test]
+async fn nginx_speaks_http_2_and_redirects() {
+    let folder = folder();
+    let (port, at) = (free_port(), folder.path());
+    let config = format!(
+        "daemon off; master_process off; pid {pid}; error_log stderr; events {{}}\n\
+         http {{ access_log off; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
+         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
+         server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;\n\
+         location = /old {{ return 301 /new; }} location = /new {{ add_header X-Up yes; return 200 '{{\"up\":true}}'; }} }} }}\n",
+        pid = path(at, "pid"),
+        at = at.display(),
+    );
+    std::fs::write(at.join("nginx.conf"), config).unwrap();
+    let _server =
+        start(Command::new("nginx").args(["-p", &path(at, ""), "-c", &path(at, "nginx.conf")]), folder);
+    let url = format!("https://localhost:{port}/old");
+    for (version, protocol) in
+        [(HttpVersion::Two, "HTTP/2"), (HttpVersion::Auto, "HTTP/2"), (HttpVersion::One, "HTTP/1.1")]
+    {
+        let redirects = Redirects { limit: 1, any_origin: false };
+        let target = requesting(HttpCheck { version, redirects, ..get(&url) });
+        let protocol = format!("protocol == \"{protocol}\" and redirects == 1");
+        until_ok(&asserting(target, &["json(\"$.up\") == true and header(\"x-up\") == \"yes\"", &protocol]))
+            .await;
+    }
+    let told = verdict_by(&trusting(CERT), &requesting(get(&url))).await.0;
+    assert_eq!(told, "status: status (301) == 2xx");
+}
+
+#[tokio::test]
+async fn dnsmasq_answers_over_udp_and_tcp() {
+    let folder = folder();
+    let port = free_port();
+    let arguments = [
+        "--keep-in-foreground",
+        "--no-resolv",
+        "--no-hosts",
+        "--conf-file=/dev/null",
+        "--listen-address=127.0.0.1",
+        "--bind-interfaces",
+        "--user=",
+        "--pid-file=",
+        "--local-ttl=77",
+        "--address=/example.test/192.0.2.7",
+        "--txt-record=example.test,v=spf1 -all",
+        "--local=/test/",
+    ];
+    let _server = start(Command::new("dnsmasq").args(arguments).arg(format!("--port={port}")), folder);
+    let server = SocketAddr::from(([127, 0, 0, 1], port));
+    let target = |query: &str, record, transport, assertion: &str| {
+        let check = DnsCheck { server, query: query.to_owned(), record, transport, recursion: true };
+        asserting(probing(Check::Dns(Box::new(check))), &[assertion])
+    };
+    let a = "dns.code == \"NOERROR\" and dns.answers == \"192.0.2.7\" and dns.ttl == 77";
+    until_ok(&target("example.test", RecordType::A, DnsTransport::Udp, a)).await;
+    until_ok(&target("example.test", RecordType::A, DnsTransport::Tcp, a)).await;
+    until_ok(&target(
+        "example.test",
+        RecordType::Txt,
+        DnsTransport::Udp,
+        "dns.answers contains \"v=spf1 -all\"",
+    ))
+    .await;
+    until_ok(&target("nobody.test", RecordType::A, DnsTransport::Udp, "dns.code == \"NXDOMAIN\"")).await;
+}
+
+fn starttls(port: u16, kind: StartTls) -> Target {
+    let address = HostPort { host: "localhost".to_owned(), port };
+    let starttls = Some((kind, TlsOptions::default()));
+    let check = TcpCheck { address, tls: None, starttls, dialogue: Vec::new() };
+    asserting(
+        probing(Check::Tcp(Box::new(check))),
+        &["certificate.names == \"localhost\" and tls.version == \"TLS 1.3\""],
+    )
+}
+
+#[tokio::test]
+async fn aiosmtpd_turns_to_tls() {
+    let folder = folder();
+    let port = free_port();
+    let arguments = [
+        "-n",
+        "-l",
+        &format!("127.0.0.1:{port}"),
+        "--tlscert",
+        &path(folder.path(), "cert.pem"),
+        "--tlskey",
+        &path(folder.path(), "key.pem"),
+    ]
+    .map(str::to_owned);
+    let _server = start(Command::new("aiosmtpd").args(arguments), folder);
+    until_ok(&starttls(port, StartTls::Smtp)).await;
+}
+
+/// The newest server that Debian installed: it is not on the path.
+fn postgres(program: &str) -> Command {
+    let mut versions: Vec<_> =
+        std::fs::read_dir("/usr/lib/postgresql").unwrap().map(|entry| entry.unwrap().path()).collect();
+    versions.sort();
+    let mut command = Command::new(versions.last().unwrap().join("bin").join(program));
+    // it refuses to run as root
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata("/proc/self").unwrap().uid() == 0
+}
+
+#[tokio::test]
+async fn postgresql_turns_to_tls_and_refuses_without() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = folder();
+    let port = free_port();
+    let at = folder.path().to_owned();
+    for name in ["", "cert.pem", "key.pem"] {
+        if is_root() {
+            std::os::unix::fs::chown(at.join(name), Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+    std::fs::set_permissions(at.join("key.pem"), std::fs::Permissions::from_mode(0o600)).unwrap();
+    let data = path(&at, "data");
+    let made = postgres("initdb")
+        .args(["--no-sync", "--auth=trust", "--username=lookout", "-D", &data])
+        .output()
+        .unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let server = |ssl: &str, port: u16| {
+        let settings = [
+            format!("port={port}"),
+            "listen_addresses=127.0.0.1".to_owned(),
+            format!("unix_socket_directories={}", at.display()),
+            "fsync=off".to_owned(),
+            format!("ssl={ssl}"),
+            format!("ssl_cert_file={}", path(&at, "cert.pem")),
+            format!("ssl_key_file={}", path(&at, "key.pem")),
+        ];
+        let mut command = postgres("postgres");
+        command.args(["-D", &data]).args(settings.iter().flat_map(|setting| ["-c", setting.as_str()]));
+        command
+    };
+    let secure = start(&mut server("on", port), tempfile::tempdir().unwrap());
+    until_ok(&starttls(port, StartTls::PostgreSql)).await;
+    drop(secure);
+    let port = free_port();
+    let _plain = start(&mut server("off", port), folder);
+    let mut told = String::new();
+    for _ in 0..200 {
+        told = verdict_by(&trusting(CERT), &starttls(port, StartTls::PostgreSql)).await.0;
+        if !told.starts_with("connect") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(told, "starttls: STARTTLS: the server has no TLS");
+}

@@ -1,0 +1,140 @@
+//! Lives of the process behind an exposition: counters start again from zero in each of them.
+//!
+//! `process_start_time_seconds` tells one life from the next. A counter that does not fall below its last value hides a
+//! restart: in a crash loop every scrape meets a new process with about the same counts.
+
+use super::exposition::Sample;
+
+const START_TIME: &str = "process_start_time_seconds";
+
+/// Seconds by which one process may report its own start differently: some clients derive it from a boot time that the
+/// kernel rounds.
+const JITTER: f64 = 1.0;
+
+/// Seconds by which the clock of a neighbour may be behind ours.
+const SKEW: f64 = 60.0;
+
+/// Relation of the process of a scrape to the process of the scrape before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Life {
+    /// Nothing tells: the exposition names no start or several, or the process ran before it was first scraped.
+    Unknown,
+    /// The same process.
+    Same,
+    /// It started after the scrape before: everything it shows is new.
+    New,
+    /// Another process that ran already at the scrape before, as behind a load balancer. Its past is not ours to count.
+    Other,
+}
+
+/// Start times of one exposition.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Starts {
+    first: Option<f64>,
+    several: bool,
+}
+
+impl Starts {
+    /// Takes note of a sample.
+    pub(super) fn record(&mut self, sample: &Sample<'_>) {
+        if sample.metric == START_TIME && sample.value.is_finite() && sample.value > 0.0 {
+            self.several |= self.first.is_some();
+            self.first.get_or_insert(sample.value);
+        }
+    }
+
+    fn single(self) -> Option<f64> {
+        self.first.filter(|_| !self.several)
+    }
+}
+
+/// Tells lives apart from scrape to scrape.
+#[derive(Debug)]
+pub(super) struct Lives {
+    watched_since: f64,
+    start: Option<f64>,
+    scraped_at: Option<f64>,
+}
+
+impl Lives {
+    /// Begins to watch. A process that starts later is new at its first scrape.
+    pub(super) fn since(now_ms: i64) -> Self {
+        Self { watched_since: now_ms as f64 / 1000.0, start: None, scraped_at: None }
+    }
+
+    /// Takes the start times of a scrape made at `now_ms`.
+    pub(super) fn advance(&mut self, starts: Starts, now_ms: i64) -> Life {
+        let now = now_ms as f64 / 1000.0;
+        let (before, start) = (self.start, starts.single());
+        let scraped_at = self.scraped_at.replace(now);
+        self.start = start.or(self.start.filter(|_| !starts.several));
+        let (Some(before), Some(start), Some(scraped_at)) = (before, start, scraped_at) else {
+            let unseen = scraped_at.is_none() && start.is_some_and(|start| start > self.watched_since);
+            return if unseen { Life::New } else { Life::Unknown };
+        };
+        if (start - before).abs() <= JITTER {
+            // the earlier value stays: small steps must not add up
+            self.start = Some(before);
+            Life::Same
+        } else if start > before && start >= scraped_at - SKEW {
+            Life::New
+        } else {
+            Life::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::exposition::samples;
+    use super::*;
+
+    fn life(lives: &mut Lives, at_s: i64, text: &str) -> Life {
+        let mut starts = Starts::default();
+        for sample in samples(text) {
+            starts.record(&sample.unwrap());
+        }
+        lives.advance(starts, at_s * 1000)
+    }
+
+    fn started(at_s: f64) -> String {
+        format!("process_start_time_seconds {at_s}\n")
+    }
+
+    #[test]
+    fn a_later_start_is_a_new_life_and_rounding_is_none() {
+        let mut lives = Lives::since(950_000);
+        assert_eq!(life(&mut lives, 1000, &started(900.0)), Life::Unknown);
+        assert_eq!(life(&mut lives, 1010, &started(900.9)), Life::Same);
+        assert_eq!(life(&mut lives, 1020, &started(899.5)), Life::Same);
+        assert_eq!(life(&mut lives, 1030, &started(1025.0)), Life::New);
+        assert_eq!(life(&mut lives, 1040, ""), Life::Unknown, "a start that is not told changes nothing");
+        assert_eq!(life(&mut lives, 1050, &started(1025.0)), Life::Same);
+        assert_eq!(life(&mut lives, 1060, &started(1010.0)), Life::Other, "an older process");
+    }
+
+    #[test]
+    fn a_process_that_ran_already_is_another_one() {
+        let mut lives = Lives::since(950_000);
+        life(&mut lives, 10_000, &started(900.0));
+        assert_eq!(life(&mut lives, 10_010, &started(5000.0)), Life::Other);
+        assert_eq!(life(&mut lives, 10_020, &started(900.0)), Life::Other);
+        assert_eq!(life(&mut lives, 10_030, &started(9_990.0)), Life::New, "within the skew of two clocks");
+    }
+
+    #[test]
+    fn a_process_that_starts_while_it_is_watched_is_new_at_its_first_scrape() {
+        let mut lives = Lives::since(1_000_000);
+        assert_eq!(life(&mut lives, 1100, &started(1050.0)), Life::New);
+        let mut lives = Lives::since(1_000_000);
+        assert_eq!(life(&mut lives, 1100, &started(999.0)), Life::Unknown);
+    }
+
+    #[test]
+    fn several_processes_in_one_exposition_tell_nothing() {
+        let mut lives = Lives::since(950_000);
+        let two = "process_start_time_seconds{a=\"1\"} 5\nprocess_start_time_seconds{a=\"2\"} 9\n";
+        assert_eq!(life(&mut lives, 1000, two), Life::Unknown);
+        assert_eq!(life(&mut lives, 1010, two), Life::Unknown);
+    }
+}

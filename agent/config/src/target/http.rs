@@ -1,0 +1,306 @@
+//! `http` of a target.
+//!
+//! ```yaml
+//! http:
+//!   url: https://example.org/health
+//!   method: GET
+//!   headers: { Accept: application/json, X-Api-Key: { file: key } }
+//!   body: '{"a":1}'
+//!   version: "1.1"                   # 1.1 | 2 | auto; over TLS by ALPN, else by prior knowledge
+//!   redirects: { limit: 5, origin: same }                # none are followed by default
+//!   basic_auth: { username: me, password_file: secret }  # or bearer_token, bearer_token_file
+//!   tls: { ca_file: ca.pem, server_name: example.org, cert_file: c.pem, key_file: k.pem, insecure: false }
+//!   body_limit: 1MiB
+//!   max_headers: 256
+//!   expect: { status: 2xx, latency: 500ms, json: { "$.status": ok }, assert: ["redirects <= 1"] }
+//! ```
+
+use std::path::Path;
+
+use url::Url;
+
+use super::super::assertion::parser::parse_size;
+use super::super::model::Credentials;
+use super::super::prometheus::read_credentials;
+use super::super::reader::{At, Fields, Reader};
+use super::super::secret::Secret;
+use super::super::yaml::Value;
+use super::tls::{self, TlsOptions};
+
+/// Bytes of an answer that are read unless told otherwise.
+const BODY_LIMIT: usize = 1024 * 1024;
+
+/// Most bytes of an answer that may be asked for: a sidecar must stay small.
+const BODY_LIMIT_LIMIT: usize = 64 * 1024 * 1024;
+
+/// Most bytes of a body that is kept for an assertion.
+const KEPT_BODY_LIMIT: usize = 8 * 1024 * 1024;
+
+/// Header fields of an answer unless told otherwise.
+const MAX_HEADERS: usize = 256;
+
+/// Most header fields of an answer that may be asked for.
+const MAX_HEADERS_LIMIT: usize = 4096;
+
+/// Most redirects that may be followed.
+const REDIRECT_LIMIT: u32 = 20;
+
+/// Headers whose values are never secret; all others are kept out of snippets.
+const PLAIN_HEADERS: [&str; 7] =
+    ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "user-agent"];
+
+/// How the server knows who asks.
+pub type Authorization = Credentials;
+
+/// A request over HTTP.
+#[derive(Debug, Clone)]
+pub struct HttpCheck {
+    /// The URL that is requested.
+    pub url: Url,
+    /// Upper-case method.
+    pub method: String,
+    /// Extra request headers; values may be secret.
+    pub headers: Vec<(String, Secret)>,
+    /// Request body.
+    pub body: Option<String>,
+    /// Credentials. They and the extra headers go to the origin of `url` only.
+    pub authorization: Authorization,
+    /// Version of the protocol.
+    pub version: HttpVersion,
+    /// Redirects that are followed.
+    pub redirects: Redirects,
+    /// Trust and identity.
+    pub tls: TlsOptions,
+    /// Bytes of body that are read at most.
+    pub body_limit: usize,
+    /// Header fields of an answer that are read at most.
+    pub max_headers: usize,
+}
+
+/// Version of HTTP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum HttpVersion {
+    /// HTTP/1.1.
+    #[default]
+    One,
+    /// HTTP/2: by ALPN over TLS, by prior knowledge without.
+    Two,
+    /// HTTP/2 where ALPN offers it, HTTP/1.1 elsewhere.
+    Auto,
+}
+
+/// Redirects that are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Redirects {
+    /// Most of them; with none, the redirect is the answer.
+    pub limit: u32,
+    /// Whether they may lead to another origin.
+    pub any_origin: bool,
+}
+
+impl HttpCheck {
+    /// A plain request for a URL.
+    #[must_use]
+    pub fn get(url: Url) -> Self {
+        Self {
+            url,
+            method: "GET".to_owned(),
+            headers: Vec::new(),
+            body: None,
+            authorization: Credentials::None,
+            version: HttpVersion::default(),
+            redirects: Redirects::default(),
+            tls: TlsOptions::default(),
+            body_limit: BODY_LIMIT,
+            max_headers: MAX_HEADERS,
+        }
+    }
+}
+
+/// Reads the keys of `http`.
+pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<HttpCheck> {
+    let url = reader.required(fields, "url", "say what is requested, like `http://127.0.0.1:8080/health`");
+    let url = url.and_then(|at| reader.url(&at));
+    let method = fields.get("method").map_or(Some("GET".to_owned()), |at| read_method(reader, &at));
+    let headers = fields.get("headers").map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
+    let body = fields.get("body").map_or(Some(None), |at| reader.text(&at).map(|text| Some(text.to_owned())));
+    let authorization = read_credentials(reader, fields, folder);
+    let version = fields.get("version").map_or(Some(HttpVersion::One), |at| read_version(reader, &at));
+    let redirects =
+        fields.get("redirects").map_or(Some(Redirects::default()), |at| read_redirects(reader, &at));
+    let tls = tls::read_optional(reader, fields, folder);
+    let body_limit = read_body_limit(reader, fields);
+    let max_headers = fields.get("max_headers").map_or(Some(MAX_HEADERS), |at| {
+        read_whole(reader, &at, 1, MAX_HEADERS_LIMIT as u64).and_then(|most| usize::try_from(most).ok())
+    });
+    let (url, tls) = (url?, tls?);
+    if let (Some(at), "http") = (fields.get("tls"), url.scheme()) {
+        reader.error(&at, "this URL is requested without TLS", "write `https://`, or leave `tls` out");
+        return None;
+    }
+    Some(HttpCheck {
+        url,
+        method: method?,
+        headers: headers?,
+        body: body?,
+        authorization: authorization?,
+        version: version?,
+        redirects: redirects?,
+        tls: tls.unwrap_or_default(),
+        body_limit: body_limit?,
+        max_headers: max_headers?,
+    })
+}
+
+/// Reads a whole number within bounds.
+pub(super) fn read_whole(reader: &mut Reader<'_>, at: &At<'_>, least: u64, most: u64) -> Option<u64> {
+    let found = match &at.node.value {
+        Value::Int(number) => u64::try_from(*number).ok(),
+        _ => None,
+    };
+    let found = found.filter(|number| (least..=most).contains(number));
+    if found.is_none() {
+        reader.error(at, format!("expected a whole number from {least} to {most}"), "");
+    }
+    found
+}
+
+fn read_version(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HttpVersion> {
+    match &at.node.value {
+        Value::Int(2) => Some(HttpVersion::Two),
+        Value::Float(version) if (*version - 1.1).abs() < 1e-9 => Some(HttpVersion::One),
+        Value::Text(text) if text == "1.1" => Some(HttpVersion::One),
+        Value::Text(text) if text == "2" => Some(HttpVersion::Two),
+        Value::Text(text) if text == "auto" => Some(HttpVersion::Auto),
+        _ => {
+            reader.error(at, "expected `1.1`, `2` or `auto`", "leave it out for HTTP/1.1");
+            None
+        }
+    }
+}
+
+fn read_redirects(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Redirects> {
+    if let Value::Int(_) = at.node.value {
+        let limit = read_whole(reader, at, 0, u64::from(REDIRECT_LIMIT))?;
+        return Some(Redirects { limit: u32::try_from(limit).ok()?, any_origin: false });
+    }
+    let fields = reader.fields(at, &["limit", "origin"])?;
+    let limit = reader.required(&fields, "limit", "say how many are followed at most, like `limit: 5`");
+    let limit = limit.and_then(|at| read_whole(reader, &at, 0, u64::from(REDIRECT_LIMIT)));
+    let any_origin =
+        fields.get("origin").map_or(Some(false), |at| reader.choice(&at, &[("same", false), ("any", true)]));
+    Some(Redirects { limit: u32::try_from(limit?).ok()?, any_origin: any_origin? })
+}
+
+fn read_body_limit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<usize> {
+    let Some(at) = fields.get("body_limit") else { return Some(BODY_LIMIT) };
+    let bytes = match &at.node.value {
+        Value::Int(bytes) => usize::try_from(*bytes).ok(),
+        Value::Text(text) => parse_size(text),
+        _ => None,
+    };
+    let Some(bytes) = bytes.filter(|bytes| (1..=BODY_LIMIT_LIMIT).contains(bytes)) else {
+        reader.error(
+            &at,
+            "expected a size from 1 byte to 64 MiB",
+            "write it like `64KiB`, `1MiB` or in bytes",
+        );
+        return None;
+    };
+    if bytes > KEPT_BODY_LIMIT && keeps_body(fields) {
+        let message = "a body that assertions look into has at most 8 MiB";
+        reader.error(&at, message, "leave it out for 1 MiB, or assert nothing about the body");
+        return None;
+    }
+    Some(bytes)
+}
+
+/// Whether an expectation looks into the body. What cannot be read is told elsewhere.
+fn keeps_body(fields: &Fields<'_>) -> bool {
+    let Some(Value::Map(expect)) = fields.get("expect").map(|at| at.node.value.clone()) else { return false };
+    expect.iter().any(|(key, node)| match (key.name.as_str(), &node.value) {
+        ("json", _) => true,
+        ("assert", Value::Text(text)) => looks_into_body(text),
+        ("assert", Value::List(nodes)) => {
+            nodes.iter().any(|node| matches!(&node.value, Value::Text(text) if looks_into_body(text)))
+        }
+        _ => false,
+    })
+}
+
+fn looks_into_body(text: &str) -> bool {
+    let parsed = super::super::assertion::Assertion::parse(text);
+    parsed.is_ok_and(|assertion| assertion.root.subjects().into_iter().any(|subject| subject.needs_body()))
+}
+
+fn read_method(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
+    let method = reader.text(at)?.to_ascii_uppercase();
+    let good = !method.is_empty() && method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase());
+    if !good {
+        reader.error(at, "this is not a request method", "write one like `GET`, `HEAD` or `POST`");
+        return None;
+    }
+    Some(method)
+}
+
+/// Reads `headers`: names to values, or to the files that hold them.
+pub(in super::super) fn read_headers(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    folder: &Path,
+) -> Option<Vec<(String, Secret)>> {
+    let fields = reader.open_fields(at, "from names to values")?;
+    let mut headers = Vec::new();
+    let mut whole = true;
+    for (key, value) in fields.all() {
+        let named = http::HeaderName::try_from(key.name.as_str()).is_ok();
+        if !named {
+            reader.error(&value, "this cannot be the name of a header", "use letters, digits and `-`");
+        }
+        let secret = read_header(reader, &key.name, &value, folder);
+        match secret {
+            Some(secret) if named => headers.push((key.name.clone(), secret)),
+            _ => whole = false,
+        }
+    }
+    whole.then_some(headers)
+}
+
+fn read_header(reader: &mut Reader<'_>, name: &str, at: &At<'_>, folder: &Path) -> Option<Secret> {
+    let value = if matches!(at.node.value, Value::Map(_)) {
+        let fields = reader.fields(at, &["file"])?;
+        let file = reader.required(&fields, "file", "name the file that holds the value")?;
+        reader.secret_from_file(&file, folder)?
+    } else {
+        let name = name.to_ascii_lowercase();
+        let plain = PLAIN_HEADERS.contains(&name.as_str());
+        let words = ["auth", "cookie", "key", "password", "secret", "token"];
+        let credential = words.iter().any(|word| name.contains(word));
+        reader.secret_text(at, !plain, credential)?
+    };
+    if http::HeaderValue::try_from(&value).is_err() {
+        reader.error(
+            at,
+            "this cannot be the value of a header",
+            "leave line breaks and control characters out",
+        );
+        return None;
+    }
+    Some(Secret::new(value))
+}
+
+/// The value of JSON that a value of YAML stands for.
+pub(super) fn json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Null => serde_json::Value::Null,
+        Value::Bool(value) => (*value).into(),
+        Value::Int(value) => (*value).into(),
+        Value::Float(value) => (*value).into(),
+        Value::Text(value) => value.as_str().into(),
+        Value::List(nodes) => nodes.iter().map(|node| json(&node.value)).collect(),
+        Value::Map(entries) => {
+            let entries = entries.iter().map(|(key, node)| (key.name.clone(), json(&node.value)));
+            serde_json::Value::Object(entries.collect())
+        }
+    }
+}

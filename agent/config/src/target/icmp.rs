@@ -1,0 +1,34 @@
+//! `icmp` of a target: `icmp: { host: 10.0.0.1, size: 56 }`.
+
+use super::super::reader::{Fields, Reader};
+use super::address::is_host;
+use super::http::read_whole;
+
+/// Bytes of data in an echo request unless told otherwise.
+const SIZE: u64 = 56;
+
+/// Most bytes of data in an echo request.
+const SIZE_LIMIT: u64 = 1400;
+
+/// An echo request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IcmpCheck {
+    /// A name or an address.
+    pub host: String,
+    /// Bytes of data.
+    pub size: usize,
+}
+
+/// Reads the keys of `icmp`.
+pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<IcmpCheck> {
+    let host = reader.required(fields, "host", "name the peer, like `10.0.0.1`").and_then(|at| {
+        let host = reader.setting(&at)?;
+        let found = Some(host).filter(|host| is_host(host) || host.parse::<std::net::IpAddr>().is_ok());
+        if found.is_none() {
+            reader.error(&at, "expected a name or an address", "write it like `10.0.0.1`, without a port");
+        }
+        found
+    });
+    let size = fields.get("size").map_or(Some(SIZE), |at| read_whole(reader, &at, 0, SIZE_LIMIT));
+    Some(IcmpCheck { host: host?, size: usize::try_from(size?).ok()? })
+}

@@ -1,0 +1,84 @@
+//! `tls` of a protocol.
+
+use std::path::Path;
+
+use super::super::reader::{At, Fields, Reader};
+use super::super::secret::Secret;
+use super::address::is_host;
+
+/// Trust and identity in a TLS handshake.
+#[derive(Debug, Clone, Default)]
+pub struct TlsOptions {
+    /// Accept any certificate. Its facts are recorded all the same.
+    pub insecure: bool,
+    /// Certificates in PEM that are trusted instead of the system's.
+    pub ca: Option<String>,
+    /// Name that is asked for and verified, instead of the host.
+    pub server_name: Option<String>,
+    /// Certificate chain and key in PEM that are shown to the server.
+    pub identity: Option<(String, Secret)>,
+}
+
+/// Reads `tls`: a mapping, `true` for the defaults, or `false` for none.
+pub(super) fn read_optional(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    folder: &Path,
+) -> Option<Option<TlsOptions>> {
+    use super::super::yaml::Value;
+    let Some(at) = fields.get("tls") else { return Some(None) };
+    match at.node.value {
+        Value::Bool(on) => Some(on.then(TlsOptions::default)),
+        _ => read(reader, &at, folder).map(Some),
+    }
+}
+
+/// Reads a mapping of options.
+pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<TlsOptions> {
+    let fields = reader.fields(at, &["insecure", "ca_file", "server_name", "cert_file", "key_file"])?;
+    read_fields(reader, &fields, folder)
+}
+
+/// Reads the options out of a mapping that may hold others.
+pub(super) fn read_fields(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<TlsOptions> {
+    let insecure = fields.get("insecure").map_or(Some(false), |at| reader.switch(&at));
+    let ca =
+        fields.get("ca_file").map_or(Some(None), |at| read_pem(reader, &at, folder, "CERTIFICATE").map(Some));
+    let certificate = fields
+        .get("cert_file")
+        .map_or(Some(None), |at| read_pem(reader, &at, folder, "CERTIFICATE").map(Some));
+    let key = fields
+        .get("key_file")
+        .map_or(Some(None), |at| read_pem(reader, &at, folder, "PRIVATE KEY").map(Some));
+    let server_name = fields.get("server_name").map_or(Some(None), |at| {
+        let name = reader.setting(&at)?;
+        if is_host(&name) {
+            return Some(Some(name));
+        }
+        reader.error(&at, "this cannot be the name of a server", "write it like `example.org`");
+        None
+    });
+    let identity = match (certificate?, key?) {
+        (Some(certificate), Some(key)) => Some((certificate, Secret::new(key))),
+        (None, None) => None,
+        (present, _) => {
+            let (here, other) =
+                if present.is_some() { ("cert_file", "key_file") } else { ("key_file", "cert_file") };
+            let at = fields.get(here).unwrap_or_else(|| fields.at.clone());
+            reader.error(&at, format!("`{here}` needs `{other}`"), "name both, or none");
+            return None;
+        }
+    };
+    Some(TlsOptions { insecure: insecure?, ca: ca?, server_name: server_name?, identity })
+}
+
+fn read_pem(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path, what: &str) -> Option<String> {
+    let text = reader.secret_from_file(at, folder)?;
+    // a reader without secrets sees no files
+    if text.is_empty() || (text.contains("-----BEGIN") && text.contains(&format!("{what}-----"))) {
+        return Some(text);
+    }
+    let message = format!("the file holds no {}", what.to_lowercase());
+    reader.error(at, message, format!("it needs a block `-----BEGIN {what}-----`"));
+    None
+}

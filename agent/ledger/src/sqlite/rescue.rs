@@ -1,0 +1,119 @@
+//! The file of a running ledger when something happened to it: what can still be saved, and where the rest is kept.
+
+use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
+
+use jiff::Timestamp;
+
+use super::backup::{BackupError, put_aside};
+use super::place::beside;
+use super::{SqliteLedger, query, tick};
+#[cfg(test)]
+use crate::Ledger as _;
+use crate::working::{Entry, WorkingSet};
+use crate::{LedgerError, Loss};
+use lookout_model::{CountRow, TransitionRecord};
+
+impl SqliteLedger {
+    /// Reads incidents and deliveries in progress.
+    pub(crate) async fn in_progress(&self, since_ms: i64) -> Result<WorkingSet, LedgerError> {
+        super::progress::read(&self.readers, since_ms).await
+    }
+
+    /// Stores a tick together with the state of deliveries.
+    pub(crate) async fn store(
+        &self,
+        counts: &[CountRow],
+        transitions: &[TransitionRecord],
+        deliveries: &[Entry],
+    ) -> Result<(), LedgerError> {
+        tick::store(self, counts, transitions, deliveries).await
+    }
+
+    /// Stores the state of a delivery.
+    pub(crate) async fn store_delivery(&self, delivery: &Entry) -> Result<(), LedgerError> {
+        const DOING: &str = "storing the progress of a delivery";
+        let mut work = self.writer.begin(DOING).await?;
+        super::progress::write(&mut work.connection, delivery).await.map_err(query(DOING))?;
+        work.commit().await
+    }
+
+    /// Looks for damage with a connection of its own.
+    ///
+    /// # Errors
+    /// When the file is damaged, is not the one that was opened, or cannot be read.
+    pub(crate) async fn check_file(&self) -> Result<(), LedgerError> {
+        self.writer.place().check()?;
+        super::inspect::check_pages(self.writer.place().path()).await
+    }
+
+    /// Saves what the open connections still see although a name is gone. Returns whether nothing is missing.
+    pub(crate) async fn rescue(&self, loss: Loss) -> bool {
+        let path = self.writer.place().path();
+        match loss {
+            Loss::Deleted => self.copy_to(path).await,
+            Loss::Replaced => {
+                // the other file is not to blame, and nothing of it may be mixed with what was here
+                self.copy_to(&beside(path, ".before-it-was-replaced")).await;
+                self.writer.place().remove_own_log();
+                false
+            }
+            Loss::Log => {
+                self.writer.checkpoint().await;
+                super::inspect::check_pages(path).await.is_ok()
+            }
+            Loss::Truncated | Loss::Unread => false,
+        }
+    }
+
+    /// Copies a database that has lost its name, and is there until it is closed, to a name that is free.
+    async fn copy_to(&self, path: &Path) -> bool {
+        let Ok(mut work) = self.writer.connection("saving a ledger that lost its name").await else {
+            return false;
+        };
+        let saved = beside(path, ".saved");
+        let _left_by_a_crash = std::fs::remove_file(&saved);
+        let name = saved.display().to_string();
+        let copied = sqlx::query("vacuum into $1").bind(&name).execute(&mut work.connection).await;
+        // SQLite would take the old log for part of the copy
+        self.writer.place().remove_own_log();
+        let named = copied.is_ok() && std::fs::hard_link(&saved, path).is_ok();
+        let _not_needed_any_more = std::fs::remove_file(&saved);
+        named
+    }
+
+    /// Closes every connection and touches no file that is not its own any more.
+    pub(crate) async fn abandon(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+        drop(self.locks.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+#[cfg(test)]
+impl SqliteLedger {
+    /// Folds the write-ahead log into the file, so that harm to the file is harm to the ledger.
+    pub(crate) async fn fold_for_test(&self) {
+        self.writer.checkpoint().await;
+        self.commit(&[], &[]).await.unwrap();
+    }
+
+    /// Makes every write fail, or lets them pass again.
+    pub(crate) async fn refuse_for_test(&self, refuse: bool) {
+        self.writer.limit_pages(refuse).await;
+    }
+}
+
+/// Renames a damaged ledger and what belongs to it. Nothing in it is changed.
+pub(crate) fn set_aside(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
+    let aside = put_aside(ledger, "damaged", now)?;
+    if aside.is_some() {
+        match std::fs::remove_file(ledger) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                return Err(BackupError::File { doing: "setting aside", path: ledger.to_owned(), source });
+            }
+            _ => {}
+        }
+    }
+    Ok(aside)
+}

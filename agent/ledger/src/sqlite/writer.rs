@@ -1,0 +1,143 @@
+//! The one connection that writes.
+//!
+//! SQLite ends a transaction by itself when the disk is full or fails, and a driver that counts transactions then counts
+//! wrong for ever. So no transaction outlives a failure: a connection is put back only after a commit that succeeded, and
+//! is closed in every other case, also when the caller is cancelled.
+
+use std::path::Path;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::place::Place;
+use super::{ACQUIRE, opening, query};
+use crate::LedgerError;
+
+/// The place of the connection that writes; empty until one is needed.
+#[derive(Debug)]
+pub(super) struct Writer {
+    place: Place,
+    idle: Mutex<Idle>,
+}
+
+#[derive(Debug)]
+struct Idle {
+    options: SqliteConnectOptions,
+    connection: Option<SqliteConnection>,
+    closed: bool,
+}
+
+impl Writer {
+    /// Opens the connection.
+    ///
+    /// # Errors
+    /// When the database cannot be opened.
+    pub(super) async fn open(path: &Path, options: &SqliteConnectOptions) -> Result<Self, LedgerError> {
+        let options =
+            options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
+        let connection = options.connect().await.map_err(opening(path))?;
+        let place = Place::of(path)?;
+        let idle = Mutex::new(Idle { options, connection: Some(connection), closed: false });
+        Ok(Self { place, idle })
+    }
+
+    /// Begins a transaction.
+    ///
+    /// # Errors
+    /// When the file is not the one that was opened, cannot be opened, or is locked for too long.
+    pub(super) async fn begin(&self, doing: &'static str) -> Result<Work<'_>, LedgerError> {
+        self.place.check()?;
+        let mut work = self.connection(doing).await?;
+        // fails unless the connection is in autocommit: a transaction that was left open is found here
+        if let Err(error) = work.connection.execute("begin immediate").await {
+            return Err(query(doing)(error));
+        }
+        Ok(work)
+    }
+
+    /// Takes the connection without a transaction.
+    ///
+    /// # Errors
+    /// As [`Writer::begin`].
+    pub(super) async fn connection(&self, doing: &'static str) -> Result<Work<'_>, LedgerError> {
+        let place = tokio::time::timeout(ACQUIRE, self.idle.lock()).await;
+        let mut place = place.map_err(|_| query(doing)(sqlx::Error::PoolTimedOut))?;
+        if place.closed {
+            return Err(query(doing)(sqlx::Error::PoolClosed));
+        }
+        let connection = match place.connection.take() {
+            Some(connection) => connection,
+            None => {
+                self.place.forget_wal();
+                place.options.connect().await.map_err(opening(self.place.path()))?
+            }
+        };
+        Ok(Work { place, connection, doing })
+    }
+
+    /// The files of the database.
+    pub(super) const fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Lets the database grow by no page, or by as many as it likes.
+    #[cfg(test)]
+    pub(super) async fn limit_pages(&self, full: bool) {
+        let mut place = self.idle.lock().await;
+        let options = place.options.clone();
+        let mut connection = options.clone().connect().await.unwrap();
+        let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        let pages = if full { pages } else { 1_000_000 };
+        place.options = options.pragma("max_page_count", pages.to_string());
+        place.connection = None;
+    }
+
+    /// Folds the write-ahead log into the database, when that can be done.
+    pub(super) async fn checkpoint(&self) {
+        const DOING: &str = "folding the write-ahead log into the ledger";
+        let Ok(mut work) = self.connection(DOING).await else { return };
+        match work.connection.execute("pragma wal_checkpoint(truncate)").await {
+            Ok(_) => work.give_back(),
+            Err(error) => tracing::debug!(%error, "the next start folds the write-ahead log into the ledger"),
+        }
+    }
+
+    /// Closes the connection for good.
+    pub(super) async fn close(&self) {
+        let mut place = self.idle.lock().await;
+        place.closed = true;
+        if let Some(connection) = place.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "the connection that writes was not closed in order");
+        }
+    }
+}
+
+/// A transaction. Dropped without [`Work::commit`], it closes its connection, which rolls everything back.
+#[derive(Debug)]
+pub(super) struct Work<'a> {
+    place: MutexGuard<'a, Idle>,
+    /// The connection, inside a transaction unless [`Writer::connection`] made this.
+    pub(super) connection: SqliteConnection,
+    doing: &'static str,
+}
+
+impl Work<'_> {
+    /// Commits and gives the connection back.
+    ///
+    /// # Errors
+    /// When the commit fails. Whether it was stored is not known then.
+    pub(super) async fn commit(mut self) -> Result<(), LedgerError> {
+        self.connection.execute("commit").await.map_err(query(self.doing))?;
+        self.give_back();
+        Ok(())
+    }
+
+    /// Gives back a connection on which no transaction was begun.
+    pub(super) fn give_back(mut self) {
+        self.place.connection = Some(self.connection);
+    }
+}

@@ -1,0 +1,283 @@
+//! Incidents and deliveries in progress, in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::{DEAD_LETTERS_FOR_MS, DeadLetter};
+use lookout_model::{Delivery, DeliveryResult, IncidentRecord, TransitionRecord};
+
+/// Incidents that are open or were resolved lately, their transitions and their deliveries.
+#[derive(Debug, Default)]
+pub(crate) struct WorkingSet {
+    incidents: BTreeMap<String, IncidentRecord>,
+    /// In the order they were stored.
+    transitions: Vec<Arc<TransitionRecord>>,
+    /// By id, which grows.
+    deliveries: BTreeMap<i64, Entry>,
+    /// Ids of deliveries that wait, by destination and incident: the first of each is the one that may go out.
+    queues: BTreeMap<String, BTreeMap<String, BTreeSet<i64>>>,
+    last_delivery: i64,
+}
+
+/// One delivery and its progress.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) transition: Arc<TransitionRecord>,
+    pub(crate) destination: String,
+    pub(crate) attempts: u32,
+    pub(crate) attempting: bool,
+    pub(crate) unsure: bool,
+    pub(crate) due_at_ms: i64,
+    pub(crate) ended_at_ms: Option<i64>,
+    pub(crate) last_error: Option<String>,
+    pub(crate) state: State,
+}
+
+/// The state of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum State {
+    Waiting,
+    /// With the receiver's name for the message.
+    Delivered(Option<String>),
+    Failed,
+}
+
+/// Whether incidents with deliveries that still wait, or were refused lately, are forgotten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    Too,
+    Kept,
+}
+
+impl WorkingSet {
+    /// Stores a transition and its deliveries, unless it is stored already.
+    pub(crate) fn record(&mut self, transition: &TransitionRecord) {
+        let same = |stored: &Arc<TransitionRecord>| is_same(stored, transition);
+        if self.transitions.iter().any(same) {
+            return;
+        }
+        let transition = Arc::new(transition.clone());
+        for destination in transition.destinations.iter().collect::<BTreeSet<_>>() {
+            self.insert(Entry {
+                transition: Arc::clone(&transition),
+                destination: destination.clone(),
+                attempts: 0,
+                attempting: false,
+                unsure: false,
+                due_at_ms: 0,
+                ended_at_ms: None,
+                last_error: None,
+                state: State::Waiting,
+            });
+        }
+        self.keep(transition);
+    }
+
+    /// Stores a transition with deliveries in any state.
+    pub(crate) fn load(&mut self, transition: Arc<TransitionRecord>, entries: Vec<Entry>) {
+        entries.into_iter().for_each(|entry| self.insert(entry));
+        self.keep(transition);
+    }
+
+    fn keep(&mut self, transition: Arc<TransitionRecord>) {
+        self.incidents.insert(transition.incident.id.clone(), transition.incident.clone());
+        self.transitions.push(transition);
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        self.last_delivery += 1;
+        if entry.state == State::Waiting {
+            let queues = self.queues.entry(entry.destination.clone()).or_default();
+            queues.entry(entry.transition.incident.id.clone()).or_default().insert(self.last_delivery);
+        }
+        self.deliveries.insert(self.last_delivery, entry);
+    }
+
+    fn leave_queue(&mut self, id: i64, destination: &str, incident: &str) {
+        let Some(queues) = self.queues.get_mut(destination) else { return };
+        let Some(queue) = queues.get_mut(incident) else { return };
+        queue.remove(&id);
+        if queue.is_empty() {
+            queues.remove(incident);
+        }
+    }
+
+    pub(crate) fn open_incidents(&self) -> Vec<IncidentRecord> {
+        let open = self.incidents.values().filter(|incident| incident.resolved_at_ms.is_none());
+        let mut open: Vec<_> = open.cloned().collect();
+        open.sort_by_key(|incident| incident.opened_at_ms);
+        open
+    }
+
+    pub(crate) fn incidents(&self, limit: u32) -> Vec<IncidentRecord> {
+        let mut all: Vec<_> = self.incidents.values().cloned().collect();
+        all.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at_ms));
+        all.truncate(limit as usize);
+        all
+    }
+
+    pub(crate) fn latest_transitions(&self, since_ms: i64) -> Vec<TransitionRecord> {
+        let mut last: BTreeMap<&str, &Arc<TransitionRecord>> = BTreeMap::new();
+        for transition in &self.transitions {
+            last.insert(&transition.incident.id, transition);
+        }
+        let wanted =
+            |incident: &&IncidentRecord| incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= since_ms);
+        let mut wanted: Vec<_> = self.incidents.values().filter(wanted).collect();
+        wanted.sort_by_key(|incident| incident.opened_at_ms);
+        wanted
+            .into_iter()
+            .filter_map(|incident| last.get(incident.id.as_str()).map(|last| TransitionRecord::clone(last)))
+            .collect()
+    }
+
+    /// The first waiting delivery of each incident.
+    fn first_waiting(&self, destination: &str) -> impl Iterator<Item = (i64, &Entry)> {
+        let queues = self.queues.get(destination).into_iter().flatten();
+        queues.filter_map(|(_, queue)| {
+            let id = *queue.first()?;
+            Some((id, self.deliveries.get(&id)?))
+        })
+    }
+
+    pub(crate) fn due(&self, destination: &str, now_ms: i64, limit: u32) -> Vec<Delivery> {
+        let mut due: Vec<_> =
+            self.first_waiting(destination).filter(|(_, entry)| entry.due_at_ms <= now_ms).collect();
+        due.sort_by_key(|(id, _)| *id);
+        let delivery = |(id, entry): (i64, &Entry)| Delivery {
+            id,
+            destination: entry.destination.clone(),
+            notice: entry.transition.notice.clone(),
+            attempts: entry.attempts,
+            unsure: entry.unsure || entry.attempting,
+            thread: self.thread(entry),
+        };
+        due.into_iter().take(limit as usize).map(delivery).collect()
+    }
+
+    /// The receiver's name for the first message about the same incident.
+    fn thread(&self, of: &Entry) -> Option<String> {
+        self.deliveries.values().find_map(|entry| match &entry.state {
+            State::Delivered(Some(thread))
+                if entry.destination == of.destination
+                    && entry.transition.incident.id == of.transition.incident.id =>
+            {
+                Some(thread.clone())
+            }
+            _ => None,
+        })
+    }
+
+    pub(crate) fn waiting(&self, destination: &str) -> (Option<i64>, u64) {
+        let next = self.first_waiting(destination).map(|(_, entry)| entry.due_at_ms).min();
+        let queues = self.queues.get(destination).into_iter().flatten();
+        (next, queues.map(|(_, queue)| queue.len() as u64).sum())
+    }
+
+    /// A delivery that waits, to be changed.
+    fn waiting_entry(&mut self, id: i64) -> Option<&mut Entry> {
+        self.deliveries.get_mut(&id).filter(|entry| entry.state == State::Waiting)
+    }
+
+    pub(crate) fn begin_attempt(&mut self, id: i64) {
+        if let Some(entry) = self.waiting_entry(id) {
+            entry.attempts = entry.attempts.saturating_add(1);
+            entry.unsure |= entry.attempting;
+            entry.attempting = true;
+        }
+    }
+
+    pub(crate) fn end_attempt(&mut self, id: i64, now_ms: i64, result: &DeliveryResult) {
+        let Some(entry) = self.waiting_entry(id) else { return };
+        entry.attempting = false;
+        match result {
+            DeliveryResult::Delivered { thread } => entry.state = State::Delivered(thread.clone()),
+            DeliveryResult::Retry { at_ms, error } => {
+                entry.due_at_ms = *at_ms;
+                entry.last_error = Some(error.clone());
+            }
+            DeliveryResult::Unsure { at_ms, error } => {
+                entry.due_at_ms = *at_ms;
+                entry.unsure = true;
+                entry.last_error = Some(error.clone());
+            }
+            DeliveryResult::Failed { error } => {
+                entry.state = State::Failed;
+                entry.last_error = Some(error.clone());
+            }
+        }
+        if entry.state != State::Waiting {
+            entry.ended_at_ms = Some(now_ms);
+            let (destination, incident) = (entry.destination.clone(), entry.transition.incident.id.clone());
+            self.leave_queue(id, &destination, &incident);
+        }
+    }
+
+    /// Deliveries that were refused for good since `since_ms`.
+    fn dead(&self, since_ms: i64) -> impl Iterator<Item = (i64, &Entry)> {
+        let dead = move |entry: &Entry| entry.state == State::Failed && entry.ended_at_ms >= Some(since_ms);
+        self.deliveries.iter().filter(move |(_, entry)| dead(entry)).map(|(id, entry)| (*id, entry))
+    }
+
+    pub(crate) fn dead_letters(&self, since_ms: i64) -> Vec<DeadLetter> {
+        let letter = |(_, entry): (i64, &Entry)| DeadLetter {
+            destination: entry.destination.clone(),
+            incident_id: entry.transition.incident.id.clone(),
+            slo_id: entry.transition.incident.slo_id.clone(),
+            change: entry.transition.change.as_str().to_owned(),
+            at_ms: entry.transition.at_ms,
+            error: entry.last_error.clone().unwrap_or_default(),
+        };
+        self.dead(since_ms).map(letter).collect()
+    }
+
+    /// Makes dead letters wait again. Returns their ids.
+    pub(crate) fn retry(&mut self, destination: Option<&str>, since_ms: i64) -> Vec<i64> {
+        let wanted = |entry: &Entry| destination.is_none_or(|name| name == entry.destination);
+        let ids: Vec<i64> =
+            self.dead(since_ms).filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
+        for &id in &ids {
+            let Some(entry) = self.deliveries.get_mut(&id) else { continue };
+            (entry.state, entry.due_at_ms, entry.ended_at_ms) = (State::Waiting, 0, None);
+            let queues = self.queues.entry(entry.destination.clone()).or_default();
+            queues.entry(entry.transition.incident.id.clone()).or_default().insert(id);
+        }
+        ids
+    }
+
+    /// A delivery by its id.
+    pub(crate) fn entry(&self, id: i64) -> Option<&Entry> {
+        self.deliveries.get(&id)
+    }
+
+    /// Every transition in its order, and every delivery.
+    pub(crate) fn everything(&self) -> (Vec<TransitionRecord>, Vec<Entry>) {
+        let transitions = self.transitions.iter().map(|transition| TransitionRecord::clone(transition));
+        (transitions.collect(), self.deliveries.values().cloned().collect())
+    }
+
+    /// Forgets incidents that were resolved before `before_ms`, with their transitions and deliveries.
+    pub(crate) fn forget_resolved_before(&mut self, before_ms: i64, waiting: Waiting) {
+        let waits: BTreeSet<String> = match waiting {
+            Waiting::Too => BTreeSet::new(),
+            Waiting::Kept => {
+                let dead = self.dead(before_ms.saturating_sub(DEAD_LETTERS_FOR_MS));
+                let dead = dead.map(|(_, entry)| &entry.transition.incident.id);
+                self.queues.values().flat_map(BTreeMap::keys).chain(dead).cloned().collect()
+            }
+        };
+        self.incidents.retain(|id, incident| {
+            incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= before_ms) || waits.contains(id)
+        });
+        let kept = &self.incidents;
+        self.transitions.retain(|transition| kept.contains_key(&transition.incident.id));
+        self.deliveries.retain(|_, entry| kept.contains_key(&entry.transition.incident.id));
+        for queues in self.queues.values_mut() {
+            queues.retain(|incident, _| kept.contains_key(incident));
+        }
+    }
+}
+
+fn is_same(one: &TransitionRecord, other: &TransitionRecord) -> bool {
+    (&one.incident.id, one.change, one.at_ms) == (&other.incident.id, other.change, other.at_ms)
+}

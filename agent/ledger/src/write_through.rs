@@ -1,0 +1,439 @@
+//! A ledger that works in memory and records everything in a file.
+//!
+//! Incidents and deliveries in progress are held in memory as well, so that a file that is full, gone or damaged stops no
+//! page: the agent goes on, marks what it could not record, and writes it when the file is whole again.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use super::sqlite::{SqliteLedger, lock_name, set_aside};
+use super::working::{Waiting, WorkingSet};
+use super::{CountSeries, DEAD_LETTERS_FOR_MS, DeadLetter, Health, Ledger, LedgerError};
+use lookout_engine::Counts;
+use lookout_model::{
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    ObjectiveRecord, Revocation, TransitionRecord,
+};
+use lookout_runtime::clock::Clock;
+use lookout_runtime::events::chain;
+
+/// Resolved incidents stay in memory this long: receivers that forget are told of them for a quarter of an hour.
+const RESOLVED_FOR_MS: i64 = 20 * 60_000;
+/// Rows of counts that wait in memory at most; then the oldest go.
+const WAITING_ROWS: usize = 100_000;
+
+/// A ledger in memory and in a file.
+pub struct WriteThroughLedger {
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    working: Mutex<WorkingSet>,
+    health: Mutex<Health>,
+    /// The file while it can be read.
+    file: Mutex<Option<Arc<SqliteLedger>>>,
+    /// Held by whoever writes to the file.
+    backlog: tokio::sync::Mutex<Backlog>,
+}
+
+/// Everything that is not in the file yet.
+#[derive(Debug, Default)]
+struct Backlog {
+    /// By start, SLO and width.
+    counts: BTreeMap<(i64, String, u32), Counts>,
+    /// Incidents or deliveries changed while nothing was recorded.
+    working: bool,
+}
+
+impl Backlog {
+    fn add(&mut self, rows: &[CountRow]) {
+        for row in rows {
+            let key = (row.start_s, row.slo_id.clone(), row.width_s);
+            *self.counts.entry(key).or_default() += Counts { good: row.good, bad: row.bad };
+            if self.counts.len() > WAITING_ROWS {
+                self.counts.pop_first();
+            }
+        }
+    }
+
+    fn rows(&self) -> Vec<CountRow> {
+        let row = |((start_s, slo_id, width_s), counts): (&(i64, String, u32), &Counts)| CountRow {
+            slo_id: slo_id.clone(),
+            start_s: *start_s,
+            width_s: *width_s,
+            good: counts.good,
+            bad: counts.bad,
+        };
+        self.counts.iter().map(row).collect()
+    }
+}
+
+impl std::fmt::Debug for WriteThroughLedger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteThroughLedger").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl WriteThroughLedger {
+    /// Opens the file, and makes it when there is none. A damaged one is set aside untouched, and a new one begins; a file
+    /// that no agent has used yet is left alone, because it may be anything.
+    ///
+    /// # Errors
+    /// When the file is in use, of a newer version, of another program, or cannot be opened.
+    pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        let mut health = Health::default();
+        let was_used = lock_name(path).exists();
+        let file = match SqliteLedger::open(path).await {
+            Err(error @ LedgerError::Corrupt { .. }) if was_used => {
+                let (file, sentence) = begin_anew(path, &error, clock.now()).await?;
+                tracing::error!("{sentence}");
+                health = Health { faults: 1, last_fault: sentence, ..health };
+                file
+            }
+            opened => opened?,
+        };
+        let since_ms = clock.now_ms().saturating_sub(RESOLVED_FOR_MS);
+        let working = file.in_progress(since_ms).await?;
+        Ok(Self {
+            path: path.to_owned(),
+            clock,
+            working: Mutex::new(working),
+            health: Mutex::new(health),
+            file: Mutex::new(Some(Arc::new(file))),
+            backlog: tokio::sync::Mutex::default(),
+        })
+    }
+
+    fn working(&self) -> MutexGuard<'_, WorkingSet> {
+        self.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked_health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self) -> MutexGuard<'_, Option<Arc<SqliteLedger>>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The file to read from.
+    fn readable(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
+        self.place().clone().ok_or_else(|| self.not_recording())
+    }
+
+    /// The file to write to, unless writing failed a moment ago.
+    fn writable(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
+        if self.locked_health().not_recording.is_some() { Err(self.not_recording()) } else { self.readable() }
+    }
+
+    fn not_recording(&self) -> LedgerError {
+        let reason = self.locked_health().not_recording.clone();
+        LedgerError::NotRecording { reason: reason.unwrap_or_else(|| "its file is not open".to_owned()) }
+    }
+
+    /// Notes that nothing is recorded. A fault is counted once, however often it is met.
+    fn failed(&self, error: &LedgerError) {
+        let reason = chain(error);
+        let mut health = self.locked_health();
+        if health.not_recording.replace(reason.clone()).is_none() {
+            health.faults += 1;
+            health.last_fault = format!("Nothing is recorded: {reason}.");
+            tracing::error!(
+                error = reason,
+                "the ledger records nothing; incidents and deliveries go on in memory"
+            );
+        }
+    }
+
+    /// Writes the backlog and what is new. Opens the file again first when it had to be given up.
+    async fn record(&self, backlog: &Backlog, transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+        let open = self.place().clone();
+        let (file, all) = match open {
+            Some(file) => (file, backlog.working),
+            None => (self.open_again().await?, true),
+        };
+        let rows = backlog.rows();
+        let stored = if all {
+            let (known, deliveries) = self.working().everything();
+            file.store(&rows, &[known.as_slice(), transitions].concat(), &deliveries).await
+        } else {
+            file.store(&rows, transitions, &[]).await
+        };
+        match stored {
+            Err(error) if is_loss(&error) => {
+                self.give_up(&file, &error).await;
+                Err(error)
+            }
+            stored => stored,
+        }
+    }
+
+    /// Opens the file after it was given up.
+    async fn open_again(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
+        let file = match SqliteLedger::open(&self.path).await {
+            Err(error @ LedgerError::Corrupt { .. }) => {
+                let (file, sentence) = begin_anew(&self.path, &error, self.clock.now()).await?;
+                tracing::error!("{sentence}");
+                self.locked_health().last_fault = sentence;
+                file
+            }
+            opened => opened?,
+        };
+        let file = Arc::new(file);
+        *self.place() = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Saves what the open file still holds and closes it: it is deleted, replaced or damaged.
+    async fn give_up(&self, file: &Arc<SqliteLedger>, error: &LedgerError) {
+        self.failed(error);
+        *self.place() = None;
+        let whole = match error {
+            LedgerError::Lost { what, .. } => file.rescue(*what).await,
+            _ => false,
+        };
+        let mut sentence = format!("A fault was found: {}.", chain(error));
+        if whole {
+            sentence.push_str(" Everything in it was saved.");
+        } else if file.check_file().await.is_err() {
+            match set_aside(&self.path, self.clock.now()) {
+                Ok(Some(aside)) => sentence.push_str(&set_aside_sentence(&aside)),
+                Ok(None) => sentence.push_str(" Counts from before are lost, and a new ledger begins."),
+                Err(error) => tracing::error!(error = chain(&error), "a damaged ledger cannot be set aside"),
+            }
+        }
+        file.abandon().await;
+        self.locked_health().last_fault = sentence;
+    }
+
+    /// Notes the progress of a delivery in the file. In memory it is noted already.
+    async fn note(&self, delivery: i64) {
+        let mut backlog = self.backlog.lock().await;
+        let Some(entry) = self.working().entry(delivery).cloned() else { return };
+        let noted = match self.writable() {
+            Ok(file) => file.store_delivery(&entry).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = noted {
+            backlog.working = true;
+            self.failed(&error);
+        }
+    }
+}
+
+/// Returns whether the file itself is to blame, so that it must be opened anew.
+fn is_loss(error: &LedgerError) -> bool {
+    match error {
+        LedgerError::Lost { .. } | LedgerError::Corrupt { .. } => true,
+        LedgerError::Query { source, .. } => super::sqlite::is_damage(source),
+        _ => false,
+    }
+}
+
+async fn begin_anew(
+    path: &Path,
+    error: &LedgerError,
+    now: Timestamp,
+) -> Result<(SqliteLedger, String), LedgerError> {
+    let aside = set_aside(path, now).map_err(|failure| LedgerError::Corrupt {
+        path: path.display().to_string(),
+        what: format!("{}; it cannot be set aside: {}", chain(error), chain(&failure)),
+    })?;
+    let kept = aside.map_or_else(String::new, |aside| set_aside_sentence(&aside));
+    Ok((SqliteLedger::open(path).await?, format!("A fault was found: {}.{kept}", chain(error))))
+}
+
+fn set_aside_sentence(aside: &Path) -> String {
+    let aside = aside.display();
+    format!(
+        " It is kept untouched as {aside}, and a new ledger begins; `lookout ledger recover {aside} FILE` saves what can be read of it."
+    )
+}
+
+#[async_trait]
+impl Ledger for WriteThroughLedger {
+    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+        let mut backlog = self.backlog.lock().await;
+        backlog.add(counts);
+        let mut recorded = self.record(&backlog, transitions).await;
+        if recorded.is_err() {
+            // with a connection, or a file, that was opened anew
+            backlog.working = true;
+            recorded = self.record(&backlog, transitions).await;
+        }
+        match recorded {
+            Ok(()) => {
+                *backlog = Backlog::default();
+                if self.locked_health().not_recording.take().is_some() {
+                    tracing::info!("the ledger records again, and everything that waited is written");
+                }
+                let mut working = self.working();
+                transitions.iter().for_each(|transition| working.record(transition));
+            }
+            Err(error) => {
+                self.failed(&error);
+                let mut working = self.working();
+                for transition in transitions {
+                    let mut marked = transition.clone();
+                    marked.notice.not_recorded = true;
+                    working.record(&marked);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
+        self.readable()?.counts(slo_id, since_ms).await
+    }
+
+    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
+        Ok(self.working().open_incidents())
+    }
+
+    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        match self.writable() {
+            Ok(file) => file.incidents(limit).await,
+            Err(_) => Ok(self.working().incidents(limit)),
+        }
+    }
+
+    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
+        Ok(self.working().latest_transitions(since_ms))
+    }
+
+    async fn due_deliveries(
+        &self,
+        destination: &str,
+        now_ms: i64,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, LedgerError> {
+        Ok(self.working().due(destination, now_ms, limit))
+    }
+
+    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
+        Ok(self.working().waiting(destination))
+    }
+
+    async fn begin_attempt(&self, delivery: i64, _now_ms: i64) -> Result<(), LedgerError> {
+        self.working().begin_attempt(delivery);
+        self.note(delivery).await;
+        Ok(())
+    }
+
+    async fn end_attempt(
+        &self,
+        delivery: i64,
+        now_ms: i64,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError> {
+        self.working().end_attempt(delivery, now_ms, result);
+        self.note(delivery).await;
+        Ok(())
+    }
+
+    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.working().dead_letters(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS)))
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+        let ids = self.working().retry(destination, now_ms.saturating_sub(DEAD_LETTERS_FOR_MS));
+        for &id in &ids {
+            self.note(id).await;
+        }
+        Ok(ids.len() as u64)
+    }
+
+    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
+        self.writable()?.record_deploy(deploy).await
+    }
+
+    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
+        self.readable()?.deploys(service, limit).await
+    }
+
+    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
+        self.writable()?.record_decision(decision).await
+    }
+
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
+        self.readable()?.decision(id).await
+    }
+
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
+        self.writable()?.record_correction(correction).await
+    }
+
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        revocation: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError> {
+        self.writable()?.revoke_correction(id, revocation).await
+    }
+
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.readable()?.corrections(before, limit).await
+    }
+
+    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.readable()?.corrections_in_force(since_ms).await
+    }
+
+    async fn corrections_version(&self) -> Result<i64, LedgerError> {
+        self.readable()?.corrections_version().await
+    }
+
+    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
+        self.writable()?.record_objective(slo_id, objective).await
+    }
+
+    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
+        self.readable()?.objectives(slo_id).await
+    }
+
+    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
+        let file = self.writable()?;
+        let backlog = self.backlog.lock().await;
+        file.prune(now_ms).await?;
+        drop(backlog);
+        let mut working = self.working();
+        working.forget_resolved_before(now_ms.saturating_sub(RESOLVED_FOR_MS), Waiting::Kept);
+        let cutoffs = super::retention::Cutoffs::at(now_ms);
+        working.forget_resolved_before(cutoffs.incidents_before_ms, Waiting::Too);
+        Ok(())
+    }
+
+    fn health(&self) -> Health {
+        self.locked_health().clone()
+    }
+
+    async fn check(&self) {
+        let Ok(file) = self.readable() else { return };
+        if let Err(error) = file.check_file().await
+            && is_loss(&error)
+        {
+            let mut backlog = self.backlog.lock().await;
+            backlog.working = true;
+            self.give_up(&file, &error).await;
+        }
+    }
+
+    async fn close(&self) {
+        // what waits has one more chance
+        let _ = self.commit(&[], &[]).await;
+        let file = self.place().take();
+        if let Some(file) = file {
+            file.close().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

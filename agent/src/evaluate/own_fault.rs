@@ -1,0 +1,84 @@
+//! Incidents about the agent itself.
+
+use lookout_config::Config;
+use lookout_engine::{Cause, Change, DataState, Severity};
+use lookout_model::{Corrected, Evidence, IncidentRecord, Notice, OwnFault, TransitionRecord, incident_id};
+
+/// The kind of an incident about the agent itself.
+pub(super) struct About {
+    /// The id of the SLO that it is filed under. No service of a config has this name.
+    pub(super) slo_id: String,
+    /// The name after `lookout`: `ledger`.
+    pub(super) name: String,
+    /// The alert of the generated rules that watches the same, and its runbook.
+    pub(super) alert: &'static str,
+    pub(super) fault: OwnFault,
+    /// The consequence for people.
+    pub(super) description: String,
+}
+
+/// Opens an incident. It goes to every destination, except one.
+pub(super) fn opened(config: &Config, about: About, except: Option<&str>, now_ms: i64) -> TransitionRecord {
+    let incident = IncidentRecord {
+        id: incident_id(&about.slo_id, Cause::DataMissing, now_ms),
+        slo_id: about.slo_id,
+        service: "lookout".to_owned(),
+        slo: about.name,
+        cause: Cause::DataMissing,
+        severity: Severity::Page,
+        peak: Severity::Page,
+        opened_at_ms: now_ms,
+        resolved_at_ms: None,
+    };
+    let notice = Notice {
+        change: Change::Opened,
+        at_ms: now_ms,
+        incident: incident.clone(),
+        alert: about.alert.to_owned(),
+        slo_title: "Lookout works".to_owned(),
+        description: about.description,
+        environment: config.environment.clone(),
+        evidence: no_evidence(),
+        runbook_url: config.runbook_url(about.alert),
+        dashboard_url: String::new(),
+        explain_url: config.external_url.to_string(),
+        last_deploy: None,
+        last_failure: None,
+        not_recorded: false,
+        own_fault: Some(about.fault),
+    };
+    let names = config.destinations.iter().map(|destination| destination.name.clone());
+    let destinations = names.filter(|name| except != Some(name.as_str())).collect();
+    TransitionRecord { incident, change: Change::Opened, at_ms: now_ms, notice, destinations }
+}
+
+/// Resolves an incident at those who heard of it.
+pub(super) fn resolved(opened: &TransitionRecord, now_ms: i64) -> TransitionRecord {
+    let mut end = opened.clone();
+    (end.change, end.at_ms) = (Change::Resolved, now_ms);
+    end.incident.resolved_at_ms = Some(now_ms);
+    end.notice.change = Change::Resolved;
+    end.notice.at_ms = now_ms;
+    end.notice.incident = end.incident.clone();
+    end
+}
+
+/// Nothing is measured about the agent.
+fn no_evidence() -> Evidence {
+    Evidence {
+        objective_percent: 100.0,
+        period_s: 86_400,
+        calendar: None,
+        versions: Vec::new(),
+        data_state: DataState::Ok,
+        budget_left_ratio: 1.0,
+        seconds_to_exhaustion: None,
+        bad: 0,
+        total: 0,
+        tiers: Vec::new(),
+        present: None,
+        corrected: Corrected::default(),
+        conditions: Vec::new(),
+        components: Vec::new(),
+    }
+}

@@ -1,0 +1,157 @@
+//! A disk that is full for a while, and a ledger that is taken away: whoever is on call hears of the outage all the same.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::support::{Lookout, Slack, Target, eventually};
+
+/// A file system of two megabytes. Only root may mount one.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let options = ["-t", "tmpfs", "-o", "size=2m", "tmpfs"];
+        let status = Command::new("mount").args(options).arg(folder.path()).status().ok()?;
+        status.success().then_some(Self(folder))
+    }
+
+    fn filler(&self) -> PathBuf {
+        self.0.path().join("filler")
+    }
+
+    fn fill(&self) {
+        let mut file = OpenOptions::new().create(true).append(true).open(self.filler()).unwrap();
+        while file.write_all(&[0; 512]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+fn write_config(folder: &Path, ledger: &Path, target: &Target, slack: &Slack) -> PathBuf {
+    let text = format!(
+        "listen: 127.0.0.1:0\nledger: {ledger}\ninterval: 1s\n\
+         targets:\n  - name: api\n    http: {{ url: {url} }}\n    interval: 1s\n    timeout: 500ms\n\
+         destinations:\n  - name: oncall\n    slack: {{ webhook_url_file: webhook }}\n",
+        ledger = ledger.display(),
+        url = target.url()
+    );
+    std::fs::write(folder.join("lookout.yaml"), text).unwrap();
+    std::fs::write(folder.join("webhook"), slack.webhook()).unwrap();
+    std::fs::write(
+        folder.join("api.slo.yaml"),
+        r#"
+apiVersion: openslo/v1
+kind: SLO
+metadata:
+  name: availability
+  annotations:
+    lookout.dev/tiers: page 6s/3s x2
+    lookout.dev/minimum-bad: "2"
+spec:
+  service: api
+  description: The API answers.
+  budgetingMethod: Occurrences
+  timeWindow: [{ duration: 5m, isRolling: true }]
+  objectives: [{ target: 0.9 }]
+  indicator:
+    metadata: { name: probes }
+    spec:
+      ratioMetric:
+        counter: true
+        good: { metricSource: { type: probe, spec: { target: api, outcome: ok } } }
+        total: { metricSource: { type: probe, spec: { target: api } } }
+"#,
+    )
+    .unwrap();
+    folder.join("lookout.yaml")
+}
+
+/// Waits for a message that has all of these words.
+async fn heard(slack: &Slack, words: &[&str]) -> String {
+    eventually(&format!("a message with {words:?}"), || async {
+        slack.texts().into_iter().find(|text| words.iter().all(|word| text.contains(word)))
+    })
+    .await
+}
+
+/// An outage is paged, recorded and resolved.
+async fn outage(target: &Target, slack: &Slack) {
+    target.answer(503);
+    heard(slack, &["[PAGE]", "api availability"]).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    target.answer(200);
+    heard(slack, &["[RESOLVED]", "api availability"]).await;
+}
+
+async fn healthy(agent: &Lookout) {
+    let enough = |slos: &serde_json::Value| slos["slos"][0]["evidence"]["total"].as_u64() >= Some(2);
+    agent.slos("a healthy start", enough).await;
+}
+
+#[tokio::test]
+async fn an_outage_after_a_full_disk_is_paged_recorded_and_resolved() {
+    let Some(disk) = SmallDisk::mount() else {
+        eprintln!("skipped: mounting a file system needs root");
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let (target, slack) = (Target::start().await, Slack::start().await);
+    let ledger = disk.0.path().join("lookout.db");
+    let config = write_config(folder.path(), &ledger, &target, &slack);
+    let agent = Lookout::run(&config);
+    healthy(&agent).await;
+    // eight seconds of a full disk are eight ticks
+    for _ in 0..8 {
+        disk.fill();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    heard(&slack, &["[PAGE]", "lookout ledger"]).await;
+    std::fs::remove_file(disk.filler()).unwrap();
+    heard(&slack, &["[RESOLVED]", "lookout ledger"]).await;
+    outage(&target, &slack).await;
+    drop(agent);
+    let report = lookout_ledger::SqliteLedger::open(&ledger).await.unwrap();
+    let incidents = lookout_ledger::Ledger::incidents(&report, 9).await.unwrap();
+    assert_eq!(incidents.len(), 2, "the one about the ledger, too: {incidents:?}");
+    assert!(incidents.iter().all(|incident| incident.resolved_at_ms.is_some()), "{incidents:?}");
+}
+
+#[tokio::test]
+async fn a_ledger_that_is_harmed_while_it_runs_is_paged_and_the_open_incident_is_resolved() {
+    type Harm = fn(&Path);
+    let harms: [(&str, Harm); 4] = [
+        ("deleted", |path| std::fs::remove_file(path).unwrap()),
+        ("truncated", |path| OpenOptions::new().write(true).open(path).unwrap().set_len(2048).unwrap()),
+        ("write-ahead log", |path| std::fs::remove_file(path.with_extension("db-wal")).unwrap()),
+        ("replaced", |path| {
+            std::fs::write(path.with_extension("new"), "not a ledger").unwrap();
+            std::fs::rename(path.with_extension("new"), path).unwrap();
+        }),
+    ];
+    for (what, harm) in harms {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, slack) = (Target::start().await, Slack::start().await);
+        let ledger = folder.path().join("lookout.db");
+        let config = write_config(folder.path(), &ledger, &target, &slack);
+        let agent = Lookout::run(&config);
+        healthy(&agent).await;
+        target.answer(503);
+        heard(&slack, &["[PAGE]", "api availability"]).await;
+        harm(&ledger);
+        heard(&slack, &["[PAGE]", "lookout ledger", what]).await;
+        target.answer(200);
+        heard(&slack, &["[RESOLVED]", "api availability"]).await;
+        heard(&slack, &["[RESOLVED]", "lookout ledger"]).await;
+        agent.kill();
+        let report = lookout_ledger::verify(&ledger).await.unwrap();
+        assert_eq!((report.incidents, report.open_incidents), (2, 0), "{what}");
+    }
+}

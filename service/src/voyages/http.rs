@@ -1,0 +1,263 @@
+//! The HTTP interface of voyages: routes, handlers and their descriptions.
+
+use axum::Json;
+use axum::extract::{FromRef, FromRequestParts, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::Store;
+use super::domain::{Call, Label, NewCall, NewVoyage, Voyage};
+use crate::config::Scope;
+use crate::fields::FieldError;
+use crate::http::access::{Refusal, admit};
+use crate::http::error::Problem;
+use crate::http::extract::{JsonObject, Segment};
+use crate::http::openapi::{Answer, Described, Operation, Verb};
+use crate::http::{ApiRoute, Shared};
+
+const ALL: &str = "/api/v1/voyages";
+const ONE: &str = "/api/v1/voyages/{id}";
+const CALLS: &str = "/api/v1/voyages/{id}/calls";
+const PAGE: usize = 50;
+
+/// The routes with the status of their success.
+pub const ROUTES: [ApiRoute; 6] = [
+    (ALL, "GET", 200),
+    (ALL, "POST", 201),
+    (ONE, "GET", 200),
+    (ONE, "DELETE", 204),
+    (CALLS, "GET", 200),
+    (CALLS, "POST", 201),
+];
+
+/// The state of the handlers. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    shared: Shared,
+    store: Store,
+}
+
+impl FromRef<Context> for Shared {
+    fn from_ref(context: &Context) -> Self {
+        context.shared.clone()
+    }
+}
+
+/// Proof that the client may change voyages. As the first argument of a handler it comes before anything is read.
+struct Writer;
+
+impl FromRequestParts<Context> for Writer {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Refusal> {
+        admit(&context.shared, &parts.headers, Scope::VoyagesWrite).map(|_| Self)
+    }
+}
+
+/// Returns the routes with their descriptions and schemas.
+pub fn routes(shared: &Shared, store: Store) -> Described {
+    let described = Described::default()
+        .on(
+            describe(Verb::Get, ALL, "listVoyages", "List voyages")
+                .parameters([cursor()])
+                .refuses(&[400])
+                .answers(Answer::new(200, "A page of voyages.").json(reference("VoyagePage"))),
+            list,
+        )
+        .on(
+            change(Verb::Post, ALL, "createVoyage", "Add a voyage", "NewVoyage").answers(
+                Answer::new(201, "The voyage as stored.")
+                    .json(reference("Voyage"))
+                    .header("location", "Where it is."),
+            ),
+            create,
+        )
+        .on(
+            one(Verb::Get, ONE, "getVoyage", "Read a voyage")
+                .answers(Answer::new(200, "The voyage.").json(reference("Voyage"))),
+            read,
+        )
+        .on(
+            one(Verb::Delete, ONE, "deleteVoyage", "Remove a voyage with its calls")
+                .needs(Scope::VoyagesWrite)
+                .answers(Answer::new(204, "The voyage is gone.")),
+            remove,
+        )
+        .on(
+            one(Verb::Get, CALLS, "listCalls", "List the ports of call of a voyage").answers(
+                Answer::new(200, "The calls in their order, at most 100.").json(reference("CallList")),
+            ),
+            calls,
+        )
+        .on(
+            change(Verb::Post, CALLS, "addCall", "Add a port of call to a voyage", "NewCall")
+                .parameters([id_parameter()])
+                .refuses(&[404])
+                .answers(Answer::new(201, "The call as stored.").json(reference("Call"))),
+            add_call,
+        );
+    let context = Context { shared: shared.clone(), store };
+    described.tagged("voyages", "The voyages and their ports of call.").schemas(schemas()).with_state(context)
+}
+
+fn describe(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(verb, path, id, summary)
+}
+
+fn one(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    describe(verb, path, id, summary).parameters([id_parameter()]).refuses(&[400, 404])
+}
+
+fn change(verb: Verb, path: &'static str, id: &'static str, summary: &'static str, body: &str) -> Operation {
+    describe(verb, path, id, summary)
+        .needs(Scope::VoyagesWrite)
+        .body("application/json", reference(body))
+        .refuses(&[422])
+}
+
+fn reference(name: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{name}")})
+}
+
+fn id_parameter() -> Value {
+    json!({
+        "name": "id", "in": "path", "required": true, "description": "The id of a voyage.",
+        "schema": {"type": "string", "format": "uuid"}
+    })
+}
+
+fn cursor() -> Value {
+    json!({
+        "name": "cursor", "in": "query", "description": "The `next_cursor` of an earlier response.",
+        "schema": {"type": "string", "format": "uuid"}
+    })
+}
+
+fn schemas() -> Map<String, Value> {
+    let label = |about: &str| {
+        json!({"type": "string", "minLength": 1, "maxLength": Label::MOST_CHARS, "description": about,
+            "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$"})
+    };
+    let day = || json!({"type": "string", "format": "date", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"});
+    let id = || json!({"type": "string", "format": "uuid"});
+    let object = |properties: Value| {
+        let names: Vec<_> =
+            properties.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
+        json!({"type": "object", "additionalProperties": false, "required": names, "properties": properties})
+    };
+    let cursor =
+        json!({"type": ["string", "null"], "description": "Where the next page goes on, if there is one."});
+    Map::from_iter([
+        (String::from("NewVoyage"), object(json!({"ship": label("The ship."), "departed_on": day()}))),
+        (
+            String::from("Voyage"),
+            object(json!({"id": id(), "ship": label("The ship."), "departed_on": day()})),
+        ),
+        (
+            String::from("VoyagePage"),
+            object(json!({
+                "items": {"type": "array", "items": reference("Voyage")}, "next_cursor": cursor
+            })),
+        ),
+        (String::from("NewCall"), object(json!({"port": label("The port."), "called_on": day()}))),
+        (
+            String::from("Call"),
+            object(json!({
+                "id": id(), "voyage_id": id(), "port": label("The port."), "called_on": day()
+            })),
+        ),
+        (String::from("CallList"), object(json!({"items": {"type": "array", "items": reference("Call")}}))),
+    ])
+}
+
+#[derive(Debug, Serialize)]
+struct VoyagePage {
+    items: Vec<Voyage>,
+    next_cursor: Option<Uuid>,
+}
+
+#[derive(Debug, Serialize)]
+struct CallList {
+    items: Vec<Call>,
+}
+
+async fn list(State(context): State<Context>, uri: Uri) -> Result<Json<VoyagePage>, Problem> {
+    let after = match uri.query().unwrap_or_default() {
+        "" => Uuid::nil(),
+        query => query.strip_prefix("cursor=").and_then(hyphenated).ok_or_else(|| {
+            Problem::bad_query(vec![FieldError::new("cursor", "must be a `next_cursor`, and alone")])
+        })?,
+    };
+    let most = i64::try_from(PAGE).unwrap_or(i64::MAX);
+    let mut items = context.store.list(after, most.saturating_add(1)).await?;
+    let more = items.len() > PAGE;
+    items.truncate(PAGE);
+    let next_cursor = items.last().filter(|_| more).map(|last| last.id);
+    Ok(Json(VoyagePage { items, next_cursor }))
+}
+
+async fn create(
+    State(context): State<Context>,
+    _writer: Writer,
+    JsonObject(object): JsonObject,
+) -> Result<Response, Problem> {
+    let details = NewVoyage::from_json(object).map_err(Problem::invalid)?;
+    let voyage = context.store.create(details).await?;
+    let place = format!("{}{ALL}/{}", context.shared.config.base_url, voyage.id);
+    let mut response = (StatusCode::CREATED, Json(voyage)).into_response();
+    if let Ok(place) = HeaderValue::try_from(place) {
+        response.headers_mut().insert(header::LOCATION, place);
+    }
+    Ok(response)
+}
+
+async fn read(State(context): State<Context>, Segment(id): Segment) -> Result<Json<Voyage>, Problem> {
+    let id = id_of(&id)?;
+    context.store.get(id).await?.map(Json).ok_or_else(|| no_such(id))
+}
+
+async fn remove(
+    State(context): State<Context>,
+    _writer: Writer,
+    Segment(id): Segment,
+) -> Result<StatusCode, Problem> {
+    let id = id_of(&id)?;
+    if context.store.delete(id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such(id)) }
+}
+
+async fn calls(State(context): State<Context>, Segment(id): Segment) -> Result<Json<CallList>, Problem> {
+    let id = id_of(&id)?;
+    let items = context.store.calls(id).await?;
+    if items.is_empty() && context.store.get(id).await?.is_none() {
+        return Err(no_such(id));
+    }
+    Ok(Json(CallList { items }))
+}
+
+async fn add_call(
+    State(context): State<Context>,
+    _writer: Writer,
+    Segment(id): Segment,
+    JsonObject(object): JsonObject,
+) -> Result<(StatusCode, Json<Call>), Problem> {
+    let id = id_of(&id)?;
+    let details = NewCall::from_json(object).map_err(Problem::invalid)?;
+    let call = context.store.add_call(id, details).await?;
+    call.map(|call| (StatusCode::CREATED, Json(call))).ok_or_else(|| no_such(id))
+}
+
+fn hyphenated(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
+}
+
+fn id_of(text: &str) -> Result<Uuid, Problem> {
+    hyphenated(text).ok_or_else(|| Problem::bad_path(FieldError::new("id", "must be a UUID with hyphens")))
+}
+
+fn no_such(id: Uuid) -> Problem {
+    Problem::not_found(format!("there is no voyage {id}"))
+}
