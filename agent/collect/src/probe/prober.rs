@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lookout_config::{Check, HostPort, Phase, Target};
+use lookout_config::{Check, DnsTransport, HostPort, Phase, Target};
 use lookout_runtime::random::Random;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
@@ -112,7 +112,7 @@ fn needs_roots(check: &Check) -> bool {
         }
         Check::Tcp(tcp) => tcp.tls.as_ref().or_else(|| tcp.starttls.as_ref().map(|(_, options)| options)),
         Check::Dns(dns) => match &dns.transport {
-            lookout_config::DnsTransport::Tls(options) => Some(&**options),
+            DnsTransport::Tls(options) => Some(&**options),
             _ => None,
         },
         Check::Grpc(grpc) => grpc.tls.as_ref(),
@@ -124,6 +124,9 @@ fn needs_roots(check: &Check) -> bool {
 
 /// The phase a probe begins with: an address that is written out needs no resolver.
 fn first_phase(check: &Check) -> Phase {
+    if matches!(check, Check::Dns(dns) if matches!(dns.transport, DnsTransport::Udp)) {
+        return Phase::Processing;
+    }
     let is_literal = match check {
         Check::Http(http) => is_literal_url(&http.url),
         Check::Journey(journey) => journey.steps.first().is_some_and(|step| is_literal_url(&step.http.url)),

@@ -55,6 +55,7 @@ async fn the_answer_of_a_server_is_judged() {
     let server = udp(|_, query| vec![good(query)]).await;
     let (told, outcome) = verdict_of(&target(server, DnsTransport::Udp)).await;
     assert_eq!((told.as_str(), outcome.summary.as_deref()), ("ok", Some("NOERROR")));
+    assert!(outcome.phases.connect.is_none(), "a datagram needs no connection: {outcome:?}");
     let server = udp(|_, query| vec![reply(query, ResponseCode::NXDomain).to_vec().unwrap()]).await;
     let told = verdict_of(&target(server, DnsTransport::Udp)).await.0;
     assert_eq!(told, "dns_answer: dns.code (\"NXDOMAIN\") == \"NOERROR\"");
