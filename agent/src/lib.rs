@@ -1,4 +1,7 @@
-//! The lookout agent, room by room, in the direction the data flow: no room imports one that stands below it here.
+//! The lookout agent: counts become states, states become messages, answers, pages and files.
+//!
+//! Modules stand in the order in which the data flow; none imports one that stands below it here. Sources of counts,
+//! the store, the readers of files and the arithmetic are crates of their own, which cannot import this one.
 //! `docs/ARCHITECTURE.md` is the map.
 
 pub mod evaluate;

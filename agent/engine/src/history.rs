@@ -280,16 +280,11 @@ impl History {
         let sum = self.sums.iter().find(|sum| sum.window == window)?;
         let level = self.levels.get(usize::from(sum.level))?;
         let (start, end) = (sum.from.saturating_mul(level.width), self.end_seconds());
-        let mut observed_seconds = self.coverage.seconds(start, end);
+        // A long window begins at a cell, less than one before the window itself. What was observed of a young history is
+        // exact all the same; a window is never observed for longer than it lasts.
+        let observed = self.coverage.seconds(start, end);
         let (seconds, summed) = (window.as_seconds(), end.abs_diff(start).max(1));
-        if observed_seconds >= summed {
-            observed_seconds = seconds;
-        } else if !level.fine && summed != seconds {
-            // a long window begins at a cell: the observed share is that of the time it sums
-            let share = u128::from(observed_seconds) * u128::from(seconds) / u128::from(summed);
-            observed_seconds = u64::try_from(share).unwrap_or(seconds);
-        }
-        let observed_seconds = observed_seconds.min(seconds);
+        let observed_seconds = if observed >= summed { seconds } else { observed.min(seconds) };
         Some(Measured { window, counts: sum.total.counts(), observed_seconds })
     }
 

@@ -85,12 +85,19 @@ pub(super) fn worst_tier(notice: &Notice) -> Option<&TierEvidence> {
     })
 }
 
-/// How fast the budget burns now: the fastest short window, as the time to exhaustion has it.
-fn burn_now(notice: &Notice) -> Option<f64> {
+/// Returns the burn of the present window with its name. A notice of 0.1.0 has the fastest of its short windows only.
+fn burn_now(notice: &Notice) -> Option<String> {
+    if let Some(present) = &notice.evidence.present {
+        return present
+            .burn
+            .map(|rate| format!("burning {} budget over {}", burn(rate), window(present.window_s)));
+    }
     let fastest = |burn: fn(&TierEvidence) -> Option<f64>| {
         notice.evidence.tiers.iter().filter_map(burn).max_by(f64::total_cmp)
     };
-    fastest(|tier| tier.short_burn).or_else(|| fastest(|tier| tier.long_burn))
+    fastest(|tier| tier.short_burn)
+        .or_else(|| fastest(|tier| tier.long_burn))
+        .map(|rate| format!("burning {} budget", burn(rate)))
 }
 
 fn tone(notice: &Notice) -> Tone {
@@ -121,7 +128,7 @@ fn headline(notice: &Notice) -> String {
     // a tier says how fast it burns; where only a condition fires, that is the news
     let condition = firing(notice).first().map(|condition| condition_news(condition));
     let condition = condition.filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
-    let burning = condition.or_else(|| burn_now(notice).map(|rate| format!("burning {} budget", burn(rate))));
+    let burning = condition.or_else(|| burn_now(notice));
     let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
     let lasted = duration(lasted_seconds(notice));
     let news = match (misses_data(notice), notice.change) {

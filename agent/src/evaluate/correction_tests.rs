@@ -113,6 +113,9 @@ fn figures(snapshot: &Snapshot) -> String {
     let mut evidence = snapshot.slos[0].evidence.clone();
     // a tier that is frozen since a restart is that of the incident, not of the counts
     evidence.tiers.iter_mut().for_each(|tier| tier.firing = false);
+    if let Some(present) = &mut evidence.present {
+        (present.status, present.lets_go_after_s) = (lookout_engine::Status::Healthy, None);
+    }
     format!("{evidence:?} {:?}", snapshot.slos[0].data_age_s)
 }
 

@@ -222,10 +222,7 @@ fn budget(slo: &SloStatus, class: DeployClass, policy: &GatePolicy) -> Option<Fi
     if left > policy.minimum_budget {
         return None;
     }
-    let effect = match class {
-        DeployClass::Feature | DeployClass::Config => Decision::Deny,
-        DeployClass::Fix | DeployClass::Security | DeployClass::Rollback => Decision::Allow,
-    };
+    let effect = if class == DeployClass::Fix { Decision::Allow } else { Decision::Deny };
     let title = &slo.title;
     let text = if left <= 0.0 {
         format!("{title}: the error budget is spent ({} left)", format::percent(left))

@@ -101,7 +101,7 @@ mod tests {
                 let (measured, closed) = (times.fires_s.map(|s| s as f64), times.fires_closed_s);
                 assert_eq!(measured.is_some(), closed.is_some(), "{} {}", outage.name, times.condition);
                 if let Some((measured, closed)) = measured.zip(closed) {
-                    let close = (closed - 1e-6..=closed + 120.0 + 1e-6).contains(&measured);
+                    let close = (closed - 120.0 - 1e-6..=closed + 120.0 + 1e-6).contains(&measured);
                     assert!(
                         close,
                         "{} {}: {measured} s, closed form {closed} s",

@@ -87,13 +87,16 @@ impl Watch<'_> {
     }
 }
 
-/// The assessment without the beginnings of runs, which are found when they are looked at, and without the last slots of
+/// The assessment without the beginnings of runs, which are found when they are looked at, without the forecasts that
+/// follow from them, and without the last slots of
 /// a kind, which a restart knows by the minute and only within its reach.
 fn without_runs(mut assessment: Assessment) -> Assessment {
     let present = &mut assessment.present;
     (present.since, present.last_bad, present.last_good) = (None, None, None);
     assessment.last_observed = None;
-    assessment.tiers.iter_mut().for_each(|tier| tier.since = None);
+    for tier in &mut assessment.tiers {
+        (tier.since, tier.fires_after_seconds) = (None, None);
+    }
     assessment
 }
 

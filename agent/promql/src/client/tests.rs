@@ -157,8 +157,8 @@ async fn every_other_answer_is_an_error_with_its_reason() {
     assert_eq!(error.reason(), "connect");
 }
 
-const KEY: &[u8] = include_bytes!("testdata/localhost.key.pem");
-const CERT: &str = include_str!("testdata/localhost.cert.pem");
+const KEY: &[u8] = include_bytes!("../../../collect/src/probe/testdata/localhost.key.pem");
+const CERT: &str = include_str!("../../../collect/src/probe/testdata/localhost.cert.pem");
 
 /// The port of a server that speaks TLS and answers every question with nothing.
 async fn secured() -> u16 {

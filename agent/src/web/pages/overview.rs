@@ -119,10 +119,17 @@ fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
         };
         return (Mood::Unknown, format!("Nothing was evaluated for {}{open}", age(snapshot, now_ms)));
     }
-    for (mood, word, rows) in [(Mood::Page, "page", &pages), (Mood::Ticket, "ticket", &tickets)] {
+    if !pages.is_empty() {
+        return (Mood::Page, format!("{}: {}", format::several(pages.len(), "page"), names(&pages)));
+    }
+    for (mood, word) in [(Mood::Failing, "failing, not yet paging"), (Mood::Recovering, "recovering")] {
+        let rows = of(mood);
         if !rows.is_empty() {
-            return (mood, format!("{}: {}", format::several(rows.len(), word), names(rows)));
+            return (mood, format!("{} {word}: {}", rows.len(), names(&rows)));
         }
+    }
+    if !tickets.is_empty() {
+        return (Mood::Ticket, format!("{}: {}", format::several(tickets.len(), "ticket"), names(&tickets)));
     }
     let share = |n: usize, all: &str, some: &str| {
         if n == slos.len() { all.to_owned() } else { format!("{n} of {} objectives {some}", slos.len()) }
@@ -141,6 +148,15 @@ fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
     }
     if quiet.len() == slos.len() {
         return (Mood::Quiet, "Too little traffic to judge".to_owned());
+    }
+    let young = of(Mood::Young);
+    if !young.is_empty() {
+        let some = if young.len() == 1 {
+            "was observed for too short a time"
+        } else {
+            "were observed for too short a time"
+        };
+        return (Mood::Young, share(young.len(), "Too little was observed yet to judge", some));
     }
     let met = if slos.len() == 1 {
         "The objective is met".to_owned()

@@ -1,6 +1,6 @@
 //! What several pages show: an SLO in a line, an incident in a line.
 
-use lookout_engine::{Cause, DataState, Severity};
+use lookout_engine::{Cause, DataState, Severity, Status};
 
 use super::Moment;
 use super::corrected::CorrectedRow;
@@ -8,13 +8,17 @@ use crate::evaluate::SloStatus;
 use crate::web::{chart, path};
 use lookout_config::Config;
 use lookout_model::format;
-use lookout_model::{DeployRecord, IncidentRecord};
+use lookout_model::{DeployRecord, IncidentRecord, PresentEvidence};
 
-/// How things are, worst first. Each has a word, a shape and a colour.
+/// State of an SLO on a page, worst first. Each has a word, a shape and a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mood {
-    /// Someone must act now.
+    /// A page is open.
     Page,
+    /// It fails now, and nobody is paged yet.
+    Failing,
+    /// A page is open, and the failure is over.
+    Recovering,
     /// Someone should look within a day.
     Ticket,
     /// Nothing is known.
@@ -23,6 +27,8 @@ pub(super) enum Mood {
     Spent,
     /// No events, or too few.
     Quiet,
+    /// Too little was observed to say that the objective is met.
+    Young,
     /// The objective is met.
     Met,
 }
@@ -32,16 +38,31 @@ impl Mood {
     pub(super) const fn symbol(self) -> &'static str {
         match self {
             Self::Page => "page",
+            Self::Failing => "failing",
+            Self::Recovering => "recovering",
             Self::Ticket => "ticket",
             Self::Unknown => "unknown",
             Self::Spent => "spent",
             Self::Quiet => "quiet",
+            Self::Young => "young",
             Self::Met => "met",
         }
     }
 
-    /// How an SLO is.
+    /// Returns the state of an SLO. The engine's assessment decides about the present.
     pub(super) fn of(slo: &SloStatus) -> Self {
+        let lasting = Self::of_incidents_and_data(slo);
+        let status = slo.evidence.present.as_ref().map(|present| present.status);
+        match (lasting, status) {
+            (Self::Page, Some(Status::Recovering)) => Self::Recovering,
+            (Self::Page, _) => Self::Page,
+            (_, Some(Status::Failing)) => Self::Failing,
+            (Self::Met, Some(Status::Young)) => Self::Young,
+            (lasting, _) => lasting,
+        }
+    }
+
+    fn of_incidents_and_data(slo: &SloStatus) -> Self {
         let severities = slo.incidents.iter().filter(|incident| incident.resolved_at_ms.is_none());
         match severities.map(|incident| incident.severity).max() {
             Some(Severity::Page) => return Self::Page,
@@ -61,10 +82,13 @@ impl Mood {
     }
 }
 
-/// The state of an SLO in a word or two.
-pub(super) fn word(slo: &SloStatus) -> &'static str {
-    match (Mood::of(slo), slo.evidence.data_state) {
+/// Returns the state of an SLO in a word or two.
+pub(super) fn word(slo: &SloStatus) -> String {
+    let word = match (Mood::of(slo), slo.evidence.data_state) {
         (Mood::Page, _) => "Page",
+        (Mood::Failing, _) => "Failing, not yet paging",
+        (Mood::Recovering, _) => return recovering(slo),
+        (Mood::Young, _) => "Young",
         (Mood::Ticket, _) => "Ticket",
         (Mood::Spent, _) => "Budget spent",
         (Mood::Met, _) => "Met",
@@ -73,6 +97,15 @@ pub(super) fn word(slo: &SloStatus) -> &'static str {
         (Mood::Unknown, DataState::NoData) => "No data yet",
         (Mood::Unknown, DataState::Partial) => "Data incomplete",
         (Mood::Unknown, _) => "Data stale",
+    };
+    word.to_owned()
+}
+
+fn recovering(slo: &SloStatus) -> String {
+    let after = slo.evidence.present.as_ref().and_then(|present| present.lets_go_after_s);
+    match after {
+        Some(seconds) => format!("Recovering, lets go in {}", format::duration(seconds)),
+        None => "Recovering".to_owned(),
     }
 }
 
@@ -80,7 +113,7 @@ pub(super) fn word(slo: &SloStatus) -> &'static str {
 #[derive(Debug)]
 pub(super) struct SloRow {
     pub(super) mood: &'static str,
-    pub(super) word: &'static str,
+    pub(super) word: String,
     pub(super) title: String,
     pub(super) description: String,
     pub(super) href: String,
@@ -118,7 +151,7 @@ impl SloRow {
             sli: format::percent_good(slo.sli_ratio),
             budget: if known { format::percent(evidence.budget_left_ratio) } else { format::NONE.to_owned() },
             bar: if known { chart::budget(evidence.budget_left_ratio) } else { String::new() },
-            burn: format::burn(fastest_burn(slo)),
+            burn: present_burn(slo),
             exhausted: exhausted(slo),
             data: data_words(evidence.data_state),
             age: age.map_or_else(String::new, |age| format!("{} old", format::duration(age))),
@@ -133,9 +166,12 @@ pub(super) fn href(service: &str, slo: &str) -> String {
     format!("/slos/{}/{}", path::segment(service), path::segment(slo))
 }
 
-/// The burn rate of the short window that spends the budget fastest; the time to exhaustion is computed from it.
-fn fastest_burn(slo: &SloStatus) -> Option<f64> {
-    slo.evidence.tiers.iter().filter_map(|tier| tier.short_burn).reduce(f64::max)
+/// Returns the burn rate of the present window with its name; the time to exhaustion is computed from it.
+fn present_burn(slo: &SloStatus) -> String {
+    let burn = |present: &PresentEvidence| {
+        format!("{} over {}", format::burn(present.burn), format::window(present.window_s))
+    };
+    slo.evidence.present.as_ref().map_or_else(|| format::NONE.to_owned(), burn)
 }
 
 pub(super) fn exhausted(slo: &SloStatus) -> String {

@@ -99,7 +99,8 @@ async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
     for class in ["rollback", "security"] {
         let shown = get(&router, &format!("/api/v1/gate?service=titanic&class={class}")).await.json();
         assert_eq!(shown["decision"], "allow");
-        assert_eq!(shown["reasons"][0]["code"], "burn_fast", "the reasons are listed all the same");
+        assert_eq!(shown["reasons"][0]["code"], "passed_over");
+        assert_eq!(shown["reasons"][1]["code"], "burn_fast", "the reasons are listed all the same");
     }
     let decisions = ledger.decisions.lock().unwrap();
     assert_ne!(decisions[0].id, decisions[1].id);
