@@ -47,18 +47,21 @@ async fn a_health_check_is_an_exit_code() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_gate_answers_is_an_exit_code() {
-    for (decision, decided_by, evidence, code) in [
-        ("allow", "policy", "good", 0),
-        ("deny", "policy", "bad", 1),
-        ("hold", "policy", "unknown", 3),
-        ("hold", "policy", "insufficient_data", 3),
+    const VALID: &str = "2100-01-01T00:01:00Z";
+    for (decision, decided_by, evidence, valid_until, code) in [
+        ("allow", "policy", "good", VALID, 0),
+        // nobody may rely on it any more
+        ("allow", "policy", "good", "2020-01-01T00:01:00Z", 3),
+        ("deny", "policy", "bad", VALID, 1),
+        ("hold", "policy", "unknown", VALID, 3),
+        ("hold", "policy", "insufficient_data", VALID, 3),
         // an agent of tomorrow
-        ("hold", "freeze", "good", 5),
-        ("hold", "freeze", "unknown", 5),
+        ("hold", "freeze", "good", VALID, 5),
+        ("hold", "freeze", "unknown", VALID, 5),
     ] {
         let answer = serde_json::json!({"decision": decision, "decided_by": decided_by, "evidence": evidence,
             "reasons": [], "minimum_detectable_effect": null, "evaluated_at": "2026-01-01T00:00:00Z",
-            "valid_until": "2026-01-01T00:01:00Z", "data_age_seconds": null, "decision_id": "dec-1",
+            "valid_until": valid_until, "data_age_seconds": null, "decision_id": "dec-1",
             "policy_hash": "0"});
         let gate = axum::routing::get(async move || axum::Json(answer));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -190,6 +190,8 @@ fn good_files_fit() {
     files.extend(yaml_files(Path::new("tests/spec/composite")));
     files.extend(yaml_files(Path::new("tests/spec/foreign")));
     files.extend(yaml_files(Path::new("../../slo")));
+    // kustomize carries the folder into clusters
+    files.retain(|file| !file.ends_with("kustomization.yaml"));
     assert!(files.len() >= 8, "{files:?}");
     for file in files {
         if let Err(reason) = judge(&file) {
