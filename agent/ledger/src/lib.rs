@@ -219,7 +219,7 @@ pub trait Ledger: Send + Sync + 'static {
     /// A decision by its id.
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError>;
 
-    /// Stores a correction; says no when there are as many as may be ([`MOST_IN_FORCE`], [`MOST_KEPT`]).
+    /// Stores a correction; says no when there are as many as may be ([`lookout_model::MOST_IN_FORCE`], [`lookout_model::MOST_KEPT`]).
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError>;
 
     /// Revokes a correction and returns it; one that is revoked already stays as it is. `None` when there is no such
