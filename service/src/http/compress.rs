@@ -13,8 +13,8 @@ use tower_http::compression::predicate::{Predicate, SizeAbove};
 /// Below this, gzip costs more than it saves.
 const LEAST_BYTES: u16 = 1024;
 
-/// Selects responses that are worth compressing. Not those with an entity tag, which stands for these very bytes, and not a stream of lines, which a client
-/// wants as they are made.
+/// Selects responses that are worth compressing. Not those with an entity tag, which stands for these very bytes, and not a stream of
+/// lines, which a client wants as they are made.
 fn worth() -> impl Predicate {
     SizeAbove::new(LEAST_BYTES).and(is_plain)
 }
@@ -64,5 +64,6 @@ fn headed(mut response: Response, would_compress: bool) -> Response {
 fn is_plain(_: StatusCode, _: Version, headers: &HeaderMap, _: &Extensions) -> bool {
     let media_type =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    !headers.contains_key(header::ETAG) && !media_type.starts_with("application/x-ndjson")
+    let is_stream = ["application/x-ndjson", "text/csv"].iter().any(|stream| media_type.starts_with(stream));
+    !headers.contains_key(header::ETAG) && !is_stream
 }
