@@ -22,7 +22,7 @@ pub(super) trait Protocol {
     async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure>;
 }
 
-/// What every protocol is given.
+/// Input of every protocol.
 pub(super) struct Context<'a> {
     pub(super) target: &'a Target,
     pub(super) traced: &'a Traced,

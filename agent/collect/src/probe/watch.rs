@@ -28,9 +28,9 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The slots of the evaluation.
     pub grid: Grid,
-    /// Where observations go.
+    /// Receiver of the observations.
     pub feed: Feed,
-    /// Where the last outcome is kept.
+    /// Table of the last outcomes.
     pub latest: Latest,
 }
 

@@ -54,7 +54,7 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The slots of the evaluation.
     pub grid: Grid,
-    /// Where observations go.
+    /// Receiver of the observations.
     pub feed: Feed,
 }
 

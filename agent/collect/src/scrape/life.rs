@@ -48,7 +48,7 @@ impl Starts {
     }
 }
 
-/// Tells lives apart from scrape to scrape.
+/// Lives of a process, told apart from scrape to scrape.
 #[derive(Debug)]
 pub(super) struct Lives {
     watched_since: f64,

@@ -97,7 +97,7 @@ impl ScrapeError {
     }
 }
 
-/// Says once that a histogram lacks its bound, and once that it has it again.
+/// Logs once that a histogram lacks its bound, and once that it has it again.
 fn note_bound(source: &str, ratio: &mut RatioCounter, unbounded: Option<&Unbounded>) {
     if let Some(unbounded) = unbounded {
         metrics::counter!(names::SCRAPE_UNBOUNDED, "source" => source.to_owned()).increment(1);

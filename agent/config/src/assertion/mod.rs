@@ -44,7 +44,7 @@ impl Extraction {
     /// Parses and checks a text.
     ///
     /// # Errors
-    /// Where and why it is no value of an answer over HTTP.
+    /// Place and reason of a value that no answer over HTTP has.
     pub fn parse(text: &str) -> Result<Self, BadAssertion> {
         parser::parse_extraction(text)
     }

@@ -117,7 +117,7 @@ impl TlsClients {
     }
 }
 
-/// What tells two client configurations apart.
+/// Key of a client configuration.
 fn key_of(wanted: &Wanted<'_>) -> [u8; 32] {
     let options = wanted.options;
     let mut hash = Sha256::new();

@@ -29,7 +29,7 @@ fn starting_tls(address: SocketAddr, kind: StartTls) -> Target {
     probing(Check::Tcp(Box::new(TcpCheck { address, tls: None, starttls, dialogue: Vec::new() })))
 }
 
-/// Says each word, then reads each answer, and turns to TLS at the end.
+/// Sends each word, reads each answer, and turns to TLS at the end.
 async fn scripted(script: Script, secure: bool) -> SocketAddr {
     let acceptor = acceptor(CERT, &[]);
     listening(move |mut stream| {
