@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! ticket budget-left 10% until 15%; page budget-drop 5% in 1h; ticket exhaustion 3d at 6h for 10m; page no-data 30m
+//! ticket idle 1h; page traffic 30% floor 100; page restarts 3 in 10m
 //! ```
 //!
 //! Severity, kind, threshold, what is looked at, the threshold that releases it, and how long it has to hold first; one
@@ -17,6 +18,9 @@ use super::reader::Reader;
 
 /// The window whose burn `exhaustion` takes when none is named.
 const USUAL_BURN: Window = Window::hours(6);
+
+/// The events that the hour a week before must have had when nothing else is named.
+const USUAL_FLOOR: u64 = 100;
 
 /// What a condition has to fit to. What is not known is not judged.
 #[derive(Debug, Clone, Copy, Default)]
@@ -60,17 +64,17 @@ fn parse_conditions(text: &str) -> Vec<Result<(Condition, Range<usize>), BadClau
     read_clauses(
         text,
         parse_condition,
-        "write a condition like `ticket budget-left 10%`, `page budget-drop 5% in 1h`, `page exhaustion 1d at 6h` or \
-         `ticket no-data 10m`",
+        "write a condition like `ticket budget-left 10%`, `page budget-drop 5% in 1h`, `page exhaustion 1d at 6h`, \
+         `ticket no-data 10m`, `ticket idle 1h`, `page traffic 30% floor 100` or `page restarts 3 in 10m`",
     )
 }
 
 fn parse_condition(words: &mut Words<'_>) -> Result<Condition, BadClause> {
-    const KINDS: [&str; 4] = ["budget-left", "budget-drop", "exhaustion", "no-data"];
+    const KINDS: [&str; 7] =
+        ["budget-left", "budget-drop", "exhaustion", "no-data", "idle", "traffic", "restarts"];
     let severity = words.read("`page` or `ticket` first", Severity::from_name)?;
-    let kind = words.read("`budget-left`, `budget-drop`, `exhaustion` or `no-data`", |word| {
-        KINDS.into_iter().find(|kind| *kind == word)
-    })?;
+    let kinds = "`budget-left`, `budget-drop`, `exhaustion`, `no-data`, `idle`, `traffic` or `restarts`";
+    let kind = words.read(kinds, |word| KINDS.into_iter().find(|kind| *kind == word))?;
     let share_until = ("a percentage after `until`, like `until 15%`", &share as &dyn Fn(&str) -> _);
     let with_share = |condition: Condition, until: Option<BudgetShare>| {
         until.map_or(condition, |until| condition.until_share(until))
@@ -96,6 +100,25 @@ fn parse_condition(words: &mut Words<'_>) -> Result<Condition, BadClause> {
             let condition = Condition::exhaustion(severity, below, at);
             Ok(until.map_or(condition, |until| condition.until_time(until)).holding(hold))
         }
+        "idle" => {
+            let after = words.read("a time without events, like `1h`", window)?;
+            let (_, hold) = words.tail::<Window>("condition", None)?;
+            Ok(Condition::idle(severity, after).holding(hold))
+        }
+        "traffic" => {
+            let below = words.read("a percentage of the traffic a week before, like `30%`", whole_percent)?;
+            let floor = "a number of events after `floor`, like `floor 100`";
+            let floor = words.named("floor", floor, |word| word.parse().ok())?.unwrap_or(USUAL_FLOOR);
+            let (_, hold) = words.tail::<Window>("condition", None)?;
+            Ok(Condition::traffic(severity, below, floor).holding(hold))
+        }
+        "restarts" => {
+            let least = words.read("a number of starts, like `3`", |word| word.parse().ok())?;
+            words.read("`in` and a window, like `in 10m`", |word| (word == "in").then_some(()))?;
+            let within = words.read("a window after `in`, like `10m`", window)?;
+            let (_, hold) = words.tail::<Window>("condition", None)?;
+            Ok(Condition::restarts(severity, least, within).holding(hold))
+        }
         _ => {
             let after = words.read("a time without data, like `10m`", window)?;
             let (_, hold) = words.tail::<Window>("condition", None)?;
@@ -108,6 +131,11 @@ fn parse_condition(words: &mut Words<'_>) -> Result<Condition, BadClause> {
 fn share(word: &str) -> Option<BudgetShare> {
     let percent: f64 = word.strip_suffix('%')?.parse().ok()?;
     BudgetShare::try_from_percent(percent).ok()
+}
+
+/// A whole percentage below the whole.
+fn whole_percent(word: &str) -> Option<u8> {
+    word.strip_suffix('%')?.parse().ok().filter(|percent| (1..100).contains(percent))
 }
 
 /// Everything that keeps a condition from working, each with what to do.
@@ -173,6 +201,15 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
                 fault("has two times".to_owned(), format!("write `no-data {sum}`"));
             }
         }
+        Criterion::Idle { .. } if condition.hold_seconds > 0 => {
+            fault("has two times".to_owned(), "leave out `for`, and lengthen the first".to_owned());
+        }
+        Criterion::Idle { .. } | Criterion::Traffic { .. } => {}
+        Criterion::Restarts { least, .. } => {
+            if least < 2 {
+                fault("fires at every deploy".to_owned(), "name at least 2 starts".to_owned());
+            }
+        }
     }
     faults
 }
@@ -204,18 +241,25 @@ mod tests {
             "ticket exhaustion 3d at 6h",
             "ticket exhaustion 3d at 1h until 5d for 10m",
             "page no-data 30m",
+            "ticket idle 1h",
+            "page traffic 30% floor 250 for 15m",
+            "page restarts 3 in 10m",
         ] {
             assert_eq!(only(text).map(|condition| condition.to_string()).as_deref(), Ok(text));
         }
         assert_eq!(only("page exhaustion 1d"), only("critical exhaustion 24h at 6h until 30h"));
         assert_eq!(only("page budget-left 10%"), only("page budget-left 10% until 15%"));
+        assert_eq!(only("page traffic 30%"), only("page traffic 30% floor 100"));
     }
 
     #[test]
     fn what_is_wrong_is_located() {
         for (text, said) in [
             ("budget-left 10%", "expected `page` or `ticket` first at 0..11"),
-            ("page budget 10%", "expected `budget-left`, `budget-drop`, `exhaustion` or `no-data` at 5..11"),
+            (
+                "page budget 10%",
+                "expected `budget-left`, `budget-drop`, `exhaustion`, `no-data`, `idle`, `traffic` or `restarts` at 5..11",
+            ),
             ("page budget-left", "expected a percentage of the budget, like `10%` at 0..16"),
             ("page budget-left 110%", "expected a percentage of the budget, like `10%` at 17..21"),
             (
@@ -226,6 +270,8 @@ mod tests {
             ("page budget-drop 5% in", "expected a window after `in`, like `1h` at 0..22"),
             ("page exhaustion 3d at", "expected a window after `at`, like `at 6h` at 19..21"),
             ("page exhaustion 3d in 1h", "expected `until`, `for` or the end of the condition at 19..21"),
+            ("page restarts 3 10m", "expected `in` and a window, like `in 10m` at 16..19"),
+            ("page traffic 100%", "expected a percentage of the traffic a week before, like `30%` at 13..17"),
             ("page no-data 10m until 5m", "expected `for` or the end of the condition at 17..22"),
         ] {
             assert_eq!(only(text).unwrap_err(), said, "{text}");
@@ -264,6 +310,8 @@ mod tests {
             ("page exhaustion 1d at 6h until 1d", "would let go at 1d", "after `until` write more than 1d"),
             ("page no-data 1m", "before data are missing, which is after 90s", "make it at least 90s"),
             ("page no-data 10m for 5m", "has two times", "write `no-data 15m`"),
+            ("page idle 10m for 5m", "has two times", "leave out `for`"),
+            ("page restarts 1 in 10m", "fires at every deploy", "name at least 2"),
         ] {
             let found = faults(&only(text).unwrap(), frame);
             let matches = |(said, what): &(String, String)| said.contains(message) && what.contains(help);
@@ -279,7 +327,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_a_condition_prints_is_read_back(
-            page in any::<bool>(), kind in 0..4, share in 0..=1_000_000_u32, until in prop::option::of(0..=1_000_000_u32),
+            page in any::<bool>(), kind in 0..7, share in 0..=1_000_000_u32, until in prop::option::of(0..=1_000_000_u32),
             time in 1..10_000_000_u64, at in 1..1_000_000_u64, later in prop::option::of(1..10_000_000_u64),
             hold in 0..100_000_u64,
         ) {
@@ -289,6 +337,9 @@ mod tests {
                 0 => Condition::budget_left(severity, share_of(share)),
                 1 => Condition::budget_drop(severity, share_of(share), at),
                 2 => Condition::exhaustion(severity, time, at),
+                3 => Condition::idle(severity, time),
+                4 => Condition::traffic(severity, (share % 99 + 1) as u8, at.as_seconds()),
+                5 => Condition::restarts(severity, share, at),
                 _ => Condition::no_data(severity, time),
             };
             let condition = until.map_or(condition, |until| condition.until_share(share_of(until)));

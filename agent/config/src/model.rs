@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lookout_engine::{Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{Cause, Grid, Guard, Objective, Policy, Severity, Tier, Window};
 use url::Url;
 
 use super::{Calendar, Component, Secret, Target};
@@ -309,10 +309,29 @@ impl Slo {
             .collect()
     }
 
-    /// The alert that says this SLO's data are missing.
+    /// The alert of an incident, by its cause.
     #[must_use]
-    pub fn data_alert_name(&self) -> String {
-        self.alert_name() + "DataMissing"
+    pub fn alert_name_for(&self, cause: Cause) -> String {
+        let ending = match cause {
+            Cause::Burn => "",
+            Cause::DataMissing => "DataMissing",
+            Cause::CrashLoop => "CrashLoop",
+            Cause::TrafficMissing => "TrafficMissing",
+        };
+        self.alert_name() + ending
+    }
+
+    /// The causes that can open an incident of this SLO.
+    pub fn causes(&self) -> impl Iterator<Item = Cause> {
+        Cause::ALL.into_iter().filter(|cause| match cause {
+            Cause::Burn => true,
+            Cause::DataMissing => self.policy.data_alert.is_some() || self.has_condition_on(*cause),
+            Cause::CrashLoop | Cause::TrafficMissing => self.has_condition_on(*cause),
+        })
+    }
+
+    fn has_condition_on(&self, cause: Cause) -> bool {
+        self.policy.conditions.iter().any(|condition| condition.cause() == cause)
     }
 
     /// The name people read.

@@ -15,7 +15,7 @@ use crate::alert::AlertState;
 use crate::assessment::{Assessment, ComponentAssessment, TierAssessment};
 use crate::budget::{Budget, in_units_of};
 use crate::burn::Measured;
-use crate::condition::{ConditionAssessment, View};
+use crate::condition::{Condition, ConditionAssessment, Criterion, Idle, View};
 use crate::counts::Counts;
 use crate::data_state::DataState;
 use crate::decision::{AlertStates, Watch};
@@ -25,6 +25,7 @@ use crate::policy::Policy;
 use crate::present::Present;
 use crate::sli_history::SliHistory;
 use crate::slot::Slot;
+use crate::starts::Starts;
 use crate::status::Status;
 use crate::tier::Tier;
 use crate::window::Window;
@@ -111,7 +112,7 @@ impl Assessor<'_> {
             young: observed_seconds < policy.settling_seconds(),
             seconds_to_exhaustion,
         };
-        assessment.status = assessment.status_with(self.states.burn.open());
+        assessment.status = assessment.status_with(self.states);
         assessment
     }
 
@@ -292,12 +293,41 @@ impl Assessor<'_> {
             frozen: state.freezes(),
             refilling: self.is_refilling(policy.present_window()),
             silent_seconds: silent_seconds(policy, sli, self.watch, components),
+            idle: self.idle(),
+            watched_seconds: policy.grid.seconds_between(self.watch.since, at),
+            traffic: sli.compare_traffic(policy),
+            starts: &|window| sli.starts().map_or(0, |starts| starts.count(window, policy.grid, at)),
             counts: &|window| SliHistory::within_period(policy, sli.measure(window).counts, period),
             seconds_left: &seconds_left,
             held: &|window| self.held_condition(window, budget),
         };
         let conditions = policy.conditions.iter().zip(&self.states.conditions);
-        conditions.map(|(condition, alert)| condition.measure(alert.firing, &view)).collect()
+        let measure = |(condition, alert): (&Condition, &AlertState)| {
+            let run = self.run_of(condition);
+            condition.measure(alert.firing, run, &view)
+        };
+        conditions.map(measure).collect()
+    }
+
+    /// The first and the last slot of what a condition sees, for those that are not on the budget.
+    fn run_of(&self, condition: &Condition) -> (Option<Slot>, Option<Slot>) {
+        let (sli, closed) = (self.sli, self.sli.events.closed());
+        match condition.criterion {
+            Criterion::Restarts { within, .. } => {
+                let seen = |starts: &Starts| starts.first_and_last(within, self.policy.grid, closed);
+                sli.starts().and_then(seen).unzip()
+            }
+            Criterion::Idle { .. } => (sli.last_event().map(|last| last.plus(1)), None),
+            _ => (None, None),
+        }
+    }
+
+    /// The time without events, as far as it was observed and watched.
+    fn idle(&self) -> Idle {
+        let (event, observed) = (self.sli.last_event(), self.sli.events.last_observed());
+        let since = event.unwrap_or(self.watch.since).max(self.watch.since);
+        let seconds = observed.map_or(0, |observed| self.policy.grid.seconds_between(since, observed));
+        Idle { seconds, goes_on: event < observed }
     }
 
     fn data_state(

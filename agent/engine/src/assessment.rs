@@ -9,8 +9,9 @@ use crate::burn::Measured;
 use crate::condition::ConditionAssessment;
 use crate::counts::Counts;
 use crate::data_state::DataState;
+use crate::decision::AlertStates;
 use crate::guard::HoldReason;
-use crate::incident::Open;
+use crate::incident::Cause;
 use crate::period::Span;
 use crate::present::Present;
 use crate::slot::Slot;
@@ -130,11 +131,13 @@ impl Assessment {
         })?
     }
 
-    /// Derives the state for people, given the open incident about burn.
-    pub(crate) fn status_with(&self, burn: Option<Open>) -> Status {
-        let severity = burn.map(|open| open.severity);
+    /// Derives the state for people, given the open incidents.
+    pub(crate) fn status_with(&self, states: &AlertStates) -> Status {
+        let severity = |cause| states.latest(cause).open().map(|open| open.severity);
+        let beside = severity(Cause::CrashLoop).max(severity(Cause::TrafficMissing));
         let known = !self.state.lacks_data();
-        match (severity, self.state) {
+        match (severity(Cause::Burn).max(beside), self.state) {
+            _ if beside == Some(Severity::Page) => Status::Paging,
             // without data nobody knows that it is over
             (Some(Severity::Page), _) if self.present.failing || !known => Status::Paging,
             _ if self.present.failing => Status::Failing,

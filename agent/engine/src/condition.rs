@@ -1,4 +1,5 @@
-//! Conditions beside the tiers: the budget left, a drop of the budget, the time to its exhaustion, and missing data.
+//! Conditions beside the tiers: the budget left, a drop of the budget, the time to its exhaustion, missing data, missing
+//! traffic, and restarts.
 //!
 //! A condition fires at its threshold and lets go at another one. A value that swings around the threshold makes one
 //! incident.
@@ -11,7 +12,9 @@ use crate::counts::Counts;
 use crate::guard::HoldReason;
 use crate::incident::Cause;
 use crate::objective::Objective;
+use crate::slot::Slot;
 use crate::tier::Severity;
+use crate::traffic::{Compared, TRAFFIC_WINDOW};
 use crate::window::Window;
 
 /// The largest rounding error.
@@ -101,9 +104,28 @@ pub enum Criterion {
         /// Fires after it.
         after: Window,
     },
+    /// Data arrived for a time and showed no event. Lets go with the first event.
+    Idle {
+        /// Fires after it.
+        after: Window,
+    },
+    /// The last hour had less than a share of the events of the same hour a week before. Lets go above the share.
+    Traffic {
+        /// Fires below it, in percent.
+        below_percent: u8,
+        /// The events that the hour a week before must have had.
+        floor: u64,
+    },
+    /// The process behind the data started several times within a window. Lets go when it did not start for as long.
+    Restarts {
+        /// Fires from so many starts on.
+        least: u32,
+        /// The window that they are counted in.
+        within: Window,
+    },
 }
 
-/// A criterion with its severity. It feeds the incident of the tiers; missing data have their own.
+/// A criterion with its severity. Those on the budget feed the incident of the tiers; the others have their own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Condition {
     /// The severity of its alert.
@@ -148,6 +170,25 @@ impl Condition {
         Self { severity, criterion: Criterion::NoData { after }, hold_seconds: 0 }
     }
 
+    /// Fires while data show no event for longer than `after`.
+    #[must_use]
+    pub const fn idle(severity: Severity, after: Window) -> Self {
+        Self { severity, criterion: Criterion::Idle { after }, hold_seconds: 0 }
+    }
+
+    /// Fires while the last hour has less than a share of the events of the same hour a week before, if that had at
+    /// least `floor`.
+    #[must_use]
+    pub const fn traffic(severity: Severity, below_percent: u8, floor: u64) -> Self {
+        Self { severity, criterion: Criterion::Traffic { below_percent, floor }, hold_seconds: 0 }
+    }
+
+    /// Fires from the given number of starts within a window on.
+    #[must_use]
+    pub const fn restarts(severity: Severity, least: u32, within: Window) -> Self {
+        Self { severity, criterion: Criterion::Restarts { least, within }, hold_seconds: 0 }
+    }
+
     /// Returns the condition with a hold in seconds.
     #[must_use]
     pub const fn holding(mut self, seconds: u64) -> Self {
@@ -179,7 +220,11 @@ impl Condition {
     pub const fn cause(&self) -> Cause {
         match self.criterion {
             Criterion::NoData { .. } => Cause::DataMissing,
-            _ => Cause::Burn,
+            Criterion::Idle { .. } | Criterion::Traffic { .. } => Cause::TrafficMissing,
+            Criterion::Restarts { .. } => Cause::CrashLoop,
+            Criterion::BudgetLeft { .. } | Criterion::BudgetDrop { .. } | Criterion::Exhaustion { .. } => {
+                Cause::Burn
+            }
         }
     }
 
@@ -191,20 +236,30 @@ impl Condition {
             Criterion::BudgetDrop { .. } => "budget-drop",
             Criterion::Exhaustion { .. } => "exhaustion",
             Criterion::NoData { .. } => "no-data",
+            Criterion::Idle { .. } => "idle",
+            Criterion::Traffic { .. } => "traffic",
+            Criterion::Restarts { .. } => "restarts",
         }
     }
 
-    /// The window of its counts; `None` for the period or no window.
+    /// The window that it looks at; `None` for the period or no window.
     #[must_use]
     pub const fn window(&self) -> Option<Window> {
         match self.criterion {
             Criterion::BudgetDrop { within, .. } => Some(within),
             Criterion::Exhaustion { at, .. } => Some(at),
-            Criterion::BudgetLeft { .. } | Criterion::NoData { .. } => None,
+            Criterion::Traffic { .. } => Some(TRAFFIC_WINDOW),
+            Criterion::Restarts { within, .. } => Some(within),
+            Criterion::BudgetLeft { .. } | Criterion::NoData { .. } | Criterion::Idle { .. } => None,
         }
     }
 
-    /// Its threshold and its release threshold: shares of the budget, or seconds.
+    /// The window whose events it needs.
+    pub(crate) fn counted_window(&self) -> Option<Window> {
+        self.window().filter(|_| !matches!(self.criterion, Criterion::Restarts { .. }))
+    }
+
+    /// Its threshold and its release threshold: shares of the budget or of the traffic, seconds, or starts.
     #[must_use]
     pub fn thresholds(&self) -> (f64, f64) {
         let seconds = |window: Window| window.as_seconds() as f64;
@@ -212,7 +267,12 @@ impl Condition {
             Criterion::BudgetLeft { below, until } => (below.ratio(), until.ratio()),
             Criterion::BudgetDrop { least, until, .. } => (least.ratio(), until.ratio()),
             Criterion::Exhaustion { below, until, .. } => (seconds(below), seconds(until)),
-            Criterion::NoData { after } => (seconds(after), seconds(after)),
+            Criterion::NoData { after } | Criterion::Idle { after } => (seconds(after), seconds(after)),
+            Criterion::Traffic { below_percent, .. } => {
+                let share = f64::from(below_percent) / 100.0;
+                (share, share)
+            }
+            Criterion::Restarts { least, .. } => (f64::from(least), 1.0),
         }
     }
 
@@ -234,7 +294,10 @@ impl Condition {
                 let filled = (period / burn - threshold).max(at);
                 Some(if filling <= at { filling } else { filled }).filter(|_| burn > 1.0)
             }
-            Criterion::NoData { .. } => None,
+            Criterion::NoData { .. }
+            | Criterion::Idle { .. }
+            | Criterion::Traffic { .. }
+            | Criterion::Restarts { .. } => None,
         };
         seconds.filter(|s| s.is_finite()).map(|s| s + self.hold_seconds as f64)
     }
@@ -245,7 +308,12 @@ impl Condition {
     }
 
     /// Measures it at the end of a slot.
-    pub(crate) fn measure(&self, firing: bool, view: &View<'_>) -> ConditionAssessment {
+    pub(crate) fn measure(
+        &self,
+        firing: bool,
+        (since, last): (Option<Slot>, Option<Slot>),
+        view: &View<'_>,
+    ) -> ConditionAssessment {
         let (measured, passed, stays) = match self.criterion {
             Criterion::BudgetLeft { below, until } => {
                 let left = view.budget.left_ratio;
@@ -267,6 +335,22 @@ impl Condition {
                 let passed = view.frozen && view.silent_seconds > after.as_seconds();
                 (Some(view.silent_seconds as f64), passed, view.frozen)
             }
+            Criterion::Idle { after } => {
+                let Idle { seconds, goes_on } = view.idle;
+                (Some(seconds as f64), goes_on && seconds > after.as_seconds(), goes_on)
+            }
+            Criterion::Traffic { below_percent, floor } => {
+                let share = view.traffic.and_then(|traffic| traffic.share(floor));
+                let under = share.is_some_and(|share| share < f64::from(below_percent) / 100.0);
+                // an hour that cannot be compared is no evidence of a recovery
+                (share, under, under || share.is_none())
+            }
+            Criterion::Restarts { least, within } => {
+                let starts = (view.starts)(within);
+                // starts are not stored: after a restart of the agent nobody knows of those before
+                let unproven = view.watched_seconds < within.as_seconds();
+                (Some(f64::from(starts)), starts >= least, starts > 0 || unproven)
+            }
         };
         let held =
             if passed && !firing && self.cause() == Cause::Burn { (view.held)(self.window()) } else { None };
@@ -277,6 +361,8 @@ impl Condition {
             kept_by_release: firing && !passed && (stays || self.is_kept(view)),
             firing,
             held,
+            since,
+            last,
         }
     }
 }
@@ -304,13 +390,24 @@ impl fmt::Display for Condition {
                     write!(f, " until {until}")?;
                 }
             }
-            Criterion::NoData { after } => write!(f, "{after}")?,
+            Criterion::NoData { after } | Criterion::Idle { after } => write!(f, "{after}")?,
+            Criterion::Traffic { below_percent, floor } => write!(f, "{below_percent}% floor {floor}")?,
+            Criterion::Restarts { least, within } => write!(f, "{least} in {within}")?,
         }
         if self.hold_seconds > 0 {
             write!(f, " for {}", Window::seconds(self.hold_seconds))?;
         }
         Ok(())
     }
+}
+
+/// The time without events.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Idle {
+    /// Its seconds, as far as they were observed and watched.
+    pub(crate) seconds: u64,
+    /// No event came in the last observed slot.
+    pub(crate) goes_on: bool,
 }
 
 /// The input of conditions.
@@ -323,6 +420,14 @@ pub(crate) struct View<'a> {
     pub(crate) refilling: bool,
     /// Seconds since the last observation.
     pub(crate) silent_seconds: u64,
+    /// The time without events.
+    pub(crate) idle: Idle,
+    /// Seconds since the agent began to watch.
+    pub(crate) watched_seconds: u64,
+    /// The last hour beside the same hour a week before; `None` while the last hour is not wholly known.
+    pub(crate) traffic: Option<Compared>,
+    /// The starts of the process in a window.
+    pub(crate) starts: &'a dyn Fn(Window) -> u32,
     /// The counts of a window in the period, in the units of the method.
     pub(crate) counts: &'a dyn Fn(Window) -> Counts,
     /// Seconds that the budget lasts at the burn of a window; `None` when it does not shrink.
@@ -336,8 +441,8 @@ pub(crate) struct View<'a> {
 pub struct ConditionAssessment {
     /// The condition.
     pub condition: Condition,
-    /// The value that is compared with its thresholds: a share of the budget, or seconds. `None` without a budget, or
-    /// when it does not shrink.
+    /// The value that is compared with its thresholds: a share of the budget or of the traffic, seconds, or starts. `None`
+    /// when there is nothing to compare.
     pub measured: Option<f64>,
     /// Its threshold is passed and the guard agrees; or it fires and is not released.
     pub exceeded: bool,
@@ -349,6 +454,10 @@ pub struct ConditionAssessment {
     pub firing: bool,
     /// The reason why the guard keeps it from firing.
     pub held: Option<HoldReason>,
+    /// The first slot of what it sees: the first start in the window, or the first slot without events.
+    pub since: Option<Slot>,
+    /// The last slot of what it sees: the last start in the window.
+    pub last: Option<Slot>,
 }
 
 impl ConditionAssessment {

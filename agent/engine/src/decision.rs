@@ -2,19 +2,57 @@
 
 use crate::alert::{AlertInput, AlertState};
 use crate::assessment::Assessment;
+use crate::condition::ConditionAssessment;
 use crate::data_state::DataState;
 use crate::incident::{self, Cause, Latest, Open, Transition, Wanted};
 use crate::policy::Policy;
 use crate::slot::Slot;
 use crate::tier::Severity;
+use crate::window::Window;
 
 /// The alerts and incidents of an SLO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AlertStates {
     pub(crate) tiers: Vec<AlertState>,
     pub(crate) conditions: Vec<AlertState>,
-    pub(crate) burn: Latest,
-    pub(crate) data: Latest,
+    pub(crate) incidents: Incidents,
+}
+
+/// The latest incident of every cause.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Incidents {
+    burn: Latest,
+    data_missing: Latest,
+    /// Boxed, because most SLOs never have one.
+    rare: Option<Box<RareIncidents>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct RareIncidents {
+    crash_loop: Latest,
+    traffic_missing: Latest,
+}
+
+impl Incidents {
+    fn get(&self, cause: Cause) -> Latest {
+        let rare = || self.rare.as_deref().copied().unwrap_or_default();
+        match cause {
+            Cause::Burn => self.burn,
+            Cause::DataMissing => self.data_missing,
+            Cause::CrashLoop => rare().crash_loop,
+            Cause::TrafficMissing => rare().traffic_missing,
+        }
+    }
+
+    fn set(&mut self, cause: Cause, latest: Latest) {
+        match cause {
+            Cause::Burn => self.burn = latest,
+            Cause::DataMissing => self.data_missing = latest,
+            Cause::CrashLoop | Cause::TrafficMissing if latest == self.get(cause) => {}
+            Cause::CrashLoop => self.rare.get_or_insert_default().crash_loop = latest,
+            Cause::TrafficMissing => self.rare.get_or_insert_default().traffic_missing = latest,
+        }
+    }
 }
 
 impl AlertStates {
@@ -22,29 +60,22 @@ impl AlertStates {
         Self {
             tiers: vec![AlertState::default(); policy.tiers.len()],
             conditions: vec![AlertState::default(); policy.conditions.len()],
-            burn: Latest::None,
-            data: Latest::None,
+            incidents: Incidents::default(),
         }
     }
 
     /// The latest incident of a cause.
-    pub(crate) const fn latest(&self, cause: Cause) -> Latest {
-        match cause {
-            Cause::Burn => self.burn,
-            Cause::DataMissing => self.data,
-        }
+    pub(crate) fn latest(&self, cause: Cause) -> Latest {
+        self.incidents.get(cause)
     }
 
     /// Resumes an incident that was open before a restart. Alerts of its severity fire on until data end them.
     pub(crate) fn resume(&mut self, policy: &Policy, cause: Cause, open: Open) {
-        match cause {
-            Cause::Burn => {
-                self.burn = Latest::Open(open);
-                for (alert, tier) in self.tiers.iter_mut().zip(&policy.tiers) {
-                    *alert = AlertState::resumed(tier.severity == open.severity);
-                }
+        self.incidents.set(cause, Latest::Open(open));
+        if cause == Cause::Burn {
+            for (alert, tier) in self.tiers.iter_mut().zip(&policy.tiers) {
+                *alert = AlertState::resumed(tier.severity == open.severity);
             }
-            Cause::DataMissing => self.data = Latest::Open(open),
         }
         for (alert, condition) in self.conditions.iter_mut().zip(&policy.conditions) {
             if condition.cause() == cause {
@@ -56,11 +87,14 @@ impl AlertStates {
     /// Returns whether no incident is open, no tier fires and none is about to.
     pub(crate) fn at_rest(&self) -> bool {
         let quiet = |alert: &AlertState| *alert == AlertState::default();
-        self.burn.open().is_none() && self.data.open().is_none() && self.tiers.iter().all(quiet)
+        Cause::ALL.iter().all(|cause| self.latest(*cause).open().is_none())
+            && self.tiers.iter().all(quiet)
+            && self.conditions.iter().all(quiet)
     }
 
-    pub(crate) const fn heap_bytes(&self) -> usize {
+    pub(crate) fn heap_bytes(&self) -> usize {
         (self.tiers.capacity() + self.conditions.capacity()) * size_of::<AlertState>()
+            + self.incidents.rare.as_ref().map_or(0, |_| size_of::<RareIncidents>())
     }
 }
 
@@ -83,28 +117,36 @@ impl Decision {
         let mut next = now.clone();
         next.change_alerts(policy, assessment);
         let mut transitions = Vec::new();
-        if !assessment.state.freezes() {
-            let wanted = next.wanted_for_burn(policy, now, assessment);
-            let (burn, transition) = incident::advance(Cause::Burn, now.burn, wanted);
-            next.burn = burn;
+        for cause in Cause::ALL {
+            // nothing is known about burn, starts and traffic without data
+            if assessment.state.freezes() && cause != Cause::DataMissing {
+                continue;
+            }
+            let wanted = match cause {
+                Cause::Burn => next.wanted_for_burn(policy, now, assessment),
+                Cause::DataMissing => next.wanted_for_data(policy, now, assessment, data_are_missing),
+                Cause::CrashLoop | Cause::TrafficMissing => {
+                    next.wanted_for_conditions(policy, now, assessment, cause)
+                }
+            };
+            let (latest, transition) = incident::advance(cause, now.latest(cause), wanted);
+            next.incidents.set(cause, latest);
             transitions.extend(transition);
         }
-        let wanted = next.wanted_for_data(policy, now, assessment, data_are_missing);
-        let (data, transition) = incident::advance(Cause::DataMissing, now.data, wanted);
-        next.data = data;
-        transitions.extend(transition);
         Self { next, transitions }
     }
 
     /// The open incident of a cause once the decision is accepted.
     #[must_use]
-    pub const fn open(&self, cause: Cause) -> Option<Open> {
+    pub fn open(&self, cause: Cause) -> Option<Open> {
         self.next.latest(cause).open()
     }
 
-    /// Keeps what an early decision must not change: firing alerts, and the incident about missing data.
+    /// Keeps what an early decision must not change: firing alerts, and incidents that are not about burn.
     pub(crate) fn keep_from(&mut self, now: &AlertStates) {
-        self.next.data = now.data;
+        for cause in Cause::ALL.into_iter().filter(|cause| *cause != Cause::Burn) {
+            self.next.incidents.set(cause, now.latest(cause));
+        }
         let tiers = self.next.tiers.iter_mut().zip(&now.tiers);
         let conditions = self.next.conditions.iter_mut().zip(&now.conditions);
         for (next, now) in tiers.chain(conditions).filter(|(_, now)| now.firing) {
@@ -121,25 +163,27 @@ impl Decision {
         for (condition, alert) in assessment.conditions.iter_mut().zip(&self.next.conditions) {
             condition.firing = alert.firing;
         }
-        assessment.status = assessment.status_with(self.next.burn.open());
+        assessment.status = assessment.status_with(&self.next);
         assessment
     }
 }
 
 impl AlertStates {
     fn change_alerts(&mut self, policy: &Policy, assessment: &Assessment) {
-        let explained = explains(self.burn.open(), assessment);
+        let explained = Cause::ALL.map(|cause| explains(self.latest(cause).open(), cause, assessment));
+        let of = |cause| explained.get(cause as usize).copied().unwrap_or_default();
         let grid = policy.grid;
-        let next = |alert: AlertState, input: AlertInput| {
-            alert.next(input, explained, assessment.at, |since, at| grid.seconds_between(since, at))
+        let next = |alert: AlertState, input: AlertInput, cause: Cause| {
+            alert.next(input, of(cause), assessment.at, |since, at| grid.seconds_between(since, at))
         };
         // a silent component may be the one that burns: the others can open an incident, not resolve it
         let may_let_go = assessment.state != DataState::Partial;
         let frozen = assessment.state.freezes();
         for (alert, condition) in self.conditions.iter_mut().zip(&assessment.conditions) {
             let due = !frozen && (may_let_go || !alert.firing);
-            if due || condition.condition.cause() == Cause::DataMissing {
-                *alert = next(*alert, condition.input());
+            let cause = condition.condition.cause();
+            if due || cause == Cause::DataMissing {
+                *alert = next(*alert, condition.input(), cause);
             }
         }
         if frozen {
@@ -147,7 +191,7 @@ impl AlertStates {
         }
         let due = self.tiers.iter_mut().zip(&assessment.tiers);
         for (alert, tier) in due.filter(|(alert, _)| may_let_go || !alert.firing) {
-            *alert = next(*alert, tier.input());
+            *alert = next(*alert, tier.input(), Cause::Burn);
         }
     }
 
@@ -184,7 +228,8 @@ impl AlertStates {
         data_are_missing: bool,
     ) -> Wanted {
         let at = assessment.at;
-        let missing = data_are_missing || before.data.open().is_some() && assessment.state.lacks_data();
+        let missing = data_are_missing
+            || before.latest(Cause::DataMissing).open().is_some() && assessment.state.lacks_data();
         let severity = policy.data_alert.filter(|_| missing);
         let last_observed = assessment.last_observed;
         let reopens = policy.grid.slots_in(policy.data_alert_seconds());
@@ -199,15 +244,41 @@ impl AlertStates {
     }
 }
 
-/// Returns whether an alert beyond its own threshold explains the open incident.
-fn explains(open: Option<Open>, assessment: &Assessment) -> bool {
+impl AlertStates {
+    fn wanted_for_conditions(
+        &self,
+        policy: &Policy,
+        before: &Self,
+        assessment: &Assessment,
+        cause: Cause,
+    ) -> Wanted {
+        let at = assessment.at;
+        let seen = || assessment.conditions.iter().filter(|seen| seen.condition.cause() == cause);
+        // an incident reopens as long as its alert would have looked back
+        let reach = |seen: &ConditionAssessment| seen.condition.window().map_or(0, Window::as_seconds);
+        let reopens = policy.grid.slots_in(seen().map(reach).max().unwrap_or(0));
+        let recovered = before.latest(cause).open().and(seen().filter_map(|seen| seen.last).max());
+        Wanted {
+            severity: self.firing_conditions(policy, cause),
+            at,
+            started: seen().filter_map(|seen| seen.since).min().unwrap_or(at),
+            recovered,
+            reopens_until: at.plus(i64::try_from(reopens).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
+/// Returns whether an alert beyond its own threshold explains the open incident of a cause.
+fn explains(open: Option<Open>, cause: Cause, assessment: &Assessment) -> bool {
     let severity = open.map(|open| open.severity);
     let fires =
         |input: AlertInput, of: Severity| input.exceeded && !input.kept_by_release && Some(of) == severity;
-    assessment.tiers.iter().any(|tier| tier.firing && fires(tier.input(), tier.tier.severity))
-        || assessment.conditions.iter().any(|seen| {
-            let burn = seen.condition.cause() == Cause::Burn;
-            burn && seen.firing && fires(seen.input(), seen.condition.severity)
+    let mut tiers = assessment.tiers.iter().filter(|tier| cause == Cause::Burn && tier.firing);
+    let mut conditions = assessment.conditions.iter();
+    tiers.any(|tier| fires(tier.input(), tier.tier.severity))
+        || conditions.any(|seen| {
+            let own = seen.condition.cause() == cause;
+            own && seen.firing && fires(seen.input(), seen.condition.severity)
         })
 }
 

@@ -55,13 +55,13 @@ impl Evaluator {
 
     /// The open incident of a cause.
     #[must_use]
-    pub const fn open(&self, cause: Cause) -> Option<Open> {
+    pub fn open(&self, cause: Cause) -> Option<Open> {
         self.states.latest(cause).open()
     }
 
     /// The latest incident of a cause: open, or resolved and ready to be reopened.
     #[must_use]
-    pub const fn latest(&self, cause: Cause) -> Latest {
+    pub fn latest(&self, cause: Cause) -> Latest {
         self.states.latest(cause)
     }
 
@@ -92,7 +92,8 @@ impl Evaluator {
         if other.states.conditions.len() == self.states.conditions.len() {
             self.states.conditions.clone_from(&other.states.conditions);
         }
-        (self.states.burn, self.states.data) = (other.states.burn, other.states.data);
+        self.states.incidents.clone_from(&other.states.incidents);
+        self.sli.copy_starts(&other.sli);
         self.watch = Watch { recounted: true, ..other.watch };
     }
 
@@ -115,6 +116,17 @@ impl Evaluator {
     /// Adds an observation of one component of a composite. Every other method has one component, the first.
     pub fn record_component(&mut self, component: usize, slot: Slot, counts: Counts) -> Recorded {
         self.sli.record(component, slot, counts, self.policy.grid.width_seconds().into())
+    }
+
+    /// Adds starts of the process behind the data.
+    pub fn record_starts(&mut self, slot: Slot, starts: u32) {
+        self.sli.record_starts(slot, starts);
+    }
+
+    /// Sets the seconds from now to the same hour a week before, for conditions on traffic. They differ from a week where
+    /// the clocks of a zone changed in between.
+    pub fn set_traffic_distance(&mut self, seconds: i64) {
+        self.sli.set_traffic_distance(seconds);
     }
 
     /// Adds a minute of the ledger, by its number since the epoch.
@@ -199,9 +211,10 @@ impl Evaluator {
     pub fn budget_if_quiet(&mut self, slot: Slot) -> Option<Budget> {
         self.sli.close(slot);
         self.runs.update(&self.policy, &self.sli);
-        // conditions depend on more than windows
-        let plain = self.policy.conditions.is_empty() && self.policy.method.components() == 0;
-        if !plain || !self.states.at_rest() || self.last_observed() != Some(self.closed()) {
+        // other conditions depend on more than windows
+        let plain = self.policy.has_plain_conditions() && self.policy.method.components() == 0;
+        let eventful = self.policy.conditions.is_empty() || self.sli.last_event() == Some(self.closed());
+        if !plain || !eventful || !self.states.at_rest() || self.last_observed() != Some(self.closed()) {
             return None;
         }
         let (sli, objective) = (&self.sli, self.policy.objective);

@@ -16,26 +16,31 @@ pub enum Cause {
     Burn,
     /// Data are missing.
     DataMissing,
+    /// The process behind the data starts again and again.
+    CrashLoop,
+    /// Data arrive and show no events, or far fewer than usual.
+    TrafficMissing,
 }
 
 impl Cause {
+    /// Every cause.
+    pub const ALL: [Self; 4] = [Self::Burn, Self::DataMissing, Self::CrashLoop, Self::TrafficMissing];
+
     /// The name in JSON, the ledger and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Burn => "burn",
             Self::DataMissing => "data_missing",
+            Self::CrashLoop => "crash_loop",
+            Self::TrafficMissing => "traffic_missing",
         }
     }
 
     /// The cause of that name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        match name {
-            "burn" => Some(Self::Burn),
-            "data_missing" => Some(Self::DataMissing),
-            _ => None,
-        }
+        Self::ALL.into_iter().find(|cause| cause.as_str() == name)
     }
 }
 

@@ -10,7 +10,8 @@
 //!              Decision ─▶ incident: Opened · Escalated · Eased · Resolved · Reopened
 //! ```
 //!
-//! Conditions on the budget and on missing data stand beside the tiers. Guards ask for evidence before either fires.
+//! Conditions on the budget, on missing data, on missing traffic and on restarts stand beside the tiers. Guards ask for
+//! evidence before they fire.
 //!
 //! A budget of time counts slices: a slice is rated when it is over, and a second History counts the results. Several
 //! indicators under one objective are joined in such slices too.
@@ -56,8 +57,10 @@ mod sli_history;
 mod slice_target;
 mod slices;
 mod slot;
+mod starts;
 mod status;
 mod tier;
+mod traffic;
 mod versions;
 mod window;
 

@@ -1,6 +1,6 @@
 //! The settings of an SLO.
 
-use crate::condition::Condition;
+use crate::condition::{Condition, Criterion};
 use crate::guard::Guard;
 use crate::method::Method;
 use crate::objective::{BurnFactor, Objective};
@@ -67,12 +67,25 @@ impl Policy {
         shortest.unwrap_or(self.present_window()).min(self.period.nominal()).as_seconds()
     }
 
+    /// Returns whether a condition compares the traffic with that of a week before.
+    pub(crate) fn compares_traffic(&self) -> bool {
+        self.conditions.iter().any(|condition| matches!(condition.criterion, Criterion::Traffic { .. }))
+    }
+
+    /// Returns whether no condition depends on the budget or compares traffic: a slot with events changes none of them.
+    pub(crate) fn has_plain_conditions(&self) -> bool {
+        let plain = |condition: &Condition| {
+            matches!(condition.criterion, Criterion::Idle { .. } | Criterion::Restarts { .. })
+        };
+        self.conditions.iter().all(plain)
+    }
+
     /// The windows of the history. A calendar period is a sum of its own.
     pub(crate) fn windows(&self) -> impl Iterator<Item = Window> {
         let tiers = self.tiers.iter().flat_map(|tier| [tier.long, tier.short]);
         tiers
             .chain([self.present_window()])
-            .chain(self.conditions.iter().filter_map(Condition::window))
+            .chain(self.conditions.iter().filter_map(Condition::counted_window))
             .chain(self.period.rolling())
     }
 }

@@ -9,6 +9,8 @@ use crate::period::{Period, Span};
 use crate::policy::Policy;
 use crate::slices::Slices;
 use crate::slot::Slot;
+use crate::starts::Starts;
+use crate::traffic::{Compared, TRAFFIC_WINDOW, Traffic};
 use crate::versions::{Version, VersionShare, Versions};
 use crate::window::Window;
 
@@ -22,6 +24,10 @@ pub(crate) struct SliHistory {
     /// The current calendar period.
     pub(crate) span: Option<Span>,
     pub(crate) versions: Versions,
+    /// Boxed, because most SLOs have no condition on it.
+    traffic: Option<Box<Traffic>>,
+    /// Boxed, because most processes never start while they are watched.
+    starts: Option<Box<Starts>>,
 }
 
 impl SliHistory {
@@ -31,6 +37,11 @@ impl SliHistory {
             slices: Slices::new(policy, closed).map(Box::new),
             span: None,
             versions: Versions::default(),
+            traffic: policy.compares_traffic().then(|| {
+                let seconds = closed.0.saturating_mul(policy.grid.width_seconds().into());
+                Box::new(Traffic::new(seconds))
+            }),
+            starts: None,
         }
     }
 
@@ -41,6 +52,7 @@ impl SliHistory {
         if let Some(slices) = &mut self.slices {
             slices.record(component, slot, counts);
         }
+        self.record_traffic(slot.0.saturating_mul(width), counts);
         self.events.record(slot, counts)
     }
 
@@ -51,6 +63,7 @@ impl SliHistory {
         if let Some(slices) = &mut self.slices {
             slices.restore_minute(component, minute, counts);
         }
+        self.record_traffic(minute.0.saturating_mul(60), counts);
         self.events.restore_minute(minute, counts)
     }
 
@@ -61,7 +74,45 @@ impl SliHistory {
         if let Some(slices) = &mut self.slices {
             slices.restore_quarter(component, quarter, counts);
         }
+        self.record_traffic(quarter.0.saturating_mul(QUARTER_HOUR), counts);
         self.events.restore_quarter(quarter, counts)
+    }
+
+    fn record_traffic(&mut self, at_seconds: i64, counts: Counts) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.record(at_seconds, counts.total());
+        }
+    }
+
+    pub(crate) fn set_traffic_distance(&mut self, seconds: i64) {
+        if let Some(traffic) = &mut self.traffic {
+            traffic.set_distance(seconds);
+        }
+    }
+
+    /// The last hour beside the same hour a week before; `None` while the last hour is not wholly known.
+    pub(crate) fn compare_traffic(&self, policy: &Policy) -> Option<Compared> {
+        let observed = self.events.measure(TRAFFIC_WINDOW)?.observed_seconds;
+        let end = self.events.closed().plus(1).0.saturating_mul(policy.grid.width_seconds().into());
+        self.traffic.as_ref()?.compare(end, observed)
+    }
+
+    pub(crate) fn record_starts(&mut self, slot: Slot, starts: u32) {
+        self.starts.get_or_insert_default().record(slot, starts);
+    }
+
+    pub(crate) fn starts(&self) -> Option<&Starts> {
+        self.starts.as_deref()
+    }
+
+    /// Copies what is known of starts from another history of the same policy: they are not part of the counts.
+    pub(crate) fn copy_starts(&mut self, other: &Self) {
+        self.starts.clone_from(&other.starts);
+    }
+
+    /// The last slot with an event.
+    pub(crate) fn last_event(&self) -> Option<Slot> {
+        self.events.last_bad().max(self.events.last_good())
     }
 
     pub(crate) fn close(&mut self, slot: Slot) {
@@ -96,6 +147,7 @@ impl SliHistory {
 
     pub(crate) fn reaches_back_to(&self) -> i64 {
         let events = self.events.reaches_back_to();
+        let events = self.traffic.as_ref().map_or(events, |traffic| traffic.reaches_back_to().min(events));
         self.slices.as_ref().map_or(events, |slices| slices.results().reaches_back_to().min(events))
     }
 
@@ -240,5 +292,7 @@ impl SliHistory {
         self.events.state_bytes() - size_of::<History>()
             + self.slices.as_ref().map_or(0, |slices| slices.state_bytes())
             + self.versions.heap_bytes()
+            + self.traffic.as_ref().map_or(0, |traffic| size_of::<Traffic>() + traffic.heap_bytes())
+            + self.starts.as_ref().map_or(0, |starts| size_of::<Starts>() + starts.heap_bytes())
     }
 }

@@ -1,6 +1,6 @@
 //! Measurements of one SLO at one instant. Every number is finite.
 
-use lookout_engine::{Criterion, DataState, Severity, Status, Window};
+use lookout_engine::{Cause, Criterion, DataState, Severity, Status, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{Corrected, word};
@@ -96,6 +96,25 @@ pub enum ConditionKind {
     Exhaustion,
     /// Nothing was observed for a time.
     NoData,
+    /// Data showed no event for a time.
+    Idle,
+    /// An hour had less than a share of the events of the same hour a week before.
+    Traffic,
+    /// The process behind the data started several times within a window.
+    Restarts,
+}
+
+impl ConditionKind {
+    /// The cause of the incident that a condition of this kind feeds.
+    #[must_use]
+    pub const fn cause(self) -> Cause {
+        match self {
+            Self::BudgetLeft | Self::BudgetDrop | Self::Exhaustion => Cause::Burn,
+            Self::NoData => Cause::DataMissing,
+            Self::Idle | Self::Traffic => Cause::TrafficMissing,
+            Self::Restarts => Cause::CrashLoop,
+        }
+    }
 }
 
 impl From<Criterion> for ConditionKind {
@@ -105,6 +124,9 @@ impl From<Criterion> for ConditionKind {
             Criterion::BudgetDrop { .. } => Self::BudgetDrop,
             Criterion::Exhaustion { .. } => Self::Exhaustion,
             Criterion::NoData { .. } => Self::NoData,
+            Criterion::Idle { .. } => Self::Idle,
+            Criterion::Traffic { .. } => Self::Traffic,
+            Criterion::Restarts { .. } => Self::Restarts,
         }
     }
 }
@@ -121,7 +143,8 @@ pub struct ConditionEvidence {
     pub condition: String,
     /// The window it sums over, in seconds, unless that is the period or none.
     pub window_s: Option<u64>,
-    /// What was measured: a share of the budget, or seconds; `None` when there was nothing to compare.
+    /// What was measured: a share of the budget or of the traffic, seconds, or starts; `None` when there was nothing to
+    /// compare.
     pub measured: Option<f64>,
     /// Fires beyond it, in the same unit.
     pub threshold: f64,

@@ -5,7 +5,7 @@
 //! other length of time is a [`duration`]. A figure that does not exist is [`NONE`], never NaN.
 
 use jiff::Timestamp;
-use lookout_engine::Window;
+use lookout_engine::{Cause, Window};
 
 /// Text in the place of a figure that does not exist.
 pub const NONE: &str = "–";
@@ -45,6 +45,17 @@ pub fn duration(seconds: f64) -> String {
         }
     }
     parts.join(" ")
+}
+
+/// Returns the cause of an incident as the end of `because …`.
+#[must_use]
+pub const fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Burn => "the error budget burns too fast",
+        Cause::DataMissing => "its data are missing",
+        Cause::CrashLoop => "its process starts again and again",
+        Cause::TrafficMissing => "its traffic is missing",
+    }
 }
 
 /// Returns a share as a percentage with three significant digits of its distance from none or all, so that a share that

@@ -15,7 +15,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use lookout_engine::{Change, Severity};
+use lookout_engine::{Cause, Change, Severity};
 use reqwest::Client;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -287,10 +287,13 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     let name = format!("{} {}", incident.service, incident.slo);
     let summary = if notice.own_fault.is_some() {
         "The agent itself has a fault.".to_owned()
-    } else if message::misses_data(notice) {
-        format!("Nothing is known about {name} any more.")
     } else {
-        format!("The error budget of {name} burns too fast.")
+        match incident.cause {
+            Cause::Burn => format!("The error budget of {name} burns too fast."),
+            Cause::DataMissing => format!("Nothing is known about {name} any more."),
+            Cause::CrashLoop => format!("The process behind {name} starts again and again."),
+            Cause::TrafficMissing => format!("The traffic of {name} is missing."),
+        }
     };
     let description = [words.headline.as_str(), words.sentence.as_str(), words.description.as_str()]
         .into_iter()
@@ -304,7 +307,7 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
         ("dashboard_url", notice.dashboard_url.clone()),
         ("budget_remaining", percent(notice.evidence.budget_left_ratio)),
     ]);
-    if let Some(tier) = message::worst_tier(notice).filter(|_| !message::misses_data(notice)) {
+    if let Some(tier) = message::worst_tier(notice).filter(|_| incident.cause == Cause::Burn) {
         annotations.extend(tier.long_burn.map(|rate| ("burn_rate_long", burn(rate))));
         annotations.extend(tier.short_burn.map(|rate| ("burn_rate_short", burn(rate))));
     }

@@ -1,8 +1,6 @@
 //! Conditions and what holds them, as people read them: `budget left 8 % (alerts below 10 %)`.
 
-use lookout_engine::Cause;
-
-use lookout_model::format::{duration, percent, window};
+use lookout_model::format::{count, duration, percent, window};
 use lookout_model::{ConditionEvidence, ConditionKind, Evidence, Notice};
 
 /// What a condition measures and when it alerts.
@@ -17,10 +15,8 @@ pub fn condition_in_words(condition: &ConditionEvidence) -> String {
 
 /// The conditions that keep the incident of a notice open.
 pub(super) fn firing(notice: &Notice) -> Vec<&ConditionEvidence> {
-    let silence = notice.incident.cause == Cause::DataMissing;
-    let mine = |condition: &&ConditionEvidence| {
-        condition.firing && (condition.kind == ConditionKind::NoData) == silence
-    };
+    let cause = notice.incident.cause;
+    let mine = |condition: &&ConditionEvidence| condition.firing && condition.kind.cause() == cause;
     notice.evidence.conditions.iter().filter(mine).collect()
 }
 
@@ -56,6 +52,13 @@ pub(super) fn news(condition: &ConditionEvidence) -> String {
         }
         (ConditionKind::Exhaustion, None) => format!("budget not going down in {within}"),
         (ConditionKind::NoData, Some(seconds)) => format!("no data for {}", duration(seconds)),
+        (ConditionKind::Idle, Some(seconds)) => format!("no events for {}", duration(seconds)),
+        (ConditionKind::Traffic, Some(share)) => {
+            format!("{} of the traffic of the same {within} a week before", percent(share))
+        }
+        (ConditionKind::Restarts, Some(starts)) => {
+            format!("the process started {} times in {within}", count(starts as u64))
+        }
         _ => "nothing to measure".to_owned(),
     }
 }
@@ -77,7 +80,13 @@ fn alerts(condition: &ConditionEvidence) -> String {
             format!("alerts below {} until {}", duration(threshold), duration(release))
         }
         ConditionKind::Exhaustion => format!("alerts below {}", duration(threshold)),
-        _ => format!("alerts after {}", duration(threshold)),
+        ConditionKind::Traffic => format!("alerts below {}", percent(threshold)),
+        ConditionKind::Restarts if condition.firing && measured < threshold => {
+            let window = window(condition.window_s.unwrap_or(0));
+            format!("alerts from {} until {window} pass without a start", count(threshold as u64))
+        }
+        ConditionKind::Restarts => format!("alerts from {}", count(threshold as u64)),
+        ConditionKind::NoData | ConditionKind::Idle => format!("alerts after {}", duration(threshold)),
     }
 }
 
@@ -149,6 +158,24 @@ mod tests {
                 "budget gone and burning on in 1h (alerts below 1 d)",
             ),
             (ConditionKind::NoData, Some(720.0), (600.0, 600.0), "no data for 12 min (alerts after 10 min)"),
+            (
+                ConditionKind::Idle,
+                Some(3720.0),
+                (3600.0, 3600.0),
+                "no events for 1 h 2 min (alerts after 1 h)",
+            ),
+            (
+                ConditionKind::Traffic,
+                Some(0.12),
+                (0.3, 0.3),
+                "12 % of the traffic of the same 1h a week before (alerts below 30 %)",
+            ),
+            (
+                ConditionKind::Restarts,
+                Some(5.0),
+                (3.0, 1.0),
+                "the process started 5 times in 1h (alerts from 3)",
+            ),
         ] {
             let shown = condition_in_words(&condition(kind, measured, thresholds, true));
             assert_eq!(shown, line);

@@ -5,7 +5,7 @@ use url::Url;
 
 use super::component;
 use super::condition::{condition_in_words, firing, held, news as condition_news};
-use lookout_model::format::{burn, count, date_time, duration, percent, period, window};
+use lookout_model::format::{burn, cause, count, date_time, duration, percent, period, window};
 use lookout_model::{DeployRecord, Notice, TierEvidence};
 
 /// Characters of a headline at most.
@@ -126,18 +126,22 @@ fn headline(notice: &Notice) -> String {
         return clean(&format!("{tag} {name}: {title}"), HEADLINE);
     }
     // a tier says how fast it burns; where only a condition fires, that is the news
-    let condition = firing(notice).first().map(|condition| condition_news(condition));
-    let condition = condition.filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
+    let seen = firing(notice).first().map(|condition| condition_news(condition));
+    let condition = seen.clone().filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
     let burning = condition.or_else(|| burn_now(notice));
     let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
     let lasted = duration(lasted_seconds(notice));
-    let news = match (misses_data(notice), notice.change) {
-        (false, Change::Resolved) => format!("over after {lasted}"),
-        (true, Change::Resolved) => format!("data again after {lasted}"),
-        (true, _) => "no data".to_owned(),
-        (false, Change::Escalated) => format!("escalated, {burning}"),
-        (false, Change::Eased) => format!("eased, {burning}"),
-        (false, _) => burning,
+    let news = match (notice.incident.cause, notice.change) {
+        (Cause::Burn | Cause::CrashLoop, Change::Resolved) => format!("over after {lasted}"),
+        (Cause::DataMissing, Change::Resolved) => format!("data again after {lasted}"),
+        (Cause::TrafficMissing, Change::Resolved) => format!("traffic again after {lasted}"),
+        (Cause::DataMissing, _) => "no data".to_owned(),
+        (Cause::CrashLoop | Cause::TrafficMissing, _) => {
+            seen.unwrap_or_else(|| cause(notice.incident.cause).to_owned())
+        }
+        (Cause::Burn, Change::Escalated) => format!("escalated, {burning}"),
+        (Cause::Burn, Change::Eased) => format!("eased, {burning}"),
+        (Cause::Burn, Change::Opened | Change::Reopened) => burning,
     };
     // a name of any length must not push the news out of sight
     let room = HEADLINE.saturating_sub(tag.len() + news.chars().count() + 3);
@@ -153,9 +157,19 @@ fn sentence(notice: &Notice) -> String {
     let period = evidence.calendar.as_ref().map_or_else(|| period(evidence.period_s), |it| it.of.clone());
     let left = evidence.budget_left_ratio;
     let lasted = duration(lasted_seconds(notice));
-    match (misses_data(notice), is_over(notice)) {
-        (true, true) => return format!("Data arrive again, after {lasted} without."),
-        (true, false) => {
+    match (notice.incident.cause, is_over(notice)) {
+        (Cause::DataMissing, true) => return format!("Data arrive again, after {lasted} without."),
+        (Cause::CrashLoop, true) => return format!("The process runs on. The crash loop lasted {lasted}."),
+        (Cause::TrafficMissing, true) => return format!("Events arrive again, after {lasted}."),
+        (Cause::CrashLoop, false) => {
+            return "Its process starts again and again. Requests that fail meanwhile may be in no counter."
+                .to_owned();
+        }
+        (Cause::TrafficMissing, false) => {
+            return "Its metrics can be read, but users are missing: something in front of it may be broken."
+                .to_owned();
+        }
+        (Cause::DataMissing, false) => {
             if let Some(silent) = component::silent(evidence) {
                 return format!(
                     "Nothing is known about {silent}; what fires keeps firing until data arrive."
@@ -164,14 +178,14 @@ fn sentence(notice: &Notice) -> String {
             return "Nothing is known about it any more; its alerts keep their state until data arrive."
                 .to_owned();
         }
-        (false, true) if left > 0.0 => {
+        (Cause::Burn, true) if left > 0.0 => {
             let spent = percent(1.0 - left);
             return format!(
                 "It lasted {lasted}; {spent} of the {period} budget is spent, {} is left.",
                 percent(left)
             );
         }
-        (false, _) => {}
+        (Cause::Burn, _) => {}
     }
     if left <= 0.0 {
         let over = if left < 0.0 { format!(", overspent by {}", percent(-left)) } else { String::new() };
@@ -213,7 +227,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     }
     if misses_data(notice) {
         add("Data".to_owned(), evidence.data_state.as_str());
-    } else if let Some(tier) = worst_tier(notice) {
+    } else if let Some(tier) = worst_tier(notice).filter(|_| notice.incident.cause == Cause::Burn) {
         let limit = burn(tier.factor);
         for (seconds, rate) in [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)] {
             let rate = rate.map_or_else(|| "no events".to_owned(), burn);

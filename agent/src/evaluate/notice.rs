@@ -1,8 +1,7 @@
 //! What is told about a transition, complete in itself.
 
 use lookout_engine::{
-    Assessment, BurnFactor, Cause, Change, ConditionAssessment, TierAssessment, Transition, VersionShare,
-    Window,
+    Assessment, BurnFactor, Change, ConditionAssessment, TierAssessment, Transition, VersionShare, Window,
 };
 
 use super::component;
@@ -28,10 +27,7 @@ pub(super) fn record(
     context: Context,
 ) -> TransitionRecord {
     let at_ms = config.grid.end_ms(transition.at);
-    let alert = match transition.cause {
-        Cause::Burn => slo.alert_name(),
-        Cause::DataMissing => slo.data_alert_name(),
-    };
+    let alert = slo.alert_name_for(transition.cause);
     let notice = Notice {
         change: transition.change,
         at_ms,

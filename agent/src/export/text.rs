@@ -158,7 +158,7 @@ fn own(families: &mut Families, slo: &SloStatus) {
             events as f64,
         );
     }
-    for cause in [Cause::Burn, Cause::DataMissing] {
+    for cause in Cause::ALL {
         for severity in [Severity::Page, Severity::Ticket] {
             let open = slo.incidents.iter().any(|incident| {
                 incident.resolved_at_ms.is_none() && incident.cause == cause && incident.severity == severity

@@ -185,7 +185,7 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass)
     let effect = if class == DeployClass::Fix { Decision::Allow } else { Decision::Deny };
     let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };
     let evidence = if burns { Evidence::Bad } else { Evidence::Unknown };
-    let why = if burns { "the error budget burns too fast" } else { "its data are missing" };
+    let why = format::cause(incident.cause);
     let since = Timestamp::from_millisecond(incident.opened_at_ms)
         .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"));
     let text = format!("{}: a {severity} is open since {since}, because {why} ({})", slo.title, incident.id);

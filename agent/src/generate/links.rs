@@ -1,6 +1,7 @@
 //! Where generated files point to.
 
 use lookout_config::{Config, Slo};
+use lookout_engine::Cause;
 
 /// The runbook of an alert: the configured place, or the agent's own page.
 pub(super) fn runbook(config: &Config, alert: &str) -> String {
@@ -48,7 +49,7 @@ pub(super) fn dashboard_in_runbook(config: &Config, slo: &Slo) -> String {
 
 /// The alert of missing data of an SLO.
 pub(super) fn missing_alert(slo: &Slo) -> String {
-    format!("{}DataMissing", slo.alert_name())
+    slo.alert_name_for(Cause::DataMissing)
 }
 
 /// The name a service's dashboard has as a file and in links; one service name is taken by the overview.

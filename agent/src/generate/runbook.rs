@@ -5,8 +5,9 @@
 //! be acted on, but knows only what the spec knows.
 
 use core::fmt::Write as _;
+use std::collections::BTreeSet;
 
-use lookout_engine::{Severity, Window};
+use lookout_engine::{Cause, Condition, Severity, Window};
 use lookout_model::format;
 
 use super::promql::{self, Sli};
@@ -46,8 +47,48 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
             let body = first_body(slo, &alert, &query);
             list.push(page(config, slo, alert, &[severity], &head, &body));
         }
+        for cause in [Cause::CrashLoop, Cause::TrafficMissing] {
+            let conditions: Vec<&Condition> =
+                slo.policy.conditions.iter().filter(|condition| condition.cause() == cause).collect();
+            if conditions.is_empty() {
+                continue;
+            }
+            let alert = slo.alert_name_for(cause);
+            let severities: BTreeSet<Severity> =
+                conditions.iter().map(|condition| condition.severity).collect();
+            let severities: Vec<Severity> = severities.into_iter().rev().collect();
+            let head = condition_head(config, slo, cause, &conditions);
+            let query = format!(
+                "lookout_incident_open{{service=\"{}\",slo=\"{}\",cause=\"{}\"}}",
+                slo.service,
+                slo.name,
+                cause.as_str()
+            );
+            let body = first_body(slo, &alert, &query);
+            list.push(page(config, slo, alert, &severities, &head, &body));
+        }
     }
     list
+}
+
+/// The head of a page about conditions that only the agent knows.
+fn condition_head(config: &Config, slo: &Slo, cause: Cause, conditions: &[&Condition]) -> String {
+    let list: Vec<String> = conditions.iter().map(|condition| format!("`{condition}`")).collect();
+    let (meaning, hint) = match cause {
+        Cause::CrashLoop => (
+            "the process behind these events started again and again",
+            "A process that starts again loses the requests it was working on, and no counter shows them.",
+        ),
+        _ => (
+            "the source answers and shows no events, or far fewer than a week before",
+            "The service may be well: look at what is in front of it, such as DNS, load balancer and clients.",
+        ),
+    };
+    format!(
+        "{}\n**It fires** in the agent when {meaning} ({}). {hint}\n",
+        promise(config, slo),
+        list.join(", ")
+    )
 }
 
 fn page(config: &Config, slo: &Slo, alert: String, severities: &[Severity], head: &str, body: &str) -> Page {

@@ -270,9 +270,9 @@ fn lanes(backtest: &Backtest, axis: Axis) -> String {
     for incident in backtest.outcome.incidents.iter().take(ROWS) {
         let to_ms = incident.resolved_ms.unwrap_or(until_ms);
         let class = match (incident.cause, incident.peak) {
-            (Cause::DataMissing, _) => "missing",
-            (Cause::Burn, Severity::Page) => "page",
-            (Cause::Burn, Severity::Ticket) => "ticket",
+            (Cause::DataMissing | Cause::TrafficMissing, _) => "missing",
+            (Cause::Burn | Cause::CrashLoop, Severity::Page) => "page",
+            (Cause::Burn | Cause::CrashLoop, Severity::Ticket) => "ticket",
         };
         let title = format!("{class} from {} to {}", stamp(incident.opened_ms), stamp(to_ms));
         out += &axis.bar((incident.opened_ms, to_ms), class, (313.0, 18.0), &title);

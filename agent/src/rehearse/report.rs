@@ -200,7 +200,7 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
         outage.map_or_else(|| NONE.to_owned(), |outage| duration(delay_s(outage, &alarm))),
         match incident.cause {
             Cause::Burn => percent(incident.spent_ratio),
-            Cause::DataMissing => NONE.to_owned(),
+            Cause::DataMissing | Cause::CrashLoop | Cause::TrafficMissing => NONE.to_owned(),
         },
         outage.map_or_else(|| unlabelled.to_owned(), |outage| printable(&outage.name)),
     ]

@@ -2,7 +2,8 @@
 
 use lookout_engine::{
     Assessment, BudgetShare, BurnFactor, Cause, Change, Condition, Confidence, Counts, Evaluator, Grid,
-    Guard, History, Method, Objective, Period, Policy, Severity, Slot, Tier, Transition, Window,
+    Guard, History, Method, Objective, Open, Period, Policy, Severity, Slot, Status, Tier, Transition,
+    Window,
 };
 use proptest::prelude::*;
 
@@ -230,6 +231,101 @@ fn after_a_restart_the_one_that_fired_goes_on_and_no_other() {
     run.evaluator.resume(Cause::Burn, open);
     run.pass(1, of_100(0));
     assert_eq!(run.changes(), [OPENED], "nobody but the budget can have fired");
+}
+
+const CRASH_LOOP: Cause = Cause::CrashLoop;
+const NO_TRAFFIC: Cause = Cause::TrafficMissing;
+
+#[test]
+fn three_starts_are_a_crash_loop_and_it_ends_after_a_window_without_one() {
+    let within = Window::seconds(60);
+    let loops = policy(Vec::new(), vec![Condition::restarts(Severity::Page, 3, within)]);
+    let mut run = Run::new(loops);
+    run.pass(100, of_100(0));
+    for start in 0..5 {
+        run.evaluator.record_starts(Slot(run.now), 1);
+        let report = run.pass(10, of_100(0)).unwrap();
+        assert_eq!(report.status == Status::Paging, start >= 2, "start {start}: {}", report.status);
+    }
+    assert_eq!(run.changes(), [(CRASH_LOOP, Change::Opened)]);
+    let opened = run.told[0];
+    assert_eq!((opened.at, opened.incident.started), (Slot(120), Slot(100)), "the first start of the loop");
+    run.pass(50, of_100(0));
+    assert_eq!(run.changes().len(), 1, "the window still has the last start");
+    let report = run.pass(1, of_100(0)).unwrap();
+    assert_eq!(run.changes()[1..], [(CRASH_LOOP, Change::Resolved)]);
+    assert_ne!(report.status, Status::Paging);
+    run.evaluator.record_starts(Slot(run.now), 3);
+    run.pass(1, of_100(0));
+    assert_eq!(run.changes()[2..], [(CRASH_LOOP, Change::Reopened)], "the same loop goes on");
+}
+
+#[test]
+fn a_crash_loop_stays_open_over_a_restart_until_a_window_without_a_start_was_watched() {
+    let within = Window::seconds(60);
+    let loops = policy(Vec::new(), vec![Condition::restarts(Severity::Page, 3, within)]);
+    let mut run = Run::new(loops);
+    let open = Open { started: Slot(-9), detected: Slot(-2), severity: Severity::Page, peak: Severity::Page };
+    run.evaluator.resume(CRASH_LOOP, open);
+    run.pass(59, of_100(0));
+    assert_eq!(run.changes(), []);
+    run.pass(1, of_100(0));
+    assert_eq!(run.changes(), [(CRASH_LOOP, Change::Resolved)]);
+}
+
+#[test]
+fn a_source_without_events_is_told_and_the_first_event_ends_it() {
+    let idle = policy(Vec::new(), vec![Condition::idle(Severity::Ticket, Window::seconds(30))]);
+    let mut run = Run::new(idle);
+    run.pass(10, of_100(0));
+    run.pass(30, of_100(0).map(|_| Counts::ZERO));
+    assert_eq!(run.changes(), []);
+    let report = run.pass(1, Some(Counts::ZERO)).unwrap();
+    assert_eq!((run.changes(), report.status), (vec![(NO_TRAFFIC, Change::Opened)], Status::Ticket));
+    assert_eq!(run.told[0].incident.started, Slot(10), "the first slot without an event");
+    let open = run.evaluator.open(NO_TRAFFIC).unwrap();
+    run.evaluator.resume(NO_TRAFFIC, open);
+    run.evaluator.watch_from(Slot(run.now - 1));
+    run.pass(3, Some(Counts::ZERO));
+    assert_eq!(run.changes().len(), 1, "a restart of the agent brings no traffic");
+    run.pass(1, of_100(0));
+    assert_eq!(run.changes()[1..], [(NO_TRAFFIC, Change::Resolved)]);
+}
+
+#[test]
+fn silence_is_not_idleness() {
+    let idle = policy(Vec::new(), vec![Condition::idle(Severity::Ticket, Window::seconds(30))]);
+    let mut run = Run::new(idle);
+    run.pass(10, of_100(0));
+    run.pass(100, None);
+    run.pass(1, of_100(0));
+    assert_eq!(run.changes(), []);
+}
+
+#[test]
+fn an_hour_with_less_traffic_than_the_same_hour_a_week_before_is_told() {
+    let mut weekly = policy(Vec::new(), vec![Condition::traffic(Severity::Page, 30, 100)]);
+    weekly.grid = Grid::try_new(60).unwrap();
+    weekly.stale_after_seconds = 300;
+    let mut run = Run::new(weekly);
+    let day = |run: &mut Run, of_an_hour: fn(i64) -> u64| {
+        for hour in 0..24 {
+            run.pass(60, Some(Counts { good: of_an_hour(hour), bad: 0 }));
+        }
+    };
+    // busy from 8 to 18, and nearly nothing at night
+    let usual = |hour: i64| if (8..18).contains(&hour) { 100 } else { 1 };
+    for _ in 0..14 {
+        day(&mut run, usual);
+    }
+    assert_eq!(run.changes(), [], "the nights of every week are alike");
+    run.pass(10 * 60, Some(Counts { good: 1, bad: 0 }));
+    let opened = run.told[0];
+    assert_eq!((opened.cause, opened.change), (NO_TRAFFIC, Change::Opened));
+    let minutes = opened.at.0 - 14 * 24 * 60 - 8 * 60;
+    assert_eq!(minutes, 14, "at the end of the first quarter that should have been busy");
+    run.pass(60, Some(Counts { good: 100, bad: 0 }));
+    assert_eq!(run.changes()[1..], [(NO_TRAFFIC, Change::Resolved)]);
 }
 
 #[test]

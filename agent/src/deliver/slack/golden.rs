@@ -122,7 +122,7 @@ prop_compose! {
         numbers in prop::collection::vec(finite(), 6),
         times in prop::collection::vec(any::<i64>(), 3),
         counts in prop::collection::vec(any::<u64>(), 5),
-        data_missing in any::<bool>(),
+        cause in 0..Cause::ALL.len(),
         tiers in any::<bool>(),
     ) -> Notice {
         let mut notice = story(T0, &[])[kind].notice.clone();
@@ -140,9 +140,7 @@ prop_compose! {
             (deploy.version, deploy.commit, deploy.actor) = (text(), text(), text());
             deploy.started_at_ms = times[0];
         }
-        if data_missing {
-            notice.incident.cause = Cause::DataMissing;
-        }
+        notice.incident.cause = Cause::ALL[cause];
         (notice.incident.opened_at_ms, notice.at_ms) = (times[1], times[2]);
         let evidence = &mut notice.evidence;
         (evidence.budget_left_ratio, evidence.seconds_to_exhaustion) = (numbers[0], Some(numbers[1]));

@@ -1,6 +1,6 @@
 //! What several pages show: an SLO in a line, an incident in a line.
 
-use lookout_engine::{Cause, DataState, Severity, Status};
+use lookout_engine::{DataState, Severity, Status};
 
 use super::Moment;
 use super::corrected::CorrectedRow;
@@ -222,10 +222,7 @@ impl IncidentRow {
         };
         let until = incident.resolved_at_ms.unwrap_or(now_ms);
         let slo = config.slos.iter().find(|slo| slo.id() == incident.slo_id);
-        let alert = slo.map(|slo| match incident.cause {
-            Cause::DataMissing => slo.data_alert_name(),
-            Cause::Burn => slo.alert_name(),
-        });
+        let alert = slo.map(|slo| slo.alert_name_for(incident.cause));
         Self {
             id: incident.id.clone(),
             mood: mood.symbol(),
@@ -234,10 +231,7 @@ impl IncidentRow {
             open,
             name: format!("{} / {}", incident.service, incident.slo),
             href: href(&incident.service, &incident.slo),
-            cause: match incident.cause {
-                Cause::Burn => "budget burns too fast",
-                Cause::DataMissing => "data are missing",
-            },
+            cause: format::cause(incident.cause),
             opened: Moment::new(incident.opened_at_ms, now_ms),
             resolved: incident.resolved_at_ms.map(|at| Moment::new(at, now_ms)),
             lasted: format::duration(until.saturating_sub(incident.opened_at_ms) as f64 / 1000.0),

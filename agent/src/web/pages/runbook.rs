@@ -43,12 +43,12 @@ pub(in crate::web) async fn show(
     Path(name): Path<String>,
 ) -> Response {
     let snapshot = state.board.read();
-    // an SLO has two alerts, and each of them links here
+    // an SLO has an alert for each cause, and each of them links here
     let affected: Vec<String> = state
         .config
         .slos
         .iter()
-        .filter(|slo| [slo.alert_name(), slo.data_alert_name()].contains(&name))
+        .filter(|slo| slo.causes().any(|cause| slo.alert_name_for(cause) == name))
         .map(Slo::id)
         .collect();
     let known = !affected.is_empty() || OWN_ALERTS.contains(&name.as_str());
