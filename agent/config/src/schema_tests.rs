@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::*;
-use crate::check_with;
+use crate::{check_with, config_schema, slo_schema};
 
 /// A key that nobody means.
 const UNKNOWN: &str = "zzz_unknown";
