@@ -10,16 +10,17 @@ use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
 use super::secret::{Secret, Secrets, fill_in, read_file};
 use super::target::has_placeholder;
-use crate::keys::{Key, agent};
+use crate::keys::Key;
+use crate::keys::agent::{alertmanager, destination, slack};
 
 /// Where Slack's Web API is.
 const SLACK_API: &str = "https://slack.com/api/";
 
 /// Where the URL of a webhook stands.
-const WEBHOOK: [Key; 2] = [agent::slack::WEBHOOK_URL, agent::slack::WEBHOOK_URL_FILE];
+const WEBHOOK: [Key; 2] = [slack::WEBHOOK_URL, slack::WEBHOOK_URL_FILE];
 
 /// Where the token of a bot stands.
-const TOKEN: [Key; 2] = [agent::slack::TOKEN, agent::slack::TOKEN_FILE];
+const TOKEN: [Key; 2] = [slack::TOKEN, slack::TOKEN_FILE];
 
 /// A destination as written.
 pub(super) enum Written {
@@ -38,17 +39,16 @@ pub(super) enum Found {
 
 /// One of `destinations`.
 pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Written> {
-    let fields = reader.fields(at, agent::destination::OBJECT)?;
+    let fields = reader.fields(at, destination::OBJECT)?;
     let name = reader.required(
         &fields,
-        agent::destination::NAME,
+        destination::NAME,
         "give the destination a name that messages and metrics show",
     );
     let name = name.and_then(|at| reader.name(&at));
-    let minimum = fields
-        .get(agent::destination::MINIMUM)
-        .map_or(Some(Severity::Ticket), |at| read_severity(reader, &at));
-    let kind = match (fields.get(agent::destination::SLACK), fields.get(agent::destination::ALERTMANAGER)) {
+    let minimum =
+        fields.get(destination::MINIMUM).map_or(Some(Severity::Ticket), |at| read_severity(reader, &at));
+    let kind = match (fields.get(destination::SLACK), fields.get(destination::ALERTMANAGER)) {
         (Some(at), None) => read_slack(reader, &at, folder)?,
         (None, Some(at)) => read_alertmanager(reader, &at)?,
         _ => {
@@ -73,10 +73,10 @@ fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
 
 /// `None` for what is wrong, `Some(None)` for what is off.
 fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<DestinationKind>> {
-    let fields = reader.fields(at, agent::alertmanager::OBJECT)?;
+    let fields = reader.fields(at, alertmanager::OBJECT)?;
     let list = reader.required(
         &fields,
-        agent::alertmanager::URLS,
+        alertmanager::URLS,
         "list the base URL of every instance: `urls: [http://…:9093]`",
     )?;
     let mut urls = Vec::new();
@@ -94,7 +94,7 @@ fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<Dest
 }
 
 fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Option<DestinationKind>> {
-    let fields = reader.fields(at, agent::slack::OBJECT)?;
+    let fields = reader.fields(at, slack::OBJECT)?;
     let written = WEBHOOK.into_iter().chain(TOKEN).filter(|key| fields.get(*key).is_some()).count();
     if written != 1 {
         let help = "write one of `webhook_url_file`, `webhook_url`, `token_file` and `token`";
@@ -102,18 +102,17 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
         reader.error(at, message, help);
         return None;
     }
-    if fields.get(agent::slack::WEBHOOK_URL).is_some() || fields.get(agent::slack::WEBHOOK_URL_FILE).is_some()
-    {
+    if fields.get(slack::WEBHOOK_URL).is_some() || fields.get(slack::WEBHOOK_URL_FILE).is_some() {
         return read_webhook(reader, &fields, folder);
     }
     let token = read_secret(reader, &fields, TOKEN, folder);
     let channel = reader.required(
         &fields,
-        agent::slack::CHANNEL,
+        slack::CHANNEL,
         "name the channel the bot writes to: `channel: \"#oncall\"`",
     );
     let channel = channel.and_then(|at| reader.setting(&at));
-    let api_url = match fields.get(agent::slack::API_URL) {
+    let api_url = match fields.get(slack::API_URL) {
         Some(at) => reader.url(&at),
         None => Url::parse(SLACK_API).ok(),
     };
@@ -135,7 +134,7 @@ fn read_webhook(
     fields: &Fields<'_>,
     folder: &Path,
 ) -> Option<Option<DestinationKind>> {
-    for extra in [agent::slack::CHANNEL, agent::slack::API_URL] {
+    for extra in [slack::CHANNEL, slack::API_URL] {
         if let Some(at) = fields.get(extra) {
             let help =
                 "a webhook writes to the channel it was made for; leave this out, or use a bot `token`";
@@ -144,8 +143,7 @@ fn read_webhook(
     }
     let Found::Secret(text) = read_secret(reader, fields, WEBHOOK, folder)? else { return Some(None) };
     if let Err((message, help)) = usable(&text) {
-        let at =
-            fields.get(agent::slack::WEBHOOK_URL).or_else(|| fields.get(agent::slack::WEBHOOK_URL_FILE))?;
+        let at = fields.get(slack::WEBHOOK_URL).or_else(|| fields.get(slack::WEBHOOK_URL_FILE))?;
         reader.error(&at, message, help);
         return None;
     }

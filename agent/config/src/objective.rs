@@ -16,7 +16,8 @@ use super::period::{check_slices, read_period};
 use super::reader::{At, Fields, Reader};
 use super::tiers::{faults, parse_tiers};
 use super::yaml::Value;
-use crate::keys::{Key, openslo};
+use crate::keys::Key;
+use crate::keys::openslo::{objective, slo, slo_annotations};
 
 /// What an SLO promises, by whatever is counted.
 #[derive(Default)]
@@ -36,7 +37,7 @@ pub(super) fn read_promise<'n>(
 ) -> Promise<'n> {
     let budgeting = read_budgeting(reader, fields);
     let how = "write `objectives: [{ targetPercent: 99.9 }]`";
-    let list = reader.required(fields, openslo::slo::OBJECTIVES, how);
+    let list = reader.required(fields, slo::OBJECTIVES, how);
     let item = list.and_then(|at| read_item(reader, &at));
     let objective = item.as_ref().and_then(|item| read_objective(reader, item));
     let method = item.as_ref().and_then(|item| read_method(reader, item, budgeting, known.grid));
@@ -53,7 +54,7 @@ pub(super) fn read_policy(
 ) -> Option<(Policy, Option<Calendar>)> {
     let Promise { objective, method, indicator } = promise;
     let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
-    let window = reader.required(fields, openslo::slo::TIME_WINDOW, how);
+    let window = reader.required(fields, slo::TIME_WINDOW, how);
     let budgeted = window.as_ref().and_then(|at| read_period(reader, at));
     let period = budgeted.as_ref().map(|budgeted| budgeted.period);
     let sliced = check_slices(reader, fields, period, method.as_ref());
@@ -71,7 +72,7 @@ pub(super) fn read_policy(
     let conditions = read_conditions(reader, metadata, frame);
     let told = conditions.iter().flatten().any(|condition| condition.cause() == Cause::DataMissing);
     let usual = Some(Severity::Ticket).filter(|_| !told);
-    let data_alert = metadata.annotation(openslo::slo_annotations::DATA_ALERT).map_or(Some(usual), |at| {
+    let data_alert = metadata.annotation(slo_annotations::DATA_ALERT).map_or(Some(usual), |at| {
         let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
         reader.choice(at, &choices)
     });
@@ -113,13 +114,9 @@ fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
     let several = "several objectives of one indicator";
     let at =
         only(reader, at, several, "write one SLO per objective, or give every objective its own indicator")?;
-    let fields = reader.fields(&at, openslo::objective::OBJECT)?;
+    let fields = reader.fields(&at, objective::OBJECT)?;
     refuse_threshold(reader, &fields);
-    for key in [
-        openslo::objective::INDICATOR,
-        openslo::objective::INDICATOR_REF,
-        openslo::objective::COMPOSITE_WEIGHT,
-    ] {
+    for key in [objective::INDICATOR, objective::INDICATOR_REF, objective::COMPOSITE_WEIGHT] {
         if let Some(at) = fields.get(key) {
             let message = "this goes with a composite, of which every objective has an indicator";
             reader.error(&at, message, "leave it out");
@@ -130,9 +127,7 @@ fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
 
 /// Refuses the comparison of a threshold metric, which lookout does not count.
 pub(super) fn refuse_threshold(reader: &mut Reader<'_>, fields: &Fields<'_>) {
-    for at in
-        [openslo::objective::OP, openslo::objective::VALUE].into_iter().filter_map(|key| fields.get(key))
-    {
+    for at in [objective::OP, objective::VALUE].into_iter().filter_map(|key| fields.get(key)) {
         reader.error(&at, "this goes with a threshold metric, not with a ratio", "leave it out");
     }
 }
@@ -142,27 +137,26 @@ pub(super) fn read_objective<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
 ) -> Option<(Objective, At<'n>)> {
-    let (at, percent) =
-        match (fields.get(openslo::objective::TARGET), fields.get(openslo::objective::TARGET_PERCENT)) {
-            (Some(at), None) => {
-                let target = reader.number(&at)?;
-                if target > 1.0 && target <= 100.0 {
-                    let help = format!("write `targetPercent: {target}`");
-                    reader.error(&at, "`target` is a share of one, not a percentage", help);
-                    return None;
-                }
-                (at, target * 100.0)
-            }
-            (None, Some(at)) => {
-                let percent = reader.number(&at)?;
-                (at, percent)
-            }
-            _ => {
-                let help = "write `targetPercent: 99.9` or `target: 0.999`";
-                reader.error(&fields.at, "an objective has either `target` or `targetPercent`", help);
+    let (at, percent) = match (fields.get(objective::TARGET), fields.get(objective::TARGET_PERCENT)) {
+        (Some(at), None) => {
+            let target = reader.number(&at)?;
+            if target > 1.0 && target <= 100.0 {
+                let help = format!("write `targetPercent: {target}`");
+                reader.error(&at, "`target` is a share of one, not a percentage", help);
                 return None;
             }
-        };
+            (at, target * 100.0)
+        }
+        (None, Some(at)) => {
+            let percent = reader.number(&at)?;
+            (at, percent)
+        }
+        _ => {
+            let help = "write `targetPercent: 99.9` or `target: 0.999`";
+            reader.error(&fields.at, "an objective has either `target` or `targetPercent`", help);
+            return None;
+        }
+    };
     match Objective::try_from_percent(percent) {
         Ok(objective) => Some((objective, at)),
         Err(_) => {
@@ -192,7 +186,7 @@ fn read_tiers(
     (objective, period, grid, method): Context<'_, '_>,
 ) -> Option<Vec<Tier>> {
     let target = objective.map(|(objective, _)| *objective);
-    let Some(at) = metadata.annotation(openslo::slo_annotations::TIERS) else {
+    let Some(at) = metadata.annotation(slo_annotations::TIERS) else {
         let tiers = Tier::defaults(period?);
         // nobody wrote these: the objective they do not fit is what can be pointed at
         let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
@@ -245,23 +239,21 @@ fn read_guard(
 ) -> Option<Guard> {
     let usual = Guard::default();
     let guard = Guard {
-        minimum_events: count(reader, metadata, openslo::slo_annotations::MINIMUM_EVENTS)
+        minimum_events: count(reader, metadata, slo_annotations::MINIMUM_EVENTS)
             .unwrap_or(usual.minimum_events),
-        minimum_bad: count(reader, metadata, openslo::slo_annotations::MINIMUM_BAD)
-            .unwrap_or(usual.minimum_bad),
-        minimum_slots: count(reader, metadata, openslo::slo_annotations::MINIMUM_SLOTS)
-            .unwrap_or(usual.minimum_slots),
+        minimum_bad: count(reader, metadata, slo_annotations::MINIMUM_BAD).unwrap_or(usual.minimum_bad),
+        minimum_slots: count(reader, metadata, slo_annotations::MINIMUM_SLOTS).unwrap_or(usual.minimum_slots),
         confidence: None,
     };
     let most = |tier: &Tier| grid.map_or(u64::MAX, |grid| History::cells_of(grid, tier.long));
     if let Some(tier) = tiers.iter().find(|tier| most(tier) < guard.minimum_slots)
-        && let Some(at) = metadata.annotation(openslo::slo_annotations::MINIMUM_SLOTS)
+        && let Some(at) = metadata.annotation(slo_annotations::MINIMUM_SLOTS)
     {
         let message = format!("the tier `{tier}` can never fire: its long window has {} slots", most(tier));
         reader.error(at, message, "ask for fewer slots, or lengthen the window");
         return None;
     }
-    let Some(at) = metadata.annotation(openslo::slo_annotations::CONFIDENCE) else { return Some(guard) };
+    let Some(at) = metadata.annotation(slo_annotations::CONFIDENCE) else { return Some(guard) };
     let text = reader.text(at)?;
     let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
     let confidence = percent.and_then(|percent| Confidence::try_from_percent(percent).ok());
@@ -303,7 +295,7 @@ fn read_stale_after(
         }
         one => pace(one, slot, known),
     };
-    if let Some(at) = metadata.annotation(openslo::slo_annotations::STALE_AFTER) {
+    if let Some(at) = metadata.annotation(slo_annotations::STALE_AFTER) {
         let written = reader.duration(at)?;
         if written <= round {
             let every = lookout_model::print_duration(round);

@@ -18,7 +18,10 @@ use super::model::{Config, Indicator, Prometheus, Service, Slo};
 use super::objective::{read_policy, read_promise};
 use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
 use super::yaml::{Node, Value};
-use crate::keys::{Key, Object, openslo};
+use crate::keys::openslo::{
+    document, inline_sli, metadata, service, service_annotations, slo, slo_annotations,
+};
+use crate::keys::{Key, Object};
 
 /// The prefix of lookout's own annotations.
 pub(super) const PREFIX: &str = "lookout.dev/";
@@ -111,9 +114,8 @@ pub(super) fn scalar<'n>(node: &'n Node, name: &str) -> Option<&'n str> {
 /// Checks the head of a document and returns its kind.
 fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
     let root = At::root(node);
-    let fields = reader.fields(&root, openslo::document::OBJECT)?;
-    if let Some(at) =
-        reader.required(&fields, openslo::document::API_VERSION, "write `apiVersion: openslo/v1`")
+    let fields = reader.fields(&root, document::OBJECT)?;
+    if let Some(at) = reader.required(&fields, document::API_VERSION, "write `apiVersion: openslo/v1`")
         && let Some(version) = reader.text(&at)
         && version != "openslo/v1"
     {
@@ -123,7 +125,7 @@ fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
         };
         reader.error(&at, message, "write `apiVersion: openslo/v1`");
     }
-    let at = reader.required(&fields, openslo::document::KIND, "write `kind: SLO`")?;
+    let at = reader.required(&fields, document::KIND, "write `kind: SLO`")?;
     let kind = reader.text(&at)?;
     if !KINDS.contains(&kind) {
         let help = suggestion(kind, &KINDS).map_or_else(|| quoted_list(&KINDS), |kind| did_you_mean(&kind));
@@ -141,10 +143,9 @@ fn open<'n>(
     let root = At::root(node);
     // its keys were judged with its kind
     let fields = reader.open_fields(&root, "")?;
-    let metadata =
-        reader.required(&fields, openslo::document::METADATA, "give it a name: `metadata: { name: … }`");
+    let metadata = reader.required(&fields, document::METADATA, "give it a name: `metadata: { name: … }`");
     let metadata = metadata.and_then(|at| read_metadata(reader, &at, annotations));
-    let spec = reader.required(&fields, openslo::document::SPEC, "write what it says under `spec:`");
+    let spec = reader.required(&fields, document::SPEC, "write what it says under `spec:`");
     Some((metadata?, spec?))
 }
 
@@ -153,13 +154,12 @@ fn read_metadata<'n>(
     at: &At<'n>,
     known: Option<&'static Object>,
 ) -> Option<Metadata<'n>> {
-    let fields = reader.fields(at, openslo::metadata::OBJECT)?;
-    let name = reader.required(&fields, openslo::metadata::NAME, "give it a name");
+    let fields = reader.fields(at, metadata::OBJECT)?;
+    let name = reader.required(&fields, metadata::NAME, "give it a name");
     let name = name.and_then(|at| reader.name(&at).map(|name| (name.to_owned(), at)));
-    let display_name = text(reader, &fields, openslo::metadata::DISPLAY_NAME);
-    let labels = fields.get(openslo::metadata::LABELS).map(|at| read_labels(reader, &at)).unwrap_or_default();
-    let annotations =
-        fields.get(openslo::metadata::ANNOTATIONS).map(|at| read_annotations(reader, &at, known));
+    let display_name = text(reader, &fields, metadata::DISPLAY_NAME);
+    let labels = fields.get(metadata::LABELS).map(|at| read_labels(reader, &at)).unwrap_or_default();
+    let annotations = fields.get(metadata::ANNOTATIONS).map(|at| read_annotations(reader, &at, known));
     Some(Metadata { name, display_name, labels, known, annotations: annotations.unwrap_or_default() })
 }
 
@@ -229,16 +229,13 @@ fn read_annotations<'n>(
 }
 
 fn read_service(reader: &mut Reader<'_>, node: &Node, specs: &mut Specs) {
-    let Some((metadata, spec)) = open(reader, node, Some(openslo::service_annotations::OBJECT)) else {
+    let Some((metadata, spec)) = open(reader, node, Some(service_annotations::OBJECT)) else {
         return;
     };
-    let description = reader
-        .fields(&spec, openslo::service::OBJECT)
-        .and_then(|fields| text(reader, &fields, openslo::service::DESCRIPTION));
-    let owner = metadata
-        .annotation(openslo::service_annotations::OWNER)
-        .and_then(|at| reader.text(at))
-        .map(str::to_owned);
+    let description =
+        reader.fields(&spec, service::OBJECT).and_then(|fields| text(reader, &fields, service::DESCRIPTION));
+    let owner =
+        metadata.annotation(service_annotations::OWNER).and_then(|at| reader.text(at)).map(str::to_owned);
     let Some((name, at)) = metadata.name else { return };
     if specs.services.contains_key(&name) {
         reader.error(&at, format!("two services have the name `{name}`"), "keep one of them");
@@ -265,11 +262,11 @@ fn read_slo(
     indicators: &Indicators,
     earlier: &[Slo],
 ) -> Option<Slo> {
-    let (metadata, spec) = open(reader, node, Some(openslo::slo_annotations::OBJECT))?;
-    let fields = reader.fields(&spec, openslo::slo::OBJECT)?;
-    let service = reader.required(&fields, openslo::slo::SERVICE, "name the service it belongs to");
+    let (metadata, spec) = open(reader, node, Some(slo_annotations::OBJECT))?;
+    let fields = reader.fields(&spec, slo::OBJECT)?;
+    let service = reader.required(&fields, slo::SERVICE, "name the service it belongs to");
     let service = service.and_then(|at| reader.name(&at));
-    let description = text(reader, &fields, openslo::slo::DESCRIPTION).unwrap_or_default();
+    let description = text(reader, &fields, slo::DESCRIPTION).unwrap_or_default();
     let promise = if is_meant(&fields, &metadata) {
         read_composite(reader, &fields, &metadata, known, indicators)
     } else {
@@ -321,13 +318,11 @@ pub(super) fn read_named_indicator(
     known: &Known,
     indicators: &Indicators,
 ) -> (Option<String>, Option<Indicator>) {
-    match (fields.get(openslo::slo::INDICATOR), fields.get(openslo::slo::INDICATOR_REF)) {
+    match (fields.get(slo::INDICATOR), fields.get(slo::INDICATOR_REF)) {
         (Some(at), None) => {
-            let Some(inline) = reader.fields(&at, openslo::inline_sli::OBJECT) else { return (None, None) };
-            let metadata =
-                inline.get(openslo::inline_sli::METADATA).and_then(|at| read_metadata(reader, &at, None));
-            let spec =
-                reader.required(&inline, openslo::inline_sli::SPEC, "write `ratioMetric` under `spec:`");
+            let Some(inline) = reader.fields(&at, inline_sli::OBJECT) else { return (None, None) };
+            let metadata = inline.get(inline_sli::METADATA).and_then(|at| read_metadata(reader, &at, None));
+            let spec = reader.required(&inline, inline_sli::SPEC, "write `ratioMetric` under `spec:`");
             let indicator = spec.and_then(|spec| read_indicator(reader, &spec, known));
             (metadata.and_then(|metadata| metadata.name).map(|(name, _)| name), indicator)
         }

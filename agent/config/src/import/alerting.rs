@@ -11,7 +11,11 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::Value;
 use super::draft::{quote, scalar_text};
 use super::openslo::{Library, list_metadata};
-use crate::keys::{Key, Object, alerting, openslo};
+use crate::keys::alerting::{
+    burn_rate, condition, condition_reference, notification_target, policy, reference, target_reference,
+};
+use crate::keys::openslo::metadata;
+use crate::keys::{Key, Object};
 
 /// Severities as people name them, in lower case.
 const PAGES: [&str; 8] = ["page", "critical", "high", "urgent", "emergency", "p1", "sev1", "error"];
@@ -37,21 +41,17 @@ pub(super) struct Policy {
 
 /// The `spec` of an `AlertCondition`.
 pub(super) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Condition> {
-    let fields = reader.fields(spec, alerting::condition::OBJECT)?;
+    let fields = reader.fields(spec, condition::OBJECT)?;
     list_description(reader, &fields);
-    let severity =
-        reader.required(&fields, alerting::condition::SEVERITY, "write `severity: page` or `ticket`");
+    let severity = reader.required(&fields, condition::SEVERITY, "write `severity: page` or `ticket`");
     let severity = severity.and_then(|at| read_severity(reader, &at));
-    let at = reader.required(
-        &fields,
-        alerting::condition::CONDITION,
-        "write `kind: burnrate` and a threshold under it",
-    )?;
-    let fields = reader.fields(&at, alerting::burn_rate::OBJECT)?;
-    if let Some(at) = reader.required(&fields, alerting::burn_rate::KIND, "write `kind: burnrate`") {
+    let at =
+        reader.required(&fields, condition::CONDITION, "write `kind: burnrate` and a threshold under it")?;
+    let fields = reader.fields(&at, burn_rate::OBJECT)?;
+    if let Some(at) = reader.required(&fields, burn_rate::KIND, "write `kind: burnrate`") {
         reader.choice(&at, &[("burnrate", ()), ("burnRate", ())]);
     }
-    if let Some(at) = fields.get(alerting::burn_rate::OP)
+    if let Some(at) = fields.get(burn_rate::OP)
         && let Some(inverted) =
             reader.choice(&at, &[("gt", false), ("gte", false), ("lt", true), ("lte", true)])
         && inverted
@@ -59,20 +59,17 @@ pub(super) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<C
         let help = "alerting on a low burn rate says nothing; OpenSLO's examples have the same slip";
         reader.changed(&at, "the operator is turned round: it fires above the threshold", help);
     }
-    let factor = reader
-        .required(&fields, alerting::burn_rate::THRESHOLD, "write a burn rate, like 14.4")
-        .and_then(|at| {
+    let factor =
+        reader.required(&fields, burn_rate::THRESHOLD, "write a burn rate, like 14.4").and_then(|at| {
             let factor = BurnFactor::try_new(reader.number(&at)?).ok();
             if factor.is_none() {
                 reader.error(&at, "a burn rate is above 0", "write one like 14.4");
             }
             factor
         });
-    let window = reader.required(&fields, alerting::burn_rate::LOOKBACK_WINDOW, "write a window, like `1h`");
+    let window = reader.required(&fields, burn_rate::LOOKBACK_WINDOW, "write a window, like `1h`");
     let window = window.and_then(|at| reader.window(&at));
-    let hold = fields
-        .get(alerting::burn_rate::ALERT_AFTER)
-        .map_or(Some(0), |at| Some(reader.duration(&at)?.as_secs()));
+    let hold = fields.get(burn_rate::ALERT_AFTER).map_or(Some(0), |at| Some(reader.duration(&at)?.as_secs()));
     Some(Condition { severity: severity?, factor: factor?, window: window?, hold_seconds: hold? })
 }
 
@@ -95,7 +92,7 @@ fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
 
 /// Lists what people wrote for one another.
 pub(super) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
-    if let Some(at) = fields.get(alerting::policy::DESCRIPTION)
+    if let Some(at) = fields.get(policy::DESCRIPTION)
         && let Some(text) = reader.text(&at)
         && !text.trim().is_empty()
     {
@@ -106,23 +103,20 @@ pub(super) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
 
 /// The `spec` of an `AlertPolicy`.
 pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut Library) -> Option<Policy> {
-    let fields = reader.fields(spec, alerting::policy::OBJECT)?;
+    let fields = reader.fields(spec, policy::OBJECT)?;
     list_description(reader, &fields);
-    let no_data = fields.get(alerting::policy::ALERT_WHEN_NO_DATA).and_then(|at| reader.switch(&at));
+    let no_data = fields.get(policy::ALERT_WHEN_NO_DATA).and_then(|at| reader.switch(&at));
     let breaching =
-        fields.get(alerting::policy::ALERT_WHEN_BREACHING).and_then(|at| reader.switch(&at)).unwrap_or(true);
-    if let Some(at) = fields.get(alerting::policy::ALERT_WHEN_RESOLVED)
+        fields.get(policy::ALERT_WHEN_BREACHING).and_then(|at| reader.switch(&at)).unwrap_or(true);
+    if let Some(at) = fields.get(policy::ALERT_WHEN_RESOLVED)
         && reader.switch(&at) == Some(false)
     {
         let what = "that nobody is told when it is over";
         reader.lost(&at, what, "lookout always tells the end of an incident to whom it told the beginning");
     }
     list_targets(reader, &fields, library);
-    let conditions = reader.required(
-        &fields,
-        alerting::policy::CONDITIONS,
-        "list one condition, or a long and a short one",
-    )?;
+    let conditions =
+        reader.required(&fields, policy::CONDITIONS, "list one condition, or a long and a short one")?;
     let items = reader.list(&conditions)?;
     let read: Vec<Option<Condition>> = items.iter().map(|at| find_condition(reader, at, library)).collect();
     let read = read.into_iter().collect::<Option<Vec<Condition>>>()?;
@@ -146,21 +140,17 @@ pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
 
 /// Destinations are the agent's, not the SLO's: each is named.
 fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) {
-    let Some(list) = fields.get(alerting::policy::NOTIFICATION_TARGETS) else { return };
+    let Some(list) = fields.get(policy::NOTIFICATION_TARGETS) else { return };
     for at in reader.list(&list).unwrap_or_default() {
-        let (name, target) = match reference(
-            reader,
-            &at,
-            alerting::target_reference::OBJECT,
-            alerting::target_reference::TARGET_REF,
-        ) {
-            Some(Reference::Named(name_at, name)) => {
-                let target = library.find_target(reader, &name_at, &name);
-                (Some(name), target)
-            }
-            Some(Reference::Inline(spec)) => (inline_name(&at), read_target(reader, &spec)),
-            None => continue,
-        };
+        let (name, target) =
+            match reference(reader, &at, target_reference::OBJECT, target_reference::TARGET_REF) {
+                Some(Reference::Named(name_at, name)) => {
+                    let target = library.find_target(reader, &name_at, &name);
+                    (Some(name), target)
+                }
+                Some(Reference::Inline(spec)) => (inline_name(&at), read_target(reader, &spec)),
+                None => continue,
+            };
         let Some(target) = target else { continue };
         // a destination is told of every SLO: nothing else has to be said
         let told = library.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
@@ -179,20 +169,14 @@ fn inline_name(at: &At<'_>) -> Option<String> {
 
 /// The `spec` of an `AlertNotificationTarget`.
 pub(super) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
-    let fields = reader.fields(spec, alerting::notification_target::OBJECT)?;
+    let fields = reader.fields(spec, notification_target::OBJECT)?;
     list_description(reader, &fields);
-    let at =
-        reader.required(&fields, alerting::notification_target::TARGET, "say what it is, like `slack`")?;
+    let at = reader.required(&fields, notification_target::TARGET, "say what it is, like `slack`")?;
     reader.text(&at).map(str::to_owned)
 }
 
 fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Condition> {
-    match reference(
-        reader,
-        at,
-        alerting::condition_reference::OBJECT,
-        alerting::condition_reference::CONDITION_REF,
-    )? {
+    match reference(reader, at, condition_reference::OBJECT, condition_reference::CONDITION_REF)? {
         Reference::Named(at, name) => library.find_condition(reader, &at, &name),
         Reference::Inline(spec) => read_condition(reader, &spec),
     }
@@ -214,15 +198,15 @@ pub(super) fn reference<'n>(
         return Some(Reference::Named(at.clone(), name.clone()));
     }
     let fields = reader.fields(at, object)?;
-    let metadata = fields.get(alerting::reference::METADATA);
-    if let Some(metadata) = metadata.and_then(|at| reader.fields(&at, openslo::metadata::OBJECT)) {
+    let metadata = fields.get(reference::METADATA);
+    if let Some(metadata) = metadata.and_then(|at| reader.fields(&at, metadata::OBJECT)) {
         let kind = fields
-            .get(alerting::reference::KIND)
+            .get(reference::KIND)
             .and_then(|at| reader.text(&at))
             .map_or_else(|| "definition".to_owned(), quote);
         list_metadata(reader, &metadata, &kind);
     }
-    match (fields.get(key), fields.get(alerting::reference::SPEC)) {
+    match (fields.get(key), fields.get(reference::SPEC)) {
         (Some(at), None) => {
             let name = reader.text(&at)?.to_owned();
             Some(Reference::Named(at, name))

@@ -18,8 +18,9 @@ use super::doc::{Doc, ratio};
 use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
 use super::indicator::{check_events, parse_query, take_apart};
 use super::setting::{Setting, read_setting};
+use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::sloth::Spelling;
-use crate::keys::{Key, kubernetes, sloth};
+use crate::keys::{Key, sloth};
 
 /// What a document says for all of its SLOs.
 struct Head<'h> {
@@ -75,28 +76,23 @@ fn read_file(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, draf
 
 fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
     let mark = reader.findings.len();
-    let Some(fields) = reader.fields(root, kubernetes::kubernetes_object::OBJECT) else {
+    let Some(fields) = reader.fields(root, kubernetes_object::OBJECT) else {
         return;
     };
     let metadata = object_metadata(reader, &fields);
     if let Some(metadata) = &metadata {
         for (key, what) in [
-            (
-                kubernetes::object_metadata::LABELS,
-                "the labels of the object, which Sloth does not give to rules either",
-            ),
-            (kubernetes::object_metadata::ANNOTATIONS, "the annotations of the object"),
+            (object_metadata::LABELS, "the labels of the object, which Sloth does not give to rules either"),
+            (object_metadata::ANNOTATIONS, "the annotations of the object"),
         ] {
             if let Some(at) = metadata.get(key) {
                 reader.lost(&at, what, "labels of rules stand under `spec.labels`");
             }
         }
     }
-    let Some(spec) = reader.required(
-        &fields,
-        kubernetes::kubernetes_object::SPEC,
-        "write `service` and `slos` under `spec:`",
-    ) else {
+    let Some(spec) =
+        reader.required(&fields, kubernetes_object::SPEC, "write `service` and `slos` under `spec:`")
+    else {
         return;
     };
     let Some(fields) = reader.fields(&spec, sloth::object_spec::OBJECT) else { return };

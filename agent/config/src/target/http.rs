@@ -26,7 +26,8 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
 use super::super::yaml::Value;
 use super::tls::{self, TlsOptions};
-use crate::keys::{agent, target};
+use crate::keys::agent::header;
+use crate::keys::target;
 
 /// Bytes of an answer that are read unless told otherwise.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -286,8 +287,8 @@ pub(in super::super) fn read_headers(
 
 fn read_header(reader: &mut Reader<'_>, name: &str, at: &At<'_>, folder: &Path) -> Option<Secret> {
     let value = if matches!(at.node.value, Value::Map(_)) {
-        let fields = reader.fields(at, agent::header::OBJECT)?;
-        let file = reader.required(&fields, agent::header::FILE, "name the file that holds the value")?;
+        let fields = reader.fields(at, header::OBJECT)?;
+        let file = reader.required(&fields, header::FILE, "name the file that holds the value")?;
         reader.secret_from_file(&file, folder)?
     } else {
         let name = name.to_ascii_lowercase();

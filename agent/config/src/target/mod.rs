@@ -57,7 +57,8 @@ pub(super) use journey::has_placeholder;
 use super::assertion::Assertion;
 use super::model::Scrape;
 use super::reader::{At, Fields, Reader};
-use crate::keys::{agent, target};
+use crate::keys::agent::scrape;
+use crate::keys::target;
 use protocol::Protocol;
 
 /// The deadline of a probe or scrape unless told otherwise.
@@ -239,19 +240,18 @@ fn read_timeout(
 
 /// Reads one of `scrapes`. They are read once per slot of the grid.
 pub(super) fn read_scrape(reader: &mut Reader<'_>, at: &At<'_>, grid: Option<Grid>) -> Option<Scrape> {
-    let fields = reader.fields(at, agent::scrape::OBJECT)?;
-    let name = reader.required(&fields, agent::scrape::NAME, "give the source a name that SLOs refer to");
+    let fields = reader.fields(at, scrape::OBJECT)?;
+    let name = reader.required(&fields, scrape::NAME, "give the source a name that SLOs refer to");
     let name = name.and_then(|at| reader.name(&at));
     let url = reader.required(
         &fields,
-        agent::scrape::URL,
+        scrape::URL,
         "say where the metrics are, like `http://127.0.0.1:8081/metrics`",
     );
     let url = url.and_then(|at| reader.url(&at));
     let interval = grid.map(|grid| Duration::from_secs(u64::from(grid.width_seconds())));
     let timeout = read_timeout(reader, &fields, interval);
-    let job = fields
-        .get(agent::scrape::JOB)
-        .map_or(Some(None), |at| reader.text(&at).map(|job| Some(job.to_owned())));
+    let job =
+        fields.get(scrape::JOB).map_or(Some(None), |at| reader.text(&at).map(|job| Some(job.to_owned())));
     Some(Scrape { name: name?.to_owned(), url: url?, timeout: timeout?, job: job? })
 }
