@@ -71,12 +71,16 @@ impl Page {
             let sets: Vec<String> = object.choices.iter().map(set).collect();
             let _ = writeln!(self.text, "\nExactly one of: {}.", sets.join("; "));
         }
-        self.text.push_str("\n| key | value | meaning |\n|---|---|---|\n");
+        self.text.push_str("\n| key | value | default | meaning |\n|---|---|---|---|\n");
         for key in object.keys {
-            let required = if key.required { ", required" } else { "" };
+            let default = match (key.required, key.default) {
+                (true, _) => "required".to_owned(),
+                (false, "") => String::new(),
+                (false, default) => format!("`{default}`"),
+            };
             let about = if key.about.is_empty() { about(&key.shape) } else { key.about };
             let value = words(&key.shape);
-            let _ = writeln!(self.text, "| `{}` | {value}{required} | {} |", key.name, cell(about));
+            let _ = writeln!(self.text, "| `{}` | {value} | {default} | {} |", key.name, cell(about));
         }
     }
 }

@@ -67,6 +67,10 @@ fn of_key(key: &Key) -> Value {
     if !key.about.is_empty() {
         schema.insert("description".to_owned(), key.about.into());
     }
+    if !key.default.is_empty() {
+        // a declaration that is no YAML is found by the test of defaults
+        schema.insert("default".to_owned(), serde_saphyr::from_str(key.default).unwrap_or_default());
+    }
     Value::Object(schema)
 }
 

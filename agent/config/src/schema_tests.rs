@@ -35,6 +35,13 @@ fn validate(schema: &Value, value: &Value, at: &[Step], closed: &mut Vec<Closed>
                 Value::Array(kinds) => kinds.iter().any(|kind| is_of_type(value, kind.as_str().unwrap())),
                 kind => is_of_type(value, kind.as_str().unwrap()),
             },
+            // what stands for a missing value has its shape
+            "default" => {
+                let others = keywords.iter().filter(|(name, _)| *name != "default");
+                let others =
+                    Value::Object(others.map(|(name, entry)| (name.clone(), entry.clone())).collect());
+                validate(&others, wanted, at, &mut Vec::new()).is_ok()
+            }
             "const" => value == wanted,
             "enum" => wanted.as_array().unwrap().contains(value),
             "pattern" => {

@@ -39,78 +39,78 @@ object! { data_source_document: "DataSource" {
     SPEC = document::SPEC.of(Mapping(data_source::OBJECT));
 } base: Some(document::OBJECT); }
 
-object! { definition_metadata: "Its name, and what else is said about it." {
-    NAME = required("name", Name, "What others refer to.");
+object! { definition_metadata: "Name, labels and annotations." {
+    NAME = required("name", Name, "Name that others refer to.");
     DISPLAY_NAME = metadata::DISPLAY_NAME;
     LABELS = key("labels", Map(&Any), "");
     ANNOTATIONS = key("annotations", Map(&Any), "");
 } base: Some(metadata::OBJECT); }
 
-object! { reference: "A reference, or the thing itself." {
+object! { reference: "A reference or a definition." {
     API_VERSION = document::API_VERSION.optional().unread();
     KIND = document::KIND.optional();
     METADATA = key("metadata", Mapping(definition_metadata::OBJECT), "");
     SPEC = key("spec", Map(&Any), "");
 } }
 
-object! { policy_reference: "A reference, or the thing itself." {
+object! { policy_reference: "A reference or a definition." {
     API_VERSION = reference::API_VERSION;
     KIND = reference::KIND;
     METADATA = reference::METADATA;
     SPEC = reference::SPEC.of(Mapping(policy::OBJECT));
-    ALERT_POLICY_REF = key("alertPolicyRef", Text, "The name of one that is declared.");
+    ALERT_POLICY_REF = key("alertPolicyRef", Text, "Name of a definition.");
 } choices: &[&[ALERT_POLICY_REF], &[SPEC]]; base: Some(reference::OBJECT); }
 
-object! { condition_reference: "A reference, or the thing itself." {
+object! { condition_reference: "A reference or a definition." {
     API_VERSION = reference::API_VERSION;
     KIND = reference::KIND;
     METADATA = reference::METADATA;
     SPEC = reference::SPEC.of(Mapping(condition::OBJECT));
-    CONDITION_REF = key("conditionRef", Text, "The name of one that is declared.");
+    CONDITION_REF = key("conditionRef", Text, "Name of a definition.");
 } choices: &[&[CONDITION_REF], &[SPEC]]; base: Some(reference::OBJECT); }
 
-object! { target_reference: "A reference, or the thing itself." {
+object! { target_reference: "A reference or a definition." {
     API_VERSION = reference::API_VERSION;
     KIND = reference::KIND;
     METADATA = reference::METADATA;
     SPEC = reference::SPEC.of(Mapping(notification_target::OBJECT));
-    TARGET_REF = key("targetRef", Text, "The name of one that is declared.");
+    TARGET_REF = key("targetRef", Text, "Name of a definition.");
 } choices: &[&[TARGET_REF], &[SPEC]]; base: Some(reference::OBJECT); }
 
-object! { policy: "When somebody is called, and who." {
-    DESCRIPTION = key("description", Text, "For people.");
-    ALERT_WHEN_NO_DATA = key("alertWhenNoData", Switch, "Whether missing data are told.");
-    ALERT_WHEN_BREACHING = key("alertWhenBreaching", Switch, "Whether the conditions call.");
-    ALERT_WHEN_RESOLVED = key("alertWhenResolved", Switch, "Whether the end is told; lookout always does.");
-    CONDITIONS = required("conditions", NonEmpty(&AnyOf(&[Text, Mapping(condition_reference::OBJECT)])), "One, or a long and a short window of one severity.");
-    NOTIFICATION_TARGETS = key("notificationTargets", List(&AnyOf(&[Text, Mapping(target_reference::OBJECT)])), "Destinations, by name.");
+object! { policy: "Conditions of an alert, and its receivers." {
+    DESCRIPTION = key("description", Text, "Text for people.");
+    ALERT_WHEN_NO_DATA = key("alertWhenNoData", Switch, "Whether missing data alert.");
+    ALERT_WHEN_BREACHING = key("alertWhenBreaching", Switch, "Whether the conditions alert.");
+    ALERT_WHEN_RESOLVED = key("alertWhenResolved", Switch, "Whether the end of an incident is sent. lookout always sends it.");
+    CONDITIONS = required("conditions", NonEmpty(&AnyOf(&[Text, Mapping(condition_reference::OBJECT)])), "One condition, or a long and a short window of one severity.");
+    NOTIFICATION_TARGETS = key("notificationTargets", List(&AnyOf(&[Text, Mapping(target_reference::OBJECT)])), "Destinations by name.");
 } }
 
-object! { condition: "On what an alert policy calls." {
-    DESCRIPTION = key("description", Text, "For people.");
+object! { condition: "A condition of an alert policy." {
+    DESCRIPTION = key("description", Text, "Text for people.");
     SEVERITY = required("severity", Shape::Scalar, "`page` or `ticket`.");
     CONDITION = required("condition", Mapping(burn_rate::OBJECT), "");
 } }
 
 object! { burn_rate: "A burn rate over a window." {
     KIND = required("kind", Word(&["burnrate", "burnRate"]), "");
-    OP = key("op", Word(&["lte", "gte", "lt", "gt"]), "`gte` or `gt`; the others are turned round.");
-    THRESHOLD = required("threshold", Number, "The factor, like 14.4.");
-    LOOKBACK_WINDOW = required("lookbackWindow", Duration, "Such as 1h.");
-    ALERT_AFTER = key("alertAfter", Duration, "How long it has to hold.");
+    OP = key("op", Word(&["lte", "gte", "lt", "gt"]), "`gte` or `gt`; `lte` and `lt` are read as their opposites.");
+    THRESHOLD = required("threshold", Number, "Burn rate, like 14.4.");
+    LOOKBACK_WINDOW = required("lookbackWindow", Duration, "Window, like `1h`.");
+    ALERT_AFTER = key("alertAfter", Duration, "Time for which the condition must hold.");
 } }
 
-object! { notification_target: "Who is told: a destination of lookout.yaml, by name." {
-    DESCRIPTION = key("description", Text, "For people.");
-    TARGET = required("target", Text, "What it is, like `slack`.");
+object! { notification_target: "A receiver: a destination of lookout.yaml by name." {
+    DESCRIPTION = key("description", Text, "Text for people.");
+    TARGET = required("target", Text, "Kind of receiver, like `slack`.");
 } }
 
-object! { data_source: "A server; the type `prometheus` is read." {
-    DESCRIPTION = key("description", Text, "For people.");
+object! { data_source: "A data source. Only the type `prometheus` is read." {
+    DESCRIPTION = key("description", Text, "Text for people.");
     TYPE = required("type", Text, "`prometheus`.");
-    CONNECTION_DETAILS = key("connectionDetails", Mapping(connection::OBJECT), "How it is reached, with the keys of `prometheus` in lookout.yaml; no secrets.");
+    CONNECTION_DETAILS = key("connectionDetails", Mapping(connection::OBJECT), "Connection, with the keys of `prometheus` in lookout.yaml, without secrets.");
 } }
 
-object! { connection: "How a data source is reached." {
-    URL = key("url", Text, "What stands before /api/v1.");
+object! { connection: "Connection to a data source." {
+    URL = key("url", Text, "Base URL, without `/api/v1`.");
 } open: true; base: Some(server::OBJECT); }

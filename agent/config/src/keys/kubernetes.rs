@@ -11,9 +11,9 @@ object! { kubernetes_object: "An object of Kubernetes." {
     STATUS = key("status", Any, "").unread();
 } }
 
-object! { object_metadata: "Name and namespace; the cluster adds the rest." {
-    NAME = required("name", Text, "Its name.");
-    NAMESPACE = key("namespace", Text, "Where it lives.");
+object! { object_metadata: "Name, namespace, labels and annotations." {
+    NAME = required("name", Text, "Name of the object.");
+    NAMESPACE = key("namespace", Text, "Namespace of the object.");
     LABELS = key("labels", Map(&Any), "Labels of the object.");
     ANNOTATIONS = key("annotations", Map(&Any), "Annotations of the object.");
     CREATION_TIMESTAMP = key("creationTimestamp", Any, "").unread();

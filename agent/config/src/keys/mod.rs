@@ -26,6 +26,8 @@ pub(crate) struct Key {
     pub(crate) shape: Shape,
     /// One sentence; empty where the sentence of the mapping under the key says it all.
     pub(crate) about: &'static str,
+    /// The value that stands for a missing key, as YAML; empty where there is none.
+    pub(crate) default: &'static str,
     pub(crate) required: bool,
     /// Whether no reader of the mapping asks for it: the kind of document was known before, or it belongs to others.
     #[cfg_attr(not(test), expect(dead_code, reason = "a test sees that every other key is read"))]
@@ -125,6 +127,11 @@ impl Key {
         Self { about, ..self }
     }
 
+    /// The same key with the value that stands for it when it is missing.
+    pub(crate) const fn default(self, default: &'static str) -> Self {
+        Self { default, ..self }
+    }
+
     /// The same key, which must be there.
     pub(crate) const fn required(self) -> Self {
         Self { required: true, ..self }
@@ -171,7 +178,7 @@ impl Object {
 
 /// A key that may be left out.
 const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
-    Key { name, shape, about, required: false, unread: false }
+    Key { name, shape, about, default: "", required: false, unread: false }
 }
 
 /// A key that must be there.

@@ -37,21 +37,21 @@ object! { service_document: "Service" {
     SPEC = document::SPEC.of(Mapping(service::OBJECT));
 } base: Some(document::OBJECT); }
 
-object! { metadata: "Its name, and what else is said about it." {
-    NAME = required("name", Name, "Unique; part of ids and labels.");
-    DISPLAY_NAME = key("displayName", Text, "For people.");
+object! { metadata: "Name, labels and annotations." {
+    NAME = required("name", Name, "Unique name; part of ids and labels.");
+    DISPLAY_NAME = key("displayName", Text, "Text for people.");
     LABELS = key("labels", Map(&AnyOf(&[Text, List(&Text)])), "Extra labels of generated rules.");
     ANNOTATIONS = key("annotations", Annotations(None), "");
 } }
 
-object! { slo_metadata: "Its name, and what else is said about it." {
+object! { slo_metadata: "Name, labels and annotations." {
     NAME = metadata::NAME;
     DISPLAY_NAME = metadata::DISPLAY_NAME;
     LABELS = metadata::LABELS;
     ANNOTATIONS = metadata::ANNOTATIONS.of(Annotations(Some(slo_annotations::OBJECT)));
 } base: Some(metadata::OBJECT); }
 
-object! { service_metadata: "Its name, and what else is said about it." {
+object! { service_metadata: "Name, labels and annotations." {
     NAME = metadata::NAME;
     DISPLAY_NAME = metadata::DISPLAY_NAME;
     LABELS = metadata::LABELS;
@@ -61,36 +61,36 @@ object! { service_metadata: "Its name, and what else is said about it." {
 /// A number of events or slots, with or without quotes.
 const NUMBER_OF: Shape = AnyOf(&[Count(0), Pattern("^ *[0-9]+ *$")]);
 
-object! { slo_annotations: "lookout's own begin with `lookout.dev/`; all others are left alone." {
-    TIERS = key("lookout.dev/tiers", Text, "When it calls: `page 1h/5m x14.4; ticket 1d/2h x3 for 10m`.");
-    CONDITIONS = key("lookout.dev/conditions", Text, "When else it calls: `ticket budget-left 10%; page budget-drop 5% in 1h; ticket no-data 10m`.");
-    MINIMUM_EVENTS = key("lookout.dev/minimum-events", NUMBER_OF, "");
-    MINIMUM_BAD = key("lookout.dev/minimum-bad", NUMBER_OF, "");
-    MINIMUM_SLOTS = key("lookout.dev/minimum-slots", NUMBER_OF, "");
-    CONFIDENCE = key("lookout.dev/confidence", Text, "How sure a tier has to be before it calls: `98%`.");
-    STALE_AFTER = key("lookout.dev/stale-after", Duration, "Without an observation for so long, data are missing.");
-    DATA_ALERT = key("lookout.dev/data-alert", Word(&["page", "ticket", "off"]), "How missing data are told; `ticket` by default.");
-    COMPOSITE = key("lookout.dev/composite", Word(&["worst-of", "weights"]), "How the components of a composite are joined; `weights` by default.");
-    OBJECTIVE = key("lookout.dev/objective", AnyOf(&[Below(0.0, 100.0), Pattern("^ *[0-9]+(\\.[0-9]+)? *%? *$")]), "The objective of a composite, in percent; without it, those of its components are the yardstick.");
+object! { slo_annotations: "Annotations of lookout begin with `lookout.dev/`. Others are ignored." {
+    TIERS = key("lookout.dev/tiers", Text, "Tiers: severity, long and short window, burn rate: `page 1h/5m x14.4; ticket 1d/2h x3 for 10m`.");
+    CONDITIONS = key("lookout.dev/conditions", Text, "Further alert conditions: `ticket budget-left 10%; page budget-drop 5% in 1h; ticket no-data 10m`.");
+    MINIMUM_EVENTS = key("lookout.dev/minimum-events", NUMBER_OF, "Least number of events in the long window before a tier fires.").default("0");
+    MINIMUM_BAD = key("lookout.dev/minimum-bad", NUMBER_OF, "Least number of bad events in the long window before a tier fires.").default("3");
+    MINIMUM_SLOTS = key("lookout.dev/minimum-slots", NUMBER_OF, "Least number of slots with bad events in the long window before a tier fires.").default("1");
+    CONFIDENCE = key("lookout.dev/confidence", Text, "Confidence that a tier needs before it fires: `98%`.");
+    STALE_AFTER = key("lookout.dev/stale-after", Duration, "Time without an observation after which data are missing. Three rounds of the source when it is missing.");
+    DATA_ALERT = key("lookout.dev/data-alert", Word(&["page", "ticket", "off"]), "Severity of the alert for missing data. `off` when a condition `no-data` is there.").default("ticket");
+    COMPOSITE = key("lookout.dev/composite", Word(&["worst-of", "weights"]), "Way in which the components of a composite are joined.").default("weights");
+    OBJECTIVE = key("lookout.dev/objective", AnyOf(&[Below(0.0, 100.0), Pattern("^ *[0-9]+(\\.[0-9]+)? *%? *$")]), "Objective of a composite, in percent. The strictest of its components when it is missing.");
 } }
 
-object! { service_annotations: "lookout's own begin with `lookout.dev/`; all others are left alone." {
-    OWNER = key("lookout.dev/owner", Text, "For people.");
+object! { service_annotations: "Annotations of lookout begin with `lookout.dev/`. Others are ignored." {
+    OWNER = key("lookout.dev/owner", Text, "Team that owns the service.");
 } }
 
 object! { service: "The service." {
-    DESCRIPTION = key("description", Text, "For people.");
+    DESCRIPTION = key("description", Text, "Text for people.");
 } }
 
-object! { slo: "What is promised." {
-    DESCRIPTION = key("description", Text, "What a bad event means to a user.");
-    SERVICE = required("service", Name, "The service it belongs to.");
+object! { slo: "The objective and its indicator." {
+    DESCRIPTION = key("description", Text, "Meaning of a bad event for a user.");
+    SERVICE = required("service", Name, "Service that the SLO belongs to.");
     INDICATOR = key("indicator", Mapping(inline_sli::OBJECT), "");
-    INDICATOR_REF = key("indicatorRef", Text, "The name of an SLI.");
+    INDICATOR_REF = key("indicatorRef", Text, "Name of an SLI.");
     TIME_WINDOW = required("timeWindow", Single(&Mapping(window::OBJECT)), "");
-    BUDGETING_METHOD = required("budgetingMethod", Word(&["Occurrences", "Timeslices", "RatioTimeslices"]), "How the budget is counted.");
+    BUDGETING_METHOD = required("budgetingMethod", Word(&["Occurrences", "Timeslices", "RatioTimeslices"]), "Method by which the budget is counted.");
     OBJECTIVES = required("objectives", NonEmpty(&Mapping(objective::OBJECT)), "");
-    ALERT_POLICIES = key("alertPolicies", List(&alerting::POLICY), "When it calls; each becomes tiers.");
+    ALERT_POLICIES = key("alertPolicies", List(&alerting::POLICY), "Alert policies; each becomes tiers.");
 } constraint: Some(indicator_here_or_in_objectives); }
 
 /// One indicator of the SLO, or of a composite one in every objective.
@@ -103,21 +103,21 @@ fn indicator_here_or_in_objectives() -> Value {
 }
 
 object! { objective: "The share of events that must be good." {
-    DISPLAY_NAME = key("displayName", Text, "For people.");
-    TARGET = key("target", Below(0.0, 1.0), "As a share.");
-    TARGET_PERCENT = key("targetPercent", Below(0.0, 100.0), "As a percentage.");
-    OP = key("op", Word(&["lte", "gte", "lt", "gt"]), "With the `value` of a threshold metric.");
-    VALUE = key("value", Number, "");
-    TIME_SLICE_TARGET = key("timeSliceTarget", Number, "");
-    TIME_SLICE_WINDOW = key("timeSliceWindow", Text, "");
+    DISPLAY_NAME = key("displayName", Text, "Text for people.");
+    TARGET = key("target", Below(0.0, 1.0), "Objective as a share of one.");
+    TARGET_PERCENT = key("targetPercent", Below(0.0, 100.0), "Objective in percent.");
+    OP = key("op", Word(&["lte", "gte", "lt", "gt"]), "Comparison with `value`, for a threshold metric.");
+    VALUE = key("value", Number, "Threshold, for a threshold metric.");
+    TIME_SLICE_TARGET = key("timeSliceTarget", Number, "Share of good events that makes a slice good.");
+    TIME_SLICE_WINDOW = key("timeSliceWindow", Text, "Length of a slice.");
     INDICATOR = slo::INDICATOR;
     INDICATOR_REF = slo::INDICATOR_REF;
-    COMPOSITE_WEIGHT = key("compositeWeight", Between(0.000_001, 1000.0), "How much a component counts beside the others; 1 by default.");
+    COMPOSITE_WEIGHT = key("compositeWeight", Between(0.000_001, 1000.0), "Weight of a component.").default("1");
 } choices: &[&[TARGET], &[TARGET_PERCENT]]; }
 
 object! { window: "The period of the budget." {
-    DURATION = required("duration", Filled, "Such as 30d; with a calendar a number of days, weeks, months, quarters or years, such as 1M.");
-    IS_ROLLING = required("isRolling", Switch, "Whether it always ends now; otherwise it is one of the calendar.");
+    DURATION = required("duration", Filled, "Length, like `30d`. With a calendar: days, weeks, months, quarters or years, like `1M`.");
+    IS_ROLLING = required("isRolling", Switch, "Whether the period always ends now. A period of the calendar otherwise.");
     CALENDAR = key("calendar", Mapping(calendar::OBJECT), "");
 } constraint: Some(rolling_or_calendar); }
 
@@ -139,29 +139,29 @@ fn rolling_or_calendar() -> Value {
     ] })
 }
 
-object! { calendar: "When periods begin that do not roll." {
-    START_TIME = key("startTime", Text, "A local time at which one begins, such as 2024-01-01 00:00:00.");
-    TIME_ZONE = required("timeZone", Text, "An IANA time zone, such as Europe/Zurich.");
+object! { calendar: "Begin of the periods of a calendar." {
+    START_TIME = key("startTime", Text, "Local time at which one period begins.").default("2024-01-01 00:00:00");
+    TIME_ZONE = required("timeZone", Text, "IANA time zone, like `Europe/Zurich`.");
 } }
 
-object! { inline_sli: "The SLI itself." {
+object! { inline_sli: "An SLI." {
     METADATA = key("metadata", Mapping(metadata::OBJECT), "");
     SPEC = required("spec", Mapping(sli::OBJECT), "");
 } }
 
-object! { sli: "Where good and bad events come from." {
-    DESCRIPTION = key("description", Text, "For people.");
+object! { sli: "Source of good and bad events." {
+    DESCRIPTION = key("description", Text, "Text for people.");
     RATIO_METRIC = key("ratioMetric", Mapping(ratio::OBJECT), "");
     THRESHOLD_METRIC = key("thresholdMetric", Mapping(side::OBJECT), "");
 } choices: &[&[RATIO_METRIC], &[THRESHOLD_METRIC]]; }
 
 object! { ratio: "Two numbers of events, or a quotient of them." {
-    COUNTER = key("counter", Switch, "Counters only grow.");
+    COUNTER = key("counter", Switch, "Whether the metrics are counters. lookout needs counters.");
     GOOD = key("good", Mapping(side::OBJECT), "");
     BAD = key("bad", Mapping(side::OBJECT), "");
     TOTAL = key("total", Mapping(side::OBJECT), "");
     RAW = key("raw", Mapping(side::OBJECT), "");
-    RAW_TYPE = key("rawType", Word(&["success", "failure"]), "What the quotient counts.");
+    RAW_TYPE = key("rawType", Word(&["success", "failure"]), "Kind of events that the quotient counts.");
 } choices: &[&[GOOD, TOTAL], &[BAD, TOTAL], &[RAW, RAW_TYPE]]; }
 
 object! { side: "One side of the ratio." {
@@ -205,17 +205,17 @@ object! { openslo_source: "A source of events." {
 
 object! { probe: "Probes of a target." {
     TARGET = required("target", Text, "One of `targets` in lookout.yaml.");
-    OUTCOME = key("outcome", Const("ok"), "Only those that met all expectations.");
+    OUTCOME = key("outcome", Const("ok"), "Count only probes that met all expectations.");
 } }
 
-object! { scrape: "Counters or a histogram of a scraped neighbour." {
+object! { scrape: "Counters or a histogram of one of `scrapes`." {
     SOURCE = required("source", Text, "One of `scrapes` in lookout.yaml.");
-    SELECTOR = key("selector", Text, "Which series count, like `requests_total{code=~\"5..\"}`.");
-    HISTOGRAM = key("histogram", Text, "A histogram without suffix, like `request_duration_seconds{route=\"/\"}`.");
-    THRESHOLD = key("threshold", Duration, "Only its events up to this bound.");
+    SELECTOR = key("selector", Text, "Series that count, like `requests_total{code=~\"5..\"}`.");
+    HISTOGRAM = key("histogram", Text, "Histogram, without suffix, like `request_duration_seconds{route=\"/\"}`.");
+    THRESHOLD = key("threshold", Duration, "Count only events up to this bound.");
 } choices: &[&[SELECTOR], &[HISTOGRAM]]; }
 
-object! { prometheus: "Queries against a Prometheus server." {
+object! { prometheus: "A query to a Prometheus server." {
     SOURCE = required("source", Text, "One of `prometheus` in lookout.yaml.");
     QUERY = required("query", Text, "A selector of counters, or an expression with `[{{.window}}]`.");
 } }

@@ -12,24 +12,24 @@ object! { pyrra_object: "ServiceLevelObjective" {
     STATUS = kubernetes_object::STATUS;
 } base: Some(kubernetes_object::OBJECT); }
 
-object! { spec: "What is promised." {
+object! { spec: "The objective and its indicator." {
     TARGET = required("target", Scalar, "A percentage, like `\"99.9\"`.");
-    WINDOW = required("window", Duration, "The period, such as 4w.");
-    DESCRIPTION = key("description", Text, "For people.");
+    WINDOW = required("window", Duration, "Period, like `4w`.");
+    DESCRIPTION = key("description", Text, "Text for people.");
     INDICATOR = required("indicator", Mapping(indicator::OBJECT), "");
     ALERTING = key("alerting", Mapping(alerting::OBJECT), "");
     PERFORMANCE_OVER_ACCURACY = key("performanceOverAccuracy", Switch, "A setting of Pyrra's rules.");
-    RULE_OUTPUT = key("ruleOutput", Map(&Any), "");
+    RULE_OUTPUT = key("ruleOutput", Map(&Any), "Labels of Pyrra's rules.");
     PARTIAL_RESPONSE_STRATEGY = key("partial_response_strategy", Text, "A setting of Thanos.");
 } }
 
 object! { alerting: "The alerts." {
-    BURNRATES = key("burnrates", Switch, "Whether burn rates call.");
-    ABSENT = key("absent", Switch, "Whether missing data call.");
-    NAME = key("name", Text, "The name of the alert.");
-    ABSENT_NAME = key("absentName", Text, "The name of the alert for missing data.");
+    BURNRATES = key("burnrates", Switch, "Whether burn rates alert.");
+    ABSENT = key("absent", Switch, "Whether missing data alert.");
+    NAME = key("name", Text, "Name of the alert.");
+    ABSENT_NAME = key("absentName", Text, "Name of the alert for missing data.");
     SEVERITIES = key("severities", Mapping(severities::OBJECT), "");
-    DISABLED = key("disabled", Switch, "Whether nothing calls.");
+    DISABLED = key("disabled", Switch, "Whether all alerts are off.");
 } }
 
 object! { severities: "The severity of each alert." {
@@ -40,7 +40,7 @@ object! { severities: "The severity of each alert." {
     LONG_TERM_BURN = key("longTermBurn", Text, "A severity.");
 } }
 
-object! { indicator: "Where the events come from." {
+object! { indicator: "Source of good and bad events." {
     RATIO = key("ratio", Mapping(ratio::OBJECT), "");
     LATENCY = key("latency", Mapping(latency::OBJECT), "");
     LATENCY_NATIVE = key("latencyNative", Mapping(native::OBJECT), "");
@@ -50,7 +50,7 @@ object! { indicator: "Where the events come from." {
 object! { ratio: "Two counters." {
     ERRORS = required("errors", Mapping(metric::OBJECT), "");
     TOTAL = required("total", Mapping(metric::OBJECT), "");
-    GROUPING = key("grouping", List(&Text), "Labels by which Pyrra makes an SLO each.");
+    GROUPING = key("grouping", List(&Text), "Labels by which Pyrra makes one SLO per value.");
 } }
 
 object! { latency: "Two counters." {
@@ -70,6 +70,6 @@ object! { gauge: "A gauge that is 0 or 1." {
     GROUPING = ratio::GROUPING;
 } }
 
-object! { metric: "Series." {
+object! { metric: "A selector of series." {
     METRIC = required("metric", Text, "A selector, like `requests_total{code=~\"5..\"}`.");
 } }

@@ -22,22 +22,22 @@ object! { sloth_object: "PrometheusServiceLevel" {
     STATUS = kubernetes_object::STATUS;
 } base: Some(kubernetes_object::OBJECT); }
 
-object! { object_spec: "What a file of Sloth says." {
+object! { object_spec: "SLOs of one service." {
     SERVICE = sloth_file::SERVICE;
     LABELS = sloth_file::LABELS;
     SLO_PLUGINS = key("sloPlugins", Mapping(plugins::OBJECT), "");
     SLOS = required("slos", List(&Mapping(camel::slo::OBJECT)), "The SLOs.");
 } }
 
-object! { plugins: "Plugins; lookout lists them." {
-    OVERRIDE_PREVIOUS = key("overridePrevious", Switch, "Whether those above are left out.").unread();
+object! { plugins: "Plugins of Sloth. lookout lists them and runs none." {
+    OVERRIDE_PREVIOUS = key("overridePrevious", Switch, "Whether plugins of the level above are left out.").unread();
     CHAIN = key("chain", List(&Mapping(plugin::OBJECT)), "The plugins.");
 } }
 
-object! { plugin: "A plugin, which runs within Sloth." {
-    ID = required("id", Text, "Which.");
-    CONFIG = key("config", Map(&Any), "What it is told.").unread();
-    PRIORITY = key("priority", Number, "").unread();
+object! { plugin: "A plugin of Sloth." {
+    ID = required("id", Text, "Name of the plugin.");
+    CONFIG = key("config", Map(&Any), "Options of the plugin.").unread();
+    PRIORITY = key("priority", Number, "Order of the plugin.").unread();
 } }
 
 /// The part of a spec that a file spells in snake case and an object of Kubernetes in camel case.
@@ -62,16 +62,16 @@ macro_rules! spelling {
             use super::*;
 
             object! { slo: "An SLO." {
-                NAME = required("name", Text, "Its name.");
+                NAME = required("name", Text, "Name of the SLO.");
                 OBJECTIVE = required("objective", Below(0.0, 100.0), "A percentage.");
-                DESCRIPTION = key("description", Text, "For people.");
-                LABELS = key("labels", Map(&Any), "Its labels.");
+                DESCRIPTION = key("description", Text, "Text for people.");
+                LABELS = key("labels", Map(&Any), "Labels.");
                 PLUGINS = key("plugins", Mapping(plugins::OBJECT), "");
                 SLI = required("sli", Mapping(sli::OBJECT), "");
                 ALERTING = key("alerting", Mapping(alerting::OBJECT), "");
             } }
 
-            object! { sli: "Where the events come from." {
+            object! { sli: "Source of good and bad events." {
                 EVENTS = key("events", Mapping(events::OBJECT), "");
                 RAW = key("raw", Mapping(raw::OBJECT), "");
                 PLUGIN = key("plugin", Mapping(sli_plugin::OBJECT), "");
@@ -87,9 +87,9 @@ macro_rules! spelling {
             } }
 
             object! { alerting: "The alerts." {
-                NAME = key("name", Text, "Their name.");
-                LABELS = key("labels", Map(&Any), "Their labels.");
-                ANNOTATIONS = key("annotations", Map(&Any), "Their annotations.");
+                NAME = key("name", Text, "Name of both alerts.");
+                LABELS = key("labels", Map(&Any), "Labels of both alerts.");
+                ANNOTATIONS = key("annotations", Map(&Any), "Annotations of both alerts.");
                 PAGE_ALERT = key($page, Mapping(alert::OBJECT), "");
                 TICKET_ALERT = key($ticket, Mapping(alert::OBJECT), "");
             } }
@@ -114,15 +114,15 @@ macro_rules! spelling {
 spelling! { snake: sloth_file::SLO_PLUGINS, "error_query", "total_query", "error_ratio_query", "page_alert", "ticket_alert" }
 spelling! { camel: object_spec::SLO_PLUGINS, "errorQuery", "totalQuery", "errorRatioQuery", "pageAlert", "ticketAlert" }
 
-object! { sli_plugin: "Queries that a plugin of Sloth makes: `check` says that they are not read." {
-    ID = required("id", Text, "Which.");
-    OPTIONS = key("options", Map(&Any), "What it is told.").unread();
+object! { sli_plugin: "Queries made by a plugin of Sloth. `check` refuses them." {
+    ID = required("id", Text, "Name of the plugin.");
+    OPTIONS = key("options", Map(&Any), "Options of the plugin.").unread();
 } }
 
 object! { alert: "One of the two alerts." {
-    DISABLE = key("disable", Switch, "Whether it is left out.");
-    LABELS = key("labels", Map(&Any), "Its labels.");
-    ANNOTATIONS = key("annotations", Map(&Any), "Its annotations.");
+    DISABLE = key("disable", Switch, "Whether the alert is off.");
+    LABELS = key("labels", Map(&Any), "Labels.");
+    ANNOTATIONS = key("annotations", Map(&Any), "Annotations.");
 } }
 
 object! { alert_windows: "Sloth's windows for one period." {
@@ -132,8 +132,8 @@ object! { alert_windows: "Sloth's windows for one period." {
     SPEC = required("spec", Mapping(windows::OBJECT), "");
 } }
 
-object! { windows: "When SLOs of one period call." {
-    SLO_PERIOD = required("sloPeriod", Duration, "Such as 30d.");
+object! { windows: "Alert windows of SLOs with one period." {
+    SLO_PERIOD = required("sloPeriod", Duration, "Period, like `30d`.");
     PAGE = required("page", Mapping(pair::OBJECT), "");
     TICKET = required("ticket", Mapping(pair::OBJECT), "");
 } }
@@ -144,7 +144,7 @@ object! { pair: "Two tiers of one severity." {
 } }
 
 object! { tier: "A long and a short window." {
-    ERROR_BUDGET_PERCENT = required("errorBudgetPercent", Between(0.0, 100.0), "");
-    SHORT_WINDOW = required("shortWindow", Duration, "Such as 5m.");
-    LONG_WINDOW = required("longWindow", Duration, "Such as 1h.");
+    ERROR_BUDGET_PERCENT = required("errorBudgetPercent", Between(0.0, 100.0), "Share of the error budget, in percent.");
+    SHORT_WINDOW = required("shortWindow", Duration, "Short window, like `5m`.");
+    LONG_WINDOW = required("longWindow", Duration, "Long window, like `1h`.");
 } }
