@@ -21,34 +21,32 @@ use super::component::Component;
 use super::config::Known;
 use super::method::{Budgeting, read_budgeting, read_target, read_window};
 use super::model::Indicator;
-use super::objective::{OBJECTIVE_KEYS, Promise, objective_fault, read_objective};
+use super::objective::{Promise, objective_fault, read_objective, refuse_threshold};
 use super::openslo::{Indicators, Metadata, read_named_indicator};
 use super::reader::{At, Fields, Reader};
 use super::yaml::Value;
-
-const COMPOSITE: &str = "lookout.dev/composite";
-const OBJECTIVE: &str = "lookout.dev/objective";
+use crate::keys::openslo::{objective, slo, slo_annotations};
 
 /// Whether an SLO is meant to be a composite.
 pub(super) fn is_meant(fields: &Fields<'_>, metadata: &Metadata<'_>) -> bool {
-    let has_one = fields.get("indicator").or_else(|| fields.get("indicatorRef")).is_some();
+    let has_one = fields.get(slo::INDICATOR).or_else(|| fields.get(slo::INDICATOR_REF)).is_some();
     let of_its_own = |item: &super::yaml::Node| match &item.value {
-        Value::Map(entries) => {
-            entries.iter().any(|(key, _)| matches!(key.name.as_str(), "indicator" | "indicatorRef"))
-        }
+        Value::Map(entries) => entries.iter().any(|(key, _)| {
+            objective::INDICATOR.name == key.name || objective::INDICATOR_REF.name == key.name
+        }),
         _ => false,
     };
-    let list = fields.get("objectives");
+    let list = fields.get(slo::OBJECTIVES);
     let several = match list.as_ref().map(|at| &at.node.value) {
         Some(Value::List(items)) => items.iter().any(of_its_own),
         _ => false,
     };
-    metadata.annotation(COMPOSITE).is_some() || !has_one && several
+    metadata.annotation(slo_annotations::COMPOSITE).is_some() || !has_one && several
 }
 
 /// Annotations that only a composite has.
 pub(super) fn refuse_annotations(reader: &mut Reader<'_>, metadata: &Metadata<'_>) {
-    if let Some(at) = metadata.annotation(OBJECTIVE) {
+    if let Some(at) = metadata.annotation(slo_annotations::OBJECTIVE) {
         let help = "leave it out and write `targetPercent` under `objectives`";
         reader.error(at, "only a composite has an objective beside those of its components", help);
     }
@@ -70,26 +68,26 @@ pub(super) fn read_composite<'n>(
     known: &Known,
     indicators: &Indicators,
 ) -> Promise<'n> {
-    for at in ["indicator", "indicatorRef"].into_iter().filter_map(|name| fields.get(name)) {
+    for at in [slo::INDICATOR, slo::INDICATOR_REF].into_iter().filter_map(|key| fields.get(key)) {
         let help = "leave it out and give every objective its indicator";
         reader.error(&at, "a composite has no indicator of its own", help);
     }
-    let join = metadata.annotation(COMPOSITE).map_or(Some(Join::Weights), |at| {
+    let join = metadata.annotation(slo_annotations::COMPOSITE).map_or(Some(Join::Weights), |at| {
         reader.choice(at, &[("worst-of", Join::WorstOf), ("weights", Join::Weights)])
     });
     let budgeting = read_budgeting(reader, fields);
     if budgeting == Some(Budgeting::Occurrences)
-        && let Some(at) = fields.get("budgetingMethod")
+        && let Some(at) = fields.get(slo::BUDGETING_METHOD)
     {
         let message = "a composite is judged in slices of time, since the traffic of its components differs";
         reader.warn(&at, message, "write `budgetingMethod: RatioTimeslices`, which is what is done");
     }
-    let list = reader.required(fields, "objectives", "write an objective for every component");
+    let list = reader.required(fields, slo::OBJECTIVES, "write an objective for every component");
     let items = list.as_ref().and_then(|at| Some((at, reader.list(at)?)));
     let slices = items.as_ref().and_then(|(_, items)| read_slices(reader, items, known.grid));
     let source = (known, indicators);
     let read = items.and_then(|(at, items)| read_components(reader, at, &items, (join?, budgeting?), source));
-    let own = metadata.annotation(OBJECTIVE);
+    let own = metadata.annotation(slo_annotations::OBJECTIVE);
     let objective = match (own, &read) {
         (Some(at), _) => read_own_objective(reader, at),
         (None, Some(read)) => strictest(read),
@@ -178,7 +176,9 @@ fn read_slices(reader: &mut Reader<'_>, items: &[At<'_>], grid: Option<Grid>) ->
     for item in items {
         // what is no mapping is reported where it is read
         let Value::Map(_) = &item.node.value else { continue };
-        let Some(at) = reader.open_fields(item, "").and_then(|fields| fields.get("timeSliceWindow")) else {
+        let Some(at) =
+            reader.open_fields(item, "").and_then(|fields| fields.get(objective::TIME_SLICE_WINDOW))
+        else {
             continue;
         };
         let read = read_window(reader, &at, grid)?;
@@ -234,13 +234,11 @@ fn read_component<'n>(
     (join, budgeting): (Join, Budgeting),
     (known, indicators): (&Known, &Indicators),
 ) -> Option<Read<'n>> {
-    let fields = reader.fields(item, &OBJECTIVE_KEYS)?;
-    for at in ["op", "value"].into_iter().filter_map(|name| fields.get(name)) {
-        reader.error(&at, "this goes with a threshold metric, not with a ratio", "leave it out");
-    }
+    let fields = reader.fields(item, objective::OBJECT)?;
+    refuse_threshold(reader, &fields);
     let what = "a component has either an indicator or a reference to one";
     let (named, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
-    let display_name = fields.get("displayName").and_then(|at| reader.text(&at)).map(str::to_owned);
+    let display_name = fields.get(objective::DISPLAY_NAME).and_then(|at| reader.text(&at)).map(str::to_owned);
     let name = named.or_else(|| display_name.as_deref().and_then(name_from));
     if name.is_none() && indicator.is_some() {
         let message =
@@ -251,7 +249,7 @@ fn read_component<'n>(
     let name = name.unwrap_or_else(|| by_place(place));
     let objective = read_objective(reader, &fields);
     let slice_target = read_slice_target(reader, &fields, budgeting);
-    let weight = match fields.get("compositeWeight") {
+    let weight = match fields.get(objective::COMPOSITE_WEIGHT) {
         Some(at) if join == Join::WorstOf => {
             reader.error(&at, "worst-of does not look at weights", "leave it out, or write `weights`");
             None
@@ -272,10 +270,10 @@ fn read_slice_target(
 ) -> Option<Option<SliceTarget>> {
     if budgeting == Budgeting::Timeslices {
         let how = "write `timeSliceTarget: 0.95`, the share of its events that makes a slice good";
-        let at = reader.required(fields, "timeSliceTarget", how)?;
+        let at = reader.required(fields, objective::TIME_SLICE_TARGET, how)?;
         return read_target(reader, &at).map(Some);
     }
-    if let Some(at) = fields.get("timeSliceTarget") {
+    if let Some(at) = fields.get(objective::TIME_SLICE_TARGET) {
         let help = "leave it out, or write `budgetingMethod: Timeslices`";
         reader.error(&at, "only budgeting by Timeslices judges a slice by a target", help);
         return None;

@@ -15,6 +15,7 @@ use lookout_engine::{BudgetShare, Condition, Criterion, Grid, Objective, Severit
 use super::clause::{BadClause, Words, read_clauses, window};
 use super::openslo::Metadata;
 use super::reader::Reader;
+use crate::keys::openslo::slo_annotations;
 
 /// The window whose burn `exhaustion` takes when none is named.
 const USUAL_BURN: Window = Window::hours(6);
@@ -37,7 +38,7 @@ pub(super) fn read_conditions(
     metadata: &Metadata<'_>,
     frame: Frame,
 ) -> Option<Vec<Condition>> {
-    let Some(at) = metadata.annotation("lookout.dev/conditions") else { return Some(Vec::new()) };
+    let Some(at) = metadata.annotation(slo_annotations::CONDITIONS) else { return Some(Vec::new()) };
     let text = reader.text(at)?;
     let (mut conditions, mut whole) = (Vec::new(), true);
     for condition in parse_conditions(text) {

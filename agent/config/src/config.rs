@@ -37,6 +37,8 @@ use super::prometheus::{QueryTiming, read_servers};
 use super::reader::{At, Fields, Reader};
 use super::target::{Target, read_scrape, read_target};
 use super::yaml::Place;
+use crate::keys::Key;
+use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
 
 /// Where the agent listens unless told otherwise.
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
@@ -49,23 +51,6 @@ const SLO_PATTERN: &str = "*.slo.yaml";
 
 /// As which Prometheus scrapes the agent, unless told otherwise.
 const AGENT_JOB: &str = "lookout";
-
-const KEYS: [&str; 14] = [
-    "listen",
-    "external_url",
-    "environment",
-    "ledger",
-    "interval",
-    "slos",
-    "otlp",
-    "targets",
-    "scrapes",
-    "prometheus",
-    "destinations",
-    "gate",
-    "auth",
-    "generate",
-];
 
 /// What a `lookout.yaml` says. Where something in it is wrong, a default stands in: the findings keep it from being
 /// used, and the specs can still be checked against the rest.
@@ -109,9 +94,9 @@ pub(super) struct Pattern {
 
 /// Reads the one document of a `lookout.yaml`; `None` when it is no mapping.
 pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path) -> Option<Draft> {
-    let fields = reader.fields(root, &KEYS)?;
-    let listen = fields.get("listen").and_then(|at| read_listen(reader, &at)).unwrap_or(LISTEN);
-    let external_url = fields.get("external_url").and_then(|at| reader.url(&at));
+    let fields = reader.fields(root, agent::OBJECT)?;
+    let listen = fields.get(agent::LISTEN).and_then(|at| read_listen(reader, &at)).unwrap_or(LISTEN);
+    let external_url = fields.get(agent::EXTERNAL_URL).and_then(|at| reader.url(&at));
     let grid = read_grid(reader, &fields);
     let (targets, known_targets) = read_targets(reader, &fields, grid, folder);
     let (scrapes, known_scrapes) = read_scrapes(reader, &fields, grid);
@@ -120,26 +105,29 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         listen,
         external_url: external_url.unwrap_or_else(|| local_url(listen)),
         ledger: fields
-            .get("ledger")
+            .get(agent::LEDGER)
             .and_then(|at| read_ledger(reader, &at, folder))
             .unwrap_or_else(|| LedgerLocation::Sqlite(folder.join("lookout.db"))),
         grid: grid.or_else(|| Grid::try_new(GRID_SECONDS).ok())?,
         environment: fields
-            .get("environment")
+            .get(agent::ENVIRONMENT)
             .and_then(|at| reader.setting(&at))
             .filter(|env| !env.is_empty()),
         targets,
         scrapes,
         prometheus,
         destinations: read_destinations(reader, &fields, folder),
-        gate: fields.get("gate").and_then(|at| read_gate(reader, &at)).unwrap_or_default(),
-        tokens: fields.get("auth").map(|at| read_tokens(reader, &at)).unwrap_or_default(),
-        otlp_endpoint: fields.get("otlp").and_then(|at| read_otlp(reader, &at)),
-        outputs: fields.get("generate").and_then(|at| read_outputs(reader, &at, folder)).unwrap_or_default(),
+        gate: fields.get(agent::GATE).and_then(|at| read_gate(reader, &at)).unwrap_or_default(),
+        tokens: fields.get(agent::AUTH).map(|at| read_tokens(reader, &at)).unwrap_or_default(),
+        otlp_endpoint: fields.get(agent::OTLP).and_then(|at| read_otlp(reader, &at)),
+        outputs: fields
+            .get(agent::GENERATE)
+            .and_then(|at| read_outputs(reader, &at, folder))
+            .unwrap_or_default(),
         services: BTreeMap::new(),
         slos: Vec::new(),
     };
-    let known_destinations = fields.get("destinations").map(|at| match &at.node.value {
+    let known_destinations = fields.get(agent::DESTINATIONS).map(|at| match &at.node.value {
         super::yaml::Value::List(_) => declared_names(&reader.list(&at).unwrap_or_default()),
         _ => Vec::new(),
     });
@@ -175,7 +163,7 @@ fn read_listen(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SocketAddr> {
 }
 
 fn read_grid(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Grid> {
-    let Some(at) = fields.get("interval") else { return Grid::try_new(GRID_SECONDS).ok() };
+    let Some(at) = fields.get(agent::INTERVAL) else { return Grid::try_new(GRID_SECONDS).ok() };
     let interval = reader.duration(&at)?;
     let seconds = u32::try_from(interval.as_secs()).ok().filter(|_| interval.subsec_nanos() == 0);
     let grid = seconds.and_then(|seconds| Grid::try_new(seconds).ok());
@@ -218,8 +206,8 @@ pub(super) fn declared_names<'n>(items: &[At<'n>]) -> Vec<(String, At<'n>)> {
     items.iter().filter_map(name).collect()
 }
 
-pub(super) fn items<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, name: &str) -> Vec<At<'n>> {
-    fields.get(name).and_then(|at| reader.list(&at)).unwrap_or_default()
+pub(super) fn items<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, key: Key) -> Vec<At<'n>> {
+    fields.get(key).and_then(|at| reader.list(&at)).unwrap_or_default()
 }
 
 type KnownTargets = Vec<(String, Option<Timing>)>;
@@ -230,7 +218,7 @@ fn read_targets(
     grid: Option<Grid>,
     folder: &Path,
 ) -> (Vec<Target>, KnownTargets) {
-    let items = items(reader, fields, "targets");
+    let items = items(reader, fields, agent::TARGETS);
     let names = declared_names(&items);
     check_unique(reader, "targets", &names);
     let targets: Vec<Target> = items.iter().filter_map(|at| read_target(reader, at, grid, folder)).collect();
@@ -248,7 +236,7 @@ fn read_scrapes(
     fields: &Fields<'_>,
     grid: Option<Grid>,
 ) -> (Vec<Scrape>, Vec<String>) {
-    let items = items(reader, fields, "scrapes");
+    let items = items(reader, fields, agent::SCRAPES);
     let names = declared_names(&items);
     check_unique(reader, "scrapes", &names);
     let scrapes = items.iter().filter_map(|at| read_scrape(reader, at, grid)).collect();
@@ -260,7 +248,7 @@ fn read_destinations(
     fields: &Fields<'_>,
     folder: &Path,
 ) -> Vec<super::model::Destination> {
-    let items = items(reader, fields, "destinations");
+    let items = items(reader, fields, agent::DESTINATIONS);
     check_unique(reader, "destinations", &declared_names(&items));
     let read = items.iter().filter_map(|at| read_destination(reader, at, folder));
     read.filter_map(|written| match written {
@@ -271,12 +259,9 @@ fn read_destinations(
 }
 
 fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
-    let fields = reader.fields(
-        at,
-        &["minimum_budget", "valid_for", "minimum_observed", "minimum_events", "idle_is_normal"],
-    )?;
+    let fields = reader.fields(at, gate::OBJECT)?;
     let mut policy = GatePolicy::default();
-    if let Some(at) = fields.get("minimum_budget")
+    if let Some(at) = fields.get(gate::MINIMUM_BUDGET)
         && let Some(share) = reader.number(&at)
     {
         if (0.0..=1.0).contains(&share) {
@@ -285,7 +270,7 @@ fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
             reader.error(&at, "a share of the budget is from 0 to 1", "write `0.1` for a tenth");
         }
     }
-    if let Some(at) = fields.get("valid_for")
+    if let Some(at) = fields.get(gate::VALID_FOR)
         && let Some(time) = reader.duration(&at)
     {
         if time.is_zero() {
@@ -293,10 +278,10 @@ fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
         }
         policy.valid_for = time;
     }
-    if let Some(time) = fields.get("minimum_observed").and_then(|at| reader.duration(&at)) {
+    if let Some(time) = fields.get(gate::MINIMUM_OBSERVED).and_then(|at| reader.duration(&at)) {
         policy.minimum_observed = time;
     }
-    if let Some(at) = fields.get("minimum_events")
+    if let Some(at) = fields.get(gate::MINIMUM_EVENTS)
         && let Some(events) = reader.number(&at)
     {
         if events.fract() == 0.0 && (1.0..=1e9).contains(&events) {
@@ -305,24 +290,25 @@ fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
             reader.error(&at, "a number of events is a whole number from 1", "write `10`, or leave it out");
         }
     }
-    if let Some(normal) = fields.get("idle_is_normal").and_then(|at| reader.switch(&at)) {
+    if let Some(normal) = fields.get(gate::IDLE_IS_NORMAL).and_then(|at| reader.switch(&at)) {
         policy.idle_is_normal = normal;
     }
     Some(policy)
 }
 
 fn read_tokens(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Token> {
-    let Some(fields) = reader.fields(at, &["tokens"]) else { return Vec::new() };
-    let items = items(reader, &fields, "tokens");
+    let Some(fields) = reader.fields(at, auth::OBJECT) else { return Vec::new() };
+    let items = items(reader, &fields, auth::TOKENS);
     check_unique(reader, "tokens", &declared_names(&items));
     items.iter().filter_map(|at| read_token(reader, at)).collect()
 }
 
 fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
-    let fields = reader.fields(at, &["name", "sha256", "scopes"])?;
-    let name = reader.required(&fields, "name", "say who holds the token").and_then(|at| reader.name(&at));
+    let fields = reader.fields(at, token::OBJECT)?;
+    let name =
+        reader.required(&fields, token::NAME, "say who holds the token").and_then(|at| reader.name(&at));
     let how = "write the 64 hex digits that `printf %s TOKEN | sha256sum` prints";
-    let sha256 = reader.required(&fields, "sha256", how).and_then(|at| {
+    let sha256 = reader.required(&fields, token::SHA256, how).and_then(|at| {
         let digest = reader.setting(&at).and_then(|text| parse_digest(&text));
         if digest.is_none() {
             // someone may have written the token itself
@@ -331,11 +317,14 @@ fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
         }
         digest
     });
-    let scopes =
-        reader.required(&fields, "scopes", "list what it may do: `scopes: [ask, mark, correct, override]`");
+    let scopes = reader.required(
+        &fields,
+        token::SCOPES,
+        "list what it may do: `scopes: [ask, mark, correct, override]`",
+    );
     let scopes = scopes.and_then(|at| {
         let items = reader.list(&at)?;
-        let known = ["ask", "mark", "correct", "override"].map(|scope| (scope, scope));
+        let known = SCOPES.map(|scope| (scope, scope));
         let read: Vec<_> = items.iter().map(|at| reader.choice(at, &known).map(str::to_owned)).collect();
         read.into_iter().collect()
     });
@@ -354,8 +343,8 @@ fn parse_digest(text: &str) -> Option<[u8; 32]> {
 }
 
 fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
-    let fields = reader.fields(at, &["endpoint"])?;
-    let endpoint = fields.get("endpoint")?;
+    let fields = reader.fields(at, otlp::OBJECT)?;
+    let endpoint = fields.get(otlp::ENDPOINT)?;
     // `${OTEL_EXPORTER_OTLP_ENDPOINT:-}` that is not set means: no traces
     if reader.setting(&endpoint)?.is_empty() {
         return None;
@@ -364,18 +353,17 @@ fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
 }
 
 fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Outputs> {
-    let known =
-        ["alerts", "prometheus_rules", "dashboards", "runbooks", "runbook_url", "dashboard_url", "agent_job"];
-    let fields = reader.fields(at, &known)?;
+    let fields = reader.fields(at, outputs::OBJECT)?;
     let prometheus_rules = fields
-        .get("prometheus_rules")
+        .get(outputs::PROMETHEUS_RULES)
         .and_then(|at| objects::read(reader, &at, |path| absolute(folder, path)));
-    let mut path = |name: &str| {
-        let text = fields.get(name).and_then(|at| reader.setting(&at))?;
+    let mut path = |key: Key| {
+        let text = fields.get(key).and_then(|at| reader.setting(&at))?;
         Some(absolute(folder, Path::new(&text)))
     };
-    let (alerts, dashboards, runbooks) = (path("alerts"), path("dashboards"), path("runbooks"));
-    let agent_job = match fields.get("agent_job") {
+    let (alerts, dashboards, runbooks) =
+        (path(outputs::ALERTS), path(outputs::DASHBOARDS), path(outputs::RUNBOOKS));
+    let agent_job = match fields.get(outputs::AGENT_JOB) {
         // an empty one says that nobody scrapes the agent
         Some(at) => reader.setting(&at).filter(|job| !job.is_empty()),
         None => Some(AGENT_JOB.to_owned()),
@@ -386,15 +374,15 @@ fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<O
         agent_job,
         dashboards,
         runbooks,
-        runbook_url: fields.get("runbook_url").and_then(|at| reader.url_template(&at, &["alert"])),
+        runbook_url: fields.get(outputs::RUNBOOK_URL).and_then(|at| reader.url_template(&at, &["alert"])),
         dashboard_url: fields
-            .get("dashboard_url")
+            .get(outputs::DASHBOARD_URL)
             .and_then(|at| reader.url_template(&at, &["service", "slo"])),
     })
 }
 
 fn read_patterns(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<Pattern> {
-    let Some(at) = fields.get("slos") else {
+    let Some(at) = fields.get(agent::SLOS) else {
         return vec![Pattern { text: SLO_PATTERN.to_owned(), place: None }];
     };
     let items = reader.list(&at).unwrap_or_default();

@@ -10,9 +10,17 @@ use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
 use super::secret::{Secret, Secrets, fill_in, read_file};
 use super::target::has_placeholder;
+use crate::keys::Key;
+use crate::keys::agent::{alertmanager, destination, slack};
 
 /// Where Slack's Web API is.
 const SLACK_API: &str = "https://slack.com/api/";
+
+/// Where the URL of a webhook stands.
+const WEBHOOK: [Key; 2] = [slack::WEBHOOK_URL, slack::WEBHOOK_URL_FILE];
+
+/// Where the token of a bot stands.
+const TOKEN: [Key; 2] = [slack::TOKEN, slack::TOKEN_FILE];
 
 /// A destination as written.
 pub(super) enum Written {
@@ -31,11 +39,16 @@ pub(super) enum Found {
 
 /// One of `destinations`.
 pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Written> {
-    let fields = reader.fields(at, &["name", "slack", "alertmanager", "minimum"])?;
-    let name = reader.required(&fields, "name", "give the destination a name that messages and metrics show");
+    let fields = reader.fields(at, destination::OBJECT)?;
+    let name = reader.required(
+        &fields,
+        destination::NAME,
+        "give the destination a name that messages and metrics show",
+    );
     let name = name.and_then(|at| reader.name(&at));
-    let minimum = fields.get("minimum").map_or(Some(Severity::Ticket), |at| read_severity(reader, &at));
-    let kind = match (fields.get("slack"), fields.get("alertmanager")) {
+    let minimum =
+        fields.get(destination::MINIMUM).map_or(Some(Severity::Ticket), |at| read_severity(reader, &at));
+    let kind = match (fields.get(destination::SLACK), fields.get(destination::ALERTMANAGER)) {
         (Some(at), None) => read_slack(reader, &at, folder)?,
         (None, Some(at)) => read_alertmanager(reader, &at)?,
         _ => {
@@ -60,9 +73,12 @@ fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
 
 /// `None` for what is wrong, `Some(None)` for what is off.
 fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<DestinationKind>> {
-    let fields = reader.fields(at, &["urls"])?;
-    let list =
-        reader.required(&fields, "urls", "list the base URL of every instance: `urls: [http://…:9093]`")?;
+    let fields = reader.fields(at, alertmanager::OBJECT)?;
+    let list = reader.required(
+        &fields,
+        alertmanager::URLS,
+        "list the base URL of every instance: `urls: [http://…:9093]`",
+    )?;
     let mut urls = Vec::new();
     let mut whole = true;
     for item in reader.list(&list)? {
@@ -78,23 +94,25 @@ fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<Dest
 }
 
 fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Option<DestinationKind>> {
-    let known = ["webhook_url", "webhook_url_file", "token", "token_file", "channel", "api_url"];
-    let fields = reader.fields(at, &known)?;
-    let written = known.iter().take(4).filter(|name| fields.get(name).is_some()).count();
+    let fields = reader.fields(at, slack::OBJECT)?;
+    let written = WEBHOOK.into_iter().chain(TOKEN).filter(|key| fields.get(*key).is_some()).count();
     if written != 1 {
         let help = "write one of `webhook_url_file`, `webhook_url`, `token_file` and `token`";
         let message = if written == 0 { "this destination has no secret" } else { "one secret is enough" };
         reader.error(at, message, help);
         return None;
     }
-    if fields.get("webhook_url").is_some() || fields.get("webhook_url_file").is_some() {
+    if fields.get(slack::WEBHOOK_URL).is_some() || fields.get(slack::WEBHOOK_URL_FILE).is_some() {
         return read_webhook(reader, &fields, folder);
     }
-    let token = read_secret(reader, &fields, "token", folder);
-    let channel =
-        reader.required(&fields, "channel", "name the channel the bot writes to: `channel: \"#oncall\"`");
+    let token = read_secret(reader, &fields, TOKEN, folder);
+    let channel = reader.required(
+        &fields,
+        slack::CHANNEL,
+        "name the channel the bot writes to: `channel: \"#oncall\"`",
+    );
     let channel = channel.and_then(|at| reader.setting(&at));
-    let api_url = match fields.get("api_url") {
+    let api_url = match fields.get(slack::API_URL) {
         Some(at) => reader.url(&at),
         None => Url::parse(SLACK_API).ok(),
     };
@@ -116,36 +134,36 @@ fn read_webhook(
     fields: &Fields<'_>,
     folder: &Path,
 ) -> Option<Option<DestinationKind>> {
-    for extra in ["channel", "api_url"] {
+    for extra in [slack::CHANNEL, slack::API_URL] {
         if let Some(at) = fields.get(extra) {
             let help =
                 "a webhook writes to the channel it was made for; leave this out, or use a bot `token`";
-            reader.error(&at, format!("`{extra}` goes with a token, not with a webhook"), help);
+            reader.error(&at, format!("`{}` goes with a token, not with a webhook", extra.name), help);
         }
     }
-    let Found::Secret(text) = read_secret(reader, fields, "webhook_url", folder)? else { return Some(None) };
+    let Found::Secret(text) = read_secret(reader, fields, WEBHOOK, folder)? else { return Some(None) };
     if let Err((message, help)) = usable(&text) {
-        let at = fields.get("webhook_url").or_else(|| fields.get("webhook_url_file"))?;
+        let at = fields.get(slack::WEBHOOK_URL).or_else(|| fields.get(slack::WEBHOOK_URL_FILE))?;
         reader.error(&at, message, help);
         return None;
     }
     Some(Some(DestinationKind::SlackWebhook { url: Secret::new(text) }))
 }
 
-/// The secret under `name` or in the file under `<name>_file`.
+/// A secret that is written under one key or stands in the file under the other.
 pub(super) fn read_secret(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    name: &str,
+    [direct, file]: [Key; 2],
     folder: &Path,
 ) -> Option<Found> {
     if reader.needs == Secrets::Unneeded {
         return Some(Found::Empty);
     }
-    if let Some(at) = fields.get(&format!("{name}_file")) {
+    if let Some(at) = fields.get(file) {
         return reader.secret_from_file(&at, folder).map(Found::Secret);
     }
-    let text = reader.secret_text(&fields.get(name)?, true, true)?;
+    let text = reader.secret_text(&fields.get(direct)?, true, true)?;
     Some(if text.is_empty() { Found::Empty } else { Found::Secret(text) })
 }
 

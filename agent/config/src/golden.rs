@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use expect_test::expect_file;
 use lookout_engine::{Component as Part, Join, Method, Severity, SliceTarget, Weight, Window};
+use lookout_promql::query::Dialect;
 
 use super::*;
 
@@ -176,6 +177,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
         if username == "lookout" && password.reveal().ends_with("/s3cret")));
     assert_eq!((main.headers[0].0.as_str(), main.headers[0].1.reveal()), ("X-Scope-OrgID", "passengers"));
     assert!(main.ca.as_ref().is_some_and(|pem| pem.contains("BEGIN CERTIFICATE")) && !main.insecure);
+    assert_eq!((main.dialect, token.dialect), (Dialect::MetricsQl, Dialect::PromQl));
     assert!(matches!(&token.credentials, Credentials::Bearer(token) if token.reveal() == "s3cret"));
     assert_eq!((token.timeout, token.delay), (Duration::from_secs(10), Duration::from_secs(10)));
     assert_eq!((token.scrape_interval, token.window), (Duration::from_secs(15), Window::seconds(60)));
@@ -186,6 +188,8 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
         if api_url.as_str() == "http://127.0.0.1:1/api/" && token.reveal() == "s3cret" && channel == "#oncall"));
     assert!(matches!(&am.kind, DestinationKind::Alertmanager { urls } if urls.len() == 2));
     assert_eq!((config.gate.minimum_budget, config.gate.valid_for), (0.1, Duration::from_secs(120)));
+    assert_eq!((config.gate.minimum_observed, config.gate.minimum_events), (Duration::from_secs(300), 20));
+    assert!(config.gate.idle_is_normal);
     let token = &config.tokens[0];
     assert_eq!(
         (token.sha256[0], token.sha256[31], token.scopes.join(",")),
@@ -197,6 +201,9 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!(config.outputs.runbooks, Some(PathBuf::from("/srv/runbooks")));
     assert_eq!(config.outputs.runbook_url.as_deref(), Some("https://example.org/{alert}"));
     assert_eq!(config.outputs.agent_job.as_deref(), Some("monitoring/lookout"));
+    let rules = config.outputs.prometheus_rules.unwrap();
+    assert_eq!((rules.folder, rules.namespace.as_deref()), (here.join("good/rules"), Some("monitoring")));
+    assert_eq!(rules.labels["release"], "monitoring");
 }
 
 #[test]

@@ -35,6 +35,7 @@
 use super::config::Known;
 use super::model::{Indicator, Queries, Ratio};
 use super::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
+use crate::keys::openslo::{probe, prometheus, ratio, scrape, side, sli, source};
 use lookout_promql::query::{Dialect, EventQuery, Query as Parsed, QueryError};
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
@@ -74,26 +75,26 @@ enum Kind {
 
 /// The `spec` of an SLI.
 pub(super) fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, known: &Known) -> Option<Indicator> {
-    let fields = reader.fields(at, &["description", "ratioMetric", "thresholdMetric"])?;
-    if let Some(at) = fields.get("thresholdMetric") {
+    let fields = reader.fields(at, sli::OBJECT)?;
+    if let Some(at) = fields.get(sli::THRESHOLD_METRIC) {
         let help = "count good and total events in a `ratioMetric`; a latency is the bucket of its bound over the count";
         reader.error(&at, "not supported yet: thresholdMetric", help);
         return None;
     }
     let how = "count events: `ratioMetric: { counter: true, good: …, total: … }`";
-    let ratio = reader.required(&fields, "ratioMetric", how)?;
-    let fields = reader.fields(&ratio, &["counter", "good", "bad", "total", "raw", "rawType"])?;
-    if let Some(at) = fields.get("raw") {
+    let ratio = reader.required(&fields, sli::RATIO_METRIC, how)?;
+    let fields = reader.fields(&ratio, ratio::OBJECT)?;
+    if let Some(at) = fields.get(ratio::RAW) {
         let help = "write `good` or `bad`, and `total`";
         reader.error(&at, "not supported yet: raw ratios", help);
         return None;
     }
-    if let Some(at) = fields.get("counter")
+    if let Some(at) = fields.get(ratio::COUNTER)
         && reader.switch(&at) == Some(false)
     {
         reader.error(&at, "not supported yet: counter: false", "lookout reads counters, which only grow");
     }
-    let part = match (fields.get("good"), fields.get("bad")) {
+    let part = match (fields.get(ratio::GOOD), fields.get(ratio::BAD)) {
         (Some(at), None) => Some((at, true)),
         (None, Some(at)) => Some((at, false)),
         _ => {
@@ -105,7 +106,7 @@ pub(super) fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, known: &Known
             None
         }
     };
-    let total = reader.required(&fields, "total", "say what counts all events");
+    let total = reader.required(&fields, ratio::TOTAL, "say what counts all events");
     let part_side = part.as_ref().and_then(|(at, _)| read_side(reader, at, known));
     let total_side = total.as_ref().and_then(|at| read_side(reader, at, known));
     let (part, good) = part?;
@@ -187,18 +188,19 @@ fn one_source(reader: &mut Reader<'_>, at: &At<'_>, source: &str, other: &str) -
 }
 
 fn read_side(reader: &mut Reader<'_>, at: &At<'_>, known: &Known) -> Option<Side> {
-    let fields = reader.fields(at, &["metricSource"])?;
+    let fields = reader.fields(at, side::OBJECT)?;
     let how = "write `metricSource: { type: TYPE, spec: { … } }`; the types are probe, scrape and prometheus";
-    let source = reader.required(&fields, "metricSource", how)?;
-    let fields = reader.fields(&source, &["type", "spec", "metricSourceRef"])?;
-    if let Some(at) = fields.get("metricSourceRef") {
+    let source = reader.required(&fields, side::METRIC_SOURCE, how)?;
+    let fields = reader.fields(&source, source::OBJECT)?;
+    if let Some(at) = fields.get(source::METRIC_SOURCE_REF) {
         let help = "name the target or source in `spec`";
         reader.error(&at, "not supported yet: metricSourceRef", help);
         return None;
     }
-    let kind = reader.required(&fields, "type", "write `type: probe`, `type: scrape` or `type: prometheus`");
+    let kind =
+        reader.required(&fields, source::TYPE, "write `type: probe`, `type: scrape` or `type: prometheus`");
     let kind = kind.and_then(|at| read_kind(reader, &at));
-    let spec = reader.required(&fields, "spec", "name the target or source: `spec: { target: … }`");
+    let spec = reader.required(&fields, source::SPEC, "name the target or source: `spec: { target: … }`");
     let (kind, spec) = (kind?, spec?);
     match kind {
         Kind::Probe => read_probe_side(reader, &spec, known),
@@ -216,9 +218,9 @@ fn read_kind(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Kind> {
 }
 
 fn read_probe_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {
-    let fields = reader.fields(spec, &["target", "outcome"])?;
-    let target = reader.required(&fields, "target", "name one of `targets` in lookout.yaml")?;
-    let ok = match fields.get("outcome") {
+    let fields = reader.fields(spec, probe::OBJECT)?;
+    let target = reader.required(&fields, probe::TARGET, "name one of `targets` in lookout.yaml")?;
+    let ok = match fields.get(probe::OUTCOME) {
         Some(at) => reader.choice(&at, &[("ok", true)])?,
         None => false,
     };
@@ -228,25 +230,26 @@ fn read_probe_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Opt
 }
 
 fn read_scrape_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {
-    let fields = reader.fields(spec, &["source", "selector", "histogram", "threshold"])?;
-    let source = reader.required(&fields, "source", "name one of `scrapes` in lookout.yaml");
+    let fields = reader.fields(spec, scrape::OBJECT)?;
+    let source = reader.required(&fields, scrape::SOURCE, "name one of `scrapes` in lookout.yaml");
     let names = known.scrapes.as_ref().map(|all| all.iter().map(String::as_str).collect());
     let source = source.and_then(|at| read_reference(reader, &at, ("source", "scrapes"), names));
-    let Some(histogram) = fields.get("histogram") else {
-        if let Some(at) = fields.get("threshold") {
+    let Some(histogram) = fields.get(scrape::HISTOGRAM) else {
+        if let Some(at) = fields.get(scrape::THRESHOLD) {
             let help = "name it: `histogram: request_duration_seconds`";
             reader.error(&at, "a threshold needs the histogram it cuts", help);
         }
         let how = "say which series count, like `requests_total{code=~\"5..\"}`";
-        let selector = reader.required(&fields, "selector", how).and_then(|at| read_selector(reader, &at));
+        let selector =
+            reader.required(&fields, scrape::SELECTOR, how).and_then(|at| read_selector(reader, &at));
         return Some(Side::Scrape { source: source?, selector: selector? });
     };
-    if let Some(at) = fields.get("selector") {
+    if let Some(at) = fields.get(scrape::SELECTOR) {
         let help = "the conditions of a histogram stand with it: `histogram: seconds{route=\"/\"}`";
         reader.error(&at, "either a histogram or a selector", help);
     }
     let selector = read_histogram(reader, &histogram);
-    let Some(at) = fields.get("threshold") else {
+    let Some(at) = fields.get(scrape::THRESHOLD) else {
         return Some(Side::Scrape { source: source?, selector: with_suffix(selector?, "_count", None) });
     };
     let seconds = reader.duration(&at)?.as_secs_f64();
@@ -286,15 +289,16 @@ fn with_suffix(mut selector: Selector, suffix: &str, bound: Option<Matcher>) -> 
 }
 
 fn read_prometheus_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {
-    let fields = reader.fields(spec, &["source", "query"])?;
-    let source = reader.required(&fields, "source", "name one of `prometheus` in lookout.yaml");
+    let fields = reader.fields(spec, prometheus::OBJECT)?;
+    let source = reader.required(&fields, prometheus::SOURCE, "name one of `prometheus` in lookout.yaml");
     let names = known.prometheus.as_ref().map(|all| all.iter().map(|(name, _)| name.as_str()).collect());
     let source = source.and_then(|at| read_reference(reader, &at, ("source", "prometheus"), names));
     let servers = known.prometheus.iter().flatten();
     let timing = servers.filter(|(name, _)| Some(name) == source.as_ref()).find_map(|(_, timing)| *timing);
     let dialect = timing.map_or(Dialect::PromQl, |timing| timing.dialect);
     let how = "write a selector of counters, or a query like `sum(rate(requests_total[{{.window}}]))`";
-    let query = reader.required(&fields, "query", how).and_then(|at| read_query(reader, &at, dialect));
+    let query =
+        reader.required(&fields, prometheus::QUERY, how).and_then(|at| read_query(reader, &at, dialect));
     Some(Side::Prometheus { source: source?, query: query? })
 }
 

@@ -15,6 +15,7 @@ mod diagnostic;
 mod golden;
 mod import;
 mod indicator;
+mod keys;
 mod load;
 mod mask;
 mod method;
@@ -26,7 +27,10 @@ mod own_alerts;
 mod period;
 mod prometheus;
 mod reader;
+mod reference;
 mod schema;
+#[cfg(test)]
+mod schema_tests;
 mod secret;
 mod target;
 mod tiers;
@@ -46,6 +50,7 @@ pub use import::{Format, ImportOptions, Imported, SpecFile, import};
 pub use load::{check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
+pub use reference::key_reference;
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use target::{

@@ -3,6 +3,7 @@
 use lookout_engine::{Grid, Method, SliceTarget, Window};
 
 use super::reader::{At, Fields, Reader};
+use crate::keys::openslo::{objective, slo};
 
 /// Longest slice; a period should have many of them.
 const LONGEST_SLICE: Window = Window::days(1);
@@ -16,7 +17,7 @@ pub(super) enum Budgeting {
 }
 
 pub(super) fn read_budgeting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Budgeting> {
-    let at = reader.required(fields, "budgetingMethod", "write `budgetingMethod: Occurrences`")?;
+    let at = reader.required(fields, slo::BUDGETING_METHOD, "write `budgetingMethod: Occurrences`")?;
     let choices = [
         ("Occurrences", Budgeting::Occurrences),
         ("Timeslices", Budgeting::Timeslices),
@@ -34,13 +35,13 @@ pub(super) fn read_method(
 ) -> Option<Method> {
     let budgeting = budgeting?;
     if budgeting != Budgeting::Timeslices
-        && let Some(at) = fields.get("timeSliceTarget")
+        && let Some(at) = fields.get(objective::TIME_SLICE_TARGET)
     {
         let help = "leave it out, or write `budgetingMethod: Timeslices`";
         reader.error(&at, "only budgeting by Timeslices judges a slice by a target", help);
     }
     if budgeting == Budgeting::Occurrences {
-        if let Some(at) = fields.get("timeSliceWindow") {
+        if let Some(at) = fields.get(objective::TIME_SLICE_WINDOW) {
             let help = "leave it out, or write `budgetingMethod: Timeslices`";
             reader.error(&at, "budgeting by Occurrences counts events, not slices of time", help);
         }
@@ -49,13 +50,13 @@ pub(super) fn read_method(
     let target = match budgeting {
         Budgeting::Timeslices => {
             let how = "write `timeSliceTarget: 0.95`, the share of its events that makes a slice good";
-            let at = reader.required(fields, "timeSliceTarget", how);
+            let at = reader.required(fields, objective::TIME_SLICE_TARGET, how);
             at.and_then(|at| read_target(reader, &at)).map(Some)
         }
         _ => Some(None),
     };
     let how = "write how long a slice is, like `timeSliceWindow: 1m`";
-    let window = reader.required(fields, "timeSliceWindow", how);
+    let window = reader.required(fields, objective::TIME_SLICE_WINDOW, how);
     let slices = window.and_then(|at| read_window(reader, &at, grid))?;
     Some(match target? {
         Some(target) => Method::Timeslices { slices, target },

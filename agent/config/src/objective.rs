@@ -16,6 +16,8 @@ use super::period::{check_slices, read_period};
 use super::reader::{At, Fields, Reader};
 use super::tiers::{faults, parse_tiers};
 use super::yaml::Value;
+use crate::keys::Key;
+use crate::keys::openslo::{objective, slo, slo_annotations};
 
 /// What an SLO promises, by whatever is counted.
 #[derive(Default)]
@@ -35,7 +37,7 @@ pub(super) fn read_promise<'n>(
 ) -> Promise<'n> {
     let budgeting = read_budgeting(reader, fields);
     let how = "write `objectives: [{ targetPercent: 99.9 }]`";
-    let list = reader.required(fields, "objectives", how);
+    let list = reader.required(fields, slo::OBJECTIVES, how);
     let item = list.and_then(|at| read_item(reader, &at));
     let objective = item.as_ref().and_then(|item| read_objective(reader, item));
     let method = item.as_ref().and_then(|item| read_method(reader, item, budgeting, known.grid));
@@ -52,7 +54,7 @@ pub(super) fn read_policy(
 ) -> Option<(Policy, Option<Calendar>)> {
     let Promise { objective, method, indicator } = promise;
     let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
-    let window = reader.required(fields, "timeWindow", how);
+    let window = reader.required(fields, slo::TIME_WINDOW, how);
     let budgeted = window.as_ref().and_then(|at| read_period(reader, at));
     let period = budgeted.as_ref().map(|budgeted| budgeted.period);
     let sliced = check_slices(reader, fields, period, method.as_ref());
@@ -70,7 +72,7 @@ pub(super) fn read_policy(
     let conditions = read_conditions(reader, metadata, frame);
     let told = conditions.iter().flatten().any(|condition| condition.cause() == Cause::DataMissing);
     let usual = Some(Severity::Ticket).filter(|_| !told);
-    let data_alert = metadata.annotation("lookout.dev/data-alert").map_or(Some(usual), |at| {
+    let data_alert = metadata.annotation(slo_annotations::DATA_ALERT).map_or(Some(usual), |at| {
         let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
         reader.choice(at, &choices)
     });
@@ -107,36 +109,27 @@ fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> 
     Some(items.swap_remove(0))
 }
 
-/// The keys of an objective.
-pub(super) const OBJECTIVE_KEYS: [&str; 10] = [
-    "displayName",
-    "target",
-    "targetPercent",
-    "op",
-    "value",
-    "timeSliceTarget",
-    "timeSliceWindow",
-    "indicator",
-    "indicatorRef",
-    "compositeWeight",
-];
-
 /// The fields of the one objective.
 fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
     let several = "several objectives of one indicator";
     let at =
         only(reader, at, several, "write one SLO per objective, or give every objective its own indicator")?;
-    let fields = reader.fields(&at, &OBJECTIVE_KEYS)?;
-    for name in OBJECTIVE_KEYS.iter().skip(3) {
-        let Some(at) = fields.get(name) else { continue };
-        let (message, help) = match *name {
-            "op" | "value" => ("this goes with a threshold metric, not with a ratio", "leave it out"),
-            "timeSliceTarget" | "timeSliceWindow" => continue,
-            _ => ("this goes with a composite, of which every objective has an indicator", "leave it out"),
-        };
-        reader.error(&at, message, help);
+    let fields = reader.fields(&at, objective::OBJECT)?;
+    refuse_threshold(reader, &fields);
+    for key in [objective::INDICATOR, objective::INDICATOR_REF, objective::COMPOSITE_WEIGHT] {
+        if let Some(at) = fields.get(key) {
+            let message = "this goes with a composite, of which every objective has an indicator";
+            reader.error(&at, message, "leave it out");
+        }
     }
     Some(fields)
+}
+
+/// Refuses the comparison of a threshold metric, which lookout does not count.
+pub(super) fn refuse_threshold(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+    for at in [objective::OP, objective::VALUE].into_iter().filter_map(|key| fields.get(key)) {
+        reader.error(&at, "this goes with a threshold metric, not with a ratio", "leave it out");
+    }
 }
 
 /// The objective, and where it stands.
@@ -144,7 +137,7 @@ pub(super) fn read_objective<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
 ) -> Option<(Objective, At<'n>)> {
-    let (at, percent) = match (fields.get("target"), fields.get("targetPercent")) {
+    let (at, percent) = match (fields.get(objective::TARGET), fields.get(objective::TARGET_PERCENT)) {
         (Some(at), None) => {
             let target = reader.number(&at)?;
             if target > 1.0 && target <= 100.0 {
@@ -193,7 +186,7 @@ fn read_tiers(
     (objective, period, grid, method): Context<'_, '_>,
 ) -> Option<Vec<Tier>> {
     let target = objective.map(|(objective, _)| *objective);
-    let Some(at) = metadata.annotation("lookout.dev/tiers") else {
+    let Some(at) = metadata.annotation(slo_annotations::TIERS) else {
         let tiers = Tier::defaults(period?);
         // nobody wrote these: the objective they do not fit is what can be pointed at
         let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
@@ -246,20 +239,21 @@ fn read_guard(
 ) -> Option<Guard> {
     let usual = Guard::default();
     let guard = Guard {
-        minimum_events: count(reader, metadata, "lookout.dev/minimum-events").unwrap_or(usual.minimum_events),
-        minimum_bad: count(reader, metadata, "lookout.dev/minimum-bad").unwrap_or(usual.minimum_bad),
-        minimum_slots: count(reader, metadata, "lookout.dev/minimum-slots").unwrap_or(usual.minimum_slots),
+        minimum_events: count(reader, metadata, slo_annotations::MINIMUM_EVENTS)
+            .unwrap_or(usual.minimum_events),
+        minimum_bad: count(reader, metadata, slo_annotations::MINIMUM_BAD).unwrap_or(usual.minimum_bad),
+        minimum_slots: count(reader, metadata, slo_annotations::MINIMUM_SLOTS).unwrap_or(usual.minimum_slots),
         confidence: None,
     };
     let most = |tier: &Tier| grid.map_or(u64::MAX, |grid| History::cells_of(grid, tier.long));
     if let Some(tier) = tiers.iter().find(|tier| most(tier) < guard.minimum_slots)
-        && let Some(at) = metadata.annotation("lookout.dev/minimum-slots")
+        && let Some(at) = metadata.annotation(slo_annotations::MINIMUM_SLOTS)
     {
         let message = format!("the tier `{tier}` can never fire: its long window has {} slots", most(tier));
         reader.error(at, message, "ask for fewer slots, or lengthen the window");
         return None;
     }
-    let Some(at) = metadata.annotation("lookout.dev/confidence") else { return Some(guard) };
+    let Some(at) = metadata.annotation(slo_annotations::CONFIDENCE) else { return Some(guard) };
     let text = reader.text(at)?;
     let percent = text.trim().strip_suffix('%').and_then(|number| number.trim().parse().ok());
     let confidence = percent.and_then(|percent| Confidence::try_from_percent(percent).ok());
@@ -271,8 +265,8 @@ fn read_guard(
 }
 
 /// A number in an annotation, which may be written with or without quotes.
-fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, name: &str) -> Option<u64> {
-    let at = metadata.annotation(name)?;
+fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, key: Key) -> Option<u64> {
+    let at = metadata.annotation(key)?;
     let number = match &at.node.value {
         Value::Int(number) => u64::try_from(*number).ok(),
         Value::Text(text) => text.trim().parse().ok(),
@@ -301,7 +295,7 @@ fn read_stale_after(
         }
         one => pace(one, slot, known),
     };
-    if let Some(at) = metadata.annotation("lookout.dev/stale-after") {
+    if let Some(at) = metadata.annotation(slo_annotations::STALE_AFTER) {
         let written = reader.duration(at)?;
         if written <= round {
             let every = lookout_model::print_duration(round);

@@ -12,17 +12,18 @@ use std::path::{Path, PathBuf};
 
 use super::model::PrometheusRules;
 use super::reader::{At, Reader};
+use crate::keys::agent::rules;
 
 pub(super) fn read(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     absolute: impl Fn(&Path) -> PathBuf,
 ) -> Option<PrometheusRules> {
-    let fields = reader.fields(at, &["folder", "namespace", "labels"])?;
+    let fields = reader.fields(at, rules::OBJECT)?;
     let folder = reader
-        .required(&fields, "folder", "say where the objects go: `folder: k8s/rules`")
+        .required(&fields, rules::FOLDER, "say where the objects go: `folder: k8s/rules`")
         .and_then(|at| reader.setting(&at));
-    let namespace = fields.get("namespace").and_then(|at| {
+    let namespace = fields.get(rules::NAMESPACE).and_then(|at| {
         let name = reader.text(&at)?;
         let dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         let ends = !name.starts_with('-') && !name.ends_with('-');
@@ -33,7 +34,7 @@ pub(super) fn read(
         reader.error(&at, "this cannot be the name of a namespace", help);
         None
     });
-    let labels = fields.get("labels").map(|at| read_labels(reader, &at)).unwrap_or_default();
+    let labels = fields.get(rules::LABELS).map(|at| read_labels(reader, &at)).unwrap_or_default();
     Some(PrometheusRules { folder: absolute(Path::new(&folder?)), namespace, labels })
 }
 

@@ -18,23 +18,13 @@ use super::model::{Config, Indicator, Prometheus, Service, Slo};
 use super::objective::{read_policy, read_promise};
 use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
 use super::yaml::{Node, Value};
+use crate::keys::openslo::{
+    document, inline_sli, metadata, service, service_annotations, slo, slo_annotations,
+};
+use crate::keys::{Key, Object};
 
 /// The prefix of lookout's own annotations.
-const PREFIX: &str = "lookout.dev/";
-
-/// Annotations of an SLO.
-const SLO_ANNOTATIONS: [&str; 10] = [
-    "lookout.dev/tiers",
-    "lookout.dev/conditions",
-    "lookout.dev/minimum-events",
-    "lookout.dev/minimum-bad",
-    "lookout.dev/minimum-slots",
-    "lookout.dev/confidence",
-    "lookout.dev/stale-after",
-    "lookout.dev/data-alert",
-    "lookout.dev/composite",
-    "lookout.dev/objective",
-];
+pub(super) const PREFIX: &str = "lookout.dev/";
 
 /// Labels that rules get from lookout itself.
 pub(super) const OWN_LABELS: [&str; 5] = ["alertname", "env", "service", "severity", "slo"];
@@ -71,13 +61,16 @@ pub(super) struct Metadata<'n> {
     name: Option<(String, At<'n>)>,
     display_name: Option<String>,
     labels: BTreeMap<String, String>,
+    /// The annotations that are declared for this kind of document.
+    known: Option<&'static Object>,
     annotations: BTreeMap<String, At<'n>>,
 }
 
 impl<'n> Metadata<'n> {
     /// One of lookout's own annotations.
-    pub(super) fn annotation(&self, name: &str) -> Option<&At<'n>> {
-        self.annotations.get(name)
+    pub(super) fn annotation(&self, key: Key) -> Option<&At<'n>> {
+        self.known.into_iter().for_each(|known| known.expect_key(key));
+        self.annotations.get(key.name)
     }
 }
 
@@ -121,8 +114,8 @@ pub(super) fn scalar<'n>(node: &'n Node, name: &str) -> Option<&'n str> {
 /// Checks the head of a document and returns its kind.
 fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
     let root = At::root(node);
-    let fields = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"])?;
-    if let Some(at) = reader.required(&fields, "apiVersion", "write `apiVersion: openslo/v1`")
+    let fields = reader.fields(&root, document::OBJECT)?;
+    if let Some(at) = reader.required(&fields, document::API_VERSION, "write `apiVersion: openslo/v1`")
         && let Some(version) = reader.text(&at)
         && version != "openslo/v1"
     {
@@ -132,7 +125,7 @@ fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
         };
         reader.error(&at, message, "write `apiVersion: openslo/v1`");
     }
-    let at = reader.required(&fields, "kind", "write `kind: SLO`")?;
+    let at = reader.required(&fields, document::KIND, "write `kind: SLO`")?;
     let kind = reader.text(&at)?;
     if !KINDS.contains(&kind) {
         let help = suggestion(kind, &KINDS).map_or_else(|| quoted_list(&KINDS), |kind| did_you_mean(&kind));
@@ -142,28 +135,36 @@ fn kind_of<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<&'n str> {
 }
 
 /// Head and `spec` of a document whose kind is known.
-fn open<'n>(reader: &mut Reader<'_>, node: &'n Node, annotations: &[&str]) -> Option<(Metadata<'n>, At<'n>)> {
+fn open<'n>(
+    reader: &mut Reader<'_>,
+    node: &'n Node,
+    annotations: Option<&'static Object>,
+) -> Option<(Metadata<'n>, At<'n>)> {
     let root = At::root(node);
     // its keys were judged with its kind
     let fields = reader.open_fields(&root, "")?;
-    let metadata = reader.required(&fields, "metadata", "give it a name: `metadata: { name: … }`");
+    let metadata = reader.required(&fields, document::METADATA, "give it a name: `metadata: { name: … }`");
     let metadata = metadata.and_then(|at| read_metadata(reader, &at, annotations));
-    let spec = reader.required(&fields, "spec", "write what it says under `spec:`");
+    let spec = reader.required(&fields, document::SPEC, "write what it says under `spec:`");
     Some((metadata?, spec?))
 }
 
-fn read_metadata<'n>(reader: &mut Reader<'_>, at: &At<'n>, annotations: &[&str]) -> Option<Metadata<'n>> {
-    let fields = reader.fields(at, &["name", "displayName", "labels", "annotations"])?;
-    let name = reader.required(&fields, "name", "give it a name");
+fn read_metadata<'n>(
+    reader: &mut Reader<'_>,
+    at: &At<'n>,
+    known: Option<&'static Object>,
+) -> Option<Metadata<'n>> {
+    let fields = reader.fields(at, metadata::OBJECT)?;
+    let name = reader.required(&fields, metadata::NAME, "give it a name");
     let name = name.and_then(|at| reader.name(&at).map(|name| (name.to_owned(), at)));
-    let display_name = text(reader, &fields, "displayName");
-    let labels = fields.get("labels").map(|at| read_labels(reader, &at)).unwrap_or_default();
-    let annotations = fields.get("annotations").map(|at| read_annotations(reader, &at, annotations));
-    Some(Metadata { name, display_name, labels, annotations: annotations.unwrap_or_default() })
+    let display_name = text(reader, &fields, metadata::DISPLAY_NAME);
+    let labels = fields.get(metadata::LABELS).map(|at| read_labels(reader, &at)).unwrap_or_default();
+    let annotations = fields.get(metadata::ANNOTATIONS).map(|at| read_annotations(reader, &at, known));
+    Some(Metadata { name, display_name, labels, known, annotations: annotations.unwrap_or_default() })
 }
 
-fn text(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) -> Option<String> {
-    fields.get(name).and_then(|at| reader.text(&at)).map(|text| text.trim_end().to_owned())
+fn text(reader: &mut Reader<'_>, fields: &Fields<'_>, key: Key) -> Option<String> {
+    fields.get(key).and_then(|at| reader.text(&at)).map(|text| text.trim_end().to_owned())
 }
 
 fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String> {
@@ -203,7 +204,12 @@ fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String>
 }
 
 /// Lookout's own annotations; those of others are none of our business.
-fn read_annotations<'n>(reader: &mut Reader<'_>, at: &At<'n>, known: &[&str]) -> BTreeMap<String, At<'n>> {
+fn read_annotations<'n>(
+    reader: &mut Reader<'_>,
+    at: &At<'n>,
+    known: Option<&'static Object>,
+) -> BTreeMap<String, At<'n>> {
+    let known = known.map(Object::names).unwrap_or_default();
     let Some(fields) = reader.open_fields(at, "from names to texts") else { return BTreeMap::new() };
     let mut annotations = BTreeMap::new();
     for (key, value) in fields.all().filter(|(key, _)| key.name.starts_with(PREFIX)) {
@@ -211,10 +217,10 @@ fn read_annotations<'n>(reader: &mut Reader<'_>, at: &At<'n>, known: &[&str]) ->
             annotations.insert(key.name.clone(), value);
             continue;
         }
-        let help = suggestion(&key.name, known).map(|name| did_you_mean(&name));
+        let help = suggestion(&key.name, &known).map(|name| did_you_mean(&name));
         let help = help.unwrap_or_else(|| match known.is_empty() {
             true => "an SLI has no annotations of lookout's own".to_owned(),
-            false => format!("known here: {}", quoted_list(known)),
+            false => format!("known here: {}", quoted_list(&known)),
         });
         let message = format!("unknown annotation `{}`", key.name);
         reader.note(Level::Error, &key.place, &value.key, message, Some(help));
@@ -223,10 +229,13 @@ fn read_annotations<'n>(reader: &mut Reader<'_>, at: &At<'n>, known: &[&str]) ->
 }
 
 fn read_service(reader: &mut Reader<'_>, node: &Node, specs: &mut Specs) {
-    let Some((metadata, spec)) = open(reader, node, &["lookout.dev/owner"]) else { return };
+    let Some((metadata, spec)) = open(reader, node, Some(service_annotations::OBJECT)) else {
+        return;
+    };
     let description =
-        reader.fields(&spec, &["description"]).and_then(|fields| text(reader, &fields, "description"));
-    let owner = metadata.annotation("lookout.dev/owner").and_then(|at| reader.text(at)).map(str::to_owned);
+        reader.fields(&spec, service::OBJECT).and_then(|fields| text(reader, &fields, service::DESCRIPTION));
+    let owner =
+        metadata.annotation(service_annotations::OWNER).and_then(|at| reader.text(at)).map(str::to_owned);
     let Some((name, at)) = metadata.name else { return };
     if specs.services.contains_key(&name) {
         reader.error(&at, format!("two services have the name `{name}`"), "keep one of them");
@@ -238,7 +247,7 @@ fn read_service(reader: &mut Reader<'_>, node: &Node, specs: &mut Specs) {
 }
 
 fn read_sli(reader: &mut Reader<'_>, node: &Node, known: &Known, indicators: &mut Indicators) {
-    let Some((metadata, spec)) = open(reader, node, &[]) else { return };
+    let Some((metadata, spec)) = open(reader, node, None) else { return };
     let indicator = read_indicator(reader, &spec, known);
     let Some((name, at)) = metadata.name else { return };
     if indicators.insert(name.clone(), indicator).is_some() {
@@ -253,22 +262,11 @@ fn read_slo(
     indicators: &Indicators,
     earlier: &[Slo],
 ) -> Option<Slo> {
-    let (metadata, spec) = open(reader, node, &SLO_ANNOTATIONS)?;
-    let keys = [
-        "description",
-        "service",
-        "indicator",
-        "indicatorRef",
-        "timeWindow",
-        "budgetingMethod",
-        "objectives",
-        // its tiers are annotations by now
-        "alertPolicies",
-    ];
-    let fields = reader.fields(&spec, &keys)?;
-    let service = reader.required(&fields, "service", "name the service it belongs to");
+    let (metadata, spec) = open(reader, node, Some(slo_annotations::OBJECT))?;
+    let fields = reader.fields(&spec, slo::OBJECT)?;
+    let service = reader.required(&fields, slo::SERVICE, "name the service it belongs to");
     let service = service.and_then(|at| reader.name(&at));
-    let description = text(reader, &fields, "description").unwrap_or_default();
+    let description = text(reader, &fields, slo::DESCRIPTION).unwrap_or_default();
     let promise = if is_meant(&fields, &metadata) {
         read_composite(reader, &fields, &metadata, known, indicators)
     } else {
@@ -320,11 +318,11 @@ pub(super) fn read_named_indicator(
     known: &Known,
     indicators: &Indicators,
 ) -> (Option<String>, Option<Indicator>) {
-    match (fields.get("indicator"), fields.get("indicatorRef")) {
+    match (fields.get(slo::INDICATOR), fields.get(slo::INDICATOR_REF)) {
         (Some(at), None) => {
-            let Some(inline) = reader.fields(&at, &["metadata", "spec"]) else { return (None, None) };
-            let metadata = inline.get("metadata").and_then(|at| read_metadata(reader, &at, &[]));
-            let spec = reader.required(&inline, "spec", "write `ratioMetric` under `spec:`");
+            let Some(inline) = reader.fields(&at, inline_sli::OBJECT) else { return (None, None) };
+            let metadata = inline.get(inline_sli::METADATA).and_then(|at| read_metadata(reader, &at, None));
+            let spec = reader.required(&inline, inline_sli::SPEC, "write `ratioMetric` under `spec:`");
             let indicator = spec.and_then(|spec| read_indicator(reader, &spec, known));
             (metadata.and_then(|metadata| metadata.name).map(|(name, _)| name), indicator)
         }

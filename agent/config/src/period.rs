@@ -5,6 +5,7 @@ use lookout_engine::{Method, Period, QUARTER_ALIGNED_ABOVE, QUARTER_HOUR, Window
 use super::calendar::{Calendar, USUAL_START, Unit, parse_start, zone_like};
 use super::reader::{At, Fields, Reader, did_you_mean};
 use super::yaml::Value;
+use crate::keys::openslo::{calendar, window};
 
 /// Longest period of a budget.
 const PERIOD_LIMIT: Window = Window::days(366);
@@ -27,15 +28,15 @@ pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Budget
         reader.error(at, "an SLO has one time window", ROLLING);
     }
     let item = if items.is_empty() { return None } else { items.swap_remove(0) };
-    let fields = reader.fields(&item, &["duration", "isRolling", "calendar"])?;
-    let help = match fields.get("calendar") {
+    let fields = reader.fields(&item, window::OBJECT)?;
+    let help = match fields.get(window::CALENDAR) {
         Some(_) => "write `isRolling: false`",
         None => "write `isRolling: true`",
     };
-    let rolls = reader.required(&fields, "isRolling", help);
+    let rolls = reader.required(&fields, window::IS_ROLLING, help);
     let rolls = rolls.and_then(|at| reader.switch(&at));
-    let at = reader.required(&fields, "duration", "write `duration: 30d`");
-    match (rolls?, fields.get("calendar")) {
+    let at = reader.required(&fields, window::DURATION, "write `duration: 30d`");
+    match (rolls?, fields.get(window::CALENDAR)) {
         (true, Some(calendar)) => {
             let help = "leave `calendar` out, or write `isRolling: false`";
             reader.error(&calendar, "a rolling period has no calendar", help);
@@ -121,8 +122,8 @@ fn read_units(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(u16, Unit)> {
 }
 
 fn read_calendar(reader: &mut Reader<'_>, at: &At<'_>, units: Option<(u16, Unit)>) -> Option<Calendar> {
-    let fields = reader.fields(at, &["startTime", "timeZone"])?;
-    let start_at = fields.get("startTime");
+    let fields = reader.fields(at, calendar::OBJECT)?;
+    let start_at = fields.get(calendar::START_TIME);
     let start = match &start_at {
         Some(at) => {
             let start = reader.text(at).map(parse_start);
@@ -134,7 +135,8 @@ fn read_calendar(reader: &mut Reader<'_>, at: &At<'_>, units: Option<(u16, Unit)
         // Monday, the first of a month, of a quarter and of a year
         None => parse_start(USUAL_START),
     };
-    let zone_at = reader.required(&fields, "timeZone", "write `timeZone: Europe/Zurich`, or `UTC`")?;
+    let zone_at =
+        reader.required(&fields, calendar::TIME_ZONE, "write `timeZone: Europe/Zurich`, or `UTC`")?;
     let zone = reader.text(&zone_at)?;
     let (count, unit) = units?;
     let Some(calendar) = Calendar::new(unit, count, start?, zone) else {

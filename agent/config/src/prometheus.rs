@@ -27,6 +27,8 @@ use super::model::{Credentials, Prometheus};
 use super::reader::{At, Fields, Reader};
 use super::secret::{Secret, Secrets};
 use super::target::read_headers;
+use crate::keys::Key;
+use crate::keys::agent::{agent, basic_auth, server};
 
 /// One deadline per query unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -36,23 +38,6 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 /// What is older than this when it arrives counts for no alert any more.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
-
-/// Keys of a server.
-pub(super) const KEYS: [&str; 13] = [
-    "name",
-    "url",
-    "timeout",
-    "scrape_interval",
-    "delay",
-    "window",
-    "bearer_token",
-    "bearer_token_file",
-    "basic_auth",
-    "headers",
-    "ca_file",
-    "insecure",
-    "dialect",
-];
 
 /// When a Prometheus server is asked.
 #[derive(Clone, Copy)]
@@ -73,7 +58,7 @@ pub(super) fn read_servers(
     grid: Option<Grid>,
     folder: &Path,
 ) -> (Vec<Prometheus>, KnownServers) {
-    let items = items(reader, fields, "prometheus");
+    let items = items(reader, fields, agent::PROMETHEUS);
     let names = declared_names(&items);
     check_unique(reader, "Prometheus servers", &names);
     let servers: Vec<Prometheus> =
@@ -100,27 +85,29 @@ pub(super) fn read_prometheus(
     grid: Option<Grid>,
     folder: &Path,
 ) -> Option<Prometheus> {
-    let fields = reader.fields(at, &KEYS)?;
-    let name = reader.required(&fields, "name", "give the server a name that SLOs refer to");
+    let fields = reader.fields(at, server::OBJECT)?;
+    let name = reader.required(&fields, server::NAME, "give the server a name that SLOs refer to");
     let name = name.and_then(|at| reader.name(&at));
-    let url = reader.required(&fields, "url", "say where it is, like `http://127.0.0.1:9090`");
+    let url = reader.required(&fields, server::URL, "say where it is, like `http://127.0.0.1:9090`");
     let url = url.and_then(|at| reader.url(&at));
-    let timeout = read_span(reader, &fields, "timeout", TIMEOUT, LONGEST_TIMEOUT);
+    let timeout = read_span(reader, &fields, server::TIMEOUT, TIMEOUT, LONGEST_TIMEOUT);
     let scrape_interval =
-        read_span(reader, &fields, "scrape_interval", SCRAPE_INTERVAL, Duration::from_secs(600));
+        read_span(reader, &fields, server::SCRAPE_INTERVAL, SCRAPE_INTERVAL, Duration::from_secs(600));
     let slot = grid.map(|grid| Duration::from_secs(u64::from(grid.width_seconds())));
     let delay = slot.and_then(|slot| read_delay(reader, &fields, slot));
     let window =
         slot.zip(scrape_interval).and_then(|(slot, every)| read_window(reader, &fields, slot, every));
     let credentials = read_credentials(reader, &fields, folder);
-    let headers = fields.get("headers").map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
-    let ca = fields.get("ca_file").map_or(Some(None), |at| {
+    let headers =
+        fields.get(server::HEADERS).map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
+    let ca = fields.get(server::CA_FILE).map_or(Some(None), |at| {
         let text = reader.secret_from_file(&at, folder)?;
         Some(Some(text).filter(|text| !text.is_empty()))
     });
-    let insecure = fields.get("insecure").map_or(Some(false), |at| reader.switch(&at));
+    let insecure = fields.get(server::INSECURE).map_or(Some(false), |at| reader.switch(&at));
     let dialects = [("promql", Dialect::PromQl), ("metricsql", Dialect::MetricsQl)];
-    let dialect = fields.get("dialect").map_or(Some(Dialect::PromQl), |at| reader.choice(&at, &dialects));
+    let dialect =
+        fields.get(server::DIALECT).map_or(Some(Dialect::PromQl), |at| reader.choice(&at, &dialects));
     let mut url = url?;
     // paths are joined to it: without the slash the last part would be replaced
     if !url.path().ends_with('/') {
@@ -145,11 +132,11 @@ pub(super) fn read_prometheus(
 fn read_span(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    name: &str,
+    key: Key,
     usual: Duration,
     longest: Duration,
 ) -> Option<Duration> {
-    let Some(at) = fields.get(name) else { return Some(usual) };
+    let Some(at) = fields.get(key) else { return Some(usual) };
     let span = reader.duration(&at)?;
     if span.is_zero() || span > longest {
         let most = lookout_model::print_duration(longest);
@@ -161,7 +148,7 @@ fn read_span(
 }
 
 fn read_delay(reader: &mut Reader<'_>, fields: &Fields<'_>, slot: Duration) -> Option<Duration> {
-    let Some(at) = fields.get("delay") else { return Some(slot * 2) };
+    let Some(at) = fields.get(server::DELAY) else { return Some(slot * 2) };
     let delay = reader.duration(&at)?;
     if delay > LONGEST_DELAY {
         let help = "write how long a sample takes from the scrape until it can be queried, like `5s`";
@@ -179,7 +166,7 @@ fn read_window(
     scrape_interval: Duration,
 ) -> Option<Window> {
     let slot_s = slot.as_secs().max(1);
-    let Some(at) = fields.get("window") else {
+    let Some(at) = fields.get(server::WINDOW) else {
         let usual = (scrape_interval * 4).as_secs_f64().ceil() as u64;
         return Some(Window::seconds(usual.div_ceil(slot_s) * slot_s));
     };
@@ -210,30 +197,33 @@ pub(super) fn read_credentials(
     fields: &Fields<'_>,
     folder: &Path,
 ) -> Option<Credentials> {
-    let written = ["bearer_token", "bearer_token_file", "basic_auth"];
-    let written: Vec<At<'_>> = written.iter().filter_map(|name| fields.get(name)).collect();
+    let token = [server::BEARER_TOKEN, server::BEARER_TOKEN_FILE];
+    let all = token.into_iter().chain([server::BASIC_AUTH]);
+    let written: Vec<At<'_>> = all.filter_map(|key| fields.get(key)).collect();
     if let [_, second, ..] = written.as_slice() {
         let help = "keep one of `bearer_token`, `bearer_token_file` and `basic_auth`";
         reader.error(second, "one way to say who asks is enough", help);
         return None;
     }
-    let Some(at) = fields.get("basic_auth") else {
+    let Some(at) = fields.get(server::BASIC_AUTH) else {
         return match written.is_empty() {
             true => Some(Credentials::None),
-            false => Some(match read_secret(reader, fields, "bearer_token", folder)? {
+            false => Some(match read_secret(reader, fields, token, folder)? {
                 Found::Secret(token) => Credentials::Bearer(header_safe(reader, written.first()?, token)?),
                 Found::Empty => Credentials::None,
             }),
         };
     };
-    let fields = reader.fields(&at, &["username", "password", "password_file"])?;
-    let username = reader.required(&fields, "username", "say who asks").and_then(|at| reader.setting(&at));
-    let named = ["password", "password_file"].iter().filter(|name| fields.get(name).is_some()).count();
+    let fields = reader.fields(&at, basic_auth::OBJECT)?;
+    let username =
+        reader.required(&fields, basic_auth::USERNAME, "say who asks").and_then(|at| reader.setting(&at));
+    let password = [basic_auth::PASSWORD, basic_auth::PASSWORD_FILE];
+    let named = password.into_iter().filter(|key| fields.get(*key).is_some()).count();
     if named != 1 && reader.needs == Secrets::Needed {
         reader.error(&at, "basic_auth has one password", "write `password_file` or `password`");
         return None;
     }
-    let password = match read_secret(reader, &fields, "password", folder)? {
+    let password = match read_secret(reader, &fields, password, folder)? {
         Found::Secret(password) => password,
         Found::Empty => String::new(),
     };

@@ -7,8 +7,9 @@ use core::time::Duration;
 use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Level};
+use super::keys::{Key, Object};
 use super::secret::{Environment, Secrets, fill_in};
-use super::yaml::{Key, Node, Place, Value};
+use super::yaml::{Key as WrittenKey, Node, Place, Value};
 use lookout_model::parse_duration;
 
 /// One file that is being read.
@@ -29,10 +30,12 @@ pub(super) struct At<'n> {
     pub(super) key: String,
 }
 
-/// The entries of a mapping whose keys are known ones.
+/// The entries of a mapping.
 pub(super) struct Fields<'n> {
     pub(super) at: At<'n>,
-    entries: &'n [(Key, Node)],
+    entries: &'n [(WrittenKey, Node)],
+    /// The declaration of the keys; `None` where the keys are the user's own.
+    object: Option<&'static Object>,
 }
 
 impl<'n> At<'n> {
@@ -53,13 +56,19 @@ impl<'n> At<'n> {
 
 impl<'n> Fields<'n> {
     /// The value of a key.
-    pub(super) fn get(&self, name: &str) -> Option<At<'n>> {
-        let found = self.entries.iter().find(|(key, _)| key.name == name);
-        found.map(|(_, node)| self.at.below(name, node))
+    pub(super) fn get(&self, key: Key) -> Option<At<'n>> {
+        self.object.into_iter().for_each(|object| object.expect_key(key));
+        let found = self.entries.iter().find(|(written, _)| written.name == key.name);
+        found.map(|(_, node)| self.at.below(key.name, node))
+    }
+
+    /// The same entries, of which those of a declared mapping are read; others may stand beside them.
+    pub(super) fn declared(self, object: &'static Object) -> Self {
+        Self { object: Some(object), ..self }
     }
 
     /// All entries with their keys.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&'n Key, At<'n>)> + '_ {
+    pub(super) fn all(&self) -> impl Iterator<Item = (&'n WrittenKey, At<'n>)> + '_ {
         self.entries.iter().map(|(key, node)| (key, self.at.below(&key.name, node)))
     }
 }
@@ -141,49 +150,53 @@ impl<'a> Reader<'a> {
     }
 
     /// The fields of a mapping. Unknown keys are errors, with the known key that was probably meant.
-    pub(super) fn fields<'n>(&mut self, at: &At<'n>, known: &[&str]) -> Option<Fields<'n>> {
-        // a misspelt key, or a text where the mapping should be, may be the secret that the right key would hold
-        let secretive = known
-            .iter()
-            .any(|name| ["token", "webhook_url", "password"].iter().any(|secret| name.ends_with(secret)));
+    pub(super) fn fields<'n>(&mut self, at: &At<'n>, object: &'static Object) -> Option<Fields<'n>> {
+        // a text where the mapping should be may be the secret that the right key would hold
+        let secretive = object.has_secret();
         if secretive && !matches!(at.node.value, Value::Map(_)) {
             self.secrets.push(at.node.place.span.clone());
         }
-        let fields = self.open_fields(at, &format!("with {}", quoted_list(known)))?;
-        for (key, value) in fields.all() {
-            if known.contains(&key.name.as_str()) {
-                continue;
-            }
+        self.fields_with(at, object, secretive, |_| None)
+    }
+
+    /// The fields of a mapping, where `owner` may say of an unknown key where it belongs. The value of an unknown key
+    /// is masked when it may be the secret that the right key would hold.
+    pub(super) fn fields_with<'n>(
+        &mut self,
+        at: &At<'n>,
+        object: &'static Object,
+        secretive: bool,
+        owner: impl Fn(&str) -> Option<String>,
+    ) -> Option<Fields<'n>> {
+        let known = object.names();
+        let fields = self.open_fields(at, &format!("with {}", quoted_list(&known)))?;
+        for (key, value) in fields.all().filter(|(key, _)| !object.has(&key.name)) {
             if secretive {
                 self.secrets.push(value.node.place.span.clone());
             }
-            let help = suggestion(&key.name, known)
-                .map_or_else(|| format!("known here: {}", quoted_list(known)), |name| did_you_mean(&name));
-            self.note(
-                Level::Error,
-                &key.place,
-                &value.key,
-                format!("unknown key `{}`", key.name),
-                Some(help),
-            );
+            let help = owner(&key.name)
+                .or_else(|| suggestion(&key.name, &known).map(|name| did_you_mean(&name)))
+                .unwrap_or_else(|| format!("known here: {}", quoted_list(&known)));
+            let message = format!("unknown key `{}`", key.name);
+            self.note(Level::Error, &key.place, &value.key, message, Some(help));
         }
-        Some(fields)
+        Some(fields.declared(object))
     }
 
     /// The fields of a mapping with keys of the user's own.
     pub(super) fn open_fields<'n>(&mut self, at: &At<'n>, what: &str) -> Option<Fields<'n>> {
         if let Value::Map(entries) = &at.node.value {
-            return Some(Fields { at: at.clone(), entries });
+            return Some(Fields { at: at.clone(), entries, object: None });
         }
         self.wrong_kind(at, "a mapping", &format!("write a mapping {what}"));
         None
     }
 
     /// The value of a key that must be there.
-    pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, name: &str, help: &str) -> Option<At<'n>> {
-        let found = fields.get(name);
+    pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, key: Key, help: &str) -> Option<At<'n>> {
+        let found = fields.get(key);
         if found.is_none() {
-            self.error(&fields.at, format!("the key `{name}` is missing"), help);
+            self.error(&fields.at, format!("the key `{}` is missing", key.name), help);
         }
         found
     }

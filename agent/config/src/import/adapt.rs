@@ -6,12 +6,16 @@
 
 use lookout_engine::{Objective, Tier, Window};
 
+use super::super::openslo::PREFIX;
 use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::{Node, Value};
 use super::alerting::{Policy, Reference, data_alert, read_policy, reference};
-use super::draft::{DATA_ALERT, TIERS, print_tiers, quote};
+use super::draft::{print_tiers, quote};
 use super::indicator::{Sli, is_own, read_sli};
 use super::openslo::{Library, Purpose, list_metadata};
+use crate::keys::Key;
+use crate::keys::alerting::policy_reference;
+use crate::keys::openslo::{document, inline_sli, metadata, objective, slo, slo_annotations, window};
 use lookout_model::parse_duration;
 
 /// What a period is measured in beyond seconds, and how long it is on average.
@@ -38,11 +42,12 @@ struct Goal {
 /// One SLO, or one for each objective; `None` when it cannot mean here what it means there.
 pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Option<Vec<Node>> {
     let root = reader.within(&At::root(node));
-    let mut part = |name: &str| root.as_ref()?.get(name).and_then(|at| reader.within(&at));
-    let (Some(metadata), Some(spec)) = (part("metadata"), part("spec")) else {
+    let mut part = |key: Key| root.as_ref()?.get(key).and_then(|at| reader.within(&at));
+    let (Some(metadata), Some(spec)) = (part(document::METADATA), part(document::SPEC)) else {
         return Some(vec![node.clone()]);
     };
-    let list = spec.get("objectives");
+    let (metadata, spec) = (metadata.declared(metadata::OBJECT), spec.declared(slo::OBJECT));
+    let list = spec.get(slo::OBJECTIVES);
     let objectives = list.as_ref().map(|at| reader.items_within(at)).unwrap_or_default();
     let policies = read_policies(reader, &spec, library);
     let shared = read_source(reader, &spec, library)?;
@@ -52,16 +57,16 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
     let converted = matches!(shared, Source::Converted(_)) || goals.iter().any(|goal| goal.converted());
     let foreign = library.purpose == Purpose::File || converted || !policies.is_empty();
     let mut frame = node.clone();
-    if foreign && let Some(labels) = metadata.get("labels").and_then(|at| carry_labels(reader, &at)) {
+    if foreign && let Some(labels) = metadata.get(metadata::LABELS).and_then(|at| carry_labels(reader, &at)) {
         let metadata = frame.get_mut("metadata")?;
         metadata.put("labels", labels);
-        if metadata.get("labels").is_some_and(|labels| labels.value == Value::Map(Vec::new())) {
+        if metadata.get(metadata::LABELS.name).is_some_and(|labels| labels.value == Value::Map(Vec::new())) {
             metadata.leave_out("labels");
         }
     }
     if let Some(annotations) = frame.get_mut("metadata").and_then(|metadata| metadata.get_mut("annotations"))
     {
-        annotations.keep_texts(|name| !name.starts_with("lookout.dev/"));
+        annotations.keep_texts(|name| !name.starts_with(PREFIX));
     }
     let period = adapt_window(reader, &spec, &mut frame);
     frame.get_mut("spec")?.leave_out("alertPolicies");
@@ -95,7 +100,7 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
 /// The components of a composite of others: judged slice by slice, and with names, which their counts are stored under.
 fn join(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node, mut goals: Vec<Goal>) -> Vec<Goal> {
     if let Some(at) =
-        spec.get("budgetingMethod").filter(|at| at.node.value == Value::Text("Occurrences".into()))
+        spec.get(slo::BUDGETING_METHOD).filter(|at| at.node.value == Value::Text("Occurrences".into()))
         && let Some(spec) = slo.get_mut("spec")
     {
         let help = "the traffic of components differs, so they are joined minute by minute";
@@ -149,7 +154,7 @@ fn write_goals(slo: &mut Node, goals: Vec<Goal>, library: &Library) {
 
 /// The indicator beside or within objectives. `None` after something was said about it.
 fn read_source(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) -> Option<Source> {
-    match (fields.get("indicator"), fields.get("indicatorRef")) {
+    match (fields.get(slo::INDICATOR), fields.get(slo::INDICATOR_REF)) {
         (None, None) => Some(Source::Absent),
         (None, Some(at)) => {
             let Value::Text(name) = &at.node.value else { return Some(Source::AsItStands) };
@@ -164,14 +169,14 @@ fn read_source(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Libra
             let Some(spec) = at.node.get("spec").filter(|spec| !is_own(spec)) else {
                 return Some(Source::AsItStands);
             };
-            let inline = reader.fields(&at, &["metadata", "spec"])?;
-            let known = ["name", "displayName", "labels", "annotations"];
-            let metadata = inline.get("metadata").and_then(|at| reader.fields(&at, &known));
-            let name = metadata.as_ref().and_then(|metadata| reader.text_under(metadata, "name"));
+            let inline = reader.fields(&at, inline_sli::OBJECT)?;
+            let metadata =
+                inline.get(inline_sli::METADATA).and_then(|at| reader.fields(&at, metadata::OBJECT));
+            let name = metadata.as_ref().and_then(|metadata| reader.text_under(metadata, metadata::NAME));
             if let Some(metadata) = &metadata {
                 list_metadata(reader, metadata, "SLI");
             }
-            let at = inline.get("spec").filter(|at| at.node == spec)?;
+            let at = inline.get(inline_sli::SPEC).filter(|at| at.node == spec)?;
             Some(Source::Converted(read_sli(reader, &at, library)?.named(name)))
         }
         // which of the two is meant, nobody can say
@@ -182,13 +187,14 @@ fn read_source(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Libra
 fn read_goal(reader: &mut Reader<'_>, at: &At<'_>, shared: &Source, library: &mut Library) -> Option<Goal> {
     let mut goal = Goal { node: at.node.clone(), objective: objective_of(at.node), indicator: None };
     let Some(fields) = reader.within(at) else { return Some(goal) };
+    let fields = fields.declared(objective::OBJECT);
     if let Source::Converted(sli) = shared {
         goal.indicator = Some(convert(reader, at, sli, &mut goal.node)?);
     } else if matches!(shared, Source::Absent)
         && let Source::Converted(sli) = read_source(reader, &fields, library)?
     {
         let indicator = convert(reader, at, &sli, &mut goal.node)?;
-        let key = if fields.get("indicatorRef").is_some() { "indicatorRef" } else { "indicator" };
+        let key = if fields.get(objective::INDICATOR_REF).is_some() { "indicatorRef" } else { "indicator" };
         goal.node.rename(key, "indicator", indicator);
     }
     Some(goal)
@@ -202,9 +208,9 @@ impl Goal {
 
 /// The indicator for one objective, of which a threshold takes operator and bound.
 fn convert(reader: &mut Reader<'_>, at: &At<'_>, sli: &Sli, objective: &mut Node) -> Option<Node> {
-    let fields = reader.within(at)?;
+    let fields = reader.within(at)?.declared(objective::OBJECT);
     let operators = [("lte", "<="), ("lt", "<"), ("gte", ">="), ("gt", ">")];
-    let bound = match (fields.get("op"), fields.get("value")) {
+    let bound = match (fields.get(objective::OP), fields.get(objective::VALUE)) {
         (Some(op), Some(value)) => Some((reader.choice(&op, &operators)?, reader.number(&value)?)),
         (None, None) => None,
         _ => {
@@ -236,9 +242,9 @@ fn objective_of(node: &Node) -> Option<Objective> {
 
 /// The length of the period, where it is one; a rolling one becomes days.
 fn adapt_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) -> Option<Window> {
-    let item = spec.get("timeWindow").map(|at| reader.items_within(&at))?.into_iter().next()?;
-    let fields = reader.within(&item)?;
-    let at = fields.get("duration")?;
+    let item = spec.get(slo::TIME_WINDOW).map(|at| reader.items_within(&at))?.into_iter().next()?;
+    let fields = reader.within(&item)?.declared(window::OBJECT);
+    let at = fields.get(window::DURATION)?;
     let Value::Text(text) = &at.node.value else { return None };
     let unit = text.chars().last().and_then(|unit| CALENDAR_UNITS.iter().find(|(name, _)| *name == unit));
     let Some((unit, days)) = unit else {
@@ -246,7 +252,7 @@ fn adapt_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) -> O
     };
     let count = text.trim_end_matches(*unit).parse::<u64>().ok().filter(|count| (1..=100).contains(count))?;
     let period = Window::days(count * days);
-    if fields.get("isRolling").is_some_and(|at| at.node.value == Value::Bool(true)) {
+    if fields.get(window::IS_ROLLING).is_some_and(|at| at.node.value == Value::Bool(true)) {
         let help = "months, quarters and years differ in length; a rolling period does not";
         reader.changed(&at, format!("the period is {period}"), help);
         let list = slo.get_mut("spec").and_then(|spec| spec.get_mut("timeWindow"))?;
@@ -271,11 +277,13 @@ fn carry_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Node> {
 }
 
 fn read_policies(reader: &mut Reader<'_>, spec: &Fields<'_>, library: &mut Library) -> Vec<Policy> {
-    let Some(at) = spec.get("alertPolicies") else { return Vec::new() };
+    let Some(at) = spec.get(slo::ALERT_POLICIES) else { return Vec::new() };
     let items = reader.list(&at).unwrap_or_default();
-    let read = items.iter().filter_map(|at| match reference(reader, at, "alertPolicyRef")? {
-        Reference::Named(at, name) => library.find_policy(reader, &at, &name),
-        Reference::Inline(spec) => read_policy(reader, &spec, library),
+    let read = items.iter().filter_map(|at| {
+        match reference(reader, at, policy_reference::OBJECT, policy_reference::ALERT_POLICY_REF)? {
+            Reference::Named(at, name) => library.find_policy(reader, &at, &name),
+            Reference::Inline(spec) => read_policy(reader, &spec, library),
+        }
     });
     read.collect()
 }
@@ -293,32 +301,33 @@ struct Calls<'n> {
 impl Calls<'_> {
     /// Writes the annotations that follow from the policies. `None` when no tier is left.
     fn write(&self, reader: &mut Reader<'_>, slo: &mut Node, goals: &[Goal]) -> Option<()> {
-        let annotations = self.metadata.get("annotations");
-        let said = |name: &str| annotations.as_ref().is_some_and(|at| at.node.get(name).is_some());
+        let annotations = self.metadata.get(metadata::ANNOTATIONS);
+        let said = |key: Key| annotations.as_ref().is_some_and(|at| at.node.get(key.name).is_some());
         let tiers: Vec<Tier> = self.policies.iter().flat_map(|policy| policy.tiers.iter().copied()).collect();
-        let policies = self.spec.get("alertPolicies");
-        let at = policies.or_else(|| self.spec.get("objectives")).unwrap_or_else(|| self.spec.at.clone());
+        let policies = self.spec.get(slo::ALERT_POLICIES);
+        let at = policies.or_else(|| self.spec.get(slo::OBJECTIVES)).unwrap_or_else(|| self.spec.at.clone());
         let mut written = Vec::new();
-        if said(TIERS) {
+        if said(slo_annotations::TIERS) {
             if !tiers.is_empty() {
                 let what =
                     "the alert policies, because the annotation `lookout.dev/tiers` says when it calls";
                 reader.lost(&at, what, "leave one of the two out");
             }
         } else if !tiers.is_empty() || self.foreign {
-            written.extend(self.choose(reader, &at, tiers, goals)?.map(|tiers| (TIERS, tiers)));
+            written
+                .extend(self.choose(reader, &at, tiers, goals)?.map(|tiers| (slo_annotations::TIERS, tiers)));
         }
-        if let Some(word) = data_alert(self.policies.iter()).filter(|_| !said(DATA_ALERT)) {
-            written.push((DATA_ALERT, word.to_owned()));
+        if let Some(word) = data_alert(self.policies.iter()).filter(|_| !said(slo_annotations::DATA_ALERT)) {
+            written.push((slo_annotations::DATA_ALERT, word.to_owned()));
         }
         if !written.is_empty() {
             let metadata = slo.get_mut("metadata")?;
-            if metadata.get("annotations").is_none() {
+            if metadata.get(metadata::ANNOTATIONS.name).is_none() {
                 metadata.put("annotations", Node::mapping([], &at.node.place));
             }
             let annotations = metadata.get_mut("annotations")?;
-            for (name, text) in written {
-                annotations.put(name, Node::text(text, &at.node.place));
+            for (key, text) in written {
+                annotations.put(key.name, Node::text(text, &at.node.place));
             }
         }
         Some(())

@@ -11,6 +11,11 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::Value;
 use super::draft::{quote, scalar_text};
 use super::openslo::{Library, list_metadata};
+use crate::keys::alerting::{
+    burn_rate, condition, condition_reference, notification_target, policy, reference, target_reference,
+};
+use crate::keys::openslo::metadata;
+use crate::keys::{Key, Object};
 
 /// Severities as people name them, in lower case.
 const PAGES: [&str; 8] = ["page", "critical", "high", "urgent", "emergency", "p1", "sev1", "error"];
@@ -36,17 +41,17 @@ pub(super) struct Policy {
 
 /// The `spec` of an `AlertCondition`.
 pub(super) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Condition> {
-    let fields = reader.fields(spec, &["description", "severity", "condition"])?;
+    let fields = reader.fields(spec, condition::OBJECT)?;
     list_description(reader, &fields);
-    let severity = reader.required(&fields, "severity", "write `severity: page` or `ticket`");
+    let severity = reader.required(&fields, condition::SEVERITY, "write `severity: page` or `ticket`");
     let severity = severity.and_then(|at| read_severity(reader, &at));
-    let at = reader.required(&fields, "condition", "write `kind: burnrate` and a threshold under it")?;
-    let known = ["kind", "op", "threshold", "lookbackWindow", "alertAfter"];
-    let fields = reader.fields(&at, &known)?;
-    if let Some(at) = reader.required(&fields, "kind", "write `kind: burnrate`") {
+    let at =
+        reader.required(&fields, condition::CONDITION, "write `kind: burnrate` and a threshold under it")?;
+    let fields = reader.fields(&at, burn_rate::OBJECT)?;
+    if let Some(at) = reader.required(&fields, burn_rate::KIND, "write `kind: burnrate`") {
         reader.choice(&at, &[("burnrate", ()), ("burnRate", ())]);
     }
-    if let Some(at) = fields.get("op")
+    if let Some(at) = fields.get(burn_rate::OP)
         && let Some(inverted) =
             reader.choice(&at, &[("gt", false), ("gte", false), ("lt", true), ("lte", true)])
         && inverted
@@ -54,16 +59,17 @@ pub(super) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<C
         let help = "alerting on a low burn rate says nothing; OpenSLO's examples have the same slip";
         reader.changed(&at, "the operator is turned round: it fires above the threshold", help);
     }
-    let factor = reader.required(&fields, "threshold", "write a burn rate, like 14.4").and_then(|at| {
-        let factor = BurnFactor::try_new(reader.number(&at)?).ok();
-        if factor.is_none() {
-            reader.error(&at, "a burn rate is above 0", "write one like 14.4");
-        }
-        factor
-    });
-    let window = reader.required(&fields, "lookbackWindow", "write a window, like `1h`");
+    let factor =
+        reader.required(&fields, burn_rate::THRESHOLD, "write a burn rate, like 14.4").and_then(|at| {
+            let factor = BurnFactor::try_new(reader.number(&at)?).ok();
+            if factor.is_none() {
+                reader.error(&at, "a burn rate is above 0", "write one like 14.4");
+            }
+            factor
+        });
+    let window = reader.required(&fields, burn_rate::LOOKBACK_WINDOW, "write a window, like `1h`");
     let window = window.and_then(|at| reader.window(&at));
-    let hold = fields.get("alertAfter").map_or(Some(0), |at| Some(reader.duration(&at)?.as_secs()));
+    let hold = fields.get(burn_rate::ALERT_AFTER).map_or(Some(0), |at| Some(reader.duration(&at)?.as_secs()));
     Some(Condition { severity: severity?, factor: factor?, window: window?, hold_seconds: hold? })
 }
 
@@ -86,7 +92,7 @@ fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
 
 /// Lists what people wrote for one another.
 pub(super) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
-    if let Some(at) = fields.get("description")
+    if let Some(at) = fields.get(policy::DESCRIPTION)
         && let Some(text) = reader.text(&at)
         && !text.trim().is_empty()
     {
@@ -97,19 +103,12 @@ pub(super) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
 
 /// The `spec` of an `AlertPolicy`.
 pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut Library) -> Option<Policy> {
-    let known = [
-        "description",
-        "alertWhenNoData",
-        "alertWhenBreaching",
-        "alertWhenResolved",
-        "conditions",
-        "notificationTargets",
-    ];
-    let fields = reader.fields(spec, &known)?;
+    let fields = reader.fields(spec, policy::OBJECT)?;
     list_description(reader, &fields);
-    let no_data = fields.get("alertWhenNoData").and_then(|at| reader.switch(&at));
-    let breaching = fields.get("alertWhenBreaching").and_then(|at| reader.switch(&at)).unwrap_or(true);
-    if let Some(at) = fields.get("alertWhenResolved")
+    let no_data = fields.get(policy::ALERT_WHEN_NO_DATA).and_then(|at| reader.switch(&at));
+    let breaching =
+        fields.get(policy::ALERT_WHEN_BREACHING).and_then(|at| reader.switch(&at)).unwrap_or(true);
+    if let Some(at) = fields.get(policy::ALERT_WHEN_RESOLVED)
         && reader.switch(&at) == Some(false)
     {
         let what = "that nobody is told when it is over";
@@ -117,7 +116,7 @@ pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
     }
     list_targets(reader, &fields, library);
     let conditions =
-        reader.required(&fields, "conditions", "list one condition, or a long and a short one")?;
+        reader.required(&fields, policy::CONDITIONS, "list one condition, or a long and a short one")?;
     let items = reader.list(&conditions)?;
     let read: Vec<Option<Condition>> = items.iter().map(|at| find_condition(reader, at, library)).collect();
     let read = read.into_iter().collect::<Option<Vec<Condition>>>()?;
@@ -141,16 +140,17 @@ pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
 
 /// Destinations are the agent's, not the SLO's: each is named.
 fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) {
-    let Some(list) = fields.get("notificationTargets") else { return };
+    let Some(list) = fields.get(policy::NOTIFICATION_TARGETS) else { return };
     for at in reader.list(&list).unwrap_or_default() {
-        let (name, target) = match reference(reader, &at, "targetRef") {
-            Some(Reference::Named(name_at, name)) => {
-                let target = library.find_target(reader, &name_at, &name);
-                (Some(name), target)
-            }
-            Some(Reference::Inline(spec)) => (inline_name(&at), read_target(reader, &spec)),
-            None => continue,
-        };
+        let (name, target) =
+            match reference(reader, &at, target_reference::OBJECT, target_reference::TARGET_REF) {
+                Some(Reference::Named(name_at, name)) => {
+                    let target = library.find_target(reader, &name_at, &name);
+                    (Some(name), target)
+                }
+                Some(Reference::Inline(spec)) => (inline_name(&at), read_target(reader, &spec)),
+                None => continue,
+            };
         let Some(target) = target else { continue };
         // a destination is told of every SLO: nothing else has to be said
         let told = library.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
@@ -169,14 +169,14 @@ fn inline_name(at: &At<'_>) -> Option<String> {
 
 /// The `spec` of an `AlertNotificationTarget`.
 pub(super) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
-    let fields = reader.fields(spec, &["description", "target"])?;
+    let fields = reader.fields(spec, notification_target::OBJECT)?;
     list_description(reader, &fields);
-    let at = reader.required(&fields, "target", "say what it is, like `slack`")?;
+    let at = reader.required(&fields, notification_target::TARGET, "say what it is, like `slack`")?;
     reader.text(&at).map(str::to_owned)
 }
 
 fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Condition> {
-    match reference(reader, at, "conditionRef")? {
+    match reference(reader, at, condition_reference::OBJECT, condition_reference::CONDITION_REF)? {
         Reference::Named(at, name) => library.find_condition(reader, &at, &name),
         Reference::Inline(spec) => read_condition(reader, &spec),
     }
@@ -188,25 +188,32 @@ pub(super) enum Reference<'n> {
     Inline(At<'n>),
 }
 
-pub(super) fn reference<'n>(reader: &mut Reader<'_>, at: &At<'n>, key: &str) -> Option<Reference<'n>> {
+pub(super) fn reference<'n>(
+    reader: &mut Reader<'_>,
+    at: &At<'n>,
+    object: &'static Object,
+    key: Key,
+) -> Option<Reference<'n>> {
     if let Value::Text(name) = &at.node.value {
         return Some(Reference::Named(at.clone(), name.clone()));
     }
-    let fields = reader.fields(at, &["apiVersion", "kind", "metadata", "spec", key])?;
-    let known = ["name", "displayName", "labels", "annotations"];
-    if let Some(metadata) = fields.get("metadata").and_then(|at| reader.fields(&at, &known)) {
-        let kind =
-            fields.get("kind").and_then(|at| reader.text(&at)).map_or_else(|| "definition".to_owned(), quote);
+    let fields = reader.fields(at, object)?;
+    let metadata = fields.get(reference::METADATA);
+    if let Some(metadata) = metadata.and_then(|at| reader.fields(&at, metadata::OBJECT)) {
+        let kind = fields
+            .get(reference::KIND)
+            .and_then(|at| reader.text(&at))
+            .map_or_else(|| "definition".to_owned(), quote);
         list_metadata(reader, &metadata, &kind);
     }
-    match (fields.get(key), fields.get("spec")) {
+    match (fields.get(key), fields.get(reference::SPEC)) {
         (Some(at), None) => {
             let name = reader.text(&at)?.to_owned();
             Some(Reference::Named(at, name))
         }
         (None, Some(spec)) => Some(Reference::Inline(spec)),
         _ => {
-            reader.error(at, format!("expected either `{key}` or a `spec`"), "write one of them");
+            reader.error(at, format!("expected either `{}` or a `spec`", key.name), "write one of them");
             None
         }
     }

@@ -12,6 +12,9 @@ use super::super::tiers::faults;
 use super::super::yaml::{Node, Place, Value, print};
 use super::super::{Diagnostic, Level};
 use super::doc::{Doc, map};
+use crate::keys::Key;
+use crate::keys::kubernetes::{kubernetes_object, object_metadata};
+use crate::keys::openslo::slo_annotations;
 
 /// Most characters of somebody else's text within a message.
 const QUOTE_LIMIT: usize = 120;
@@ -24,12 +27,6 @@ pub(super) const LOST: &str = "not carried over: ";
 
 /// What begins a finding about something that is not written as it was.
 pub(super) const CHANGED: &str = "carried over with a change: ";
-
-/// The annotation that says when an SLO calls.
-pub(super) const TIERS: &str = "lookout.dev/tiers";
-
-/// The annotation that says how missing data are told.
-pub(super) const DATA_ALERT: &str = "lookout.dev/data-alert";
 
 /// A file on its way.
 pub(super) struct Draft {
@@ -149,8 +146,8 @@ impl SloDraft {
             let labels = self.labels.iter().map(|(name, value)| (name.clone(), Doc::text(value)));
             metadata.push(("labels", Doc::Map(labels.collect())));
         }
-        let mut annotations = vec![(TIERS, Doc::text(print_tiers(&self.tiers)))];
-        annotations.extend(self.data_alert.map(|word| (DATA_ALERT, Doc::text(word))));
+        let mut annotations = vec![(slo_annotations::TIERS.name, Doc::text(print_tiers(&self.tiers)))];
+        annotations.extend(self.data_alert.map(|word| (slo_annotations::DATA_ALERT.name, Doc::text(word))));
         metadata.push(("annotations", map(annotations)));
         let mut spec = Vec::new();
         if !self.description.is_empty() {
@@ -218,8 +215,8 @@ impl Reader<'_> {
     }
 
     /// An optional text without the line break at its end.
-    pub(super) fn text_under(&mut self, fields: &Fields<'_>, name: &str) -> Option<String> {
-        fields.get(name).and_then(|at| self.text(&at)).map(|text| text.trim_end().to_owned())
+    pub(super) fn text_under(&mut self, fields: &Fields<'_>, key: Key) -> Option<String> {
+        fields.get(key).and_then(|at| self.text(&at)).map(|text| text.trim_end().to_owned())
     }
 
     /// What was found since a mark, as far as a file tells it, and whether all of it are warnings.
@@ -303,8 +300,8 @@ impl Reader<'_> {
 
 /// The name of a Kubernetes object, with its namespace, after the word for what it is.
 pub(super) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
-    let text = |name: &str| metadata.and_then(|metadata| scalar_text(metadata.get(name)?.node));
-    match (text("namespace"), text("name")) {
+    let text = |key: Key| metadata.and_then(|metadata| scalar_text(metadata.get(key)?.node));
+    match (text(object_metadata::NAMESPACE), text(object_metadata::NAME)) {
         (Some(namespace), Some(name)) => format!("{what} {}/{}", quote(&namespace), quote(&name)),
         (_, Some(name)) => format!("{what} {}", quote(&name)),
         _ => what.to_owned(),
@@ -313,21 +310,7 @@ pub(super) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
 
 /// What stands under `metadata` of a Kubernetes object, of which only parts mean anything here.
 pub(super) fn object_metadata<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<Fields<'n>> {
-    let metadata = reader.required(fields, "metadata", "give it a name: `metadata: { name: … }`")?;
-    let known = [
-        "name",
-        "namespace",
-        "labels",
-        "annotations",
-        "creationTimestamp",
-        "finalizers",
-        "generateName",
-        "generation",
-        "managedFields",
-        "ownerReferences",
-        "resourceVersion",
-        "selfLink",
-        "uid",
-    ];
-    reader.fields(&metadata, &known)
+    let metadata =
+        reader.required(fields, kubernetes_object::METADATA, "give it a name: `metadata: { name: … }`")?;
+    reader.fields(&metadata, object_metadata::OBJECT)
 }

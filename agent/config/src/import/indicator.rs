@@ -6,6 +6,7 @@ use super::super::yaml::{Key, Node, Place, Value};
 use super::doc::{Doc, map, ratio};
 use super::draft::quote;
 use super::openslo::Library;
+use crate::keys::openslo::{prometheus, query, ratio, side, sli, source};
 use lookout_promql::query::{Dialect, EventQuery, Query, QueryError, WINDOW};
 use lookout_promql::selector::Selector;
 
@@ -71,9 +72,9 @@ pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Libra
     if is_own(at.node) {
         return Some(Sli { name: None, description: None, metric: Metric::Own(at.node.clone()) });
     }
-    let fields = reader.fields(at, &["description", "ratioMetric", "thresholdMetric"])?;
-    let description = reader.text_under(&fields, "description");
-    let metric = match (fields.get("ratioMetric"), fields.get("thresholdMetric")) {
+    let fields = reader.fields(at, sli::OBJECT)?;
+    let description = reader.text_under(&fields, sli::DESCRIPTION);
+    let metric = match (fields.get(sli::RATIO_METRIC), fields.get(sli::THRESHOLD_METRIC)) {
         (Some(at), None) => read_ratio(reader, &at, library),
         (None, Some(at)) => {
             let Side::Query(query) = read_side(reader, &at, library)? else {
@@ -92,12 +93,12 @@ pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Libra
 }
 
 fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Metric> {
-    let fields = reader.fields(at, &["counter", "good", "bad", "total", "raw", "rawType"])?;
-    if let Some(raw) = fields.get("raw") {
+    let fields = reader.fields(at, ratio::OBJECT)?;
+    if let Some(raw) = fields.get(ratio::RAW) {
         return read_raw(reader, &raw, &fields, library);
     }
-    let counter = fields.get("counter").and_then(|at| reader.switch(&at)).unwrap_or(true);
-    let (part, name) = match (fields.get("good"), fields.get("bad")) {
+    let counter = fields.get(ratio::COUNTER).and_then(|at| reader.switch(&at)).unwrap_or(true);
+    let (part, name) = match (fields.get(ratio::GOOD), fields.get(ratio::BAD)) {
         (Some(at), None) => (at, "good"),
         (None, Some(at)) => (at, "bad"),
         _ => {
@@ -106,7 +107,7 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
             return None;
         }
     };
-    let total_at = reader.required(&fields, "total", "say what counts all events")?;
+    let total_at = reader.required(&fields, ratio::TOTAL, "say what counts all events")?;
     let (part_side, total_side) = (read_side(reader, &part, library), read_side(reader, &total_at, library));
     match (part_side?, total_side?) {
         (Side::Query(part_query), Side::Query(total_query)) => {
@@ -145,7 +146,7 @@ fn read_raw(
     fields: &Fields<'_>,
     library: &mut Library,
 ) -> Option<Metric> {
-    let kind = reader.required(fields, "rawType", "write `rawType: success` or `failure`")?;
+    let kind = reader.required(fields, ratio::RAW_TYPE, "write `rawType: success` or `failure`")?;
     let failure = reader.choice(&kind, &[("success", false), ("failure", true)])?;
     let Side::Query(query) = read_side(reader, raw, library)? else {
         reader.error(raw, "not converted: a raw ratio needs a query", "write `good` and `total` instead");
@@ -193,15 +194,17 @@ pub(super) fn take_apart(
 }
 
 fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Side> {
-    let fields = reader.fields(at, &["metricSource"])?;
-    let at = reader.required(&fields, "metricSource", "write `type: Prometheus` and a `spec` under it")?;
-    let fields = reader.fields(&at, &["type", "spec", "metricSourceRef"])?;
-    let referred = fields.get("metricSourceRef").and_then(|at| Some((reader.text(&at)?.to_owned(), at)));
+    let fields = reader.fields(at, side::OBJECT)?;
+    let at =
+        reader.required(&fields, side::METRIC_SOURCE, "write `type: Prometheus` and a `spec` under it")?;
+    let fields = reader.fields(&at, source::OBJECT)?;
+    let referred =
+        fields.get(source::METRIC_SOURCE_REF).and_then(|at| Some((reader.text(&at)?.to_owned(), at)));
     let declared = match &referred {
         Some((name, at)) => Some(library.find_data_source(reader, at, name)?),
         None => None,
     };
-    let kind = match fields.get("type") {
+    let kind = match fields.get(source::TYPE) {
         Some(at) => Some(reader.text(&at)?.to_owned()),
         None => declared,
     };
@@ -217,7 +220,7 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Opt
         reader.error(&at, format!("not converted: a source of the type `{}`", quote(&kind)), help);
         return None;
     }
-    let spec = reader.required(&fields, "spec", "write the query: `spec: { query: … }`")?;
+    let spec = reader.required(&fields, source::SPEC, "write the query: `spec: { query: … }`")?;
     read_query(reader, &spec, referred.map(|(name, _)| name), library).map(Side::Query)
 }
 
@@ -227,14 +230,16 @@ fn read_query(
     referred: Option<String>,
     library: &Library,
 ) -> Option<Asked> {
-    let known = ["query", "promql", "expr", "source"];
+    let spellings = query::OBJECT.keys;
+    let known = |name: &str| query::OBJECT.has(name) || name == prometheus::SOURCE.name;
     let fields = reader.open_fields(spec, "with `query`")?;
-    for (key, value) in fields.all().filter(|(key, _)| !known.contains(&key.name.as_str())) {
+    for (key, value) in fields.all().filter(|(key, _)| !known(&key.name)) {
         let what = format!("`{}` of the query", quote(&key.name));
         reader.lost(&value, what, "a query against Prometheus has nothing but its text");
     }
-    let own = reader.text_under(&fields, "source");
-    let found = known.iter().take(3).find_map(|name| fields.get(name));
+    let own = reader.text_under(&fields, prometheus::SOURCE);
+    let fields = fields.declared(query::OBJECT);
+    let found = spellings.iter().find_map(|key| fields.get(*key));
     let Some(at) = found else {
         reader.error(spec, "the key `query` is missing", "write the query: `spec: { query: … }`");
         return None;

@@ -15,6 +15,8 @@ use super::alerting::{Condition, Policy, list_description, read_condition, read_
 use super::draft::{Content, Draft, Origin};
 use super::indicator::{Sli, is_own, read_sli};
 use super::servers::{Servers, hide};
+use crate::keys::alerting::data_source;
+use crate::keys::openslo::{document, metadata};
 
 /// A definition and what was said about it.
 #[derive(Debug, Clone)]
@@ -120,13 +122,13 @@ pub(super) struct Opened<'n> {
 
 pub(super) fn open<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<Opened<'n>> {
     let root = At::root(node);
-    let fields = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"])?;
-    let metadata = reader.required(&fields, "metadata", "give it a name: `metadata: { name: … }`");
-    let metadata =
-        metadata.and_then(|at| reader.fields(&at, &["name", "displayName", "labels", "annotations"]));
-    let spec = reader.required(&fields, "spec", "write what it says under `spec:`");
+    let fields = reader.fields(&root, document::OBJECT)?;
+    let metadata = reader.required(&fields, document::METADATA, "give it a name: `metadata: { name: … }`");
+    let metadata = metadata.and_then(|at| reader.fields(&at, metadata::OBJECT));
+    let spec = reader.required(&fields, document::SPEC, "write what it says under `spec:`");
     let metadata = metadata?;
-    let name = reader.required(&metadata, "name", "give it a name").and_then(|at| reader.name(&at))?;
+    let name =
+        reader.required(&metadata, metadata::NAME, "give it a name").and_then(|at| reader.name(&at))?;
     Some(Opened { name: name.to_owned(), metadata, spec: spec? })
 }
 
@@ -174,9 +176,13 @@ fn read_definition(reader: &mut Reader<'_>, node: &Node, kind: &'static str, lib
 
 /// What is said about a definition is not in the files of those that refer to it.
 pub(super) fn list_metadata(reader: &mut Reader<'_>, metadata: &Fields<'_>, kind: &str) {
-    for name in ["displayName", "labels", "annotations"] {
-        if let Some(at) = metadata.get(name) {
-            reader.lost(&at, format!("`{name}` of the {kind}"), "only those of SLOs and services are kept");
+    for key in [metadata::DISPLAY_NAME, metadata::LABELS, metadata::ANNOTATIONS] {
+        if let Some(at) = metadata.get(key) {
+            reader.lost(
+                &at,
+                format!("`{}` of the {kind}", key.name),
+                "only those of SLOs and services are kept",
+            );
         }
     }
 }
@@ -214,10 +220,12 @@ fn read_data_source(
     name: &str,
     library: &mut Library,
 ) -> Option<String> {
-    let fields = reader.fields(spec, &["description", "type", "connectionDetails"])?;
+    let fields = reader.fields(spec, data_source::OBJECT)?;
     list_description(reader, &fields);
-    let kind = reader.required(&fields, "type", "write `type: Prometheus`").and_then(|at| reader.text(&at));
-    if let Some(at) = fields.get("connectionDetails") {
+    let kind = reader
+        .required(&fields, data_source::TYPE, "write `type: Prometheus`")
+        .and_then(|at| reader.text(&at));
+    if let Some(at) = fields.get(data_source::CONNECTION_DETAILS) {
         let prometheus = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("prometheus"));
         if library.purpose == Purpose::Model && prometheus {
             library.servers.read(reader, &at, name);
@@ -243,8 +251,10 @@ fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Draft> {
 /// A document that no rule is made of, without its labels.
 pub(super) fn without_labels(reader: &mut Reader<'_>, node: &Node) -> Node {
     let mut document = node.clone();
-    let metadata = reader.within(&At::root(node)).and_then(|fields| fields.get("metadata"));
-    if let Some(at) = metadata.and_then(|at| reader.within(&at)).and_then(|fields| fields.get("labels")) {
+    let metadata = reader.within(&At::root(node)).and_then(|fields| fields.get(document::METADATA));
+    if let Some(at) =
+        metadata.and_then(|at| reader.within(&at)).and_then(|fields| fields.get(metadata::LABELS))
+    {
         let kind = scalar(node, "kind").unwrap_or_default();
         reader.lost(&at, format!("the labels of the {kind}"), "labels of rules stand in the SLOs");
         document.get_mut("metadata").into_iter().for_each(|metadata| metadata.leave_out("labels"));

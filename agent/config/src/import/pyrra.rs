@@ -15,6 +15,9 @@ use super::ImportOptions;
 use super::doc::{Doc, ratio};
 use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
 use super::windows::{self, Fate};
+use crate::keys::Key;
+use crate::keys::kubernetes::{kubernetes_object, object_metadata};
+use crate::keys::pyrra::{alerting, gauge, indicator, latency, metric, native, ratio, severities, spec};
 use lookout_promql::query::WINDOW;
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
@@ -76,25 +79,19 @@ fn read_object(
     root: &At<'_>,
     options: &ImportOptions,
 ) -> Option<(SloDraft, String)> {
-    let fields = reader.fields(root, &["apiVersion", "kind", "metadata", "spec", "status"])?;
+    let fields = reader.fields(root, kubernetes_object::OBJECT)?;
     let identity = read_identity(reader, &fields, options);
-    let spec = reader.required(&fields, "spec", "write `target`, `window` and `indicator` under `spec:`")?;
-    let known = [
-        "target",
-        "window",
-        "description",
-        "indicator",
-        "alerting",
-        "performanceOverAccuracy",
-        "ruleOutput",
-        "partial_response_strategy",
-    ];
-    let fields = reader.fields(&spec, &known)?;
-    let description = reader.text_under(&fields, "description").unwrap_or_default();
+    let spec = reader.required(
+        &fields,
+        kubernetes_object::SPEC,
+        "write `target`, `window` and `indicator` under `spec:`",
+    )?;
+    let fields = reader.fields(&spec, spec::OBJECT)?;
+    let description = reader.text_under(&fields, spec::DESCRIPTION).unwrap_or_default();
     list_settings(reader, &fields);
-    let target = reader.required(&fields, "target", "write a percentage in quotes, like `\"99.9\"`");
+    let target = reader.required(&fields, spec::TARGET, "write a percentage in quotes, like `\"99.9\"`");
     let target = target.and_then(|at| read_target(reader, &at));
-    let window = reader.required(&fields, "window", "write a period, like `4w`");
+    let window = reader.required(&fields, spec::WINDOW, "write a period, like `4w`");
     let period = window.and_then(|at| {
         let period = reader.window(&at)?;
         if period < SHORTEST_PERIOD {
@@ -103,7 +100,7 @@ fn read_object(
         }
         Some(period)
     });
-    let indicator = reader.required(&fields, "indicator", "write `ratio`, `latency`, … under it");
+    let indicator = reader.required(&fields, spec::INDICATOR, "write `ratio`, `latency`, … under it");
     let indicator = indicator.and_then(|at| read_indicator(reader, &at, &options.source));
     let alerts = read_alerting(reader, &fields);
     let ((percent, objective), period, identity) = (target?, period?, identity?);
@@ -127,11 +124,12 @@ fn read_object(
 
 fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportOptions) -> Option<Identity> {
     let metadata = object_metadata(reader, fields)?;
-    let name = reader.required(&metadata, "name", "give it a name");
+    let name = reader.required(&metadata, object_metadata::NAME, "give it a name");
     let name = name.and_then(|at| Some((reader.name(&at)?.to_owned(), at.node.place.clone())));
     let mut labels = BTreeMap::new();
     let mut declared: BTreeMap<&str, String> = BTreeMap::new();
-    let written = metadata.get("labels").and_then(|at| reader.open_fields(&at, "from names to values"));
+    let written =
+        metadata.get(object_metadata::LABELS).and_then(|at| reader.open_fields(&at, "from names to values"));
     for (key, value) in written.iter().flat_map(Fields::all) {
         if let Some(known) = SERVICE_LABELS.iter().find(|known| **known == key.name) {
             declared.extend(scalar_text(value.node).map(|text| (*known, text)));
@@ -142,13 +140,15 @@ fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportO
             reader.lost(&value, what, "Pyrra gives only those under `pyrra.dev/` to rules");
         }
     }
-    let annotations = metadata.get("annotations").and_then(|at| reader.open_fields(&at, "of texts"));
+    let annotations =
+        metadata.get(object_metadata::ANNOTATIONS).and_then(|at| reader.open_fields(&at, "of texts"));
     for (key, value) in annotations.iter().flat_map(Fields::all) {
         let text = quote(&scalar_text(value.node).unwrap_or_default());
         let what = format!("the annotation `{}`: {text}", quote(&key.name));
         reader.lost(&value, what, "lookout writes the texts of alerts itself");
     }
-    let namespace = metadata.get("namespace").and_then(|at| reader.text(&at)).map(str::to_owned);
+    let namespace =
+        metadata.get(object_metadata::NAMESPACE).and_then(|at| reader.text(&at)).map(str::to_owned);
     let labelled = SERVICE_LABELS.iter().find_map(|name| declared.get(name).cloned());
     let service = options.service.clone().or(labelled).or(namespace).unwrap_or_else(|| "default".to_owned());
     if options.service.is_none() && !declared.contains_key("pyrra.dev/service") {
@@ -161,13 +161,13 @@ fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportO
 
 /// What changes how Pyrra's rules are made, and not what they mean.
 fn list_settings(reader: &mut Reader<'_>, fields: &Fields<'_>) {
-    for (name, help) in [
-        ("performanceOverAccuracy", "lookout counts exactly at no such price"),
-        ("ruleOutput", "lookout's rules have its own labels; add more under `metadata.labels`"),
-        ("partial_response_strategy", "this is a setting of Thanos Ruler"),
+    for (key, help) in [
+        (spec::PERFORMANCE_OVER_ACCURACY, "lookout counts exactly at no such price"),
+        (spec::RULE_OUTPUT, "lookout's rules have its own labels; add more under `metadata.labels`"),
+        (spec::PARTIAL_RESPONSE_STRATEGY, "this is a setting of Thanos Ruler"),
     ] {
-        if let Some(at) = fields.get(name) {
-            reader.lost(&at, format!("`{name}`"), help);
+        if let Some(at) = fields.get(key) {
+            reader.lost(&at, format!("`{}`", key.name), help);
         }
     }
 }
@@ -182,34 +182,36 @@ fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(Doc, lookout_eng
 }
 
 fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
-    let known = ["ratio", "latency", "latencyNative", "bool_gauge"];
-    let fields = reader.fields(at, &known)?;
-    let mut found = known.iter().filter_map(|name| fields.get(name).map(|at| (*name, at)));
+    let fields = reader.fields(at, indicator::OBJECT)?;
+    let kinds = indicator::OBJECT.keys.iter();
+    let mut found = kinds.filter_map(|key| fields.get(*key).map(|at| (key.name, at)));
     let (Some((name, at)), None) = (found.next(), found.next()) else {
         let help = "write one of `ratio`, `latency`, `latencyNative` and `bool_gauge`";
         reader.error(at, "not converted: an indicator is exactly one of four kinds", help);
         return None;
     };
     match name {
-        "ratio" => {
-            let fields = reader.fields(&at, &["errors", "total", "grouping"])?;
+        _ if name == indicator::RATIO.name => {
+            let fields = reader.fields(&at, ratio::OBJECT)?;
             list_grouping(reader, &fields);
-            let (errors, total) = (metric(reader, &fields, "errors"), metric(reader, &fields, "total"));
+            let (errors, total) =
+                (metric(reader, &fields, ratio::ERRORS), metric(reader, &fields, ratio::TOTAL));
             Some(ratio(source, ("bad", errors?.document()), total?.document()))
         }
-        "latency" => {
-            let fields = reader.fields(&at, &["success", "total", "grouping"])?;
+        _ if name == indicator::LATENCY.name => {
+            let fields = reader.fields(&at, latency::OBJECT)?;
             list_grouping(reader, &fields);
-            let (success, total) = (metric(reader, &fields, "success"), metric(reader, &fields, "total"));
+            let (success, total) =
+                (metric(reader, &fields, latency::SUCCESS), metric(reader, &fields, latency::TOTAL));
             let (success, total) = (success?, total?);
             let success = Metric { selector: either_bound(success.selector), ..success };
             Some(ratio(source, ("good", success.document()), total.document()))
         }
-        "latencyNative" => read_native(reader, &at, source),
+        _ if name == indicator::LATENCY_NATIVE.name => read_native(reader, &at, source),
         _ => {
-            let fields = reader.fields(&at, &["metric", "grouping"])?;
+            let fields = reader.fields(&at, gauge::OBJECT)?;
             list_grouping(reader, &fields);
-            let at = reader.required(&fields, "metric", "name the gauge")?;
+            let at = reader.required(&fields, gauge::METRIC, "name the gauge")?;
             let gauge = selector(reader, &at)?;
             let good = format!("sum(sum_over_time({gauge}[{WINDOW}]))");
             let total = format!("sum(count_over_time({gauge}[{WINDOW}]))");
@@ -220,11 +222,11 @@ fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<
 
 /// A native histogram, cut at the bound between good and slow.
 fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
-    let fields = reader.fields(at, &["latency", "total", "grouping"])?;
+    let fields = reader.fields(at, native::OBJECT)?;
     list_grouping(reader, &fields);
-    let latency = reader.required(&fields, "latency", "write the bound, like `1s`");
+    let latency = reader.required(&fields, native::LATENCY, "write the bound, like `1s`");
     let latency = latency.and_then(|at| reader.duration(&at)).map(|latency| latency.as_secs_f64());
-    let Metric { selector, at } = metric(reader, &fields, "total")?;
+    let Metric { selector, at } = metric(reader, &fields, native::TOTAL)?;
     let events = format!("sum(increase({selector}[{WINDOW}]))");
     let good = format!("histogram_fraction(0, {}, {events}) * histogram_count({events})", latency?);
     let total = format!("histogram_count({events})");
@@ -233,7 +235,7 @@ fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc
 
 /// One SLO per value is what Pyrra makes of it.
 fn list_grouping(reader: &mut Reader<'_>, fields: &Fields<'_>) {
-    let Some(at) = fields.get("grouping") else { return };
+    let Some(at) = fields.get(ratio::GROUPING) else { return };
     let Some(items) = reader.list(&at).filter(|items| !items.is_empty()) else { return };
     let names: Vec<String> = items.iter().filter_map(|at| reader.text(at)).map(quote).collect();
     let help = "this SLO counts all of them together; write one SLO per value where that matters";
@@ -252,10 +254,11 @@ impl Metric<'_> {
     }
 }
 
-fn metric<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, name: &str) -> Option<Metric<'n>> {
-    let at = reader.required(fields, name, "write `metric` under it")?;
-    let fields = reader.fields(&at, &["metric"])?;
-    let at = reader.required(&fields, "metric", "write a selector, like `requests_total{code=~\"5..\"}`")?;
+fn metric<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, key: Key) -> Option<Metric<'n>> {
+    let at = reader.required(fields, key, "write `metric` under it")?;
+    let fields = reader.fields(&at, metric::OBJECT)?;
+    let at =
+        reader.required(&fields, metric::METRIC, "write a selector, like `requests_total{code=~\"5..\"}`")?;
     Some(Metric { selector: selector(reader, &at)?, at })
 }
 
@@ -305,20 +308,20 @@ impl Alerts {
 
 fn read_alerting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Alerts {
     let mut alerts = Alerts { absent: "page", severities: Vec::new() };
-    let Some(at) = fields.get("alerting") else { return alerts };
-    let known = ["burnrates", "absent", "name", "absentName", "severities", "disabled"];
-    let Some(fields) = reader.fields(&at, &known) else { return alerts };
-    for name in ["name", "absentName"] {
-        if let Some(at) = fields.get(name)
+    let Some(at) = fields.get(spec::ALERTING) else { return alerts };
+    let Some(fields) = reader.fields(&at, alerting::OBJECT) else { return alerts };
+    for key in [alerting::NAME, alerting::ABSENT_NAME] {
+        if let Some(at) = fields.get(key)
             && let Some(text) = reader.text(&at)
         {
             let help = "lookout makes it of service and SLO";
             reader.lost(&at, format!("the name `{}` of the alert", quote(text)), help);
         }
     }
-    let mut switch = |name: &str| fields.get(name).and_then(|at| Some((reader.switch(&at)?, at)));
-    let (disabled, burnrates, absent) = (switch("disabled"), switch("burnrates"), switch("absent"));
-    if let Some(at) = fields.get("severities") {
+    let mut switch = |key: Key| fields.get(key).and_then(|at| Some((reader.switch(&at)?, at)));
+    let (disabled, burnrates) = (switch(alerting::DISABLED), switch(alerting::BURNRATES));
+    let absent = switch(alerting::ABSENT);
+    if let Some(at) = fields.get(alerting::SEVERITIES) {
         read_severities(reader, &at, &mut alerts);
     }
     let off = disabled.filter(|(off, _)| *off).map(|(_, at)| at);
@@ -337,10 +340,9 @@ fn read_alerting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Alerts {
 }
 
 fn read_severities(reader: &mut Reader<'_>, at: &At<'_>, alerts: &mut Alerts) {
-    let known = ["absent", "fastBurn", "mediumBurn", "slowBurn", "longTermBurn"];
-    let Some(fields) = reader.fields(at, &known) else { return };
-    let mut severity = |name: &str| {
-        let at = fields.get(name)?;
+    let Some(fields) = reader.fields(at, severities::OBJECT) else { return };
+    let mut severity = |key: Key| {
+        let at = fields.get(key)?;
         let text = reader.text(&at)?;
         let found = Severity::from_name(&text.to_ascii_lowercase());
         if found.is_none() {
@@ -349,11 +351,15 @@ fn read_severities(reader: &mut Reader<'_>, at: &At<'_>, alerts: &mut Alerts) {
         }
         Some(found.unwrap_or(Severity::Ticket))
     };
-    if let Some(absent) = severity("absent") {
+    if let Some(absent) = severity(severities::ABSENT) {
         alerts.absent = absent.as_str();
     }
-    let fates = [Fate::Fast, Fate::Medium, Fate::Slow, Fate::Long];
-    for (fate, name) in fates.into_iter().zip(["fastBurn", "mediumBurn", "slowBurn", "longTermBurn"]) {
-        alerts.severities.extend(severity(name).map(|severity| (fate, severity)));
+    for (fate, key) in [
+        (Fate::Fast, severities::FAST_BURN),
+        (Fate::Medium, severities::MEDIUM_BURN),
+        (Fate::Slow, severities::SLOW_BURN),
+        (Fate::Long, severities::LONG_TERM_BURN),
+    ] {
+        alerts.severities.extend(severity(key).map(|severity| (fate, severity)));
     }
 }

@@ -16,10 +16,11 @@ use lookout_engine::Grid;
 
 use super::super::config::{GRID_SECONDS, Known};
 use super::super::model::Prometheus;
-use super::super::prometheus::{KEYS, QueryTiming, read_prometheus};
+use super::super::prometheus::{QueryTiming, read_prometheus};
 use super::super::reader::{At, Reader};
 use super::super::yaml::{Node, Value};
 use super::draft::quote;
+use crate::keys::agent::{basic_auth, server};
 
 /// What data sources come to.
 #[derive(Default)]
@@ -62,10 +63,11 @@ impl Servers {
 
     fn read_details(&self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Prometheus> {
         let fields = reader.open_fields(at, "with `url`")?;
-        let mut details = Node::mapping([("name", Node::text(name, &at.node.place))], &at.node.place);
+        let mut details =
+            Node::mapping([(server::NAME.name, Node::text(name, &at.node.place))], &at.node.place);
         let mut safe = true;
         for (key, value) in fields.all() {
-            if !KEYS.contains(&key.name.as_str()) || key.name == "name" {
+            if !server::OBJECT.has(&key.name) || key.name == server::NAME.name {
                 let what = format!("`{}` of the connection", quote(&key.name));
                 reader.lost(&value, what, "the keys are those of `prometheus` in lookout.yaml");
                 hide(reader, value.node);
@@ -83,14 +85,15 @@ impl Servers {
 
 /// Whether nothing secret stands there itself: only the names of variables and files may.
 fn no_secret(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> bool {
-    match (name, &at.node.value) {
-        ("basic_auth" | "headers", Value::Map(_)) => {
+    let (headers, token) = (name == server::HEADERS.name, name == server::BEARER_TOKEN.name);
+    match &at.node.value {
+        Value::Map(_) if headers || name == server::BASIC_AUTH.name => {
             let Some(fields) = reader.within(at) else { return true };
-            let entries = fields.all().filter(|(key, _)| name == "headers" || key.name == "password");
+            let entries = fields.all().filter(|(key, _)| headers || key.name == basic_auth::PASSWORD.name);
             // each is looked at: all of them are to be masked
             entries.filter(|(_, value)| !is_reference(reader, value)).count() == 0
         }
-        ("bearer_token", _) => is_reference(reader, at),
+        _ if token => is_reference(reader, at),
         _ => true,
     }
 }

@@ -8,6 +8,7 @@ use super::super::yaml::Node;
 use super::ImportOptions;
 use super::sloth::is_of_sloth;
 use super::windows::{self, Catalogue};
+use crate::keys::sloth;
 
 /// The period when none is given, as in Sloth.
 const PERIOD: Window = Window::days(30);
@@ -62,7 +63,7 @@ fn read_catalogues<'n>(sheets: &mut [Sheet<'n>]) -> Vec<(usize, At<'n>, Catalogu
     for (n, Sheet { reader, documents }) in sheets.iter_mut().enumerate() {
         for node in documents.iter().filter(|node| is_windows(node)) {
             let root = At::root(node);
-            let fields = reader.fields(&root, &["apiVersion", "kind", "metadata", "spec"]);
+            let fields = reader.fields(&root, sloth::alert_windows::OBJECT);
             let catalogue = fields.and_then(|fields| windows::read_alert_windows(reader, &fields));
             found.extend(catalogue.map(|catalogue| (n, root, catalogue)));
         }

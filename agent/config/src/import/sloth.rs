@@ -18,38 +18,13 @@ use super::doc::{Doc, ratio};
 use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
 use super::indicator::{check_events, parse_query, take_apart};
 use super::setting::{Setting, read_setting};
-
-/// How the two forms spell what differs.
-struct Dialect {
-    error_query: &'static str,
-    total_query: &'static str,
-    error_ratio_query: &'static str,
-    page_alert: &'static str,
-    ticket_alert: &'static str,
-    slo_plugins: &'static str,
-}
-
-const FILE: Dialect = Dialect {
-    error_query: "error_query",
-    total_query: "total_query",
-    error_ratio_query: "error_ratio_query",
-    page_alert: "page_alert",
-    ticket_alert: "ticket_alert",
-    slo_plugins: "slo_plugins",
-};
-
-const OBJECT: Dialect = Dialect {
-    error_query: "errorQuery",
-    total_query: "totalQuery",
-    error_ratio_query: "errorRatioQuery",
-    page_alert: "pageAlert",
-    ticket_alert: "ticketAlert",
-    slo_plugins: "sloPlugins",
-};
+use crate::keys::kubernetes::{kubernetes_object, object_metadata};
+use crate::keys::sloth::Spelling;
+use crate::keys::{Key, sloth};
 
 /// What a document says for all of its SLOs.
 struct Head<'h> {
-    dialect: &'static Dialect,
+    spelling: &'static Spelling,
     was: String,
     service: Option<String>,
     labels: BTreeMap<String, String>,
@@ -94,62 +69,67 @@ pub(super) fn read(
 
 fn read_file(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
     let mark = reader.findings.len();
-    let known = ["version", "service", "labels", "slo_plugins", "slos"];
-    let Some(fields) = reader.fields(root, &known) else { return };
-    let what = (&FILE, "Sloth prometheus/v1".to_owned());
+    let Some(fields) = reader.fields(root, sloth::sloth_file::OBJECT) else { return };
+    let what = (&sloth::snake::SPELLING, "Sloth prometheus/v1".to_owned());
     read_body(reader, &fields, what, setting, mark, drafts);
 }
 
 fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
     let mark = reader.findings.len();
-    let Some(fields) = reader.fields(root, &["apiVersion", "kind", "metadata", "spec", "status"]) else {
+    let Some(fields) = reader.fields(root, kubernetes_object::OBJECT) else {
         return;
     };
     let metadata = object_metadata(reader, &fields);
     if let Some(metadata) = &metadata {
-        for (name, what) in [
-            ("labels", "the labels of the object, which Sloth does not give to rules either"),
-            ("annotations", "the annotations of the object"),
+        for (key, what) in [
+            (object_metadata::LABELS, "the labels of the object, which Sloth does not give to rules either"),
+            (object_metadata::ANNOTATIONS, "the annotations of the object"),
         ] {
-            if let Some(at) = metadata.get(name) {
+            if let Some(at) = metadata.get(key) {
                 reader.lost(&at, what, "labels of rules stand under `spec.labels`");
             }
         }
     }
-    let Some(spec) = reader.required(&fields, "spec", "write `service` and `slos` under `spec:`") else {
+    let Some(spec) =
+        reader.required(&fields, kubernetes_object::SPEC, "write `service` and `slos` under `spec:`")
+    else {
         return;
     };
-    let Some(fields) = reader.fields(&spec, &["service", "labels", "sloPlugins", "slos"]) else { return };
-    let what = (&OBJECT, object_name("Sloth PrometheusServiceLevel", metadata.as_ref()));
+    let Some(fields) = reader.fields(&spec, sloth::object_spec::OBJECT) else { return };
+    let what = (&sloth::camel::SPELLING, object_name("Sloth PrometheusServiceLevel", metadata.as_ref()));
     read_body(reader, &fields, what, setting, mark, drafts);
 }
 
 fn read_body(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    (dialect, was): (&'static Dialect, String),
+    (spelling, was): (&'static Spelling, String),
     setting: &Setting<'_>,
     mark: usize,
     drafts: &mut Vec<Draft>,
 ) {
-    let service = reader.required(fields, "service", "name the service").and_then(|at| reader.name(&at));
+    let service = reader
+        .required(fields, sloth::sloth_file::SERVICE, "name the service")
+        .and_then(|at| reader.name(&at));
     let service = service.map(str::to_owned);
     let mut labels = BTreeMap::new();
-    if let Some(at) = fields.get("labels") {
+    if let Some(at) = fields.get(sloth::sloth_file::LABELS) {
         reader.carry_labels(&at, &mut labels);
     }
-    list_plugins(reader, fields, dialect.slo_plugins);
+    list_plugins(reader, fields, spelling.slo_plugins);
     if setting.scaled {
         let help = "name a file with `AlertWindows` for this period to use others";
         let what = format!("Sloth has no windows for {}; those of 30 days are scaled", setting.period);
         reader.changed(&fields.at, what, help);
     }
-    let slos = reader.required(fields, "slos", "list at least one SLO").and_then(|at| reader.list(&at));
+    let slos = reader
+        .required(fields, sloth::sloth_file::SLOS, "list at least one SLO")
+        .and_then(|at| reader.list(&at));
     if slos.as_ref().is_some_and(Vec::is_empty) {
         reader.error(&fields.at, "not converted: this document has no SLO", "list at least one under `slos`");
     }
     let (notes, whole) = reader.since(mark);
-    let head = Head { dialect, was, service, labels, notes, whole, setting };
+    let head = Head { spelling, was, service, labels, notes, whole, setting };
     for at in slos.into_iter().flatten() {
         let mark = reader.findings.len();
         let slo = read_slo(reader, &at, &head);
@@ -164,24 +144,25 @@ fn read_body(
 }
 
 fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<SloDraft> {
-    let known = ["name", "objective", "description", "labels", "plugins", "sli", "alerting"];
-    let fields = reader.fields(at, &known)?;
-    let name = reader.required(&fields, "name", "give the SLO a name");
+    let fields = reader.fields(at, head.spelling.slo)?;
+    let name = reader.required(&fields, sloth::snake::slo::NAME, "give the SLO a name");
     let name = name.and_then(|at| Some((reader.name(&at)?.to_owned(), at.node.place.clone())));
-    let description = reader.text_under(&fields, "description").unwrap_or_default();
+    let description = reader.text_under(&fields, sloth::snake::slo::DESCRIPTION).unwrap_or_default();
     let mut labels = head.labels.clone();
-    if let Some(at) = fields.get("labels") {
+    if let Some(at) = fields.get(sloth::snake::slo::LABELS) {
         reader.carry_labels(&at, &mut labels);
     }
-    list_plugins(reader, &fields, "plugins");
-    let objective = reader.required(&fields, "objective", "write a percentage, like `objective: 99.9`");
+    list_plugins(reader, &fields, sloth::snake::slo::PLUGINS);
+    let objective =
+        reader.required(&fields, sloth::snake::slo::OBJECTIVE, "write a percentage, like `objective: 99.9`");
     let objective = objective.and_then(|at| {
         let percent = reader.number(&at)?;
         Some((Doc::number_at(&at, percent), reader.objective_percent(&at, percent)?))
     });
-    let sli = reader.required(&fields, "sli", "write `events`, `raw` or `plugin` under `sli:`");
+    let sli =
+        reader.required(&fields, sloth::snake::slo::SLI, "write `events`, `raw` or `plugin` under `sli:`");
     let indicator = sli.and_then(|at| read_sli(reader, &at, head));
-    let alerts = read_alerting(reader, &fields, head.dialect, &mut labels);
+    let alerts = read_alerting(reader, &fields, head.spelling, &mut labels);
     let (percent, objective) = objective?;
     let tiers = choose_tiers(reader, at, &alerts, objective, head.setting)?;
     let (name, name_at) = name?;
@@ -200,32 +181,37 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
 }
 
 /// Plugins run Go code of Sloth: each is named.
-fn list_plugins(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str) {
-    let Some(at) = fields.get(name) else { return };
-    let Some(plugins) = reader.fields(&at, &["overridePrevious", "chain"]) else { return };
-    let chain = plugins.get("chain").and_then(|at| reader.list(&at)).unwrap_or_default();
+fn list_plugins(reader: &mut Reader<'_>, fields: &Fields<'_>, key: Key) {
+    let Some(at) = fields.get(key) else { return };
+    let Some(plugins) = reader.fields(&at, sloth::plugins::OBJECT) else { return };
+    let chain = plugins.get(sloth::plugins::CHAIN).and_then(|at| reader.list(&at)).unwrap_or_default();
     for at in chain {
-        let Some(plugin) = reader.fields(&at, &["id", "config", "priority"]) else { continue };
-        let id = reader.required(&plugin, "id", "name the plugin").and_then(|at| reader.text(&at));
+        let Some(plugin) = reader.fields(&at, sloth::plugin::OBJECT) else { continue };
+        let id =
+            reader.required(&plugin, sloth::plugin::ID, "name the plugin").and_then(|at| reader.text(&at));
         let what = format!("the SLO plugin `{}`", quote(id.unwrap_or_default()));
         reader.lost(&at, what, "it runs within Sloth; what it added to the rules is not in this spec");
     }
 }
 
 fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc> {
-    let fields = reader.fields(at, &["events", "raw", "plugin"])?;
-    let dialect = head.dialect;
+    let fields = reader.fields(at, head.spelling.sli)?;
+    let spelling = head.spelling;
     let source = &head.setting.options.source;
-    match (fields.get("events"), fields.get("raw"), fields.get("plugin")) {
+    match (
+        fields.get(sloth::snake::sli::EVENTS),
+        fields.get(sloth::snake::sli::RAW),
+        fields.get(sloth::snake::sli::PLUGIN),
+    ) {
         (Some(at), None, None) => {
-            let fields = reader.fields(&at, &[dialect.error_query, dialect.total_query])?;
-            let mut query = |name: &str| {
-                let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
+            let fields = reader.fields(&at, head.spelling.events)?;
+            let mut query = |key: Key| {
+                let at = reader.required(&fields, key, "write a query with `[{{.window}}]`")?;
                 let query = read_query(reader, &at)?;
                 check_events(reader, &at, &query)?;
                 Some((query, at))
             };
-            let (error, total) = (query(dialect.error_query), query(dialect.total_query));
+            let (error, total) = (query(spelling.error_query), query(spelling.total_query));
             let ((error, error_at), (total, total_at)) = (error?, total?);
             if error.to_string() == total.to_string() {
                 let help = "the errors are a part of the total";
@@ -239,9 +225,9 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             ))
         }
         (None, Some(at), None) => {
-            let fields = reader.fields(&at, &[dialect.error_ratio_query])?;
-            let name = dialect.error_ratio_query;
-            let at = reader.required(&fields, name, "write a query with `[{{.window}}]`")?;
+            let fields = reader.fields(&at, head.spelling.raw)?;
+            let key = spelling.error_ratio_query;
+            let at = reader.required(&fields, key, "write a query with `[{{.window}}]`")?;
             let query = read_query(reader, &at)?;
             let quotient = take_apart(reader, &at, &query, true)?;
             let (part, total) =
@@ -249,8 +235,10 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             Some(ratio(source, (quotient.side, part), total))
         }
         (None, None, Some(at)) => {
-            let fields = reader.fields(&at, &["id", "options"])?;
-            let id = reader.required(&fields, "id", "name the plugin").and_then(|at| reader.text(&at))?;
+            let fields = reader.fields(&at, sloth::sli_plugin::OBJECT)?;
+            let id = reader
+                .required(&fields, sloth::sli_plugin::ID, "name the plugin")
+                .and_then(|at| reader.text(&at))?;
             let message = format!("not converted: the SLI plugin `{}` makes its queries in Go", quote(id));
             let help = "let Sloth generate its rules, and write their queries as `events`";
             reader.error(&at, message, help);
@@ -285,33 +273,39 @@ struct Alerts {
 fn read_alerting(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    dialect: &Dialect,
+    spelling: &Spelling,
     labels: &mut BTreeMap<String, String>,
 ) -> Alerts {
     let both = Alerts { page: true, ticket: true };
-    let Some(at) = fields.get("alerting") else { return both };
-    let known = ["name", "labels", "annotations", dialect.page_alert, dialect.ticket_alert];
-    let Some(fields) = reader.fields(&at, &known) else { return both };
-    if let Some(at) = fields.get("name")
+    let Some(at) = fields.get(sloth::snake::slo::ALERTING) else { return both };
+    let Some(fields) = reader.fields(&at, spelling.alerting) else { return both };
+    if let Some(at) = fields.get(sloth::snake::alerting::NAME)
         && let Some(name) = reader.text(&at)
     {
         let help = "lookout makes it of service and SLO, the same for page and ticket";
         reader.lost(&at, format!("the name `{}` of the alert", quote(name)), help);
     }
-    if let Some(at) = fields.get("labels") {
+    if let Some(at) = fields.get(sloth::snake::alerting::LABELS) {
         read_alert_labels(reader, &at, labels);
     }
-    list_texts(reader, &fields, "annotations", "the annotation", "lookout writes the texts of alerts itself");
-    let mut enabled = |name: &str| {
-        let Some(at) = fields.get(name) else { return true };
-        let Some(alert) = reader.fields(&at, &["disable", "labels", "annotations"]) else { return true };
+    list_texts(
+        reader,
+        &fields,
+        sloth::snake::alerting::ANNOTATIONS,
+        "the annotation",
+        "lookout writes the texts of alerts itself",
+    );
+    let mut enabled = |key: Key| {
+        let name = key.name;
+        let Some(at) = fields.get(key) else { return true };
+        let Some(alert) = reader.fields(&at, sloth::alert::OBJECT) else { return true };
         let help = "lookout's alerts differ in the label `severity` alone: critical or warning";
-        list_texts(reader, &alert, "labels", &format!("of {name} the label"), help);
+        list_texts(reader, &alert, sloth::alert::LABELS, &format!("of {name} the label"), help);
         let help = "lookout writes the texts of alerts itself";
-        list_texts(reader, &alert, "annotations", &format!("of {name} the annotation"), help);
-        !alert.get("disable").and_then(|at| reader.switch(&at)).unwrap_or(false)
+        list_texts(reader, &alert, sloth::alert::ANNOTATIONS, &format!("of {name} the annotation"), help);
+        !alert.get(sloth::alert::DISABLE).and_then(|at| reader.switch(&at)).unwrap_or(false)
     };
-    Alerts { page: enabled(dialect.page_alert), ticket: enabled(dialect.ticket_alert) }
+    Alerts { page: enabled(spelling.page_alert), ticket: enabled(spelling.ticket_alert) }
 }
 
 /// Labels of both alerts: an SLO's labels are on them too.
@@ -338,8 +332,8 @@ fn read_alert_labels(reader: &mut Reader<'_>, at: &At<'_>, labels: &mut BTreeMap
 }
 
 /// Lists each entry of a mapping of texts, with its value.
-fn list_texts(reader: &mut Reader<'_>, fields: &Fields<'_>, name: &str, what: &str, help: &str) {
-    let Some(at) = fields.get(name) else { return };
+fn list_texts(reader: &mut Reader<'_>, fields: &Fields<'_>, key: Key, what: &str, help: &str) {
+    let Some(at) = fields.get(key) else { return };
     let Some(entries) = reader.open_fields(&at, "from names to texts") else { return };
     for (key, value) in entries.all() {
         let text = quote(&scalar_text(value.node).unwrap_or_default());

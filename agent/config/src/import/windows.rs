@@ -3,6 +3,7 @@
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 
 use super::super::reader::{At, Fields, Reader};
+use crate::keys::{Key, sloth};
 
 /// Pyrra's tiers: severity, and the period divided by long window, short window and hold; factor.
 const PYRRA: [(Fate, u64, u64, u64, f64); 4] = [
@@ -76,15 +77,21 @@ pub(super) fn pyrra(period: Window, severity: impl Fn(Fate) -> Severity) -> Vec<
 
 /// A document `AlertWindows`.
 pub(super) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Catalogue> {
-    let spec = reader.required(fields, "spec", "write `sloPeriod`, `page` and `ticket` under `spec:`")?;
-    let spec = reader.fields(&spec, &["sloPeriod", "page", "ticket"])?;
-    let period = reader.required(&spec, "sloPeriod", "write `sloPeriod: 30d`");
+    let spec = reader.required(
+        fields,
+        sloth::alert_windows::SPEC,
+        "write `sloPeriod`, `page` and `ticket` under `spec:`",
+    )?;
+    let spec = reader.fields(&spec, sloth::windows::OBJECT)?;
+    let period = reader.required(&spec, sloth::windows::SLO_PERIOD, "write `sloPeriod: 30d`");
     let period = period.and_then(|at| reader.window(&at));
     let mut tiers = Vec::new();
-    for (name, severity) in [("page", Severity::Page), ("ticket", Severity::Ticket)] {
-        let Some(at) = reader.required(&spec, name, "write `quick` and `slow` under it") else { continue };
-        let Some(pair) = reader.fields(&at, &["quick", "slow"]) else { continue };
-        for speed in ["quick", "slow"] {
+    for (key, severity) in
+        [(sloth::windows::PAGE, Severity::Page), (sloth::windows::TICKET, Severity::Ticket)]
+    {
+        let Some(at) = reader.required(&spec, key, "write `quick` and `slow` under it") else { continue };
+        let Some(pair) = reader.fields(&at, sloth::pair::OBJECT) else { continue };
+        for speed in [sloth::pair::QUICK, sloth::pair::SLOW] {
             let at = reader.required(&pair, speed, "write `errorBudgetPercent` and both windows under it");
             tiers.push(at.and_then(|at| read_tier(reader, &at, severity, period)));
         }
@@ -99,8 +106,9 @@ fn read_tier(
     severity: Severity,
     period: Option<Window>,
 ) -> Option<Tier> {
-    let fields = reader.fields(at, &["errorBudgetPercent", "shortWindow", "longWindow"])?;
-    let percent = reader.required(&fields, "errorBudgetPercent", "write a percentage of the budget");
+    let fields = reader.fields(at, sloth::tier::OBJECT)?;
+    let percent =
+        reader.required(&fields, sloth::tier::ERROR_BUDGET_PERCENT, "write a percentage of the budget");
     let percent = percent.and_then(|at| {
         let percent = reader.number(&at)?;
         let positive = percent > 0.0 && percent <= 100.0;
@@ -109,11 +117,11 @@ fn read_tier(
         }
         positive.then_some(percent)
     });
-    let mut window = |name: &str| {
-        let at = reader.required(&fields, name, "write a duration, like `5m`");
+    let mut window = |key: Key| {
+        let at = reader.required(&fields, key, "write a duration, like `5m`");
         at.and_then(|at| reader.window(&at))
     };
-    let (short, long) = (window("shortWindow"), window("longWindow"));
+    let (short, long) = (window(sloth::tier::SHORT_WINDOW), window(sloth::tier::LONG_WINDOW));
     tier(severity, percent?, (short?, long?), period?)
 }
 

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use url::Url;
 
-use super::keys::Protocol;
+use super::protocol::Protocol;
 use super::tls::TlsOptions;
 use super::{
     Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, IcmpCheck, RecordType, TIMEOUT,

@@ -17,6 +17,7 @@ use std::path::Path;
 use super::super::reader::{Fields, Reader};
 use super::address::{self, is_host};
 use super::tls::{self, TlsOptions};
+use crate::keys::target;
 
 /// A query to a name server.
 #[derive(Debug, Clone)]
@@ -91,7 +92,7 @@ enum Transport {
 
 /// Reads the keys of `dns`.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<DnsCheck> {
-    let query = reader.required(fields, "query", "name what is asked for, like `example.org`");
+    let query = reader.required(fields, target::dns::QUERY, "name what is asked for, like `example.org`");
     let query = query.and_then(|at| {
         let name = reader.setting(&at)?;
         let found = is_host(&name).then_some(name);
@@ -100,19 +101,19 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
         }
         found
     });
-    let record = fields.get("type").map_or(Some(RecordType::A), |at| reader.choice(&at, &TYPES));
+    let record = fields.get(target::dns::TYPE).map_or(Some(RecordType::A), |at| reader.choice(&at, &TYPES));
     let transports = [("udp", Transport::Udp), ("tcp", Transport::Tcp), ("tls", Transport::Tls)];
     let transport =
-        fields.get("transport").map_or(Some(Transport::Udp), |at| reader.choice(&at, &transports));
-    let recursion = fields.get("recursion").map_or(Some(true), |at| reader.switch(&at));
+        fields.get(target::dns::TRANSPORT).map_or(Some(Transport::Udp), |at| reader.choice(&at, &transports));
+    let recursion = fields.get(target::dns::RECURSION).map_or(Some(true), |at| reader.switch(&at));
     let tls = tls::read_optional(reader, fields, folder);
     let port = if matches!(transport, Some(Transport::Tls)) { 853 } else { 53 };
-    let server = reader.required(fields, "server", "name the server by number, like `10.0.0.2`");
+    let server = reader.required(fields, target::dns::SERVER, "name the server by number, like `10.0.0.2`");
     let server = server.and_then(|at| address::read_server(reader, &at, port));
     let transport = match (transport?, tls?) {
         (Transport::Tls, tls) => DnsTransport::Tls(Box::new(tls.unwrap_or_default())),
         (_, Some(_)) => {
-            let at = fields.get("tls").unwrap_or_else(|| fields.at.clone());
+            let at = fields.get(target::dns::TLS).unwrap_or_else(|| fields.at.clone());
             reader.error(&at, "this query travels without TLS", "add `transport: tls`, or leave `tls` out");
             return None;
         }

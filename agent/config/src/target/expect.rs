@@ -5,7 +5,8 @@ use super::super::assertion::{Assertion, Condition, Subject};
 use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::Value;
 use super::http::json;
-use super::keys::Protocol;
+use super::protocol::Protocol;
+use crate::keys::target;
 use serde_json_path::JsonPath;
 
 /// Reads all assertions of a check. An answer over HTTP has a good status, unless an assertion speaks of the status.
@@ -14,16 +15,19 @@ pub(super) fn read(
     protocol: Protocol,
     fields: &Fields<'_>,
 ) -> Option<Vec<Assertion>> {
-    let Some(at) = fields.get("expect") else { return Some(defaults(protocol, Vec::new())) };
-    let known: &[&str] = match protocol {
-        Protocol::Http => &["status", "latency", "json", "assert"],
-        _ => &["latency", "assert"],
-    };
-    let fields = reader.fields(&at, known)?;
-    let status = fields.get("status").map_or(Some(None), |at| read_statuses(reader, &at).map(Some));
-    let latency = fields.get("latency").map_or(Some(None), |at| read_latency(reader, &at).map(Some));
-    let values = fields.get("json").map_or(Some(Vec::new()), |at| read_values(reader, &at));
-    let written = fields.get("assert").map_or(Some(Vec::new()), |at| read_assertions(reader, &at, protocol));
+    let Some(at) = fields.get(target::http::EXPECT) else { return Some(defaults(protocol, Vec::new())) };
+    let http = protocol == Protocol::Http;
+    let object = if http { target::http_expect::OBJECT } else { target::expect::OBJECT };
+    let fields = reader.fields(&at, object)?;
+    let of_http = |key| if http { fields.get(key) } else { None };
+    let status =
+        of_http(target::http_expect::STATUS).map_or(Some(None), |at| read_statuses(reader, &at).map(Some));
+    let latency =
+        fields.get(target::expect::LATENCY).map_or(Some(None), |at| read_latency(reader, &at).map(Some));
+    let values = of_http(target::http_expect::JSON).map_or(Some(Vec::new()), |at| read_values(reader, &at));
+    let written = fields
+        .get(target::expect::ASSERT)
+        .map_or(Some(Vec::new()), |at| read_assertions(reader, &at, protocol));
     let mut all = Vec::new();
     all.extend(status?.map(Assertion::status));
     all.extend(latency?);

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::reader::{Fields, Reader};
 use super::address::{self, HostPort};
 use super::tls::{self, TlsOptions};
+use crate::keys::target;
 
 /// A call of `grpc.health.v1.Health/Check`.
 #[derive(Debug, Clone)]
@@ -19,9 +20,10 @@ pub struct GrpcCheck {
 
 /// Reads the keys of `grpc`.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<GrpcCheck> {
-    let address = reader.required(fields, "address", "name the server, like `rpc.example.org:443`");
+    let address =
+        reader.required(fields, target::grpc::ADDRESS, "name the server, like `rpc.example.org:443`");
     let address = address.and_then(|at| address::read(reader, &at));
-    let service = fields.get("service").map_or(Some(String::new()), |at| {
+    let service = fields.get(target::grpc::SERVICE).map_or(Some(String::new()), |at| {
         let name = reader.text(&at)?;
         if name.len() <= 200 {
             return Some(name.to_owned());

@@ -26,6 +26,8 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
 use super::super::yaml::Value;
 use super::tls::{self, TlsOptions};
+use crate::keys::agent::header;
+use crate::keys::target;
 
 /// Bytes of an answer that are read unless told otherwise.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -119,22 +121,32 @@ impl HttpCheck {
 
 /// Reads the keys of `http`.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<HttpCheck> {
-    let url = reader.required(fields, "url", "say what is requested, like `http://127.0.0.1:8080/health`");
+    let url = reader.required(
+        fields,
+        target::http::URL,
+        "say what is requested, like `http://127.0.0.1:8080/health`",
+    );
     let url = url.and_then(|at| reader.url(&at));
-    let method = fields.get("method").map_or(Some("GET".to_owned()), |at| read_method(reader, &at));
-    let headers = fields.get("headers").map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
-    let body = fields.get("body").map_or(Some(None), |at| reader.text(&at).map(|text| Some(text.to_owned())));
+    let method =
+        fields.get(target::http::METHOD).map_or(Some("GET".to_owned()), |at| read_method(reader, &at));
+    let headers =
+        fields.get(target::http::HEADERS).map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
+    let body = fields
+        .get(target::http::BODY)
+        .map_or(Some(None), |at| reader.text(&at).map(|text| Some(text.to_owned())));
     let authorization = read_credentials(reader, fields, folder);
-    let version = fields.get("version").map_or(Some(HttpVersion::One), |at| read_version(reader, &at));
-    let redirects =
-        fields.get("redirects").map_or(Some(Redirects::default()), |at| read_redirects(reader, &at));
+    let version =
+        fields.get(target::http::VERSION).map_or(Some(HttpVersion::One), |at| read_version(reader, &at));
+    let redirects = fields
+        .get(target::http::REDIRECTS)
+        .map_or(Some(Redirects::default()), |at| read_redirects(reader, &at));
     let tls = tls::read_optional(reader, fields, folder);
     let body_limit = read_body_limit(reader, fields);
-    let max_headers = fields.get("max_headers").map_or(Some(MAX_HEADERS), |at| {
+    let max_headers = fields.get(target::http::MAX_HEADERS).map_or(Some(MAX_HEADERS), |at| {
         read_whole(reader, &at, 1, MAX_HEADERS_LIMIT as u64).and_then(|most| usize::try_from(most).ok())
     });
     let (url, tls) = (url?, tls?);
-    if let (Some(at), "http") = (fields.get("tls"), url.scheme()) {
+    if let (Some(at), "http") = (fields.get(target::http::TLS), url.scheme()) {
         reader.error(&at, "this URL is requested without TLS", "write `https://`, or leave `tls` out");
         return None;
     }
@@ -184,16 +196,21 @@ fn read_redirects(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Redirects> {
         let limit = read_whole(reader, at, 0, u64::from(REDIRECT_LIMIT))?;
         return Some(Redirects { limit: u32::try_from(limit).ok()?, any_origin: false });
     }
-    let fields = reader.fields(at, &["limit", "origin"])?;
-    let limit = reader.required(&fields, "limit", "say how many are followed at most, like `limit: 5`");
+    let fields = reader.fields(at, target::redirects::OBJECT)?;
+    let limit = reader.required(
+        &fields,
+        target::redirects::LIMIT,
+        "say how many are followed at most, like `limit: 5`",
+    );
     let limit = limit.and_then(|at| read_whole(reader, &at, 0, u64::from(REDIRECT_LIMIT)));
-    let any_origin =
-        fields.get("origin").map_or(Some(false), |at| reader.choice(&at, &[("same", false), ("any", true)]));
+    let any_origin = fields
+        .get(target::redirects::ORIGIN)
+        .map_or(Some(false), |at| reader.choice(&at, &[("same", false), ("any", true)]));
     Some(Redirects { limit: u32::try_from(limit?).ok()?, any_origin: any_origin? })
 }
 
 fn read_body_limit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<usize> {
-    let Some(at) = fields.get("body_limit") else { return Some(BODY_LIMIT) };
+    let Some(at) = fields.get(target::http::BODY_LIMIT) else { return Some(BODY_LIMIT) };
     let bytes = match &at.node.value {
         Value::Int(bytes) => usize::try_from(*bytes).ok(),
         Value::Text(text) => parse_size(text),
@@ -217,11 +234,13 @@ fn read_body_limit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<usize
 
 /// Whether an expectation looks into the body. What cannot be read is told elsewhere.
 fn keeps_body(fields: &Fields<'_>) -> bool {
-    let Some(Value::Map(expect)) = fields.get("expect").map(|at| at.node.value.clone()) else { return false };
+    let Some(Value::Map(expect)) = fields.get(target::http::EXPECT).map(|at| at.node.value.clone()) else {
+        return false;
+    };
     expect.iter().any(|(key, node)| match (key.name.as_str(), &node.value) {
-        ("json", _) => true,
-        ("assert", Value::Text(text)) => looks_into_body(text),
-        ("assert", Value::List(nodes)) => {
+        (name, _) if name == target::http_expect::JSON.name => true,
+        (name, Value::Text(text)) if name == target::http_expect::ASSERT.name => looks_into_body(text),
+        (name, Value::List(nodes)) if name == target::http_expect::ASSERT.name => {
             nodes.iter().any(|node| matches!(&node.value, Value::Text(text) if looks_into_body(text)))
         }
         _ => false,
@@ -268,8 +287,8 @@ pub(in super::super) fn read_headers(
 
 fn read_header(reader: &mut Reader<'_>, name: &str, at: &At<'_>, folder: &Path) -> Option<Secret> {
     let value = if matches!(at.node.value, Value::Map(_)) {
-        let fields = reader.fields(at, &["file"])?;
-        let file = reader.required(&fields, "file", "name the file that holds the value")?;
+        let fields = reader.fields(at, header::OBJECT)?;
+        let file = reader.required(&fields, header::FILE, "name the file that holds the value")?;
         reader.secret_from_file(&file, folder)?
     } else {
         let name = name.to_ascii_lowercase();

@@ -3,6 +3,7 @@
 use super::super::reader::{Fields, Reader};
 use super::address::is_host;
 use super::http::read_whole;
+use crate::keys::target;
 
 /// Bytes of data in an echo request unless told otherwise.
 const SIZE: u64 = 56;
@@ -21,7 +22,7 @@ pub struct IcmpCheck {
 
 /// Reads the keys of `icmp`.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<IcmpCheck> {
-    let host = reader.required(fields, "host", "name the peer, like `10.0.0.1`").and_then(|at| {
+    let host = reader.required(fields, target::icmp::HOST, "name the peer, like `10.0.0.1`").and_then(|at| {
         let host = reader.setting(&at)?;
         let found = Some(host).filter(|host| is_host(host) || host.parse::<std::net::IpAddr>().is_ok());
         if found.is_none() {
@@ -29,6 +30,6 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<IcmpC
         }
         found
     });
-    let size = fields.get("size").map_or(Some(SIZE), |at| read_whole(reader, &at, 0, SIZE_LIMIT));
+    let size = fields.get(target::icmp::SIZE).map_or(Some(SIZE), |at| read_whole(reader, &at, 0, SIZE_LIMIT));
     Some(IcmpCheck { host: host?, size: usize::try_from(size?).ok()? })
 }

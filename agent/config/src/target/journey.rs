@@ -20,7 +20,8 @@ use super::super::secret::Secret;
 use super::super::yaml::{Node, Value};
 use super::expect;
 use super::http::{self, HttpCheck};
-use super::keys::{self, Protocol};
+use super::protocol::{self, Protocol};
+use crate::keys::target;
 
 /// Steps of a journey.
 const MOST_STEPS: usize = 32;
@@ -78,11 +79,12 @@ impl JourneyCheck {
 
 /// Reads the keys of `journey`.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<JourneyCheck> {
-    let mut variables = match fields.get("variables") {
+    let mut variables = match fields.get(target::journey::VARIABLES) {
         Some(at) => read_variables(reader, &at)?,
         None => Vec::new(),
     };
-    let at = reader.required(fields, "steps", "list the requests, each with `name` and `http`")?;
+    let at =
+        reader.required(fields, target::journey::STEPS, "list the requests, each with `name` and `http`")?;
     let items = reader.list(&at)?;
     if items.is_empty() || items.len() > MOST_STEPS {
         reader.error(&at, format!("a journey has 1 to {MOST_STEPS} steps"), "");
@@ -135,22 +137,24 @@ fn read_step(
     variables: &mut Vec<Variable>,
     folder: &Path,
 ) -> Option<JourneyStep> {
-    let fields = reader.fields(at, &["name", "http", "extract", "always"])?;
-    let name = reader.required(&fields, "name", "give the step a name for its result");
+    let fields = reader.fields(at, target::journey_step::OBJECT)?;
+    let name = reader.required(&fields, target::journey_step::NAME, "give the step a name for its result");
     let name = name.and_then(|at| reader.name(&at).map(str::to_owned));
-    let always = fields.get("always").map_or(Some(false), |at| reader.switch(&at));
+    let always = fields.get(target::journey_step::ALWAYS).map_or(Some(false), |at| reader.switch(&at));
     let mut needs = Vec::new();
-    let http = reader.required(&fields, "http", "say what is requested: `http: { url: … }`");
+    let http =
+        reader.required(&fields, target::journey_step::HTTP, "say what is requested: `http: { url: … }`");
     let read = http.and_then(|at| {
         let node = with_placeholders(reader, &at, at.node, variables, &mut needs)?;
         let at = At { node: &node, key: at.key.clone() };
-        let fields = keys::read_fields(reader, &at, Protocol::Http)?;
+        let fields = protocol::read_fields(reader, &at, Protocol::Http)?;
         let check = http::read(reader, &fields, folder);
         let expect = expect::read(reader, Protocol::Http, &fields);
         Some((check?, expect?))
     });
-    let extract =
-        fields.get("extract").map_or(Some(Vec::new()), |at| read_extractions(reader, &at, variables));
+    let extract = fields
+        .get(target::journey_step::EXTRACT)
+        .map_or(Some(Vec::new()), |at| read_extractions(reader, &at, variables));
     let (name, always, (http, expect), extract) = (name?, always?, read?, extract?);
     needs.sort_unstable();
     needs.dedup();

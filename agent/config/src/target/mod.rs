@@ -29,7 +29,7 @@ mod grpc;
 mod http;
 mod icmp;
 mod journey;
-mod keys;
+mod protocol;
 mod tcp;
 mod tls;
 mod websocket;
@@ -57,7 +57,9 @@ pub(super) use journey::has_placeholder;
 use super::assertion::Assertion;
 use super::model::Scrape;
 use super::reader::{At, Fields, Reader};
-use keys::Protocol;
+use crate::keys::agent::scrape;
+use crate::keys::target;
+use protocol::Protocol;
 
 /// The deadline of a probe or scrape unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -141,20 +143,21 @@ pub(super) fn read_target(
     grid: Option<Grid>,
     folder: &Path,
 ) -> Option<Target> {
-    let fields = reader.fields(at, &keys::TARGET)?;
-    let name = reader.required(&fields, "name", "give the target a name that SLOs refer to");
+    let fields = reader.fields(at, target::target::OBJECT)?;
+    let name = reader.required(&fields, target::target::NAME, "give the target a name that SLOs refer to");
     let name = name.and_then(|at| reader.name(&at));
-    let interval = match fields.get("interval") {
+    let interval = match fields.get(target::target::INTERVAL) {
         Some(at) => whole_seconds(reader, &at),
         None => grid.map(|grid| Duration::from_secs(u64::from(grid.width_seconds()))),
     };
     let timeout = read_timeout(reader, &fields, interval);
-    let family = fields.get("ip").map_or(Some(Family::Auto), |at| read_family(reader, &at));
-    let resolver =
-        fields.get("resolver").map_or(Some(None), |at| address::read_server(reader, &at, 53).map(Some));
-    let protocol = keys::find_protocol(reader, &fields);
+    let family = fields.get(target::target::IP).map_or(Some(Family::Auto), |at| read_family(reader, &at));
+    let resolver = fields
+        .get(target::target::RESOLVER)
+        .map_or(Some(None), |at| address::read_server(reader, &at, 53).map(Some));
+    let protocol = protocol::find_protocol(reader, &fields);
     let options =
-        protocol.and_then(|(protocol, at)| Some((protocol, keys::read_fields(reader, &at, protocol)?)));
+        protocol.and_then(|(protocol, at)| Some((protocol, protocol::read_fields(reader, &at, protocol)?)));
     let read = options.map(|(protocol, fields)| {
         (read_check(reader, protocol, &fields, folder), expect::read(reader, protocol, &fields))
     });
@@ -221,7 +224,7 @@ fn read_timeout(
     fields: &Fields<'_>,
     interval: Option<Duration>,
 ) -> Option<Duration> {
-    let Some(at) = fields.get("timeout") else { return interval.map(default_timeout) };
+    let Some(at) = fields.get(target::target::TIMEOUT) else { return interval.map(default_timeout) };
     let timeout = reader.duration(&at)?;
     let interval = interval?;
     if timeout.is_zero() || timeout >= interval {
@@ -237,14 +240,18 @@ fn read_timeout(
 
 /// Reads one of `scrapes`. They are read once per slot of the grid.
 pub(super) fn read_scrape(reader: &mut Reader<'_>, at: &At<'_>, grid: Option<Grid>) -> Option<Scrape> {
-    let fields = reader.fields(at, &["name", "url", "timeout", "job"])?;
-    let name = reader.required(&fields, "name", "give the source a name that SLOs refer to");
+    let fields = reader.fields(at, scrape::OBJECT)?;
+    let name = reader.required(&fields, scrape::NAME, "give the source a name that SLOs refer to");
     let name = name.and_then(|at| reader.name(&at));
-    let url =
-        reader.required(&fields, "url", "say where the metrics are, like `http://127.0.0.1:8081/metrics`");
+    let url = reader.required(
+        &fields,
+        scrape::URL,
+        "say where the metrics are, like `http://127.0.0.1:8081/metrics`",
+    );
     let url = url.and_then(|at| reader.url(&at));
     let interval = grid.map(|grid| Duration::from_secs(u64::from(grid.width_seconds())));
     let timeout = read_timeout(reader, &fields, interval);
-    let job = fields.get("job").map_or(Some(None), |at| reader.text(&at).map(|job| Some(job.to_owned())));
+    let job =
+        fields.get(scrape::JOB).map_or(Some(None), |at| reader.text(&at).map(|job| Some(job.to_owned())));
     Some(Scrape { name: name?.to_owned(), url: url?, timeout: timeout?, job: job? })
 }

@@ -18,6 +18,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::super::reader::{At, Fields, Reader};
 use super::address::{self, HostPort};
 use super::tls::{self, TlsOptions};
+use crate::keys::target;
 
 /// Steps of a dialogue.
 const MOST_STEPS: usize = 64;
@@ -78,7 +79,8 @@ pub(super) fn read_tcp(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Pa
         ("postgresql", StartTls::PostgreSql),
         ("ldap", StartTls::Ldap),
     ];
-    let starttls = fields.get("starttls").map_or(Some(None), |at| reader.choice(&at, &kinds).map(Some));
+    let starttls =
+        fields.get(target::tcp::STARTTLS).map_or(Some(None), |at| reader.choice(&at, &kinds).map(Some));
     let tls = tls::read_optional(reader, fields, folder);
     let dialogue = read_dialogue(reader, fields);
     let (tls, starttls) = match (tls?, starttls?) {
@@ -97,12 +99,12 @@ pub(super) fn read_tls(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Pa
 }
 
 fn read_address(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<HostPort> {
-    let at = reader.required(fields, "address", "name the peer, like `db.example.org:5432`")?;
+    let at = reader.required(fields, target::tcp::ADDRESS, "name the peer, like `db.example.org:5432`")?;
     address::read(reader, &at)
 }
 
 fn read_dialogue(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Vec<Step>> {
-    let Some(at) = fields.get("dialogue") else { return Some(Vec::new()) };
+    let Some(at) = fields.get(target::tcp::DIALOGUE) else { return Some(Vec::new()) };
     let items = reader.list(&at)?;
     if items.len() > MOST_STEPS {
         reader.error(&at, format!("a dialogue has at most {MOST_STEPS} steps"), "");
@@ -113,22 +115,22 @@ fn read_dialogue(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Vec<Ste
 }
 
 fn read_step(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Step> {
-    let fields = reader.fields(at, &["send", "send_hex", "expect"])?;
+    let fields = reader.fields(at, target::dialogue_step::OBJECT)?;
     let written: Vec<At<'_>> =
-        ["send", "send_hex", "expect"].iter().filter_map(|name| fields.get(name)).collect();
+        target::dialogue_step::OBJECT.keys.iter().filter_map(|key| fields.get(*key)).collect();
     if written.len() != 1 {
         reader.error(at, "a step has one of `send`, `send_hex` and `expect`", "make a step of each");
         return None;
     }
-    if let Some(at) = fields.get("send") {
+    if let Some(at) = fields.get(target::dialogue_step::SEND) {
         // a dialogue may hold a password
         let text = reader.secret_text(&at, true, false)?;
         return Some(Step::Send(Send(text.into_bytes())));
     }
-    if let Some(at) = fields.get("send_hex") {
+    if let Some(at) = fields.get(target::dialogue_step::SEND_HEX) {
         return read_hex(reader, &at).map(|bytes| Step::Send(Send(bytes)));
     }
-    fields.get("expect").and_then(|at| read_pattern(reader, &at)).map(Step::Expect)
+    fields.get(target::dialogue_step::EXPECT).and_then(|at| read_pattern(reader, &at)).map(Step::Expect)
 }
 
 fn read_hex(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<u8>> {

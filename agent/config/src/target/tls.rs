@@ -5,6 +5,7 @@ use std::path::Path;
 use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
 use super::address::is_host;
+use crate::keys::target;
 
 /// Trust and identity in a TLS handshake.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +27,7 @@ pub(super) fn read_optional(
     folder: &Path,
 ) -> Option<Option<TlsOptions>> {
     use super::super::yaml::Value;
-    let Some(at) = fields.get("tls") else { return Some(None) };
+    let Some(at) = fields.get(target::http::TLS) else { return Some(None) };
     match at.node.value {
         Value::Bool(on) => Some(on.then(TlsOptions::default)),
         _ => read(reader, &at, folder).map(Some),
@@ -35,22 +36,23 @@ pub(super) fn read_optional(
 
 /// Reads a mapping of options.
 pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<TlsOptions> {
-    let fields = reader.fields(at, &["insecure", "ca_file", "server_name", "cert_file", "key_file"])?;
+    let fields = reader.fields(at, target::tls::OBJECT)?;
     read_fields(reader, &fields, folder)
 }
 
 /// Reads the options out of a mapping that may hold others.
 pub(super) fn read_fields(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<TlsOptions> {
-    let insecure = fields.get("insecure").map_or(Some(false), |at| reader.switch(&at));
-    let ca =
-        fields.get("ca_file").map_or(Some(None), |at| read_pem(reader, &at, folder, "CERTIFICATE").map(Some));
+    let insecure = fields.get(target::tls::INSECURE).map_or(Some(false), |at| reader.switch(&at));
+    let ca = fields
+        .get(target::tls::CA_FILE)
+        .map_or(Some(None), |at| read_pem(reader, &at, folder, "CERTIFICATE").map(Some));
     let certificate = fields
-        .get("cert_file")
+        .get(target::tls::CERT_FILE)
         .map_or(Some(None), |at| read_pem(reader, &at, folder, "CERTIFICATE").map(Some));
     let key = fields
-        .get("key_file")
+        .get(target::tls::KEY_FILE)
         .map_or(Some(None), |at| read_pem(reader, &at, folder, "PRIVATE KEY").map(Some));
-    let server_name = fields.get("server_name").map_or(Some(None), |at| {
+    let server_name = fields.get(target::tls::SERVER_NAME).map_or(Some(None), |at| {
         let name = reader.setting(&at)?;
         if is_host(&name) {
             return Some(Some(name));
@@ -62,10 +64,10 @@ pub(super) fn read_fields(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: 
         (Some(certificate), Some(key)) => Some((certificate, Secret::new(key))),
         (None, None) => None,
         (present, _) => {
-            let (here, other) =
-                if present.is_some() { ("cert_file", "key_file") } else { ("key_file", "cert_file") };
+            let (chain, key) = (target::tls::CERT_FILE, target::tls::KEY_FILE);
+            let (here, other) = if present.is_some() { (chain, key) } else { (key, chain) };
             let at = fields.get(here).unwrap_or_else(|| fields.at.clone());
-            reader.error(&at, format!("`{here}` needs `{other}`"), "name both, or none");
+            reader.error(&at, format!("`{}` needs `{}`", here.name, other.name), "name both, or none");
             return None;
         }
     };

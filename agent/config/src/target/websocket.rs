@@ -19,6 +19,7 @@ use super::super::secret::Secret;
 use super::http::read_headers;
 use super::tcp::read_pattern;
 use super::tls::{self, TlsOptions};
+use crate::keys::target;
 
 /// An upgrade to WebSocket and an optional message.
 #[derive(Debug, Clone)]
@@ -37,13 +38,19 @@ pub struct WebSocketCheck {
 
 /// Reads the keys of `websocket`.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<WebSocketCheck> {
-    let url = reader.required(fields, "url", "name the endpoint, like `wss://example.org/events`");
+    let url =
+        reader.required(fields, target::websocket::URL, "name the endpoint, like `wss://example.org/events`");
     let url = url.and_then(|at| read_url(reader, &at));
-    let headers = fields.get("headers").map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
+    let headers = fields
+        .get(target::websocket::HEADERS)
+        .map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
     let tls = tls::read_optional(reader, fields, folder);
-    let send = fields.get("send").map_or(Some(None), |at| reader.secret_text(&at, true, false).map(Some));
-    let expect_message =
-        fields.get("expect_message").map_or(Some(None), |at| read_pattern(reader, &at).map(Some));
+    let send = fields
+        .get(target::websocket::SEND)
+        .map_or(Some(None), |at| reader.secret_text(&at, true, false).map(Some));
+    let expect_message = fields
+        .get(target::websocket::EXPECT_MESSAGE)
+        .map_or(Some(None), |at| read_pattern(reader, &at).map(Some));
     Some(WebSocketCheck {
         url: url?,
         headers: headers?,

@@ -5,10 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use regex::Regex;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::*;
-use crate::check_with;
+use crate::{check_with, config_schema, slo_schema};
 
 /// A key that nobody means.
 const UNKNOWN: &str = "zzz_unknown";
@@ -36,6 +35,13 @@ fn validate(schema: &Value, value: &Value, at: &[Step], closed: &mut Vec<Closed>
                 Value::Array(kinds) => kinds.iter().any(|kind| is_of_type(value, kind.as_str().unwrap())),
                 kind => is_of_type(value, kind.as_str().unwrap()),
             },
+            // what stands for a missing value has its shape
+            "default" => {
+                let others = keywords.iter().filter(|(name, _)| *name != "default");
+                let others =
+                    Value::Object(others.map(|(name, entry)| (name.clone(), entry.clone())).collect());
+                validate(&others, wanted, at, &mut Vec::new()).is_ok()
+            }
             "const" => value == wanted,
             "enum" => wanted.as_array().unwrap().contains(value),
             "pattern" => {

@@ -1,0 +1,117 @@
+//! `lookout.yaml`, without its targets.
+
+use super::Shape::{
+    About, AnyOf, Between, Duration, List, Map, Name, Object as Mapping, Secret, Switch, Text, Whole, Word,
+};
+use super::{Key, Object, key, object, required, target};
+
+object! { agent: "The configuration of the agent." {
+    LISTEN = key("listen", Text, "Address and port that the agent listens on.").default("127.0.0.1:9797");
+    EXTERNAL_URL = key("external_url", Text, "URL under which people reach the agent; the base of links in messages. Derived from `listen` when it is missing.");
+    ENVIRONMENT = key("environment", Text, "Value of the label `env` of every message, metric and rule.");
+    LEDGER = key("ledger", Text, "SQLite file that keeps everything, relative to this file, or `memory`.").default("lookout.db");
+    INTERVAL = key("interval", Duration, "Evaluation interval and width of a slot. It divides a minute or is a multiple of one.").default("10s");
+    SLOS = key("slos", List(&About("A pattern.", &Text)), "Patterns of SLO specs, relative to this file.").default("[\"*.slo.yaml\"]");
+    OTLP = key("otlp", Mapping(otlp::OBJECT), "");
+    TARGETS = key("targets", List(&Mapping(target::target::OBJECT)), "Targets that are probed.");
+    SCRAPES = key("scrapes", List(&Mapping(scrape::OBJECT)), "Neighbours whose metrics are read.");
+    PROMETHEUS = key("prometheus", List(&Mapping(server::OBJECT)), "Servers with the query API of Prometheus.");
+    DESTINATIONS = key("destinations", List(&Mapping(destination::OBJECT)), "Receivers of messages about incidents.");
+    GATE = key("gate", Mapping(gate::OBJECT), "");
+    AUTH = key("auth", Mapping(auth::OBJECT), "");
+    GENERATE = key("generate", Mapping(outputs::OBJECT), "");
+} }
+
+object! { otlp: "Export of traces of the agent itself." {
+    ENDPOINT = key("endpoint", Text, "URL of an OTLP/HTTP collector. Without one, or while it is empty, no traces are sent.");
+} }
+
+object! { scrape: "A neighbour whose Prometheus metrics are read." {
+    NAME = required("name", Name, "Unique name that SLOs refer to.");
+    URL = required("url", Text, "URL of its metrics.");
+    TIMEOUT = key("timeout", Duration, "Deadline over connect, answer and body. Half the interval when it is missing, at most 5s.");
+    JOB = key("job", Text, "Value of the label `job` that Prometheus gives it; used in generated rules.");
+} }
+
+object! { server: "A server with the query API of Prometheus." {
+    NAME = required("name", Name, "Unique name that SLOs refer to.");
+    URL = required("url", Text, "Base URL, without `/api/v1`.");
+    TIMEOUT = key("timeout", Duration, "Deadline of a query.").default("10s");
+    SCRAPE_INTERVAL = key("scrape_interval", Duration, "Interval at which it scrapes the series that SLOs count.").default("15s");
+    DELAY = key("delay", Duration, "Time that samples take to arrive. Two slots when it is missing.");
+    WINDOW = key("window", Duration, "Range that replaces `{{.window}}` in queries. Four scrape intervals when it is missing.");
+    BEARER_TOKEN = key("bearer_token", Secret, "Take it from the environment, or write it into a file of its own.");
+    BEARER_TOKEN_FILE = key("bearer_token_file", Text, "File that holds it.");
+    BASIC_AUTH = key("basic_auth", Mapping(basic_auth::OBJECT), "");
+    HEADERS = key("headers", Map(&AnyOf(&[Text, Mapping(header::OBJECT)])), "Extra request headers: a value, or the file that holds it.");
+    CA_FILE = key("ca_file", Text, "File of certificates in PEM that are trusted beside those of the system.");
+    INSECURE = key("insecure", Switch, "Accept any certificate.").default("false");
+    DIALECT = key("dialect", Word(&["promql", "metricsql"]), "Language of its queries. `metricsql` adds the functions of VictoriaMetrics over a range.").default("promql");
+} }
+
+object! { basic_auth: "User and password." {
+    USERNAME = required("username", Text, "The user name.");
+    PASSWORD = key("password", Secret, "Take it from the environment, or write it into a file of its own.");
+    PASSWORD_FILE = key("password_file", Text, "File that holds it.");
+} }
+
+object! { header: "A file that holds the value." {
+    FILE = required("file", Text, "Path, relative to this file.");
+} }
+
+object! { destination: "A receiver of messages about incidents." {
+    NAME = required("name", Name, "Unique name in messages and metrics.");
+    SLACK = key("slack", Mapping(slack::OBJECT), "");
+    ALERTMANAGER = key("alertmanager", Mapping(alertmanager::OBJECT), "");
+    MINIMUM = key("minimum", Word(&["page", "ticket"]), "Least severity that is sent there.").default("ticket");
+} choices: &[&[SLACK], &[ALERTMANAGER]]; }
+
+object! { slack: "A Slack channel." {
+    WEBHOOK_URL = key("webhook_url", Secret, "URL of an incoming webhook. Take it from the environment, or write it into a file of its own.");
+    WEBHOOK_URL_FILE = key("webhook_url_file", Text, "File that holds it.");
+    TOKEN = key("token", Secret, "Token of a bot with `chat:write`. Take it from the environment, or write it into a file of its own.");
+    TOKEN_FILE = key("token_file", Text, "File that holds it.");
+    CHANNEL = key("channel", Text, "Channel that the bot writes to.");
+    API_URL = key("api_url", Text, "Base URL of the Web API of Slack.").default("https://slack.com/api/");
+} choices: &[&[WEBHOOK_URL], &[WEBHOOK_URL_FILE], &[TOKEN], &[TOKEN_FILE]]; }
+
+object! { alertmanager: "An Alertmanager." {
+    URLS = required("urls", List(&About("A URL; an empty one is left out.", &Text)), "Base URLs of all instances, each of which gets every alert.");
+} }
+
+object! { gate: "Conditions of the deployment gate." {
+    MINIMUM_BUDGET = key("minimum_budget", Between(0.0, 1.0), "Least share of the error budget that must be left for a feature deploy.").default("0");
+    VALID_FOR = key("valid_for", Duration, "Time for which an answer is valid.").default("60s");
+    MINIMUM_OBSERVED = key("minimum_observed", Duration, "Least time that must have been observed. The shortest short window of the tiers counts where it is longer.").default("0s");
+    MINIMUM_EVENTS = key("minimum_events", Whole(1, 1_000_000_000), "Least number of events that must have been seen in the period.").default("10");
+    IDLE_IS_NORMAL = key("idle_is_normal", Switch, "Whether a service without traffic may be deployed.").default("false");
+} }
+
+object! { auth: "Clients that may write." {
+    TOKENS = key("tokens", List(&Mapping(token::OBJECT)), "Bearer tokens.");
+} }
+
+/// What a bearer token may do.
+pub(crate) const SCOPES: [&str; 4] = ["ask", "mark", "correct", "override"];
+
+object! { token: "A bearer token." {
+    NAME = required("name", Name, "Name of its holder.");
+    SHA256 = required("sha256", Text, "SHA-256 of the token in hex, as `printf %s TOKEN | sha256sum` prints it.");
+    SCOPES = required("scopes", List(&About("A permission.", &Word(&super::SCOPES))), "Permissions of the token.");
+} }
+
+object! { outputs: "Folders of generated files, and the links in them." {
+    ALERTS = key("alerts", Text, "Folder of rules, their tests and the Alertmanager config.");
+    PROMETHEUS_RULES = key("prometheus_rules", Mapping(rules::OBJECT), "");
+    DASHBOARDS = key("dashboards", Text, "Folder of Grafana dashboards.");
+    RUNBOOKS = key("runbooks", Text, "Folder of runbooks. Their heads are generated, their bodies are kept.");
+    RUNBOOK_URL = key("runbook_url", Text, "Link to a runbook; `{alert}` is replaced by the name of the alert.");
+    DASHBOARD_URL = key("dashboard_url", Text, "Link to a dashboard; `{service}` and `{slo}` are replaced.");
+    AGENT_JOB = key("agent_job", Text, "Job under which Prometheus scrapes the agent. Without rules about the agent itself when it is empty.").default("lookout");
+} }
+
+object! { rules: "The same rules as `PrometheusRule` objects for the Prometheus operator." {
+    FOLDER = required("folder", Text, "Folder of the objects.");
+    NAMESPACE = key("namespace", Text, "Namespace of the objects. When it is missing, the namespace in which they are applied.");
+    LABELS = key("labels", Map(&Text), "Labels by which your Prometheus selects rules, like `release: monitoring`.");
+} }

@@ -1,0 +1,147 @@
+//! `targets` of `lookout.yaml`.
+
+use super::Shape::{
+    self, Any, AnyOf, Duration, List, Map, Name, NonEmpty, Object as Mapping, Pattern, Switch, Text, Values,
+    Whole, Word,
+};
+use super::agent::server;
+use super::{Key, Literal, Object, key, object, required};
+
+/// Options of TLS, or `true` for the defaults.
+const TLS_OPTIONS: Shape = AnyOf(&[Mapping(tls::OBJECT), Switch]);
+
+/// Assertions in the language of `assertion/`.
+const ASSERTIONS: Shape = AnyOf(&[Text, List(&Text)]);
+
+/// A status, a class of them or a range.
+const STATUS: Shape = AnyOf(&[Whole(100, 599), Pattern("^ *[1-5]([0-9]{2} *(- *[1-5][0-9]{2} *)?|xx|XX)$")]);
+
+object! { target: "A target that is probed." {
+    NAME = required("name", Name, "Unique name that SLOs refer to.");
+    INTERVAL = key("interval", Duration, "Time between probes. The evaluation interval when it is missing.");
+    TIMEOUT = key("timeout", Duration, "Deadline over all phases, shorter than the interval. Half the interval when it is missing, at most 5s.");
+    IP = key("ip", Values(&[Literal::Text("auto"), Literal::Text("4"), Literal::Text("6"), Literal::Number(4.0), Literal::Number(6.0)]), "Family of addresses that are tried.").default("auto");
+    RESOLVER = key("resolver", Text, "IP address of the DNS server that resolves names. The resolver of the system when it is missing.");
+    HTTP = key("http", Mapping(http::OBJECT), "");
+    TCP = key("tcp", Mapping(tcp::OBJECT), "");
+    TLS = key("tls", Mapping(handshake::OBJECT), "");
+    DNS = key("dns", Mapping(dns::OBJECT), "");
+    ICMP = key("icmp", Mapping(icmp::OBJECT), "");
+    GRPC = key("grpc", Mapping(grpc::OBJECT), "");
+    WEBSOCKET = key("websocket", Mapping(websocket::OBJECT), "");
+    JOURNEY = key("journey", Mapping(journey::OBJECT), "");
+} choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY]]; }
+
+object! { expect: "Conditions of a good answer; all must hold." {
+    LATENCY = key("latency", Duration, "Bound of the latency of the whole probe.");
+    ASSERT = key("assert", ASSERTIONS, "Assertions, like `status == 2xx and body contains \"ok\"`; all must hold.");
+} }
+
+object! { http_expect: "Conditions of a good answer; all must hold." {
+    STATUS = key("status", AnyOf(&[super::STATUS, NonEmpty(&super::STATUS)]), "A status, a class or a range, or several of them. `2xx` when no assertion names the status.");
+    LATENCY = expect::LATENCY;
+    JSON = key("json", Map(&Any), "Expected values of the JSON body by path (RFC 9535).");
+    ASSERT = expect::ASSERT;
+} }
+
+object! { tls: "Trust and identity in the handshake." {
+    INSECURE = key("insecure", Switch, "Accept any certificate. Its facts are recorded all the same.").default("false");
+    CA_FILE = key("ca_file", Text, "File of certificates in PEM that are trusted instead of those of the system.");
+    SERVER_NAME = key("server_name", Text, "Server name that is sent and verified instead of the host.");
+    CERT_FILE = key("cert_file", Text, "File of the client certificate chain in PEM.");
+    KEY_FILE = key("key_file", Text, "File of the key of the client certificate in PEM.");
+} }
+
+object! { http: "A request over HTTP." {
+    URL = required("url", Text, "URL that is requested. Variables (`${NAME}`, `${NAME:-default}`) are filled in.");
+    METHOD = key("method", Text, "Request method.").default("GET");
+    HEADERS = server::HEADERS;
+    BODY = key("body", Text, "Request body.");
+    TLS = key("tls", TLS_OPTIONS, "");
+    VERSION = key("version", Values(&[Literal::Text("1.1"), Literal::Text("2"), Literal::Text("auto"), Literal::Number(1.1), Literal::Number(2.0)]), "Version of HTTP. `auto` and `2` use ALPN over TLS; without TLS, `2` needs prior knowledge.").default("\"1.1\"");
+    BODY_LIMIT = key("body_limit", AnyOf(&[Whole(1, 67_108_864), Pattern("^[0-9]+ *(KiB|MiB|kB|MB|B)$")]), "Most bytes of an answer that are read.").default("1MiB");
+    MAX_HEADERS = key("max_headers", Whole(1, 4096), "Most header fields of an answer.").default("256");
+    REDIRECTS = key("redirects", AnyOf(&[
+        Shape::About("Most redirects that are followed, within the origin.", &Whole(0, 20)),
+        Mapping(redirects::OBJECT),
+    ]), "").default("0");
+    BASIC_AUTH = server::BASIC_AUTH;
+    BEARER_TOKEN = server::BEARER_TOKEN;
+    BEARER_TOKEN_FILE = server::BEARER_TOKEN_FILE;
+    EXPECT = key("expect", Mapping(http_expect::OBJECT), "");
+} }
+
+object! { redirects: "Redirects that are followed." {
+    LIMIT = required("limit", Whole(0, 20), "Most redirects that are followed.");
+    ORIGIN = key("origin", Word(&["same", "any"]), "Whether a redirect may lead to another origin.").default("same");
+} }
+
+object! { dialogue_step: "A step of a dialogue." {
+    SEND = key("send", Text, "Text that is sent.");
+    SEND_HEX = key("send_hex", Text, "Bytes that are sent, as hex digits.");
+    EXPECT = key("expect", Text, "A regular expression that received bytes must match. The match is consumed.");
+} choices: &[&[SEND], &[SEND_HEX], &[EXPECT]]; }
+
+object! { tcp: "A connection over TCP." {
+    ADDRESS = required("address", Text, "Host and port.");
+    STARTTLS = key("starttls", Word(&["smtp", "imap", "postgresql", "ldap"]), "Protocol of the upgrade to TLS.");
+    TLS = key("tls", TLS_OPTIONS, "");
+    DIALOGUE = key("dialogue", List(&Mapping(dialogue_step::OBJECT)), "Texts that are sent and awaited, in order.");
+    EXPECT = key("expect", Mapping(expect::OBJECT), "");
+} }
+
+object! { handshake: "A TLS handshake." {
+    ADDRESS = tcp::ADDRESS;
+    SERVER_NAME = tls::SERVER_NAME;
+    CA_FILE = tls::CA_FILE;
+    CERT_FILE = tls::CERT_FILE;
+    KEY_FILE = tls::KEY_FILE;
+    INSECURE = tls::INSECURE;
+    DIALOGUE = tcp::DIALOGUE;
+    EXPECT = tcp::EXPECT;
+} }
+
+object! { dns: "A query to a name server." {
+    SERVER = required("server", Text, "IP address and port of the server. The port is 53, over TLS 853, when it is missing.");
+    QUERY = required("query", Text, "Name that is looked up.");
+    TYPE = key("type", Word(&["A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"]), "Type of the record.").default("A");
+    TRANSPORT = key("transport", Word(&["udp", "tcp", "tls"]), "Transport of the query.").default("udp");
+    RECURSION = key("recursion", Switch, "Whether recursion is desired.").default("true");
+    TLS = key("tls", TLS_OPTIONS, "");
+    EXPECT = tcp::EXPECT;
+} }
+
+object! { icmp: "An echo request." {
+    HOST = required("host", Text, "A name or an address.");
+    SIZE = key("size", Whole(0, 1400), "Bytes of data.").default("56");
+    EXPECT = tcp::EXPECT;
+} }
+
+object! { grpc: "A check by the health service of gRPC." {
+    ADDRESS = required("address", Text, "Host and port.");
+    SERVICE = key("service", Text, "Service whose health is checked. The whole server when it is missing.");
+    TLS = key("tls", TLS_OPTIONS, "");
+    EXPECT = tcp::EXPECT;
+} }
+
+object! { websocket: "An upgrade to WebSocket and an optional message." {
+    URL = required("url", Text, "URL with the scheme `ws` or `wss`.");
+    HEADERS = server::HEADERS;
+    TLS = key("tls", TLS_OPTIONS, "");
+    SEND = key("send", Text, "A text message that is sent.");
+    EXPECT_MESSAGE = key("expect_message", Text, "A regular expression that a message matches.");
+    EXPECT = tcp::EXPECT;
+} }
+
+object! { journey: "Requests that share variables." {
+    VARIABLES = key("variables", Map(&Any), "Initial values, used as `{{name}}`.");
+    STEPS = required("steps", List(&Mapping(journey_step::OBJECT)), "The requests, in order.");
+    EXPECT = tcp::EXPECT;
+} }
+
+object! { journey_step: "A request." {
+    NAME = required("name", Name, "Unique name in results.");
+    HTTP = required("http", Mapping(http::OBJECT), "");
+    EXTRACT = key("extract", Map(&Any), "Variables taken from the answer, like `id: json(\"$.id\")`.");
+    ALWAYS = key("always", Switch, "Whether the request is made even when a step before it failed.").default("false");
+} }
