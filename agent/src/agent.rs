@@ -261,6 +261,11 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
             Indicator::Scrape { source, ratio } if *source == scrape.name => Some(ratio.clone()),
             _ => None,
         });
+        let up = streams_of(config, |indicator| match indicator {
+            Indicator::Up { source } if *source == scrape.name => Some(()),
+            _ => None,
+        });
+        let up: Vec<usize> = up.into_iter().map(|(index, ())| index).collect();
         let (scrape, outside) = (Arc::new(scrape.clone()), outside.clone());
         let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
         tasks.supervise(format!("scrape {}", scrape.name), move || {
@@ -270,7 +275,7 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
                 grid,
                 feed: feed.clone(),
             };
-            let streams = scrape::Streams { ratios: ratios.clone(), up: Vec::new() };
+            let streams = scrape::Streams { ratios: ratios.clone(), up: up.clone() };
             scrape::watch(Arc::clone(&scrape), streams, ports, stop.clone())
         });
     }
@@ -483,7 +488,10 @@ fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure {
             .flat_map(Slo::streams)
             .filter_map(|stream| match stream.indicator {
                 Indicator::Probe { target } => latest.get(target),
-                Indicator::Scrape { .. } | Indicator::Prometheus { .. } | Indicator::Composite(_) => None,
+                Indicator::Scrape { .. }
+                | Indicator::Up { .. }
+                | Indicator::Prometheus { .. }
+                | Indicator::Composite(_) => None,
             })
             .filter_map(|seen| {
                 let failed = seen.last_failure?;

@@ -28,6 +28,16 @@ pub struct Observation {
     pub slot: Slot,
     /// Good and bad events.
     pub counts: Counts,
+    /// Starts of the process that was observed.
+    pub starts: u32,
+}
+
+impl Observation {
+    /// Counts of a slot, without a start.
+    #[must_use]
+    pub const fn new(stream: usize, slot: Slot, counts: Counts) -> Self {
+        Self { stream, slot, counts, starts: 0 }
+    }
 }
 
 /// Channel of observations.

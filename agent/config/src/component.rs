@@ -69,7 +69,10 @@ impl Slo {
     pub fn components(&self) -> &[Component] {
         match &self.indicator {
             Indicator::Composite(components) => components,
-            Indicator::Probe { .. } | Indicator::Scrape { .. } | Indicator::Prometheus { .. } => &[],
+            Indicator::Probe { .. }
+            | Indicator::Scrape { .. }
+            | Indicator::Up { .. }
+            | Indicator::Prometheus { .. } => &[],
         }
     }
 }

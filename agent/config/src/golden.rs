@@ -59,7 +59,7 @@ fn good() -> Config {
 fn a_composite_has_named_components_and_a_budget_they_share() {
     let (config, warnings) = load_with(Path::new("tests/spec/composite"), &|_| None).unwrap();
     assert!(warnings.list.is_empty(), "{warnings}");
-    let [journey, pages] = config.slos.as_slice() else { panic!() };
+    let [journey, pages, _up] = config.slos.as_slice() else { panic!() };
     let titles: Vec<_> = journey.components().iter().map(|part| (part.name.as_str(), part.title())).collect();
     assert_eq!(titles, [("search", "Search"), ("booking", "Booking")]);
     assert_eq!(journey.objective().percent(), 99.9, "the strictest of its targets");
@@ -88,6 +88,7 @@ fn a_composite_has_named_components_and_a_budget_they_share() {
         stream(0, 1, "titanic-journey/booking"),
         stream(1, 0, "titanic-pages/search"),
         stream(1, 1, "titanic-pages/stored-bookings"),
+        stream(2, 0, "titanic-api-up"),
     ];
     assert_eq!(streams, expected);
 }
@@ -209,7 +210,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
 #[test]
 fn openslo_documents_of_several_files_come_together() {
     let config = good();
-    let [month, fortnight, _, _, _, requests, probes] = config.slos.as_slice() else { panic!() };
+    let [month, fortnight, _, _, _, requests, probes, ..] = config.slos.as_slice() else { panic!() };
     assert_eq!(month.period_words(), "month in Asia/Kathmandu");
     assert_eq!((fortnight.period_words().as_str(), fortnight.period()), ("2 weeks in UTC", Window::days(14)));
     let second = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second();
@@ -338,7 +339,12 @@ fn our_own_specs_are_fine_on_a_fresh_clone() {
     ids.sort();
     assert_eq!(
         ids,
-        ["titanic-probes-availability", "titanic-requests-availability", "titanic-requests-latency"]
+        [
+            "titanic-probes-availability",
+            "titanic-requests-availability",
+            "titanic-requests-latency",
+            "titanic-up"
+        ]
     );
     assert_eq!(config.services["titanic"].owner.as_deref(), Some("passenger-team"));
     // with everything set, both are told
@@ -388,7 +394,9 @@ fn the_agent_of_a_cluster_is_told_what_its_manifest_says() {
     assert!(warnings.list.is_empty(), "{warnings}");
     assert_eq!((config.destinations.len(), config.tokens.len()), (1, 1));
     let ours = |config: &Config| {
-        let slos = config.slos.iter().map(|slo| (slo.id(), slo.description.clone(), slo.policy.objective));
+        // in a cluster Prometheus scrapes the service, and the agent asks Prometheus
+        let counted = config.slos.iter().filter(|slo| !matches!(slo.indicator, Indicator::Up { .. }));
+        let slos = counted.map(|slo| (slo.id(), slo.description.clone(), slo.policy.objective));
         slos.collect::<Vec<_>>()
     };
     let (local, _) = load_with(Path::new("../../slo"), &|_| None).unwrap();

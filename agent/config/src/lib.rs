@@ -34,6 +34,7 @@ mod schema_tests;
 mod secret;
 mod target;
 mod tiers;
+mod up;
 mod yaml;
 mod zero;
 

@@ -11,6 +11,7 @@ use super::mask::mask;
 use super::openslo::{Sheet, Specs, read_specs};
 use super::reader::{At, Reader};
 use super::secret::{Environment, Secrets};
+use super::up::add_up_slos;
 use super::yaml::{FILE_LIMIT, Node, parse};
 use super::zero::{ZeroOptions, zero_config};
 use super::{Config, Diagnostic, Diagnostics, Level};
@@ -214,6 +215,7 @@ impl Run<'_> {
         let opened: Vec<Opened> = files.iter().filter_map(|file| self.open(file)).collect();
         let specs = self.specs(&opened, &known);
         specs.put_into(&mut config);
+        add_up_slos(&mut config);
         (Some(config), files)
     }
 

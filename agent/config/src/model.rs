@@ -104,6 +104,8 @@ pub struct Scrape {
     pub timeout: Duration,
     /// The value of the label `job` that Prometheus gives this endpoint; used in generated rules.
     pub job: Option<String>,
+    /// The severity of the SLO about its availability; `None` for no such SLO.
+    pub up: Option<Severity>,
 }
 
 /// A server with Prometheus' query API.
@@ -385,6 +387,11 @@ pub enum Indicator {
         source: String,
         /// Which series count.
         ratio: Ratio,
+    },
+    /// Every scrape of a neighbour is an event; a good one could be read.
+    Up {
+        /// Name of the scrape.
+        source: String,
     },
     /// Queries to a server with Prometheus' query API.
     Prometheus {

@@ -72,10 +72,8 @@ pub(super) fn read_policy(
     let conditions = read_conditions(reader, metadata, frame);
     let told = conditions.iter().flatten().any(|condition| condition.cause() == Cause::DataMissing);
     let usual = Some(Severity::Ticket).filter(|_| !told);
-    let data_alert = metadata.annotation(slo_annotations::DATA_ALERT).map_or(Some(usual), |at| {
-        let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
-        reader.choice(at, &choices)
-    });
+    let data_alert =
+        metadata.annotation(slo_annotations::DATA_ALERT).map_or(Some(usual), |at| read_severity(reader, at));
     sliced?;
     let policy = Policy {
         // without a grid there is an error already, or the file is checked on its own
@@ -90,6 +88,12 @@ pub(super) fn read_policy(
         data_alert: data_alert?,
     };
     Some((policy, budgeted?.calendar))
+}
+
+/// Reads the severity of an alert that can be switched off.
+pub(super) fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<Severity>> {
+    let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
+    reader.choice(at, &choices)
 }
 
 fn fallback_grid() -> Option<Grid> {
@@ -345,7 +349,9 @@ fn pace(indicator: Option<&Indicator>, slot: Duration, known: &Known) -> Pace {
                 (interval, timing.delay, timing.timeout)
             })
         }
-        Some(Indicator::Scrape { .. } | Indicator::Composite(_)) | None => (none, none, none),
+        Some(Indicator::Scrape { .. } | Indicator::Up { .. } | Indicator::Composite(_)) | None => {
+            (none, none, none)
+        }
     };
     // what is asked for late is always that much older
     let round = slot.max(interval) + delay;

@@ -112,6 +112,7 @@ fn usual_rate(config: &Config, slo: &Slo) -> anyhow::Result<Rate> {
             let every = target.map(|target| target.interval.as_secs_f64());
             1.0 / every.unwrap_or_else(|| f64::from(slo.policy.grid.width_seconds()))
         }
+        Indicator::Up { .. } => 1.0 / f64::from(slo.policy.grid.width_seconds()),
         Indicator::Scrape { .. } | Indicator::Prometheus { .. } | Indicator::Composite(_) => 10.0,
     };
     Rate::try_new(per_second).map_err(anyhow::Error::msg)

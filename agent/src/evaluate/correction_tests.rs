@@ -49,7 +49,7 @@ fn slot(at_ms: i64) -> Slot {
 }
 
 fn observation(at_ms: i64, counts: Counts) -> Observation {
-    Observation { stream: 0, slot: slot(at_ms), counts }
+    Observation::new(0, slot(at_ms), counts)
 }
 
 /// Good and bad events of every slot, oldest first, up to the end.

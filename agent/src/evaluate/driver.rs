@@ -311,12 +311,15 @@ impl Driver {
 
     /// Takes in an observation.
     pub fn record(&mut self, observation: Observation) {
-        let Observation { stream, slot, counts } = observation;
+        let Observation { stream, slot, counts, starts } = observation;
         let Some(place) = self.streams.get(stream) else { return };
         let Some(watched) = self.watched.get_mut(place.slo) else { return };
         let start_ms = watched.evaluator.policy().grid.start_ms(slot);
         let judged = watched.excluded.judged(start_ms, counts);
         watched.evaluator.record_component(place.component, slot, judged);
+        if starts > 0 {
+            watched.evaluator.record_starts(slot, starts);
+        }
         if judged.bad > 0 && slot > watched.evaluator.closed() {
             self.suspects.insert(place.slo, slot);
         }

@@ -58,7 +58,7 @@ impl Life {
         let first = Grid::MINUTE.slot_at_ms(self.now_ms);
         for minute in 0..minutes {
             let counts = Counts { good: 100 - bad, bad };
-            self.driver.record(Observation { stream: 0, slot: first.plus(minute), counts });
+            self.driver.record(Observation::new(0, first.plus(minute), counts));
         }
         self.now_ms += minutes * 60_000;
         self.driver.tick(first.plus(minutes - 1)).await.0.slos.remove(0)
@@ -231,7 +231,7 @@ async fn a_composite_is_restored_from_quarters_of_its_components() {
             for minute in 0..minutes {
                 for (stream, bad) in [0, bad].into_iter().enumerate() {
                     let counts = Counts { good: 100 - bad, bad };
-                    life.driver.record(Observation { stream, slot: first.plus(minute), counts });
+                    life.driver.record(Observation::new(stream, first.plus(minute), counts));
                 }
             }
             life.now_ms += minutes * 60_000;

@@ -24,6 +24,7 @@ pub(super) fn of(
         source: match slo.indicator {
             Indicator::Probe { .. } => "probe".to_owned(),
             Indicator::Scrape { .. } => "scrape".to_owned(),
+            Indicator::Up { .. } => "up".to_owned(),
             Indicator::Prometheus { .. } => "prometheus".to_owned(),
             Indicator::Composite(_) => "composite".to_owned(),
         },

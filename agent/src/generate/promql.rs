@@ -119,6 +119,24 @@ impl Sli {
                     is_probe: true,
                 }
             }
+            Indicator::Up { source } => {
+                // a scrape that failed for want of files on the agent's own machine says nothing about the neighbour
+                let scrapes = |op, outcome: &str| Selector {
+                    metric: names::SCRAPES.to_owned(),
+                    matchers: vec![
+                        matcher("source", MatchOp::Equal, source),
+                        matcher("outcome", op, outcome),
+                        matcher("reason", MatchOp::NotEqual, "resources"),
+                    ],
+                };
+                Self {
+                    total: Counted::Counters(scrapes(MatchOp::Regex, "ok|fail")),
+                    part: Counted::Counters(scrapes(MatchOp::Equal, "fail")),
+                    part_is_bad: true,
+                    job: None,
+                    is_probe: true,
+                }
+            }
             // its components are counted one by one, by the agent: of the whole there is no event to be found
             Indicator::Composite(_) => {
                 let nothing = Indicator::Probe { target: String::new() };

@@ -124,6 +124,11 @@ fn promise(config: &Config, slo: &Slo) -> String {
         Indicator::Probe { target } => {
             format!("An event is a probe of target `{target}`; a bad one did not meet its expectations.")
         }
+        Indicator::Up { source } => {
+            format!(
+                "An event is a scrape of `{source}`; a bad one was refused, timed out or could not be read."
+            )
+        }
         Indicator::Scrape { source, .. } | Indicator::Prometheus { source, .. } => {
             let kind = if sli.part_is_bad { "bad" } else { "good" };
             format!(
@@ -191,6 +196,7 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
     let hold = slo.policy.data_alert_seconds();
     let what = match (&slo.indicator, &sli.job) {
         (Indicator::Probe { target }, _) => format!("no probe of target `{target}` has had an outcome"),
+        (Indicator::Up { source }, _) => format!("`{source}` was not scraped"),
         (Indicator::Scrape { source, .. }, Some(job)) => {
             format!("the metrics of `{source}` (job `{job}`) could not be read")
         }

@@ -165,7 +165,7 @@ impl Watch {
     async fn observe(&self, intended_ms: i64, counts: Counts) -> bool {
         let slot = self.ports.grid.slot_at_ms(intended_ms);
         for stream in &self.streams {
-            let observation = Observation { stream: *stream, slot, counts };
+            let observation = Observation::new(*stream, slot, counts);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,

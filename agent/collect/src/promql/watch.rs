@@ -273,7 +273,7 @@ impl Watched {
         known.add(span.from, settled_to.min(span.to));
         sums.keys().for_each(|slot| known.observe(*slot));
         let observation =
-            |(slot, counts): (i64, Counts)| Observation { stream: self.job.stream, slot: Slot(slot), counts };
+            |(slot, counts): (i64, Counts)| Observation::new(self.job.stream, Slot(slot), counts);
         sums.into_iter().map(observation).collect()
     }
 

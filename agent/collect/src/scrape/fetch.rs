@@ -179,6 +179,7 @@ mod tests {
             url: format!("http://{address}{path}").parse().unwrap(),
             timeout: if path == "/slow" { Duration::from_millis(100) } else { Duration::from_secs(20) },
             job: None,
+            up: None,
         };
         HttpFetch::new(false).unwrap().fetch(&scrape).await
     }
@@ -204,6 +205,7 @@ mod tests {
             url: "http://no-such-host.invalid/metrics".parse().unwrap(),
             timeout: Duration::from_secs(20),
             job: None,
+            up: None,
         };
         assert_eq!(HttpFetch::new(false).unwrap().fetch(&scrape).await.unwrap_err().reason(), "dns");
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();

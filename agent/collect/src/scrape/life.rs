@@ -54,16 +54,40 @@ pub(super) struct Lives {
     watched_since: f64,
     start: Option<f64>,
     scraped_at: Option<f64>,
+    /// The newest start that was ever seen.
+    newest: f64,
+    /// Several processes answer in turn. Each of them starts at a rollout, which is no crash loop.
+    shared: bool,
+    /// Starts since they were taken last.
+    starts: u32,
 }
 
 impl Lives {
     /// Begins to watch. A process that starts later is new at its first scrape.
     pub(super) fn since(now_ms: i64) -> Self {
-        Self { watched_since: now_ms as f64 / 1000.0, start: None, scraped_at: None }
+        let now = now_ms as f64 / 1000.0;
+        let (start, scraped_at) = (None, None);
+        Self { watched_since: now, start, scraped_at, newest: 0.0, shared: false, starts: 0 }
+    }
+
+    /// Takes the number of starts since the last call. A process that answers beside others has none.
+    pub(super) fn take_starts(&mut self) -> u32 {
+        std::mem::take(&mut self.starts)
     }
 
     /// Takes the start times of a scrape made at `now_ms`.
     pub(super) fn advance(&mut self, starts: Starts, now_ms: i64) -> Life {
+        let life = self.tell(starts, now_ms);
+        let start = starts.single().unwrap_or(0.0);
+        self.shared |= starts.several || life == Life::Other;
+        if life == Life::New && !self.shared && start > self.newest + JITTER {
+            self.starts = self.starts.saturating_add(1);
+        }
+        self.newest = self.newest.max(start);
+        life
+    }
+
+    fn tell(&mut self, starts: Starts, now_ms: i64) -> Life {
         let now = now_ms as f64 / 1000.0;
         let (before, start) = (self.start, starts.single());
         let scraped_at = self.scraped_at.replace(now);
@@ -128,6 +152,29 @@ mod tests {
         assert_eq!(life(&mut lives, 1100, &started(1050.0)), Life::New);
         let mut lives = Lives::since(1_000_000);
         assert_eq!(life(&mut lives, 1100, &started(999.0)), Life::Unknown);
+    }
+
+    #[test]
+    fn each_start_of_the_only_process_counts_once() {
+        let mut lives = Lives::since(950_000);
+        for (at, start) in [(1000, 900.0), (1010, 1005.0), (1020, 1015.0), (1030, 1015.4), (1040, 1035.0)] {
+            life(&mut lives, at, &started(start));
+        }
+        assert_eq!((lives.take_starts(), lives.take_starts()), (3, 0));
+    }
+
+    #[test]
+    fn a_rollout_of_several_replicas_is_no_crash_loop() {
+        let mut lives = Lives::since(950_000);
+        // two replicas answer in turn, and both are replaced
+        for (at, start) in [(1000, 900.0), (1010, 910.0), (1020, 900.0)] {
+            life(&mut lives, at, &started(start));
+        }
+        lives.take_starts();
+        for (at, start) in [(1030, 1025.0), (1040, 910.0), (1050, 1025.0), (1060, 1055.0), (1070, 1025.0)] {
+            life(&mut lives, at, &started(start));
+        }
+        assert_eq!(lives.take_starts(), 0);
     }
 
     #[test]

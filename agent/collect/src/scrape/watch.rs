@@ -61,6 +61,7 @@ pub async fn watch(scrape: Arc<Scrape>, streams: Streams, ports: Ports, stop: Ca
         read_at_ms: now_ms,
         ports,
         failing: false,
+        starts: 0,
         closely: false,
     };
     tokio::select! {
@@ -124,6 +125,8 @@ struct Watch {
     read_at_ms: i64,
     ports: Ports,
     failing: bool,
+    /// Starts of the process since the observation before.
+    starts: u32,
     /// Most events were bad when last read. Half a slot matters only to what fires within some slots.
     closely: bool,
 }
@@ -188,13 +191,15 @@ impl Watch {
                 Vec::new()
             }
         };
-        let mut observed: Vec<(usize, Counts)> =
-            increases.into_iter().map(|(stream, increase)| (stream, increase.counts)).collect();
-        if let Some(counts) = up {
-            observed.extend(self.up.iter().map(|stream| (*stream, counts)));
-        }
-        for (stream, counts) in observed {
-            if self.ports.feed.send(Observation { stream, slot, counts }).await.is_err() {
+        let starts = std::mem::take(&mut self.starts);
+        let counted =
+            increases.into_iter().map(|(stream, increase)| Observation::new(stream, slot, increase.counts));
+        let up = self.up.iter().flat_map(|stream| {
+            up.map(|counts| Observation { starts, ..Observation::new(*stream, slot, counts) })
+        });
+        let observed: Vec<Observation> = counted.chain(up).collect();
+        for observation in observed {
+            if self.ports.feed.send(observation).await.is_err() {
                 return false;
             }
         }
@@ -223,6 +228,7 @@ impl Watch {
         let now_ms = self.ports.clock.now_ms();
         let passed_ms = now_ms.saturating_sub(std::mem::replace(&mut self.read_at_ms, now_ms));
         let life = self.lives.advance(starts, now_ms);
+        self.starts = self.starts.saturating_add(self.lives.take_starts());
         self.note_life(life);
         Ok(self.advance(selected, life, passed_ms as f64 / 1000.0))
     }

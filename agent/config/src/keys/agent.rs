@@ -31,6 +31,7 @@ object! { scrape: "A neighbour whose Prometheus metrics are read." {
     URL = required("url", Text, "URL of its metrics.");
     TIMEOUT = key("timeout", Duration, "Deadline over connect, answer and body. Half the interval when it is missing, at most 5s.");
     JOB = key("job", Text, "Value of the label `job` that Prometheus gives it; used in generated rules.");
+    UP = key("up", Word(&["page", "ticket", "off"]), "Severity of the SLO `up`, or `NAME-up`, of which every scrape is an event.").default("page");
 } }
 
 object! { server: "A server with the query API of Prometheus." {

@@ -38,7 +38,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use lookout_engine::Grid;
+use lookout_engine::{Grid, Severity};
 
 pub use address::HostPort;
 pub use direct::SCHEMES;
@@ -56,6 +56,7 @@ pub(super) use journey::has_placeholder;
 
 use super::assertion::Assertion;
 use super::model::Scrape;
+use super::objective::read_severity;
 use super::reader::{At, Fields, Reader};
 use crate::keys::agent::scrape;
 use crate::keys::target;
@@ -253,5 +254,6 @@ pub(super) fn read_scrape(reader: &mut Reader<'_>, at: &At<'_>, grid: Option<Gri
     let timeout = read_timeout(reader, &fields, interval);
     let job =
         fields.get(scrape::JOB).map_or(Some(None), |at| reader.text(&at).map(|job| Some(job.to_owned())));
-    Some(Scrape { name: name?.to_owned(), url: url?, timeout: timeout?, job: job? })
+    let up = fields.get(scrape::UP).map_or(Some(Some(Severity::Page)), |at| read_severity(reader, &at));
+    Some(Scrape { name: name?.to_owned(), url: url?, timeout: timeout?, job: job?, up: up? })
 }

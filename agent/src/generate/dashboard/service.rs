@@ -232,49 +232,50 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
                 .stacked()
                 .bounds(Some(0.0), None)
         }
-        Indicator::Scrape { .. } | Indicator::Prometheus { .. } | Indicator::Composite(_) => {
-            match histogram_of(&sli) {
-                Some((total, histogram)) => {
-                    let mut bucket = total.clone();
-                    bucket.metric = format!("{histogram}_bucket");
-                    let buckets = format!("sum by (le) (rate({}[$__rate_interval]))", at(&bucket));
-                    let quantile = |q: f64, legend: &str| {
-                        Target::histogram(format!("histogram_quantile({q}, {buckets})"), legend)
-                    };
-                    let mut panel = Panel::new(
-                        Kind::TimeSeries,
-                        &role("latency"),
-                        &format!("{title}: latency"),
-                        "Quantiles of all events, errors included. Exemplars lead to traces.",
-                        "s",
-                        place(12),
-                    )
-                    .targets(vec![quantile(0.5, "p50"), quantile(0.95, "p95"), quantile(0.99, "p99")])
-                    .bounds(Some(0.0), None);
-                    let part = sli.part.counters().map_or([].as_slice(), |part| &part.matchers);
-                    let limit = part.iter().find(|matcher| matcher.label == "le");
-                    if let Some(limit) = limit.and_then(|matcher| matcher.value.parse::<f64>().ok()) {
-                        panel = panel.steps(vec![(None, "transparent"), (Some(limit), "red")]).lines();
-                    }
-                    panel
-                }
-                None => Panel::new(
+        Indicator::Scrape { .. }
+        | Indicator::Up { .. }
+        | Indicator::Prometheus { .. }
+        | Indicator::Composite(_) => match histogram_of(&sli) {
+            Some((total, histogram)) => {
+                let mut bucket = total.clone();
+                bucket.metric = format!("{histogram}_bucket");
+                let buckets = format!("sum by (le) (rate({}[$__rate_interval]))", at(&bucket));
+                let quantile = |q: f64, legend: &str| {
+                    Target::histogram(format!("histogram_quantile({q}, {buckets})"), legend)
+                };
+                let mut panel = Panel::new(
                     Kind::TimeSeries,
-                    &role("ratio"),
-                    &format!("{title}: bad share"),
-                    "Bad events of all events over the shortest window.",
-                    "percentunit",
+                    &role("latency"),
+                    &format!("{title}: latency"),
+                    "Quantiles of all events, errors included. Exemplars lead to traces.",
+                    "s",
                     place(12),
                 )
-                .targets(vec![Target::range(
-                    format!("slo:sli_error:ratio_rate{}{}", base_window(slo), identity(slo)),
-                    "bad",
-                )])
-                .steps(vec![(None, "transparent"), (Some(slo.objective().budget_ratio()), "red")])
-                .lines()
-                .bounds(Some(0.0), None),
+                .targets(vec![quantile(0.5, "p50"), quantile(0.95, "p95"), quantile(0.99, "p99")])
+                .bounds(Some(0.0), None);
+                let part = sli.part.counters().map_or([].as_slice(), |part| &part.matchers);
+                let limit = part.iter().find(|matcher| matcher.label == "le");
+                if let Some(limit) = limit.and_then(|matcher| matcher.value.parse::<f64>().ok()) {
+                    panel = panel.steps(vec![(None, "transparent"), (Some(limit), "red")]).lines();
+                }
+                panel
             }
-        }
+            None => Panel::new(
+                Kind::TimeSeries,
+                &role("ratio"),
+                &format!("{title}: bad share"),
+                "Bad events of all events over the shortest window.",
+                "percentunit",
+                place(12),
+            )
+            .targets(vec![Target::range(
+                format!("slo:sli_error:ratio_rate{}{}", base_window(slo), identity(slo)),
+                "bad",
+            )])
+            .steps(vec![(None, "transparent"), (Some(slo.objective().budget_ratio()), "red")])
+            .lines()
+            .bounds(Some(0.0), None),
+        },
     };
     vec![rates, further]
 }

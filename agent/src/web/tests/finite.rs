@@ -159,7 +159,7 @@ async fn lived(story: &Story, house: &House, ledger: &Arc<MemoryLedger>) -> Snap
         now = now.plus(jump);
         for (slo, (_, stream)) in story.slos.iter().enumerate() {
             if let Some((late, counts)) = stream[step] {
-                driver.record(Observation { stream: slo, slot: now.plus(-1 - late), counts });
+                driver.record(Observation::new(slo, now.plus(-1 - late), counts));
             }
         }
         for (index, status) in driver.look(story.grid.start_ms(now) - 1).await {

@@ -164,7 +164,7 @@ async fn an_hour_is_three_hundred_and_sixty_outcomes_at_exact_starts() {
         .flat_map(|(n, start)| {
             let bad = u64::from(n % 7 == 0);
             let counts = Counts { good: 1 - bad, bad };
-            [3, 5].map(|slo| Observation { stream: slo, slot: grid.slot_at_ms(*start), counts })
+            [3, 5].map(|slo| Observation::new(slo, grid.slot_at_ms(*start), counts))
         })
         .collect();
     assert_eq!(observed, wanted);

@@ -83,6 +83,7 @@ impl Scene {
             url: "http://api.test/metrics".parse().unwrap(),
             timeout: Duration::from_secs(3),
             job: None,
+            up: None,
         };
         let stop = CancellationToken::new();
         let streams = Streams { ratios: slos, up: vec![UP] };
