@@ -4,6 +4,7 @@
 //! restart: in a crash loop every scrape meets a new process with about the same counts.
 
 use super::exposition::Sample;
+use lookout_model::Timestamp;
 
 const START_TIME: &str = "process_start_time_seconds";
 
@@ -58,13 +59,13 @@ pub(super) struct Lives {
 
 impl Lives {
     /// Begins to watch. A process that starts later is new at its first scrape.
-    pub(super) fn since(now_ms: i64) -> Self {
-        Self { watched_since: now_ms as f64 / 1000.0, start: None, scraped_at: None }
+    pub(super) fn since(now: Timestamp) -> Self {
+        Self { watched_since: now.as_seconds_f64(), start: None, scraped_at: None }
     }
 
-    /// Takes the start times of a scrape made at `now_ms`.
-    pub(super) fn advance(&mut self, starts: Starts, now_ms: i64) -> Life {
-        let now = now_ms as f64 / 1000.0;
+    /// Takes the start times of a scrape made at `now`.
+    pub(super) fn advance(&mut self, starts: Starts, now: Timestamp) -> Life {
+        let now = now.as_seconds_f64();
         let (before, start) = (self.start, starts.single());
         let scraped_at = self.scraped_at.replace(now);
         self.start = start.or(self.start.filter(|_| !starts.several));
@@ -94,7 +95,7 @@ mod tests {
         for sample in samples(text) {
             starts.record(&sample.unwrap());
         }
-        lives.advance(starts, at_s * 1000)
+        lives.advance(starts, Timestamp::from_seconds(at_s))
     }
 
     fn started(at_s: f64) -> String {
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn a_later_start_is_a_new_life_and_rounding_is_none() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         assert_eq!(life(&mut lives, 1000, &started(900.0)), Life::Unknown);
         assert_eq!(life(&mut lives, 1010, &started(900.9)), Life::Same);
         assert_eq!(life(&mut lives, 1020, &started(899.5)), Life::Same);
@@ -115,7 +116,7 @@ mod tests {
 
     #[test]
     fn a_process_that_ran_already_is_another_one() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         life(&mut lives, 10_000, &started(900.0));
         assert_eq!(life(&mut lives, 10_010, &started(5000.0)), Life::Other);
         assert_eq!(life(&mut lives, 10_020, &started(900.0)), Life::Other);
@@ -124,15 +125,15 @@ mod tests {
 
     #[test]
     fn a_process_that_starts_while_it_is_watched_is_new_at_its_first_scrape() {
-        let mut lives = Lives::since(1_000_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(1000));
         assert_eq!(life(&mut lives, 1100, &started(1050.0)), Life::New);
-        let mut lives = Lives::since(1_000_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(1000));
         assert_eq!(life(&mut lives, 1100, &started(999.0)), Life::Unknown);
     }
 
     #[test]
     fn several_processes_in_one_exposition_tell_nothing() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         let two = "process_start_time_seconds{a=\"1\"} 5\nprocess_start_time_seconds{a=\"2\"} 9\n";
         assert_eq!(life(&mut lives, 1000, two), Life::Unknown);
         assert_eq!(life(&mut lives, 1010, two), Life::Unknown);
