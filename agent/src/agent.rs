@@ -96,7 +96,7 @@ impl Outside {
             LedgerLocation::Memory => Arc::new(MemoryLedger::default()),
         };
         // settings or secrets may be other ones now: what was refused yesterday may be taken today
-        let retried = ledger.retry_dead_letters(None, clock.now_ms()).await?;
+        let retried = ledger.retry_dead_letters(None, clock.now()).await?;
         if retried > 0 {
             tracing::info!(deliveries = retried, "deliveries that were refused before are tried again");
         }
@@ -179,12 +179,12 @@ impl Agent {
             Arc::clone(&config),
             Arc::clone(&outside.ledger),
             last_failure(&config, &latest),
-            outside.clock.now_ms(),
+            outside.clock.now(),
         )
         .await?;
         let queries = query_jobs(&config, &outside).await?;
         let nothing_yet = Snapshot {
-            at_ms: Snapshot::NEVER,
+            at: Snapshot::NEVER,
             interval_s: config.grid.width_seconds(),
             ledger_is_down: false,
             slos: Vec::new(),
@@ -286,22 +286,22 @@ async fn query_jobs(
     config: &Config,
     outside: &Outside,
 ) -> Result<Vec<(lookout_config::Prometheus, Vec<promql::Job>)>, LedgerError> {
-    let now_ms = outside.clock.now_ms();
+    let now = outside.clock.now();
     let mut servers: Vec<(lookout_config::Prometheus, Vec<promql::Job>)> =
         config.prometheus.iter().map(|server| (server.clone(), Vec::new())).collect();
     for (index, stream) in config.streams().into_iter().enumerate() {
         let Indicator::Prometheus { source, queries } = stream.indicator else { continue };
         let Some(slo) = config.slos.get(stream.slo) else { continue };
-        let now_s = now_ms.div_euclid(1000);
+        let now_s = now.as_seconds();
         let current = slo.calendar.as_ref().and_then(|calendar| calendar.period_at(now_s).ok());
         let length = current.map_or(slo.period(), |(from, to)| Window::seconds(to.abs_diff(from)));
         let longest = slo.tiers().iter().map(|tier| tier.long).fold(length, Ord::max);
         let reach = Duration::from_secs(longest.as_seconds());
-        let since_ms = now_ms.saturating_sub(i64::try_from(reach.as_millis()).unwrap_or(i64::MAX));
+        let since = now - reach;
         // a minute more: the ledger may keep the minute in which the reach begins
-        let stored = outside.ledger.counts(&stream.id, since_ms.saturating_sub(60_000)).await?;
+        let stored = outside.ledger.counts(&stream.id, since - Duration::from_secs(60)).await?;
         let progress =
-            promql::Progress::of_ledger(config.grid, now_ms, &stored.slots(), &known_minutes(&stored));
+            promql::Progress::of_ledger(config.grid, now, &stored.slots(), &known_minutes(&stored));
         let job = promql::Job { stream: index, queries: queries.clone(), reach, progress };
         let server = servers.iter_mut().find(|(server, _)| server.name == *source);
         server.into_iter().for_each(|(_, jobs)| jobs.push(job.clone()));
@@ -469,7 +469,7 @@ fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
                     Verdict::Fail { detail, .. } => detail,
                 },
                 total_ms: u64::try_from(seen.outcome.total.as_millis()).unwrap_or(u64::MAX),
-                at_ms: seen.started_at_ms,
+                at: seen.started_at,
             })
         };
         config.targets.iter().filter_map(row).collect()
@@ -477,7 +477,7 @@ fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
 }
 
 /// A failure older than this says nothing about an incident.
-const RECENT_MS: i64 = 15 * 60 * 1000;
+const RECENT: Duration = Duration::from_secs(15 * 60);
 
 /// The last failure of any probe of the SLO's service.
 fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure {
@@ -495,7 +495,7 @@ fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure {
             })
             .filter_map(|seen| {
                 let failed = seen.last_failure?;
-                let recent = seen.started_at_ms.saturating_sub(failed.started_at_ms) <= RECENT_MS;
+                let recent = seen.started_at.since(failed.started_at) <= RECENT;
                 recent.then_some(failed.outcome.verdict)
             })
             .find_map(|verdict| match verdict {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
 use lookout::evaluate::{self, Board, Driver, Snapshot};
 use lookout_collect::{probe, scrape};
 use lookout_config::{Config, Indicator, Scrape, Target};
 use lookout_ledger::{Ledger, MemoryLedger};
+use lookout_model::Timestamp;
 use lookout_runtime::clock::{Clock, TokioClock};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -37,14 +37,14 @@ const START: &str = "2026-11-20T00:00:00Z";
 /// A service that fails from some moment on, whatever it is asked.
 struct Service {
     clock: Arc<dyn Clock>,
-    start_ms: i64,
-    outage_ms: i64,
+    start: Timestamp,
+    outage_at: Timestamp,
 }
 
 #[async_trait]
 impl probe::Probe for Service {
     async fn probe(&self, _: &Target) -> probe::Outcome {
-        let failed = self.clock.now_ms() >= self.outage_ms;
+        let failed = self.clock.now() >= self.outage_at;
         tokio::time::sleep(LATENCY).await;
         let verdict = match failed {
             true => probe::Verdict::Fail { reason: probe::Reason::Status, detail: "status 503".to_owned() },
@@ -68,10 +68,10 @@ impl probe::Probe for Service {
 #[async_trait]
 impl scrape::Fetch for Service {
     async fn fetch(&self, _: &Scrape) -> Result<String, scrape::FetchError> {
-        let now_ms = self.clock.now_ms();
+        let now = self.clock.now();
         tokio::time::sleep(LATENCY).await;
         let requests = |ms: i64| (ms.max(0) as f64 / 1000.0 * PER_S) as u64;
-        let (all, bad) = (requests(now_ms - self.start_ms), requests(now_ms - self.outage_ms));
+        let (all, bad) = (requests(now.millis_since(self.start)), requests(now.millis_since(self.outage_at)));
         Ok(format!("requests_total {all}\nerrors_total {bad}\n"))
     }
 }
@@ -127,9 +127,9 @@ pub(crate) fn seconds_to_page(source: Source, name: &str, phase_ms: i64) -> Resu
 async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     let start: Timestamp = START.parse().map_err(|error| format!("{error}"))?;
     let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(start));
-    let start_ms = clock.now_ms();
-    let outage_ms = start_ms + WARM_UP_S * 1000 + phase_ms;
-    let service = Arc::new(Service { clock: Arc::clone(&clock), start_ms, outage_ms });
+    let start = clock.now();
+    let outage_at = start.plus_millis(WARM_UP_S * 1000 + phase_ms);
+    let service = Arc::new(Service { clock: Arc::clone(&clock), start, outage_at });
     let (config, ledger) = (Arc::new(config), Arc::new(MemoryLedger::default()));
     let (feed, mut observations) = mpsc::channel(64);
     let (wake, stop) = (Arc::new(Notify::new()), CancellationToken::new());
@@ -137,11 +137,10 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
         Arc::clone(&config),
         Arc::clone(&ledger) as Arc<dyn Ledger>,
         Arc::new(|_| None),
-        start_ms,
+        start,
     );
     let mut driver = restored.await.map_err(|error| error.to_string())?;
-    let nothing =
-        Snapshot { at_ms: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
+    let nothing = Snapshot { at: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
     let ports = evaluate::Ports {
         clock: Arc::clone(&clock),
         board: Board::new(nothing),
@@ -152,19 +151,19 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     let woken = wake.notified();
     let begun = evaluate::run(&mut driver, &mut observations, &ports, stop.clone());
     let limit = Duration::from_secs(WARM_UP_S as u64 + 600);
-    let woken_ms = tokio::select! {
+    let woken_at = tokio::select! {
         () = collectors => None,
         () = begun => None,
-        () = woken => Some(clock.now_ms()),
+        () = woken => Some(clock.now()),
         () = tokio::time::sleep(limit) => None,
     };
-    let woken_ms = woken_ms.ok_or("no incident opened")?;
+    let woken_at = woken_at.ok_or("no incident opened")?;
     let open = ledger.open_incidents().await.map_err(|error| error.to_string())?;
     match open.as_slice() {
         [incident]
-            if incident.severity == lookout_engine::Severity::Page && incident.opened_at_ms <= woken_ms =>
+            if incident.severity == lookout_engine::Severity::Page && incident.opened_at <= woken_at =>
         {
-            Ok(SignedDuration::from_millis(woken_ms - outage_ms).as_secs_f64())
+            Ok(woken_at.seconds_since(outage_at))
         }
         other => Err(format!("expected one page, found {other:?}")),
     }

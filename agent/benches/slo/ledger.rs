@@ -1,7 +1,7 @@
 //! What the ledger's file takes, with the agent's own rhythm: one transaction a tick, a roll-up every ten minutes.
 
 use lookout_ledger::{Ledger as _, SqliteLedger};
-use lookout_model::CountRow;
+use lookout_model::{CountRow, Timestamp};
 
 /// SLOs in the file.
 pub(crate) const SLOS: usize = 100;
@@ -37,7 +37,7 @@ pub(crate) async fn bytes_by_day(
             let rows: Vec<CountRow> = ids.iter().map(&mut row).collect();
             ledger.commit(&rows, &[]).await?;
             if tick % TICKS_PER_PRUNE == 0 {
-                ledger.prune(start_s * 1000).await?;
+                ledger.prune(Timestamp::from_seconds(start_s)).await?;
             }
         }
         ledger.close().await;

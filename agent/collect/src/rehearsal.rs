@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use jiff::{SignedDuration, Timestamp};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+use lookout_model::Timestamp;
 
 use super::scrape::samples;
 use lookout_runtime::clock::{Clock, TokioClock};
 
 /// Where simulated time begins: on a whole hour.
-pub(super) const START_MS: i64 = 1_799_996_400_000;
+pub(super) const START: Timestamp = Timestamp::from_seconds(1_799_996_400);
 
 /// Moves with tokio's clock, and jumps when told to.
 #[derive(Debug)]
@@ -21,7 +22,7 @@ pub(super) struct WallClock {
 
 impl WallClock {
     pub(super) fn start() -> Arc<Self> {
-        let steady = TokioClock::starting_at(Timestamp::from_millisecond(START_MS).unwrap());
+        let steady = TokioClock::starting_at(START);
         Arc::new(Self { steady, offset_ms: AtomicI64::new(0) })
     }
 
@@ -32,7 +33,7 @@ impl WallClock {
 
 impl Clock for WallClock {
     fn now(&self) -> Timestamp {
-        self.steady.now() + SignedDuration::from_millis(self.offset_ms.load(Ordering::Relaxed))
+        Timestamp::from_millis(self.steady.now().as_millis() + self.offset_ms.load(Ordering::Relaxed))
     }
 }
 

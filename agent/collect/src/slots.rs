@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use lookout_model::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 /// The starts of a check: every `interval`, at a phase hashed from its name.
@@ -29,26 +30,26 @@ impl Schedule {
 
     /// The first start strictly later than an instant.
     #[must_use]
-    pub const fn next_after(&self, now_ms: i64) -> i64 {
-        self.start_of(self.number_at(now_ms).saturating_add(1))
+    pub const fn next_after(&self, now: Timestamp) -> Timestamp {
+        self.start_of(self.number_at(now).saturating_add(1))
     }
 
     /// The number, counted from the epoch, of the slot that contains an instant; a slot lasts from one start to the next.
     #[must_use]
-    pub const fn number_at(&self, now_ms: i64) -> i64 {
-        now_ms.saturating_sub(self.phase_ms).div_euclid(self.interval_ms)
+    pub const fn number_at(&self, now: Timestamp) -> i64 {
+        now.as_millis().saturating_sub(self.phase_ms).div_euclid(self.interval_ms)
     }
 
     /// When the slot of a number starts.
     #[must_use]
-    pub const fn start_of(&self, number: i64) -> i64 {
-        number.saturating_mul(self.interval_ms).saturating_add(self.phase_ms)
+    pub const fn start_of(&self, number: i64) -> Timestamp {
+        Timestamp::from_millis(number.saturating_mul(self.interval_ms).saturating_add(self.phase_ms))
     }
 
-    /// How many whole slots, the one that starts at `start_ms` first, are over at an instant.
+    /// How many whole slots, the one that starts at `start` first, are over at an instant.
     #[must_use]
-    pub const fn over_since(&self, start_ms: i64, now_ms: i64) -> i64 {
-        let late = now_ms.saturating_sub(start_ms);
+    pub const fn over_since(&self, start: Timestamp, now: Timestamp) -> i64 {
+        let late = now.millis_since(start);
         if late < 0 { 0 } else { late / self.interval_ms }
     }
 }
@@ -86,11 +87,12 @@ mod tests {
         ) {
             let schedule = Schedule::new(&name, Duration::from_millis(interval_ms));
             prop_assert!((0..schedule.interval_ms).contains(&schedule.phase_ms));
-            let next = schedule.next_after(now);
+            let next_after = |millis| schedule.next_after(Timestamp::from_millis(millis)).as_millis();
+            let next = next_after(now);
             prop_assert!(next > now && next - now <= schedule.interval_ms);
             prop_assert_eq!((next - schedule.phase_ms).rem_euclid(schedule.interval_ms), 0);
-            prop_assert_eq!(schedule.next_after(next), next + schedule.interval_ms);
-            prop_assert_eq!(schedule.next_after(next - 1), next);
+            prop_assert_eq!(next_after(next), next + schedule.interval_ms);
+            prop_assert_eq!(next_after(next - 1), next);
         }
 
         #[test]
@@ -99,6 +101,7 @@ mod tests {
             now in -4_000_000_000_000_i64..4_000_000_000_000,
         ) {
             let schedule = Schedule::new("a", Duration::from_millis(interval_ms));
+            let now = Timestamp::from_millis(now);
             let number = schedule.number_at(now);
             prop_assert!(schedule.start_of(number) <= now && now < schedule.start_of(number + 1));
         }
@@ -106,9 +109,9 @@ mod tests {
         #[test]
         fn late_slots_are_counted_without_walking_them(late in -100_000_i64..100_000, interval_s in 1_u64..60) {
             let schedule = Schedule::new("a", Duration::from_secs(interval_s));
-            let start = schedule.next_after(1_700_000_000_000);
-            let now = start + late;
-            let walked = (0..).take_while(|n| start + (n + 1) * schedule.interval_ms <= now).count();
+            let start = schedule.next_after(Timestamp::from_seconds(1_700_000_000));
+            let now = Timestamp::from_millis(start.as_millis() + late);
+            let walked = (0..).take_while(|n| (n + 1) * schedule.interval_ms <= late).count();
             prop_assert_eq!(schedule.over_since(start, now), i64::try_from(walked).unwrap());
         }
     }

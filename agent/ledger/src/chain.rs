@@ -34,9 +34,8 @@ pub(super) fn link(mut decision: DecisionRecord, last: Option<&DecisionRecord>) 
 /// SHA-256 over predecessor, sequence, id, time, service and answer; each with its length in front, so that no two
 /// different decisions read the same.
 fn hash(decision: &DecisionRecord) -> String {
-    let (sequence, at_ms) = (decision.sequence.to_string(), decision.at_ms.to_string());
-    let parts =
-        [&decision.previous_hash, &sequence, &decision.id, &at_ms, &decision.service, &decision.answer];
+    let (sequence, at) = (decision.sequence.to_string(), decision.at.as_millis().to_string());
+    let parts = [&decision.previous_hash, &sequence, &decision.id, &at, &decision.service, &decision.answer];
     let mut sum = Sha256::new();
     for part in parts {
         sum.update(format!("{}:", part.len()));
@@ -70,13 +69,15 @@ impl Verifier {
 
 #[cfg(test)]
 mod tests {
+    use lookout_model::Timestamp;
+
     use super::*;
 
     fn decision(id: &str, answer: &str) -> DecisionRecord {
         DecisionRecord {
             id: id.to_owned(),
             sequence: 0,
-            at_ms: 1,
+            at: Timestamp::from_millis(1),
             service: "titanic".to_owned(),
             answer: answer.to_owned(),
             previous_hash: String::new(),

@@ -7,15 +7,17 @@ use lookout_model::sample::{T0, correction, deploy, story, transition};
 use lookout_model::{CorrectionKind, CorrectionScope, MOST_IN_FORCE, Notice};
 
 const SLO: &str = "titanic-requests-availability";
-const HOUR: i64 = 3_600_000;
-const DAY: i64 = 24 * HOUR;
+const EPOCH: Timestamp = Timestamp::EPOCH;
+const TICK: Duration = Timestamp::TICK;
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 fn row(start_s: i64, good: u64, bad: u64) -> CountRow {
     CountRow { slo_id: SLO.to_owned(), start_s, width_s: 10, good, bad }
 }
 
-async fn due(ledger: &dyn Ledger, destination: &str, now_ms: i64) -> Vec<Delivery> {
-    ledger.due_deliveries(destination, now_ms, 100).await.unwrap()
+async fn due(ledger: &dyn Ledger, destination: &str, now: Timestamp) -> Vec<Delivery> {
+    ledger.due_deliveries(destination, now, 100).await.unwrap()
 }
 
 async fn deliver(ledger: &dyn Ledger, delivery: &Delivery, thread: Option<&str>) {
@@ -33,24 +35,24 @@ async fn counts_of_a_slot_add_up(ledger: &dyn Ledger) {
         (100, 10, Counts { good: 7, bad: 7 }),
         (110, 10, Counts::ZERO),
     ];
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots(), expected, "nothing happened is kept too");
-    assert_eq!(ledger.counts(SLO, 100_000).await.unwrap().slots(), expected[1..]);
-    assert_eq!(ledger.counts("unknown", 0).await.unwrap(), CountSeries::default());
+    assert_eq!(ledger.counts(SLO, EPOCH).await.unwrap().slots(), expected, "nothing happened is kept too");
+    assert_eq!(ledger.counts(SLO, Timestamp::from_seconds(100)).await.unwrap().slots(), expected[1..]);
+    assert_eq!(ledger.counts("unknown", EPOCH).await.unwrap(), CountSeries::default());
 }
 
 async fn absurd_counts_stay_readable(ledger: &dyn Ledger) {
     for _ in 0..3 {
         ledger.commit(&[row(0, u64::MAX, 1 << 53), row(10, u64::MAX, 0)], &[]).await.unwrap();
     }
-    ledger.prune(DAY).await.unwrap();
-    let counts = ledger.counts(SLO, 0).await.unwrap();
+    ledger.prune(EPOCH + DAY).await.unwrap();
+    let counts = ledger.counts(SLO, EPOCH).await.unwrap();
     assert_eq!(counts.minutes(), [(0, Counts { good: 1 << 53, bad: 1 << 53 })]);
 }
 
 async fn many_rows_in_one_tick(ledger: &dyn Ledger) {
     let rows: Vec<_> = (0..2500).map(|n| row(n * 10, 1, 0)).collect();
     ledger.commit(&rows, &[]).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots().len(), 2500);
+    assert_eq!(ledger.counts(SLO, EPOCH).await.unwrap().slots().len(), 2500);
 }
 
 async fn an_incident_is_open_until_it_is_resolved(ledger: &dyn Ledger) {
@@ -59,12 +61,12 @@ async fn an_incident_is_open_until_it_is_resolved(ledger: &dyn Ledger) {
     assert_eq!(ledger.open_incidents().await.unwrap(), [opened.incident]);
     ledger.commit(&[], std::slice::from_ref(&escalated)).await.unwrap();
     assert_eq!(ledger.open_incidents().await.unwrap(), std::slice::from_ref(&escalated.incident));
-    assert_eq!(ledger.latest_transitions(i64::MAX).await.unwrap(), [escalated]);
+    assert_eq!(ledger.latest_transitions(Timestamp::MAX).await.unwrap(), [escalated]);
     ledger.commit(&[], std::slice::from_ref(&resolved)).await.unwrap();
     assert_eq!(ledger.open_incidents().await.unwrap(), []);
-    let over_at = resolved.at_ms;
+    let over_at = resolved.at;
     assert_eq!(ledger.latest_transitions(over_at).await.unwrap(), std::slice::from_ref(&resolved));
-    assert_eq!(ledger.latest_transitions(over_at + 1).await.unwrap(), []);
+    assert_eq!(ledger.latest_transitions(over_at + TICK).await.unwrap(), []);
 
     let [later, ..] = story(T0 + DAY, &["slack"]);
     ledger.commit(&[], std::slice::from_ref(&later)).await.unwrap();
@@ -83,7 +85,7 @@ async fn a_transition_is_stored_once(ledger: &dyn Ledger) {
         [escalated.incident],
         "an old one does not turn time back"
     );
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots().len(), 1);
+    assert_eq!(ledger.counts(SLO, EPOCH).await.unwrap().slots().len(), 1);
 }
 
 async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
@@ -100,10 +102,13 @@ async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
 
 async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
     let [first, second, ..] = story(T0, &["slack"]);
-    let [other, ..] = story(T0 + 1000, &["slack"]);
+    let [other, ..] = story(T0 + Duration::from_secs(1), &["slack"]);
     ledger.commit(&[], &[first, second, other]).await.unwrap();
     let ready = due(ledger, "slack", T0).await;
-    assert_eq!(ready.iter().map(|delivery| delivery.notice.at_ms).collect::<Vec<_>>(), [T0, T0 + 1000]);
+    assert_eq!(
+        ready.iter().map(|delivery| delivery.notice.at).collect::<Vec<_>>(),
+        [T0, T0 + Duration::from_secs(1)]
+    );
     assert_eq!(ledger.due_deliveries("slack", T0, 1).await.unwrap(), ready[..1]);
     let failed = DeliveryResult::Failed { error: "404".to_owned() };
     ledger.begin_attempt(ready[0].id, T0).await.unwrap();
@@ -115,19 +120,19 @@ async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
 async fn a_retry_is_due_when_it_says(ledger: &dyn Ledger) {
     let [first, second, ..] = story(T0, &["slack"]);
     ledger.commit(&[], &[first, second]).await.unwrap();
-    assert!(ledger.waiting("slack").await.unwrap().0.is_some_and(|at_ms| at_ms <= T0));
+    assert!(ledger.waiting("slack").await.unwrap().0.is_some_and(|at| at <= T0));
     let delivery = due(ledger, "slack", T0).await.remove(0);
     assert_eq!((delivery.attempts, delivery.unsure), (0, false));
     ledger.begin_attempt(delivery.id, T0).await.unwrap();
-    let retry = DeliveryResult::Retry { at_ms: T0 + 5000, error: "429".to_owned() };
+    let retry = DeliveryResult::Retry { at: T0 + Duration::from_secs(5), error: "429".to_owned() };
     ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
-    assert_eq!(due(ledger, "slack", T0 + 4999).await, []);
+    assert_eq!(due(ledger, "slack", T0 + Duration::from_millis(4999)).await, []);
     assert_eq!(
         ledger.waiting("slack").await.unwrap(),
-        (Some(T0 + 5000), 2),
+        (Some(T0 + Duration::from_secs(5)), 2),
         "the second waits for the first"
     );
-    let again = due(ledger, "slack", T0 + 5000).await.remove(0);
+    let again = due(ledger, "slack", T0 + Duration::from_secs(5)).await.remove(0);
     assert_eq!((again.id, again.attempts, again.unsure), (delivery.id, 1, false));
 }
 
@@ -137,18 +142,18 @@ async fn an_attempt_of_unknown_outcome_is_remembered(ledger: &dyn Ledger) {
     let delivery = due(ledger, "slack", T0).await.remove(0);
     ledger.begin_attempt(delivery.id, T0).await.unwrap();
     assert!(due(ledger, "slack", T0).await[0].unsure, "begun, and never ended");
-    let retry = DeliveryResult::Retry { at_ms: T0, error: "refused".to_owned() };
+    let retry = DeliveryResult::Retry { at: T0, error: "refused".to_owned() };
     ledger.begin_attempt(delivery.id, T0).await.unwrap();
     ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
     assert!(due(ledger, "slack", T0).await[0].unsure, "a later refusal does not take it back");
 
-    let [other, ..] = story(T0 + 1, &["pager"]);
+    let [other, ..] = story(T0 + TICK, &["pager"]);
     ledger.commit(&[], &[other]).await.unwrap();
     let delivery = due(ledger, "pager", T0).await.remove(0);
     ledger.begin_attempt(delivery.id, T0).await.unwrap();
-    let unsure = DeliveryResult::Unsure { at_ms: T0 + 1, error: "no answer".to_owned() };
+    let unsure = DeliveryResult::Unsure { at: T0 + TICK, error: "no answer".to_owned() };
     ledger.end_attempt(delivery.id, T0, &unsure).await.unwrap();
-    assert!(due(ledger, "pager", T0 + 1).await[0].unsure);
+    assert!(due(ledger, "pager", T0 + TICK).await[0].unsure);
 }
 
 async fn the_first_message_names_the_thread(ledger: &dyn Ledger) {
@@ -169,7 +174,7 @@ async fn what_is_over_stays_over(ledger: &dyn Ledger) {
     let delivery = due(ledger, "slack", T0).await.remove(0);
     deliver(ledger, &delivery, None).await;
     ledger.begin_attempt(delivery.id, T0).await.unwrap();
-    let retry = DeliveryResult::Retry { at_ms: 0, error: String::new() };
+    let retry = DeliveryResult::Retry { at: EPOCH, error: String::new() };
     ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
 }
@@ -187,7 +192,7 @@ async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
     let letters = ledger.dead_letters(T0).await.unwrap();
     let told: Vec<_> = letters.iter().map(|letter| (letter.change.as_str(), letter.error.as_str())).collect();
     assert_eq!(told, [("opened", "slack answered 401"), ("escalated", "slack answered 401")]);
-    assert_eq!(ledger.dead_letters(T0 + DAY + 1).await.unwrap(), [], "news of yesterday");
+    assert_eq!(ledger.dead_letters(T0 + DAY + TICK).await.unwrap(), [], "news of yesterday");
     assert_eq!(ledger.retry_dead_letters(Some("pager"), T0).await.unwrap(), 0);
     assert_eq!(ledger.retry_dead_letters(Some("slack"), T0).await.unwrap(), 2);
     assert_eq!(ledger.dead_letters(T0).await.unwrap(), []);
@@ -219,7 +224,7 @@ async fn a_deploy_is_known_by_its_key(ledger: &dyn Ledger) {
         id: "dep-3".to_owned(),
         idempotency_key: "k3".to_owned(),
         service: "other".to_owned(),
-        started_at_ms: first.started_at_ms + 1,
+        started_at: first.started_at + TICK,
         ..deploy()
     };
     ledger.record_deploy(&later).await.unwrap();
@@ -232,7 +237,7 @@ async fn decisions_form_a_chain(ledger: &dyn Ledger) {
     let ask = |id: &str| DecisionRecord {
         id: id.to_owned(),
         sequence: 99,
-        at_ms: T0,
+        at: T0,
         service: "titanic".to_owned(),
         answer: r#"{"decision":"deny"}"#.to_owned(),
         previous_hash: "made up".to_owned(),
@@ -248,33 +253,33 @@ async fn decisions_form_a_chain(ledger: &dyn Ledger) {
 }
 
 async fn old_slots_become_minutes(ledger: &dyn Ledger) {
-    let minute = T0 / 60_000;
+    let minute = T0.as_seconds() / 60;
     let start = minute * 60;
     let rows: Vec<_> = (0..12).map(|n| row(start + n * 10, 3, 1)).collect();
     ledger.commit(&rows, &[]).await.unwrap();
-    ledger.prune(T0 + 7 * HOUR + 119_999).await.unwrap();
-    let counts = ledger.counts(SLO, 0).await.unwrap();
+    ledger.prune(T0 + 7 * HOUR + Duration::from_millis(119_999)).await.unwrap();
+    let counts = ledger.counts(SLO, EPOCH).await.unwrap();
     assert_eq!(counts.minutes(), [(minute, Counts { good: 18, bad: 6 })]);
     assert_eq!(counts.slots().len(), 6, "a minute that is not wholly past stays in slots");
 
     ledger.commit(&[row(start, 1, 0)], &[]).await.unwrap();
-    ledger.prune(T0 + 7 * HOUR + 120_000).await.unwrap();
-    let counts = ledger.counts(SLO, 0).await.unwrap();
+    ledger.prune(T0 + 7 * HOUR + Duration::from_secs(120)).await.unwrap();
+    let counts = ledger.counts(SLO, EPOCH).await.unwrap();
     let expected = [(minute, Counts { good: 19, bad: 6 }), (minute + 1, Counts { good: 18, bad: 6 })];
     assert_eq!((counts.minutes().as_slice(), counts.slots().len()), (expected.as_slice(), 0));
-    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().minutes(), expected[1..]);
+    assert_eq!(ledger.counts(SLO, T0 + TICK).await.unwrap().minutes(), expected[1..]);
 }
 
 async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
-    let quarter = T0 / 900_000;
+    let quarter = T0.as_seconds() / 900;
     let start = quarter * 900;
     let rows: Vec<_> = (0..180).map(|n| row(start + 20 + n * 10, 3, 1)).collect();
     ledger.commit(&rows, &[]).await.unwrap();
     let next_hour = row(start + 3600, 2, 0);
     ledger.commit(&[next_hour], &[]).await.unwrap();
     let end = T0 + 90 * DAY + HOUR;
-    ledger.prune(end - 1).await.unwrap();
-    let counts = ledger.counts(SLO, 0).await.unwrap();
+    ledger.prune(end - TICK).await.unwrap();
+    let counts = ledger.counts(SLO, EPOCH).await.unwrap();
     assert_eq!(
         (counts.minutes().len(), counts.quarters().len()),
         (32, 0),
@@ -283,7 +288,7 @@ async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
     assert_eq!(counts.first_s(), Some(start + 20), "to the second, whatever became of the slot");
 
     ledger.prune(end).await.unwrap();
-    let counts = ledger.counts(SLO, 0).await.unwrap();
+    let counts = ledger.counts(SLO, EPOCH).await.unwrap();
     assert_eq!(counts.minutes(), [(start / 60 + 60, Counts { good: 2, bad: 0 })]);
     let of = |rows: u64| Counts { good: rows * 3, bad: rows };
     assert_eq!(counts.quarters(), [(quarter, of(88)), (quarter + 1, of(90)), (quarter + 2, of(2))]);
@@ -293,23 +298,23 @@ async fn old_minutes_become_quarters_of_an_hour(ledger: &dyn Ledger) {
     let late = Counts { good: 88 * 3 + 1, bad: 89 };
     assert_eq!(counts.quarters()[0], (quarter, late), "late counts find their row");
     assert_eq!(counts.first_s(), Some(start + 10));
-    assert_eq!(ledger.counts(SLO, T0 + 1).await.unwrap().quarters().len(), 2);
+    assert_eq!(ledger.counts(SLO, T0 + TICK).await.unwrap().quarters().len(), 2);
 
-    ledger.prune(T0 + 400 * DAY + 900_000).await.unwrap();
-    let counts = ledger.counts(SLO, 0).await.unwrap();
+    ledger.prune(T0 + 400 * DAY + Duration::from_secs(900)).await.unwrap();
+    let counts = ledger.counts(SLO, EPOCH).await.unwrap();
     let numbers: Vec<i64> = counts.quarters().iter().map(|(number, _)| *number - quarter).collect();
     assert_eq!((numbers.as_slice(), counts.minutes().len()), ([1, 2, 4].as_slice(), 0));
     assert_eq!(counts.first_s(), Some(start + 10), "that something was observed is not forgotten");
 }
 
 async fn the_first_slot_is_known_before_anything_is_rolled_up(ledger: &dyn Ledger) {
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().first_s(), None);
+    assert_eq!(ledger.counts(SLO, EPOCH).await.unwrap().first_s(), None);
     ledger.commit(&[row(70, 1, 0), row(50, 0, 0)], &[]).await.unwrap();
-    assert_eq!(ledger.counts(SLO, 60_000).await.unwrap().first_s(), Some(50));
+    assert_eq!(ledger.counts(SLO, Timestamp::from_seconds(60)).await.unwrap().first_s(), Some(50));
 }
 
 async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
-    let version = |from_ms, good_ppb| ObjectiveRecord { from_ms, good_ppb };
+    let version = |from_ms, good_ppb| ObjectiveRecord { from: Timestamp::from_millis(from_ms), good_ppb };
     for objective in [version(900, 990_000_000), version(0, 950_000_000), version(900, 999_000_000)] {
         ledger.record_objective(SLO, objective).await.unwrap();
     }
@@ -320,45 +325,46 @@ async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
         ledger.record_objective(SLO, version(1000 + n, 0)).await.unwrap();
     }
     let known = ledger.objectives(SLO).await.unwrap();
-    assert_eq!((known.len(), known[0].from_ms), (64, 1036));
+    assert_eq!((known.len(), known[0].from), (64, Timestamp::from_millis(1036)));
 }
 
 async fn old_incidents_are_forgotten_whole(ledger: &dyn Ledger) {
     let past = story(T0, &["slack"]);
-    let [still_open, ..] = story(T0 + 1, &["slack"]);
+    let [still_open, ..] = story(T0 + TICK, &["slack"]);
     ledger.commit(&[], &past).await.unwrap();
     ledger.commit(&[], std::slice::from_ref(&still_open)).await.unwrap();
-    let resolved_at = past[3].at_ms;
+    let resolved_at = past[3].at;
     ledger.prune(resolved_at + 400 * DAY).await.unwrap();
     assert_eq!(ledger.incidents(9).await.unwrap().len(), 2);
-    ledger.prune(resolved_at + 400 * DAY + 1).await.unwrap();
+    ledger.prune(resolved_at + 400 * DAY + TICK).await.unwrap();
     assert_eq!(ledger.incidents(9).await.unwrap(), std::slice::from_ref(&still_open.incident));
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 1);
-    assert_eq!(ledger.latest_transitions(0).await.unwrap(), [still_open]);
+    assert_eq!(ledger.latest_transitions(EPOCH).await.unwrap(), [still_open]);
 }
 
 async fn concurrent_ticks_all_count(ledger: &dyn Ledger) {
     let ticks = (0..20).map(|n| async move {
-        let [_, escalated, ..] = story(T0 + n, &["slack"]);
-        let change = transition(escalated.change, T0 + n, escalated.incident, &["slack"]);
+        let [_, escalated, ..] = story(T0 + Duration::from_millis(n), &["slack"]);
+        let change =
+            transition(escalated.change, T0 + Duration::from_millis(n), escalated.incident, &["slack"]);
         ledger.commit(&[row(0, 1, 1)], &[change]).await.unwrap();
     });
     futures_util::future::join_all(ticks).await;
-    assert_eq!(ledger.counts(SLO, 0).await.unwrap().slots(), [(0, 10, Counts { good: 20, bad: 20 })]);
+    assert_eq!(ledger.counts(SLO, EPOCH).await.unwrap().slots(), [(0, 10, Counts { good: 20, bad: 20 })]);
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 20);
     assert_eq!(ledger.open_incidents().await.unwrap().len(), 20);
     assert!(ledger.open_incidents().await.unwrap().iter().all(|i| i.peak == Severity::Page));
 }
 
-fn revocation(at_ms: i64) -> Revocation {
-    Revocation { at_ms, actor: "ops".to_owned(), reason: "It was our fault after all".to_owned() }
+fn revocation(at: Timestamp) -> Revocation {
+    Revocation { at, actor: "ops".to_owned(), reason: "It was our fault after all".to_owned() }
 }
 
 async fn corrections_come_back_as_they_were(ledger: &dyn Ledger) {
     let odd = "\u{1F6A2}'; drop table correction; --\"\u{202E}<b>".to_owned();
     let recurring = CorrectionRecord {
         scope: CorrectionScope::Service("titanic".to_owned()),
-        to_ms: None,
+        to: None,
         recurrence: Some("weekly mon,thu 02:00 for 2h in Europe/Zurich".parse().unwrap()),
         ..correction("cor-b")
     };
@@ -382,9 +388,9 @@ async fn corrections_come_back_as_they_were(ledger: &dyn Ledger) {
     assert_eq!(ledger.corrections(None, 2).await.unwrap(), newest_first[..2]);
     assert_eq!(ledger.corrections(Some("cor-b"), 9).await.unwrap(), newest_first[2..]);
     assert_eq!(ledger.corrections(Some("cor-x"), 9).await.unwrap(), []);
-    assert_eq!(ledger.corrections_in_force(0).await.unwrap(), written);
+    assert_eq!(ledger.corrections_in_force(EPOCH).await.unwrap(), written);
     let end = T0 + 2 * HOUR;
-    assert_eq!(ledger.corrections_in_force(end - 1).await.unwrap().len(), 3);
+    assert_eq!(ledger.corrections_in_force(end - TICK).await.unwrap().len(), 3);
     assert_eq!(ledger.corrections_in_force(end).await.unwrap(), written[1..2], "what has no end never ends");
 }
 
@@ -394,16 +400,22 @@ async fn a_revoked_correction_stays_in_the_books(ledger: &dyn Ledger) {
     ledger.record_correction(&correction("cor-b")).await.unwrap();
     let written = ledger.corrections_version().await.unwrap();
     assert_ne!(before, written);
-    assert_eq!(ledger.revoke_correction("cor-x", &revocation(1)).await.unwrap(), None);
+    assert_eq!(
+        ledger.revoke_correction("cor-x", &revocation(Timestamp::from_millis(1))).await.unwrap(),
+        None
+    );
     assert_eq!(ledger.corrections_version().await.unwrap(), written, "nothing has changed");
 
     let revoked = CorrectionRecord { revoked: Some(revocation(T0)), ..correction("cor-a") };
     assert_eq!(ledger.revoke_correction("cor-a", &revocation(T0)).await.unwrap(), Some(revoked.clone()));
     let version = ledger.corrections_version().await.unwrap();
     assert_ne!(version, written);
-    assert_eq!(ledger.revoke_correction("cor-a", &revocation(T0 + 1)).await.unwrap(), Some(revoked.clone()));
+    assert_eq!(
+        ledger.revoke_correction("cor-a", &revocation(T0 + TICK)).await.unwrap(),
+        Some(revoked.clone())
+    );
     assert_eq!(ledger.corrections_version().await.unwrap(), version, "once is enough");
-    assert_eq!(ledger.corrections_in_force(0).await.unwrap(), [correction("cor-b")]);
+    assert_eq!(ledger.corrections_in_force(EPOCH).await.unwrap(), [correction("cor-b")]);
     assert_eq!(ledger.corrections(None, 9).await.unwrap(), [correction("cor-b"), revoked]);
 }
 
@@ -414,13 +426,13 @@ async fn corrections_are_bounded_in_number(ledger: &dyn Ledger) {
     assert!(!ledger.record_correction(&correction("cor-x")).await.unwrap());
     ledger.revoke_correction("cor-7", &revocation(T0)).await.unwrap();
     assert!(ledger.record_correction(&correction("cor-x")).await.unwrap(), "a revoked one makes room");
-    let later = CorrectionRecord { created_at_ms: T0 + 100 * DAY, ..correction("cor-y") };
+    let later = CorrectionRecord { created_at: T0 + 100 * DAY, ..correction("cor-y") };
     assert!(ledger.record_correction(&later).await.unwrap(), "and so does time");
 }
 
 async fn old_corrections_are_forgotten(ledger: &dyn Ledger) {
     let endless = CorrectionRecord {
-        to_ms: None,
+        to: None,
         recurrence: Some("daily 02:00 for 1h".parse().unwrap()),
         ..correction("cor-b")
     };
@@ -429,10 +441,10 @@ async fn old_corrections_are_forgotten(ledger: &dyn Ledger) {
     let end = T0 + 2 * HOUR;
     ledger.prune(end + 400 * DAY).await.unwrap();
     assert_eq!(ledger.corrections(None, 9).await.unwrap().len(), 2);
-    ledger.prune(end + 400 * DAY + 1).await.unwrap();
+    ledger.prune(end + 400 * DAY + TICK).await.unwrap();
     assert_eq!(ledger.corrections(None, 9).await.unwrap(), [endless]);
     ledger.revoke_correction("cor-b", &revocation(T0)).await.unwrap();
-    ledger.prune(end + 400 * DAY + 1).await.unwrap();
+    ledger.prune(end + 400 * DAY + TICK).await.unwrap();
     assert_eq!(ledger.corrections(None, 9).await.unwrap(), []);
 }
 

@@ -11,10 +11,12 @@ mod write_through;
 #[cfg(test)]
 mod contract;
 
+use core::time::Duration;
+
 use async_trait::async_trait;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, TransitionRecord,
+    ObjectiveRecord, Revocation, Timestamp, TransitionRecord,
 };
 use serde::Serialize;
 
@@ -127,7 +129,7 @@ pub enum Loss {
 }
 
 /// Dead letters are shown, and can be tried again, for a day: news of yesterday wakes nobody to any purpose.
-pub const DEAD_LETTERS_FOR_MS: i64 = 86_400_000;
+pub const DEAD_LETTERS_FOR: Duration = Duration::from_secs(86_400);
 
 /// The state of a ledger's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -151,13 +153,14 @@ pub struct DeadLetter {
     pub slo_id: String,
     /// The change that is not known there.
     pub change: String,
-    /// When the change happened, milliseconds since the epoch.
-    pub at_ms: i64,
+    /// When the change happened.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
     /// The reason, free of secrets.
     pub error: String,
 }
 
-/// The durable store. Times are milliseconds since the Unix epoch.
+/// The durable store.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
     /// Adds a tick's counts to their slots, and stores a transition with its deliveries, in one transaction.
@@ -166,8 +169,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// time) is not stored again, nor are its deliveries.
     async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError>;
 
-    /// Returns the counts of an SLO that began at or after `since_ms`.
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError>;
+    /// Returns the counts of an SLO that began at or after `since`.
+    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError>;
 
     /// Incidents that are not resolved.
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError>;
@@ -175,37 +178,38 @@ pub trait Ledger: Send + Sync + 'static {
     /// Incidents, newest first, at most `limit`.
     async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
 
-    /// The last transition of every incident that is open or was resolved at or after `since_ms`.
-    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError>;
+    /// The last transition of every incident that is open or was resolved at or after `since`.
+    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError>;
 
     /// Deliveries of a destination that wait and are due, oldest transition first, at most one per incident: a later
     /// transition waits for the earlier ones.
     async fn due_deliveries(
         &self,
         destination: &str,
-        now_ms: i64,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError>;
 
     /// When the next waiting delivery of a destination is due, and how many wait.
-    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError>;
+    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError>;
 
     /// Notes that a delivery is about to be attempted, before anything is sent.
-    async fn begin_attempt(&self, delivery: i64, now_ms: i64) -> Result<(), LedgerError>;
+    async fn begin_attempt(&self, delivery: i64, now: Timestamp) -> Result<(), LedgerError>;
 
     /// Notes what became of an attempt.
     async fn end_attempt(
         &self,
         delivery: i64,
-        now_ms: i64,
+        now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError>;
 
-    /// Returns the deliveries that were refused for good within [`DEAD_LETTERS_FOR_MS`] before `now_ms`, oldest first.
-    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError>;
+    /// Returns the deliveries that were refused for good within [`DEAD_LETTERS_FOR`] before `now`, oldest first.
+    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
 
     /// Makes dead letters of a destination (of all, when `None`) wait again. Returns how many.
-    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError>;
+    async fn retry_dead_letters(&self, destination: Option<&str>, now: Timestamp)
+    -> Result<u64, LedgerError>;
 
     /// Stores a deploy, or returns the stored one with the same idempotency key.
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError>;
@@ -238,8 +242,8 @@ pub trait Ledger: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<CorrectionRecord>, LedgerError>;
 
-    /// Corrections that are not revoked and not over before `since_ms`, in the order they were written.
-    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError>;
+    /// Corrections that are not revoked and not over before `since`, in the order they were written.
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError>;
 
     /// A number that changes whenever a correction is written or revoked.
     async fn corrections_version(&self) -> Result<i64, LedgerError>;
@@ -253,7 +257,7 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an
     /// hour, and forgets what is past retention.
-    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError>;
+    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError>;
 
     /// Returns the state of the file; a ledger without one is always well.
     fn health(&self) -> Health {

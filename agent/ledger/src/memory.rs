@@ -6,12 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use lookout_engine::Counts;
+use lookout_model::Timestamp;
 
 use super::chain::{self, Chain, Verifier};
 use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, CountSpan, DEAD_LETTERS_FOR_MS, DeadLetter, Ledger, LedgerError, Resolution};
-use lookout_model::correction::IN_FORCE_FOR_MS;
+use super::{CountSeries, CountSpan, DEAD_LETTERS_FOR, DeadLetter, Ledger, LedgerError, Resolution};
+use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
     MOST_IN_FORCE, MOST_KEPT, ObjectiveRecord, Revocation, TransitionRecord,
@@ -32,7 +33,7 @@ struct Books {
     /// The start of the first slot, by SLO.
     first_s: BTreeMap<String, i64>,
     /// By SLO, then by first instant.
-    objectives: BTreeMap<String, BTreeMap<i64, u32>>,
+    objectives: BTreeMap<String, BTreeMap<Timestamp, u32>>,
     working: WorkingSet,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
@@ -86,10 +87,10 @@ impl Books {
             }
             *quarters = quarters.split_off(&cutoffs.quarters_before);
         }
-        self.working.forget_resolved_before(cutoffs.incidents_before_ms, Waiting::Too);
+        self.working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
         self.corrections.retain(|correction| {
-            let over_ms = correction.revoked.as_ref().map(|revoked| revoked.at_ms).or(correction.to_ms);
-            over_ms.is_none_or(|at_ms| at_ms >= cutoffs.incidents_before_ms)
+            let over_at = correction.revoked.as_ref().map(|revoked| revoked.at).or(correction.to);
+            over_at.is_none_or(|at| at >= cutoffs.incidents_before)
         });
     }
 }
@@ -109,7 +110,7 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
+    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
         let books = self.books();
         let slots = books.slots.get(slo_id).into_iter().flatten();
         let minutes = books.minutes.get(slo_id).into_iter().flatten();
@@ -122,7 +123,7 @@ impl Ledger for MemoryLedger {
         let quarters = quarters
             .map(|(&quarter, &counts)| span(quarter.saturating_mul(900), Resolution::QuarterHour, counts));
         let spans = slots.chain(minutes).chain(quarters);
-        let spans = spans.filter(|span| span.start_s.saturating_mul(1000) >= since_ms).collect();
+        let spans = spans.filter(|span| Timestamp::from_seconds(span.start_s) >= since).collect();
         Ok(CountSeries::new(spans, books.first_s.get(slo_id).copied()))
     }
 
@@ -134,24 +135,24 @@ impl Ledger for MemoryLedger {
         Ok(self.books().working.incidents(limit))
     }
 
-    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
-        Ok(self.books().working.latest_transitions(since_ms))
+    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
+        Ok(self.books().working.latest_transitions(since))
     }
 
     async fn due_deliveries(
         &self,
         destination: &str,
-        now_ms: i64,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        Ok(self.books().working.due(destination, now_ms, limit))
+        Ok(self.books().working.due(destination, now, limit))
     }
 
-    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
+    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
         Ok(self.books().working.waiting(destination))
     }
 
-    async fn begin_attempt(&self, delivery: i64, _now_ms: i64) -> Result<(), LedgerError> {
+    async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
         self.books().working.begin_attempt(delivery);
         Ok(())
     }
@@ -159,20 +160,24 @@ impl Ledger for MemoryLedger {
     async fn end_attempt(
         &self,
         delivery: i64,
-        now_ms: i64,
+        now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        self.books().working.end_attempt(delivery, now_ms, result);
+        self.books().working.end_attempt(delivery, now, result);
         Ok(())
     }
 
-    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
-        Ok(self.books().working.dead_letters(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS)))
+    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.books().working.dead_letters(now - DEAD_LETTERS_FOR))
     }
 
-    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
-        let since_ms = now_ms.saturating_sub(DEAD_LETTERS_FOR_MS);
-        Ok(self.books().working.retry(destination, since_ms).len() as u64)
+    async fn retry_dead_letters(
+        &self,
+        destination: Option<&str>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        let since = now - DEAD_LETTERS_FOR;
+        Ok(self.books().working.retry(destination, since).len() as u64)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
@@ -189,7 +194,7 @@ impl Ledger for MemoryLedger {
         let books = self.books();
         let wanted = |deploy: &&DeployRecord| service.is_none_or(|service| deploy.service == service);
         let mut found: Vec<_> = books.deploys.iter().rev().filter(wanted).cloned().collect();
-        found.sort_by_key(|deploy| core::cmp::Reverse(deploy.started_at_ms));
+        found.sort_by_key(|deploy| core::cmp::Reverse(deploy.started_at));
         found.truncate(limit as usize);
         Ok(found)
     }
@@ -207,8 +212,8 @@ impl Ledger for MemoryLedger {
 
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
         let mut books = self.books();
-        let since_ms = correction.created_at_ms.saturating_sub(IN_FORCE_FOR_MS);
-        let in_force = books.corrections.iter().filter(|known| known.is_in_force(since_ms)).count();
+        let since = correction.created_at - IN_FORCE_FOR;
+        let in_force = books.corrections.iter().filter(|known| known.is_in_force(since)).count();
         if in_force >= MOST_IN_FORCE || books.corrections.len() >= MOST_KEPT {
             return Ok(false);
         }
@@ -242,8 +247,8 @@ impl Ledger for MemoryLedger {
         Ok(all.iter().take(end).rev().take(limit as usize).cloned().collect())
     }
 
-    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        Ok(self.books().corrections.iter().filter(|known| known.is_in_force(since_ms)).cloned().collect())
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        Ok(self.books().corrections.iter().filter(|known| known.is_in_force(since)).cloned().collect())
     }
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
@@ -253,7 +258,7 @@ impl Ledger for MemoryLedger {
     async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
         let mut books = self.books();
         let objectives = books.objectives.entry(slo_id.to_owned()).or_default();
-        objectives.insert(objective.from_ms, objective.good_ppb);
+        objectives.insert(objective.from, objective.good_ppb);
         while objectives.len() > OBJECTIVES_KEPT as usize {
             objectives.pop_first();
         }
@@ -263,11 +268,11 @@ impl Ledger for MemoryLedger {
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
         let books = self.books();
         let stored = books.objectives.get(slo_id).into_iter().flatten();
-        Ok(stored.map(|(&from_ms, &good_ppb)| ObjectiveRecord { from_ms, good_ppb }).collect())
+        Ok(stored.map(|(&from, &good_ppb)| ObjectiveRecord { from, good_ppb }).collect())
     }
 
-    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
-        self.books().prune(&Cutoffs::at(now_ms));
+    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.books().prune(&Cutoffs::at(now));
         Ok(())
     }
 

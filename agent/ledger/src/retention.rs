@@ -1,24 +1,28 @@
 //! How long what is kept, the same for every kind of ledger.
 
-const HOUR_MS: i64 = 3_600_000;
-const DAY_MS: i64 = 24 * HOUR_MS;
+use core::time::Duration;
+
+use lookout_model::Timestamp;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Slots are kept a little longer than the longest window that is summed from slots.
-const SLOTS_MS: i64 = 7 * HOUR_MS;
+const SLOTS: Duration = HOUR.saturating_mul(7);
 /// Minutes are kept for the usual budget periods; 28 and 30 days are.
-const MINUTES_MS: i64 = 90 * DAY_MS;
+const MINUTES: Duration = DAY.saturating_mul(90);
 /// Quarters of an hour are kept for a year's budget and a month. Time zones are whole quarters of an hour away from UTC,
 /// so that a calendar period begins with a row; hours would be cut in Kathmandu.
-const QUARTERS_MS: i64 = 400 * DAY_MS;
+const QUARTERS: Duration = DAY.saturating_mul(400);
 /// Incidents are kept for a year and a month, so that this month can be compared with the same one last year.
-const INCIDENTS_MS: i64 = 400 * DAY_MS;
+const INCIDENTS: Duration = DAY.saturating_mul(400);
 
 /// More events than this are not counted in one row: sums of rows stay far inside 64 bits, exact even as a float.
 pub(super) const COUNT_CEILING: u64 = 1 << 53;
 
 /// Minutes of a quarter of an hour.
 pub(super) const MINUTES_PER_QUARTER: i64 = 15;
-const QUARTER_MS: i64 = MINUTES_PER_QUARTER * 60_000;
+const QUARTER_S: i64 = MINUTES_PER_QUARTER * 60;
 
 /// Versions of an objective that are kept: four times what a budget is judged by.
 pub(super) const OBJECTIVES_KEPT: u32 = 64;
@@ -33,16 +37,16 @@ pub(super) struct Cutoffs {
     /// Quarters of an hour with a smaller number are forgotten.
     pub(super) quarters_before: i64,
     /// Incidents resolved before this are forgotten.
-    pub(super) incidents_before_ms: i64,
+    pub(super) incidents_before: Timestamp,
 }
 
 impl Cutoffs {
-    pub(super) const fn at(now_ms: i64) -> Self {
+    pub(super) const fn at(now: Timestamp) -> Self {
         Self {
-            slots_before_s: now_ms.saturating_sub(SLOTS_MS).div_euclid(60_000) * 60,
-            minutes_before: now_ms.saturating_sub(MINUTES_MS).div_euclid(HOUR_MS) * 60,
-            quarters_before: now_ms.saturating_sub(QUARTERS_MS).div_euclid(QUARTER_MS),
-            incidents_before_ms: now_ms.saturating_sub(INCIDENTS_MS),
+            slots_before_s: now.saturating_sub(SLOTS).as_seconds().div_euclid(60) * 60,
+            minutes_before: now.saturating_sub(MINUTES).as_seconds().div_euclid(3600) * 60,
+            quarters_before: now.saturating_sub(QUARTERS).as_seconds().div_euclid(QUARTER_S),
+            incidents_before: now.saturating_sub(INCIDENTS),
         }
     }
 }

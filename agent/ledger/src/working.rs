@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{DEAD_LETTERS_FOR_MS, DeadLetter};
-use lookout_model::{Delivery, DeliveryResult, IncidentRecord, TransitionRecord};
+use crate::{DEAD_LETTERS_FOR, DeadLetter};
+use lookout_model::{Delivery, DeliveryResult, IncidentRecord, Timestamp, TransitionRecord};
 
 /// Incidents that are open or were resolved lately, their transitions and their deliveries.
 #[derive(Debug, Default)]
@@ -27,8 +27,8 @@ pub(crate) struct Entry {
     pub(crate) attempts: u32,
     pub(crate) attempting: bool,
     pub(crate) unsure: bool,
-    pub(crate) due_at_ms: i64,
-    pub(crate) ended_at_ms: Option<i64>,
+    pub(crate) due_at: Timestamp,
+    pub(crate) ended_at: Option<Timestamp>,
     pub(crate) last_error: Option<String>,
     pub(crate) state: State,
 }
@@ -64,8 +64,8 @@ impl WorkingSet {
                 attempts: 0,
                 attempting: false,
                 unsure: false,
-                due_at_ms: 0,
-                ended_at_ms: None,
+                due_at: Timestamp::EPOCH,
+                ended_at: None,
                 last_error: None,
                 state: State::Waiting,
             });
@@ -103,28 +103,27 @@ impl WorkingSet {
     }
 
     pub(crate) fn open_incidents(&self) -> Vec<IncidentRecord> {
-        let open = self.incidents.values().filter(|incident| incident.resolved_at_ms.is_none());
+        let open = self.incidents.values().filter(|incident| incident.resolved_at.is_none());
         let mut open: Vec<_> = open.cloned().collect();
-        open.sort_by_key(|incident| incident.opened_at_ms);
+        open.sort_by_key(|incident| incident.opened_at);
         open
     }
 
     pub(crate) fn incidents(&self, limit: u32) -> Vec<IncidentRecord> {
         let mut all: Vec<_> = self.incidents.values().cloned().collect();
-        all.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at_ms));
+        all.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at));
         all.truncate(limit as usize);
         all
     }
 
-    pub(crate) fn latest_transitions(&self, since_ms: i64) -> Vec<TransitionRecord> {
+    pub(crate) fn latest_transitions(&self, since: Timestamp) -> Vec<TransitionRecord> {
         let mut last: BTreeMap<&str, &Arc<TransitionRecord>> = BTreeMap::new();
         for transition in &self.transitions {
             last.insert(&transition.incident.id, transition);
         }
-        let wanted =
-            |incident: &&IncidentRecord| incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= since_ms);
+        let wanted = |incident: &&IncidentRecord| incident.resolved_at.is_none_or(|at| at >= since);
         let mut wanted: Vec<_> = self.incidents.values().filter(wanted).collect();
-        wanted.sort_by_key(|incident| incident.opened_at_ms);
+        wanted.sort_by_key(|incident| incident.opened_at);
         wanted
             .into_iter()
             .filter_map(|incident| last.get(incident.id.as_str()).map(|last| TransitionRecord::clone(last)))
@@ -140,9 +139,9 @@ impl WorkingSet {
         })
     }
 
-    pub(crate) fn due(&self, destination: &str, now_ms: i64, limit: u32) -> Vec<Delivery> {
+    pub(crate) fn due(&self, destination: &str, now: Timestamp, limit: u32) -> Vec<Delivery> {
         let mut due: Vec<_> =
-            self.first_waiting(destination).filter(|(_, entry)| entry.due_at_ms <= now_ms).collect();
+            self.first_waiting(destination).filter(|(_, entry)| entry.due_at <= now).collect();
         due.sort_by_key(|(id, _)| *id);
         let delivery = |(id, entry): (i64, &Entry)| Delivery {
             id,
@@ -168,8 +167,8 @@ impl WorkingSet {
         })
     }
 
-    pub(crate) fn waiting(&self, destination: &str) -> (Option<i64>, u64) {
-        let next = self.first_waiting(destination).map(|(_, entry)| entry.due_at_ms).min();
+    pub(crate) fn waiting(&self, destination: &str) -> (Option<Timestamp>, u64) {
+        let next = self.first_waiting(destination).map(|(_, entry)| entry.due_at).min();
         let queues = self.queues.get(destination).into_iter().flatten();
         (next, queues.map(|(_, queue)| queue.len() as u64).sum())
     }
@@ -187,17 +186,17 @@ impl WorkingSet {
         }
     }
 
-    pub(crate) fn end_attempt(&mut self, id: i64, now_ms: i64, result: &DeliveryResult) {
+    pub(crate) fn end_attempt(&mut self, id: i64, now: Timestamp, result: &DeliveryResult) {
         let Some(entry) = self.waiting_entry(id) else { return };
         entry.attempting = false;
         match result {
             DeliveryResult::Delivered { thread } => entry.state = State::Delivered(thread.clone()),
-            DeliveryResult::Retry { at_ms, error } => {
-                entry.due_at_ms = *at_ms;
+            DeliveryResult::Retry { at, error } => {
+                entry.due_at = *at;
                 entry.last_error = Some(error.clone());
             }
-            DeliveryResult::Unsure { at_ms, error } => {
-                entry.due_at_ms = *at_ms;
+            DeliveryResult::Unsure { at, error } => {
+                entry.due_at = *at;
                 entry.unsure = true;
                 entry.last_error = Some(error.clone());
             }
@@ -207,38 +206,37 @@ impl WorkingSet {
             }
         }
         if entry.state != State::Waiting {
-            entry.ended_at_ms = Some(now_ms);
+            entry.ended_at = Some(now);
             let (destination, incident) = (entry.destination.clone(), entry.transition.incident.id.clone());
             self.leave_queue(id, &destination, &incident);
         }
     }
 
-    /// Deliveries that were refused for good since `since_ms`.
-    fn dead(&self, since_ms: i64) -> impl Iterator<Item = (i64, &Entry)> {
-        let dead = move |entry: &Entry| entry.state == State::Failed && entry.ended_at_ms >= Some(since_ms);
+    /// Deliveries that were refused for good since `since`.
+    fn dead(&self, since: Timestamp) -> impl Iterator<Item = (i64, &Entry)> {
+        let dead = move |entry: &Entry| entry.state == State::Failed && entry.ended_at >= Some(since);
         self.deliveries.iter().filter(move |(_, entry)| dead(entry)).map(|(id, entry)| (*id, entry))
     }
 
-    pub(crate) fn dead_letters(&self, since_ms: i64) -> Vec<DeadLetter> {
+    pub(crate) fn dead_letters(&self, since: Timestamp) -> Vec<DeadLetter> {
         let letter = |(_, entry): (i64, &Entry)| DeadLetter {
             destination: entry.destination.clone(),
             incident_id: entry.transition.incident.id.clone(),
             slo_id: entry.transition.incident.slo_id.clone(),
             change: entry.transition.change.as_str().to_owned(),
-            at_ms: entry.transition.at_ms,
+            at: entry.transition.at,
             error: entry.last_error.clone().unwrap_or_default(),
         };
-        self.dead(since_ms).map(letter).collect()
+        self.dead(since).map(letter).collect()
     }
 
     /// Makes dead letters wait again. Returns their ids.
-    pub(crate) fn retry(&mut self, destination: Option<&str>, since_ms: i64) -> Vec<i64> {
+    pub(crate) fn retry(&mut self, destination: Option<&str>, since: Timestamp) -> Vec<i64> {
         let wanted = |entry: &Entry| destination.is_none_or(|name| name == entry.destination);
-        let ids: Vec<i64> =
-            self.dead(since_ms).filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
+        let ids: Vec<i64> = self.dead(since).filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
         for &id in &ids {
             let Some(entry) = self.deliveries.get_mut(&id) else { continue };
-            (entry.state, entry.due_at_ms, entry.ended_at_ms) = (State::Waiting, 0, None);
+            (entry.state, entry.due_at, entry.ended_at) = (State::Waiting, Timestamp::EPOCH, None);
             let queues = self.queues.entry(entry.destination.clone()).or_default();
             queues.entry(entry.transition.incident.id.clone()).or_default().insert(id);
         }
@@ -256,19 +254,18 @@ impl WorkingSet {
         (transitions.collect(), self.deliveries.values().cloned().collect())
     }
 
-    /// Forgets incidents that were resolved before `before_ms`, with their transitions and deliveries.
-    pub(crate) fn forget_resolved_before(&mut self, before_ms: i64, waiting: Waiting) {
+    /// Forgets incidents that were resolved before `before`, with their transitions and deliveries.
+    pub(crate) fn forget_resolved_before(&mut self, before: Timestamp, waiting: Waiting) {
         let waits: BTreeSet<String> = match waiting {
             Waiting::Too => BTreeSet::new(),
             Waiting::Kept => {
-                let dead = self.dead(before_ms.saturating_sub(DEAD_LETTERS_FOR_MS));
+                let dead = self.dead(before - DEAD_LETTERS_FOR);
                 let dead = dead.map(|(_, entry)| &entry.transition.incident.id);
                 self.queues.values().flat_map(BTreeMap::keys).chain(dead).cloned().collect()
             }
         };
-        self.incidents.retain(|id, incident| {
-            incident.resolved_at_ms.is_none_or(|at_ms| at_ms >= before_ms) || waits.contains(id)
-        });
+        self.incidents
+            .retain(|id, incident| incident.resolved_at.is_none_or(|at| at >= before) || waits.contains(id));
         let kept = &self.incidents;
         self.transitions.retain(|transition| kept.contains_key(&transition.incident.id));
         self.deliveries.retain(|_, entry| kept.contains_key(&entry.transition.incident.id));
@@ -279,5 +276,5 @@ impl WorkingSet {
 }
 
 fn is_same(one: &TransitionRecord, other: &TransitionRecord) -> bool {
-    (&one.incident.id, one.change, one.at_ms) == (&other.incident.id, other.change, other.at_ms)
+    (&one.incident.id, one.change, one.at) == (&other.incident.id, other.change, other.at)
 }

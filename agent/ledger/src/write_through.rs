@@ -6,23 +6,23 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, DEAD_LETTERS_FOR_MS, DeadLetter, Health, Ledger, LedgerError};
+use super::{CountSeries, DEAD_LETTERS_FOR, DeadLetter, Health, Ledger, LedgerError};
 use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, TransitionRecord,
+    ObjectiveRecord, Revocation, Timestamp, TransitionRecord,
 };
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::chain;
 
 /// Resolved incidents stay in memory this long: receivers that forget are told of them for a quarter of an hour.
-const RESOLVED_FOR_MS: i64 = 20 * 60_000;
+const RESOLVED_FOR: Duration = Duration::from_secs(20 * 60);
 /// Rows of counts that wait in memory at most; then the oldest go.
 const WAITING_ROWS: usize = 100_000;
 
@@ -94,8 +94,8 @@ impl WriteThroughLedger {
             }
             opened => opened?,
         };
-        let since_ms = clock.now_ms().saturating_sub(RESOLVED_FOR_MS);
-        let working = file.in_progress(since_ms).await?;
+        let since = clock.now() - RESOLVED_FOR;
+        let working = file.in_progress(since).await?;
         Ok(Self {
             path: path.to_owned(),
             clock,
@@ -285,8 +285,8 @@ impl Ledger for WriteThroughLedger {
         Ok(())
     }
 
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
-        self.readable()?.counts(slo_id, since_ms).await
+    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
+        self.readable()?.counts(slo_id, since).await
     }
 
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
@@ -300,24 +300,24 @@ impl Ledger for WriteThroughLedger {
         }
     }
 
-    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
-        Ok(self.working().latest_transitions(since_ms))
+    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
+        Ok(self.working().latest_transitions(since))
     }
 
     async fn due_deliveries(
         &self,
         destination: &str,
-        now_ms: i64,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        Ok(self.working().due(destination, now_ms, limit))
+        Ok(self.working().due(destination, now, limit))
     }
 
-    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
+    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
         Ok(self.working().waiting(destination))
     }
 
-    async fn begin_attempt(&self, delivery: i64, _now_ms: i64) -> Result<(), LedgerError> {
+    async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
         self.working().begin_attempt(delivery);
         self.note(delivery).await;
         Ok(())
@@ -326,20 +326,24 @@ impl Ledger for WriteThroughLedger {
     async fn end_attempt(
         &self,
         delivery: i64,
-        now_ms: i64,
+        now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        self.working().end_attempt(delivery, now_ms, result);
+        self.working().end_attempt(delivery, now, result);
         self.note(delivery).await;
         Ok(())
     }
 
-    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
-        Ok(self.working().dead_letters(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS)))
+    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.working().dead_letters(now - DEAD_LETTERS_FOR))
     }
 
-    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
-        let ids = self.working().retry(destination, now_ms.saturating_sub(DEAD_LETTERS_FOR_MS));
+    async fn retry_dead_letters(
+        &self,
+        destination: Option<&str>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        let ids = self.working().retry(destination, now - DEAD_LETTERS_FOR);
         for &id in &ids {
             self.note(id).await;
         }
@@ -382,8 +386,8 @@ impl Ledger for WriteThroughLedger {
         self.readable()?.corrections(before, limit).await
     }
 
-    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.readable()?.corrections_in_force(since_ms).await
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.readable()?.corrections_in_force(since).await
     }
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
@@ -398,15 +402,15 @@ impl Ledger for WriteThroughLedger {
         self.readable()?.objectives(slo_id).await
     }
 
-    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
+    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
         let file = self.writable()?;
         let backlog = self.backlog.lock().await;
-        file.prune(now_ms).await?;
+        file.prune(now).await?;
         drop(backlog);
         let mut working = self.working();
-        working.forget_resolved_before(now_ms.saturating_sub(RESOLVED_FOR_MS), Waiting::Kept);
-        let cutoffs = super::retention::Cutoffs::at(now_ms);
-        working.forget_resolved_before(cutoffs.incidents_before_ms, Waiting::Too);
+        working.forget_resolved_before(now - RESOLVED_FOR, Waiting::Kept);
+        let cutoffs = super::retention::Cutoffs::at(now);
+        working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! Counts as the ledger keeps them, and the objectives they are judged by.
 
+use crate::Timestamp;
+
 /// Counts of one slot of one SLO.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CountRow {
@@ -18,8 +20,8 @@ pub struct CountRow {
 /// From when on an objective was in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectiveRecord {
-    /// The first instant, milliseconds since the epoch.
-    pub from_ms: i64,
+    /// The first instant.
+    pub from: Timestamp,
     /// The share of events that had to be good, in parts per billion.
     pub good_ppb: u32,
 }

@@ -1,5 +1,6 @@
 //! Answers of the gate, as links of the audit chain.
 
+use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// An answer of the gate, as a link of the audit chain.
@@ -9,8 +10,9 @@ pub struct DecisionRecord {
     pub id: String,
     /// Place in the chain, from one; given by the ledger.
     pub sequence: i64,
-    /// When, milliseconds since the epoch.
-    pub at_ms: i64,
+    /// When.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
     /// Whose deploy was asked about.
     pub service: String,
     /// The answer as it was given, JSON.

@@ -1,6 +1,6 @@
 //! One transition on its way to one destination.
 
-use crate::Notice;
+use crate::{Notice, Timestamp};
 
 /// One transition on its way to one destination.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,14 +30,14 @@ pub enum DeliveryResult {
     /// It did not, and is tried again.
     Retry {
         /// When.
-        at_ms: i64,
+        at: Timestamp,
         /// Why, free of secrets.
         error: String,
     },
     /// Nobody knows whether it did; it is tried again.
     Unsure {
         /// When.
-        at_ms: i64,
+        at: Timestamp,
         /// Why, free of secrets.
         error: String,
     },

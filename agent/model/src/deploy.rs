@@ -3,6 +3,7 @@
 use core::fmt;
 use std::str::FromStr;
 
+use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A marked change of a service.
@@ -25,7 +26,8 @@ pub struct DeployRecord {
     /// Kind of change.
     pub class: DeployClass,
     /// When it started.
-    pub started_at_ms: i64,
+    #[serde(rename = "started_at_ms")]
+    pub started_at: Timestamp,
 }
 
 /// Kind of change, as pipelines name it.

@@ -3,7 +3,7 @@
 use lookout_engine::{Cause, Criterion, DataState, Severity, Status, Window};
 use serde::{Deserialize, Serialize};
 
-use crate::{Corrected, word};
+use crate::{Corrected, Timestamp, word};
 
 /// What was measured when a transition happened. Every number is finite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -72,12 +72,15 @@ pub struct PresentEvidence {
     pub burn: Option<f64>,
     /// Whether the SLO fails now.
     pub failing: bool,
-    /// Start of the first bad slot of the failure, milliseconds since the epoch.
-    pub since_ms: Option<i64>,
+    /// Start of the first bad slot of the failure.
+    #[serde(rename = "since_ms")]
+    pub since: Option<Timestamp>,
     /// End of the last slot with a bad event.
-    pub last_bad_ms: Option<i64>,
+    #[serde(rename = "last_bad_ms")]
+    pub last_bad_at: Option<Timestamp>,
     /// End of the last slot with a good event.
-    pub last_good_ms: Option<i64>,
+    #[serde(rename = "last_good_ms")]
+    pub last_good_at: Option<Timestamp>,
     /// Observed seconds of the longest window.
     pub observed_s: u64,
     /// Seconds until every firing tier lets go if nothing bad happens any more; `None` when that cannot be told.
@@ -203,17 +206,20 @@ pub struct CalendarEvidence {
     pub period: String,
     /// Whose budget it is: `month's`.
     pub of: String,
-    /// Its first instant, milliseconds since the epoch.
-    pub from_ms: i64,
+    /// Its first instant.
+    #[serde(rename = "from_ms")]
+    pub from: Timestamp,
     /// The first instant of the next one.
-    pub to_ms: i64,
+    #[serde(rename = "to_ms")]
+    pub to: Timestamp,
 }
 
 /// What was counted in the period under one objective.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionEvidence {
-    /// The first instant in the period at which it was in force, milliseconds since the epoch.
-    pub from_ms: i64,
+    /// The first instant in the period at which it was in force.
+    #[serde(rename = "from_ms")]
+    pub from: Timestamp,
     /// Objective in percent.
     pub objective_percent: f64,
     /// Bad events of the period by it.

@@ -4,8 +4,9 @@
 //! A window is no duration: it is named as specs write it (`5m`, `30d`), so that people find it in their files. Every
 //! other length of time is a [`duration`]. A figure that does not exist is [`NONE`], never NaN.
 
-use jiff::Timestamp;
 use lookout_engine::{Cause, Window};
+
+use crate::Timestamp;
 
 /// Text in the place of a figure that does not exist.
 pub const NONE: &str = "–";
@@ -131,27 +132,27 @@ pub fn several(n: usize, one: &str) -> String {
 
 /// Returns the time since an instant: `3 min 20 s ago`.
 #[must_use]
-pub fn ago(at_ms: i64, now_ms: i64) -> String {
-    format!("{} ago", duration(now_ms.saturating_sub(at_ms) as f64 / 1000.0))
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
+    format!("{} ago", duration(now.seconds_since(at)))
 }
 
 /// Returns the time of day in UTC, with its date when that is not today's: `11:56:00 UTC`.
 #[must_use]
-pub fn time(at_ms: i64, now_ms: i64) -> String {
-    let day = |ms: i64| ms.div_euclid(86_400_000);
-    if day(at_ms) == day(now_ms) { strftime(at_ms, "%H:%M:%S UTC") } else { date_time(at_ms) }
+pub fn time(at: Timestamp, now: Timestamp) -> String {
+    let day = |at: Timestamp| at.as_seconds().div_euclid(86_400);
+    if day(at) == day(now) { strftime(at, "%H:%M:%S UTC") } else { date_time(at) }
 }
 
 /// Returns an instant to the second: `2026-03-01 10:00:00 UTC`.
 #[must_use]
-pub fn date_time(at_ms: i64) -> String {
-    strftime(at_ms, "%Y-%m-%d %H:%M:%S UTC")
+pub fn date_time(at: Timestamp) -> String {
+    strftime(at, "%Y-%m-%d %H:%M:%S UTC")
 }
 
 /// Returns an instant as machines read it (RFC 3339).
 #[must_use]
-pub fn rfc3339(at_ms: i64) -> String {
-    Timestamp::from_millisecond(at_ms).map_or_else(|_| NONE.to_owned(), |at| at.to_string())
+pub fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(|_| NONE.to_owned(), |at| at.to_string())
 }
 
 /// Returns a window as specs write it: `5m`, `30d`.
@@ -185,8 +186,8 @@ pub fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn strftime(at_ms: i64, pattern: &str) -> String {
-    Timestamp::from_millisecond(at_ms).map_or_else(|_| NONE.to_owned(), |at| at.strftime(pattern).to_string())
+fn strftime(at: Timestamp, pattern: &str) -> String {
+    jiff::Timestamp::try_from(at).map_or_else(|_| NONE.to_owned(), |at| at.strftime(pattern).to_string())
 }
 
 /// A number with at most `places` decimals, without zeros that tell nothing and without a minus before nothing.
@@ -256,11 +257,12 @@ mod tests {
         assert_eq!(rates.map(burn), ["30.2×", "14.4×", "4.26×", "1×", "0.25×", "317×", "1,000×", "0×", NONE]);
         assert_eq!([0, 999, 16_070, 25_920_000].map(count), ["0", "999", "16,070", "25,920,000"]);
         assert_eq!([1, 0, 1200].map(|n| several(n, "page")), ["1 page", "0 pages", "1,200 pages"]);
-        assert_eq!(time(60_000, 120_000), "00:01:00 UTC");
-        assert_eq!(time(-60_000, 120_000), "1969-12-31 23:59:00 UTC");
-        assert_eq!(rfc3339(1_767_225_600_000), "2026-01-01T00:00:00Z");
-        assert_eq!(rfc3339(1_772_359_200_500), "2026-03-01T10:00:00.5Z");
-        assert_eq!(rfc3339(i64::MAX), NONE);
+        let at = Timestamp::from_millis;
+        assert_eq!(time(at(60_000), at(120_000)), "00:01:00 UTC");
+        assert_eq!(time(at(-60_000), at(120_000)), "1969-12-31 23:59:00 UTC");
+        assert_eq!(rfc3339(at(1_767_225_600_000)), "2026-01-01T00:00:00Z");
+        assert_eq!(rfc3339(at(1_772_359_200_500)), "2026-03-01T10:00:00.5Z");
+        assert_eq!(rfc3339(Timestamp::MAX), NONE);
         assert_eq!([2_592_000, 21_600, 5400, 42].map(period), ["30-day", "6-hour", "90-minute", "42-second"]);
         assert_eq!([Some(1.0), Some(0.997), None].map(score), ["1.00", "0.99", NONE]);
     }

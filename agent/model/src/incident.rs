@@ -3,7 +3,7 @@
 use lookout_engine::{Cause, Severity};
 use serde::{Deserialize, Serialize};
 
-use crate::word;
+use crate::{Timestamp, word};
 
 /// Incident of one SLO, open or resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,17 +26,19 @@ pub struct IncidentRecord {
     #[serde(with = "word")]
     pub peak: Severity,
     /// When it opened.
-    pub opened_at_ms: i64,
+    #[serde(rename = "opened_at_ms")]
+    pub opened_at: Timestamp,
     /// When it was resolved.
-    pub resolved_at_ms: Option<i64>,
+    #[serde(rename = "resolved_at_ms")]
+    pub resolved_at: Option<Timestamp>,
 }
 
 /// Returns the id of an incident: the same SLO, cause and start are the same incident, in every process.
 #[must_use]
-pub fn incident_id(slo_id: &str, cause: Cause, opened_at_ms: i64) -> String {
+pub fn incident_id(slo_id: &str, cause: Cause, opened_at: Timestamp) -> String {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
-    for part in [slo_id, cause.as_str(), &opened_at_ms.to_string()] {
+    for part in [slo_id, cause.as_str(), &opened_at.as_millis().to_string()] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

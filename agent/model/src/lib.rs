@@ -15,6 +15,7 @@ mod incident;
 mod notice;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
+mod timestamp;
 pub mod word;
 
 pub use correction::{
@@ -32,3 +33,4 @@ pub use evidence::{
 };
 pub use incident::{IncidentRecord, incident_id};
 pub use notice::{Notice, OwnFault, TransitionRecord};
+pub use timestamp::{GridTime, Timestamp};

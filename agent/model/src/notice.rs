@@ -3,7 +3,7 @@
 use lookout_engine::Change;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeployRecord, Evidence, IncidentRecord, word};
+use crate::{DeployRecord, Evidence, IncidentRecord, Timestamp, word};
 
 /// One change of an incident, with everything that is told about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,7 +13,7 @@ pub struct TransitionRecord {
     /// What happened.
     pub change: Change,
     /// When, at the end of a slot.
-    pub at_ms: i64,
+    pub at: Timestamp,
     /// What is told.
     pub notice: Notice,
     /// Names of the destinations it goes to.
@@ -26,8 +26,9 @@ pub struct Notice {
     /// The change.
     #[serde(with = "word")]
     pub change: Change,
-    /// When, milliseconds since the epoch.
-    pub at_ms: i64,
+    /// When.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
     /// The incident after the change.
     pub incident: IncidentRecord,
     /// The alert's name; the runbook has it too.

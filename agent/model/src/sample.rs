@@ -1,5 +1,8 @@
 //! An incident to write tests with: the availability of the passenger API burns, escalates, eases and is resolved.
 
+use core::time::Duration;
+
+use crate::Timestamp;
 use lookout_engine::{Cause, Change, DataState, Severity, Status};
 
 use super::{
@@ -9,20 +12,20 @@ use super::{
 };
 
 /// 2026-03-01 10:00:00 UTC.
-pub const T0: i64 = 1_772_359_200_000;
+pub const T0: Timestamp = Timestamp::from_millis(1_772_359_200_000);
 
-/// The incident that opened at `opened_at_ms`, as it stands.
-pub fn incident(opened_at_ms: i64, severity: Severity, peak: Severity) -> IncidentRecord {
+/// The incident that opened at `opened_at`, as it stands.
+pub fn incident(opened_at: Timestamp, severity: Severity, peak: Severity) -> IncidentRecord {
     IncidentRecord {
-        id: incident_id("titanic-requests-availability", Cause::Burn, opened_at_ms),
+        id: incident_id("titanic-requests-availability", Cause::Burn, opened_at),
         slo_id: "titanic-requests-availability".to_owned(),
         service: "titanic".to_owned(),
         slo: "requests-availability".to_owned(),
         cause: Cause::Burn,
         severity,
         peak,
-        opened_at_ms,
-        resolved_at_ms: None,
+        opened_at,
+        resolved_at: None,
     }
 }
 
@@ -54,9 +57,9 @@ pub fn present(status: Status) -> PresentEvidence {
         total: 3000,
         burn: Some(0.0),
         failing: status == Status::Failing,
-        since_ms: None,
-        last_bad_ms: None,
-        last_good_ms: Some(T0),
+        since: None,
+        last_bad_at: None,
+        last_good_at: Some(T0),
         observed_s: 3600,
         lets_go_after_s: None,
     }
@@ -114,12 +117,12 @@ pub fn correction(id: &str) -> CorrectionRecord {
         id: id.to_owned(),
         scope: CorrectionScope::All,
         kind: CorrectionKind::Maintenance,
-        from_ms: T0,
-        to_ms: Some(T0 + 7_200_000),
+        from: T0,
+        to: Some(T0 + Duration::from_secs(7200)),
         recurrence: None,
         reason: "The database moves to new disks".to_owned(),
         actor: "ops".to_owned(),
-        created_at_ms: T0 - 86_400_000,
+        created_at: T0 - Duration::from_secs(86_400),
         revoked: None,
     }
 }
@@ -135,16 +138,16 @@ pub fn deploy() -> DeployRecord {
         commit: "0123456789abcdef0123456789abcdef01234567".to_owned(),
         actor: "ci".to_owned(),
         class: DeployClass::Feature,
-        started_at_ms: T0 - 12 * 60_000,
+        started_at: T0 - Duration::from_secs(12 * 60),
     }
 }
 
 /// A notice about an incident, from whatever the evidence is at its severity.
-pub fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> Notice {
+pub fn notice(change: Change, at: Timestamp, incident: &IncidentRecord) -> Notice {
     let severity = Some(incident.severity).filter(|_| change != Change::Resolved);
     Notice {
         change,
-        at_ms,
+        at,
         incident: incident.clone(),
         alert: "TitanicRequestsAvailability".to_owned(),
         slo_title: "Requests are answered".to_owned(),
@@ -165,8 +168,7 @@ pub fn notice(change: Change, at_ms: i64, incident: &IncidentRecord) -> Notice {
 /// The same notice, as it reads when its data are missing.
 pub fn without_data(mut notice: Notice) -> Notice {
     notice.incident.cause = Cause::DataMissing;
-    notice.incident.id =
-        incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.opened_at_ms);
+    notice.incident.id = incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.opened_at);
     notice.alert.push_str("DataMissing");
     notice.runbook_url.push_str("DataMissing");
     notice.evidence.data_state = DataState::Stale;
@@ -176,20 +178,20 @@ pub fn without_data(mut notice: Notice) -> Notice {
 /// A transition with its notice, to be told to these destinations.
 pub fn transition(
     change: Change,
-    at_ms: i64,
+    at: Timestamp,
     incident: IncidentRecord,
     destinations: &[&str],
 ) -> TransitionRecord {
-    let notice = notice(change, at_ms, &incident);
+    let notice = notice(change, at, &incident);
     let destinations = destinations.iter().map(|&name| name.to_owned()).collect();
-    TransitionRecord { incident, change, at_ms, notice, destinations }
+    TransitionRecord { incident, change, at, notice, destinations }
 }
 
 /// The whole life of an incident that opens at `t0`: ticket, page, ticket, over.
-pub fn story(t0: i64, destinations: &[&str]) -> [TransitionRecord; 4] {
+pub fn story(t0: Timestamp, destinations: &[&str]) -> [TransitionRecord; 4] {
     use Severity::{Page, Ticket};
-    let minute = |n: i64| t0 + n * 60_000;
-    let over = IncidentRecord { resolved_at_ms: Some(minute(12)), ..incident(t0, Ticket, Page) };
+    let minute = |n: u64| t0 + Duration::from_secs(n * 60);
+    let over = IncidentRecord { resolved_at: Some(minute(12)), ..incident(t0, Ticket, Page) };
     [
         transition(Change::Opened, t0, incident(t0, Ticket, Ticket), destinations),
         transition(Change::Escalated, minute(2), incident(t0, Page, Page), destinations),

@@ -1,17 +1,12 @@
 //! Wall time, handed in. Durations and timers use `tokio::time`, so that one paused clock covers both.
 
-use jiff::Timestamp;
+use lookout_model::Timestamp;
 use tokio::time::Instant;
 
 /// Where the agent reads the time of day.
 pub trait Clock: Send + Sync + 'static {
     /// The current wall time.
     fn now(&self) -> Timestamp;
-
-    /// Milliseconds since the Unix epoch.
-    fn now_ms(&self) -> i64 {
-        self.now().as_millisecond()
-    }
 }
 
 /// The machine's clock.
@@ -21,7 +16,7 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where wall time enters")]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        jiff::Timestamp::now().into()
     }
 }
 
@@ -42,6 +37,6 @@ impl TokioClock {
 
 impl Clock for TokioClock {
     fn now(&self) -> Timestamp {
-        self.base.saturating_add(self.start.elapsed()).unwrap_or(Timestamp::MAX)
+        self.base + self.start.elapsed()
     }
 }

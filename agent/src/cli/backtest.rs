@@ -16,7 +16,7 @@ use crate::generate;
 use crate::rehearse::{self, Backtest, Bounds, NaiveRule, Prometheus, Question, Recording, RehearseError};
 use lookout_config::{Config, Slo};
 use lookout_ledger::LedgerFile;
-use lookout_model::parse_duration;
+use lookout_model::{Timestamp, parse_duration};
 use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Args)]
@@ -147,7 +147,7 @@ fn question(options: &Options, slo: &Slo) -> anyhow::Result<Question> {
         policy: slo.policy.clone(),
         calendar: slo.calendar.clone(),
         outages: outages.unwrap_or_default(),
-        grace_ms: i64::try_from(options.grace.as_millis()).unwrap_or(i64::MAX),
+        grace: options.grace,
         naive: options.naive.unwrap_or_else(|| NaiveRule::usual(slo.objective())),
         objectives: options.objective.clone(),
         tiers: tiers.map_err(|what| anyhow::anyhow!("--tiers: {what}"))?,
@@ -155,8 +155,8 @@ fn question(options: &Options, slo: &Slo) -> anyhow::Result<Question> {
 }
 
 fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Recording> {
-    let now_ms = SystemClock.now_ms();
-    let bounds = Bounds::parse(options.since.as_deref(), options.until.as_deref(), now_ms);
+    let now = SystemClock.now();
+    let bounds = Bounds::parse(options.since.as_deref(), options.until.as_deref(), now);
     let bounds = bounds.map_err(anyhow::Error::msg)?;
     let finest = slo.policy.grid;
     if let Some(path) = &options.source.csv {
@@ -169,16 +169,16 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let width = u32::try_from(options.step.as_secs()).ok().and_then(|seconds| Grid::try_new(seconds).ok());
     let width = width.context("--step: expected a part or a multiple of a minute, like `30s` or `5m`")?;
     let grid = if width.width_seconds() < finest.width_seconds() { finest } else { width };
-    let until_ms = bounds.until_ms.min(now_ms);
-    let from_ms = match bounds.from_ms {
-        i64::MIN => until_ms.saturating_sub(30 * 86_400_000),
-        from_ms => from_ms,
+    let until = bounds.until.min(now);
+    let from = match bounds.from {
+        Timestamp::MIN => until - Duration::from_secs(30 * 86_400),
+        from => from,
     };
+    let bounds = Bounds { from, until };
     let from = Prometheus { url, token: options.token_file.as_deref().map(token).transpose()? };
     let range = format!("{}s", grid.width_seconds());
     let rates = generate::rates(config, slo, &range);
-    let counts =
-        runtime()?.block_on(rehearse::read_prometheus(&from, &rates, grid, Bounds { from_ms, until_ms }))?;
+    let counts = runtime()?.block_on(rehearse::read_prometheus(&from, &rates, grid, bounds))?;
     Ok(Recording::on(grid, counts)?)
 }
 
@@ -199,7 +199,7 @@ fn token(path: &Path) -> anyhow::Result<HeaderValue> {
 /// coarsest.
 async fn from_ledger(path: &Path, slo: &Slo, bounds: Bounds) -> anyhow::Result<Recording> {
     let file = LedgerFile::open(path).await?;
-    let stored = file.counts(&slo.id(), bounds.from_ms.max(0)).await?;
+    let stored = file.counts(&slo.id(), bounds.from.max(Timestamp::EPOCH)).await?;
     let known = file.slo_ids().await?;
     file.close().await;
     anyhow::ensure!(
@@ -209,7 +209,7 @@ async fn from_ledger(path: &Path, slo: &Slo, bounds: Bounds) -> anyhow::Result<R
         slo.id(),
         if known.is_empty() { "no SLO at all".to_owned() } else { known.join(", ") }
     );
-    let spans = stored.spans().iter().filter(|span| bounds.contain(span.start_s.saturating_mul(1000)));
+    let spans = stored.spans().iter().filter(|span| bounds.contain(Timestamp::from_seconds(span.start_s)));
     let spans: Vec<_> = spans.copied().collect();
     let coarsest = spans.iter().map(|span| span.resolution.seconds()).max().unwrap_or(1);
     let grid = if coarsest <= slo.policy.grid.width_seconds() {

@@ -1,10 +1,11 @@
 //! `lookout correction`: time that does not count, written to the running agent.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use http::{Method, StatusCode};
-use jiff::Timestamp;
-use lookout_model::format;
+use lookout_model::{Timestamp, format};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -115,7 +116,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
 }
 
 fn add(options: &AddOptions) -> anyhow::Result<Exit> {
-    let body = written(options, SystemClock.now_ms())?;
+    let body = written(options, SystemClock.now())?;
     let url = options.agent.api("corrections")?;
     let answer = match ask(&options.agent, Method::POST, url, Some(&body))? {
         Ok(answer) => answer,
@@ -125,7 +126,7 @@ fn add(options: &AddOptions) -> anyhow::Result<Exit> {
 }
 
 /// The body of the request.
-fn written(options: &AddOptions, now_ms: i64) -> anyhow::Result<Value> {
+fn written(options: &AddOptions, now: Timestamp) -> anyhow::Result<Value> {
     let scope = match (&options.scope.slo, &options.scope.service) {
         (Some(id), _) => json!({ "slo": id }),
         (None, Some(name)) => json!({ "service": name }),
@@ -133,34 +134,33 @@ fn written(options: &AddOptions, now_ms: i64) -> anyhow::Result<Value> {
     };
     let instant =
         |name: &str, text: &str| parse_instant(text).map_err(|what| anyhow::anyhow!("{name}: {what}"));
-    let length = |name: &str, text: &Option<String>| -> anyhow::Result<Option<i64>> {
+    let length = |name: &str, text: &Option<String>| -> anyhow::Result<Option<Duration>> {
         let Some(text) = text else { return Ok(None) };
-        let long = parse_duration(text).map_err(|what| anyhow::anyhow!("{name}: expected {what}"))?;
-        Ok(Some(i64::try_from(long.as_millis()).unwrap_or(i64::MAX)))
+        parse_duration(text).map(Some).map_err(|what| anyhow::anyhow!("{name}: expected {what}"))
     };
     let (last, long) = (length("--last", &options.last)?, length("--for", &options.length)?);
-    let from_ms = match (&options.from, last) {
+    let from = match (&options.from, last) {
         (Some(text), _) => instant("--from", text)?,
-        (None, last) => now_ms.saturating_sub(last.unwrap_or(0)),
+        (None, last) => now - last.unwrap_or_default(),
     };
-    let to_ms = match (&options.to, long, last) {
+    let to = match (&options.to, long, last) {
         (Some(text), _, _) => Some(instant("--to", text)?),
-        (None, Some(long), _) => Some(from_ms.saturating_add(long)),
-        (None, None, Some(_)) => Some(now_ms),
+        (None, Some(long), _) => Some(from + long),
+        (None, None, Some(_)) => Some(now),
         (None, None, None) => None,
     };
     anyhow::ensure!(
-        to_ms.is_some() || options.every.is_some(),
+        to.is_some() || options.every.is_some(),
         "say when it ends: --to TIME, --for DURATION or --last DURATION; only one with --every may go on for ever"
     );
-    let stamp = |name: &str, at_ms: i64| {
-        Timestamp::from_millisecond(at_ms).with_context(|| format!("{name} lies beyond all calendars"))
+    let stamp = |name: &str, at: Timestamp| {
+        jiff::Timestamp::try_from(at).with_context(|| format!("{name} lies beyond all calendars"))
     };
     Ok(json!({
         "scope": scope,
         "kind": options.kind,
-        "from": stamp("the beginning", from_ms)?,
-        "to": to_ms.map(|to_ms| stamp("the end", to_ms)).transpose()?,
+        "from": stamp("the beginning", from)?,
+        "to": to.map(|to| stamp("the end", to)).transpose()?,
         "recurrence": options.every,
         "reason": options.reason,
         "actor": options.actor,
@@ -247,24 +247,22 @@ fn show_one(answer: &str, json: bool, what: &str) -> anyhow::Result<Exit> {
 }
 
 fn row(record: &CorrectionRecord) -> Vec<String> {
-    let stamp = |at_ms: i64| {
-        Timestamp::from_millisecond(at_ms).map_or_else(|_| at_ms.to_string(), |at| format!("{at:.0}"))
+    let stamp = |at: Timestamp| {
+        jiff::Timestamp::try_from(at).map_or_else(|_| at.as_millis().to_string(), |at| format!("{at:.0}"))
     };
-    let long = record.to_ms.filter(|_| record.recurrence.is_none());
-    let long = long.map(|to_ms| {
-        format!(" ({})", format::duration(to_ms.saturating_sub(record.from_ms) as f64 / 1000.0))
-    });
+    let long = record.to.filter(|_| record.recurrence.is_none());
+    let long = long.map(|to| format!(" ({})", format::duration(to.seconds_since(record.from))));
     [
         record.id.clone(),
         record.scope.to_string(),
         record.kind.to_string(),
-        stamp(record.from_ms),
-        record.to_ms.map_or_else(|| "for ever".to_owned(), stamp) + &long.unwrap_or_default(),
+        stamp(record.from),
+        record.to.map_or_else(|| "for ever".to_owned(), stamp) + &long.unwrap_or_default(),
         record.recurrence.as_ref().map(ToString::to_string).unwrap_or_default(),
         record.actor.clone(),
         record.reason.clone(),
         record.revoked.as_ref().map_or_else(String::new, |revoked| {
-            format!("revoked {} by {}: {}", stamp(revoked.at_ms), revoked.actor, revoked.reason)
+            format!("revoked {} by {}: {}", stamp(revoked.at), revoked.actor, revoked.reason)
         }),
     ]
     .iter()

@@ -1,7 +1,7 @@
 //! `lookout gate`: the pipeline's side of the deploy gate.
 
 use clap::{Args, Subcommand};
-use lookout_model::format;
+use lookout_model::{Timestamp, format};
 
 use super::exit::Exit;
 use super::{AgentUrl, output, runtime};
@@ -57,7 +57,7 @@ pub(super) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
     } else {
         output::data(&as_text(&answer, options));
     }
-    if answer.valid_until < SystemClock.now() {
+    if Timestamp::from(answer.valid_until) < SystemClock.now() {
         let text = "error: the answer is out of date: it was valid until";
         output::problem(&format!("{text} {}; is a clock wrong?", answer.valid_until));
         return Ok(Exit::Inconclusive);

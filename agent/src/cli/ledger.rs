@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
@@ -107,7 +106,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
         }
         Verb::Restore(RestoreOptions { file, with_faults, shared }) => {
             let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
-            let now = Timestamp::from_millisecond(SystemClock.now_ms())?;
+            let now = SystemClock.now();
             let faults = if *with_faults { Faults::Accept } else { Faults::Refuse };
             let done = shared.wait(async {
                 if file.as_os_str() == "-" {
@@ -261,7 +260,7 @@ fn as_json(file: &Path, report: &Report, kept: Option<&Path>) -> anyhow::Result<
 }
 
 fn as_text(file: &Path, report: &Report, kept: Option<&Path>) -> String {
-    let until = report.counted_until_s.and_then(|until_s| Timestamp::from_second(until_s).ok());
+    let until = report.counted_until_s.and_then(|until_s| jiff::Timestamp::from_second(until_s).ok());
     let until = until.map_or_else(|| "no counts".to_owned(), |until| format!("counts until {until}"));
     let seal = if report.sealed { "the seal fits" } else { "no seal" };
     let whole = if report.faults.is_empty() { "whole" } else { "it contradicts itself" };

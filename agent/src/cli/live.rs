@@ -20,7 +20,7 @@ fn row(slo: &SloStatus) -> Vec<String> {
         (None, _) => "?",
     };
     let incident = worst.map_or_else(String::new, |incident| {
-        let open_for = (incident_age_ms(slo, incident.opened_at_ms)) as f64 / 1000.0;
+        let open_for = slo.at.seconds_since(incident.opened_at);
         format!(
             "{} {} for {}",
             incident.severity,
@@ -43,8 +43,4 @@ fn row(slo: &SloStatus) -> Vec<String> {
 /// How much of the period the figures leave out.
 fn excluded(seconds: u64) -> String {
     if seconds == 0 { String::new() } else { format!(" ({} excluded)", format::duration(seconds as f64)) }
-}
-
-fn incident_age_ms(slo: &SloStatus, opened_at_ms: i64) -> i64 {
-    slo.at_ms.saturating_sub(opened_at_ms).max(0)
 }

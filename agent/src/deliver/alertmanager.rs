@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use lookout_engine::{Cause, Change, Severity};
+use lookout_model::Timestamp;
 use reqwest::Client;
 use serde::Serialize;
 use tokio::time::Instant;
@@ -31,9 +32,9 @@ use lookout_runtime::events::names;
 
 const REFRESH: Duration = Duration::from_secs(30);
 /// How long an alert outlives its last post: eight refreshes may be lost.
-const OUTLIVES_MS: i64 = 4 * 60_000;
+const OUTLIVES: Duration = Duration::from_secs(4 * 60);
 /// How long a resolved alert is posted again, as Prometheus does.
-const RESOLVED_FOR_MS: i64 = 15 * 60_000;
+const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
 /// How long the others have once one instance took a transition.
 const GRACE: Duration = Duration::from_secs(1);
 /// Incidents that are posted at once.
@@ -211,15 +212,15 @@ impl Alertmanager {
     }
 
     async fn post(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
-        let sent_ms = self.clock.now_ms();
-        let theirs_ms = sent_ms.saturating_add(instance.skew_ms());
-        let alerts: Vec<Alert> = claims.iter().map(|claim| claim.alert(theirs_ms)).collect();
+        let sent_at = self.clock.now();
+        let their_now = sent_at.plus_millis(instance.skew_ms());
+        let alerts: Vec<Alert> = claims.iter().map(|claim| claim.alert(their_now)).collect();
         let who = format!("alertmanager {}", instance.shown);
         let answer = http::send(&who, self.client.post(instance.endpoint.clone()).json(&alerts)).await?;
         if let Some(date) = answer.date {
-            let middle_ms = sent_ms.midpoint(self.clock.now_ms());
+            let middle = sent_at.midpoint(self.clock.now());
             // the header has whole seconds: on average half of one is missing
-            instance.measured(date.as_millisecond().saturating_add(500).saturating_sub(middle_ms));
+            instance.measured((date + Duration::from_millis(500)).millis_since(middle));
         }
         if answer.is_success() { Ok(()) } else { Err(answer.refused(&who, &[])) }
     }
@@ -258,12 +259,11 @@ impl Instance {
 }
 
 impl Claim<'_> {
-    fn alert(&self, theirs_ms: i64) -> Alert {
+    fn alert(&self, their_now: Timestamp) -> Alert {
         let notice = self.notice;
         let incident = &notice.incident;
-        let starts_at_ms = incident.opened_at_ms;
-        let ends_at_ms =
-            if self.firing { theirs_ms.saturating_add(OUTLIVES_MS) } else { notice.at_ms.min(theirs_ms) };
+        let starts_at = incident.opened_at;
+        let ends_at = if self.firing { their_now + OUTLIVES } else { notice.at.min(their_now) };
         let mut labels = BTreeMap::from([
             ("alertname", notice.alert.clone()),
             ("severity", self.severity.label().to_owned()),
@@ -274,9 +274,9 @@ impl Claim<'_> {
         Alert {
             labels,
             annotations: annotations(notice),
-            starts_at: rfc3339(starts_at_ms),
+            starts_at: rfc3339(starts_at),
             // an end before the start is refused
-            ends_at: rfc3339(ends_at_ms.max(starts_at_ms)),
+            ends_at: rfc3339(ends_at.max(starts_at)),
             generator_url: usable_url(&notice.explain_url),
         }
     }
@@ -318,7 +318,7 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));
     annotations.extend(message::excluded_in_words(notice).map(|excluded| ("excluded", excluded)));
     let deploy = notice.last_deploy.as_ref();
-    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_in_words(deploy, incident.opened_at_ms))));
+    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_in_words(deploy, incident.opened_at))));
     annotations
 }
 
@@ -333,12 +333,12 @@ impl Receiver for Alertmanager {
     }
 
     async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {
-        let resolved_since = self.clock.now_ms().saturating_sub(RESOLVED_FOR_MS);
+        let resolved_since = self.clock.now() - RESOLVED_FOR;
         let claims: Vec<Claim<'_>> = latest
             .iter()
             .filter(|transition| transition.destinations.contains(&self.name))
             .flat_map(|transition| self.claims(&transition.notice))
-            .filter(|claim| claim.firing || claim.notice.at_ms >= resolved_since)
+            .filter(|claim| claim.firing || claim.notice.at >= resolved_since)
             .collect();
         let all: Vec<&Instance> = self.instances.iter().collect();
         self.post_to(&all, &claims, None).await

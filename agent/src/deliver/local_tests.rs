@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use super::local::{Local, Reply};
 use super::*;
 use lookout_ledger::{Ledger, MemoryLedger, SqliteLedger};
-use lookout_model::Notice;
 use lookout_model::sample::{T0, story, without_data};
+use lookout_model::{Notice, Timestamp};
 use lookout_runtime::clock::SystemClock;
 use lookout_runtime::random::Random;
 
@@ -125,7 +125,7 @@ async fn a_dead_receiver_gets_everything_once_it_is_up() {
     dead.stop();
     let running = Running::start(webhook(&dead)).await;
     let refused = async {
-        while running.ledger.due_deliveries("chat", i64::MAX, 9).await.unwrap()[0].attempts == 0 {
+        while running.ledger.due_deliveries("chat", Timestamp::MAX, 9).await.unwrap()[0].attempts == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -166,9 +166,9 @@ async fn a_webhook_that_will_never_take_it_does_not_hold_up_the_rest() {
 async fn a_webhook_that_is_gone_may_come_back_within_the_hour() {
     let local = Local::start(vec![]).await;
     let mut young = nth(0);
-    young.notice.at_ms = SystemClock.now_ms() - 3_500_000;
+    young.notice.at = SystemClock.now() - Duration::from_secs(3500);
     let mut old = nth(0);
-    old.notice.at_ms = SystemClock.now_ms() - 3_700_000;
+    old.notice.at = SystemClock.now() - Duration::from_secs(3700);
     for status in [403, 404, 410] {
         for (delivery, retry) in [(&young, Retry::BackOff), (&old, Retry::Never)] {
             local.then(Reply::Status(status, "no_service"));
@@ -317,9 +317,9 @@ async fn one_hanging_alertmanager_of_a_pair_holds_up_nobody() {
     let hanging = Local::start(vec![Reply::Hang; 200]).await;
     let healthy = Local::start(vec![]).await;
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
-    let now_ms = SystemClock.now_ms();
+    let now = SystemClock.now();
     for n in 0..30 {
-        let [opened, ..] = story(now_ms - n, &["chat"]);
+        let [opened, ..] = story(now - Duration::from_millis(n), &["chat"]);
         ledger.commit(&[], &[opened]).await.unwrap();
     }
     let begun = tokio::time::Instant::now();
@@ -353,10 +353,10 @@ async fn a_refused_batch_is_posted_one_by_one() {
 async fn a_refresh_repeats_what_fires_and_what_ended_lately() {
     let local = Local::start(vec![]).await;
     let manager = alertmanager(&[local.url("")]);
-    let now_ms = SystemClock.now_ms();
-    let [opened, .., long_over] = story(now_ms - 3_600_000, &["chat"]);
-    let [.., just_over] = story(now_ms - 800_000, &["chat"]);
-    let [elsewhere, ..] = story(now_ms - 1, &["other"]);
+    let now = SystemClock.now();
+    let [opened, .., long_over] = story(now - Duration::from_secs(3600), &["chat"]);
+    let [.., just_over] = story(now - Duration::from_secs(800), &["chat"]);
+    let [elsewhere, ..] = story(now - Duration::from_millis(1), &["other"]);
     manager.refresh(&[opened, long_over, just_over, elsewhere]).await.unwrap();
     let seen = local.seen_at_least(1).await;
     let ends: Vec<bool> = seen[0]
@@ -364,8 +364,8 @@ async fn a_refresh_repeats_what_fires_and_what_ended_lately() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|alert| alert["endsAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap())
-        .map(|at| at.as_millisecond() > now_ms)
+        .map(|alert| alert["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap())
+        .map(|at| at > now)
         .collect();
     assert_eq!(ends, [true, false, false], "one fires; ticket and page of the other have ended");
     assert_eq!(manager.refresh_every(), Some(Duration::from_secs(30)));
@@ -404,8 +404,8 @@ async fn a_receiver_that_wants_pages_only_gets_no_tickets() {
 struct Late;
 
 impl Clock for Late {
-    fn now(&self) -> jiff::Timestamp {
-        SystemClock.now() - jiff::SignedDuration::from_hours(1)
+    fn now(&self) -> Timestamp {
+        SystemClock.now() - Duration::from_secs(3600)
     }
 }
 
@@ -416,12 +416,12 @@ async fn alerts_end_by_the_clock_of_the_alertmanager() {
     let kind = DestinationKind::Alertmanager { urls };
     let behind = receiver(&destination(kind), Arc::new(Late)).unwrap();
     behind.deliver(&nth(0)).await.unwrap();
-    let now_ms = SystemClock.now_ms();
+    let now = SystemClock.now();
     let fires: Vec<bool> = local
         .seen()
         .iter()
-        .map(|request| request.body[0]["endsAt"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap())
-        .map(|ends_at| ends_at.as_millisecond() > now_ms + 3 * 60_000)
+        .map(|request| request.body[0]["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap())
+        .map(|ends_at| ends_at > now + Duration::from_secs(3 * 60))
         .collect();
     assert_eq!(fires, [false, true], "posted anew once the difference is known");
 }

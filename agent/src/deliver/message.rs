@@ -1,6 +1,7 @@
 //! What is told, whoever is told: how bad, since when, how long until the budget is gone, what changed, what to do.
 
 use lookout_engine::{Cause, Change, Severity};
+use lookout_model::Timestamp;
 use url::Url;
 
 use super::component;
@@ -109,8 +110,8 @@ fn tone(notice: &Notice) -> Tone {
 }
 
 fn lasted_seconds(notice: &Notice) -> f64 {
-    let end = notice.incident.resolved_at_ms.unwrap_or(notice.at_ms);
-    end.saturating_sub(notice.incident.opened_at_ms) as f64 / 1000.0
+    let end = notice.incident.resolved_at.unwrap_or(notice.at);
+    end.seconds_since(notice.incident.opened_at)
 }
 
 fn headline(notice: &Notice) -> String {
@@ -208,7 +209,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add("Not recorded".to_owned(), "the ledger could not store this; a restart may forget it");
     }
     if notice.own_fault.is_some() {
-        add("Started".to_owned(), &date_time(notice.incident.opened_at_ms));
+        add("Started".to_owned(), &date_time(notice.incident.opened_at));
         if is_over(notice) {
             add("Duration".to_owned(), &duration(lasted_seconds(notice)));
         }
@@ -243,7 +244,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     if let Some((name, text)) = component::field(evidence, misses_data(notice)) {
         add(name.to_owned(), &text);
     }
-    add("Started".to_owned(), &date_time(notice.incident.opened_at_ms));
+    add("Started".to_owned(), &date_time(notice.incident.opened_at));
     if is_over(notice) {
         add("Duration".to_owned(), &duration(lasted_seconds(notice)));
     }
@@ -251,7 +252,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add("Environment".to_owned(), environment);
     }
     if let Some(deploy) = &notice.last_deploy {
-        add("Last deploy".to_owned(), &deploy_in_words(deploy, notice.incident.opened_at_ms));
+        add("Last deploy".to_owned(), &deploy_in_words(deploy, notice.incident.opened_at));
     }
     if let Some(failure) = &notice.last_failure {
         add("Last failure".to_owned(), failure);
@@ -277,8 +278,8 @@ pub(super) fn excluded_in_words(notice: &Notice) -> Option<String> {
 }
 
 /// Version, commit and actor, and where it lies to the start of the incident.
-pub(super) fn deploy_in_words(deploy: &DeployRecord, opened_at_ms: i64) -> String {
-    let seconds = opened_at_ms.saturating_sub(deploy.started_at_ms) as f64 / 1000.0;
+pub(super) fn deploy_in_words(deploy: &DeployRecord, opened_at: Timestamp) -> String {
+    let seconds = opened_at.seconds_since(deploy.started_at);
     let age = duration(seconds.abs());
     let side = if seconds >= 0.0 { "before" } else { "after" };
     let commit: String = deploy.commit.chars().take(7).collect();
@@ -329,6 +330,8 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use lookout_model::sample::{T0, story, without_data};
     use lookout_model::{Corrected, CorrectedBy, CorrectionKind};
@@ -409,8 +412,8 @@ mod tests {
             kind: CorrectionKind::Maintenance,
             reason: "The database\nmoves".to_owned(),
             actor: "ops".to_owned(),
-            from_ms: T0,
-            to_ms: T0 + 7_200_000,
+            from: T0,
+            to: T0 + Duration::from_secs(7200),
             seconds: 7200,
             recurring: false,
         };

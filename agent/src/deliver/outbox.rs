@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Receiver, Refused, Retry};
 use lookout_ledger::{Ledger, LedgerError};
-use lookout_model::{Delivery, DeliveryResult};
+use lookout_model::{Delivery, DeliveryResult, Timestamp};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 use lookout_runtime::random::Random;
@@ -46,7 +46,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// The ledger is asked again after this, whatever it said, because the wall clock may have been set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Refreshes cover incidents that were resolved so long ago at most.
-const REFRESH_RESOLVED_MS: i64 = 15 * 60_000;
+const REFRESH_RESOLVED: Duration = Duration::from_secs(15 * 60);
 
 /// Delivers to one receiver everything that is due for it, until it is stopped. Attempts in flight are finished first.
 pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {
@@ -106,7 +106,7 @@ struct Sender {
     ports: Ports,
     name: String,
     /// Wall time and steady time at the start: the time of retries never goes back.
-    started: (i64, Instant),
+    started: (Timestamp, Instant),
 }
 
 struct Outbox {
@@ -154,13 +154,10 @@ impl Outbox {
         Ok(self.next_turn(self.sender.show_progress().await?))
     }
 
-    fn next_turn(&self, due_ms: Option<i64>) -> Instant {
+    fn next_turn(&self, due: Option<Timestamp>) -> Instant {
         let now = Instant::now();
-        let due = due_ms.map(|due_ms| {
-            let wait_ms = due_ms.saturating_sub(self.sender.now_ms());
-            now + Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(LONGEST_SLEEP)
-        });
-        let next = due.unwrap_or(now + LONGEST_SLEEP);
+        let next = due.map(|due| now + due.since(self.sender.now()).min(LONGEST_SLEEP));
+        let next = next.unwrap_or(now + LONGEST_SLEEP);
         // nothing goes out before the receiver wants to hear again
         self.quiet_until.map_or(next, |until| next.max(until)).min(now + LONGEST_SLEEP)
     }
@@ -182,7 +179,7 @@ impl Outbox {
             if go_on && flights.len() < most {
                 if queue.is_empty() {
                     let limit = BATCH.saturating_add(u32::try_from(busy.len()).unwrap_or(0));
-                    match sender.ports.ledger.due_deliveries(&sender.name, sender.now_ms(), limit).await {
+                    match sender.ports.ledger.due_deliveries(&sender.name, sender.now(), limit).await {
                         Ok(due) => queue.extend(due.into_iter().filter(|one| !busy.contains(&one.id))),
                         Err(error) => failure = Some(error),
                     }
@@ -215,27 +212,27 @@ impl Outbox {
 
 impl Sender {
     fn new(receiver: Arc<dyn Receiver>, ports: Ports) -> Self {
-        let (name, started) = (receiver.name().to_owned(), (ports.clock.now_ms(), Instant::now()));
+        let (name, started) = (receiver.name().to_owned(), (ports.clock.now(), Instant::now()));
         Self { receiver, ports, name, started }
     }
 
     /// The wall time of the start and the time since then. A retry is due by it, so that a clock that is set back holds
     /// nothing up.
-    fn now_ms(&self) -> i64 {
-        let (start_ms, start) = self.started;
-        start_ms.saturating_add(i64::try_from(start.elapsed().as_millis()).unwrap_or(i64::MAX))
+    fn now(&self) -> Timestamp {
+        let (at, since) = self.started;
+        at + since.elapsed()
     }
 
     /// Shows how much waits, and that this outbox is at work. Returns when the next message is due.
-    async fn show_progress(&self) -> Result<Option<i64>, LedgerError> {
-        let (due_ms, waiting) = self.ports.ledger.waiting(&self.name).await?;
+    async fn show_progress(&self) -> Result<Option<Timestamp>, LedgerError> {
+        let (due, waiting) = self.ports.ledger.waiting(&self.name).await?;
         metrics::gauge!(names::DELIVERIES_WAITING, "destination" => self.name.clone()).set(waiting as f64);
-        let letters = self.ports.ledger.dead_letters(self.ports.clock.now_ms()).await?;
+        let letters = self.ports.ledger.dead_letters(self.ports.clock.now()).await?;
         let dead = letters.iter().filter(|letter| letter.destination == self.name).count();
         metrics::gauge!(names::DEAD_LETTERS, "destination" => self.name.clone()).set(dead as f64);
         metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => format!("deliver {}", self.name))
-            .set(self.ports.clock.now_ms() as f64 / 1000.0);
-        Ok(due_ms)
+            .set(self.ports.clock.now().as_seconds_f64());
+        Ok(due)
     }
 
     /// One attempt, noted before and after. Returns how long the receiver wants silence.
@@ -244,7 +241,7 @@ impl Sender {
         delivery: Delivery,
         stop: &CancellationToken,
     ) -> (i64, Result<Option<Duration>, LedgerError>) {
-        if let Err(error) = self.ports.ledger.begin_attempt(delivery.id, self.now_ms()).await {
+        if let Err(error) = self.ports.ledger.begin_attempt(delivery.id, self.now()).await {
             return (delivery.id, Err(error));
         }
         let failures = delivery.attempts.saturating_add(1);
@@ -265,14 +262,13 @@ impl Sender {
             Ok(thread) => return DeliveryResult::Delivered { thread },
             Err(refused) => refused,
         };
-        let now_ms = self.now_ms();
-        let after =
-            |wait: Duration| now_ms.saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let now = self.now();
+        let after = |wait: Duration| now + wait;
         let back_off = || after(self.pause(delivery.attempts.saturating_add(1)));
         match retry {
-            Retry::After(wait) => DeliveryResult::Retry { at_ms: after(wait), error },
-            Retry::BackOff => DeliveryResult::Retry { at_ms: back_off(), error },
-            Retry::Unsure => DeliveryResult::Unsure { at_ms: back_off(), error },
+            Retry::After(wait) => DeliveryResult::Retry { at: after(wait), error },
+            Retry::BackOff => DeliveryResult::Retry { at: back_off(), error },
+            Retry::Unsure => DeliveryResult::Unsure { at: back_off(), error },
             Retry::Never => DeliveryResult::Failed { error },
         }
     }
@@ -305,7 +301,7 @@ impl Sender {
     async fn note(&self, delivery: &Delivery, result: &DeliveryResult, stop: &CancellationToken) {
         let mut failures = 0_u32;
         while let Err(error) =
-            self.ports.ledger.end_attempt(delivery.id, self.ports.clock.now_ms(), result).await
+            self.ports.ledger.end_attempt(delivery.id, self.ports.clock.now(), result).await
         {
             failures = failures.saturating_add(1);
             tracing::error!(destination.name = %self.name, error = %with_cause(&error),
@@ -318,8 +314,8 @@ impl Sender {
     }
 
     async fn refresh(&self) -> Result<(), String> {
-        let since_ms = self.ports.clock.now_ms().saturating_sub(REFRESH_RESOLVED_MS);
-        let latest = self.ports.ledger.latest_transitions(since_ms).await;
+        let since = self.ports.clock.now() - REFRESH_RESOLVED;
+        let latest = self.ports.ledger.latest_transitions(since).await;
         let latest = latest.map_err(|error| with_cause(&error))?;
         self.receiver.refresh(&latest).await.map_err(|refused| refused.error)
     }
@@ -356,7 +352,6 @@ mod tests {
     use std::sync::Mutex;
 
     use async_trait::async_trait;
-    use jiff::Timestamp;
     use tokio::sync::watch;
 
     use super::*;
@@ -415,7 +410,7 @@ mod tests {
             });
             let ports = Ports {
                 ledger: Arc::new(MemoryLedger::default()),
-                clock: Arc::new(TokioClock::starting_at(Timestamp::from_millisecond(T0).unwrap())),
+                clock: Arc::new(TokioClock::starting_at(T0)),
                 random: Arc::new(Random::from_seed(7)),
                 wake: Arc::new(Notify::new()),
             };
@@ -467,7 +462,7 @@ mod tests {
     async fn a_receiver_that_asks_for_silence_gets_it() {
         let scene = Scene::open([Retry::After(Duration::from_secs(40))]);
         let [first, ..] = story(T0, &["chat"]);
-        let [second, ..] = story(T0 + 1, &["chat"]);
+        let [second, ..] = story(T0 + Duration::from_millis(1), &["chat"]);
         scene.store(&[first]).await;
         scene.told(1).await;
         scene.store(&[second]).await;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{DataState, Grid, Period, Tier, Window};
+use lookout_model::{GridTime, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -11,12 +12,12 @@ use lookout_ledger::MemoryLedger;
 use lookout_model::sample::correction;
 use lookout_model::{CorrectionRecord, Revocation};
 
-const SLOT_MS: i64 = 10_000;
-const MINUTE: i64 = 60_000;
-const HOUR: i64 = 60 * MINUTE;
+const SLOT: Duration = Duration::from_secs(10);
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 /// The end of the recorded time: a whole hour.
-const END: i64 = 1_772_359_200_000;
-const LONG: i64 = 9 * HOUR;
+const END: Timestamp = Timestamp::from_seconds(1_772_359_200);
+const LONG: Duration = Duration::from_secs(9 * 3600);
 
 fn config() -> Arc<Config> {
     let url = "http://service.test/".parse().unwrap();
@@ -31,29 +32,29 @@ fn config() -> Arc<Config> {
     Arc::new(config)
 }
 
-async fn driver(ledger: &Arc<MemoryLedger>, now_ms: i64) -> Driver {
+async fn driver(ledger: &Arc<MemoryLedger>, now: Timestamp) -> Driver {
     let ledger = Arc::clone(ledger) as Arc<dyn Ledger>;
-    Driver::restore(config(), ledger, Arc::new(|_| None), now_ms).await.unwrap()
+    Driver::restore(config(), ledger, Arc::new(|_| None), now).await.unwrap()
 }
 
 /// A driver whose source is observed every ten minutes, so that the time between two observations is no gap.
-async fn sparse_driver(ledger: &Arc<MemoryLedger>, now_ms: i64) -> Driver {
+async fn sparse_driver(ledger: &Arc<MemoryLedger>, now: Timestamp) -> Driver {
     let mut config = Config::clone(&config());
     config.slos.iter_mut().for_each(|slo| slo.policy.stale_after_seconds = 7200);
     let ledger = Arc::clone(ledger) as Arc<dyn Ledger>;
-    Driver::restore(Arc::new(config), ledger, Arc::new(|_| None), now_ms).await.unwrap()
+    Driver::restore(Arc::new(config), ledger, Arc::new(|_| None), now).await.unwrap()
 }
 
-fn slot(at_ms: i64) -> Slot {
-    config().grid.slot_at_ms(at_ms)
+fn slot(at: Timestamp) -> Slot {
+    config().grid.slot_at(at)
 }
 
-fn observation(at_ms: i64, counts: Counts) -> Observation {
-    Observation::new(0, slot(at_ms), counts)
+fn observation(at: Timestamp, counts: Counts) -> Observation {
+    Observation::new(0, slot(at), counts)
 }
 
 /// Good and bad events of every slot, oldest first, up to the end.
-type World = BTreeMap<i64, Counts>;
+type World = BTreeMap<Timestamp, Counts>;
 
 fn world() -> impl Strategy<Value = World> {
     // mostly fine, at times bad, at times nothing is observed
@@ -63,16 +64,20 @@ fn world() -> impl Strategy<Value = World> {
         1 => Just(None),
     ];
     // every tenth minute, so that nine hours are quickly made
-    prop::collection::vec(counts, (LONG / (10 * MINUTE)) as usize).prop_map(|all| {
+    prop::collection::vec(counts, LONG.as_secs() as usize / 600).prop_map(|all| {
         let slots = all.into_iter().enumerate();
-        slots.filter_map(|(n, counts)| Some((END - LONG + n as i64 * 10 * MINUTE, counts?))).collect()
+        slots.filter_map(|(n, counts)| Some((END - LONG + n as u32 * 10 * MINUTE, counts?))).collect()
     })
 }
 
 fn corrections() -> impl Strategy<Value = Vec<CorrectionRecord>> {
-    let one = (0..LONG, MINUTE..3 * HOUR, 0..4).prop_map(|(from, long, kind)| CorrectionRecord {
-        from_ms: END - from,
-        to_ms: Some(END - from + long),
+    let millis = |from: Duration, to: Duration| {
+        (from.as_millis() as u64..to.as_millis() as u64).prop_map(Duration::from_millis)
+    };
+    let times = (millis(Duration::ZERO, LONG), millis(MINUTE, 3 * HOUR), 0..4);
+    let one = times.prop_map(|(from, long, kind)| CorrectionRecord {
+        from: END - from,
+        to: Some(END - from + long),
         recurrence: (kind == 0).then(|| "daily 06:00 for 45m in Asia/Kolkata".parse().unwrap()),
         revoked: (kind == 1).then(|| revocation(END)),
         ..correction("")
@@ -80,20 +85,20 @@ fn corrections() -> impl Strategy<Value = Vec<CorrectionRecord>> {
     prop::collection::vec(one, 0..6)
 }
 
-fn revocation(at_ms: i64) -> Revocation {
-    Revocation { at_ms, actor: "ops".to_owned(), reason: "wrong".to_owned() }
+fn revocation(at: Timestamp) -> Revocation {
+    Revocation { at, actor: "ops".to_owned(), reason: "wrong".to_owned() }
 }
 
 /// What counts of a window that ends at the end, by going through every slot.
-fn sum(world: &World, corrections: &[CorrectionRecord], from_ms: i64) -> Counts {
-    let counts = |at_ms: i64| {
-        let minute = at_ms.div_euclid(MINUTE) * MINUTE;
+fn sum(world: &World, corrections: &[CorrectionRecord], from: Timestamp) -> Counts {
+    let counts = |at: Timestamp| {
+        let minute = at.floor(MINUTE);
         !corrections
             .iter()
             .any(|one| !lookout_model::expand([one], minute, minute + MINUTE, MINUTE).is_empty())
     };
     let mut sum = Counts::ZERO;
-    world.range(from_ms..).filter(|(at_ms, _)| counts(**at_ms)).for_each(|(_, counts)| sum += *counts);
+    world.range(from..).filter(|(at, _)| counts(**at)).for_each(|(_, counts)| sum += *counts);
     sum
 }
 
@@ -137,11 +142,11 @@ proptest! {
             let mut live = sparse_driver(&planned, END - LONG).await;
             let late = Arc::new(MemoryLedger::default());
             let mut retroactive = sparse_driver(&late, END - LONG).await;
-            for (at_ms, counts) in &world {
-                live.record(observation(*at_ms, *counts));
-                live.tick(slot(*at_ms)).await;
-                retroactive.record(observation(*at_ms, *counts));
-                retroactive.tick(slot(*at_ms)).await;
+            for (at, counts) in &world {
+                live.record(observation(*at, *counts));
+                live.tick(slot(*at)).await;
+                retroactive.record(observation(*at, *counts));
+                retroactive.tick(slot(*at)).await;
             }
             let (planned_for, _) = live.tick(last).await;
             write(&late, &corrections).await;
@@ -153,11 +158,11 @@ proptest! {
             let evidence = &corrected.slos[0].evidence;
             prop_assert_eq!(&planned_for.slos[0].evidence.tiers[0].long_total, &evidence.tiers[0].long_total);
             for tier in &evidence.tiers {
-                let from_ms = END - tier.long_s as i64 * 1000;
-                let expected = sum(&world, &corrections, from_ms);
+                let from = END - Duration::from_secs(tier.long_s);
+                let expected = sum(&world, &corrections, from);
                 prop_assert_eq!((tier.long_bad, tier.long_total), (expected.bad, expected.total()), "{:?}", tier);
             }
-            let expected = sum(&world, &corrections, i64::MIN);
+            let expected = sum(&world, &corrections, Timestamp::MIN);
             prop_assert_eq!((evidence.bad, evidence.total), (expected.bad, expected.total()));
             let planned_for = &planned_for.slos[0].evidence;
             prop_assert_eq!((planned_for.bad, planned_for.total), (expected.bad, expected.total()));
@@ -167,7 +172,7 @@ proptest! {
                 late.revoke_correction(&format!("cor-{n}"), &revocation(END)).await.unwrap();
             }
             let (restored, _) = retroactive.tick(last).await;
-            let expected = sum(&world, &[], i64::MIN);
+            let expected = sum(&world, &[], Timestamp::MIN);
             let evidence = &restored.slos[0].evidence;
             prop_assert_eq!((evidence.bad, evidence.total), (expected.bad, expected.total()));
             prop_assert_eq!(evidence.corrected.seconds, 0);
@@ -176,13 +181,18 @@ proptest! {
     }
 }
 
+/// The starts of the slots between two instants.
+fn slots(from: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
+    std::iter::successors(Some(from), |at| Some(*at + SLOT)).take_while(move |at| *at < to)
+}
+
 /// Ten minutes of traffic, all of it bad for the last two.
-async fn outage(driver: &mut Driver, from_ms: i64, minutes: i64, bad: bool) -> (Snapshot, bool) {
+async fn outage(driver: &mut Driver, from: Timestamp, minutes: u32, bad: bool) -> (Snapshot, bool) {
     let mut last = None;
-    for at_ms in (from_ms..from_ms + minutes * MINUTE).step_by(SLOT_MS as usize) {
+    for at in slots(from, from + minutes * MINUTE) {
         let counts = if bad { Counts { good: 0, bad: 5 } } else { Counts { good: 5, bad: 0 } };
-        driver.record(observation(at_ms, counts));
-        last = Some(driver.tick(slot(at_ms)).await);
+        driver.record(observation(at, counts));
+        last = Some(driver.tick(slot(at)).await);
     }
     last.unwrap()
 }
@@ -197,17 +207,14 @@ async fn a_corrected_incident_is_resolved_and_a_revoked_correction_reopens_it() 
     let open = burning.slos[0].incidents.clone();
     assert_eq!(open.len(), 1, "{burning:?}");
 
-    let half = CorrectionRecord {
-        from_ms: start + HOUR,
-        to_ms: Some(start + HOUR + 5 * MINUTE),
-        ..correction("cor-1")
-    };
+    let half =
+        CorrectionRecord { from: start + HOUR, to: Some(start + HOUR + 5 * MINUTE), ..correction("cor-1") };
     ledger.record_correction(&half).await.unwrap();
     let (still, _) = outage(&mut driver, start + 70 * MINUTE, 1, true).await;
     assert_eq!(still.slos[0].incidents, open, "half of it is enough to burn: same id, same start");
     assert_eq!(still.slos[0].evidence.bad, 6 * 6 * 5);
 
-    let whole = CorrectionRecord { to_ms: Some(start + 2 * HOUR), ..half };
+    let whole = CorrectionRecord { to: Some(start + 2 * HOUR), ..half };
     ledger.record_correction(&CorrectionRecord { id: "cor-2".to_owned(), ..whole }).await.unwrap();
     let (over, told) = driver.tick(slot(start + 71 * MINUTE)).await;
     assert!(told);
@@ -215,13 +222,13 @@ async fn a_corrected_incident_is_resolved_and_a_revoked_correction_reopens_it() 
     assert_eq!((over.slos[0].incidents.len(), evidence.bad, evidence.budget_left_ratio), (0, 0, 1.0));
     let ended = ledger.incidents(9).await.unwrap();
     assert_eq!((ended.len(), &ended[0].id), (1, &open[0].id));
-    assert!(ended[0].resolved_at_ms.is_some());
-    let notice = &ledger.latest_transitions(0).await.unwrap()[0].notice;
+    assert!(ended[0].resolved_at.is_some());
+    let notice = &ledger.latest_transitions(Timestamp::EPOCH).await.unwrap()[0].notice;
     assert_eq!(notice.evidence.corrected.entries.len(), 2, "what is told names the corrections");
     assert!(notice.evidence.corrected.now);
 
     ledger.revoke_correction("cor-2", &revocation(start)).await.unwrap();
-    let (again, _) = driver.tick(slot(start + 71 * MINUTE + SLOT_MS)).await;
+    let (again, _) = driver.tick(slot(start + 71 * MINUTE + SLOT)).await;
     assert_eq!(again.slos[0].evidence.bad, 6 * 6 * 5, "the counts were there all the time");
     assert_eq!(again.slos[0].incidents.len(), 1);
     assert_eq!(again.slos[0].incidents[0].id, open[0].id, "the same incident, a moment later");
@@ -236,13 +243,9 @@ async fn counts_that_wait_for_the_ledger_and_early_ones_survive_a_correction() {
     let now = start + 10 * MINUTE;
     // one of the slot that closes, one of the next that came early
     driver.record(observation(now, Counts { good: 1, bad: 0 }));
-    driver.record(observation(now + SLOT_MS, Counts { good: 2, bad: 0 }));
+    driver.record(observation(now + SLOT, Counts { good: 2, bad: 0 }));
     ledger
-        .record_correction(&CorrectionRecord {
-            from_ms: start,
-            to_ms: Some(start + MINUTE),
-            ..correction("cor-1")
-        })
+        .record_correction(&CorrectionRecord { from: start, to: Some(start + MINUTE), ..correction("cor-1") })
         .await
         .unwrap();
     let (first, _) = driver.tick(slot(now)).await;
@@ -250,13 +253,13 @@ async fn counts_that_wait_for_the_ledger_and_early_ones_survive_a_correction() {
     // stored early, then read back by another correction
     ledger
         .record_correction(&CorrectionRecord {
-            from_ms: start,
-            to_ms: Some(start + 2 * MINUTE),
+            from: start,
+            to: Some(start + 2 * MINUTE),
             ..correction("cor-2")
         })
         .await
         .unwrap();
-    let (second, _) = driver.tick(slot(now + SLOT_MS)).await;
+    let (second, _) = driver.tick(slot(now + SLOT)).await;
     assert_eq!(second.slos[0].evidence.total, 8 * 6 * 5 + 1 + 2);
     let corrected = &second.slos[0].evidence.corrected;
     assert_eq!((corrected.seconds, corrected.now), (120, false), "what overlaps is counted once");
@@ -271,16 +274,16 @@ async fn a_source_that_is_silent_during_maintenance_is_not_missed() {
         let start = END - LONG;
         if corrected {
             let window = CorrectionRecord {
-                from_ms: start + 10 * MINUTE,
-                to_ms: Some(start + 40 * MINUTE),
+                from: start + 10 * MINUTE,
+                to: Some(start + 40 * MINUTE),
                 ..correction("cor-1")
             };
             ledger.record_correction(&window).await.unwrap();
         }
         let mut driver = driver(&ledger, start).await;
         outage(&mut driver, start, 10, false).await;
-        for at_ms in (start + 10 * MINUTE..start + 40 * MINUTE).step_by(SLOT_MS as usize) {
-            let (snapshot, _) = driver.tick(slot(at_ms)).await;
+        for at in slots(start + 10 * MINUTE, start + 40 * MINUTE) {
+            let (snapshot, _) = driver.tick(slot(at)).await;
             if corrected {
                 assert_ne!(snapshot.slos[0].evidence.data_state, DataState::Stale);
                 assert_eq!(snapshot.slos[0].data_age_s, Some(0.0));
@@ -305,18 +308,18 @@ async fn a_source_that_is_silent_during_maintenance_is_not_missed() {
 async fn maintenance_that_comes_again_is_known_however_long_the_agent_runs() {
     let ledger = Arc::new(MemoryLedger::default());
     let daily = CorrectionRecord {
-        from_ms: END - LONG,
-        to_ms: None,
+        from: END - LONG,
+        to: None,
         recurrence: Some("daily 02:00 for 1h".parse().unwrap()),
         ..correction("cor-1")
     };
     ledger.record_correction(&daily).await.unwrap();
     let mut driver = driver(&ledger, END).await;
-    let midnight = END.div_euclid(24 * HOUR) * 24 * HOUR;
+    let midnight = END.floor(24 * HOUR);
     for day in 1..9 {
-        let at_ms = midnight + day * 24 * HOUR + 2 * HOUR + 30 * MINUTE;
-        driver.record(observation(at_ms, Counts { good: 0, bad: 100 }));
-        let (snapshot, _) = driver.tick(slot(at_ms)).await;
+        let at = midnight + day * 24 * HOUR + 2 * HOUR + 30 * MINUTE;
+        driver.record(observation(at, Counts { good: 0, bad: 100 }));
+        let (snapshot, _) = driver.tick(slot(at)).await;
         assert!(snapshot.slos[0].evidence.corrected.now, "day {day}");
         assert_eq!(snapshot.slos[0].evidence.bad, 0, "day {day}");
     }

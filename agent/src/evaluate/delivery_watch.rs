@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::own_fault::{self, About};
 use lookout_config::Config;
 use lookout_ledger::DeadLetter;
-use lookout_model::{OwnFault, TransitionRecord};
+use lookout_model::{OwnFault, Timestamp, TransitionRecord};
 
 const PREFIX: &str = "lookout-delivery-";
 /// The alert of the generated rules that watches the same, and its runbook.
@@ -28,7 +28,7 @@ impl DeliveryWatch {
         &mut self,
         config: &Config,
         letters: &[DeadLetter],
-        now_ms: i64,
+        now: Timestamp,
     ) -> Vec<TransitionRecord> {
         let mut refused: BTreeMap<&str, Vec<&DeadLetter>> = BTreeMap::new();
         for letter in letters {
@@ -36,9 +36,9 @@ impl DeliveryWatch {
         }
         let mut news = Vec::new();
         self.0.retain(|destination, opened| {
-            let goes_on = refused.contains_key(destination.as_str()) || now_ms <= opened.at_ms;
+            let goes_on = refused.contains_key(destination.as_str()) || now <= opened.at;
             if !goes_on {
-                news.push(own_fault::resolved(opened, now_ms));
+                news.push(own_fault::resolved(opened, now));
             }
             goes_on
         });
@@ -46,7 +46,7 @@ impl DeliveryWatch {
             if self.0.contains_key(destination) {
                 continue;
             }
-            let opened = own_fault::opened(config, about(destination, &letters), Some(destination), now_ms);
+            let opened = own_fault::opened(config, about(destination, &letters), Some(destination), now);
             self.0.insert(destination.to_owned(), opened.clone());
             news.push(opened);
         }
@@ -87,7 +87,7 @@ mod tests {
             incident_id: "inc-1".to_owned(),
             slo_id: "api-availability".to_owned(),
             change: "opened".to_owned(),
-            at_ms: 1,
+            at: Timestamp::from_millis(1),
             error: "slack answered 401".to_owned(),
         }
     }
@@ -97,16 +97,20 @@ mod tests {
         let mut config = zero_config(&["http://api.test/".parse().unwrap()], &ZeroOptions::default());
         config.destinations = ["chat", "pager"].map(destination).to_vec();
         let mut watch = DeliveryWatch::default();
-        assert_eq!(watch.transitions(&config, &[], 1), []);
-        let opened = watch.transitions(&config, &[letter("chat")], 2);
+        assert_eq!(watch.transitions(&config, &[], Timestamp::from_millis(1)), []);
+        let opened = watch.transitions(&config, &[letter("chat")], Timestamp::from_millis(2));
         assert_eq!((opened.len(), opened[0].destinations.as_slice()), (1, ["pager".to_owned()].as_slice()));
         let headline = crate::deliver::Message::of(&opened[0].notice).headline;
         assert_eq!(headline, "[PAGE] lookout delivery chat: chat refuses messages");
-        assert_eq!(watch.transitions(&config, &[letter("chat")], 3), [], "once is enough");
+        assert_eq!(
+            watch.transitions(&config, &[letter("chat")], Timestamp::from_millis(3)),
+            [],
+            "once is enough"
+        );
         let mut restarted = DeliveryWatch::default();
         assert!(restarted.resume(&opened[0]));
-        let resolved = restarted.transitions(&config, &[], 4);
-        assert_eq!(resolved[0].incident.resolved_at_ms, Some(4));
+        let resolved = restarted.transitions(&config, &[], Timestamp::from_millis(4));
+        assert_eq!(resolved[0].incident.resolved_at, Some(Timestamp::from_millis(4)));
         assert_eq!(resolved[0].destinations, ["pager"]);
     }
 }

@@ -8,6 +8,7 @@ mod early;
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Grid, Open, Slot, Transition};
 
@@ -19,7 +20,9 @@ use super::{Snapshot, promise, status};
 use lookout_collect::Observation;
 use lookout_config::{Config, Slo, Stream};
 use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
-use lookout_model::{Corrected, CountRow, IncidentRecord, TransitionRecord, incident_id};
+use lookout_model::{
+    Corrected, CountRow, GridTime, IncidentRecord, Timestamp, TransitionRecord, incident_id,
+};
 use lookout_runtime::events::{chain, names};
 
 /// The last failure a probe of an SLO's service saw, for people.
@@ -89,24 +92,23 @@ impl Driver {
         config: Arc<Config>,
         ledger: Arc<dyn Ledger>,
         last_failure: LastFailure,
-        now_ms: i64,
+        now: Timestamp,
     ) -> Result<Self, RestoreError> {
-        let closed = config.grid.slot_at_ms(now_ms).plus(-1);
+        let closed = config.grid.slot_at(now).plus(-1);
         let blank = |slo: &Slo| {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
             turn(slo, &mut evaluator, closed);
             evaluator
         };
-        let exclusions =
-            Exclusions::read(&config, &*ledger, reach_ms(config.slos.iter().map(blank), now_ms), now_ms)
-                .await
-                .map_err(|source| RestoreError { what: "corrections".to_owned(), source })?;
+        let exclusions = Exclusions::read(&config, &*ledger, reach(config.slos.iter().map(blank), now), now)
+            .await
+            .map_err(|source| RestoreError { what: "corrections".to_owned(), source })?;
         let mut watched = Vec::with_capacity(config.slos.len());
         for (index, slo) in config.slos.iter().enumerate() {
             let excluded = exclusions.of(index);
             let what = || format!("the counts of {}", slo.id());
             let mut evaluator = blank(slo);
-            promise::take_up(slo, &*ledger, &mut evaluator, now_ms)
+            promise::take_up(slo, &*ledger, &mut evaluator, now)
                 .await
                 .map_err(|source| RestoreError { what: what(), source })?;
             // the clock was ahead when later ones were counted; now they would keep data from ever being missing
@@ -133,7 +135,7 @@ impl Driver {
             to_make_again: BTreeSet::new(),
         };
         driver
-            .restore_incidents(now_ms)
+            .restore_incidents(now)
             .await
             .map_err(|source| RestoreError { what: "open incidents".to_owned(), source })?;
         Ok(driver)
@@ -149,12 +151,12 @@ impl Driver {
     ) -> Result<Evaluator, LedgerError> {
         let (grid, closed) = (slo.policy.grid, evaluator.closed());
         let mut first_s: Option<i64> = None;
-        let since_ms = evaluator.reaches_back_to().saturating_mul(1000);
+        let since = Timestamp::from_seconds(evaluator.reaches_back_to());
         for Stream { component, id, .. } in slo.streams() {
-            let stored = ledger.counts(&id, since_ms).await?;
+            let stored = ledger.counts(&id, since).await?;
             first_s = [first_s, stored.first_s()].into_iter().flatten().min();
             for &CountSpan { start_s, resolution, counts } in stored.spans() {
-                let start_ms = start_s.saturating_mul(1000);
+                let start = Timestamp::from_seconds(start_s);
                 match resolution {
                     Resolution::QuarterHour => {
                         let quarter = start_s.div_euclid(900);
@@ -162,16 +164,12 @@ impl Driver {
                         evaluator.restore_component_quarter(component, Slot(quarter), counts);
                     }
                     Resolution::Minute => {
-                        let counts = excluded.judged(start_ms, counts);
-                        evaluator.restore_component_minute(
-                            component,
-                            Grid::MINUTE.slot_at_ms(start_ms),
-                            counts,
-                        );
+                        let counts = excluded.judged(start, counts);
+                        evaluator.restore_component_minute(component, Grid::MINUTE.slot_at(start), counts);
                     }
-                    Resolution::Slot(_) if grid.slot_at_ms(start_ms) <= last => {
-                        let counts = excluded.judged(start_ms, counts);
-                        evaluator.record_component(component, grid.slot_at_ms(start_ms), counts);
+                    Resolution::Slot(_) if grid.slot_at(start) <= last => {
+                        let counts = excluded.judged(start, counts);
+                        evaluator.record_component(component, grid.slot_at(start), counts);
                     }
                     Resolution::Slot(_) => {}
                 }
@@ -186,9 +184,9 @@ impl Driver {
 
     /// Takes up what was corrected since the last tick.
     async fn take_up_corrections(&mut self, closed: Slot) {
-        let now_ms = self.config.grid.end_ms(closed);
-        let reach_ms = || reach_ms(self.watched.iter().map(|watched| &watched.evaluator), now_ms);
-        let news = self.exclusions.news(&self.config, &*self.ledger, reach_ms, now_ms).await;
+        let now = self.config.grid.end_of(closed);
+        let reach = || reach(self.watched.iter().map(|watched| &watched.evaluator), now);
+        let news = self.exclusions.news(&self.config, &*self.ledger, reach, now).await;
         match news {
             Ok(None) => {}
             Ok(Some(news)) => {
@@ -220,8 +218,8 @@ impl Driver {
         };
         let grid = slo.policy.grid;
         let last = closed.plus(EARLY);
-        let from_ms = watched.evaluator.reaches_back_to().saturating_mul(1000);
-        let changed = exclusion::differ(&watched.excluded, &excluded, from_ms, grid.end_ms(last));
+        let from = Timestamp::from_seconds(watched.evaluator.reaches_back_to());
+        let changed = exclusion::differ(&watched.excluded, &excluded, from, grid.end_of(last));
         if changed {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
             evaluator.copy_period_and_versions(&watched.evaluator);
@@ -232,7 +230,7 @@ impl Driver {
                 let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
                     continue;
                 };
-                let judged = excluded.judged(grid.start_ms(Slot(slot)), *counts);
+                let judged = excluded.judged(grid.start_of(Slot(slot)), *counts);
                 evaluator.record_component(place.component, Slot(slot), judged);
             }
             evaluator.continue_from(&watched.evaluator);
@@ -244,10 +242,10 @@ impl Driver {
     }
 
     /// Incidents go on where they were; those of objectives that are gone are resolved, since no one will do it later.
-    async fn restore_incidents(&mut self, now_ms: i64) -> Result<(), LedgerError> {
+    async fn restore_incidents(&mut self, now: Timestamp) -> Result<(), LedgerError> {
         let mut orphans = Vec::new();
         for record in self.ledger.open_incidents().await? {
-            if self.resume_own(&record, now_ms).await? {
+            if self.resume_own(&record, now).await? {
                 continue;
             }
             let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
@@ -255,7 +253,7 @@ impl Driver {
             match known {
                 Some((watched, _)) => {
                     let IncidentRecord { cause, severity, peak, .. } = record;
-                    let opened = self.config.grid.slot_at_ms(record.opened_at_ms.saturating_sub(1));
+                    let opened = self.config.grid.slot_at(record.opened_at - Timestamp::TICK);
                     watched
                         .evaluator
                         .resume(cause, Open { started: opened, detected: opened, severity, peak });
@@ -268,13 +266,13 @@ impl Driver {
         if orphans.is_empty() {
             return Ok(());
         }
-        let latest = self.ledger.latest_transitions(now_ms).await?;
+        let latest = self.ledger.latest_transitions(now).await?;
         let resolved: Vec<TransitionRecord> = orphans
             .into_iter()
             .filter_map(|orphan| {
                 let last = latest.iter().find(|transition| transition.incident.id == orphan.id)?;
                 tracing::warn!(incident.id = %orphan.id, slo.id = %orphan.slo_id, "incident of an SLO that is no longer configured is resolved");
-                Some(notice::abandoned(last, now_ms))
+                Some(notice::abandoned(last, now))
             })
             .collect();
         self.ledger.commit(&[], &resolved).await
@@ -288,9 +286,9 @@ impl Driver {
     }
 
     /// Takes up the state from the ledger once more, as after a restart: the wall clock was set back.
-    pub async fn begin_again(&mut self, now_ms: i64) {
+    pub async fn begin_again(&mut self, now: Timestamp) {
         let (config, ledger) = (Arc::clone(&self.config), Arc::clone(&self.ledger));
-        match Self::restore(config, ledger, Arc::clone(&self.last_failure), now_ms).await {
+        match Self::restore(config, ledger, Arc::clone(&self.last_failure), now).await {
             Ok(anew) => {
                 let waiting = std::mem::take(&mut self.waiting);
                 let ledger_watch = std::mem::take(&mut self.ledger_watch);
@@ -314,8 +312,8 @@ impl Driver {
         let Observation { stream, slot, counts, starts } = observation;
         let Some(place) = self.streams.get(stream) else { return };
         let Some(watched) = self.watched.get_mut(place.slo) else { return };
-        let start_ms = watched.evaluator.policy().grid.start_ms(slot);
-        let judged = watched.excluded.judged(start_ms, counts);
+        let start = watched.evaluator.policy().grid.start_of(slot);
+        let judged = watched.excluded.judged(start, counts);
         watched.evaluator.record_component(place.component, slot, judged);
         if starts > 0 {
             watched.evaluator.record_starts(slot, starts);
@@ -332,7 +330,7 @@ impl Driver {
     /// Closes every slot up to `slot`, stores what follows and returns the new snapshot and whether someone has to be
     /// told.
     pub async fn tick(&mut self, slot: Slot) -> (Snapshot, bool) {
-        let at_ms = self.config.grid.end_ms(slot);
+        let at = self.config.grid.end_of(slot);
         self.suspects.retain(|_, suspect| *suspect > slot);
         self.take_up_corrections(slot).await;
         let mut decided: Vec<(Assessment, Decision)> = Vec::with_capacity(self.watched.len());
@@ -349,7 +347,7 @@ impl Driver {
                 transitions.extend(self.told(index, report, decision, transition).await);
             }
         }
-        let stored = self.store(&transitions, at_ms).await;
+        let stored = self.store(&transitions, at).await;
         let mut slos = Vec::with_capacity(decided.len());
         let config = Arc::clone(&self.config);
         for ((slo, watched), (report, decision)) in config.slos.iter().zip(&mut self.watched).zip(decided) {
@@ -367,9 +365,9 @@ impl Driver {
                 (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
             slos.push(status::of(slo, &report, &watched.evaluator, open, corrected));
         }
-        let told = self.report_own_faults(at_ms).await || stored && !transitions.is_empty();
+        let told = self.report_own_faults(at).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
-        (Snapshot { at_ms, interval_s, ledger_is_down: self.ledger_is_down, slos }, told)
+        (Snapshot { at, interval_s, ledger_is_down: self.ledger_is_down, slos }, told)
     }
 
     async fn told(
@@ -381,22 +379,22 @@ impl Driver {
     ) -> Option<TransitionRecord> {
         let (slo, watched) = (self.config.slos.get(index)?, self.watched.get(index)?);
         let grid = self.config.grid;
-        let at_ms = grid.end_ms(transition.at);
+        let at = grid.end_of(transition.at);
         let known = match transition.change {
             Change::Reopened => watched.resolved.get(&transition.cause),
             _ => watched.open.get(&transition.cause),
         };
-        let opened_at_ms = known.map_or(at_ms, |record| record.opened_at_ms);
+        let opened_at = known.map_or(at, |record| record.opened_at);
         let incident = IncidentRecord {
-            id: incident_id(&slo.id(), transition.cause, opened_at_ms),
+            id: incident_id(&slo.id(), transition.cause, opened_at),
             slo_id: slo.id(),
             service: slo.service.clone(),
             slo: slo.name.clone(),
             cause: transition.cause,
             severity: transition.incident.severity,
             peak: transition.incident.peak,
-            opened_at_ms,
-            resolved_at_ms: (transition.change == Change::Resolved).then_some(at_ms),
+            opened_at,
+            resolved_at: (transition.change == Change::Resolved).then_some(at),
         };
         // a message without the last deploy is better than no message
         let last_deploy = self.ledger.deploys(Some(&slo.service), 1).await.unwrap_or_default().pop();
@@ -407,8 +405,8 @@ impl Driver {
     }
 
     /// Goes on with an incident about the agent itself. Returns whether it is one.
-    async fn resume_own(&mut self, record: &IncidentRecord, now_ms: i64) -> Result<bool, LedgerError> {
-        let latest = self.ledger.latest_transitions(now_ms).await?;
+    async fn resume_own(&mut self, record: &IncidentRecord, now: Timestamp) -> Result<bool, LedgerError> {
+        let latest = self.ledger.latest_transitions(now).await?;
         let Some(opened) = latest.into_iter().find(|transition| transition.incident.id == record.id) else {
             return Ok(false);
         };
@@ -420,12 +418,12 @@ impl Driver {
     }
 
     /// Tells about faults of the ledger and of destinations. Returns whether there is news.
-    async fn report_own_faults(&mut self, now_ms: i64) -> bool {
+    async fn report_own_faults(&mut self, now: Timestamp) -> bool {
         let health = self.ledger.health();
         let mut news = Vec::new();
-        news.extend(self.ledger_watch.transition(&self.config, &health, now_ms));
-        let letters = self.ledger.dead_letters(now_ms).await.unwrap_or_default();
-        news.extend(self.delivery_watch.transitions(&self.config, &letters, now_ms));
+        news.extend(self.ledger_watch.transition(&self.config, &health, now));
+        let letters = self.ledger.dead_letters(now).await.unwrap_or_default();
+        news.extend(self.delivery_watch.transitions(&self.config, &letters, now));
         if news.is_empty() {
             return false;
         }
@@ -436,7 +434,7 @@ impl Driver {
         true
     }
 
-    async fn store(&mut self, transitions: &[TransitionRecord], at_ms: i64) -> bool {
+    async fn store(&mut self, transitions: &[TransitionRecord], at: Timestamp) -> bool {
         let rows: Vec<CountRow> = self
             .waiting
             .iter()
@@ -445,7 +443,7 @@ impl Driver {
                 let grid = self.config.slos.get(stream.slo)?.policy.grid;
                 Some(CountRow {
                     slo_id: stream.id.clone(),
-                    start_s: grid.start_ms(Slot(slot)).div_euclid(1000),
+                    start_s: grid.start_of(Slot(slot)).as_seconds(),
                     width_s: grid.width_seconds(),
                     good: counts.good,
                     bad: counts.bad,
@@ -459,7 +457,7 @@ impl Driver {
                 if self.ledger_is_down {
                     metrics::counter!(names::LEDGER_FAILURES).increment(1);
                 } else {
-                    metrics::gauge!(names::LEDGER_RECORDED).set(at_ms as f64 / 1000.0);
+                    metrics::gauge!(names::LEDGER_RECORDED).set(at.as_seconds_f64());
                 }
                 for transition in transitions {
                     announce(transition);
@@ -478,9 +476,9 @@ impl Driver {
 }
 
 /// The instant from which on corrections matter to some evaluator.
-fn reach_ms<E: Borrow<Evaluator>>(evaluators: impl Iterator<Item = E>, now_ms: i64) -> i64 {
+fn reach<E: Borrow<Evaluator>>(evaluators: impl Iterator<Item = E>, now: Timestamp) -> Timestamp {
     let reach = evaluators.map(|evaluator| evaluator.borrow().reaches_back_to()).min();
-    reach.map_or(now_ms, |reach| reach.saturating_mul(1000)).min(now_ms)
+    reach.map_or(now, Timestamp::from_seconds).min(now)
 }
 
 /// Says which period of the calendar a slot begins in, where there is one.
@@ -494,13 +492,12 @@ impl Watched {
     /// What of the period does not count, at the end of a slot.
     fn corrected(&self, slo: &Slo, at: Slot) -> Corrected {
         let grid = slo.policy.grid;
-        let at_ms = grid.end_ms(at);
-        let period_ms = i64::try_from(slo.period().as_seconds()).unwrap_or(i64::MAX).saturating_mul(1000);
-        let from_ms = match self.evaluator.span() {
-            Some(span) => grid.start_ms(span.from),
-            None => at_ms.saturating_sub(period_ms),
+        let at = grid.end_of(at);
+        let from = match self.evaluator.span() {
+            Some(span) => grid.start_of(span.from),
+            None => at - Duration::from_secs(slo.period().as_seconds()),
         };
-        self.excluded.corrected(from_ms, at_ms)
+        self.excluded.corrected(from, at)
     }
 
     fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {

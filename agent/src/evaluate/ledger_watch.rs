@@ -3,7 +3,7 @@
 use super::own_fault::{self, About};
 use lookout_config::Config;
 use lookout_ledger::Health;
-use lookout_model::{OwnFault, TransitionRecord};
+use lookout_model::{OwnFault, Timestamp, TransitionRecord};
 
 /// The id of the SLO that the incident is filed under. No service of a config has this name and this SLO.
 pub(super) const SLO_ID: &str = "lookout-ledger";
@@ -30,18 +30,18 @@ impl LedgerWatch {
         &mut self,
         config: &Config,
         health: &Health,
-        now_ms: i64,
+        now: Timestamp,
     ) -> Option<TransitionRecord> {
         let is_new = health.faults > self.faults;
         self.faults = health.faults;
         match &self.open {
             None if is_new => {
-                let opened = own_fault::opened(config, about(health), None, now_ms);
+                let opened = own_fault::opened(config, about(health), None, now);
                 self.open = Some(opened.clone());
                 Some(opened)
             }
-            Some(opened) if !is_new && health.not_recording.is_none() && now_ms > opened.at_ms => {
-                let resolved = own_fault::resolved(opened, now_ms);
+            Some(opened) if !is_new && health.not_recording.is_none() && now > opened.at => {
+                let resolved = own_fault::resolved(opened, now);
                 self.open = None;
                 Some(resolved)
             }

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
-use lookout_model::{Evidence, IncidentRecord};
+use lookout_model::{Evidence, IncidentRecord, Timestamp};
 
 pub use driver::{Driver, LastFailure, RestoreError};
 pub use run::{Ports, run};
@@ -26,8 +26,9 @@ pub use run::{Ports, run};
 /// What the agent knows at the end of a slot; the read model of the API, the pages, the gate and the exports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// The end of the slot it describes, milliseconds since the epoch.
-    pub at_ms: i64,
+    /// The end of the slot it describes.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
     /// Seconds between evaluations.
     pub interval_s: u32,
     /// The ledger takes no writes: counts and transitions wait in memory, and are told from there.
@@ -39,14 +40,15 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The time of a snapshot that describes no slot yet.
-    pub const NEVER: i64 = 0;
+    pub const NEVER: Timestamp = Timestamp::EPOCH;
 }
 
 /// One SLO as it stands.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SloStatus {
-    /// The end of the slot it describes, milliseconds since the epoch.
-    pub at_ms: i64,
+    /// The end of the slot it describes.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
     /// `<service>-<slo>`.
     pub id: String,
     /// The service.
@@ -91,7 +93,7 @@ impl Board {
     /// Whether a slot has been evaluated since the start.
     #[must_use]
     pub fn has_evaluated(&self) -> bool {
-        self.0.load().at_ms != Snapshot::NEVER
+        self.0.load().at != Snapshot::NEVER
     }
 
     /// Replaces the snapshot.

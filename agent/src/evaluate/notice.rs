@@ -7,8 +7,8 @@ use lookout_engine::{
 use super::component;
 use lookout_config::{Config, Slo};
 use lookout_model::{
-    CalendarEvidence, ConditionEvidence, Corrected, DeployRecord, Evidence, IncidentRecord, Notice,
-    PresentEvidence, TierEvidence, TransitionRecord, VersionEvidence,
+    CalendarEvidence, ConditionEvidence, Corrected, DeployRecord, Evidence, GridTime, IncidentRecord, Notice,
+    PresentEvidence, TierEvidence, Timestamp, TransitionRecord, VersionEvidence,
 };
 
 /// What is known beside the measurement.
@@ -26,11 +26,11 @@ pub(super) fn record(
     report: &Assessment,
     context: Context,
 ) -> TransitionRecord {
-    let at_ms = config.grid.end_ms(transition.at);
+    let at = config.grid.end_of(transition.at);
     let alert = slo.alert_name_for(transition.cause);
     let notice = Notice {
         change: transition.change,
-        at_ms,
+        at,
         incident: incident.clone(),
         runbook_url: config.runbook_url(&alert),
         dashboard_url: config.dashboard_url(slo),
@@ -51,17 +51,17 @@ pub(super) fn record(
         .filter(|destination| destination.minimum <= transition.incident.peak)
         .map(|destination| destination.name.clone())
         .collect();
-    TransitionRecord { incident, change: transition.change, at_ms, notice, destinations }
+    TransitionRecord { incident, change: transition.change, at, notice, destinations }
 }
 
 /// The end of an incident whose objective is gone, told to those who heard of it last.
-pub(super) fn abandoned(last: &TransitionRecord, now_ms: i64) -> TransitionRecord {
+pub(super) fn abandoned(last: &TransitionRecord, now: Timestamp) -> TransitionRecord {
     let mut end = last.clone();
     end.change = Change::Resolved;
-    end.at_ms = now_ms;
-    end.incident.resolved_at_ms = Some(now_ms);
+    end.at = now;
+    end.incident.resolved_at = Some(now);
     end.notice.change = Change::Resolved;
-    end.notice.at_ms = now_ms;
+    end.notice.at = now;
     end.notice.incident = end.incident.clone();
     end.notice.description =
         format!("No longer watched: the SLO was removed or renamed. Before: {}", last.notice.description);
@@ -97,9 +97,9 @@ fn present(slo: &Slo, report: &Assessment) -> PresentEvidence {
         total: present.events.total(),
         burn: present.burn_rate,
         failing: present.failing,
-        since_ms: present.since.map(|slot| grid.start_ms(slot)),
-        last_bad_ms: present.last_bad.map(|slot| grid.end_ms(slot)),
-        last_good_ms: present.last_good.map(|slot| grid.end_ms(slot)),
+        since: present.since.map(|slot| grid.start_of(slot)),
+        last_bad_at: present.last_bad.map(|slot| grid.end_of(slot)),
+        last_good_at: present.last_good.map(|slot| grid.end_of(slot)),
         observed_s: report.observed_seconds,
         lets_go_after_s: report.lets_go_after_seconds(),
     }
@@ -124,14 +124,14 @@ fn condition_evidence(report: &ConditionAssessment) -> ConditionEvidence {
 
 fn calendar(slo: &Slo, report: &Assessment) -> Option<CalendarEvidence> {
     let (calendar, span, grid) = (slo.calendar.as_ref()?, report.span?, slo.policy.grid);
-    let (from_ms, to_ms) = (grid.start_ms(span.from), grid.start_ms(span.to));
-    let period = calendar.words(to_ms.div_euclid(1000));
-    Some(CalendarEvidence { period, of: calendar.possessive(), from_ms, to_ms })
+    let (from, to) = (grid.start_of(span.from), grid.start_of(span.to));
+    let period = calendar.words(to.as_seconds());
+    Some(CalendarEvidence { period, of: calendar.possessive(), from, to })
 }
 
 fn versions(report: &Assessment) -> Vec<VersionEvidence> {
     let version = |share: &VersionShare| VersionEvidence {
-        from_ms: share.from_seconds.saturating_mul(1000),
+        from: Timestamp::from_seconds(share.from_seconds),
         objective_percent: share.objective.percent(),
         bad: share.counts.bad,
         total: share.counts.total(),

@@ -2,7 +2,9 @@
 
 use lookout_config::Config;
 use lookout_engine::{Cause, Change, DataState, Severity};
-use lookout_model::{Corrected, Evidence, IncidentRecord, Notice, OwnFault, TransitionRecord, incident_id};
+use lookout_model::{
+    Corrected, Evidence, IncidentRecord, Notice, OwnFault, Timestamp, TransitionRecord, incident_id,
+};
 
 /// The kind of an incident about the agent itself.
 pub(super) struct About {
@@ -18,21 +20,26 @@ pub(super) struct About {
 }
 
 /// Opens an incident. It goes to every destination, except one.
-pub(super) fn opened(config: &Config, about: About, except: Option<&str>, now_ms: i64) -> TransitionRecord {
+pub(super) fn opened(
+    config: &Config,
+    about: About,
+    except: Option<&str>,
+    now: Timestamp,
+) -> TransitionRecord {
     let incident = IncidentRecord {
-        id: incident_id(&about.slo_id, Cause::DataMissing, now_ms),
+        id: incident_id(&about.slo_id, Cause::DataMissing, now),
         slo_id: about.slo_id,
         service: "lookout".to_owned(),
         slo: about.name,
         cause: Cause::DataMissing,
         severity: Severity::Page,
         peak: Severity::Page,
-        opened_at_ms: now_ms,
-        resolved_at_ms: None,
+        opened_at: now,
+        resolved_at: None,
     };
     let notice = Notice {
         change: Change::Opened,
-        at_ms: now_ms,
+        at: now,
         incident: incident.clone(),
         alert: about.alert.to_owned(),
         slo_title: "Lookout works".to_owned(),
@@ -49,16 +56,16 @@ pub(super) fn opened(config: &Config, about: About, except: Option<&str>, now_ms
     };
     let names = config.destinations.iter().map(|destination| destination.name.clone());
     let destinations = names.filter(|name| except != Some(name.as_str())).collect();
-    TransitionRecord { incident, change: Change::Opened, at_ms: now_ms, notice, destinations }
+    TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }
 
 /// Resolves an incident at those who heard of it.
-pub(super) fn resolved(opened: &TransitionRecord, now_ms: i64) -> TransitionRecord {
+pub(super) fn resolved(opened: &TransitionRecord, now: Timestamp) -> TransitionRecord {
     let mut end = opened.clone();
-    (end.change, end.at_ms) = (Change::Resolved, now_ms);
-    end.incident.resolved_at_ms = Some(now_ms);
+    (end.change, end.at) = (Change::Resolved, now);
+    end.incident.resolved_at = Some(now);
     end.notice.change = Change::Resolved;
-    end.notice.at_ms = now_ms;
+    end.notice.at = now;
     end.notice.incident = end.incident.clone();
     end
 }

@@ -1,22 +1,25 @@
 //! Calendar periods and versions of the objective as an agent lives through them: ticks, midnight, restarts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
 use lookout_engine::{Composite, Counts, Grid, Join, Method, Objective, Period, Tier, Window};
 
 use super::{Driver, SloStatus};
 use lookout_collect::Observation;
 use lookout_config::{Calendar, Component, Config, Indicator, Unit, ZeroOptions, zero_config};
 use lookout_ledger::{Ledger, MemoryLedger, SqliteLedger};
-use lookout_model::CorrectionRecord;
 use lookout_model::sample::correction;
+use lookout_model::{CorrectionRecord, GridTime, Timestamp};
 
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
 /// Midnight between October and November 2026 in Zurich; clocks went back a week before.
 const EDGE: &str = "2026-10-31T23:00:00Z";
 
-fn ms(text: &str) -> i64 {
-    text.parse::<Timestamp>().unwrap().as_millisecond()
+fn at(text: &str) -> Timestamp {
+    text.parse().unwrap()
 }
 
 fn config(percent: f64, monthly: bool) -> Arc<Config> {
@@ -39,29 +42,29 @@ fn config(percent: f64, monthly: bool) -> Arc<Config> {
 struct Life {
     driver: Driver,
     ledger: Arc<dyn Ledger>,
-    now_ms: i64,
+    now: Timestamp,
 }
 
 impl Life {
-    async fn begin(config: Arc<Config>, ledger: Arc<dyn Ledger>, now_ms: i64) -> Self {
-        let driver = Driver::restore(config, Arc::clone(&ledger), Arc::new(|_| None), now_ms).await.unwrap();
-        Self { driver, ledger, now_ms }
+    async fn begin(config: Arc<Config>, ledger: Arc<dyn Ledger>, now: Timestamp) -> Self {
+        let driver = Driver::restore(config, Arc::clone(&ledger), Arc::new(|_| None), now).await.unwrap();
+        Self { driver, ledger, now }
     }
 
     /// The process ends and another one begins, with what there is in the ledger.
     async fn restart(self, config: Arc<Config>) -> Self {
-        Self::begin(config, self.ledger, self.now_ms).await
+        Self::begin(config, self.ledger, self.now).await
     }
 
     /// So many minutes with a hundred events each, then one tick.
-    async fn minutes(&mut self, minutes: i64, bad: u64) -> SloStatus {
-        let first = Grid::MINUTE.slot_at_ms(self.now_ms);
-        for minute in 0..minutes {
+    async fn minutes(&mut self, minutes: u32, bad: u64) -> SloStatus {
+        let first = Grid::MINUTE.slot_at(self.now);
+        for minute in 0..i64::from(minutes) {
             let counts = Counts { good: 100 - bad, bad };
             self.driver.record(Observation::new(0, first.plus(minute), counts));
         }
-        self.now_ms += minutes * 60_000;
-        self.driver.tick(first.plus(minutes - 1)).await.0.slos.remove(0)
+        self.now += minutes * MINUTE;
+        self.driver.tick(first.plus(i64::from(minutes) - 1)).await.0.slos.remove(0)
     }
 }
 
@@ -69,11 +72,11 @@ impl Life {
 async fn a_month_ends_at_its_midnight_and_survives_a_restart() {
     let config = config(99.0, true);
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
-    let mut life = Life::begin(Arc::clone(&config), ledger, ms(EDGE) - 3 * 3_600_000).await;
+    let mut life = Life::begin(Arc::clone(&config), ledger, at(EDGE) - 3 * HOUR).await;
     let before = life.minutes(179, 50).await;
     let october = before.evidence.calendar.clone().unwrap();
     assert_eq!(october.period, "month in Europe/Zurich, until 1 November");
-    assert_eq!((october.from_ms, october.to_ms), (ms("2026-09-30T22:00:00Z"), ms(EDGE)));
+    assert_eq!((october.from, october.to), (at("2026-09-30T22:00:00Z"), at(EDGE)));
     assert_eq!(before.evidence.period_s, (31 * 24 + 1) * 3600, "a month with an hour twice");
     assert_eq!((before.evidence.bad, before.evidence.total), (179 * 50, 179 * 100));
     assert_eq!(before.evidence.seconds_to_exhaustion, None, "November has a budget of its own");
@@ -84,7 +87,7 @@ async fn a_month_ends_at_its_midnight_and_survives_a_restart() {
     let first = life.minutes(1, 0).await;
     assert_eq!((first.evidence.bad, first.evidence.total), (0, 100));
     assert_eq!(first.evidence.budget_left_ratio, 1.0);
-    assert_eq!(first.evidence.calendar.unwrap().from_ms, ms(EDGE));
+    assert_eq!(first.evidence.calendar.unwrap().from, at(EDGE));
 
     let jumped = life.minutes(24 * 60 * 40, 0).await;
     assert_eq!(jumped.evidence.calendar.unwrap().period, "month in Europe/Zurich, until 1 January 2027");
@@ -100,7 +103,7 @@ async fn a_new_objective_does_not_rewrite_what_was_spent() {
     let ledgers: [Arc<dyn Ledger>; 2] = [Arc::new(MemoryLedger::default()), Arc::new(sqlite)];
     for ledger in ledgers {
         for monthly in [false, true] {
-            let begin = ms("2026-11-02T00:00:00Z") + i64::from(monthly) * 86_400_000 * 60;
+            let begin = at("2026-11-02T00:00:00Z") + u32::from(monthly) * 60 * DAY;
             let mut life = Life::begin(config(99.0, monthly), Arc::clone(&ledger), begin).await;
             let before = life.minutes(600, 1).await;
             assert_eq!(before.evidence.versions, []);
@@ -112,10 +115,10 @@ async fn a_new_objective_does_not_rewrite_what_was_spent() {
             let versions: Vec<(f64, u64)> =
                 changed.evidence.versions.iter().map(|v| (v.objective_percent, v.total)).collect();
             assert_eq!(versions, [(99.0, 60_000), (99.9, 100)]);
-            assert_eq!(changed.evidence.versions[1].from_ms, begin + 600 * 60_000);
+            assert_eq!(changed.evidence.versions[1].from, begin + 600 * MINUTE);
 
             let mut life = life.restart(config(99.9, monthly)).await;
-            life.ledger.prune(life.now_ms + 8 * 3_600_000).await.unwrap();
+            life.ledger.prune(life.now + 8 * HOUR).await.unwrap();
             let later = life.minutes(1, 0).await;
             assert_eq!(later.evidence.versions[0], changed.evidence.versions[0], "as it was told");
             let mut again = life.restart(config(99.9, monthly)).await;
@@ -149,8 +152,8 @@ fn yearly(percent: f64) -> Config {
     config
 }
 
-fn excluded(id: &str, from_ms: i64, to_ms: i64) -> CorrectionRecord {
-    CorrectionRecord { from_ms, to_ms: Some(to_ms), ..correction(id) }
+fn excluded(id: &str, from: Timestamp, to: Timestamp) -> CorrectionRecord {
+    CorrectionRecord { from, to: Some(to), ..correction(id) }
 }
 
 async fn both_ledgers(folder: &tempfile::TempDir) -> [Arc<dyn Ledger>; 2] {
@@ -163,17 +166,17 @@ async fn a_correction_of_old_counts_is_rounded_outward_to_quarters_of_an_hour() 
     let folder = tempfile::tempdir().unwrap();
     for ledger in both_ledgers(&folder).await {
         let config = Arc::new(yearly(99.0));
-        let begin = ms("2026-01-10T02:00:00Z");
+        let begin = at("2026-01-10T02:00:00Z");
         let mut life = Life::begin(Arc::clone(&config), Arc::clone(&ledger), begin).await;
         life.minutes(60, 1).await;
-        let minute = |n: i64| begin + n * 60_000;
+        let minute = |n: u32| begin + n * MINUTE;
         ledger.record_correction(&excluded("cor-1", minute(5), minute(20))).await.unwrap();
         let young = life.minutes(1, 0).await.evidence;
         assert_eq!((young.bad, young.total), (45, 46 * 100), "to the minute while minutes are known");
 
-        life.now_ms += 100 * 86_400_000;
-        ledger.prune(life.now_ms).await.unwrap();
-        let stored = ledger.counts(&config.slos[0].id(), 0).await.unwrap();
+        life.now += 100 * DAY;
+        ledger.prune(life.now).await.unwrap();
+        let stored = ledger.counts(&config.slos[0].id(), Timestamp::EPOCH).await.unwrap();
         assert_eq!((stored.minutes().len(), stored.quarters().len()), (0, 5));
         let mut life = life.restart(Arc::clone(&config)).await;
         let old = life.minutes(1, 0).await.evidence;
@@ -192,12 +195,12 @@ async fn a_correction_of_old_counts_is_rounded_outward_to_quarters_of_an_hour() 
 async fn a_correction_at_midnight_loses_nothing_of_the_period_that_begins() {
     let config = config(99.0, true);
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
-    let begin = ms(EDGE) - 600_000;
+    let begin = at(EDGE) - 10 * MINUTE;
     let mut life = Life::begin(config, Arc::clone(&ledger), begin).await;
     let before = life.minutes(10, 30).await.evidence;
     assert_eq!(before.bad, 300);
     // known at the tick that closes the first minute of November
-    ledger.record_correction(&excluded("cor-1", begin, ms(EDGE) - 300_000)).await.unwrap();
+    ledger.record_correction(&excluded("cor-1", begin, at(EDGE) - 5 * MINUTE)).await.unwrap();
     let first = life.minutes(1, 20).await.evidence;
     assert_eq!((first.bad, first.total), (20, 100));
     assert_eq!(first.corrected.seconds, 0, "what does not count was October's");
@@ -224,25 +227,25 @@ async fn a_composite_is_restored_from_quarters_of_its_components() {
         let composite = Composite::try_new(slices, Join::WorstOf, parts).unwrap();
         slo.policy.method = Method::Composite(composite);
         let config = Arc::new(config);
-        let begin = ms("2026-01-10T02:00:00Z");
+        let begin = at("2026-01-10T02:00:00Z");
         let mut life = Life::begin(Arc::clone(&config), Arc::clone(&ledger), begin).await;
-        let both = |life: &mut Life, minutes: i64, bad: u64| {
-            let first = Grid::MINUTE.slot_at_ms(life.now_ms);
-            for minute in 0..minutes {
+        let both = |life: &mut Life, minutes: u32, bad: u64| {
+            let first = Grid::MINUTE.slot_at(life.now);
+            for minute in 0..i64::from(minutes) {
                 for (stream, bad) in [0, bad].into_iter().enumerate() {
                     let counts = Counts { good: 100 - bad, bad };
                     life.driver.record(Observation::new(stream, first.plus(minute), counts));
                 }
             }
-            life.now_ms += minutes * 60_000;
-            first.plus(minutes - 1)
+            life.now += minutes * MINUTE;
+            first.plus(i64::from(minutes) - 1)
         };
         let last = both(&mut life, 60, 25);
         let young = life.driver.tick(last).await.0.slos.remove(0).evidence;
         assert_eq!((young.total, young.bad), (4, 1));
 
-        life.now_ms += 100 * 86_400_000;
-        ledger.prune(life.now_ms).await.unwrap();
+        life.now += 100 * DAY;
+        ledger.prune(life.now).await.unwrap();
         let mut life = life.restart(config).await;
         let last = both(&mut life, 15, 0);
         let old = life.driver.tick(last).await.0.slos.remove(0).evidence;

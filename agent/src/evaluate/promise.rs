@@ -2,11 +2,13 @@
 //!
 //! A version begins with a whole quarter of an hour, so that no row of the ledger, however old, belongs to two.
 
+use std::time::Duration;
+
 use lookout_engine::{Evaluator, Objective, QUARTER_HOUR, Version};
 
 use lookout_config::Slo;
 use lookout_ledger::{Ledger, LedgerError};
-use lookout_model::ObjectiveRecord;
+use lookout_model::{GridTime, ObjectiveRecord, Timestamp};
 use lookout_runtime::events::chain;
 
 /// Tells an evaluator which objectives there were, and stores that of the spec when it is a new one. To be done before
@@ -15,20 +17,19 @@ pub(super) async fn take_up(
     slo: &Slo,
     ledger: &dyn Ledger,
     evaluator: &mut Evaluator,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<(), LedgerError> {
     let mut known = ledger.objectives(&slo.id()).await?;
     let good_ppb = slo.objective().good_ppb();
     if known.last().is_none_or(|last| last.good_ppb != good_ppb) {
-        let quarter_ms = QUARTER_HOUR * 1000;
-        let quarter = now_ms.div_euclid(quarter_ms) * quarter_ms;
+        let quarter = now.floor(Duration::from_secs(QUARTER_HOUR.unsigned_abs()));
         // the clock may have been ahead when the last one was stored
-        let from_ms = known.last().map_or(quarter, |last| last.from_ms.max(quarter));
-        let version = ObjectiveRecord { from_ms, good_ppb };
+        let from = known.last().map_or(quarter, |last| last.from.max(quarter));
+        let version = ObjectiveRecord { from, good_ppb };
         if !known.is_empty() {
             tracing::info!(slo.id = %slo.id(), objective = %slo.objective(), "the objective changed; the past keeps its own");
         }
-        known.retain(|other| other.from_ms < from_ms);
+        known.retain(|other| other.from < from);
         known.push(version);
         if let Err(error) = ledger.record_objective(&slo.id(), version).await {
             tracing::warn!(slo.id = %slo.id(), error = chain(&error), "a new objective could not be stored; the next start will take it for newer than it is");
@@ -37,7 +38,7 @@ pub(super) async fn take_up(
     let grid = slo.policy.grid;
     evaluator.set_objective_versions(known.iter().filter_map(|record| {
         let objective = Objective::try_from_ppb(record.good_ppb).ok()?;
-        Some(Version { from: grid.slot_at_ms(record.from_ms), objective })
+        Some(Version { from: grid.slot_at(record.from), objective })
     }));
     Ok(())
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_engine::Slot;
+use lookout_model::GridTime;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -45,20 +46,19 @@ pub async fn run(
 ) {
     let grid = driver.config().grid;
     // an answer that left in time may arrive a moment after its slot ended
-    let settle_ms = (i64::from(grid.width_seconds()) * 1000 / 20).clamp(20, 500);
+    let settle = Duration::from_millis((u64::from(grid.width_seconds()) * 1000 / 20).clamp(20, 500));
     // from zero, so that the first of them is an increase
     for counted in [names::LEDGER_FAILURES, names::CLOCK_JUMPS] {
         metrics::counter!(counted).increment(0);
     }
-    let mut last = grid.slot_at_ms(ports.clock.now_ms().saturating_sub(settle_ms)).plus(-1);
+    let mut last = grid.slot_at(ports.clock.now() - settle).plus(-1);
     let mut pruned = Instant::now();
     let mut next_look = Instant::now();
     let mut batch = Vec::new();
     loop {
-        let due_ms = grid.end_ms(last.plus(1)).saturating_add(settle_ms);
-        let wait_ms = due_ms.saturating_sub(ports.clock.now_ms());
+        let due = grid.end_of(last.plus(1)) + settle;
         // after the wall clock was set back, ticks go on at their pace and late counts still count
-        let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+        let wait = due.since(ports.clock.now());
         let tick = tokio::time::sleep(wait.min(Duration::from_secs(grid.width_seconds().into())));
         tokio::pin!(tick);
         let stopped = loop {
@@ -81,12 +81,12 @@ pub async fn run(
         while let Ok(observation) = feed.try_recv() {
             driver.record(observation);
         }
-        let closed = grid.slot_at_ms(ports.clock.now_ms().saturating_sub(settle_ms)).plus(-1);
+        let closed = grid.slot_at(ports.clock.now() - settle).plus(-1);
         match closed.0.saturating_sub(last.0) {
             JUMP.. => driver.woke_late(closed),
             ..=MINUS_JUMP => {
                 // windows that end in the future would see nothing until the clock has caught up
-                driver.begin_again(ports.clock.now_ms()).await;
+                driver.begin_again(ports.clock.now()).await;
                 last = closed;
             }
             _ => {}
@@ -98,7 +98,7 @@ pub async fn run(
         }
         if pruned.elapsed() >= PRUNE_EVERY {
             pruned = Instant::now();
-            if let Err(error) = ports.ledger.prune(ports.clock.now_ms()).await {
+            if let Err(error) = ports.ledger.prune(ports.clock.now()).await {
                 tracing::warn!(error = chain(&error), "old counts stay");
             }
         }
@@ -107,7 +107,7 @@ pub async fn run(
 
 /// What a slot has made certain before it is over is shown and told without waiting for its end.
 async fn look(driver: &mut Driver, ports: &Ports) {
-    let changed = driver.look(ports.clock.now_ms()).await;
+    let changed = driver.look(ports.clock.now()).await;
     if changed.is_empty() {
         return;
     }
@@ -129,6 +129,6 @@ async fn evaluate(driver: &mut Driver, ports: &Ports, slot: Slot) {
         ports.wake.notify_waiters();
     }
     metrics::histogram!(names::EVALUATION_SECONDS).record(started.elapsed().as_secs_f64());
-    let now_s = ports.clock.now_ms() as f64 / 1000.0;
+    let now_s = ports.clock.now().as_seconds_f64();
     metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => "evaluate").set(now_s);
 }

@@ -4,7 +4,7 @@ use lookout_engine::{Assessment, Evaluator};
 
 use super::{SloStatus, component, notice};
 use lookout_config::{Indicator, Slo};
-use lookout_model::{Corrected, IncidentRecord};
+use lookout_model::{Corrected, GridTime, IncidentRecord};
 
 pub(super) fn of(
     slo: &Slo,
@@ -15,7 +15,7 @@ pub(super) fn of(
 ) -> SloStatus {
     let width = f64::from(slo.policy.grid.width_seconds());
     SloStatus {
-        at_ms: slo.policy.grid.end_ms(report.at),
+        at: slo.policy.grid.end_of(report.at),
         id: slo.id(),
         service: slo.service.clone(),
         slo: slo.name.clone(),

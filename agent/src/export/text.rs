@@ -161,7 +161,7 @@ fn own(families: &mut Families, slo: &SloStatus) {
     for cause in Cause::ALL {
         for severity in [Severity::Page, Severity::Ticket] {
             let open = slo.incidents.iter().any(|incident| {
-                incident.resolved_at_ms.is_none() && incident.cause == cause && incident.severity == severity
+                incident.resolved_at.is_none() && incident.cause == cause && incident.severity == severity
             });
             let labels = [service, name, ("severity", severity.as_str()), ("cause", cause.as_str())];
             let help = "1 while an incident is open, else 0.";

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
+use lookout_model::Timestamp;
+
 use super::*;
 use lookout_model::sample::component;
 use lookout_model::{Corrected, Evidence, IncidentRecord, TierEvidence};
@@ -12,7 +14,7 @@ use lookout_runtime::events::names;
 fn slo(name: &str, total: u64) -> SloStatus {
     let burn = (total > 0).then_some(28.8);
     SloStatus {
-        at_ms: 0,
+        at: Timestamp::EPOCH,
         id: format!("titanic-{name}"),
         service: "titanic".to_owned(),
         slo: name.to_owned(),
@@ -67,7 +69,7 @@ fn shown(slos: Vec<SloStatus>) -> String {
     recorder.upkeep();
     render(
         &recorder,
-        &Snapshot { at_ms: 0, interval_s: 10, ledger_is_down: false, slos },
+        &Snapshot { at: Timestamp::EPOCH, interval_s: 10, ledger_is_down: false, slos },
         &Host::new(),
         "http://127.0.0.1:9797",
     )
@@ -83,8 +85,8 @@ fn burning() -> SloStatus {
         cause: Cause::Burn,
         severity: Severity::Page,
         peak: Severity::Page,
-        opened_at_ms: 0,
-        resolved_at_ms: None,
+        opened_at: Timestamp::EPOCH,
+        resolved_at: None,
     });
     burning
 }

@@ -1,6 +1,6 @@
 //! The rules, and nothing else: no clock, no store, no network.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use lookout_engine::{Cause, DataState, Severity, Window};
 use sha2::{Digest as _, Sha256};
 
@@ -9,8 +9,8 @@ use super::ask::Ask;
 use super::present;
 use crate::evaluate::{SloStatus, Snapshot};
 use lookout_config::GatePolicy;
-use lookout_model::format;
 use lookout_model::{DeployClass, IncidentRecord};
+use lookout_model::{Timestamp, format};
 
 /// An evaluation that is older than so many intervals says nothing about now.
 const TRUSTED_INTERVALS: i64 = 3;
@@ -23,20 +23,20 @@ pub(super) struct Finding {
     pub(super) reason: Reason,
 }
 
-/// Answers the question from what is known at `now_ms` (milliseconds since the epoch).
+/// Answers the question from what is known at `now`.
 ///
 /// The id of the answer is derived from its content; whoever stores answers may put a unique one in its place.
 #[must_use]
-pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) -> Answer {
+pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestamp) -> Answer {
     let slos: Vec<&SloStatus> = snapshot.slos.iter().filter(|slo| slo.service == ask.service).collect();
     let mut findings = Vec::new();
-    if snapshot.at_ms == Snapshot::NEVER {
+    if snapshot.at == Snapshot::NEVER {
         findings.push(just_started(snapshot));
     } else {
         if slos.is_empty() {
             findings.push(unknown_service(&ask.service, snapshot));
         }
-        findings.extend(untimely(snapshot, now_ms));
+        findings.extend(untimely(snapshot, now));
     }
     if snapshot.ledger_is_down {
         let text =
@@ -44,7 +44,7 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) 
         findings.push(finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text.to_owned()));
     }
     for slo in &slos {
-        findings.extend(judge(slo, ask.class, policy, snapshot.at_ms));
+        findings.extend(judge(slo, ask.class, policy, snapshot.at));
     }
     findings.sort_by_key(|finding| core::cmp::Reverse((finding.effect, finding.evidence)));
 
@@ -58,7 +58,7 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) 
         findings.iter().filter(|finding| decision == Decision::Allow || finding.effect == decision);
     let evidence = deciding.map(|finding| finding.evidence).max().unwrap_or(Evidence::Unknown);
 
-    let now = Timestamp::from_millisecond(now_ms).unwrap_or(Timestamp::UNIX_EPOCH);
+    let evaluated_at = jiff::Timestamp::try_from(now).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     let valid_for = SignedDuration::try_from(policy.valid_for).unwrap_or(SignedDuration::ZERO);
     let mut answer = Answer {
         decision,
@@ -66,9 +66,9 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now_ms: i64) 
         evidence,
         reasons: findings.into_iter().map(|finding| finding.reason).collect(),
         minimum_detectable_effect: None,
-        evaluated_at: now,
-        valid_until: now.saturating_add(valid_for).unwrap_or(now),
-        data_age_seconds: data_age(&slos, snapshot, now_ms),
+        evaluated_at,
+        valid_until: evaluated_at.saturating_add(valid_for).unwrap_or(evaluated_at),
+        data_age_seconds: data_age(&slos, snapshot, now),
         decision_id: String::new(),
         policy_hash: policy_hash(policy),
     };
@@ -115,8 +115,8 @@ fn short_hash(parts: &[&str]) -> String {
 }
 
 /// Age of the oldest data; `None` as soon as one SLO has none.
-fn data_age(slos: &[&SloStatus], snapshot: &Snapshot, now_ms: i64) -> Option<f64> {
-    let since_snapshot = now_ms.saturating_sub(snapshot.at_ms).max(0) as f64 / 1000.0;
+fn data_age(slos: &[&SloStatus], snapshot: &Snapshot, now: Timestamp) -> Option<f64> {
+    let since_snapshot = now.seconds_since(snapshot.at).max(0.0);
     let ages: Option<Vec<f64>> = slos.iter().map(|slo| slo.data_age_s.and_then(finite)).collect();
     ages?.into_iter().reduce(f64::max).map(|age| age.max(0.0) + since_snapshot)
 }
@@ -140,14 +140,12 @@ fn just_started(snapshot: &Snapshot) -> Finding {
 }
 
 /// Whether the snapshot is about another time than now.
-fn untimely(snapshot: &Snapshot, now_ms: i64) -> Option<Finding> {
+fn untimely(snapshot: &Snapshot, now: Timestamp) -> Option<Finding> {
     let trusted_ms = i64::from(snapshot.interval_s.max(1)) * 1000 * TRUSTED_INTERVALS;
-    let age_ms = now_ms.saturating_sub(snapshot.at_ms);
+    let age_ms = now.millis_since(snapshot.at);
     let (code, text) = if age_ms > trusted_ms {
-        let text = format!(
-            "the last evaluation was {}: the agent does not keep up",
-            format::ago(snapshot.at_ms, now_ms)
-        );
+        let text =
+            format!("the last evaluation was {}: the agent does not keep up", format::ago(snapshot.at, now));
         (Code::DataStale, text)
     } else if age_ms < -trusted_ms {
         let ahead = format::duration(age_ms.saturating_neg() as f64 / 1000.0);
@@ -161,13 +159,13 @@ fn untimely(snapshot: &Snapshot, now_ms: i64) -> Option<Finding> {
     Some(finding)
 }
 
-fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at_ms: i64) -> Vec<Finding> {
+fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at: Timestamp) -> Vec<Finding> {
     let mut findings: Vec<Finding> =
         slo.incidents.iter().filter_map(|incident| open_incident(slo, incident, class)).collect();
     findings.extend(budget(slo, class, policy));
     match data(slo, policy) {
         Some(finding) => findings.push(finding),
-        None => findings.extend(present::judge(slo, class, policy, at_ms)),
+        None => findings.extend(present::judge(slo, class, policy, at)),
     }
     if findings.is_empty() {
         findings.push(all_is_well(slo, policy));
@@ -176,7 +174,7 @@ fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at_ms: i64) -
 }
 
 fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass) -> Option<Finding> {
-    if incident.resolved_at_ms.is_some() {
+    if incident.resolved_at.is_some() {
         return None;
     }
     let burns = incident.cause == Cause::Burn;
@@ -186,7 +184,7 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass)
     let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };
     let evidence = if burns { Evidence::Bad } else { Evidence::Unknown };
     let why = format::cause(incident.cause);
-    let since = Timestamp::from_millisecond(incident.opened_at_ms)
+    let since = jiff::Timestamp::try_from(incident.opened_at)
         .map_or_else(|_| "an unknown time".to_owned(), |at| format!("{at:.0}"));
     let text = format!("{}: a {severity} is open since {since}, because {why} ({})", slo.title, incident.id);
     let mut finding = finding(effect, evidence, code, &slo.id, text);

@@ -6,9 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 use lookout_engine::Status;
-use lookout_model::{Corrected, Evidence as Measured, TierEvidence};
+use lookout_model::{Corrected, Evidence as Measured, TierEvidence, Timestamp};
 
-const NOW: i64 = 1_767_225_600_000;
+const NOW: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
 fn tier(severity: Severity, burn: Option<f64>) -> TierEvidence {
     TierEvidence {
@@ -30,7 +30,7 @@ fn tier(severity: Severity, burn: Option<f64>) -> TierEvidence {
 
 fn slo(name: &str) -> SloStatus {
     SloStatus {
-        at_ms: 0,
+        at: Timestamp::EPOCH,
         id: format!("titanic-{name}"),
         service: "titanic".to_owned(),
         slo: name.to_owned(),
@@ -69,13 +69,13 @@ fn incident(severity: Severity, cause: Cause) -> IncidentRecord {
         cause,
         severity,
         peak: severity,
-        opened_at_ms: NOW - 60_000,
-        resolved_at_ms: None,
+        opened_at: NOW - Duration::from_secs(60),
+        resolved_at: None,
     }
 }
 
 fn snapshot(slos: Vec<SloStatus>) -> Snapshot {
-    Snapshot { at_ms: NOW - 1000, interval_s: 10, ledger_is_down: false, slos }
+    Snapshot { at: NOW - Duration::from_secs(1), interval_s: 10, ledger_is_down: false, slos }
 }
 
 fn ask(class: DeployClass) -> Ask {
@@ -221,8 +221,7 @@ fn a_rollback_says_what_it_passes_over() {
 
 #[test]
 fn before_the_first_evaluation_no_service_is_called_unknown() {
-    let nothing =
-        Snapshot { at_ms: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
+    let nothing = Snapshot { at: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
     let answer = decide(&ask(DeployClass::Feature), &nothing, &GatePolicy::default(), NOW);
     assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
     assert_eq!(codes(&answer), [Code::DataStale]);
@@ -245,13 +244,20 @@ fn a_ledger_that_takes_no_writes_holds_the_gate() {
 
 #[test]
 fn an_evaluation_of_another_time_is_no_evidence() {
-    for (now, code) in [(NOW + 29_001, Code::DataStale), (NOW - 31_001, Code::ClockSkew)] {
+    for (now, code) in [
+        (NOW + Duration::from_millis(29_001), Code::DataStale),
+        (NOW - Duration::from_millis(31_001), Code::ClockSkew),
+    ] {
         let late = decide(&ask(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
         assert_eq!((late.decision, late.evidence), (Decision::Hold, Evidence::Unknown));
         assert_eq!(late.reasons[0].code, code);
     }
-    let fresh =
-        decide(&ask(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), NOW + 29_000);
+    let fresh = decide(
+        &ask(DeployClass::Feature),
+        &snapshot(vec![slo("a")]),
+        &GatePolicy::default(),
+        NOW + Duration::from_secs(29),
+    );
     assert_eq!(fresh.decision, Decision::Allow);
 }
 
@@ -331,7 +337,7 @@ proptest! {
     fn every_answer_is_finite_and_complete(
         slos in proptest::collection::vec(any_slo(), 0..4),
         minimum in -1.0..2.0_f64,
-        now in prop_oneof![Just(NOW), any::<i64>()],
+        now in prop_oneof![Just(NOW), any::<i64>().prop_map(Timestamp::from_millis)],
         class in proptest::sample::select(&DeployClass::ALL[..]),
     ) {
         let policy = GatePolicy { minimum_budget: minimum, valid_for: Duration::MAX, ..GatePolicy::default() };

@@ -1,21 +1,23 @@
 //! The rules about now: an answer needs evidence, and what fails now is never let through.
 
+use std::time::Duration;
+
 use lookout_config::GatePolicy;
-use lookout_model::{DeployClass, PresentEvidence, format};
+use lookout_model::{DeployClass, PresentEvidence, Timestamp, format};
 
 use super::answer::{Code, Decision, Evidence};
 use super::policy::{Finding, finding};
 use crate::evaluate::SloStatus;
 
-/// Finds what speaks against a change in the present of an SLO. `at_ms` is the end of the slot that it describes.
-pub(super) fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at_ms: i64) -> Vec<Finding> {
+/// Finds what speaks against a change in the present of an SLO. `at` is the end of the slot that it describes.
+pub(super) fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at: Timestamp) -> Vec<Finding> {
     let Some(present) = &slo.evidence.present else {
         let text = format!("{}: its present is not known", slo.title);
         return vec![finding(Decision::Hold, Evidence::Unknown, Code::DataStale, &slo.id, text)];
     };
     let mut findings: Vec<Finding> = failing(slo, present, class).into_iter().collect();
     findings.extend(pending(slo));
-    findings.extend(unobserved(slo, present, policy, at_ms));
+    findings.extend(unobserved(slo, present, policy, at));
     findings.extend(unseen(slo, policy));
     findings
 }
@@ -61,7 +63,7 @@ fn unobserved(
     slo: &SloStatus,
     present: &PresentEvidence,
     policy: &GatePolicy,
-    at_ms: i64,
+    at: Timestamp,
 ) -> Option<Finding> {
     let minimum = policy.minimum_observed.as_secs();
     let window_missing = present.window_s.saturating_sub(present.observed_window_s);
@@ -74,14 +76,14 @@ fn unobserved(
         _ => (present.window_s.max(minimum), present.observed_window_s),
     };
     let duration = |seconds: u64| format::duration(seconds as f64);
-    let ready_ms = at_ms.saturating_add(i64::try_from(missing).unwrap_or(i64::MAX).saturating_mul(1000));
+    let ready_at = at + Duration::from_secs(missing);
     let text = format!(
         "{}: {} of the last {} were observed; enough in {} if data keep coming, at {}",
         slo.title,
         duration(seen),
         duration(asked),
         duration(missing),
-        format::time(ready_ms, at_ms),
+        format::time(ready_at, at),
     );
     let mut finding =
         finding(Decision::Hold, Evidence::InsufficientData, Code::TooLittleObserved, &slo.id, text);

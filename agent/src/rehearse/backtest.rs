@@ -1,6 +1,9 @@
 //! What would it have done? One recording through the policy of a spec, through others, and through a naive threshold.
 
+use std::time::Duration;
+
 use lookout_engine::{Cause, Counts, Objective, Policy, Tier};
+use lookout_model::Timestamp;
 
 use super::labels::{self, Alarm, Score};
 use super::replay::{Incident, Outcome, fitted, replay};
@@ -21,8 +24,8 @@ pub struct Question {
     pub calendar: Option<Calendar>,
     /// Outages that people know of.
     pub outages: Vec<Outage>,
-    /// How long after the end of an outage an alarm may begin and still be about it, in milliseconds.
-    pub grace_ms: i64,
+    /// How long after the end of an outage an alarm may begin and still be about it.
+    pub grace: Duration,
     /// What people write first; compared with the policy.
     pub naive: NaiveRule,
     /// Other objectives, with the tiers of the policy.
@@ -43,7 +46,7 @@ pub struct Backtest {
     /// Seconds between evaluations that the spec asks for.
     pub wanted_width_s: u32,
     /// First and last instant of the recording.
-    pub span_ms: (i64, i64),
+    pub span: (Timestamp, Timestamp),
     /// Slots that were observed, of all slots.
     pub observed: (usize, u64),
     /// All events.
@@ -95,10 +98,10 @@ pub struct WhatIf {
 /// Answers a question about a recording.
 #[must_use]
 pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
-    let (from_ms, until_ms) = recording.span_ms();
+    let (from, until) = recording.span();
     let calendar = question.calendar.as_ref();
-    let (outages, outages_left_out) = labels::inside(&question.outages, Bounds { from_ms, until_ms });
-    let judge = Judge { outages: &outages, grace_ms: question.grace_ms, until_ms };
+    let (outages, outages_left_out) = labels::inside(&question.outages, Bounds { from, until });
+    let judge = Judge { outages: &outages, grace: question.grace, until };
     // the two know nothing of each other, and a year takes its time
     let (outcome, naive) = std::thread::scope(|scope| {
         let naive = scope.spawn(|| judge.naive(question.naive, recording));
@@ -107,7 +110,7 @@ pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
     });
     // whoever found an outage first found it, also by noticing that there were no data
     let all = judge.alarms(&outcome.incidents, |_| true);
-    let found = labels::matched(&all, &outages, question.grace_ms);
+    let found = labels::matched(&all, &outages, question.grace);
     let score = judge.score(&outcome.incidents);
     let what_if = variants(question)
         .map(|(name, policy)| {
@@ -122,13 +125,13 @@ pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
             }
         })
         .collect();
-    let slots = until_ms.saturating_sub(from_ms) / (i64::from(recording.grid().width_seconds()) * 1000);
+    let slots = until.millis_since(from) / (i64::from(recording.grid().width_seconds()) * 1000);
     Backtest {
         slo: question.slo.clone(),
         policy: fitted(&question.policy, recording),
         period: calendar.map_or_else(|| question.policy.period.nominal().to_string(), ToString::to_string),
         wanted_width_s: question.policy.grid.width_seconds(),
-        span_ms: (from_ms, until_ms),
+        span: (from, until),
         observed: (recording.slots().len(), u64::try_from(slots).unwrap_or(0)),
         total: recording.total(),
         naive,
@@ -159,21 +162,21 @@ fn unreachable(policy: &Policy) -> Vec<Tier> {
 
 /// Incidents that were a page at some time.
 pub(super) fn pages(incidents: &[Incident]) -> usize {
-    incidents.iter().filter(|incident| incident.paged_ms.is_some()).count()
+    incidents.iter().filter(|incident| incident.paged_at.is_some()).count()
 }
 
 /// Compares alarms with the outages that are known.
 struct Judge<'a> {
     outages: &'a [Outage],
-    grace_ms: i64,
-    until_ms: i64,
+    grace: Duration,
+    until: Timestamp,
 }
 
 impl Judge<'_> {
     fn alarms(&self, incidents: &[Incident], which: impl Fn(&Incident) -> bool) -> Vec<Alarm> {
         let alarm = |incident: &Incident| Alarm {
-            from_ms: incident.opened_ms,
-            to_ms: incident.resolved_ms.unwrap_or(self.until_ms),
+            from: incident.opened_at,
+            to: incident.resolved_at.unwrap_or(self.until),
         };
         incidents.iter().filter(|incident| which(incident)).map(alarm).collect()
     }
@@ -184,14 +187,13 @@ impl Judge<'_> {
     }
 
     fn compare(&self, alarms: &[Alarm]) -> (Score, Vec<Option<usize>>) {
-        let matched = labels::matched(alarms, self.outages, self.grace_ms);
+        let matched = labels::matched(alarms, self.outages, self.grace);
         (Score::of(alarms, self.outages, &matched), matched.outage_of)
     }
 
     fn naive(&self, rule: NaiveRule, recording: &Recording) -> Naive {
         let pages = rule.pages(recording);
-        let alarms: Vec<Alarm> =
-            pages.iter().map(|page| Alarm { from_ms: page.from_ms, to_ms: page.to_ms }).collect();
+        let alarms: Vec<Alarm> = pages.iter().map(|page| Alarm { from: page.from, to: page.to }).collect();
         let (score, outage_of) = self.compare(&alarms);
         Naive { rule, pages: pages.into_iter().zip(outage_of).collect(), score }
     }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::path::Path;
 
 use lookout_engine::Counts;
+use lookout_model::Timestamp;
 
 use super::instant::{self, shown};
 use super::{Bounds, RehearseError, SPAN_LIMIT};
@@ -24,17 +25,17 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, RehearseE
     each_line(path, |line| match line {
         // most lines of a long file, a year of which has three million
         Line::Ahead(bytes) => {
-            let Some((length, at_ms, row)) = columns.and_then(|columns| columns.plain(bytes)) else {
+            let Some((length, at, row)) = columns.and_then(|columns| columns.plain(bytes)) else {
                 return Ok(0);
             };
-            kept.keep(at_ms, row).map(|()| length)
+            kept.keep(at, row).map(|()| length)
         }
         Line::Text(text) => {
             match columns {
                 None => columns = Some(Columns::of(text)?),
                 Some(columns) => {
-                    let (at_ms, row) = columns.row(text)?;
-                    kept.keep(at_ms, row)?;
+                    let (at, row) = columns.row(text)?;
+                    kept.keep(at, row)?;
                 }
             }
             Ok(0)
@@ -50,15 +51,15 @@ struct Kept {
 }
 
 impl Kept {
-    fn keep(&mut self, at_ms: i64, row: Counts) -> Result<(), String> {
-        if !self.bounds.contain(at_ms) {
+    fn keep(&mut self, at: Timestamp, row: Counts) -> Result<(), String> {
+        if !self.bounds.contain(at) {
             return Ok(());
         }
-        let second = at_ms.div_euclid(1000);
+        let second = at.as_seconds();
         if let Some((last, _)) = self.counts.last().filter(|(last, _)| *last > second) {
             return Err(format!(
                 "this is earlier than the line before ({}); sort the file by time",
-                instant::rfc3339(last * 1000)
+                instant::rfc3339(Timestamp::from_seconds(*last))
             ));
         }
         if i64::try_from(self.counts.len()).unwrap_or(i64::MAX) >= SPAN_LIMIT {
@@ -153,7 +154,7 @@ impl Columns {
         }
     }
 
-    fn row(self, text: &str) -> Result<(i64, Counts), String> {
+    fn row(self, text: &str) -> Result<(Timestamp, Counts), String> {
         // one pass over the line: a year has three million of them
         let (mut time, mut good, mut bad, mut total) = (None, None, None, None);
         for (at, cell) in text.split(',').enumerate() {
@@ -174,14 +175,14 @@ impl Columns {
         let (Some(time), false) = (time, missing) else {
             return Err(format!("there are fewer cells than in the header in `{}`", shown(text)));
         };
-        let at_ms = instant::parse(unquoted(time))?;
+        let at = instant::parse(unquoted(time))?;
         let told = || format!("good, bad and total contradict each other in `{}`", shown(text));
-        Ok((at_ms, agreed(good, bad, total).ok_or_else(told)?))
+        Ok((at, agreed(good, bad, total).ok_or_else(told)?))
     }
 
     /// A line of nothing but digits and commas that is complete and consistent: its bytes, time and counts. Every other
     /// line is left to [`Columns::row`].
-    fn plain(self, bytes: &[u8]) -> Option<(usize, i64, Counts)> {
+    fn plain(self, bytes: &[u8]) -> Option<(usize, Timestamp, Counts)> {
         let (mut time, mut good, mut bad, mut total) = (None, None, None, None);
         let (mut cell, mut number, mut digits) = (0, 0_u64, 0);
         for (at, &byte) in bytes.iter().enumerate() {
@@ -335,7 +336,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("counts.csv");
         std::fs::write(&path, "time,good,bad\n0,1,0\n60,2,0\n120,3,0\n").unwrap();
-        let kept = read(&path, Bounds { from_ms: 60_000, until_ms: 120_000 }).unwrap();
+        let kept =
+            read(&path, Bounds { from: Timestamp::from_seconds(60), until: Timestamp::from_seconds(120) })
+                .unwrap();
         assert_eq!(kept, [(60, Counts { good: 2, bad: 0 })]);
     }
 }

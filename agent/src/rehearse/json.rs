@@ -69,14 +69,14 @@ pub fn simulation_json(slo: &Slo, simulation: &Simulation) -> Value {
 pub fn backtest_json(backtest: &Backtest) -> Value {
     let policy = &backtest.policy;
     let outcome = &backtest.outcome;
-    let (from, until) = backtest.span_ms;
+    let (from, until) = backtest.span;
     let name =
         |index: &Option<usize>| index.and_then(|i| backtest.outages.get(i)).map(|(o, _)| o.name.clone());
     let incidents = outcome.incidents.iter().zip(&backtest.outage_of);
     let pages = backtest.naive.pages.iter().map(|(page, outage)| {
         json!({
-            "from": rfc3339(page.from_ms),
-            "to": rfc3339(page.to_ms),
+            "from": rfc3339(page.from),
+            "to": rfc3339(page.to),
             "bad": page.counts.bad,
             "total": page.counts.total(),
             "outage": name(outage),
@@ -102,14 +102,14 @@ pub fn backtest_json(backtest: &Backtest) -> Value {
         "budget": {
             "left_ratio": outcome.budget.left_ratio,
             "lowest_left_ratio": outcome.lowest.left_ratio,
-            "lowest_at": rfc3339(outcome.lowest.at_ms),
+            "lowest_at": rfc3339(outcome.lowest.at),
         },
         "score": backtest.score,
         "incidents": incidents.map(|(incident, outage)| incident_json(backtest, incident, *outage)).collect::<Vec<_>>(),
         "outages": backtest.outages.iter().map(|(outage, found)| json!({
             "name": outage.name,
-            "start": rfc3339(outage.start_ms),
-            "end": rfc3339(outage.end_ms),
+            "start": rfc3339(outage.start),
+            "end": rfc3339(outage.end),
             "incident": found,
         })).collect::<Vec<_>>(),
         "naive": {
@@ -122,17 +122,17 @@ pub fn backtest_json(backtest: &Backtest) -> Value {
 }
 
 fn incident_json(backtest: &Backtest, incident: &Incident, outage: Option<usize>) -> Value {
-    let to_ms = incident.resolved_ms.unwrap_or(backtest.span_ms.1);
-    let alarm = Alarm { from_ms: incident.opened_ms, to_ms };
+    let to = incident.resolved_at.unwrap_or(backtest.span.1);
+    let alarm = Alarm { from: incident.opened_at, to };
     let outage = outage.and_then(|index| backtest.outages.get(index)).map(|(outage, _)| outage);
     json!({
         "cause": incident.cause.as_str(),
-        "opened": rfc3339(incident.opened_ms),
-        "resolved": incident.resolved_ms.map(rfc3339),
+        "opened": rfc3339(incident.opened_at),
+        "resolved": incident.resolved_at.map(rfc3339),
         "first_tier": incident.first,
         "severity": incident.severity.as_str(),
         "peak": incident.peak.as_str(),
-        "paged": incident.paged_ms.map(rfc3339),
+        "paged": incident.paged_at.map(rfc3339),
         "bad": incident.bad,
         "budget_spent_ratio": incident.spent_ratio,
         "outage": outage.map(|outage| &outage.name),

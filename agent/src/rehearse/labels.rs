@@ -1,7 +1,9 @@
 //! Outages that people know of, and how well alarms agree with them.
 
 use std::path::Path;
+use std::time::Duration;
 
+use lookout_model::Timestamp;
 use serde::Serialize;
 
 use super::{Bounds, RehearseError, csv, instant};
@@ -12,10 +14,10 @@ const LIMIT: usize = 10_000;
 /// An outage that someone labelled: it began, it ended, it has a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
-    /// When it began, milliseconds since the epoch.
-    pub start_ms: i64,
+    /// When it began.
+    pub start: Timestamp,
     /// When it was over.
-    pub end_ms: i64,
+    pub end: Timestamp,
     /// For people.
     pub name: String,
 }
@@ -37,7 +39,7 @@ pub fn read(path: &Path) -> Result<Vec<Outage>, RehearseError> {
         outages.push(outage(text)?);
         Ok(())
     })?;
-    outages.sort_by_key(|outage: &Outage| (outage.start_ms, outage.end_ms));
+    outages.sort_by_key(|outage: &Outage| (outage.start, outage.end));
     Ok(outages)
 }
 
@@ -46,21 +48,21 @@ fn outage(text: &str) -> Result<Outage, String> {
     let (Some(start), Some(end)) = (cells.next(), cells.next()) else {
         return Err(format!("expected `start,end,name`, found `{}`", instant::shown(text)));
     };
-    let (start_ms, end_ms) = (instant::parse(start)?, instant::parse(end)?);
-    if end_ms <= start_ms {
+    let (start, end) = (instant::parse(start)?, instant::parse(end)?);
+    if end <= start {
         return Err("this outage ends before it begins".to_owned());
     }
     let name = cells.next().filter(|name| !name.is_empty()).unwrap_or("unnamed");
     let quoted = name.strip_prefix('"').and_then(|name| name.strip_suffix('"'));
     let name = quoted.map_or_else(|| name.to_owned(), |name| name.replace("\"\"", "\""));
-    Ok(Outage { start_ms, end_ms, name })
+    Ok(Outage { start, end, name })
 }
 
 /// A stretch of time in which someone was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Alarm {
-    pub(super) from_ms: i64,
-    pub(super) to_ms: i64,
+    pub(super) from: Timestamp,
+    pub(super) to: Timestamp,
 }
 
 /// How alarms and outages belong together.
@@ -73,10 +75,10 @@ pub(super) struct Matched {
 }
 
 /// An alarm belongs to an outage when it sounds during it, or begins within the grace after it.
-pub(super) fn matched(alarms: &[Alarm], outages: &[Outage], grace_ms: i64) -> Matched {
+pub(super) fn matched(alarms: &[Alarm], outages: &[Outage], grace: Duration) -> Matched {
     let belong = |alarm: &Alarm, outage: &Outage| {
-        let sounds_until = outage.end_ms.saturating_add(grace_ms);
-        alarm.from_ms <= sounds_until && alarm.to_ms > outage.start_ms
+        let sounds_until = outage.end + grace;
+        alarm.from <= sounds_until && alarm.to > outage.start
     };
     let outage_of = alarms.iter().map(|alarm| outages.iter().position(|outage| belong(alarm, outage)));
     let alarm_of = outages.iter().map(|outage| alarms.iter().position(|alarm| belong(alarm, outage)));
@@ -125,7 +127,7 @@ impl Score {
 
 /// Seconds from the beginning of an outage to an alarm; zero when it sounded already.
 pub(super) fn delay_s(outage: &Outage, alarm: &Alarm) -> f64 {
-    alarm.from_ms.saturating_sub(outage.start_ms).max(0) as f64 / 1000.0
+    alarm.from.seconds_since(outage.start).max(0.0)
 }
 
 fn median(mut values: Vec<f64>) -> Option<f64> {
@@ -138,7 +140,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 
 /// The outages that lie at least partly inside, and how many do not.
 pub(super) fn inside(outages: &[Outage], bounds: Bounds) -> (Vec<Outage>, usize) {
-    let inside = |outage: &&Outage| outage.start_ms < bounds.until_ms && outage.end_ms > bounds.from_ms;
+    let inside = |outage: &&Outage| outage.start < bounds.until && outage.end > bounds.from;
     let kept: Vec<Outage> = outages.iter().filter(inside).cloned().collect();
     let left_out = outages.len() - kept.len();
     (kept, left_out)
@@ -149,11 +151,12 @@ mod tests {
     use super::*;
 
     fn outage(start_ms: i64, end_ms: i64) -> Outage {
-        Outage { start_ms, end_ms, name: String::new() }
+        let (start, end) = (Timestamp::from_millis(start_ms), Timestamp::from_millis(end_ms));
+        Outage { start, end, name: String::new() }
     }
 
     fn alarm(from_ms: i64, to_ms: i64) -> Alarm {
-        Alarm { from_ms, to_ms }
+        Alarm { from: Timestamp::from_millis(from_ms), to: Timestamp::from_millis(to_ms) }
     }
 
     fn parsed(text: &str) -> Result<Vec<Outage>, String> {
@@ -168,8 +171,10 @@ mod tests {
         let text = "start,end,name\n1970-01-01T00:10:00Z,1970-01-01T00:20:00Z,\"db, \"\"main\"\"\"\n0,60\n";
         let read = parsed(text).unwrap();
         assert_eq!(
-            read.iter().map(|o| (o.start_ms, o.end_ms, o.name.as_str())).collect::<Vec<_>>(),
-            [(0, 60_000, "unnamed"), (600_000, 1_200_000, "db, \"main\"")]
+            read.iter()
+                .map(|o| (o.start.as_seconds(), o.end.as_seconds(), o.name.as_str()))
+                .collect::<Vec<_>>(),
+            [(0, 60, "unnamed"), (600, 1200, "db, \"main\"")]
         );
         assert_eq!(parsed("60,0,x\n").unwrap_err(), ":1: this outage ends before it begins");
         assert!(parsed("start,end,name\n60\n").unwrap_err().starts_with(":2: expected `start,end,name`"));
@@ -180,25 +185,25 @@ mod tests {
     fn false_alarms_cost_precision_and_missed_outages_recall() {
         let outages = [outage(100, 200), outage(500, 600), outage(900, 950)];
         let alarms = [alarm(10, 20), alarm(120, 300), alarm(604, 700), alarm(800, 901)];
-        let found = matched(&alarms, &outages, 5);
+        let found = matched(&alarms, &outages, Duration::from_millis(5));
         assert_eq!(found.outage_of, [None, Some(0), Some(1), Some(2)]);
         let score = Score::of(&alarms, &outages, &found);
         assert_eq!((score.right, score.alarms, score.found, score.outages), (3, 4, 3, 3));
         assert_eq!((score.precision, score.recall), (Some(0.75), Some(1.0)));
         assert_eq!(score.median_delay_s, Some(0.02), "delays of 20, 104 and 0 ms");
-        let strict = matched(&alarms, &outages, 3);
+        let strict = matched(&alarms, &outages, Duration::from_millis(3));
         assert_eq!(strict.alarm_of, [Some(1), None, Some(3)]);
     }
 
     #[test]
     fn nothing_to_compare_is_no_perfect_score() {
-        let score = Score::of(&[], &[], &matched(&[], &[], 0));
+        let score = Score::of(&[], &[], &matched(&[], &[], Duration::from_millis(0)));
         assert_eq!((score.precision, score.recall, score.median_delay_s), (None, None, None));
     }
 
     #[test]
     fn outages_outside_the_data_are_left_out() {
-        let bounds = Bounds { from_ms: 100, until_ms: 200 };
+        let bounds = Bounds { from: Timestamp::from_millis(100), until: Timestamp::from_millis(200) };
         let (kept, left_out) =
             inside(&[outage(0, 100), outage(0, 101), outage(199, 300), outage(200, 300)], bounds);
         assert_eq!((kept, left_out), (vec![outage(0, 101), outage(199, 300)], 2));

@@ -6,7 +6,7 @@ use core::str::FromStr;
 use lookout_engine::{Counts, Objective, Slot, Window};
 
 use super::Recording;
-use lookout_model::parse_duration;
+use lookout_model::{GridTime, Timestamp, parse_duration};
 
 /// A threshold on the bad ratio of one window, without a budget and without a second window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,10 +19,10 @@ pub struct NaiveRule {
 /// A stretch of time in which a naive rule would have paged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// When it began, milliseconds since the epoch.
-    pub from_ms: i64,
+    /// When it began.
+    pub from: Timestamp,
     /// When it let go; the end of the recording when it did not.
-    pub to_ms: i64,
+    pub to: Timestamp,
     /// Events of the window when it began.
     pub counts: Counts,
 }
@@ -53,24 +53,24 @@ impl NaiveRule {
                 };
             }
             sum += counts;
-            let at_ms = grid.end_ms(slot);
+            let at = grid.end_of(slot);
             // without data there is no ratio, and without a ratio no page
             let silent_at = before.map(|before| before.plus(length)).filter(|&end| end < slot);
             if let (Some(page), Some(end)) = (open, silent_at) {
-                pages.push(Page { to_ms: grid.end_ms(end), ..page });
+                pages.push(Page { to: grid.end_of(end), ..page });
                 open = None;
             }
             before = Some(slot);
             match (open, self.exceeded_by(sum)) {
-                (None, true) => open = Some(Page { from_ms: at_ms, to_ms: at_ms, counts: sum }),
+                (None, true) => open = Some(Page { from: at, to: at, counts: sum }),
                 (Some(page), false) => {
-                    pages.push(Page { to_ms: at_ms, ..page });
+                    pages.push(Page { to: at, ..page });
                     open = None;
                 }
                 _ => {}
             }
         }
-        pages.extend(open.map(|page| Page { to_ms: recording.span_ms().1, ..page }));
+        pages.extend(open.map(|page| Page { to: recording.span().1, ..page }));
         pages
     }
 
@@ -115,7 +115,7 @@ mod tests {
 
     fn pages(rule: &str, bad: &[(i64, u64)]) -> Vec<(i64, i64)> {
         let pages = rule.parse::<NaiveRule>().unwrap().pages(&recording(bad));
-        pages.iter().map(|page| (page.from_ms / 60_000, page.to_ms / 60_000)).collect()
+        pages.iter().map(|page| (page.from.as_seconds() / 60, page.to.as_seconds() / 60)).collect()
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use core::fmt::Write as _;
 
 use lookout_engine::{Cause, Counts, Severity};
+use lookout_model::Timestamp;
 
 use super::backtest::Backtest;
 use super::instant::stamp;
@@ -47,7 +48,7 @@ stroke-dasharray: 3 2; }
 pub fn page(backtest: &Backtest, recording: &Recording) -> String {
     let policy = &backtest.policy;
     let title = format!("{}: what would have paged", backtest.slo);
-    let (from, until) = backtest.span_ms;
+    let (from, until) = backtest.span;
     let outcome = &backtest.outcome;
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -102,8 +103,8 @@ fn naive_rows(backtest: &Backtest) -> Vec<Vec<String>> {
     pages
         .map(|(page, outage)| {
             vec![
-                stamp(page.from_ms),
-                duration((page.to_ms - page.from_ms) as f64 / 1000.0),
+                stamp(page.from),
+                duration(page.to.seconds_since(page.from)),
                 count(page.counts.bad),
                 count(page.counts.total()),
                 name(*outage).unwrap_or_else(|| "none".to_owned()),
@@ -135,20 +136,26 @@ fn section(title: &str, header: &[&str], rows: Vec<Vec<String>>) -> String {
 /// Instants to places from left to right.
 #[derive(Clone, Copy)]
 struct Axis {
-    from_ms: i64,
-    until_ms: i64,
+    from: Timestamp,
+    until: Timestamp,
 }
 
 impl Axis {
-    fn x(self, at_ms: i64) -> f64 {
-        let all = self.until_ms.saturating_sub(self.from_ms).max(1) as f64;
-        LEFT + (at_ms.saturating_sub(self.from_ms) as f64 / all).clamp(0.0, 1.0) * WIDTH
+    fn x(self, at: Timestamp) -> f64 {
+        let all = self.until.millis_since(self.from).max(1) as f64;
+        LEFT + (at.millis_since(self.from) as f64 / all).clamp(0.0, 1.0) * WIDTH
     }
 
     /// A bar that can be seen however short its time is.
-    fn bar(self, (from_ms, to_ms): (i64, i64), class: &str, (y, height): (f64, f64), title: &str) -> String {
-        let x = self.x(from_ms);
-        let width = (self.x(to_ms) - x).max(2.0);
+    fn bar(
+        self,
+        (from, to): (Timestamp, Timestamp),
+        class: &str,
+        (y, height): (f64, f64),
+        title: &str,
+    ) -> String {
+        let x = self.x(from);
+        let width = (self.x(to) - x).max(2.0);
         format!(
             "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{y}\" width=\"{width:.1}\" height=\"{height}\"><title>{}</title></rect>\n",
             escaped(title)
@@ -157,8 +164,8 @@ impl Axis {
 }
 
 fn picture(backtest: &Backtest, recording: &Recording) -> String {
-    let (from_ms, until_ms) = backtest.span_ms;
-    let axis = Axis { from_ms, until_ms };
+    let (from, until) = backtest.span;
+    let axis = Axis { from, until };
     let incidents = several(backtest.outcome.incidents.len(), "incident");
     let mut svg = format!(
         "<figure>\n<svg viewBox=\"0 0 1000 400\" role=\"img\" aria-labelledby=\"t d\">\n\
@@ -171,16 +178,16 @@ fn picture(backtest: &Backtest, recording: &Recording) -> String {
     svg += &budget_line(backtest, axis);
     svg += &lanes(backtest, axis);
     for tick in 0..=4 {
-        let at_ms = from_ms + (until_ms - from_ms) / 4 * tick;
+        let at = from.plus_millis(until.millis_since(from) / 4 * tick);
         let anchor = ["start", "middle", "middle", "middle", "end"];
         let anchor =
             usize::try_from(tick).ok().and_then(|tick| anchor.get(tick)).copied().unwrap_or("middle");
-        let day = stamp(at_ms);
+        let day = stamp(at);
         let day = day.get(..16).unwrap_or(&day);
         let _ = writeln!(
             svg,
             "<text class=\"s\" x=\"{:.1}\" y=\"392\" text-anchor=\"{anchor}\">{day}</text>",
-            axis.x(at_ms)
+            axis.x(at)
         );
     }
     svg += "</svg>\n<figcaption>From above: the share of bad events (on a square-root scale, dashed: what the objective \
@@ -239,7 +246,7 @@ fn budget_line(backtest: &Backtest, axis: Axis) -> String {
     let y = |left: f64| top + (1.0 - left) / (1.0 - floor) * height;
     let points = backtest.outcome.budget_line.iter();
     let points: Vec<String> =
-        points.map(|point| format!("{:.1},{:.1}", axis.x(point.at_ms), y(point.left_ratio))).collect();
+        points.map(|point| format!("{:.1},{:.1}", axis.x(point.at), y(point.left_ratio))).collect();
     format!(
         "<text x=\"10\" y=\"175\">error budget left</text><text class=\"s\" x=\"10\" y=\"191\">{} to {}</text>\n{}{}\
          <polyline class=\"left\" points=\"{}\"/>\n",
@@ -259,27 +266,27 @@ fn rule(class: &str, y: f64) -> String {
 }
 
 fn lanes(backtest: &Backtest, axis: Axis) -> String {
-    let until_ms = backtest.span_ms.1;
+    let until = backtest.span.1;
     let mut out = String::new();
     for (name, y) in [("outages", 275.0), ("incidents", 312.0), ("naive threshold", 349.0)] {
         let _ = write!(out, "<text x=\"10\" y=\"{}\">{name}</text>\n{}", y + 15.0, rule("axis", y + 24.0));
     }
     for (outage, _) in backtest.outages.iter().take(ROWS) {
-        out += &axis.bar((outage.start_ms, outage.end_ms), "outage", (275.0, 20.0), &outage.name);
+        out += &axis.bar((outage.start, outage.end), "outage", (275.0, 20.0), &outage.name);
     }
     for incident in backtest.outcome.incidents.iter().take(ROWS) {
-        let to_ms = incident.resolved_ms.unwrap_or(until_ms);
+        let to = incident.resolved_at.unwrap_or(until);
         let class = match (incident.cause, incident.peak) {
             (Cause::DataMissing | Cause::TrafficMissing, _) => "missing",
             (Cause::Burn | Cause::CrashLoop, Severity::Page) => "page",
             (Cause::Burn | Cause::CrashLoop, Severity::Ticket) => "ticket",
         };
-        let title = format!("{class} from {} to {}", stamp(incident.opened_ms), stamp(to_ms));
-        out += &axis.bar((incident.opened_ms, to_ms), class, (313.0, 18.0), &title);
+        let title = format!("{class} from {} to {}", stamp(incident.opened_at), stamp(to));
+        out += &axis.bar((incident.opened_at, to), class, (313.0, 18.0), &title);
     }
     for (page, _) in backtest.naive.pages.iter().take(ROWS) {
-        let title = format!("page from {} to {}", stamp(page.from_ms), stamp(page.to_ms));
-        out += &axis.bar((page.from_ms, page.to_ms), "naive", (351.0, 16.0), &title);
+        let title = format!("page from {} to {}", stamp(page.from), stamp(page.to));
+        out += &axis.bar((page.from, page.to), "naive", (351.0, 16.0), &title);
     }
     out
 }

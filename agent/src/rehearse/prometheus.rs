@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lookout_engine::{Counts, Grid};
+use lookout_model::GridTime;
 use lookout_model::format::printable;
 use lookout_promql::client::{Answer, Client, Error, Question, Server, When};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
@@ -40,8 +41,8 @@ pub async fn read(
     bounds: Bounds,
 ) -> Result<Vec<(i64, Counts)>, RehearseError> {
     let width = i64::from(grid.width_seconds());
-    let first = grid.slot_at_ms(bounds.from_ms).0;
-    let last = grid.slot_at_ms(bounds.until_ms).0;
+    let first = grid.slot_at(bounds.from).0;
+    let last = grid.slot_at(bounds.until).0;
     let fail = |what: String| RehearseError::Prometheus { url: shown(&from.url), what };
     if last.saturating_sub(first) > POINTS_LIMIT {
         return Err(fail(format!("more than {POINTS_LIMIT} slots; narrow the time or widen --step")));
@@ -145,6 +146,7 @@ mod tests {
     use axum::extract::State;
     use axum::http::{HeaderMap, StatusCode};
     use axum::routing::post;
+    use lookout_model::Timestamp;
 
     use super::*;
 
@@ -189,7 +191,7 @@ mod tests {
     #[tokio::test]
     async fn fractions_are_carried_so_that_sums_are_right() {
         let (from, _) = neighbour("Bearer sesame").await;
-        let bounds = Bounds { from_ms: 0, until_ms: 600_000 };
+        let bounds = Bounds { from: Timestamp::EPOCH, until: Timestamp::from_seconds(600) };
         let counts = read(&from, &rates(), Grid::MINUTE, bounds).await.unwrap();
         let seconds: Vec<i64> = counts.iter().map(|(second, _)| *second).collect();
         assert_eq!(
@@ -204,14 +206,14 @@ mod tests {
     #[tokio::test]
     async fn a_long_time_is_asked_for_in_pieces() {
         let (from, asked) = neighbour("Bearer sesame").await;
-        let bounds = Bounds { from_ms: 0, until_ms: 60_000 * 12_000 };
+        let bounds = Bounds { from: Timestamp::EPOCH, until: Timestamp::from_millis(60_000 * 12_000) };
         let counts = read(&from, &rates(), Grid::MINUTE, bounds).await.unwrap();
         assert_eq!(counts.len(), 11_999);
         let asked = asked.lock().unwrap().clone();
         let ranges: Vec<(&str, &str)> =
             asked.iter().filter(|q| q["query"].contains("all")).map(|q| (&*q["start"], &*q["end"])).collect();
         assert_eq!(ranges, [("60", "300000"), ("300060", "600000"), ("600060", "720000")]);
-        let endless = Bounds { from_ms: i64::MIN / 2, until_ms: 0 };
+        let endless = Bounds { from: Timestamp::from_millis(i64::MIN / 2), until: Timestamp::EPOCH };
         let told = read(&from, &rates(), Grid::MINUTE, endless).await.unwrap_err().to_string();
         assert!(told.contains("narrow the time"), "{told}");
     }
@@ -219,7 +221,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_is_told_without_secrets() {
         let (mut from, _) = neighbour("Bearer wrong").await;
-        let bounds = Bounds { from_ms: 0, until_ms: 600_000 };
+        let bounds = Bounds { from: Timestamp::EPOCH, until: Timestamp::from_seconds(600) };
         let told = read(&from, &rates(), Grid::MINUTE, bounds).await.unwrap_err().to_string();
         assert!(told.contains("who are you?") && !told.contains("hunter2"), "{told}");
         from.url.set_path("/elsewhere");
@@ -238,7 +240,7 @@ mod tests {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
             tokio::spawn(async move { axum::serve(listener, router).await });
-            let bounds = Bounds { from_ms: 0, until_ms: 600_000 };
+            let bounds = Bounds { from: Timestamp::EPOCH, until: Timestamp::from_seconds(600) };
             let refused = read(&Prometheus { url, token: None }, &rates(), Grid::MINUTE, bounds).await;
             let told = refused.unwrap_err().to_string();
             assert!(told.contains("a part of the data is missing"), "{told}");

@@ -1,6 +1,7 @@
 //! Counts of the past on one grid: what a replay reads, wherever it came from.
 
 use lookout_engine::{Counts, Grid, Slot};
+use lookout_model::{GridTime, Timestamp};
 
 use super::RehearseError;
 
@@ -32,7 +33,7 @@ impl Recording {
     /// As [`Recording::new`].
     pub fn on(grid: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, RehearseError> {
         // in place: a year is seventy megabytes
-        let slot = |(second, counts): (i64, Counts)| (grid.slot_at_ms(second.saturating_mul(1000)), counts);
+        let slot = |(second, counts): (i64, Counts)| (grid.slot_at(Timestamp::from_seconds(second)), counts);
         let mut slots: Vec<(Slot, Counts)> = counts.into().into_iter().map(slot).collect();
         slots.dedup_by(|(slot, counts), (last, sum)| {
             let same = *last >= *slot;
@@ -75,11 +76,11 @@ impl Recording {
         self.slots.last().map(|(slot, _)| *slot)
     }
 
-    /// The first instant of the first slot and the end of the last, in milliseconds since the epoch.
+    /// The first instant of the first slot and the end of the last.
     #[must_use]
-    pub fn span_ms(&self) -> (i64, i64) {
+    pub fn span(&self) -> (Timestamp, Timestamp) {
         let of = |slot: Option<Slot>| slot.unwrap_or(Slot(0));
-        (self.grid.start_ms(of(self.first())), self.grid.end_ms(of(self.last())))
+        (self.grid.start_of(of(self.first())), self.grid.end_of(of(self.last())))
     }
 
     /// All events.
@@ -145,6 +146,10 @@ mod tests {
     #[test]
     fn the_span_ends_where_the_last_slot_ends() {
         let recording = Recording::new(ten(), [(20, events(1)), (33, events(2))]).unwrap();
-        assert_eq!(recording.span_ms(), (15_000, 45_000), "13 s apart: slots of 15 s");
+        assert_eq!(
+            recording.span(),
+            (Timestamp::from_seconds(15), Timestamp::from_seconds(45)),
+            "13 s apart: slots of 15 s"
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use lookout_engine::{
     Assessment, Budget, Cause, Change, Counts, Decision, Evaluator, Policy, Severity, Slot, Transition,
 };
+use lookout_model::{GridTime, Timestamp};
 
 use super::Recording;
 use lookout_config::Calendar;
@@ -15,10 +16,10 @@ use lookout_config::Calendar;
 pub struct Incident {
     /// Why.
     pub cause: Cause,
-    /// When it opened, milliseconds since the epoch.
-    pub opened_ms: i64,
+    /// When it opened.
+    pub opened_at: Timestamp,
     /// When it was resolved; `None` when it was open at the end.
-    pub resolved_ms: Option<i64>,
+    pub resolved_at: Option<Timestamp>,
     /// The first tier or condition that fired, as specs write it; none when data were missing.
     pub first: Option<String>,
     /// Its severity when it opened.
@@ -26,7 +27,7 @@ pub struct Incident {
     /// How severe it became.
     pub peak: Severity,
     /// When it first was a page.
-    pub paged_ms: Option<i64>,
+    pub paged_at: Option<Timestamp>,
     /// Bad events that made it fire (those in the long window of the first tier) and bad events while it was open.
     pub bad: u64,
     /// Share of the period's budget that these are.
@@ -36,8 +37,8 @@ pub struct Incident {
 /// The budget at some moment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
-    /// The end of a slot, milliseconds since the epoch.
-    pub at_ms: i64,
+    /// The end of a slot.
+    pub at: Timestamp,
     /// Share of the budget that was left.
     pub left_ratio: f64,
 }
@@ -102,7 +103,7 @@ impl Run {
         let untouched = Budget::UNTOUCHED;
         let span = last.0.saturating_sub(next.0).saturating_add(1).max(1);
         let stride = span / i64::try_from(points.max(1)).unwrap_or(i64::MAX);
-        let at_ms = evaluator.policy().grid.start_ms(next);
+        let at = evaluator.policy().grid.start_of(next);
         Self {
             evaluator,
             calendar: None,
@@ -111,8 +112,8 @@ impl Run {
             incidents: Vec::new(),
             open: VecDeque::new(),
             budget: untouched,
-            lowest: Point { at_ms, left_ratio: 1.0 },
-            line: vec![Point { at_ms, left_ratio: 1.0 }],
+            lowest: Point { at, left_ratio: 1.0 },
+            line: vec![Point { at, left_ratio: 1.0 }],
             stride: stride.max(1),
         }
     }
@@ -151,7 +152,7 @@ impl Run {
         self.budget = budget;
         let on_line = at.0.rem_euclid(self.stride) == 0 || at == self.last;
         if on_line || left_ratio < self.lowest.left_ratio {
-            let point = Point { at_ms: self.evaluator.policy().grid.end_ms(at), left_ratio };
+            let point = Point { at: self.evaluator.policy().grid.end_of(at), left_ratio };
             if left_ratio < self.lowest.left_ratio {
                 self.lowest = point;
             }
@@ -162,7 +163,7 @@ impl Run {
     }
 
     fn note(&mut self, report: &Assessment, decision: &Decision, counts: Counts) {
-        let at_ms = self.evaluator.policy().grid.end_ms(report.at);
+        let at = self.evaluator.policy().grid.end_of(report.at);
         self.note_budget(report.at, report.budget);
         for &(_, index) in &self.open {
             if let Some(incident) = self.incidents.get_mut(index) {
@@ -171,18 +172,18 @@ impl Run {
             }
         }
         for transition in &decision.transitions {
-            self.change(transition, report, decision, at_ms);
+            self.change(transition, report, decision, at);
         }
     }
 
-    fn change(&mut self, transition: &Transition, report: &Assessment, decision: &Decision, at_ms: i64) {
+    fn change(&mut self, transition: &Transition, report: &Assessment, decision: &Decision, at: Timestamp) {
         if transition.change == Change::Opened {
             self.open.push_back((transition.cause, self.incidents.len()));
-            self.incidents.push(opened(transition, decision.apply(report.clone()), at_ms));
+            self.incidents.push(opened(transition, decision.apply(report.clone()), at));
             return;
         }
         if transition.change == Change::Reopened {
-            self.reopen(transition, at_ms);
+            self.reopen(transition, at);
             return;
         }
         let Some(place) = self.open.iter().position(|(cause, _)| *cause == transition.cause) else { return };
@@ -193,10 +194,10 @@ impl Run {
         incident.peak = incident.peak.max(transition.incident.peak);
         match transition.change {
             Change::Escalated if transition.incident.severity == Severity::Page => {
-                incident.paged_ms.get_or_insert(at_ms);
+                incident.paged_at.get_or_insert(at);
             }
             Change::Resolved => {
-                incident.resolved_ms = Some(at_ms);
+                incident.resolved_at = Some(at);
                 self.open.remove(place);
             }
             _ => {}
@@ -204,14 +205,14 @@ impl Run {
     }
 
     /// The incident that was resolved a moment ago goes on.
-    fn reopen(&mut self, transition: &Transition, at_ms: i64) {
+    fn reopen(&mut self, transition: &Transition, at: Timestamp) {
         let same_cause = |incident: &Incident| incident.cause == transition.cause;
         let Some(index) = self.incidents.iter().rposition(same_cause) else { return };
         let Some(incident) = self.incidents.get_mut(index) else { return };
-        incident.resolved_ms = None;
+        incident.resolved_at = None;
         incident.peak = incident.peak.max(transition.incident.peak);
         if transition.incident.severity == Severity::Page {
-            incident.paged_ms.get_or_insert(at_ms);
+            incident.paged_at.get_or_insert(at);
         }
         self.open.push_back((transition.cause, index));
     }
@@ -226,7 +227,7 @@ impl Run {
     }
 }
 
-fn opened(transition: &Transition, report: Assessment, at_ms: i64) -> Incident {
+fn opened(transition: &Transition, report: Assessment, at: Timestamp) -> Incident {
     let severity = transition.incident.severity;
     let burns = transition.cause == Cause::Burn;
     let mut firing =
@@ -238,14 +239,14 @@ fn opened(transition: &Transition, report: Assessment, at_ms: i64) -> Incident {
     let bad = first.map_or(0, |tier| tier.long.counts.bad);
     Incident {
         cause: transition.cause,
-        opened_ms: at_ms,
-        resolved_ms: None,
+        opened_at: at,
+        resolved_at: None,
         first: first
             .map(|tier| tier.tier.to_string())
             .or_else(|| condition.map(|seen| seen.condition.to_string())),
         severity,
         peak: transition.incident.peak,
-        paged_ms: (severity == Severity::Page).then_some(at_ms),
+        paged_at: (severity == Severity::Page).then_some(at),
         bad,
         spent_ratio: spent(bad, &report.budget),
     }
@@ -258,6 +259,8 @@ fn spent(bad: u64, budget: &Budget) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use lookout_engine::{Grid, Guard, Method, Objective, Period, Tier, Window};
     use proptest::prelude::*;
 
@@ -295,10 +298,14 @@ mod tests {
         let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
         assert_eq!(incident.first.as_deref(), Some("page 1h/5m x14.4"));
         assert_eq!((incident.severity, incident.peak), (Severity::Page, Severity::Page));
-        assert_eq!(incident.opened_ms, (4320 + 9) * 60_000, "14.4 % of an hour are 8 m 38 s");
-        assert_eq!(incident.paged_ms, Some(incident.opened_ms));
+        assert_eq!(
+            incident.opened_at,
+            Timestamp::from_millis((4320 + 9) * 60_000),
+            "14.4 % of an hour are 8 m 38 s"
+        );
+        assert_eq!(incident.paged_at, Some(incident.opened_at));
         assert_eq!(incident.bad, 3000);
-        assert!(incident.resolved_ms.is_some_and(|at_ms| at_ms < 5400 * 60_000));
+        assert!(incident.resolved_at.is_some_and(|at| at < Timestamp::from_millis(5400 * 60_000)));
         // 3000 of the 1 % of 100 a minute over 30 days that the month may have
         assert!((incident.spent_ratio - 3000.0 / 43_200.0).abs() < 1e-9, "{}", incident.spent_ratio);
         assert!((1.0 - outcome.lowest.left_ratio - 3000.0 / 43_200.0).abs() < 1e-9);
@@ -311,7 +318,7 @@ mod tests {
         let outcome = replay(&policy(Grid::MINUTE), None, &recording, 1);
         let [incident] = outcome.incidents.as_slice() else { panic!("{:?}", outcome.incidents) };
         assert_eq!((incident.cause, &incident.first, incident.bad), (Cause::DataMissing, &None, 0));
-        assert_eq!(incident.resolved_ms, Some(201 * 60_000));
+        assert_eq!(incident.resolved_at, Some(Timestamp::from_seconds(201 * 60)));
     }
 
     #[test]
@@ -319,7 +326,7 @@ mod tests {
         let recording = minutes((0..60).map(|minute| (minute, 50, 50)));
         let outcome = replay(&policy(Grid::MINUTE), None, &recording, 1);
         assert_eq!(outcome.incidents.len(), 1);
-        assert_eq!(outcome.incidents[0].resolved_ms, None);
+        assert_eq!(outcome.incidents[0].resolved_at, None);
     }
 
     #[test]
@@ -338,7 +345,11 @@ mod tests {
             "{} and {lowest}",
             outcome.lowest.left_ratio
         );
-        assert_eq!(outcome.lowest.at_ms, edge * 60_000, "the last minute of October in Zurich");
+        assert_eq!(
+            outcome.lowest.at,
+            Timestamp::from_millis(edge * 60_000),
+            "the last minute of October in Zurich"
+        );
         assert_eq!(outcome.budget.left_ratio, 1.0, "November begins whole");
     }
 
@@ -351,10 +362,10 @@ mod tests {
         let mut before = Run::new(Evaluator::new(policy.clone(), first.plus(-1)), first, at, 1);
         before.steps(recording.slots());
         let mut evaluator = Evaluator::new(policy, at);
-        let young_from_ms = grid.end_ms(at) - 7 * 3_600_000;
+        let young_from = grid.end_of(at) - Duration::from_secs(7 * 3600);
         for &(slot, counts) in recording.slots().iter().filter(|(slot, _)| *slot <= at) {
-            if grid.start_ms(slot).div_euclid(60_000) * 60_000 < young_from_ms {
-                evaluator.restore_minute(Slot(grid.start_ms(slot).div_euclid(60_000)), counts);
+            if grid.start_of(slot).floor(Duration::from_secs(60)) < young_from {
+                evaluator.restore_minute(Grid::MINUTE.slot_at(grid.start_of(slot)), counts);
             } else {
                 evaluator.record(slot, counts);
             }

@@ -3,6 +3,7 @@
 use core::fmt::Write as _;
 
 use lookout_engine::{Cause, Window};
+use lookout_model::Timestamp;
 
 use super::backtest::{self, Backtest, WhatIf};
 use super::conditions::ConditionTimes;
@@ -100,7 +101,7 @@ pub fn backtest_text(backtest: &Backtest) -> String {
 
 fn head(backtest: &Backtest) -> String {
     let policy = &backtest.policy;
-    let (from, until) = backtest.span_ms;
+    let (from, until) = backtest.span;
     let tiers: Vec<String> = policy.tiers.iter().map(ToString::to_string).collect();
     let (seen, slots) = backtest.observed;
     let missing = slots.saturating_sub(seen as u64);
@@ -125,7 +126,7 @@ fn head(backtest: &Backtest) -> String {
         backtest.total.bad_ratio().map_or_else(|| NONE.to_owned(), percent),
         percent(outcome.budget.left_ratio),
         percent(outcome.lowest.left_ratio),
-        stamp(outcome.lowest.at_ms),
+        stamp(outcome.lowest.at),
     );
     if !policy.conditions.is_empty() {
         let conditions: Vec<String> = policy.conditions.iter().map(ToString::to_string).collect();
@@ -184,17 +185,17 @@ pub(super) const INCIDENT_HEADER: [&str; 8] =
 
 /// An incident, cell by cell.
 pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Option<usize>) -> Vec<String> {
-    let until_ms = backtest.span_ms.1;
-    let alarm = alarm(incident, until_ms);
+    let until = backtest.span.1;
+    let alarm = alarm(incident, until);
     let outage = outage.and_then(|index| backtest.outages.get(index)).map(|(outage, _)| outage);
     let unlabelled = match (incident.cause, backtest.outages.is_empty()) {
         (Cause::Burn, false) => "none: a false alarm",
         _ => NONE,
     };
     vec![
-        stamp(incident.opened_ms),
-        incident.resolved_ms.map_or_else(|| "still open".to_owned(), stamp),
-        duration((alarm.to_ms - alarm.from_ms) as f64 / 1000.0),
+        stamp(incident.opened_at),
+        incident.resolved_at.map_or_else(|| "still open".to_owned(), stamp),
+        duration(alarm.to.seconds_since(alarm.from)),
         incident.first.clone().unwrap_or_else(|| "no data".to_owned()),
         incident.peak.to_string(),
         outage.map_or_else(|| NONE.to_owned(), |outage| duration(delay_s(outage, &alarm))),
@@ -206,8 +207,8 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
     ]
 }
 
-fn alarm(incident: &Incident, until_ms: i64) -> Alarm {
-    Alarm { from_ms: incident.opened_ms, to_ms: incident.resolved_ms.unwrap_or(until_ms) }
+fn alarm(incident: &Incident, until: Timestamp) -> Alarm {
+    Alarm { from: incident.opened_at, to: incident.resolved_at.unwrap_or(until) }
 }
 
 fn outages(backtest: &Backtest) -> String {
@@ -235,13 +236,13 @@ pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usi
     let found = incident.map_or_else(
         || "never".to_owned(),
         |incident| {
-            let delay = delay_s(outage, &alarm(incident, backtest.span_ms.1));
+            let delay = delay_s(outage, &alarm(incident, backtest.span.1));
             let who = incident.first.clone().unwrap_or_else(|| "missing data".to_owned());
             format!("after {} by {who}", duration(delay))
         },
     );
-    let lasted = duration((outage.end_ms - outage.start_ms) as f64 / 1000.0);
-    vec![printable(&outage.name), stamp(outage.start_ms), lasted, found]
+    let lasted = duration(outage.end.seconds_since(outage.start));
+    vec![printable(&outage.name), stamp(outage.start), lasted, found]
 }
 
 /// Precision and recall in a line.
@@ -269,10 +270,10 @@ fn naive(backtest: &Backtest) -> String {
         let _ = writeln!(
             text,
             "  false page at {}, for {} bad of {}, over after {}",
-            stamp(page.from_ms),
+            stamp(page.from),
             count(page.counts.bad),
             count(page.counts.total()),
-            duration((page.to_ms - page.from_ms) as f64 / 1000.0),
+            duration(page.to.seconds_since(page.from)),
         );
     }
     text + &left_out(wrong.len())

@@ -16,7 +16,7 @@ use crate::export;
 const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A tick may take this long beyond three intervals.
-const LONGEST_TICK_MS: i64 = 30_000;
+const LONGEST_TICK: Duration = Duration::from_secs(30);
 
 /// `GET /livez`: this process answers.
 pub(super) async fn live() -> &'static str {
@@ -35,8 +35,8 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response();
     }
     let snapshot = state.board.read();
-    let age_ms = state.clock.now_ms().saturating_sub(snapshot.at_ms);
-    if age_ms > LONGEST_TICK_MS.saturating_add(3000 * i64::from(snapshot.interval_s)) {
+    let interval = Duration::from_secs(snapshot.interval_s.into());
+    if state.clock.now().since(snapshot.at) > LONGEST_TICK + 3 * interval {
         let detail = "no evaluation was recorded for too long: the disk or the processor may be stuck";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "evaluation_late", detail).into_response();
     }
@@ -52,7 +52,7 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
 
 /// An agent that is ready, and a line for each destination that refuses messages.
 async fn undelivered(state: &State) -> String {
-    let letters = state.ledger.dead_letters(state.clock.now_ms()).await.unwrap_or_default();
+    let letters = state.ledger.dead_letters(state.clock.now()).await.unwrap_or_default();
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();
     for letter in letters {
         *refused.entry(letter.destination).or_default() += 1;

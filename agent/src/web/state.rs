@@ -4,6 +4,7 @@ use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use lookout_model::Timestamp;
 use tokio::sync::Notify;
 
 use crate::evaluate::Board;
@@ -63,8 +64,8 @@ pub struct ProbeRow {
     pub detail: String,
     /// How long it took, in milliseconds.
     pub total_ms: u64,
-    /// When it started, milliseconds since the epoch.
-    pub at_ms: i64,
+    /// When it started.
+    pub at: Timestamp,
 }
 
 /// Where the last probes are looked up, target by target in the order of the config.

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use lookout::agent::{Agent, Outside};
 use lookout::deliver::{Receiver, Refused};
 use lookout::evaluate::Snapshot;
@@ -18,7 +17,7 @@ use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
 use lookout_engine::Severity;
 use lookout_ledger::{Ledger, MemoryLedger};
-use lookout_model::{Delivery, Notice};
+use lookout_model::{Delivery, Notice, Timestamp};
 use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};
 use lookout_runtime::random::Random;
@@ -31,7 +30,7 @@ type Troubles = BTreeMap<&'static str, (Reason, Range<i64>)>;
 
 struct World {
     clock: Arc<dyn Clock>,
-    start_ms: i64,
+    start: Timestamp,
     troubles: Troubles,
     told: Mutex<Vec<Notice>>,
 }
@@ -42,7 +41,7 @@ struct Connected(Arc<World>);
 impl Probe for Connected {
     async fn probe(&self, target: &Target) -> Outcome {
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let now = (self.0.clock.now_ms() - self.0.start_ms) / 1000;
+        let now = self.0.clock.now().millis_since(self.0.start) / 1000;
         let trouble = self.0.troubles.get(target.name.as_str()).filter(|(_, when)| when.contains(&now));
         let verdict = trouble.map_or(Verdict::Ok, |(reason, _)| Verdict::Fail {
             reason: *reason,
@@ -111,7 +110,7 @@ impl Simulation {
     fn new(troubles: Troubles) -> Self {
         let start: Timestamp = "2026-11-20T00:00:00Z".parse().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(TokioClock::starting_at(start));
-        let world = World { clock, start_ms: start.as_millisecond(), troubles, told: Mutex::default() };
+        let world = World { clock, start, troubles, told: Mutex::default() };
         Self { world: Arc::new(world), ledger: Arc::default() }
     }
 
@@ -132,8 +131,8 @@ impl Simulation {
         let board = agent.view().board;
         let stop = CancellationToken::new();
         let script = async {
-            let left = self.world.start_ms + until_s * 1000 - self.world.clock.now_ms();
-            tokio::time::sleep(Duration::from_millis(left.max(0) as u64)).await;
+            let until = self.world.start.plus_millis(until_s * 1000);
+            tokio::time::sleep(until.since(self.world.clock.now())).await;
             stop.cancel();
         };
         tokio::join!(script, agent.run(stop.cancelled()));
@@ -175,7 +174,7 @@ async fn one_step_of_two_that_fails_is_one_incident_also_over_a_restart() {
     assert_eq!(simulation.told(), words(&[("burn", "opened"), ("burn", "eased"), ("burn", "resolved")]));
     let incidents = simulation.ledger.incidents(10).await.unwrap();
     assert_eq!(incidents.len(), 1, "{incidents:?}");
-    let opened_s = (incidents[0].opened_at_ms - simulation.world.start_ms) / 1000 - 4 * HOUR;
+    let opened_s = incidents[0].opened_at.millis_since(simulation.world.start) / 1000 - 4 * HOUR;
     assert_eq!(opened_s, 300, "at the end of the first bad slice");
     let opened = &simulation.world.told.lock().unwrap()[0];
     assert_eq!(opened.evidence.components[1].title, "Booking");

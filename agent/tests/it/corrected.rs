@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use lookout::evaluate::Board;
 use lookout_ledger::Ledger as _;
-use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, Revocation};
+use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, Revocation, Timestamp};
 use serde_json::Value;
 use sha2::Digest as _;
 
@@ -19,12 +19,12 @@ fn correction(simulation: &Simulation, id: &str, from_s: i64, to_s: i64) -> Corr
         id: id.to_owned(),
         scope: CorrectionScope::All,
         kind: CorrectionKind::Maintenance,
-        from_ms: simulation.start_ms + from_s * 1000,
-        to_ms: Some(simulation.start_ms + to_s * 1000),
+        from: simulation.start.plus_millis(from_s * 1000),
+        to: Some(simulation.start.plus_millis(to_s * 1000)),
         recurrence: None,
         reason: "The database moves".to_owned(),
         actor: "ops".to_owned(),
-        created_at_ms: simulation.start_ms,
+        created_at: simulation.start,
         revoked: None,
     }
 }
@@ -65,7 +65,7 @@ async fn an_outage_is_corrected_and_the_correction_is_revoked() {
         assert_eq!(simulation.told(), ["opened", "resolved"]);
         let ended = simulation.incidents().await;
         assert_eq!((ended.len(), &ended[0].id), (1, &open[0].id), "it is the same incident that ends");
-        assert_eq!(ended[0].opened_at_ms, open[0].opened_at_ms);
+        assert_eq!(ended[0].opened_at, open[0].opened_at);
         assert_eq!(figures(&board.read()), (0, 1.0, 600));
         simulation.sleep_until(5 * HOUR).await;
     };
@@ -77,7 +77,7 @@ async fn an_outage_is_corrected_and_the_correction_is_revoked() {
         assert_eq!(figures(&board.read()), (0, 1.0, 600));
         assert_eq!(simulation.told(), ["opened", "resolved"]);
         let second_thoughts =
-            Revocation { at_ms: 0, actor: "ops".to_owned(), reason: "It was us".to_owned() };
+            Revocation { at: Timestamp::EPOCH, actor: "ops".to_owned(), reason: "It was us".to_owned() };
         simulation.ledger.revoke_correction("cor-1", &second_thoughts).await.unwrap();
         simulation.sleep_until(5 * HOUR + 90).await;
         let (bad, left, seconds) = figures(&board.read());

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::support::Lookout;
 
 fn now_s() -> i64 {
-    SystemClock.now_ms() / 1000
+    SystemClock.now().as_seconds()
 }
 
 /// A Prometheus that scraped, once a second and since `since_s`, a target with ten requests and one failure a second.
@@ -89,7 +89,7 @@ spec:
 fn counted(slos: &Value) -> (i64, u64, u64) {
     let slo = &slos["slos"][0];
     let known = slo["data_age_s"].as_f64().zip(slo["at_ms"].as_i64());
-    let known_to = known.map_or(0, |(age_s, at_ms)| at_ms / 1000 - age_s as i64);
+    let known_to = known.map_or(0, |(age_s, at)| at / 1000 - age_s as i64);
     let number = |name: &str| slo["evidence"][name].as_u64().unwrap_or(0);
     (known_to, number("total"), number("bad"))
 }

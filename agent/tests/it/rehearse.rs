@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use lookout_ledger::{Ledger as _, SqliteLedger};
-use lookout_model::CountRow;
+use lookout_model::{CountRow, Timestamp};
 use serde_json::Value;
 
 use super::month;
@@ -95,7 +95,7 @@ async fn the_ledger_of_a_running_agent_tells_the_same_as_a_file_of_its_counts() 
     let ledger = SqliteLedger::open(&path).await.unwrap();
     ledger.commit(&rows, &[]).await.unwrap();
     // all but the last hours become minutes
-    ledger.prune(rows.last().unwrap().start_s * 1000).await.unwrap();
+    ledger.prune(Timestamp::from_millis(rows.last().unwrap().start_s * 1000)).await.unwrap();
 
     let (spec, labels) = (fixture("month.slo.yaml"), fixture("labels.csv"));
     let options = ["backtest", &spec, "--ledger", &path.display().to_string(), "--labels", &labels, "--json"];

@@ -44,7 +44,7 @@ spec:
     config
 }
 
-fn at_ms(slos: &serde_json::Value) -> i64 {
+fn at(slos: &serde_json::Value) -> i64 {
     slos["at_ms"].as_i64().unwrap()
 }
 
@@ -67,8 +67,8 @@ async fn an_incident_survives_kill_9_with_its_id_and_start_and_pages_once() {
     agent.kill();
 
     let agent = Lookout::run(&config);
-    let first = at_ms(&agent.slos("evaluations again", |slos| at_ms(slos) > 0).await);
-    agent.slos("five more evaluations", |slos| at_ms(slos) >= first + 5_000).await;
+    let first = at(&agent.slos("evaluations again", |slos| at(slos) > 0).await);
+    agent.slos("five more evaluations", |slos| at(slos) >= first + 5_000).await;
     let after = agent.incidents().await;
     assert_eq!(after, before, "same id, same start, still open");
     assert_eq!(slack.texts().len(), 1, "no second page: {:#?}", slack.texts());

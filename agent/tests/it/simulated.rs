@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::{SignedDuration, Timestamp};
 use lookout::agent::{Agent, Outside};
 use lookout::deliver::{Receiver, Refused, Retry};
 use lookout::evaluate::{Board, Snapshot};
@@ -20,7 +19,7 @@ use lookout_engine::{Grid, Period, Severity, Tier, Window};
 use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger};
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, TransitionRecord,
+    ObjectiveRecord, Revocation, Timestamp, TransitionRecord,
 };
 use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};
@@ -42,8 +41,7 @@ struct SetClock {
 
 impl Clock for SetClock {
     fn now(&self) -> Timestamp {
-        let ahead = SignedDuration::from_millis(self.ahead_ms.load(Ordering::SeqCst));
-        self.running.now().checked_add(ahead).unwrap()
+        self.running.now().plus_millis(self.ahead_ms.load(Ordering::SeqCst))
     }
 }
 
@@ -61,12 +59,12 @@ pub(super) struct World {
 struct Connected {
     world: Arc<World>,
     clock: Arc<dyn Clock>,
-    start_ms: i64,
+    start: Timestamp,
 }
 
 impl Connected {
     fn faulty(&self) -> bool {
-        let now = (self.clock.now_ms() - self.start_ms) / 1000;
+        let now = self.clock.now().millis_since(self.start) / 1000;
         self.world.fault.lock().unwrap().is_some_and(|(from, to)| (from..to).contains(&now))
     }
 }
@@ -140,8 +138,8 @@ impl Ledger for Disk {
         }
         self.memory.commit(counts, transitions).await
     }
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
-        self.memory.counts(slo_id, since_ms).await
+    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
+        self.memory.counts(slo_id, since).await
     }
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
         self.memory.open_incidents().await
@@ -149,26 +147,35 @@ impl Ledger for Disk {
     async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
         self.memory.incidents(limit).await
     }
-    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
-        self.memory.latest_transitions(since_ms).await
+    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.memory.latest_transitions(since).await
     }
-    async fn due_deliveries(&self, to: &str, now_ms: i64, limit: u32) -> Result<Vec<Delivery>, LedgerError> {
-        self.memory.due_deliveries(to, now_ms, limit).await
+    async fn due_deliveries(
+        &self,
+        to: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, LedgerError> {
+        self.memory.due_deliveries(to, now, limit).await
     }
-    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
+    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
         self.memory.waiting(destination).await
     }
-    async fn begin_attempt(&self, delivery: i64, now_ms: i64) -> Result<(), LedgerError> {
-        self.memory.begin_attempt(delivery, now_ms).await
+    async fn begin_attempt(&self, delivery: i64, now: Timestamp) -> Result<(), LedgerError> {
+        self.memory.begin_attempt(delivery, now).await
     }
-    async fn end_attempt(&self, id: i64, now_ms: i64, result: &DeliveryResult) -> Result<(), LedgerError> {
-        self.memory.end_attempt(id, now_ms, result).await
+    async fn end_attempt(&self, id: i64, now: Timestamp, result: &DeliveryResult) -> Result<(), LedgerError> {
+        self.memory.end_attempt(id, now, result).await
     }
-    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
-        self.memory.dead_letters(now_ms).await
+    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.dead_letters(now).await
     }
-    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
-        self.memory.retry_dead_letters(destination, now_ms).await
+    async fn retry_dead_letters(
+        &self,
+        destination: Option<&str>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        self.memory.retry_dead_letters(destination, now).await
     }
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
         self.memory.record_deploy(deploy).await
@@ -199,8 +206,8 @@ impl Ledger for Disk {
     ) -> Result<Vec<CorrectionRecord>, LedgerError> {
         self.memory.corrections(before, limit).await
     }
-    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.memory.corrections_in_force(since_ms).await
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.memory.corrections_in_force(since).await
     }
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         self.memory.corrections_version().await
@@ -211,8 +218,8 @@ impl Ledger for Disk {
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
         self.memory.objectives(slo_id).await
     }
-    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
-        self.memory.prune(now_ms).await
+    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.memory.prune(now).await
     }
     async fn close(&self) {}
 }
@@ -244,7 +251,7 @@ pub(super) struct Simulation {
     pub(super) world: Arc<World>,
     pub(super) ledger: Arc<Disk>,
     clock: Arc<dyn Clock>,
-    pub(super) start_ms: i64,
+    pub(super) start: Timestamp,
     /// What the last agent showed last.
     shown: Mutex<Option<Arc<Snapshot>>>,
 }
@@ -265,7 +272,7 @@ impl Simulation {
         Self {
             ledger: Arc::new(Disk { memory: MemoryLedger::default(), world: Arc::clone(&world) }),
             clock,
-            start_ms: start.as_millisecond(),
+            start,
             world,
             shown: Mutex::default(),
         }
@@ -288,7 +295,7 @@ impl Simulation {
         let connected = || Connected {
             world: Arc::clone(&self.world),
             clock: Arc::clone(&self.clock),
-            start_ms: self.start_ms,
+            start: self.start,
         };
         let outside = Outside {
             clock: Arc::clone(&self.clock),
@@ -312,8 +319,8 @@ impl Simulation {
     }
 
     pub(super) async fn sleep_until(&self, second: i64) {
-        let left = self.start_ms + second * 1000 - self.clock.now_ms();
-        tokio::time::sleep(Duration::from_millis(left.max(0) as u64)).await;
+        let until = self.start.plus_millis(second * 1000);
+        tokio::time::sleep(until.since(self.clock.now())).await;
     }
 
     /// What the last agent showed when its script had ended.
@@ -332,7 +339,7 @@ impl Simulation {
     /// Good and bad events in the ledger.
     pub(super) async fn counted(&self) -> (u64, u64) {
         let id = config().slos[0].id();
-        let counts = self.ledger.counts(&id, 0).await.unwrap().total();
+        let counts = self.ledger.counts(&id, Timestamp::EPOCH).await.unwrap().total();
         (counts.good, counts.bad)
     }
 }
@@ -348,7 +355,7 @@ async fn a_ten_minute_outage_is_one_page_one_easing_and_one_end() {
     assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
     let incidents = simulation.incidents().await;
     assert_eq!(incidents.len(), 1);
-    let opened_s = (incidents[0].opened_at_ms - simulation.start_ms) / 1000 - 4 * HOUR;
+    let opened_s = incidents[0].opened_at.millis_since(simulation.start) / 1000 - 4 * HOUR;
     // 51.84 s on exact events; a probe every 10 s and an evaluation every 10 s
     assert!((52..=70).contains(&opened_s), "opened {opened_s} s after the fault");
 }
@@ -406,7 +413,7 @@ async fn an_agent_that_was_away_takes_up_where_it_was() {
     simulation.run(14 * HOUR, &[]).await;
     let after = simulation.incidents().await;
     assert_eq!(after.len(), 1, "no second incident");
-    assert_eq!((&after[0].id, after[0].opened_at_ms), (&before[0].id, before[0].opened_at_ms));
+    assert_eq!((&after[0].id, after[0].opened_at), (&before[0].id, before[0].opened_at));
     assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
 }
 
@@ -424,7 +431,7 @@ async fn a_clock_set_back_by_an_hour_hides_no_outage() {
     assert_eq!(told.first().map(String::as_str), Some("opened"), "{told:?}");
     let incidents = simulation.incidents().await;
     assert_eq!(incidents.len(), 1);
-    let late_s = (incidents[0].opened_at_ms - simulation.start_ms) / 1000 - (3 * HOUR + 1200);
+    let late_s = incidents[0].opened_at.millis_since(simulation.start) / 1000 - (3 * HOUR + 1200);
     assert!((52..=90).contains(&late_s), "opened {late_s} s after the fault");
 }
 

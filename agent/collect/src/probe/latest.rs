@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use lookout_model::Timestamp;
+
 use super::Outcome;
 
 /// The last probe of a target.
@@ -10,8 +12,8 @@ use super::Outcome;
 pub struct Seen {
     /// Its outcome.
     pub outcome: Outcome,
-    /// When it started, milliseconds since the Unix epoch.
-    pub started_at_ms: i64,
+    /// When it started.
+    pub started_at: Timestamp,
     /// The last one that failed; the same probe when that is the last of all.
     pub last_failure: Option<Failed>,
 }
@@ -21,8 +23,8 @@ pub struct Seen {
 pub struct Failed {
     /// Its outcome.
     pub outcome: Outcome,
-    /// When it started, milliseconds since the Unix epoch.
-    pub started_at_ms: i64,
+    /// When it started.
+    pub started_at: Timestamp,
 }
 
 /// The last probe of every target by name. Clones share one map; it is as large as the number of targets.
@@ -31,14 +33,14 @@ pub struct Latest(Arc<RwLock<BTreeMap<String, Seen>>>);
 
 impl Latest {
     /// Replaces the last outcome of a target; a success keeps the last failure.
-    pub fn put(&self, target: &str, outcome: Outcome, started_at_ms: i64) {
+    pub fn put(&self, target: &str, outcome: Outcome, started_at: Timestamp) {
         let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let last_failure = if outcome.is_ok() {
             map.get_mut(target).and_then(|before| before.last_failure.take())
         } else {
-            Some(Failed { outcome: outcome.clone(), started_at_ms })
+            Some(Failed { outcome: outcome.clone(), started_at })
         };
-        map.insert(target.to_owned(), Seen { outcome, started_at_ms, last_failure });
+        map.insert(target.to_owned(), Seen { outcome, started_at, last_failure });
     }
 
     /// Returns the last probe of a target; nothing before its first.
@@ -80,13 +82,16 @@ mod tests {
         let latest = Latest::default();
         assert_eq!(latest.get("api"), None);
         let failed = outcome(Verdict::Fail { reason: Reason::Dns, detail: "no such name".to_owned() });
-        latest.put("api", outcome(Verdict::Ok), 1_000);
+        latest.put("api", outcome(Verdict::Ok), Timestamp::from_seconds(1));
         assert_eq!(latest.get("api").unwrap().last_failure, None);
-        latest.put("api", failed.clone(), 2_000);
-        latest.clone().put("api", outcome(Verdict::Ok), 3_000);
+        latest.put("api", failed.clone(), Timestamp::from_seconds(2));
+        latest.clone().put("api", outcome(Verdict::Ok), Timestamp::from_seconds(3));
         let seen = latest.get("api").unwrap();
-        assert_eq!((seen.outcome.is_ok(), seen.started_at_ms), (true, 3_000));
-        assert_eq!(seen.last_failure, Some(Failed { outcome: failed, started_at_ms: 2_000 }));
+        assert_eq!((seen.outcome.is_ok(), seen.started_at), (true, Timestamp::from_seconds(3)));
+        assert_eq!(
+            seen.last_failure,
+            Some(Failed { outcome: failed, started_at: Timestamp::from_seconds(2) })
+        );
         assert_eq!(latest.all().keys().collect::<Vec<_>>(), ["api"]);
     }
 }

@@ -6,9 +6,9 @@
 //! `permission` when this machine or process lacked what the probe needs.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lookout_engine::{Counts, Grid};
+use lookout_model::{GridTime, Timestamp};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -37,12 +37,12 @@ pub struct Ports {
 /// Probes a target on its schedule until `stop`, or until the feed is closed. Each outcome is an event of
 /// every stream in `streams`, in the evaluation slot of the intended start.
 pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop: CancellationToken) {
-    let now_ms = ports.clock.now_ms();
+    let now = ports.clock.now();
     let schedule = Schedule::new(&target.name, target.interval);
     let watch = Watch {
         schedule,
-        due_ms: schedule.next_after(now_ms),
-        jumps: JumpDetector::new(now_ms, target.interval),
+        due: schedule.next_after(now),
+        jumps: JumpDetector::new(now, target.interval),
         tasks: JoinSet::new(),
         running: None,
         shown: [false; 5],
@@ -57,8 +57,8 @@ pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop:
 /// A probe that runs.
 #[derive(Debug, Clone, Copy)]
 struct Running {
-    intended_ms: i64,
-    started_ms: i64,
+    intended: Timestamp,
+    started_at: Timestamp,
 }
 
 struct Watch {
@@ -68,7 +68,7 @@ struct Watch {
     stop: CancellationToken,
     schedule: Schedule,
     /// The start of the first slot that has no outcome and no probe yet.
-    due_ms: i64,
+    due: Timestamp,
     jumps: JumpDetector,
     /// At most one probe, in a task of its own; aborted when the loop ends.
     tasks: JoinSet<Outcome>,
@@ -85,9 +85,8 @@ impl Watch {
         }
         let stop = self.stop.clone();
         loop {
-            let wait_ms = self.due_ms.saturating_sub(self.ports.clock.now_ms());
             // no start is further away than an interval, unless the wall clock was set back
-            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(self.target.interval);
+            let wait = self.due.since(self.ports.clock.now()).min(self.target.interval);
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -106,34 +105,35 @@ impl Watch {
 
     /// Gives every slot that is due an outcome or a probe.
     fn wake(&mut self) {
-        let now_ms = self.ports.clock.now_ms();
-        if self.jumps.look(now_ms, &self.target.name).is_some_and(|jump_ms| jump_ms < 0) {
+        let now = self.ports.clock.now();
+        if self.jumps.look(now, &self.target.name).is_some_and(|jump_ms| jump_ms < 0) {
             // the wall clock repeats itself, and so do the slots on it
-            self.due_ms = self.schedule.next_after(now_ms);
+            self.due = self.schedule.next_after(now);
             return;
         }
-        if now_ms < self.due_ms {
+        if now < self.due {
             return;
         }
-        let over = self.schedule.over_since(self.due_ms, now_ms);
+        let over = self.schedule.over_since(self.due, now);
         if let Some(over) = u64::try_from(over).ok().filter(|over| *over > 0) {
             tracing::warn!(probe.target = %self.target.name, slots = over, "woke too late for slots of a target");
             self.missed("suspended", over);
         }
-        let intended_ms = self.due_ms.saturating_add(over.saturating_mul(self.schedule.interval_ms));
-        self.due_ms = intended_ms.saturating_add(self.schedule.interval_ms);
+        let number = self.schedule.number_at(self.due).saturating_add(over);
+        let intended = self.schedule.start_of(number);
+        self.due = self.schedule.start_of(number.saturating_add(1));
         if self.running.is_some() {
             tracing::warn!(probe.target = %self.target.name, "the probe before still runs, the slot is missed");
             self.missed("overlap", 1);
         } else {
-            self.start(intended_ms, now_ms);
+            self.start(intended, now);
         }
     }
 
-    fn start(&mut self, intended_ms: i64, started_ms: i64) {
+    fn start(&mut self, intended: Timestamp, started_at: Timestamp) {
         let (prober, target) = (Arc::clone(&self.ports.prober), Arc::clone(&self.target));
         self.tasks.spawn(async move { prober.probe(&target).await });
-        self.running = Some(Running { intended_ms, started_ms });
+        self.running = Some(Running { intended, started_at });
     }
 
     /// Takes the outcome of a probe. Returns whether to go on.
@@ -158,12 +158,12 @@ impl Watch {
         }
         self.record(&outcome);
         let good = u64::from(outcome.is_ok());
-        self.ports.latest.put(&self.target.name, outcome, running.started_ms);
-        self.observe(running.intended_ms, Counts { good, bad: 1 - good }).await
+        self.ports.latest.put(&self.target.name, outcome, running.started_at);
+        self.observe(running.intended, Counts { good, bad: 1 - good }).await
     }
 
-    async fn observe(&self, intended_ms: i64, counts: Counts) -> bool {
-        let slot = self.ports.grid.slot_at_ms(intended_ms);
+    async fn observe(&self, intended: Timestamp, counts: Counts) -> bool {
+        let slot = self.ports.grid.slot_at(intended);
         for stream in &self.streams {
             let observation = Observation::new(*stream, slot, counts);
             tokio::select! {

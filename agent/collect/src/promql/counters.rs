@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use lookout_engine::Grid;
+use lookout_model::{GridTime, Timestamp};
 
 use super::windowed::Remainder;
 use lookout_config::Ratio;
@@ -37,7 +38,7 @@ pub(super) struct Standing {
     /// Jobs and instances that were seen.
     targets: HashSet<(String, String)>,
     /// When the last sample of the total was taken.
-    last_sample_ms: Option<i64>,
+    last_sample_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -49,7 +50,7 @@ struct Side {
 #[derive(Debug, Clone, Copy)]
 struct Last {
     value: f64,
-    at_ms: i64,
+    at: Timestamp,
 }
 
 /// What was counted.
@@ -95,7 +96,7 @@ impl Standing {
     /// The counters as an instant finds them.
     pub(super) fn at(at_s: i64, [part, total]: [Answer; 2]) -> Self {
         let mut standing = Self { at_s, ..Self::default() };
-        let at_ms = at_s.saturating_mul(1000);
+        let at = Timestamp::from_seconds(at_s);
         for (side, answer) in [(&mut standing.part, part), (&mut standing.total, total)] {
             for series in &answer.series {
                 let Some(value) = series.samples.last().map(|(_, value)| *value).filter(|v| countable(*v))
@@ -103,11 +104,11 @@ impl Standing {
                     continue;
                 };
                 standing.targets.insert(target(series));
-                side.last.insert(key(series), Last { value, at_ms });
+                side.last.insert(key(series), Last { value, at });
             }
         }
         if !standing.total.last.is_empty() {
-            standing.last_sample_ms = Some(at_ms);
+            standing.last_sample_at = Some(at);
         }
         standing
     }
@@ -121,18 +122,18 @@ impl Standing {
         grid: Grid,
         bridge_s: i64,
     ) -> Tally {
-        let span = (self.at_s.saturating_mul(1000), to_s.saturating_mul(1000));
+        let span = (Timestamp::from_seconds(self.at_s), Timestamp::from_seconds(to_s));
         // when each target was first seen, on either side
-        let mut first_seen: HashMap<(String, String), i64> = HashMap::new();
+        let mut first_seen: HashMap<(String, String), Timestamp> = HashMap::new();
         for series in part.series.iter().chain(&total.series) {
-            let first = within(series, span).map(|(at_ms, _)| at_ms).next();
+            let first = within(series, span).map(|(at, _)| at).next();
             if let Some(first) = first {
                 let seen = first_seen.entry(target(series)).or_insert(first);
                 *seen = first.min(*seen);
             }
         }
-        let seen_before = |target: &(String, String), at_ms: i64| {
-            self.targets.contains(target) || first_seen.get(target).is_some_and(|first| *first < at_ms)
+        let seen_before = |target: &(String, String), at: Timestamp| {
+            self.targets.contains(target) || first_seen.get(target).is_some_and(|first| *first < at)
         };
         let mut tally = Tally::default();
         let (part, _) = self.part.advance(&part, span, grid, &seen_before, &mut tally.resets);
@@ -141,32 +142,32 @@ impl Standing {
         let (total, sampled) = self.total.advance(&total, span, grid, &seen_before, &mut tally.resets);
         tally.resets = tally.resets.max(part_resets);
         self.targets.extend(first_seen.into_keys());
-        tally.newest = sampled.last().map(|at_ms| slot_of(grid, *at_ms));
+        tally.newest = sampled.last().map(|at| slot_of(grid, *at));
         for slot in self.observed(&sampled, grid, bridge_s) {
             let real = |side: &BTreeMap<i64, f64>| side.get(&slot).copied().unwrap_or(0.0);
             let events = (self.part.remainder.whole(real(&part)), self.total.remainder.whole(real(&total)));
             tally.slots.insert(slot, events);
         }
-        self.last_sample_ms = sampled.last().copied().or(self.last_sample_ms);
+        self.last_sample_at = sampled.last().copied().or(self.last_sample_at);
         // what comes after the last sample is asked for again
         if let Some(newest) = tally.newest {
-            self.at_s = grid.end_ms(lookout_engine::Slot(newest)).div_euclid(1000).min(to_s);
+            self.at_s = grid.end_of(lookout_engine::Slot(newest)).as_seconds().min(to_s);
         }
         tally
     }
 
     /// Slots in which samples were taken, and those between two samples that are no further apart than usual.
-    fn observed(&self, sampled: &BTreeSet<i64>, grid: Grid, bridge_s: i64) -> BTreeSet<i64> {
+    fn observed(&self, sampled: &BTreeSet<Timestamp>, grid: Grid, bridge_s: i64) -> BTreeSet<i64> {
         let mut slots = BTreeSet::new();
-        let mut before = self.last_sample_ms;
-        for at_ms in sampled {
-            let slot = slot_of(grid, *at_ms);
-            let near = before.filter(|before| at_ms.saturating_sub(*before) <= bridge_s.saturating_mul(1000));
+        let mut before = self.last_sample_at;
+        for at in sampled {
+            let slot = slot_of(grid, *at);
+            let near = before.filter(|before| at.millis_since(*before) <= bridge_s.saturating_mul(1000));
             let from = near.map_or(slot, |before| slot_of(grid, before).saturating_add(1));
             // a baseline that stands on the very start of the span belongs to the slot before it
             slots.extend(from..slot);
             slots.insert(slot);
-            before = Some(*at_ms);
+            before = Some(*at);
         }
         slots
     }
@@ -177,29 +178,29 @@ impl Side {
     fn advance(
         &mut self,
         answer: &Answer,
-        span: (i64, i64),
+        span: (Timestamp, Timestamp),
         grid: Grid,
-        seen_before: &impl Fn(&(String, String), i64) -> bool,
+        seen_before: &impl Fn(&(String, String), Timestamp) -> bool,
         resets: &mut u64,
-    ) -> (BTreeMap<i64, f64>, BTreeSet<i64>) {
+    ) -> (BTreeMap<i64, f64>, BTreeSet<Timestamp>) {
         let (mut events, mut sampled): (BTreeMap<i64, f64>, _) = (BTreeMap::new(), BTreeSet::new());
         for series in &answer.series {
             let (key, target) = (key(series), target(series));
             let mut last = self.last.get(&key).copied();
-            for (at_ms, value) in within(series, span) {
+            for (at, value) in within(series, span) {
                 let grown = match last {
-                    Some(last) if at_ms.saturating_sub(last.at_ms) > BEFORE_S * 1000 => 0.0,
+                    Some(last) if at.millis_since(last.at) > BEFORE_S * 1000 => 0.0,
                     Some(last) if value < last.value => {
                         *resets += 1;
                         value
                     }
                     Some(last) => value - last.value,
-                    None if seen_before(&target, at_ms) => value,
+                    None if seen_before(&target, at) => value,
                     None => 0.0,
                 };
-                *events.entry(slot_of(grid, at_ms)).or_default() += grown;
-                sampled.insert(at_ms);
-                last = Some(Last { value, at_ms });
+                *events.entry(slot_of(grid, at)).or_default() += grown;
+                sampled.insert(at);
+                last = Some(Last { value, at });
             }
             if let Some(last) = last {
                 self.last.insert(key, last);
@@ -207,23 +208,26 @@ impl Side {
         }
         if self.last.len() > MOST_VANISHED {
             // label values that never end must not fill the memory
-            let from_ms = span.0;
-            self.last.retain(|_, last| last.at_ms > from_ms);
+            let from = span.0;
+            self.last.retain(|_, last| last.at > from);
         }
         (events, sampled)
     }
 }
 
 /// The slot whose events a sample is the first to see: one taken on a boundary belongs to the slot that ends there.
-const fn slot_of(grid: Grid, at_ms: i64) -> i64 {
-    grid.slot_at_ms(at_ms.saturating_sub(1)).0
+fn slot_of(grid: Grid, at: Timestamp) -> i64 {
+    grid.slot_at(at - Timestamp::TICK).0
 }
 
 /// Samples after the start of a span and up to its end that a counter can have. A range includes its start in older
 /// releases of Prometheus, and not in newer ones.
-fn within(series: &Series, (from_ms, to_ms): (i64, i64)) -> impl Iterator<Item = (i64, f64)> + '_ {
-    let inside = move |(at_ms, value): &(i64, f64)| *at_ms > from_ms && *at_ms <= to_ms && countable(*value);
-    series.samples.iter().copied().filter(inside)
+fn within(
+    series: &Series,
+    (from, to): (Timestamp, Timestamp),
+) -> impl Iterator<Item = (Timestamp, f64)> + '_ {
+    let inside = move |(at, value): &(Timestamp, f64)| *at > from && *at <= to && countable(*value);
+    series.samples.iter().map(|(millis, value)| (Timestamp::from_millis(*millis), *value)).filter(inside)
 }
 
 fn countable(value: f64) -> bool {
@@ -339,7 +343,7 @@ mod tests {
         let value = |s: i64| if s < 400 { 10.0 + s as f64 * 3.0 } else { (s - 400) as f64 };
         let all = series(&OK, &(0..120).map(|n| (n * 7, value(n * 7))).collect::<Vec<_>>());
         let at = |s: i64| {
-            let before = all.samples.iter().rfind(|(at_ms, _)| *at_ms <= (T + s) * 1000).copied();
+            let before = all.samples.iter().rfind(|(at, _)| *at <= (T + s) * 1000).copied();
             let found = Series { samples: before.into_iter().collect(), ..all.clone() };
             Standing::at(T + s, [answer(vec![]), answer(vec![found])])
         };

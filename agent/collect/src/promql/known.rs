@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lookout_engine::{Counts, Grid};
+use lookout_model::{GridTime, Timestamp};
 
 /// Slots that ended longer ago than this are counted by the minute: no window needs them finer, and the ledger does not
 /// keep them finer.
@@ -82,18 +83,18 @@ impl Progress {
     #[must_use]
     pub fn of_ledger(
         grid: Grid,
-        now_ms: i64,
+        now: Timestamp,
         slots: &[(i64, u32, Counts)],
         minutes: &[(i64, Counts)],
     ) -> Self {
-        let slot_at = |seconds: i64| grid.slot_at_ms(seconds.saturating_mul(1000)).0;
+        let slot_at = |seconds: i64| grid.slot_at(Timestamp::from_seconds(seconds)).0;
         let mut known = Known::default();
         let mut add = |from_s: i64, to_s: i64| {
             let (from, last) = (slot_at(from_s), slot_at(to_s.saturating_sub(1)));
             known.add(from, last + 1);
             known.newest = known.newest.max(Some(last));
         };
-        let coarse_before_s = coarse_before_s(now_ms);
+        let coarse_before_s = coarse_before_s(now);
         for (start_s, width_s, _) in slots {
             let end_s = start_s.saturating_add(i64::from(*width_s));
             // an old minute is sent as one observation of its last slot
@@ -112,8 +113,8 @@ impl Progress {
 }
 
 /// What ended at or before this second is counted by the minute; a whole minute itself.
-pub(super) const fn coarse_before_s(now_ms: i64) -> i64 {
-    now_ms.div_euclid(1000).saturating_sub(COARSE_AFTER_S).div_euclid(60) * 60
+pub(super) const fn coarse_before_s(now: Timestamp) -> i64 {
+    now.as_seconds().saturating_sub(COARSE_AFTER_S).div_euclid(60) * 60
 }
 
 #[cfg(test)]
@@ -150,14 +151,14 @@ mod tests {
     #[test]
     fn a_ledger_says_what_is_known() {
         let grid = Grid::try_new(10).unwrap();
-        let now_ms = 1_800_000_000_000;
-        let now_s = now_ms / 1000;
+        let now_s = 1_800_000_000;
+        let now = Timestamp::from_seconds(now_s);
         let none = Counts::ZERO;
         // two slots of now; a minute of eight hours ago that was sent whole, and one that broke off after two slots
         let old = now_s - 8 * 3600;
         let slots =
             [(old + 50, 10, none), (old + 60, 10, none), (old + 70, 10, none), (now_s - 20, 10, none)];
-        let progress = Progress::of_ledger(grid, now_ms, &slots, &[(now_s / 60 - 1000, none)]);
+        let progress = Progress::of_ledger(grid, now, &slots, &[(now_s / 60 - 1000, none)]);
         let known = progress.lock();
         let contains = |seconds: i64| known.contains(seconds / 10);
         assert!((old..old + 80).step_by(10).all(contains) && !contains(old - 10) && !contains(old + 80));

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{Counts, Slot};
+use lookout_model::{GridTime, Timestamp};
 
 use super::counters::{Counters, Standing};
 use super::watch::Ports;
@@ -17,7 +18,7 @@ pub(super) struct Span {
     pub(super) from: i64,
     /// The slot after the last one.
     pub(super) to: i64,
-    pub(super) now_ms: i64,
+    pub(super) now: Timestamp,
 }
 
 /// What was counted, by slot.
@@ -63,7 +64,7 @@ pub(super) async fn read_counters(
     span: Span,
 ) -> Result<(Counted, usize), Error> {
     let grid = ports.grid;
-    let second = |slot: i64| grid.start_ms(Slot(slot)).div_euclid(1000);
+    let second = |slot: i64| grid.start_of(Slot(slot)).as_seconds();
     let (from_s, to_s) = (second(span.from), second(span.to));
     let (samples, bytes) = ask_both(server, ports, counters.samples(from_s, to_s)).await?;
     let mut standing = match live.take_if(|standing| standing.at_s == from_s) {

@@ -241,7 +241,7 @@ async fn what_a_prometheus_scraped_is_what_the_target_counted_even_when_it_was_k
     collector.until("four seconds", |it| it.sum(0).total() > 400).await;
 
     server.kill().await;
-    let failed_from = SystemClock.now_ms() / 1000;
+    let failed_from = SystemClock.now().as_seconds();
     tokio::time::timeout(Duration::from_secs(4), async {
         while let Some(seen) = collector.feed.recv().await {
             assert!(seen.slot.0 <= failed_from, "nothing is known of {} s", seen.slot.0);
@@ -252,7 +252,7 @@ async fn what_a_prometheus_scraped_is_what_the_target_counted_even_when_it_was_k
     .unwrap_err();
     let stale_since = collector.newest();
     server.start_again().await;
-    let again = SystemClock.now_ms() / 1000;
+    let again = SystemClock.now().as_seconds();
     assert!(stale_since <= failed_from && again - stale_since >= 4, "{stale_since} {failed_from} {again}");
     collector.until("a while after the start", |it| it.newest() >= again + 2).await;
     target.counting.store(false, Ordering::SeqCst);
@@ -281,7 +281,7 @@ async fn what_a_prometheus_scraped_is_what_the_target_counted_even_when_it_was_k
     // an agent that starts again counts nothing twice, one without a ledger reads all of it back
     let rows: Vec<(i64, u32, Counts)> =
         collector.seen[0].iter().map(|(slot, counts)| (*slot, 1, *counts)).collect();
-    let known = Progress::of_ledger(Grid::try_new(1).unwrap(), SystemClock.now_ms(), &rows, &[]);
+    let known = Progress::of_ledger(Grid::try_new(1).unwrap(), SystemClock.now(), &rows, &[]);
     let end = collector.newest();
     drop(collector);
     let mut restarted = Collector::start(&server, vec![counters()], &known);

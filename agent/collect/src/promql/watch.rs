@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_engine::{Counts, Grid, Slot};
+use lookout_model::{GridTime, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::clients::Ask;
@@ -86,25 +87,24 @@ impl Watch {
         metrics::counter!(names::PROMQL, "source" => source.clone(), "outcome" => "ok").increment(0);
         let grid = self.ports.grid;
         let width = Duration::from_secs(u64::from(grid.width_seconds()));
-        let delay_ms = i64::try_from(self.server.delay.as_millis()).unwrap_or(i64::MAX);
-        let mut jumps = JumpDetector::new(self.ports.clock.now_ms(), width);
+        let delay = self.server.delay;
+        let mut jumps = JumpDetector::new(self.ports.clock.now(), width);
         loop {
-            let now_ms = self.ports.clock.now_ms();
-            jumps.look(now_ms, &self.server.name);
-            let ready = grid.slot_at_ms(now_ms.saturating_sub(delay_ms)).plus(-1);
-            let due_ms = grid.end_ms(ready.plus(1)).saturating_add(delay_ms);
-            if self.round(ready.0, due_ms).await.is_err() {
+            let now = self.ports.clock.now();
+            jumps.look(now, &self.server.name);
+            let ready = grid.slot_at(now - delay).plus(-1);
+            let due = grid.end_of(ready.plus(1)) + delay;
+            if self.round(ready.0, due).await.is_err() {
                 return;
             }
-            let wait_ms = due_ms.saturating_sub(self.ports.clock.now_ms());
-            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(width);
+            let wait = due.since(self.ports.clock.now()).min(width);
             tokio::time::sleep(wait).await;
         }
     }
 
     /// Asks for everything that is not known up to the slot `ready`: once for the newest part of every SLO, then for
-    /// older parts until `due_ms`.
-    async fn round(&mut self, ready: i64, due_ms: i64) -> Result<(), Closed> {
+    /// older parts until `due`.
+    async fn round(&mut self, ready: i64, due: Timestamp) -> Result<(), Closed> {
         let mut rows = 0_usize;
         let mut pending: Vec<(&mut Watched, i64)> =
             self.watched.iter_mut().map(|watched| (watched, ready)).collect();
@@ -112,7 +112,7 @@ impl Watch {
         while !pending.is_empty() {
             let mut further = Vec::new();
             for (watched, upto) in pending {
-                if history && (rows >= MOST_ROWS || self.ports.clock.now_ms() >= due_ms) {
+                if history && (rows >= MOST_ROWS || self.ports.clock.now() >= due) {
                     return Ok(());
                 }
                 let step = match watched.step(&self.server, &self.ports, upto, ready).await {
@@ -235,24 +235,23 @@ impl Watched {
 
     /// The newest slots that are not known, as many as are asked for at once. Known ones may lie between them.
     fn next_span(&self, ports: &Ports, upto: i64) -> Option<Span> {
-        let (grid, now_ms) = (ports.grid, ports.clock.now_ms());
+        let (grid, now) = (ports.grid, ports.clock.now());
         let width_s = i64::from(grid.width_seconds());
-        let reach_ms = i64::try_from(self.job.reach.as_millis()).unwrap_or(i64::MAX);
         // whole minutes, because old ones are sent as one
         let whole =
             |slot: i64| if width_s < 60 { (slot * width_s).div_euclid(60) * 60 / width_s } else { slot };
-        let oldest = whole(grid.slot_at_ms(now_ms.saturating_sub(reach_ms)).0);
+        let oldest = whole(grid.slot_at(now - self.job.reach).0);
         let mut known = self.job.progress.lock();
         known.forget_before(oldest);
         let last = known.last_unknown(oldest, upto)?;
         let start = last.saturating_add(1).saturating_sub((self.span_s / width_s).max(1)).max(oldest);
-        Some(Span { from: known.first_unknown(whole(start)).min(last), to: last.saturating_add(1), now_ms })
+        Some(Span { from: known.first_unknown(whole(start)).min(last), to: last.saturating_add(1), now })
     }
 
     /// Takes note of what is known now and makes observations of what was not known before.
     fn settle(&self, grid: Grid, span: Span, counted: &Counted) -> Vec<Observation> {
         let mut known = self.job.progress.lock();
-        let coarse_before_s = coarse_before_s(span.now_ms);
+        let coarse_before_s = coarse_before_s(span.now);
         let width_s = i64::from(grid.width_seconds());
         let mut sums: BTreeMap<i64, Counts> = BTreeMap::new();
         for (slot, counts) in counted.slots.iter().filter(|(slot, _)| (span.from..span.to).contains(*slot)) {
@@ -265,7 +264,7 @@ impl Watched {
             *sums.entry(if coarse { minute_end } else { *slot }).or_default() += *counts;
         }
         // slots without data are settled by newer data, or by time
-        let late = grid.slot_at_ms(span.now_ms.saturating_sub(LATE_S * 1000)).0;
+        let late = grid.slot_at(Timestamp::from_seconds(span.now.as_seconds().saturating_sub(LATE_S))).0;
         let settled_to = match known.newest {
             Some(newest) if newest >= span.to => span.to,
             _ => counted.newest.map_or(late, |newest| late.max(newest.saturating_add(1))),

@@ -4,6 +4,7 @@
 //! restart: in a crash loop every scrape meets a new process with about the same counts.
 
 use super::exposition::Sample;
+use lookout_model::Timestamp;
 
 const START_TIME: &str = "process_start_time_seconds";
 
@@ -64,8 +65,8 @@ pub(super) struct Lives {
 
 impl Lives {
     /// Begins to watch. A process that starts later is new at its first scrape.
-    pub(super) fn since(now_ms: i64) -> Self {
-        let now = now_ms as f64 / 1000.0;
+    pub(super) fn since(now: Timestamp) -> Self {
+        let now = now.as_seconds_f64();
         let (start, scraped_at) = (None, None);
         Self { watched_since: now, start, scraped_at, newest: 0.0, shared: false, starts: 0 }
     }
@@ -75,9 +76,9 @@ impl Lives {
         std::mem::take(&mut self.starts)
     }
 
-    /// Takes the start times of a scrape made at `now_ms`.
-    pub(super) fn advance(&mut self, starts: Starts, now_ms: i64) -> Life {
-        let life = self.tell(starts, now_ms);
+    /// Takes the start times of a scrape made at `now`.
+    pub(super) fn advance(&mut self, starts: Starts, now: Timestamp) -> Life {
+        let life = self.tell(starts, now);
         let start = starts.single().unwrap_or(0.0);
         self.shared |= starts.several || life == Life::Other;
         if life == Life::New && !self.shared && start > self.newest + JITTER {
@@ -87,8 +88,8 @@ impl Lives {
         life
     }
 
-    fn tell(&mut self, starts: Starts, now_ms: i64) -> Life {
-        let now = now_ms as f64 / 1000.0;
+    fn tell(&mut self, starts: Starts, now: Timestamp) -> Life {
+        let now = now.as_seconds_f64();
         let (before, start) = (self.start, starts.single());
         let scraped_at = self.scraped_at.replace(now);
         self.start = start.or(self.start.filter(|_| !starts.several));
@@ -118,7 +119,7 @@ mod tests {
         for sample in samples(text) {
             starts.record(&sample.unwrap());
         }
-        lives.advance(starts, at_s * 1000)
+        lives.advance(starts, Timestamp::from_seconds(at_s))
     }
 
     fn started(at_s: f64) -> String {
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_later_start_is_a_new_life_and_rounding_is_none() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         assert_eq!(life(&mut lives, 1000, &started(900.0)), Life::Unknown);
         assert_eq!(life(&mut lives, 1010, &started(900.9)), Life::Same);
         assert_eq!(life(&mut lives, 1020, &started(899.5)), Life::Same);
@@ -139,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_process_that_ran_already_is_another_one() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         life(&mut lives, 10_000, &started(900.0));
         assert_eq!(life(&mut lives, 10_010, &started(5000.0)), Life::Other);
         assert_eq!(life(&mut lives, 10_020, &started(900.0)), Life::Other);
@@ -148,15 +149,15 @@ mod tests {
 
     #[test]
     fn a_process_that_starts_while_it_is_watched_is_new_at_its_first_scrape() {
-        let mut lives = Lives::since(1_000_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(1000));
         assert_eq!(life(&mut lives, 1100, &started(1050.0)), Life::New);
-        let mut lives = Lives::since(1_000_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(1000));
         assert_eq!(life(&mut lives, 1100, &started(999.0)), Life::Unknown);
     }
 
     #[test]
     fn each_start_of_the_only_process_counts_once() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         for (at, start) in [(1000, 900.0), (1010, 1005.0), (1020, 1015.0), (1030, 1015.4), (1040, 1035.0)] {
             life(&mut lives, at, &started(start));
         }
@@ -165,7 +166,7 @@ mod tests {
 
     #[test]
     fn a_rollout_of_several_replicas_is_no_crash_loop() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         // two replicas answer in turn, and both are replaced
         for (at, start) in [(1000, 900.0), (1010, 910.0), (1020, 900.0)] {
             life(&mut lives, at, &started(start));
@@ -179,7 +180,7 @@ mod tests {
 
     #[test]
     fn several_processes_in_one_exposition_tell_nothing() {
-        let mut lives = Lives::since(950_000);
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
         let two = "process_start_time_seconds{a=\"1\"} 5\nprocess_start_time_seconds{a=\"2\"} 9\n";
         assert_eq!(life(&mut lives, 1000, two), Life::Unknown);
         assert_eq!(life(&mut lives, 1010, two), Life::Unknown);

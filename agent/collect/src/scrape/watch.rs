@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_engine::{Counts, Grid, Slot};
+use lookout_model::{GridTime, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use super::bounds::Unbounded;
@@ -52,13 +53,13 @@ pub struct Streams {
 /// Reads a neighbour at the end of every slot until `stop`, or until the feed is closed.
 pub async fn watch(scrape: Arc<Scrape>, streams: Streams, ports: Ports, stop: CancellationToken) {
     let ratios = streams.ratios.into_iter().map(|(stream, ratio)| RatioCounter::new(stream, ratio)).collect();
-    let now_ms = ports.clock.now_ms();
+    let now = ports.clock.now();
     let watch = Watch {
         scrape,
         ratios,
         up: streams.up,
-        lives: Lives::since(now_ms),
-        read_at_ms: now_ms,
+        lives: Lives::since(now),
+        read_at: now,
         ports,
         failing: false,
         starts: 0,
@@ -122,7 +123,7 @@ struct Watch {
     up: Vec<usize>,
     lives: Lives,
     /// When the metrics were read last.
-    read_at_ms: i64,
+    read_at: Timestamp,
     ports: Ports,
     failing: bool,
     /// Starts of the process since the observation before.
@@ -136,33 +137,32 @@ impl Watch {
         metrics::counter!(names::SCRAPES, "source" => self.scrape.name.clone(), "outcome" => "ok")
             .increment(0);
         let grid = self.ports.grid;
-        let mut now_ms = self.ports.clock.now_ms();
-        let mut current = grid.slot_at_ms(now_ms);
+        let mut now = self.ports.clock.now();
+        let mut current = grid.slot_at(now);
         let width = Duration::from_secs(u64::from(grid.width_seconds()));
-        let mut jumps = JumpDetector::new(now_ms, width);
+        let mut jumps = JumpDetector::new(now, width);
         loop {
-            let middle_ms = grid.start_ms(current).midpoint(grid.end_ms(current));
-            let halfway = self.closely && now_ms < middle_ms;
-            let due_ms = if halfway { middle_ms } else { grid.end_ms(current) };
-            let wait_ms = due_ms.saturating_sub(now_ms);
+            let middle = grid.start_of(current).midpoint(grid.end_of(current));
+            let halfway = self.closely && now < middle;
+            let due = if halfway { middle } else { grid.end_of(current) };
             // no end is further away than a width, unless the wall clock was set back
-            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(width);
+            let wait = due.since(now).min(width);
             tokio::time::sleep(wait).await;
-            now_ms = self.ports.clock.now_ms();
-            let jump = jumps.look(now_ms, &self.scrape.name);
-            let at = grid.slot_at_ms(now_ms);
+            now = self.ports.clock.now();
+            let jump = jumps.look(now, &self.scrape.name);
+            let at = grid.slot_at(now);
             if at > current {
                 // whatever was slept through counts in the slot that ended last
                 if !self.scrape_slot(at.plus(-1)).await {
                     return;
                 }
-                now_ms = self.ports.clock.now_ms();
+                now = self.ports.clock.now();
                 current = at;
-            } else if halfway && now_ms >= middle_ms && jump.is_none() {
+            } else if halfway && now >= middle && jump.is_none() {
                 if !self.scrape_slot(current).await {
                     return;
                 }
-                now_ms = self.ports.clock.now_ms();
+                now = self.ports.clock.now();
             } else if jump.is_some() {
                 // set back: the slots on the wall come again
                 current = at;
@@ -225,12 +225,12 @@ impl Watch {
         if is_empty {
             return Err(ScrapeError::Empty);
         }
-        let now_ms = self.ports.clock.now_ms();
-        let passed_ms = now_ms.saturating_sub(std::mem::replace(&mut self.read_at_ms, now_ms));
-        let life = self.lives.advance(starts, now_ms);
+        let now = self.ports.clock.now();
+        let passed_s = now.seconds_since(std::mem::replace(&mut self.read_at, now));
+        let life = self.lives.advance(starts, now);
         self.starts = self.starts.saturating_add(self.lives.take_starts());
         self.note_life(life);
-        Ok(self.advance(selected, life, passed_ms as f64 / 1000.0))
+        Ok(self.advance(selected, life, passed_s))
     }
 
     fn advance(&mut self, selected: Vec<Selected>, life: Life, seconds: f64) -> Vec<(usize, Increase)> {

@@ -1,8 +1,9 @@
 //! Corrections and their revocations: two tables that are only added to.
 
+use lookout_model::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use lookout_model::correction::IN_FORCE_FOR_MS;
+use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
     CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE, MOST_KEPT, Revocation,
 };
@@ -47,7 +48,7 @@ impl Row {
             return None;
         };
         let revoked = self.revoked_at_ms.map(|at_ms| Revocation {
-            at_ms,
+            at: Timestamp::from_millis(at_ms),
             actor: self.revoked_by.unwrap_or_default(),
             reason: self.revoked_why.unwrap_or_default(),
         });
@@ -55,12 +56,12 @@ impl Row {
             id: self.id,
             scope,
             kind,
-            from_ms: self.from_ms,
-            to_ms: self.to_ms,
+            from: Timestamp::from_millis(self.from_ms),
+            to: self.to_ms.map(Timestamp::from_millis),
             recurrence,
             reason: self.reason,
             actor: self.actor,
-            created_at_ms: self.created_at_ms,
+            created_at: Timestamp::from_millis(self.created_at_ms),
             revoked,
         })
     }
@@ -87,13 +88,13 @@ pub(super) async fn record(
     .bind(scope)
     .bind(name)
     .bind(correction.kind.as_str())
-    .bind(correction.from_ms)
-    .bind(correction.to_ms)
+    .bind(correction.from.as_millis())
+    .bind(correction.to.map(Timestamp::as_millis))
     .bind(correction.recurrence.as_ref().map(ToString::to_string))
     .bind(&correction.reason)
     .bind(&correction.actor)
-    .bind(correction.created_at_ms)
-    .bind(correction.created_at_ms.saturating_sub(IN_FORCE_FOR_MS))
+    .bind(correction.created_at.as_millis())
+    .bind((correction.created_at - IN_FORCE_FOR).as_millis())
     .bind(i64::try_from(MOST_IN_FORCE).unwrap_or(i64::MAX))
     .bind(i64::try_from(MOST_KEPT).unwrap_or(i64::MAX))
     .execute(connection)
@@ -112,7 +113,7 @@ pub(super) async fn revoke(
          and not exists (select 1 from correction_revocation where correction_id = $1)",
     )
     .bind(id)
-    .bind(revocation.at_ms)
+    .bind(revocation.at.as_millis())
     .bind(&revocation.actor)
     .bind(&revocation.reason)
     .execute(&mut *connection)
@@ -140,11 +141,11 @@ pub(super) async fn newest(
     Ok(read(rows))
 }
 
-pub(super) async fn in_force(pool: &SqlitePool, since_ms: i64) -> sqlx::Result<Vec<CorrectionRecord>> {
+pub(super) async fn in_force(pool: &SqlitePool, since: Timestamp) -> sqlx::Result<Vec<CorrectionRecord>> {
     let rows: Vec<Row> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{ROWS} where r.at_ms is null and coalesce(c.to_ms > $1, true) order by c.sequence"
     )))
-    .bind(since_ms)
+    .bind(since.as_millis())
     .fetch_all(pool)
     .await?;
     Ok(read(rows))
@@ -160,12 +161,12 @@ pub(super) async fn version(pool: &SqlitePool) -> sqlx::Result<i64> {
 }
 
 /// Forgets what has been over or revoked for as long as incidents are kept.
-pub(super) async fn prune(connection: &mut SqliteConnection, before_ms: i64) -> sqlx::Result<()> {
+pub(super) async fn prune(connection: &mut SqliteConnection, before: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
         "delete from correction where \
          coalesce((select r.at_ms from correction_revocation r where r.correction_id = correction.id), to_ms) < $1",
     )
-    .bind(before_ms)
+    .bind(before.as_millis())
     .execute(connection)
     .await?;
     Ok(())

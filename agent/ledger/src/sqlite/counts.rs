@@ -8,7 +8,7 @@ use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use super::hours::{Hour, Hours};
 use crate::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER};
 use crate::{CountSeries, CountSpan, Resolution};
-use lookout_model::CountRow;
+use lookout_model::{CountRow, Timestamp};
 
 /// Rows per statement: far below SQLite's limit of bound values, and most of a statement's cost is its round trip.
 const ROWS_PER_STATEMENT: usize = 500;
@@ -19,8 +19,6 @@ const ROWS_PER_PART: i64 = 20_000;
 const HOURS_PER_PART: i64 = 500;
 /// How many such parts of an older lookout's minutes are moved at a time: the rest waits for the next time.
 const MOVED_PARTS: usize = 20;
-
-const HOUR_MS: i64 = 3_600_000;
 
 /// Adds rows to what is stored for their slots. The statements are as long as the tick has rows, so that keeping them
 /// prepared would only fill the cache.
@@ -57,9 +55,9 @@ pub(super) async fn add(connection: &mut SqliteConnection, rows: &[CountRow]) ->
 }
 
 /// Everything that is known of an SLO.
-pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since_ms: i64) -> sqlx::Result<CountSeries> {
+pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since: Timestamp) -> sqlx::Result<CountSeries> {
     let mut connection = pool.acquire().await?;
-    let read = read_at_once(&mut connection, slo_id, since_ms).await;
+    let read = read_at_once(&mut connection, slo_id, since).await;
     if read.is_err() {
         // SQLite may have ended the transaction by itself: the next one must not begin inside it
         connection.close_on_drop();
@@ -71,17 +69,17 @@ pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since_ms: i64) -> sqlx
 async fn read_at_once(
     connection: &mut SqliteConnection,
     slo_id: &str,
-    since_ms: i64,
+    since: Timestamp,
 ) -> sqlx::Result<CountSeries> {
     let mut view = connection.begin().await?;
-    let mut spans = slots(&mut view, slo_id, since_ms).await?;
-    for (minute, counts) in minutes(&mut view, slo_id, since_ms).await? {
+    let mut spans = slots(&mut view, slo_id, since).await?;
+    for (minute, counts) in minutes(&mut view, slo_id, since).await? {
         spans.push(CountSpan { start_s: minute.saturating_mul(60), resolution: Resolution::Minute, counts });
     }
     let mut first_s = None;
     // a file that only an older lookout has opened knows neither
     if has_table(&mut view, "quarter_hour").await? {
-        spans.extend(quarters(&mut view, slo_id, since_ms).await?);
+        spans.extend(quarters(&mut view, slo_id, since).await?);
         first_s = first_second(&mut view, slo_id).await?;
     }
     view.commit().await?;
@@ -95,13 +93,13 @@ async fn has_table(view: &mut SqliteConnection, name: &str) -> sqlx::Result<bool
         .await
 }
 
-async fn slots(view: &mut SqliteConnection, slo_id: &str, since_ms: i64) -> sqlx::Result<Vec<CountSpan>> {
+async fn slots(view: &mut SqliteConnection, slo_id: &str, since: Timestamp) -> sqlx::Result<Vec<CountSpan>> {
     let slots: Vec<(i64, u32, i64, i64)> = sqlx::query_as(
         "select start_s, width_s, good, bad from slot \
          where slo = (select id from slo where name = $1) and start_s * 1000 >= $2 order by start_s, width_s",
     )
     .bind(slo_id)
-    .bind(since_ms)
+    .bind(since.as_millis())
     .fetch_all(view)
     .await?;
     let span = |(start_s, width_s, good, bad)| CountSpan {
@@ -116,7 +114,7 @@ async fn slots(view: &mut SqliteConnection, slo_id: &str, since_ms: i64) -> sqlx
 async fn minutes(
     view: &mut SqliteConnection,
     slo_id: &str,
-    since_ms: i64,
+    since: Timestamp,
 ) -> sqlx::Result<BTreeMap<i64, Counts>> {
     let mut minutes: BTreeMap<i64, Counts> = BTreeMap::new();
     let alone: Vec<(i64, i64, i64)> = sqlx::query_as(
@@ -133,7 +131,7 @@ async fn minutes(
             "select hour, counts from hour where slo = (select id from slo where name = $1) and hour >= $2",
         )
         .bind(slo_id)
-        .bind(since_ms.div_euclid(HOUR_MS))
+        .bind(since.as_seconds().div_euclid(3600))
         .fetch_all(&mut *view)
         .await?
     } else {
@@ -144,17 +142,21 @@ async fn minutes(
             *minutes.entry(minute).or_default() += counts;
         }
     }
-    minutes.retain(|minute, _| minute.saturating_mul(60_000) >= since_ms);
+    minutes.retain(|minute, _| Timestamp::from_seconds(minute.saturating_mul(60)) >= since);
     Ok(minutes)
 }
 
-async fn quarters(view: &mut SqliteConnection, slo_id: &str, since_ms: i64) -> sqlx::Result<Vec<CountSpan>> {
+async fn quarters(
+    view: &mut SqliteConnection,
+    slo_id: &str,
+    since: Timestamp,
+) -> sqlx::Result<Vec<CountSpan>> {
     let quarters: Vec<(i64, i64, i64)> = sqlx::query_as(
         "select quarter_hour, good, bad from quarter_hour \
          where slo = (select id from slo where name = $1) and quarter_hour * 900000 >= $2 order by quarter_hour",
     )
     .bind(slo_id)
-    .bind(since_ms)
+    .bind(since.as_millis())
     .fetch_all(view)
     .await?;
     let span = |(quarter, good, bad): (i64, i64, i64)| CountSpan {

@@ -3,7 +3,7 @@
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use crate::chain::{self, Chain};
-use lookout_model::DecisionRecord;
+use lookout_model::{DecisionRecord, Timestamp};
 
 #[derive(FromRow)]
 struct DecisionRow {
@@ -21,7 +21,7 @@ impl From<DecisionRow> for DecisionRecord {
         Self {
             id: row.id,
             sequence: row.sequence,
-            at_ms: row.at_ms,
+            at: Timestamp::from_millis(row.at_ms),
             service: row.service,
             answer: row.answer,
             previous_hash: row.previous_hash,
@@ -44,7 +44,7 @@ pub(super) async fn append(
     )
     .bind(linked.sequence)
     .bind(&linked.id)
-    .bind(linked.at_ms)
+    .bind(linked.at.as_millis())
     .bind(&linked.service)
     .bind(&linked.answer)
     .bind(&linked.previous_hash)

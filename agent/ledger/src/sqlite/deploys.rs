@@ -2,7 +2,7 @@
 
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use lookout_model::DeployRecord;
+use lookout_model::{DeployRecord, Timestamp};
 
 #[derive(FromRow)]
 struct DeployRow {
@@ -30,7 +30,7 @@ impl TryFrom<DeployRow> for DeployRecord {
             commit: row.commit_id,
             actor: row.actor,
             class: row.class.parse().map_err(|error| sqlx::Error::Decode(Box::new(error) as _))?,
-            started_at_ms: row.started_at_ms,
+            started_at: Timestamp::from_millis(row.started_at_ms),
         })
     }
 }
@@ -52,7 +52,7 @@ pub(super) async fn record(
     .bind(&deploy.commit)
     .bind(&deploy.actor)
     .bind(deploy.class.as_str())
-    .bind(deploy.started_at_ms)
+    .bind(deploy.started_at.as_millis())
     .execute(&mut *connection)
     .await?;
     let stored: DeployRow = sqlx::query_as("select * from deploy where idempotency_key = $1")

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use lookout_engine::Counts;
+use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
@@ -53,14 +54,14 @@ fn tick(n: i64) -> Vec<CountRow> {
 }
 
 async fn total(ledger: &SqliteLedger) -> Counts {
-    ledger.counts("a", 0).await.unwrap().slots().iter().map(|(_, _, counts)| *counts).sum()
+    ledger.counts("a", Timestamp::EPOCH).await.unwrap().slots().iter().map(|(_, _, counts)| *counts).sum()
 }
 
 /// Every kind of write fails five times while the disk is full, and works once it is not.
 async fn full_and_free(ledger: &SqliteLedger, fill: impl AsyncFn(), free: impl AsyncFn()) {
     let mut waiting: Vec<CountRow> = Vec::new();
     for round in 0..3 {
-        let told = story(T0 + round * 3_600_000, &["slack"]);
+        let told = story(T0 + Duration::from_secs(3600 * round as u64), &["slack"]);
         ledger.commit(&tick(round * 10), &told).await.unwrap();
         let delivery = ledger.due_deliveries("slack", T0, 9).await.unwrap().remove(0);
         fill().await;

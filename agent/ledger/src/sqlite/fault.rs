@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use lookout_engine::Counts;
+use lookout_model::Timestamp;
 
 use tempfile::TempDir;
 
@@ -50,7 +51,10 @@ async fn what_was_stored_is_there_after_a_drop_without_close() {
     ledger.commit(&[row(0)], std::slice::from_ref(&opened)).await.unwrap();
     drop(ledger);
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().slots(), [(0, 10, Counts { good: 1, bad: 2 })]);
+    assert_eq!(
+        ledger.counts("a", Timestamp::EPOCH).await.unwrap().slots(),
+        [(0, 10, Counts { good: 1, bad: 2 })]
+    );
     assert_eq!(ledger.open_incidents().await.unwrap(), [opened.incident]);
     assert_eq!(ledger.due_deliveries("slack", T0, 9).await.unwrap().len(), 1);
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Whole { length: 0 });
@@ -66,7 +70,7 @@ async fn a_copy_taken_in_mid_flight_opens() {
     std::fs::copy(&path, &copy).unwrap();
     std::fs::copy(folder.path().join("ledger.db-wal"), folder.path().join("copy.db-wal")).unwrap();
     let copied = SqliteLedger::open(&copy).await.unwrap();
-    assert_eq!(copied.counts("a", 0).await.unwrap().slots().len(), 1);
+    assert_eq!(copied.counts("a", Timestamp::EPOCH).await.unwrap().slots().len(), 1);
 }
 
 #[tokio::test]
@@ -91,7 +95,10 @@ async fn a_full_disk_stores_nothing_of_a_tick() {
     story[3].notice.description = "x".repeat(100_000);
     let error = ledger.commit(&[row(0), row(10)], &story).await.unwrap_err();
     assert!(matches!(error, LedgerError::Query { .. }), "{error:?}");
-    assert_eq!(ledger.counts("a", 0).await.unwrap().slots(), [(0, 10, Counts { good: 1, bad: 2 })]);
+    assert_eq!(
+        ledger.counts("a", Timestamp::EPOCH).await.unwrap().slots(),
+        [(0, 10, Counts { good: 1, bad: 2 })]
+    );
     assert_eq!(ledger.incidents(9).await.unwrap(), []);
     assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
 
@@ -193,7 +200,7 @@ async fn a_decision_changed_behind_our_back_is_noticed() {
         let decision = DecisionRecord {
             id: n.to_string(),
             sequence: 0,
-            at_ms: n,
+            at: Timestamp::from_millis(n),
             service: "titanic".to_owned(),
             answer: "deny".to_owned(),
             previous_hash: String::new(),
@@ -214,7 +221,7 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
     let (_folder, path) = place();
     let ledger = SqliteLedger::open(&path).await.unwrap();
     let [broken, ..] = story(T0, &["slack"]);
-    let [fine, ..] = story(T0 + 60_000, &["slack"]);
+    let [fine, ..] = story(T0 + Duration::from_secs(60), &["slack"]);
     ledger.commit(&[], &[broken.clone(), fine.clone()]).await.unwrap();
     sqlx::query("update transition set notice = '{}' where incident_id = $1")
         .bind(&broken.incident.id)
@@ -233,7 +240,7 @@ async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
             .unwrap();
     assert_eq!((state.as_str(), error.as_str()), ("failed", "cannot be read back"));
     for _ in 0..2 {
-        assert_eq!(ledger.latest_transitions(0).await.unwrap(), std::slice::from_ref(&fine));
+        assert_eq!(ledger.latest_transitions(Timestamp::EPOCH).await.unwrap(), std::slice::from_ref(&fine));
     }
     assert_eq!(ledger.unreadable.lock().unwrap().len(), 1, "told of once");
 }
@@ -254,14 +261,18 @@ async fn minutes_of_an_older_lookout_are_read_at_once_and_move_into_hours() {
     let expected: Vec<(i64, Counts)> =
         (0..50_000).map(|n| (600 + n, Counts { good: 7, bad: n as u64 % 3 })).collect();
     let file = LedgerFile::open(&path).await.unwrap();
-    assert_eq!(file.counts("a", 0).await.unwrap().minutes(), expected, "without an agent");
+    assert_eq!(file.counts("a", Timestamp::EPOCH).await.unwrap().minutes(), expected, "without an agent");
     file.close().await;
 
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes(), expected, "before they are moved");
+    assert_eq!(
+        ledger.counts("a", Timestamp::EPOCH).await.unwrap().minutes(),
+        expected,
+        "before they are moved"
+    );
     // one more event for a minute that is there already
     ledger.commit(&[row(36_000)], &[]).await.unwrap();
-    ledger.prune(36_000_000 + 8 * 3_600_000).await.unwrap();
+    ledger.prune(Timestamp::from_millis(36_000_000 + 8 * 3_600_000)).await.unwrap();
     let left: i64 =
         sqlx::query_scalar("select count(*) from minute").fetch_one(&mut other(&path).await).await.unwrap();
     assert_eq!(left, 0);
@@ -269,7 +280,7 @@ async fn minutes_of_an_older_lookout_are_read_at_once_and_move_into_hours() {
     moved[0].1 += Counts { good: 1, bad: 2 };
     // the slot
     moved.insert(0, (0, Counts { good: 1, bad: 2 }));
-    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes(), moved);
+    assert_eq!(ledger.counts("a", Timestamp::EPOCH).await.unwrap().minutes(), moved);
     ledger.close().await;
 }
 
@@ -280,9 +291,9 @@ async fn a_backlog_is_rolled_up_in_parts_without_loss() {
     let slo = |name: &str, n: i64| CountRow { slo_id: name.to_owned(), start_s: n * 10, ..row(0) };
     let rows: Vec<_> = (0..15_000).flat_map(|n| ["a", "b", "c"].map(|name| slo(name, n))).collect();
     ledger.commit(&rows, &[]).await.unwrap();
-    ledger.prune(149_990_000 + 7 * 3_600_000).await.unwrap();
+    ledger.prune(Timestamp::from_millis(149_990_000 + 7 * 3_600_000)).await.unwrap();
     for name in ["a", "b", "c"] {
-        let counts = ledger.counts(name, 0).await.unwrap();
+        let counts = ledger.counts(name, Timestamp::EPOCH).await.unwrap();
         assert_eq!(counts.minutes().len(), 2499, "{name}");
         assert!(counts.minutes().iter().all(|(_, counts)| *counts == Counts { good: 6, bad: 12 }));
         assert_eq!(counts.slots().len(), 15_000 - 2499 * 6, "{name}: a minute that is not wholly past");
@@ -315,9 +326,12 @@ async fn the_first_minute_of_hours_is_remembered_when_first_seconds_are_new() {
         hours.store(&mut connection).await.unwrap();
         sqlx::Connection::close(connection).await.unwrap();
         let ledger = SqliteLedger::open(&path).await.unwrap();
-        assert_eq!(ledger.counts("a", 0).await.unwrap().first_s(), Some((6000 + first) * 60));
-        assert_eq!(ledger.counts("b", 0).await.unwrap().first_s(), Some((12_000 + first) * 60));
-        assert_eq!(ledger.counts("c", 0).await.unwrap().first_s(), None);
+        assert_eq!(ledger.counts("a", Timestamp::EPOCH).await.unwrap().first_s(), Some((6000 + first) * 60));
+        assert_eq!(
+            ledger.counts("b", Timestamp::EPOCH).await.unwrap().first_s(),
+            Some((12_000 + first) * 60)
+        );
+        assert_eq!(ledger.counts("c", Timestamp::EPOCH).await.unwrap().first_s(), None);
         ledger.close().await;
     }
 }
@@ -330,9 +344,9 @@ async fn many_hours_become_quarters_in_parts_without_loss() {
     let hours = 700;
     let rows: Vec<_> = (0..hours * 6).flat_map(|n| ["a", "b"].map(|name| minute(name, n * 10))).collect();
     ledger.commit(&rows, &[]).await.unwrap();
-    ledger.prune((90 * 24 + hours - 1) * 3_600_000).await.unwrap();
+    ledger.prune(Timestamp::from_millis((90 * 24 + hours - 1) * 3_600_000)).await.unwrap();
     for name in ["a", "b"] {
-        let counts = ledger.counts(name, 0).await.unwrap();
+        let counts = ledger.counts(name, Timestamp::EPOCH).await.unwrap();
         assert_eq!((counts.minutes().len(), counts.quarters().len() as i64), (6, (hours - 1) * 4), "{name}");
         let sum = counts.quarters().iter().map(|(_, counts)| *counts).sum::<Counts>();
         let rows = (hours as u64 - 1) * 6;
@@ -357,14 +371,14 @@ async fn a_ledger_of_before_keeps_what_it_knows() {
 
     // it can be looked at before an agent of this version opened it
     let file = LedgerFile::open(&path).await.unwrap();
-    let counts = file.counts("api-up", 0).await.unwrap();
+    let counts = file.counts("api-up", Timestamp::EPOCH).await.unwrap();
     assert_eq!((counts.minutes().len(), counts.slots().len()), (2, 1));
     file.close().await;
 
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    let counts = ledger.counts("api-up", 0).await.unwrap();
+    let counts = ledger.counts("api-up", Timestamp::EPOCH).await.unwrap();
     assert_eq!((counts.minutes().len(), counts.slots().len()), (2, 1));
     assert_eq!(counts.first_s(), Some(60_000), "the first minute is as far as it remembers");
-    assert_eq!(ledger.counts("api-new", 0).await.unwrap().first_s(), Some(300_010));
+    assert_eq!(ledger.counts("api-new", Timestamp::EPOCH).await.unwrap().first_s(), Some(300_010));
     ledger.close().await;
 }

@@ -8,7 +8,7 @@ use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::{decode, json, query, word};
 use crate::LedgerError;
-use lookout_model::{IncidentRecord, TransitionRecord};
+use lookout_model::{IncidentRecord, Timestamp, TransitionRecord};
 use lookout_runtime::events::chain;
 
 #[derive(FromRow)]
@@ -35,8 +35,8 @@ impl IncidentRow {
             slo_id: self.slo_id,
             service: self.service,
             slo: self.slo,
-            opened_at_ms: self.opened_at_ms,
-            resolved_at_ms: self.resolved_at_ms,
+            opened_at: Timestamp::from_millis(self.opened_at_ms),
+            resolved_at: self.resolved_at_ms.map(Timestamp::from_millis),
         })
     }
 }
@@ -62,7 +62,7 @@ impl TransitionRow {
         Ok(TransitionRecord {
             incident: self.incident.into_record()?,
             change,
-            at_ms: self.at_ms,
+            at: Timestamp::from_millis(self.at_ms),
             notice: decode("reading a notice back", &self.notice)?,
             destinations: decode("reading the destinations of a transition back", &self.destinations)?,
         })
@@ -80,7 +80,7 @@ pub(super) async fn record(
         sqlx::query_scalar("select id from transition where incident_id = $1 and change = $2 and at_ms = $3")
             .bind(&incident.id)
             .bind(transition.change.as_str())
-            .bind(transition.at_ms)
+            .bind(transition.at.as_millis())
             .fetch_optional(&mut *connection)
             .await
             .map_err(query(DOING))?;
@@ -94,7 +94,7 @@ pub(super) async fn record(
     )
     .bind(&incident.id)
     .bind(transition.change.as_str())
-    .bind(transition.at_ms)
+    .bind(transition.at.as_millis())
     .bind(json("storing a notice", &transition.notice)?)
     .bind(json("storing the destinations of a transition", &transition.destinations)?)
     .fetch_one(&mut *connection)
@@ -130,8 +130,8 @@ async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) ->
     .bind(incident.cause.as_str())
     .bind(incident.severity.as_str())
     .bind(incident.peak.as_str())
-    .bind(incident.opened_at_ms)
-    .bind(incident.resolved_at_ms)
+    .bind(incident.opened_at.as_millis())
+    .bind(incident.resolved_at.map(Timestamp::as_millis))
     .execute(connection)
     .await?;
     Ok(())
@@ -169,7 +169,7 @@ fn readable(rows: Vec<IncidentRow>) -> Vec<IncidentRecord> {
 /// The latest transitions, without those that cannot be read back: they are logged once and must not hide the others.
 pub(super) async fn latest_transitions(
     pool: &SqlitePool,
-    since_ms: i64,
+    since: Timestamp,
     unreadable: &Mutex<BTreeSet<i64>>,
 ) -> Result<Vec<TransitionRecord>, LedgerError> {
     let rows: Vec<TransitionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
@@ -178,7 +178,7 @@ pub(super) async fn latest_transitions(
          where incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 \
          order by incident.opened_at_ms, incident.id"
     )))
-    .bind(since_ms)
+    .bind(since.as_millis())
     .fetch_all(pool)
     .await
     .map_err(query("reading the latest transitions"))?;
@@ -198,7 +198,10 @@ pub(super) async fn latest_transitions(
 }
 
 /// Forgets incidents resolved long ago, and with them their transitions and deliveries.
-pub(super) async fn prune(connection: &mut SqliteConnection, before_ms: i64) -> sqlx::Result<()> {
-    sqlx::query("delete from incident where resolved_at_ms < $1").bind(before_ms).execute(connection).await?;
+pub(super) async fn prune(connection: &mut SqliteConnection, before: Timestamp) -> sqlx::Result<()> {
+    sqlx::query("delete from incident where resolved_at_ms < $1")
+        .bind(before.as_millis())
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -33,6 +33,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lookout_model::Timestamp;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 use sqlx::migrate::{MigrateError, Migrator};
@@ -127,8 +128,8 @@ impl Ledger for SqliteLedger {
         tick::store(self, counts, transitions, &[]).await
     }
 
-    async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
-        counts::read(&self.readers, slo_id, since_ms).await.map_err(query("reading counts"))
+    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
+        counts::read(&self.readers, slo_id, since).await.map_err(query("reading counts"))
     }
 
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
@@ -139,24 +140,24 @@ impl Ledger for SqliteLedger {
         incidents::newest(&self.readers, limit).await.map_err(query("reading incidents"))
     }
 
-    async fn latest_transitions(&self, since_ms: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
-        incidents::latest_transitions(&self.readers, since_ms, &self.unreadable).await
+    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
+        incidents::latest_transitions(&self.readers, since, &self.unreadable).await
     }
 
     async fn due_deliveries(
         &self,
         destination: &str,
-        now_ms: i64,
+        now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        outbox::due(&self.readers, &self.writer, destination, now_ms, limit).await
+        outbox::due(&self.readers, &self.writer, destination, now, limit).await
     }
 
-    async fn waiting(&self, destination: &str) -> Result<(Option<i64>, u64), LedgerError> {
+    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
         outbox::waiting(&self.readers, destination).await.map_err(query("counting what waits"))
     }
 
-    async fn begin_attempt(&self, delivery: i64, _now_ms: i64) -> Result<(), LedgerError> {
+    async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
         let mut work = self.writer.begin("noting that an attempt begins").await?;
         outbox::begin(&mut work.connection, delivery)
             .await
@@ -167,24 +168,28 @@ impl Ledger for SqliteLedger {
     async fn end_attempt(
         &self,
         delivery: i64,
-        now_ms: i64,
+        now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
         let mut work = self.writer.begin("noting the outcome of an attempt").await?;
-        outbox::end(&mut work.connection, delivery, now_ms, result)
+        outbox::end(&mut work.connection, delivery, now, result)
             .await
             .map_err(query("noting the outcome of an attempt"))?;
         work.commit().await
     }
 
-    async fn dead_letters(&self, now_ms: i64) -> Result<Vec<DeadLetter>, LedgerError> {
-        outbox::dead_letters(&self.readers, now_ms).await.map_err(query("reading dead letters"))
+    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        outbox::dead_letters(&self.readers, now).await.map_err(query("reading dead letters"))
     }
 
-    async fn retry_dead_letters(&self, destination: Option<&str>, now_ms: i64) -> Result<u64, LedgerError> {
+    async fn retry_dead_letters(
+        &self,
+        destination: Option<&str>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
         const DOING: &str = "trying dead letters again";
         let mut work = self.writer.begin(DOING).await?;
-        let retried = outbox::retry(&mut work.connection, destination, now_ms).await;
+        let retried = outbox::retry(&mut work.connection, destination, now).await;
         let retried = retried.map_err(query(DOING))?;
         work.commit().await?;
         Ok(retried)
@@ -244,8 +249,8 @@ impl Ledger for SqliteLedger {
         corrections::newest(&self.readers, before, limit).await.map_err(query("reading corrections"))
     }
 
-    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        corrections::in_force(&self.readers, since_ms).await.map_err(query("reading corrections"))
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        corrections::in_force(&self.readers, since).await.map_err(query("reading corrections"))
     }
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
@@ -264,14 +269,14 @@ impl Ledger for SqliteLedger {
         objectives::read(&self.readers, slo_id).await.map_err(query("reading objectives"))
     }
 
-    async fn prune(&self, now_ms: i64) -> Result<(), LedgerError> {
+    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
         const DOING: &str = "forgetting rows past retention";
-        let cutoffs = Cutoffs::at(now_ms);
+        let cutoffs = Cutoffs::at(now);
         let mut work = self.writer.begin(DOING).await?;
         let connection = &mut work.connection;
         counts::prune(connection, &cutoffs).await.map_err(query(DOING))?;
-        incidents::prune(connection, cutoffs.incidents_before_ms).await.map_err(query(DOING))?;
-        corrections::prune(connection, cutoffs.incidents_before_ms).await.map_err(query(DOING))?;
+        incidents::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
+        corrections::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         work.commit().await
     }
 

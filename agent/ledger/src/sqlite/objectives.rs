@@ -3,7 +3,7 @@
 use sqlx::{SqliteConnection, SqlitePool};
 
 use crate::retention::OBJECTIVES_KEPT;
-use lookout_model::ObjectiveRecord;
+use lookout_model::{ObjectiveRecord, Timestamp};
 
 /// Stores an objective in the place of one that began at the same time, and forgets the oldest when there are many.
 pub(super) async fn record(
@@ -16,7 +16,7 @@ pub(super) async fn record(
          on conflict (slo_id, from_ms) do update set good_ppb = excluded.good_ppb",
     )
     .bind(slo_id)
-    .bind(objective.from_ms)
+    .bind(objective.from.as_millis())
     .bind(objective.good_ppb)
     .execute(&mut *connection)
     .await?;
@@ -37,5 +37,8 @@ pub(super) async fn read(pool: &SqlitePool, slo_id: &str) -> sqlx::Result<Vec<Ob
             .bind(slo_id)
             .fetch_all(pool)
             .await?;
-    Ok(rows.into_iter().map(|(from_ms, good_ppb)| ObjectiveRecord { from_ms, good_ppb }).collect())
+    Ok(rows
+        .into_iter()
+        .map(|(from_ms, good_ppb)| ObjectiveRecord { from: Timestamp::from_millis(from_ms), good_ppb })
+        .collect())
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use lookout_engine::Counts;
+use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
@@ -23,15 +24,21 @@ fn copy() -> (TempDir, PathBuf) {
 async fn a_ledger_of_0_1_0_is_migrated_and_says_what_it_said() {
     let (_folder, path) = copy();
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    let counts = ledger.counts("api-availability", 0).await.unwrap();
+    let counts = ledger.counts("api-availability", Timestamp::EPOCH).await.unwrap();
     assert_eq!((counts.spans().len(), counts.total()), (46, Counts { good: 26, bad: 20 }));
     assert_eq!(counts.first_s(), Some(COUNTED.0));
     assert_eq!(counts.spans().last().map(|span| span.start_s), Some(COUNTED.1));
     let incidents = ledger.incidents(9).await.unwrap();
-    let known: Vec<_> = incidents.iter().map(|known| (known.id.as_str(), known.resolved_at_ms)).collect();
-    assert_eq!(known, [("inc-37f561602f092557", None), ("inc-314f652a7ee17b4a", Some(1_795_271_476_000))]);
-    assert_eq!(incidents[0].opened_at_ms, 1_795_271_489_425);
-    let due = ledger.due_deliveries("oncall", i64::MAX, 9).await.unwrap();
+    let known: Vec<_> = incidents.iter().map(|known| (known.id.as_str(), known.resolved_at)).collect();
+    assert_eq!(
+        known,
+        [
+            ("inc-37f561602f092557", None),
+            ("inc-314f652a7ee17b4a", Some(Timestamp::from_seconds(1_795_271_476)))
+        ]
+    );
+    assert_eq!(incidents[0].opened_at, Timestamp::from_millis(1_795_271_489_425));
+    let due = ledger.due_deliveries("oncall", Timestamp::MAX, 9).await.unwrap();
     assert_eq!((due.len(), due[0].notice.incident.id.as_str()), (1, "inc-37f561602f092557"));
     assert_eq!(ledger.deploys(None, 9).await.unwrap()[0].version, "1.0.1");
     assert_eq!(ledger.verify_chain().await.unwrap(), Chain::Whole { length: 1 });
@@ -59,7 +66,7 @@ async fn a_copy_of_what_was_migrated_is_kept_and_can_be_put_back() {
 async fn a_page_that_0_1_0_could_not_deliver_is_still_to_be_delivered() {
     let (_folder, path) = copy();
     let ledger = WriteThroughLedger::open(&path, std::sync::Arc::new(SystemClock)).await.unwrap();
-    let due = ledger.due_deliveries("oncall", i64::MAX, 9).await.unwrap();
+    let due = ledger.due_deliveries("oncall", Timestamp::MAX, 9).await.unwrap();
     assert_eq!((due.len(), due[0].notice.change.as_str()), (1, "opened"));
     assert!(due[0].attempts > 0);
     assert_eq!(ledger.open_incidents().await.unwrap().len(), 1);

@@ -4,8 +4,8 @@ use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::writer::Writer;
 use super::{decode, query};
-use crate::{DEAD_LETTERS_FOR_MS, DeadLetter, LedgerError};
-use lookout_model::{Delivery, DeliveryResult, Notice};
+use crate::{DEAD_LETTERS_FOR, DeadLetter, LedgerError};
+use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp};
 use lookout_runtime::events::{chain, names};
 
 #[derive(FromRow)]
@@ -23,7 +23,7 @@ pub(super) async fn due(
     readers: &SqlitePool,
     writer: &Writer,
     destination: &str,
-    now_ms: i64,
+    now: Timestamp,
     limit: u32,
 ) -> Result<Vec<Delivery>, LedgerError> {
     let rows: Vec<DueRow> = sqlx::query_as(
@@ -40,7 +40,7 @@ pub(super) async fn due(
          order by delivery.id limit $3",
     )
     .bind(destination)
-    .bind(now_ms)
+    .bind(now.as_millis())
     .bind(limit)
     .fetch_all(readers)
     .await
@@ -56,16 +56,21 @@ pub(super) async fn due(
                 unsure: row.unsure,
                 thread: row.thread,
             }),
-            Err(error) => give_up(writer, &row, now_ms, &error).await?,
+            Err(error) => give_up(writer, &row, now, &error).await?,
         }
     }
     Ok(deliveries)
 }
 
-async fn give_up(writer: &Writer, row: &DueRow, now_ms: i64, error: &LedgerError) -> Result<(), LedgerError> {
+async fn give_up(
+    writer: &Writer,
+    row: &DueRow,
+    now: Timestamp,
+    error: &LedgerError,
+) -> Result<(), LedgerError> {
     let result = DeliveryResult::Failed { error: "cannot be read back".to_owned() };
     let mut work = writer.begin("giving up a delivery").await?;
-    end(&mut work.connection, row.id, now_ms, &result).await.map_err(query("giving up a delivery"))?;
+    end(&mut work.connection, row.id, now, &result).await.map_err(query("giving up a delivery"))?;
     work.commit().await?;
     tracing::error!(
         destination.name = %row.destination,
@@ -78,7 +83,7 @@ async fn give_up(writer: &Writer, row: &DueRow, now_ms: i64, error: &LedgerError
     Ok(())
 }
 
-pub(super) async fn waiting(pool: &SqlitePool, destination: &str) -> sqlx::Result<(Option<i64>, u64)> {
+pub(super) async fn waiting(pool: &SqlitePool, destination: &str) -> sqlx::Result<(Option<Timestamp>, u64)> {
     // the next one due is the earliest of those that are first in their incident: the others wait for them
     let (next, count): (Option<i64>, i64) = sqlx::query_as(
         "select (select min(delivery.due_at_ms) from delivery \
@@ -91,7 +96,7 @@ pub(super) async fn waiting(pool: &SqlitePool, destination: &str) -> sqlx::Resul
     .bind(destination)
     .fetch_one(pool)
     .await?;
-    Ok((next, u64::try_from(count).unwrap_or(0)))
+    Ok((next.map(Timestamp::from_millis), u64::try_from(count).unwrap_or(0)))
 }
 
 pub(super) async fn begin(connection: &mut SqliteConnection, delivery: i64) -> sqlx::Result<()> {
@@ -108,7 +113,7 @@ pub(super) async fn begin(connection: &mut SqliteConnection, delivery: i64) -> s
 pub(super) async fn end(
     connection: &mut SqliteConnection,
     delivery: i64,
-    now_ms: i64,
+    now: Timestamp,
     result: &DeliveryResult,
 ) -> sqlx::Result<()> {
     let statement = match result {
@@ -117,28 +122,28 @@ pub(super) async fn end(
              where id = $1 and state = 'waiting'",
         )
         .bind(delivery)
-        .bind(now_ms)
+        .bind(now.as_millis())
         .bind(thread),
-        DeliveryResult::Retry { at_ms, error } => sqlx::query(
+        DeliveryResult::Retry { at, error } => sqlx::query(
             "update delivery set attempting = 0, due_at_ms = $2, last_error = $3 \
              where id = $1 and state = 'waiting'",
         )
         .bind(delivery)
-        .bind(at_ms)
+        .bind(at.as_millis())
         .bind(error),
-        DeliveryResult::Unsure { at_ms, error } => sqlx::query(
+        DeliveryResult::Unsure { at, error } => sqlx::query(
             "update delivery set attempting = 0, unsure = 1, due_at_ms = $2, last_error = $3 \
              where id = $1 and state = 'waiting'",
         )
         .bind(delivery)
-        .bind(at_ms)
+        .bind(at.as_millis())
         .bind(error),
         DeliveryResult::Failed { error } => sqlx::query(
             "update delivery set state = 'failed', attempting = 0, ended_at_ms = $2, last_error = $3 \
              where id = $1 and state = 'waiting'",
         )
         .bind(delivery)
-        .bind(now_ms)
+        .bind(now.as_millis())
         .bind(error),
     };
     statement.execute(connection).await?;
@@ -146,19 +151,19 @@ pub(super) async fn end(
 }
 
 /// Deliveries that were refused for good lately, oldest first.
-pub(super) async fn dead_letters(pool: &SqlitePool, now_ms: i64) -> sqlx::Result<Vec<DeadLetter>> {
+pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Result<Vec<DeadLetter>> {
     let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
         "select delivery.destination, incident.id, incident.slo_id, transition.change, transition.at_ms, \
          delivery.last_error from delivery join transition on transition.id = delivery.transition_id \
          join incident on incident.id = delivery.incident_id \
          where delivery.state = 'failed' and delivery.ended_at_ms >= $1 order by delivery.id",
     )
-    .bind(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS))
+    .bind((now - DEAD_LETTERS_FOR).as_millis())
     .fetch_all(pool)
     .await?;
     let letter = |(destination, incident_id, slo_id, change, at_ms, error)| {
-        let error: Option<String> = error;
-        DeadLetter { destination, incident_id, slo_id, change, at_ms, error: error.unwrap_or_default() }
+        let (at, error): (Timestamp, Option<String>) = (Timestamp::from_millis(at_ms), error);
+        DeadLetter { destination, incident_id, slo_id, change, at, error: error.unwrap_or_default() }
     };
     Ok(rows.into_iter().map(letter).collect())
 }
@@ -167,13 +172,13 @@ pub(super) async fn dead_letters(pool: &SqlitePool, now_ms: i64) -> sqlx::Result
 pub(super) async fn retry(
     connection: &mut SqliteConnection,
     destination: Option<&str>,
-    now_ms: i64,
+    now: Timestamp,
 ) -> sqlx::Result<u64> {
     let retried = sqlx::query(
         "update delivery set state = 'waiting', due_at_ms = 0, ended_at_ms = null \
          where state = 'failed' and ended_at_ms >= $1 and ($2 is null or destination = $2)",
     )
-    .bind(now_ms.saturating_sub(DEAD_LETTERS_FOR_MS))
+    .bind((now - DEAD_LETTERS_FOR).as_millis())
     .bind(destination)
     .execute(connection)
     .await?;

@@ -9,7 +9,7 @@ use super::incidents::{TRANSITIONS, TransitionRow};
 use super::query;
 use crate::LedgerError;
 use crate::working::{Entry, State, WorkingSet};
-use lookout_model::TransitionRecord;
+use lookout_model::{Timestamp, TransitionRecord};
 use lookout_runtime::events::chain;
 
 /// Incidents that are open, were resolved lately, or have a delivery that waits or was refused within a day.
@@ -39,8 +39,8 @@ impl DeliveryRow {
             attempting: self.attempting,
             unsure: self.unsure,
             // a restart tries again at once: the clock may have been set in between
-            due_at_ms: 0,
-            ended_at_ms: self.ended_at_ms,
+            due_at: Timestamp::EPOCH,
+            ended_at: self.ended_at_ms.map(Timestamp::from_millis),
             last_error: self.last_error,
             state: match self.state.as_str() {
                 "delivered" => State::Delivered(self.thread),
@@ -52,13 +52,13 @@ impl DeliveryRow {
 }
 
 /// Reads everything in progress. A transition that cannot be read back is left out: it must not hide the others.
-pub(super) async fn read(pool: &SqlitePool, since_ms: i64) -> Result<WorkingSet, LedgerError> {
+pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> Result<WorkingSet, LedgerError> {
     const DOING: &str = "reading incidents in progress";
     let transitions: Vec<TransitionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{TRANSITIONS} join transition on transition.incident_id = incident.id where {IN_PROGRESS} \
          order by transition.id"
     )))
-    .bind(since_ms)
+    .bind(since.as_millis())
     .fetch_all(pool)
     .await
     .map_err(query(DOING))?;
@@ -66,7 +66,7 @@ pub(super) async fn read(pool: &SqlitePool, since_ms: i64) -> Result<WorkingSet,
         "select delivery.* from incident join delivery on delivery.incident_id = incident.id \
          where {IN_PROGRESS} order by delivery.id"
     )))
-    .bind(since_ms)
+    .bind(since.as_millis())
     .fetch_all(pool)
     .await
     .map_err(query(DOING))?;
@@ -105,15 +105,15 @@ pub(super) async fn write(connection: &mut SqliteConnection, entry: &Entry) -> s
     )
     .bind(&entry.transition.incident.id)
     .bind(entry.transition.change.as_str())
-    .bind(entry.transition.at_ms)
+    .bind(entry.transition.at.as_millis())
     .bind(&entry.destination)
     .bind(state)
     .bind(entry.attempts)
-    .bind(entry.due_at_ms)
+    .bind(entry.due_at.as_millis())
     .bind(entry.attempting)
     .bind(entry.unsure)
     .bind(&entry.last_error)
-    .bind(entry.ended_at_ms)
+    .bind(entry.ended_at.map(Timestamp::as_millis))
     .bind(thread)
     .execute(connection)
     .await?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lookout_model::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, SqlitePool};
 
@@ -36,12 +37,12 @@ impl LedgerFile {
         Ok(Self { pool })
     }
 
-    /// Returns the counts of an SLO that began at or after `since_ms`, as old as they are kept.
+    /// Returns the counts of an SLO that began at or after `since`, as old as they are kept.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub async fn counts(&self, slo_id: &str, since_ms: i64) -> Result<CountSeries, LedgerError> {
-        counts::read(&self.pool, slo_id, since_ms).await.map_err(query("reading counts"))
+    pub async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
+        counts::read(&self.pool, slo_id, since).await.map_err(query("reading counts"))
     }
 
     /// The ids of all SLOs it ever had counts of.
@@ -80,7 +81,7 @@ mod tests {
         let before = std::fs::read(&path).unwrap();
 
         let file = LedgerFile::open(&path).await.unwrap();
-        let counts = file.counts("api-up", 65_000).await.unwrap();
+        let counts = file.counts("api-up", Timestamp::from_seconds(65)).await.unwrap();
         assert_eq!(counts.slots(), [(70, 10, Counts { good: 5, bad: 1 })]);
         assert_eq!(file.slo_ids().await.unwrap(), ["api-up"]);
         file.close().await;
@@ -89,7 +90,11 @@ mod tests {
         agent.commit(&[row(80)], &[]).await.unwrap();
         agent.close().await;
         let file = LedgerFile::open(&path).await.unwrap();
-        assert_eq!(file.counts("api-up", 0).await.unwrap().slots().len(), 3, "without an agent, too");
+        assert_eq!(
+            file.counts("api-up", Timestamp::EPOCH).await.unwrap().slots().len(),
+            3,
+            "without an agent, too"
+        );
         file.close().await;
     }
 

@@ -3,8 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
-use jiff::Timestamp;
-
 use super::backup::{BackupError, put_aside};
 use super::place::beside;
 use super::{SqliteLedger, query, tick};
@@ -12,12 +10,12 @@ use super::{SqliteLedger, query, tick};
 use crate::Ledger as _;
 use crate::working::{Entry, WorkingSet};
 use crate::{LedgerError, Loss};
-use lookout_model::{CountRow, TransitionRecord};
+use lookout_model::{CountRow, Timestamp, TransitionRecord};
 
 impl SqliteLedger {
     /// Reads incidents and deliveries in progress.
-    pub(crate) async fn in_progress(&self, since_ms: i64) -> Result<WorkingSet, LedgerError> {
-        super::progress::read(&self.readers, since_ms).await
+    pub(crate) async fn in_progress(&self, since: Timestamp) -> Result<WorkingSet, LedgerError> {
+        super::progress::read(&self.readers, since).await
     }
 
     /// Stores a tick together with the state of deliveries.

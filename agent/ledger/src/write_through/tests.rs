@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
+use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
@@ -17,7 +18,7 @@ struct Scene {
 }
 
 fn row(n: i64) -> CountRow {
-    CountRow { slo_id: "a".to_owned(), start_s: T0 / 1000 + n * 10, width_s: 10, good: 3, bad: 1 }
+    CountRow { slo_id: "a".to_owned(), start_s: T0.as_seconds() + n * 10, width_s: 10, good: 3, bad: 1 }
 }
 
 async fn open(folder: &TempDir) -> WriteThroughLedger {
@@ -44,7 +45,7 @@ impl Scene {
     async fn deliver(&self) -> Vec<String> {
         let mut changes = Vec::new();
         loop {
-            let due = self.ledger.due_deliveries("chat", i64::MAX, 9).await.unwrap();
+            let due = self.ledger.due_deliveries("chat", Timestamp::MAX, 9).await.unwrap();
             let Some(delivery) = due.into_iter().next() else { return changes };
             self.ledger.begin_attempt(delivery.id, T0).await.unwrap();
             let thread = Some("C1:1".to_owned());
@@ -123,7 +124,7 @@ async fn a_file_that_is_harmed_while_it_is_used_stops_no_page() {
         scene.ledger.close().await;
         scene.is_whole().await;
         let file = LedgerFile::open(&scene.path()).await.unwrap();
-        let slots = file.counts("a", 0).await.unwrap().slots().len();
+        let slots = file.counts("a", Timestamp::EPOCH).await.unwrap().slots().len();
         assert_eq!(slots, if counts_stay { 3 } else { 2 }, "{what}");
         assert_eq!(scene.aside().is_empty(), counts_stay, "{what}: {:?}", scene.aside());
     }
@@ -143,7 +144,7 @@ async fn a_file_that_takes_nothing_gets_everything_once_it_does() {
         let health = scene.ledger.health();
         assert!(health.not_recording.is_some());
         assert_eq!(health.faults, u64::try_from(round).unwrap() + 1);
-        let marked = scene.ledger.latest_transitions(0).await.unwrap();
+        let marked = scene.ledger.latest_transitions(Timestamp::EPOCH).await.unwrap();
         assert!(marked[0].notice.not_recorded);
         assert_eq!(scene.deliver().await.len(), 1, "round {round}: paged all the same");
         assert!(matches!(
@@ -158,7 +159,7 @@ async fn a_file_that_takes_nothing_gets_everything_once_it_does() {
     assert_eq!(scene.deliver().await, ["resolved"]);
     scene.ledger.close().await;
     scene.is_whole().await;
-    let counts = LedgerFile::open(&scene.path()).await.unwrap().counts("a", 0).await.unwrap();
+    let counts = LedgerFile::open(&scene.path()).await.unwrap().counts("a", Timestamp::EPOCH).await.unwrap();
     assert_eq!(
         counts.slots().iter().map(|(_, _, counts)| counts.bad).sum::<u64>(),
         11,
@@ -193,14 +194,14 @@ async fn deliveries_in_progress_go_on_after_a_restart() {
     let scene = Scene::paged().await;
     let [_, escalated, ..] = story(T0, &["chat"]);
     scene.ledger.commit(&[], &[escalated]).await.unwrap();
-    let delivery = scene.ledger.due_deliveries("chat", 0, 9).await.unwrap().remove(0);
+    let delivery = scene.ledger.due_deliveries("chat", Timestamp::EPOCH, 9).await.unwrap().remove(0);
     scene.ledger.begin_attempt(delivery.id, T0).await.unwrap();
     drop(scene.ledger);
     let ledger = open(&scene.folder).await;
-    let again = ledger.due_deliveries("chat", 0, 9).await.unwrap().remove(0);
+    let again = ledger.due_deliveries("chat", Timestamp::EPOCH, 9).await.unwrap().remove(0);
     assert_eq!((again.attempts, again.unsure), (1, true), "it may have arrived");
     assert_eq!(again.thread.as_deref(), Some("C1:1"));
-    let latest = ledger.latest_transitions(0).await.unwrap();
+    let latest = ledger.latest_transitions(Timestamp::EPOCH).await.unwrap();
     assert_eq!(latest.last().unwrap().change, Change::Escalated);
     ledger.close().await;
 }

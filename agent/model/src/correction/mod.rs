@@ -12,8 +12,10 @@ mod ranges;
 mod recurrence;
 
 use core::fmt;
+use core::time::Duration;
 use std::str::FromStr;
 
+use crate::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub use ranges::{Ranges, expand};
@@ -25,7 +27,7 @@ pub const MOST_IN_FORCE: usize = 500;
 pub const MOST_KEPT: usize = 10_000;
 
 /// A correction of less than this past its end still counts against [`MOST_IN_FORCE`].
-pub const IN_FORCE_FOR_MS: i64 = 90 * 86_400_000;
+pub const IN_FORCE_FOR: Duration = Duration::from_secs(90 * 86_400);
 
 /// Which SLOs a correction is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,9 +132,11 @@ pub struct CorrectionRecord {
     /// Why, in a word.
     pub kind: CorrectionKind,
     /// The first instant it is about.
-    pub from_ms: i64,
+    #[serde(rename = "from_ms")]
+    pub from: Timestamp,
     /// The first instant it is not about any more; `None`, for recurring ones only: until it is revoked.
-    pub to_ms: Option<i64>,
+    #[serde(rename = "to_ms")]
+    pub to: Option<Timestamp>,
     /// Which times between the two; `None` for all of it.
     pub recurrence: Option<Recurrence>,
     /// Why, in a sentence: text from outside.
@@ -140,7 +144,8 @@ pub struct CorrectionRecord {
     /// Who wrote it: text from outside.
     pub actor: String,
     /// When it was written.
-    pub created_at_ms: i64,
+    #[serde(rename = "created_at_ms")]
+    pub created_at: Timestamp,
     /// Since when it is void.
     pub revoked: Option<Revocation>,
 }
@@ -149,14 +154,19 @@ impl CorrectionRecord {
     /// Whether it says nothing else than another one, apart from id and time of writing.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
-        let same = |one: &Self| Self { id: String::new(), created_at_ms: 0, revoked: None, ..one.clone() };
+        let same = |one: &Self| Self {
+            id: String::new(),
+            created_at: Timestamp::EPOCH,
+            revoked: None,
+            ..one.clone()
+        };
         same(self) == same(other)
     }
 
     /// Whether it can exclude something at or after an instant.
     #[must_use]
-    pub fn is_in_force(&self, since_ms: i64) -> bool {
-        self.revoked.is_none() && self.to_ms.is_none_or(|to_ms| to_ms > since_ms)
+    pub fn is_in_force(&self, since: Timestamp) -> bool {
+        self.revoked.is_none() && self.to.is_none_or(|to| to > since)
     }
 }
 
@@ -164,7 +174,8 @@ impl CorrectionRecord {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
     /// When.
-    pub at_ms: i64,
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
     /// By whom: text from outside.
     pub actor: String,
     /// Why: text from outside.
@@ -201,9 +212,11 @@ pub struct CorrectedBy {
     /// Who wrote it: text from outside.
     pub actor: String,
     /// The first excluded instant of the period.
-    pub from_ms: i64,
+    #[serde(rename = "from_ms")]
+    pub from: Timestamp,
     /// The end of the last one.
-    pub to_ms: i64,
+    #[serde(rename = "to_ms")]
+    pub to: Timestamp,
     /// Seconds of the period that it excludes, whatever else does so too.
     pub seconds: u64,
     /// Whether it is many stretches of time.

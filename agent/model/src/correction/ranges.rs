@@ -1,23 +1,26 @@
 //! Stretches of time as a set: sorted, half-open, apart from each other.
 
-use super::CorrectionRecord;
+use core::time::Duration;
 
-/// A set of instants in milliseconds since the epoch.
+use super::CorrectionRecord;
+use crate::Timestamp;
+
+/// A set of instants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ranges {
     /// Start (inclusive) and end (exclusive), ascending; between two there is always something.
-    parts: Vec<(i64, i64)>,
+    parts: Vec<(Timestamp, Timestamp)>,
     /// For each the length of all that come before it.
-    before: Vec<i64>,
+    before: Vec<Duration>,
 }
 
 impl Ranges {
     /// The union of stretches in any order, empty and overlapping ones among them.
     #[must_use]
-    pub fn union(parts: impl IntoIterator<Item = (i64, i64)>) -> Self {
-        let mut all: Vec<(i64, i64)> = parts.into_iter().filter(|(from, to)| from < to).collect();
+    pub fn union(parts: impl IntoIterator<Item = (Timestamp, Timestamp)>) -> Self {
+        let mut all: Vec<(Timestamp, Timestamp)> = parts.into_iter().filter(|(from, to)| from < to).collect();
         all.sort_unstable();
-        let mut parts: Vec<(i64, i64)> = Vec::with_capacity(all.len());
+        let mut parts: Vec<(Timestamp, Timestamp)> = Vec::with_capacity(all.len());
         for (from, to) in all {
             match parts.last_mut() {
                 Some((_, end)) if from <= *end => *end = (*end).max(to),
@@ -25,12 +28,12 @@ impl Ranges {
             }
         }
         parts.shrink_to_fit();
-        let mut length = 0_i64;
+        let mut length = Duration::ZERO;
         let before = parts
             .iter()
             .map(|(from, to)| {
                 let so_far = length;
-                length = length.saturating_add(to.saturating_sub(*from));
+                length = length.saturating_add(to.since(*from));
                 so_far
             })
             .collect();
@@ -45,66 +48,66 @@ impl Ranges {
 
     /// Start and end of each stretch, ascending.
     #[must_use]
-    pub fn parts(&self) -> &[(i64, i64)] {
+    pub fn parts(&self) -> &[(Timestamp, Timestamp)] {
         &self.parts
     }
 
     /// Whether an instant is in it.
     #[must_use]
-    pub fn contains(&self, at_ms: i64) -> bool {
-        self.last_before(at_ms.saturating_add(1)) == Some(at_ms)
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.last_before(at + Timestamp::TICK) == Some(at)
     }
 
     /// The last instant in it that is earlier than another.
     #[must_use]
-    pub fn last_before(&self, at_ms: i64) -> Option<i64> {
-        let place = self.parts.partition_point(|(from, _)| *from < at_ms);
+    pub fn last_before(&self, at: Timestamp) -> Option<Timestamp> {
+        let place = self.parts.partition_point(|(from, _)| *from < at);
         let (_, to) = self.parts.get(place.checked_sub(1)?)?;
-        Some((*to).min(at_ms).saturating_sub(1))
+        Some((*to).min(at) - Timestamp::TICK)
     }
 
     /// What of it lies between two instants.
-    pub fn between(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let first = self.parts.partition_point(|(_, to)| *to <= from_ms);
+    pub fn between(
+        &self,
+        start: Timestamp,
+        end: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, Timestamp)> + '_ {
+        let first = self.parts.partition_point(|(_, to)| *to <= start);
         let rest = self.parts.get(first..).unwrap_or_default().iter();
-        rest.take_while(move |(from, _)| *from < to_ms)
-            .map(move |&(from, to)| (from.max(from_ms), to.min(to_ms)))
+        rest.take_while(move |(from, _)| *from < end)
+            .map(move |&(from, to)| (from.max(start), to.min(end)))
             .filter(|(from, to)| from < to)
     }
 
     /// Seconds of it that lie between two instants.
     #[must_use]
-    pub fn seconds_between(&self, from_ms: i64, to_ms: i64) -> u64 {
-        let length = self.length_before(to_ms).saturating_sub(self.length_before(from_ms));
-        u64::try_from(length / 1000).unwrap_or(0)
+    pub fn seconds_between(&self, from: Timestamp, to: Timestamp) -> u64 {
+        self.length_before(to).saturating_sub(self.length_before(from)).as_secs()
     }
 
-    fn length_before(&self, at_ms: i64) -> i64 {
-        let place = self.parts.partition_point(|(from, _)| *from < at_ms);
+    fn length_before(&self, at: Timestamp) -> Duration {
+        let place = self.parts.partition_point(|(from, _)| *from < at);
         let last =
             place.checked_sub(1).and_then(|last| Some((self.parts.get(last)?, self.before.get(last)?)));
-        last.map_or(0, |((from, to), before)| before.saturating_add((*to).min(at_ms).saturating_sub(*from)))
+        last.map_or(Duration::ZERO, |((from, to), before)| before.saturating_add((*to).min(at).since(*from)))
     }
 }
 
 /// What corrections exclude between two instants, rounded outward to whole units: the ledger keeps minutes, and a slot
-/// that is wider is kept as one. `unit_ms` is a whole number of minutes.
+/// that is wider is kept as one. `unit` is a whole number of minutes.
 #[must_use]
 pub fn expand<'a>(
     corrections: impl IntoIterator<Item = &'a CorrectionRecord>,
-    from_ms: i64,
-    to_ms: i64,
-    unit_ms: i64,
+    start: Timestamp,
+    end: Timestamp,
+    unit: Duration,
 ) -> Ranges {
-    let unit = unit_ms.max(1);
-    let down = |at: i64| at.div_euclid(unit).saturating_mul(unit);
-    let up = |at: i64| down(at.saturating_add(unit - 1));
-    let outward = |(from, to): (i64, i64)| (down(from).max(from_ms), up(to).min(to_ms));
+    let unit = unit.max(Timestamp::TICK);
+    let outward = |(from, to): (Timestamp, Timestamp)| (from.floor(unit).max(start), to.ceil(unit).min(end));
     let stretches = corrections.into_iter().flat_map(|correction| {
-        let inside = (correction.from_ms, correction.to_ms.unwrap_or(i64::MAX));
+        let inside = (correction.from, correction.to.unwrap_or(Timestamp::MAX));
         // a stretch outside may reach inside once it is rounded
-        let looked_at =
-            (inside.0.max(from_ms.saturating_sub(unit)), inside.1.min(to_ms.saturating_add(unit)));
+        let looked_at = (inside.0.max(start - unit), inside.1.min(end + unit));
         match (&correction.revoked, &correction.recurrence) {
             (Some(_), _) => Vec::new(),
             (None, None) => vec![inside],
@@ -128,24 +131,42 @@ mod tests {
     const MINUTE: i64 = 60_000;
     const SPAN: i64 = 400 * MINUTE;
 
-    fn one_off(from_ms: i64, to_ms: i64) -> CorrectionRecord {
-        CorrectionRecord { from_ms, to_ms: Some(to_ms), ..correction("cor-1") }
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn one_off(from: i64, to: i64) -> CorrectionRecord {
+        CorrectionRecord { from: at(from), to: Some(at(to)), ..correction("cor-1") }
+    }
+
+    fn parts(ranges: &Ranges) -> Vec<(i64, i64)> {
+        ranges.parts().iter().map(|(from, to)| (from.as_millis(), to.as_millis())).collect()
+    }
+
+    /// What is excluded between two instants, rounded to units.
+    fn expand<'a>(
+        corrections: impl IntoIterator<Item = &'a CorrectionRecord>,
+        from: i64,
+        to: i64,
+        unit: i64,
+    ) -> Ranges {
+        super::expand(corrections, at(from), at(to), Duration::from_millis(unit.unsigned_abs()))
     }
 
     #[test]
     fn times_are_rounded_outward_to_minutes() {
         let excluded = expand(&[one_off(61_000, 120_001)], 0, SPAN, MINUTE);
-        assert_eq!(excluded.parts(), [(60_000, 180_000)]);
-        assert!(excluded.contains(60_000) && excluded.contains(179_999));
-        assert!(!excluded.contains(59_999) && !excluded.contains(180_000));
+        assert_eq!(parts(&excluded), [(60_000, 180_000)]);
+        assert!(excluded.contains(at(60_000)) && excluded.contains(at(179_999)));
+        assert!(!excluded.contains(at(59_999)) && !excluded.contains(at(180_000)));
         let in_hours = expand(&[one_off(61_000, 120_001)], 0, SPAN, 60 * MINUTE);
-        assert_eq!(in_hours.parts(), [(0, 60 * MINUTE)]);
+        assert_eq!(parts(&in_hours), [(0, 60 * MINUTE)]);
     }
 
     #[test]
     fn what_lies_outside_is_cut_off() {
         let excluded = expand(&[one_off(-5 * MINUTE, 2 * MINUTE), one_off(SPAN, SPAN + 1)], 0, SPAN, MINUTE);
-        assert_eq!(excluded.parts(), [(0, 2 * MINUTE)]);
+        assert_eq!(parts(&excluded), [(0, 2 * MINUTE)]);
         assert_eq!(expand(&[], 0, SPAN, MINUTE), Ranges::default());
     }
 
@@ -153,13 +174,13 @@ mod tests {
     fn a_recurring_one_lies_between_its_bounds() {
         let recurring = CorrectionRecord {
             recurrence: Some("daily 02:00 for 2h".parse().unwrap()),
-            from_ms: 3 * 60 * MINUTE,
-            to_ms: Some(51 * 60 * MINUTE),
+            from: at(3 * 60 * MINUTE),
+            to: Some(at(51 * 60 * MINUTE)),
             ..correction("cor-1")
         };
         let hour = 60 * MINUTE;
         let excluded = expand(&[recurring], 0, 1000 * hour, MINUTE);
-        assert_eq!(excluded.parts(), [(3 * hour, 4 * hour), (26 * hour, 28 * hour), (50 * hour, 51 * hour)]);
+        assert_eq!(parts(&excluded), [(3 * hour, 4 * hour), (26 * hour, 28 * hour), (50 * hour, 51 * hour)]);
     }
 
     fn corrections() -> impl Strategy<Value = Vec<CorrectionRecord>> {
@@ -171,7 +192,7 @@ mod tests {
         let one =
             (-SPAN..SPAN, 1..SPAN, recurrences, any::<bool>()).prop_map(|(from, long, recurrence, void)| {
                 let revoked =
-                    void.then(|| Revocation { at_ms: 0, actor: String::new(), reason: String::new() });
+                    void.then(|| Revocation { at: at(0), actor: String::new(), reason: String::new() });
                 CorrectionRecord { recurrence, revoked, ..one_off(from, from + long) }
             });
         prop::collection::vec(one, 0..8)
@@ -189,12 +210,12 @@ mod tests {
             for minute in 0..SPAN / MINUTE {
                 let (from, to) = (minute * MINUTE, (minute + 1) * MINUTE);
                 let touched = all.iter().any(|one| !expand([one], from, to, MINUTE).is_empty());
-                prop_assert_eq!(excluded.contains(from), touched, "minute {}", minute);
-                prop_assert_eq!(excluded.contains(to - 1), touched, "minute {}", minute);
+                prop_assert_eq!(excluded.contains(at(from)), touched, "minute {}", minute);
+                prop_assert_eq!(excluded.contains(at(to - 1)), touched, "minute {}", minute);
                 seconds += if touched { 60 } else { 0 };
             }
-            prop_assert_eq!(excluded.seconds_between(0, SPAN), seconds);
-            prop_assert_eq!(Ranges::union(excluded.between(0, SPAN)), excluded);
+            prop_assert_eq!(excluded.seconds_between(at(0), at(SPAN)), seconds);
+            prop_assert_eq!(Ranges::union(excluded.between(at(0), at(SPAN))), excluded);
         }
 
         #[test]
@@ -208,7 +229,7 @@ mod tests {
 
         #[test]
         fn what_is_added_and_revoked_never_was(all in corrections(), more in corrections()) {
-            let revocation = Revocation { at_ms: 1, actor: String::new(), reason: String::new() };
+            let revocation = Revocation { at: at(1), actor: String::new(), reason: String::new() };
             let void = more.into_iter().map(|one| CorrectionRecord { revoked: Some(revocation.clone()), ..one });
             let with: Vec<_> = all.iter().cloned().chain(void).collect();
             prop_assert_eq!(expand(&with, 0, SPAN, MINUTE), expand(&all, 0, SPAN, MINUTE));

@@ -15,12 +15,11 @@ use core::fmt;
 use core::time::Duration;
 use std::str::FromStr;
 
-use jiff::Timestamp;
 use jiff::civil::{Date, Time, Weekday};
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 
-use crate::{parse_duration, print_duration};
+use crate::{Timestamp, parse_duration, print_duration};
 
 /// The longest a single one may last.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
@@ -68,26 +67,33 @@ fn bad(what: impl Into<String>) -> BadRecurrence {
 }
 
 impl Recurrence {
-    /// Every one that touches the time between two instants (milliseconds since the epoch), oldest first.
-    pub fn between(&self, from_ms: i64, to_ms: i64) -> impl Iterator<Item = (i64, i64)> + '_ {
-        let lasts = self.minutes.saturating_mul(60_000);
+    /// Every one that touches the time between two instants, oldest first.
+    pub fn between(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> impl Iterator<Item = (Timestamp, Timestamp)> + '_ {
+        const TWO_DAYS: Duration = Duration::from_secs(2 * 86_400);
+        let lasts = self.lasts();
         // one that began before may last until now; a day more, because dates differ from zone to zone
-        let first = from_ms.saturating_sub(lasts).saturating_sub(2 * 86_400_000);
-        let date = Timestamp::from_millisecond(first).ok().map(|at| at.to_zoned(self.zone.clone()).date());
+        let first = jiff::Timestamp::try_from(from - lasts - TWO_DAYS);
+        let date = first.ok().map(|at| at.to_zoned(self.zone.clone()).date());
         core::iter::successors(date, |date| date.tomorrow().ok())
             .map_while(move |date| {
-                self.starts(date)
-                    .filter(|start| *start < to_ms.saturating_add(2 * 86_400_000))
-                    .map(|start| (date, start))
+                self.starts(date).filter(|start| *start < to + TWO_DAYS).map(|start| (date, start))
             })
             .filter(|(date, _)| self.is_on(*date))
-            .map(move |(_, start)| (start, start.saturating_add(lasts)))
-            .filter(move |(start, end)| *start < to_ms && *end > from_ms)
+            .map(move |(_, start)| (start, start + lasts))
+            .filter(move |(start, end)| *start < to && *end > from)
     }
 
-    fn starts(&self, date: Date) -> Option<i64> {
+    fn starts(&self, date: Date) -> Option<Timestamp> {
         let start = date.to_datetime(self.at).to_zoned(self.zone.clone()).ok()?;
-        Some(start.timestamp().as_millisecond())
+        Some(start.timestamp().into())
+    }
+
+    fn lasts(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.minutes).unwrap_or(0) * 60)
     }
 
     fn is_on(&self, date: Date) -> bool {
@@ -210,9 +216,8 @@ impl fmt::Display for Recurrence {
                 write!(f, "monthly {}", on.chain(last).collect::<Vec<_>>().join(","))?;
             }
         }
-        let lasts = Duration::from_secs(u64::try_from(self.minutes).unwrap_or(0) * 60);
         let (hour, minute) = (self.at.hour(), self.at.minute());
-        write!(f, " {hour:02}:{minute:02} for {} in {}", print_duration(lasts), self.zone_name)
+        write!(f, " {hour:02}:{minute:02} for {} in {}", print_duration(self.lasts()), self.zone_name)
     }
 }
 
@@ -234,16 +239,16 @@ impl TryFrom<String> for Recurrence {
 mod tests {
     use super::*;
 
-    fn ms(text: &str) -> i64 {
-        text.parse::<Timestamp>().unwrap().as_millisecond()
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
     }
 
     /// Those of a stretch of time, in UTC.
     fn listed(recurrence: &str, from: &str, to: &str) -> Vec<String> {
         let recurrence: Recurrence = recurrence.parse().unwrap();
-        let shown = |ms: i64| Timestamp::from_millisecond(ms).unwrap().strftime("%d %H:%M").to_string();
+        let shown = |at| jiff::Timestamp::try_from(at).unwrap().strftime("%d %H:%M").to_string();
         recurrence
-            .between(ms(from), ms(to))
+            .between(at(from), at(to))
             .map(|(from, to)| format!("{}-{}", shown(from), shown(to)))
             .collect()
     }

@@ -1,6 +1,7 @@
 //! Whole payloads, as files to look at; and whatever is told, Slack can take it.
 
 use lookout_engine::{Cause, Change};
+use lookout_model::Timestamp;
 use std::path::PathBuf;
 
 use expect_test::expect_file;
@@ -138,10 +139,11 @@ prop_compose! {
         notice.incident.slo = text();
         if let Some(deploy) = &mut notice.last_deploy {
             (deploy.version, deploy.commit, deploy.actor) = (text(), text(), text());
-            deploy.started_at_ms = times[0];
+            deploy.started_at = Timestamp::from_millis(times[0]);
         }
         notice.incident.cause = Cause::ALL[cause];
-        (notice.incident.opened_at_ms, notice.at_ms) = (times[1], times[2]);
+        notice.incident.opened_at = Timestamp::from_millis(times[1]);
+        notice.at = Timestamp::from_millis(times[2]);
         let evidence = &mut notice.evidence;
         (evidence.budget_left_ratio, evidence.seconds_to_exhaustion) = (numbers[0], Some(numbers[1]));
         (evidence.period_s, evidence.bad, evidence.total) = (counts[0], counts[1], counts[2]);

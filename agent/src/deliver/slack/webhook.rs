@@ -1,6 +1,7 @@
 //! An incoming webhook: each transition is a message of its own, because the answer names none that could be edited.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Client;
@@ -14,7 +15,7 @@ use lookout_runtime::clock::Clock;
 
 const WHO: &str = "slack webhook";
 /// Someone who takes a webhook away by mistake, or pastes a wrong one, has so long to put it right.
-const PATIENCE_MS: i64 = 3_600_000;
+const PATIENCE: Duration = Duration::from_secs(3600);
 
 pub(in crate::deliver) struct Webhook {
     name: String,
@@ -43,8 +44,7 @@ impl Webhook {
                 "; check that the webhook's URL is the one Slack shows, that its app is still installed and that its \
                  channel is not archived",
             );
-            let age_ms = self.clock.now_ms().saturating_sub(delivery.notice.at_ms);
-            if age_ms < PATIENCE_MS {
+            if self.clock.now().since(delivery.notice.at) < PATIENCE {
                 refused.retry = Retry::BackOff;
             }
         }

@@ -7,7 +7,7 @@ use lookout_engine::{Change, Projection, Slot};
 
 use super::{Driver, status};
 use crate::evaluate::SloStatus;
-use lookout_model::{TransitionRecord, incident_id};
+use lookout_model::{GridTime, Timestamp, TransitionRecord, incident_id};
 
 /// SLOs with bad events in a slot that is not closed yet, and nobody looked since. The last such slot of each.
 pub(super) type Suspects = BTreeMap<usize, Slot>;
@@ -21,7 +21,7 @@ impl Driver {
 
     /// Looks at what went wrong since the last look. An incident that would open or escalate at the end of the slot
     /// whatever else happens in it does so now, and the SLO's state is returned with its place in the config.
-    pub async fn look(&mut self, now_ms: i64) -> Vec<(usize, SloStatus)> {
+    pub async fn look(&mut self, now: Timestamp) -> Vec<(usize, SloStatus)> {
         let mut certain: Vec<(usize, Projection)> = Vec::new();
         let watched = &self.watched;
         self.suspects.retain(|&index, slot| {
@@ -34,10 +34,10 @@ impl Driver {
         for (index, Projection { assessment: report, decision }) in &certain {
             for transition in &decision.transitions {
                 let told = self.told(*index, report, decision, transition).await;
-                transitions.extend(told.map(|told| self.at_once(told, transition.at, now_ms)));
+                transitions.extend(told.map(|told| self.at_once(told, transition.at, now)));
             }
         }
-        if transitions.is_empty() || !self.store(&transitions, now_ms).await {
+        if transitions.is_empty() || !self.store(&transitions, now).await {
             return Vec::new();
         }
         let config = Arc::clone(&self.config);
@@ -52,22 +52,22 @@ impl Driver {
             let incidents = watched.open.values().cloned().collect();
             let corrected = watched.corrected(slo, report.at);
             let status = status::of(slo, &report, &watched.evaluator, incidents, corrected);
-            changed.push((index, SloStatus { at_ms: status.at_ms.min(now_ms), ..status }));
+            changed.push((index, SloStatus { at: status.at.min(now), ..status }));
         }
         changed
     }
 
     /// A transition of a slot that is not over happens now, not when the slot ends.
-    fn at_once(&self, told: TransitionRecord, slot: Slot, now_ms: i64) -> TransitionRecord {
+    fn at_once(&self, told: TransitionRecord, slot: Slot, now: Timestamp) -> TransitionRecord {
         let grid = self.config.grid;
-        let at_ms = now_ms.clamp(grid.start_ms(slot).saturating_add(1), grid.end_ms(slot));
-        let mut told = TransitionRecord { at_ms, ..told };
+        let at = now.clamp(grid.start_of(slot) + Timestamp::TICK, grid.end_of(slot));
+        let mut told = TransitionRecord { at, ..told };
         if told.change == Change::Opened {
             let cause = told.incident.cause;
-            told.incident.opened_at_ms = at_ms;
-            told.incident.id = incident_id(&told.incident.slo_id, cause, at_ms);
+            told.incident.opened_at = at;
+            told.incident.id = incident_id(&told.incident.slo_id, cause, at);
         }
-        told.notice.at_ms = at_ms;
+        told.notice.at = at;
         told.notice.incident = told.incident.clone();
         told
     }

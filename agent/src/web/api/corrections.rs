@@ -1,11 +1,12 @@
 //! Corrections: time that does not count, and why. Written and revoked by whoever may, read by everyone.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, QueryRejection};
 use axum::extract::{Path, Query};
 use axum::{Json, extract};
 use http::{HeaderMap, StatusCode};
-use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ use super::Limit;
 use crate::web::{Problem, State, auth};
 use lookout_model::{
     CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE, MOST_KEPT, Recurrence, Revocation,
+    Timestamp,
 };
 
 /// What a token must be good for.
@@ -22,7 +24,7 @@ const LONGEST_REASON: usize = 500;
 /// Longest actor, and longest of everything else.
 const LONGEST_NAME: usize = 200;
 /// How far from now a correction may begin and end: as long as incidents are kept.
-const FURTHEST_MS: i64 = 400 * 86_400_000;
+const FURTHEST: Duration = Duration::from_secs(400 * 86_400);
 /// How many names a refusal lists.
 const LISTED: usize = 20;
 
@@ -85,7 +87,7 @@ pub(super) async fn add(
     let wanted = check(written, &token.name, &state)?;
     let ledger = |error| Problem::ledger(&error);
     // a request that is sent again, because its answer was lost, writes nothing again
-    let known = state.ledger.corrections_in_force(i64::MIN).await.map_err(ledger)?;
+    let known = state.ledger.corrections_in_force(Timestamp::MIN).await.map_err(ledger)?;
     if let Some(same) = known.into_iter().find(|known| known.says_the_same(&wanted)) {
         return Ok((StatusCode::OK, Json(same)));
     }
@@ -116,7 +118,7 @@ pub(super) async fn revoke(
     let Revoked { reason, actor } = understand(body, "a revocation")?;
     let actor = if actor.is_empty() { token.name.clone() } else { actor };
     check_texts(&reason, &actor)?;
-    let revocation = Revocation { at_ms: state.clock.now_ms(), actor, reason };
+    let revocation = Revocation { at: state.clock.now(), actor, reason };
     let revoked = state.ledger.revoke_correction(&id, &revocation).await;
     match revoked.map_err(|error| Problem::ledger(&error))? {
         Some(correction) => {
@@ -143,19 +145,19 @@ fn check(written: Written, token: &str, state: &State) -> Result<CorrectionRecor
     let actor = if written.actor.is_empty() { token.to_owned() } else { written.actor };
     check_texts(&written.reason, &actor)?;
     check_scope(&written.scope, state)?;
-    let now_ms = state.clock.now_ms();
-    let from_ms = instant("from", &written.from)?;
-    let to_ms = written.to.as_deref().map(|to| instant("to", to)).transpose()?;
-    if to_ms.is_none() && written.recurrence.is_none() {
+    let now = state.clock.now();
+    let from = instant("from", &written.from)?;
+    let to = written.to.as_deref().map(|to| instant("to", to)).transpose()?;
+    if to.is_none() && written.recurrence.is_none() {
         let detail = "say when it ends: `to`; only a correction with a `recurrence` may go on for ever";
         return Err(Problem::bad_request("bad_times", detail));
     }
-    if to_ms.is_some_and(|to_ms| to_ms <= from_ms) {
+    if to.is_some_and(|to| to <= from) {
         return Err(Problem::bad_request("bad_times", "`to` must lie after `from`"));
     }
-    let far = |at_ms: i64| at_ms.saturating_sub(now_ms).saturating_abs() > FURTHEST_MS;
-    if far(from_ms) || to_ms.is_some_and(far) {
-        let days = FURTHEST_MS / 86_400_000;
+    let far = |at: Timestamp| at.since(now).max(now.since(at)) > FURTHEST;
+    if far(from) || to.is_some_and(far) {
+        let days = FURTHEST.as_secs() / 86_400;
         let detail = format!("`from` and `to` must lie within {days} days of now");
         return Err(Problem::bad_request("bad_times", detail));
     }
@@ -163,19 +165,18 @@ fn check(written: Written, token: &str, state: &State) -> Result<CorrectionRecor
         id: format!("cor-{:016x}", state.random.next()),
         scope: written.scope,
         kind: written.kind,
-        from_ms,
-        to_ms,
+        from,
+        to,
         recurrence: written.recurrence,
         reason: written.reason,
         actor,
-        created_at_ms: now_ms,
+        created_at: now,
         revoked: None,
     })
 }
 
-fn instant(name: &str, text: &str) -> Result<i64, Problem> {
-    let at = text.parse::<Timestamp>().map(Timestamp::as_millisecond);
-    at.map_err(|_| {
+fn instant(name: &str, text: &str) -> Result<Timestamp, Problem> {
+    text.parse().map_err(|_| {
         let shown: String = text.chars().take(40).collect();
         let detail = format!("{name}: {shown:?} is no instant; write it like 2026-03-01T00:00:00Z");
         Problem::bad_request("bad_times", detail)

@@ -30,7 +30,7 @@ pub(super) struct Retried {
 
 /// `GET /api/v1/deliveries`
 pub(super) async fn list(extract::State(state): extract::State<State>) -> Result<Json<Deliveries>, Problem> {
-    let letters = state.ledger.dead_letters(state.clock.now_ms()).await;
+    let letters = state.ledger.dead_letters(state.clock.now()).await;
     let dead_letters = letters.map_err(|error| Problem::ledger(&error))?;
     Ok(Json(Deliveries { dead_letters }))
 }
@@ -43,7 +43,7 @@ pub(super) async fn retry(
 ) -> Result<Json<Retried>, Problem> {
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
     let destination = super::query(asked)?.destination;
-    let retried = state.ledger.retry_dead_letters(destination.as_deref(), state.clock.now_ms()).await;
+    let retried = state.ledger.retry_dead_letters(destination.as_deref(), state.clock.now()).await;
     let retried = retried.map_err(|error| Problem::ledger(&error))?;
     state.wake.notify_waiters();
     tracing::info!(actor = token.name, deliveries = retried, "deliveries are tried again");

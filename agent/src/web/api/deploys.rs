@@ -80,7 +80,7 @@ pub(super) async fn mark(
         commit: marked.commit,
         actor,
         class: marked.class,
-        started_at_ms: state.clock.now_ms(),
+        started_at: state.clock.now(),
     };
     let stored = state.ledger.record_deploy(&wanted).await.map_err(|error| Problem::ledger(&error))?;
     if stored.id == wanted.id {
@@ -92,7 +92,7 @@ pub(super) async fn mark(
         return Ok((StatusCode::CREATED, Json(stored)));
     }
     // The same deploy, apart from what was given to it when it was first marked.
-    let same = DeployRecord { id: stored.id.clone(), started_at_ms: stored.started_at_ms, ..wanted };
+    let same = DeployRecord { id: stored.id.clone(), started_at: stored.started_at, ..wanted };
     if same == stored {
         return Ok((StatusCode::OK, Json(stored)));
     }

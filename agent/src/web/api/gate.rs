@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -12,8 +13,8 @@ use tokio::sync::Mutex;
 
 use crate::gate::{Answer, Ask, Code, Decision, decide};
 use crate::web::{Problem, State, auth};
-use lookout_model::DecisionRecord;
 use lookout_model::DeployClass;
+use lookout_model::{DecisionRecord, Timestamp};
 use lookout_runtime::events::names;
 
 /// Longer names belong to no service.
@@ -23,7 +24,7 @@ const LONGEST_NAME: usize = 200;
 const SCOPE: &str = "ask";
 
 /// Whoever asks again within this gets the answer that is recorded already, when nothing has changed.
-const SAME_FOR_MS: i64 = 10_000;
+const SAME_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -39,7 +40,7 @@ pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, DeployClass), Given>>>);
 
 /// An answer, and when it was recorded.
 struct Given {
-    at_ms: i64,
+    at: Timestamp,
     answer: Answer,
 }
 
@@ -55,14 +56,14 @@ pub(super) async fn ask(
         auth::require(tokens, &headers, SCOPE)?;
     }
     let ask = understand(super::query(asked)?)?;
-    let (snapshot, now_ms) = (state.board.read(), state.clock.now_ms());
-    let answer = decide(&ask, &snapshot, &state.config.gate, now_ms);
+    let (snapshot, now) = (state.board.read(), state.clock.now());
+    let answer = decide(&ask, &snapshot, &state.config.gate, now);
     let known = state.services().contains(ask.service.as_str());
     // A label from outside would let anyone make series without end.
     let service = if known { ask.service.clone() } else { "unknown".to_owned() };
     // Nor may the ledger grow by names that anyone makes up.
     let answer = if known {
-        recorded(&state, &recent, ask, answer, now_ms).await?
+        recorded(&state, &recent, ask, answer, now).await?
     } else {
         Answer { decision_id: String::new(), ..answer }
     };
@@ -94,19 +95,19 @@ async fn recorded(
     recent: &Recent,
     ask: Ask,
     mut answer: Answer,
-    now_ms: i64,
+    now: Timestamp,
 ) -> Result<Answer, Problem> {
     let mut recent = recent.0.lock().await;
     let key = (ask.service.clone(), ask.class);
-    if let Some(Given { at_ms, answer: before }) = recent.get(&key) {
-        let is_fresh = (0..SAME_FOR_MS).contains(&now_ms.saturating_sub(*at_ms));
+    if let Some(Given { at, answer: before }) = recent.get(&key) {
+        let is_fresh = now >= *at && now.since(*at) < SAME_FOR;
         if is_fresh && before.valid_until > answer.evaluated_at && says_the_same(before, &answer) {
             return Ok(before.clone());
         }
     }
     answer.decision_id = format!("dec-{:016x}", state.random.next());
-    record(state, &ask, &answer, now_ms).await?;
-    recent.insert(key, Given { at_ms: now_ms, answer: answer.clone() });
+    record(state, &ask, &answer, now).await?;
+    recent.insert(key, Given { at: now, answer: answer.clone() });
     Ok(answer)
 }
 
@@ -134,7 +135,7 @@ fn understand(asked: Asked) -> Result<Ask, Problem> {
     Ok(Ask { service, class })
 }
 
-async fn record(state: &State, ask: &Ask, answer: &Answer, now_ms: i64) -> Result<(), Problem> {
+async fn record(state: &State, ask: &Ask, answer: &Answer, now: Timestamp) -> Result<(), Problem> {
     let text = serde_json::to_string(answer).map_err(|error| {
         tracing::error!(%error, "writing an answer of the gate as JSON");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be written")
@@ -142,7 +143,7 @@ async fn record(state: &State, ask: &Ask, answer: &Answer, now_ms: i64) -> Resul
     let record = DecisionRecord {
         id: answer.decision_id.clone(),
         sequence: 0,
-        at_ms: now_ms,
+        at: now,
         service: ask.service.clone(),
         answer: text,
         previous_hash: String::new(),

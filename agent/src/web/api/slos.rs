@@ -17,6 +17,6 @@ pub(super) struct Slos {
 /// `GET /api/v1/slos`
 pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<Slos> {
     let snapshot = Snapshot::clone(&state.board.read());
-    let age_ms = state.clock.now_ms().saturating_sub(snapshot.at_ms).max(0);
-    Json(Slos { age_seconds: age_ms as f64 / 1000.0, snapshot })
+    let age_seconds = state.clock.now().seconds_since(snapshot.at).max(0.0);
+    Json(Slos { age_seconds, snapshot })
 }

@@ -5,8 +5,8 @@ use crate::evaluate::SloStatus;
 use crate::web::State;
 use lookout_engine::DataState;
 use lookout_ledger::{CountSeries, LedgerError};
-use lookout_model::ComponentEvidence;
 use lookout_model::format;
+use lookout_model::{ComponentEvidence, Timestamp};
 
 /// The table of components.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ fn row(component: &ComponentEvidence) -> Row {
 pub(super) async fn counts(
     state: &State,
     slo: &SloStatus,
-    since_ms: i64,
+    since: Timestamp,
 ) -> Result<CountSeries, LedgerError> {
     let spec = state.config.slos.iter().find(|spec| spec.id() == slo.id);
     let ids = spec.map_or_else(
@@ -84,7 +84,7 @@ pub(super) async fn counts(
     );
     let mut all = CountSeries::default();
     for id in ids {
-        all = all.merged(state.ledger.counts(&id, since_ms).await?);
+        all = all.merged(state.ledger.counts(&id, since).await?);
     }
     Ok(all)
 }

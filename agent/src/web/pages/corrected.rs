@@ -1,8 +1,8 @@
 //! What of a period does not count, as the pages show it.
 
 use super::Moment;
-use lookout_model::format;
 use lookout_model::{Corrected, CorrectedBy};
+use lookout_model::{Timestamp, format};
 
 /// Characters of a text from outside at most.
 const TEXT: usize = 300;
@@ -36,28 +36,28 @@ pub(super) struct EntryRow {
 
 impl CorrectedRow {
     /// `None` when everything counts.
-    pub(super) fn new(corrected: &Corrected, now_ms: i64) -> Option<Self> {
+    pub(super) fn new(corrected: &Corrected, now: Timestamp) -> Option<Self> {
         let total = format!("{} of the period corrected", format::duration(corrected.seconds as f64));
         let reason = corrected.entries.first().map(|entry| bounded(&entry.reason)).unwrap_or_default();
         (corrected.seconds > 0).then(|| Self {
             total,
             reason,
             now: corrected.now,
-            entries: corrected.entries.iter().map(|entry| EntryRow::new(entry, now_ms)).collect(),
+            entries: corrected.entries.iter().map(|entry| EntryRow::new(entry, now)).collect(),
             more: (corrected.more > 0).then(|| format!("{} more", format::count(corrected.more))),
         })
     }
 }
 
 impl EntryRow {
-    fn new(entry: &CorrectedBy, now_ms: i64) -> Self {
+    fn new(entry: &CorrectedBy, now: Timestamp) -> Self {
         Self {
             id: entry.id.clone(),
             kind: entry.kind.as_str(),
             reason: bounded(&entry.reason),
             actor: bounded(&entry.actor),
-            from: Moment::new(entry.from_ms, now_ms),
-            to: Moment::new(entry.to_ms, now_ms),
+            from: Moment::new(entry.from, now),
+            to: Moment::new(entry.to, now),
             excludes: format::duration(entry.seconds as f64),
             recurring: entry.recurring,
         }

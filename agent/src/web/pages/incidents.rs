@@ -24,13 +24,13 @@ struct View {
 
 /// `GET /incidents`
 pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -> Response {
-    let now_ms = state.clock.now_ms();
+    let now = state.clock.now();
     let incidents = match state.ledger.incidents(SHOWN).await {
         Ok(incidents) => incidents,
         Err(error) => return Problem::ledger(&error).into_response(),
     };
     let rows: Vec<IncidentRow> =
-        incidents.iter().map(|incident| IncidentRow::new(incident, &state.config, now_ms)).collect();
+        incidents.iter().map(|incident| IncidentRow::new(incident, &state.config, now)).collect();
     let open = rows.iter().filter(|row| row.open).count();
     let (headline, mood) = match open {
         0 => ("No open incident".to_owned(), "met"),

@@ -12,7 +12,7 @@ use askama::Template;
 use axum::extract;
 use axum::response::{Html, IntoResponse as _, Response};
 use http::{StatusCode, Uri};
-use lookout_model::format;
+use lookout_model::{Timestamp, format};
 
 use super::error::Problem;
 use super::{State, assets};
@@ -35,7 +35,7 @@ struct Shell {
 
 impl Shell {
     fn new(state: &State, here: &'static str, title: impl Into<String>) -> Self {
-        let now_ms = state.clock.now_ms();
+        let now = state.clock.now();
         Self {
             title: title.into(),
             style: assets::style_path(),
@@ -43,7 +43,7 @@ impl Shell {
             refresh: true,
             here,
             version: env!("CARGO_PKG_VERSION"),
-            drawn: Moment::new(now_ms, now_ms),
+            drawn: Moment::new(now, now),
         }
     }
 }
@@ -57,12 +57,8 @@ struct Moment {
 }
 
 impl Moment {
-    fn new(at_ms: i64, now_ms: i64) -> Self {
-        Self {
-            stamp: format::rfc3339(at_ms),
-            clock: format::time(at_ms, now_ms),
-            ago: format::ago(at_ms, now_ms),
-        }
+    fn new(at: Timestamp, now: Timestamp) -> Self {
+        Self { stamp: format::rfc3339(at), clock: format::time(at, now), ago: format::ago(at, now) }
     }
 }
 
@@ -103,7 +99,7 @@ mod tests {
 
     #[test]
     fn moments_read_the_same_for_people_and_machines() {
-        let moment = Moment::new(60_000, 180_000);
+        let moment = Moment::new(Timestamp::from_seconds(60), Timestamp::from_seconds(180));
         assert_eq!((moment.stamp.as_str(), moment.clock.as_str()), ("1970-01-01T00:01:00Z", "00:01:00 UTC"));
         assert_eq!(moment.ago, "2 min ago");
     }

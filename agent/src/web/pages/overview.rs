@@ -1,11 +1,13 @@
 //! `/`: how everything is, in one sentence, then in one table per service.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract;
 use axum::response::Response;
 use http::StatusCode;
 use lookout_ledger::DeadLetter;
-use lookout_model::format;
+use lookout_model::{Timestamp, format};
 
 use super::row::{DeployRow, IncidentRow, Mood, SloRow};
 use super::{Moment, Shell, page};
@@ -16,7 +18,7 @@ use crate::web::State;
 const RECENT: u32 = 5;
 
 /// An evaluation older than so many intervals is said to be old, in the headline.
-const LATE_INTERVALS: i64 = 3;
+const LATE_INTERVALS: u32 = 3;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -60,48 +62,48 @@ struct ProbeView {
 
 /// `GET /`
 pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -> Response {
-    let (snapshot, now_ms) = (state.board.read(), state.clock.now_ms());
+    let (snapshot, now) = (state.board.read(), state.clock.now());
     let incidents = state.ledger.incidents(RECENT).await;
     let deploys = state.ledger.deploys(None, RECENT).await;
     let ledger_fails = incidents.is_err() || deploys.is_err();
-    let headline = headline(&snapshot, now_ms);
+    let headline = headline(&snapshot, now);
     let incidents = incidents.unwrap_or_default();
     let deploys = deploys.unwrap_or_default();
     let view = Overview {
         shell: Shell::new(&state, "overview", headline.text.clone()),
         headline,
-        services: services(&state, &snapshot, now_ms),
-        probes: probes(&state, now_ms),
-        incidents: incidents.iter().map(|row| IncidentRow::new(row, &state.config, now_ms)).collect(),
-        deploys: deploys.iter().map(|row| DeployRow::new(row, now_ms)).collect(),
+        services: services(&state, &snapshot, now),
+        probes: probes(&state, now),
+        incidents: incidents.iter().map(|row| IncidentRow::new(row, &state.config, now)).collect(),
+        deploys: deploys.iter().map(|row| DeployRow::new(row, now)).collect(),
         ledger_fails,
         ledger_is_down: snapshot.ledger_is_down,
-        dead_letters: dead_letters(&state, now_ms).await,
+        dead_letters: dead_letters(&state, now).await,
         agent: agent(&state),
     };
     page(StatusCode::OK, &view)
 }
 
 /// The one sentence. The worst thing decides; what is old is never called good.
-pub(super) fn headline(snapshot: &Snapshot, now_ms: i64) -> Headline {
-    let (mood, text) = sentence(snapshot, now_ms);
-    let updated = if snapshot.at_ms == Snapshot::NEVER {
+pub(super) fn headline(snapshot: &Snapshot, now: Timestamp) -> Headline {
+    let (mood, text) = sentence(snapshot, now);
+    let updated = if snapshot.at == Snapshot::NEVER {
         format!("The first evaluation is at most {} away.", format::duration(f64::from(snapshot.interval_s)))
     } else if snapshot.slos.is_empty() {
         "Add SLO specs to lookout.yaml, then everything about them is shown here.".to_owned()
     } else {
         format!(
             "Evaluated {}, every {}.",
-            format::ago(snapshot.at_ms, now_ms),
+            format::ago(snapshot.at, now),
             format::duration(f64::from(snapshot.interval_s))
         )
     };
     Headline { mood: mood.symbol(), text, detail: updated }
 }
 
-fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
+fn sentence(snapshot: &Snapshot, now: Timestamp) -> (Mood, String) {
     let slos = &snapshot.slos;
-    if snapshot.at_ms == Snapshot::NEVER {
+    if snapshot.at == Snapshot::NEVER {
         return (Mood::Quiet, "The agent has just started".to_owned());
     }
     if slos.is_empty() {
@@ -109,15 +111,15 @@ fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
     }
     let of = |mood| slos.iter().filter(|slo| Mood::of(slo) == mood).collect::<Vec<_>>();
     let (pages, tickets) = (of(Mood::Page), of(Mood::Ticket));
-    let late =
-        now_ms.saturating_sub(snapshot.at_ms) > i64::from(snapshot.interval_s.max(1)) * 1000 * LATE_INTERVALS;
+    let interval = Duration::from_secs(snapshot.interval_s.max(1).into());
+    let late = now.since(snapshot.at) > LATE_INTERVALS * interval;
     if late {
         let open = if pages.is_empty() {
             String::new()
         } else {
             format!("; {} open", format::several(pages.len(), "page"))
         };
-        return (Mood::Unknown, format!("Nothing was evaluated for {}{open}", age(snapshot, now_ms)));
+        return (Mood::Unknown, format!("Nothing was evaluated for {}{open}", age(snapshot, now)));
     }
     if !pages.is_empty() {
         return (Mood::Page, format!("{}: {}", format::several(pages.len(), "page"), names(&pages)));
@@ -166,8 +168,8 @@ fn sentence(snapshot: &Snapshot, now_ms: i64) -> (Mood, String) {
     (Mood::Met, if quiet.is_empty() { met } else { format!("{met}, {} without traffic", quiet.len()) })
 }
 
-fn age(snapshot: &Snapshot, now_ms: i64) -> String {
-    format::duration(now_ms.saturating_sub(snapshot.at_ms) as f64 / 1000.0)
+fn age(snapshot: &Snapshot, now: Timestamp) -> String {
+    format::duration(now.seconds_since(snapshot.at))
 }
 
 /// Names of at most three, then how many more.
@@ -179,7 +181,7 @@ fn names(slos: &[&SloStatus]) -> String {
 }
 
 /// Services in the order of their first SLO, those with the worst SLO first; within a service the worst SLO first.
-fn services(state: &State, snapshot: &Snapshot, now_ms: i64) -> Vec<ServiceView> {
+fn services(state: &State, snapshot: &Snapshot, now: Timestamp) -> Vec<ServiceView> {
     let mut grouped: Vec<(&str, Vec<&SloStatus>)> = Vec::new();
     for slo in &snapshot.slos {
         match grouped.iter_mut().find(|(name, _)| *name == slo.service) {
@@ -198,20 +200,20 @@ fn services(state: &State, snapshot: &Snapshot, now_ms: i64) -> Vec<ServiceView>
             name: shown.unwrap_or_else(|| name.to_owned()),
             description: service.map(|service| service.description.clone()).unwrap_or_default(),
             owner: service.and_then(|service| service.owner.clone()).unwrap_or_default(),
-            slos: slos.iter().map(|slo| SloRow::new(slo, &state.config, snapshot.at_ms, now_ms)).collect(),
+            slos: slos.iter().map(|slo| SloRow::new(slo, &state.config, snapshot.at, now)).collect(),
         }
     };
     grouped.into_iter().map(view).collect()
 }
 
-fn probes(state: &State, now_ms: i64) -> Vec<ProbeView> {
+fn probes(state: &State, now: Timestamp) -> Vec<ProbeView> {
     let rows = state.probes.rows().into_iter();
     rows.map(|row| ProbeView {
         mood: if row.ok { Mood::Met } else { Mood::Page }.symbol(),
         word: if row.ok { "Good" } else { "Failed" },
         detail: row.detail.chars().take(300).collect(),
         took: format!("{} ms", format::count(row.total_ms)),
-        at: Moment::new(row.at_ms, now_ms),
+        at: Moment::new(row.at, now),
         target: row.target,
         url: row.url_without_secrets,
     })
@@ -228,8 +230,8 @@ fn agent(state: &State) -> String {
 }
 
 /// A sentence for each message that a destination refused for good.
-async fn dead_letters(state: &State, now_ms: i64) -> Vec<String> {
-    let letters = state.ledger.dead_letters(now_ms).await.unwrap_or_default();
+async fn dead_letters(state: &State, now: Timestamp) -> Vec<String> {
+    let letters = state.ledger.dead_letters(now).await.unwrap_or_default();
     let sentence = |letter: DeadLetter| {
         let DeadLetter { destination, incident_id, slo_id, change, error, .. } = letter;
         format!("{destination} does not know that {incident_id} of {slo_id} is {change}: {error}")

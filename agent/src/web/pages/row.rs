@@ -7,8 +7,8 @@ use super::corrected::CorrectedRow;
 use crate::evaluate::SloStatus;
 use crate::web::{chart, path};
 use lookout_config::Config;
-use lookout_model::format;
 use lookout_model::{DeployRecord, IncidentRecord, PresentEvidence};
+use lookout_model::{Timestamp, format};
 
 /// State of an SLO on a page, worst first. Each has a word, a shape and a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ impl Mood {
     }
 
     fn of_incidents_and_data(slo: &SloStatus) -> Self {
-        let severities = slo.incidents.iter().filter(|incident| incident.resolved_at_ms.is_none());
+        let severities = slo.incidents.iter().filter(|incident| incident.resolved_at.is_none());
         match severities.map(|incident| incident.severity).max() {
             Some(Severity::Page) => return Self::Page,
             Some(Severity::Ticket) => return Self::Ticket,
@@ -132,10 +132,10 @@ pub(super) struct SloRow {
 }
 
 impl SloRow {
-    pub(super) fn new(slo: &SloStatus, config: &Config, at_ms: i64, now_ms: i64) -> Self {
+    pub(super) fn new(slo: &SloStatus, config: &Config, at: Timestamp, now: Timestamp) -> Self {
         let evidence = &slo.evidence;
         let known = evidence.total > 0;
-        let age = slo.data_age_s.map(|age| age + now_ms.saturating_sub(at_ms).max(0) as f64 / 1000.0);
+        let age = slo.data_age_s.map(|age| age + now.seconds_since(at).max(0.0));
         let incidents = slo.incidents.iter();
         Self {
             mood: Mood::of(slo).symbol(),
@@ -155,8 +155,8 @@ impl SloRow {
             exhausted: exhausted(slo),
             data: data_words(evidence.data_state),
             age: age.map_or_else(String::new, |age| format!("{} old", format::duration(age))),
-            incidents: incidents.map(|incident| IncidentRow::new(incident, config, now_ms)).collect(),
-            corrected: CorrectedRow::new(&evidence.corrected, now_ms),
+            incidents: incidents.map(|incident| IncidentRow::new(incident, config, now)).collect(),
+            corrected: CorrectedRow::new(&evidence.corrected, now),
         }
     }
 }
@@ -213,14 +213,14 @@ pub(super) struct IncidentRow {
 }
 
 impl IncidentRow {
-    pub(super) fn new(incident: &IncidentRecord, config: &Config, now_ms: i64) -> Self {
-        let open = incident.resolved_at_ms.is_none();
+    pub(super) fn new(incident: &IncidentRecord, config: &Config, now: Timestamp) -> Self {
+        let open = incident.resolved_at.is_none();
         let (mood, word) = match (open, incident.severity) {
             (false, _) => (Mood::Met, "Resolved"),
             (true, Severity::Page) => (Mood::Page, "Page"),
             (true, Severity::Ticket) => (Mood::Ticket, "Ticket"),
         };
-        let until = incident.resolved_at_ms.unwrap_or(now_ms);
+        let until = incident.resolved_at.unwrap_or(now);
         let slo = config.slos.iter().find(|slo| slo.id() == incident.slo_id);
         let alert = slo.map(|slo| slo.alert_name_for(incident.cause));
         Self {
@@ -232,9 +232,9 @@ impl IncidentRow {
             name: format!("{} / {}", incident.service, incident.slo),
             href: href(&incident.service, &incident.slo),
             cause: format::cause(incident.cause),
-            opened: Moment::new(incident.opened_at_ms, now_ms),
-            resolved: incident.resolved_at_ms.map(|at| Moment::new(at, now_ms)),
-            lasted: format::duration(until.saturating_sub(incident.opened_at_ms) as f64 / 1000.0),
+            opened: Moment::new(incident.opened_at, now),
+            resolved: incident.resolved_at.map(|at| Moment::new(at, now)),
+            lasted: format::duration(until.seconds_since(incident.opened_at)),
             runbook: alert.and_then(|alert| runbook(config, &alert)),
         }
     }
@@ -275,7 +275,7 @@ pub(super) struct DeployRow {
 }
 
 impl DeployRow {
-    pub(super) fn new(deploy: &DeployRecord, now_ms: i64) -> Self {
+    pub(super) fn new(deploy: &DeployRecord, now: Timestamp) -> Self {
         Self {
             service: deploy.service.clone(),
             environment: deploy.environment.clone(),
@@ -283,7 +283,7 @@ impl DeployRow {
             commit: deploy.commit.chars().take(10).collect(),
             actor: deploy.actor.clone(),
             class: deploy.class.to_string(),
-            started: Moment::new(deploy.started_at_ms, now_ms),
+            started: Moment::new(deploy.started_at, now),
         }
     }
 }

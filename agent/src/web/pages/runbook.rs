@@ -72,9 +72,9 @@ pub(in crate::web) async fn show(
             return not_found(&state, text);
         }
     };
-    let now_ms = state.clock.now_ms();
+    let now = state.clock.now();
     let affected = snapshot.slos.iter().filter(|slo| affected.contains(&slo.id));
-    let slos = affected.map(|slo| SloRow::new(slo, &state.config, snapshot.at_ms, now_ms)).collect();
+    let slos = affected.map(|slo| SloRow::new(slo, &state.config, snapshot.at, now)).collect();
     let mut shell = Shell::new(&state, "", format!("Runbook {alert}"));
     // Whoever reads this must not lose their place.
     shell.refresh = false;

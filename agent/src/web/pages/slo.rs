@@ -1,5 +1,7 @@
 //! `/slos/{service}/{slo}`: one SLO in full: budget, tiers against their factors, history, incidents.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::{self, Path};
 use axum::response::Response;
@@ -12,16 +14,16 @@ use crate::deliver::condition_in_words;
 use crate::evaluate::{SloStatus, Snapshot};
 use crate::web::{State, chart};
 use lookout_ledger::CountSeries;
-use lookout_model::format;
 use lookout_model::{ConditionEvidence, Ranges, TierEvidence, VersionEvidence, expand};
+use lookout_model::{Timestamp, format};
 
 /// How many incidents of all SLOs are looked through for those of this one, and how many are shown.
 const SEARCHED: u32 = 500;
 const SHOWN: usize = 20;
 
 /// Columns of the history, and the longest time they stand for.
-const BINS: i64 = 96;
-const LONGEST_HISTORY_MS: i64 = 86_400_000;
+const BINS: u32 = 96;
+const LONGEST_HISTORY: Duration = Duration::from_secs(86_400);
 
 #[derive(Template)]
 #[template(path = "slo.html")]
@@ -93,9 +95,9 @@ pub(in crate::web) async fn show(
     extract::State(state): extract::State<State>,
     Path((service, name)): Path<(String, String)>,
 ) -> Response {
-    let (snapshot, now_ms) = (state.board.read(), state.clock.now_ms());
+    let (snapshot, now) = (state.board.read(), state.clock.now());
     let Some(slo) = snapshot.slos.iter().find(|slo| slo.service == service && slo.slo == name) else {
-        let text = if snapshot.at_ms == Snapshot::NEVER {
+        let text = if snapshot.at == Snapshot::NEVER {
             format!(
                 "The agent has just started; the first evaluation is at most {} s away.",
                 snapshot.interval_s
@@ -106,15 +108,15 @@ pub(in crate::web) async fn show(
         return not_found(&state, text);
     };
     let incidents = state.ledger.incidents(SEARCHED).await;
-    let since_ms = now_ms.saturating_sub(horizon_ms(slo));
-    let counts = components::counts(&state, slo, since_ms).await;
-    let corrections = state.ledger.corrections_in_force(since_ms).await;
+    let since = now - horizon(slo);
+    let counts = components::counts(&state, slo, since).await;
+    let corrections = state.ledger.corrections_in_force(since).await;
     let ledger_fails = incidents.is_err() || counts.is_err() || corrections.is_err();
     let corrections = corrections.unwrap_or_default();
     let mine = corrections.iter().filter(|correction| correction.scope.covers(&slo.service, &slo.id));
-    let excluded = expand(mine, since_ms, now_ms, 60_000);
+    let excluded = expand(mine, since, now, Duration::from_secs(60));
     let spec = state.config.slos.iter().find(|spec| spec.id() == slo.id);
-    let row = SloRow::new(slo, &state.config, snapshot.at_ms, now_ms);
+    let row = SloRow::new(slo, &state.config, snapshot.at, now);
     let mine = incidents.unwrap_or_default().into_iter().filter(|incident| incident.slo_id == slo.id);
     let view = View {
         shell: Shell::new(&state, "", format!("{}: {}", row.word, row.title)),
@@ -126,13 +128,10 @@ pub(in crate::web) async fn show(
         tiers: slo.evidence.tiers.iter().map(tier_row).collect(),
         conditions: slo.evidence.conditions.iter().map(condition_row).collect(),
         components: components::Table::of(slo),
-        versions: slo.evidence.versions.iter().map(|version| version_row(version, now_ms)).collect(),
+        versions: slo.evidence.versions.iter().map(|version| version_row(version, now)).collect(),
         detection: spec.map(detection).unwrap_or_default(),
-        history: counts.ok().map(|counts| history(slo, &counts, &excluded, now_ms)),
-        incidents: mine
-            .take(SHOWN)
-            .map(|incident| IncidentRow::new(&incident, &state.config, now_ms))
-            .collect(),
+        history: counts.ok().map(|counts| history(slo, &counts, &excluded, now)),
+        incidents: mine.take(SHOWN).map(|incident| IncidentRow::new(&incident, &state.config, now)).collect(),
         ledger_fails,
         runbook: runbook(&state.config, &slo.alert),
         dashboard: dashboard(&state.config, slo),
@@ -141,9 +140,9 @@ pub(in crate::web) async fn show(
     page(StatusCode::OK, &view)
 }
 
-fn version_row(version: &VersionEvidence, now_ms: i64) -> VersionRow {
+fn version_row(version: &VersionEvidence, now: Timestamp) -> VersionRow {
     VersionRow {
-        from: Moment::new(version.from_ms, now_ms),
+        from: Moment::new(version.from, now),
         objective: format::objective(version.objective_percent),
         events: format!("{} of {}", format::count(version.bad), format::count(version.total)),
     }
@@ -212,19 +211,18 @@ fn detection_row(tier: &Tier, objective: Objective) -> Detection {
     }
 }
 
-fn horizon_ms(slo: &SloStatus) -> i64 {
-    let period_ms = i64::try_from(slo.evidence.period_s.saturating_mul(1000)).unwrap_or(i64::MAX);
-    period_ms.clamp(BINS * 1000, LONGEST_HISTORY_MS)
+fn horizon(slo: &SloStatus) -> Duration {
+    Duration::from_secs(slo.evidence.period_s).clamp(Duration::from_secs(BINS.into()), LONGEST_HISTORY)
 }
 
-fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now_ms: i64) -> History {
-    let horizon_ms = horizon_ms(slo);
-    let (start_ms, bin_ms) = (now_ms.saturating_sub(horizon_ms), horizon_ms / BINS);
+fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now: Timestamp) -> History {
+    let horizon = horizon(slo);
+    let (start, width) = (now - horizon, horizon / BINS);
     let mut bins = vec![Counts::ZERO; BINS as usize];
     for span in stored.spans() {
-        let at_ms = span.start_s.saturating_mul(1000);
-        let place = usize::try_from(at_ms.saturating_sub(start_ms).div_euclid(bin_ms));
-        if let Some(bin) = place.ok().and_then(|place| bins.get_mut(place)) {
+        let at = Timestamp::from_seconds(span.start_s);
+        let place = usize::try_from(at.since(start).as_nanos() / width.as_nanos());
+        if let Some(bin) = place.ok().filter(|_| at >= start).and_then(|place| bins.get_mut(place)) {
             *bin += span.counts;
         }
     }
@@ -232,9 +230,9 @@ fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now_ms: i64
         .iter()
         .filter_map(|bin| bin.bad_ratio())
         .fold((0_usize, 0.0_f64), |(n, worst), bad| (n + usize::from(bad > 0.0), worst.max(bad)));
-    let bin = format::duration(bin_ms as f64 / 1000.0);
+    let bin = format::duration(width.as_secs_f64());
     let text = match (with_bad, bins.iter().all(|bin| bin.is_empty())) {
-        (_, true) => format!("No events in {}.", format::duration(horizon_ms as f64 / 1000.0)),
+        (_, true) => format!("No events in {}.", format::duration(horizon.as_secs_f64())),
         (0, _) => "No bad event.".to_owned(),
         (n, _) => {
             let worst = format::percent_good(Some(worst));
@@ -244,8 +242,8 @@ fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now_ms: i64
         }
     };
     let corrected: Vec<bool> = (0..BINS)
-        .map(|bin| start_ms.saturating_add(bin * bin_ms))
-        .map(|from_ms| excluded.between(from_ms, from_ms.saturating_add(bin_ms)).next().is_some())
+        .map(|bin| start + bin * width)
+        .map(|from| excluded.between(from, from + width).next().is_some())
         .collect();
     let text = match corrected.iter().filter(|corrected| **corrected).count() {
         0 => text,
@@ -253,9 +251,5 @@ fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now_ms: i64
             "{text} {n} columns stand on a band: all or part of their time is corrected and does not count."
         ),
     };
-    History {
-        chart: chart::history(&bins, &corrected),
-        span: format::duration(horizon_ms as f64 / 1000.0),
-        text,
-    }
+    History { chart: chart::history(&bins, &corrected), span: format::duration(horizon.as_secs_f64()), text }
 }

@@ -1,6 +1,7 @@
 //! The JSON API, metrics and health.
 
 use crate::evaluate::Snapshot;
+use lookout_model::Timestamp;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::*;
@@ -128,25 +129,25 @@ async fn who_asks_again_at_once_gets_the_recorded_answer() {
 struct HandClock(AtomicI64);
 
 impl Clock for HandClock {
-    fn now(&self) -> jiff::Timestamp {
-        jiff::Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap()
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
     }
 }
 
 #[tokio::test]
 async fn an_answer_is_given_again_for_ten_seconds_and_never_beyond_its_validity() {
     let minute = Duration::from_secs(60);
-    for (valid_for, later_ms, again) in
+    for (valid_for, later, again) in
         [(minute, 9999, true), (minute, 10_000, false), (minute, -1, false), (minute / 12, 5000, false)]
     {
         let mut house = House::healthy();
         house.config.gate.valid_for = valid_for;
-        let clock = Arc::new(HandClock(AtomicI64::new(NOW)));
+        let clock = Arc::new(HandClock(AtomicI64::new(NOW.as_millis())));
         let router = router(State { clock: clock.clone(), ..house.state() });
         let first = get(&router, "/api/v1/gate?service=titanic").await.json();
-        clock.0.fetch_add(later_ms, Ordering::Relaxed);
+        clock.0.fetch_add(later, Ordering::Relaxed);
         let second = get(&router, "/api/v1/gate?service=titanic").await.json();
-        assert_eq!(first["decision_id"] == second["decision_id"], again, "{valid_for:?} {later_ms}");
+        assert_eq!(first["decision_id"] == second["decision_id"], again, "{valid_for:?} {later}");
     }
 }
 
@@ -204,7 +205,7 @@ async fn metrics_are_text_for_prometheus() {
 #[tokio::test]
 async fn readiness_waits_for_the_first_evaluation_and_falls_with_the_ledger() {
     let mut house = House::healthy();
-    house.snapshot.at_ms = Snapshot::NEVER;
+    house.snapshot.at = Snapshot::NEVER;
     let (router, _) = routed(&house);
     assert_eq!(get(&router, "/livez").await.status, 200);
     assert_eq!(get(&router, "/readyz").await.problem(), (503, "starting".to_owned()));

@@ -129,8 +129,8 @@ async fn corrected_time_is_seen_and_its_reason_is_only_text() {
             kind: CorrectionKind::Maintenance,
             reason: format!("<script>alert(1)</script>{}", "x".repeat(2000)),
             actor: "<b>ops".to_owned(),
-            from_ms: NOW - 7_200_000,
-            to_ms: NOW,
+            from: NOW - Duration::from_secs(7200),
+            to: NOW,
             seconds: 7200,
             recurring: true,
         }],
@@ -138,7 +138,7 @@ async fn corrected_time_is_seen_and_its_reason_is_only_text() {
     };
     let (router, ledger) = routed(&house);
     let now = lookout_model::sample::correction("cor-1");
-    let now = lookout_model::CorrectionRecord { from_ms: NOW - 7_140_000, to_ms: Some(NOW), ..now };
+    let now = lookout_model::CorrectionRecord { from: NOW - Duration::from_secs(7140), to: Some(NOW), ..now };
     ledger.record_correction(&now).await.unwrap();
     for path in ["/", "/slos/titanic/requests"] {
         let page = get(&router, path).await.text;

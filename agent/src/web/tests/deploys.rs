@@ -24,7 +24,7 @@ async fn the_same_key_marks_once_and_never_something_else() {
     assert_eq!(shown["environment"], "production");
     assert_eq!(shown["class"], "fix");
     assert_eq!(shown["actor"], "pipeline", "whoever holds the token, unless told otherwise");
-    assert_eq!(shown["started_at_ms"], NOW);
+    assert_eq!(shown["started_at_ms"], NOW.as_millis());
 
     let again = send(&router, post(Some("bearer secret"), Some("run-1"), BODY)).await;
     assert_eq!((again.status.as_u16(), again.json()), (200, shown));

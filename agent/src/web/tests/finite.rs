@@ -4,6 +4,7 @@ use lookout_engine::{
     BudgetShare, BurnFactor, Condition, Confidence, Counts, Grid, Guard, Method, Objective, Period, Policy,
     Severity, SliceTarget, Slot, Tier, Window,
 };
+use lookout_model::{GridTime, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
@@ -147,11 +148,11 @@ fn furnished(story: &Story) -> House {
 /// Everything is seen at the end of each step, and what is certain before it, as in the loop of the agent.
 async fn lived(story: &Story, house: &House, ledger: &Arc<MemoryLedger>) -> Snapshot {
     let config = Arc::new(house.config.clone());
-    let mut now = story.grid.slot_at_ms(NOW).plus(-story.steps.iter().map(|(jump, _)| jump).sum::<i64>());
+    let mut now = story.grid.slot_at(NOW).plus(-story.steps.iter().map(|(jump, _)| jump).sum::<i64>());
     let restored = async |now: Slot| {
         let ledger = Arc::clone(ledger) as Arc<dyn Ledger>;
-        let now_ms = story.grid.start_ms(now);
-        Driver::restore(Arc::clone(&config), ledger, Arc::new(|_| None), now_ms).await.unwrap()
+        let now = story.grid.start_of(now);
+        Driver::restore(Arc::clone(&config), ledger, Arc::new(|_| None), now).await.unwrap()
     };
     let mut driver = restored(now).await;
     let mut last = None;
@@ -162,13 +163,13 @@ async fn lived(story: &Story, house: &House, ledger: &Arc<MemoryLedger>) -> Snap
                 driver.record(Observation::new(slo, now.plus(-1 - late), counts));
             }
         }
-        for (index, status) in driver.look(story.grid.start_ms(now) - 1).await {
+        for (index, status) in driver.look(story.grid.start_of(now) - Duration::from_millis(1)).await {
             assert_eq!(status.slo, format!("slo-{index}"));
             numeric(&status);
         }
         last = Some(driver.tick(now.plus(-1)).await.0);
         if again {
-            ledger.prune(story.grid.start_ms(now)).await.unwrap();
+            ledger.prune(story.grid.start_of(now)).await.unwrap();
             driver = restored(now).await;
         }
     }
@@ -197,7 +198,7 @@ async fn looked_at(story: &Story) {
     let (house, ledger) = (furnished(story), Arc::new(MemoryLedger::default()));
     let snapshot = lived(story, &house, &ledger).await;
     numeric(&snapshot);
-    for transition in ledger.latest_transitions(0).await.unwrap() {
+    for transition in ledger.latest_transitions(Timestamp::EPOCH).await.unwrap() {
         numeric(&transition.notice);
     }
     let names: Vec<String> = snapshot.slos.iter().step_by(8).map(|slo| slo.slo.clone()).collect();

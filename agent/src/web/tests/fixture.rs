@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
 use lookout_engine::{
     Cause, DataState, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window,
 };
@@ -17,19 +17,19 @@ use lookout_config::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Ser
 use lookout_ledger::{CountSeries, CountSpan, Resolution};
 use lookout_model::{
     ConditionEvidence, ConditionKind, Corrected, DeployClass, DeployRecord, Evidence, IncidentRecord,
-    TierEvidence,
+    TierEvidence, Timestamp,
 };
 use lookout_runtime::clock::Clock;
 use lookout_runtime::random::Random;
 
 /// 2026-01-01T03:12:40Z, when nobody wants to be woken.
-pub(in crate::web) const NOW: i64 = 1_767_237_160_000;
+pub(in crate::web) const NOW: Timestamp = Timestamp::from_seconds(1_767_237_160);
 
 struct FixedClock;
 
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(NOW).unwrap()
+        NOW
     }
 }
 
@@ -45,7 +45,12 @@ impl House {
     /// Nothing at all.
     pub(in crate::web) fn empty() -> Self {
         Self {
-            snapshot: Snapshot { at_ms: NOW - 3000, interval_s: 10, ledger_is_down: false, slos: Vec::new() },
+            snapshot: Snapshot {
+                at: NOW - Duration::from_secs(3),
+                interval_s: 10,
+                ledger_is_down: false,
+                slos: Vec::new(),
+            },
             config: config(),
             ledger: Arc::default(),
             probes: Vec::new(),
@@ -66,7 +71,7 @@ impl House {
         house.ledger.incidents.lock().unwrap().push(incident(
             "requests",
             Severity::Ticket,
-            Some(NOW - 40_000_000),
+            Some(NOW - Duration::from_secs(40_000)),
         ));
         house.ledger.deploys.lock().unwrap().push(DeployRecord {
             id: "dep-1".to_owned(),
@@ -77,10 +82,10 @@ impl House {
             commit: "9f2c41d07be3".to_owned(),
             actor: "pipeline".to_owned(),
             class: DeployClass::Feature,
-            started_at_ms: NOW - 1_500_000,
+            started_at: NOW - Duration::from_secs(1500),
         });
         let day = (0..1440_i64).map(|minute| CountSpan {
-            start_s: (NOW / 60_000 - 1440 + minute) * 60,
+            start_s: (NOW.as_seconds() / 60 - 1440 + minute) * 60,
             resolution: Resolution::Minute,
             counts: counts(minute),
         });
@@ -274,7 +279,7 @@ fn tier(
 
 fn status(name: &str, title: &str, left: f64) -> SloStatus {
     SloStatus {
-        at_ms: 0,
+        at: Timestamp::EPOCH,
         id: format!("titanic-{name}"),
         service: "titanic".to_owned(),
         slo: name.to_owned(),
@@ -309,18 +314,18 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
     }
 }
 
-fn incident(slo: &str, severity: Severity, resolved_at_ms: Option<i64>) -> IncidentRecord {
-    let opened_at_ms = resolved_at_ms.map_or(NOW - 760_000, |at| at - 5_400_000);
+fn incident(slo: &str, severity: Severity, resolved_at: Option<Timestamp>) -> IncidentRecord {
+    let opened_at = resolved_at.map_or(NOW - Duration::from_secs(760), |at| at - Duration::from_secs(5400));
     IncidentRecord {
-        id: format!("inc-{:08x}", opened_at_ms as u32),
+        id: format!("inc-{:08x}", opened_at.as_millis() as u32),
         slo_id: format!("titanic-{slo}"),
         service: "titanic".to_owned(),
         slo: slo.to_owned(),
         cause: Cause::Burn,
         severity,
         peak: severity,
-        opened_at_ms,
-        resolved_at_ms,
+        opened_at,
+        resolved_at,
     }
 }
 
@@ -331,6 +336,6 @@ fn probe(target: &str, ok: bool, detail: &str) -> ProbeRow {
         ok,
         detail: detail.to_owned(),
         total_ms: 12,
-        at_ms: NOW - 4200,
+        at: NOW - Duration::from_millis(4200),
     }
 }

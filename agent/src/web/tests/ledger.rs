@@ -36,7 +36,7 @@ impl Ledger for FakeLedger {
         self.works()
     }
 
-    async fn counts(&self, _: &str, _: i64) -> Result<CountSeries, LedgerError> {
+    async fn counts(&self, _: &str, _: Timestamp) -> Result<CountSeries, LedgerError> {
         self.works()?;
         Ok(self.counts.lock().unwrap().clone())
     }
@@ -44,7 +44,7 @@ impl Ledger for FakeLedger {
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
         self.works()?;
         let incidents = self.incidents.lock().unwrap();
-        Ok(incidents.iter().filter(|incident| incident.resolved_at_ms.is_none()).cloned().collect())
+        Ok(incidents.iter().filter(|incident| incident.resolved_at.is_none()).cloned().collect())
     }
 
     async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
@@ -52,35 +52,35 @@ impl Ledger for FakeLedger {
         Ok(self.incidents.lock().unwrap().iter().take(limit as usize).cloned().collect())
     }
 
-    async fn latest_transitions(&self, _: i64) -> Result<Vec<TransitionRecord>, LedgerError> {
+    async fn latest_transitions(&self, _: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
         self.works()?;
         Ok(Vec::new())
     }
 
-    async fn due_deliveries(&self, _: &str, _: i64, _: u32) -> Result<Vec<Delivery>, LedgerError> {
+    async fn due_deliveries(&self, _: &str, _: Timestamp, _: u32) -> Result<Vec<Delivery>, LedgerError> {
         self.works()?;
         Ok(Vec::new())
     }
 
-    async fn waiting(&self, _: &str) -> Result<(Option<i64>, u64), LedgerError> {
+    async fn waiting(&self, _: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
         self.works()?;
         Ok((None, 0))
     }
 
-    async fn begin_attempt(&self, _: i64, _: i64) -> Result<(), LedgerError> {
+    async fn begin_attempt(&self, _: i64, _: Timestamp) -> Result<(), LedgerError> {
         self.works()
     }
 
-    async fn end_attempt(&self, _: i64, _: i64, _: &DeliveryResult) -> Result<(), LedgerError> {
+    async fn end_attempt(&self, _: i64, _: Timestamp, _: &DeliveryResult) -> Result<(), LedgerError> {
         self.works()
     }
 
-    async fn dead_letters(&self, _: i64) -> Result<Vec<DeadLetter>, LedgerError> {
+    async fn dead_letters(&self, _: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         self.works()?;
         Ok(self.dead_letters.lock().unwrap().clone())
     }
 
-    async fn retry_dead_letters(&self, destination: Option<&str>, _: i64) -> Result<u64, LedgerError> {
+    async fn retry_dead_letters(&self, destination: Option<&str>, _: Timestamp) -> Result<u64, LedgerError> {
         self.works()?;
         let mut letters = self.dead_letters.lock().unwrap();
         let before = letters.len();
@@ -139,9 +139,9 @@ impl Ledger for FakeLedger {
         self.books.corrections(before, limit).await
     }
 
-    async fn corrections_in_force(&self, since_ms: i64) -> Result<Vec<CorrectionRecord>, LedgerError> {
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
         self.works()?;
-        self.books.corrections_in_force(since_ms).await
+        self.books.corrections_in_force(since).await
     }
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
@@ -158,7 +158,7 @@ impl Ledger for FakeLedger {
         Ok(Vec::new())
     }
 
-    async fn prune(&self, _: i64) -> Result<(), LedgerError> {
+    async fn prune(&self, _: Timestamp) -> Result<(), LedgerError> {
         self.works()
     }
 

@@ -1,6 +1,7 @@
 //! Pages: what they say, how much they weigh, what they never contain.
 
 use lookout_engine::{Cause, DataState};
+use lookout_model::Timestamp;
 use std::io::Write as _;
 
 use super::*;
@@ -101,7 +102,7 @@ async fn tables_have_captions_and_headings_and_every_state_has_a_word() {
 #[tokio::test]
 async fn the_headline_says_how_things_are() {
     let mut late = House::burning();
-    late.snapshot.at_ms = NOW - 240_000;
+    late.snapshot.at = NOW - Duration::from_secs(240);
     let mut stale = House::healthy();
     stale.snapshot.slos[2].evidence.data_state = DataState::Stale;
     let mut spent = House::healthy();
@@ -123,7 +124,7 @@ async fn the_headline_says_how_things_are() {
 #[tokio::test]
 async fn an_agent_that_has_just_started_says_so() {
     let mut house = House::empty();
-    house.snapshot.at_ms = Snapshot::NEVER;
+    house.snapshot.at = Snapshot::NEVER;
     let page = get(&routed(&house).0, "/").await.text;
     assert!(page.contains("<h1>The agent has just started</h1>") && !page.contains("No objectives"));
     assert!(page.contains("The first evaluation is at most 10 s away."));
@@ -308,12 +309,14 @@ async fn a_calendar_period_and_its_objectives_are_named() {
     slo.evidence.calendar = Some(CalendarEvidence {
         period: "month in Europe/Zurich, until 1 December".to_owned(),
         of: "month's".to_owned(),
-        from_ms: 1_793_487_600_000,
-        to_ms: 1_796_079_600_000,
+        from: Timestamp::from_seconds(1_793_487_600),
+        to: Timestamp::from_seconds(1_796_079_600),
     });
-    let version =
-        |from_ms, objective_percent| VersionEvidence { from_ms, objective_percent, bad: 17, total: 4711 };
-    slo.evidence.versions = vec![version(1_793_487_600_000, 99.0), version(1_794_000_000_000, 99.9)];
+    let version = |from, objective_percent| VersionEvidence { from, objective_percent, bad: 17, total: 4711 };
+    slo.evidence.versions = vec![
+        version(Timestamp::from_seconds(1_793_487_600), 99.0),
+        version(Timestamp::from_seconds(1_794_000_000), 99.9),
+    ];
     let (router, _) = routed(&house);
     let page = get(&router, "/slos/titanic/requests").await.text;
     for said in [
@@ -352,8 +355,8 @@ async fn one_duration_has_one_spelling_on_a_page_in_a_message_and_in_the_termina
     assert!(incidents.contains(SPELLING), "a resolved incident lasted 5,400 s: {incidents}");
 
     let mut notice = lookout_model::sample::story(NOW, &[])[3].notice.clone();
-    notice.incident.opened_at_ms = NOW;
-    notice.incident.resolved_at_ms = Some(NOW + 5_400_000);
+    notice.incident.opened_at = NOW;
+    notice.incident.resolved_at = Some(NOW + Duration::from_secs(5400));
     let headline = crate::deliver::Message::of(&notice).headline;
     assert!(headline.ends_with(&format!("over after {SPELLING}")), "{headline}");
 

@@ -2,14 +2,16 @@
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout_engine::Slot;
+use lookout_model::{GridTime, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::rehearsal::{Meter, START_MS, WallClock};
+use crate::rehearsal::{Meter, START, WallClock};
 use lookout_config::{Check, Family, HttpCheck};
 
 use super::super::Reason;
@@ -27,7 +29,7 @@ enum Plan {
 struct Planned {
     clock: Arc<WallClock>,
     plan: Box<dyn Fn(usize) -> Plan + Send + Sync>,
-    starts: Mutex<Vec<i64>>,
+    starts: Mutex<Vec<Timestamp>>,
     dropped: Arc<AtomicBool>,
 }
 
@@ -45,7 +47,7 @@ impl Probe for Planned {
         let _dropped = OnDrop(Arc::clone(&self.dropped));
         let number = {
             let mut starts = self.starts.lock().unwrap();
-            starts.push(self.clock.now_ms());
+            starts.push(self.clock.now());
             starts.len() - 1
         };
         let (verdict, total) = match (self.plan)(number) {
@@ -121,7 +123,7 @@ impl Scene {
         Self { clock, prober, latest, feed, stop, task }
     }
 
-    fn starts(&self) -> Vec<i64> {
+    fn starts(&self) -> Vec<Timestamp> {
         self.prober.starts.lock().unwrap().clone()
     }
 
@@ -131,10 +133,10 @@ impl Scene {
 }
 
 /// Starts of the schedule within `seconds` after the beginning.
-fn scheduled(seconds: i64) -> Vec<i64> {
+fn scheduled(seconds: u64) -> Vec<Timestamp> {
     let schedule = Schedule::new("api", INTERVAL);
-    let starts = std::iter::successors(Some(START_MS), |at| Some(schedule.next_after(*at))).skip(1);
-    starts.take_while(|at| *at <= START_MS + seconds * 1000).collect()
+    let starts = std::iter::successors(Some(START), |at| Some(schedule.next_after(*at))).skip(1);
+    starts.take_while(|at| *at <= START + Duration::from_secs(seconds)).collect()
 }
 
 fn outcome(meter: &Meter, outcome: &str) -> f64 {
@@ -164,7 +166,7 @@ async fn an_hour_is_three_hundred_and_sixty_outcomes_at_exact_starts() {
         .flat_map(|(n, start)| {
             let bad = u64::from(n % 7 == 0);
             let counts = Counts { good: 1 - bad, bad };
-            [3, 5].map(|slo| Observation::new(slo, grid.slot_at_ms(*start), counts))
+            [3, 5].map(|slo| Observation::new(slo, grid.slot_at(*start), counts))
         })
         .collect();
     assert_eq!(observed, wanted);
@@ -181,8 +183,8 @@ async fn an_hour_is_three_hundred_and_sixty_outcomes_at_exact_starts() {
     assert_eq!((phase("connect"), phase("tls")), (Some(0.3), None), "a phase that never happens is absent");
 
     let seen = scene.latest.get("api").unwrap();
-    assert_eq!((seen.outcome.is_ok(), seen.started_at_ms), (true, expected[359]));
-    assert_eq!(seen.last_failure.unwrap().started_at_ms, expected[357]);
+    assert_eq!((seen.outcome.is_ok(), seen.started_at), (true, expected[359]));
+    assert_eq!(seen.last_failure.unwrap().started_at, expected[357]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,18 +229,17 @@ async fn slots_slept_through_are_missed_and_the_current_one_is_probed() {
     let mut scene = Scene::open(1000, |_| QUICK);
     let slots = scheduled(100);
     // up to a second before the third slot; then everything stands still until the middle of the sixth
-    let until = u64::try_from(slots[2] - START_MS).unwrap() - 1000;
-    tokio::time::sleep(Duration::from_millis(until)).await;
+    tokio::time::sleep(slots[2].since(START) - Duration::from_secs(1)).await;
     tokio::time::advance(Duration::from_secs(36)).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(missed(&meter, "suspended"), 3.0);
-    assert_eq!(scene.starts(), [slots[0], slots[1], slots[5] + 5000]);
+    assert_eq!(scene.starts(), [slots[0], slots[1], slots[5] + Duration::from_secs(5)]);
     assert_eq!(meter.value(names::CLOCK_JUMPS, &[]), None, "both clocks agree that time passed");
     let observed = scene.observed();
     let late = observed.last().unwrap();
     assert_eq!(
         late.slot,
-        Grid::try_new(10).unwrap().slot_at_ms(slots[5]),
+        Grid::try_new(10).unwrap().slot_at(slots[5]),
         "it counts where it was meant to start"
     );
 }
@@ -265,10 +266,10 @@ async fn a_clock_set_back_does_not_stop_the_probes() {
     let _lent = meter.lend();
     let schedule = Schedule::new("api", INTERVAL);
     let scene = Scene::open(1000, |_| QUICK);
-    let first = u64::try_from(schedule.next_after(START_MS) - START_MS).unwrap();
+    let first = schedule.next_after(START).since(START);
     // once between two probes, once in the middle of one
-    for (jumps, pause) in [(1.0, first + 95_000), (2.0, 95_100)] {
-        tokio::time::sleep(Duration::from_millis(pause)).await;
+    for (jumps, pause) in [(1.0, first + Duration::from_secs(95)), (2.0, Duration::from_millis(95_100))] {
+        tokio::time::sleep(pause).await;
         let before = scene.starts().len();
         scene.clock.jump(-3_600_000);
         tokio::time::sleep(Duration::from_secs(100)).await;
@@ -289,10 +290,10 @@ async fn stopping_waits_for_nothing_and_leaves_nothing_behind() {
     let _lent = meter.lend();
     let scene = Scene::open(1000, |_| Plan::Hang);
     tokio::time::sleep(Duration::from_secs(25)).await;
-    let before = scene.clock.now_ms();
+    let before = scene.clock.now();
     scene.stop.cancel();
     scene.task.await.unwrap();
-    assert_eq!(scene.clock.now_ms(), before);
+    assert_eq!(scene.clock.now(), before);
     assert_eq!(missed(&meter, "stopped"), 1.0);
     let deadline = Duration::from_secs(1);
     let gone = async {
@@ -327,7 +328,7 @@ async fn a_full_feed_is_waited_for_and_a_closed_one_ends_the_loop() {
     }
     // the probe after the wait starts late in its slot, and counts where it was meant to start
     let (grid, schedule) = (Grid::try_new(10).unwrap(), Schedule::new("api", INTERVAL));
-    let intended = |at: &i64| grid.slot_at_ms(schedule.start_of(schedule.number_at(*at)));
+    let intended = |at: &Timestamp| grid.slot_at(schedule.start_of(schedule.number_at(*at)));
     let probed: Vec<Slot> = scene.starts().iter().map(intended).take(4).collect();
     let wanted: Vec<(usize, Slot)> = probed.iter().flat_map(|slot| [(3, *slot), (5, *slot)]).collect();
     assert_eq!(observed, wanted, "nothing is lost and nothing reordered");
@@ -365,8 +366,8 @@ async fn whatever_happens_every_slot_has_exactly_one_outcome() {
         scene.stop.cancel();
         scene.task.await.unwrap();
         let outcomes = outcome(&meter, "ok") + outcome(&meter, "fail") + outcome(&meter, "missed");
-        let (schedule, now_ms) = (Schedule::new("api", INTERVAL), scene.clock.now_ms());
-        let slots = schedule.number_at(now_ms) - schedule.number_at(START_MS);
+        let (schedule, now) = (Schedule::new("api", INTERVAL), scene.clock.now());
+        let slots = schedule.number_at(now) - schedule.number_at(START);
         // the loop sleeps by the monotonic clock: a start that a jump brought nearer may still be ahead of it
         let late = slots as f64 - outcomes;
         assert!((0.0..=1.0).contains(&late), "seed {seed}: {outcomes} outcomes in {slots} slots");

@@ -9,13 +9,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::rehearsal::{Meter, START_MS, WallClock};
+use crate::rehearsal::{Meter, START, WallClock};
 use lookout_config::{Credentials, Ratio};
 use lookout_promql::client::{Answer, ErrorType, Question, Series, When};
 use lookout_promql::query::{Dialect, EventQuery, Query};
 use lookout_promql::selector::Selector;
 
-const START_S: i64 = START_MS / 1000;
+const START_S: i64 = START.as_seconds();
 const WIDTH_S: i64 = 10;
 const FIRST: i64 = START_S / WIDTH_S;
 const SCRAPE_S: i64 = 5;
@@ -43,7 +43,7 @@ fn inside(outage: &Mutex<Outage>, second: i64) -> bool {
 
 impl World {
     fn now_s(&self) -> i64 {
-        self.clock.now_ms() / 1000 - START_S
+        self.clock.now().as_seconds() - START_S
     }
 
     /// Requests since the target started, as a scrape at this second shows them.
@@ -178,8 +178,8 @@ impl Scene {
     }
 
     async fn until(&mut self, second: i64) {
-        let left = second * 1000 - (self.world.clock.now_ms() - START_MS);
-        tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap())).await;
+        let until = Timestamp::from_seconds(START_S + second);
+        tokio::time::sleep(until.since(self.world.clock.now())).await;
         self.take();
     }
 
@@ -203,7 +203,7 @@ impl Scene {
         let rows: Vec<(i64, u32, Counts)> =
             self.seen.iter().map(|(slot, counts)| ((FIRST + slot) * WIDTH_S, 10, *counts)).collect();
         let grid = Grid::try_new(10).unwrap();
-        self.progress = Progress::of_ledger(grid, self.world.clock.now_ms(), &rows, &[]);
+        self.progress = Progress::of_ledger(grid, self.world.clock.now(), &rows, &[]);
         self.running = None;
     }
 

@@ -3,26 +3,27 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
+use lookout_model::Timestamp;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::rehearsal::{Meter, START_MS, WallClock};
+use crate::rehearsal::{Meter, START, WallClock};
 use lookout_promql::selector::Selector;
 
 type Answer = Result<String, FetchError>;
 
 struct Neighbour {
     clock: Arc<WallClock>,
-    answer: Box<dyn Fn(usize, i64) -> Answer + Send + Sync>,
+    answer: Box<dyn Fn(usize, Timestamp) -> Answer + Send + Sync>,
     takes: Duration,
-    fetched: Mutex<Vec<i64>>,
+    fetched: Mutex<Vec<Timestamp>>,
 }
 
 #[async_trait]
 impl Fetch for Neighbour {
     async fn fetch(&self, _scrape: &Scrape) -> Answer {
-        let at = self.clock.now_ms();
+        let at = self.clock.now();
         let number = {
             let mut fetched = self.fetched.lock().unwrap();
             fetched.push(at);
@@ -43,15 +44,15 @@ struct Scene {
 
 /// The stream of availability.
 const UP: usize = 9;
-const WIDTH_MS: i64 = 10_000;
-const FIRST: i64 = START_MS / WIDTH_MS;
+const WIDTH: Duration = Duration::from_secs(10);
+const FIRST: i64 = START.as_seconds() / 10;
 
 fn named(metric: &str) -> Selector {
     Selector { metric: metric.to_owned(), matchers: Vec::new() }
 }
 
 impl Scene {
-    fn open(takes: Duration, answer: impl Fn(usize, i64) -> Answer + Send + Sync + 'static) -> Self {
+    fn open(takes: Duration, answer: impl Fn(usize, Timestamp) -> Answer + Send + Sync + 'static) -> Self {
         let slos = vec![
             (2, Ratio::Good { good: named("fast_total"), total: named("requests_total") }),
             (4, Ratio::Bad { bad: named("errors_total"), total: named("requests_total") }),
@@ -62,7 +63,7 @@ impl Scene {
     fn of(
         slos: Vec<(usize, Ratio)>,
         takes: Duration,
-        answer: impl Fn(usize, i64) -> Answer + Send + Sync + 'static,
+        answer: impl Fn(usize, Timestamp) -> Answer + Send + Sync + 'static,
     ) -> Self {
         let clock = WallClock::start();
         let neighbour = Arc::new(Neighbour {
@@ -109,8 +110,8 @@ fn exposition(requests: i64, fast: i64, errors: i64) -> Answer {
 }
 
 /// Twenty requests a slot, every second one fast; one error a slot from the third scrape on.
-fn steady(number: usize, at: i64) -> Answer {
-    let slots = (at - START_MS) / WIDTH_MS;
+fn steady(number: usize, at: Timestamp) -> Answer {
+    let slots = at.millis_since(START) / 10_000;
     let errors = i64::try_from(number).unwrap() - 1;
     exposition(slots * 20, slots * 10, errors.max(0))
 }
@@ -131,7 +132,7 @@ async fn an_hour_is_read_at_every_boundary_and_counted_in_the_slot_before() {
     let _lent = meter.lend();
     let mut scene = Scene::open(Duration::from_millis(40), steady);
     seconds(3601).await;
-    let boundaries: Vec<i64> = (1..=360).map(|n| START_MS + n * WIDTH_MS).collect();
+    let boundaries: Vec<Timestamp> = (1..=360).map(|n| START + WIDTH * n).collect();
     assert_eq!(scene.neighbour.fetched.lock().unwrap().clone(), boundaries);
     let wanted: Vec<(usize, i64, u64, u64)> = (1..360)
         .flat_map(|slot| {
@@ -148,12 +149,12 @@ async fn an_hour_is_read_at_every_boundary_and_counted_in_the_slot_before() {
 async fn while_most_events_are_bad_the_middle_of_a_slot_is_read_too() {
     // two requests a second; those between the seconds 33 and 67 fail
     let mut scene = Scene::open(Duration::from_millis(40), |_, at| {
-        let second = (at - START_MS) / 1000;
+        let second = at.millis_since(START) / 1000;
         exposition(second * 2, second, (second.clamp(33, 67) - 33) * 2)
     });
     seconds(101).await;
     let read: Vec<i64> =
-        scene.neighbour.fetched.lock().unwrap().iter().map(|at| (at - START_MS) / 1000).collect();
+        scene.neighbour.fetched.lock().unwrap().iter().map(|at| at.millis_since(START) / 1000).collect();
     assert_eq!(read, [10, 20, 30, 40, 45, 50, 55, 60, 65, 70, 80, 90, 100]);
     let errors: Vec<_> = scene.observed().into_iter().filter(|(slo, ..)| *slo == 4).collect();
     let wanted = [
@@ -188,7 +189,7 @@ async fn a_failed_scrape_says_nothing_and_recovery_counts_the_gap() {
         2 => Err(FetchError::Timeout(Duration::from_secs(3))),
         3 => Err(FetchError::Connect("refused".to_owned())),
         4 => Ok("requests_total 1000\n<html>".to_owned()),
-        _ => exposition((at - START_MS) / WIDTH_MS * 20, (at - START_MS) / WIDTH_MS * 20, 0),
+        _ => exposition(at.millis_since(START) / 10_000 * 20, at.millis_since(START) / 10_000 * 20, 0),
     });
     seconds(71).await;
     let errors: Vec<_> = scene.observed().into_iter().filter(|(slo, ..)| *slo == 4).collect();
@@ -205,7 +206,7 @@ async fn an_answer_without_the_series_it_had_is_no_observation() {
     let _lent = meter.lend();
     let mut scene = Scene::open(Duration::ZERO, |number, at| match number {
         2..=4 => Ok("# the registry was swapped\nup 1\n".to_owned()),
-        _ => exposition((at - START_MS) / WIDTH_MS * 20, (at - START_MS) / WIDTH_MS * 20, 0),
+        _ => exposition(at.millis_since(START) / 10_000 * 20, at.millis_since(START) / 10_000 * 20, 0),
     });
     seconds(71).await;
     let errors: Vec<_> = scene.observed().into_iter().filter(|(slo, ..)| *slo == 4).collect();
@@ -271,10 +272,10 @@ async fn a_slow_neighbour_and_a_jumping_clock_lose_no_event() {
 async fn stopping_waits_for_nothing() {
     let scene = Scene::open(Duration::from_secs(1000), steady);
     seconds(15).await;
-    let before = scene.clock.now_ms();
+    let before = scene.clock.now();
     scene.stop.cancel();
     scene.task.await.unwrap();
-    assert_eq!(scene.clock.now_ms(), before);
+    assert_eq!(scene.clock.now(), before);
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,7 +308,7 @@ async fn a_crash_loop_is_counted_life_by_life() {
     let _lent = meter.lend();
     // every scrape meets a process that is four seconds old and failed a hundred times
     let mut scene = Scene::open(Duration::ZERO, |_, at| {
-        let started = at / 1000 - 4;
+        let started = at.as_seconds() - 4;
         Ok(format!(
             "process_start_time_seconds {started}\nrequests_total 100\nfast_total 0\nerrors_total 100\n"
         ))

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
+use lookout_model::Timestamp;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
@@ -175,7 +175,7 @@ fn free_name(ledger: &Path, why: &str, now: Timestamp) -> Result<Option<PathBuf>
     if !parts.iter().any(|part| there(&with_suffix(ledger, part))) {
         return Ok(None);
     }
-    let stamp = now.strftime("%Y%m%dT%H%M%SZ");
+    let stamp = jiff::Timestamp::try_from(now).unwrap_or_default().strftime("%Y%m%dT%H%M%SZ");
     for n in 1..=NAMES {
         let more = if n == 1 { String::new() } else { format!("-{n}") };
         let name = with_suffix(ledger, &format!(".{why}-{stamp}{more}"));

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jiff::Timestamp;
+use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::super::SqliteLedger;
@@ -34,7 +34,7 @@ impl Place {
         for n in 1..=3 {
             ledger.record_decision(decision(n)).await.unwrap();
         }
-        ledger.prune(12 * 3_600_000).await.unwrap();
+        ledger.prune(Timestamp::from_millis(12 * 3_600_000)).await.unwrap();
         ledger.commit(&[row(60 * 60 * 12)], &[]).await.unwrap();
         ledger.close().await;
         backup(&place.ledger, &place.backup).await.unwrap();
@@ -66,7 +66,7 @@ fn decision(n: i64) -> DecisionRecord {
     DecisionRecord {
         id: n.to_string(),
         sequence: 0,
-        at_ms: n,
+        at: Timestamp::from_millis(n),
         service: "titanic".to_owned(),
         answer: "{}".to_owned(),
         previous_hash: String::new(),
@@ -162,7 +162,7 @@ async fn backups_under_write_load_are_each_of_one_moment() {
         restore(&place.folder.path().join("backup-7.db"), &place.ledger, Faults::Refuse, at()).await;
     assert_eq!(restored.unwrap().report.slos[0].rows, last);
     let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().slots().len() as u64, last);
+    assert_eq!(ledger.counts("a", Timestamp::EPOCH).await.unwrap().slots().len() as u64, last);
     ledger.record_decision(decision(-1)).await.unwrap();
     ledger.close().await;
     assert!(verify(&place.ledger).await.unwrap().faults.is_empty());
@@ -229,7 +229,7 @@ async fn the_replaced_ledger_keeps_all_it_had_and_can_be_put_back() {
     assert_eq!(back.report.slos[0].rows, 3);
     assert_eq!(back.kept.unwrap().file_name().unwrap(), "ledger.db.replaced-20260301T100000Z-2");
     let agent = SqliteLedger::open(&place.ledger).await.unwrap();
-    assert_eq!(agent.counts("api-up", 0).await.unwrap().slots().len(), 2);
+    assert_eq!(agent.counts("api-up", Timestamp::EPOCH).await.unwrap().slots().len(), 2);
     agent.close().await;
 }
 
@@ -344,7 +344,7 @@ async fn a_ledger_of_an_older_lookout_is_verified_and_restored() {
     let report = place.restore().await.unwrap().report;
     assert_eq!((report.schema_version, report.slos[0].good, report.counted_until_s), (1, 5, Some(60_060)));
     let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
-    assert_eq!(ledger.counts("a", 0).await.unwrap().minutes().len(), 1);
+    assert_eq!(ledger.counts("a", Timestamp::EPOCH).await.unwrap().minutes().len(), 1);
     ledger.close().await;
     assert_eq!(verify(&place.ledger).await.unwrap().schema_version, 6);
 }
