@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lookout_engine::{Counts, Slot};
 
 use super::counters::{Counters, Standing};
-use super::watch::Ports;
+use super::ports::Ports;
 use super::windowed::Windowed;
 use lookout_config::Prometheus;
 use lookout_promql::client::{Answer, Error, Question};
