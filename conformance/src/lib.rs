@@ -7,6 +7,7 @@
 pub mod agents;
 pub mod agreement;
 pub mod alerts;
+pub mod circles;
 pub mod compose;
 pub mod containers;
 pub mod dashboards;

@@ -17,15 +17,16 @@ use lookout_engine::{
     COMPONENT_LIMIT, Component as Part, Composite, Grid, Join, Method, Objective, SliceTarget, Weight,
 };
 
-use super::component::Component;
-use super::config::Known;
 use super::method::{Budgeting, read_budgeting, read_target, read_window};
 use super::model::Indicator;
 use super::objective::{Promise, objective_fault, read_objective, refuse_threshold};
-use super::openslo::{Indicators, Metadata, read_named_indicator};
 use super::reader::{At, Fields, Reader};
 use super::yaml::Value;
+use crate::indicator::{Indicators, read_named_indicator};
 use crate::keys::openslo::{objective, slo, slo_annotations};
+use crate::known::Known;
+use crate::metadata::Metadata;
+use crate::model::Component;
 
 /// Whether an SLO is meant to be a composite.
 pub(super) fn is_meant(fields: &Fields<'_>, metadata: &Metadata<'_>) -> bool {

@@ -13,9 +13,9 @@ use core::ops::Range;
 use lookout_engine::{BudgetShare, Condition, Criterion, Grid, Objective, Severity, Window};
 
 use super::clause::{BadClause, Words, read_clauses, window};
-use super::openslo::Metadata;
 use super::reader::Reader;
 use crate::keys::openslo::slo_annotations;
+use crate::metadata::Metadata;
 
 /// The window whose burn `exhaustion` takes when none is named.
 const USUAL_BURN: Window = Window::hours(6);

@@ -22,8 +22,12 @@
 //!
 //! Variables (`${NAME}`, `${NAME:-default}`) work in every URL, address, path, header and secret.
 
+use crate::known::Known;
+use crate::known::Timing;
+use crate::names::check_unique;
+use crate::names::declared_names;
+use crate::names::items;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
-use core::time::Duration;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -33,12 +37,13 @@ use url::Url;
 use super::destination::{Written, read_destination};
 use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Token};
 use super::objects;
-use super::prometheus::{QueryTiming, read_servers};
+use super::prometheus::read_servers;
 use super::reader::{At, Fields, Reader};
-use super::target::{Target, read_scrape, read_target};
+use super::target::{Target, read_target};
 use super::yaml::Place;
 use crate::keys::Key;
 use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
+use crate::scrape::read_scrape;
 
 /// Where the agent listens unless told otherwise.
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
@@ -61,28 +66,6 @@ pub(super) struct Draft {
     pub(super) known: Known,
     /// Where the SLO specs are.
     pub(super) patterns: Vec<Pattern>,
-}
-
-/// What SLO specs may refer to.
-#[derive(Clone, Default)]
-pub(super) struct Known {
-    /// The evaluation grid, when it could be read.
-    pub(super) grid: Option<Grid>,
-    /// Names of targets and their timing; `None` when nothing is known about targets at all.
-    pub(super) targets: Option<Vec<(String, Option<Timing>)>>,
-    /// Names of scrapes; `None` when nothing is known about scrapes at all.
-    pub(super) scrapes: Option<Vec<String>>,
-    /// Names of Prometheus servers and their timing; `None` when nothing is known about them at all.
-    pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
-    /// Names of destinations, those included that are off; `None` when nothing is known about them at all.
-    pub(super) destinations: Option<Vec<String>>,
-}
-
-/// When a target is probed.
-#[derive(Clone, Copy)]
-pub(super) struct Timing {
-    pub(super) interval: Duration,
-    pub(super) timeout: Duration,
 }
 
 /// A pattern for SLO specs.
@@ -184,30 +167,6 @@ fn read_ledger(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Le
         }
         file => Some(LedgerLocation::Sqlite(folder.join(file))),
     }
-}
-
-/// Notes names that stand twice.
-pub(super) fn check_unique(reader: &mut Reader<'_>, what: &str, names: &[(String, At<'_>)]) {
-    for (n, (name, at)) in names.iter().enumerate() {
-        if names.iter().take(n).any(|(earlier, _)| earlier == name) {
-            reader.error(at, format!("two {what} have the name `{name}`"), "give one of them another name");
-        }
-    }
-}
-
-/// The names of a list of mappings, as far as they can be read.
-pub(super) fn declared_names<'n>(items: &[At<'n>]) -> Vec<(String, At<'n>)> {
-    let name = |item: &At<'n>| {
-        let super::yaml::Value::Map(entries) = &item.node.value else { return None };
-        let (_, node) = entries.iter().find(|(key, _)| key.name == "name")?;
-        let super::yaml::Value::Text(name) = &node.value else { return None };
-        Some((name.clone(), At { node, key: format!("{}.name", item.key) }))
-    };
-    items.iter().filter_map(name).collect()
-}
-
-pub(super) fn items<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>, key: Key) -> Vec<At<'n>> {
-    fields.get(key).and_then(|at| reader.list(&at)).unwrap_or_default()
 }
 
 type KnownTargets = Vec<(String, Option<Timing>)>;

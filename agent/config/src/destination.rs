@@ -1,5 +1,7 @@
 //! `destinations` of `lookout.yaml`, and the secrets they need.
 
+use crate::credentials::Found;
+use crate::credentials::read_secret;
 use std::path::Path;
 
 use lookout_engine::Severity;
@@ -8,8 +10,7 @@ use url::Url;
 use super::address::usable;
 use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
-use super::secret::{Secret, Secrets, fill_in, read_file};
-use super::target::has_placeholder;
+use super::secret::Secret;
 use crate::keys::Key;
 use crate::keys::agent::{alertmanager, destination, slack};
 
@@ -28,13 +29,6 @@ pub(super) enum Written {
     Usable(Destination),
     /// Its secret comes from variables that are empty: a warning says so, and nothing is sent.
     Disabled,
-}
-
-/// What a secret came to.
-pub(super) enum Found {
-    Secret(String),
-    /// Nothing was written but `${NAME:-}`, and NAME is not set.
-    Empty,
 }
 
 /// One of `destinations`.
@@ -148,82 +142,4 @@ fn read_webhook(
         return None;
     }
     Some(Some(DestinationKind::SlackWebhook { url: Secret::new(text) }))
-}
-
-/// A secret that is written under one key or stands in the file under the other.
-pub(super) fn read_secret(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    [direct, file]: [Key; 2],
-    folder: &Path,
-) -> Option<Found> {
-    if reader.needs == Secrets::Unneeded {
-        return Some(Found::Empty);
-    }
-    if let Some(at) = fields.get(file) {
-        return reader.secret_from_file(&at, folder).map(Found::Secret);
-    }
-    let text = reader.secret_text(&fields.get(direct)?, true, true)?;
-    Some(if text.is_empty() { Found::Empty } else { Found::Secret(text) })
-}
-
-impl Reader<'_> {
-    /// The content of a file that a setting names, relative to the folder of the configuration.
-    pub(super) fn secret_from_file(&mut self, at: &At<'_>, folder: &Path) -> Option<String> {
-        let path = folder.join(self.setting(at)?);
-        if self.needs == Secrets::Unneeded {
-            return Some(String::new());
-        }
-        match read_file(&path) {
-            Ok(secret) => Some(secret),
-            Err(message) => {
-                self.error(
-                    at,
-                    message,
-                    "make the file, or name another; it holds the secret and nothing else",
-                );
-                None
-            }
-        }
-    }
-
-    /// A text that may be secret, with its variables filled in. What stands in the file itself is kept out of
-    /// snippets when `masked`, and warned about when `warned`.
-    pub(super) fn secret_text(&mut self, at: &At<'_>, masked: bool, warned: bool) -> Option<String> {
-        let text = match self.text(at) {
-            Some(text) => text,
-            None => {
-                self.secrets.push(at.node.place.span.clone());
-                return None;
-            }
-        };
-        let filled = fill_in(text, self.environment);
-        // a scheme before a reference is no secret: `Bearer ${TOKEN}`
-        let bare = |written: &str| matches!(written.trim(), "" | "Bearer" | "Basic" | "Token");
-        let written = match &filled {
-            Ok(filled) => !(filled.written.is_empty() || filled.named && bare(&filled.written)),
-            Err(bad) => !bare(text.get(..bad.span.start).unwrap_or_default()) || text.len() > bad.span.end,
-        };
-        if written && masked {
-            self.secrets.push(at.node.place.span.clone());
-        }
-        match filled {
-            Ok(filled) => {
-                if written && warned && !has_placeholder(text) {
-                    let help = "take it from the environment (`${NAME}`) or from a file, and replace the one that was shown";
-                    self.warn(
-                        at,
-                        "a secret stands in this file, where everybody who has it can read it",
-                        help,
-                    );
-                }
-                Some(filled.value)
-            }
-            Err(_) if self.needs == Secrets::Unneeded => Some(String::new()),
-            Err(bad) => {
-                self.error_in(at, text, bad.span, bad.message, &bad.help);
-                None
-            }
-        }
-    }
 }

@@ -32,10 +32,13 @@
 //! Native histograms are not in the text format that is scraped; query them in a Prometheus
 //! (`sum(histogram_fraction(0, 0.25, rate(x[{{.window}}])) * histogram_count(rate(x[{{.window}}])))`).
 
-use super::config::Known;
+use std::collections::BTreeMap;
+
+use super::known::Known;
+use super::metadata::read_metadata;
 use super::model::{Indicator, Queries, Ratio};
-use super::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
-use crate::keys::openslo::{probe, prometheus, ratio, scrape, side, sli, source};
+use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
+use crate::keys::openslo::{inline_sli, probe, prometheus, ratio, scrape, side, sli, slo, source};
 use lookout_promql::query::{Dialect, EventQuery, Query as Parsed, QueryError};
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
@@ -366,6 +369,45 @@ fn read_selector(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
         Err(error) => {
             query_error(reader, at, text, error);
             None
+        }
+    }
+}
+
+/// Indicators by name; `None` for one that is declared and wrong.
+pub(super) type Indicators = BTreeMap<String, Option<Indicator>>;
+
+/// An indicator that stands here or is referred to, and its name, if it has one; `what` says that it must.
+pub(super) fn read_named_indicator(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    what: &str,
+    known: &Known,
+    indicators: &Indicators,
+) -> (Option<String>, Option<Indicator>) {
+    match (fields.get(slo::INDICATOR), fields.get(slo::INDICATOR_REF)) {
+        (Some(at), None) => {
+            let Some(inline) = reader.fields(&at, inline_sli::OBJECT) else { return (None, None) };
+            let metadata = inline.get(inline_sli::METADATA).and_then(|at| read_metadata(reader, &at, None));
+            let spec = reader.required(&inline, inline_sli::SPEC, "write `ratioMetric` under `spec:`");
+            let indicator = spec.and_then(|spec| read_indicator(reader, &spec, known));
+            (metadata.and_then(|metadata| metadata.name).map(|(name, _)| name), indicator)
+        }
+        (None, Some(at)) => {
+            let Some(name) = reader.text(&at) else { return (None, None) };
+            // a declared one that is wrong was reported where it stands
+            if let Some(declared) = indicators.get(name) {
+                return (Some(name.to_owned()), declared.clone());
+            }
+            let names: Vec<&String> = indicators.keys().collect();
+            let help = suggestion(name, &names)
+                .map_or_else(|| format!("declared are {}", quoted_list(&names)), |name| did_you_mean(&name));
+            reader.error(&at, format!("the SLI `{name}` does not exist"), help);
+            (None, None)
+        }
+        _ => {
+            let help = "write `indicator` with a `spec`, or `indicatorRef` with the name of an SLI";
+            reader.error(&fields.at, what, help);
+            (None, None)
         }
     }
 }

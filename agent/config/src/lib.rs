@@ -4,34 +4,43 @@ mod address;
 mod assertion;
 mod calendar;
 mod clause;
-mod component;
 mod composite;
 mod conditions;
 mod config;
+mod credentials;
 mod destination;
 mod diagnostic;
 
+mod foreign;
 #[cfg(test)]
 mod golden;
 mod import;
 mod indicator;
 mod keys;
+mod known;
 mod load;
 mod mask;
+mod metadata;
 mod method;
 mod model;
+mod names;
 mod objective;
 mod objects;
 mod openslo;
 mod own_alerts;
 mod period;
+mod placeholder;
 mod prometheus;
 mod reader;
 mod reference;
 mod schema;
 #[cfg(test)]
 mod schema_tests;
+mod scrape;
 mod secret;
+mod sheet;
+mod specs;
+mod streams;
 mod target;
 mod tiers;
 mod up;
@@ -44,20 +53,22 @@ pub use assertion::{
     Subject,
 };
 pub use calendar::{Calendar, OutOfTime, Unit};
-pub use component::{Component, Stream};
+pub use credentials::Credentials;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
-pub use import::{Format, ImportOptions, Imported, SpecFile, import};
+pub use foreign::{Format, ImportOptions};
+pub use import::{Imported, SpecFile, import};
 pub use load::{check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use reference::key_reference;
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
+pub use streams::Stream;
 pub use target::{
-    Authorization, Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, HttpVersion,
-    IcmpCheck, JourneyCheck, JourneyStep, RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target,
-    TcpCheck, TlsOptions, Variable, WebSocketCheck,
+    Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, HttpVersion, IcmpCheck,
+    JourneyCheck, JourneyStep, RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target, TcpCheck,
+    TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
 pub use zero::{ZeroOptions, zero_config};

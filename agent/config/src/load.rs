@@ -5,16 +5,19 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::config::{Draft, Known, Pattern, read_config};
-use super::import::is_spec;
+use super::config::{Draft, Pattern, read_config};
 use super::mask::mask;
-use super::openslo::{Sheet, Specs, read_specs};
 use super::reader::{At, Reader};
 use super::secret::{Environment, Secrets};
 use super::up::add_up_slos;
 use super::yaml::{FILE_LIMIT, Node, parse};
 use super::zero::{ZeroOptions, zero_config};
-use super::{Config, Diagnostic, Diagnostics, Level};
+use super::{Diagnostic, Diagnostics, Level};
+use crate::foreign::is_spec;
+use crate::known::Known;
+use crate::model::Config;
+use crate::sheet::Sheet;
+use crate::specs::{Specs, read_specs};
 
 /// The name of the agent's own file in a folder.
 const CONFIG_FILE: &str = "lookout.yaml";

@@ -9,7 +9,7 @@ use std::time::Duration;
 use lookout_engine::{Cause, Grid, Guard, Objective, Policy, Severity, Tier, Window};
 use url::Url;
 
-use super::{Calendar, Component, Secret, Target};
+use super::{Calendar, Credentials, Secret, Target};
 use lookout_promql::query::{Dialect, EventQuery};
 use lookout_promql::selector::Selector;
 
@@ -133,22 +133,6 @@ pub struct Prometheus {
     pub insecure: bool,
     /// The language of its queries.
     pub dialect: Dialect,
-}
-
-/// How an outside server knows who asks.
-#[derive(Debug, Clone)]
-pub enum Credentials {
-    /// It does not ask.
-    None,
-    /// A bearer token.
-    Bearer(Secret),
-    /// User and password.
-    Basic {
-        /// The user.
-        username: String,
-        /// The password.
-        password: Secret,
-    },
 }
 
 /// Who is told about transitions.
@@ -402,6 +386,28 @@ pub enum Indicator {
     },
     /// Several of them that are judged together, at least two.
     Composite(Vec<Component>),
+}
+
+/// One of several indicators that are judged together. What the engine is told about it stands at the same place in the
+/// policy's method.
+#[derive(Debug, Clone)]
+pub struct Component {
+    /// Unique within its SLO; part of the id its counts are stored under.
+    pub name: String,
+    /// For people.
+    pub display_name: Option<String>,
+    /// What it promises itself.
+    pub objective: Objective,
+    /// Where its events come from; never a composite itself.
+    pub indicator: Indicator,
+}
+
+impl Component {
+    /// The name people read.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        self.display_name.as_deref().unwrap_or(&self.name)
+    }
 }
 
 /// What is asked of a server with Prometheus' query API.

@@ -8,16 +8,16 @@ use lookout_engine::{
 
 use super::calendar::Calendar;
 use super::conditions::{Frame, read_conditions};
-use super::config::Known;
 use super::method::{read_budgeting, read_method};
 use super::model::{Indicator, Queries};
-use super::openslo::Metadata;
 use super::period::{check_slices, read_period};
 use super::reader::{At, Fields, Reader};
 use super::tiers::{faults, parse_tiers};
 use super::yaml::Value;
 use crate::keys::Key;
 use crate::keys::openslo::{objective, slo, slo_annotations};
+use crate::known::Known;
+use crate::metadata::Metadata;
 
 /// What an SLO promises, by whatever is counted.
 #[derive(Default)]

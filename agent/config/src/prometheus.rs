@@ -15,20 +15,21 @@
 //!     dialect: promql                        # or metricsql, of which functions over a range are read too
 //! ```
 
+use crate::credentials::read_credentials;
+use crate::known::QueryTiming;
 use core::time::Duration;
 use std::path::Path;
 
 use lookout_engine::{Grid, Window};
 use lookout_promql::query::Dialect;
 
-use super::config::{check_unique, declared_names, items};
-use super::destination::{Found, read_secret};
-use super::model::{Credentials, Prometheus};
+use super::model::Prometheus;
 use super::reader::{At, Fields, Reader};
-use super::secret::{Secret, Secrets};
-use super::target::read_headers;
+use crate::credentials::read_headers;
 use crate::keys::Key;
-use crate::keys::agent::{agent, basic_auth, server};
+use crate::keys::agent::agent;
+use crate::keys::server::server;
+use crate::names::{check_unique, declared_names, items};
 
 /// One deadline per query unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,16 +39,6 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
 /// What is older than this when it arrives counts for no alert any more.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
-
-/// When a Prometheus server is asked.
-#[derive(Clone, Copy)]
-pub(super) struct QueryTiming {
-    pub(super) scrape_interval: Duration,
-    pub(super) window: Duration,
-    pub(super) delay: Duration,
-    pub(super) timeout: Duration,
-    pub(super) dialect: Dialect,
-}
 
 type KnownServers = Vec<(String, Option<QueryTiming>)>;
 
@@ -190,55 +181,4 @@ fn read_window(
         return None;
     }
     Some(Window::seconds(written.as_secs()))
-}
-
-pub(super) fn read_credentials(
-    reader: &mut Reader<'_>,
-    fields: &Fields<'_>,
-    folder: &Path,
-) -> Option<Credentials> {
-    let token = [server::BEARER_TOKEN, server::BEARER_TOKEN_FILE];
-    let all = token.into_iter().chain([server::BASIC_AUTH]);
-    let written: Vec<At<'_>> = all.filter_map(|key| fields.get(key)).collect();
-    if let [_, second, ..] = written.as_slice() {
-        let help = "keep one of `bearer_token`, `bearer_token_file` and `basic_auth`";
-        reader.error(second, "one way to say who asks is enough", help);
-        return None;
-    }
-    let Some(at) = fields.get(server::BASIC_AUTH) else {
-        return match written.is_empty() {
-            true => Some(Credentials::None),
-            false => Some(match read_secret(reader, fields, token, folder)? {
-                Found::Secret(token) => Credentials::Bearer(header_safe(reader, written.first()?, token)?),
-                Found::Empty => Credentials::None,
-            }),
-        };
-    };
-    let fields = reader.fields(&at, basic_auth::OBJECT)?;
-    let username =
-        reader.required(&fields, basic_auth::USERNAME, "say who asks").and_then(|at| reader.setting(&at));
-    let password = [basic_auth::PASSWORD, basic_auth::PASSWORD_FILE];
-    let named = password.into_iter().filter(|key| fields.get(*key).is_some()).count();
-    if named != 1 && reader.needs == Secrets::Needed {
-        reader.error(&at, "basic_auth has one password", "write `password_file` or `password`");
-        return None;
-    }
-    let password = match read_secret(reader, &fields, password, folder)? {
-        Found::Secret(password) => password,
-        Found::Empty => String::new(),
-    };
-    Some(Credentials::Basic { username: username?, password: Secret::new(password) })
-}
-
-/// A token that can be sent; one with a line break in it cannot.
-fn header_safe(reader: &mut Reader<'_>, at: &At<'_>, token: String) -> Option<Secret> {
-    if http::HeaderValue::try_from(&token).is_err() {
-        reader.error(
-            at,
-            "this token cannot be sent in a header",
-            "leave line breaks and control characters out",
-        );
-        return None;
-    }
-    Some(Secret::new(token))
 }

@@ -5,17 +5,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::keys::{self, Key, Literal, Object, Shape};
+use super::keys::{self, DURATION, Key, Literal, NAME, Object, Shape};
 
 /// The dialect all schemas are written in.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
-
-/// A duration as `lookout_model` parses it.
-pub(super) const DURATION: &str =
-    "^(0|(?:[0-9]+y)?(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?(?:[0-9]+ms)?)$";
-
-/// A name as `reader.rs` accepts it.
-const NAME: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$";
 
 /// Annotations that are lookout's own.
 const OWN_ANNOTATION: &str = "^lookout\\.dev/";

@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
 use super::ask::Ask;
+use super::finding::{Finding, finding};
 use super::present;
 use crate::evaluate::{SloStatus, Snapshot};
 use lookout_config::GatePolicy;
@@ -14,14 +15,6 @@ use lookout_model::{Timestamp, format};
 
 /// An evaluation that is older than so many intervals says nothing about now.
 const TRUSTED_INTERVALS: i64 = 3;
-
-/// Something that was found, how much it weighs, and what it asks for.
-#[derive(Debug)]
-pub(super) struct Finding {
-    pub(super) effect: Decision,
-    pub(super) evidence: Evidence,
-    pub(super) reason: Reason,
-}
 
 /// Answers the question from what is known at `now`.
 ///
@@ -301,19 +294,6 @@ fn fill_budget(slo: &SloStatus, policy: &GatePolicy, reason: &mut Reason) {
     reason.threshold = finite(policy.minimum_budget);
     reason.window = Some(slo.evidence.period_words());
     reason.samples = Some(slo.evidence.total);
-}
-
-pub(super) fn finding(effect: Decision, evidence: Evidence, code: Code, slo: &str, text: String) -> Finding {
-    let reason = Reason {
-        code,
-        slo: slo.to_owned(),
-        text,
-        measured: None,
-        threshold: None,
-        window: None,
-        samples: None,
-    };
-    Finding { effect, evidence, reason }
 }
 
 fn finite(value: f64) -> Option<f64> {

@@ -6,7 +6,7 @@ use lookout_config::GatePolicy;
 use lookout_model::{DeployClass, PresentEvidence, Timestamp, format};
 
 use super::answer::{Code, Decision, Evidence};
-use super::policy::{Finding, finding};
+use super::finding::{Finding, finding};
 use crate::evaluate::SloStatus;
 
 /// Finds what speaks against a change in the present of an SLO. `at` is the end of the slot that it describes.

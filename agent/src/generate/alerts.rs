@@ -15,8 +15,9 @@ use lookout_engine::{Method, Severity, Tier, Window};
 
 use super::emit::{Node, map};
 use super::links;
+use super::promql::identity;
 use super::promql::{self, duration, indented, quoted};
-use super::rules::{Rules, alert_groups, base_window, evaluation_seconds, identity, label_node, recorded};
+use super::rules::{Rules, alert_groups, base_window, evaluation_seconds, label_node, recorded};
 use lookout_config::Slo;
 
 /// Beyond this Prometheus does not look back for the last sample of a series, less a minute of delay.

@@ -280,6 +280,15 @@ pub(super) fn days(window: Window) -> f64 {
     decimal(u128::from(window.as_seconds()), 86_400)
 }
 
+/// The labels by which the series of one SLO are told from those of others.
+pub(super) fn identity(slo: &Slo) -> String {
+    let labels =
+        [("sloth_id", slo.id()), ("sloth_service", slo.service.clone()), ("sloth_slo", slo.name.clone())];
+    let labels: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
+    format!("{{{}}}", labels.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

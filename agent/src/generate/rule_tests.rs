@@ -7,9 +7,10 @@ use lookout_engine::{Severity, Tier};
 
 use super::emit::{self, Node, map};
 use super::example::Events;
+use super::promql::identity;
 use super::promql::{Counted, Sli, quoted};
 use super::rules::{
-    alert_groups, base_window, evaluation_order, evaluation_seconds, file_name, has_rules, identity, recorded,
+    alert_groups, base_window, evaluation_order, evaluation_seconds, file_name, has_rules, recorded,
 };
 use super::sliced::Slice;
 use super::{MARK, links};

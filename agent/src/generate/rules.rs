@@ -10,7 +10,7 @@ use lookout_engine::{Severity, Tier, Window};
 
 use super::MARK;
 use super::emit::{self, Node, map};
-use super::promql::{self, Sli, quoted};
+use super::promql::{self, Sli, identity};
 use super::sliced::Slice;
 use lookout_config::{Config, Slo};
 
@@ -128,15 +128,6 @@ pub(super) fn evaluation_seconds(slo: &Slo) -> u32 {
 /// exports under the same names, which Prometheus gives the label `instance`.
 pub(super) fn recorded(slo: &Slo) -> String {
     identity(slo).replace('}', ", instance=\"\"}")
-}
-
-/// The labels by which the series of one SLO are told from those of others.
-pub(super) fn identity(slo: &Slo) -> String {
-    let labels =
-        [("sloth_id", slo.id()), ("sloth_service", slo.service.clone()), ("sloth_slo", slo.name.clone())];
-    let labels: Vec<String> =
-        labels.iter().map(|(name, value)| format!("{name}={}", quoted(value))).collect();
-    format!("{{{}}}", labels.join(", "))
 }
 
 /// Tiers of one severity that some failure rate can make fire, by the time they have to hold.

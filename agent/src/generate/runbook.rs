@@ -10,8 +10,9 @@ use std::collections::BTreeSet;
 use lookout_engine::{Cause, Condition, Severity, Window};
 use lookout_model::format;
 
+use super::promql::identity;
 use super::promql::{self, Sli};
-use super::rules::{alert_groups, base_window, identity};
+use super::rules::{alert_groups, base_window};
 use super::{MARK, links};
 use lookout_config::{Component, Config, Indicator, Slo};
 

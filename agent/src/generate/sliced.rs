@@ -7,8 +7,8 @@
 
 use lookout_engine::{Method, Window};
 
+use super::promql::identity;
 use super::promql::{Sli, duration, indented};
-use super::rules::identity;
 use lookout_config::Slo;
 
 /// The slices of an SLO.

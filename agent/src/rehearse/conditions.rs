@@ -2,7 +2,7 @@
 
 use lookout_engine::{Condition, Counts, Policy};
 
-use super::simulate::Traffic;
+use super::traffic::Traffic;
 
 /// When a condition fires and lets go.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use conformance::tree::Tree;
 use conformance::{
-    agreement, alerts, compose, containers, dashboards, dependencies, kubernetes, links, terraform, text,
-    workflows,
+    agreement, alerts, circles, compose, containers, dashboards, dependencies, kubernetes, links, terraform,
+    text, workflows,
 };
 use programs::{Missing, skipped};
 
@@ -31,6 +31,7 @@ checks! {
     shell: text::shell,
     secrets: text::secrets,
     links: links::check,
+    module_circles: circles::modules,
     alerts: alerts::check,
     dashboard_types: dashboards::types,
     dashboard_layout: dashboards::layout,

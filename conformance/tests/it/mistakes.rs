@@ -64,6 +64,9 @@ mistakes! {
     a_page_that_others_link_to_is_gone: links in "docs/importing.md",
         Remove
         => "importing.md` does not exist";
+    a_module_that_calls_back: module_circles in "agent/config/src/yaml.rs",
+        Replace("use super::diagnostic::{Diagnostic, Level};", "use super::diagnostic::{Diagnostic, Level};\nuse super::reader::At;")
+        => "agent/config/src: reader → yaml → reader";
     an_action_by_its_tag: workflow_rules in ".github/workflows/commits.yml",
         Replace("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7")
         => "`actions/checkout@v7` in the job `conventional` is not pinned";

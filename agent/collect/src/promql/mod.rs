@@ -20,6 +20,7 @@
 mod clients;
 mod counters;
 mod known;
+mod ports;
 mod read;
 #[cfg(test)]
 mod real;
@@ -28,4 +29,5 @@ mod windowed;
 
 pub use clients::{Ask, ClientError, HttpAsk};
 pub use known::Progress;
-pub use watch::{Job, Ports, watch};
+pub use ports::Ports;
+pub use watch::{Job, watch};

@@ -6,7 +6,7 @@ use lookout_engine::{Counts, Slot};
 use lookout_model::{GridTime, Timestamp};
 
 use super::counters::{Counters, Standing};
-use super::watch::Ports;
+use super::ports::Ports;
 use super::windowed::Windowed;
 use lookout_config::Prometheus;
 use lookout_promql::client::{Answer, Error, Question};

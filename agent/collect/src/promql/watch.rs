@@ -9,17 +9,16 @@ use lookout_engine::{Counts, Grid, Slot};
 use lookout_model::{GridTime, Timestamp};
 use tokio_util::sync::CancellationToken;
 
-use super::clients::Ask;
 use super::counters::{Counters, Standing};
 use super::known::{Progress, coarse_before_s};
+use super::ports::Ports;
 use super::read::{Counted, Span, read_counters, read_windows};
 use super::windowed::Windowed;
+use crate::Observation;
 use crate::jump::JumpDetector;
 use crate::wording::chain;
-use crate::{Feed, Observation};
 use lookout_config::{Prometheus, Queries};
 use lookout_promql::client::{BODY_LIMIT, Error};
-use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 
 /// What is asked for at once at first; more while answers are short, less when they are too long.
@@ -44,19 +43,6 @@ pub struct Job {
     pub reach: Duration,
     /// What is known already.
     pub progress: Progress,
-}
-
-/// What the loop works with.
-#[derive(Clone)]
-pub struct Ports {
-    /// Who asks.
-    pub ask: Arc<dyn Ask>,
-    /// Wall time.
-    pub clock: Arc<dyn Clock>,
-    /// The slots of the evaluation.
-    pub grid: Grid,
-    /// Receiver of the observations.
-    pub feed: Feed,
 }
 
 /// Asks a server about every slot once it is over, until told to stop or until nobody takes observations.

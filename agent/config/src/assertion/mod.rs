@@ -40,16 +40,6 @@ pub struct Extraction {
     pub pattern: Option<Regex>,
 }
 
-impl Extraction {
-    /// Parses and checks a text.
-    ///
-    /// # Errors
-    /// Place and reason of a value that no answer over HTTP has.
-    pub fn parse(text: &str) -> Result<Self, BadAssertion> {
-        parser::parse_extraction(text)
-    }
-}
-
 /// A condition on an answer.
 #[derive(Debug, Clone)]
 pub enum Condition {
@@ -199,15 +189,6 @@ pub struct BadAssertion {
 }
 
 impl Assertion {
-    /// Parses and checks a text.
-    ///
-    /// # Errors
-    /// Where and why it is no assertion.
-    pub fn parse(text: &str) -> Result<Self, BadAssertion> {
-        let root = parser::parse(text)?;
-        Ok(Self { text: text.to_owned(), root })
-    }
-
     /// Requires a status within ranges.
     #[must_use]
     pub fn status(ranges: Vec<(u16, u16)>) -> Self {

@@ -7,7 +7,8 @@ use serde_json_path::JsonPath;
 
 use super::lexer::{Kind, Token, tokens};
 use super::{
-    BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase, Subject,
+    Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
+    Subject,
 };
 use crate::reader::{did_you_mean, suggestion};
 
@@ -47,7 +48,27 @@ const SUBJECTS: [&str; 22] = [
 
 type Parsed<T> = Result<T, BadAssertion>;
 
-pub(super) fn parse(text: &str) -> Parsed<Condition> {
+impl Assertion {
+    /// Parses and checks a text.
+    ///
+    /// # Errors
+    /// Place and reason of what is no assertion.
+    pub fn parse(text: &str) -> Result<Self, BadAssertion> {
+        Ok(Self { text: text.to_owned(), root: parse(text)? })
+    }
+}
+
+impl Extraction {
+    /// Parses and checks a text.
+    ///
+    /// # Errors
+    /// Place and reason of a value that no answer over HTTP has.
+    pub fn parse(text: &str) -> Result<Self, BadAssertion> {
+        parse_extraction(text)
+    }
+}
+
+fn parse(text: &str) -> Parsed<Condition> {
     if text.len() > LONGEST {
         return Err(bad(0..LONGEST, format!("an assertion has at most {LONGEST} bytes"), "split it"));
     }
@@ -64,7 +85,7 @@ pub(super) fn parse(text: &str) -> Parsed<Condition> {
     }
 }
 
-pub(super) fn parse_extraction(text: &str) -> Parsed<Extraction> {
+fn parse_extraction(text: &str) -> Parsed<Extraction> {
     let tokens = tokens(text)?;
     let mut parser = Parser { tokens: &tokens, next: 0, depth: 0, text };
     let subject = parser.subject()?;

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use super::draft::{CHANGED, LOST};
 use super::tests::{Fixture, fixtures, run, written};
 use super::*;
-use crate::{Config, Slo, load_specs, load_with};
+use crate::foreign::{CHANGED, LOST};
+use crate::model::{Config, Slo};
+use crate::{load_specs, load_with};
 
 const CONFIG: &str = "ledger: memory\nslos: [\"specs/**/*.y*ml\"]\n\
     targets:\n  - { name: orders, http: { url: \"http://127.0.0.1:1\" } }\n\

@@ -6,69 +6,30 @@
 //! - What is written was read back by the very reader that `check` uses. An SLO that it refuses is not written.
 //! - An SLO that would mean something else than before is not written either; the others of its file are.
 
-mod adapt;
-mod adopt;
-mod alerting;
 #[cfg(test)]
 mod direct_tests;
-mod doc;
-mod draft;
-mod graft;
-mod indicator;
-mod openslo;
-mod pyrra;
-mod servers;
-mod setting;
-mod sloth;
 #[cfg(test)]
 mod tests;
-mod windows;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use lookout_engine::Window;
-
-use super::config::Known;
+use super::foreign::{Draft, Format, ImportOptions, formats};
 use super::load::read_text;
 use super::mask::mask;
-use super::openslo::{Sheet, read_specs};
 use super::reader::Reader;
 use super::secret::Secrets;
 use super::yaml::{Node, parse};
 use super::{Diagnostic, Diagnostics, Level};
-pub(super) use adopt::{Adopted, adopt, is_spec};
-use draft::Draft;
+use crate::known::Known;
+use crate::sheet::Sheet;
+use crate::specs::read_specs;
 
 /// Most files of one import.
 const FILE_COUNT_LIMIT: usize = 1000;
 
 /// Most SLOs of one import, as of one agent.
 const SLO_COUNT_LIMIT: usize = 1000;
-
-/// Whose specs are read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// Sloth's `prometheus/v1`, its `PrometheusServiceLevel` and its `AlertWindows`.
-    Sloth,
-    /// OpenSLO v1, all kinds.
-    OpenSlo,
-    /// Pyrra's `ServiceLevelObjective`.
-    Pyrra,
-}
-
-/// What the files themselves do not say.
-#[derive(Debug, Clone)]
-pub struct ImportOptions {
-    /// Whose specs they are.
-    pub format: Format,
-    /// The period of the budget, which Sloth takes from its command line; 30 days when not given.
-    pub period: Option<Window>,
-    /// The service of SLOs that name none, as Pyrra's do.
-    pub service: Option<String>,
-    /// The name of the Prometheus source in `lookout.yaml`.
-    pub source: String,
-}
 
 /// What became of the files.
 #[derive(Debug)]
@@ -108,9 +69,9 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
         })
         .collect();
     let mut drafts = match options.format {
-        Format::Sloth => sloth::read(&mut sheets, options, |_| true),
-        Format::Pyrra => pyrra::read(&mut sheets, options, |_| true),
-        Format::OpenSlo => openslo::read(&mut sheets, options),
+        Format::Sloth => formats::sloth(&mut sheets, options, |_| true),
+        Format::Pyrra => formats::pyrra(&mut sheets, options, |_| true),
+        Format::OpenSlo => formats::openslo(&mut sheets, options),
     };
     for sheet in sheets {
         let Reader { file, text, findings: found, secrets, .. } = sheet.reader;

@@ -7,9 +7,12 @@ use std::path::{Path, PathBuf};
 use expect_test::expect_file;
 use proptest::prelude::*;
 
-use super::draft::{CHANGED, LOST};
 use super::*;
-use crate::{Config, check_with, load_with};
+use crate::foreign::{CHANGED, LOST};
+use crate::foreign::{Doc, map};
+use crate::model::Config;
+use crate::{check_with, load_with};
+use lookout_engine::Window;
 use lookout_model::parse_duration;
 
 const FIXTURES: &str = "tests/import";
@@ -363,8 +366,8 @@ proptest! {
     /// Whatever a text is, it is read back from what is written.
     #[test]
     fn texts_survive(texts in prop::collection::vec("\\PC{0,40}|[ -~\n\t]{0,60}|(a|:| |#|-|\n|'|\"){0,12}", 1..6)) {
-        let entries = texts.iter().enumerate().map(|(n, text)| (format!("k{n}"), doc::Doc::text(text)));
-        let document = doc::map([("list", doc::Doc::List(vec![doc::Doc::Map(entries.collect())]))]);
+        let entries = texts.iter().enumerate().map(|(n, text)| (format!("k{n}"), Doc::text(text)));
+        let document = map([("list", Doc::List(vec![Doc::Map(entries.collect())]))]);
         let printed = super::super::yaml::print(&document);
         let back: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
         for (n, text) in texts.iter().enumerate() {

@@ -4,9 +4,10 @@ use super::Shape::{
     self, Any, AnyOf, Const, Duration, List, Map, Name, NonEmpty, Number, Object as Mapping, Switch, Text,
     Word,
 };
-use super::agent::server;
-use super::openslo::{document, metadata};
-use super::{Key, Object, key, object, required};
+use super::declaration::{key, object, required};
+use super::document::{document, metadata};
+use super::server::server;
+use super::{Key, Object};
 
 /// An alert policy: its name, a reference, or the policy itself.
 pub(crate) const POLICY: Shape = AnyOf(&[Text, Mapping(policy_reference::OBJECT)]);

@@ -1,7 +1,8 @@
 //! Objects of Kubernetes, as the specs of other tools come in.
 
 use super::Shape::{Any, Map, Object as Mapping, Text};
-use super::{Key, Object, key, object, required};
+use super::declaration::{key, object, required};
+use super::{Key, Object};
 
 object! { kubernetes_object: "An object of Kubernetes." {
     API_VERSION = required("apiVersion", Text, "").unread();

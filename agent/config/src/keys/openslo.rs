@@ -6,15 +6,9 @@ use super::Shape::{
     self, Annotations, Any, AnyOf, Below, Between, Const, Count, Duration, Filled, List, Map, Name, NonEmpty,
     Number, Object as Mapping, OneOf, Pattern, Single, Switch, Text, Word,
 };
-use super::{Key, Object, alerting, key, object, required};
-use crate::schema::DURATION;
-
-object! { document: "A document of OpenSLO." {
-    API_VERSION = required("apiVersion", Const("openslo/v1"), "");
-    KIND = required("kind", Text, "");
-    METADATA = required("metadata", Mapping(metadata::OBJECT), "");
-    SPEC = required("spec", Map(&Any), "");
-} }
+use super::declaration::{key, object, required};
+use super::document::{document, metadata};
+use super::{DURATION, Key, Object, alerting};
 
 object! { slo_document: "SLO" {
     API_VERSION = document::API_VERSION;
@@ -36,13 +30,6 @@ object! { service_document: "Service" {
     METADATA = document::METADATA.of(Mapping(service_metadata::OBJECT));
     SPEC = document::SPEC.of(Mapping(service::OBJECT));
 } base: Some(document::OBJECT); }
-
-object! { metadata: "Name, labels and annotations." {
-    NAME = required("name", Name, "Unique name; part of ids and labels.");
-    DISPLAY_NAME = key("displayName", Text, "Text for people.");
-    LABELS = key("labels", Map(&AnyOf(&[Text, List(&Text)])), "Extra labels of generated rules.");
-    ANNOTATIONS = key("annotations", Annotations(None), "");
-} }
 
 object! { slo_metadata: "Name, labels and annotations." {
     NAME = metadata::NAME;

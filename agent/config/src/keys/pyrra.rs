@@ -1,8 +1,9 @@
 //! Pyrra's `ServiceLevelObjective`.
 
 use super::Shape::{Any, Const, Duration, List, Map, Object as Mapping, Scalar, Switch, Text};
+use super::declaration::{key, object, required};
 use super::kubernetes::kubernetes_object;
-use super::{Key, Object, key, object, required};
+use super::{Key, Object};
 
 object! { pyrra_object: "ServiceLevelObjective" {
     API_VERSION = kubernetes_object::API_VERSION.of(Const("pyrra.dev/v1alpha1"));

@@ -3,8 +3,9 @@
 use super::Shape::{
     Any, Below, Between, Const, Duration, List, Map, Number, Object as Mapping, Switch, Text,
 };
+use super::declaration::{key, object, required};
 use super::kubernetes::kubernetes_object;
-use super::{Key, Object, key, object, required};
+use super::{Key, Object};
 
 object! { sloth_file: "A spec of Sloth." {
     VERSION = required("version", Const("prometheus/v1"), "").unread();

@@ -4,8 +4,9 @@ use super::Shape::{
     self, Any, AnyOf, Duration, List, Map, Name, NonEmpty, Object as Mapping, Pattern, Switch, Text, Values,
     Whole, Word,
 };
-use super::agent::server;
-use super::{Key, Literal, Object, key, object, required};
+use super::declaration::{key, object, required};
+use super::server::server;
+use super::{Key, Literal, Object};
 
 /// Options of TLS, or `true` for the defaults.
 const TLS_OPTIONS: Shape = AnyOf(&[Mapping(tls::OBJECT), Switch]);

@@ -4,11 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 
 use url::Url;
 
+use super::definition::{Check, Family, TIMEOUT, Target};
 use super::protocol::Protocol;
 use super::tls::TlsOptions;
 use super::{
-    Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, IcmpCheck, RecordType, TIMEOUT,
-    Target, TcpCheck, WebSocketCheck, expect,
+    DnsCheck, DnsTransport, GrpcCheck, HostPort, HttpCheck, IcmpCheck, RecordType, TcpCheck, WebSocketCheck,
+    expect,
 };
 
 /// Schemes that name a protocol.

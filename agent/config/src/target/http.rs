@@ -15,18 +15,18 @@
 //!   expect: { status: 2xx, latency: 500ms, json: { "$.status": ok }, assert: ["redirects <= 1"] }
 //! ```
 
+use crate::credentials::read_headers;
 use std::path::Path;
 
 use url::Url;
 
 use super::super::assertion::parser::parse_size;
-use super::super::model::Credentials;
-use super::super::prometheus::read_credentials;
 use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
 use super::super::yaml::Value;
 use super::tls::{self, TlsOptions};
-use crate::keys::agent::header;
+use crate::credentials::Credentials;
+use crate::credentials::read_credentials;
 use crate::keys::target;
 
 /// Bytes of an answer that are read unless told otherwise.
@@ -47,13 +47,6 @@ const MAX_HEADERS_LIMIT: usize = 4096;
 /// Most redirects that may be followed.
 const REDIRECT_LIMIT: u32 = 20;
 
-/// Headers whose values are never secret; all others are kept out of snippets.
-const PLAIN_HEADERS: [&str; 7] =
-    ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "user-agent"];
-
-/// How the server knows who asks.
-pub type Authorization = Credentials;
-
 /// A request over HTTP.
 #[derive(Debug, Clone)]
 pub struct HttpCheck {
@@ -66,7 +59,7 @@ pub struct HttpCheck {
     /// Request body.
     pub body: Option<String>,
     /// Credentials. They and the extra headers go to the origin of `url` only.
-    pub authorization: Authorization,
+    pub authorization: Credentials,
     /// Version of the protocol.
     pub version: HttpVersion,
     /// Redirects that are followed.
@@ -260,52 +253,6 @@ fn read_method(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
         return None;
     }
     Some(method)
-}
-
-/// Reads `headers`: names to values, or to the files that hold them.
-pub(in super::super) fn read_headers(
-    reader: &mut Reader<'_>,
-    at: &At<'_>,
-    folder: &Path,
-) -> Option<Vec<(String, Secret)>> {
-    let fields = reader.open_fields(at, "from names to values")?;
-    let mut headers = Vec::new();
-    let mut whole = true;
-    for (key, value) in fields.all() {
-        let named = http::HeaderName::try_from(key.name.as_str()).is_ok();
-        if !named {
-            reader.error(&value, "this cannot be the name of a header", "use letters, digits and `-`");
-        }
-        let secret = read_header(reader, &key.name, &value, folder);
-        match secret {
-            Some(secret) if named => headers.push((key.name.clone(), secret)),
-            _ => whole = false,
-        }
-    }
-    whole.then_some(headers)
-}
-
-fn read_header(reader: &mut Reader<'_>, name: &str, at: &At<'_>, folder: &Path) -> Option<Secret> {
-    let value = if matches!(at.node.value, Value::Map(_)) {
-        let fields = reader.fields(at, header::OBJECT)?;
-        let file = reader.required(&fields, header::FILE, "name the file that holds the value")?;
-        reader.secret_from_file(&file, folder)?
-    } else {
-        let name = name.to_ascii_lowercase();
-        let plain = PLAIN_HEADERS.contains(&name.as_str());
-        let words = ["auth", "cookie", "key", "password", "secret", "token"];
-        let credential = words.iter().any(|word| name.contains(word));
-        reader.secret_text(at, !plain, credential)?
-    };
-    if http::HeaderValue::try_from(&value).is_err() {
-        reader.error(
-            at,
-            "this cannot be the value of a header",
-            "leave line breaks and control characters out",
-        );
-        return None;
-    }
-    Some(Secret::new(value))
 }
 
 /// The value of JSON that a value of YAML stands for.

@@ -12,6 +12,7 @@
 //!       http: { url: "{{base}}/items/{{id}}", method: DELETE }
 //! ```
 
+use crate::placeholder::placeholder;
 use std::path::Path;
 
 use super::super::assertion::{Assertion, Extraction};
@@ -25,14 +26,6 @@ use crate::keys::target;
 
 /// Steps of a journey.
 const MOST_STEPS: usize = 32;
-
-/// A part of every placeholder.
-const MARK: &str = "journeyvariable";
-
-/// Whether a text holds a placeholder: what it stands for is no secret that was written down.
-pub(in super::super) fn has_placeholder(text: &str) -> bool {
-    text.contains(MARK)
-}
 
 /// Requests that share variables.
 #[derive(Debug, Clone)]
@@ -73,7 +66,7 @@ impl JourneyCheck {
     /// The text that stands for a variable in a request: letters and digits, so that every part of a URL can hold it.
     #[must_use]
     pub fn placeholder(variable: usize) -> String {
-        format!("zz{variable:03}{MARK}zz")
+        placeholder(variable)
     }
 }
 

@@ -16,9 +16,9 @@ use url::Url;
 
 use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
-use super::http::read_headers;
 use super::tcp::read_pattern;
 use super::tls::{self, TlsOptions};
+use crate::credentials::read_headers;
 use crate::keys::target;
 
 /// An upgrade to WebSocket and an optional message.

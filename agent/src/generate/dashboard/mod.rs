@@ -12,8 +12,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap as _, SerializeSeq as _, Serializer};
 use serde_json::{Value, json};
 
+use super::promql::identity;
 use super::promql::quoted;
-use super::rules::identity;
 use super::{MARK, links};
 use lookout_config::{Config, Slo};
 use panel::{Panel, Target};

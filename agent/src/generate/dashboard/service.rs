@@ -3,8 +3,9 @@
 use lookout_engine::Severity;
 use serde_json::{Value, json};
 
+use super::super::promql::identity;
 use super::super::promql::{self, Counted, Sli};
-use super::super::rules::{alert_groups, base_window, identity, windows};
+use super::super::rules::{alert_groups, base_window, windows};
 use super::panel::{Kind, Panel, Place, Target};
 use super::{Frame, link, links, per_slo, quoted, service_uid, state_query, state_words, uid, variable};
 use lookout_config::{Config, Indicator, Slo};

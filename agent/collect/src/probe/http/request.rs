@@ -10,7 +10,7 @@ use url::Url;
 use super::super::Reason;
 use super::super::attempt::Failure;
 use super::super::traced::{TRACEPARENT, Traced};
-use lookout_config::{Authorization, HttpCheck, Secret};
+use lookout_config::{Credentials, HttpCheck, Secret};
 
 /// A request with its whole body.
 pub(super) type Request = http::Request<Full<Bytes>>;
@@ -99,11 +99,11 @@ pub(in super::super) fn own_headers(written: &[(String, Secret)]) -> Option<Head
     Some(headers)
 }
 
-fn authorization(authorization: &Authorization) -> Option<Option<HeaderValue>> {
+fn authorization(authorization: &Credentials) -> Option<Option<HeaderValue>> {
     let text = match authorization {
-        Authorization::None => return None,
-        Authorization::Bearer(token) => format!("Bearer {}", token.reveal()),
-        Authorization::Basic { username, password } => {
+        Credentials::None => return None,
+        Credentials::Bearer(token) => format!("Bearer {}", token.reveal()),
+        Credentials::Basic { username, password } => {
             let pair = format!("{username}:{}", password.reveal());
             format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
         }

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::super::test_support::*;
 use super::*;
-use lookout_config::{Authorization, Redirects, Secret, Target, TlsOptions};
+use lookout_config::{Credentials, Redirects, Secret, Target, TlsOptions};
 
 fn check_at(address: SocketAddr) -> HttpCheck {
     get(format!("http://{address}/health"))
@@ -279,9 +279,9 @@ async fn an_answer_that_is_no_tls_is_tls() {
 #[tokio::test]
 async fn credentials_are_sent_as_the_scheme_wants_them() {
     let (address, mut heads) = answering(OK).await;
-    let basic = Authorization::Basic { username: "me".to_owned(), password: Secret::new("hunter2") };
+    let basic = Credentials::Basic { username: "me".to_owned(), password: Secret::new("hunter2") };
     for (authorization, sent) in
-        [(basic, "basic bwu6ahvudgvymg=="), (Authorization::Bearer(Secret::new("hunter2")), "bearer hunter2")]
+        [(basic, "basic bwu6ahvudgvymg=="), (Credentials::Bearer(Secret::new("hunter2")), "bearer hunter2")]
     {
         let target = requesting(HttpCheck { authorization, ..check_at(address) });
         assert_eq!(verdict_of(&target).await.0, "ok");
@@ -331,7 +331,7 @@ async fn credentials_and_headers_stay_at_their_origin() {
     let (stranger, mut heads) = answering(OK).await;
     let (first, mut first_heads) = leading_to(format!("http://{stranger}/"), 302).await;
     let check = HttpCheck {
-        authorization: Authorization::Bearer(Secret::new("hunter2")),
+        authorization: Credentials::Bearer(Secret::new("hunter2")),
         headers: vec![
             ("x-api-key".to_owned(), Secret::new("hunter2")),
             ("cookie".to_owned(), Secret::new("a=hunter2")),

@@ -6,7 +6,7 @@ mod tests;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lookout_config::{Authorization, HttpCheck, JourneyCheck, JourneyStep, Phase, Secret, Target};
+use lookout_config::{Credentials, HttpCheck, JourneyCheck, JourneyStep, Phase, Secret, Target};
 use tokio::time::Instant;
 use url::Url;
 
@@ -112,12 +112,12 @@ fn fill_in(template: &HttpCheck, values: &Values) -> Option<HttpCheck> {
         }
         http.body = http.body.map(|body| body.replace(&placeholder, value));
         http.authorization = match http.authorization {
-            Authorization::Bearer(token) => Authorization::Bearer(filled(&token)),
-            Authorization::Basic { username, password } => Authorization::Basic {
+            Credentials::Bearer(token) => Credentials::Bearer(filled(&token)),
+            Credentials::Basic { username, password } => Credentials::Basic {
                 username: username.replace(&placeholder, value),
                 password: filled(&password),
             },
-            Authorization::None => Authorization::None,
+            Credentials::None => Credentials::None,
         };
     }
     Some(http)

@@ -79,7 +79,7 @@ fn client(address: SocketAddr) -> Target {
         method: "POST".to_owned(),
         headers: vec![("content-type".to_owned(), Secret::new("application/json"))],
         body: Some("{\"name\":\"probe\"}".to_owned()),
-        authorization: Authorization::Bearer(Secret::new(token)),
+        authorization: Credentials::Bearer(Secret::new(token)),
         ..get(format!("http://{address}/items"))
     };
     let delete = HttpCheck {

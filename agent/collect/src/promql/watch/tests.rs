@@ -9,11 +9,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::promql::Ask;
 use crate::rehearsal::{Meter, START, WallClock};
 use lookout_config::{Credentials, Ratio};
 use lookout_promql::client::{Answer, ErrorType, Question, Series, When};
 use lookout_promql::query::{Dialect, EventQuery, Query};
 use lookout_promql::selector::Selector;
+use lookout_runtime::clock::Clock;
 
 const START_S: i64 = START.as_seconds();
 const WIDTH_S: i64 = 10;

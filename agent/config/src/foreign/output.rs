@@ -6,15 +6,15 @@ use std::path::PathBuf;
 
 use lookout_engine::{Objective, Tier, Window};
 
-use super::super::openslo::OWN_LABELS;
-use super::super::reader::{At, Fields, Reader};
-use super::super::tiers::faults;
-use super::super::yaml::{Node, Place, Value, print};
-use super::super::{Diagnostic, Level};
-use super::doc::{Doc, map};
+use crate::diagnostic::{Diagnostic, Level};
+use crate::foreign::document::{Doc, map};
 use crate::keys::Key;
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::openslo::slo_annotations;
+use crate::metadata::OWN_LABELS;
+use crate::reader::{At, Fields, Reader};
+use crate::tiers::faults;
+use crate::yaml::{Node, Place, Value, print};
 
 /// Most characters of somebody else's text within a message.
 const QUOTE_LIMIT: usize = 120;
@@ -23,23 +23,23 @@ const QUOTE_LIMIT: usize = 120;
 const NOTE_LIMIT: usize = 100;
 
 /// What begins a finding about something that is missing from the written file.
-pub(super) const LOST: &str = "not carried over: ";
+pub(crate) const LOST: &str = "not carried over: ";
 
 /// What begins a finding about something that is not written as it was.
-pub(super) const CHANGED: &str = "carried over with a change: ";
+pub(crate) const CHANGED: &str = "carried over with a change: ";
 
 /// A file on its way.
-pub(super) struct Draft {
+pub(crate) struct Draft {
     /// What it is made of.
-    pub(super) content: Content,
+    pub(crate) content: Content,
     /// Where it was declared.
-    pub(super) origin: Origin,
+    pub(crate) origin: Origin,
     /// What was said about it.
-    pub(super) notes: Vec<Diagnostic>,
+    pub(crate) notes: Vec<Diagnostic>,
 }
 
 /// What is written.
-pub(super) enum Content {
+pub(crate) enum Content {
     Slo(Box<SloDraft>),
     /// A document as it is written, and the stem of its file.
     Document(String, Node),
@@ -47,29 +47,29 @@ pub(super) enum Content {
 
 /// Where something was declared.
 #[derive(Clone)]
-pub(super) struct Origin {
-    pub(super) file: PathBuf,
-    pub(super) place: Place,
+pub(crate) struct Origin {
+    pub(crate) file: PathBuf,
+    pub(crate) place: Place,
     /// What it was (`Sloth prometheus/v1`, `Pyrra ServiceLevelObjective shop/orders`).
-    pub(super) was: String,
+    pub(crate) was: String,
 }
 
 /// Everything of an SLO.
-pub(super) struct SloDraft {
-    pub(super) name: String,
+pub(crate) struct SloDraft {
+    pub(crate) name: String,
     /// Where its name stands.
-    pub(super) name_at: Place,
-    pub(super) service: String,
-    pub(super) description: String,
-    pub(super) labels: BTreeMap<String, String>,
-    pub(super) tiers: Vec<Tier>,
+    pub(crate) name_at: Place,
+    pub(crate) service: String,
+    pub(crate) description: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) tiers: Vec<Tier>,
     /// `page`, `ticket` or `off`; `None` for the default.
-    pub(super) data_alert: Option<&'static str>,
+    pub(crate) data_alert: Option<&'static str>,
     /// The `spec` of its SLI.
-    pub(super) indicator: Doc,
-    pub(super) period: Window,
+    pub(crate) indicator: Doc,
+    pub(crate) period: Window,
     /// The objective in percent.
-    pub(super) percent: Doc,
+    pub(crate) percent: Doc,
 }
 
 /// A rolling period.
@@ -79,7 +79,7 @@ fn rolling(period: Window) -> Doc {
 
 impl Draft {
     /// Where it goes.
-    pub(super) fn file_name(&self) -> String {
+    pub(crate) fn file_name(&self) -> String {
         match &self.content {
             Content::Slo(slo) => format!("{}-{}.slo.yaml", slo.service, slo.name),
             Content::Document(stem, _) => format!("{stem}.slo.yaml"),
@@ -87,7 +87,7 @@ impl Draft {
     }
 
     /// The whole file, with what could not be carried over at its head.
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let file = one_line(&self.origin.file.display().to_string());
         let _ = writeln!(text, "# From {}, {file}:{}.", one_line(&self.origin.was), self.origin.place.line);
@@ -116,7 +116,7 @@ impl Draft {
     }
 
     /// What is in the file, each part at the place it comes from.
-    pub(super) fn node(&self) -> Node {
+    pub(crate) fn node(&self) -> Node {
         match &self.content {
             Content::Slo(slo) => slo.document().node(&self.origin.place),
             Content::Document(_, node) => node.clone(),
@@ -124,7 +124,7 @@ impl Draft {
     }
 
     /// An error about it as a whole.
-    pub(super) fn finding(&self, message: String, help: Option<String>) -> Diagnostic {
+    pub(crate) fn finding(&self, message: String, help: Option<String>) -> Diagnostic {
         let Origin { file, place, .. } = &self.origin;
         Diagnostic {
             level: Level::Error,
@@ -169,12 +169,12 @@ impl SloDraft {
 }
 
 /// Tiers as the annotation has them.
-pub(super) fn print_tiers(tiers: &[Tier]) -> String {
+pub(crate) fn print_tiers(tiers: &[Tier]) -> String {
     tiers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// Somebody else's text as part of a message or comment.
-pub(super) fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let line = one_line(text);
     match line.char_indices().nth(QUOTE_LIMIT) {
         Some((end, _)) => format!("{}…", line.get(..end).unwrap_or_default()),
@@ -189,7 +189,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// A scalar as text, whatever YAML took it for.
-pub(super) fn scalar_text(node: &Node) -> Option<String> {
+pub(crate) fn scalar_text(node: &Node) -> Option<String> {
     if let Some(written) = &node.written {
         return Some(written.clone());
     }
@@ -205,29 +205,29 @@ pub(super) fn scalar_text(node: &Node) -> Option<String> {
 
 impl Reader<'_> {
     /// Says that something is missing from what is written.
-    pub(super) fn lost(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
+    pub(crate) fn lost(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
         self.warn(at, format!("{LOST}{}", what.as_ref()), help);
     }
 
     /// Says that something is not written as it was.
-    pub(super) fn changed(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
+    pub(crate) fn changed(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
         self.warn(at, format!("{CHANGED}{}", what.as_ref()), help);
     }
 
     /// An optional text without the line break at its end.
-    pub(super) fn text_under(&mut self, fields: &Fields<'_>, key: Key) -> Option<String> {
+    pub(crate) fn text_under(&mut self, fields: &Fields<'_>, key: Key) -> Option<String> {
         fields.get(key).and_then(|at| self.text(&at)).map(|text| text.trim_end().to_owned())
     }
 
     /// What was found since a mark, as far as a file tells it, and whether all of it are warnings.
-    pub(super) fn since(&self, mark: usize) -> (Vec<Diagnostic>, bool) {
+    pub(crate) fn since(&self, mark: usize) -> (Vec<Diagnostic>, bool) {
         let found = self.findings.get(mark..).unwrap_or_default();
         let whole = found.iter().all(|finding| finding.level == Level::Warning);
         (found.iter().take(NOTE_LIMIT + 1).cloned().collect(), whole)
     }
 
     /// Adds labels that rules can have; those that they cannot have are listed.
-    pub(super) fn carry_labels(&mut self, at: &At<'_>, labels: &mut BTreeMap<String, String>) {
+    pub(crate) fn carry_labels(&mut self, at: &At<'_>, labels: &mut BTreeMap<String, String>) {
         let Some(fields) = self.open_fields(at, "from names to values") else { return };
         for (key, value) in fields.all() {
             self.carry_label(&key.name, &value, labels);
@@ -235,7 +235,7 @@ impl Reader<'_> {
     }
 
     /// Adds one label, or lists it.
-    pub(super) fn carry_label(&mut self, name: &str, at: &At<'_>, labels: &mut BTreeMap<String, String>) {
+    pub(crate) fn carry_label(&mut self, name: &str, at: &At<'_>, labels: &mut BTreeMap<String, String>) {
         let shape = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             && !name.starts_with(|c: char| c.is_ascii_digit())
             && !name.is_empty()
@@ -258,7 +258,7 @@ impl Reader<'_> {
     }
 
     /// The tiers that can work; the others are listed. `None` when none is left.
-    pub(super) fn usable_tiers(
+    pub(crate) fn usable_tiers(
         &mut self,
         at: &At<'_>,
         tiers: Vec<Tier>,
@@ -284,7 +284,7 @@ impl Reader<'_> {
     }
 
     /// An objective in percent that leaves a budget.
-    pub(super) fn objective_percent(&mut self, at: &At<'_>, percent: f64) -> Option<Objective> {
+    pub(crate) fn objective_percent(&mut self, at: &At<'_>, percent: f64) -> Option<Objective> {
         let objective = Objective::try_from_percent(percent).ok();
         if objective.is_none() {
             let help = "write a percentage below 100, like 99.9";
@@ -299,7 +299,7 @@ impl Reader<'_> {
 }
 
 /// The name of a Kubernetes object, with its namespace, after the word for what it is.
-pub(super) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
+pub(crate) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
     let text = |key: Key| metadata.and_then(|metadata| scalar_text(metadata.get(key)?.node));
     match (text(object_metadata::NAMESPACE), text(object_metadata::NAME)) {
         (Some(namespace), Some(name)) => format!("{what} {}/{}", quote(&namespace), quote(&name)),
@@ -309,8 +309,20 @@ pub(super) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
 }
 
 /// What stands under `metadata` of a Kubernetes object, of which only parts mean anything here.
-pub(super) fn object_metadata<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<Fields<'n>> {
+pub(crate) fn object_metadata<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<Fields<'n>> {
     let metadata =
         reader.required(fields, kubernetes_object::METADATA, "give it a name: `metadata: { name: … }`")?;
     reader.fields(&metadata, object_metadata::OBJECT)
+}
+
+impl Reader<'_> {
+    /// A duration of whole seconds and at least one.
+    pub(crate) fn window(&mut self, at: &At<'_>) -> Option<Window> {
+        let duration = self.duration(at)?;
+        if duration.subsec_nanos() != 0 || duration.is_zero() {
+            self.error(at, "expected at least a second, in whole seconds", "write one like `5m`");
+            return None;
+        }
+        Some(Window::seconds(duration.as_secs()))
+    }
 }

@@ -14,28 +14,29 @@
 
 use lookout_engine::Grid;
 
-use super::super::config::{GRID_SECONDS, Known};
-use super::super::model::Prometheus;
-use super::super::prometheus::{QueryTiming, read_prometheus};
-use super::super::reader::{At, Reader};
-use super::super::yaml::{Node, Value};
-use super::draft::quote;
-use crate::keys::agent::{basic_auth, server};
+use crate::config::GRID_SECONDS;
+use crate::foreign::output::quote;
+use crate::keys::server::{basic_auth, server};
+use crate::known::{Known, QueryTiming};
+use crate::model::Prometheus;
+use crate::prometheus::read_prometheus;
+use crate::reader::{At, Reader};
+use crate::yaml::{Node, Value};
 
 /// What data sources come to.
 #[derive(Default)]
-pub(super) struct Servers {
+pub(crate) struct Servers {
     grid: Option<Grid>,
     /// Names in lookout.yaml, when there is one.
     declared: Option<Vec<String>>,
     /// Those that were read, and the names of those that are wrong.
-    pub(super) read: Vec<Prometheus>,
-    pub(super) wrong: Vec<String>,
+    pub(crate) read: Vec<Prometheus>,
+    pub(crate) wrong: Vec<String>,
 }
 
 impl Servers {
     /// Beside those of a `lookout.yaml`.
-    pub(super) fn beside(known: &Known) -> Self {
+    pub(crate) fn beside(known: &Known) -> Self {
         let names =
             |all: &Vec<(String, Option<QueryTiming>)>| all.iter().map(|(name, _)| name.clone()).collect();
         let declared = known.prometheus.as_ref().map(names);
@@ -43,12 +44,12 @@ impl Servers {
     }
 
     /// Whether lookout.yaml has a server of this name.
-    pub(super) fn is_declared(&self, name: &str) -> bool {
+    pub(crate) fn is_declared(&self, name: &str) -> bool {
         self.declared.iter().flatten().any(|known| known == name)
     }
 
     /// The `connectionDetails` of a data source.
-    pub(super) fn read(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) {
+    pub(crate) fn read(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) {
         if self.is_declared(name) {
             let help = "lookout.yaml has a server of this name, which is the one that is asked";
             reader.lost(at, "how the data source is reached", help);
@@ -114,7 +115,7 @@ fn is_reference(reader: &mut Reader<'_>, at: &At<'_>) -> bool {
 }
 
 /// Any value of a connection may be a secret.
-pub(super) fn hide(reader: &mut Reader<'_>, node: &Node) {
+pub(crate) fn hide(reader: &mut Reader<'_>, node: &Node) {
     match &node.value {
         Value::Map(entries) => entries.iter().for_each(|(_, node)| hide(reader, node)),
         Value::List(nodes) => nodes.iter().for_each(|node| hide(reader, node)),

@@ -1,63 +1,21 @@
 //! OpenSLO's SLIs: ratios and thresholds, whose queries are made to count over lookout's own window.
 
-use super::super::indicator::query_error;
-use super::super::reader::{At, Fields, Reader, suggestion};
-use super::super::yaml::{Key, Node, Place, Value};
-use super::doc::{Doc, map, ratio};
-use super::draft::quote;
-use super::openslo::Library;
+use super::definition::{Metric, Sli, is_own};
+use super::library::Library;
+use crate::foreign::document::{Doc, map, ratio};
+use crate::foreign::output::quote;
+use crate::foreign::query::{check_events, parse_query, refuse, take_apart};
 use crate::keys::openslo::{prometheus, query, ratio, side, sli, source};
-use lookout_promql::query::{Dialect, EventQuery, Query, QueryError, WINDOW};
+use crate::reader::{At, Fields, Reader};
+use crate::yaml::Place;
+use lookout_promql::query::{Query, WINDOW};
 use lookout_promql::selector::Selector;
-
-/// How often a gauge is looked at.
-const STEP: &str = "1m";
-
-/// An SLI as far as it can be read without an objective.
-#[derive(Debug, Clone)]
-pub(super) struct Sli {
-    pub(super) name: Option<String>,
-    description: Option<String>,
-    metric: Metric,
-}
-
-#[derive(Debug, Clone)]
-enum Metric {
-    /// The whole `spec`, which is lookout's own.
-    Own(Node),
-    /// All of the `spec` but the description.
-    Ratio(Doc),
-    /// A value, which an objective compares with a bound.
-    Threshold { source: String, query: Query, place: Place },
-}
 
 /// A query and the source it is asked of.
 struct Asked {
     source: String,
     query: Query,
     place: Place,
-}
-
-/// Whether the `spec` of an SLI is in lookout's own form, right or wrong.
-pub(super) fn is_own(spec: &Node) -> bool {
-    let Some(ratio) = spec.get("ratioMetric") else { return spec.get("thresholdMetric").is_none() };
-    let counter = ratio.get("counter").is_none_or(|node| node.value != Value::Bool(false));
-    let sides = ["good", "bad", "total"].iter().filter_map(|side| ratio.get(side)?.get("metricSource"));
-    counter && ratio.get("raw").is_none() && sides.into_iter().all(is_own_source)
-}
-
-fn is_own_source(source: &Node) -> bool {
-    if source.get("metricSourceRef").is_some() {
-        return false;
-    }
-    match source.get("type").map(|kind| &kind.value) {
-        // without its own `source` it is asked of the one that is there
-        Some(Value::Text(kind)) if kind.eq_ignore_ascii_case("prometheus") => {
-            source.get("spec").is_none_or(|spec| spec.get("source").is_some())
-        }
-        Some(Value::Text(kind)) => suggestion(kind, &["probe", "scrape", "prometheus"]).is_some(),
-        _ => true,
-    }
 }
 
 /// One side of a ratio.
@@ -68,7 +26,7 @@ enum Side {
 }
 
 /// The `spec` of an SLI.
-pub(super) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
+pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
     if is_own(at.node) {
         return Some(Sli { name: None, description: None, metric: Metric::Own(at.node.clone()) });
     }
@@ -160,39 +118,6 @@ fn read_raw(
     Some(Metric::Ratio(ratio(&query.source, (quotient.side, there(part)), there(total))))
 }
 
-/// A ratio as two counts.
-pub(super) struct Quotient {
-    /// `good` or `bad`
-    pub(super) side: &'static str,
-    pub(super) part: Query,
-    pub(super) total: Query,
-}
-
-/// Takes apart a query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
-pub(super) fn take_apart(
-    reader: &mut Reader<'_>,
-    at: &At<'_>,
-    query: &Query,
-    failure: bool,
-) -> Option<Quotient> {
-    let found = match query.ratio() {
-        Ok(found) => found,
-        Err(error) => {
-            refuse(reader, at, query, error);
-            return None;
-        }
-    };
-    let Some(found) = found else {
-        let help = "write what it divides as two queries, of bad (or good) and of all events";
-        reader.error(at, "not converted: a ratio that is no plain quotient has no counts to add up", help);
-        return None;
-    };
-    let side = if failure == found.complement { "good" } else { "bad" };
-    let what = format!("the quotient is taken apart into `{side}` and `total`");
-    reader.changed(at, what, "see that both count events");
-    Some(Quotient { side, part: found.part, total: found.total })
-}
-
 fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Side> {
     let fields = reader.fields(at, side::OBJECT)?;
     let at =
@@ -250,41 +175,6 @@ fn read_query(
     Some(Asked { source, query, place: at.node.place.clone() })
 }
 
-/// Parses a query of another format. Which functions its server knows is found when the result is read.
-pub(super) fn parse_query(reader: &mut Reader<'_>, at: &At<'_>, text: &str) -> Option<Query> {
-    match Query::parse(text, Dialect::MetricsQl) {
-        Ok(query) => match query.grouping() {
-            Some(grouping) => {
-                refuse(reader, at, &query, grouping.clone());
-                None
-            }
-            None => Some(query),
-        },
-        Err(mut error) => {
-            error.message = format!("not converted: {}", error.message);
-            query_error(reader, at, text, error);
-            None
-        }
-    }
-}
-
-/// Checks a query that counts events over the window.
-pub(super) fn check_events(reader: &mut Reader<'_>, at: &At<'_>, query: &Query) -> Option<()> {
-    match EventQuery::try_new(query.clone()) {
-        Ok(_) => Some(()),
-        Err(error) => {
-            refuse(reader, at, query, error);
-            None
-        }
-    }
-}
-
-/// Notes why a query is not converted, at its place if its text still stands there.
-fn refuse(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, mut error: QueryError) {
-    error.message = format!("not converted: {}", error.message);
-    query_error(reader, at, query.source(), error);
-}
-
 /// A query that counts events over lookout's window, or a selector of counters, which lookout sums itself.
 fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, counter: bool) -> Option<String> {
     if query.has_range() || query.is_windowed() {
@@ -337,56 +227,5 @@ fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &Query) -> Option<Strin
             refuse(reader, at, query, error);
             None
         }
-    }
-}
-
-impl Sli {
-    /// The same under a name.
-    pub(super) fn named(self, name: Option<String>) -> Self {
-        Self { name, ..self }
-    }
-
-    /// Whether it stays as it is.
-    pub(super) const fn is_own(&self) -> bool {
-        matches!(self.metric, Metric::Own(_))
-    }
-
-    /// The `spec` for one objective, of which a threshold needs operator and bound.
-    pub(super) fn node(
-        &self,
-        reader: &mut Reader<'_>,
-        objective: &At<'_>,
-        bound: Option<(&'static str, f64)>,
-    ) -> Option<Node> {
-        let place = &objective.node.place;
-        let document = match (&self.metric, bound) {
-            (Metric::Own(node), None) => return Some(node.clone()),
-            (Metric::Ratio(document), None) => document.clone(),
-            (Metric::Ratio(_) | Metric::Own(_), Some(_)) => {
-                let help = "leave `op` and `value` out";
-                reader.error(objective, "not converted: a bound goes with a threshold metric", help);
-                return None;
-            }
-            (Metric::Threshold { source, query, place }, Some((operator, value))) => {
-                let help = "a value that cannot be seen counts neither way";
-                reader.changed(objective, "every minute of the value counts as one event", help);
-                let good =
-                    format!("sum(sum_over_time((({query}) {operator} bool {value})[{WINDOW}:{STEP}]))");
-                let total = format!("sum(count_over_time(({query})[{WINDOW}:{STEP}]))");
-                let there = |text: String| Doc::At(place.clone(), Box::new(Doc::text(text)));
-                ratio(source, ("good", there(good)), there(total))
-            }
-            (Metric::Threshold { .. }, None) => {
-                let help = "write `op: lte` and a `value`";
-                reader.error(objective, "not converted: a threshold metric needs a bound", help);
-                return None;
-            }
-        };
-        let mut node = document.node(place);
-        if let (Some(text), Value::Map(entries)) = (&self.description, &mut node.value) {
-            let key = Key { name: "description".to_owned(), place: place.clone() };
-            entries.insert(0, (key, Node::text(text, place)));
-        }
-        Some(node)
     }
 }

@@ -2,29 +2,29 @@
 
 use lookout_engine::{Tier, Window};
 
-use super::super::openslo::{Sheet, scalar};
-use super::super::reader::At;
-use super::super::yaml::Node;
-use super::ImportOptions;
-use super::sloth::is_of_sloth;
 use super::windows::{self, Catalogue};
+use crate::foreign::format::ImportOptions;
+use crate::foreign::format::is_of_sloth;
 use crate::keys::sloth;
+use crate::reader::At;
+use crate::sheet::{Sheet, scalar};
+use crate::yaml::Node;
 
 /// The period when none is given, as in Sloth.
 const PERIOD: Window = Window::days(30);
 
 /// What all SLOs of a run share.
-pub(super) struct Setting<'o> {
-    pub(super) options: &'o ImportOptions,
-    pub(super) period: Window,
+pub(crate) struct Setting<'o> {
+    pub(crate) options: &'o ImportOptions,
+    pub(crate) period: Window,
     /// When it calls.
-    pub(super) tiers: Vec<Tier>,
+    pub(crate) tiers: Vec<Tier>,
     /// Whether neither Sloth nor an `AlertWindows` has windows for the period.
-    pub(super) scaled: bool,
+    pub(crate) scaled: bool,
 }
 
 /// The period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
-pub(super) fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Setting<'o> {
+pub(crate) fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Setting<'o> {
     let found = read_catalogues(sheets);
     let mut periods: Vec<Window> = found.iter().map(|(.., catalogue)| catalogue.period).collect();
     periods.sort_unstable();

@@ -9,18 +9,20 @@ use std::collections::BTreeMap;
 use lookout_engine::{Objective, Severity, Tier};
 use lookout_promql::query::Query;
 
-use super::super::Diagnostic;
-use super::super::openslo::{Sheet, scalar};
-use super::super::reader::{At, Fields, Reader};
-use super::super::yaml::Node;
-use super::ImportOptions;
-use super::doc::{Doc, ratio};
-use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
-use super::indicator::{check_events, parse_query, take_apart};
-use super::setting::{Setting, read_setting};
+use super::options::{Setting, read_setting};
+use crate::diagnostic::Diagnostic;
+use crate::foreign::document::{Doc, ratio};
+use crate::foreign::format::ImportOptions;
+use crate::foreign::output::{
+    Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text,
+};
+use crate::foreign::query::{check_events, parse_query, take_apart};
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::sloth::Spelling;
 use crate::keys::{Key, sloth};
+use crate::reader::{At, Fields, Reader};
+use crate::sheet::{Sheet, scalar};
+use crate::yaml::Node;
 
 /// What a document says for all of its SLOs.
 struct Head<'h> {
@@ -33,14 +35,8 @@ struct Head<'h> {
     setting: &'h Setting<'h>,
 }
 
-/// Whether a document says that it is Sloth's.
-pub(super) fn is_of_sloth(node: &Node) -> bool {
-    let theirs = |version: &str| version.starts_with("sloth.slok.dev/");
-    scalar(node, "version") == Some("prometheus/v1") || scalar(node, "apiVersion").is_some_and(theirs)
-}
-
 /// Reads those documents of all files that are wanted.
-pub(super) fn read(
+pub(crate) fn read(
     sheets: &mut [Sheet<'_>],
     options: &ImportOptions,
     wanted: impl Fn(&Node) -> bool,

@@ -7,40 +7,24 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 
-use super::super::reader::{At, Fields, Reader};
-use super::super::yaml::Value;
-use super::draft::{quote, scalar_text};
-use super::openslo::{Library, list_metadata};
+use super::definition::{Condition, Policy, list_metadata};
+use super::library::Library;
+use crate::foreign::output::{quote, scalar_text};
 use crate::keys::alerting::{
     burn_rate, condition, condition_reference, notification_target, policy, reference, target_reference,
 };
-use crate::keys::openslo::metadata;
+use crate::keys::document::metadata;
 use crate::keys::{Key, Object};
+use crate::reader::{At, Fields, Reader};
+use crate::yaml::Value;
 
 /// Severities as people name them, in lower case.
 const PAGES: [&str; 8] = ["page", "critical", "high", "urgent", "emergency", "p1", "sev1", "error"];
 const TICKETS: [&str; 10] =
     ["ticket", "warning", "warn", "medium", "low", "info", "minor", "p2", "sev2", "p3"];
 
-/// A condition on the burn rate.
-#[derive(Debug, Clone)]
-pub(super) struct Condition {
-    severity: Severity,
-    factor: BurnFactor,
-    window: Window,
-    hold_seconds: u64,
-}
-
-/// A policy: when it alerts, and on what.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Policy {
-    pub(super) tiers: Vec<Tier>,
-    /// Whether missing data are told, and how loudly; `None` when nothing was said.
-    pub(super) no_data: Option<Option<Severity>>,
-}
-
 /// The `spec` of an `AlertCondition`.
-pub(super) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Condition> {
+pub(crate) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Condition> {
     let fields = reader.fields(spec, condition::OBJECT)?;
     list_description(reader, &fields);
     let severity = reader.required(&fields, condition::SEVERITY, "write `severity: page` or `ticket`");
@@ -91,7 +75,7 @@ fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
 }
 
 /// Lists what people wrote for one another.
-pub(super) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
+pub(crate) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     if let Some(at) = fields.get(policy::DESCRIPTION)
         && let Some(text) = reader.text(&at)
         && !text.trim().is_empty()
@@ -102,7 +86,7 @@ pub(super) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
 }
 
 /// The `spec` of an `AlertPolicy`.
-pub(super) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut Library) -> Option<Policy> {
+pub(crate) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut Library) -> Option<Policy> {
     let fields = reader.fields(spec, policy::OBJECT)?;
     list_description(reader, &fields);
     let no_data = fields.get(policy::ALERT_WHEN_NO_DATA).and_then(|at| reader.switch(&at));
@@ -168,7 +152,7 @@ fn inline_name(at: &At<'_>) -> Option<String> {
 }
 
 /// The `spec` of an `AlertNotificationTarget`.
-pub(super) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
+pub(crate) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
     let fields = reader.fields(spec, notification_target::OBJECT)?;
     list_description(reader, &fields);
     let at = reader.required(&fields, notification_target::TARGET, "say what it is, like `slack`")?;
@@ -183,12 +167,12 @@ fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -
 }
 
 /// What stands in a list of OpenSLO: a name, or the thing itself.
-pub(super) enum Reference<'n> {
+pub(crate) enum Reference<'n> {
     Named(At<'n>, String),
     Inline(At<'n>),
 }
 
-pub(super) fn reference<'n>(
+pub(crate) fn reference<'n>(
     reader: &mut Reader<'_>,
     at: &At<'n>,
     object: &'static Object,
@@ -252,7 +236,7 @@ fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) ->
 }
 
 /// The word of the annotation `lookout.dev/data-alert` that follows from all policies of an SLO.
-pub(super) fn data_alert<'p>(policies: impl Iterator<Item = &'p Policy>) -> Option<&'static str> {
+pub(crate) fn data_alert<'p>(policies: impl Iterator<Item = &'p Policy>) -> Option<&'static str> {
     let said: Vec<Option<Severity>> = policies.filter_map(|policy| policy.no_data).collect();
     let loudest = said.iter().flatten().max();
     match loudest {

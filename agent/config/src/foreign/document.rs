@@ -2,12 +2,12 @@
 
 use serde::ser::{Serialize, SerializeMap as _, SerializeSeq as _, Serializer};
 
-use super::super::reader::At;
-use super::super::yaml::{Key, Node, Place, Value};
+use crate::reader::At;
+use crate::yaml::{Key, Node, Place, Value};
 
 /// A document in the order it is written.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Doc {
+pub(crate) enum Doc {
     Text(String),
     Number(f64),
     Switch(bool),
@@ -18,22 +18,22 @@ pub(super) enum Doc {
 }
 
 impl Doc {
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
     /// A text that was written there.
-    pub(super) fn text_at(at: &At<'_>, text: impl Into<String>) -> Self {
+    pub(crate) fn text_at(at: &At<'_>, text: impl Into<String>) -> Self {
         Self::At(at.node.place.clone(), Box::new(Self::text(text)))
     }
 
     /// A number that was written there.
-    pub(super) fn number_at(at: &At<'_>, number: f64) -> Self {
+    pub(crate) fn number_at(at: &At<'_>, number: f64) -> Self {
         Self::At(at.node.place.clone(), Box::new(Self::Number(number)))
     }
 
     /// As the reader of SLO specs wants it, each part at its place, or at that of what is around it.
-    pub(super) fn node(&self, place: &Place) -> Node {
+    pub(crate) fn node(&self, place: &Place) -> Node {
         let value = match self {
             Self::At(place, inner) => return inner.node(place),
             Self::Text(text) => Value::Text(text.clone()),
@@ -52,7 +52,7 @@ impl Doc {
     }
 
     /// What was read, as it was.
-    pub(super) fn of(node: &Node) -> Self {
+    pub(crate) fn of(node: &Node) -> Self {
         match &node.value {
             Value::Null => Self::text(""),
             Value::Bool(value) => Self::Switch(*value),
@@ -68,7 +68,7 @@ impl Doc {
 }
 
 /// A mapping from pairs.
-pub(super) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Doc)>) -> Doc {
+pub(crate) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Doc)>) -> Doc {
     Doc::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
@@ -97,7 +97,7 @@ impl Serialize for Doc {
 }
 
 /// A ratio of two PromQL queries, as `indicator.rs` reads it.
-pub(super) fn ratio(source: &str, part: (&str, Doc), total: Doc) -> Doc {
+pub(crate) fn ratio(source: &str, part: (&str, Doc), total: Doc) -> Doc {
     let side = |query: Doc| {
         let source = match &query {
             Doc::At(place, _) => Doc::At(place.clone(), Box::new(Doc::text(source))),

@@ -2,25 +2,8 @@
 
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 
-use super::super::reader::{At, Fields, Reader};
 use crate::keys::{Key, sloth};
-
-/// Pyrra's tiers: severity, and the period divided by long window, short window and hold; factor.
-const PYRRA: [(Fate, u64, u64, u64, f64); 4] = [
-    (Fate::Fast, 672, 8064, 20_160, 14.0),
-    (Fate::Medium, 112, 1344, 2688, 7.0),
-    (Fate::Slow, 28, 336, 672, 2.0),
-    (Fate::Long, 7, 112, 224, 1.0),
-];
-
-/// Which of Pyrra's alerts a tier stands for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    Fast,
-    Medium,
-    Slow,
-    Long,
-}
+use crate::reader::{At, Fields, Reader};
 
 /// Sloth's windows for 28 and 30 days: severity, percent of the budget, short and long window.
 const SLOTH: [(Severity, f64, Window, Window); 4] = [
@@ -32,13 +15,13 @@ const SLOTH: [(Severity, f64, Window, Window); 4] = [
 
 /// Windows of one period.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Catalogue {
-    pub(super) period: Window,
-    pub(super) tiers: Vec<Tier>,
+pub(crate) struct Catalogue {
+    pub(crate) period: Window,
+    pub(crate) tiers: Vec<Tier>,
 }
 
 /// Sloth's own windows for a period, which it has for 28 and 30 days.
-pub(super) fn sloth(period: Window) -> Option<Vec<Tier>> {
+pub(crate) fn sloth(period: Window) -> Option<Vec<Tier>> {
     if ![Window::days(28), Window::days(30)].contains(&period) {
         return None;
     }
@@ -54,29 +37,8 @@ fn tier(severity: Severity, percent: f64, (short, long): (Window, Window), perio
     Some(Tier::new(severity, long, short, BurnFactor::try_new(factor).ok()?))
 }
 
-/// Pyrra's tiers for a period. Its windows are whole minutes; one that would be rounded to nothing is made a minute.
-pub(super) fn pyrra(period: Window, severity: impl Fn(Fate) -> Severity) -> Vec<Tier> {
-    let share = |parts: u64| {
-        let minutes = (period.as_seconds() as f64 / parts as f64 / 60.0).round() as u64;
-        Window::minutes(minutes)
-    };
-    let at_least_a_minute = |window: Window| window.max(Window::minutes(1));
-    let tiers = PYRRA.iter().filter_map(|&(fate, long, short, hold, factor)| {
-        let short = at_least_a_minute(share(short));
-        Some(Tier {
-            severity: severity(fate),
-            long: at_least_a_minute(share(long)).max(Window::seconds(short.as_seconds() + 60)),
-            short,
-            factor: BurnFactor::try_new(factor).ok()?,
-            hold_seconds: share(hold).as_seconds(),
-            until: None,
-        })
-    });
-    tiers.collect()
-}
-
 /// A document `AlertWindows`.
-pub(super) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Catalogue> {
+pub(crate) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Catalogue> {
     let spec = reader.required(
         fields,
         sloth::alert_windows::SPEC,
@@ -125,18 +87,6 @@ fn read_tier(
     tier(severity, percent?, (short?, long?), period?)
 }
 
-impl Reader<'_> {
-    /// A duration of whole seconds and at least one.
-    pub(super) fn window(&mut self, at: &At<'_>) -> Option<Window> {
-        let duration = self.duration(at)?;
-        if duration.subsec_nanos() != 0 || duration.is_zero() {
-            self.error(at, "expected at least a second, in whole seconds", "write one like `5m`");
-            return None;
-        }
-        Some(Window::seconds(duration.as_secs()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -159,22 +109,5 @@ mod tests {
             ["page 1h/5m x13.44", "page 6h/30m x5.6", "ticket 1d/2h x2.8", "ticket 3d/6h x0.933333"]
         );
         assert_eq!(sloth(Window::days(7)), None);
-    }
-
-    #[test]
-    fn pyrras_windows_follow_the_period_and_its_short_ones_never_vanish() {
-        let severity =
-            |fate| if matches!(fate, Fate::Fast | Fate::Medium) { Severity::Page } else { Severity::Ticket };
-        assert_eq!(
-            shown(&pyrra(Window::days(28), severity)),
-            [
-                "page 1h/5m x14 for 2m",
-                "page 6h/30m x7 for 15m",
-                "ticket 1d/2h x2 for 1h",
-                "ticket 4d/6h x1 for 3h"
-            ]
-        );
-        assert_eq!(shown(&pyrra(Window::days(30), severity))[0], "page 64m/5m x14 for 2m");
-        assert_eq!(shown(&pyrra(Window::hours(12), severity))[0], "page 2m/1m x14", "Pyrra's would be 0 s");
     }
 }

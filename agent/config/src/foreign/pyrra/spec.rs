@@ -7,17 +7,19 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{Severity, Window};
 
-use super::super::indicator::query_error;
-use super::super::openslo::{Sheet, scalar};
-use super::super::reader::{At, Fields, Reader};
-use super::super::yaml::{Node, Place};
-use super::ImportOptions;
-use super::doc::{Doc, ratio};
-use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
-use super::windows::{self, Fate};
+use super::tiers::{Fate, tiers};
+use crate::foreign::document::{Doc, ratio};
+use crate::foreign::format::ImportOptions;
+use crate::foreign::output::{
+    Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text,
+};
+use crate::indicator::query_error;
 use crate::keys::Key;
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::pyrra::{alerting, gauge, indicator, latency, metric, native, ratio, severities, spec};
+use crate::reader::{At, Fields, Reader};
+use crate::sheet::{Sheet, scalar};
+use crate::yaml::{Node, Place};
 use lookout_promql::query::WINDOW;
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
@@ -30,13 +32,8 @@ const SERVICE_LABELS: [&str; 2] = ["pyrra.dev/service", "app.kubernetes.io/name"
 /// The shortest period whose shortest window does not round to zero minutes.
 const SHORTEST_PERIOD: Window = Window::seconds(8064 * 30);
 
-/// Whether a document says that it is Pyrra's.
-pub(super) fn is_of_pyrra(node: &Node) -> bool {
-    scalar(node, "apiVersion").is_some_and(|version| version.starts_with("pyrra.dev/"))
-}
-
 /// Reads those documents of all files that are wanted.
-pub(super) fn read(
+pub(crate) fn read(
     sheets: &mut [Sheet<'_>],
     options: &ImportOptions,
     wanted: impl Fn(&Node) -> bool,
@@ -104,7 +101,7 @@ fn read_object(
     let indicator = indicator.and_then(|at| read_indicator(reader, &at, &options.source));
     let alerts = read_alerting(reader, &fields);
     let ((percent, objective), period, identity) = (target?, period?, identity?);
-    let tiers = windows::pyrra(period, |fate| alerts.severity(fate));
+    let tiers = tiers(period, |fate| alerts.severity(fate));
     let tiers = reader.usable_tiers(&spec, tiers, objective, period)?;
     let (name, name_at) = identity.name?;
     let slo = SloDraft {

@@ -6,16 +6,20 @@
 
 use lookout_engine::{Objective, Tier, Window};
 
-use super::super::openslo::PREFIX;
-use super::super::reader::{At, Fields, Reader};
-use super::super::yaml::{Node, Value};
-use super::alerting::{Policy, Reference, data_alert, read_policy, reference};
-use super::draft::{print_tiers, quote};
-use super::indicator::{Sli, is_own, read_sli};
-use super::openslo::{Library, Purpose, list_metadata};
+use super::alerting::{Reference, data_alert, read_policy, reference};
+use super::definition::Policy;
+use super::definition::list_metadata;
+use super::definition::{Sli, is_own};
+use super::indicator::read_sli;
+use super::library::{Library, Purpose};
+use crate::foreign::output::{print_tiers, quote};
 use crate::keys::Key;
 use crate::keys::alerting::policy_reference;
-use crate::keys::openslo::{document, inline_sli, metadata, objective, slo, slo_annotations, window};
+use crate::keys::document::{document, metadata};
+use crate::keys::openslo::{inline_sli, objective, slo, slo_annotations, window};
+use crate::metadata::PREFIX;
+use crate::reader::{At, Fields, Reader};
+use crate::yaml::{Node, Value};
 use lookout_model::parse_duration;
 
 /// What a period is measured in beyond seconds, and how long it is on average.
@@ -40,7 +44,7 @@ struct Goal {
 }
 
 /// One SLO, or one for each objective; `None` when it cannot mean here what it means there.
-pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Option<Vec<Node>> {
+pub(crate) fn rewrite(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Option<Vec<Node>> {
     let root = reader.within(&At::root(node));
     let mut part = |key: Key| root.as_ref()?.get(key).and_then(|at| reader.within(&at));
     let (Some(metadata), Some(spec)) = (part(document::METADATA), part(document::SPEC)) else {
@@ -68,7 +72,7 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
     {
         annotations.keep_texts(|name| !name.starts_with(PREFIX));
     }
-    let period = adapt_window(reader, &spec, &mut frame);
+    let period = rewrite_window(reader, &spec, &mut frame);
     frame.get_mut("spec")?.leave_out("alertPolicies");
     let many = goals.len() > 1 && !matches!(shared, Source::Absent);
     if let Some(at) = list.filter(|_| many) {
@@ -81,7 +85,7 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
     let groups: Vec<Vec<Goal>> =
         if many { goals.into_iter().map(|goal| vec![goal]).collect() } else { vec![goals] };
     let calls = Calls { period, policies, foreign, metadata, spec };
-    let mut adapted = Vec::new();
+    let mut rewritten = Vec::new();
     for (n, goals) in groups.into_iter().enumerate() {
         let mut slo = frame.clone();
         calls.write(reader, &mut slo, &goals)?;
@@ -92,9 +96,9 @@ pub(super) fn adapt(reader: &mut Reader<'_>, node: &Node, library: &mut Library)
             *text = format!("{text}-{}", n + 1);
         }
         write_goals(&mut slo, goals, library);
-        adapted.push(slo);
+        rewritten.push(slo);
     }
-    Some(adapted)
+    Some(rewritten)
 }
 
 /// The components of a composite of others: judged slice by slice, and with names, which their counts are stored under.
@@ -241,7 +245,7 @@ fn objective_of(node: &Node) -> Option<Objective> {
 }
 
 /// The length of the period, where it is one; a rolling one becomes days.
-fn adapt_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) -> Option<Window> {
+fn rewrite_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) -> Option<Window> {
     let item = spec.get(slo::TIME_WINDOW).map(|at| reader.items_within(&at))?.into_iter().next()?;
     let fields = reader.within(&item)?.declared(window::OBJECT);
     let at = fields.get(window::DURATION)?;
@@ -356,7 +360,7 @@ impl Calls<'_> {
 }
 
 /// What says in messages which SLO is meant.
-pub(super) fn stem(slo: &Node) -> String {
+pub(crate) fn stem(slo: &Node) -> String {
     let text = |part: &str, name: &str| match &slo.get(part)?.get(name)?.value {
         Value::Text(text) => Some(quote(text)),
         _ => None,

@@ -1,35 +1,35 @@
 //! Changes to a document that was read, which keep every other part of it where it stands.
 
-use super::super::reader::{At, Fields, Reader};
-use super::super::yaml::{Key, Node, Place, Value};
+use crate::reader::{At, Fields, Reader};
+use crate::yaml::{Key, Node, Place, Value};
 
 impl Node {
     /// A text that stands for something that was written there.
-    pub(super) fn text(text: impl Into<String>, place: &Place) -> Self {
+    pub(crate) fn text(text: impl Into<String>, place: &Place) -> Self {
         Self { value: Value::Text(text.into()), place: place.clone(), written: None }
     }
 
     /// A mapping that stands for something that was written there.
-    pub(super) fn mapping<'a>(pairs: impl IntoIterator<Item = (&'a str, Self)>, place: &Place) -> Self {
+    pub(crate) fn mapping<'a>(pairs: impl IntoIterator<Item = (&'a str, Self)>, place: &Place) -> Self {
         let key = |name: &str, node: &Self| Key { name: name.to_owned(), place: node.place.clone() };
         let entries = pairs.into_iter().map(|(name, node)| (key(name, &node), node));
         Self { value: Value::Map(entries.collect()), place: place.clone(), written: None }
     }
 
     /// The value of a key, without judging anything.
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         let Value::Map(entries) = &self.value else { return None };
         entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
     /// The value of a key, to change it.
-    pub(super) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
+    pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
         let Value::Map(entries) = &mut self.value else { return None };
         entries.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
     /// Replaces the value of a key, or adds it.
-    pub(super) fn put(&mut self, name: &str, node: Self) {
+    pub(crate) fn put(&mut self, name: &str, node: Self) {
         if let Some(held) = self.get_mut(name) {
             *held = node;
         } else if let Value::Map(entries) = &mut self.value {
@@ -38,7 +38,7 @@ impl Node {
     }
 
     /// Puts a value under another key in the place of a key, or adds it.
-    pub(super) fn rename(&mut self, was: &str, name: &str, node: Self) {
+    pub(crate) fn rename(&mut self, was: &str, name: &str, node: Self) {
         if let Value::Map(entries) = &mut self.value
             && let Some((key, held)) = entries.iter_mut().find(|(key, _)| key.name == was)
         {
@@ -50,7 +50,7 @@ impl Node {
     }
 
     /// Keeps numbers and switches under some keys as the texts they were written as.
-    pub(super) fn keep_texts(&mut self, is_text: impl Fn(&str) -> bool) {
+    pub(crate) fn keep_texts(&mut self, is_text: impl Fn(&str) -> bool) {
         let Value::Map(entries) = &mut self.value else { return };
         for (_, node) in entries.iter_mut().filter(|(key, _)| is_text(&key.name)) {
             if let Some(written) = node.written.take() {
@@ -60,7 +60,7 @@ impl Node {
     }
 
     /// Leaves a key out.
-    pub(super) fn leave_out(&mut self, name: &str) {
+    pub(crate) fn leave_out(&mut self, name: &str) {
         if let Value::Map(entries) = &mut self.value {
             entries.retain(|(key, _)| key.name != name);
         }
@@ -69,12 +69,12 @@ impl Node {
 
 impl Reader<'_> {
     /// The entries of a mapping; nothing is said of what is none, which somebody else will judge.
-    pub(super) fn within<'n>(&mut self, at: &At<'n>) -> Option<Fields<'n>> {
+    pub(crate) fn within<'n>(&mut self, at: &At<'n>) -> Option<Fields<'n>> {
         matches!(at.node.value, Value::Map(_)).then(|| self.open_fields(at, "")).flatten()
     }
 
     /// The items of a list; nothing is said of what is none.
-    pub(super) fn items_within<'n>(&mut self, at: &At<'n>) -> Vec<At<'n>> {
+    pub(crate) fn items_within<'n>(&mut self, at: &At<'n>) -> Vec<At<'n>> {
         let list = matches!(at.node.value, Value::List(_)).then(|| self.list(at)).flatten();
         list.unwrap_or_default()
     }

@@ -5,43 +5,36 @@ use core::time::Duration;
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use super::super::config::Known;
-use super::super::model::Prometheus;
-use super::super::openslo::{Sheet, scalar};
-use super::super::prometheus::QueryTiming;
-use super::super::reader::Reader;
-use super::super::yaml::{Node, Value};
-use super::adapt::adapt;
-use super::indicator::is_own;
-use super::openslo::{Library, Purpose, is, without_labels};
-use super::servers::Servers;
-use super::{Format, ImportOptions, pyrra, sloth};
+use super::format::{Format, ImportOptions, format};
+use super::openslo::{Library, Purpose, Servers, is, is_own, read_definitions, rewrite, without_labels};
+use super::{pyrra, sloth};
+use crate::known::Known;
+use crate::known::QueryTiming;
+use crate::model::Prometheus;
+use crate::reader::Reader;
+use crate::sheet::Sheet;
+use crate::yaml::{Node, Value};
 
 /// The name of a Prometheus that is asked unless another is named.
 const SOURCE: &str = "prometheus";
 
 /// What files of all kinds come to.
-pub(in super::super) struct Adopted<'a> {
+pub(crate) struct Adopted<'a> {
     /// Documents in lookout's own form, sheet by sheet.
-    pub(in super::super) documents: Vec<Vec<Cow<'a, Node>>>,
+    pub(crate) documents: Vec<Vec<Cow<'a, Node>>>,
     /// Servers that data sources declare.
-    pub(in super::super) servers: Vec<Prometheus>,
+    pub(crate) servers: Vec<Prometheus>,
     /// What SLOs may refer to, those included.
-    pub(in super::super) known: Known,
-}
-
-/// Whether a document says what it is, so that its file is no `lookout.yaml`.
-pub(in super::super) fn is_spec(node: &Node) -> bool {
-    scalar(node, "apiVersion").is_some() || sloth::is_of_sloth(node)
+    pub(crate) known: Known,
 }
 
 /// Brings documents of all kinds into the form that `openslo.rs` reads.
-pub(in super::super) fn adopt<'a>(sheets: &mut [Sheet<'a>], known: &Known) -> Adopted<'a> {
+pub(crate) fn adopt<'a>(sheets: &mut [Sheet<'a>], known: &Known) -> Adopted<'a> {
     let source = known_source(known);
     let mut documents = adopt_drafts(sheets, &source);
     let destinations = known.destinations.clone().unwrap_or_default();
     let mut library = Library::new(Purpose::Model, source, destinations, Servers::beside(known));
-    library.read_definitions(sheets);
+    read_definitions(&mut library, sheets);
     for (sheet, adopted) in sheets.iter_mut().zip(&mut documents) {
         for node in sheet.documents.iter().filter(|node| format(node).is_none()) {
             adopt_document(&mut sheet.reader, node, &mut library, adopted);
@@ -59,7 +52,7 @@ fn adopt_document<'a>(
     adopted: &mut Vec<Cow<'a, Node>>,
 ) {
     if is(node, "SLO") {
-        adopted.extend(adapt(reader, node, library).into_iter().flatten().map(Cow::Owned));
+        adopted.extend(rewrite(reader, node, library).into_iter().flatten().map(Cow::Owned));
     } else if is(node, "SLI") && !node.get("spec").is_none_or(is_own) {
         // it was read with what refers to it
     } else if is(node, "Service") && has_foreign_labels(node) {
@@ -75,15 +68,6 @@ fn has_foreign_labels(node: &Node) -> bool {
     let Some(Value::Map(entries)) = labels.map(|labels| &labels.value) else { return false };
     let foreign = |name: &str| name.contains(['.', '/', '-']);
     entries.iter().any(|(key, value)| foreign(&key.name) || matches!(value.value, Value::List(_)))
-}
-
-/// Whose a document is, when it is of another format than OpenSLO.
-fn format(node: &Node) -> Option<Format> {
-    if sloth::is_of_sloth(node) {
-        Some(Format::Sloth)
-    } else {
-        pyrra::is_of_pyrra(node).then_some(Format::Pyrra)
-    }
 }
 
 /// The documents of Sloth and Pyrra, converted.

@@ -1,30 +1,6 @@
-//! The components of a composite SLO, and streams: what is counted one by one.
+//! Streams: the sources of counts of an SLO, one per component.
 
-use lookout_engine::Objective;
-
-use super::model::{Config, Indicator, Slo};
-
-/// One of several indicators that are judged together. What the engine is told about it stands at the same place in the
-/// policy's method.
-#[derive(Debug, Clone)]
-pub struct Component {
-    /// Unique within its SLO; part of the id its counts are stored under.
-    pub name: String,
-    /// For people.
-    pub display_name: Option<String>,
-    /// What it promises itself.
-    pub objective: Objective,
-    /// Where its events come from; never a composite itself.
-    pub indicator: Indicator,
-}
-
-impl Component {
-    /// The name people read.
-    #[must_use]
-    pub fn title(&self) -> &str {
-        self.display_name.as_deref().unwrap_or(&self.name)
-    }
-}
+use super::model::{Component, Config, Indicator, Slo};
 
 /// What is counted on its own: an SLO, or one component of a composite.
 #[derive(Debug, Clone)]

@@ -1,0 +1,22 @@
+//! The outside of the loop of a server.
+
+use std::sync::Arc;
+
+use lookout_engine::Grid;
+use lookout_runtime::clock::Clock;
+
+use super::clients::Ask;
+use crate::Feed;
+
+/// What the loop works with.
+#[derive(Clone)]
+pub struct Ports {
+    /// Who asks.
+    pub ask: Arc<dyn Ask>,
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// The slots of the evaluation.
+    pub grid: Grid,
+    /// Receiver of the observations.
+    pub feed: Feed,
+}

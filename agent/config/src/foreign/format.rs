@@ -1,0 +1,51 @@
+//! The formats, and the documents that are of each.
+
+use lookout_engine::Window;
+
+use crate::sheet::scalar;
+use crate::yaml::Node;
+
+/// Whose specs are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// Sloth's `prometheus/v1`, its `PrometheusServiceLevel` and its `AlertWindows`.
+    Sloth,
+    /// OpenSLO v1, all kinds.
+    OpenSlo,
+    /// Pyrra's `ServiceLevelObjective`.
+    Pyrra,
+}
+
+/// What the files themselves do not say.
+#[derive(Debug, Clone)]
+pub struct ImportOptions {
+    /// Whose specs they are.
+    pub format: Format,
+    /// The period of the budget, which Sloth takes from its command line; 30 days when not given.
+    pub period: Option<Window>,
+    /// The service of SLOs that name none, as Pyrra's do.
+    pub service: Option<String>,
+    /// The name of the Prometheus source in `lookout.yaml`.
+    pub source: String,
+}
+
+/// Whether a document says that it is Sloth's.
+pub(crate) fn is_of_sloth(node: &Node) -> bool {
+    let theirs = |version: &str| version.starts_with("sloth.slok.dev/");
+    scalar(node, "version") == Some("prometheus/v1") || scalar(node, "apiVersion").is_some_and(theirs)
+}
+
+/// Whether a document says that it is Pyrra's.
+pub(crate) fn is_of_pyrra(node: &Node) -> bool {
+    scalar(node, "apiVersion").is_some_and(|version| version.starts_with("pyrra.dev/"))
+}
+
+/// Whether a document says what it is, so that its file is no `lookout.yaml`.
+pub(crate) fn is_spec(node: &Node) -> bool {
+    scalar(node, "apiVersion").is_some() || is_of_sloth(node)
+}
+
+/// Whose a document is, when it is of another format than OpenSLO.
+pub(crate) fn format(node: &Node) -> Option<Format> {
+    if is_of_sloth(node) { Some(Format::Sloth) } else { is_of_pyrra(node).then_some(Format::Pyrra) }
+}

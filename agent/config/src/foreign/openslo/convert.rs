@@ -1,0 +1,104 @@
+//! Converts OpenSLO v1, all kinds, with references across files.
+//!
+//! Everything that is referred to is read first and kept by name, each with what was said about it; so an SLO's file
+//! tells what is missing from it even where that was written elsewhere.
+
+use super::definition::{is, name_of};
+use super::definitions::read_definitions;
+use super::library::{Library, Purpose};
+use super::rewrite::{rewrite, stem};
+use super::servers::Servers;
+use crate::foreign::format::ImportOptions;
+use crate::foreign::output::{Content, Draft, Origin};
+use crate::keys::document::{document, metadata};
+use crate::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
+use crate::sheet::{KINDS, Sheet, scalar};
+use crate::yaml::Node;
+
+/// Reads all documents of all files.
+pub(crate) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
+    for sheet in sheets.iter_mut() {
+        sheet.documents.iter().for_each(|node| check_head(&mut sheet.reader, node));
+    }
+    let servers = Servers::default();
+    let mut library = Library::new(Purpose::File, options.source.clone(), Vec::new(), servers);
+    read_definitions(&mut library, sheets);
+    let mut drafts = Vec::new();
+    for kind in ["Service", "SLO"] {
+        for sheet in sheets.iter_mut() {
+            let reader = &mut sheet.reader;
+            for node in sheet.documents.iter().filter(|node| is(node, kind)) {
+                match kind {
+                    "Service" => drafts.extend(read_service(reader, node)),
+                    _ => drafts.extend(read_slos(reader, node, &mut library)),
+                }
+            }
+        }
+    }
+    library.list_unused(sheets);
+    drafts
+}
+
+fn check_head(reader: &mut Reader<'_>, node: &Node) {
+    let root = At::root(node);
+    let version = scalar(node, "apiVersion");
+    if version != Some("openslo/v1") {
+        let message = match version {
+            Some(version) if version.starts_with("openslo") => {
+                format!("not converted: {version} is not read")
+            }
+            _ => "not converted: this is no OpenSLO document".to_owned(),
+        };
+        reader.error(&root, message, "convert it to `apiVersion: openslo/v1` first");
+        return;
+    }
+    let kind = scalar(node, "kind").unwrap_or_default();
+    if !KINDS.contains(&kind) {
+        let help = suggestion(kind, &KINDS).map_or_else(|| quoted_list(&KINDS), |kind| did_you_mean(&kind));
+        reader.error(&root, format!("not converted: OpenSLO has no kind `{kind}`"), help);
+    }
+}
+
+fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Draft> {
+    let mark = reader.findings.len();
+    let document = without_labels(reader, node);
+    let (notes, whole) = reader.since(mark);
+    let stem = name_of(node).unwrap_or_default().to_owned();
+    let content = Content::Document(stem, document);
+    whole.then(|| Draft { content, origin: origin(reader, node), notes })
+}
+
+/// A document that no rule is made of, without its labels.
+pub(crate) fn without_labels(reader: &mut Reader<'_>, node: &Node) -> Node {
+    let mut document = node.clone();
+    let metadata = reader.within(&At::root(node)).and_then(|fields| fields.get(document::METADATA));
+    if let Some(at) =
+        metadata.and_then(|at| reader.within(&at)).and_then(|fields| fields.get(metadata::LABELS))
+    {
+        let kind = scalar(node, "kind").unwrap_or_default();
+        reader.lost(&at, format!("the labels of the {kind}"), "labels of rules stand in the SLOs");
+        document.get_mut("metadata").into_iter().for_each(|metadata| metadata.leave_out("labels"));
+    }
+    document
+}
+
+fn origin(reader: &Reader<'_>, node: &Node) -> Origin {
+    Origin { file: reader.file.to_owned(), place: node.place.clone(), was: "OpenSLO v1".to_owned() }
+}
+
+fn read_slos(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Vec<Draft> {
+    let mark = reader.findings.len();
+    let slos = rewrite(reader, node, library).unwrap_or_default();
+    let (own, whole) = reader.since(mark);
+    let mut notes = core::mem::take(&mut library.desk.borrowed);
+    notes.extend(own);
+    if !whole {
+        return Vec::new();
+    }
+    let origin = origin(reader, node);
+    let draft = |slo: Node| {
+        let content = Content::Document(stem(&slo), slo);
+        Draft { content, origin: origin.clone(), notes: notes.clone() }
+    };
+    slos.into_iter().map(draft).collect()
+}

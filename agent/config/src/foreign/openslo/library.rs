@@ -1,0 +1,187 @@
+//! Everything that can be referred to, by name, each with what was said about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::definition::{Condition, Policy, Sli, is, is_own, name_of};
+use super::servers::Servers;
+use crate::diagnostic::{Diagnostic, Level};
+use crate::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
+use crate::sheet::{KINDS, Sheet, scalar};
+
+/// A definition and what was said about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Named<T> {
+    pub(crate) value: T,
+    pub(crate) notes: Vec<Diagnostic>,
+}
+
+/// Definitions by name; `None` for one that is declared and wrong.
+pub(crate) type Shelf<T> = BTreeMap<String, Option<Named<T>>>;
+
+/// What becomes of the SLOs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Each is written to a file, which has to say everything itself.
+    File,
+    /// They are read at once, beside what they refer to.
+    Model,
+}
+
+/// Everything that can be referred to.
+pub(crate) struct Library {
+    pub(crate) purpose: Purpose,
+    /// The Prometheus that is asked where none is named.
+    pub(crate) source: String,
+    /// Names of destinations in lookout.yaml.
+    pub(crate) destinations: Vec<String>,
+    /// Servers that data sources declare.
+    pub(crate) servers: Servers,
+    /// The types of data sources.
+    pub(crate) data_sources: Shelf<String>,
+    pub(crate) slis: Shelf<Sli>,
+    pub(crate) conditions: Shelf<Condition>,
+    pub(crate) targets: Shelf<String>,
+    pub(crate) policies: Shelf<Policy>,
+    pub(crate) desk: Desk,
+}
+
+/// What was taken from the shelves.
+#[derive(Default)]
+pub(crate) struct Desk {
+    /// Kind and name of what was referred to.
+    pub(crate) used: BTreeSet<(&'static str, String)>,
+    /// What was said about the definitions that the one being read refers to.
+    pub(crate) borrowed: Vec<Diagnostic>,
+}
+
+/// A document that defines something.
+pub(crate) struct Definition<'n> {
+    pub(crate) at: At<'n>,
+    /// Where the findings about it begin.
+    pub(crate) mark: usize,
+    pub(crate) name: String,
+}
+
+/// Keeps a definition together with what was said about it and about what it refers to.
+pub(crate) fn shelve<T>(
+    reader: &mut Reader<'_>,
+    Definition { at, mark, name }: Definition<'_>,
+    value: Option<T>,
+    shelf: &mut Shelf<T>,
+    desk: &mut Desk,
+) {
+    let (own, whole) = reader.since(mark);
+    let mut notes = core::mem::take(&mut desk.borrowed);
+    notes.extend(own);
+    let named = value.filter(|_| whole).map(|value| Named { value, notes });
+    if shelf.contains_key(&name) {
+        let message = format!("two of this kind have the name `{name}`");
+        reader.error(&at, message, "give one of them another name");
+    }
+    shelf.insert(name, named);
+}
+
+/// A definition by name; its notes become those of what refers to it.
+fn find<T: Clone>(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    kind: &'static str,
+    name: &str,
+    shelf: &Shelf<T>,
+    desk: &mut Desk,
+) -> Option<T> {
+    desk.used.insert((kind, name.to_owned()));
+    match shelf.get(name) {
+        Some(Some(named)) => {
+            let notes = named.notes.iter().filter(|note| note.level == Level::Warning);
+            desk.borrowed.extend(notes.cloned());
+            Some(named.value.clone())
+        }
+        Some(None) => {
+            reader.error(at, format!("the {kind} `{name}` is wrong"), "mend what is said about it");
+            None
+        }
+        None => {
+            let names: Vec<&String> = shelf.keys().collect();
+            let help = suggestion(name, &names).map(|name| did_you_mean(&name));
+            let help = help.unwrap_or_else(|| format!("declared are {}", quoted_list(&names)));
+            reader.error(at, format!("the {kind} `{name}` does not exist"), help);
+            None
+        }
+    }
+}
+
+impl Library {
+    pub(crate) fn new(purpose: Purpose, source: String, destinations: Vec<String>, servers: Servers) -> Self {
+        Self {
+            purpose,
+            source,
+            destinations,
+            servers,
+            data_sources: Shelf::new(),
+            slis: Shelf::new(),
+            conditions: Shelf::new(),
+            targets: Shelf::new(),
+            policies: Shelf::new(),
+            desk: Desk::default(),
+        }
+    }
+
+    /// What no SLO refers to comes to nothing.
+    pub(crate) fn list_unused(&self, sheets: &mut [Sheet<'_>]) {
+        for sheet in sheets {
+            for node in sheet.documents {
+                let (Some(kind), Some(name)) = (scalar(node, "kind"), name_of(node)) else { continue };
+                let used = self.desk.used.iter().any(|(known, used)| *known == kind && used == name);
+                if used || matches!(kind, "SLO" | "Service") || !KINDS.contains(&kind) || !is(node, kind) {
+                    continue;
+                }
+                // lookout's own are read all the same, and a server may be there for others
+                let read = kind == "DataSource" || kind == "SLI" && node.get("spec").is_none_or(is_own);
+                if self.purpose == Purpose::Model && read {
+                    continue;
+                }
+                let what = format!("the {kind} `{name}`, which nothing refers to");
+                sheet.reader.lost(&At::root(node), what, "refer to it, or leave it out");
+            }
+        }
+    }
+
+    pub(crate) fn find_data_source(
+        &mut self,
+        reader: &mut Reader<'_>,
+        at: &At<'_>,
+        name: &str,
+    ) -> Option<String> {
+        if !self.data_sources.contains_key(name) && self.servers.is_declared(name) {
+            return Some("prometheus".to_owned());
+        }
+        find(reader, at, "DataSource", name, &self.data_sources, &mut self.desk)
+    }
+
+    /// Whether an indicator of that name was declared, rightly or wrongly.
+    pub(crate) fn has_sli(&self, name: &str) -> bool {
+        self.slis.contains_key(name)
+    }
+
+    pub(crate) fn find_sli(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Sli> {
+        find(reader, at, "SLI", name, &self.slis, &mut self.desk)
+    }
+
+    pub(crate) fn find_condition(
+        &mut self,
+        reader: &mut Reader<'_>,
+        at: &At<'_>,
+        name: &str,
+    ) -> Option<Condition> {
+        find(reader, at, "AlertCondition", name, &self.conditions, &mut self.desk)
+    }
+
+    pub(crate) fn find_target(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<String> {
+        find(reader, at, "AlertNotificationTarget", name, &self.targets, &mut self.desk)
+    }
+
+    pub(crate) fn find_policy(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Policy> {
+        find(reader, at, "AlertPolicy", name, &self.policies, &mut self.desk)
+    }
+}

@@ -1,0 +1,6 @@
+//! Pyrra's `ServiceLevelObjective`.
+
+mod spec;
+mod tiers;
+
+pub(crate) use spec::read;

@@ -1,0 +1,7 @@
+//! Sloth's `prometheus/v1`, its `PrometheusServiceLevel` and its `AlertWindows`.
+
+mod options;
+mod spec;
+mod windows;
+
+pub(crate) use spec::read;

@@ -1,0 +1,38 @@
+//! The names and timings that SLO specs may refer to.
+
+use core::time::Duration;
+
+use lookout_engine::Grid;
+use lookout_promql::query::Dialect;
+
+/// What SLO specs may refer to.
+#[derive(Clone, Default)]
+pub(super) struct Known {
+    /// The evaluation grid, when it could be read.
+    pub(super) grid: Option<Grid>,
+    /// Names of targets and their timing; `None` when nothing is known about targets at all.
+    pub(super) targets: Option<Vec<(String, Option<Timing>)>>,
+    /// Names of scrapes; `None` when nothing is known about scrapes at all.
+    pub(super) scrapes: Option<Vec<String>>,
+    /// Names of Prometheus servers and their timing; `None` when nothing is known about them at all.
+    pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
+    /// Names of destinations, those included that are off; `None` when nothing is known about them at all.
+    pub(super) destinations: Option<Vec<String>>,
+}
+
+/// When a target is probed.
+#[derive(Clone, Copy)]
+pub(super) struct Timing {
+    pub(super) interval: Duration,
+    pub(super) timeout: Duration,
+}
+
+/// When a Prometheus server is asked.
+#[derive(Clone, Copy)]
+pub(super) struct QueryTiming {
+    pub(super) scrape_interval: Duration,
+    pub(super) window: Duration,
+    pub(super) delay: Duration,
+    pub(super) timeout: Duration,
+    pub(super) dialect: Dialect,
+}

@@ -1,0 +1,82 @@
+//! Targets as they are probed.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+
+use super::{DnsCheck, GrpcCheck, HttpCheck, IcmpCheck, JourneyCheck, TcpCheck, WebSocketCheck};
+use crate::assertion::Assertion;
+
+/// The deadline of a probe or scrape unless told otherwise.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Something that is probed.
+#[derive(Debug, Clone)]
+pub struct Target {
+    /// Unique name; the label `target`.
+    pub name: String,
+    /// Time between probes; a multiple of a second.
+    pub interval: Duration,
+    /// One deadline over all phases, shorter than the interval.
+    pub timeout: Duration,
+    /// Addresses that are tried.
+    pub family: Family,
+    /// DNS server that is asked for names instead of the system's resolver.
+    pub resolver: Option<SocketAddr>,
+    /// The protocol and its options.
+    pub check: Check,
+    /// All of them must hold.
+    pub expect: Vec<Assertion>,
+}
+
+/// Families of addresses that are tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Family {
+    /// Both, in the resolver's order.
+    #[default]
+    Auto,
+    /// IPv4 only.
+    V4,
+    /// IPv6 only.
+    V6,
+}
+
+/// A protocol and its options.
+#[derive(Debug, Clone)]
+pub enum Check {
+    /// A request over HTTP.
+    Http(Box<HttpCheck>),
+    /// A connection, an optional dialogue, optional TLS.
+    Tcp(Box<TcpCheck>),
+    /// A query to a name server.
+    Dns(Box<DnsCheck>),
+    /// An echo request.
+    Icmp(IcmpCheck),
+    /// A call of the health service of gRPC.
+    Grpc(Box<GrpcCheck>),
+    /// An upgrade and an optional message.
+    WebSocket(Box<WebSocketCheck>),
+    /// Several requests that share variables.
+    Journey(Box<JourneyCheck>),
+}
+
+impl Check {
+    /// The protocol, as the configuration names it.
+    #[must_use]
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Tcp(tcp) if tcp.is_tls() => "tls",
+            Self::Tcp(_) => "tcp",
+            Self::Dns(_) => "dns",
+            Self::Icmp(_) => "icmp",
+            Self::Grpc(_) => "grpc",
+            Self::WebSocket(_) => "websocket",
+            Self::Journey(_) => "journey",
+        }
+    }
+}
+
+/// The deadline of a check that runs every `interval`, when none is written.
+pub(crate) fn default_timeout(interval: Duration) -> Duration {
+    TIMEOUT.min(interval / 2)
+}
