@@ -36,6 +36,7 @@ use super::objects;
 use super::prometheus::{QueryTiming, read_servers};
 use super::reader::{At, Fields, Reader};
 use super::target::{Target, read_scrape, read_target};
+use super::traffic::RealRates;
 use super::yaml::Place;
 
 /// Where the agent listens unless told otherwise.
@@ -91,6 +92,8 @@ pub(super) struct Known {
     pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
     /// Names of destinations, those included that are off; `None` when nothing is known about them at all.
     pub(super) destinations: Option<Vec<String>>,
+    /// Rates that a check was given.
+    pub(super) real_rates: RealRates,
 }
 
 /// When a target is probed.
@@ -150,6 +153,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         scrapes: Some(known_scrapes),
         prometheus: Some(known_prometheus),
         destinations: Some(known_destinations),
+        real_rates: RealRates::default(),
     };
     Some(Draft { config, known, patterns: read_patterns(reader, &fields) })
 }

@@ -30,6 +30,7 @@ mod schema;
 mod secret;
 mod target;
 mod tiers;
+mod traffic;
 mod yaml;
 mod zero;
 
@@ -43,7 +44,7 @@ pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use import::{Format, ImportOptions, Imported, SpecFile, import};
-pub use load::{check, check_with, load, load_specs, load_with, load_without_secrets};
+pub use load::{Checked, check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use schema::{config_schema, slo_schema};
@@ -54,4 +55,5 @@ pub use target::{
     TcpCheck, TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
+pub use traffic::{RealRates, read_rate};
 pub use zero::{ZeroOptions, zero_config};

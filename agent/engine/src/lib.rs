@@ -71,6 +71,7 @@ pub use counts::Counts;
 pub use data_state::DataState;
 pub use decision::Decision;
 pub use evaluator::Evaluator;
+pub use default_tiers::TierDemand;
 pub use event_rate::{EventRate, InvalidRate, OUTAGE_EVENTS, PromiseBound};
 pub use guard::{Guard, HoldReason};
 pub use history::{History, PLAUSIBLE_PER_SECOND, Recorded};

@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lookout_engine::{Objective, Tier, Window};
+use lookout_engine::{Objective, PromiseBound, Severity, Tier, Window};
 
 use super::super::openslo::OWN_LABELS;
 use super::super::reader::{At, Fields, Reader};
@@ -30,6 +30,9 @@ pub(super) const TIERS: &str = "lookout.dev/tiers";
 
 /// The annotation that says how missing data are told.
 pub(super) const DATA_ALERT: &str = "lookout.dev/data-alert";
+
+/// The annotation that says how soon a total outage must page.
+pub(super) const PAGE_WITHIN: &str = "lookout.dev/page-within";
 
 /// A file on its way.
 pub(super) struct Draft {
@@ -66,6 +69,8 @@ pub(super) struct SloDraft {
     pub(super) description: String,
     pub(super) labels: BTreeMap<String, String>,
     pub(super) tiers: Vec<Tier>,
+    /// The time within which these page, when it is longer than usual.
+    pub(super) page_within: Option<String>,
     /// `page`, `ticket` or `off`; `None` for the default.
     pub(super) data_alert: Option<&'static str>,
     /// The `spec` of its SLI.
@@ -150,6 +155,7 @@ impl SloDraft {
             metadata.push(("labels", Doc::Map(labels.collect())));
         }
         let mut annotations = vec![(TIERS, Doc::text(print_tiers(&self.tiers)))];
+        annotations.extend(self.page_within.as_ref().map(|time| (PAGE_WITHIN, Doc::text(time))));
         annotations.extend(self.data_alert.map(|word| (DATA_ALERT, Doc::text(word))));
         metadata.push(("annotations", map(annotations)));
         let mut spec = Vec::new();
@@ -174,6 +180,16 @@ impl SloDraft {
 /// Tiers as the annotation has them.
 pub(super) fn print_tiers(tiers: &[Tier]) -> String {
     tiers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The time within which the tiers of another tool page for a total outage, as an annotation: that tool accepts it.
+/// `None` when they keep the usual bound.
+pub(super) fn print_page_within(tiers: &[Tier], objective: Objective) -> Option<String> {
+    let pages = tiers.iter().filter(|tier| tier.severity == Severity::Page);
+    let fastest = pages.filter_map(|tier| tier.detection_seconds(objective, 1.0)).min_by(f64::total_cmp);
+    let Some(seconds) = fastest else { return Some("off".to_owned()) };
+    let late = seconds > PromiseBound::default().seconds;
+    late.then(|| Window::minutes((seconds / 60.0).ceil() as u64).to_string())
 }
 
 /// Somebody else's text as part of a message or comment.
