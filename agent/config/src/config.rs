@@ -36,6 +36,7 @@ use super::objects;
 use super::prometheus::{QueryTiming, read_servers};
 use super::reader::{At, Fields, Reader};
 use super::target::{Target, read_scrape, read_target};
+use super::traffic::RealRates;
 use super::yaml::Place;
 use crate::keys::Key;
 use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
@@ -76,6 +77,8 @@ pub(super) struct Known {
     pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
     /// Names of destinations, those included that are off; `None` when nothing is known about them at all.
     pub(super) destinations: Option<Vec<String>>,
+    /// Rates that a check was given.
+    pub(super) real_rates: RealRates,
 }
 
 /// When a target is probed.
@@ -138,6 +141,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         scrapes: Some(known_scrapes),
         prometheus: Some(known_prometheus),
         destinations: Some(known_destinations),
+        real_rates: RealRates::default(),
     };
     Some(Draft { config, known, patterns: read_patterns(reader, &fields) })
 }

@@ -34,6 +34,7 @@ mod schema_tests;
 mod secret;
 mod target;
 mod tiers;
+mod traffic;
 mod yaml;
 mod zero;
 
@@ -47,7 +48,7 @@ pub use component::{Component, Stream};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use import::{Format, ImportOptions, Imported, SpecFile, import};
-pub use load::{check, check_with, load, load_specs, load_with, load_without_secrets};
+pub use load::{Checked, check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use reference::key_reference;
@@ -59,4 +60,5 @@ pub use target::{
     TcpCheck, TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
+pub use traffic::{RealRates, read_rate};
 pub use zero::{ZeroOptions, zero_config};

@@ -5,7 +5,7 @@
 //!
 //! What lookout needs beyond OpenSLO stands in annotations: on an SLO `lookout.dev/tiers`, `conditions`,
 //! `minimum-events`, `minimum-bad`, `minimum-slots`, `confidence`, `stale-after`, `data-alert` (`page`, `ticket` or `off`),
-//! `composite` and `objective`, on a Service `lookout.dev/owner`.
+//! `composite`, `objective`, `expected-rate` and `page-within` (`5m` or `off`), on a Service `lookout.dev/owner`.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use super::diagnostic::Level;
 use super::import::{Adopted, adopt};
 use super::indicator::read_indicator;
 use super::model::{Config, Indicator, Prometheus, Service, Slo};
-use super::objective::{read_policy, read_promise};
+use super::objective::{Evaluation, read_policy, read_promise};
 use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
 use super::yaml::{Node, Value};
 use crate::keys::openslo::{
@@ -275,9 +275,12 @@ fn read_slo(
         let (_, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
         read_promise(reader, &fields, indicator, known)
     };
-    let policy = read_policy(reader, &fields, &metadata, &promise, known);
+    let id = metadata.name.as_ref().zip(service).map(|((name, _), service)| format!("{service}-{name}"));
+    let source = (known, id.as_deref().unwrap_or_default());
+    let evaluation = read_policy(reader, &fields, &metadata, &promise, source);
     let (name, name_at) = metadata.name?;
-    let (service, indicator, (policy, calendar)) = (service?.to_owned(), promise.indicator?, policy?);
+    let (service, indicator) = (service?.to_owned(), promise.indicator?);
+    let Evaluation { policy, calendar, traffic, page_within } = evaluation?;
     let slo = Slo {
         name,
         service,
@@ -288,6 +291,8 @@ fn read_slo(
         policy,
         calendar,
         labels: metadata.labels,
+        traffic,
+        page_within,
     };
     check_unique(reader, &slo, &name_at, earlier);
     Some(slo)

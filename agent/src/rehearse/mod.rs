@@ -34,7 +34,7 @@ pub use prometheus::{Prometheus, read as read_prometheus};
 pub use recording::{Recording, SPAN_LIMIT};
 pub use replay::{Incident, Outcome, Point, fitted, replay};
 pub use report::{backtest_text, simulation_text};
-pub use simulate::{OutageTimes, Rate, Simulation, TierFacts, TierTimes, simulate};
+pub use simulate::{OutageTimes, Simulation, TierFacts, TierTimes, simulate};
 
 /// Why there is nothing to replay.
 #[derive(Debug, thiserror::Error)]

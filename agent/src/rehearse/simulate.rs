@@ -1,77 +1,14 @@
 //! When would it fire? Even traffic and a step of failures through the live agent's engine, beside the closed form.
 
-use core::fmt;
-use core::str::FromStr;
-
-use lookout_engine::{Counts, Evaluator, Guard, Policy, Slot, Span, Tier};
+use lookout_engine::{Counts, Evaluator, EventRate, Guard, Policy, Slot, Span, Tier};
 
 use super::conditions::{self, ConditionTimes};
-
-/// Traffic that never changes.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Rate {
-    per_second: f64,
-}
-
-impl Rate {
-    /// So many events per second.
-    ///
-    /// # Errors
-    /// When it is not a positive number, or more than a billion.
-    pub fn try_new(per_second: f64) -> Result<Self, String> {
-        match per_second > 0.0 && per_second <= 1e9 {
-            true => Ok(Self { per_second }),
-            false => Err("traffic is more than nothing and at most a billion events per second".to_owned()),
-        }
-    }
-
-    /// Events per second.
-    #[must_use]
-    pub const fn per_second(self) -> f64 {
-        self.per_second
-    }
-
-    /// Whole events after so many seconds.
-    fn events(self, seconds: u64) -> u64 {
-        // a tiny part more, so that 0.1 per second is 1 after ten seconds and not 0.999…
-        (self.per_second * seconds as f64 + 1e-6) as u64
-    }
-}
-
-impl FromStr for Rate {
-    type Err = String;
-
-    /// Reads `10/s`, `600/m`, `5/h`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "expected events per second, minute or hour, like `10/s`, `600/m` or `5/h`".to_owned();
-        let (number, unit) = text.split_once('/').ok_or_else(wrong)?;
-        let number: f64 = number.trim().parse().map_err(|_| wrong())?;
-        let seconds = match unit.trim() {
-            "s" => 1.0,
-            "m" | "min" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(wrong()),
-        };
-        Self::try_new(number / seconds)
-    }
-}
-
-impl fmt::Display for Rate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let decimals = |value: f64| (value * 1e3).round() / 1e3;
-        match self.per_second {
-            rate if rate >= 1.0 => write!(f, "{} events/s", decimals(rate)),
-            rate if rate * 60.0 >= 1.0 => write!(f, "{} events/m", decimals(rate * 60.0)),
-            rate => write!(f, "{} events/h", decimals(rate * 3600.0)),
-        }
-    }
-}
 
 /// When everything would fire.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulation {
     /// The traffic.
-    pub rate: Rate,
+    pub rate: EventRate,
     /// What holds for every tier whatever the outage.
     pub tiers: Vec<TierFacts>,
     /// Every outage of the table.
@@ -134,7 +71,7 @@ pub struct TierTimes {
 
 /// Runs the outages of the table against a policy.
 #[must_use]
-pub fn simulate(policy: &Policy, rate: Rate) -> Simulation {
+pub fn simulate(policy: &Policy, rate: EventRate) -> Simulation {
     let healthy = Traffic::healthy(policy, rate);
     let budget = policy.objective.budget_ratio();
     let table = [
@@ -159,9 +96,9 @@ pub fn simulate(policy: &Policy, rate: Rate) -> Simulation {
     }
 }
 
-fn facts(policy: &Policy, tier: &Tier, rate: Rate) -> TierFacts {
+fn facts(policy: &Policy, tier: &Tier, rate: EventRate) -> TierFacts {
     let (objective, guard) = (policy.objective, policy.guard);
-    let events = rate.events(tier.long.as_seconds());
+    let events = rate.events_in(tier.long.as_seconds());
     let scaled = u128::from(tier.factor.micro()) * u128::from(objective.budget_ppb()) * u128::from(events);
     // more than the threshold: one above its whole part
     let by_threshold = u64::try_from(scaled / 1_000_000_000_000_000).unwrap_or(u64::MAX).saturating_add(1);
@@ -198,7 +135,7 @@ fn least_sure(guard: Guard, events: u64, threshold: f64) -> u64 {
 #[derive(Clone)]
 pub(super) struct Traffic {
     evaluator: Evaluator,
-    rate: Rate,
+    rate: EventRate,
     next: Slot,
 }
 
@@ -211,7 +148,7 @@ pub(super) struct Seen {
 
 impl Traffic {
     /// Healthy for as long as the longest window of a tier.
-    fn healthy(policy: &Policy, rate: Rate) -> Self {
+    fn healthy(policy: &Policy, rate: EventRate) -> Self {
         let slots = policy.tiers.iter().map(|tier| policy.grid.slots_in(tier.long.as_seconds())).max();
         let slots = slots.unwrap_or(1).saturating_add(1);
         // sparse traffic must not look like a source that is gone, nor the table begin with a missing-data alert
@@ -231,7 +168,7 @@ impl Traffic {
     /// Events of the next slot: whole ones, in even distances.
     pub(super) fn events(&self) -> u64 {
         let width = u64::from(self.evaluator.policy().grid.width_seconds());
-        let until = |slot: i64| self.rate.events(u64::try_from(slot).unwrap_or(0).saturating_mul(width));
+        let until = |slot: i64| self.rate.events_in(u64::try_from(slot).unwrap_or(0).saturating_mul(width));
         until(self.next.0.saturating_add(1)).saturating_sub(until(self.next.0))
     }
 
@@ -332,8 +269,8 @@ mod tests {
         }
     }
 
-    fn rate(text: &str) -> Rate {
-        text.parse().unwrap()
+    fn rate(text: &str) -> EventRate {
+        lookout_config::read_rate(text).unwrap()
     }
 
     #[test]
@@ -425,20 +362,5 @@ mod tests {
         assert_eq!(names, ["page 1h/5m x14.4"]);
         assert!(simulation.outages.iter().all(|outage| outage.tiers[0].fires_s.is_none()));
         assert_eq!(simulation.tiers[0].least_bad, None);
-    }
-
-    #[test]
-    fn rates_are_read_and_printed() {
-        for (text, printed) in [
-            ("10/s", "10 events/s"),
-            ("600/m", "10 events/s"),
-            ("6/min", "6 events/m"),
-            ("5/h", "5 events/h"),
-        ] {
-            assert_eq!(rate(text).to_string(), printed);
-        }
-        for text in ["", "10", "0/s", "-1/s", "NaN/s", "inf/s", "1/d"] {
-            assert!(text.parse::<Rate>().is_err(), "{text}");
-        }
     }
 }

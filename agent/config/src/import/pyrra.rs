@@ -13,7 +13,9 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::{Node, Place};
 use super::ImportOptions;
 use super::doc::{Doc, ratio};
-use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
+use super::draft::{
+    Content, Draft, Origin, SloDraft, object_metadata, object_name, print_page_within, quote, scalar_text,
+};
 use super::windows::{self, Fate};
 use crate::keys::Key;
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
@@ -113,6 +115,7 @@ fn read_object(
         service: identity.service,
         description,
         labels: identity.labels,
+        page_within: print_page_within(&tiers, objective),
         tiers,
         data_alert: Some(alerts.absent),
         indicator: indicator?,

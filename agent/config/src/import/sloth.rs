@@ -15,7 +15,9 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::Node;
 use super::ImportOptions;
 use super::doc::{Doc, ratio};
-use super::draft::{Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text};
+use super::draft::{
+    Content, Draft, Origin, SloDraft, object_metadata, object_name, print_page_within, quote, scalar_text,
+};
 use super::indicator::{check_events, parse_query, take_apart};
 use super::setting::{Setting, read_setting};
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
@@ -172,6 +174,7 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
         service: head.service.clone()?,
         description,
         labels,
+        page_within: print_page_within(&tiers, objective),
         tiers,
         data_alert: None,
         indicator: indicator?,
