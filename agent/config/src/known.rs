@@ -5,6 +5,8 @@ use core::time::Duration;
 use lookout_engine::Grid;
 use lookout_promql::query::Dialect;
 
+use super::rates::RealRates;
+
 /// What SLO specs may refer to.
 #[derive(Clone, Default)]
 pub(super) struct Known {
@@ -18,6 +20,8 @@ pub(super) struct Known {
     pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
     /// Names of destinations, those included that are off; `None` when nothing is known about them at all.
     pub(super) destinations: Option<Vec<String>>,
+    /// Rates that a check was given.
+    pub(super) real_rates: RealRates,
 }
 
 /// When a target is probed.

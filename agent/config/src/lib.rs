@@ -31,6 +31,7 @@ mod own_alerts;
 mod period;
 mod placeholder;
 mod prometheus;
+mod rates;
 mod reader;
 mod reference;
 mod schema;
@@ -43,6 +44,7 @@ mod specs;
 mod streams;
 mod target;
 mod tiers;
+mod traffic;
 mod up;
 mod yaml;
 mod zero;
@@ -58,7 +60,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use foreign::{Format, ImportOptions};
 pub use import::{Imported, SpecFile, import};
-pub use load::{check, check_with, load, load_specs, load_with, load_without_secrets};
+pub use load::{Checked, check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use reference::key_reference;
@@ -71,4 +73,5 @@ pub use target::{
     TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
+pub use rates::{RealRates, read_rate};
 pub use zero::{ZeroOptions, zero_config};

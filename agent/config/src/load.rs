@@ -10,6 +10,7 @@ use super::mask::mask;
 use super::reader::{At, Reader};
 use super::secret::{Environment, Secrets};
 use super::up::add_up_slos;
+use super::rates::RealRates;
 use super::yaml::{FILE_LIMIT, Node, parse};
 use super::zero::{ZeroOptions, zero_config};
 use super::{Diagnostic, Diagnostics, Level};
@@ -58,7 +59,7 @@ fn load_needing(
     needs: Secrets,
 ) -> Result<(Config, Diagnostics), Diagnostics> {
     let file = if file.is_dir() { file.join(CONFIG_FILE) } else { file.to_owned() };
-    let mut run = Run { environment, needs, found: Diagnostics::default() };
+    let mut run = Run::new(environment, needs);
     let config = run.open(&file).and_then(|sheet| run.config(&sheet).0);
     run.found.sort();
     match config {
@@ -74,7 +75,7 @@ fn load_needing(
 /// As [`load`].
 pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     let environment = |name: &str| std::env::var(name).ok();
-    let mut run = Run { environment: &environment, needs: Secrets::Unneeded, found: Diagnostics::default() };
+    let mut run = Run::new(&environment, Secrets::Unneeded);
     let files = run.expand(path);
     let mut sheets: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();
     let alone = |sheet: &Opened| sheet.documents.iter().any(is_spec);
@@ -96,15 +97,31 @@ pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
 
 /// Checks files and folders: a `lookout.yaml` with all it names, a folder that has one, or SLO specs on their own,
 /// whose references to targets and sources cannot be checked then.
+///
+/// Whether a total outage pages in time is checked at the real rates, as far as they are known.
 #[must_use]
-pub fn check(paths: &[PathBuf]) -> Diagnostics {
-    check_with(paths, &|name| std::env::var(name).ok())
+pub fn check(paths: &[PathBuf], real_rates: &RealRates) -> Checked {
+    check_at(paths, &|name| std::env::var(name).ok(), real_rates)
 }
 
 /// As [`check`], with variables from elsewhere than the process's environment.
 #[must_use]
 pub fn check_with(paths: &[PathBuf], environment: Environment<'_>) -> Diagnostics {
-    let mut run = Run { environment, needs: Secrets::Needed, found: Diagnostics::default() };
+    check_at(paths, environment, &RealRates::default()).diagnostics
+}
+
+/// The result of a check.
+#[derive(Debug)]
+pub struct Checked {
+    /// Every finding.
+    pub diagnostics: Diagnostics,
+    /// The configurations that could be read, and one of the specs that stand alone.
+    pub configs: Vec<Config>,
+}
+
+fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRates) -> Checked {
+    let mut run = Run { real_rates: real_rates.clone(), ..Run::new(environment, Secrets::Needed) };
+    let mut configs = Vec::new();
     let mut seen = BTreeSet::new();
     let mut specs = Vec::new();
     let files: Vec<PathBuf> = paths.iter().flat_map(|path| run.expand(path)).collect();
@@ -114,14 +131,17 @@ pub fn check_with(paths: &[PathBuf], environment: Environment<'_>) -> Diagnostic
         if sheet.documents.iter().any(is_spec) {
             specs.push(sheet);
         } else {
-            let (_, read) = run.config(&sheet);
+            let (config, read) = run.config(&sheet);
+            configs.extend(config);
             seen.extend(read.iter().map(|file| identity(file)));
         }
     }
     specs.retain(|sheet| seen.insert(identity(&sheet.file)));
-    run.specs(&specs, &Known::default());
+    let mut alone = zero_config(&[], &ZeroOptions::default());
+    run.specs(&specs, &Known::default()).put_into(&mut alone);
+    configs.push(alone);
     run.found.sort();
-    run.found
+    Checked { diagnostics: run.found, configs }
 }
 
 /// One file whichever way it was named.
@@ -140,10 +160,15 @@ struct Opened {
 struct Run<'e> {
     environment: Environment<'e>,
     needs: Secrets,
+    real_rates: RealRates,
     found: Diagnostics,
 }
 
-impl Run<'_> {
+impl<'e> Run<'e> {
+    fn new(environment: Environment<'e>, needs: Secrets) -> Self {
+        Self { environment, needs, real_rates: RealRates::default(), found: Diagnostics::default() }
+    }
+
     /// The files that a path on the command line stands for.
     fn expand(&mut self, path: &Path) -> Vec<PathBuf> {
         if !path.is_dir() {
@@ -231,7 +256,8 @@ impl Run<'_> {
                 documents: &sheet.documents,
             })
             .collect();
-        let specs = read_specs(&mut sheets, known);
+        let known = Known { real_rates: self.real_rates.clone(), ..known.clone() };
+        let specs = read_specs(&mut sheets, &known);
         for sheet in sheets {
             self.close(sheet.reader);
         }

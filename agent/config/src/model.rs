@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use lookout_engine::{Cause, Grid, Guard, Objective, Policy, Severity, Tier, Window};
+use lookout_engine::{
+    Cause, EventRate, Grid, Guard, Objective, Policy, PromiseBound, Severity, Tier, Window,
+};
 use url::Url;
 
 use super::{Calendar, Credentials, Secret, Target};
@@ -272,6 +274,32 @@ pub struct Slo {
     pub calendar: Option<Calendar>,
     /// Extra labels for generated rules.
     pub labels: BTreeMap<String, String>,
+    /// How many events it has.
+    pub traffic: Traffic,
+    /// The time within which a total outage must page; `None` for no such demand.
+    pub page_within: Option<PromiseBound>,
+}
+
+/// The events of an SLO, as even traffic.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Traffic {
+    /// The rate.
+    pub rate: EventRate,
+    /// The source of the rate.
+    pub source: RateSource,
+}
+
+/// The source of a rate of events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateSource {
+    /// The interval of a probe or of a scrape.
+    Probe,
+    /// The annotation `lookout.dev/expected-rate`.
+    Declared,
+    /// A usual value, because nobody declared one.
+    Assumed,
+    /// A measurement, or an option of the command line.
+    Real,
 }
 
 impl Slo {

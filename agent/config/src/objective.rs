@@ -3,16 +3,18 @@
 use core::time::Duration;
 
 use lookout_engine::{
-    Cause, Confidence, Grid, Guard, History, Method, Objective, Period, Policy, Severity, Tier, Window,
+    Cause, Confidence, Grid, Guard, History, Method, Objective, Period, Policy, PromiseBound, Severity, Tier,
+    TierDemand, Window,
 };
 
 use super::calendar::Calendar;
 use super::conditions::{Frame, read_conditions};
 use super::method::{read_budgeting, read_method};
-use super::model::{Indicator, Queries};
+use super::model::{Indicator, Queries, RateSource, Traffic};
 use super::period::{check_slices, read_period};
 use super::reader::{At, Fields, Reader};
 use super::tiers::{faults, parse_tiers};
+use super::traffic::{check_outage, read_page_within, read_traffic, shortest_seconds};
 use super::yaml::Value;
 use crate::keys::Key;
 use crate::keys::openslo::{objective, slo, slo_annotations};
@@ -44,14 +46,23 @@ pub(super) fn read_promise<'n>(
     Promise { objective, method, indicator }
 }
 
-/// The policy of an SLO, from its `spec` and its annotations, and the calendar of its period.
+/// The evaluation of an SLO.
+pub(super) struct Evaluation {
+    pub(super) policy: Policy,
+    /// When the periods of its budget begin; `None` when they roll.
+    pub(super) calendar: Option<Calendar>,
+    pub(super) traffic: Traffic,
+    pub(super) page_within: Option<PromiseBound>,
+}
+
+/// The policy of an SLO, from its `spec` and its annotations, and what it was made for.
 pub(super) fn read_policy(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     metadata: &Metadata<'_>,
     promise: &Promise<'_>,
-    known: &Known,
-) -> Option<(Policy, Option<Calendar>)> {
+    (known, id): (&Known, &str),
+) -> Option<Evaluation> {
     let Promise { objective, method, indicator } = promise;
     let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
     let window = reader.required(fields, slo::TIME_WINDOW, how);
@@ -59,7 +70,17 @@ pub(super) fn read_policy(
     let period = budgeted.as_ref().map(|budgeted| budgeted.period);
     let sliced = check_slices(reader, fields, period, method.as_ref());
     let length = period.map(Period::nominal);
-    let context = (objective.as_ref(), length, known.grid, method.as_ref());
+    let traffic = read_traffic(reader, metadata, indicator.as_ref(), known);
+    let page_within = read_page_within(reader, metadata);
+    let bound = page_within.flatten().unwrap_or_default();
+    let context = Context {
+        objective: objective.as_ref(),
+        period: length,
+        grid: known.grid,
+        method: method.as_ref(),
+        traffic,
+        bound,
+    };
     let tiers = read_tiers(reader, fields, metadata, context);
     let guard = read_guard(reader, metadata, tiers.as_deref().unwrap_or_default(), known.grid);
     let stale_after = read_stale_after(reader, metadata, indicator.as_ref(), known);
@@ -87,7 +108,14 @@ pub(super) fn read_policy(
         stale_after_seconds: stale_after?,
         data_alert: data_alert?,
     };
-    Some((policy, budgeted?.calendar))
+    let (traffic, page_within) = (traffic?, page_within?);
+    let real = known.real_rates.of(id, traffic);
+    // a spec on its own does not know the interval of its probes
+    let unknown = matches!(indicator, Some(Indicator::Probe { .. })) && real.source == RateSource::Assumed;
+    if !unknown {
+        check_outage(reader, (metadata, &objective.as_ref()?.1), &policy, real, page_within);
+    }
+    Some(Evaluation { policy, calendar: budgeted?.calendar, traffic, page_within })
 }
 
 /// Reads the severity of an alert that can be switched off.
@@ -181,17 +209,41 @@ pub(super) fn objective_fault(percent: f64) -> (String, &'static str) {
     }
 }
 
-type Context<'c, 'n> = (Option<&'c (Objective, At<'n>)>, Option<Window>, Option<Grid>, Option<&'c Method>);
+/// The facts that tiers have to fit to. What is not known is not judged.
+struct Context<'c, 'n> {
+    objective: Option<&'c (Objective, At<'n>)>,
+    period: Option<Window>,
+    grid: Option<Grid>,
+    method: Option<&'c Method>,
+    traffic: Option<Traffic>,
+    bound: PromiseBound,
+}
+
+impl Context<'_, '_> {
+    /// The tiers of an SLO that names none.
+    fn default_tiers(&self) -> Option<Vec<Tier>> {
+        let slices = self.method.and_then(Method::slices);
+        let rate = self.traffic?.rate;
+        Some(Tier::defaults_for(TierDemand {
+            objective: self.objective?.0,
+            period: self.period?,
+            rate: slices.map_or(rate, |slices| rate.at_most_every(f64::from(slices.width_seconds()))),
+            bound: self.bound,
+            shortest: Window::seconds(shortest_seconds(self.grid, slices)),
+        }))
+    }
+}
 
 fn read_tiers(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     metadata: &Metadata<'_>,
-    (objective, period, grid, method): Context<'_, '_>,
+    context: Context<'_, '_>,
 ) -> Option<Vec<Tier>> {
+    let Context { objective, period, grid, method, .. } = context;
     let target = objective.map(|(objective, _)| *objective);
     let Some(at) = metadata.annotation(slo_annotations::TIERS) else {
-        let tiers = Tier::defaults(period?);
+        let tiers = context.default_tiers()?;
         // nobody wrote these: the objective they do not fit is what can be pointed at
         let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
         let mut whole = true;

@@ -9,7 +9,7 @@ use super::indicator::{Indicators, read_indicator, read_named_indicator};
 use super::known::Known;
 use super::metadata::{Metadata, read_metadata, text};
 use super::model::{Service, Slo};
-use super::objective::{read_policy, read_promise};
+use super::objective::{Evaluation, read_policy, read_promise};
 use super::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
 use super::sheet::{KINDS, Sheet, scalar};
 use super::yaml::Node;
@@ -129,9 +129,12 @@ fn read_slo(
         let (_, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
         read_promise(reader, &fields, indicator, known)
     };
-    let policy = read_policy(reader, &fields, &metadata, &promise, known);
+    let id = metadata.name.as_ref().zip(service).map(|((name, _), service)| format!("{service}-{name}"));
+    let source = (known, id.as_deref().unwrap_or_default());
+    let evaluation = read_policy(reader, &fields, &metadata, &promise, source);
     let (name, name_at) = metadata.name?;
-    let (service, indicator, (policy, calendar)) = (service?.to_owned(), promise.indicator?, policy?);
+    let (service, indicator) = (service?.to_owned(), promise.indicator?);
+    let Evaluation { policy, calendar, traffic, page_within } = evaluation?;
     let slo = Slo {
         name,
         service,
@@ -142,6 +145,8 @@ fn read_slo(
         policy,
         calendar,
         labels: metadata.labels,
+        traffic,
+        page_within,
     };
     check_unique(reader, &slo, &name_at, earlier);
     Some(slo)

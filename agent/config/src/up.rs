@@ -7,10 +7,12 @@
 use std::path::PathBuf;
 
 use lookout_engine::{
-    Condition, EventRate, Guard, Method, Objective, Period, Policy, Severity, Tier, Window,
+    Condition, EventRate, Guard, Method, Objective, Period, Policy, PromiseBound, Severity, Tier, TierDemand,
+    Window,
 };
 
-use super::model::{Config, Indicator, Scrape, Slo};
+use super::model::{Config, Indicator, RateSource, Scrape, Slo, Traffic};
+use super::traffic::shortest_seconds;
 
 /// The objective of a neighbour's availability, in percent.
 const OBJECTIVE_PERCENT: f64 = 99.0;
@@ -41,6 +43,7 @@ fn up_slo(config: &Config, scrape: &Scrape) -> Option<Slo> {
         )
     };
     let user = config.slos.iter().find(counts_here)?;
+    let rate = EventRate::try_every_seconds(f64::from(config.grid.width_seconds())).ok()?;
     let name = if scrape.name == user.service { "up".to_owned() } else { format!("{}-up", scrape.name) };
     Some(Slo {
         name,
@@ -49,17 +52,20 @@ fn up_slo(config: &Config, scrape: &Scrape) -> Option<Slo> {
         description: "A bad event is a scrape that was refused, timed out or could not be read.".to_owned(),
         file: PathBuf::new(),
         indicator: Indicator::Up { source: scrape.name.clone() },
-        policy: policy(config, severity)?,
+        policy: policy(config, severity, rate)?,
         calendar: None,
         labels: user.labels.clone(),
+        traffic: Traffic { rate, source: RateSource::Probe },
+        page_within: (severity == Severity::Page).then(PromiseBound::default),
     })
 }
 
-fn policy(config: &Config, severity: Severity) -> Option<Policy> {
+fn policy(config: &Config, severity: Severity, rate: EventRate) -> Option<Policy> {
     let objective = Objective::try_from_percent(OBJECTIVE_PERCENT).ok()?;
     let slot = config.grid.width_seconds();
-    let rate = EventRate::try_every_seconds(f64::from(slot)).ok()?;
-    let mut tiers = Tier::defaults_for(objective, PERIOD, rate);
+    let shortest = Window::seconds(shortest_seconds(Some(config.grid), None));
+    let bound = PromiseBound::default();
+    let mut tiers = Tier::defaults_for(TierDemand { objective, period: PERIOD, rate, bound, shortest });
     tiers.iter_mut().for_each(|tier| tier.severity = tier.severity.min(severity));
     Some(Policy {
         grid: config.grid,

@@ -5,13 +5,17 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
+use lookout_engine::{
+    EventRate, Grid, Guard, Method, Objective, Period, Policy, PromiseBound, Severity, Tier, TierDemand,
+    Window,
+};
 use url::Url;
 
 use super::assertion::Assertion;
 use super::config::{LISTEN, local_url};
 use super::model::{
-    Config, Destination, DestinationKind, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo,
+    Config, Destination, DestinationKind, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource,
+    Service, Slo, Traffic,
 };
 use super::objective::whole_seconds;
 use super::secret::Secret;
@@ -61,6 +65,13 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
     let grid = Grid::try_new(1).unwrap_or(Grid::MINUTE);
     let interval = Duration::from_secs(whole_seconds(options.interval).max(1));
     let timeout = default_timeout(interval);
+    let demand = TierDemand {
+        objective: options.objective,
+        period: PERIOD,
+        rate: probe_rate(interval),
+        bound: PromiseBound::default(),
+        shortest: Window::seconds(2 * u64::from(grid.width_seconds())),
+    };
     let mut names = BTreeSet::new();
     let mut services = BTreeMap::new();
     let (mut targets, mut slos) = (Vec::new(), Vec::new());
@@ -80,11 +91,7 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
                 objective: options.objective,
                 period: Period::Rolling(PERIOD),
                 method: Method::Occurrences,
-                // an objective asked for on the command line may be too low for the strictest tiers
-                tiers: Tier::defaults(PERIOD)
-                    .into_iter()
-                    .filter(|tier| tier.is_reachable(options.objective))
-                    .collect(),
+                tiers: Tier::defaults_for(demand),
                 guard: Guard::default(),
                 conditions: Vec::new(),
                 stale_after_seconds: whole_seconds(interval * 3 + timeout),
@@ -92,6 +99,8 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
             },
             calendar: None,
             labels: BTreeMap::new(),
+            traffic: Traffic { rate: demand.rate, source: RateSource::Probe },
+            page_within: Some(demand.bound),
         });
         targets.push(probe_of(target, url.clone(), interval, timeout));
         let entry = Service { name: service.clone(), ..Service::default() };
@@ -114,6 +123,11 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
         services,
         slos,
     }
+}
+
+#[expect(clippy::expect_used, reason = "an interval of a second or more has a rate")]
+fn probe_rate(interval: Duration) -> EventRate {
+    EventRate::try_every_seconds(interval.as_secs_f64()).expect("a positive interval has a rate")
 }
 
 /// The URL as it is shown to everyone who reads a page or a message: a query often holds a key.

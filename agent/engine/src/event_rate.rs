@@ -50,6 +50,19 @@ impl EventRate {
         self.per_second
     }
 
+    /// The rate, limited to one unit per so many seconds, like that of slices of time.
+    #[must_use]
+    pub fn at_most_every(self, seconds: f64) -> Self {
+        Self { per_second: self.per_second.min(1.0 / seconds.max(f64::MIN_POSITIVE)) }
+    }
+
+    /// Whole events of a time.
+    #[must_use]
+    pub fn events_in(self, seconds: u64) -> u64 {
+        // a tiny part more, so that 0.1 per second is 1 after ten seconds and not 0.999…
+        (self.per_second * seconds as f64 + 1e-6) as u64
+    }
+
     /// Seconds from one event to the next.
     #[must_use]
     pub const fn interval_seconds(self) -> f64 {

@@ -73,6 +73,7 @@ pub use confidence::{Confidence, InvalidConfidence};
 pub use counts::Counts;
 pub use data_state::DataState;
 pub use decision::Decision;
+pub use default_tiers::TierDemand;
 pub use evaluator::Evaluator;
 pub use event_rate::{EventRate, InvalidRate, OUTAGE_EVENTS, PromiseBound};
 pub use guard::{Guard, HoldReason};

@@ -70,7 +70,9 @@ impl Policy {
     /// # Errors
     /// When it pages later or never.
     pub fn check_outage(&self, rate: EventRate, bound: PromiseBound) -> Result<f64, LatePage> {
-        let (after, bound) = (self.pages_after(rate, 1.0), bound.seconds(rate));
+        // a slice of time cannot be bad before it is over
+        let (units, _) = self.counted_rate(rate, 1.0);
+        let (after, bound) = (self.pages_after(rate, 1.0), bound.seconds(units));
         // an event counts at the end of its slot
         let slack = f64::from(self.grid.width_seconds());
         after.filter(|after| *after <= bound + slack).ok_or(LatePage { after, bound })
@@ -84,7 +86,8 @@ impl Policy {
     }
 
     fn fires_after(&self, tier: &Tier, rate: EventRate, bad_ratio: f64) -> Option<f64> {
-        let (per_second, ratio) = self.counted_rate(rate, bad_ratio);
+        let (counted, ratio) = self.counted_rate(rate, bad_ratio);
+        let per_second = counted.per_second();
         let (threshold, window) = (tier.threshold(self.objective), tier.long.as_seconds() as f64);
         // the most units that the long window can hold
         let total = (per_second * window).ceil().max(1.0);
@@ -113,15 +116,15 @@ impl Policy {
     }
 
     /// The rate of counted units and their bad share, when events fail at a ratio.
-    fn counted_rate(&self, rate: EventRate, bad_ratio: f64) -> (f64, f64) {
-        let Some(slices) = self.method.slices() else { return (rate.per_second(), bad_ratio) };
-        let per_second = rate.per_second().min(1.0 / f64::from(slices.width_seconds()));
+    fn counted_rate(&self, rate: EventRate, bad_ratio: f64) -> (EventRate, f64) {
+        let Some(slices) = self.method.slices() else { return (rate, bad_ratio) };
+        let units = rate.at_most_every(f64::from(slices.width_seconds()));
         match &self.method {
             Method::Timeslices { target, .. } => {
                 let bad = 1.0 - bad_ratio < target.ratio();
-                (per_second, f64::from(u8::from(bad)))
+                (units, f64::from(u8::from(bad)))
             }
-            _ => (per_second, bad_ratio),
+            _ => (units, bad_ratio),
         }
     }
 

@@ -110,6 +110,18 @@ pub fn burn(rate: impl Into<Option<f64>>) -> String {
     }
 }
 
+/// Returns a rate of events in the unit that makes it one or more: `10 events/s`, `30 events/m`, `5 events/h`.
+#[must_use]
+pub fn rate(per_second: f64) -> String {
+    if !per_second.is_finite() {
+        return NONE.to_owned();
+    }
+    let units = [(1.0, "s"), (60.0, "m"), (3600.0, "h")];
+    let unit = units.into_iter().find(|(seconds, _)| per_second * seconds >= 1.0);
+    let (seconds, unit) = unit.unwrap_or((86_400.0, "d"));
+    format!("{} events/{unit}", decimals(per_second * seconds, 3))
+}
+
 /// Returns a count with its thousands apart: `16,070`.
 #[must_use]
 pub fn count(n: u64) -> String {

@@ -94,7 +94,7 @@ mod tests {
             stale_after_seconds: 180,
             data_alert: None,
         };
-        let simulation = simulate(&policy, "10/s".parse().unwrap());
+        let simulation = simulate(&policy, lookout_config::read_rate("10/s").unwrap());
         let mut compared = 0;
         for outage in &simulation.outages {
             for times in &outage.conditions {

@@ -36,7 +36,6 @@ pub use recording::{Recording, SPAN_LIMIT};
 pub use replay::{Incident, Outcome, Point, fitted, replay};
 pub use report::{backtest_text, simulation_text};
 pub use simulate::{OutageTimes, Simulation, TierFacts, TierTimes, simulate};
-pub use traffic::Rate;
 
 /// Why there is nothing to replay.
 #[derive(Debug, thiserror::Error)]

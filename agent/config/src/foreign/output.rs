@@ -4,7 +4,7 @@ use core::fmt::Write as _;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lookout_engine::{Objective, Tier, Window};
+use lookout_engine::{Objective, PromiseBound, Severity, Tier, Window};
 
 use crate::diagnostic::{Diagnostic, Level};
 use crate::foreign::document::{Doc, map};
@@ -63,6 +63,8 @@ pub(crate) struct SloDraft {
     pub(crate) description: String,
     pub(crate) labels: BTreeMap<String, String>,
     pub(crate) tiers: Vec<Tier>,
+    /// The time within which these page, when it is longer than usual.
+    pub(crate) page_within: Option<String>,
     /// `page`, `ticket` or `off`; `None` for the default.
     pub(crate) data_alert: Option<&'static str>,
     /// The `spec` of its SLI.
@@ -147,6 +149,9 @@ impl SloDraft {
             metadata.push(("labels", Doc::Map(labels.collect())));
         }
         let mut annotations = vec![(slo_annotations::TIERS.name, Doc::text(print_tiers(&self.tiers)))];
+        annotations.extend(
+            self.page_within.as_ref().map(|time| (slo_annotations::PAGE_WITHIN.name, Doc::text(time))),
+        );
         annotations.extend(self.data_alert.map(|word| (slo_annotations::DATA_ALERT.name, Doc::text(word))));
         metadata.push(("annotations", map(annotations)));
         let mut spec = Vec::new();
@@ -171,6 +176,16 @@ impl SloDraft {
 /// Tiers as the annotation has them.
 pub(crate) fn print_tiers(tiers: &[Tier]) -> String {
     tiers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// The time within which the tiers of another tool page for a total outage, as an annotation: that tool accepts it.
+/// `None` when they keep the usual bound.
+pub(crate) fn print_page_within(tiers: &[Tier], objective: Objective) -> Option<String> {
+    let pages = tiers.iter().filter(|tier| tier.severity == Severity::Page);
+    let fastest = pages.filter_map(|tier| tier.detection_seconds(objective, 1.0)).min_by(f64::total_cmp);
+    let Some(seconds) = fastest else { return Some("off".to_owned()) };
+    let late = seconds > PromiseBound::default().seconds;
+    late.then(|| Window::minutes((seconds / 60.0).ceil() as u64).to_string())
 }
 
 /// Somebody else's text as part of a message or comment.

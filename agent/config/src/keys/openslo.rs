@@ -58,6 +58,8 @@ object! { slo_annotations: "Annotations of lookout begin with `lookout.dev/`. Ot
     STALE_AFTER = key("lookout.dev/stale-after", Duration, "Time without an observation after which data are missing. Three rounds of the source when it is missing.");
     DATA_ALERT = key("lookout.dev/data-alert", Word(&["page", "ticket", "off"]), "Severity of the alert for missing data. `off` when a condition `no-data` is there.").default("ticket");
     COMPOSITE = key("lookout.dev/composite", Word(&["worst-of", "weights"]), "Way in which the components of a composite are joined.").default("weights");
+    EXPECTED_RATE = key("lookout.dev/expected-rate", Text, "Events that are expected, like `600/m`. The rate of probes is known; of counters `10/s` is assumed.");
+    PAGE_WITHIN = key("lookout.dev/page-within", AnyOf(&[Const("off"), Duration]), "Time within which a total outage must page, or with its third event.").default("5m");
     OBJECTIVE = key("lookout.dev/objective", AnyOf(&[Below(0.0, 100.0), Pattern("^ *[0-9]+(\\.[0-9]+)? *%? *$")]), "Objective of a composite, in percent. The strictest of its components when it is missing.");
 } }
 

@@ -2,11 +2,21 @@
 
 use lookout_engine::{
     Change, Counts, Evaluator, EventRate, Grid, Guard, LatePage, Method, Objective, Period, Policy,
-    PromiseBound, Severity, Slot, Tier, Window,
+    PromiseBound, Severity, Slot, Tier, TierDemand, Window,
 };
 
 fn objective(percent: f64) -> Objective {
     Objective::try_from_percent(percent).unwrap()
+}
+
+fn defaults_for(percent: f64, period: Window, rate: EventRate) -> Vec<Tier> {
+    Tier::defaults_for(TierDemand {
+        objective: objective(percent),
+        period,
+        rate,
+        bound: PromiseBound::default(),
+        shortest: Window::seconds(20),
+    })
 }
 
 fn policy(percent: f64, period: Window, tiers: Vec<Tier>, interval: f64) -> Policy {
@@ -77,12 +87,16 @@ fn default_tiers_keep_the_promise_for_every_objective_period_and_rate() {
             for interval in [3600.0, 600.0, 300.0, 60.0, 30.0, 10.0, 1.0, 0.1, 0.0001] {
                 let rate = EventRate::try_every_seconds(interval).unwrap();
                 let period = Window::days(days);
-                let tiers = Tier::defaults_for(objective(percent), period, rate);
+                let tiers = defaults_for(percent, period, rate);
                 let policy = policy(percent, period, tiers, interval);
                 let label = format!("{percent} % over {days} d, every {interval} s");
                 let promised = policy.check_outage(rate, PromiseBound::default());
                 assert!(promised.is_ok(), "{label}: {promised:?} of {:?}", policy.tiers);
                 assert!(policy.tiers.iter().any(|tier| tier.severity == Severity::Ticket), "{label}");
+                for tier in &policy.tiers {
+                    let measurable = tier.short >= Window::seconds(20) && tier.short < tier.long;
+                    assert!(measurable && tier.long <= period, "{label}: {tier}");
+                }
                 checked += 1;
             }
         }
@@ -106,7 +120,7 @@ fn the_evaluator_keeps_what_is_promised() {
     ] {
         let rate = EventRate::try_every_seconds(interval).unwrap();
         let period = Window::days(days);
-        let policy = policy(percent, period, Tier::defaults_for(objective(percent), period, rate), interval);
+        let policy = policy(percent, period, defaults_for(percent, period, rate), interval);
         let label = format!("{percent} % over {days} d, every {interval} s");
         let (promised, real) = (policy.pages_after(rate, 1.0), measured(&policy, rate, 10));
         let (Some(promised), Some(real)) = (promised, real) else { panic!("{label}: {promised:?} {real:?}") };
@@ -144,7 +158,7 @@ fn an_outage_that_cannot_page_in_time_is_an_error() {
 /// Incidents of 90 days at exactly 1.0 times the budget.
 fn at_even_spend(per_minute: f64) -> u64 {
     let (month, rate) = (Window::days(30), EventRate::try_per_second(per_minute / 60.0).unwrap());
-    let tiers = Tier::defaults_for(objective(99.9), month, rate);
+    let tiers = defaults_for(99.9, month, rate);
     // slots of five minutes, so that 90 days are few of them
     let grid = Grid::try_new(300).unwrap();
     Policy { grid, ..policy(99.9, month, tiers, 60.0 / per_minute) }.incidents_at_even_spend(rate)

@@ -12,7 +12,7 @@ use super::definition::list_metadata;
 use super::definition::{Sli, is_own};
 use super::indicator::read_sli;
 use super::library::{Library, Purpose};
-use crate::foreign::output::{print_tiers, quote};
+use crate::foreign::output::{print_page_within, print_tiers, quote};
 use crate::keys::Key;
 use crate::keys::alerting::policy_reference;
 use crate::keys::document::{document, metadata};
@@ -318,8 +318,8 @@ impl Calls<'_> {
                 reader.lost(&at, what, "leave one of the two out");
             }
         } else if !tiers.is_empty() || self.foreign {
-            written
-                .extend(self.choose(reader, &at, tiers, goals)?.map(|tiers| (slo_annotations::TIERS, tiers)));
+            let chosen = self.choose(reader, &at, tiers, goals)?;
+            written.extend(chosen.into_iter().filter(|(key, _)| !said(*key)));
         }
         if let Some(word) = data_alert(self.policies.iter()).filter(|_| !said(slo_annotations::DATA_ALERT)) {
             written.push((slo_annotations::DATA_ALERT, word.to_owned()));
@@ -337,25 +337,29 @@ impl Calls<'_> {
         Some(())
     }
 
-    /// The tiers that can work; `Some(None)` when it is for others to say what is wrong.
+    /// The annotations of tiers that can work; none for the default tiers, or when it is for others to say what is
+    /// wrong.
     fn choose(
         &self,
         reader: &mut Reader<'_>,
         at: &At<'_>,
-        mut tiers: Vec<Tier>,
+        tiers: Vec<Tier>,
         goals: &[Goal],
-    ) -> Option<Option<String>> {
+    ) -> Option<Vec<(Key, String)>> {
         let strictest =
             goals.iter().filter_map(|goal| goal.objective).min_by_key(|objective| objective.budget_ppb());
         let (Some(objective), Some(period)) = (strictest, self.period) else {
-            return Some((!tiers.is_empty()).then(|| print_tiers(&tiers)));
+            let written = (!tiers.is_empty()).then(|| (slo_annotations::TIERS, print_tiers(&tiers)));
+            return Some(written.into_iter().collect());
         };
         if tiers.is_empty() {
             let help = "an SLO of lookout always calls; its tiers can be set with `lookout.dev/tiers`";
             reader.changed(at, "no alert policy says when it calls: it has the default tiers", help);
-            tiers = Tier::defaults(period);
+            return Some(Vec::new());
         }
-        reader.usable_tiers(at, tiers, objective, period).map(|tiers| Some(print_tiers(&tiers)))
+        let tiers = reader.usable_tiers(at, tiers, objective, period)?;
+        let within = print_page_within(&tiers, objective).map(|time| (slo_annotations::PAGE_WITHIN, time));
+        Some([(slo_annotations::TIERS, print_tiers(&tiers))].into_iter().chain(within).collect())
     }
 }
 

@@ -11,7 +11,7 @@ use super::tiers::{Fate, tiers};
 use crate::foreign::document::{Doc, ratio};
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{
-    Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text,
+    Content, Draft, Origin, SloDraft, object_metadata, object_name, print_page_within, quote, scalar_text,
 };
 use crate::indicator::query_error;
 use crate::keys::Key;
@@ -110,6 +110,7 @@ fn read_object(
         service: identity.service,
         description,
         labels: identity.labels,
+        page_within: print_page_within(&tiers, objective),
         tiers,
         data_alert: Some(alerts.absent),
         indicator: indicator?,

@@ -14,7 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::foreign::document::{Doc, ratio};
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{
-    Content, Draft, Origin, SloDraft, object_metadata, object_name, quote, scalar_text,
+    Content, Draft, Origin, SloDraft, object_metadata, object_name, print_page_within, quote, scalar_text,
 };
 use crate::foreign::query::{check_events, parse_query, take_apart};
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
@@ -168,6 +168,7 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
         service: head.service.clone()?,
         description,
         labels,
+        page_within: print_page_within(&tiers, objective),
         tiers,
         data_alert: None,
         indicator: indicator?,
