@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lookout_engine::{EventRate, Grid, LatePage, Policy, PromiseBound};
+use lookout_engine::{EventRate, Grid, Guard, LatePage, Policy, PromiseBound};
 use lookout_model::format;
 
 use super::config::Known;
@@ -92,11 +92,13 @@ pub(super) fn read_traffic(
 
 /// The traffic that follows from an indicator.
 fn derive(indicator: Option<&Indicator>, known: &Known) -> Option<Traffic> {
-    let slot = known.grid.map_or(f64::from(super::config::GRID_SECONDS), |grid| f64::from(grid.width_seconds()));
+    let slot =
+        known.grid.map_or(f64::from(super::config::GRID_SECONDS), |grid| f64::from(grid.width_seconds()));
     let (rate, source) = match indicator {
         Some(Indicator::Probe { target }) => {
             let mut targets = known.targets.iter().flatten().filter(|(name, _)| name == target);
-            let interval = targets.find_map(|(_, timing)| *timing).map(|timing| timing.interval.as_secs_f64());
+            let interval =
+                targets.find_map(|(_, timing)| *timing).map(|timing| timing.interval.as_secs_f64());
             let source = interval.map_or(RateSource::Assumed, |_| RateSource::Probe);
             (EventRate::try_every_seconds(interval.unwrap_or(slot)), source)
         }
@@ -106,7 +108,10 @@ fn derive(indicator: Option<&Indicator>, known: &Known) -> Option<Traffic> {
 }
 
 /// Reads the time within which a total outage pages; `Some(None)` for no such demand.
-pub(super) fn read_page_within(reader: &mut Reader<'_>, metadata: &Metadata<'_>) -> Option<Option<PromiseBound>> {
+pub(super) fn read_page_within(
+    reader: &mut Reader<'_>,
+    metadata: &Metadata<'_>,
+) -> Option<Option<PromiseBound>> {
     let usual = PromiseBound::default();
     let Some(at) = metadata.annotation(PAGE_WITHIN) else { return Some(Some(usual)) };
     if at.node.value == Value::Text("off".to_owned()) {
@@ -142,18 +147,17 @@ pub(super) fn check_outage(
         }
         LatePage { after: None, .. } => format!("a total outage never pages (at {rate})"),
     };
-    let tiers = match (written, policy.guard == lookout_engine::Guard::default()) {
-        (_, false) => "ask for less evidence",
-        (Some(_), true) => "leave the tiers out for those that follow from objective, period and rate",
-        (None, true) => "shorten the interval of the data",
-    };
-    let declare = match traffic.source {
-        RateSource::Assumed | RateSource::Declared | RateSource::Real => {
-            format!(", declare the real rate in `{EXPECTED_RATE}`")
-        }
-        RateSource::Probe => String::new(),
-    };
-    let help = format!("{tiers}{declare}, or allow more time in `{PAGE_WITHIN}` (`off` for no page at all)");
+    let mut cures = Vec::new();
+    if policy.guard != Guard::default() {
+        cures.push("ask for less evidence".to_owned());
+    } else if written.is_some() {
+        cures.push("leave the tiers out for those that follow from objective, period and rate".to_owned());
+    }
+    if traffic.source != RateSource::Probe {
+        cures.push(format!("declare the real rate in `{EXPECTED_RATE}`"));
+    }
+    cures.push(format!("allow more time in `{PAGE_WITHIN}` (`off` for no page at all)"));
+    let help = cures.join(", or ");
     reader.error(written.unwrap_or(objective), message, help);
 }
 

@@ -6,15 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use lookout_engine::{
-    EventRate, Grid, Guard, Method, Objective, Period, Policy, PromiseBound, Severity, Tier, TierDemand, Window,
+    EventRate, Grid, Guard, Method, Objective, Period, Policy, PromiseBound, Severity, Tier, TierDemand,
+    Window,
 };
 use url::Url;
 
 use super::assertion::Assertion;
 use super::config::{LISTEN, local_url};
 use super::model::{
-    Config, Destination, DestinationKind, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo,
-    Traffic,
+    Config, Destination, DestinationKind, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource,
+    Service, Slo, Traffic,
 };
 use super::objective::whole_seconds;
 use super::secret::Secret;

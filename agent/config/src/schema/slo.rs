@@ -75,7 +75,9 @@ fn annotation_values(own: &[&str]) -> Map<String, Value> {
             "When else it calls: `ticket budget-left 10%; page budget-drop 5% in 1h; ticket no-data 10m`.",
         ),
         "lookout.dev/confidence" => text("How sure a tier has to be before it calls: `98%`."),
-        "lookout.dev/expected-rate" => text("How many events there are, like `600/m`; 10/s is assumed for counters."),
+        "lookout.dev/expected-rate" => {
+            text("How many events there are, like `600/m`; 10/s is assumed for counters.")
+        }
         "lookout.dev/page-within" => json!({
             "description": "A total outage must page within this time, or with its third event; `5m` by default.",
             "anyOf": [{ "const": "off" }, { "type": "string", "pattern": DURATION }],
