@@ -38,7 +38,6 @@ use super::destination::{Written, read_destination};
 use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Token};
 use super::objects;
 use super::prometheus::read_servers;
-use super::rates::RealRates;
 use super::reader::{At, Fields, Reader};
 use super::target::{Target, read_target};
 use super::yaml::Place;
@@ -122,7 +121,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         scrapes: Some(known_scrapes),
         prometheus: Some(known_prometheus),
         destinations: Some(known_destinations),
-        real_rates: RealRates::default(),
+        real_rates: None,
     };
     Some(Draft { config, known, patterns: read_patterns(reader, &fields) })
 }

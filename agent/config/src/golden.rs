@@ -246,7 +246,7 @@ fn openslo_documents_of_several_files_come_together() {
     assert!(matches!(&probes.indicator, Indicator::Probe { target } if target == "health"));
     assert_eq!(probes.policy.stale_after_seconds, 97, "three probes of 30 s and a timeout of 7 s");
     assert_eq!((probes.tiers().len(), probes.policy.data_alert), (5, Some(Severity::Ticket)));
-    assert_eq!(probes.tiers()[0].to_string(), "page 150s/1m x40", "99 % needs a tier for outages");
+    assert_eq!(probes.tiers()[0].to_string(), "page 150s/75s x40", "99 % needs a tier for outages");
 }
 
 #[test]

@@ -20,8 +20,8 @@ pub(super) struct Known {
     pub(super) prometheus: Option<Vec<(String, Option<QueryTiming>)>>,
     /// Names of destinations, those included that are off; `None` when nothing is known about them at all.
     pub(super) destinations: Option<Vec<String>>,
-    /// Rates that a check was given.
-    pub(super) real_rates: RealRates,
+    /// Rates that a total outage must page at; `None` for no such check.
+    pub(super) real_rates: Option<RealRates>,
 }
 
 /// When a target is probed.

@@ -63,6 +63,7 @@ pub use import::{Imported, SpecFile, import};
 pub use load::{Checked, check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;
+pub use rates::{RealRates, read_rate};
 pub use reference::key_reference;
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
@@ -73,5 +74,4 @@ pub use target::{
     TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
-pub use rates::{RealRates, read_rate};
 pub use zero::{ZeroOptions, zero_config};

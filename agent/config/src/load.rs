@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use super::config::{Draft, Pattern, read_config};
 use super::mask::mask;
+use super::rates::RealRates;
 use super::reader::{At, Reader};
 use super::secret::{Environment, Secrets};
 use super::up::add_up_slos;
-use super::rates::RealRates;
 use super::yaml::{FILE_LIMIT, Node, parse};
 use super::zero::{ZeroOptions, zero_config};
 use super::{Diagnostic, Diagnostics, Level};
@@ -75,7 +75,8 @@ fn load_needing(
 /// As [`load`].
 pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     let environment = |name: &str| std::env::var(name).ok();
-    let mut run = Run::new(&environment, Secrets::Unneeded);
+    // a rehearsal may try what no agent would run
+    let mut run = Run { real_rates: None, ..Run::new(&environment, Secrets::Unneeded) };
     let files = run.expand(path);
     let mut sheets: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();
     let alone = |sheet: &Opened| sheet.documents.iter().any(is_spec);
@@ -120,7 +121,7 @@ pub struct Checked {
 }
 
 fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRates) -> Checked {
-    let mut run = Run { real_rates: real_rates.clone(), ..Run::new(environment, Secrets::Needed) };
+    let mut run = Run { real_rates: Some(real_rates.clone()), ..Run::new(environment, Secrets::Needed) };
     let mut configs = Vec::new();
     let mut seen = BTreeSet::new();
     let mut specs = Vec::new();
@@ -160,13 +161,14 @@ struct Opened {
 struct Run<'e> {
     environment: Environment<'e>,
     needs: Secrets,
-    real_rates: RealRates,
+    /// Rates that a total outage must page at; `None` for no such check.
+    real_rates: Option<RealRates>,
     found: Diagnostics,
 }
 
 impl<'e> Run<'e> {
     fn new(environment: Environment<'e>, needs: Secrets) -> Self {
-        Self { environment, needs, real_rates: RealRates::default(), found: Diagnostics::default() }
+        Self { environment, needs, real_rates: Some(RealRates::default()), found: Diagnostics::default() }
     }
 
     /// The files that a path on the command line stands for.

@@ -109,10 +109,12 @@ pub(super) fn read_policy(
         data_alert: data_alert?,
     };
     let (traffic, page_within) = (traffic?, page_within?);
-    let real = known.real_rates.of(id, traffic);
     // a spec on its own does not know the interval of its probes
-    let unknown = matches!(indicator, Some(Indicator::Probe { .. })) && real.source == RateSource::Assumed;
-    if !unknown {
+    let is_known = |real: &Traffic| {
+        real.source != RateSource::Assumed || !matches!(indicator, Some(Indicator::Probe { .. }))
+    };
+    let real = known.real_rates.as_ref().map(|rates| rates.of(id, traffic)).filter(is_known);
+    if let Some(real) = real {
         check_outage(reader, (metadata, &objective.as_ref()?.1), &policy, real, page_within);
     }
     Some(Evaluation { policy, calendar: budgeted?.calendar, traffic, page_within })

@@ -5,13 +5,13 @@
 
 use std::time::Duration;
 
-use lookout_engine::{EventRate, Grid, LatePage, Policy, PromiseBound};
+use lookout_engine::{EventRate, Grid, Guard, LatePage, Policy, PromiseBound};
 use lookout_model::format;
 
 use super::known::Known;
+use super::metadata::Metadata;
 use super::model::{Indicator, RateSource, Traffic};
 use super::rates::read_rate;
-use super::metadata::Metadata;
 use super::reader::{At, Reader};
 use super::yaml::Value;
 use crate::keys::openslo::slo_annotations;
@@ -106,21 +106,20 @@ pub(super) fn check_outage(
         }
         LatePage { after: None, .. } => format!("a total outage never pages (at {rate})"),
     };
-    let tiers = match (written, policy.guard == lookout_engine::Guard::default()) {
-        (_, false) => "ask for less evidence",
-        (Some(_), true) => "leave the tiers out for those that follow from objective, period and rate",
-        (None, true) => "shorten the interval of the data",
-    };
-    let declare = match traffic.source {
-        RateSource::Assumed | RateSource::Declared | RateSource::Real => {
-            format!(", declare the real rate in `{}`", slo_annotations::EXPECTED_RATE.name)
-        }
-        RateSource::Probe => String::new(),
-    };
-    let help = format!(
-        "{tiers}{declare}, or allow more time in `{}` (`off` for no page at all)",
+    let mut cures = Vec::new();
+    if policy.guard != Guard::default() {
+        cures.push("ask for less evidence".to_owned());
+    } else if written.is_some() {
+        cures.push("leave the tiers out for those that follow from objective, period and rate".to_owned());
+    }
+    if traffic.source != RateSource::Probe {
+        cures.push(format!("declare the real rate in `{}`", slo_annotations::EXPECTED_RATE.name));
+    }
+    cures.push(format!(
+        "allow more time in `{}` (`off` for no page at all)",
         slo_annotations::PAGE_WITHIN.name
-    );
+    ));
+    let help = cures.join(", or ");
     reader.error(written.unwrap_or(objective), message, help);
 }
 

@@ -95,8 +95,9 @@ impl TierDemand {
         let rare = self.holding(RARE_EVENTS);
         let steady = Window::seconds((2.0 * self.bound.seconds).ceil() as u64);
         let long = if rare > Window::seconds(steady.as_seconds() / 6) { rare } else { steady };
-        let short = Window::seconds(long.as_seconds() / 12).max(self.holding(2.0)).max(Window::seconds(1));
-        let (long, short) = self.windows(long, short);
+        // half of it is short enough: the page ends three minutes after the outage, and generated rules need no further
+        // short window
+        let (long, short) = self.windows(long, Window::seconds(long.as_seconds() / 2));
         let factor = OUTAGE_RATIO / self.objective.budget_ratio() * 1e6;
         Tier::new(Severity::Page, long, short, BurnFactor::from_micro(factor as u64))
     }

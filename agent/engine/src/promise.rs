@@ -73,8 +73,9 @@ impl Policy {
         // a slice of time cannot be bad before it is over
         let (units, _) = self.counted_rate(rate, 1.0);
         let (after, bound) = (self.pages_after(rate, 1.0), bound.seconds(units));
-        // an event counts at the end of its slot
-        let slack = f64::from(self.grid.width_seconds());
+        // an event counts at the end of its slot, and of its slice of time
+        let slices = self.method.slices().map_or(0, Grid::width_seconds);
+        let slack = f64::from(self.grid.width_seconds().max(slices));
         after.filter(|after| *after <= bound + slack).ok_or(LatePage { after, bound })
     }
 
@@ -128,11 +129,19 @@ impl Policy {
         }
     }
 
+    /// The grid of a replay of months: as wide as the shortest window of a tier allows, up to five minutes.
+    fn replay_grid(&self) -> Grid {
+        let shortest = self.tiers.iter().map(|tier| tier.short.as_seconds()).min().unwrap_or(60);
+        let fits = |seconds: &u32| u64::from(*seconds) <= shortest && *seconds > self.grid.width_seconds();
+        let wide = [300, 120, 60].into_iter().find(fits).and_then(|seconds| Grid::try_new(seconds).ok());
+        wide.unwrap_or(if self.grid.width_seconds() < 60 { Grid::MINUTE } else { self.grid })
+    }
+
     /// Incidents of 90 days in which events fail at random, at exactly the rate of the budget.
     #[must_use]
     pub fn incidents_at_even_spend(&self, rate: EventRate) -> u64 {
         const DAY: u64 = 86_400;
-        let grid = if self.grid.width_seconds() < 60 { Grid::MINUTE } else { self.grid };
+        let grid = self.replay_grid();
         let width = u64::from(grid.width_seconds());
         let stale_after_seconds = self.stale_after_seconds.max(3 * width);
         let policy = Self { grid, stale_after_seconds, ..self.clone() };

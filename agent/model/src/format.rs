@@ -98,6 +98,12 @@ pub fn objective(percent: f64) -> String {
     if percent.is_finite() { format!("{percent} %") } else { NONE.to_owned() }
 }
 
+/// Returns a mean with one decimal: `0.1`, `3`, `12.5`.
+#[must_use]
+pub fn mean(value: f64) -> String {
+    if value.is_finite() { decimals(value, 1) } else { NONE.to_owned() }
+}
+
 /// Returns a burn rate: `0.25×`, `14.4×`, `317×`, `1,000×`.
 #[must_use]
 pub fn burn(rate: impl Into<Option<f64>>) -> String {
@@ -113,13 +119,14 @@ pub fn burn(rate: impl Into<Option<f64>>) -> String {
 /// Returns a rate of events in the unit that makes it one or more: `10 events/s`, `30 events/m`, `5 events/h`.
 #[must_use]
 pub fn rate(per_second: f64) -> String {
-    if !per_second.is_finite() {
+    if !(0.0..=1e18).contains(&per_second) {
         return NONE.to_owned();
     }
     let units = [(1.0, "s"), (60.0, "m"), (3600.0, "h")];
     let unit = units.into_iter().find(|(seconds, _)| per_second * seconds >= 1.0);
     let (seconds, unit) = unit.unwrap_or((86_400.0, "d"));
-    format!("{} events/{unit}", decimals(per_second * seconds, 3))
+    let number = decimals(per_second * seconds, 3);
+    format!("{number} event{}/{unit}", if number == "1" { "" } else { "s" })
 }
 
 /// Returns a count with its thousands apart: `16,070`.
@@ -267,6 +274,10 @@ mod tests {
     fn burn_rates_counts_and_instants() {
         let rates = [30.2, 14.4, 4.26, 1.0, 0.25, 317.4, 1000.0, 0.0, f64::NAN];
         assert_eq!(rates.map(burn), ["30.2×", "14.4×", "4.26×", "1×", "0.25×", "317×", "1,000×", "0×", NONE]);
+        assert_eq!([0.1, 0.04, 12.55, f64::NAN].map(mean), ["0.1", "0", "12.6", NONE]);
+        let rates = [10.0, 1.5, 0.5, 1.0 / 720.0, 1.0 / 14_400.0, f64::NAN];
+        let printed = ["10 events/s", "1.5 events/s", "30 events/m", "5 events/h", "6 events/d", NONE];
+        assert_eq!(rates.map(rate), printed);
         assert_eq!([0, 999, 16_070, 25_920_000].map(count), ["0", "999", "16,070", "25,920,000"]);
         assert_eq!([1, 0, 1200].map(|n| several(n, "page")), ["1 page", "0 pages", "1,200 pages"]);
         let at = Timestamp::from_millis;
@@ -295,7 +306,8 @@ mod tests {
 
         #[test]
         fn every_number_has_a_text_without_nan(value in proptest::num::f64::ANY) {
-            for text in [duration(value), percent(value), percent_good(value), objective(value), burn(value)] {
+            let texts = [duration(value), percent(value), percent_good(value), objective(value), burn(value), mean(value), rate(value)];
+            for text in texts {
                 prop_assert!(!text.contains("NaN") && !text.contains("inf"), "{text}");
             }
         }

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use http::HeaderValue;
 use lookout_engine::{Counts, Grid, Objective};
 use url::Url;
 
 use super::exit::Exit;
+use super::rates::token;
 use super::simulate::{choose, objective};
 use super::{output, runtime};
 use crate::generate;
@@ -180,19 +180,6 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let rates = generate::rates(config, slo, &range);
     let counts = runtime()?.block_on(rehearse::read_prometheus(&from, &rates, grid, bounds))?;
     Ok(Recording::on(grid, counts)?)
-}
-
-/// Reads a bearer token; a file of more than a few kilobytes is none.
-fn token(path: &Path) -> anyhow::Result<HeaderValue> {
-    use std::io::Read as _;
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(16 << 10).read_to_string(&mut text));
-    read.with_context(|| format!("reading the token in {}", path.display()))?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
-        .ok()
-        .with_context(|| format!("{} has no token that can be sent", path.display()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Reads all that a ledger knows. Older counts are minutes and quarters of an hour, and the replay is as coarse as the

@@ -1,4 +1,4 @@
-//! `lookout check`: every finding, with file, line, column and what to do.
+//! `lookout check`: every finding, with file, line, column and what to do, and the promise of every SLO.
 
 use std::path::PathBuf;
 
@@ -6,18 +6,34 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::output;
+use super::rates::RateOptions;
+use crate::rehearse;
+use lookout_config::{RealRates, Slo};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
     /// A `lookout.yaml`, a folder with one, or SLO specs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
+    #[command(flatten)]
+    rates: RateOptions,
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    let diagnostics = lookout_config::check(&options.paths);
+    // what is counted has to be known before it can be measured
+    let configs = match options.rates.need_specs() {
+        true => lookout_config::check(&options.paths, &RealRates::default()).configs,
+        false => Vec::new(),
+    };
+    let real = options.rates.measure(&configs)?;
+    let checked = lookout_config::check(&options.paths, &real);
+    let diagnostics = checked.diagnostics;
     if !diagnostics.list.is_empty() {
         output::problem(&diagnostics.render(output::colour()));
+    }
+    let slos = checked.configs.iter().flat_map(|config| &config.slos);
+    for line in promises(&slos.collect::<Vec<_>>(), &real) {
+        output::line(&line);
     }
     if diagnostics.has_errors() {
         return Ok(Exit::No);
@@ -28,4 +44,20 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         (_, warnings) => format!("no error, {warnings} warnings"),
     });
     Ok(Exit::Fine)
+}
+
+/// The promise of every SLO in a line. Each takes a replay of months, so that they share the cores.
+fn promises(slos: &[&Slo], real: &RealRates) -> Vec<String> {
+    let line = |slo: &Slo| {
+        let promised = rehearse::promise(slo, real.of(&slo.id(), slo.traffic).rate);
+        format!("{}: {}", slo.id(), promised.line())
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let parts = slos.chunks(slos.len().div_ceil(cores).max(1));
+        let threads: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.iter().map(|slo| line(slo)).collect::<Vec<_>>()))
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
+    })
 }

@@ -13,6 +13,7 @@ mod ledger;
 pub(crate) mod live;
 mod output;
 mod probe;
+mod rates;
 mod run;
 mod schema;
 mod simulate;

@@ -7,8 +7,9 @@ use lookout_engine::{Objective, Policy};
 
 use super::exit::Exit;
 use super::output;
-use crate::rehearse::{self, Rate};
-use lookout_config::{Config, Indicator, Slo};
+use super::rates::RateOptions;
+use crate::rehearse;
+use lookout_config::{Config, Slo};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -18,9 +19,8 @@ pub(super) struct Options {
     /// Only this SLO (`<service>-<slo>`)
     #[arg(long, value_name = "ID")]
     slo: Option<String>,
-    /// The traffic, like `10/s`, `600/m` or `5/h`; as often as it probes for an SLO of probes, else 10/s
-    #[arg(long)]
-    rate: Option<Rate>,
+    #[command(flatten)]
+    rates: RateOptions,
     /// Another objective than that of the spec, in percent
     #[arg(long, value_name = "PERCENT", value_parser = objective)]
     objective: Option<Objective>,
@@ -49,25 +49,24 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         }
     };
     let chosen = choose(&config, options.slo.as_deref())?;
+    let real = options.rates.measure(std::slice::from_ref(&config))?;
     let mut list = Vec::new();
     let mut exit = Exit::Fine;
     for slo in chosen {
         let slo = with(slo, options)?;
-        let rate = match options.rate {
-            Some(rate) => rate,
-            None => usual_rate(&config, &slo)?,
-        };
+        let rate = options.rates.rate.unwrap_or_else(|| real.of(&slo.id(), slo.traffic).rate);
         let simulation = rehearse::simulate(&slo.policy, rate);
-        if simulation.unreachable().next().is_some() {
+        let promised = rehearse::promise(&slo, rate);
+        if simulation.unreachable().next().is_some() || promised.late.is_some() {
             exit = Exit::No;
         }
         if options.json {
-            list.push(rehearse::simulation_json(&slo, &simulation));
+            list.push(rehearse::simulation_json(&slo, &simulation, &promised));
         } else {
             if !list.is_empty() {
                 output::line("");
             }
-            output::data(&rehearse::simulation_text(&slo, &simulation));
+            output::data(&rehearse::simulation_text(&slo, &simulation, &promised));
             list.push(serde_json::Value::Null);
         }
     }
@@ -102,18 +101,4 @@ fn with(slo: &Slo, options: &Options) -> anyhow::Result<Slo> {
         ..slo.policy
     };
     Ok(slo)
-}
-
-/// Probes come as often as they are asked for.
-fn usual_rate(config: &Config, slo: &Slo) -> anyhow::Result<Rate> {
-    let per_second = match &slo.indicator {
-        Indicator::Probe { target } => {
-            let target = config.targets.iter().find(|known| known.name == *target);
-            let every = target.map(|target| target.interval.as_secs_f64());
-            1.0 / every.unwrap_or_else(|| f64::from(slo.policy.grid.width_seconds()))
-        }
-        Indicator::Up { .. } => 1.0 / f64::from(slo.policy.grid.width_seconds()),
-        Indicator::Scrape { .. } | Indicator::Prometheus { .. } | Indicator::Composite(_) => 10.0,
-    };
-    Rate::try_new(per_second).map_err(anyhow::Error::msg)
 }

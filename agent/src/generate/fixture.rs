@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use lookout_engine::{Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
+use lookout_engine::{EventRate, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
 
-use lookout_config::{Config, Indicator, Slo, load_with};
+use lookout_config::{Config, Indicator, RateSource, Slo, Traffic, load_with};
 
 /// The root of the project.
 pub(super) fn root() -> PathBuf {
@@ -38,6 +38,8 @@ pub(super) fn slo(name: &str, percent: f64, indicator: Indicator) -> Slo {
         policy: policy(percent, Window::days(30), Grid::MINUTE),
         calendar: None,
         labels: BTreeMap::new(),
+        traffic: Traffic { rate: EventRate::try_per_second(10.0).unwrap(), source: RateSource::Assumed },
+        page_within: None,
     }
 }
 

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::backtest::{Backtest, WhatIf};
 use super::instant::rfc3339;
 use super::labels::{Alarm, delay_s};
+use super::promise::Promised;
 use super::replay::Incident;
 use super::report::notes;
 use super::simulate::Simulation;
@@ -12,7 +13,7 @@ use lookout_config::Slo;
 
 /// When every tier of an SLO would fire.
 #[must_use]
-pub fn simulation_json(slo: &Slo, simulation: &Simulation) -> Value {
+pub fn simulation_json(slo: &Slo, simulation: &Simulation, promised: &Promised) -> Value {
     let tiers = simulation.tiers.iter().map(|facts| {
         json!({
             "tier": facts.tier.to_string(),
@@ -59,8 +60,21 @@ pub fn simulation_json(slo: &Slo, simulation: &Simulation) -> Value {
         "period_seconds": slo.period().as_seconds(),
         "interval_seconds": slo.policy.grid.width_seconds(),
         "events_per_second": simulation.rate.per_second(),
+        "promise": promise_json(promised),
         "tiers": tiers.collect::<Vec<_>>(),
         "outages": outages.collect::<Vec<_>>(),
+    })
+}
+
+fn promise_json(promised: &Promised) -> Value {
+    let promise = &promised.promise;
+    json!({
+        "kept": promised.late.is_none(),
+        "total_outage_pages_after_seconds": promise.outage_pages_after,
+        "ten_percent_pages_after_seconds": promise.tenth_pages_after,
+        "tickets_per_month_at_even_spend": promise.tickets_per_month,
+        "missing_data_alert_after_seconds": promise.missing_data_after.map(|(seconds, _)| seconds),
+        "missing_data_severity": promise.missing_data_after.map(|(_, severity)| severity.as_str()),
     })
 }
 

@@ -9,25 +9,27 @@ use super::backtest::{self, Backtest, WhatIf};
 use super::conditions::ConditionTimes;
 use super::instant::stamp;
 use super::labels::{Alarm, Outage, Score, delay_s};
+use super::promise::Promised;
 use super::replay::Incident;
 use super::simulate::{Simulation, TierTimes};
 use lookout_config::Slo;
-use lookout_model::format::{NONE, count, duration, percent, printable, score, several};
+use lookout_model::format::{NONE, count, duration, percent, printable, rate, score, several};
 
 /// Rows that a list shows at most; what is left out is counted.
 const LIST_LIMIT: usize = 100;
 
 /// When every tier of an SLO would fire.
 #[must_use]
-pub fn simulation_text(slo: &Slo, simulation: &Simulation) -> String {
+pub fn simulation_text(slo: &Slo, simulation: &Simulation, promised: &Promised) -> String {
     let policy = &slo.policy;
     let mut text = format!(
-        "{}  {} over {}, {}, evaluated every {}\n\n",
+        "{}  {} over {}, {}, evaluated every {}\n{}\n\n",
         slo.id(),
         policy.objective,
         slo.period_words(),
-        simulation.rate,
+        rate(simulation.rate.per_second()),
         width(policy.grid.width_seconds()),
+        promised.line(),
     );
     let header = ["tier", "fires above", "least failures", "in", "spends when it fires"];
     let rows = simulation.tiers.iter().map(|facts| {
@@ -59,6 +61,9 @@ pub fn simulation_text(slo: &Slo, simulation: &Simulation) -> String {
             facts.tier,
             percent(facts.threshold)
         );
+    }
+    if let Some(error) = promised.error() {
+        let _ = write!(text, "\nerror: {error}\n");
     }
     text
 }

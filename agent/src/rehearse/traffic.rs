@@ -1,6 +1,6 @@
 //! Even traffic through the engine of the agent.
 
-use lookout_engine::{Counts, EventRate, Evaluator, Policy, Slot, Span};
+use lookout_engine::{Counts, Evaluator, EventRate, Policy, Slot, Span};
 
 /// An evaluator under even traffic.
 #[derive(Clone)]

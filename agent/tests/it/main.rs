@@ -22,6 +22,7 @@ mod ledger_faults;
 #[cfg(test)]
 mod month;
 #[cfg(test)]
+mod promised;
 mod queried;
 #[cfg(test)]
 mod rehearse;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_engine::{
-    Cause, DataState, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window,
+    Cause, DataState, EventRate, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window,
 };
 use sha2::Digest as _;
 
@@ -13,7 +13,9 @@ use super::ledger::FakeLedger;
 use crate::evaluate::{Board, SloStatus, Snapshot};
 use crate::export::{Host, Recorder};
 use crate::web::{ProbeRow, ProbeView, State};
-use lookout_config::{Config, GatePolicy, Indicator, LedgerLocation, Outputs, Service, Slo, Token};
+use lookout_config::{
+    Config, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo, Token, Traffic,
+};
 use lookout_ledger::{CountSeries, CountSpan, Resolution};
 use lookout_model::{
     ConditionEvidence, ConditionKind, Corrected, DeployClass, DeployRecord, Evidence, IncidentRecord,
@@ -248,6 +250,8 @@ fn spec(name: &str) -> Slo {
         },
         calendar: None,
         labels: BTreeMap::new(),
+        traffic: Traffic { rate: EventRate::try_per_second(10.0).unwrap(), source: RateSource::Assumed },
+        page_within: None,
     }
 }
 
