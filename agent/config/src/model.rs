@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use lookout_engine::{
     Cause, EventRate, Grid, Guard, Objective, Policy, PromiseBound, Severity, Tier, Window,
 };
@@ -199,6 +200,30 @@ impl Default for GatePolicy {
     }
 }
 
+impl GatePolicy {
+    /// The policy with the minima of one SLO.
+    #[must_use]
+    pub fn for_slo(&self, minimum: &GateMinimum) -> Self {
+        Self {
+            minimum_observed: minimum.observed.unwrap_or(self.minimum_observed),
+            minimum_events: minimum.events.unwrap_or(self.minimum_events),
+            idle_is_normal: self.idle_is_normal || minimum.idle_is_normal,
+            ..self.clone()
+        }
+    }
+}
+
+/// The evidence that the gate asks for, where an SLO differs from the policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct GateMinimum {
+    /// Least time that must have been observed.
+    pub observed: Option<Duration>,
+    /// Least number of events that must have been seen.
+    pub events: Option<u64>,
+    /// Whether a source without events is normal.
+    pub idle_is_normal: bool,
+}
+
 /// A bearer token, stored as its SHA-256.
 #[derive(Debug, Clone)]
 pub struct Token {
@@ -278,6 +303,10 @@ pub struct Slo {
     pub traffic: Traffic,
     /// The time within which a total outage must page; `None` for no such demand.
     pub page_within: Option<PromiseBound>,
+    /// The evidence that the gate asks for.
+    pub gate: GateMinimum,
+    /// The time zone of conditions on traffic.
+    pub time_zone: TimeZone,
 }
 
 /// The events of an SLO, as even traffic.
@@ -346,6 +375,17 @@ impl Slo {
 
     fn has_condition_on(&self, cause: Cause) -> bool {
         self.policy.conditions.iter().any(|condition| condition.cause() == cause)
+    }
+
+    /// Seconds from an instant, in seconds since the epoch, to the same wall time a week before, for conditions on
+    /// traffic. They differ from a week where the clocks of the zone changed in between.
+    #[must_use]
+    pub fn week_before_seconds(&self, at: i64) -> i64 {
+        let week = 7 * 86_400;
+        let before = jiff::Timestamp::from_second(at).and_then(|instant| {
+            instant.to_zoned(self.time_zone.clone()).checked_sub(jiff::Span::new().days(7))
+        });
+        before.map_or(week, |before| at.saturating_sub(before.timestamp().as_second()))
     }
 
     /// The name people read.

@@ -2,15 +2,16 @@
 
 use core::time::Duration;
 
+use jiff::tz::TimeZone;
 use lookout_engine::{
-    Cause, Confidence, Grid, Guard, History, Method, Objective, Period, Policy, PromiseBound, Severity, Tier,
-    TierDemand, Window,
+    Cause, Condition, Confidence, Criterion, Grid, Guard, History, Method, Objective, Period, Policy,
+    PromiseBound, Severity, Tier, TierDemand, Window,
 };
 
 use super::calendar::Calendar;
 use super::conditions::{Frame, read_conditions};
 use super::method::{read_budgeting, read_method};
-use super::model::{Indicator, Queries, RateSource, Traffic};
+use super::model::{GateMinimum, Indicator, Queries, RateSource, Traffic};
 use super::period::{check_slices, read_period};
 use super::reader::{At, Fields, Reader};
 use super::tiers::{faults, parse_tiers};
@@ -53,6 +54,8 @@ pub(super) struct Evaluation {
     pub(super) calendar: Option<Calendar>,
     pub(super) traffic: Traffic,
     pub(super) page_within: Option<PromiseBound>,
+    pub(super) gate: GateMinimum,
+    pub(super) time_zone: TimeZone,
 }
 
 /// The policy of an SLO, from its `spec` and its annotations, and what it was made for.
@@ -95,6 +98,9 @@ pub(super) fn read_policy(
     let usual = Some(Severity::Ticket).filter(|_| !told);
     let data_alert =
         metadata.annotation(slo_annotations::DATA_ALERT).map_or(Some(usual), |at| read_severity(reader, at));
+    let gate = read_gate_minimum(reader, metadata);
+    let time_zone = read_time_zone(reader, metadata);
+    let conditions = with_idle(reader, metadata, conditions?, (indicator.as_ref(), traffic));
     sliced?;
     let policy = Policy {
         // without a grid there is an error already, or the file is checked on its own
@@ -117,7 +123,60 @@ pub(super) fn read_policy(
     if let Some(real) = real {
         check_outage(reader, (metadata, &objective.as_ref()?.1), &policy, real, page_within);
     }
-    Some(Evaluation { policy, calendar: budgeted?.calendar, traffic, page_within })
+    let (gate, time_zone) = (gate?, time_zone?);
+    Some(Evaluation { policy, calendar: budgeted?.calendar, traffic, page_within, gate, time_zone })
+}
+
+/// Seconds without an event after which a source is idle, where events are not rare.
+const IDLE_SECONDS: f64 = 3600.0;
+
+/// Mean times between two events that never pass by chance without an event.
+const IDLE_INTERVALS: f64 = 20.0;
+
+/// Adds the condition on an idle source, unless there is one or idleness is normal.
+fn with_idle(
+    reader: &mut Reader<'_>,
+    metadata: &Metadata<'_>,
+    mut conditions: Vec<Condition>,
+    (indicator, traffic): (Option<&Indicator>, Option<Traffic>),
+) -> Option<Vec<Condition>> {
+    let severity = match metadata.annotation(slo_annotations::IDLE) {
+        Some(at) => {
+            let choices =
+                [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("normal", None)];
+            reader.choice(at, &choices)?
+        }
+        None => Some(Severity::Ticket),
+    };
+    let may_idle = matches!(indicator, Some(Indicator::Scrape { .. } | Indicator::Prometheus { .. }));
+    let written = conditions.iter().any(|condition| matches!(condition.criterion, Criterion::Idle { .. }));
+    if let Some(severity) = severity.filter(|_| may_idle && !written) {
+        let after = IDLE_SECONDS.max(IDLE_INTERVALS * traffic?.rate.interval_seconds());
+        conditions.push(Condition::idle(severity, Window::seconds(after.ceil() as u64)));
+    }
+    Some(conditions)
+}
+
+fn read_gate_minimum(reader: &mut Reader<'_>, metadata: &Metadata<'_>) -> Option<GateMinimum> {
+    let observed = match metadata.annotation(slo_annotations::GATE_MINIMUM_OBSERVED) {
+        Some(at) => Some(reader.duration(at)?),
+        None => None,
+    };
+    let idle = metadata.annotation(slo_annotations::IDLE).map(|at| &at.node.value);
+    Some(GateMinimum {
+        observed,
+        events: count(reader, metadata, slo_annotations::GATE_MINIMUM_EVENTS),
+        idle_is_normal: idle == Some(&Value::Text("normal".to_owned())),
+    })
+}
+
+fn read_time_zone(reader: &mut Reader<'_>, metadata: &Metadata<'_>) -> Option<TimeZone> {
+    let Some(at) = metadata.annotation(slo_annotations::TIME_ZONE) else { return Some(TimeZone::UTC) };
+    let zone = reader.text(at).and_then(|name| TimeZone::get(name).ok());
+    if zone.is_none() {
+        reader.error(at, "this is no IANA time zone", "write one like `Europe/Zurich`");
+    }
+    zone
 }
 
 /// Reads the severity of an alert that can be switched off.

@@ -134,7 +134,7 @@ fn read_slo(
     let evaluation = read_policy(reader, &fields, &metadata, &promise, source);
     let (name, name_at) = metadata.name?;
     let (service, indicator) = (service?.to_owned(), promise.indicator?);
-    let Evaluation { policy, calendar, traffic, page_within } = evaluation?;
+    let Evaluation { policy, calendar, traffic, page_within, gate, time_zone } = evaluation?;
     let slo = Slo {
         name,
         service,
@@ -147,6 +147,8 @@ fn read_slo(
         labels: metadata.labels,
         traffic,
         page_within,
+        gate,
+        time_zone,
     };
     check_unique(reader, &slo, &name_at, earlier);
     Some(slo)

@@ -6,12 +6,13 @@
 
 use std::path::PathBuf;
 
+use jiff::tz::TimeZone;
 use lookout_engine::{
     Condition, EventRate, Guard, Method, Objective, Period, Policy, PromiseBound, Severity, Tier, TierDemand,
     Window,
 };
 
-use super::model::{Config, Indicator, RateSource, Scrape, Slo, Traffic};
+use super::model::{Config, GateMinimum, Indicator, RateSource, Scrape, Slo, Traffic};
 use super::traffic::shortest_seconds;
 
 /// The objective of a neighbour's availability, in percent.
@@ -57,6 +58,8 @@ fn up_slo(config: &Config, scrape: &Scrape) -> Option<Slo> {
         labels: user.labels.clone(),
         traffic: Traffic { rate, source: RateSource::Probe },
         page_within: (severity == Severity::Page).then(PromiseBound::default),
+        gate: GateMinimum::default(),
+        time_zone: TimeZone::UTC,
     })
 }
 

@@ -5,6 +5,7 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use jiff::tz::TimeZone;
 use lookout_engine::{
     EventRate, Grid, Guard, Method, Objective, Period, Policy, PromiseBound, Severity, Tier, TierDemand,
     Window,
@@ -14,8 +15,8 @@ use url::Url;
 use super::assertion::Assertion;
 use super::config::{LISTEN, local_url};
 use super::model::{
-    Config, Destination, DestinationKind, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource,
-    Service, Slo, Traffic,
+    Config, Destination, DestinationKind, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs,
+    RateSource, Service, Slo, Traffic,
 };
 use super::objective::whole_seconds;
 use super::secret::Secret;
@@ -101,6 +102,8 @@ pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
             labels: BTreeMap::new(),
             traffic: Traffic { rate: demand.rate, source: RateSource::Probe },
             page_within: Some(demand.bound),
+            gate: GateMinimum::default(),
+            time_zone: TimeZone::UTC,
         });
         targets.push(probe_of(target, url.clone(), interval, timeout));
         let entry = Service { name: service.clone(), ..Service::default() };

@@ -97,7 +97,7 @@ impl Driver {
         let closed = config.grid.slot_at(now).plus(-1);
         let blank = |slo: &Slo| {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
-            turn(slo, &mut evaluator, closed);
+            set_calendar(slo, &mut evaluator, closed);
             evaluator
         };
         let exclusions = Exclusions::read(&config, &*ledger, reach(config.slos.iter().map(blank), now), now)
@@ -224,7 +224,7 @@ impl Driver {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
             evaluator.copy_period_and_versions(&watched.evaluator);
             // counts of a period must not come before it
-            turn(slo, &mut evaluator, closed);
+            set_calendar(slo, &mut evaluator, closed);
             let mut evaluator = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
             for (&(slot, stream), counts) in &self.waiting {
                 let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
@@ -335,7 +335,7 @@ impl Driver {
         self.take_up_corrections(slot).await;
         let mut decided: Vec<(Assessment, Decision)> = Vec::with_capacity(self.watched.len());
         for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
-            turn(slo, &mut watched.evaluator, slot);
+            set_calendar(slo, &mut watched.evaluator, slot);
             watched.excluded.excuse(&mut watched.evaluator, slot);
             let report = watched.evaluator.assess(slot);
             let decision = watched.evaluator.decide(&report);
@@ -481,10 +481,14 @@ fn reach<E: Borrow<Evaluator>>(evaluators: impl Iterator<Item = E>, now: Timesta
     reach.map_or(now, Timestamp::from_seconds).min(now)
 }
 
-/// Says which period of the calendar a slot begins in, where there is one.
-fn turn(slo: &Slo, evaluator: &mut Evaluator, slot: Slot) {
+/// Sets what depends on a calendar or a time zone: the period that a slot begins in, and the same hour a week before.
+fn set_calendar(slo: &Slo, evaluator: &mut Evaluator, slot: Slot) {
     if let Some(calendar) = &slo.calendar {
         calendar.turn(evaluator, slot);
+    }
+    if slo.causes().any(|cause| cause == Cause::TrafficMissing) {
+        let end = slot.plus(1).0.saturating_mul(slo.policy.grid.width_seconds().into());
+        evaluator.set_traffic_distance(slo.week_before_seconds(end));
     }
 }
 

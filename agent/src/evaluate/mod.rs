@@ -18,6 +18,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
+use lookout_config::GateMinimum;
 use lookout_model::{Evidence, IncidentRecord, Timestamp};
 
 pub use driver::{Driver, LastFailure, RestoreError};
@@ -71,6 +72,9 @@ pub struct SloStatus {
     pub data_age_s: Option<f64>,
     /// Open incidents: at most one per cause.
     pub incidents: Vec<IncidentRecord>,
+    /// The evidence that the gate asks for.
+    #[serde(skip)]
+    pub gate: GateMinimum,
 }
 
 /// Where the newest snapshot is published.

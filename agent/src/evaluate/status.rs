@@ -38,5 +38,6 @@ pub(super) fn of(
             _ => component::oldest_age_seconds(slo, report),
         },
         incidents,
+        gate: slo.gate,
     }
 }

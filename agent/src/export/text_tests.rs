@@ -55,6 +55,7 @@ fn slo(name: &str, total: u64) -> SloStatus {
         sli_ratio: None,
         data_age_s: None,
         incidents: Vec::new(),
+        gate: lookout_config::GateMinimum::default(),
     }
 }
 

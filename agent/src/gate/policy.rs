@@ -9,7 +9,7 @@ use super::ask::Ask;
 use super::finding::{Finding, finding};
 use super::present;
 use crate::evaluate::{SloStatus, Snapshot};
-use lookout_config::GatePolicy;
+use lookout_config::{GateMinimum, GatePolicy};
 use lookout_model::{DeployClass, IncidentRecord};
 use lookout_model::{Timestamp, format};
 
@@ -37,7 +37,7 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestam
         findings.push(finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text.to_owned()));
     }
     for slo in &slos {
-        findings.extend(judge(slo, ask.class, policy, snapshot.at));
+        findings.extend(judge(slo, ask.class, &policy.for_slo(&slo.gate), snapshot.at));
     }
     findings.sort_by_key(|finding| core::cmp::Reverse((finding.effect, finding.evidence)));
 
@@ -63,7 +63,7 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestam
         valid_until: evaluated_at.saturating_add(valid_for).unwrap_or(evaluated_at),
         data_age_seconds: data_age(&slos, snapshot, now),
         decision_id: String::new(),
-        policy_hash: policy_hash(policy),
+        policy_hash: policy_hash(policy, &slos),
     };
     answer.decision_id = content_id(ask, &answer);
     answer
@@ -81,8 +81,8 @@ fn passed_over(class: DeployClass, asked_for: Decision, findings: &[Finding]) ->
 
 /// Names a policy: the same rules have the same short hash.
 #[must_use]
-pub fn policy_hash(policy: &GatePolicy) -> String {
-    let text = format!(
+pub fn policy_hash(policy: &GatePolicy, slos: &[&SloStatus]) -> String {
+    let mut text = format!(
         "gate/2 minimum_budget={} valid_for_ms={} minimum_observed_ms={} minimum_events={} idle_is_normal={}",
         policy.minimum_budget,
         policy.valid_for.as_millis(),
@@ -90,6 +90,9 @@ pub fn policy_hash(policy: &GatePolicy) -> String {
         policy.minimum_events,
         policy.idle_is_normal,
     );
+    for slo in slos.iter().filter(|slo| slo.gate != GateMinimum::default()) {
+        text.push_str(&format!(" {}={:?}", slo.id, slo.gate));
+    }
     short_hash(&[&text])
 }
 

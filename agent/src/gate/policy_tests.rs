@@ -57,6 +57,7 @@ fn slo(name: &str) -> SloStatus {
         sli_ratio: Some(0.99975),
         data_age_s: Some(2.0),
         incidents: Vec::new(),
+        gate: GateMinimum::default(),
     }
 }
 
@@ -284,12 +285,31 @@ fn a_hold_over_the_policy_is_another_exit_code_than_one_for_lack_of_evidence() {
 }
 
 #[test]
+fn an_slo_may_ask_for_other_evidence_than_the_policy() {
+    let mut rare = slo("rare");
+    rare.evidence.total = 4;
+    let ask_for = |slo: SloStatus| answer(DeployClass::Feature, vec![slo]);
+    assert_eq!(ask_for(rare.clone()).decision, Decision::Hold, "4 of 10 events");
+    rare.gate.events = Some(4);
+    let allowed = ask_for(rare.clone());
+    assert_eq!(allowed.decision, Decision::Allow);
+    assert_ne!(allowed.policy_hash, policy_hash(&GatePolicy::default(), &[]), "another rule, another name");
+    rare.gate.observed = Some(Duration::from_secs(7 * 86_400));
+    assert_eq!(ask_for(rare).decision, Decision::Hold, "a week was not observed yet");
+    let mut idle = slo("idle");
+    idle.evidence.data_state = DataState::Idle;
+    assert_eq!(ask_for(idle.clone()).decision, Decision::Hold);
+    idle.gate.idle_is_normal = true;
+    assert_eq!(ask_for(idle).decision, Decision::Allow);
+}
+
+#[test]
 fn a_policy_has_one_name() {
     let policy = GatePolicy::default();
-    assert_eq!(policy_hash(&policy), policy_hash(&policy.clone()));
-    assert_eq!(policy_hash(&policy).len(), 12);
+    assert_eq!(policy_hash(&policy, &[]), policy_hash(&policy.clone(), &[]));
+    assert_eq!(policy_hash(&policy, &[]).len(), 12);
     let other = GatePolicy { valid_for: Duration::from_secs(61), ..policy.clone() };
-    assert_ne!(policy_hash(&policy), policy_hash(&other));
+    assert_ne!(policy_hash(&policy, &[]), policy_hash(&other, &[]));
 }
 
 fn any_number() -> impl Strategy<Value = f64> {

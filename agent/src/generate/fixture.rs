@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jiff::tz::TimeZone;
 use lookout_engine::{EventRate, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window};
 
-use lookout_config::{Config, Indicator, RateSource, Slo, Traffic, load_with};
+use lookout_config::{Config, GateMinimum, Indicator, RateSource, Slo, Traffic, load_with};
 
 /// The root of the project.
 pub(super) fn root() -> PathBuf {
@@ -40,6 +41,8 @@ pub(super) fn slo(name: &str, percent: f64, indicator: Indicator) -> Slo {
         labels: BTreeMap::new(),
         traffic: Traffic { rate: EventRate::try_per_second(10.0).unwrap(), source: RateSource::Assumed },
         page_within: None,
+        gate: GateMinimum::default(),
+        time_zone: TimeZone::UTC,
     }
 }
 

@@ -60,6 +60,10 @@ object! { slo_annotations: "Annotations of lookout begin with `lookout.dev/`. Ot
     COMPOSITE = key("lookout.dev/composite", Word(&["worst-of", "weights"]), "Way in which the components of a composite are joined.").default("weights");
     EXPECTED_RATE = key("lookout.dev/expected-rate", Text, "Events that are expected, like `600/m`. The rate of probes is known; of counters `10/s` is assumed.");
     PAGE_WITHIN = key("lookout.dev/page-within", AnyOf(&[Const("off"), Duration]), "Time within which a total outage must page, or with its third event.").default("5m");
+    IDLE = key("lookout.dev/idle", Word(&["page", "ticket", "normal"]), "Severity of the alert for a source that shows no events for an hour, or for twenty times the usual time between two. `normal` for none, and the gate lets changes through then.").default("ticket");
+    GATE_MINIMUM_OBSERVED = key("lookout.dev/gate-minimum-observed", Duration, "Time that must have been observed before the gate allows a change. That of `gate` in lookout.yaml when it is missing.");
+    GATE_MINIMUM_EVENTS = key("lookout.dev/gate-minimum-events", NUMBER_OF, "Events that must have been seen before the gate allows a change. That of `gate` in lookout.yaml when it is missing.");
+    TIME_ZONE = key("lookout.dev/time-zone", Text, "IANA time zone of a condition on `traffic`.").default("UTC");
     OBJECTIVE = key("lookout.dev/objective", AnyOf(&[Below(0.0, 100.0), Pattern("^ *[0-9]+(\\.[0-9]+)? *%? *$")]), "Objective of a composite, in percent. The strictest of its components when it is missing.");
 } }
 

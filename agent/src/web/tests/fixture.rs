@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use lookout_engine::{
     Cause, DataState, EventRate, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window,
 };
@@ -14,7 +15,8 @@ use crate::evaluate::{Board, SloStatus, Snapshot};
 use crate::export::{Host, Recorder};
 use crate::web::{ProbeRow, ProbeView, State};
 use lookout_config::{
-    Config, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo, Token, Traffic,
+    Config, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo, Token,
+    Traffic,
 };
 use lookout_ledger::{CountSeries, CountSpan, Resolution};
 use lookout_model::{
@@ -252,6 +254,8 @@ fn spec(name: &str) -> Slo {
         labels: BTreeMap::new(),
         traffic: Traffic { rate: EventRate::try_per_second(10.0).unwrap(), source: RateSource::Assumed },
         page_within: None,
+        gate: GateMinimum::default(),
+        time_zone: TimeZone::UTC,
     }
 }
 
@@ -315,6 +319,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
         sli_ratio: Some(1.0 - (1.0 - left) * 0.001),
         data_age_s: Some(1.5),
         incidents: Vec::new(),
+        gate: GateMinimum::default(),
     }
 }
 
