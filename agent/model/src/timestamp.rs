@@ -1,6 +1,6 @@
 //! Instants of wall time.
 
-use core::ops::{Add, AddAssign, Sub, SubAssign};
+use core::ops::{Add, AddAssign, Sub};
 use core::str::FromStr;
 use core::time::Duration;
 
@@ -138,12 +138,6 @@ impl Sub<Duration> for Timestamp {
 
     fn sub(self, duration: Duration) -> Self {
         self.saturating_sub(duration)
-    }
-}
-
-impl SubAssign<Duration> for Timestamp {
-    fn sub_assign(&mut self, duration: Duration) {
-        *self = *self - duration;
     }
 }
 
