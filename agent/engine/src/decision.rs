@@ -2,7 +2,7 @@
 
 use crate::alert::{AlertInput, AlertState};
 use crate::assessment::Assessment;
-use crate::condition::ConditionAssessment;
+use crate::condition::{Condition, ConditionAssessment};
 use crate::data_state::DataState;
 use crate::incident::{self, Cause, Latest, Open, Transition, Wanted};
 use crate::policy::Policy;
@@ -82,6 +82,21 @@ impl AlertStates {
                 *alert = AlertState::resumed(condition.severity == open.severity);
             }
         }
+    }
+
+    /// Remembers an incident that was resolved before a restart.
+    pub(crate) fn remember_resolved(&mut self, policy: &Policy, cause: Cause, incident: Open, at: Slot) {
+        let own = |condition: &&Condition| condition.cause() == cause;
+        let windows = policy.conditions.iter().filter(own).filter_map(Condition::window);
+        let short = policy.tiers.iter().filter(|tier| tier.severity <= incident.peak).map(|tier| tier.short);
+        let reach = match cause {
+            Cause::Burn => short.max().unwrap_or(policy.present_window()).as_seconds(),
+            Cause::DataMissing => policy.data_alert_seconds(),
+            Cause::CrashLoop | Cause::TrafficMissing => windows.map(Window::as_seconds).max().unwrap_or(0),
+        };
+        let slots = i64::try_from(policy.grid.slots_in(reach)).unwrap_or(i64::MAX);
+        let resolved = incident::Resolved { incident, at, reopens_until: at.plus(slots) };
+        self.incidents.set(cause, Latest::Resolved(resolved));
     }
 
     /// Returns whether no incident is open, no tier fires and none is about to.

@@ -83,6 +83,11 @@ impl Evaluator {
         self.states.resume(&self.policy, cause, open);
     }
 
+    /// Remembers an incident that was resolved before a restart: an alert within the short windows of its tiers reopens it.
+    pub fn remember_resolved(&mut self, cause: Cause, incident: Open, at: Slot) {
+        self.states.remember_resolved(&self.policy, cause, incident, at);
+    }
+
     /// Continues where another evaluator of the same policy is: alerts, incidents and the watched time, but not its
     /// counts. Use it after counts were read back without those that are excluded now.
     pub fn continue_from(&mut self, other: &Self) {

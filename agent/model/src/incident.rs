@@ -1,5 +1,7 @@
 //! An incident: one SLO, one cause, from its opening until it is resolved.
 
+use std::time::Duration;
+
 use lookout_engine::{Cause, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -25,12 +27,33 @@ pub struct IncidentRecord {
     /// The highest severity it ever had.
     #[serde(with = "word")]
     pub peak: Severity,
-    /// When it opened.
-    #[serde(rename = "opened_at_ms")]
+    /// Begin of the first bad slot of the run that led to it. Incidents of 0.1.0 have none.
+    #[serde(rename = "started_at_ms", default)]
+    pub started_at: Option<Timestamp>,
+    /// End of the slot in which the first alert fired.
+    #[serde(rename = "detected_at_ms", alias = "opened_at_ms")]
     pub opened_at: Timestamp,
-    /// When it was resolved.
+    /// End of the last bad slot, of a resolved incident, where it is known.
+    #[serde(rename = "recovered_at_ms", default)]
+    pub recovered_at: Option<Timestamp>,
+    /// End of the slot in which the last alert let go.
     #[serde(rename = "resolved_at_ms")]
     pub resolved_at: Option<Timestamp>,
+}
+
+impl IncidentRecord {
+    /// The first instant of the fault, as far as it is known.
+    #[must_use]
+    pub fn began_at(&self) -> Timestamp {
+        self.started_at.unwrap_or(self.opened_at).min(self.opened_at)
+    }
+
+    /// The length of a fault until `now`, or until it recovered; `None` when the clock was set back meanwhile.
+    #[must_use]
+    pub fn lasted(&self, now: Timestamp) -> Option<Duration> {
+        let end = self.recovered_at.or(self.resolved_at).unwrap_or(now);
+        (end >= self.began_at()).then(|| end.since(self.began_at()))
+    }
 }
 
 /// Returns the id of an incident: the same SLO, cause and start are the same incident, in every process.

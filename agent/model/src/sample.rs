@@ -25,6 +25,8 @@ pub fn incident(opened_at: Timestamp, severity: Severity, peak: Severity) -> Inc
         severity,
         peak,
         opened_at,
+        started_at: None,
+        recovered_at: None,
         resolved_at: None,
     }
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::component;
 use super::condition::{condition_in_words, firing, held, news as condition_news};
-use lookout_model::format::{burn, cause, count, date_time, duration, percent, period, window};
+use lookout_model::format::{NONE, burn, cause, count, date_time, duration, percent, period, window};
 use lookout_model::{DeployRecord, Notice, TierEvidence};
 
 /// Characters of a headline at most.
@@ -109,9 +109,9 @@ fn tone(notice: &Notice) -> Tone {
     }
 }
 
-fn lasted_seconds(notice: &Notice) -> f64 {
-    let end = notice.incident.resolved_at.unwrap_or(notice.at);
-    end.seconds_since(notice.incident.opened_at)
+/// The length of the fault, as far as it is known: `None` when the clock was set back meanwhile.
+fn lasted(notice: &Notice) -> Option<String> {
+    notice.incident.lasted(notice.at).map(|lasted| duration(lasted.as_secs_f64()))
 }
 
 fn headline(notice: &Notice) -> String {
@@ -131,11 +131,11 @@ fn headline(notice: &Notice) -> String {
     let condition = seen.clone().filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
     let burning = condition.or_else(|| burn_now(notice));
     let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
-    let lasted = duration(lasted_seconds(notice));
+    let after = lasted(notice).map_or_else(String::new, |lasted| format!(" after {lasted}"));
     let news = match (notice.incident.cause, notice.change) {
-        (Cause::Burn | Cause::CrashLoop, Change::Resolved) => format!("over after {lasted}"),
-        (Cause::DataMissing, Change::Resolved) => format!("data again after {lasted}"),
-        (Cause::TrafficMissing, Change::Resolved) => format!("traffic again after {lasted}"),
+        (Cause::Burn | Cause::CrashLoop, Change::Resolved) => format!("over{after}"),
+        (Cause::DataMissing, Change::Resolved) => format!("data again{after}"),
+        (Cause::TrafficMissing, Change::Resolved) => format!("traffic again{after}"),
         (Cause::DataMissing, _) => "no data".to_owned(),
         (Cause::CrashLoop | Cause::TrafficMissing, _) => {
             seen.unwrap_or_else(|| cause(notice.incident.cause).to_owned())
@@ -157,7 +157,8 @@ fn sentence(notice: &Notice) -> String {
     let evidence = &notice.evidence;
     let period = evidence.calendar.as_ref().map_or_else(|| period(evidence.period_s), |it| it.of.clone());
     let left = evidence.budget_left_ratio;
-    let lasted = duration(lasted_seconds(notice));
+    let unknown = "a time that is not known, because the clock was set back".to_owned();
+    let lasted = lasted(notice).unwrap_or(unknown);
     match (notice.incident.cause, is_over(notice)) {
         (Cause::DataMissing, true) => return format!("Data arrive again, after {lasted} without."),
         (Cause::CrashLoop, true) => return format!("The process runs on. The crash loop lasted {lasted}."),
@@ -211,7 +212,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     if notice.own_fault.is_some() {
         add("Started".to_owned(), &date_time(notice.incident.opened_at));
         if is_over(notice) {
-            add("Duration".to_owned(), &duration(lasted_seconds(notice)));
+            add("Duration".to_owned(), lasted(notice).as_deref().unwrap_or(NONE));
         }
         return fields;
     }
@@ -244,9 +245,13 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     if let Some((name, text)) = component::field(evidence, misses_data(notice)) {
         add(name.to_owned(), &text);
     }
-    add("Started".to_owned(), &date_time(notice.incident.opened_at));
+    add("Started".to_owned(), &date_time(notice.incident.began_at()));
+    add("Detected".to_owned(), &date_time(notice.incident.opened_at));
     if is_over(notice) {
-        add("Duration".to_owned(), &duration(lasted_seconds(notice)));
+        if let Some(recovered) = notice.incident.recovered_at {
+            add("Recovered".to_owned(), &date_time(recovered));
+        }
+        add("Duration".to_owned(), lasted(notice).as_deref().unwrap_or(NONE));
     }
     if let Some(environment) = &notice.environment {
         add("Environment".to_owned(), environment);

@@ -37,6 +37,9 @@ const MADE_AGAIN: usize = 32;
 /// A count may come in before the tick that closes the slot before it: so many slots ahead of a tick are its past.
 const EARLY: i64 = 2;
 
+/// Most resolved incidents that are read back for a reopening.
+const REMEMBERED: u32 = 1000;
+
 /// Why the state of before could not be taken up.
 #[derive(Debug, thiserror::Error)]
 #[error("taking up {what} from the ledger")]
@@ -111,10 +114,17 @@ impl Driver {
             promise::take_up(slo, &*ledger, &mut evaluator, now)
                 .await
                 .map_err(|source| RestoreError { what: what(), source })?;
-            // the clock was ahead when later ones were counted; now they would keep data from ever being missing
-            let evaluator = Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
-                .await
-                .map_err(|source| RestoreError { what: what(), source })?;
+            let (mut evaluator, clock_was_ahead) =
+                Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
+                    .await
+                    .map_err(|source| RestoreError { what: what(), source })?;
+            if clock_was_ahead {
+                tracing::warn!(
+                    slo.id = slo.id(),
+                    "the ledger has counts of the future: the clock was set back"
+                );
+                evaluator.clock_stepped(closed);
+            }
             watched.push(Watched { evaluator, open: BTreeMap::new(), resolved: BTreeMap::new(), excluded });
         }
         let counted =
@@ -141,15 +151,17 @@ impl Driver {
         Ok(driver)
     }
 
-    /// An evaluator without counts, given those of the ledger up to `last`, but those that do not count.
+    /// An evaluator without counts, given those of the ledger up to `last`, but those that do not count; and whether there
+    /// are later ones. The clock was ahead when those were counted: they would keep data from ever being missing.
     async fn restore_counts(
         slo: &Slo,
         ledger: &dyn Ledger,
         mut evaluator: Evaluator,
         last: Slot,
         excluded: &Exclusion,
-    ) -> Result<Evaluator, LedgerError> {
+    ) -> Result<(Evaluator, bool), LedgerError> {
         let (grid, closed) = (slo.policy.grid, evaluator.closed());
+        let mut clock_was_ahead = false;
         let mut first_s: Option<i64> = None;
         let since = Timestamp::from_seconds(evaluator.reaches_back_to());
         for Stream { component, id, .. } in slo.streams() {
@@ -157,6 +169,10 @@ impl Driver {
             first_s = [first_s, stored.first_s()].into_iter().flatten().min();
             for &CountSpan { start_s, resolution, counts } in stored.spans() {
                 let start = Timestamp::from_seconds(start_s);
+                if grid.slot_at(start) > last {
+                    clock_was_ahead |= grid.slot_at(start) > last.plus(EARLY);
+                    continue;
+                }
                 match resolution {
                     Resolution::QuarterHour => {
                         let quarter = start_s.div_euclid(900);
@@ -167,11 +183,10 @@ impl Driver {
                         let counts = excluded.judged(start, counts);
                         evaluator.restore_component_minute(component, Grid::MINUTE.slot_at(start), counts);
                     }
-                    Resolution::Slot(_) if grid.slot_at(start) <= last => {
+                    Resolution::Slot(_) => {
                         let counts = excluded.judged(start, counts);
                         evaluator.record_component(component, grid.slot_at(start), counts);
                     }
-                    Resolution::Slot(_) => {}
                 }
             }
         }
@@ -179,7 +194,7 @@ impl Driver {
             evaluator.set_first_observation(first_s);
         }
         excluded.excuse(&mut evaluator, closed);
-        Ok(evaluator)
+        Ok((evaluator, clock_was_ahead))
     }
 
     /// Takes up what was corrected since the last tick.
@@ -225,7 +240,8 @@ impl Driver {
             evaluator.copy_period_and_versions(&watched.evaluator);
             // counts of a period must not come before it
             set_calendar(slo, &mut evaluator, closed);
-            let mut evaluator = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
+            let (mut evaluator, _) =
+                Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
             for (&(slot, stream), counts) in &self.waiting {
                 let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
                     continue;
@@ -252,17 +268,15 @@ impl Driver {
             let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
             match known {
                 Some((watched, _)) => {
-                    let IncidentRecord { cause, severity, peak, .. } = record;
-                    let opened = self.config.grid.slot_at(record.opened_at - Timestamp::TICK);
-                    watched
-                        .evaluator
-                        .resume(cause, Open { started: opened, detected: opened, severity, peak });
-                    tracing::info!(incident.id = %record.id, "incident taken up after a restart");
+                    let cause = record.cause;
+                    watched.evaluator.resume(cause, open_in(self.config.grid, &record));
+                    tracing::info!(incident.id = %record.id, "an open incident goes on after a restart");
                     watched.open.insert(cause, record);
                 }
                 None => orphans.push(record),
             }
         }
+        self.remember_resolved().await?;
         if orphans.is_empty() {
             return Ok(());
         }
@@ -278,18 +292,40 @@ impl Driver {
         self.ledger.commit(&[], &resolved).await
     }
 
-    /// Time passed in which nobody watched, up to `closed`.
-    pub fn woke_late(&mut self, closed: Slot) {
+    /// Remembers the last incident of every SLO and cause that is resolved, which may be reopened.
+    async fn remember_resolved(&mut self) -> Result<(), LedgerError> {
+        let grid = self.config.grid;
+        for record in self.ledger.incidents(REMEMBERED).await? {
+            let Some(resolved_at) = record.resolved_at else { continue };
+            let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
+            let Some(watched) = slo.and_then(|index| self.watched.get_mut(index)) else { continue };
+            let cause = record.cause;
+            // the newest come first
+            if watched.open.contains_key(&cause) || watched.resolved.contains_key(&cause) {
+                continue;
+            }
+            let at = grid.slot_at(resolved_at - Timestamp::TICK);
+            watched.evaluator.remember_resolved(cause, open_in(grid, &record), at);
+            watched.resolved.insert(cause, record);
+        }
+        Ok(())
+    }
+
+    /// Notes that the clock was set, or that the machine slept. Nobody watched up to `closed`, and what is open stays open
+    /// until its windows are refilled.
+    pub fn note_clock_step(&mut self, closed: Slot) {
         for watched in &mut self.watched {
-            watched.evaluator.watch_from(closed);
+            watched.evaluator.clock_stepped(closed);
         }
     }
 
-    /// Takes up the state from the ledger once more, as after a restart: the wall clock was set back.
-    pub async fn begin_again(&mut self, now: Timestamp) {
+    /// Reads the state back from the ledger, as after a restart: the wall clock was set back. What is open stays open
+    /// until its windows are refilled.
+    pub async fn reload(&mut self, now: Timestamp) {
         let (config, ledger) = (Arc::clone(&self.config), Arc::clone(&self.ledger));
         match Self::restore(config, ledger, Arc::clone(&self.last_failure), now).await {
-            Ok(anew) => {
+            Ok(mut anew) => {
+                anew.note_clock_step(anew.config.grid.slot_at(now).plus(-1));
                 let waiting = std::mem::take(&mut self.waiting);
                 let ledger_watch = std::mem::take(&mut self.ledger_watch);
                 let delivery_watch = std::mem::take(&mut self.delivery_watch);
@@ -393,7 +429,12 @@ impl Driver {
             cause: transition.cause,
             severity: transition.incident.severity,
             peak: transition.incident.peak,
+            started_at: match known {
+                Some(record) => record.started_at,
+                None => Some(grid.start_of(transition.incident.started)),
+            },
             opened_at,
+            recovered_at: transition.recovered.map(|slot| grid.end_of(slot)),
             resolved_at: (transition.change == Change::Resolved).then_some(at),
         };
         // a message without the last deploy is better than no message
@@ -473,6 +514,13 @@ impl Driver {
             }
         }
     }
+}
+
+/// The incident of a record, in slots.
+fn open_in(grid: Grid, record: &IncidentRecord) -> Open {
+    let detected = grid.slot_at(record.opened_at - Timestamp::TICK);
+    let started = record.started_at.map_or(detected, |at| grid.slot_at(at));
+    Open { started, detected, severity: record.severity, peak: record.peak }
 }
 
 /// The instant from which on corrections matter to some evaluator.

@@ -35,6 +35,8 @@ pub(super) fn opened(
         severity: Severity::Page,
         peak: Severity::Page,
         opened_at: now,
+        started_at: None,
+        recovered_at: None,
         resolved_at: None,
     };
     let notice = Notice {

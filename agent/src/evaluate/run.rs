@@ -83,10 +83,10 @@ pub async fn run(
         }
         let closed = grid.slot_at(ports.clock.now() - settle).plus(-1);
         match closed.0.saturating_sub(last.0) {
-            JUMP.. => driver.woke_late(closed),
+            JUMP.. => driver.note_clock_step(closed),
             ..=MINUS_JUMP => {
                 // windows that end in the future would see nothing until the clock has caught up
-                driver.begin_again(ports.clock.now()).await;
+                driver.reload(ports.clock.now()).await;
                 last = closed;
             }
             _ => {}

@@ -87,6 +87,8 @@ fn burning() -> SloStatus {
         severity: Severity::Page,
         peak: Severity::Page,
         opened_at: Timestamp::EPOCH,
+        started_at: None,
+        recovered_at: None,
         resolved_at: None,
     });
     burning

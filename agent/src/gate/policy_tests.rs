@@ -71,6 +71,8 @@ fn incident(severity: Severity, cause: Cause) -> IncidentRecord {
         severity,
         peak: severity,
         opened_at: NOW - Duration::from_secs(60),
+        started_at: None,
+        recovered_at: None,
         resolved_at: None,
     }
 }

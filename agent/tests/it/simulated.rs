@@ -442,3 +442,90 @@ async fn a_clock_set_ahead_by_an_hour_tells_no_one() {
     simulation.run(8 * HOUR, &[(4 * HOUR, ahead)]).await;
     assert_eq!(simulation.incidents().await, [], "seed {SEED}");
 }
+
+/// A fault without an end.
+const ENDLESS: Option<(i64, i64)> = Some((i64::MIN, i64::MAX));
+
+/// A total outage from the fourth hour on. Ten minutes later the clock is set to another time, in seconds since the start;
+/// after another half an hour by that clock the outage is over. The agent runs on, or is started again after the step.
+async fn clock_set_within_an_outage(to: i64, restarts: bool) {
+    let simulation = Simulation::new();
+    let set = || {
+        let ahead = to - (4 * HOUR + 600);
+        simulation.world.clock.ahead_ms.store(ahead * 1000, Ordering::SeqCst);
+    };
+    let fail = async || {
+        simulation.sleep_until(4 * HOUR).await;
+        *simulation.world.fault.lock().unwrap() = ENDLESS;
+        simulation.sleep_until(4 * HOUR + 600).await;
+    };
+    let heal = async || {
+        simulation.sleep_until(to + 1800).await;
+        assert_eq!(
+            simulation.told(),
+            ["opened"],
+            "while it fails, to {to}, restarts: {restarts}, seed {SEED}"
+        );
+        *simulation.world.fault.lock().unwrap() = None;
+        simulation.sleep_until(to + 1800 + 9 * HOUR).await;
+    };
+    if restarts {
+        simulation.run_while(async |_: &Board| fail().await).await;
+        set();
+        simulation.run_while(async |_: &Board| heal().await).await;
+    } else {
+        let script = async |_: &Board| {
+            fail().await;
+            set();
+            heal().await;
+        };
+        simulation.run_while(script).await;
+    }
+    let told = simulation.told();
+    assert_eq!(told.iter().filter(|change| *change == "opened").count(), 1, "{told:?}");
+    assert_eq!(told.last().map(String::as_str), Some("resolved"), "to {to}, restarts: {restarts}, {told:?}");
+    assert_eq!(simulation.incidents().await.len(), 1);
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_clock_that_is_set_neither_ends_nor_repeats_an_incident() {
+    for to in [3 * HOUR + 600, 4 * HOUR + 600 - 86_400, 5 * HOUR + 600, 4 * HOUR + 600 + 86_400] {
+        for restarts in [false, true] {
+            clock_set_within_an_outage(to, restarts).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn an_incident_knows_when_its_fault_started_and_recovered() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((4 * HOUR, 4 * HOUR + 600));
+    simulation.run(14 * HOUR, &[]).await;
+    let [incident] = simulation.incidents().await.try_into().unwrap();
+    let second = |at: Timestamp| at.millis_since(simulation.start) / 1000 - 4 * HOUR;
+    let (started, recovered) = (incident.started_at.unwrap(), incident.recovered_at.unwrap());
+    assert!((-10..=10).contains(&second(started)), "started {} s after the fault", second(started));
+    assert!((590..=610).contains(&second(recovered)), "recovered {} s after the fault", second(recovered));
+    assert!(started < incident.opened_at && incident.opened_at < recovered);
+    assert!(recovered < incident.resolved_at.unwrap());
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn a_fault_that_comes_back_after_a_restart_goes_on_in_the_same_incident() {
+    let simulation = Simulation::new();
+    *simulation.world.fault.lock().unwrap() = Some((4 * HOUR, 4 * HOUR + 600));
+    let resolved = async |board: &Board| {
+        simulation.sleep_until(4 * HOUR).await;
+        while !simulation.told().contains(&"resolved".to_owned()) {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        drop(board.read());
+    };
+    simulation.run_while(resolved).await;
+    let now = simulation.world.clock.now().millis_since(simulation.start) / 1000;
+    *simulation.world.fault.lock().unwrap() = Some((now, now + 600));
+    simulation.run(now + 1200, &[]).await;
+    let told = simulation.told();
+    assert_eq!(told.get(..4).unwrap_or_default(), ["opened", "eased", "resolved", "reopened"], "{told:?}");
+    assert_eq!(simulation.incidents().await.len(), 1, "seed {SEED}");
+}

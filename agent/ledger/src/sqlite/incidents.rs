@@ -22,6 +22,8 @@ pub(super) struct IncidentRow {
     peak: String,
     opened_at_ms: i64,
     resolved_at_ms: Option<i64>,
+    started_at_ms: Option<i64>,
+    recovered_at_ms: Option<i64>,
 }
 
 impl IncidentRow {
@@ -37,6 +39,8 @@ impl IncidentRow {
             slo: self.slo,
             opened_at: Timestamp::from_millis(self.opened_at_ms),
             resolved_at: self.resolved_at_ms.map(Timestamp::from_millis),
+            started_at: self.started_at_ms.map(Timestamp::from_millis),
+            recovered_at: self.recovered_at_ms.map(Timestamp::from_millis),
         })
     }
 }
@@ -118,10 +122,11 @@ pub(super) async fn record(
 async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) -> sqlx::Result<()> {
     sqlx::query(
         "insert into incident \
-         (id, slo_id, service, slo, cause, severity, peak, opened_at_ms, resolved_at_ms) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         (id, slo_id, service, slo, cause, severity, peak, opened_at_ms, resolved_at_ms, started_at_ms, \
+         recovered_at_ms) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
          on conflict (id) do update set severity = excluded.severity, peak = excluded.peak, \
-         resolved_at_ms = excluded.resolved_at_ms",
+         resolved_at_ms = excluded.resolved_at_ms, recovered_at_ms = excluded.recovered_at_ms",
     )
     .bind(&incident.id)
     .bind(&incident.slo_id)
@@ -132,6 +137,8 @@ async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) ->
     .bind(incident.peak.as_str())
     .bind(incident.opened_at.as_millis())
     .bind(incident.resolved_at.map(Timestamp::as_millis))
+    .bind(incident.started_at.map(Timestamp::as_millis))
+    .bind(incident.recovered_at.map(Timestamp::as_millis))
     .execute(connection)
     .await?;
     Ok(())

@@ -333,7 +333,9 @@ fn incident(slo: &str, severity: Severity, resolved_at: Option<Timestamp>) -> In
         cause: Cause::Burn,
         severity,
         peak: severity,
+        started_at: None,
         opened_at,
+        recovered_at: None,
         resolved_at,
     }
 }
