@@ -25,7 +25,7 @@ pub fn incident(opened_at: Timestamp, severity: Severity, peak: Severity) -> Inc
         severity,
         peak,
         opened_at,
-        started_at: None,
+        started_at: Some(opened_at - Duration::from_secs(60)),
         recovered_at: None,
         resolved_at: None,
     }
@@ -193,7 +193,11 @@ pub fn transition(
 pub fn story(t0: Timestamp, destinations: &[&str]) -> [TransitionRecord; 4] {
     use Severity::{Page, Ticket};
     let minute = |n: u64| t0 + Duration::from_secs(n * 60);
-    let over = IncidentRecord { resolved_at: Some(minute(12)), ..incident(t0, Ticket, Page) };
+    let over = IncidentRecord {
+        recovered_at: Some(minute(11)),
+        resolved_at: Some(minute(12)),
+        ..incident(t0, Ticket, Page)
+    };
     [
         transition(Change::Opened, t0, incident(t0, Ticket, Ticket), destinations),
         transition(Change::Escalated, minute(2), incident(t0, Page, Page), destinations),

@@ -246,7 +246,9 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add(name.to_owned(), &text);
     }
     add("Started".to_owned(), &date_time(notice.incident.began_at()));
-    add("Detected".to_owned(), &date_time(notice.incident.opened_at));
+    if notice.incident.started_at.is_some() {
+        add("Detected".to_owned(), &date_time(notice.incident.opened_at));
+    }
     if is_over(notice) {
         if let Some(recovered) = notice.incident.recovered_at {
             add("Recovered".to_owned(), &date_time(recovered));
