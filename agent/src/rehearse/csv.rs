@@ -18,7 +18,7 @@ const LINE_LIMIT: usize = 4096;
 /// Reads the counts of a file that lie inside the bounds, by the second at which they begin.
 ///
 /// # Errors
-/// When the file cannot be read; else the first line that is wrong.
+/// Fails when the file cannot be read; else the first line that is wrong.
 pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, RehearseError> {
     let mut columns: Option<Columns> = None;
     let mut kept = Kept { bounds, counts: Vec::new() };

@@ -25,7 +25,7 @@ pub struct Outage {
 /// Reads `start,end,name` lines; a header is optional. Outages come back in the order in which they began.
 ///
 /// # Errors
-/// When the file cannot be read; else the first line that is wrong.
+/// Fails when the file cannot be read; else the first line that is wrong.
 pub fn read(path: &Path) -> Result<Vec<Outage>, RehearseError> {
     let mut outages = Vec::new();
     let mut first = true;

@@ -33,7 +33,7 @@ pub struct Prometheus {
 /// left out.
 ///
 /// # Errors
-/// When it cannot be asked, or answers with something else.
+/// Fails when it cannot be asked, or answers with something else.
 pub async fn read(
     from: &Prometheus,
     rates: &Rates,

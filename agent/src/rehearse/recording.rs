@@ -21,7 +21,7 @@ impl Recording {
     /// and no finer than the counts themselves.
     ///
     /// # Errors
-    /// When nothing was observed, or over too long a time to be replayed.
+    /// Fails when nothing was observed, or over too long a time to be replayed.
     pub fn new(finest: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, RehearseError> {
         let counts = counts.into();
         Self::on(grid_for(finest, spacing(&counts)), counts)

@@ -30,7 +30,7 @@ const LIMITS: Limits = Limits { connections: 256, head: Duration::from_secs(10) 
 /// Serves until told to stop; answers in flight are finished.
 ///
 /// # Errors
-/// When the listener fails for good.
+/// Fails when the listener fails for good.
 pub async fn serve(listener: &Arc<TcpListener>, router: Router, stop: CancellationToken) -> io::Result<()> {
     serve_within(LIMITS, listener, router, stop).await;
     Ok(())
