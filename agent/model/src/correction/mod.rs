@@ -134,7 +134,7 @@ pub struct CorrectionRecord {
     /// The first instant.
     #[serde(rename = "from_ms")]
     pub from: Timestamp,
-    /// The first instant it is not about any more; `None`, for recurring ones only: until it is revoked.
+    /// The first instant after it; `None`, for recurring ones only, until it is revoked.
     #[serde(rename = "to_ms")]
     pub to: Option<Timestamp>,
     /// The recurrence between the two instants; `None` for all of the time.
