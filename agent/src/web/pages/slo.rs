@@ -17,7 +17,7 @@ use lookout_ledger::CountSeries;
 use lookout_model::{ConditionEvidence, Ranges, TierEvidence, VersionEvidence, expand};
 use lookout_model::{Timestamp, format};
 
-/// Number of incidents of all SLOs that are searched for those of this one, and number that is shown.
+/// Number of incidents of all SLOs that are searched for those of this one, and number of those shown.
 const SEARCHED: u32 = 500;
 const SHOWN: usize = 20;
 
