@@ -1,5 +1,5 @@
-//! Outages seen by the agent's own collectors and evaluator under simulated time: nothing between a failing service and the
-//! wake-up of the deliveries is left out or imitated.
+//! Outages under simulated time, with the agent's own collectors and evaluator: every step from the failing service to
+//! the wake-up of the deliveries is real.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use lookout_runtime::clock::{Clock, TokioClock};
 use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
-/// Where the counts come from.
+/// Source of the counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Source {
     /// Counters of fifty requests a second, read at the end of every slot of 10 s.
@@ -24,17 +24,17 @@ pub(crate) enum Source {
     Probe,
 }
 
-/// What a total outage takes to page under the default tiers and 99.9 % over 30 days, by the closed form.
+/// Seconds that a total outage takes to page under the default tiers and 99.9 % over 30 days, by the closed form.
 pub(crate) const CLOSED_FORM_S: f64 = 51.84;
 
 /// Health before the outage: every window that matters is full.
 const WARM_UP_S: i64 = 3900;
-/// How long a request takes, to a probe as to a scrape.
+/// Duration of a request, of a probe and of a scrape.
 const LATENCY: Duration = Duration::from_millis(20);
 const PER_S: f64 = 50.0;
 const START: &str = "2026-11-20T00:00:00Z";
 
-/// A service that fails from some moment on, whatever it is asked.
+/// Service that fails from an instant on, for every request.
 struct Service {
     clock: Arc<dyn Clock>,
     start: Timestamp,
@@ -76,7 +76,7 @@ impl scrape::Fetch for Service {
     }
 }
 
-/// The config of an agent with one SLO.
+/// Returns the config of an agent with one SLO.
 fn config(folder: &Path, source: Source, name: &str) -> Result<Config, String> {
     let (part, total) = match source {
         Source::Scrape => (
@@ -112,8 +112,8 @@ fn config(folder: &Path, source: Source, name: &str) -> Result<Config, String> {
     loaded.map(|(config, _)| config).map_err(|told| told.render(false))
 }
 
-/// Seconds from the beginning of a total outage until the deliveries of its page are woken. The outage begins `phase_ms`
-/// into a slot, and the name decides when within a slot a probe is made.
+/// Returns the seconds from the beginning of a total outage until the deliveries of its page are woken. The outage
+/// begins `phase_ms` into a slot, and the name decides the phase of a probe within its slot.
 ///
 /// # Errors
 /// When the config is refused or the incident does not open within ten minutes.

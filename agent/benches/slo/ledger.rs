@@ -1,4 +1,4 @@
-//! What the ledger's file takes, with the agent's own rhythm: one transaction a tick, a roll-up every ten minutes.
+//! Size of the ledger's file, with the agent's own rhythm: one transaction a tick, a roll-up every ten minutes.
 
 use lookout_ledger::{Ledger as _, SqliteLedger};
 use lookout_model::{CountRow, Timestamp};
@@ -13,8 +13,8 @@ const TICKS_PER_DAY: i64 = 8640;
 const TICKS_PER_PRUNE: i64 = 60;
 const FIRST_TICK: i64 = 179_999_640;
 
-/// The size of the closed file at the end of each day, a thousand requests a second and SLO, one in a thousand of which
-/// fails.
+/// Returns the size of the closed file at the end of each day, with a thousand requests a second and SLO, one in a
+/// thousand of which fails.
 ///
 /// # Errors
 /// When the ledger cannot be written.

@@ -1,4 +1,4 @@
-//! How soon an outage pages and what the ledger takes, as one JSON object for `cargo xtask bench slo`.
+//! Time until an outage pages, and size of the ledger, as one JSON object for `cargo xtask bench slo`.
 #![expect(clippy::print_stdout, reason = "the figures go to whoever started it")]
 
 mod detect;

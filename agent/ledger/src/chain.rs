@@ -1,24 +1,24 @@
-//! The hash chain of decisions: each carries the hash of the one before it, so that none can be changed, dropped or
-//! slipped in unseen.
+//! The hash chain of decisions. Each carries the hash of the one before it, so that a decision that is changed,
+//! removed or inserted is detected.
 
 use sha2::{Digest as _, Sha256};
 
 use lookout_model::DecisionRecord;
 
-/// What stands in for the predecessor of the first decision.
+/// Hash of the predecessor in the first decision, which has none.
 const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
-/// What a look at the whole chain found.
+/// Result of following the whole chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Chain {
     /// Every link holds.
     Whole {
-        /// How many decisions there are.
+        /// The number of decisions.
         length: i64,
     },
     /// A link does not follow from the ones before it.
     Broken {
-        /// The sequence of the first that does not.
+        /// The sequence of the first decision that does not follow.
         at: i64,
     },
 }
@@ -31,8 +31,8 @@ pub(super) fn link(mut decision: DecisionRecord, last: Option<&DecisionRecord>) 
     decision
 }
 
-/// SHA-256 over predecessor, sequence, id, time, service and answer; each with its length in front, so that no two
-/// different decisions read the same.
+/// Returns SHA-256 over predecessor, sequence, id, time, service and answer. Each part has its length in front, so
+/// that two different decisions never give the same bytes.
 fn hash(decision: &DecisionRecord) -> String {
     let (sequence, at) = (decision.sequence.to_string(), decision.at.as_millis().to_string());
     let parts = [&decision.previous_hash, &sequence, &decision.id, &at, &decision.service, &decision.answer];

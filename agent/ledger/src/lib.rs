@@ -29,7 +29,7 @@ pub use sqlite::{
 };
 pub use write_through::WriteThroughLedger;
 
-/// Why the ledger could not do its work.
+/// Failure of a ledger operation.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The file cannot be opened or made.
@@ -37,7 +37,7 @@ pub enum LedgerError {
     Open {
         /// The file.
         path: String,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: sqlx::Error,
     },
@@ -46,7 +46,7 @@ pub enum LedgerError {
     Corrupt {
         /// The file.
         path: String,
-        /// What is wrong with it.
+        /// A description of the damage.
         what: String,
     },
     /// The file is the database of another program. It is left as it is.
@@ -63,9 +63,9 @@ pub enum LedgerError {
     Newer {
         /// The file.
         path: String,
-        /// Its version.
+        /// The version of the file.
         found: i64,
-        /// Ours.
+        /// The newest version that this lookout knows.
         known: i64,
     },
     /// The file is no longer the one that was opened.
@@ -91,18 +91,18 @@ pub enum LedgerError {
     /// A statement failed.
     #[error("{doing}")]
     Query {
-        /// What was attempted.
+        /// The operation.
         doing: &'static str,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: sqlx::Error,
     },
     /// A record could not be read back.
     #[error("{doing}")]
     Decode {
-        /// What was attempted.
+        /// The operation.
         doing: &'static str,
-        /// What is wrong with it.
+        /// The error of the reader.
         #[source]
         source: serde_json::Error,
     },
@@ -128,7 +128,7 @@ pub enum Loss {
     Unread,
 }
 
-/// Dead letters are shown, and can be tried again, for a day: news of yesterday wakes nobody to any purpose.
+/// Time for which dead letters are shown and can be tried again. Yesterday's alert helps nobody who is woken today.
 pub const DEAD_LETTERS_FOR: Duration = Duration::from_secs(86_400);
 
 /// The state of a ledger's file.
@@ -151,9 +151,9 @@ pub struct DeadLetter {
     pub incident_id: String,
     /// `Slo::id`.
     pub slo_id: String,
-    /// The change that is not known there.
+    /// The change that the destination does not know.
     pub change: String,
-    /// When the change happened.
+    /// The instant of the change.
     #[serde(rename = "at_ms")]
     pub at: Timestamp,
     /// The reason, free of secrets.
@@ -172,17 +172,17 @@ pub trait Ledger: Send + Sync + 'static {
     /// Returns the counts of an SLO that began at or after `since`.
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError>;
 
-    /// Incidents that are not resolved.
+    /// Returns the incidents that are not resolved.
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError>;
 
-    /// Incidents, newest first, at most `limit`.
+    /// Returns incidents, newest first, at most `limit`.
     async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
 
-    /// The last transition of every incident that is open or was resolved at or after `since`.
+    /// Returns the last transition of every incident that is open or was resolved at or after `since`.
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError>;
 
-    /// Deliveries of a destination that wait and are due, oldest transition first, at most one per incident: a later
-    /// transition waits for the earlier ones.
+    /// Returns the deliveries of a destination that are due, oldest transition first, at most one per incident: a
+    /// later transition waits for the earlier ones.
     async fn due_deliveries(
         &self,
         destination: &str,
@@ -190,13 +190,13 @@ pub trait Ledger: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError>;
 
-    /// When the next waiting delivery of a destination is due, and how many wait.
+    /// Returns when the next waiting delivery of a destination is due, and how many wait.
     async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError>;
 
-    /// Notes that a delivery is about to be attempted, before anything is sent.
+    /// Records that a delivery is about to be attempted, before anything is sent.
     async fn begin_attempt(&self, delivery: i64, now: Timestamp) -> Result<(), LedgerError>;
 
-    /// Notes what became of an attempt.
+    /// Records the result of an attempt.
     async fn end_attempt(
         &self,
         delivery: i64,
@@ -214,16 +214,17 @@ pub trait Ledger: Send + Sync + 'static {
     /// Stores a deploy, or returns the stored one with the same idempotency key.
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError>;
 
-    /// Deploys of a service (of all, when `None`), newest first.
+    /// Returns the deploys of a service (of all, when `None`), newest first.
     async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError>;
 
     /// Appends a decision: fills in its sequence, the hash of its predecessor and its own hash.
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError>;
 
-    /// A decision by its id.
+    /// Returns a decision by its id.
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError>;
 
-    /// Stores a correction; says no when there are as many as may be ([`lookout_model::MOST_IN_FORCE`], [`lookout_model::MOST_KEPT`]).
+    /// Stores a correction. Returns `false` when there are too many ([`lookout_model::MOST_IN_FORCE`],
+    /// [`lookout_model::MOST_KEPT`]).
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError>;
 
     /// Revokes a correction and returns it; one that is revoked already stays as it is. `None` when there is no such
@@ -234,29 +235,29 @@ pub trait Ledger: Send + Sync + 'static {
         revocation: &Revocation,
     ) -> Result<Option<CorrectionRecord>, LedgerError>;
 
-    /// Corrections, revoked ones too, the last written first, at most `limit`; only those written before the one with
-    /// the id `before`, when there is one.
+    /// Returns corrections, revoked ones too, the last written first, at most `limit`. With `before`, only those
+    /// written before the correction with that id.
     async fn corrections(
         &self,
         before: Option<&str>,
         limit: u32,
     ) -> Result<Vec<CorrectionRecord>, LedgerError>;
 
-    /// Corrections that are not revoked and not over before `since`, in the order they were written.
+    /// Returns the corrections that are not revoked and not over before `since`, in the order they were written.
     async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError>;
 
-    /// A number that changes whenever a correction is written or revoked.
+    /// Returns a number that changes whenever a correction is written or revoked.
     async fn corrections_version(&self) -> Result<i64, LedgerError>;
 
-    /// Stores from when on an objective is in force, in the place of one that began at the same time. The oldest are
-    /// forgotten when there are very many.
+    /// Stores an objective with the instant from which it is in force. It replaces one that began at the same time.
+    /// The oldest are removed when there are very many.
     async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError>;
 
-    /// The objectives an SLO had, oldest first.
+    /// Returns the objectives an SLO had, oldest first.
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError>;
 
-    /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an
-    /// hour, and forgets what is past retention.
+    /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an hour,
+    /// and deletes rows past retention.
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError>;
 
     /// Returns the state of the file; a ledger without one is always well.
@@ -264,7 +265,7 @@ pub trait Ledger: Send + Sync + 'static {
         Health::default()
     }
 
-    /// Looks for damage in the file; [`Ledger::health`] tells what was found.
+    /// Looks for damage in the file; [`Ledger::health`] shows the result.
     async fn check(&self) {}
 
     /// Writes what is buffered and closes.

@@ -1,5 +1,5 @@
-//! A ledger that lives and dies with the process: for simulated time, where no real I/O may happen, and for `watch`
-//! without a file. It keeps every promise of the contract except durability.
+//! A ledger in memory, for simulated time, where real I/O is not possible, and for `watch` without a file. It keeps
+//! every promise of the contract except durability.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

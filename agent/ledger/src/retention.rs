@@ -1,4 +1,4 @@
-//! How long what is kept, the same for every kind of ledger.
+//! Retention of each kind of record, the same in every ledger.
 
 use core::time::Duration;
 
@@ -17,17 +17,17 @@ const QUARTERS: Duration = DAY.saturating_mul(400);
 /// Incidents are kept for a year and a month, so that this month can be compared with the same one last year.
 const INCIDENTS: Duration = DAY.saturating_mul(400);
 
-/// More events than this are not counted in one row: sums of rows stay far inside 64 bits, exact even as a float.
+/// Largest count of one row. Sums of rows stay far inside 64 bits, and are exact even as a float.
 pub(super) const COUNT_CEILING: u64 = 1 << 53;
 
 /// Minutes of a quarter of an hour.
 pub(super) const MINUTES_PER_QUARTER: i64 = 15;
 const QUARTER_S: i64 = MINUTES_PER_QUARTER * 60;
 
-/// Versions of an objective that are kept: four times what a budget is judged by.
+/// Number of versions of an objective that are kept: four times what a budget uses.
 pub(super) const OBJECTIVES_KEPT: u32 = 64;
 
-/// What is past retention at some moment.
+/// Bounds of retention at one instant.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cutoffs {
     /// Slots that end at or before this second become minutes. A whole minute, so that no minute is rolled up in halves.

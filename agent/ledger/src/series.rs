@@ -30,7 +30,7 @@ impl Resolution {
 pub struct CountSpan {
     /// The first second, since the epoch.
     pub start_s: i64,
-    /// The resolution, which says how long the span is.
+    /// The resolution, which gives the length of the span.
     pub resolution: Resolution,
     /// The counts.
     pub counts: Counts,
@@ -44,7 +44,7 @@ pub struct CountSeries {
 }
 
 impl CountSeries {
-    /// A series of spans in any order. `first_s` is the first second that was ever counted, however long ago.
+    /// Creates a series of spans in any order. `first_s` is the first second that was ever counted, however long ago.
     #[must_use]
     pub fn new(mut spans: Vec<CountSpan>, first_s: Option<i64>) -> Self {
         spans.sort_by_key(|span| (span.start_s, span.resolution.seconds()));

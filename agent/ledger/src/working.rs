@@ -12,9 +12,9 @@ pub(crate) struct WorkingSet {
     incidents: BTreeMap<String, IncidentRecord>,
     /// In the order they were stored.
     transitions: Vec<Arc<TransitionRecord>>,
-    /// By id, which grows.
+    /// By id, ascending.
     deliveries: BTreeMap<i64, Entry>,
-    /// Ids of deliveries that wait, by destination and incident: the first of each is the one that may go out.
+    /// Ids of deliveries that wait, by destination and incident. Only the first of each may be sent.
     queues: BTreeMap<String, BTreeMap<String, BTreeSet<i64>>>,
     last_delivery: i64,
 }
@@ -37,12 +37,12 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
     Waiting,
-    /// With the receiver's name for the message.
+    /// With the receiver's id of the message.
     Delivered(Option<String>),
     Failed,
 }
 
-/// Whether incidents with deliveries that still wait, or were refused lately, are forgotten.
+/// Treatment of incidents with deliveries that still wait, or were refused lately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
     Too,
@@ -130,7 +130,7 @@ impl WorkingSet {
             .collect()
     }
 
-    /// The first waiting delivery of each incident.
+    /// Returns the first waiting delivery of each incident.
     fn first_waiting(&self, destination: &str) -> impl Iterator<Item = (i64, &Entry)> {
         let queues = self.queues.get(destination).into_iter().flatten();
         queues.filter_map(|(_, queue)| {
@@ -154,7 +154,7 @@ impl WorkingSet {
         due.into_iter().take(limit as usize).map(delivery).collect()
     }
 
-    /// The receiver's name for the first message about the same incident.
+    /// Returns the receiver's id of the first message about the same incident.
     fn thread(&self, of: &Entry) -> Option<String> {
         self.deliveries.values().find_map(|entry| match &entry.state {
             State::Delivered(Some(thread))
@@ -173,7 +173,7 @@ impl WorkingSet {
         (next, queues.map(|(_, queue)| queue.len() as u64).sum())
     }
 
-    /// A delivery that waits, to be changed.
+    /// Returns a delivery that waits, to be changed.
     fn waiting_entry(&mut self, id: i64) -> Option<&mut Entry> {
         self.deliveries.get_mut(&id).filter(|entry| entry.state == State::Waiting)
     }
@@ -212,7 +212,7 @@ impl WorkingSet {
         }
     }
 
-    /// Deliveries that were refused for good since `since`.
+    /// Returns the deliveries that were refused for good since an instant.
     fn dead(&self, since: Timestamp) -> impl Iterator<Item = (i64, &Entry)> {
         let dead = move |entry: &Entry| entry.state == State::Failed && entry.ended_at >= Some(since);
         self.deliveries.iter().filter(move |(_, entry)| dead(entry)).map(|(id, entry)| (*id, entry))
@@ -243,18 +243,18 @@ impl WorkingSet {
         ids
     }
 
-    /// A delivery by its id.
+    /// Returns a delivery by its id.
     pub(crate) fn entry(&self, id: i64) -> Option<&Entry> {
         self.deliveries.get(&id)
     }
 
-    /// Every transition in its order, and every delivery.
+    /// Returns every transition in order, and every delivery.
     pub(crate) fn everything(&self) -> (Vec<TransitionRecord>, Vec<Entry>) {
         let transitions = self.transitions.iter().map(|transition| TransitionRecord::clone(transition));
         (transitions.collect(), self.deliveries.values().cloned().collect())
     }
 
-    /// Forgets incidents that were resolved before `before`, with their transitions and deliveries.
+    /// Removes incidents that were resolved before `before`, with their transitions and deliveries.
     pub(crate) fn forget_resolved_before(&mut self, before: Timestamp, waiting: Waiting) {
         let waits: BTreeSet<String> = match waiting {
             Waiting::Too => BTreeSet::new(),

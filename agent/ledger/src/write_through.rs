@@ -1,7 +1,7 @@
 //! A ledger that works in memory and records everything in a file.
 //!
-//! Incidents and deliveries in progress are held in memory as well, so that a file that is full, gone or damaged stops no
-//! page: the agent goes on, marks what it could not record, and writes it when the file is whole again.
+//! Incidents and deliveries in progress are in memory as well, so that a file that is full, gone or damaged stops no
+//! page. The agent goes on, marks the transitions it could not record, and writes them when the file is whole again.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,9 +21,9 @@ use lookout_model::{
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::chain;
 
-/// Resolved incidents stay in memory this long: receivers that forget are told of them for a quarter of an hour.
+/// Time that resolved incidents stay in memory: an Alertmanager needs their alerts repeated for a quarter of an hour.
 const RESOLVED_FOR: Duration = Duration::from_secs(20 * 60);
-/// Rows of counts that wait in memory at most; then the oldest go.
+/// Largest number of rows that wait in memory; beyond it the oldest are dropped.
 const WAITING_ROWS: usize = 100_000;
 
 /// A ledger in memory and in a file.
@@ -34,7 +34,7 @@ pub struct WriteThroughLedger {
     health: Mutex<Health>,
     /// The file while it can be read.
     file: Mutex<Option<Arc<SqliteLedger>>>,
-    /// Held by whoever writes to the file.
+    /// Backlog; its lock is held during a write to the file.
     backlog: tokio::sync::Mutex<Backlog>,
 }
 
@@ -77,11 +77,11 @@ impl std::fmt::Debug for WriteThroughLedger {
 }
 
 impl WriteThroughLedger {
-    /// Opens the file, and makes it when there is none. A damaged one is set aside untouched, and a new one begins; a file
-    /// that no agent has used yet is left alone, because it may be anything.
+    /// Opens the file, and creates it when there is none. A damaged file is set aside untouched, and a new one begins.
+    /// A damaged file that no agent has used yet is left alone, because it may be anything.
     ///
     /// # Errors
-    /// When the file is in use, of a newer version, of another program, or cannot be opened.
+    /// Fails when the file is in use, of a newer version, of another program, or cannot be opened.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
         let mut health = Health::default();
         let was_used = lock_name(path).exists();
@@ -118,12 +118,12 @@ impl WriteThroughLedger {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The file to read from.
+    /// Returns the file to read from.
     fn readable(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
         self.place().clone().ok_or_else(|| self.not_recording())
     }
 
-    /// The file to write to, unless writing failed a moment ago.
+    /// Returns the file to write to, unless writing failed a moment ago.
     fn writable(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
         if self.locked_health().not_recording.is_some() { Err(self.not_recording()) } else { self.readable() }
     }
@@ -133,7 +133,7 @@ impl WriteThroughLedger {
         LedgerError::NotRecording { reason: reason.unwrap_or_else(|| "its file is not open".to_owned()) }
     }
 
-    /// Notes that nothing is recorded. A fault is counted once, however often it is met.
+    /// Sets the state to not recording. A lasting fault is counted once.
     fn failed(&self, error: &LedgerError) {
         let reason = chain(error);
         let mut health = self.locked_health();
@@ -147,7 +147,7 @@ impl WriteThroughLedger {
         }
     }
 
-    /// Writes the backlog and what is new. Opens the file again first when it had to be given up.
+    /// Writes the backlog and new transitions. Opens the file again first when it was closed after a fault.
     async fn record(&self, backlog: &Backlog, transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
         let open = self.place().clone();
         let (file, all) = match open {
@@ -170,7 +170,7 @@ impl WriteThroughLedger {
         }
     }
 
-    /// Opens the file after it was given up.
+    /// Opens the file again after a fault closed it.
     async fn open_again(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
         let file = match SqliteLedger::open(&self.path).await {
             Err(error @ LedgerError::Corrupt { .. }) => {
@@ -186,7 +186,7 @@ impl WriteThroughLedger {
         Ok(file)
     }
 
-    /// Saves what the open file still holds and closes it: it is deleted, replaced or damaged.
+    /// Saves the data that the open file still holds and closes it: it is deleted, replaced or damaged.
     async fn give_up(&self, file: &Arc<SqliteLedger>, error: &LedgerError) {
         self.failed(error);
         *self.place() = None;
@@ -208,7 +208,7 @@ impl WriteThroughLedger {
         self.locked_health().last_fault = sentence;
     }
 
-    /// Notes the progress of a delivery in the file. In memory it is noted already.
+    /// Stores the progress of a delivery in the file; memory has it already.
     async fn note(&self, delivery: i64) {
         let mut backlog = self.backlog.lock().await;
         let Some(entry) = self.working().entry(delivery).cloned() else { return };
@@ -223,7 +223,7 @@ impl WriteThroughLedger {
     }
 }
 
-/// Returns whether the file itself is to blame, so that it must be opened anew.
+/// Returns whether the file itself is at fault, so that it must be opened again.
 fn is_loss(error: &LedgerError) -> bool {
     match error {
         LedgerError::Lost { .. } | LedgerError::Corrupt { .. } => true,
@@ -259,7 +259,7 @@ impl Ledger for WriteThroughLedger {
         backlog.add(counts);
         let mut recorded = self.record(&backlog, transitions).await;
         if recorded.is_err() {
-            // with a connection, or a file, that was opened anew
+            // with a connection or a file that was opened again
             backlog.working = true;
             recorded = self.record(&backlog, transitions).await;
         }
@@ -430,7 +430,7 @@ impl Ledger for WriteThroughLedger {
     }
 
     async fn close(&self) {
-        // what waits has one more chance
+        // a last try for rows that wait
         let _ = self.commit(&[], &[]).await;
         let file = self.place().take();
         if let Some(file) = file {

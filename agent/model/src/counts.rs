@@ -1,4 +1,4 @@
-//! Counts as the ledger keeps them, and the objectives they are judged by.
+//! Counts as the ledger keeps them, and the objectives over time.
 
 use crate::Timestamp;
 
@@ -17,7 +17,7 @@ pub struct CountRow {
     pub bad: u64,
 }
 
-/// From when on an objective was in force.
+/// An objective and the instant from which it was in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObjectiveRecord {
     /// The first instant.

@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 /// An answer of the gate, as a link of the audit chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DecisionRecord {
-    /// Unique; what `gate explain` takes.
+    /// The unique id, which `gate explain` takes.
     pub id: String,
     /// Place in the chain, from one; given by the ledger.
     pub sequence: i64,
-    /// When.
+    /// The instant of the decision.
     #[serde(rename = "at_ms")]
     pub at: Timestamp,
-    /// Whose deploy was asked about.
+    /// The service of the deploy.
     pub service: String,
     /// The answer as it was given, JSON.
     pub answer: String,

@@ -1,49 +1,49 @@
-//! One transition on its way to one destination.
+//! Delivery of one transition to one destination.
 
 use crate::{Notice, Timestamp};
 
-/// One transition on its way to one destination.
+/// Delivery of one transition to one destination.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Delivery {
     /// Row id.
     pub id: i64,
-    /// Where to.
+    /// The name of the destination.
     pub destination: String,
-    /// What is told.
+    /// The content of the message.
     pub notice: Notice,
     /// Attempts that were begun before.
     pub attempts: u32,
-    /// An earlier attempt may have arrived all the same: it was cut short, or no answer came.
+    /// True if an earlier attempt may have arrived: it was cut short, or no answer came.
     pub unsure: bool,
-    /// What the destination called the first message of this incident, when it said so.
+    /// The destination's own id of the first message of this incident, if it gave one.
     pub thread: Option<String>,
 }
 
-/// What became of an attempt.
+/// Result of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeliveryResult {
-    /// It arrived. A receiver may have named the message.
+    /// The message arrived.
     Delivered {
-        /// What the receiver called it.
+        /// The receiver's own id of the message.
         thread: Option<String>,
     },
-    /// It did not, and is tried again.
+    /// The message did not arrive, and is tried again.
     Retry {
-        /// When.
+        /// The instant of the next attempt.
         at: Timestamp,
-        /// Why, free of secrets.
+        /// The reason, free of secrets.
         error: String,
     },
-    /// Nobody knows whether it did; it is tried again.
+    /// The message may have arrived; it is tried again.
     Unsure {
-        /// When.
+        /// The instant of the refusal.
         at: Timestamp,
-        /// Why, free of secrets.
+        /// The reason, free of secrets.
         error: String,
     },
-    /// It did not, and trying again would not help.
+    /// The message did not arrive, and trying again would not help.
     Failed {
-        /// Why, free of secrets.
+        /// The reason, free of secrets.
         error: String,
     },
 }

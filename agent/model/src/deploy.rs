@@ -9,23 +9,23 @@ use serde::{Deserialize, Serialize};
 /// A marked change of a service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeployRecord {
-    /// Unique.
+    /// The unique id.
     pub id: String,
-    /// Same key, same deploy.
+    /// The idempotency key: the same key is the same deploy.
     pub idempotency_key: String,
     /// The service.
     pub service: String,
     /// `production`, `staging`, …
     pub environment: String,
-    /// What is deployed.
+    /// The version that is deployed.
     pub version: String,
     /// The commit it was built from.
     pub commit: String,
-    /// Who or what deploys.
+    /// The person or program that deploys.
     pub actor: String,
     /// Kind of change.
     pub class: DeployClass,
-    /// When it started.
+    /// The instant at which it started.
     #[serde(rename = "started_at_ms")]
     pub started_at: Timestamp,
 }
@@ -34,16 +34,16 @@ pub struct DeployRecord {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeployClass {
-    /// Something new: it can wait, so it is held to the whole policy.
+    /// A new feature. It can wait, so that the whole policy applies.
     #[default]
     Feature,
-    /// Makes the service more reliable: a spent budget does not hold it up.
+    /// A change that makes the service more reliable. A spent budget does not hold it up.
     Fix,
-    /// Closes a hole: always allowed.
+    /// A security fix: always allowed.
     Security,
-    /// Back to what worked: always allowed.
+    /// A return to an earlier version: always allowed.
     Rollback,
-    /// Settings only.
+    /// A change of settings only.
     Config,
 }
 
@@ -51,7 +51,7 @@ impl DeployClass {
     /// Every class, strictest first.
     pub const ALL: [Self; 5] = [Self::Feature, Self::Config, Self::Fix, Self::Security, Self::Rollback];
 
-    /// The word used in questions, records and messages.
+    /// Returns the word of the class in requests, records and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl DeployClass {
         }
     }
 
-    /// Whether nothing may stand in its way.
+    /// Returns whether the gate lets it pass whatever the state of the SLOs.
     #[must_use]
     pub const fn always_passes(self) -> bool {
         matches!(self, Self::Rollback | Self::Security)
@@ -76,13 +76,13 @@ impl fmt::Display for DeployClass {
     }
 }
 
-/// A word that names no class of change.
+/// Error of a word that names no class of change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadDeployClass(String);
 
 impl fmt::Display for BadDeployClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Shown back to whoever asked: bounded, because nobody typed a class of a thousand letters.
+        // The answer contains it: bounded, because no caller types a class of a thousand letters.
         let shown: String = self.0.chars().take(40).collect();
         write!(f, "{shown:?} is no class of change: expected feature, fix, security, rollback or config")?;
         let near = DeployClass::ALL.iter().map(|class| (strsim::jaro_winkler(&shown, class.as_str()), class));

@@ -16,7 +16,7 @@ const UNITS: [(&str, u64); 7] = [
 /// Parses `500ms`, `30s`, `1h30m`, `7d`, `4w`.
 ///
 /// # Errors
-/// What is wrong, in words that follow "expected".
+/// Returns the fault in words that follow "expected".
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let expected = || "a duration like `500ms`, `30s`, `1h30m` or `7d`".to_owned();
     if text == "0" {
@@ -53,14 +53,14 @@ fn split_where(text: &str, at: impl Fn(char) -> bool) -> (&str, &str) {
     text.split_at(text.find(at).unwrap_or(text.len()))
 }
 
-/// Prints a duration in its largest exact unit: `90s`, `5m`, `30d`. What is finer than a millisecond is left out.
+/// Prints a duration in its largest exact unit: `90s`, `5m`, `30d`. Parts below a millisecond are left out.
 #[must_use]
 pub fn print_duration(duration: Duration) -> String {
     let milliseconds = duration.as_millis();
     if milliseconds == 0 {
         return "0s".to_owned();
     }
-    // weeks and years are read, but people say days
+    // weeks and years are parsed, but printed as days
     let exact = UNITS.iter().skip(2).find(|(_, unit)| milliseconds.is_multiple_of(u128::from(*unit)));
     let (name, unit) = exact.copied().unwrap_or(("ms", 1));
     format!("{}{name}", milliseconds / u128::from(unit))

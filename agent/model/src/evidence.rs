@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Corrected, Timestamp, word};
 
-/// What was measured when a transition happened. Every number is finite.
+/// Measurements at a transition. Every number is finite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     /// Objective in percent.
     pub objective_percent: f64,
     /// Length of the budget period in seconds; of a calendar period, of the one that goes on.
     pub period_s: u64,
-    /// Which period of the calendar it is; `None` when it rolls.
+    /// The calendar period; `None` for a rolling one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calendar: Option<CalendarEvidence>,
-    /// The objectives that the budget of the period is judged by, oldest first; empty unless there are several.
+    /// The objectives in force during the period, oldest first; empty unless there are several.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<VersionEvidence>,
     /// The data state.
@@ -34,19 +34,19 @@ pub struct Evidence {
     /// The present. Notices stored by 0.1.0 have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub present: Option<PresentEvidence>,
-    /// What of the period does not count.
+    /// The part of the period that does not count.
     #[serde(default)]
     pub corrected: Corrected,
     /// Every condition, in the order of the policy. Notices stored before there were any have none.
     #[serde(default)]
     pub conditions: Vec<ConditionEvidence>,
-    /// Every component of a composite, in its order; none of any other SLO.
+    /// Every component of a composite, in order; empty for every other SLO.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub components: Vec<ComponentEvidence>,
 }
 
 impl Evidence {
-    /// The period for people: `30d`, or `month in Europe/Zurich, until 1 December`.
+    /// Returns the period for people: `30d`, or `month in Europe/Zurich, until 1 December`.
     #[must_use]
     pub fn period_words(&self) -> String {
         let length = || Window::seconds(self.period_s).to_string();
@@ -70,7 +70,7 @@ pub struct PresentEvidence {
     pub total: u64,
     /// Burn rate over the observed time of that window; `None` without events.
     pub burn: Option<f64>,
-    /// Whether the SLO fails now.
+    /// True if the SLO fails now.
     pub failing: bool,
     /// Start of the first bad slot of the failure.
     #[serde(rename = "since_ms")]
@@ -83,7 +83,7 @@ pub struct PresentEvidence {
     pub last_good_at: Option<Timestamp>,
     /// Observed seconds of the longest window.
     pub observed_s: u64,
-    /// Seconds until every firing tier lets go if nothing bad happens any more; `None` when that cannot be told.
+    /// Seconds until every firing tier releases if no bad event follows; `None` when that is unknown.
     pub lets_go_after_s: Option<f64>,
 }
 
@@ -108,7 +108,7 @@ pub enum ConditionKind {
 }
 
 impl ConditionKind {
-    /// The cause of the incident that a condition of this kind feeds.
+    /// Returns the cause of the incident that a condition of this kind feeds.
     #[must_use]
     pub const fn cause(self) -> Cause {
         match self {
@@ -134,7 +134,7 @@ impl From<Criterion> for ConditionKind {
     }
 }
 
-/// What one condition saw.
+/// Measurement of one condition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ConditionEvidence {
     /// Severity of its alert.
@@ -146,31 +146,31 @@ pub struct ConditionEvidence {
     pub condition: String,
     /// The window it sums over, in seconds, unless that is the period or none.
     pub window_s: Option<u64>,
-    /// What was measured: a share of the budget or of the traffic, seconds, or starts; `None` when there was nothing to
-    /// compare.
+    /// The measured value: a share of the budget or of the traffic, seconds, or starts. `None` when there is nothing
+    /// to compare.
     pub measured: Option<f64>,
-    /// Fires beyond it, in the same unit.
+    /// The threshold of firing, in the same unit.
     pub threshold: f64,
-    /// Lets go beyond it, in the same unit.
+    /// The threshold of release, in the same unit.
     pub release: f64,
-    /// Its threshold is passed, or it fires and is not released.
+    /// True if its threshold is passed, or it fires and is not released.
     pub exceeded: bool,
-    /// Whether it fires.
+    /// True if it fires.
     pub firing: bool,
-    /// Why the guard holds it, though its threshold is passed.
+    /// The reason for which the guard holds it, though its threshold is passed.
     pub held: Option<String>,
 }
 
-/// What is known of one component of a composite. "Lately" is the shortest of the tiers' long windows.
+/// State of one component of a composite. "Lately" is the shortest of the tiers' long windows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentEvidence {
-    /// Unique within its SLO.
+    /// The name, unique within its SLO.
     pub name: String,
-    /// For people.
+    /// The title.
     pub title: String,
-    /// How much it counts; `None` where weights do not.
+    /// The weight; `None` in a composite without weights.
     pub weight: Option<f64>,
-    /// What it promises itself, in percent.
+    /// The component's own objective, in percent.
     pub objective_percent: f64,
     /// The state of its data.
     #[serde(with = "word")]
@@ -185,14 +185,14 @@ pub struct ComponentEvidence {
     pub bad: u64,
     /// All events of the period.
     pub total: u64,
-    /// Share of what the whole spent lately that it is to blame for; `None` when nothing was spent.
+    /// Its share of the budget that the composite spent lately; `None` when nothing was spent.
     pub lately_burn_share: Option<f64>,
-    /// Share of what the whole spent in the period that it is to blame for.
+    /// Its share of the budget that the composite spent in the period.
     pub burn_share: Option<f64>,
 }
 
 impl ComponentEvidence {
-    /// Whether it has been silent for too long, or was never heard of.
+    /// Returns whether it has sent nothing for too long, or nothing ever.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         matches!(self.data_state, DataState::Stale | DataState::NoData)
@@ -202,9 +202,9 @@ impl ComponentEvidence {
 /// A period of the calendar.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CalendarEvidence {
-    /// For people: `month in Europe/Zurich, until 1 December`.
+    /// The period for people: `month in Europe/Zurich, until 1 December`.
     pub period: String,
-    /// Whose budget it is: `month's`.
+    /// The possessive of the period: `month's`.
     pub of: String,
     /// Its first instant.
     #[serde(rename = "from_ms")]
@@ -214,7 +214,7 @@ pub struct CalendarEvidence {
     pub to: Timestamp,
 }
 
-/// What was counted in the period under one objective.
+/// Counts of the period under one objective.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct VersionEvidence {
     /// The first instant in the period at which it was in force.
@@ -228,7 +228,7 @@ pub struct VersionEvidence {
     pub total: u64,
 }
 
-/// What one tier saw.
+/// Measurement of one tier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TierEvidence {
     /// Severity of its alert.
@@ -238,7 +238,7 @@ pub struct TierEvidence {
     pub long_s: u64,
     /// Short window in seconds.
     pub short_s: u64,
-    /// Fires above this burn rate.
+    /// The burn rate above which it fires.
     pub factor: f64,
     /// Burn rate over the long window; `None` without events.
     pub long_burn: Option<f64>,
@@ -248,14 +248,14 @@ pub struct TierEvidence {
     pub long_bad: u64,
     /// All events of the long window.
     pub long_total: u64,
-    /// Whether it fires.
+    /// True if it fires.
     pub firing: bool,
-    /// It burns above its factor and waits for its hold time or for the guard.
+    /// True if it burns above its factor and waits for its hold time or for the guard.
     #[serde(default)]
     pub pending: bool,
-    /// It burns fast enough, but the guard against low traffic holds it.
+    /// True if it burns fast enough, but the guard against low traffic holds it.
     pub held_by_guard: bool,
-    /// What the guard misses: `1 of 3 bad events`.
+    /// The condition of the guard that is not met: `1 of 3 bad events`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
     /// The lower burn rate that releases it once it fires, if it has one.

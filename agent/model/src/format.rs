@@ -1,4 +1,4 @@
-//! The only place where a number, a duration, a share or a count becomes text for people: messages, pages, the command
+//! The only place where a number, a duration, a share or a count becomes text for people. Messages, pages, the command
 //! line, reports and runbooks show one figure in one spelling.
 //!
 //! A window is no duration: it is named as specs write it (`5m`, `30d`), so that people find it in their files. Every
@@ -8,10 +8,10 @@ use lookout_engine::{Cause, Window};
 
 use crate::Timestamp;
 
-/// Text in the place of a figure that does not exist.
+/// Text for a figure that does not exist.
 pub const NONE: &str = "–";
 
-/// Seconds of ten years of 365 days. A longer time to exhaustion tells nothing.
+/// Seconds of ten years of 365 days. A longer time to exhaustion is not shown.
 const TEN_YEARS: f64 = 3650.0 * 86_400.0;
 
 /// Units of a duration and their seconds, the largest first.
@@ -27,7 +27,7 @@ pub fn duration(seconds: f64) -> String {
     if seconds > TEN_YEARS {
         return "over 10 years".to_owned();
     }
-    // What rounds up to the next unit is written in that unit.
+    // A value that rounds up to the next unit is written in that unit.
     if seconds > 0.0 && seconds < 0.999_95 {
         return format!("{} ms", decimals(seconds * 1e3, 1));
     }
@@ -59,8 +59,8 @@ pub const fn cause(cause: Cause) -> &'static str {
     }
 }
 
-/// Returns a share as a percentage with three significant digits of its distance from none or all, so that a share that
-/// is not all of it never reads `100 %`: `38 %`, `2.5 %`, `0.041 %`, `99.97 %`, `-1,250 %`.
+/// Returns a share as a percentage with three significant digits of its distance from zero or one, so that only a
+/// share of one reads `100 %`: `38 %`, `2.5 %`, `0.041 %`, `99.97 %`, `-1,250 %`.
 #[must_use]
 pub fn percent(ratio: impl Into<Option<f64>>) -> String {
     percentage(ratio.into(), f64::round)
@@ -69,7 +69,7 @@ pub fn percent(ratio: impl Into<Option<f64>>) -> String {
 /// Returns a share of good events as [`percent`] does, but rounded down: 99.89996 % does not meet 99.9 %.
 #[must_use]
 pub fn percent_good(ratio: impl Into<Option<f64>>) -> String {
-    // The addition takes back what binary fractions lost of numbers such as 0.999.
+    // The addition corrects the binary rounding of numbers such as 0.999.
     percentage(ratio.into(), |scaled| (scaled + 1e-6).floor())
 }
 
@@ -209,7 +209,8 @@ fn strftime(at: Timestamp, pattern: &str) -> String {
     jiff::Timestamp::try_from(at).map_or_else(|_| NONE.to_owned(), |at| at.strftime(pattern).to_string())
 }
 
-/// A number with at most `places` decimals, without zeros that tell nothing and without a minus before nothing.
+/// Returns a number with at most `places` decimals, without zeros that tell nothing and without a minus before
+/// nothing.
 fn decimals(value: f64, places: usize) -> String {
     let text = format!("{value:.places$}");
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };

@@ -1,4 +1,4 @@
-//! An incident: one SLO, one cause, from its opening until it is resolved.
+//! An incident: one SLO and one cause, from its opening until it is resolved.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::{Timestamp, word};
 /// Incident of one SLO, open or resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IncidentRecord {
-    /// Derived from SLO, cause and start: see [`incident_id`].
+    /// The id, derived from SLO, cause and start: see [`incident_id`].
     pub id: String,
     /// `Slo::id`.
     pub slo_id: String,
@@ -18,13 +18,13 @@ pub struct IncidentRecord {
     pub service: String,
     /// The SLO's name.
     pub slo: String,
-    /// Why it is open.
+    /// The cause.
     #[serde(with = "word")]
     pub cause: Cause,
     /// Its severity now, or when it was resolved.
     #[serde(with = "word")]
     pub severity: Severity,
-    /// The highest severity it ever had.
+    /// Its highest severity so far.
     #[serde(with = "word")]
     pub peak: Severity,
     /// Begin of the first bad slot of the run that led to it. Incidents of 0.1.0 have none.
@@ -36,7 +36,7 @@ pub struct IncidentRecord {
     /// End of the last bad slot, of a resolved incident, where it is known.
     #[serde(rename = "recovered_at_ms", default)]
     pub recovered_at: Option<Timestamp>,
-    /// End of the slot in which the last alert let go.
+    /// End of the slot in which the last alert was released.
     #[serde(rename = "resolved_at_ms")]
     pub resolved_at: Option<Timestamp>,
 }

@@ -1,5 +1,5 @@
-//! Values that the agent's crates share: incidents and what is told about them, deploys, decisions, corrections,
-//! instants, durations. Each fact has one type here, and each figure one way to become text.
+//! Values that the agent's crates share: incidents and their messages, deploys, decisions, corrections, instants,
+//! durations. Each fact has one type here, and each figure one way to become text.
 //!
 //! This crate never reads a clock, a file or a socket, and it knows no store, no receiver and no page.
 

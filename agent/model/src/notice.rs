@@ -10,51 +10,52 @@ use crate::{DeployRecord, Evidence, IncidentRecord, Timestamp, word};
 pub struct TransitionRecord {
     /// The incident after the change.
     pub incident: IncidentRecord,
-    /// What happened.
+    /// The change.
     pub change: Change,
-    /// When, at the end of a slot.
+    /// The instant of the change, at the end of a slot.
     pub at: Timestamp,
-    /// What is told.
+    /// The content of the message.
     pub notice: Notice,
     /// Names of the destinations it goes to.
     pub destinations: Vec<String>,
 }
 
-/// What is told about a transition: self-contained, so that it reads the same after a restart or a change of specs.
+/// Content of the message about a transition. It is self-contained, so that it reads the same after a restart or a
+/// change of specs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Notice {
     /// The change.
     #[serde(with = "word")]
     pub change: Change,
-    /// When.
+    /// The instant of the change.
     #[serde(rename = "at_ms")]
     pub at: Timestamp,
     /// The incident after the change.
     pub incident: IncidentRecord,
-    /// The alert's name; the runbook has it too.
+    /// The name of the alert and of its runbook.
     pub alert: String,
-    /// The SLO for people.
+    /// The title of the SLO.
     pub slo_title: String,
-    /// What a bad event means to a user.
+    /// The meaning of a bad event to a user.
     pub description: String,
     /// The label `env`.
     pub environment: Option<String>,
-    /// What was measured.
+    /// The measurements.
     pub evidence: Evidence,
-    /// What to do.
+    /// The address of the runbook.
     pub runbook_url: String,
-    /// Where to look.
+    /// The address of the dashboard.
     pub dashboard_url: String,
     /// The agent's own page about this SLO.
     pub explain_url: String,
     /// The last deploy of the service before the change.
     pub last_deploy: Option<DeployRecord>,
-    /// The last failure seen by a probe of the service: text from outside, escape it.
+    /// The last failure that a probe of the service saw: text from outside, escape it.
     pub last_failure: Option<String>,
-    /// The ledger could not record it: it may be forgotten after a restart.
+    /// True if the ledger could not record it: a restart may lose it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not_recorded: bool,
-    /// A fault of the agent itself, which is told in the place of a measurement.
+    /// A fault of the agent itself; the message then has no measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_fault: Option<OwnFault>,
 }
@@ -62,8 +63,8 @@ pub struct Notice {
 /// A fault of the agent itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnFault {
-    /// A few words: `nothing is recorded`.
+    /// The title: `nothing is recorded`.
     pub title: String,
-    /// One sentence or two: the cause, and what was done.
+    /// The cause and the agent's reaction, in one or two sentences.
     pub text: String,
 }

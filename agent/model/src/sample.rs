@@ -1,4 +1,4 @@
-//! An incident to write tests with: the availability of the passenger API burns, escalates, eases and is resolved.
+//! A sample incident for tests: the availability of the passenger API burns, escalates, eases and is resolved.
 
 use core::time::Duration;
 
@@ -14,7 +14,7 @@ use super::{
 /// 2026-03-01 10:00:00 UTC.
 pub const T0: Timestamp = Timestamp::from_millis(1_772_359_200_000);
 
-/// The incident that opened at `opened_at`, as it stands.
+/// Returns the incident that opened at `opened_at`, as it stands.
 pub fn incident(opened_at: Timestamp, severity: Severity, peak: Severity) -> IncidentRecord {
     IncidentRecord {
         id: incident_id("titanic-requests-availability", Cause::Burn, opened_at),
@@ -49,7 +49,7 @@ fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64
     }
 }
 
-/// The present of an SLO that was observed for an hour without a failure, in the given state.
+/// Returns the present evidence of an SLO in the given state, after an hour without a failure.
 pub fn present(status: Status) -> PresentEvidence {
     PresentEvidence {
         status,
@@ -67,7 +67,7 @@ pub fn present(status: Status) -> PresentEvidence {
     }
 }
 
-/// A component of a composite: its title, its data state and its share of the burn.
+/// Returns a component of a composite: its title, its data state and its share of the burn.
 pub fn component(title: &str, state: DataState, share: Option<f64>) -> ComponentEvidence {
     ComponentEvidence {
         name: title.to_owned(),
@@ -85,7 +85,7 @@ pub fn component(title: &str, state: DataState, share: Option<f64>) -> Component
     }
 }
 
-/// What was measured while the incident was as severe as this; `None` after it ended.
+/// Returns the measurements of an incident of this severity; `None` is an incident that is over.
 pub fn evidence(severity: Option<Severity>) -> Evidence {
     let (page, ticket) = match severity {
         Some(Severity::Page) => ((15.25, 30.0), (7.5, 12.0)),
@@ -113,7 +113,7 @@ pub fn evidence(severity: Option<Severity>) -> Evidence {
     }
 }
 
-/// Two hours of maintenance of everything, planned a day before.
+/// Returns a correction: two hours of maintenance of everything, planned a day before.
 pub fn correction(id: &str) -> CorrectionRecord {
     CorrectionRecord {
         id: id.to_owned(),
@@ -129,7 +129,7 @@ pub fn correction(id: &str) -> CorrectionRecord {
     }
 }
 
-/// The last deploy before the incident.
+/// Returns the last deploy before the incident.
 pub fn deploy() -> DeployRecord {
     DeployRecord {
         id: "dep-1".to_owned(),
@@ -144,7 +144,7 @@ pub fn deploy() -> DeployRecord {
     }
 }
 
-/// A notice about an incident, from whatever the evidence is at its severity.
+/// Returns a notice about an incident, with the evidence of its severity.
 pub fn notice(change: Change, at: Timestamp, incident: &IncidentRecord) -> Notice {
     let severity = Some(incident.severity).filter(|_| change != Change::Resolved);
     Notice {
@@ -167,7 +167,7 @@ pub fn notice(change: Change, at: Timestamp, incident: &IncidentRecord) -> Notic
     }
 }
 
-/// The same notice, as it reads when its data are missing.
+/// Returns the same notice, as it reads when its data are missing.
 pub fn without_data(mut notice: Notice) -> Notice {
     notice.incident.cause = Cause::DataMissing;
     notice.incident.id = incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.opened_at);
@@ -177,7 +177,7 @@ pub fn without_data(mut notice: Notice) -> Notice {
     notice
 }
 
-/// A transition with its notice, to be told to these destinations.
+/// Returns a transition with its notice and deliveries to these destinations.
 pub fn transition(
     change: Change,
     at: Timestamp,
@@ -189,7 +189,7 @@ pub fn transition(
     TransitionRecord { incident, change, at, notice, destinations }
 }
 
-/// The whole life of an incident that opens at `t0`: ticket, page, ticket, over.
+/// Returns the whole life of an incident that opens at `t0`: ticket, page, ticket, over.
 pub fn story(t0: Timestamp, destinations: &[&str]) -> [TransitionRecord; 4] {
     use Severity::{Page, Ticket};
     let minute = |n: u64| t0 + Duration::from_secs(n * 60);

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// Instant of wall time, in whole milliseconds since the Unix epoch.
 ///
-/// JSON shows it as that number. Its arithmetic saturates: an instant beyond all calendars is late or early, and never
-/// wraps around.
+/// JSON shows it as that number. Its arithmetic saturates: an instant beyond the calendar is the latest or the
+/// earliest, and never wraps around.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(i64);
@@ -18,9 +18,9 @@ pub struct Timestamp(i64);
 impl Timestamp {
     /// The Unix epoch.
     pub const EPOCH: Self = Self(0);
-    /// Earlier than every other instant, or the same.
+    /// The earliest instant.
     pub const MIN: Self = Self(i64::MIN);
-    /// Later than every other instant, or the same.
+    /// The latest instant.
     pub const MAX: Self = Self(i64::MAX);
 
     /// The shortest time that two instants can be apart.
@@ -56,19 +56,19 @@ impl Timestamp {
         self.0 as f64 / 1000.0
     }
 
-    /// Returns the instant a duration later. What is finer than a millisecond is left out.
+    /// Returns the instant a duration later. Parts below a millisecond are left out.
     #[must_use]
     pub const fn saturating_add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(whole_millis(duration)))
     }
 
-    /// Returns the instant a duration earlier. What is finer than a millisecond is left out.
+    /// Returns the instant a duration earlier. Parts below a millisecond are left out.
     #[must_use]
     pub const fn saturating_sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(whole_millis(duration)))
     }
 
-    /// Returns the instant so many milliseconds later; earlier if the number is negative.
+    /// Returns the instant that many milliseconds later; earlier if the number is negative.
     #[must_use]
     pub const fn plus_millis(self, milliseconds: i64) -> Self {
         Self(self.0.saturating_add(milliseconds))
@@ -156,7 +156,7 @@ impl TryFrom<Timestamp> for jiff::Timestamp {
     }
 }
 
-/// Reads RFC 3339: `2026-03-01T10:00:00Z`. What is finer than a millisecond is left out.
+/// Reads RFC 3339: `2026-03-01T10:00:00Z`. Parts below a millisecond are left out.
 impl FromStr for Timestamp {
     type Err = jiff::Error;
 
@@ -244,7 +244,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against 128 bits, which no such sum exceeds.
+        /// The reference has 128 bits, which no such sum exceeds.
         #[test]
         fn sums_and_differences_saturate(at in instant(), long in duration()) {
             let exact = |sum: i128| sum.clamp(i64::MIN.into(), i64::MAX.into());

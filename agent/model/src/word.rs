@@ -1,11 +1,11 @@
-//! The engine's enums as words in JSON. The engine has no dependencies, so serde meets its types here.
+//! The engine's enums as words in JSON. The engine has no dependencies, so this module gives its types serde.
 
 use lookout_engine::{Cause, Change, DataState, Severity, Status};
 use serde::{Deserialize as _, Deserializer, Serializer};
 
 /// A value that JSON, the ledger and messages show as one fixed word.
 pub trait Word: Sized + Copy {
-    /// Names the kind of value in an error: `a severity`.
+    /// The kind of value in an error: `a severity`.
     const KIND: &'static str;
 
     /// Returns the word.

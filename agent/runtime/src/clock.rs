@@ -3,9 +3,9 @@
 use lookout_model::Timestamp;
 use tokio::time::Instant;
 
-/// Where the agent reads the time of day.
+/// Source of wall time.
 pub trait Clock: Send + Sync + 'static {
-    /// The current wall time.
+    /// Returns the current wall time.
     fn now(&self) -> Timestamp;
 }
 
@@ -28,7 +28,7 @@ pub struct TokioClock {
 }
 
 impl TokioClock {
-    /// A clock that shows `base` now.
+    /// Creates a clock that shows `base` now.
     #[must_use]
     pub fn starting_at(base: Timestamp) -> Self {
         Self { base, start: Instant::now() }

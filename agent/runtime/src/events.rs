@@ -35,19 +35,19 @@ pub mod names {
     /// Transitions by `service`, `slo` and `change`.
     pub const TRANSITIONS: &str = "lookout_incident_transitions_total";
     /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`); `partial` counts each of
-    /// several Alertmanagers that was not told while another one was.
+    /// several Alertmanagers that did not take a message which another one took.
     pub const DELIVERIES: &str = "lookout_delivery_total";
     /// Deliveries that wait, by `destination`.
     pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";
     /// Deliveries of the last day that a receiver refused for good, by `destination`.
     pub const DEAD_LETTERS: &str = "lookout_delivery_dead_letters";
-    /// How far the clock of an Alertmanager is ahead of ours, by `instance`.
+    /// Seconds by which the clock of an Alertmanager is ahead of ours, by `instance`.
     pub const ALERTMANAGER_CLOCK_SKEW: &str = "lookout_alertmanager_clock_skew_seconds";
     /// Gate decisions by `service` and `decision`.
     pub const DECISIONS: &str = "lookout_gate_decisions_total";
     /// Evaluation ticks that could not be stored and will be tried again.
     pub const LEDGER_FAILURES: &str = "lookout_ledger_failures_total";
-    /// When a tick was last recorded in the ledger and read back by another connection.
+    /// Time at which a tick was last recorded in the ledger and read back by another connection.
     pub const LEDGER_RECORDED: &str = "lookout_ledger_last_recorded_timestamp_seconds";
     /// Seconds an evaluation of all SLOs took.
     pub const EVALUATION_SECONDS: &str = "lookout_evaluation_duration_seconds";
@@ -55,13 +55,13 @@ pub mod names {
     pub const CLOCK_JUMPS: &str = "lookout_clock_jumps_total";
     /// Panics of supervised tasks by `task`.
     pub const TASK_PANICS: &str = "lookout_task_panics_total";
-    /// When a task last did its work, by `task`.
+    /// Time at which a task last did its work, by `task`.
     pub const TASK_LAST_SUCCESS: &str = "lookout_task_last_success_timestamp_seconds";
     /// Spans handed to the trace exporter by `outcome` (`exported`, `failed`).
     pub const OTLP_SPANS: &str = "lookout_otlp_spans_total";
 }
 
-/// An error with everything that caused it, in one line: causes are logged where an error is handled, once.
+/// Returns an error with all its causes in one line. Causes are logged once, where an error is handled.
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     std::iter::successors(error.source(), |error| error.source())

@@ -1,4 +1,4 @@
-//! Ground of the agent's tasks: wall time that is handed in, one seeded generator, supervised loops, and the names of
+//! Base of the agent's tasks: wall time that is handed in, one seeded generator, supervised loops, and the names of
 //! the agent's metrics.
 //!
 //! This crate never knows what a task does: no SLO, no ledger, no receiver.

@@ -8,18 +8,18 @@ use std::time::Duration;
 pub struct Random(Mutex<fastrand::Rng>);
 
 impl Random {
-    /// A generator that yields the same numbers for the same seed.
+    /// Creates a generator that yields the same numbers for the same seed.
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         Self(Mutex::new(fastrand::Rng::with_seed(seed)))
     }
 
-    /// A number out of all.
+    /// Returns a random number of the whole range.
     pub fn next(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).u64(..)
     }
 
-    /// A duration between half of `around` and all of it: spreads retries without ever exceeding their plan.
+    /// Returns a duration between half of `around` and all of it. It spreads retries without exceeding their plan.
     pub fn jitter(&self, around: Duration) -> Duration {
         let share = self.0.lock().unwrap_or_else(PoisonError::into_inner).f64();
         around.mul_f64(0.5 + share / 2.0)

@@ -8,18 +8,18 @@ use tokio_util::task::TaskTracker;
 
 use crate::events::names;
 
-/// Where tasks are spawned, and how all of them are told to stop and waited for.
+/// The agent's tasks: spawns them, tells them to stop, and waits for them.
 #[derive(Debug, Clone, Default)]
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
 }
 
-/// How long a task rests after a panic before it is started again.
+/// Pause after a panic before a task is started again.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 impl Tasks {
-    /// Cancelled when the agent shuts down.
+    /// Returns the token that is cancelled when the agent shuts down.
     #[must_use]
     pub fn stopping(&self) -> CancellationToken {
         self.stop.clone()
@@ -49,7 +49,7 @@ impl Tasks {
         });
     }
 
-    /// Tells every task to stop and waits until all did, at most `grace`. Returns whether all did.
+    /// Cancels every task and waits until all have ended, at most `grace`. Returns whether all have.
     pub async fn shut_down(&self, grace: Duration) -> bool {
         self.stop.cancel();
         self.tracker.close();

@@ -44,13 +44,13 @@ pub(super) struct Options {
     /// Outages that are known, as CSV: `start,end,name`
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
-    /// How long after an outage an incident may open and still be about it
+    /// Time after an outage in which an incident may open and still be about it
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = parse_duration)]
     grace: Duration,
-    /// What if the objective were another: percentages, separated by commas
+    /// Other objectives to compare with: percentages, separated by commas
     #[arg(long, value_name = "PERCENT,…", value_delimiter = ',', value_parser = objective)]
     objective: Vec<Objective>,
-    /// What if the tiers were others, like `page 1h/5m x14.4; ticket 1d/2h x3`; may be repeated
+    /// Other tiers to compare with, like `page 1h/5m x14.4; ticket 1d/2h x3`; may be repeated
     #[arg(long)]
     tiers: Vec<String>,
     /// The naive threshold to compare with: a share of bad events and a window [default: 10 × the budget over 5m]
@@ -130,7 +130,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(if is_good_enough(options, &backtest) { Exit::Fine } else { Exit::No })
 }
 
-/// Without an incident there is no precision to be too low; without an outage no recall.
+/// Returns whether precision and recall reach their limits. Without an incident there is no precision to be too low;
+/// without an outage no recall.
 fn is_good_enough(options: &Options, backtest: &Backtest) -> bool {
     let below =
         |least: Option<f64>, found: Option<f64>| matches!((least, found), (Some(a), Some(b)) if b < a);
@@ -182,7 +183,7 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     Ok(Recording::on(grid, counts)?)
 }
 
-/// Reads all that a ledger knows. Older counts are minutes and quarters of an hour, and the replay is as coarse as the
+/// Reads all counts of a ledger. Older counts are minutes and quarters of an hour, and the replay is as coarse as the
 /// coarsest.
 async fn from_ledger(path: &Path, slo: &Slo, bounds: Bounds) -> anyhow::Result<Recording> {
     let file = LedgerFile::open(path).await?;

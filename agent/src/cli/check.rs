@@ -20,7 +20,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
-    // what is counted has to be known before it can be measured
+    // the SLOs have to be known before their rates can be measured
     let configs = match options.rates.need_specs() {
         true => lookout_config::check(&options.paths, &RealRates::default()).configs,
         false => Vec::new(),
@@ -46,7 +46,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// The promise of every SLO in a line. Each takes a replay of months, so that they share the cores.
+/// Returns the promise of every SLO in a line. Each takes a replay of months, so that they run in parallel.
 fn promises(slos: &[&Slo], real: &RealRates) -> Vec<String> {
     let line = |slo: &Slo| {
         let promised = rehearse::promise(slo, real.of(&slo.id(), slo.traffic).rate);

@@ -32,28 +32,28 @@ pub(super) struct AddOptions {
     agent: AgentUrl,
     #[command(flatten)]
     scope: Scope,
-    /// When it begins: RFC 3339 or seconds since 1970; now, unless told otherwise
+    /// Begin: RFC 3339 or seconds since 1970; now, unless given
     #[arg(long, value_name = "TIME", conflicts_with = "last")]
     from: Option<String>,
-    /// When it ends; with --every, when it stops to recur
+    /// End; with --every, the end of the recurrence
     #[arg(long, value_name = "TIME", conflicts_with_all = ["last", "length"])]
     to: Option<String>,
-    /// How long it is, instead of --to (`2h`)
+    /// Length, instead of --to (`2h`)
     #[arg(long = "for", value_name = "DURATION", conflicts_with = "last")]
     length: Option<String>,
-    /// From so long ago until now (`45m`)
+    /// The time from this long ago until now (`45m`)
     #[arg(long, value_name = "DURATION", conflicts_with = "every")]
     last: Option<String>,
-    /// Comes again, like `weekly mon,thu 02:00 for 2h in Europe/Zurich`, `daily …`, `monthly 1,last …`
+    /// Recurrence, like `weekly mon,thu 02:00 for 2h in Europe/Zurich`, `daily …`, `monthly 1,last …`
     #[arg(long, value_name = "RECURRENCE")]
     every: Option<Recurrence>,
-    /// Why, for everyone who sees the figures
+    /// Reason, for everyone who sees the figures
     #[arg(long)]
     reason: String,
     /// maintenance (planned) or excluded
     #[arg(long, default_value = "maintenance")]
     kind: CorrectionKind,
-    /// Who decided; the name of the token, unless told otherwise
+    /// Person who decided; the name of the token, unless given
     #[arg(long, default_value = "")]
     actor: String,
     /// For machines
@@ -79,7 +79,7 @@ struct Scope {
 pub(super) struct ListOptions {
     #[command(flatten)]
     agent: AgentUrl,
-    /// How many at most, up to 1000
+    /// Largest number to show, up to 1000
     #[arg(long, default_value_t = 50)]
     limit: u32,
     /// Only those written before this one
@@ -96,10 +96,10 @@ pub(super) struct RevokeOptions {
     agent: AgentUrl,
     /// The correction, as `list` shows it
     id: String,
-    /// Why
+    /// ALL Reason
     #[arg(long)]
     reason: String,
-    /// Who decided; the name of the token, unless told otherwise
+    /// Person who decided; the name of the token, unless given
     #[arg(long, default_value = "")]
     actor: String,
     /// For machines
@@ -125,7 +125,7 @@ fn add(options: &AddOptions) -> anyhow::Result<Exit> {
     show_one(&answer, options.json, "written; it takes effect with the next evaluation")
 }
 
-/// The body of the request.
+/// Returns the body of the request.
 fn written(options: &AddOptions, now: Timestamp) -> anyhow::Result<Value> {
     let scope = match (&options.scope.slo, &options.scope.service) {
         (Some(id), _) => json!({ "slo": id }),
@@ -204,7 +204,7 @@ fn revoke(options: &RevokeOptions) -> anyhow::Result<Exit> {
     show_one(&answer, options.json, "revoked; what it excluded counts again with the next evaluation")
 }
 
-/// The body of a good answer, or the exit code when there is none; what went wrong was said.
+/// Returns the body of a successful answer, or the exit code of a failure, which was printed.
 fn ask(
     agent: &AgentUrl,
     method: Method,

@@ -1,11 +1,11 @@
-//! What the exit code says.
+//! Exit codes.
 
 use std::process::ExitCode;
 
-/// The codes of every verb.
+/// Exit code of a verb.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// Fine, or the answer is yes.
+    /// Success, or the answer is yes.
     Fine,
     /// The answer is no.
     No,

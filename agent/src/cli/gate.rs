@@ -22,7 +22,7 @@ pub(super) struct CheckOptions {
     /// The service to be deployed
     #[arg(long)]
     service: String,
-    /// What kind of change: feature, fix, security, rollback, config
+    /// Kind of change: feature, fix, security, rollback, config
     #[arg(long, default_value = "feature")]
     class: String,
     /// For machines

@@ -1,4 +1,4 @@
-//! `lookout healthcheck`: whether the agent beside us is ready, for images without a shell.
+//! `lookout healthcheck`: readiness of the agent in the same container, for images without a shell.
 
 use clap::Args;
 use http::StatusCode;
@@ -13,7 +13,8 @@ pub(super) struct Options {
     agent: AgentUrl,
 }
 
-/// Asks `/readyz` once. Not ready is a no; no answer at all is an agent that cannot be reached.
+/// Requests `/readyz` once. An agent that is not ready gives the exit code of a no; no answer gives that of an
+/// unreachable agent.
 pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     let answer = runtime()?.block_on(get(options.agent.resource(&["readyz"])?, None));
     match answer {

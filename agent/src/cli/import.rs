@@ -1,4 +1,4 @@
-//! `lookout import`: specs of other tools as ours, and a list of what could not be carried over.
+//! `lookout import`: converts specs of other tools, and lists everything that could not be converted.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use lookout_config::{Format, ImportOptions, Imported, SpecFile};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// Whose specs they are
+    /// Tool that the specs are written for
     from: Tool,
     /// The files, or folders with YAML files; what they refer to must be among them
     #[arg(required = true, value_name = "FILE")]
@@ -101,7 +101,7 @@ fn counted(number: usize, what: &str) -> String {
     }
 }
 
-/// All files as one stream of documents.
+/// Returns all files as one stream of documents.
 fn stream(files: &[SpecFile]) -> String {
     files.iter().map(|file| file.text.as_str()).collect::<Vec<_>>().join("---\n")
 }

@@ -1,4 +1,4 @@
-//! `lookout ledger`: copies of the ledger's file. None of it asks the agent; it need not run, and must not for a restore.
+//! `lookout ledger`: backups of the ledger's file. They need no running agent, and a restore needs it stopped.
 
 mod stream;
 
@@ -37,7 +37,7 @@ struct Shared {
     /// The ledger, when there is no config at hand
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     ledger: Option<PathBuf>,
-    /// How long it may take
+    /// Longest time it may take
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]
     timeout: Duration,
     /// For machines
@@ -78,7 +78,7 @@ pub(super) struct RecoverOptions {
     damaged: PathBuf,
     /// Where to; a file that exists is never overwritten
     file: PathBuf,
-    /// How long it may take
+    /// Longest time it may take
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]
     timeout: Duration,
     /// For machines
@@ -96,7 +96,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
             let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
             if file.as_os_str() == "-" {
                 let done = shared.wait(async { stream::out(&ledger).await })?;
-                // what was asked for is on stdout already
+                // the requested data are on stdout already
                 return told(&Shared { json: false, ..shared.clone() }, done, output::problem, |report| {
                     (ledger.clone(), report, None)
                 });
@@ -130,7 +130,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
     }
 }
 
-/// Saves a damaged ledger. The answer is no when something of it could not be read.
+/// Saves a damaged ledger. The exit code is that of a no when a part of it could not be read.
 fn run_recover(options: &RecoverOptions) -> anyhow::Result<Exit> {
     let runtime = runtime()?;
     let work =
@@ -163,7 +163,7 @@ fn run_recover(options: &RecoverOptions) -> anyhow::Result<Exit> {
 }
 
 impl Shared {
-    /// The file of the ledger; none when the config cannot be used, which was said.
+    /// Returns the file of the ledger; `None` when the config cannot be used, which was reported.
     fn place(&self) -> anyhow::Result<Option<PathBuf>> {
         if let Some(ledger) = &self.ledger {
             return Ok(Some(ledger.clone()));
@@ -184,7 +184,7 @@ impl Shared {
         }
     }
 
-    /// The result, or none when time was up or somebody said stop; what was half done is taken away then.
+    /// Returns the result, or `None` after the timeout or a signal; a partial result is deleted then.
     fn wait<T>(
         &self,
         work: impl Future<Output = Result<T, BackupError>>,
@@ -203,7 +203,7 @@ impl Shared {
                 }
             }
         });
-        // a read of a standard input that never comes must not keep us
+        // a read of a standard input that never ends must not block the exit
         runtime.shutdown_background();
         Ok(done)
     }

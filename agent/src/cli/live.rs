@@ -4,7 +4,7 @@ use crate::evaluate::{SloStatus, Snapshot};
 use lookout_engine::{DataState, Severity};
 use lookout_model::format;
 
-/// A symbol and words, never a colour alone.
+/// Returns the rows: a symbol and words, never a colour alone.
 pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Vec<String>> {
     snapshot.slos.iter().map(row).collect()
 }
@@ -40,7 +40,7 @@ fn row(slo: &SloStatus) -> Vec<String> {
     ]
 }
 
-/// How much of the period the figures leave out.
+/// Returns the excluded part of the period as text.
 fn excluded(seconds: u64) -> String {
     if seconds == 0 { String::new() } else { format!(" ({} excluded)", format::duration(seconds as f64)) }
 }

@@ -35,7 +35,7 @@ use lookout_config::Secret;
 #[derive(Debug, Parser)]
 #[command(name = "lookout", version, max_term_width = 110, after_help = EXIT_CODES)]
 struct Cli {
-    /// How much is logged on stderr (`info`, `debug`, `lookout_collect=trace`, …)
+    /// Level of the log on stderr (`info`, `debug`, `lookout_collect=trace`, …)
     #[arg(long, global = true, env = "LOOKOUT_LOG_LEVEL", default_value = "info", value_name = "FILTER")]
     log_level: String,
     /// The form of the log
@@ -84,9 +84,9 @@ enum Verb {
     /// Back the ledger up while the agent runs, check it, put it back
     #[command(subcommand)]
     Ledger(ledger::Verb),
-    /// What the running agent thinks
+    /// Show budgets and alerts of the running agent
     Status(status::Options),
-    /// Whether the running agent is ready, as an exit code
+    /// Show with the exit code whether the running agent is ready
     Healthcheck(healthcheck::Options),
     /// The JSON Schema of what people write, for editors
     Schema(schema::Options),
@@ -101,7 +101,7 @@ struct ConfigFile {
 
 #[derive(Debug, Args)]
 struct AgentUrl {
-    /// Where the agent listens
+    /// Address of the agent
     #[arg(long, env = "LOOKOUT_URL", default_value = "http://127.0.0.1:9797", value_name = "URL")]
     url: Url,
     /// A file with the token to send, if the agent asks for one; else the variable LOOKOUT_TOKEN
@@ -110,13 +110,13 @@ struct AgentUrl {
 }
 
 impl AgentUrl {
-    /// The address of a resource of the API, below the path that was given: the agent may stand behind a proxy.
+    /// Returns the address of a resource of the API, below the given path: a proxy may serve the agent under one.
     fn api(&self, resource: &str) -> anyhow::Result<Url> {
         let path: Vec<&str> = ["api", "v1"].into_iter().chain(resource.split('/')).collect();
         self.resource(&path)
     }
 
-    /// The address of anything the agent serves.
+    /// Returns the address of a path of the agent.
     fn resource(&self, path: &[&str]) -> anyhow::Result<Url> {
         let mut url = self.url.clone();
         url.set_query(None);
@@ -128,7 +128,8 @@ impl AgentUrl {
         Ok(url)
     }
 
-    /// The token to send. It is read from where other users of this machine do not see it, and never shown.
+    /// Returns the token to send. It comes from a file or the environment, where other users of this machine do not
+    /// see it, and is never shown.
     fn token(&self) -> anyhow::Result<Option<Secret>> {
         let (text, place) = match &self.token_file {
             Some(file) => {
@@ -151,10 +152,10 @@ impl AgentUrl {
 
 const TOKEN_VARIABLE: &str = "LOOKOUT_TOKEN";
 
-/// Parses the command line and does what it says.
+/// Parses the command line and runs the verb.
 #[must_use]
 pub fn main() -> ExitCode {
-    // the one TLS provider; a second call would fail, which cannot happen here and would not matter
+    // the only TLS provider; a second installation would fail, which cannot happen here and has no effect
     let _ = rustls::crypto::ring::default_provider().install_default();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -196,7 +197,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
     }
 }
 
-/// How the agent's own log is written.
+/// Format of the agent's own log.
 struct Log {
     level: String,
     json: bool,
@@ -209,7 +210,7 @@ impl Log {
     }
 }
 
-/// A runtime as small as the work: probes and pages wait for the network, not for cores.
+/// Creates a runtime with few threads: probes and pages wait for the network, not for cores.
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(cores.min(2)).enable_all().build()?)

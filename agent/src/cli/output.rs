@@ -1,8 +1,8 @@
-//! Words to people and data to machines.
+//! Output: text for people on stderr, data for machines on stdout.
 
 use std::io::{IsTerminal as _, Write as _};
 
-/// Writes data to stdout. A reader that went away has had enough: that is no failure.
+/// Writes data to stdout. A reader that has closed the pipe is no failure.
 pub(super) fn data(text: &str) {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -18,17 +18,17 @@ pub(super) fn problem(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
-/// Whether stdout is looked at by a person.
+/// Returns whether stdout is a terminal.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
 
-/// Whether diagnostics on stderr may be coloured (<https://no-color.org>).
+/// Returns whether diagnostics on stderr may be coloured (<https://no-color.org>).
 pub(super) fn colour() -> bool {
     std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// Rows as columns, left-aligned, two spaces between.
+/// Renders rows as columns, left-aligned, two spaces between.
 pub(super) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let all = || {
         std::iter::once(header.iter().map(|cell| (*cell).to_owned()).collect()).chain(rows.iter().cloned())

@@ -16,13 +16,13 @@ use super::runtime;
 use crate::generate;
 use crate::rehearse::{self, Bounds, Prometheus};
 
-/// The time that a rate is measured over.
+/// Time that a rate is measured over.
 const MEASURED: Duration = Duration::from_secs(7 * 86_400);
 
-/// Seconds per count that a Prometheus is asked for.
+/// Seconds per count of a query.
 const STEP_SECONDS: u32 = 300;
 
-/// The sources of real rates.
+/// Sources of real rates.
 #[derive(Debug, Args)]
 pub(super) struct RateOptions {
     /// The traffic, like `10/s`, `600/m` or `5/h`
@@ -40,7 +40,7 @@ pub(super) struct RateOptions {
 }
 
 impl RateOptions {
-    /// Whether rates have to be measured, for which the specs must be known.
+    /// Returns whether rates have to be measured, for which the specs must be known.
     pub(super) const fn need_specs(&self) -> bool {
         self.ledger.is_some() || self.prometheus.is_some()
     }
@@ -60,7 +60,7 @@ impl RateOptions {
     }
 }
 
-/// The SLOs whose counts are those of one indicator.
+/// Returns the SLOs with a single indicator.
 fn single(configs: &[Config]) -> impl Iterator<Item = (&Config, &Slo)> {
     let all = configs.iter().flat_map(|config| config.slos.iter().map(move |slo| (config, slo)));
     all.filter(|(_, slo)| slo.components().is_empty())
@@ -102,7 +102,7 @@ fn add(real: &mut RealRates, slo: &Slo, events: u64, seconds: i64) {
     }
 }
 
-/// Reads a bearer token; a file of more than a few kilobytes is none.
+/// Reads a bearer token; a file of more than a few kilobytes has none.
 pub(super) fn token(path: &Path) -> anyhow::Result<HeaderValue> {
     use std::io::Read as _;
     let mut text = String::new();

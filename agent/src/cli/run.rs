@@ -9,7 +9,7 @@ use super::exit::Exit;
 use super::{Log, output, runtime};
 use crate::agent::{Agent, Outside};
 
-/// How long telemetry may take to leave at the end.
+/// Time that telemetry has to export the rest at the end.
 const FLUSH: Duration = Duration::from_secs(3);
 
 pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
@@ -39,8 +39,8 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Resolves at the first SIGTERM or ctrl-c. A SIGHUP, which would end the process by default, only says that a restart
-/// is what reads the config again.
+/// Resolves at the first SIGTERM or ctrl-c. A SIGHUP, which would end the process by default, only logs that a restart
+/// is needed to read the config again.
 pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut hang_up)) =

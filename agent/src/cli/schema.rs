@@ -1,4 +1,4 @@
-//! `lookout schema`: what editors check `lookout.yaml` and SLO specs against while they are written.
+//! `lookout schema`: the JSON Schema with which editors check `lookout.yaml` and SLO specs.
 
 use clap::{Args, ValueEnum};
 

@@ -32,7 +32,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// An objective as an option: `99.9` or `99.9%`.
+/// Parses an objective: `99.9` or `99.9%`.
 pub(super) fn objective(text: &str) -> Result<Objective, String> {
     let number = text.trim().trim_end_matches('%').trim_end();
     let percent = number.parse().map_err(|_| "expected a percentage like 99.9".to_owned())?;
@@ -43,7 +43,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     let config = match lookout_config::load_specs(&options.path) {
         Ok((config, _)) => config,
         Err(diagnostics) => {
-            // a tier that can never fire is found here already
+            // a tier that can never fire is reported here already
             output::problem(&diagnostics.render(output::colour()));
             return Ok(Exit::No);
         }
@@ -76,7 +76,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(exit)
 }
 
-/// The SLOs that are meant: one by its id, or all.
+/// Returns the chosen SLOs: one by its id, or all.
 pub(super) fn choose<'c>(config: &'c Config, id: Option<&str>) -> anyhow::Result<Vec<&'c Slo>> {
     let ids: Vec<String> = config.slos.iter().map(Slo::id).collect();
     anyhow::ensure!(!ids.is_empty(), "there is no SLO in the spec");
@@ -90,7 +90,7 @@ pub(super) fn choose<'c>(config: &'c Config, id: Option<&str>) -> anyhow::Result
     Ok(chosen)
 }
 
-/// The SLO with what the command line says otherwise.
+/// Returns the SLO with the overrides of the command line.
 fn with(slo: &Slo, options: &Options) -> anyhow::Result<Slo> {
     let mut slo = slo.clone();
     let tiers = options.tiers.as_deref().map(|text| lookout_config::read_tiers(text, slo.period()));

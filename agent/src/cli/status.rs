@@ -1,4 +1,4 @@
-//! `lookout status`: what the running agent thinks.
+//! `lookout status`: the state of the running agent.
 
 use lookout_model::format;
 use std::time::Duration;
@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// A line for each message that a destination refused for good; none from an agent that does not tell.
+/// Returns a line for each dead letter; none from an agent without that resource.
 fn undelivered(options: &Options, token: Option<&Secret>) -> anyhow::Result<Vec<String>> {
     let asked = runtime()?.block_on(get(options.agent.api("deliveries")?, token));
     let Some((_, body)) = asked.ok().filter(|(status, _)| status.is_success()) else {
@@ -70,7 +70,7 @@ fn undelivered(options: &Options, token: Option<&Secret>) -> anyhow::Result<Vec<
     Ok(letters.into_iter().flatten().map(line).collect())
 }
 
-/// The components of composites that are not heard of.
+/// Returns the components of composites without data.
 fn silent(snapshot: &Snapshot) -> Vec<String> {
     let of_slo = |slo: &SloStatus| {
         let silent = slo.evidence.components.iter().filter(|component| component.is_silent());
@@ -82,15 +82,15 @@ fn silent(snapshot: &Snapshot) -> Vec<String> {
     snapshot.slos.iter().flat_map(of_slo).collect()
 }
 
-/// Answers are read up to this size.
+/// Largest answer that is read.
 const LIMIT: usize = 8 << 20;
 
-/// Asks the agent; bounded in time and size.
+/// Requests a resource of the agent; bounded in time and size.
 pub(super) async fn get(url: Url, token: Option<&Secret>) -> anyhow::Result<(StatusCode, String)> {
     ask(Method::GET, url, token, None).await
 }
 
-/// Asks the agent, or has it write something; bounded in time and size.
+/// Sends a request to the agent; bounded in time and size.
 pub(super) async fn ask(
     method: Method,
     url: Url,

@@ -1,4 +1,4 @@
-//! `lookout watch`: these URLs, now, without any file.
+//! `lookout watch`: probes the given URLs now, without any file.
 
 use lookout_model::format;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use lookout_config::{Config, Secret, ZeroOptions, zero_config};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
-    /// What to probe
+    /// URLs to probe
     #[arg(required = true, value_name = "URL")]
     urls: Vec<String>,
     /// A Slack incoming webhook to tell
@@ -27,7 +27,7 @@ pub(super) struct Options {
     /// An Alertmanager to tell
     #[arg(long, value_name = "URL")]
     alertmanager: Option<Url>,
-    /// Where the pages are served; another free port is taken when this one is in use
+    /// Address of the pages; another free port is taken when this one is in use
     #[arg(long, default_value = "127.0.0.1:9797", value_name = "ADDRESS")]
     listen: SocketAddr,
 }
@@ -41,7 +41,7 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
         ..ZeroOptions::default()
     };
     let config = zero_config(&urls, &zero);
-    // the live view is the log, unless someone asks for more
+    // the live view replaces the log, unless a level is given
     let level = if log.level == "info" { "error".to_owned() } else { log.level.clone() };
     let telemetry = Log { level, json: log.json }.start(None)?;
     let runtime = runtime()?;
@@ -63,7 +63,7 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// The URLs, or which of them cannot be probed. It is named by its place, since it may hold a secret.
+/// Parses the URLs. An error names the position of the URL, not its text, which may hold a secret.
 fn understand(urls: &[String]) -> anyhow::Result<Vec<Url>> {
     let numbered = urls.iter().zip(1..);
     let understood = numbered.map(|(text, place)| {
@@ -97,7 +97,7 @@ async fn show_until(view: View, stop: impl Future<Output = ()>) {
         }
         let now = render(&view);
         if output::is_terminal() {
-            // back to the start of the last picture, then over it
+            // back to the start of the last view, then over it
             let up = shown.lines().count();
             let erase = if up > 0 { format!("\x1b[{up}A\x1b[J") } else { String::new() };
             output::data(&(erase + &now));

@@ -1,11 +1,11 @@
 //! Alertmanager, API v2.
 //!
-//! Every instance gets every alert, never through a load balancer: they settle among themselves who notifies. A
-//! delivery counts as delivered when one instance took it; the others get the same state with the next refresh.
+//! Every instance gets every alert, never through a load balancer: the instances agree among themselves which one
+//! notifies. A delivery succeeds when one instance accepts it; the others get the same state with the next refresh.
 //!
-//! Alertmanager keeps alerts in memory and lets them expire, so that firing ones are posted again and again with an
-//! `endsAt` a few minutes ahead, and resolved ones for a while with the time at which they ended. What identifies an
-//! alert is its labels: they hold nothing that changes while it fires.
+//! Alertmanager keeps alerts in memory and lets them expire. So firing alerts are posted again and again with an
+//! `endsAt` a few minutes ahead, and resolved ones for a while with the time at which they ended. Labels identify an
+//! alert, so they contain nothing that changes while it fires.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -31,19 +31,19 @@ use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 
 const REFRESH: Duration = Duration::from_secs(30);
-/// How long an alert outlives its last post: eight refreshes may be lost.
+/// Time that an alert outlives its last post: eight refreshes may be lost.
 const OUTLIVES: Duration = Duration::from_secs(4 * 60);
-/// How long a resolved alert is posted again, as Prometheus does.
+/// Time that a resolved alert is posted again, as Prometheus does.
 const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
-/// How long the others have once one instance took a transition.
+/// Time that the other instances have once one has accepted a transition.
 const GRACE: Duration = Duration::from_secs(1);
-/// Incidents that are posted at once.
+/// Number of incidents that are posted at once.
 const CONCURRENCY: usize = 8;
 /// Alerts per request.
 const BATCH: usize = 100;
-/// Below this a difference of clocks is the granularity of the header and the way of the answer.
+/// Largest difference of clocks that is ignored: the granularity of the header and the latency of the answer.
 const SKEW_NOISE_MS: i64 = 2_000;
-/// From here on a difference of clocks is said aloud, and alerts are posted anew by the other clock.
+/// Least difference of clocks that is logged; alerts are then posted again by the other clock.
 const SKEW_LIMIT_MS: i64 = 30_000;
 
 pub(super) struct Alertmanager {
@@ -56,9 +56,9 @@ pub(super) struct Alertmanager {
 
 struct Instance {
     endpoint: Url,
-    /// Its address without user, password and query.
+    /// The address without user, password and query.
     shown: String,
-    /// How far its clock is ahead of ours, milliseconds.
+    /// Milliseconds by which its clock is ahead of ours.
     skew_ms: AtomicI64,
     breaker: Breaker,
 }
@@ -74,7 +74,7 @@ struct Alert {
     generator_url: Option<String>,
 }
 
-/// An alert before it is known by whose clock it ends.
+/// Alert without the times, which depend on the clock of each instance.
 #[derive(Debug, Clone, Copy)]
 struct Claim<'a> {
     notice: &'a Notice,
@@ -94,7 +94,7 @@ impl Alertmanager {
         Self { name, minimum, instances, client, clock }
     }
 
-    /// What follows from a transition, for those severities this destination wants to hear of.
+    /// Returns the alerts of a transition, for the severities of this destination.
     fn claims<'a>(&self, notice: &'a Notice) -> Vec<Claim<'a>> {
         let now = notice.incident.severity;
         let other = if now == Severity::Page { Severity::Ticket } else { Severity::Page };
@@ -111,15 +111,16 @@ impl Alertmanager {
             .collect()
     }
 
-    /// Posts to every instance whose breaker is closed. Once one has taken everything, the others get a moment more: one
-    /// that hangs must not hold up the next incident, and gets the same state with the next refresh.
+    /// Posts to every instance whose breaker is closed. After the first success the others have a moment more: an
+    /// instance that hangs must not delay the next incident, and gets the same state with the next refresh.
     async fn tell(&self, claims: &[Claim<'_>]) -> Result<(), Refused> {
         let closed: Vec<&Instance> = self.instances.iter().filter(|one| one.breaker.is_closed()).collect();
         let asked = if closed.is_empty() { self.instances.iter().collect() } else { closed };
         self.post_to(&asked, claims, Some(GRACE)).await
     }
 
-    /// Posts to these instances; fails only when none took everything. With a grace, the first success ends it soon.
+    /// Posts to these instances; fails only when none accepted everything. With a grace, it ends that long after the
+    /// first success.
     async fn post_to(
         &self,
         instances: &[&Instance],
@@ -151,7 +152,7 @@ impl Alertmanager {
                     until = until.or_else(|| grace.map(|grace| Instant::now() + grace));
                 }
                 Err(refused) => {
-                    // one that answers is there, whatever it says
+                    // an instance that answers is reachable, whatever the answer
                     breaker.filter(|_| refused.retry != Retry::Never).into_iter().for_each(Breaker::open);
                     refusals.push(refused);
                 }
@@ -175,7 +176,7 @@ impl Alertmanager {
             }
             return Ok(());
         }
-        // one that may yet take it decides over one that never will
+        // an instance that may accept it later decides over one that never will
         let hopeful = refusals.iter().find(|refused| refused.retry != Retry::Never);
         let none = || Refused {
             error: format!("destination {} has no alertmanager", self.name),
@@ -188,13 +189,14 @@ impl Alertmanager {
         let assumed = instance.skew_ms();
         self.post_all(instance, claims).await?;
         if (instance.skew_ms() - assumed).abs() > SKEW_LIMIT_MS {
-            // by its clock the alerts may have been over before they arrived
+            // by its clock the alerts may have ended before they arrived
             self.post_all(instance, claims).await?;
         }
         Ok(())
     }
 
-    /// A batch with one bad alert in it is refused, though the good ones may have been taken: each is posted alone then.
+    /// Posts alerts in batches. A batch with one bad alert is refused, though the good ones may have been accepted:
+    /// each is posted alone then.
     async fn post_all(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
         let mut refusal = Ok(());
         for batch in claims.chunks(BATCH) {

@@ -1,4 +1,4 @@
-//! A circuit breaker: a receiver that failed is left alone for a while that grows.
+//! A circuit breaker: after failures, no request is sent to a receiver for a growing time.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -19,13 +19,13 @@ struct State {
 }
 
 impl Breaker {
-    /// Returns whether the receiver may be asked.
+    /// Returns whether a request may be sent.
     pub(super) fn is_closed(&self) -> bool {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         state.open_until.is_none_or(|until| until <= Instant::now())
     }
 
-    /// Leaves the receiver alone for a while. Failures of requests that were sent together count once.
+    /// Opens the breaker for a while. Failures of requests that were sent together count once.
     pub(super) fn open(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
@@ -37,7 +37,7 @@ impl Breaker {
         state.open_until = Some(now + pause);
     }
 
-    /// Asks the receiver again from now on.
+    /// Closes the breaker.
     pub(super) fn close(&self) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
     }

@@ -1,12 +1,12 @@
-//! Which components of a composite burn, and which are silent, in a line.
+//! The components of a composite that burn or are silent, in one line.
 
 use lookout_model::format::percent;
 use lookout_model::{ComponentEvidence, Evidence};
 
-/// Components named in a message at most.
+/// Largest number of components named in a message.
 const SHOWN: usize = 4;
 
-/// The silent components, unless all of them are.
+/// Returns the silent components; `None` when all are silent.
 pub(super) fn silent(evidence: &Evidence) -> Option<String> {
     let silent: Vec<&str> =
         evidence.components.iter().filter(|one| one.is_silent()).map(|one| one.title.as_str()).collect();
@@ -14,7 +14,7 @@ pub(super) fn silent(evidence: &Evidence) -> Option<String> {
     some.then(|| shortened(&silent, " and "))
 }
 
-/// Name and text of the field about components: who is to blame, or who is silent.
+/// Returns name and text of the field about components: those that burn most, or those that are silent.
 pub(super) fn field(evidence: &Evidence, misses_data: bool) -> Option<(&'static str, String)> {
     if misses_data {
         return silent(evidence).map(|silent| ("Silent", silent));

@@ -1,9 +1,9 @@
-//! Conditions and what holds them, as people read them: `budget left 8 % (alerts below 10 %)`.
+//! Conditions and the guards that hold them, as text: `budget left 8 % (alerts below 10 %)`.
 
 use lookout_model::format::{count, duration, percent, window};
 use lookout_model::{ConditionEvidence, ConditionKind, Evidence, Notice};
 
-/// What a condition measures and when it alerts.
+/// Returns the measurement of a condition and its threshold.
 #[must_use]
 pub fn condition_in_words(condition: &ConditionEvidence) -> String {
     let (news, alerts) = (news(condition), alerts(condition));
@@ -13,14 +13,14 @@ pub fn condition_in_words(condition: &ConditionEvidence) -> String {
     }
 }
 
-/// The conditions that keep the incident of a notice open.
+/// Returns the conditions that keep the incident of a notice open.
 pub(super) fn firing(notice: &Notice) -> Vec<&ConditionEvidence> {
     let cause = notice.incident.cause;
     let mine = |condition: &&ConditionEvidence| condition.firing && condition.kind.cause() == cause;
     notice.evidence.conditions.iter().filter(mine).collect()
 }
 
-/// What the guard holds, and why; empty when it holds nothing.
+/// Returns the alerts that the guard holds, with the reason; empty when it holds none.
 pub(super) fn held(evidence: &Evidence) -> String {
     let tiers = evidence.tiers.iter().filter_map(|tier| {
         let held = tier.held.as_ref()?;
@@ -33,7 +33,7 @@ pub(super) fn held(evidence: &Evidence) -> String {
     tiers.chain(conditions).collect::<Vec<_>>().join("; ")
 }
 
-/// What is measured, alone.
+/// Returns the measurement of a condition without its threshold.
 pub(super) fn news(condition: &ConditionEvidence) -> String {
     let within = window(condition.window_s.unwrap_or(0));
     match (condition.kind, condition.measured) {
@@ -63,7 +63,7 @@ pub(super) fn news(condition: &ConditionEvidence) -> String {
     }
 }
 
-/// Beyond what it alerts; once that is over, what it waits for.
+/// Returns the threshold of firing; for a firing condition that recovers, the threshold of release.
 fn alerts(condition: &ConditionEvidence) -> String {
     let (threshold, release) = (condition.threshold, condition.release);
     let measured = condition.measured.unwrap_or(f64::INFINITY);

@@ -1,4 +1,4 @@
-//! One request to a receiver: bounded in bytes and time, and nothing secret in what is said about it afterwards.
+//! One request to a receiver: bounded in bytes and time, with errors that contain no secret.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use reqwest::{Client, RequestBuilder, Response};
 use super::message::clean;
 use super::{Refused, Retry};
 
-/// From the first byte sent to the last byte read.
+/// Time from the first byte sent to the last byte read.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Bytes of an answer that are read; the rest is nobody's concern.
+/// Number of bytes of an answer that are read.
 const BODY_LIMIT: usize = 16 * 1024;
-/// Characters of an answer that are quoted in an error.
+/// Number of characters of an answer that an error quotes.
 const QUOTE: usize = 200;
-/// However long a receiver asks us to wait, it is asked again after this.
+/// Longest pause that a receiver can ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// A client that follows no redirect: it would carry the message, and the secret, to someone else.
+/// Returns a client that follows no redirect: a redirect would send the message, and the secret, to another server.
 pub(super) fn client(needs_tls: bool) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
@@ -27,18 +27,18 @@ pub(super) fn client(needs_tls: bool) -> reqwest::Result<Client> {
         .connect_timeout(CONNECT_TIMEOUT)
         .pool_max_idle_per_host(1)
         .user_agent(concat!("lookout/", env!("CARGO_PKG_VERSION")));
-    // the machine's authorities cost memory, and a container without any can still talk to a neighbour in clear
+    // the machine's certificate authorities cost memory, and a container without any can still use plain HTTP
     if needs_tls { builder.build() } else { builder.tls_certs_only([]).build() }
 }
 
-/// What a receiver said.
+/// Answer of a receiver.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
-    /// When to come back, if it said so.
+    /// The pause that it asked for, if any.
     pub(super) retry_after: Option<Duration>,
-    /// Its idea of the time.
+    /// The time of its clock.
     pub(super) date: Option<Timestamp>,
 }
 
@@ -47,7 +47,7 @@ impl Answer {
         self.status >= 200 && self.status < 300
     }
 
-    /// Why this answer, which is no success, is a refusal, and whether another try can change that.
+    /// Returns the error of an answer that is no success, and whether another try can change it.
     pub(super) fn refused(&self, who: &str, secrets: &[&str]) -> Refused {
         let mut body = self.body.clone();
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
@@ -61,7 +61,7 @@ impl Answer {
     fn retry(&self) -> Retry {
         match (self.status, self.retry_after) {
             (429 | 503, Some(wait)) => Retry::After(wait),
-            // redirects are not followed, but whoever answers with one today may be gone tomorrow
+            // redirects are not followed; a redirect may be gone with the next try
             (300..=399 | 408 | 425 | 429 | 500.., _) => Retry::BackOff,
             _ => Retry::Never,
         }
@@ -82,7 +82,7 @@ fn unanswered(who: &str, error: reqwest::Error) -> Refused {
     } else if error.is_connect() {
         Retry::BackOff
     } else {
-        // it was on its way: the receiver may have it
+        // the request was sent: the receiver may have it
         Retry::Unsure
     };
     let error = error.without_url();
@@ -96,7 +96,7 @@ fn unanswered(who: &str, error: reqwest::Error) -> Refused {
     Refused { error: clean(&text, 2 * QUOTE), retry }
 }
 
-/// What can be read of the body; the status has been seen, so that a torn body changes nothing.
+/// Returns as much of the body as can be read. The status is known already, so that a truncated body changes nothing.
 async fn bounded_body(mut response: Response) -> String {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -113,7 +113,7 @@ fn date_header(headers: &HeaderMap) -> Option<Timestamp> {
     http_date(headers.get(DATE)?.to_str().ok()?)
 }
 
-/// Seconds, or a date as seen by the clock of whoever sent it.
+/// Returns the pause: seconds, or a date by the sender's clock.
 fn retry_after(headers: &HeaderMap, date: Option<Timestamp>) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let wait = match text.parse::<u64>() {

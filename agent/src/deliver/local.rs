@@ -1,4 +1,4 @@
-//! A receiver on this machine that answers as it is told and remembers what it was sent.
+//! A receiver on this machine for tests: it answers as scripted and records every request.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -15,13 +15,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-/// How to answer one request; `ok` when nothing is scripted.
+/// Answer to one request; `ok` when nothing is scripted.
 #[derive(Debug, Clone)]
 pub(super) enum Reply {
     Status(u16, &'static str),
     RetryAfter(u64),
     Json(Value),
-    /// Never answers.
+    /// No answer ever.
     Hang,
 }
 

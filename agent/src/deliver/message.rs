@@ -1,4 +1,4 @@
-//! What is told, whoever is told: how bad, since when, how long until the budget is gone, what changed, what to do.
+//! The content of messages, for every kind of receiver: severity, start, time to exhaustion, changes, and next steps.
 
 use lookout_engine::{Cause, Change, Severity};
 use lookout_model::Timestamp;
@@ -9,45 +9,45 @@ use super::condition::{condition_in_words, firing, held, news as condition_news}
 use lookout_model::format::{NONE, burn, cause, count, date_time, duration, percent, period, window};
 use lookout_model::{DeployRecord, Notice, TierEvidence};
 
-/// Characters of a headline at most.
+/// Largest length of a headline in characters.
 const HEADLINE: usize = 150;
-/// Characters of any other text at most.
+/// Largest length of any other text in characters.
 const TEXT: usize = 300;
-/// A link longer than this is left out: it would be refused with the whole message.
+/// Longest link. A longer one is left out: the receiver would refuse the whole message.
 const URL: usize = 1000;
 
-/// How the state is coloured, for those who see colours; the headline says it in words.
+/// Colour of the state, for receivers with colours; the headline has it in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// Someone must act now.
+    /// A page is open.
     Page,
-    /// Someone should look within a day.
+    /// A ticket is open.
     Ticket,
-    /// It is over.
+    /// The incident is resolved.
     Good,
 }
 
-/// One transition in words. No control characters in it, and every part is bounded.
+/// Text of one transition. It has no control characters, and every part is bounded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// What is broken and how badly.
+    /// The fault and its severity.
     pub headline: String,
-    /// What that means for the budget.
+    /// The effect on the budget.
     pub sentence: String,
-    /// What a bad event means to a user; may be empty.
+    /// The meaning of a bad event to a user; may be empty.
     pub description: String,
-    /// Name and value.
+    /// Fields: name and value.
     pub fields: Vec<(String, String)>,
-    /// Label and URL.
+    /// Links: label and URL.
     pub links: Vec<(&'static str, String)>,
-    /// For those who search: the alert and the incident.
+    /// The alert and the incident, for searches.
     pub footnote: String,
-    /// How the state is coloured.
+    /// The colour of the state.
     pub tone: Tone,
 }
 
 impl Message {
-    /// The words for a notice.
+    /// Creates the message of a notice.
     #[must_use]
     pub fn of(notice: &Notice) -> Self {
         Self {
@@ -61,7 +61,7 @@ impl Message {
         }
     }
 
-    /// Says that the same may have been told before.
+    /// Adds that the same message may have been sent before.
     #[must_use]
     pub fn resent(mut self) -> Self {
         const MARK: &str = " (re-sent)";
@@ -78,7 +78,7 @@ pub(super) fn misses_data(notice: &Notice) -> bool {
     notice.incident.cause == Cause::DataMissing
 }
 
-/// The tier that fires worst, or came closest to it.
+/// Returns the tier that fires with the highest burn, or came closest to firing.
 pub(super) fn worst_tier(notice: &Notice) -> Option<&TierEvidence> {
     let badness = |tier: &TierEvidence| tier.long_burn.unwrap_or(0.0) / tier.factor.max(f64::MIN_POSITIVE);
     notice.evidence.tiers.iter().max_by(|a, b| {
@@ -126,7 +126,7 @@ fn headline(notice: &Notice) -> String {
         let title = if is_over(notice) { "everything is recorded".to_owned() } else { title };
         return clean(&format!("{tag} {name}: {title}"), HEADLINE);
     }
-    // a tier says how fast it burns; where only a condition fires, that is the news
+    // a tier has a burn rate; where only a condition fires, its measurement matters
     let seen = firing(notice).first().map(|condition| condition_news(condition));
     let condition = seen.clone().filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
     let burning = condition.or_else(|| burn_now(notice));
@@ -144,7 +144,7 @@ fn headline(notice: &Notice) -> String {
         (Cause::Burn, Change::Eased) => format!("eased, {burning}"),
         (Cause::Burn, Change::Opened | Change::Reopened) => burning,
     };
-    // a name of any length must not push the news out of sight
+    // a long name must not displace the measurement
     let room = HEADLINE.saturating_sub(tag.len() + news.chars().count() + 3);
     let name = clean(&format!("{} {}", notice.incident.service, notice.incident.slo), room);
     format!("{tag} {name}: {news}")
@@ -267,7 +267,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     fields
 }
 
-/// How much of the period does not count, and why: the most recent reason in full, of the others how many there are.
+/// Returns the excluded time of the period with the most recent reason, and the number of other reasons.
 pub(super) fn excluded_in_words(notice: &Notice) -> Option<String> {
     let corrected = &notice.evidence.corrected;
     if corrected.seconds == 0 {
@@ -278,20 +278,20 @@ pub(super) fn excluded_in_words(notice: &Notice) -> Option<String> {
     let Some(newest) = corrected.entries.first() else { return Some(format!("{long} of {period}{now}")) };
     let others = (corrected.entries.len() as u64).saturating_sub(1).saturating_add(corrected.more);
     let others = if others > 0 { format!(" and {} more", count(others)) } else { String::new() };
-    // how much is what matters: outside text must not push the rest out
+    // the length matters most: text from outside must not displace it
     let why = clean(&newest.reason, TEXT - 140);
     let by = clean(&newest.actor, 40);
     Some(format!("{long} of {period}{now}: {why} ({} by {by}){others}", newest.kind))
 }
 
-/// Version, commit and actor, and where it lies to the start of the incident.
+/// Returns version, commit and actor, and the time between the deploy and the start of the incident.
 pub(super) fn deploy_in_words(deploy: &DeployRecord, opened_at: Timestamp) -> String {
     let seconds = opened_at.seconds_since(deploy.started_at);
     let age = duration(seconds.abs());
     let side = if seconds >= 0.0 { "before" } else { "after" };
     let commit: String = deploy.commit.chars().take(7).collect();
     let commit = if commit.is_empty() { String::new() } else { format!(" ({commit})") };
-    // the age is the clue: outside text must not push it out
+    // the age matters most: text from outside must not displace it
     let what = clean(&format!("{}{commit} by {}", deploy.version, deploy.actor), TEXT - 60);
     format!("{what}, {age} {side} it opened")
 }
@@ -305,14 +305,14 @@ fn links(notice: &Notice) -> Vec<(&'static str, String)> {
     all.into_iter().filter_map(|(label, url)| Some((label, usable_url(url)?))).collect()
 }
 
-/// The URL when it is one that people can follow, with everything encoded that could end a link early.
+/// Returns the URL if a browser can open it, with everything encoded that could end a link early.
 pub(super) fn usable_url(text: &str) -> Option<String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     let encoded = url.as_str().replace('|', "%7C").replace('<', "%3C").replace('>', "%3E");
     (encoded.len() <= URL).then_some(encoded)
 }
 
-/// One line of at most `limit` characters, without anything that only machines or attackers put into text.
+/// Returns one line of at most `limit` characters, without control and formatting characters.
 pub(super) fn clean(text: &str, limit: usize) -> String {
     let turns_text_around =
         |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -1,7 +1,7 @@
-//! The outbox: every transition reaches every destination, at least once and in order, however long it takes.
+//! The outbox: every transition reaches every destination, at least once and in order, after outages of any length.
 //!
-//! [`run`] drains what the ledger holds for one destination. [`receiver`] makes the [`Receiver`] for a destination of
-//! the config; to add a kind, implement the trait in a file of its own and name it there.
+//! [`run`] delivers what the ledger holds for one destination. [`receiver`] makes the [`Receiver`] for a destination
+//! of the config; to add a kind, implement the trait in a file of its own and name it there.
 
 mod alertmanager;
 mod breaker;
@@ -34,16 +34,16 @@ pub use message::{Message, Tone};
 pub use outbox::{Ports, run};
 pub use slack::slack_as_text;
 
-/// Someone who is told about transitions.
+/// Receiver of transitions.
 #[async_trait]
 pub trait Receiver: Send + Sync + 'static {
-    /// Name of the destination.
+    /// The name of the destination.
     fn name(&self) -> &str;
 
-    /// Tells about one transition. Returns what the receiver called the message, if it did.
+    /// Delivers one transition. Returns the receiver's own id of the message, if it gave one.
     ///
     /// # Errors
-    /// Why it was not told, and whether trying again can help.
+    /// Returns the reason of a failure, and whether trying again can help.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused>;
 
     /// Returns how many deliveries may be in flight at once; those of one incident never are.
@@ -61,58 +61,58 @@ pub trait Receiver: Send + Sync + 'static {
         Ok(())
     }
 
-    /// How often [`Receiver::refresh`] wants to be called; `None` for never.
+    /// Returns the interval between calls of [`Receiver::refresh`]; `None` for never.
     fn refresh_every(&self) -> Option<Duration> {
         None
     }
 }
 
-/// Why a delivery was not accepted.
+/// Error of a delivery that was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
-    /// Free of secrets.
+    /// The reason, free of secrets.
     pub error: String,
-    /// Whether and when to try again.
+    /// The decision about another try.
     pub retry: Retry,
 }
 
-/// Whether and when to try again, decided where the answer was seen.
+/// Decision about another try, made where the answer was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Retry {
-    /// The receiver said when.
+    /// After the pause that the receiver asked for.
     After(Duration),
     /// With growing pauses.
     BackOff,
-    /// With growing pauses; the receiver may have got it all the same, because no answer came.
+    /// With growing pauses. No answer came, so that the receiver may have accepted the message.
     Unsure,
     /// Never: the same request would be refused again.
     Never,
 }
 
-/// Why there is no receiver for a destination.
+/// Failure to make the receiver of a destination.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiverError {
-    /// The secret URL is none; it is not shown.
+    /// The secret value is no URL; it is not shown.
     #[error("destination {destination}: the webhook's secret is not an http(s) URL")]
     Url {
-        /// Name of the destination.
+        /// The name of the destination.
         destination: String,
     },
     /// The HTTP client cannot be made.
     #[error("destination {destination}: setting up HTTPS (are CA certificates installed?)")]
     Client {
-        /// Name of the destination.
+        /// The name of the destination.
         destination: String,
-        /// Why.
+        /// The error of the client.
         #[source]
         source: reqwest::Error,
     },
 }
 
-/// The receiver for a destination of the config. Nothing is sent yet.
+/// Returns the receiver for a destination of the config. Nothing is sent yet.
 ///
 /// # Errors
-/// When its URL is unusable or TLS cannot be set up.
+/// Fails when its URL is unusable or TLS cannot be set up.
 pub fn receiver(
     destination: &Destination,
     clock: Arc<dyn Clock>,

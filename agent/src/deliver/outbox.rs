@@ -1,7 +1,7 @@
-//! One destination's outbox: an idempotent drain of what the ledger says is due.
+//! One destination's outbox: an idempotent loop over the deliveries that are due.
 //!
-//! It keeps no state that matters: what is due, what was attempted and what is over stands in the ledger, so that a
-//! restart goes on where the last process was stopped or killed.
+//! All state is in the ledger: deliveries that are due, attempts and results. So a restart continues where the last
+//! process was stopped or killed.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -20,16 +20,16 @@ use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 use lookout_runtime::random::Random;
 
-/// The outside of an outbox.
+/// Dependencies of an outbox.
 #[derive(Clone)]
 pub struct Ports {
-    /// Where deliveries wait.
+    /// The ledger, which holds the deliveries.
     pub ledger: Arc<dyn Ledger>,
-    /// The time of day.
+    /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// Spreads retries.
+    /// The randomness that spreads retries.
     pub random: Arc<Random>,
-    /// Told (`notify_waiters`) when deliveries were stored.
+    /// The signal (`notify_waiters`) that deliveries were stored.
     pub wake: Arc<Notify>,
 }
 
@@ -39,18 +39,18 @@ impl std::fmt::Debug for Ports {
     }
 }
 
-/// Deliveries taken from the ledger at once.
+/// Number of deliveries read from the ledger at once.
 const BATCH: u32 = 32;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// The ledger is asked again after this, whatever it said, because the wall clock may have been set.
+/// Longest time between two reads of the ledger: the wall clock may have been set.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-/// Refreshes cover incidents that were resolved so long ago at most.
+/// Largest age of a resolved incident that refreshes cover.
 const REFRESH_RESOLVED: Duration = Duration::from_secs(15 * 60);
 
 /// Delivers to one receiver everything that is due for it, until it is stopped. Attempts in flight are finished first.
 pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {
-    // a refresh that hangs holds up no delivery
+    // a refresh that hangs delays no delivery
     tokio::join!(
         deliver(Arc::clone(&receiver), ports.clone(), stop.clone()),
         refresh(Arc::clone(&receiver), ports, stop)
@@ -63,7 +63,7 @@ async fn deliver(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
         let wake = Arc::clone(&outbox.sender.ports.wake);
         let woken = wake.notified();
         tokio::pin!(woken);
-        // from here on no wake-up is missed, also not one during the drain
+        // from here on no wake-up is missed, not even one during a round of deliveries
         woken.as_mut().enable();
         let sleep = outbox.turn(&stop).await;
         tokio::select! {
@@ -74,7 +74,7 @@ async fn deliver(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
     }
 }
 
-/// Repeats the present state to a receiver that forgets.
+/// Repeats the present state to a receiver that forgets it.
 async fn refresh(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {
     let Some(every) = receiver.refresh_every() else { return };
     let sender = Sender::new(receiver, ports);
@@ -100,18 +100,18 @@ async fn refresh(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
     }
 }
 
-/// Everything that one attempt needs.
+/// State of the loop that delivers.
 struct Sender {
     receiver: Arc<dyn Receiver>,
     ports: Ports,
     name: String,
-    /// Wall time and steady time at the start: the time of retries never goes back.
+    /// The wall time and the monotonic time of the start: the time of retries never goes back.
     started: (Timestamp, Instant),
 }
 
 struct Outbox {
     sender: Sender,
-    /// The receiver asked for silence until then.
+    /// The end of the pause that the receiver asked for.
     quiet_until: Option<Instant>,
     ledger_failures: u32,
 }
@@ -127,7 +127,7 @@ impl Outbox {
         Self { sender, quiet_until: None, ledger_failures: 0 }
     }
 
-    /// Does what is to be done now. Returns when there is something to do next.
+    /// Delivers everything that is due. Returns when something may be due again.
     async fn turn(&mut self, stop: &CancellationToken) -> Instant {
         match self.try_turn(stop).await {
             Ok(next) => {
@@ -158,12 +158,12 @@ impl Outbox {
         let now = Instant::now();
         let next = due.map(|due| now + due.since(self.sender.now()).min(LONGEST_SLEEP));
         let next = next.unwrap_or(now + LONGEST_SLEEP);
-        // nothing goes out before the receiver wants to hear again
+        // nothing is sent before the pause of the receiver is over
         self.quiet_until.map_or(next, |until| next.max(until)).min(now + LONGEST_SLEEP)
     }
 
-    /// Delivers until nothing is due. As many incidents as the receiver allows go out at a time; the transitions of one
-    /// incident go out one after the other.
+    /// Delivers until nothing is due. It serves as many incidents at a time as the receiver allows; the transitions of
+    /// one incident are sent one after the other.
     async fn drain(&mut self, stop: &CancellationToken) -> Result<(), LedgerError> {
         let sender = &self.sender;
         let most = sender.receiver.concurrency().max(1);
@@ -194,7 +194,7 @@ impl Outbox {
             }
             let ended = tokio::select! {
                 ended = flights.next() => ended,
-                // new deliveries do not wait for one that hangs
+                // new deliveries do not wait for an attempt that hangs
                 () = wake, if go_on && !flights.is_empty() && flights.len() < most => continue,
             };
             match ended {
@@ -216,14 +216,15 @@ impl Sender {
         Self { receiver, ports, name, started }
     }
 
-    /// The wall time of the start and the time since then. A retry is due by it, so that a clock that is set back holds
-    /// nothing up.
+    /// Returns the wall time of the start plus the time since then. Retries are due by it, so that a clock that is set
+    /// back delays nothing.
     fn now(&self) -> Timestamp {
         let (at, since) = self.started;
         at + since.elapsed()
     }
 
-    /// Shows how much waits, and that this outbox is at work. Returns when the next message is due.
+    /// Updates the gauges of waiting deliveries and of this task. Returns the instant at which the next delivery is
+    /// due.
     async fn show_progress(&self) -> Result<Option<Timestamp>, LedgerError> {
         let (due, waiting) = self.ports.ledger.waiting(&self.name).await?;
         metrics::gauge!(names::DELIVERIES_WAITING, "destination" => self.name.clone()).set(waiting as f64);
@@ -235,7 +236,7 @@ impl Sender {
         Ok(due)
     }
 
-    /// One attempt, noted before and after. Returns how long the receiver wants silence.
+    /// Makes one attempt, recorded before and after. Returns the pause that the receiver asks for.
     async fn attempt(
         &self,
         delivery: Delivery,
@@ -297,7 +298,8 @@ impl Sender {
             .increment(1);
     }
 
-    /// Notes what became of an attempt, however long the ledger needs: forgetting it would mean telling twice.
+    /// Records the result of an attempt, and repeats that until the ledger accepts it: without the record the message
+    /// would be sent twice.
     async fn note(&self, delivery: &Delivery, result: &DeliveryResult, stop: &CancellationToken) {
         let mut failures = 0_u32;
         while let Err(error) =
@@ -320,9 +322,9 @@ impl Sender {
         self.receiver.refresh(&latest).await.map_err(|refused| refused.error)
     }
 
-    /// A receiver may ask for a longer pause than the usual one, up to a minute: a page must not wait for an hour because
-    /// a receiver says so. It may not ask for a shorter one: asked to come back at once by one that fails at once, the
-    /// agent would do nothing else.
+    /// Limits the pause that a receiver asks for. It may be longer than the usual one, up to a minute, so that no page
+    /// waits for an hour. It may not be shorter: a receiver that fails at once and asks for an immediate retry would
+    /// keep the agent busy.
     fn bounded(&self, refused: Refused, failures: u32) -> Refused {
         match refused.retry {
             Retry::After(asked) => {
@@ -332,7 +334,7 @@ impl Sender {
         }
     }
 
-    /// The pause after so many failures in a row.
+    /// Returns the pause after this number of failures in a row.
     fn pause(&self, failures: u32) -> Duration {
         let doubled = FIRST_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(10));
         self.ports.random.jitter(doubled.min(LONGEST_PAUSE))
@@ -360,7 +362,7 @@ mod tests {
     use lookout_model::sample::{T0, story};
     use lookout_runtime::clock::TokioClock;
 
-    /// A receiver that answers as scripted, and remembers who was told what, and when.
+    /// Receiver that answers as scripted, and records every delivery with its time.
     struct Scripted {
         answers: Mutex<VecDeque<Retry>>,
         told: watch::Sender<Vec<(u64, String)>>,

@@ -1,13 +1,13 @@
-//! Families of the text format: one `HELP` and one `TYPE` each, whoever adds samples and in whatever order.
+//! Families of the text format: one `HELP` and one `TYPE` each, in any order of samples.
 
 use core::fmt::Write as _;
 
-/// How a value behaves.
+/// Type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Goes up and down.
+    /// A value that goes up and down.
     Gauge,
-    /// Only goes up.
+    /// A value that only goes up.
     Counter,
 }
 
@@ -19,12 +19,12 @@ struct Family {
     samples: String,
 }
 
-/// Families in the order they were first mentioned.
+/// Families in the order of their first samples.
 #[derive(Debug, Default)]
 pub(super) struct Families(Vec<Family>);
 
 impl Families {
-    /// Adds a sample. A value that is no finite number is left out: a hole can be seen, NaN spreads.
+    /// Adds a sample. A value that is not finite is left out: a gap is visible, while NaN spreads to every sum.
     pub(super) fn add(
         &mut self,
         kind: Kind,

@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::family::{Families, Kind};
 
-/// How long figures are good for. Reading them takes some ten system calls, whoever asks how often.
+/// Time for which figures are cached. Reading them takes about ten system calls.
 const FRESH: Duration = Duration::from_secs(5);
 
-/// What was read; a figure the system does not give is absent.
+/// Figures of one reading; a figure that the system does not give is absent.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Figures {
     /// Resident memory of this process in bytes.
@@ -28,7 +28,7 @@ pub struct Figures {
     pub start_time_seconds: Option<u64>,
     /// Memory of the machine in bytes.
     pub memory_total_bytes: Option<u64>,
-    /// Memory that could be given out, in bytes.
+    /// Available memory, in bytes.
     pub memory_available_bytes: Option<u64>,
     /// Load average over one minute.
     pub load1: Option<f64>,
@@ -46,7 +46,7 @@ struct Reading {
     read_at: Option<Instant>,
 }
 
-/// Where the figures come from; shared by everyone who asks.
+/// Source of the figures, shared by all readers.
 #[derive(Debug)]
 pub struct Host(Mutex<Reading>);
 
@@ -57,7 +57,7 @@ impl Default for Host {
 }
 
 impl Host {
-    /// Begins to watch. On a system that gives no figures there are none; that is no reason not to run.
+    /// Creates the source. On a system without such figures all of them are absent, and the agent runs all the same.
     #[must_use]
     pub fn new() -> Self {
         let memory = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
@@ -66,7 +66,7 @@ impl Host {
         Self(Mutex::new(Reading { system, process, figures: Figures::default(), read_at: None }))
     }
 
-    /// The figures, at most five seconds old.
+    /// Returns the figures, at most five seconds old.
     #[must_use]
     pub fn figures(&self) -> Figures {
         let mut reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);

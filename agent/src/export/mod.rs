@@ -1,8 +1,8 @@
-//! What the agent tells about itself: `/metrics` and OTLP traces.
+//! Telemetry of the agent itself: `/metrics` and OTLP traces.
 //!
-//! Two kinds of families meet in `/metrics`. What the agent counts goes through the `metrics` facade into a
-//! [`Recorder`]; what it knows about SLOs is rendered from the snapshot at scrape time, so that a series ends when its
-//! SLO does.
+//! `/metrics` has two kinds of families. Counters and histograms of the agent go through the `metrics` facade into a
+//! [`Recorder`]. Figures of SLOs are rendered from the snapshot at scrape time, so that a series ends when its SLO
+//! does.
 
 mod component;
 mod family;

@@ -4,11 +4,11 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, 
 
 use lookout_runtime::events::names;
 
-/// Buckets of durations: from a loopback answer to the longest timeout anyone sets.
+/// Buckets of durations: from a loopback answer to the longest possible timeout.
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// What the agent counts about itself.
+/// Recorder of the agent's own metrics.
 #[derive(Clone)]
 pub struct Recorder(PrometheusHandle);
 
@@ -18,7 +18,7 @@ impl core::fmt::Debug for Recorder {
     }
 }
 
-/// Why nothing can be counted.
+/// Failure to install the recorder.
 #[derive(Debug, thiserror::Error)]
 pub enum InstallError {
     /// A process has one recorder.
@@ -30,10 +30,10 @@ pub enum InstallError {
 }
 
 impl Recorder {
-    /// Makes the recorder of this process; everything counted from now on is in it.
+    /// Installs the recorder of this process, which collects every metric from now on.
     ///
     /// # Errors
-    /// When the process has one already.
+    /// Fails when the process has one already.
     pub fn install() -> Result<Self, InstallError> {
         let recorder = build()?;
         let handle = recorder.handle();
@@ -42,23 +42,23 @@ impl Recorder {
         Ok(Self(handle))
     }
 
-    /// A recorder that counts only what the closure given to [`metrics::with_local_recorder`] counts: for several agents
-    /// in one process, and for tests.
+    /// Creates a recorder for the closure given to [`metrics::with_local_recorder`] alone: for several agents in one
+    /// process, and for tests.
     ///
     /// # Errors
-    /// When the recorder refuses its settings.
+    /// Fails when the recorder refuses its settings.
     pub fn detached() -> Result<(Self, PrometheusRecorder), InstallError> {
         let recorder = build()?;
         metrics::with_local_recorder(&recorder, describe);
         Ok((Self(recorder.handle()), recorder))
     }
 
-    /// Sorts samples into buckets. To be called every few seconds, or they pile up until the next scrape.
+    /// Sorts samples into buckets. Call it every few seconds; otherwise samples pile up until the next scrape.
     pub fn upkeep(&self) {
         self.0.run_upkeep();
     }
 
-    /// Everything counted, in the text format.
+    /// Returns all metrics in the text format.
     #[must_use]
     pub fn text(&self) -> String {
         self.0.render()

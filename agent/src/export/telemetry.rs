@@ -1,4 +1,4 @@
-//! Logs on stderr and, when someone listens, traces over OTLP.
+//! Logs on stderr and, with an endpoint, traces over OTLP.
 
 use std::time::Duration;
 
@@ -15,24 +15,24 @@ use url::Url;
 
 use lookout_runtime::events::names;
 
-/// One attempt to hand spans over takes at most this long.
+/// Longest time of one export of spans.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What exporting itself does: never exported, or every export would cause the next one.
+/// Targets of the exporter's own spans, which are never exported: every export would cause the next one.
 const OWN_TARGETS: [&str; 5] = ["opentelemetry", "hyper", "h2", "tonic", "reqwest"];
 
-/// What is logged and where traces go.
+/// Settings of logs and traces.
 #[derive(Debug, Clone)]
 pub struct TelemetryConfig {
-    /// `info`, or a filter such as `info,lookout=debug`.
+    /// The level: `info`, or a filter such as `info,lookout=debug`.
     pub level: String,
-    /// Logs as JSON, one object per line, instead of text for people.
+    /// True for logs as JSON, one object per line, instead of text for people.
     pub json: bool,
     /// Base URL of an OTLP collector (`http://collector:4318`).
     pub otlp_endpoint: Option<Url>,
 }
 
-/// Why there are no logs or traces.
+/// Failure to start logs and traces.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The level cannot be read.
@@ -41,30 +41,30 @@ pub enum TelemetryError {
          info,lookout=debug"
     )]
     Level {
-        /// As it was given.
+        /// The level as it was given.
         level: String,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: tracing_subscriber::filter::ParseError,
     },
     /// The client for the collector cannot be built.
     #[error("building the trace exporter for {endpoint}")]
     Exporter {
-        /// Where to, without credentials.
+        /// The address of the collector, without credentials.
         endpoint: String,
-        /// What is wrong with it.
+        /// The fault.
         #[source]
         source: opentelemetry_otlp::ExporterBuildError,
     },
     /// The HTTP client cannot be built.
     #[error("building the HTTP client of the trace exporter")]
     Client(#[source] reqwest::Error),
-    /// The process logs already.
+    /// Another logger is installed already.
     #[error("starting the log: this process has one already")]
     Twice(#[source] tracing_subscriber::util::TryInitError),
 }
 
-/// What has to be flushed at the end.
+/// Handle of the exporter, which flushes it at the end.
 #[derive(Debug)]
 pub struct Telemetry {
     provider: SdkTracerProvider,
@@ -72,11 +72,11 @@ pub struct Telemetry {
 
 /// Starts logs and traces for the whole process.
 ///
-/// There is always a provider, so that spans have trace ids to send along and to log; without an endpoint nobody exports
-/// them.
+/// A provider exists even without an endpoint, so that spans have trace ids to send along and to log; they are not
+/// exported then.
 ///
 /// # Errors
-/// When the level cannot be read, the exporter cannot be built, or the process logs already.
+/// Fails when the level cannot be read, the exporter cannot be built, or the process logs already.
 pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::INFO.into())
@@ -105,7 +105,8 @@ pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
 }
 
 impl Telemetry {
-    /// Hands over what is left, at most for `timeout`. Blocks: call it after the runtime or on a blocking thread.
+    /// Exports the remaining spans, for at most `timeout`. It blocks: call it after the runtime or on a blocking
+    /// thread.
     pub fn shutdown(self, timeout: Duration) {
         if let Err(error) = self.provider.shutdown_with_timeout(timeout) {
             tracing::warn!(%error, "the last traces may be lost");
@@ -136,8 +137,8 @@ fn provider(endpoint: Option<&Url>) -> Result<SdkTracerProvider, TelemetryError>
     Ok(builder.with_batch_exporter(Counted(exporter)).build())
 }
 
-/// The batch processor has a thread of its own, outside of any runtime: only a blocking client works there. Building one
-/// is refused inside a runtime, hence the detour over a thread.
+/// Returns a blocking client: the batch processor has its own thread, outside of any runtime. A runtime refuses to
+/// build such a client inside it, so that another thread builds it.
 fn blocking_client() -> Result<reqwest::blocking::Client, TelemetryError> {
     let build = || {
         reqwest::blocking::Client::builder()
@@ -152,7 +153,7 @@ fn blocking_client() -> Result<reqwest::blocking::Client, TelemetryError> {
     })
 }
 
-/// The base URL with the path of traces, unless it has it already.
+/// Returns the base URL with the path of traces, unless it has it already.
 fn traces_url(endpoint: &Url) -> Url {
     let mut url = endpoint.clone();
     let path = url.path().trim_end_matches('/').to_owned();
@@ -168,7 +169,7 @@ fn without_credentials(url: &Url) -> String {
     format!("{}://{host}{port}{}", url.scheme(), url.path())
 }
 
-/// Counts what became of spans: a collector that is away must be seen somewhere.
+/// Counts exported and failed spans, so that a collector that is down is visible.
 #[derive(Debug)]
 struct Counted<E>(E);
 

@@ -1,7 +1,7 @@
-//! The text of `/metrics`: what was counted, then what is known.
+//! The text of `/metrics`: first the recorded metrics, then the figures of the snapshot.
 //!
 //! The `slo:*` family has Sloth's names and labels, so that dashboards and rules written for Sloth work unchanged. Its
-//! figures are those the tiers are judged by: time before the first observation counts as clean. A figure that rests on no
+//! figures are those that decide the tiers: time before the first observation counts as clean. A figure without an
 //! event is absent, never zero and never NaN.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::evaluate::{SloStatus, Snapshot};
 /// Media type of the text.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Everything a Prometheus is told.
+/// Renders all metrics.
 #[must_use]
 pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_url: &str) -> String {
     let counted = recorder.text();
@@ -40,7 +40,7 @@ pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_ur
     out
 }
 
-/// Neither blank (OpenMetrics refuses blank lines) nor a sample without a finite value.
+/// Returns whether a line is neither blank (OpenMetrics refuses blank lines) nor a sample without a finite value.
 fn is_sound(line: &str) -> bool {
     if line.starts_with('#') {
         return true;
@@ -55,7 +55,7 @@ fn sloth(families: &mut Families, slo: &SloStatus) {
         ("sloth_service", slo.service.as_str()),
         ("sloth_slo", slo.slo.as_str()),
     ];
-    // Through the engine's type, so that 99.9 % is 0.999 and not 0.9990000000000001.
+    // The engine's type prints 99.9 % as 0.999 and not as 0.9990000000000001.
     let objective = Objective::try_from_percent(evidence.objective_percent);
     let (objective, budget) =
         objective.map_or((f64::NAN, f64::NAN), |objective| (objective.ratio(), objective.budget_ratio()));
@@ -97,7 +97,8 @@ fn sloth(families: &mut Families, slo: &SloStatus) {
     families.gauge("sloth_slo_info", "The SLO; always 1.", &labels, 1.0);
 }
 
-/// The burn rate of the period by the current objective, which is not what is spent where there were several.
+/// Returns the burn rate of the period by the current objective. It differs from the spent budget when there were
+/// several objectives.
 fn period_burn(slo: &SloStatus) -> f64 {
     let evidence = &slo.evidence;
     let objective = Objective::try_from_percent(evidence.objective_percent);
@@ -107,7 +108,7 @@ fn period_burn(slo: &SloStatus) -> f64 {
     }
 }
 
-/// Burn rates by window length, where there were events.
+/// Returns burn rates by window length, where there were events.
 fn burns_by_window(slo: &SloStatus) -> BTreeMap<u64, f64> {
     let evidence = &slo.evidence;
     let tiers = evidence.tiers.iter();
@@ -115,7 +116,7 @@ fn burns_by_window(slo: &SloStatus) -> BTreeMap<u64, f64> {
         .flat_map(|tier| [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)])
         .filter_map(|(seconds, burn)| Some((seconds, burn?)))
         .collect();
-    // a calendar period is no window: its length changes, and a series by its name would come and go
+    // a calendar period is no window: its length changes, and so would the name of its series
     if evidence.total > 0 && evidence.calendar.is_none() {
         burns.insert(evidence.period_s, period_burn(slo));
     }

@@ -1,4 +1,4 @@
-//! What a Prometheus reads, judged by Prometheus' own tool.
+//! The text of `/metrics`, checked by Prometheus' own tool.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;

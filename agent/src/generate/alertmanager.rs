@@ -1,11 +1,11 @@
-//! Routes, inhibition and a Slack receiver for the alerts of the rules; also for the agent's own deliveries, which carry
+//! Routes, inhibition and a Slack receiver for the alerts of the rules, and for the agent's own deliveries, which have
 //! the same labels.
 
 use super::MARK;
 use super::emit::{self, Node, map};
 use lookout_config::Config;
 
-/// Where the Slack webhook is read from: a secret mounted beside the config.
+/// Path of the file with the Slack webhook: a secret mounted beside the config.
 const WEBHOOK_FILE: &str = "/etc/alertmanager/secrets/slack-webhook-url";
 
 const TITLE: &str = r#"{{ if eq .Status "firing" }}{{ if eq .CommonLabels.severity "critical" }}PAGE{{ else }}ticket{{ end }}{{ else }}resolved{{ end }}: {{ .CommonLabels.service }}{{ with .CommonLabels.slo }} / {{ . }}{{ end }}"#;
@@ -16,7 +16,7 @@ Since {{ .StartsAt.UTC.Format "2006-01-02 15:04:05 MST" }}{{ if eq .Status "reso
 <{{ .Annotations.runbook_url }}|Runbook> · <{{ .Annotations.dashboard_url }}|Dashboard>
 {{ end }}"#;
 
-/// The whole config.
+/// Returns the whole config.
 pub(super) fn file(config: &Config) -> String {
     let mut identity: Vec<Node> = vec!["service".into(), "slo".into()];
     if config.environment.is_some() {

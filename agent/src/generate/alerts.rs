@@ -1,15 +1,15 @@
 //! Alerting rules: two per SLO for the tiers, one for missing data.
 //!
-//! Prometheus resolves an alert as soon as its expression is false, and a comparison with nothing is false: left alone,
-//! a service that stops being asked, or being scraped, would send "resolved" in the middle of an outage. So the rules
-//! remember, as the agent does, by reading their own `ALERTS`:
+//! Prometheus resolves an alert as soon as its expression is false or has no value. So a service without traffic, or
+//! one that is not scraped any more, would send "resolved" in the middle of an outage. The rules therefore keep their
+//! state, as the agent does, by reading their own `ALERTS`:
 //!
 //! - a tier that fires while its short window has no event any more follows its long window, if the short one was above
-//!   the threshold when it last said something;
-//! - a tier that fires goes on below the guard, which decides whether to call someone, not whether it is over;
-//! - while data are missing, whatever fires goes on.
+//!   the threshold when it last had a value;
+//! - a tier that fires goes on below the guard: the guard decides about the start of an alert, not about its end;
+//! - while data are missing, every firing alert goes on.
 //!
-//! None of this makes anything fire that does not.
+//! None of this makes an alert start.
 
 use lookout_engine::{Method, Severity, Tier, Window};
 
@@ -20,19 +20,19 @@ use super::promql::{self, duration, indented, quoted};
 use super::rules::{Rules, alert_groups, base_window, evaluation_seconds, label_node, recorded};
 use lookout_config::Slo;
 
-/// Beyond this Prometheus does not look back for the last sample of a series, less a minute of delay.
+/// Time that Prometheus looks back for the last sample of a series, less a minute of delay.
 const LOOKBACK_SECONDS: u32 = 240;
 
 impl Rules<'_> {
-    /// All alerts of the SLO.
+    /// Returns all alerts of the SLO.
     pub(super) fn alerts(&self) -> Vec<Node> {
         let mut list = self.burn_alerts();
         list.extend(self.missing_alert());
         list
     }
 
-    /// One alert per severity: its tiers are ORed, and a tier that no failure rate can reach is left out. Tiers that
-    /// have to hold for different times cannot share a rule; the label `hold` tells their rules apart.
+    /// Returns one alert per severity: its tiers are ORed, and a tier that no failure rate can reach is left out.
+    /// Tiers with different hold times cannot share a rule; the label `hold` distinguishes their rules.
     fn burn_alerts(&self) -> Vec<Node> {
         let mut list = Vec::new();
         for severity in [Severity::Page, Severity::Ticket] {
@@ -52,7 +52,8 @@ impl Rules<'_> {
         list
     }
 
-    /// Fast in both windows, with as many events in the long one as the guard asks for.
+    /// Returns the condition of a tier: above the threshold in both windows, with the events that the guard requires
+    /// in the long one.
     fn condition(&self, tier: &Tier) -> String {
         let mut parts = vec![self.above(tier, tier.short), self.above(tier, tier.long)];
         let guard = self.slo.guard();
@@ -75,7 +76,8 @@ impl Rules<'_> {
         format!("(\n{}\n)", indented(&text))
     }
 
-    /// Fires already, is fast in the long window, and was in the short one when that last had an event.
+    /// Returns the condition that keeps a firing tier: above the threshold in the long window, and in the short one
+    /// when it last had an event.
     fn held(&self, tier: &Tier, firing: &str) -> String {
         let (short, identity) = (ratio_name(tier.short), recorded(self.slo));
         let said = format!("last_over_time({short}{identity}[{}])", tier.long);
@@ -87,8 +89,8 @@ impl Rules<'_> {
         )
     }
 
-    /// Fires already, and nothing is known: data are missing, or so new that they have no rate yet. The ratio of the
-    /// period is what is left to report.
+    /// Returns the condition that keeps a firing tier without data: they are missing, or so new that they have no rate
+    /// yet. The ratio of the period is the only value left to report.
     fn frozen(&self, firing: &str) -> String {
         let ratio = format!("{}{}", ratio_name(self.slo.period()), recorded(self.slo));
         let base = base_window(self.slo).to_string();
@@ -171,14 +173,14 @@ impl Rules<'_> {
             "Nothing has been observed for {} (service {}) for at least {}: a total outage would have fired by now. \
              Its burn alerts can neither fire nor resolve until data are back.",
             self.slo.id(),
-            // not `$labels.service`: what `absent` answers has no such label
+            // not `$labels.service`: the result of `absent` has no such label
             self.slo.service,
             Window::seconds(self.slo.policy.data_alert_seconds()),
         );
         self.annotations(alert, severity, "the data are missing", [summary, description])
     }
 
-    /// `title` is what templates made for Sloth show.
+    /// Returns the annotations. Templates made for Sloth show `title`.
     fn annotations(
         &self,
         alert: &str,
@@ -201,7 +203,7 @@ fn ratio_name(window: Window) -> String {
     format!("slo:sli_error:ratio_rate{window}")
 }
 
-/// The alert itself, as it was at the evaluation before.
+/// Returns the alert itself, as it was at the evaluation before.
 fn firing(slo: &Slo, severity: Severity, hold: Option<&str>) -> String {
     let hold = hold.map_or_else(String::new, |hold| format!(", hold={}", quoted(hold)));
     let own = format!(
@@ -214,7 +216,7 @@ fn firing(slo: &Slo, severity: Severity, hold: Option<&str>) -> String {
     if interval <= LOOKBACK_SECONDS {
         return selector;
     }
-    // the sample of one evaluation ago, which is further back than Prometheus looks by itself
+    // the sample of one evaluation ago, which is older than Prometheus looks back by default
     format!("last_over_time({selector}[{}])", duration(u64::from(interval) * 3 / 2))
 }
 

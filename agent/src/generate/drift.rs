@@ -1,4 +1,4 @@
-//! Files on disk beside what they should be.
+//! Comparison of files on disk with generated ones.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -6,33 +6,33 @@ use std::path::{Path, PathBuf};
 
 use super::{Artifact, Kept, MARK, runbook};
 
-/// More than any generated file has; what is larger is not one of ours.
+/// Largest file that is compared; no generated file is larger.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
-/// What is wrong with a file.
+/// Difference between a file and its artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
-    /// It is not there.
+    /// The file is missing.
     Missing,
-    /// It says something else, first in this line.
+    /// The file differs, first in this line.
     Different {
-        /// Counted from one.
+        /// The line, counted from one.
         line: usize,
-        /// What stands there; `None` at the end of the file.
+        /// The line found; `None` at the end of the file.
         found: Option<String>,
-        /// What should stand there; `None` at the end of the file.
+        /// The line expected; `None` at the end of the file.
         expected: Option<String>,
     },
-    /// It was generated once and no SLO asks for it any more.
+    /// The file was generated for an SLO that no longer exists.
     Stale,
 }
 
-/// A file that is not as the specs want it.
+/// File that differs from its artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The difference.
     pub trouble: Trouble,
 }
 
@@ -58,8 +58,8 @@ impl core::fmt::Display for Drift {
     }
 }
 
-/// Writes the files that are not as they should be and returns them. Each is replaced as a whole, so that a reader sees
-/// the old or the new one.
+/// Writes the files that differ and returns them. Each is replaced as a whole, so that a reader sees the old or the
+/// new one.
 ///
 /// # Errors
 /// The first file that cannot be read or written, by name.
@@ -76,7 +76,7 @@ pub fn write(artifacts: &[Artifact]) -> io::Result<Vec<PathBuf>> {
     Ok(changed)
 }
 
-/// Every file that is missing, different or stale, in the order of their paths.
+/// Returns every file that is missing, different or stale, in the order of their paths.
 ///
 /// # Errors
 /// The first file or folder that cannot be read, by name.
@@ -94,7 +94,7 @@ pub fn drift(artifacts: &[Artifact]) -> io::Result<Vec<Drift>> {
     Ok(list)
 }
 
-/// What the file should say, given what it says now.
+/// Returns the wanted contents of a file, given the present ones.
 fn wanted(artifact: &Artifact, found: Option<&str>) -> String {
     match (artifact.kept, found) {
         (Kept::Body, Some(found)) => runbook::merge(&artifact.contents, found),
@@ -118,7 +118,7 @@ fn first_difference(found: &str, expected: &str) -> Option<Trouble> {
     }
 }
 
-/// Files beside the artifacts that carry our mark and are none of them.
+/// Returns the files beside the artifacts that have our marker and belong to no artifact.
 fn stale(artifacts: &[Artifact]) -> io::Result<Vec<Drift>> {
     let mut folders: Vec<&Path> = artifacts.iter().filter_map(|artifact| artifact.path.parent()).collect();
     folders.sort_unstable();
@@ -137,7 +137,8 @@ fn stale(artifacts: &[Artifact]) -> io::Result<Vec<Drift>> {
     Ok(list)
 }
 
-/// A text file; `None` when it is not there. What is not text or too large reads as different from anything of ours.
+/// Reads a text file; `None` when it does not exist. A file that is not text or too large reads as different from
+/// every generated file.
 fn read(path: &Path) -> io::Result<Option<String>> {
     let file = match fs::File::open(path) {
         Ok(file) => file,

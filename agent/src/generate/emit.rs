@@ -1,10 +1,9 @@
-//! YAML as this room writes it: keys in the order given, strings quoted only where they must be, long text as block
-//! scalars. A hundred lines of our own, because the order, the quoting and the blocks are what a reviewer of a generated
-//! file reads.
+//! YAML output: keys in the given order, strings quoted only where needed, long text as block scalars. It is our own
+//! code, because order, quoting and blocks are what a reviewer of a generated file reads.
 
 use core::fmt::Write as _;
 
-/// A YAML document.
+/// YAML document.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     /// A string.
@@ -29,12 +28,12 @@ impl From<String> for Node {
     }
 }
 
-/// A mapping from pairs.
+/// Returns a mapping from pairs.
 pub(super) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Node)>) -> Node {
     Node::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// A whole file: comment lines, then the document.
+/// Renders a whole file: comment lines, then the document.
 pub(super) fn file(comments: &[String], node: &Node) -> String {
     let mut out = String::new();
     for line in comments {
@@ -63,7 +62,7 @@ fn write_node(out: &mut String, node: &Node, indent: usize) {
     }
 }
 
-/// One entry of a list, after its dash.
+/// Writes one entry of a list, after its dash.
 fn write_item(out: &mut String, item: &Node, indent: usize) {
     match item {
         Node::Map(pairs) if !pairs.is_empty() => {
@@ -96,7 +95,7 @@ fn write_pair(out: &mut String, key: &str, value: &Node, indent: usize) {
     }
 }
 
-/// A value that begins on the line it is on.
+/// Writes a value that begins on the present line.
 fn write_scalar(out: &mut String, node: &Node, indent: usize) {
     match node {
         Node::Text(text) if is_block(text) => {
@@ -115,7 +114,7 @@ fn write_scalar(out: &mut String, node: &Node, indent: usize) {
         Node::Plain(text) => {
             let _ = writeln!(out, "{text}");
         }
-        // a list inside a list does not occur in what we write; flow style keeps it valid all the same
+        // a list inside a list does not occur in our files; flow style keeps it valid
         Node::List(items) => {
             let items: Vec<String> = items.iter().map(flow).collect();
             let _ = writeln!(out, "[{}]", items.join(", "));
@@ -143,7 +142,7 @@ fn push_indent(out: &mut String, indent: usize) {
     }
 }
 
-/// Several lines of printable text can stand as they are.
+/// Returns whether a text can be a block scalar: several lines of printable text.
 fn is_block(text: &str) -> bool {
     text.contains('\n')
         && !text.starts_with([' ', '\n'])
@@ -155,13 +154,13 @@ fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quoted(text) }
 }
 
-/// Single quotes where they spare escapes, else JSON's quoting, which is a subset of YAML's.
+/// Quotes a string: with single quotes where they avoid escapes, else as JSON, which is a subset of YAML.
 fn quoted(text: &str) -> String {
     let literal = text.contains(['"', '\\']) && !text.contains('\'') && !text.chars().any(char::is_control);
     if literal { format!("'{text}'") } else { serde_json::Value::from(text).to_string() }
 }
 
-/// Whether a string means itself without quotes, in block style and in every version of YAML.
+/// Returns whether a string needs no quotes, in block style and in every version of YAML.
 fn is_plain(text: &str) -> bool {
     const RESERVED: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
     let first_is_letter = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '/');
@@ -175,7 +174,7 @@ fn is_plain(text: &str) -> bool {
     word || is_duration(text)
 }
 
-/// `5m`, `500ms`: a number to no one.
+/// Returns whether a text is a duration (`5m`, `500ms`), which no YAML parser takes for a number.
 fn is_duration(text: &str) -> bool {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     unit.len() < text.len() && ["ms", "s", "m", "h", "d"].contains(&unit)

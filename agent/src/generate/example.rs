@@ -1,4 +1,4 @@
-//! Made-up series that match a selector, for the generated rule tests: values of labels are built from the structure of
+//! Sample series that match a selector, for the generated rule tests. Values of labels are built from the structure of
 //! their regular expressions and then checked against them, so that a series is right or is not made.
 
 use regex::Regex;
@@ -8,34 +8,35 @@ use super::promql::Sli;
 use lookout_promql::query::Term;
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
-/// One series by its metric and labels.
+/// Series by its metric and labels.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Series {
     metric: String,
     labels: Vec<(String, String)>,
 }
 
-/// Most series among which those of an event are looked for.
+/// Largest number of series that are searched for those of one event.
 const CANDIDATES: usize = 12;
 
-/// Series of an SLI that count by the kind of event.
+/// Series of an SLI by the kind of event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Events {
-    /// Incremented with every good event.
+    /// The series incremented with every good event.
     pub(super) good: Vec<Series>,
-    /// Incremented with every bad event.
+    /// The series incremented with every bad event.
     pub(super) bad: Vec<Series>,
-    /// Never incremented. They are there because a sum of several counters has no value while one of them has none.
+    /// The series that never change. They exist because a sum of several counters has no value while one of them has
+    /// none.
     pub(super) flat: Vec<Series>,
 }
 
 impl Events {
-    /// Series for an SLI; `None` when no example of its selectors can be found.
+    /// Creates the series for an SLI; `None` when a selector has no sample.
     pub(super) fn of(sli: &Sli) -> Option<Self> {
         Self::of_counters(sli).or_else(|| Self::of_terms(sli))
     }
 
-    /// Series for sums and differences of counters: the fewest of which the queries count one event.
+    /// Creates the series for sums and differences of counters: the fewest for which the queries count one event.
     fn of_terms(sli: &Sli) -> Option<Self> {
         let (part, total) = (sli.part.terms()?, sli.total.terms()?);
         let selectors: Vec<&Selector> = part.iter().chain(&total).map(|term| &term.selector).collect();
@@ -66,12 +67,12 @@ impl Events {
         Some(Self { good, bad, flat })
     }
 
-    /// Series for two selectors of counters.
+    /// Creates the series for two selectors of counters.
     fn of_counters(sli: &Sli) -> Option<Self> {
         let (part_of, total_of) = (sli.part.counters()?, sli.total.counters()?);
         let same_metric = part_of.metric == total_of.metric;
         let part = if same_metric {
-            // one series is both: it has to satisfy all conditions
+            // one series serves both: it has to satisfy all conditions
             let mut both = part_of.clone();
             both.matchers.extend(total_of.matchers.iter().cloned());
             Series::matching(&both, None)?
@@ -87,7 +88,7 @@ impl Events {
         })
     }
 
-    /// Each series once.
+    /// Returns each series once.
     pub(super) fn series(&self) -> Vec<&Series> {
         let mut list: Vec<&Series> = Vec::new();
         for series in self.good.iter().chain(&self.bad).chain(&self.flat) {
@@ -110,14 +111,14 @@ impl core::fmt::Display for Series {
     }
 }
 
-/// The events that a term counts when each of some series counts one.
+/// Returns the events that a term counts when each of these series counts one.
 fn term_value(term: &Term, series: &[&Series]) -> i64 {
     let count = series.iter().filter(|series| series.fits(&term.selector)).count() as i64;
     if term.negative { -count } else { count }
 }
 
 impl Series {
-    /// Whether the selector takes it.
+    /// Returns whether the selector matches it.
     fn fits(&self, selector: &Selector) -> bool {
         let value =
             |name: &str| self.labels.iter().find(|(label, _)| label == name).map_or("", |(_, value)| value);
@@ -125,7 +126,7 @@ impl Series {
             && selector.matchers.iter().all(|matcher| takes(matcher, value(&matcher.label)))
     }
 
-    /// A series the selector takes and `except` does not.
+    /// Returns a series that matches the selector and not `except`.
     fn matching(selector: &Selector, except: Option<&Selector>) -> Option<Self> {
         let mut names: Vec<&str> = selector.matchers.iter().map(|matcher| matcher.label.as_str()).collect();
         names.extend(except.iter().flat_map(|other| &other.matchers).map(|matcher| matcher.label.as_str()));
@@ -135,7 +136,7 @@ impl Series {
             unique.extend(fresh.then_some(*name));
             fresh
         });
-        // one label that `except` refuses is enough; try them in turn, none at all first
+        // one label that `except` refuses is enough; try none first, then each label
         let refused = except.map_or_else(Vec::new, |other| other.matchers.iter().collect::<Vec<_>>());
         let attempts: Vec<Option<&Matcher>> =
             if refused.is_empty() { vec![None] } else { refused.into_iter().map(Some).collect() };
@@ -158,7 +159,7 @@ impl Series {
     }
 }
 
-/// A label value that satisfies all conditions and not the one that has to refuse it.
+/// Returns a label value that satisfies all conditions but not `refusing`.
 fn value(wanted: &[&Matcher], refusing: Option<&Matcher>) -> Option<String> {
     let derived = wanted.iter().filter_map(|matcher| match matcher.op {
         MatchOp::Equal => Some(matcher.value.clone()),
@@ -181,7 +182,7 @@ fn takes(matcher: &Matcher, value: &str) -> bool {
     }
 }
 
-/// A string a regular expression matches, as far as its structure tells.
+/// Returns a string that a regular expression matches, as far as its structure shows.
 fn example(pattern: &str) -> Option<String> {
     let hir = regex_syntax::parse(pattern).ok()?;
     let mut out = String::new();
@@ -195,7 +196,7 @@ fn build(hir: &Hir, out: &mut String) {
         HirKind::Literal(literal) => out.push_str(&String::from_utf8_lossy(&literal.0)),
         HirKind::Class(class) => out.push(member(class)),
         HirKind::Repetition(repetition) => {
-            // once where that is allowed, because an example of `/api/.*` should look like one
+            // one repetition where that is allowed, so that a sample of `/api/.*` looks like a path
             let most = repetition.max.unwrap_or(u32::MAX);
             for _ in 0..repetition.min.max(1).min(most).min(16) {
                 build(&repetition.sub, out);
@@ -256,7 +257,7 @@ mod tests {
     fn what_cannot_be_told_apart_has_no_example() {
         let all = Counted::Counters(Selector { metric: "m".into(), matchers: Vec::new() });
         let sli = Sli { total: all.clone(), part: all, part_is_bad: true, job: None, is_probe: false };
-        // every event is bad: a good one would have to match and not match
+        // every event is bad: a good one would both match and not match
         assert_eq!(Events::of(&sli).map(|events| events.good == events.bad), Some(true));
     }
 }

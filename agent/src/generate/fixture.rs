@@ -1,4 +1,4 @@
-//! The config of the watched passenger API, as the specs in `slo/` say it.
+//! The config of the watched passenger API, from the specs in `slo/`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use lookout_engine::{EventRate, Grid, Guard, Method, Objective, Period, Policy, 
 
 use lookout_config::{Config, GateMinimum, Indicator, RateSource, Slo, Traffic, load_with};
 
-/// The root of the project.
+/// Returns the root of the project.
 pub(super) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 
-/// What the engine is told by default.
+/// Returns the default policy.
 pub(super) fn policy(percent: f64, period: Window, grid: Grid) -> Policy {
     Policy {
         grid,
@@ -46,7 +46,7 @@ pub(super) fn slo(name: &str, percent: f64, indicator: Indicator) -> Slo {
     }
 }
 
-/// The config of `slo/`, whatever the environment of the test.
+/// Returns the config of `slo/`, independent of the environment of the test.
 pub(super) fn titanic() -> Config {
     load_with(&root().join("slo"), &|_| None).unwrap().0
 }

@@ -7,12 +7,12 @@ use super::emit::{self, Node, map};
 use super::rules;
 use lookout_config::{Config, PrometheusRules};
 
-/// The name of a service's object as a file.
+/// Returns the file name of a service's object.
 pub(super) fn file_name(service: &str) -> String {
     format!("{service}.prometheusrule.yaml")
 }
 
-/// The object.
+/// Renders the object of a service.
 pub(super) fn file(config: &Config, objects: &PrometheusRules, service: &str) -> String {
     let comments = [
         format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
@@ -21,9 +21,9 @@ pub(super) fn file(config: &Config, objects: &PrometheusRules, service: &str) ->
     object(objects, &object_name(service), &comments, rules::groups(config, service))
 }
 
-/// An object of these groups.
+/// Renders an object of these groups.
 pub(super) fn object(objects: &PrometheusRules, name: &str, comments: &[String], groups: Node) -> String {
-    // the last two are what the Prometheus of kube-prometheus has selected by; a label of the user's own wins
+    // kube-prometheus has selected by the last two; a label of the user takes precedence
     let ours = [
         ("app.kubernetes.io/name", "lookout"),
         ("app.kubernetes.io/component", "slo-rules"),
@@ -47,8 +47,8 @@ pub(super) fn object(objects: &PrometheusRules, name: &str, comments: &[String],
     emit::file(comments, &object)
 }
 
-/// A name that Kubernetes takes: lower case, digits, `-` and `.`, with a letter or digit at both ends. What had to be
-/// changed for it adds a checksum, so that `a_b` and `a-b` stay two objects.
+/// Returns a name that Kubernetes accepts: lower case, digits, `-` and `.`, with a letter or digit at both ends. A
+/// name that had to be changed gets a checksum, so that `a_b` and `a-b` stay two objects.
 fn object_name(service: &str) -> String {
     let plain: String = service
         .chars()
@@ -58,7 +58,7 @@ fn object_name(service: &str) -> String {
     let plain = plain.trim_matches('-');
     let mut name = format!("lookout-{plain}");
     if plain != service {
-        // FNV-1a: as good as any for telling names apart
+        // FNV-1a is enough to distinguish names
         let sum = service
             .bytes()
             .fold(0x811c_9dc5_u32, |sum, byte| (sum ^ u32::from(byte)).wrapping_mul(0x0100_0193));

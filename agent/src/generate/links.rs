@@ -1,9 +1,9 @@
-//! Where generated files point to.
+//! Links in generated files.
 
 use lookout_config::{Config, Slo};
 use lookout_engine::Cause;
 
-/// The runbook of an alert: the configured place, or the agent's own page.
+/// Returns the runbook of an alert: the configured address, or the agent's own page.
 pub(super) fn runbook(config: &Config, alert: &str) -> String {
     match &config.outputs.runbook_url {
         Some(pattern) => pattern.replace("{alert}", alert),
@@ -11,7 +11,7 @@ pub(super) fn runbook(config: &Config, alert: &str) -> String {
     }
 }
 
-/// The dashboard of an SLO: the configured place, or the agent's own page.
+/// Returns the dashboard of an SLO: the configured address, or the agent's own page.
 pub(super) fn dashboard(config: &Config, slo: &Slo) -> String {
     match &config.outputs.dashboard_url {
         Some(pattern) => pattern.replace("{service}", &slo.service).replace("{slo}", &slo.name),
@@ -19,12 +19,12 @@ pub(super) fn dashboard(config: &Config, slo: &Slo) -> String {
     }
 }
 
-/// The agent, without a trailing slash.
+/// Returns the address of the agent, without a trailing slash.
 pub(super) fn agent(config: &Config) -> &str {
     config.agent_url()
 }
 
-/// The runbook of a firing alert, in a dashboard: at the address that the agent itself exports.
+/// Returns the runbook of a firing alert, for a dashboard: at the address that the agent itself exports.
 pub(super) fn runbook_in_dashboard(config: &Config) -> String {
     let alert = "${__data.fields.alertname}";
     match &config.outputs.runbook_url {
@@ -33,13 +33,14 @@ pub(super) fn runbook_in_dashboard(config: &Config) -> String {
     }
 }
 
-/// The variable of a dashboard that holds the agent's address.
+/// Variable of a dashboard that holds the agent's address.
 pub(super) const AGENT_IN_DASHBOARD: &str = "${lookout}";
 
-/// The agent's pages seen from a runbook that the agent shows under `/runbooks/`. No address: a page is the same everywhere.
+/// Path to the agent's pages from a runbook that it shows under `/runbooks/`. It has no host, so that a page is the
+/// same everywhere.
 pub(super) const AGENT_IN_RUNBOOK: &str = "..";
 
-/// The dashboard of an SLO, in a runbook.
+/// Returns the dashboard of an SLO, for a runbook.
 pub(super) fn dashboard_in_runbook(config: &Config, slo: &Slo) -> String {
     match &config.outputs.dashboard_url {
         Some(_) => dashboard(config, slo),
@@ -47,22 +48,22 @@ pub(super) fn dashboard_in_runbook(config: &Config, slo: &Slo) -> String {
     }
 }
 
-/// The alert of missing data of an SLO.
+/// Returns the alert of missing data of an SLO.
 pub(super) fn missing_alert(slo: &Slo) -> String {
     slo.alert_name_for(Cause::DataMissing)
 }
 
-/// The name a service's dashboard has as a file and in links; one service name is taken by the overview.
+/// Returns the name of a service's dashboard as a file and in links. The overview has taken one name.
 pub(super) fn dashboard_name(service: &str) -> String {
     if service == "overview" { "service-overview".to_owned() } else { service.to_owned() }
 }
 
-/// How a service is called towards people.
+/// Returns the title of a service.
 pub(super) fn service_title<'a>(config: &'a Config, service: &'a str) -> &'a str {
     config.services.get(service).and_then(|known| known.display_name.as_deref()).unwrap_or(service)
 }
 
-/// How an SLO is called towards people.
+/// Returns the title of an SLO.
 pub(super) fn slo_title(slo: &Slo) -> &str {
     slo.display_name.as_deref().unwrap_or(&slo.name)
 }

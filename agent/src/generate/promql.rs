@@ -1,4 +1,4 @@
-//! Indicators as PromQL, and numbers as people write them.
+//! Indicators and numbers as PromQL.
 
 use lookout_engine::{Objective, Tier, Window};
 
@@ -12,29 +12,30 @@ use lookout_runtime::events::names;
 /// Good and bad events of an SLO in Prometheus.
 #[derive(Debug, Clone)]
 pub(super) struct Sli {
-    /// Series of all events.
+    /// The source of all events.
     pub(super) total: Counted,
-    /// Series of the events the user counts beside all of them.
+    /// The source of the events that the user counts beside all of them.
     pub(super) part: Counted,
-    /// Whether those are the bad ones.
+    /// True if those are the bad ones.
     pub(super) part_is_bad: bool,
-    /// The job whose `up` says that the source answers; `None` for probes and unnamed jobs.
+    /// The job whose `up` shows that the source answers; `None` for probes and unnamed jobs.
     pub(super) job: Option<String>,
-    /// Every slot has an event, so that "no event" means "no data".
+    /// True if every slot has an event, so that "no event" means "no data".
     pub(super) is_probe: bool,
 }
 
-/// How events are found in Prometheus.
+/// Source of events in Prometheus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Counted {
-    /// As the increase of counters.
+    /// The increase of counters.
     Counters(Selector),
-    /// By an expression of the user's own.
+    /// An expression of the user.
     Expression(EventQuery),
 }
 
 impl Counted {
-    /// An expression of the plainest form is as good as its counters, and more can be made of them.
+    /// Creates the source of an expression. A plain rate of counters becomes those counters, which more can be derived
+    /// from.
     fn of(expression: &EventQuery) -> Self {
         match expression.counters() {
             Some(selector) => Self::Counters(selector.clone()),
@@ -42,7 +43,7 @@ impl Counted {
         }
     }
 
-    /// The counters, when it is these that count.
+    /// Returns the counters, if it is one selector of counters.
     pub(super) const fn counters(&self) -> Option<&Selector> {
         match self {
             Self::Counters(selector) => Some(selector),
@@ -50,7 +51,7 @@ impl Counted {
         }
     }
 
-    /// The counters whose events are added up; `None` when it is not such a sum.
+    /// Returns the terms of a sum of counters; `None` when it is no such sum.
     pub(super) fn terms(&self) -> Option<Vec<Term>> {
         match self {
             Self::Counters(selector) => Some(vec![Term { selector: selector.clone(), negative: false }]),
@@ -60,7 +61,7 @@ impl Counted {
         }
     }
 
-    /// As people read it.
+    /// Returns it as text for people.
     pub(super) fn text(&self) -> String {
         match self {
             Self::Counters(selector) => text(selector),
@@ -68,7 +69,7 @@ impl Counted {
         }
     }
 
-    /// Events per second over a range, as one series without labels.
+    /// Returns events per second over a range, as one series without labels.
     pub(super) fn rate(&self, range: &str) -> String {
         match self {
             Self::Counters(selector) => format!("sum(rate({}[{range}]))", text(selector)),
@@ -77,7 +78,7 @@ impl Counted {
         }
     }
 
-    /// Events in a range, as one series without labels.
+    /// Returns events in a range, as one series without labels.
     fn count(&self, range: &str) -> String {
         match self {
             Self::Counters(selector) => format!("sum(increase({}[{range}]))", text(selector)),
@@ -93,17 +94,17 @@ fn summed(expression: &EventQuery, range: &str) -> String {
     format!("sum({})", expression.over(range))
 }
 
-/// A range in seconds.
+/// Returns a range in seconds.
 fn seconds(range: &str) -> u64 {
     parse_duration(range).map_or(1, |range| range.as_secs().max(1))
 }
 
 impl Sli {
-    /// The indicator of an SLO.
+    /// Creates the indicator of an SLO.
     pub(super) fn of(config: &Config, slo: &Slo) -> Self {
         match &slo.indicator {
             Indicator::Probe { target } => {
-                // a missed probe says nothing about the target: it is neither good nor bad
+                // a missed probe is no observation of the target: it is neither good nor bad
                 let probe = |op, outcome: &str| Selector {
                     metric: names::PROBES.to_owned(),
                     matchers: vec![
@@ -120,7 +121,8 @@ impl Sli {
                 }
             }
             Indicator::Up { source } => {
-                // a scrape that failed for want of files on the agent's own machine says nothing about the neighbour
+                // a scrape that failed for want of file descriptors on the agent's machine is no observation of the
+                // neighbour
                 let scrapes = |op, outcome: &str| Selector {
                     metric: names::SCRAPES.to_owned(),
                     matchers: vec![
@@ -137,7 +139,7 @@ impl Sli {
                     is_probe: true,
                 }
             }
-            // its components are counted one by one, by the agent: of the whole there is no event to be found
+            // the agent counts the components one by one: the composite has no events of its own
             Indicator::Composite(_) => {
                 let nothing = Indicator::Probe { target: String::new() };
                 Self::of(config, &Slo { indicator: nothing, ..slo.clone() })
@@ -172,34 +174,34 @@ impl Sli {
         Self { total: of_job(total), part: of_job(part), part_is_bad, job, is_probe: false }
     }
 
-    /// All events per second over a range; nothing when there are no series.
+    /// Returns all events per second over a range; no value when there are no series.
     pub(super) fn total_rate(&self, range: &str) -> String {
         self.total.rate(range)
     }
 
-    /// Bad events per second over a range: zero as long as no bad event was ever counted, nothing without series.
+    /// Returns bad events per second over a range: zero until the first bad event, no value without series.
     pub(super) fn bad_rate(&self, range: &str) -> String {
         let total = self.total_rate(range);
         let part = self.part.rate(range);
         if self.part_is_bad {
             format!("{part}\nor\n0 * {total}")
         } else {
-            // extrapolation can put a good rate a hair above the rate of all
+            // extrapolation can make the rate of good events a little larger than that of all
             format!("clamp_min({total} - ({part} or 0 * {total}), 0)")
         }
     }
 
-    /// Bad over all in a range: nothing without traffic, never NaN.
+    /// Returns the bad ratio of a range: no value without traffic, never NaN.
     pub(super) fn bad_ratio(&self, range: &str) -> String {
         format!("(\n{}\n)\n/\n({} > 0)", indented(&self.bad_rate(range)), self.total_rate(range))
     }
 
-    /// How many events there were in a range.
+    /// Returns the number of events in a range.
     pub(super) fn total_count(&self, range: &str) -> String {
         format!("round({})", self.total.count(range))
     }
 
-    /// How many bad events there were in a range.
+    /// Returns the number of bad events in a range.
     pub(super) fn bad_count(&self, range: &str) -> String {
         let part = self.part.count(range);
         if self.part_is_bad {
@@ -210,8 +212,8 @@ impl Sli {
         }
     }
 
-    /// True while nothing is known about the service, as the agent sees it: its source does not answer, or, for
-    /// probes, no probe had an outcome. A source that answers and counts nothing is idle, not missing.
+    /// Returns the condition of missing data, as the agent sees it: the source does not answer or, for probes, no
+    /// probe had an outcome. A source that answers and counts nothing is idle, not missing.
     pub(super) fn missing(&self, range: &str) -> String {
         match (&self.job, &self.total) {
             (Some(job), _) => format!("absent(sum(up{{job={}}} == 1))", quoted(job)),
@@ -225,12 +227,12 @@ impl Sli {
     }
 }
 
-/// A condition without its compiled form, for text only.
+/// Creates a condition without its compiled form, for text only.
 pub(super) fn matcher(label: &str, op: MatchOp, value: &str) -> Matcher {
     Matcher { label: label.to_owned(), op, value: value.to_owned(), regex: None }
 }
 
-/// A selector with further conditions, unless it already has one on that label.
+/// Returns a selector with further conditions, unless it already has one on that label.
 pub(super) fn with(selector: &Selector, further: &[(&str, MatchOp, &str)]) -> Selector {
     let mut selector = selector.clone();
     for (label, op, value) in further {
@@ -241,19 +243,19 @@ pub(super) fn with(selector: &Selector, further: &[(&str, MatchOp, &str)]) -> Se
     selector
 }
 
-/// A selector as it is asked of a Prometheus.
+/// Returns a selector as PromQL.
 pub(super) fn text(selector: &Selector) -> String {
     selector.for_prometheus().to_string()
 }
 
-/// Every line two blanks further in.
+/// Indents every line by two blanks.
 pub(super) fn indented(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(|line| format!("  {line}")).collect();
     lines.join("\n")
 }
 
-/// A fraction in its shortest decimal form: the division of two exact integers rounds once, so that 999/1000 prints
-/// as 0.999 and not as what a chain of float operations makes of it.
+/// Returns a fraction in its shortest decimal form. The division of two exact integers rounds once, so that 999/1000
+/// prints as 0.999; a chain of float operations would not.
 pub(super) fn decimal(mut numerator: u128, mut denominator: u128) -> f64 {
     while numerator.is_multiple_of(10) && denominator.is_multiple_of(10) && denominator > 1 {
         numerator /= 10;
@@ -262,12 +264,12 @@ pub(super) fn decimal(mut numerator: u128, mut denominator: u128) -> f64 {
     numerator as f64 / denominator as f64
 }
 
-/// The bad ratio above which a tier fires.
+/// Returns the bad ratio above which a tier fires.
 pub(super) fn threshold(tier: &Tier, objective: Objective) -> f64 {
     decimal(u128::from(tier.factor.micro()) * u128::from(objective.budget_ppb()), 1_000_000_000_000_000)
 }
 
-/// A span of seconds in PromQL, which knows no fractions of a unit but takes several: `2d23h59m59s`.
+/// Returns seconds as a duration of PromQL, which has no fractions of a unit but accepts several units: `2d23h59m59s`.
 pub(super) fn duration(seconds: u64) -> String {
     let parts =
         [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
@@ -275,12 +277,12 @@ pub(super) fn duration(seconds: u64) -> String {
     if text.is_empty() { "1s".to_owned() } else { text }
 }
 
-/// A window in days.
+/// Returns a window in days.
 pub(super) fn days(window: Window) -> f64 {
     decimal(u128::from(window.as_seconds()), 86_400)
 }
 
-/// The labels by which the series of one SLO are told from those of others.
+/// Returns the labels that identify the series of one SLO.
 pub(super) fn identity(slo: &Slo) -> String {
     let labels =
         [("sloth_id", slo.id()), ("sloth_service", slo.service.clone()), ("sloth_slo", slo.name.clone())];

@@ -1,5 +1,4 @@
-//! Tests for the generated rules, in promtool's format: what they promise can be checked by whoever uses them, without
-//! this program.
+//! Tests for the generated rules, in promtool's format: users can check the rules without this program.
 //!
 //! Times are computed from the policy, so that the tests fit demo scales as well as months.
 
@@ -16,10 +15,10 @@ use super::sliced::Slice;
 use super::{MARK, links};
 use lookout_config::{Config, Slo};
 
-/// Events per step, enough for every guard one would set.
+/// Events per step, enough for every usual guard.
 const EVENTS: u64 = 1000;
 
-/// The tests of all SLOs of a service.
+/// Renders the tests of all SLOs of a service.
 pub(super) fn file(config: &Config, service: &str) -> String {
     let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo)).collect();
     let widest = slos.iter().copied().map(evaluation_seconds).min().unwrap_or(60);
@@ -41,24 +40,24 @@ pub(super) fn file(config: &Config, service: &str) -> String {
     emit::file(&comments, &map(head.into_iter().chain(order).chain([tests])))
 }
 
-/// A stretch of time in which every step is alike.
+/// Stretch of equal steps.
 #[derive(Debug, Clone, Copy)]
 struct Stretch {
     steps: u64,
     good: u64,
     bad: u64,
-    /// The source answers.
+    /// True if the source answers.
     up: bool,
 }
 
 struct Plan<'a> {
     slo: &'a Slo,
     sli: Sli,
-    /// `None` when no series can be made that the queries count.
+    /// The series; `None` when no series can be made that the queries count.
     events: Option<Events>,
-    /// Milliseconds between samples: at least four in the shortest window, and evaluations fall on samples.
+    /// The milliseconds between samples: at least four in the shortest window, and evaluations fall on samples.
     step_ms: u64,
-    /// Samples per evaluation.
+    /// The samples per evaluation.
     steps_per_tick: u64,
     slice: Option<Slice>,
 }
@@ -87,14 +86,14 @@ impl<'a> Plan<'a> {
         list
     }
 
-    /// No series at all: the rules load, and no alert for burning fires.
+    /// Returns the test without series: the rules load, and no alert about burning fires.
     fn silent(&self) -> Node {
         let ticks = self.unit_ticks() * 3;
         let nothing = Stretch { steps: ticks * self.steps_per_tick, good: 0, bad: 0, up: false };
         self.test("is quiet without data", &[nothing], &[self.check(ticks, &self.firing(None), 0.0)])
     }
 
-    /// Good events only, the bad series not even there: nothing fires, the budget is whole.
+    /// Returns the test of good events only, without the bad series: nothing fires, and the budget is whole.
     fn healthy(&self) -> Node {
         let ticks = self.unit_ticks() * 3;
         let quiet = Stretch { steps: ticks * self.steps_per_tick, good: EVENTS, bad: 0, up: true };
@@ -107,7 +106,7 @@ impl<'a> Plan<'a> {
         self.test("is quiet while healthy, even before the first error", &[quiet], &checks)
     }
 
-    /// Traffic stops: no ratio, no NaN, and the budget is what it was.
+    /// Returns the test of traffic that stops: no ratio, no NaN, and an unchanged budget.
     fn idle(&self) -> Node {
         let base = base_window(self.slo);
         let (busy, idle) = (self.unit_ticks() * 3, self.unit_ticks() * 3);
@@ -129,14 +128,15 @@ impl<'a> Plan<'a> {
             self.check(end, &format!("max(abs({budget} - ({left})) < bool 1e-9)"), 1.0),
             self.check(end, &sound, 1.0),
         ];
-        // a window that is the whole period has not forgotten the traffic yet
+        // a window as long as the period still contains the traffic
         if base != self.slo.period() {
             checks.insert(0, self.check(end, &now, 0.0));
         }
         self.test("keeps its budget over an idle gap", &stretches, &checks)
     }
 
-    /// Every event is bad: the alert fires at the evaluation after long × factor ÷ burn, and lets go after the end.
+    /// Returns the test of an outage in which every event is bad: the alert fires at the evaluation after long ×
+    /// factor ÷ burn, and is released after the end.
     fn outage(&self) -> Option<Node> {
         let severity = [Severity::Page, Severity::Ticket]
             .into_iter()
@@ -144,7 +144,7 @@ impl<'a> Plan<'a> {
         let tiers: Vec<Tier> =
             alert_groups(self.slo, severity).into_iter().flat_map(|(_, tiers)| tiers).collect();
         let slice = self.slice_ticks();
-        // an outage that begins with a slice
+        // the outage begins with a slice
         let before = (self.ticks_in(tiers.iter().map(|tier| tier.long.as_seconds()).max()?) + 1)
             .next_multiple_of(slice);
         let fires = tiers.iter().filter_map(|tier| self.ticks_to_fire(tier)).min()?;
@@ -184,7 +184,7 @@ impl<'a> Plan<'a> {
         Some(self.test(&title, &stretches, &checks))
     }
 
-    /// The source falls silent: the alert for missing data fires, and not before its time.
+    /// Returns the test of a source that stops: the alert about missing data fires, and not before its time.
     fn missing(&self) -> Option<Node> {
         self.slo.policy.data_alert?;
         let before = self.ticks_in(base_window(self.slo).as_seconds()).max(1) * 2;
@@ -210,8 +210,8 @@ impl<'a> Plan<'a> {
         Some(self.test("calls when data are missing", &stretches, &checks))
     }
 
-    /// Evaluations from the first bad event until a tier fires: the first one strictly after the closed form, and then
-    /// those in which it has to hold.
+    /// Returns the evaluations from the first bad event until a tier fires: the first one strictly after the closed
+    /// form, and then those of its hold time.
     fn ticks_to_fire(&self, tier: &Tier) -> Option<u64> {
         let tick = u64::from(evaluation_seconds(self.slo));
         let detection = tier.detection_seconds(self.slo.objective(), 1.0)? - tier.hold_seconds as f64;
@@ -220,18 +220,18 @@ impl<'a> Plan<'a> {
         Some(detected * quantum + tier.hold_seconds.div_ceil(tick))
     }
 
-    /// Evaluations in a slice; one where events are counted.
+    /// Returns the evaluations in a slice; one where events are counted.
     fn slice_ticks(&self) -> u64 {
         self.slice.as_ref().map_or(1, |slice| self.ticks_in(slice.length().as_seconds()).max(1))
     }
 
-    /// Evaluations after which the shortest window knows only what happened in them.
+    /// Returns the evaluations after which the shortest window contains nothing older.
     fn unit_ticks(&self) -> u64 {
         let base = self.ticks_in(base_window(self.slo).as_seconds()).max(1);
         (base + self.slice_ticks() - 1).next_multiple_of(self.slice_ticks())
     }
 
-    /// Evaluations a span of seconds takes, rounded up.
+    /// Returns the evaluations that a span of seconds takes, rounded up.
     fn ticks_in(&self, seconds: u64) -> u64 {
         seconds.div_ceil(u64::from(evaluation_seconds(self.slo)))
     }
@@ -240,7 +240,7 @@ impl<'a> Plan<'a> {
         format!("{}s", ticks * u64::from(evaluation_seconds(self.slo)))
     }
 
-    /// How many burn alerts of this SLO fire.
+    /// Returns the query of the number of firing burn alerts of this SLO.
     fn firing(&self, severity: Option<Severity>) -> String {
         let severity = severity.map_or_else(String::new, |s| format!(",severity={}", quoted(s.label())));
         let alert = quoted(&self.slo.alert_name());
@@ -266,7 +266,7 @@ impl<'a> Plan<'a> {
             let counts = |stretch: &Stretch| {
                 stretch.up.then(|| u64::from(good) * stretch.good + u64::from(bad) * stretch.bad)
             };
-            // a kind of event that never happens has no series: that is how a young process looks
+            // a kind of event that never happens has no series, as in a young process
             let happens = stretches.iter().any(|stretch| counts(stretch).is_some_and(|n| n > 0));
             if happens || self.has_sum() {
                 input.push(input_series(&series.to_string(), &counter(stretches, counts)));
@@ -290,13 +290,14 @@ impl<'a> Plan<'a> {
         ])
     }
 
-    /// Whether a query adds several counters, each of which has to be there.
+    /// Returns whether a query adds several counters, each of which has to exist.
     fn has_sum(&self) -> bool {
         let is_sum = |counted: &Counted| counted.terms().is_some_and(|terms| terms.len() > 1);
         is_sum(&self.sli.part) || is_sum(&self.sli.total)
     }
 
-    /// Series that the agent exports under the names of recordings: they must neither be taken for one nor be in the way.
+    /// Returns series that the agent exports under the names of recordings: the rules must neither read them nor
+    /// conflict with them.
     fn exported(&self, stretches: &[Stretch]) -> [Node; 2] {
         let labels = identity(self.slo).replace('}', ", instance=\"agent:9797\"}");
         let steps: u64 = stretches.iter().map(|stretch| stretch.steps).sum();
@@ -312,7 +313,7 @@ fn input_series(series: &str, values: &str) -> Node {
     map([("series", series.into()), ("values", values.into())])
 }
 
-/// A counter over stretches in promtool's notation, from zero at time zero; a source that is down has no samples.
+/// Returns a counter in promtool's notation, from zero at time zero; a source that is down has no samples.
 fn counter(stretches: &[Stretch], counts: impl Fn(&Stretch) -> Option<u64>) -> String {
     let mut value = 0;
     let mut parts = vec!["0".to_owned()];

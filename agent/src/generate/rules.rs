@@ -1,7 +1,7 @@
 //! Recording and alerting rules of a service, under Sloth's names, so that dashboards and gates made for Sloth work.
 //!
-//! Two things differ from Sloth on purpose. The ratio of the period is a sum of errors over a sum of events, not a mean
-//! of ratios: a busy hour counts for more than an idle night. And nothing is ever 0/0: without traffic a series has no
+//! Two things differ from Sloth on purpose. The ratio of the period is a sum of errors over a sum of events, not a
+//! mean of ratios: a busy hour counts more than an idle night. And no ratio is 0/0: without traffic a series has no
 //! sample, without errors the ratio is 0.
 //!
 //! Budgets of time are in [`super::sliced`], alerts in [`super::alerts`].
@@ -14,15 +14,16 @@ use super::promql::{self, Sli, identity};
 use super::sliced::Slice;
 use lookout_config::{Config, Slo};
 
-/// What a group holds at most: Prometheus evaluates a group in one go, and managed ones refuse larger groups.
+/// Largest number of rules in a group: Prometheus evaluates a group in one go, and managed services refuse larger
+/// groups.
 const GROUP_LIMIT: usize = 20;
 
-/// The name of a service's rule file.
+/// Returns the name of a service's rule file.
 pub(super) fn file_name(service: &str) -> String {
     format!("{service}.rules.yaml")
 }
 
-/// All rules of a service.
+/// Renders all rules of a service.
 pub(super) fn file(config: &Config, service: &str) -> String {
     let mut comments = vec![
         format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
@@ -43,19 +44,19 @@ pub(super) fn file(config: &Config, service: &str) -> String {
     emit::file(&comments, &map([("groups", groups(config, service))]))
 }
 
-/// Whether an SLO can be said in PromQL: the slices of a composite cannot.
+/// Returns whether an SLO can be expressed in PromQL: the slices of a composite cannot.
 pub(super) fn has_rules(slo: &Slo) -> bool {
     slo.components().is_empty()
 }
 
-/// The groups of a service: one per SLO, in which nothing is read before it is recorded.
+/// Returns the groups of a service: one per SLO, with every record before its readers.
 pub(super) fn groups(config: &Config, service: &str) -> Node {
     let slos = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo));
     Node::List(slos.flat_map(|slo| groups_of(config, slo)).map(|(_, group)| group).collect())
 }
 
-/// The names of a service's groups in the order in which they have to be evaluated, where that matters: what an SLO's
-/// second group reads, its first has recorded.
+/// Returns the names of a service's groups in the order of evaluation, where that matters: the second group of an SLO
+/// reads records of its first.
 pub(super) fn evaluation_order(config: &Config, service: &str) -> Option<Vec<String>> {
     let slos = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo));
     let names: Vec<Vec<String>> =
@@ -63,7 +64,7 @@ pub(super) fn evaluation_order(config: &Config, service: &str) -> Option<Vec<Str
     names.iter().any(|names| names.len() > 1).then(|| names.concat())
 }
 
-/// One group; only alerts that do not fit into it have a second one, evaluated an interval later at most.
+/// Returns the groups of an SLO: one, and a second for alerts that do not fit, evaluated an interval later at most.
 fn groups_of(config: &Config, slo: &Slo) -> Vec<(String, Node)> {
     let rules = Rules::of(config, slo);
     let (mut list, mut alerts) = (rules.base(), rules.alerts());
@@ -84,7 +85,7 @@ fn groups_of(config: &Config, slo: &Slo) -> Vec<(String, Node)> {
         list.append(&mut alerts);
         return vec![group(name, list)];
     }
-    // more windows or holds than usual: as many groups as it takes, in order
+    // more windows or holds than usual need more groups, in order
     let mut groups = Vec::new();
     for (kind, mut rest) in [("", list), ("-alerts", alerts)] {
         let mut part = 1;
@@ -98,8 +99,8 @@ fn groups_of(config: &Config, slo: &Slo) -> Vec<(String, Node)> {
     groups
 }
 
-/// The windows of the tiers, each once, the shortest first. Without tiers five minutes stand in, as far as the period
-/// has them.
+/// Returns the windows of the tiers, each once, the shortest first. Without tiers it is five minutes, or the period if
+/// that is shorter.
 pub(super) fn windows(slo: &Slo) -> Vec<Window> {
     let mut windows: Vec<Window> = slo.tiers().iter().flat_map(|tier| [tier.short, tier.long]).collect();
     if windows.is_empty() {
@@ -110,13 +111,13 @@ pub(super) fn windows(slo: &Slo) -> Vec<Window> {
     windows
 }
 
-/// The shortest window; rates recorded over it are what the period is summed from.
+/// Returns the shortest window; the sums of the period use rates recorded over it.
 pub(super) fn base_window(slo: &Slo) -> Window {
     windows(slo).first().copied().unwrap_or_else(|| slo.period())
 }
 
-/// Seconds between evaluations of the rules: a fifth of the shortest window, at most a minute. Prometheus pays for each
-/// with CPU that the agent does not need, so its rules are not evaluated on the agent's grid.
+/// Returns the seconds between evaluations of the rules: a fifth of the shortest window, at most a minute. Each
+/// evaluation costs Prometheus CPU, so the rules do not use the agent's grid.
 pub(super) fn evaluation_seconds(slo: &Slo) -> u32 {
     let grid = slo.policy.grid.width_seconds();
     let fifth = base_window(slo).as_seconds() / 5;
@@ -124,13 +125,13 @@ pub(super) fn evaluation_seconds(slo: &Slo) -> u32 {
     usual.map_or(grid, |seconds| seconds.max(grid))
 }
 
-/// The labels by which the series that these rules record are told from all others: also from those that the agent
-/// exports under the same names, which Prometheus gives the label `instance`.
+/// Returns the labels that identify the series of these rules. The series that the agent exports under the same names
+/// differ by the label `instance`, which Prometheus adds.
 pub(super) fn recorded(slo: &Slo) -> String {
     identity(slo).replace('}', ", instance=\"\"}")
 }
 
-/// Tiers of one severity that some failure rate can make fire, by the time they have to hold.
+/// Returns the tiers of one severity that a failure rate can make fire, by hold time.
 pub(super) fn alert_groups(slo: &Slo, severity: Severity) -> Vec<(u64, Vec<Tier>)> {
     let reachable =
         slo.tiers().iter().filter(|tier| tier.severity == severity && tier.is_reachable(slo.objective()));
@@ -157,7 +158,7 @@ impl<'a> Rules<'a> {
         Self { config, slo, sli: Sli::of(config, slo), windows: windows(slo) }
     }
 
-    /// What the ratios are made of: errors and events per second over the shortest window, or what slices are worth.
+    /// Returns the base records: errors and events per second over the shortest window, or the value of slices.
     fn base(&self) -> Vec<Node> {
         if let Some(slice) = Slice::of(self.slo) {
             return vec![self.record(&slice.name(), &slice.worth(&self.sli), &[])];
@@ -192,7 +193,7 @@ impl<'a> Rules<'a> {
             };
             list.push(ratio(*window, &expr));
         }
-        // summed over both, so that each event weighs the same whenever it happened; `sum` lets a changed label pass
+        // sums of both, so that each event has the same weight whenever it happened; `sum` tolerates a changed label
         let exact =
             format!("sum(sum_over_time({errors}[{period}]))\n/\n(sum(sum_over_time({total}[{period}])) > 0)");
         list.push(ratio(period, &exact));
@@ -232,7 +233,7 @@ impl<'a> Rules<'a> {
         ]
     }
 
-    /// Labels of every rule of the SLO, those of the user first so that none of them can replace one of ours.
+    /// Returns the labels of every rule of the SLO, those of the user first so that none replaces one of ours.
     pub(super) fn labels(&self, further: &[(&str, String)]) -> Vec<(String, String)> {
         let slo = self.slo;
         let ours =
@@ -248,7 +249,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// The last value of a label wins; a mapping may name it only once.
+/// Returns a mapping of labels, with the last value of each: YAML allows a key only once.
 pub(super) fn label_node(labels: Vec<(String, String)>) -> Node {
     let mut unique: Vec<(String, Node)> = Vec::new();
     for (name, value) in labels {

@@ -1,8 +1,8 @@
-//! One page per alert: a head that follows from the spec, and a body that people write.
+//! One page per alert: a head generated from the spec, and a body that people write.
 //!
-//! The front matter's own keys and everything between the two markers are generated; other keys of the front matter
-//! (`last_reviewed`, `drill`, …) and everything below the second marker are kept. A new page gets a first body that can
-//! be acted on, but knows only what the spec knows.
+//! The front matter's own keys and everything between the two markers are generated. Other keys of the front matter
+//! (`last_reviewed`, `drill`, …) and everything below the second marker are kept. A new page gets a first body that
+//! can be acted on, made from the spec alone.
 
 use core::fmt::Write as _;
 use std::collections::BTreeSet;
@@ -18,16 +18,16 @@ use lookout_config::{Component, Config, Indicator, Slo};
 
 pub(super) const END: &str = "<!-- lookout:end -->";
 
-/// A page.
+/// Page of a runbook.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Page {
-    /// Its alert and file name.
+    /// The name of its alert and file.
     pub(super) alert: String,
-    /// Head and first body.
+    /// The head and the first body.
     pub(super) contents: String,
 }
 
-/// The pages of all alerts the rules can raise.
+/// Returns the pages of all alerts that the rules can raise.
 pub(super) fn pages(config: &Config) -> Vec<Page> {
     let mut list = Vec::new();
     for slo in &config.slos {
@@ -72,7 +72,7 @@ pub(super) fn pages(config: &Config) -> Vec<Page> {
     list
 }
 
-/// The head of a page about conditions that only the agent knows.
+/// Returns the head of a page about conditions that only the agent evaluates.
 fn condition_head(config: &Config, slo: &Slo, cause: Cause, conditions: &[&Condition]) -> String {
     let list: Vec<String> = conditions.iter().map(|condition| format!("`{condition}`")).collect();
     let (meaning, hint) = match cause {
@@ -118,7 +118,7 @@ fn page(config: &Config, slo: &Slo, alert: String, severities: &[Severity], head
     Page { alert, contents }
 }
 
-/// The objective and what counts, in words.
+/// Returns the objective and the definition of an event, as text.
 fn promise(config: &Config, slo: &Slo) -> String {
     let sli = Sli::of(config, slo);
     let counted = match &slo.indicator {
@@ -217,7 +217,7 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
     )
 }
 
-/// Whether data are missing, as Prometheus sees it; of a composite the agent says so.
+/// Returns the query of missing data; for a composite, the agent's own metric.
 fn missing_query(config: &Config, slo: &Slo) -> String {
     if slo.components().is_empty() {
         return Sli::of(config, slo).missing(&base_window(slo).to_string());
@@ -232,7 +232,7 @@ fn current_query(slo: &Slo) -> String {
     format!("slo:current_burn_rate:ratio{}", identity(slo))
 }
 
-/// What can be said without knowing the service.
+/// Returns a first body that needs no knowledge of the service.
 fn first_body(slo: &Slo, alert: &str, query: &str) -> String {
     let agent = "$LOOKOUT_URL";
     let (id, service) = (slo.id(), &slo.service);
@@ -257,7 +257,7 @@ fn first_body(slo: &Slo, alert: &str, query: &str) -> String {
     )
 }
 
-/// A page as it should be, given the page there is: generated parts from `fresh`, the rest from `found`.
+/// Merges a page: generated parts from `fresh`, the rest from `found`.
 pub(super) fn merge(fresh: &str, found: &str) -> String {
     let (Some((fresh_keys, fresh_rest)), Some((found_keys, found_rest))) =
         (front_matter(fresh), front_matter(found))
@@ -273,7 +273,7 @@ pub(super) fn merge(fresh: &str, found: &str) -> String {
     };
     let key = |line: &str| line.split(':').next().unwrap_or_default().trim().to_owned();
     const OURS: [&str; 5] = ["alert", "service", "slo", "severity", "owner"];
-    // an owner the spec does not know may stand in the page
+    // an owner that the spec does not name may be in the page
     let generated: Vec<String> = fresh_keys.lines().map(key).collect();
     let kept = found_keys.lines().filter(|line| {
         let key = key(line);
@@ -288,7 +288,7 @@ pub(super) fn merge(fresh: &str, found: &str) -> String {
     format!("---\n{}\n---\n{head}{END}{body}", lines.join("\n"))
 }
 
-/// The lines between the first two rules, and what follows the second.
+/// Splits a page into the lines between the first two rules and those after the second.
 fn front_matter(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix("---\n")?.split_once("\n---\n")
 }

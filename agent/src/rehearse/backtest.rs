@@ -1,4 +1,4 @@
-//! What would it have done? One recording through the policy of a spec, through others, and through a naive threshold.
+//! Backtest: one recording through the policy of a spec, through others, and through a naive threshold.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use super::replay::{Incident, Outcome, fitted, replay};
 use super::{Bounds, NaiveRule, Outage, Page, Recording};
 use lookout_config::Calendar;
 
-/// Points of a budget line: as many as a picture has columns.
+/// Number of points of a budget line: one per column of a picture.
 const POINTS: usize = 800;
 
-/// What is asked of a recording.
+/// Input of a backtest besides the recording.
 #[derive(Debug, Clone)]
 pub struct Question {
     /// The SLO's id.
     pub slo: String,
-    /// What it would have been evaluated with.
+    /// The policy.
     pub policy: Policy,
-    /// When the periods of its budget begin; `None` when they roll.
+    /// The calendar of its budget; `None` for rolling periods.
     pub calendar: Option<Calendar>,
-    /// Outages that people know of.
+    /// The labelled outages.
     pub outages: Vec<Outage>,
-    /// How long after the end of an outage an alarm may begin and still be about it.
+    /// The time after the end of an outage in which an alarm may still begin and belong to it.
     pub grace: Duration,
-    /// What people write first; compared with the policy.
+    /// The naive threshold to compare with.
     pub naive: NaiveRule,
     /// Other objectives, with the tiers of the policy.
     pub objectives: Vec<Objective>,
@@ -34,14 +34,14 @@ pub struct Question {
     pub tiers: Vec<Vec<Tier>>,
 }
 
-/// The answer.
+/// Result of a backtest.
 #[derive(Debug, Clone)]
 pub struct Backtest {
     /// The SLO's id.
     pub slo: String,
     /// The policy, on the grid of the recording.
     pub policy: Policy,
-    /// The period of the budget for people.
+    /// The period of the budget as text.
     pub period: String,
     /// Seconds between evaluations that the spec asks for.
     pub wanted_width_s: u32,
@@ -55,60 +55,60 @@ pub struct Backtest {
     pub outages: Vec<(Outage, Option<usize>)>,
     /// Outages that lie outside the recording.
     pub outages_left_out: usize,
-    /// What the policy would have done.
+    /// ALL The replay of the policy.
     pub outcome: Outcome,
-    /// For every incident the outage it belongs to.
+    /// The outage of each incident.
     pub outage_of: Vec<Option<usize>>,
-    /// How good incidents about the budget were.
+    /// The score of incidents about the budget.
     pub score: Score,
-    /// What the naive threshold would have done.
+    /// The result of the naive threshold.
     pub naive: Naive,
     /// Other policies.
     pub what_if: Vec<WhatIf>,
 }
 
-/// What a naive threshold would have done.
+/// Result of a naive threshold.
 #[derive(Debug, Clone)]
 pub struct Naive {
     /// The rule.
     pub rule: NaiveRule,
-    /// Every page, with the outage it belongs to.
+    /// Every page, with its outage.
     pub pages: Vec<(Page, Option<usize>)>,
-    /// How good the pages were.
+    /// The score of the pages.
     pub score: Score,
 }
 
-/// Another policy and what it would have done.
+/// Another policy and its result.
 #[derive(Debug, Clone)]
 pub struct WhatIf {
-    /// What is different.
+    /// The difference to the policy.
     pub name: String,
-    /// Why it cannot be judged: tiers that can never fire.
+    /// The tiers that can never fire, for which it has no result.
     pub unreachable: Vec<Tier>,
-    /// How good its incidents were.
+    /// The score of its incidents.
     pub score: Score,
     /// Incidents that became a page.
     pub pages: usize,
     /// Share of the budget left at the end.
     pub left_ratio: f64,
-    /// The least that was left.
+    /// The least share that was left.
     pub lowest_ratio: f64,
 }
 
-/// Answers a question about a recording.
+/// Runs a backtest on a recording.
 #[must_use]
 pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
     let (from, until) = recording.span();
     let calendar = question.calendar.as_ref();
     let (outages, outages_left_out) = labels::inside(&question.outages, Bounds { from, until });
     let judge = Judge { outages: &outages, grace: question.grace, until };
-    // the two know nothing of each other, and a year takes its time
+    // the two are independent, and a year takes a while
     let (outcome, naive) = std::thread::scope(|scope| {
         let naive = scope.spawn(|| judge.naive(question.naive, recording));
         let outcome = replay(&question.policy, calendar, recording, POINTS);
         (outcome, naive.join().unwrap_or_else(|_| judge.naive(question.naive, recording)))
     });
-    // whoever found an outage first found it, also by noticing that there were no data
+    // an incident about missing data counts too when it found an outage first
     let all = judge.alarms(&outcome.incidents, |_| true);
     let found = labels::matched(&all, &outages, question.grace);
     let score = judge.score(&outcome.incidents);
@@ -160,12 +160,12 @@ fn unreachable(policy: &Policy) -> Vec<Tier> {
     policy.tiers.iter().filter(|tier| !tier.is_reachable(policy.objective)).copied().collect()
 }
 
-/// Incidents that were a page at some time.
+/// Returns the number of incidents that were a page at some time.
 pub(super) fn pages(incidents: &[Incident]) -> usize {
     incidents.iter().filter(|incident| incident.paged_at.is_some()).count()
 }
 
-/// Compares alarms with the outages that are known.
+/// Compares alarms with the labelled outages.
 struct Judge<'a> {
     outages: &'a [Outage],
     grace: Duration,

@@ -1,25 +1,26 @@
-//! When conditions beside the tiers would fire and let go. Apart from the tiers, since a budget takes longer to go.
+//! Simulation of the conditions beside the tiers. It is separate from that of the tiers, since a budget takes longer
+//! to spend.
 
 use lookout_engine::{Condition, Counts, Policy};
 
 use super::traffic::Traffic;
 
-/// When a condition fires and lets go.
+/// Times at which a condition fires and is released.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ConditionTimes {
     /// The condition.
     pub condition: Condition,
-    /// Seconds from the beginning of the outage until it fires; none when it never does.
+    /// The seconds from the beginning of the outage until it fires; `None` when it never does.
     pub fires_s: Option<u64>,
-    /// The same by the closed form, with a budget that was whole.
+    /// The same by the closed form, from a full budget.
     pub fires_closed_s: Option<f64>,
-    /// Seconds from the end of the outage until it lets go; none when that takes longer than its window.
+    /// The seconds from the end of the outage until its release; `None` when that takes longer than its window.
     pub resets_s: Option<u64>,
     /// The share of the period's budget that was spent when it fired.
     pub spent_ratio: Option<f64>,
 }
 
-/// A step to `bad_ratio` for every condition until it fires, then health until it lets go.
+/// Simulates a step to `bad_ratio` for every condition until it fires, then health until its release.
 pub(super) fn suffer(healthy: &Traffic, policy: &Policy, bad_ratio: f64) -> Vec<ConditionTimes> {
     let all = policy.conditions.iter().enumerate();
     all.map(|(index, condition)| times(healthy.clone(), policy, (index, condition), bad_ratio)).collect()
@@ -39,7 +40,7 @@ fn times(
         resets_s: None,
         spent_ratio: None,
     };
-    // a guard may take its time, but not for ever
+    // a guard may delay it, but not for ever
     let Some(longest) = closed.map(|seconds| (seconds * 2.0) as u64 + 600) else { return times };
     let width = u64::from(policy.grid.width_seconds());
     let (mut events, mut failed) = (0_u64, 0_u64);

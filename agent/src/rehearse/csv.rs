@@ -10,15 +10,15 @@ use lookout_model::Timestamp;
 use super::instant::{self, shown};
 use super::{Bounds, RehearseError, SPAN_LIMIT};
 
-/// Bytes of a file that are read at most.
+/// Largest size of a file.
 const FILE_LIMIT: u64 = 512 << 20;
-/// Bytes of a line that are read at most.
+/// Largest length of a line in bytes.
 const LINE_LIMIT: usize = 4096;
 
 /// Reads the counts of a file that lie inside the bounds, by the second at which they begin.
 ///
 /// # Errors
-/// When the file cannot be read; else the first line that is wrong.
+/// Fails when the file cannot be read; else the first line that is wrong.
 pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, RehearseError> {
     let mut columns: Option<Columns> = None;
     let mut kept = Kept { bounds, counts: Vec::new() };
@@ -44,7 +44,7 @@ pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, RehearseE
     Ok(kept.counts)
 }
 
-/// What is kept of a file.
+/// Counts of a file within the bounds.
 struct Kept {
     bounds: Bounds,
     counts: Vec<(i64, Counts)>,
@@ -70,7 +70,8 @@ impl Kept {
     }
 }
 
-/// Hands every line that is neither empty nor a comment to `each`; what that finds wrong becomes an error with the line.
+/// Calls `each` with every line that is neither empty nor a comment; a fault that it finds becomes an error with the
+/// line.
 pub(super) fn lines(
     path: &Path,
     mut each: impl FnMut(&str) -> Result<(), String>,
@@ -81,12 +82,12 @@ pub(super) fn lines(
     })
 }
 
-/// What comes next in a file.
+/// Next line of a file.
 enum Line<'a> {
-    /// What is in memory already, from the beginning of a line on. Whoever understands this line says how many bytes it has;
-    /// zero asks for it as text.
+    /// The bytes in memory, from the beginning of a line on. A caller that can parse the line returns its length; zero
+    /// requests it as text.
     Ahead(&'a [u8]),
-    /// The line as text, free of what surrounds it; neither empty nor a comment.
+    /// The line as trimmed text, neither empty nor a comment.
     Text(&'a str),
 }
 
@@ -132,7 +133,7 @@ fn each_line(
     }
 }
 
-/// Which cell says what.
+/// Meaning of the cells.
 #[derive(Debug, Clone, Copy)]
 struct Columns {
     time: usize,
@@ -180,8 +181,8 @@ impl Columns {
         Ok((at, agreed(good, bad, total).ok_or_else(told)?))
     }
 
-    /// A line of nothing but digits and commas that is complete and consistent: its bytes, time and counts. Every other
-    /// line is left to [`Columns::row`].
+    /// Parses a line of digits and commas that is complete and consistent, and returns its length, time and counts.
+    /// Every other line is left to [`Columns::row`].
     fn plain(self, bytes: &[u8]) -> Option<(usize, Timestamp, Counts)> {
         let (mut time, mut good, mut bad, mut total) = (None, None, None, None);
         let (mut cell, mut number, mut digits) = (0, 0_u64, 0);
@@ -216,7 +217,7 @@ impl Columns {
     }
 }
 
-/// The counts that up to three cells agree on.
+/// Returns the counts if up to three cells agree on them.
 fn agreed(good: Option<u64>, bad: Option<u64>, total: Option<u64>) -> Option<Counts> {
     match (good, bad, total) {
         (Some(good), Some(bad), None) => Some(Counts { good, bad }),
@@ -230,7 +231,7 @@ fn agreed(good: Option<u64>, bad: Option<u64>, total: Option<u64>) -> Option<Cou
     }
 }
 
-/// A count: whole, though a tool may have written it with a decimal point.
+/// Parses a count: whole, though a tool may have written it with a decimal point.
 fn whole(cell: &str, name: &str) -> Result<u64, String> {
     if let Ok(number) = cell.parse() {
         return Ok(number);

@@ -10,7 +10,7 @@ const MILLISECONDS_FROM: i64 = 100_000_000_000;
 /// Parses a time of RFC 3339 or since the Unix epoch (seconds, with or without decimals, or milliseconds).
 ///
 /// # Errors
-/// What is wrong, in words that follow a name.
+/// Returns the fault in words that follow a name.
 pub fn parse(text: &str) -> Result<Timestamp, String> {
     if let Ok(number) = text.parse::<i64>() {
         return Ok(of_number(number));
@@ -33,7 +33,7 @@ pub(super) const fn of_number(number: i64) -> Timestamp {
     if seconds { Timestamp::from_seconds(number) } else { Timestamp::from_millis(number) }
 }
 
-/// Text from a file, short enough for a message and unable to move a cursor.
+/// Returns text from a file, short enough for a message and without control characters.
 pub(super) fn shown(text: &str) -> String {
     const LIMIT: usize = 60;
     let clean = |c: char| if c.is_control() { ' ' } else { c };
@@ -41,23 +41,23 @@ pub(super) fn shown(text: &str) -> String {
     if text.chars().nth(LIMIT).is_some() { head + "…" } else { head }
 }
 
-/// The time that is looked at: from (inclusive) and until (exclusive).
+/// Bounds of time: from (inclusive) and until (exclusive).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bounds {
     /// The first instant.
     pub from: Timestamp,
-    /// The first instant that is past it.
+    /// The first instant after them.
     pub until: Timestamp,
 }
 
 impl Bounds {
-    /// All of time.
+    /// No bounds.
     pub const ALL: Self = Self { from: Timestamp::MIN, until: Timestamp::MAX };
 
-    /// From what was asked for: an instant, or a duration before the end (`30d`); without an answer there is no bound.
+    /// Parses bounds: an instant, or a duration before the end (`30d`); without a text there is no bound.
     ///
     /// # Errors
-    /// What is wrong with one of them.
+    /// Returns the fault of one of them.
     pub fn parse(since: Option<&str>, until: Option<&str>, now: Timestamp) -> Result<Self, String> {
         let until = until.map(parse).transpose().map_err(|what| format!("--until: {what}"))?;
         let from = match since {
@@ -74,20 +74,20 @@ impl Bounds {
         }
     }
 
-    /// Whether an instant lies inside.
+    /// Returns whether an instant is inside.
     #[must_use]
     pub fn contain(self, at: Timestamp) -> bool {
         self.from <= at && at < self.until
     }
 }
 
-/// A stamp for people, to the second and in UTC.
+/// Returns an instant for people, to the second and in UTC.
 pub(super) fn stamp(at: Timestamp) -> String {
     jiff::Timestamp::try_from(at)
         .map_or_else(|_| at.as_millis().to_string(), |time| time.strftime("%Y-%m-%d %H:%M:%S").to_string())
 }
 
-/// A stamp for machines.
+/// Returns an instant for machines.
 pub(super) fn rfc3339(at: Timestamp) -> String {
     jiff::Timestamp::try_from(at).map_or_else(|_| at.as_millis().to_string(), |time| time.to_string())
 }

@@ -1,4 +1,4 @@
-//! Rehearsals as JSON for machines. A figure that does not exist is null.
+//! Simulations and backtests as JSON for machines. A figure that does not exist is null.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::report::notes;
 use super::simulate::Simulation;
 use lookout_config::Slo;
 
-/// When every tier of an SLO would fire.
+/// Returns a simulation as JSON.
 #[must_use]
 pub fn simulation_json(slo: &Slo, simulation: &Simulation, promised: &Promised) -> Value {
     let tiers = simulation.tiers.iter().map(|facts| {
@@ -78,7 +78,7 @@ fn promise_json(promised: &Promised) -> Value {
     })
 }
 
-/// What a policy would have done.
+/// Returns a backtest as JSON.
 #[must_use]
 pub fn backtest_json(backtest: &Backtest) -> Value {
     let policy = &backtest.policy;

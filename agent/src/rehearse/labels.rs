@@ -1,4 +1,4 @@
-//! Outages that people know of, and how well alarms agree with them.
+//! Labelled outages, and the score of alarms against them.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,24 +8,24 @@ use serde::Serialize;
 
 use super::{Bounds, RehearseError, csv, instant};
 
-/// Most outages of one file.
+/// Largest number of outages in a file.
 const LIMIT: usize = 10_000;
 
-/// An outage that someone labelled: it began, it ended, it has a name.
+/// Labelled outage.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outage {
-    /// When it began.
+    /// The start.
     pub start: Timestamp,
-    /// When it was over.
+    /// The end.
     pub end: Timestamp,
-    /// For people.
+    /// The name.
     pub name: String,
 }
 
 /// Reads `start,end,name` lines; a header is optional. Outages come back in the order in which they began.
 ///
 /// # Errors
-/// When the file cannot be read; else the first line that is wrong.
+/// Fails when the file cannot be read; else the first line that is wrong.
 pub fn read(path: &Path) -> Result<Vec<Outage>, RehearseError> {
     let mut outages = Vec::new();
     let mut first = true;
@@ -58,14 +58,14 @@ fn outage(text: &str) -> Result<Outage, String> {
     Ok(Outage { start, end, name })
 }
 
-/// A stretch of time in which someone was called.
+/// Alarm: a stretch of time in which someone was paged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Alarm {
     pub(super) from: Timestamp,
     pub(super) to: Timestamp,
 }
 
-/// How alarms and outages belong together.
+/// Assignment of alarms to outages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Matched {
     /// For every alarm the first outage it belongs to.
@@ -74,7 +74,8 @@ pub(super) struct Matched {
     pub(super) alarm_of: Vec<Option<usize>>,
 }
 
-/// An alarm belongs to an outage when it sounds during it, or begins within the grace after it.
+/// Assigns alarms to outages. An alarm belongs to an outage when it fires during it, or begins within the grace after
+/// it.
 pub(super) fn matched(alarms: &[Alarm], outages: &[Outage], grace: Duration) -> Matched {
     let belong = |alarm: &Alarm, outage: &Outage| {
         let sounds_until = outage.end + grace;
@@ -85,20 +86,20 @@ pub(super) fn matched(alarms: &[Alarm], outages: &[Outage], grace: Duration) -> 
     Matched { outage_of: outage_of.collect(), alarm_of: alarm_of.collect() }
 }
 
-/// How good alarms were.
+/// Score of alarms.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Score {
     /// All alarms.
     pub alarms: usize,
-    /// Those that belong to an outage.
+    /// The alarms that belong to an outage.
     pub right: usize,
-    /// Outages in the time that was looked at.
+    /// The outages within the bounds.
     pub outages: usize,
-    /// Those for which an alarm sounded.
+    /// The outages with an alarm.
     pub found: usize,
-    /// Right alarms of all alarms; none without an alarm.
+    /// The precision: right alarms of all alarms; `None` without an alarm.
     pub precision: Option<f64>,
-    /// Outages found of all outages; none without an outage.
+    /// The recall: outages found of all outages; `None` without an outage.
     pub recall: Option<f64>,
     /// The median time from the beginning of an outage to its alarm; none when no outage was found.
     pub median_delay_s: Option<f64>,
@@ -125,7 +126,7 @@ impl Score {
     }
 }
 
-/// Seconds from the beginning of an outage to an alarm; zero when it sounded already.
+/// Returns the seconds from the beginning of an outage to an alarm; zero when it fired already.
 pub(super) fn delay_s(outage: &Outage, alarm: &Alarm) -> f64 {
     alarm.from.seconds_since(outage.start).max(0.0)
 }
@@ -138,7 +139,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// The outages that lie at least partly inside, and how many do not.
+/// Returns the outages that lie at least partly inside, and the number of the others.
 pub(super) fn inside(outages: &[Outage], bounds: Bounds) -> (Vec<Outage>, usize) {
     let inside = |outage: &&Outage| outage.start < bounds.until && outage.end > bounds.from;
     let kept: Vec<Outage> = outages.iter().filter(inside).cloned().collect();

@@ -39,7 +39,7 @@ pub use replay::{Incident, Outcome, Point, fitted, replay};
 pub use report::{backtest_text, simulation_text};
 pub use simulate::{OutageTimes, Simulation, TierFacts, TierTimes, simulate};
 
-/// Why there is nothing to replay.
+/// Failure to load counts.
 #[derive(Debug, thiserror::Error)]
 pub enum RehearseError {
     /// A file cannot be read.
@@ -47,24 +47,24 @@ pub enum RehearseError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: std::io::Error,
     },
-    /// A line of a file is not what it has to be.
+    /// A line of a file has a fault.
     #[error("{}:{line}: {what}", path.display())]
     Line {
         /// The file.
         path: PathBuf,
-        /// Counted from one.
+        /// The line, counted from one.
         line: u64,
-        /// What is wrong, and what was expected.
+        /// The fault, and the expected text.
         what: String,
     },
     /// Nothing was observed.
     #[error("there is nothing to replay: no slot was observed in this time")]
     Empty,
-    /// Too long to be replayed.
+    /// The time is too long to be replayed.
     #[error(
         "first and last counts are more than {SPAN_LIMIT} slots of {width} s apart; \
          narrow the time with --since and --until"
@@ -73,12 +73,12 @@ pub enum RehearseError {
         /// The width of a slot in seconds.
         width: u32,
     },
-    /// The Prometheus could not be asked or did not answer as one.
+    /// The Prometheus could not be reached, or its answer is none of its API.
     #[error("asking Prometheus at {url}: {what}")]
     Prometheus {
-        /// Whom.
+        /// The address.
         url: String,
-        /// What went wrong.
+        /// The fault.
         what: String,
     },
 }

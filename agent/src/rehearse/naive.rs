@@ -1,4 +1,4 @@
-//! The alert that people write first: page while more than so many percent fail over a few minutes.
+//! The naive alert: page while more than a percentage of events fails over a few minutes.
 
 use core::fmt;
 use core::str::FromStr;
@@ -8,34 +8,35 @@ use lookout_engine::{Counts, Objective, Slot, Window};
 use super::Recording;
 use lookout_model::{GridTime, Timestamp, parse_duration};
 
-/// A threshold on the bad ratio of one window, without a budget and without a second window.
+/// Threshold on the bad ratio of one window, without a budget and without a second window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NaiveRule {
-    /// Pages while the bad ratio is above this, in parts per billion.
+    /// The bad ratio above which it pages, in parts per billion.
     threshold_ppb: u32,
     window: Window,
 }
 
-/// A stretch of time in which a naive rule would have paged.
+/// Page that a naive rule would have sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Page {
-    /// When it began.
+    /// The start.
     pub from: Timestamp,
-    /// When it let go; the end of the recording when it did not.
+    /// The end; that of the recording when it was not released.
     pub to: Timestamp,
     /// Events of the window when it began.
     pub counts: Counts,
 }
 
 impl NaiveRule {
-    /// Ten times the budget over five minutes (1 % for an objective of 99.9 %), and never more than one in two.
+    /// Returns the usual rule: ten times the budget over five minutes (1 % for an objective of 99.9 %), and never more
+    /// than one half.
     #[must_use]
     pub fn usual(objective: Objective) -> Self {
         let threshold_ppb = objective.budget_ppb().saturating_mul(10).min(500_000_000);
         Self { threshold_ppb, window: Window::minutes(5) }
     }
 
-    /// Every page it would have sent.
+    /// Returns every page that it would have sent.
     #[must_use]
     pub fn pages(self, recording: &Recording) -> Vec<Page> {
         let grid = recording.grid();

@@ -1,5 +1,5 @@
-//! A backtest as one HTML file: a picture and the figures it draws. No script, nothing from elsewhere, light and dark;
-//! everything that the picture tells by shape stands in a table as well.
+//! A backtest as one HTML file: a picture and its figures, for light and dark screens, without scripts or external
+//! files. A table repeats everything that the picture shows by shape.
 
 use core::fmt::Write as _;
 
@@ -14,12 +14,12 @@ use super::report::{
 };
 use lookout_model::format::{count, duration, percent, several};
 
-/// Columns of the error ratio.
+/// Number of columns of the error ratio.
 const BINS: usize = 400;
-/// Where the plots begin and end, in units of the picture.
+/// Left edge and width of the plots, in units of the picture.
 const LEFT: f64 = 150.0;
 const WIDTH: f64 = 830.0;
-/// Rows of a table at most; the JSON has them all.
+/// Largest number of rows of a table; the JSON has them all.
 const ROWS: usize = 500;
 
 const STYLE: &str = "\
@@ -43,7 +43,7 @@ svg { display: block; width: 100%; height: auto; } svg text { fill: var(--text);
 stroke-dasharray: 3 2; }
 ";
 
-/// The whole page.
+/// Renders the whole page.
 #[must_use]
 pub fn page(backtest: &Backtest, recording: &Recording) -> String {
     let policy = &backtest.policy;
@@ -113,7 +113,7 @@ fn naive_rows(backtest: &Backtest) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A table under its heading; the first cell of a row names it.
+/// Renders a table under its heading; the first cell of a row names it.
 fn section(title: &str, header: &[&str], rows: Vec<Vec<String>>) -> String {
     if rows.is_empty() {
         return format!("<h2>{title}</h2>\n<p>None.</p>\n");
@@ -133,7 +133,7 @@ fn section(title: &str, header: &[&str], rows: Vec<Vec<String>>) -> String {
     out + "</tbody></table></div>\n"
 }
 
-/// Instants to places from left to right.
+/// Scale from instants to horizontal positions.
 #[derive(Clone, Copy)]
 struct Axis {
     from: Timestamp,
@@ -146,7 +146,7 @@ impl Axis {
         LEFT + (at.millis_since(self.from) as f64 / all).clamp(0.0, 1.0) * WIDTH
     }
 
-    /// A bar that can be seen however short its time is.
+    /// Draws a bar, wide enough to be visible for a short time.
     fn bar(
         self,
         (from, to): (Timestamp, Timestamp),
@@ -222,7 +222,7 @@ fn ratios(backtest: &Backtest, recording: &Recording) -> String {
     out + &rule("limit", top + height - high(allowed))
 }
 
-/// The recording in columns of equal time.
+/// Returns the recording in columns of equal time.
 fn binned(recording: &Recording) -> Vec<Counts> {
     let (first, last) = match (recording.first(), recording.last()) {
         (Some(first), Some(last)) => (first.0, last.0),
@@ -291,7 +291,7 @@ fn lanes(backtest: &Backtest, axis: Axis) -> String {
     out
 }
 
-/// Text from outside as text of a page.
+/// Escapes text from outside for HTML.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {

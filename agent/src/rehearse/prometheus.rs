@@ -13,14 +13,14 @@ use url::Url;
 use super::{Bounds, RehearseError};
 use crate::generate::Rates;
 
-/// Points per query: below the 11,000 at which Prometheus refuses.
+/// Number of points per query: below the 11,000 at which Prometheus refuses.
 const POINTS: i64 = 5000;
-/// Points in all: two years of minutes.
+/// Largest number of points in all: two years of minutes.
 const POINTS_LIMIT: i64 = 1_100_000;
-/// How long one query may take.
+/// Longest time of one query.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Whom to ask.
+/// Prometheus to query.
 #[derive(Debug, Clone)]
 pub struct Prometheus {
     /// The base URL, route prefix included.
@@ -29,11 +29,10 @@ pub struct Prometheus {
     pub token: Option<HeaderValue>,
 }
 
-/// Asks for good and bad events per slot of `grid` between the bounds. Slots about which Prometheus knows nothing are
-/// left out.
+/// Queries good and bad events per slot of `grid` within the bounds. Slots without an answer are left out.
 ///
 /// # Errors
-/// When it cannot be asked, or answers with something else.
+/// Fails when it cannot be asked, or answers with something else.
 pub async fn read(
     from: &Prometheus,
     rates: &Rates,
@@ -67,8 +66,8 @@ pub async fn read(
     Ok(counts)
 }
 
-/// Prometheus extrapolates, so increases have fractions; what is cut off one slot goes into the next, and sums stay
-/// right at any traffic.
+/// Rounding of counts. Prometheus extrapolates, so increases have fractions. The fraction of one slot is added to the
+/// next, so that sums are right at any traffic.
 #[derive(Debug, Default)]
 struct Carry {
     good: f64,
@@ -89,7 +88,7 @@ impl Carry {
     }
 }
 
-/// A URL without what may be secret in it.
+/// Returns a URL without its secret parts.
 fn shown(url: &Url) -> String {
     let mut url = url.clone();
     // neither can fail for http and https
@@ -99,7 +98,7 @@ fn shown(url: &Url) -> String {
     url.to_string()
 }
 
-/// The server as the client takes it.
+/// Returns the server for the client.
 fn server(from: &Prometheus) -> Server {
     let mut headers = HeaderMap::new();
     if let Some(token) = &from.token {

@@ -23,7 +23,7 @@ pub fn promise(slo: &Slo, rate: EventRate) -> Promised {
 }
 
 impl Promised {
-    /// The promise in one line.
+    /// Returns the promise in one line.
     #[must_use]
     pub fn line(&self) -> String {
         let promise = &self.promise;
@@ -43,7 +43,7 @@ impl Promised {
         )
     }
 
-    /// The error of an outage that pages late or never.
+    /// Returns the error of an outage that pages late or never.
     #[must_use]
     pub fn error(&self) -> Option<String> {
         self.late.map(|late| match late.after {

@@ -1,15 +1,14 @@
-//! Counts of the past on one grid: what a replay reads, wherever it came from.
+//! Counts of the past on one grid: the input of a replay from every source.
 
 use lookout_engine::{Counts, Grid, Slot};
 use lookout_model::{GridTime, Timestamp};
 
 use super::RehearseError;
 
-/// Most slots between the first and the last: two and a half years of ten seconds.
+/// Largest number of slots between the first and the last: two and a half years of ten seconds.
 pub const SPAN_LIMIT: i64 = 8_000_000;
 
-/// Observed slots in ascending order, each once. A slot that is not here was not observed, which is not the same as one
-/// in which nothing happened.
+/// Observed slots in ascending order, each once. A missing slot was not observed; a slot without events was.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recording {
     grid: Grid,
@@ -17,17 +16,17 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Puts counts, given by the second at which they begin and in ascending order, on a grid no finer than `finest`
-    /// and no finer than the counts themselves.
+    /// Creates a recording from counts, given by the second at which they begin and in ascending order. Its grid is no
+    /// finer than `finest` and no finer than the counts themselves.
     ///
     /// # Errors
-    /// When nothing was observed, or over too long a time to be replayed.
+    /// Fails when nothing was observed, or the time is too long to be replayed.
     pub fn new(finest: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, RehearseError> {
         let counts = counts.into();
         Self::on(grid_for(finest, spacing(&counts)), counts)
     }
 
-    /// As [`Recording::new`], on exactly this grid.
+    /// Creates a recording as [`Recording::new`] does, on exactly this grid.
     ///
     /// # Errors
     /// As [`Recording::new`].
@@ -52,45 +51,45 @@ impl Recording {
         }
     }
 
-    /// The grid.
+    /// Returns the grid.
     #[must_use]
     pub const fn grid(&self) -> Grid {
         self.grid
     }
 
-    /// Every observed slot.
+    /// Returns every observed slot.
     #[must_use]
     pub fn slots(&self) -> &[(Slot, Counts)] {
         &self.slots
     }
 
-    /// The first observed slot; there is one.
+    /// Returns the first observed slot; there is one.
     #[must_use]
     pub fn first(&self) -> Option<Slot> {
         self.slots.first().map(|(slot, _)| *slot)
     }
 
-    /// The last observed slot; there is one.
+    /// Returns the last observed slot; there is one.
     #[must_use]
     pub fn last(&self) -> Option<Slot> {
         self.slots.last().map(|(slot, _)| *slot)
     }
 
-    /// The first instant of the first slot and the end of the last.
+    /// Returns the first instant of the first slot and the end of the last.
     #[must_use]
     pub fn span(&self) -> (Timestamp, Timestamp) {
         let of = |slot: Option<Slot>| slot.unwrap_or(Slot(0));
         (self.grid.start_of(of(self.first())), self.grid.end_of(of(self.last())))
     }
 
-    /// All events.
+    /// Returns the sum of all events.
     #[must_use]
     pub fn total(&self) -> Counts {
         self.slots.iter().map(|(_, counts)| *counts).sum()
     }
 }
 
-/// The least distance between two different times, in seconds; one when there is no second time.
+/// Returns the least distance between two different times, in seconds; one when there is no second time.
 fn spacing(counts: &[(i64, Counts)]) -> u32 {
     let distances = counts.windows(2).filter_map(|pair| match pair {
         [(earlier, _), (later, _)] => u32::try_from(later.saturating_sub(*earlier)).ok(),
@@ -99,7 +98,7 @@ fn spacing(counts: &[(i64, Counts)]) -> u32 {
     distances.filter(|&seconds| seconds > 0).min().unwrap_or(1)
 }
 
-/// The finest grid that is no finer than `finest` and in which counts so far apart leave no slot empty.
+/// Returns the finest grid that is no finer than `finest` and that has no empty slots for counts at this spacing.
 fn grid_for(finest: Grid, spacing: u32) -> Grid {
     let least = finest.width_seconds().max(spacing);
     if least == finest.width_seconds() {

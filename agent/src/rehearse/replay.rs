@@ -1,5 +1,5 @@
-//! The past, once more through the engine: record, report, decide, accept for every slot, as the live agent does it. Where
-//! the engine says that a report would lead to nothing, none is made.
+//! Replay of the past through the engine: record, report, decide and accept for every slot, as the live agent does.
+//! Where the engine knows that a report would change nothing, none is made.
 
 use std::collections::VecDeque;
 
@@ -11,30 +11,31 @@ use lookout_model::{GridTime, Timestamp};
 use super::Recording;
 use lookout_config::Calendar;
 
-/// An incident as it would have been.
+/// Incident of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Incident {
-    /// Why.
+    /// The cause.
     pub cause: Cause,
-    /// When it opened.
+    /// The instant at which it opened.
     pub opened_at: Timestamp,
-    /// When it was resolved; `None` when it was open at the end.
+    /// The instant at which it was resolved; `None` when it was open at the end.
     pub resolved_at: Option<Timestamp>,
-    /// The first tier or condition that fired, as specs write it; none when data were missing.
+    /// The first tier or condition that fired, as specs write it; `None` when data were missing.
     pub first: Option<String>,
-    /// Its severity when it opened.
+    /// The severity at its opening.
     pub severity: Severity,
-    /// How severe it became.
+    /// The highest severity.
     pub peak: Severity,
-    /// When it first was a page.
+    /// The instant at which it became a page.
     pub paged_at: Option<Timestamp>,
-    /// Bad events that made it fire (those in the long window of the first tier) and bad events while it was open.
+    /// The bad events that made it fire (those in the long window of the first tier) plus the bad events while it was
+    /// open.
     pub bad: u64,
-    /// Share of the period's budget that these are.
+    /// The share of the period's budget of those events.
     pub spent_ratio: f64,
 }
 
-/// The budget at some moment.
+/// Budget at one instant.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Point {
     /// The end of a slot.
@@ -43,22 +44,22 @@ pub struct Point {
     pub left_ratio: f64,
 }
 
-/// What a replay found.
+/// Result of a replay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
     /// Incidents in the order in which they opened.
     pub incidents: Vec<Incident>,
     /// The budget at the end.
     pub budget: Budget,
-    /// When least of the budget was left.
+    /// The point with the least budget left.
     pub lowest: Point,
-    /// The budget over time, in about as many points as were asked for.
+    /// The budget over time, in about as many points as requested.
     pub budget_line: Vec<Point>,
 }
 
 /// Replays a recording through an evaluator of this policy.
 ///
-/// The grid of the policy gives way to that of the recording, and data cannot be stale sooner than three slots. Periods
+/// The recording's grid replaces that of the policy, and data are stale after three slots at the earliest. Periods
 /// that do not roll are those of the calendar.
 #[must_use]
 pub fn replay(policy: &Policy, calendar: Option<&Calendar>, recording: &Recording, points: usize) -> Outcome {
@@ -71,7 +72,7 @@ pub fn replay(policy: &Policy, calendar: Option<&Calendar>, recording: &Recordin
     run.outcome()
 }
 
-/// The policy on the grid of the recording.
+/// Returns the policy on the grid of the recording.
 #[must_use]
 pub fn fitted(policy: &Policy, recording: &Recording) -> Policy {
     let least = 3 * u64::from(recording.grid().width_seconds());
@@ -82,14 +83,14 @@ pub fn fitted(policy: &Policy, recording: &Recording) -> Policy {
     }
 }
 
-/// A replay under way.
+/// State of a replay.
 struct Run {
     evaluator: Evaluator,
     calendar: Option<Calendar>,
     next: Slot,
     last: Slot,
     incidents: Vec<Incident>,
-    /// Where in `incidents` the open ones are.
+    /// The index in `incidents` of each open one.
     open: VecDeque<(Cause, usize)>,
     budget: Budget,
     lowest: Point,
@@ -118,7 +119,7 @@ impl Run {
         }
     }
 
-    /// Every slot up to the last, observed or not.
+    /// Runs every slot up to the last, observed or not.
     fn steps(&mut self, observed: &[(Slot, Counts)]) {
         let next = self.next;
         let mut observed = observed.iter().skip_while(|(slot, _)| *slot < next).peekable();
@@ -204,7 +205,7 @@ impl Run {
         }
     }
 
-    /// The incident that was resolved a moment ago goes on.
+    /// Reopens the incident that was resolved a moment ago.
     fn reopen(&mut self, transition: &Transition, at: Timestamp) {
         let same_cause = |incident: &Incident| incident.cause == transition.cause;
         let Some(index) = self.incidents.iter().rposition(same_cause) else { return };
@@ -252,7 +253,7 @@ fn opened(transition: &Transition, report: Assessment, at: Timestamp) -> Inciden
     }
 }
 
-/// The share of a period's budget that so many bad events are, at the traffic of the period so far.
+/// Returns the share of a period's budget that these bad events are, at the traffic of the period so far.
 fn spent(bad: u64, budget: &Budget) -> f64 {
     if budget.allowed > 0.0 { bad as f64 / budget.allowed } else { 0.0 }
 }
@@ -353,8 +354,8 @@ mod tests {
         assert_eq!(outcome.budget.left_ratio, 1.0, "November begins whole");
     }
 
-    /// The first part of a recording, then what a new process makes of the rest: it reads back counts and open
-    /// incidents, as the agent does when it starts.
+    /// Returns the incidents of a replay with a restart at a slot: the new process reads counts and open incidents
+    /// back, as the agent does at its start.
     fn with_a_restart(policy: &Policy, recording: &Recording, at: Slot) -> Vec<Incident> {
         let policy = fitted(policy, recording);
         let grid = policy.grid;
@@ -389,9 +390,9 @@ mod tests {
     }
 
     prop_compose! {
-        /// A day or so in slots of 30 s: stretches of health, failure, idleness and silence. The last two are shorter
-        /// than the shortest window: the ledger knows how severe an incident is, not which of the tiers of that severity
-        /// fire, and while a short window is empty that makes a difference.
+        /// Generates about a day in slots of 30 s: stretches of health, failure, idleness and silence. The last two
+        /// are shorter than the shortest window: the ledger knows the severity of an incident, not its firing tiers,
+        /// and with an empty short window that makes a difference.
         fn stretches()(list in prop::collection::vec((20..600_i64, 0..6_u8, 1..200_u64), 2..9)) -> Vec<(i64, Counts)> {
             let mut counts = Vec::new();
             // every stretch begins at a minute, and so does the recording
@@ -451,13 +452,13 @@ mod tests {
             let recording = Recording::on(grid, counts.as_slice()).unwrap();
             let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
             let at = Slot(first.0 + ((last.0 - first.0) as f64 * share) as i64);
-            // whoever was not there cannot say how long data have been missing: that clock starts anew, by intent
+            // a new process does not know how long data have been missing: that time starts again on purpose
             let of_the_budget = |incidents: Vec<Incident>| -> Vec<Incident> {
                 incidents.into_iter().filter(|incident| incident.cause == Cause::Burn).collect()
             };
             let whole = replay(&policy(grid), None, &recording, 1).incidents;
             let restarted = with_a_restart(&policy(grid), &recording, at);
-            // The observed time before the restart is known by the minute, and with it the budget that was spent.
+            // The observed time before the restart is rounded to minutes, and with it the spent budget.
             let (restarted, whole) = (of_the_budget(restarted), of_the_budget(whole));
             for (after, before) in restarted.iter().zip(&whole) {
                 let allowed = 0.1 * before.spent_ratio.abs();

@@ -1,4 +1,4 @@
-//! Rehearsals as text for people.
+//! Simulations and backtests as text for people.
 
 use core::fmt::Write as _;
 
@@ -15,10 +15,10 @@ use super::simulate::{Simulation, TierTimes};
 use lookout_config::Slo;
 use lookout_model::format::{NONE, count, duration, percent, printable, rate, score, several};
 
-/// Rows that a list shows at most; what is left out is counted.
+/// Largest number of rows of a list; it shows the number of the others.
 const LIST_LIMIT: usize = 100;
 
-/// When every tier of an SLO would fire.
+/// Renders a simulation.
 #[must_use]
 pub fn simulation_text(slo: &Slo, simulation: &Simulation, promised: &Promised) -> String {
     let policy = &slo.policy;
@@ -93,7 +93,7 @@ fn condition_row(times: &ConditionTimes) -> Vec<String> {
     times_row(&times.condition.to_string(), &row)
 }
 
-/// What a policy would have done.
+/// Renders a backtest.
 #[must_use]
 pub fn backtest_text(backtest: &Backtest) -> String {
     let mut text = head(backtest);
@@ -143,7 +143,7 @@ fn head(backtest: &Backtest) -> String {
     text
 }
 
-/// What keeps the replay from being what the agent would have done to the second.
+/// Returns the differences between the replay and a live agent.
 pub(super) fn notes(backtest: &Backtest) -> Vec<String> {
     let policy = &backtest.policy;
     let used = policy.grid.width_seconds();
@@ -184,11 +184,11 @@ fn incidents(backtest: &Backtest) -> String {
     text + &left_out(incidents.len())
 }
 
-/// The columns of [`incident_row`].
+/// Columns of [`incident_row`].
 pub(super) const INCIDENT_HEADER: [&str; 8] =
     ["opened (UTC)", "resolved (UTC)", "lasted", "first to fire", "peak", "delay", "budget spent", "outage"];
 
-/// An incident, cell by cell.
+/// Returns the cells of an incident.
 pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Option<usize>) -> Vec<String> {
     let until = backtest.span.1;
     let alarm = alarm(incident, until);
@@ -232,10 +232,10 @@ fn outages(backtest: &Backtest) -> String {
     text + &format!("\n{}\n", verdict(&backtest.score, "incident"))
 }
 
-/// The columns of [`outage_row`].
+/// Columns of [`outage_row`].
 pub(super) const OUTAGE_HEADER: [&str; 4] = ["outage", "began (UTC)", "lasted", "found"];
 
-/// An outage, cell by cell.
+/// Returns the cells of an outage.
 pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usize>) -> Vec<String> {
     let incident = found.and_then(|index| backtest.outcome.incidents.get(index));
     let found = incident.map_or_else(
@@ -250,7 +250,7 @@ pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usi
     vec![printable(&outage.name), stamp(outage.start), lasted, found]
 }
 
-/// Precision and recall in a line.
+/// Returns precision and recall in a line.
 pub(super) fn verdict(of: &Score, one: &str) -> String {
     format!(
         "precision {} ({} of {} about an outage), recall {} ({} of {} found)",
@@ -291,11 +291,11 @@ fn what_if(backtest: &Backtest) -> String {
     "\nwhat if\n".to_owned() + &table(&WHAT_IF_HEADER, &what_if_rows(backtest))
 }
 
-/// The columns of [`what_if_rows`].
+/// Columns of [`what_if_rows`].
 pub(super) const WHAT_IF_HEADER: [&str; 8] =
     ["policy", "incidents", "pages", "precision", "recall", "median delay", "budget left", "at the least"];
 
-/// Every policy, the one of the spec and the naive threshold included, cell by cell.
+/// Returns the cells of every policy, those of the spec and the naive threshold included.
 pub(super) fn what_if_rows(backtest: &Backtest) -> Vec<Vec<String>> {
     let outcome = &backtest.outcome;
     let own = WhatIf {
@@ -352,7 +352,7 @@ fn width(seconds: u32) -> Window {
     Window::seconds(u64::from(seconds))
 }
 
-/// Rows as columns, left-aligned, two spaces between.
+/// Renders rows as columns, left-aligned, two spaces between.
 fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let header: Vec<String> = header.iter().map(|cell| (*cell).to_owned()).collect();
     let wide = |row: &Vec<String>| row.iter().map(|cell| cell.chars().count()).collect::<Vec<_>>();

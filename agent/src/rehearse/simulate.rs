@@ -1,51 +1,51 @@
-//! When would it fire? Even traffic and a step of failures through the live agent's engine, beside the closed form.
+//! Simulation: even traffic and a step of failures through the live agent's engine, beside the closed form.
 
 use lookout_engine::{Counts, EventRate, Guard, Policy, Tier};
 
 use super::conditions::{self, ConditionTimes};
 use super::traffic::Traffic;
 
-/// When everything would fire.
+/// Result of a simulation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Simulation {
     /// The traffic.
     pub rate: EventRate,
-    /// What holds for every tier whatever the outage.
+    /// The properties of each tier that do not depend on the outage.
     pub tiers: Vec<TierFacts>,
     /// Every outage of the table.
     pub outages: Vec<OutageTimes>,
 }
 
 impl Simulation {
-    /// Tiers that no outage whatever can make fire.
+    /// Returns the tiers that no outage can make fire.
     pub fn unreachable(&self) -> impl Iterator<Item = &TierFacts> {
         self.tiers.iter().filter(|facts| !facts.reachable)
     }
 }
 
-/// What holds for a tier whatever the outage.
+/// Properties of a tier that do not depend on the outage.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TierFacts {
     /// The tier.
     pub tier: Tier,
-    /// Fires above this share of bad events.
+    /// The share of bad events above which it fires.
     pub threshold: f64,
-    /// Whether any share can be above it.
+    /// True if a share of bad events can be above it.
     pub reachable: bool,
-    /// Events in its long window at this traffic.
+    /// The events in its long window at this traffic.
     pub events: u64,
-    /// The least bad events among those that make it fire; none when it cannot.
+    /// The least number of bad events among those that makes it fire; `None` when it cannot.
     pub least_bad: Option<u64>,
-    /// Whether that is what the guard asks for, not the threshold.
+    /// True if that number is the guard's, not the threshold's.
     pub held_by_guard: bool,
     /// The share of the period's budget that is spent when it fires, by the closed form.
     pub spends_ratio: f64,
 }
 
-/// One outage and what every tier makes of it.
+/// Outage and the times of every tier.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OutageTimes {
-    /// For people.
+    /// The name.
     pub name: String,
     /// The share of bad events while it lasts.
     pub bad_ratio: f64,
@@ -55,14 +55,14 @@ pub struct OutageTimes {
     pub conditions: Vec<ConditionTimes>,
 }
 
-/// When a tier fires and lets go.
+/// Times at which a tier fires and is released.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TierTimes {
-    /// Seconds from the beginning of the outage until it fires; none when it never does.
+    /// The seconds from the beginning of the outage until it fires; `None` when it never does.
     pub fires_s: Option<u64>,
     /// The same by the closed form.
     pub fires_closed_s: Option<f64>,
-    /// Seconds from the end of an outage at least as long as the short window until it lets go.
+    /// The seconds from the end of an outage at least as long as the short window until its release.
     pub resets_s: Option<u64>,
     /// The same by the closed form.
     pub resets_closed_s: Option<f64>,
@@ -120,7 +120,7 @@ fn facts(policy: &Policy, tier: &Tier, rate: EventRate) -> TierFacts {
     }
 }
 
-/// The least bad events of so many that are above a threshold with the confidence of the guard.
+/// Returns the least number of bad events among these that is above a threshold with the confidence of the guard.
 fn least_sure(guard: Guard, events: u64, threshold: f64) -> u64 {
     let Some(confidence) = guard.confidence else { return 0 };
     let (mut low, mut high) = (0, events.saturating_add(1));
@@ -132,7 +132,7 @@ fn least_sure(guard: Guard, events: u64, threshold: f64) -> u64 {
     low
 }
 
-/// A step to `bad_ratio` that lasts until nothing more can fire, then health until everything has let go.
+/// Simulates a step to `bad_ratio` until no further tier can fire, then health until every tier is released.
 fn suffer(mut traffic: Traffic, bad_ratio: f64) -> Vec<TierTimes> {
     let policy = traffic.policy().clone();
     let width = u64::from(policy.grid.width_seconds());

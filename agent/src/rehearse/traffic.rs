@@ -2,7 +2,7 @@
 
 use lookout_engine::{Counts, Evaluator, EventRate, Policy, Slot, Span};
 
-/// An evaluator under even traffic.
+/// Evaluator under even traffic.
 #[derive(Clone)]
 pub(super) struct Traffic {
     evaluator: Evaluator,
@@ -10,7 +10,7 @@ pub(super) struct Traffic {
     next: Slot,
 }
 
-/// What a slot of an outage showed.
+/// Measurements of a slot of an outage.
 pub(super) struct Seen {
     pub(super) firing: Vec<bool>,
     pub(super) conditions: Vec<bool>,
@@ -18,7 +18,7 @@ pub(super) struct Seen {
 }
 
 impl Traffic {
-    /// Healthy for as long as the longest window of a tier.
+    /// Creates traffic that has been healthy for the longest window of a tier.
     pub(super) fn healthy(policy: &Policy, rate: EventRate) -> Self {
         let slots = policy.tiers.iter().map(|tier| policy.grid.slots_in(tier.long.as_seconds())).max();
         let slots = slots.unwrap_or(1).saturating_add(1);
@@ -36,7 +36,7 @@ impl Traffic {
         traffic
     }
 
-    /// Events of the next slot: whole ones, in even distances.
+    /// Returns the events of the next slot: whole ones, at even distances.
     pub(super) fn events(&self) -> u64 {
         let width = u64::from(self.evaluator.policy().grid.width_seconds());
         let until = |slot: i64| self.rate.events_in(u64::try_from(slot).unwrap_or(0).saturating_mul(width));
@@ -61,7 +61,7 @@ impl Traffic {
         }
     }
 
-    /// The policy that is judged.
+    /// Returns the policy.
     pub(super) const fn policy(&self) -> &Policy {
         self.evaluator.policy()
     }

@@ -1,4 +1,5 @@
-//! The stylesheet and the icon: inside the binary, named by their content, so that they may be kept for ever.
+//! The stylesheet and the icon. They are part of the binary and named by their content, so that browsers may cache
+//! them for ever.
 
 use std::sync::LazyLock;
 
@@ -33,12 +34,12 @@ impl Asset {
     }
 }
 
-/// Where the stylesheet is.
+/// Returns the path of the stylesheet.
 pub(super) fn style_path() -> String {
     STYLE.path()
 }
 
-/// Where the icon is.
+/// Returns the path of the icon.
 pub(super) fn icon_path() -> String {
     ICON.path()
 }

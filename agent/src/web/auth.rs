@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 use super::error::Problem;
 use lookout_config::Token;
 
-/// Who asks, when they may do what `scope` names.
+/// Returns the caller's token if it has the scope.
 pub(super) fn require<'a>(
     tokens: &'a [Token],
     headers: &HeaderMap,
@@ -43,7 +43,7 @@ fn bearer(value: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
-/// Looks at every token, whichever matches, so that time tells nothing.
+/// Finds the token. It compares with every token, so that the time of an answer tells nothing.
 fn holder<'a>(tokens: &'a [Token], given: &str) -> Option<&'a Token> {
     let hash: [u8; 32] = Sha256::digest(given.as_bytes()).into();
     tokens.iter().fold(None, |found, token| {

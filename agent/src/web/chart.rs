@@ -1,12 +1,12 @@
-//! Charts as inline SVG: numbers in, shapes out, no text from outside. Each stands beside the figures it draws, so that
-//! nothing is told by shape or colour alone.
+//! Charts as inline SVG, made of numbers without text from outside. The figures stand beside each chart, so that no
+//! fact is shown by shape or colour alone.
 
 use core::fmt::Write as _;
 
 use lookout_engine::Counts;
 
-/// A bar of what is left: full is untouched, empty is spent. What is overspent is dashed, so that it is not taken for
-/// something left.
+/// Draws the budget left as a bar: full is untouched, empty is spent. An overspent budget is dashed, so that it
+/// differs from budget left.
 pub(super) fn budget(left: f64) -> String {
     let (class, share) = match left {
         left if !left.is_finite() => return String::new(),
@@ -26,7 +26,7 @@ pub(super) fn budget(left: f64) -> String {
     )
 }
 
-/// A burn rate against its factor, which stands in the middle.
+/// Draws a burn rate against its factor, which is at the middle.
 pub(super) fn burn(rate: Option<f64>, factor: f64) -> String {
     let share = rate.map_or(0.0, |rate| rate / factor / 2.0);
     let share = if share.is_finite() { share.clamp(0.0, 1.0) } else { 0.0 };
@@ -39,8 +39,9 @@ pub(super) fn burn(rate: Option<f64>, factor: f64) -> String {
     )
 }
 
-/// Bad events over time: one column per bin, as high as its share of bad events (square root, so that a few are seen);
-/// a bin without events is a dot on the base line. Bins that do not count, wholly or in part, stand on a band.
+/// Draws bad events over time: one column per bin, as high as its share of bad events (square root, so that a few are
+/// visible). A bin without events is a dot on the base line. Bins that do not count, wholly or in part, have a band
+/// behind them.
 pub(super) fn history(bins: &[Counts], corrected: &[bool]) -> String {
     let height = 40.0;
     let mut out = format!(

@@ -6,7 +6,7 @@ use http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 
 use lookout_ledger::LedgerError;
 
-/// Why a request was not answered.
+/// Problem that a request is answered with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     status: StatusCode,
@@ -15,17 +15,17 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with a stable code and a sentence that says what to do.
+    /// Creates a problem with a stable code and a sentence that says what to do.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into() }
     }
 
-    /// The caller asked for something that cannot be understood.
+    /// Creates the problem of a request that cannot be understood.
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
-    /// The ledger failed. The cause is logged, with its whole chain, and not shown.
+    /// Creates the problem of a failed ledger. The cause is logged, with its whole chain, and not shown.
     #[must_use]
     pub fn ledger(error: &LedgerError) -> Self {
         let chain: Vec<String> =

@@ -1,4 +1,4 @@
-//! What machines ask: are you alive, are you ready, what do you count.
+//! Liveness, readiness and metrics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,18 +12,18 @@ use super::State;
 use super::error::Problem;
 use crate::export;
 
-/// A ledger that takes longer to answer a small question is not ready.
+/// Longest time in which the ledger of a ready agent answers a small query.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 
-/// A tick may take this long beyond three intervals.
+/// Largest delay of a tick beyond three intervals.
 const LONGEST_TICK: Duration = Duration::from_secs(30);
 
-/// `GET /livez`: this process answers.
+/// `GET /livez`: 200 while this process answers.
 pub(super) async fn live() -> &'static str {
     "ok\n"
 }
 
-/// `GET /readyz`: the first evaluation is done, and the ledger answers and takes what is written.
+/// `GET /readyz`: 200 after the first evaluation, while the ledger answers and accepts writes.
 pub(super) async fn ready(extract::State(state): extract::State<State>) -> Response {
     if !state.board.has_evaluated() {
         let detail = "the first evaluation is not done yet";
@@ -50,7 +50,7 @@ pub(super) async fn ready(extract::State(state): extract::State<State>) -> Respo
     }
 }
 
-/// An agent that is ready, and a line for each destination that refuses messages.
+/// Returns the body of a ready agent: a line for each destination that refuses messages.
 async fn undelivered(state: &State) -> String {
     let letters = state.ledger.dead_letters(state.clock.now()).await.unwrap_or_default();
     let mut refused: BTreeMap<String, usize> = BTreeMap::new();

@@ -1,7 +1,7 @@
 //! The HTTP surface: JSON API, pages, metrics, health.
 //!
-//! Everything is read from the newest snapshot and the ledger; nothing here evaluates. Pages are complete without scripts
-//! and load nothing from elsewhere; whatever came from outside is escaped where it is shown.
+//! Everything is read from the newest snapshot and the ledger; nothing here evaluates. Pages need no scripts and load
+//! nothing from elsewhere. Text from outside is escaped where it is shown.
 
 mod api;
 mod assets;
@@ -34,16 +34,16 @@ pub use error::Problem;
 pub use serve::serve;
 pub use state::{ProbeRow, ProbeView, State};
 
-/// More than any body the API takes.
+/// Largest body of a request, more than the API needs.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// Longer than any answer should take.
+/// Longest time of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; \
                       frame-ancestors 'none'; base-uri 'none'";
 
-/// Everything the agent answers over HTTP.
+/// Returns the routes of the agent.
 pub fn router(state: State) -> Router {
     Router::new()
         .route("/", get(pages::overview::show))

@@ -1,7 +1,7 @@
-//! Serving on a listener that outlives the server, so that a server that failed can be started again on the same port.
+//! A server on a listener that outlives it, so that after a failure it can be started again on the same port.
 //!
-//! Connections are bounded in number and in the time until a request has begun: whoever opens them and says nothing must
-//! not use up the files that probes need.
+//! Connections are bounded in number and in the time until a request has begun: idle connections must not use up the
+//! file descriptors that probes need.
 
 use std::io;
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// What a server grants its clients.
+/// Limits of a server.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
-    /// Connections at once; whoever comes later waits until one of them ends.
+    /// The number of connections at once; further clients wait.
     connections: usize,
-    /// Time until the head of a request has come, also for the next one on the same connection.
+    /// The time until the head of a request has arrived, also for later requests on a connection.
     head: Duration,
 }
 
@@ -30,7 +30,7 @@ const LIMITS: Limits = Limits { connections: 256, head: Duration::from_secs(10) 
 /// Serves until told to stop; answers in flight are finished.
 ///
 /// # Errors
-/// When the listener fails for good.
+/// Fails when the listener fails for good.
 pub async fn serve(listener: &Arc<TcpListener>, router: Router, stop: CancellationToken) -> io::Result<()> {
     serve_within(LIMITS, listener, router, stop).await;
     Ok(())
@@ -55,7 +55,7 @@ async fn serve_within(limits: Limits, listener: &TcpListener, router: Router, st
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service.clone()));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                // clients come and go as they like
+                // a client may close a connection at any time
                 tracing::debug!(%error, "a connection ended");
             }
             drop(place);
@@ -64,7 +64,7 @@ async fn serve_within(limits: Limits, listener: &TcpListener, router: Router, st
     graceful.shutdown().await;
 }
 
-/// The next connection; waits out errors such as "too many open files".
+/// Accepts the next connection. It waits while the system reports errors such as "too many open files".
 async fn accept(listener: &TcpListener) -> TcpStream {
     loop {
         match listener.accept().await {
@@ -102,7 +102,7 @@ mod tests {
         stream
     }
 
-    /// All that comes until the other side closes.
+    /// Reads everything until the other side closes.
     async fn heard(mut stream: TcpStream) -> String {
         let mut text = Vec::new();
         let reading = stream.read_to_end(&mut text);
@@ -144,7 +144,7 @@ mod tests {
             streams.push(open(&listener, REQUEST).await);
         }
         entered.acquire_many(2).await.unwrap().forget();
-        // the third is in the backlog: it can come in only when one of the two has left
+        // the third is in the backlog: it is accepted only after one of the two has left
         let early = tokio::time::timeout(Duration::from_millis(200), entered.acquire()).await;
         assert!(early.is_err(), "a third was let in");
         go_on.add_permits(1);

@@ -1,4 +1,4 @@
-//! What every handler may look at.
+//! The state that every handler reads.
 
 use core::fmt;
 use std::collections::BTreeSet;
@@ -14,31 +14,31 @@ use lookout_ledger::Ledger;
 use lookout_runtime::clock::Clock;
 use lookout_runtime::random::Random;
 
-/// What every handler may look at; a clone looks at the same things.
+/// State of the handlers; clones share it.
 #[derive(Clone)]
 pub struct State {
-    /// Where the newest snapshot is.
+    /// The newest snapshot.
     pub board: Board,
     /// Incidents, deploys, decisions, counts.
     pub ledger: Arc<dyn Ledger>,
-    /// The time of day.
+    /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// What the agent runs on.
+    /// The config.
     pub config: Arc<Config>,
-    /// What the agent counts.
+    /// The recorder of metrics.
     pub recorder: Recorder,
     /// Figures of process and machine.
     pub host: Arc<Host>,
-    /// What the probes saw last.
+    /// The last results of the probes.
     pub probes: ProbeView,
-    /// Wakes the outboxes.
+    /// The signal that wakes the outboxes.
     pub wake: Arc<Notify>,
-    /// Ids of decisions and deploys.
+    /// The randomness for ids of decisions and deploys.
     pub random: Arc<Random>,
 }
 
 impl State {
-    /// Every service that is known: an SLO names it, or a document describes it.
+    /// Returns every known service: one that an SLO names, or a document describes.
     pub(super) fn services(&self) -> BTreeSet<&str> {
         let named = self.config.slos.iter().map(|slo| slo.service.as_str());
         named.chain(self.config.services.keys().map(String::as_str)).collect()
@@ -51,34 +51,34 @@ impl fmt::Debug for State {
     }
 }
 
-/// What a probe saw last.
+/// Last result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeRow {
-    /// Name of the target.
+    /// The name of the target.
     pub target: String,
-    /// What is probed, without user, password and query.
+    /// The probed address, without user, password and query.
     pub url_without_secrets: String,
-    /// Whether everything expected was met.
+    /// True if every expectation was met.
     pub ok: bool,
-    /// Why not: text from outside. Empty when it was.
+    /// The reason of a failure: text from outside; empty without one.
     pub detail: String,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     pub total_ms: u64,
-    /// When it started.
+    /// The start.
     pub at: Timestamp,
 }
 
-/// Where the last probes are looked up, target by target in the order of the config.
+/// Reader of the last probes, target by target in the order of the config.
 #[derive(Clone)]
 pub struct ProbeView(Arc<dyn Fn() -> Vec<ProbeRow> + Send + Sync>);
 
 impl ProbeView {
-    /// A view that asks `rows` each time.
+    /// Creates a view that calls `rows` each time.
     pub fn new(rows: impl Fn() -> Vec<ProbeRow> + Send + Sync + 'static) -> Self {
         Self(Arc::new(rows))
     }
 
-    /// What the probes saw last.
+    /// Returns the last results of the probes.
     #[must_use]
     pub fn rows(&self) -> Vec<ProbeRow> {
         (self.0)()

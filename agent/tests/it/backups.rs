@@ -1,4 +1,5 @@
-//! The ledger copied beside a running agent, lost, and put back: the budget is that of the backup, to the event.
+//! A backup of the ledger beside a running agent, its loss, and its restore: the budget is that of the backup, to the
+//! event.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -37,7 +38,7 @@ impl Counters {
         format!("http://{address}/metrics")
     }
 
-    /// Waits until whoever started just now knows the counters: an answer was asked for after another.
+    /// Waits until an agent that has just started has scraped twice.
     async fn known(&self) {
         let before = self.asked.load(Ordering::SeqCst);
         let known = || async { (self.asked.load(Ordering::SeqCst) >= before + 2).then_some(()) };

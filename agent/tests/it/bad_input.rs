@@ -1,4 +1,4 @@
-//! What a user does wrong is named with file, line, column and the fix; nothing is lost.
+//! Mistakes of users: each is reported with file, line, column and the fix, and nothing is lost.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ fn folder(config: &str, spec: &str) -> (tempfile::TempDir, PathBuf) {
     (folder, file)
 }
 
-/// Runs a verb on a file and returns its exit code and what it said.
+/// Runs a verb on a file and returns its exit code and output.
 fn lookout(arguments: &[&str], file: &Path) -> (i32, String) {
     let mut all = arguments.to_vec();
     all.push(file.to_str().unwrap());

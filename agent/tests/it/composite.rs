@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 const HOUR: i64 = 3600;
 
-/// What is wrong with a target, and when, in seconds since the start.
+/// Faults of targets, in seconds since the start.
 type Troubles = BTreeMap<&'static str, (Reason, Range<i64>)>;
 
 struct World {
@@ -114,7 +114,7 @@ impl Simulation {
         Self { world: Arc::new(world), ledger: Arc::default() }
     }
 
-    /// Runs an agent until so many seconds after the start, and returns what it knows then.
+    /// Runs an agent until this many seconds after the start, and returns its snapshot.
     async fn run(&self, until_s: i64) -> Arc<Snapshot> {
         let connected = || Connected(Arc::clone(&self.world));
         let outside = Outside {
@@ -139,7 +139,7 @@ impl Simulation {
         board.read()
     }
 
-    /// Cause and change of everything that was told.
+    /// Returns cause and change of every message.
     fn told(&self) -> Vec<(String, String)> {
         let told = self.world.told.lock().unwrap();
         told.iter()

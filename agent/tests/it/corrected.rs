@@ -1,5 +1,5 @@
-//! Corrections as people use them: maintenance that calls no one, an outage that is not to count after all, and second
-//! thoughts; under simulated time, and with the agent and the command line as processes.
+//! Corrections: maintenance that pages nobody, an outage that is excluded later, and revocations; under simulated
+//! time, and with the agent and the command line as processes.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -71,7 +71,7 @@ async fn an_outage_is_corrected_and_the_correction_is_revoked() {
     };
     simulation.run_while(first_day).await;
 
-    // the process is gone and another one takes up
+    // the process has ended and another one starts
     let second = async |board: &Board| {
         simulation.sleep_until(5 * HOUR + 60).await;
         assert_eq!(figures(&board.read()), (0, 1.0, 600));

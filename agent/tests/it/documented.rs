@@ -1,11 +1,11 @@
-//! The pages of this repository call verbs and flags that exist. What exists is what `--help` says.
+//! The pages of this repository use only verbs and flags that exist, according to `--help`.
 
 use std::collections::BTreeMap;
 
 use super::fences::{Call, calls};
 use super::support::run_to_end;
 
-/// What `--help` says of a verb.
+/// Syntax of a verb, from `--help`.
 #[derive(Debug, Default)]
 struct Help {
     verbs: Vec<String>,
@@ -13,7 +13,7 @@ struct Help {
     flags: BTreeMap<String, bool>,
     /// Flags without which the verb refuses.
     needed_flags: Vec<String>,
-    /// How many other words the verb needs, and takes.
+    /// The number of further words that the verb needs, and accepts.
     needed_words: usize,
     most_words: usize,
 }
@@ -75,12 +75,12 @@ fn without_choices(usage: &str) -> String {
     without_choices(&format!("{}{}", &usage[..start], &usage[end..]))
 }
 
-/// Every verb's help, asked for once.
+/// Help of every verb, each read once.
 #[derive(Default)]
 struct Manual(BTreeMap<Vec<String>, Help>);
 
 impl Manual {
-    /// What is wrong with a call.
+    /// Returns the fault of a call.
     fn mistake(&mut self, call: &Call) -> Option<String> {
         let (mut path, mut others, mut given) = (Vec::new(), 0, Vec::new());
         let mut words = call.words.iter();

@@ -1,4 +1,4 @@
-//! How soon a total outage pages: with the harness of `cargo xtask bench slo`, held to what it promises.
+//! Time until a total outage pages, with the harness of `cargo xtask bench slo` and its promise.
 
 #[path = "../../benches/slo/detect.rs"]
 mod detect;

@@ -1,4 +1,4 @@
-//! A disk that is full for a while, and a ledger that is taken away: whoever is on call hears of the outage all the same.
+//! A disk that is full for a while, and a ledger that is deleted: the outage is paged all the same.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;

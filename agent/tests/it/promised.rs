@@ -1,4 +1,4 @@
-//! What `check` and `simulate` promise about alerts, and what they refuse.
+//! The promises of `check` and `simulate` about alerts, and the configs that they refuse.
 
 use std::path::Path;
 use std::process::Output;

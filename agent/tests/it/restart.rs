@@ -1,4 +1,4 @@
-//! `kill -9` in the middle of an incident: the incident goes on, no one is paged twice, its end is still told.
+//! `kill -9` in the middle of an incident: the incident goes on, no page is repeated, and its end is delivered.
 
 use std::path::Path;
 

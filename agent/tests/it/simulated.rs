@@ -1,4 +1,4 @@
-//! A whole agent under simulated time: hours pass in milliseconds, everything outside is in memory.
+//! A whole agent under simulated time: hours pass in milliseconds, with every dependency in memory.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -30,10 +30,10 @@ use tokio_util::sync::CancellationToken;
 const START: &str = "2026-11-20T00:00:00Z";
 const SEED: u64 = 7;
 
-/// Something that happens to the world while the agent runs.
+/// Event in the world while the agent runs.
 type Event = fn(&World);
 
-/// A clock that can be set.
+/// Clock that can be set.
 struct SetClock {
     running: TokioClock,
     ahead_ms: AtomicI64,
@@ -45,7 +45,7 @@ impl Clock for SetClock {
     }
 }
 
-/// What the world outside does, by seconds since the start.
+/// Environment of the agent, by seconds since the start.
 pub(super) struct World {
     clock: Arc<SetClock>,
     pub(super) fault: Mutex<Option<(i64, i64)>>,
@@ -124,7 +124,7 @@ impl Receiver for Connected {
     }
 }
 
-/// A ledger whose disk can be full.
+/// Ledger whose disk can be full.
 pub(super) struct Disk {
     memory: MemoryLedger,
     world: Arc<World>,
@@ -252,7 +252,7 @@ pub(super) struct Simulation {
     pub(super) ledger: Arc<Disk>,
     clock: Arc<dyn Clock>,
     pub(super) start: Timestamp,
-    /// What the last agent showed last.
+    /// The newest snapshot of the last agent.
     shown: Mutex<Option<Arc<Snapshot>>>,
 }
 
@@ -278,7 +278,7 @@ impl Simulation {
         }
     }
 
-    /// Runs an agent until so many seconds after the start; events happen at theirs.
+    /// Runs an agent until this many seconds after the start, with the events at their times.
     async fn run(&self, until_s: i64, events: &[(i64, Event)]) {
         let script = async |_: &Board| {
             for (second, happen) in events {
@@ -290,7 +290,7 @@ impl Simulation {
         self.run_while(script).await;
     }
 
-    /// Runs an agent until a script, which is shown what the agent shows, comes to its end.
+    /// Runs an agent until a script ends, which gets the agent's snapshots.
     pub(super) async fn run_while(&self, script: impl AsyncFnOnce(&Board)) {
         let connected = || Connected {
             world: Arc::clone(&self.world),
@@ -323,7 +323,7 @@ impl Simulation {
         tokio::time::sleep(until.since(self.clock.now())).await;
     }
 
-    /// What the last agent showed when its script had ended.
+    /// Returns the snapshot of the last agent at the end of its script.
     pub(super) fn shown(&self) -> Arc<Snapshot> {
         self.shown.lock().unwrap().clone().unwrap()
     }

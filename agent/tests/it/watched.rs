@@ -1,5 +1,5 @@
-//! What the rules about the agent read, an agent shows from its first minute on, and from zero: a counter that begins with
-//! what it counts never increases.
+//! The metrics that the rules about the agent read: they exist from its first minute on, and from zero. A counter that
+//! begins with its first event never shows an increase.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -31,8 +31,8 @@ struct Row {
 }
 
 impl Row {
-    /// What cannot be understood corrects nothing, and the log says so: a zone that this machine does not know must not
-    /// keep the agent from watching.
+    /// Returns the correction. A row that cannot be read corrects nothing, and the log names it: a time zone that this
+    /// machine does not know must not stop the agent.
     fn read(self) -> Option<CorrectionRecord> {
         let recurrence = match self.recurrence.map(|text| text.parse()).transpose() {
             Ok(recurrence) => recurrence,
@@ -151,7 +151,8 @@ pub(super) async fn in_force(pool: &SqlitePool, since: Timestamp) -> sqlx::Resul
     Ok(read(rows))
 }
 
-/// SQLite counts how many rows either table ever had. Asked at every tick, so the connection that every tick needs answers.
+/// Returns the number of rows that either table ever had. It is read at every tick, so it uses the connection that
+/// every tick needs.
 pub(super) async fn version(pool: &SqlitePool) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select coalesce(sum(seq), 0) from sqlite_sequence where name in ('correction', 'correction_revocation')",
@@ -160,7 +161,7 @@ pub(super) async fn version(pool: &SqlitePool) -> sqlx::Result<i64> {
     .await
 }
 
-/// Forgets what has been over or revoked for as long as incidents are kept.
+/// Deletes corrections that have been over or revoked for as long as incidents are kept.
 pub(super) async fn prune(connection: &mut SqliteConnection, before: Timestamp) -> sqlx::Result<()> {
     sqlx::query(
         "delete from correction where \

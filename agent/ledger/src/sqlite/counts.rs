@@ -1,4 +1,4 @@
-//! Counts: slots while they are young, minutes afterwards, which are kept by the hour, and quarters of an hour in the end.
+//! Counts: first as slots, then as minutes, which are stored by the hour, and at last as quarters of an hour.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,7 +17,7 @@ const ROWS_PER_STATEMENT: usize = 500;
 const ROWS_PER_PART: i64 = 20_000;
 /// Hours that become quarters of an hour at once.
 const HOURS_PER_PART: i64 = 500;
-/// How many such parts of an older lookout's minutes are moved at a time: the rest waits for the next time.
+/// Number of such parts of an older lookout's minutes that one call moves. Later calls move the rest.
 const MOVED_PARTS: usize = 20;
 
 /// Adds rows to what is stored for their slots. The statements are as long as the tick has rows, so that keeping them
@@ -54,7 +54,7 @@ pub(super) async fn add(connection: &mut SqliteConnection, rows: &[CountRow]) ->
     Ok(())
 }
 
-/// Everything that is known of an SLO.
+/// Returns all counts of an SLO since an instant.
 pub(super) async fn read(pool: &SqlitePool, slo_id: &str, since: Timestamp) -> sqlx::Result<CountSeries> {
     let mut connection = pool.acquire().await?;
     let read = read_at_once(&mut connection, slo_id, since).await;
@@ -77,7 +77,7 @@ async fn read_at_once(
         spans.push(CountSpan { start_s: minute.saturating_mul(60), resolution: Resolution::Minute, counts });
     }
     let mut first_s = None;
-    // a file that only an older lookout has opened knows neither
+    // a file that only an older lookout has opened has neither table
     if has_table(&mut view, "quarter_hour").await? {
         spans.extend(quarters(&mut view, slo_id, since).await?);
         first_s = first_second(&mut view, slo_id).await?;
@@ -110,7 +110,8 @@ async fn slots(view: &mut SqliteConnection, slo_id: &str, since: Timestamp) -> s
     Ok(slots.into_iter().map(span).collect())
 }
 
-/// Minutes, in hours and those that an older lookout left one by one. A file that only such a one has opened has no hours.
+/// Returns minutes: those of hours, and those that an older lookout stored one by one. A file that only an older
+/// lookout has opened has no hours.
 async fn minutes(
     view: &mut SqliteConnection,
     slo_id: &str,
@@ -196,8 +197,8 @@ pub(super) async fn prune(connection: &mut SqliteConnection, cutoffs: &Cutoffs) 
     Ok(())
 }
 
-/// Rolls up the first old slots and returns whether there may be more. Slots are looked for SLO by SLO, so that the young
-/// ones, which are most of them, are not looked at.
+/// Rolls up the first old slots and returns whether there may be more. It searches SLO by SLO, so that it skips the
+/// recent slots, which are most of them.
 async fn roll_up(connection: &mut SqliteConnection, before_s: i64) -> sqlx::Result<bool> {
     let old: Vec<(i64, i64, i64, i64, i64)> = sqlx::query_as(
         "select slot.slo, slot.start_s, slot.width_s, slot.good, slot.bad \
@@ -229,7 +230,7 @@ async fn roll_up(connection: &mut SqliteConnection, before_s: i64) -> sqlx::Resu
     Ok(old.len() >= ROWS_PER_PART as usize)
 }
 
-/// Keeps the first second that each SLO was observed in with its name, where neither a minute nor what it becomes tells it.
+/// Stores the first observed second of each SLO with its name, where no minute or later row contains it.
 async fn remember_first(
     connection: &mut SqliteConnection,
     starts: impl Iterator<Item = (i64, i64)>,

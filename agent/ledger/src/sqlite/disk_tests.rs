@@ -46,7 +46,7 @@ impl Drop for SmallDisk {
 
 const ROWS: i64 = 1000;
 
-/// A tick that does not fit into what is left of a page.
+/// Returns a tick that does not fit into what is left of a page.
 fn tick(n: i64) -> Vec<CountRow> {
     let row =
         |slot: i64| CountRow { slo_id: "a".to_owned(), start_s: slot * 10, width_s: 10, good: 3, bad: 1 };
@@ -57,7 +57,7 @@ async fn total(ledger: &SqliteLedger) -> Counts {
     ledger.counts("a", Timestamp::EPOCH).await.unwrap().slots().iter().map(|(_, _, counts)| *counts).sum()
 }
 
-/// Every kind of write fails five times while the disk is full, and works once it is not.
+/// Asserts that every kind of write fails five times while the disk is full, and succeeds afterwards.
 async fn full_and_free(ledger: &SqliteLedger, fill: impl AsyncFn(), free: impl AsyncFn()) {
     let mut waiting: Vec<CountRow> = Vec::new();
     for round in 0..3 {

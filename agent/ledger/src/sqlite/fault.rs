@@ -1,4 +1,4 @@
-//! What happens to the file when things go wrong around it.
+//! Faults of the file and of the disk below it.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ fn row(start_s: i64) -> CountRow {
     CountRow { slo_id: "a".to_owned(), start_s, width_s: 10, good: 1, bad: 2 }
 }
 
-/// A connection of another process.
+/// Returns a connection of another process.
 async fn other(path: &Path) -> SqliteConnection {
     SqliteConnectOptions::new().filename(path).connect().await.unwrap()
 }
 
-/// A closed ledger with something in it.
+/// Returns a closed ledger with something in it.
 async fn filled() -> (TempDir, PathBuf) {
     let (folder, path) = place();
     let ledger = SqliteLedger::open(&path).await.unwrap();
@@ -300,7 +300,7 @@ async fn a_backlog_is_rolled_up_in_parts_without_loss() {
     }
 }
 
-/// A ledger as the schema was once.
+/// Returns a ledger as the schema was once.
 async fn of_before(path: &Path, version: i64) -> SqliteConnection {
     let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
     let mut connection = options.connect().await.unwrap();

@@ -1,4 +1,4 @@
-//! An hour of minutes as one value, and how counts get there.
+//! The minutes of an hour as one value.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const MINUTES: i64 = 60;
 /// Hours per statement.
 const HOURS_PER_STATEMENT: usize = 400;
 
-/// The counts of an hour, by minute. A minute in which nothing happened is not one that is not known.
+/// Counts of an hour, by minute. A minute without events differs from a minute that was not observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Hour([Option<Counts>; MINUTES as usize]);
 
@@ -31,7 +31,7 @@ impl Hour {
         }
     }
 
-    /// The minutes that are known, by their number since the epoch.
+    /// Returns the minutes that are known, by their number since the epoch.
     pub(super) fn minutes(&self, hour: i64) -> impl Iterator<Item = (i64, Counts)> {
         let first = hour.saturating_mul(MINUTES);
         (first..).zip(&self.0).filter_map(|(minute, counts)| counts.map(|counts| (minute, counts)))
@@ -48,7 +48,7 @@ impl Hour {
     }
 
     /// # Errors
-    /// When the value is none that [`Hour::encode`] makes.
+    /// Fails when the value is not one of [`Hour::encode`].
     pub(super) fn decode(bytes: &[u8]) -> sqlx::Result<Self> {
         let damaged = || sqlx::Error::Decode("an hour of counts is damaged".into());
         let (bits, mut rest) = bytes.split_first_chunk().ok_or_else(damaged)?;

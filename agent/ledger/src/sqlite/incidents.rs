@@ -1,4 +1,4 @@
-//! Incidents, their transitions, and the deliveries that are born with them.
+//! Incidents, their transitions, and the deliveries that are stored with them.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -45,7 +45,7 @@ impl IncidentRow {
     }
 }
 
-/// A transition with its incident; a join says which one.
+/// Query of a transition with its incident; the caller adds a join.
 pub(super) const TRANSITIONS: &str = "select incident.*, transition.id as transition_id, transition.change, \
      transition.at_ms, transition.notice, transition.destinations from incident";
 
@@ -161,7 +161,7 @@ pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<In
     Ok(readable(rows))
 }
 
-/// The incidents that can be read back. One that cannot is logged and must not hide the others.
+/// Returns the incidents that can be read back. One that cannot is logged and must not hide the others.
 fn readable(rows: Vec<IncidentRow>) -> Vec<IncidentRecord> {
     let read = |row: IncidentRow| {
         let id = row.id.clone();
@@ -173,7 +173,8 @@ fn readable(rows: Vec<IncidentRow>) -> Vec<IncidentRecord> {
     rows.into_iter().filter_map(|row| read(row).ok()).collect()
 }
 
-/// The latest transitions, without those that cannot be read back: they are logged once and must not hide the others.
+/// Returns the latest transitions, without those that cannot be read back: they are logged once and must not hide the
+/// others.
 pub(super) async fn latest_transitions(
     pool: &SqlitePool,
     since: Timestamp,

@@ -1,4 +1,4 @@
-//! A look at the file before anything is written to it: is it ours, whole, and not from the future?
+//! Checks of the file before anything is written to it: it is a ledger, it is whole, and its version is known.
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -12,7 +12,7 @@ use crate::LedgerError;
 
 /// The first bytes of every SQLite file.
 pub(super) const MAGIC: &[u8] = b"SQLite format 3\0";
-/// What the first migration writes into the header.
+/// Application id that the first migration writes into the header.
 pub(super) const APPLICATION_ID: i64 = 1_280_266_059;
 
 /// Refuses a file that this lookout must not write to. A missing or empty file is fine.
@@ -95,7 +95,8 @@ fn corrupt(path: &Path, what: String) -> LedgerError {
     LedgerError::Corrupt { path: path.display().to_string(), what }
 }
 
-/// SQLite says 11 for a malformed file and 26 for one that is none; everything else is trouble with reading it.
+/// Returns whether an error means damage. SQLite returns 11 for a malformed file and 26 for one that is no database;
+/// every other code is a failure to read.
 pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(|cause| cause.code()?.parse::<u32>().ok());
     code.is_some_and(|code| matches!(code & 0xff, 11 | 26))

@@ -1,7 +1,7 @@
 //! The embedded ledger: one SQLite file in WAL mode, one writer, a few readers.
 //!
-//! The writer syncs every transaction to the disk: what was committed survives a power cut. A lock on a sibling file
-//! keeps a second process out, for as long as this one lives and not a moment longer.
+//! The writer syncs every transaction to the disk, so that a committed one survives a power cut. A lock on a sibling
+//! file keeps a second process out for as long as this one lives.
 
 mod backup;
 mod corrections;
@@ -62,11 +62,11 @@ pub(crate) use rescue::set_aside;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
-/// How long a statement waits for another connection's lock.
+/// Time that a statement waits for another connection's lock.
 const BUSY: Duration = Duration::from_secs(5);
-/// How long a caller waits for a connection.
+/// Time that a caller waits for a connection.
 const ACQUIRE: Duration = Duration::from_secs(10);
-/// Readers are opened when they are needed and go when they are not: each holds a thread and a page cache.
+/// Number of readers. Each is opened on demand and closed when idle, because it holds a thread and a page cache.
 const READERS: u32 = 2;
 const READER_IDLE: Duration = Duration::from_secs(60);
 
@@ -116,7 +116,7 @@ impl SqliteLedger {
     /// Follows the hash chain of the decisions from its first link.
     ///
     /// # Errors
-    /// When the decisions cannot be read.
+    /// Fails when the decisions cannot be read.
     pub async fn verify_chain(&self) -> Result<Chain, LedgerError> {
         decisions::verify(&self.readers).await.map_err(query("verifying the decisions"))
     }
@@ -281,7 +281,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn close(&self) {
-        // readers first: only a connection that may write folds the WAL into the file as it goes
+        // readers first: only a connection that may write moves the WAL into the file when it closes
         self.readers.close().await;
         self.writer.checkpoint().await;
         self.writer.close().await;
@@ -316,7 +316,7 @@ async fn migrate(path: &Path, writer: &Writer) -> Result<(), LedgerError> {
 }
 
 /// Copies a ledger before its tables change. Without room for a copy it is migrated all the same: each step is one
-/// transaction, and nobody watches while there is no ledger.
+/// transaction, and without a ledger nothing is observed.
 async fn keep_copy(path: &Path, version: i64, connection: &mut SqliteConnection) {
     let copy = place::beside(path, &format!(".schema-{version}"));
     if copy.exists() {
@@ -353,7 +353,7 @@ fn json<T: Serialize>(doing: &'static str, value: &T) -> Result<String, LedgerEr
     serde_json::to_string(value).map_err(|source| LedgerError::Decode { doing, source })
 }
 
-/// Reads a value from its word in a column; a word that names none is an error, never a guess.
+/// Reads a value from its word in a column. An unknown word is an error, never a guess.
 fn word<T: Word>(doing: &'static str, text: &str) -> Result<T, LedgerError> {
     T::from_word(text).ok_or_else(|| LedgerError::Decode {
         doing,

@@ -1,4 +1,4 @@
-//! Deliveries on their way.
+//! Deliveries that wait, and dead letters.
 
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
@@ -18,7 +18,8 @@ struct DueRow {
     thread: Option<String>,
 }
 
-/// What is due. A delivery whose notice cannot be read back is given up here: it must not hold up the others for good.
+/// Returns the deliveries that are due. One whose notice cannot be read back is given up: it must not block the
+/// others.
 pub(super) async fn due(
     readers: &SqlitePool,
     writer: &Writer,
@@ -84,7 +85,7 @@ async fn give_up(
 }
 
 pub(super) async fn waiting(pool: &SqlitePool, destination: &str) -> sqlx::Result<(Option<Timestamp>, u64)> {
-    // the next one due is the earliest of those that are first in their incident: the others wait for them
+    // only the first delivery of each incident can be due: the others wait for it
     let (next, count): (Option<i64>, i64) = sqlx::query_as(
         "select (select min(delivery.due_at_ms) from delivery \
           where delivery.destination = $1 and delivery.state = 'waiting' \
@@ -150,7 +151,7 @@ pub(super) async fn end(
     Ok(())
 }
 
-/// Deliveries that were refused for good lately, oldest first.
+/// Returns the deliveries that were refused for good within [`DEAD_LETTERS_FOR`], oldest first.
 pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Result<Vec<DeadLetter>> {
     let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
         "select delivery.destination, incident.id, incident.slo_id, transition.change, transition.at_ms, \

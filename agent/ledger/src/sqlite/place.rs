@@ -1,7 +1,8 @@
-//! The file of a ledger in its folder: is it still the one that was opened?
+//! Check that the file of a ledger is still the one that was opened.
 //!
-//! A database that was deleted, replaced or cut short under a running process takes writes without a word, and they are
-//! gone with the process. The names are looked up, no file is opened: closing one would drop SQLite's locks.
+//! A database that was deleted, replaced or truncated under a running process accepts writes without an error, and
+//! they are lost with the process. The check compares names and metadata and opens no file: closing one would drop
+//! SQLite's locks.
 
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::ErrorKind;
@@ -39,22 +40,22 @@ impl Identity {
 }
 
 impl Place {
-    /// The files as they are now.
+    /// Creates the files as they are now.
     pub(super) fn of(path: &Path) -> Result<Self, LedgerError> {
         let about = std::fs::metadata(path).map_err(|source| opening(path)(source.into()))?;
         let seen = Seen { file: Identity::of(&about), bytes: about.len(), wal: None };
         Ok(Self { path: path.to_owned(), seen: Mutex::new(seen) })
     }
 
-    /// The name of the database.
+    /// Returns the name of the database.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Compares the files with what they were.
+    /// Compares the files with their state at the last check.
     ///
     /// # Errors
-    /// When a file is missing, is another one or lost bytes.
+    /// Fails when a file is missing, is another one or lost bytes.
     pub(super) fn check(&self) -> Result<(), LedgerError> {
         let lost = |what| LedgerError::Lost { path: self.path.display().to_string(), what };
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,7 +79,7 @@ impl Place {
         Ok(())
     }
 
-    /// Removes the write-ahead log of a database that has lost its name, unless it is another one's by now.
+    /// Removes the write-ahead log of a database that has lost its name, unless another database owns that log by now.
     pub(super) fn remove_own_log(&self) {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let log = beside(&self.path, "-wal");
@@ -89,7 +90,7 @@ impl Place {
         }
     }
 
-    /// Forgets the write-ahead log: SQLite makes another one with the next connection.
+    /// Drops the state of the write-ahead log: SQLite creates another one with the next connection.
     pub(super) fn forget_wal(&self) {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).wal = None;
     }
@@ -99,7 +100,7 @@ impl Place {
 #[derive(Debug)]
 pub(super) struct Locks {
     _beside: File,
-    /// A lock on the database itself: it holds although somebody removes the file of the other lock.
+    /// A lock on the database itself, which holds when somebody removes the file of the other lock.
     itself: Option<File>,
 }
 
@@ -107,7 +108,7 @@ impl Locks {
     /// Locks the ledger at `path`, which need not exist yet.
     ///
     /// # Errors
-    /// When another process holds a lock, or a file cannot be opened.
+    /// Fails when another process holds a lock, or a file cannot be opened.
     pub(in crate::sqlite) fn take(path: &Path) -> Result<Self, LedgerError> {
         let beside = lock(path, &lock_name(path), true)?;
         let itself = std::fs::metadata(path).is_ok().then(|| lock(path, path, false)).transpose()?;
@@ -143,12 +144,12 @@ fn lock(ledger: &Path, name: &Path, make: bool) -> Result<File, LedgerError> {
     }
 }
 
-/// The name of the file that is locked by whoever uses the ledger; it stays behind.
+/// Returns the name of the file that is locked by whoever uses the ledger; it stays behind.
 pub(crate) fn lock_name(ledger: &Path) -> PathBuf {
     beside(ledger, ".lock")
 }
 
-/// The name of a file that belongs to the ledger.
+/// Returns the name of a file that belongs to the ledger.
 pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);

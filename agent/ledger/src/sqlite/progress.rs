@@ -1,4 +1,4 @@
-//! Incidents and deliveries in progress: read into memory at the start, and written back after a time without a ledger.
+//! Incidents and deliveries in progress: loaded at the start, and stored again after a time without a file.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl DeliveryRow {
             attempts: self.attempts,
             attempting: self.attempting,
             unsure: self.unsure,
-            // a restart tries again at once: the clock may have been set in between
+            // a restart retries at once: the clock may have been set in between
             due_at: Timestamp::EPOCH,
             ended_at: self.ended_at_ms.map(Timestamp::from_millis),
             last_error: self.last_error,

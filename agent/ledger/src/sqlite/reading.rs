@@ -1,4 +1,4 @@
-//! A ledger that is only looked at: no lock is taken and nothing is written, so the agent it belongs to may be running.
+//! A ledger opened for reading: no lock is taken and nothing is written, so its agent may be running.
 
 use std::path::Path;
 
@@ -19,7 +19,7 @@ impl LedgerFile {
     /// Opens the ledger at `path`.
     ///
     /// # Errors
-    /// When there is none, or it is damaged or of a newer version.
+    /// Fails when there is none, or it is damaged or of a newer version.
     pub async fn open(path: &Path) -> Result<Self, LedgerError> {
         std::fs::metadata(path).map_err(|source| opening(path)(source.into()))?;
         inspect::inspect(path).await?;
@@ -37,18 +37,18 @@ impl LedgerFile {
         Ok(Self { pool })
     }
 
-    /// Returns the counts of an SLO that began at or after `since`, as old as they are kept.
+    /// Returns the counts of an SLO that began at or after `since`, within retention.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// Fails when they cannot be read.
     pub async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
         counts::read(&self.pool, slo_id, since).await.map_err(query("reading counts"))
     }
 
-    /// The ids of all SLOs it ever had counts of.
+    /// Returns the ids of all SLOs that ever had counts.
     ///
     /// # Errors
-    /// When they cannot be read.
+    /// Fails when they cannot be read.
     pub async fn slo_ids(&self) -> Result<Vec<String>, LedgerError> {
         sqlx::query_scalar("select name from slo order by name")
             .fetch_all(&self.pool)
@@ -56,7 +56,7 @@ impl LedgerFile {
             .map_err(query("reading the names of SLOs"))
     }
 
-    /// Closes it.
+    /// Closes the file.
     pub async fn close(self) {
         self.pool.close().await;
     }

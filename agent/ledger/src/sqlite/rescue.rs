@@ -1,4 +1,4 @@
-//! The file of a running ledger when something happened to it: what can still be saved, and where the rest is kept.
+//! Recovery of a running ledger whose file is deleted, replaced or damaged.
 
 use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
@@ -39,19 +39,20 @@ impl SqliteLedger {
     /// Looks for damage with a connection of its own.
     ///
     /// # Errors
-    /// When the file is damaged, is not the one that was opened, or cannot be read.
+    /// Fails when the file is damaged, is not the one that was opened, or cannot be read.
     pub(crate) async fn check_file(&self) -> Result<(), LedgerError> {
         self.writer.place().check()?;
         super::inspect::check_pages(self.writer.place().path()).await
     }
 
-    /// Saves what the open connections still see although a name is gone. Returns whether nothing is missing.
+    /// Saves the data that the open connections still see although a file name is gone. Returns whether all of it is
+    /// saved.
     pub(crate) async fn rescue(&self, loss: Loss) -> bool {
         let path = self.writer.place().path();
         match loss {
             Loss::Deleted => self.copy_to(path).await,
             Loss::Replaced => {
-                // the other file is not to blame, and nothing of it may be mixed with what was here
+                // the other file is intact, and nothing of it may be mixed with this ledger
                 self.copy_to(&beside(path, ".before-it-was-replaced")).await;
                 self.writer.place().remove_own_log();
                 false
@@ -64,7 +65,7 @@ impl SqliteLedger {
         }
     }
 
-    /// Copies a database that has lost its name, and is there until it is closed, to a name that is free.
+    /// Copies a database that has lost its name, and exists until it is closed, to a free name.
     async fn copy_to(&self, path: &Path) -> bool {
         let Ok(mut work) = self.writer.connection("saving a ledger that lost its name").await else {
             return false;
@@ -73,14 +74,14 @@ impl SqliteLedger {
         let _left_by_a_crash = std::fs::remove_file(&saved);
         let name = saved.display().to_string();
         let copied = sqlx::query("vacuum into $1").bind(&name).execute(&mut work.connection).await;
-        // SQLite would take the old log for part of the copy
+        // SQLite would use the old log as part of the copy
         self.writer.place().remove_own_log();
         let named = copied.is_ok() && std::fs::hard_link(&saved, path).is_ok();
         let _not_needed_any_more = std::fs::remove_file(&saved);
         named
     }
 
-    /// Closes every connection and touches no file that is not its own any more.
+    /// Closes every connection without touching a file that belongs to another ledger by now.
     pub(crate) async fn abandon(&self) {
         self.readers.close().await;
         self.writer.close().await;
@@ -90,19 +91,19 @@ impl SqliteLedger {
 
 #[cfg(test)]
 impl SqliteLedger {
-    /// Folds the write-ahead log into the file, so that harm to the file is harm to the ledger.
+    /// Moves the write-ahead log into the file, so that damage to the file is damage to the ledger.
     pub(crate) async fn fold_for_test(&self) {
         self.writer.checkpoint().await;
         self.commit(&[], &[]).await.unwrap();
     }
 
-    /// Makes every write fail, or lets them pass again.
+    /// Makes every write fail, or succeed again.
     pub(crate) async fn refuse_for_test(&self, refuse: bool) {
         self.writer.limit_pages(refuse).await;
     }
 }
 
-/// Renames a damaged ledger and what belongs to it. Nothing in it is changed.
+/// Renames a damaged ledger and its sibling files. Nothing in it is changed.
 pub(crate) fn set_aside(ledger: &Path, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
     let aside = put_aside(ledger, "damaged", now)?;
     if aside.is_some() {

@@ -15,7 +15,7 @@ use lookout_model::{CountRow, TransitionRecord};
 
 const DOING: &str = "storing a tick";
 
-/// Counts that callers were told are not stored, and that are or may be.
+/// Counts whose commit was reported as failed, although they are or may be stored.
 #[derive(Debug, Default)]
 pub(super) struct Unacknowledged {
     /// Counts that are stored.
@@ -59,7 +59,7 @@ pub(super) async fn store(
     Ok(())
 }
 
-/// Looks with the eyes of another connection whether the tick is there, in the file that has the ledger's name.
+/// Checks over another connection that the tick is stored, in the file that has the ledger's name.
 async fn read_back(ledger: &SqliteLedger, wanted: i64) -> Result<(), LedgerError> {
     const DOING: &str = "reading a tick back";
     let mut reader = ledger.readers.acquire().await.map_err(query(DOING))?;
@@ -80,7 +80,7 @@ async fn number(connection: &mut SqliteConnection) -> sqlx::Result<i64> {
     sqlx::query_scalar("select number from tick").fetch_one(connection).await
 }
 
-/// Rows less the counts that are stored already.
+/// Returns rows minus the counts that are stored already.
 fn without<'a>(rows: &'a [CountRow], stored: &[CountRow]) -> Cow<'a, [CountRow]> {
     if stored.is_empty() {
         return Cow::Borrowed(rows);

@@ -1,8 +1,8 @@
 //! The one connection that writes.
 //!
-//! SQLite ends a transaction by itself when the disk is full or fails, and a driver that counts transactions then counts
-//! wrong for ever. So no transaction outlives a failure: a connection is put back only after a commit that succeeded, and
-//! is closed in every other case, also when the caller is cancelled.
+//! SQLite ends a transaction by itself when the disk is full or fails, and a driver that counts transactions then
+//! counts wrong for ever. So no transaction outlives a failure. A connection is reused only after a successful commit;
+//! in every other case, a cancelled caller included, it is closed.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use super::place::Place;
 use super::{ACQUIRE, opening, query};
 use crate::LedgerError;
 
-/// The place of the connection that writes; empty until one is needed.
+/// Holder of the connection that writes; empty until one is needed.
 #[derive(Debug)]
 pub(super) struct Writer {
     place: Place,
@@ -32,7 +32,7 @@ impl Writer {
     /// Opens the connection.
     ///
     /// # Errors
-    /// When the database cannot be opened.
+    /// Fails when the database cannot be opened.
     pub(super) async fn open(path: &Path, options: &SqliteConnectOptions) -> Result<Self, LedgerError> {
         let options =
             options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
@@ -45,7 +45,7 @@ impl Writer {
     /// Begins a transaction.
     ///
     /// # Errors
-    /// When the file is not the one that was opened, cannot be opened, or is locked for too long.
+    /// Fails when the file is not the one that was opened, cannot be opened, or is locked for too long.
     pub(super) async fn begin(&self, doing: &'static str) -> Result<Work<'_>, LedgerError> {
         self.place.check()?;
         let mut work = self.connection(doing).await?;
@@ -76,12 +76,12 @@ impl Writer {
         Ok(Work { place, connection, doing })
     }
 
-    /// The files of the database.
+    /// Returns the files of the database.
     pub(super) const fn place(&self) -> &Place {
         &self.place
     }
 
-    /// Lets the database grow by no page, or by as many as it likes.
+    /// Limits the database to its present pages, or removes the limit.
     #[cfg(test)]
     pub(super) async fn limit_pages(&self, full: bool) {
         let mut place = self.idle.lock().await;
@@ -94,7 +94,7 @@ impl Writer {
         place.connection = None;
     }
 
-    /// Folds the write-ahead log into the database, when that can be done.
+    /// Moves the write-ahead log into the database when no reader prevents it.
     pub(super) async fn checkpoint(&self) {
         const DOING: &str = "folding the write-ahead log into the ledger";
         let Ok(mut work) = self.connection(DOING).await else { return };
@@ -126,17 +126,17 @@ pub(super) struct Work<'a> {
 }
 
 impl Work<'_> {
-    /// Commits and gives the connection back.
+    /// Commits and returns the connection.
     ///
     /// # Errors
-    /// When the commit fails. Whether it was stored is not known then.
+    /// Fails when the commit fails. The transaction may be stored all the same.
     pub(super) async fn commit(mut self) -> Result<(), LedgerError> {
         self.connection.execute("commit").await.map_err(query(self.doing))?;
         self.give_back();
         Ok(())
     }
 
-    /// Gives back a connection on which no transaction was begun.
+    /// Returns a connection on which no transaction was begun.
     pub(super) fn give_back(mut self) {
         self.place.connection = Some(self.connection);
     }

@@ -26,7 +26,7 @@ async fn open(folder: &TempDir) -> WriteThroughLedger {
 }
 
 impl Scene {
-    /// A ledger with an incident whose page was delivered.
+    /// Creates a ledger with an incident whose page was delivered.
     async fn paged() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = open(&folder).await;
@@ -55,7 +55,7 @@ impl Scene {
         }
     }
 
-    /// The names of files that were set aside.
+    /// Returns the names of files that were set aside.
     fn aside(&self) -> Vec<String> {
         let names = std::fs::read_dir(self.folder.path()).unwrap();
         let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -65,7 +65,7 @@ impl Scene {
         names
     }
 
-    /// Everything that was paged is on record, and another reader agrees.
+    /// Asserts that every page is on record, and that another reader agrees.
     async fn is_whole(&self) {
         let report = verify(&self.path()).await.unwrap();
         assert_eq!(report.faults, Vec::<String>::new());
@@ -82,7 +82,7 @@ fn flip(path: &Path, at: u64, bytes: usize) {
 
 type Harm = fn(&Path);
 
-/// Each harm, and whether counts of before are still there afterwards.
+/// Returns each harm, and whether counts of before remain afterwards.
 fn harms() -> [(&'static str, Harm, bool); 5] {
     [
         ("deleted", |path| std::fs::remove_file(path).unwrap(), true),

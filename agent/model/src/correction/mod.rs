@@ -1,12 +1,12 @@
-//! Time that does not count, and why: planned maintenance, spend that was nobody's fault.
+//! Corrections: time that does not count, such as planned maintenance, with the reason.
 //!
 //! ```text
 //!  CorrectionRecord ─▶ its own stretches of time ─┐
 //!  CorrectionRecord ─▶ its own stretches of time ─┴─▶ union ─▶ Ranges: sorted, apart from each other
 //! ```
 //!
-//! A correction excludes events, it never rewrites them: the counts stay as they are, and a revoked correction gives all
-//! of them back. What counts is the union, so that neither the order of corrections nor their overlap matters.
+//! A correction excludes events and never rewrites them. The counts stay as they are, so that a revoked correction
+//! gives all of them back. The union counts, so that neither the order of corrections nor their overlap matters.
 
 mod ranges;
 mod recurrence;
@@ -21,15 +21,15 @@ use serde::{Deserialize, Serialize};
 pub use ranges::{Ranges, expand};
 pub use recurrence::{BadRecurrence, Recurrence};
 
-/// Corrections that are in force at once, at most.
+/// Largest number of corrections in force at once.
 pub const MOST_IN_FORCE: usize = 500;
-/// Corrections that are kept, at most, the revoked and the past ones included.
+/// Largest number of stored corrections, the revoked and the past ones included.
 pub const MOST_KEPT: usize = 10_000;
 
-/// A correction of less than this past its end still counts against [`MOST_IN_FORCE`].
+/// Time past its end for which a correction still counts against [`MOST_IN_FORCE`].
 pub const IN_FORCE_FOR: Duration = Duration::from_secs(90 * 86_400);
 
-/// Which SLOs a correction is about.
+/// SLOs that a correction applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CorrectionScope {
@@ -42,7 +42,7 @@ pub enum CorrectionScope {
 }
 
 impl CorrectionScope {
-    /// `slo`, `service` or `all`, and the name; without one for all.
+    /// Returns `slo`, `service` or `all`, and the name, which is empty for `all`.
     #[must_use]
     pub fn parts(&self) -> (&'static str, &str) {
         match self {
@@ -52,7 +52,7 @@ impl CorrectionScope {
         }
     }
 
-    /// Whether an SLO is one of them.
+    /// Returns whether an SLO is one of them.
     #[must_use]
     pub fn covers(&self, service: &str, slo_id: &str) -> bool {
         match self {
@@ -82,19 +82,19 @@ impl fmt::Display for CorrectionScope {
     }
 }
 
-/// Why time does not count. Both kinds do the same; people want to tell them apart.
+/// Reason for which time does not count. Both kinds have the same effect; people want to tell them apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CorrectionKind {
-    /// It was planned.
+    /// Planned maintenance.
     #[default]
     Maintenance,
-    /// It was not, and it is not to count all the same.
+    /// An unplanned event that is not to count all the same.
     Excluded,
 }
 
 impl CorrectionKind {
-    /// The word used in JSON, the ledger and messages.
+    /// Returns the word used in JSON, the ledger and messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -122,36 +122,36 @@ impl FromStr for CorrectionKind {
     }
 }
 
-/// One entry. Only its revocation comes later; nothing else of it ever changes.
+/// A correction. Its revocation may come later; nothing else of it ever changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorrectionRecord {
-    /// Unique.
+    /// The unique id.
     pub id: String,
-    /// Which SLOs.
+    /// The SLOs it applies to.
     pub scope: CorrectionScope,
-    /// Why, in a word.
+    /// The kind of reason.
     pub kind: CorrectionKind,
-    /// The first instant it is about.
+    /// The first instant.
     #[serde(rename = "from_ms")]
     pub from: Timestamp,
-    /// The first instant it is not about any more; `None`, for recurring ones only: until it is revoked.
+    /// The first instant after it; `None`, for recurring ones only, until it is revoked.
     #[serde(rename = "to_ms")]
     pub to: Option<Timestamp>,
-    /// Which times between the two; `None` for all of it.
+    /// The recurrence between the two instants; `None` for all of the time.
     pub recurrence: Option<Recurrence>,
-    /// Why, in a sentence: text from outside.
+    /// The reason in a sentence: text from outside.
     pub reason: String,
-    /// Who wrote it: text from outside.
+    /// The author: text from outside.
     pub actor: String,
-    /// When it was written.
+    /// The instant at which it was written.
     #[serde(rename = "created_at_ms")]
     pub created_at: Timestamp,
-    /// Since when it is void.
+    /// The revocation, if there is one.
     pub revoked: Option<Revocation>,
 }
 
 impl CorrectionRecord {
-    /// Whether it says nothing else than another one, apart from id and time of writing.
+    /// Returns whether it equals another one apart from id and time of writing.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
         let same = |one: &Self| Self {
@@ -163,53 +163,53 @@ impl CorrectionRecord {
         same(self) == same(other)
     }
 
-    /// Whether it can exclude something at or after an instant.
+    /// Returns whether it can exclude something at or after an instant.
     #[must_use]
     pub fn is_in_force(&self, since: Timestamp) -> bool {
         self.revoked.is_none() && self.to.is_none_or(|to| to > since)
     }
 }
 
-/// That a correction is void: from then on it never was.
+/// Revocation of a correction. A revoked correction has no effect, not even on the past.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Revocation {
-    /// When.
+    /// The instant.
     #[serde(rename = "at_ms")]
     pub at: Timestamp,
-    /// By whom: text from outside.
+    /// The author: text from outside.
     pub actor: String,
-    /// Why: text from outside.
+    /// The reason: text from outside.
     pub reason: String,
 }
 
-/// What of a period does not count. The sum counts every instant once, however many corrections it has.
+/// The part of a period that does not count. The sum counts every instant once, however many corrections it has.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Corrected {
     /// Seconds of the period.
     pub seconds: u64,
-    /// Whether the newest slot is among them.
+    /// True if the newest slot is among them.
     pub now: bool,
     /// The corrections that exclude something of the period, the most recent ones first, at most [`Corrected::SHOWN`].
     pub entries: Vec<CorrectedBy>,
-    /// How many there are beyond those.
+    /// The number of corrections beyond those.
     pub more: u64,
 }
 
 impl Corrected {
-    /// How many corrections are named.
+    /// Number of corrections that are named.
     pub const SHOWN: usize = 5;
 }
 
-/// What one correction excludes of a period.
+/// The part of a period that one correction excludes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CorrectedBy {
     /// The correction.
     pub id: String,
-    /// Why, in a word.
+    /// The kind of reason.
     pub kind: CorrectionKind,
-    /// Why, in a sentence: text from outside.
+    /// The reason in a sentence: text from outside.
     pub reason: String,
-    /// Who wrote it: text from outside.
+    /// The author: text from outside.
     pub actor: String,
     /// The first excluded instant of the period.
     #[serde(rename = "from_ms")]
@@ -217,8 +217,8 @@ pub struct CorrectedBy {
     /// The end of the last one.
     #[serde(rename = "to_ms")]
     pub to: Timestamp,
-    /// Seconds of the period that it excludes, whatever else does so too.
+    /// Seconds of the period that it excludes, whether or not others exclude them too.
     pub seconds: u64,
-    /// Whether it is many stretches of time.
+    /// True if it covers several stretches of time.
     pub recurring: bool,
 }

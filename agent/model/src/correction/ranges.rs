@@ -8,14 +8,14 @@ use crate::Timestamp;
 /// A set of instants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ranges {
-    /// Start (inclusive) and end (exclusive), ascending; between two there is always something.
+    /// Start (inclusive) and end (exclusive) of each stretch, ascending and apart.
     parts: Vec<(Timestamp, Timestamp)>,
-    /// For each the length of all that come before it.
+    /// The total length of the stretches before each.
     before: Vec<Duration>,
 }
 
 impl Ranges {
-    /// The union of stretches in any order, empty and overlapping ones among them.
+    /// Creates the union of stretches in any order, empty and overlapping ones among them.
     #[must_use]
     pub fn union(parts: impl IntoIterator<Item = (Timestamp, Timestamp)>) -> Self {
         let mut all: Vec<(Timestamp, Timestamp)> = parts.into_iter().filter(|(from, to)| from < to).collect();
@@ -40,25 +40,25 @@ impl Ranges {
         Self { parts, before }
     }
 
-    /// Whether there is nothing in it.
+    /// Returns whether there is nothing in it.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.parts.is_empty()
     }
 
-    /// Start and end of each stretch, ascending.
+    /// Returns start and end of each stretch, ascending.
     #[must_use]
     pub fn parts(&self) -> &[(Timestamp, Timestamp)] {
         &self.parts
     }
 
-    /// Whether an instant is in it.
+    /// Returns whether an instant is in it.
     #[must_use]
     pub fn contains(&self, at: Timestamp) -> bool {
         self.last_before(at + Timestamp::TICK) == Some(at)
     }
 
-    /// The last instant in it that is earlier than another.
+    /// Returns the last instant in it that is earlier than another.
     #[must_use]
     pub fn last_before(&self, at: Timestamp) -> Option<Timestamp> {
         let place = self.parts.partition_point(|(from, _)| *from < at);
@@ -66,7 +66,7 @@ impl Ranges {
         Some((*to).min(at) - Timestamp::TICK)
     }
 
-    /// What of it lies between two instants.
+    /// Returns the part of it between two instants.
     pub fn between(
         &self,
         start: Timestamp,
@@ -79,7 +79,7 @@ impl Ranges {
             .filter(|(from, to)| from < to)
     }
 
-    /// Seconds of it that lie between two instants.
+    /// Returns its length between two instants, in seconds.
     #[must_use]
     pub fn seconds_between(&self, from: Timestamp, to: Timestamp) -> u64 {
         self.length_before(to).saturating_sub(self.length_before(from)).as_secs()
@@ -93,8 +93,8 @@ impl Ranges {
     }
 }
 
-/// What corrections exclude between two instants, rounded outward to whole units: the ledger keeps minutes, and a slot
-/// that is wider is kept as one. `unit` is a whole number of minutes.
+/// Returns the time that corrections exclude between two instants, rounded outward to whole units: the ledger keeps
+/// minutes, and a slot that is wider is kept as one. `unit` is a whole number of minutes.
 #[must_use]
 pub fn expand<'a>(
     corrections: impl IntoIterator<Item = &'a CorrectionRecord>,
@@ -143,7 +143,7 @@ mod tests {
         ranges.parts().iter().map(|(from, to)| (from.as_millis(), to.as_millis())).collect()
     }
 
-    /// What is excluded between two instants, rounded to units.
+    /// Returns the time that is excluded between two instants, rounded to units.
     fn expand<'a>(
         corrections: impl IntoIterator<Item = &'a CorrectionRecord>,
         from: i64,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     proptest! {
-        /// Against a loop over minutes that knows nothing of sorting and merging.
+        /// The reference is a loop over minutes, without sorting and merging.
         #[test]
         fn the_union_is_every_minute_that_some_correction_touches(all in corrections()) {
             let excluded = expand(&all, 0, SPAN, MINUTE);

@@ -1,4 +1,4 @@
-//! Times that come again, in one line of text.
+//! Recurring times, in one line of text.
 //!
 //! ```text
 //! daily 02:00 for 2h
@@ -21,16 +21,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Timestamp, parse_duration, print_duration};
 
-/// The longest a single one may last.
+/// Longest length of a single occurrence.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
-/// Longer text is not looked at.
+/// Longest text that is parsed.
 const LONGEST_TEXT: usize = 200;
 
 const WEEKDAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 const EXAMPLE: &str = "write it like `weekly mon,thu 02:00 for 2h in Europe/Zurich`, `daily 02:00 for 2h` or \
                        `monthly 1,last 02:00 for 2h`";
 
-/// When something comes again.
+/// Rule of a stretch of time that recurs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Recurrence {
@@ -44,13 +44,13 @@ pub struct Recurrence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Days {
     Daily,
-    /// Bit 0 is Monday.
+    /// Days of the week; bit 0 is Monday.
     Weekly(u8),
-    /// Bit 1 is the first; bit 0 the last day, whichever it is.
+    /// Days of the month; bit 1 is the first, bit 0 the last day of any month.
     Monthly(u32),
 }
 
-/// Text that names no recurrence: what is wrong, and how it is written.
+/// Error of a text that is no recurrence, with the fault and the syntax.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRecurrence(String);
 
@@ -67,7 +67,7 @@ fn bad(what: impl Into<String>) -> BadRecurrence {
 }
 
 impl Recurrence {
-    /// Every one that touches the time between two instants, oldest first.
+    /// Returns every occurrence that touches the time between two instants, oldest first.
     pub fn between(
         &self,
         from: Timestamp,
@@ -243,7 +243,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// Those of a stretch of time, in UTC.
+    /// Returns the occurrences within a stretch of time, in UTC.
     fn listed(recurrence: &str, from: &str, to: &str) -> Vec<String> {
         let recurrence: Recurrence = recurrence.parse().unwrap();
         let shown = |at| jiff::Timestamp::try_from(at).unwrap().strftime("%d %H:%M").to_string();

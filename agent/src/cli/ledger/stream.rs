@@ -7,10 +7,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use lookout_ledger::{BackupError, Report, backup};
 
-/// The largest backup that is taken in: far more than a ledger grows to.
+/// Largest backup that is read: far more than a ledger grows to.
 const LARGEST: u64 = 16 << 30;
 
-/// A file beside the ledger, where there is room and nobody else looks; gone when it is no longer needed.
+/// Temporary file beside the ledger, where there is room and no other user reads it. It is deleted on drop.
 pub(super) struct Beside(PathBuf);
 
 impl Beside {

@@ -1,5 +1,5 @@
-//! Slack's Web API: the first message of an incident heads a thread; later transitions are replies, and the resolve
-//! also edits the first message, so that a glance at the channel shows what is over.
+//! Slack's Web API. The first message of an incident starts a thread; later transitions are replies. The resolve also
+//! edits the first message, so that the channel shows which incidents are over.
 
 use async_trait::async_trait;
 use lookout_engine::Change;
@@ -21,7 +21,7 @@ pub(in crate::deliver) struct WebApi {
     client: Client,
 }
 
-/// Slack answers 200 to almost everything and says in here what it thinks.
+/// Body of an answer. Slack answers 200 to almost everything and reports errors here.
 #[derive(Debug, Deserialize)]
 struct Reply {
     ok: bool,
@@ -41,7 +41,7 @@ impl WebApi {
         Self { name, api_url: api_url.clone(), token, channel, client }
     }
 
-    /// Calls a method. The error carries Slack's own word for it.
+    /// Calls a method. The error contains Slack's own error code.
     async fn call(&self, method: &str, payload: &Value) -> Result<Reply, (Option<String>, Refused)> {
         let mut url = self.api_url.clone();
         if let Ok(mut path) = url.path_segments_mut() {
@@ -55,7 +55,7 @@ impl WebApi {
         }
         let reply: Reply = serde_json::from_str(&answer.body).map_err(|_| {
             let refused = answer.refused(&who, &[self.token.reveal()]);
-            // something between us and Slack answered
+            // a proxy between us and Slack answered
             (None, Refused { retry: Retry::BackOff, ..refused })
         })?;
         if reply.ok {
@@ -90,7 +90,7 @@ impl WebApi {
         Ok(reply.ts.map(|ts| format!("{channel}:{ts}")))
     }
 
-    /// Edits the first message. It is a courtesy: the reply has told the news already.
+    /// Edits the first message. A failure is ignored: the reply has delivered the transition already.
     async fn edit(&self, message: &Message, channel: &str, ts: &str) {
         let place = json!({ "channel": channel, "ts": ts });
         if let Err((_, refused)) = self.call("chat.update", &merged(&place, blocks::payload(message))).await {
@@ -163,8 +163,8 @@ fn is_thread_gone(word: &str) -> bool {
     matches!(word, "thread_not_found" | "message_not_found" | "cannot_reply_to_message" | "invalid_thread_ts")
 }
 
-/// Nothing but a person changes these. A word we do not know is taken for a passing trouble: a page that is late is
-/// better than one that was given up.
+/// Returns whether only a person can fix the error. An unknown code is treated as temporary: a late page is better
+/// than a page that is given up.
 fn is_permanent(word: &str) -> bool {
     matches!(
         word,

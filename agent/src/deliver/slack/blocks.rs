@@ -1,8 +1,9 @@
-//! A message as Block Kit: the header above, everything else in one attachment, because only attachments have a colour.
+//! A message as Block Kit. The header comes first and everything else is in one attachment, because only attachments
+//! have a colour.
 //!
-//! Slack refuses a whole message for one text too long or one block too many. Every part is cut to its own limit here,
-//! and the limits are such that all of them together stay below the total of about 13,000 characters at which
-//! Slack refuses a message without documenting it.
+//! Slack refuses a whole message for one text too long or one block too many. Each part is cut to its own limit.
+//! Together they stay below about 13,000 characters, the total above which Slack refuses a message without documenting
+//! it.
 
 use serde_json::{Value, json};
 
@@ -17,7 +18,7 @@ const FIELDS: usize = 10;
 const CONTEXT: usize = 300;
 const PLAIN: usize = 2500;
 
-/// The message with blocks. `text` is what notifications and screen readers get.
+/// Returns the message with blocks. `text` is for notifications and screen readers.
 pub(super) fn payload(message: &Message) -> Value {
     let headline = escape(&message.headline, HEADER);
     let sentence = escape(&message.sentence, TEXT);
@@ -53,7 +54,7 @@ pub(super) fn payload(message: &Message) -> Value {
     })
 }
 
-/// The same in nothing but text, for when the blocks are refused: everything that is needed to act.
+/// Returns the message in plain text, for when Slack refuses the blocks: everything that is needed to act.
 pub(super) fn plain(message: &Message) -> Value {
     let mut lines = vec![message.headline.clone(), message.sentence.clone()];
     lines.extend(message.fields.iter().map(|(name, value)| format!("{name}: {value}")));
@@ -65,7 +66,7 @@ fn section(text: &str) -> Value {
     json!({ "type": "section", "text": marked(text) })
 }
 
-/// Text with Slack's marks; `verbatim` keeps it from making links and mentions out of plain words.
+/// Returns text with Slack's markup; `verbatim` prevents links and mentions in plain words.
 fn marked(text: &str) -> Value {
     json!({ "type": "mrkdwn", "text": text, "verbatim": true })
 }

@@ -1,6 +1,6 @@
-//! Text for Slack: three characters have a meaning there, and everything has a limit.
+//! Text for Slack: three characters are special, and every text has a limit.
 
-/// What an unescaped character becomes.
+/// Returns the entity of a special character.
 fn escaped(c: char) -> Option<&'static str> {
     match c {
         '&' => Some("&amp;"),
@@ -10,8 +10,8 @@ fn escaped(c: char) -> Option<&'static str> {
     }
 }
 
-/// The text with nothing in it that Slack would take for a mention, a link or an entity, cut so that what is sent has
-/// at most `limit` UTF-16 units: whichever way a receiver counts, it counts no more than that.
+/// Returns the text without anything that Slack would take for a mention, a link or an entity. The escaped text has at
+/// most `limit` UTF-16 units, the largest of the possible counts of characters.
 pub(super) fn escape(text: &str, limit: usize) -> String {
     const ELLIPSIS: char = '…';
     let size = |c: char| escaped(c).map_or(c.len_utf16(), str::len);
@@ -35,7 +35,7 @@ pub(super) fn escape(text: &str, limit: usize) -> String {
     out
 }
 
-/// The text as it is read.
+/// Returns the text without entities.
 pub(super) fn unescape(text: &str) -> String {
     text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 }

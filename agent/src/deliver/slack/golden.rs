@@ -55,7 +55,7 @@ fn messages_look_as_they_should() {
     golden("plain.txt", &(slack_as_text(&blocks::plain(&words(&opened))) + "\n"));
 }
 
-/// Every object of a payload.
+/// Returns every object of a payload.
 fn objects(value: &Value) -> Vec<&Value> {
     match value {
         Value::Object(map) => std::iter::once(value).chain(map.values().flat_map(objects)).collect(),
@@ -68,7 +68,7 @@ fn units(value: &Value) -> usize {
     value.as_str().unwrap_or_default().encode_utf16().count()
 }
 
-/// What Slack's documentation (and experience) says of a payload.
+/// Asserts the limits that Slack documents, and those that it enforces without documenting them.
 fn assert_acceptable(payload: &Value) {
     let total = serde_json::to_string(payload).unwrap().encode_utf16().count();
     assert!(total < 12_000, "{total} characters");

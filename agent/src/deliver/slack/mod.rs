@@ -16,7 +16,7 @@ pub(super) use webhook::Webhook;
 use super::Message;
 use lookout_model::Delivery;
 
-/// The words of a delivery. Slack does not know a repetition from news, so that we have to say it.
+/// Returns the message of a delivery. Slack does not detect repetitions, so the text names them.
 fn words(delivery: &Delivery) -> Message {
     let message = Message::of(&delivery.notice);
     if delivery.unsure { message.resent() } else { message }

@@ -1,10 +1,10 @@
-//! A payload as a person reads it, in plain text.
+//! A payload as plain text.
 
 use serde_json::Value;
 
 use super::escape::unescape;
 
-/// Renders a Slack payload as a person would read it: for a receiver that has a terminal instead of a channel.
+/// Renders a Slack payload as a person would read it, for the receiver in a terminal.
 #[must_use]
 pub fn slack_as_text(payload: &Value) -> String {
     let mut lines = Vec::new();
@@ -34,7 +34,7 @@ fn block(block: &Value) -> Vec<String> {
     }
 }
 
-/// `*Name*`, line break, value.
+/// Renders a field: `*Name*`, line break, value.
 fn field(field: &Value) -> String {
     let text = shown(field);
     match text.split_once('\n') {
@@ -52,7 +52,7 @@ fn shown(object: &Value) -> String {
     text(object, "text")
 }
 
-/// Without control characters: what is shown on a terminal must not steer it.
+/// Returns a text without control characters, which could change the state of a terminal.
 fn text(value: &Value, key: &str) -> String {
     let text = value.get(key).and_then(Value::as_str).unwrap_or_default();
     unescape(text).chars().filter(|&c| c == '\n' || !c.is_control()).collect()

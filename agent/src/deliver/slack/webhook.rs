@@ -1,4 +1,4 @@
-//! An incoming webhook: each transition is a message of its own, because the answer names none that could be edited.
+//! An incoming webhook. Each transition is a message of its own, because the answer has no id of a message to edit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,12 +14,12 @@ use lookout_model::Delivery;
 use lookout_runtime::clock::Clock;
 
 const WHO: &str = "slack webhook";
-/// Someone who takes a webhook away by mistake, or pastes a wrong one, has so long to put it right.
+/// Time for which an unknown webhook is tried again: it may have been deleted by mistake, or pasted wrong.
 const PATIENCE: Duration = Duration::from_secs(3600);
 
 pub(in crate::deliver) struct Webhook {
     name: String,
-    /// All of it is the secret.
+    /// The URL; all of it is secret.
     url: Url,
     client: Client,
     clock: Arc<dyn Clock>,
@@ -36,7 +36,8 @@ impl Webhook {
 }
 
 impl Webhook {
-    /// Slack says that it knows no such webhook, which someone can put right: a page is not dropped for that at once.
+    /// Returns the error of an answer. An unknown webhook can be put right, so that a page is not dropped for it at
+    /// once.
     fn refused(&self, answer: &http::Answer, delivery: &Delivery) -> Refused {
         let mut refused = answer.refused(WHO, &[self.url.as_str(), self.url.path()]);
         if matches!(answer.status, 403 | 404 | 410) {

@@ -1,6 +1,6 @@
 //! Grafana dashboards in the classic JSON model, which every Grafana from 10 on provisions from files.
 //!
-//! Thresholds come from the spec; long windows are read from recorded series; ids are hashes of what a panel is for, so
+//! Thresholds come from the spec, and long windows from recorded series. Ids are hashes of the roles of panels, so
 //! that a link to a panel survives every regeneration.
 
 mod overview;
@@ -18,22 +18,22 @@ use super::{MARK, links};
 use lookout_config::{Config, Slo};
 use panel::{Panel, Target};
 
-/// One table of all SLOs, and the agent itself.
+/// Returns the overview: one table of all SLOs, and the agent itself.
 pub(super) fn overview(config: &Config) -> String {
     print(&overview::build(config))
 }
 
-/// One service.
+/// Returns the dashboard of a service.
 pub(super) fn service(config: &Config, service: &str) -> String {
     print(&service::build(config, service))
 }
 
-/// A dashboard around its panels.
+/// Dashboard around its panels.
 struct Frame<'a> {
     uid: String,
     title: String,
     description: String,
-    /// Further conditions of the annotations, as PromQL matchers.
+    /// The further conditions of the annotations, as PromQL matchers.
     alerts: String,
     jobs: String,
     variables: Vec<Value>,
@@ -45,7 +45,7 @@ struct Frame<'a> {
 impl Frame<'_> {
     fn build(self) -> Value {
         let firing = format!("ALERTS{{alertstate=\"firing\"{}}}", self.alerts);
-        // a mark per returned sample: ask for the moment of change only
+        // a mark per returned sample: query the moment of change only
         let started = format!("{firing} unless {firing} offset 1m");
         let restarted = format!("changes(process_start_time_seconds{{{}}}[1m]) > 0", self.jobs);
         let mut variables = vec![datasource(), agent_address()];
@@ -75,7 +75,7 @@ impl Frame<'_> {
     }
 }
 
-/// Grafana's identifier of a dashboard, at most forty characters.
+/// Returns Grafana's identifier of a dashboard, at most forty characters.
 fn uid(name: &str) -> String {
     let uid = format!("lookout-{name}");
     if uid.len() <= 40 { uid } else { format!("lookout-{:08x}", panel::hash(name)) }
@@ -89,7 +89,7 @@ fn datasource() -> Value {
     json!({"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"})
 }
 
-/// Where people reach the agent, as it says itself; hidden, for links.
+/// Returns the hidden variable with the agent's address, as the agent exports it, for links.
 fn agent_address() -> Value {
     json!({
         "name": "lookout",
@@ -104,7 +104,7 @@ fn agent_address() -> Value {
     })
 }
 
-/// A variable filled by a query.
+/// Returns a variable filled by a query.
 fn variable(name: &str, label: &str, query: &str) -> Value {
     json!({
         "name": name,
@@ -133,13 +133,14 @@ fn annotation(name: &str, expr: &str, colour: &str, title: &str) -> Value {
     })
 }
 
-/// A link at the top of the dashboard that carries variables and time along.
+/// Returns a link at the top of the dashboard that carries variables and time along.
 fn link(title: &str, url: &str) -> Value {
     json!({"title": title, "type": "link", "url": url, "icon": "dashboard", "includeVars": true, "keepTime": true,
            "targetBlank": false, "asDropdown": false, "tags": [], "tooltip": ""})
 }
 
-/// 3 while data are missing, 2 while a page fires, 1 while a ticket fires, 0 otherwise; nothing when rules do not run.
+/// Returns the query of an SLO's state: 3 while data are missing, 2 while a page fires, 1 while a ticket fires, 0
+/// otherwise; nothing when rules do not run.
 fn state_query(slo: &Slo) -> String {
     let firing = |alert: &str, more: &str| {
         format!(
@@ -158,7 +159,7 @@ fn state_query(slo: &Slo) -> String {
     )
 }
 
-/// States as words, so that colour is never the only sign.
+/// Returns the states as words, so that colour is never the only sign.
 fn state_words() -> Value {
     let word = |text: &str, colour: &str| json!({"text": text, "color": colour});
     json!([{"type": "value", "options": {
@@ -169,12 +170,12 @@ fn state_words() -> Value {
     }}])
 }
 
-/// Targets of one query per SLO.
+/// Returns the targets of one query per SLO.
 fn per_slo(slos: &[&Slo], query: impl Fn(&Slo) -> String) -> Vec<Target> {
     slos.iter().map(|slo| Target::instant(query(slo), "{{sloth_slo}}")).collect()
 }
 
-/// JSON with sorted keys, whatever map the serialiser was built with.
+/// Prints JSON with sorted keys, independent of the serialiser's map.
 fn print(value: &Value) -> String {
     let mut text = serde_json::to_string_pretty(&Sorted(value)).unwrap_or_default();
     text.push('\n');

@@ -1,4 +1,4 @@
-//! The overview: every objective of every service in one table, and whether the agent itself is well.
+//! The overview: every objective of every service in one table, and the state of the agent itself.
 
 use lookout_engine::Severity;
 use serde_json::{Value, json};
@@ -56,11 +56,11 @@ fn tiles() -> Vec<Panel> {
     ]
 }
 
-/// One row per SLO: four instant queries joined by its id.
+/// Returns the table: one row per SLO, from four instant queries joined by its id.
 fn table(config: &Config) -> Panel {
     let by = "sloth_id, sloth_service, sloth_slo";
     let states: Vec<String> = config.slos.iter().map(|slo| format!("({})", state_query(slo))).collect();
-    // ids are unique, so that service and name tell them apart as well
+    // ids are unique, so that they distinguish service and name as well
     let state = format!(
         "max by ({by}) (slo:objective:ratio) * 0 + on (sloth_service, sloth_slo) group_left () ({})",
         if states.is_empty() { "vector(0)".to_owned() } else { states.join(" or ") }
@@ -128,7 +128,7 @@ fn table(config: &Config) -> Panel {
         .no_value("no data")
 }
 
-/// Whether the watcher itself is well.
+/// Returns the panels about the agent itself.
 fn agent() -> Vec<Panel> {
     let panel = |role: &str, title: &str, text: &str, unit: &'static str, x: u32| {
         Panel::new(Kind::TimeSeries, role, title, text, unit, Place { x, y: 15, w: 6, h: 7 })

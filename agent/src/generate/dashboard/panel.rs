@@ -1,4 +1,4 @@
-//! One panel: what it shows, in which unit, where, and what its colours mean.
+//! One panel: queries, unit, position and colours.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// A query over the time shown.
+    /// Creates a query over the time range of the dashboard.
     pub(super) fn range(expr: impl Into<String>, legend: &str) -> Self {
         Self {
             expr: expr.into(),
@@ -24,17 +24,17 @@ impl Target {
         }
     }
 
-    /// A query for now.
+    /// Creates a query for now.
     pub(super) fn instant(expr: impl Into<String>, legend: &str) -> Self {
         Self { instant: true, ..Self::range(expr, legend) }
     }
 
-    /// A query for now, as rows.
+    /// Creates a query for now, as rows.
     pub(super) fn rows(expr: impl Into<String>) -> Self {
         Self { format: "table", ..Self::instant(expr, "") }
     }
 
-    /// A query over a histogram, whose exemplars lead to traces.
+    /// Creates a query over a histogram, whose exemplars link to traces.
     pub(super) fn histogram(expr: impl Into<String>, legend: &str) -> Self {
         Self { exemplar: true, ..Self::range(expr, legend) }
     }
@@ -78,7 +78,7 @@ pub(super) struct Place {
 /// A panel.
 #[derive(Debug, Clone)]
 pub(super) struct Panel {
-    /// What it is for, unique in its dashboard: the source of its id.
+    /// The role, unique in its dashboard: the source of the id.
     role: String,
     kind: Kind,
     title: String,
@@ -86,9 +86,9 @@ pub(super) struct Panel {
     unit: &'static str,
     place: Place,
     targets: Vec<Target>,
-    /// Colour from this value on; the first begins at minus infinity.
+    /// The colours, each from a value on; the first begins at minus infinity.
     steps: Vec<(Option<f64>, &'static str)>,
-    /// Whether the steps are drawn into the graph.
+    /// True if the steps are drawn into the graph.
     lines: bool,
     log: bool,
     stacked: bool,
@@ -132,7 +132,7 @@ impl Panel {
         }
     }
 
-    /// A heading over the whole width.
+    /// Creates a heading over the whole width.
     pub(super) fn row(title: &str, y: u32) -> Self {
         Self::new(Kind::Row, &format!("row {title}"), title, "", "none", Place { x: 0, y, w: 24, h: 1 })
     }
@@ -192,7 +192,7 @@ impl Panel {
         self
     }
 
-    /// The panel of the dashboard `uid`.
+    /// Returns the panel of the dashboard `uid`.
     pub(super) fn build(&self, uid: &str) -> Value {
         let Place { x, y, w, h } = self.place;
         let id = (hash(&format!("{uid}/{}", self.role)) & 0x3fff_ffff).max(1);
@@ -294,7 +294,7 @@ fn datasource() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
-/// FNV-1a: stable across versions, which the standard library's hasher does not promise.
+/// Returns the FNV-1a hash, which is stable across versions; the standard library's hasher promises no stability.
 pub(super) fn hash(text: &str) -> u32 {
     text.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }

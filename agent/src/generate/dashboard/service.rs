@@ -1,4 +1,4 @@
-//! A service's dashboard: the first screen says whether it is well; below, a row per SLO and the traffic it is made of.
+//! A service's dashboard: state on the first screen; below, a row per SLO and the traffic of the service.
 
 use lookout_engine::Severity;
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use lookout_config::{Config, Indicator, Slo};
 use lookout_promql::selector::{MatchOp, Selector};
 use lookout_runtime::events::names;
 
-/// Rows of the grid that a per-SLO row with its heading takes.
+/// Height of a per-SLO row with its heading, in rows of the grid.
 const SLO_HEIGHT: u32 = 9;
-/// Rows of the first screen.
+/// Height of the first screen, in rows of the grid.
 const FIRST_SCREEN: u32 = 12;
 
 pub(super) fn build(config: &Config, service: &str) -> Value {
@@ -58,7 +58,7 @@ pub(super) fn build(config: &Config, service: &str) -> Value {
     .build()
 }
 
-/// State, budget left, burn and what fires: one tile per SLO that is chosen above.
+/// Returns the first screen: state, budget left, burn and firing alerts, with one tile per SLO that is chosen above.
 fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
     let chosen = format!("{{sloth_service={},sloth_slo=~\"$slo\"}}", quoted(service));
     let stat = |role: &str, title: &str, text: &str, unit: &'static str, x: u32| {
@@ -106,7 +106,7 @@ fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
     ]
 }
 
-/// What is left, spread over the burn of now.
+/// Returns the time to exhaustion: the budget left divided by the present burn.
 fn exhaustion(chosen: &str) -> String {
     // the agent exports the names that the rules record, and Prometheus may hold both
     let one = |by: &str, name: &str| format!("{by} by (sloth_id, sloth_service, sloth_slo) ({name}{chosen})");
@@ -139,7 +139,8 @@ fn firing_table(config: &Config, service: &str) -> Panel {
     .no_value("nothing fires")
 }
 
-/// One SLO: the SLI against its objective, the budget, and the burn in every window with the thresholds of its tiers.
+/// Returns the row of an SLO: the SLI against its objective, the budget, and the burn in every window with the
+/// thresholds of its tiers.
 fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
     let title = links::slo_title(slo);
     let id = identity(slo);
@@ -185,13 +186,13 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
     ]
 }
 
-/// The histogram whose events are counted: the counters of all of them, and its name.
+/// Returns the counters of the histogram whose events are counted, and its name.
 fn histogram_of(sli: &Sli) -> Option<(&Selector, &str)> {
     let total = sli.total.counters()?;
     Some((total, total.metric.strip_suffix("_count")?))
 }
 
-/// What the events are: their rate, and how long they take where that is measured.
+/// Returns the row of traffic: the rate of events and, where it is measured, their duration.
 fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
     let sli = Sli::of(config, slo);
     let title = links::slo_title(slo);
@@ -199,7 +200,7 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
     let place = |x| Place { x, y, w: 12, h: SLO_HEIGHT - 1 };
     let variables = [("job", MatchOp::Regex, "$job"), ("instance", MatchOp::Regex, "$instance")];
     let at = |selector: &Selector| {
-        // the variable is the condition on the job here
+        // the variable replaces the condition on the job here
         let mut selector = selector.clone();
         selector.matchers.retain(|matcher| matcher.label != "job");
         promql::text(&promql::with(&selector, &variables))

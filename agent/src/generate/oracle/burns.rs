@@ -1,5 +1,5 @@
-//! The engine against Prometheus: the same step of failures through the evaluator and, by way of the generated rules,
-//! through promtool. First and last firing evaluation have to be the same, to one evaluation.
+//! The engine against Prometheus: the same step of failures through the evaluator and, by the generated rules, through
+//! promtool. First and last firing evaluation have to agree, to one evaluation.
 
 use std::fs;
 
@@ -10,12 +10,12 @@ use super::{METADATA, promtool, rules_without};
 use lookout_config::{Config, Indicator, Ratio};
 use lookout_promql::selector::{MatchOp, Selector};
 
-/// A clean past as long as the longest window.
+/// Clean time before the step: the longest window.
 const CLEAN_MINUTES: u64 = 3 * 24 * 60;
-/// 1000 requests a second.
+/// Requests per minute, which are 1000 per second.
 const PER_MINUTE: u64 = 60_000;
 
-/// A burn, and when it was measured to fire and let go: minutes after its begin, minutes after its end.
+/// Burn rate, and the measured minutes from its begin until it fires, and from its end until it is released.
 struct Step {
     burn: u64,
     minutes: u64,
@@ -33,7 +33,7 @@ impl Step {
         CLEAN_MINUTES + self.minutes + 6 * 60 + 5
     }
 
-    /// What was measured, as minutes since the first minute.
+    /// Returns the measured minutes, counted from the first minute.
     fn measured(&self, severity: Severity) -> Option<(u64, u64)> {
         let times = if severity == Severity::Page { self.page } else { self.ticket };
         times.map(|(first, last)| (CLEAN_MINUTES + first, CLEAN_MINUTES + self.minutes + last))
@@ -52,7 +52,7 @@ fn config() -> Config {
     config
 }
 
-/// First and last minute at whose end a severity fires, as the engine sees it.
+/// Returns the first and last minute at whose end a severity fires in the engine.
 fn engine(step: &Step) -> [Option<(u64, u64)>; 2] {
     let policy = fixture::policy(99.9, Window::days(30), Grid::MINUTE);
     let mut evaluator = Evaluator::new(policy, Slot(-1));
@@ -77,7 +77,7 @@ fn engine(step: &Step) -> [Option<(u64, u64)>; 2] {
     seen
 }
 
-/// Asks promtool whether the generated rules fire first and last within a minute of what is expected.
+/// Asserts with promtool that the generated rules fire first and last within a minute of the expected ones.
 fn assert_rules_agree(step: &Step, expected: [Option<(u64, u64)>; 2]) {
     let folder = tempfile::tempdir().unwrap();
     let config = config();
@@ -130,7 +130,7 @@ fn assert_rules_agree(step: &Step, expected: [Option<(u64, u64)>; 2]) {
     promtool(folder.path(), &["test", "rules", "tests.yaml"]);
 }
 
-/// The engine agrees with what was measured of Sloth's rules, and promtool agrees with the engine.
+/// The engine agrees with measurements of Sloth's rules, and promtool agrees with the engine.
 fn assert_step(step: &Step) {
     let seen = engine(step);
     for (severity, seen) in [Severity::Page, Severity::Ticket].into_iter().zip(seen) {

@@ -1,4 +1,4 @@
-//! Lint of the dashboards: what Grafana's own linter asks for, and what a reader at night needs.
+//! Lint of the dashboards: the rules of Grafana's own linter, and those of a reader at night.
 
 use serde_json::Value;
 
@@ -18,7 +18,7 @@ fn panels(dashboard: &Value) -> &Vec<Value> {
     dashboard["panels"].as_array().unwrap()
 }
 
-/// As Grafana would replace its variables.
+/// Replaces the variables as Grafana does.
 fn substituted(expr: &str) -> String {
     ["$__rate_interval", "$slo", "$job", "$instance"]
         .into_iter()
@@ -89,7 +89,7 @@ fn variables_links_and_annotations_are_there() {
         assert_eq!(variables[0]["label"], "Data source");
         for variable in variables.iter().filter(|variable| variable["type"] == "query") {
             assert_eq!(variable["refresh"], 2);
-            // the agent's address is one, and hidden: it is there for links
+            // the agent's address is a variable, and hidden: it is for links
             assert!(variable["allValue"] == ".+" || (variable["name"] == "lookout" && variable["hide"] == 2));
         }
         let names: Vec<&str> = dashboard["annotations"]["list"]

@@ -1,4 +1,4 @@
-//! What Debian's Prometheus and Alertmanager say about the generated files.
+//! The generated files, checked by Debian's Prometheus and Alertmanager.
 
 mod burns;
 mod dashboards;
@@ -19,7 +19,7 @@ use lookout_engine::{BurnFactor, Grid, Guard, Method, Policy, Severity, SliceTar
 use super::{artifacts, drift, fixture, rules, write};
 use lookout_config::Config;
 
-/// Runs a tool of a Debian package; what it said is the message when it is not content.
+/// Runs a tool of a Debian package; a failure shows its output.
 fn tool(program: &str, package: &str, folder: &Path, arguments: &[&str]) -> String {
     let out = Command::new(program).args(arguments).current_dir(folder).output().unwrap_or_else(|error| {
         panic!("{program} cannot be run ({error}); install it with: apt-get install --no-install-recommends {package}")
@@ -33,7 +33,7 @@ fn promtool(folder: &Path, arguments: &[&str]) -> String {
     tool("promtool", "prometheus", folder, arguments)
 }
 
-/// Says of every expression whether promtool can parse it, by way of a throw-away rule file.
+/// Asserts that promtool can parse every expression, by way of a temporary rule file.
 fn assert_promql<'a>(expressions: impl IntoIterator<Item = (&'a str, String)>) {
     let rules: Vec<serde_json::Value> = expressions
         .into_iter()
@@ -50,7 +50,7 @@ fn assert_promql<'a>(expressions: impl IntoIterator<Item = (&'a str, String)>) {
     promtool(folder.path(), &["check", "rules", "rules.yaml"]);
 }
 
-/// What no alert reads; days of series take promtool half the time without it.
+/// Records that no alert reads; without them promtool takes half the time for days of series.
 const METADATA: [&str; 7] = [
     "slo:objective:ratio",
     "slo:error_budget:ratio",
@@ -61,7 +61,7 @@ const METADATA: [&str; 7] = [
     "sloth_slo_info",
 ];
 
-/// The rules of a service, but for the records and alerts that `unread` names by how they begin.
+/// Returns the rules of a service, without the records and alerts whose names begin as in `unread`.
 fn rules_without(config: &Config, unread: &[&str]) -> String {
     let text = rules::file(config, "titanic");
     let mut document: serde_json::Value = serde_saphyr::from_str(&text).unwrap();
@@ -75,7 +75,7 @@ fn rules_without(config: &Config, unread: &[&str]) -> String {
     document.to_string()
 }
 
-/// The fixture with its files in a folder of their own.
+/// Returns the fixture with its files in a folder of their own.
 fn elsewhere(folder: &Path) -> Config {
     let mut config = fixture::titanic();
     config.outputs.alerts = Some(folder.join("alerts"));
@@ -85,7 +85,7 @@ fn elsewhere(folder: &Path) -> Config {
     config
 }
 
-/// Writes everything and lets the tools check, lint and run the alerts.
+/// Writes all files, and asserts that the tools accept, lint and run them.
 fn assert_sound(config: &Config) {
     write(&artifacts(config)).unwrap();
     let folder = config.outputs.alerts.clone().unwrap();
@@ -166,7 +166,7 @@ fn policies_of_all_kinds_pass() {
     assert!(!rules.contains("alert: TitanicRequestsLatency\n"), "no tiers, no alert");
 }
 
-/// SLOs that are counted in a Prometheus, in every form a query has, as a user writes them.
+/// Returns SLOs of Prometheus queries, in every form of a query.
 fn queried(folder: &Path) -> Config {
     let query = |side: &str, query: &str| {
         let spec = format!("spec: {{ source: main, query: '{query}' }}");
@@ -255,7 +255,7 @@ fn queries_of_all_forms_pass() {
     assert!(dashboards.into_iter().any(|file| file.contents.contains("sum(increase(a_total[5m]))")));
 }
 
-/// SLOs of the fixture with budgets of time.
+/// Returns SLOs of the fixture with budgets of time.
 fn sliced(folder: &Path, slice_seconds: u32) -> Config {
     let mut config = elsewhere(folder);
     let slices = Grid::try_new(slice_seconds).unwrap();
@@ -380,7 +380,7 @@ fn generation_is_a_pure_function() {
     assert!(rules.contains("https://grafana.example.com/titanic/requests-latency"));
 }
 
-/// Files of the fixture's folder, by their names.
+/// Returns the files of the fixture's folder, by name.
 fn committed(folder: &str, ending: &str) -> Vec<PathBuf> {
     let mut list: Vec<PathBuf> = fs::read_dir(fixture::root().join(folder))
         .unwrap()

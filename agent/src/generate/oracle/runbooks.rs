@@ -1,4 +1,4 @@
-//! Lint of the committed runbooks: one page per alert, and something to do on each.
+//! Lint of the committed runbooks: one page per alert, each with steps.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +11,7 @@ use lookout_config::OWN_ALERTS;
 const SECTIONS: [&str; 9] =
     ["TL;DR", "Impact", "Confirm", "Diagnose", "Mitigate", "Verify", "Escalate", "Communicate", "Afterwards"];
 
-/// Pages by alert.
+/// Returns the pages by alert.
 fn pages() -> BTreeMap<String, String> {
     committed("runbooks", ".md")
         .into_iter()
@@ -21,7 +21,7 @@ fn pages() -> BTreeMap<String, String> {
         .collect()
 }
 
-/// Severities by alert, from the committed rules.
+/// Returns the severities by alert, from the committed rules.
 fn alerts() -> BTreeMap<String, Vec<String>> {
     let mut alerts: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for path in committed("alerts", ".rules.yaml") {

@@ -1,4 +1,4 @@
-//! Stories of traffic, and who says what about them: the engine slot by slot, the generated rules under promtool.
+//! Scenarios of traffic, run by the engine slot by slot and by the generated rules under promtool.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,10 +13,11 @@ use super::{promtool, rules_without};
 use lookout_config::{Config, Indicator, Ratio, Scrape, Slo};
 use lookout_promql::selector::{MatchOp, Selector};
 
-/// As long as the longest window: rules know nothing of a past that was not scraped, the engine takes it as clean.
+/// Clean time before a scenario: the longest window. Rules know no past that was not scraped; the engine counts it as
+/// clean.
 pub(super) const CLEAN_MINUTES: usize = 120;
 
-/// One minute, as the service lives it.
+/// One minute of the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Minute {
     /// Events that are scraped at its end.
@@ -27,7 +28,7 @@ pub(super) enum Minute {
     Restarted(u64, u64),
 }
 
-/// What is scraped at the end of a minute.
+/// Counters scraped at the end of a minute.
 #[derive(Debug, Clone, Copy)]
 struct Scraped {
     good: u64,
@@ -35,7 +36,7 @@ struct Scraped {
     bad: Option<u64>,
 }
 
-/// The minutes of a service that is called `name`, judged by `policy`.
+/// Minutes of the service `name` under `policy`.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub(super) name: &'static str,
@@ -47,18 +48,18 @@ pub(super) struct Scenario {
     pub(super) begin: i64,
     /// The first minute of a month, since the epoch, for a period that ends there.
     pub(super) edge: Option<i64>,
-    /// Minutes, first and last, in which the engine knows more than the rules can and goes on firing.
+    /// The first and the last minute in which the engine knows more than the rules and goes on firing.
     pub(super) excused: Option<(usize, usize)>,
-    /// From this minute on it is judged by the other policy.
+    /// The minute from which the other policy applies.
     pub(super) change: Option<(usize, Policy)>,
 }
 
-/// Whether a severity fires, at the end of every minute.
+/// Firing of each severity, at the end of every minute.
 pub(super) type Firing = BTreeMap<Severity, Vec<bool>>;
 
 pub(super) const SEVERITIES: [Severity; 2] = [Severity::Page, Severity::Ticket];
 
-/// Two tiers with windows that a test can wait for; objective and method as given.
+/// Returns a policy of two tiers with short windows; objective and method as given.
 pub(super) fn policy(percent: f64, method: Method) -> Policy {
     let tier = |severity, long, short, factor| Tier {
         severity,
@@ -72,7 +73,7 @@ pub(super) fn policy(percent: f64, method: Method) -> Policy {
     Policy { tiers, method, ..fixture::policy(percent, Window::days(30), Grid::MINUTE) }
 }
 
-/// The month of 31 days before an edge, or that of 30 days after it.
+/// Returns the period of a slot: the month of 31 days before the edge, or the one of 30 days after it.
 fn month(slot: Slot, edge: Slot) -> Span {
     const DAY: i64 = 1440;
     if slot < edge {
@@ -83,7 +84,7 @@ fn month(slot: Slot, edge: Slot) -> Span {
 }
 
 impl Scenario {
-    /// Two clean hours at this traffic, and then what is told.
+    /// Creates a scenario: two clean hours at this traffic, then the given minutes.
     pub(super) fn after_clean_hours(name: &'static str, per_minute: u64, story: &[(usize, Minute)]) -> Self {
         let mut minutes = vec![Minute::Seen(per_minute, 0); CLEAN_MINUTES];
         for (count, minute) in story {
@@ -119,8 +120,8 @@ impl Scenario {
         self.minutes.iter().map(&mut add).collect()
     }
 
-    /// What the agent's own scraper makes of the counters: a smaller value is a new beginning, a series that appears
-    /// counts from zero, and what a gap held back counts after it.
+    /// Returns the counts as the agent's own scraper reads them: a smaller value is a restart, a series that appears
+    /// counts from zero, and the increase over a gap counts after it.
     fn counts(&self) -> Vec<Option<Counts>> {
         let (mut good, mut bad) = (0, 0);
         let advance = |last: &mut u64, now: u64| {
@@ -136,7 +137,7 @@ impl Scenario {
         scrapes.into_iter().map(|scraped| scraped.map(&mut count)).collect()
     }
 
-    /// When the engine fires.
+    /// Returns the firing of the engine.
     pub(super) fn engine(&self) -> Firing {
         let counts = self.counts();
         let slot = |index: usize| Slot(self.begin + i64::try_from(index).unwrap());
@@ -208,7 +209,7 @@ impl Scenario {
     }
 }
 
-/// A config that was reloaded with another objective: counts and incident go on, the judge is new.
+/// Applies another objective, as after a reload: counts and incident stay, the evaluator is new.
 fn reloaded(
     old: &Evaluator,
     policy: &Policy,
@@ -227,7 +228,7 @@ fn reloaded(
     evaluator
 }
 
-/// The rules of several scenarios in one file, and their series in one test.
+/// Rules of several scenarios in one file, and their series in one test.
 pub(super) struct Bench {
     config: Config,
     series: Vec<Value>,
@@ -259,7 +260,7 @@ impl Bench {
         bench
     }
 
-    /// Asks for a value at the end of a minute.
+    /// Expects a value at the end of a minute.
     pub(super) fn check(&mut self, minutes: usize, expr: &str, value: f64) {
         self.checks.push(json!({
             "expr": expr,
@@ -268,8 +269,8 @@ impl Bench {
         }));
     }
 
-    /// The rules fire whenever the engine does and never else, an evaluation early or late apart. A disagreement shows as
-    /// the second in which it begins.
+    /// Expects that the rules fire when the engine does, and at no other time, one evaluation early or late apart. A
+    /// disagreement shows the second in which it begins.
     pub(super) fn agree(&mut self, scenario: &Scenario, engine: &Firing) {
         let end = scenario.minutes.len();
         let excused = |minute: usize| {
@@ -300,7 +301,7 @@ impl Bench {
         }
     }
 
-    /// Runs the rules, but for those that `unread` names.
+    /// Runs the rules, without those that `unread` names.
     pub(super) fn run(&self, unread: &[&str]) {
         let folder = tempfile::tempdir().unwrap();
         let rules = rules_without(&self.config, unread);
@@ -319,7 +320,7 @@ fn after_change(scenario: &Scenario) -> String {
     format!("{}-after", scenario.name)
 }
 
-/// The alert of a scenario while it fires; from a change of the objective on, that of the new rules.
+/// Returns the alert of a scenario while it fires; from a change of the objective on, that of the new rules.
 fn rules_fire(scenario: &Scenario, severity: Severity) -> String {
     let alert = |name: &str| {
         format!(
@@ -340,8 +341,8 @@ fn rules_fire(scenario: &Scenario, severity: Severity) -> String {
     }
 }
 
-/// The stretches in which something fires: the minutes after whose end it does, first and last, counted from the clean
-/// hours' end.
+/// Returns the stretches in which a severity fires: the first and last minute at whose end it does, counted from the
+/// end of the clean hours.
 pub(super) fn stretches(firing: &[bool]) -> Vec<(i64, i64)> {
     let mut list: Vec<(i64, i64)> = Vec::new();
     for (index, _) in firing.iter().enumerate().filter(|(_, fires)| **fires) {

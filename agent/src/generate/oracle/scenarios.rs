@@ -1,5 +1,5 @@
-//! The engine against Prometheus, in all weathers: whatever happens, the generated rules and the engine fire in the same
-//! minutes, one evaluation apart at most. One run of promtool serves all stories.
+//! The engine against Prometheus in many scenarios: the generated rules and the engine fire in the same minutes, one
+//! evaluation apart at most. One run of promtool serves all of them.
 
 use lookout_engine::{Grid, Method, Period, Policy, Severity, SliceTarget, Window};
 
@@ -12,7 +12,7 @@ use super::scenario::{
 
 const CLEAN: (usize, super::scenario::Minute) = (90, Seen(1000, 0));
 
-/// A story and when it fires: pages, then tickets, in minutes since the clean hours ended.
+/// Scenario and its firing: pages, then tickets, in minutes since the end of the clean hours.
 type Told = (Scenario, &'static [(i64, i64)], &'static [(i64, i64)]);
 
 fn told() -> Vec<Told> {
@@ -27,9 +27,9 @@ fn told() -> Vec<Told> {
             &[(1, 69)],
         ),
         (tell("blip", 1000, &[(1, Seen(0, 1000)), CLEAN]), &[(1, 5)], &[(1, 15)]),
-        // nobody asks any more in the middle of an outage: no recovery, until the outage is an hour ago
+        // no requests any more in the middle of an outage: no recovery, until the outage is an hour ago
         (tell("idle", 1000, &[(20, Seen(0, 1000)), (90, Seen(0, 0)), CLEAN]), &[(1, 79)], &[(1, 110)]),
-        // the tier had let go before the traffic stopped: that does not bring it back
+        // the tier was released before the traffic stopped: it does not fire again
         (
             tell("idle-after", 1000, &[(10, Seen(0, 1000)), (10, Seen(1000, 0)), (90, Seen(0, 0)), CLEAN]),
             &[(1, 14)],
@@ -59,7 +59,7 @@ fn told() -> Vec<Told> {
             &[(9, 46)],
             &[(8, 56)],
         ),
-        // one failure of sixty is far above the threshold, and calls no one; three in a row do
+        // one failure of sixty is far above the threshold and pages nobody; three in a row do
         (
             tell("low-traffic", 1, &[(1, Seen(0, 1)), (59, Seen(1, 0)), (3, Seen(0, 1)), (60, Seen(1, 0))]),
             &[(63, 67)],
@@ -76,8 +76,8 @@ fn told() -> Vec<Told> {
             &[(1, 119)],
             &[(1, 129)],
         ),
-        // over when data are back. The agent knows what the counter gained meanwhile and lets go after its short windows;
-        // to Prometheus the gap left nothing that a window could hold, so that it lets go at once
+        // over when data are back. The agent counts the increase over the gap and releases after its short windows;
+        // Prometheus has no rate across the gap, so that it releases at once
         (
             Scenario {
                 excused: Some((111, 130)),
@@ -93,7 +93,7 @@ fn told() -> Vec<Told> {
             &[(27, 60), (149, 151)],
             &[(29, 60)],
         ),
-        // from 31 October 2026 23:40 on: the new month has a budget of its own, and nobody is called twice
+        // from 31 October 2026 23:40 on: the new month has its own budget, and no alert is repeated
         (
             Scenario {
                 begin: 29_891_500 - 120,
@@ -129,7 +129,7 @@ fn told() -> Vec<Told> {
     ]
 }
 
-/// Slices of five minutes; the outage begins inside one, and afterwards nobody asks for a while.
+/// Slices of five minutes; the outage begins inside one, and afterwards there is no traffic for a while.
 fn sliced(name: &'static str, judged: bool) -> Scenario {
     let slices = Grid::try_new(300).unwrap();
     let method = match judged {

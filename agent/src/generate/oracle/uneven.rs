@@ -1,5 +1,5 @@
-//! Traffic that is not even: a busy hour weighs more than a quiet night, and a day without traffic weighs nothing. The
-//! truth is what was counted; engine and rules have to say it to a thousandth.
+//! Uneven traffic: a busy hour counts more than a quiet night, and a day without traffic counts nothing. The reference
+//! is the sum of all events; engine and rules have to agree with it to a thousandth.
 
 use lookout_engine::{Counts, Evaluator, Method, Period, Policy, Severity, Slot, Window};
 
@@ -8,11 +8,11 @@ use super::scenario::{Bench, Minute, Scenario, policy};
 
 const DAY: usize = 24 * 60;
 
-/// Three days, and five minutes in which nothing happens: an event counts in full when it is as old as the window of the
-/// recorded rates. Until then the budget of the rules is the one of two minutes ago.
+/// Three days, and five minutes without traffic: an event counts in full when it is as old as the window of the
+/// recorded rates. Until then the budget of the rules is that of two minutes ago.
 fn scenario(name: &'static str, minute: impl Fn(usize) -> (u64, u64)) -> Scenario {
     let usual = policy(99.9, Method::Occurrences);
-    // one tier is enough: the budget is what is asked for
+    // one tier is enough: the test is about the budget
     let tiers = usual.tiers.iter().filter(|tier| tier.severity == Severity::Page).copied().collect();
     let policy = Policy { period: Period::Rolling(Window::days(7)), tiers, ..usual };
     let minutes = (0..3 * DAY).map(&minute).chain([(0, 0); 5]);
@@ -52,7 +52,7 @@ fn scenarios() -> [Scenario; 3] {
     ]
 }
 
-/// What was counted, all in all.
+/// Returns the sum of all events.
 fn truth(scenario: &Scenario) -> Counts {
     let counts = scenario.minutes.iter().map(|minute| match *minute {
         Minute::Seen(good, bad) | Minute::Unseen(good, bad) | Minute::Restarted(good, bad) => {
@@ -103,7 +103,7 @@ fn uneven_traffic_is_weighed_by_events_and_an_idle_day_weighs_nothing() {
             bench.check(3 * DAY + 5, &off, 1.0);
         }
     }
-    // neither the alerts nor what only they read
+    // neither the alerts nor the records that only they read
     bench.run(&[
         "Titanic",
         "sloth_slo_info",

@@ -1,4 +1,4 @@
-//! The rules about the agent: what promtool says of them, and that they are there when they should be.
+//! The rules about the agent: promtool accepts them, and they exist when they should.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use super::{elsewhere, promtool, tool};
 use crate::generate::{Trouble, artifacts, drift, write};
 use lookout_config::{Config, OWN_ALERTS, PrometheusRules};
 
-/// The fixture with objects as well.
+/// Returns the fixture with objects as well.
 fn complete(folder: &std::path::Path) -> Config {
     let mut config = elsewhere(folder);
     let objects = PrometheusRules { folder: folder.join("objects"), ..PrometheusRules::default() };
@@ -38,7 +38,7 @@ fn every_alert_fires_in_time_and_none_for_what_passes() {
     }
 }
 
-/// A test that cannot fail proves nothing: each of these mistakes is one that somebody could make in the rules.
+/// The tests can fail: each of these likely mistakes in the rules makes one fail.
 #[test]
 fn the_tests_see_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn the_tests_see_what_is_wrong() {
         ("[1h:5m]) >= 3", "[1h:5m]) >= 9"),
         ("abs(timestamp(", "0 * abs(timestamp("),
     ] {
-        // expressions stand further in
+        // expressions are indented further
         let lines: Vec<&str> = right.split('\n').collect();
         let found = rules.lines().collect::<Vec<_>>();
         let at = found

@@ -1,11 +1,11 @@
-//! Who watches the watcher: the rules that Prometheus has about the agent itself.
+//! Self-monitoring: the rules that Prometheus has about the agent itself.
 //!
-//! The agent tells of everything but its own end. So these rules are the only ones that do not repeat what it says, and
-//! the alerts of this group reach people by Prometheus and Alertmanager, not by the agent. They are few: a page where an
-//! outage of the service would reach nobody, a ticket where the agent mends itself but should not have to.
+//! The agent reports everything but its own end. So only these rules do not repeat the agent's own alerts, and
+//! Prometheus and Alertmanager deliver them, not the agent. They are few: a page where an outage of the service would
+//! reach nobody, a ticket where the agent recovers by itself but should not have to.
 //!
-//! There is no alert here that always fires. Whether Prometheus and Alertmanager live is a question about them, which
-//! their own setups answer (`Watchdog` in kube-prometheus); a second one would wake nobody new.
+//! No alert here always fires. Such an alert checks Prometheus and Alertmanager, and their own setups have it
+//! (`Watchdog` in kube-prometheus).
 
 mod pages;
 mod scenes;
@@ -22,18 +22,18 @@ use lookout_runtime::events::names;
 pub(super) use pages::pages;
 pub(super) use scenes::file as tests;
 
-/// The label `service` of all these alerts.
+/// Label `service` of all these alerts.
 const SERVICE: &str = "lookout";
 
 /// Seconds between evaluations: a `for` is at least three of them.
 const INTERVAL: u64 = 60;
 
-/// What the files are called, without their endings; a service of that name keeps it.
+/// Returns the name of the files without ending; a service with this name keeps it.
 pub(super) fn stem(config: &Config) -> &'static str {
     if config.slos.iter().any(|slo| slo.service == SERVICE) { "lookout-agent" } else { SERVICE }
 }
 
-/// The rule file; none where nobody scrapes the agent.
+/// Renders the rule file; `None` where no Prometheus scrapes the agent.
 pub(super) fn file(config: &Config) -> Option<String> {
     let comments = [
         format!("{MARK} about the agent itself. Do not edit: change the config and generate again."),
@@ -42,7 +42,7 @@ pub(super) fn file(config: &Config) -> Option<String> {
     Some(emit::file(&comments, &map([("groups", groups(config)?)])))
 }
 
-/// The same as an object of the Prometheus operator. Those of services have longer names.
+/// Renders the same as an object of the Prometheus operator. Objects of services have longer names.
 pub(super) fn object(config: &Config, objects: &PrometheusRules) -> Option<String> {
     let comments = [
         format!("{MARK} about the agent itself. Do not edit: change the config and generate again."),
@@ -61,12 +61,12 @@ fn groups(config: &Config) -> Option<Node> {
     Some(Node::List(vec![group]))
 }
 
-/// An alert about the agent.
+/// Alert about the agent.
 struct Alert {
     name: &'static str,
     severity: Severity,
     expr: String,
-    /// Seconds it has to hold.
+    /// The seconds that it has to hold.
     hold: u64,
     title: &'static str,
     summary: &'static str,
@@ -93,14 +93,14 @@ impl Alert {
     }
 }
 
-/// How long things may take with a grid, in seconds.
+/// Tolerated durations with a grid, in seconds.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
-    /// Within which an agent that works has evaluated several times.
+    /// The time in which a working agent has evaluated several times.
     evaluation: u64,
-    /// Within which several evaluations would have tried to store.
+    /// The time in which several evaluations would have tried to store.
     storing: u64,
-    /// How old the last evaluation may be by another clock.
+    /// The age of the last evaluation by another clock.
     clock: u64,
 }
 
@@ -111,7 +111,7 @@ impl Patience {
     }
 }
 
-/// All of them, in the order of their names in [`OWN_ALERTS`].
+/// Returns all alerts, in the order of their names in [`OWN_ALERTS`].
 fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
     let job = format!("job={}", quoted(config.outputs.agent_job.as_deref()?));
     let patience = Patience::of(config);
@@ -121,7 +121,7 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
             name: down,
             severity: Severity::Page,
             expr: format!("up{{{job}}} == 0\nor\nabsent(up{{{job}}})"),
-            // an update or a restart takes less than a minute, the catching up of a large ledger another
+            // an update or a restart takes less than a minute, and reading a large ledger another
             hold: 180,
             title: "the agent is down",
             summary: "Nobody watches: Prometheus does not reach lookout.",
@@ -149,7 +149,7 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
                 names::LEDGER_FAILURES,
                 duration(patience.storing)
             ),
-            // longer than one failure is remembered: only those that follow each other last
+            // longer than one failure is remembered: only consecutive failures last that long
             hold: patience.storing + 60,
             title: "the ledger takes no writes",
             summary: "lookout cannot store what it sees, and tells of nothing that is not stored.",
@@ -160,7 +160,7 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
             name: delivering,
             severity: Severity::Page,
             expr: delivering_expr(&job),
-            // five minutes of waiting and five without success: receivers are restarted, too
+            // five minutes of waiting and five without success: a receiver may be restarted too
             hold: 300,
             title: "messages are not delivered",
             summary: "lookout knows of an incident and cannot tell its receivers.",
@@ -185,7 +185,7 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
             name: clock,
             severity: Severity::Ticket,
             expr: clock_expr(&job, patience),
-            // time for NTP to mend what a sleeping machine brought
+            // time for NTP to correct the clock after a suspend
             hold: 600,
             title: "the clock is off",
             summary: "The clock of lookout jumps, or is not that of Prometheus.",
@@ -196,8 +196,8 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
     ])
 }
 
-/// Whether the gauge moves says the same whatever the clocks. An outbox looks at its ledger every minute, but takes as long
-/// as its receiver does; the last part is an agent that never came as far as an evaluation.
+/// Returns the expression of a stalled task. The change of the gauge does not depend on clocks. An outbox reads its
+/// ledger every minute, but takes as long as its receiver does. The last part is an agent that never evaluated.
 fn stalled_expr(job: &str, patience: Patience) -> String {
     let done = names::TASK_LAST_SUCCESS;
     format!(
@@ -209,7 +209,8 @@ fn stalled_expr(job: &str, patience: Patience) -> String {
     )
 }
 
-/// A message that waits is none; one that waits while nothing is accepted is, and so is one that was given up.
+/// Returns the expression of failing deliveries. A waiting message alone is no fault; one that waits while nothing is
+/// accepted is, and so is a dead letter.
 fn delivering_expr(job: &str) -> String {
     let (waiting, told) = (names::DELIVERIES_WAITING, names::DELIVERIES);
     let waits = format!(
@@ -222,8 +223,8 @@ fn delivering_expr(job: &str) -> String {
     )
 }
 
-/// Every source sees a jump when it next looks, which may be on both sides of an edge: one jump is in two spans at most.
-/// An agent that stands still has an old time and no wrong clock.
+/// Returns the expression of clock jumps. Every source sees a jump at its next read, which may be on both sides of an
+/// edge: one jump is in two spans at most. An agent that is suspended has an old time but no wrong clock.
 fn clock_expr(job: &str, patience: Patience) -> String {
     let done = format!("{}{{{job}, task=\"evaluate\"}}", names::TASK_LAST_SUCCESS);
     let off = format!(

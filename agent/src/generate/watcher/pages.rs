@@ -1,5 +1,5 @@
-//! Runbooks of the alerts about the agent: generated heads, and first bodies that are complete, because what is wrong with
-//! an agent is the same wherever it runs.
+//! Runbooks of the alerts about the agent: generated heads, and complete bodies, because the faults of an agent are
+//! the same everywhere.
 
 use core::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::super::{MARK, links};
 use super::{Alert, OWN_ALERTS, SERVICE, alerts, duration};
 use lookout_config::Config;
 
-/// In the order of [`OWN_ALERTS`]. No ending of Markdown: builds of images leave pages for people out.
+/// Bodies in the order of [`OWN_ALERTS`]. They do not end in `.md`: image builds exclude Markdown files.
 const BODIES: [&str; OWN_ALERTS.len()] = [
     include_str!("../../../templates/runbooks/LookoutDown.txt"),
     include_str!("../../../templates/runbooks/LookoutStalled.txt"),
@@ -19,7 +19,7 @@ const BODIES: [&str; OWN_ALERTS.len()] = [
     include_str!("../../../templates/runbooks/LookoutClockOff.txt"),
 ];
 
-/// The pages; none where nobody scrapes the agent.
+/// Returns the pages; none where no Prometheus scrapes the agent.
 pub(in crate::generate) fn pages(config: &Config) -> Vec<Page> {
     let alerts = alerts(config).into_iter().flatten();
     alerts.zip(BODIES).map(|(alert, body)| page(config, &alert, body)).collect()

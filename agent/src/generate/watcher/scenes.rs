@@ -1,5 +1,5 @@
-//! Tests of the rules about the agent, in promtool's format: each alert fires when it should, and none does for what an
-//! agent in good health goes through.
+//! Tests of the rules about the agent, in promtool's format: each alert fires when it should, and none fires for a
+//! healthy agent.
 
 use super::super::MARK;
 use super::super::emit::{self, Node, map};
@@ -11,11 +11,11 @@ use lookout_runtime::events::names;
 /// Seconds between samples.
 const STEP: u64 = 15;
 
-/// Seconds before something happens, longer than the longest range, and of a whole scene.
+/// Seconds before the fault, longer than the longest range, and seconds of a whole scenario.
 const BEFORE: u64 = 3900;
 const LENGTH: u64 = 8700;
 
-/// All scenes.
+/// Renders all scenarios.
 pub(in crate::generate) fn file(config: &Config) -> Option<String> {
     let stage = Stage {
         job: config.outputs.agent_job.as_deref()?,
@@ -39,27 +39,27 @@ struct Stage<'a> {
     patience: Patience,
 }
 
-/// The values of a series over a scene.
+/// Values of a series over a scenario.
 #[derive(Debug, Clone, Copy)]
 enum Course {
-    /// A gauge, or a counter of what does not happen.
+    /// A constant: a gauge, or a counter without events.
     Still(u64),
-    /// It grows by this in every step.
+    /// A counter that grows by this in every step.
     Grows(u64),
-    /// It is this, and from then on that.
+    /// A gauge with one value before the fault and another after it.
     Then(u64, u64),
-    /// It grows by the first, and from then on by the second.
+    /// A counter that grows by the first before the fault and by the second after it.
     Pace(u64, u64),
-    /// It is this until then, and that for so many seconds.
+    /// A gauge that has another value for some seconds after the fault.
     Passing(u64, u64, u64),
-    /// One more at each of so many instants, so many seconds apart.
+    /// A counter that grows by one at several instants, some seconds apart.
     Steps(u64, u64),
-    /// It is not there.
+    /// No series.
     Absent,
 }
 
 impl Course {
-    /// In promtool's notation, from the first sample on.
+    /// Returns the values in promtool's notation, from the first sample on.
     fn values(self) -> Option<String> {
         let (before, after) = (BEFORE / STEP - 1, (LENGTH - BEFORE) / STEP);
         Some(match self {
@@ -81,7 +81,7 @@ impl Course {
     }
 }
 
-/// A series by its name and further labels.
+/// Series by its name and further labels.
 type Series = (&'static str, &'static [(&'static str, &'static str)]);
 
 const UP: Series = ("up", &[]);
@@ -95,7 +95,7 @@ const GIVEN_UP: Series = (names::DELIVERIES, &[("destination", "oncall"), ("outc
 const PANICS: Series = (names::TASK_PANICS, &[("task", "evaluate")]);
 const JUMPS: Series = (names::CLOCK_JUMPS, &[]);
 
-/// An agent in good health; a message is delivered now and then.
+/// Series of a healthy agent, which delivers a message now and then.
 const WELL: [(Series, Course); 10] = [
     (UP, Course::Still(1)),
     (STARTED, Course::Still(1)),
@@ -124,7 +124,7 @@ const GONE: [(Series, Course); 9] = [
 impl Stage<'_> {
     fn scenes(&self) -> Vec<Node> {
         let [down, stalled, ledger, delivering, crashing, clock] = &self.alerts;
-        // what a range has to be clear of, and what it needs to see
+        // the events that a range must not contain, and those it must
         let still = self.patience.evaluation;
         let late = STEP + INTERVAL;
         let far = BEFORE + self.patience.clock + STEP;
@@ -195,26 +195,27 @@ impl Stage<'_> {
                 "tells of a clock that is not that of Prometheus",
                 clock,
                 &[(EVALUATED, Course::Grows(2 * STEP))],
-                // it runs twice as fast, and is ahead by as much as has passed
+                // the clock runs twice as fast, and is ahead by the time that has passed
                 far - BEFORE,
                 late,
             ),
         ]
     }
 
-    /// Nothing fires at any time that anything could.
+    /// Returns the scenario in which no alert fires at any time.
     fn quiet(&self, title: &str, different: &[(Series, Course)]) -> Node {
         let all = "count(ALERTS{alertstate=\"firing\"}) or vector(0)";
         let checks = (1..=LENGTH / 300).map(|n| check(all, n * 300, 0));
         self.scene(title, different, checks.collect())
     }
 
-    /// Something happens after [`BEFORE`] and is told at most `delay` later than its `for` has it.
+    /// Returns the scenario of a fault after [`BEFORE`]: the alert fires at most `delay` later than its `for`.
     fn fires(&self, title: &str, alert: &Alert, different: &[(Series, Course)], delay: u64) -> Node {
         self.told(title, alert, different, BEFORE, delay)
     }
 
-    /// What is so from an instant on is not told before the alert's `for` is over, and soon after.
+    /// Returns the scenario of a fault from an instant on: the alert does not fire before its `for`, and does soon
+    /// after.
     fn told(
         &self,
         title: &str,

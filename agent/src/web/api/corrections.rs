@@ -1,4 +1,5 @@
-//! Corrections: time that does not count, and why. Written and revoked by whoever may, read by everyone.
+//! Corrections: time that does not count, with the reason. A scope is needed to write and revoke them, none to read
+//! them.
 
 use std::time::Duration;
 
@@ -17,15 +18,15 @@ use lookout_model::{
     Timestamp,
 };
 
-/// What a token must be good for.
+/// Scope that a token needs.
 const SCOPE: &str = "correct";
 /// Longest reason, in bytes.
 const LONGEST_REASON: usize = 500;
-/// Longest actor, and longest of everything else.
+/// Longest actor, and longest value of any other field.
 const LONGEST_NAME: usize = 200;
-/// How far from now a correction may begin and end: as long as incidents are kept.
+/// Largest distance from now at which a correction may begin and end: the retention of incidents.
 const FURTHEST: Duration = Duration::from_secs(400 * 86_400);
-/// How many names a refusal lists.
+/// Number of names that a refusal lists.
 const LISTED: usize = 20;
 
 #[derive(Debug, Deserialize)]
@@ -76,7 +77,7 @@ pub(super) async fn list(
     Ok(Json(Corrections { corrections: corrections.map_err(|error| Problem::ledger(&error))? }))
 }
 
-/// `POST /api/v1/corrections`: 201 when it is new, 200 when one that is in force says the same.
+/// `POST /api/v1/corrections`: 201 for a new one, 200 when an equal one is in force.
 pub(super) async fn add(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
@@ -86,7 +87,7 @@ pub(super) async fn add(
     let written: Written = understand(body, "a correction")?;
     let wanted = check(written, &token.name, &state)?;
     let ledger = |error| Problem::ledger(&error);
-    // a request that is sent again, because its answer was lost, writes nothing again
+    // a repeated request, whose answer was lost, writes nothing again
     let known = state.ledger.corrections_in_force(Timestamp::MIN).await.map_err(ledger)?;
     if let Some(same) = known.into_iter().find(|known| known.says_the_same(&wanted)) {
         return Ok((StatusCode::OK, Json(same)));
@@ -107,7 +108,7 @@ pub(super) async fn add(
     Ok((StatusCode::CREATED, Json(wanted)))
 }
 
-/// `POST /api/v1/corrections/{id}/revoke`: the correction as it stands; revoked once, it stays as it is.
+/// `POST /api/v1/corrections/{id}/revoke`: the correction as it is now; a second revocation changes nothing.
 pub(super) async fn revoke(
     extract::State(state): extract::State<State>,
     Path(id): Path<String>,

@@ -1,4 +1,4 @@
-//! Marked deploys: what changed, when, by whom. Marking twice with one key marks once.
+//! Marked deploys: version, time and actor. Two marks with one key are one deploy.
 
 use axum::body::Bytes;
 use axum::extract::Query;
@@ -91,7 +91,7 @@ pub(super) async fn mark(
         );
         return Ok((StatusCode::CREATED, Json(stored)));
     }
-    // The same deploy, apart from what was given to it when it was first marked.
+    // The same deploy, apart from the values that its first mark was given.
     let same = DeployRecord { id: stored.id.clone(), started_at: stored.started_at, ..wanted };
     if same == stored {
         return Ok((StatusCode::OK, Json(stored)));

@@ -1,4 +1,4 @@
-//! The gate: asked before a deploy; every answer about a known service is recorded before it is given.
+//! The gate: asked before a deploy. Every answer about a known service is recorded before it is sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,13 +17,13 @@ use lookout_model::DeployClass;
 use lookout_model::{DecisionRecord, Timestamp};
 use lookout_runtime::events::names;
 
-/// Longer names belong to no service.
+/// Longest name of a service.
 const LONGEST_NAME: usize = 200;
 
-/// What a token must be good for, once there is one for it.
+/// Scope that a token needs, once there is a token with it.
 const SCOPE: &str = "ask";
 
-/// Whoever asks again within this gets the answer that is recorded already, when nothing has changed.
+/// Time within which an unchanged answer is not recorded again.
 const SAME_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Deserialize)]
@@ -33,8 +33,8 @@ pub(super) struct Asked {
     class: Option<String>,
 }
 
-/// The answers that were recorded last, one per service and class. The lock is held while one is recorded, so that
-/// however many ask at once, one row is written.
+/// The last recorded answers, one per service and class. The lock is held while one is recorded, so that concurrent
+/// requests write one row.
 #[derive(Clone, Default)]
 pub(super) struct Recent(Arc<Mutex<BTreeMap<(String, DeployClass), Given>>>);
 
@@ -44,7 +44,7 @@ struct Given {
     answer: Answer,
 }
 
-/// `GET /api/v1/gate?service=&class=`: 200 for every answer, whatever it says.
+/// `GET /api/v1/gate?service=&class=`: 200 for every answer.
 pub(super) async fn ask(
     extract::State(state): extract::State<State>,
     Extension(recent): Extension<Recent>,
@@ -59,9 +59,9 @@ pub(super) async fn ask(
     let (snapshot, now) = (state.board.read(), state.clock.now());
     let answer = decide(&ask, &snapshot, &state.config.gate, now);
     let known = state.services().contains(ask.service.as_str());
-    // A label from outside would let anyone make series without end.
+    // A label from outside would let any client create series without limit.
     let service = if known { ask.service.clone() } else { "unknown".to_owned() };
-    // Nor may the ledger grow by names that anyone makes up.
+    // Nor may made-up names fill the ledger.
     let answer = if known {
         recorded(&state, &recent, ask, answer, now).await?
     } else {
@@ -72,8 +72,8 @@ pub(super) async fn ask(
     Ok(Json(answer))
 }
 
-/// `POST /api/v1/gate/confirm?service=&class=`: the same question from those who read status codes and nothing else (a
-/// webhook of a rollout, say): 200 go on, 409 not now, 403 no. What they post is theirs, and not read.
+/// `POST /api/v1/gate/confirm?service=&class=`: the same question for clients that read only status codes, such as a
+/// webhook of a rollout: 200 go on, 409 not now, 403 no. The body is not read.
 pub(super) async fn confirm(
     state: extract::State<State>,
     recent: Extension<Recent>,
@@ -89,7 +89,7 @@ pub(super) async fn confirm(
     Ok((status, answer))
 }
 
-/// Records the answer, or returns the one that was recorded a moment ago and says the same.
+/// Records the answer, or returns an equal one that was recorded a moment ago.
 async fn recorded(
     state: &State,
     recent: &Recent,
@@ -126,7 +126,7 @@ fn understand(asked: Asked) -> Result<Ask, Problem> {
         return Err(Problem::bad_request("service_too_long", "no service has a name that long"));
     }
     let class = match asked.class.as_deref() {
-        // The class that is held to the whole policy.
+        // The class with the strictest policy.
         None => DeployClass::default(),
         Some(word) => {
             word.parse::<DeployClass>().map_err(|bad| Problem::bad_request("bad_class", bad.to_string()))?

@@ -1,4 +1,4 @@
-//! `/api/v1`: what the pages show, for programs; the gate; marked deploys; corrections.
+//! `/api/v1`: the data of the pages for programs, the gate, marked deploys and corrections.
 
 mod corrections;
 mod deliveries;
@@ -40,7 +40,7 @@ async fn missing() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 
-/// The query of a request, or a problem that says what is wrong with it.
+/// Returns the query of a request, or a problem that names the fault.
 fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
     match query {
         Ok(Query(query)) => Ok(query),
@@ -48,7 +48,7 @@ fn query<T>(query: Result<Query<T>, QueryRejection>) -> Result<T, Problem> {
     }
 }
 
-/// How many rows are asked for.
+/// Number of rows of an answer.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "u32")]
 struct Limit(u32);

@@ -1,4 +1,4 @@
-//! Every SLO as it stands.
+//! Every SLO of the newest snapshot.
 
 use axum::{Json, extract};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::evaluate::Snapshot;
 use crate::web::State;
 
-/// The snapshot, and how old it is.
+/// Body of the answer: the snapshot and its age.
 #[derive(Debug, Serialize)]
 pub(super) struct Slos {
     age_seconds: f64,

@@ -1,4 +1,4 @@
-//! The components of a composite on its page: who is heard of, and who burns.
+//! The components of a composite on its page, with their data state and burn.
 
 use super::row::data_words;
 use crate::evaluate::SloStatus;
@@ -11,10 +11,10 @@ use lookout_model::{ComponentEvidence, Timestamp};
 /// The table of components.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The window that is called lately.
+    /// The window that the page calls lately.
     pub(super) lately: String,
     pub(super) period: String,
-    /// Whether weights count.
+    /// True if weights count.
     pub(super) weighed: bool,
     pub(super) rows: Vec<Row>,
 }
@@ -33,7 +33,7 @@ pub(super) struct Row {
 }
 
 impl Table {
-    /// None for an SLO with one indicator.
+    /// Returns the table; `None` for an SLO with one indicator.
     pub(super) fn of(slo: &SloStatus) -> Option<Self> {
         let evidence = &slo.evidence;
         if evidence.components.is_empty() {
@@ -71,7 +71,7 @@ fn row(component: &ComponentEvidence) -> Row {
     }
 }
 
-/// Everything that was counted for an SLO, its components together.
+/// Returns all counts of an SLO, summed over its components.
 pub(super) async fn counts(
     state: &State,
     slo: &SloStatus,

@@ -1,23 +1,23 @@
-//! What of a period does not count, as the pages show it.
+//! The excluded time of a period on a page.
 
 use super::Moment;
 use lookout_model::{Corrected, CorrectedBy};
 use lookout_model::{Timestamp, format};
 
-/// Characters of a text from outside at most.
+/// Largest number of characters of a text from outside.
 const TEXT: usize = 300;
 
-/// What does not count, in a line and one by one.
+/// Excluded time of a period, as a sum and by correction.
 #[derive(Debug)]
 pub(super) struct CorrectedRow {
     /// `2 h of the period corrected`.
     pub(super) total: String,
     /// The most recent reason.
     pub(super) reason: String,
-    /// Whether nothing counts now.
+    /// True if nothing counts now.
     pub(super) now: bool,
     pub(super) entries: Vec<EntryRow>,
-    /// How many more there are, in words.
+    /// The number of further corrections, as text.
     pub(super) more: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct EntryRow {
 }
 
 impl CorrectedRow {
-    /// `None` when everything counts.
+    /// Creates the row; `None` when everything counts.
     pub(super) fn new(corrected: &Corrected, now: Timestamp) -> Option<Self> {
         let total = format!("{} of the period corrected", format::duration(corrected.seconds as f64));
         let reason = corrected.entries.first().map(|entry| bounded(&entry.reason)).unwrap_or_default();

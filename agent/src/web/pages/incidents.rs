@@ -1,4 +1,4 @@
-//! `/incidents`: what was and what is.
+//! `/incidents`: open and resolved incidents.
 
 use askama::Template;
 use axum::extract;
@@ -10,7 +10,7 @@ use super::row::IncidentRow;
 use super::{Shell, page};
 use crate::web::{Problem, State};
 
-/// How many are shown: fits on a page of 50 kB.
+/// Number of incidents on the page, which stays below 50 kB.
 const SHOWN: u32 = 50;
 
 #[derive(Template)]

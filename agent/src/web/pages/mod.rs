@@ -1,4 +1,4 @@
-//! Pages for people: one view per page, filled from what is known, drawn by a template.
+//! Pages for people: one view per page, rendered by a template.
 
 mod components;
 mod corrected;
@@ -17,19 +17,19 @@ use lookout_model::{Timestamp, format};
 use super::error::Problem;
 use super::{State, assets};
 
-/// What surrounds every page.
+/// Frame of every page.
 #[derive(Debug)]
 struct Shell {
     /// The title of the window, state first.
     title: String,
     style: String,
     icon: String,
-    /// Whether the page asks for itself again every ten seconds.
+    /// True if the page reloads every ten seconds.
     refresh: bool,
-    /// Which entry of the navigation is this page.
+    /// The entry of the navigation that is this page.
     here: &'static str,
     version: &'static str,
-    /// When it was drawn.
+    /// The time at which it was rendered.
     drawn: Moment,
 }
 
@@ -48,7 +48,7 @@ impl Shell {
     }
 }
 
-/// An instant: for machines, for people, and as a distance from now.
+/// Instant in three forms: for machines, for people, and as a distance from now.
 #[derive(Debug, Clone)]
 struct Moment {
     stamp: String,
@@ -80,14 +80,14 @@ struct Missing {
     text: String,
 }
 
-/// A page that says what is not there, and what to do about it.
+/// Returns a page that names what is missing, and what to do about it.
 fn not_found(state: &State, text: impl Into<String>) -> Response {
     let mut shell = Shell::new(state, "", "Not found");
     shell.refresh = false;
     page(StatusCode::NOT_FOUND, &Missing { shell, text: text.into() })
 }
 
-/// Whatever has no route.
+/// Answers a request without a route.
 pub(super) async fn missing(extract::State(state): extract::State<State>, uri: Uri) -> Response {
     let shown: String = uri.path().chars().take(200).collect();
     not_found(&state, format!("There is no page {shown}."))

@@ -1,4 +1,4 @@
-//! `/`: how everything is, in one sentence, then in one table per service.
+//! `/`: the overall state in one sentence, then one table per service.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use super::{Moment, Shell, page};
 use crate::evaluate::{SloStatus, Snapshot};
 use crate::web::State;
 
-/// How many incidents and deploys the overview shows.
+/// Number of incidents and deploys on the overview.
 const RECENT: u32 = 5;
 
-/// An evaluation older than so many intervals is said to be old, in the headline.
+/// Number of intervals after which the headline calls an evaluation late.
 const LATE_INTERVALS: u32 = 3;
 
 #[derive(Template)]
@@ -35,7 +35,7 @@ struct Overview {
     agent: String,
 }
 
-/// How everything is, in words.
+/// Overall state in words.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Headline {
     mood: &'static str,
@@ -84,7 +84,7 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
     page(StatusCode::OK, &view)
 }
 
-/// The one sentence. The worst thing decides; what is old is never called good.
+/// Returns the sentence about the worst state. A late evaluation is never called good.
 pub(super) fn headline(snapshot: &Snapshot, now: Timestamp) -> Headline {
     let (mood, text) = sentence(snapshot, now);
     let updated = if snapshot.at == Snapshot::NEVER {
@@ -172,7 +172,7 @@ fn age(snapshot: &Snapshot, now: Timestamp) -> String {
     format::duration(now.seconds_since(snapshot.at))
 }
 
-/// Names of at most three, then how many more.
+/// Lists the names of at most three SLOs, then the number of the others.
 fn names(slos: &[&SloStatus]) -> String {
     let first: Vec<&str> = slos.iter().take(3).map(|slo| slo.title.as_str()).collect();
     let more = slos.len().saturating_sub(first.len());
@@ -180,7 +180,7 @@ fn names(slos: &[&SloStatus]) -> String {
     format!("{}{rest}", first.join(", "))
 }
 
-/// Services in the order of their first SLO, those with the worst SLO first; within a service the worst SLO first.
+/// Returns the services, those with the worst SLO first; within a service the worst SLO first.
 fn services(state: &State, snapshot: &Snapshot, now: Timestamp) -> Vec<ServiceView> {
     let mut grouped: Vec<(&str, Vec<&SloStatus>)> = Vec::new();
     for slo in &snapshot.slos {
@@ -220,7 +220,7 @@ fn probes(state: &State, now: Timestamp) -> Vec<ProbeView> {
     .collect()
 }
 
-/// What the agent itself costs.
+/// Returns the resource use of the agent.
 fn agent(state: &State) -> String {
     let figures = state.host.figures();
     let memory = figures.resident_bytes.map(|bytes| format!("{:.1} MB of memory", bytes as f64 / 1e6));
@@ -229,7 +229,7 @@ fn agent(state: &State) -> String {
     if parts.is_empty() { String::new() } else { format!("The agent uses {}.", parts.join(" and ")) }
 }
 
-/// A sentence for each message that a destination refused for good.
+/// Returns a sentence for each dead letter.
 async fn dead_letters(state: &State, now: Timestamp) -> Vec<String> {
     let letters = state.ledger.dead_letters(now).await.unwrap_or_default();
     let sentence = |letter: DeadLetter| {

@@ -1,4 +1,4 @@
-//! What several pages show: an SLO in a line, an incident in a line.
+//! Rows that several pages share: an SLO, an incident, a deploy.
 
 use lookout_engine::{DataState, Severity, Status};
 
@@ -10,31 +10,31 @@ use lookout_config::Config;
 use lookout_model::{DeployRecord, IncidentRecord, PresentEvidence};
 use lookout_model::{Timestamp, format};
 
-/// State of an SLO on a page, worst first. Each has a word, a shape and a colour.
+/// Symbol of an SLO's state on a page, worst first. Each has a word, a shape and a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Mood {
     /// A page is open.
     Page,
-    /// It fails now, and nobody is paged yet.
+    /// It fails now, and no page is open yet.
     Failing,
     /// A page is open, and the failure is over.
     Recovering,
-    /// Someone should look within a day.
+    /// A ticket is open.
     Ticket,
-    /// Nothing is known.
+    /// Data are missing.
     Unknown,
     /// The budget is spent, though nothing burns too fast any more.
     Spent,
     /// No events, or too few.
     Quiet,
-    /// Too little was observed to say that the objective is met.
+    /// Too little was observed to decide whether the objective is met.
     Young,
     /// The objective is met.
     Met,
 }
 
 impl Mood {
-    /// The name of symbol and colour.
+    /// Returns the name of shape and colour.
     pub(super) const fn symbol(self) -> &'static str {
         match self {
             Self::Page => "page",
@@ -49,7 +49,7 @@ impl Mood {
         }
     }
 
-    /// Returns the state of an SLO. The engine's assessment decides about the present.
+    /// Returns the symbol of an SLO. The engine's assessment decides about the present.
     pub(super) fn of(slo: &SloStatus) -> Self {
         let lasting = Self::of_incidents_and_data(slo);
         let status = slo.evidence.present.as_ref().map(|present| present.status);
@@ -109,7 +109,7 @@ fn recovering(slo: &SloStatus) -> String {
     }
 }
 
-/// An SLO in a line.
+/// SLO as a table row.
 #[derive(Debug)]
 pub(super) struct SloRow {
     pub(super) mood: &'static str,
@@ -161,7 +161,7 @@ impl SloRow {
     }
 }
 
-/// The page of an SLO.
+/// Returns the path of an SLO's page.
 pub(super) fn href(service: &str, slo: &str) -> String {
     format!("/slos/{}/{}", path::segment(service), path::segment(slo))
 }
@@ -194,7 +194,7 @@ pub(super) fn data_words(state: DataState) -> String {
     }
 }
 
-/// An incident in a line.
+/// Incident as a table row.
 #[derive(Debug)]
 pub(super) struct IncidentRow {
     pub(super) id: String,
@@ -240,7 +240,7 @@ impl IncidentRow {
     }
 }
 
-/// Where the runbook of an alert is: here, when there are any, else where the config says.
+/// Returns the address of an alert's runbook: on this server if it has runbooks, else the configured one.
 pub(super) fn runbook(config: &Config, alert: &str) -> Option<String> {
     if config.outputs.runbooks.is_some() {
         return Some(format!("/runbooks/{}", path::segment(alert)));
@@ -249,7 +249,7 @@ pub(super) fn runbook(config: &Config, alert: &str) -> Option<String> {
     web_link(url)
 }
 
-/// The dashboard of an SLO, when one is configured.
+/// Returns the address of an SLO's dashboard, if one is configured.
 pub(super) fn dashboard(config: &Config, slo: &SloStatus) -> Option<String> {
     let url = config.outputs.dashboard_url.as_ref()?;
     web_link(
@@ -257,12 +257,12 @@ pub(super) fn dashboard(config: &Config, slo: &SloStatus) -> Option<String> {
     )
 }
 
-/// Only what a browser fetches: a link never runs anything.
+/// Returns the URL if its scheme is one that a browser fetches: no link runs a script.
 fn web_link(url: String) -> Option<String> {
     (url.starts_with("https://") || url.starts_with("http://")).then_some(url)
 }
 
-/// A deploy in a line.
+/// Deploy as a table row.
 #[derive(Debug)]
 pub(super) struct DeployRow {
     pub(super) service: String,

@@ -1,5 +1,5 @@
-//! `/runbooks/{name}`: what to do, next to what is wrong. Only names of known alerts are looked up, so that no name can
-//! lead out of the folder; the text is taken apart into blocks and escaped, never passed through as markup.
+//! `/runbooks/{name}`: the runbook of an alert beside the state of its SLOs. Only names of known alerts are looked up,
+//! so that no name leads out of the folder. The text is split into blocks and escaped, never passed through as markup.
 
 use std::path::Path as FilePath;
 
@@ -14,7 +14,7 @@ use super::{Shell, not_found, page};
 use crate::web::State;
 use lookout_config::{OWN_ALERTS, Slo};
 
-/// No runbook that anyone reads at night is longer.
+/// Largest runbook in bytes.
 const LONGEST: u64 = 40 * 1024;
 
 #[derive(Template)]
@@ -27,7 +27,7 @@ struct View {
     cut: bool,
 }
 
-/// A piece of a runbook, without markup.
+/// Block of a runbook, without markup.
 #[derive(Debug, PartialEq, Eq)]
 enum Block {
     Heading(String),
@@ -76,7 +76,7 @@ pub(in crate::web) async fn show(
     let affected = snapshot.slos.iter().filter(|slo| affected.contains(&slo.id));
     let slos = affected.map(|slo| SloRow::new(slo, &state.config, snapshot.at, now)).collect();
     let mut shell = Shell::new(&state, "", format!("Runbook {alert}"));
-    // Whoever reads this must not lose their place.
+    // A reader must not lose the place.
     shell.refresh = false;
     let cut = text.len() as u64 >= LONGEST;
     page(StatusCode::OK, &View { shell, title: alert, slos, blocks: blocks(&text), cut })
@@ -92,7 +92,7 @@ async fn read(path: &FilePath) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Takes Markdown apart, as far as a runbook needs it. What is not understood is shown as it was written.
+/// Splits Markdown into the blocks that runbooks need. Unknown syntax is shown as it is written.
 fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut fence: Option<Vec<&str>> = None;
@@ -126,7 +126,7 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// Adds a line outside of code; returns whether the next plain line goes on with the same block.
+/// Adds a line outside of code. Returns whether the next plain line continues the same block.
 fn add_line(blocks: &mut Vec<Block>, line: &str, trimmed: &str, open: bool) -> bool {
     if trimmed.is_empty() {
         return false;
@@ -163,14 +163,14 @@ fn add_line(blocks: &mut Vec<Block>, line: &str, trimmed: &str, open: bool) -> b
     true
 }
 
-/// `3. text` keeps its number: the order of steps matters.
+/// Returns a numbered line with its number: the order of steps matters.
 fn numbered(line: &str) -> Option<String> {
     let (number, text) = line.split_once(". ")?;
     let counts = !number.is_empty() && number.len() <= 3 && number.bytes().all(|byte| byte.is_ascii_digit());
     counts.then(|| format!("{number}. {text}"))
 }
 
-/// How loud the line of an SLO is; kept here so that the template needs no words of its own.
+/// CSS classes of the line of an SLO, so that the template compares no words.
 impl View {
     fn burns(&self) -> bool {
         self.slos.iter().any(|slo| slo.mood == Mood::Page.symbol() || slo.mood == Mood::Ticket.symbol())

@@ -17,11 +17,11 @@ use lookout_ledger::CountSeries;
 use lookout_model::{ConditionEvidence, Ranges, TierEvidence, VersionEvidence, expand};
 use lookout_model::{Timestamp, format};
 
-/// How many incidents of all SLOs are looked through for those of this one, and how many are shown.
+/// Number of incidents of all SLOs that are searched for those of this one, and number of those shown.
 const SEARCHED: u32 = 500;
 const SHOWN: usize = 20;
 
-/// Columns of the history, and the longest time they stand for.
+/// Number of columns of the history, and the longest time they cover.
 const BINS: u32 = 96;
 const LONGEST_HISTORY: Duration = Duration::from_secs(86_400);
 
@@ -76,7 +76,7 @@ struct Detection {
     reset: String,
 }
 
-/// An objective of the period, when there were several.
+/// Objective of the period, when there were several.
 struct VersionRow {
     from: Moment,
     objective: String,
@@ -148,7 +148,7 @@ fn version_row(version: &VersionEvidence, now: Timestamp) -> VersionRow {
     }
 }
 
-/// Both windows decide; one alone says where it is going.
+/// Returns the row of a tier. It shows both windows, because both decide.
 fn tier_row(tier: &TierEvidence) -> TierRow {
     let above = |burn: Option<f64>| burn.is_some_and(|burn| burn > tier.factor);
     let (mood, word) = match (tier.firing, above(tier.long_burn), above(tier.short_burn)) {
@@ -194,7 +194,7 @@ fn condition_row(condition: &ConditionEvidence) -> ConditionRow {
     ConditionRow { mood, word, condition: condition.condition.clone(), now: condition_in_words(condition) }
 }
 
-/// How soon each tier would notice, in closed form.
+/// Returns the time to detection of each tier, in closed form.
 fn detection(slo: &lookout_config::Slo) -> Vec<Detection> {
     let objective = slo.objective();
     slo.tiers().iter().map(|tier| detection_row(tier, objective)).collect()

@@ -125,7 +125,7 @@ async fn who_asks_again_at_once_gets_the_recorded_answer() {
     assert_eq!(ledger.decisions.lock().unwrap().len(), 2);
 }
 
-/// A clock that is set by hand.
+/// Clock that is set by hand.
 struct HandClock(AtomicI64);
 
 impl Clock for HandClock {

@@ -1,4 +1,4 @@
-//! Whatever is counted, however absurd: every figure that leaves the agent is a number.
+//! Property: every figure that leaves the agent is a finite number, whatever the counts.
 
 use lookout_engine::{
     BudgetShare, BurnFactor, Condition, Confidence, Counts, Grid, Guard, Method, Objective, Period, Policy,
@@ -20,7 +20,7 @@ const CASES: u32 = 250;
 /// The steps that the streams of a case take together.
 const STEPS: usize = 6;
 
-/// A story is a number: everything in it follows from that.
+/// Scenario derived from a seed.
 struct Story {
     grid: Grid,
     /// Slots that pass with each step, and whether the agent is started anew after it.
@@ -28,7 +28,7 @@ struct Story {
     slos: Vec<(Policy, Stream)>,
 }
 
-/// What is observed in each step: how many slots before the newest, and what.
+/// Observations of each step: a distance from the newest slot, and its counts.
 type Stream = Vec<Option<(i64, Counts)>>;
 
 impl Story {
@@ -89,7 +89,7 @@ fn tier(random: &mut fastrand::Rng) -> Tier {
     }
 }
 
-/// One of each kind.
+/// Returns a condition of each kind.
 fn conditions(window: Window) -> Vec<Condition> {
     let share = |percent| BudgetShare::try_from_percent(percent).unwrap();
     vec![
@@ -129,7 +129,7 @@ fn policy(random: &mut fastrand::Rng, grid: Grid) -> Policy {
     }
 }
 
-/// The house of the pages, with the SLOs of the story in it.
+/// Returns the fixture of the pages with the SLOs of the scenario.
 fn furnished(story: &Story) -> House {
     let mut house = House::empty();
     house.add("pattern", "A pattern", 1.0);
@@ -145,7 +145,7 @@ fn furnished(story: &Story) -> House {
     house
 }
 
-/// Everything is seen at the end of each step, and what is certain before it, as in the loop of the agent.
+/// Runs a scenario. It assesses at the end of each step, like the loop of the agent.
 async fn lived(story: &Story, house: &House, ledger: &Arc<MemoryLedger>) -> Snapshot {
     let config = Arc::new(house.config.clone());
     let mut now = story.grid.slot_at(NOW).plus(-story.steps.iter().map(|(jump, _)| jump).sum::<i64>());
@@ -176,12 +176,12 @@ async fn lived(story: &Story, house: &House, ledger: &Arc<MemoryLedger>) -> Snap
     last.unwrap()
 }
 
-/// JSON has no word for what is no number, but the values that become JSON do.
+/// Asserts that no figure is NaN or infinite. JSON cannot hold them, but the values that become JSON can.
 fn numeric(value: &impl std::fmt::Debug) {
     plain("a value", &format!("{value:?}"));
 }
 
-/// No word of a text says that a number is none.
+/// Asserts that no word of a text is NaN or infinite.
 fn plain(place: &str, text: &str) {
     let lower = text.to_ascii_lowercase();
     for word in ["nan", "inf", "infinity", "null"] {

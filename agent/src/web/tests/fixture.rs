@@ -1,4 +1,4 @@
-//! A house to look at: services, SLOs, incidents, probes, in every state.
+//! Services, SLOs, incidents and probes in every state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Clock for FixedClock {
     }
 }
 
-/// Everything a state is made of, open to change.
+/// Parts of a [`State`] that a test can change.
 pub(in crate::web) struct House {
     pub(in crate::web) snapshot: Snapshot,
     pub(in crate::web) config: Config,
@@ -46,7 +46,7 @@ pub(in crate::web) struct House {
 }
 
 impl House {
-    /// Nothing at all.
+    /// Returns a state without SLOs.
     pub(in crate::web) fn empty() -> Self {
         Self {
             snapshot: Snapshot {
@@ -61,7 +61,7 @@ impl House {
         }
     }
 
-    /// Three objectives, all met.
+    /// Returns a state of three objectives, all met.
     pub(in crate::web) fn healthy() -> Self {
         let mut house = Self::empty();
         for (name, title, left) in [
@@ -97,7 +97,7 @@ impl House {
         house
     }
 
-    /// A page is open, a budget is overspent, one source is silent, one has no traffic.
+    /// Returns a state with an open page, an overspent budget, a silent source and one without traffic.
     pub(in crate::web) fn burning() -> Self {
         let mut house = Self::healthy();
         house.add("search", "Search answers", 1.0);
@@ -140,7 +140,7 @@ impl House {
         house
     }
 
-    /// Every text from outside tries to be markup.
+    /// Returns a state in which every text from outside tries to be markup.
     pub(in crate::web) fn hostile() -> Self {
         let mut house = Self::burning();
         let bad = "<script>alert(\"x\")</script>'&";
@@ -170,7 +170,7 @@ impl House {
         self.config.slos.push(spec(name));
     }
 
-    /// The token `secret` may do this.
+    /// Adds the token `secret` with these scopes.
     pub(in crate::web) fn with_token(mut self, scopes: &[&str]) -> Self {
         self.config.tokens.push(Token {
             name: "pipeline".to_owned(),

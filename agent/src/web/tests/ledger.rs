@@ -1,4 +1,4 @@
-//! The part of a ledger that the web looks at, in memory; it can be told to fail.
+//! The part of a ledger that the web reads, in memory, with failures on request.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use lookout_ledger::*;
 use lookout_model::*;
 
-/// A ledger in memory.
+/// Ledger in memory.
 #[derive(Debug, Default)]
 pub(in crate::web) struct FakeLedger {
     pub(in crate::web) incidents: Mutex<Vec<IncidentRecord>>,

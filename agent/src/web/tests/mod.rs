@@ -1,4 +1,4 @@
-//! The HTTP surface as a client sees it, over a ledger in memory.
+//! The HTTP interface as a client sees it, over a ledger in memory.
 
 mod api;
 mod corrections;
@@ -19,7 +19,7 @@ use tower::ServiceExt as _;
 use super::*;
 pub(super) use fixture::{House, NOW};
 
-/// What came back.
+/// Response with its body.
 pub(super) struct Answered {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -35,7 +35,7 @@ impl Answered {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The stable code of a problem.
+    /// Returns status and stable code of a problem.
     pub(super) fn problem(&self) -> (u16, String) {
         assert_eq!(self.header("content-type"), "application/problem+json", "{}", self.text);
         let body = self.json();

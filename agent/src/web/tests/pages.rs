@@ -1,4 +1,4 @@
-//! Pages: what they say, how much they weigh, what they never contain.
+//! Pages: their text, their size, and content that must be absent.
 
 use lookout_engine::{Cause, DataState};
 use lookout_model::Timestamp;
@@ -253,7 +253,7 @@ async fn the_stylesheet_may_be_kept_for_ever_and_only_under_its_own_name() {
     assert_eq!(get(&router, "/assets/style.0000000000.css").await.status, 404);
 }
 
-/// Relative luminance of `#rrggbb`, as WCAG defines it.
+/// Returns the relative luminance of `#rrggbb`, as WCAG defines it.
 fn luminance(colour: &str) -> f64 {
     let part = |at: usize| {
         let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;

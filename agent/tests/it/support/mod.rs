@@ -1,4 +1,4 @@
-//! The neighbours of an agent under test: a service it watches, a Slack it tells, and the agent as a process.
+//! Neighbours of an agent under test: a service, a Slack, and the agent as a process.
 
 mod process;
 mod slack;
@@ -10,7 +10,7 @@ pub(crate) use process::{Lookout, run_to_end};
 pub(crate) use slack::Slack;
 pub(crate) use target::Target;
 
-/// How long a level may take before a test gives up.
+/// Time that a test waits for a level.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Waits until `look` finds something; fails with `what` after the deadline.

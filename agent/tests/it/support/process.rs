@@ -43,7 +43,7 @@ impl Lookout {
         Self { child, url: format!("http://{address}") }
     }
 
-    /// As `kill -9` does: nothing is flushed, nothing is said.
+    /// Kills the agent as `kill -9` does, without any flush.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! A Slack incoming webhook that remembers what it was sent.
+//! A Slack incoming webhook that records every message.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ impl Slack {
         format!("http://{}/services/T0/B0/secret", self.address)
     }
 
-    /// The messages so far, as a person reads them.
+    /// Returns the messages so far, as a person reads them.
     pub(crate) fn texts(&self) -> Vec<String> {
         self.messages.lock().unwrap().iter().map(lookout::deliver::slack_as_text).collect()
     }

@@ -1,4 +1,4 @@
-//! A service that answers as it is told.
+//! A service with scripted answers.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Everything that can be said about a ledger from its file alone.
+//! Examination of a ledger by its file alone.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,26 +15,26 @@ use super::super::{MIGRATIONS, decisions};
 use super::{BackupError, database, failed, reading, size};
 use crate::Chain;
 
-/// Faults that are told of one kind.
+/// Number of faults of one kind that are listed.
 const TOLD: i64 = 5;
 
-/// How much is looked at.
+/// Extent of an examination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// What an agent looks at before it opens a ledger.
+    /// The checks of an agent before it opens a ledger.
     Entrance,
     /// All of it.
     Whole,
 }
 
-/// What is in a ledger.
+/// Contents of a ledger.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// The version of its tables.
     pub schema_version: i64,
     /// The size of the file.
     pub bytes: u64,
-    /// Whether it carries the seal of a backup; a seal that does not fit is an error.
+    /// True if the file carries the seal of a backup. A seal that does not fit is an error.
     pub sealed: bool,
     /// The end of the newest slot, in seconds since the epoch: as far as its counts go.
     pub counted_until_s: Option<i64>,
@@ -60,7 +60,7 @@ pub struct Report {
     pub corrections: i64,
     /// Objectives by the time they came into force.
     pub objectives: i64,
-    /// What contradicts itself in a file that can be read: a broken chain of decisions, rows that point to nothing.
+    /// Contradictions in a file that can be read: a broken chain of decisions, rows that point to nothing.
     pub faults: Vec<String>,
 }
 
@@ -77,7 +77,7 @@ pub struct SloTotals {
     pub bad: u64,
 }
 
-/// Opens the file, which may be in use, and looks at it as it is at one moment.
+/// Opens the file, which may be in use, and examines it as it is at one instant.
 pub(super) async fn examine(path: &Path, depth: Depth) -> Result<Report, BackupError> {
     let mut head = Vec::new();
     let file = File::open(path).map_err(failed("opening", path))?;
@@ -87,7 +87,7 @@ pub(super) async fn examine(path: &Path, depth: Depth) -> Result<Report, BackupE
     }
     let mut connection = reading(path).await.map_err(|error| database("opening", path, error))?;
     let examined = look(path, depth, &mut connection).await;
-    // a failure to close what was only read says nothing about the file
+    // a failure to close a file after reading says nothing about it
     drop(connection.close().await);
     examined
 }
@@ -107,7 +107,7 @@ async fn look(path: &Path, depth: Depth, connection: &mut SqliteConnection) -> R
     let mut faults: Vec<String> = sqlx::query_scalar(check).fetch_all(&mut *view).await.map_err(reading)?;
     faults.retain(|line| line != "ok");
     if !faults.is_empty() {
-        // what the tables say is not worth reading then
+        // the contents of damaged tables mean nothing
         return Err(damaged(path, faults));
     }
     let schema_version = schema(path, &mut view, &mut faults).await?;
@@ -135,7 +135,7 @@ fn plain(faults: Vec<String>) -> Vec<String> {
     faults.into_iter().map(|fault| fault.replace(char::is_control, " ")).collect()
 }
 
-/// The version of the tables; those of another making than ours are a fault.
+/// Returns the version of the tables. Tables that differ from those of our migrations are a fault.
 async fn schema(
     path: &Path,
     view: &mut SqliteConnection,
@@ -164,7 +164,7 @@ async fn schema(
     Ok(found)
 }
 
-/// Rows that point to nothing, or that contradict each other.
+/// Returns the rows that point to nothing, or that contradict each other.
 async fn contradictions(view: &mut SqliteConnection) -> sqlx::Result<Vec<String>> {
     let mut faults = Vec::new();
     let orphans: Vec<(String, String)> = sqlx::query_as(
@@ -199,7 +199,7 @@ async fn contradictions(view: &mut SqliteConnection) -> sqlx::Result<Vec<String>
     Ok(faults)
 }
 
-/// The tables in which counts are kept, and since which version of the schema.
+/// Tables of counts, each with the first version of the schema that has it.
 const COUNTS: [(i64, &str, &str); 3] = [
     (
         1,

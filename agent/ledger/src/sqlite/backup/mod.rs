@@ -1,9 +1,9 @@
-//! Copies of a ledger: taken while its agent writes, checked, and put back while it does not run.
+//! Backups of a ledger: made while its agent writes, verified, and restored while it does not run.
 //!
-//! A backup is an SQLite file like the ledger itself, of one moment and without the pages the ledger no longer needs. After
-//! its pages stands a seal, the digest of everything before it: what SQLite cannot see, such as a count that is another
-//! number than it was, the seal does. A file without a seal (a ledger that was put aside, a copy made by other means) is
-//! taken as well, on the strength of everything else that is checked.
+//! A backup is an SQLite file like the ledger, of one instant and without unused pages. A seal follows its pages: the
+//! digest of everything before it. The seal finds faults that SQLite cannot see, such as a changed count. A file
+//! without a seal (a ledger that was put aside, a copy made by other means) is accepted as well when every other check
+//! passes.
 
 mod examine;
 mod recover;
@@ -29,28 +29,28 @@ pub use replace::{Faults, Restored, restore};
 use super::BUSY;
 use super::inspect::is_damage;
 
-/// Why a ledger was not copied, checked or put back.
+/// Failure to copy, check or restore a ledger.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// A file cannot be read or written.
     #[error("{doing} {}", path.display())]
     File {
-        /// What was attempted.
+        /// The operation.
         doing: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         #[source]
         source: io::Error,
     },
     /// The database in a file cannot be read or written.
     #[error("{doing} {}", path.display())]
     Database {
-        /// What was attempted.
+        /// The operation.
         doing: &'static str,
         /// On which file.
         path: PathBuf,
-        /// What the database said.
+        /// The error of the database.
         #[source]
         source: sqlx::Error,
     },
@@ -60,7 +60,7 @@ pub enum BackupError {
         /// Which.
         path: PathBuf,
     },
-    /// What should be restored is the ledger itself.
+    /// The file to restore is the ledger itself.
     #[error("{} is the ledger itself: name the backup it is to be restored from", path.display())]
     Itself {
         /// Which.
@@ -71,7 +71,7 @@ pub enum BackupError {
     Damaged {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The contradictions.
         faults: Vec<String>,
     },
     /// The backup contradicts itself.
@@ -79,7 +79,7 @@ pub enum BackupError {
     Faulty {
         /// Which file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The contradictions.
         faults: Vec<String>,
     },
     /// The file was written by a newer lookout.
@@ -109,13 +109,13 @@ pub enum BackupError {
     },
 }
 
-/// Copies the ledger as it is at one moment into a new file. The agent may run and write meanwhile.
+/// Copies the ledger, as it is at one instant, into a new file. The agent may run and write meanwhile.
 ///
-/// The file appears under its name when it is complete, checked and on the disk, and not before. A ledger that contradicts
-/// itself is copied all the same, since another copy of it there is not: [`Report::faults`] says what is wrong.
+/// The file gets its name when it is complete, checked and on the disk, not before. A ledger that contradicts itself
+/// is copied all the same, since there may be no other copy of it; [`Report::faults`] lists the contradictions.
 ///
 /// # Errors
-/// When the file exists, the ledger is damaged, or one of them cannot be used. No file is left behind then.
+/// Fails when the file exists, the ledger is damaged, or one of them cannot be used. No file is left behind then.
 pub async fn backup(ledger: &Path, to: &Path) -> Result<Report, BackupError> {
     let to = std::path::absolute(to).map_err(failed("finding", to))?;
     if std::fs::symlink_metadata(&to).is_ok() {
@@ -131,10 +131,10 @@ pub async fn backup(ledger: &Path, to: &Path) -> Result<Report, BackupError> {
     Ok(report)
 }
 
-/// Looks at all there is to a ledger or a backup of one; the agent may run and write meanwhile.
+/// Checks everything in a ledger or a backup. The agent may run and write meanwhile.
 ///
 /// # Errors
-/// When it is not whole, not one that this lookout knows, or cannot be read. What contradicts itself in it is in the report.
+/// Fails when the file is not whole, has an unknown version, or cannot be read. Contradictions are in the report.
 pub async fn verify(path: &Path) -> Result<Report, BackupError> {
     let sealed = seal::check(path)?;
     Ok(Report { sealed, ..examine::examine(path, examine::Depth::Whole).await? })
@@ -142,14 +142,14 @@ pub async fn verify(path: &Path) -> Result<Report, BackupError> {
 
 /// Copies the database in `from` into the empty file `to`, as it is at one moment, and onto the disk.
 async fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
-    // what an agent would not open is not worth a backup
+    // a file that an agent would refuse is not worth a backup
     examine::examine(from, examine::Depth::Entrance).await?;
     let doing = |doing| move |source| database(doing, from, source);
     let name = to.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "its name is no text"));
     let name = name.map_err(failed("copying to", to))?;
     let mut connection = reading(from).await.map_err(doing("opening"))?;
     let copied = sqlx::query("vacuum into $1").bind(name).execute(&mut connection).await;
-    // a failure to close what was only read says nothing about the copy
+    // a failure to close a file after reading says nothing about the copy
     drop(connection.close().await);
     copied.map_err(doing("copying"))?;
     let file = File::open(to).map_err(failed("opening", to))?;
@@ -162,12 +162,12 @@ async fn reading(path: &Path) -> sqlx::Result<SqliteConnection> {
     options.disable_statement_logging().connect().await
 }
 
-/// A file in the making, gone when it does not come to be.
+/// File that is being written. It is deleted on drop unless it was published.
 #[derive(Debug)]
 struct Partial(PathBuf);
 
 impl Partial {
-    /// An empty file for its owner alone, in the folder it will stay in.
+    /// Creates an empty file for its owner alone, in the folder it will stay in.
     fn beside(path: &Path, what: &str) -> Result<Self, BackupError> {
         let name = with_suffix(path, &format!(".{what}-{:08x}", fastrand::u32(..)));
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&name);
@@ -175,14 +175,14 @@ impl Partial {
         Ok(Self(name))
     }
 
-    /// Gives it its name, if nothing has it yet.
+    /// Renames it to its final name, if no file has that name yet.
     fn publish(self, name: &Path) -> Result<(), BackupError> {
         match std::fs::hard_link(&self.0, name) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(BackupError::Exists { path: name.to_owned() });
             }
-            // a file system without links: the name is taken first, so that it is nobody else's
+            // a file system without links: the name is reserved first, so that no other process takes it
             Err(_) => {
                 let taken = OpenOptions::new().write(true).create_new(true).mode(0o600).open(name);
                 taken.map_err(|error| match error.kind() {
@@ -229,7 +229,7 @@ fn failed(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupE
     move |source| BackupError::File { doing, path, source }
 }
 
-/// What the database said, told apart into what the file is to blame for and the rest.
+/// Returns the error of a database: damage where the file is at fault, else a failed query.
 fn database(doing: &'static str, path: &Path, source: sqlx::Error) -> BackupError {
     let path = path.to_owned();
     match &source {
@@ -240,7 +240,7 @@ fn database(doing: &'static str, path: &Path, source: sqlx::Error) -> BackupErro
     }
 }
 
-/// A fault of a copy is one of what was copied.
+/// Returns the error with the path of the original in the place of the copy's.
 fn named(error: BackupError, original: &Path) -> BackupError {
     match error {
         BackupError::Damaged { faults, .. } => BackupError::Damaged { path: original.to_owned(), faults },

@@ -36,21 +36,21 @@ const TABLES: [(&str, &str); 13] = [
 /// Rows that are written at once.
 const ROWS: usize = 500;
 
-/// What was read of a table.
+/// Result of reading one table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Recovered {
     /// The table.
     pub table: &'static str,
     /// Rows in the new ledger.
     pub rows: u64,
-    /// Whether all of it could be read.
+    /// True if all of it could be read.
     pub whole: bool,
 }
 
 /// Reads a damaged ledger into a new one at `to`, which must not exist.
 ///
 /// # Errors
-/// When `to` exists, or the new ledger cannot be written. What cannot be read is told in the result.
+/// Fails when `to` exists, or the new ledger cannot be written. The result lists the rows that cannot be read.
 pub async fn recover(from: &Path, to: &Path) -> Result<Vec<Recovered>, BackupError> {
     let to = std::path::absolute(to).map_err(failed("finding", to))?;
     if std::fs::symlink_metadata(&to).is_ok() {

@@ -1,7 +1,7 @@
-//! Putting a backup in the place of the ledger.
+//! Replacement of the ledger by a backup.
 //!
-//! Until the very last step, a rename, the ledger is the old one; from then on it is the new one. The old one is not
-//! deleted but keeps a name of its own beside it, together with what belongs to it.
+//! The last step is a rename. Before it the ledger is the old one, after it the new one. The old one is not deleted;
+//! it gets another name beside it, together with its files.
 
 use std::fs::Metadata;
 use std::io::ErrorKind;
@@ -20,16 +20,16 @@ use crate::LedgerError;
 /// Names that are tried for the ledger that is replaced.
 const NAMES: u32 = 100;
 
-/// What was put in place.
+/// Result of a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Restored {
-    /// What is in the ledger now.
+    /// The contents of the ledger now.
     pub report: Report,
-    /// Where the ledger is that was replaced, if there was one.
+    /// The path of the ledger that was replaced, if there was one.
     pub kept: Option<PathBuf>,
 }
 
-/// What to do with a backup that can be read and contradicts itself.
+/// Treatment of a backup that can be read and contradicts itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Faults {
     /// Leave the ledger as it is.
@@ -38,10 +38,11 @@ pub enum Faults {
     Accept,
 }
 
-/// Replaces the ledger with a backup. Nobody may run on it; it is kept under another name.
+/// Replaces the ledger with a backup. No agent may run on it. The old file is kept under another name.
 ///
 /// # Errors
-/// When the backup is not whole, an agent holds the ledger, or a file cannot be used. The ledger is the old one then.
+/// Fails when the backup is not whole, an agent holds the ledger, or a file cannot be used. The ledger is unchanged
+/// then.
 pub async fn restore(
     from: &Path,
     ledger: &Path,
@@ -55,7 +56,7 @@ pub async fn restore(
         return Err(BackupError::Faulty { path: from.to_owned(), faults: wanted.faults });
     }
     let owner = owner(&ledger)?;
-    // held until all is done: an agent that is started meanwhile says that its ledger is in use
+    // held until the end: an agent that starts meanwhile reports that its ledger is in use
     let _locks = Locks::take(&ledger).map_err(|error| match error {
         LedgerError::InUse { .. } => BackupError::Held { path: ledger.clone() },
         LedgerError::Open { source: sqlx::Error::Io(source), .. } => failed("locking", &ledger)(source),
@@ -74,7 +75,7 @@ pub async fn restore(
     }
     give(&partial.0, &owner)?;
     fold(&ledger).await?;
-    // nothing is awaited from here on: whoever interrupts comes before or after
+    // nothing is awaited from here on, so that a cancellation comes before or after
     let kept = put_aside(&ledger, "replaced", now)?;
     std::fs::rename(&partial.0, &ledger).map_err(failed("putting the backup in the place of", &ledger))?;
     sync_folder(&ledger);
@@ -88,7 +89,8 @@ fn refuse_itself(from: &Path, ledger: &Path) -> Result<(), BackupError> {
     if same { Err(BackupError::Itself { path: ledger.to_owned() }) } else { Ok(()) }
 }
 
-/// To whom the ledger belongs, or would: an operator who is root restores for an agent who is not.
+/// Returns the owner of the ledger, or of its folder when there is none: root may restore for an agent that is not
+/// root.
 fn owner(ledger: &Path) -> Result<Metadata, BackupError> {
     match std::fs::metadata(ledger) {
         Ok(about) => Ok(about),
@@ -106,14 +108,14 @@ fn give(path: &Path, owner: &Metadata) -> Result<(), BackupError> {
         return Ok(());
     }
     match chown(path, Some(owner.uid()), Some(owner.gid())) {
-        // the group is not what decides whether its owner can open it
+        // the group does not decide whether the owner can open it
         Err(_) if about.uid() == owner.uid() => Ok(()),
         done => done.map_err(failed("giving its owner (restore as the user the agent runs as)", path)),
     }
 }
 
-/// Folds what the last agent left in the WAL into the ledger, so that one file is all of it. A damaged one is put aside as
-/// it is: SQLite throws away a WAL that it can make nothing of.
+/// Writes the WAL that the last agent left into the ledger, so that one file holds everything. A damaged ledger is put
+/// aside with its WAL: SQLite deletes a WAL that it cannot read.
 async fn fold(ledger: &Path) -> Result<(), BackupError> {
     let options = SqliteConnectOptions::new().filename(ledger).busy_timeout(BUSY).disable_statement_logging();
     if !std::fs::metadata(with_suffix(ledger, "-wal")).is_ok_and(|wal| wal.len() > 0) {
@@ -132,7 +134,7 @@ async fn fold(ledger: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Gives the old ledger a second name, and takes away from beside it what SQLite would take for part of the new one.
+/// Renames the old ledger, and removes the files beside it that SQLite would take for part of the new one.
 pub(in crate::sqlite) fn put_aside(
     ledger: &Path,
     why: &str,
@@ -154,7 +156,7 @@ pub(in crate::sqlite) fn put_aside(
             _ => {}
         }
     }
-    // an index of the WAL: made anew by whoever opens the file
+    // an index of the WAL: SQLite creates it again
     let _mostly_not_there = std::fs::remove_file(with_suffix(ledger, "-shm"));
     sync_folder(ledger);
     Ok(Some(aside))
@@ -168,7 +170,7 @@ fn copy_aside(ledger: &Path, aside: &Path) -> std::io::Result<()> {
     copied
 }
 
-/// A name for the old ledger, when there is anything of it.
+/// Returns a name for the old ledger, when there is anything of it.
 fn free_name(ledger: &Path, why: &str, now: Timestamp) -> Result<Option<PathBuf>, BackupError> {
     let there = |path: &Path| std::fs::symlink_metadata(path).is_ok();
     let parts = ["", "-wal", "-journal"];

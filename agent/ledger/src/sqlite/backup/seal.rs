@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 use super::{BackupError, failed};
 
-/// What a seal begins with; the digest in hexadecimal and the end of the line follow.
+/// Beginning of a seal; the digest in hexadecimal and the end of the line follow.
 const HEAD: &[u8] = b"\nlookout ledger backup, sha256 of all above: ";
-/// How long a seal is.
+/// Length of a seal in bytes.
 const LENGTH: u64 = HEAD.len() as u64 + 64 + 1;
 
-/// Adds the seal to a finished file, and sees it onto the disk.
+/// Adds the seal to a finished file and syncs it to the disk.
 pub(super) fn set(path: &Path) -> io::Result<()> {
     let digest = digest(&mut File::open(path)?)?;
     let mut file = OpenOptions::new().append(true).open(path)?;
@@ -22,10 +22,10 @@ pub(super) fn set(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Whether there is a seal.
+/// Returns whether the file has a seal.
 ///
 /// # Errors
-/// When there is one and it is not that of the file.
+/// Fails when the seal is not that of the file.
 pub(super) fn check(path: &Path) -> Result<bool, BackupError> {
     match holds(path).map_err(failed("reading", path))? {
         None => Ok(false),
@@ -49,7 +49,7 @@ fn holds(path: &Path) -> io::Result<Option<bool>> {
     Ok(Some(said.strip_suffix(b"\n") == Some(digest.as_bytes())))
 }
 
-/// A piece at a time, however large the file is.
+/// Returns the digest of all bytes. It reads a piece at a time, so that a large file needs little memory.
 fn digest(from: &mut impl Read) -> io::Result<String> {
     let mut sum = Sha256::new();
     let mut piece = vec![0; 1 << 16];

@@ -1,4 +1,4 @@
-//! What becomes of a ledger when it is copied under load, and of one that is to be replaced by something that is none.
+//! Backups of a ledger under load, and files that must not replace a ledger.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ impl Place {
         Self { folder, ledger, backup }
     }
 
-    /// A ledger with something of everything, closed, and a backup of it.
+    /// Creates a ledger with something of everything, closed, and a backup of it.
     async fn filled() -> Self {
         let place = Self::new();
         let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
@@ -116,8 +116,8 @@ async fn nothing_is_overwritten_and_nothing_half_done_is_left() {
     assert_eq!(place.names(), names);
 }
 
-/// Every tick writes one row for each of two SLOs in one transaction, and a decision: a backup in which they differ would
-/// be of two moments.
+/// Every tick writes one row for each of two SLOs in one transaction, and a decision: a backup with an odd tick is
+/// torn.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn backups_under_write_load_are_each_of_one_moment() {
     let place = Place::new();
