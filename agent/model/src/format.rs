@@ -4,7 +4,9 @@
 //! A window is no duration: it is named as specs write it (`5m`, `30d`), so that people find it in their files. Every
 //! other length of time is a [`duration`]. A figure that does not exist is [`NONE`], never NaN.
 
-use lookout_engine::{Cause, Window};
+use lookout_engine::{Cause, DataState, Status, Window};
+
+use crate::Evidence;
 
 use crate::Timestamp;
 
@@ -46,6 +48,32 @@ pub fn duration(seconds: f64) -> String {
         }
     }
     parts.join(" ")
+}
+
+/// Returns the state of an SLO for people.
+#[must_use]
+pub fn status(evidence: &Evidence) -> String {
+    let present = evidence.present.as_ref();
+    let word = match present.map_or(Status::NoData, |present| present.status) {
+        Status::Healthy => "Healthy",
+        Status::Failing => "Failing, not yet paging",
+        Status::Paging => "Paging",
+        Status::Recovering => {
+            let after = present.and_then(|present| present.lets_go_after_s);
+            return after.map_or_else(
+                || "Recovering".to_owned(),
+                |seconds| format!("Recovering, lets go in {}", duration(seconds)),
+            );
+        }
+        Status::Ticket => "Ticket",
+        Status::Spent => "Budget spent",
+        Status::NoData => "No data yet",
+        Status::Stale if evidence.data_state == DataState::Partial => "Data incomplete",
+        Status::Stale => "Data stale",
+        Status::Idle => "No traffic",
+        Status::Young => "Young",
+    };
+    word.to_owned()
 }
 
 /// Returns the cause of an incident as the end of `because …`.

@@ -1,7 +1,7 @@
 //! SLOs as rows of a table, for `status` and `watch`.
 
 use crate::evaluate::{SloStatus, Snapshot};
-use lookout_engine::{DataState, Severity};
+use lookout_engine::Status;
 use lookout_model::format;
 
 /// Returns the rows: a symbol and words, never a colour alone.
@@ -12,12 +12,15 @@ pub(crate) fn rows(snapshot: &Snapshot) -> Vec<Vec<String>> {
 fn row(slo: &SloStatus) -> Vec<String> {
     let evidence = &slo.evidence;
     let worst = slo.incidents.iter().max_by_key(|incident| incident.severity);
-    let symbol = match (worst, evidence.data_state) {
-        (Some(incident), _) if incident.severity == Severity::Page => "✖",
-        (Some(_), _) => "▲",
-        (None, DataState::Ok) if evidence.seconds_to_exhaustion.is_some() => "↓",
-        (None, DataState::Ok) => "✔",
-        (None, _) => "?",
+    let symbol = match slo.status() {
+        Status::Paging => "✖",
+        Status::Failing => "!",
+        Status::Recovering => "↑",
+        Status::Ticket => "▲",
+        Status::Spent => "∅",
+        Status::Healthy if evidence.seconds_to_exhaustion.is_some() => "↓",
+        Status::Healthy => "✔",
+        Status::Idle | Status::Young | Status::Stale | Status::NoData => "?",
     };
     let incident = worst.map_or_else(String::new, |incident| {
         let open_for = slo.at.seconds_since(incident.opened_at);
@@ -35,6 +38,7 @@ fn row(slo: &SloStatus) -> Vec<String> {
         slo.sli_ratio.map_or_else(|| format::NONE.to_owned(), format::percent_good),
         format::percent(evidence.budget_left_ratio) + &excluded(evidence.corrected.seconds),
         evidence.seconds_to_exhaustion.map_or_else(|| format::NONE.to_owned(), format::duration),
+        format::status(evidence),
         evidence.data_state.as_str().replace('_', " "),
         incident,
     ]

@@ -47,7 +47,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     }
     let snapshot: Snapshot =
         serde_json::from_str(&body).context("the agent's answer is of another version")?;
-    let header = ["", "slo", "objective", "sli", "budget left", "gone in", "data", "incident"];
+    let header = ["", "slo", "objective", "sli", "budget left", "gone in", "state", "data", "incident"];
     output::data(&output::table(&header, &rows(&snapshot)));
     silent(&snapshot).iter().for_each(|line| output::line(line));
     undelivered(options, token.as_ref())?.iter().for_each(|line| output::line(line));

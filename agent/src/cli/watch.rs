@@ -119,7 +119,7 @@ fn render(view: &View) -> String {
         vec![symbol.to_owned(), name, took, detail]
     });
     let probes = output::table(&["", "probe", "took", "answer"], &probes.collect::<Vec<_>>());
-    let header = ["", "slo", "objective", "sli", "budget left", "gone in", "data", "incident"];
+    let header = ["", "slo", "objective", "sli", "budget left", "gone in", "state", "data", "incident"];
     let slos = output::table(&header, &rows(&view.board.read()));
     format!("{probes}\n{slos}\n")
 }

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::component;
 use super::condition::{condition_in_words, firing, held, news as condition_news};
-use lookout_model::format::{NONE, burn, cause, count, date_time, duration, percent, period, window};
+use lookout_model::format::{NONE, burn, cause, count, date_time, duration, percent, period, status, window};
 use lookout_model::{DeployRecord, Notice, TierEvidence};
 
 /// Largest length of a headline in characters.
@@ -216,6 +216,9 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         }
         return fields;
     }
+    if evidence.present.is_some() {
+        add("State".to_owned(), &status(evidence));
+    }
     add(
         "Budget left".to_owned(),
         &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_words()),
@@ -339,6 +342,8 @@ pub(super) fn clean(text: &str, limit: usize) -> String {
 mod tests {
     use std::time::Duration;
 
+    use lookout_engine::Status;
+
     use super::*;
     use lookout_model::sample::{T0, story, without_data};
     use lookout_model::{Corrected, CorrectedBy, CorrectionKind};
@@ -360,7 +365,8 @@ mod tests {
                 "Burn 1h: 15.2× (fires above 14.4×)",
                 "Burn 5m: 30× (fires above 14.4×)",
                 "Bad in 1h: 549 of 36,000",
-                "Started: 2026-03-01 10:00:00 UTC",
+                "Started: 2026-03-01 09:59:00 UTC",
+                "Detected: 2026-03-01 10:00:00 UTC",
                 "Environment: production",
                 "Last deploy: 1.4.2 (0123456) by ci, 12 min before it opened",
                 "Last failure: status 503, expected 200-299",
@@ -398,6 +404,22 @@ mod tests {
         assert!(Message::of(&opened).fields.contains(&("Data".to_owned(), "stale".to_owned())));
         let footnote = Message::of(&opened).footnote;
         assert!(footnote.starts_with("TitanicRequestsAvailabilityDataMissing · inc-"), "{footnote}");
+    }
+
+    #[test]
+    fn a_message_names_the_state_and_the_cause() {
+        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        let mut present = lookout_model::sample::present(Status::Recovering);
+        present.lets_go_after_s = Some(720.0);
+        opened.evidence.present = Some(present);
+        let state = ("State".to_owned(), "Recovering, lets go in 12 min".to_owned());
+        assert_eq!(Message::of(&opened).fields.first(), Some(&state));
+        opened.incident.cause = Cause::CrashLoop;
+        let message = Message::of(&opened);
+        assert!(message.headline.ends_with(": its process starts again and again"), "{}", message.headline);
+        assert!(message.fields.iter().all(|(name, _)| !name.starts_with("Burn")), "{:?}", message.fields);
+        opened.incident.cause = Cause::TrafficMissing;
+        assert!(Message::of(&opened).headline.ends_with(": its traffic is missing"));
     }
 
     #[test]

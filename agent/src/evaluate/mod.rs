@@ -15,6 +15,8 @@ mod status;
 
 use std::sync::Arc;
 
+use lookout_engine::Status;
+
 use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +77,14 @@ pub struct SloStatus {
     /// The evidence that the gate asks for.
     #[serde(skip)]
     pub gate: GateMinimum,
+}
+
+impl SloStatus {
+    /// The state for people.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.evidence.present.as_ref().map_or(Status::NoData, |present| present.status)
+    }
 }
 
 /// Where the newest snapshot is published.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use lookout_engine::{Cause, DataState, Objective, Severity, Window};
+use lookout_engine::{Cause, DataState, Objective, Severity, Status, Window};
 
 use super::component;
 use super::family::Families;
@@ -137,6 +137,12 @@ fn own(families: &mut Families, slo: &SloStatus) {
         let is = f64::from(u8::from(evidence.data_state == state));
         let labels = [service, name, ("state", state.as_str())];
         families.gauge("lookout_slo_data_state", "1 for the state the data are in, else 0.", &labels, is);
+    }
+    for status in Status::ALL {
+        let is = f64::from(u8::from(slo.status() == status));
+        let word = status.as_str().replace(' ', "_");
+        let labels = [service, name, ("status", word.as_str())];
+        families.gauge("lookout_slo_status", "1 for the state of the SLO for people, else 0.", &labels, is);
     }
     let labels = [service, name];
     if evidence.total > 0 {

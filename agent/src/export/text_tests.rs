@@ -48,7 +48,7 @@ fn slo(name: &str, total: u64) -> SloStatus {
                 held: None,
                 release_factor: None,
             }],
-            present: Some(lookout_model::sample::present(lookout_engine::Status::Healthy)),
+            present: Some(lookout_model::sample::present(Status::Healthy)),
             corrected: Corrected::default(),
             conditions: Vec::new(),
         },

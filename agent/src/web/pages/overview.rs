@@ -1,6 +1,9 @@
 //! `/`: the overall state in one sentence, then one table per service.
 
+use std::cmp::Reverse;
 use std::time::Duration;
+
+use lookout_engine::Status;
 
 use askama::Template;
 use axum::extract;
@@ -9,7 +12,7 @@ use http::StatusCode;
 use lookout_ledger::DeadLetter;
 use lookout_model::{Timestamp, format};
 
-use super::row::{DeployRow, IncidentRow, Mood, SloRow};
+use super::row::{DeployRow, IncidentRow, SloRow, symbol};
 use super::{Moment, Shell, page};
 use crate::evaluate::{SloStatus, Snapshot};
 use crate::web::State;
@@ -86,7 +89,7 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
 
 /// Returns the sentence about the worst state. A late evaluation is never called good.
 pub(super) fn headline(snapshot: &Snapshot, now: Timestamp) -> Headline {
-    let (mood, text) = sentence(snapshot, now);
+    let (status, text) = sentence(snapshot, now);
     let updated = if snapshot.at == Snapshot::NEVER {
         format!("The first evaluation is at most {} away.", format::duration(f64::from(snapshot.interval_s)))
     } else if snapshot.slos.is_empty() {
@@ -98,19 +101,19 @@ pub(super) fn headline(snapshot: &Snapshot, now: Timestamp) -> Headline {
             format::duration(f64::from(snapshot.interval_s))
         )
     };
-    Headline { mood: mood.symbol(), text, detail: updated }
+    Headline { mood: symbol(status), text, detail: updated }
 }
 
-fn sentence(snapshot: &Snapshot, now: Timestamp) -> (Mood, String) {
+fn sentence(snapshot: &Snapshot, now: Timestamp) -> (Status, String) {
     let slos = &snapshot.slos;
     if snapshot.at == Snapshot::NEVER {
-        return (Mood::Quiet, "The agent has just started".to_owned());
+        return (Status::Idle, "The agent has just started".to_owned());
     }
     if slos.is_empty() {
-        return (Mood::Quiet, "No objectives yet".to_owned());
+        return (Status::Idle, "No objectives yet".to_owned());
     }
-    let of = |mood| slos.iter().filter(|slo| Mood::of(slo) == mood).collect::<Vec<_>>();
-    let (pages, tickets) = (of(Mood::Page), of(Mood::Ticket));
+    let of = |status| slos.iter().filter(|slo| slo.status() == status).collect::<Vec<_>>();
+    let (pages, tickets) = (of(Status::Paging), of(Status::Ticket));
     let interval = Duration::from_secs(snapshot.interval_s.max(1).into());
     let late = now.since(snapshot.at) > LATE_INTERVALS * interval;
     if late {
@@ -119,53 +122,57 @@ fn sentence(snapshot: &Snapshot, now: Timestamp) -> (Mood, String) {
         } else {
             format!("; {} open", format::several(pages.len(), "page"))
         };
-        return (Mood::Unknown, format!("Nothing was evaluated for {}{open}", age(snapshot, now)));
+        return (Status::NoData, format!("Nothing was evaluated for {}{open}", age(snapshot, now)));
     }
     if !pages.is_empty() {
-        return (Mood::Page, format!("{}: {}", format::several(pages.len(), "page"), names(&pages)));
+        return (Status::Paging, format!("{}: {}", format::several(pages.len(), "page"), names(&pages)));
     }
-    for (mood, word) in [(Mood::Failing, "failing, not yet paging"), (Mood::Recovering, "recovering")] {
-        let rows = of(mood);
+    for (status, word) in [(Status::Failing, "failing, not yet paging"), (Status::Recovering, "recovering")] {
+        let rows = of(status);
         if !rows.is_empty() {
-            return (mood, format!("{} {word}: {}", rows.len(), names(&rows)));
+            return (status, format!("{} {word}: {}", rows.len(), names(&rows)));
         }
     }
     if !tickets.is_empty() {
-        return (Mood::Ticket, format!("{}: {}", format::several(tickets.len(), "ticket"), names(&tickets)));
+        return (
+            Status::Ticket,
+            format!("{}: {}", format::several(tickets.len(), "ticket"), names(&tickets)),
+        );
     }
     let share = |n: usize, all: &str, some: &str| {
         if n == slos.len() { all.to_owned() } else { format!("{n} of {} objectives {some}", slos.len()) }
     };
-    let (unknown, spent, quiet) = (of(Mood::Unknown), of(Mood::Spent), of(Mood::Quiet));
+    let (spent, quiet) = (of(Status::Spent), of(Status::Idle));
+    let unknown = [of(Status::NoData), of(Status::Stale)].concat();
     if !unknown.is_empty() {
         let all = "Nothing is known about any objective";
         return (
-            Mood::Unknown,
+            Status::NoData,
             share(unknown.len(), all, if unknown.len() == 1 { "has no data" } else { "have no data" }),
         );
     }
     if !spent.is_empty() {
         let some = if spent.len() == 1 { "has spent its budget" } else { "have spent their budget" };
-        return (Mood::Spent, share(spent.len(), "Every budget is spent", some));
+        return (Status::Spent, share(spent.len(), "Every budget is spent", some));
     }
     if quiet.len() == slos.len() {
-        return (Mood::Quiet, "Too little traffic to judge".to_owned());
+        return (Status::Idle, "Too little traffic to judge".to_owned());
     }
-    let young = of(Mood::Young);
+    let young = of(Status::Young);
     if !young.is_empty() {
         let some = if young.len() == 1 {
             "was observed for too short a time"
         } else {
             "were observed for too short a time"
         };
-        return (Mood::Young, share(young.len(), "Too little was observed yet to judge", some));
+        return (Status::Young, share(young.len(), "Too little was observed yet to judge", some));
     }
     let met = if slos.len() == 1 {
         "The objective is met".to_owned()
     } else {
         format!("All {} objectives are met", slos.len())
     };
-    (Mood::Met, if quiet.is_empty() { met } else { format!("{met}, {} without traffic", quiet.len()) })
+    (Status::Healthy, if quiet.is_empty() { met } else { format!("{met}, {} without traffic", quiet.len()) })
 }
 
 fn age(snapshot: &Snapshot, now: Timestamp) -> String {
@@ -190,9 +197,9 @@ fn services(state: &State, snapshot: &Snapshot, now: Timestamp) -> Vec<ServiceVi
         }
     }
     for (_, slos) in &mut grouped {
-        slos.sort_by_key(|slo| Mood::of(slo));
+        slos.sort_by_key(|slo| Reverse(slo.status()));
     }
-    grouped.sort_by_key(|(_, slos)| slos.first().map(|slo| Mood::of(slo)));
+    grouped.sort_by_key(|(_, slos)| Reverse(slos.first().map(|slo| slo.status())));
     let view = |(name, slos): (&str, Vec<&SloStatus>)| {
         let service = state.config.services.get(name);
         let shown = service.and_then(|service| service.display_name.clone());
@@ -209,7 +216,7 @@ fn services(state: &State, snapshot: &Snapshot, now: Timestamp) -> Vec<ServiceVi
 fn probes(state: &State, now: Timestamp) -> Vec<ProbeView> {
     let rows = state.probes.rows().into_iter();
     rows.map(|row| ProbeView {
-        mood: if row.ok { Mood::Met } else { Mood::Page }.symbol(),
+        mood: symbol(if row.ok { Status::Healthy } else { Status::Paging }),
         word: if row.ok { "Good" } else { "Failed" },
         detail: row.detail.chars().take(300).collect(),
         took: format!("{} ms", format::count(row.total_ms)),

@@ -10,102 +10,18 @@ use lookout_config::Config;
 use lookout_model::{DeployRecord, IncidentRecord, PresentEvidence};
 use lookout_model::{Timestamp, format};
 
-/// Symbol of an SLO's state on a page, worst first. Each has a word, a shape and a colour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Mood {
-    /// A page is open.
-    Page,
-    /// It fails now, and no page is open yet.
-    Failing,
-    /// A page is open, and the failure is over.
-    Recovering,
-    /// A ticket is open.
-    Ticket,
-    /// Data are missing.
-    Unknown,
-    /// The budget is spent, though nothing burns too fast any more.
-    Spent,
-    /// No events, or too few.
-    Quiet,
-    /// Too little was observed to decide whether the objective is met.
-    Young,
-    /// The objective is met.
-    Met,
-}
-
-impl Mood {
-    /// Returns the name of shape and colour.
-    pub(super) const fn symbol(self) -> &'static str {
-        match self {
-            Self::Page => "page",
-            Self::Failing => "failing",
-            Self::Recovering => "recovering",
-            Self::Ticket => "ticket",
-            Self::Unknown => "unknown",
-            Self::Spent => "spent",
-            Self::Quiet => "quiet",
-            Self::Young => "young",
-            Self::Met => "met",
-        }
-    }
-
-    /// Returns the symbol of an SLO. The engine's assessment decides about the present.
-    pub(super) fn of(slo: &SloStatus) -> Self {
-        let lasting = Self::of_incidents_and_data(slo);
-        let status = slo.evidence.present.as_ref().map(|present| present.status);
-        match (lasting, status) {
-            (Self::Page, Some(Status::Recovering)) => Self::Recovering,
-            (Self::Page, _) => Self::Page,
-            (_, Some(Status::Failing)) => Self::Failing,
-            (Self::Met, Some(Status::Young)) => Self::Young,
-            (lasting, _) => lasting,
-        }
-    }
-
-    fn of_incidents_and_data(slo: &SloStatus) -> Self {
-        let severities = slo.incidents.iter().filter(|incident| incident.resolved_at.is_none());
-        match severities.map(|incident| incident.severity).max() {
-            Some(Severity::Page) => return Self::Page,
-            Some(Severity::Ticket) => return Self::Ticket,
-            None => {}
-        }
-        match slo.evidence.data_state {
-            DataState::Ok | DataState::Idle | DataState::Insufficient
-                if slo.evidence.budget_left_ratio <= 0.0 =>
-            {
-                Self::Spent
-            }
-            DataState::Ok => Self::Met,
-            DataState::Idle | DataState::Insufficient => Self::Quiet,
-            DataState::NoData | DataState::Stale | DataState::Partial => Self::Unknown,
-        }
-    }
-}
-
-/// Returns the state of an SLO in a word or two.
-pub(super) fn word(slo: &SloStatus) -> String {
-    let word = match (Mood::of(slo), slo.evidence.data_state) {
-        (Mood::Page, _) => "Page",
-        (Mood::Failing, _) => "Failing, not yet paging",
-        (Mood::Recovering, _) => return recovering(slo),
-        (Mood::Young, _) => "Young",
-        (Mood::Ticket, _) => "Ticket",
-        (Mood::Spent, _) => "Budget spent",
-        (Mood::Met, _) => "Met",
-        (Mood::Quiet, DataState::Idle) => "No traffic",
-        (Mood::Quiet, _) => "Too few events",
-        (Mood::Unknown, DataState::NoData) => "No data yet",
-        (Mood::Unknown, DataState::Partial) => "Data incomplete",
-        (Mood::Unknown, _) => "Data stale",
-    };
-    word.to_owned()
-}
-
-fn recovering(slo: &SloStatus) -> String {
-    let after = slo.evidence.present.as_ref().and_then(|present| present.lets_go_after_s);
-    match after {
-        Some(seconds) => format!("Recovering, lets go in {}", format::duration(seconds)),
-        None => "Recovering".to_owned(),
+/// Returns the name of the symbol and colour of a state.
+pub(super) const fn symbol(status: Status) -> &'static str {
+    match status {
+        Status::Paging => "page",
+        Status::Failing => "failing",
+        Status::Recovering => "recovering",
+        Status::Ticket => "ticket",
+        Status::NoData | Status::Stale => "unknown",
+        Status::Spent => "spent",
+        Status::Idle => "quiet",
+        Status::Young => "young",
+        Status::Healthy => "met",
     }
 }
 
@@ -138,8 +54,8 @@ impl SloRow {
         let age = slo.data_age_s.map(|age| age + now.seconds_since(at).max(0.0));
         let incidents = slo.incidents.iter();
         Self {
-            mood: Mood::of(slo).symbol(),
-            word: word(slo),
+            mood: symbol(slo.status()),
+            word: format::status(&slo.evidence),
             title: slo.title.clone(),
             description: slo.description.clone(),
             href: href(&slo.service, &slo.slo),
@@ -215,17 +131,17 @@ pub(super) struct IncidentRow {
 impl IncidentRow {
     pub(super) fn new(incident: &IncidentRecord, config: &Config, now: Timestamp) -> Self {
         let open = incident.resolved_at.is_none();
-        let (mood, word) = match (open, incident.severity) {
-            (false, _) => (Mood::Met, "Resolved"),
-            (true, Severity::Page) => (Mood::Page, "Page"),
-            (true, Severity::Ticket) => (Mood::Ticket, "Ticket"),
+        let (status, word) = match (open, incident.severity) {
+            (false, _) => (Status::Healthy, "Resolved"),
+            (true, Severity::Page) => (Status::Paging, "Page"),
+            (true, Severity::Ticket) => (Status::Ticket, "Ticket"),
         };
         let until = incident.resolved_at.unwrap_or(now);
         let slo = config.slos.iter().find(|slo| slo.id() == incident.slo_id);
         let alert = slo.map(|slo| slo.alert_name_for(incident.cause));
         Self {
             id: incident.id.clone(),
-            mood: mood.symbol(),
+            mood: symbol(status),
             word,
             peak: incident.peak.to_string(),
             open,

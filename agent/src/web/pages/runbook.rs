@@ -3,13 +3,15 @@
 
 use std::path::Path as FilePath;
 
+use lookout_engine::Status;
+
 use askama::Template;
 use axum::extract::{self, Path};
 use axum::response::Response;
 use http::StatusCode;
 use tokio::io::AsyncReadExt as _;
 
-use super::row::{Mood, SloRow};
+use super::row::{SloRow, symbol};
 use super::{Shell, not_found, page};
 use crate::web::State;
 use lookout_config::{OWN_ALERTS, Slo};
@@ -173,7 +175,7 @@ fn numbered(line: &str) -> Option<String> {
 /// CSS classes of the line of an SLO, so that the template compares no words.
 impl View {
     fn burns(&self) -> bool {
-        self.slos.iter().any(|slo| slo.mood == Mood::Page.symbol() || slo.mood == Mood::Ticket.symbol())
+        self.slos.iter().any(|slo| [symbol(Status::Paging), symbol(Status::Ticket)].contains(&slo.mood))
     }
 }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use jiff::tz::TimeZone;
 use lookout_engine::{
-    Cause, DataState, EventRate, Grid, Guard, Method, Objective, Period, Policy, Severity, Tier, Window,
+    Cause, DataState, EventRate, Grid, Guard, Method, Objective, Period, Policy, Severity, Status, Tier,
+    Window,
 };
 use sha2::Digest as _;
 
@@ -19,6 +20,7 @@ use lookout_config::{
     Traffic,
 };
 use lookout_ledger::{CountSeries, CountSpan, Resolution};
+use lookout_model::sample::present;
 use lookout_model::{
     ConditionEvidence, ConditionKind, Corrected, DeployClass, DeployRecord, Evidence, IncidentRecord,
     TierEvidence, Timestamp,
@@ -106,6 +108,7 @@ impl House {
         house.ledger.incidents.lock().unwrap().insert(0, open.clone());
         let requests = &mut house.snapshot.slos[1];
         requests.incidents.push(open);
+        requests.evidence.present = Some(present(Status::Paging));
         requests.evidence.budget_left_ratio = -0.43;
         requests.evidence.seconds_to_exhaustion = Some(0.0);
         requests.sli_ratio = Some(0.998_57);
@@ -128,10 +131,10 @@ impl House {
         house.snapshot.slos[0].evidence.seconds_to_exhaustion = Some(1_900_000.0);
         house.snapshot.slos[2].evidence.seconds_to_exhaustion = None;
         let search = &mut house.snapshot.slos[3];
-        search.evidence.data_state = DataState::Stale;
+        set_data_state(search, DataState::Stale, Status::Stale);
         search.data_age_s = Some(1260.0);
         let bookings = &mut house.snapshot.slos[4];
-        bookings.evidence.data_state = DataState::Idle;
+        set_data_state(bookings, DataState::Idle, Status::Idle);
         bookings.evidence.seconds_to_exhaustion = None;
         for tier in &mut bookings.evidence.tiers {
             (tier.short_burn, tier.long_burn) = (None, None);
@@ -285,6 +288,12 @@ fn tier(
     }
 }
 
+/// Sets the state of the data and the state for people that follows from it.
+pub(in crate::web) fn set_data_state(slo: &mut SloStatus, state: DataState, status: Status) {
+    slo.evidence.data_state = state;
+    slo.evidence.present = Some(present(status));
+}
+
 fn status(name: &str, title: &str, left: f64) -> SloStatus {
     SloStatus {
         at: Timestamp::EPOCH,
@@ -312,7 +321,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
                 tier(Severity::Ticket, 86_400, 7200, 3.0, Some(0.4), false),
                 tier(Severity::Ticket, 259_200, 21_600, 1.0, Some(0.35), false),
             ],
-            present: Some(lookout_model::sample::present(lookout_engine::Status::Healthy)),
+            present: Some(present(Status::Healthy)),
             corrected: Corrected::default(),
             conditions: Vec::new(),
         },

@@ -1,6 +1,9 @@
 //! Pages: their text, their size, and content that must be absent.
 
-use lookout_engine::{Cause, DataState};
+use lookout_engine::{Cause, DataState, Status};
+use lookout_model::sample::present;
+
+use super::fixture::set_data_state;
 use lookout_model::Timestamp;
 use std::io::Write as _;
 
@@ -56,7 +59,7 @@ async fn a_composite_shows_who_burns_and_who_is_silent() {
         component("booking", DataState::Stale, Some(0.25)),
         component("payment", DataState::Ok, None),
     ];
-    house.snapshot.slos[0].evidence.data_state = DataState::Partial;
+    set_data_state(&mut house.snapshot.slos[0], DataState::Partial, Status::Stale);
     let (router, _) = routed(&house);
     let text = get(&router, "/slos/titanic/requests").await.text;
     for shown in
@@ -104,9 +107,10 @@ async fn the_headline_says_how_things_are() {
     let mut late = House::burning();
     late.snapshot.at = NOW - Duration::from_secs(240);
     let mut stale = House::healthy();
-    stale.snapshot.slos[2].evidence.data_state = DataState::Stale;
+    set_data_state(&mut stale.snapshot.slos[2], DataState::Stale, Status::Stale);
     let mut spent = House::healthy();
     spent.snapshot.slos[0].evidence.budget_left_ratio = -0.1;
+    spent.snapshot.slos[0].evidence.present = Some(present(Status::Spent));
     for (house, says) in [
         (House::healthy(), "All 3 objectives are met"),
         (House::burning(), "1 page: Requests succeed"),
@@ -178,7 +182,7 @@ async fn an_slo_has_its_tiers_history_and_detection_times() {
     let page = get(&routed(&House::burning()).0, "/slos/titanic/requests").await;
     assert_eq!(page.status, 200);
     for part in [
-        "Page: Requests succeed",
+        "Paging: Requests succeed",
         "37.2×",
         "14.4×",
         "Fires",
@@ -355,8 +359,9 @@ async fn one_duration_has_one_spelling_on_a_page_in_a_message_and_in_the_termina
     assert!(incidents.contains(SPELLING), "a resolved incident lasted 5,400 s: {incidents}");
 
     let mut notice = lookout_model::sample::story(NOW, &[])[3].notice.clone();
+    notice.incident.started_at = Some(NOW);
     notice.incident.opened_at = NOW;
-    notice.incident.resolved_at = Some(NOW + Duration::from_secs(5400));
+    notice.incident.recovered_at = Some(NOW + Duration::from_secs(5400));
     let headline = crate::deliver::Message::of(&notice).headline;
     assert!(headline.ends_with(&format!("over after {SPELLING}")), "{headline}");
 
