@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use lookout_engine::{Evaluator, Grid, Slot, Window};
 
-/// What a calendar counts.
+/// The unit of a calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// From midnight to midnight.
@@ -53,7 +53,7 @@ impl Unit {
         }
     }
 
-    /// Days that one is reckoned to have.
+    /// Returns its nominal number of days.
     const fn days(self) -> u64 {
         match self {
             Self::Day => 1,
@@ -64,7 +64,7 @@ impl Unit {
         }
     }
 
-    /// How many months or, failing that, days it is made of.
+    /// Returns its length in months, or in days when it has no months.
     const fn steps(self) -> (i64, i64) {
         match self {
             Self::Day => (0, 1),
@@ -83,7 +83,7 @@ pub(super) const USUAL_START: &str = "2024-01-01 00:00:00";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calendar {
     unit: Unit,
-    /// How many units make a period.
+    /// Units per period.
     count: u16,
     start: DateTime,
     zone: TimeZone,
@@ -110,7 +110,7 @@ impl Calendar {
         Some(Self { unit, count: count.max(1), start, zone, zone_name: zone_name.to_owned() })
     }
 
-    /// What a period is reckoned to last.
+    /// Returns the nominal length of a period.
     #[must_use]
     pub const fn nominal(&self) -> Window {
         Window::days(self.unit.days() * self.count as u64)
@@ -145,7 +145,7 @@ impl Calendar {
 
     /// Tells an evaluator which period a slot begins in. To be done before every slot that is closed; costs nothing
     /// while that is the period it knows.
-    pub fn turn(&self, evaluator: &mut Evaluator, slot: Slot) {
+    pub fn set_period(&self, evaluator: &mut Evaluator, slot: Slot) {
         if evaluator.span().is_some_and(|span| span.contains(slot)) {
             return;
         }
@@ -156,7 +156,7 @@ impl Calendar {
 
     /// `month in Europe/Zurich, until 1 December`, for the period that ends at an instant in seconds since the epoch.
     #[must_use]
-    pub fn words(&self, until: i64) -> String {
+    pub fn describe(&self, until: i64) -> String {
         let Ok(until) = Timestamp::from_second(until) else { return self.to_string() };
         let until = self.zone.to_datetime(until);
         let time = if until.time() == jiff::civil::Time::midnight() { "" } else { " %H:%M" };
@@ -164,7 +164,7 @@ impl Calendar {
         format!("{self}, until {}", until.strftime(&format!("%-d %B{year}{time}")))
     }
 
-    /// Whose budget it is: `month's`, `2-week`.
+    /// Returns the period as an attribute of a budget: `month's`, `2-week`.
     #[must_use]
     pub fn possessive(&self) -> String {
         match self.count {
@@ -299,9 +299,9 @@ mod tests {
             (month.to_string(), month.possessive()),
             ("month in Europe/Zurich".to_owned(), "month's".to_owned())
         );
-        assert_eq!(month.words(march.1), "month in Europe/Zurich, until 1 April");
+        assert_eq!(month.describe(march.1), "month in Europe/Zurich, until 1 April");
         let december = month.period_at(second("2026-12-31T22:59:59Z")).unwrap();
-        assert_eq!(month.words(december.1), "month in Europe/Zurich, until 1 January 2027");
+        assert_eq!(month.describe(december.1), "month in Europe/Zurich, until 1 January 2027");
         assert_eq!(month.period_at(december.1).unwrap().0, december.1, "the edge is in the next one");
     }
 
@@ -316,7 +316,7 @@ mod tests {
         ] {
             assert_eq!(shown(month.period_at(second(at)).unwrap()), expected, "{at}");
         }
-        assert_eq!(month.words(second("2024-02-29T06:30:00Z")), "month in UTC, until 29 February 06:30");
+        assert_eq!(month.describe(second("2024-02-29T06:30:00Z")), "month in UTC, until 29 February 06:30");
         let fifteenth = calendar(Unit::Quarter, "2024-02-15", "UTC");
         let period = fifteenth.period_at(second("2026-02-14T00:00:00Z")).unwrap();
         assert_eq!(shown(period), "2025-11-15T00:00:00Z 2026-02-15T00:00:00Z");

@@ -12,7 +12,7 @@ use core::ops::Range;
 
 use lookout_engine::{BudgetShare, Condition, Criterion, Grid, Objective, Severity, Window};
 
-use super::clause::{BadClause, Words, read_clauses, window};
+use super::entries::{BadEntry, Tokens, read_entries, window};
 use super::reader::Reader;
 use crate::keys::openslo::slo_annotations;
 use crate::metadata::Metadata;
@@ -23,7 +23,7 @@ const USUAL_BURN: Window = Window::hours(6);
 /// The events that the hour a week before must have had when nothing else is named.
 const USUAL_FLOOR: u64 = 100;
 
-/// What a condition has to fit to. What is not known is not judged.
+/// The limits that a condition must keep. An unknown limit is not checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Frame {
     pub(super) objective: Option<Objective>,
@@ -61,8 +61,8 @@ pub(super) fn read_conditions(
     whole.then_some(conditions)
 }
 
-fn parse_conditions(text: &str) -> Vec<Result<(Condition, Range<usize>), BadClause>> {
-    read_clauses(
+fn parse_conditions(text: &str) -> Vec<Result<(Condition, Range<usize>), BadEntry>> {
+    read_entries(
         text,
         parse_condition,
         "write a condition like `ticket budget-left 10%`, `page budget-drop 5% in 1h`, `page exhaustion 1d at 6h`, \
@@ -70,7 +70,7 @@ fn parse_conditions(text: &str) -> Vec<Result<(Condition, Range<usize>), BadClau
     )
 }
 
-fn parse_condition(words: &mut Words<'_>) -> Result<Condition, BadClause> {
+fn parse_condition(words: &mut Tokens<'_>) -> Result<Condition, BadEntry> {
     const KINDS: [&str; 7] =
         ["budget-left", "budget-drop", "exhaustion", "no-data", "idle", "traffic", "restarts"];
     let severity = words.read("`page` or `ticket` first", Severity::from_name)?;

@@ -13,10 +13,10 @@ use crate::keys::server::{basic_auth, header, server};
 const PLAIN_HEADERS: [&str; 7] =
     ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "user-agent"];
 
-/// How an outside server knows who asks.
+/// Credentials of a request.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// It does not ask.
+    /// No credentials.
     None,
     /// A bearer token.
     Bearer(Secret),
@@ -29,10 +29,10 @@ pub enum Credentials {
     },
 }
 
-/// What a secret came to.
+/// A secret as it was found.
 pub(super) enum Found {
     Secret(String),
-    /// Nothing was written but `${NAME:-}`, and NAME is not set.
+    /// Only `${NAME:-}` is written, and NAME is not set.
     Empty,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn read_secret(
 impl Reader<'_> {
     /// The content of a file that a setting names, relative to the folder of the configuration.
     pub(super) fn secret_from_file(&mut self, at: &At<'_>, folder: &Path) -> Option<String> {
-        let path = folder.join(self.setting(at)?);
+        let path = folder.join(self.expand(at)?);
         if self.needs == Secrets::Unneeded {
             return Some(String::new());
         }
@@ -138,7 +138,7 @@ pub(super) fn read_credentials(
     };
     let fields = reader.fields(&at, basic_auth::OBJECT)?;
     let username =
-        reader.required(&fields, basic_auth::USERNAME, "say who asks").and_then(|at| reader.setting(&at));
+        reader.required(&fields, basic_auth::USERNAME, "say who asks").and_then(|at| reader.expand(&at));
     let password = [basic_auth::PASSWORD, basic_auth::PASSWORD_FILE];
     let named = password.into_iter().filter(|key| fields.get(*key).is_some()).count();
     if named != 1 && reader.needs == Secrets::Needed {

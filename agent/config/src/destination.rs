@@ -1,4 +1,4 @@
-//! `destinations` of `lookout.yaml`, and the secrets they need.
+//! `destinations` of `lookout.yaml`.
 
 use crate::credentials::Found;
 use crate::credentials::read_secret;
@@ -7,20 +7,20 @@ use std::path::Path;
 use lookout_engine::Severity;
 use url::Url;
 
-use super::address::usable;
+use super::address::parse_http_url;
 use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
 use super::secret::Secret;
 use crate::keys::Key;
 use crate::keys::agent::{alertmanager, destination, slack};
 
-/// Where Slack's Web API is.
+/// Base URL of the Web API of Slack.
 const SLACK_API: &str = "https://slack.com/api/";
 
-/// Where the URL of a webhook stands.
+/// Keys of the URL of a webhook.
 const WEBHOOK: [Key; 2] = [slack::WEBHOOK_URL, slack::WEBHOOK_URL_FILE];
 
-/// Where the token of a bot stands.
+/// Keys of the token of a bot.
 const TOKEN: [Key; 2] = [slack::TOKEN, slack::TOKEN_FILE];
 
 /// A destination as written.
@@ -76,7 +76,7 @@ fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<Dest
     let mut urls = Vec::new();
     let mut whole = true;
     for item in reader.list(&list)? {
-        if reader.setting(&item).is_some_and(|text| text.is_empty()) {
+        if reader.expand(&item).is_some_and(|text| text.is_empty()) {
             continue;
         }
         match reader.url(&item) {
@@ -105,7 +105,7 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
         slack::CHANNEL,
         "name the channel the bot writes to: `channel: \"#oncall\"`",
     );
-    let channel = channel.and_then(|at| reader.setting(&at));
+    let channel = channel.and_then(|at| reader.expand(&at));
     let api_url = match fields.get(slack::API_URL) {
         Some(at) => reader.url(&at),
         None => Url::parse(SLACK_API).ok(),
@@ -136,7 +136,7 @@ fn read_webhook(
         }
     }
     let Found::Secret(text) = read_secret(reader, fields, WEBHOOK, folder)? else { return Some(None) };
-    if let Err((message, help)) = usable(&text) {
+    if let Err((message, help)) = parse_http_url(&text) {
         let at = fields.get(slack::WEBHOOK_URL).or_else(|| fields.get(slack::WEBHOOK_URL_FILE))?;
         reader.error(&at, message, help);
         return None;

@@ -7,7 +7,7 @@ use lookout_promql::query::Dialect;
 
 use super::rates::RealRates;
 
-/// What SLO specs may refer to.
+/// Names and timings that SLO specs may refer to.
 #[derive(Clone, Default)]
 pub(super) struct Known {
     /// The evaluation grid, when it could be read.

@@ -1,4 +1,4 @@
-//! What an SLO asks for: objective, period, tiers, guards.
+//! The policy of an SLO: objective, period, tiers, guards and conditions.
 
 use core::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::keys::openslo::{objective, slo, slo_annotations};
 use crate::known::Known;
 use crate::metadata::Metadata;
 
-/// What an SLO promises, by whatever is counted.
+/// The objective, the method and the indicator of an SLO.
 #[derive(Default)]
 pub(super) struct Promise<'n> {
     /// The objective, and where it stands.
@@ -31,7 +31,7 @@ pub(super) struct Promise<'n> {
     pub(super) indicator: Option<Indicator>,
 }
 
-/// The promise of an SLO with one indicator.
+/// Reads the objective and the method of an SLO with one indicator.
 pub(super) fn read_promise<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
@@ -58,7 +58,7 @@ pub(super) struct Evaluation {
     pub(super) time_zone: TimeZone,
 }
 
-/// The policy of an SLO, from its `spec` and its annotations, and what it was made for.
+/// Reads the policy of an SLO from its `spec` and its annotations.
 pub(super) fn read_policy(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -202,7 +202,7 @@ fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> 
     Some(items.swap_remove(0))
 }
 
-/// The fields of the one objective.
+/// Reads the fields of the one objective.
 fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
     let several = "several objectives of one indicator";
     let at =
@@ -395,7 +395,7 @@ fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, key: Key) -> Option<u
     number
 }
 
-/// By default three rounds of what the data come from.
+/// Reads the time after which data are missing. It is three rounds of the source by default.
 fn read_stale_after(
     reader: &mut Reader<'_>,
     metadata: &Metadata<'_>,
@@ -429,7 +429,7 @@ fn read_stale_after(
     Some(whole_seconds(silence))
 }
 
-/// How often data come.
+/// The pace at which data arrive.
 #[derive(Default)]
 struct Pace {
     /// The longest there is between two of them when all is well.

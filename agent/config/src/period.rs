@@ -16,13 +16,13 @@ const START: &str = "write it as `YYYY-MM-DD hh:mm:ss`, like `\"2024-01-01 00:00
 
 /// A period, with its calendar if it has one.
 #[derive(Debug, Clone)]
-pub(super) struct Budgeted {
+pub(super) struct BudgetPeriod {
     pub(super) period: Period,
     pub(super) calendar: Option<Calendar>,
 }
 
 /// The period under `timeWindow`.
-pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Budgeted> {
+pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BudgetPeriod> {
     let mut items = reader.list(at)?;
     if items.len() != 1 {
         reader.error(at, "an SLO has one time window", ROLLING);
@@ -44,7 +44,7 @@ pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Budget
         }
         (true, None) => {
             let window = read_rolling(reader, &at?)?;
-            Some(Budgeted { period: Period::Rolling(window), calendar: None })
+            Some(BudgetPeriod { period: Period::Rolling(window), calendar: None })
         }
         (false, None) => {
             let help = format!("{CALENDAR}, or `isRolling: true`");
@@ -55,7 +55,7 @@ pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Budget
             let units = at.and_then(|at| read_units(reader, &at));
             let calendar = read_calendar(reader, &calendar, units)?;
             let period = Period::Calendar { nominal: calendar.nominal() };
-            Some(Budgeted { period, calendar: Some(calendar) })
+            Some(BudgetPeriod { period, calendar: Some(calendar) })
         }
     }
 }

@@ -35,9 +35,9 @@ use crate::names::{check_unique, declared_names, items};
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// No query is waited for longer.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// What most installations of Prometheus have.
+/// Default scrape interval, as most installations of Prometheus have it.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
-/// What is older than this when it arrives counts for no alert any more.
+/// Longest delay. Older samples count for no alert any more.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 type KnownServers = Vec<(String, Option<QueryTiming>)>;

@@ -230,7 +230,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A text with its variables filled in.
-    pub(super) fn setting(&mut self, at: &At<'_>) -> Option<String> {
+    pub(super) fn expand(&mut self, at: &At<'_>) -> Option<String> {
         let text = self.text(at)?;
         match fill_in(text, self.environment) {
             Ok(filled) => Some(filled.value),
@@ -304,7 +304,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What was probably meant: the nearest known word, when it is near.
+/// Returns the nearest known word, when it is near.
 pub(super) fn suggestion(word: &str, known: &[impl AsRef<str>]) -> Option<String> {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
     let distance = |name: &str| match plain(name) == plain(word) {

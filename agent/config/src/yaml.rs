@@ -15,7 +15,7 @@ use super::diagnostic::{Diagnostic, Level};
 /// Most bytes a file may have.
 pub(super) const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// Where a node stands: line and column from one, bytes of the file.
+/// The place of a node: line and column from one, and bytes of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Place {
     pub(super) line: usize,
@@ -32,7 +32,7 @@ pub(super) struct Node {
     pub(super) written: Option<String>,
 }
 
-/// What a node is, after YAML's own rules for plain scalars.
+/// A value after YAML's own rules for plain scalars.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -57,7 +57,7 @@ impl Value {
         matches!(self, Self::Bool(_) | Self::Int(_) | Self::Float(_))
     }
 
-    /// What it is, in the words of messages.
+    /// Returns its kind, for messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -248,7 +248,7 @@ fn explain(error: &Error) -> (String, Option<String>) {
     }
 }
 
-/// What to do about the two mistakes that most people make.
+/// Returns the remedy of the two most common mistakes.
 fn yaml_help(what: &str) -> Option<String> {
     let help = if what.contains("tabs disallowed") {
         "indent with spaces"

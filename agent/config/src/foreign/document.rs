@@ -13,7 +13,7 @@ pub(crate) enum Doc {
     Switch(bool),
     List(Vec<Doc>),
     Map(Vec<(String, Doc)>),
-    /// What was written somewhere: read back, its findings point there.
+    /// A part with its place: findings about it point there.
     At(Place, Box<Doc>),
 }
 
@@ -51,7 +51,7 @@ impl Doc {
         Node { value, place: place.clone(), written: None }
     }
 
-    /// What was read, as it was.
+    /// Copies a node.
     pub(crate) fn of(node: &Node) -> Self {
         match &node.value {
             Value::Null => Self::text(""),

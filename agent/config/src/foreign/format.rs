@@ -5,7 +5,7 @@ use lookout_engine::Window;
 use crate::sheet::scalar;
 use crate::yaml::Node;
 
-/// Whose specs are read.
+/// A format of SLO specs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Sloth's `prometheus/v1`, its `PrometheusServiceLevel` and its `AlertWindows`.
@@ -16,10 +16,10 @@ pub enum Format {
     Pyrra,
 }
 
-/// What the files themselves do not say.
+/// Values that the files do not hold.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// Whose specs they are.
+    /// The format of the files.
     pub format: Format,
     /// The period of the budget, which Sloth takes from its command line; 30 days when not given.
     pub period: Option<Window>,
@@ -45,7 +45,7 @@ pub(crate) fn is_spec(node: &Node) -> bool {
     scalar(node, "apiVersion").is_some() || is_of_sloth(node)
 }
 
-/// Whose a document is, when it is of another format than OpenSLO.
+/// Returns the format of a document that is not OpenSLO.
 pub(crate) fn format(node: &Node) -> Option<Format> {
     if is_of_sloth(node) { Some(Format::Sloth) } else { is_of_pyrra(node).then_some(Format::Pyrra) }
 }

@@ -1,4 +1,4 @@
-//! Changes to a document that was read, which keep every other part of it where it stands.
+//! Edits of a node, which keep every other part at its place.
 
 use crate::reader::{At, Fields, Reader};
 use crate::yaml::{Key, Node, Place, Value};

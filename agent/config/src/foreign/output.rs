@@ -1,4 +1,4 @@
-//! An SLO on its way: what a spec of another tool came to, and how it is written.
+//! SLO specs that an import writes.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -22,42 +22,42 @@ const QUOTE_LIMIT: usize = 120;
 /// Most notes at the head of a file.
 const NOTE_LIMIT: usize = 100;
 
-/// What begins a finding about something that is missing from the written file.
+/// Prefix of a finding about a part that the written file lacks.
 pub(crate) const LOST: &str = "not carried over: ";
 
-/// What begins a finding about something that is not written as it was.
+/// Prefix of a finding about a part that is written in another form.
 pub(crate) const CHANGED: &str = "carried over with a change: ";
 
-/// A file on its way.
-pub(crate) struct Draft {
-    /// What it is made of.
+/// A file that is to be written.
+pub(crate) struct Output {
+    /// Its content.
     pub(crate) content: Content,
-    /// Where it was declared.
+    /// The place of its declaration.
     pub(crate) origin: Origin,
-    /// What was said about it.
+    /// Findings about it.
     pub(crate) notes: Vec<Diagnostic>,
 }
 
-/// What is written.
+/// The content of a written file.
 pub(crate) enum Content {
-    Slo(Box<SloDraft>),
+    Slo(Box<SloOutput>),
     /// A document as it is written, and the stem of its file.
     Document(String, Node),
 }
 
-/// Where something was declared.
+/// The place of a declaration.
 #[derive(Clone)]
 pub(crate) struct Origin {
     pub(crate) file: PathBuf,
     pub(crate) place: Place,
-    /// What it was (`Sloth prometheus/v1`, `Pyrra ServiceLevelObjective shop/orders`).
+    /// Its former kind (`Sloth prometheus/v1`, `Pyrra ServiceLevelObjective shop/orders`).
     pub(crate) was: String,
 }
 
-/// Everything of an SLO.
-pub(crate) struct SloDraft {
+/// The parts of an SLO that is to be written.
+pub(crate) struct SloOutput {
     pub(crate) name: String,
-    /// Where its name stands.
+    /// The place of its name.
     pub(crate) name_at: Place,
     pub(crate) service: String,
     pub(crate) description: String,
@@ -79,8 +79,8 @@ fn rolling(period: Window) -> Doc {
     Doc::List(vec![map([("duration", Doc::text(period.to_string())), ("isRolling", Doc::Switch(true))])])
 }
 
-impl Draft {
-    /// Where it goes.
+impl Output {
+    /// Returns the name of the file.
     pub(crate) fn file_name(&self) -> String {
         match &self.content {
             Content::Slo(slo) => format!("{}-{}.slo.yaml", slo.service, slo.name),
@@ -117,7 +117,7 @@ impl Draft {
         text + &print(&document)
     }
 
-    /// What is in the file, each part at the place it comes from.
+    /// Returns the document, each part at the place it comes from.
     pub(crate) fn node(&self) -> Node {
         match &self.content {
             Content::Slo(slo) => slo.document().node(&self.origin.place),
@@ -140,7 +140,7 @@ impl Draft {
     }
 }
 
-impl SloDraft {
+impl SloOutput {
     fn document(&self) -> Doc {
         let name = Doc::At(self.name_at.clone(), Box::new(Doc::text(&self.name)));
         let mut metadata = vec![("name", name)];
@@ -219,12 +219,12 @@ pub(crate) fn scalar_text(node: &Node) -> Option<String> {
 }
 
 impl Reader<'_> {
-    /// Says that something is missing from what is written.
+    /// Notes a part that the written file lacks.
     pub(crate) fn lost(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
         self.warn(at, format!("{LOST}{}", what.as_ref()), help);
     }
 
-    /// Says that something is not written as it was.
+    /// Notes a part that is written in another form.
     pub(crate) fn changed(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
         self.warn(at, format!("{CHANGED}{}", what.as_ref()), help);
     }
@@ -234,7 +234,7 @@ impl Reader<'_> {
         fields.get(key).and_then(|at| self.text(&at)).map(|text| text.trim_end().to_owned())
     }
 
-    /// What was found since a mark, as far as a file tells it, and whether all of it are warnings.
+    /// Returns the findings since a mark, up to the limit of a file, and whether all are warnings.
     pub(crate) fn since(&self, mark: usize) -> (Vec<Diagnostic>, bool) {
         let found = self.findings.get(mark..).unwrap_or_default();
         let whole = found.iter().all(|finding| finding.level == Level::Warning);
@@ -323,7 +323,7 @@ pub(crate) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
     }
 }
 
-/// What stands under `metadata` of a Kubernetes object, of which only parts mean anything here.
+/// Reads `metadata` of a Kubernetes object.
 pub(crate) fn object_metadata<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<Fields<'n>> {
     let metadata =
         reader.required(fields, kubernetes_object::METADATA, "give it a name: `metadata: { name: … }`")?;

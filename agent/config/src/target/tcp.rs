@@ -32,7 +32,7 @@ pub struct TcpCheck {
     pub tls: Option<TlsOptions>,
     /// The protocol that turns to TLS, and what is verified then.
     pub starttls: Option<(StartTls, TlsOptions)>,
-    /// What is said and awaited, in order.
+    /// Steps of sending and receiving, in order.
     pub dialogue: Vec<Step>,
 }
 

@@ -61,7 +61,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
 }
 
 fn read_url(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
-    let text = reader.setting(at)?;
+    let text = reader.expand(at)?;
     let url =
         Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "ws" | "wss") && url.host().is_some());
     let url = url.filter(|url| url.username().is_empty() && url.password().is_none());

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 
-use super::definition::{Condition, Policy, list_metadata};
-use super::library::Library;
+use super::definitions::Definitions;
+use super::kinds::{Condition, Policy, list_metadata};
 use crate::foreign::output::{quote, scalar_text};
 use crate::keys::alerting::{
     burn_rate, condition, condition_reference, notification_target, policy, reference, target_reference,
@@ -86,7 +86,11 @@ pub(crate) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
 }
 
 /// The `spec` of an `AlertPolicy`.
-pub(crate) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut Library) -> Option<Policy> {
+pub(crate) fn read_policy(
+    reader: &mut Reader<'_>,
+    spec: &At<'_>,
+    definitions: &mut Definitions,
+) -> Option<Policy> {
     let fields = reader.fields(spec, policy::OBJECT)?;
     list_description(reader, &fields);
     let no_data = fields.get(policy::ALERT_WHEN_NO_DATA).and_then(|at| reader.switch(&at));
@@ -98,11 +102,12 @@ pub(crate) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
         let what = "that nobody is told when it is over";
         reader.lost(&at, what, "lookout always tells the end of an incident to whom it told the beginning");
     }
-    list_targets(reader, &fields, library);
+    list_targets(reader, &fields, definitions);
     let conditions =
         reader.required(&fields, policy::CONDITIONS, "list one condition, or a long and a short one")?;
     let items = reader.list(&conditions)?;
-    let read: Vec<Option<Condition>> = items.iter().map(|at| find_condition(reader, at, library)).collect();
+    let read: Vec<Option<Condition>> =
+        items.iter().map(|at| find_condition(reader, at, definitions)).collect();
     let read = read.into_iter().collect::<Option<Vec<Condition>>>()?;
     if read.is_empty() {
         reader.error(&conditions, "this list is empty", "list at least one condition");
@@ -123,13 +128,13 @@ pub(crate) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
 }
 
 /// Destinations are the agent's, not the SLO's: each is named.
-fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) {
+fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, definitions: &mut Definitions) {
     let Some(list) = fields.get(policy::NOTIFICATION_TARGETS) else { return };
     for at in reader.list(&list).unwrap_or_default() {
         let (name, target) =
             match reference(reader, &at, target_reference::OBJECT, target_reference::TARGET_REF) {
                 Some(Reference::Named(name_at, name)) => {
-                    let target = library.find_target(reader, &name_at, &name);
+                    let target = definitions.find_target(reader, &name_at, &name);
                     (Some(name), target)
                 }
                 Some(Reference::Inline(spec)) => (inline_name(&at), read_target(reader, &spec)),
@@ -137,7 +142,8 @@ fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Libr
             };
         let Some(target) = target else { continue };
         // a destination is told of every SLO: nothing else has to be said
-        let told = library.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
+        let told =
+            definitions.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
         if !told {
             let what = format!("that it tells `{}`", quote(&target));
             let help = "declare a destination of that name in lookout.yaml; it is told of all SLOs";
@@ -159,14 +165,14 @@ pub(crate) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Stri
     reader.text(&at).map(str::to_owned)
 }
 
-fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Condition> {
+fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Condition> {
     match reference(reader, at, condition_reference::OBJECT, condition_reference::CONDITION_REF)? {
-        Reference::Named(at, name) => library.find_condition(reader, &at, &name),
+        Reference::Named(at, name) => definitions.find_condition(reader, &at, &name),
         Reference::Inline(spec) => read_condition(reader, &spec),
     }
 }
 
-/// What stands in a list of OpenSLO: a name, or the thing itself.
+/// An item of a list of OpenSLO: a name or a definition.
 pub(crate) enum Reference<'n> {
     Named(At<'n>, String),
     Inline(At<'n>),

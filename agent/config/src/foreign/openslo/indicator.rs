@@ -1,10 +1,10 @@
 //! OpenSLO's SLIs: ratios and thresholds, whose queries are made to count over lookout's own window.
 
-use super::definition::{Metric, Sli, is_own};
-use super::library::Library;
+use super::definitions::Definitions;
+use super::kinds::{Metric, Sli, is_own};
 use crate::foreign::document::{Doc, map, ratio};
 use crate::foreign::output::quote;
-use crate::foreign::query::{check_events, parse_query, refuse, take_apart};
+use crate::foreign::query::{check_events, parse_query, refuse, split_quotient};
 use crate::keys::openslo::{prometheus, query, ratio, side, sli, source};
 use crate::reader::{At, Fields, Reader};
 use crate::yaml::Place;
@@ -26,16 +26,16 @@ enum Side {
 }
 
 /// The `spec` of an SLI.
-pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
+pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Sli> {
     if is_own(at.node) {
         return Some(Sli { name: None, description: None, metric: Metric::Own(at.node.clone()) });
     }
     let fields = reader.fields(at, sli::OBJECT)?;
     let description = reader.text_under(&fields, sli::DESCRIPTION);
     let metric = match (fields.get(sli::RATIO_METRIC), fields.get(sli::THRESHOLD_METRIC)) {
-        (Some(at), None) => read_ratio(reader, &at, library),
+        (Some(at), None) => read_ratio(reader, &at, definitions),
         (None, Some(at)) => {
-            let Side::Query(query) = read_side(reader, &at, library)? else {
+            let Side::Query(query) = read_side(reader, &at, definitions)? else {
                 reader.error(&at, "not converted: a threshold needs a query", "write `type: Prometheus`");
                 return None;
             };
@@ -50,10 +50,10 @@ pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Libra
     Some(Sli { name: None, description, metric: metric? })
 }
 
-fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Metric> {
+fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Metric> {
     let fields = reader.fields(at, ratio::OBJECT)?;
     if let Some(raw) = fields.get(ratio::RAW) {
-        return read_raw(reader, &raw, &fields, library);
+        return read_raw(reader, &raw, &fields, definitions);
     }
     let counter = fields.get(ratio::COUNTER).and_then(|at| reader.switch(&at)).unwrap_or(true);
     let (part, name) = match (fields.get(ratio::GOOD), fields.get(ratio::BAD)) {
@@ -66,7 +66,8 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
         }
     };
     let total_at = reader.required(&fields, ratio::TOTAL, "say what counts all events")?;
-    let (part_side, total_side) = (read_side(reader, &part, library), read_side(reader, &total_at, library));
+    let (part_side, total_side) =
+        (read_side(reader, &part, definitions), read_side(reader, &total_at, definitions));
     match (part_side?, total_side?) {
         (Side::Query(part_query), Side::Query(total_query)) => {
             if part_query.source != total_query.source {
@@ -102,15 +103,15 @@ fn read_raw(
     reader: &mut Reader<'_>,
     raw: &At<'_>,
     fields: &Fields<'_>,
-    library: &mut Library,
+    definitions: &mut Definitions,
 ) -> Option<Metric> {
     let kind = reader.required(fields, ratio::RAW_TYPE, "write `rawType: success` or `failure`")?;
     let failure = reader.choice(&kind, &[("success", false), ("failure", true)])?;
-    let Side::Query(query) = read_side(reader, raw, library)? else {
+    let Side::Query(query) = read_side(reader, raw, definitions)? else {
         reader.error(raw, "not converted: a raw ratio needs a query", "write `good` and `total` instead");
         return None;
     };
-    let quotient = take_apart(reader, raw, &query.query, failure)?;
+    let quotient = split_quotient(reader, raw, &query.query, failure)?;
     let part = counted(reader, raw, &quotient.part, true);
     let total = counted(reader, raw, &quotient.total, true);
     let (part, total) = alike(part?, total?);
@@ -118,7 +119,7 @@ fn read_raw(
     Some(Metric::Ratio(ratio(&query.source, (quotient.side, there(part)), there(total))))
 }
 
-fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Side> {
+fn read_side(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Side> {
     let fields = reader.fields(at, side::OBJECT)?;
     let at =
         reader.required(&fields, side::METRIC_SOURCE, "write `type: Prometheus` and a `spec` under it")?;
@@ -126,7 +127,7 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Opt
     let referred =
         fields.get(source::METRIC_SOURCE_REF).and_then(|at| Some((reader.text(&at)?.to_owned(), at)));
     let declared = match &referred {
-        Some((name, at)) => Some(library.find_data_source(reader, at, name)?),
+        Some((name, at)) => Some(definitions.find_data_source(reader, at, name)?),
         None => None,
     };
     let kind = match fields.get(source::TYPE) {
@@ -146,14 +147,14 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Opt
         return None;
     }
     let spec = reader.required(&fields, source::SPEC, "write the query: `spec: { query: … }`")?;
-    read_query(reader, &spec, referred.map(|(name, _)| name), library).map(Side::Query)
+    read_query(reader, &spec, referred.map(|(name, _)| name), definitions).map(Side::Query)
 }
 
 fn read_query(
     reader: &mut Reader<'_>,
     spec: &At<'_>,
     referred: Option<String>,
-    library: &Library,
+    definitions: &Definitions,
 ) -> Option<Asked> {
     let spellings = query::OBJECT.keys;
     let known = |name: &str| query::OBJECT.has(name) || name == prometheus::SOURCE.name;
@@ -171,7 +172,7 @@ fn read_query(
     };
     let text = reader.text(&at)?;
     let query = parse_query(reader, &at, text)?;
-    let source = own.or(referred).unwrap_or_else(|| library.source.clone());
+    let source = own.or(referred).unwrap_or_else(|| definitions.source.clone());
     Some(Asked { source, query, place: at.node.place.clone() })
 }
 

@@ -23,7 +23,7 @@ use crate::prometheus::read_prometheus;
 use crate::reader::{At, Reader};
 use crate::yaml::{Node, Value};
 
-/// What data sources come to.
+/// The servers that data sources declare.
 #[derive(Default)]
 pub(crate) struct Servers {
     grid: Option<Grid>,

@@ -7,11 +7,11 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{Severity, Window};
 
-use super::tiers::{Fate, tiers};
+use super::tiers::{PyrraAlert, tiers};
 use crate::foreign::document::{Doc, ratio};
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{
-    Content, Draft, Origin, SloDraft, object_metadata, object_name, print_page_within, quote, scalar_text,
+    Content, Origin, Output, SloOutput, object_metadata, object_name, print_page_within, quote, scalar_text,
 };
 use crate::indicator::query_error;
 use crate::keys::Key;
@@ -37,8 +37,8 @@ pub(crate) fn read(
     sheets: &mut [Sheet<'_>],
     options: &ImportOptions,
     wanted: impl Fn(&Node) -> bool,
-) -> Vec<Draft> {
-    let mut drafts = Vec::new();
+) -> Vec<Output> {
+    let mut outputs = Vec::new();
     for sheet in sheets {
         let reader = &mut sheet.reader;
         for node in sheet.documents.iter().filter(|node| wanted(node)) {
@@ -55,19 +55,19 @@ pub(crate) fn read(
             let (notes, whole) = reader.since(mark);
             if let Some((slo, was)) = slo.filter(|_| whole) {
                 let origin = Origin { file: reader.file.to_owned(), place: node.place.clone(), was };
-                drafts.push(Draft { content: Content::Slo(Box::new(slo)), origin, notes });
+                outputs.push(Output { content: Content::Slo(Box::new(slo)), origin, notes });
             }
         }
     }
-    drafts
+    outputs
 }
 
-/// What the metadata of an object say.
+/// Name, service and labels of an object.
 struct Identity {
     name: Option<(String, Place)>,
     service: String,
     labels: BTreeMap<String, String>,
-    /// What the written file says it is from.
+    /// Its former kind, for the written file.
     was: String,
 }
 
@@ -75,7 +75,7 @@ fn read_object(
     reader: &mut Reader<'_>,
     root: &At<'_>,
     options: &ImportOptions,
-) -> Option<(SloDraft, String)> {
+) -> Option<(SloOutput, String)> {
     let fields = reader.fields(root, kubernetes_object::OBJECT)?;
     let identity = read_identity(reader, &fields, options);
     let spec = reader.required(
@@ -101,10 +101,10 @@ fn read_object(
     let indicator = indicator.and_then(|at| read_indicator(reader, &at, &options.source));
     let alerts = read_alerting(reader, &fields);
     let ((percent, objective), period, identity) = (target?, period?, identity?);
-    let tiers = tiers(period, |fate| alerts.severity(fate));
+    let tiers = tiers(period, |alert| alerts.severity(alert));
     let tiers = reader.usable_tiers(&spec, tiers, objective, period)?;
     let (name, name_at) = identity.name?;
-    let slo = SloDraft {
+    let slo = SloOutput {
         name,
         name_at,
         service: identity.service,
@@ -157,7 +157,7 @@ fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportO
     Some(Identity { name, service, labels, was })
 }
 
-/// What changes how Pyrra's rules are made, and not what they mean.
+/// Lists settings of Pyrra's rules that do not change their meaning.
 fn list_settings(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     for (key, help) in [
         (spec::PERFORMANCE_OVER_ACCURACY, "lookout counts exactly at no such price"),
@@ -287,19 +287,19 @@ fn either_bound(mut selector: Selector) -> Selector {
     selector
 }
 
-/// What `alerting` says.
+/// The content of `alerting`.
 struct Alerts {
     /// The word of the annotation `lookout.dev/data-alert`.
     absent: &'static str,
-    severities: Vec<(Fate, Severity)>,
+    severities: Vec<(PyrraAlert, Severity)>,
 }
 
 impl Alerts {
-    fn severity(&self, fate: Fate) -> Severity {
-        let said = self.severities.iter().find(|(known, _)| *known == fate).map(|(_, severity)| *severity);
-        said.unwrap_or(match fate {
-            Fate::Fast | Fate::Medium => Severity::Page,
-            Fate::Slow | Fate::Long => Severity::Ticket,
+    fn severity(&self, alert: PyrraAlert) -> Severity {
+        let said = self.severities.iter().find(|(known, _)| *known == alert).map(|(_, severity)| *severity);
+        said.unwrap_or(match alert {
+            PyrraAlert::Fast | PyrraAlert::Medium => Severity::Page,
+            PyrraAlert::Slow | PyrraAlert::Long => Severity::Ticket,
         })
     }
 }
@@ -328,8 +328,9 @@ fn read_alerting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Alerts {
         let help =
             "an SLO of lookout always calls: give its destinations `minimum: page` to keep tickets quiet";
         reader.changed(&at, "the alerts are disabled; all its tiers are tickets", help);
-        alerts.severities =
-            [Fate::Fast, Fate::Medium, Fate::Slow, Fate::Long].map(|fate| (fate, Severity::Ticket)).to_vec();
+        alerts.severities = [PyrraAlert::Fast, PyrraAlert::Medium, PyrraAlert::Slow, PyrraAlert::Long]
+            .map(|alert| (alert, Severity::Ticket))
+            .to_vec();
     }
     if off.is_some() || absent.is_some_and(|(on, _)| !on) {
         alerts.absent = "off";
@@ -352,12 +353,12 @@ fn read_severities(reader: &mut Reader<'_>, at: &At<'_>, alerts: &mut Alerts) {
     if let Some(absent) = severity(severities::ABSENT) {
         alerts.absent = absent.as_str();
     }
-    for (fate, key) in [
-        (Fate::Fast, severities::FAST_BURN),
-        (Fate::Medium, severities::MEDIUM_BURN),
-        (Fate::Slow, severities::SLOW_BURN),
-        (Fate::Long, severities::LONG_TERM_BURN),
+    for (alert, key) in [
+        (PyrraAlert::Fast, severities::FAST_BURN),
+        (PyrraAlert::Medium, severities::MEDIUM_BURN),
+        (PyrraAlert::Slow, severities::SLOW_BURN),
+        (PyrraAlert::Long, severities::LONG_TERM_BURN),
     ] {
-        alerts.severities.extend(severity(key).map(|severity| (fate, severity)));
+        alerts.severities.extend(severity(key).map(|severity| (alert, severity)));
     }
 }

@@ -1,4 +1,4 @@
-//! Where objects for the Prometheus operator go.
+//! `generate.prometheus_rules`: objects for the Prometheus operator.
 //!
 //! ```yaml
 //! prometheus_rules:
@@ -22,7 +22,7 @@ pub(super) fn read(
     let fields = reader.fields(at, rules::OBJECT)?;
     let folder = reader
         .required(&fields, rules::FOLDER, "say where the objects go: `folder: k8s/rules`")
-        .and_then(|at| reader.setting(&at));
+        .and_then(|at| reader.expand(&at));
     let namespace = fields.get(rules::NAMESPACE).and_then(|at| {
         let name = reader.text(&at)?;
         let dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

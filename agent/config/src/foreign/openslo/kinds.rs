@@ -1,4 +1,4 @@
-//! What documents of OpenSLO define: indicators, conditions and policies.
+//! Definitions of OpenSLO: indicators, conditions and policies.
 
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 use lookout_promql::query::{Query, WINDOW};
@@ -9,7 +9,7 @@ use crate::reader::{At, Fields, Reader, suggestion};
 use crate::sheet::scalar;
 use crate::yaml::{Key, Node, Place, Value};
 
-/// How often a gauge is looked at.
+/// Step between two samples of a gauge.
 const STEP: &str = "1m";
 
 /// An SLI as far as it can be read without an objective.
@@ -144,7 +144,7 @@ pub(crate) fn open<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<Opened
     Some(Opened { name: name.to_owned(), metadata, spec: spec? })
 }
 
-/// What is said about a definition is not in the files of those that refer to it.
+/// Lists the metadata of a definition, which the files that refer to it lack.
 pub(crate) fn list_metadata(reader: &mut Reader<'_>, metadata: &Fields<'_>, kind: &str) {
     for key in [metadata::DISPLAY_NAME, metadata::LABELS, metadata::ANNOTATIONS] {
         if let Some(at) = metadata.get(key) {
