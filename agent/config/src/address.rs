@@ -66,14 +66,14 @@ pub fn parse_http_url(text: &str) -> Result<Url, (String, String)> {
             None => in_full(),
             Some(_) => "begin it with `http://` or `https://`".to_owned(),
         };
-        return wrong("lookout speaks http and https only", help);
+        return wrong("lookout supports http and https only", help);
     }
     if !url.username().is_empty() || url.password().is_some() {
         let help = "send them as a header: `headers: { Authorization: \"Basic ${CREDENTIALS}\" }`";
         return wrong("this URL holds a user name or password", help.to_owned());
     }
     if url.port() == Some(0) {
-        return wrong("nothing listens on port 0", "write the port the receiver listens on".to_owned());
+        return wrong("port 0 is no port of a receiver", "write the port the receiver listens on".to_owned());
     }
     Ok(url)
 }

@@ -46,7 +46,10 @@ pub(super) fn read_conditions(
             Ok((condition, span)) => {
                 let mut found = faults(&condition, frame);
                 if conditions.contains(&condition) {
-                    found.push((format!("the condition `{condition}` stands twice"), "keep one".to_owned()));
+                    found.push((
+                        format!("the condition `{condition}` is written twice"),
+                        "keep one".to_owned(),
+                    ));
                 }
                 conditions.push(condition);
                 found.into_iter().map(|(message, help)| (span.clone(), message, help)).collect()
@@ -162,7 +165,7 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
                 fault("would fire at the first bad event".to_owned(), "name a share below 100%".to_owned());
             } else if until <= below {
                 let help = format!("after `until` write more than {below}, or leave it out");
-                fault(format!("would let go at {until}, not above its threshold"), help);
+                fault(format!("would resolve at {until}, not above its threshold"), help);
             }
         }
         Criterion::BudgetDrop { least, within, until } => {
@@ -170,7 +173,7 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
                 fault("fires always".to_owned(), "name a share above 0%".to_owned());
             } else if until >= least || until.ratio() <= 0.0 {
                 let help = format!("after `until` write less than {least} and more than 0%, or leave it out");
-                fault(format!("would let go at {until}, not below its threshold"), help);
+                fault(format!("would resolve at {until}, not below its threshold"), help);
             }
             if let (Some(objective), Some(period)) = (frame.objective, frame.period)
                 && within <= period
@@ -188,13 +191,14 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
             }
             if until <= below {
                 let help = format!("after `until` write more than {below}, or leave it out");
-                fault(format!("would let go at {until}, not above its threshold"), help);
+                fault(format!("would resolve at {until}, not above its threshold"), help);
             }
         }
         Criterion::NoData { after } => {
             if let Some(stale) = frame.stale_after_seconds.filter(|stale| after.as_seconds() < *stale) {
                 let stale = Window::seconds(stale);
-                let help = format!("make it at least {stale}, or set `lookout.dev/stale-after`");
+                let help =
+                    format!("make it at least {stale}, or set `{}`", slo_annotations::STALE_AFTER.name);
                 fault(format!("would fire before data are missing, which is after {stale}"), help);
             }
             if condition.hold_seconds > 0 {
@@ -308,7 +312,7 @@ mod tests {
             ),
             ("page budget-drop 0.01% in 5s", "less than a slot of 10s", "make it at least 10s"),
             ("page exhaustion 30d", "burns no faster than it may", "name a time below 30d"),
-            ("page exhaustion 1d at 6h until 1d", "would let go at 1d", "after `until` write more than 1d"),
+            ("page exhaustion 1d at 6h until 1d", "would resolve at 1d", "after `until` write more than 1d"),
             ("page no-data 1m", "before data are missing, which is after 90s", "make it at least 90s"),
             ("page no-data 10m for 5m", "has two times", "write `no-data 15m`"),
             ("page idle 10m for 5m", "has two times", "leave out `for`"),

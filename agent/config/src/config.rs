@@ -1,24 +1,4 @@
-//! `lookout.yaml`: the agent's own settings.
-//!
-//! ```yaml
-//! listen: 127.0.0.1:9797            # the default; port 0 takes a free one
-//! external_url: http://127.0.0.1:9797
-//! environment: production           # the label `env`
-//! ledger: lookout.db                # relative to this file, or `memory`
-//! interval: 10s                     # the evaluation grid
-//! slos: ["*.slo.yaml"]              # relative to this file; a pattern without a match is an error
-//! otlp: { endpoint: http://127.0.0.1:4318 }
-//! targets: [ … ]                    # target.rs
-//! scrapes: [ … ]                    # target.rs
-//! prometheus: [ … ]                 # prometheus.rs
-//! destinations: [ … ]               # destination.rs
-//! gate: { minimum_budget: 0.0, valid_for: 60s, minimum_observed: 5m, minimum_events: 10, idle_is_normal: false }
-//! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, correct, override] } ] }
-//! generate: { alerts: ../alerts, dashboards: ../dashboards, runbooks: ../runbooks,
-//!             prometheus_rules: { folder: ../k8s/rules },         # objects.rs
-//!             agent_job: lookout,                                 # as which Prometheus scrapes the agent
-//!             runbook_url: "https://…/{alert}", dashboard_url: "https://…/{service}/{slo}" }
-//! ```
+//! `lookout.yaml`: the configuration of the agent. Its keys are declared in `keys/agent.rs`.
 //!
 //! Variables (`${NAME}`, `${NAME:-default}`) work in every URL, address, path, header and secret.
 
@@ -234,7 +214,7 @@ fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
         && let Some(time) = reader.duration(&at)
     {
         if time.is_zero() {
-            reader.error(&at, "an answer must hold for a while", "write a time like `60s`");
+            reader.error(&at, "the validity of an answer is above zero", "write a time like `60s`");
         }
         policy.valid_for = time;
     }
@@ -266,7 +246,7 @@ fn read_tokens(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Token> {
 fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
     let fields = reader.fields(at, token::OBJECT)?;
     let name =
-        reader.required(&fields, token::NAME, "say who holds the token").and_then(|at| reader.name(&at));
+        reader.required(&fields, token::NAME, "name the holder of the token").and_then(|at| reader.name(&at));
     let how = "write the 64 hex digits that `printf %s TOKEN | sha256sum` prints";
     let sha256 = reader.required(&fields, token::SHA256, how).and_then(|at| {
         let digest = reader.expand(&at).and_then(|text| parse_digest(&text));

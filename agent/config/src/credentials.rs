@@ -97,11 +97,7 @@ impl Reader<'_> {
             Ok(filled) => {
                 if written && warned && !has_placeholder(text) {
                     let help = "take it from the environment (`${NAME}`) or from a file, and replace the one that was shown";
-                    self.warn(
-                        at,
-                        "a secret stands in this file, where everybody who has it can read it",
-                        help,
-                    );
+                    self.warn(at, "this file holds a secret in plain text", help);
                 }
                 Some(filled.value)
             }
@@ -124,7 +120,7 @@ pub(super) fn read_credentials(
     let written: Vec<At<'_>> = all.filter_map(|key| fields.get(key)).collect();
     if let [_, second, ..] = written.as_slice() {
         let help = "keep one of `bearer_token`, `bearer_token_file` and `basic_auth`";
-        reader.error(second, "one way to say who asks is enough", help);
+        reader.error(second, "a request has one kind of credentials", help);
         return None;
     }
     let Some(at) = fields.get(server::BASIC_AUTH) else {
@@ -138,7 +134,7 @@ pub(super) fn read_credentials(
     };
     let fields = reader.fields(&at, basic_auth::OBJECT)?;
     let username =
-        reader.required(&fields, basic_auth::USERNAME, "say who asks").and_then(|at| reader.expand(&at));
+        reader.required(&fields, basic_auth::USERNAME, "name the user").and_then(|at| reader.expand(&at));
     let password = [basic_auth::PASSWORD, basic_auth::PASSWORD_FILE];
     let named = password.into_iter().filter(|key| fields.get(*key).is_some()).count();
     if named != 1 && reader.needs == Secrets::Needed {

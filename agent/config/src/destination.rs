@@ -53,7 +53,7 @@ pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Pa
     };
     let (name, minimum) = (name?.to_owned(), minimum?);
     let Some(kind) = kind else {
-        let help = "set the variable it names to send there; this is fine where nobody is to be told";
+        let help = "set its variable to send messages there; leave it empty to send none";
         reader.warn(at, format!("the destination `{name}` is off: its secret or URL is empty"), help);
         return Some(Written::Disabled);
     };
@@ -92,7 +92,8 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
     let written = WEBHOOK.into_iter().chain(TOKEN).filter(|key| fields.get(*key).is_some()).count();
     if written != 1 {
         let help = "write one of `webhook_url_file`, `webhook_url`, `token_file` and `token`";
-        let message = if written == 0 { "this destination has no secret" } else { "one secret is enough" };
+        let message =
+            if written == 0 { "this destination has no secret" } else { "a destination has one secret" };
         reader.error(at, message, help);
         return None;
     }

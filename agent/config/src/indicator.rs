@@ -168,7 +168,7 @@ fn join(
         }
         _ => {
             let help = "use one type for both";
-            reader.error(total_at, "the parts of a ratio are of two types, which says nothing", help);
+            reader.error(total_at, "the two sides of a ratio have different types", help);
             None
         }
     }
@@ -257,7 +257,7 @@ fn read_scrape_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Op
     };
     let seconds = reader.duration(&at)?.as_secs_f64();
     if seconds <= 0.0 {
-        reader.error(&at, "nothing is faster than that", "write a time like `250ms`");
+        reader.error(&at, "a threshold is above zero", "write a time like `250ms`");
         return None;
     }
     let bound = Matcher::try_new("le".to_owned(), MatchOp::Equal, seconds.to_string()).ok()?;
@@ -354,7 +354,7 @@ fn read_reference(
         let help = suggestion(name, &declared).map(|name| did_you_mean(&name));
         let help = help.unwrap_or_else(|| match declared.is_empty() {
             true => format!("lookout.yaml has no `{key}`; declare it there"),
-            false => format!("lookout.yaml knows {}", quoted_list(&declared)),
+            false => format!("lookout.yaml declares {}", quoted_list(&declared)),
         });
         reader.error(at, format!("the {what} `{name}` does not exist"), help);
         return None;

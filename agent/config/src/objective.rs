@@ -309,7 +309,8 @@ fn read_tiers(
         let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
         let mut whole = true;
         for (message, help) in tiers.iter().flat_map(|tier| faults(tier, target, period, (grid, method))) {
-            let help = format!("{help}; your own tiers go into the annotation `lookout.dev/tiers`");
+            let help =
+                format!("{help}; your own tiers go into the annotation `{}`", slo_annotations::TIERS.name);
             reader.error(&place, message.replacen("the tier", "the default tier", 1), help);
             whole = false;
         }
@@ -326,7 +327,13 @@ fn read_tiers(
                     whole = false;
                 }
                 if tiers.contains(&tier) {
-                    reader.error_in(at, text, span, format!("the tier `{tier}` stands twice"), "keep one");
+                    reader.error_in(
+                        at,
+                        text,
+                        span,
+                        format!("the tier `{tier}` is written twice"),
+                        "keep one",
+                    );
                     whole = false;
                 }
                 tiers.push(tier);
@@ -340,7 +347,7 @@ fn read_tiers(
     if whole && tiers.is_empty() {
         reader.error(
             at,
-            "without a tier nobody is ever told",
+            "an SLO without tiers never alerts",
             "leave the annotation out for the default tiers",
         );
         whole = false;

@@ -1,19 +1,4 @@
-//! `prometheus` of `lookout.yaml`: servers with Prometheus' query API.
-//!
-//! ```yaml
-//! prometheus:
-//!   - name: main
-//!     url: https://prometheus.example.org/   # the base: what stands before /api/v1
-//!     timeout: 10s                           # one deadline per query
-//!     scrape_interval: 15s                   # how often it scrapes what the SLOs count
-//!     delay: 20s                             # how long samples take to arrive; by default two slots
-//!     window: 1m                             # `{{.window}}`; by default four scrape intervals
-//!     bearer_token_file: token               # or bearer_token, or basic_auth { username, password[_file] }
-//!     headers: { X-Scope-OrgID: passengers }
-//!     ca_file: ca.pem                        # trusted beside the system's
-//!     insecure: false
-//!     dialect: promql                        # or metricsql, of which functions over a range are read too
-//! ```
+//! `prometheus` of `lookout.yaml`: servers with the query API of Prometheus. Their keys are declared in `keys/server.rs`.
 
 use crate::credentials::read_credentials;
 use crate::known::QueryTiming;
@@ -143,7 +128,7 @@ fn read_delay(reader: &mut Reader<'_>, fields: &Fields<'_>, slot: Duration) -> O
     let delay = reader.duration(&at)?;
     if delay > LONGEST_DELAY {
         let help = "write how long a sample takes from the scrape until it can be queried, like `5s`";
-        reader.error(&at, "data that late can alert nobody in time", help);
+        reader.error(&at, "with a longer delay every alert is late", help);
         return None;
     }
     Some(delay)

@@ -1,11 +1,4 @@
 //! `generate.prometheus_rules`: objects for the Prometheus operator.
-//!
-//! ```yaml
-//! prometheus_rules:
-//!   folder: ../k8s/rules
-//!   namespace: monitoring             # optional
-//!   labels: { release: monitoring }   # what your Prometheus selects rules by
-//! ```
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

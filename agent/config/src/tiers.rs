@@ -72,7 +72,7 @@ pub(super) fn faults(
         faults.push((message, "shorten the window, or lengthen the period".to_owned()));
     }
     if let Some(until) = tier.until.filter(|until| *until >= tier.factor) {
-        let message = format!("the tier `{tier}` would let go at x{until}, not below its factor");
+        let message = format!("the tier `{tier}` would resolve at x{until}, not below its factor");
         faults.push((message, "after `until` write a lower factor, or leave it out".to_owned()));
     }
     if let Some(grid) = grid {

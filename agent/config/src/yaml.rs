@@ -233,7 +233,7 @@ fn explain(error: &Error) -> (String, Option<String>) {
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map_or_else(|| "a key".to_owned(), |key| format!("the key `{key}`"));
-            (format!("{key} stands twice in one mapping"), Some("keep one of them".to_owned()))
+            (format!("{key} is written twice in one mapping"), Some("keep one of them".to_owned()))
         }
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } => {
             let help = "write it out with fewer anchors, aliases and levels";
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!((finding.position, finding.span.clone()), (Some((3, 2)), Some(10..10)), "{finding:?}");
         assert_eq!(finding.help.as_deref(), Some("indent with spaces"));
         let finding = parse(Path::new("x"), "a: 1\na: 2\n").unwrap_err();
-        assert_eq!(finding.message, "the key `a` stands twice in one mapping");
+        assert_eq!(finding.message, "the key `a` is written twice in one mapping");
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
             + &(0..20)
                 .map(|n| {

@@ -138,7 +138,7 @@ fn a_data_source_is_a_server_and_lookout_yaml_comes_first() {
     assert!(matches!(&server.credentials, crate::Credentials::Bearer(token) if token.reveal() == "hunter2"));
     let said: Vec<&str> = found.list.iter().map(|found| found.message.as_str()).collect();
     assert!(said.contains(&"not carried over: `region` of the connection"), "{found}");
-    assert!(said.contains(&"not carried over: that it tells `pager`"), "{found}");
+    assert!(said.contains(&"not carried over: the notification target `pager`"), "{found}");
     assert!(said.iter().any(|said| said.contains("a short window of 5m is added to that of 1h")), "{found}");
     let policy = &config.slos[0].policy;
     assert_eq!(policy.data_alert, Some(lookout_engine::Severity::Page));

@@ -1,15 +1,4 @@
-//! `dns` of a target.
-//!
-//! ```yaml
-//! dns:
-//!   server: 10.0.0.2:53              # by number; 853 by default over TLS
-//!   query: example.org
-//!   type: A
-//!   transport: udp                   # udp | tcp | tls
-//!   recursion: true
-//!   tls: { server_name: dns.example.org }
-//!   expect: { assert: ["dns.answers contains \"192.0.2.1\"", "dns.ttl >= 60"] }
-//! ```
+//! `dns` of a target: a query to a name server.
 
 use std::net::SocketAddr;
 use std::path::Path;

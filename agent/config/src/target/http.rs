@@ -1,19 +1,4 @@
-//! `http` of a target.
-//!
-//! ```yaml
-//! http:
-//!   url: https://example.org/health
-//!   method: GET
-//!   headers: { Accept: application/json, X-Api-Key: { file: key } }
-//!   body: '{"a":1}'
-//!   version: "1.1"                   # 1.1 | 2 | auto; over TLS by ALPN, else by prior knowledge
-//!   redirects: { limit: 5, origin: same }                # none are followed by default
-//!   basic_auth: { username: me, password_file: secret }  # or bearer_token, bearer_token_file
-//!   tls: { ca_file: ca.pem, server_name: example.org, cert_file: c.pem, key_file: k.pem, insecure: false }
-//!   body_limit: 1MiB
-//!   max_headers: 256
-//!   expect: { status: 2xx, latency: 500ms, json: { "$.status": ok }, assert: ["redirects <= 1"] }
-//! ```
+//! `http` of a target: a request.
 
 use crate::credentials::read_headers;
 use std::path::Path;

@@ -1,13 +1,4 @@
-//! `websocket` of a target.
-//!
-//! ```yaml
-//! websocket:
-//!   url: wss://example.org/events
-//!   headers: { Origin: https://example.org }
-//!   tls: { ca_file: ca.pem }
-//!   send: ping                       # a text message
-//!   expect_message: "^pong$"         # a regular expression that a message matches
-//! ```
+//! `websocket` of a target: an upgrade and an optional message.
 
 use std::path::Path;
 

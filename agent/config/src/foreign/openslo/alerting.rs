@@ -40,8 +40,8 @@ pub(crate) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<C
             reader.choice(&at, &[("gt", false), ("gte", false), ("lt", true), ("lte", true)])
         && inverted
     {
-        let help = "alerting on a low burn rate says nothing; OpenSLO's examples have the same slip";
-        reader.changed(&at, "the operator is turned round: it fires above the threshold", help);
+        let help = "a low burn rate is no reason to alert; OpenSLO's examples have the same mistake";
+        reader.changed(&at, "the operator is inverted: the condition fires above the threshold", help);
     }
     let factor =
         reader.required(&fields, burn_rate::THRESHOLD, "write a burn rate, like 14.4").and_then(|at| {
@@ -81,7 +81,7 @@ pub(crate) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
         && !text.trim().is_empty()
     {
         let what = format!("a description: {}", quote(text));
-        reader.lost(&at, what, "write what people should know into the runbook");
+        reader.lost(&at, what, "write it into the runbook");
     }
 }
 
@@ -99,8 +99,12 @@ pub(crate) fn read_policy(
     if let Some(at) = fields.get(policy::ALERT_WHEN_RESOLVED)
         && reader.switch(&at) == Some(false)
     {
-        let what = "that nobody is told when it is over";
-        reader.lost(&at, what, "lookout always tells the end of an incident to whom it told the beginning");
+        let what = "`alertWhenResolved: false`";
+        reader.lost(
+            &at,
+            what,
+            "lookout always sends the end of an incident to the receivers of its beginning",
+        );
     }
     list_targets(reader, &fields, definitions);
     let conditions =
@@ -117,11 +121,7 @@ pub(crate) fn read_policy(
     let no_data = no_data.map(|wanted| loudest.filter(|_| wanted));
     if !breaching {
         let help = "the SLO keeps the tiers of its other policies, or the default ones";
-        reader.lost(
-            &conditions,
-            "conditions that alert neither now nor later (`alertWhenBreaching: false`)",
-            help,
-        );
+        reader.lost(&conditions, "conditions without an alert (`alertWhenBreaching: false`)", help);
         return Some(Policy { tiers: Vec::new(), no_data });
     }
     Some(Policy { tiers: tiers_of(reader, &conditions, read), no_data })
@@ -145,8 +145,8 @@ fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, definitions: &mut 
         let told =
             definitions.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
         if !told {
-            let what = format!("that it tells `{}`", quote(&target));
-            let help = "declare a destination of that name in lookout.yaml; it is told of all SLOs";
+            let what = format!("the notification target `{}`", quote(&target));
+            let help = "declare a destination of that name in lookout.yaml; it gets the messages of all SLOs";
             reader.lost(&at, what, help);
         }
     }
@@ -231,7 +231,7 @@ fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) ->
             several => tiers.extend(several.iter().map(|condition| {
                 let short = Window::seconds((condition.window.as_seconds() / 12).max(1));
                 let what = format!("a short window of {short} is added to that of {}", condition.window);
-                let help = "it lets go of the alert soon after the trouble has ended";
+                let help = "with it the alert resolves soon after the failure ends";
                 reader.changed(at, what, help);
                 let Condition { factor, window: long, hold_seconds, .. } = *condition;
                 Tier::new(severity, long, short, factor).holding(hold_seconds)

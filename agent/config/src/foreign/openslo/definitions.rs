@@ -98,7 +98,7 @@ fn find<T: Clone>(
             Some(named.value.clone())
         }
         Some(None) => {
-            reader.error(at, format!("the {kind} `{name}` is wrong"), "mend what is said about it");
+            reader.error(at, format!("the {kind} `{name}` is wrong"), "correct the findings about it");
             None
         }
         None => {

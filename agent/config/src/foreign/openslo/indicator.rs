@@ -142,7 +142,7 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions
         return Some(Side::Own(map([("metricSource", Doc::of(at.node))])));
     }
     if !kind.eq_ignore_ascii_case("prometheus") {
-        let help = "lookout asks Prometheus and what speaks its language; others it does not read";
+        let help = "lookout queries servers with the API of Prometheus only";
         reader.error(&at, format!("not converted: a source of the type `{}`", quote(&kind)), help);
         return None;
     }
@@ -220,7 +220,7 @@ fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &Query) -> Option<Strin
         return Some(query.to_string());
     };
     let was = query.source().get(first.clone()).unwrap_or_default();
-    let help = "lookout asks for the window it needs; a fixed one would count events several times";
+    let help = "lookout chooses the window; a fixed one would count events several times";
     reader.changed(at, format!("`[{was}]` is `[{WINDOW}]`"), help);
     match query.with_window() {
         Ok(query) => Some(query.to_string()),

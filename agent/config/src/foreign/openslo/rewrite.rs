@@ -326,8 +326,8 @@ impl Alerting<'_> {
         let mut written = Vec::new();
         if said(slo_annotations::TIERS) {
             if !tiers.is_empty() {
-                let what =
-                    "the alert policies, because the annotation `lookout.dev/tiers` says when it calls";
+                let tiers = slo_annotations::TIERS.name;
+                let what = format!("the alert policies, because the annotation `{tiers}` sets the tiers");
                 reader.lost(&at, what, "leave one of the two out");
             }
         } else if !tiers.is_empty() || self.foreign {
@@ -366,8 +366,11 @@ impl Alerting<'_> {
             return Some(written.into_iter().collect());
         };
         if tiers.is_empty() {
-            let help = "an SLO of lookout always calls; its tiers can be set with `lookout.dev/tiers`";
-            reader.changed(at, "no alert policy says when it calls: it has the default tiers", help);
+            let help = format!(
+                "an SLO of lookout always has tiers; set them with `{}`",
+                slo_annotations::TIERS.name
+            );
+            reader.changed(at, "it has no alert policy and gets the default tiers", help);
             return Some(Vec::new());
         }
         let tiers = reader.usable_tiers(at, tiers, objective, period)?;

@@ -325,8 +325,7 @@ fn read_alerting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Alerts {
     let off = disabled.filter(|(off, _)| *off).map(|(_, at)| at);
     let silent = off.clone().or_else(|| burnrates.filter(|(on, _)| !on).map(|(_, at)| at));
     if let Some(at) = silent {
-        let help =
-            "an SLO of lookout always calls: give its destinations `minimum: page` to keep tickets quiet";
+        let help = "an SLO of lookout always alerts: give its destinations `minimum: page` to drop tickets";
         reader.changed(&at, "the alerts are disabled; all its tiers are tickets", help);
         alerts.severities = [PyrraAlert::Fast, PyrraAlert::Medium, PyrraAlert::Slow, PyrraAlert::Long]
             .map(|alert| (alert, Severity::Ticket))

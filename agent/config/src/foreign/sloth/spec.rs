@@ -347,8 +347,7 @@ fn choose_tiers(
 ) -> Option<Vec<Tier>> {
     let silent = !alerts.page && !alerts.ticket;
     if silent {
-        let help =
-            "an SLO of lookout always calls: give its destinations `minimum: page` to keep tickets quiet";
+        let help = "an SLO of lookout always alerts: give its destinations `minimum: page` to drop tickets";
         reader.changed(at, "both alerts are disabled; it has the tiers of the ticket alert", help);
     }
     let wanted = defaults.tiers.iter().filter(|tier| match tier.severity {
