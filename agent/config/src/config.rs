@@ -2,11 +2,6 @@
 //!
 //! Variables (`${NAME}`, `${NAME:-default}`) work in every URL, address, path, header and secret.
 
-use crate::known::Known;
-use crate::known::Timing;
-use crate::names::check_unique;
-use crate::names::declared_names;
-use crate::names::items;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -23,13 +18,12 @@ use super::target::{Target, read_target};
 use super::yaml::Place;
 use crate::keys::Key;
 use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
+use crate::known::{GRID_SECONDS, Known, Timing};
+use crate::names::{check_unique, declared_names, items};
 use crate::scrape::read_scrape;
 
 /// Default address of the agent.
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
-
-/// Default evaluation interval, in seconds.
-pub(super) const GRID_SECONDS: u32 = 10;
 
 /// Default pattern of SLO specs.
 const SLO_PATTERN: &str = "*.slo.yaml";

@@ -1,7 +1,5 @@
 //! `destinations` of `lookout.yaml`.
 
-use crate::credentials::Found;
-use crate::credentials::read_secret;
 use std::path::Path;
 
 use lookout_engine::Severity;
@@ -11,6 +9,7 @@ use super::address::parse_http_url;
 use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
 use super::secret::Secret;
+use crate::credentials::{Found, read_secret};
 use crate::keys::Key;
 use crate::keys::agent::{alertmanager, destination, slack};
 

@@ -2,7 +2,6 @@
 //! `slo/` of this project.
 
 use std::path::{Path, PathBuf};
-
 use std::time::Duration;
 
 use expect_test::expect_file;

@@ -7,6 +7,9 @@ use lookout_promql::query::Dialect;
 
 use super::rates::RealRates;
 
+/// Default evaluation interval, in seconds.
+pub(super) const GRID_SECONDS: u32 = 10;
+
 /// Names and timings that SLO specs may refer to.
 #[derive(Clone, Default)]
 pub(super) struct Known {

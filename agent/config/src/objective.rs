@@ -186,7 +186,7 @@ pub(super) fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Opti
 }
 
 fn fallback_grid() -> Option<Grid> {
-    Grid::try_new(super::config::GRID_SECONDS).ok()
+    Grid::try_new(crate::known::GRID_SECONDS).ok()
 }
 
 /// The only item of a list.

@@ -1,7 +1,5 @@
 //! `prometheus` of `lookout.yaml`: servers with the query API of Prometheus. Their keys are declared in `keys/server.rs`.
 
-use crate::credentials::read_credentials;
-use crate::known::QueryTiming;
 use core::time::Duration;
 use std::path::Path;
 
@@ -10,10 +8,11 @@ use lookout_promql::query::Dialect;
 
 use super::model::Prometheus;
 use super::reader::{At, Fields, Reader};
-use crate::credentials::read_headers;
+use crate::credentials::{read_credentials, read_headers};
 use crate::keys::Key;
 use crate::keys::agent::agent;
 use crate::keys::server::server;
+use crate::known::QueryTiming;
 use crate::names::{check_unique, declared_names, items};
 
 /// One deadline per query unless told otherwise.

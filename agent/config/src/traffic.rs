@@ -52,7 +52,7 @@ pub(super) fn read_traffic(
 /// The traffic that follows from an indicator.
 fn derive(indicator: Option<&Indicator>, known: &Known) -> Option<Traffic> {
     let slot =
-        known.grid.map_or(f64::from(super::config::GRID_SECONDS), |grid| f64::from(grid.width_seconds()));
+        known.grid.map_or(f64::from(crate::known::GRID_SECONDS), |grid| f64::from(grid.width_seconds()));
     let (rate, source) = match indicator {
         Some(Indicator::Probe { target }) => {
             let mut targets = known.targets.iter().flatten().filter(|(name, _)| name == target);

@@ -1,6 +1,5 @@
 //! `http` of a target: a request.
 
-use crate::credentials::read_headers;
 use std::path::Path;
 
 use url::Url;
@@ -10,8 +9,7 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
 use super::super::yaml::Value;
 use super::tls::{self, TlsOptions};
-use crate::credentials::Credentials;
-use crate::credentials::read_credentials;
+use crate::credentials::{Credentials, read_credentials, read_headers};
 use crate::keys::target;
 
 /// Bytes of an answer that are read unless told otherwise.

@@ -12,7 +12,6 @@
 //!       http: { url: "{{base}}/items/{{id}}", method: DELETE }
 //! ```
 
-use crate::placeholder::placeholder;
 use std::path::Path;
 
 use super::super::assertion::{Assertion, Extraction};
@@ -23,6 +22,7 @@ use super::expect;
 use super::http::{self, HttpCheck};
 use super::protocol::{self, Protocol};
 use crate::keys::target;
+use crate::placeholder::placeholder;
 
 /// Steps of a journey.
 const MOST_STEPS: usize = 32;

@@ -5,13 +5,12 @@
 //! objectives with one indicator (by an SLO each), rolling months, and labels that no rule can have.
 
 use lookout_engine::{Objective, Tier, Window};
+use lookout_model::parse_duration;
 
 use super::alerting::{Reference, data_alert, read_policy, reference};
 use super::definitions::{Definitions, Purpose};
 use super::indicator::read_sli;
-use super::kinds::Policy;
-use super::kinds::list_metadata;
-use super::kinds::{Sli, is_own};
+use super::kinds::{Policy, Sli, is_own, list_metadata};
 use crate::foreign::output::{print_page_within, print_tiers, quote};
 use crate::keys::Key;
 use crate::keys::alerting::policy_reference;
@@ -20,7 +19,6 @@ use crate::keys::openslo::{inline_sli, objective, slo, slo_annotations, window};
 use crate::metadata::PREFIX;
 use crate::reader::{At, Fields, Reader};
 use crate::yaml::{Node, Value};
-use lookout_model::parse_duration;
 
 /// Units of a period beyond seconds, with their average days.
 const CALENDAR_UNITS: [(char, u64); 3] = [('M', 30), ('Q', 90), ('Y', 365)];

@@ -14,10 +14,9 @@
 
 use lookout_engine::Grid;
 
-use crate::config::GRID_SECONDS;
 use crate::foreign::output::quote;
 use crate::keys::server::{basic_auth, server};
-use crate::known::{Known, QueryTiming};
+use crate::known::{GRID_SECONDS, Known, QueryTiming};
 use crate::model::Prometheus;
 use crate::prometheus::read_prometheus;
 use crate::reader::{At, Reader};

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{Severity, Window};
+use lookout_promql::query::WINDOW;
+use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 use super::tiers::{PyrraAlert, tiers};
 use crate::foreign::document::{Doc, ratio};
@@ -20,8 +22,6 @@ use crate::keys::pyrra::{alerting, gauge, indicator, latency, metric, native, ra
 use crate::reader::{At, Fields, Reader};
 use crate::sheet::{Sheet, scalar};
 use crate::yaml::{Node, Place};
-use lookout_promql::query::WINDOW;
-use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 /// The prefix of labels that Pyrra gives to rules.
 const PREFIX: &str = "pyrra.dev/";

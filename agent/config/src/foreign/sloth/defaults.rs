@@ -3,8 +3,7 @@
 use lookout_engine::{Tier, Window};
 
 use super::windows::{self, AlertWindows};
-use crate::foreign::format::ImportOptions;
-use crate::foreign::format::is_of_sloth;
+use crate::foreign::format::{ImportOptions, is_of_sloth};
 use crate::keys::sloth;
 use crate::reader::At;
 use crate::sheet::{Sheet, scalar};
