@@ -5,7 +5,7 @@ use url::Url;
 use super::reader::{At, Reader};
 
 impl Reader<'_> {
-    /// An HTTP URL with its variables filled in.
+    /// Returns an HTTP URL with its variables filled in.
     pub(super) fn url(&mut self, at: &At<'_>) -> Option<Url> {
         let text = self.expand(at)?;
         match parse_http_url(&text) {
@@ -19,7 +19,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A URL in which `{placeholder}` is replaced later.
+    /// Returns a URL in which `{placeholder}` is replaced later.
     pub(super) fn url_template(&mut self, at: &At<'_>, placeholders: &[&str]) -> Option<String> {
         let text = self.expand(at)?;
         let known = placeholders.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(" and ");
@@ -39,7 +39,7 @@ impl Reader<'_> {
     }
 }
 
-/// A host, perhaps with port and path, that lacks its scheme.
+/// Returns whether a text is a host, perhaps with port and path, without a scheme.
 fn is_bare(text: &str) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '[' | ']');
     let host = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');

@@ -30,7 +30,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The unit of OpenSLO's letter.
+    /// Returns the unit of OpenSLO's letter.
     #[must_use]
     pub const fn from_letter(letter: char) -> Option<Self> {
         match letter {
@@ -133,7 +133,7 @@ impl Calendar {
         Ok((self.edge(number)?, self.edge(number + 1)?))
     }
 
-    /// The period that a slot begins in; `None` beyond the calendar.
+    /// Returns the period that a slot begins in; `None` beyond the calendar.
     #[must_use]
     pub fn span(&self, grid: Grid, slot: Slot) -> Option<lookout_engine::Span> {
         let width = i64::from(grid.width_seconds());
@@ -143,8 +143,8 @@ impl Calendar {
         Some(lookout_engine::Span { from: first(from), to: first(to) })
     }
 
-    /// Tells an evaluator which period a slot begins in. To be done before every slot that is closed; costs nothing
-    /// while that is the period it knows.
+    /// Sets the period of an evaluator to the one in which a slot begins. It must be set before every slot that is
+    /// closed; the call costs nothing while the period stays.
     pub fn set_period(&self, evaluator: &mut Evaluator, slot: Slot) {
         if evaluator.span().is_some_and(|span| span.contains(slot)) {
             return;
@@ -154,7 +154,8 @@ impl Calendar {
         }
     }
 
-    /// `month in Europe/Zurich, until 1 December`, for the period that ends at an instant in seconds since the epoch.
+    /// Returns `month in Europe/Zurich, until 1 December`, for the period that ends at an instant in seconds since
+    /// the epoch.
     #[must_use]
     pub fn describe(&self, until: i64) -> String {
         let Ok(until) = Timestamp::from_second(until) else { return self.to_string() };
@@ -173,13 +174,13 @@ impl Calendar {
         }
     }
 
-    /// The zone as it was written.
+    /// Returns the zone as it was written.
     #[must_use]
     pub fn zone(&self) -> &str {
         &self.zone_name
     }
 
-    /// Whether every period begins with a quarter of an hour.
+    /// Returns whether every period begins with a quarter of an hour.
     #[must_use]
     pub fn begins_with_a_quarter_hour(&self) -> bool {
         self.start.minute() % 15 == 0 && self.start.second() == 0
@@ -198,7 +199,7 @@ impl Calendar {
         }
     }
 
-    /// The first instant of the period with a number, in seconds since the epoch.
+    /// Returns the first instant of the period with a number, in seconds since the epoch.
     fn edge(&self, number: i64) -> Result<i64, OutOfTime> {
         let (months, days) = self.unit.steps();
         let number = number.saturating_mul(i64::from(self.count));
@@ -218,7 +219,7 @@ fn days_from_epoch(date: Date) -> i64 {
 }
 
 impl fmt::Display for Calendar {
-    /// `month in Europe/Zurich`, `2 weeks in UTC`.
+    /// Returns `month in Europe/Zurich`, `2 weeks in UTC`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.count {
             1 => write!(f, "{} in {}", self.unit.word(), self.zone_name),
@@ -227,7 +228,7 @@ impl fmt::Display for Calendar {
     }
 }
 
-/// The zone whose name is nearest to a wrong one.
+/// Returns the zone whose name is nearest to a wrong one.
 pub(super) fn zone_like(name: &str) -> Option<String> {
     let distance = |known: &str| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
     let names = jiff::tz::db().available().map(|known| known.as_str().to_owned());

@@ -28,7 +28,7 @@ use crate::known::Known;
 use crate::metadata::Metadata;
 use crate::model::Component;
 
-/// Whether an SLO is a composite.
+/// Returns whether an SLO is a composite.
 pub(super) fn is_composite(fields: &Fields<'_>, metadata: &Metadata<'_>) -> bool {
     let has_one = fields.get(slo::INDICATOR).or_else(|| fields.get(slo::INDICATOR_REF)).is_some();
     let of_its_own = |item: &super::yaml::Node| match &item.value {
@@ -112,7 +112,7 @@ pub(super) fn read_composite<'n>(
     Promise { objective: Some((whole, at)), method, indicator: Some(Indicator::Composite(components)) }
 }
 
-/// The objective beside those of the components, in percent.
+/// Reads the objective beside those of the components, in percent.
 fn read_own_objective<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<(Objective, At<'n>)> {
     let percent = match &at.node.value {
         Value::Text(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),
@@ -295,7 +295,7 @@ fn by_place(place: usize) -> String {
     format!("component-{}", place + 1)
 }
 
-/// A name for labels and the ledger, from one for people.
+/// Returns a name for labels and the ledger, from one for people.
 fn name_from(title: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let words: String = title.chars().map(plain).collect();

@@ -32,7 +32,7 @@ pub(super) struct Frame {
     pub(super) stale_after_seconds: Option<u64>,
 }
 
-/// The conditions in the annotation of an SLO; none when there is no such annotation.
+/// Reads the conditions in the annotation of an SLO; none when there is no such annotation.
 pub(super) fn read_conditions(
     reader: &mut Reader<'_>,
     metadata: &Metadata<'_>,
@@ -131,18 +131,18 @@ fn parse_condition(words: &mut Tokens<'_>) -> Result<Condition, BadEntry> {
     }
 }
 
-/// A percentage as a share of the budget, up to the whole.
+/// Parses a percentage of the budget.
 fn share(word: &str) -> Option<BudgetShare> {
     let percent: f64 = word.strip_suffix('%')?.parse().ok()?;
     BudgetShare::try_from_percent(percent).ok()
 }
 
-/// A whole percentage below the whole.
+/// Returns a whole percentage below the whole.
 fn whole_percent(word: &str) -> Option<u8> {
     word.strip_suffix('%')?.parse().ok().filter(|percent| (1..100).contains(percent))
 }
 
-/// Everything that keeps a condition from working, each with what to do.
+/// Returns everything that keeps a condition from working, each with what to do.
 fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let mut fault =
@@ -219,7 +219,8 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
     faults
 }
 
-/// The share of the budget, in percent, that a total outage of a window spends; rounded down to what can be reached.
+/// Returns the share of the budget, in percent, that a total outage of a window spends; rounded down to what can be
+/// reached.
 fn most_spent(objective: Objective, period: Window, window: Window) -> f64 {
     let share = window.as_seconds() as f64 / period.as_seconds().max(1) as f64 / objective.budget_ratio();
     (share * 1e6 + 1e-6).floor() / 1e4

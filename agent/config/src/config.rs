@@ -327,7 +327,7 @@ fn read_patterns(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<Pattern> {
     read.collect()
 }
 
-/// The absolute form of a path that is relative to a folder, without `..`.
+/// Returns the absolute form of a path that is relative to a folder, without `..`.
 fn absolute(folder: &Path, path: &Path) -> PathBuf {
     // the folder exists, because a file was read from it; what is generated into need not
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

@@ -36,7 +36,7 @@ pub(super) enum Found {
     Empty,
 }
 
-/// A secret that is written under one key or stands in the file under the other.
+/// Reads a secret that is written under one key or stands in the file under the other.
 pub(super) fn read_secret(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -54,7 +54,7 @@ pub(super) fn read_secret(
 }
 
 impl Reader<'_> {
-    /// The content of a file that a setting names, relative to the folder of the configuration.
+    /// Returns the content of a file that a setting names, relative to the folder of the configuration.
     pub(super) fn secret_from_file(&mut self, at: &At<'_>, folder: &Path) -> Option<String> {
         let path = folder.join(self.expand(at)?);
         if self.needs == Secrets::Unneeded {
@@ -73,7 +73,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text that may be secret, with its variables filled in. What stands in the file itself is kept out of
+    /// Returns a text that may be secret, with its variables filled in. What stands in the file itself is kept out of
     /// snippets when `masked`, and warned about when `warned`.
     pub(super) fn secret_text(&mut self, at: &At<'_>, masked: bool, warned: bool) -> Option<String> {
         let text = match self.text(at) {
@@ -148,7 +148,7 @@ pub(super) fn read_credentials(
     Some(Credentials::Basic { username: username?, password: Secret::new(password) })
 }
 
-/// A token that can be sent; one with a line break in it cannot.
+/// Returns a token that can be sent; one with a line break in it cannot.
 fn header_safe(reader: &mut Reader<'_>, at: &At<'_>, token: String) -> Option<Secret> {
     if http::HeaderValue::try_from(&token).is_err() {
         reader.error(

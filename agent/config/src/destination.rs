@@ -59,12 +59,12 @@ pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Pa
     Some(Written::Usable(Destination { name, minimum, kind }))
 }
 
-/// `page` or `ticket`.
+/// Reads `page` or `ticket`.
 fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
     reader.choice(at, &[("page", Severity::Page), ("ticket", Severity::Ticket)])
 }
 
-/// `None` for what is wrong, `Some(None)` for what is off.
+/// Reads `None` for what is wrong, `Some(None)` for what is off.
 fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<DestinationKind>> {
     let fields = reader.fields(at, alertmanager::OBJECT)?;
     let list = reader.required(

@@ -38,7 +38,7 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// An error about a file as a whole.
+    /// Returns an error about a file as a whole.
     pub(super) fn whole_file(file: &Path, message: String, help: &str) -> Self {
         Self {
             level: Level::Error,
@@ -62,7 +62,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Whether anything makes the files unusable.
+    /// Returns whether anything makes the files unusable.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|diagnostic| diagnostic.level == Level::Error)
@@ -120,7 +120,8 @@ impl Diagnostics {
     }
 }
 
-/// The part of a span that is on its first line: a caret under a block says no more than one under its beginning.
+/// Returns the part of a span that is on its first line: a caret under a block says no more than one under its
+/// beginning.
 fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     let meant = text.get(span.clone()).unwrap_or_default();
     let line = meant.lines().next().unwrap_or_default();

@@ -34,7 +34,7 @@ pub(super) fn read_entries<T>(
     clauses
 }
 
-/// The bytes of a piece without the space around it.
+/// Returns the bytes of a piece without the space around it.
 fn span_of(start: usize, piece: &str) -> Range<usize> {
     let before = piece.len() - piece.trim_start().len();
     start + before..start + before + piece.trim().len()
@@ -129,7 +129,7 @@ impl<'t> Tokens<'t> {
     }
 }
 
-/// A window or a time of whole seconds, and more than none.
+/// Parses a window of whole seconds above zero.
 pub(super) fn window(text: &str) -> Option<Window> {
     let duration = parse_duration(text).ok()?;
     let whole = duration.subsec_nanos() == 0 && !duration.is_zero();

@@ -171,7 +171,7 @@ impl<'e> Run<'e> {
         Self { environment, needs, real_rates: Some(RealRates::default()), found: Diagnostics::default() }
     }
 
-    /// The files that a path on the command line stands for.
+    /// Returns the files that a path on the command line stands for.
     fn expand(&mut self, path: &Path) -> Vec<PathBuf> {
         if !path.is_dir() {
             return vec![path.to_owned()];
@@ -219,7 +219,7 @@ impl<'e> Run<'e> {
         self.found.list.extend(reader.findings);
     }
 
-    /// A `lookout.yaml` with its SLO specs, and the files it named.
+    /// Returns a `lookout.yaml` with its SLO specs, and the files it named.
     fn config(&mut self, sheet: &Opened) -> (Option<Config>, Vec<PathBuf>) {
         let folder = sheet.file.parent().unwrap_or(Path::new(""));
         let mut reader = Reader::new(&sheet.file, &sheet.text, self.environment, self.needs);
@@ -283,7 +283,7 @@ pub(super) fn read_text(file: &Path) -> Result<String, (String, &'static str)> {
     String::from_utf8(bytes).map_err(|_| ("this file is not UTF-8 text".to_owned(), "save it as UTF-8"))
 }
 
-/// The files of all patterns, each once, in order.
+/// Returns the files of all patterns, each once, in order.
 fn find_specs(reader: &mut Reader<'_>, folder: &Path, patterns: &[Pattern]) -> Vec<PathBuf> {
     let mut files = BTreeSet::new();
     for pattern in patterns {
@@ -318,7 +318,7 @@ fn shown(folder: &Path) -> String {
     }
 }
 
-/// The files of a folder that match a pattern.
+/// Returns the files of a folder that match a pattern.
 fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, glob::PatternError> {
     // what looks like a pattern in the folder's own name is meant literally
     let base = glob::Pattern::escape(&folder.to_string_lossy());

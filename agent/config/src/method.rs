@@ -26,7 +26,7 @@ pub(super) fn read_budgeting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Op
     reader.choice(&at, &choices)
 }
 
-/// The method in full, from the fields of an objective. Without a known `budgeting` there is an error already.
+/// Reads the method in full, from the fields of an objective. Without a known `budgeting` there is an error already.
 pub(super) fn read_method(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,

@@ -299,7 +299,7 @@ pub struct Slo {
     pub calendar: Option<Calendar>,
     /// Extra labels for generated rules.
     pub labels: BTreeMap<String, String>,
-    /// How many events it has.
+    /// Number of its events.
     pub traffic: Traffic,
     /// The time within which a total outage must page; `None` for no such demand.
     pub page_within: Option<PromiseBound>,
@@ -332,7 +332,7 @@ pub enum RateSource {
 }
 
 impl Slo {
-    /// `<service>-<slo>`, Sloth's `sloth_id`; unique.
+    /// Returns `<service>-<slo>`, Sloth's `sloth_id`; unique.
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}-{}", self.service, self.name)
@@ -352,7 +352,7 @@ impl Slo {
             .collect()
     }
 
-    /// The alert of an incident, by its cause.
+    /// Returns the alert of an incident, by its cause.
     #[must_use]
     pub fn alert_name_for(&self, cause: Cause) -> String {
         let ending = match cause {
@@ -364,7 +364,7 @@ impl Slo {
         self.alert_name() + ending
     }
 
-    /// The causes that can open an incident of this SLO.
+    /// Returns the causes that can open an incident of this SLO.
     pub fn causes(&self) -> impl Iterator<Item = Cause> {
         Cause::ALL.into_iter().filter(|cause| match cause {
             Cause::Burn => true,
@@ -377,7 +377,7 @@ impl Slo {
         self.policy.conditions.iter().any(|condition| condition.cause() == cause)
     }
 
-    /// Seconds from an instant, in seconds since the epoch, to the same wall time a week before, for conditions on
+    /// Returns the seconds from an instant, in seconds since the epoch, to the same wall time a week before, for conditions on
     /// traffic. They differ from a week where the clocks of the zone changed in between.
     #[must_use]
     pub fn week_before_seconds(&self, at: i64) -> i64 {
@@ -388,25 +388,25 @@ impl Slo {
         before.map_or(week, |before| at.saturating_sub(before.timestamp().as_second()))
     }
 
-    /// The name people read.
+    /// Returns the name people read.
     #[must_use]
     pub fn title(&self) -> &str {
         self.display_name.as_deref().unwrap_or(&self.name)
     }
 
-    /// The share of events that must be good.
+    /// Returns the share of events that must be good.
     #[must_use]
     pub const fn objective(&self) -> Objective {
         self.policy.objective
     }
 
-    /// The length of its budget's period, or what a calendar period is reckoned to last.
+    /// Returns the length of its period; of a calendar period the nominal length.
     #[must_use]
     pub const fn period(&self) -> Window {
         self.policy.period.nominal()
     }
 
-    /// The period for people: `30d`, or `month in Europe/Zurich`.
+    /// Returns the period for people: `30d`, or `month in Europe/Zurich`.
     #[must_use]
     pub fn period_text(&self) -> String {
         self.calendar.as_ref().map_or_else(|| self.period().to_string(), ToString::to_string)
@@ -471,7 +471,7 @@ pub struct Component {
 }
 
 impl Component {
-    /// The name people read.
+    /// Returns the name people read.
     #[must_use]
     pub fn title(&self) -> &str {
         self.display_name.as_deref().unwrap_or(&self.name)

@@ -189,7 +189,7 @@ fn fallback_grid() -> Option<Grid> {
     Grid::try_new(crate::known::GRID_SECONDS).ok()
 }
 
-/// The only item of a list.
+/// Returns the only item of a list.
 fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> Option<At<'n>> {
     let mut items = reader.list(at)?;
     if items.len() > 1 {
@@ -225,7 +225,7 @@ pub(super) fn refuse_threshold(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     }
 }
 
-/// The objective, and where it stands.
+/// Reads the objective, and where it stands.
 pub(super) fn read_objective<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
@@ -281,7 +281,7 @@ struct Context<'c, 'n> {
 }
 
 impl Context<'_, '_> {
-    /// The tiers of an SLO that names none.
+    /// Returns the tiers of an SLO that names none.
     fn default_tiers(&self) -> Option<Vec<Tier>> {
         let slices = self.method.and_then(Method::slices);
         let rate = self.traffic?.rate;
@@ -388,7 +388,7 @@ fn read_guard(
     Some(Guard { confidence, ..guard })
 }
 
-/// A number in an annotation, which may be written with or without quotes.
+/// Returns a number in an annotation, which may be written with or without quotes.
 fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, key: Key) -> Option<u64> {
     let at = metadata.annotation(key)?;
     let number = match &at.node.value {

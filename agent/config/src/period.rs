@@ -21,7 +21,7 @@ pub(super) struct BudgetPeriod {
     pub(super) calendar: Option<Calendar>,
 }
 
-/// The period under `timeWindow`.
+/// Reads the period under `timeWindow`.
 pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BudgetPeriod> {
     let mut items = reader.list(at)?;
     if items.len() != 1 {
@@ -94,7 +94,7 @@ fn read_rolling(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Window> {
     Some(period)
 }
 
-/// A number and a unit of the calendar.
+/// Returns a number and a unit of the calendar.
 fn units_of(at: &At<'_>) -> Option<(u16, Unit)> {
     let Value::Text(text) = &at.node.value else { return None };
     let unit = Unit::from_letter(text.chars().last()?)?;

@@ -26,7 +26,7 @@ const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 type KnownServers = Vec<(String, Option<QueryTiming>)>;
 
-/// All of `prometheus`, and what SLOs may know of them.
+/// Reads all of `prometheus`, and what SLOs may know of them.
 pub(super) fn read_servers(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -103,7 +103,7 @@ pub(super) fn read_prometheus(
     })
 }
 
-/// A span of time above zero.
+/// Reads a span of time above zero.
 fn read_span(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -133,7 +133,7 @@ fn read_delay(reader: &mut Reader<'_>, fields: &Fields<'_>, slot: Duration) -> O
     Some(delay)
 }
 
-/// A multiple of the slot that holds samples enough for a rate.
+/// Reads a multiple of the slot that holds samples enough for a rate.
 fn read_window(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,

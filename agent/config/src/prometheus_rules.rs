@@ -31,7 +31,7 @@ pub(super) fn read(
     Some(PrometheusRules { folder: absolute(Path::new(&folder?)), namespace, labels })
 }
 
-/// Labels as Kubernetes takes them.
+/// Reads labels as Kubernetes takes them.
 fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String> {
     let Some(fields) = reader.open_fields(at, "from names to values") else { return BTreeMap::new() };
     let mut labels = BTreeMap::new();

@@ -35,7 +35,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, to be handed to the receiver and to nothing else.
+    /// Returns the value itself, to be handed to the receiver and to nothing else.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0

@@ -55,7 +55,7 @@ fn factor_of(word: &str) -> Option<BurnFactor> {
     BurnFactor::try_new(number).ok()
 }
 
-/// Everything that keeps a tier from working, each with what to do.
+/// Returns everything that keeps a tier from working, each with what to do.
 pub(super) fn faults(
     tier: &Tier,
     objective: Option<Objective>,

@@ -41,7 +41,7 @@ pub struct UrlOptions {
 }
 
 impl Default for UrlOptions {
-    /// Every five seconds, 99.9 %, nobody told.
+    /// Returns every five seconds, 99.9 %, nobody told.
     fn default() -> Self {
         Self {
             listen: LISTEN,
@@ -133,7 +133,7 @@ fn probe_rate(interval: Duration) -> EventRate {
     EventRate::try_every_seconds(interval.as_secs_f64()).expect("a positive interval has a rate")
 }
 
-/// The URL as it is shown to everyone who reads a page or a message: a query often holds a key.
+/// Returns the URL as it is shown to everyone who reads a page or a message: a query often holds a key.
 fn without_secrets(url: &Url) -> String {
     let mut shown = url.clone();
     // these fail only where there is neither user nor password

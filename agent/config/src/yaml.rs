@@ -52,7 +52,7 @@ pub(super) struct Key {
 }
 
 impl Value {
-    /// Whether its text is lost in its value.
+    /// Returns whether its text is lost in its value.
     const fn is_written(&self) -> bool {
         matches!(self, Self::Bool(_) | Self::Int(_) | Self::Float(_))
     }
@@ -70,7 +70,7 @@ impl Value {
     }
 }
 
-/// Every document of a text that is not empty.
+/// Returns every document of a text that is not empty.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     // people write a few anchors at most: what grows beyond that is a mistake or an attack
     let options = serde_saphyr::options! {
@@ -83,7 +83,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Node>, Box<Diagnostic
         .map_err(|error| Box::new(diagnose(file, text, &error)))
 }
 
-/// A value as YAML, in the order it has.
+/// Returns a value as YAML, in the order it has.
 pub(super) fn print(value: &impl serde::Serialize) -> String {
     let options = serde_saphyr::ser_options! { compact_list_indent: false };
     // a tree of maps with text for keys always serializes; a reader of nothing would say so
@@ -208,7 +208,7 @@ fn place_of(location: Location, text: &str) -> Place {
     Place { line, column, span: start..start + meant.trim_end().len() }
 }
 
-/// The byte at which a line and column begin.
+/// Returns the byte at which a line and column begin.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let Some(content) = text.split_inclusive('\n').nth(line - 1) else { return text.len() };
     let before: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();

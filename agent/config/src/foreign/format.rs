@@ -29,18 +29,18 @@ pub struct ImportOptions {
     pub source: String,
 }
 
-/// Whether a document says that it is Sloth's.
+/// Returns whether a document says that it is Sloth's.
 pub(crate) fn is_of_sloth(node: &Node) -> bool {
     let theirs = |version: &str| version.starts_with("sloth.slok.dev/");
     scalar(node, "version") == Some("prometheus/v1") || scalar(node, "apiVersion").is_some_and(theirs)
 }
 
-/// Whether a document says that it is Pyrra's.
+/// Returns whether a document says that it is Pyrra's.
 pub(crate) fn is_of_pyrra(node: &Node) -> bool {
     scalar(node, "apiVersion").is_some_and(|version| version.starts_with("pyrra.dev/"))
 }
 
-/// Whether a document says what it is, so that its file is no `lookout.yaml`.
+/// Returns whether a document says what it is, so that its file is no `lookout.yaml`.
 pub(crate) fn is_spec(node: &Node) -> bool {
     scalar(node, "apiVersion").is_some() || is_of_sloth(node)
 }

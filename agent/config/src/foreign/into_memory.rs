@@ -60,7 +60,7 @@ fn convert_document<'a>(
     }
 }
 
-/// Labels as OpenSLO allows them and rules do not.
+/// Returns labels as OpenSLO allows them and rules do not.
 fn has_foreign_labels(node: &Node) -> bool {
     let labels = node.get("metadata").and_then(|metadata| metadata.get("labels"));
     let Some(Value::Map(entries)) = labels.map(|labels| &labels.value) else { return false };
@@ -68,7 +68,7 @@ fn has_foreign_labels(node: &Node) -> bool {
     entries.iter().any(|(key, value)| foreign(&key.name) || matches!(value.value, Value::List(_)))
 }
 
-/// The documents of Sloth and Pyrra, converted.
+/// Returns the documents of Sloth and Pyrra, converted.
 fn convert_foreign<'a>(sheets: &mut [Sheet<'_>], source: &str) -> Vec<Vec<Cow<'a, Node>>> {
     let mut converted: Vec<Vec<Cow<'a, Node>>> = sheets.iter().map(|_| Vec::new()).collect();
     for wanted in [Format::Sloth, Format::Pyrra] {
@@ -91,7 +91,7 @@ fn convert_foreign<'a>(sheets: &mut [Sheet<'_>], source: &str) -> Vec<Vec<Cow<'a
     converted
 }
 
-/// The Prometheus that is asked where none is named: the one of that name, or the only one.
+/// Returns the default server: the only one, or the one of the default name.
 fn known_source(known: &Known) -> String {
     match known.prometheus.as_deref() {
         Some([(only, _)]) => only.clone(),

@@ -20,7 +20,7 @@ pub(crate) use into_memory::{Converted, convert_in_memory};
 pub(crate) use output::Output;
 #[cfg(test)]
 pub(super) use {
-    document::{Doc, map},
+    document::{Document, map},
     output::{CHANGED, LOST},
 };
 

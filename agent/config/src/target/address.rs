@@ -15,7 +15,7 @@ pub struct HostPort {
 }
 
 impl HostPort {
-    /// The address, when the host is none that must be resolved.
+    /// Returns the address, when the host is none that must be resolved.
     #[must_use]
     pub fn literal(&self) -> Option<SocketAddr> {
         self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
@@ -41,7 +41,7 @@ fn parse(text: &str) -> Option<HostPort> {
     Some(HostPort { host: host.to_owned(), port })
 }
 
-/// Whether a text can be a name or an IPv4 address.
+/// Returns whether a text can be a name or an IPv4 address.
 pub(super) fn is_host(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     !text.is_empty() && text.len() <= 253 && text.chars().all(fits)

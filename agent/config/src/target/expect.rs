@@ -127,7 +127,7 @@ fn read_assertion(reader: &mut Reader<'_>, at: &At<'_>, protocol: Protocol) -> O
     }
 }
 
-/// Whether an answer of the protocol has every value that is asserted.
+/// Returns whether an answer of the protocol has every value that is asserted.
 fn fits(reader: &mut Reader<'_>, at: &At<'_>, root: &Condition, protocol: Protocol) -> bool {
     let stranger = root.subjects().into_iter().find(|subject| !protocols_of(subject).contains(&protocol));
     let Some(subject) = stranger else { return true };

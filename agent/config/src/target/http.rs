@@ -77,7 +77,7 @@ pub struct Redirects {
 }
 
 impl HttpCheck {
-    /// A plain request for a URL.
+    /// Returns a plain request for a URL.
     #[must_use]
     pub fn get(url: Url) -> Self {
         Self {
@@ -208,7 +208,7 @@ fn read_body_limit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<usize
     Some(bytes)
 }
 
-/// Whether an expectation looks into the body. What cannot be read is told elsewhere.
+/// Returns whether an expectation looks into the body. What cannot be read is told elsewhere.
 fn keeps_body(fields: &Fields<'_>) -> bool {
     let Some(Value::Map(expect)) = fields.get(target::http::EXPECT).map(|at| at.node.value.clone()) else {
         return false;
@@ -238,7 +238,7 @@ fn read_method(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     Some(method)
 }
 
-/// The value of JSON that a value of YAML stands for.
+/// Returns the value of JSON that a value of YAML stands for.
 pub(super) fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,

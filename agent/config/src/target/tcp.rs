@@ -63,7 +63,7 @@ pub enum Step {
 pub struct Send(pub Vec<u8>);
 
 impl TcpCheck {
-    /// Whether it ends in TLS.
+    /// Returns whether it ends in TLS.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls.is_some() || self.starttls.is_some()

@@ -23,7 +23,7 @@ const PAGES: [&str; 8] = ["page", "critical", "high", "urgent", "emergency", "p1
 const TICKETS: [&str; 10] =
     ["ticket", "warning", "warn", "medium", "low", "info", "minor", "p2", "sev2", "p3"];
 
-/// The `spec` of an `AlertCondition`.
+/// Reads the `spec` of an `AlertCondition`.
 pub(crate) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Condition> {
     let fields = reader.fields(spec, condition::OBJECT)?;
     list_description(reader, &fields);
@@ -85,7 +85,7 @@ pub(crate) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     }
 }
 
-/// The `spec` of an `AlertPolicy`.
+/// Reads the `spec` of an `AlertPolicy`.
 pub(crate) fn read_policy(
     reader: &mut Reader<'_>,
     spec: &At<'_>,
@@ -152,12 +152,12 @@ fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, definitions: &mut 
     }
 }
 
-/// The name in the head of what stands in the place of a reference.
+/// Returns the name in the head of what stands in the place of a reference.
 fn inline_name(at: &At<'_>) -> Option<String> {
     scalar_text(at.node.get("metadata")?.get("name")?)
 }
 
-/// The `spec` of an `AlertNotificationTarget`.
+/// Reads the `spec` of an `AlertNotificationTarget`.
 pub(crate) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
     let fields = reader.fields(spec, notification_target::OBJECT)?;
     list_description(reader, &fields);
@@ -209,7 +209,7 @@ pub(crate) fn reference<'n>(
     }
 }
 
-/// The tiers of a policy.
+/// Returns the tiers of a policy.
 fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) -> Vec<Tier> {
     let mut by_severity: BTreeMap<Severity, Vec<Condition>> = BTreeMap::new();
     for condition in conditions {
@@ -241,7 +241,7 @@ fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) ->
     tiers
 }
 
-/// The word of the annotation `lookout.dev/data-alert` that follows from all policies of an SLO.
+/// Returns the word of the annotation `lookout.dev/data-alert` that follows from all policies of an SLO.
 pub(crate) fn data_alert<'p>(policies: impl Iterator<Item = &'p Policy>) -> Option<&'static str> {
     let said: Vec<Option<Severity>> = policies.filter_map(|policy| policy.no_data).collect();
     let loudest = said.iter().flatten().max();

@@ -68,7 +68,7 @@ fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Output> {
     whole.then(|| Output { content, origin: origin(reader, node), notes })
 }
 
-/// A document that no rule is made of, without its labels.
+/// Returns a document without its labels, which no rule takes.
 pub(crate) fn without_labels(reader: &mut Reader<'_>, node: &Node) -> Node {
     let mut document = node.clone();
     let metadata = reader.within(&At::root(node)).and_then(|fields| fields.get(document::METADATA));

@@ -81,7 +81,7 @@ pub(crate) fn define<T>(
     by_name.insert(name, named);
 }
 
-/// A definition by name; its notes become those of what refers to it.
+/// Returns a definition by name; its notes become those of what refers to it.
 fn find<T: Clone>(
     reader: &mut Reader<'_>,
     at: &At<'_>,
@@ -159,7 +159,7 @@ impl Definitions {
         find(reader, at, "DataSource", name, &self.data_sources, &mut self.references)
     }
 
-    /// Whether an indicator of that name was declared, rightly or wrongly.
+    /// Returns whether an indicator of that name was declared, rightly or wrongly.
     pub(crate) fn has_sli(&self, name: &str) -> bool {
         self.slis.contains_key(name)
     }

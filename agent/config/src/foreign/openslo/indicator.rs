@@ -2,7 +2,7 @@
 
 use super::definitions::Definitions;
 use super::kinds::{Metric, Sli, is_own};
-use crate::foreign::document::{Doc, map, ratio};
+use crate::foreign::document::{Document, map, ratio};
 use crate::foreign::output::quote;
 use crate::foreign::query::{check_events, parse_query, refuse, split_quotient};
 use crate::keys::openslo::{prometheus, query, ratio, side, sli, source};
@@ -22,10 +22,10 @@ struct Asked {
 enum Side {
     Query(Asked),
     /// A probe or scrape of lookout's own, as it stood.
-    Own(Doc),
+    Own(Document),
 }
 
-/// The `spec` of an SLI.
+/// Reads the `spec` of an SLI.
 pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Sli> {
     if is_own(at.node) {
         return Some(Sli { name: None, description: None, metric: Metric::Own(at.node.clone()) });
@@ -82,12 +82,12 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definition
             let part_text = counted(reader, &part, &part_query.query, counter);
             let total_text = counted(reader, &total_at, &total_query.query, counter);
             let (part_text, total_text) = alike(part_text?, total_text?);
-            let part = Doc::At(part_query.place, Box::new(Doc::text(part_text)));
-            let total = Doc::At(total_query.place, Box::new(Doc::text(total_text)));
+            let part = Document::At(part_query.place, Box::new(Document::text(part_text)));
+            let total = Document::At(total_query.place, Box::new(Document::text(total_text)));
             Some(Metric::Ratio(ratio(&part_query.source, (name, part), total)))
         }
         (Side::Own(part), Side::Own(total)) => {
-            let ratio = map([("counter", Doc::Switch(counter)), (name, part), ("total", total)]);
+            let ratio = map([("counter", Document::Switch(counter)), (name, part), ("total", total)]);
             Some(Metric::Ratio(map([("ratioMetric", ratio)])))
         }
         _ => {
@@ -98,7 +98,7 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definition
     }
 }
 
-/// A ratio that is divided already.
+/// Reads a ratio that is divided already.
 fn read_raw(
     reader: &mut Reader<'_>,
     raw: &At<'_>,
@@ -115,7 +115,7 @@ fn read_raw(
     let part = counted(reader, raw, &quotient.part, true);
     let total = counted(reader, raw, &quotient.total, true);
     let (part, total) = alike(part?, total?);
-    let there = |text: String| Doc::At(query.place.clone(), Box::new(Doc::text(text)));
+    let there = |text: String| Document::At(query.place.clone(), Box::new(Document::text(text)));
     Some(Metric::Ratio(ratio(&query.source, (quotient.side, there(part)), there(total))))
 }
 
@@ -139,7 +139,7 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions
         return None;
     };
     if matches!(kind.as_str(), "probe" | "scrape") {
-        return Some(Side::Own(map([("metricSource", Doc::of(at.node))])));
+        return Some(Side::Own(map([("metricSource", Document::of(at.node))])));
     }
     if !kind.eq_ignore_ascii_case("prometheus") {
         let help = "lookout queries servers with the API of Prometheus only";
@@ -176,7 +176,7 @@ fn read_query(
     Some(Asked { source, query, place: at.node.place.clone() })
 }
 
-/// A query that counts events over lookout's window, or a selector of counters, which lookout sums itself.
+/// Returns a query that counts events over lookout's window, or a selector of counters, which lookout sums itself.
 fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, counter: bool) -> Option<String> {
     if query.has_range() || query.is_windowed() {
         return windowed(reader, at, query);
@@ -203,7 +203,7 @@ fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, counter: bool) -
     None
 }
 
-/// Both over a window, or both plain counters.
+/// Returns both over a window, or both plain counters.
 fn alike(part: String, total: String) -> (String, String) {
     let over = |selector: String| format!("sum(increase({selector}[{WINDOW}]))");
     match (part.contains(WINDOW), total.contains(WINDOW)) {
@@ -213,7 +213,7 @@ fn alike(part: String, total: String) -> (String, String) {
     }
 }
 
-/// The query with its fixed ranges replaced by lookout's window.
+/// Returns the query with its fixed ranges replaced by lookout's window.
 fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &Query) -> Option<String> {
     let Some(first) = query.fixed_ranges().first() else {
         check_events(reader, at, query)?;

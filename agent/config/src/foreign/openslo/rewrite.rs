@@ -103,7 +103,8 @@ pub(crate) fn rewrite(
     Some(rewritten)
 }
 
-/// The components of a composite of others: judged slice by slice, and with names, which their counts are stored under.
+/// Returns the components of a composite of others: judged slice by slice, and with names, which their counts are
+/// stored under.
 fn join(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node, mut goals: Vec<Goal>) -> Vec<Goal> {
     if let Some(at) =
         spec.get(slo::BUDGETING_METHOD).filter(|at| at.node.value == Value::Text("Occurrences".into()))
@@ -158,7 +159,7 @@ fn write_goals(slo: &mut Node, goals: Vec<Goal>, definitions: &Definitions) {
     }
 }
 
-/// The indicator beside or within objectives. `None` after something was said about it.
+/// Reads the indicator beside or within objectives. `None` after something was said about it.
 fn read_source(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -221,7 +222,7 @@ impl Goal {
     }
 }
 
-/// The indicator for one objective, of which a threshold takes operator and bound.
+/// Returns the indicator for one objective, of which a threshold takes operator and bound.
 fn convert(reader: &mut Reader<'_>, at: &At<'_>, sli: &Sli, objective: &mut Node) -> Option<Node> {
     let fields = reader.within(at)?.declared(objective::OBJECT);
     let operators = [("lte", "<="), ("lt", "<"), ("gte", ">="), ("gt", ">")];
@@ -244,7 +245,7 @@ fn convert(reader: &mut Reader<'_>, at: &At<'_>, sli: &Sli, objective: &mut Node
     Some(Node::mapping(name.into_iter().chain([("spec", spec)]), &place))
 }
 
-/// The objective, where it is one.
+/// Returns the objective, where it is one.
 fn objective_of(node: &Node) -> Option<Objective> {
     let number = |name: &str| match node.get(name)?.value {
         Value::Int(number) => Some(number as f64),
@@ -255,7 +256,7 @@ fn objective_of(node: &Node) -> Option<Objective> {
     Objective::try_from_percent(percent).ok()
 }
 
-/// The length of the period, where it is one; a rolling one becomes days.
+/// Returns the length of the period, where it is one; a rolling one becomes days.
 fn rewrite_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) -> Option<Window> {
     let item = spec.get(slo::TIME_WINDOW).map(|at| reader.items_within(&at))?.into_iter().next()?;
     let fields = reader.within(&item)?.declared(window::OBJECT);
@@ -278,7 +279,7 @@ fn rewrite_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) ->
     Some(period)
 }
 
-/// Labels that rules can have.
+/// Keeps the labels that rules can have.
 fn carry_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Node> {
     let fields = reader.within(at)?;
     let mut entries = Vec::new();

@@ -42,7 +42,7 @@ impl Servers {
         Self { grid: known.grid, declared, ..Self::default() }
     }
 
-    /// Whether lookout.yaml has a server of this name.
+    /// Returns whether lookout.yaml has a server of this name.
     pub(crate) fn is_declared(&self, name: &str) -> bool {
         self.declared.iter().flatten().any(|known| known == name)
     }
@@ -83,7 +83,7 @@ impl Servers {
     }
 }
 
-/// Whether nothing secret stands there itself: only the names of variables and files may.
+/// Returns whether the value holds no secret itself: only names of variables and files are allowed.
 fn no_secret(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> bool {
     let (headers, token) = (name == server::HEADERS.name, name == server::BEARER_TOKEN.name);
     match &at.node.value {

@@ -10,7 +10,7 @@ use lookout_promql::query::WINDOW;
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 use super::tiers::{PyrraAlert, tiers};
-use crate::foreign::document::{Doc, ratio};
+use crate::foreign::document::{Document, ratio};
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{
     Content, Origin, Output, SloOutput, object_metadata, object_name, print_page_within, quote, scalar_text,
@@ -170,16 +170,16 @@ fn list_settings(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     }
 }
 
-fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(Doc, lookout_engine::Objective)> {
+fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(Document, lookout_engine::Objective)> {
     let text = scalar_text(at.node)?;
     let Ok(percent) = text.trim().parse::<f64>() else {
         reader.error(at, "not converted: expected a percentage", "write one like `\"99.9\"`");
         return None;
     };
-    Some((Doc::number_at(at, percent), reader.objective_percent(at, percent)?))
+    Some((Document::number_at(at, percent), reader.objective_percent(at, percent)?))
 }
 
-fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
+fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Document> {
     let fields = reader.fields(at, indicator::OBJECT)?;
     let kinds = indicator::OBJECT.keys.iter();
     let mut found = kinds.filter_map(|key| fields.get(*key).map(|at| (key.name, at)));
@@ -213,13 +213,13 @@ fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<
             let gauge = selector(reader, &at)?;
             let good = format!("sum(sum_over_time({gauge}[{WINDOW}]))");
             let total = format!("sum(count_over_time({gauge}[{WINDOW}]))");
-            Some(ratio(source, ("good", Doc::text_at(&at, good)), Doc::text_at(&at, total)))
+            Some(ratio(source, ("good", Document::text_at(&at, good)), Document::text_at(&at, total)))
         }
     }
 }
 
-/// A native histogram, cut at the bound between good and slow.
-fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
+/// Reads a native histogram, cut at the bound between good and slow.
+fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Document> {
     let fields = reader.fields(at, native::OBJECT)?;
     list_grouping(reader, &fields);
     let latency = reader.required(&fields, native::LATENCY, "write the bound, like `1s`");
@@ -228,7 +228,7 @@ fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc
     let events = format!("sum(increase({selector}[{WINDOW}]))");
     let good = format!("histogram_fraction(0, {}, {events}) * histogram_count({events})", latency?);
     let total = format!("histogram_count({events})");
-    Some(ratio(source, ("good", Doc::text_at(&at, good)), Doc::text_at(&at, total)))
+    Some(ratio(source, ("good", Document::text_at(&at, good)), Document::text_at(&at, total)))
 }
 
 /// One SLO per value is what Pyrra makes of it.
@@ -247,8 +247,8 @@ struct Metric<'n> {
 }
 
 impl Metric<'_> {
-    fn document(&self) -> Doc {
-        Doc::text_at(&self.at, self.selector.to_string())
+    fn document(&self) -> Document {
+        Document::text_at(&self.at, self.selector.to_string())
     }
 }
 

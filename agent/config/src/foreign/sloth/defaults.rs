@@ -22,7 +22,7 @@ pub(crate) struct Defaults<'o> {
     pub(crate) scaled: bool,
 }
 
-/// The period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
+/// Reads the period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
 pub(crate) fn read_defaults<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Defaults<'o> {
     let found = read_catalogues(sheets);
     let mut periods: Vec<Window> = found.iter().map(|(.., catalogue)| catalogue.period).collect();
@@ -56,7 +56,7 @@ pub(crate) fn read_defaults<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOpt
     Defaults { options, period, tiers: known.unwrap_or_else(|| Tier::defaults(period)), scaled }
 }
 
-/// All `AlertWindows`, with the number of their sheet and where they stand.
+/// Reads all `AlertWindows`, with the number of their sheet and where they stand.
 fn read_catalogues<'n>(sheets: &mut [Sheet<'n>]) -> Vec<(usize, At<'n>, AlertWindows)> {
     let mut found = Vec::new();
     for (n, Sheet { reader, documents }) in sheets.iter_mut().enumerate() {

@@ -11,7 +11,7 @@ use lookout_promql::query::Query;
 
 use super::defaults::{Defaults, read_defaults};
 use crate::diagnostic::Diagnostic;
-use crate::foreign::document::{Doc, ratio};
+use crate::foreign::document::{Document, ratio};
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{
     Content, Origin, Output, SloOutput, object_metadata, object_name, print_page_within, quote, scalar_text,
@@ -153,7 +153,7 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
         reader.required(&fields, sloth::snake::slo::OBJECTIVE, "write a percentage, like `objective: 99.9`");
     let objective = objective.and_then(|at| {
         let percent = reader.number(&at)?;
-        Some((Doc::number_at(&at, percent), reader.objective_percent(&at, percent)?))
+        Some((Document::number_at(&at, percent), reader.objective_percent(&at, percent)?))
     });
     let sli =
         reader.required(&fields, sloth::snake::slo::SLI, "write `events`, `raw` or `plugin` under `sli:`");
@@ -191,7 +191,7 @@ fn list_plugins(reader: &mut Reader<'_>, fields: &Fields<'_>, key: Key) {
     }
 }
 
-fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc> {
+fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Document> {
     let fields = reader.fields(at, head.spelling.sli)?;
     let spelling = head.spelling;
     let source = &head.defaults.options.source;
@@ -217,8 +217,8 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             }
             Some(ratio(
                 source,
-                ("bad", Doc::text_at(&error_at, error.to_string())),
-                Doc::text_at(&total_at, total.to_string()),
+                ("bad", Document::text_at(&error_at, error.to_string())),
+                Document::text_at(&total_at, total.to_string()),
             ))
         }
         (None, Some(at), None) => {
@@ -227,8 +227,10 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             let at = reader.required(&fields, key, "write a query with `[{{.window}}]`")?;
             let query = read_query(reader, &at)?;
             let quotient = split_quotient(reader, &at, &query, true)?;
-            let (part, total) =
-                (Doc::text_at(&at, quotient.part.to_string()), Doc::text_at(&at, quotient.total.to_string()));
+            let (part, total) = (
+                Document::text_at(&at, quotient.part.to_string()),
+                Document::text_at(&at, quotient.total.to_string()),
+            );
             Some(ratio(source, (quotient.side, part), total))
         }
         (None, None, Some(at)) => {
@@ -249,7 +251,7 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
     }
 }
 
-/// A query that names the window.
+/// Reads a query that names the window.
 fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Query> {
     let text = reader.text(at)?;
     let query = parse_query(reader, at, text)?;

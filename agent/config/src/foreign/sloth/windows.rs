@@ -31,13 +31,13 @@ pub(crate) fn sloth(period: Window) -> Option<Vec<Tier>> {
         .collect()
 }
 
-/// The tier that fires when a share of the budget is gone within the long window.
+/// Returns the tier that fires when a share of the budget is gone within the long window.
 fn tier(severity: Severity, percent: f64, (short, long): (Window, Window), period: Window) -> Option<Tier> {
     let factor = percent / 100.0 * period.as_seconds() as f64 / long.as_seconds().max(1) as f64;
     Some(Tier::new(severity, long, short, BurnFactor::try_new(factor).ok()?))
 }
 
-/// A document `AlertWindows`.
+/// Reads a document `AlertWindows`.
 pub(crate) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<AlertWindows> {
     let spec = reader.required(
         fields,
