@@ -235,6 +235,7 @@ fn openslo_documents_of_several_files_come_together() {
             "page budget-drop 5% in 1h until 2%",
             "ticket exhaustion 3d at 6h for 10m",
             "page no-data 30m",
+            "ticket idle 1h",
         ]
     );
     assert_eq!((requests.policy.stale_after_seconds, requests.policy.data_alert), (90, None));

@@ -377,8 +377,8 @@ impl Slo {
         self.policy.conditions.iter().any(|condition| condition.cause() == cause)
     }
 
-    /// Returns the seconds from an instant, in seconds since the epoch, to the same wall time a week before, for conditions on
-    /// traffic. They differ from a week where the clocks of the zone changed in between.
+    /// Returns the seconds from an instant, in seconds since the epoch, to the same wall time a week before, for
+    /// conditions on traffic. They differ from a week where the clocks of the zone changed in between.
     #[must_use]
     pub fn week_before_seconds(&self, at: i64) -> i64 {
         let week = 7 * 86_400;
