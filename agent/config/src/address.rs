@@ -5,10 +5,10 @@ use url::Url;
 use super::reader::{At, Reader};
 
 impl Reader<'_> {
-    /// An HTTP URL with its variables filled in.
+    /// Returns an HTTP URL with its variables filled in.
     pub(super) fn url(&mut self, at: &At<'_>) -> Option<Url> {
-        let text = self.setting(at)?;
-        match usable(&text) {
+        let text = self.expand(at)?;
+        match parse_http_url(&text) {
             Ok(url) => Some(url),
             Err((message, help)) => {
                 // only what stands in the file may be repeated: a variable may hold a secret
@@ -19,9 +19,9 @@ impl Reader<'_> {
         }
     }
 
-    /// A URL in which `{placeholder}` is replaced later.
+    /// Returns a URL in which `{placeholder}` is replaced later.
     pub(super) fn url_template(&mut self, at: &At<'_>, placeholders: &[&str]) -> Option<String> {
-        let text = self.setting(at)?;
+        let text = self.expand(at)?;
         let known = placeholders.iter().map(|name| format!("{{{name}}}")).collect::<Vec<_>>().join(" and ");
         let mut plain = text.clone();
         for name in placeholders {
@@ -31,7 +31,7 @@ impl Reader<'_> {
             self.error(at, "this URL has a placeholder that is not known", format!("known here: {known}"));
             return None;
         }
-        if let Err((message, help)) = usable(&plain) {
+        if let Err((message, help)) = parse_http_url(&plain) {
             self.error(at, message, help);
             return None;
         }
@@ -39,7 +39,7 @@ impl Reader<'_> {
     }
 }
 
-/// A host, perhaps with port and path, that lacks its scheme.
+/// Returns whether a text is a host, perhaps with port and path, without a scheme.
 fn is_bare(text: &str) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '/' | '[' | ']');
     let host = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
@@ -48,7 +48,7 @@ fn is_bare(text: &str) -> bool {
 
 /// Parses a URL that can be requested over HTTP. Says what is wrong and what to do, never the URL: it may hold a
 /// secret.
-pub fn usable(text: &str) -> Result<Url, (String, String)> {
+pub fn parse_http_url(text: &str) -> Result<Url, (String, String)> {
     let wrong = |message: &str, help: String| Err((message.to_owned(), help));
     let in_full = || "write it in full, like `http://127.0.0.1:8080/health`".to_owned();
     let url = match Url::parse(text) {
@@ -66,14 +66,14 @@ pub fn usable(text: &str) -> Result<Url, (String, String)> {
             None => in_full(),
             Some(_) => "begin it with `http://` or `https://`".to_owned(),
         };
-        return wrong("lookout speaks http and https only", help);
+        return wrong("lookout supports http and https only", help);
     }
     if !url.username().is_empty() || url.password().is_some() {
         let help = "send them as a header: `headers: { Authorization: \"Basic ${CREDENTIALS}\" }`";
         return wrong("this URL holds a user name or password", help.to_owned());
     }
     if url.port() == Some(0) {
-        return wrong("nothing listens on port 0", "write the port the receiver listens on".to_owned());
+        return wrong("port 0 is no port of a receiver", "write the port the receiver listens on".to_owned());
     }
     Ok(url)
 }
@@ -84,8 +84,8 @@ mod tests {
 
     #[test]
     fn only_what_can_be_requested_is_a_url() {
-        assert!(usable("http://127.0.0.1:8080/health?x=1").is_ok());
-        assert!(usable("https://[::1]/").is_ok());
+        assert!(parse_http_url("http://127.0.0.1:8080/health?x=1").is_ok());
+        assert!(parse_http_url("https://[::1]/").is_ok());
         for (text, message, help) in [
             ("localhost:8080/health", "http and https only", "in full"),
             ("127.0.0.1:8080", "no scheme", "in full"),
@@ -97,7 +97,7 @@ mod tests {
             ("http://host:0/", "port 0", "the port"),
             ("me:hunter2@host", "http and https only", "in full"),
         ] {
-            let (said, hint) = usable(text).unwrap_err();
+            let (said, hint) = parse_http_url(text).unwrap_err();
             assert!(said.contains(message) && hint.contains(help), "{text}: {said}; {hint}");
             assert!(!said.contains("hunter2") && !hint.contains("hunter2"), "{said} {hint}");
         }

@@ -14,7 +14,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 use lookout_engine::{Evaluator, Grid, Slot, Window};
 
-/// What a calendar counts.
+/// The unit of a calendar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// From midnight to midnight.
@@ -30,7 +30,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// The unit of OpenSLO's letter.
+    /// Returns the unit of OpenSLO's letter.
     #[must_use]
     pub const fn from_letter(letter: char) -> Option<Self> {
         match letter {
@@ -53,7 +53,7 @@ impl Unit {
         }
     }
 
-    /// Days that one is reckoned to have.
+    /// Returns its nominal number of days.
     const fn days(self) -> u64 {
         match self {
             Self::Day => 1,
@@ -64,7 +64,7 @@ impl Unit {
         }
     }
 
-    /// How many months or, failing that, days it is made of.
+    /// Returns its length in months, or in days when it has no months.
     const fn steps(self) -> (i64, i64) {
         match self {
             Self::Day => (0, 1),
@@ -83,7 +83,7 @@ pub(super) const USUAL_START: &str = "2024-01-01 00:00:00";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calendar {
     unit: Unit,
-    /// How many units make a period.
+    /// Units per period.
     count: u16,
     start: DateTime,
     zone: TimeZone,
@@ -110,7 +110,7 @@ impl Calendar {
         Some(Self { unit, count: count.max(1), start, zone, zone_name: zone_name.to_owned() })
     }
 
-    /// What a period is reckoned to last.
+    /// Returns the nominal length of a period.
     #[must_use]
     pub const fn nominal(&self) -> Window {
         Window::days(self.unit.days() * self.count as u64)
@@ -133,7 +133,7 @@ impl Calendar {
         Ok((self.edge(number)?, self.edge(number + 1)?))
     }
 
-    /// The period that a slot begins in; `None` beyond the calendar.
+    /// Returns the period that a slot begins in; `None` beyond the calendar.
     #[must_use]
     pub fn span(&self, grid: Grid, slot: Slot) -> Option<lookout_engine::Span> {
         let width = i64::from(grid.width_seconds());
@@ -143,9 +143,9 @@ impl Calendar {
         Some(lookout_engine::Span { from: first(from), to: first(to) })
     }
 
-    /// Tells an evaluator which period a slot begins in. To be done before every slot that is closed; costs nothing
-    /// while that is the period it knows.
-    pub fn turn(&self, evaluator: &mut Evaluator, slot: Slot) {
+    /// Sets the period of an evaluator to the one in which a slot begins. It must be set before every slot that is
+    /// closed; the call costs nothing while the period stays.
+    pub fn set_period(&self, evaluator: &mut Evaluator, slot: Slot) {
         if evaluator.span().is_some_and(|span| span.contains(slot)) {
             return;
         }
@@ -154,9 +154,10 @@ impl Calendar {
         }
     }
 
-    /// `month in Europe/Zurich, until 1 December`, for the period that ends at an instant in seconds since the epoch.
+    /// Returns `month in Europe/Zurich, until 1 December`, for the period that ends at an instant in seconds since
+    /// the epoch.
     #[must_use]
-    pub fn words(&self, until: i64) -> String {
+    pub fn describe(&self, until: i64) -> String {
         let Ok(until) = Timestamp::from_second(until) else { return self.to_string() };
         let until = self.zone.to_datetime(until);
         let time = if until.time() == jiff::civil::Time::midnight() { "" } else { " %H:%M" };
@@ -164,7 +165,7 @@ impl Calendar {
         format!("{self}, until {}", until.strftime(&format!("%-d %B{year}{time}")))
     }
 
-    /// Whose budget it is: `month's`, `2-week`.
+    /// Returns the period as an attribute of a budget: `month's`, `2-week`.
     #[must_use]
     pub fn possessive(&self) -> String {
         match self.count {
@@ -173,13 +174,13 @@ impl Calendar {
         }
     }
 
-    /// The zone as it was written.
+    /// Returns the zone as it was written.
     #[must_use]
     pub fn zone(&self) -> &str {
         &self.zone_name
     }
 
-    /// Whether every period begins with a quarter of an hour.
+    /// Returns whether every period begins with a quarter of an hour.
     #[must_use]
     pub fn begins_with_a_quarter_hour(&self) -> bool {
         self.start.minute() % 15 == 0 && self.start.second() == 0
@@ -198,7 +199,7 @@ impl Calendar {
         }
     }
 
-    /// The first instant of the period with a number, in seconds since the epoch.
+    /// Returns the first instant of the period with a number, in seconds since the epoch.
     fn edge(&self, number: i64) -> Result<i64, OutOfTime> {
         let (months, days) = self.unit.steps();
         let number = number.saturating_mul(i64::from(self.count));
@@ -218,7 +219,7 @@ fn days_from_epoch(date: Date) -> i64 {
 }
 
 impl fmt::Display for Calendar {
-    /// `month in Europe/Zurich`, `2 weeks in UTC`.
+    /// Returns `month in Europe/Zurich`, `2 weeks in UTC`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.count {
             1 => write!(f, "{} in {}", self.unit.word(), self.zone_name),
@@ -227,7 +228,7 @@ impl fmt::Display for Calendar {
     }
 }
 
-/// The zone whose name is nearest to a wrong one.
+/// Returns the zone whose name is nearest to a wrong one.
 pub(super) fn zone_like(name: &str) -> Option<String> {
     let distance = |known: &str| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
     let names = jiff::tz::db().available().map(|known| known.as_str().to_owned());
@@ -299,9 +300,9 @@ mod tests {
             (month.to_string(), month.possessive()),
             ("month in Europe/Zurich".to_owned(), "month's".to_owned())
         );
-        assert_eq!(month.words(march.1), "month in Europe/Zurich, until 1 April");
+        assert_eq!(month.describe(march.1), "month in Europe/Zurich, until 1 April");
         let december = month.period_at(second("2026-12-31T22:59:59Z")).unwrap();
-        assert_eq!(month.words(december.1), "month in Europe/Zurich, until 1 January 2027");
+        assert_eq!(month.describe(december.1), "month in Europe/Zurich, until 1 January 2027");
         assert_eq!(month.period_at(december.1).unwrap().0, december.1, "the edge is in the next one");
     }
 
@@ -316,7 +317,7 @@ mod tests {
         ] {
             assert_eq!(shown(month.period_at(second(at)).unwrap()), expected, "{at}");
         }
-        assert_eq!(month.words(second("2024-02-29T06:30:00Z")), "month in UTC, until 29 February 06:30");
+        assert_eq!(month.describe(second("2024-02-29T06:30:00Z")), "month in UTC, until 29 February 06:30");
         let fifteenth = calendar(Unit::Quarter, "2024-02-15", "UTC");
         let period = fifteenth.period_at(second("2026-02-14T00:00:00Z")).unwrap();
         assert_eq!(shown(period), "2025-11-15T00:00:00Z 2026-02-15T00:00:00Z");

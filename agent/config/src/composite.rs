@@ -17,7 +17,7 @@ use lookout_engine::{
     COMPONENT_LIMIT, Component as Part, Composite, Grid, Join, Method, Objective, SliceTarget, Weight,
 };
 
-use super::method::{Budgeting, read_budgeting, read_target, read_window};
+use super::method::{BudgetingMethod, read_budgeting, read_target, read_window};
 use super::model::Indicator;
 use super::objective::{Promise, objective_fault, read_objective, refuse_threshold};
 use super::reader::{At, Fields, Reader};
@@ -28,8 +28,8 @@ use crate::known::Known;
 use crate::metadata::Metadata;
 use crate::model::Component;
 
-/// Whether an SLO is meant to be a composite.
-pub(super) fn is_meant(fields: &Fields<'_>, metadata: &Metadata<'_>) -> bool {
+/// Returns whether an SLO is a composite.
+pub(super) fn is_composite(fields: &Fields<'_>, metadata: &Metadata<'_>) -> bool {
     let has_one = fields.get(slo::INDICATOR).or_else(|| fields.get(slo::INDICATOR_REF)).is_some();
     let of_its_own = |item: &super::yaml::Node| match &item.value {
         Value::Map(entries) => entries.iter().any(|(key, _)| {
@@ -61,7 +61,7 @@ struct Read<'n> {
     at: At<'n>,
 }
 
-/// What a composite promises and where its events come from.
+/// Reads the objective, the method and the components of a composite.
 pub(super) fn read_composite<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
@@ -77,7 +77,7 @@ pub(super) fn read_composite<'n>(
         reader.choice(at, &[("worst-of", Join::WorstOf), ("weights", Join::Weights)])
     });
     let budgeting = read_budgeting(reader, fields);
-    if budgeting == Some(Budgeting::Occurrences)
+    if budgeting == Some(BudgetingMethod::Occurrences)
         && let Some(at) = fields.get(slo::BUDGETING_METHOD)
     {
         let message = "a composite is judged in slices of time, since the traffic of its components differs";
@@ -112,7 +112,7 @@ pub(super) fn read_composite<'n>(
     Promise { objective: Some((whole, at)), method, indicator: Some(Indicator::Composite(components)) }
 }
 
-/// The objective beside those of the components, in percent.
+/// Reads the objective beside those of the components, in percent.
 fn read_own_objective<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<(Objective, At<'n>)> {
     let percent = match &at.node.value {
         Value::Text(text) => text.trim().trim_end_matches('%').trim_end().parse().ok(),
@@ -139,7 +139,7 @@ fn strictest<'n>(read: &[Read<'n>]) -> Option<(Objective, At<'n>)> {
     Some((strictest.component.objective, strictest.at.clone()))
 }
 
-/// A promise that is missed while every component keeps its own.
+/// Warns of an objective that is missed while every component meets its own.
 fn lint(reader: &mut Reader<'_>, at: &At<'_>, whole: Objective, join: Join, read: &[Read<'_>]) {
     let targets = || read.iter().map(|read| read.component.objective.ratio());
     let percent = |ratio: f64| (ratio * 1e6 + 1e-6).floor() / 1e4;
@@ -169,7 +169,7 @@ fn lint(reader: &mut Reader<'_>, at: &At<'_>, whole: Objective, join: Join, read
     }
 }
 
-/// How long a slice is: the same for all, said at least once or a minute.
+/// Reads the width of a slice, which all components share. It is a minute when no component names one.
 fn read_slices(reader: &mut Reader<'_>, items: &[At<'_>], grid: Option<Grid>) -> Option<Grid> {
     let usual =
         grid.filter(|grid| grid.width_seconds() > Grid::MINUTE.width_seconds()).unwrap_or(Grid::MINUTE);
@@ -200,7 +200,7 @@ fn read_components<'n>(
     reader: &mut Reader<'_>,
     at: &At<'n>,
     items: &[At<'n>],
-    how: (Join, Budgeting),
+    how: (Join, BudgetingMethod),
     source: (&Known, &Indicators),
 ) -> Option<Vec<Read<'n>>> {
     if !(2..=COMPONENT_LIMIT).contains(&items.len()) {
@@ -232,7 +232,7 @@ fn read_component<'n>(
     reader: &mut Reader<'_>,
     item: &At<'n>,
     place: usize,
-    (join, budgeting): (Join, Budgeting),
+    (join, budgeting): (Join, BudgetingMethod),
     (known, indicators): (&Known, &Indicators),
 ) -> Option<Read<'n>> {
     let fields = reader.fields(item, objective::OBJECT)?;
@@ -267,9 +267,9 @@ fn read_component<'n>(
 fn read_slice_target(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    budgeting: Budgeting,
+    budgeting: BudgetingMethod,
 ) -> Option<Option<SliceTarget>> {
-    if budgeting == Budgeting::Timeslices {
+    if budgeting == BudgetingMethod::Timeslices {
         let how = "write `timeSliceTarget: 0.95`, the share of its events that makes a slice good";
         let at = reader.required(fields, objective::TIME_SLICE_TARGET, how)?;
         return read_target(reader, &at).map(Some);
@@ -295,7 +295,7 @@ fn by_place(place: usize) -> String {
     format!("component-{}", place + 1)
 }
 
-/// A name for labels and the ledger, from one for people.
+/// Returns a name for labels and the ledger, from one for people.
 fn name_from(title: &str) -> Option<String> {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let words: String = title.chars().map(plain).collect();

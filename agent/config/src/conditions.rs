@@ -12,7 +12,7 @@ use core::ops::Range;
 
 use lookout_engine::{BudgetShare, Condition, Criterion, Grid, Objective, Severity, Window};
 
-use super::clause::{BadClause, Words, read_clauses, window};
+use super::entries::{BadEntry, Tokens, read_entries, window};
 use super::reader::Reader;
 use crate::keys::openslo::slo_annotations;
 use crate::metadata::Metadata;
@@ -23,7 +23,7 @@ const USUAL_BURN: Window = Window::hours(6);
 /// The events that the hour a week before must have had when nothing else is named.
 const USUAL_FLOOR: u64 = 100;
 
-/// What a condition has to fit to. What is not known is not judged.
+/// The limits that a condition must keep. An unknown limit is not checked.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Frame {
     pub(super) objective: Option<Objective>,
@@ -32,7 +32,7 @@ pub(super) struct Frame {
     pub(super) stale_after_seconds: Option<u64>,
 }
 
-/// The conditions in the annotation of an SLO; none when there is no such annotation.
+/// Reads the conditions in the annotation of an SLO; none when there is no such annotation.
 pub(super) fn read_conditions(
     reader: &mut Reader<'_>,
     metadata: &Metadata<'_>,
@@ -46,7 +46,10 @@ pub(super) fn read_conditions(
             Ok((condition, span)) => {
                 let mut found = faults(&condition, frame);
                 if conditions.contains(&condition) {
-                    found.push((format!("the condition `{condition}` stands twice"), "keep one".to_owned()));
+                    found.push((
+                        format!("the condition `{condition}` is written twice"),
+                        "keep one".to_owned(),
+                    ));
                 }
                 conditions.push(condition);
                 found.into_iter().map(|(message, help)| (span.clone(), message, help)).collect()
@@ -61,8 +64,8 @@ pub(super) fn read_conditions(
     whole.then_some(conditions)
 }
 
-fn parse_conditions(text: &str) -> Vec<Result<(Condition, Range<usize>), BadClause>> {
-    read_clauses(
+fn parse_conditions(text: &str) -> Vec<Result<(Condition, Range<usize>), BadEntry>> {
+    read_entries(
         text,
         parse_condition,
         "write a condition like `ticket budget-left 10%`, `page budget-drop 5% in 1h`, `page exhaustion 1d at 6h`, \
@@ -70,7 +73,7 @@ fn parse_conditions(text: &str) -> Vec<Result<(Condition, Range<usize>), BadClau
     )
 }
 
-fn parse_condition(words: &mut Words<'_>) -> Result<Condition, BadClause> {
+fn parse_condition(words: &mut Tokens<'_>) -> Result<Condition, BadEntry> {
     const KINDS: [&str; 7] =
         ["budget-left", "budget-drop", "exhaustion", "no-data", "idle", "traffic", "restarts"];
     let severity = words.read("`page` or `ticket` first", Severity::from_name)?;
@@ -128,18 +131,18 @@ fn parse_condition(words: &mut Words<'_>) -> Result<Condition, BadClause> {
     }
 }
 
-/// A percentage as a share of the budget, up to the whole.
+/// Parses a percentage of the budget.
 fn share(word: &str) -> Option<BudgetShare> {
     let percent: f64 = word.strip_suffix('%')?.parse().ok()?;
     BudgetShare::try_from_percent(percent).ok()
 }
 
-/// A whole percentage below the whole.
+/// Returns a whole percentage below the whole.
 fn whole_percent(word: &str) -> Option<u8> {
     word.strip_suffix('%')?.parse().ok().filter(|percent| (1..100).contains(percent))
 }
 
-/// Everything that keeps a condition from working, each with what to do.
+/// Returns everything that keeps a condition from working, each with what to do.
 fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
     let mut faults = Vec::new();
     let mut fault =
@@ -162,7 +165,7 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
                 fault("would fire at the first bad event".to_owned(), "name a share below 100%".to_owned());
             } else if until <= below {
                 let help = format!("after `until` write more than {below}, or leave it out");
-                fault(format!("would let go at {until}, not above its threshold"), help);
+                fault(format!("would resolve at {until}, not above its threshold"), help);
             }
         }
         Criterion::BudgetDrop { least, within, until } => {
@@ -170,7 +173,7 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
                 fault("fires always".to_owned(), "name a share above 0%".to_owned());
             } else if until >= least || until.ratio() <= 0.0 {
                 let help = format!("after `until` write less than {least} and more than 0%, or leave it out");
-                fault(format!("would let go at {until}, not below its threshold"), help);
+                fault(format!("would resolve at {until}, not below its threshold"), help);
             }
             if let (Some(objective), Some(period)) = (frame.objective, frame.period)
                 && within <= period
@@ -188,13 +191,14 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
             }
             if until <= below {
                 let help = format!("after `until` write more than {below}, or leave it out");
-                fault(format!("would let go at {until}, not above its threshold"), help);
+                fault(format!("would resolve at {until}, not above its threshold"), help);
             }
         }
         Criterion::NoData { after } => {
             if let Some(stale) = frame.stale_after_seconds.filter(|stale| after.as_seconds() < *stale) {
                 let stale = Window::seconds(stale);
-                let help = format!("make it at least {stale}, or set `lookout.dev/stale-after`");
+                let help =
+                    format!("make it at least {stale}, or set `{}`", slo_annotations::STALE_AFTER.name);
                 fault(format!("would fire before data are missing, which is after {stale}"), help);
             }
             if condition.hold_seconds > 0 {
@@ -215,7 +219,8 @@ fn faults(condition: &Condition, frame: Frame) -> Vec<(String, String)> {
     faults
 }
 
-/// The share of the budget, in percent, that a total outage of a window spends; rounded down to what can be reached.
+/// Returns the share of the budget, in percent, that a total outage of a window spends; rounded down to what can be
+/// reached.
 fn most_spent(objective: Objective, period: Window, window: Window) -> f64 {
     let share = window.as_seconds() as f64 / period.as_seconds().max(1) as f64 / objective.budget_ratio();
     (share * 1e6 + 1e-6).floor() / 1e4
@@ -308,7 +313,7 @@ mod tests {
             ),
             ("page budget-drop 0.01% in 5s", "less than a slot of 10s", "make it at least 10s"),
             ("page exhaustion 30d", "burns no faster than it may", "name a time below 30d"),
-            ("page exhaustion 1d at 6h until 1d", "would let go at 1d", "after `until` write more than 1d"),
+            ("page exhaustion 1d at 6h until 1d", "would resolve at 1d", "after `until` write more than 1d"),
             ("page no-data 1m", "before data are missing, which is after 90s", "make it at least 90s"),
             ("page no-data 10m for 5m", "has two times", "write `no-data 15m`"),
             ("page idle 10m for 5m", "has two times", "leave out `for`"),

@@ -1,32 +1,7 @@
-//! `lookout.yaml`: the agent's own settings.
-//!
-//! ```yaml
-//! listen: 127.0.0.1:9797            # the default; port 0 takes a free one
-//! external_url: http://127.0.0.1:9797
-//! environment: production           # the label `env`
-//! ledger: lookout.db                # relative to this file, or `memory`
-//! interval: 10s                     # the evaluation grid
-//! slos: ["*.slo.yaml"]              # relative to this file; a pattern without a match is an error
-//! otlp: { endpoint: http://127.0.0.1:4318 }
-//! targets: [ … ]                    # target.rs
-//! scrapes: [ … ]                    # target.rs
-//! prometheus: [ … ]                 # prometheus.rs
-//! destinations: [ … ]               # destination.rs
-//! gate: { minimum_budget: 0.0, valid_for: 60s, minimum_observed: 5m, minimum_events: 10, idle_is_normal: false }
-//! auth: { tokens: [ { name: ci, sha256: <64 hex digits>, scopes: [ask, mark, correct, override] } ] }
-//! generate: { alerts: ../alerts, dashboards: ../dashboards, runbooks: ../runbooks,
-//!             prometheus_rules: { folder: ../k8s/rules },         # objects.rs
-//!             agent_job: lookout,                                 # as which Prometheus scrapes the agent
-//!             runbook_url: "https://…/{alert}", dashboard_url: "https://…/{service}/{slo}" }
-//! ```
+//! `lookout.yaml`: the configuration of the agent. Its keys are declared in `keys/agent.rs`.
 //!
 //! Variables (`${NAME}`, `${NAME:-default}`) work in every URL, address, path, header and secret.
 
-use crate::known::Known;
-use crate::known::Timing;
-use crate::names::check_unique;
-use crate::names::declared_names;
-use crate::names::items;
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -36,47 +11,46 @@ use url::Url;
 
 use super::destination::{Written, read_destination};
 use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Token};
-use super::objects;
 use super::prometheus::read_servers;
+use super::prometheus_rules;
 use super::reader::{At, Fields, Reader};
 use super::target::{Target, read_target};
 use super::yaml::Place;
 use crate::keys::Key;
 use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
+use crate::known::{GRID_SECONDS, Known, Timing};
+use crate::names::{check_unique, declared_names, items};
 use crate::scrape::read_scrape;
 
-/// Where the agent listens unless told otherwise.
+/// Default address of the agent.
 pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9797);
 
-/// The evaluation grid unless told otherwise, in seconds.
-pub(super) const GRID_SECONDS: u32 = 10;
-
-/// The SLO specs unless told otherwise.
+/// Default pattern of SLO specs.
 const SLO_PATTERN: &str = "*.slo.yaml";
 
-/// As which Prometheus scrapes the agent, unless told otherwise.
+/// Default job under which Prometheus scrapes the agent.
 const AGENT_JOB: &str = "lookout";
 
-/// What a `lookout.yaml` says. Where something in it is wrong, a default stands in: the findings keep it from being
+/// The content of a `lookout.yaml`. Where something in it is wrong, a default stands in: the findings keep it from being
 /// used, and the specs can still be checked against the rest.
-pub(super) struct Draft {
+pub(super) struct ConfigFile {
     /// Everything but services and SLOs.
     pub(super) config: Config,
-    /// What SLO specs may refer to.
+    /// Names and timings that SLO specs may refer to.
     pub(super) known: Known,
-    /// Where the SLO specs are.
+    /// Patterns of the SLO specs.
     pub(super) patterns: Vec<Pattern>,
 }
 
 /// A pattern for SLO specs.
 pub(super) struct Pattern {
     pub(super) text: String,
-    /// Where it stands; `None` for the default.
+    /// Its place and key; `None` for the default.
     pub(super) place: Option<(Place, String)>,
 }
 
 /// Reads the one document of a `lookout.yaml`; `None` when it is no mapping.
-pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path) -> Option<Draft> {
+pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path) -> Option<ConfigFile> {
     let fields = reader.fields(root, agent::OBJECT)?;
     let listen = fields.get(agent::LISTEN).and_then(|at| read_listen(reader, &at)).unwrap_or(LISTEN);
     let external_url = fields.get(agent::EXTERNAL_URL).and_then(|at| reader.url(&at));
@@ -94,7 +68,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         grid: grid.or_else(|| Grid::try_new(GRID_SECONDS).ok())?,
         environment: fields
             .get(agent::ENVIRONMENT)
-            .and_then(|at| reader.setting(&at))
+            .and_then(|at| reader.expand(&at))
             .filter(|env| !env.is_empty()),
         targets,
         scrapes,
@@ -123,10 +97,10 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         destinations: Some(known_destinations),
         real_rates: None,
     };
-    Some(Draft { config, known, patterns: read_patterns(reader, &fields) })
+    Some(ConfigFile { config, known, patterns: read_patterns(reader, &fields) })
 }
 
-/// How someone on this machine reaches an agent that listens there.
+/// Returns the URL under which this machine reaches an agent that listens there.
 #[expect(clippy::expect_used, reason = "every address and port makes a URL; a property test says so")]
 pub(super) fn local_url(listen: SocketAddr) -> Url {
     let host = match listen.ip() {
@@ -138,7 +112,7 @@ pub(super) fn local_url(listen: SocketAddr) -> Url {
 }
 
 fn read_listen(reader: &mut Reader<'_>, at: &At<'_>) -> Option<SocketAddr> {
-    let text = reader.setting(at)?;
+    let text = reader.expand(at)?;
     let address = text.replace("localhost:", "127.0.0.1:").parse();
     if address.is_err() {
         reader.error(at, "expected an address and a port", "write it like `127.0.0.1:9797` or `[::]:9797`");
@@ -160,7 +134,7 @@ fn read_grid(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Grid> {
 }
 
 fn read_ledger(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<LedgerLocation> {
-    match reader.setting(at)?.as_str() {
+    match reader.expand(at)?.as_str() {
         "memory" => Some(LedgerLocation::Memory),
         "" => {
             reader.error(at, "the ledger needs a file", "name it, like `lookout.db`, or write `memory`");
@@ -234,7 +208,7 @@ fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {
         && let Some(time) = reader.duration(&at)
     {
         if time.is_zero() {
-            reader.error(&at, "an answer must hold for a while", "write a time like `60s`");
+            reader.error(&at, "the validity of an answer is above zero", "write a time like `60s`");
         }
         policy.valid_for = time;
     }
@@ -266,10 +240,10 @@ fn read_tokens(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<Token> {
 fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
     let fields = reader.fields(at, token::OBJECT)?;
     let name =
-        reader.required(&fields, token::NAME, "say who holds the token").and_then(|at| reader.name(&at));
+        reader.required(&fields, token::NAME, "name the holder of the token").and_then(|at| reader.name(&at));
     let how = "write the 64 hex digits that `printf %s TOKEN | sha256sum` prints";
     let sha256 = reader.required(&fields, token::SHA256, how).and_then(|at| {
-        let digest = reader.setting(&at).and_then(|text| parse_digest(&text));
+        let digest = reader.expand(&at).and_then(|text| parse_digest(&text));
         if digest.is_none() {
             // someone may have written the token itself
             reader.secrets.push(at.node.place.span.clone());
@@ -306,7 +280,7 @@ fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
     let fields = reader.fields(at, otlp::OBJECT)?;
     let endpoint = fields.get(otlp::ENDPOINT)?;
     // `${OTEL_EXPORTER_OTLP_ENDPOINT:-}` that is not set means: no traces
-    if reader.setting(&endpoint)?.is_empty() {
+    if reader.expand(&endpoint)?.is_empty() {
         return None;
     }
     reader.url(&endpoint)
@@ -316,16 +290,16 @@ fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<O
     let fields = reader.fields(at, outputs::OBJECT)?;
     let prometheus_rules = fields
         .get(outputs::PROMETHEUS_RULES)
-        .and_then(|at| objects::read(reader, &at, |path| absolute(folder, path)));
+        .and_then(|at| prometheus_rules::read(reader, &at, |path| absolute(folder, path)));
     let mut path = |key: Key| {
-        let text = fields.get(key).and_then(|at| reader.setting(&at))?;
+        let text = fields.get(key).and_then(|at| reader.expand(&at))?;
         Some(absolute(folder, Path::new(&text)))
     };
     let (alerts, dashboards, runbooks) =
         (path(outputs::ALERTS), path(outputs::DASHBOARDS), path(outputs::RUNBOOKS));
     let agent_job = match fields.get(outputs::AGENT_JOB) {
         // an empty one says that nobody scrapes the agent
-        Some(at) => reader.setting(&at).filter(|job| !job.is_empty()),
+        Some(at) => reader.expand(&at).filter(|job| !job.is_empty()),
         None => Some(AGENT_JOB.to_owned()),
     };
     Some(Outputs {
@@ -353,7 +327,7 @@ fn read_patterns(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Vec<Pattern> {
     read.collect()
 }
 
-/// The absolute form of a path that is relative to a folder, without `..`.
+/// Returns the absolute form of a path that is relative to a folder, without `..`.
 fn absolute(folder: &Path, path: &Path) -> PathBuf {
     // the folder exists, because a file was read from it; what is generated into need not
     let here = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

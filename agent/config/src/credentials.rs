@@ -13,10 +13,10 @@ use crate::keys::server::{basic_auth, header, server};
 const PLAIN_HEADERS: [&str; 7] =
     ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "user-agent"];
 
-/// How an outside server knows who asks.
+/// Credentials of a request.
 #[derive(Debug, Clone)]
 pub enum Credentials {
-    /// It does not ask.
+    /// No credentials.
     None,
     /// A bearer token.
     Bearer(Secret),
@@ -29,14 +29,14 @@ pub enum Credentials {
     },
 }
 
-/// What a secret came to.
+/// A secret as it was found.
 pub(super) enum Found {
     Secret(String),
-    /// Nothing was written but `${NAME:-}`, and NAME is not set.
+    /// Only `${NAME:-}` is written, and NAME is not set.
     Empty,
 }
 
-/// A secret that is written under one key or stands in the file under the other.
+/// Reads a secret that is written under one key or stands in the file under the other.
 pub(super) fn read_secret(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -54,9 +54,9 @@ pub(super) fn read_secret(
 }
 
 impl Reader<'_> {
-    /// The content of a file that a setting names, relative to the folder of the configuration.
+    /// Returns the content of a file that a setting names, relative to the folder of the configuration.
     pub(super) fn secret_from_file(&mut self, at: &At<'_>, folder: &Path) -> Option<String> {
-        let path = folder.join(self.setting(at)?);
+        let path = folder.join(self.expand(at)?);
         if self.needs == Secrets::Unneeded {
             return Some(String::new());
         }
@@ -73,7 +73,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A text that may be secret, with its variables filled in. What stands in the file itself is kept out of
+    /// Returns a text that may be secret, with its variables filled in. What stands in the file itself is kept out of
     /// snippets when `masked`, and warned about when `warned`.
     pub(super) fn secret_text(&mut self, at: &At<'_>, masked: bool, warned: bool) -> Option<String> {
         let text = match self.text(at) {
@@ -97,11 +97,7 @@ impl Reader<'_> {
             Ok(filled) => {
                 if written && warned && !has_placeholder(text) {
                     let help = "take it from the environment (`${NAME}`) or from a file, and replace the one that was shown";
-                    self.warn(
-                        at,
-                        "a secret stands in this file, where everybody who has it can read it",
-                        help,
-                    );
+                    self.warn(at, "this file holds a secret in plain text", help);
                 }
                 Some(filled.value)
             }
@@ -124,7 +120,7 @@ pub(super) fn read_credentials(
     let written: Vec<At<'_>> = all.filter_map(|key| fields.get(key)).collect();
     if let [_, second, ..] = written.as_slice() {
         let help = "keep one of `bearer_token`, `bearer_token_file` and `basic_auth`";
-        reader.error(second, "one way to say who asks is enough", help);
+        reader.error(second, "a request has one kind of credentials", help);
         return None;
     }
     let Some(at) = fields.get(server::BASIC_AUTH) else {
@@ -138,7 +134,7 @@ pub(super) fn read_credentials(
     };
     let fields = reader.fields(&at, basic_auth::OBJECT)?;
     let username =
-        reader.required(&fields, basic_auth::USERNAME, "say who asks").and_then(|at| reader.setting(&at));
+        reader.required(&fields, basic_auth::USERNAME, "name the user").and_then(|at| reader.expand(&at));
     let password = [basic_auth::PASSWORD, basic_auth::PASSWORD_FILE];
     let named = password.into_iter().filter(|key| fields.get(*key).is_some()).count();
     if named != 1 && reader.needs == Secrets::Needed {
@@ -152,7 +148,7 @@ pub(super) fn read_credentials(
     Some(Credentials::Basic { username: username?, password: Secret::new(password) })
 }
 
-/// A token that can be sent; one with a line break in it cannot.
+/// Returns a token that can be sent; one with a line break in it cannot.
 fn header_safe(reader: &mut Reader<'_>, at: &At<'_>, token: String) -> Option<Secret> {
     if http::HeaderValue::try_from(&token).is_err() {
         reader.error(

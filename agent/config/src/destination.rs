@@ -1,26 +1,25 @@
-//! `destinations` of `lookout.yaml`, and the secrets they need.
+//! `destinations` of `lookout.yaml`.
 
-use crate::credentials::Found;
-use crate::credentials::read_secret;
 use std::path::Path;
 
 use lookout_engine::Severity;
 use url::Url;
 
-use super::address::usable;
+use super::address::parse_http_url;
 use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader};
 use super::secret::Secret;
+use crate::credentials::{Found, read_secret};
 use crate::keys::Key;
 use crate::keys::agent::{alertmanager, destination, slack};
 
-/// Where Slack's Web API is.
+/// Base URL of the Web API of Slack.
 const SLACK_API: &str = "https://slack.com/api/";
 
-/// Where the URL of a webhook stands.
+/// Keys of the URL of a webhook.
 const WEBHOOK: [Key; 2] = [slack::WEBHOOK_URL, slack::WEBHOOK_URL_FILE];
 
-/// Where the token of a bot stands.
+/// Keys of the token of a bot.
 const TOKEN: [Key; 2] = [slack::TOKEN, slack::TOKEN_FILE];
 
 /// A destination as written.
@@ -53,19 +52,19 @@ pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Pa
     };
     let (name, minimum) = (name?.to_owned(), minimum?);
     let Some(kind) = kind else {
-        let help = "set the variable it names to send there; this is fine where nobody is to be told";
+        let help = "set its variable to send messages there; leave it empty to send none";
         reader.warn(at, format!("the destination `{name}` is off: its secret or URL is empty"), help);
         return Some(Written::Disabled);
     };
     Some(Written::Usable(Destination { name, minimum, kind }))
 }
 
-/// `page` or `ticket`.
+/// Reads `page` or `ticket`.
 fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
     reader.choice(at, &[("page", Severity::Page), ("ticket", Severity::Ticket)])
 }
 
-/// `None` for what is wrong, `Some(None)` for what is off.
+/// Reads `None` for what is wrong, `Some(None)` for what is off.
 fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<DestinationKind>> {
     let fields = reader.fields(at, alertmanager::OBJECT)?;
     let list = reader.required(
@@ -76,7 +75,7 @@ fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<Dest
     let mut urls = Vec::new();
     let mut whole = true;
     for item in reader.list(&list)? {
-        if reader.setting(&item).is_some_and(|text| text.is_empty()) {
+        if reader.expand(&item).is_some_and(|text| text.is_empty()) {
             continue;
         }
         match reader.url(&item) {
@@ -92,7 +91,8 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
     let written = WEBHOOK.into_iter().chain(TOKEN).filter(|key| fields.get(*key).is_some()).count();
     if written != 1 {
         let help = "write one of `webhook_url_file`, `webhook_url`, `token_file` and `token`";
-        let message = if written == 0 { "this destination has no secret" } else { "one secret is enough" };
+        let message =
+            if written == 0 { "this destination has no secret" } else { "a destination has one secret" };
         reader.error(at, message, help);
         return None;
     }
@@ -105,7 +105,7 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
         slack::CHANNEL,
         "name the channel the bot writes to: `channel: \"#oncall\"`",
     );
-    let channel = channel.and_then(|at| reader.setting(&at));
+    let channel = channel.and_then(|at| reader.expand(&at));
     let api_url = match fields.get(slack::API_URL) {
         Some(at) => reader.url(&at),
         None => Url::parse(SLACK_API).ok(),
@@ -136,7 +136,7 @@ fn read_webhook(
         }
     }
     let Found::Secret(text) = read_secret(reader, fields, WEBHOOK, folder)? else { return Some(None) };
-    if let Err((message, help)) = usable(&text) {
+    if let Err((message, help)) = parse_http_url(&text) {
         let at = fields.get(slack::WEBHOOK_URL).or_else(|| fields.get(slack::WEBHOOK_URL_FILE))?;
         reader.error(&at, message, help);
         return None;

@@ -1,4 +1,4 @@
-//! What is wrong with a file, where, and what to do: values that are collected, never the first one only.
+//! Diagnostics: faults of a file with their place and a remedy. They are collected; reading never stops at the first.
 //!
 //! They are shown as a compiler shows them: the line, a caret, the help. The texts kept for that are free of secrets
 //! already when they get here (see `secret.rs`), so that no way of printing a finding can show one.
@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 
 use annotate_snippets::{AnnotationKind, Group, Level as Mark, Origin, Renderer, Snippet};
 
-/// How bad it is.
+/// Severity of a diagnostic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Works, but is probably not meant.
+    /// The file can be used, but probably means something else.
     Warning,
-    /// Cannot be run.
+    /// The file cannot be used.
     Error,
 }
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// How bad it is.
+    /// Its severity.
     pub level: Level,
     /// The file, as the user named it.
     pub file: PathBuf,
@@ -31,14 +31,14 @@ pub struct Diagnostic {
     pub span: Option<Range<usize>>,
     /// The key in dotted form (`targets[0].timeout`), or empty.
     pub key: String,
-    /// What is wrong: lower case, no final stop.
+    /// The fault: lower case, no final stop.
     pub message: String,
-    /// What to do.
+    /// The remedy.
     pub help: Option<String>,
 }
 
 impl Diagnostic {
-    /// An error about a file as a whole.
+    /// Returns an error about a file as a whole.
     pub(super) fn whole_file(file: &Path, message: String, help: &str) -> Self {
         Self {
             level: Level::Error,
@@ -62,7 +62,7 @@ pub struct Diagnostics {
 }
 
 impl Diagnostics {
-    /// Whether anything makes the files unusable.
+    /// Returns whether anything makes the files unusable.
     #[must_use]
     pub fn has_errors(&self) -> bool {
         self.list.iter().any(|diagnostic| diagnostic.level == Level::Error)
@@ -75,7 +75,7 @@ impl Diagnostics {
         (errors, self.list.len() - errors)
     }
 
-    /// As a person reads them: snippet, caret, help. Colour only when asked for.
+    /// Renders snippet, caret and help, with colour on request.
     #[must_use]
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
@@ -86,7 +86,7 @@ impl Diagnostics {
         )
     }
 
-    /// Puts the findings into the order of files and lines; said twice is said once.
+    /// Sorts by file and line, and drops duplicates.
     pub(super) fn sort(&mut self) {
         self.list.sort_by(|a, b| (&a.file, a.position, a.level).cmp(&(&b.file, b.position, b.level)));
         self.list.dedup();
@@ -120,7 +120,8 @@ impl Diagnostics {
     }
 }
 
-/// The part of a span that is on its first line: a caret under a block says no more than one under its beginning.
+/// Returns the part of a span that is on its first line: a caret under a block says no more than one under its
+/// beginning.
 fn first_line(text: &str, span: &Range<usize>) -> Range<usize> {
     let meant = text.get(span.clone()).unwrap_or_default();
     let line = meant.lines().next().unwrap_or_default();

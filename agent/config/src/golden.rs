@@ -2,7 +2,6 @@
 //! `slo/` of this project.
 
 use std::path::{Path, PathBuf};
-
 use std::time::Duration;
 
 use expect_test::expect_file;
@@ -211,8 +210,8 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
 fn openslo_documents_of_several_files_come_together() {
     let config = good();
     let [month, fortnight, _, _, _, requests, probes, ..] = config.slos.as_slice() else { panic!() };
-    assert_eq!(month.period_words(), "month in Asia/Kathmandu");
-    assert_eq!((fortnight.period_words().as_str(), fortnight.period()), ("2 weeks in UTC", Window::days(14)));
+    assert_eq!(month.period_text(), "month in Asia/Kathmandu");
+    assert_eq!((fortnight.period_text().as_str(), fortnight.period()), ("2 weeks in UTC", Window::days(14)));
     let second = |text: &str| text.parse::<jiff::Timestamp>().unwrap().as_second();
     let february = month.calendar.as_ref().unwrap().period_at(second("2026-03-01T00:00:00Z")).unwrap();
     assert_eq!(february, (second("2026-02-28T00:45:00Z"), second("2026-03-31T00:45:00Z")));
@@ -236,6 +235,7 @@ fn openslo_documents_of_several_files_come_together() {
             "page budget-drop 5% in 1h until 2%",
             "ticket exhaustion 3d at 6h for 10m",
             "page no-data 30m",
+            "ticket idle 1h",
         ]
     );
     assert_eq!((requests.policy.stale_after_seconds, requests.policy.data_alert), (90, None));

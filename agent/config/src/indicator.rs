@@ -76,7 +76,7 @@ enum Kind {
     Prometheus,
 }
 
-/// The `spec` of an SLI.
+/// Reads the `spec` of an SLI.
 pub(super) fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, known: &Known) -> Option<Indicator> {
     let fields = reader.fields(at, sli::OBJECT)?;
     if let Some(at) = fields.get(sli::THRESHOLD_METRIC) {
@@ -168,7 +168,7 @@ fn join(
         }
         _ => {
             let help = "use one type for both";
-            reader.error(total_at, "the parts of a ratio are of two types, which says nothing", help);
+            reader.error(total_at, "the two sides of a ratio have different types", help);
             None
         }
     }
@@ -257,14 +257,14 @@ fn read_scrape_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Op
     };
     let seconds = reader.duration(&at)?.as_secs_f64();
     if seconds <= 0.0 {
-        reader.error(&at, "nothing is faster than that", "write a time like `250ms`");
+        reader.error(&at, "a threshold is above zero", "write a time like `250ms`");
         return None;
     }
     let bound = Matcher::try_new("le".to_owned(), MatchOp::Equal, seconds.to_string()).ok()?;
     Some(Side::Bucket { source: source?, selector: with_suffix(selector?, "_bucket", Some(bound)) })
 }
 
-/// The name of a histogram without a suffix, and conditions other than on its bounds.
+/// Reads the name of a histogram without a suffix, and conditions other than on its bounds.
 fn read_histogram(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
     let selector = read_selector(reader, at)?;
     let suffix = ["_bucket", "_count", "_sum"].into_iter().find(|suffix| selector.metric.ends_with(suffix));
@@ -342,7 +342,7 @@ pub(super) fn query_error(reader: &mut Reader<'_>, at: &At<'_>, text: &str, erro
     reader.error_in(at, text, error.span, format!("{} ({place})", error.message), &error.help);
 }
 
-/// A name of something that `lookout.yaml` declares under `key`; `declared` is `None` when there is no such file.
+/// Reads a name of something that `lookout.yaml` declares under `key`; `declared` is `None` when there is no such file.
 fn read_reference(
     reader: &mut Reader<'_>,
     at: &At<'_>,
@@ -354,7 +354,7 @@ fn read_reference(
         let help = suggestion(name, &declared).map(|name| did_you_mean(&name));
         let help = help.unwrap_or_else(|| match declared.is_empty() {
             true => format!("lookout.yaml has no `{key}`; declare it there"),
-            false => format!("lookout.yaml knows {}", quoted_list(&declared)),
+            false => format!("lookout.yaml declares {}", quoted_list(&declared)),
         });
         reader.error(at, format!("the {what} `{name}` does not exist"), help);
         return None;
@@ -376,7 +376,7 @@ fn read_selector(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Selector> {
 /// Indicators by name; `None` for one that is declared and wrong.
 pub(super) type Indicators = BTreeMap<String, Option<Indicator>>;
 
-/// An indicator that stands here or is referred to, and its name, if it has one; `what` says that it must.
+/// Reads an indicator that stands here or is referred to, and its name, if it has one; `what` says that it must.
 pub(super) fn read_named_indicator(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,

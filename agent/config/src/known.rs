@@ -7,7 +7,10 @@ use lookout_promql::query::Dialect;
 
 use super::rates::RealRates;
 
-/// What SLO specs may refer to.
+/// Default evaluation interval, in seconds.
+pub(super) const GRID_SECONDS: u32 = 10;
+
+/// Names and timings that SLO specs may refer to.
 #[derive(Clone, Default)]
 pub(super) struct Known {
     /// The evaluation grid, when it could be read.

@@ -1,15 +1,16 @@
-//! What the user wrote: `lookout.yaml` and SLO specs, parsed into one valid model or into diagnostics.
+//! Reads `lookout.yaml` and SLO specs into one valid model, or into diagnostics. It never contacts a server: whatever
+//! needs a connection is another crate's.
 
 mod address;
 mod assertion;
 mod calendar;
-mod clause;
 mod composite;
 mod conditions;
 mod config;
 mod credentials;
 mod destination;
 mod diagnostic;
+mod entries;
 
 mod foreign;
 #[cfg(test)]
@@ -25,12 +26,12 @@ mod method;
 mod model;
 mod names;
 mod objective;
-mod objects;
 mod openslo;
 mod own_alerts;
 mod period;
 mod placeholder;
 mod prometheus;
+mod prometheus_rules;
 mod rates;
 mod reader;
 mod reference;
@@ -46,10 +47,10 @@ mod target;
 mod tiers;
 mod traffic;
 mod up;
+mod urls;
 mod yaml;
-mod zero;
 
-pub use address::usable;
+pub use address::parse_http_url;
 pub use assertion::{
     Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
     Subject,
@@ -74,4 +75,4 @@ pub use target::{
     TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
-pub use zero::{ZeroOptions, zero_config};
+pub use urls::{UrlOptions, config_of_urls};

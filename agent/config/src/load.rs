@@ -5,14 +5,14 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::config::{Draft, Pattern, read_config};
+use super::config::{ConfigFile, Pattern, read_config};
 use super::mask::mask;
 use super::rates::RealRates;
 use super::reader::{At, Reader};
 use super::secret::{Environment, Secrets};
 use super::up::add_up_slos;
+use super::urls::{UrlOptions, config_of_urls};
 use super::yaml::{FILE_LIMIT, Node, parse};
-use super::zero::{ZeroOptions, zero_config};
 use super::{Diagnostic, Diagnostics, Level};
 use crate::foreign::is_spec;
 use crate::known::Known;
@@ -84,7 +84,7 @@ pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
         [sheet] if !alone(sheet) => run.config(&sheets.remove(0)).0,
         _ => {
             let specs = run.specs(&sheets, &Known::default());
-            let mut config = zero_config(&[], &ZeroOptions::default());
+            let mut config = config_of_urls(&[], &UrlOptions::default());
             specs.put_into(&mut config);
             Some(config)
         }
@@ -138,7 +138,7 @@ fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRa
         }
     }
     specs.retain(|sheet| seen.insert(identity(&sheet.file)));
-    let mut alone = zero_config(&[], &ZeroOptions::default());
+    let mut alone = config_of_urls(&[], &UrlOptions::default());
     run.specs(&specs, &Known::default()).put_into(&mut alone);
     configs.push(alone);
     run.found.sort();
@@ -171,7 +171,7 @@ impl<'e> Run<'e> {
         Self { environment, needs, real_rates: Some(RealRates::default()), found: Diagnostics::default() }
     }
 
-    /// The files that a path on the command line stands for.
+    /// Returns the files that a path on the command line stands for.
     fn expand(&mut self, path: &Path) -> Vec<PathBuf> {
         if !path.is_dir() {
             return vec![path.to_owned()];
@@ -219,11 +219,11 @@ impl<'e> Run<'e> {
         self.found.list.extend(reader.findings);
     }
 
-    /// A `lookout.yaml` with its SLO specs, and the files it named.
+    /// Returns a `lookout.yaml` with its SLO specs, and the files it named.
     fn config(&mut self, sheet: &Opened) -> (Option<Config>, Vec<PathBuf>) {
         let folder = sheet.file.parent().unwrap_or(Path::new(""));
         let mut reader = Reader::new(&sheet.file, &sheet.text, self.environment, self.needs);
-        let draft = match sheet.documents.as_slice() {
+        let read = match sheet.documents.as_slice() {
             [root] => read_config(&mut reader, &At::root(root), folder),
             [_, second, ..] => {
                 let help = "SLO specs go into files of their own, named under `slos`";
@@ -237,9 +237,9 @@ impl<'e> Run<'e> {
                 None
             }
         };
-        let files = draft.as_ref().map(|draft| find_specs(&mut reader, folder, &draft.patterns));
+        let files = read.as_ref().map(|read| find_specs(&mut reader, folder, &read.patterns));
         self.close(reader);
-        let (Some(Draft { mut config, known, .. }), Some(files)) = (draft, files) else {
+        let (Some(ConfigFile { mut config, known, .. }), Some(files)) = (read, files) else {
             return (None, Vec::new());
         };
         let opened: Vec<Opened> = files.iter().filter_map(|file| self.open(file)).collect();
@@ -283,7 +283,7 @@ pub(super) fn read_text(file: &Path) -> Result<String, (String, &'static str)> {
     String::from_utf8(bytes).map_err(|_| ("this file is not UTF-8 text".to_owned(), "save it as UTF-8"))
 }
 
-/// The files of all patterns, each once, in order.
+/// Returns the files of all patterns, each once, in order.
 fn find_specs(reader: &mut Reader<'_>, folder: &Path, patterns: &[Pattern]) -> Vec<PathBuf> {
     let mut files = BTreeSet::new();
     for pattern in patterns {
@@ -318,7 +318,7 @@ fn shown(folder: &Path) -> String {
     }
 }
 
-/// The files of a folder that match a pattern.
+/// Returns the files of a folder that match a pattern.
 fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, glob::PatternError> {
     // what looks like a pattern in the folder's own name is meant literally
     let base = glob::Pattern::escape(&folder.to_string_lossy());

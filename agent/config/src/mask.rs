@@ -1,6 +1,6 @@
 //! Takes secrets out of the texts that snippets are cut from.
 //!
-//! What the reader knows to be a secret is masked by its place. That is not enough: a file that is no valid YAML, or
+//! The reader masks the secrets it knows by their place. That is not enough: a file that is no valid YAML, or
 //! that misspells `token`, has secrets nobody knows the place of. So every line that looks as if it held one is
 //! masked too. Bytes are replaced one for one, so that every place stays where it was.
 
@@ -26,7 +26,7 @@ static VALUE: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     patterns.iter().filter_map(|pattern| Regex::new(pattern).ok()).collect()
 });
 
-/// The text with these spans, and whatever looks like a secret, replaced by asterisks.
+/// Returns the text with these spans, and whatever looks like a secret, replaced by asterisks.
 pub(super) fn mask(text: &str, known: &[Range<usize>]) -> String {
     let mut spans = known.to_vec();
     spans.extend(guessed(text));

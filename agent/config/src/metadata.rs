@@ -14,7 +14,7 @@ pub(super) const PREFIX: &str = "lookout.dev/";
 /// Labels that rules get from lookout itself.
 pub(super) const OWN_LABELS: [&str; 5] = ["alertname", "env", "service", "severity", "slo"];
 
-/// What `metadata` says.
+/// The content of `metadata`.
 pub(super) struct Metadata<'n> {
     pub(super) name: Option<(String, At<'n>)>,
     pub(super) display_name: Option<String>,
@@ -25,7 +25,7 @@ pub(super) struct Metadata<'n> {
 }
 
 impl<'n> Metadata<'n> {
-    /// One of lookout's own annotations.
+    /// Returns an annotation of lookout.
     pub(super) fn annotation(&self, key: Key) -> Option<&At<'n>> {
         self.known.into_iter().for_each(|known| known.expect_key(key));
         self.annotations.get(key.name)
@@ -86,7 +86,7 @@ fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String>
     labels
 }
 
-/// Lookout's own annotations; those of others are none of our business.
+/// Reads the annotations of lookout and ignores others.
 fn read_annotations<'n>(
     reader: &mut Reader<'_>,
     at: &At<'n>,

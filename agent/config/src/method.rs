@@ -1,4 +1,4 @@
-//! What a budget is counted in: events, or slices of time.
+//! `budgetingMethod`: a budget counts events or slices of time.
 
 use lookout_engine::{Grid, Method, SliceTarget, Window};
 
@@ -10,37 +10,37 @@ const LONGEST_SLICE: Window = Window::days(1);
 
 /// OpenSLO's `budgetingMethod`, before it is known how long a slice is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Budgeting {
+pub(super) enum BudgetingMethod {
     Occurrences,
     Timeslices,
     RatioTimeslices,
 }
 
-pub(super) fn read_budgeting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Budgeting> {
+pub(super) fn read_budgeting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<BudgetingMethod> {
     let at = reader.required(fields, slo::BUDGETING_METHOD, "write `budgetingMethod: Occurrences`")?;
     let choices = [
-        ("Occurrences", Budgeting::Occurrences),
-        ("Timeslices", Budgeting::Timeslices),
-        ("RatioTimeslices", Budgeting::RatioTimeslices),
+        ("Occurrences", BudgetingMethod::Occurrences),
+        ("Timeslices", BudgetingMethod::Timeslices),
+        ("RatioTimeslices", BudgetingMethod::RatioTimeslices),
     ];
     reader.choice(&at, &choices)
 }
 
-/// The method in full, from the fields of an objective. Without a known `budgeting` there is an error already.
+/// Reads the method in full, from the fields of an objective. Without a known `budgeting` there is an error already.
 pub(super) fn read_method(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
-    budgeting: Option<Budgeting>,
+    budgeting: Option<BudgetingMethod>,
     grid: Option<Grid>,
 ) -> Option<Method> {
     let budgeting = budgeting?;
-    if budgeting != Budgeting::Timeslices
+    if budgeting != BudgetingMethod::Timeslices
         && let Some(at) = fields.get(objective::TIME_SLICE_TARGET)
     {
         let help = "leave it out, or write `budgetingMethod: Timeslices`";
         reader.error(&at, "only budgeting by Timeslices judges a slice by a target", help);
     }
-    if budgeting == Budgeting::Occurrences {
+    if budgeting == BudgetingMethod::Occurrences {
         if let Some(at) = fields.get(objective::TIME_SLICE_WINDOW) {
             let help = "leave it out, or write `budgetingMethod: Timeslices`";
             reader.error(&at, "budgeting by Occurrences counts events, not slices of time", help);
@@ -48,7 +48,7 @@ pub(super) fn read_method(
         return Some(Method::Occurrences);
     }
     let target = match budgeting {
-        Budgeting::Timeslices => {
+        BudgetingMethod::Timeslices => {
             let how = "write `timeSliceTarget: 0.95`, the share of its events that makes a slice good";
             let at = reader.required(fields, objective::TIME_SLICE_TARGET, how);
             at.and_then(|at| read_target(reader, &at)).map(Some)

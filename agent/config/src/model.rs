@@ -19,31 +19,31 @@ use lookout_promql::selector::Selector;
 /// Everything the agent runs on.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// Where the agent listens.
+    /// Address that the agent listens on.
     pub listen: SocketAddr,
-    /// How people reach the agent; the base of links in messages.
+    /// URL under which people reach the agent; the base of links in messages.
     pub external_url: Url,
-    /// Where counts, incidents, deliveries, deploys and decisions are kept.
+    /// Store of counts, incidents, deliveries, deploys and decisions.
     pub ledger: LedgerLocation,
     /// The evaluation interval: slots of counts and the tick of the evaluator.
     pub grid: Grid,
     /// The value of the label `env`, when set.
     pub environment: Option<String>,
-    /// What is probed.
+    /// Targets that are probed.
     pub targets: Vec<Target>,
-    /// Whose `/metrics` are read.
+    /// Neighbours whose `/metrics` are read.
     pub scrapes: Vec<Scrape>,
     /// Servers with Prometheus' query API that SLOs count at.
     pub prometheus: Vec<Prometheus>,
-    /// Who is told.
+    /// Receivers of messages about incidents.
     pub destinations: Vec<Destination>,
-    /// What the gate asks for.
+    /// Conditions of the deployment gate.
     pub gate: GatePolicy,
-    /// Who may write.
+    /// Tokens of clients that may write.
     pub tokens: Vec<Token>,
-    /// Where traces of the agent itself go (`http://collector:4318`), when set.
+    /// Collector of traces of the agent itself (`http://collector:4318`), when set.
     pub otlp_endpoint: Option<Url>,
-    /// Where generated files go and how they link back.
+    /// Folders of generated files, and the links in them.
     pub outputs: Outputs,
     /// The services the SLOs belong to, by name.
     pub services: BTreeMap<String, Service>,
@@ -52,7 +52,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where an alert's runbook is read.
+    /// Returns the URL of the runbook of an alert.
     #[must_use]
     pub fn runbook_url(&self, alert: &str) -> String {
         match &self.outputs.runbook_url {
@@ -61,7 +61,7 @@ impl Config {
         }
     }
 
-    /// Where an SLO's dashboard is seen.
+    /// Returns the URL of the dashboard of an SLO.
     #[must_use]
     pub fn dashboard_url(&self, slo: &Slo) -> String {
         match &self.outputs.dashboard_url {
@@ -70,13 +70,13 @@ impl Config {
         }
     }
 
-    /// The agent's own page about an SLO.
+    /// Returns the URL of the agent's page about an SLO.
     #[must_use]
     pub fn explain_url(&self, slo: &Slo) -> String {
         self.page(&format!("slos/{}/{}", slo.service, slo.name))
     }
 
-    /// How people reach the agent, without a trailing slash.
+    /// Returns the external URL without a trailing slash.
     #[must_use]
     pub fn agent_url(&self) -> &str {
         self.external_url.as_str().trim_end_matches('/')
@@ -87,7 +87,7 @@ impl Config {
     }
 }
 
-/// Where the ledger lives.
+/// The location of the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LedgerLocation {
     /// An SQLite file.
@@ -116,17 +116,17 @@ pub struct Scrape {
 pub struct Prometheus {
     /// Unique name; the label `source`.
     pub name: String,
-    /// What stands before `api/v1`; ends with a slash.
+    /// Base URL, without `api/v1`; ends with a slash.
     pub url: Url,
     /// One deadline per query.
     pub timeout: Duration,
-    /// How often it scrapes what is counted here.
+    /// Interval at which it scrapes the series that are counted.
     pub scrape_interval: Duration,
-    /// How long a sample may take until it can be queried: slots are asked for when they have been over for that long.
+    /// Time that a sample takes until it can be queried. A slot is queried when it has been over for that long.
     pub delay: Duration,
     /// The range of queries with `{{.window}}`; a multiple of the slot.
     pub window: Window,
-    /// Who asks.
+    /// Credentials of the request.
     pub credentials: Credentials,
     /// Extra request headers; values may be secret.
     pub headers: Vec<(String, Secret)>,
@@ -138,14 +138,14 @@ pub struct Prometheus {
     pub dialect: Dialect,
 }
 
-/// Who is told about transitions.
+/// A receiver of transitions.
 #[derive(Debug, Clone)]
 pub struct Destination {
     /// Unique name; the label `destination`.
     pub name: String,
     /// Least severity that is sent here.
     pub minimum: Severity,
-    /// What kind of receiver it is.
+    /// The kind of receiver.
     pub kind: DestinationKind,
 }
 
@@ -173,12 +173,12 @@ pub enum DestinationKind {
     },
 }
 
-/// What the gate asks for before a deploy.
+/// The conditions of the deployment gate.
 #[derive(Debug, Clone)]
 pub struct GatePolicy {
     /// Least share of the budget that must be left for a feature deploy.
     pub minimum_budget: f64,
-    /// How long an answer may be relied on.
+    /// Time for which an answer is valid.
     pub valid_for: Duration,
     /// Least time that must have been observed; the present window of the SLO where that is longer.
     pub minimum_observed: Duration,
@@ -227,15 +227,15 @@ pub struct GateMinimum {
 /// A bearer token, stored as its SHA-256.
 #[derive(Debug, Clone)]
 pub struct Token {
-    /// Who holds it.
+    /// Name of its holder.
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// What it may do: `ask`, `mark`, `correct`, `override`.
+    /// Permissions: `ask`, `mark`, `correct`, `override`.
     pub scopes: Vec<String>,
 }
 
-/// Where generated files go and how they link back. Paths are absolute.
+/// Folders of generated files, and the links in them. Paths are absolute.
 #[derive(Debug, Clone, Default)]
 pub struct Outputs {
     /// Prometheus rules, their tests, the Alertmanager config.
@@ -254,7 +254,7 @@ pub struct Outputs {
     pub dashboard_url: Option<String>,
 }
 
-/// Where objects of the kind `PrometheusRule` go, and what an operator finds them by.
+/// The folder of `PrometheusRule` objects, and the labels by which an operator selects them.
 #[derive(Debug, Clone, Default)]
 pub struct PrometheusRules {
     /// Absolute.
@@ -274,7 +274,7 @@ pub struct Service {
     pub display_name: Option<String>,
     /// For people.
     pub description: String,
-    /// Who answers for it (annotation `lookout.dev/owner`).
+    /// Team that owns it (annotation `lookout.dev/owner`).
     pub owner: Option<String>,
 }
 
@@ -291,15 +291,15 @@ pub struct Slo {
     pub description: String,
     /// The file it was read from, for messages and generated headers; empty for `watch`.
     pub file: PathBuf,
-    /// Where good and bad come from.
+    /// Source of good and bad events.
     pub indicator: Indicator,
-    /// What the engine is told.
+    /// Policy for the engine.
     pub policy: Policy,
     /// When the periods of its budget begin; `None` when they roll.
     pub calendar: Option<Calendar>,
     /// Extra labels for generated rules.
     pub labels: BTreeMap<String, String>,
-    /// How many events it has.
+    /// Number of its events.
     pub traffic: Traffic,
     /// The time within which a total outage must page; `None` for no such demand.
     pub page_within: Option<PromiseBound>,
@@ -332,7 +332,7 @@ pub enum RateSource {
 }
 
 impl Slo {
-    /// `<service>-<slo>`, Sloth's `sloth_id`; unique.
+    /// Returns `<service>-<slo>`, Sloth's `sloth_id`; unique.
     #[must_use]
     pub fn id(&self) -> String {
         format!("{}-{}", self.service, self.name)
@@ -352,7 +352,7 @@ impl Slo {
             .collect()
     }
 
-    /// The alert of an incident, by its cause.
+    /// Returns the alert of an incident, by its cause.
     #[must_use]
     pub fn alert_name_for(&self, cause: Cause) -> String {
         let ending = match cause {
@@ -364,7 +364,7 @@ impl Slo {
         self.alert_name() + ending
     }
 
-    /// The causes that can open an incident of this SLO.
+    /// Returns the causes that can open an incident of this SLO.
     pub fn causes(&self) -> impl Iterator<Item = Cause> {
         Cause::ALL.into_iter().filter(|cause| match cause {
             Cause::Burn => true,
@@ -377,8 +377,8 @@ impl Slo {
         self.policy.conditions.iter().any(|condition| condition.cause() == cause)
     }
 
-    /// Seconds from an instant, in seconds since the epoch, to the same wall time a week before, for conditions on
-    /// traffic. They differ from a week where the clocks of the zone changed in between.
+    /// Returns the seconds from an instant, in seconds since the epoch, to the same wall time a week before, for
+    /// conditions on traffic. They differ from a week where the clocks of the zone changed in between.
     #[must_use]
     pub fn week_before_seconds(&self, at: i64) -> i64 {
         let week = 7 * 86_400;
@@ -388,44 +388,44 @@ impl Slo {
         before.map_or(week, |before| at.saturating_sub(before.timestamp().as_second()))
     }
 
-    /// The name people read.
+    /// Returns the name people read.
     #[must_use]
     pub fn title(&self) -> &str {
         self.display_name.as_deref().unwrap_or(&self.name)
     }
 
-    /// The share of events that must be good.
+    /// Returns the share of events that must be good.
     #[must_use]
     pub const fn objective(&self) -> Objective {
         self.policy.objective
     }
 
-    /// The length of its budget's period, or what a calendar period is reckoned to last.
+    /// Returns the length of its period; of a calendar period the nominal length.
     #[must_use]
     pub const fn period(&self) -> Window {
         self.policy.period.nominal()
     }
 
-    /// The period for people: `30d`, or `month in Europe/Zurich`.
+    /// Returns the period for people: `30d`, or `month in Europe/Zurich`.
     #[must_use]
-    pub fn period_words(&self) -> String {
+    pub fn period_text(&self) -> String {
         self.calendar.as_ref().map_or_else(|| self.period().to_string(), ToString::to_string)
     }
 
-    /// When it calls whom.
+    /// Returns its tiers.
     #[must_use]
     pub fn tiers(&self) -> &[Tier] {
         &self.policy.tiers
     }
 
-    /// What must have happened first.
+    /// Returns the evidence that a tier needs before it fires.
     #[must_use]
     pub const fn guard(&self) -> Guard {
         self.policy.guard
     }
 }
 
-/// Where good and bad events come from.
+/// Source of good and bad events.
 #[derive(Debug, Clone)]
 pub enum Indicator {
     /// Every probe of a target is an event; a good one met all expectations.
@@ -449,10 +449,10 @@ pub enum Indicator {
     Prometheus {
         /// Name of the server.
         source: String,
-        /// What is asked.
+        /// Queries for both counts.
         queries: Queries,
     },
-    /// Several of them that are judged together, at least two.
+    /// At least two indicators with one budget.
     Composite(Vec<Component>),
 }
 
@@ -464,21 +464,21 @@ pub struct Component {
     pub name: String,
     /// For people.
     pub display_name: Option<String>,
-    /// What it promises itself.
+    /// Its own objective.
     pub objective: Objective,
-    /// Where its events come from; never a composite itself.
+    /// Source of its events; never a composite itself.
     pub indicator: Indicator,
 }
 
 impl Component {
-    /// The name people read.
+    /// Returns the name people read.
     #[must_use]
     pub fn title(&self) -> &str {
         self.display_name.as_deref().unwrap_or(&self.name)
     }
 }
 
-/// What is asked of a server with Prometheus' query API.
+/// Queries to a server with the query API of Prometheus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Queries {
     /// The samples of counters as they were scraped: exact, the counting is done here.

@@ -13,7 +13,7 @@ pub(super) fn check_unique(reader: &mut Reader<'_>, what: &str, names: &[(String
     }
 }
 
-/// The names of a list of mappings, as far as they can be read.
+/// Returns the names of a list of mappings, as far as they can be read.
 pub(super) fn declared_names<'n>(items: &[At<'n>]) -> Vec<(String, At<'n>)> {
     let name = |item: &At<'n>| {
         let Value::Map(entries) = &item.node.value else { return None };

@@ -1,4 +1,4 @@
-//! What an SLO asks for: objective, period, tiers, guards.
+//! The policy of an SLO: objective, period, tiers, guards and conditions.
 
 use core::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::keys::openslo::{objective, slo, slo_annotations};
 use crate::known::Known;
 use crate::metadata::Metadata;
 
-/// What an SLO promises, by whatever is counted.
+/// The objective, the method and the indicator of an SLO.
 #[derive(Default)]
 pub(super) struct Promise<'n> {
     /// The objective, and where it stands.
@@ -31,7 +31,7 @@ pub(super) struct Promise<'n> {
     pub(super) indicator: Option<Indicator>,
 }
 
-/// The promise of an SLO with one indicator.
+/// Reads the objective and the method of an SLO with one indicator.
 pub(super) fn read_promise<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
@@ -58,7 +58,7 @@ pub(super) struct Evaluation {
     pub(super) time_zone: TimeZone,
 }
 
-/// The policy of an SLO, from its `spec` and its annotations, and what it was made for.
+/// Reads the policy of an SLO from its `spec` and its annotations.
 pub(super) fn read_policy(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -186,10 +186,10 @@ pub(super) fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Opti
 }
 
 fn fallback_grid() -> Option<Grid> {
-    Grid::try_new(super::config::GRID_SECONDS).ok()
+    Grid::try_new(crate::known::GRID_SECONDS).ok()
 }
 
-/// The only item of a list.
+/// Returns the only item of a list.
 fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> Option<At<'n>> {
     let mut items = reader.list(at)?;
     if items.len() > 1 {
@@ -202,7 +202,7 @@ fn only<'n>(reader: &mut Reader<'_>, at: &At<'n>, several: &str, help: &str) -> 
     Some(items.swap_remove(0))
 }
 
-/// The fields of the one objective.
+/// Reads the fields of the one objective.
 fn read_item<'n>(reader: &mut Reader<'_>, at: &At<'n>) -> Option<Fields<'n>> {
     let several = "several objectives of one indicator";
     let at =
@@ -225,7 +225,7 @@ pub(super) fn refuse_threshold(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     }
 }
 
-/// The objective, and where it stands.
+/// Reads the objective, and where it stands.
 pub(super) fn read_objective<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
@@ -281,7 +281,7 @@ struct Context<'c, 'n> {
 }
 
 impl Context<'_, '_> {
-    /// The tiers of an SLO that names none.
+    /// Returns the tiers of an SLO that names none.
     fn default_tiers(&self) -> Option<Vec<Tier>> {
         let slices = self.method.and_then(Method::slices);
         let rate = self.traffic?.rate;
@@ -309,7 +309,8 @@ fn read_tiers(
         let place = objective.map_or_else(|| fields.at.clone(), |(_, at)| at.clone());
         let mut whole = true;
         for (message, help) in tiers.iter().flat_map(|tier| faults(tier, target, period, (grid, method))) {
-            let help = format!("{help}; your own tiers go into the annotation `lookout.dev/tiers`");
+            let help =
+                format!("{help}; your own tiers go into the annotation `{}`", slo_annotations::TIERS.name);
             reader.error(&place, message.replacen("the tier", "the default tier", 1), help);
             whole = false;
         }
@@ -326,7 +327,13 @@ fn read_tiers(
                     whole = false;
                 }
                 if tiers.contains(&tier) {
-                    reader.error_in(at, text, span, format!("the tier `{tier}` stands twice"), "keep one");
+                    reader.error_in(
+                        at,
+                        text,
+                        span,
+                        format!("the tier `{tier}` is written twice"),
+                        "keep one",
+                    );
                     whole = false;
                 }
                 tiers.push(tier);
@@ -340,7 +347,7 @@ fn read_tiers(
     if whole && tiers.is_empty() {
         reader.error(
             at,
-            "without a tier nobody is ever told",
+            "an SLO without tiers never alerts",
             "leave the annotation out for the default tiers",
         );
         whole = false;
@@ -381,7 +388,7 @@ fn read_guard(
     Some(Guard { confidence, ..guard })
 }
 
-/// A number in an annotation, which may be written with or without quotes.
+/// Returns a number in an annotation, which may be written with or without quotes.
 fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, key: Key) -> Option<u64> {
     let at = metadata.annotation(key)?;
     let number = match &at.node.value {
@@ -395,7 +402,7 @@ fn count(reader: &mut Reader<'_>, metadata: &Metadata<'_>, key: Key) -> Option<u
     number
 }
 
-/// By default three rounds of what the data come from.
+/// Reads the time after which data are missing. It is three rounds of the source by default.
 fn read_stale_after(
     reader: &mut Reader<'_>,
     metadata: &Metadata<'_>,
@@ -429,7 +436,7 @@ fn read_stale_after(
     Some(whole_seconds(silence))
 }
 
-/// How often data come.
+/// The pace at which data arrive.
 #[derive(Default)]
 struct Pace {
     /// The longest there is between two of them when all is well.

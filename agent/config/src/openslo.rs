@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::composite::{is_meant, read_composite, refuse_annotations};
+use super::composite::{is_composite, read_composite, refuse_annotations};
 use super::indicator::{Indicators, read_indicator, read_named_indicator};
 use super::known::Known;
 use super::metadata::{Metadata, read_metadata, text};
@@ -121,7 +121,7 @@ fn read_slo(
     let service = reader.required(&fields, slo::SERVICE, "name the service it belongs to");
     let service = service.and_then(|at| reader.name(&at));
     let description = text(reader, &fields, slo::DESCRIPTION).unwrap_or_default();
-    let promise = if is_meant(&fields, &metadata) {
+    let promise = if is_composite(&fields, &metadata) {
         read_composite(reader, &fields, &metadata, known, indicators)
     } else {
         refuse_annotations(reader, &metadata);

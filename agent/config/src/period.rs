@@ -16,13 +16,13 @@ const START: &str = "write it as `YYYY-MM-DD hh:mm:ss`, like `\"2024-01-01 00:00
 
 /// A period, with its calendar if it has one.
 #[derive(Debug, Clone)]
-pub(super) struct Budgeted {
+pub(super) struct BudgetPeriod {
     pub(super) period: Period,
     pub(super) calendar: Option<Calendar>,
 }
 
-/// The period under `timeWindow`.
-pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Budgeted> {
+/// Reads the period under `timeWindow`.
+pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<BudgetPeriod> {
     let mut items = reader.list(at)?;
     if items.len() != 1 {
         reader.error(at, "an SLO has one time window", ROLLING);
@@ -44,7 +44,7 @@ pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Budget
         }
         (true, None) => {
             let window = read_rolling(reader, &at?)?;
-            Some(Budgeted { period: Period::Rolling(window), calendar: None })
+            Some(BudgetPeriod { period: Period::Rolling(window), calendar: None })
         }
         (false, None) => {
             let help = format!("{CALENDAR}, or `isRolling: true`");
@@ -55,7 +55,7 @@ pub(super) fn read_period(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Budget
             let units = at.and_then(|at| read_units(reader, &at));
             let calendar = read_calendar(reader, &calendar, units)?;
             let period = Period::Calendar { nominal: calendar.nominal() };
-            Some(Budgeted { period, calendar: Some(calendar) })
+            Some(BudgetPeriod { period, calendar: Some(calendar) })
         }
     }
 }
@@ -94,7 +94,7 @@ fn read_rolling(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Window> {
     Some(period)
 }
 
-/// A number and a unit of the calendar.
+/// Returns a number and a unit of the calendar.
 fn units_of(at: &At<'_>) -> Option<(u16, Unit)> {
     let Value::Text(text) = &at.node.value else { return None };
     let unit = Unit::from_letter(text.chars().last()?)?;

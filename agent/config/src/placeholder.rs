@@ -3,7 +3,7 @@
 /// A part of every placeholder.
 const MARK: &str = "journeyvariable";
 
-/// Whether a text holds a placeholder: what it stands for is no secret that was written down.
+/// Returns whether a text holds a placeholder: what it stands for is no secret that was written down.
 pub(super) fn has_placeholder(text: &str) -> bool {
     text.contains(MARK)
 }

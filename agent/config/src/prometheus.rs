@@ -1,22 +1,5 @@
-//! `prometheus` of `lookout.yaml`: servers with Prometheus' query API.
-//!
-//! ```yaml
-//! prometheus:
-//!   - name: main
-//!     url: https://prometheus.example.org/   # the base: what stands before /api/v1
-//!     timeout: 10s                           # one deadline per query
-//!     scrape_interval: 15s                   # how often it scrapes what the SLOs count
-//!     delay: 20s                             # how long samples take to arrive; by default two slots
-//!     window: 1m                             # `{{.window}}`; by default four scrape intervals
-//!     bearer_token_file: token               # or bearer_token, or basic_auth { username, password[_file] }
-//!     headers: { X-Scope-OrgID: passengers }
-//!     ca_file: ca.pem                        # trusted beside the system's
-//!     insecure: false
-//!     dialect: promql                        # or metricsql, of which functions over a range are read too
-//! ```
+//! `prometheus` of `lookout.yaml`: servers with the query API of Prometheus. Their keys are declared in `keys/server.rs`.
 
-use crate::credentials::read_credentials;
-use crate::known::QueryTiming;
 use core::time::Duration;
 use std::path::Path;
 
@@ -25,24 +8,25 @@ use lookout_promql::query::Dialect;
 
 use super::model::Prometheus;
 use super::reader::{At, Fields, Reader};
-use crate::credentials::read_headers;
+use crate::credentials::{read_credentials, read_headers};
 use crate::keys::Key;
 use crate::keys::agent::agent;
 use crate::keys::server::server;
+use crate::known::QueryTiming;
 use crate::names::{check_unique, declared_names, items};
 
 /// One deadline per query unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// No query is waited for longer.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(120);
-/// What most installations of Prometheus have.
+/// Default scrape interval, as most installations of Prometheus have it.
 const SCRAPE_INTERVAL: Duration = Duration::from_secs(15);
-/// What is older than this when it arrives counts for no alert any more.
+/// Longest delay. Older samples count for no alert any more.
 const LONGEST_DELAY: Duration = Duration::from_secs(3600);
 
 type KnownServers = Vec<(String, Option<QueryTiming>)>;
 
-/// All of `prometheus`, and what SLOs may know of them.
+/// Reads all of `prometheus`, and what SLOs may know of them.
 pub(super) fn read_servers(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -119,7 +103,7 @@ pub(super) fn read_prometheus(
     })
 }
 
-/// A span of time above zero.
+/// Reads a span of time above zero.
 fn read_span(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
@@ -143,13 +127,13 @@ fn read_delay(reader: &mut Reader<'_>, fields: &Fields<'_>, slot: Duration) -> O
     let delay = reader.duration(&at)?;
     if delay > LONGEST_DELAY {
         let help = "write how long a sample takes from the scrape until it can be queried, like `5s`";
-        reader.error(&at, "data that late can alert nobody in time", help);
+        reader.error(&at, "with a longer delay every alert is late", help);
         return None;
     }
     Some(delay)
 }
 
-/// A multiple of the slot that holds samples enough for a rate.
+/// Reads a multiple of the slot that holds samples enough for a rate.
 fn read_window(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,

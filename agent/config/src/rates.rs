@@ -16,7 +16,7 @@ pub struct RealRates {
 }
 
 impl RealRates {
-    /// The traffic of an SLO: measured, given, or as its spec has it.
+    /// Returns the traffic of an SLO: measured, given, or as its spec has it.
     #[must_use]
     pub fn of(&self, slo_id: &str, expected: Traffic) -> Traffic {
         let given = self.every.filter(|_| expected.source != RateSource::Probe);
@@ -28,7 +28,7 @@ impl RealRates {
 /// Reads a rate as text: `10/s`, `600/m`, `5/h`, `3/d`.
 ///
 /// # Errors
-/// What was expected.
+/// A fault of a rate.
 pub fn read_rate(text: &str) -> Result<EventRate, String> {
     let wrong = || "expected events per second, minute, hour or day, like `10/s`, `600/m`, `5/h`".to_owned();
     let (number, unit) = text.split_once('/').ok_or_else(wrong)?;

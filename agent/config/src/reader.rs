@@ -39,7 +39,7 @@ pub(super) struct Fields<'n> {
 }
 
 impl<'n> At<'n> {
-    /// The root of a document.
+    /// Returns the root of a document.
     pub(super) const fn root(node: &'n Node) -> Self {
         Self { node, key: String::new() }
     }
@@ -55,26 +55,26 @@ impl<'n> At<'n> {
 }
 
 impl<'n> Fields<'n> {
-    /// The value of a key.
+    /// Returns the value of a key.
     pub(super) fn get(&self, key: Key) -> Option<At<'n>> {
         self.object.into_iter().for_each(|object| object.expect_key(key));
         let found = self.entries.iter().find(|(written, _)| written.name == key.name);
         found.map(|(_, node)| self.at.below(key.name, node))
     }
 
-    /// The same entries, of which those of a declared mapping are read; others may stand beside them.
+    /// Returns the same entries, of which those of a declared mapping are read; others may stand beside them.
     pub(super) fn declared(self, object: &'static Object) -> Self {
         Self { object: Some(object), ..self }
     }
 
-    /// All entries with their keys.
+    /// Returns all entries with their keys.
     pub(super) fn all(&self) -> impl Iterator<Item = (&'n WrittenKey, At<'n>)> + '_ {
         self.entries.iter().map(|(key, node)| (key, self.at.below(&key.name, node)))
     }
 }
 
 impl<'a> Reader<'a> {
-    /// A reader of one file.
+    /// Returns a reader of one file.
     pub(super) const fn new(
         file: &'a Path,
         text: &'a str,
@@ -129,7 +129,7 @@ impl<'a> Reader<'a> {
         self.note(Level::Error, &place, &at.key, message, help);
     }
 
-    /// The place of a part of a text; the whole node where escapes or line folding moved the bytes.
+    /// Returns the place of a part of a text; the whole node where escapes or line folding moved the bytes.
     fn place_in(&self, at: &At<'_>, text: &str, part: Range<usize>) -> Place {
         let whole = &at.node.place;
         let source = self.text.get(whole.span.clone()).unwrap_or_default();
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         self.error(at, format!("expected {expected}, found {found}"), help);
     }
 
-    /// The fields of a mapping. Unknown keys are errors, with the known key that was probably meant.
+    /// Returns the fields of a mapping. Unknown keys are errors, with the known key that was probably meant.
     pub(super) fn fields<'n>(&mut self, at: &At<'n>, object: &'static Object) -> Option<Fields<'n>> {
         // a text where the mapping should be may be the secret that the right key would hold
         let secretive = object.has_secret();
@@ -183,7 +183,7 @@ impl<'a> Reader<'a> {
         Some(fields.declared(object))
     }
 
-    /// The fields of a mapping with keys of the user's own.
+    /// Returns the fields of a mapping with keys of the user's own.
     pub(super) fn open_fields<'n>(&mut self, at: &At<'n>, what: &str) -> Option<Fields<'n>> {
         if let Value::Map(entries) = &at.node.value {
             return Some(Fields { at: at.clone(), entries, object: None });
@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The value of a key that must be there.
+    /// Returns the value of a key that must be there.
     pub(super) fn required<'n>(&mut self, fields: &Fields<'n>, key: Key, help: &str) -> Option<At<'n>> {
         let found = fields.get(key);
         if found.is_none() {
@@ -201,7 +201,7 @@ impl<'a> Reader<'a> {
         found
     }
 
-    /// The items of a list.
+    /// Returns the items of a list.
     pub(super) fn list<'n>(&mut self, at: &At<'n>) -> Option<Vec<At<'n>>> {
         if let Value::List(nodes) = &at.node.value {
             let item = |(n, node)| At { node, key: format!("{}[{n}]", at.key) };
@@ -211,7 +211,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A text as it stands.
+    /// Returns a text as it stands.
     pub(super) fn text<'n>(&mut self, at: &At<'n>) -> Option<&'n str> {
         if let Value::Text(text) = &at.node.value {
             return Some(text);
@@ -221,7 +221,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// The text of a label or an annotation, which may look like a number: `1.10` and `007` stay what they are.
+    /// Returns the text of a label or an annotation, which may look like a number: `1.10` and `007` stay what they are.
     pub(super) fn scalar(&mut self, at: &At<'_>) -> Option<String> {
         match &at.node.written {
             Some(written) => Some(written.clone()),
@@ -229,8 +229,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A text with its variables filled in.
-    pub(super) fn setting(&mut self, at: &At<'_>) -> Option<String> {
+    /// Returns a text with its variables filled in.
+    pub(super) fn expand(&mut self, at: &At<'_>) -> Option<String> {
         let text = self.text(at)?;
         match fill_in(text, self.environment) {
             Ok(filled) => Some(filled.value),
@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A switch.
+    /// Returns a switch.
     pub(super) fn switch(&mut self, at: &At<'_>) -> Option<bool> {
         if let Value::Bool(value) = at.node.value {
             return Some(value);
@@ -250,7 +250,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A number.
+    /// Returns a number.
     pub(super) fn number(&mut self, at: &At<'_>) -> Option<f64> {
         match at.node.value {
             Value::Int(value) => Some(value as f64),
@@ -262,7 +262,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A duration.
+    /// Returns a duration.
     pub(super) fn duration(&mut self, at: &At<'_>) -> Option<Duration> {
         if let Value::Int(n) = at.node.value {
             self.wrong_kind(at, "a duration", &format!("give it a unit: `{n}s` or `{n}ms`"));
@@ -290,7 +290,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    /// A name that is safe as a label, in a path and in a file name.
+    /// Returns a name that is safe as a label, in a path and in a file name.
     pub(super) fn name<'n>(&mut self, at: &At<'n>) -> Option<&'n str> {
         let name = self.text(at)?;
         let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
@@ -304,7 +304,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// What was probably meant: the nearest known word, when it is near.
+/// Returns the nearest known word, when it is near.
 pub(super) fn suggestion(word: &str, known: &[impl AsRef<str>]) -> Option<String> {
     let plain = |text: &str| text.to_ascii_lowercase().replace(['-', '_'], "");
     let distance = |name: &str| match plain(name) == plain(word) {
@@ -316,12 +316,12 @@ pub(super) fn suggestion(word: &str, known: &[impl AsRef<str>]) -> Option<String
     (nearest.0 <= limit).then(|| nearest.1.to_owned())
 }
 
-/// The help that goes with a suggestion.
+/// Returns the help that goes with a suggestion.
 pub(super) fn did_you_mean(name: &str) -> String {
     format!("did you mean `{name}`?")
 }
 
-/// `a`, `b` and `c`
+/// Returns `a`, `b` and `c`
 pub(super) fn quoted_list(names: &[impl AsRef<str>]) -> String {
     let quoted: Vec<String> = names.iter().map(|name| format!("`{}`", name.as_ref())).collect();
     match quoted.split_last() {

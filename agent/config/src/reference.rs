@@ -22,7 +22,7 @@ pub fn key_reference() -> String {
     page.text
 }
 
-/// The kind of a document, and the version where it has one.
+/// Returns the kind of a document, and the version where it has one.
 fn title(document: &Object) -> String {
     let word = |name: &str| {
         document.keys.iter().find(|key| key.name == name).and_then(|key| match key.shape {
@@ -89,17 +89,17 @@ fn quoted(key: &Key) -> String {
     format!("`{}`", key.name)
 }
 
-/// A text within a table.
+/// Returns a text within a table.
 fn cell(text: &str) -> String {
     text.replace('|', "\\|")
 }
 
-/// The sentence of a shape where its key has none.
+/// Returns the sentence of a shape where its key has none.
 fn about(shape: &Shape) -> &'static str {
     shape.objects().first().map_or("", |object| object.about)
 }
 
-/// A shape in words.
+/// Returns a shape in words.
 fn words(shape: &Shape) -> String {
     let joined = |shapes: &[Shape]| {
         let mut all: Vec<String> = shapes.iter().map(words).collect();

@@ -130,12 +130,12 @@ fn literal(literal: &Literal) -> Value {
     }
 }
 
-/// A number of JSON, without a fraction where it has none.
+/// Returns a number of JSON, without a fraction where it has none.
 fn number(value: f64) -> Value {
     if value.fract() == 0.0 { json!(value as i64) } else { json!(value) }
 }
 
-/// The entries of a schema that is a mapping.
+/// Returns the entries of a schema that is a mapping.
 fn entries(schema: Value) -> Map<String, Value> {
     match schema {
         Value::Object(entries) => entries,

@@ -86,7 +86,7 @@ fn is_of_type(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// How many choices fit; when none does, why not.
+/// Returns the number of choices that fit, or the reasons when none does.
 fn one_or_any(
     choices: &[Value],
     value: &Value,
@@ -301,7 +301,7 @@ fn keys(schema: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What the readers know is in the schema, as another test says: whoever adds a field has to say what becomes of it.
+/// The page must say of every field how it is imported.
 #[test]
 fn the_document_says_of_every_field_what_becomes_of_it() {
     let text = fs::read_to_string("../../docs/importing.md").unwrap();

@@ -12,7 +12,7 @@ use std::path::Path;
 /// Most bytes of a secret file.
 const FILE_LIMIT: u64 = 64 * 1024;
 
-/// Where variables are looked up. Tests hand in a map.
+/// The lookup of variables. Tests hand in a map.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Whether secrets have to be there.
@@ -35,7 +35,7 @@ impl Secret {
         Self(value.into())
     }
 
-    /// The value itself, to be handed to the receiver and to nothing else.
+    /// Returns the value itself, to be handed to the receiver and to nothing else.
     #[must_use]
     pub fn reveal(&self) -> &str {
         &self.0
@@ -51,13 +51,13 @@ impl fmt::Debug for Secret {
 /// A text whose variables are filled in.
 pub(super) struct Filled {
     pub(super) value: String,
-    /// What stood in the file itself, outside references: their defaults included.
+    /// The text of the file outside references, with the defaults inside them.
     pub(super) written: String,
     /// Whether a variable was named at all.
     pub(super) named: bool,
 }
 
-/// Why variables cannot be filled in.
+/// A fault of a reference to a variable.
 pub(super) struct BadReference {
     /// The bytes of the text that are meant.
     pub(super) span: Range<usize>,

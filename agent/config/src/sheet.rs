@@ -13,7 +13,7 @@ pub(super) struct Sheet<'a> {
     pub(super) documents: &'a [Node],
 }
 
-/// The text under a key, without judging anything.
+/// Returns the text under a key, without any check.
 pub(super) fn scalar<'n>(node: &'n Node, name: &str) -> Option<&'n str> {
     let Value::Map(entries) = &node.value else { return None };
     let (_, found) = entries.iter().find(|(key, _)| key.name == name)?;

@@ -1,14 +1,14 @@
-//! SLO specs of all formats, read as one set of documents.
+//! Reads SLO specs of all formats as one set of documents.
 
 use std::collections::BTreeMap;
 
-use super::foreign::{Adopted, adopt};
+use super::foreign::{Converted, convert_in_memory};
 use super::known::Known;
 use super::model::{Config, Prometheus, Service, Slo};
 use super::openslo::read_documents;
 use super::sheet::Sheet;
 
-/// What all files together say.
+/// The content of all files.
 pub(super) struct Specs {
     pub(super) services: BTreeMap<String, Service>,
     pub(super) slos: Vec<Slo>,
@@ -17,7 +17,7 @@ pub(super) struct Specs {
 }
 
 impl Specs {
-    /// Adds them to what `lookout.yaml` says.
+    /// Adds them to the configuration.
     pub(super) fn put_into(self, config: &mut Config) {
         (config.services, config.slos) = (self.services, self.slos);
         config.prometheus.extend(self.servers);
@@ -26,7 +26,7 @@ impl Specs {
 
 /// Reads all documents of all files.
 pub(super) fn read_specs(sheets: &mut [Sheet<'_>], known: &Known) -> Specs {
-    let Adopted { documents, servers, known } = adopt(sheets, known);
+    let Converted { documents, servers, known } = convert_in_memory(sheets, known);
     let (services, slos) = read_documents(sheets, &documents, &known);
     Specs { services, slos, servers }
 }

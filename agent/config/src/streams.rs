@@ -2,7 +2,7 @@
 
 use super::model::{Component, Config, Indicator, Slo};
 
-/// What is counted on its own: an SLO, or one component of a composite.
+/// The counts of an SLO, or of one component of a composite.
 #[derive(Debug, Clone)]
 pub struct Stream<'c> {
     /// Index into `Config::slos`.
@@ -11,12 +11,12 @@ pub struct Stream<'c> {
     pub component: usize,
     /// The id its counts are stored under: that of the SLO, for a component followed by `/` and its name.
     pub id: String,
-    /// Where its events come from.
+    /// Source of its events.
     pub indicator: &'c Indicator,
 }
 
 impl Config {
-    /// Everything that is counted. Collectors know what they observe by its place in this list.
+    /// Returns all streams. Collectors name a stream by its place in this list.
     #[must_use]
     pub fn streams(&self) -> Vec<Stream<'_>> {
         let of_slo =
@@ -26,7 +26,7 @@ impl Config {
 }
 
 impl Slo {
-    /// What is counted for this SLO; the index of the SLO is left at zero.
+    /// Returns the streams of this SLO; the index of the SLO is left at zero.
     #[must_use]
     pub fn streams(&self) -> Vec<Stream<'_>> {
         let Indicator::Composite(components) = &self.indicator else {

@@ -12,11 +12,11 @@ use core::ops::Range;
 
 use lookout_engine::{BurnFactor, Grid, Method, Objective, Severity, Tier, Window};
 
-use super::clause::{BadClause, Words, read_clauses, window};
+use super::entries::{BadEntry, Tokens, read_entries, window};
 
 /// Reads every tier of a text, each with its bytes.
-pub(super) fn parse_tiers(text: &str) -> Vec<Result<(Tier, Range<usize>), BadClause>> {
-    read_clauses(text, parse_tier, "write a tier like `page 1h/5m x14.4` or `ticket 1d/2h x3 for 10m`")
+pub(super) fn parse_tiers(text: &str) -> Vec<Result<(Tier, Range<usize>), BadEntry>> {
+    read_entries(text, parse_tier, "write a tier like `page 1h/5m x14.4` or `ticket 1d/2h x3 for 10m`")
 }
 
 /// Reads the tiers of a text that stands alone, as an option on the command line does.
@@ -38,7 +38,7 @@ pub fn read_tiers(text: &str, period: Window) -> Result<Vec<Tier>, String> {
     Ok(tiers)
 }
 
-fn parse_tier(words: &mut Words<'_>) -> Result<Tier, BadClause> {
+fn parse_tier(words: &mut Tokens<'_>) -> Result<Tier, BadEntry> {
     let severity = words.read("`page` or `ticket` first", Severity::from_name)?;
     let (long, short) = words.read("the long and the short window, like `1h/5m`", |word| {
         let (long, short) = word.split_once('/')?;
@@ -55,7 +55,7 @@ fn factor_of(word: &str) -> Option<BurnFactor> {
     BurnFactor::try_new(number).ok()
 }
 
-/// Everything that keeps a tier from working, each with what to do.
+/// Returns everything that keeps a tier from working, each with what to do.
 pub(super) fn faults(
     tier: &Tier,
     objective: Option<Objective>,
@@ -72,7 +72,7 @@ pub(super) fn faults(
         faults.push((message, "shorten the window, or lengthen the period".to_owned()));
     }
     if let Some(until) = tier.until.filter(|until| *until >= tier.factor) {
-        let message = format!("the tier `{tier}` would let go at x{until}, not below its factor");
+        let message = format!("the tier `{tier}` would resolve at x{until}, not below its factor");
         faults.push((message, "after `until` write a lower factor, or leave it out".to_owned()));
     }
     if let Some(grid) = grid {

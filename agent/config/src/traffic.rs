@@ -49,10 +49,10 @@ pub(super) fn read_traffic(
     }
 }
 
-/// The traffic that follows from an indicator.
+/// Returns the traffic that follows from an indicator.
 fn derive(indicator: Option<&Indicator>, known: &Known) -> Option<Traffic> {
     let slot =
-        known.grid.map_or(f64::from(super::config::GRID_SECONDS), |grid| f64::from(grid.width_seconds()));
+        known.grid.map_or(f64::from(crate::known::GRID_SECONDS), |grid| f64::from(grid.width_seconds()));
     let (rate, source) = match indicator {
         Some(Indicator::Probe { target }) => {
             let mut targets = known.targets.iter().flatten().filter(|(name, _)| name == target);
@@ -123,7 +123,7 @@ pub(super) fn check_outage(
     reader.error(written.unwrap_or(objective), message, help);
 }
 
-/// The shortest window that a grid and slices of time can measure, in seconds.
+/// Returns the shortest window that a grid and slices of time can measure, in seconds.
 pub(super) fn shortest_seconds(grid: Option<Grid>, slices: Option<Grid>) -> u64 {
     let slots = grid.map_or(1, |grid| 2 * u64::from(grid.width_seconds()));
     slots.max(slices.map_or(1, |slices| u64::from(slices.width_seconds())))

@@ -15,7 +15,7 @@ use super::diagnostic::{Diagnostic, Level};
 /// Most bytes a file may have.
 pub(super) const FILE_LIMIT: u64 = 1024 * 1024;
 
-/// Where a node stands: line and column from one, bytes of the file.
+/// The place of a node: line and column from one, and bytes of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Place {
     pub(super) line: usize,
@@ -32,7 +32,7 @@ pub(super) struct Node {
     pub(super) written: Option<String>,
 }
 
-/// What a node is, after YAML's own rules for plain scalars.
+/// A value after YAML's own rules for plain scalars.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     Null,
@@ -52,12 +52,12 @@ pub(super) struct Key {
 }
 
 impl Value {
-    /// Whether its text is lost in its value.
+    /// Returns whether its text is lost in its value.
     const fn is_written(&self) -> bool {
         matches!(self, Self::Bool(_) | Self::Int(_) | Self::Float(_))
     }
 
-    /// What it is, in the words of messages.
+    /// Returns its kind, for messages.
     pub(super) const fn kind(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -70,7 +70,7 @@ impl Value {
     }
 }
 
-/// Every document of a text that is not empty.
+/// Returns every document of a text that is not empty.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     // people write a few anchors at most: what grows beyond that is a mistake or an attack
     let options = serde_saphyr::options! {
@@ -83,7 +83,7 @@ pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Node>, Box<Diagnostic
         .map_err(|error| Box::new(diagnose(file, text, &error)))
 }
 
-/// A value as YAML, in the order it has.
+/// Returns a value as YAML, in the order it has.
 pub(super) fn print(value: &impl serde::Serialize) -> String {
     let options = serde_saphyr::ser_options! { compact_list_indent: false };
     // a tree of maps with text for keys always serializes; a reader of nothing would say so
@@ -208,7 +208,7 @@ fn place_of(location: Location, text: &str) -> Place {
     Place { line, column, span: start..start + meant.trim_end().len() }
 }
 
-/// The byte at which a line and column begin.
+/// Returns the byte at which a line and column begin.
 fn offset_of(text: &str, line: usize, column: usize) -> usize {
     let Some(content) = text.split_inclusive('\n').nth(line - 1) else { return text.len() };
     let before: usize = text.split_inclusive('\n').take(line - 1).map(str::len).sum();
@@ -233,7 +233,7 @@ fn explain(error: &Error) -> (String, Option<String>) {
     match error {
         Error::DuplicateMappingKey { key, .. } => {
             let key = key.as_deref().map_or_else(|| "a key".to_owned(), |key| format!("the key `{key}`"));
-            (format!("{key} stands twice in one mapping"), Some("keep one of them".to_owned()))
+            (format!("{key} is written twice in one mapping"), Some("keep one of them".to_owned()))
         }
         Error::Budget { .. } | Error::AliasReplayLimitExceeded { .. } => {
             let help = "write it out with fewer anchors, aliases and levels";
@@ -248,7 +248,7 @@ fn explain(error: &Error) -> (String, Option<String>) {
     }
 }
 
-/// What to do about the two mistakes that most people make.
+/// Returns the remedy of the two most common mistakes.
 fn yaml_help(what: &str) -> Option<String> {
     let help = if what.contains("tabs disallowed") {
         "indent with spaces"
@@ -300,7 +300,7 @@ mod tests {
         assert_eq!((finding.position, finding.span.clone()), (Some((3, 2)), Some(10..10)), "{finding:?}");
         assert_eq!(finding.help.as_deref(), Some("indent with spaces"));
         let finding = parse(Path::new("x"), "a: 1\na: 2\n").unwrap_err();
-        assert_eq!(finding.message, "the key `a` stands twice in one mapping");
+        assert_eq!(finding.message, "the key `a` is written twice in one mapping");
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\n".to_owned()
             + &(0..20)
                 .map(|n| {

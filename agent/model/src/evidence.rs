@@ -48,7 +48,7 @@ pub struct Evidence {
 impl Evidence {
     /// Returns the period for people: `30d`, or `month in Europe/Zurich, until 1 December`.
     #[must_use]
-    pub fn period_words(&self) -> String {
+    pub fn period_text(&self) -> String {
         let length = || Window::seconds(self.period_s).to_string();
         self.calendar.as_ref().map_or_else(length, |calendar| calendar.period.clone())
     }

@@ -48,7 +48,7 @@ fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
         let url = url::Url::parse(&options.target)
             .map_err(|error| anyhow::anyhow!("this is not a URL: {error}"))?;
         if matches!(url.scheme(), "http" | "https") {
-            lookout_config::usable(&options.target)
+            lookout_config::parse_http_url(&options.target)
                 .map_err(|(message, help)| anyhow::anyhow!("{}", [message, help].join("; ")))?;
         }
         let target = Target::of_url(&url);

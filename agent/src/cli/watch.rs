@@ -14,7 +14,7 @@ use super::run::stop_signal;
 use super::{Log, output, runtime};
 use crate::agent::{Agent, BuildError, Outside, View};
 use lookout_collect::probe::Verdict;
-use lookout_config::{Config, Secret, ZeroOptions, zero_config};
+use lookout_config::{Config, Secret, UrlOptions, config_of_urls};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -34,13 +34,13 @@ pub(super) struct Options {
 
 pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
     let urls = understand(&options.urls)?;
-    let zero = ZeroOptions {
+    let zero = UrlOptions {
         listen: options.listen,
         slack: options.slack.map(Secret::new),
         alertmanager: options.alertmanager,
-        ..ZeroOptions::default()
+        ..UrlOptions::default()
     };
-    let config = zero_config(&urls, &zero);
+    let config = config_of_urls(&urls, &zero);
     // the live view replaces the log, unless a level is given
     let level = if log.level == "info" { "error".to_owned() } else { log.level.clone() };
     let telemetry = Log { level, json: log.json }.start(None)?;
@@ -67,7 +67,7 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
 fn understand(urls: &[String]) -> anyhow::Result<Vec<Url>> {
     let numbered = urls.iter().zip(1..);
     let understood = numbered.map(|(text, place)| {
-        lookout_config::usable(text).map_err(|(message, help)| {
+        lookout_config::parse_http_url(text).map_err(|(message, help)| {
             let which = if urls.len() > 1 { format!("URL {place}: ") } else { String::new() };
             let help = if help.is_empty() { help } else { format!("; {help}") };
             anyhow::anyhow!("{which}{message}{help}")

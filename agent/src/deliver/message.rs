@@ -221,7 +221,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     }
     add(
         "Budget left".to_owned(),
-        &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_words()),
+        &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_text()),
     );
     if let Some(excluded) = excluded_in_words(notice) {
         add("Excluded".to_owned(), &excluded);

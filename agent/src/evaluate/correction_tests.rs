@@ -7,7 +7,7 @@ use lookout_model::{GridTime, Timestamp};
 use proptest::prelude::*;
 
 use super::*;
-use lookout_config::{ZeroOptions, zero_config};
+use lookout_config::{UrlOptions, config_of_urls};
 use lookout_ledger::MemoryLedger;
 use lookout_model::sample::correction;
 use lookout_model::{CorrectionRecord, Revocation};
@@ -21,7 +21,7 @@ const LONG: Duration = Duration::from_secs(9 * 3600);
 
 fn config() -> Arc<Config> {
     let url = "http://service.test/".parse().unwrap();
-    let mut config = zero_config(&[url], &ZeroOptions::default());
+    let mut config = config_of_urls(&[url], &UrlOptions::default());
     config.grid = Grid::try_new(10).unwrap();
     for slo in &mut config.slos {
         slo.policy.grid = config.grid;

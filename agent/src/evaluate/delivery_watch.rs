@@ -71,7 +71,7 @@ fn about(destination: &str, letters: &[&DeadLetter]) -> About {
 
 #[cfg(test)]
 mod tests {
-    use lookout_config::{Destination, DestinationKind, ZeroOptions, zero_config};
+    use lookout_config::{Destination, DestinationKind, UrlOptions, config_of_urls};
     use lookout_engine::Severity;
 
     use super::*;
@@ -94,7 +94,7 @@ mod tests {
 
     #[test]
     fn the_others_hear_once_of_a_destination_that_refuses_and_of_its_end() {
-        let mut config = zero_config(&["http://api.test/".parse().unwrap()], &ZeroOptions::default());
+        let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
         config.destinations = ["chat", "pager"].map(destination).to_vec();
         let mut watch = DeliveryWatch::default();
         assert_eq!(watch.transitions(&config, &[], Timestamp::from_millis(1)), []);

@@ -532,7 +532,7 @@ fn reach<E: Borrow<Evaluator>>(evaluators: impl Iterator<Item = E>, now: Timesta
 /// Sets what depends on a calendar or a time zone: the period that a slot begins in, and the same hour a week before.
 fn set_calendar(slo: &Slo, evaluator: &mut Evaluator, slot: Slot) {
     if let Some(calendar) = &slo.calendar {
-        calendar.turn(evaluator, slot);
+        calendar.set_period(evaluator, slot);
     }
     if slo.causes().any(|cause| cause == Cause::TrafficMissing) {
         let end = slot.plus(1).0.saturating_mul(slo.policy.grid.width_seconds().into());

@@ -125,7 +125,7 @@ fn condition_evidence(report: &ConditionAssessment) -> ConditionEvidence {
 fn calendar(slo: &Slo, report: &Assessment) -> Option<CalendarEvidence> {
     let (calendar, span, grid) = (slo.calendar.as_ref()?, report.span?, slo.policy.grid);
     let (from, to) = (grid.start_of(span.from), grid.start_of(span.to));
-    let period = calendar.words(to.as_seconds());
+    let period = calendar.describe(to.as_seconds());
     Some(CalendarEvidence { period, of: calendar.possessive(), from, to })
 }
 

@@ -7,7 +7,7 @@ use lookout_engine::{Composite, Counts, Grid, Join, Method, Objective, Period, T
 
 use super::{Driver, SloStatus};
 use lookout_collect::Observation;
-use lookout_config::{Calendar, Component, Config, Indicator, Unit, ZeroOptions, zero_config};
+use lookout_config::{Calendar, Component, Config, Indicator, Unit, UrlOptions, config_of_urls};
 use lookout_ledger::{Ledger, MemoryLedger, SqliteLedger};
 use lookout_model::sample::correction;
 use lookout_model::{CorrectionRecord, GridTime, Timestamp};
@@ -23,7 +23,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn config(percent: f64, monthly: bool) -> Arc<Config> {
-    let mut config = zero_config(&["http://api.test/".parse().unwrap()], &ZeroOptions::default());
+    let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
     config.grid = Grid::MINUTE;
     let slo = &mut config.slos[0];
     slo.policy.grid = Grid::MINUTE;

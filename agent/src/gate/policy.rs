@@ -272,7 +272,7 @@ fn data(slo: &SloStatus, policy: &GatePolicy) -> Option<Finding> {
     if code == Code::DataStale {
         finding.reason.measured = age;
     } else {
-        finding.reason.window = Some(evidence.period_words());
+        finding.reason.window = Some(evidence.period_text());
     }
     Some(finding)
 }
@@ -295,7 +295,7 @@ fn fill_budget(slo: &SloStatus, policy: &GatePolicy, reason: &mut Reason) {
     }
     reason.measured = finite(slo.evidence.budget_left_ratio);
     reason.threshold = finite(policy.minimum_budget);
-    reason.window = Some(slo.evidence.period_words());
+    reason.window = Some(slo.evidence.period_text());
     reason.samples = Some(slo.evidence.total);
 }
 

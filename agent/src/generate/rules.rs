@@ -35,7 +35,7 @@ pub(super) fn file(config: &Config, service: &str) -> String {
         format!("Not here: {name}. Its budget is counted by {method}, which the agent does and these rules do not.")
     }));
     comments.extend(mine().filter(|slo| slo.calendar.is_some() && has_rules(slo)).map(|slo| {
-        let (name, calendar, window) = (&slo.name, slo.period_words(), slo.period());
+        let (name, calendar, window) = (&slo.name, slo.period_text(), slo.period());
         format!(
             "Not the same here: {name}. Its budget is that of the {calendar}, which the agent counts by; Prometheus has no \
              calendars, so that these rules look at the last {window}."

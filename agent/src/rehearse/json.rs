@@ -56,7 +56,7 @@ pub fn simulation_json(slo: &Slo, simulation: &Simulation, promised: &Promised) 
     json!({
         "slo": slo.id(),
         "objective_percent": slo.objective().percent(),
-        "period": slo.period_words(),
+        "period": slo.period_text(),
         "period_seconds": slo.period().as_seconds(),
         "interval_seconds": slo.policy.grid.width_seconds(),
         "events_per_second": simulation.rate.per_second(),

@@ -136,7 +136,7 @@ impl Run {
             self.evaluator.record(slot, counts);
         }
         if let Some(calendar) = &self.calendar {
-            calendar.turn(&mut self.evaluator, slot);
+            calendar.set_period(&mut self.evaluator, slot);
         }
         if let Some(budget) = self.evaluator.budget_if_quiet(slot) {
             self.note_budget(slot, budget);

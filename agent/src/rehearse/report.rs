@@ -26,7 +26,7 @@ pub fn simulation_text(slo: &Slo, simulation: &Simulation, promised: &Promised) 
         "{}  {} over {}, {}, evaluated every {}\n{}\n\n",
         slo.id(),
         policy.objective,
-        slo.period_words(),
+        slo.period_text(),
         rate(simulation.rate.per_second()),
         width(policy.grid.width_seconds()),
         promised.line(),

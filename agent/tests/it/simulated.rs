@@ -13,7 +13,7 @@ use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::Ask;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
-    Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, ZeroOptions, zero_config,
+    Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, UrlOptions, config_of_urls,
 };
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
 use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger};
@@ -226,7 +226,7 @@ impl Ledger for Disk {
 
 fn config() -> Config {
     let url = "http://service.test/health".parse().unwrap();
-    let mut config = zero_config(&[url], &ZeroOptions::default());
+    let mut config = config_of_urls(&[url], &UrlOptions::default());
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.grid = Grid::try_new(10).unwrap();
     for target in &mut config.targets {

@@ -58,7 +58,7 @@ pub enum Condition {
 pub struct Comparison {
     /// The value of the answer.
     pub subject: Subject,
-    /// How they are compared.
+    /// The operator.
     pub operator: Operator,
     /// The expected value.
     pub expected: Expected,
@@ -132,7 +132,7 @@ pub enum Phase {
     Transfer,
 }
 
-/// How two values are compared.
+/// An operator between two values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operator {
     /// Equal.
@@ -176,7 +176,7 @@ pub enum Expected {
     List(Vec<Self>),
 }
 
-/// Why a text is no assertion.
+/// A fault of an assertion.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct BadAssertion {

@@ -154,7 +154,7 @@ impl<'t> Parser<'t> {
         found
     }
 
-    /// The next token for a message, or the end of the text.
+    /// Returns the next token for a message, or the end of the text.
     fn here(&self) -> Range<usize> {
         let text = self.text.trim_end();
         let last = text.char_indices().last().map_or(0, |(at, _)| at);

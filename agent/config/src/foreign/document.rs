@@ -7,27 +7,27 @@ use crate::yaml::{Key, Node, Place, Value};
 
 /// A document in the order it is written.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Doc {
+pub(crate) enum Document {
     Text(String),
     Number(f64),
     Switch(bool),
-    List(Vec<Doc>),
-    Map(Vec<(String, Doc)>),
-    /// What was written somewhere: read back, its findings point there.
-    At(Place, Box<Doc>),
+    List(Vec<Document>),
+    Map(Vec<(String, Document)>),
+    /// A part with its place: findings about it point there.
+    At(Place, Box<Document>),
 }
 
-impl Doc {
+impl Document {
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A text that was written there.
+    /// Returns a text that was written there.
     pub(crate) fn text_at(at: &At<'_>, text: impl Into<String>) -> Self {
         Self::At(at.node.place.clone(), Box::new(Self::text(text)))
     }
 
-    /// A number that was written there.
+    /// Returns a number that was written there.
     pub(crate) fn number_at(at: &At<'_>, number: f64) -> Self {
         Self::At(at.node.place.clone(), Box::new(Self::Number(number)))
     }
@@ -51,7 +51,7 @@ impl Doc {
         Node { value, place: place.clone(), written: None }
     }
 
-    /// What was read, as it was.
+    /// Copies a node.
     pub(crate) fn of(node: &Node) -> Self {
         match &node.value {
             Value::Null => Self::text(""),
@@ -67,12 +67,12 @@ impl Doc {
     }
 }
 
-/// A mapping from pairs.
-pub(crate) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Doc)>) -> Doc {
-    Doc::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
+/// Returns a mapping from pairs.
+pub(crate) fn map<'a>(pairs: impl IntoIterator<Item = (&'a str, Document)>) -> Document {
+    Document::Map(pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-impl Serialize for Doc {
+impl Serialize for Document {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
@@ -96,16 +96,16 @@ impl Serialize for Doc {
     }
 }
 
-/// A ratio of two PromQL queries, as `indicator.rs` reads it.
-pub(crate) fn ratio(source: &str, part: (&str, Doc), total: Doc) -> Doc {
-    let side = |query: Doc| {
+/// Returns a ratio of two PromQL queries, as `indicator.rs` reads it.
+pub(crate) fn ratio(source: &str, part: (&str, Document), total: Document) -> Document {
+    let side = |query: Document| {
         let source = match &query {
-            Doc::At(place, _) => Doc::At(place.clone(), Box::new(Doc::text(source))),
-            _ => Doc::text(source),
+            Document::At(place, _) => Document::At(place.clone(), Box::new(Document::text(source))),
+            _ => Document::text(source),
         };
         let spec = map([("source", source), ("query", query)]);
-        map([("metricSource", map([("type", Doc::text("prometheus")), ("spec", spec)]))])
+        map([("metricSource", map([("type", Document::text("prometheus")), ("spec", spec)]))])
     };
-    let ratio = map([("counter", Doc::Switch(true)), (part.0, side(part.1)), ("total", side(total))]);
+    let ratio = map([("counter", Document::Switch(true)), (part.0, side(part.1)), ("total", side(total))]);
     map([("ratioMetric", ratio)])
 }

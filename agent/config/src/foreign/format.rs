@@ -5,7 +5,7 @@ use lookout_engine::Window;
 use crate::sheet::scalar;
 use crate::yaml::Node;
 
-/// Whose specs are read.
+/// A format of SLO specs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// Sloth's `prometheus/v1`, its `PrometheusServiceLevel` and its `AlertWindows`.
@@ -16,10 +16,10 @@ pub enum Format {
     Pyrra,
 }
 
-/// What the files themselves do not say.
+/// Values that the files do not hold.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// Whose specs they are.
+    /// The format of the files.
     pub format: Format,
     /// The period of the budget, which Sloth takes from its command line; 30 days when not given.
     pub period: Option<Window>,
@@ -29,23 +29,23 @@ pub struct ImportOptions {
     pub source: String,
 }
 
-/// Whether a document says that it is Sloth's.
+/// Returns whether a document says that it is Sloth's.
 pub(crate) fn is_of_sloth(node: &Node) -> bool {
     let theirs = |version: &str| version.starts_with("sloth.slok.dev/");
     scalar(node, "version") == Some("prometheus/v1") || scalar(node, "apiVersion").is_some_and(theirs)
 }
 
-/// Whether a document says that it is Pyrra's.
+/// Returns whether a document says that it is Pyrra's.
 pub(crate) fn is_of_pyrra(node: &Node) -> bool {
     scalar(node, "apiVersion").is_some_and(|version| version.starts_with("pyrra.dev/"))
 }
 
-/// Whether a document says what it is, so that its file is no `lookout.yaml`.
+/// Returns whether a document says what it is, so that its file is no `lookout.yaml`.
 pub(crate) fn is_spec(node: &Node) -> bool {
     scalar(node, "apiVersion").is_some() || is_of_sloth(node)
 }
 
-/// Whose a document is, when it is of another format than OpenSLO.
+/// Returns the format of a document that is not OpenSLO.
 pub(crate) fn format(node: &Node) -> Option<Format> {
     if is_of_sloth(node) { Some(Format::Sloth) } else { is_of_pyrra(node).then_some(Format::Pyrra) }
 }

@@ -16,11 +16,11 @@ mod sloth;
 pub use format::{Format, ImportOptions};
 
 pub(crate) use format::is_spec;
-pub(crate) use into_memory::{Adopted, adopt};
-pub(crate) use output::Draft;
+pub(crate) use into_memory::{Converted, convert_in_memory};
+pub(crate) use output::Output;
 #[cfg(test)]
 pub(super) use {
-    document::{Doc, map},
+    document::{Document, map},
     output::{CHANGED, LOST},
 };
 

@@ -1,28 +1,28 @@
-//! Changes to a document that was read, which keep every other part of it where it stands.
+//! Edits of a node, which keep every other part at its place.
 
 use crate::reader::{At, Fields, Reader};
 use crate::yaml::{Key, Node, Place, Value};
 
 impl Node {
-    /// A text that stands for something that was written there.
+    /// Returns a text that stands for something that was written there.
     pub(crate) fn text(text: impl Into<String>, place: &Place) -> Self {
         Self { value: Value::Text(text.into()), place: place.clone(), written: None }
     }
 
-    /// A mapping that stands for something that was written there.
+    /// Returns a mapping that stands for something that was written there.
     pub(crate) fn mapping<'a>(pairs: impl IntoIterator<Item = (&'a str, Self)>, place: &Place) -> Self {
         let key = |name: &str, node: &Self| Key { name: name.to_owned(), place: node.place.clone() };
         let entries = pairs.into_iter().map(|(name, node)| (key(name, &node), node));
         Self { value: Value::Map(entries.collect()), place: place.clone(), written: None }
     }
 
-    /// The value of a key, without judging anything.
+    /// Returns the value of a key, without any check.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         let Value::Map(entries) = &self.value else { return None };
         entries.iter().find(|(key, _)| key.name == name).map(|(_, node)| node)
     }
 
-    /// The value of a key, to change it.
+    /// Returns the value of a key, to change it.
     pub(crate) fn get_mut(&mut self, name: &str) -> Option<&mut Self> {
         let Value::Map(entries) = &mut self.value else { return None };
         entries.iter_mut().find(|(key, _)| key.name == name).map(|(_, node)| node)
@@ -68,12 +68,12 @@ impl Node {
 }
 
 impl Reader<'_> {
-    /// The entries of a mapping; nothing is said of what is none, which somebody else will judge.
+    /// Returns the entries of a mapping. Another reader reports a node that is none.
     pub(crate) fn within<'n>(&mut self, at: &At<'n>) -> Option<Fields<'n>> {
         matches!(at.node.value, Value::Map(_)).then(|| self.open_fields(at, "")).flatten()
     }
 
-    /// The items of a list; nothing is said of what is none.
+    /// Returns the items of a list. Another reader reports a node that is none.
     pub(crate) fn items_within<'n>(&mut self, at: &At<'n>) -> Vec<At<'n>> {
         let list = matches!(at.node.value, Value::List(_)).then(|| self.list(at)).flatten();
         list.unwrap_or_default()

@@ -1,4 +1,4 @@
-//! An SLO on its way: what a spec of another tool came to, and how it is written.
+//! SLO specs that an import writes.
 
 use core::fmt::Write as _;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use lookout_engine::{Objective, PromiseBound, Severity, Tier, Window};
 
 use crate::diagnostic::{Diagnostic, Level};
-use crate::foreign::document::{Doc, map};
+use crate::foreign::document::{Document, map};
 use crate::keys::Key;
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::openslo::slo_annotations;
@@ -22,42 +22,42 @@ const QUOTE_LIMIT: usize = 120;
 /// Most notes at the head of a file.
 const NOTE_LIMIT: usize = 100;
 
-/// What begins a finding about something that is missing from the written file.
+/// Prefix of a finding about a part that the written file lacks.
 pub(crate) const LOST: &str = "not carried over: ";
 
-/// What begins a finding about something that is not written as it was.
+/// Prefix of a finding about a part that is written in another form.
 pub(crate) const CHANGED: &str = "carried over with a change: ";
 
-/// A file on its way.
-pub(crate) struct Draft {
-    /// What it is made of.
+/// A file that is to be written.
+pub(crate) struct Output {
+    /// Its content.
     pub(crate) content: Content,
-    /// Where it was declared.
+    /// The place of its declaration.
     pub(crate) origin: Origin,
-    /// What was said about it.
+    /// Findings about it.
     pub(crate) notes: Vec<Diagnostic>,
 }
 
-/// What is written.
+/// The content of a written file.
 pub(crate) enum Content {
-    Slo(Box<SloDraft>),
+    Slo(Box<SloOutput>),
     /// A document as it is written, and the stem of its file.
     Document(String, Node),
 }
 
-/// Where something was declared.
+/// The place of a declaration.
 #[derive(Clone)]
 pub(crate) struct Origin {
     pub(crate) file: PathBuf,
     pub(crate) place: Place,
-    /// What it was (`Sloth prometheus/v1`, `Pyrra ServiceLevelObjective shop/orders`).
+    /// Its former kind (`Sloth prometheus/v1`, `Pyrra ServiceLevelObjective shop/orders`).
     pub(crate) was: String,
 }
 
-/// Everything of an SLO.
-pub(crate) struct SloDraft {
+/// The parts of an SLO that is to be written.
+pub(crate) struct SloOutput {
     pub(crate) name: String,
-    /// Where its name stands.
+    /// The place of its name.
     pub(crate) name_at: Place,
     pub(crate) service: String,
     pub(crate) description: String,
@@ -68,19 +68,22 @@ pub(crate) struct SloDraft {
     /// `page`, `ticket` or `off`; `None` for the default.
     pub(crate) data_alert: Option<&'static str>,
     /// The `spec` of its SLI.
-    pub(crate) indicator: Doc,
+    pub(crate) indicator: Document,
     pub(crate) period: Window,
     /// The objective in percent.
-    pub(crate) percent: Doc,
+    pub(crate) percent: Document,
 }
 
-/// A rolling period.
-fn rolling(period: Window) -> Doc {
-    Doc::List(vec![map([("duration", Doc::text(period.to_string())), ("isRolling", Doc::Switch(true))])])
+/// Returns a rolling period.
+fn rolling(period: Window) -> Document {
+    Document::List(vec![map([
+        ("duration", Document::text(period.to_string())),
+        ("isRolling", Document::Switch(true)),
+    ])])
 }
 
-impl Draft {
-    /// Where it goes.
+impl Output {
+    /// Returns the name of the file.
     pub(crate) fn file_name(&self) -> String {
         match &self.content {
             Content::Slo(slo) => format!("{}-{}.slo.yaml", slo.service, slo.name),
@@ -88,7 +91,7 @@ impl Draft {
         }
     }
 
-    /// The whole file, with what could not be carried over at its head.
+    /// Returns the whole file, with what could not be carried over at its head.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         let file = one_line(&self.origin.file.display().to_string());
@@ -112,12 +115,12 @@ impl Draft {
         }
         let document = match &self.content {
             Content::Slo(slo) => slo.document(),
-            Content::Document(_, node) => Doc::of(node),
+            Content::Document(_, node) => Document::of(node),
         };
         text + &print(&document)
     }
 
-    /// What is in the file, each part at the place it comes from.
+    /// Returns the document, each part at the place it comes from.
     pub(crate) fn node(&self) -> Node {
         match &self.content {
             Content::Slo(slo) => slo.document().node(&self.origin.place),
@@ -125,7 +128,7 @@ impl Draft {
         }
     }
 
-    /// An error about it as a whole.
+    /// Returns an error about it as a whole.
     pub(crate) fn finding(&self, message: String, help: Option<String>) -> Diagnostic {
         let Origin { file, place, .. } = &self.origin;
         Diagnostic {
@@ -140,40 +143,41 @@ impl Draft {
     }
 }
 
-impl SloDraft {
-    fn document(&self) -> Doc {
-        let name = Doc::At(self.name_at.clone(), Box::new(Doc::text(&self.name)));
+impl SloOutput {
+    fn document(&self) -> Document {
+        let name = Document::At(self.name_at.clone(), Box::new(Document::text(&self.name)));
         let mut metadata = vec![("name", name)];
         if !self.labels.is_empty() {
-            let labels = self.labels.iter().map(|(name, value)| (name.clone(), Doc::text(value)));
-            metadata.push(("labels", Doc::Map(labels.collect())));
+            let labels = self.labels.iter().map(|(name, value)| (name.clone(), Document::text(value)));
+            metadata.push(("labels", Document::Map(labels.collect())));
         }
-        let mut annotations = vec![(slo_annotations::TIERS.name, Doc::text(print_tiers(&self.tiers)))];
+        let mut annotations = vec![(slo_annotations::TIERS.name, Document::text(print_tiers(&self.tiers)))];
         annotations.extend(
-            self.page_within.as_ref().map(|time| (slo_annotations::PAGE_WITHIN.name, Doc::text(time))),
+            self.page_within.as_ref().map(|time| (slo_annotations::PAGE_WITHIN.name, Document::text(time))),
         );
-        annotations.extend(self.data_alert.map(|word| (slo_annotations::DATA_ALERT.name, Doc::text(word))));
+        annotations
+            .extend(self.data_alert.map(|word| (slo_annotations::DATA_ALERT.name, Document::text(word))));
         metadata.push(("annotations", map(annotations)));
         let mut spec = Vec::new();
         if !self.description.is_empty() {
-            spec.push(("description", Doc::text(&self.description)));
+            spec.push(("description", Document::text(&self.description)));
         }
-        spec.push(("service", Doc::text(&self.service)));
-        let name = map([("name", Doc::text(format!("{}-{}", self.service, self.name)))]);
+        spec.push(("service", Document::text(&self.service)));
+        let name = map([("name", Document::text(format!("{}-{}", self.service, self.name)))]);
         spec.push(("indicator", map([("metadata", name), ("spec", self.indicator.clone())])));
         spec.push(("timeWindow", rolling(self.period)));
-        spec.push(("budgetingMethod", Doc::text("Occurrences")));
-        spec.push(("objectives", Doc::List(vec![map([("targetPercent", self.percent.clone())])])));
+        spec.push(("budgetingMethod", Document::text("Occurrences")));
+        spec.push(("objectives", Document::List(vec![map([("targetPercent", self.percent.clone())])])));
         map([
-            ("apiVersion", Doc::text("openslo/v1")),
-            ("kind", Doc::text("SLO")),
+            ("apiVersion", Document::text("openslo/v1")),
+            ("kind", Document::text("SLO")),
             ("metadata", map(metadata)),
             ("spec", map(spec)),
         ])
     }
 }
 
-/// Tiers as the annotation has them.
+/// Returns tiers as the annotation has them.
 pub(crate) fn print_tiers(tiers: &[Tier]) -> String {
     tiers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
@@ -197,13 +201,13 @@ pub(crate) fn quote(text: &str) -> String {
     }
 }
 
-/// A text on one line, without anything that moves a cursor.
+/// Returns a text on one line, without anything that moves a cursor.
 fn one_line(text: &str) -> String {
     let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A scalar as text, whatever YAML took it for.
+/// Returns a scalar as text, whatever YAML took it for.
 pub(crate) fn scalar_text(node: &Node) -> Option<String> {
     if let Some(written) = &node.written {
         return Some(written.clone());
@@ -219,22 +223,22 @@ pub(crate) fn scalar_text(node: &Node) -> Option<String> {
 }
 
 impl Reader<'_> {
-    /// Says that something is missing from what is written.
+    /// Notes a part that the written file lacks.
     pub(crate) fn lost(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
         self.warn(at, format!("{LOST}{}", what.as_ref()), help);
     }
 
-    /// Says that something is not written as it was.
+    /// Notes a part that is written in another form.
     pub(crate) fn changed(&mut self, at: &At<'_>, what: impl AsRef<str>, help: impl Into<String>) {
         self.warn(at, format!("{CHANGED}{}", what.as_ref()), help);
     }
 
-    /// An optional text without the line break at its end.
+    /// Returns an optional text without the line break at its end.
     pub(crate) fn text_under(&mut self, fields: &Fields<'_>, key: Key) -> Option<String> {
         fields.get(key).and_then(|at| self.text(&at)).map(|text| text.trim_end().to_owned())
     }
 
-    /// What was found since a mark, as far as a file tells it, and whether all of it are warnings.
+    /// Returns the findings since a mark, up to the limit of a file, and whether all are warnings.
     pub(crate) fn since(&self, mark: usize) -> (Vec<Diagnostic>, bool) {
         let found = self.findings.get(mark..).unwrap_or_default();
         let whole = found.iter().all(|finding| finding.level == Level::Warning);
@@ -272,7 +276,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The tiers that can work; the others are listed. `None` when none is left.
+    /// Returns the tiers that can fire and lists the others; `None` when none can.
     pub(crate) fn usable_tiers(
         &mut self,
         at: &At<'_>,
@@ -298,7 +302,7 @@ impl Reader<'_> {
         Some(usable)
     }
 
-    /// An objective in percent that leaves a budget.
+    /// Returns an objective in percent that leaves a budget.
     pub(crate) fn objective_percent(&mut self, at: &At<'_>, percent: f64) -> Option<Objective> {
         let objective = Objective::try_from_percent(percent).ok();
         if objective.is_none() {
@@ -313,7 +317,7 @@ impl Reader<'_> {
     }
 }
 
-/// The name of a Kubernetes object, with its namespace, after the word for what it is.
+/// Returns the name of a Kubernetes object, with its namespace, after the word for what it is.
 pub(crate) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
     let text = |key: Key| metadata.and_then(|metadata| scalar_text(metadata.get(key)?.node));
     match (text(object_metadata::NAMESPACE), text(object_metadata::NAME)) {
@@ -323,7 +327,7 @@ pub(crate) fn object_name(what: &str, metadata: Option<&Fields<'_>>) -> String {
     }
 }
 
-/// What stands under `metadata` of a Kubernetes object, of which only parts mean anything here.
+/// Reads `metadata` of a Kubernetes object.
 pub(crate) fn object_metadata<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) -> Option<Fields<'n>> {
     let metadata =
         reader.required(fields, kubernetes_object::METADATA, "give it a name: `metadata: { name: … }`")?;
@@ -331,7 +335,7 @@ pub(crate) fn object_metadata<'n>(reader: &mut Reader<'_>, fields: &Fields<'n>) 
 }
 
 impl Reader<'_> {
-    /// A duration of whole seconds and at least one.
+    /// Returns a duration of whole seconds and at least one.
     pub(crate) fn window(&mut self, at: &At<'_>) -> Option<Window> {
         let duration = self.duration(at)?;
         if duration.subsec_nanos() != 0 || duration.is_zero() {

@@ -14,7 +14,7 @@ pub(crate) struct Quotient {
 }
 
 /// Takes apart a query that is a ratio already: lookout needs its two counts, because ratios cannot be added up.
-pub(crate) fn take_apart(
+pub(crate) fn split_quotient(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     query: &Query,

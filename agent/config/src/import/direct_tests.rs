@@ -1,4 +1,4 @@
-//! What is read at once is what is imported and read: the same SLOs, and the same said about them at the same places.
+//! Specs that are read in memory give the SLOs and the findings of specs that are imported and read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -39,7 +39,7 @@ fn models(config: &Config) -> BTreeMap<String, String> {
     all
 }
 
-/// Where and what was said about what is not as it was.
+/// Returns the findings about parts that differ, with their places.
 fn notes(found: &Diagnostics) -> BTreeSet<(Option<(usize, usize)>, String)> {
     let told = |message: &str| message.starts_with(LOST) || message.starts_with(CHANGED);
     // who is asked and what is not referred to are other questions where lookout.yaml is at hand
@@ -138,7 +138,7 @@ fn a_data_source_is_a_server_and_lookout_yaml_comes_first() {
     assert!(matches!(&server.credentials, crate::Credentials::Bearer(token) if token.reveal() == "hunter2"));
     let said: Vec<&str> = found.list.iter().map(|found| found.message.as_str()).collect();
     assert!(said.contains(&"not carried over: `region` of the connection"), "{found}");
-    assert!(said.contains(&"not carried over: that it tells `pager`"), "{found}");
+    assert!(said.contains(&"not carried over: the notification target `pager`"), "{found}");
     assert!(said.iter().any(|said| said.contains("a short window of 5m is added to that of 1h")), "{found}");
     let policy = &config.slos[0].policy;
     assert_eq!(policy.data_alert, Some(lookout_engine::Severity::Page));

@@ -14,7 +14,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::foreign::{Draft, Format, ImportOptions, formats};
+use super::foreign::{Format, ImportOptions, Output, formats};
 use super::load::read_text;
 use super::mask::mask;
 use super::reader::Reader;
@@ -31,7 +31,7 @@ const FILE_COUNT_LIMIT: usize = 1000;
 /// Most SLOs of one import, as of one agent.
 const SLO_COUNT_LIMIT: usize = 1000;
 
-/// What became of the files.
+/// The result of an import.
 #[derive(Debug)]
 pub struct Imported {
     /// One file per SLO, and one per service that was described.
@@ -45,7 +45,7 @@ pub struct Imported {
 pub struct SpecFile {
     /// `<service>-<slo>.slo.yaml`
     pub name: String,
-    /// What is in it.
+    /// Its content.
     pub text: String,
 }
 
@@ -68,7 +68,7 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
             documents: &source.documents,
         })
         .collect();
-    let mut drafts = match options.format {
+    let mut outputs = match options.format {
         Format::Sloth => formats::sloth(&mut sheets, options, |_| true),
         Format::Pyrra => formats::pyrra(&mut sheets, options, |_| true),
         Format::OpenSlo => formats::openslo(&mut sheets, options),
@@ -78,13 +78,13 @@ pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
         findings.sources.push((file.to_owned(), mask(text, &secrets)));
         findings.list.extend(found);
     }
-    if let Some(draft) = drafts.get(SLO_COUNT_LIMIT) {
+    if let Some(output) = outputs.get(SLO_COUNT_LIMIT) {
         let message = format!("not converted: more than {SLO_COUNT_LIMIT} SLOs, of which this is the next");
-        findings.list.push(draft.finding(message, Some("convert them in several runs".to_owned())));
-        drafts.truncate(SLO_COUNT_LIMIT);
+        findings.list.push(output.finding(message, Some("convert them in several runs".to_owned())));
+        outputs.truncate(SLO_COUNT_LIMIT);
     }
-    drafts.retain(|draft| reads(draft, &sources, &mut findings));
-    let files = verified(drafts, &mut findings);
+    outputs.retain(|output| reads(output, &sources, &mut findings));
+    let files = verified(outputs, &mut findings);
     findings.sort();
     Imported { files, findings }
 }
@@ -147,10 +147,10 @@ fn is_yaml(path: &Path) -> bool {
     path.is_file() && path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml")
 }
 
-/// Whether `check` accepts a draft; what it says against it points to where that was written.
-fn reads(draft: &Draft, sources: &[Source], findings: &mut Diagnostics) -> bool {
-    let Some(source) = sources.iter().find(|source| source.file == draft.origin.file) else { return true };
-    let node = draft.node();
+/// Whether `check` accepts a output; what it says against it points to where that was written.
+fn reads(output: &Output, sources: &[Source], findings: &mut Diagnostics) -> bool {
+    let Some(source) = sources.iter().find(|source| source.file == output.origin.file) else { return true };
+    let node = output.node();
     let reader = Reader::new(&source.file, &source.text, &|_| None, Secrets::Unneeded);
     let mut sheets = [Sheet { reader, documents: core::slice::from_ref(&node) }];
     read_specs(&mut sheets, &Known::default());
@@ -163,35 +163,35 @@ fn reads(draft: &Draft, sources: &[Source], findings: &mut Diagnostics) -> bool 
     findings.list.len() == before
 }
 
-/// The files of the drafts that `check` accepts; for the others an error is noted.
-fn verified(drafts: Vec<Draft>, findings: &mut Diagnostics) -> Vec<SpecFile> {
+/// The files of the outputs that `check` accepts; for the others an error is noted.
+fn verified(outputs: Vec<Output>, findings: &mut Diagnostics) -> Vec<SpecFile> {
     let mut names = BTreeSet::new();
-    let mut written: Vec<(Draft, SpecFile)> = Vec::new();
-    for draft in drafts {
-        let name = draft.file_name();
+    let mut written: Vec<(Output, SpecFile)> = Vec::new();
+    for output in outputs {
+        let name = output.file_name();
         if !names.insert(name.to_ascii_lowercase()) {
             let message = format!("not converted: two SLOs would be written to {name}");
-            findings.list.push(draft.finding(message, Some("give one of them another name".to_owned())));
+            findings.list.push(output.finding(message, Some("give one of them another name".to_owned())));
             continue;
         }
-        let text = draft.text();
-        written.push((draft, SpecFile { name, text }));
+        let text = output.text();
+        written.push((output, SpecFile { name, text }));
     }
     let mut refused = BTreeSet::new();
     for finding in read_back(&written).into_iter().filter(|finding| finding.level == Level::Error) {
-        let Some((draft, file)) = written.iter().find(|(_, file)| Path::new(&file.name) == finding.file)
+        let Some((output, file)) = written.iter().find(|(_, file)| Path::new(&file.name) == finding.file)
         else {
             continue;
         };
         let message = format!("not converted: lookout would refuse it: {}", finding.message);
-        findings.list.push(draft.finding(message, finding.help));
+        findings.list.push(output.finding(message, finding.help));
         refused.insert(file.name.clone());
     }
     written.into_iter().map(|(_, file)| file).filter(|file| !refused.contains(&file.name)).collect()
 }
 
-/// What `check` says about files that are not written yet.
-fn read_back(written: &[(Draft, SpecFile)]) -> Vec<Diagnostic> {
+/// Checks files that are not written yet.
+fn read_back(written: &[(Output, SpecFile)]) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     let mut parsed = Vec::new();
     for (_, file) in written {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::foreign::{CHANGED, LOST};
-use crate::foreign::{Doc, map};
+use crate::foreign::{Document, map};
 use crate::model::Config;
 use crate::{check_with, load_with};
 use lookout_engine::Window;
@@ -103,7 +103,7 @@ fn every_feature_comes_to_what_is_expected() {
     }
 }
 
-/// What becomes of a feature, in the words of the document.
+/// Returns how a feature is imported, in the words of the document.
 fn fate(findings: &Diagnostics) -> &'static str {
     let said = |start: &str| findings.list.iter().any(|finding| finding.message.starts_with(start));
     if findings.has_errors() {
@@ -369,8 +369,8 @@ proptest! {
     /// Whatever a text is, it is read back from what is written.
     #[test]
     fn texts_survive(texts in prop::collection::vec("\\PC{0,40}|[ -~\n\t]{0,60}|(a|:| |#|-|\n|'|\"){0,12}", 1..6)) {
-        let entries = texts.iter().enumerate().map(|(n, text)| (format!("k{n}"), Doc::text(text)));
-        let document = map([("list", Doc::List(vec![Doc::Map(entries.collect())]))]);
+        let entries = texts.iter().enumerate().map(|(n, text)| (format!("k{n}"), Document::text(text)));
+        let document = map([("list", Document::List(vec![Document::Map(entries.collect())]))]);
         let printed = super::super::yaml::print(&document);
         let back: serde_json::Value = serde_saphyr::from_str(&printed).unwrap();
         for (n, text) in texts.iter().enumerate() {

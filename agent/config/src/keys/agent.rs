@@ -60,7 +60,7 @@ object! { auth: "Clients that may write." {
     TOKENS = key("tokens", List(&Mapping(token::OBJECT)), "Bearer tokens.");
 } }
 
-/// What a bearer token may do.
+/// Permissions of a bearer token.
 pub(crate) const SCOPES: [&str; 4] = ["ask", "mark", "correct", "override"];
 
 object! { token: "A bearer token." {

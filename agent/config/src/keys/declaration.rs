@@ -107,32 +107,32 @@ pub(crate) struct Object {
 }
 
 impl Key {
-    /// The same key with a narrower shape, in a special case of its mapping.
+    /// Returns the same key with a narrower shape, in a special case of its mapping.
     pub(crate) const fn of(self, shape: Shape) -> Self {
         Self { shape, ..self }
     }
 
-    /// The same key with another sentence.
+    /// Returns the same key with another sentence.
     pub(crate) const fn about(self, about: &'static str) -> Self {
         Self { about, ..self }
     }
 
-    /// The same key with the value that stands for it when it is missing.
+    /// Returns the same key with the value that stands for it when it is missing.
     pub(crate) const fn default(self, default: &'static str) -> Self {
         Self { default, ..self }
     }
 
-    /// The same key, which must be there.
+    /// Returns the same key, which must be there.
     pub(crate) const fn required(self) -> Self {
         Self { required: true, ..self }
     }
 
-    /// The same key, which may be left out.
+    /// Returns the same key, which may be left out.
     pub(crate) const fn optional(self) -> Self {
         Self { required: false, ..self }
     }
 
-    /// The same key, which no reader of the mapping asks for.
+    /// Returns the same key, which no reader of the mapping asks for.
     pub(crate) const fn unread(self) -> Self {
         Self { unread: true, ..self }
     }
@@ -148,7 +148,7 @@ impl Object {
         self.keys.iter().map(|key| key.name).collect()
     }
 
-    /// Whether a key is declared.
+    /// Returns whether a key is declared.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.keys.iter().any(|key| key.name == name)
     }
@@ -160,18 +160,18 @@ impl Object {
         super::reads::note(self, key);
     }
 
-    /// Whether a value of it is a secret.
+    /// Returns whether a value of it is a secret.
     pub(crate) fn has_secret(&self) -> bool {
         self.keys.iter().any(|key| matches!(key.shape, Shape::Secret))
     }
 }
 
-/// A key that may be left out.
+/// Returns a key that may be left out.
 pub(super) const fn key(name: &'static str, shape: Shape, about: &'static str) -> Key {
     Key { name, shape, about, default: "", required: false, unread: false }
 }
 
-/// A key that must be there.
+/// Returns a key that must be there.
 pub(super) const fn required(name: &'static str, shape: Shape, about: &'static str) -> Key {
     key(name, shape, about).required()
 }

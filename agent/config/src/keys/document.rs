@@ -1,4 +1,4 @@
-//! What every document of OpenSLO has.
+//! The keys of every document of OpenSLO.
 
 use super::Shape::{Annotations, Any, AnyOf, Const, List, Map, Name, Object as Mapping, Text};
 use super::declaration::{key, object, required};

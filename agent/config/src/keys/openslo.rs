@@ -114,7 +114,7 @@ object! { window: "The period of the budget." {
     CALENDAR = key("calendar", Mapping(calendar::OBJECT), "");
 } constraint: Some(rolling_or_calendar); }
 
-/// A rolling period without a calendar, or one of a calendar in its units.
+/// Returns a rolling period without a calendar, or one of a calendar in its units.
 fn rolling_or_calendar() -> Value {
     let (duration, rolling, calendar) =
         (window::DURATION.name, window::IS_ROLLING.name, window::CALENDAR.name);

@@ -15,7 +15,7 @@ pub struct HostPort {
 }
 
 impl HostPort {
-    /// The address, when the host is none that must be resolved.
+    /// Returns the address, when the host is none that must be resolved.
     #[must_use]
     pub fn literal(&self) -> Option<SocketAddr> {
         self.host.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, self.port))
@@ -41,7 +41,7 @@ fn parse(text: &str) -> Option<HostPort> {
     Some(HostPort { host: host.to_owned(), port })
 }
 
-/// Whether a text can be a name or an IPv4 address.
+/// Returns whether a text can be a name or an IPv4 address.
 pub(super) fn is_host(text: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     !text.is_empty() && text.len() <= 253 && text.chars().all(fits)
@@ -49,7 +49,7 @@ pub(super) fn is_host(text: &str) -> bool {
 
 /// Reads `host:port`.
 pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HostPort> {
-    let text = reader.setting(at)?;
+    let text = reader.expand(at)?;
     let found = parse(&text);
     if found.is_none() {
         reader.error(at, "expected a host and a port", "write it like `db.example.org:5432` or `[::1]:5432`");
@@ -59,7 +59,7 @@ pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>) -> Option<HostPort> {
 
 /// Reads the address of a server, by number; the port may be left out.
 pub(super) fn read_server(reader: &mut Reader<'_>, at: &At<'_>, port: u16) -> Option<SocketAddr> {
-    let text = reader.setting(at)?;
+    let text = reader.expand(at)?;
     let found = text.parse().ok().or_else(|| Some(SocketAddr::new(text.parse().ok()?, port)));
     if found.is_none() {
         let help = format!("write it by number, like `10.0.0.2` or `10.0.0.2:{port}`");

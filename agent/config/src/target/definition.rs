@@ -60,7 +60,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// The protocol, as the configuration names it.
+    /// Returns the protocol, as the configuration names it.
     #[must_use]
     pub fn protocol(&self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ impl Check {
     }
 }
 
-/// The deadline of a check that runs every `interval`, when none is written.
+/// Returns the deadline of a check that runs every `interval`, when none is written.
 pub(crate) fn default_timeout(interval: Duration) -> Duration {
     TIMEOUT.min(interval / 2)
 }

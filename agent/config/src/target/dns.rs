@@ -1,15 +1,4 @@
-//! `dns` of a target.
-//!
-//! ```yaml
-//! dns:
-//!   server: 10.0.0.2:53              # by number; 853 by default over TLS
-//!   query: example.org
-//!   type: A
-//!   transport: udp                   # udp | tcp | tls
-//!   recursion: true
-//!   tls: { server_name: dns.example.org }
-//!   expect: { assert: ["dns.answers contains \"192.0.2.1\"", "dns.ttl >= 60"] }
-//! ```
+//! `dns` of a target: a query to a name server.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -24,17 +13,17 @@ use crate::keys::target;
 pub struct DnsCheck {
     /// The server.
     pub server: SocketAddr,
-    /// The name that is asked for.
+    /// The name that is looked up.
     pub query: String,
     /// The type of the record.
     pub record: RecordType,
-    /// How the query travels.
+    /// The transport of the query.
     pub transport: DnsTransport,
-    /// Whether the server shall ask others.
+    /// Whether recursion is desired.
     pub recursion: bool,
 }
 
-/// How a query travels.
+/// The transport of a query.
 #[derive(Debug, Clone)]
 pub enum DnsTransport {
     /// UDP; a truncated answer is read again over TCP.
@@ -94,7 +83,7 @@ enum Transport {
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) -> Option<DnsCheck> {
     let query = reader.required(fields, target::dns::QUERY, "name what is asked for, like `example.org`");
     let query = query.and_then(|at| {
-        let name = reader.setting(&at)?;
+        let name = reader.expand(&at)?;
         let found = is_host(&name).then_some(name);
         if found.is_none() {
             reader.error(&at, "this cannot be the name of a record", "write it like `example.org`");

@@ -61,7 +61,7 @@ fn read_statuses(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<(u16, u16)>
     let Value::List(_) = &at.node.value else { return read_status(reader, at).map(|range| vec![range]) };
     let items = reader.list(at)?;
     if items.is_empty() {
-        reader.error(at, "no status would be good", "leave it out for 2xx");
+        reader.error(at, "this list has no status", "leave it out for 2xx");
         return None;
     }
     let ranges: Vec<_> = items.iter().map(|at| read_status(reader, at)).collect();
@@ -84,7 +84,7 @@ fn read_status(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(u16, u16)> {
 fn read_latency(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Assertion> {
     let latency = reader.duration(at)?;
     if latency.is_zero() {
-        reader.error(at, "no answer is faster than nothing", "write a longer time, like `500ms`");
+        reader.error(at, "a latency is above zero", "write a longer time, like `500ms`");
         return None;
     }
     Some(Assertion::latency(latency))
@@ -127,7 +127,7 @@ fn read_assertion(reader: &mut Reader<'_>, at: &At<'_>, protocol: Protocol) -> O
     }
 }
 
-/// Whether an answer of the protocol has every value that is asserted.
+/// Returns whether an answer of the protocol has every value that is asserted.
 fn fits(reader: &mut Reader<'_>, at: &At<'_>, root: &Condition, protocol: Protocol) -> bool {
     let stranger = root.subjects().into_iter().find(|subject| !protocols_of(subject).contains(&protocol));
     let Some(subject) = stranger else { return true };

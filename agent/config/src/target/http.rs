@@ -1,21 +1,5 @@
-//! `http` of a target.
-//!
-//! ```yaml
-//! http:
-//!   url: https://example.org/health
-//!   method: GET
-//!   headers: { Accept: application/json, X-Api-Key: { file: key } }
-//!   body: '{"a":1}'
-//!   version: "1.1"                   # 1.1 | 2 | auto; over TLS by ALPN, else by prior knowledge
-//!   redirects: { limit: 5, origin: same }                # none are followed by default
-//!   basic_auth: { username: me, password_file: secret }  # or bearer_token, bearer_token_file
-//!   tls: { ca_file: ca.pem, server_name: example.org, cert_file: c.pem, key_file: k.pem, insecure: false }
-//!   body_limit: 1MiB
-//!   max_headers: 256
-//!   expect: { status: 2xx, latency: 500ms, json: { "$.status": ok }, assert: ["redirects <= 1"] }
-//! ```
+//! `http` of a target: a request.
 
-use crate::credentials::read_headers;
 use std::path::Path;
 
 use url::Url;
@@ -25,8 +9,7 @@ use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
 use super::super::yaml::Value;
 use super::tls::{self, TlsOptions};
-use crate::credentials::Credentials;
-use crate::credentials::read_credentials;
+use crate::credentials::{Credentials, read_credentials, read_headers};
 use crate::keys::target;
 
 /// Bytes of an answer that are read unless told otherwise.
@@ -94,7 +77,7 @@ pub struct Redirects {
 }
 
 impl HttpCheck {
-    /// A plain request for a URL.
+    /// Returns a plain request for a URL.
     #[must_use]
     pub fn get(url: Url) -> Self {
         Self {
@@ -225,7 +208,7 @@ fn read_body_limit(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<usize
     Some(bytes)
 }
 
-/// Whether an expectation looks into the body. What cannot be read is told elsewhere.
+/// Returns whether an expectation looks into the body. What cannot be read is told elsewhere.
 fn keeps_body(fields: &Fields<'_>) -> bool {
     let Some(Value::Map(expect)) = fields.get(target::http::EXPECT).map(|at| at.node.value.clone()) else {
         return false;
@@ -255,7 +238,7 @@ fn read_method(reader: &mut Reader<'_>, at: &At<'_>) -> Option<String> {
     Some(method)
 }
 
-/// The value of JSON that a value of YAML stands for.
+/// Returns the value of JSON that a value of YAML stands for.
 pub(super) fn json(value: &Value) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,

@@ -23,7 +23,7 @@ pub struct IcmpCheck {
 /// Reads the keys of `icmp`.
 pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<IcmpCheck> {
     let host = reader.required(fields, target::icmp::HOST, "name the peer, like `10.0.0.1`").and_then(|at| {
-        let host = reader.setting(&at)?;
+        let host = reader.expand(&at)?;
         let found = Some(host).filter(|host| is_host(host) || host.parse::<std::net::IpAddr>().is_ok());
         if found.is_none() {
             reader.error(&at, "expected a name or an address", "write it like `10.0.0.1`, without a port");

@@ -12,7 +12,6 @@
 //!       http: { url: "{{base}}/items/{{id}}", method: DELETE }
 //! ```
 
-use crate::placeholder::placeholder;
 use std::path::Path;
 
 use super::super::assertion::{Assertion, Extraction};
@@ -23,6 +22,7 @@ use super::expect;
 use super::http::{self, HttpCheck};
 use super::protocol::{self, Protocol};
 use crate::keys::target;
+use crate::placeholder::placeholder;
 
 /// Steps of a journey.
 const MOST_STEPS: usize = 32;
@@ -63,7 +63,8 @@ pub struct JourneyStep {
 }
 
 impl JourneyCheck {
-    /// The text that stands for a variable in a request: letters and digits, so that every part of a URL can hold it.
+    /// Returns the text that stands for a variable in a request: letters and digits, so that every part of a URL can
+    /// hold it.
     #[must_use]
     pub fn placeholder(variable: usize) -> String {
         placeholder(variable)
@@ -154,7 +155,7 @@ fn read_step(
     Some(JourneyStep { name, always, http, expect, extract, needs })
 }
 
-/// The node with each `{{name}}` replaced. A variable that nothing sets before is an error.
+/// Returns the node with each `{{name}}` replaced. A variable that nothing sets before is an error.
 fn with_placeholders(
     reader: &mut Reader<'_>,
     at: &At<'_>,

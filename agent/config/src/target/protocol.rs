@@ -25,7 +25,7 @@ impl Protocol {
         self.key().name
     }
 
-    /// The key of a target that holds its options.
+    /// Returns the key of a target that holds its options.
     const fn key(self) -> Key {
         match self {
             Self::Http => target::target::HTTP,
@@ -39,7 +39,7 @@ impl Protocol {
         }
     }
 
-    /// The mapping of its options.
+    /// Returns the mapping of its options.
     const fn object(self) -> &'static Object {
         match self {
             Self::Http => target::http::OBJECT,

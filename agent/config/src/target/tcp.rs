@@ -32,7 +32,7 @@ pub struct TcpCheck {
     pub tls: Option<TlsOptions>,
     /// The protocol that turns to TLS, and what is verified then.
     pub starttls: Option<(StartTls, TlsOptions)>,
-    /// What is said and awaited, in order.
+    /// Steps of sending and receiving, in order.
     pub dialogue: Vec<Step>,
 }
 
@@ -63,7 +63,7 @@ pub enum Step {
 pub struct Send(pub Vec<u8>);
 
 impl TcpCheck {
-    /// Whether it ends in TLS.
+    /// Returns whether it ends in TLS.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         self.tls.is_some() || self.starttls.is_some()

@@ -53,7 +53,7 @@ pub(super) fn read_fields(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: 
         .get(target::tls::KEY_FILE)
         .map_or(Some(None), |at| read_pem(reader, &at, folder, "PRIVATE KEY").map(Some));
     let server_name = fields.get(target::tls::SERVER_NAME).map_or(Some(None), |at| {
-        let name = reader.setting(&at)?;
+        let name = reader.expand(&at)?;
         if is_host(&name) {
             return Some(Some(name));
         }

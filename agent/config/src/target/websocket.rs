@@ -1,13 +1,4 @@
-//! `websocket` of a target.
-//!
-//! ```yaml
-//! websocket:
-//!   url: wss://example.org/events
-//!   headers: { Origin: https://example.org }
-//!   tls: { ca_file: ca.pem }
-//!   send: ping                       # a text message
-//!   expect_message: "^pong$"         # a regular expression that a message matches
-//! ```
+//! `websocket` of a target: an upgrade and an optional message.
 
 use std::path::Path;
 
@@ -61,7 +52,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
 }
 
 fn read_url(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
-    let text = reader.setting(at)?;
+    let text = reader.expand(at)?;
     let url =
         Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "ws" | "wss") && url.host().is_some());
     let url = url.filter(|url| url.username().is_empty() && url.password().is_none());

@@ -163,7 +163,7 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
     factors.sort_by(|a, b| a.0.total_cmp(&b.0));
     steps.extend(factors.into_iter().map(|(factor, colour)| (Some(factor), colour)));
     vec![
-        Panel::row(&format!("{title}: {objective} over {}", slo.period_words()), y),
+        Panel::row(&format!("{title}: {objective} over {}", slo.period_text()), y),
         Panel::new(Kind::TimeSeries, &role("sli"), &format!("{title}: good events"), "Share of good events over the shortest window and over the period. Below the line the objective is missed.", "percentunit", place(0))
             .targets(vec![
                 Target::range(format!("1 - slo:sli_error:ratio_rate{base}{id}"), &format!("over {base}")),

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 
-use super::definition::{Condition, Policy, list_metadata};
-use super::library::Library;
+use super::definitions::Definitions;
+use super::kinds::{Condition, Policy, list_metadata};
 use crate::foreign::output::{quote, scalar_text};
 use crate::keys::alerting::{
     burn_rate, condition, condition_reference, notification_target, policy, reference, target_reference,
@@ -23,7 +23,7 @@ const PAGES: [&str; 8] = ["page", "critical", "high", "urgent", "emergency", "p1
 const TICKETS: [&str; 10] =
     ["ticket", "warning", "warn", "medium", "low", "info", "minor", "p2", "sev2", "p3"];
 
-/// The `spec` of an `AlertCondition`.
+/// Reads the `spec` of an `AlertCondition`.
 pub(crate) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Condition> {
     let fields = reader.fields(spec, condition::OBJECT)?;
     list_description(reader, &fields);
@@ -40,8 +40,8 @@ pub(crate) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<C
             reader.choice(&at, &[("gt", false), ("gte", false), ("lt", true), ("lte", true)])
         && inverted
     {
-        let help = "alerting on a low burn rate says nothing; OpenSLO's examples have the same slip";
-        reader.changed(&at, "the operator is turned round: it fires above the threshold", help);
+        let help = "a low burn rate is no reason to alert; OpenSLO's examples have the same mistake";
+        reader.changed(&at, "the operator is inverted: the condition fires above the threshold", help);
     }
     let factor =
         reader.required(&fields, burn_rate::THRESHOLD, "write a burn rate, like 14.4").and_then(|at| {
@@ -81,12 +81,16 @@ pub(crate) fn list_description(reader: &mut Reader<'_>, fields: &Fields<'_>) {
         && !text.trim().is_empty()
     {
         let what = format!("a description: {}", quote(text));
-        reader.lost(&at, what, "write what people should know into the runbook");
+        reader.lost(&at, what, "write it into the runbook");
     }
 }
 
-/// The `spec` of an `AlertPolicy`.
-pub(crate) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut Library) -> Option<Policy> {
+/// Reads the `spec` of an `AlertPolicy`.
+pub(crate) fn read_policy(
+    reader: &mut Reader<'_>,
+    spec: &At<'_>,
+    definitions: &mut Definitions,
+) -> Option<Policy> {
     let fields = reader.fields(spec, policy::OBJECT)?;
     list_description(reader, &fields);
     let no_data = fields.get(policy::ALERT_WHEN_NO_DATA).and_then(|at| reader.switch(&at));
@@ -95,14 +99,19 @@ pub(crate) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
     if let Some(at) = fields.get(policy::ALERT_WHEN_RESOLVED)
         && reader.switch(&at) == Some(false)
     {
-        let what = "that nobody is told when it is over";
-        reader.lost(&at, what, "lookout always tells the end of an incident to whom it told the beginning");
+        let what = "`alertWhenResolved: false`";
+        reader.lost(
+            &at,
+            what,
+            "lookout always sends the end of an incident to the receivers of its beginning",
+        );
     }
-    list_targets(reader, &fields, library);
+    list_targets(reader, &fields, definitions);
     let conditions =
         reader.required(&fields, policy::CONDITIONS, "list one condition, or a long and a short one")?;
     let items = reader.list(&conditions)?;
-    let read: Vec<Option<Condition>> = items.iter().map(|at| find_condition(reader, at, library)).collect();
+    let read: Vec<Option<Condition>> =
+        items.iter().map(|at| find_condition(reader, at, definitions)).collect();
     let read = read.into_iter().collect::<Option<Vec<Condition>>>()?;
     if read.is_empty() {
         reader.error(&conditions, "this list is empty", "list at least one condition");
@@ -112,24 +121,20 @@ pub(crate) fn read_policy(reader: &mut Reader<'_>, spec: &At<'_>, library: &mut 
     let no_data = no_data.map(|wanted| loudest.filter(|_| wanted));
     if !breaching {
         let help = "the SLO keeps the tiers of its other policies, or the default ones";
-        reader.lost(
-            &conditions,
-            "conditions that alert neither now nor later (`alertWhenBreaching: false`)",
-            help,
-        );
+        reader.lost(&conditions, "conditions without an alert (`alertWhenBreaching: false`)", help);
         return Some(Policy { tiers: Vec::new(), no_data });
     }
     Some(Policy { tiers: tiers_of(reader, &conditions, read), no_data })
 }
 
 /// Destinations are the agent's, not the SLO's: each is named.
-fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) {
+fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, definitions: &mut Definitions) {
     let Some(list) = fields.get(policy::NOTIFICATION_TARGETS) else { return };
     for at in reader.list(&list).unwrap_or_default() {
         let (name, target) =
             match reference(reader, &at, target_reference::OBJECT, target_reference::TARGET_REF) {
                 Some(Reference::Named(name_at, name)) => {
-                    let target = library.find_target(reader, &name_at, &name);
+                    let target = definitions.find_target(reader, &name_at, &name);
                     (Some(name), target)
                 }
                 Some(Reference::Inline(spec)) => (inline_name(&at), read_target(reader, &spec)),
@@ -137,21 +142,22 @@ fn list_targets(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Libr
             };
         let Some(target) = target else { continue };
         // a destination is told of every SLO: nothing else has to be said
-        let told = library.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
+        let told =
+            definitions.destinations.iter().any(|known| Some(known) == name.as_ref() || *known == target);
         if !told {
-            let what = format!("that it tells `{}`", quote(&target));
-            let help = "declare a destination of that name in lookout.yaml; it is told of all SLOs";
+            let what = format!("the notification target `{}`", quote(&target));
+            let help = "declare a destination of that name in lookout.yaml; it gets the messages of all SLOs";
             reader.lost(&at, what, help);
         }
     }
 }
 
-/// The name in the head of what stands in the place of a reference.
+/// Returns the name in the head of what stands in the place of a reference.
 fn inline_name(at: &At<'_>) -> Option<String> {
     scalar_text(at.node.get("metadata")?.get("name")?)
 }
 
-/// The `spec` of an `AlertNotificationTarget`.
+/// Reads the `spec` of an `AlertNotificationTarget`.
 pub(crate) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<String> {
     let fields = reader.fields(spec, notification_target::OBJECT)?;
     list_description(reader, &fields);
@@ -159,14 +165,14 @@ pub(crate) fn read_target(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<Stri
     reader.text(&at).map(str::to_owned)
 }
 
-fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Condition> {
+fn find_condition(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Condition> {
     match reference(reader, at, condition_reference::OBJECT, condition_reference::CONDITION_REF)? {
-        Reference::Named(at, name) => library.find_condition(reader, &at, &name),
+        Reference::Named(at, name) => definitions.find_condition(reader, &at, &name),
         Reference::Inline(spec) => read_condition(reader, &spec),
     }
 }
 
-/// What stands in a list of OpenSLO: a name, or the thing itself.
+/// An item of a list of OpenSLO: a name or a definition.
 pub(crate) enum Reference<'n> {
     Named(At<'n>, String),
     Inline(At<'n>),
@@ -203,7 +209,7 @@ pub(crate) fn reference<'n>(
     }
 }
 
-/// The tiers of a policy.
+/// Returns the tiers of a policy.
 fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) -> Vec<Tier> {
     let mut by_severity: BTreeMap<Severity, Vec<Condition>> = BTreeMap::new();
     for condition in conditions {
@@ -225,7 +231,7 @@ fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) ->
             several => tiers.extend(several.iter().map(|condition| {
                 let short = Window::seconds((condition.window.as_seconds() / 12).max(1));
                 let what = format!("a short window of {short} is added to that of {}", condition.window);
-                let help = "it lets go of the alert soon after the trouble has ended";
+                let help = "with it the alert resolves soon after the failure ends";
                 reader.changed(at, what, help);
                 let Condition { factor, window: long, hold_seconds, .. } = *condition;
                 Tier::new(severity, long, short, factor).holding(hold_seconds)
@@ -235,7 +241,7 @@ fn tiers_of(reader: &mut Reader<'_>, at: &At<'_>, conditions: Vec<Condition>) ->
     tiers
 }
 
-/// The word of the annotation `lookout.dev/data-alert` that follows from all policies of an SLO.
+/// Returns the word of the annotation `lookout.dev/data-alert` that follows from all policies of an SLO.
 pub(crate) fn data_alert<'p>(policies: impl Iterator<Item = &'p Policy>) -> Option<&'static str> {
     let said: Vec<Option<Severity>> = policies.filter_map(|policy| policy.no_data).collect();
     let loudest = said.iter().flatten().max();

@@ -3,40 +3,40 @@
 //! Everything that is referred to is read first and kept by name, each with what was said about it; so an SLO's file
 //! tells what is missing from it even where that was written elsewhere.
 
-use super::definition::{is, name_of};
-use super::definitions::read_definitions;
-use super::library::{Library, Purpose};
+use super::definitions::{Definitions, Purpose};
+use super::kinds::{is, name_of};
+use super::read::read_definitions;
 use super::rewrite::{rewrite, stem};
 use super::servers::Servers;
 use crate::foreign::format::ImportOptions;
-use crate::foreign::output::{Content, Draft, Origin};
+use crate::foreign::output::{Content, Origin, Output};
 use crate::keys::document::{document, metadata};
 use crate::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
 use crate::sheet::{KINDS, Sheet, scalar};
 use crate::yaml::Node;
 
 /// Reads all documents of all files.
-pub(crate) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Draft> {
+pub(crate) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Output> {
     for sheet in sheets.iter_mut() {
         sheet.documents.iter().for_each(|node| check_head(&mut sheet.reader, node));
     }
     let servers = Servers::default();
-    let mut library = Library::new(Purpose::File, options.source.clone(), Vec::new(), servers);
-    read_definitions(&mut library, sheets);
-    let mut drafts = Vec::new();
+    let mut definitions = Definitions::new(Purpose::File, options.source.clone(), Vec::new(), servers);
+    read_definitions(&mut definitions, sheets);
+    let mut outputs = Vec::new();
     for kind in ["Service", "SLO"] {
         for sheet in sheets.iter_mut() {
             let reader = &mut sheet.reader;
             for node in sheet.documents.iter().filter(|node| is(node, kind)) {
                 match kind {
-                    "Service" => drafts.extend(read_service(reader, node)),
-                    _ => drafts.extend(read_slos(reader, node, &mut library)),
+                    "Service" => outputs.extend(read_service(reader, node)),
+                    _ => outputs.extend(read_slos(reader, node, &mut definitions)),
                 }
             }
         }
     }
-    library.list_unused(sheets);
-    drafts
+    definitions.list_unused(sheets);
+    outputs
 }
 
 fn check_head(reader: &mut Reader<'_>, node: &Node) {
@@ -59,16 +59,16 @@ fn check_head(reader: &mut Reader<'_>, node: &Node) {
     }
 }
 
-fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Draft> {
+fn read_service(reader: &mut Reader<'_>, node: &Node) -> Option<Output> {
     let mark = reader.findings.len();
     let document = without_labels(reader, node);
     let (notes, whole) = reader.since(mark);
     let stem = name_of(node).unwrap_or_default().to_owned();
     let content = Content::Document(stem, document);
-    whole.then(|| Draft { content, origin: origin(reader, node), notes })
+    whole.then(|| Output { content, origin: origin(reader, node), notes })
 }
 
-/// A document that no rule is made of, without its labels.
+/// Returns a document without its labels, which no rule takes.
 pub(crate) fn without_labels(reader: &mut Reader<'_>, node: &Node) -> Node {
     let mut document = node.clone();
     let metadata = reader.within(&At::root(node)).and_then(|fields| fields.get(document::METADATA));
@@ -86,19 +86,19 @@ fn origin(reader: &Reader<'_>, node: &Node) -> Origin {
     Origin { file: reader.file.to_owned(), place: node.place.clone(), was: "OpenSLO v1".to_owned() }
 }
 
-fn read_slos(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Vec<Draft> {
+fn read_slos(reader: &mut Reader<'_>, node: &Node, definitions: &mut Definitions) -> Vec<Output> {
     let mark = reader.findings.len();
-    let slos = rewrite(reader, node, library).unwrap_or_default();
+    let slos = rewrite(reader, node, definitions).unwrap_or_default();
     let (own, whole) = reader.since(mark);
-    let mut notes = core::mem::take(&mut library.desk.borrowed);
+    let mut notes = core::mem::take(&mut definitions.references.notes);
     notes.extend(own);
     if !whole {
         return Vec::new();
     }
     let origin = origin(reader, node);
-    let draft = |slo: Node| {
+    let output = |slo: Node| {
         let content = Content::Document(stem(&slo), slo);
-        Draft { content, origin: origin.clone(), notes: notes.clone() }
+        Output { content, origin: origin.clone(), notes: notes.clone() }
     };
-    slos.into_iter().map(draft).collect()
+    slos.into_iter().map(output).collect()
 }

@@ -1,89 +1,187 @@
-//! Reads the documents that others refer to.
+//! Definitions by name, each with the findings about it.
 
-use super::alerting::{list_description, read_condition, read_policy, read_target};
-use super::definition::{is, is_own, list_metadata, name_of, open};
-use super::indicator::read_sli;
-use super::library::{Definition, Library, Named, Purpose, shelve};
-use super::servers::hide;
-use crate::keys::alerting::data_source;
-use crate::reader::{At, Reader};
-use crate::sheet::Sheet;
-use crate::yaml::Node;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Reads what can be referred to; what refers to others comes after those.
-pub(crate) fn read_definitions(library: &mut Library, sheets: &mut [Sheet<'_>]) {
-    for kind in ["DataSource", "AlertCondition", "AlertNotificationTarget", "SLI", "AlertPolicy"] {
-        for sheet in sheets.iter_mut() {
-            for node in sheet.documents.iter().filter(|node| is(node, kind)) {
-                read_definition(&mut sheet.reader, node, kind, library);
+use super::kinds::{Condition, Policy, Sli, is, is_own, name_of};
+use super::servers::Servers;
+use crate::diagnostic::{Diagnostic, Level};
+use crate::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
+use crate::sheet::{KINDS, Sheet, scalar};
+
+/// A definition and what was said about it.
+#[derive(Debug, Clone)]
+pub(crate) struct Named<T> {
+    pub(crate) value: T,
+    pub(crate) notes: Vec<Diagnostic>,
+}
+
+/// Definitions by name; `None` for one that is declared and wrong.
+pub(crate) type ByName<T> = BTreeMap<String, Option<Named<T>>>;
+
+/// The use of the SLOs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Each is written to a file, which has to say everything itself.
+    File,
+    /// They are read at once, beside what they refer to.
+    Model,
+}
+
+/// Definitions that others refer to.
+pub(crate) struct Definitions {
+    pub(crate) purpose: Purpose,
+    /// The Prometheus that is asked where none is named.
+    pub(crate) source: String,
+    /// Names of destinations in lookout.yaml.
+    pub(crate) destinations: Vec<String>,
+    /// Servers that data sources declare.
+    pub(crate) servers: Servers,
+    /// The types of data sources.
+    pub(crate) data_sources: ByName<String>,
+    pub(crate) slis: ByName<Sli>,
+    pub(crate) conditions: ByName<Condition>,
+    pub(crate) targets: ByName<String>,
+    pub(crate) policies: ByName<Policy>,
+    pub(crate) references: References,
+}
+
+/// References to definitions.
+#[derive(Default)]
+pub(crate) struct References {
+    /// Kind and name of what was referred to.
+    pub(crate) used: BTreeSet<(&'static str, String)>,
+    /// Findings about the definitions that the current document refers to.
+    pub(crate) notes: Vec<Diagnostic>,
+}
+
+/// A document that defines something.
+pub(crate) struct Definition<'n> {
+    pub(crate) at: At<'n>,
+    /// Number of findings before it.
+    pub(crate) mark: usize,
+    pub(crate) name: String,
+}
+
+/// Keeps a definition together with what was said about it and about what it refers to.
+pub(crate) fn define<T>(
+    reader: &mut Reader<'_>,
+    Definition { at, mark, name }: Definition<'_>,
+    value: Option<T>,
+    by_name: &mut ByName<T>,
+    references: &mut References,
+) {
+    let (own, whole) = reader.since(mark);
+    let mut notes = core::mem::take(&mut references.notes);
+    notes.extend(own);
+    let named = value.filter(|_| whole).map(|value| Named { value, notes });
+    if by_name.contains_key(&name) {
+        let message = format!("two of this kind have the name `{name}`");
+        reader.error(&at, message, "give one of them another name");
+    }
+    by_name.insert(name, named);
+}
+
+/// Returns a definition by name; its notes become those of what refers to it.
+fn find<T: Clone>(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    kind: &'static str,
+    name: &str,
+    by_name: &ByName<T>,
+    references: &mut References,
+) -> Option<T> {
+    references.used.insert((kind, name.to_owned()));
+    match by_name.get(name) {
+        Some(Some(named)) => {
+            let notes = named.notes.iter().filter(|note| note.level == Level::Warning);
+            references.notes.extend(notes.cloned());
+            Some(named.value.clone())
+        }
+        Some(None) => {
+            reader.error(at, format!("the {kind} `{name}` is wrong"), "correct the findings about it");
+            None
+        }
+        None => {
+            let names: Vec<&String> = by_name.keys().collect();
+            let help = suggestion(name, &names).map(|name| did_you_mean(&name));
+            let help = help.unwrap_or_else(|| format!("declared are {}", quoted_list(&names)));
+            reader.error(at, format!("the {kind} `{name}` does not exist"), help);
+            None
+        }
+    }
+}
+
+impl Definitions {
+    pub(crate) fn new(purpose: Purpose, source: String, destinations: Vec<String>, servers: Servers) -> Self {
+        Self {
+            purpose,
+            source,
+            destinations,
+            servers,
+            data_sources: ByName::new(),
+            slis: ByName::new(),
+            conditions: ByName::new(),
+            targets: ByName::new(),
+            policies: ByName::new(),
+            references: References::default(),
+        }
+    }
+
+    /// Lists definitions that no SLO refers to.
+    pub(crate) fn list_unused(&self, sheets: &mut [Sheet<'_>]) {
+        for sheet in sheets {
+            for node in sheet.documents {
+                let (Some(kind), Some(name)) = (scalar(node, "kind"), name_of(node)) else { continue };
+                let used = self.references.used.iter().any(|(known, used)| *known == kind && used == name);
+                if used || matches!(kind, "SLO" | "Service") || !KINDS.contains(&kind) || !is(node, kind) {
+                    continue;
+                }
+                // lookout's own are read all the same, and a server may be there for others
+                let read = kind == "DataSource" || kind == "SLI" && node.get("spec").is_none_or(is_own);
+                if self.purpose == Purpose::Model && read {
+                    continue;
+                }
+                let what = format!("the {kind} `{name}`, which nothing refers to");
+                sheet.reader.lost(&At::root(node), what, "refer to it, or leave it out");
             }
         }
     }
-}
 
-fn read_definition(reader: &mut Reader<'_>, node: &Node, kind: &'static str, library: &mut Library) {
-    if kind == "SLI" && library.purpose == Purpose::Model && node.get("spec").is_none_or(is_own) {
-        // others read it where it stands; here it is known by name
-        let sli = node.get("spec").and_then(|spec| read_sli(reader, &At::root(spec), library));
-        let named = sli.map(|value| Named { value, notes: Vec::new() });
-        library.slis.extend(name_of(node).map(|name| (name.to_owned(), named)));
-        return;
+    pub(crate) fn find_data_source(
+        &mut self,
+        reader: &mut Reader<'_>,
+        at: &At<'_>,
+        name: &str,
+    ) -> Option<String> {
+        if !self.data_sources.contains_key(name) && self.servers.is_declared(name) {
+            return Some("prometheus".to_owned());
+        }
+        find(reader, at, "DataSource", name, &self.data_sources, &mut self.references)
     }
-    let mark = reader.findings.len();
-    let opened = open(reader, node);
-    let Some(name) = opened.as_ref().map(|opened| opened.name.clone()) else { return };
-    let at = At::root(node);
-    let spec = opened.map(|opened| {
-        list_metadata(reader, &opened.metadata, kind);
-        opened.spec
-    });
-    let doc = Definition { at, mark, name };
-    match kind {
-        "DataSource" => {
-            let value = spec.and_then(|spec| read_data_source(reader, &spec, &doc.name, library));
-            shelve(reader, doc, value, &mut library.data_sources, &mut library.desk);
-        }
-        "AlertCondition" => {
-            let value = spec.and_then(|spec| read_condition(reader, &spec));
-            shelve(reader, doc, value, &mut library.conditions, &mut library.desk);
-        }
-        "AlertNotificationTarget" => {
-            let value = spec.and_then(|spec| read_target(reader, &spec));
-            shelve(reader, doc, value, &mut library.targets, &mut library.desk);
-        }
-        "SLI" => {
-            let value = spec.and_then(|spec| read_sli(reader, &spec, library));
-            let value = value.map(|sli| sli.named(Some(doc.name.clone())));
-            shelve(reader, doc, value, &mut library.slis, &mut library.desk);
-        }
-        _ => {
-            let value = spec.and_then(|spec| read_policy(reader, &spec, library));
-            shelve(reader, doc, value, &mut library.policies, &mut library.desk);
-        }
-    }
-}
 
-fn read_data_source(
-    reader: &mut Reader<'_>,
-    spec: &At<'_>,
-    name: &str,
-    library: &mut Library,
-) -> Option<String> {
-    let fields = reader.fields(spec, data_source::OBJECT)?;
-    list_description(reader, &fields);
-    let kind = reader
-        .required(&fields, data_source::TYPE, "write `type: Prometheus`")
-        .and_then(|at| reader.text(&at));
-    if let Some(at) = fields.get(data_source::CONNECTION_DETAILS) {
-        let prometheus = kind.is_some_and(|kind| kind.eq_ignore_ascii_case("prometheus"));
-        if library.purpose == Purpose::Model && prometheus {
-            library.servers.read(reader, &at, name);
-        } else {
-            let help =
-                "declare it under `prometheus` in lookout.yaml, with its URL and where its secret comes from";
-            reader.lost(&at, "how the data source is reached", help);
-            hide(reader, at.node);
-        }
+    /// Returns whether an indicator of that name was declared, rightly or wrongly.
+    pub(crate) fn has_sli(&self, name: &str) -> bool {
+        self.slis.contains_key(name)
     }
-    kind.map(str::to_owned)
+
+    pub(crate) fn find_sli(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Sli> {
+        find(reader, at, "SLI", name, &self.slis, &mut self.references)
+    }
+
+    pub(crate) fn find_condition(
+        &mut self,
+        reader: &mut Reader<'_>,
+        at: &At<'_>,
+        name: &str,
+    ) -> Option<Condition> {
+        find(reader, at, "AlertCondition", name, &self.conditions, &mut self.references)
+    }
+
+    pub(crate) fn find_target(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<String> {
+        find(reader, at, "AlertNotificationTarget", name, &self.targets, &mut self.references)
+    }
+
+    pub(crate) fn find_policy(&mut self, reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Option<Policy> {
+        find(reader, at, "AlertPolicy", name, &self.policies, &mut self.references)
+    }
 }

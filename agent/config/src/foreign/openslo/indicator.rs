@@ -1,10 +1,10 @@
 //! OpenSLO's SLIs: ratios and thresholds, whose queries are made to count over lookout's own window.
 
-use super::definition::{Metric, Sli, is_own};
-use super::library::Library;
-use crate::foreign::document::{Doc, map, ratio};
+use super::definitions::Definitions;
+use super::kinds::{Metric, Sli, is_own};
+use crate::foreign::document::{Document, map, ratio};
 use crate::foreign::output::quote;
-use crate::foreign::query::{check_events, parse_query, refuse, take_apart};
+use crate::foreign::query::{check_events, parse_query, refuse, split_quotient};
 use crate::keys::openslo::{prometheus, query, ratio, side, sli, source};
 use crate::reader::{At, Fields, Reader};
 use crate::yaml::Place;
@@ -22,20 +22,20 @@ struct Asked {
 enum Side {
     Query(Asked),
     /// A probe or scrape of lookout's own, as it stood.
-    Own(Doc),
+    Own(Document),
 }
 
-/// The `spec` of an SLI.
-pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Sli> {
+/// Reads the `spec` of an SLI.
+pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Sli> {
     if is_own(at.node) {
         return Some(Sli { name: None, description: None, metric: Metric::Own(at.node.clone()) });
     }
     let fields = reader.fields(at, sli::OBJECT)?;
     let description = reader.text_under(&fields, sli::DESCRIPTION);
     let metric = match (fields.get(sli::RATIO_METRIC), fields.get(sli::THRESHOLD_METRIC)) {
-        (Some(at), None) => read_ratio(reader, &at, library),
+        (Some(at), None) => read_ratio(reader, &at, definitions),
         (None, Some(at)) => {
-            let Side::Query(query) = read_side(reader, &at, library)? else {
+            let Side::Query(query) = read_side(reader, &at, definitions)? else {
                 reader.error(&at, "not converted: a threshold needs a query", "write `type: Prometheus`");
                 return None;
             };
@@ -50,10 +50,10 @@ pub(crate) fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Libra
     Some(Sli { name: None, description, metric: metric? })
 }
 
-fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Metric> {
+fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Metric> {
     let fields = reader.fields(at, ratio::OBJECT)?;
     if let Some(raw) = fields.get(ratio::RAW) {
-        return read_raw(reader, &raw, &fields, library);
+        return read_raw(reader, &raw, &fields, definitions);
     }
     let counter = fields.get(ratio::COUNTER).and_then(|at| reader.switch(&at)).unwrap_or(true);
     let (part, name) = match (fields.get(ratio::GOOD), fields.get(ratio::BAD)) {
@@ -66,7 +66,8 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
         }
     };
     let total_at = reader.required(&fields, ratio::TOTAL, "say what counts all events")?;
-    let (part_side, total_side) = (read_side(reader, &part, library), read_side(reader, &total_at, library));
+    let (part_side, total_side) =
+        (read_side(reader, &part, definitions), read_side(reader, &total_at, definitions));
     match (part_side?, total_side?) {
         (Side::Query(part_query), Side::Query(total_query)) => {
             if part_query.source != total_query.source {
@@ -81,12 +82,12 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
             let part_text = counted(reader, &part, &part_query.query, counter);
             let total_text = counted(reader, &total_at, &total_query.query, counter);
             let (part_text, total_text) = alike(part_text?, total_text?);
-            let part = Doc::At(part_query.place, Box::new(Doc::text(part_text)));
-            let total = Doc::At(total_query.place, Box::new(Doc::text(total_text)));
+            let part = Document::At(part_query.place, Box::new(Document::text(part_text)));
+            let total = Document::At(total_query.place, Box::new(Document::text(total_text)));
             Some(Metric::Ratio(ratio(&part_query.source, (name, part), total)))
         }
         (Side::Own(part), Side::Own(total)) => {
-            let ratio = map([("counter", Doc::Switch(counter)), (name, part), ("total", total)]);
+            let ratio = map([("counter", Document::Switch(counter)), (name, part), ("total", total)]);
             Some(Metric::Ratio(map([("ratioMetric", ratio)])))
         }
         _ => {
@@ -97,28 +98,28 @@ fn read_ratio(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Op
     }
 }
 
-/// A ratio that is divided already.
+/// Reads a ratio that is divided already.
 fn read_raw(
     reader: &mut Reader<'_>,
     raw: &At<'_>,
     fields: &Fields<'_>,
-    library: &mut Library,
+    definitions: &mut Definitions,
 ) -> Option<Metric> {
     let kind = reader.required(fields, ratio::RAW_TYPE, "write `rawType: success` or `failure`")?;
     let failure = reader.choice(&kind, &[("success", false), ("failure", true)])?;
-    let Side::Query(query) = read_side(reader, raw, library)? else {
+    let Side::Query(query) = read_side(reader, raw, definitions)? else {
         reader.error(raw, "not converted: a raw ratio needs a query", "write `good` and `total` instead");
         return None;
     };
-    let quotient = take_apart(reader, raw, &query.query, failure)?;
+    let quotient = split_quotient(reader, raw, &query.query, failure)?;
     let part = counted(reader, raw, &quotient.part, true);
     let total = counted(reader, raw, &quotient.total, true);
     let (part, total) = alike(part?, total?);
-    let there = |text: String| Doc::At(query.place.clone(), Box::new(Doc::text(text)));
+    let there = |text: String| Document::At(query.place.clone(), Box::new(Document::text(text)));
     Some(Metric::Ratio(ratio(&query.source, (quotient.side, there(part)), there(total))))
 }
 
-fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Option<Side> {
+fn read_side(reader: &mut Reader<'_>, at: &At<'_>, definitions: &mut Definitions) -> Option<Side> {
     let fields = reader.fields(at, side::OBJECT)?;
     let at =
         reader.required(&fields, side::METRIC_SOURCE, "write `type: Prometheus` and a `spec` under it")?;
@@ -126,7 +127,7 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Opt
     let referred =
         fields.get(source::METRIC_SOURCE_REF).and_then(|at| Some((reader.text(&at)?.to_owned(), at)));
     let declared = match &referred {
-        Some((name, at)) => Some(library.find_data_source(reader, at, name)?),
+        Some((name, at)) => Some(definitions.find_data_source(reader, at, name)?),
         None => None,
     };
     let kind = match fields.get(source::TYPE) {
@@ -138,22 +139,22 @@ fn read_side(reader: &mut Reader<'_>, at: &At<'_>, library: &mut Library) -> Opt
         return None;
     };
     if matches!(kind.as_str(), "probe" | "scrape") {
-        return Some(Side::Own(map([("metricSource", Doc::of(at.node))])));
+        return Some(Side::Own(map([("metricSource", Document::of(at.node))])));
     }
     if !kind.eq_ignore_ascii_case("prometheus") {
-        let help = "lookout asks Prometheus and what speaks its language; others it does not read";
+        let help = "lookout queries servers with the API of Prometheus only";
         reader.error(&at, format!("not converted: a source of the type `{}`", quote(&kind)), help);
         return None;
     }
     let spec = reader.required(&fields, source::SPEC, "write the query: `spec: { query: … }`")?;
-    read_query(reader, &spec, referred.map(|(name, _)| name), library).map(Side::Query)
+    read_query(reader, &spec, referred.map(|(name, _)| name), definitions).map(Side::Query)
 }
 
 fn read_query(
     reader: &mut Reader<'_>,
     spec: &At<'_>,
     referred: Option<String>,
-    library: &Library,
+    definitions: &Definitions,
 ) -> Option<Asked> {
     let spellings = query::OBJECT.keys;
     let known = |name: &str| query::OBJECT.has(name) || name == prometheus::SOURCE.name;
@@ -171,11 +172,11 @@ fn read_query(
     };
     let text = reader.text(&at)?;
     let query = parse_query(reader, &at, text)?;
-    let source = own.or(referred).unwrap_or_else(|| library.source.clone());
+    let source = own.or(referred).unwrap_or_else(|| definitions.source.clone());
     Some(Asked { source, query, place: at.node.place.clone() })
 }
 
-/// A query that counts events over lookout's window, or a selector of counters, which lookout sums itself.
+/// Returns a query that counts events over lookout's window, or a selector of counters, which lookout sums itself.
 fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, counter: bool) -> Option<String> {
     if query.has_range() || query.is_windowed() {
         return windowed(reader, at, query);
@@ -202,7 +203,7 @@ fn counted(reader: &mut Reader<'_>, at: &At<'_>, query: &Query, counter: bool) -
     None
 }
 
-/// Both over a window, or both plain counters.
+/// Returns both over a window, or both plain counters.
 fn alike(part: String, total: String) -> (String, String) {
     let over = |selector: String| format!("sum(increase({selector}[{WINDOW}]))");
     match (part.contains(WINDOW), total.contains(WINDOW)) {
@@ -212,14 +213,14 @@ fn alike(part: String, total: String) -> (String, String) {
     }
 }
 
-/// The query with its fixed ranges replaced by lookout's window.
+/// Returns the query with its fixed ranges replaced by lookout's window.
 fn windowed(reader: &mut Reader<'_>, at: &At<'_>, query: &Query) -> Option<String> {
     let Some(first) = query.fixed_ranges().first() else {
         check_events(reader, at, query)?;
         return Some(query.to_string());
     };
     let was = query.source().get(first.clone()).unwrap_or_default();
-    let help = "lookout asks for the window it needs; a fixed one would count events several times";
+    let help = "lookout chooses the window; a fixed one would count events several times";
     reader.changed(at, format!("`[{was}]` is `[{WINDOW}]`"), help);
     match query.with_window() {
         Ok(query) => Some(query.to_string()),

@@ -2,16 +2,16 @@
 
 mod alerting;
 mod convert;
-mod definition;
 mod definitions;
 mod indicator;
-mod library;
+mod kinds;
+mod read;
 mod rewrite;
 mod servers;
 
 pub(crate) use convert::{read, without_labels};
-pub(crate) use definition::{is, is_own};
-pub(crate) use definitions::read_definitions;
-pub(crate) use library::{Library, Purpose};
+pub(crate) use definitions::{Definitions, Purpose};
+pub(crate) use kinds::{is, is_own};
+pub(crate) use read::read_definitions;
 pub(crate) use rewrite::rewrite;
 pub(crate) use servers::Servers;

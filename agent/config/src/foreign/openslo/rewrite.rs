@@ -5,13 +5,12 @@
 //! objectives with one indicator (by an SLO each), rolling months, and labels that no rule can have.
 
 use lookout_engine::{Objective, Tier, Window};
+use lookout_model::parse_duration;
 
 use super::alerting::{Reference, data_alert, read_policy, reference};
-use super::definition::Policy;
-use super::definition::list_metadata;
-use super::definition::{Sli, is_own};
+use super::definitions::{Definitions, Purpose};
 use super::indicator::read_sli;
-use super::library::{Library, Purpose};
+use super::kinds::{Policy, Sli, is_own, list_metadata};
 use crate::foreign::output::{print_page_within, print_tiers, quote};
 use crate::keys::Key;
 use crate::keys::alerting::policy_reference;
@@ -20,12 +19,11 @@ use crate::keys::openslo::{inline_sli, objective, slo, slo_annotations, window};
 use crate::metadata::PREFIX;
 use crate::reader::{At, Fields, Reader};
 use crate::yaml::{Node, Value};
-use lookout_model::parse_duration;
 
-/// What a period is measured in beyond seconds, and how long it is on average.
+/// Units of a period beyond seconds, with their average days.
 const CALENDAR_UNITS: [(char, u64); 3] = [('M', 30), ('Q', 90), ('Y', 365)];
 
-/// Where the events of an SLO, or of one of its objectives, come from.
+/// The indicator of an SLO or of one of its objectives.
 enum Source {
     /// Nothing is said.
     Absent,
@@ -35,7 +33,7 @@ enum Source {
     Converted(Sli),
 }
 
-/// An objective without what belongs to its indicator.
+/// An objective without the keys of its indicator.
 struct Goal {
     node: Node,
     objective: Option<Objective>,
@@ -43,8 +41,12 @@ struct Goal {
     indicator: Option<Node>,
 }
 
-/// One SLO, or one for each objective; `None` when it cannot mean here what it means there.
-pub(crate) fn rewrite(reader: &mut Reader<'_>, node: &Node, library: &mut Library) -> Option<Vec<Node>> {
+/// Rewrites an SLO into one, or into one per objective; `None` when its meaning cannot be kept.
+pub(crate) fn rewrite(
+    reader: &mut Reader<'_>,
+    node: &Node,
+    definitions: &mut Definitions,
+) -> Option<Vec<Node>> {
     let root = reader.within(&At::root(node));
     let mut part = |key: Key| root.as_ref()?.get(key).and_then(|at| reader.within(&at));
     let (Some(metadata), Some(spec)) = (part(document::METADATA), part(document::SPEC)) else {
@@ -53,13 +55,13 @@ pub(crate) fn rewrite(reader: &mut Reader<'_>, node: &Node, library: &mut Librar
     let (metadata, spec) = (metadata.declared(metadata::OBJECT), spec.declared(slo::OBJECT));
     let list = spec.get(slo::OBJECTIVES);
     let objectives = list.as_ref().map(|at| reader.items_within(at)).unwrap_or_default();
-    let policies = read_policies(reader, &spec, library);
-    let shared = read_source(reader, &spec, library)?;
+    let policies = read_policies(reader, &spec, definitions);
+    let shared = read_source(reader, &spec, definitions)?;
     let goals: Vec<Option<Goal>> =
-        objectives.iter().map(|at| read_goal(reader, at, &shared, library)).collect();
+        objectives.iter().map(|at| read_goal(reader, at, &shared, definitions)).collect();
     let goals = goals.into_iter().collect::<Option<Vec<Goal>>>()?;
     let converted = matches!(shared, Source::Converted(_)) || goals.iter().any(|goal| goal.converted());
-    let foreign = library.purpose == Purpose::File || converted || !policies.is_empty();
+    let foreign = definitions.purpose == Purpose::File || converted || !policies.is_empty();
     let mut frame = node.clone();
     if foreign && let Some(labels) = metadata.get(metadata::LABELS).and_then(|at| carry_labels(reader, &at)) {
         let metadata = frame.get_mut("metadata")?;
@@ -80,28 +82,29 @@ pub(crate) fn rewrite(reader: &mut Reader<'_>, node: &Node, library: &mut Librar
         reader.changed(&at, what, "each has its number at the end of its name");
     }
     let changed = goals.iter().zip(&objectives).any(|(goal, at)| goal.node != *at.node);
-    let joined = goals.len() > 1 && !many && (changed || library.purpose == Purpose::File);
+    let joined = goals.len() > 1 && !many && (changed || definitions.purpose == Purpose::File);
     let goals = if joined { join(reader, &spec, &mut frame, goals) } else { goals };
     let groups: Vec<Vec<Goal>> =
         if many { goals.into_iter().map(|goal| vec![goal]).collect() } else { vec![goals] };
-    let calls = Calls { period, policies, foreign, metadata, spec };
+    let alerting = Alerting { period, policies, foreign, metadata, spec };
     let mut rewritten = Vec::new();
     for (n, goals) in groups.into_iter().enumerate() {
         let mut slo = frame.clone();
-        calls.write(reader, &mut slo, &goals)?;
+        alerting.write(reader, &mut slo, &goals)?;
         if many
             && let Some(name) = slo.get_mut("metadata").and_then(|metadata| metadata.get_mut("name"))
             && let Value::Text(text) = &mut name.value
         {
             *text = format!("{text}-{}", n + 1);
         }
-        write_goals(&mut slo, goals, library);
+        write_goals(&mut slo, goals, definitions);
         rewritten.push(slo);
     }
     Some(rewritten)
 }
 
-/// The components of a composite of others: judged slice by slice, and with names, which their counts are stored under.
+/// Returns the components of a composite of others: judged slice by slice, and with names, which their counts are
+/// stored under.
 fn join(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node, mut goals: Vec<Goal>) -> Vec<Goal> {
     if let Some(at) =
         spec.get(slo::BUDGETING_METHOD).filter(|at| at.node.value == Value::Text("Occurrences".into()))
@@ -124,7 +127,7 @@ fn join(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node, mut goals: V
     goals
 }
 
-fn write_goals(slo: &mut Node, goals: Vec<Goal>, library: &Library) {
+fn write_goals(slo: &mut Node, goals: Vec<Goal>, definitions: &Definitions) {
     let own_name = |slo: &Node| {
         let text = |part: &str, name: &str| match &slo.get(part)?.get(name)?.value {
             Value::Text(text) => Some(text.clone()),
@@ -132,7 +135,7 @@ fn write_goals(slo: &mut Node, goals: Vec<Goal>, library: &Library) {
         };
         Some(format!("{}-{}", text("spec", "service")?, text("metadata", "name")?))
     };
-    let own_name = own_name(slo).filter(|_| library.purpose == Purpose::File);
+    let own_name = own_name(slo).filter(|_| definitions.purpose == Purpose::File);
     let Some(spec) = slo.get_mut("spec") else { return };
     let mut nodes = Vec::new();
     for goal in goals {
@@ -156,17 +159,21 @@ fn write_goals(slo: &mut Node, goals: Vec<Goal>, library: &Library) {
     }
 }
 
-/// The indicator beside or within objectives. `None` after something was said about it.
-fn read_source(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Library) -> Option<Source> {
+/// Reads the indicator beside or within objectives. `None` after something was said about it.
+fn read_source(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    definitions: &mut Definitions,
+) -> Option<Source> {
     match (fields.get(slo::INDICATOR), fields.get(slo::INDICATOR_REF)) {
         (None, None) => Some(Source::Absent),
         (None, Some(at)) => {
             let Value::Text(name) = &at.node.value else { return Some(Source::AsItStands) };
-            if library.purpose == Purpose::Model && !library.has_sli(name) {
+            if definitions.purpose == Purpose::Model && !definitions.has_sli(name) {
                 return Some(Source::AsItStands);
             }
-            let sli = library.find_sli(reader, &at, name)?;
-            let stays = sli.is_own() && library.purpose == Purpose::Model;
+            let sli = definitions.find_sli(reader, &at, name)?;
+            let stays = sli.is_own() && definitions.purpose == Purpose::Model;
             Some(if stays { Source::AsItStands } else { Source::Converted(sli) })
         }
         (Some(at), None) => {
@@ -181,21 +188,26 @@ fn read_source(reader: &mut Reader<'_>, fields: &Fields<'_>, library: &mut Libra
                 list_metadata(reader, metadata, "SLI");
             }
             let at = inline.get(inline_sli::SPEC).filter(|at| at.node == spec)?;
-            Some(Source::Converted(read_sli(reader, &at, library)?.named(name)))
+            Some(Source::Converted(read_sli(reader, &at, definitions)?.named(name)))
         }
         // which of the two is meant, nobody can say
         (Some(_), Some(_)) => Some(Source::AsItStands),
     }
 }
 
-fn read_goal(reader: &mut Reader<'_>, at: &At<'_>, shared: &Source, library: &mut Library) -> Option<Goal> {
+fn read_goal(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    shared: &Source,
+    definitions: &mut Definitions,
+) -> Option<Goal> {
     let mut goal = Goal { node: at.node.clone(), objective: objective_of(at.node), indicator: None };
     let Some(fields) = reader.within(at) else { return Some(goal) };
     let fields = fields.declared(objective::OBJECT);
     if let Source::Converted(sli) = shared {
         goal.indicator = Some(convert(reader, at, sli, &mut goal.node)?);
     } else if matches!(shared, Source::Absent)
-        && let Source::Converted(sli) = read_source(reader, &fields, library)?
+        && let Source::Converted(sli) = read_source(reader, &fields, definitions)?
     {
         let indicator = convert(reader, at, &sli, &mut goal.node)?;
         let key = if fields.get(objective::INDICATOR_REF).is_some() { "indicatorRef" } else { "indicator" };
@@ -210,7 +222,7 @@ impl Goal {
     }
 }
 
-/// The indicator for one objective, of which a threshold takes operator and bound.
+/// Returns the indicator for one objective, of which a threshold takes operator and bound.
 fn convert(reader: &mut Reader<'_>, at: &At<'_>, sli: &Sli, objective: &mut Node) -> Option<Node> {
     let fields = reader.within(at)?.declared(objective::OBJECT);
     let operators = [("lte", "<="), ("lt", "<"), ("gte", ">="), ("gt", ">")];
@@ -233,7 +245,7 @@ fn convert(reader: &mut Reader<'_>, at: &At<'_>, sli: &Sli, objective: &mut Node
     Some(Node::mapping(name.into_iter().chain([("spec", spec)]), &place))
 }
 
-/// The objective, where it is one.
+/// Returns the objective, where it is one.
 fn objective_of(node: &Node) -> Option<Objective> {
     let number = |name: &str| match node.get(name)?.value {
         Value::Int(number) => Some(number as f64),
@@ -244,7 +256,7 @@ fn objective_of(node: &Node) -> Option<Objective> {
     Objective::try_from_percent(percent).ok()
 }
 
-/// The length of the period, where it is one; a rolling one becomes days.
+/// Returns the length of the period, where it is one; a rolling one becomes days.
 fn rewrite_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) -> Option<Window> {
     let item = spec.get(slo::TIME_WINDOW).map(|at| reader.items_within(&at))?.into_iter().next()?;
     let fields = reader.within(&item)?.declared(window::OBJECT);
@@ -267,7 +279,7 @@ fn rewrite_window(reader: &mut Reader<'_>, spec: &Fields<'_>, slo: &mut Node) ->
     Some(period)
 }
 
-/// Labels that rules can have.
+/// Keeps the labels that rules can have.
 fn carry_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Node> {
     let fields = reader.within(at)?;
     let mut entries = Vec::new();
@@ -280,20 +292,20 @@ fn carry_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Node> {
     Some(Node { value: Value::Map(entries), place: at.node.place.clone(), written: None })
 }
 
-fn read_policies(reader: &mut Reader<'_>, spec: &Fields<'_>, library: &mut Library) -> Vec<Policy> {
+fn read_policies(reader: &mut Reader<'_>, spec: &Fields<'_>, definitions: &mut Definitions) -> Vec<Policy> {
     let Some(at) = spec.get(slo::ALERT_POLICIES) else { return Vec::new() };
     let items = reader.list(&at).unwrap_or_default();
     let read = items.iter().filter_map(|at| {
         match reference(reader, at, policy_reference::OBJECT, policy_reference::ALERT_POLICY_REF)? {
-            Reference::Named(at, name) => library.find_policy(reader, &at, &name),
-            Reference::Inline(spec) => read_policy(reader, &spec, library),
+            Reference::Named(at, name) => definitions.find_policy(reader, &at, &name),
+            Reference::Inline(spec) => read_policy(reader, &spec, definitions),
         }
     });
     read.collect()
 }
 
-/// What says when an SLO calls.
-struct Calls<'n> {
+/// The alerting of an SLO.
+struct Alerting<'n> {
     period: Option<Window>,
     policies: Vec<Policy>,
     /// Whether it is in a form that is not lookout's own, in which nobody could have known its tiers.
@@ -302,7 +314,7 @@ struct Calls<'n> {
     spec: Fields<'n>,
 }
 
-impl Calls<'_> {
+impl Alerting<'_> {
     /// Writes the annotations that follow from the policies. `None` when no tier is left.
     fn write(&self, reader: &mut Reader<'_>, slo: &mut Node, goals: &[Goal]) -> Option<()> {
         let annotations = self.metadata.get(metadata::ANNOTATIONS);
@@ -313,8 +325,8 @@ impl Calls<'_> {
         let mut written = Vec::new();
         if said(slo_annotations::TIERS) {
             if !tiers.is_empty() {
-                let what =
-                    "the alert policies, because the annotation `lookout.dev/tiers` says when it calls";
+                let tiers = slo_annotations::TIERS.name;
+                let what = format!("the alert policies, because the annotation `{tiers}` sets the tiers");
                 reader.lost(&at, what, "leave one of the two out");
             }
         } else if !tiers.is_empty() || self.foreign {
@@ -353,8 +365,11 @@ impl Calls<'_> {
             return Some(written.into_iter().collect());
         };
         if tiers.is_empty() {
-            let help = "an SLO of lookout always calls; its tiers can be set with `lookout.dev/tiers`";
-            reader.changed(at, "no alert policy says when it calls: it has the default tiers", help);
+            let help = format!(
+                "an SLO of lookout always has tiers; set them with `{}`",
+                slo_annotations::TIERS.name
+            );
+            reader.changed(at, "it has no alert policy and gets the default tiers", help);
             return Some(Vec::new());
         }
         let tiers = reader.usable_tiers(at, tiers, objective, period)?;
@@ -363,7 +378,7 @@ impl Calls<'_> {
     }
 }
 
-/// What says in messages which SLO is meant.
+/// Returns the name of an SLO for messages.
 pub(crate) fn stem(slo: &Node) -> String {
     let text = |part: &str, name: &str| match &slo.get(part)?.get(name)?.value {
         Value::Text(text) => Some(quote(text)),

@@ -14,16 +14,15 @@
 
 use lookout_engine::Grid;
 
-use crate::config::GRID_SECONDS;
 use crate::foreign::output::quote;
 use crate::keys::server::{basic_auth, server};
-use crate::known::{Known, QueryTiming};
+use crate::known::{GRID_SECONDS, Known, QueryTiming};
 use crate::model::Prometheus;
 use crate::prometheus::read_prometheus;
 use crate::reader::{At, Reader};
 use crate::yaml::{Node, Value};
 
-/// What data sources come to.
+/// The servers that data sources declare.
 #[derive(Default)]
 pub(crate) struct Servers {
     grid: Option<Grid>,
@@ -43,7 +42,7 @@ impl Servers {
         Self { grid: known.grid, declared, ..Self::default() }
     }
 
-    /// Whether lookout.yaml has a server of this name.
+    /// Returns whether lookout.yaml has a server of this name.
     pub(crate) fn is_declared(&self, name: &str) -> bool {
         self.declared.iter().flatten().any(|known| known == name)
     }
@@ -84,7 +83,7 @@ impl Servers {
     }
 }
 
-/// Whether nothing secret stands there itself: only the names of variables and files may.
+/// Returns whether the value holds no secret itself: only names of variables and files are allowed.
 fn no_secret(reader: &mut Reader<'_>, name: &str, at: &At<'_>) -> bool {
     let (headers, token) = (name == server::HEADERS.name, name == server::BEARER_TOKEN.name);
     match &at.node.value {

@@ -6,12 +6,14 @@
 use std::collections::BTreeMap;
 
 use lookout_engine::{Severity, Window};
+use lookout_promql::query::WINDOW;
+use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
-use super::tiers::{Fate, tiers};
-use crate::foreign::document::{Doc, ratio};
+use super::tiers::{PyrraAlert, tiers};
+use crate::foreign::document::{Document, ratio};
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{
-    Content, Draft, Origin, SloDraft, object_metadata, object_name, print_page_within, quote, scalar_text,
+    Content, Origin, Output, SloOutput, object_metadata, object_name, print_page_within, quote, scalar_text,
 };
 use crate::indicator::query_error;
 use crate::keys::Key;
@@ -20,8 +22,6 @@ use crate::keys::pyrra::{alerting, gauge, indicator, latency, metric, native, ra
 use crate::reader::{At, Fields, Reader};
 use crate::sheet::{Sheet, scalar};
 use crate::yaml::{Node, Place};
-use lookout_promql::query::WINDOW;
-use lookout_promql::selector::{MatchOp, Matcher, Selector};
 
 /// The prefix of labels that Pyrra gives to rules.
 const PREFIX: &str = "pyrra.dev/";
@@ -37,8 +37,8 @@ pub(crate) fn read(
     sheets: &mut [Sheet<'_>],
     options: &ImportOptions,
     wanted: impl Fn(&Node) -> bool,
-) -> Vec<Draft> {
-    let mut drafts = Vec::new();
+) -> Vec<Output> {
+    let mut outputs = Vec::new();
     for sheet in sheets {
         let reader = &mut sheet.reader;
         for node in sheet.documents.iter().filter(|node| wanted(node)) {
@@ -55,19 +55,19 @@ pub(crate) fn read(
             let (notes, whole) = reader.since(mark);
             if let Some((slo, was)) = slo.filter(|_| whole) {
                 let origin = Origin { file: reader.file.to_owned(), place: node.place.clone(), was };
-                drafts.push(Draft { content: Content::Slo(Box::new(slo)), origin, notes });
+                outputs.push(Output { content: Content::Slo(Box::new(slo)), origin, notes });
             }
         }
     }
-    drafts
+    outputs
 }
 
-/// What the metadata of an object say.
+/// Name, service and labels of an object.
 struct Identity {
     name: Option<(String, Place)>,
     service: String,
     labels: BTreeMap<String, String>,
-    /// What the written file says it is from.
+    /// Its former kind, for the written file.
     was: String,
 }
 
@@ -75,7 +75,7 @@ fn read_object(
     reader: &mut Reader<'_>,
     root: &At<'_>,
     options: &ImportOptions,
-) -> Option<(SloDraft, String)> {
+) -> Option<(SloOutput, String)> {
     let fields = reader.fields(root, kubernetes_object::OBJECT)?;
     let identity = read_identity(reader, &fields, options);
     let spec = reader.required(
@@ -101,10 +101,10 @@ fn read_object(
     let indicator = indicator.and_then(|at| read_indicator(reader, &at, &options.source));
     let alerts = read_alerting(reader, &fields);
     let ((percent, objective), period, identity) = (target?, period?, identity?);
-    let tiers = tiers(period, |fate| alerts.severity(fate));
+    let tiers = tiers(period, |alert| alerts.severity(alert));
     let tiers = reader.usable_tiers(&spec, tiers, objective, period)?;
     let (name, name_at) = identity.name?;
-    let slo = SloDraft {
+    let slo = SloOutput {
         name,
         name_at,
         service: identity.service,
@@ -157,7 +157,7 @@ fn read_identity(reader: &mut Reader<'_>, fields: &Fields<'_>, options: &ImportO
     Some(Identity { name, service, labels, was })
 }
 
-/// What changes how Pyrra's rules are made, and not what they mean.
+/// Lists settings of Pyrra's rules that do not change their meaning.
 fn list_settings(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     for (key, help) in [
         (spec::PERFORMANCE_OVER_ACCURACY, "lookout counts exactly at no such price"),
@@ -170,16 +170,16 @@ fn list_settings(reader: &mut Reader<'_>, fields: &Fields<'_>) {
     }
 }
 
-fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(Doc, lookout_engine::Objective)> {
+fn read_target(reader: &mut Reader<'_>, at: &At<'_>) -> Option<(Document, lookout_engine::Objective)> {
     let text = scalar_text(at.node)?;
     let Ok(percent) = text.trim().parse::<f64>() else {
         reader.error(at, "not converted: expected a percentage", "write one like `\"99.9\"`");
         return None;
     };
-    Some((Doc::number_at(at, percent), reader.objective_percent(at, percent)?))
+    Some((Document::number_at(at, percent), reader.objective_percent(at, percent)?))
 }
 
-fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
+fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Document> {
     let fields = reader.fields(at, indicator::OBJECT)?;
     let kinds = indicator::OBJECT.keys.iter();
     let mut found = kinds.filter_map(|key| fields.get(*key).map(|at| (key.name, at)));
@@ -213,13 +213,13 @@ fn read_indicator(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<
             let gauge = selector(reader, &at)?;
             let good = format!("sum(sum_over_time({gauge}[{WINDOW}]))");
             let total = format!("sum(count_over_time({gauge}[{WINDOW}]))");
-            Some(ratio(source, ("good", Doc::text_at(&at, good)), Doc::text_at(&at, total)))
+            Some(ratio(source, ("good", Document::text_at(&at, good)), Document::text_at(&at, total)))
         }
     }
 }
 
-/// A native histogram, cut at the bound between good and slow.
-fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc> {
+/// Reads a native histogram, cut at the bound between good and slow.
+fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Document> {
     let fields = reader.fields(at, native::OBJECT)?;
     list_grouping(reader, &fields);
     let latency = reader.required(&fields, native::LATENCY, "write the bound, like `1s`");
@@ -228,7 +228,7 @@ fn read_native(reader: &mut Reader<'_>, at: &At<'_>, source: &str) -> Option<Doc
     let events = format!("sum(increase({selector}[{WINDOW}]))");
     let good = format!("histogram_fraction(0, {}, {events}) * histogram_count({events})", latency?);
     let total = format!("histogram_count({events})");
-    Some(ratio(source, ("good", Doc::text_at(&at, good)), Doc::text_at(&at, total)))
+    Some(ratio(source, ("good", Document::text_at(&at, good)), Document::text_at(&at, total)))
 }
 
 /// One SLO per value is what Pyrra makes of it.
@@ -247,8 +247,8 @@ struct Metric<'n> {
 }
 
 impl Metric<'_> {
-    fn document(&self) -> Doc {
-        Doc::text_at(&self.at, self.selector.to_string())
+    fn document(&self) -> Document {
+        Document::text_at(&self.at, self.selector.to_string())
     }
 }
 
@@ -287,19 +287,19 @@ fn either_bound(mut selector: Selector) -> Selector {
     selector
 }
 
-/// What `alerting` says.
+/// The content of `alerting`.
 struct Alerts {
     /// The word of the annotation `lookout.dev/data-alert`.
     absent: &'static str,
-    severities: Vec<(Fate, Severity)>,
+    severities: Vec<(PyrraAlert, Severity)>,
 }
 
 impl Alerts {
-    fn severity(&self, fate: Fate) -> Severity {
-        let said = self.severities.iter().find(|(known, _)| *known == fate).map(|(_, severity)| *severity);
-        said.unwrap_or(match fate {
-            Fate::Fast | Fate::Medium => Severity::Page,
-            Fate::Slow | Fate::Long => Severity::Ticket,
+    fn severity(&self, alert: PyrraAlert) -> Severity {
+        let said = self.severities.iter().find(|(known, _)| *known == alert).map(|(_, severity)| *severity);
+        said.unwrap_or(match alert {
+            PyrraAlert::Fast | PyrraAlert::Medium => Severity::Page,
+            PyrraAlert::Slow | PyrraAlert::Long => Severity::Ticket,
         })
     }
 }
@@ -325,11 +325,11 @@ fn read_alerting(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Alerts {
     let off = disabled.filter(|(off, _)| *off).map(|(_, at)| at);
     let silent = off.clone().or_else(|| burnrates.filter(|(on, _)| !on).map(|(_, at)| at));
     if let Some(at) = silent {
-        let help =
-            "an SLO of lookout always calls: give its destinations `minimum: page` to keep tickets quiet";
+        let help = "an SLO of lookout always alerts: give its destinations `minimum: page` to drop tickets";
         reader.changed(&at, "the alerts are disabled; all its tiers are tickets", help);
-        alerts.severities =
-            [Fate::Fast, Fate::Medium, Fate::Slow, Fate::Long].map(|fate| (fate, Severity::Ticket)).to_vec();
+        alerts.severities = [PyrraAlert::Fast, PyrraAlert::Medium, PyrraAlert::Slow, PyrraAlert::Long]
+            .map(|alert| (alert, Severity::Ticket))
+            .to_vec();
     }
     if off.is_some() || absent.is_some_and(|(on, _)| !on) {
         alerts.absent = "off";
@@ -352,12 +352,12 @@ fn read_severities(reader: &mut Reader<'_>, at: &At<'_>, alerts: &mut Alerts) {
     if let Some(absent) = severity(severities::ABSENT) {
         alerts.absent = absent.as_str();
     }
-    for (fate, key) in [
-        (Fate::Fast, severities::FAST_BURN),
-        (Fate::Medium, severities::MEDIUM_BURN),
-        (Fate::Slow, severities::SLOW_BURN),
-        (Fate::Long, severities::LONG_TERM_BURN),
+    for (alert, key) in [
+        (PyrraAlert::Fast, severities::FAST_BURN),
+        (PyrraAlert::Medium, severities::MEDIUM_BURN),
+        (PyrraAlert::Slow, severities::SLOW_BURN),
+        (PyrraAlert::Long, severities::LONG_TERM_BURN),
     ] {
-        alerts.severities.extend(severity(key).map(|severity| (fate, severity)));
+        alerts.severities.extend(severity(key).map(|severity| (alert, severity)));
     }
 }

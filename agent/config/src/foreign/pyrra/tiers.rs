@@ -3,16 +3,16 @@
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 
 /// Pyrra's tiers: severity, and the period divided by long window, short window and hold; factor.
-const PYRRA: [(Fate, u64, u64, u64, f64); 4] = [
-    (Fate::Fast, 672, 8064, 20_160, 14.0),
-    (Fate::Medium, 112, 1344, 2688, 7.0),
-    (Fate::Slow, 28, 336, 672, 2.0),
-    (Fate::Long, 7, 112, 224, 1.0),
+const PYRRA: [(PyrraAlert, u64, u64, u64, f64); 4] = [
+    (PyrraAlert::Fast, 672, 8064, 20_160, 14.0),
+    (PyrraAlert::Medium, 112, 1344, 2688, 7.0),
+    (PyrraAlert::Slow, 28, 336, 672, 2.0),
+    (PyrraAlert::Long, 7, 112, 224, 1.0),
 ];
 
-/// Which of Pyrra's alerts a tier stands for.
+/// One of Pyrra's four alerts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PyrraAlert {
     Fast,
     Medium,
     Slow,
@@ -20,16 +20,16 @@ pub(crate) enum Fate {
 }
 
 /// Pyrra's tiers for a period. Its windows are whole minutes; one that would be rounded to nothing is made a minute.
-pub(crate) fn tiers(period: Window, severity: impl Fn(Fate) -> Severity) -> Vec<Tier> {
+pub(crate) fn tiers(period: Window, severity: impl Fn(PyrraAlert) -> Severity) -> Vec<Tier> {
     let share = |parts: u64| {
         let minutes = (period.as_seconds() as f64 / parts as f64 / 60.0).round() as u64;
         Window::minutes(minutes)
     };
     let at_least_a_minute = |window: Window| window.max(Window::minutes(1));
-    let tiers = PYRRA.iter().filter_map(|&(fate, long, short, hold, factor)| {
+    let tiers = PYRRA.iter().filter_map(|&(alert, long, short, hold, factor)| {
         let short = at_least_a_minute(share(short));
         Some(Tier {
-            severity: severity(fate),
+            severity: severity(alert),
             long: at_least_a_minute(share(long)).max(Window::seconds(short.as_seconds() + 60)),
             short,
             factor: BurnFactor::try_new(factor).ok()?,
@@ -50,8 +50,13 @@ mod tests {
 
     #[test]
     fn pyrras_windows_follow_the_period_and_its_short_ones_never_vanish() {
-        let severity =
-            |fate| if matches!(fate, Fate::Fast | Fate::Medium) { Severity::Page } else { Severity::Ticket };
+        let severity = |alert| {
+            if matches!(alert, PyrraAlert::Fast | PyrraAlert::Medium) {
+                Severity::Page
+            } else {
+                Severity::Ticket
+            }
+        };
         assert_eq!(
             shown(&tiers(Window::days(28), severity)),
             [

@@ -1,6 +1,6 @@
 //! Sloth's `prometheus/v1`, its `PrometheusServiceLevel` and its `AlertWindows`.
 
-mod options;
+mod defaults;
 mod spec;
 mod windows;
 

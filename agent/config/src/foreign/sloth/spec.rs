@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use lookout_engine::{Objective, Severity, Tier};
 use lookout_promql::query::Query;
 
-use super::options::{Setting, read_setting};
+use super::defaults::{Defaults, read_defaults};
 use crate::diagnostic::Diagnostic;
-use crate::foreign::document::{Doc, ratio};
+use crate::foreign::document::{Document, ratio};
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{
-    Content, Draft, Origin, SloDraft, object_metadata, object_name, print_page_within, quote, scalar_text,
+    Content, Origin, Output, SloOutput, object_metadata, object_name, print_page_within, quote, scalar_text,
 };
-use crate::foreign::query::{check_events, parse_query, take_apart};
+use crate::foreign::query::{check_events, parse_query, split_quotient};
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::sloth::Spelling;
 use crate::keys::{Key, sloth};
@@ -24,7 +24,7 @@ use crate::reader::{At, Fields, Reader};
 use crate::sheet::{Sheet, scalar};
 use crate::yaml::Node;
 
-/// What a document says for all of its SLOs.
+/// The part of a document that all of its SLOs share.
 struct Head<'h> {
     spelling: &'static Spelling,
     was: String,
@@ -32,7 +32,7 @@ struct Head<'h> {
     labels: BTreeMap<String, String>,
     notes: Vec<Diagnostic>,
     whole: bool,
-    setting: &'h Setting<'h>,
+    defaults: &'h Defaults<'h>,
 }
 
 /// Reads those documents of all files that are wanted.
@@ -40,16 +40,16 @@ pub(crate) fn read(
     sheets: &mut [Sheet<'_>],
     options: &ImportOptions,
     wanted: impl Fn(&Node) -> bool,
-) -> Vec<Draft> {
-    let setting = read_setting(sheets, options);
-    let mut drafts = Vec::new();
+) -> Vec<Output> {
+    let defaults = read_defaults(sheets, options);
+    let mut outputs = Vec::new();
     for sheet in sheets {
         for node in sheet.documents.iter().filter(|node| wanted(node)) {
             let root = At::root(node);
             match (scalar(node, "version"), scalar(node, "apiVersion"), scalar(node, "kind")) {
-                (Some("prometheus/v1"), ..) => read_file(&mut sheet.reader, &root, &setting, &mut drafts),
+                (Some("prometheus/v1"), ..) => read_file(&mut sheet.reader, &root, &defaults, &mut outputs),
                 (_, Some("sloth.slok.dev/v1"), Some("PrometheusServiceLevel")) => {
-                    read_object(&mut sheet.reader, &root, &setting, &mut drafts);
+                    read_object(&mut sheet.reader, &root, &defaults, &mut outputs);
                 }
                 (_, Some("sloth.slok.dev/v1"), Some("AlertWindows")) => {}
                 _ => {
@@ -60,17 +60,17 @@ pub(crate) fn read(
             }
         }
     }
-    drafts
+    outputs
 }
 
-fn read_file(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
+fn read_file(reader: &mut Reader<'_>, root: &At<'_>, defaults: &Defaults<'_>, outputs: &mut Vec<Output>) {
     let mark = reader.findings.len();
     let Some(fields) = reader.fields(root, sloth::sloth_file::OBJECT) else { return };
     let what = (&sloth::snake::SPELLING, "Sloth prometheus/v1".to_owned());
-    read_body(reader, &fields, what, setting, mark, drafts);
+    read_body(reader, &fields, what, defaults, mark, outputs);
 }
 
-fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, drafts: &mut Vec<Draft>) {
+fn read_object(reader: &mut Reader<'_>, root: &At<'_>, defaults: &Defaults<'_>, outputs: &mut Vec<Output>) {
     let mark = reader.findings.len();
     let Some(fields) = reader.fields(root, kubernetes_object::OBJECT) else {
         return;
@@ -93,16 +93,16 @@ fn read_object(reader: &mut Reader<'_>, root: &At<'_>, setting: &Setting<'_>, dr
     };
     let Some(fields) = reader.fields(&spec, sloth::object_spec::OBJECT) else { return };
     let what = (&sloth::camel::SPELLING, object_name("Sloth PrometheusServiceLevel", metadata.as_ref()));
-    read_body(reader, &fields, what, setting, mark, drafts);
+    read_body(reader, &fields, what, defaults, mark, outputs);
 }
 
 fn read_body(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     (spelling, was): (&'static Spelling, String),
-    setting: &Setting<'_>,
+    defaults: &Defaults<'_>,
     mark: usize,
-    drafts: &mut Vec<Draft>,
+    outputs: &mut Vec<Output>,
 ) {
     let service = reader
         .required(fields, sloth::sloth_file::SERVICE, "name the service")
@@ -113,9 +113,9 @@ fn read_body(
         reader.carry_labels(&at, &mut labels);
     }
     list_plugins(reader, fields, spelling.slo_plugins);
-    if setting.scaled {
+    if defaults.scaled {
         let help = "name a file with `AlertWindows` for this period to use others";
-        let what = format!("Sloth has no windows for {}; those of 30 days are scaled", setting.period);
+        let what = format!("Sloth has no windows for {}; those of 30 days are scaled", defaults.period);
         reader.changed(&fields.at, what, help);
     }
     let slos = reader
@@ -125,7 +125,7 @@ fn read_body(
         reader.error(&fields.at, "not converted: this document has no SLO", "list at least one under `slos`");
     }
     let (notes, whole) = reader.since(mark);
-    let head = Head { spelling, was, service, labels, notes, whole, setting };
+    let head = Head { spelling, was, service, labels, notes, whole, defaults };
     for at in slos.into_iter().flatten() {
         let mark = reader.findings.len();
         let slo = read_slo(reader, &at, &head);
@@ -134,12 +134,12 @@ fn read_body(
             let origin =
                 Origin { file: reader.file.to_owned(), place: at.node.place.clone(), was: head.was.clone() };
             let notes = head.notes.iter().cloned().chain(notes).collect();
-            drafts.push(Draft { content: Content::Slo(Box::new(slo)), origin, notes });
+            outputs.push(Output { content: Content::Slo(Box::new(slo)), origin, notes });
         }
     }
 }
 
-fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<SloDraft> {
+fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<SloOutput> {
     let fields = reader.fields(at, head.spelling.slo)?;
     let name = reader.required(&fields, sloth::snake::slo::NAME, "give the SLO a name");
     let name = name.and_then(|at| Some((reader.name(&at)?.to_owned(), at.node.place.clone())));
@@ -153,16 +153,16 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
         reader.required(&fields, sloth::snake::slo::OBJECTIVE, "write a percentage, like `objective: 99.9`");
     let objective = objective.and_then(|at| {
         let percent = reader.number(&at)?;
-        Some((Doc::number_at(&at, percent), reader.objective_percent(&at, percent)?))
+        Some((Document::number_at(&at, percent), reader.objective_percent(&at, percent)?))
     });
     let sli =
         reader.required(&fields, sloth::snake::slo::SLI, "write `events`, `raw` or `plugin` under `sli:`");
     let indicator = sli.and_then(|at| read_sli(reader, &at, head));
     let alerts = read_alerting(reader, &fields, head.spelling, &mut labels);
     let (percent, objective) = objective?;
-    let tiers = choose_tiers(reader, at, &alerts, objective, head.setting)?;
+    let tiers = choose_tiers(reader, at, &alerts, objective, head.defaults)?;
     let (name, name_at) = name?;
-    Some(SloDraft {
+    Some(SloOutput {
         name,
         name_at,
         service: head.service.clone()?,
@@ -172,7 +172,7 @@ fn read_slo(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Slo
         tiers,
         data_alert: None,
         indicator: indicator?,
-        period: head.setting.period,
+        period: head.defaults.period,
         percent,
     })
 }
@@ -191,10 +191,10 @@ fn list_plugins(reader: &mut Reader<'_>, fields: &Fields<'_>, key: Key) {
     }
 }
 
-fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc> {
+fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Document> {
     let fields = reader.fields(at, head.spelling.sli)?;
     let spelling = head.spelling;
-    let source = &head.setting.options.source;
+    let source = &head.defaults.options.source;
     match (
         fields.get(sloth::snake::sli::EVENTS),
         fields.get(sloth::snake::sli::RAW),
@@ -217,8 +217,8 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             }
             Some(ratio(
                 source,
-                ("bad", Doc::text_at(&error_at, error.to_string())),
-                Doc::text_at(&total_at, total.to_string()),
+                ("bad", Document::text_at(&error_at, error.to_string())),
+                Document::text_at(&total_at, total.to_string()),
             ))
         }
         (None, Some(at), None) => {
@@ -226,9 +226,11 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
             let key = spelling.error_ratio_query;
             let at = reader.required(&fields, key, "write a query with `[{{.window}}]`")?;
             let query = read_query(reader, &at)?;
-            let quotient = take_apart(reader, &at, &query, true)?;
-            let (part, total) =
-                (Doc::text_at(&at, quotient.part.to_string()), Doc::text_at(&at, quotient.total.to_string()));
+            let quotient = split_quotient(reader, &at, &query, true)?;
+            let (part, total) = (
+                Document::text_at(&at, quotient.part.to_string()),
+                Document::text_at(&at, quotient.total.to_string()),
+            );
             Some(ratio(source, (quotient.side, part), total))
         }
         (None, None, Some(at)) => {
@@ -249,7 +251,7 @@ fn read_sli(reader: &mut Reader<'_>, at: &At<'_>, head: &Head<'_>) -> Option<Doc
     }
 }
 
-/// A query that names the window.
+/// Reads a query that names the window.
 fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Query> {
     let text = reader.text(at)?;
     let query = parse_query(reader, at, text)?;
@@ -343,18 +345,17 @@ fn choose_tiers(
     at: &At<'_>,
     alerts: &Alerts,
     objective: Objective,
-    setting: &Setting<'_>,
+    defaults: &Defaults<'_>,
 ) -> Option<Vec<Tier>> {
     let silent = !alerts.page && !alerts.ticket;
     if silent {
-        let help =
-            "an SLO of lookout always calls: give its destinations `minimum: page` to keep tickets quiet";
+        let help = "an SLO of lookout always alerts: give its destinations `minimum: page` to drop tickets";
         reader.changed(at, "both alerts are disabled; it has the tiers of the ticket alert", help);
     }
-    let wanted = setting.tiers.iter().filter(|tier| match tier.severity {
+    let wanted = defaults.tiers.iter().filter(|tier| match tier.severity {
         Severity::Page => alerts.page,
         Severity::Ticket => alerts.ticket || silent,
     });
     let wanted = wanted.copied().collect();
-    reader.usable_tiers(at, wanted, objective, setting.period)
+    reader.usable_tiers(at, wanted, objective, defaults.period)
 }

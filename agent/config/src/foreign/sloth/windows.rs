@@ -1,4 +1,4 @@
-//! When other tools call: the windows and factors that their specs leave unsaid.
+//! The windows of Sloth's alerts, which its specs leave out.
 
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 
@@ -15,7 +15,7 @@ const SLOTH: [(Severity, f64, Window, Window); 4] = [
 
 /// Windows of one period.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Catalogue {
+pub(crate) struct AlertWindows {
     pub(crate) period: Window,
     pub(crate) tiers: Vec<Tier>,
 }
@@ -31,14 +31,14 @@ pub(crate) fn sloth(period: Window) -> Option<Vec<Tier>> {
         .collect()
 }
 
-/// The tier that fires when a share of the budget is gone within the long window.
+/// Returns the tier that fires when a share of the budget is gone within the long window.
 fn tier(severity: Severity, percent: f64, (short, long): (Window, Window), period: Window) -> Option<Tier> {
     let factor = percent / 100.0 * period.as_seconds() as f64 / long.as_seconds().max(1) as f64;
     Some(Tier::new(severity, long, short, BurnFactor::try_new(factor).ok()?))
 }
 
-/// A document `AlertWindows`.
-pub(crate) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<Catalogue> {
+/// Reads a document `AlertWindows`.
+pub(crate) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<AlertWindows> {
     let spec = reader.required(
         fields,
         sloth::alert_windows::SPEC,
@@ -59,7 +59,7 @@ pub(crate) fn read_alert_windows(reader: &mut Reader<'_>, fields: &Fields<'_>) -
         }
     }
     let tiers: Option<Vec<Tier>> = tiers.into_iter().collect();
-    Some(Catalogue { period: period?, tiers: tiers.filter(|tiers| tiers.len() == 4)? })
+    Some(AlertWindows { period: period?, tiers: tiers.filter(|tiers| tiers.len() == 4)? })
 }
 
 fn read_tier(

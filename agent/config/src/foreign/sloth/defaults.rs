@@ -1,10 +1,9 @@
-//! The period of Sloth's SLOs and when they call, which their specs leave unsaid.
+//! The period and the tiers of Sloth's SLOs, which their specs leave out.
 
 use lookout_engine::{Tier, Window};
 
-use super::windows::{self, Catalogue};
-use crate::foreign::format::ImportOptions;
-use crate::foreign::format::is_of_sloth;
+use super::windows::{self, AlertWindows};
+use crate::foreign::format::{ImportOptions, is_of_sloth};
 use crate::keys::sloth;
 use crate::reader::At;
 use crate::sheet::{Sheet, scalar};
@@ -13,8 +12,8 @@ use crate::yaml::Node;
 /// The period when none is given, as in Sloth.
 const PERIOD: Window = Window::days(30);
 
-/// What all SLOs of a run share.
-pub(crate) struct Setting<'o> {
+/// The period and the tiers of all SLOs of a run.
+pub(crate) struct Defaults<'o> {
     pub(crate) options: &'o ImportOptions,
     pub(crate) period: Window,
     /// When it calls.
@@ -23,8 +22,8 @@ pub(crate) struct Setting<'o> {
     pub(crate) scaled: bool,
 }
 
-/// The period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
-pub(crate) fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Setting<'o> {
+/// Reads the period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
+pub(crate) fn read_defaults<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Defaults<'o> {
     let found = read_catalogues(sheets);
     let mut periods: Vec<Window> = found.iter().map(|(.., catalogue)| catalogue.period).collect();
     periods.sort_unstable();
@@ -34,7 +33,7 @@ pub(crate) fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOpti
         (None, [only]) => (*only, *only == PERIOD),
         (period, _) => (period.unwrap_or(PERIOD), true),
     };
-    let mut chosen: Option<Catalogue> = None;
+    let mut chosen: Option<AlertWindows> = None;
     for (sheet, root, catalogue) in found {
         let Some(Sheet { reader, .. }) = sheets.get_mut(sheet) else { continue };
         if !said {
@@ -54,11 +53,11 @@ pub(crate) fn read_setting<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOpti
     }
     let known = chosen.map(|catalogue| catalogue.tiers).or_else(|| windows::sloth(period));
     let scaled = known.is_none();
-    Setting { options, period, tiers: known.unwrap_or_else(|| Tier::defaults(period)), scaled }
+    Defaults { options, period, tiers: known.unwrap_or_else(|| Tier::defaults(period)), scaled }
 }
 
-/// All `AlertWindows`, with the number of their sheet and where they stand.
-fn read_catalogues<'n>(sheets: &mut [Sheet<'n>]) -> Vec<(usize, At<'n>, Catalogue)> {
+/// Reads all `AlertWindows`, with the number of their sheet and where they stand.
+fn read_catalogues<'n>(sheets: &mut [Sheet<'n>]) -> Vec<(usize, At<'n>, AlertWindows)> {
     let mut found = Vec::new();
     for (n, Sheet { reader, documents }) in sheets.iter_mut().enumerate() {
         for node in documents.iter().filter(|node| is_windows(node)) {

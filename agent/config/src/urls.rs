@@ -25,10 +25,10 @@ use super::target::{Check, Family, HttpCheck, Target, default_timeout};
 /// The period of the one SLO per URL.
 const PERIOD: Window = Window::days(30);
 
-/// What `watch` takes beside URLs.
+/// Options of `watch` beside URLs.
 #[derive(Debug, Clone)]
-pub struct ZeroOptions {
-    /// Where the agent listens.
+pub struct UrlOptions {
+    /// Address that the agent listens on.
     pub listen: SocketAddr,
     /// Time between probes of one URL, a multiple of a second.
     pub interval: Duration,
@@ -40,8 +40,8 @@ pub struct ZeroOptions {
     pub alertmanager: Option<Url>,
 }
 
-impl Default for ZeroOptions {
-    /// Every five seconds, 99.9 %, nobody told.
+impl Default for UrlOptions {
+    /// Returns every five seconds, 99.9 %, nobody told.
     fn default() -> Self {
         Self {
             listen: LISTEN,
@@ -62,7 +62,7 @@ fn usual_objective() -> Objective {
 ///
 /// The service is the host, the SLO its path; the grid is a second wide, so that a live view moves.
 #[must_use]
-pub fn zero_config(urls: &[Url], options: &ZeroOptions) -> Config {
+pub fn config_of_urls(urls: &[Url], options: &UrlOptions) -> Config {
     let grid = Grid::try_new(1).unwrap_or(Grid::MINUTE);
     let interval = Duration::from_secs(whole_seconds(options.interval).max(1));
     let timeout = default_timeout(interval);
@@ -133,7 +133,7 @@ fn probe_rate(interval: Duration) -> EventRate {
     EventRate::try_every_seconds(interval.as_secs_f64()).expect("a positive interval has a rate")
 }
 
-/// The URL as it is shown to everyone who reads a page or a message: a query often holds a key.
+/// Returns the URL as it is shown to everyone who reads a page or a message: a query often holds a key.
 fn without_secrets(url: &Url) -> String {
     let mut shown = url.clone();
     // these fail only where there is neither user nor password
@@ -156,7 +156,7 @@ fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Ta
     }
 }
 
-fn destinations(options: &ZeroOptions) -> Vec<Destination> {
+fn destinations(options: &UrlOptions) -> Vec<Destination> {
     let slack = options.slack.clone().map(|url| ("slack", DestinationKind::SlackWebhook { url }));
     let alertmanager = options.alertmanager.clone();
     let alertmanager =
@@ -175,7 +175,7 @@ fn names_of(url: &Url) -> (String, String) {
     (as_name(&service, "service"), as_name(url.path(), "root"))
 }
 
-/// What a text becomes when it has to be a name.
+/// Turns a text into a name.
 fn as_name(text: &str, otherwise: &str) -> String {
     let name: String = text
         .chars()
@@ -207,7 +207,7 @@ mod tests {
 
     fn config(urls: &[&str]) -> Config {
         let urls: Vec<Url> = urls.iter().map(|url| url.parse().unwrap()).collect();
-        zero_config(&urls, &ZeroOptions::default())
+        config_of_urls(&urls, &UrlOptions::default())
     }
 
     #[test]
@@ -250,12 +250,12 @@ mod tests {
 
     #[test]
     fn who_is_told_is_who_was_asked_for_and_secrets_stay_hidden() {
-        let options = ZeroOptions {
+        let options = UrlOptions {
             slack: Some(Secret::new("https://hooks.slack.com/services/hunter2")),
             alertmanager: "http://127.0.0.1:9093".parse().ok(),
-            ..ZeroOptions::default()
+            ..UrlOptions::default()
         };
-        let config = zero_config(&[], &options);
+        let config = config_of_urls(&[], &options);
         let names: Vec<&str> = config.destinations.iter().map(|to| to.name.as_str()).collect();
         assert_eq!(names, ["slack", "alertmanager"]);
         assert!(!format!("{options:?}{config:?}").contains("hunter2"));

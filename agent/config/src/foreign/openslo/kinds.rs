@@ -1,15 +1,15 @@
-//! What documents of OpenSLO define: indicators, conditions and policies.
+//! Definitions of OpenSLO: indicators, conditions and policies.
 
 use lookout_engine::{BurnFactor, Severity, Tier, Window};
 use lookout_promql::query::{Query, WINDOW};
 
-use crate::foreign::document::{Doc, ratio};
+use crate::foreign::document::{Document, ratio};
 use crate::keys::document::{document, metadata};
 use crate::reader::{At, Fields, Reader, suggestion};
 use crate::sheet::scalar;
 use crate::yaml::{Key, Node, Place, Value};
 
-/// How often a gauge is looked at.
+/// Step between two samples of a gauge.
 const STEP: &str = "1m";
 
 /// An SLI as far as it can be read without an objective.
@@ -25,12 +25,12 @@ pub(crate) enum Metric {
     /// The whole `spec`, which is lookout's own.
     Own(Node),
     /// All of the `spec` but the description.
-    Ratio(Doc),
+    Ratio(Document),
     /// A value, which an objective compares with a bound.
     Threshold { source: String, query: Query, place: Place },
 }
 
-/// Whether the `spec` of an SLI is in lookout's own form, right or wrong.
+/// Returns whether the `spec` of an SLI is in lookout's own form, right or wrong.
 pub(crate) fn is_own(spec: &Node) -> bool {
     let Some(ratio) = spec.get("ratioMetric") else { return spec.get("thresholdMetric").is_none() };
     let counter = ratio.get("counter").is_none_or(|node| node.value != Value::Bool(false));
@@ -53,17 +53,17 @@ fn is_own_source(source: &Node) -> bool {
 }
 
 impl Sli {
-    /// The same under a name.
+    /// Returns the same under a name.
     pub(crate) fn named(self, name: Option<String>) -> Self {
         Self { name, ..self }
     }
 
-    /// Whether it stays as it is.
+    /// Returns whether it stays as it is.
     pub(crate) const fn is_own(&self) -> bool {
         matches!(self.metric, Metric::Own(_))
     }
 
-    /// The `spec` for one objective, of which a threshold needs operator and bound.
+    /// Returns the `spec` for one objective, of which a threshold needs operator and bound.
     pub(crate) fn node(
         &self,
         reader: &mut Reader<'_>,
@@ -85,7 +85,7 @@ impl Sli {
                 let good =
                     format!("sum(sum_over_time((({query}) {operator} bool {value})[{WINDOW}:{STEP}]))");
                 let total = format!("sum(count_over_time(({query})[{WINDOW}:{STEP}]))");
-                let there = |text: String| Doc::At(place.clone(), Box::new(Doc::text(text)));
+                let there = |text: String| Document::At(place.clone(), Box::new(Document::text(text)));
                 ratio(source, ("good", there(good)), there(total))
             }
             (Metric::Threshold { .. }, None) => {
@@ -120,7 +120,7 @@ pub(crate) struct Policy {
     pub(crate) no_data: Option<Option<Severity>>,
 }
 
-/// Whether a document is of that kind.
+/// Returns whether a document is of that kind.
 pub(crate) fn is(node: &Node, kind: &str) -> bool {
     scalar(node, "apiVersion") == Some("openslo/v1") && scalar(node, "kind") == Some(kind)
 }
@@ -144,7 +144,7 @@ pub(crate) fn open<'n>(reader: &mut Reader<'_>, node: &'n Node) -> Option<Opened
     Some(Opened { name: name.to_owned(), metadata, spec: spec? })
 }
 
-/// What is said about a definition is not in the files of those that refer to it.
+/// Lists the metadata of a definition, which the files that refer to it lack.
 pub(crate) fn list_metadata(reader: &mut Reader<'_>, metadata: &Fields<'_>, kind: &str) {
     for key in [metadata::DISPLAY_NAME, metadata::LABELS, metadata::ANNOTATIONS] {
         if let Some(at) = metadata.get(key) {

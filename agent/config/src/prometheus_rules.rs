@@ -1,11 +1,4 @@
-//! Where objects for the Prometheus operator go.
-//!
-//! ```yaml
-//! prometheus_rules:
-//!   folder: ../k8s/rules
-//!   namespace: monitoring             # optional
-//!   labels: { release: monitoring }   # what your Prometheus selects rules by
-//! ```
+//! `generate.prometheus_rules`: objects for the Prometheus operator.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -22,7 +15,7 @@ pub(super) fn read(
     let fields = reader.fields(at, rules::OBJECT)?;
     let folder = reader
         .required(&fields, rules::FOLDER, "say where the objects go: `folder: k8s/rules`")
-        .and_then(|at| reader.setting(&at));
+        .and_then(|at| reader.expand(&at));
     let namespace = fields.get(rules::NAMESPACE).and_then(|at| {
         let name = reader.text(&at)?;
         let dns = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
@@ -38,7 +31,7 @@ pub(super) fn read(
     Some(PrometheusRules { folder: absolute(Path::new(&folder?)), namespace, labels })
 }
 
-/// Labels as Kubernetes takes them.
+/// Reads labels as Kubernetes takes them.
 fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> BTreeMap<String, String> {
     let Some(fields) = reader.open_fields(at, "from names to values") else { return BTreeMap::new() };
     let mut labels = BTreeMap::new();

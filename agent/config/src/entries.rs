@@ -7,26 +7,26 @@ use lookout_engine::Window;
 
 use lookout_model::parse_duration;
 
-/// What is wrong with a clause.
-pub(super) struct BadClause {
+/// A fault of an entry.
+pub(super) struct BadEntry {
     /// Bytes of the text that are meant.
     pub(super) span: Range<usize>,
     pub(super) message: String,
     pub(super) help: String,
 }
 
-/// Reads every clause of a text, each with its bytes.
-pub(super) fn read_clauses<T>(
+/// Reads every entry of a text, each with its bytes.
+pub(super) fn read_entries<T>(
     text: &str,
-    read: impl Fn(&mut Words<'_>) -> Result<T, BadClause>,
+    read: impl Fn(&mut Tokens<'_>) -> Result<T, BadEntry>,
     help: &'static str,
-) -> Vec<Result<(T, Range<usize>), BadClause>> {
+) -> Vec<Result<(T, Range<usize>), BadEntry>> {
     let mut start = 0;
     let mut clauses = Vec::new();
     for piece in text.split([';', '\n']) {
         let span = span_of(start, piece);
         if !span.is_empty() {
-            let mut words = Words { text: piece.trim(), start: span.start, at: 0, help };
+            let mut words = Tokens { text: piece.trim(), start: span.start, at: 0, help };
             clauses.push(read(&mut words).map(|clause| (clause, span)));
         }
         start += piece.len() + 1;
@@ -34,25 +34,25 @@ pub(super) fn read_clauses<T>(
     clauses
 }
 
-/// The bytes of a piece without the space around it.
+/// Returns the bytes of a piece without the space around it.
 fn span_of(start: usize, piece: &str) -> Range<usize> {
     let before = piece.len() - piece.trim_start().len();
     start + before..start + before + piece.trim().len()
 }
 
-/// What is expected after `until`, and what reads it.
+/// The text that describes the value after `until`, and the function that parses it.
 pub(super) type Until<'u, T> = (&'u str, &'u dyn Fn(&str) -> Option<T>);
 
-/// The words of one clause.
-pub(super) struct Words<'t> {
+/// The tokens of one entry.
+pub(super) struct Tokens<'t> {
     text: &'t str,
     start: usize,
     at: usize,
     help: &'static str,
 }
 
-impl<'t> Words<'t> {
-    /// The next word and its bytes, if there is one.
+impl<'t> Tokens<'t> {
+    /// Returns the next token and its bytes.
     pub(super) fn another(&mut self) -> Option<(&'t str, Range<usize>)> {
         let rest = self.text.get(self.at..)?;
         let word = rest.split_ascii_whitespace().next()?;
@@ -61,24 +61,24 @@ impl<'t> Words<'t> {
         Some((word, self.start + begins..self.start + self.at))
     }
 
-    /// The next word, which has to be there and to be understood.
+    /// Parses the next token, which is required.
     pub(super) fn read<T>(
         &mut self,
         expected: &str,
         read: impl Fn(&str) -> Option<T>,
-    ) -> Result<T, BadClause> {
+    ) -> Result<T, BadEntry> {
         let whole = self.start..self.start + self.text.len();
         let (word, span) = self.another().ok_or_else(|| self.bad(whole, expected))?;
         read(word).ok_or_else(|| self.bad(span, expected))
     }
 
-    /// A value after its name, if the name is next.
+    /// Parses the value after a name, if that name is next.
     pub(super) fn named<T>(
         &mut self,
         name: &str,
         expected: &str,
         read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, BadClause> {
+    ) -> Result<Option<T>, BadEntry> {
         let before = self.at;
         match self.another() {
             Some((word, span)) if word == name => {
@@ -92,12 +92,12 @@ impl<'t> Words<'t> {
         }
     }
 
-    /// `until` with a threshold and `for` with a duration, each at most once, up to the end of the clause.
+    /// Parses `until` with a threshold and `for` with a duration, each at most once, up to the end of the entry.
     pub(super) fn tail<T>(
         &mut self,
         what: &str,
         until: Option<Until<'_, T>>,
-    ) -> Result<(Option<T>, u64), BadClause> {
+    ) -> Result<(Option<T>, u64), BadEntry> {
         let (mut release, mut hold) = (None, None);
         while let Some((word, span)) = self.another() {
             match (word, until) {
@@ -124,12 +124,12 @@ impl<'t> Words<'t> {
         Ok((release, hold.unwrap_or(0)))
     }
 
-    pub(super) fn bad(&self, span: Range<usize>, expected: &str) -> BadClause {
-        BadClause { span, message: format!("expected {expected}"), help: self.help.to_owned() }
+    pub(super) fn bad(&self, span: Range<usize>, expected: &str) -> BadEntry {
+        BadEntry { span, message: format!("expected {expected}"), help: self.help.to_owned() }
     }
 }
 
-/// A window or a time of whole seconds, and more than none.
+/// Parses a window of whole seconds above zero.
 pub(super) fn window(text: &str) -> Option<Window> {
     let duration = parse_duration(text).ok()?;
     let whole = duration.subsec_nanos() == 0 && !duration.is_zero();
