@@ -2,10 +2,10 @@
 
 use std::path::Path;
 use std::process::Output;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use lookout_ledger::{Ledger as _, SqliteLedger};
 use lookout_model::CountRow;
+use lookout_runtime::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 
 use super::support::run_to_end;
@@ -140,7 +140,7 @@ async fn the_promise_is_held_against_the_real_rate() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lookout.db");
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 / 10 * 10;
+    let now = SystemClock.now().as_millis() / 10_000 * 10;
     let row = |hour: i64| CountRow {
         slo_id: "api-up".to_owned(),
         start_s: now - hour * 14_400,
