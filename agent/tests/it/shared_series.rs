@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,7 +14,7 @@ use axum::routing::get;
 use lookout_runtime::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 
-use super::support::{Lookout, eventually, run_to_end};
+use super::support::{Lookout, Prometheus, eventually, run_to_end};
 
 /// Requests per second of the service.
 const RATE: u64 = 50;
@@ -87,75 +86,48 @@ spec:
         total: { metricSource: { type: scrape, spec: { source: api, selector: http_total } } }
 "#;
 
-struct Prometheus {
-    child: Child,
-    address: SocketAddr,
-    client: reqwest::Client,
+/// Starts a Prometheus that scrapes both and loads the generated rules.
+async fn start(folder: &Path, service: SocketAddr, agent: &str) -> Prometheus {
+    let config = format!(
+        "global: {{ scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s }}\n\
+         rule_files: [\"alerts/api.rules.yaml\"]\nscrape_configs:\n\
+         - {{ job_name: api, static_configs: [{{ targets: [\"{service}\"] }}] }}\n\
+         - {{ job_name: lookout, static_configs: [{{ targets: [\"{}\"] }}] }}\n",
+        agent.trim_start_matches("http://")
+    );
+    let server = Prometheus::start(folder, &config).await;
+    // it takes seconds to find its targets
+    eventually("a Prometheus that scrapes both", || async {
+        let answer = server.query("query?query=count(up)").await?;
+        (answer["data"]["result"][0]["value"][1] == "2").then_some(())
+    })
+    .await;
+    server
 }
 
-impl Prometheus {
-    async fn start(folder: &Path, service: SocketAddr, agent: &str) -> Self {
-        let config = format!(
-            "global: {{ scrape_interval: 1s, scrape_timeout: 900ms, evaluation_interval: 1s }}\n\
-             rule_files: [\"alerts/api.rules.yaml\"]\nscrape_configs:\n\
-             - {{ job_name: api, static_configs: [{{ targets: [\"{service}\"] }}] }}\n\
-             - {{ job_name: lookout, static_configs: [{{ targets: [\"{}\"] }}] }}\n",
-            agent.trim_start_matches("http://")
-        );
-        std::fs::write(folder.join("prometheus.yml"), config).unwrap();
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new("prometheus")
-            .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
-            .arg(format!("--web.listen-address={address}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("prometheus is needed: apt-get install --no-install-recommends prometheus");
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let server = Self { child, address, client };
-        // it takes seconds to find its targets
-        eventually("a Prometheus that scrapes both", || async {
-            let answer = server.query("query?query=count(up)").await?;
-            (answer["data"]["result"][0]["value"][1] == "2").then_some(())
-        })
-        .await;
-        server
-    }
-
-    async fn query(&self, path: &str) -> Option<Value> {
-        let url = format!("http://{}/api/v1/{path}", self.address);
-        self.client.get(url).send().await.ok()?.json().await.ok()
-    }
-
-    /// Values by second of every series whose name both sides export, and whose labels, without that of the scrape, are
-    /// the same.
-    async fn series(&self, instance: &str, (from, to): (i64, i64)) -> BTreeMap<String, BTreeMap<i64, f64>> {
-        let query = format!("{{__name__=~\"slo:.+\", instance{instance}\"\"}}");
-        let form: String = url::form_urlencoded::Serializer::new(String::new())
-            .extend_pairs([("query", query.as_str()), ("step", "1")])
-            .extend_pairs([("start", from.to_string()), ("end", to.to_string())])
-            .finish();
-        let answer = self.query(&format!("query_range?{form}")).await.unwrap();
-        let list = answer["data"]["result"].as_array().unwrap();
-        let named = |series: &Value| {
-            let values = series["values"].as_array().unwrap().iter();
-            let values = values.map(|pair| (pair[0].as_f64().unwrap() as i64, number(&pair[1])));
-            (series["metric"]["__name__"].as_str().unwrap().to_owned(), values.collect())
-        };
-        list.iter().map(named).collect()
-    }
+/// Values by second of every exported series of the SLO, by name: those of the rules have no instance.
+async fn series(
+    server: &Prometheus,
+    instance: &str,
+    (from, to): (i64, i64),
+) -> BTreeMap<String, BTreeMap<i64, f64>> {
+    let query = format!("{{__name__=~\"slo:.+\", sloth_slo=\"requests\", instance{instance}\"\"}}");
+    let form: String = url::form_urlencoded::Serializer::new(String::new())
+        .extend_pairs([("query", query.as_str()), ("step", "1")])
+        .extend_pairs([("start", from.to_string()), ("end", to.to_string())])
+        .finish();
+    let answer = server.query(&format!("query_range?{form}")).await.unwrap();
+    let list = answer["data"]["result"].as_array().unwrap();
+    let named = |series: &Value| {
+        let values = series["values"].as_array().unwrap().iter();
+        let values = values.map(|pair| (pair[0].as_f64().unwrap() as i64, number(&pair[1])));
+        (series["metric"]["__name__"].as_str().unwrap().to_owned(), values.collect())
+    };
+    list.iter().map(named).collect()
 }
 
 fn number(value: &Value) -> f64 {
     value.as_str().unwrap().parse().unwrap()
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn now_s() -> i64 {
@@ -194,7 +166,6 @@ fn compare(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rules_and_agent_agree_about_a_young_an_interrupted_and_a_full_history() {
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir().unwrap();
     let (service, address) = Service::start().await;
     std::fs::write(folder.path().join("api.slo.yaml"), SPEC).unwrap();
@@ -208,7 +179,7 @@ async fn rules_and_agent_agree_about_a_young_an_interrupted_and_a_full_history()
     assert_eq!(generated.status.code(), Some(0), "{generated:?}");
 
     let agent = Lookout::run(&config);
-    let prometheus = Prometheus::start(folder.path(), address, &agent.url).await;
+    let prometheus = start(folder.path(), address, &agent.url).await;
     let began = now_s();
     let story = [(10, Some(10)), (6, None), (6, Some(40)), (PERIOD, Some(0))];
     let start = tokio::time::Instant::now();
@@ -219,7 +190,7 @@ async fn rules_and_agent_agree_about_a_young_an_interrupted_and_a_full_history()
         tokio::time::sleep(until.saturating_sub(start.elapsed())).await;
     }
     let span = (began, now_s());
-    let (rules, exported) = (prometheus.series("=", span).await, prometheus.series("!=", span).await);
+    let (rules, exported) = (series(&prometheus, "=", span).await, series(&prometheus, "!=", span).await);
     let shared: Vec<&String> = rules.keys().filter(|name| exported.contains_key(*name)).collect();
     for name in [
         "slo:current_burn_rate:ratio",
