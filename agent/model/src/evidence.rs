@@ -228,6 +228,11 @@ pub struct VersionEvidence {
     pub total: u64,
 }
 
+/// The coverage of notices that were stored without one.
+const fn whole() -> f64 {
+    1.0
+}
+
 /// Measurement of one tier.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TierEvidence {
@@ -244,6 +249,12 @@ pub struct TierEvidence {
     pub long_burn: Option<f64>,
     /// Burn rate over the short window; `None` without events.
     pub short_burn: Option<f64>,
+    /// The observed share of the long window, from 0 to 1; unseen time counts as clean in its burn rate.
+    #[serde(default = "whole")]
+    pub long_coverage: f64,
+    /// The observed share of the short window.
+    #[serde(default = "whole")]
+    pub short_coverage: f64,
     /// Bad events of the long window.
     pub long_bad: u64,
     /// All events of the long window.

@@ -39,6 +39,8 @@ fn tier(severity: Severity, windows_s: (u64, u64), factor: f64, burns: (f64, f64
         factor,
         long_burn: Some(burns.0),
         short_burn: Some(burns.1),
+        long_coverage: 1.0,
+        short_coverage: 1.0,
         long_bad: bad,
         long_total: windows_s.0 * 10,
         firing: burns.0 > factor && burns.1 > factor,

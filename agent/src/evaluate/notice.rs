@@ -147,6 +147,8 @@ fn tier_evidence(slo: &Slo, report: &TierAssessment) -> TierEvidence {
         factor: report.tier.factor.value(),
         long_burn: report.long.burn_rate(slo.objective()),
         short_burn: report.short.burn_rate(slo.objective()),
+        long_coverage: report.long.coverage(),
+        short_coverage: report.short.coverage(),
         long_bad: report.events.bad,
         long_total: report.events.total(),
         firing: report.firing,

@@ -1,8 +1,9 @@
 //! The text of `/metrics`: first the recorded metrics, then the figures of the snapshot.
 //!
 //! The `slo:*` family has Sloth's names and labels, so that dashboards and rules written for Sloth work unchanged. Its
-//! figures are those that decide the tiers: time before the first observation counts as clean. A figure without an
-//! event is absent, never zero and never NaN.
+//! figures are those of the generated rules: the ratio of a window and the present burn are of the time that was observed;
+//! burn and budget of the period count unobserved time as clean. A figure without an event is absent, never zero and
+//! never NaN.
 
 use std::collections::BTreeMap;
 
@@ -59,27 +60,27 @@ fn sloth(families: &mut Families, slo: &SloStatus) {
     let objective = Objective::try_from_percent(evidence.objective_percent);
     let (objective, budget) =
         objective.map_or((f64::NAN, f64::NAN), |objective| (objective.ratio(), objective.budget_ratio()));
-    let burns = burns_by_window(slo);
-    for (seconds, burn) in &burns {
+    for (seconds, ratio) in &ratios_by_window(slo, budget) {
         let window = Window::seconds(*seconds).to_string();
         let [id, service, name] = labels;
         let labels = [id, service, name, ("sloth_window", window.as_str())];
-        let help = "Share of bad events in the window.";
-        families.gauge(&format!("slo:sli_error:ratio_rate{window}"), help, &labels, burn * budget);
+        let help = "Share of bad events in the observed time of the window.";
+        families.gauge(&format!("slo:sli_error:ratio_rate{window}"), help, &labels, *ratio);
     }
     let days = evidence.period_s as f64 / 86_400.0;
     families.gauge("slo:objective:ratio", "Share of events that must be good.", &labels, objective);
     families.gauge("slo:error_budget:ratio", "Share of events that may be bad.", &labels, budget);
     families.gauge("slo:time_period:days", "Length of the budget period.", &labels, days);
-    let shortest = evidence.tiers.iter().filter_map(|tier| Some((tier.short_s, tier.short_burn?)));
-    if let Some((_, burn)) = shortest.min_by_key(|(seconds, _)| *seconds) {
-        let help = "Burn rate over the shortest window.";
+    let shortest = evidence.tiers.iter().min_by_key(|tier| tier.short_s);
+    if let Some(burn) = shortest.and_then(|tier| observed(tier.short_burn, tier.short_coverage)) {
+        let help = "Burn rate over the observed time of the shortest window.";
         families.gauge("slo:current_burn_rate:ratio", help, &labels, burn);
     }
     if evidence.total > 0 {
         let left = evidence.budget_left_ratio;
-        families.gauge("slo:period_burn_rate:ratio", "Burn rate over the period.", &labels, 1.0 - left);
-        let help = "Share of the error budget that is left; negative when overspent.";
+        let help = "Burn rate over the period; time that was not observed counts as clean.";
+        families.gauge("slo:period_burn_rate:ratio", help, &labels, 1.0 - left);
+        let help = "Share of the error budget that is left, negative when overspent; time that was not observed counts as clean.";
         families.gauge("slo:period_error_budget_remaining:ratio", help, &labels, left);
     }
     let [id, service, name] = labels;
@@ -97,30 +98,28 @@ fn sloth(families: &mut Families, slo: &SloStatus) {
     families.gauge("sloth_slo_info", "The SLO; always 1.", &labels, 1.0);
 }
 
-/// Returns the burn rate of the period by the current objective. It differs from the spent budget when there were
-/// several objectives.
-fn period_burn(slo: &SloStatus) -> f64 {
-    let evidence = &slo.evidence;
-    let objective = Objective::try_from_percent(evidence.objective_percent);
-    match (evidence.versions.as_slice(), slo.sli_ratio, objective) {
-        ([_, ..], Some(good), Ok(objective)) => (1.0 - good) / objective.budget_ratio(),
-        _ => 1.0 - evidence.budget_left_ratio,
-    }
+/// Returns the burn rate of the observed time of a window.
+fn observed(burn: Option<f64>, coverage: f64) -> Option<f64> {
+    burn.filter(|_| coverage > 0.0).map(|burn| burn / coverage)
 }
 
-/// Returns burn rates by window length, where there were events.
-fn burns_by_window(slo: &SloStatus) -> BTreeMap<u64, f64> {
+/// Returns shares of bad events by window length, where there were events.
+fn ratios_by_window(slo: &SloStatus, budget: f64) -> BTreeMap<u64, f64> {
     let evidence = &slo.evidence;
-    let tiers = evidence.tiers.iter();
-    let mut burns: BTreeMap<u64, f64> = tiers
-        .flat_map(|tier| [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)])
-        .filter_map(|(seconds, burn)| Some((seconds, burn?)))
+    let windows = evidence.tiers.iter().flat_map(|tier| {
+        [
+            (tier.long_s, tier.long_burn, tier.long_coverage),
+            (tier.short_s, tier.short_burn, tier.short_coverage),
+        ]
+    });
+    let mut ratios: BTreeMap<u64, f64> = windows
+        .filter_map(|(seconds, burn, coverage)| Some((seconds, observed(burn, coverage)? * budget)))
         .collect();
     // a calendar period is no window: its length changes, and so would the name of its series
-    if evidence.total > 0 && evidence.calendar.is_none() {
-        burns.insert(evidence.period_s, period_burn(slo));
+    if let Some(good) = slo.sli_ratio.filter(|_| evidence.calendar.is_none()) {
+        ratios.insert(evidence.period_s, 1.0 - good);
     }
-    burns
+    ratios
 }
 
 fn own(families: &mut Families, slo: &SloStatus) {

@@ -40,6 +40,8 @@ fn slo(name: &str, total: u64) -> SloStatus {
                 factor: 14.4,
                 long_burn: burn,
                 short_burn: burn,
+                long_coverage: 1.0,
+                short_coverage: 1.0,
                 long_bad: total / 10,
                 long_total: total,
                 firing: total > 0,
@@ -52,7 +54,7 @@ fn slo(name: &str, total: u64) -> SloStatus {
             corrected: Corrected::default(),
             conditions: Vec::new(),
         },
-        sli_ratio: None,
+        sli_ratio: (total > 0).then_some(0.75),
         data_age_s: None,
         incidents: Vec::new(),
         gate: lookout_config::GateMinimum::default(),
@@ -126,7 +128,7 @@ fn sloths_names_carry_sloths_labels() {
         format!("slo:current_burn_rate:ratio{{{labels}}} 28.8\n"),
         format!("slo:period_burn_rate:ratio{{{labels}}} 1.5\n"),
         format!("slo:period_error_budget_remaining:ratio{{{labels}}} -0.5\n"),
-        format!("slo:sli_error:ratio_rate30d{{{labels},sloth_window=\"30d\"}} 0.0015"),
+        format!("slo:sli_error:ratio_rate30d{{{labels},sloth_window=\"30d\"}} 0.25\n"),
         format!("sloth_slo_info{{{labels},"),
         "lookout_incident_open{service=\"titanic\",slo=\"requests\",severity=\"page\",cause=\"burn\"} 1\n"
             .to_owned(),
@@ -176,4 +178,18 @@ fn promtool_accepts_the_text() {
     let remarks: Vec<&str> =
         lines.lines().filter(|line| !(line.starts_with("slo:") && line.contains("contain ':'"))).collect();
     assert!(remarks.is_empty(), "{remarks:#?}\n{text}");
+}
+
+#[test]
+fn a_young_window_shows_the_ratio_of_what_was_observed() {
+    let mut young = slo("requests", 1000);
+    for tier in &mut young.evidence.tiers {
+        (tier.long_coverage, tier.short_coverage) = (0.5, 0.0);
+    }
+    let text = shown(vec![young]);
+    let value = |name: &str| text.lines().find(|line| line.starts_with(name)).map(str::to_owned);
+    let hour = value("slo:sli_error:ratio_rate1h{").unwrap();
+    assert!(hour.ends_with(" 0.057600000000000005") || hour.ends_with(" 0.0576"), "{hour}");
+    assert_eq!(value("slo:sli_error:ratio_rate5m{"), None, "nothing was observed in it");
+    assert_eq!(value("slo:current_burn_rate:ratio{"), None);
 }

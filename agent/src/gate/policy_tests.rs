@@ -18,6 +18,8 @@ fn tier(severity: Severity, burn: Option<f64>) -> TierEvidence {
         factor: 14.4,
         long_burn: burn,
         short_burn: burn,
+        long_coverage: 1.0,
+        short_coverage: 1.0,
         long_bad: 30,
         long_total: 100,
         firing: burn.is_some_and(|burn| burn > 14.4),

@@ -17,7 +17,7 @@ use super::emit::{Node, map};
 use super::links;
 use super::promql::identity;
 use super::promql::{self, duration, indented, quoted};
-use super::rules::{Rules, alert_groups, base_window, evaluation_seconds, label_node, recorded};
+use super::rules::{Rules, alert_groups, base_window, coverage, evaluation_seconds, label_node, recorded};
 use lookout_config::Slo;
 
 /// Time that Prometheus looks back for the last sample of a series, less a minute of delay.
@@ -76,13 +76,14 @@ impl Rules<'_> {
         format!("(\n{}\n)", indented(&text))
     }
 
-    /// Returns the condition that keeps a firing tier: above the threshold in the long window, and in the short one
-    /// when it last had an event.
+    /// Returns the condition that keeps a firing tier until its release: the observed time of the long window burns above the release factor, and so
+    /// did that of the short one when it last had an event.
     fn held(&self, tier: &Tier, firing: &str) -> String {
         let (short, identity) = (ratio_name(tier.short), recorded(self.slo));
         let said = format!("last_over_time({short}{identity}[{}])", tier.long);
-        let threshold = promql::threshold(tier, self.slo.objective());
-        let long = self.above(tier, tier.long);
+        let released = Tier { factor: tier.factor_while(true), ..*tier };
+        let threshold = promql::threshold(&released, self.slo.objective());
+        let long = format!("{} > {threshold}", self.ratio(tier.long));
         format!(
             "(\n{}\n)",
             indented(&format!("{long}\nand on ()\n{said} > {threshold}\nand on ()\n{firing}"))
@@ -101,9 +102,14 @@ impl Rules<'_> {
         format!("(\n{}\n)", indented(&text))
     }
 
+    /// Above the threshold when unseen time is clean. The value stays the ratio of the observed time.
     fn above(&self, tier: &Tier, window: Window) -> String {
         let threshold = promql::threshold(tier, self.slo.objective());
-        format!("max without (sloth_window) ({}{}) > {threshold}", ratio_name(window), recorded(self.slo))
+        format!("{} > {threshold} / {}", self.ratio(window), coverage(self.slo, window))
+    }
+
+    fn ratio(&self, window: Window) -> String {
+        format!("max without (sloth_window) ({}{})", ratio_name(window), recorded(self.slo))
     }
 
     fn missing_alert(&self) -> Option<Node> {
@@ -146,7 +152,9 @@ impl Rules<'_> {
             Method::Timeslices { .. } => "time slices",
             Method::RatioTimeslices { .. } | Method::Composite(_) => "events, time slice by time slice,",
         };
-        let budget = format!("slo:period_error_budget_remaining:ratio{{sloth_id='{}'}}", slo.id());
+        // one series: that of these rules, or of the agent where only that counts
+        let source = if slo.calendar.is_some() { "instance!=''" } else { "instance=''" };
+        let budget = format!("slo:period_error_budget_remaining:ratio{{sloth_id='{}', {source}}}", slo.id());
         let description = format!(
             "{{{{ $value | humanizePercentage }}}} of the {what} of {} were bad; the objective of {} allows {}% over {}{}. \
              Budget left: {{{{ with query \"{budget}\" }}}}{{{{ . | first | value | humanizePercentage }}}}\

@@ -196,6 +196,15 @@ impl Sli {
         format!("(\n{}\n)\n/\n({} > 0)", indented(&self.bad_rate(range)), self.total_rate(range))
     }
 
+    /// Returns the query that is one while the source is observed, and else nothing.
+    pub(super) fn observed(&self, range: &str) -> String {
+        match (&self.job, &self.total) {
+            (Some(job), _) => format!("group(up{{job={}}} == 1)", quoted(job)),
+            (None, Counted::Counters(total)) => format!("group({})", text(total)),
+            (None, Counted::Expression(total)) => format!("group({})", summed(total, range)),
+        }
+    }
+
     /// Returns the number of events in a range.
     pub(super) fn total_count(&self, range: &str) -> String {
         format!("round({})", self.total.count(range))

@@ -98,11 +98,13 @@ impl<'a> Plan<'a> {
         let ticks = self.unit_ticks() * 3;
         let quiet = Stretch { steps: ticks * self.steps_per_tick, good: EVENTS, bad: 0, up: true };
         let id = recorded(self.slo);
-        let checks = [
+        let mut checks = vec![
             self.check(ticks, &self.firing(None), 0.0),
-            self.check(ticks, &format!("max(slo:period_error_budget_remaining:ratio{id})"), 1.0),
             self.check(ticks, &format!("max(slo:current_burn_rate:ratio{id})"), 0.0),
         ];
+        if self.slo.calendar.is_none() {
+            checks.push(self.check(ticks, &format!("max(slo:period_error_budget_remaining:ratio{id})"), 1.0));
+        }
         self.test("is quiet while healthy, even before the first error", &[quiet], &checks)
     }
 
@@ -117,17 +119,22 @@ impl<'a> Plan<'a> {
         let id = recorded(self.slo);
         let spent = 1.0 / EVENTS as f64;
         let spent = self.slice.as_ref().map_or(spent, |slice| slice.worth_of(spent));
-        let left = 1.0 - spent / self.slo.objective().budget_ratio();
+        // the time before the first sample, and from the second on that of each, counts as clean
+        let tick = u64::from(evaluation_seconds(self.slo)) as f64;
+        let seen = |ticks: u64| (ticks as f64 * tick / self.slo.period().as_seconds() as f64).min(1.0);
+        let spent = spent / self.slo.objective().budget_ratio();
+        let (left, unsure) = (1.0 - spent * seen(busy + idle + 1), spent * seen(2) + 1e-9);
         let budget = format!("slo:period_error_budget_remaining:ratio{id}");
         // a sum is NaN as soon as one of its parts is, and NaN equals nothing
         let all = format!("sum({{__name__=~\"slo:.+\", sloth_id={}}})", quoted(&self.slo.id()));
         let sound = format!("{all} == bool {all}");
         let now = format!("count(slo:sli_error:ratio_rate{base}{id}) or vector(0)");
         let end = busy + idle;
-        let mut checks = vec![
-            self.check(end, &format!("max(abs({budget} - ({left})) < bool 1e-9)"), 1.0),
-            self.check(end, &sound, 1.0),
-        ];
+        let mut checks = vec![self.check(end, &sound, 1.0)];
+        if self.slo.calendar.is_none() {
+            let close = format!("max(abs({budget} - ({left})) < bool {unsure})");
+            checks.push(self.check(end, &close, 1.0));
+        }
         // a window as long as the period still contains the traffic
         if base != self.slo.period() {
             checks.insert(0, self.check(end, &now, 0.0));

@@ -4,6 +4,9 @@
 //! mean of ratios: a busy hour counts more than an idle night. And no ratio is 0/0: without traffic a series has no
 //! sample, without errors the ratio is 0.
 //!
+//! Ratios are of the time that was observed. What decides takes unseen time as clean, as the agent does: a tier fires when
+//! the ratio times the observed share of its window is above the threshold, and the burn of the period is such a product.
+//!
 //! Budgets of time are in [`super::sliced`], alerts in [`super::alerts`].
 
 use lookout_engine::{Severity, Tier, Window};
@@ -17,6 +20,9 @@ use lookout_config::{Config, Slo};
 /// Largest number of rules in a group: Prometheus evaluates a group in one go, and managed services refuse larger
 /// groups.
 const GROUP_LIMIT: usize = 20;
+
+/// Recorded series that has a sample for each evaluation at which the source was observed.
+const OBSERVED: &str = "lookout:sli_observed:bool";
 
 /// Returns the name of a service's rule file.
 pub(super) fn file_name(service: &str) -> String {
@@ -125,6 +131,13 @@ pub(super) fn evaluation_seconds(slo: &Slo) -> u32 {
     usual.map_or(grid, |seconds| seconds.max(grid))
 }
 
+/// Returns the observed share of a window, from 0 to 1, as a number. It is missing only where the ratio is.
+pub(super) fn coverage(slo: &Slo, window: Window) -> String {
+    let samples = window.as_seconds() as f64 / f64::from(evaluation_seconds(slo));
+    let observed = format!("{OBSERVED}{}[{window}]", recorded(slo));
+    format!("scalar(clamp_max(count_over_time({observed}) / {samples}, 1))")
+}
+
 /// Returns the labels that identify the series of these rules. The series that the agent exports under the same names
 /// differ by the label `instance`, which Prometheus adds.
 pub(super) fn recorded(slo: &Slo) -> String {
@@ -160,11 +173,13 @@ impl<'a> Rules<'a> {
 
     /// Returns the base records: errors and events per second over the shortest window, or the value of slices.
     fn base(&self) -> Vec<Node> {
-        if let Some(slice) = Slice::of(self.slo) {
-            return vec![self.record(&slice.name(), &slice.worth(&self.sli), &[])];
-        }
         let base = base_window(self.slo).to_string();
+        let observed = self.record(OBSERVED, &self.sli.observed(&base), &[]);
+        if let Some(slice) = Slice::of(self.slo) {
+            return vec![observed, self.record(&slice.name(), &slice.worth(&self.sli), &[])];
+        }
         vec![
+            observed,
             self.record(&format!("lookout:sli_errors:rate{base}"), &self.sli.bad_rate(&base), &[]),
             self.record(&format!("lookout:sli_total:rate{base}"), &self.sli.total_rate(&base), &[]),
         ]
@@ -218,19 +233,21 @@ impl<'a> Rules<'a> {
             ("sloth_version", "lookout".to_owned()),
         ];
         let days = promql::days(slo.period());
-        vec![
+        let spent = format!("{} * {}", burn(slo.period()), coverage(slo, slo.period()));
+        let mut list = vec![
             self.record("slo:objective:ratio", &format!("vector({})", objective.ratio()), &[]),
             self.record("slo:error_budget:ratio", &format!("vector({})", objective.budget_ratio()), &[]),
             self.record("slo:time_period:days", &format!("vector({days})"), &[]),
             self.record("slo:current_burn_rate:ratio", &burn(current), &[]),
-            self.record("slo:period_burn_rate:ratio", &burn(slo.period()), &[]),
-            self.record(
-                "slo:period_error_budget_remaining:ratio",
-                &format!("1 - slo:period_burn_rate:ratio{identity}"),
-                &[],
-            ),
-            self.record("sloth_slo_info", "vector(1)", &info),
-        ]
+        ];
+        // the budget of a calendar period is counted by the agent alone, and has one meaning under one name
+        if slo.calendar.is_none() {
+            let left = format!("1 - slo:period_burn_rate:ratio{identity}");
+            list.push(self.record("slo:period_burn_rate:ratio", &spent, &[]));
+            list.push(self.record("slo:period_error_budget_remaining:ratio", &left, &[]));
+        }
+        list.push(self.record("sloth_slo_info", "vector(1)", &info));
+        list
     }
 
     /// Returns the labels of every rule of the SLO, those of the user first so that none replaces one of ours.

@@ -12,7 +12,7 @@ use lookout_model::format;
 
 use super::promql::identity;
 use super::promql::{self, Sli};
-use super::rules::{alert_groups, base_window};
+use super::rules::{alert_groups, base_window, has_rules, recorded};
 use super::{MARK, links};
 use lookout_config::{Component, Config, Indicator, Slo};
 
@@ -229,7 +229,7 @@ fn missing_query(config: &Config, slo: &Slo) -> String {
 }
 
 fn current_query(slo: &Slo) -> String {
-    format!("slo:current_burn_rate:ratio{}", identity(slo))
+    format!("slo:current_burn_rate:ratio{}", if has_rules(slo) { recorded(slo) } else { identity(slo) })
 }
 
 /// Returns a first body that needs no knowledge of the service.

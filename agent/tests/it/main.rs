@@ -23,11 +23,14 @@ mod ledger_faults;
 mod month;
 #[cfg(test)]
 mod promised;
+#[cfg(test)]
 mod queried;
 #[cfg(test)]
 mod rehearse;
 #[cfg(test)]
 mod restart;
+#[cfg(test)]
+mod shared_series;
 #[cfg(test)]
 mod simulated;
 #[cfg(test)]

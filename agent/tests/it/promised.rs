@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::process::Output;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use lookout_ledger::{Ledger as _, SqliteLedger};
 use lookout_model::CountRow;
+use lookout_runtime::clock::{Clock as _, SystemClock};
 use serde_json::Value;
 
-use super::support::run_to_end;
+use super::support::{Prometheus, run_to_end};
 
 const WORKBOOK: &str = "page 1h/5m x14.4; page 6h/30m x6; ticket 1d/2h x3; ticket 3d/6h x1";
 
@@ -140,7 +140,7 @@ async fn the_promise_is_held_against_the_real_rate() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lookout.db");
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64 / 10 * 10;
+    let now = SystemClock.now().as_millis() / 10_000 * 10;
     let row = |hour: i64| CountRow {
         slo_id: "api-up".to_owned(),
         start_s: now - hour * 14_400,
@@ -181,4 +181,35 @@ fn an_even_spend_makes_an_incident_a_month_at_most() {
     let json: Value = serde_json::from_slice(&slow.stdout).unwrap();
     let slow = json["slos"][0]["promise"]["tickets_per_month_at_even_spend"].as_f64().unwrap();
     assert!(slow <= 1.0, "{slow}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rate_is_measured_in_a_prometheus() {
+    let folder = tempfile::tempdir().unwrap();
+    let end = SystemClock.now().as_millis() / 60_000 * 60 - 7200;
+    // 500 requests an hour, a fifth of them failed
+    let series = |code: &str, per_hour: i64| -> String {
+        let begin = end - 6 * 3600;
+        let sample = |time: i64| {
+            let counted = (time - begin) / 900 * per_hour / 4;
+            format!("requests_total{{code=\"{code}\"}} {counted} {time}\n")
+        };
+        (0..=360).map(|minute| sample(begin + minute * 60)).collect()
+    };
+    let text = format!("# TYPE requests counter\n{}{}# EOF\n", series("200", 400), series("500", 100));
+    std::fs::write(folder.path().join("series.txt"), text).unwrap();
+    let filled = std::process::Command::new("promtool")
+        .args(["tsdb", "create-blocks-from", "openmetrics", "series.txt", "data"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert!(filled.status.success(), "{filled:?}");
+    let server = Prometheus::start(folder.path(), "global: {}\n").await;
+    let url = format!("http://{}", server.address);
+    let output = tokio::task::spawn_blocking(move || USUAL.check(&["--prometheus", &url])).await.unwrap();
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    let rate = text.split("(at ").nth(1).and_then(|rest| rest.split(" events/m)").next());
+    let rate: f64 = rate.and_then(|rate| rate.parse().ok()).unwrap_or_else(|| panic!("{text}"));
+    assert!((7.5..=9.0).contains(&rate), "500 an hour are 8.3 a minute: {text}");
 }

@@ -139,6 +139,16 @@ fn link(title: &str, url: &str) -> Value {
            "targetBlank": false, "asDropdown": false, "tags": [], "tooltip": ""})
 }
 
+/// Returns the query of one series per SLO: the one that rules record, or the agent's where none do. Prometheus may hold both.
+fn single(name: &str, selector: &str) -> String {
+    let by = "sloth_id, sloth_service, sloth_slo";
+    let of = |instance: &str| match selector.strip_suffix('}') {
+        Some(matchers) => format!("max by ({by}) ({name}{matchers}, {instance}}})"),
+        None => format!("max by ({by}) ({name}{{{instance}}})"),
+    };
+    format!("({} or {})", of("instance=\"\""), of("instance!=\"\""))
+}
+
 /// Returns the query of an SLO's state: 3 while data are missing, 2 while a page fires, 1 while a ticket fires, 0
 /// otherwise; nothing when rules do not run.
 fn state_query(slo: &Slo) -> String {
@@ -151,11 +161,11 @@ fn state_query(slo: &Slo) -> String {
     let with =
         |severity: Severity| firing(&slo.alert_name(), &format!(",severity={}", quoted(severity.label())));
     format!(
-        "3 * {} or 2 * {} or {} or 0 * max by (sloth_slo, sloth_service) (slo:objective:ratio{})",
+        "3 * {} or 2 * {} or {} or 0 * max by (sloth_slo, sloth_service) {}",
         firing(&links::missing_alert(slo), ""),
         with(Severity::Page),
         with(Severity::Ticket),
-        identity(slo)
+        single("slo:objective:ratio", &identity(slo))
     )
 }
 

@@ -4,7 +4,7 @@ use lookout_engine::Severity;
 use serde_json::{Value, json};
 
 use super::panel::{Kind, Panel, Place, Target};
-use super::{Frame, link, links, state_query, state_words, uid};
+use super::{Frame, link, links, single, state_query, state_words, uid};
 use lookout_config::Config;
 use lookout_runtime::events::names;
 
@@ -46,11 +46,11 @@ fn tiles() -> Vec<Panel> {
             .mappings(none("none"))
             .steps(vec![(None, "green"), (Some(1.0), "yellow")]),
         tile("worst", "Least budget left", "The smallest error budget of all objectives; below zero it is overspent.", "percentunit", 12)
-            .targets(vec![Target::instant("min(slo:period_error_budget_remaining:ratio)", "least")])
+            .targets(vec![Target::instant(format!("min({})", single("slo:period_error_budget_remaining:ratio", "")), "least")])
             .steps(vec![(None, "red"), (Some(0.0), "green")])
             .no_value("no traffic"),
         tile("fastest", "Fastest burn", "The highest burn rate of all objectives over their shortest window; 1 spends a budget in exactly one period.", "none", 18)
-            .targets(vec![Target::instant("max(slo:current_burn_rate:ratio)", "fastest")])
+            .targets(vec![Target::instant(format!("max({})", single("slo:current_burn_rate:ratio", "")), "fastest")])
             .steps(vec![(None, "green"), (Some(1.0), "yellow")])
             .no_value("no traffic"),
     ]
@@ -58,24 +58,23 @@ fn tiles() -> Vec<Panel> {
 
 /// Returns the table: one row per SLO, from four instant queries joined by its id.
 fn table(config: &Config) -> Panel {
-    let by = "sloth_id, sloth_service, sloth_slo";
     let states: Vec<String> = config.slos.iter().map(|slo| format!("({})", state_query(slo))).collect();
+    let one = |name: &str| single(name, "");
     // ids are unique, so that they distinguish service and name as well
     let state = format!(
-        "max by ({by}) (slo:objective:ratio) * 0 + on (sloth_service, sloth_slo) group_left () ({})",
+        "{} * 0 + on (sloth_service, sloth_slo) group_left () ({})",
+        one("slo:objective:ratio"),
         if states.is_empty() { "vector(0)".to_owned() } else { states.join(" or ") }
     );
     let queries = [
         ("State", state),
-        ("Objective", format!("max by ({by}) (slo:objective:ratio)")),
+        ("Objective", one("slo:objective:ratio")),
         (
             "Good over the period",
-            format!(
-                "1 - max by ({by}) (slo:error_budget:ratio) * max by ({by}) (slo:period_burn_rate:ratio)"
-            ),
+            format!("1 - {} * {}", one("slo:error_budget:ratio"), one("slo:period_burn_rate:ratio")),
         ),
-        ("Budget left", format!("min by ({by}) (slo:period_error_budget_remaining:ratio)")),
-        ("Burn now", format!("max by ({by}) (slo:current_burn_rate:ratio)")),
+        ("Budget left", one("slo:period_error_budget_remaining:ratio")),
+        ("Burn now", one("slo:current_burn_rate:ratio")),
     ];
     let names: Vec<&str> = queries.iter().map(|(name, _)| *name).collect();
     let targets = queries.iter().map(|(_, expr)| Target::rows(expr.clone())).collect();

@@ -7,7 +7,9 @@ use super::super::promql::identity;
 use super::super::promql::{self, Counted, Sli};
 use super::super::rules::{alert_groups, base_window, windows};
 use super::panel::{Kind, Panel, Place, Target};
-use super::{Frame, link, links, per_slo, quoted, service_uid, state_query, state_words, uid, variable};
+use super::{
+    Frame, link, links, per_slo, quoted, service_uid, single, state_query, state_words, uid, variable,
+};
 use lookout_config::{Config, Indicator, Slo};
 use lookout_promql::selector::{MatchOp, Selector};
 use lookout_runtime::events::names;
@@ -81,16 +83,16 @@ fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
     };
     vec![
         stat("state", "State", "What each objective says right now. PAGE: act; ticket: look within a day; no data: find out why.", "none", 0)
-            .targets(per_slo(slos, |slo| format!("({}) and on (sloth_slo) slo:objective:ratio{chosen}", state_query(slo))))
+            .targets(per_slo(slos, |slo| format!("({}) and on (sloth_slo) {}", state_query(slo), single("slo:objective:ratio", &chosen))))
             .mappings(state_words())
             .steps(vec![(None, "green"), (Some(1.0), "yellow"), (Some(2.0), "red"), (Some(3.0), "purple")])
             .no_value("rules are not evaluated"),
         stat("budget", "Error budget left", "Share of the period's error budget that is left: 100% untouched, 0% spent, below zero overspent. Below zero the gate denies deploys.", "percentunit", 6)
-            .targets(vec![Target::instant(format!("slo:period_error_budget_remaining:ratio{chosen}"), "{{sloth_slo}}")])
+            .targets(vec![Target::instant(single("slo:period_error_budget_remaining:ratio", &chosen), "{{sloth_slo}}")])
             .steps(budget)
             .no_value("no traffic"),
         stat("burn", "Burn rate now", "How many times faster than evenly the budget is being spent over the shortest window. 1 spends it exactly in one period; red is where the slowest page fires.", "none", 12)
-            .targets(vec![Target::instant(format!("slo:current_burn_rate:ratio{chosen}"), "{{sloth_slo}}")])
+            .targets(vec![Target::instant(single("slo:current_burn_rate:ratio", &chosen), "{{sloth_slo}}")])
             .steps(burn)
             .no_value("no traffic"),
         stat("exhaustion", "Budget lasts", "Time until the budget is gone if it goes on burning as now; no value while nothing burns.", "s", 18)
@@ -99,7 +101,7 @@ fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
             .no_value("nothing burns"),
         firing_table(config, service),
         Panel::new(Kind::TimeSeries, "burn-all", "Burn rate", "The burn rate of every chosen objective. Above 1 the budget will not last the period.", "none", Place { x: 12, y: 6, w: 12, h: 6 })
-            .targets(vec![Target::range(format!("slo:current_burn_rate:ratio{chosen}"), "{{sloth_slo}}")])
+            .targets(vec![Target::range(single("slo:current_burn_rate:ratio", &chosen), "{{sloth_slo}}")])
             .steps(vec![(None, "transparent"), (Some(1.0), "orange")])
             .lines()
             .bounds(Some(0.0), None),
@@ -108,13 +110,12 @@ fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
 
 /// Returns the time to exhaustion: the budget left divided by the present burn.
 fn exhaustion(chosen: &str) -> String {
-    // the agent exports the names that the rules record, and Prometheus may hold both
-    let one = |by: &str, name: &str| format!("{by} by (sloth_id, sloth_service, sloth_slo) ({name}{chosen})");
+    let one = |name: &str| single(name, chosen);
     format!(
         "clamp_min({}, 0) * {} * 86400 / ({} > 0)",
-        one("min", "slo:period_error_budget_remaining:ratio"),
-        one("max", "slo:time_period:days"),
-        one("max", "slo:current_burn_rate:ratio"),
+        one("slo:period_error_budget_remaining:ratio"),
+        one("slo:time_period:days"),
+        one("slo:current_burn_rate:ratio"),
     )
 }
 
@@ -150,8 +151,8 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
     let period = slo.period();
     let role = |what: &str| format!("{} {what}", slo.name);
     let burns = windows(slo).into_iter().filter(|window| *window != period).map(|window| {
-        let ratio = format!("max by (sloth_id) (slo:sli_error:ratio_rate{window}{id})");
-        let budget = format!("max by (sloth_id) (slo:error_budget:ratio{id})");
+        let ratio = single(&format!("slo:sli_error:ratio_rate{window}"), &id);
+        let budget = single("slo:error_budget:ratio", &id);
         Target::range(format!("{ratio} / {budget}"), &window.to_string())
     });
     let mut steps: Vec<(Option<f64>, &'static str)> = vec![(None, "transparent")];
@@ -166,15 +167,15 @@ fn objective_row(slo: &Slo, y: u32) -> Vec<Panel> {
         Panel::row(&format!("{title}: {objective} over {}", slo.period_text()), y),
         Panel::new(Kind::TimeSeries, &role("sli"), &format!("{title}: good events"), "Share of good events over the shortest window and over the period. Below the line the objective is missed.", "percentunit", place(0))
             .targets(vec![
-                Target::range(format!("1 - slo:sli_error:ratio_rate{base}{id}"), &format!("over {base}")),
-                Target::range(format!("1 - slo:sli_error:ratio_rate{period}{id}"), &format!("over {period}")),
-                Target::range(format!("slo:objective:ratio{id}"), "objective"),
+                Target::range(format!("1 - {}", single(&format!("slo:sli_error:ratio_rate{base}"), &id)), &format!("over {base}")),
+                Target::range(format!("1 - {}", single(&format!("slo:sli_error:ratio_rate{period}"), &id)), &format!("over {period}")),
+                Target::range(single("slo:objective:ratio", &id), "objective"),
             ])
             .steps(vec![(None, "red"), (Some(objective.ratio()), "transparent")])
             .lines()
             .bounds(None, Some(1.0)),
         Panel::new(Kind::TimeSeries, &role("budget"), &format!("{title}: budget left"), "Share of the error budget that is left over the rolling period. It grows back as old errors leave the period; below zero it is overspent.", "percentunit", place(8))
-            .targets(vec![Target::range(format!("slo:period_error_budget_remaining:ratio{id}"), "left")])
+            .targets(vec![Target::range(single("slo:period_error_budget_remaining:ratio", &id), "left")])
             .steps(vec![(None, "red"), (Some(0.0), "transparent")])
             .lines()
             .bounds(None, Some(1.0)),
@@ -271,7 +272,7 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
                 place(12),
             )
             .targets(vec![Target::range(
-                format!("slo:sli_error:ratio_rate{}{}", base_window(slo), identity(slo)),
+                single(&format!("slo:sli_error:ratio_rate{}", base_window(slo)), &identity(slo)),
                 "bad",
             )])
             .steps(vec![(None, "transparent"), (Some(slo.objective().budget_ratio()), "red")])

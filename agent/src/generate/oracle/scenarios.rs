@@ -1,7 +1,7 @@
 //! The engine against Prometheus in many scenarios: the generated rules and the engine fire in the same minutes, one
 //! evaluation apart at most. One run of promtool serves all of them.
 
-use lookout_engine::{Grid, Method, Period, Policy, Severity, SliceTarget, Window};
+use lookout_engine::{BurnFactor, Grid, Method, Period, Policy, Severity, SliceTarget, Window};
 
 use super::METADATA;
 use super::scenario::{
@@ -157,6 +157,35 @@ fn rules_and_engine_agree_in_all_weathers() {
         let seen = [Severity::Page, Severity::Ticket].map(|severity| stretches(&firing[&severity]));
         let expected = [pages.to_vec(), tickets.to_vec()];
         assert_eq!(seen, expected, "{}: pages and tickets of the engine", scenario.name);
+        bench.agree(scenario, &firing);
+    }
+    bench.run(&METADATA);
+}
+
+/// Minutes of a history that is young or interrupted count as clean where nothing was seen, and a tier with a release
+/// threshold fires on above it.
+#[test]
+fn rules_and_engine_agree_about_unseen_time_and_releases() {
+    let tell = Scenario::after_clean_hours;
+    let young = Scenario { minutes: vec![Seen(950, 50); 60], ..tell("young", 1000, &[]) };
+    let gap = [(100, Unseen(0, 0)), (40, Seen(950, 50)), CLEAN];
+    let mut release = tell("release", 1000, &[(30, Seen(900, 100)), (60, Seen(990, 10)), CLEAN]);
+    for tier in &mut release.policy.tiers {
+        tier.until = BurnFactor::try_new(tier.factor.value() / 4.0).ok();
+    }
+    let told: [(Scenario, (usize, usize)); 3] = [
+        // 5 % of the first minutes are no 1.44 % of the hour
+        (young, (17, 60)),
+        (tell("interrupted", 1000, &gap), (120 + 117, 120 + 143)),
+        (release, (120 + 8, 120 + 93)),
+    ];
+    let scenarios: Vec<Scenario> = told.iter().map(|(scenario, _)| scenario.clone()).collect();
+    let mut bench = Bench::new(&scenarios);
+    for (scenario, (first, last)) in &told {
+        let firing = scenario.engine();
+        let pages = &firing[&Severity::Page];
+        let seen = (pages.iter().position(|fires| *fires), pages.iter().rposition(|fires| *fires));
+        assert_eq!(seen, (Some(*first), Some(last - 1)), "{}", scenario.name);
         bench.agree(scenario, &firing);
     }
     bench.run(&METADATA);

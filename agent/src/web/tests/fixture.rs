@@ -278,6 +278,8 @@ fn tier(
         factor,
         long_burn: burn,
         short_burn: burn.map(|burn| burn * 1.1),
+        long_coverage: 1.0,
+        short_coverage: 1.0,
         long_bad,
         long_total,
         firing,

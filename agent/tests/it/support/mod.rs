@@ -1,12 +1,14 @@
 //! Neighbours of an agent under test: a service, a Slack, and the agent as a process.
 
 mod process;
+mod prometheus;
 mod slack;
 mod target;
 
 use std::time::Duration;
 
 pub(crate) use process::{Lookout, run_to_end};
+pub(crate) use prometheus::Prometheus;
 pub(crate) use slack::Slack;
 pub(crate) use target::Target;
 
