@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::super::SqliteLedger;
 use super::*;
 use crate::{Faults, Ledger as _};
-use lookout_model::sample::{T0, story};
+use lookout_model::sample::{T0, lifecycle};
 use lookout_model::{CountRow, DecisionRecord};
 
 struct Place {
@@ -30,7 +30,7 @@ impl Place {
     async fn filled() -> Self {
         let place = Self::new();
         let ledger = SqliteLedger::open(&place.ledger).await.unwrap();
-        ledger.commit(&[row(0), row(10)], &story(T0, &["slack"])).await.unwrap();
+        ledger.commit(&[row(0), row(10)], &lifecycle(T0, &["slack"])).await.unwrap();
         for n in 1..=3 {
             ledger.record_decision(decision(n)).await.unwrap();
         }
@@ -156,7 +156,7 @@ async fn backups_under_write_load_are_each_of_one_moment() {
     assert!(last > 0 && ticks as u64 >= last, "{last} of {ticks}");
     let refused =
         restore(&place.folder.path().join("backup-7.db"), &place.ledger, Faults::Refuse, at()).await;
-    assert!(matches!(refused, Err(BackupError::Held { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(BackupError::InUse { .. })), "{refused:?}");
     ledger.close().await;
     let restored =
         restore(&place.folder.path().join("backup-7.db"), &place.ledger, Faults::Refuse, at()).await;
@@ -249,7 +249,7 @@ async fn a_ledger_that_is_gone_or_damaged_is_replaced_and_its_remains_are_kept()
     assert_eq!(place.restore().await.unwrap().kept, None);
     SqliteLedger::open(&place.ledger).await.unwrap().close().await;
     let itself = restore(&place.ledger, &place.ledger, Faults::Refuse, at()).await;
-    assert!(matches!(itself, Err(BackupError::Itself { .. })), "{itself:?}");
+    assert!(matches!(itself, Err(BackupError::SameFile { .. })), "{itself:?}");
 }
 
 #[tokio::test]
