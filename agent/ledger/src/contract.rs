@@ -3,8 +3,8 @@
 use lookout_engine::{Change, Counts, Severity};
 
 use super::*;
-use lookout_model::sample::{T0, correction, deploy, story, transition};
-use lookout_model::{CorrectionKind, CorrectionScope, MOST_IN_FORCE, Notice};
+use lookout_model::sample::{T0, correction, deploy, lifecycle, transition};
+use lookout_model::{CorrectionKind, CorrectionScope, MAX_IN_FORCE, Notice};
 
 const SLO: &str = "titanic-requests-availability";
 const EPOCH: Timestamp = Timestamp::EPOCH;
@@ -56,7 +56,7 @@ async fn many_rows_in_one_tick(ledger: &dyn Ledger) {
 }
 
 async fn an_incident_is_open_until_it_is_resolved(ledger: &dyn Ledger) {
-    let [opened, escalated, _, resolved] = story(T0, &["slack"]);
+    let [opened, escalated, _, resolved] = lifecycle(T0, &["slack"]);
     ledger.commit(&[], std::slice::from_ref(&opened)).await.unwrap();
     assert_eq!(ledger.open_incidents().await.unwrap(), [opened.incident]);
     ledger.commit(&[], std::slice::from_ref(&escalated)).await.unwrap();
@@ -68,14 +68,14 @@ async fn an_incident_is_open_until_it_is_resolved(ledger: &dyn Ledger) {
     assert_eq!(ledger.latest_transitions(over_at).await.unwrap(), std::slice::from_ref(&resolved));
     assert_eq!(ledger.latest_transitions(over_at + TICK).await.unwrap(), []);
 
-    let [later, ..] = story(T0 + DAY, &["slack"]);
+    let [later, ..] = lifecycle(T0 + DAY, &["slack"]);
     ledger.commit(&[], std::slice::from_ref(&later)).await.unwrap();
     assert_eq!(ledger.incidents(9).await.unwrap(), [later.incident.clone(), resolved.incident]);
     assert_eq!(ledger.incidents(1).await.unwrap(), [later.incident]);
 }
 
 async fn a_transition_is_stored_once(ledger: &dyn Ledger) {
-    let [opened, escalated, ..] = story(T0, &["slack", "alertmanager", "slack"]);
+    let [opened, escalated, ..] = lifecycle(T0, &["slack", "alertmanager", "slack"]);
     ledger.commit(&[], &[opened.clone(), escalated.clone()]).await.unwrap();
     ledger.commit(&[row(0, 1, 0)], &[opened, escalated.clone()]).await.unwrap();
     assert_eq!(ledger.waiting("slack").await.unwrap().1, 2);
@@ -89,7 +89,7 @@ async fn a_transition_is_stored_once(ledger: &dyn Ledger) {
 }
 
 async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
-    let story = story(T0, &["slack"]);
+    let story = lifecycle(T0, &["slack"]);
     ledger.commit(&[], &story).await.unwrap();
     let mut told = Vec::new();
     while let [delivery] = due(ledger, "slack", T0).await.as_slice() {
@@ -101,8 +101,8 @@ async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
 }
 
 async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
-    let [first, second, ..] = story(T0, &["slack"]);
-    let [other, ..] = story(T0 + Duration::from_secs(1), &["slack"]);
+    let [first, second, ..] = lifecycle(T0, &["slack"]);
+    let [other, ..] = lifecycle(T0 + Duration::from_secs(1), &["slack"]);
     ledger.commit(&[], &[first, second, other]).await.unwrap();
     let ready = due(ledger, "slack", T0).await;
     assert_eq!(
@@ -118,7 +118,7 @@ async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
 }
 
 async fn a_retry_is_due_when_it_says(ledger: &dyn Ledger) {
-    let [first, second, ..] = story(T0, &["slack"]);
+    let [first, second, ..] = lifecycle(T0, &["slack"]);
     ledger.commit(&[], &[first, second]).await.unwrap();
     assert!(ledger.waiting("slack").await.unwrap().0.is_some_and(|at| at <= T0));
     let delivery = due(ledger, "slack", T0).await.remove(0);
@@ -137,7 +137,7 @@ async fn a_retry_is_due_when_it_says(ledger: &dyn Ledger) {
 }
 
 async fn an_attempt_of_unknown_outcome_is_remembered(ledger: &dyn Ledger) {
-    let [first, ..] = story(T0, &["slack"]);
+    let [first, ..] = lifecycle(T0, &["slack"]);
     ledger.commit(&[], &[first]).await.unwrap();
     let delivery = due(ledger, "slack", T0).await.remove(0);
     ledger.begin_attempt(delivery.id, T0).await.unwrap();
@@ -147,7 +147,7 @@ async fn an_attempt_of_unknown_outcome_is_remembered(ledger: &dyn Ledger) {
     ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
     assert!(due(ledger, "slack", T0).await[0].unsure, "a later refusal does not take it back");
 
-    let [other, ..] = story(T0 + TICK, &["pager"]);
+    let [other, ..] = lifecycle(T0 + TICK, &["pager"]);
     ledger.commit(&[], &[other]).await.unwrap();
     let delivery = due(ledger, "pager", T0).await.remove(0);
     ledger.begin_attempt(delivery.id, T0).await.unwrap();
@@ -157,7 +157,7 @@ async fn an_attempt_of_unknown_outcome_is_remembered(ledger: &dyn Ledger) {
 }
 
 async fn the_first_message_names_the_thread(ledger: &dyn Ledger) {
-    let [first, second, third, _] = story(T0, &["slack", "other"]);
+    let [first, second, third, _] = lifecycle(T0, &["slack", "other"]);
     ledger.commit(&[], &[first, second, third]).await.unwrap();
     for (thread, known) in [(Some("C1:1.0"), None), (None, Some("C1:1.0")), (Some("C1:2.0"), Some("C1:1.0"))]
     {
@@ -169,7 +169,7 @@ async fn the_first_message_names_the_thread(ledger: &dyn Ledger) {
 }
 
 async fn what_is_over_stays_over(ledger: &dyn Ledger) {
-    let [first, ..] = story(T0, &["slack"]);
+    let [first, ..] = lifecycle(T0, &["slack"]);
     ledger.commit(&[], &[first]).await.unwrap();
     let delivery = due(ledger, "slack", T0).await.remove(0);
     deliver(ledger, &delivery, None).await;
@@ -180,7 +180,7 @@ async fn what_is_over_stays_over(ledger: &dyn Ledger) {
 }
 
 async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
-    let [opened, escalated, ..] = story(T0, &["slack", "pager"]);
+    let [opened, escalated, ..] = lifecycle(T0, &["slack", "pager"]);
     ledger.commit(&[], &[opened, escalated]).await.unwrap();
     let refused = || DeliveryResult::Failed { error: "slack answered 401".to_owned() };
     for _ in 0..2 {
@@ -203,7 +203,7 @@ async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
 }
 
 async fn notices_come_back_as_they_were(ledger: &dyn Ledger) {
-    let [opened, ..] = story(T0, &["slack"]);
+    let [opened, ..] = lifecycle(T0, &["slack"]);
     let notice = Notice {
         last_failure: Some("\u{0}\u{1F6A2}'; drop table incident; --\"\u{202E}".to_owned()),
         last_deploy: None,
@@ -329,8 +329,8 @@ async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
 }
 
 async fn old_incidents_are_forgotten_whole(ledger: &dyn Ledger) {
-    let past = story(T0, &["slack"]);
-    let [still_open, ..] = story(T0 + TICK, &["slack"]);
+    let past = lifecycle(T0, &["slack"]);
+    let [still_open, ..] = lifecycle(T0 + TICK, &["slack"]);
     ledger.commit(&[], &past).await.unwrap();
     ledger.commit(&[], std::slice::from_ref(&still_open)).await.unwrap();
     let resolved_at = past[3].at;
@@ -344,7 +344,7 @@ async fn old_incidents_are_forgotten_whole(ledger: &dyn Ledger) {
 
 async fn concurrent_ticks_all_count(ledger: &dyn Ledger) {
     let ticks = (0..20).map(|n| async move {
-        let [_, escalated, ..] = story(T0 + Duration::from_millis(n), &["slack"]);
+        let [_, escalated, ..] = lifecycle(T0 + Duration::from_millis(n), &["slack"]);
         let change =
             transition(escalated.change, T0 + Duration::from_millis(n), escalated.incident, &["slack"]);
         ledger.commit(&[row(0, 1, 1)], &[change]).await.unwrap();
@@ -420,7 +420,7 @@ async fn a_revoked_correction_stays_in_the_books(ledger: &dyn Ledger) {
 }
 
 async fn corrections_are_bounded_in_number(ledger: &dyn Ledger) {
-    for n in 0..MOST_IN_FORCE {
+    for n in 0..MAX_IN_FORCE {
         assert!(ledger.record_correction(&correction(&format!("cor-{n}"))).await.unwrap());
     }
     assert!(!ledger.record_correction(&correction("cor-x")).await.unwrap());

@@ -129,7 +129,7 @@ pub enum Loss {
 }
 
 /// Time for which dead letters are shown and can be tried again. Yesterday's alert helps nobody who is woken today.
-pub const DEAD_LETTERS_FOR: Duration = Duration::from_secs(86_400);
+pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(86_400);
 
 /// The state of a ledger's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -204,7 +204,7 @@ pub trait Ledger: Send + Sync + 'static {
         result: &DeliveryResult,
     ) -> Result<(), LedgerError>;
 
-    /// Returns the deliveries that were refused for good within [`DEAD_LETTERS_FOR`] before `now`, oldest first.
+    /// Returns the deliveries that were refused for good within [`DEAD_LETTER_RETENTION`] before `now`, oldest first.
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
 
     /// Makes dead letters of a destination (of all, when `None`) wait again. Returns how many.
@@ -223,8 +223,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// Returns a decision by its id.
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError>;
 
-    /// Stores a correction. Returns `false` when there are too many ([`lookout_model::MOST_IN_FORCE`],
-    /// [`lookout_model::MOST_KEPT`]).
+    /// Stores a correction. Returns `false` when there are too many ([`lookout_model::MAX_IN_FORCE`],
+    /// [`lookout_model::MAX_KEPT`]).
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError>;
 
     /// Revokes a correction and returns it; one that is revoked already stays as it is. `None` when there is no such

@@ -11,19 +11,19 @@ use lookout_model::Timestamp;
 use super::chain::{self, Chain, Verifier};
 use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, CountSpan, DEAD_LETTERS_FOR, DeadLetter, Ledger, LedgerError, Resolution};
+use super::{CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, Ledger, LedgerError, Resolution};
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    MOST_IN_FORCE, MOST_KEPT, ObjectiveRecord, Revocation, TransitionRecord,
+    MAX_IN_FORCE, MAX_KEPT, ObjectiveRecord, Revocation, TransitionRecord,
 };
 
 /// A ledger in memory.
 #[derive(Debug, Default)]
-pub struct MemoryLedger(Mutex<Books>);
+pub struct MemoryLedger(Mutex<Tables>);
 
 #[derive(Debug, Default)]
-struct Books {
+struct Tables {
     /// By SLO, then by start and width.
     slots: BTreeMap<String, BTreeMap<(i64, u32), Counts>>,
     /// By SLO, then by number.
@@ -50,16 +50,16 @@ impl MemoryLedger {
     #[expect(clippy::unused_async, reason = "the same call as on the durable ledger")]
     pub async fn verify_chain(&self) -> Result<Chain, LedgerError> {
         let mut verifier = Verifier::default();
-        self.books().decisions.iter().for_each(|decision| verifier.take(decision));
+        self.tables().decisions.iter().for_each(|decision| verifier.take(decision));
         Ok(verifier.finish())
     }
 
-    fn books(&self) -> MutexGuard<'_, Books> {
+    fn tables(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Books {
+impl Tables {
     fn add(&mut self, row: &CountRow) {
         let first_s = self.first_s.entry(row.slo_id.clone()).or_insert(row.start_s);
         *first_s = row.start_s.min(*first_s);
@@ -104,17 +104,17 @@ fn add_bounded(counts: &mut Counts, more: Counts) {
 #[async_trait]
 impl Ledger for MemoryLedger {
     async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
-        let mut books = self.books();
-        counts.iter().for_each(|row| books.add(row));
-        transitions.iter().for_each(|transition| books.working.record(transition));
+        let mut tables = self.tables();
+        counts.iter().for_each(|row| tables.add(row));
+        transitions.iter().for_each(|transition| tables.working.record(transition));
         Ok(())
     }
 
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
-        let books = self.books();
-        let slots = books.slots.get(slo_id).into_iter().flatten();
-        let minutes = books.minutes.get(slo_id).into_iter().flatten();
-        let quarters = books.quarters.get(slo_id).into_iter().flatten();
+        let tables = self.tables();
+        let slots = tables.slots.get(slo_id).into_iter().flatten();
+        let minutes = tables.minutes.get(slo_id).into_iter().flatten();
+        let quarters = tables.quarters.get(slo_id).into_iter().flatten();
         let span = |start_s, resolution, counts| CountSpan { start_s, resolution, counts };
         let slots =
             slots.map(|(&(start_s, width_s), &counts)| span(start_s, Resolution::Slot(width_s), counts));
@@ -124,19 +124,19 @@ impl Ledger for MemoryLedger {
             .map(|(&quarter, &counts)| span(quarter.saturating_mul(900), Resolution::QuarterHour, counts));
         let spans = slots.chain(minutes).chain(quarters);
         let spans = spans.filter(|span| Timestamp::from_seconds(span.start_s) >= since).collect();
-        Ok(CountSeries::new(spans, books.first_s.get(slo_id).copied()))
+        Ok(CountSeries::new(spans, tables.first_s.get(slo_id).copied()))
     }
 
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
-        Ok(self.books().working.open_incidents())
+        Ok(self.tables().working.open_incidents())
     }
 
     async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        Ok(self.books().working.incidents(limit))
+        Ok(self.tables().working.incidents(limit))
     }
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
-        Ok(self.books().working.latest_transitions(since))
+        Ok(self.tables().working.latest_transitions(since))
     }
 
     async fn due_deliveries(
@@ -145,15 +145,15 @@ impl Ledger for MemoryLedger {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        Ok(self.books().working.due(destination, now, limit))
+        Ok(self.tables().working.due(destination, now, limit))
     }
 
     async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
-        Ok(self.books().working.waiting(destination))
+        Ok(self.tables().working.waiting(destination))
     }
 
     async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
-        self.books().working.begin_attempt(delivery);
+        self.tables().working.begin_attempt(delivery);
         Ok(())
     }
 
@@ -163,12 +163,12 @@ impl Ledger for MemoryLedger {
         now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        self.books().working.end_attempt(delivery, now, result);
+        self.tables().working.end_attempt(delivery, now, result);
         Ok(())
     }
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        Ok(self.books().working.dead_letters(now - DEAD_LETTERS_FOR))
+        Ok(self.tables().working.dead_letters(now - DEAD_LETTER_RETENTION))
     }
 
     async fn retry_dead_letters(
@@ -176,49 +176,49 @@ impl Ledger for MemoryLedger {
         destination: Option<&str>,
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        let since = now - DEAD_LETTERS_FOR;
-        Ok(self.books().working.retry(destination, since).len() as u64)
+        let since = now - DEAD_LETTER_RETENTION;
+        Ok(self.tables().working.retry(destination, since).len() as u64)
     }
 
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
-        let mut books = self.books();
-        let known = books.deploys.iter().find(|known| known.idempotency_key == deploy.idempotency_key);
+        let mut tables = self.tables();
+        let known = tables.deploys.iter().find(|known| known.idempotency_key == deploy.idempotency_key);
         if let Some(known) = known {
             return Ok(known.clone());
         }
-        books.deploys.push(deploy.clone());
+        tables.deploys.push(deploy.clone());
         Ok(deploy.clone())
     }
 
     async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
-        let books = self.books();
+        let tables = self.tables();
         let wanted = |deploy: &&DeployRecord| service.is_none_or(|service| deploy.service == service);
-        let mut found: Vec<_> = books.deploys.iter().rev().filter(wanted).cloned().collect();
+        let mut found: Vec<_> = tables.deploys.iter().rev().filter(wanted).cloned().collect();
         found.sort_by_key(|deploy| core::cmp::Reverse(deploy.started_at));
         found.truncate(limit as usize);
         Ok(found)
     }
 
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
-        let mut books = self.books();
-        let linked = chain::link(decision, books.decisions.last());
-        books.decisions.push(linked.clone());
+        let mut tables = self.tables();
+        let linked = chain::link(decision, tables.decisions.last());
+        tables.decisions.push(linked.clone());
         Ok(linked)
     }
 
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
-        Ok(self.books().decisions.iter().find(|decision| decision.id == id).cloned())
+        Ok(self.tables().decisions.iter().find(|decision| decision.id == id).cloned())
     }
 
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
-        let mut books = self.books();
+        let mut tables = self.tables();
         let since = correction.created_at - IN_FORCE_FOR;
-        let in_force = books.corrections.iter().filter(|known| known.is_in_force(since)).count();
-        if in_force >= MOST_IN_FORCE || books.corrections.len() >= MOST_KEPT {
+        let in_force = tables.corrections.iter().filter(|known| known.is_in_force(since)).count();
+        if in_force >= MAX_IN_FORCE || tables.corrections.len() >= MAX_KEPT {
             return Ok(false);
         }
-        books.corrections.push(correction.clone());
-        books.corrections_version += 1;
+        tables.corrections.push(correction.clone());
+        tables.corrections_version += 1;
         Ok(true)
     }
 
@@ -227,12 +227,12 @@ impl Ledger for MemoryLedger {
         id: &str,
         revocation: &Revocation,
     ) -> Result<Option<CorrectionRecord>, LedgerError> {
-        let mut books = self.books();
-        let Some(known) = books.corrections.iter_mut().find(|known| known.id == id) else { return Ok(None) };
+        let mut tables = self.tables();
+        let Some(known) = tables.corrections.iter_mut().find(|known| known.id == id) else { return Ok(None) };
         let news = known.revoked.is_none();
         known.revoked.get_or_insert_with(|| revocation.clone());
         let shown = known.clone();
-        books.corrections_version += i64::from(news);
+        tables.corrections_version += i64::from(news);
         Ok(Some(shown))
     }
 
@@ -241,23 +241,23 @@ impl Ledger for MemoryLedger {
         before: Option<&str>,
         limit: u32,
     ) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        let books = self.books();
-        let all = &books.corrections;
+        let tables = self.tables();
+        let all = &tables.corrections;
         let end = before.map_or(all.len(), |id| all.iter().position(|known| known.id == id).unwrap_or(0));
         Ok(all.iter().take(end).rev().take(limit as usize).cloned().collect())
     }
 
     async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        Ok(self.books().corrections.iter().filter(|known| known.is_in_force(since)).cloned().collect())
+        Ok(self.tables().corrections.iter().filter(|known| known.is_in_force(since)).cloned().collect())
     }
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
-        Ok(self.books().corrections_version)
+        Ok(self.tables().corrections_version)
     }
 
     async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
-        let mut books = self.books();
-        let objectives = books.objectives.entry(slo_id.to_owned()).or_default();
+        let mut tables = self.tables();
+        let objectives = tables.objectives.entry(slo_id.to_owned()).or_default();
         objectives.insert(objective.from, objective.good_ppb);
         while objectives.len() > OBJECTIVES_KEPT as usize {
             objectives.pop_first();
@@ -266,13 +266,13 @@ impl Ledger for MemoryLedger {
     }
 
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
-        let books = self.books();
-        let stored = books.objectives.get(slo_id).into_iter().flatten();
+        let tables = self.tables();
+        let stored = tables.objectives.get(slo_id).into_iter().flatten();
         Ok(stored.map(|(&from, &good_ppb)| ObjectiveRecord { from, good_ppb }).collect())
     }
 
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
-        self.books().prune(&Cutoffs::at(now));
+        self.tables().prune(&Cutoffs::at(now));
         Ok(())
     }
 

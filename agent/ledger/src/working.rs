@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{DEAD_LETTERS_FOR, DeadLetter};
+use crate::{DEAD_LETTER_RETENTION, DeadLetter};
 use lookout_model::{Delivery, DeliveryResult, IncidentRecord, Timestamp, TransitionRecord};
 
 /// Incidents that are open or were resolved lately, their transitions and their deliveries.
@@ -259,7 +259,7 @@ impl WorkingSet {
         let waits: BTreeSet<String> = match waiting {
             Waiting::Too => BTreeSet::new(),
             Waiting::Kept => {
-                let dead = self.dead(before - DEAD_LETTERS_FOR);
+                let dead = self.dead(before - DEAD_LETTER_RETENTION);
                 let dead = dead.map(|(_, entry)| &entry.transition.incident.id);
                 self.queues.values().flat_map(BTreeMap::keys).chain(dead).cloned().collect()
             }

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, DEAD_LETTERS_FOR, DeadLetter, Health, Ledger, LedgerError};
+use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, Health, Ledger, LedgerError};
 use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -87,7 +87,7 @@ impl WriteThroughLedger {
         let was_used = lock_name(path).exists();
         let file = match SqliteLedger::open(path).await {
             Err(error @ LedgerError::Corrupt { .. }) if was_used => {
-                let (file, sentence) = begin_anew(path, &error, clock.now()).await?;
+                let (file, sentence) = replace_damaged(path, &error, clock.now()).await?;
                 tracing::error!("{sentence}");
                 health = Health { faults: 1, last_fault: sentence, ..health };
                 file
@@ -114,13 +114,13 @@ impl WriteThroughLedger {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn place(&self) -> MutexGuard<'_, Option<Arc<SqliteLedger>>> {
+    fn locked_file(&self) -> MutexGuard<'_, Option<Arc<SqliteLedger>>> {
         self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the file to read from.
     fn readable(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
-        self.place().clone().ok_or_else(|| self.not_recording())
+        self.locked_file().clone().ok_or_else(|| self.not_recording())
     }
 
     /// Returns the file to write to, unless writing failed a moment ago.
@@ -134,7 +134,7 @@ impl WriteThroughLedger {
     }
 
     /// Sets the state to not recording. A lasting fault is counted once.
-    fn failed(&self, error: &LedgerError) {
+    fn set_not_recording(&self, error: &LedgerError) {
         let reason = chain(error);
         let mut health = self.locked_health();
         if health.not_recording.replace(reason.clone()).is_none() {
@@ -149,10 +149,10 @@ impl WriteThroughLedger {
 
     /// Writes the backlog and new transitions. Opens the file again first when it was closed after a fault.
     async fn record(&self, backlog: &Backlog, transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
-        let open = self.place().clone();
+        let open = self.locked_file().clone();
         let (file, all) = match open {
             Some(file) => (file, backlog.working),
-            None => (self.open_again().await?, true),
+            None => (self.reopen().await?, true),
         };
         let rows = backlog.rows();
         let stored = if all {
@@ -162,8 +162,8 @@ impl WriteThroughLedger {
             file.store(&rows, transitions, &[]).await
         };
         match stored {
-            Err(error) if is_loss(&error) => {
-                self.give_up(&file, &error).await;
+            Err(error) if is_file_fault(&error) => {
+                self.detach(&file, &error).await;
                 Err(error)
             }
             stored => stored,
@@ -171,10 +171,10 @@ impl WriteThroughLedger {
     }
 
     /// Opens the file again after a fault closed it.
-    async fn open_again(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
+    async fn reopen(&self) -> Result<Arc<SqliteLedger>, LedgerError> {
         let file = match SqliteLedger::open(&self.path).await {
             Err(error @ LedgerError::Corrupt { .. }) => {
-                let (file, sentence) = begin_anew(&self.path, &error, self.clock.now()).await?;
+                let (file, sentence) = replace_damaged(&self.path, &error, self.clock.now()).await?;
                 tracing::error!("{sentence}");
                 self.locked_health().last_fault = sentence;
                 file
@@ -182,16 +182,16 @@ impl WriteThroughLedger {
             opened => opened?,
         };
         let file = Arc::new(file);
-        *self.place() = Some(Arc::clone(&file));
+        *self.locked_file() = Some(Arc::clone(&file));
         Ok(file)
     }
 
     /// Saves the data that the open file still holds and closes it: it is deleted, replaced or damaged.
-    async fn give_up(&self, file: &Arc<SqliteLedger>, error: &LedgerError) {
-        self.failed(error);
-        *self.place() = None;
+    async fn detach(&self, file: &Arc<SqliteLedger>, error: &LedgerError) {
+        self.set_not_recording(error);
+        *self.locked_file() = None;
         let whole = match error {
-            LedgerError::Lost { what, .. } => file.rescue(*what).await,
+            LedgerError::Lost { what, .. } => file.salvage(*what).await,
             _ => false,
         };
         let mut sentence = format!("A fault was found: {}.", chain(error));
@@ -204,12 +204,12 @@ impl WriteThroughLedger {
                 Err(error) => tracing::error!(error = chain(&error), "a damaged ledger cannot be set aside"),
             }
         }
-        file.abandon().await;
+        file.close_connections().await;
         self.locked_health().last_fault = sentence;
     }
 
     /// Stores the progress of a delivery in the file; memory has it already.
-    async fn note(&self, delivery: i64) {
+    async fn store_progress(&self, delivery: i64) {
         let mut backlog = self.backlog.lock().await;
         let Some(entry) = self.working().entry(delivery).cloned() else { return };
         let noted = match self.writable() {
@@ -218,13 +218,13 @@ impl WriteThroughLedger {
         };
         if let Err(error) = noted {
             backlog.working = true;
-            self.failed(&error);
+            self.set_not_recording(&error);
         }
     }
 }
 
 /// Returns whether the file itself is at fault, so that it must be opened again.
-fn is_loss(error: &LedgerError) -> bool {
+fn is_file_fault(error: &LedgerError) -> bool {
     match error {
         LedgerError::Lost { .. } | LedgerError::Corrupt { .. } => true,
         LedgerError::Query { source, .. } => super::sqlite::is_damage(source),
@@ -232,7 +232,7 @@ fn is_loss(error: &LedgerError) -> bool {
     }
 }
 
-async fn begin_anew(
+async fn replace_damaged(
     path: &Path,
     error: &LedgerError,
     now: Timestamp,
@@ -273,7 +273,7 @@ impl Ledger for WriteThroughLedger {
                 transitions.iter().for_each(|transition| working.record(transition));
             }
             Err(error) => {
-                self.failed(&error);
+                self.set_not_recording(&error);
                 let mut working = self.working();
                 for transition in transitions {
                     let mut marked = transition.clone();
@@ -319,7 +319,7 @@ impl Ledger for WriteThroughLedger {
 
     async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
         self.working().begin_attempt(delivery);
-        self.note(delivery).await;
+        self.store_progress(delivery).await;
         Ok(())
     }
 
@@ -330,12 +330,12 @@ impl Ledger for WriteThroughLedger {
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
         self.working().end_attempt(delivery, now, result);
-        self.note(delivery).await;
+        self.store_progress(delivery).await;
         Ok(())
     }
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        Ok(self.working().dead_letters(now - DEAD_LETTERS_FOR))
+        Ok(self.working().dead_letters(now - DEAD_LETTER_RETENTION))
     }
 
     async fn retry_dead_letters(
@@ -343,9 +343,9 @@ impl Ledger for WriteThroughLedger {
         destination: Option<&str>,
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        let ids = self.working().retry(destination, now - DEAD_LETTERS_FOR);
+        let ids = self.working().retry(destination, now - DEAD_LETTER_RETENTION);
         for &id in &ids {
-            self.note(id).await;
+            self.store_progress(id).await;
         }
         Ok(ids.len() as u64)
     }
@@ -421,18 +421,18 @@ impl Ledger for WriteThroughLedger {
     async fn check(&self) {
         let Ok(file) = self.readable() else { return };
         if let Err(error) = file.check_file().await
-            && is_loss(&error)
+            && is_file_fault(&error)
         {
             let mut backlog = self.backlog.lock().await;
             backlog.working = true;
-            self.give_up(&file, &error).await;
+            self.detach(&file, &error).await;
         }
     }
 
     async fn close(&self) {
         // a last try for rows that wait
         let _ = self.commit(&[], &[]).await;
-        let file = self.place().take();
+        let file = self.locked_file().take();
         if let Some(file) = file {
             file.close().await;
         }

@@ -192,7 +192,7 @@ pub fn transition(
 }
 
 /// Returns the whole life of an incident that opens at `t0`: ticket, page, ticket, over.
-pub fn story(t0: Timestamp, destinations: &[&str]) -> [TransitionRecord; 4] {
+pub fn lifecycle(t0: Timestamp, destinations: &[&str]) -> [TransitionRecord; 4] {
     use Severity::{Page, Ticket};
     let minute = |n: u64| t0 + Duration::from_secs(n * 60);
     let over = IncidentRecord {

@@ -242,11 +242,11 @@ fn exit(error: &BackupError) -> Exit {
     match error {
         BackupError::Damaged { .. } | BackupError::Faulty { .. } => Exit::No,
         BackupError::Newer { .. } => Exit::Inconclusive,
-        BackupError::Held { .. } | BackupError::Read { .. } => Exit::Hold,
+        BackupError::InUse { .. } | BackupError::Read { .. } => Exit::Hold,
         BackupError::File { .. }
         | BackupError::Database { .. }
         | BackupError::Exists { .. }
-        | BackupError::Itself { .. } => Exit::Usage,
+        | BackupError::SameFile { .. } => Exit::Usage,
     }
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::*;
-use lookout_model::sample::story;
+use lookout_model::sample::lifecycle;
 use lookout_model::{Timestamp, TransitionRecord};
 use lookout_runtime::clock::SystemClock;
 
@@ -105,7 +105,7 @@ async fn a_real_alertmanager_holds_escalates_and_resolves() {
     let clock = Arc::new(SystemClock);
     let manager = receiver(&destination, clock.clone()).unwrap();
     let opened_at = clock.now() - Duration::from_secs(13 * 60);
-    let story = story(opened_at, &["am"]);
+    let story = lifecycle(opened_at, &["am"]);
 
     manager.deliver(&delivery(&story[0])).await.unwrap();
     let alert = real.active(&["warning"]).await.remove(0);

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::deliver::Message;
     use lookout_engine::Severity;
-    use lookout_model::sample::{T0, story};
+    use lookout_model::sample::{T0, lifecycle};
 
     fn condition(
         kind: ConditionKind,
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn a_message_names_the_condition_that_fires_and_what_is_held() {
-        let [opened, ..] = story(T0, &[]);
+        let [opened, ..] = lifecycle(T0, &[]);
         let mut notice = opened.notice;
         notice.evidence.tiers.iter_mut().for_each(|tier| tier.firing = false);
         notice.evidence.tiers[0].held = Some("1 of 3 bad events".to_owned());

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::local::{Local, Reply};
 use super::*;
 use lookout_ledger::{Ledger, MemoryLedger, SqliteLedger};
-use lookout_model::sample::{T0, story, without_data};
+use lookout_model::sample::{T0, lifecycle, without_data};
 use lookout_model::{Notice, Timestamp};
 use lookout_runtime::clock::SystemClock;
 use lookout_runtime::random::Random;
@@ -45,7 +45,7 @@ fn delivery(notice: Notice) -> Delivery {
 }
 
 fn nth(n: usize) -> Delivery {
-    delivery(story(T0, &[])[n].notice.clone())
+    delivery(lifecycle(T0, &[])[n].notice.clone())
 }
 
 /// A running outbox over a ledger that holds the whole story.
@@ -58,7 +58,7 @@ struct Running {
 impl Running {
     async fn start(receiver: Arc<dyn Receiver>) -> Self {
         let ledger = Arc::new(MemoryLedger::default());
-        ledger.commit(&[], &story(T0, &["chat"])).await.unwrap();
+        ledger.commit(&[], &lifecycle(T0, &["chat"])).await.unwrap();
         Self::over(ledger, receiver)
     }
 
@@ -93,7 +93,7 @@ fn headlines(local: &Local) -> Vec<String> {
 }
 
 fn headlines_of_the_story() -> Vec<String> {
-    story(T0, &[]).iter().map(|transition| Message::of(&transition.notice).headline).collect()
+    lifecycle(T0, &[]).iter().map(|transition| Message::of(&transition.notice).headline).collect()
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn an_attempt_cut_short_is_repeated_and_marked_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ledger.db");
     let first = SqliteLedger::open(&path).await.unwrap();
-    first.commit(&[], &story(T0, &["chat"])).await.unwrap();
+    first.commit(&[], &lifecycle(T0, &["chat"])).await.unwrap();
     let running = Running::over(Arc::new(first), webhook(&local));
     local.seen_at_least(1).await;
     running.task.abort();
@@ -319,7 +319,7 @@ async fn one_hanging_alertmanager_of_a_pair_holds_up_nobody() {
     let ledger: Arc<dyn Ledger> = Arc::new(MemoryLedger::default());
     let now = SystemClock.now();
     for n in 0..30 {
-        let [opened, ..] = story(now - Duration::from_millis(n), &["chat"]);
+        let [opened, ..] = lifecycle(now - Duration::from_millis(n), &["chat"]);
         ledger.commit(&[], &[opened]).await.unwrap();
     }
     let begun = tokio::time::Instant::now();
@@ -354,9 +354,9 @@ async fn a_refresh_repeats_what_fires_and_what_ended_lately() {
     let local = Local::start(vec![]).await;
     let manager = alertmanager(&[local.url("")]);
     let now = SystemClock.now();
-    let [opened, .., long_over] = story(now - Duration::from_secs(3600), &["chat"]);
-    let [.., just_over] = story(now - Duration::from_secs(800), &["chat"]);
-    let [elsewhere, ..] = story(now - Duration::from_millis(1), &["other"]);
+    let [opened, .., long_over] = lifecycle(now - Duration::from_secs(3600), &["chat"]);
+    let [.., just_over] = lifecycle(now - Duration::from_secs(800), &["chat"]);
+    let [elsewhere, ..] = lifecycle(now - Duration::from_millis(1), &["other"]);
     manager.refresh(&[opened, long_over, just_over, elsewhere]).await.unwrap();
     let seen = local.seen_at_least(1).await;
     let ends: Vec<bool> = seen[0]

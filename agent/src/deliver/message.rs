@@ -345,11 +345,11 @@ mod tests {
     use lookout_engine::Status;
 
     use super::*;
-    use lookout_model::sample::{T0, story, without_data};
+    use lookout_model::sample::{T0, lifecycle, without_data};
     use lookout_model::{Corrected, CorrectedBy, CorrectionKind};
 
     fn told(n: usize) -> Message {
-        Message::of(&story(T0, &[])[n].notice)
+        Message::of(&lifecycle(T0, &[])[n].notice)
     }
 
     #[test]
@@ -395,7 +395,7 @@ mod tests {
 
     #[test]
     fn missing_data_are_told_as_such() {
-        let [opened, .., resolved] = story(T0, &[]).map(|transition| without_data(transition.notice));
+        let [opened, .., resolved] = lifecycle(T0, &[]).map(|transition| without_data(transition.notice));
         assert_eq!(Message::of(&opened).headline, "[TICKET] titanic requests-availability: no data");
         assert_eq!(
             Message::of(&resolved).headline,
@@ -408,7 +408,7 @@ mod tests {
 
     #[test]
     fn a_message_names_the_state_and_the_cause() {
-        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        let [mut opened, ..] = lifecycle(T0, &[]).map(|transition| transition.notice);
         let mut present = lookout_model::sample::present(Status::Recovering);
         present.lets_go_after_s = Some(720.0);
         opened.evidence.present = Some(present);
@@ -424,7 +424,7 @@ mod tests {
 
     #[test]
     fn a_spent_budget_is_called_spent() {
-        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        let [mut opened, ..] = lifecycle(T0, &[]).map(|transition| transition.notice);
         opened.evidence.budget_left_ratio = -0.12;
         assert_eq!(Message::of(&opened).sentence, "The 30-day budget is gone, overspent by 12 %.");
         opened.evidence.budget_left_ratio = 0.38;
@@ -434,7 +434,7 @@ mod tests {
 
     #[test]
     fn what_does_not_count_is_named_and_bounded() {
-        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        let [mut opened, ..] = lifecycle(T0, &[]).map(|transition| transition.notice);
         assert!(Message::of(&opened).fields.iter().all(|(name, _)| name != "Excluded"));
         let entry = CorrectedBy {
             id: "cor-1".to_owned(),
@@ -461,7 +461,7 @@ mod tests {
 
     #[test]
     fn a_long_name_leaves_room_for_the_news() {
-        let [mut opened, ..] = story(T0, &[]).map(|transition| transition.notice);
+        let [mut opened, ..] = lifecycle(T0, &[]).map(|transition| transition.notice);
         opened.incident.slo = "x".repeat(500);
         let message = Message::of(&opened);
         assert_eq!(message.headline.chars().count(), HEADLINE);

@@ -359,7 +359,7 @@ mod tests {
     use super::*;
     use lookout_ledger::MemoryLedger;
     use lookout_model::TransitionRecord;
-    use lookout_model::sample::{T0, story};
+    use lookout_model::sample::{T0, lifecycle};
     use lookout_runtime::clock::TokioClock;
 
     /// Receiver that answers as scripted, and records every delivery with its time.
@@ -438,7 +438,7 @@ mod tests {
     async fn a_stored_transition_goes_out_at_once() {
         let scene = Scene::open([]);
         tokio::time::sleep(Duration::from_secs(7)).await;
-        scene.store(&story(T0, &["chat", "other"])).await;
+        scene.store(&lifecycle(T0, &["chat", "other"])).await;
         let told = scene.told(4).await;
         let changes: Vec<_> = told.iter().map(|(second, change)| (*second, change.as_str())).collect();
         assert_eq!(changes, [(7, "opened"), (7, "escalated"), (7, "eased"), (7, "resolved")]);
@@ -451,7 +451,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn pauses_grow_to_a_minute_and_it_is_never_given_up() {
         let scene = Scene::open([Retry::BackOff; 60]);
-        let [opened, ..] = story(T0, &["chat"]);
+        let [opened, ..] = lifecycle(T0, &["chat"]);
         scene.store(&[opened]).await;
         let seconds: Vec<u64> = scene.told(61).await.into_iter().map(|(second, _)| second).collect();
         let pauses: Vec<u64> = seconds.windows(2).map(|pair| pair[1] - pair[0]).collect();
@@ -463,8 +463,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_receiver_that_asks_for_silence_gets_it() {
         let scene = Scene::open([Retry::After(Duration::from_secs(40))]);
-        let [first, ..] = story(T0, &["chat"]);
-        let [second, ..] = story(T0 + Duration::from_millis(1), &["chat"]);
+        let [first, ..] = lifecycle(T0, &["chat"]);
+        let [second, ..] = lifecycle(T0 + Duration::from_millis(1), &["chat"]);
         scene.store(&[first]).await;
         scene.told(1).await;
         scene.store(&[second]).await;
@@ -475,7 +475,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_receiver_that_asks_for_an_hour_is_asked_again_after_a_minute() {
         let scene = Scene::open([Retry::After(Duration::from_secs(3600))]);
-        let [first, ..] = story(T0, &["chat"]);
+        let [first, ..] = lifecycle(T0, &["chat"]);
         scene.store(&[first]).await;
         let seconds: Vec<u64> = scene.told(2).await.into_iter().map(|(second, _)| second).collect();
         assert_eq!(seconds, [0, 60]);
@@ -484,7 +484,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_receiver_that_asks_to_be_asked_again_at_once_is_not() {
         let scene = Scene::open([Retry::After(Duration::ZERO); 8]);
-        let [first, ..] = story(T0, &["chat"]);
+        let [first, ..] = lifecycle(T0, &["chat"]);
         scene.store(&[first]).await;
         let seconds: Vec<u64> = scene.told(9).await.into_iter().map(|(second, _)| second).collect();
         assert!(seconds[8] >= 60, "pauses grow as without a wish: {seconds:?}");
@@ -493,7 +493,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_hopeless_one_is_given_up_and_the_next_goes_out() {
         let scene = Scene::open([Retry::Never, Retry::Unsure]);
-        let [opened, escalated, ..] = story(T0, &["chat"]);
+        let [opened, escalated, ..] = lifecycle(T0, &["chat"]);
         scene.store(&[opened, escalated]).await;
         let changes: Vec<_> = scene.told(3).await.into_iter().map(|(_, change)| change).collect();
         assert_eq!(changes, ["opened", "escalated", "escalated"]);
@@ -502,7 +502,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn open_incidents_are_refreshed_every_half_minute() {
         let scene = Scene::open([]);
-        let [opened, ..] = story(T0, &["chat"]);
+        let [opened, ..] = lifecycle(T0, &["chat"]);
         scene.store(&[opened]).await;
         scene.told(1).await;
         tokio::time::sleep(Duration::from_secs(121)).await;

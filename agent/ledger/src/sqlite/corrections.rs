@@ -4,9 +4,7 @@ use lookout_model::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use lookout_model::correction::IN_FORCE_FOR;
-use lookout_model::{
-    CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE, MOST_KEPT, Revocation,
-};
+use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, MAX_IN_FORCE, MAX_KEPT, Revocation};
 
 /// A correction with its revocation, if there is one.
 const ROWS: &str = "select c.id, c.scope, c.scope_name, c.kind, c.from_ms, c.to_ms, c.recurrence, c.reason, c.actor, \
@@ -95,8 +93,8 @@ pub(super) async fn record(
     .bind(&correction.actor)
     .bind(correction.created_at.as_millis())
     .bind((correction.created_at - IN_FORCE_FOR).as_millis())
-    .bind(i64::try_from(MOST_IN_FORCE).unwrap_or(i64::MAX))
-    .bind(i64::try_from(MOST_KEPT).unwrap_or(i64::MAX))
+    .bind(i64::try_from(MAX_IN_FORCE).unwrap_or(i64::MAX))
+    .bind(i64::try_from(MAX_KEPT).unwrap_or(i64::MAX))
     .execute(connection)
     .await?;
     Ok(stored.rows_affected() > 0)

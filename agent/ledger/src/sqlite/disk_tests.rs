@@ -10,7 +10,7 @@ use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use lookout_model::sample::{T0, deploy, story};
+use lookout_model::sample::{T0, deploy, lifecycle};
 
 /// A file system of one megabyte. Only root may mount one.
 struct SmallDisk(TempDir);
@@ -61,7 +61,7 @@ async fn total(ledger: &SqliteLedger) -> Counts {
 async fn full_and_free(ledger: &SqliteLedger, fill: impl AsyncFn(), free: impl AsyncFn()) {
     let mut waiting: Vec<CountRow> = Vec::new();
     for round in 0..3 {
-        let told = story(T0 + Duration::from_secs(3600 * round as u64), &["slack"]);
+        let told = lifecycle(T0 + Duration::from_secs(3600 * round as u64), &["slack"]);
         ledger.commit(&tick(round * 10), &told).await.unwrap();
         let delivery = ledger.due_deliveries("slack", T0, 9).await.unwrap().remove(0);
         fill().await;
@@ -85,7 +85,7 @@ async fn full_and_free(ledger: &SqliteLedger, fill: impl AsyncFn(), free: impl A
         assert_eq!(total(ledger).await, Counts { good: 3 * slots, bad: slots }, "round {round}");
         assert_eq!(ledger.deploys(None, 9).await.unwrap(), []);
     }
-    let report = verify(ledger.writer.place().path()).await.unwrap();
+    let report = verify(ledger.writer.files().path()).await.unwrap();
     assert_eq!((report.faults.as_slice(), report.waiting_deliveries), ([].as_slice(), 9));
     assert_eq!(
         (report.slos[0].good, report.slos[0].bad),

@@ -9,7 +9,7 @@ use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use lookout_model::sample::{T0, story};
+use lookout_model::sample::{T0, lifecycle};
 
 fn place() -> (TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
@@ -30,7 +30,7 @@ async fn other(path: &Path) -> SqliteConnection {
 async fn filled() -> (TempDir, PathBuf) {
     let (folder, path) = place();
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    ledger.commit(&[row(0)], &story(T0, &["slack"])).await.unwrap();
+    ledger.commit(&[row(0)], &lifecycle(T0, &["slack"])).await.unwrap();
     ledger.close().await;
     (folder, path)
 }
@@ -46,7 +46,7 @@ async fn refused(path: &Path) -> LedgerError {
 #[tokio::test]
 async fn what_was_stored_is_there_after_a_drop_without_close() {
     let (_folder, path) = place();
-    let [opened, ..] = story(T0, &["slack"]);
+    let [opened, ..] = lifecycle(T0, &["slack"]);
     let ledger = SqliteLedger::open(&path).await.unwrap();
     ledger.commit(&[row(0)], std::slice::from_ref(&opened)).await.unwrap();
     drop(ledger);
@@ -91,7 +91,7 @@ async fn a_full_disk_stores_nothing_of_a_tick() {
     let ledger = SqliteLedger::open(&path).await.unwrap();
     ledger.commit(&[row(0)], &[]).await.unwrap();
     ledger.writer.limit_pages(true).await;
-    let mut story = story(T0, &["slack"]);
+    let mut story = lifecycle(T0, &["slack"]);
     story[3].notice.description = "x".repeat(100_000);
     let error = ledger.commit(&[row(0), row(10)], &story).await.unwrap_err();
     assert!(matches!(error, LedgerError::Query { .. }), "{error:?}");
@@ -220,8 +220,8 @@ async fn a_decision_changed_behind_our_back_is_noticed() {
 async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
     let (_folder, path) = place();
     let ledger = SqliteLedger::open(&path).await.unwrap();
-    let [broken, ..] = story(T0, &["slack"]);
-    let [fine, ..] = story(T0 + Duration::from_secs(60), &["slack"]);
+    let [broken, ..] = lifecycle(T0, &["slack"]);
+    let [fine, ..] = lifecycle(T0 + Duration::from_secs(60), &["slack"]);
     ledger.commit(&[], &[broken.clone(), fine.clone()]).await.unwrap();
     sqlx::query("update transition set notice = '{}' where incident_id = $1")
         .bind(&broken.incident.id)

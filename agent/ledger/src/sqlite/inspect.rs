@@ -37,13 +37,13 @@ pub(super) async fn inspect(path: &Path) -> Result<(), LedgerError> {
         .busy_timeout(BUSY)
         .disable_statement_logging();
     let mut connection = options.connect().await.map_err(unreadable(path))?;
-    let verdict = judge(path, &mut connection).await;
+    let result = check_contents(path, &mut connection).await;
     // a failure to close a read-only connection says nothing about the file
     drop(connection.close().await);
-    verdict
+    result
 }
 
-async fn judge(path: &Path, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
+async fn check_contents(path: &Path, connection: &mut SqliteConnection) -> Result<(), LedgerError> {
     let application: i64 = sqlx::query_scalar("pragma application_id")
         .fetch_one(&mut *connection)
         .await

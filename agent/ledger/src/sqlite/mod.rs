@@ -8,15 +8,15 @@ mod corrections;
 mod counts;
 mod decisions;
 mod deploys;
+mod files;
 mod hours;
 mod incidents;
 mod inspect;
 mod objectives;
 mod outbox;
-mod place;
 mod progress;
 mod reading;
-mod rescue;
+mod salvage;
 mod tick;
 mod writer;
 
@@ -40,7 +40,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 
-use self::place::Locks;
+use self::files::Locks;
 use self::tick::Unacknowledged;
 use self::writer::Writer;
 use super::chain::Chain;
@@ -55,10 +55,10 @@ use lookout_model::{
 pub use backup::{
     BackupError, Faults, Recovered, Report, Restored, SloTotals, backup, recover, restore, verify,
 };
+pub(crate) use files::lock_name;
 pub(crate) use inspect::is_damage;
-pub(crate) use place::lock_name;
 pub use reading::LedgerFile;
-pub(crate) use rescue::set_aside;
+pub(crate) use salvage::set_aside;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("migrations/sqlite");
 
@@ -311,14 +311,14 @@ async fn migrate(path: &Path, writer: &Writer) -> Result<(), LedgerError> {
         .run_direct(None, &mut work.connection, false)
         .await
         .map_err(|error| refused_migration(path, error))?;
-    work.give_back();
+    work.release();
     Ok(())
 }
 
 /// Copies a ledger before its tables change. Without room for a copy it is migrated all the same: each step is one
 /// transaction, and without a ledger nothing is observed.
 async fn keep_copy(path: &Path, version: i64, connection: &mut SqliteConnection) {
-    let copy = place::beside(path, &format!(".schema-{version}"));
+    let copy = files::sibling(path, &format!(".schema-{version}"));
     if copy.exists() {
         return;
     }

@@ -47,7 +47,8 @@ async fn a_ledger_of_0_1_0_is_migrated_and_says_what_it_said() {
     assert_eq!(objectives[0].good_ppb, 900_000_000);
     ledger.close().await;
     let report = verify(&path).await.unwrap();
-    assert_eq!((report.schema_version, report.faults.len()), (6, 0));
+    let newest = MIGRATIONS.iter().map(|step| step.version).max().unwrap();
+    assert_eq!((report.schema_version, report.faults.len()), (newest, 0));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::writer::Writer;
 use super::{decode, query};
-use crate::{DEAD_LETTERS_FOR, DeadLetter, LedgerError};
+use crate::{DEAD_LETTER_RETENTION, DeadLetter, LedgerError};
 use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp};
 use lookout_runtime::events::{chain, names};
 
@@ -57,13 +57,13 @@ pub(super) async fn due(
                 unsure: row.unsure,
                 thread: row.thread,
             }),
-            Err(error) => give_up(writer, &row, now, &error).await?,
+            Err(error) => refuse_unreadable(writer, &row, now, &error).await?,
         }
     }
     Ok(deliveries)
 }
 
-async fn give_up(
+async fn refuse_unreadable(
     writer: &Writer,
     row: &DueRow,
     now: Timestamp,
@@ -151,7 +151,7 @@ pub(super) async fn end(
     Ok(())
 }
 
-/// Returns the deliveries that were refused for good within [`DEAD_LETTERS_FOR`], oldest first.
+/// Returns the deliveries that were refused for good within [`DEAD_LETTER_RETENTION`], oldest first.
 pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Result<Vec<DeadLetter>> {
     let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
         "select delivery.destination, incident.id, incident.slo_id, transition.change, transition.at_ms, \
@@ -159,7 +159,7 @@ pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Res
          join incident on incident.id = delivery.incident_id \
          where delivery.state = 'failed' and delivery.ended_at_ms >= $1 order by delivery.id",
     )
-    .bind((now - DEAD_LETTERS_FOR).as_millis())
+    .bind((now - DEAD_LETTER_RETENTION).as_millis())
     .fetch_all(pool)
     .await?;
     let letter = |(destination, incident_id, slo_id, change, at_ms, error)| {
@@ -179,7 +179,7 @@ pub(super) async fn retry(
         "update delivery set state = 'waiting', due_at_ms = 0, ended_at_ms = null \
          where state = 'failed' and ended_at_ms >= $1 and ($2 is null or destination = $2)",
     )
-    .bind((now - DEAD_LETTERS_FOR).as_millis())
+    .bind((now - DEAD_LETTER_RETENTION).as_millis())
     .bind(destination)
     .execute(connection)
     .await?;

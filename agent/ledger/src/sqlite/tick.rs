@@ -67,12 +67,12 @@ async fn read_back(ledger: &SqliteLedger, wanted: i64) -> Result<(), LedgerError
         reader.close_on_drop();
         query(DOING)(error)
     })?;
-    ledger.writer.place().check()?;
+    ledger.writer.files().check()?;
     if found == wanted {
         return Ok(());
     }
     reader.close_on_drop();
-    let path = ledger.writer.place().path().display().to_string();
+    let path = ledger.writer.files().path().display().to_string();
     Err(LedgerError::Lost { path, what: Loss::Unread })
 }
 

@@ -10,14 +10,14 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Executor as _, SqliteConnection};
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::place::Place;
+use super::files::WatchedFiles;
 use super::{ACQUIRE, opening, query};
 use crate::LedgerError;
 
 /// Holder of the connection that writes; empty until one is needed.
 #[derive(Debug)]
 pub(super) struct Writer {
-    place: Place,
+    files: WatchedFiles,
     idle: Mutex<Idle>,
 }
 
@@ -37,17 +37,17 @@ impl Writer {
         let options =
             options.clone().journal_mode(SqliteJournalMode::Wal).synchronous(SqliteSynchronous::Full);
         let connection = options.connect().await.map_err(opening(path))?;
-        let place = Place::of(path)?;
+        let files = WatchedFiles::of(path)?;
         let idle = Mutex::new(Idle { options, connection: Some(connection), closed: false });
-        Ok(Self { place, idle })
+        Ok(Self { files, idle })
     }
 
     /// Begins a transaction.
     ///
     /// # Errors
     /// Fails when the file is not the one that was opened, cannot be opened, or is locked for too long.
-    pub(super) async fn begin(&self, doing: &'static str) -> Result<Work<'_>, LedgerError> {
-        self.place.check()?;
+    pub(super) async fn begin(&self, doing: &'static str) -> Result<WriteConnection<'_>, LedgerError> {
+        self.files.check()?;
         let mut work = self.connection(doing).await?;
         // fails unless the connection is in autocommit: a transaction that was left open is found here
         if let Err(error) = work.connection.execute("begin immediate").await {
@@ -60,38 +60,38 @@ impl Writer {
     ///
     /// # Errors
     /// As [`Writer::begin`].
-    pub(super) async fn connection(&self, doing: &'static str) -> Result<Work<'_>, LedgerError> {
-        let place = tokio::time::timeout(ACQUIRE, self.idle.lock()).await;
-        let mut place = place.map_err(|_| query(doing)(sqlx::Error::PoolTimedOut))?;
-        if place.closed {
+    pub(super) async fn connection(&self, doing: &'static str) -> Result<WriteConnection<'_>, LedgerError> {
+        let idle = tokio::time::timeout(ACQUIRE, self.idle.lock()).await;
+        let mut idle = idle.map_err(|_| query(doing)(sqlx::Error::PoolTimedOut))?;
+        if idle.closed {
             return Err(query(doing)(sqlx::Error::PoolClosed));
         }
-        let connection = match place.connection.take() {
+        let connection = match idle.connection.take() {
             Some(connection) => connection,
             None => {
-                self.place.forget_wal();
-                place.options.connect().await.map_err(opening(self.place.path()))?
+                self.files.forget_wal();
+                idle.options.connect().await.map_err(opening(self.files.path()))?
             }
         };
-        Ok(Work { place, connection, doing })
+        Ok(WriteConnection { idle, connection, doing })
     }
 
     /// Returns the files of the database.
-    pub(super) const fn place(&self) -> &Place {
-        &self.place
+    pub(super) const fn files(&self) -> &WatchedFiles {
+        &self.files
     }
 
     /// Limits the database to its present pages, or removes the limit.
     #[cfg(test)]
     pub(super) async fn limit_pages(&self, full: bool) {
-        let mut place = self.idle.lock().await;
-        let options = place.options.clone();
+        let mut idle = self.idle.lock().await;
+        let options = idle.options.clone();
         let mut connection = options.clone().connect().await.unwrap();
         let pages: i64 = sqlx::query_scalar("pragma page_count").fetch_one(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         let pages = if full { pages } else { 1_000_000 };
-        place.options = options.pragma("max_page_count", pages.to_string());
-        place.connection = None;
+        idle.options = options.pragma("max_page_count", pages.to_string());
+        idle.connection = None;
     }
 
     /// Moves the write-ahead log into the database when no reader prevents it.
@@ -99,16 +99,16 @@ impl Writer {
         const DOING: &str = "folding the write-ahead log into the ledger";
         let Ok(mut work) = self.connection(DOING).await else { return };
         match work.connection.execute("pragma wal_checkpoint(truncate)").await {
-            Ok(_) => work.give_back(),
+            Ok(_) => work.release(),
             Err(error) => tracing::debug!(%error, "the next start folds the write-ahead log into the ledger"),
         }
     }
 
     /// Closes the connection for good.
     pub(super) async fn close(&self) {
-        let mut place = self.idle.lock().await;
-        place.closed = true;
-        if let Some(connection) = place.connection.take()
+        let mut idle = self.idle.lock().await;
+        idle.closed = true;
+        if let Some(connection) = idle.connection.take()
             && let Err(error) = connection.close().await
         {
             tracing::debug!(%error, "the connection that writes was not closed in order");
@@ -116,28 +116,28 @@ impl Writer {
     }
 }
 
-/// A transaction. Dropped without [`Work::commit`], it closes its connection, which rolls everything back.
+/// A transaction. Dropped without [`WriteConnection::commit`], it closes its connection, which rolls everything back.
 #[derive(Debug)]
-pub(super) struct Work<'a> {
-    place: MutexGuard<'a, Idle>,
+pub(super) struct WriteConnection<'a> {
+    idle: MutexGuard<'a, Idle>,
     /// The connection, inside a transaction unless [`Writer::connection`] made this.
     pub(super) connection: SqliteConnection,
     doing: &'static str,
 }
 
-impl Work<'_> {
+impl WriteConnection<'_> {
     /// Commits and returns the connection.
     ///
     /// # Errors
     /// Fails when the commit fails. The transaction may be stored all the same.
     pub(super) async fn commit(mut self) -> Result<(), LedgerError> {
         self.connection.execute("commit").await.map_err(query(self.doing))?;
-        self.give_back();
+        self.release();
         Ok(())
     }
 
     /// Returns a connection on which no transaction was begun.
-    pub(super) fn give_back(mut self) {
-        self.place.connection = Some(self.connection);
+    pub(super) fn release(mut self) {
+        self.idle.connection = Some(self.connection);
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{LedgerFile, verify};
 use lookout_engine::Change;
-use lookout_model::sample::{T0, story};
+use lookout_model::sample::{T0, lifecycle};
 use lookout_runtime::clock::SystemClock;
 
 struct Scene {
@@ -30,7 +30,7 @@ impl Scene {
     async fn paged() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = open(&folder).await;
-        let [opened, ..] = story(T0, &["chat"]);
+        let [opened, ..] = lifecycle(T0, &["chat"]);
         ledger.commit(&[row(0)], &[opened]).await.unwrap();
         let scene = Self { folder, ledger };
         assert_eq!(scene.deliver().await, ["opened"]);
@@ -109,11 +109,11 @@ async fn a_file_that_is_harmed_while_it_is_used_stops_no_page() {
     for (what, harm, counts_stay) in harms() {
         let scene = Scene::paged().await;
         let file = scene.ledger.readable().unwrap();
-        file.fold_for_test().await;
+        file.checkpoint_for_test().await;
         drop(file);
         harm(&scene.path());
         scene.ledger.check().await;
-        let [_, escalated, eased, resolved] = story(T0, &["chat"]);
+        let [_, escalated, eased, resolved] = lifecycle(T0, &["chat"]);
         scene.ledger.commit(&[row(1)], &[escalated]).await.unwrap();
         assert_eq!(scene.deliver().await, ["escalated"], "{what}");
         let health = scene.ledger.health();
@@ -133,9 +133,9 @@ async fn a_file_that_is_harmed_while_it_is_used_stops_no_page() {
 #[tokio::test]
 async fn a_file_that_takes_nothing_gets_everything_once_it_does() {
     let scene = Scene::paged().await;
-    let [_, escalated, eased, resolved] = story(T0, &["chat"]);
+    let [_, escalated, eased, resolved] = lifecycle(T0, &["chat"]);
     for round in 0..2 {
-        scene.ledger.readable().unwrap().refuse_for_test(true).await;
+        scene.ledger.readable().unwrap().refuse_writes_for_test(true).await;
         for n in 1..=5 {
             let mut told = if round == 0 { escalated.clone() } else { eased.clone() };
             told.notice.description = "x".repeat(30_000);
@@ -151,7 +151,7 @@ async fn a_file_that_takes_nothing_gets_everything_once_it_does() {
             scene.ledger.record_deploy(&lookout_model::sample::deploy()).await,
             Err(LedgerError::NotRecording { .. })
         ));
-        scene.ledger.readable().unwrap().refuse_for_test(false).await;
+        scene.ledger.readable().unwrap().refuse_writes_for_test(false).await;
         scene.ledger.commit(&[], &[]).await.unwrap();
         assert_eq!(scene.ledger.health().not_recording, None);
     }
@@ -192,7 +192,7 @@ async fn a_damaged_file_is_set_aside_untouched_and_a_new_one_begins() {
 #[tokio::test]
 async fn deliveries_in_progress_go_on_after_a_restart() {
     let scene = Scene::paged().await;
-    let [_, escalated, ..] = story(T0, &["chat"]);
+    let [_, escalated, ..] = lifecycle(T0, &["chat"]);
     scene.ledger.commit(&[], &[escalated]).await.unwrap();
     let delivery = scene.ledger.due_deliveries("chat", Timestamp::EPOCH, 9).await.unwrap().remove(0);
     scene.ledger.begin_attempt(delivery.id, T0).await.unwrap();

@@ -22,11 +22,11 @@ pub use ranges::{Ranges, expand};
 pub use recurrence::{BadRecurrence, Recurrence};
 
 /// Largest number of corrections in force at once.
-pub const MOST_IN_FORCE: usize = 500;
+pub const MAX_IN_FORCE: usize = 500;
 /// Largest number of stored corrections, the revoked and the past ones included.
-pub const MOST_KEPT: usize = 10_000;
+pub const MAX_KEPT: usize = 10_000;
 
-/// Time past its end for which a correction still counts against [`MOST_IN_FORCE`].
+/// Time past its end for which a correction still counts against [`MAX_IN_FORCE`].
 pub const IN_FORCE_FOR: Duration = Duration::from_secs(90 * 86_400);
 
 /// SLOs that a correction applies to.
@@ -153,7 +153,7 @@ pub struct CorrectionRecord {
 impl CorrectionRecord {
     /// Returns whether it equals another one apart from id and time of writing.
     #[must_use]
-    pub fn says_the_same(&self, other: &Self) -> bool {
+    pub fn has_same_content(&self, other: &Self) -> bool {
         let same = |one: &Self| Self {
             id: String::new(),
             created_at: Timestamp::EPOCH,

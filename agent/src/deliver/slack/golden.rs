@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{blocks, slack_as_text, words};
 use crate::deliver::Message;
-use lookout_model::sample::{T0, story, without_data};
+use lookout_model::sample::{T0, lifecycle, without_data};
 use lookout_model::{Delivery, Notice};
 
 /// Compares with a file, or writes it when `UPDATE_EXPECT=1`.
@@ -20,7 +20,7 @@ fn golden(name: &str, text: &str) {
 }
 
 fn cases() -> Vec<(&'static str, Delivery)> {
-    let [opened, escalated, eased, resolved] = story(T0, &[]).map(|transition| transition.notice);
+    let [opened, escalated, eased, resolved] = lifecycle(T0, &[]).map(|transition| transition.notice);
     let mut hostile = opened.clone();
     hostile.last_failure =
         Some("<!channel> see <http://evil.example|the fix> & \u{1b}[31mrun\n\n*this*".to_owned());
@@ -126,7 +126,7 @@ prop_compose! {
         cause in 0..Cause::ALL.len(),
         tiers in any::<bool>(),
     ) -> Notice {
-        let mut notice = story(T0, &[])[kind].notice.clone();
+        let mut notice = lifecycle(T0, &[])[kind].notice.clone();
         let mut texts = texts.into_iter();
         let mut text = || texts.next().unwrap_or_default();
         notice.alert = text();

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::Limit;
 use crate::web::{Problem, State, auth};
 use lookout_model::{
-    CorrectionKind, CorrectionRecord, CorrectionScope, MOST_IN_FORCE, MOST_KEPT, Recurrence, Revocation,
+    CorrectionKind, CorrectionRecord, CorrectionScope, MAX_IN_FORCE, MAX_KEPT, Recurrence, Revocation,
     Timestamp,
 };
 
@@ -89,12 +89,12 @@ pub(super) async fn add(
     let ledger = |error| Problem::ledger(&error);
     // a repeated request, whose answer was lost, writes nothing again
     let known = state.ledger.corrections_in_force(Timestamp::MIN).await.map_err(ledger)?;
-    if let Some(same) = known.into_iter().find(|known| known.says_the_same(&wanted)) {
+    if let Some(same) = known.into_iter().find(|known| known.has_same_content(&wanted)) {
         return Ok((StatusCode::OK, Json(same)));
     }
     if !state.ledger.record_correction(&wanted).await.map_err(ledger)? {
         let detail = format!(
-            "there are too many corrections: at most {MOST_IN_FORCE} may be in force and {MOST_KEPT} kept; revoke those \
+            "there are too many corrections: at most {MAX_IN_FORCE} may be in force and {MAX_KEPT} kept; revoke those \
              that are not needed, or let one recur instead of writing many"
         );
         return Err(Problem::new(StatusCode::CONFLICT, "too_many_corrections", detail));

@@ -358,7 +358,7 @@ async fn one_duration_has_one_spelling_on_a_page_in_a_message_and_in_the_termina
     let incidents = get(&router, "/incidents").await.text;
     assert!(incidents.contains(SPELLING), "a resolved incident lasted 5,400 s: {incidents}");
 
-    let mut notice = lookout_model::sample::story(NOW, &[])[3].notice.clone();
+    let mut notice = lookout_model::sample::lifecycle(NOW, &[])[3].notice.clone();
     notice.incident.started_at = Some(NOW);
     notice.incident.opened_at = NOW;
     notice.incident.recovered_at = Some(NOW + Duration::from_secs(5400));

@@ -16,15 +16,15 @@ use super::{BackupError, database, failed, reading, size};
 use crate::Chain;
 
 /// Number of faults of one kind that are listed.
-const TOLD: i64 = 5;
+const LISTED: i64 = 5;
 
 /// Extent of an examination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Depth {
     /// The checks of an agent before it opens a ledger.
-    Entrance,
+    Startup,
     /// All of it.
-    Whole,
+    Full,
 }
 
 /// Contents of a ledger.
@@ -101,8 +101,8 @@ async fn look(path: &Path, depth: Depth, connection: &mut SqliteConnection) -> R
         return Err(damaged(path, vec!["it is no ledger of lookout's".to_owned()]));
     }
     let check = match depth {
-        Depth::Entrance => "pragma quick_check(1)",
-        Depth::Whole => "pragma integrity_check(5)",
+        Depth::Startup => "pragma quick_check(1)",
+        Depth::Full => "pragma integrity_check(5)",
     };
     let mut faults: Vec<String> = sqlx::query_scalar(check).fetch_all(&mut *view).await.map_err(reading)?;
     faults.retain(|line| line != "ok");
@@ -115,7 +115,7 @@ async fn look(path: &Path, depth: Depth, connection: &mut SqliteConnection) -> R
         return Err(damaged(path, faults));
     }
     let mut report = Report { schema_version, bytes: size(path)?, ..Report::default() };
-    if depth == Depth::Whole {
+    if depth == Depth::Full {
         let read = async {
             faults.extend(contradictions(&mut view).await?);
             faults.extend(counts(&mut view, &mut report).await?);
@@ -170,7 +170,7 @@ async fn contradictions(view: &mut SqliteConnection) -> sqlx::Result<Vec<String>
     let orphans: Vec<(String, String)> = sqlx::query_as(
         "select \"table\", parent from pragma_foreign_key_check group by \"table\", parent limit $1",
     )
-    .bind(TOLD)
+    .bind(LISTED)
     .fetch_all(&mut *view)
     .await?;
     faults.extend(

@@ -62,7 +62,7 @@ pub enum BackupError {
     },
     /// The file to restore is the ledger itself.
     #[error("{} is the ledger itself: name the backup it is to be restored from", path.display())]
-    Itself {
+    SameFile {
         /// Which.
         path: PathBuf,
     },
@@ -97,7 +97,7 @@ pub enum BackupError {
     },
     /// An agent runs on the ledger.
     #[error("an agent holds the ledger {}: stop it, then restore; nothing was changed", path.display())]
-    Held {
+    InUse {
         /// Which.
         path: PathBuf,
     },
@@ -121,9 +121,9 @@ pub async fn backup(ledger: &Path, to: &Path) -> Result<Report, BackupError> {
     if std::fs::symlink_metadata(&to).is_ok() {
         return Err(BackupError::Exists { path: to });
     }
-    let partial = Partial::beside(&to, "partial")?;
+    let partial = Partial::create(&to, "partial")?;
     copy(ledger, &partial.0).await?;
-    let report = examine::examine(&partial.0, examine::Depth::Whole).await;
+    let report = examine::examine(&partial.0, examine::Depth::Full).await;
     let mut report = report.map_err(|error| named(error, ledger))?;
     seal::set(&partial.0).map_err(failed("sealing", &partial.0))?;
     (report.sealed, report.bytes) = (true, size(&partial.0)?);
@@ -137,13 +137,13 @@ pub async fn backup(ledger: &Path, to: &Path) -> Result<Report, BackupError> {
 /// Fails when the file is not whole, has an unknown version, or cannot be read. Contradictions are in the report.
 pub async fn verify(path: &Path) -> Result<Report, BackupError> {
     let sealed = seal::check(path)?;
-    Ok(Report { sealed, ..examine::examine(path, examine::Depth::Whole).await? })
+    Ok(Report { sealed, ..examine::examine(path, examine::Depth::Full).await? })
 }
 
 /// Copies the database in `from` into the empty file `to`, as it is at one moment, and onto the disk.
 async fn copy(from: &Path, to: &Path) -> Result<(), BackupError> {
     // a file that an agent would refuse is not worth a backup
-    examine::examine(from, examine::Depth::Entrance).await?;
+    examine::examine(from, examine::Depth::Startup).await?;
     let doing = |doing| move |source| database(doing, from, source);
     let name = to.to_str().ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "its name is no text"));
     let name = name.map_err(failed("copying to", to))?;
@@ -168,7 +168,7 @@ struct Partial(PathBuf);
 
 impl Partial {
     /// Creates an empty file for its owner alone, in the folder it will stay in.
-    fn beside(path: &Path, what: &str) -> Result<Self, BackupError> {
+    fn create(path: &Path, what: &str) -> Result<Self, BackupError> {
         let name = with_suffix(path, &format!(".{what}-{:08x}", fastrand::u32(..)));
         let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&name);
         made.map_err(failed("making", &name))?;

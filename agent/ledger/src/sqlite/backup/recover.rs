@@ -57,7 +57,7 @@ pub async fn recover(from: &Path, to: &Path) -> Result<Vec<Recovered>, BackupErr
         return Err(BackupError::Exists { path: to });
     }
     // SQLite changes what lies beside a database that it opens
-    let copy = Partial::beside(&to, "damaged")?;
+    let copy = Partial::create(&to, "damaged")?;
     for suffix in ["", "-wal"] {
         let part = with_suffix(from, suffix);
         if suffix.is_empty() || part.exists() {

@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use super::super::BUSY;
-use super::super::place::Locks;
+use super::super::files::Locks;
 use super::{BackupError, Partial, Report, copy, examine, failed, named, sync_folder, verify, with_suffix};
 use crate::LedgerError;
 
@@ -58,15 +58,15 @@ pub async fn restore(
     let owner = owner(&ledger)?;
     // held until the end: an agent that starts meanwhile reports that its ledger is in use
     let _locks = Locks::take(&ledger).map_err(|error| match error {
-        LedgerError::InUse { .. } => BackupError::Held { path: ledger.clone() },
+        LedgerError::InUse { .. } => BackupError::InUse { path: ledger.clone() },
         LedgerError::Open { source: sqlx::Error::Io(source), .. } => failed("locking", &ledger)(source),
         other => BackupError::Damaged { path: ledger.clone(), faults: vec![other.to_string()] },
     })?;
     give(&with_suffix(&ledger, ".lock"), &owner)?;
 
-    let partial = Partial::beside(&ledger, "restoring")?;
+    let partial = Partial::create(&ledger, "restoring")?;
     copy(from, &partial.0).await?;
-    let report = examine::examine(&partial.0, examine::Depth::Whole).await;
+    let report = examine::examine(&partial.0, examine::Depth::Full).await;
     let report = report.map_err(|error| named(error, from))?;
     let alike = Report { bytes: report.bytes, sealed: false, ..wanted };
     if report != alike {
@@ -74,7 +74,7 @@ pub async fn restore(
         return Err(BackupError::Damaged { path: from.to_owned(), faults: vec![fault] });
     }
     give(&partial.0, &owner)?;
-    fold(&ledger).await?;
+    merge_wal(&ledger).await?;
     // nothing is awaited from here on, so that a cancellation comes before or after
     let kept = put_aside(&ledger, "replaced", now)?;
     std::fs::rename(&partial.0, &ledger).map_err(failed("putting the backup in the place of", &ledger))?;
@@ -86,7 +86,7 @@ fn refuse_itself(from: &Path, ledger: &Path) -> Result<(), BackupError> {
     let there = std::fs::metadata(from).map_err(failed("opening", from))?;
     let same =
         std::fs::metadata(ledger).is_ok_and(|here| (here.dev(), here.ino()) == (there.dev(), there.ino()));
-    if same { Err(BackupError::Itself { path: ledger.to_owned() }) } else { Ok(()) }
+    if same { Err(BackupError::SameFile { path: ledger.to_owned() }) } else { Ok(()) }
 }
 
 /// Returns the owner of the ledger, or of its folder when there is none: root may restore for an agent that is not
@@ -116,12 +116,12 @@ fn give(path: &Path, owner: &Metadata) -> Result<(), BackupError> {
 
 /// Writes the WAL that the last agent left into the ledger, so that one file holds everything. A damaged ledger is put
 /// aside with its WAL: SQLite deletes a WAL that it cannot read.
-async fn fold(ledger: &Path) -> Result<(), BackupError> {
+async fn merge_wal(ledger: &Path) -> Result<(), BackupError> {
     let options = SqliteConnectOptions::new().filename(ledger).busy_timeout(BUSY).disable_statement_logging();
     if !std::fs::metadata(with_suffix(ledger, "-wal")).is_ok_and(|wal| wal.len() > 0) {
         return Ok(());
     }
-    if examine::examine(ledger, examine::Depth::Entrance).await.is_err() {
+    if examine::examine(ledger, examine::Depth::Startup).await.is_err() {
         return Ok(());
     }
     let Ok(mut connection) = options.connect().await else { return Ok(()) };

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use super::backup::{BackupError, put_aside};
-use super::place::beside;
+use super::files::sibling;
 use super::{SqliteLedger, query, tick};
 #[cfg(test)]
 use crate::Ledger as _;
@@ -41,20 +41,20 @@ impl SqliteLedger {
     /// # Errors
     /// Fails when the file is damaged, is not the one that was opened, or cannot be read.
     pub(crate) async fn check_file(&self) -> Result<(), LedgerError> {
-        self.writer.place().check()?;
-        super::inspect::check_pages(self.writer.place().path()).await
+        self.writer.files().check()?;
+        super::inspect::check_pages(self.writer.files().path()).await
     }
 
     /// Saves the data that the open connections still see although a file name is gone. Returns whether all of it is
     /// saved.
-    pub(crate) async fn rescue(&self, loss: Loss) -> bool {
-        let path = self.writer.place().path();
+    pub(crate) async fn salvage(&self, loss: Loss) -> bool {
+        let path = self.writer.files().path();
         match loss {
             Loss::Deleted => self.copy_to(path).await,
             Loss::Replaced => {
                 // the other file is intact, and nothing of it may be mixed with this ledger
-                self.copy_to(&beside(path, ".before-it-was-replaced")).await;
-                self.writer.place().remove_own_log();
+                self.copy_to(&sibling(path, ".before-it-was-replaced")).await;
+                self.writer.files().remove_own_log();
                 false
             }
             Loss::Log => {
@@ -70,19 +70,19 @@ impl SqliteLedger {
         let Ok(mut work) = self.writer.connection("saving a ledger that lost its name").await else {
             return false;
         };
-        let saved = beside(path, ".saved");
+        let saved = sibling(path, ".saved");
         let _left_by_a_crash = std::fs::remove_file(&saved);
         let name = saved.display().to_string();
         let copied = sqlx::query("vacuum into $1").bind(&name).execute(&mut work.connection).await;
         // SQLite would use the old log as part of the copy
-        self.writer.place().remove_own_log();
+        self.writer.files().remove_own_log();
         let named = copied.is_ok() && std::fs::hard_link(&saved, path).is_ok();
         let _not_needed_any_more = std::fs::remove_file(&saved);
         named
     }
 
     /// Closes every connection without touching a file that belongs to another ledger by now.
-    pub(crate) async fn abandon(&self) {
+    pub(crate) async fn close_connections(&self) {
         self.readers.close().await;
         self.writer.close().await;
         drop(self.locks.lock().unwrap_or_else(PoisonError::into_inner).take());
@@ -92,13 +92,13 @@ impl SqliteLedger {
 #[cfg(test)]
 impl SqliteLedger {
     /// Moves the write-ahead log into the file, so that damage to the file is damage to the ledger.
-    pub(crate) async fn fold_for_test(&self) {
+    pub(crate) async fn checkpoint_for_test(&self) {
         self.writer.checkpoint().await;
         self.commit(&[], &[]).await.unwrap();
     }
 
     /// Makes every write fail, or succeed again.
-    pub(crate) async fn refuse_for_test(&self, refuse: bool) {
+    pub(crate) async fn refuse_writes_for_test(&self, refuse: bool) {
         self.writer.limit_pages(refuse).await;
     }
 }

@@ -15,7 +15,7 @@ use crate::{LedgerError, Loss};
 
 /// The files of a ledger as they were seen last.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct WatchedFiles {
     path: PathBuf,
     seen: Mutex<Seen>,
 }
@@ -39,7 +39,7 @@ impl Identity {
     }
 }
 
-impl Place {
+impl WatchedFiles {
     /// Creates the files as they are now.
     pub(super) fn of(path: &Path) -> Result<Self, LedgerError> {
         let about = std::fs::metadata(path).map_err(|source| opening(path)(source.into()))?;
@@ -71,7 +71,7 @@ impl Place {
             return Err(lost(Loss::Truncated));
         }
         seen.bytes = about.len();
-        let wal = std::fs::metadata(beside(&self.path, "-wal")).ok().map(|about| Identity::of(&about));
+        let wal = std::fs::metadata(sibling(&self.path, "-wal")).ok().map(|about| Identity::of(&about));
         if seen.wal.is_some() && wal != seen.wal {
             return Err(lost(Loss::Log));
         }
@@ -82,11 +82,11 @@ impl Place {
     /// Removes the write-ahead log of a database that has lost its name, unless another database owns that log by now.
     pub(super) fn remove_own_log(&self) {
         let seen = *self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let log = beside(&self.path, "-wal");
+        let log = sibling(&self.path, "-wal");
         let own = std::fs::metadata(&log).is_ok_and(|about| Some(Identity::of(&about)) == seen.wal);
         if own {
             let _best_effort = std::fs::remove_file(log);
-            let _best_effort = std::fs::remove_file(beside(&self.path, "-shm"));
+            let _best_effort = std::fs::remove_file(sibling(&self.path, "-shm"));
         }
     }
 
@@ -146,11 +146,11 @@ fn lock(ledger: &Path, name: &Path, make: bool) -> Result<File, LedgerError> {
 
 /// Returns the name of the file that is locked by whoever uses the ledger; it stays behind.
 pub(crate) fn lock_name(ledger: &Path) -> PathBuf {
-    beside(ledger, ".lock")
+    sibling(ledger, ".lock")
 }
 
 /// Returns the name of a file that belongs to the ledger.
-pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
