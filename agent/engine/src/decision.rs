@@ -1,10 +1,12 @@
 //! Alerts and incidents, and the decision that changes them.
 
+use core::cmp::Ordering;
+
 use crate::alert::{AlertInput, AlertState};
 use crate::assessment::Assessment;
-use crate::condition::{Condition, ConditionAssessment};
+use crate::condition::ConditionAssessment;
 use crate::data_state::DataState;
-use crate::incident::{self, Cause, Latest, Open, Transition, Wanted};
+use crate::incident::{self, Cause, Latest, Open, Resolved, Transition, Wanted};
 use crate::policy::Policy;
 use crate::slot::Slot;
 use crate::tier::Severity;
@@ -69,33 +71,29 @@ impl AlertStates {
         self.incidents.get(cause)
     }
 
-    /// Resumes an incident that was open before a restart. Alerts of its severity fire on until data end them.
+    /// Resumes an incident that was open before a restart. Alerts of its severity fire on until data end them. So do those
+    /// of a lower severity: whether they fired is not known, and they must not let go early.
     pub(crate) fn resume(&mut self, policy: &Policy, cause: Cause, open: Open) {
         self.incidents.set(cause, Latest::Open(open));
+        let resumed = |severity: Severity| match severity.cmp(&open.severity) {
+            Ordering::Less => AlertState { firing: true, ..AlertState::default() },
+            Ordering::Equal => AlertState::resumed(true),
+            Ordering::Greater => AlertState::default(),
+        };
         if cause == Cause::Burn {
             for (alert, tier) in self.tiers.iter_mut().zip(&policy.tiers) {
-                *alert = AlertState::resumed(tier.severity == open.severity);
+                *alert = resumed(tier.severity);
             }
         }
         for (alert, condition) in self.conditions.iter_mut().zip(&policy.conditions) {
             if condition.cause() == cause {
-                *alert = AlertState::resumed(condition.severity == open.severity);
+                *alert = resumed(condition.severity);
             }
         }
     }
 
     /// Remembers an incident that was resolved before a restart.
-    pub(crate) fn remember_resolved(&mut self, policy: &Policy, cause: Cause, incident: Open, at: Slot) {
-        let own = |condition: &&Condition| condition.cause() == cause;
-        let windows = policy.conditions.iter().filter(own).filter_map(Condition::window);
-        let short = policy.tiers.iter().filter(|tier| tier.severity <= incident.peak).map(|tier| tier.short);
-        let reach = match cause {
-            Cause::Burn => short.max().unwrap_or(policy.present_window()).as_seconds(),
-            Cause::DataMissing => policy.data_alert_seconds(),
-            Cause::CrashLoop | Cause::TrafficMissing => windows.map(Window::as_seconds).max().unwrap_or(0),
-        };
-        let slots = i64::try_from(policy.grid.slots_in(reach)).unwrap_or(i64::MAX);
-        let resolved = incident::Resolved { incident, at, reopens_until: at.plus(slots) };
+    pub(crate) fn remember_resolved(&mut self, cause: Cause, resolved: Resolved) {
         self.incidents.set(cause, Latest::Resolved(resolved));
     }
 
@@ -221,9 +219,12 @@ impl AlertStates {
         let firing = self.tiers.iter().zip(&assessment.tiers).filter(|(alert, _)| alert.firing);
         let started = firing.clone().filter_map(|(_, tier)| tier.since).min();
         let severity = firing.map(|(_, tier)| tier.tier.severity).max();
-        // an incident reopens as long as the short windows of its alerts still see what resolved it
         let let_go = before.tiers.iter().zip(&assessment.tiers).filter(|(alert, _)| alert.firing);
-        let longest = let_go.clone().map(|(_, tier)| tier.tier.short).max();
+        // an incident reopens while the short windows of its severity still see what resolved it; which tiers fired is
+        // not known after a restart
+        let resolved = before.latest(Cause::Burn).open().map(|open| open.severity);
+        let same = policy.tiers.iter().filter(|tier| Some(tier.severity) == resolved);
+        let longest = same.map(|tier| tier.short).max();
         let reopens = longest.unwrap_or(assessment.present.measured.window).as_seconds();
         let recovered = let_go.filter_map(|(_, tier)| tier.recovered).max();
         Wanted {

@@ -12,7 +12,7 @@ use crate::condition::Condition;
 use crate::counts::Counts;
 use crate::decision::{AlertStates, Decision, Watch};
 use crate::history::Recorded;
-use crate::incident::{Cause, Latest, Open};
+use crate::incident::{Cause, Latest, Open, Resolved};
 use crate::period::Span;
 use crate::policy::Policy;
 use crate::sli_history::SliHistory;
@@ -83,9 +83,9 @@ impl Evaluator {
         self.states.resume(&self.policy, cause, open);
     }
 
-    /// Remembers an incident that was resolved before a restart: an alert within the short windows of its tiers reopens it.
-    pub fn remember_resolved(&mut self, cause: Cause, incident: Open, at: Slot) {
-        self.states.remember_resolved(&self.policy, cause, incident, at);
+    /// Remembers an incident that was resolved before a restart, and may be reopened.
+    pub fn remember_resolved(&mut self, cause: Cause, resolved: Resolved) {
+        self.states.remember_resolved(cause, resolved);
     }
 
     /// Continues where another evaluator of the same policy is: alerts, incidents and the watched time, but not its

@@ -167,13 +167,18 @@ pub struct Transition {
     pub incident: Open,
     /// The last bad slot of a resolved incident, where it is known.
     pub recovered: Option<Slot>,
+    /// The last slot in which an alert reopens a resolved incident.
+    pub reopens_until: Option<Slot>,
 }
 
 /// Returns the next state of the incident of a cause.
 #[must_use]
 pub fn advance(cause: Cause, latest: Latest, wanted: Wanted) -> (Latest, Option<Transition>) {
     let at = wanted.at;
-    let tell = |change, incident, recovered| Some(Transition { cause, change, at, incident, recovered });
+    let tell = |change, incident, recovered| {
+        let reopens_until = (change == Change::Resolved).then_some(wanted.reopens_until);
+        Some(Transition { cause, change, at, incident, recovered, reopens_until })
+    };
     match (latest, wanted.severity) {
         (Latest::None | Latest::Resolved(_), None) => (latest, None),
         (Latest::Resolved(last), Some(severity)) if at <= last.reopens_until => {

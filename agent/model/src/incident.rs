@@ -36,6 +36,9 @@ pub struct IncidentRecord {
     /// End of the last bad slot, of a resolved incident, where it is known.
     #[serde(rename = "recovered_at_ms", default)]
     pub recovered_at: Option<Timestamp>,
+    /// The instant until which an alert reopens a resolved incident.
+    #[serde(rename = "reopens_until_ms", default)]
+    pub reopens_until: Option<Timestamp>,
     /// End of the slot in which the last alert was released.
     #[serde(rename = "resolved_at_ms")]
     pub resolved_at: Option<Timestamp>,

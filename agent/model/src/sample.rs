@@ -27,6 +27,7 @@ pub fn incident(opened_at: Timestamp, severity: Severity, peak: Severity) -> Inc
         opened_at,
         started_at: Some(opened_at - Duration::from_secs(60)),
         recovered_at: None,
+        reopens_until: None,
         resolved_at: None,
     }
 }

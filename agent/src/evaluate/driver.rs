@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Grid, Open, Slot, Transition};
+use lookout_engine::{
+    Assessment, Cause, Change, Counts, Decision, Evaluator, Grid, Open, Resolved, Slot, Transition,
+};
 
 use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
@@ -296,7 +298,9 @@ impl Driver {
     async fn remember_resolved(&mut self) -> Result<(), LedgerError> {
         let grid = self.config.grid;
         for record in self.ledger.incidents(REMEMBERED).await? {
-            let Some(resolved_at) = record.resolved_at else { continue };
+            let Some((resolved_at, reopens_until)) = record.resolved_at.zip(record.reopens_until) else {
+                continue;
+            };
             let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
             let Some(watched) = slo.and_then(|index| self.watched.get_mut(index)) else { continue };
             let cause = record.cause;
@@ -304,8 +308,10 @@ impl Driver {
             if watched.open.contains_key(&cause) || watched.resolved.contains_key(&cause) {
                 continue;
             }
-            let at = grid.slot_at(resolved_at - Timestamp::TICK);
-            watched.evaluator.remember_resolved(cause, open_in(grid, &record), at);
+            let ending_at = |at: Timestamp| grid.slot_at(at - Timestamp::TICK);
+            let (at, reopens_until) = (ending_at(resolved_at), ending_at(reopens_until));
+            let incident = open_in(grid, &record);
+            watched.evaluator.remember_resolved(cause, Resolved { incident, at, reopens_until });
             watched.resolved.insert(cause, record);
         }
         Ok(())
@@ -435,6 +441,7 @@ impl Driver {
             },
             opened_at,
             recovered_at: transition.recovered.map(|slot| grid.end_of(slot)),
+            reopens_until: transition.reopens_until.map(|slot| grid.end_of(slot)),
             resolved_at: (transition.change == Change::Resolved).then_some(at),
         };
         // a message without the last deploy is better than no message

@@ -37,6 +37,7 @@ pub(super) fn opened(
         opened_at: now,
         started_at: None,
         recovered_at: None,
+        reopens_until: None,
         resolved_at: None,
     };
     let notice = Notice {

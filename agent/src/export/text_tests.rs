@@ -91,6 +91,7 @@ fn burning() -> SloStatus {
         opened_at: Timestamp::EPOCH,
         started_at: None,
         recovered_at: None,
+        reopens_until: None,
         resolved_at: None,
     });
     burning

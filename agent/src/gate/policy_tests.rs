@@ -75,6 +75,7 @@ fn incident(severity: Severity, cause: Cause) -> IncidentRecord {
         opened_at: NOW - Duration::from_secs(60),
         started_at: None,
         recovered_at: None,
+        reopens_until: None,
         resolved_at: None,
     }
 }

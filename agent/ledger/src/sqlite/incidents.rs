@@ -24,6 +24,7 @@ pub(super) struct IncidentRow {
     resolved_at_ms: Option<i64>,
     started_at_ms: Option<i64>,
     recovered_at_ms: Option<i64>,
+    reopens_until_ms: Option<i64>,
 }
 
 impl IncidentRow {
@@ -41,6 +42,7 @@ impl IncidentRow {
             resolved_at: self.resolved_at_ms.map(Timestamp::from_millis),
             started_at: self.started_at_ms.map(Timestamp::from_millis),
             recovered_at: self.recovered_at_ms.map(Timestamp::from_millis),
+            reopens_until: self.reopens_until_ms.map(Timestamp::from_millis),
         })
     }
 }
@@ -123,10 +125,11 @@ async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) ->
     sqlx::query(
         "insert into incident \
          (id, slo_id, service, slo, cause, severity, peak, opened_at_ms, resolved_at_ms, started_at_ms, \
-         recovered_at_ms) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+         recovered_at_ms, reopens_until_ms) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
          on conflict (id) do update set severity = excluded.severity, peak = excluded.peak, \
-         resolved_at_ms = excluded.resolved_at_ms, recovered_at_ms = excluded.recovered_at_ms",
+         resolved_at_ms = excluded.resolved_at_ms, recovered_at_ms = excluded.recovered_at_ms, \
+         reopens_until_ms = excluded.reopens_until_ms",
     )
     .bind(&incident.id)
     .bind(&incident.slo_id)
@@ -139,6 +142,7 @@ async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) ->
     .bind(incident.resolved_at.map(Timestamp::as_millis))
     .bind(incident.started_at.map(Timestamp::as_millis))
     .bind(incident.recovered_at.map(Timestamp::as_millis))
+    .bind(incident.reopens_until.map(Timestamp::as_millis))
     .execute(connection)
     .await?;
     Ok(())

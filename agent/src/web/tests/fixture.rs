@@ -347,6 +347,7 @@ fn incident(slo: &str, severity: Severity, resolved_at: Option<Timestamp>) -> In
         started_at: None,
         opened_at,
         recovered_at: None,
+        reopens_until: None,
         resolved_at,
     }
 }
