@@ -29,7 +29,7 @@ use lookout_config::{Destination, DestinationKind, Secret};
 use lookout_model::{Delivery, TransitionRecord};
 use lookout_runtime::clock::Clock;
 
-pub use condition::condition_in_words;
+pub use condition::condition_text;
 pub use message::{Message, Tone};
 pub use outbox::{Ports, run};
 pub use slack::slack_as_text;
