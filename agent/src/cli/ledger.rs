@@ -47,7 +47,7 @@ struct Shared {
 
 #[derive(Debug, Args)]
 pub(super) struct BackupOptions {
-    /// Where to, `-` for the standard output; a file that exists is never overwritten
+    /// File to write, `-` for the standard output; a file that exists is never overwritten
     file: PathBuf,
     #[command(flatten)]
     shared: Shared,
@@ -76,7 +76,7 @@ pub(super) struct VerifyOptions {
 pub(super) struct RecoverOptions {
     /// The damaged ledger
     damaged: PathBuf,
-    /// Where to; a file that exists is never overwritten
+    /// File to write; one that exists is never overwritten
     file: PathBuf,
     /// Longest time it may take
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]

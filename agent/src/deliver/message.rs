@@ -109,7 +109,7 @@ fn tone(notice: &Notice) -> Tone {
     }
 }
 
-/// The length of the fault, as far as it is known: `None` when the clock was set back meanwhile.
+/// Returns the length of the fault, as far as it is known: `None` when the clock was set back meanwhile.
 fn lasted(notice: &Notice) -> Option<String> {
     notice.incident.lasted(notice.at).map(|lasted| duration(lasted.as_secs_f64()))
 }

@@ -37,7 +37,7 @@ pub use slack::slack_as_text;
 /// Receiver of transitions.
 #[async_trait]
 pub trait Receiver: Send + Sync + 'static {
-    /// The name of the destination.
+    /// Returns the name of the destination.
     fn name(&self) -> &str;
 
     /// Delivers one transition. Returns the receiver's own id of the message, if it gave one.

@@ -254,7 +254,7 @@ impl Sender {
         };
         let result = self.classify(&delivery, answer);
         self.log_result(&delivery, &result);
-        self.note(&delivery, &result, stop).await;
+        self.record_result(&delivery, &result, stop).await;
         (delivery.id, Ok(quiet))
     }
 
@@ -300,7 +300,7 @@ impl Sender {
 
     /// Records the result of an attempt, and repeats that until the ledger accepts it: without the record the message
     /// would be sent twice.
-    async fn note(&self, delivery: &Delivery, result: &DeliveryResult, stop: &CancellationToken) {
+    async fn record_result(&self, delivery: &Delivery, result: &DeliveryResult, stop: &CancellationToken) {
         let mut failures = 0_u32;
         while let Err(error) =
             self.ports.ledger.end_attempt(delivery.id, self.ports.clock.now(), result).await

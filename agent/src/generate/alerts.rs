@@ -108,7 +108,7 @@ impl Rules<'_> {
         format!("(\n{}\n)", indented(&text))
     }
 
-    /// Above the threshold when unseen time is clean. The value stays the ratio of the observed time.
+    /// Returns the condition that a window is above the threshold with unseen time as clean. The value stays the ratio of the observed time.
     fn above(&self, tier: &Tier, window: Window) -> String {
         let threshold = promql::threshold(tier, self.slo.objective());
         format!("{} > {threshold} / {}", self.ratio(window), coverage(self.slo, window))
