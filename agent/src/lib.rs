@@ -1,8 +1,7 @@
-//! The lookout agent: counts become states, states become messages, answers, pages and files.
+//! The lookout agent: it turns counts into the states of SLOs, and these into messages, answers, pages and files.
 //!
-//! Modules stand in the order in which the data flow; none imports one that stands below it here. Sources of counts,
-//! the store, the readers of files and the arithmetic are crates of their own, which cannot import this one.
-//! `docs/ARCHITECTURE.md` is the map.
+//! Modules are in the order of the data flow; none imports one below it. Sources of counts, the store, the readers of
+//! files and the arithmetic are crates of their own, which cannot import this one. `docs/ARCHITECTURE.md` has the map.
 
 pub mod evaluate;
 
@@ -16,7 +15,7 @@ pub mod web;
 
 pub mod generate;
 
-pub mod rehearse;
+pub mod backtest;
 
 pub mod agent;
 

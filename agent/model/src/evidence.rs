@@ -228,7 +228,7 @@ pub struct VersionEvidence {
     pub total: u64,
 }
 
-/// The coverage of notices that were stored without one.
+/// Returns the coverage of notices that were stored without one.
 const fn whole() -> f64 {
     1.0
 }

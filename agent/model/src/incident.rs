@@ -45,13 +45,13 @@ pub struct IncidentRecord {
 }
 
 impl IncidentRecord {
-    /// The first instant of the fault, as far as it is known.
+    /// Returns the first instant of the fault, as far as it is known.
     #[must_use]
     pub fn began_at(&self) -> Timestamp {
         self.started_at.unwrap_or(self.opened_at).min(self.opened_at)
     }
 
-    /// The length of a fault until `now`, or until it recovered; `None` when the clock was set back meanwhile.
+    /// Returns the length of a fault until `now`, or until it recovered; `None` when the clock was set back meanwhile.
     #[must_use]
     pub fn lasted(&self, now: Timestamp) -> Option<Duration> {
         let end = self.recovered_at.or(self.resolved_at).unwrap_or(now);

@@ -33,9 +33,9 @@ pub struct Selector {
 pub struct Matcher {
     /// The label.
     pub label: String,
-    /// How it is compared.
+    /// The operator.
     pub op: MatchOp,
-    /// What it is compared with.
+    /// The value to compare with.
     pub value: String,
     /// The anchored expression, for the two regular operators.
     pub regex: Option<Regex>,
@@ -49,7 +49,7 @@ impl PartialEq for Matcher {
 
 impl Eq for Matcher {}
 
-/// How a label is compared.
+/// Operator of a condition on a label.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MatchOp {
     /// `=`
@@ -117,7 +117,7 @@ impl Matcher {
     /// A condition on a label.
     ///
     /// # Errors
-    /// Why the expression cannot be used, in words that follow "expected".
+    /// Returns the reason why the expression cannot be used, in words that follow "expected".
     pub fn try_new(label: String, op: MatchOp, value: String) -> Result<Self, String> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
@@ -187,7 +187,7 @@ impl fmt::Display for Matcher {
     }
 }
 
-/// Whether a name can stand without quotes.
+/// Returns whether a name needs no quotes.
 fn is_legacy(name: &str, also: impl Fn(char) -> bool) -> bool {
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || also(c);
     !name.is_empty() && name.chars().all(inside) && !name.starts_with(|c: char| c.is_ascii_digit())
@@ -245,7 +245,7 @@ impl Selector {
         selector
     }
 
-    /// Whether a series matches. `label` looks up one of its labels.
+    /// Returns whether a series matches. `label` looks up one of its labels.
     pub fn matches<'a>(&self, metric: &str, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         metric == self.metric
             && self.matchers.iter().all(|matcher| matcher.accepts(label(&matcher.label).unwrap_or_default()))

@@ -12,8 +12,8 @@ use super::exit::Exit;
 use super::rates::token;
 use super::simulate::{choose, objective};
 use super::{output, runtime};
+use crate::backtest::{self, Backtest, Bounds, LoadError, NaiveRule, Prometheus, Question, Recording};
 use crate::generate;
-use crate::rehearse::{self, Backtest, Bounds, NaiveRule, Prometheus, Question, Recording, RehearseError};
 use lookout_config::{Config, Slo};
 use lookout_ledger::LedgerFile;
 use lookout_model::{Timestamp, parse_duration};
@@ -110,22 +110,22 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         Ok(recording) => recording,
         Err(error) => {
             output::problem(&format!("error: {error:#}"));
-            return Ok(match error.downcast_ref::<RehearseError>() {
-                Some(RehearseError::Empty) => Exit::Inconclusive,
-                Some(RehearseError::Prometheus { .. }) => Exit::Unreachable,
+            return Ok(match error.downcast_ref::<LoadError>() {
+                Some(LoadError::Empty) => Exit::Inconclusive,
+                Some(LoadError::Prometheus { .. }) => Exit::Unreachable,
                 _ => Exit::Usage,
             });
         }
     };
-    let backtest = rehearse::backtest(&question, &recording);
+    let backtest = backtest::backtest(&question, &recording);
     if let Some(path) = &options.html {
-        std::fs::write(path, rehearse::html(&backtest, &recording))
+        std::fs::write(path, backtest::html(&backtest, &recording))
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if options.json {
-        output::line(&rehearse::backtest_json(&backtest).to_string());
+        output::line(&backtest::backtest_json(&backtest).to_string());
     } else {
-        output::data(&rehearse::backtest_text(&backtest));
+        output::data(&backtest::backtest_text(&backtest));
     }
     Ok(if is_good_enough(options, &backtest) { Exit::Fine } else { Exit::No })
 }
@@ -142,7 +142,7 @@ fn is_good_enough(options: &Options, backtest: &Backtest) -> bool {
 fn question(options: &Options, slo: &Slo) -> anyhow::Result<Question> {
     let tiers = options.tiers.iter().map(|text| lookout_config::read_tiers(text, slo.period()));
     let tiers: Result<Vec<_>, String> = tiers.collect();
-    let outages = options.labels.as_deref().map(rehearse::read_labels).transpose()?;
+    let outages = options.labels.as_deref().map(backtest::read_labels).transpose()?;
     Ok(Question {
         slo: slo.id(),
         policy: slo.policy.clone(),
@@ -161,7 +161,7 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let bounds = bounds.map_err(anyhow::Error::msg)?;
     let finest = slo.policy.grid;
     if let Some(path) = &options.source.csv {
-        return Ok(Recording::new(finest, rehearse::read_csv(path, bounds)?)?);
+        return Ok(Recording::new(finest, backtest::read_csv(path, bounds)?)?);
     }
     if let Some(path) = &options.source.ledger {
         return runtime()?.block_on(from_ledger(path, slo, bounds));
@@ -179,7 +179,7 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let from = Prometheus { url, token: options.token_file.as_deref().map(token).transpose()? };
     let range = format!("{}s", grid.width_seconds());
     let rates = generate::rates(config, slo, &range);
-    let counts = runtime()?.block_on(rehearse::read_prometheus(&from, &rates, grid, bounds))?;
+    let counts = runtime()?.block_on(backtest::read_prometheus(&from, &rates, grid, bounds))?;
     Ok(Recording::on(grid, counts)?)
 }
 

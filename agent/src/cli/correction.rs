@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::{AgentUrl, output, runtime, status};
-use crate::rehearse::parse_instant;
+use crate::backtest::parse_instant;
 use lookout_model::parse_duration;
 use lookout_model::{CorrectionKind, CorrectionRecord, Recurrence};
 use lookout_runtime::clock::{Clock as _, SystemClock};
@@ -118,7 +118,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
 fn add(options: &AddOptions) -> anyhow::Result<Exit> {
     let body = written(options, SystemClock.now())?;
     let url = options.agent.api("corrections")?;
-    let answer = match ask(&options.agent, Method::POST, url, Some(&body))? {
+    let answer = match request(&options.agent, Method::POST, url, Some(&body))? {
         Ok(answer) => answer,
         Err(exit) => return Ok(exit),
     };
@@ -178,7 +178,7 @@ fn list(options: &ListOptions) -> anyhow::Result<Exit> {
     if let Some(before) = &options.before {
         url.query_pairs_mut().append_pair("before", before);
     }
-    let answer = match ask(&options.agent, Method::GET, url, None)? {
+    let answer = match request(&options.agent, Method::GET, url, None)? {
         Ok(answer) => answer,
         Err(exit) => return Ok(exit),
     };
@@ -197,7 +197,7 @@ fn revoke(options: &RevokeOptions) -> anyhow::Result<Exit> {
     anyhow::ensure!(plain && !options.id.is_empty(), "a correction has an id like cor-0123456789abcdef");
     let url = options.agent.api(&format!("corrections/{}/revoke", options.id))?;
     let body = json!({ "reason": options.reason, "actor": options.actor });
-    let answer = match ask(&options.agent, Method::POST, url, Some(&body))? {
+    let answer = match request(&options.agent, Method::POST, url, Some(&body))? {
         Ok(answer) => answer,
         Err(exit) => return Ok(exit),
     };
@@ -205,14 +205,14 @@ fn revoke(options: &RevokeOptions) -> anyhow::Result<Exit> {
 }
 
 /// Returns the body of a successful answer, or the exit code of a failure, which was printed.
-fn ask(
+fn request(
     agent: &AgentUrl,
     method: Method,
     url: url::Url,
     body: Option<&Value>,
 ) -> anyhow::Result<Result<String, Exit>> {
     let token = agent.token()?;
-    let (status, text) = match runtime()?.block_on(status::ask(method, url, token.as_ref(), body)) {
+    let (status, text) = match runtime()?.block_on(status::request(method, url, token.as_ref(), body)) {
         Ok(answer) => answer,
         Err(error) => {
             output::problem(&format!("error: the agent cannot be reached: {error:#}"));

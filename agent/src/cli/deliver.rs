@@ -30,8 +30,8 @@ pub(super) fn run(Verb::Retry(options): &Verb) -> anyhow::Result<Exit> {
         url.query_pairs_mut().append_pair("destination", destination);
     }
     let token = options.agent.token()?;
-    let asked = runtime()?.block_on(super::status::ask(Method::POST, url, token.as_ref(), None));
-    let (status, body) = match asked {
+    let answer = runtime()?.block_on(super::status::request(Method::POST, url, token.as_ref(), None));
+    let (status, body) = match answer {
         Ok(answer) => answer,
         Err(error) => {
             output::problem(&format!("error: the agent cannot be reached: {error:#}"));

@@ -47,7 +47,7 @@ struct Shared {
 
 #[derive(Debug, Args)]
 pub(super) struct BackupOptions {
-    /// Where to, `-` for the standard output; a file that exists is never overwritten
+    /// File to write, `-` for the standard output; a file that exists is never overwritten
     file: PathBuf,
     #[command(flatten)]
     shared: Shared,
@@ -66,7 +66,7 @@ pub(super) struct RestoreOptions {
 
 #[derive(Debug, Args)]
 pub(super) struct VerifyOptions {
-    /// The backup; the ledger itself, unless told otherwise
+    /// The backup; the ledger itself, unless one is named
     file: Option<PathBuf>,
     #[command(flatten)]
     shared: Shared,
@@ -76,7 +76,7 @@ pub(super) struct VerifyOptions {
 pub(super) struct RecoverOptions {
     /// The damaged ledger
     damaged: PathBuf,
-    /// Where to; a file that exists is never overwritten
+    /// File to write; one that exists is never overwritten
     file: PathBuf,
     /// Longest time it may take
     #[arg(long, default_value = "10m", value_name = "DURATION", value_parser = patience)]
@@ -93,39 +93,44 @@ fn patience(text: &str) -> Result<Duration, String> {
 pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
     match verb {
         Verb::Backup(BackupOptions { file, shared }) => {
-            let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
+            let Some(ledger) = shared.ledger_file()? else { return Ok(Exit::Usage) };
             if file.as_os_str() == "-" {
                 let done = shared.wait(async { stream::out(&ledger).await })?;
                 // the requested data are on stdout already
-                return told(&Shared { json: false, ..shared.clone() }, done, output::problem, |report| {
-                    (ledger.clone(), report, None)
-                });
+                return print_report(
+                    &Shared { json: false, ..shared.clone() },
+                    done,
+                    output::problem,
+                    |report| (ledger.clone(), report, None),
+                );
             }
             let done = shared.wait(async { backup(&ledger, file).await });
-            told(shared, done?, output::data, |report| (file.clone(), report, None))
+            print_report(shared, done?, output::data, |report| (file.clone(), report, None))
         }
         Verb::Restore(RestoreOptions { file, with_faults, shared }) => {
-            let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
+            let Some(ledger) = shared.ledger_file()? else { return Ok(Exit::Usage) };
             let now = SystemClock.now();
             let faults = if *with_faults { Faults::Accept } else { Faults::Refuse };
             let done = shared.wait(async {
                 if file.as_os_str() == "-" {
-                    let file = stream::taken_in(&ledger).await?;
+                    let file = stream::receive(&ledger).await?;
                     return restore(file.path(), &ledger, faults, now).await;
                 }
                 restore(file, &ledger, faults, now).await
             });
-            told(shared, done?, output::data, |restored| (ledger.clone(), restored.report, restored.kept))
+            print_report(shared, done?, output::data, |restored| {
+                (ledger.clone(), restored.report, restored.kept)
+            })
         }
         Verb::Recover(options) => run_recover(options),
         Verb::Verify(VerifyOptions { file: Some(file), shared }) => {
             let done = shared.wait(async { verify(file).await })?;
-            told(shared, done, output::data, |report| (file.clone(), report, None))
+            print_report(shared, done, output::data, |report| (file.clone(), report, None))
         }
         Verb::Verify(VerifyOptions { file: None, shared }) => {
-            let Some(ledger) = shared.place()? else { return Ok(Exit::Usage) };
+            let Some(ledger) = shared.ledger_file()? else { return Ok(Exit::Usage) };
             let done = shared.wait(async { verify(&ledger).await });
-            told(shared, done?, output::data, |report| (ledger.clone(), report, None))
+            print_report(shared, done?, output::data, |report| (ledger.clone(), report, None))
         }
     }
 }
@@ -164,7 +169,7 @@ fn run_recover(options: &RecoverOptions) -> anyhow::Result<Exit> {
 
 impl Shared {
     /// Returns the file of the ledger; `None` when the config cannot be used, which was reported.
-    fn place(&self) -> anyhow::Result<Option<PathBuf>> {
+    fn ledger_file(&self) -> anyhow::Result<Option<PathBuf>> {
         if let Some(ledger) = &self.ledger {
             return Ok(Some(ledger.clone()));
         }
@@ -209,7 +214,7 @@ impl Shared {
     }
 }
 
-fn told<T>(
+fn print_report<T>(
     shared: &Shared,
     done: Option<Result<T, BackupError>>,
     write: impl FnOnce(&str),

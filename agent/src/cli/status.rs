@@ -56,8 +56,8 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 
 /// Returns a line for each dead letter; none from an agent without that resource.
 fn undelivered(options: &Options, token: Option<&Secret>) -> anyhow::Result<Vec<String>> {
-    let asked = runtime()?.block_on(get(options.agent.api("deliveries")?, token));
-    let Some((_, body)) = asked.ok().filter(|(status, _)| status.is_success()) else {
+    let answer = runtime()?.block_on(get(options.agent.api("deliveries")?, token));
+    let Some((_, body)) = answer.ok().filter(|(status, _)| status.is_success()) else {
         return Ok(Vec::new());
     };
     let answer: serde_json::Value = serde_json::from_str(&body).context("reading the deliveries")?;
@@ -87,11 +87,11 @@ const LIMIT: usize = 8 << 20;
 
 /// Requests a resource of the agent; bounded in time and size.
 pub(super) async fn get(url: Url, token: Option<&Secret>) -> anyhow::Result<(StatusCode, String)> {
-    ask(Method::GET, url, token, None).await
+    request(Method::GET, url, token, None).await
 }
 
 /// Sends a request to the agent; bounded in time and size.
-pub(super) async fn ask(
+pub(super) async fn request(
     method: Method,
     url: Url,
     token: Option<&Secret>,

@@ -33,7 +33,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
-    let urls = understand(&options.urls)?;
+    let urls = parse_urls(&options.urls)?;
     let zero = UrlOptions {
         listen: options.listen,
         slack: options.slack.map(Secret::new),
@@ -64,16 +64,16 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
 }
 
 /// Parses the URLs. An error names the position of the URL, not its text, which may hold a secret.
-fn understand(urls: &[String]) -> anyhow::Result<Vec<Url>> {
+fn parse_urls(urls: &[String]) -> anyhow::Result<Vec<Url>> {
     let numbered = urls.iter().zip(1..);
-    let understood = numbered.map(|(text, place)| {
+    let parsed = numbered.map(|(text, place)| {
         lookout_config::parse_http_url(text).map_err(|(message, help)| {
             let which = if urls.len() > 1 { format!("URL {place}: ") } else { String::new() };
             let help = if help.is_empty() { help } else { format!("; {help}") };
             anyhow::anyhow!("{which}{message}{help}")
         })
     });
-    understood.collect()
+    parsed.collect()
 }
 
 async fn build(mut config: Config) -> anyhow::Result<Agent> {

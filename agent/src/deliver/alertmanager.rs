@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::breaker::Breaker;
-use super::message::{self, Message, deploy_in_words, is_over, usable_url};
+use super::message::{self, Message, deploy_text, is_over, usable_url};
 use super::{Receiver, Refused, Retry, http};
 use lookout_model::format::{burn, duration, percent, rfc3339};
 use lookout_model::{Delivery, Notice, TransitionRecord};
@@ -74,9 +74,9 @@ struct Alert {
     generator_url: Option<String>,
 }
 
-/// Alert without the times, which depend on the clock of each instance.
+/// Alert before its times are set, which depend on the clock of each instance.
 #[derive(Debug, Clone, Copy)]
-struct Claim<'a> {
+struct AlertTemplate<'a> {
     notice: &'a Notice,
     severity: Severity,
     firing: bool,
@@ -95,7 +95,7 @@ impl Alertmanager {
     }
 
     /// Returns the alerts of a transition, for the severities of this destination.
-    fn claims<'a>(&self, notice: &'a Notice) -> Vec<Claim<'a>> {
+    fn templates<'a>(&self, notice: &'a Notice) -> Vec<AlertTemplate<'a>> {
         let now = notice.incident.severity;
         let other = if now == Severity::Page { Severity::Ticket } else { Severity::Page };
         let wanted: &[(Severity, bool)] = match notice.change {
@@ -107,16 +107,16 @@ impl Alertmanager {
         wanted
             .iter()
             .filter(|(severity, _)| *severity >= self.minimum)
-            .map(|&(severity, firing)| Claim { notice, severity, firing })
+            .map(|&(severity, firing)| AlertTemplate { notice, severity, firing })
             .collect()
     }
 
     /// Posts to every instance whose breaker is closed. After the first success the others have a moment more: an
     /// instance that hangs must not delay the next incident, and gets the same state with the next refresh.
-    async fn tell(&self, claims: &[Claim<'_>]) -> Result<(), Refused> {
+    async fn post_to_available(&self, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let closed: Vec<&Instance> = self.instances.iter().filter(|one| one.breaker.is_closed()).collect();
-        let asked = if closed.is_empty() { self.instances.iter().collect() } else { closed };
-        self.post_to(&asked, claims, Some(GRACE)).await
+        let chosen = if closed.is_empty() { self.instances.iter().collect() } else { closed };
+        self.post_to(&chosen, templates, Some(GRACE)).await
     }
 
     /// Posts to these instances; fails only when none accepted everything. With a grace, it ends that long after the
@@ -124,19 +124,19 @@ impl Alertmanager {
     async fn post_to(
         &self,
         instances: &[&Instance],
-        claims: &[Claim<'_>],
+        templates: &[AlertTemplate<'_>],
         grace: Option<Duration>,
     ) -> Result<(), Refused> {
-        if claims.is_empty() {
+        if templates.is_empty() {
             return Ok(());
         }
         let mut posts: FuturesUnordered<_> = instances
             .iter()
             .enumerate()
-            .map(|(index, instance)| async move { (index, self.tell_one(instance, claims).await) })
+            .map(|(index, instance)| async move { (index, self.post_to_instance(instance, templates).await) })
             .collect();
         let mut late: BTreeSet<usize> = (0..instances.len()).collect();
-        let (mut told, mut refusals, mut until) = (false, Vec::new(), None::<Instant>);
+        let (mut accepted, mut refusals, mut until) = (false, Vec::new(), None::<Instant>);
         loop {
             let ended = match until {
                 None => posts.next().await,
@@ -148,7 +148,7 @@ impl Alertmanager {
             match answer {
                 Ok(()) => {
                     breaker.into_iter().for_each(Breaker::close);
-                    told = true;
+                    accepted = true;
                     until = until.or_else(|| grace.map(|grace| Instant::now() + grace));
                 }
                 Err(refused) => {
@@ -163,14 +163,14 @@ impl Alertmanager {
             let error = format!("alertmanager {} did not answer in time", instance.shown);
             refusals.push(Refused { error, retry: Retry::Unsure });
         }
-        self.outcome(told, &refusals)
+        self.outcome(accepted, &refusals)
     }
 
-    fn outcome(&self, told: bool, refusals: &[Refused]) -> Result<(), Refused> {
-        if told {
+    fn outcome(&self, accepted: bool, refusals: &[Refused]) -> Result<(), Refused> {
+        if accepted {
             for refused in refusals {
                 tracing::warn!(destination.name = %self.name, error = %refused.error,
-                    "one of several alertmanagers was not told; it is with the next refresh");
+                    "one of several alertmanagers did not accept an alert; the next refresh repeats it");
                 metrics::counter!(names::DELIVERIES, "destination" => self.name.clone(), "outcome" => "partial")
                     .increment(1);
             }
@@ -185,25 +185,29 @@ impl Alertmanager {
         Err(hopeful.or_else(|| refusals.first()).cloned().unwrap_or_else(none))
     }
 
-    async fn tell_one(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
+    async fn post_to_instance(
+        &self,
+        instance: &Instance,
+        templates: &[AlertTemplate<'_>],
+    ) -> Result<(), Refused> {
         let assumed = instance.skew_ms();
-        self.post_all(instance, claims).await?;
+        self.post_all(instance, templates).await?;
         if (instance.skew_ms() - assumed).abs() > SKEW_LIMIT_MS {
             // by its clock the alerts may have ended before they arrived
-            self.post_all(instance, claims).await?;
+            self.post_all(instance, templates).await?;
         }
         Ok(())
     }
 
     /// Posts alerts in batches. A batch with one bad alert is refused, though the good ones may have been accepted:
     /// each is posted alone then.
-    async fn post_all(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
+    async fn post_all(&self, instance: &Instance, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let mut refusal = Ok(());
-        for batch in claims.chunks(BATCH) {
+        for batch in templates.chunks(BATCH) {
             match self.post(instance, batch).await {
                 Err(refused) if refused.retry == Retry::Never && batch.len() > 1 => {
-                    for claim in batch {
-                        let posted = self.post(instance, std::slice::from_ref(claim)).await;
+                    for template in batch {
+                        let posted = self.post(instance, std::slice::from_ref(template)).await;
                         refusal = refusal.and(posted);
                     }
                 }
@@ -213,10 +217,10 @@ impl Alertmanager {
         refusal
     }
 
-    async fn post(&self, instance: &Instance, claims: &[Claim<'_>]) -> Result<(), Refused> {
+    async fn post(&self, instance: &Instance, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let sent_at = self.clock.now();
         let their_now = sent_at.plus_millis(instance.skew_ms());
-        let alerts: Vec<Alert> = claims.iter().map(|claim| claim.alert(their_now)).collect();
+        let alerts: Vec<Alert> = templates.iter().map(|template| template.alert(their_now)).collect();
         let who = format!("alertmanager {}", instance.shown);
         let answer = http::send(&who, self.client.post(instance.endpoint.clone()).json(&alerts)).await?;
         if let Some(date) = answer.date {
@@ -260,7 +264,7 @@ impl Instance {
     }
 }
 
-impl Claim<'_> {
+impl AlertTemplate<'_> {
     fn alert(&self, their_now: Timestamp) -> Alert {
         let notice = self.notice;
         let incident = &notice.incident;
@@ -285,7 +289,7 @@ impl Claim<'_> {
 }
 
 fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
-    let (incident, words) = (&notice.incident, Message::of(notice));
+    let (incident, message) = (&notice.incident, Message::of(notice));
     let name = format!("{} {}", incident.service, incident.slo);
     let summary = if notice.own_fault.is_some() {
         "The agent itself has a fault.".to_owned()
@@ -297,7 +301,7 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
             Cause::TrafficMissing => format!("The traffic of {name} is missing."),
         }
     };
-    let description = [words.headline.as_str(), words.sentence.as_str(), words.description.as_str()]
+    let description = [message.headline.as_str(), message.sentence.as_str(), message.description.as_str()]
         .into_iter()
         .filter(|part| !part.is_empty())
         .collect::<Vec<_>>()
@@ -318,9 +322,9 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     }
     let exhaustion = notice.evidence.seconds_to_exhaustion.filter(|_| !is_over(notice));
     annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));
-    annotations.extend(message::excluded_in_words(notice).map(|excluded| ("excluded", excluded)));
+    annotations.extend(message::excluded_text(notice).map(|excluded| ("excluded", excluded)));
     let deploy = notice.last_deploy.as_ref();
-    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_in_words(deploy, incident.opened_at))));
+    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_text(deploy, incident.opened_at))));
     annotations
 }
 
@@ -331,19 +335,19 @@ impl Receiver for Alertmanager {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
-        self.tell(&self.claims(&delivery.notice)).await.map(|()| None)
+        self.post_to_available(&self.templates(&delivery.notice)).await.map(|()| None)
     }
 
     async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {
         let resolved_since = self.clock.now() - RESOLVED_FOR;
-        let claims: Vec<Claim<'_>> = latest
+        let templates: Vec<AlertTemplate<'_>> = latest
             .iter()
             .filter(|transition| transition.destinations.contains(&self.name))
-            .flat_map(|transition| self.claims(&transition.notice))
-            .filter(|claim| claim.firing || claim.notice.at >= resolved_since)
+            .flat_map(|transition| self.templates(&transition.notice))
+            .filter(|template| template.firing || template.notice.at >= resolved_since)
             .collect();
         let all: Vec<&Instance> = self.instances.iter().collect();
-        self.post_to(&all, &claims, None).await
+        self.post_to(&all, &templates, None).await
     }
 
     fn concurrency(&self) -> usize {

@@ -5,11 +5,11 @@ use lookout_model::{ConditionEvidence, ConditionKind, Evidence, Notice};
 
 /// Returns the measurement of a condition and its threshold.
 #[must_use]
-pub fn condition_in_words(condition: &ConditionEvidence) -> String {
-    let (news, alerts) = (news(condition), alerts(condition));
+pub fn condition_text(condition: &ConditionEvidence) -> String {
+    let (measurement, alerts) = (measurement(condition), threshold_text(condition));
     match &condition.held {
-        Some(held) => format!("{news} ({alerts}); held: {held}"),
-        None => format!("{news} ({alerts})"),
+        Some(held) => format!("{measurement} ({alerts}); held: {held}"),
+        None => format!("{measurement} ({alerts})"),
     }
 }
 
@@ -34,7 +34,7 @@ pub(super) fn held(evidence: &Evidence) -> String {
 }
 
 /// Returns the measurement of a condition without its threshold.
-pub(super) fn news(condition: &ConditionEvidence) -> String {
+pub(super) fn measurement(condition: &ConditionEvidence) -> String {
     let within = window(condition.window_s.unwrap_or(0));
     match (condition.kind, condition.measured) {
         (ConditionKind::BudgetLeft, Some(left)) if left < 0.0 => {
@@ -64,7 +64,7 @@ pub(super) fn news(condition: &ConditionEvidence) -> String {
 }
 
 /// Returns the threshold of firing; for a firing condition that recovers, the threshold of release.
-fn alerts(condition: &ConditionEvidence) -> String {
+fn threshold_text(condition: &ConditionEvidence) -> String {
     let (threshold, release) = (condition.threshold, condition.release);
     let measured = condition.measured.unwrap_or(f64::INFINITY);
     match condition.kind {
@@ -177,7 +177,7 @@ mod tests {
                 "the process started 5 times in 1h (alerts from 3)",
             ),
         ] {
-            let shown = condition_in_words(&condition(kind, measured, thresholds, true));
+            let shown = condition_text(&condition(kind, measured, thresholds, true));
             assert_eq!(shown, line);
         }
     }

@@ -5,7 +5,7 @@ use lookout_model::Timestamp;
 use url::Url;
 
 use super::component;
-use super::condition::{condition_in_words, firing, held, news as condition_news};
+use super::condition::{condition_text, firing, held, measurement};
 use lookout_model::format::{NONE, burn, cause, count, date_time, duration, percent, period, status, window};
 use lookout_model::{DeployRecord, Notice, TierEvidence};
 
@@ -109,7 +109,7 @@ fn tone(notice: &Notice) -> Tone {
     }
 }
 
-/// The length of the fault, as far as it is known: `None` when the clock was set back meanwhile.
+/// Returns the length of the fault, as far as it is known: `None` when the clock was set back meanwhile.
 fn lasted(notice: &Notice) -> Option<String> {
     notice.incident.lasted(notice.at).map(|lasted| duration(lasted.as_secs_f64()))
 }
@@ -127,12 +127,12 @@ fn headline(notice: &Notice) -> String {
         return clean(&format!("{tag} {name}: {title}"), HEADLINE);
     }
     // a tier has a burn rate; where only a condition fires, its measurement matters
-    let seen = firing(notice).first().map(|condition| condition_news(condition));
+    let seen = firing(notice).first().map(|condition| measurement(condition));
     let condition = seen.clone().filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
     let burning = condition.or_else(|| burn_now(notice));
     let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
     let after = lasted(notice).map_or_else(String::new, |lasted| format!(" after {lasted}"));
-    let news = match (notice.incident.cause, notice.change) {
+    let summary = match (notice.incident.cause, notice.change) {
         (Cause::Burn | Cause::CrashLoop, Change::Resolved) => format!("over{after}"),
         (Cause::DataMissing, Change::Resolved) => format!("data again{after}"),
         (Cause::TrafficMissing, Change::Resolved) => format!("traffic again{after}"),
@@ -145,9 +145,9 @@ fn headline(notice: &Notice) -> String {
         (Cause::Burn, Change::Opened | Change::Reopened) => burning,
     };
     // a long name must not displace the measurement
-    let room = HEADLINE.saturating_sub(tag.len() + news.chars().count() + 3);
+    let room = HEADLINE.saturating_sub(tag.len() + summary.chars().count() + 3);
     let name = clean(&format!("{} {}", notice.incident.service, notice.incident.slo), room);
-    format!("{tag} {name}: {news}")
+    format!("{tag} {name}: {summary}")
 }
 
 fn sentence(notice: &Notice) -> String {
@@ -223,10 +223,10 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         "Budget left".to_owned(),
         &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_text()),
     );
-    if let Some(excluded) = excluded_in_words(notice) {
+    if let Some(excluded) = excluded_text(notice) {
         add("Excluded".to_owned(), &excluded);
     }
-    let conditions: Vec<String> = firing(notice).into_iter().map(condition_in_words).collect();
+    let conditions: Vec<String> = firing(notice).into_iter().map(condition_text).collect();
     if !conditions.is_empty() {
         add("Condition".to_owned(), &conditions.join("; "));
     }
@@ -262,7 +262,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add("Environment".to_owned(), environment);
     }
     if let Some(deploy) = &notice.last_deploy {
-        add("Last deploy".to_owned(), &deploy_in_words(deploy, notice.incident.opened_at));
+        add("Last deploy".to_owned(), &deploy_text(deploy, notice.incident.opened_at));
     }
     if let Some(failure) = &notice.last_failure {
         add("Last failure".to_owned(), failure);
@@ -271,7 +271,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
 }
 
 /// Returns the excluded time of the period with the most recent reason, and the number of other reasons.
-pub(super) fn excluded_in_words(notice: &Notice) -> Option<String> {
+pub(super) fn excluded_text(notice: &Notice) -> Option<String> {
     let corrected = &notice.evidence.corrected;
     if corrected.seconds == 0 {
         return None;
@@ -288,7 +288,7 @@ pub(super) fn excluded_in_words(notice: &Notice) -> Option<String> {
 }
 
 /// Returns version, commit and actor, and the time between the deploy and the start of the incident.
-pub(super) fn deploy_in_words(deploy: &DeployRecord, opened_at: Timestamp) -> String {
+pub(super) fn deploy_text(deploy: &DeployRecord, opened_at: Timestamp) -> String {
     let seconds = opened_at.seconds_since(deploy.started_at);
     let age = duration(seconds.abs());
     let side = if seconds >= 0.0 { "before" } else { "after" };

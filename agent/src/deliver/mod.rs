@@ -29,7 +29,7 @@ use lookout_config::{Destination, DestinationKind, Secret};
 use lookout_model::{Delivery, TransitionRecord};
 use lookout_runtime::clock::Clock;
 
-pub use condition::condition_in_words;
+pub use condition::condition_text;
 pub use message::{Message, Tone};
 pub use outbox::{Ports, run};
 pub use slack::slack_as_text;
@@ -37,7 +37,7 @@ pub use slack::slack_as_text;
 /// Receiver of transitions.
 #[async_trait]
 pub trait Receiver: Send + Sync + 'static {
-    /// The name of the destination.
+    /// Returns the name of the destination.
     fn name(&self) -> &str;
 
     /// Delivers one transition. Returns the receiver's own id of the message, if it gave one.

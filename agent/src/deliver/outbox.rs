@@ -65,7 +65,7 @@ async fn deliver(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
         tokio::pin!(woken);
         // from here on no wake-up is missed, not even one during a round of deliveries
         woken.as_mut().enable();
-        let sleep = outbox.turn(&stop).await;
+        let sleep = outbox.deliver_due(&stop).await;
         tokio::select! {
             () = stop.cancelled() => {}
             () = woken => {}
@@ -128,8 +128,8 @@ impl Outbox {
     }
 
     /// Delivers everything that is due. Returns when something may be due again.
-    async fn turn(&mut self, stop: &CancellationToken) -> Instant {
-        match self.try_turn(stop).await {
+    async fn deliver_due(&mut self, stop: &CancellationToken) -> Instant {
+        match self.try_deliver_due(stop).await {
             Ok(next) => {
                 self.ledger_failures = 0;
                 next
@@ -144,17 +144,17 @@ impl Outbox {
         }
     }
 
-    async fn try_turn(&mut self, stop: &CancellationToken) -> Result<Instant, LedgerError> {
+    async fn try_deliver_due(&mut self, stop: &CancellationToken) -> Result<Instant, LedgerError> {
         if self.quiet_until.is_some_and(|until| until <= Instant::now()) {
             self.quiet_until = None;
         }
         if self.quiet_until.is_none() {
             self.drain(stop).await?;
         }
-        Ok(self.next_turn(self.sender.show_progress().await?))
+        Ok(self.next_wakeup(self.sender.show_progress().await?))
     }
 
-    fn next_turn(&self, due: Option<Timestamp>) -> Instant {
+    fn next_wakeup(&self, due: Option<Timestamp>) -> Instant {
         let now = Instant::now();
         let next = due.map(|due| now + due.since(self.sender.now()).min(LONGEST_SLEEP));
         let next = next.unwrap_or(now + LONGEST_SLEEP);
@@ -252,13 +252,13 @@ impl Sender {
             Err(Refused { retry: Retry::After(wait), .. }) => Some(*wait),
             _ => None,
         };
-        let result = self.judge(&delivery, answer);
-        self.tell_of(&delivery, &result);
-        self.note(&delivery, &result, stop).await;
+        let result = self.classify(&delivery, answer);
+        self.log_result(&delivery, &result);
+        self.record_result(&delivery, &result, stop).await;
         (delivery.id, Ok(quiet))
     }
 
-    fn judge(&self, delivery: &Delivery, answer: Result<Option<String>, Refused>) -> DeliveryResult {
+    fn classify(&self, delivery: &Delivery, answer: Result<Option<String>, Refused>) -> DeliveryResult {
         let Refused { error, retry } = match answer {
             Ok(thread) => return DeliveryResult::Delivered { thread },
             Err(refused) => refused,
@@ -274,7 +274,7 @@ impl Sender {
         }
     }
 
-    fn tell_of(&self, delivery: &Delivery, result: &DeliveryResult) {
+    fn log_result(&self, delivery: &Delivery, result: &DeliveryResult) {
         let (incident, change) = (&delivery.notice.incident.id, &delivery.notice.change);
         let attempt = delivery.attempts.saturating_add(1);
         let outcome = match result {
@@ -300,7 +300,7 @@ impl Sender {
 
     /// Records the result of an attempt, and repeats that until the ledger accepts it: without the record the message
     /// would be sent twice.
-    async fn note(&self, delivery: &Delivery, result: &DeliveryResult, stop: &CancellationToken) {
+    async fn record_result(&self, delivery: &Delivery, result: &DeliveryResult, stop: &CancellationToken) {
         let mut failures = 0_u32;
         while let Err(error) =
             self.ports.ledger.end_attempt(delivery.id, self.ports.clock.now(), result).await

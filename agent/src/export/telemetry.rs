@@ -19,7 +19,7 @@ use lookout_runtime::events::names;
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Targets of the exporter's own spans, which are never exported: every export would cause the next one.
-const OWN_TARGETS: [&str; 5] = ["opentelemetry", "hyper", "h2", "tonic", "reqwest"];
+const EXPORTER_TARGETS: [&str; 5] = ["opentelemetry", "hyper", "h2", "tonic", "reqwest"];
 
 /// Settings of logs and traces.
 #[derive(Debug, Clone)]
@@ -87,7 +87,7 @@ pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
         .with_tracer(provider.tracer("lookout"))
         .with_threads(false)
         .with_filter(LevelFilter::INFO)
-        .with_filter(filter_fn(|metadata| !is_own(metadata.target())));
+        .with_filter(filter_fn(|metadata| !is_exporter(metadata.target())));
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let log: Box<dyn Layer<_> + Send + Sync> = if config.json {
         log.json()
@@ -114,8 +114,8 @@ impl Telemetry {
     }
 }
 
-fn is_own(target: &str) -> bool {
-    OWN_TARGETS.iter().any(|own| target.starts_with(own))
+fn is_exporter(target: &str) -> bool {
+    EXPORTER_TARGETS.iter().any(|prefix| target.starts_with(prefix))
 }
 
 fn provider(endpoint: Option<&Url>) -> Result<SdkTracerProvider, TelemetryError> {

@@ -82,8 +82,12 @@ fn the_path_of_traces_is_added_once() {
 
 #[test]
 fn what_exporting_does_is_not_exported() {
-    assert!(is_own("hyper::proto::h1") && is_own("opentelemetry_sdk") && is_own("reqwest::connect"));
-    assert!(!is_own("lookout_collect"));
+    assert!(
+        is_exporter("hyper::proto::h1")
+            && is_exporter("opentelemetry_sdk")
+            && is_exporter("reqwest::connect")
+    );
+    assert!(!is_exporter("lookout_collect"));
 }
 
 #[test]

@@ -32,8 +32,8 @@ pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_ur
     let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
     families.gauge("lookout_build_info", "Which lookout this is; always 1.", &version, 1.0);
     for slo in &snapshot.slos {
-        sloth(&mut families, slo);
-        own(&mut families, slo);
+        sloth_families(&mut families, slo);
+        lookout_families(&mut families, slo);
         component::add_to(&mut families, slo);
     }
     host.figures().add_to(&mut families);
@@ -49,7 +49,7 @@ fn is_sound(line: &str) -> bool {
     line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok_and(f64::is_finite))
 }
 
-fn sloth(families: &mut Families, slo: &SloStatus) {
+fn sloth_families(families: &mut Families, slo: &SloStatus) {
     let evidence = &slo.evidence;
     let labels = [
         ("sloth_id", slo.id.as_str()),
@@ -122,7 +122,7 @@ fn ratios_by_window(slo: &SloStatus, budget: f64) -> BTreeMap<u64, f64> {
     ratios
 }
 
-fn own(families: &mut Families, slo: &SloStatus) {
+fn lookout_families(families: &mut Families, slo: &SloStatus) {
     let evidence = &slo.evidence;
     let (service, name) = (("service", slo.service.as_str()), ("slo", slo.slo.as_str()));
     for state in [

@@ -2,7 +2,7 @@
 //! the same labels.
 
 use super::MARK;
-use super::emit::{self, Node, map};
+use super::yaml::{self, Node, map};
 use lookout_config::Config;
 
 /// Path of the file with the Slack webhook: a secret mounted beside the config.
@@ -58,7 +58,7 @@ pub(super) fn file(config: &Config) -> String {
         ("inhibit_rules", Node::List(vec![inhibit])),
         ("receivers", Node::List(vec![map([("name", "slack".into()), ("slack_configs", slack())])])),
     ]);
-    emit::file(&comments, &document)
+    yaml::file(&comments, &document)
 }
 
 fn slack() -> Node {

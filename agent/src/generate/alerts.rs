@@ -13,11 +13,11 @@
 
 use lookout_engine::{Method, Severity, Tier, Window};
 
-use super::emit::{Node, map};
 use super::links;
 use super::promql::identity;
 use super::promql::{self, duration, indented, quoted};
 use super::rules::{Rules, alert_groups, base_window, coverage, evaluation_seconds, label_node, recorded};
+use super::yaml::{Node, map};
 use lookout_config::Slo;
 
 /// Time that Prometheus looks back for the last sample of a series, less a minute of delay.
@@ -46,7 +46,13 @@ impl Rules<'_> {
                 expr.extend(tiers.iter().flat_map(|tier| [self.condition(tier), self.held(tier, &firing)]));
                 expr.push(self.frozen(&firing));
                 let alert = self.slo.alert_name();
-                list.push(alert_rule(&alert, &expr.join("\nor\n"), *hold, labels, self.burn_words(severity)));
+                list.push(alert_rule(
+                    &alert,
+                    &expr.join("\nor\n"),
+                    *hold,
+                    labels,
+                    self.burn_annotations(severity),
+                ));
             }
         }
         list
@@ -102,7 +108,7 @@ impl Rules<'_> {
         format!("(\n{}\n)", indented(&text))
     }
 
-    /// Above the threshold when unseen time is clean. The value stays the ratio of the observed time.
+    /// Returns the condition that a window is above the threshold with unseen time as clean. The value stays the ratio of the observed time.
     fn above(&self, tier: &Tier, window: Window) -> String {
         let threshold = promql::threshold(tier, self.slo.objective());
         format!("{} > {threshold} / {}", self.ratio(window), coverage(self.slo, window))
@@ -122,7 +128,7 @@ impl Rules<'_> {
             &expr,
             hold,
             self.alert_labels(severity),
-            self.missing_words(&alert, severity),
+            self.missing_annotations(&alert, severity),
         ))
     }
 
@@ -139,7 +145,7 @@ impl Rules<'_> {
         labels
     }
 
-    fn burn_words(&self, severity: Severity) -> [(String, String); 5] {
+    fn burn_annotations(&self, severity: Severity) -> [(String, String); 5] {
         let slo = self.slo;
         let title = links::slo_title(slo);
         let haste = match severity {
@@ -172,7 +178,7 @@ impl Rules<'_> {
         self.annotations(&slo.alert_name(), severity, &words, [summary, description])
     }
 
-    fn missing_words(&self, alert: &str, severity: Severity) -> [(String, String); 5] {
+    fn missing_annotations(&self, alert: &str, severity: Severity) -> [(String, String); 5] {
         let summary = format!(
             "The objective \"{}\" is not measured any more: the data are missing.",
             links::slo_title(self.slo)

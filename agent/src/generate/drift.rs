@@ -11,7 +11,7 @@ const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
 /// Difference between a file and its artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trouble {
+pub enum Difference {
     /// The file is missing.
     Missing,
     /// The file differs, first in this line.
@@ -33,15 +33,15 @@ pub struct Drift {
     /// The file.
     pub path: PathBuf,
     /// The difference.
-    pub trouble: Trouble,
+    pub difference: Difference,
 }
 
 impl core::fmt::Display for Drift {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         let path = self.path.display();
-        match &self.trouble {
-            Trouble::Missing => write!(f, "{path}: missing; run `lookout generate`"),
-            Trouble::Different { line, found, expected } => {
+        match &self.difference {
+            Difference::Missing => write!(f, "{path}: missing; run `lookout generate`"),
+            Difference::Different { line, found, expected } => {
                 let show = |text: &Option<String>| match text {
                     Some(text) => format!("`{}`", text.escape_debug()),
                     None => "the end of the file".to_owned(),
@@ -53,7 +53,7 @@ impl core::fmt::Display for Drift {
                     show(expected)
                 )
             }
-            Trouble::Stale => write!(f, "{path}: no SLO asks for this file any more; delete it"),
+            Difference::Stale => write!(f, "{path}: no SLO asks for this file any more; delete it"),
         }
     }
 }
@@ -83,11 +83,11 @@ pub fn write(artifacts: &[Artifact]) -> io::Result<Vec<PathBuf>> {
 pub fn drift(artifacts: &[Artifact]) -> io::Result<Vec<Drift>> {
     let mut list = Vec::new();
     for artifact in artifacts {
-        let trouble = match read(&artifact.path)? {
-            None => Some(Trouble::Missing),
+        let difference = match read(&artifact.path)? {
+            None => Some(Difference::Missing),
             Some(found) => first_difference(&found, &wanted(artifact, Some(&found))),
         };
-        list.extend(trouble.map(|trouble| Drift { path: artifact.path.clone(), trouble }));
+        list.extend(difference.map(|difference| Drift { path: artifact.path.clone(), difference }));
     }
     list.extend(stale(artifacts)?);
     list.sort_by(|a, b| a.path.cmp(&b.path));
@@ -102,7 +102,7 @@ fn wanted(artifact: &Artifact, found: Option<&str>) -> String {
     }
 }
 
-fn first_difference(found: &str, expected: &str) -> Option<Trouble> {
+fn first_difference(found: &str, expected: &str) -> Option<Difference> {
     if found == expected {
         return None;
     }
@@ -112,7 +112,7 @@ fn first_difference(found: &str, expected: &str) -> Option<Trouble> {
         let (found, expected) = (old.next(), new.next());
         if found != expected || found.is_none() {
             let owned = |text: Option<&str>| text.map(str::to_owned);
-            return Some(Trouble::Different { line, found: owned(found), expected: owned(expected) });
+            return Some(Difference::Different { line, found: owned(found), expected: owned(expected) });
         }
         line += 1;
     }
@@ -130,7 +130,7 @@ fn stale(artifacts: &[Artifact]) -> io::Result<Vec<Drift>> {
             let known = artifacts.iter().any(|artifact| artifact.path == path);
             let ours = matches!(path.extension().and_then(|e| e.to_str()), Some("yaml" | "json" | "md"));
             if !known && ours && path.is_file() && read(&path)?.is_some_and(|text| text.contains(MARK)) {
-                list.push(Drift { path, trouble: Trouble::Stale });
+                list.push(Drift { path, difference: Difference::Stale });
             }
         }
     }
@@ -209,7 +209,7 @@ mod tests {
         fs::write(folder.path().join("mine.yaml"), "by hand\n").unwrap();
         let found = drift(&list).unwrap();
         assert_eq!(found.len(), 1);
-        assert_eq!(found[0].trouble, Trouble::Stale);
+        assert_eq!(found[0].difference, Difference::Stale);
         assert!(found[0].path.ends_with("old.rules.yaml"));
     }
 }

@@ -3,8 +3,8 @@
 use core::fmt::Write as _;
 
 use super::MARK;
-use super::emit::{self, Node, map};
 use super::rules;
+use super::yaml::{self, Node, map};
 use lookout_config::{Config, PrometheusRules};
 
 /// Returns the file name of a service's object.
@@ -44,7 +44,7 @@ pub(super) fn object(objects: &PrometheusRules, name: &str, comments: &[String],
         ("metadata", map(metadata)),
         ("spec", map([("groups", groups)])),
     ]);
-    emit::file(comments, &object)
+    yaml::file(comments, &object)
 }
 
 /// Returns a name that Kubernetes accepts: lower case, digits, `-` and `.`, with a letter or digit at both ends. A

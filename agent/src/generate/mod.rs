@@ -13,18 +13,18 @@ mod alertmanager;
 mod alerts;
 mod dashboard;
 mod drift;
-mod emit;
-mod example;
 mod kubernetes;
 mod links;
 mod promql;
 mod rule_tests;
 mod rules;
 mod runbook;
-mod sliced;
-mod watcher;
+mod sample_series;
+mod self_monitoring;
+mod timeslices;
+mod yaml;
 
-pub use drift::{Drift, Trouble, drift, write};
+pub use drift::{Difference, Drift, drift, write};
 
 /// Queries of the events of an SLO in Prometheus, in events per second.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,9 +87,12 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
             list.push(Artifact::new(folder.join(format!("{service}.tests.yaml")), tests));
         }
         list.push(Artifact::new(folder.join("alertmanager.yaml"), alertmanager::file(config)));
-        let mine = [("rules", watcher::file(config)), ("tests", watcher::tests(config))];
+        let mine = [("rules", self_monitoring::file(config)), ("tests", self_monitoring::tests(config))];
         list.extend(mine.into_iter().filter_map(|(kind, contents)| {
-            Some(Artifact::new(folder.join(format!("{}.{kind}.yaml", watcher::stem(config))), contents?))
+            Some(Artifact::new(
+                folder.join(format!("{}.{kind}.yaml", self_monitoring::stem(config))),
+                contents?,
+            ))
         }));
     }
     if let Some(objects) = &config.outputs.prometheus_rules {
@@ -97,8 +100,8 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
             let path = objects.folder.join(kubernetes::file_name(service));
             list.push(Artifact::new(path, kubernetes::file(config, objects, service)));
         }
-        let path = objects.folder.join(kubernetes::file_name(watcher::stem(config)));
-        list.extend(watcher::object(config, objects).map(|contents| Artifact::new(path, contents)));
+        let path = objects.folder.join(kubernetes::file_name(self_monitoring::stem(config)));
+        list.extend(self_monitoring::object(config, objects).map(|contents| Artifact::new(path, contents)));
     }
     if let Some(folder) = &config.outputs.dashboards {
         list.push(Artifact::new(folder.join("overview.json"), dashboard::overview(config)));
@@ -111,7 +114,7 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
         }
     }
     if let Some(folder) = &config.outputs.runbooks {
-        for page in runbook::pages(config).into_iter().chain(watcher::pages(config)) {
+        for page in runbook::pages(config).into_iter().chain(self_monitoring::pages(config)) {
             let path = folder.join(format!("{}.md", page.alert));
             list.push(Artifact { path, contents: page.contents, kept: Kept::Body });
         }

@@ -4,14 +4,14 @@
 
 use lookout_engine::{Severity, Tier};
 
-use super::emit::{self, Node, map};
-use super::example::Events;
 use super::promql::identity;
 use super::promql::{Counted, Sli, quoted};
 use super::rules::{
     alert_groups, base_window, evaluation_order, evaluation_seconds, file_name, has_rules, recorded,
 };
-use super::sliced::Slice;
+use super::sample_series::Events;
+use super::timeslices::Slice;
+use super::yaml::{self, Node, map};
 use super::{MARK, links};
 use lookout_config::{Config, Slo};
 
@@ -37,7 +37,7 @@ pub(super) fn file(config: &Config, service: &str) -> String {
         ("evaluation_interval", format!("{widest}s").into()),
     ];
     let tests = ("tests", Node::List(tests.collect()));
-    emit::file(&comments, &map(head.into_iter().chain(order).chain([tests])))
+    yaml::file(&comments, &map(head.into_iter().chain(order).chain([tests])))
 }
 
 /// Stretch of equal steps.

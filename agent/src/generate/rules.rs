@@ -7,14 +7,14 @@
 //! Ratios are of the time that was observed. What decides takes unseen time as clean, as the agent does: a tier fires when
 //! the ratio times the observed share of its window is above the threshold, and the burn of the period is such a product.
 //!
-//! Budgets of time are in [`super::sliced`], alerts in [`super::alerts`].
+//! Budgets of time are in [`super::timeslices`], alerts in [`super::alerts`].
 
 use lookout_engine::{Severity, Tier, Window};
 
 use super::MARK;
-use super::emit::{self, Node, map};
 use super::promql::{self, Sli, identity};
-use super::sliced::Slice;
+use super::timeslices::Slice;
+use super::yaml::{self, Node, map};
 use lookout_config::{Config, Slo};
 
 /// Largest number of rules in a group: Prometheus evaluates a group in one go, and managed services refuse larger
@@ -47,7 +47,7 @@ pub(super) fn file(config: &Config, service: &str) -> String {
              calendars, so that these rules look at the last {window}."
         )
     }));
-    emit::file(&comments, &map([("groups", groups(config, service))]))
+    yaml::file(&comments, &map([("groups", groups(config, service))]))
 }
 
 /// Returns whether an SLO can be expressed in PromQL: the slices of a composite cannot.

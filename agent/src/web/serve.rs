@@ -103,7 +103,7 @@ mod tests {
     }
 
     /// Reads everything until the other side closes.
-    async fn heard(mut stream: TcpStream) -> String {
+    async fn read_all(mut stream: TcpStream) -> String {
         let mut text = Vec::new();
         let reading = stream.read_to_end(&mut text);
         tokio::time::timeout(Duration::from_secs(20), reading).await.expect("it is closed").unwrap();
@@ -118,9 +118,9 @@ mod tests {
         let silent = open(&listener, b"").await;
         let slow = open(&listener, b"GET / HTTP/1.1\r\nhost: x\r\n").await;
         let third = open(&listener, REQUEST).await;
-        assert!(heard(third).await.ends_with("hello"), "served once a place is free");
-        assert!(!heard(silent).await.contains("hello"));
-        assert!(!heard(slow).await.contains("hello"));
+        assert!(read_all(third).await.ends_with("hello"), "served once a place is free");
+        assert!(!read_all(silent).await.contains("hello"));
+        assert!(!read_all(slow).await.contains("hello"));
         stop.cancel();
         task.await.unwrap();
     }
@@ -151,7 +151,7 @@ mod tests {
         entered.acquire().await.unwrap().forget();
         go_on.add_permits(2);
         for stream in streams {
-            assert!(heard(stream).await.ends_with("hello"));
+            assert!(read_all(stream).await.ends_with("hello"));
         }
     }
 
@@ -170,6 +170,6 @@ mod tests {
         stop.cancel();
         go_on.notify_one();
         task.await.unwrap();
-        assert!(heard(stream).await.ends_with("hello"));
+        assert!(read_all(stream).await.ends_with("hello"));
     }
 }

@@ -1,6 +1,8 @@
 //! The promises of the agent, as its users see them.
 
 #[cfg(test)]
+mod backtest;
+#[cfg(test)]
 mod backups;
 #[cfg(test)]
 mod bad_input;
@@ -25,8 +27,6 @@ mod month;
 mod promised;
 #[cfg(test)]
 mod queried;
-#[cfg(test)]
-mod rehearse;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Error {
         }
     }
 
-    /// Whether the cause is the query, so that the server may answer others.
+    /// Returns whether the cause is the query, so that the server may answer others.
     #[must_use]
     pub const fn is_of_the_query(&self) -> bool {
         match self {
@@ -136,7 +136,7 @@ impl Error {
         }
     }
 
-    /// Whether a query over a shorter span may be answered.
+    /// Returns whether a query over a shorter span may be answered.
     #[must_use]
     pub const fn is_of_the_size(&self) -> bool {
         match self {

@@ -32,7 +32,7 @@ pub struct Server {
     pub headers: HeaderMap,
     /// Certificates in PEM that are trusted beside the system's.
     pub ca: Option<String>,
-    /// Whether any certificate is accepted.
+    /// True if any certificate is accepted.
     pub insecure: bool,
     /// The name of this program, as servers log it.
     pub user_agent: &'static str,
@@ -75,7 +75,7 @@ impl Client {
     /// Builds a client. The process must have a TLS provider installed before.
     ///
     /// # Errors
-    /// When the certificates or the HTTP client cannot be used.
+    /// Fails when the certificates or the HTTP client cannot be used.
     pub fn new(server: Server) -> Result<Self, BuildError> {
         let mut base = server.url;
         if server.headers.contains_key(AUTHORIZATION) {
@@ -108,7 +108,7 @@ impl Client {
     /// Asks once, within the deadline.
     ///
     /// # Errors
-    /// When there is no answer, or none that may be counted.
+    /// Fails when there is no answer, or none that may be counted.
     pub async fn query(&self, question: &Question) -> Result<Answer, Error> {
         let answered = tokio::time::timeout(self.timeout, self.read(question)).await;
         answered.unwrap_or(Err(Error::Timeout(self.timeout)))

@@ -30,7 +30,7 @@ impl EventQuery {
         Ok(Self { query, per_second })
     }
 
-    /// Whether its value is a rate per second; otherwise it is the number of events in the window.
+    /// Returns whether its value is a rate per second; otherwise it is the number of events in the window.
     #[must_use]
     pub const fn is_per_second(&self) -> bool {
         self.per_second

@@ -241,12 +241,12 @@ pub(super) fn effect(name: &str) -> Option<Effect> {
     found.map(|(_, effect)| *effect)
 }
 
-/// Whether a function over a range is MetricsQL's own.
+/// Returns whether a function over a range is MetricsQL's own.
 pub(super) fn is_metricsql_rollup(name: &str) -> bool {
     METRICSQL_ROLLUPS.iter().any(|(known, _)| *known == name)
 }
 
-/// Whether only MetricsQL knows a name.
+/// Returns whether only MetricsQL knows a name.
 pub(super) fn is_metricsql(name: &str) -> bool {
     is_metricsql_rollup(name) || METRICSQL_OTHER.contains(&name)
 }

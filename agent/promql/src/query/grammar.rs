@@ -205,7 +205,7 @@ fn located(text: &str, outline: &Outline, message: &str) -> QueryError {
     QueryError::new(token.unwrap_or(span), plain(message), "correct the PromQL here")
 }
 
-/// Whether a range stands beside an operator rather than in a call.
+/// Returns whether a range is the operand of an operator rather than the argument of a call.
 fn is_operand(text: &str, outline: &Outline, range: &super::outline::RangeOf) -> bool {
     let is_range = |span: &Range<usize>| text.get(span.clone()).map(str::trim) == text.get(range.all.clone());
     !outline.calls.iter().any(|call| call.arguments.iter().any(|a| a.start == range.all.start && is_range(a)))

@@ -10,7 +10,7 @@ use crate::selector::Selector;
 pub struct Term {
     /// The counters.
     pub selector: Selector,
-    /// Whether their events are taken away.
+    /// True if their events are subtracted.
     pub negative: bool,
 }
 

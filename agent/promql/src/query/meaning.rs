@@ -22,14 +22,14 @@ pub(super) enum Labels {
     AllBut(BTreeSet<String>),
 }
 
-/// What a part of a query yields.
+/// Type and meaning of a part of a query.
 #[derive(Debug, Clone)]
 pub(super) struct Value {
     pub(super) quantity: Quantity,
     pub(super) labels: Labels,
     /// The grouping, by its number in the outline, that keeps labels.
     pub(super) grouped_by: Option<usize>,
-    /// Whether the range of a range is the window.
+    /// True if the range of a range vector is the window.
     over_window: bool,
 }
 

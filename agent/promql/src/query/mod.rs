@@ -68,7 +68,7 @@ pub struct Query {
     facts: Box<Facts>,
 }
 
-/// What the tree tells of a query.
+/// Facts about a query that follow from its tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Facts {
     kind: Kind,
@@ -144,16 +144,16 @@ impl Query {
         self.facts.kind
     }
 
-    /// Whether a range is left open with `{{.window}}`.
+    /// Returns whether a range is left open with `{{.window}}`.
     #[must_use]
     pub const fn is_windowed(&self) -> bool {
         self.facts.windowed
     }
 
-    /// The quantity of its value.
+    /// Returns the quantity of its value.
     ///
     /// # Errors
-    /// When the tree does not tell it.
+    /// Fails when the tree does not tell it.
     pub fn quantity(&self) -> Result<Quantity, QueryError> {
         self.facts.quantity.clone()
     }
@@ -164,7 +164,7 @@ impl Query {
         self.facts.grouping.as_ref()
     }
 
-    /// Whether it looks at a range of any kind.
+    /// Returns whether it has a range of any kind.
     #[must_use]
     pub const fn has_range(&self) -> bool {
         self.facts.ranged
@@ -189,7 +189,7 @@ impl Query {
     }
 }
 
-/// Whether the range of every selector is the window.
+/// Returns whether the range of every selector is the window.
 fn all_windowed(outline: &outline::Outline, filled: &template::Filled) -> bool {
     let is_window = |start: usize| filled.windows.iter().any(|window| window.start == start);
     outline.ranges.iter().all(|range| is_window(range.duration.start))

@@ -37,7 +37,7 @@ pub(super) const AGGREGATIONS: [&str; 14] = [
 const RESERVED: [&str; 8] =
     ["anchored", "atan2", "bool", "group_left", "group_right", "ignoring", "on", "smoothed"];
 
-/// Whether a word is no metric name, unless it stands in quotes.
+/// Returns whether a word is a keyword: no metric name, unless it is in quotes.
 pub(crate) fn is_keyword(word: &str) -> bool {
     let word = word.to_ascii_lowercase();
     RESERVED.contains(&word.as_str()) || matches!(word.as_str(), "inf" | "nan")
@@ -78,7 +78,7 @@ pub(super) struct Selection {
     pub(super) name: Option<Range<usize>>,
     /// The braces and what stands between them.
     pub(super) braces: Option<Range<usize>>,
-    /// Where `or` stands between matchers.
+    /// The positions of `or` between matchers.
     pub(super) alternatives: Vec<Range<usize>>,
 }
 
@@ -312,7 +312,7 @@ impl<'a> Walk<'a> {
         self.suffixes(start)
     }
 
-    /// What begins with a word: an aggregation, a call, a number or a selector.
+    /// Reads an element that begins with a word: an aggregation, a call, a number or a selector.
     fn named(&mut self) -> Result<(), QueryError> {
         let word = self.word().unwrap_or_default();
         let next = self.ahead(1);

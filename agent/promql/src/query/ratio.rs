@@ -16,7 +16,7 @@ pub struct Ratio {
     pub part: Query,
     /// The denominator.
     pub total: Query,
-    /// Whether it stands as `1 - part / total`.
+    /// True if it is written as `1 - part / total`.
     pub complement: bool,
 }
 
@@ -32,7 +32,7 @@ impl Query {
     /// Splits `part / total` or `1 - part / total`; `None` for every other form.
     ///
     /// # Errors
-    /// When one side alone is no query.
+    /// Fails when one side alone is no query.
     pub fn ratio(&self) -> Result<Option<Ratio>, QueryError> {
         let Some(places) = &self.facts.ratio else { return Ok(None) };
         let side = |span: &Range<usize>| {

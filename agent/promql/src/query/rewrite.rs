@@ -16,7 +16,7 @@ impl Query {
     /// Returns the query with the window in place of every fixed range.
     ///
     /// # Errors
-    /// When the result is no query.
+    /// Fails when the result is no query.
     pub fn with_window(&self) -> Result<Self, QueryError> {
         let edits = self.facts.fixed_ranges.iter().map(|range| (range.clone(), WINDOW.to_owned()));
         Self::parse(&edited(&self.source, edits.collect()), self.dialect)
@@ -25,7 +25,7 @@ impl Query {
     /// Returns the query with further matchers in every selector. A selector that has a matcher on a label keeps it.
     ///
     /// # Errors
-    /// When the result is no query.
+    /// Fails when the result is no query.
     pub fn with_matchers(&self, further: &[Matcher]) -> Result<Self, QueryError> {
         let filled = template::fill(&self.source)?;
         let tokens = token::tokens(&filled.text)?;

@@ -209,7 +209,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// Whether a text is a duration of PromQL: units from the largest to the smallest, each at most once.
+/// Returns whether a text is a duration of PromQL: units from the largest to the smallest, each at most once.
 fn is_duration(text: &str) -> bool {
     let units = ["y", "w", "d", "h", "m", "s", "ms"];
     let (mut rest, mut next) = (text, 0);

@@ -11,9 +11,9 @@ use lookout_ledger::{BackupError, Report, backup};
 const LARGEST: u64 = 16 << 30;
 
 /// Temporary file beside the ledger, where there is room and no other user reads it. It is deleted on drop.
-pub(super) struct Beside(PathBuf);
+pub(super) struct TemporaryFile(PathBuf);
 
-impl Beside {
+impl TemporaryFile {
     fn new(ledger: &Path, what: &str) -> Self {
         let mut name = ledger.as_os_str().to_owned();
         name.push(format!(".{what}-{:08x}", fastrand::u32(..)));
@@ -25,7 +25,7 @@ impl Beside {
     }
 }
 
-impl Drop for Beside {
+impl Drop for TemporaryFile {
     fn drop(&mut self) {
         let _perhaps_never_made = std::fs::remove_file(&self.0);
     }
@@ -33,7 +33,7 @@ impl Drop for Beside {
 
 /// Writes a backup to stdout, once it is complete and checked.
 pub(super) async fn out(ledger: &Path) -> Result<Report, BackupError> {
-    let file = Beside::new(ledger, "outgoing");
+    let file = TemporaryFile::new(ledger, "outgoing");
     let report = backup(ledger, file.path()).await?;
     let failed =
         |source| BackupError::File { doing: "writing the backup of", path: ledger.to_owned(), source };
@@ -45,8 +45,8 @@ pub(super) async fn out(ledger: &Path) -> Result<Report, BackupError> {
 }
 
 /// Reads a backup from stdin into a file.
-pub(super) async fn taken_in(ledger: &Path) -> Result<Beside, BackupError> {
-    let file = Beside::new(ledger, "incoming");
+pub(super) async fn receive(ledger: &Path) -> Result<TemporaryFile, BackupError> {
+    let file = TemporaryFile::new(ledger, "incoming");
     let failed = |source| BackupError::File { doing: "reading a backup into", path: file.0.clone(), source };
     let mut options = OpenOptions::new();
     let mut to = options.write(true).create_new(true).mode(0o600).open(file.path()).await.map_err(failed)?;

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{blocks, words};
+use super::{blocks, build_message};
 use crate::deliver::{Message, Receiver, Refused, Retry, http};
 use lookout_config::Secret;
 use lookout_model::Delivery;
@@ -113,7 +113,7 @@ impl Receiver for WebApi {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
-        let message = words(delivery);
+        let message = build_message(delivery);
         let Some((channel, ts)) = delivery.thread.as_deref().and_then(|thread| thread.split_once(':')) else {
             return self.post_anew(&message).await;
         };

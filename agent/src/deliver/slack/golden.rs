@@ -8,7 +8,7 @@ use expect_test::expect_file;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use super::{blocks, slack_as_text, words};
+use super::{blocks, build_message, slack_as_text};
 use crate::deliver::Message;
 use lookout_model::sample::{T0, lifecycle, without_data};
 use lookout_model::{Delivery, Notice};
@@ -47,12 +47,12 @@ fn cases() -> Vec<(&'static str, Delivery)> {
 #[test]
 fn messages_look_as_they_should() {
     for (name, delivery) in cases() {
-        let payload = blocks::payload(&words(&delivery));
+        let payload = blocks::payload(&build_message(&delivery));
         golden(&format!("{name}.json"), &(serde_json::to_string_pretty(&payload).unwrap() + "\n"));
         golden(&format!("{name}.txt"), &(slack_as_text(&payload) + "\n"));
     }
     let (_, opened) = cases().remove(0);
-    golden("plain.txt", &(slack_as_text(&blocks::plain(&words(&opened))) + "\n"));
+    golden("plain.txt", &(slack_as_text(&blocks::plain(&build_message(&opened))) + "\n"));
 }
 
 /// Returns every object of a payload.

@@ -17,7 +17,7 @@ use super::Message;
 use lookout_model::Delivery;
 
 /// Returns the message of a delivery. Slack does not detect repetitions, so the text names them.
-fn words(delivery: &Delivery) -> Message {
+fn build_message(delivery: &Delivery) -> Message {
     let message = Message::of(&delivery.notice);
     if delivery.unsure { message.resent() } else { message }
 }

@@ -8,7 +8,7 @@ use reqwest::Client;
 use serde_json::Value;
 use url::Url;
 
-use super::{blocks, words};
+use super::{blocks, build_message};
 use crate::deliver::{Receiver, Refused, Retry, http};
 use lookout_model::Delivery;
 use lookout_runtime::clock::Clock;
@@ -66,7 +66,7 @@ impl Receiver for Webhook {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
-        let message = words(delivery);
+        let message = build_message(delivery);
         let mut answer = self.post(&blocks::payload(&message)).await?;
         if answer.status == 400 {
             let refused = answer.refused(WHO, &[self.url.as_str(), self.url.path()]);

@@ -170,7 +170,7 @@ fn state_query(slo: &Slo) -> String {
 }
 
 /// Returns the states as words, so that colour is never the only sign.
-fn state_words() -> Value {
+fn state_mappings() -> Value {
     let word = |text: &str, colour: &str| json!({"text": text, "color": colour});
     json!([{"type": "value", "options": {
         "0": word("ok", "green"),

@@ -4,7 +4,7 @@ use lookout_engine::Severity;
 use serde_json::{Value, json};
 
 use super::panel::{Kind, Panel, Place, Target};
-use super::{Frame, link, links, single, state_query, state_words, uid};
+use super::{Frame, link, links, single, state_mappings, state_query, uid};
 use lookout_config::Config;
 use lookout_runtime::events::names;
 
@@ -93,7 +93,7 @@ fn table(config: &Config) -> Panel {
         step(Some(3.0), "purple")
     ]));
     if let Some(list) = state.as_array_mut() {
-        list.push(json!({"id": "mappings", "value": state_words()}));
+        list.push(json!({"id": "mappings", "value": state_mappings()}));
     }
     let mut burn = tinted(json!([step(None, "green"), step(Some(1.0), "yellow")]));
     if let Some(list) = burn.as_array_mut() {

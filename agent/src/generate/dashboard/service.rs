@@ -8,7 +8,7 @@ use super::super::promql::{self, Counted, Sli};
 use super::super::rules::{alert_groups, base_window, windows};
 use super::panel::{Kind, Panel, Place, Target};
 use super::{
-    Frame, link, links, per_slo, quoted, service_uid, single, state_query, state_words, uid, variable,
+    Frame, link, links, per_slo, quoted, service_uid, single, state_mappings, state_query, uid, variable,
 };
 use lookout_config::{Config, Indicator, Slo};
 use lookout_promql::selector::{MatchOp, Selector};
@@ -84,7 +84,7 @@ fn first_screen(config: &Config, service: &str, slos: &[&Slo]) -> Vec<Panel> {
     vec![
         stat("state", "State", "What each objective says right now. PAGE: act; ticket: look within a day; no data: find out why.", "none", 0)
             .targets(per_slo(slos, |slo| format!("({}) and on (sloth_slo) {}", state_query(slo), single("slo:objective:ratio", &chosen))))
-            .mappings(state_words())
+            .mappings(state_mappings())
             .steps(vec![(None, "green"), (Some(1.0), "yellow"), (Some(2.0), "red"), (Some(3.0), "purple")])
             .no_value("rules are not evaluated"),
         stat("budget", "Error budget left", "Share of the period's error budget that is left: 100% untouched, 0% spent, below zero overspent. Below zero the gate denies deploys.", "percentunit", 6)

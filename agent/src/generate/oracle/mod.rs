@@ -6,8 +6,8 @@ mod objects;
 mod runbooks;
 mod scenario;
 mod scenarios;
+mod self_monitoring;
 mod uneven;
-mod watcher;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -256,7 +256,7 @@ fn queries_of_all_forms_pass() {
 }
 
 /// Returns SLOs of the fixture with budgets of time.
-fn sliced(folder: &Path, slice_seconds: u32) -> Config {
+fn with_timeslices(folder: &Path, slice_seconds: u32) -> Config {
     let mut config = elsewhere(folder);
     let slices = Grid::try_new(slice_seconds).unwrap();
     let target = SliceTarget::try_from_ratio(0.95).unwrap();
@@ -272,7 +272,7 @@ fn sliced(folder: &Path, slice_seconds: u32) -> Config {
 fn budgets_of_time_pass() {
     for slice in [60, 300] {
         let folder = tempfile::tempdir().unwrap();
-        let config = sliced(folder.path(), slice);
+        let config = with_timeslices(folder.path(), slice);
         assert_sound(&config);
         let alerts = folder.path().join("alerts");
         let rules = fs::read_to_string(alerts.join("titanic.rules.yaml")).unwrap();

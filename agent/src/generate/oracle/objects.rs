@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{elsewhere, promtool};
-use crate::generate::{Trouble, artifacts, drift, write};
+use crate::generate::{Difference, artifacts, drift, write};
 use lookout_config::PrometheusRules;
 
 #[test]
@@ -52,5 +52,8 @@ fn objects_hold_the_very_rules_of_the_plain_files() {
     assert_eq!(drift(&list).unwrap(), []);
     fs::write(&file, fs::read_to_string(&file).unwrap().replacen("0.999", "0.99", 1)).unwrap();
     let found = drift(&list).unwrap();
-    assert!(matches!(found[..], [ref one] if matches!(one.trouble, Trouble::Different { .. })), "{found:?}");
+    assert!(
+        matches!(found[..], [ref one] if matches!(one.difference, Difference::Different { .. })),
+        "{found:?}"
+    );
 }

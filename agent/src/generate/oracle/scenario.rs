@@ -49,7 +49,7 @@ pub(super) struct Scenario {
     /// The first minute of a month, since the epoch, for a period that ends there.
     pub(super) edge: Option<i64>,
     /// The first and the last minute in which the engine knows more than the rules and goes on firing.
-    pub(super) excused: Option<(usize, usize)>,
+    pub(super) exempt: Option<(usize, usize)>,
     /// The minute from which the other policy applies.
     pub(super) change: Option<(usize, Policy)>,
 }
@@ -85,9 +85,13 @@ fn month(slot: Slot, edge: Slot) -> Span {
 
 impl Scenario {
     /// Creates a scenario: two clean hours at this traffic, then the given minutes.
-    pub(super) fn after_clean_hours(name: &'static str, per_minute: u64, story: &[(usize, Minute)]) -> Self {
+    pub(super) fn after_clean_hours(
+        name: &'static str,
+        per_minute: u64,
+        minutes_after: &[(usize, Minute)],
+    ) -> Self {
         let mut minutes = vec![Minute::Seen(per_minute, 0); CLEAN_MINUTES];
-        for (count, minute) in story {
+        for (count, minute) in minutes_after {
             minutes.extend(std::iter::repeat_n(*minute, *count));
         }
         let policy = policy(99.9, Method::Occurrences);
@@ -98,7 +102,7 @@ impl Scenario {
             has_failed_before: true,
             begin: 0,
             edge: None,
-            excused: None,
+            exempt: None,
             change: None,
         }
     }
@@ -273,15 +277,15 @@ impl Bench {
     /// disagreement shows the second in which it begins.
     pub(super) fn agree(&mut self, scenario: &Scenario, engine: &Firing) {
         let end = scenario.minutes.len();
-        let excused = |minute: usize| {
-            let span = scenario.excused.map(|(first, last)| first + CLEAN_MINUTES..=last + CLEAN_MINUTES);
+        let exempt = |minute: usize| {
+            let span = scenario.exempt.map(|(first, last)| first + CLEAN_MINUTES..=last + CLEAN_MINUTES);
             span.is_some_and(|span| span.contains(&minute))
         };
         for (severity, firing) in engine {
             let near = |index: usize| &firing[index.saturating_sub(1)..(index + 2).min(firing.len())];
             for (kind, holds) in [("may", false), ("must", true)] {
                 let value = |index| match holds {
-                    true => !excused(index + 1) && near(index).iter().all(|fires| *fires),
+                    true => !exempt(index + 1) && near(index).iter().all(|fires| *fires),
                     false => near(index).contains(&true),
                 };
                 let values: Vec<&str> = (0..end).map(|index| if value(index) { "1" } else { "0" }).collect();

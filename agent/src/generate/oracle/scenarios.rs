@@ -13,38 +13,42 @@ use super::scenario::{
 const CLEAN: (usize, super::scenario::Minute) = (90, Seen(1000, 0));
 
 /// Scenario and its firing: pages, then tickets, in minutes since the end of the clean hours.
-type Told = (Scenario, &'static [(i64, i64)], &'static [(i64, i64)]);
+type Case = (Scenario, &'static [(i64, i64)], &'static [(i64, i64)]);
 
-fn told() -> Vec<Told> {
-    let tell = Scenario::after_clean_hours;
+fn cases() -> Vec<Case> {
+    let scenario = Scenario::after_clean_hours;
     let flapping: Vec<_> =
         (0..6).flat_map(|_| [(5, Seen(0, 1000)), (5, Seen(1000, 0))]).chain([CLEAN]).collect();
     vec![
-        (tell("partial", 1000, &[(30, Seen(500, 500)), CLEAN]), &[(2, 34)], &[(2, 44)]),
+        (scenario("partial", 1000, &[(30, Seen(500, 500)), CLEAN]), &[(2, 34)], &[(2, 44)]),
         (
-            tell("flapping", 1000, &flapping),
+            scenario("flapping", 1000, &flapping),
             &[(1, 9), (11, 19), (21, 29), (31, 39), (41, 49), (51, 59)],
             &[(1, 69)],
         ),
-        (tell("blip", 1000, &[(1, Seen(0, 1000)), CLEAN]), &[(1, 5)], &[(1, 15)]),
+        (scenario("blip", 1000, &[(1, Seen(0, 1000)), CLEAN]), &[(1, 5)], &[(1, 15)]),
         // no requests any more in the middle of an outage: no recovery, until the outage is an hour ago
-        (tell("idle", 1000, &[(20, Seen(0, 1000)), (90, Seen(0, 0)), CLEAN]), &[(1, 79)], &[(1, 110)]),
+        (scenario("idle", 1000, &[(20, Seen(0, 1000)), (90, Seen(0, 0)), CLEAN]), &[(1, 79)], &[(1, 110)]),
         // the tier was released before the traffic stopped: it does not fire again
         (
-            tell("idle-after", 1000, &[(10, Seen(0, 1000)), (10, Seen(1000, 0)), (90, Seen(0, 0)), CLEAN]),
+            scenario(
+                "idle-after",
+                1000,
+                &[(10, Seen(0, 1000)), (10, Seen(1000, 0)), (90, Seen(0, 0)), CLEAN],
+            ),
             &[(1, 14)],
             &[(1, 24)],
         ),
         (
             Scenario {
                 has_failed_before: false,
-                ..tell("first-error", 1000, &[(60, Seen(900, 100)), CLEAN])
+                ..scenario("first-error", 1000, &[(60, Seen(900, 100)), CLEAN])
             },
             &[(9, 64)],
             &[(8, 74)],
         ),
         (
-            tell(
+            scenario(
                 "reset",
                 1000,
                 &[
@@ -61,18 +65,26 @@ fn told() -> Vec<Told> {
         ),
         // one failure of sixty is far above the threshold and pages nobody; three in a row do
         (
-            tell("low-traffic", 1, &[(1, Seen(0, 1)), (59, Seen(1, 0)), (3, Seen(0, 1)), (60, Seen(1, 0))]),
+            scenario(
+                "low-traffic",
+                1,
+                &[(1, Seen(0, 1)), (59, Seen(1, 0)), (3, Seen(0, 1)), (60, Seen(1, 0))],
+            ),
             &[(63, 67)],
             &[(62, 77)],
         ),
         (
-            tell("gap", 1000, &[(10, Seen(0, 1000)), (40, Unseen(0, 1000)), (5, Seen(0, 1000)), CLEAN]),
+            scenario("gap", 1000, &[(10, Seen(0, 1000)), (40, Unseen(0, 1000)), (5, Seen(0, 1000)), CLEAN]),
             &[(1, 59)],
             &[(1, 69)],
         ),
         // longer than the long window: when data are back, there is no rate yet, and still no recovery
         (
-            tell("long-gap", 1000, &[(10, Seen(0, 1000)), (100, Unseen(0, 1000)), (5, Seen(0, 1000)), CLEAN]),
+            scenario(
+                "long-gap",
+                1000,
+                &[(10, Seen(0, 1000)), (100, Unseen(0, 1000)), (5, Seen(0, 1000)), CLEAN],
+            ),
             &[(1, 119)],
             &[(1, 129)],
         ),
@@ -80,16 +92,16 @@ fn told() -> Vec<Told> {
         // Prometheus has no rate across the gap, so that it releases at once
         (
             Scenario {
-                excused: Some((111, 130)),
-                ..tell("over-in-a-gap", 1000, &[(10, Seen(0, 1000)), (100, Unseen(0, 1000)), CLEAN])
+                exempt: Some((111, 130)),
+                ..scenario("over-in-a-gap", 1000, &[(10, Seen(0, 1000)), (100, Unseen(0, 1000)), CLEAN])
             },
             &[(1, 115)],
             &[(1, 125)],
         ),
-        (tell("clean-gap", 1000, &[(30, Unseen(1000, 0)), CLEAN]), &[], &[]),
-        (tell("spike", 1000, &[(10, Seen(96_000, 4_000)), CLEAN]), &[(1, 14)], &[(1, 24)]),
+        (scenario("clean-gap", 1000, &[(30, Unseen(1000, 0)), CLEAN]), &[], &[]),
+        (scenario("spike", 1000, &[(10, Seen(96_000, 4_000)), CLEAN]), &[(1, 14)], &[(1, 24)]),
         (
-            tell("day-night", 200, &[(60, Seen(16, 4)), (30, Seen(10_000, 0)), (60, Seen(16, 4)), CLEAN]),
+            scenario("day-night", 200, &[(60, Seen(16, 4)), (30, Seen(10_000, 0)), (60, Seen(16, 4)), CLEAN]),
             &[(27, 60), (149, 151)],
             &[(29, 60)],
         ),
@@ -102,7 +114,7 @@ fn told() -> Vec<Told> {
                     period: Period::Calendar { nominal: Window::days(30) },
                     ..policy(99.9, Method::Occurrences)
                 },
-                ..tell("month-end", 1000, &[(40, Seen(900, 100)), CLEAN])
+                ..scenario("month-end", 1000, &[(40, Seen(900, 100)), CLEAN])
             },
             &[(9, 44)],
             &[(8, 54)],
@@ -110,7 +122,7 @@ fn told() -> Vec<Told> {
         (
             Scenario {
                 change: Some((150, policy(99.0, Method::Occurrences))),
-                ..tell("eased", 1000, &[(60, Seen(900, 100)), CLEAN])
+                ..scenario("eased", 1000, &[(60, Seen(900, 100)), CLEAN])
             },
             &[(9, 30)],
             &[(8, 30)],
@@ -119,24 +131,24 @@ fn told() -> Vec<Told> {
             Scenario {
                 policy: policy(99.0, Method::Occurrences),
                 change: Some((150, policy(99.9, Method::Occurrences))),
-                ..tell("tightened", 1000, &[(60, Seen(950, 50)), CLEAN])
+                ..scenario("tightened", 1000, &[(60, Seen(950, 50)), CLEAN])
             },
             &[(31, 63)],
             &[(31, 73)],
         ),
-        (sliced("slices", true), &[(25, 69)], &[(25, 69)]),
-        (sliced("even-slices", false), &[], &[(50, 69)]),
+        (with_timeslices("slices", true), &[(25, 69)], &[(25, 69)]),
+        (with_timeslices("even-slices", false), &[], &[(50, 69)]),
     ]
 }
 
 /// Slices of five minutes; the outage begins inside one, and afterwards there is no traffic for a while.
-fn sliced(name: &'static str, judged: bool) -> Scenario {
+fn with_timeslices(name: &'static str, judged: bool) -> Scenario {
     let slices = Grid::try_new(300).unwrap();
     let method = match judged {
         true => Method::Timeslices { slices, target: SliceTarget::try_from_ratio(0.95).unwrap() },
         false => Method::RatioTimeslices { slices },
     };
-    let story = [
+    let minutes = [
         (7, Seen(1000, 0)),
         // exactly the target: a good slice
         (8, Seen(950, 50)),
@@ -144,15 +156,15 @@ fn sliced(name: &'static str, judged: bool) -> Scenario {
         (20, Seen(0, 0)),
         CLEAN,
     ];
-    Scenario { policy: policy(99.0, method), ..Scenario::after_clean_hours(name, 1000, &story) }
+    Scenario { policy: policy(99.0, method), ..Scenario::after_clean_hours(name, 1000, &minutes) }
 }
 
 #[test]
 fn rules_and_engine_agree_in_all_weathers() {
-    let told = told();
-    let scenarios: Vec<Scenario> = told.iter().map(|(scenario, ..)| scenario.clone()).collect();
+    let cases = cases();
+    let scenarios: Vec<Scenario> = cases.iter().map(|(scenario, ..)| scenario.clone()).collect();
     let mut bench = Bench::new(&scenarios);
-    for (scenario, pages, tickets) in &told {
+    for (scenario, pages, tickets) in &cases {
         let firing = scenario.engine();
         let seen = [Severity::Page, Severity::Ticket].map(|severity| stretches(&firing[&severity]));
         let expected = [pages.to_vec(), tickets.to_vec()];

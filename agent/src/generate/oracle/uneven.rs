@@ -24,7 +24,7 @@ fn scenario(name: &'static str, minute: impl Fn(usize) -> (u64, u64)) -> Scenari
         has_failed_before: true,
         begin: 0,
         edge: None,
-        excused: None,
+        exempt: None,
         change: None,
     }
 }

@@ -31,7 +31,7 @@ const LISTED: usize = 20;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct Parameters {
     before: Option<String>,
     #[serde(default)]
     limit: Limit,
@@ -69,11 +69,11 @@ struct Revoked {
 /// `GET /api/v1/corrections?before=&limit=`: the last written first.
 pub(super) async fn list(
     extract::State(state): extract::State<State>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Corrections>, Problem> {
-    let asked = super::query(asked)?;
-    let before = asked.before.as_deref().filter(|id| !id.is_empty());
-    let corrections = state.ledger.corrections(before, asked.limit.0).await;
+    let parameters = super::query(parameters)?;
+    let before = parameters.before.as_deref().filter(|id| !id.is_empty());
+    let corrections = state.ledger.corrections(before, parameters.limit.0).await;
     Ok(Json(Corrections { corrections: corrections.map_err(|error| Problem::ledger(&error))? }))
 }
 
@@ -84,7 +84,7 @@ pub(super) async fn add(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<CorrectionRecord>), Problem> {
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
-    let written: Written = understand(body, "a correction")?;
+    let written: Written = parse(body, "a correction")?;
     let wanted = check(written, &token.name, &state)?;
     let ledger = |error| Problem::ledger(&error);
     // a repeated request, whose answer was lost, writes nothing again
@@ -116,7 +116,7 @@ pub(super) async fn revoke(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<CorrectionRecord>, Problem> {
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
-    let Revoked { reason, actor } = understand(body, "a revocation")?;
+    let Revoked { reason, actor } = parse(body, "a revocation")?;
     let actor = if actor.is_empty() { token.name.clone() } else { actor };
     check_texts(&reason, &actor)?;
     let revocation = Revocation { at: state.clock.now(), actor, reason };
@@ -134,7 +134,7 @@ pub(super) async fn revoke(
     }
 }
 
-fn understand<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, what: &str) -> Result<T, Problem> {
+fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, what: &str) -> Result<T, Problem> {
     let body =
         body.map_err(|rejection| Problem::new(rejection.status(), "bad_body", rejection.body_text()))?;
     serde_json::from_slice(&body).map_err(|error| {

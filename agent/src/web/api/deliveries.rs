@@ -19,7 +19,7 @@ pub(super) struct Deliveries {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct Parameters {
     destination: Option<String>,
 }
 
@@ -39,10 +39,10 @@ pub(super) async fn list(extract::State(state): extract::State<State>) -> Result
 pub(super) async fn retry(
     extract::State(state): extract::State<State>,
     headers: HeaderMap,
-    asked: Result<Query<Asked>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Retried>, Problem> {
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
-    let destination = super::query(asked)?.destination;
+    let destination = super::query(parameters)?.destination;
     let retried = state.ledger.retry_dead_letters(destination.as_deref(), state.clock.now()).await;
     let retried = retried.map_err(|error| Problem::ledger(&error))?;
     state.wake.notify_waiters();

@@ -17,7 +17,7 @@ const LONGEST: usize = 200;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct Parameters {
     service: Option<String>,
     #[serde(default)]
     limit: Limit,
@@ -50,12 +50,12 @@ fn production() -> String {
 /// `GET /api/v1/deploys?service=&limit=`
 pub(super) async fn list(
     extract::State(state): extract::State<State>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Deploys>, Problem> {
-    let asked = super::query(asked)?;
-    let service = asked.service.as_deref().filter(|name| !name.is_empty());
+    let parameters = super::query(parameters)?;
+    let service = parameters.service.as_deref().filter(|name| !name.is_empty());
     let deploys =
-        state.ledger.deploys(service, asked.limit.0).await.map_err(|error| Problem::ledger(&error))?;
+        state.ledger.deploys(service, parameters.limit.0).await.map_err(|error| Problem::ledger(&error))?;
     Ok(Json(Deploys { deploys }))
 }
 
@@ -69,7 +69,7 @@ pub(super) async fn mark(
     let key = key(&headers)?;
     let body =
         body.map_err(|rejection| Problem::new(rejection.status(), "bad_body", rejection.body_text()))?;
-    let marked = understand(&body, &state)?;
+    let marked = parse(&body, &state)?;
     let actor = if marked.actor.is_empty() { token.name.clone() } else { marked.actor };
     let wanted = DeployRecord {
         id: format!("dep-{:016x}", state.random.next()),
@@ -117,7 +117,7 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
     }
 }
 
-fn understand(body: &[u8], state: &State) -> Result<Marked, Problem> {
+fn parse(body: &[u8], state: &State) -> Result<Marked, Problem> {
     let marked: Marked = serde_json::from_slice(body).map_err(|error| {
         Problem::bad_request("bad_body", format!("the body is not the JSON of a deploy: {error}"))
     })?;

@@ -28,7 +28,7 @@ const SAME_FOR: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct Parameters {
     service: Option<String>,
     class: Option<String>,
 }
@@ -49,13 +49,13 @@ pub(super) async fn ask(
     extract::State(state): extract::State<State>,
     Extension(recent): Extension<Recent>,
     headers: HeaderMap,
-    asked: Result<Query<Asked>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Answer>, Problem> {
     let tokens = &state.config.tokens;
     if tokens.iter().any(|token| token.scopes.iter().any(|scope| scope == SCOPE)) {
         auth::require(tokens, &headers, SCOPE)?;
     }
-    let ask = understand(super::query(asked)?)?;
+    let ask = parse(super::query(parameters)?)?;
     let (snapshot, now) = (state.board.read(), state.clock.now());
     let answer = decide(&ask, &snapshot, &state.config.gate, now);
     let known = state.services().contains(ask.service.as_str());
@@ -78,9 +78,9 @@ pub(super) async fn confirm(
     state: extract::State<State>,
     recent: Extension<Recent>,
     headers: HeaderMap,
-    asked: Result<Query<Asked>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<(StatusCode, Json<Answer>), Problem> {
-    let answer = ask(state, recent, headers, asked).await?;
+    let answer = ask(state, recent, headers, parameters).await?;
     let status = match answer.decision {
         Decision::Allow => StatusCode::OK,
         Decision::Hold => StatusCode::CONFLICT,
@@ -101,7 +101,7 @@ async fn recorded(
     let key = (ask.service.clone(), ask.class);
     if let Some(Given { at, answer: before }) = recent.get(&key) {
         let is_fresh = now >= *at && now.since(*at) < SAME_FOR;
-        if is_fresh && before.valid_until > answer.evaluated_at && says_the_same(before, &answer) {
+        if is_fresh && before.valid_until > answer.evaluated_at && has_same_content(before, &answer) {
             return Ok(before.clone());
         }
     }
@@ -111,21 +111,21 @@ async fn recorded(
     Ok(answer)
 }
 
-fn says_the_same(one: &Answer, other: &Answer) -> bool {
+fn has_same_content(one: &Answer, other: &Answer) -> bool {
     let reasons = |answer: &Answer| -> Vec<(Code, String)> {
         answer.reasons.iter().map(|reason| (reason.code, reason.slo.clone())).collect()
     };
     one.decision == other.decision && reasons(one) == reasons(other)
 }
 
-fn understand(asked: Asked) -> Result<Ask, Problem> {
-    let Some(service) = asked.service.filter(|name| !name.is_empty()) else {
+fn parse(parameters: Parameters) -> Result<Ask, Problem> {
+    let Some(service) = parameters.service.filter(|name| !name.is_empty()) else {
         return Err(Problem::bad_request("service_missing", "say which service: `?service=…&class=feature`"));
     };
     if service.len() > LONGEST_NAME {
         return Err(Problem::bad_request("service_too_long", "no service has a name that long"));
     }
-    let class = match asked.class.as_deref() {
+    let class = match parameters.class.as_deref() {
         // The class with the strictest policy.
         None => DeployClass::default(),
         Some(word) => {

@@ -11,7 +11,7 @@ use lookout_model::IncidentRecord;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct Parameters {
     #[serde(default)]
     limit: Limit,
 }
@@ -24,9 +24,9 @@ pub(super) struct Incidents {
 /// `GET /api/v1/incidents?limit=`
 pub(super) async fn list(
     extract::State(state): extract::State<State>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Incidents>, Problem> {
-    let limit = super::query(asked)?.limit.0;
+    let limit = super::query(parameters)?.limit.0;
     let incidents = state.ledger.incidents(limit).await.map_err(|error| Problem::ledger(&error))?;
     Ok(Json(Incidents { incidents }))
 }

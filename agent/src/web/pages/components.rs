@@ -1,6 +1,6 @@
 //! The components of a composite on its page, with their data state and burn.
 
-use super::row::data_words;
+use super::row::data_text;
 use crate::evaluate::SloStatus;
 use crate::web::State;
 use lookout_engine::DataState;
@@ -21,7 +21,7 @@ pub(super) struct Table {
 
 #[derive(Debug)]
 pub(super) struct Row {
-    pub(super) mood: &'static str,
+    pub(super) symbol: &'static str,
     pub(super) data: String,
     pub(super) title: String,
     pub(super) objective: String,
@@ -52,15 +52,15 @@ impl Table {
 fn row(component: &ComponentEvidence) -> Row {
     let events = |bad: u64, total: u64| format!("{} of {}", format::count(bad), format::count(total));
     let burns = component.lately_burn_share.is_some_and(|share| share > 0.0);
-    let mood = match component.data_state {
+    let symbol = match component.data_state {
         _ if component.is_silent() => "unknown",
         _ if burns => "spent",
         DataState::Idle => "quiet",
         _ => "met",
     };
     Row {
-        mood,
-        data: data_words(component.data_state),
+        symbol,
+        data: data_text(component.data_state),
         title: component.title.clone(),
         objective: format::objective(component.objective_percent),
         weight: component.weight.map_or_else(|| format::NONE.to_owned(), |weight| weight.to_string()),

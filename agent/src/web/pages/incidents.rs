@@ -18,7 +18,7 @@ const SHOWN: u32 = 50;
 struct View {
     shell: Shell,
     headline: String,
-    mood: &'static str,
+    symbol: &'static str,
     incidents: Vec<IncidentRow>,
 }
 
@@ -32,13 +32,13 @@ pub(in crate::web) async fn show(extract::State(state): extract::State<State>) -
     let rows: Vec<IncidentRow> =
         incidents.iter().map(|incident| IncidentRow::new(incident, &state.config, now)).collect();
     let open = rows.iter().filter(|row| row.open).count();
-    let (headline, mood) = match open {
+    let (headline, symbol) = match open {
         0 => ("No open incident".to_owned(), "met"),
         n => {
-            let mood = if rows.iter().any(|row| row.mood == "page") { "page" } else { "ticket" };
-            (format!("{} open", format::several(n, "incident")), mood)
+            let symbol = if rows.iter().any(|row| row.symbol == "page") { "page" } else { "ticket" };
+            (format!("{} open", format::several(n, "incident")), symbol)
         }
     };
     let shell = Shell::new(&state, "incidents", headline.clone());
-    page(StatusCode::OK, &View { shell, headline, mood, incidents: rows })
+    page(StatusCode::OK, &View { shell, headline, symbol, incidents: rows })
 }

@@ -41,7 +41,7 @@ struct Overview {
 /// Overall state in words.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Headline {
-    mood: &'static str,
+    symbol: &'static str,
     text: String,
     detail: String,
 }
@@ -56,7 +56,7 @@ struct ServiceView {
 struct ProbeView {
     target: String,
     url: String,
-    mood: &'static str,
+    symbol: &'static str,
     word: &'static str,
     detail: String,
     took: String,
@@ -101,7 +101,7 @@ pub(super) fn headline(snapshot: &Snapshot, now: Timestamp) -> Headline {
             format::duration(f64::from(snapshot.interval_s))
         )
     };
-    Headline { mood: symbol(status), text, detail: updated }
+    Headline { symbol: symbol(status), text, detail: updated }
 }
 
 fn sentence(snapshot: &Snapshot, now: Timestamp) -> (Status, String) {
@@ -216,7 +216,7 @@ fn services(state: &State, snapshot: &Snapshot, now: Timestamp) -> Vec<ServiceVi
 fn probes(state: &State, now: Timestamp) -> Vec<ProbeView> {
     let rows = state.probes.rows().into_iter();
     rows.map(|row| ProbeView {
-        mood: symbol(if row.ok { Status::Healthy } else { Status::Paging }),
+        symbol: symbol(if row.ok { Status::Healthy } else { Status::Paging }),
         word: if row.ok { "Good" } else { "Failed" },
         detail: row.detail.chars().take(300).collect(),
         took: format!("{} ms", format::count(row.total_ms)),

@@ -28,7 +28,7 @@ pub(super) const fn symbol(status: Status) -> &'static str {
 /// SLO as a table row.
 #[derive(Debug)]
 pub(super) struct SloRow {
-    pub(super) mood: &'static str,
+    pub(super) symbol: &'static str,
     pub(super) word: String,
     pub(super) title: String,
     pub(super) description: String,
@@ -54,7 +54,7 @@ impl SloRow {
         let age = slo.data_age_s.map(|age| age + now.seconds_since(at).max(0.0));
         let incidents = slo.incidents.iter();
         Self {
-            mood: symbol(slo.status()),
+            symbol: symbol(slo.status()),
             word: format::status(&slo.evidence),
             title: slo.title.clone(),
             description: slo.description.clone(),
@@ -69,7 +69,7 @@ impl SloRow {
             bar: if known { chart::budget(evidence.budget_left_ratio) } else { String::new() },
             burn: present_burn(slo),
             exhausted: exhausted(slo),
-            data: data_words(evidence.data_state),
+            data: data_text(evidence.data_state),
             age: age.map_or_else(String::new, |age| format!("{} old", format::duration(age))),
             incidents: incidents.map(|incident| IncidentRow::new(incident, config, now)).collect(),
             corrected: CorrectedRow::new(&evidence.corrected, now),
@@ -99,7 +99,7 @@ pub(super) fn exhausted(slo: &SloStatus) -> String {
     }
 }
 
-pub(super) fn data_words(state: DataState) -> String {
+pub(super) fn data_text(state: DataState) -> String {
     match state {
         DataState::Ok => "fresh".to_owned(),
         DataState::Idle => "no traffic".to_owned(),
@@ -114,7 +114,7 @@ pub(super) fn data_words(state: DataState) -> String {
 #[derive(Debug)]
 pub(super) struct IncidentRow {
     pub(super) id: String,
-    pub(super) mood: &'static str,
+    pub(super) symbol: &'static str,
     /// `Page`, `Ticket`, or `Resolved`.
     pub(super) word: &'static str,
     pub(super) peak: String,
@@ -141,7 +141,7 @@ impl IncidentRow {
         let alert = slo.map(|slo| slo.alert_name_for(incident.cause));
         Self {
             id: incident.id.clone(),
-            mood: symbol(status),
+            symbol: symbol(status),
             word,
             peak: incident.peak.to_string(),
             open,

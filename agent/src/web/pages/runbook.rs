@@ -175,7 +175,7 @@ fn numbered(line: &str) -> Option<String> {
 /// CSS classes of the line of an SLO, so that the template compares no words.
 impl View {
     fn burns(&self) -> bool {
-        self.slos.iter().any(|slo| [symbol(Status::Paging), symbol(Status::Ticket)].contains(&slo.mood))
+        self.slos.iter().any(|slo| [symbol(Status::Paging), symbol(Status::Ticket)].contains(&slo.symbol))
     }
 }
 

@@ -10,7 +10,7 @@ use lookout_engine::{Counts, Objective, Severity, Tier, Window};
 
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
 use super::{Moment, Shell, components, not_found, page};
-use crate::deliver::condition_in_words;
+use crate::deliver::condition_text;
 use crate::evaluate::{SloStatus, Snapshot};
 use crate::web::{State, chart};
 use lookout_ledger::CountSeries;
@@ -48,14 +48,14 @@ struct View {
 }
 
 struct ConditionRow {
-    mood: &'static str,
+    symbol: &'static str,
     word: &'static str,
     condition: String,
     now: String,
 }
 
 struct TierRow {
-    mood: &'static str,
+    symbol: &'static str,
     word: String,
     severity: String,
     long: String,
@@ -151,7 +151,7 @@ fn version_row(version: &VersionEvidence, now: Timestamp) -> VersionRow {
 /// Returns the row of a tier. It shows both windows, because both decide.
 fn tier_row(tier: &TierEvidence) -> TierRow {
     let above = |burn: Option<f64>| burn.is_some_and(|burn| burn > tier.factor);
-    let (mood, word) = match (tier.firing, above(tier.long_burn), above(tier.short_burn)) {
+    let (symbol, word) = match (tier.firing, above(tier.long_burn), above(tier.short_burn)) {
         (true, _, _) if tier.severity == Severity::Page => ("page", "Fires"),
         (true, _, _) => ("ticket", "Fires"),
         (false, _, _) if tier.held_by_guard => ("quiet", "Held"),
@@ -167,7 +167,7 @@ fn tier_row(tier: &TierEvidence) -> TierRow {
     };
     let window = |seconds| Window::seconds(seconds).to_string();
     TierRow {
-        mood,
+        symbol,
         word,
         severity: tier.severity.to_string(),
         long: window(tier.long_s),
@@ -184,14 +184,14 @@ fn tier_row(tier: &TierEvidence) -> TierRow {
 }
 
 fn condition_row(condition: &ConditionEvidence) -> ConditionRow {
-    let (mood, word) = match (condition.firing, condition.exceeded) {
+    let (symbol, word) = match (condition.firing, condition.exceeded) {
         (true, _) if condition.severity == Severity::Page => ("page", "Fires"),
         (true, _) => ("ticket", "Fires"),
         (false, _) if condition.held.is_some() => ("quiet", "Held"),
         (false, true) => ("ticket", "Waits for its hold time"),
         (false, false) => ("met", "Calm"),
     };
-    ConditionRow { mood, word, condition: condition.condition.clone(), now: condition_in_words(condition) }
+    ConditionRow { symbol, word, condition: condition.condition.clone(), now: condition_text(condition) }
 }
 
 /// Returns the time to detection of each tier, in closed form.

@@ -10,8 +10,8 @@ use lookout_runtime::clock::Clock;
 
 #[tokio::test]
 async fn slos_are_the_snapshot_and_its_age() {
-    let house = House::burning();
-    let body = get(&routed(&house).0, "/api/v1/slos").await;
+    let fixture = Fixture::burning();
+    let body = get(&routed(&fixture).0, "/api/v1/slos").await;
     assert_eq!(body.header("content-type"), "application/json");
     let shown = body.json();
     assert_eq!(shown["age_seconds"], 3.0);
@@ -23,7 +23,7 @@ async fn slos_are_the_snapshot_and_its_age() {
 
 #[tokio::test]
 async fn incidents_are_limited_and_a_bad_limit_is_explained() {
-    let (router, _) = routed(&House::burning());
+    let (router, _) = routed(&Fixture::burning());
     let shown = get(&router, "/api/v1/incidents").await.json();
     assert_eq!(shown["incidents"].as_array().unwrap().len(), 2);
     let shown = get(&router, "/api/v1/incidents?limit=1").await.json();
@@ -36,7 +36,7 @@ async fn incidents_are_limited_and_a_bad_limit_is_explained() {
 
 #[tokio::test]
 async fn the_gate_answers_and_records_what_it_answered() {
-    let (router, ledger) = routed(&House::burning());
+    let (router, ledger) = routed(&Fixture::burning());
     let answered = get(&router, "/api/v1/gate?service=titanic&class=feature").await;
     assert_eq!(answered.status, 200, "a denial is an answer, no error");
     let shown = answered.json();
@@ -73,13 +73,13 @@ async fn the_gate_answers_and_records_what_it_answered() {
 
 #[tokio::test]
 async fn a_webhook_reads_the_decision_from_the_status() {
-    for (house, class, status, decision) in [
-        (House::healthy(), "feature", 200, "allow"),
-        (House::burning(), "feature", 403, "deny"),
-        (House::burning(), "rollback", 200, "allow"),
-        (House::empty(), "feature", 409, "hold"),
+    for (fixture, class, status, decision) in [
+        (Fixture::healthy(), "feature", 200, "allow"),
+        (Fixture::burning(), "feature", 403, "deny"),
+        (Fixture::burning(), "rollback", 200, "allow"),
+        (Fixture::empty(), "feature", 409, "hold"),
     ] {
-        let (router, _) = routed(&house);
+        let (router, _) = routed(&fixture);
         let path = format!("/api/v1/gate/confirm?service=titanic&class={class}");
         let request =
             Request::post(&path).body(Body::from(r#"{"name":"titanic","phase":"Progressing"}"#)).unwrap();
@@ -96,7 +96,7 @@ async fn a_webhook_reads_the_decision_from_the_status() {
 
 #[tokio::test]
 async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
-    let (router, ledger) = routed(&House::burning());
+    let (router, ledger) = routed(&Fixture::burning());
     for class in ["rollback", "security"] {
         let shown = get(&router, &format!("/api/v1/gate?service=titanic&class={class}")).await.json();
         assert_eq!(shown["decision"], "allow");
@@ -109,16 +109,16 @@ async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
 
 #[tokio::test]
 async fn who_asks_again_at_once_gets_the_recorded_answer() {
-    let house = House::burning();
-    let state = house.state();
-    let (router, ledger) = (router(state.clone()), house.ledger.clone());
+    let fixture = Fixture::burning();
+    let state = fixture.state();
+    let (router, ledger) = (router(state.clone()), fixture.ledger.clone());
     let question = "/api/v1/gate?service=titanic&class=feature";
     let first = get(&router, question).await;
     for _ in 0..20 {
         assert_eq!(get(&router, question).await.text, first.text);
     }
     assert_eq!(ledger.decisions.lock().unwrap().len(), 1);
-    state.board.publish(House::healthy().snapshot);
+    state.board.publish(Fixture::healthy().snapshot);
     let second = get(&router, question).await.json();
     assert_eq!(second["decision"], "allow", "what has changed is another answer");
     assert_ne!(second["decision_id"], first.json()["decision_id"]);
@@ -140,10 +140,10 @@ async fn an_answer_is_given_again_for_ten_seconds_and_never_beyond_its_validity(
     for (valid_for, later, again) in
         [(minute, 9999, true), (minute, 10_000, false), (minute, -1, false), (minute / 12, 5000, false)]
     {
-        let mut house = House::healthy();
-        house.config.gate.valid_for = valid_for;
+        let mut fixture = Fixture::healthy();
+        fixture.config.gate.valid_for = valid_for;
         let clock = Arc::new(HandClock(AtomicI64::new(NOW.as_millis())));
-        let router = router(State { clock: clock.clone(), ..house.state() });
+        let router = router(State { clock: clock.clone(), ..fixture.state() });
         let first = get(&router, "/api/v1/gate?service=titanic").await.json();
         clock.0.fetch_add(later, Ordering::Relaxed);
         let second = get(&router, "/api/v1/gate?service=titanic").await.json();
@@ -154,9 +154,9 @@ async fn an_answer_is_given_again_for_ten_seconds_and_never_beyond_its_validity(
 #[tokio::test]
 async fn the_gate_asks_for_a_token_once_there_is_one_for_it() {
     let question = "/api/v1/gate?service=titanic";
-    let (open, _) = routed(&House::healthy().with_token(&["mark"]));
+    let (open, _) = routed(&Fixture::healthy().with_token(&["mark"]));
     assert_eq!(get(&open, question).await.status, 200, "no token is good for asking, so asking is open");
-    let (router, ledger) = routed(&House::healthy().with_token(&["ask"]));
+    let (router, ledger) = routed(&Fixture::healthy().with_token(&["ask"]));
     assert_eq!(get(&router, question).await.problem(), (401, "token_missing".to_owned()));
     assert!(ledger.decisions.lock().unwrap().is_empty());
     let request = Request::get(question).header("authorization", "Bearer secret");
@@ -166,7 +166,7 @@ async fn the_gate_asks_for_a_token_once_there_is_one_for_it() {
 
 #[tokio::test]
 async fn questions_the_gate_cannot_understand_are_refused() {
-    let (router, ledger) = routed(&House::burning());
+    let (router, ledger) = routed(&Fixture::burning());
     for (query, code) in [
         ("", "service_missing"),
         ("?service=", "service_missing"),
@@ -186,7 +186,7 @@ async fn questions_the_gate_cannot_understand_are_refused() {
 
 #[tokio::test]
 async fn a_decision_that_cannot_be_recorded_is_not_given() {
-    let (router, ledger) = routed(&House::healthy());
+    let (router, ledger) = routed(&Fixture::healthy());
     ledger.fails.store(true, Ordering::Relaxed);
     let refused = get(&router, "/api/v1/gate?service=titanic").await;
     assert_eq!(refused.problem(), (503, "ledger_unavailable".to_owned()));
@@ -195,7 +195,7 @@ async fn a_decision_that_cannot_be_recorded_is_not_given() {
 
 #[tokio::test]
 async fn metrics_are_text_for_prometheus() {
-    let answered = get(&routed(&House::burning()).0, "/metrics").await;
+    let answered = get(&routed(&Fixture::burning()).0, "/metrics").await;
     assert_eq!(answered.header("content-type"), "text/plain; version=0.0.4; charset=utf-8");
     assert!(answered.text.contains("lookout_build_info{version=\"0.1.0\",external_url=\""));
     assert!(answered.text.contains("sloth_id=\"titanic-requests\""));
@@ -204,26 +204,26 @@ async fn metrics_are_text_for_prometheus() {
 
 #[tokio::test]
 async fn readiness_waits_for_the_first_evaluation_and_falls_with_the_ledger() {
-    let mut house = House::healthy();
-    house.snapshot.at = Snapshot::NEVER;
-    let (router, _) = routed(&house);
+    let mut fixture = Fixture::healthy();
+    fixture.snapshot.at = Snapshot::NEVER;
+    let (router, _) = routed(&fixture);
     assert_eq!(get(&router, "/livez").await.status, 200);
     assert_eq!(get(&router, "/readyz").await.problem(), (503, "starting".to_owned()));
-    let (router, ledger) = routed(&House::healthy());
+    let (router, ledger) = routed(&Fixture::healthy());
     assert_eq!(get(&router, "/readyz").await.status, 200);
     ledger.fails.store(true, Ordering::Relaxed);
     assert_eq!(get(&router, "/readyz").await.problem(), (503, "ledger_unavailable".to_owned()));
     assert_eq!(get(&router, "/livez").await.status, 200);
-    let mut house = House::healthy();
-    house.snapshot.ledger_is_down = true;
-    let down = get(&routed(&house).0, "/readyz").await;
+    let mut fixture = Fixture::healthy();
+    fixture.snapshot.ledger_is_down = true;
+    let down = get(&routed(&fixture).0, "/readyz").await;
     assert_eq!(down.problem(), (503, "ledger_unavailable".to_owned()));
     assert!(down.text.contains("takes no writes"), "reading may still work: {}", down.text);
 }
 
 #[tokio::test]
 async fn what_does_not_exist_is_a_problem_under_api_and_a_page_elsewhere() {
-    let (router, _) = routed(&House::healthy());
+    let (router, _) = routed(&Fixture::healthy());
     assert_eq!(get(&router, "/api/v1/slo").await.problem(), (404, "not_found".to_owned()));
     assert!(get(&router, "/slo").await.text.contains("<h1>Not found</h1>"));
     let posted = send(&router, Request::post("/metrics").body(Body::empty()).unwrap()).await;
@@ -232,7 +232,7 @@ async fn what_does_not_exist_is_a_problem_under_api_and_a_page_elsewhere() {
 
 #[tokio::test]
 async fn a_panic_is_one_failed_answer() {
-    let mut state = House::healthy().state();
+    let mut state = Fixture::healthy().state();
     state.probes = ProbeView::new(|| panic!("a bug in a probe"));
     let router = router(state);
     assert_eq!(get(&router, "/").await.problem(), (500, "internal".to_owned()));

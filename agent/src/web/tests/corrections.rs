@@ -23,15 +23,15 @@ fn post(path: &str, token: Option<&str>, body: &Value) -> Request<Body> {
     request.body(Body::from(body.to_string())).unwrap()
 }
 
-fn house() -> House {
-    let mut house = House::empty().with_token(&["correct"]);
-    house.add("requests", "Requests succeed", 0.5);
-    house
+fn fixture() -> Fixture {
+    let mut fixture = Fixture::empty().with_token(&["correct"]);
+    fixture.add("requests", "Requests succeed", 0.5);
+    fixture
 }
 
 #[tokio::test]
 async fn a_correction_is_written_once_listed_and_revoked_once() {
-    let (router, _) = routed(&house());
+    let (router, _) = routed(&fixture());
     let first = send(&router, post("", Some("secret"), &body())).await;
     assert_eq!(first.status, 201, "{}", first.text);
     let shown = first.json();
@@ -68,7 +68,7 @@ async fn a_correction_is_written_once_listed_and_revoked_once() {
 
 #[tokio::test]
 async fn only_who_may_correct_writes_and_revokes() {
-    let mut other = House::empty().with_token(&["ask", "mark", "override"]);
+    let mut other = Fixture::empty().with_token(&["ask", "mark", "override"]);
     other.add("requests", "Requests succeed", 0.5);
     let (router, ledger) = routed(&other);
     for path in ["", "/cor-1/revoke"] {
@@ -86,7 +86,7 @@ async fn only_who_may_correct_writes_and_revokes() {
 
 #[tokio::test]
 async fn what_cannot_be_a_correction_is_explained() {
-    let (router, ledger) = routed(&house());
+    let (router, ledger) = routed(&fixture());
     for (key, value, code, said) in [
         ("scope", json!({ "slo": "titanic-x" }), "unknown_slo", "known are: titanic-requests"),
         ("scope", json!({ "service": "olympic" }), "unknown_service", "known are: titanic"),
@@ -118,10 +118,10 @@ async fn what_cannot_be_a_correction_is_explained() {
 
 #[tokio::test]
 async fn corrected_time_is_seen_and_its_reason_is_only_text() {
-    let mut house = House::healthy();
-    let plain = get(&routed(&house).0, "/slos/titanic/requests").await.text;
+    let mut fixture = Fixture::healthy();
+    let plain = get(&routed(&fixture).0, "/slos/titanic/requests").await.text;
     assert!(!plain.contains("Corrections"), "nothing to say, nothing said");
-    house.snapshot.slos[1].evidence.corrected = Corrected {
+    fixture.snapshot.slos[1].evidence.corrected = Corrected {
         seconds: 7200,
         now: true,
         entries: vec![CorrectedBy {
@@ -136,7 +136,7 @@ async fn corrected_time_is_seen_and_its_reason_is_only_text() {
         }],
         more: 2,
     };
-    let (router, ledger) = routed(&house);
+    let (router, ledger) = routed(&fixture);
     let now = lookout_model::sample::correction("cor-1");
     let now = lookout_model::CorrectionRecord { from: NOW - Duration::from_secs(7140), to: Some(NOW), ..now };
     ledger.record_correction(&now).await.unwrap();

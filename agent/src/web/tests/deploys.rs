@@ -17,7 +17,7 @@ fn post(token: Option<&str>, key: Option<&str>, body: impl Into<Body>) -> Reques
 
 #[tokio::test]
 async fn the_same_key_marks_once_and_never_something_else() {
-    let (router, ledger) = routed(&House::empty().with_token(&["ask", "mark"]));
+    let (router, ledger) = routed(&Fixture::empty().with_token(&["ask", "mark"]));
     let first = send(&router, post(Some("Bearer secret"), Some("run-1"), BODY)).await;
     assert_eq!(first.status, 201, "{}", first.text);
     let shown = first.json();
@@ -40,8 +40,8 @@ async fn the_same_key_marks_once_and_never_something_else() {
 
 #[tokio::test]
 async fn only_a_known_token_with_the_scope_may_mark() {
-    let house = House::empty().with_token(&["ask"]);
-    let (router, ledger) = routed(&house);
+    let fixture = Fixture::empty().with_token(&["ask"]);
+    let (router, ledger) = routed(&fixture);
     for (token, status, code) in [
         (None, 401, "token_missing"),
         (Some("Basic c2VjcmV0"), 401, "token_missing"),
@@ -53,7 +53,7 @@ async fn only_a_known_token_with_the_scope_may_mark() {
         assert_eq!(refused.problem(), (status, code.to_owned()), "{token:?}");
         assert_eq!(refused.headers.contains_key("www-authenticate"), status == 401);
     }
-    let open = send(&routed(&House::empty()).0, post(Some("Bearer secret"), Some("k"), BODY)).await;
+    let open = send(&routed(&Fixture::empty()).0, post(Some("Bearer secret"), Some("k"), BODY)).await;
     assert_eq!(open.problem(), (403, "no_tokens_configured".to_owned()));
     assert!(open.text.contains("sha256sum") && open.text.contains("`mark`"), "{}", open.text);
     assert!(ledger.deploys.lock().unwrap().is_empty());
@@ -61,7 +61,7 @@ async fn only_a_known_token_with_the_scope_may_mark() {
 
 #[tokio::test]
 async fn what_cannot_be_marked_is_explained() {
-    let (router, ledger) = routed(&House::empty().with_token(&["mark"]));
+    let (router, ledger) = routed(&Fixture::empty().with_token(&["mark"]));
     let token = Some("Bearer secret");
     for (key, body, status, code) in [
         (None, BODY.to_owned(), 400, "idempotency_key_missing"),
@@ -82,10 +82,10 @@ async fn what_cannot_be_marked_is_explained() {
 
 #[tokio::test]
 async fn a_service_that_only_an_slo_names_is_known() {
-    let mut house = House::empty().with_token(&["mark"]);
-    house.add("requests", "Requests succeed", 0.5);
-    house.config.slos[0].service = "olympic".to_owned();
-    let (router, _) = routed(&house);
+    let mut fixture = Fixture::empty().with_token(&["mark"]);
+    fixture.add("requests", "Requests succeed", 0.5);
+    fixture.config.slos[0].service = "olympic".to_owned();
+    let (router, _) = routed(&fixture);
     let token = Some("Bearer secret");
     let marked = send(&router, post(token, Some("k"), BODY.replace("titanic", "olympic"))).await;
     assert_eq!(marked.status, 201, "{}", marked.text);

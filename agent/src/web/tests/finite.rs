@@ -21,7 +21,7 @@ const CASES: u32 = 250;
 const STEPS: usize = 6;
 
 /// Scenario derived from a seed.
-struct Story {
+struct Scenario {
     grid: Grid,
     /// Slots that pass with each step, and whether the agent is started anew after it.
     steps: Vec<(i64, bool)>,
@@ -31,7 +31,7 @@ struct Story {
 /// Observations of each step: a distance from the newest slot, and its counts.
 type Stream = Vec<Option<(i64, Counts)>>;
 
-impl Story {
+impl Scenario {
     fn of(seed: u64) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let grid = Grid::try_new(one_of(&mut random, &[1, 10, 60, 300])).unwrap();
@@ -130,46 +130,46 @@ fn policy(random: &mut fastrand::Rng, grid: Grid) -> Policy {
 }
 
 /// Returns the fixture of the pages with the SLOs of the scenario.
-fn furnished(story: &Story) -> House {
-    let mut house = House::empty();
-    house.add("pattern", "A pattern", 1.0);
-    let pattern = house.config.slos.remove(0);
-    house.snapshot.slos.clear();
-    house.config.grid = story.grid;
+fn fixture_of(scenario: &Scenario) -> Fixture {
+    let mut fixture = Fixture::empty();
+    fixture.add("pattern", "A pattern", 1.0);
+    let pattern = fixture.config.slos.remove(0);
+    fixture.snapshot.slos.clear();
+    fixture.config.grid = scenario.grid;
     let named = |(n, (policy, _)): (usize, &(Policy, _))| Slo {
         name: format!("slo-{n}"),
         policy: Policy::clone(policy),
         ..pattern.clone()
     };
-    house.config.slos = story.slos.iter().enumerate().map(named).collect();
-    house
+    fixture.config.slos = scenario.slos.iter().enumerate().map(named).collect();
+    fixture
 }
 
 /// Runs a scenario. It assesses at the end of each step, like the loop of the agent.
-async fn lived(story: &Story, house: &House, ledger: &Arc<MemoryLedger>) -> Snapshot {
-    let config = Arc::new(house.config.clone());
-    let mut now = story.grid.slot_at(NOW).plus(-story.steps.iter().map(|(jump, _)| jump).sum::<i64>());
+async fn run(scenario: &Scenario, fixture: &Fixture, ledger: &Arc<MemoryLedger>) -> Snapshot {
+    let config = Arc::new(fixture.config.clone());
+    let mut now = scenario.grid.slot_at(NOW).plus(-scenario.steps.iter().map(|(jump, _)| jump).sum::<i64>());
     let restored = async |now: Slot| {
         let ledger = Arc::clone(ledger) as Arc<dyn Ledger>;
-        let now = story.grid.start_of(now);
+        let now = scenario.grid.start_of(now);
         Driver::restore(Arc::clone(&config), ledger, Arc::new(|_| None), now).await.unwrap()
     };
     let mut driver = restored(now).await;
     let mut last = None;
-    for (step, &(jump, again)) in story.steps.iter().enumerate() {
+    for (step, &(jump, again)) in scenario.steps.iter().enumerate() {
         now = now.plus(jump);
-        for (slo, (_, stream)) in story.slos.iter().enumerate() {
+        for (slo, (_, stream)) in scenario.slos.iter().enumerate() {
             if let Some((late, counts)) = stream[step] {
                 driver.record(Observation::new(slo, now.plus(-1 - late), counts));
             }
         }
-        for (index, status) in driver.look(story.grid.start_of(now) - Duration::from_millis(1)).await {
+        for (index, status) in driver.look(scenario.grid.start_of(now) - Duration::from_millis(1)).await {
             assert_eq!(status.slo, format!("slo-{index}"));
             numeric(&status);
         }
         last = Some(driver.tick(now.plus(-1)).await.0);
         if again {
-            ledger.prune(story.grid.start_of(now)).await.unwrap();
+            ledger.prune(scenario.grid.start_of(now)).await.unwrap();
             driver = restored(now).await;
         }
     }
@@ -194,15 +194,15 @@ fn plain(place: &str, text: &str) {
     }
 }
 
-async fn looked_at(story: &Story) {
-    let (house, ledger) = (furnished(story), Arc::new(MemoryLedger::default()));
-    let snapshot = lived(story, &house, &ledger).await;
+async fn assert_finite(scenario: &Scenario) {
+    let (fixture, ledger) = (fixture_of(scenario), Arc::new(MemoryLedger::default()));
+    let snapshot = run(scenario, &fixture, &ledger).await;
     numeric(&snapshot);
     for transition in ledger.latest_transitions(Timestamp::EPOCH).await.unwrap() {
         numeric(&transition.notice);
     }
     let names: Vec<String> = snapshot.slos.iter().step_by(8).map(|slo| slo.slo.clone()).collect();
-    let router = router(State { board: Board::new(snapshot), ledger, ..house.state() });
+    let router = router(State { board: Board::new(snapshot), ledger, ..fixture.state() });
     let pages = ["/".to_owned(), "/incidents".to_owned()].into_iter();
     for path in pages.chain(names.iter().map(|name| format!("/slos/titanic/{name}"))) {
         let page = get(&router, &path).await;
@@ -221,7 +221,7 @@ async fn looked_at(story: &Story) {
         assert!(sample.value.is_finite(), "{}: {}", sample.metric, sample.value);
         seen += 1;
     }
-    assert!(seen > story.slos.len(), "{seen} samples");
+    assert!(seen > scenario.slos.len(), "{seen} samples");
 }
 
 proptest! {
@@ -230,6 +230,6 @@ proptest! {
     #[test]
     fn ten_thousand_streams_leave_nothing_but_numbers(seed in any::<u64>()) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(looked_at(&Story::of(seed)));
+        runtime.block_on(assert_finite(&Scenario::of(seed)));
     }
 }

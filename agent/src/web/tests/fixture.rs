@@ -40,14 +40,14 @@ impl Clock for FixedClock {
 }
 
 /// Parts of a [`State`] that a test can change.
-pub(in crate::web) struct House {
+pub(in crate::web) struct Fixture {
     pub(in crate::web) snapshot: Snapshot,
     pub(in crate::web) config: Config,
     pub(in crate::web) ledger: Arc<FakeLedger>,
     pub(in crate::web) probes: Vec<ProbeRow>,
 }
 
-impl House {
+impl Fixture {
     /// Returns a state without SLOs.
     pub(in crate::web) fn empty() -> Self {
         Self {
@@ -65,21 +65,21 @@ impl House {
 
     /// Returns a state of three objectives, all met.
     pub(in crate::web) fn healthy() -> Self {
-        let mut house = Self::empty();
+        let mut fixture = Self::empty();
         for (name, title, left) in [
             ("probes", "Passengers can reach us", 0.92),
             ("requests", "Requests succeed", 0.637),
             ("latency", "Answers within 250 ms", 0.21),
         ] {
-            house.add(name, title, left);
+            fixture.add(name, title, left);
         }
-        house.probes = vec![probe("home", true, ""), probe("stats", true, "")];
-        house.ledger.incidents.lock().unwrap().push(incident(
+        fixture.probes = vec![probe("home", true, ""), probe("stats", true, "")];
+        fixture.ledger.incidents.lock().unwrap().push(incident(
             "requests",
             Severity::Ticket,
             Some(NOW - Duration::from_secs(40_000)),
         ));
-        house.ledger.deploys.lock().unwrap().push(DeployRecord {
+        fixture.ledger.deploys.lock().unwrap().push(DeployRecord {
             id: "dep-1".to_owned(),
             idempotency_key: "run-812".to_owned(),
             service: "titanic".to_owned(),
@@ -95,18 +95,18 @@ impl House {
             resolution: Resolution::Minute,
             counts: counts(minute),
         });
-        *house.ledger.counts.lock().unwrap() = CountSeries::new(day.collect(), None);
-        house
+        *fixture.ledger.counts.lock().unwrap() = CountSeries::new(day.collect(), None);
+        fixture
     }
 
     /// Returns a state with an open page, an overspent budget, a silent source and one without traffic.
     pub(in crate::web) fn burning() -> Self {
-        let mut house = Self::healthy();
-        house.add("search", "Search answers", 1.0);
-        house.add("bookings", "Bookings are stored", 0.8);
+        let mut fixture = Self::healthy();
+        fixture.add("search", "Search answers", 1.0);
+        fixture.add("bookings", "Bookings are stored", 0.8);
         let open = incident("requests", Severity::Page, None);
-        house.ledger.incidents.lock().unwrap().insert(0, open.clone());
-        let requests = &mut house.snapshot.slos[1];
+        fixture.ledger.incidents.lock().unwrap().insert(0, open.clone());
+        let requests = &mut fixture.snapshot.slos[1];
         requests.incidents.push(open);
         requests.evidence.present = Some(present(Status::Paging));
         requests.evidence.budget_left_ratio = -0.43;
@@ -128,44 +128,44 @@ impl House {
             firing: true,
             held: None,
         });
-        house.snapshot.slos[0].evidence.seconds_to_exhaustion = Some(1_900_000.0);
-        house.snapshot.slos[2].evidence.seconds_to_exhaustion = None;
-        let search = &mut house.snapshot.slos[3];
+        fixture.snapshot.slos[0].evidence.seconds_to_exhaustion = Some(1_900_000.0);
+        fixture.snapshot.slos[2].evidence.seconds_to_exhaustion = None;
+        let search = &mut fixture.snapshot.slos[3];
         set_data_state(search, DataState::Stale, Status::Stale);
         search.data_age_s = Some(1260.0);
-        let bookings = &mut house.snapshot.slos[4];
+        let bookings = &mut fixture.snapshot.slos[4];
         set_data_state(bookings, DataState::Idle, Status::Idle);
         bookings.evidence.seconds_to_exhaustion = None;
         for tier in &mut bookings.evidence.tiers {
             (tier.short_burn, tier.long_burn) = (None, None);
         }
-        house.probes[1] = probe("stats", false, "status 503, expected 200-299");
-        house
+        fixture.probes[1] = probe("stats", false, "status 503, expected 200-299");
+        fixture
     }
 
     /// Returns a state in which every text from outside tries to be markup.
     pub(in crate::web) fn hostile() -> Self {
-        let mut house = Self::burning();
+        let mut fixture = Self::burning();
         let bad = "<script>alert(\"x\")</script>'&";
-        for slo in &mut house.snapshot.slos {
+        for slo in &mut fixture.snapshot.slos {
             slo.title = format!("title {bad}");
             slo.description = format!("description {bad}");
         }
-        let service = house.config.services.get_mut("titanic").unwrap();
+        let service = fixture.config.services.get_mut("titanic").unwrap();
         service.display_name = Some(format!("service {bad}"));
         service.description = format!("about {bad}");
         service.owner = Some(format!("owner {bad}"));
-        house.probes = vec![ProbeRow { url_without_secrets: bad.to_owned(), ..probe(bad, false, bad) }];
-        for incident in house.ledger.incidents.lock().unwrap().iter_mut() {
+        fixture.probes = vec![ProbeRow { url_without_secrets: bad.to_owned(), ..probe(bad, false, bad) }];
+        for incident in fixture.ledger.incidents.lock().unwrap().iter_mut() {
             (incident.service, incident.slo) = (bad.to_owned(), bad.to_owned());
             incident.id = bad.to_owned();
         }
-        for deploy in house.ledger.deploys.lock().unwrap().iter_mut() {
+        for deploy in fixture.ledger.deploys.lock().unwrap().iter_mut() {
             (deploy.version, deploy.commit, deploy.actor) = (bad.to_owned(), bad.to_owned(), bad.to_owned());
             deploy.environment = bad.to_owned();
         }
-        house.config.outputs.dashboard_url = Some(format!("javascript:{bad}"));
-        house
+        fixture.config.outputs.dashboard_url = Some(format!("javascript:{bad}"));
+        fixture
     }
 
     pub(in crate::web) fn add(&mut self, name: &str, title: &str, left: f64) {

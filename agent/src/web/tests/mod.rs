@@ -17,7 +17,7 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 
 use super::*;
-pub(super) use fixture::{House, NOW};
+pub(super) use fixture::{Fixture, NOW};
 
 /// Response with its body.
 pub(super) struct Answered {
@@ -57,6 +57,6 @@ pub(super) async fn get(router: &Router, path: &str) -> Answered {
     send(router, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
-pub(super) fn routed(house: &House) -> (Router, Arc<ledger::FakeLedger>) {
-    (router(house.state()), house.ledger.clone())
+pub(super) fn routed(fixture: &Fixture) -> (Router, Arc<ledger::FakeLedger>) {
+    (router(fixture.state()), fixture.ledger.clone())
 }

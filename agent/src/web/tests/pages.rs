@@ -15,19 +15,19 @@ use lookout_model::{CalendarEvidence, VersionEvidence};
 const PAGES: [&str; 5] =
     ["/", "/slos/titanic/requests", "/incidents", "/runbooks/TitanicRequests", "/nowhere"];
 
-fn with_runbooks(mut house: House) -> (House, tempfile::TempDir) {
+fn with_runbooks(mut fixture: Fixture) -> (Fixture, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let mut file = std::fs::File::create(folder.path().join("TitanicRequests.md")).unwrap();
     writeln!(file, "## Meaning\n\nPassengers see <script>errors</script>.\n\n1. Look at `stats`").unwrap();
-    house.config.outputs.runbooks = Some(folder.path().to_owned());
-    (house, folder)
+    fixture.config.outputs.runbooks = Some(folder.path().to_owned());
+    (fixture, folder)
 }
 
 #[tokio::test]
 async fn every_page_is_light_plain_and_guarded() {
-    for house in [House::healthy(), House::burning(), House::empty(), House::hostile()] {
-        let (house, _folder) = with_runbooks(house);
-        let (router, _) = routed(&house);
+    for fixture in [Fixture::healthy(), Fixture::burning(), Fixture::empty(), Fixture::hostile()] {
+        let (fixture, _folder) = with_runbooks(fixture);
+        let (router, _) = routed(&fixture);
         for path in PAGES {
             let page = get(&router, path).await;
             assert!(page.status.is_success() || page.status == 404, "{path}: {}", page.status);
@@ -52,15 +52,15 @@ async fn every_page_is_light_plain_and_guarded() {
 
 #[tokio::test]
 async fn a_composite_shows_who_burns_and_who_is_silent() {
-    let mut house = House::burning();
-    let requests = &mut house.snapshot.slos[1].evidence;
+    let mut fixture = Fixture::burning();
+    let requests = &mut fixture.snapshot.slos[1].evidence;
     requests.components = vec![
         component("<b>search</b>", DataState::Ok, Some(0.75)),
         component("booking", DataState::Stale, Some(0.25)),
         component("payment", DataState::Ok, None),
     ];
-    set_data_state(&mut house.snapshot.slos[0], DataState::Partial, Status::Stale);
-    let (router, _) = routed(&house);
+    set_data_state(&mut fixture.snapshot.slos[0], DataState::Partial, Status::Stale);
+    let (router, _) = routed(&fixture);
     let text = get(&router, "/slos/titanic/requests").await.text;
     for shown in
         ["<h2>Components</h2>", "&#60;b&#62;search", "75 %", "25 %", ">stale<", "3 of 1,000", "12 of 400,000"]
@@ -73,8 +73,8 @@ async fn a_composite_shows_who_burns_and_who_is_silent() {
 
 #[tokio::test]
 async fn nothing_is_loaded_from_elsewhere() {
-    let (house, _folder) = with_runbooks(House::burning());
-    let (router, _) = routed(&house);
+    let (fixture, _folder) = with_runbooks(Fixture::burning());
+    let (router, _) = routed(&fixture);
     for path in PAGES {
         let text = get(&router, path).await.text;
         let images = text.split(" src=\"").skip(1);
@@ -87,8 +87,8 @@ async fn nothing_is_loaded_from_elsewhere() {
 
 #[tokio::test]
 async fn tables_have_captions_and_headings_and_every_state_has_a_word() {
-    let (house, _folder) = with_runbooks(House::burning());
-    let (router, _) = routed(&house);
+    let (fixture, _folder) = with_runbooks(Fixture::burning());
+    let (router, _) = routed(&fixture);
     for path in PAGES {
         let text = get(&router, path).await.text;
         assert_eq!(text.matches("<table").count(), text.matches("<caption").count(), "{path}");
@@ -104,22 +104,22 @@ async fn tables_have_captions_and_headings_and_every_state_has_a_word() {
 
 #[tokio::test]
 async fn the_headline_says_how_things_are() {
-    let mut late = House::burning();
+    let mut late = Fixture::burning();
     late.snapshot.at = NOW - Duration::from_secs(240);
-    let mut stale = House::healthy();
+    let mut stale = Fixture::healthy();
     set_data_state(&mut stale.snapshot.slos[2], DataState::Stale, Status::Stale);
-    let mut spent = House::healthy();
+    let mut spent = Fixture::healthy();
     spent.snapshot.slos[0].evidence.budget_left_ratio = -0.1;
     spent.snapshot.slos[0].evidence.present = Some(present(Status::Spent));
-    for (house, says) in [
-        (House::healthy(), "All 3 objectives are met"),
-        (House::burning(), "1 page: Requests succeed"),
-        (House::empty(), "No objectives yet"),
+    for (fixture, says) in [
+        (Fixture::healthy(), "All 3 objectives are met"),
+        (Fixture::burning(), "1 page: Requests succeed"),
+        (Fixture::empty(), "No objectives yet"),
         (late, "Nothing was evaluated for 4 min; 1 page open"),
         (stale, "1 of 3 objectives has no data"),
         (spent, "1 of 3 objectives has spent its budget"),
     ] {
-        let page = get(&routed(&house).0, "/").await.text;
+        let page = get(&routed(&fixture).0, "/").await.text;
         assert!(page.contains(&format!("<h1>{says}</h1>")), "{says} is missing");
         assert!(page.contains(&format!("<title>{says} · lookout</title>")));
     }
@@ -127,27 +127,27 @@ async fn the_headline_says_how_things_are() {
 
 #[tokio::test]
 async fn an_agent_that_has_just_started_says_so() {
-    let mut house = House::empty();
-    house.snapshot.at = Snapshot::NEVER;
-    let page = get(&routed(&house).0, "/").await.text;
+    let mut fixture = Fixture::empty();
+    fixture.snapshot.at = Snapshot::NEVER;
+    let page = get(&routed(&fixture).0, "/").await.text;
     assert!(page.contains("<h1>The agent has just started</h1>") && !page.contains("No objectives"));
     assert!(page.contains("The first evaluation is at most 10 s away."));
-    let page = get(&routed(&house).0, "/slos/titanic/requests").await;
+    let page = get(&routed(&fixture).0, "/slos/titanic/requests").await;
     assert!(page.status == 404 && page.text.contains("the first evaluation is at most 10 s away"));
 }
 
 #[tokio::test]
 async fn a_ledger_that_takes_no_writes_is_told_on_top() {
     let says = "The ledger takes no writes";
-    let mut house = House::healthy();
-    assert!(!get(&routed(&house).0, "/").await.text.contains(says));
-    house.snapshot.ledger_is_down = true;
-    assert!(get(&routed(&house).0, "/").await.text.contains(says));
+    let mut fixture = Fixture::healthy();
+    assert!(!get(&routed(&fixture).0, "/").await.text.contains(says));
+    fixture.snapshot.ledger_is_down = true;
+    assert!(get(&routed(&fixture).0, "/").await.text.contains(says));
 }
 
 #[tokio::test]
 async fn the_overview_tells_the_night_shift_everything() {
-    let page = get(&routed(&House::burning()).0, "/").await.text;
+    let page = get(&routed(&Fixture::burning()).0, "/").await.text;
     for part in [
         "-43 %",
         "0× over 5m",
@@ -170,16 +170,16 @@ async fn the_overview_tells_the_night_shift_everything() {
 
 #[tokio::test]
 async fn text_from_outside_is_shown_as_text() {
-    let page = get(&routed(&House::hostile()).0, "/").await.text;
+    let page = get(&routed(&Fixture::hostile()).0, "/").await.text;
     assert!(page.contains("&#60;script&#62;alert(&#34;x&#34;)&#60;/script&#62;&#39;&#38;"), "{page}");
-    let page = get(&routed(&House::burning()).0, "/%3Cscript%3Ealert(1)").await;
+    let page = get(&routed(&Fixture::burning()).0, "/%3Cscript%3Ealert(1)").await;
     assert_eq!(page.status, 404);
     assert!(!page.text.contains("<script"));
 }
 
 #[tokio::test]
 async fn an_slo_has_its_tiers_history_and_detection_times() {
-    let page = get(&routed(&House::burning()).0, "/slos/titanic/requests").await;
+    let page = get(&routed(&Fixture::burning()).0, "/slos/titanic/requests").await;
     assert_eq!(page.status, 200);
     for part in [
         "Paging: Requests succeed",
@@ -193,14 +193,14 @@ async fn an_slo_has_its_tiers_history_and_detection_times() {
     ] {
         assert!(page.text.contains(part), "{part} is missing");
     }
-    assert_eq!(get(&routed(&House::burning()).0, "/slos/titanic/none").await.status, 404);
+    assert_eq!(get(&routed(&Fixture::burning()).0, "/slos/titanic/none").await.status, 404);
 }
 
 #[tokio::test]
 async fn a_runbook_is_text_and_only_known_names_are_read() {
-    let (house, folder) = with_runbooks(House::burning());
+    let (fixture, folder) = with_runbooks(Fixture::burning());
     std::fs::write(folder.path().join("Secret.md"), "nothing for you").unwrap();
-    let (router, _) = routed(&house);
+    let (router, _) = routed(&fixture);
     let page = get(&router, "/runbooks/TitanicRequests").await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("<h2>Meaning</h2>") && page.text.contains("&#60;script&#62;"));
@@ -219,22 +219,23 @@ async fn a_runbook_is_text_and_only_known_names_are_read() {
 
 #[tokio::test]
 async fn the_alert_about_missing_data_has_its_runbook_too() {
-    let (mut house, folder) = with_runbooks(House::burning());
+    let (mut fixture, folder) = with_runbooks(Fixture::burning());
     std::fs::write(folder.path().join("TitanicRequestsDataMissing.md"), "## Ask the source\n").unwrap();
-    for incidents in [&mut house.snapshot.slos[1].incidents, &mut house.ledger.incidents.lock().unwrap()] {
+    for incidents in [&mut fixture.snapshot.slos[1].incidents, &mut fixture.ledger.incidents.lock().unwrap()]
+    {
         incidents[0].cause = Cause::DataMissing;
     }
-    let page = get(&routed(&house).0, "/runbooks/TitanicRequestsDataMissing").await;
+    let page = get(&routed(&fixture).0, "/runbooks/TitanicRequestsDataMissing").await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("<h2>Ask the source</h2>") && page.text.contains("Requests succeed"));
-    let overview = get(&routed(&house).0, "/").await.text;
+    let overview = get(&routed(&fixture).0, "/").await.text;
     assert!(overview.contains("href=\"/runbooks/TitanicRequestsDataMissing\""));
 }
 
 #[tokio::test]
 async fn without_a_ledger_the_overview_still_shows_what_is_known() {
-    let house = House::burning();
-    let (router, ledger) = routed(&house);
+    let fixture = Fixture::burning();
+    let (router, ledger) = routed(&fixture);
     ledger.fails.store(true, std::sync::atomic::Ordering::Relaxed);
     for path in ["/", "/slos/titanic/requests"] {
         let page = get(&router, path).await;
@@ -246,7 +247,7 @@ async fn without_a_ledger_the_overview_still_shows_what_is_known() {
 
 #[tokio::test]
 async fn the_stylesheet_may_be_kept_for_ever_and_only_under_its_own_name() {
-    let (router, _) = routed(&House::healthy());
+    let (router, _) = routed(&Fixture::healthy());
     let page = get(&router, "/").await.text;
     let path = page.split("<link rel=\"stylesheet\" href=\"").nth(1).unwrap().split('"').next().unwrap();
     let style = get(&router, path).await;
@@ -294,7 +295,7 @@ fn every_colour_of_text_stands_out_in_light_and_dark() {
 
 #[tokio::test]
 async fn an_slo_shows_its_conditions_and_what_the_guard_holds() {
-    let text = get(&routed(&House::burning()).0, "/slos/titanic/requests").await.text;
+    let text = get(&routed(&Fixture::burning()).0, "/slos/titanic/requests").await.text;
     for says in [
         "Held: 1 of 3 bad events",
         "<th scope=\"row\">ticket budget-left 10%</th>",
@@ -302,14 +303,14 @@ async fn an_slo_shows_its_conditions_and_what_the_guard_holds() {
     ] {
         assert!(text.contains(says), "{says} is missing:\n{text}");
     }
-    let text = get(&routed(&House::healthy()).0, "/slos/titanic/requests").await.text;
+    let text = get(&routed(&Fixture::healthy()).0, "/slos/titanic/requests").await.text;
     assert!(!text.contains("<h2>Conditions</h2>"), "there are none");
 }
 
 #[tokio::test]
 async fn a_calendar_period_and_its_objectives_are_named() {
-    let mut house = House::healthy();
-    let slo = house.snapshot.slos.iter_mut().find(|slo| slo.slo == "requests").unwrap();
+    let mut fixture = Fixture::healthy();
+    let slo = fixture.snapshot.slos.iter_mut().find(|slo| slo.slo == "requests").unwrap();
     slo.evidence.calendar = Some(CalendarEvidence {
         period: "month in Europe/Zurich, until 1 December".to_owned(),
         of: "month's".to_owned(),
@@ -321,7 +322,7 @@ async fn a_calendar_period_and_its_objectives_are_named() {
         version(Timestamp::from_seconds(1_793_487_600), 99.0),
         version(Timestamp::from_seconds(1_794_000_000), 99.9),
     ];
-    let (router, _) = routed(&house);
+    let (router, _) = routed(&fixture);
     let page = get(&router, "/slos/titanic/requests").await.text;
     for said in [
         "over the month in Europe/Zurich, until 1 December",
@@ -339,9 +340,9 @@ async fn a_calendar_period_and_its_objectives_are_named() {
 
 #[tokio::test]
 async fn alerts_about_the_agent_itself_have_their_runbooks_too() {
-    let (house, folder) = with_runbooks(House::burning());
+    let (fixture, folder) = with_runbooks(Fixture::burning());
     std::fs::write(folder.path().join("LookoutLedgerFailing.md"), "## Make room\n").unwrap();
-    let page = get(&routed(&house).0, "/runbooks/LookoutLedgerFailing").await;
+    let page = get(&routed(&fixture).0, "/runbooks/LookoutLedgerFailing").await;
     assert_eq!(page.status, 200);
     assert!(page.text.contains("<h2>Make room</h2>") && !page.text.contains("Requests succeed"));
 }
@@ -349,10 +350,10 @@ async fn alerts_about_the_agent_itself_have_their_runbooks_too() {
 #[tokio::test]
 async fn one_duration_has_one_spelling_on_a_page_in_a_message_and_in_the_terminal() {
     const SPELLING: &str = "1 h 30 min";
-    let mut house = House::burning();
-    house.snapshot.slos[1].evidence.seconds_to_exhaustion = Some(5400.0);
+    let mut fixture = Fixture::burning();
+    fixture.snapshot.slos[1].evidence.seconds_to_exhaustion = Some(5400.0);
 
-    let (router, _) = routed(&house);
+    let (router, _) = routed(&fixture);
     let page = get(&router, "/").await.text;
     assert!(page.contains(&format!("in {SPELLING}")), "{page}");
     let incidents = get(&router, "/incidents").await.text;
@@ -365,6 +366,6 @@ async fn one_duration_has_one_spelling_on_a_page_in_a_message_and_in_the_termina
     let headline = crate::deliver::Message::of(&notice).headline;
     assert!(headline.ends_with(&format!("over after {SPELLING}")), "{headline}");
 
-    let rows = crate::cli::live::rows(&house.snapshot);
+    let rows = crate::cli::live::rows(&fixture.snapshot);
     assert!(rows[1].iter().any(|cell| cell == SPELLING), "{:?}", rows[1]);
 }

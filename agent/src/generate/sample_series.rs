@@ -163,7 +163,7 @@ impl Series {
 fn value(wanted: &[&Matcher], refusing: Option<&Matcher>) -> Option<String> {
     let derived = wanted.iter().filter_map(|matcher| match matcher.op {
         MatchOp::Equal => Some(matcher.value.clone()),
-        MatchOp::Regex => example(&matcher.value),
+        MatchOp::Regex => sample(&matcher.value),
         MatchOp::NotEqual | MatchOp::NotRegex => None,
     });
     let common = ["200", "ok", "GET", "other", ""].map(str::to_owned);
@@ -183,7 +183,7 @@ fn takes(matcher: &Matcher, value: &str) -> bool {
 }
 
 /// Returns a string that a regular expression matches, as far as its structure shows.
-fn example(pattern: &str) -> Option<String> {
+fn sample(pattern: &str) -> Option<String> {
     let hir = regex_syntax::parse(pattern).ok()?;
     let mut out = String::new();
     build(&hir, &mut out);
@@ -234,7 +234,7 @@ mod tests {
     #[test]
     fn examples_match_their_patterns() {
         for pattern in ["/api/.*", "5..", "2..|3..", "[1-5][0-9]{2}", r"a\.b(c|d)?", "(?i)get", ""] {
-            let text = example(pattern).unwrap();
+            let text = sample(pattern).unwrap();
             assert!(takes(&matcher("l", MatchOp::Regex, pattern), &text), "{pattern} {text}");
         }
     }

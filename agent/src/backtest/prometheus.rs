@@ -10,7 +10,7 @@ use lookout_promql::client::{Answer, Client, Error, Question, Server, When};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use url::Url;
 
-use super::{Bounds, RehearseError};
+use super::{Bounds, LoadError};
 use crate::generate::Rates;
 
 /// Number of points per query: below the 11,000 at which Prometheus refuses.
@@ -38,11 +38,11 @@ pub async fn read(
     rates: &Rates,
     grid: Grid,
     bounds: Bounds,
-) -> Result<Vec<(i64, Counts)>, RehearseError> {
+) -> Result<Vec<(i64, Counts)>, LoadError> {
     let width = i64::from(grid.width_seconds());
     let first = grid.slot_at(bounds.from).0;
     let last = grid.slot_at(bounds.until).0;
-    let fail = |what: String| RehearseError::Prometheus { url: shown(&from.url), what };
+    let fail = |what: String| LoadError::Prometheus { url: shown(&from.url), what };
     if last.saturating_sub(first) > POINTS_LIMIT {
         return Err(fail(format!("more than {POINTS_LIMIT} slots; narrow the time or widen --step")));
     }
@@ -54,8 +54,8 @@ pub async fn read(
         let end = last.min(start.saturating_add(POINTS));
         // the value at the end of a slot is about the slot
         let when = When::Every { first: start.saturating_add(1) * width, last: end * width, step: width };
-        let total = ask(&client, &rates.total, when).await.map_err(&fail)?;
-        let bad = ask(&client, &rates.bad, when).await.map_err(&fail)?;
+        let total = query_range(&client, &rates.total, when).await.map_err(&fail)?;
+        let bad = query_range(&client, &rates.bad, when).await.map_err(&fail)?;
         for (second, total) in total {
             let seconds = width as f64;
             let bad = bad.get(&second).copied().unwrap_or(0.0);
@@ -116,7 +116,7 @@ fn server(from: &Prometheus) -> Server {
     }
 }
 
-async fn ask(client: &Client, query: &str, when: When) -> Result<BTreeMap<i64, f64>, String> {
+async fn query_range(client: &Client, query: &str, when: When) -> Result<BTreeMap<i64, f64>, String> {
     let answer = client.query(&Question { query: query.to_owned(), when }).await;
     points(answer.map_err(|error| match error {
         Error::Status { .. } | Error::Malformed(_) => {
@@ -149,9 +149,9 @@ mod tests {
 
     use super::*;
 
-    type Asked = Arc<Mutex<Vec<HashMap<String, String>>>>;
+    type Requests = Arc<Mutex<Vec<HashMap<String, String>>>>;
 
-    async fn range(State(asked): State<Asked>, headers: HeaderMap, body: String) -> (StatusCode, String) {
+    async fn range(State(asked): State<Requests>, headers: HeaderMap, body: String) -> (StatusCode, String) {
         let query: HashMap<String, String> =
             url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
         if headers.get("authorization").is_none_or(|value| value != "Bearer sesame") {
@@ -172,9 +172,9 @@ mod tests {
         (StatusCode::OK, body.to_string())
     }
 
-    async fn neighbour(token: &'static str) -> (Prometheus, Asked) {
+    async fn neighbour(token: &'static str) -> (Prometheus, Requests) {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let asked = Asked::default();
+        let asked = Requests::default();
         let router =
             Router::new().route("/prom/api/v1/query_range", post(range)).with_state(Arc::clone(&asked));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -5,12 +5,12 @@ use core::fmt::Write as _;
 use lookout_engine::{Cause, Window};
 use lookout_model::Timestamp;
 
-use super::backtest::{self, Backtest, WhatIf};
 use super::conditions::ConditionTimes;
 use super::instant::stamp;
 use super::labels::{Alarm, Outage, Score, delay_s};
 use super::promise::Promised;
 use super::replay::Incident;
+use super::run::{self, Backtest, WhatIf};
 use super::simulate::{Simulation, TierTimes};
 use lookout_config::Slo;
 use lookout_model::format::{NONE, count, duration, percent, printable, rate, score, several};
@@ -170,7 +170,7 @@ pub(super) fn notes(backtest: &Backtest) -> Vec<String> {
 
 fn incidents(backtest: &Backtest) -> String {
     let incidents = &backtest.outcome.incidents;
-    let pages = backtest::pages(incidents);
+    let pages = run::pages(incidents);
     let mut text = format!("\n{}, {}\n", several(incidents.len(), "incident"), several(pages, "page"));
     let rows: Vec<Vec<String>> = incidents
         .iter()
@@ -229,7 +229,7 @@ fn outages(backtest: &Backtest) -> String {
         .collect();
     text += &table(&OUTAGE_HEADER, &rows);
     text += &left_out(backtest.outages.len());
-    text + &format!("\n{}\n", verdict(&backtest.score, "incident"))
+    text + &format!("\n{}\n", score_text(&backtest.score, "incident"))
 }
 
 /// Columns of [`outage_row`].
@@ -251,7 +251,7 @@ pub(super) fn outage_row(backtest: &Backtest, outage: &Outage, found: Option<usi
 }
 
 /// Returns precision and recall in a line.
-pub(super) fn verdict(of: &Score, one: &str) -> String {
+pub(super) fn score_text(of: &Score, one: &str) -> String {
     format!(
         "precision {} ({} of {} about an outage), recall {} ({} of {} found)",
         score(of.precision),
@@ -269,7 +269,7 @@ fn naive(backtest: &Backtest) -> String {
     if backtest.outages.is_empty() {
         return text + &format!("{}\n", several(naive.pages.len(), "page"));
     }
-    let _ = writeln!(text, "{}", verdict(&naive.score, "page"));
+    let _ = writeln!(text, "{}", score_text(&naive.score, "page"));
     let wrong: Vec<_> = naive.pages.iter().filter(|(_, outage)| outage.is_none()).collect();
     for (page, _) in wrong.iter().take(LIST_LIMIT) {
         let _ = writeln!(
@@ -302,7 +302,7 @@ pub(super) fn what_if_rows(backtest: &Backtest) -> Vec<Vec<String>> {
         name: "as specified".to_owned(),
         unreachable: Vec::new(),
         score: backtest.score,
-        pages: backtest::pages(&outcome.incidents),
+        pages: run::pages(&outcome.incidents),
         left_ratio: outcome.budget.left_ratio,
         lowest_ratio: outcome.lowest.left_ratio,
     };

@@ -6,7 +6,7 @@ use lookout_engine::Grid;
 use serde_json::Value;
 
 use super::{elsewhere, promtool, tool};
-use crate::generate::{Trouble, artifacts, drift, write};
+use crate::generate::{Difference, artifacts, drift, write};
 use lookout_config::{Config, OWN_ALERTS, PrometheusRules};
 
 /// Returns the fixture with objects as well.
@@ -137,7 +137,7 @@ fn they_follow_the_job_and_go_with_it() {
     assert_eq!(names(&config), [""; 0], "nobody scrapes the agent");
     let stale = drift(&artifacts(&config)).unwrap();
     assert_eq!(stale.len(), all.len(), "{stale:?}");
-    assert!(stale.iter().all(|found| found.trouble == Trouble::Stale), "{stale:?}");
+    assert!(stale.iter().all(|found| found.difference == Difference::Stale), "{stale:?}");
 }
 
 #[test]

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::backtest::{Backtest, WhatIf};
 use super::instant::rfc3339;
 use super::labels::{Alarm, delay_s};
 use super::promise::Promised;
 use super::replay::Incident;
 use super::report::notes;
+use super::run::{Backtest, WhatIf};
 use super::simulate::Simulation;
 use lookout_config::Slo;
 

@@ -11,7 +11,7 @@ use super::month;
 use super::support::run_to_end;
 
 fn fixture(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rehearse").join(name).display().to_string()
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/backtest").join(name).display().to_string()
 }
 
 struct Month {

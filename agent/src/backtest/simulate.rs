@@ -90,8 +90,8 @@ pub fn simulate(policy: &Policy, rate: EventRate) -> Simulation {
             .map(|(name, bad_ratio)| OutageTimes {
                 name,
                 bad_ratio,
-                tiers: suffer(healthy.clone(), bad_ratio),
-                conditions: conditions::suffer(&healthy, policy, bad_ratio),
+                tiers: simulate_outage(healthy.clone(), bad_ratio),
+                conditions: conditions::simulate_outage(&healthy, policy, bad_ratio),
             })
             .collect(),
     }
@@ -133,7 +133,7 @@ fn least_sure(guard: Guard, events: u64, threshold: f64) -> u64 {
 }
 
 /// Simulates a step to `bad_ratio` until no further tier can fire, then health until every tier is released.
-fn suffer(mut traffic: Traffic, bad_ratio: f64) -> Vec<TierTimes> {
+fn simulate_outage(mut traffic: Traffic, bad_ratio: f64) -> Vec<TierTimes> {
     let policy = traffic.policy().clone();
     let width = u64::from(policy.grid.width_seconds());
     let mut times: Vec<TierTimes> =

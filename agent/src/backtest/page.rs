@@ -6,12 +6,12 @@ use core::fmt::Write as _;
 use lookout_engine::{Cause, Counts, Severity};
 use lookout_model::Timestamp;
 
-use super::backtest::Backtest;
 use super::instant::stamp;
 use super::recording::Recording;
 use super::report::{
-    INCIDENT_HEADER, OUTAGE_HEADER, WHAT_IF_HEADER, incident_row, notes, outage_row, verdict, what_if_rows,
+    INCIDENT_HEADER, OUTAGE_HEADER, WHAT_IF_HEADER, incident_row, notes, outage_row, score_text, what_if_rows,
 };
+use super::run::Backtest;
 use lookout_model::format::{count, duration, percent, several};
 
 /// Number of columns of the error ratio.
@@ -75,9 +75,9 @@ pub fn page(backtest: &Backtest, recording: &Recording) -> String {
     }
     if !backtest.outages.is_empty() {
         let _ =
-            writeln!(page, "<p><strong>Incidents: {}.</strong><br>", verdict(&backtest.score, "incident"));
+            writeln!(page, "<p><strong>Incidents: {}.</strong><br>", score_text(&backtest.score, "incident"));
         let naive = &backtest.naive;
-        let _ = writeln!(page, "Naive threshold, {}: {}.</p>", naive.rule, verdict(&naive.score, "page"));
+        let _ = writeln!(page, "Naive threshold, {}: {}.</p>", naive.rule, score_text(&naive.score, "page"));
     }
     page += &picture(backtest, recording);
     let incidents = outcome.incidents.iter().zip(&backtest.outage_of).take(ROWS);

@@ -3,7 +3,7 @@
 use lookout_engine::{Counts, Grid, Slot};
 use lookout_model::{GridTime, Timestamp};
 
-use super::RehearseError;
+use super::LoadError;
 
 /// Largest number of slots between the first and the last: two and a half years of ten seconds.
 pub const SPAN_LIMIT: i64 = 8_000_000;
@@ -21,7 +21,7 @@ impl Recording {
     ///
     /// # Errors
     /// Fails when nothing was observed, or the time is too long to be replayed.
-    pub fn new(finest: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, RehearseError> {
+    pub fn new(finest: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, LoadError> {
         let counts = counts.into();
         Self::on(grid_for(finest, spacing(&counts)), counts)
     }
@@ -30,7 +30,7 @@ impl Recording {
     ///
     /// # Errors
     /// As [`Recording::new`].
-    pub fn on(grid: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, RehearseError> {
+    pub fn on(grid: Grid, counts: impl Into<Vec<(i64, Counts)>>) -> Result<Self, LoadError> {
         // in place: a year is seventy megabytes
         let slot = |(second, counts): (i64, Counts)| (grid.slot_at(Timestamp::from_seconds(second)), counts);
         let mut slots: Vec<(Slot, Counts)> = counts.into().into_iter().map(slot).collect();
@@ -43,11 +43,11 @@ impl Recording {
         });
         let recording = Self { grid, slots };
         let (Some(first), Some(last)) = (recording.first(), recording.last()) else {
-            return Err(RehearseError::Empty);
+            return Err(LoadError::Empty);
         };
         match last.0.saturating_sub(first.0) < SPAN_LIMIT {
             true => Ok(recording),
-            false => Err(RehearseError::TooLong { width: grid.width_seconds() }),
+            false => Err(LoadError::TooLong { width: grid.width_seconds() }),
         }
     }
 
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn nothing_and_far_too_much_are_refused() {
-        assert!(matches!(Recording::new(ten(), []), Err(RehearseError::Empty)));
+        assert!(matches!(Recording::new(ten(), []), Err(LoadError::Empty)));
         let ages = [(0, events(1)), (10, events(1)), (1_700_000_000, events(1))];
         let told = Recording::new(ten(), ages).unwrap_err().to_string();
         assert!(told.contains("8000000 slots of 10 s"), "{told}");

@@ -1,47 +1,47 @@
-//! What alerting would do before it does it, and what it would have done: the live agent's engine on made-up outages
-//! (`simulate`) and on counts of the past (`backtest`).
+//! Simulations and backtests: the live agent's engine on made-up outages (`simulate`) and on counts of the past
+//! (`backtest`).
 //!
 //! ```text
-//!  spec ─▶ Policy ──▶ simulate: even traffic, a step of failures ─▶ when each tier fires and lets go
+//!  spec ─▶ Policy ──▶ simulate: even traffic, a step of failures ─▶ times at which each tier fires and is released
 //!                └──▶ backtest: CSV · ledger · Prometheus ─▶ Recording ─▶ replay ─▶ incidents, against labelled outages
 //! ```
 
-mod backtest;
 mod conditions;
 mod csv;
 mod instant;
 mod json;
 mod labels;
 mod naive;
-mod picture;
+mod page;
 mod prometheus;
 mod promise;
 mod recording;
 mod replay;
 mod report;
+mod run;
 mod simulate;
 mod traffic;
 
 use std::path::PathBuf;
 
-pub use backtest::{Backtest, Naive, Question, WhatIf, backtest};
 pub use conditions::ConditionTimes;
 pub use csv::read as read_csv;
 pub use instant::{Bounds, parse as parse_instant};
 pub use json::{backtest_json, simulation_json};
 pub use labels::{Outage, Score, read as read_labels};
 pub use naive::{NaiveRule, Page};
-pub use picture::page as html;
+pub use page::page as html;
 pub use prometheus::{Prometheus, read as read_prometheus};
 pub use promise::{Promised, promise};
 pub use recording::{Recording, SPAN_LIMIT};
 pub use replay::{Incident, Outcome, Point, fitted, replay};
 pub use report::{backtest_text, simulation_text};
+pub use run::{Backtest, Naive, Question, WhatIf, backtest};
 pub use simulate::{OutageTimes, Simulation, TierFacts, TierTimes, simulate};
 
 /// Failure to load counts.
 #[derive(Debug, thiserror::Error)]
-pub enum RehearseError {
+pub enum LoadError {
     /// A file cannot be read.
     #[error("reading {}", path.display())]
     Read {

@@ -2,9 +2,9 @@
 //! healthy agent.
 
 use super::super::MARK;
-use super::super::emit::{self, Node, map};
 use super::super::promql::quoted;
-use super::{Alert, INTERVAL, OWN_ALERTS, Patience, alerts, stem};
+use super::super::yaml::{self, Node, map};
+use super::{Alert, INTERVAL, OWN_ALERTS, Tolerance, alerts, stem};
 use lookout_config::Config;
 use lookout_runtime::events::names;
 
@@ -17,10 +17,10 @@ const LENGTH: u64 = 8700;
 
 /// Renders all scenarios.
 pub(in crate::generate) fn file(config: &Config) -> Option<String> {
-    let stage = Stage {
+    let fixture = Fixture {
         job: config.outputs.agent_job.as_deref()?,
         alerts: alerts(config)?,
-        patience: Patience::of(config),
+        tolerance: Tolerance::of(config),
     };
     let comments = [format!(
         "{MARK}. Run with `promtool test rules`. Do not edit: change the config and generate again."
@@ -28,20 +28,20 @@ pub(in crate::generate) fn file(config: &Config) -> Option<String> {
     let document = map([
         ("rule_files", Node::List(vec![format!("{}.rules.yaml", stem(config)).into()])),
         ("evaluation_interval", format!("{INTERVAL}s").into()),
-        ("tests", Node::List(stage.scenes())),
+        ("tests", Node::List(fixture.scenarios())),
     ]);
-    Some(emit::file(&comments, &document))
+    Some(yaml::file(&comments, &document))
 }
 
-struct Stage<'a> {
+struct Fixture<'a> {
     job: &'a str,
     alerts: [Alert; OWN_ALERTS.len()],
-    patience: Patience,
+    tolerance: Tolerance,
 }
 
 /// Values of a series over a scenario.
 #[derive(Debug, Clone, Copy)]
-enum Course {
+enum Values {
     /// A constant: a gauge, or a counter without events.
     Still(u64),
     /// A counter that grows by this in every step.
@@ -58,7 +58,7 @@ enum Course {
     Absent,
 }
 
-impl Course {
+impl Values {
     /// Returns the values in promtool's notation, from the first sample on.
     fn values(self) -> Option<String> {
         let (before, after) = (BEFORE / STEP - 1, (LENGTH - BEFORE) / STEP);
@@ -96,105 +96,105 @@ const PANICS: Series = (names::TASK_PANICS, &[("task", "evaluate")]);
 const JUMPS: Series = (names::CLOCK_JUMPS, &[]);
 
 /// Series of a healthy agent, which delivers a message now and then.
-const WELL: [(Series, Course); 10] = [
-    (UP, Course::Still(1)),
-    (STARTED, Course::Still(1)),
-    (EVALUATED, Course::Grows(STEP)),
-    (OUTBOX, Course::Grows(STEP)),
-    (REFUSED, Course::Still(0)),
-    (WAITING, Course::Still(0)),
-    (DELIVERED, Course::Grows(1)),
-    (GIVEN_UP, Course::Still(0)),
-    (PANICS, Course::Still(0)),
-    (JUMPS, Course::Still(0)),
+const HEALTHY: [(Series, Values); 10] = [
+    (UP, Values::Still(1)),
+    (STARTED, Values::Still(1)),
+    (EVALUATED, Values::Grows(STEP)),
+    (OUTBOX, Values::Grows(STEP)),
+    (REFUSED, Values::Still(0)),
+    (WAITING, Values::Still(0)),
+    (DELIVERED, Values::Grows(1)),
+    (GIVEN_UP, Values::Still(0)),
+    (PANICS, Values::Still(0)),
+    (JUMPS, Values::Still(0)),
 ];
 
-const GONE: [(Series, Course); 9] = [
-    (UP, Course::Absent),
-    (STARTED, Course::Absent),
-    (EVALUATED, Course::Absent),
-    (OUTBOX, Course::Absent),
-    (REFUSED, Course::Absent),
-    (WAITING, Course::Absent),
-    (DELIVERED, Course::Absent),
-    (GIVEN_UP, Course::Absent),
-    (PANICS, Course::Absent),
+const GONE: [(Series, Values); 9] = [
+    (UP, Values::Absent),
+    (STARTED, Values::Absent),
+    (EVALUATED, Values::Absent),
+    (OUTBOX, Values::Absent),
+    (REFUSED, Values::Absent),
+    (WAITING, Values::Absent),
+    (DELIVERED, Values::Absent),
+    (GIVEN_UP, Values::Absent),
+    (PANICS, Values::Absent),
 ];
 
-impl Stage<'_> {
-    fn scenes(&self) -> Vec<Node> {
+impl Fixture<'_> {
+    fn scenarios(&self) -> Vec<Node> {
         let [down, stalled, ledger, delivering, crashing, clock] = &self.alerts;
         // the events that a range must not contain, and those it must
-        let still = self.patience.evaluation;
+        let still = self.tolerance.evaluation;
         let late = STEP + INTERVAL;
-        let far = BEFORE + self.patience.clock + STEP;
+        let far = BEFORE + self.tolerance.clock + STEP;
         vec![
             self.quiet("is quiet about an agent in good health", &[]),
             self.quiet(
                 "is quiet about a restart, a busy outbox, a write that failed and a clock that was set",
                 &[
-                    (UP, Course::Passing(1, 0, 90)),
-                    (STARTED, Course::Steps(3, 600)),
-                    (REFUSED, Course::Then(0, 1)),
-                    (WAITING, Course::Then(0, 2)),
-                    (JUMPS, Course::Steps(4, STEP)),
+                    (UP, Values::Passing(1, 0, 90)),
+                    (STARTED, Values::Steps(3, 600)),
+                    (REFUSED, Values::Then(0, 1)),
+                    (WAITING, Values::Then(0, 2)),
+                    (JUMPS, Values::Steps(4, STEP)),
                 ],
             ),
             self.quiet(
                 "is quiet about a receiver that does not answer for four minutes",
-                &[(WAITING, Course::Passing(0, 3, 240)), (DELIVERED, Course::Still(7))],
+                &[(WAITING, Values::Passing(0, 3, 240)), (DELIVERED, Values::Still(7))],
             ),
-            self.fires("calls when the agent is not reached", down, &[(UP, Course::Then(1, 0))], late),
-            self.told("calls when Prometheus knows of no agent", down, &GONE, 0, late),
+            self.fires("calls when the agent is not reached", down, &[(UP, Values::Then(1, 0))], late),
+            self.fires_after("calls when Prometheus knows of no agent", down, &GONE, 0, late),
             self.fires(
                 "calls when evaluations stand still",
                 stalled,
-                &[(EVALUATED, Course::Pace(STEP, 0))],
+                &[(EVALUATED, Values::Pace(STEP, 0))],
                 still + late,
             ),
             self.fires(
                 "calls when an outbox stands still",
                 stalled,
-                &[(OUTBOX, Course::Pace(STEP, 0))],
+                &[(OUTBOX, Values::Pace(STEP, 0))],
                 900 + late,
             ),
-            self.told(
+            self.fires_after(
                 "calls when a started agent never evaluates",
                 stalled,
-                &[(EVALUATED, Course::Absent)],
+                &[(EVALUATED, Values::Absent)],
                 0,
                 late,
             ),
-            self.fires("calls when the ledger fails", ledger, &[(REFUSED, Course::Pace(0, 1))], late),
+            self.fires("calls when the ledger fails", ledger, &[(REFUSED, Values::Pace(0, 1))], late),
             self.fires(
                 "calls when messages wait and none is accepted",
                 delivering,
-                &[(WAITING, Course::Then(0, 1)), (DELIVERED, Course::Still(7))],
+                &[(WAITING, Values::Then(0, 1)), (DELIVERED, Values::Still(7))],
                 late,
             ),
             self.fires(
                 "calls when a message was given up",
                 delivering,
-                &[(GIVEN_UP, Course::Then(0, 1))],
+                &[(GIVEN_UP, Values::Then(0, 1))],
                 late,
             ),
-            self.fires("tells of a panic", crashing, &[(PANICS, Course::Then(0, 1))], late),
+            self.fires("tells of a panic", crashing, &[(PANICS, Values::Then(0, 1))], late),
             self.fires(
                 "tells of an agent that is started again and again",
                 crashing,
-                &[(STARTED, Course::Steps(4, 300))],
+                &[(STARTED, Values::Steps(4, 300))],
                 4 * 300 + late,
             ),
             self.fires(
                 "tells of a clock that jumps again and again",
                 clock,
-                &[(JUMPS, Course::Steps(4, 600))],
+                &[(JUMPS, Values::Steps(4, 600))],
                 4 * 600 + late,
             ),
-            self.told(
+            self.fires_after(
                 "tells of a clock that is not that of Prometheus",
                 clock,
-                &[(EVALUATED, Course::Grows(2 * STEP))],
+                &[(EVALUATED, Values::Grows(2 * STEP))],
                 // the clock runs twice as fast, and is ahead by the time that has passed
                 far - BEFORE,
                 late,
@@ -203,24 +203,24 @@ impl Stage<'_> {
     }
 
     /// Returns the scenario in which no alert fires at any time.
-    fn quiet(&self, title: &str, different: &[(Series, Course)]) -> Node {
+    fn quiet(&self, title: &str, different: &[(Series, Values)]) -> Node {
         let all = "count(ALERTS{alertstate=\"firing\"}) or vector(0)";
         let checks = (1..=LENGTH / 300).map(|n| check(all, n * 300, 0));
-        self.scene(title, different, checks.collect())
+        self.scenario(title, different, checks.collect())
     }
 
     /// Returns the scenario of a fault after [`BEFORE`]: the alert fires at most `delay` later than its `for`.
-    fn fires(&self, title: &str, alert: &Alert, different: &[(Series, Course)], delay: u64) -> Node {
-        self.told(title, alert, different, BEFORE, delay)
+    fn fires(&self, title: &str, alert: &Alert, different: &[(Series, Values)], delay: u64) -> Node {
+        self.fires_after(title, alert, different, BEFORE, delay)
     }
 
     /// Returns the scenario of a fault from an instant on: the alert does not fire before its `for`, and does soon
     /// after.
-    fn told(
+    fn fires_after(
         &self,
         title: &str,
         alert: &Alert,
-        different: &[(Series, Course)],
+        different: &[(Series, Values)],
         from: u64,
         delay: u64,
     ) -> Node {
@@ -230,17 +230,17 @@ impl Stage<'_> {
         let due = (from + alert.hold + delay).next_multiple_of(INTERVAL);
         let checks =
             vec![check(&firing, early, 0), check(&format!("({firing}) > bool 0"), due + INTERVAL, 1)];
-        self.scene(title, different, checks)
+        self.scenario(title, different, checks)
     }
 
-    fn scene(&self, title: &str, different: &[(Series, Course)], checks: Vec<Node>) -> Node {
-        let input = WELL.iter().filter_map(|(series, course)| {
+    fn scenario(&self, title: &str, different: &[(Series, Values)], checks: Vec<Node>) -> Node {
+        let input = HEALTHY.iter().filter_map(|(series, values)| {
             let changed = different.iter().find(|(other, _)| other == series);
-            let course = changed.map_or(*course, |(_, course)| *course);
+            let values = changed.map_or(*values, |(_, values)| *values);
             let mut labels = vec![format!("job={}", quoted(self.job)), "instance=\"agent:9797\"".to_owned()];
             labels.extend(series.1.iter().map(|(name, value)| format!("{name}={}", quoted(value))));
             let name = format!("{}{{{}}}", series.0, labels.join(","));
-            Some(map([("series", name.into()), ("values", course.values()?.into())]))
+            Some(map([("series", name.into()), ("values", values.values()?.into())]))
         });
         map([
             ("name", title.into()),

@@ -8,7 +8,7 @@ use lookout_engine::Counts;
 use lookout_model::Timestamp;
 
 use super::instant::{self, shown};
-use super::{Bounds, RehearseError, SPAN_LIMIT};
+use super::{Bounds, LoadError, SPAN_LIMIT};
 
 /// Largest size of a file.
 const FILE_LIMIT: u64 = 512 << 20;
@@ -19,7 +19,7 @@ const LINE_LIMIT: usize = 4096;
 ///
 /// # Errors
 /// Fails when the file cannot be read; else the first line that is wrong.
-pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, RehearseError> {
+pub fn read(path: &Path, bounds: Bounds) -> Result<Vec<(i64, Counts)>, LoadError> {
     let mut columns: Option<Columns> = None;
     let mut kept = Kept { bounds, counts: Vec::new() };
     each_line(path, |line| match line {
@@ -72,10 +72,7 @@ impl Kept {
 
 /// Calls `each` with every line that is neither empty nor a comment; a fault that it finds becomes an error with the
 /// line.
-pub(super) fn lines(
-    path: &Path,
-    mut each: impl FnMut(&str) -> Result<(), String>,
-) -> Result<(), RehearseError> {
+pub(super) fn lines(path: &Path, mut each: impl FnMut(&str) -> Result<(), String>) -> Result<(), LoadError> {
     each_line(path, |line| match line {
         Line::Ahead(_) => Ok(0),
         Line::Text(text) => each(text).map(|()| 0),
@@ -91,11 +88,8 @@ enum Line<'a> {
     Text(&'a str),
 }
 
-fn each_line(
-    path: &Path,
-    mut each: impl FnMut(Line<'_>) -> Result<usize, String>,
-) -> Result<(), RehearseError> {
-    let failed = |source| RehearseError::Read { path: path.to_owned(), source };
+fn each_line(path: &Path, mut each: impl FnMut(Line<'_>) -> Result<usize, String>) -> Result<(), LoadError> {
+    let failed = |source| LoadError::Read { path: path.to_owned(), source };
     let file = File::open(path).map_err(failed)?;
     let mut reader = BufReader::with_capacity(1 << 16, file.take(FILE_LIMIT + 1));
     let mut bytes = Vec::new();
@@ -103,7 +97,7 @@ fn each_line(
     loop {
         bytes.clear();
         line += 1;
-        let wrong = |what: String| RehearseError::Line { path: path.to_owned(), line, what };
+        let wrong = |what: String| LoadError::Line { path: path.to_owned(), line, what };
         let understood = each(Line::Ahead(reader.fill_buf().map_err(failed)?)).map_err(wrong)?;
         if understood > 0 {
             reader.consume(understood);

@@ -1,5 +1,5 @@
-//! Replay of the past through the engine: record, report, decide and accept for every slot, as the live agent does.
-//! Where the engine knows that a report would change nothing, none is made.
+//! Replay of the past through the engine: record, report, decide and accept for every slot, as the live agent does. No
+//! report is made when the engine knows that it would change nothing.
 
 use std::collections::VecDeque;
 

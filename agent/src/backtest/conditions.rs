@@ -21,7 +21,7 @@ pub struct ConditionTimes {
 }
 
 /// Simulates a step to `bad_ratio` for every condition until it fires, then health until its release.
-pub(super) fn suffer(healthy: &Traffic, policy: &Policy, bad_ratio: f64) -> Vec<ConditionTimes> {
+pub(super) fn simulate_outage(healthy: &Traffic, policy: &Policy, bad_ratio: f64) -> Vec<ConditionTimes> {
     let all = policy.conditions.iter().enumerate();
     all.map(|(index, condition)| times(healthy.clone(), policy, (index, condition), bad_ratio)).collect()
 }
@@ -72,7 +72,7 @@ fn times(
 mod tests {
     use lookout_engine::{BudgetShare, Grid, Guard, Method, Objective, Period, Severity, Tier, Window};
 
-    use crate::rehearse::simulate;
+    use crate::backtest::simulate;
 
     use super::*;
 

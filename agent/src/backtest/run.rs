@@ -101,24 +101,24 @@ pub fn backtest(question: &Question, recording: &Recording) -> Backtest {
     let (from, until) = recording.span();
     let calendar = question.calendar.as_ref();
     let (outages, outages_left_out) = labels::inside(&question.outages, Bounds { from, until });
-    let judge = Judge { outages: &outages, grace: question.grace, until };
+    let comparison = Comparison { outages: &outages, grace: question.grace, until };
     // the two are independent, and a year takes a while
     let (outcome, naive) = std::thread::scope(|scope| {
-        let naive = scope.spawn(|| judge.naive(question.naive, recording));
+        let naive = scope.spawn(|| comparison.naive(question.naive, recording));
         let outcome = replay(&question.policy, calendar, recording, POINTS);
-        (outcome, naive.join().unwrap_or_else(|_| judge.naive(question.naive, recording)))
+        (outcome, naive.join().unwrap_or_else(|_| comparison.naive(question.naive, recording)))
     });
     // an incident about missing data counts too when it found an outage first
-    let all = judge.alarms(&outcome.incidents, |_| true);
+    let all = comparison.alarms(&outcome.incidents, |_| true);
     let found = labels::matched(&all, &outages, question.grace);
-    let score = judge.score(&outcome.incidents);
+    let score = comparison.score(&outcome.incidents);
     let what_if = variants(question)
         .map(|(name, policy)| {
             let outcome = replay(&policy, calendar, recording, 1);
             WhatIf {
                 name,
                 unreachable: unreachable(&policy),
-                score: judge.score(&outcome.incidents),
+                score: comparison.score(&outcome.incidents),
                 pages: pages(&outcome.incidents),
                 left_ratio: outcome.budget.left_ratio,
                 lowest_ratio: outcome.lowest.left_ratio,
@@ -166,13 +166,13 @@ pub(super) fn pages(incidents: &[Incident]) -> usize {
 }
 
 /// Compares alarms with the labelled outages.
-struct Judge<'a> {
+struct Comparison<'a> {
     outages: &'a [Outage],
     grace: Duration,
     until: Timestamp,
 }
 
-impl Judge<'_> {
+impl Comparison<'_> {
     fn alarms(&self, incidents: &[Incident], which: impl Fn(&Incident) -> bool) -> Vec<Alarm> {
         let alarm = |incident: &Incident| Alarm {
             from: incident.opened_at,

@@ -8,19 +8,19 @@
 //! (`Watchdog` in kube-prometheus).
 
 mod pages;
-mod scenes;
+mod scenarios;
 
 use lookout_engine::Severity;
 
-use super::emit::{self, Node, map};
 use super::promql::{duration, indented, quoted};
 use super::rules::label_node;
+use super::yaml::{self, Node, map};
 use super::{MARK, kubernetes, links};
 use lookout_config::{Config, OWN_ALERTS, PrometheusRules};
 use lookout_runtime::events::names;
 
 pub(super) use pages::pages;
-pub(super) use scenes::file as tests;
+pub(super) use scenarios::file as tests;
 
 /// Label `service` of all these alerts.
 const SERVICE: &str = "lookout";
@@ -39,7 +39,7 @@ pub(super) fn file(config: &Config) -> Option<String> {
         format!("{MARK} about the agent itself. Do not edit: change the config and generate again."),
         "`promtool test rules` runs the tests beside this file.".to_owned(),
     ];
-    Some(emit::file(&comments, &map([("groups", groups(config)?)])))
+    Some(yaml::file(&comments, &map([("groups", groups(config)?)])))
 }
 
 /// Renders the same as an object of the Prometheus operator. Objects of services have longer names.
@@ -95,7 +95,7 @@ impl Alert {
 
 /// Tolerated durations with a grid, in seconds.
 #[derive(Debug, Clone, Copy)]
-struct Patience {
+struct Tolerance {
     /// The time in which a working agent has evaluated several times.
     evaluation: u64,
     /// The time in which several evaluations would have tried to store.
@@ -104,7 +104,7 @@ struct Patience {
     clock: u64,
 }
 
-impl Patience {
+impl Tolerance {
     fn of(config: &Config) -> Self {
         let grid = u64::from(config.grid.width_seconds());
         Self { evaluation: (5 * grid).max(300), storing: (3 * grid).max(120), clock: 120 + grid }
@@ -114,7 +114,7 @@ impl Patience {
 /// Returns all alerts, in the order of their names in [`OWN_ALERTS`].
 fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
     let job = format!("job={}", quoted(config.outputs.agent_job.as_deref()?));
-    let patience = Patience::of(config);
+    let tolerance = Tolerance::of(config);
     let [down, stalled, ledger, delivering, crashing, clock] = OWN_ALERTS;
     Some([
         Alert {
@@ -132,9 +132,9 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
         Alert {
             name: stalled,
             severity: Severity::Page,
-            expr: stalled_expr(&job, patience),
+            expr: stalled_expr(&job, tolerance),
             // a task that has just begun has not changed yet: two evaluations of the widest usual grid
-            hold: (patience.storing).max(180),
+            hold: (tolerance.storing).max(180),
             title: "the agent stands still",
             summary: "lookout answers, but does not do its work.",
             description: "On {{ $labels.instance }} {{ with $labels.task }}the task `{{ . }}` has not done its work for \
@@ -147,10 +147,10 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
             expr: format!(
                 "increase({}{{{job}}}[{}]) > 0",
                 names::LEDGER_FAILURES,
-                duration(patience.storing)
+                duration(tolerance.storing)
             ),
             // longer than one failure is remembered: only consecutive failures last that long
-            hold: patience.storing + 60,
+            hold: tolerance.storing + 60,
             title: "the ledger takes no writes",
             summary: "lookout cannot store what it sees, and tells of nothing that is not stored.",
             description: "The ledger of {{ $labels.instance }} refuses every write. Counts wait in memory and would be lost \
@@ -184,7 +184,7 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
         Alert {
             name: clock,
             severity: Severity::Ticket,
-            expr: clock_expr(&job, patience),
+            expr: clock_expr(&job, tolerance),
             // time for NTP to correct the clock after a suspend
             hold: 600,
             title: "the clock is off",
@@ -198,13 +198,13 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
 
 /// Returns the expression of a stalled task. The change of the gauge does not depend on clocks. An outbox reads its
 /// ledger every minute, but takes as long as its receiver does. The last part is an agent that never evaluated.
-fn stalled_expr(job: &str, patience: Patience) -> String {
+fn stalled_expr(job: &str, tolerance: Tolerance) -> String {
     let done = names::TASK_LAST_SUCCESS;
     format!(
         "changes({done}{{{job}, task=\"evaluate\"}}[{}]) == 0\nor\n\
          changes({done}{{{job}, task=~\"deliver .+\"}}[15m]) == 0\nor\n\
          (\n{}\n)",
-        duration(patience.evaluation),
+        duration(tolerance.evaluation),
         indented(&format!("up{{{job}}} == 1\nunless on (job, instance)\n{done}{{{job}, task=\"evaluate\"}}"))
     )
 }
@@ -212,25 +212,25 @@ fn stalled_expr(job: &str, patience: Patience) -> String {
 /// Returns the expression of failing deliveries. A waiting message alone is no fault; one that waits while nothing is
 /// accepted is, and so is a dead letter.
 fn delivering_expr(job: &str) -> String {
-    let (waiting, told) = (names::DELIVERIES_WAITING, names::DELIVERIES);
+    let (waiting, deliveries) = (names::DELIVERIES_WAITING, names::DELIVERIES);
     let waits = format!(
         "{waiting}{{{job}}} > 0\nunless on (job, instance, destination)\n\
-         increase({told}{{{job}, outcome=\"delivered\"}}[5m]) > 0"
+         increase({deliveries}{{{job}, outcome=\"delivered\"}}[5m]) > 0"
     );
     format!(
-        "(\n{}\n)\nor\nsum without (outcome) (increase({told}{{{job}, outcome=\"failed\"}}[15m])) > 0",
+        "(\n{}\n)\nor\nsum without (outcome) (increase({deliveries}{{{job}, outcome=\"failed\"}}[15m])) > 0",
         indented(&waits)
     )
 }
 
 /// Returns the expression of clock jumps. Every source sees a jump at its next read, which may be on both sides of an
 /// edge: one jump is in two spans at most. An agent that is suspended has an old time but no wrong clock.
-fn clock_expr(job: &str, patience: Patience) -> String {
+fn clock_expr(job: &str, tolerance: Tolerance) -> String {
     let done = format!("{}{{{job}, task=\"evaluate\"}}", names::TASK_LAST_SUCCESS);
     let off = format!(
         "abs(timestamp({done}) - {done}) > {}\nand\nchanges({done}[{}]) > 0",
-        patience.clock,
-        duration(patience.evaluation)
+        tolerance.clock,
+        duration(tolerance.evaluation)
     );
     format!(
         "count_over_time((increase({}{{{job}}}[5m]) > 0)[1h:5m]) >= 3\nor\n(\n{}\n)",

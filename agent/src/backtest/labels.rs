@@ -6,7 +6,7 @@ use std::time::Duration;
 use lookout_model::Timestamp;
 use serde::Serialize;
 
-use super::{Bounds, RehearseError, csv, instant};
+use super::{Bounds, LoadError, csv, instant};
 
 /// Largest number of outages in a file.
 const LIMIT: usize = 10_000;
@@ -26,7 +26,7 @@ pub struct Outage {
 ///
 /// # Errors
 /// Fails when the file cannot be read; else the first line that is wrong.
-pub fn read(path: &Path) -> Result<Vec<Outage>, RehearseError> {
+pub fn read(path: &Path) -> Result<Vec<Outage>, LoadError> {
     let mut outages = Vec::new();
     let mut first = true;
     csv::lines(path, |text| {
