@@ -24,6 +24,8 @@ mod ledger_faults;
 #[cfg(test)]
 mod month;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod promised;
 #[cfg(test)]
 mod queried;

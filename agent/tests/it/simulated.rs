@@ -27,11 +27,11 @@ use lookout_runtime::random::Random;
 use tokio_util::sync::CancellationToken;
 
 /// Wall time at the start of every simulation, and the seed of its randomness.
-const START: &str = "2026-11-20T00:00:00Z";
+pub(super) const START: &str = "2026-11-20T00:00:00Z";
 const SEED: u64 = 7;
 
 /// Event in the world while the agent runs.
-type Event = fn(&World);
+pub(super) type Event = fn(&World);
 
 /// Clock that can be set.
 struct SetClock {
@@ -54,6 +54,8 @@ pub(super) struct World {
     /// `change` and incident of every message that arrived.
     told: Mutex<Vec<(String, String)>>,
     probes: AtomicU64,
+    /// Result of a scrape, by the second since the start.
+    pub(super) exposition: Mutex<fn(i64) -> Result<String, FetchError>>,
 }
 
 struct Connected {
@@ -97,7 +99,8 @@ impl Probe for Connected {
 #[async_trait]
 impl Fetch for Connected {
     async fn fetch(&self, _: &Scrape) -> Result<String, FetchError> {
-        Ok(String::new())
+        let exposition = *self.world.exposition.lock().unwrap();
+        exposition(self.clock.now().millis_since(self.start) / 1000)
     }
 }
 
@@ -254,9 +257,15 @@ pub(super) struct Simulation {
     pub(super) start: Timestamp,
     /// The newest snapshot of the last agent.
     shown: Mutex<Option<Arc<Snapshot>>>,
+    config: Config,
 }
 
 impl Simulation {
+    /// Returns a simulation of an agent with another configuration.
+    pub(super) fn of(config: Config) -> Self {
+        Self { config, ..Self::new() }
+    }
+
     pub(super) fn new() -> Self {
         let start: Timestamp = START.parse().unwrap();
         let running = TokioClock::starting_at(start);
@@ -268,6 +277,7 @@ impl Simulation {
             ledger_fails: AtomicBool::default(),
             told: Mutex::default(),
             probes: AtomicU64::default(),
+            exposition: Mutex::new(|_| Ok(String::new())),
         });
         Self {
             ledger: Arc::new(Disk { memory: MemoryLedger::default(), world: Arc::clone(&world) }),
@@ -275,11 +285,12 @@ impl Simulation {
             start,
             world,
             shown: Mutex::default(),
+            config: config(),
         }
     }
 
     /// Runs an agent until this many seconds after the start, with the events at their times.
-    async fn run(&self, until_s: i64, events: &[(i64, Event)]) {
+    pub(super) async fn run(&self, until_s: i64, events: &[(i64, Event)]) {
         let script = async |_: &Board| {
             for (second, happen) in events {
                 self.sleep_until(*second).await;
@@ -307,7 +318,7 @@ impl Simulation {
             receivers: vec![Arc::new(connected())],
             recorder: Recorder::detached().unwrap().0,
         };
-        let agent = Agent::build(config(), outside).await.unwrap();
+        let agent = Agent::build(self.config.clone(), outside).await.unwrap();
         let board = agent.view().board;
         let stop = CancellationToken::new();
         let script = async {
