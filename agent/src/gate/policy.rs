@@ -176,7 +176,11 @@ fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass)
     let burns = incident.cause == Cause::Burn;
     let severity = incident.severity;
     // A fix need not wait for the end of the incident that it mends, only for the end of the failure itself.
-    let effect = if class == DeployClass::Fix { Decision::Allow } else { Decision::Deny };
+    let effect = match (class, incident.cause) {
+        (DeployClass::Fix, Cause::CrashLoop) => Decision::Hold,
+        (DeployClass::Fix, _) => Decision::Allow,
+        _ => Decision::Deny,
+    };
     let code = if burns && severity == Severity::Page { Code::BurnFast } else { Code::IncidentOpen };
     let evidence = if burns { Evidence::Bad } else { Evidence::Unknown };
     let why = format::cause(incident.cause);

@@ -462,6 +462,8 @@ fn states() -> Vec<(&'static str, SloStatus)> {
         ("recovering: a page is open, the failure is over", open(Severity::Page, Cause::Burn)),
         ("a ticket is open", open(Severity::Ticket, Cause::Burn)),
         ("an incident about missing data is open", open(Severity::Ticket, Cause::DataMissing)),
+        ("a crash loop", open(Severity::Page, Cause::CrashLoop)),
+        ("traffic is missing", open(Severity::Ticket, Cause::TrafficMissing)),
         ("the budget is spent", with(&|slo| slo.evidence.budget_left_ratio = -0.1)),
         ("idle", data(DataState::Idle)),
         ("too few events now", data(DataState::Insufficient)),

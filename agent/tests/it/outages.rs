@@ -31,7 +31,7 @@ spec:
         total: { metricSource: { type: scrape, spec: { source: api, selector: requests_total } } }
 "#;
 
-fn config() -> Config {
+pub(super) fn config() -> Config {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("lookout.yaml"), CONFIG).unwrap();
     std::fs::write(folder.path().join("requests.slo.yaml"), SPEC).unwrap();
@@ -45,7 +45,7 @@ fn config() -> Config {
 }
 
 /// Metrics of a process, by the second since the start of the simulation at which it started.
-fn metrics(started_s: i64, good: i64, bad: i64) -> String {
+pub(super) fn metrics(started_s: i64, good: i64, bad: i64) -> String {
     let started = START.parse::<Timestamp>().unwrap().as_seconds() + started_s;
     format!(
         "process_start_time_seconds {started}\nrequests_total{{code=\"200\"}} {good}\n\
@@ -54,7 +54,7 @@ fn metrics(started_s: i64, good: i64, bad: i64) -> String {
 }
 
 /// Metrics of a process that has run for an hour, with ten good requests a second.
-fn healthy(second: i64) -> Result<String, FetchError> {
+pub(super) fn healthy(second: i64) -> Result<String, FetchError> {
     Ok(metrics(-HOUR, 36_000 + 10 * second, 0))
 }
 
