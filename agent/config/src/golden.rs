@@ -340,12 +340,7 @@ fn our_own_specs_are_fine_on_a_fresh_clone() {
     ids.sort();
     assert_eq!(
         ids,
-        [
-            "titanic-probes-availability",
-            "titanic-requests-availability",
-            "titanic-requests-latency",
-            "titanic-up"
-        ]
+        ["titanic-probes-availability", "titanic-requests-availability", "titanic-requests-latency"]
     );
     assert_eq!(config.services["titanic"].owner.as_deref(), Some("passenger-team"));
     // with everything set, both are told

@@ -132,6 +132,7 @@ scrapes:
     url: http://{admin}/metrics
     timeout: 900ms
     job: {SERVICE}
+    up: off
 destinations:
   - name: oncall
     slack:
