@@ -287,7 +287,7 @@ scrapes:
   - name: switch
     url: http://{switch}/metrics
     timeout: 900ms
-    up: off
+    up: \"off\"
 auth:
   tokens:
     - name: pipeline

@@ -91,7 +91,9 @@ fn config(folder: &Path, source: Source, name: &str) -> Result<Config, String> {
         ),
     };
     let sources = match source {
-        Source::Scrape => format!("scrapes:\n  - name: {name}\n    url: http://service.test/metrics\n"),
+        Source::Scrape => {
+            format!("scrapes:\n  - name: {name}\n    url: http://service.test/metrics\n    up: \"off\"\n")
+        }
         Source::Probe => format!(
             "targets:\n  - name: {name}\n    http: {{ url: \"http://service.test/\" }}\n    interval: 10s\n    timeout: 2s\n"
         ),

@@ -78,7 +78,7 @@ async fn an_incident_survives_kill_9_with_its_id_and_start_and_pages_once() {
     let ended = agent.incidents().await;
     assert_eq!(ended.len(), 1);
     assert_eq!(ended[0]["id"], before[0]["id"]);
-    assert!(ended[0]["resolved_at_ms"].as_i64().unwrap() > before[0]["opened_at_ms"].as_i64().unwrap());
+    assert!(ended[0]["resolved_at_ms"].as_i64().unwrap() > before[0]["detected_at_ms"].as_i64().unwrap());
     let texts = slack.texts();
     assert!(texts[0].contains("PAGE"), "{}", texts[0]);
     assert!(texts[1].to_lowercase().contains("resolved"), "{}", texts[1]);

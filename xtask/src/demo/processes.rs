@@ -157,7 +157,7 @@ pub(super) struct Incident {
     pub(super) id: String,
     pub(super) slo: String,
     pub(super) severity: String,
-    pub(super) opened_at_ms: i64,
+    pub(super) detected_at_ms: i64,
     pub(super) resolved_at_ms: Option<i64>,
 }
 
@@ -168,7 +168,7 @@ impl Incident {
             id: text("id")?,
             slo: text("slo")?,
             severity: text("severity").unwrap_or_default(),
-            opened_at_ms: value.get("opened_at_ms").and_then(Value::as_i64)?,
+            detected_at_ms: value.get("detected_at_ms").and_then(Value::as_i64)?,
             resolved_at_ms: value.get("resolved_at_ms").and_then(Value::as_i64),
         })
     }
@@ -220,11 +220,10 @@ mod tests {
 
     #[test]
     fn incidents_are_read_bare_or_under_their_name() {
-        let incident =
-            json!({"id": "inc-1", "slo": "s", "severity": "page", "opened_at_ms": 5, "resolved_at_ms": null});
+        let incident = json!({"id": "inc-1", "slo": "s", "severity": "page", "detected_at_ms": 5, "resolved_at_ms": null});
         for answer in [json!([incident]), json!({"incidents": [incident]})] {
             let found = Incident::read(&listed(&answer, "incidents")[0]).unwrap();
-            assert_eq!((found.opened_at_ms, found.resolved_at_ms), (5, None));
+            assert_eq!((found.detected_at_ms, found.resolved_at_ms), (5, None));
         }
     }
 }

@@ -132,7 +132,7 @@ scrapes:
     url: http://{admin}/metrics
     timeout: 900ms
     job: {SERVICE}
-    up: off
+    up: "off"
 destinations:
   - name: oncall
     slack:

@@ -221,7 +221,7 @@ impl Stage<'_> {
             );
             sleep(LOOK).await;
         };
-        figures.opened_s = fault.seconds_until(incident.opened_at_ms);
+        figures.opened_s = fault.seconds_until(incident.detected_at_ms);
         figures.message_s = fault.seconds_until(message_at);
         figures.crossed_s = self.crossed(fault);
         self.narrator.say(&format!(
