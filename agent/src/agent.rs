@@ -33,7 +33,7 @@ pub enum BuildError {
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// Error of the system.
         #[source]
         source: std::io::Error,
     },
@@ -43,7 +43,7 @@ pub enum BuildError {
     /// The state of before cannot be taken up.
     #[error(transparent)]
     Restore(#[from] RestoreError),
-    /// A client for the outside cannot be made.
+    /// A client for the dependencies cannot be made.
     #[error("preparing {what}")]
     Client {
         /// Which.
@@ -54,29 +54,29 @@ pub enum BuildError {
     },
 }
 
-/// Everything through which the agent touches the outside. Tests hand in their own.
+/// Everything through which the agent touches the dependencies. Tests hand in their own.
 #[derive(Clone)]
-pub struct Outside {
+pub struct Dependencies {
     /// Wall time.
     pub clock: Arc<dyn Clock>,
     /// The one source of randomness.
     pub random: Arc<Random>,
-    /// How a target is probed.
+    /// Prober of targets.
     pub prober: Arc<dyn Probe>,
-    /// How a neighbour's metrics are read.
+    /// Reader of neighbours' metrics.
     pub fetch: Arc<dyn Fetch>,
-    /// How a Prometheus is asked.
+    /// Client of Prometheus servers.
     pub ask: Arc<dyn Ask>,
-    /// Where state is kept.
+    /// Ledger.
     pub ledger: Arc<dyn Ledger>,
-    /// Who is told.
+    /// Receivers of messages.
     pub receivers: Vec<Arc<dyn Receiver>>,
     /// The agent's own metrics.
     pub recorder: Recorder,
 }
 
-impl Outside {
-    /// The real outside of a config.
+impl Dependencies {
+    /// The real dependencies of a config.
     ///
     /// # Errors
     /// When the ledger or a client cannot be had.
@@ -125,10 +125,10 @@ impl Outside {
     }
 }
 
-/// What may be looked at while the agent runs.
+/// Views of a running agent.
 #[derive(Clone)]
 pub struct View {
-    /// Where the agent listens.
+    /// Address that the agent listens on.
     pub address: SocketAddr,
     /// The newest snapshot.
     pub board: Board,
@@ -139,7 +139,7 @@ pub struct View {
 /// An agent that is bound and restored, but has not started.
 pub struct Agent {
     config: Arc<Config>,
-    outside: Outside,
+    dependencies: Dependencies,
     listener: TcpListener,
     driver: Driver,
     /// The servers to be asked, each with what is counted there and is not known.
@@ -149,14 +149,14 @@ pub struct Agent {
 
 /// Observations on their way to the evaluator.
 const FEED: usize = 4096;
-/// How long collectors may take to stop.
+/// Time that collectors may take to stop.
 const COLLECTORS_GRACE: Duration = Duration::from_secs(5);
-/// How long the last tick and the answers in flight may take.
+/// Time that the last tick and the answers in flight may take.
 const END_GRACE: Duration = Duration::from_secs(5);
-/// How often the file of a small ledger is looked at for damage, and of a large one.
+/// Pauses between checks for damage of a small ledger, and of a large one.
 const LEDGER_CHECK_EVERY: Duration = Duration::from_secs(30);
 const LEDGER_CHECK_LATEST: Duration = Duration::from_secs(3600);
-/// How often samples of histograms are folded together.
+/// Interval at which samples of histograms are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
 
 impl Agent {
@@ -164,7 +164,7 @@ impl Agent {
     ///
     /// # Errors
     /// When the port is taken or the ledger cannot be read.
-    pub async fn build(mut config: Config, outside: Outside) -> Result<Self, BuildError> {
+    pub async fn build(mut config: Config, dependencies: Dependencies) -> Result<Self, BuildError> {
         let address = config.listen;
         let listen_error = |source| BuildError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
@@ -177,12 +177,12 @@ impl Agent {
         let latest = Latest::default();
         let driver = Driver::restore(
             Arc::clone(&config),
-            Arc::clone(&outside.ledger),
+            Arc::clone(&dependencies.ledger),
             last_failure(&config, &latest),
-            outside.clock.now(),
+            dependencies.clock.now(),
         )
         .await?;
-        let queries = query_jobs(&config, &outside).await?;
+        let queries = query_jobs(&config, &dependencies).await?;
         let nothing_yet = Snapshot {
             at: Snapshot::NEVER,
             interval_s: config.grid.width_seconds(),
@@ -190,10 +190,10 @@ impl Agent {
             slos: Vec::new(),
         };
         let view = View { address, board: Board::new(nothing_yet), latest };
-        Ok(Self { config, outside, listener, driver, queries, view })
+        Ok(Self { config, dependencies, listener, driver, queries, view })
     }
 
-    /// What may be looked at while it runs.
+    /// Returns the views of the running agent.
     #[must_use]
     pub fn view(&self) -> View {
         self.view.clone()
@@ -201,17 +201,17 @@ impl Agent {
 
     /// Runs until `shutdown`, then stops in order: collectors, the last evaluation, deliveries, the server, the ledger.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let Self { config, outside, listener, driver, queries, view } = self;
+        let Self { config, dependencies, listener, driver, queries, view } = self;
         let (feed, observations) = mpsc::channel(FEED);
         let wake = Arc::new(Notify::new());
         let (collectors, evaluation, rest) = (Tasks::default(), Tasks::default(), Tasks::default());
-        start_queries(&config, &outside, queries, &feed, &collectors);
-        start_collectors(&config, &outside, &view.latest, feed, &collectors);
-        start_evaluation(driver, observations, &outside, &view.board, &wake, &evaluation);
-        start_deliveries(&outside, &wake, &rest);
-        start_upkeep(outside.recorder.clone(), &rest);
-        start_ledger_checks(Arc::clone(&outside.ledger), &rest);
-        start_server(&config, &outside, &view, (listener, wake), &rest);
+        start_queries(&config, &dependencies, queries, &feed, &collectors);
+        start_collectors(&config, &dependencies, &view.latest, feed, &collectors);
+        start_evaluation(driver, observations, &dependencies, &view.board, &wake, &evaluation);
+        start_deliveries(&dependencies, &wake, &rest);
+        start_upkeep(dependencies.recorder.clone(), &rest);
+        start_ledger_checks(Arc::clone(&dependencies.ledger), &rest);
+        start_server(&config, &dependencies, &view, (listener, wake), &rest);
         tracing::info!(
             address = %view.address,
             slos = config.slos.len(),
@@ -231,24 +231,30 @@ impl Agent {
         for (what, _) in ended.iter().filter(|(_, in_time)| !in_time) {
             tracing::warn!("{what} did not stop in time");
         }
-        outside.ledger.close().await;
+        dependencies.ledger.close().await;
         tracing::info!("stopped");
     }
 }
 
-fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: Feed, tasks: &Tasks) {
+fn start_collectors(
+    config: &Config,
+    dependencies: &Dependencies,
+    latest: &Latest,
+    feed: Feed,
+    tasks: &Tasks,
+) {
     for target in &config.targets {
         let streams = streams_of(config, |indicator| match indicator {
             Indicator::Probe { target: name } if *name == target.name => Some(()),
             _ => None,
         });
         let streams: Vec<usize> = streams.into_iter().map(|(index, ())| index).collect();
-        let (target, outside, latest) = (Arc::new(target.clone()), outside.clone(), latest.clone());
+        let (target, dependencies, latest) = (Arc::new(target.clone()), dependencies.clone(), latest.clone());
         let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
         tasks.supervise(format!("probe {}", target.name), move || {
             let ports = probe::Ports {
-                prober: Arc::clone(&outside.prober),
-                clock: Arc::clone(&outside.clock),
+                prober: Arc::clone(&dependencies.prober),
+                clock: Arc::clone(&dependencies.clock),
                 grid,
                 feed: feed.clone(),
                 latest: latest.clone(),
@@ -266,12 +272,12 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
             _ => None,
         });
         let up: Vec<usize> = up.into_iter().map(|(index, ())| index).collect();
-        let (scrape, outside) = (Arc::new(scrape.clone()), outside.clone());
+        let (scrape, dependencies) = (Arc::new(scrape.clone()), dependencies.clone());
         let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
         tasks.supervise(format!("scrape {}", scrape.name), move || {
             let ports = scrape::Ports {
-                fetch: Arc::clone(&outside.fetch),
-                clock: Arc::clone(&outside.clock),
+                fetch: Arc::clone(&dependencies.fetch),
+                clock: Arc::clone(&dependencies.clock),
                 grid,
                 feed: feed.clone(),
             };
@@ -281,12 +287,12 @@ fn start_collectors(config: &Config, outside: &Outside, latest: &Latest, feed: F
     }
 }
 
-/// What every stream that is counted in a Prometheus knows from before: the rest of its windows is asked for.
+/// Returns the queries of each stream that a Prometheus counts, without the slots that the ledger has.
 async fn query_jobs(
     config: &Config,
-    outside: &Outside,
+    dependencies: &Dependencies,
 ) -> Result<Vec<(lookout_config::Prometheus, Vec<promql::Job>)>, LedgerError> {
-    let now = outside.clock.now();
+    let now = dependencies.clock.now();
     let mut servers: Vec<(lookout_config::Prometheus, Vec<promql::Job>)> =
         config.prometheus.iter().map(|server| (server.clone(), Vec::new())).collect();
     for (index, stream) in config.streams().into_iter().enumerate() {
@@ -299,7 +305,7 @@ async fn query_jobs(
         let reach = Duration::from_secs(longest.as_seconds());
         let since = now - reach;
         // a minute more: the ledger may keep the minute in which the reach begins
-        let stored = outside.ledger.counts(&stream.id, since - Duration::from_secs(60)).await?;
+        let stored = dependencies.ledger.counts(&stream.id, since - Duration::from_secs(60)).await?;
         let progress =
             promql::Progress::of_ledger(config.grid, now, &stored.slots(), &known_minutes(&stored));
         let job = promql::Job { stream: index, queries: queries.clone(), reach, progress };
@@ -323,18 +329,18 @@ fn known_minutes(stored: &CountSeries) -> Vec<(i64, Counts)> {
 
 fn start_queries(
     config: &Config,
-    outside: &Outside,
+    dependencies: &Dependencies,
     servers: Vec<(lookout_config::Prometheus, Vec<promql::Job>)>,
     feed: &Feed,
     tasks: &Tasks,
 ) {
     for (server, jobs) in servers {
-        let (server, outside) = (Arc::new(server), outside.clone());
+        let (server, dependencies) = (Arc::new(server), dependencies.clone());
         let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
         tasks.supervise(format!("prometheus {}", server.name), move || {
             let ports = promql::Ports {
-                ask: Arc::clone(&outside.ask),
-                clock: Arc::clone(&outside.clock),
+                ask: Arc::clone(&dependencies.ask),
+                clock: Arc::clone(&dependencies.clock),
                 grid,
                 feed: feed.clone(),
             };
@@ -351,20 +357,21 @@ fn streams_of<T>(config: &Config, wanted: impl Fn(&Indicator) -> Option<T>) -> V
 fn start_evaluation(
     driver: Driver,
     observations: mpsc::Receiver<Observation>,
-    outside: &Outside,
+    dependencies: &Dependencies,
     board: &Board,
     wake: &Arc<Notify>,
     tasks: &Tasks,
 ) {
     // shared, so that a loop that panicked is started again with everything it knew
     let state = Arc::new(Mutex::new((driver, observations)));
-    let (outside, board, wake, stop) = (outside.clone(), board.clone(), Arc::clone(wake), tasks.stopping());
+    let (dependencies, board, wake, stop) =
+        (dependencies.clone(), board.clone(), Arc::clone(wake), tasks.stopping());
     tasks.supervise("evaluate", move || {
         let ports = evaluate::Ports {
-            clock: Arc::clone(&outside.clock),
+            clock: Arc::clone(&dependencies.clock),
             board: board.clone(),
             wake: Arc::clone(&wake),
-            ledger: Arc::clone(&outside.ledger),
+            ledger: Arc::clone(&dependencies.ledger),
         };
         let (state, stop) = (Arc::clone(&state), stop.clone());
         async move {
@@ -375,15 +382,15 @@ fn start_evaluation(
     });
 }
 
-fn start_deliveries(outside: &Outside, wake: &Arc<Notify>, tasks: &Tasks) {
-    for receiver in &outside.receivers {
-        let (receiver, outside) = (Arc::clone(receiver), outside.clone());
+fn start_deliveries(dependencies: &Dependencies, wake: &Arc<Notify>, tasks: &Tasks) {
+    for receiver in &dependencies.receivers {
+        let (receiver, dependencies) = (Arc::clone(receiver), dependencies.clone());
         let (wake, stop) = (Arc::clone(wake), tasks.stopping());
         tasks.supervise(format!("deliver {}", receiver.name()), move || {
             let ports = deliver::Ports {
-                ledger: Arc::clone(&outside.ledger),
-                clock: Arc::clone(&outside.clock),
-                random: Arc::clone(&outside.random),
+                ledger: Arc::clone(&dependencies.ledger),
+                clock: Arc::clone(&dependencies.clock),
+                random: Arc::clone(&dependencies.random),
                 wake: Arc::clone(&wake),
             };
             deliver::run(Arc::clone(&receiver), ports, stop.clone())
@@ -428,20 +435,20 @@ fn start_ledger_checks(ledger: Arc<dyn Ledger>, tasks: &Tasks) {
 
 fn start_server(
     config: &Arc<Config>,
-    outside: &Outside,
+    dependencies: &Dependencies,
     view: &View,
     (listener, wake): (TcpListener, Arc<Notify>),
     tasks: &Tasks,
 ) {
     let state = web::State {
         board: view.board.clone(),
-        ledger: Arc::clone(&outside.ledger),
-        clock: Arc::clone(&outside.clock),
+        ledger: Arc::clone(&dependencies.ledger),
+        clock: Arc::clone(&dependencies.clock),
         config: Arc::clone(config),
-        recorder: outside.recorder.clone(),
+        recorder: dependencies.recorder.clone(),
         host: Arc::new(Host::new()),
         probes: probe_rows(config, &view.latest),
-        random: Arc::clone(&outside.random),
+        random: Arc::clone(&dependencies.random),
         wake,
     };
     let (listener, stop) = (Arc::new(listener), tasks.stopping());

@@ -1,4 +1,4 @@
-//! Tells jumps of the wall clock (a step by NTP, a suspended machine) from time that passed.
+//! Detection of jumps of the wall clock: a step by NTP, or a suspended machine.
 
 use std::time::Duration;
 

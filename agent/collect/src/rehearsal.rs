@@ -1,4 +1,4 @@
-//! What the tests of the loops share: a wall clock that can be set, and metrics as a user reads them.
+//! Shared parts of the tests of loops: a wall clock that can be set, and metrics as a user reads them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +10,7 @@ use lookout_model::Timestamp;
 use super::scrape::samples;
 use lookout_runtime::clock::{Clock, TokioClock};
 
-/// Where simulated time begins: on a whole hour.
+/// Start of simulated time, on a whole hour.
 pub(super) const START: Timestamp = Timestamp::from_seconds(1_799_996_400);
 
 /// Moves with tokio's clock, and jumps when told to.

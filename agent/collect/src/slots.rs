@@ -46,7 +46,7 @@ impl Schedule {
         Timestamp::from_millis(number.saturating_mul(self.interval_ms).saturating_add(self.phase_ms))
     }
 
-    /// How many whole slots, the one that starts at `start` first, are over at an instant.
+    /// Returns the number of whole slots from the one that starts at `start` that are over at an instant.
     #[must_use]
     pub const fn over_since(&self, start: Timestamp, now: Timestamp) -> i64 {
         let late = now.millis_since(start);

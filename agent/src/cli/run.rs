@@ -7,7 +7,7 @@ use anyhow::Context as _;
 
 use super::exit::Exit;
 use super::{Log, output, runtime};
-use crate::agent::{Agent, Outside};
+use crate::agent::{Agent, Dependencies};
 
 /// Time that telemetry has to export the rest at the end.
 const FLUSH: Duration = Duration::from_secs(3);
@@ -28,8 +28,8 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
     let telemetry = log.start(config.otlp_endpoint.clone())?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
-        let outside = Outside::real(&config).await?;
-        let agent = Agent::build(config, outside).await?;
+        let dependencies = Dependencies::real(&config).await?;
+        let agent = Agent::build(config, dependencies).await?;
         agent.run(stop_signal()).await;
         anyhow::Ok(())
     });

@@ -12,7 +12,7 @@ use super::exit::Exit;
 use super::live::rows;
 use super::run::stop_signal;
 use super::{Log, output, runtime};
-use crate::agent::{Agent, BuildError, Outside, View};
+use crate::agent::{Agent, BuildError, Dependencies, View};
 use lookout_collect::probe::Verdict;
 use lookout_config::{Config, Secret, UrlOptions, config_of_urls};
 
@@ -77,11 +77,11 @@ fn parse_urls(urls: &[String]) -> anyhow::Result<Vec<Url>> {
 }
 
 async fn build(mut config: Config) -> anyhow::Result<Agent> {
-    let outside = Outside::real(&config).await?;
-    match Agent::build(config.clone(), outside.clone()).await {
+    let dependencies = Dependencies::real(&config).await?;
+    match Agent::build(config.clone(), dependencies.clone()).await {
         Err(BuildError::Listen { .. }) => {
             config.listen.set_port(0);
-            Ok(Agent::build(config, outside).await?)
+            Ok(Agent::build(config, dependencies).await?)
         }
         built => Ok(built?),
     }

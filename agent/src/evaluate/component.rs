@@ -1,4 +1,4 @@
-//! What is told about the components of a composite.
+//! Evidence about the components of a composite.
 
 use lookout_engine::{Assessment, ComponentAssessment, Join, Method};
 

@@ -89,7 +89,7 @@ fn revocation(at: Timestamp) -> Revocation {
     Revocation { at, actor: "ops".to_owned(), reason: "wrong".to_owned() }
 }
 
-/// What counts of a window that ends at the end, by going through every slot.
+/// Returns the counts of a window that ends at the end, slot by slot.
 fn sum(world: &World, corrections: &[CorrectionRecord], from: Timestamp) -> Counts {
     let counts = |at: Timestamp| {
         let minute = at.floor(MINUTE);
@@ -113,7 +113,7 @@ async fn write(ledger: &MemoryLedger, corrections: &[CorrectionRecord]) {
     }
 }
 
-/// What is shown at the end and rests on counts alone.
+/// Returns the part of the last status that rests on counts alone.
 fn figures(snapshot: &Snapshot) -> String {
     let mut evidence = snapshot.slos[0].evidence.clone();
     // a tier that is frozen since a restart is that of the incident, not of the counts

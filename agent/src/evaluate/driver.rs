@@ -4,56 +4,44 @@
 //! decisions its own. When the ledger fails, counts wait and the same transitions are decided again at the next tick.
 
 mod early;
+mod restore;
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_engine::{
-    Assessment, Cause, Change, Counts, Decision, Evaluator, Grid, Open, Resolved, Slot, Transition,
-};
+use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Slot, Transition};
+
+pub use restore::RestoreError;
 
 use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
-use super::{Snapshot, promise, status};
+use super::{Snapshot, status};
 use lookout_collect::Observation;
-use lookout_config::{Config, Slo, Stream};
-use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
+use lookout_config::{Config, Slo};
+use lookout_ledger::{Ledger, LedgerError};
 use lookout_model::{
     Corrected, CountRow, GridTime, IncidentRecord, Timestamp, TransitionRecord, incident_id,
 };
 use lookout_runtime::events::{chain, names};
 
-/// The last failure a probe of an SLO's service saw, for people.
+/// Returns the last failure that a probe of an SLO's service saw, for people.
 pub type LastFailure = Arc<dyn Fn(&Slo) -> Option<String> + Send + Sync>;
 
-/// Counts that could not be stored yet are kept up to this many rows; then the oldest go.
+/// Most rows of counts that wait for the ledger. After that the oldest are dropped.
 const WAITING_ROWS: usize = 100_000;
 
-/// So many evaluators are made again in one tick at most, after a correction of the past; the others wait for the next.
-const MADE_AGAIN: usize = 32;
+/// Most evaluators that are rebuilt in one tick after a correction of the past. The others wait for the next tick.
+const REBUILT_PER_TICK: usize = 32;
 
-/// A count may come in before the tick that closes the slot before it: so many slots ahead of a tick are its past.
+/// Slots ahead of a tick whose counts are not of the future: a count may arrive before the tick that closes the slot before
+/// it.
 const EARLY: i64 = 2;
 
-/// Most resolved incidents that are read back for a reopening.
-const REMEMBERED: u32 = 1000;
-
-/// Why the state of before could not be taken up.
-#[derive(Debug, thiserror::Error)]
-#[error("taking up {what} from the ledger")]
-pub struct RestoreError {
-    /// What was read.
-    what: String,
-    /// What the ledger said.
-    #[source]
-    source: LedgerError,
-}
-
-/// Where the counts of a stream go.
+/// The SLO and component that a stream is counted for.
 struct Counted {
     slo: usize,
     component: usize,
@@ -62,11 +50,11 @@ struct Counted {
 
 struct Watched {
     evaluator: Evaluator,
-    /// Open incidents as they are stored; ids and starts come from here, not from the grid.
+    /// Open incidents as they are stored. Ids and starts come from here, not from the grid.
     open: BTreeMap<Cause, IncidentRecord>,
     /// The last incident that was resolved, which may be reopened.
     resolved: BTreeMap<Cause, IncidentRecord>,
-    /// What its counts leave out.
+    /// The time that its counts leave out.
     excluded: Arc<Exclusion>,
 }
 
@@ -76,159 +64,50 @@ pub struct Driver {
     ledger: Arc<dyn Ledger>,
     last_failure: LastFailure,
     watched: Vec<Watched>,
-    /// What is counted, in the order of `Config::streams`.
+    /// Streams, in the order of `Config::streams`.
     streams: Vec<Counted>,
     waiting: BTreeMap<(i64, usize), Counts>,
-    suspects: early::Suspects,
+    bad_slots: early::BadSlots,
     ledger_is_down: bool,
     ledger_watch: LedgerWatch,
     delivery_watch: DeliveryWatch,
     exclusions: Exclusions,
-    /// SLOs whose past is to be another one.
-    to_make_again: BTreeSet<usize>,
+    /// SLOs whose evaluators are rebuilt after a correction.
+    to_rebuild: BTreeSet<usize>,
 }
 
 impl Driver {
-    /// Evaluators with the counts and open incidents of before.
-    ///
-    /// # Errors
-    /// When the ledger cannot be read.
-    pub async fn restore(
-        config: Arc<Config>,
-        ledger: Arc<dyn Ledger>,
-        last_failure: LastFailure,
-        now: Timestamp,
-    ) -> Result<Self, RestoreError> {
-        let closed = config.grid.slot_at(now).plus(-1);
-        let blank = |slo: &Slo| {
-            let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
-            set_calendar(slo, &mut evaluator, closed);
-            evaluator
-        };
-        let exclusions = Exclusions::read(&config, &*ledger, reach(config.slos.iter().map(blank), now), now)
-            .await
-            .map_err(|source| RestoreError { what: "corrections".to_owned(), source })?;
-        let mut watched = Vec::with_capacity(config.slos.len());
-        for (index, slo) in config.slos.iter().enumerate() {
-            let excluded = exclusions.of(index);
-            let what = || format!("the counts of {}", slo.id());
-            let mut evaluator = blank(slo);
-            promise::take_up(slo, &*ledger, &mut evaluator, now)
-                .await
-                .map_err(|source| RestoreError { what: what(), source })?;
-            let (mut evaluator, clock_was_ahead) =
-                Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
-                    .await
-                    .map_err(|source| RestoreError { what: what(), source })?;
-            if clock_was_ahead {
-                tracing::warn!(
-                    slo.id = slo.id(),
-                    "the ledger has counts of the future: the clock was set back"
-                );
-                evaluator.clock_stepped(closed);
-            }
-            watched.push(Watched { evaluator, open: BTreeMap::new(), resolved: BTreeMap::new(), excluded });
-        }
-        let counted =
-            |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
-        let streams = config.streams().into_iter().map(counted).collect();
-        let mut driver = Self {
-            config,
-            ledger,
-            last_failure,
-            watched,
-            streams,
-            waiting: BTreeMap::new(),
-            suspects: BTreeMap::new(),
-            ledger_is_down: false,
-            ledger_watch: LedgerWatch::default(),
-            delivery_watch: DeliveryWatch::default(),
-            exclusions,
-            to_make_again: BTreeSet::new(),
-        };
-        driver
-            .restore_incidents(now)
-            .await
-            .map_err(|source| RestoreError { what: "open incidents".to_owned(), source })?;
-        Ok(driver)
-    }
-
-    /// An evaluator without counts, given those of the ledger up to `last`, but those that do not count; and whether there
-    /// are later ones. The clock was ahead when those were counted: they would keep data from ever being missing.
-    async fn restore_counts(
-        slo: &Slo,
-        ledger: &dyn Ledger,
-        mut evaluator: Evaluator,
-        last: Slot,
-        excluded: &Exclusion,
-    ) -> Result<(Evaluator, bool), LedgerError> {
-        let (grid, closed) = (slo.policy.grid, evaluator.closed());
-        let mut clock_was_ahead = false;
-        let mut first_s: Option<i64> = None;
-        let since = Timestamp::from_seconds(evaluator.reaches_back_to());
-        for Stream { component, id, .. } in slo.streams() {
-            let stored = ledger.counts(&id, since).await?;
-            first_s = [first_s, stored.first_s()].into_iter().flatten().min();
-            for &CountSpan { start_s, resolution, counts } in stored.spans() {
-                let start = Timestamp::from_seconds(start_s);
-                if grid.slot_at(start) > last {
-                    clock_was_ahead |= grid.slot_at(start) > last.plus(EARLY);
-                    continue;
-                }
-                match resolution {
-                    Resolution::QuarterHour => {
-                        let quarter = start_s.div_euclid(900);
-                        let counts = excluded.judged_quarter(quarter, counts);
-                        evaluator.restore_component_quarter(component, Slot(quarter), counts);
-                    }
-                    Resolution::Minute => {
-                        let counts = excluded.judged(start, counts);
-                        evaluator.restore_component_minute(component, Grid::MINUTE.slot_at(start), counts);
-                    }
-                    Resolution::Slot(_) => {
-                        let counts = excluded.judged(start, counts);
-                        evaluator.record_component(component, grid.slot_at(start), counts);
-                    }
-                }
-            }
-        }
-        if let Some(first_s) = first_s {
-            evaluator.set_first_observation(first_s);
-        }
-        excluded.excuse(&mut evaluator, closed);
-        Ok((evaluator, clock_was_ahead))
-    }
-
-    /// Takes up what was corrected since the last tick.
-    async fn take_up_corrections(&mut self, closed: Slot) {
+    /// Loads the corrections since the last tick, and rebuilds the evaluators that they change.
+    async fn load_corrections(&mut self, closed: Slot) {
         let now = self.config.grid.end_of(closed);
         let reach = || reach(self.watched.iter().map(|watched| &watched.evaluator), now);
-        let news = self.exclusions.news(&self.config, &*self.ledger, reach, now).await;
+        let news = self.exclusions.reload(&self.config, &*self.ledger, reach, now).await;
         match news {
             Ok(None) => {}
             Ok(Some(news)) => {
                 self.exclusions = news;
-                self.to_make_again = (0..self.watched.len()).collect();
+                self.to_rebuild = (0..self.watched.len()).collect();
             }
-            // said once, with the counts that wait
+            // logged once, with the counts that wait
             Err(_) if self.ledger_is_down => {}
             Err(error) => tracing::warn!(error = chain(&error), "corrections stay as they were known"),
         }
-        let mut made_again = 0;
-        while let Some(index) = self.to_make_again.first().copied().filter(|_| made_again < MADE_AGAIN) {
-            match self.correct(index, closed).await {
-                Ok(changed) => made_again += usize::from(changed),
+        let mut rebuilt = 0;
+        while let Some(index) = self.to_rebuild.first().copied().filter(|_| rebuilt < REBUILT_PER_TICK) {
+            match self.rebuild(index, closed).await {
+                Ok(changed) => rebuilt += usize::from(changed),
                 Err(error) => {
                     tracing::warn!(error = chain(&error), "a correction waits for the ledger");
                     return;
                 }
             }
-            self.to_make_again.remove(&index);
+            self.to_rebuild.remove(&index);
         }
     }
 
-    /// Makes an evaluator again when its past is another one. What is open stays open, and is judged by the new past.
-    async fn correct(&mut self, index: usize, closed: Slot) -> Result<bool, LedgerError> {
+    /// Rebuilds an evaluator whose counts a correction changes. Open incidents stay open, and follow from the new counts.
+    /// Returns whether the counts changed.
+    async fn rebuild(&mut self, index: usize, closed: Slot) -> Result<bool, LedgerError> {
         let excluded = self.exclusions.of(index);
         let (Some(slo), Some(watched)) = (self.config.slos.get(index), self.watched.get_mut(index)) else {
             return Ok(false);
@@ -248,8 +127,8 @@ impl Driver {
                 let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
                     continue;
                 };
-                let judged = excluded.judged(grid.start_of(Slot(slot)), *counts);
-                evaluator.record_component(place.component, Slot(slot), judged);
+                let counted = excluded.counted(grid.start_of(Slot(slot)), *counts);
+                evaluator.record_component(place.component, Slot(slot), counted);
             }
             evaluator.continue_from(&watched.evaluator);
             watched.evaluator = evaluator;
@@ -257,64 +136,6 @@ impl Driver {
         }
         watched.excluded = excluded;
         Ok(changed)
-    }
-
-    /// Incidents go on where they were; those of objectives that are gone are resolved, since no one will do it later.
-    async fn restore_incidents(&mut self, now: Timestamp) -> Result<(), LedgerError> {
-        let mut orphans = Vec::new();
-        for record in self.ledger.open_incidents().await? {
-            if self.resume_own(&record, now).await? {
-                continue;
-            }
-            let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
-            let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
-            match known {
-                Some((watched, _)) => {
-                    let cause = record.cause;
-                    watched.evaluator.resume(cause, open_in(self.config.grid, &record));
-                    tracing::info!(incident.id = %record.id, "an open incident goes on after a restart");
-                    watched.open.insert(cause, record);
-                }
-                None => orphans.push(record),
-            }
-        }
-        self.remember_resolved().await?;
-        if orphans.is_empty() {
-            return Ok(());
-        }
-        let latest = self.ledger.latest_transitions(now).await?;
-        let resolved: Vec<TransitionRecord> = orphans
-            .into_iter()
-            .filter_map(|orphan| {
-                let last = latest.iter().find(|transition| transition.incident.id == orphan.id)?;
-                tracing::warn!(incident.id = %orphan.id, slo.id = %orphan.slo_id, "incident of an SLO that is no longer configured is resolved");
-                Some(notice::abandoned(last, now))
-            })
-            .collect();
-        self.ledger.commit(&[], &resolved).await
-    }
-
-    /// Remembers the last incident of every SLO and cause that is resolved, which may be reopened.
-    async fn remember_resolved(&mut self) -> Result<(), LedgerError> {
-        let grid = self.config.grid;
-        for record in self.ledger.incidents(REMEMBERED).await? {
-            let Some((resolved_at, reopens_until)) = record.resolved_at.zip(record.reopens_until) else {
-                continue;
-            };
-            let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
-            let Some(watched) = slo.and_then(|index| self.watched.get_mut(index)) else { continue };
-            let cause = record.cause;
-            // the newest come first
-            if watched.open.contains_key(&cause) || watched.resolved.contains_key(&cause) {
-                continue;
-            }
-            let ending_at = |at: Timestamp| grid.slot_at(at - Timestamp::TICK);
-            let (at, reopens_until) = (ending_at(resolved_at), ending_at(reopens_until));
-            let incident = open_in(grid, &record);
-            watched.evaluator.remember_resolved(cause, Resolved { incident, at, reopens_until });
-            watched.resolved.insert(cause, record);
-        }
-        Ok(())
     }
 
     /// Notes that the clock was set, or that the machine slept. Nobody watched up to `closed`, and what is open stays open
@@ -330,12 +151,12 @@ impl Driver {
     pub async fn reload(&mut self, now: Timestamp) {
         let (config, ledger) = (Arc::clone(&self.config), Arc::clone(&self.ledger));
         match Self::restore(config, ledger, Arc::clone(&self.last_failure), now).await {
-            Ok(mut anew) => {
-                anew.note_clock_step(anew.config.grid.slot_at(now).plus(-1));
+            Ok(mut reloaded) => {
+                reloaded.note_clock_step(reloaded.config.grid.slot_at(now).plus(-1));
                 let waiting = std::mem::take(&mut self.waiting);
                 let ledger_watch = std::mem::take(&mut self.ledger_watch);
                 let delivery_watch = std::mem::take(&mut self.delivery_watch);
-                *self = Self { waiting, ledger_watch, delivery_watch, ..anew };
+                *self = Self { waiting, ledger_watch, delivery_watch, ..reloaded };
             }
             Err(error) => {
                 tracing::error!(error = chain(&error), "the state is kept as it was before the clock was set")
@@ -343,25 +164,25 @@ impl Driver {
         }
     }
 
-    /// The config it runs on.
+    /// The configuration.
     #[must_use]
     pub fn config(&self) -> &Arc<Config> {
         &self.config
     }
 
-    /// Takes in an observation.
+    /// Records an observation.
     pub fn record(&mut self, observation: Observation) {
         let Observation { stream, slot, counts, starts } = observation;
         let Some(place) = self.streams.get(stream) else { return };
         let Some(watched) = self.watched.get_mut(place.slo) else { return };
         let start = watched.evaluator.policy().grid.start_of(slot);
-        let judged = watched.excluded.judged(start, counts);
-        watched.evaluator.record_component(place.component, slot, judged);
+        let counted = watched.excluded.counted(start, counts);
+        watched.evaluator.record_component(place.component, slot, counted);
         if starts > 0 {
             watched.evaluator.record_starts(slot, starts);
         }
-        if judged.bad > 0 && slot > watched.evaluator.closed() {
-            self.suspects.insert(place.slo, slot);
+        if counted.bad > 0 && slot > watched.evaluator.closed() {
+            self.bad_slots.insert(place.slo, slot);
         }
         *self.waiting.entry((slot.0, stream)).or_default() += counts;
         if self.waiting.len() > WAITING_ROWS {
@@ -369,16 +190,15 @@ impl Driver {
         }
     }
 
-    /// Closes every slot up to `slot`, stores what follows and returns the new snapshot and whether someone has to be
-    /// told.
+    /// Closes every slot up to `slot` and stores the decisions. Returns the new snapshot, and whether there are deliveries.
     pub async fn tick(&mut self, slot: Slot) -> (Snapshot, bool) {
         let at = self.config.grid.end_of(slot);
-        self.suspects.retain(|_, suspect| *suspect > slot);
-        self.take_up_corrections(slot).await;
+        self.bad_slots.retain(|_, bad_slot| *bad_slot > slot);
+        self.load_corrections(slot).await;
         let mut decided: Vec<(Assessment, Decision)> = Vec::with_capacity(self.watched.len());
         for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
             set_calendar(slo, &mut watched.evaluator, slot);
-            watched.excluded.excuse(&mut watched.evaluator, slot);
+            watched.excluded.exclude_from(&mut watched.evaluator, slot);
             let report = watched.evaluator.assess(slot);
             let decision = watched.evaluator.decide(&report);
             decided.push((report, decision));
@@ -386,7 +206,7 @@ impl Driver {
         let mut transitions = Vec::new();
         for (index, (report, decision)) in decided.iter().enumerate() {
             for transition in &decision.transitions {
-                transitions.extend(self.told(index, report, decision, transition).await);
+                transitions.extend(self.build_transition(index, report, decision, transition).await);
             }
         }
         let stored = self.store(&transitions, at).await;
@@ -407,12 +227,12 @@ impl Driver {
                 (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
             slos.push(status::of(slo, &report, &watched.evaluator, open, corrected));
         }
-        let told = self.report_own_faults(at).await || stored && !transitions.is_empty();
+        let has_deliveries = self.report_own_faults(at).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
-        (Snapshot { at, interval_s, ledger_is_down: self.ledger_is_down, slos }, told)
+        (Snapshot { at, interval_s, ledger_is_down: self.ledger_is_down, slos }, has_deliveries)
     }
 
-    async fn told(
+    async fn build_transition(
         &self,
         index: usize,
         report: &Assessment,
@@ -452,7 +272,7 @@ impl Driver {
         Some(notice::record(&self.config, slo, incident, transition, &report, context))
     }
 
-    /// Goes on with an incident about the agent itself. Returns whether it is one.
+    /// Resumes an incident about the agent itself. Returns whether it is one.
     async fn resume_own(&mut self, record: &IncidentRecord, now: Timestamp) -> Result<bool, LedgerError> {
         let latest = self.ledger.latest_transitions(now).await?;
         let Some(opened) = latest.into_iter().find(|transition| transition.incident.id == record.id) else {
@@ -465,7 +285,7 @@ impl Driver {
         Ok(self.delivery_watch.resume(&opened))
     }
 
-    /// Tells about faults of the ledger and of destinations. Returns whether there is news.
+    /// Reports faults of the ledger and of destinations. Returns whether there are deliveries.
     async fn report_own_faults(&mut self, now: Timestamp) -> bool {
         let health = self.ledger.health();
         let mut news = Vec::new();
@@ -523,14 +343,7 @@ impl Driver {
     }
 }
 
-/// The incident of a record, in slots.
-fn open_in(grid: Grid, record: &IncidentRecord) -> Open {
-    let detected = grid.slot_at(record.opened_at - Timestamp::TICK);
-    let started = record.started_at.map_or(detected, |at| grid.slot_at(at));
-    Open { started, detected, severity: record.severity, peak: record.peak }
-}
-
-/// The instant from which on corrections matter to some evaluator.
+/// Returns the instant from which corrections matter to some evaluator.
 fn reach<E: Borrow<Evaluator>>(evaluators: impl Iterator<Item = E>, now: Timestamp) -> Timestamp {
     let reach = evaluators.map(|evaluator| evaluator.borrow().reaches_back_to()).min();
     reach.map_or(now, Timestamp::from_seconds).min(now)
@@ -548,7 +361,7 @@ fn set_calendar(slo: &Slo, evaluator: &mut Evaluator, slot: Slot) {
 }
 
 impl Watched {
-    /// What of the period does not count, at the end of a slot.
+    /// Returns the time of the period that corrections exclude, at the end of a slot.
     fn corrected(&self, slo: &Slo, at: Slot) -> Corrected {
         let grid = slo.policy.grid;
         let at = grid.end_of(at);

@@ -1,4 +1,4 @@
-//! What does not count, SLO by SLO: corrections of the ledger as sets of time, looked up for every count that comes in.
+//! The time that corrections exclude, SLO by SLO: sets of time, looked up for every count.
 //!
 //! The ledger is asked at every tick whether there is something new. Of every SLO whose past would be another one, the
 //! evaluator is made again from the ledger's counts; the future needs no work, it is only looked up.
@@ -20,30 +20,30 @@ const AHEAD: Duration = Duration::from_secs(2 * 86_400);
 const MINUTE: Duration = Duration::from_secs(60);
 const QUARTER: Duration = Duration::from_secs(QUARTER_HOUR.unsigned_abs());
 
-/// What does not count for an SLO.
+/// The time that corrections exclude for an SLO.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Exclusion {
     all: Ranges,
-    /// What each correction contributes, in the order they were written.
+    /// The time of each correction, in the order they were written.
     parts: Vec<(Arc<CorrectionRecord>, Ranges)>,
 }
 
 impl Exclusion {
-    /// The counts that count: none, where a correction says so.
-    pub(super) fn judged(&self, at: Timestamp, counts: Counts) -> Counts {
+    /// Returns the counts that are not excluded.
+    pub(super) fn counted(&self, at: Timestamp, counts: Counts) -> Counts {
         if !self.all.is_empty() && self.all.contains(at) { Counts::ZERO } else { counts }
     }
 
     /// The counts of a quarter of an hour that count, by its number since the epoch: none, where a correction excludes a
     /// part of it. Nobody knows any more which minute they were of.
-    pub(super) fn judged_quarter(&self, quarter: i64, counts: Counts) -> Counts {
+    pub(super) fn counted_quarter(&self, quarter: i64, counts: Counts) -> Counts {
         let from = Timestamp::from_seconds(quarter.saturating_mul(QUARTER_HOUR));
         let corrected = self.all.between(from, from + QUARTER).next().is_some();
         if corrected { Counts::ZERO } else { counts }
     }
 
-    /// A source that is silent while nothing counts is not missed.
-    pub(super) fn excuse(&self, evaluator: &mut Evaluator, closed: Slot) {
+    /// Excludes the watched time from an evaluator: a source that is silent while nothing counts is not missed.
+    pub(super) fn exclude_from(&self, evaluator: &mut Evaluator, closed: Slot) {
         let grid = evaluator.policy().grid;
         let Some(last) = self.all.last_before(grid.end_of(closed)) else { return };
         let slot = grid.slot_at(last);
@@ -60,12 +60,12 @@ impl Exclusion {
         }
     }
 
-    /// Whether another one says the same about the time between two instants.
+    /// Returns whether another one excludes the same time between two instants.
     fn agrees(&self, other: &Self, from: Timestamp, to: Timestamp) -> bool {
         self.all.between(from, to).eq(other.all.between(from, to))
     }
 
-    /// What of the time between two instants does not count, for people.
+    /// Returns the excluded time between two instants, for people.
     pub(super) fn corrected(&self, from: Timestamp, to: Timestamp) -> Corrected {
         if self.all.is_empty() {
             return Corrected::default();
@@ -107,18 +107,18 @@ fn corrected_by(
     })
 }
 
-/// What does not count, for every SLO of a config.
+/// The time that corrections exclude, for every SLO of a config.
 #[derive(Debug)]
 pub(super) struct Exclusions {
     version: i64,
-    /// From when they have to be worked out anew.
+    /// From when they have to be worked out reloaded.
     stale_from: Timestamp,
     /// In the order of the config. SLOs with the same corrections share them.
     of: Vec<Arc<Exclusion>>,
 }
 
 impl Exclusions {
-    /// What the ledger says now, from the instant on that matters.
+    /// Reads the corrections of the ledger, from the instant on that matters.
     pub(super) async fn read(
         config: &Config,
         ledger: &dyn Ledger,
@@ -132,8 +132,8 @@ impl Exclusions {
         Ok(Self { version, stale_from: now + AHEAD / 2, of })
     }
 
-    /// What the ledger says, when that is not what is known here already.
-    pub(super) async fn news(
+    /// Reads the corrections again when the ledger has others; `None` when nothing changed.
+    pub(super) async fn reload(
         &self,
         config: &Config,
         ledger: &dyn Ledger,
@@ -146,7 +146,7 @@ impl Exclusions {
         Self::read(config, ledger, since(), now).await.map(Some)
     }
 
-    /// What does not count for an SLO, by its place in the config.
+    /// Returns the excluded time of an SLO, by its place in the config.
     pub(super) fn of(&self, slo: usize) -> Arc<Exclusion> {
         self.of.get(slo).cloned().unwrap_or_default()
     }
@@ -188,7 +188,7 @@ fn unit(grid: Grid) -> Duration {
     Duration::from_secs(grid.width_seconds().into()).max(MINUTE)
 }
 
-/// Whether the counts of the time between two instants would be others.
+/// Returns whether the counts of the time between two instants would differ.
 pub(super) fn differ(one: &Arc<Exclusion>, other: &Arc<Exclusion>, from: Timestamp, to: Timestamp) -> bool {
     !Arc::ptr_eq(one, other) && !one.agrees(other, from, to)
 }

@@ -6,10 +6,10 @@ mod driver;
 mod exclusion;
 mod ledger_watch;
 mod notice;
+mod objectives;
 mod own_fault;
 #[cfg(test)]
 mod period_tests;
-mod promise;
 mod run;
 mod status;
 
@@ -26,7 +26,7 @@ use lookout_model::{Evidence, IncidentRecord, Timestamp};
 pub use driver::{Driver, LastFailure, RestoreError};
 pub use run::{Ports, run};
 
-/// What the agent knows at the end of a slot; the read model of the API, the pages, the gate and the exports.
+/// Snapshot of every SLO at the end of a slot: the read model of the API, the pages, the gate and the exports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Snapshot {
     /// The end of the slot it describes.
@@ -66,7 +66,7 @@ pub struct SloStatus {
     pub source: String,
     /// The alert's name.
     pub alert: String,
-    /// What is measured; holds the data state and every tier.
+    /// Measurements, with the data state and every tier.
     pub evidence: Evidence,
     /// Good events over all of the period; `None` without events.
     pub sli_ratio: Option<f64>,
@@ -87,7 +87,7 @@ impl SloStatus {
     }
 }
 
-/// Where the newest snapshot is published.
+/// Board that holds the newest snapshot.
 #[derive(Debug, Clone)]
 pub struct Board(Arc<ArcSwap<Snapshot>>);
 
@@ -104,7 +104,7 @@ impl Board {
         self.0.load_full()
     }
 
-    /// Whether a slot has been evaluated since the start.
+    /// Returns whether a slot was evaluated since the start.
     #[must_use]
     pub fn has_evaluated(&self) -> bool {
         self.0.load().at != Snapshot::NEVER

@@ -1,4 +1,4 @@
-//! What is told about a transition, complete in itself.
+//! The notice of a transition, complete in itself.
 
 use lookout_engine::{
     Assessment, BurnFactor, Change, ConditionAssessment, TierAssessment, Transition, VersionShare, Window,
@@ -11,7 +11,7 @@ use lookout_model::{
     PresentEvidence, TierEvidence, Timestamp, TransitionRecord, VersionEvidence,
 };
 
-/// What is known beside the measurement.
+/// Facts beside the measurement.
 pub(super) struct Context {
     pub(super) last_deploy: Option<DeployRecord>,
     pub(super) last_failure: Option<String>,

@@ -56,7 +56,7 @@ impl Life {
         Self::begin(config, self.ledger, self.now).await
     }
 
-    /// So many minutes with a hundred events each, then one tick.
+    /// Records minutes with a hundred events each, then ticks once.
     async fn minutes(&mut self, minutes: u32, bad: u64) -> SloStatus {
         let first = Grid::MINUTE.slot_at(self.now);
         for minute in 0..i64::from(minutes) {

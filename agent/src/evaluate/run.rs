@@ -15,11 +15,11 @@ use lookout_ledger::Ledger;
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::{chain, names};
 
-/// What the loop is connected to.
+/// Dependencies of the loop.
 pub struct Ports {
     /// Wall time.
     pub clock: Arc<dyn Clock>,
-    /// Where snapshots are published.
+    /// Board of snapshots.
     pub board: Board,
     /// Woken when someone has to be told.
     pub wake: Arc<Notify>,
@@ -32,9 +32,9 @@ const JUMP: i64 = 4;
 const MINUS_JUMP: i64 = -JUMP;
 
 /// Between two looks at slots that are not over, so that a service that fails as a whole is looked at as a whole.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const EARLY_DETECTION_EVERY: Duration = Duration::from_millis(200);
 
-/// How often old counts are rolled up.
+/// Interval at which old counts are rolled up.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
 /// Runs until told to stop; what was observed until then is stored.
@@ -53,7 +53,7 @@ pub async fn run(
     }
     let mut last = grid.slot_at(ports.clock.now() - settle).plus(-1);
     let mut pruned = Instant::now();
-    let mut next_look = Instant::now();
+    let mut next_detection = Instant::now();
     let mut batch = Vec::new();
     loop {
         let due = grid.end_of(last.plus(1)) + settle;
@@ -66,9 +66,9 @@ pub async fn run(
                 biased;
                 () = stop.cancelled() => break true,
                 () = &mut tick => break false,
-                () = tokio::time::sleep_until(next_look), if driver.has_suspects() => {
-                    look(driver, ports).await;
-                    next_look = Instant::now() + LOOK_EVERY;
+                () = tokio::time::sleep_until(next_detection), if driver.has_bad_slots() => {
+                    detect_early(driver, ports).await;
+                    next_detection = Instant::now() + EARLY_DETECTION_EVERY;
                 }
                 received = feed.recv_many(&mut batch, 1024) => {
                     if received == 0 {
@@ -105,9 +105,9 @@ pub async fn run(
     }
 }
 
-/// What a slot has made certain before it is over is shown and told without waiting for its end.
-async fn look(driver: &mut Driver, ports: &Ports) {
-    let changed = driver.look(ports.clock.now()).await;
+/// Stores and publishes results of a slot that are certain before its end.
+async fn detect_early(driver: &mut Driver, ports: &Ports) {
+    let changed = driver.detect_early(ports.clock.now()).await;
     if changed.is_empty() {
         return;
     }

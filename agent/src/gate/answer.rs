@@ -5,7 +5,7 @@ use core::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// What follows for the change. Ordered: what is later stops more.
+/// Decision about a change, ordered by how much it stops.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Decision {
@@ -35,7 +35,7 @@ impl fmt::Display for Decision {
     }
 }
 
-/// What made the decision.
+/// Origin of a decision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DecidedBy {
@@ -57,7 +57,7 @@ impl fmt::Display for DecidedBy {
     }
 }
 
-/// What is known. Ordered: what is later weighs more.
+/// Evidence behind a decision, ordered by weight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Evidence {
@@ -151,9 +151,9 @@ pub struct Reason {
     pub slo: String,
     /// For people.
     pub text: String,
-    /// What was measured.
+    /// Measured value.
     pub measured: Option<f64>,
-    /// What it was compared with.
+    /// Threshold of the comparison.
     pub threshold: Option<f64>,
     /// Over which window.
     pub window: Option<String>,
@@ -161,14 +161,14 @@ pub struct Reason {
     pub samples: Option<u64>,
 }
 
-/// What the gate says. Every number is finite.
+/// Answer of the gate. Every number is finite.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// What follows.
+    /// Decision.
     pub decision: Decision,
-    /// What made it so.
+    /// Origin of the decision.
     pub decided_by: DecidedBy,
-    /// What is known.
+    /// Evidence.
     pub evidence: Evidence,
     /// Everything that was taken into account, what weighs most first; never empty.
     pub reasons: Vec<Reason>,

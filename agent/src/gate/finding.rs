@@ -2,7 +2,7 @@
 
 use super::answer::{Code, Decision, Evidence, Reason};
 
-/// Something that was found, how much it weighs, and what it asks for.
+/// Finding: its evidence, its reason and the decision it asks for.
 #[derive(Debug)]
 pub(super) struct Finding {
     pub(super) effect: Decision,

@@ -69,7 +69,7 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestam
     answer
 }
 
-/// Tells that a class of change passes over what asks for a hold or a denial.
+/// Names the findings that a class of change passes over.
 fn passed_over(class: DeployClass, asked_for: Decision, findings: &[Finding]) -> Finding {
     let against = findings.iter().filter(|finding| finding.effect != Decision::Allow).count();
     let text = format!(
@@ -135,7 +135,7 @@ fn just_started(snapshot: &Snapshot) -> Finding {
     finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text)
 }
 
-/// Whether the snapshot is about another time than now.
+/// Finds a snapshot that is about another time than now.
 fn untimely(snapshot: &Snapshot, now: Timestamp) -> Option<Finding> {
     let trusted_ms = i64::from(snapshot.interval_s.max(1)) * 1000 * TRUSTED_INTERVALS;
     let age_ms = now.millis_since(snapshot.at);

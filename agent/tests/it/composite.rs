@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lookout::agent::{Agent, Outside};
+use lookout::agent::{Agent, Dependencies};
 use lookout::deliver::{Receiver, Refused};
 use lookout::evaluate::Snapshot;
 use lookout::export::Recorder;
@@ -117,7 +117,7 @@ impl Simulation {
     /// Runs an agent until this many seconds after the start, and returns its snapshot.
     async fn run(&self, until_s: i64) -> Arc<Snapshot> {
         let connected = || Connected(Arc::clone(&self.world));
-        let outside = Outside {
+        let outside = Dependencies {
             clock: Arc::clone(&self.world.clock),
             random: Arc::new(Random::from_seed(7)),
             prober: Arc::new(connected()),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lookout::agent::{Agent, Outside};
+use lookout::agent::{Agent, Dependencies};
 use lookout::deliver::{Receiver, Refused, Retry};
 use lookout::evaluate::{Board, Snapshot};
 use lookout::export::Recorder;
@@ -308,7 +308,7 @@ impl Simulation {
             clock: Arc::clone(&self.clock),
             start: self.start,
         };
-        let outside = Outside {
+        let outside = Dependencies {
             clock: Arc::clone(&self.clock),
             random: Arc::new(Random::from_seed(SEED)),
             prober: Arc::new(connected()),

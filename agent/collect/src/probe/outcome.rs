@@ -104,7 +104,7 @@ impl Reason {
 pub enum Verdict {
     /// Everything expected was met.
     Ok,
-    /// Something was not.
+    /// An expectation was not met.
     Fail {
         /// From the closed list.
         reason: Reason,

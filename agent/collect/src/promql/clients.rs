@@ -9,7 +9,7 @@ use lookout_config::{Credentials, Prometheus};
 use lookout_promql::client::{Answer, BuildError, Client, Error, Question, Server};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
-/// Something that can ask a server with Prometheus' query API.
+/// Client of servers with the query API of Prometheus.
 #[async_trait]
 pub trait Ask: Send + Sync + 'static {
     /// Asks once, within the deadline of the server.

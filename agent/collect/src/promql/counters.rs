@@ -14,13 +14,13 @@ use lookout_config::Ratio;
 use lookout_promql::client::{Answer, Question, Series, When};
 use lookout_promql::selector::Selector;
 
-/// How far back the value before is looked for, and the longest gap over which a difference counts.
+/// Longest distance to the value before, and the longest gap over which a difference counts.
 const BEFORE_S: i64 = 3600;
 
 /// Series that are remembered at most after they vanished.
 const MOST_VANISHED: usize = 100_000;
 
-/// What is asked for one SLO.
+/// Queries of one SLO.
 #[derive(Debug)]
 pub(super) struct Counters {
     part: String,
@@ -53,7 +53,7 @@ struct Last {
     at: Timestamp,
 }
 
-/// What was counted.
+/// Counts.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Tally {
     /// Events of the part and of all, by slot; only slots that are observed.

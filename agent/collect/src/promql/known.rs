@@ -73,13 +73,14 @@ impl Known {
     }
 }
 
-/// What is known of one SLO. Outlives the loop that fills it, so that one that panicked and is started again sends
+/// Counts of one SLO that are known already. They outlive the loop that fills them, so that one that panicked and is
+/// started again sends
 /// nothing twice.
 #[derive(Debug, Clone, Default)]
 pub struct Progress(Arc<Mutex<Known>>);
 
 impl Progress {
-    /// What a ledger holds: starts in seconds, widths in seconds and counts of slots; numbers and counts of minutes.
+    /// Counts of a ledger: starts in seconds, widths in seconds and counts of slots; numbers and counts of minutes.
     #[must_use]
     pub fn of_ledger(
         grid: Grid,
@@ -112,7 +113,7 @@ impl Progress {
     }
 }
 
-/// What ended at or before this second is counted by the minute; a whole minute itself.
+/// Slots that ended at or before this second are counted by the minute; a whole minute itself.
 pub(super) const fn coarse_before_s(now: Timestamp) -> i64 {
     now.as_seconds().saturating_sub(COARSE_AFTER_S).div_euclid(60) * 60
 }

@@ -8,10 +8,10 @@ use lookout_runtime::clock::Clock;
 use super::clients::Ask;
 use crate::Feed;
 
-/// What the loop works with.
+/// Dependencies of the loop.
 #[derive(Clone)]
 pub struct Ports {
-    /// Who asks.
+    /// Client of the server.
     pub ask: Arc<dyn Ask>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,

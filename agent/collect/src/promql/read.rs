@@ -21,7 +21,7 @@ pub(super) struct Span {
     pub(super) now: Timestamp,
 }
 
-/// What was counted, by slot.
+/// Counts by slot.
 #[derive(Debug)]
 pub(super) struct Counted {
     pub(super) slots: BTreeMap<i64, Counts>,

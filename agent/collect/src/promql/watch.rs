@@ -21,7 +21,7 @@ use lookout_config::{Prometheus, Queries};
 use lookout_promql::client::{BODY_LIMIT, Error};
 use lookout_runtime::events::names;
 
-/// What is asked for at once at first; more while answers are short, less when they are too long.
+/// Range of the first question; longer while answers are short, shorter when they are too long.
 const FIRST_SPAN_S: i64 = 3600;
 /// Raw samples are never asked for over more than this at once.
 const LONGEST_SPAN_S: i64 = 86_400;
@@ -29,7 +29,7 @@ const LONGEST_SPAN_S: i64 = 86_400;
 const MOST_POINTS: i64 = 11_000;
 /// Observations of the past in one round: the evaluator stores them in one transaction.
 const MOST_ROWS: usize = 10_000;
-/// How long data may be late where nothing newer shows that they never will be there.
+/// Longest delay of data where nothing newer shows that they will never come.
 const LATE_S: i64 = 3600;
 
 /// One SLO that is counted at a server.
@@ -37,11 +37,11 @@ const LATE_S: i64 = 3600;
 pub struct Job {
     /// Index into `Config::streams`.
     pub stream: usize,
-    /// What is asked.
+    /// Queries.
     pub queries: Queries,
-    /// How far back its windows reach.
+    /// Reach of its windows.
     pub reach: Duration,
-    /// What is known already.
+    /// Counts that are known already.
     pub progress: Progress,
 }
 
@@ -153,11 +153,11 @@ enum Form {
     Windowed(Windowed),
 }
 
-/// What one turn came to.
+/// Result of one round.
 struct Step {
     /// The first slot that was looked at.
     from: i64,
-    /// Whether anything was asked.
+    /// Whether the round had a question.
     asked: bool,
     observations: Vec<Observation>,
 }

@@ -7,7 +7,7 @@ use lookout_engine::{Grid, Window};
 use lookout_promql::client::{Answer, Question, When};
 use lookout_promql::query::EventQuery;
 
-/// What rounding kept back, so that fractions of events add up.
+/// Remainder of rounding, so that fractions of events add up.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Remainder(f64);
 
@@ -21,7 +21,7 @@ impl Remainder {
     }
 }
 
-/// What is asked for one SLO.
+/// Queries of one SLO.
 #[derive(Debug)]
 pub(super) struct Windowed {
     part: EventQuery,
@@ -109,7 +109,7 @@ impl Windowed {
     }
 }
 
-/// What the part `n` of so many equal parts holds of a number; all parts together hold all of it.
+/// Returns the share of part `n` of a number in equal parts; all parts together hold all of it.
 fn share(events: u64, n: i64, parts: i64) -> u64 {
     let (events, parts) = (u128::from(events), u128::try_from(parts).unwrap_or(1).max(1));
     let upto = |n: i64| events * u128::try_from(n).unwrap_or(0) / parts;

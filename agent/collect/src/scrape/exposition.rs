@@ -37,7 +37,7 @@ pub enum BadExposition {
     Line {
         /// From one.
         line: usize,
-        /// What should have stood there.
+        /// Expected text.
         expected: &'static str,
         /// The beginning of what stood there.
         found: String,

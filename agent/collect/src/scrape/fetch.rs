@@ -120,7 +120,7 @@ impl HttpFetch {
     }
 }
 
-/// Whether this process or machine has too many open files.
+/// Returns whether this process or machine has too many open files.
 fn lacks_files(error: &reqwest::Error) -> bool {
     let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     causes.filter_map(|cause| cause.downcast_ref::<std::io::Error>()).any(crate::resources::is_exhausted)

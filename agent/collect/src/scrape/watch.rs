@@ -36,7 +36,7 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// The slots of the evaluation, at whose ends the loop reads.
     pub grid: Grid,
-    /// Where observations go.
+    /// Channel of observations.
     pub feed: Feed,
 }
 
@@ -93,7 +93,7 @@ impl ScrapeError {
         }
     }
 
-    /// Whether this machine lacked what a scrape needs.
+    /// Returns whether this machine lacked a resource that a scrape needs.
     const fn is_local(&self) -> bool {
         matches!(self, Self::Fetch(FetchError::Resources(_)))
     }

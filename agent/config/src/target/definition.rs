@@ -9,7 +9,7 @@ use crate::assertion::Assertion;
 /// The deadline of a probe or scrape unless told otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Something that is probed.
+/// Target of a probe.
 #[derive(Debug, Clone)]
 pub struct Target {
     /// Unique name; the label `target`.

@@ -10,21 +10,21 @@ use crate::evaluate::SloStatus;
 use lookout_model::{GridTime, Timestamp, TransitionRecord, incident_id};
 
 /// SLOs with bad events in a slot that is not closed yet, and nobody looked since. The last such slot of each.
-pub(super) type Suspects = BTreeMap<usize, Slot>;
+pub(super) type BadSlots = BTreeMap<usize, Slot>;
 
 impl Driver {
-    /// Whether something went wrong since the last look.
+    /// Returns whether bad events came in since the last detection.
     #[must_use]
-    pub fn has_suspects(&self) -> bool {
-        !self.suspects.is_empty()
+    pub fn has_bad_slots(&self) -> bool {
+        !self.bad_slots.is_empty()
     }
 
     /// Looks at what went wrong since the last look. An incident that would open or escalate at the end of the slot
     /// whatever else happens in it does so now, and the SLO's state is returned with its place in the config.
-    pub async fn look(&mut self, now: Timestamp) -> Vec<(usize, SloStatus)> {
+    pub async fn detect_early(&mut self, now: Timestamp) -> Vec<(usize, SloStatus)> {
         let mut certain: Vec<(usize, Projection)> = Vec::new();
         let watched = &self.watched;
-        self.suspects.retain(|&index, slot| {
+        self.bad_slots.retain(|&index, slot| {
             let Some(watched) = watched.get(index) else { return false };
             certain.extend(watched.evaluator.project(*slot).map(|projected| (index, projected)));
             // a slot that comes after one which still settles is looked at when that is closed
@@ -33,8 +33,8 @@ impl Driver {
         let mut transitions = Vec::new();
         for (index, Projection { assessment: report, decision }) in &certain {
             for transition in &decision.transitions {
-                let told = self.told(*index, report, decision, transition).await;
-                transitions.extend(told.map(|told| self.at_once(told, transition.at, now)));
+                let told = self.build_transition(*index, report, decision, transition).await;
+                transitions.extend(told.map(|told| self.at_instant(told, transition.at, now)));
             }
         }
         if transitions.is_empty() || !self.store(&transitions, now).await {
@@ -58,7 +58,7 @@ impl Driver {
     }
 
     /// A transition of a slot that is not over happens now, not when the slot ends.
-    fn at_once(&self, told: TransitionRecord, slot: Slot, now: Timestamp) -> TransitionRecord {
+    fn at_instant(&self, told: TransitionRecord, slot: Slot, now: Timestamp) -> TransitionRecord {
         let grid = self.config.grid;
         let at = now.clamp(grid.start_of(slot) + Timestamp::TICK, grid.end_of(slot));
         let mut told = TransitionRecord { at, ..told };

@@ -163,7 +163,9 @@ async fn run(scenario: &Scenario, fixture: &Fixture, ledger: &Arc<MemoryLedger>)
                 driver.record(Observation::new(slo, now.plus(-1 - late), counts));
             }
         }
-        for (index, status) in driver.look(scenario.grid.start_of(now) - Duration::from_millis(1)).await {
+        for (index, status) in
+            driver.detect_early(scenario.grid.start_of(now) - Duration::from_millis(1)).await
+        {
             assert_eq!(status.slo, format!("slo-{index}"));
             numeric(&status);
         }

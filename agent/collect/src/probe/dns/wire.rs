@@ -60,7 +60,7 @@ fn encode(query: &Message) -> Result<Vec<u8>, Failure> {
         .map_err(|error| Failure::new(Reason::Write, format!("the query cannot be written: {error}")))
 }
 
-/// Whether a message answers a query: the same number and the same question.
+/// Returns whether a message answers a query: the same number and the same question.
 fn answers(query: &Message, message: &Message) -> bool {
     message.metadata.id == query.metadata.id
         && message.metadata.message_type == MessageType::Response

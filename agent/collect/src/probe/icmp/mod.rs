@@ -106,7 +106,7 @@ fn checksum(packet: &[u8]) -> u16 {
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
-/// Whether a packet is the reply to a request: the same sequence number and the same data.
+/// Returns whether a packet is the reply to a request: the same sequence number and the same data.
 fn answers(address: SocketAddr, request: &[u8], reply: &[u8]) -> bool {
     let kind = if address.is_ipv4() { 0 } else { 129 };
     reply.first() == Some(&kind) && reply.get(6..).is_some() && reply.get(6..) == request.get(6..)

@@ -16,7 +16,7 @@ use lookout_config::{Check, Family, HttpCheck};
 
 use super::super::Reason;
 
-/// What the probe that starts at a wall time does.
+/// Behaviour of the probe that starts at a wall time.
 #[derive(Clone)]
 enum Plan {
     Ok(Duration),

@@ -54,7 +54,7 @@ impl World {
         (second - restart.unwrap_or(EPOCH_S - START_S)) * 10
     }
 
-    /// What was scraped after one second and up to another.
+    /// Returns the samples after one second and up to another.
     fn samples(&self, after: i64, upto: i64, per: i64) -> Vec<(i64, f64)> {
         let first = after.div_euclid(SCRAPE_S) + 1;
         (first..=upto.min(self.now_s()).div_euclid(SCRAPE_S))

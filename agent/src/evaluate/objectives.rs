@@ -1,4 +1,4 @@
-//! What was promised when: the objectives an SLO had, which its budget is judged by.
+//! Versions of an SLO's objective, which its budget is judged by.
 //!
 //! A version begins with a whole quarter of an hour, so that no row of the ledger, however old, belongs to two.
 
@@ -11,9 +11,9 @@ use lookout_ledger::{Ledger, LedgerError};
 use lookout_model::{GridTime, ObjectiveRecord, Timestamp};
 use lookout_runtime::events::chain;
 
-/// Tells an evaluator which objectives there were, and stores that of the spec when it is a new one. To be done before
+/// Sets the versions of the objective in an evaluator, and stores that of the spec when it is new. Call it before
 /// counts are read back.
-pub(super) async fn take_up(
+pub(super) async fn load(
     slo: &Slo,
     ledger: &dyn Ledger,
     evaluator: &mut Evaluator,
