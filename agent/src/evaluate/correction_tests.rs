@@ -324,3 +324,17 @@ async fn maintenance_that_comes_again_is_known_however_long_the_agent_runs() {
         assert_eq!(snapshot.slos[0].evidence.bad, 0, "day {day}");
     }
 }
+
+#[tokio::test]
+async fn counts_that_no_service_can_have_are_neither_counted_nor_stored() {
+    let ledger = Arc::new(MemoryLedger::default());
+    let mut driver = driver(&ledger, END - HOUR).await;
+    for absurd in [Counts { good: u64::MAX, bad: u64::MAX }, Counts { good: 1 << 60, bad: 0 }] {
+        driver.record(observation(END - MINUTE, absurd));
+    }
+    driver.record(observation(END - MINUTE, Counts { good: 3, bad: 1 }));
+    let (snapshot, _) = driver.tick(slot(END - MINUTE)).await;
+    assert_eq!((snapshot.slos[0].evidence.total, snapshot.slos[0].evidence.bad), (4, 1));
+    let stored = ledger.counts(&config().slos[0].id(), Timestamp::EPOCH).await.unwrap().total();
+    assert_eq!((stored.good, stored.bad), (3, 1));
+}

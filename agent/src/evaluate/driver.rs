@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Slot, Transition};
+use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Recorded, Slot, Transition};
 
 pub use restore::RestoreError;
 
@@ -170,14 +170,22 @@ impl Driver {
         &self.config
     }
 
-    /// Records an observation.
+    /// Records an observation. Counts that no service can have are neither counted nor stored.
     pub fn record(&mut self, observation: Observation) {
         let Observation { stream, slot, counts, starts } = observation;
         let Some(place) = self.streams.get(stream) else { return };
         let Some(watched) = self.watched.get_mut(place.slo) else { return };
         let start = watched.evaluator.policy().grid.start_of(slot);
         let counted = watched.excluded.counted(start, counts);
-        watched.evaluator.record_component(place.component, slot, counted);
+        if watched.evaluator.record_component(place.component, slot, counted) == Recorded::Implausible {
+            tracing::error!(
+                slo.id = place.id,
+                events.good = counts.good,
+                events.bad = counts.bad,
+                "more events than a service can have; they are not counted",
+            );
+            return;
+        }
         if starts > 0 {
             watched.evaluator.record_starts(slot, starts);
         }
