@@ -1,5 +1,6 @@
 //! `lookout ledger`: backups of the ledger's file. They need no running agent, and a restore needs it stopped.
 
+mod repair;
 mod stream;
 
 use lookout_model::format;
@@ -25,6 +26,8 @@ pub(super) enum Verb {
     Restore(RestoreOptions),
     /// Save what can be read of a damaged ledger into a new file; the damaged one stays as it is
     Recover(RecoverOptions),
+    /// Exclude wrong counts from the budget, with a reason; the agent must not run, else use `correction add`
+    Repair(repair::RepairOptions),
     /// Check a backup, or the ledger itself, and show what is in it; the agent may run
     Verify(VerifyOptions),
 }
@@ -123,6 +126,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
             })
         }
         Verb::Recover(options) => run_recover(options),
+        Verb::Repair(options) => repair::run(options),
         Verb::Verify(VerifyOptions { file: Some(file), shared }) => {
             let done = shared.wait(async { verify(file).await })?;
             print_report(shared, done, output::data, |report| (file.clone(), report, None))

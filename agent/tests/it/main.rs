@@ -32,6 +32,8 @@ mod promised;
 #[cfg(test)]
 mod queried;
 #[cfg(test)]
+mod repaired;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod shared_series;

@@ -1,0 +1,98 @@
+//! `lookout ledger repair`: excludes wrong counts from the budget, by a correction in the file of a ledger.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use lookout_config::LedgerLocation;
+use lookout_ledger::{Ledger as _, SqliteLedger};
+use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, Timestamp, format};
+use lookout_runtime::clock::{Clock as _, SystemClock};
+use lookout_runtime::random::Random;
+
+use crate::backtest::parse_instant;
+use crate::cli::exit::Exit;
+use crate::cli::{output, runtime};
+
+/// Most characters of a reason.
+const REASON: usize = 500;
+
+#[derive(Debug, Args)]
+pub(in crate::cli) struct RepairOptions {
+    /// The config of the agent, which names its ledger; no secret is needed
+    #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
+    config: PathBuf,
+    /// The ledger, when there is no config at hand
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    ledger: Option<PathBuf>,
+    /// The SLO, as <service>-<slo>; every SLO, unless one is named
+    #[arg(long, value_name = "ID")]
+    slo: Option<String>,
+    /// Begin of the stretch: RFC 3339 or seconds since 1970
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    from: Timestamp,
+    /// End of the stretch
+    #[arg(long, value_name = "TIME", value_parser = parse_instant)]
+    to: Timestamp,
+    /// Reason, for everyone who sees the figures
+    #[arg(long)]
+    reason: String,
+    /// Author of the correction
+    #[arg(long)]
+    actor: String,
+}
+
+pub(in crate::cli) fn run(options: &RepairOptions) -> anyhow::Result<Exit> {
+    anyhow::ensure!(options.from < options.to, "--to must be later than --from");
+    let text = |name: &str, text: &str| {
+        let fits = !text.trim().is_empty() && text.chars().count() <= REASON;
+        anyhow::ensure!(
+            fits && !text.chars().any(char::is_control),
+            "{name}: write 1 to {REASON} characters"
+        );
+        Ok(text.trim().to_owned())
+    };
+    let (reason, actor) = (text("--reason", &options.reason)?, text("--actor", &options.actor)?);
+    let path = match &options.ledger {
+        Some(path) => path.clone(),
+        None => match lookout_config::load_without_secrets(&options.config) {
+            Ok((config, _)) => match config.ledger {
+                LedgerLocation::Sqlite(path) => path,
+                LedgerLocation::Memory => {
+                    anyhow::bail!("the ledger is in memory: there is no file to repair")
+                }
+            },
+            Err(diagnostics) => {
+                output::problem(&diagnostics.render(output::colour()));
+                return Ok(Exit::Usage);
+            }
+        },
+    };
+    anyhow::ensure!(path.is_file(), "{} is no file: name the ledger with --ledger", path.display());
+    let correction = CorrectionRecord {
+        id: format!("cor-{:016x}", Random::from_seed(fastrand::u64(..)).next()),
+        scope: options.slo.clone().map_or(CorrectionScope::All, CorrectionScope::Slo),
+        kind: CorrectionKind::Excluded,
+        from: options.from,
+        to: Some(options.to),
+        recurrence: None,
+        reason,
+        actor,
+        created_at: SystemClock.now(),
+        revoked: None,
+    };
+    runtime()?.block_on(async {
+        let ledger = SqliteLedger::open(&path).await?;
+        let stored = ledger.record_correction(&correction).await;
+        ledger.close().await;
+        stored.map(drop)
+    })?;
+    output::line(&format::printable(&format!(
+        "{}: the counts of {} from {} to {} do not count; `lookout correction revoke {}` takes it back",
+        path.display(),
+        options.slo.as_deref().unwrap_or("every SLO"),
+        format::date_time(options.from),
+        format::date_time(options.to),
+        correction.id,
+    )));
+    Ok(Exit::Fine)
+}
