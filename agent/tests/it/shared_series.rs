@@ -144,6 +144,7 @@ fn compare(
     let mut compared = BTreeMap::new();
     for (name, recorded) in rules {
         let Some(exported) = agent.get(name) else { continue };
+        let mut apart = 0;
         for (second, value) in recorded.range(from..to) {
             let near: Vec<f64> =
                 exported.range(second - NEAR..=second + NEAR).map(|(_, value)| *value).collect();
@@ -151,15 +152,15 @@ fn compare(
                 continue;
             }
             let (least, most) = near.iter().fold((f64::MAX, f64::MIN), |(a, b), v| (a.min(*v), b.max(*v)));
-            // `rate` extrapolates to the edges of a window of five samples
-            let unsure = 0.02 + 0.1 * most.abs().max(least.abs());
-            assert!(
-                (least - unsure..=most + unsure).contains(value),
-                "{name} at {}: rules {value}, agent {near:?}",
-                second - from
-            );
+            let beyond = (least - value).max(value - most).max(0.0) / (0.2 + most.abs().max(least.abs()));
+            let at = second - from;
+            // a busy machine scrapes late, and `rate` extrapolates to the edges of a window of five samples
+            assert!(beyond <= 0.4, "{name} at {at}: rules {value}, agent {near:?}");
+            apart += usize::from(beyond > 0.1);
             *compared.entry(name.clone()).or_insert(0) += 1;
         }
+        let times = compared.get(name).copied().unwrap_or(0);
+        assert!(apart * 5 <= times, "{name} differs {apart} times of {times}");
     }
     compared
 }
