@@ -68,7 +68,8 @@ impl Policy {
     }
 
     /// Returns whether a condition compares the traffic with that of a week before.
-    pub(crate) fn compares_traffic(&self) -> bool {
+    #[must_use]
+    pub fn compares_traffic(&self) -> bool {
         self.conditions.iter().any(|condition| matches!(condition.criterion, Criterion::Traffic { .. }))
     }
 

@@ -92,9 +92,10 @@ impl SliHistory {
 
     /// The last hour beside the same hour a week before; `None` while the last hour is not wholly known.
     pub(crate) fn compare_traffic(&self, policy: &Policy) -> Option<Compared> {
+        let traffic = self.traffic.as_ref()?;
         let observed = self.events.measure(TRAFFIC_WINDOW)?.observed_seconds;
         let end = self.events.closed().plus(1).0.saturating_mul(policy.grid.width_seconds().into());
-        self.traffic.as_ref()?.compare(end, observed)
+        traffic.compare(end, observed)
     }
 
     pub(crate) fn record_starts(&mut self, slot: Slot, starts: u32) {

@@ -362,7 +362,7 @@ fn set_calendar(slo: &Slo, evaluator: &mut Evaluator, slot: Slot) {
     if let Some(calendar) = &slo.calendar {
         calendar.set_period(evaluator, slot);
     }
-    if slo.causes().any(|cause| cause == Cause::TrafficMissing) {
+    if slo.policy.compares_traffic() {
         let end = slot.plus(1).0.saturating_mul(slo.policy.grid.width_seconds().into());
         evaluator.set_traffic_distance(slo.week_before_seconds(end));
     }
