@@ -19,8 +19,8 @@ mod timestamp;
 pub mod word;
 
 pub use correction::{
-    BadRecurrence, Corrected, CorrectedBy, CorrectionKind, CorrectionRecord, CorrectionScope, MAX_IN_FORCE,
-    MAX_KEPT, Ranges, Recurrence, Revocation, expand,
+    BadRecurrence, Corrected, CorrectedBy, CorrectionKind, CorrectionRecord, CorrectionScope, LONGEST_REASON,
+    MAX_IN_FORCE, MAX_KEPT, Ranges, Recurrence, Revocation, expand,
 };
 pub use counts::{CountRow, ObjectiveRecord};
 pub use decision::DecisionRecord;

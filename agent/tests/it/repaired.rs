@@ -40,6 +40,24 @@ async fn a_stretch_of_a_ledger_is_excluded_with_its_reason_but_not_while_an_agen
     for (to, reason) in [("2026-11-19T00:00:00Z", "backwards"), ("2026-11-20T00:10:00Z", " ")] {
         assert!(!repair(to, reason).status.success(), "{to} {reason:?}");
     }
+    let unknown = run_to_end(&[
+        "ledger",
+        "repair",
+        "--ledger",
+        file,
+        "--slo",
+        "api/requests",
+        "--from",
+        "0",
+        "--to",
+        "9",
+        "--reason",
+        "r",
+        "--actor",
+        "ops",
+    ]);
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert!(!unknown.status.success() && said.contains("no counts of this SLO"), "{said}");
     let done = repair("2026-11-20T00:10:00Z", "a counter ran wild");
     let said = String::from_utf8(done.stdout).unwrap();
     assert!(done.status.success() && said.contains("do not count"), "{said}");

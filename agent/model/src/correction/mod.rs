@@ -29,6 +29,9 @@ pub const MAX_KEPT: usize = 10_000;
 /// Time past its end for which a correction still counts against [`MAX_IN_FORCE`].
 pub const IN_FORCE_FOR: Duration = Duration::from_secs(90 * 86_400);
 
+/// Longest reason of a correction, in bytes.
+pub const LONGEST_REASON: usize = 500;
+
 /// SLOs that a correction applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,29 +1,20 @@
 //! `lookout ledger repair`: excludes wrong counts from the budget, by a correction in the file of a ledger.
 
-use std::path::PathBuf;
-
 use clap::Args;
-use lookout_config::LedgerLocation;
 use lookout_ledger::{Ledger as _, SqliteLedger};
-use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, Timestamp, format};
+use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, LONGEST_REASON, Timestamp, format};
 use lookout_runtime::clock::{Clock as _, SystemClock};
 use lookout_runtime::random::Random;
 
+use super::Shared;
 use crate::backtest::parse_instant;
 use crate::cli::exit::Exit;
 use crate::cli::{output, runtime};
 
-/// Most characters of a reason.
-const REASON: usize = 500;
-
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RepairOptions {
-    /// The config of the agent, which names its ledger; no secret is needed
-    #[arg(short, long, default_value = "lookout.yaml", value_name = "FILE")]
-    config: PathBuf,
-    /// The ledger, when there is no config at hand
-    #[arg(long, value_name = "FILE", conflicts_with = "config")]
-    ledger: Option<PathBuf>,
+    #[command(flatten)]
+    shared: Shared,
     /// The SLO, as <service>-<slo>; every SLO, unless one is named
     #[arg(long, value_name = "ID")]
     slo: Option<String>,
@@ -44,29 +35,15 @@ pub(in crate::cli) struct RepairOptions {
 pub(in crate::cli) fn run(options: &RepairOptions) -> anyhow::Result<Exit> {
     anyhow::ensure!(options.from < options.to, "--to must be later than --from");
     let text = |name: &str, text: &str| {
-        let fits = !text.trim().is_empty() && text.chars().count() <= REASON;
+        let fits = !text.trim().is_empty() && text.len() <= LONGEST_REASON;
         anyhow::ensure!(
             fits && !text.chars().any(char::is_control),
-            "{name}: write 1 to {REASON} characters"
+            "{name}: write 1 to {LONGEST_REASON} bytes without control characters"
         );
         Ok(text.trim().to_owned())
     };
     let (reason, actor) = (text("--reason", &options.reason)?, text("--actor", &options.actor)?);
-    let path = match &options.ledger {
-        Some(path) => path.clone(),
-        None => match lookout_config::load_without_secrets(&options.config) {
-            Ok((config, _)) => match config.ledger {
-                LedgerLocation::Sqlite(path) => path,
-                LedgerLocation::Memory => {
-                    anyhow::bail!("the ledger is in memory: there is no file to repair")
-                }
-            },
-            Err(diagnostics) => {
-                output::problem(&diagnostics.render(output::colour()));
-                return Ok(Exit::Usage);
-            }
-        },
-    };
+    let Some(path) = options.shared.ledger_file()? else { return Ok(Exit::Usage) };
     anyhow::ensure!(path.is_file(), "{} is no file: name the ledger with --ledger", path.display());
     let correction = CorrectionRecord {
         id: format!("cor-{:016x}", Random::from_seed(fastrand::u64(..)).next()),
@@ -82,10 +59,24 @@ pub(in crate::cli) fn run(options: &RepairOptions) -> anyhow::Result<Exit> {
     };
     runtime()?.block_on(async {
         let ledger = SqliteLedger::open(&path).await?;
-        let stored = ledger.record_correction(&correction).await;
+        let known = match &options.slo {
+            Some(id) => ledger.counts(id, Timestamp::EPOCH).await?.first_s().is_some(),
+            None => true,
+        };
+        if known {
+            ledger.record_correction(&correction).await?;
+        }
         ledger.close().await;
-        stored.map(drop)
+        anyhow::ensure!(
+            known,
+            "the ledger has no counts of this SLO: write its id as `lookout status` does, with `-`"
+        );
+        Ok(())
     })?;
+    if options.shared.json {
+        output::line(&serde_json::to_string(&correction)?);
+        return Ok(Exit::Fine);
+    }
     output::line(&format::printable(&format!(
         "{}: the counts of {} from {} to {} do not count; `lookout correction revoke {}` takes it back",
         path.display(),

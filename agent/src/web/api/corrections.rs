@@ -14,14 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::Limit;
 use crate::web::{Problem, State, auth};
 use lookout_model::{
-    CorrectionKind, CorrectionRecord, CorrectionScope, MAX_IN_FORCE, MAX_KEPT, Recurrence, Revocation,
-    Timestamp,
+    CorrectionKind, CorrectionRecord, CorrectionScope, LONGEST_REASON, MAX_IN_FORCE, MAX_KEPT, Recurrence,
+    Revocation, Timestamp,
 };
 
 /// Scope that a token needs.
 const SCOPE: &str = "correct";
-/// Longest reason, in bytes.
-const LONGEST_REASON: usize = 500;
 /// Longest actor, and longest value of any other field.
 const LONGEST_NAME: usize = 200;
 /// Largest distance from now at which a correction may begin and end: the retention of incidents.
