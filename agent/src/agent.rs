@@ -10,15 +10,14 @@ use tokio::net::TcpListener;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::Instant;
 
-use crate::deliver::{self, Receiver};
-use crate::evaluate::{self, Board, Driver, LastFailure, RestoreError, Snapshot};
-use crate::export::{Host, Recorder};
-use crate::web;
 use lookout_collect::probe::{self, Latest, Probe, Prober, Verdict};
 use lookout_collect::promql::{self, Ask, HttpAsk};
 use lookout_collect::scrape::{self, Fetch, HttpFetch};
 use lookout_collect::{Feed, Observation};
 use lookout_config::{Config, Indicator, LedgerLocation, Ratio, Slo};
+use lookout_deliver::Receiver;
+use lookout_evaluate::{Board, Driver, LastFailure, RestoreError, Snapshot};
+use lookout_export::{Host, Recorder};
 use lookout_ledger::{CountSeries, Ledger, LedgerError, MemoryLedger, Resolution, WriteThroughLedger};
 use lookout_runtime::clock::{Clock, SystemClock};
 use lookout_runtime::events::chain;
@@ -102,7 +101,7 @@ impl Dependencies {
         }
         let mut receivers = Vec::with_capacity(config.destinations.len());
         for destination in &config.destinations {
-            let receiver = deliver::receiver(destination, Arc::clone(&clock))
+            let receiver = lookout_deliver::receiver(destination, Arc::clone(&clock))
                 .map_err(|error| client(&format!("destination {}", destination.name), error.into()))?;
             receivers.push(receiver);
         }
@@ -367,7 +366,7 @@ fn start_evaluation(
     let (dependencies, board, wake, stop) =
         (dependencies.clone(), board.clone(), Arc::clone(wake), tasks.stopping());
     tasks.supervise("evaluate", move || {
-        let ports = evaluate::Ports {
+        let ports = lookout_evaluate::Ports {
             clock: Arc::clone(&dependencies.clock),
             board: board.clone(),
             wake: Arc::clone(&wake),
@@ -377,7 +376,7 @@ fn start_evaluation(
         async move {
             let mut state = state.lock().await;
             let (driver, observations) = &mut *state;
-            evaluate::run(driver, observations, &ports, stop).await;
+            lookout_evaluate::run(driver, observations, &ports, stop).await;
         }
     });
 }
@@ -387,13 +386,13 @@ fn start_deliveries(dependencies: &Dependencies, wake: &Arc<Notify>, tasks: &Tas
         let (receiver, dependencies) = (Arc::clone(receiver), dependencies.clone());
         let (wake, stop) = (Arc::clone(wake), tasks.stopping());
         tasks.supervise(format!("deliver {}", receiver.name()), move || {
-            let ports = deliver::Ports {
+            let ports = lookout_deliver::Ports {
                 ledger: Arc::clone(&dependencies.ledger),
                 clock: Arc::clone(&dependencies.clock),
                 random: Arc::clone(&dependencies.random),
                 wake: Arc::clone(&wake),
             };
-            deliver::run(Arc::clone(&receiver), ports, stop.clone())
+            lookout_deliver::run(Arc::clone(&receiver), ports, stop.clone())
         });
     }
 }
@@ -440,7 +439,7 @@ fn start_server(
     (listener, wake): (TcpListener, Arc<Notify>),
     tasks: &Tasks,
 ) {
-    let state = web::State {
+    let state = lookout_web::State {
         board: view.board.clone(),
         ledger: Arc::clone(&dependencies.ledger),
         clock: Arc::clone(&dependencies.clock),
@@ -453,21 +452,22 @@ fn start_server(
     };
     let (listener, stop) = (Arc::new(listener), tasks.stopping());
     tasks.supervise("web", move || {
-        let (router, listener, stop) = (web::router(state.clone()), Arc::clone(&listener), stop.clone());
+        let (router, listener, stop) =
+            (lookout_web::router(state.clone()), Arc::clone(&listener), stop.clone());
         async move {
-            if let Err(error) = web::serve(&listener, router, stop).await {
+            if let Err(error) = lookout_web::serve(&listener, router, stop).await {
                 tracing::error!(error = chain(&error), "the server ended");
             }
         }
     });
 }
 
-fn probe_rows(config: &Arc<Config>, latest: &Latest) -> web::ProbeView {
+fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::ProbeView {
     let (config, latest) = (Arc::clone(config), latest.clone());
-    web::ProbeView::new(move || {
+    lookout_web::ProbeView::new(move || {
         let row = |target: &lookout_config::Target| {
             let seen = latest.get(&target.name)?;
-            Some(web::ProbeRow {
+            Some(lookout_web::ProbeRow {
                 target: target.name.clone(),
                 url_without_secrets: probe::peer_of(&target.check),
                 ok: seen.outcome.is_ok(),

@@ -3,20 +3,6 @@
 //! Modules are in the order of the data flow; none imports one below it. Sources of counts, the store, the readers of
 //! files and the arithmetic are crates of their own, which cannot import this one. `docs/ARCHITECTURE.md` has the map.
 
-pub mod evaluate;
-
-pub mod deliver;
-
-pub mod gate;
-
-pub mod export;
-
-pub mod web;
-
-pub mod generate;
-
-pub mod backtest;
-
 pub mod agent;
 
 pub mod cli;

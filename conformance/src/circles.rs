@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::tree::Tree;
 
 /// The folders of sources that are checked, and whether a folder's own file may call modules that take items from it.
-const CRATES: [(&str, bool); 8] = [
+const CRATES: [(&str, bool); 15] = [
     ("agent/collect/src", true),
     ("agent/config/src", false),
     ("agent/engine/src", false),
@@ -20,6 +20,13 @@ const CRATES: [(&str, bool); 8] = [
     ("agent/model/src", false),
     ("agent/promql/src", true),
     ("agent/runtime/src", false),
+    ("agent/backtest/src", true),
+    ("agent/deliver/src", true),
+    ("agent/evaluate/src", true),
+    ("agent/export/src", true),
+    ("agent/gate/src", true),
+    ("agent/generate/src", true),
+    ("agent/web/src", true),
     ("agent/src", true),
 ];
 

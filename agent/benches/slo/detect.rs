@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lookout::evaluate::{self, Board, Driver, Snapshot};
 use lookout_collect::{probe, scrape};
 use lookout_config::{Config, Indicator, Scrape, Target};
+use lookout_evaluate::{Board, Driver, Snapshot};
 use lookout_ledger::{Ledger, MemoryLedger};
 use lookout_model::Timestamp;
 use lookout_runtime::clock::{Clock, TokioClock};
@@ -143,7 +143,7 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     );
     let mut driver = restored.await.map_err(|error| error.to_string())?;
     let nothing = Snapshot { at: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
-    let ports = evaluate::Ports {
+    let ports = lookout_evaluate::Ports {
         clock: Arc::clone(&clock),
         board: Board::new(nothing),
         wake: Arc::clone(&wake),
@@ -151,7 +151,7 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     };
     let collectors = collect(&config, &service, feed, &stop);
     let woken = wake.notified();
-    let begun = evaluate::run(&mut driver, &mut observations, &ports, stop.clone());
+    let begun = lookout_evaluate::run(&mut driver, &mut observations, &ports, stop.clone());
     let limit = Duration::from_secs(WARM_UP_S as u64 + 600);
     let woken_at = tokio::select! {
         () = collectors => None,

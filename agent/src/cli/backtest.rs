@@ -12,8 +12,7 @@ use super::exit::Exit;
 use super::rates::token;
 use super::simulate::{choose, objective};
 use super::{output, runtime};
-use crate::backtest::{self, Backtest, Bounds, LoadError, NaiveRule, Prometheus, Question, Recording};
-use crate::generate;
+use lookout_backtest::{Backtest, Bounds, LoadError, NaiveRule, Prometheus, Question, Recording};
 use lookout_config::{Config, Slo};
 use lookout_ledger::LedgerFile;
 use lookout_model::{Timestamp, parse_duration};
@@ -117,15 +116,15 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
             });
         }
     };
-    let backtest = backtest::backtest(&question, &recording);
+    let backtest = lookout_backtest::backtest(&question, &recording);
     if let Some(path) = &options.html {
-        std::fs::write(path, backtest::html(&backtest, &recording))
+        std::fs::write(path, lookout_backtest::html(&backtest, &recording))
             .with_context(|| format!("writing {}", path.display()))?;
     }
     if options.json {
-        output::line(&backtest::backtest_json(&backtest).to_string());
+        output::line(&lookout_backtest::backtest_json(&backtest).to_string());
     } else {
-        output::data(&backtest::backtest_text(&backtest));
+        output::data(&lookout_backtest::backtest_text(&backtest));
     }
     Ok(if is_good_enough(options, &backtest) { Exit::Fine } else { Exit::No })
 }
@@ -142,7 +141,7 @@ fn is_good_enough(options: &Options, backtest: &Backtest) -> bool {
 fn question(options: &Options, slo: &Slo) -> anyhow::Result<Question> {
     let tiers = options.tiers.iter().map(|text| lookout_config::read_tiers(text, slo.period()));
     let tiers: Result<Vec<_>, String> = tiers.collect();
-    let outages = options.labels.as_deref().map(backtest::read_labels).transpose()?;
+    let outages = options.labels.as_deref().map(lookout_backtest::read_labels).transpose()?;
     Ok(Question {
         slo: slo.id(),
         policy: slo.policy.clone(),
@@ -161,7 +160,7 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let bounds = bounds.map_err(anyhow::Error::msg)?;
     let finest = slo.policy.grid;
     if let Some(path) = &options.source.csv {
-        return Ok(Recording::new(finest, backtest::read_csv(path, bounds)?)?);
+        return Ok(Recording::new(finest, lookout_backtest::read_csv(path, bounds)?)?);
     }
     if let Some(path) = &options.source.ledger {
         return runtime()?.block_on(from_ledger(path, slo, bounds));
@@ -178,8 +177,8 @@ fn recorded(options: &Options, config: &Config, slo: &Slo) -> anyhow::Result<Rec
     let bounds = Bounds { from, until };
     let from = Prometheus { url, token: options.token_file.as_deref().map(token).transpose()? };
     let range = format!("{}s", grid.width_seconds());
-    let rates = generate::rates(config, slo, &range);
-    let counts = runtime()?.block_on(backtest::read_prometheus(&from, &rates, grid, bounds))?;
+    let rates = lookout_generate::rates(config, slo, &range);
+    let counts = runtime()?.block_on(lookout_backtest::read_prometheus(&from, &rates, grid, bounds))?;
     Ok(Recording::on(grid, counts)?)
 }
 

@@ -7,7 +7,6 @@ use clap::Args;
 use super::exit::Exit;
 use super::output;
 use super::rates::RateOptions;
-use crate::backtest;
 use lookout_config::{RealRates, Slo};
 
 #[derive(Debug, Args)]
@@ -49,7 +48,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 /// Returns the promise of every SLO in a line. Each takes a replay of months, so that they run in parallel.
 fn promises(slos: &[&Slo], real: &RealRates) -> Vec<String> {
     let line = |slo: &Slo| {
-        let promised = backtest::promise(slo, real.of(&slo.id(), slo.traffic).rate);
+        let promised = lookout_backtest::promise(slo, real.of(&slo.id(), slo.traffic).rate);
         format!("{}: {}", slo.id(), promised.line())
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);

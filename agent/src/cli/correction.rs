@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::{AgentUrl, output, runtime, status};
-use crate::backtest::parse_instant;
+use lookout_backtest::parse_instant;
 use lookout_model::parse_duration;
 use lookout_model::{CorrectionKind, CorrectionRecord, Recurrence};
 use lookout_runtime::clock::{Clock as _, SystemClock};

@@ -5,7 +5,7 @@ use lookout_model::{Timestamp, format};
 
 use super::exit::Exit;
 use super::{AgentUrl, output, runtime};
-use crate::gate::Answer;
+use lookout_gate::Answer;
 use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]

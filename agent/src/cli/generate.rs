@@ -7,7 +7,6 @@ use clap::Args;
 
 use super::exit::Exit;
 use super::output;
-use crate::generate;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -27,9 +26,9 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let artifacts = generate::artifacts(&config);
+    let artifacts = lookout_generate::artifacts(&config);
     if options.check {
-        let drift = generate::drift(&artifacts).context("comparing generated files")?;
+        let drift = lookout_generate::drift(&artifacts).context("comparing generated files")?;
         for file in &drift {
             output::line(&file.to_string());
         }
@@ -41,7 +40,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Fine);
     }
-    for path in generate::write(&artifacts).context("writing generated files")? {
+    for path in lookout_generate::write(&artifacts).context("writing generated files")? {
         output::line(&format!("wrote {}", path.display()));
     }
     Ok(Exit::Fine)

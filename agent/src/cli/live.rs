@@ -1,7 +1,7 @@
 //! SLOs as rows of a table, for `status` and `watch`.
 
-use crate::evaluate::{SloStatus, Snapshot};
 use lookout_engine::Status;
+use lookout_evaluate::{SloStatus, Snapshot};
 use lookout_model::format;
 
 /// Returns the rows: a symbol and words, never a colour alone.
@@ -47,4 +47,37 @@ fn row(slo: &SloStatus) -> Vec<String> {
 /// Returns the excluded part of the period as text.
 fn excluded(seconds: u64) -> String {
     if seconds == 0 { String::new() } else { format!(" ({} excluded)", format::duration(seconds as f64)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use lookout_evaluate::{SloStatus, Snapshot};
+    use lookout_model::{Timestamp, sample};
+
+    use super::rows;
+
+    #[test]
+    fn a_row_spells_a_duration_as_pages_and_messages_do() {
+        let at = Timestamp::from_seconds(1_767_237_160);
+        let mut evidence = sample::evidence(None);
+        evidence.seconds_to_exhaustion = Some(5400.0);
+        let slo = SloStatus {
+            at,
+            id: "passengers/requests".to_owned(),
+            service: "passengers".to_owned(),
+            slo: "requests".to_owned(),
+            title: "Requests succeed".to_owned(),
+            description: String::new(),
+            source: "scrape".to_owned(),
+            alert: "PassengersRequests".to_owned(),
+            evidence,
+            sli_ratio: Some(0.999),
+            data_age_s: Some(1.0),
+            gate: lookout_config::GateMinimum::default(),
+            incidents: Vec::new(),
+        };
+        let snapshot = Snapshot { at, interval_s: 10, ledger_is_down: false, slos: vec![slo] };
+        let found = rows(&snapshot);
+        assert!(found[0].iter().any(|cell| cell == "1 h 30 min"), "{found:?}");
+    }
 }

@@ -27,9 +27,9 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
-use crate::export::{Telemetry, TelemetryConfig};
 use exit::Exit;
 use lookout_config::Secret;
+use lookout_export::{Telemetry, TelemetryConfig};
 
 /// Watches an API: probes, error budgets, one incident, the deploy gate.
 #[derive(Debug, Parser)]
@@ -206,7 +206,7 @@ struct Log {
 impl Log {
     fn start(&self, otlp_endpoint: Option<Url>) -> anyhow::Result<Telemetry> {
         let config = TelemetryConfig { level: self.level.clone(), json: self.json, otlp_endpoint };
-        crate::export::init(&config).map_err(|error| anyhow::anyhow!("starting the log: {error}"))
+        lookout_export::init(&config).map_err(|error| anyhow::anyhow!("starting the log: {error}"))
     }
 }
 

@@ -13,8 +13,7 @@ use lookout_runtime::clock::{Clock as _, SystemClock};
 use url::Url;
 
 use super::runtime;
-use crate::backtest::{self, Bounds, Prometheus};
-use crate::generate;
+use lookout_backtest::{Bounds, Prometheus};
 
 /// Time that a rate is measured over.
 const MEASURED: Duration = Duration::from_secs(7 * 86_400);
@@ -87,8 +86,8 @@ async fn from_prometheus(from: &Prometheus, configs: &[Config], real: &mut RealR
     let bounds = Bounds { from: until.saturating_sub(MEASURED), until };
     let range = format!("{STEP_SECONDS}s");
     for (config, slo) in single(configs) {
-        let rates = generate::rates(config, slo, &range);
-        let counts = backtest::read_prometheus(from, &rates, grid, bounds).await?;
+        let rates = lookout_generate::rates(config, slo, &range);
+        let counts = lookout_backtest::read_prometheus(from, &rates, grid, bounds).await?;
         let events = counts.iter().map(|(_, counts)| counts.total()).fold(0, u64::saturating_add);
         let seconds = i64::try_from(counts.len()).unwrap_or(i64::MAX).saturating_mul(STEP_SECONDS.into());
         add(real, slo, events, seconds);

@@ -8,7 +8,6 @@ use lookout_engine::{Objective, Policy};
 use super::exit::Exit;
 use super::output;
 use super::rates::RateOptions;
-use crate::backtest;
 use lookout_config::{Config, Slo};
 
 #[derive(Debug, Args)]
@@ -55,18 +54,18 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     for slo in chosen {
         let slo = with(slo, options)?;
         let rate = options.rates.rate.unwrap_or_else(|| real.of(&slo.id(), slo.traffic).rate);
-        let simulation = backtest::simulate(&slo.policy, rate);
-        let promised = backtest::promise(&slo, rate);
+        let simulation = lookout_backtest::simulate(&slo.policy, rate);
+        let promised = lookout_backtest::promise(&slo, rate);
         if simulation.unreachable().next().is_some() || promised.late.is_some() {
             exit = Exit::No;
         }
         if options.json {
-            list.push(backtest::simulation_json(&slo, &simulation, &promised));
+            list.push(lookout_backtest::simulation_json(&slo, &simulation, &promised));
         } else {
             if !list.is_empty() {
                 output::line("");
             }
-            output::data(&backtest::simulation_text(&slo, &simulation, &promised));
+            output::data(&lookout_backtest::simulation_text(&slo, &simulation, &promised));
             list.push(serde_json::Value::Null);
         }
     }

@@ -11,8 +11,8 @@ use url::Url;
 use super::exit::Exit;
 use super::live::rows;
 use super::{AgentUrl, output, runtime};
-use crate::evaluate::{SloStatus, Snapshot};
 use lookout_config::Secret;
+use lookout_evaluate::{SloStatus, Snapshot};
 use lookout_model::ComponentEvidence;
 
 #[derive(Debug, Args)]

@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Dependencies};
-use lookout::deliver::{Receiver, Refused};
-use lookout::evaluate::Snapshot;
-use lookout::export::Recorder;
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::Ask;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
+use lookout_deliver::{Receiver, Refused};
 use lookout_engine::Severity;
+use lookout_evaluate::Snapshot;
+use lookout_export::Recorder;
 use lookout_ledger::{Ledger, MemoryLedger};
 use lookout_model::{Delivery, Notice, Timestamp};
 use lookout_promql::client::{Answer, Error, Question};

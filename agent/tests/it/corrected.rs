@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::{Command, Output};
 
-use lookout::evaluate::Board;
+use lookout_evaluate::Board;
 use lookout_ledger::Ledger as _;
 use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, Revocation, Timestamp};
 use serde_json::Value;
@@ -30,7 +30,7 @@ fn correction(simulation: &Simulation, id: &str, from_s: i64, to_s: i64) -> Corr
 }
 
 /// Bad events of the period, the share of the budget that is left, and seconds that do not count.
-fn figures(board: &lookout::evaluate::Snapshot) -> (u64, f64, u64) {
+fn figures(board: &lookout_evaluate::Snapshot) -> (u64, f64, u64) {
     let evidence = &board.slos[0].evidence;
     (evidence.bad, evidence.budget_left_ratio, evidence.corrected.seconds)
 }

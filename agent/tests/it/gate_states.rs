@@ -1,9 +1,9 @@
 //! The gate's answers about the states that a whole agent comes to, under simulated time and with the shipped defaults.
 
-use lookout::gate::{Answer, Ask, Code, Decision, decide};
 use lookout_collect::scrape::FetchError;
 use lookout_config::GatePolicy;
 use lookout_engine::Status;
+use lookout_gate::{Answer, Ask, Code, Decision, decide};
 use lookout_model::DeployClass;
 
 use super::outages::{config, healthy, metrics};

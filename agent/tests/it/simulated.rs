@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Dependencies};
-use lookout::deliver::{Receiver, Refused, Retry};
-use lookout::evaluate::{Board, Snapshot};
-use lookout::export::Recorder;
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::Ask;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, UrlOptions, config_of_urls,
 };
+use lookout_deliver::{Receiver, Refused, Retry};
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
+use lookout_evaluate::{Board, Snapshot};
+use lookout_export::Recorder;
 use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger};
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,

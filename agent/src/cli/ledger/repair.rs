@@ -7,9 +7,9 @@ use lookout_runtime::clock::{Clock as _, SystemClock};
 use lookout_runtime::random::Random;
 
 use super::Shared;
-use crate::backtest::parse_instant;
 use crate::cli::exit::Exit;
 use crate::cli::{output, runtime};
+use lookout_backtest::parse_instant;
 
 #[derive(Debug, Args)]
 pub(in crate::cli) struct RepairOptions {

@@ -40,6 +40,6 @@ impl Slack {
 
     /// Returns the messages so far, as a person reads them.
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.messages.lock().unwrap().iter().map(lookout::deliver::slack_as_text).collect()
+        self.messages.lock().unwrap().iter().map(lookout_deliver::slack_as_text).collect()
     }
 }

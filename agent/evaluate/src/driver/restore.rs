@@ -1,0 +1,207 @@
+//! The state after a restart: counts, corrections and incidents are read back from the ledger.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use lookout_config::{Config, Slo, Stream};
+use lookout_engine::{Evaluator, Grid, Open, Resolved, Slot};
+use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
+use lookout_model::{GridTime, IncidentRecord, Timestamp, TransitionRecord};
+
+use super::{Counted, Driver, EARLY, LastFailure, Watched, reach, set_calendar};
+use crate::delivery_watch::DeliveryWatch;
+use crate::exclusion::{Exclusion, Exclusions};
+use crate::ledger_watch::LedgerWatch;
+use crate::{notice, objectives};
+
+/// Most resolved incidents that are read back for a reopening.
+const REMEMBERED: u32 = 1000;
+
+/// A failure to restore the state.
+#[derive(Debug, thiserror::Error)]
+#[error("restoring {what} from the ledger")]
+pub struct RestoreError {
+    /// Part of the state that was read.
+    what: String,
+    /// Error of the ledger.
+    #[source]
+    source: LedgerError,
+}
+
+impl Driver {
+    /// Restores evaluators with their counts and open incidents from the ledger.
+    ///
+    /// # Errors
+    /// When the ledger cannot be read.
+    pub async fn restore(
+        config: Arc<Config>,
+        ledger: Arc<dyn Ledger>,
+        last_failure: LastFailure,
+        now: Timestamp,
+    ) -> Result<Self, RestoreError> {
+        let closed = config.grid.slot_at(now).plus(-1);
+        let blank = |slo: &Slo| {
+            let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
+            set_calendar(slo, &mut evaluator, closed);
+            evaluator
+        };
+        let exclusions = Exclusions::read(&config, &*ledger, reach(config.slos.iter().map(blank), now), now)
+            .await
+            .map_err(|source| RestoreError { what: "corrections".to_owned(), source })?;
+        let mut watched = Vec::with_capacity(config.slos.len());
+        for (index, slo) in config.slos.iter().enumerate() {
+            let excluded = exclusions.of(index);
+            let what = || format!("the counts of {}", slo.id());
+            let mut evaluator = blank(slo);
+            objectives::load(slo, &*ledger, &mut evaluator, now)
+                .await
+                .map_err(|source| RestoreError { what: what(), source })?;
+            let (mut evaluator, clock_was_ahead) =
+                Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
+                    .await
+                    .map_err(|source| RestoreError { what: what(), source })?;
+            if clock_was_ahead {
+                tracing::warn!(
+                    slo.id = slo.id(),
+                    "the ledger has counts of the future: the clock was set back"
+                );
+                evaluator.clock_stepped(closed);
+            }
+            watched.push(Watched { evaluator, open: BTreeMap::new(), resolved: BTreeMap::new(), excluded });
+        }
+        let counted =
+            |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
+        let streams = config.streams().into_iter().map(counted).collect();
+        let mut driver = Self {
+            config,
+            ledger,
+            last_failure,
+            watched,
+            streams,
+            waiting: BTreeMap::new(),
+            bad_slots: BTreeMap::new(),
+            ledger_is_down: false,
+            ledger_watch: LedgerWatch::default(),
+            delivery_watch: DeliveryWatch::default(),
+            exclusions,
+            to_rebuild: BTreeSet::new(),
+        };
+        driver
+            .restore_incidents(now)
+            .await
+            .map_err(|source| RestoreError { what: "open incidents".to_owned(), source })?;
+        Ok(driver)
+    }
+
+    /// Adds the counts of the ledger up to `last` to an evaluator without counts, except those that corrections exclude.
+    /// Returns whether there are later ones too. They were counted while the clock was ahead, and are left out: with them
+    /// data would never be missing.
+    pub(super) async fn restore_counts(
+        slo: &Slo,
+        ledger: &dyn Ledger,
+        mut evaluator: Evaluator,
+        last: Slot,
+        excluded: &Exclusion,
+    ) -> Result<(Evaluator, bool), LedgerError> {
+        let (grid, closed) = (slo.policy.grid, evaluator.closed());
+        let mut clock_was_ahead = false;
+        let mut first_s: Option<i64> = None;
+        let since = Timestamp::from_seconds(evaluator.reaches_back_to());
+        for Stream { component, id, .. } in slo.streams() {
+            let stored = ledger.counts(&id, since).await?;
+            first_s = [first_s, stored.first_s()].into_iter().flatten().min();
+            for &CountSpan { start_s, resolution, counts } in stored.spans() {
+                let start = Timestamp::from_seconds(start_s);
+                if grid.slot_at(start) > last {
+                    clock_was_ahead |= grid.slot_at(start) > last.plus(EARLY);
+                    continue;
+                }
+                match resolution {
+                    Resolution::QuarterHour => {
+                        let quarter = start_s.div_euclid(900);
+                        let counts = excluded.counted_quarter(quarter, counts);
+                        evaluator.restore_component_quarter(component, Slot(quarter), counts);
+                    }
+                    Resolution::Minute => {
+                        let counts = excluded.counted(start, counts);
+                        evaluator.restore_component_minute(component, Grid::MINUTE.slot_at(start), counts);
+                    }
+                    Resolution::Slot(_) => {
+                        let counts = excluded.counted(start, counts);
+                        evaluator.record_component(component, grid.slot_at(start), counts);
+                    }
+                }
+            }
+        }
+        if let Some(first_s) = first_s {
+            evaluator.set_first_observation(first_s);
+        }
+        excluded.exclude_from(&mut evaluator, closed);
+        Ok((evaluator, clock_was_ahead))
+    }
+
+    /// Resumes open incidents, and resolves those of SLOs that are no longer configured.
+    async fn restore_incidents(&mut self, now: Timestamp) -> Result<(), LedgerError> {
+        let mut orphans = Vec::new();
+        for record in self.ledger.open_incidents().await? {
+            if self.resume_own(&record, now).await? {
+                continue;
+            }
+            let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
+            let known = slo.and_then(|index| Some((self.watched.get_mut(index)?, index)));
+            match known {
+                Some((watched, _)) => {
+                    let cause = record.cause;
+                    watched.evaluator.resume(cause, open_in(self.config.grid, &record));
+                    tracing::info!(incident.id = %record.id, "an open incident goes on after a restart");
+                    watched.open.insert(cause, record);
+                }
+                None => orphans.push(record),
+            }
+        }
+        self.remember_resolved().await?;
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        let latest = self.ledger.latest_transitions(now).await?;
+        let resolved: Vec<TransitionRecord> = orphans
+            .into_iter()
+            .filter_map(|orphan| {
+                let last = latest.iter().find(|transition| transition.incident.id == orphan.id)?;
+                tracing::warn!(incident.id = %orphan.id, slo.id = %orphan.slo_id, "incident of an SLO that is no longer configured is resolved");
+                Some(notice::abandoned(last, now))
+            })
+            .collect();
+        self.ledger.commit(&[], &resolved).await
+    }
+
+    /// Remembers the last resolved incident of every SLO and cause, which may be reopened.
+    async fn remember_resolved(&mut self) -> Result<(), LedgerError> {
+        let grid = self.config.grid;
+        for record in self.ledger.incidents(REMEMBERED).await? {
+            let Some((resolved_at, reopens_until)) = record.resolved_at.zip(record.reopens_until) else {
+                continue;
+            };
+            let slo = self.config.slos.iter().position(|slo| slo.id() == record.slo_id);
+            let Some(watched) = slo.and_then(|index| self.watched.get_mut(index)) else { continue };
+            let cause = record.cause;
+            // the newest come first
+            if watched.open.contains_key(&cause) || watched.resolved.contains_key(&cause) {
+                continue;
+            }
+            let ending_at = |at: Timestamp| grid.slot_at(at - Timestamp::TICK);
+            let (at, reopens_until) = (ending_at(resolved_at), ending_at(reopens_until));
+            let incident = open_in(grid, &record);
+            watched.evaluator.remember_resolved(cause, Resolved { incident, at, reopens_until });
+            watched.resolved.insert(cause, record);
+        }
+        Ok(())
+    }
+}
+
+/// Returns the incident of a record, in slots.
+fn open_in(grid: Grid, record: &IncidentRecord) -> Open {
+    let detected = grid.slot_at(record.opened_at - Timestamp::TICK);
+    let started = record.started_at.map_or(detected, |at| grid.slot_at(at));
+    Open { started, detected, severity: record.severity, peak: record.peak }
+}

@@ -1,0 +1,181 @@
+//! The text of `/metrics`: first the recorded metrics, then the figures of the snapshot.
+//!
+//! The `slo:*` family has Sloth's names and labels, so that dashboards and rules written for Sloth work unchanged. Its
+//! figures are those of the generated rules: the ratio of a window and the present burn are of the time that was observed;
+//! burn and budget of the period count unobserved time as clean. A figure without an event is absent, never zero and
+//! never NaN.
+
+use std::collections::BTreeMap;
+
+use lookout_engine::{Cause, DataState, Objective, Severity, Status, Window};
+
+use super::component;
+use super::family::Families;
+use super::host::Host;
+use super::registry::Recorder;
+use lookout_evaluate::{SloStatus, Snapshot};
+
+/// Media type of the text.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Renders all metrics.
+#[must_use]
+pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_url: &str) -> String {
+    let counted = recorder.text();
+    let mut out = String::with_capacity(counted.len() + 4096);
+    for line in counted.lines().filter(|line| is_sound(line)) {
+        out.push_str(line);
+        out.push('\n');
+    }
+    let mut families = Families::default();
+    // dashboards link to the agent by this address
+    let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
+    families.gauge("lookout_build_info", "Which lookout this is; always 1.", &version, 1.0);
+    for slo in &snapshot.slos {
+        sloth_families(&mut families, slo);
+        lookout_families(&mut families, slo);
+        component::add_to(&mut families, slo);
+    }
+    host.figures().add_to(&mut families);
+    families.write(&mut out);
+    out
+}
+
+/// Returns whether a line is neither blank (OpenMetrics refuses blank lines) nor a sample without a finite value.
+fn is_sound(line: &str) -> bool {
+    if line.starts_with('#') {
+        return true;
+    }
+    line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok_and(f64::is_finite))
+}
+
+fn sloth_families(families: &mut Families, slo: &SloStatus) {
+    let evidence = &slo.evidence;
+    let labels = [
+        ("sloth_id", slo.id.as_str()),
+        ("sloth_service", slo.service.as_str()),
+        ("sloth_slo", slo.slo.as_str()),
+    ];
+    // The engine's type prints 99.9 % as 0.999 and not as 0.9990000000000001.
+    let objective = Objective::try_from_percent(evidence.objective_percent);
+    let (objective, budget) =
+        objective.map_or((f64::NAN, f64::NAN), |objective| (objective.ratio(), objective.budget_ratio()));
+    for (seconds, ratio) in &ratios_by_window(slo, budget) {
+        let window = Window::seconds(*seconds).to_string();
+        let [id, service, name] = labels;
+        let labels = [id, service, name, ("sloth_window", window.as_str())];
+        let help = "Share of bad events in the observed time of the window.";
+        families.gauge(&format!("slo:sli_error:ratio_rate{window}"), help, &labels, *ratio);
+    }
+    let days = evidence.period_s as f64 / 86_400.0;
+    families.gauge("slo:objective:ratio", "Share of events that must be good.", &labels, objective);
+    families.gauge("slo:error_budget:ratio", "Share of events that may be bad.", &labels, budget);
+    families.gauge("slo:time_period:days", "Length of the budget period.", &labels, days);
+    let shortest = evidence.tiers.iter().min_by_key(|tier| tier.short_s);
+    if let Some(burn) = shortest.and_then(|tier| observed(tier.short_burn, tier.short_coverage)) {
+        let help = "Burn rate over the observed time of the shortest window.";
+        families.gauge("slo:current_burn_rate:ratio", help, &labels, burn);
+    }
+    if evidence.total > 0 {
+        let left = evidence.budget_left_ratio;
+        let help = "Burn rate over the period; time that was not observed counts as clean.";
+        families.gauge("slo:period_burn_rate:ratio", help, &labels, 1.0 - left);
+        let help = "Share of the error budget that is left, negative when overspent; time that was not observed counts as clean.";
+        families.gauge("slo:period_error_budget_remaining:ratio", help, &labels, left);
+    }
+    let [id, service, name] = labels;
+    let percent = evidence.objective_percent.to_string();
+    let version = concat!("lookout-", env!("CARGO_PKG_VERSION"));
+    let labels = [
+        id,
+        service,
+        name,
+        ("sloth_mode", "lookout"),
+        ("sloth_objective", percent.as_str()),
+        ("sloth_spec", "openslo/v1"),
+        ("sloth_version", version),
+    ];
+    families.gauge("sloth_slo_info", "The SLO; always 1.", &labels, 1.0);
+}
+
+/// Returns the burn rate of the observed time of a window.
+fn observed(burn: Option<f64>, coverage: f64) -> Option<f64> {
+    burn.filter(|_| coverage > 0.0).map(|burn| burn / coverage)
+}
+
+/// Returns shares of bad events by window length, where there were events.
+fn ratios_by_window(slo: &SloStatus, budget: f64) -> BTreeMap<u64, f64> {
+    let evidence = &slo.evidence;
+    let windows = evidence.tiers.iter().flat_map(|tier| {
+        [
+            (tier.long_s, tier.long_burn, tier.long_coverage),
+            (tier.short_s, tier.short_burn, tier.short_coverage),
+        ]
+    });
+    let mut ratios: BTreeMap<u64, f64> = windows
+        .filter_map(|(seconds, burn, coverage)| Some((seconds, observed(burn, coverage)? * budget)))
+        .collect();
+    // a calendar period is no window: its length changes, and so would the name of its series
+    if let Some(good) = slo.sli_ratio.filter(|_| evidence.calendar.is_none()) {
+        ratios.insert(evidence.period_s, 1.0 - good);
+    }
+    ratios
+}
+
+fn lookout_families(families: &mut Families, slo: &SloStatus) {
+    let evidence = &slo.evidence;
+    let (service, name) = (("service", slo.service.as_str()), ("slo", slo.slo.as_str()));
+    for state in [
+        DataState::Ok,
+        DataState::Idle,
+        DataState::NoData,
+        DataState::Insufficient,
+        DataState::Stale,
+        DataState::Partial,
+    ] {
+        let is = f64::from(u8::from(evidence.data_state == state));
+        let labels = [service, name, ("state", state.as_str())];
+        families.gauge("lookout_slo_data_state", "1 for the state the data are in, else 0.", &labels, is);
+    }
+    for status in Status::ALL {
+        let is = f64::from(u8::from(slo.status() == status));
+        let word = status.as_str().replace(' ', "_");
+        let labels = [service, name, ("status", word.as_str())];
+        families.gauge("lookout_slo_status", "1 for the state of the SLO for people, else 0.", &labels, is);
+    }
+    let labels = [service, name];
+    if evidence.total > 0 {
+        let help = "Share of the error budget that is left; negative when overspent.";
+        families.gauge("lookout_slo_budget_remaining_ratio", help, &labels, evidence.budget_left_ratio);
+    }
+    if let Some(seconds) = evidence.seconds_to_exhaustion {
+        let help = "Time until the budget is gone at the present burn rate; absent when nothing burns.";
+        families.gauge("lookout_slo_time_to_exhaustion_seconds", help, &labels, seconds);
+    }
+    let help = "Seconds of the period that corrections exclude.";
+    families.gauge("lookout_slo_corrected_seconds", help, &labels, evidence.corrected.seconds as f64);
+    let good = evidence.total.saturating_sub(evidence.bad);
+    for (result, events) in [("good", good), ("bad", evidence.bad)] {
+        let help = "Events of the period, as they are now: old ones leave as new ones come.";
+        families.gauge(
+            "lookout_slo_period_events",
+            help,
+            &[service, name, ("result", result)],
+            events as f64,
+        );
+    }
+    for cause in Cause::ALL {
+        for severity in [Severity::Page, Severity::Ticket] {
+            let open = slo.incidents.iter().any(|incident| {
+                incident.resolved_at.is_none() && incident.cause == cause && incident.severity == severity
+            });
+            let labels = [service, name, ("severity", severity.as_str()), ("cause", cause.as_str())];
+            let help = "1 while an incident is open, else 0.";
+            families.gauge("lookout_incident_open", help, &labels, f64::from(u8::from(open)));
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "text_tests.rs"]
+mod tests;

@@ -1,0 +1,51 @@
+//! Deliveries that a destination refused for good, and another try.
+
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::{Json, extract};
+use http::HeaderMap;
+use serde::{Deserialize, Serialize};
+
+use crate::{Problem, State, auth};
+use lookout_ledger::DeadLetter;
+
+/// The scope that a token needs to have deliveries tried again.
+const SCOPE: &str = "deliver";
+
+#[derive(Debug, Serialize)]
+pub(super) struct Deliveries {
+    dead_letters: Vec<DeadLetter>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    destination: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Retried {
+    retried: u64,
+}
+
+/// `GET /api/v1/deliveries`
+pub(super) async fn list(extract::State(state): extract::State<State>) -> Result<Json<Deliveries>, Problem> {
+    let letters = state.ledger.dead_letters(state.clock.now()).await;
+    let dead_letters = letters.map_err(|error| Problem::ledger(&error))?;
+    Ok(Json(Deliveries { dead_letters }))
+}
+
+/// `POST /api/v1/deliveries/retry?destination=`: of all destinations, unless one is named.
+pub(super) async fn retry(
+    extract::State(state): extract::State<State>,
+    headers: HeaderMap,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+) -> Result<Json<Retried>, Problem> {
+    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let destination = super::query(parameters)?.destination;
+    let retried = state.ledger.retry_dead_letters(destination.as_deref(), state.clock.now()).await;
+    let retried = retried.map_err(|error| Problem::ledger(&error))?;
+    state.wake.notify_waiters();
+    tracing::info!(actor = token.name, deliveries = retried, "deliveries are tried again");
+    Ok(Json(Retried { retried }))
+}

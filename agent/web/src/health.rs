@@ -1,0 +1,69 @@
+//! Liveness, readiness and metrics.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use axum::extract;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+
+use super::State;
+use super::error::Problem;
+
+/// Longest time in which the ledger of a ready agent answers a small query.
+const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Largest delay of a tick beyond three intervals.
+const LONGEST_TICK: Duration = Duration::from_secs(30);
+
+/// `GET /livez`: 200 while this process answers.
+pub(super) async fn live() -> &'static str {
+    "ok\n"
+}
+
+/// `GET /readyz`: 200 after the first evaluation, while the ledger answers and accepts writes.
+pub(super) async fn ready(extract::State(state): extract::State<State>) -> Response {
+    if !state.board.has_evaluated() {
+        let detail = "the first evaluation is not done yet";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "starting", detail).into_response();
+    }
+    if state.board.read().ledger_is_down {
+        let detail =
+            "the ledger takes no writes: counts and incidents wait in memory, and are told from there";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response();
+    }
+    let snapshot = state.board.read();
+    let interval = Duration::from_secs(snapshot.interval_s.into());
+    if state.clock.now().since(snapshot.at) > LONGEST_TICK + 3 * interval {
+        let detail = "no evaluation was recorded for too long: the disk or the processor may be stuck";
+        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "evaluation_late", detail).into_response();
+    }
+    match tokio::time::timeout(LEDGER_PATIENCE, state.ledger.open_incidents()).await {
+        Ok(Ok(_)) => undelivered(&state).await.into_response(),
+        Ok(Err(error)) => Problem::ledger(&error).into_response(),
+        Err(_) => {
+            let detail = "the ledger did not answer in time";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "ledger_unavailable", detail).into_response()
+        }
+    }
+}
+
+/// Returns the body of a ready agent: a line for each destination that refuses messages.
+async fn undelivered(state: &State) -> String {
+    let letters = state.ledger.dead_letters(state.clock.now()).await.unwrap_or_default();
+    let mut refused: BTreeMap<String, usize> = BTreeMap::new();
+    for letter in letters {
+        *refused.entry(letter.destination).or_default() += 1;
+    }
+    refused.into_iter().fold("ok\n".to_owned(), |text, (destination, letters)| {
+        text + &format!("{destination} refused {letters} messages: see `lookout status`\n")
+    })
+}
+
+/// `GET /metrics`
+pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
+    let text =
+        lookout_export::render(&state.recorder, &state.board.read(), &state.host, state.config.agent_url());
+    ([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], text).into_response()
+}

@@ -1,0 +1,44 @@
+//! `/incidents`: open and resolved incidents.
+
+use askama::Template;
+use axum::extract;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use lookout_model::format;
+
+use super::row::IncidentRow;
+use super::{Shell, page};
+use crate::{Problem, State};
+
+/// Number of incidents on the page, which stays below 50 kB.
+const SHOWN: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "incidents.html")]
+struct View {
+    shell: Shell,
+    headline: String,
+    symbol: &'static str,
+    incidents: Vec<IncidentRow>,
+}
+
+/// `GET /incidents`
+pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
+    let now = state.clock.now();
+    let incidents = match state.ledger.incidents(SHOWN).await {
+        Ok(incidents) => incidents,
+        Err(error) => return Problem::ledger(&error).into_response(),
+    };
+    let rows: Vec<IncidentRow> =
+        incidents.iter().map(|incident| IncidentRow::new(incident, &state.config, now)).collect();
+    let open = rows.iter().filter(|row| row.open).count();
+    let (headline, symbol) = match open {
+        0 => ("No open incident".to_owned(), "met"),
+        n => {
+            let symbol = if rows.iter().any(|row| row.symbol == "page") { "page" } else { "ticket" };
+            (format!("{} open", format::several(n, "incident")), symbol)
+        }
+    };
+    let shell = Shell::new(&state, "incidents", headline.clone());
+    page(StatusCode::OK, &View { shell, headline, symbol, incidents: rows })
+}

@@ -1,0 +1,92 @@
+//! The state that every handler reads.
+
+use core::fmt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use lookout_model::Timestamp;
+use tokio::sync::Notify;
+
+use lookout_config::Config;
+use lookout_evaluate::Board;
+use lookout_export::{Host, Recorder};
+use lookout_ledger::Ledger;
+use lookout_runtime::clock::Clock;
+use lookout_runtime::random::Random;
+
+/// State of the handlers; clones share it.
+#[derive(Clone)]
+pub struct State {
+    /// The newest snapshot.
+    pub board: Board,
+    /// Incidents, deploys, decisions, counts.
+    pub ledger: Arc<dyn Ledger>,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// The config.
+    pub config: Arc<Config>,
+    /// The recorder of metrics.
+    pub recorder: Recorder,
+    /// Figures of process and machine.
+    pub host: Arc<Host>,
+    /// The last results of the probes.
+    pub probes: ProbeView,
+    /// The signal that wakes the outboxes.
+    pub wake: Arc<Notify>,
+    /// The randomness for ids of decisions and deploys.
+    pub random: Arc<Random>,
+}
+
+impl State {
+    /// Returns every known service: one that an SLO names, or a document describes.
+    pub(super) fn services(&self) -> BTreeSet<&str> {
+        let named = self.config.slos.iter().map(|slo| slo.service.as_str());
+        named.chain(self.config.services.keys().map(String::as_str)).collect()
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").finish_non_exhaustive()
+    }
+}
+
+/// Last result of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProbeRow {
+    /// The name of the target.
+    pub target: String,
+    /// The probed address, without user, password and query.
+    pub url_without_secrets: String,
+    /// True if every expectation was met.
+    pub ok: bool,
+    /// The reason of a failure: text from outside; empty without one.
+    pub detail: String,
+    /// The duration in milliseconds.
+    pub total_ms: u64,
+    /// The start.
+    pub at: Timestamp,
+}
+
+/// Reader of the last probes, target by target in the order of the config.
+#[derive(Clone)]
+pub struct ProbeView(Arc<dyn Fn() -> Vec<ProbeRow> + Send + Sync>);
+
+impl ProbeView {
+    /// Creates a view that calls `rows` each time.
+    pub fn new(rows: impl Fn() -> Vec<ProbeRow> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rows))
+    }
+
+    /// Returns the last results of the probes.
+    #[must_use]
+    pub fn rows(&self) -> Vec<ProbeRow> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for ProbeView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProbeView")
+    }
+}

@@ -1,0 +1,166 @@
+//! The part of a ledger that the web reads, in memory, with failures on request.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+
+use lookout_ledger::*;
+use lookout_model::*;
+
+/// Ledger in memory.
+#[derive(Debug, Default)]
+pub(crate) struct FakeLedger {
+    pub(crate) incidents: Mutex<Vec<IncidentRecord>>,
+    pub(crate) deploys: Mutex<Vec<DeployRecord>>,
+    pub(crate) decisions: Mutex<Vec<DecisionRecord>>,
+    pub(crate) counts: Mutex<CountSeries>,
+    pub(crate) dead_letters: Mutex<Vec<DeadLetter>>,
+    /// Corrections are kept as a real one keeps them.
+    pub(crate) books: MemoryLedger,
+    pub(crate) fails: AtomicBool,
+}
+
+impl FakeLedger {
+    fn works(&self) -> Result<(), LedgerError> {
+        if self.fails.load(Ordering::Relaxed) {
+            return Err(LedgerError::Query { doing: "asking the disk", source: sqlx::Error::PoolClosed });
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Ledger for FakeLedger {
+    async fn commit(&self, _: &[CountRow], _: &[TransitionRecord]) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn counts(&self, _: &str, _: Timestamp) -> Result<CountSeries, LedgerError> {
+        self.works()?;
+        Ok(self.counts.lock().unwrap().clone())
+    }
+
+    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.works()?;
+        let incidents = self.incidents.lock().unwrap();
+        Ok(incidents.iter().filter(|incident| incident.resolved_at.is_none()).cloned().collect())
+    }
+
+    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        self.works()?;
+        Ok(self.incidents.lock().unwrap().iter().take(limit as usize).cloned().collect())
+    }
+
+    async fn latest_transitions(&self, _: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
+        self.works()?;
+        Ok(Vec::new())
+    }
+
+    async fn due_deliveries(&self, _: &str, _: Timestamp, _: u32) -> Result<Vec<Delivery>, LedgerError> {
+        self.works()?;
+        Ok(Vec::new())
+    }
+
+    async fn waiting(&self, _: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
+        self.works()?;
+        Ok((None, 0))
+    }
+
+    async fn begin_attempt(&self, _: i64, _: Timestamp) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn end_attempt(&self, _: i64, _: Timestamp, _: &DeliveryResult) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn dead_letters(&self, _: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.works()?;
+        Ok(self.dead_letters.lock().unwrap().clone())
+    }
+
+    async fn retry_dead_letters(&self, destination: Option<&str>, _: Timestamp) -> Result<u64, LedgerError> {
+        self.works()?;
+        let mut letters = self.dead_letters.lock().unwrap();
+        let before = letters.len();
+        letters.retain(|letter| destination.is_some_and(|name| letter.destination != name));
+        Ok((before - letters.len()) as u64)
+    }
+
+    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
+        self.works()?;
+        let mut deploys = self.deploys.lock().unwrap();
+        let known = deploys.iter().find(|known| known.idempotency_key == deploy.idempotency_key).cloned();
+        if known.is_none() {
+            deploys.insert(0, deploy.clone());
+        }
+        Ok(known.unwrap_or_else(|| deploy.clone()))
+    }
+
+    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
+        self.works()?;
+        let deploys = self.deploys.lock().unwrap();
+        let wanted = deploys.iter().filter(|deploy| service.is_none_or(|name| deploy.service == name));
+        Ok(wanted.take(limit as usize).cloned().collect())
+    }
+
+    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
+        self.works()?;
+        self.decisions.lock().unwrap().push(decision.clone());
+        Ok(decision)
+    }
+
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
+        self.works()?;
+        Ok(self.decisions.lock().unwrap().iter().find(|decision| decision.id == id).cloned())
+    }
+
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
+        self.works()?;
+        self.books.record_correction(correction).await
+    }
+
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        by: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError> {
+        self.works()?;
+        self.books.revoke_correction(id, by).await
+    }
+
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.works()?;
+        self.books.corrections(before, limit).await
+    }
+
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        self.works()?;
+        self.books.corrections_in_force(since).await
+    }
+
+    async fn corrections_version(&self) -> Result<i64, LedgerError> {
+        self.works()?;
+        self.books.corrections_version().await
+    }
+
+    async fn record_objective(&self, _: &str, _: ObjectiveRecord) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn objectives(&self, _: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
+        self.works()?;
+        Ok(Vec::new())
+    }
+
+    async fn prune(&self, _: Timestamp) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn close(&self) {}
+}
