@@ -112,7 +112,7 @@ impl Assessor<'_> {
             young: observed_seconds < policy.settling_seconds(),
             seconds_to_exhaustion,
         };
-        assessment.status = assessment.status_with(self.states);
+        assessment.status = self.states.status(&assessment);
         assessment
     }
 

@@ -9,14 +9,12 @@ use crate::burn::Measured;
 use crate::condition::ConditionAssessment;
 use crate::counts::Counts;
 use crate::data_state::DataState;
-use crate::decision::AlertStates;
 use crate::guard::HoldReason;
-use crate::incident::Cause;
 use crate::period::Span;
 use crate::present::Present;
 use crate::slot::Slot;
 use crate::status::Status;
-use crate::tier::{Severity, Tier};
+use crate::tier::Tier;
 use crate::versions::VersionShare;
 
 /// One tier at the end of a slot.
@@ -129,26 +127,5 @@ impl Assessment {
             let one = one?;
             Some(Some(most.map_or(one, |most| most.max(one))))
         })?
-    }
-
-    /// Derives the state for people, given the open incidents.
-    pub(crate) fn status_with(&self, states: &AlertStates) -> Status {
-        let severity = |cause| states.latest(cause).open().map(|open| open.severity);
-        let beside = severity(Cause::CrashLoop).max(severity(Cause::TrafficMissing));
-        let known = !self.state.lacks_data();
-        match (severity(Cause::Burn).max(beside), self.state) {
-            _ if beside == Some(Severity::Page) => Status::Paging,
-            // without data nobody knows that it is over
-            (Some(Severity::Page), _) if self.present.failing || !known => Status::Paging,
-            _ if self.present.failing => Status::Failing,
-            (Some(Severity::Page), _) => Status::Recovering,
-            (_, DataState::NoData) => Status::NoData,
-            (_, DataState::Stale | DataState::Partial) => Status::Stale,
-            (Some(Severity::Ticket), _) => Status::Ticket,
-            _ if self.budget.left_ratio <= 0.0 => Status::Spent,
-            (_, DataState::Idle) => Status::Idle,
-            _ if self.young || self.state == DataState::Insufficient => Status::Young,
-            _ => Status::Healthy,
-        }
     }
 }

@@ -9,6 +9,7 @@ use crate::data_state::DataState;
 use crate::incident::{self, Cause, Latest, Open, Resolved, Transition, Wanted};
 use crate::policy::Policy;
 use crate::slot::Slot;
+use crate::status::Status;
 use crate::tier::Severity;
 use crate::window::Window;
 
@@ -69,6 +70,27 @@ impl AlertStates {
     /// The latest incident of a cause.
     pub(crate) fn latest(&self, cause: Cause) -> Latest {
         self.incidents.get(cause)
+    }
+
+    /// Derives the state for people from the open incidents and an assessment.
+    pub(crate) fn status(&self, assessment: &Assessment) -> Status {
+        let severity = |cause| self.latest(cause).open().map(|open| open.severity);
+        let beside = severity(Cause::CrashLoop).max(severity(Cause::TrafficMissing));
+        let known = !assessment.state.lacks_data();
+        match (severity(Cause::Burn).max(beside), assessment.state) {
+            _ if beside == Some(Severity::Page) => Status::Paging,
+            // without data nobody knows that it is over
+            (Some(Severity::Page), _) if assessment.present.failing || !known => Status::Paging,
+            _ if assessment.present.failing => Status::Failing,
+            (Some(Severity::Page), _) => Status::Recovering,
+            (_, DataState::NoData) => Status::NoData,
+            (_, DataState::Stale | DataState::Partial) => Status::Stale,
+            (Some(Severity::Ticket), _) => Status::Ticket,
+            _ if assessment.budget.left_ratio <= 0.0 => Status::Spent,
+            (_, DataState::Idle) => Status::Idle,
+            _ if assessment.young || assessment.state == DataState::Insufficient => Status::Young,
+            _ => Status::Healthy,
+        }
     }
 
     /// Resumes an incident that was open before a restart. Alerts of its severity fire on until data end them. So do those
@@ -176,7 +198,7 @@ impl Decision {
         for (condition, alert) in assessment.conditions.iter_mut().zip(&self.next.conditions) {
             condition.firing = alert.firing;
         }
-        assessment.status = assessment.status_with(&self.next);
+        assessment.status = self.next.status(&assessment);
         assessment
     }
 }

@@ -6,5 +6,6 @@
 //! takes a partial answer for a whole one.
 
 pub mod client;
+mod keyword;
 pub mod query;
 pub mod selector;

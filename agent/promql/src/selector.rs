@@ -5,16 +5,12 @@
 //! print one bound as `1`, `1.0` or `1e0`, and Prometheus normalises that when it reads them, so they compare as numbers.
 
 use core::fmt;
-use std::str::FromStr;
 
 use promql_parser::label::{self as parser, METRIC_NAME};
 use promql_parser::parser::{Expr, VectorSelector};
 use regex::{Regex, RegexBuilder};
 
-use crate::query::{Dialect, Query, QueryError, is_keyword};
-
-/// Most bytes of a selector.
-const TEXT_LIMIT: usize = 4096;
+use crate::keyword::is_keyword;
 
 /// Most bytes of a compiled expression.
 const REGEX_LIMIT: usize = 1024 * 1024;
@@ -60,24 +56,6 @@ pub enum MatchOp {
     Regex,
     /// `!~`
     NotRegex,
-}
-
-impl FromStr for Selector {
-    type Err = QueryError;
-
-    fn from_str(text: &str) -> Result<Self, QueryError> {
-        if text.len() > TEXT_LIMIT {
-            let message = format!("a selector has at most {TEXT_LIMIT} bytes");
-            return Err(QueryError::new(0..0, message, "write fewer matchers"));
-        }
-        let query = Query::parse(text, Dialect::PromQl)?;
-        if let Some(selector) = query.selector() {
-            return Ok(selector.clone());
-        }
-        let help = "write a selector like `requests_total{code=~\"5..\"}`, without a function, an operator or a range: \
-                    Lookout takes the increase itself";
-        Err(QueryError::new(0..text.len(), "a query where the selector of counters is needed", help))
-    }
 }
 
 impl Selector {

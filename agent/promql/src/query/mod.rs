@@ -14,6 +14,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod token;
+mod whole_selector;
 
 use core::fmt;
 use core::ops::Range;
@@ -23,7 +24,6 @@ use promql_parser::parser::value::ValueType;
 pub use error::QueryError;
 pub use events::EventQuery;
 pub use linear::Term;
-pub(crate) use outline::is_keyword;
 pub use quantity::Quantity;
 pub use ratio::Ratio;
 pub use template::WINDOW;

@@ -8,6 +8,7 @@ use core::ops::Range;
 
 use super::error::QueryError;
 use super::token::{Kind, Token};
+use crate::keyword::RESERVED;
 
 /// Most brackets within brackets.
 const DEPTH_LIMIT: usize = 50;
@@ -32,16 +33,6 @@ pub(super) const AGGREGATIONS: [&str; 14] = [
     "sum",
     "topk",
 ];
-
-/// Keywords that are no metric names.
-const RESERVED: [&str; 8] =
-    ["anchored", "atan2", "bool", "group_left", "group_right", "ignoring", "on", "smoothed"];
-
-/// Returns whether a word is a keyword: no metric name, unless it is in quotes.
-pub(crate) fn is_keyword(word: &str) -> bool {
-    let word = word.to_ascii_lowercase();
-    RESERVED.contains(&word.as_str()) || matches!(word.as_str(), "inf" | "nan")
-}
 
 /// Places within a query. Each list is in the order of the text.
 #[derive(Debug, Default)]
