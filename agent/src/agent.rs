@@ -11,7 +11,7 @@ use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::Instant;
 
 use lookout_collect::probe::{self, Latest, Probe, Prober, Verdict};
-use lookout_collect::promql::{self, Ask, HttpAsk};
+use lookout_collect::promql::{self, HttpQueryApi, QueryApi};
 use lookout_collect::scrape::{self, Fetch, HttpFetch};
 use lookout_collect::{Feed, Observation};
 use lookout_config::{Config, Indicator, LedgerLocation, Ratio, Slo};
@@ -65,7 +65,7 @@ pub struct Dependencies {
     /// Reader of neighbours' metrics.
     pub fetch: Arc<dyn Fetch>,
     /// Client of Prometheus servers.
-    pub ask: Arc<dyn Ask>,
+    pub query_api: Arc<dyn QueryApi>,
     /// Ledger.
     pub ledger: Arc<dyn Ledger>,
     /// Receivers of messages.
@@ -111,8 +111,8 @@ impl Dependencies {
                 HttpFetch::new(config.scrapes.iter().any(|scrape| scrape.url.scheme() == "https"))
                     .map_err(|error| client("the scraper", error.into()))?,
             ),
-            ask: Arc::new(
-                HttpAsk::new(&config.prometheus)
+            query_api: Arc::new(
+                HttpQueryApi::new(&config.prometheus)
                     .map_err(|error| client("the query sources", error.into()))?,
             ),
             clock,
@@ -338,7 +338,7 @@ fn start_queries(
         let (grid, feed, stop) = (config.grid, feed.clone(), tasks.stopping());
         tasks.supervise(format!("prometheus {}", server.name), move || {
             let ports = promql::Ports {
-                ask: Arc::clone(&dependencies.ask),
+                query_api: Arc::clone(&dependencies.query_api),
                 clock: Arc::clone(&dependencies.clock),
                 grid,
                 feed: feed.clone(),

@@ -19,7 +19,7 @@ use lookout_engine::{
 
 use super::method::{BudgetingMethod, read_budgeting, read_target, read_window};
 use super::model::Indicator;
-use super::objective::{Promise, objective_fault, read_objective, refuse_threshold};
+use super::objective::{ObjectiveFields, objective_fault, read_objective, refuse_threshold};
 use super::reader::{At, Fields, Reader};
 use super::yaml::Value;
 use crate::indicator::{Indicators, read_named_indicator};
@@ -68,7 +68,7 @@ pub(super) fn read_composite<'n>(
     metadata: &Metadata<'n>,
     known: &Known,
     indicators: &Indicators,
-) -> Promise<'n> {
+) -> ObjectiveFields<'n> {
     for at in [slo::INDICATOR, slo::INDICATOR_REF].into_iter().filter_map(|key| fields.get(key)) {
         let help = "leave it out and give every objective its indicator";
         reader.error(&at, "a composite has no indicator of its own", help);
@@ -95,7 +95,7 @@ pub(super) fn read_composite<'n>(
         (None, None) => None,
     };
     let (Some(read), Some((whole, at)), Some(join)) = (read, objective, join) else {
-        return Promise::default();
+        return ObjectiveFields::default();
     };
     if own.is_some() {
         lint(reader, &at, whole, join, &read);
@@ -109,7 +109,11 @@ pub(super) fn read_composite<'n>(
     let method =
         slices.and_then(|slices| Composite::try_new(slices, join, parts).ok()).map(Method::Composite);
     let components = read.iter().map(|read| read.component.clone()).collect();
-    Promise { objective: Some((whole, at)), method, indicator: Some(Indicator::Composite(components)) }
+    ObjectiveFields {
+        objective: Some((whole, at)),
+        method,
+        indicator: Some(Indicator::Composite(components)),
+    }
 }
 
 /// Reads the objective beside those of the components, in percent.

@@ -17,7 +17,7 @@ use super::{Diagnostic, Diagnostics, Level};
 use crate::foreign::is_spec;
 use crate::known::Known;
 use crate::model::Config;
-use crate::sheet::Sheet;
+use crate::parsed_file::ParsedFile;
 use crate::specs::{Specs, read_specs};
 
 /// The name of the agent's own file in a folder.
@@ -60,7 +60,7 @@ fn load_needing(
 ) -> Result<(Config, Diagnostics), Diagnostics> {
     let file = if file.is_dir() { file.join(CONFIG_FILE) } else { file.to_owned() };
     let mut run = Run::new(environment, needs);
-    let config = run.open(&file).and_then(|sheet| run.config(&sheet).0);
+    let config = run.open(&file).and_then(|file| run.config(&file).0);
     run.found.sort();
     match config {
         Some(config) if !run.found.has_errors() => Ok((config, run.found)),
@@ -78,12 +78,12 @@ pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     // a rehearsal may try what no agent would run
     let mut run = Run { real_rates: None, ..Run::new(&environment, Secrets::Unneeded) };
     let files = run.expand(path);
-    let mut sheets: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();
-    let alone = |sheet: &Opened| sheet.documents.iter().any(is_spec);
-    let config = match sheets.as_slice() {
-        [sheet] if !alone(sheet) => run.config(&sheets.remove(0)).0,
+    let mut files: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();
+    let alone = |file: &Opened| file.documents.iter().any(is_spec);
+    let config = match files.as_slice() {
+        [file] if !alone(file) => run.config(&files.remove(0)).0,
         _ => {
-            let specs = run.specs(&sheets, &Known::default());
+            let specs = run.specs(&files, &Known::default());
             let mut config = config_of_urls(&[], &UrlOptions::default());
             specs.put_into(&mut config);
             Some(config)
@@ -127,17 +127,17 @@ fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRa
     let mut specs = Vec::new();
     let files: Vec<PathBuf> = paths.iter().flat_map(|path| run.expand(path)).collect();
     for file in files {
-        let Some(sheet) = run.open(&file) else { continue };
+        let Some(file) = run.open(&file) else { continue };
         // a spec says what it is; everything else is taken for a lookout.yaml, misspelt keys and all
-        if sheet.documents.iter().any(is_spec) {
-            specs.push(sheet);
+        if file.documents.iter().any(is_spec) {
+            specs.push(file);
         } else {
-            let (config, read) = run.config(&sheet);
+            let (config, read) = run.config(&file);
             configs.extend(config);
             seen.extend(read.iter().map(|file| identity(file)));
         }
     }
-    specs.retain(|sheet| seen.insert(identity(&sheet.file)));
+    specs.retain(|file| seen.insert(identity(&file.file)));
     let mut alone = config_of_urls(&[], &UrlOptions::default());
     run.specs(&specs, &Known::default()).put_into(&mut alone);
     configs.push(alone);
@@ -220,10 +220,10 @@ impl<'e> Run<'e> {
     }
 
     /// Returns a `lookout.yaml` with its SLO specs, and the files it named.
-    fn config(&mut self, sheet: &Opened) -> (Option<Config>, Vec<PathBuf>) {
-        let folder = sheet.file.parent().unwrap_or(Path::new(""));
-        let mut reader = Reader::new(&sheet.file, &sheet.text, self.environment, self.needs);
-        let read = match sheet.documents.as_slice() {
+    fn config(&mut self, file: &Opened) -> (Option<Config>, Vec<PathBuf>) {
+        let folder = file.file.parent().unwrap_or(Path::new(""));
+        let mut reader = Reader::new(&file.file, &file.text, self.environment, self.needs);
+        let read = match file.documents.as_slice() {
             [root] => read_config(&mut reader, &At::root(root), folder),
             [_, second, ..] => {
                 let help = "SLO specs go into files of their own, named under `slos`";
@@ -233,7 +233,7 @@ impl<'e> Run<'e> {
             [] => {
                 let message = "this file is empty".to_owned();
                 let help = "declare at least `targets` or `scrapes`";
-                reader.findings.push(Diagnostic::whole_file(&sheet.file, message, help));
+                reader.findings.push(Diagnostic::whole_file(&file.file, message, help));
                 None
             }
         };
@@ -251,17 +251,17 @@ impl<'e> Run<'e> {
 
     /// SLO specs that belong together.
     fn specs(&mut self, opened: &[Opened], known: &Known) -> Specs {
-        let mut sheets: Vec<Sheet<'_>> = opened
+        let mut files: Vec<ParsedFile<'_>> = opened
             .iter()
-            .map(|sheet| Sheet {
-                reader: Reader::new(&sheet.file, &sheet.text, self.environment, self.needs),
-                documents: &sheet.documents,
+            .map(|file| ParsedFile {
+                reader: Reader::new(&file.file, &file.text, self.environment, self.needs),
+                documents: &file.documents,
             })
             .collect();
         let known = Known { real_rates: self.real_rates.clone(), ..known.clone() };
-        let specs = read_specs(&mut sheets, &known);
-        for sheet in sheets {
-            self.close(sheet.reader);
+        let specs = read_specs(&mut files, &known);
+        for file in files {
+            self.close(file.reader);
         }
         specs
     }

@@ -24,7 +24,7 @@ use crate::metadata::Metadata;
 
 /// The objective, the method and the indicator of an SLO.
 #[derive(Default)]
-pub(super) struct Promise<'n> {
+pub(super) struct ObjectiveFields<'n> {
     /// The objective, and where it stands.
     pub(super) objective: Option<(Objective, At<'n>)>,
     pub(super) method: Option<Method>,
@@ -32,19 +32,19 @@ pub(super) struct Promise<'n> {
 }
 
 /// Reads the objective and the method of an SLO with one indicator.
-pub(super) fn read_promise<'n>(
+pub(super) fn read_objective_fields<'n>(
     reader: &mut Reader<'_>,
     fields: &Fields<'n>,
     indicator: Option<Indicator>,
     known: &Known,
-) -> Promise<'n> {
+) -> ObjectiveFields<'n> {
     let budgeting = read_budgeting(reader, fields);
     let how = "write `objectives: [{ targetPercent: 99.9 }]`";
     let list = reader.required(fields, slo::OBJECTIVES, how);
     let item = list.and_then(|at| read_item(reader, &at));
     let objective = item.as_ref().and_then(|item| read_objective(reader, item));
     let method = item.as_ref().and_then(|item| read_method(reader, item, budgeting, known.grid));
-    Promise { objective, method, indicator }
+    ObjectiveFields { objective, method, indicator }
 }
 
 /// The evaluation of an SLO.
@@ -63,10 +63,10 @@ pub(super) fn read_policy(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     metadata: &Metadata<'_>,
-    promise: &Promise<'_>,
+    read: &ObjectiveFields<'_>,
     (known, id): (&Known, &str),
 ) -> Option<Evaluation> {
-    let Promise { objective, method, indicator } = promise;
+    let ObjectiveFields { objective, method, indicator } = read;
     let how = "write `timeWindow: [{ duration: 30d, isRolling: true }]`";
     let window = reader.required(fields, slo::TIME_WINDOW, how);
     let budgeted = window.as_ref().and_then(|at| read_period(reader, at));

@@ -9,9 +9,9 @@ use super::indicator::{Indicators, read_indicator, read_named_indicator};
 use super::known::Known;
 use super::metadata::{Metadata, read_metadata, text};
 use super::model::{Service, Slo};
-use super::objective::{Evaluation, read_policy, read_promise};
+use super::objective::{Evaluation, read_objective_fields, read_policy};
+use super::parsed_file::{KINDS, ParsedFile, scalar};
 use super::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
-use super::sheet::{KINDS, Sheet, scalar};
 use super::yaml::Node;
 use crate::keys::Object;
 use crate::keys::document::document;
@@ -19,25 +19,25 @@ use crate::keys::openslo::{service, service_annotations, slo, slo_annotations};
 
 /// Reads the services and SLOs of all files, whose documents are in lookout's own form.
 pub(super) fn read_documents(
-    sheets: &mut [Sheet<'_>],
+    files: &mut [ParsedFile<'_>],
     documents: &[Vec<Cow<'_, Node>>],
     known: &Known,
 ) -> (BTreeMap<String, Service>, Vec<Slo>) {
     let (mut services, mut slos) = (BTreeMap::new(), Vec::new());
     let mut indicators = Indicators::new();
-    for (sheet, documents) in sheets.iter_mut().zip(documents) {
+    for (file, documents) in files.iter_mut().zip(documents) {
         for node in documents {
-            match kind_of(&mut sheet.reader, node) {
-                Some("Service") => read_service(&mut sheet.reader, node, &mut services),
-                Some("SLI") => read_sli(&mut sheet.reader, node, known, &mut indicators),
+            match kind_of(&mut file.reader, node) {
+                Some("Service") => read_service(&mut file.reader, node, &mut services),
+                Some("SLI") => read_sli(&mut file.reader, node, known, &mut indicators),
                 _ => {}
             }
         }
     }
     // SLOs come second: what they refer to may stand in a later file. Their kinds were judged above.
-    for (sheet, documents) in sheets.iter_mut().zip(documents) {
+    for (file, documents) in files.iter_mut().zip(documents) {
         for node in documents.iter().filter(|node| scalar(node, "kind") == Some("SLO")) {
-            let slo = read_slo(&mut sheet.reader, node, known, &indicators, &slos);
+            let slo = read_slo(&mut file.reader, node, known, &indicators, &slos);
             slos.extend(slo);
         }
     }
@@ -121,19 +121,19 @@ fn read_slo(
     let service = reader.required(&fields, slo::SERVICE, "name the service it belongs to");
     let service = service.and_then(|at| reader.name(&at));
     let description = text(reader, &fields, slo::DESCRIPTION).unwrap_or_default();
-    let promise = if is_composite(&fields, &metadata) {
+    let read = if is_composite(&fields, &metadata) {
         read_composite(reader, &fields, &metadata, known, indicators)
     } else {
         refuse_annotations(reader, &metadata);
         let what = "an SLO has either an indicator or a reference to one";
         let (_, indicator) = read_named_indicator(reader, &fields, what, known, indicators);
-        read_promise(reader, &fields, indicator, known)
+        read_objective_fields(reader, &fields, indicator, known)
     };
     let id = metadata.name.as_ref().zip(service).map(|((name, _), service)| format!("{service}-{name}"));
     let source = (known, id.as_deref().unwrap_or_default());
-    let evaluation = read_policy(reader, &fields, &metadata, &promise, source);
+    let evaluation = read_policy(reader, &fields, &metadata, &read, source);
     let (name, name_at) = metadata.name?;
-    let (service, indicator) = (service?.to_owned(), promise.indicator?);
+    let (service, indicator) = (service?.to_owned(), read.indicator?);
     let Evaluation { policy, calendar, traffic, page_within, gate, time_zone } = evaluation?;
     let slo = Slo {
         name,

@@ -6,7 +6,7 @@ use super::foreign::{Converted, convert_in_memory};
 use super::known::Known;
 use super::model::{Config, Prometheus, Service, Slo};
 use super::openslo::read_documents;
-use super::sheet::Sheet;
+use super::parsed_file::ParsedFile;
 
 /// The content of all files.
 pub(super) struct Specs {
@@ -25,8 +25,8 @@ impl Specs {
 }
 
 /// Reads all documents of all files.
-pub(super) fn read_specs(sheets: &mut [Sheet<'_>], known: &Known) -> Specs {
-    let Converted { documents, servers, known } = convert_in_memory(sheets, known);
-    let (services, slos) = read_documents(sheets, &documents, &known);
+pub(super) fn read_specs(files: &mut [ParsedFile<'_>], known: &Known) -> Specs {
+    let Converted { documents, servers, known } = convert_in_memory(files, known);
+    let (services, slos) = read_documents(files, &documents, &known);
     Specs { services, slos, servers }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lookout::agent::{Agent, Dependencies};
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
-use lookout_collect::promql::Ask;
+use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
     Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, UrlOptions, config_of_urls,
@@ -105,8 +105,8 @@ impl Fetch for Connected {
 }
 
 #[async_trait]
-impl Ask for Connected {
-    async fn ask(&self, _: &Prometheus, _: &Question) -> Result<Answer, Error> {
+impl QueryApi for Connected {
+    async fn query(&self, _: &Prometheus, _: &Question) -> Result<Answer, Error> {
         Ok(Answer::default())
     }
 }
@@ -313,7 +313,7 @@ impl Simulation {
             random: Arc::new(Random::from_seed(SEED)),
             prober: Arc::new(connected()),
             fetch: Arc::new(connected()),
-            ask: Arc::new(connected()),
+            query_api: Arc::new(connected()),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             receivers: vec![Arc::new(connected())],
             recorder: Recorder::detached().unwrap().0,

@@ -11,12 +11,12 @@ use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 
 /// Client of servers with the query API of Prometheus.
 #[async_trait]
-pub trait Ask: Send + Sync + 'static {
+pub trait QueryApi: Send + Sync + 'static {
     /// Asks once, within the deadline of the server.
     ///
     /// # Errors
     /// When there is no answer, or none that may be counted.
-    async fn ask(&self, server: &Prometheus, question: &Question) -> Result<Answer, Error>;
+    async fn query(&self, server: &Prometheus, question: &Question) -> Result<Answer, Error>;
 }
 
 /// The reason why a server of the config cannot be asked at all.
@@ -32,11 +32,11 @@ pub struct ClientError {
 
 /// Asks over HTTP, on connections that are kept.
 #[derive(Debug, Clone)]
-pub struct HttpAsk {
+pub struct HttpQueryApi {
     clients: HashMap<String, Client>,
 }
 
-impl HttpAsk {
+impl HttpQueryApi {
     /// One client per server. The process must have a TLS provider installed before.
     ///
     /// # Errors
@@ -51,8 +51,8 @@ impl HttpAsk {
 }
 
 #[async_trait]
-impl Ask for HttpAsk {
-    async fn ask(&self, server: &Prometheus, question: &Question) -> Result<Answer, Error> {
+impl QueryApi for HttpQueryApi {
+    async fn query(&self, server: &Prometheus, question: &Question) -> Result<Answer, Error> {
         match self.clients.get(&server.name) {
             Some(client) => client.query(question).await,
             None => Err(Error::Connect("the server is not configured".to_owned())),
@@ -136,7 +136,7 @@ mod tests {
     fn a_file_without_certificates_is_refused_with_the_name_of_its_server() {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let server = Prometheus { ca: Some("none".to_owned()), ..server(Credentials::None) };
-        let error = HttpAsk::new(&[server]).unwrap_err();
+        let error = HttpQueryApi::new(&[server]).unwrap_err();
         assert_eq!(error.to_string(), "preparing the client for the Prometheus main");
     }
 }

@@ -27,7 +27,7 @@ mod real;
 mod watch;
 mod windowed;
 
-pub use clients::{Ask, ClientError, HttpAsk};
+pub use clients::{ClientError, HttpQueryApi, QueryApi};
 pub use known::Progress;
 pub use ports::Ports;
 pub use watch::{Job, watch};

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use lookout_engine::Grid;
 use lookout_runtime::clock::Clock;
 
-use super::clients::Ask;
+use super::clients::QueryApi;
 use crate::Feed;
 
 /// Dependencies of the loop.
 #[derive(Clone)]
 pub struct Ports {
     /// Client of the server.
-    pub ask: Arc<dyn Ask>,
+    pub query_api: Arc<dyn QueryApi>,
     /// Wall time.
     pub clock: Arc<dyn Clock>,
     /// The slots of the evaluation.

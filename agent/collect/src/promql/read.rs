@@ -43,7 +43,7 @@ async fn ask_both(
 }
 
 async fn ask_one(server: &Prometheus, ports: &Ports, question: &Question) -> Result<Answer, Error> {
-    let answered = ports.ask.ask(server, question).await;
+    let answered = ports.query_api.query(server, question).await;
     let source = server.name.clone();
     match &answered {
         Ok(_) => metrics::counter!(names::PROMQL, "source" => source, "outcome" => "ok").increment(1),

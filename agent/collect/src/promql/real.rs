@@ -167,7 +167,7 @@ impl Collector {
         let spec = server.spec();
         let (sender, feed) = mpsc::channel(1000);
         let ports = Ports {
-            ask: Arc::new(HttpAsk::new(std::slice::from_ref(&spec)).unwrap()),
+            query_api: Arc::new(HttpQueryApi::new(std::slice::from_ref(&spec)).unwrap()),
             clock: Arc::new(SystemClock),
             grid: Grid::try_new(1).unwrap(),
             feed: sender,

@@ -2,7 +2,7 @@
 
 use lookout_engine::Window;
 
-use crate::sheet::scalar;
+use crate::parsed_file::scalar;
 use crate::yaml::Node;
 
 /// A format of SLO specs.

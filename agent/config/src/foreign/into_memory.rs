@@ -9,8 +9,8 @@ use super::openslo::{Definitions, Purpose, Servers, is, is_own, read_definitions
 use super::{pyrra, sloth};
 use crate::known::{Known, QueryTiming};
 use crate::model::Prometheus;
+use crate::parsed_file::ParsedFile;
 use crate::reader::Reader;
-use crate::sheet::Sheet;
 use crate::yaml::{Node, Value};
 
 /// The name of a Prometheus that is asked unless another is named.
@@ -18,7 +18,7 @@ const SOURCE: &str = "prometheus";
 
 /// The documents of all files, in lookout's own form.
 pub(crate) struct Converted<'a> {
-    /// Documents in lookout's own form, sheet by sheet.
+    /// Documents in lookout's own form, file by file.
     pub(crate) documents: Vec<Vec<Cow<'a, Node>>>,
     /// Servers that data sources declare.
     pub(crate) servers: Vec<Prometheus>,
@@ -27,18 +27,18 @@ pub(crate) struct Converted<'a> {
 }
 
 /// Converts documents of all kinds into the form that `openslo.rs` reads.
-pub(crate) fn convert_in_memory<'a>(sheets: &mut [Sheet<'a>], known: &Known) -> Converted<'a> {
+pub(crate) fn convert_in_memory<'a>(files: &mut [ParsedFile<'a>], known: &Known) -> Converted<'a> {
     let source = known_source(known);
-    let mut documents = convert_foreign(sheets, &source);
+    let mut documents = convert_foreign(files, &source);
     let destinations = known.destinations.clone().unwrap_or_default();
     let mut definitions = Definitions::new(Purpose::Model, source, destinations, Servers::beside(known));
-    read_definitions(&mut definitions, sheets);
-    for (sheet, converted) in sheets.iter_mut().zip(&mut documents) {
-        for node in sheet.documents.iter().filter(|node| format(node).is_none()) {
-            convert_document(&mut sheet.reader, node, &mut definitions, converted);
+    read_definitions(&mut definitions, files);
+    for (file, converted) in files.iter_mut().zip(&mut documents) {
+        for node in file.documents.iter().filter(|node| format(node).is_none()) {
+            convert_document(&mut file.reader, node, &mut definitions, converted);
         }
     }
-    definitions.list_unused(sheets);
+    definitions.list_unused(files);
     let known = with_servers(known, &definitions.servers);
     Converted { documents, servers: definitions.servers.read, known }
 }
@@ -69,20 +69,20 @@ fn has_foreign_labels(node: &Node) -> bool {
 }
 
 /// Returns the documents of Sloth and Pyrra, converted.
-fn convert_foreign<'a>(sheets: &mut [Sheet<'_>], source: &str) -> Vec<Vec<Cow<'a, Node>>> {
-    let mut converted: Vec<Vec<Cow<'a, Node>>> = sheets.iter().map(|_| Vec::new()).collect();
+fn convert_foreign<'a>(files: &mut [ParsedFile<'_>], source: &str) -> Vec<Vec<Cow<'a, Node>>> {
+    let mut converted: Vec<Vec<Cow<'a, Node>>> = files.iter().map(|_| Vec::new()).collect();
     for wanted in [Format::Sloth, Format::Pyrra] {
         let is_wanted = |node: &Node| format(node) == Some(wanted);
-        if !sheets.iter().any(|sheet| sheet.documents.iter().any(is_wanted)) {
+        if !files.iter().any(|file| file.documents.iter().any(is_wanted)) {
             continue;
         }
         let options =
             ImportOptions { format: wanted, period: None, service: None, source: source.to_owned() };
         let outputs = match wanted {
-            Format::Sloth => sloth::read(sheets, &options, is_wanted),
-            _ => pyrra::read(sheets, &options, is_wanted),
+            Format::Sloth => sloth::read(files, &options, is_wanted),
+            _ => pyrra::read(files, &options, is_wanted),
         };
-        let files: Vec<PathBuf> = sheets.iter().map(|sheet| sheet.reader.file.to_owned()).collect();
+        let files: Vec<PathBuf> = files.iter().map(|file| file.reader.file.to_owned()).collect();
         for output in outputs {
             let of = files.iter().zip(&mut converted).find(|(file, _)| **file == output.origin.file);
             of.into_iter().for_each(|(_, documents)| documents.push(Cow::Owned(output.node())));

@@ -22,7 +22,7 @@ use super::secret::Secrets;
 use super::yaml::{Node, parse};
 use super::{Diagnostic, Diagnostics, Level};
 use crate::known::Known;
-use crate::sheet::Sheet;
+use crate::parsed_file::ParsedFile;
 use crate::specs::read_specs;
 
 /// Most files of one import.
@@ -61,20 +61,20 @@ struct Source {
 pub fn import(paths: &[PathBuf], options: &ImportOptions) -> Imported {
     let mut findings = Diagnostics::default();
     let sources = open_all(paths, &mut findings);
-    let mut sheets: Vec<Sheet<'_>> = sources
+    let mut files: Vec<ParsedFile<'_>> = sources
         .iter()
-        .map(|source| Sheet {
+        .map(|source| ParsedFile {
             reader: Reader::new(&source.file, &source.text, &|_| None, Secrets::Unneeded),
             documents: &source.documents,
         })
         .collect();
     let mut outputs = match options.format {
-        Format::Sloth => formats::sloth(&mut sheets, options, |_| true),
-        Format::Pyrra => formats::pyrra(&mut sheets, options, |_| true),
-        Format::OpenSlo => formats::openslo(&mut sheets, options),
+        Format::Sloth => formats::sloth(&mut files, options, |_| true),
+        Format::Pyrra => formats::pyrra(&mut files, options, |_| true),
+        Format::OpenSlo => formats::openslo(&mut files, options),
     };
-    for sheet in sheets {
-        let Reader { file, text, findings: found, secrets, .. } = sheet.reader;
+    for file in files {
+        let Reader { file, text, findings: found, secrets, .. } = file.reader;
         findings.sources.push((file.to_owned(), mask(text, &secrets)));
         findings.list.extend(found);
     }
@@ -152,9 +152,9 @@ fn reads(output: &Output, sources: &[Source], findings: &mut Diagnostics) -> boo
     let Some(source) = sources.iter().find(|source| source.file == output.origin.file) else { return true };
     let node = output.node();
     let reader = Reader::new(&source.file, &source.text, &|_| None, Secrets::Unneeded);
-    let mut sheets = [Sheet { reader, documents: core::slice::from_ref(&node) }];
-    read_specs(&mut sheets, &Known::default());
-    let found = sheets.into_iter().flat_map(|sheet| sheet.reader.findings);
+    let mut files = [ParsedFile { reader, documents: core::slice::from_ref(&node) }];
+    read_specs(&mut files, &Known::default());
+    let found = files.into_iter().flat_map(|file| file.reader.findings);
     let before = findings.list.len();
     findings.list.extend(found.filter(|finding| finding.level == Level::Error).map(|finding| {
         let message = format!("not converted: {}", finding.message);
@@ -201,14 +201,14 @@ fn read_back(written: &[(Output, SpecFile)]) -> Vec<Diagnostic> {
             Err(finding) => found.push(*finding),
         }
     }
-    let mut sheets: Vec<Sheet<'_>> = parsed
+    let mut files: Vec<ParsedFile<'_>> = parsed
         .iter()
-        .map(|(path, text, documents)| Sheet {
+        .map(|(path, text, documents)| ParsedFile {
             reader: Reader::new(path, text, &|_| None, Secrets::Unneeded),
             documents,
         })
         .collect();
-    read_specs(&mut sheets, &Known::default());
-    found.extend(sheets.into_iter().flat_map(|sheet| sheet.reader.findings));
+    read_specs(&mut files, &Known::default());
+    found.extend(files.into_iter().flat_map(|file| file.reader.findings));
     found
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::promql::Ask;
+use crate::promql::QueryApi;
 use crate::rehearsal::{Meter, START, WallClock};
 use lookout_config::{Credentials, Ratio};
 use lookout_promql::client::{Answer, ErrorType, Question, Series, When};
@@ -66,8 +66,8 @@ impl World {
 }
 
 #[async_trait]
-impl Ask for World {
-    async fn ask(&self, _: &Prometheus, question: &Question) -> Result<Answer, Error> {
+impl QueryApi for World {
+    async fn query(&self, _: &Prometheus, question: &Question) -> Result<Answer, Error> {
         self.asked.lock().unwrap().push(question.clone());
         tokio::time::sleep(Duration::from_millis(3)).await;
         if inside(&self.unreachable, self.now_s()) {
@@ -150,7 +150,7 @@ impl Scene {
     fn start(&mut self) {
         let (sender, feed) = mpsc::channel(100_000);
         let ports = Ports {
-            ask: Arc::clone(&self.world) as Arc<dyn Ask>,
+            query_api: Arc::clone(&self.world) as Arc<dyn QueryApi>,
             clock: Arc::clone(&self.world.clock) as Arc<dyn Clock>,
             grid: Grid::try_new(10).unwrap(),
             feed: sender,

@@ -11,23 +11,23 @@ use super::servers::Servers;
 use crate::foreign::format::ImportOptions;
 use crate::foreign::output::{Content, Origin, Output};
 use crate::keys::document::{document, metadata};
+use crate::parsed_file::{KINDS, ParsedFile, scalar};
 use crate::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
-use crate::sheet::{KINDS, Sheet, scalar};
 use crate::yaml::Node;
 
 /// Reads all documents of all files.
-pub(crate) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Output> {
-    for sheet in sheets.iter_mut() {
-        sheet.documents.iter().for_each(|node| check_head(&mut sheet.reader, node));
+pub(crate) fn read(files: &mut [ParsedFile<'_>], options: &ImportOptions) -> Vec<Output> {
+    for file in files.iter_mut() {
+        file.documents.iter().for_each(|node| check_head(&mut file.reader, node));
     }
     let servers = Servers::default();
     let mut definitions = Definitions::new(Purpose::File, options.source.clone(), Vec::new(), servers);
-    read_definitions(&mut definitions, sheets);
+    read_definitions(&mut definitions, files);
     let mut outputs = Vec::new();
     for kind in ["Service", "SLO"] {
-        for sheet in sheets.iter_mut() {
-            let reader = &mut sheet.reader;
-            for node in sheet.documents.iter().filter(|node| is(node, kind)) {
+        for file in files.iter_mut() {
+            let reader = &mut file.reader;
+            for node in file.documents.iter().filter(|node| is(node, kind)) {
                 match kind {
                     "Service" => outputs.extend(read_service(reader, node)),
                     _ => outputs.extend(read_slos(reader, node, &mut definitions)),
@@ -35,7 +35,7 @@ pub(crate) fn read(sheets: &mut [Sheet<'_>], options: &ImportOptions) -> Vec<Out
             }
         }
     }
-    definitions.list_unused(sheets);
+    definitions.list_unused(files);
     outputs
 }
 

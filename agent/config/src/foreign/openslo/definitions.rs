@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::kinds::{Condition, Policy, Sli, is, is_own, name_of};
 use super::servers::Servers;
 use crate::diagnostic::{Diagnostic, Level};
+use crate::parsed_file::{KINDS, ParsedFile, scalar};
 use crate::reader::{At, Reader, did_you_mean, quoted_list, suggestion};
-use crate::sheet::{KINDS, Sheet, scalar};
 
 /// A definition and what was said about it.
 #[derive(Debug, Clone)]
@@ -128,9 +128,9 @@ impl Definitions {
     }
 
     /// Lists definitions that no SLO refers to.
-    pub(crate) fn list_unused(&self, sheets: &mut [Sheet<'_>]) {
-        for sheet in sheets {
-            for node in sheet.documents {
+    pub(crate) fn list_unused(&self, files: &mut [ParsedFile<'_>]) {
+        for file in files {
+            for node in file.documents {
                 let (Some(kind), Some(name)) = (scalar(node, "kind"), name_of(node)) else { continue };
                 let used = self.references.used.iter().any(|(known, used)| *known == kind && used == name);
                 if used || matches!(kind, "SLO" | "Service") || !KINDS.contains(&kind) || !is(node, kind) {
@@ -142,7 +142,7 @@ impl Definitions {
                     continue;
                 }
                 let what = format!("the {kind} `{name}`, which nothing refers to");
-                sheet.reader.lost(&At::root(node), what, "refer to it, or leave it out");
+                file.reader.lost(&At::root(node), what, "refer to it, or leave it out");
             }
         }
     }

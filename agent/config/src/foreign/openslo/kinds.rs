@@ -5,8 +5,8 @@ use lookout_promql::query::{Query, WINDOW};
 
 use crate::foreign::document::{Document, ratio};
 use crate::keys::document::{document, metadata};
+use crate::parsed_file::scalar;
 use crate::reader::{At, Fields, Reader, suggestion};
-use crate::sheet::scalar;
 use crate::yaml::{Key, Node, Place, Value};
 
 /// Step between two samples of a gauge.

@@ -6,16 +6,16 @@ use super::indicator::read_sli;
 use super::kinds::{is, is_own, list_metadata, name_of, open};
 use super::servers::hide;
 use crate::keys::alerting::data_source;
+use crate::parsed_file::ParsedFile;
 use crate::reader::{At, Reader};
-use crate::sheet::Sheet;
 use crate::yaml::Node;
 
 /// Reads what can be referred to; what refers to others comes after those.
-pub(crate) fn read_definitions(definitions: &mut Definitions, sheets: &mut [Sheet<'_>]) {
+pub(crate) fn read_definitions(definitions: &mut Definitions, files: &mut [ParsedFile<'_>]) {
     for kind in ["DataSource", "AlertCondition", "AlertNotificationTarget", "SLI", "AlertPolicy"] {
-        for sheet in sheets.iter_mut() {
-            for node in sheet.documents.iter().filter(|node| is(node, kind)) {
-                read_definition(&mut sheet.reader, node, kind, definitions);
+        for file in files.iter_mut() {
+            for node in file.documents.iter().filter(|node| is(node, kind)) {
+                read_definition(&mut file.reader, node, kind, definitions);
             }
         }
     }

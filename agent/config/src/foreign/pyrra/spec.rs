@@ -19,8 +19,8 @@ use crate::indicator::query_error;
 use crate::keys::Key;
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::pyrra::{alerting, gauge, indicator, latency, metric, native, ratio, severities, spec};
+use crate::parsed_file::{ParsedFile, scalar};
 use crate::reader::{At, Fields, Reader};
-use crate::sheet::{Sheet, scalar};
 use crate::yaml::{Node, Place};
 
 /// The prefix of labels that Pyrra gives to rules.
@@ -34,14 +34,14 @@ const SHORTEST_PERIOD: Window = Window::seconds(8064 * 30);
 
 /// Reads those documents of all files that are wanted.
 pub(crate) fn read(
-    sheets: &mut [Sheet<'_>],
+    files: &mut [ParsedFile<'_>],
     options: &ImportOptions,
     wanted: impl Fn(&Node) -> bool,
 ) -> Vec<Output> {
     let mut outputs = Vec::new();
-    for sheet in sheets {
-        let reader = &mut sheet.reader;
-        for node in sheet.documents.iter().filter(|node| wanted(node)) {
+    for file in files {
+        let reader = &mut file.reader;
+        for node in file.documents.iter().filter(|node| wanted(node)) {
             let root = At::root(node);
             let head = (scalar(node, "apiVersion"), scalar(node, "kind"));
             if head != (Some("pyrra.dev/v1alpha1"), Some("ServiceLevelObjective")) {

@@ -5,8 +5,8 @@ use lookout_engine::{Tier, Window};
 use super::windows::{self, AlertWindows};
 use crate::foreign::format::{ImportOptions, is_of_sloth};
 use crate::keys::sloth;
+use crate::parsed_file::{ParsedFile, scalar};
 use crate::reader::At;
-use crate::sheet::{Sheet, scalar};
 use crate::yaml::Node;
 
 /// The period when none is given, as in Sloth.
@@ -23,8 +23,8 @@ pub(crate) struct Defaults<'o> {
 }
 
 /// Reads the period, and its windows: from an `AlertWindows`, from Sloth's own catalogue, or scaled.
-pub(crate) fn read_defaults<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOptions) -> Defaults<'o> {
-    let found = read_catalogues(sheets);
+pub(crate) fn read_defaults<'o>(files: &mut [ParsedFile<'_>], options: &'o ImportOptions) -> Defaults<'o> {
+    let found = read_catalogues(files);
     let mut periods: Vec<Window> = found.iter().map(|(.., catalogue)| catalogue.period).collect();
     periods.sort_unstable();
     periods.dedup();
@@ -34,8 +34,8 @@ pub(crate) fn read_defaults<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOpt
         (period, _) => (period.unwrap_or(PERIOD), true),
     };
     let mut chosen: Option<AlertWindows> = None;
-    for (sheet, root, catalogue) in found {
-        let Some(Sheet { reader, .. }) = sheets.get_mut(sheet) else { continue };
+    for (file, root, catalogue) in found {
+        let Some(ParsedFile { reader, .. }) = files.get_mut(file) else { continue };
         if !said {
             let help = "they are the only ones; `import` takes `--period` for another";
             reader.changed(&root, format!("the period is {period}, as of these windows"), help);
@@ -56,10 +56,10 @@ pub(crate) fn read_defaults<'o>(sheets: &mut [Sheet<'_>], options: &'o ImportOpt
     Defaults { options, period, tiers: known.unwrap_or_else(|| Tier::defaults(period)), scaled }
 }
 
-/// Reads all `AlertWindows`, with the number of their sheet and where they stand.
-fn read_catalogues<'n>(sheets: &mut [Sheet<'n>]) -> Vec<(usize, At<'n>, AlertWindows)> {
+/// Reads all `AlertWindows`, with the number of their file and where they stand.
+fn read_catalogues<'n>(files: &mut [ParsedFile<'n>]) -> Vec<(usize, At<'n>, AlertWindows)> {
     let mut found = Vec::new();
-    for (n, Sheet { reader, documents }) in sheets.iter_mut().enumerate() {
+    for (n, ParsedFile { reader, documents }) in files.iter_mut().enumerate() {
         for node in documents.iter().filter(|node| is_windows(node)) {
             let root = At::root(node);
             let fields = reader.fields(&root, sloth::alert_windows::OBJECT);

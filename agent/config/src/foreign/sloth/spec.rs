@@ -20,8 +20,8 @@ use crate::foreign::query::{check_events, parse_query, split_quotient};
 use crate::keys::kubernetes::{kubernetes_object, object_metadata};
 use crate::keys::sloth::Spelling;
 use crate::keys::{Key, sloth};
+use crate::parsed_file::{ParsedFile, scalar};
 use crate::reader::{At, Fields, Reader};
-use crate::sheet::{Sheet, scalar};
 use crate::yaml::Node;
 
 /// The part of a document that all of its SLOs share.
@@ -37,25 +37,25 @@ struct Head<'h> {
 
 /// Reads those documents of all files that are wanted.
 pub(crate) fn read(
-    sheets: &mut [Sheet<'_>],
+    files: &mut [ParsedFile<'_>],
     options: &ImportOptions,
     wanted: impl Fn(&Node) -> bool,
 ) -> Vec<Output> {
-    let defaults = read_defaults(sheets, options);
+    let defaults = read_defaults(files, options);
     let mut outputs = Vec::new();
-    for sheet in sheets {
-        for node in sheet.documents.iter().filter(|node| wanted(node)) {
+    for file in files {
+        for node in file.documents.iter().filter(|node| wanted(node)) {
             let root = At::root(node);
             match (scalar(node, "version"), scalar(node, "apiVersion"), scalar(node, "kind")) {
-                (Some("prometheus/v1"), ..) => read_file(&mut sheet.reader, &root, &defaults, &mut outputs),
+                (Some("prometheus/v1"), ..) => read_file(&mut file.reader, &root, &defaults, &mut outputs),
                 (_, Some("sloth.slok.dev/v1"), Some("PrometheusServiceLevel")) => {
-                    read_object(&mut sheet.reader, &root, &defaults, &mut outputs);
+                    read_object(&mut file.reader, &root, &defaults, &mut outputs);
                 }
                 (_, Some("sloth.slok.dev/v1"), Some("AlertWindows")) => {}
                 _ => {
                     let help =
                         "Sloth's begin with `version: prometheus/v1` or `apiVersion: sloth.slok.dev/v1`";
-                    sheet.reader.error(&root, "not converted: this is no spec of Sloth", help);
+                    file.reader.error(&root, "not converted: this is no spec of Sloth", help);
                 }
             }
         }

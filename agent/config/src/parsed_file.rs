@@ -8,7 +8,7 @@ pub(super) const KINDS: [&str; 7] =
     ["SLO", "SLI", "Service", "DataSource", "AlertPolicy", "AlertCondition", "AlertNotificationTarget"];
 
 /// A file and its documents.
-pub(super) struct Sheet<'a> {
+pub(super) struct ParsedFile<'a> {
     pub(super) reader: Reader<'a>,
     pub(super) documents: &'a [Node],
 }
