@@ -4,9 +4,9 @@
 #   gate.sh before   may this be deployed now?           waits up to GATE_WAIT seconds for a `hold` to end
 #   gate.sh after    is what was deployed good enough?   watches for GATE_BAKE seconds, says no as soon as it is known
 #
-# 0 allow · 1 deny · 3 inconclusive (a hold because too little is known) · 4 unreachable · 5 any other hold: a freeze,
-# which no agent knows yet (the codes of `lookout gate`). Everything but 0 ends a deploy: a gate that cannot answer does not let anybody through. But a way back is never barred, least of all by an agent
-# that is away because of what is to be taken back: a change of the class `rollback` is stopped by a denial alone.
+# Exit codes are those of `lookout gate check`: 0 allow · 1 deny · 3 hold, too little is known · 4 unreachable · 5 hold, the
+# state may change soon. Everything but 0 ends a deploy. The exception is the class `rollback`, which only a denial stops:
+# the agent may be down because of the change that is rolled back.
 set -euo pipefail
 
 : "${LOOKOUT_URL:?the address of the agent}" "${GATE_SERVICE:?the service to be deployed}"
