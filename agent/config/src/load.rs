@@ -68,14 +68,14 @@ fn load_needing(
     }
 }
 
-/// Reads what a rehearsal needs, from a `lookout.yaml`, a folder with one, or an SLO spec on its own, whose targets and
+/// Reads what a simulation or a backtest needs, from a `lookout.yaml`, a folder with one, or an SLO spec on its own, whose targets and
 /// sources are not known then. No secret is needed.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_specs(path: &Path) -> Result<(Config, Diagnostics), Diagnostics> {
     let environment = |name: &str| std::env::var(name).ok();
-    // a rehearsal may try what no agent would run
+    // a simulation may try what no agent would run
     let mut run = Run { real_rates: None, ..Run::new(&environment, Secrets::Unneeded) };
     let files = run.expand(path);
     let mut files: Vec<Opened> = files.iter().filter_map(|file| run.open(file)).collect();

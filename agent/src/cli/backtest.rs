@@ -100,7 +100,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     };
     anyhow::ensure!(
         slo.components().is_empty(),
-        "{} is a composite, and counts of the past are those of one indicator; `lookout simulate` rehearses it, and a \
+        "{} is a composite, and counts of the past are those of one indicator; `lookout simulate` simulates it, and a \
          component can be backtested as an SLO of its own",
         slo.id()
     );

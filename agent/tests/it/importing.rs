@@ -162,7 +162,7 @@ fn the_examples_of_every_tool_check_simulate_and_generate_as_they_are() {
         let generated = run_to_end(&["generate", "-c", config]);
         assert_eq!(code(&generated), Some(0), "{}: {}", example.display(), said(&generated));
         rules.extend(files_in(&home.join("alerts"), ".rules.yaml"));
-        // a rehearsal of each would take minutes: the plainest of each tool has one
+        // a simulation of each would take minutes: the plainest of each tool has one
         if example.file_stem().is_some_and(|stem| stem == "01-ratio" || stem == "01-events") {
             let simulated = run_to_end(&["simulate", home.join("specs").to_str().unwrap()]);
             assert_eq!(code(&simulated), Some(0), "{}: {}", example.display(), said(&simulated));

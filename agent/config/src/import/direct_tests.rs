@@ -168,7 +168,7 @@ fn the_only_server_is_the_one_that_is_asked() {
     fs::write(&file, sloth).unwrap();
     for path in [file.as_path(), folder.path()] {
         let (alone, _) = load_specs(path).unwrap_or_else(|found| panic!("{found}"));
-        assert_eq!(alone.slos.len(), 1, "a rehearsal needs no lookout.yaml");
+        assert_eq!(alone.slos.len(), 1, "a simulation needs no lookout.yaml");
         assert!(crate::check_with(&[path.to_owned()], &|_| None).list.is_empty());
     }
     fs::write(folder.path().join("lookout.yaml"), "ledger: memory\nslos: [\"*.yml\"]\n").unwrap();
