@@ -111,6 +111,15 @@ impl AlertStates {
     }
 }
 
+/// Facts beside an assessment that a decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings {
+    /// Data are missing for long enough to open an incident.
+    pub(crate) data_are_missing: bool,
+    /// The severity of an outage of the same source that another SLO tells.
+    pub(crate) outage: Option<Severity>,
+}
+
 /// The decision that follows from an assessment. Store its transitions, then accept it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -125,7 +134,7 @@ impl Decision {
         policy: &Policy,
         now: &AlertStates,
         assessment: &Assessment,
-        data_are_missing: bool,
+        around: Surroundings,
     ) -> Self {
         let mut next = now.clone();
         next.change_alerts(policy, assessment);
@@ -135,13 +144,18 @@ impl Decision {
             if assessment.state.freezes() && cause != Cause::DataMissing {
                 continue;
             }
-            let wanted = match cause {
+            let mut wanted = match cause {
                 Cause::Burn => next.wanted_for_burn(policy, now, assessment),
-                Cause::DataMissing => next.wanted_for_data(policy, now, assessment, data_are_missing),
+                Cause::DataMissing => next.wanted_for_data(policy, now, assessment, around.data_are_missing),
                 Cause::CrashLoop | Cause::TrafficMissing => {
                     next.wanted_for_conditions(policy, now, assessment, cause)
                 }
             };
+            if matches!(cause, Cause::DataMissing | Cause::TrafficMissing)
+                && now.latest(cause).open().is_none()
+            {
+                wanted.severity = wanted.severity.filter(|severity| around.outage < Some(*severity));
+            }
             let (latest, transition) = incident::advance(cause, now.latest(cause), wanted);
             next.incidents.set(cause, latest);
             transitions.extend(transition);

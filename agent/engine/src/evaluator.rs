@@ -10,14 +10,14 @@ use crate::budget::Budget;
 use crate::burn::Measured;
 use crate::condition::Condition;
 use crate::counts::Counts;
-use crate::decision::{AlertStates, Decision, Watch};
+use crate::decision::{AlertStates, Decision, Surroundings, Watch};
 use crate::history::Recorded;
 use crate::incident::{Cause, Latest, Open, Resolved};
 use crate::period::Span;
 use crate::policy::Policy;
 use crate::sli_history::SliHistory;
 use crate::slot::Slot;
-use crate::tier::Tier;
+use crate::tier::{Severity, Tier};
 use crate::versions::Version;
 use crate::window::Window;
 
@@ -234,9 +234,16 @@ impl Evaluator {
     /// Decides what follows from an assessment. Changes nothing.
     #[must_use]
     pub fn decide(&self, assessment: &Assessment) -> Decision {
+        self.decide_beside(assessment, None)
+    }
+
+    /// Decides what follows from an assessment while another SLO tells an outage of the same source. Missing data and
+    /// missing traffic open no incident of their own then, up to the severity of the other.
+    #[must_use]
+    pub fn decide_beside(&self, assessment: &Assessment, outage: Option<Severity>) -> Decision {
         let silent = silent_seconds(&self.policy, &self.sli, self.watch, &assessment.components);
-        let missing = assessment.state.lacks_data() && silent > self.policy.data_alert_seconds();
-        Decision::new(&self.policy, &self.states, assessment, missing)
+        let data_are_missing = assessment.state.lacks_data() && silent > self.policy.data_alert_seconds();
+        Decision::new(&self.policy, &self.states, assessment, Surroundings { data_are_missing, outage })
     }
 
     /// Makes a decision the new state.

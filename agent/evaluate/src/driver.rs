@@ -4,6 +4,7 @@
 //! decisions its own. When the ledger fails, counts wait and the same transitions are decided again at the next tick.
 
 mod early;
+mod outage;
 mod restore;
 
 use std::borrow::Borrow;
@@ -15,13 +16,14 @@ use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Rec
 
 pub use restore::RestoreError;
 
+use self::outage::Outages;
 use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
 use super::{Snapshot, status};
 use lookout_collect::Observation;
-use lookout_config::{Config, Slo};
+use lookout_config::{Config, Indicator, Slo};
 use lookout_ledger::{Ledger, LedgerError};
 use lookout_model::{
     Corrected, CountRow, GridTime, IncidentRecord, Timestamp, TransitionRecord, incident_id,
@@ -203,14 +205,7 @@ impl Driver {
         let at = self.config.grid.end_of(slot);
         self.bad_slots.retain(|_, bad_slot| *bad_slot > slot);
         self.load_corrections(slot).await;
-        let mut decided: Vec<(Assessment, Decision)> = Vec::with_capacity(self.watched.len());
-        for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
-            set_calendar(slo, &mut watched.evaluator, slot);
-            watched.excluded.exclude_from(&mut watched.evaluator, slot);
-            let report = watched.evaluator.assess(slot);
-            let decision = watched.evaluator.decide(&report);
-            decided.push((report, decision));
-        }
+        let decided = self.assess(slot);
         let mut transitions = Vec::new();
         for (index, (report, decision)) in decided.iter().enumerate() {
             for transition in &decision.transitions {
@@ -238,6 +233,28 @@ impl Driver {
         let has_deliveries = self.report_own_faults(at).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
         (Snapshot { at, interval_s, ledger_is_down: self.ledger_is_down, slos }, has_deliveries)
+    }
+
+    /// Closes every slot up to `slot`. Returns the assessment of every SLO and the decision that follows.
+    fn assess(&mut self, slot: Slot) -> Vec<(Assessment, Decision)> {
+        let mut assessed = Vec::with_capacity(self.watched.len());
+        for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
+            set_calendar(slo, &mut watched.evaluator, slot);
+            watched.excluded.exclude_from(&mut watched.evaluator, slot);
+            assessed.push(watched.evaluator.assess(slot));
+        }
+        let all = || self.config.slos.iter().zip(&self.watched);
+        let available =
+            all().zip(&assessed).filter(|((slo, _), _)| matches!(slo.indicator, Indicator::Up { .. }));
+        let outages = Outages::find(
+            available.map(|((slo, watched), report)| (slo, report, watched.evaluator.decide(report))),
+        );
+        let decide = |((slo, watched), report): ((&Slo, &Watched), Assessment)| {
+            let outage = outages.explaining(slo, &report);
+            let decision = watched.evaluator.decide_beside(&report, outage);
+            (report, decision)
+        };
+        all().zip(assessed).map(decide).collect()
     }
 
     async fn build_transition(
