@@ -24,11 +24,11 @@ use crate::window::Window;
 /// The running state of one SLO.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
-    policy: Policy,
-    sli: SliHistory,
-    states: AlertStates,
-    runs: Runs,
-    watch: Watch,
+    pub(crate) policy: Policy,
+    pub(crate) sli: SliHistory,
+    pub(crate) states: AlertStates,
+    pub(crate) runs: Runs,
+    pub(crate) watch: Watch,
 }
 
 impl Evaluator {
@@ -77,8 +77,8 @@ impl Evaluator {
         self.sli.events.closed()
     }
 
-    /// Resumes an incident that was open before a restart. Tiers and conditions of its severity fire on until data end
-    /// them.
+    /// Resumes an incident that was open before a restart, after the saved state was restored. Without a saved alert that
+    /// explains it, tiers and conditions of its severity fire on until data end them.
     pub fn resume(&mut self, cause: Cause, open: Open) {
         self.states.resume(&self.policy, cause, open);
     }
@@ -250,6 +250,10 @@ impl Evaluator {
     pub fn accept(&mut self, decision: Decision) {
         self.states = decision.next;
         self.watch.recounted = false;
+    }
+
+    pub(crate) fn width(&self) -> i64 {
+        i64::from(self.policy.grid.width_seconds())
     }
 
     pub(crate) const fn states(&self) -> &AlertStates {

@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Recorded, Slot, Transition};
+use lookout_engine::{
+    Assessment, Cause, Change, Counts, Decision, Evaluator, Recorded, SavedState, Slot, Transition,
+};
 
 pub use restore::RestoreError;
 
@@ -24,9 +26,9 @@ use super::notice::{self, Context};
 use super::{Snapshot, status};
 use lookout_collect::Observation;
 use lookout_config::{Config, Indicator, Slo};
-use lookout_ledger::{Ledger, LedgerError};
+use lookout_ledger::{Ledger, LedgerError, Tick};
 use lookout_model::{
-    Corrected, CountRow, GridTime, IncidentRecord, Timestamp, TransitionRecord, incident_id,
+    Corrected, CountRow, GridTime, IncidentRecord, StateRecord, Timestamp, TransitionRecord, incident_id,
 };
 use lookout_runtime::events::{chain, names};
 
@@ -58,6 +60,8 @@ struct Watched {
     resolved: BTreeMap<Cause, IncidentRecord>,
     /// The time that its counts leave out.
     excluded: Arc<Exclusion>,
+    /// The state that is stored; `None` while that is not certain.
+    stored: Option<SavedState>,
 }
 
 /// All evaluators, and the ledger their state lives in.
@@ -71,6 +75,8 @@ pub struct Driver {
     waiting: BTreeMap<(i64, usize), Counts>,
     bad_slots: early::BadSlots,
     ledger_is_down: bool,
+    /// Faults of the ledger whose states were stored again.
+    ledger_faults: u64,
     ledger_watch: LedgerWatch,
     delivery_watch: DeliveryWatch,
     exclusions: Exclusions,
@@ -212,7 +218,8 @@ impl Driver {
                 transitions.extend(self.build_transition(index, report, decision, transition).await);
             }
         }
-        let stored = self.store(&transitions, at).await;
+        let states = self.changed_states(decided.iter().map(|(_, decision)| decision).enumerate());
+        let stored = self.store(&transitions, states, at).await;
         let mut slos = Vec::with_capacity(decided.len());
         let config = Arc::clone(&self.config);
         for ((slo, watched), (report, decision)) in config.slos.iter().zip(&mut self.watched).zip(decided) {
@@ -327,7 +334,27 @@ impl Driver {
         true
     }
 
-    async fn store(&mut self, transitions: &[TransitionRecord], at: Timestamp) -> bool {
+    /// Returns the states that differ from the stored ones once these decisions are accepted, with the places of their
+    /// SLOs.
+    fn changed_states<'d>(
+        &self,
+        decided: impl Iterator<Item = (usize, &'d Decision)>,
+    ) -> Vec<(usize, StateRecord)> {
+        let changed = |(index, decision): (usize, &Decision)| {
+            let (slo, watched) = (self.config.slos.get(index)?, self.watched.get(index)?);
+            let state = watched.evaluator.saved_state_after(decision);
+            let differs = watched.stored.as_ref() != Some(&state);
+            differs.then(|| (index, StateRecord { slo_id: slo.id(), state }))
+        };
+        decided.filter_map(changed).collect()
+    }
+
+    async fn store(
+        &mut self,
+        transitions: &[TransitionRecord],
+        states: Vec<(usize, StateRecord)>,
+        at: Timestamp,
+    ) -> bool {
         let rows: Vec<CountRow> = self
             .waiting
             .iter()
@@ -343,10 +370,24 @@ impl Driver {
                 })
             })
             .collect();
-        match self.ledger.commit(&rows, transitions).await {
+        let (places, states): (Vec<usize>, Vec<StateRecord>) = states.into_iter().unzip();
+        let tick = Tick { counts: &rows, transitions, states: &states };
+        match self.ledger.commit_tick(tick).await {
             Ok(()) => {
                 self.waiting.clear();
-                self.ledger_is_down = self.ledger.health().not_recording.is_some();
+                for (place, record) in places.into_iter().zip(states) {
+                    if let Some(watched) = self.watched.get_mut(place) {
+                        watched.stored = Some(record.state);
+                    }
+                }
+                let health = self.ledger.health();
+                self.ledger_is_down = health.not_recording.is_some();
+                // a new file lacks the states of the one before
+                if std::mem::replace(&mut self.ledger_faults, health.faults) != health.faults
+                    || self.ledger_is_down
+                {
+                    self.watched.iter_mut().for_each(|watched| watched.stored = None);
+                }
                 if self.ledger_is_down {
                     metrics::counter!(names::LEDGER_FAILURES).increment(1);
                 } else {

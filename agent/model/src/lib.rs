@@ -15,6 +15,7 @@ mod incident;
 mod notice;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
+mod saved_state;
 mod timestamp;
 pub mod word;
 
@@ -33,4 +34,5 @@ pub use evidence::{
 };
 pub use incident::{IncidentRecord, incident_id};
 pub use notice::{Notice, OwnFault, TransitionRecord};
+pub use saved_state::StateRecord;
 pub use timestamp::{GridTime, Timestamp};

@@ -21,6 +21,7 @@ mod fences;
 mod gate_states;
 #[cfg(test)]
 mod importing;
+mod killed;
 #[cfg(test)]
 mod ledger_faults;
 #[cfg(test)]

@@ -37,7 +37,9 @@ impl Driver {
                 transitions.extend(told.map(|told| self.at_instant(told, transition.at, now)));
             }
         }
-        if transitions.is_empty() || !self.store(&transitions, now).await {
+        let decisions = certain.iter().map(|(index, projected)| (*index, &projected.decision));
+        let states = self.changed_states(decisions);
+        if transitions.is_empty() || !self.store(&transitions, states, now).await {
             return Vec::new();
         }
         let config = Arc::clone(&self.config);

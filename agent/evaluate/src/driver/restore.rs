@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lookout_config::{Config, Slo, Stream};
-use lookout_engine::{Evaluator, Grid, Open, Resolved, Slot};
+use lookout_engine::{Evaluator, Grid, Open, Resolved, SavedState, Slot};
 use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
 use lookout_model::{GridTime, IncidentRecord, Timestamp, TransitionRecord};
 
@@ -48,6 +48,12 @@ impl Driver {
         let exclusions = Exclusions::read(&config, &*ledger, reach(config.slos.iter().map(blank), now), now)
             .await
             .map_err(|source| RestoreError { what: "corrections".to_owned(), source })?;
+        let states = ledger
+            .states()
+            .await
+            .map_err(|source| RestoreError { what: "the states of alerts".to_owned(), source })?;
+        let states: BTreeMap<String, SavedState> =
+            states.into_iter().map(|record| (record.slo_id, record.state)).collect();
         let mut watched = Vec::with_capacity(config.slos.len());
         for (index, slo) in config.slos.iter().enumerate() {
             let excluded = exclusions.of(index);
@@ -67,7 +73,12 @@ impl Driver {
                 );
                 evaluator.clock_stepped(closed);
             }
-            watched.push(Watched { evaluator, open: BTreeMap::new(), resolved: BTreeMap::new(), excluded });
+            let stored = states.get(&slo.id()).cloned();
+            if let Some(state) = &stored {
+                evaluator.restore_state(state);
+            }
+            let (open, resolved) = (BTreeMap::new(), BTreeMap::new());
+            watched.push(Watched { evaluator, open, resolved, excluded, stored });
         }
         let counted =
             |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
@@ -81,6 +92,7 @@ impl Driver {
             waiting: BTreeMap::new(),
             bad_slots: BTreeMap::new(),
             ledger_is_down: false,
+            ledger_faults: 0,
             ledger_watch: LedgerWatch::default(),
             delivery_watch: DeliveryWatch::default(),
             exclusions,
