@@ -21,14 +21,16 @@ pub use restore::RestoreError;
 use self::outage::Outages;
 use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
+use super::implausible::Shown;
 use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
 use super::{Snapshot, status};
-use lookout_collect::Observation;
+use lookout_collect::{Observation, Quarantined};
 use lookout_config::{Config, Indicator, Slo};
 use lookout_ledger::{Ledger, LedgerError, Tick};
 use lookout_model::{
-    Corrected, CountRow, GridTime, IncidentRecord, StateRecord, Timestamp, TransitionRecord, incident_id,
+    Corrected, CountRow, GridTime, ImplausibleCounts, IncidentRecord, StateRecord, Timestamp,
+    TransitionRecord, incident_id,
 };
 use lookout_runtime::events::{chain, names};
 
@@ -62,6 +64,8 @@ struct Watched {
     excluded: Arc<Exclusion>,
     /// The state that is stored; `None` while that is not certain.
     stored: Option<SavedState>,
+    /// The last counts that cannot be true.
+    implausible: Option<ImplausibleCounts>,
 }
 
 /// All evaluators, and the ledger their state lives in.
@@ -129,8 +133,10 @@ impl Driver {
             evaluator.copy_period_and_versions(&watched.evaluator);
             // counts of a period must not come before it
             set_calendar(slo, &mut evaluator, closed);
-            let (mut evaluator, _) =
-                Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
+            let restored = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
+            let mut evaluator = restored.evaluator;
+            let known = watched.implausible.take().filter(|known| !known.stored);
+            watched.implausible = restored.implausible.or(known);
             for (&(slot, stream), counts) in &self.waiting {
                 let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
                     continue;
@@ -180,12 +186,20 @@ impl Driver {
 
     /// Records an observation. Counts that no service can have are neither counted nor stored.
     pub fn record(&mut self, observation: Observation) {
-        let Observation { stream, slot, counts, starts } = observation;
+        let Observation { stream, slot, counts, starts, quarantined } = observation;
         let Some(place) = self.streams.get(stream) else { return };
-        let Some(watched) = self.watched.get_mut(place.slo) else { return };
-        let start = watched.evaluator.policy().grid.start_of(slot);
+        let slo = self.config.slos.get(place.slo);
+        let (Some(slo), Some(watched)) = (slo, self.watched.get_mut(place.slo)) else { return };
+        let grid = watched.evaluator.policy().grid;
+        let start = grid.start_of(slot);
+        let shown = Shown { slo, component: place.component, from: start, seconds: grid.width_seconds() };
+        if let Some(Quarantined { value, reason }) = quarantined {
+            watched.implausible = Some(shown.value(value, reason));
+            return;
+        }
         let counted = watched.excluded.counted(start, counts);
         if watched.evaluator.record_component(place.component, slot, counted) == Recorded::Implausible {
+            watched.implausible = Some(shown.counts(counts, false));
             tracing::error!(
                 slo.id = place.id,
                 events.good = counts.good,
@@ -235,7 +249,8 @@ impl Driver {
             }
             let (open, corrected) =
                 (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
-            slos.push(status::of(slo, &report, &watched.evaluator, open, corrected));
+            let implausible = watched.implausible.as_ref();
+            slos.push(status::of(slo, &report, &watched.evaluator, open, corrected, implausible));
         }
         let has_deliveries = self.report_own_faults(at).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();

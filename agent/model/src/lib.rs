@@ -11,6 +11,7 @@ mod deploy;
 mod duration;
 mod evidence;
 pub mod format;
+mod implausible;
 mod incident;
 mod notice;
 #[cfg(any(test, feature = "samples"))]
@@ -32,6 +33,7 @@ pub use evidence::{
     CalendarEvidence, ComponentEvidence, ConditionEvidence, ConditionKind, Evidence, PresentEvidence,
     TierEvidence, VersionEvidence,
 };
+pub use implausible::ImplausibleCounts;
 pub use incident::{IncidentRecord, incident_id};
 pub use notice::{Notice, OwnFault, TransitionRecord};
 pub use saved_state::StateRecord;

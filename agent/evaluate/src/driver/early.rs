@@ -53,7 +53,8 @@ impl Driver {
             watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
             let incidents = watched.open.values().cloned().collect();
             let corrected = watched.corrected(slo, report.at);
-            let status = status::of(slo, &report, &watched.evaluator, incidents, corrected);
+            let implausible = watched.implausible.as_ref();
+            let status = status::of(slo, &report, &watched.evaluator, incidents, corrected, implausible);
             changed.push((index, SloStatus { at: status.at.min(now), ..status }));
         }
         changed
