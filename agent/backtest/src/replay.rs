@@ -262,7 +262,9 @@ fn spent(bad: u64, budget: &Budget) -> f64 {
 mod tests {
     use std::time::Duration;
 
-    use lookout_engine::{Grid, Guard, Latest, Method, Objective, Period, Tier, Window};
+    use lookout_engine::{
+        BudgetShare, BurnFactor, Condition, Grid, Guard, Latest, Method, Objective, Period, Tier, Window,
+    };
     use proptest::prelude::*;
 
     use super::*;
@@ -371,6 +373,7 @@ mod tests {
                 evaluator.record(slot, counts);
             }
         }
+        evaluator.restore_state(&before.evaluator.saved_state());
         for cause in [Cause::Burn, Cause::DataMissing] {
             match before.evaluator.latest(cause) {
                 Latest::Open(open) => evaluator.resume(cause, open),
@@ -392,15 +395,13 @@ mod tests {
     }
 
     prop_compose! {
-        /// Generates about a day in slots of 30 s: stretches of health, failure, idleness and silence. The last two
-        /// are shorter than the shortest window: the ledger knows the severity of an incident, not its firing tiers,
-        /// and with an empty short window that makes a difference.
+        /// Generates about a day in slots of 30 s: stretches of health, failure, idleness and silence.
         fn stretches()(list in prop::collection::vec((20..600_i64, 0..6_u8, 1..200_u64), 2..9)) -> Vec<(i64, Counts)> {
             let mut counts = Vec::new();
             // every stretch begins at a minute, and so does the recording
             let mut second = 0;
             for (slots, kind, events) in list {
-                for n in 0..if kind < 4 { slots } else { 9 } {
+                for n in 0..slots {
                     let bad = match kind {
                         0 => events,
                         1 => events / 5 + 1,
@@ -421,67 +422,64 @@ mod tests {
     }
 
     proptest! {
-            #![proptest_config(ProptestConfig::with_cases(64))]
+        #![proptest_config(ProptestConfig::with_cases(64))]
 
-            #[test]
-            fn slots_without_a_report_change_nothing(counts in stretches(), slices in any::<bool>()) {
-                let grid = Grid::try_new(30).unwrap();
-                let recording = Recording::on(grid, counts.as_slice()).unwrap();
-                let method = match slices {
-                    true => Method::RatioTimeslices { slices: Grid::MINUTE },
-                    false => Method::Occurrences,
-                };
-                let policy = fitted(&Policy { method, ..policy(grid) }, &recording);
-                let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
-                let mut run = Run::new(Evaluator::new(policy.clone(), first.plus(-1)), first, last, 50);
-                let mut observed = recording.slots().iter().peekable();
-                while run.next <= run.last {
-                    let slot = run.next;
-                    run.next = slot.plus(1);
-                    let counts = observed.next_if(|(at, _)| *at == slot).map(|(_, counts)| *counts);
-                    counts.into_iter().for_each(|counts| { run.evaluator.record(slot, counts); });
-                    let report = run.evaluator.assess(slot);
-                    let decision = run.evaluator.decide(&report);
-                    run.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
-                    run.evaluator.accept(decision);
-                }
-                prop_assert_eq!(replay(&policy, None, &recording, 50), run.outcome());
-            }
-
-            #[test]
-            fn a_restart_in_the_middle_ends_no_incident_early(counts in stretches(), share in 0.0..1.0_f64) {
-                let grid = Grid::try_new(30).unwrap();
-                let recording = Recording::on(grid, counts.as_slice()).unwrap();
-                let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
-                let at = Slot(first.0 + ((last.0 - first.0) as f64 * share) as i64);
-                // a new process does not know how long data have been missing: that time starts again on purpose
-                let of_the_budget = |incidents: Vec<Incident>| -> Vec<Incident> {
-                    incidents.into_iter().filter(|incident| incident.cause == Cause::Burn).collect()
-                };
-                let whole = replay(&policy(grid), None, &recording, 1).incidents;
-                let restarted = with_a_restart(&policy(grid), &recording, at);
-    let (restarted, whole) = (of_the_budget(restarted), of_the_budget(whole));
-                // The ledger knows the severity of an open incident, not its tiers: all of that severity and below fire on until
-            // data end them. So a restart ends nothing early.
-            let is_open = |incidents: &[Incident], at: Timestamp| {
-                let open = |incident: &Incident| {
-                    incident.opened_at <= at && incident.resolved_at.is_none_or(|resolved| at < resolved)
-                };
-                incidents.iter().any(open)
+        #[test]
+        fn slots_without_a_report_change_nothing(counts in stretches(), slices in any::<bool>()) {
+            let grid = Grid::try_new(30).unwrap();
+            let recording = Recording::on(grid, counts.as_slice()).unwrap();
+            let method = match slices {
+                true => Method::RatioTimeslices { slices: Grid::MINUTE },
+                false => Method::Occurrences,
             };
-            for slot in first.0..=last.0 {
-                let end = grid.end_of(Slot(slot));
-                let (now, before) = (is_open(&restarted, end), is_open(&whole, end));
-                prop_assert!(now || !before, "an incident of {end:?} ended early: {restarted:?} {whole:?}");
+            let policy = fitted(&Policy { method, ..policy(grid) }, &recording);
+            let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
+            let mut run = Run::new(Evaluator::new(policy.clone(), first.plus(-1)), first, last, 50);
+            let mut observed = recording.slots().iter().peekable();
+            while run.next <= run.last {
+                let slot = run.next;
+                run.next = slot.plus(1);
+                let counts = observed.next_if(|(at, _)| *at == slot).map(|(_, counts)| *counts);
+                counts.into_iter().for_each(|counts| { run.evaluator.record(slot, counts); });
+                let report = run.evaluator.assess(slot);
+                let decision = run.evaluator.decide(&report);
+                run.note(&report, &decision, counts.unwrap_or(Counts::ZERO));
+                run.evaluator.accept(decision);
             }
-            // The observed time before the restart is rounded to minutes, and with it the spent budget.
-                for after in &restarted {
-                    let same = |other: &&Incident| (other.opened_at, other.resolved_at) == (after.opened_at, after.resolved_at);
-                    let Some(before) = whole.iter().find(same) else { continue };
-                    let allowed = 0.1 * before.spent_ratio.abs();
-                    prop_assert!((after.spent_ratio - before.spent_ratio).abs() <= allowed, "{after:?} {before:?}");
-                prop_assert_eq!(after.peak, before.peak);
-                }
+            prop_assert_eq!(replay(&policy, None, &recording, 50), run.outcome());
+        }
+
+        #[test]
+        fn a_restart_in_the_middle_changes_no_incident(counts in stretches(), shares in prop::collection::vec(0.0..1.0_f64, 1..4)) {
+            let grid = Grid::try_new(30).unwrap();
+            let recording = Recording::on(grid, counts.as_slice()).unwrap();
+            let (first, last) = (recording.first().unwrap(), recording.last().unwrap());
+            // a new process does not know how long data have been missing: that time starts again on purpose
+            let of_the_budget = |incidents: Vec<Incident>| -> Vec<Incident> {
+                incidents.into_iter().filter(|incident| incident.cause == Cause::Burn).collect()
+            };
+            let policy = with_release_and_hold(&policy(grid));
+            let whole = of_the_budget(replay(&policy, None, &recording, 1).incidents);
+            for share in shares {
+                let at = Slot(first.0 + ((last.0 - first.0) as f64 * share) as i64);
+                let restarted = of_the_budget(with_a_restart(&policy, &recording, at));
+                prop_assert_eq!(&restarted, &whole, "a restart at {:?}", grid.end_of(at));
             }
         }
+    }
+
+    /// Returns a policy in which the state of a tier is more than its severity: some are released late, some are held.
+    fn with_release_and_hold(policy: &Policy) -> Policy {
+        let tier = |(index, tier): (usize, &Tier)| match index % 3 {
+            0 => tier.until(BurnFactor::try_new(tier.factor.value() * 0.7).unwrap()),
+            1 => Tier { hold_seconds: 120, ..*tier },
+            _ => *tier,
+        };
+        let left = Condition::budget_left(Severity::Page, BudgetShare::try_from_percent(40.0).unwrap());
+        Policy {
+            tiers: policy.tiers.iter().enumerate().map(tier).collect(),
+            conditions: vec![left],
+            ..policy.clone()
+        }
+    }
 }

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 pub use slots::Schedule;
 
 /// Counts of one slot of one stream. No observation is not the same as an observation of nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
     /// Index into [`Config::streams`]: which SLO or component of one it is about.
     ///
@@ -30,13 +30,30 @@ pub struct Observation {
     pub counts: Counts,
     /// Starts of the process that was observed.
     pub starts: u32,
+    /// A value that cannot be true; the counts then say nothing.
+    pub quarantined: Option<Quarantined>,
+}
+
+/// A value that a source showed and that is not counted.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quarantined {
+    /// The value: that of a sample, or a number of events.
+    pub value: f64,
+    /// The reason: `absurd_growth`.
+    pub reason: &'static str,
 }
 
 impl Observation {
     /// Counts of a slot, without a start.
     #[must_use]
     pub const fn new(stream: usize, slot: Slot, counts: Counts) -> Self {
-        Self { stream, slot, counts, starts: 0 }
+        Self { stream, slot, counts, starts: 0, quarantined: None }
+    }
+
+    /// A value of a slot that is not counted.
+    #[must_use]
+    pub const fn quarantined(stream: usize, slot: Slot, quarantined: Quarantined) -> Self {
+        Self { quarantined: Some(quarantined), ..Self::new(stream, slot, Counts::ZERO) }
     }
 }
 

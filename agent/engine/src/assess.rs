@@ -15,7 +15,8 @@ use crate::alert::AlertState;
 use crate::assessment::{Assessment, ComponentAssessment, TierAssessment};
 use crate::budget::{Budget, in_units_of};
 use crate::burn::Measured;
-use crate::condition::{Condition, ConditionAssessment, Criterion, Idle, View};
+use crate::condition::{Condition, Criterion};
+use crate::condition_assessment::{ConditionAssessment, Idle, View};
 use crate::counts::Counts;
 use crate::data_state::DataState;
 use crate::decision::{AlertStates, Watch};
@@ -33,8 +34,8 @@ use crate::window::Window;
 /// The runs of failure that short windows see now, each by its first bad slot.
 #[derive(Debug, Clone)]
 pub(crate) struct Runs {
-    present: Option<Slot>,
-    tiers: Vec<Option<Slot>>,
+    pub(crate) present: Option<Slot>,
+    pub(crate) tiers: Vec<Option<Slot>>,
 }
 
 impl Runs {
@@ -166,7 +167,6 @@ impl Assessor<'_> {
             events,
             exceeded: false,
             firing: alert.firing,
-            kept_by_release: false,
             held: None,
             since,
             recovered: None,
@@ -182,7 +182,6 @@ impl Assessor<'_> {
             let release = tier.factor_while(true);
             let unproven = short.coverage() < 0.5 && !self.watch.recounted || self.is_refilling(tier.short);
             seen.exceeded = unproven || burns(release);
-            seen.kept_by_release = seen.exceeded && !burns(tier.factor);
             if !present.failing {
                 seen.recovered = onset::last_bad(sli.counted(), tier.short, objective, release);
                 seen.lets_go_after_seconds = Some(self.lets_go_after(tier, &seen));

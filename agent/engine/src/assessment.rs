@@ -6,7 +6,7 @@
 use crate::alert::AlertInput;
 use crate::budget::Budget;
 use crate::burn::Measured;
-use crate::condition::ConditionAssessment;
+use crate::condition_assessment::ConditionAssessment;
 use crate::counts::Counts;
 use crate::data_state::DataState;
 use crate::guard::HoldReason;
@@ -34,8 +34,6 @@ pub struct TierAssessment {
     ///
     /// [`Evaluator::accept`]: crate::Evaluator::accept
     pub firing: bool,
-    /// It fires below its factor, because it is not released yet.
-    pub kept_by_release: bool,
     /// The reason why the guard keeps a tier that burns fast enough from firing.
     pub held: Option<HoldReason>,
     /// The first bad slot of the run that its short window sees now.
@@ -50,11 +48,7 @@ pub struct TierAssessment {
 
 impl TierAssessment {
     pub(crate) const fn input(&self) -> AlertInput {
-        AlertInput {
-            exceeded: self.exceeded,
-            kept_by_release: self.kept_by_release,
-            hold_seconds: self.tier.hold_seconds,
-        }
+        AlertInput { exceeded: self.exceeded, hold_seconds: self.tier.hold_seconds }
     }
 
     /// Returns whether the tier is beyond its factor and waits for its hold or for the guard.

@@ -6,69 +6,12 @@
 
 use core::fmt;
 
-use crate::alert::AlertInput;
-use crate::budget::Budget;
-use crate::counts::Counts;
-use crate::guard::HoldReason;
+use crate::budget_share::BudgetShare;
 use crate::incident::Cause;
 use crate::objective::Objective;
-use crate::slot::Slot;
 use crate::tier::Severity;
-use crate::traffic::{Compared, TRAFFIC_WINDOW};
+use crate::traffic::TRAFFIC_WINDOW;
 use crate::window::Window;
-
-/// The largest rounding error.
-const ROUNDING: f64 = 1e-9;
-
-/// A share of a period's error budget, in millionths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BudgetShare {
-    ppm: u32,
-}
-
-/// A share outside `[0, 100]` percent, or not a number.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct InvalidShare(
-    /// The refused share in percent.
-    pub f64,
-);
-
-impl fmt::Display for InvalidShare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} % is no share of a budget from 0 % to 100 %", self.0)
-    }
-}
-
-impl core::error::Error for InvalidShare {}
-
-impl BudgetShare {
-    /// The whole budget.
-    pub const WHOLE: Self = Self { ppm: 1_000_000 };
-
-    /// Creates a share from percent, exact to four decimals.
-    ///
-    /// # Errors
-    /// When it is outside 0 to 100.
-    pub fn try_from_percent(percent: f64) -> Result<Self, InvalidShare> {
-        let ppm = (percent * 1e4).round();
-        if !(0.0..=1e6).contains(&ppm) {
-            return Err(InvalidShare(percent));
-        }
-        Ok(Self { ppm: ppm as u32 })
-    }
-
-    /// The share of one.
-    #[must_use]
-    pub fn ratio(self) -> f64 {
-        f64::from(self.ppm) / 1e6
-    }
-}
-
-impl fmt::Display for BudgetShare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}%", f64::from(self.ppm) / 1e4)
-    }
-}
 
 /// The criterion of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -301,70 +244,6 @@ impl Condition {
         };
         seconds.filter(|s| s.is_finite()).map(|s| s + self.hold_seconds as f64)
     }
-
-    /// Returns whether a step of the clock keeps it from letting go.
-    fn is_kept(&self, view: &View<'_>) -> bool {
-        view.refilling && self.cause() == Cause::Burn
-    }
-
-    /// Measures it at the end of a slot.
-    pub(crate) fn measure(
-        &self,
-        firing: bool,
-        (since, last): (Option<Slot>, Option<Slot>),
-        view: &View<'_>,
-    ) -> ConditionAssessment {
-        let (measured, passed, stays) = match self.criterion {
-            Criterion::BudgetLeft { below, until } => {
-                let left = view.budget.left_ratio;
-                let under = |share: BudgetShare| left + ROUNDING < share.ratio();
-                (Some(left), under(below), under(until))
-            }
-            Criterion::BudgetDrop { least, within, until } => {
-                let bad = (view.counts)(within).bad as f64 / view.unit.max(1) as f64;
-                let spent = Some(bad / view.budget.allowed).filter(|share| share.is_finite());
-                let over = |share: BudgetShare| spent.is_some_and(|spent| spent + ROUNDING >= share.ratio());
-                (spent, over(least), over(until))
-            }
-            Criterion::Exhaustion { below, at, until } => {
-                let lasts = (view.seconds_left)(at);
-                let under = |time: Window| lasts.is_some_and(|lasts| lasts < time.as_seconds() as f64);
-                (lasts, under(below), under(until))
-            }
-            Criterion::NoData { after } => {
-                let passed = view.frozen && view.silent_seconds > after.as_seconds();
-                (Some(view.silent_seconds as f64), passed, view.frozen)
-            }
-            Criterion::Idle { after } => {
-                let Idle { seconds, goes_on } = view.idle;
-                (Some(seconds as f64), goes_on && seconds > after.as_seconds(), goes_on)
-            }
-            Criterion::Traffic { below_percent, floor } => {
-                let share = view.traffic.and_then(|traffic| traffic.share(floor));
-                let under = share.is_some_and(|share| share < f64::from(below_percent) / 100.0);
-                // an hour that cannot be compared is no evidence of a recovery
-                (share, under, under || share.is_none())
-            }
-            Criterion::Restarts { least, within } => {
-                let starts = (view.starts)(within);
-                // starts are not stored: after a restart of the agent nobody knows of those before
-                let unproven = view.watched_seconds < within.as_seconds();
-                (Some(f64::from(starts)), starts >= least, starts > 0 || unproven)
-            }
-        };
-        let held =
-            if passed && !firing && self.cause() == Cause::Burn { (view.held)(self.window()) } else { None };
-        ConditionAssessment {
-            condition: *self,
-            measured,
-            exceeded: if firing { passed || stays || self.is_kept(view) } else { passed && held.is_none() },
-            kept_by_release: firing && !passed && (stays || self.is_kept(view)),
-            firing,
-            held,
-            since,
-            last,
-        }
-    }
 }
 
 impl fmt::Display for Condition {
@@ -398,75 +277,6 @@ impl fmt::Display for Condition {
             write!(f, " for {}", Window::seconds(self.hold_seconds))?;
         }
         Ok(())
-    }
-}
-
-/// The time without events.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Idle {
-    /// Its seconds, as far as they were observed and watched.
-    pub(crate) seconds: u64,
-    /// No event came in the last observed slot.
-    pub(crate) goes_on: bool,
-}
-
-/// The input of conditions.
-pub(crate) struct View<'a> {
-    pub(crate) budget: &'a Budget,
-    /// The count that stands for one event or slice.
-    pub(crate) unit: u64,
-    pub(crate) frozen: bool,
-    /// The clock was set, and the present window still has counts from before.
-    pub(crate) refilling: bool,
-    /// Seconds since the last observation.
-    pub(crate) silent_seconds: u64,
-    /// The time without events.
-    pub(crate) idle: Idle,
-    /// Seconds since the agent began to watch.
-    pub(crate) watched_seconds: u64,
-    /// The last hour beside the same hour a week before; `None` while the last hour is not wholly known.
-    pub(crate) traffic: Option<Compared>,
-    /// The starts of the process in a window.
-    pub(crate) starts: &'a dyn Fn(Window) -> u32,
-    /// The counts of a window in the period, in the units of the method.
-    pub(crate) counts: &'a dyn Fn(Window) -> Counts,
-    /// Seconds that the budget lasts at the burn of a window; `None` when it does not shrink.
-    pub(crate) seconds_left: &'a dyn Fn(Window) -> Option<f64>,
-    /// The reason of the guard for a window or the period.
-    pub(crate) held: &'a dyn Fn(Option<Window>) -> Option<HoldReason>,
-}
-
-/// One condition at the end of a slot.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct ConditionAssessment {
-    /// The condition.
-    pub condition: Condition,
-    /// The value that is compared with its thresholds: a share of the budget or of the traffic, seconds, or starts. `None`
-    /// when there is nothing to compare.
-    pub measured: Option<f64>,
-    /// Its threshold is passed and the guard agrees; or it fires and is not released.
-    pub exceeded: bool,
-    /// It fires below its threshold, because it is not released yet.
-    pub kept_by_release: bool,
-    /// It fires, once [`Evaluator::accept`] took the decision of this assessment.
-    ///
-    /// [`Evaluator::accept`]: crate::Evaluator::accept
-    pub firing: bool,
-    /// The reason why the guard keeps it from firing.
-    pub held: Option<HoldReason>,
-    /// The first slot of what it sees: the first start in the window, or the first slot without events.
-    pub since: Option<Slot>,
-    /// The last slot of what it sees: the last start in the window.
-    pub last: Option<Slot>,
-}
-
-impl ConditionAssessment {
-    pub(crate) const fn input(&self) -> AlertInput {
-        AlertInput {
-            exceeded: self.exceeded,
-            kept_by_release: self.kept_by_release,
-            hold_seconds: self.condition.hold_seconds,
-        }
     }
 }
 

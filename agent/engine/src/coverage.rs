@@ -8,6 +8,8 @@
 
 use std::collections::VecDeque;
 
+use crate::saved_state::{SavedCoverage, SavedStretch};
+
 /// The largest number of stretches. Beyond it the two oldest are joined: their sum stays exact, and only a window that
 /// begins inside them is measured pro rata.
 const STRETCH_LIMIT: usize = 64;
@@ -96,6 +98,48 @@ impl Coverage {
             next.from = oldest.from;
             next.observed = next.observed.saturating_add(oldest.observed);
         }
+    }
+
+    /// Returns what to save, at an instant.
+    pub(crate) fn save(&self, now: i64) -> SavedCoverage {
+        let is_over = |index: usize, to: i64| {
+            index + 1 < self.stretches.len() || now.saturating_sub(to) > self.gap_after
+        };
+        let stretch = |(index, stretch): (usize, &Stretch)| SavedStretch {
+            from: stretch.from,
+            to: is_over(index, stretch.to).then_some(stretch.to),
+            unseen: stretch.to.saturating_sub(stretch.from).saturating_sub(stretch.observed),
+        };
+        let stretches = self.stretches.iter().enumerate().map(stretch).collect();
+        SavedCoverage { gap_after: self.gap_after, stretches }
+    }
+
+    /// Cuts time that was derived from stored counts down to what was saved with the last of them. The ledger rounds old
+    /// counts to minutes and quarters of an hour. Time whose counts are lost stays unseen.
+    pub(crate) fn restore(&mut self, saved: &SavedCoverage) {
+        let Some(first) = saved.stretches.first().filter(|_| saved.gap_after == self.gap_after) else {
+            return;
+        };
+        let counted = core::mem::take(&mut self.stretches);
+        let part = |known: &Stretch, from: i64, to: i64| Stretch {
+            from,
+            to,
+            observed: known.observed_between(from, to),
+        };
+        // a longer period than before reaches further back than what was saved
+        let older = counted.iter().filter(|known| known.from < first.from);
+        self.stretches.extend(older.map(|known| part(known, known.from, known.to.min(first.from))));
+        for saved in &saved.stretches {
+            let end = saved.to.or(counted.back().map(|last| last.to)).unwrap_or(saved.from).max(saved.from);
+            let observed = end.saturating_sub(saved.from).saturating_sub(saved.unseen).max(0);
+            let saved = Stretch { from: saved.from, to: end, observed };
+            for known in counted.iter().filter(|known| known.from < saved.to && known.to > saved.from) {
+                let (from, to) = (known.from.max(saved.from), known.to.min(saved.to));
+                let (exact, rounded) = (part(&saved, from, to), part(known, from, to));
+                self.stretches.push_back(Stretch { observed: exact.observed.min(rounded.observed), ..exact });
+            }
+        }
+        self.limit();
     }
 
     /// Returns whether there is more than one stretch.

@@ -1,10 +1,8 @@
 //! Alerts and incidents, and the decision that changes them.
 
-use core::cmp::Ordering;
-
 use crate::alert::{AlertInput, AlertState};
 use crate::assessment::Assessment;
-use crate::condition::ConditionAssessment;
+use crate::condition_assessment::ConditionAssessment;
 use crate::data_state::DataState;
 use crate::incident::{self, Cause, Latest, Open, Resolved, Transition, Wanted};
 use crate::policy::Policy;
@@ -93,24 +91,22 @@ impl AlertStates {
         }
     }
 
-    /// Resumes an incident that was open before a restart. Alerts of its severity fire on until data end them. So do those
-    /// of a lower severity: whether they fired is not known, and they must not let go early.
+    /// Resumes an incident that was open before a restart. When no restored alert explains it, all alerts of its severity
+    /// fire on until data end them.
     pub(crate) fn resume(&mut self, policy: &Policy, cause: Cause, open: Open) {
         self.incidents.set(cause, Latest::Open(open));
-        let resumed = |severity: Severity| match severity.cmp(&open.severity) {
-            Ordering::Less => AlertState { firing: true, ..AlertState::default() },
-            Ordering::Equal => AlertState::resumed(true),
-            Ordering::Greater => AlertState::default(),
-        };
-        if cause == Cause::Burn {
-            for (alert, tier) in self.tiers.iter_mut().zip(&policy.tiers) {
-                *alert = resumed(tier.severity);
-            }
-        }
-        for (alert, condition) in self.conditions.iter_mut().zip(&policy.conditions) {
-            if condition.cause() == cause {
-                *alert = resumed(condition.severity);
-            }
+        let tiers = self.tiers.iter_mut().zip(policy.tiers.iter().map(|tier| tier.severity));
+        let tiers = tiers.filter(|_| cause == Cause::Burn);
+        let conditions = self.conditions.iter_mut().zip(&policy.conditions);
+        let conditions = conditions.filter(|(_, condition)| condition.cause() == cause);
+        let conditions = conditions.map(|(alert, condition)| (alert, condition.severity));
+        let mut alerts: Vec<&mut AlertState> = tiers
+            .chain(conditions)
+            .filter(|(_, severity)| *severity == open.severity)
+            .map(|(alert, _)| alert)
+            .collect();
+        if !alerts.iter().any(|alert| alert.firing) {
+            alerts.iter_mut().for_each(|alert| alert.firing = true);
         }
     }
 
@@ -133,6 +129,15 @@ impl AlertStates {
     }
 }
 
+/// Facts beside an assessment that a decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Surroundings {
+    /// Data are missing for long enough to open an incident.
+    pub(crate) data_are_missing: bool,
+    /// The severity of an outage of the same source that another SLO tells.
+    pub(crate) outage: Option<Severity>,
+}
+
 /// The decision that follows from an assessment. Store its transitions, then accept it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
@@ -147,7 +152,7 @@ impl Decision {
         policy: &Policy,
         now: &AlertStates,
         assessment: &Assessment,
-        data_are_missing: bool,
+        around: Surroundings,
     ) -> Self {
         let mut next = now.clone();
         next.change_alerts(policy, assessment);
@@ -157,13 +162,18 @@ impl Decision {
             if assessment.state.freezes() && cause != Cause::DataMissing {
                 continue;
             }
-            let wanted = match cause {
+            let mut wanted = match cause {
                 Cause::Burn => next.wanted_for_burn(policy, now, assessment),
-                Cause::DataMissing => next.wanted_for_data(policy, now, assessment, data_are_missing),
+                Cause::DataMissing => next.wanted_for_data(policy, now, assessment, around.data_are_missing),
                 Cause::CrashLoop | Cause::TrafficMissing => {
                     next.wanted_for_conditions(policy, now, assessment, cause)
                 }
             };
+            if matches!(cause, Cause::DataMissing | Cause::TrafficMissing)
+                && now.latest(cause).open().is_none()
+            {
+                wanted.severity = wanted.severity.filter(|severity| around.outage < Some(*severity));
+            }
             let (latest, transition) = incident::advance(cause, now.latest(cause), wanted);
             next.incidents.set(cause, latest);
             transitions.extend(transition);
@@ -205,20 +215,17 @@ impl Decision {
 
 impl AlertStates {
     fn change_alerts(&mut self, policy: &Policy, assessment: &Assessment) {
-        let explained = Cause::ALL.map(|cause| explains(self.latest(cause).open(), cause, assessment));
-        let of = |cause| explained.get(cause as usize).copied().unwrap_or_default();
         let grid = policy.grid;
-        let next = |alert: AlertState, input: AlertInput, cause: Cause| {
-            alert.next(input, of(cause), assessment.at, |since, at| grid.seconds_between(since, at))
+        let next = |alert: AlertState, input: AlertInput| {
+            alert.next(input, assessment.at, |since, at| grid.seconds_between(since, at))
         };
         // a silent component may be the one that burns: the others can open an incident, not resolve it
         let may_let_go = assessment.state != DataState::Partial;
         let frozen = assessment.state.freezes();
         for (alert, condition) in self.conditions.iter_mut().zip(&assessment.conditions) {
             let due = !frozen && (may_let_go || !alert.firing);
-            let cause = condition.condition.cause();
-            if due || cause == Cause::DataMissing {
-                *alert = next(*alert, condition.input(), cause);
+            if due || condition.condition.cause() == Cause::DataMissing {
+                *alert = next(*alert, condition.input());
             }
         }
         if frozen {
@@ -226,7 +233,7 @@ impl AlertStates {
         }
         let due = self.tiers.iter_mut().zip(&assessment.tiers);
         for (alert, tier) in due.filter(|(alert, _)| may_let_go || !alert.firing) {
-            *alert = next(*alert, tier.input(), Cause::Burn);
+            *alert = next(*alert, tier.input());
         }
     }
 
@@ -304,20 +311,6 @@ impl AlertStates {
             reopens_until: at.plus(i64::try_from(reopens).unwrap_or(i64::MAX)),
         }
     }
-}
-
-/// Returns whether an alert beyond its own threshold explains the open incident of a cause.
-fn explains(open: Option<Open>, cause: Cause, assessment: &Assessment) -> bool {
-    let severity = open.map(|open| open.severity);
-    let fires =
-        |input: AlertInput, of: Severity| input.exceeded && !input.kept_by_release && Some(of) == severity;
-    let mut tiers = assessment.tiers.iter().filter(|tier| cause == Cause::Burn && tier.firing);
-    let mut conditions = assessment.conditions.iter();
-    tiers.any(|tier| fires(tier.input(), tier.tier.severity))
-        || conditions.any(|seen| {
-            let own = seen.condition.cause() == cause;
-            own && seen.firing && fires(seen.input(), seen.condition.severity)
-        })
 }
 
 /// The time that an evaluator watches.

@@ -10,25 +10,25 @@ use crate::budget::Budget;
 use crate::burn::Measured;
 use crate::condition::Condition;
 use crate::counts::Counts;
-use crate::decision::{AlertStates, Decision, Watch};
+use crate::decision::{AlertStates, Decision, Surroundings, Watch};
 use crate::history::Recorded;
 use crate::incident::{Cause, Latest, Open, Resolved};
 use crate::period::Span;
 use crate::policy::Policy;
 use crate::sli_history::SliHistory;
 use crate::slot::Slot;
-use crate::tier::Tier;
+use crate::tier::{Severity, Tier};
 use crate::versions::Version;
 use crate::window::Window;
 
 /// The running state of one SLO.
 #[derive(Debug, Clone)]
 pub struct Evaluator {
-    policy: Policy,
-    sli: SliHistory,
-    states: AlertStates,
-    runs: Runs,
-    watch: Watch,
+    pub(crate) policy: Policy,
+    pub(crate) sli: SliHistory,
+    pub(crate) states: AlertStates,
+    pub(crate) runs: Runs,
+    pub(crate) watch: Watch,
 }
 
 impl Evaluator {
@@ -77,8 +77,8 @@ impl Evaluator {
         self.sli.events.closed()
     }
 
-    /// Resumes an incident that was open before a restart. Tiers and conditions of its severity fire on until data end
-    /// them.
+    /// Resumes an incident that was open before a restart, after the saved state was restored. Without a saved alert that
+    /// explains it, tiers and conditions of its severity fire on until data end them.
     pub fn resume(&mut self, cause: Cause, open: Open) {
         self.states.resume(&self.policy, cause, open);
     }
@@ -234,15 +234,26 @@ impl Evaluator {
     /// Decides what follows from an assessment. Changes nothing.
     #[must_use]
     pub fn decide(&self, assessment: &Assessment) -> Decision {
+        self.decide_beside(assessment, None)
+    }
+
+    /// Decides what follows from an assessment while another SLO tells an outage of the same source. Missing data and
+    /// missing traffic open no incident of their own then, up to the severity of the other.
+    #[must_use]
+    pub fn decide_beside(&self, assessment: &Assessment, outage: Option<Severity>) -> Decision {
         let silent = silent_seconds(&self.policy, &self.sli, self.watch, &assessment.components);
-        let missing = assessment.state.lacks_data() && silent > self.policy.data_alert_seconds();
-        Decision::new(&self.policy, &self.states, assessment, missing)
+        let data_are_missing = assessment.state.lacks_data() && silent > self.policy.data_alert_seconds();
+        Decision::new(&self.policy, &self.states, assessment, Surroundings { data_are_missing, outage })
     }
 
     /// Makes a decision the new state.
     pub fn accept(&mut self, decision: Decision) {
         self.states = decision.next;
         self.watch.recounted = false;
+    }
+
+    pub(crate) fn width(&self) -> i64 {
+        i64::from(self.policy.grid.width_seconds())
     }
 
     pub(crate) const fn states(&self) -> &AlertStates {

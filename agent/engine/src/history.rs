@@ -79,7 +79,7 @@ pub struct History {
     ahead: VecDeque<(Slot, Counts)>,
     /// `None` for most budgets.
     running_sums: Option<Box<RunningSums>>,
-    coverage: Coverage,
+    pub(crate) coverage: Coverage,
     last_observed: Option<Slot>,
     last_bad: Option<Slot>,
     last_good: Option<Slot>,

@@ -49,6 +49,10 @@ impl Starts {
         self.slots.iter().filter(move |(slot, _)| *slot > begin && *slot <= closed)
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, u32)> {
+        self.slots.iter().copied()
+    }
+
     pub(crate) fn heap_bytes(&self) -> usize {
         self.slots.capacity() * size_of::<(Slot, u32)>()
     }

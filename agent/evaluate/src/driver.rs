@@ -4,6 +4,7 @@
 //! decisions its own. When the ledger fails, counts wait and the same transitions are decided again at the next tick.
 
 mod early;
+mod outage;
 mod restore;
 
 use std::borrow::Borrow;
@@ -11,20 +12,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_engine::{Assessment, Cause, Change, Counts, Decision, Evaluator, Recorded, Slot, Transition};
+use lookout_engine::{
+    Assessment, Cause, Change, Counts, Decision, Evaluator, Recorded, SavedState, Slot, Transition,
+};
 
 pub use restore::RestoreError;
 
+use self::outage::Outages;
 use super::delivery_watch::DeliveryWatch;
 use super::exclusion::{self, Exclusion, Exclusions};
+use super::implausible::Shown;
 use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
 use super::{Snapshot, status};
-use lookout_collect::Observation;
-use lookout_config::{Config, Slo};
-use lookout_ledger::{Ledger, LedgerError};
+use lookout_collect::{Observation, Quarantined};
+use lookout_config::{Config, Indicator, Slo};
+use lookout_ledger::{Ledger, LedgerError, Tick};
 use lookout_model::{
-    Corrected, CountRow, GridTime, IncidentRecord, Timestamp, TransitionRecord, incident_id,
+    Corrected, CountRow, GridTime, ImplausibleCounts, IncidentRecord, StateRecord, Timestamp,
+    TransitionRecord, incident_id,
 };
 use lookout_runtime::events::{chain, names};
 
@@ -56,6 +62,10 @@ struct Watched {
     resolved: BTreeMap<Cause, IncidentRecord>,
     /// The time that its counts leave out.
     excluded: Arc<Exclusion>,
+    /// The state that is stored; `None` while that is not certain.
+    stored: Option<SavedState>,
+    /// The last counts that cannot be true.
+    implausible: Option<ImplausibleCounts>,
 }
 
 /// All evaluators, and the ledger their state lives in.
@@ -69,6 +79,8 @@ pub struct Driver {
     waiting: BTreeMap<(i64, usize), Counts>,
     bad_slots: early::BadSlots,
     ledger_is_down: bool,
+    /// Faults of the ledger whose states were stored again.
+    ledger_faults: u64,
     ledger_watch: LedgerWatch,
     delivery_watch: DeliveryWatch,
     exclusions: Exclusions,
@@ -121,8 +133,10 @@ impl Driver {
             evaluator.copy_period_and_versions(&watched.evaluator);
             // counts of a period must not come before it
             set_calendar(slo, &mut evaluator, closed);
-            let (mut evaluator, _) =
-                Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
+            let restored = Self::restore_counts(slo, &*self.ledger, evaluator, last, &excluded).await?;
+            let mut evaluator = restored.evaluator;
+            let known = watched.implausible.take().filter(|known| !known.stored);
+            watched.implausible = restored.implausible.or(known);
             for (&(slot, stream), counts) in &self.waiting {
                 let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
                     continue;
@@ -172,12 +186,20 @@ impl Driver {
 
     /// Records an observation. Counts that no service can have are neither counted nor stored.
     pub fn record(&mut self, observation: Observation) {
-        let Observation { stream, slot, counts, starts } = observation;
+        let Observation { stream, slot, counts, starts, quarantined } = observation;
         let Some(place) = self.streams.get(stream) else { return };
-        let Some(watched) = self.watched.get_mut(place.slo) else { return };
-        let start = watched.evaluator.policy().grid.start_of(slot);
+        let slo = self.config.slos.get(place.slo);
+        let (Some(slo), Some(watched)) = (slo, self.watched.get_mut(place.slo)) else { return };
+        let grid = watched.evaluator.policy().grid;
+        let start = grid.start_of(slot);
+        let shown = Shown { slo, component: place.component, from: start, seconds: grid.width_seconds() };
+        if let Some(Quarantined { value, reason }) = quarantined {
+            watched.implausible = Some(shown.value(value, reason));
+            return;
+        }
         let counted = watched.excluded.counted(start, counts);
         if watched.evaluator.record_component(place.component, slot, counted) == Recorded::Implausible {
+            watched.implausible = Some(shown.counts(counts, false));
             tracing::error!(
                 slo.id = place.id,
                 events.good = counts.good,
@@ -203,21 +225,15 @@ impl Driver {
         let at = self.config.grid.end_of(slot);
         self.bad_slots.retain(|_, bad_slot| *bad_slot > slot);
         self.load_corrections(slot).await;
-        let mut decided: Vec<(Assessment, Decision)> = Vec::with_capacity(self.watched.len());
-        for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
-            set_calendar(slo, &mut watched.evaluator, slot);
-            watched.excluded.exclude_from(&mut watched.evaluator, slot);
-            let report = watched.evaluator.assess(slot);
-            let decision = watched.evaluator.decide(&report);
-            decided.push((report, decision));
-        }
+        let decided = self.assess(slot);
         let mut transitions = Vec::new();
         for (index, (report, decision)) in decided.iter().enumerate() {
             for transition in &decision.transitions {
                 transitions.extend(self.build_transition(index, report, decision, transition).await);
             }
         }
-        let stored = self.store(&transitions, at).await;
+        let states = self.changed_states(decided.iter().map(|(_, decision)| decision).enumerate());
+        let stored = self.store(&transitions, states, at).await;
         let mut slos = Vec::with_capacity(decided.len());
         let config = Arc::clone(&self.config);
         for ((slo, watched), (report, decision)) in config.slos.iter().zip(&mut self.watched).zip(decided) {
@@ -233,11 +249,34 @@ impl Driver {
             }
             let (open, corrected) =
                 (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
-            slos.push(status::of(slo, &report, &watched.evaluator, open, corrected));
+            let implausible = watched.implausible.as_ref();
+            slos.push(status::of(slo, &report, &watched.evaluator, open, corrected, implausible));
         }
         let has_deliveries = self.report_own_faults(at).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
         (Snapshot { at, interval_s, ledger_is_down: self.ledger_is_down, slos }, has_deliveries)
+    }
+
+    /// Closes every slot up to `slot`. Returns the assessment of every SLO and the decision that follows.
+    fn assess(&mut self, slot: Slot) -> Vec<(Assessment, Decision)> {
+        let mut assessed = Vec::with_capacity(self.watched.len());
+        for (slo, watched) in self.config.slos.iter().zip(&mut self.watched) {
+            set_calendar(slo, &mut watched.evaluator, slot);
+            watched.excluded.exclude_from(&mut watched.evaluator, slot);
+            assessed.push(watched.evaluator.assess(slot));
+        }
+        let all = || self.config.slos.iter().zip(&self.watched);
+        let available =
+            all().zip(&assessed).filter(|((slo, _), _)| matches!(slo.indicator, Indicator::Up { .. }));
+        let outages = Outages::find(
+            available.map(|((slo, watched), report)| (slo, report, watched.evaluator.decide(report))),
+        );
+        let decide = |((slo, watched), report): ((&Slo, &Watched), Assessment)| {
+            let outage = outages.explaining(slo, &report);
+            let decision = watched.evaluator.decide_beside(&report, outage);
+            (report, decision)
+        };
+        all().zip(assessed).map(decide).collect()
     }
 
     async fn build_transition(
@@ -310,7 +349,27 @@ impl Driver {
         true
     }
 
-    async fn store(&mut self, transitions: &[TransitionRecord], at: Timestamp) -> bool {
+    /// Returns the states that differ from the stored ones once these decisions are accepted, with the places of their
+    /// SLOs.
+    fn changed_states<'d>(
+        &self,
+        decided: impl Iterator<Item = (usize, &'d Decision)>,
+    ) -> Vec<(usize, StateRecord)> {
+        let changed = |(index, decision): (usize, &Decision)| {
+            let (slo, watched) = (self.config.slos.get(index)?, self.watched.get(index)?);
+            let state = watched.evaluator.saved_state_after(decision);
+            let differs = watched.stored.as_ref() != Some(&state);
+            differs.then(|| (index, StateRecord { slo_id: slo.id(), state }))
+        };
+        decided.filter_map(changed).collect()
+    }
+
+    async fn store(
+        &mut self,
+        transitions: &[TransitionRecord],
+        states: Vec<(usize, StateRecord)>,
+        at: Timestamp,
+    ) -> bool {
         let rows: Vec<CountRow> = self
             .waiting
             .iter()
@@ -326,10 +385,24 @@ impl Driver {
                 })
             })
             .collect();
-        match self.ledger.commit(&rows, transitions).await {
+        let (places, states): (Vec<usize>, Vec<StateRecord>) = states.into_iter().unzip();
+        let tick = Tick { counts: &rows, transitions, states: &states };
+        match self.ledger.commit_tick(tick).await {
             Ok(()) => {
                 self.waiting.clear();
-                self.ledger_is_down = self.ledger.health().not_recording.is_some();
+                for (place, record) in places.into_iter().zip(states) {
+                    if let Some(watched) = self.watched.get_mut(place) {
+                        watched.stored = Some(record.state);
+                    }
+                }
+                let health = self.ledger.health();
+                self.ledger_is_down = health.not_recording.is_some();
+                // a new file lacks the states of the one before
+                if std::mem::replace(&mut self.ledger_faults, health.faults) != health.faults
+                    || self.ledger_is_down
+                {
+                    self.watched.iter_mut().for_each(|watched| watched.stored = None);
+                }
                 if self.ledger_is_down {
                     metrics::counter!(names::LEDGER_FAILURES).increment(1);
                 } else {

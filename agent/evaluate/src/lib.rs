@@ -4,6 +4,7 @@ mod component;
 mod delivery_watch;
 mod driver;
 mod exclusion;
+mod implausible;
 mod ledger_watch;
 mod notice;
 mod objectives;
@@ -21,7 +22,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use lookout_config::GateMinimum;
-use lookout_model::{Evidence, IncidentRecord, Timestamp};
+use lookout_model::{Evidence, ImplausibleCounts, IncidentRecord, Timestamp};
 
 pub use driver::{Driver, LastFailure, RestoreError};
 pub use run::{Ports, run};
@@ -74,6 +75,9 @@ pub struct SloStatus {
     pub data_age_s: Option<f64>,
     /// Open incidents: at most one per cause.
     pub incidents: Vec<IncidentRecord>,
+    /// The last counts that cannot be true, for a day, or as long as the ledger has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implausible: Option<ImplausibleCounts>,
     /// The evidence that the gate asks for.
     #[serde(skip)]
     pub gate: GateMinimum,

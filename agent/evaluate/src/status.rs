@@ -2,9 +2,9 @@
 
 use lookout_engine::{Assessment, Evaluator};
 
-use super::{SloStatus, component, notice};
+use super::{SloStatus, component, implausible, notice};
 use lookout_config::{Indicator, Slo};
-use lookout_model::{Corrected, GridTime, IncidentRecord};
+use lookout_model::{Corrected, GridTime, ImplausibleCounts, IncidentRecord};
 
 pub(super) fn of(
     slo: &Slo,
@@ -12,10 +12,12 @@ pub(super) fn of(
     evaluator: &Evaluator,
     incidents: Vec<IncidentRecord>,
     corrected: Corrected,
+    implausible: Option<&ImplausibleCounts>,
 ) -> SloStatus {
+    let at = slo.policy.grid.end_of(report.at);
     let width = f64::from(slo.policy.grid.width_seconds());
     SloStatus {
-        at: slo.policy.grid.end_of(report.at),
+        at,
         id: slo.id(),
         service: slo.service.clone(),
         slo: slo.name.clone(),
@@ -38,6 +40,7 @@ pub(super) fn of(
             _ => component::oldest_age_seconds(slo, report),
         },
         incidents,
+        implausible: implausible::shown(implausible, at),
         gate: slo.gate,
     }
 }

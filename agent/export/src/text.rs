@@ -152,6 +152,16 @@ fn lookout_families(families: &mut Families, slo: &SloStatus) {
         let help = "Time until the budget is gone at the present burn rate; absent when nothing burns.";
         families.gauge("lookout_slo_time_to_exhaustion_seconds", help, &labels, seconds);
     }
+    if let Some(implausible) = &slo.implausible {
+        let help = "Begin of the last slot whose counts cannot be true; absent a day later, unless the ledger has them.";
+        let labels = [service, name, ("stored", if implausible.stored { "true" } else { "false" })];
+        families.gauge(
+            "lookout_slo_implausible_timestamp_seconds",
+            help,
+            &labels,
+            implausible.at.as_seconds_f64(),
+        );
+    }
     let help = "Seconds of the period that corrections exclude.";
     families.gauge("lookout_slo_corrected_seconds", help, &labels, evidence.corrected.seconds as f64);
     let good = evidence.total.saturating_sub(evidence.bad);

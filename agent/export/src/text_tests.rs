@@ -57,6 +57,7 @@ fn slo(name: &str, total: u64) -> SloStatus {
         sli_ratio: (total > 0).then_some(0.75),
         data_age_s: None,
         incidents: Vec::new(),
+        implausible: None,
         gate: lookout_config::GateMinimum::default(),
     }
 }

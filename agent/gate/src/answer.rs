@@ -118,6 +118,8 @@ pub enum Code {
     NoTraffic,
     /// Events arrive, but too few to judge.
     TooFewSamples,
+    /// A source showed counts that cannot be true.
+    ImplausibleCounts,
     /// No SLO belongs to a service of that name.
     UnknownService,
 }
@@ -137,6 +139,7 @@ impl fmt::Display for Code {
             Self::ClockSkew => "clock_skew",
             Self::NoTraffic => "no_traffic",
             Self::TooFewSamples => "too_few_samples",
+            Self::ImplausibleCounts => "implausible_counts",
             Self::UnknownService => "unknown_service",
         })
     }

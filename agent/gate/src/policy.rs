@@ -163,10 +163,26 @@ fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at: Timestamp
         Some(finding) => findings.push(finding),
         None => findings.extend(present::judge(slo, class, policy, at)),
     }
+    findings.extend(stored_implausible(slo));
     if findings.is_empty() {
         findings.push(all_is_well(slo, policy));
     }
+    findings.extend(quarantined(slo));
     findings
+}
+
+/// Counts that cannot be true are in the ledger: nobody knows which figure of that time is true.
+fn stored_implausible(slo: &SloStatus) -> Option<Finding> {
+    let implausible = slo.implausible.as_ref().filter(|implausible| implausible.stored)?;
+    let text = format!("{}: {}", slo.title, implausible.text());
+    Some(finding(Decision::Hold, Evidence::Unknown, Code::ImplausibleCounts, &slo.id, text))
+}
+
+/// Counts that cannot be true were not counted. They stop no change, and whoever reads the answer knows of them.
+fn quarantined(slo: &SloStatus) -> Option<Finding> {
+    let implausible = slo.implausible.as_ref().filter(|implausible| !implausible.stored)?;
+    let text = format!("{}: {}", slo.title, implausible.text());
+    Some(finding(Decision::Allow, Evidence::Good, Code::ImplausibleCounts, &slo.id, text))
 }
 
 fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass) -> Option<Finding> {

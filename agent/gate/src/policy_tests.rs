@@ -59,6 +59,7 @@ fn slo(name: &str) -> SloStatus {
         sli_ratio: Some(0.99975),
         data_age_s: Some(2.0),
         incidents: Vec::new(),
+        implausible: None,
         gate: GateMinimum::default(),
     }
 }

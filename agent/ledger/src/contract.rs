@@ -2,6 +2,9 @@
 
 use lookout_engine::{Change, Counts, Severity};
 
+mod states;
+
+use self::states::states_come_back_with_the_tick_they_belong_to;
 use super::*;
 use lookout_model::sample::{T0, correction, deploy, lifecycle, transition};
 use lookout_model::{CorrectionKind, CorrectionScope, MAX_IN_FORCE, Notice};
@@ -501,6 +504,7 @@ promises! {
     old_minutes_become_quarters_of_an_hour
     the_first_slot_is_known_before_anything_is_rolled_up
     objectives_are_kept_by_their_time
+    states_come_back_with_the_tick_they_belong_to
     old_incidents_are_forgotten_whole
     concurrent_ticks_all_count
     corrections_come_back_as_they_were

@@ -16,7 +16,7 @@ use core::time::Duration;
 use async_trait::async_trait;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, Timestamp, TransitionRecord,
+    ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
 };
 use serde::Serialize;
 
@@ -160,14 +160,34 @@ pub struct DeadLetter {
     pub error: String,
 }
 
+/// Everything that a tick stores in one transaction.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tick<'t> {
+    /// Counts to add to their slots.
+    pub counts: &'t [CountRow],
+    /// Changes of incidents.
+    pub transitions: &'t [TransitionRecord],
+    /// States of evaluators that have changed.
+    pub states: &'t [StateRecord],
+}
+
 /// The durable store.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
-    /// Adds a tick's counts to their slots, and stores a transition with its deliveries, in one transaction.
+    /// Adds a tick's counts to their slots, and stores transitions with their deliveries and the states of evaluators, in
+    /// one transaction.
     ///
     /// Either all of it is stored or nothing is. A transition that is stored already (same incident, same change, same
     /// time) is not stored again, nor are its deliveries.
-    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError>;
+    async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError>;
+
+    /// Stores counts and transitions as [`Self::commit_tick`] does.
+    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+        self.commit_tick(Tick { counts, transitions, states: &[] }).await
+    }
+
+    /// Returns the saved states of evaluators.
+    async fn states(&self) -> Result<Vec<StateRecord>, LedgerError>;
 
     /// Returns the counts of an SLO that began at or after `since`.
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError>;

@@ -11,11 +11,13 @@ use lookout_model::Timestamp;
 use super::chain::{self, Chain, Verifier};
 use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, Ledger, LedgerError, Resolution};
+use super::{
+    CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, Ledger, LedgerError, Resolution, Tick,
+};
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    MAX_IN_FORCE, MAX_KEPT, ObjectiveRecord, Revocation, TransitionRecord,
+    MAX_IN_FORCE, MAX_KEPT, ObjectiveRecord, Revocation, StateRecord, TransitionRecord,
 };
 
 /// A ledger in memory.
@@ -34,6 +36,8 @@ struct Tables {
     first_s: BTreeMap<String, i64>,
     /// By SLO, then by first instant.
     objectives: BTreeMap<String, BTreeMap<Timestamp, u32>>,
+    /// By SLO.
+    states: BTreeMap<String, StateRecord>,
     working: WorkingSet,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
@@ -103,11 +107,18 @@ fn add_bounded(counts: &mut Counts, more: Counts) {
 
 #[async_trait]
 impl Ledger for MemoryLedger {
-    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+    async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
         let mut tables = self.tables();
-        counts.iter().for_each(|row| tables.add(row));
-        transitions.iter().for_each(|transition| tables.working.record(transition));
+        tick.counts.iter().for_each(|row| tables.add(row));
+        tick.transitions.iter().for_each(|transition| tables.working.record(transition));
+        for record in tick.states {
+            tables.states.insert(record.slo_id.clone(), record.clone());
+        }
         Ok(())
+    }
+
+    async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
+        Ok(self.tables().states.values().cloned().collect())
     }
 
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {

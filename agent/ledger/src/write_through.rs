@@ -12,11 +12,11 @@ use async_trait::async_trait;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, Health, Ledger, LedgerError};
+use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, Health, Ledger, LedgerError, Tick};
 use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, Timestamp, TransitionRecord,
+    ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
 };
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::chain;
@@ -43,6 +43,8 @@ pub struct WriteThroughLedger {
 struct Backlog {
     /// By start, SLO and width.
     counts: BTreeMap<(i64, String, u32), Counts>,
+    /// By SLO.
+    states: BTreeMap<String, StateRecord>,
     /// Incidents or deliveries changed while nothing was recorded.
     working: bool,
 }
@@ -56,6 +58,10 @@ impl Backlog {
                 self.counts.pop_first();
             }
         }
+    }
+
+    fn keep_states(&mut self, states: &[StateRecord]) {
+        self.states.extend(states.iter().map(|record| (record.slo_id.clone(), record.clone())));
     }
 
     fn rows(&self) -> Vec<CountRow> {
@@ -154,12 +160,14 @@ impl WriteThroughLedger {
             Some(file) => (file, backlog.working),
             None => (self.reopen().await?, true),
         };
-        let rows = backlog.rows();
+        let (rows, states) = (backlog.rows(), backlog.states.values().cloned().collect::<Vec<_>>());
+        let tick = Tick { counts: &rows, transitions, states: &states };
         let stored = if all {
             let (known, deliveries) = self.working().everything();
-            file.store(&rows, &[known.as_slice(), transitions].concat(), &deliveries).await
+            let transitions = &[known.as_slice(), transitions].concat();
+            file.store(Tick { transitions, ..tick }, &deliveries).await
         } else {
-            file.store(&rows, transitions, &[]).await
+            file.store(tick, &[]).await
         };
         match stored {
             Err(error) if is_file_fault(&error) => {
@@ -254,9 +262,15 @@ fn set_aside_sentence(aside: &Path) -> String {
 
 #[async_trait]
 impl Ledger for WriteThroughLedger {
-    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+    async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
+        self.readable()?.states().await
+    }
+
+    async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
+        let transitions = tick.transitions;
         let mut backlog = self.backlog.lock().await;
-        backlog.add(counts);
+        backlog.add(tick.counts);
+        backlog.keep_states(tick.states);
         let mut recorded = self.record(&backlog, transitions).await;
         if recorded.is_err() {
             // with a connection or a file that was opened again

@@ -11,10 +11,12 @@ mod deploy;
 mod duration;
 mod evidence;
 pub mod format;
+mod implausible;
 mod incident;
 mod notice;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
+mod saved_state;
 mod timestamp;
 pub mod word;
 
@@ -31,6 +33,8 @@ pub use evidence::{
     CalendarEvidence, ComponentEvidence, ConditionEvidence, ConditionKind, Evidence, PresentEvidence,
     TierEvidence, VersionEvidence,
 };
+pub use implausible::ImplausibleCounts;
 pub use incident::{IncidentRecord, incident_id};
 pub use notice::{Notice, OwnFault, TransitionRecord};
+pub use saved_state::StateRecord;
 pub use timestamp::{GridTime, Timestamp};

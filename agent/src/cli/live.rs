@@ -73,6 +73,7 @@ mod tests {
             evidence,
             sli_ratio: Some(0.999),
             data_age_s: Some(1.0),
+            implausible: None,
             gate: lookout_config::GateMinimum::default(),
             incidents: Vec::new(),
         };

@@ -20,7 +20,11 @@ mod fences;
 #[cfg(test)]
 mod gate_states;
 #[cfg(test)]
+mod implausible;
+#[cfg(test)]
 mod importing;
+#[cfg(test)]
+mod killed;
 #[cfg(test)]
 mod ledger_faults;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use lookout_collect::scrape::FetchError;
 use lookout_config::{Config, Destination, DestinationKind, Secret, load_with};
-use lookout_engine::{Cause, Severity};
+use lookout_engine::{Cause, DataState, Severity};
 use lookout_model::{IncidentRecord, Timestamp};
 
 use super::simulated::{Event, HOUR, START, Simulation};
@@ -76,8 +76,28 @@ async fn a_service_that_refuses_connections_pages() {
     assert_eq!(page.severity, Severity::Page);
     let late = page.opened_at.millis_since(simulation.start) / 1000 - 2 * HOUR;
     assert!((10..=300).contains(&late), "paged {late} s after the first refusal");
+    assert_eq!(simulation.incidents().await.len(), 1, "one outage is one incident");
+    let shown = simulation.shown();
+    let requests = shown.slos.iter().find(|slo| slo.slo == "requests").unwrap();
+    assert_eq!(requests.evidence.data_state, DataState::Stale, "its counters are unknown, not bad");
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn counters_that_vanish_from_a_page_that_answers_are_missing_data() {
+    let simulation = Simulation::of(config());
+    *simulation.world.exposition.lock().unwrap() = healthy;
+    let refuse: Event = |world| {
+        *world.exposition.lock().unwrap() = |_| Err(FetchError::Connect("connection refused".to_owned()));
+    };
+    // the neighbour answers again, but its page has lost the counters
+    let vanish: Event = |world| *world.exposition.lock().unwrap() = |_| Ok("other_total 1\n".to_owned());
+    simulation.run(6 * HOUR, &[(2 * HOUR, refuse), (2 * HOUR + 600, vanish)]).await;
+    let outage = incident_of(&simulation, "up", Cause::Burn).await;
+    let over = outage.resolved_at.unwrap();
     let data = incident_of(&simulation, "requests", Cause::DataMissing).await;
-    assert_eq!(data.severity, Severity::Ticket, "its counters are unknown, not bad");
+    assert_eq!(data.severity, Severity::Ticket);
+    assert!(data.opened_at >= over, "the outage told it until then");
+    assert!(data.opened_at.millis_since(over) <= 60_000, "told when the outage no longer explains it");
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]

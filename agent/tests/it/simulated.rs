@@ -16,10 +16,10 @@ use lookout_deliver::{Receiver, Refused, Retry};
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
 use lookout_evaluate::{Board, Snapshot};
 use lookout_export::Recorder;
-use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger};
+use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger, Tick};
 use lookout_model::{
-    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, Timestamp, TransitionRecord,
+    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
 };
 use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};
@@ -135,11 +135,14 @@ pub(super) struct Disk {
 
 #[async_trait]
 impl Ledger for Disk {
-    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
+    async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
+        self.memory.states().await
+    }
+    async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
         if self.world.ledger_fails.load(Ordering::SeqCst) {
             return Err(LedgerError::Query { doing: "storing", source: sqlx::Error::WorkerCrashed });
         }
-        self.memory.commit(counts, transitions).await
+        self.memory.commit_tick(tick).await
     }
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
         self.memory.counts(slo_id, since).await
@@ -289,6 +292,11 @@ impl Simulation {
         }
     }
 
+    /// Sets the result of scrapes, by the second since the start.
+    pub(super) fn expose(&self, exposition: fn(i64) -> Result<String, FetchError>) {
+        *self.world.exposition.lock().unwrap() = exposition;
+    }
+
     /// Runs an agent until this many seconds after the start, with the events at their times.
     pub(super) async fn run(&self, until_s: i64, events: &[(i64, Event)]) {
         let script = async |_: &Board| {
@@ -301,8 +309,30 @@ impl Simulation {
         self.run_while(script).await;
     }
 
+    /// Runs an agent until this many seconds after the start. Nothing that happens after that is stored, as if it was killed.
+    pub(super) async fn run_until_killed(&self, at_s: i64) {
+        let killed = async |_: &Board| {
+            self.sleep_until(at_s).await;
+            self.world.ledger_fails.store(true, Ordering::SeqCst);
+        };
+        self.run_while(killed).await;
+        self.world.ledger_fails.store(false, Ordering::SeqCst);
+    }
+
     /// Runs an agent until a script ends, which gets the agent's snapshots.
     pub(super) async fn run_while(&self, script: impl AsyncFnOnce(&Board)) {
+        let agent = self.build().await;
+        let board = agent.view().board;
+        let stop = CancellationToken::new();
+        let script = async {
+            script(&board).await;
+            *self.shown.lock().unwrap() = Some(board.read());
+            stop.cancel();
+        };
+        tokio::join!(script, agent.run(stop.cancelled()));
+    }
+
+    async fn build(&self) -> Agent {
         let connected = || Connected {
             world: Arc::clone(&self.world),
             clock: Arc::clone(&self.clock),
@@ -318,15 +348,7 @@ impl Simulation {
             receivers: vec![Arc::new(connected())],
             recorder: Recorder::detached().unwrap().0,
         };
-        let agent = Agent::build(self.config.clone(), outside).await.unwrap();
-        let board = agent.view().board;
-        let stop = CancellationToken::new();
-        let script = async {
-            script(&board).await;
-            *self.shown.lock().unwrap() = Some(board.read());
-            stop.cancel();
-        };
-        tokio::join!(script, agent.run(stop.cancelled()));
+        Agent::build(self.config.clone(), outside).await.unwrap()
     }
 
     pub(super) async fn sleep_until(&self, second: i64) {

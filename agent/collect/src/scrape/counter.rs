@@ -34,6 +34,8 @@ pub(super) struct Growth {
     pub(super) resets: u64,
     /// Values that no counter can have; they are left out.
     pub(super) absurd: u64,
+    /// The last of them.
+    pub(super) absurd_value: f64,
 }
 
 impl Growth {
@@ -83,6 +85,7 @@ impl CounterSet {
         for now in series {
             if !sane(&now) {
                 growth.absurd += 1;
+                growth.absurd_value = now.value;
                 continue;
             }
             let last = Last { value: now.value, created: now.created, scrape: self.scrapes };

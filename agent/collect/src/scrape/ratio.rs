@@ -32,6 +32,8 @@ pub(super) struct RatioCounter {
     pub(super) unbounded: bool,
     /// The last scrape was not counted, and this is why.
     pub(super) quarantine: Option<Quarantine>,
+    /// The value that was not counted.
+    pub(super) quarantined_value: f64,
 }
 
 /// Events of one SLO between two scrapes.
@@ -73,6 +75,7 @@ impl RatioCounter {
             vanished: false,
             unbounded: false,
             quarantine: None,
+            quarantined_value: 0.0,
         }
     }
 
@@ -131,6 +134,7 @@ impl RatioCounter {
         let total = self.total.advance(with_creation(total, &created), life);
         if part.absurd + total.absurd > 0 {
             self.quarantine = Some(Quarantine::AbsurdSample);
+            self.quarantined_value = if total.absurd > 0 { total.absurd_value } else { part.absurd_value };
             if total.absurd == series {
                 return None;
             }
@@ -145,7 +149,7 @@ impl RatioCounter {
             return None;
         }
         if let Err(reason) = self.plausibility.check(&total, seconds) {
-            self.quarantine = Some(reason);
+            (self.quarantine, self.quarantined_value) = (Some(reason), total.sum());
             return None;
         }
         Some(self.increase(part.sum(), total.sum(), part.resets.max(total.resets)))

@@ -19,7 +19,7 @@ use super::plausible::Quarantine;
 use super::ratio::{Increase, RatioCounter, Selected};
 use crate::jump::JumpDetector;
 use crate::wording::chain;
-use crate::{Feed, Observation};
+use crate::{Feed, Observation, Quarantined};
 use lookout_config::{Ratio, Scrape};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
@@ -178,6 +178,7 @@ impl Watch {
             Err(error) if error.is_local() => None,
             Err(_) => Some(Counts { good: 0, bad: 1 }),
         };
+        let was_read = read.is_ok();
         let increases = match read {
             Ok(increases) => {
                 self.note_success();
@@ -197,7 +198,13 @@ impl Watch {
         let up = self.up.iter().flat_map(|stream| {
             up.map(|counts| Observation { starts, ..Observation::new(*stream, slot, counts) })
         });
-        let observed: Vec<Observation> = counted.chain(up).collect();
+        let quarantined = self.ratios.iter().filter(|_| was_read).filter_map(|ratio| {
+            // that several processes answer in turn is no wrong value
+            let reason = ratio.quarantine.filter(|reason| *reason != Quarantine::OtherProcess)?;
+            let quarantined = Quarantined { value: ratio.quarantined_value, reason: reason.as_str() };
+            Some(Observation::quarantined(ratio.stream, slot, quarantined))
+        });
+        let observed: Vec<Observation> = counted.chain(up).chain(quarantined).collect();
         for observation in observed {
             if self.ports.feed.send(observation).await.is_err() {
                 return false;

@@ -37,7 +37,9 @@ impl Driver {
                 transitions.extend(told.map(|told| self.at_instant(told, transition.at, now)));
             }
         }
-        if transitions.is_empty() || !self.store(&transitions, now).await {
+        let decisions = certain.iter().map(|(index, projected)| (*index, &projected.decision));
+        let states = self.changed_states(decisions);
+        if transitions.is_empty() || !self.store(&transitions, states, now).await {
             return Vec::new();
         }
         let config = Arc::clone(&self.config);
@@ -51,7 +53,8 @@ impl Driver {
             watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
             let incidents = watched.open.values().cloned().collect();
             let corrected = watched.corrected(slo, report.at);
-            let status = status::of(slo, &report, &watched.evaluator, incidents, corrected);
+            let implausible = watched.implausible.as_ref();
+            let status = status::of(slo, &report, &watched.evaluator, incidents, corrected, implausible);
             changed.push((index, SloStatus { at: status.at.min(now), ..status }));
         }
         changed

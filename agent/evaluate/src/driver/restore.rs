@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lookout_config::{Config, Slo, Stream};
-use lookout_engine::{Evaluator, Grid, Open, Resolved, Slot};
+use lookout_engine::{Evaluator, Grid, Open, Recorded, Resolved, SavedState, Slot};
 use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
-use lookout_model::{GridTime, IncidentRecord, Timestamp, TransitionRecord};
+use lookout_model::{GridTime, ImplausibleCounts, IncidentRecord, Timestamp, TransitionRecord};
 
 use super::{Counted, Driver, EARLY, LastFailure, Watched, reach, set_calendar};
 use crate::delivery_watch::DeliveryWatch;
 use crate::exclusion::{Exclusion, Exclusions};
+use crate::implausible::Shown;
 use crate::ledger_watch::LedgerWatch;
 use crate::{notice, objectives};
 
@@ -26,6 +27,16 @@ pub struct RestoreError {
     /// Error of the ledger.
     #[source]
     source: LedgerError,
+}
+
+/// An evaluator with the counts of the ledger.
+pub(super) struct RestoredCounts {
+    pub(super) evaluator: Evaluator,
+    /// There are later counts too. They were counted while the clock was ahead, and are left out: with them data would
+    /// never be missing.
+    clock_was_ahead: bool,
+    /// The last counts of the ledger that cannot be true.
+    pub(super) implausible: Option<ImplausibleCounts>,
 }
 
 impl Driver {
@@ -48,6 +59,12 @@ impl Driver {
         let exclusions = Exclusions::read(&config, &*ledger, reach(config.slos.iter().map(blank), now), now)
             .await
             .map_err(|source| RestoreError { what: "corrections".to_owned(), source })?;
+        let states = ledger
+            .states()
+            .await
+            .map_err(|source| RestoreError { what: "the states of alerts".to_owned(), source })?;
+        let states: BTreeMap<String, SavedState> =
+            states.into_iter().map(|record| (record.slo_id, record.state)).collect();
         let mut watched = Vec::with_capacity(config.slos.len());
         for (index, slo) in config.slos.iter().enumerate() {
             let excluded = exclusions.of(index);
@@ -56,18 +73,23 @@ impl Driver {
             objectives::load(slo, &*ledger, &mut evaluator, now)
                 .await
                 .map_err(|source| RestoreError { what: what(), source })?;
-            let (mut evaluator, clock_was_ahead) =
-                Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
-                    .await
-                    .map_err(|source| RestoreError { what: what(), source })?;
-            if clock_was_ahead {
+            let restored = Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
+                .await
+                .map_err(|source| RestoreError { what: what(), source })?;
+            let (mut evaluator, implausible) = (restored.evaluator, restored.implausible);
+            if restored.clock_was_ahead {
                 tracing::warn!(
                     slo.id = slo.id(),
                     "the ledger has counts of the future: the clock was set back"
                 );
                 evaluator.clock_stepped(closed);
             }
-            watched.push(Watched { evaluator, open: BTreeMap::new(), resolved: BTreeMap::new(), excluded });
+            let stored = states.get(&slo.id()).cloned();
+            if let Some(state) = &stored {
+                evaluator.restore_state(state);
+            }
+            let (open, resolved) = (BTreeMap::new(), BTreeMap::new());
+            watched.push(Watched { evaluator, open, resolved, excluded, stored, implausible });
         }
         let counted =
             |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
@@ -81,6 +103,7 @@ impl Driver {
             waiting: BTreeMap::new(),
             bad_slots: BTreeMap::new(),
             ledger_is_down: false,
+            ledger_faults: 0,
             ledger_watch: LedgerWatch::default(),
             delivery_watch: DeliveryWatch::default(),
             exclusions,
@@ -93,18 +116,17 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Adds the counts of the ledger up to `last` to an evaluator without counts, except those that corrections exclude.
-    /// Returns whether there are later ones too. They were counted while the clock was ahead, and are left out: with them
-    /// data would never be missing.
+    /// Adds the counts of the ledger up to `last` to an evaluator without counts, except those that corrections exclude
+    /// and those that cannot be true.
     pub(super) async fn restore_counts(
         slo: &Slo,
         ledger: &dyn Ledger,
         mut evaluator: Evaluator,
         last: Slot,
         excluded: &Exclusion,
-    ) -> Result<(Evaluator, bool), LedgerError> {
+    ) -> Result<RestoredCounts, LedgerError> {
         let (grid, closed) = (slo.policy.grid, evaluator.closed());
-        let mut clock_was_ahead = false;
+        let (mut clock_was_ahead, mut implausible) = (false, None);
         let mut first_s: Option<i64> = None;
         let since = Timestamp::from_seconds(evaluator.reaches_back_to());
         for Stream { component, id, .. } in slo.streams() {
@@ -116,20 +138,24 @@ impl Driver {
                     clock_was_ahead |= grid.slot_at(start) > last.plus(EARLY);
                     continue;
                 }
-                match resolution {
+                let (recorded, seconds) = match resolution {
                     Resolution::QuarterHour => {
                         let quarter = start_s.div_euclid(900);
                         let counts = excluded.counted_quarter(quarter, counts);
-                        evaluator.restore_component_quarter(component, Slot(quarter), counts);
+                        (evaluator.restore_component_quarter(component, Slot(quarter), counts), 900)
                     }
                     Resolution::Minute => {
-                        let counts = excluded.counted(start, counts);
-                        evaluator.restore_component_minute(component, Grid::MINUTE.slot_at(start), counts);
+                        let (minute, counts) = (Grid::MINUTE.slot_at(start), excluded.counted(start, counts));
+                        (evaluator.restore_component_minute(component, minute, counts), 60)
                     }
-                    Resolution::Slot(_) => {
+                    Resolution::Slot(width) => {
                         let counts = excluded.counted(start, counts);
-                        evaluator.record_component(component, grid.slot_at(start), counts);
+                        (evaluator.record_component(component, grid.slot_at(start), counts), width)
                     }
+                };
+                if recorded == Recorded::Implausible {
+                    let shown = Shown { slo, component, from: start, seconds };
+                    implausible = Some(shown.counts(counts, true));
                 }
             }
         }
@@ -137,7 +163,7 @@ impl Driver {
             evaluator.set_first_observation(first_s);
         }
         excluded.exclude_from(&mut evaluator, closed);
-        Ok((evaluator, clock_was_ahead))
+        Ok(RestoredCounts { evaluator, clock_was_ahead, implausible })
     }
 
     /// Resumes open incidents, and resolves those of SLOs that are no longer configured.

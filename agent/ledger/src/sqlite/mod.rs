@@ -17,6 +17,7 @@ mod outbox;
 mod progress;
 mod reading;
 mod salvage;
+mod states;
 mod tick;
 mod writer;
 
@@ -45,11 +46,13 @@ use self::tick::Unacknowledged;
 use self::writer::Writer;
 use super::chain::Chain;
 use super::retention::Cutoffs;
-use super::{CountSeries, DeadLetter, Ledger, LedgerError};
+use super::{CountSeries, DeadLetter, Ledger, LedgerError, Tick};
+#[cfg(test)]
+use lookout_model::CountRow;
 use lookout_model::word::Word;
 use lookout_model::{
-    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, TransitionRecord,
+    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    ObjectiveRecord, Revocation, StateRecord, TransitionRecord,
 };
 
 pub use backup::{
@@ -124,8 +127,12 @@ impl SqliteLedger {
 
 #[async_trait]
 impl Ledger for SqliteLedger {
-    async fn commit(&self, counts: &[CountRow], transitions: &[TransitionRecord]) -> Result<(), LedgerError> {
-        tick::store(self, counts, transitions, &[]).await
+    async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
+        tick::store(self, tick, &[]).await
+    }
+
+    async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
+        states::read(&self.readers).await.map_err(query("reading the states of evaluators"))
     }
 
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {

@@ -9,8 +9,8 @@ use super::{SqliteLedger, query, tick};
 #[cfg(test)]
 use crate::Ledger as _;
 use crate::working::{Entry, WorkingSet};
-use crate::{LedgerError, Loss};
-use lookout_model::{CountRow, Timestamp, TransitionRecord};
+use crate::{LedgerError, Loss, Tick};
+use lookout_model::Timestamp;
 
 impl SqliteLedger {
     /// Reads incidents and deliveries in progress.
@@ -19,13 +19,8 @@ impl SqliteLedger {
     }
 
     /// Stores a tick together with the state of deliveries.
-    pub(crate) async fn store(
-        &self,
-        counts: &[CountRow],
-        transitions: &[TransitionRecord],
-        deliveries: &[Entry],
-    ) -> Result<(), LedgerError> {
-        tick::store(self, counts, transitions, deliveries).await
+    pub(crate) async fn store(&self, tick: Tick<'_>, deliveries: &[Entry]) -> Result<(), LedgerError> {
+        tick::store(self, tick, deliveries).await
     }
 
     /// Stores the state of a delivery.

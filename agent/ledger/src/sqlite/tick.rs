@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use sqlx::SqliteConnection;
 
-use super::{SqliteLedger, counts, incidents, progress, query};
+use super::{SqliteLedger, counts, incidents, progress, query, states};
 use crate::working::Entry;
-use crate::{LedgerError, Loss};
-use lookout_model::{CountRow, TransitionRecord};
+use crate::{LedgerError, Loss, Tick};
+use lookout_model::CountRow;
 
 const DOING: &str = "storing a tick";
 
@@ -27,10 +27,10 @@ pub(super) struct Unacknowledged {
 /// Stores a tick, and the state of deliveries that made progress while nothing could be stored. After a failure the caller hands in the same counts again, with those that came since.
 pub(super) async fn store(
     ledger: &SqliteLedger,
-    rows: &[CountRow],
-    transitions: &[TransitionRecord],
+    tick: Tick<'_>,
     deliveries: &[Entry],
 ) -> Result<(), LedgerError> {
+    let rows = tick.counts;
     let mut open = ledger.unacknowledged.lock().await;
     let mut work = ledger.writer.begin(DOING).await?;
     let last = number(&mut work.connection).await.map_err(query(DOING))?;
@@ -40,8 +40,11 @@ pub(super) async fn store(
         open.stored = counted;
     }
     counts::add(&mut work.connection, &without(rows, &open.stored)).await.map_err(query("storing counts"))?;
-    for transition in transitions {
+    for transition in tick.transitions {
         incidents::record(&mut work.connection, transition).await?;
+    }
+    for record in tick.states {
+        states::record(&mut work.connection, record).await?;
     }
     for delivery in deliveries {
         progress::write(&mut work.connection, delivery).await.map_err(query("storing a delivery"))?;

@@ -7,7 +7,7 @@ use super::corrected::CorrectedRow;
 use crate::{chart, path};
 use lookout_config::Config;
 use lookout_evaluate::SloStatus;
-use lookout_model::{DeployRecord, IncidentRecord, PresentEvidence};
+use lookout_model::{DeployRecord, ImplausibleCounts, IncidentRecord, PresentEvidence};
 use lookout_model::{Timestamp, format};
 
 /// Returns the name of the symbol and colour of a state.
@@ -45,6 +45,7 @@ pub(super) struct SloRow {
     pub(super) age: String,
     pub(super) incidents: Vec<IncidentRow>,
     pub(super) corrected: Option<CorrectedRow>,
+    pub(super) implausible: Option<String>,
 }
 
 impl SloRow {
@@ -73,6 +74,7 @@ impl SloRow {
             age: age.map_or_else(String::new, |age| format!("{} old", format::duration(age))),
             incidents: incidents.map(|incident| IncidentRow::new(incident, config, now)).collect(),
             corrected: CorrectedRow::new(&evidence.corrected, now),
+            implausible: slo.implausible.as_ref().map(ImplausibleCounts::text),
         }
     }
 }

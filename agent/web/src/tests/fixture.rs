@@ -257,6 +257,7 @@ fn spec(name: &str) -> Slo {
         labels: BTreeMap::new(),
         traffic: Traffic { rate: EventRate::try_per_second(10.0).unwrap(), source: RateSource::Assumed },
         page_within: None,
+        implausible: None,
         gate: GateMinimum::default(),
         time_zone: TimeZone::UTC,
     }
@@ -330,6 +331,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
         sli_ratio: Some(1.0 - (1.0 - left) * 0.001),
         data_age_s: Some(1.5),
         incidents: Vec::new(),
+        implausible: None,
         gate: GateMinimum::default(),
     }
 }

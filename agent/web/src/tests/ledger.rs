@@ -32,8 +32,12 @@ impl FakeLedger {
 
 #[async_trait]
 impl Ledger for FakeLedger {
-    async fn commit(&self, _: &[CountRow], _: &[TransitionRecord]) -> Result<(), LedgerError> {
+    async fn commit_tick(&self, _: Tick<'_>) -> Result<(), LedgerError> {
         self.works()
+    }
+
+    async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
+        self.works().map(|()| Vec::new())
     }
 
     async fn counts(&self, _: &str, _: Timestamp) -> Result<CountSeries, LedgerError> {
