@@ -23,6 +23,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// URL under which people reach the agent; the base of links in messages.
     pub external_url: Url,
+    /// Further names under which the agent answers.
+    pub hosts: Vec<String>,
     /// Store of counts, incidents, deliveries, deploys and decisions.
     pub ledger: LedgerLocation,
     /// The evaluation interval: slots of counts and the tick of the evaluator.
