@@ -54,6 +54,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Returns a warning if incidents would reach nobody.
+    #[must_use]
+    pub fn unheard(&self) -> Option<&'static str> {
+        self.destinations.is_empty().then_some(
+            "no destination is configured: incidents are shown on pages only, and nobody is paged; add one under `destinations`",
+        )
+    }
+
     /// Returns the URL of the runbook of an alert.
     #[must_use]
     pub fn runbook_url(&self, alert: &str) -> String {
