@@ -166,7 +166,7 @@ impl Agent {
     pub async fn build(mut config: Config, dependencies: Dependencies) -> Result<Self, BuildError> {
         let address = config.listen;
         let listen_error = |source| BuildError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listen_error)?;
+        let listener = lookout_web::bind(address).map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
         if config.external_url.port() == Some(0) {
             // a URL that names the free port it was told to take cannot be refused another number

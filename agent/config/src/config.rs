@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use lookout_engine::Grid;
-use url::Url;
+use url::{Host, Url};
 
 use super::destination::{Written, read_destination};
 use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Token};
@@ -61,6 +61,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
     let config = Config {
         listen,
         external_url: external_url.unwrap_or_else(|| local_url(listen)),
+        hosts: fields.get(agent::HOSTS).map(|at| read_hosts(reader, &at)).unwrap_or_default(),
         ledger: fields
             .get(agent::LEDGER)
             .and_then(|at| read_ledger(reader, &at, folder))
@@ -274,6 +275,23 @@ fn parse_digest(text: &str) -> Option<[u8; 32]> {
         *byte = u8::from_str_radix(text.get(2 * n..2 * n + 2)?, 16).ok()?;
     }
     Some(digest)
+}
+
+fn read_hosts(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<String> {
+    let items = reader.list(at).unwrap_or_default();
+    let read = items.iter().filter_map(|at| {
+        let name = reader.expand(at)?;
+        let host = Host::parse(&name).ok().map(|host| host.to_string());
+        if host.is_none() {
+            reader.error(
+                at,
+                "expected the name of a host",
+                "write it without scheme and port, like `lookout.example.org`",
+            );
+        }
+        host
+    });
+    read.collect()
 }
 
 fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {

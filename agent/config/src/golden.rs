@@ -163,6 +163,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     let config = good();
     assert_eq!(config.listen, "[::1]:0".parse().unwrap());
     assert_eq!(config.external_url.as_str(), "https://lookout.example.org/base");
+    assert_eq!(config.hosts, ["watch.example.org", "10.0.0.1"]);
     assert_eq!((config.environment.as_deref(), config.ledger), (Some("production"), LedgerLocation::Memory));
     assert_eq!(config.grid.width_seconds(), 5);
     assert_eq!(config.otlp_endpoint.unwrap().as_str(), "http://127.0.0.1:4318/");

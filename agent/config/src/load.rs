@@ -118,6 +118,8 @@ pub struct Checked {
     pub diagnostics: Diagnostics,
     /// The configurations that could be read, and one of the specs that stand alone.
     pub configs: Vec<Config>,
+    /// A warning if the incidents of a `lookout.yaml` would reach nobody.
+    pub unheard: Option<&'static str>,
 }
 
 fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRates) -> Checked {
@@ -125,6 +127,7 @@ fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRa
     let mut configs = Vec::new();
     let mut seen = BTreeSet::new();
     let mut specs = Vec::new();
+    let mut unheard = None;
     let files: Vec<PathBuf> = paths.iter().flat_map(|path| run.expand(path)).collect();
     for file in files {
         let Some(file) = run.open(&file) else { continue };
@@ -133,6 +136,7 @@ fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRa
             specs.push(file);
         } else {
             let (config, read) = run.config(&file);
+            unheard = unheard.or_else(|| config.as_ref().and_then(Config::unheard));
             configs.extend(config);
             seen.extend(read.iter().map(|file| identity(file)));
         }
@@ -142,7 +146,7 @@ fn check_at(paths: &[PathBuf], environment: Environment<'_>, real_rates: &RealRa
     run.specs(&specs, &Known::default()).put_into(&mut alone);
     configs.push(alone);
     run.found.sort();
-    Checked { diagnostics: run.found, configs }
+    Checked { diagnostics: run.found, configs, unheard }
 }
 
 /// One file whichever way it was named.

@@ -23,6 +23,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// URL under which people reach the agent; the base of links in messages.
     pub external_url: Url,
+    /// Further names under which the agent answers.
+    pub hosts: Vec<String>,
     /// Store of counts, incidents, deliveries, deploys and decisions.
     pub ledger: LedgerLocation,
     /// The evaluation interval: slots of counts and the tick of the evaluator.
@@ -52,6 +54,14 @@ pub struct Config {
 }
 
 impl Config {
+    /// Returns a warning if incidents would reach nobody.
+    #[must_use]
+    pub fn unheard(&self) -> Option<&'static str> {
+        self.destinations.is_empty().then_some(
+            "no destination is configured: incidents are shown on pages only, and nobody is paged; add one under `destinations`",
+        )
+    }
+
     /// Returns the URL of the runbook of an alert.
     #[must_use]
     pub fn runbook_url(&self, alert: &str) -> String {

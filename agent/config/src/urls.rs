@@ -122,6 +122,7 @@ pub fn config_of_urls(urls: &[Url], options: &UrlOptions) -> Config {
         gate: GatePolicy::default(),
         tokens: Vec::new(),
         otlp_endpoint: None,
+        hosts: Vec::new(),
         outputs: Outputs::default(),
         services,
         slos,

@@ -34,10 +34,15 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     for line in promises(&slos.collect::<Vec<_>>(), &real) {
         output::line(&line);
     }
+    if let Some(warning) = checked.unheard {
+        output::problem(&format!("warning: {warning}"));
+    }
     if diagnostics.has_errors() {
         return Ok(Exit::No);
     }
-    output::problem(&match diagnostics.counts() {
+    let (errors, warnings) = diagnostics.counts();
+    let counts = (errors, warnings + usize::from(checked.unheard.is_some()));
+    output::problem(&match counts {
         (_, 0) => "everything is fine".to_owned(),
         (_, 1) => "no error, 1 warning".to_owned(),
         (_, warnings) => format!("no error, {warnings} warnings"),

@@ -18,6 +18,9 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
             if !warnings.list.is_empty() {
                 output::problem(&warnings.render(output::colour()));
             }
+            if let Some(warning) = config.unheard() {
+                output::problem(&format!("warning: {warning}"));
+            }
             config
         }
         Err(diagnostics) => {

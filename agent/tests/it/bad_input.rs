@@ -84,6 +84,13 @@ fn check_ends_0_on_good_files() {
     let (_folder, file) = folder(CONFIG, SPEC);
     let (code, said) = lookout(&["check"], &file);
     assert_eq!(code, 0, "{said}");
+    assert!(said.contains("no destination is configured") && said.contains("1 warning"), "{said}");
+    let told =
+        format!("{CONFIG}destinations: [{{ name: am, alertmanager: {{ urls: ['http://127.0.0.1:9'] }} }}]\n");
+    let (_folder, file) = folder(&told, SPEC);
+    let (code, said) = lookout(&["check"], &file);
+    assert_eq!(code, 0, "{said}");
+    assert!(!said.contains("no destination"), "{said}");
 }
 
 #[test]

@@ -11,6 +11,9 @@ use http::header::CONTENT_TYPE;
 use super::State;
 use super::error::Problem;
 
+/// The paths of liveness and readiness. They answer when the server answers nothing else.
+pub(super) const PATHS: [&str; 2] = ["/livez", "/readyz"];
+
 /// Longest time in which the ledger of a ready agent answers a small query.
 const LEDGER_PATIENCE: Duration = Duration::from_secs(2);
 

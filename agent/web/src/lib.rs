@@ -9,6 +9,7 @@ mod auth;
 mod chart;
 mod error;
 mod health;
+mod host;
 mod pages;
 mod path;
 mod serve;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -31,7 +32,7 @@ use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use error::Problem;
-pub use serve::serve;
+pub use serve::{bind, serve};
 pub use state::{ProbeRow, ProbeView, State};
 
 /// Largest body of a request, more than the API needs.
@@ -59,6 +60,7 @@ pub fn router(state: State) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(in_time))
+        .layer(from_fn_with_state(host::Hosts::new(&state.config), host::check))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new())
         .layer(header(CONTENT_SECURITY_POLICY, POLICY))

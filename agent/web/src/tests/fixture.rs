@@ -228,6 +228,7 @@ fn config() -> Config {
         gate: GatePolicy::default(),
         tokens: Vec::new(),
         otlp_endpoint: None,
+        hosts: Vec::new(),
         outputs: Outputs { runbook_url: Some("https://wiki/{alert}".to_owned()), ..Outputs::default() },
         services: BTreeMap::from([("titanic".to_owned(), titanic)]),
         slos: Vec::new(),
