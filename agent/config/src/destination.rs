@@ -1,6 +1,7 @@
 //! `destinations` of `lookout.yaml`.
 
 use std::path::Path;
+use std::time::Duration;
 
 use lookout_engine::Severity;
 use url::Url;
@@ -15,6 +16,9 @@ use crate::keys::agent::{alertmanager, destination, slack};
 
 /// Base URL of the Web API of Slack.
 const SLACK_API: &str = "https://slack.com/api/";
+
+/// Longest time that an incident waits for others: a page must not wait long.
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
 /// Keys of the URL of a webhook.
 const WEBHOOK: [Key; 2] = [slack::WEBHOOK_URL, slack::WEBHOOK_URL_FILE];
@@ -50,18 +54,32 @@ pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Pa
             return None;
         }
     };
-    let (name, minimum) = (name?.to_owned(), minimum?);
+    let group_wait = fields
+        .get(destination::GROUP_WAIT)
+        .map_or(Some(Destination::GROUP_WAIT), |at| read_wait(reader, &at));
+    let (name, minimum, group_wait) = (name?.to_owned(), minimum?, group_wait?);
     let Some(kind) = kind else {
         let help = "set its variable to send messages there; leave it empty to send none";
         reader.warn(at, format!("the destination `{name}` is off: its secret or URL is empty"), help);
         return Some(Written::Disabled);
     };
-    Some(Written::Usable(Destination { name, minimum, kind }))
+    Some(Written::Usable(Destination { name, minimum, group_wait, kind }))
 }
 
 /// Reads `page` or `ticket`.
 fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
     reader.choice(at, &[("page", Severity::Page), ("ticket", Severity::Ticket)])
+}
+
+/// Reads the time that an incident waits for others. A page must not wait long.
+fn read_wait(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Duration> {
+    let wait = reader.duration(at)?;
+    if wait > LONGEST_WAIT {
+        let help = "a page must not wait long: take `2s`, or `0s` to wait for nothing";
+        reader.error(at, "an incident waits at most 5 s for others", help);
+        return None;
+    }
+    Some(wait)
 }
 
 /// Reads `None` for what is wrong, `Some(None)` for what is off.

@@ -86,6 +86,12 @@ impl Config {
         self.page(&format!("slos/{}/{}", slo.service, slo.name))
     }
 
+    /// Returns the URL of the agent's page about all incidents.
+    #[must_use]
+    pub fn incidents_url(&self) -> String {
+        self.page("incidents")
+    }
+
     /// Returns the external URL without a trailing slash.
     #[must_use]
     pub fn agent_url(&self) -> &str {
@@ -155,8 +161,21 @@ pub struct Destination {
     pub name: String,
     /// Least severity that is sent here.
     pub minimum: Severity,
+    /// Time that an incident waits for others of its service, to share a message.
+    pub group_wait: Duration,
     /// The kind of receiver.
     pub kind: DestinationKind,
+}
+
+impl Destination {
+    /// Creates a destination with the defaults of its keys.
+    #[must_use]
+    pub fn new(name: &str, kind: DestinationKind) -> Self {
+        Self { name: name.to_owned(), minimum: Severity::Ticket, group_wait: Self::GROUP_WAIT, kind }
+    }
+
+    /// Time that an incident waits for others of its service, unless another is set.
+    pub(crate) const GROUP_WAIT: Duration = Duration::from_secs(2);
 }
 
 /// The kinds of receivers.

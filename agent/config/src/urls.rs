@@ -163,7 +163,7 @@ fn destinations(options: &UrlOptions) -> Vec<Destination> {
     let alertmanager =
         alertmanager.map(|url| ("alertmanager", DestinationKind::Alertmanager { urls: vec![url] }));
     let kinds = slack.into_iter().chain(alertmanager);
-    kinds.map(|(name, kind)| Destination { name: name.to_owned(), minimum: Severity::Ticket, kind }).collect()
+    kinds.map(|(name, kind)| Destination::new(name, kind)).collect()
 }
 
 /// Service and SLO of a URL: its host with the port, and its path.

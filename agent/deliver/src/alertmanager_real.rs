@@ -3,7 +3,6 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use lookout_engine::Severity;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -101,7 +100,7 @@ fn delivery(transition: &TransitionRecord) -> Delivery {
 async fn a_real_alertmanager_holds_escalates_and_resolves() {
     let real = Alertmanager::start().await;
     let kind = DestinationKind::Alertmanager { urls: vec![Url::parse(&real.base).unwrap()] };
-    let destination = Destination { name: "am".to_owned(), minimum: Severity::Ticket, kind };
+    let destination = Destination::new("am", kind);
     let clock = Arc::new(SystemClock);
     let manager = receiver(&destination, clock.clone()).unwrap();
     let opened_at = clock.now() - Duration::from_secs(13 * 60);

@@ -7,6 +7,8 @@ mod alertmanager;
 mod breaker;
 mod component;
 mod condition;
+mod digest;
+mod group;
 mod http;
 mod message;
 mod outbox;
@@ -14,6 +16,8 @@ mod slack;
 
 #[cfg(test)]
 mod alertmanager_real;
+#[cfg(test)]
+mod group_tests;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
@@ -30,6 +34,7 @@ use lookout_model::{Delivery, TransitionRecord};
 use lookout_runtime::clock::Clock;
 
 pub use condition::condition_text;
+pub use group::{Grouping, Update};
 pub use message::{Message, Tone};
 pub use outbox::{Ports, run};
 pub use slack::slack_as_text;
@@ -45,6 +50,30 @@ pub trait Receiver: Send + Sync + 'static {
     /// # Errors
     /// Returns the reason of a failure, and whether trying again can help.
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused>;
+
+    /// Delivers transitions of several incidents in one message. Returns the receiver's own id of the message, if it
+    /// gave one.
+    ///
+    /// # Errors
+    /// As [`Receiver::deliver`].
+    async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
+        let mut id = None;
+        for delivery in &update.deliveries {
+            let sent = self.deliver(delivery).await?;
+            id = id.or(sent);
+        }
+        Ok(id)
+    }
+
+    /// Returns the treatment of several incidents.
+    fn grouping(&self) -> Grouping {
+        Grouping::Alone
+    }
+
+    /// Returns how long an incident waits for others of its service.
+    fn group_wait(&self) -> Duration {
+        Duration::ZERO
+    }
 
     /// Returns how many deliveries may be in flight at once; those of one incident never are.
     fn concurrency(&self) -> usize {
@@ -118,6 +147,7 @@ pub fn receiver(
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Receiver>, ReceiverError> {
     let name = destination.name.clone();
+    let wait = destination.group_wait;
     let client = |urls: &[Url]| {
         let needs_tls = urls.iter().any(|url| url.scheme() == "https");
         http::client(needs_tls).map_err(|source| ReceiverError::Client {
@@ -134,11 +164,12 @@ pub fn receiver(
         DestinationKind::SlackWebhook { url } => {
             let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;
             let client = client(std::slice::from_ref(&url))?;
-            Arc::new(slack::Webhook::new(name.clone(), url, client, clock))
+            Arc::new(slack::Webhook::new(name.clone(), url, client, clock, wait))
         }
         DestinationKind::SlackApi { api_url, token, channel } => {
             let client = client(std::slice::from_ref(api_url))?;
-            Arc::new(slack::WebApi::new(name.clone(), api_url, token.clone(), channel.clone(), client))
+            let (token, channel) = (token.clone(), channel.clone());
+            Arc::new(slack::WebApi::new(name.clone(), api_url, token, channel, client, wait))
         }
     })
 }

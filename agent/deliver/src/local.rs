@@ -76,6 +76,11 @@ impl Local {
         self.script.lock().unwrap().push_back(reply);
     }
 
+    /// Answers everything with `ok` from now on.
+    pub(super) fn heal(&self) {
+        self.script.lock().unwrap().clear();
+    }
+
     pub(super) fn stop(&self) {
         self.server.abort();
     }

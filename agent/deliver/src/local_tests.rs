@@ -18,7 +18,7 @@ use lookout_runtime::random::Random;
 const HOOK: &str = "/services/T000/B000/secretsecret";
 
 fn destination(kind: DestinationKind) -> Destination {
-    Destination { name: "chat".to_owned(), minimum: Severity::Ticket, kind }
+    Destination { group_wait: Duration::ZERO, ..Destination::new("chat", kind) }
 }
 
 fn webhook(local: &Local) -> Arc<dyn Receiver> {
@@ -92,6 +92,13 @@ fn headlines(local: &Local) -> Vec<String> {
     local.seen().iter().map(|request| headline(&request.body)).collect()
 }
 
+/// Returns the headlines that a webhook gets: start, rise and end.
+fn headlines_that_matter() -> Vec<String> {
+    let mut told = headlines_of_the_story();
+    told.remove(2);
+    told
+}
+
 fn headlines_of_the_story() -> Vec<String> {
     lifecycle(T0, &[]).iter().map(|transition| Message::of(&transition.notice).headline).collect()
 }
@@ -100,7 +107,7 @@ fn headlines_of_the_story() -> Vec<String> {
 async fn a_healthy_receiver_gets_each_transition_once_and_in_order() {
     let local = Local::start(vec![]).await;
     Running::start(webhook(&local)).await.finish().await;
-    assert_eq!(headlines(&local), headlines_of_the_story());
+    assert_eq!(headlines(&local), headlines_that_matter(), "easing is no news");
     assert!(local.seen().iter().all(|request| request.path == HOOK));
 }
 
@@ -115,7 +122,7 @@ async fn trouble_on_the_way_keeps_the_order_and_loses_nothing() {
     let local = Local::start(script).await;
     Running::start(webhook(&local)).await.finish().await;
     let told = headlines_of_the_story();
-    let expected = [0, 0, 0, 1, 1, 2, 3].map(|n: usize| told[n].clone());
+    let expected = [0, 0, 0, 1, 1, 3].map(|n: usize| told[n].clone());
     assert_eq!(headlines(&local), expected);
 }
 
@@ -132,7 +139,7 @@ async fn a_dead_receiver_gets_everything_once_it_is_up() {
     tokio::time::timeout(Duration::from_secs(20), refused).await.expect("an attempt is made");
     let alive = Local::start_at(dead.address, vec![]).await;
     running.finish().await;
-    assert_eq!(headlines(&alive), headlines_of_the_story(), "refused connections are not marked as re-sent");
+    assert_eq!(headlines(&alive), headlines_that_matter(), "refused connections are not marked as re-sent");
 }
 
 #[tokio::test]
@@ -150,7 +157,7 @@ async fn an_attempt_cut_short_is_repeated_and_marked_after_a_restart() {
 
     let again = Arc::new(SqliteLedger::open(&path).await.unwrap());
     Running::over(again, webhook(&local)).finish().await;
-    let mut told = headlines_of_the_story();
+    let mut told = headlines_that_matter();
     told.insert(1, format!("{} (re-sent)", told[0]));
     assert_eq!(headlines(&local), told);
 }
@@ -159,7 +166,7 @@ async fn an_attempt_cut_short_is_repeated_and_marked_after_a_restart() {
 async fn a_webhook_that_will_never_take_it_does_not_hold_up_the_rest() {
     let local = Local::start(vec![Reply::Status(404, "no_service")]).await;
     Running::start(webhook(&local)).await.finish().await;
-    assert_eq!(headlines(&local), headlines_of_the_story());
+    assert_eq!(headlines(&local), headlines_that_matter());
 }
 
 #[tokio::test]

@@ -10,9 +10,9 @@ use lookout_model::format::{NONE, burn, cause, count, date_time, duration, perce
 use lookout_model::{DeployRecord, Notice, TierEvidence};
 
 /// Largest length of a headline in characters.
-const HEADLINE: usize = 150;
+pub(super) const HEADLINE: usize = 150;
 /// Largest length of any other text in characters.
-const TEXT: usize = 300;
+pub(super) const TEXT: usize = 300;
 /// Longest link. A longer one is left out: the receiver would refuse the whole message.
 const URL: usize = 1000;
 
@@ -38,6 +38,8 @@ pub struct Message {
     pub description: String,
     /// Fields: name and value.
     pub fields: Vec<(String, String)>,
+    /// Several incidents, one in each line.
+    pub list: Vec<String>,
     /// Links: label and URL.
     pub links: Vec<(&'static str, String)>,
     /// The alert and the incident, for searches.
@@ -55,6 +57,7 @@ impl Message {
             sentence: sentence(notice),
             description: clean(&notice.description, TEXT),
             fields: fields(notice),
+            list: Vec::new(),
             links: links(notice),
             footnote: clean(&format!("{} · {}", notice.alert, notice.incident.id), TEXT),
             tone: tone(notice),

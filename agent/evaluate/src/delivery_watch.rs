@@ -78,7 +78,7 @@ mod tests {
 
     fn destination(name: &str) -> Destination {
         let kind = DestinationKind::Alertmanager { urls: Vec::new() };
-        Destination { name: name.to_owned(), minimum: Severity::Page, kind }
+        Destination { minimum: Severity::Page, ..Destination::new(name, kind) }
     }
 
     fn letter(destination: &str) -> DeadLetter {

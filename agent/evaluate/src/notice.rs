@@ -35,6 +35,7 @@ pub(super) fn record(
         runbook_url: config.runbook_url(&alert),
         dashboard_url: config.dashboard_url(slo),
         explain_url: config.explain_url(slo),
+        incidents_url: config.incidents_url(),
         alert,
         slo_title: slo.title().to_owned(),
         description: slo.description.clone(),

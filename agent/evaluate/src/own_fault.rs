@@ -52,6 +52,7 @@ pub(super) fn opened(
         runbook_url: config.runbook_url(about.alert),
         dashboard_url: String::new(),
         explain_url: config.external_url.to_string(),
+        incidents_url: config.incidents_url(),
         last_deploy: None,
         last_failure: None,
         not_recorded: false,

@@ -171,6 +171,30 @@ async fn the_first_message_names_the_thread(ledger: &dyn Ledger) {
     assert_eq!(due(ledger, "other", T0).await[0].thread, None);
 }
 
+async fn incidents_of_one_message_are_known(ledger: &dyn Ledger) {
+    let stories = [0, 1, 2].map(|n| lifecycle(T0 + n * TICK, &["slack"]));
+    let opened: Vec<_> = stories.iter().map(|story| story[0].clone()).collect();
+    ledger.commit(&[], &opened).await.unwrap();
+    let newest = async || ledger.newest_conversation("slack", "titanic", T0).await.unwrap();
+    assert_eq!(newest().await, None, "nothing was told yet");
+    let ids: Vec<i64> = due(ledger, "slack", T0).await.iter().map(|delivery| delivery.id).collect();
+    ledger.begin_attempts(&ids, T0).await.unwrap();
+    assert!(due(ledger, "slack", T0).await.iter().all(|delivery| delivery.unsure), "all were begun");
+    let told = DeliveryResult::Delivered { thread: Some("C1:1".to_owned()) };
+    ledger.end_attempts(&ids[..2], T0, &told).await.unwrap();
+    let [first, second, third] = &stories;
+    ledger.commit(&[], &first[1..]).await.unwrap();
+    let members = ledger.conversation("slack", "C1:1").await.unwrap();
+    assert_eq!(members, [first[3].notice.clone(), second[0].notice.clone()], "as they are now");
+    assert_eq!(ledger.conversation("other", "C1:1").await.unwrap(), []);
+    assert_eq!(newest().await.as_deref(), Some("C1:1"));
+    let after = ledger.newest_conversation("slack", "titanic", T0 + DAY).await.unwrap();
+    assert_eq!(after, None, "it is too old");
+    assert_eq!(ledger.newest_conversation("slack", "other", T0).await.unwrap(), None);
+    ledger.commit(&[], &[second[3].clone(), third[3].clone()]).await.unwrap();
+    assert_eq!(newest().await, None, "all are over");
+}
+
 async fn what_is_over_stays_over(ledger: &dyn Ledger) {
     let [first, ..] = lifecycle(T0, &["slack"]);
     ledger.commit(&[], &[first]).await.unwrap();
@@ -495,6 +519,7 @@ promises! {
     a_retry_is_due_when_it_says
     an_attempt_of_unknown_outcome_is_remembered
     the_first_message_names_the_thread
+    incidents_of_one_message_are_known
     what_is_over_stays_over
     a_dead_letter_is_seen_and_can_be_tried_again
     notices_come_back_as_they_were

@@ -16,7 +16,7 @@ use core::time::Duration;
 use async_trait::async_trait;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
+    Notice, ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
 };
 use serde::Serialize;
 
@@ -223,6 +223,45 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError>;
+
+    /// Records that deliveries of one message are about to be attempted.
+    async fn begin_attempts(&self, deliveries: &[i64], now: Timestamp) -> Result<(), LedgerError> {
+        for &delivery in deliveries {
+            self.begin_attempt(delivery, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Records the result of an attempt for all deliveries of one message.
+    async fn end_attempts(
+        &self,
+        deliveries: &[i64],
+        now: Timestamp,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError> {
+        for &delivery in deliveries {
+            self.end_attempt(delivery, now, result).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns the newest notice of every incident whose message at a destination has this id ([`Delivery::thread`]),
+    /// in the order in which they were told.
+    async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
+        let _ = (destination, thread);
+        Ok(Vec::new())
+    }
+
+    /// Returns the id of the newest message about an open incident of a service, of those told since an instant.
+    async fn newest_conversation(
+        &self,
+        destination: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        let _ = (destination, service, since);
+        Ok(None)
+    }
 
     /// Returns the deliveries that were refused for good within [`DEAD_LETTER_RETENTION`] before `now`, oldest first.
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;

@@ -17,7 +17,7 @@ use super::{
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    MAX_IN_FORCE, MAX_KEPT, ObjectiveRecord, Revocation, StateRecord, TransitionRecord,
+    MAX_IN_FORCE, MAX_KEPT, Notice, ObjectiveRecord, Revocation, StateRecord, TransitionRecord,
 };
 
 /// A ledger in memory.
@@ -176,6 +176,19 @@ impl Ledger for MemoryLedger {
     ) -> Result<(), LedgerError> {
         self.tables().working.end_attempt(delivery, now, result);
         Ok(())
+    }
+
+    async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
+        Ok(self.tables().working.conversation(destination, thread))
+    }
+
+    async fn newest_conversation(
+        &self,
+        destination: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        Ok(self.tables().working.newest_conversation(destination, service, since))
     }
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {

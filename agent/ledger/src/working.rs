@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::{DEAD_LETTER_RETENTION, DeadLetter};
-use lookout_model::{Delivery, DeliveryResult, IncidentRecord, Timestamp, TransitionRecord};
+use lookout_model::{Delivery, DeliveryResult, IncidentRecord, Notice, Timestamp, TransitionRecord};
 
 /// Incidents that are open or were resolved lately, their transitions and their deliveries.
 #[derive(Debug, Default)]
@@ -165,6 +165,42 @@ impl WorkingSet {
             }
             _ => None,
         })
+    }
+
+    /// Returns the deliveries that are part of a message of a destination.
+    fn told(&self, destination: &str) -> impl DoubleEndedIterator<Item = (&Entry, &str)> {
+        self.deliveries.values().filter_map(move |entry| match &entry.state {
+            State::Delivered(Some(thread)) if entry.destination == destination => {
+                Some((entry, thread.as_str()))
+            }
+            _ => None,
+        })
+    }
+
+    /// Returns the newest notice of every incident whose message has this id, in the order in which they were told.
+    pub(crate) fn conversation(&self, destination: &str, thread: &str) -> Vec<Notice> {
+        let mut last: BTreeMap<&str, &Notice> = BTreeMap::new();
+        for transition in &self.transitions {
+            last.insert(&transition.incident.id, &transition.notice);
+        }
+        // an incident is taken out once it is found
+        let told = self.told(destination).filter(|(_, id)| *id == thread);
+        told.filter_map(|(entry, _)| last.remove(entry.transition.incident.id.as_str())).cloned().collect()
+    }
+
+    /// Returns the id of the newest message about an open incident of a service, of those told since an instant.
+    pub(crate) fn newest_conversation(
+        &self,
+        destination: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Option<String> {
+        let is_open = |id: &str| self.incidents.get(id).is_some_and(|one| one.resolved_at.is_none());
+        let wanted = |entry: &Entry| {
+            let incident = &entry.transition.incident;
+            incident.service == service && entry.transition.at >= since && is_open(&incident.id)
+        };
+        self.told(destination).rev().find(|(entry, _)| wanted(entry)).map(|(_, thread)| thread.to_owned())
     }
 
     pub(crate) fn waiting(&self, destination: &str) -> (Option<Timestamp>, u64) {

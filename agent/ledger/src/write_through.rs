@@ -11,12 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
-use super::working::{Waiting, WorkingSet};
+use super::working::{Entry, Waiting, WorkingSet};
 use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, Health, Ledger, LedgerError, Tick};
 use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
+    Notice, ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
 };
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::chain;
@@ -216,12 +216,18 @@ impl WriteThroughLedger {
         self.locked_health().last_fault = sentence;
     }
 
-    /// Stores the progress of a delivery in the file; memory has it already.
-    async fn store_progress(&self, delivery: i64) {
+    /// Stores the progress of deliveries in the file; memory has it already.
+    async fn store_progress(&self, deliveries: &[i64]) {
         let mut backlog = self.backlog.lock().await;
-        let Some(entry) = self.working().entry(delivery).cloned() else { return };
+        let entries: Vec<Entry> = {
+            let working = self.working();
+            deliveries.iter().filter_map(|&id| working.entry(id).cloned()).collect()
+        };
+        if entries.is_empty() {
+            return;
+        }
         let noted = match self.writable() {
-            Ok(file) => file.store_delivery(&entry).await,
+            Ok(file) => file.store_deliveries(&entries).await,
             Err(error) => Err(error),
         };
         if let Err(error) = noted {
@@ -333,7 +339,7 @@ impl Ledger for WriteThroughLedger {
 
     async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
         self.working().begin_attempt(delivery);
-        self.store_progress(delivery).await;
+        self.store_progress(&[delivery]).await;
         Ok(())
     }
 
@@ -344,8 +350,44 @@ impl Ledger for WriteThroughLedger {
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
         self.working().end_attempt(delivery, now, result);
-        self.store_progress(delivery).await;
+        self.store_progress(&[delivery]).await;
         Ok(())
+    }
+
+    async fn begin_attempts(&self, deliveries: &[i64], _now: Timestamp) -> Result<(), LedgerError> {
+        deliveries.iter().for_each(|&delivery| self.working().begin_attempt(delivery));
+        self.store_progress(deliveries).await;
+        Ok(())
+    }
+
+    async fn end_attempts(
+        &self,
+        deliveries: &[i64],
+        now: Timestamp,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError> {
+        deliveries.iter().for_each(|&delivery| self.working().end_attempt(delivery, now, result));
+        self.store_progress(deliveries).await;
+        Ok(())
+    }
+
+    async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
+        // memory forgets incidents that ended a while ago; a file that fails delays no message
+        if let Ok(file) = self.writable()
+            && let Ok(members) = file.conversation(destination, thread).await
+        {
+            return Ok(members);
+        }
+        Ok(self.working().conversation(destination, thread))
+    }
+
+    async fn newest_conversation(
+        &self,
+        destination: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        Ok(self.working().newest_conversation(destination, service, since))
     }
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
@@ -358,9 +400,7 @@ impl Ledger for WriteThroughLedger {
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
         let ids = self.working().retry(destination, now - DEAD_LETTER_RETENTION);
-        for &id in &ids {
-            self.store_progress(id).await;
-        }
+        self.store_progress(&ids).await;
         Ok(ids.len() as u64)
     }
 

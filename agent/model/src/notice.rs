@@ -48,6 +48,9 @@ pub struct Notice {
     pub dashboard_url: String,
     /// The agent's own page about this SLO.
     pub explain_url: String,
+    /// The agent's own page about all incidents.
+    #[serde(default)]
+    pub incidents_url: String,
     /// The last deploy of the service before the change.
     pub last_deploy: Option<DeployRecord>,
     /// The last failure that a probe of the service saw: text from outside, escape it.

@@ -163,6 +163,7 @@ pub fn notice(change: Change, at: Timestamp, incident: &IncidentRecord) -> Notic
         dashboard_url: "http://grafana.example/d/titanic?var-slo=requests-availability&from=now-6h"
             .to_owned(),
         explain_url: "http://lookout.example/slos/titanic/requests-availability".to_owned(),
+        incidents_url: "http://lookout.example/incidents".to_owned(),
         last_deploy: Some(deploy()),
         last_failure: Some("status 503, expected 200-299".to_owned()),
         not_recorded: false,

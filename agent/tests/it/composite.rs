@@ -93,11 +93,8 @@ fn config() -> Config {
     let (mut config, _) = load_with(Path::new("config/tests/spec/composite"), &|_| None).unwrap();
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.slos.retain(|slo| slo.name == "journey");
-    config.destinations = vec![Destination {
-        name: "oncall".to_owned(),
-        minimum: Severity::Ticket,
-        kind: DestinationKind::SlackWebhook { url: Secret::new("http://slack.test/") },
-    }];
+    let kind = DestinationKind::SlackWebhook { url: Secret::new("http://slack.test/") };
+    config.destinations = vec![Destination { minimum: Severity::Ticket, ..Destination::new("oncall", kind) }];
     config
 }
 

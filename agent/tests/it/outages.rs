@@ -36,11 +36,8 @@ pub(super) fn config() -> Config {
     std::fs::write(folder.path().join("lookout.yaml"), CONFIG).unwrap();
     std::fs::write(folder.path().join("requests.slo.yaml"), SPEC).unwrap();
     let (mut config, _) = load_with(folder.path(), &|_| None).unwrap();
-    config.destinations = vec![Destination {
-        name: "oncall".to_owned(),
-        minimum: Severity::Ticket,
-        kind: DestinationKind::SlackWebhook { url: Secret::new("http://slack.test/") },
-    }];
+    let kind = DestinationKind::SlackWebhook { url: Secret::new("http://slack.test/") };
+    config.destinations = vec![Destination { minimum: Severity::Ticket, ..Destination::new("oncall", kind) }];
     config
 }
 

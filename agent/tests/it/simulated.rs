@@ -245,11 +245,8 @@ fn config() -> Config {
         slo.policy.tiers = Tier::defaults(slo.period());
         slo.policy.stale_after_seconds = 35;
     }
-    config.destinations = vec![Destination {
-        name: "oncall".to_owned(),
-        minimum: Severity::Page,
-        kind: DestinationKind::SlackWebhook { url: Secret::new("http://slack.test/") },
-    }];
+    let kind = DestinationKind::SlackWebhook { url: Secret::new("http://slack.test/") };
+    config.destinations = vec![Destination { minimum: Severity::Page, ..Destination::new("oncall", kind) }];
     config
 }
 

@@ -34,6 +34,7 @@ object! { destination: "A receiver of messages about incidents." {
     SLACK = key("slack", Mapping(slack::OBJECT), "");
     ALERTMANAGER = key("alertmanager", Mapping(alertmanager::OBJECT), "");
     MINIMUM = key("minimum", Word(&["page", "ticket"]), "Least severity that is sent there.").default("ticket");
+    GROUP_WAIT = key("group_wait", Duration, "Time that an incident waits for others of its service, to share a message; at most `5s`. Alertmanager groups by itself.").default("2s");
 } choices: &[&[SLACK], &[ALERTMANAGER]]; }
 
 object! { slack: "A Slack channel." {

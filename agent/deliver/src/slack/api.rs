@@ -1,5 +1,8 @@
 //! Slack's Web API. The first message of an incident starts a thread; later transitions are replies. The resolve also
-//! edits the first message, so that the channel shows which incidents are over.
+//! edits the first message, so that the channel shows which incidents are over. The message of a group is edited with
+//! every change, and only what people must hear is a reply.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout_engine::Change;
@@ -8,8 +11,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{blocks, build_message};
-use crate::{Message, Receiver, Refused, Retry, http};
+use super::{blocks, build_group_message, build_message, build_reply};
+use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
 use lookout_config::Secret;
 use lookout_model::Delivery;
 
@@ -19,6 +22,7 @@ pub(crate) struct WebApi {
     token: Secret,
     channel: String,
     client: Client,
+    group_wait: Duration,
 }
 
 /// Body of an answer. Slack answers 200 to almost everything and reports errors here.
@@ -31,8 +35,15 @@ struct Reply {
 }
 
 impl WebApi {
-    pub(crate) fn new(name: String, api_url: &Url, token: Secret, channel: String, client: Client) -> Self {
-        Self { name, api_url: api_url.clone(), token, channel, client }
+    pub(crate) fn new(
+        name: String,
+        api_url: &Url,
+        token: Secret,
+        channel: String,
+        client: Client,
+        group_wait: Duration,
+    ) -> Self {
+        Self { name, api_url: api_url.clone(), token, channel, client, group_wait }
     }
 
     /// Calls a method. The error contains Slack's own error code.
@@ -126,6 +137,43 @@ impl Receiver for WebApi {
         }
         Ok(None)
     }
+
+    /// Posts a message about the group, or edits the one there is and replies to it with news that people must hear.
+    async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
+        let message = build_group_message(update);
+        let Some((channel, ts)) = update.thread.as_deref().and_then(|thread| thread.split_once(':')) else {
+            return self.post_anew(&message).await;
+        };
+        let place = json!({ "channel": channel, "ts": ts });
+        match self
+            .call("chat.update", &merged(&place, blocks::payload(&Message::of_group(&update.members))))
+            .await
+        {
+            Ok(_) => {}
+            // the message can be changed no more: another one takes its place
+            Err((Some(word), _)) if is_thread_gone(&word) || is_edit_over(&word) => {
+                return self.post_anew(&message).await;
+            }
+            Err((_, refused)) => return Err(refused),
+        }
+        if update.is_loud() {
+            let reply = build_reply(update);
+            let place = json!({
+                "channel": channel, "thread_ts": ts, "reply_broadcast": update.raises_page(),
+                "unfurl_links": false, "unfurl_media": false,
+            });
+            self.post(&reply, &place).await.map_err(|(_, refused)| refused)?;
+        }
+        Ok(None)
+    }
+
+    fn grouping(&self) -> Grouping {
+        Grouping::Edited
+    }
+
+    fn group_wait(&self) -> Duration {
+        self.group_wait
+    }
 }
 
 fn merged(place: &Value, mut payload: Value) -> Value {
@@ -133,6 +181,10 @@ fn merged(place: &Value, mut payload: Value) -> Value {
         payload.extend(place.clone());
     }
     payload
+}
+
+fn is_edit_over(word: &str) -> bool {
+    matches!(word, "cant_update_message" | "edit_window_closed")
 }
 
 fn is_rate_limit(word: &str) -> bool {

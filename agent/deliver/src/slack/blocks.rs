@@ -17,6 +17,8 @@ const VALUE: usize = 400;
 const FIELDS: usize = 10;
 const CONTEXT: usize = 300;
 const PLAIN: usize = 2500;
+const LINE: usize = 240;
+const LIST: usize = 2600;
 
 /// Returns the message with blocks. `text` is for notifications and screen readers.
 pub(super) fn payload(message: &Message) -> Value {
@@ -34,6 +36,9 @@ pub(super) fn payload(message: &Message) -> Value {
         .collect();
     if !fields.is_empty() {
         blocks.push(json!({ "type": "section", "fields": fields }));
+    }
+    if !message.list.is_empty() {
+        blocks.push(section(&escape_lines(&message.list)));
     }
     let buttons: Vec<Value> = message
         .links
@@ -58,8 +63,23 @@ pub(super) fn payload(message: &Message) -> Value {
 pub(super) fn plain(message: &Message) -> Value {
     let mut lines = vec![message.headline.clone(), message.sentence.clone()];
     lines.extend(message.fields.iter().map(|(name, value)| format!("{name}: {value}")));
+    lines.extend(message.list.iter().cloned());
     lines.extend(message.links.iter().map(|(label, url)| format!("{label}: {url}")));
     json!({ "text": escape(&lines.join("\n"), PLAIN) })
+}
+
+/// Returns as many lines as a section takes; the last names the number of those left out, if it was given.
+fn escape_lines(lines: &[String]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let line = format!("• {}\n", escape(line, LINE));
+        if text.encode_utf16().count() + line.encode_utf16().count() > LIST {
+            text.push('…');
+            break;
+        }
+        text.push_str(&line);
+    }
+    text.trim_end().to_owned()
 }
 
 fn section(text: &str) -> Value {

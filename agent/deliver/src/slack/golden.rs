@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::{blocks, build_message, slack_as_text};
-use crate::Message;
+use crate::{Message, Update};
 use lookout_model::sample::{T0, lifecycle, without_data};
 use lookout_model::{Delivery, Notice};
 
@@ -44,10 +44,31 @@ fn cases() -> Vec<(&'static str, Delivery)> {
         .into()
 }
 
+/// Returns a group of one service with a page and an end in it, and a digest of five services.
+fn groups() -> [(&'static str, Vec<Notice>); 2] {
+    let one = |service: &str, n: usize, change: usize| {
+        let mut notice = lifecycle(T0, &[])[change].notice.clone();
+        notice.incident.service = service.to_owned();
+        notice.incident.slo = format!("slo-{n}");
+        notice.incident.slo_id = format!("{service}-slo-{n:02}");
+        notice
+    };
+    let group = [1, 0, 0, 3].iter().enumerate().map(|(n, change)| one("titanic", n, *change)).collect();
+    let services = ["checkout", "search", "titanic", "users", "web"];
+    let digest = (0..43).map(|n| one(services[n * 7 % 5], n, 1)).collect();
+    [("group", group), ("digest", digest)]
+        .map(|(name, members)| (name, Update::new(Vec::new(), None, members).members))
+}
+
 #[test]
 fn messages_look_as_they_should() {
     for (name, delivery) in cases() {
         let payload = blocks::payload(&build_message(&delivery));
+        golden(&format!("{name}.json"), &(serde_json::to_string_pretty(&payload).unwrap() + "\n"));
+        golden(&format!("{name}.txt"), &(slack_as_text(&payload) + "\n"));
+    }
+    for (name, members) in groups() {
+        let payload = blocks::payload(&Message::of_group(&members));
         golden(&format!("{name}.json"), &(serde_json::to_string_pretty(&payload).unwrap() + "\n"));
         golden(&format!("{name}.txt"), &(slack_as_text(&payload) + "\n"));
     }
@@ -167,6 +188,18 @@ proptest! {
         for payload in [blocks::payload(&message), blocks::plain(&message)] {
             assert_acceptable(&payload);
             prop_assert!(!slack_as_text(&payload).chars().any(|c| c.is_control() && c != '\n'));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whatever_a_group_tells_slack_can_take_it(members in prop::collection::vec(notices(), 1..40)) {
+        let message = Message::of_group(&Update::new(Vec::new(), None, members).members);
+        for payload in [blocks::payload(&message), blocks::plain(&message)] {
+            assert_acceptable(&payload);
         }
     }
 }

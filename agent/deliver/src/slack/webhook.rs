@@ -1,4 +1,5 @@
-//! An incoming webhook. Each transition is a message of its own, because the answer has no id of a message to edit.
+//! An incoming webhook. A rise in severity and the end are messages of their own, because the answer has no id of a
+//! message to edit.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,9 @@ use reqwest::Client;
 use serde_json::Value;
 use url::Url;
 
-use super::{blocks, build_message};
-use crate::{Receiver, Refused, Retry, http};
-use lookout_model::Delivery;
+use super::{blocks, build_group_message, build_message};
+use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
+use lookout_model::{Delivery, Timestamp};
 use lookout_runtime::clock::Clock;
 
 const WHO: &str = "slack webhook";
@@ -23,11 +24,18 @@ pub(crate) struct Webhook {
     url: Url,
     client: Client,
     clock: Arc<dyn Clock>,
+    group_wait: Duration,
 }
 
 impl Webhook {
-    pub(crate) fn new(name: String, url: Url, client: Client, clock: Arc<dyn Clock>) -> Self {
-        Self { name, url, client, clock }
+    pub(crate) fn new(
+        name: String,
+        url: Url,
+        client: Client,
+        clock: Arc<dyn Clock>,
+        group_wait: Duration,
+    ) -> Self {
+        Self { name, url, client, clock, group_wait }
     }
 
     async fn post(&self, payload: &Value) -> Result<http::Answer, Refused> {
@@ -38,14 +46,14 @@ impl Webhook {
 impl Webhook {
     /// Returns the error of an answer. An unknown webhook can be put right, so that a page is not dropped for it at
     /// once.
-    fn refused(&self, answer: &http::Answer, delivery: &Delivery) -> Refused {
+    fn refused(&self, answer: &http::Answer, at: Timestamp) -> Refused {
         let mut refused = answer.refused(WHO, &[self.url.as_str(), self.url.path()]);
         if matches!(answer.status, 403 | 404 | 410) {
             refused.error.push_str(
                 "; check that the webhook's URL is the one Slack shows, that its app is still installed and that its \
                  channel is not archived",
             );
-            if self.clock.now().since(delivery.notice.at) < PATIENCE {
+            if self.clock.now().since(at) < PATIENCE {
                 refused.retry = Retry::BackOff;
             }
         }
@@ -66,17 +74,36 @@ impl Receiver for Webhook {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
-        let message = build_message(delivery);
-        let mut answer = self.post(&blocks::payload(&message)).await?;
+        self.send(&build_message(delivery), delivery.notice.at).await.map(|()| None)
+    }
+
+    async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
+        let newest = update.deliveries.iter().map(|delivery| delivery.notice.at).max();
+        let newest = newest.unwrap_or_else(|| self.clock.now());
+        self.send(&build_group_message(update), newest).await.map(|()| None)
+    }
+
+    fn grouping(&self) -> Grouping {
+        Grouping::Followed
+    }
+
+    fn group_wait(&self) -> Duration {
+        self.group_wait
+    }
+}
+
+impl Webhook {
+    async fn send(&self, message: &Message, at: Timestamp) -> Result<(), Refused> {
+        let mut answer = self.post(&blocks::payload(message)).await?;
         if answer.status == 400 {
             let refused = answer.refused(WHO, &[self.url.as_str(), self.url.path()]);
             tracing::warn!(destination.name = %self.name, error = %refused.error,
                 "the blocks were refused, the message is sent as plain text");
-            answer = self.post(&blocks::plain(&message)).await?;
+            answer = self.post(&blocks::plain(message)).await?;
         }
         if answer.is_success() {
-            return Ok(None);
+            return Ok(());
         }
-        Err(self.refused(&answer, delivery))
+        Err(self.refused(&answer, at))
     }
 }

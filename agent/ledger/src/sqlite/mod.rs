@@ -4,6 +4,7 @@
 //! file keeps a second process out for as long as this one lives.
 
 mod backup;
+mod conversation;
 mod corrections;
 mod counts;
 mod decisions;
@@ -51,7 +52,7 @@ use super::{CountSeries, DeadLetter, Ledger, LedgerError, Tick};
 use lookout_model::CountRow;
 use lookout_model::word::Word;
 use lookout_model::{
-    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
+    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Notice,
     ObjectiveRecord, Revocation, StateRecord, TransitionRecord,
 };
 
@@ -183,6 +184,44 @@ impl Ledger for SqliteLedger {
             .await
             .map_err(query("noting the outcome of an attempt"))?;
         work.commit().await
+    }
+
+    async fn begin_attempts(&self, deliveries: &[i64], _now: Timestamp) -> Result<(), LedgerError> {
+        const DOING: &str = "noting that attempts begin";
+        let mut work = self.writer.begin(DOING).await?;
+        for &delivery in deliveries {
+            outbox::begin(&mut work.connection, delivery).await.map_err(query(DOING))?;
+        }
+        work.commit().await
+    }
+
+    async fn end_attempts(
+        &self,
+        deliveries: &[i64],
+        now: Timestamp,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError> {
+        const DOING: &str = "noting the outcome of attempts";
+        let mut work = self.writer.begin(DOING).await?;
+        for &delivery in deliveries {
+            outbox::end(&mut work.connection, delivery, now, result).await.map_err(query(DOING))?;
+        }
+        work.commit().await
+    }
+
+    async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
+        conversation::members(&self.readers, destination, thread).await
+    }
+
+    async fn newest_conversation(
+        &self,
+        destination: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        conversation::newest(&self.readers, destination, service, since)
+            .await
+            .map_err(query("looking for a message about a service"))
     }
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {

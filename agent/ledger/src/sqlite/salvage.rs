@@ -23,11 +23,13 @@ impl SqliteLedger {
         tick::store(self, tick, deliveries).await
     }
 
-    /// Stores the state of a delivery.
-    pub(crate) async fn store_delivery(&self, delivery: &Entry) -> Result<(), LedgerError> {
-        const DOING: &str = "storing the progress of a delivery";
+    /// Stores the state of deliveries.
+    pub(crate) async fn store_deliveries(&self, deliveries: &[Entry]) -> Result<(), LedgerError> {
+        const DOING: &str = "storing the progress of deliveries";
         let mut work = self.writer.begin(DOING).await?;
-        super::progress::write(&mut work.connection, delivery).await.map_err(query(DOING))?;
+        for delivery in deliveries {
+            super::progress::write(&mut work.connection, delivery).await.map_err(query(DOING))?;
+        }
         work.commit().await
     }
 

@@ -4,13 +4,14 @@ use askama::Template;
 use axum::extract;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
-use lookout_model::format;
+use lookout_ledger::LedgerError;
+use lookout_model::{IncidentRecord, format};
 
 use super::row::IncidentRow;
 use super::{Shell, page};
 use crate::{Problem, State};
 
-/// Number of incidents on the page, which stays below 50 kB.
+/// Number of resolved incidents on the page. Every open one is there: a message about many links to this page.
 const SHOWN: u32 = 50;
 
 #[derive(Template)]
@@ -25,7 +26,7 @@ struct View {
 /// `GET /incidents`
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
     let now = state.clock.now();
-    let incidents = match state.ledger.incidents(SHOWN).await {
+    let incidents = match open_and_newest(&state).await {
         Ok(incidents) => incidents,
         Err(error) => return Problem::ledger(&error).into_response(),
     };
@@ -41,4 +42,13 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
     };
     let shell = Shell::new(&state, "incidents", headline.clone());
     page(StatusCode::OK, &View { shell, headline, symbol, incidents: rows })
+}
+
+/// Returns every open incident and the newest of the resolved ones, newest first.
+async fn open_and_newest(state: &State) -> Result<Vec<IncidentRecord>, LedgerError> {
+    let mut incidents = state.ledger.open_incidents().await?;
+    let newest = state.ledger.incidents(SHOWN).await?;
+    incidents.extend(newest.into_iter().filter(|incident| incident.resolved_at.is_some()));
+    incidents.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at));
+    Ok(incidents)
 }

@@ -258,7 +258,6 @@ fn spec(name: &str) -> Slo {
         labels: BTreeMap::new(),
         traffic: Traffic { rate: EventRate::try_per_second(10.0).unwrap(), source: RateSource::Assumed },
         page_within: None,
-        implausible: None,
         gate: GateMinimum::default(),
         time_zone: TimeZone::UTC,
     }

@@ -218,6 +218,23 @@ async fn a_runbook_is_text_and_only_known_names_are_read() {
 }
 
 #[tokio::test]
+async fn every_open_incident_is_on_the_page_that_messages_link_to() {
+    let fixture = Fixture::burning();
+    {
+        let mut incidents = fixture.ledger.incidents.lock().unwrap();
+        let open = incidents.iter().find(|incident| incident.resolved_at.is_none()).unwrap().clone();
+        let one = |n: usize| {
+            let (id, slo) = (format!("inc-{n:016x}"), format!("storm-{n:03}"));
+            lookout_model::IncidentRecord { id, slo, ..open.clone() }
+        };
+        incidents.extend((0..200).map(one));
+    }
+    let page = get(&routed(&fixture).0, "/incidents").await.text;
+    let missing: Vec<usize> = (0..200).filter(|n| !page.contains(&format!("storm-{n:03}"))).collect();
+    assert_eq!(missing, [0_usize; 0]);
+}
+
+#[tokio::test]
 async fn the_alert_about_missing_data_has_its_runbook_too() {
     let (mut fixture, folder) = with_runbooks(Fixture::burning());
     std::fs::write(folder.path().join("TitanicRequestsDataMissing.md"), "## Ask the source\n").unwrap();

@@ -1,0 +1,162 @@
+//! The outbox under simulated time.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use super::*;
+use crate::{Refused, Retry};
+use lookout_ledger::MemoryLedger;
+use lookout_model::Delivery;
+use lookout_model::TransitionRecord;
+use lookout_model::sample::{T0, lifecycle};
+use lookout_runtime::clock::TokioClock;
+
+/// Receiver that answers as scripted, and records every delivery with its time.
+struct Scripted {
+    answers: Mutex<VecDeque<Retry>>,
+    told: watch::Sender<Vec<(u64, String)>>,
+    refreshed: watch::Sender<usize>,
+    start: Instant,
+}
+
+#[async_trait]
+impl Receiver for Scripted {
+    fn name(&self) -> &str {
+        "chat"
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
+        let second = self.start.elapsed().as_secs();
+        self.told.send_modify(|told| told.push((second, delivery.notice.change.to_string())));
+        match self.answers.lock().unwrap().pop_front() {
+            Some(retry) => Err(Refused { error: "scripted".to_owned(), retry }),
+            None => Ok(None),
+        }
+    }
+
+    async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {
+        self.refreshed.send_modify(|n| *n += latest.len());
+        Ok(())
+    }
+
+    fn refresh_every(&self) -> Option<Duration> {
+        Some(Duration::from_secs(30))
+    }
+}
+
+struct Scene {
+    receiver: Arc<Scripted>,
+    ports: Ports,
+    stop: CancellationToken,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Scene {
+    fn open(answers: impl Into<VecDeque<Retry>>) -> Self {
+        let receiver = Arc::new(Scripted {
+            answers: Mutex::new(answers.into()),
+            told: watch::Sender::new(Vec::new()),
+            refreshed: watch::Sender::new(0),
+            start: Instant::now(),
+        });
+        let ports = Ports {
+            ledger: Arc::new(MemoryLedger::default()),
+            clock: Arc::new(TokioClock::starting_at(T0)),
+            random: Arc::new(Random::from_seed(7)),
+            wake: Arc::new(Notify::new()),
+        };
+        let stop = CancellationToken::new();
+        let port = Arc::clone(&receiver) as Arc<dyn Receiver>;
+        let task = tokio::spawn(run(port, ports.clone(), stop.clone()));
+        Self { receiver, ports, stop, task }
+    }
+
+    async fn store(&self, transitions: &[TransitionRecord]) {
+        self.ports.ledger.commit(&[], transitions).await.unwrap();
+        self.ports.wake.notify_waiters();
+    }
+
+    async fn told(&self, n: usize) -> Vec<(u64, String)> {
+        let mut told = self.receiver.told.subscribe();
+        let told = tokio::time::timeout(Duration::from_secs(7200), told.wait_for(|told| told.len() >= n));
+        told.await.unwrap().unwrap().clone()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_transition_goes_out_at_once() {
+    let scene = Scene::open([]);
+    tokio::time::sleep(Duration::from_secs(7)).await;
+    scene.store(&lifecycle(T0, &["chat", "other"])).await;
+    let told = scene.told(4).await;
+    let changes: Vec<_> = told.iter().map(|(second, change)| (*second, change.as_str())).collect();
+    assert_eq!(changes, [(7, "opened"), (7, "escalated"), (7, "eased"), (7, "resolved")]);
+    scene.stop.cancel();
+    scene.task.await.unwrap();
+    assert_eq!(scene.ports.ledger.waiting("chat").await.unwrap(), (None, 0));
+    assert_eq!(scene.ports.ledger.waiting("other").await.unwrap().1, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_grow_to_a_minute_and_it_is_never_given_up() {
+    let scene = Scene::open([Retry::BackOff; 60]);
+    let [opened, ..] = lifecycle(T0, &["chat"]);
+    scene.store(&[opened]).await;
+    let seconds: Vec<u64> = scene.told(61).await.into_iter().map(|(second, _)| second).collect();
+    let pauses: Vec<u64> = seconds.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert!(pauses[0] <= 1 && pauses[3] >= 3, "{pauses:?}");
+    assert!(pauses.iter().all(|&pause| pause <= 61), "{pauses:?}");
+    assert!(pauses[8..].iter().all(|&pause| pause >= 29), "{pauses:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_asks_for_silence_gets_it() {
+    let scene = Scene::open([Retry::After(Duration::from_secs(40))]);
+    let [first, ..] = lifecycle(T0, &["chat"]);
+    let [second, ..] = lifecycle(T0 + Duration::from_millis(1), &["chat"]);
+    scene.store(&[first]).await;
+    scene.told(1).await;
+    scene.store(&[second]).await;
+    let seconds: Vec<u64> = scene.told(3).await.into_iter().map(|(second, _)| second).collect();
+    assert_eq!(seconds, [0, 40, 40], "also not about another incident");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_asks_for_an_hour_is_asked_again_after_a_minute() {
+    let scene = Scene::open([Retry::After(Duration::from_secs(3600))]);
+    let [first, ..] = lifecycle(T0, &["chat"]);
+    scene.store(&[first]).await;
+    let seconds: Vec<u64> = scene.told(2).await.into_iter().map(|(second, _)| second).collect();
+    assert_eq!(seconds, [0, 60]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_asks_to_be_asked_again_at_once_is_not() {
+    let scene = Scene::open([Retry::After(Duration::ZERO); 8]);
+    let [first, ..] = lifecycle(T0, &["chat"]);
+    scene.store(&[first]).await;
+    let seconds: Vec<u64> = scene.told(9).await.into_iter().map(|(second, _)| second).collect();
+    assert!(seconds[8] >= 60, "pauses grow as without a wish: {seconds:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hopeless_one_is_given_up_and_the_next_goes_out() {
+    let scene = Scene::open([Retry::Never, Retry::Unsure]);
+    let [opened, escalated, ..] = lifecycle(T0, &["chat"]);
+    scene.store(&[opened, escalated]).await;
+    let changes: Vec<_> = scene.told(3).await.into_iter().map(|(_, change)| change).collect();
+    assert_eq!(changes, ["opened", "escalated", "escalated"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_incidents_are_refreshed_every_half_minute() {
+    let scene = Scene::open([]);
+    let [opened, ..] = lifecycle(T0, &["chat"]);
+    scene.store(&[opened]).await;
+    scene.told(1).await;
+    tokio::time::sleep(Duration::from_secs(121)).await;
+    assert_eq!(*scene.receiver.refreshed.borrow(), 5, "at once and four times since");
+}
