@@ -65,7 +65,7 @@ pub struct Outcome {
 pub fn replay(policy: &Policy, calendar: Option<&Calendar>, recording: &Recording, points: usize) -> Outcome {
     let policy = fitted(policy, recording);
     let (first, last) = (recording.first().unwrap_or(Slot(0)), recording.last().unwrap_or(Slot(0)));
-    let evaluator = Evaluator::new(policy, first.plus(-1)).with_dense_counts();
+    let evaluator = Evaluator::new(policy, first.plus(-1)).for_replay();
     let mut run = Run::new(evaluator, first, last, points);
     run.calendar = calendar.cloned();
     run.steps(recording.slots());

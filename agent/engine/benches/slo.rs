@@ -125,7 +125,7 @@ fn replay(policy: &Policy, seed: u64) -> Result<f64, Failure> {
     let half_the_budget =
         |noise: &mut Noise| Counts { good: 9_000 + noise.below(2_000), bad: noise.below(11) };
     let counts: Vec<Counts> = (0..1009).map(|_| half_the_budget(&mut noise)).collect();
-    let mut evaluator = Evaluator::new(policy.clone(), Slot(-1)).with_dense_counts();
+    let mut evaluator = Evaluator::new(policy.clone(), Slot(-1)).for_replay();
     let began = cpu_time()?;
     for (slot, counts) in (0..365 * SLOTS_PER_DAY).zip(counts.iter().cycle()) {
         evaluator.record(Slot(slot), *counts);

@@ -72,6 +72,8 @@ pub(crate) struct Assessor<'a> {
     pub(crate) states: &'a AlertStates,
     pub(crate) watch: Watch,
     pub(crate) runs: &'a Runs,
+    /// Computes the times at which tiers fire and let go.
+    pub(crate) forecasts: bool,
 }
 
 impl Assessor<'_> {
@@ -182,15 +184,17 @@ impl Assessor<'_> {
             let release = tier.factor_while(true);
             let unproven = short.coverage() < 0.5 && !self.watch.recounted || self.is_refilling(tier.short);
             seen.exceeded = unproven || burns(release);
-            if !present.failing {
+            if !present.failing && !seen.exceeded {
                 seen.recovered = onset::last_bad(sli.counted(), tier.short, objective, release);
+            }
+            if !present.failing && self.forecasts {
                 seen.lets_go_after_seconds = Some(self.lets_go_after(tier, &seen));
             }
         } else {
             let fast = long.exceeds(objective, tier.factor) && short.exceeds(objective, tier.factor);
             seen.held = if fast { self.held(tier, &long, events) } else { None };
             seen.exceeded = fast && seen.held.is_none();
-            if present.failing {
+            if present.failing && self.forecasts {
                 let waited = alert
                     .exceeded_since
                     .map_or(0, |since| policy.grid.seconds_between(since, sli.events.closed()));
@@ -228,14 +232,7 @@ impl Assessor<'_> {
         let release = tier.factor_while(true).value() * self.policy.objective.budget_ratio();
         let after = |window: &Measured| {
             let allowed = release * window.counts.total() as f64;
-            let history = self.sli.counted();
-            let (mut low, mut high) = (0, window.window.as_seconds());
-            while low < high {
-                let middle = u64::midpoint(low, high);
-                let bad = history.sum_after(window.window, middle).bad;
-                if bad as f64 <= allowed { high = middle } else { low = middle + 1 }
-            }
-            low
+            self.sli.counted().seconds_until_bad_falls_to(window.window, allowed)
         };
         let short = if seen.short.counts.is_empty() { u64::MAX } else { after(&seen.short) };
         let burns = short.min(after(&seen.long)) as f64;

@@ -38,7 +38,7 @@ pub struct TierAssessment {
     pub held: Option<HoldReason>,
     /// The first bad slot of the run that its short window sees now.
     pub since: Option<Slot>,
-    /// The last bad slot of a firing tier's short window; known while nothing fails now.
+    /// The last bad slot of a firing tier's short window; known once the tier may let go.
     pub recovered: Option<Slot>,
     /// Seconds until it fires if the present burn goes on; `None` when that never fires it, or when it fires already.
     pub fires_after_seconds: Option<f64>,

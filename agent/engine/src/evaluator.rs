@@ -29,6 +29,7 @@ pub struct Evaluator {
     pub(crate) states: AlertStates,
     pub(crate) runs: Runs,
     pub(crate) watch: Watch,
+    pub(crate) forecasts: bool,
 }
 
 impl Evaluator {
@@ -37,13 +38,15 @@ impl Evaluator {
     pub fn new(policy: Policy, closed: Slot) -> Self {
         let (sli, states) = (SliHistory::new(&policy, closed), AlertStates::new(&policy));
         let (runs, watch) = (Runs::new(&policy), Watch { since: closed, stepped: None, recounted: false });
-        Self { policy, sli, states, runs, watch }
+        Self { policy, sli, states, runs, watch, forecasts: true }
     }
 
-    /// Trades memory for speed, for a replay. Call it before anything is recorded.
+    /// Trades memory for speed, and leaves out the times at which tiers fire and let go, which decide nothing. Call it
+    /// before anything is recorded.
     #[must_use]
-    pub fn with_dense_counts(mut self) -> Self {
+    pub fn for_replay(mut self) -> Self {
         self.sli.events.use_dense_counts();
+        self.forecasts = false;
         self
     }
 
@@ -206,8 +209,8 @@ impl Evaluator {
     pub fn assess(&mut self, slot: Slot) -> Assessment {
         self.sli.close(slot);
         self.runs.update(&self.policy, &self.sli);
-        let Self { policy, sli, states, watch, runs } = self;
-        Assessor { policy, sli, states, watch: *watch, runs }.assess()
+        let Self { policy, sli, states, watch, runs, forecasts } = self;
+        Assessor { policy, sli, states, watch: *watch, runs, forecasts: *forecasts }.assess()
     }
 
     /// Closes every slot up to and including `slot`, and returns the budget when a decision would change nothing: the

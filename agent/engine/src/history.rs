@@ -386,6 +386,21 @@ impl History {
         })
     }
 
+    /// The seconds after which at most `allowed` bad events are left in a window, if no further ones follow.
+    pub(crate) fn seconds_until_bad_falls_to(&self, window: Window, allowed: f64) -> u64 {
+        let Some((sum, level)) = self.find(window) else { return 0 };
+        let mut bad = 0_u64;
+        let exceeds = |(_, counts): &(i64, Counts)| {
+            bad = bad.saturating_add(counts.bad);
+            bad as f64 > allowed
+        };
+        let oldest_kept = level.backwards(sum.from).find(exceeds);
+        oldest_kept.map_or(0, |(cell, _)| {
+            let cells = u64::try_from(cell.saturating_sub(sum.from)).unwrap_or(0).saturating_add(1);
+            cells.saturating_mul(u64::try_from(level.width).unwrap_or(1)).min(window.as_seconds())
+        })
+    }
+
     fn find(&self, window: Window) -> Option<(&Sum, &Level)> {
         let sum = self.sums.iter().find(|sum| sum.window == window)?;
         Some((sum, self.levels.get(usize::from(sum.level))?))

@@ -148,7 +148,7 @@ impl Policy {
         let warm_up = self.windows().max().map_or(0, Window::as_seconds).min(3 * DAY);
         let slots = |seconds: u64| i64::try_from(seconds / width).unwrap_or(i64::MAX);
         let (first, last) = (slots(warm_up), slots(warm_up + DAYS * DAY));
-        let mut evaluator = Evaluator::new(policy, Slot(-1)).with_dense_counts();
+        let mut evaluator = Evaluator::new(policy, Slot(-1)).for_replay();
         let (mut sample, mut due, mut incidents) = (Sample(1), 0.0, 0);
         for slot in (0..last).map(Slot) {
             due += rate.per_second() * width as f64;

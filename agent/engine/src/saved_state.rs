@@ -114,7 +114,7 @@ impl Evaluator {
             exceeded_since: saved.exceeded_since.map(slot),
             firing: saved.firing,
         };
-        let Self { policy, sli, states, runs, watch } = self;
+        let Self { policy, sli, states, runs, watch, forecasts: _ } = self;
         runs.present = saved.failing_since.map(slot);
         for ((tier, alert), run) in policy.tiers.iter().zip(&mut states.tiers).zip(&mut runs.tiers) {
             if let Some(saved) = find(&tier.to_string()) {

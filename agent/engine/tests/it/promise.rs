@@ -38,7 +38,7 @@ fn measured(policy: &Policy, rate: EventRate, bad_of_ten: u64) -> Option<f64> {
     let width = f64::from(policy.grid.width_seconds());
     let longest = policy.tiers.iter().map(|tier| tier.long.as_seconds()).max().unwrap_or(0);
     let clean = (longest as f64 / width).ceil() as i64 + 3;
-    let mut evaluator = Evaluator::new(policy.clone(), Slot(-1)).with_dense_counts();
+    let mut evaluator = Evaluator::new(policy.clone(), Slot(-1)).for_replay();
     let (mut due, mut failed, mut began) = (0.0, 0_u64, None);
     for slot in 0..2 * clean + 400 {
         due += rate.per_second() * width;
