@@ -8,14 +8,15 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Client, Method};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
 use super::clients::{Clients, Record};
 use super::postgres::{Postgres, must};
 use super::restored::{
-    Compared, Crew, Times, Took, compare_crews, compare_ledgers, print_compared, saved_events, told_events,
+    Compared, Records, Times, Took, compare_ledgers, compare_records, print_compared, saved_events,
+    told_events,
 };
 use super::rollback::sha256;
 use super::{play, programs};
@@ -31,6 +32,10 @@ const LOAD: Duration = Duration::from_secs(3);
 const RETURN: Duration = Duration::from_secs(20);
 /// The database on PostgreSQL.
 const DATABASE: &str = "titanic";
+
+/// The voyages of each service, and the ports of call of each voyage.
+const VOYAGES: usize = 20;
+const PORTS: [&str; 2] = ["Cherbourg", "Queenstown"];
 
 /// Arguments of `cargo xtask drill restore`.
 #[derive(Debug, clap::Args)]
@@ -68,7 +73,7 @@ struct Stage<'a> {
 
 /// The backups.
 struct Saved {
-    crews: Vec<Crew>,
+    services: Vec<Records>,
     ledger: Value,
 }
 
@@ -77,6 +82,7 @@ async fn rehearse(binaries: &Binaries) -> Result<()> {
     let stage = Stage::set_up(binaries, folder.path()).await?;
     let mut times = Times::default();
     let mut programs = stage.start_ships().await?;
+    stage.replace_voyages().await?;
     programs.push(stage.start_agent().await?);
     let [sqlite, postgres] = &stage.ships;
     let clients = [
@@ -144,11 +150,11 @@ fn lost(
     times: &mut Times,
 ) -> usize {
     let mut count = 0;
-    for ((crew, record), ship) in saved.crews.iter().zip(records).zip(ships) {
+    for ((kept, record), ship) in saved.services.iter().zip(records).zip(ships) {
         let lost: Vec<Instant> = record
             .writes
             .iter()
-            .filter(|write| !crew.ids.contains(&write.id))
+            .filter(|write| !kept.ids.contains(&write.id))
             .map(|write| write.at)
             .collect();
         count += lost.len();
@@ -201,6 +207,30 @@ impl<'a> Stage<'a> {
         Ok(running)
     }
 
+    /// Puts voyages in place of the built-in one, which a new database has without any restore.
+    async fn replace_voyages(&self) -> Result<()> {
+        for ship in &self.ships {
+            let all = format!("http://{}/api/v1/voyages", ship.address);
+            let page: Value = serde_json::from_str(&ask(&self.client, Method::GET, &all, None, None).await?)?;
+            let listed = page.get("items").and_then(Value::as_array).context("a page without voyages")?;
+            for id in listed.iter().filter_map(|voyage| voyage.get("id")?.as_str()) {
+                ask(&self.client, Method::DELETE, &format!("{all}/{id}"), None, None).await?;
+            }
+            for number in 0..VOYAGES {
+                let voyage = json!({"ship": format!("Drill {number}"), "departed_on": "1912-04-10"});
+                let made = ask(&self.client, Method::POST, &all, None, Some(&voyage)).await?;
+                let made: Value = serde_json::from_str(&made)?;
+                let id = made.get("id").and_then(Value::as_str).context("a voyage without id")?;
+                for port in PORTS {
+                    let call = json!({"port": port, "called_on": "1912-04-11"});
+                    let calls = format!("{all}/{id}/calls");
+                    ask(&self.client, Method::POST, &calls, None, Some(&call)).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn start_agent(&self) -> Result<Running> {
         let mut program = Running::start("lookout", self.binaries.lookout(), |command| {
             command.args(["run", "--log", "json", "-c"]).arg(&self.config).current_dir(self.folder);
@@ -223,7 +253,7 @@ impl<'a> Stage<'a> {
         serde_json::from_str(&report).with_context(|| format!("reading what `lookout ledger {verb}` said"))
     }
 
-    fn saved_crew(&self, ship: &Ship) -> PathBuf {
+    fn saved_records(&self, ship: &Ship) -> PathBuf {
         self.folder.join(format!("{}.ndjson", ship.name))
     }
 
@@ -233,18 +263,23 @@ impl<'a> Stage<'a> {
 
     /// Backs everything up while it is written. What was acknowledged before a backup began must be in it.
     async fn back_up(&self, clients: &[Clients; 3], times: &mut Times) -> Result<Saved> {
-        let mut crews = Vec::new();
+        let mut services = Vec::new();
         for (ship, clients) in self.ships.iter().zip(clients) {
             let kept = clients.record().writes;
-            let (began, file) = (Instant::now(), self.saved_crew(ship));
+            let (began, file) = (Instant::now(), self.saved_records(ship));
             self.titanic(ship, "backup", &file).await?;
             times.backups.push(Took { what: ship.name.to_owned(), time: began.elapsed() });
-            let crew = Crew::read(&file)?;
-            let missing = kept.iter().filter(|write| !crew.ids.contains(&write.id)).count();
+            let records = Records::read(&file)?;
+            let missing = kept.iter().filter(|write| !records.ids.contains(&write.id)).count();
             let (name, kept) = (ship.name, kept.len());
             ensure!(kept > 0, "nobody could write to {name}");
             ensure!(missing == 0, "{missing} of {kept} passengers of {name} are not in its backup");
-            crews.push(crew);
+            let (voyages, calls) = (records.count("voyages"), records.count("calls"));
+            ensure!(
+                (voyages, calls) == (VOYAGES, VOYAGES * PORTS.len()),
+                "{voyages} voyages with {calls} calls are in the backup of {name}"
+            );
+            services.push(records);
         }
         let [.., pipelines] = clients;
         let kept = pipelines.record().writes.len();
@@ -253,7 +288,7 @@ impl<'a> Stage<'a> {
         times.backups.push(Took { what: "the ledger".to_owned(), time: began.elapsed() });
         let deploys = ledger.get("deploys").and_then(Value::as_u64).unwrap_or(0);
         ensure!(kept > 0 && deploys >= kept as u64, "{deploys} of {kept} deploys are in the ledger's backup");
-        Ok(Saved { crews, ledger })
+        Ok(Saved { services, ledger })
     }
 
     /// Destroys all data.
@@ -273,15 +308,15 @@ impl<'a> Stage<'a> {
     /// Restores everything, and holds it against what was saved before anybody is let in.
     async fn restore(&self, saved: &Saved, times: &mut Times) -> Result<Vec<Compared>> {
         let mut rows = Vec::new();
-        for (ship, crew) in self.ships.iter().zip(&saved.crews) {
+        for (ship, records) in self.ships.iter().zip(&saved.services) {
             let began = Instant::now();
             if ship.url.starts_with("postgres") {
                 self.postgres.create(DATABASE).await?;
             }
-            self.titanic(ship, "restore", &self.saved_crew(ship)).await?;
+            self.titanic(ship, "restore", &self.saved_records(ship)).await?;
             let control = self.folder.join(format!("{}-control.ndjson", ship.name));
             self.titanic(ship, "backup", &control).await?;
-            rows.extend(compare_crews(ship.name, crew, &Crew::read(&control)?));
+            rows.extend(compare_records(ship.name, records, &Records::read(&control)?));
             times.restores.push(Took { what: ship.name.to_owned(), time: began.elapsed() });
         }
         let began = Instant::now();
@@ -337,12 +372,12 @@ impl<'a> Stage<'a> {
         let written = |record: &Record| -> Vec<String> {
             record.writes.iter().filter(|write| write.at >= since).map(|write| write.id.clone()).collect()
         };
-        for ((ship, crew), record) in self.ships.iter().zip(&saved.crews).zip(records) {
+        for ((ship, kept), record) in self.ships.iter().zip(&saved.services).zip(records) {
             let file = self.folder.join(format!("{}-end.ndjson", ship.name));
             self.titanic(ship, "backup", &file).await?;
-            let now = Crew::read(&file)?;
+            let now = Records::read(&file)?;
             let new = written(record);
-            ensure!(crew.lines.is_subset(&now.lines), "{} lost passengers after its restore", ship.name);
+            ensure!(kept.is_within(&now), "{} lost records after its restore", ship.name);
             let missing = new.iter().filter(|id| !now.ids.contains(*id)).count();
             ensure!(missing == 0, "{missing} of {} new passengers of {} are gone", new.len(), ship.name);
         }

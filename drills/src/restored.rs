@@ -1,6 +1,6 @@
 //! Saved and restored data: counts side by side, times beside the promised ones.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -15,37 +15,55 @@ const RECOVERY_TIME: Duration = Duration::from_secs(60 * 60);
 /// The interval of backups in docs/backups.md.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// The passengers of a backup.
+/// The records of a backup of the service.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Crew {
-    /// Everyone as they are written.
-    pub(super) lines: BTreeSet<String>,
-    /// Their ids.
+pub(super) struct Records {
+    /// The lines of each kind, as they are written.
+    pub(super) kinds: BTreeMap<String, BTreeSet<String>>,
+    /// The ids of all records.
     pub(super) ids: BTreeSet<String>,
 }
 
-impl Crew {
-    /// Reads what `titanic backup` wrote: a header, passengers, a footer with their number.
+impl Records {
+    /// Reads the file of `titanic backup`: a header, records, a footer with their numbers.
     pub(super) fn read(file: &Path) -> Result<Self> {
         let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
         Self::of(&text).with_context(|| format!("reading {}", file.display()))
     }
 
     fn of(text: &str) -> Result<Self> {
-        let mut crew = Self::default();
+        let mut records = Self::default();
         let mut promised = None;
         for line in text.lines().skip(1) {
-            let passenger: Value = serde_json::from_str(line).context("a line is no JSON")?;
-            match passenger.get("id").and_then(Value::as_str) {
-                Some(id) => {
-                    crew.ids.insert(id.to_owned());
-                    crew.lines.insert(line.to_owned());
-                }
-                None => promised = passenger.get("passengers").and_then(Value::as_u64),
+            let value: Value = serde_json::from_str(line).context("a line is no JSON")?;
+            if let Some(kind) = value.get("kind").and_then(Value::as_str) {
+                let id =
+                    value.pointer("/record/id").and_then(Value::as_str).context("a record without id")?;
+                records.ids.insert(id.to_owned());
+                records.kinds.entry(kind.to_owned()).or_default().insert(line.to_owned());
+            } else {
+                promised = value.get("counts").cloned();
             }
         }
-        ensure!(promised == Some(crew.ids.len() as u64), "{promised:?} passengers are promised");
-        Ok(crew)
+        let counts = promised.as_ref().and_then(Value::as_object).context("the backup is cut off")?;
+        for (kind, count) in counts {
+            let found = records.kinds.entry(kind.clone()).or_default().len();
+            ensure!(count.as_u64() == Some(found as u64), "{count} {kind} are promised, {found} are there");
+        }
+        Ok(records)
+    }
+
+    /// Returns the number of records of a kind.
+    pub(super) fn count(&self, kind: &str) -> usize {
+        self.kinds.get(kind).map_or(0, BTreeSet::len)
+    }
+
+    /// Returns whether every record is also among others, unchanged.
+    pub(super) fn is_within(&self, others: &Self) -> bool {
+        let within = |(kind, lines): (&String, &BTreeSet<String>)| {
+            others.kinds.get(kind).is_some_and(|o| lines.is_subset(o))
+        };
+        self.kinds.iter().all(within)
     }
 }
 
@@ -57,18 +75,21 @@ pub(super) struct Compared {
     pub(super) restored: String,
 }
 
-/// Two crews, by their number and by how many of the saved are unchanged.
-pub(super) fn compare_crews(name: &str, saved: &Crew, restored: &Crew) -> [Compared; 2] {
-    let alike = saved.lines.intersection(&restored.lines).count();
-    let row = |what: &str, saved: usize, restored: usize| Compared {
-        what: format!("{name}: {what}"),
-        saved: saved.to_string(),
-        restored: restored.to_string(),
-    };
-    [
-        row("passengers", saved.lines.len(), restored.lines.len()),
-        row("  of them unchanged", saved.lines.len(), alike),
-    ]
+/// Compares two backups kind by kind: the number of records, and how many of the saved are unchanged.
+pub(super) fn compare_records(name: &str, saved: &Records, restored: &Records) -> Vec<Compared> {
+    let nothing = BTreeSet::new();
+    let kinds: BTreeSet<_> = saved.kinds.keys().chain(restored.kinds.keys()).collect();
+    let mut rows = Vec::new();
+    for kind in kinds {
+        let of = |records: &Records| records.kinds.get(kind).unwrap_or(&nothing).clone();
+        let (before, after) = (of(saved), of(restored));
+        let alike = before.intersection(&after).count();
+        for (what, restored) in [(kind.as_str(), after.len()), ("  of them unchanged", alike)] {
+            let (saved, restored) = (before.len().to_string(), restored.to_string());
+            rows.push(Compared { what: format!("{name}: {what}"), saved, restored });
+        }
+    }
+    rows
 }
 
 /// Two reports of `lookout ledger … --json`, number by number.
@@ -209,24 +230,33 @@ mod tests {
 
     use super::*;
 
-    fn crew(ids: &[&str]) -> Crew {
-        let mut text = "{\"titanic_backup\":1}\n".to_owned();
-        ids.iter().for_each(|id| text += &format!("{{\"id\":\"{id}\"}}\n"));
-        Crew::of(&format!("{text}{{\"passengers\":{}}}\n", ids.len())).unwrap()
+    fn records(passengers: &[&str], calls: &[&str]) -> Records {
+        let mut text = "{\"titanic_backup\":2}\n".to_owned();
+        for (kind, ids) in [("passengers", passengers), ("calls", calls)] {
+            ids.iter()
+                .for_each(|id| text += &format!("{{\"kind\":\"{kind}\",\"record\":{{\"id\":\"{id}\"}}}}\n"));
+        }
+        let (passengers, calls) = (passengers.len(), calls.len());
+        Records::of(&format!("{text}{{\"counts\":{{\"passengers\":{passengers},\"calls\":{calls}}}}}\n"))
+            .unwrap()
     }
 
     #[test]
-    fn a_missing_and_an_exchanged_passenger_are_seen() {
-        let saved = crew(&["a", "b", "c"]);
-        let differs = |restored: &Crew| {
-            let rows = compare_crews("x", &saved, restored);
+    fn a_missing_and_an_exchanged_record_are_seen() {
+        let saved = records(&["a", "b", "c"], &["d"]);
+        let differs = |restored: &Records| {
+            let rows = compare_records("x", &saved, restored);
             print_compared(&rows).iter().map(|row| row.what.clone()).collect::<Vec<_>>()
         };
         assert!(differs(&saved).is_empty());
-        assert_eq!(differs(&crew(&["a", "b"])), ["x: passengers", "x:   of them unchanged"]);
-        assert_eq!(differs(&crew(&["a", "b", "d"])), ["x:   of them unchanged"]);
-        assert_eq!(differs(&crew(&["a", "b", "c", "d"])), ["x: passengers"]);
-        assert!(Crew::of("{\"titanic_backup\":1}\n{\"id\":\"a\"}\n").is_err(), "cut off");
+        assert_eq!(differs(&records(&["a", "b"], &["d"])), ["x: passengers", "x:   of them unchanged"]);
+        assert_eq!(differs(&records(&["a", "b", "d"], &["d"])), ["x:   of them unchanged"]);
+        assert_eq!(differs(&records(&["a", "b", "c", "d"], &["d"])), ["x: passengers"]);
+        assert_eq!(differs(&records(&["a", "b", "c"], &[])), ["x: calls", "x:   of them unchanged"]);
+        assert_eq!(differs(&Records::default()).len(), 4);
+        assert!(saved.is_within(&records(&["a", "b", "c", "x"], &["d"])));
+        assert!(!saved.is_within(&records(&["a", "b", "c", "x"], &["e"])));
+        assert!(Records::of("{\"titanic_backup\":2}\n").is_err(), "cut off");
     }
 
     #[test]

@@ -1,14 +1,21 @@
 //! The API: the one place that lists the entities.
 
+use std::marker::PhantomData;
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
+use crate::backup::{self, BackupError, Contents, Kind};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::database::Database;
 use crate::http::openapi::{Answer, Described, Info, Operation, Verb};
 use crate::http::{self, ApiRoute, PortService, Shared};
+use crate::passengers::domain::model::Passenger;
+use crate::voyages::domain::{Call, Voyage};
 use crate::{passengers, voyages};
 
 const HELLO: ApiRoute = ("/api/hello", "GET", 200);
@@ -18,6 +25,19 @@ const INFO: Info = Info {
         at fault. Only what never becomes a request has an answer without a body, after which the connection is closed: \
         400 for what is not HTTP, 431 for a head of more than 100 fields or 32 KiB.",
 };
+
+/// The kinds of records in a backup. A kind comes after those that it refers to; format 1 held the first one.
+const KINDS: [&dyn Kind; 3] = [&PhantomData::<Passenger>, &PhantomData::<Voyage>, &PhantomData::<Call>];
+
+/// Writes all records, as of one moment, into a file. It replaces an older file of this name at the end.
+pub async fn backup(database: &Database, path: &Path, now: Timestamp) -> Result<Contents, BackupError> {
+    backup::backup(database, &KINDS, path, now).await
+}
+
+/// Replaces all records with those in the file. Kinds that it does not hold stay as they are.
+pub async fn restore(database: &Database, path: &Path) -> Result<Contents, BackupError> {
+    backup::restore(database, &KINDS, path).await
+}
 
 /// Returns every route under `/api/` with the method and the status of its success.
 #[must_use]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// One field of a request that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -17,6 +18,18 @@ impl FieldError {
     pub fn new(field: impl Into<String>, detail: impl Into<String>) -> Self {
         Self { field: field.into(), detail: detail.into() }
     }
+}
+
+/// Describes an expected value, with everything that is wrong with the one found.
+pub(crate) fn sentence(expected: &str, errors: &[FieldError]) -> String {
+    let errors: Vec<_> = errors.iter().map(|error| format!("`{}` {}", error.field, error.detail)).collect();
+    format!("{expected} ({})", errors.join("; "))
+}
+
+/// Takes an id out of an object.
+pub(crate) fn take_id(object: &mut Map<String, Value>, name: &str) -> Result<Uuid, String> {
+    let id = object.remove(name).and_then(|id| Uuid::try_parse(id.as_str()?).ok());
+    id.ok_or_else(|| format!("a UUID as `{name}`"))
 }
 
 /// A JSON object that is being read. Unknown fields are errors.

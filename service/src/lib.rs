@@ -5,10 +5,12 @@
 //!
 //! - `api` lists the entities; `passengers` and `voyages` have a domain, a store and an HTTP interface each.
 //! - `http` is what every request passes: routers, middleware, errors, health, metrics, injected faults. It knows no entity.
+//! - `backup` copies the records of every entity to a file and back. It knows no entity either.
 //! - `database` is one interface to SQLite and PostgreSQL; `config` is read from the environment.
 //! - `telemetry` writes logs and exports traces; `shutdown` turns signals into an orderly end.
 
 pub mod api;
+pub mod backup;
 pub mod clock;
 pub mod config;
 pub mod database;

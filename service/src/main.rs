@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use titanic::api;
 use titanic::clock::{Clock as _, SystemClock};
 use titanic::config::ProcessVariables;
 use titanic::database::Opening;
-use titanic::passengers::{Store, backup, restore};
+use titanic::passengers::Store;
 use titanic::shutdown::Shutdown;
 use titanic::telemetry::Telemetry;
 use titanic::{Config, Titanic};
@@ -113,17 +114,24 @@ fn ready(config: &Config) -> ExitCode {
     }
 }
 
-/// Writes all passengers to a file, or reads them from one. A service may be running on the same database.
+/// Writes all records to a file, or reads them from one. A service may be running on the same database.
 fn transfer(config: &Config, path: &Path, out: bool) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.context("starting the runtime")?.block_on(async {
         let opening = if out { Opening::Read } else { Opening::Fill };
         let store = Store::open_for(opening, &config.database_url, config.pooling, 1).await?;
-        let count =
-            if out { backup(&store, path, SystemClock.now()).await? } else { restore(&store, path).await? };
+        let database = store.database();
+        let contents = if out {
+            api::backup(database, path, SystemClock.now()).await?
+        } else {
+            api::restore(database, path).await?
+        };
         store.close().await;
         let done = if out { "backed up to" } else { "restored from" };
-        tell(&format!("{count} passengers of {} {done} {}", config.database_url, path.display()));
+        tell(&format!("{contents} of {} {done} {}", config.database_url, path.display()));
+        if !contents.left.is_empty() {
+            tell(&format!("this backup has no {}; they stay as they are", contents.left.join(", ")));
+        }
         Ok(())
     })
 }

@@ -54,11 +54,9 @@ pub(crate) enum Purpose {
     Read,
     /// A change that excludes nobody else.
     Change,
-    /// A change of a whole table. Other writers wait until it has ended; readers see the state before.
-    Replace {
-        /// The statement that locks the table in PostgreSQL.
-        lock: &'static str,
-    },
+    /// A change of whole tables, which [`Tx::lock_table`] locks. Other writers wait until it has ended; readers see the
+    /// state before.
+    Replace,
 }
 
 /// Rows that can be read from either database.
@@ -196,13 +194,12 @@ impl Connection {
     }
 
     /// Lifts the limit of statements that change a whole table.
-    async fn allow_long_statements(&mut self, lock: &'static str) -> Result<(), sqlx::Error> {
+    async fn allow_long_statements(&mut self) -> Result<(), sqlx::Error> {
         match self {
             Self::Sqlite(pooled) => pooled.allow(BATCH_STATEMENT_LIMIT),
             Self::Postgres(pooled, _) => {
                 pooled.allow(BATCH_STATEMENT_LIMIT);
                 self.execute_within(Statement::begin("set local statement_timeout = 0")).await?;
-                self.execute_within(Statement::begin(lock)).await?;
             }
         }
         Ok(())
@@ -260,7 +257,7 @@ impl Database {
     pub(crate) async fn begin(&self, purpose: Purpose) -> Result<Tx, sqlx::Error> {
         let begin = match (&self.pools, purpose) {
             // The write lock is taken at once: a reader that becomes a writer may find that it cannot.
-            (Pools::Sqlite(_), Purpose::Change | Purpose::Replace { .. }) => "begin immediate",
+            (Pools::Sqlite(_), Purpose::Change | Purpose::Replace) => "begin immediate",
             (Pools::Postgres(_, Pooling::Transaction), Purpose::Read) => BEGIN_POOLED_READ,
             (Pools::Postgres(_, Pooling::Transaction), _) => BEGIN_POOLED,
             (Pools::Postgres(..), Purpose::Read) => "begin isolation level repeatable read read only",
@@ -270,8 +267,8 @@ impl Database {
         let begun = async {
             let (permit, mut connection) = self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
             connection.begin(begin).await?;
-            if let Purpose::Replace { lock } = purpose {
-                connection.allow_long_statements(lock).await?;
+            if purpose == Purpose::Replace {
+                connection.allow_long_statements().await?;
             }
             Ok((permit, connection))
         };
@@ -292,6 +289,16 @@ impl Tx {
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         let watch = self.meter.watch(&statement.sql);
         watch.over(self.connection.execute_within(statement)).await
+    }
+
+    /// Keeps other writers out of a table until the end. SQLite did so for all tables at the beginning.
+    pub(crate) async fn lock_table(&mut self, table: &'static str) -> Result<(), sqlx::Error> {
+        if matches!(self.connection, Connection::Postgres(..)) {
+            let mut lock = Statement::begin("lock table ");
+            lock.text(table).text(" in share row exclusive mode");
+            self.execute(lock).await?;
+        }
+        Ok(())
     }
 
     /// Commits the transaction.

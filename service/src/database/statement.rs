@@ -51,6 +51,18 @@ impl Statement {
         self
     }
 
+    /// Appends rows of values, each in parentheses.
+    pub(crate) fn rows(&mut self, rows: impl IntoIterator<Item = Vec<Value>>) -> &mut Self {
+        for (index, row) in rows.into_iter().enumerate() {
+            self.text(if index == 0 { "" } else { ", " });
+            for (index, value) in row.into_iter().enumerate() {
+                self.text(if index == 0 { "(" } else { ", " }).value(value);
+            }
+            self.text(")");
+        }
+        self
+    }
+
     /// Appends text of this statement again, which refers to the same values.
     pub(crate) fn again(&mut self, sql: &str) -> &mut Self {
         self.sql.to_mut().push_str(sql);

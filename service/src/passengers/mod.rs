@@ -7,4 +7,4 @@ pub mod domain;
 pub mod http;
 mod store;
 
-pub use store::{BackupError, Claim, Repeatable, Store, StoreError, backup, restore};
+pub use store::{Claim, Repeatable, Store, StoreError};

@@ -1,15 +1,22 @@
 //! The store of voyages, in either database.
 
+use serde_json::Map;
 use sqlx::FromRow;
+use sqlx::error::BoxDynError;
 use uuid::Uuid;
 
 use super::domain::{Call, Day, Label, NewCall, NewVoyage, Voyage};
+use crate::backup::Record;
 use crate::database::{Database, DatabaseError, Key, Statement, Value, doing};
+use crate::fields;
 
 const LIST: &str = "select id, ship, departed_on from voyages where id > $1 order by id limit +$2";
 const GET: &str = "select id, ship, departed_on from voyages where id = $1";
-const INSERT: &str = "insert into voyages (id, ship, departed_on) values ($1, $2, $3)";
+const INSERT: &str = "insert into voyages (id, ship, departed_on) values ";
 const DELETE: &str = "delete from voyages where id = $1";
+const INSERT_CALLS: &str = "insert into calls (id, voyage_id, port, called_on) values ";
+const CALLS_AFTER: &str =
+    "select id, voyage_id, port, called_on from calls where id > $1 order by id limit +$2";
 const CALLS: &str = "select id, voyage_id, port, called_on from calls where voyage_id = $1 \
      order by called_on, id limit 100";
 /// A voyage that was removed meanwhile gets no call.
@@ -17,14 +24,14 @@ const ADD_CALL: &str = "insert into calls (id, voyage_id, port, called_on) \
      select $1, id, $2, $3 from voyages where id = $4";
 
 #[derive(Debug, FromRow)]
-struct VoyageRow {
+pub(crate) struct VoyageRow {
     id: Key,
     ship: String,
     departed_on: String,
 }
 
 #[derive(Debug, FromRow)]
-struct CallRow {
+pub(crate) struct CallRow {
     id: Key,
     voyage_id: Key,
     port: String,
@@ -82,14 +89,10 @@ impl Store {
 
     /// Adds a voyage under a new id.
     pub async fn create(&self, details: NewVoyage) -> Result<Voyage, DatabaseError> {
-        let id = Uuid::now_v7();
-        let values = [
-            Value::Key(id),
-            Value::Text(details.ship.as_str().to_owned()),
-            Value::Text(details.departed_on.to_string()),
-        ];
-        self.db.execute(Statement::fixed(INSERT, values)).await.map_err(doing("adding a voyage"))?;
-        Ok(Voyage { id, details })
+        let voyage = Voyage { id: Uuid::now_v7(), details };
+        let insert = Voyage::insert(std::slice::from_ref(&voyage));
+        self.db.execute(insert).await.map_err(doing("adding a voyage"))?;
+        Ok(voyage)
     }
 
     /// Removes a voyage with its calls. Returns whether there was one.
@@ -117,5 +120,72 @@ impl Store {
         let added = self.db.execute(Statement::fixed(ADD_CALL, values)).await;
         let added = added.map_err(doing("adding a call"))?;
         Ok((added > 0).then_some(Call { id, voyage_id, details }))
+    }
+}
+
+impl Record for Voyage {
+    const TABLE: &'static str = "voyages";
+    type Row = VoyageRow;
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn page(after: Uuid, limit: i64) -> Statement {
+        Statement::fixed(LIST, [Value::Key(after), Value::Whole(limit)])
+    }
+
+    fn from_row(row: VoyageRow) -> Result<Self, BoxDynError> {
+        Ok(row.read()?)
+    }
+
+    fn from_json(mut record: Map<String, serde_json::Value>) -> Result<Self, String> {
+        let id = fields::take_id(&mut record, "id")?;
+        let details = NewVoyage::from_json(record).map_err(|errors| fields::sentence("a voyage", &errors))?;
+        Ok(Self { id, details })
+    }
+
+    fn insert(records: &[Self]) -> Statement {
+        let mut statement = Statement::begin(INSERT);
+        statement.rows(records.iter().map(|Self { id, details }| {
+            let ship = Value::Text(details.ship.as_str().to_owned());
+            vec![Value::Key(*id), ship, Value::Text(details.departed_on.to_string())]
+        }));
+        statement
+    }
+}
+
+impl Record for Call {
+    const TABLE: &'static str = "calls";
+    const PARENT: Option<&'static str> = Some(Voyage::TABLE);
+    type Row = CallRow;
+
+    fn id(&self) -> Uuid {
+        self.id
+    }
+
+    fn page(after: Uuid, limit: i64) -> Statement {
+        Statement::fixed(CALLS_AFTER, [Value::Key(after), Value::Whole(limit)])
+    }
+
+    fn from_row(row: CallRow) -> Result<Self, BoxDynError> {
+        Ok(row.read()?)
+    }
+
+    fn from_json(mut record: Map<String, serde_json::Value>) -> Result<Self, String> {
+        let id = fields::take_id(&mut record, "id")?;
+        let voyage_id = fields::take_id(&mut record, "voyage_id")?;
+        let details = NewCall::from_json(record).map_err(|errors| fields::sentence("a call", &errors))?;
+        Ok(Self { id, voyage_id, details })
+    }
+
+    fn insert(records: &[Self]) -> Statement {
+        let mut statement = Statement::begin(INSERT_CALLS);
+        statement.rows(records.iter().map(|Self { id, voyage_id, details }| {
+            let port = Value::Text(details.port.as_str().to_owned());
+            let day = Value::Text(details.called_on.to_string());
+            vec![Value::Key(*id), Value::Key(*voyage_id), port, day]
+        }));
+        statement
     }
 }

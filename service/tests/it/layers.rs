@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// A folder or file, and the modules that it must not name.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("http", &["passengers", "voyages", "api", "run"]),
-    ("database", &["http", "passengers", "voyages", "api", "run"]),
+    ("backup", &["http", "passengers", "voyages", "api", "run"]),
+    ("database", &["backup", "http", "passengers", "voyages", "api", "run"]),
     ("telemetry", &["database", "http", "passengers", "voyages", "api", "run"]),
     ("config", &["telemetry", "database", "http", "passengers", "voyages", "api", "run"]),
     ("config.rs", &["telemetry", "database", "http", "passengers", "voyages", "api", "run"]),

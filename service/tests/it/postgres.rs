@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sqlx::{Connection as _, SqliteConnection};
-use titanic::passengers::restore;
 
 use crate::app::App;
 use crate::program::{Program, command};
@@ -58,7 +57,7 @@ async fn both_databases_give_the_same_answers_and_take_each_others_backups() {
         sqlite.board(&person).await;
     }
     let count = backups::take(&sqlite, &path).await;
-    assert_eq!(restore(&postgres.store, &path).await.unwrap(), count);
+    assert_eq!(backups::put_back(&postgres, &path).await, count);
     assert_eq!(backups::everyone(&postgres).await, backups::everyone(&sqlite).await);
 
     let filters = [
@@ -86,7 +85,7 @@ async fn both_databases_give_the_same_answers_and_take_each_others_backups() {
     assert_eq!(postgres.get(stats).await.text, sqlite.get(stats).await.text);
 
     backups::take(&postgres, &path).await;
-    assert_eq!(restore(&sqlite.store, &path).await.unwrap(), count);
+    assert_eq!(backups::put_back(&sqlite, &path).await, count);
     assert_eq!(backups::everyone(&postgres).await, backups::everyone(&sqlite).await);
 }
 

@@ -25,8 +25,6 @@ const REPLACE: &str = "update passengers set name = $1, words = $2, class = $3, 
      where id = $12 and version = $13 and updated_at = $14";
 const REMOVE: &str = "delete from passengers where id = $1";
 const REMOVE_STATE: &str = "delete from passengers where id = $1 and version = $2 and updated_at = $3";
-/// The purpose of a transaction that replaces all passengers.
-const REPLACE_ALL: Purpose = Purpose::Replace { lock: "lock table passengers in share row exclusive mode" };
 const AFTER: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
      survived, version, updated_at from passengers where id > $1 order by id limit +$2";
 
@@ -65,7 +63,7 @@ impl Store {
 
     /// Returns the passengers after an id, in the order of ids, for an export.
     pub async fn after(&self, id: Uuid) -> Result<Vec<Passenger>, StoreError> {
-        let statement = Statement::fixed(AFTER, [Value::Key(id), Value::Whole(EXPORT_PAGE)]);
+        let statement = page_after(id, EXPORT_PAGE);
         let rows: Vec<Row> = self.db.rows(statement).await.map_err(doing("exporting passengers"))?;
         rows.into_iter().map(Passenger::try_from).collect()
     }
@@ -100,21 +98,6 @@ impl Store {
         Ok(self.db.execute(remove).await.map_err(doing("removing a passenger"))? > 0)
     }
 
-    /// Begins to read all passengers as of one moment, however long it takes.
-    pub(in crate::passengers) async fn snapshot(&self) -> Result<Snapshot, StoreError> {
-        let mut tx = self.db.begin(Purpose::Read).await.map_err(doing("reading everyone"))?;
-        tx.allow_long();
-        Ok(Snapshot { tx, after: Uuid::nil() })
-    }
-
-    /// The beginning of another crew: the one aboard is gone when it is completed, and stays when it is dropped.
-    pub(in crate::passengers) async fn replacement(&self) -> Result<Replacement, StoreError> {
-        let mut tx = self.db.begin(REPLACE_ALL).await.map_err(doing("locking the passengers"))?;
-        let clear = Statement::begin("delete from passengers");
-        tx.execute(clear).await.map_err(doing("removing everyone"))?;
-        Ok(Replacement { tx })
-    }
-
     pub(super) async fn seed_if_empty(&self) -> Result<(), StoreError> {
         let look = || Statement::begin("select count(*) from (select 1 from passengers limit 1) as someone");
         let looking = || doing("looking whether there are passengers");
@@ -124,7 +107,8 @@ impl Store {
             return Ok(());
         }
         // Looked at again under the lock: of two services that start together, one loads and the other sees it.
-        let mut tx = self.db.begin(REPLACE_ALL).await.map_err(doing("loading the list"))?;
+        let mut tx = self.db.begin(Purpose::Replace).await.map_err(doing("loading the list"))?;
+        tx.lock_table("passengers").await.map_err(doing("locking the passengers"))?;
         if !is_empty(tx.rows(look()).await.map_err(looking())?.first()) {
             return Ok(());
         }
@@ -156,40 +140,6 @@ impl Store {
     }
 }
 
-/// All passengers as of one moment, page by page.
-pub(in crate::passengers) struct Snapshot {
-    tx: Tx,
-    after: Uuid,
-}
-
-impl Snapshot {
-    /// The next ones in the order of their ids; none at the end.
-    pub(in crate::passengers) async fn next(&mut self) -> Result<Vec<Passenger>, StoreError> {
-        let statement = Statement::fixed(AFTER, [Value::Key(self.after), Value::Whole(1000)]);
-        let rows: Vec<Row> = self.tx.rows(statement).await.map_err(doing("reading everyone"))?;
-        let passengers = rows.into_iter().map(Passenger::try_from).collect::<Result<Vec<_>, _>>()?;
-        if let Some(last) = passengers.last() {
-            self.after = last.id;
-        }
-        Ok(passengers)
-    }
-}
-
-/// Another crew, not yet aboard.
-pub(in crate::passengers) struct Replacement {
-    tx: Tx,
-}
-
-impl Replacement {
-    pub(in crate::passengers) async fn add(&mut self, passengers: &[Passenger]) -> Result<(), StoreError> {
-        insert_all(&mut self.tx, passengers).await
-    }
-
-    pub(in crate::passengers) async fn complete(self) -> Result<(), StoreError> {
-        self.tx.commit().await.map_err(doing("replacing everyone"))
-    }
-}
-
 async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<(), StoreError> {
     for rows in passengers.chunks(ROWS) {
         let insert = insert_of(rows);
@@ -201,15 +151,16 @@ async fn insert_all(tx: &mut Tx, passengers: &[Passenger]) -> Result<(), StoreEr
 
 pub(super) fn insert_of(passengers: &[Passenger]) -> Statement {
     let mut statement = Statement::begin(INSERT);
-    for (index, Passenger { id, details, stamp }) in passengers.iter().enumerate() {
-        statement.text(if index == 0 { "(" } else { ", (" }).value(Value::Key(*id));
+    statement.rows(passengers.iter().map(|Passenger { id, details, stamp }| {
         let stamp = [Value::Whole(stamp.version), Value::Moment(stamp.updated_at)];
-        for value in details_of(details).into_iter().chain(stamp) {
-            statement.text(", ").value(value);
-        }
-        statement.text(")");
-    }
+        [Value::Key(*id)].into_iter().chain(details_of(details)).chain(stamp).collect()
+    }));
     statement
+}
+
+/// Returns the statement that reads passengers after an id, in the order of ids.
+pub(super) fn page_after(id: Uuid, limit: i64) -> Statement {
+    Statement::fixed(AFTER, [Value::Key(id), Value::Whole(limit)])
 }
 
 /// The values of what a client says, in the order of [`INSERT`] and [`REPLACE`].

@@ -12,7 +12,7 @@ pub(super) const COLUMNS: &str = "id, name, class, sex, age, fare, siblings_or_s
      parents_or_children_aboard, survived, version, updated_at";
 
 #[derive(Debug, Clone, FromRow)]
-pub(super) struct Row {
+pub(crate) struct Row {
     id: Key,
     name: String,
     class: i16,

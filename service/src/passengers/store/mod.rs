@@ -2,7 +2,7 @@
 //!
 //! - `list` finds, `batcher` merges concurrent reads of single passengers, `change` writes, `idempotency` does so once for
 //!   a repeated request.
-//! - `backup` writes all passengers to a file and restores them.
+//! - `backup` makes passengers records of a backup.
 //! - `columns` is the row, `plan` shows the query plan of a page.
 
 mod backup;
@@ -22,7 +22,6 @@ use crate::config::{DatabaseUrl, Pooling};
 use crate::database::{Database, DatabaseError, Exhausted, Opening, PoolUse};
 use crate::passengers::domain::seed::SeedError;
 
-pub use self::backup::{BackupError, backup, restore};
 pub use self::idempotency::{Claim, Repeatable};
 
 /// A failure of the store.
