@@ -12,7 +12,7 @@ use lookout_evaluate::{Board, Driver, Snapshot};
 use lookout_ledger::{Ledger, MemoryLedger};
 use lookout_model::Timestamp;
 use lookout_runtime::clock::{Clock, TokioClock};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Source of the counts.
@@ -151,7 +151,8 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     };
     let collectors = collect(&config, &service, feed, &stop);
     let woken = wake.notified();
-    let begun = lookout_evaluate::run(&mut driver, &mut observations, &ports, stop.clone());
+    let (_reconfigure, mut requests) = mpsc::channel(1);
+    let begun = lookout_evaluate::run(&mut driver, (&mut observations, &mut requests), &ports, stop.clone());
     let limit = Duration::from_secs(WARM_UP_S as u64 + 600);
     let woken_at = tokio::select! {
         () = collectors => None,
@@ -185,6 +186,7 @@ async fn collect(
             let fetch = Arc::clone(service) as Arc<dyn scrape::Fetch>;
             let ports = scrape::Ports { fetch, clock, grid: config.grid, feed };
             let streams = scrape::Streams { ratios: vec![(0, ratio.clone())], up: Vec::new() };
+            let (_assign, streams) = watch::channel(streams);
             scrape::watch(Arc::new(source.clone()), streams, ports, stop.clone()).await;
         }
         Indicator::Probe { .. } => {
@@ -192,7 +194,9 @@ async fn collect(
             let prober = Arc::clone(service) as Arc<dyn probe::Probe>;
             let latest = probe::Latest::default();
             let ports = probe::Ports { prober, clock, grid: config.grid, feed, latest };
-            probe::watch(Arc::new(target.clone()), vec![0], ports, stop.clone()).await;
+            let assignment = probe::Assignment { target: Arc::new(target.clone()), streams: vec![0] };
+            let (_assign, assigned) = watch::channel(assignment);
+            probe::watch(assigned, ports, stop.clone()).await;
         }
         _ => {}
     }

@@ -10,19 +10,19 @@ mod rehearsal;
 mod resources;
 pub mod scrape;
 mod slots;
+mod stream_numbers;
 mod wording;
 
 use lookout_engine::{Counts, Slot};
 use tokio::sync::mpsc;
 
 pub use slots::Schedule;
+pub use stream_numbers::StreamNumbers;
 
 /// Counts of one slot of one stream. No observation is not the same as an observation of nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Observation {
-    /// Index into [`Config::streams`]: which SLO or component of one it is about.
-    ///
-    /// [`Config::streams`]: lookout_config::Config::streams
+    /// Number of the stream, from [`StreamNumbers`]: which SLO or component of one it is about.
     pub stream: usize,
     /// The slot of the evaluation grid it belongs to.
     pub slot: Slot,

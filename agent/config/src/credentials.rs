@@ -14,7 +14,7 @@ const PLAIN_HEADERS: [&str; 7] =
     ["accept", "accept-encoding", "accept-language", "cache-control", "content-type", "host", "user-agent"];
 
 /// Credentials of a request.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credentials {
     /// No credentials.
     None,
@@ -60,6 +60,7 @@ impl Reader<'_> {
         if self.needs == Secrets::Unneeded {
             return Some(String::new());
         }
+        self.inputs.push(path.clone());
         match read_file(&path) {
             Ok(secret) => Some(secret),
             Err(message) => {

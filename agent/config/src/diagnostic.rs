@@ -7,6 +7,7 @@ use core::fmt;
 use core::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::inputs::Inputs;
 use annotate_snippets::{AnnotationKind, Group, Level as Mark, Origin, Renderer, Snippet};
 
 /// Severity of a diagnostic.
@@ -59,6 +60,8 @@ pub struct Diagnostics {
     pub list: Vec<Diagnostic>,
     /// Texts of the files, for the snippets; secrets in them are masked.
     pub sources: Vec<(PathBuf, String)>,
+    /// The files that were read.
+    pub inputs: Inputs,
 }
 
 impl Diagnostics {
@@ -157,7 +160,11 @@ mod tests {
         found.help = Some("not \u{1b}[2J this".to_owned());
         found.span = Some(0..3);
         let text = "a: \u{1b}[31m\n".to_owned();
-        let shown = Diagnostics { list: vec![found], sources: vec![(PathBuf::from("a.yaml"), text)] };
+        let shown = Diagnostics {
+            list: vec![found],
+            sources: vec![(PathBuf::from("a.yaml"), text)],
+            ..Diagnostics::default()
+        };
         assert!(!shown.to_string().contains('\u{1b}'), "{shown}");
         assert!(shown.render(true).contains('\u{1b}'), "colour when asked for");
     }
@@ -166,7 +173,7 @@ mod tests {
     fn order_is_by_file_and_line_and_nothing_is_said_twice() {
         let list =
             vec![finding("b", 1, "x"), finding("a", 9, "y"), finding("a", 2, "z"), finding("a", 9, "y")];
-        let mut all = Diagnostics { list, sources: Vec::new() };
+        let mut all = Diagnostics { list, ..Diagnostics::default() };
         all.sort();
         let order: Vec<&str> = all.list.iter().map(|found| found.message.as_str()).collect();
         assert_eq!(order, ["z", "y", "x"]);

@@ -17,6 +17,7 @@ mod foreign;
 mod golden;
 mod import;
 mod indicator;
+mod inputs;
 mod keys;
 mod known;
 mod load;
@@ -61,6 +62,7 @@ pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use foreign::{Format, ImportOptions};
 pub use import::{Imported, SpecFile, import};
+pub use inputs::{Fingerprint, Inputs};
 pub use load::{Checked, check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
 pub use own_alerts::OWN_ALERTS;

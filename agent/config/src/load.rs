@@ -6,6 +6,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::config::{ConfigFile, Pattern, read_config};
+use super::inputs::{SPEC_LIMIT, matches};
 use super::mask::mask;
 use super::rates::RealRates;
 use super::reader::{At, Reader};
@@ -22,9 +23,6 @@ use crate::specs::{Specs, read_specs};
 
 /// The name of the agent's own file in a folder.
 const CONFIG_FILE: &str = "lookout.yaml";
-
-/// Most SLO specs of one agent.
-const SPEC_LIMIT: usize = 1000;
 
 /// Reads a `lookout.yaml`, or the one in a folder, and the SLO specs it names.
 ///
@@ -200,6 +198,7 @@ impl<'e> Run<'e> {
 
     /// Reads and parses a file. A file that is not YAML is kept for the snippet.
     fn open(&mut self, file: &Path) -> Option<Opened> {
+        self.found.inputs.add_file(file);
         let text = match read_text(file) {
             Ok(text) => text,
             Err((message, help)) => {
@@ -220,6 +219,7 @@ impl<'e> Run<'e> {
     /// Keeps what a reader found, and the text without its secrets.
     fn close(&mut self, reader: Reader<'_>) {
         self.found.sources.push((reader.file.to_owned(), mask(reader.text, &reader.secrets)));
+        reader.inputs.iter().for_each(|file| self.found.inputs.add_file(file));
         self.found.list.extend(reader.findings);
     }
 
@@ -242,6 +242,9 @@ impl<'e> Run<'e> {
             }
         };
         let files = read.as_ref().map(|read| find_specs(&mut reader, folder, &read.patterns));
+        for pattern in read.iter().flat_map(|read| &read.patterns) {
+            self.found.inputs.add_pattern(folder, &pattern.text);
+        }
         self.close(reader);
         let (Some(ConfigFile { mut config, known, .. }), Some(files)) = (read, files) else {
             return (None, Vec::new());
@@ -320,13 +323,4 @@ fn shown(folder: &Path) -> String {
         true => "the folder of this file".to_owned(),
         false => format!("{}", folder.display()),
     }
-}
-
-/// Returns the files of a folder that match a pattern.
-fn matches(folder: &Path, pattern: &str) -> Result<Vec<PathBuf>, glob::PatternError> {
-    // what looks like a pattern in the folder's own name is meant literally
-    let base = glob::Pattern::escape(&folder.to_string_lossy());
-    let whole = Path::new(&base).join(pattern);
-    let found = glob::glob(&whole.to_string_lossy())?;
-    Ok(found.filter_map(Result::ok).filter(|path| path.is_file()).take(SPEC_LIMIT + 1).collect())
 }

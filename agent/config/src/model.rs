@@ -113,7 +113,7 @@ pub enum LedgerLocation {
 }
 
 /// A neighbour whose Prometheus metrics are read.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scrape {
     /// Unique name; the label `source`.
     pub name: String,
@@ -128,7 +128,7 @@ pub struct Scrape {
 }
 
 /// A server with Prometheus' query API.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Prometheus {
     /// Unique name; the label `source`.
     pub name: String,
@@ -155,7 +155,7 @@ pub struct Prometheus {
 }
 
 /// A receiver of transitions.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     /// Unique name; the label `destination`.
     pub name: String,
@@ -179,7 +179,7 @@ impl Destination {
 }
 
 /// The kinds of receivers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DestinationKind {
     /// Alertmanager, API v2: every instance gets every alert.
     Alertmanager {
@@ -455,7 +455,7 @@ impl Slo {
 }
 
 /// Source of good and bad events.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Indicator {
     /// Every probe of a target is an event; a good one met all expectations.
     Probe {
@@ -487,7 +487,7 @@ pub enum Indicator {
 
 /// One of several indicators that are judged together. What the engine is told about it stands at the same place in the
 /// policy's method.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
     /// Unique within its SLO; part of the id its counts are stored under.
     pub name: String,

@@ -4,7 +4,7 @@
 
 use core::ops::Range;
 use core::time::Duration;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Level};
 use super::keys::{Key, Object};
@@ -21,6 +21,8 @@ pub(super) struct Reader<'a> {
     pub(super) findings: Vec<Diagnostic>,
     /// Bytes of the file that hold a secret.
     pub(super) secrets: Vec<Range<usize>>,
+    /// Other files that the values came from.
+    pub(super) inputs: Vec<PathBuf>,
 }
 
 /// A node and the key it stands under, in dotted form.
@@ -81,7 +83,7 @@ impl<'a> Reader<'a> {
         environment: Environment<'a>,
         needs: Secrets,
     ) -> Self {
-        Self { file, text, environment, needs, findings: Vec::new(), secrets: Vec::new() }
+        Self { file, text, environment, needs, findings: Vec::new(), secrets: Vec::new(), inputs: Vec::new() }
     }
 
     /// Notes a finding.

@@ -5,6 +5,7 @@
 
 mod early;
 mod outage;
+mod reconfigure;
 mod restore;
 
 use std::borrow::Borrow;
@@ -36,6 +37,17 @@ use lookout_runtime::events::{chain, names};
 
 /// Returns the last failure that a probe of an SLO's service saw, for people.
 pub type LastFailure = Arc<dyn Fn(&Slo) -> Option<String> + Send + Sync>;
+
+/// Configuration that replaces another one.
+#[derive(Clone)]
+pub struct Reconfiguration {
+    /// The configuration, with the same interval.
+    pub config: Arc<Config>,
+    /// Number of each stream, in the order of `Config::streams`.
+    pub numbers: Vec<usize>,
+    /// Reader of the last failures of its targets.
+    pub last_failure: LastFailure,
+}
 
 /// Most rows of counts that wait for the ledger. After that the oldest are dropped.
 const WAITING_ROWS: usize = 100_000;
@@ -74,8 +86,8 @@ pub struct Driver {
     ledger: Arc<dyn Ledger>,
     last_failure: LastFailure,
     watched: Vec<Watched>,
-    /// Streams, in the order of `Config::streams`.
-    streams: Vec<Counted>,
+    /// Streams by their numbers.
+    streams: BTreeMap<usize, Counted>,
     waiting: BTreeMap<(i64, usize), Counts>,
     bad_slots: early::BadSlots,
     ledger_is_down: bool,
@@ -138,7 +150,7 @@ impl Driver {
             let known = watched.implausible.take().filter(|known| !known.stored);
             watched.implausible = restored.implausible.or(known);
             for (&(slot, stream), counts) in &self.waiting {
-                let Some(place) = self.streams.get(stream).filter(|place| place.slo == index) else {
+                let Some(place) = self.streams.get(&stream).filter(|place| place.slo == index) else {
                     continue;
                 };
                 let counted = excluded.counted(grid.start_of(Slot(slot)), *counts);
@@ -170,7 +182,8 @@ impl Driver {
                 let waiting = std::mem::take(&mut self.waiting);
                 let ledger_watch = std::mem::take(&mut self.ledger_watch);
                 let delivery_watch = std::mem::take(&mut self.delivery_watch);
-                *self = Self { waiting, ledger_watch, delivery_watch, ..reloaded };
+                let streams = std::mem::take(&mut self.streams);
+                *self = Self { waiting, ledger_watch, delivery_watch, streams, ..reloaded };
             }
             Err(error) => {
                 tracing::error!(error = chain(&error), "the state is kept as it was before the clock was set")
@@ -187,7 +200,7 @@ impl Driver {
     /// Records an observation. Counts that no service can have are neither counted nor stored.
     pub fn record(&mut self, observation: Observation) {
         let Observation { stream, slot, counts, starts, quarantined } = observation;
-        let Some(place) = self.streams.get(stream) else { return };
+        let Some(place) = self.streams.get(&stream) else { return };
         let slo = self.config.slos.get(place.slo);
         let (Some(slo), Some(watched)) = (slo, self.watched.get_mut(place.slo)) else { return };
         let grid = watched.evaluator.policy().grid;
@@ -364,17 +377,12 @@ impl Driver {
         decided.filter_map(changed).collect()
     }
 
-    async fn store(
-        &mut self,
-        transitions: &[TransitionRecord],
-        states: Vec<(usize, StateRecord)>,
-        at: Timestamp,
-    ) -> bool {
-        let rows: Vec<CountRow> = self
-            .waiting
+    /// Returns the counts that wait for the ledger.
+    fn waiting_rows(&self) -> Vec<CountRow> {
+        self.waiting
             .iter()
             .filter_map(|(&(slot, index), counts)| {
-                let stream = self.streams.get(index)?;
+                let stream = self.streams.get(&index)?;
                 let grid = self.config.slos.get(stream.slo)?.policy.grid;
                 Some(CountRow {
                     slo_id: stream.id.clone(),
@@ -384,7 +392,16 @@ impl Driver {
                     bad: counts.bad,
                 })
             })
-            .collect();
+            .collect()
+    }
+
+    async fn store(
+        &mut self,
+        transitions: &[TransitionRecord],
+        states: Vec<(usize, StateRecord)>,
+        at: Timestamp,
+    ) -> bool {
+        let rows = self.waiting_rows();
         let (places, states): (Vec<usize>, Vec<StateRecord>) = states.into_iter().unzip();
         let tick = Tick { counts: &rows, transitions, states: &states };
         match self.ledger.commit_tick(tick).await {

@@ -24,8 +24,8 @@ use serde::{Deserialize, Serialize};
 use lookout_config::GateMinimum;
 use lookout_model::{Evidence, ImplausibleCounts, IncidentRecord, Timestamp};
 
-pub use driver::{Driver, LastFailure, RestoreError};
-pub use run::{Ports, run};
+pub use driver::{Driver, LastFailure, Reconfiguration, RestoreError};
+pub use run::{Ports, Reconfigure, run};
 
 /// Snapshot of every SLO at the end of a slot: the read model of the API, the pages, the gate and the exports.
 #[derive(Debug, Clone, Serialize, Deserialize)]

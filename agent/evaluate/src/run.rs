@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use lookout_engine::Slot;
 use lookout_model::GridTime;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Board, Driver, Snapshot};
+use super::{Board, Driver, Reconfiguration, RestoreError, Snapshot};
 use lookout_collect::Observation;
 use lookout_ledger::Ledger;
 use lookout_runtime::clock::Clock;
@@ -37,10 +37,25 @@ const EARLY_DETECTION_EVERY: Duration = Duration::from_millis(200);
 /// Interval at which old counts are rolled up.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);
 
+/// Request to go on with another configuration.
+pub struct Reconfigure {
+    /// The configuration.
+    pub to: Reconfiguration,
+    /// Receives the result. After an error the evaluation goes on as before.
+    pub reply: oneshot::Sender<Result<(), RestoreError>>,
+}
+
+/// The event that ends a wait.
+enum Event {
+    Tick,
+    Stop,
+    Reconfigure(Box<Reconfigure>),
+}
+
 /// Runs until told to stop; what was observed until then is stored.
 pub async fn run(
     driver: &mut Driver,
-    feed: &mut mpsc::Receiver<Observation>,
+    (feed, requests): (&mut mpsc::Receiver<Observation>, &mut mpsc::Receiver<Reconfigure>),
     ports: &Ports,
     stop: CancellationToken,
 ) {
@@ -61,18 +76,19 @@ pub async fn run(
         let wait = due.since(ports.clock.now());
         let tick = tokio::time::sleep(wait.min(Duration::from_secs(grid.width_seconds().into())));
         tokio::pin!(tick);
-        let stopped = loop {
+        let event = loop {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => break true,
-                () = &mut tick => break false,
+                () = stop.cancelled() => break Event::Stop,
+                () = &mut tick => break Event::Tick,
+                Some(request) = requests.recv() => break Event::Reconfigure(Box::new(request)),
                 () = tokio::time::sleep_until(next_detection), if driver.has_bad_slots() => {
                     detect_early(driver, ports).await;
                     next_detection = Instant::now() + EARLY_DETECTION_EVERY;
                 }
                 received = feed.recv_many(&mut batch, 1024) => {
                     if received == 0 {
-                        break true;
+                        break Event::Stop;
                     }
                     batch.drain(..).for_each(|observation| driver.record(observation));
                 }
@@ -80,6 +96,10 @@ pub async fn run(
         };
         while let Ok(observation) = feed.try_recv() {
             driver.record(observation);
+        }
+        if let Event::Reconfigure(request) = event {
+            reconfigure(driver, ports, *request, last).await;
+            continue;
         }
         let closed = grid.slot_at(ports.clock.now() - settle).plus(-1);
         match closed.0.saturating_sub(last.0) {
@@ -93,7 +113,7 @@ pub async fn run(
         }
         last = last.max(closed);
         evaluate(driver, ports, last).await;
-        if stopped {
+        if matches!(event, Event::Stop) {
             return;
         }
         if pruned.elapsed() >= PRUNE_EVERY {
@@ -103,6 +123,18 @@ pub async fn run(
             }
         }
     }
+}
+
+/// Goes on with another configuration, and publishes its SLOs at once.
+async fn reconfigure(driver: &mut Driver, ports: &Ports, Reconfigure { to, reply }: Reconfigure, last: Slot) {
+    let done = driver.reconfigure(to, last, ports.clock.now()).await;
+    if done.is_ok() {
+        evaluate(driver, ports, last).await;
+        // incidents of SLOs that are gone were resolved
+        ports.wake.notify_waiters();
+    }
+    // whoever asked may have gone
+    let _ = reply.send(done);
 }
 
 /// Stores and publishes results of a slot that are certain before its end.

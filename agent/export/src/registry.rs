@@ -107,6 +107,8 @@ fn describe() {
         "When a tick was last recorded and read back by another connection, seconds since the epoch."
     );
     describe_histogram!(names::EVALUATION_SECONDS, "Durations of evaluations of all SLOs.");
+    describe_gauge!(names::CONFIG_RELOADED, "1 while the newest configuration is in use.");
+    describe_gauge!(names::CONFIG_RELOADED_AT, "When the configuration in use was taken.");
     describe_counter!(names::CLOCK_JUMPS, "Jumps of the wall clock by more than a slot.");
     describe_counter!(names::TASK_PANICS, "Panics of supervised tasks.");
     describe_gauge!(names::TASK_LAST_SUCCESS, "When a task last did its work, seconds since the epoch.");

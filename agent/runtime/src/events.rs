@@ -51,6 +51,10 @@ pub mod names {
     pub const LEDGER_RECORDED: &str = "lookout_ledger_last_recorded_timestamp_seconds";
     /// Seconds an evaluation of all SLOs took.
     pub const EVALUATION_SECONDS: &str = "lookout_evaluation_duration_seconds";
+    /// Whether the newest configuration is in use: 0 after a reload that was refused.
+    pub const CONFIG_RELOADED: &str = "lookout_config_last_reload_successful";
+    /// Time at which the configuration in use was taken.
+    pub const CONFIG_RELOADED_AT: &str = "lookout_config_last_reload_success_timestamp_seconds";
     /// Wall clock jumps of more than a slot.
     pub const CLOCK_JUMPS: &str = "lookout_clock_jumps_total";
     /// Panics of supervised tasks by `task`.

@@ -51,8 +51,20 @@ impl Tasks {
 
     /// Cancels every task and waits until all have ended, at most `grace`. Returns whether all have.
     pub async fn shut_down(&self, grace: Duration) -> bool {
-        self.stop.cancel();
-        self.tracker.close();
-        tokio::time::timeout(grace, self.tracker.wait()).await.is_ok()
+        Self::shut_down_all(std::slice::from_ref(self), grace).await
+    }
+
+    /// Cancels the tasks of several groups and waits until all have ended, at most `grace`. Returns whether all have.
+    pub async fn shut_down_all(groups: &[Self], grace: Duration) -> bool {
+        for group in groups {
+            group.stop.cancel();
+            group.tracker.close();
+        }
+        let ended = async {
+            for group in groups {
+                group.tracker.wait().await;
+            }
+        };
+        tokio::time::timeout(grace, ended).await.is_ok()
     }
 }

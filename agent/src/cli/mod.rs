@@ -14,6 +14,7 @@ pub(crate) mod live;
 mod output;
 mod probe;
 mod rates;
+mod reload;
 mod run;
 mod schema;
 mod simulate;

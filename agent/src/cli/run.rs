@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::exit::Exit;
+use super::reload::reload_on_change;
 use super::{Log, output, runtime};
 use crate::agent::{Agent, Dependencies};
 
@@ -13,7 +14,7 @@ use crate::agent::{Agent, Dependencies};
 const FLUSH: Duration = Duration::from_secs(3);
 
 pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
-    let config = match lookout_config::load(file) {
+    let (config, inputs) = match lookout_config::load(file) {
         Ok((config, warnings)) => {
             if !warnings.list.is_empty() {
                 output::problem(&warnings.render(output::colour()));
@@ -21,7 +22,7 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
             if let Some(warning) = config.unheard() {
                 output::problem(&format!("warning: {warning}"));
             }
-            config
+            (config, warnings.inputs)
         }
         Err(diagnostics) => {
             output::problem(&diagnostics.render(output::colour()));
@@ -33,7 +34,11 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
     let ended = runtime.block_on(async {
         let dependencies = Dependencies::real(&config).await?;
         let agent = Agent::build(config, dependencies).await?;
-        agent.run(stop_signal()).await;
+        let reloader = agent.reloader();
+        tokio::select! {
+            () = agent.run(stop_signal()) => {}
+            () = reload_on_change(file, inputs, &reloader) => {}
+        }
         anyhow::Ok(())
     });
     runtime.shutdown_timeout(FLUSH);
@@ -42,21 +47,15 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
     Ok(Exit::Fine)
 }
 
-/// Resolves at the first SIGTERM or ctrl-c. A SIGHUP, which would end the process by default, only logs that a restart
-/// is needed to read the config again.
+/// Resolves at the first SIGTERM or ctrl-c.
 pub(super) async fn stop_signal() {
     use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut hang_up)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
-    else {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
         let _ = tokio::signal::ctrl_c().await;
         return;
     };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => return,
-            _ = tokio::signal::ctrl_c() => return,
-            _ = hang_up.recv() => tracing::warn!("SIGHUP does not reload the config: restart the agent"),
-        }
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
     }
 }

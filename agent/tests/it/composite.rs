@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lookout::agent::{Agent, Dependencies};
+use lookout::agent::{Agent, Clients, Dependencies};
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
@@ -114,14 +114,17 @@ impl Simulation {
     /// Runs an agent until this many seconds after the start, and returns its snapshot.
     async fn run(&self, until_s: i64) -> Arc<Snapshot> {
         let connected = || Connected(Arc::clone(&self.world));
+        let clients = Clients {
+            fetch: Arc::new(connected()),
+            query_api: Arc::new(connected()),
+            receivers: vec![Arc::new(connected())],
+        };
         let outside = Dependencies {
             clock: Arc::clone(&self.world.clock),
             random: Arc::new(Random::from_seed(7)),
             prober: Arc::new(connected()),
-            fetch: Arc::new(connected()),
-            query_api: Arc::new(connected()),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
-            receivers: vec![Arc::new(connected())],
+            connect: Arc::new(move |_| Ok(clients.clone())),
             recorder: Recorder::detached().unwrap().0,
         };
         let agent = Agent::build(config(), outside).await.unwrap();

@@ -36,6 +36,8 @@ mod promised;
 #[cfg(test)]
 mod queried;
 #[cfg(test)]
+mod reloaded;
+#[cfg(test)]
 mod repaired;
 #[cfg(test)]
 mod restart;

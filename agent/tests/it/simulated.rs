@@ -1,11 +1,12 @@
 //! A whole agent under simulated time: hours pass in milliseconds, with every dependency in memory.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lookout::agent::{Agent, Dependencies};
+use lookout::agent::{Agent, Clients, Dependencies, Reloader};
 use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
@@ -34,9 +35,9 @@ const SEED: u64 = 7;
 pub(super) type Event = fn(&World);
 
 /// Clock that can be set.
-struct SetClock {
+pub(super) struct SetClock {
     running: TokioClock,
-    ahead_ms: AtomicI64,
+    pub(super) ahead_ms: AtomicI64,
 }
 
 impl Clock for SetClock {
@@ -47,13 +48,15 @@ impl Clock for SetClock {
 
 /// Environment of the agent, by seconds since the start.
 pub(super) struct World {
-    clock: Arc<SetClock>,
+    pub(super) clock: Arc<SetClock>,
     pub(super) fault: Mutex<Option<(i64, i64)>>,
     receiver_is_dead: AtomicBool,
     ledger_fails: AtomicBool,
     /// `change` and incident of every message that arrived.
     told: Mutex<Vec<(String, String)>>,
     probes: AtomicU64,
+    /// Starts of the probes of every target.
+    pub(super) starts: Mutex<BTreeMap<String, Vec<Timestamp>>>,
     /// Result of a scrape, by the second since the start.
     pub(super) exposition: Mutex<fn(i64) -> Result<String, FetchError>>,
 }
@@ -73,8 +76,10 @@ impl Connected {
 
 #[async_trait]
 impl Probe for Connected {
-    async fn probe(&self, _: &Target) -> Outcome {
+    async fn probe(&self, target: &Target) -> Outcome {
         self.world.probes.fetch_add(1, Ordering::SeqCst);
+        let now = self.clock.now();
+        self.world.starts.lock().unwrap().entry(target.name.clone()).or_default().push(now);
         tokio::time::sleep(Duration::from_millis(5)).await;
         let verdict = if self.faulty() {
             Verdict::Fail { reason: Reason::Status, detail: "status 503, expected 200-299".to_owned() }
@@ -231,8 +236,13 @@ impl Ledger for Disk {
 }
 
 fn config() -> Config {
-    let url = "http://service.test/health".parse().unwrap();
-    let mut config = config_of_urls(&[url], &UrlOptions::default());
+    config_of(&["http://service.test/health".to_owned()])
+}
+
+/// Returns the configuration of an agent that probes some URLs.
+pub(super) fn config_of(urls: &[String]) -> Config {
+    let urls: Vec<_> = urls.iter().map(|url| url.parse().unwrap()).collect();
+    let mut config = config_of_urls(&urls, &UrlOptions::default());
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.grid = Grid::try_new(10).unwrap();
     for target in &mut config.targets {
@@ -277,6 +287,7 @@ impl Simulation {
             ledger_fails: AtomicBool::default(),
             told: Mutex::default(),
             probes: AtomicU64::default(),
+            starts: Mutex::default(),
             exposition: Mutex::new(|_| Ok(String::new())),
         });
         Self {
@@ -318,11 +329,16 @@ impl Simulation {
 
     /// Runs an agent until a script ends, which gets the agent's snapshots.
     pub(super) async fn run_while(&self, script: impl AsyncFnOnce(&Board)) {
+        self.run_reloading(async |board, _| script(board).await).await;
+    }
+
+    /// Runs an agent until a script ends, which may give it another configuration.
+    pub(super) async fn run_reloading(&self, script: impl AsyncFnOnce(&Board, &Reloader)) {
         let agent = self.build().await;
-        let board = agent.view().board;
+        let (board, reloader) = (agent.view().board, agent.reloader());
         let stop = CancellationToken::new();
         let script = async {
-            script(&board).await;
+            script(&board, &reloader).await;
             *self.shown.lock().unwrap() = Some(board.read());
             stop.cancel();
         };
@@ -335,14 +351,17 @@ impl Simulation {
             clock: Arc::clone(&self.clock),
             start: self.start,
         };
+        let clients = Clients {
+            fetch: Arc::new(connected()),
+            query_api: Arc::new(connected()),
+            receivers: vec![Arc::new(connected())],
+        };
         let outside = Dependencies {
             clock: Arc::clone(&self.clock),
             random: Arc::new(Random::from_seed(SEED)),
             prober: Arc::new(connected()),
-            fetch: Arc::new(connected()),
-            query_api: Arc::new(connected()),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
-            receivers: vec![Arc::new(connected())],
+            connect: Arc::new(move |_| Ok(clients.clone())),
             recorder: Recorder::detached().unwrap().0,
         };
         Agent::build(self.config.clone(), outside).await.unwrap()

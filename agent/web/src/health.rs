@@ -59,7 +59,11 @@ async fn undelivered(state: &State) -> String {
     for letter in letters {
         *refused.entry(letter.destination).or_default() += 1;
     }
-    refused.into_iter().fold("ok\n".to_owned(), |text, (destination, letters)| {
+    let config = match state.refused.get() {
+        Some(_) => "ok\na changed configuration was refused; the one before is in use\n",
+        None => "ok\n",
+    };
+    refused.into_iter().fold(config.to_owned(), |text, (destination, letters)| {
         text + &format!("{destination} refused {letters} messages: see `lookout status`\n")
     })
 }

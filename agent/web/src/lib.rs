@@ -7,11 +7,13 @@ mod api;
 mod assets;
 mod auth;
 mod chart;
+mod current;
 mod error;
 mod health;
 mod host;
 mod pages;
 mod path;
+mod refused;
 mod serve;
 mod state;
 
@@ -31,7 +33,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+pub use current::CurrentRouter;
 pub use error::Problem;
+pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
 pub use state::{ProbeRow, ProbeView, State};
 

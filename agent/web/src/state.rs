@@ -7,6 +7,7 @@ use std::sync::Arc;
 use lookout_model::Timestamp;
 use tokio::sync::Notify;
 
+use crate::RefusedConfigs;
 use lookout_config::Config;
 use lookout_evaluate::Board;
 use lookout_export::{Host, Recorder};
@@ -25,6 +26,8 @@ pub struct State {
     pub clock: Arc<dyn Clock>,
     /// The config.
     pub config: Arc<Config>,
+    /// The configuration that was refused last.
+    pub refused: RefusedConfigs,
     /// The recorder of metrics.
     pub recorder: Recorder,
     /// Figures of process and machine.

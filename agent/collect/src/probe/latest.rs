@@ -43,6 +43,11 @@ impl Latest {
         map.insert(target.to_owned(), Seen { outcome, started_at, last_failure });
     }
 
+    /// Forgets a target that is no longer probed.
+    pub fn forget(&self, target: &str) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(target);
+    }
+
     /// Returns the last probe of a target; nothing before its first.
     #[must_use]
     pub fn get(&self, target: &str) -> Option<Seen> {

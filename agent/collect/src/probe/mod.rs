@@ -29,7 +29,7 @@ pub use latest::{Failed, Latest, Seen};
 pub use net::Certificate;
 pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use prober::{Prober, peer_of};
-pub use watch::{Ports, watch};
+pub use watch::{Assignment, Ports, watch};
 
 /// Tries a target once.
 #[async_trait]

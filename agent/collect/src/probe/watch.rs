@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use lookout_engine::{Counts, Grid};
 use lookout_model::{GridTime, Timestamp};
+use tokio::sync::watch::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -34,10 +35,23 @@ pub struct Ports {
     pub latest: Latest,
 }
 
+/// Target of a loop, and the streams that its outcomes count for.
+#[derive(Debug, Clone)]
+pub struct Assignment {
+    /// The target.
+    pub target: Arc<Target>,
+    /// Numbers of streams.
+    pub streams: Vec<usize>,
+}
+
 /// Probes a target on its schedule until `stop`, or until the feed is closed. Each outcome is an event of
-/// every stream in `streams`, in the evaluation slot of the intended start.
-pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop: CancellationToken) {
+/// every stream of the assignment, in the evaluation slot of the intended start.
+///
+/// A new assignment takes effect with the next probe. Neither the phase nor a slot is lost by it, and a probe that runs
+/// is finished.
+pub async fn watch(mut assigned: Receiver<Assignment>, ports: Ports, stop: CancellationToken) {
     let now = ports.clock.now();
+    let Assignment { target, streams } = assigned.borrow_and_update().clone();
     let schedule = Schedule::new(&target.name, target.interval);
     let watch = Watch {
         schedule,
@@ -48,6 +62,7 @@ pub async fn watch(target: Arc<Target>, streams: Vec<usize>, ports: Ports, stop:
         shown: [false; 5],
         target,
         streams,
+        assigned,
         ports,
         stop,
     };
@@ -64,6 +79,7 @@ struct Running {
 struct Watch {
     target: Arc<Target>,
     streams: Vec<usize>,
+    assigned: Receiver<Assignment>,
     ports: Ports,
     stop: CancellationToken,
     schedule: Schedule,
@@ -95,12 +111,30 @@ impl Watch {
                         break;
                     }
                 }
+                () = changed(&mut self.assigned) => self.reassign(),
                 () = tokio::time::sleep(wait) => self.wake(),
             }
         }
-        if self.running.is_some() {
-            self.missed("stopped", 1);
+        let now = self.ports.clock.now();
+        let begun = self.schedule.over_since(self.due, now).saturating_add(i64::from(now >= self.due));
+        let stopped = u64::from(self.running.is_some()).saturating_add(u64::try_from(begun).unwrap_or(0));
+        if stopped > 0 {
+            self.missed("stopped", stopped);
         }
+    }
+
+    /// Takes a new assignment. Slots up to now belong to the schedule before.
+    fn reassign(&mut self) {
+        let Assignment { target, streams } = self.assigned.borrow_and_update().clone();
+        self.streams = streams;
+        if target.interval != self.target.interval {
+            self.wake();
+            let now = self.ports.clock.now();
+            self.schedule = Schedule::new(&target.name, target.interval);
+            self.due = self.schedule.next_after(now);
+            self.jumps = JumpDetector::new(now, target.interval);
+        }
+        self.target = target;
     }
 
     /// Gives every slot that is due an outcome or a probe.
@@ -248,6 +282,13 @@ impl Watch {
     fn count(&self, outcome: &'static str, slots: u64) {
         metrics::counter!(names::PROBES, "target" => self.target.name.clone(), "outcome" => outcome)
             .increment(slots);
+    }
+}
+
+/// Resolves when there is another assignment; never when nobody can give one any more.
+async fn changed(assigned: &mut Receiver<Assignment>) {
+    if assigned.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -178,7 +178,8 @@ impl Collector {
             reach: Duration::from_secs(300),
             progress: if stream == 0 { progress.clone() } else { Progress::default() },
         };
-        let jobs = queries.into_iter().enumerate().map(job).collect();
+        let jobs: Vec<Job> = queries.into_iter().enumerate().map(job).collect();
+        let (_, jobs) = tokio::sync::watch::channel(jobs);
         let stop = CancellationToken::new();
         tokio::spawn(watch(Arc::new(spec), jobs, ports, stop.clone()));
         Self { feed, seen: Default::default(), _stop: stop.drop_guard() }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use lookout_engine::{Counts, Grid, Slot};
 use lookout_model::{GridTime, Timestamp};
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::counters::{Counters, Standing};
@@ -35,7 +36,7 @@ const LATE_S: i64 = 3600;
 /// One SLO that is counted at a server.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Index into `Config::streams`.
+    /// Number of the stream.
     pub stream: usize,
     /// Queries.
     pub queries: Queries,
@@ -46,9 +47,17 @@ pub struct Job {
 }
 
 /// Asks a server about every slot once it is over, until told to stop or until nobody takes observations.
-pub async fn watch(server: Arc<Prometheus>, jobs: Vec<Job>, ports: Ports, stop: CancellationToken) {
+///
+/// Other jobs take effect with the next round. A job whose stream keeps its number keeps its progress.
+pub async fn watch(
+    server: Arc<Prometheus>,
+    mut assigned: Receiver<Vec<Job>>,
+    ports: Ports,
+    stop: CancellationToken,
+) {
+    let jobs = assigned.borrow_and_update().clone();
     let watched = jobs.into_iter().map(|job| Watched::new(job, &server, ports.grid)).collect();
-    let watch = Watch { server, ports, watched, failing: false };
+    let watch = Watch { server, ports, watched, assigned, failing: false };
     tokio::select! {
         biased;
         () = stop.cancelled() => {}
@@ -60,6 +69,7 @@ struct Watch {
     server: Arc<Prometheus>,
     ports: Ports,
     watched: Vec<Watched>,
+    assigned: Receiver<Vec<Job>>,
     /// The server itself cannot be asked.
     failing: bool,
 }
@@ -76,6 +86,7 @@ impl Watch {
         let delay = self.server.delay;
         let mut jumps = JumpDetector::new(self.ports.clock.now(), width);
         loop {
+            self.reassign();
             let now = self.ports.clock.now();
             jumps.look(now, &self.server.name);
             let ready = grid.slot_at(now - delay).plus(-1);
@@ -85,6 +96,21 @@ impl Watch {
             }
             let wait = due.since(self.ports.clock.now()).min(width);
             tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Takes other jobs, if there are some.
+    fn reassign(&mut self) {
+        if !self.assigned.has_changed().unwrap_or(false) {
+            return;
+        }
+        let jobs = self.assigned.borrow_and_update().clone();
+        self.watched.retain(|known| jobs.iter().any(|job| job.stream == known.job.stream));
+        for job in jobs {
+            match self.watched.iter_mut().find(|known| known.job.stream == job.stream) {
+                Some(known) => known.job.reach = job.reach,
+                None => self.watched.push(Watched::new(job, &self.server, self.ports.grid)),
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use lookout_engine::{Counts, Grid, Slot};
 use lookout_model::{GridTime, Timestamp};
+use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::bounds::Unbounded;
@@ -51,13 +52,22 @@ pub struct Streams {
 }
 
 /// Reads a neighbour at the end of every slot until `stop`, or until the feed is closed.
-pub async fn watch(scrape: Arc<Scrape>, streams: Streams, ports: Ports, stop: CancellationToken) {
+///
+/// Other streams take effect with the next read. A stream that keeps its number keeps its counters.
+pub async fn watch(
+    scrape: Arc<Scrape>,
+    mut assigned: Receiver<Streams>,
+    ports: Ports,
+    stop: CancellationToken,
+) {
+    let streams = assigned.borrow_and_update().clone();
     let ratios = streams.ratios.into_iter().map(|(stream, ratio)| RatioCounter::new(stream, ratio)).collect();
     let now = ports.clock.now();
     let watch = Watch {
         scrape,
         ratios,
         up: streams.up,
+        assigned,
         lives: Lives::since(now),
         read_at: now,
         ports,
@@ -121,6 +131,7 @@ struct Watch {
     scrape: Arc<Scrape>,
     ratios: Vec<RatioCounter>,
     up: Vec<usize>,
+    assigned: Receiver<Streams>,
     lives: Lives,
     /// When the metrics were read last.
     read_at: Timestamp,
@@ -148,6 +159,7 @@ impl Watch {
             // no end is further away than a width, unless the wall clock was set back
             let wait = due.since(now).min(width);
             tokio::time::sleep(wait).await;
+            self.reassign();
             now = self.ports.clock.now();
             let jump = jumps.look(now, &self.scrape.name);
             let at = grid.slot_at(now);
@@ -166,6 +178,21 @@ impl Watch {
             } else if jump.is_some() {
                 // set back: the slots on the wall come again
                 current = at;
+            }
+        }
+    }
+
+    /// Takes other streams, if there are some.
+    fn reassign(&mut self) {
+        if !self.assigned.has_changed().unwrap_or(false) {
+            return;
+        }
+        let streams = self.assigned.borrow_and_update().clone();
+        self.up = streams.up;
+        self.ratios.retain(|known| streams.ratios.iter().any(|(stream, _)| *stream == known.stream));
+        for (stream, ratio) in streams.ratios {
+            if self.ratios.iter().all(|known| known.stream != stream) {
+                self.ratios.push(RatioCounter::new(stream, ratio));
             }
         }
     }

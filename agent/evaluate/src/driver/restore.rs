@@ -8,7 +8,7 @@ use lookout_engine::{Evaluator, Grid, Open, Recorded, Resolved, SavedState, Slot
 use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
 use lookout_model::{GridTime, ImplausibleCounts, IncidentRecord, Timestamp, TransitionRecord};
 
-use super::{Counted, Driver, EARLY, LastFailure, Watched, reach, set_calendar};
+use super::{Counted, Driver, EARLY, LastFailure, Reconfiguration, Watched, reach, set_calendar};
 use crate::delivery_watch::DeliveryWatch;
 use crate::exclusion::{Exclusion, Exclusions};
 use crate::implausible::Shown;
@@ -23,10 +23,10 @@ const REMEMBERED: u32 = 1000;
 #[error("restoring {what} from the ledger")]
 pub struct RestoreError {
     /// Part of the state that was read.
-    what: String,
+    pub(super) what: String,
     /// Error of the ledger.
     #[source]
-    source: LedgerError,
+    pub(super) source: LedgerError,
 }
 
 /// An evaluator with the counts of the ledger.
@@ -50,7 +50,21 @@ impl Driver {
         last_failure: LastFailure,
         now: Timestamp,
     ) -> Result<Self, RestoreError> {
-        let closed = config.grid.slot_at(now).plus(-1);
+        let numbers: Vec<usize> = (0..config.streams().len()).collect();
+        let reconfiguration = Reconfiguration { config, numbers, last_failure };
+        let closed = reconfiguration.config.grid.slot_at(now).plus(-1);
+        Self::restore_except(&BTreeSet::new(), (closed, closed), reconfiguration, ledger, now).await
+    }
+
+    /// Restores all but the SLOs with the given ids, which are left blank. Slots up to `closed` are over; counts up to
+    /// `last` are read.
+    pub(super) async fn restore_except(
+        kept: &BTreeSet<String>,
+        (closed, last): (Slot, Slot),
+        Reconfiguration { config, numbers, last_failure }: Reconfiguration,
+        ledger: Arc<dyn Ledger>,
+        now: Timestamp,
+    ) -> Result<Self, RestoreError> {
         let blank = |slo: &Slo| {
             let mut evaluator = Evaluator::new(slo.policy.clone(), closed);
             set_calendar(slo, &mut evaluator, closed);
@@ -70,10 +84,21 @@ impl Driver {
             let excluded = exclusions.of(index);
             let what = || format!("the counts of {}", slo.id());
             let mut evaluator = blank(slo);
+            if kept.contains(&slo.id()) {
+                watched.push(Watched {
+                    evaluator,
+                    open: BTreeMap::new(),
+                    resolved: BTreeMap::new(),
+                    excluded,
+                    stored: None,
+                    implausible: None,
+                });
+                continue;
+            }
             objectives::load(slo, &*ledger, &mut evaluator, now)
                 .await
                 .map_err(|source| RestoreError { what: what(), source })?;
-            let restored = Self::restore_counts(slo, &*ledger, evaluator, closed, &excluded)
+            let restored = Self::restore_counts(slo, &*ledger, evaluator, last, &excluded)
                 .await
                 .map_err(|source| RestoreError { what: what(), source })?;
             let (mut evaluator, implausible) = (restored.evaluator, restored.implausible);
@@ -93,7 +118,7 @@ impl Driver {
         }
         let counted =
             |stream: Stream<'_>| Counted { slo: stream.slo, component: stream.component, id: stream.id };
-        let streams = config.streams().into_iter().map(counted).collect();
+        let streams = numbers.into_iter().zip(config.streams().into_iter().map(counted)).collect();
         let mut driver = Self {
             config,
             ledger,
@@ -110,7 +135,7 @@ impl Driver {
             to_rebuild: BTreeSet::new(),
         };
         driver
-            .restore_incidents(now)
+            .restore_incidents(kept, now)
             .await
             .map_err(|source| RestoreError { what: "open incidents".to_owned(), source })?;
         Ok(driver)
@@ -167,9 +192,16 @@ impl Driver {
     }
 
     /// Resumes open incidents, and resolves those of SLOs that are no longer configured.
-    async fn restore_incidents(&mut self, now: Timestamp) -> Result<(), LedgerError> {
+    async fn restore_incidents(
+        &mut self,
+        kept: &BTreeSet<String>,
+        now: Timestamp,
+    ) -> Result<(), LedgerError> {
         let mut orphans = Vec::new();
         for record in self.ledger.open_incidents().await? {
+            if kept.contains(&record.slo_id) {
+                continue;
+            }
             if self.resume_own(&record, now).await? {
                 continue;
             }

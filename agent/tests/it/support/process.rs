@@ -50,12 +50,23 @@ impl Lookout {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
+        serde_json::from_str(&self.text(path).await).unwrap()
+    }
+
+    /// Returns the answer to a request as text.
+    pub(crate) async fn text(&self, path: &str) -> String {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         let url = format!("{}{path}", self.url);
         let answer = client.get(&url).send().await.unwrap();
         assert!(answer.status().is_success(), "{url}: {}", answer.status());
-        answer.json().await.unwrap()
+        answer.text().await.unwrap()
+    }
+
+    /// Sends a signal by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
+        assert!(sent.success());
     }
 
     /// Waits for the agent's own view of its SLOs to satisfy a predicate.

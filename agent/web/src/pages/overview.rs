@@ -35,6 +35,7 @@ struct Overview {
     ledger_fails: bool,
     ledger_is_down: bool,
     dead_letters: Vec<String>,
+    refused_config: Option<String>,
     agent: String,
 }
 
@@ -82,9 +83,15 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
         ledger_fails,
         ledger_is_down: snapshot.ledger_is_down,
         dead_letters: dead_letters(&state, now).await,
+        refused_config: refused_config(&state, now),
         agent: agent(&state),
     };
     page(StatusCode::OK, &view)
+}
+
+fn refused_config(state: &State, now: Timestamp) -> Option<String> {
+    let refused = state.refused.get()?;
+    Some(format!("{}: {}", format::ago(refused.at, now), refused.text))
 }
 
 /// Returns the sentence about the worst state. A late evaluation is never called good.

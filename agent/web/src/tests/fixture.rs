@@ -12,7 +12,7 @@ use lookout_engine::{
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
-use crate::{ProbeRow, ProbeView, State};
+use crate::{ProbeRow, ProbeView, RefusedConfigs, State};
 use lookout_config::{
     Config, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo, Token,
     Traffic,
@@ -43,6 +43,7 @@ impl Clock for FixedClock {
 pub(crate) struct Fixture {
     pub(crate) snapshot: Snapshot,
     pub(crate) config: Config,
+    pub(crate) refused: RefusedConfigs,
     pub(crate) ledger: Arc<FakeLedger>,
     pub(crate) probes: Vec<ProbeRow>,
 }
@@ -58,6 +59,7 @@ impl Fixture {
                 slos: Vec::new(),
             },
             config: config(),
+            refused: RefusedConfigs::default(),
             ledger: Arc::default(),
             probes: Vec::new(),
         }
@@ -190,6 +192,7 @@ impl Fixture {
             ledger: self.ledger.clone(),
             clock: Arc::new(FixedClock),
             config: Arc::new(self.config.clone()),
+            refused: self.refused.clone(),
             recorder: Recorder::detached().unwrap().0,
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),

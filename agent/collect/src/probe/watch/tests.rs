@@ -100,6 +100,7 @@ struct Scene {
     prober: Arc<Planned>,
     latest: Latest,
     feed: mpsc::Receiver<Observation>,
+    assign: tokio::sync::watch::Sender<Assignment>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -119,8 +120,10 @@ impl Scene {
             latest: latest.clone(),
         };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(watch(target(), vec![3, 5], ports, stop.clone()));
-        Self { clock, prober, latest, feed, stop, task }
+        let (assign, assigned) =
+            tokio::sync::watch::channel(Assignment { target: target(), streams: vec![3, 5] });
+        let task = tokio::spawn(watch(assigned, ports, stop.clone()));
+        Self { clock, prober, latest, feed, assign, stop, task }
     }
 
     fn starts(&self) -> Vec<Timestamp> {
@@ -358,6 +361,10 @@ async fn whatever_happens_every_slot_has_exactly_one_outcome() {
             match random.u8(..4) {
                 0 => tokio::time::advance(Duration::from_millis(random.u64(..120_000))).await,
                 1 => scene.clock.jump(random.i64(..600_000).rem_euclid(600_000)),
+                2 => {
+                    let changed = Target { timeout: Duration::from_secs(3), ..Target::clone(&target()) };
+                    scene.assign.send(Assignment { target: Arc::new(changed), streams: vec![3] }).unwrap();
+                }
                 _ => {}
             }
         }
@@ -368,8 +375,66 @@ async fn whatever_happens_every_slot_has_exactly_one_outcome() {
         let outcomes = outcome(&meter, "ok") + outcome(&meter, "fail") + outcome(&meter, "missed");
         let (schedule, now) = (Schedule::new("api", INTERVAL), scene.clock.now());
         let slots = schedule.number_at(now) - schedule.number_at(START);
-        // the loop sleeps by the monotonic clock: a start that a jump brought nearer may still be ahead of it
-        let late = slots as f64 - outcomes;
-        assert!((0.0..=1.0).contains(&late), "seed {seed}: {outcomes} outcomes in {slots} slots");
+        assert_eq!(outcomes, slots as f64, "seed {seed}: one outcome per slot");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_assignment_keeps_phase_slots_and_the_probe_that_runs() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(1000, |_| Plan::Ok(Duration::from_secs(4)));
+    let slots = scheduled(100);
+    // in the middle of the third probe
+    tokio::time::sleep(slots[2].since(START) + Duration::from_secs(2)).await;
+    let changed = Target { timeout: Duration::from_secs(4), ..Target::clone(&target()) };
+    scene.assign.send(Assignment { target: Arc::new(changed), streams: vec![7] }).unwrap();
+    tokio::time::sleep(Duration::from_secs(65)).await;
+    assert_eq!(scene.starts(), slots[..9], "the phase stays and no slot is left out");
+    assert_eq!((outcome(&meter, "ok"), outcome(&meter, "missed")), (9.0, 0.0));
+    let streams: Vec<usize> = scene.observed().iter().map(|seen| seen.stream).collect();
+    assert_eq!(
+        streams,
+        [3, 5, 3, 5, 7, 7, 7, 7, 7, 7, 7],
+        "what ends from now on counts for the new streams"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_interval_leaves_no_slot_without_an_outcome() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let durations: Vec<u64> = (0..100).map(|_| random.u64(..30_000)).collect();
+        let meter = Meter::new();
+        let _lent = meter.lend();
+        let scene =
+            Scene::open(10_000, move |n| Plan::Ok(Duration::from_millis(durations[n % durations.len()])));
+        let (mut slots, mut since, mut interval) = (0, START, INTERVAL);
+        for _ in 0..30 {
+            tokio::time::sleep(Duration::from_millis(random.u64(1..200_000))).await;
+            let now = scene.clock.now();
+            let schedule = Schedule::new("api", interval);
+            slots += schedule.number_at(now) - schedule.number_at(since);
+            (since, interval) = (now, Duration::from_secs(random.u64(1..60)));
+            let changed = Target { interval, ..Target::clone(&target()) };
+            scene.assign.send(Assignment { target: Arc::new(changed), streams: vec![3] }).unwrap();
+            // the loop takes it before time passes
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            match random.u8(..3) {
+                0 => tokio::time::advance(Duration::from_millis(random.u64(..120_000))).await,
+                1 => scene.clock.jump(random.i64(0..600_000)),
+                _ => {}
+            }
+        }
+        tokio::time::sleep(interval + Duration::from_millis(1)).await;
+        scene.stop.cancel();
+        let now = scene.clock.now();
+        scene.task.await.unwrap();
+        let schedule = Schedule::new("api", interval);
+        slots += schedule.number_at(now) - schedule.number_at(since);
+        let outcomes = outcome(&meter, "ok") + outcome(&meter, "missed");
+        assert_eq!(outcomes, slots as f64, "seed {seed}: one outcome per slot, whatever the interval");
     }
 }

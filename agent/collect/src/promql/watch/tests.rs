@@ -175,7 +175,12 @@ impl Scene {
             progress: self.progress.clone(),
         };
         let stop = CancellationToken::new();
-        let task = tokio::spawn(watch(Arc::new(server), vec![job], ports, stop.clone()));
+        let task = tokio::spawn(watch(
+            Arc::new(server),
+            tokio::sync::watch::channel(vec![job]).1,
+            ports,
+            stop.clone(),
+        ));
         self.running = Some((feed, stop, task));
     }
 

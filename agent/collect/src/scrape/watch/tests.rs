@@ -88,7 +88,12 @@ impl Scene {
         };
         let stop = CancellationToken::new();
         let streams = Streams { ratios: slos, up: vec![UP] };
-        let task = tokio::spawn(watch(Arc::new(scrape), streams, ports, stop.clone()));
+        let task = tokio::spawn(watch(
+            Arc::new(scrape),
+            tokio::sync::watch::channel(streams).1,
+            ports,
+            stop.clone(),
+        ));
         Self { clock, neighbour, feed, stop, task }
     }
 

@@ -1,0 +1,203 @@
+//! The loops that count: one per target, per neighbour and per Prometheus. A configuration that follows changes their
+//! assignments. Only loops whose source is another one begin anew.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use lookout_collect::Feed;
+use lookout_collect::probe::{self, Assignment, Latest};
+use lookout_collect::promql::{self, Job};
+use lookout_collect::scrape::{self, Streams};
+use lookout_config::{Config, Indicator, Prometheus, Scrape, Stream};
+use lookout_engine::Grid;
+use lookout_runtime::task::Tasks;
+use tokio::sync::watch::{self, Sender};
+
+use super::dependencies::{Clients, Dependencies};
+
+/// Time that a loop without a source any more may take to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A loop with its source and its assignment.
+struct Loop<S, A> {
+    source: S,
+    assign: Sender<A>,
+    tasks: Tasks,
+}
+
+type Loops<S, A> = BTreeMap<String, Loop<S, A>>;
+
+/// All loops that count.
+pub(super) struct Collectors {
+    dependencies: Dependencies,
+    grid: Grid,
+    feed: Feed,
+    latest: Latest,
+    probes: Loops<(), Assignment>,
+    scrapes: Loops<Scrape, Streams>,
+    queries: Loops<Prometheus, Vec<Job>>,
+}
+
+/// Streams of a configuration with their numbers.
+#[derive(Clone, Copy)]
+pub(super) struct Numbered<'a> {
+    pub(super) config: &'a Config,
+    pub(super) numbers: &'a [usize],
+}
+
+impl<'a> Numbered<'a> {
+    /// Returns every stream with its number.
+    pub(super) fn streams(self) -> impl Iterator<Item = (usize, Stream<'a>)> {
+        self.numbers.iter().copied().zip(self.config.streams())
+    }
+}
+
+impl Collectors {
+    pub(super) fn new(dependencies: &Dependencies, grid: Grid, feed: Feed, latest: &Latest) -> Self {
+        Self {
+            dependencies: dependencies.clone(),
+            grid,
+            feed,
+            latest: latest.clone(),
+            probes: Loops::new(),
+            scrapes: Loops::new(),
+            queries: Loops::new(),
+        }
+    }
+
+    /// Gives every loop its assignment by a configuration. Starts the loops that are new and stops those that are gone.
+    pub(super) async fn assign(&mut self, numbered: Numbered<'_>, jobs: Vec<Job>, clients: &Clients) {
+        self.assign_probes(numbered).await;
+        self.assign_scrapes(numbered, clients).await;
+        self.assign_queries(numbered, jobs, clients).await;
+    }
+
+    /// Returns the jobs of the queries as they are assigned now.
+    pub(super) fn jobs(&self) -> Vec<Job> {
+        self.queries.values().flat_map(|one| one.assign.borrow().clone()).collect()
+    }
+
+    /// Stops all loops. Returns whether all of them ended in time.
+    pub(super) async fn shut_down(self, grace: Duration) -> bool {
+        let tasks = self.probes.into_values().map(|one| one.tasks);
+        let tasks = tasks.chain(self.scrapes.into_values().map(|one| one.tasks));
+        let tasks: Vec<Tasks> = tasks.chain(self.queries.into_values().map(|one| one.tasks)).collect();
+        Tasks::shut_down_all(&tasks, grace).await
+    }
+
+    async fn assign_probes(&mut self, numbered: Numbered<'_>) {
+        let mut streams: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (number, stream) in numbered.streams() {
+            if let Indicator::Probe { target } = stream.indicator {
+                streams.entry(target).or_default().push(number);
+            }
+        }
+        let named: BTreeSet<&str> =
+            numbered.config.targets.iter().map(|target| target.name.as_str()).collect();
+        for name in retire(&mut self.probes, |name, ()| named.contains(name)).await {
+            self.latest.forget(&name);
+        }
+        for target in &numbered.config.targets {
+            let streams = streams.remove(target.name.as_str()).unwrap_or_default();
+            let assignment = Assignment { target: Arc::new(target.clone()), streams };
+            if let Some(known) = self.probes.get(&target.name) {
+                known.assign.send_replace(assignment);
+                continue;
+            }
+            let (assign, assigned) = watch::channel(assignment);
+            let tasks = Tasks::default();
+            let ports = probe::Ports {
+                prober: Arc::clone(&self.dependencies.prober),
+                clock: Arc::clone(&self.dependencies.clock),
+                grid: self.grid,
+                feed: self.feed.clone(),
+                latest: self.latest.clone(),
+            };
+            let stop = tasks.stopping();
+            tasks.supervise(format!("probe {}", target.name), move || {
+                probe::watch(assigned.clone(), ports.clone(), stop.clone())
+            });
+            self.probes.insert(target.name.clone(), Loop { source: (), assign, tasks });
+        }
+    }
+
+    async fn assign_scrapes(&mut self, numbered: Numbered<'_>, clients: &Clients) {
+        let mut streams: BTreeMap<&str, Streams> = BTreeMap::new();
+        for (number, stream) in numbered.streams() {
+            match stream.indicator {
+                Indicator::Scrape { source, ratio } => {
+                    streams.entry(source).or_default().ratios.push((number, ratio.clone()));
+                }
+                Indicator::Up { source } => streams.entry(source).or_default().up.push(number),
+                _ => {}
+            }
+        }
+        let wanted = &numbered.config.scrapes;
+        retire(&mut self.scrapes, |_, source| wanted.contains(source)).await;
+        for scrape in wanted {
+            let streams = streams.remove(scrape.name.as_str()).unwrap_or_default();
+            if let Some(known) = self.scrapes.get(&scrape.name) {
+                known.assign.send_replace(streams);
+                continue;
+            }
+            let (assign, assigned) = watch::channel(streams);
+            let tasks = Tasks::default();
+            let ports = scrape::Ports {
+                fetch: Arc::clone(&clients.fetch),
+                clock: Arc::clone(&self.dependencies.clock),
+                grid: self.grid,
+                feed: self.feed.clone(),
+            };
+            let (source, stop) = (Arc::new(scrape.clone()), tasks.stopping());
+            tasks.supervise(format!("scrape {}", scrape.name), move || {
+                scrape::watch(Arc::clone(&source), assigned.clone(), ports.clone(), stop.clone())
+            });
+            self.scrapes.insert(scrape.name.clone(), Loop { source: scrape.clone(), assign, tasks });
+        }
+    }
+
+    async fn assign_queries(&mut self, numbered: Numbered<'_>, jobs: Vec<Job>, clients: &Clients) {
+        let mut by_server: BTreeMap<&str, Vec<Job>> = BTreeMap::new();
+        let jobs: BTreeMap<usize, Job> = jobs.into_iter().map(|job| (job.stream, job)).collect();
+        for (number, stream) in numbered.streams() {
+            if let Indicator::Prometheus { source, .. } = stream.indicator {
+                by_server.entry(source).or_default().extend(jobs.get(&number).cloned());
+            }
+        }
+        let wanted = &numbered.config.prometheus;
+        retire(&mut self.queries, |name, server| wanted.contains(server) && by_server.contains_key(name))
+            .await;
+        for server in wanted {
+            let Some(jobs) = by_server.remove(server.name.as_str()) else { continue };
+            if let Some(known) = self.queries.get(&server.name) {
+                known.assign.send_replace(jobs);
+                continue;
+            }
+            let (assign, assigned) = watch::channel(jobs);
+            let tasks = Tasks::default();
+            let ports = promql::Ports {
+                query_api: Arc::clone(&clients.query_api),
+                clock: Arc::clone(&self.dependencies.clock),
+                grid: self.grid,
+                feed: self.feed.clone(),
+            };
+            let (source, stop) = (Arc::new(server.clone()), tasks.stopping());
+            tasks.supervise(format!("prometheus {}", server.name), move || {
+                promql::watch(Arc::clone(&source), assigned.clone(), ports.clone(), stop.clone())
+            });
+            self.queries.insert(server.name.clone(), Loop { source: server.clone(), assign, tasks });
+        }
+    }
+}
+
+/// Stops the loops that are not to be kept, and waits for their ends. Returns their names.
+async fn retire<S, A>(loops: &mut Loops<S, A>, keep: impl Fn(&str, &S) -> bool) -> Vec<String> {
+    let gone: Loops<S, A> = loops.extract_if(.., |name, one| !keep(name, &one.source)).collect();
+    let (names, tasks): (Vec<String>, Vec<Tasks>) =
+        gone.into_iter().map(|(name, one)| (name, one.tasks)).unzip();
+    if !Tasks::shut_down_all(&tasks, GRACE).await {
+        tracing::warn!(tasks = ?names, "loops of the configuration before did not stop in time");
+    }
+    names
+}

@@ -1,0 +1,127 @@
+//! Everything outside of the agent that it is built on.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use lookout_collect::probe::{Probe, Prober};
+use lookout_collect::promql::{HttpQueryApi, QueryApi};
+use lookout_collect::scrape::{Fetch, HttpFetch};
+use lookout_config::{Config, LedgerLocation};
+use lookout_deliver::Receiver;
+use lookout_evaluate::RestoreError;
+use lookout_export::Recorder;
+use lookout_ledger::{Ledger, LedgerError, MemoryLedger, WriteThroughLedger};
+use lookout_runtime::clock::{Clock, SystemClock};
+use lookout_runtime::random::Random;
+
+/// Why the agent did not come up.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}; if another program has it, give `listen` another port")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Error of the system.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The ledger cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// The state of before cannot be taken up.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
+    /// A client for the dependencies cannot be made.
+    #[error("preparing {what}")]
+    Client {
+        /// Which.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Clients that depend on the config.
+#[derive(Clone)]
+pub struct Clients {
+    /// Reader of neighbours' metrics.
+    pub fetch: Arc<dyn Fetch>,
+    /// Client of Prometheus servers.
+    pub query_api: Arc<dyn QueryApi>,
+    /// Receivers of messages.
+    pub receivers: Vec<Arc<dyn Receiver>>,
+}
+
+/// Maker of clients. Nothing is sent yet.
+pub type Connect = Arc<dyn Fn(&Config) -> Result<Clients, BuildError> + Send + Sync>;
+
+/// Everything through which the agent touches the dependencies. Tests hand in their own.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// Wall time.
+    pub clock: Arc<dyn Clock>,
+    /// The one source of randomness.
+    pub random: Arc<Random>,
+    /// Prober of targets.
+    pub prober: Arc<dyn Probe>,
+    /// Maker of the clients that depend on the config.
+    pub connect: Connect,
+    /// Ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The agent's own metrics.
+    pub recorder: Recorder,
+}
+
+impl Dependencies {
+    /// The real dependencies of a config.
+    ///
+    /// # Errors
+    /// When the ledger or a client cannot be had.
+    pub async fn real(config: &Config) -> Result<Self, BuildError> {
+        let seed = fastrand::u64(..);
+        tracing::debug!(seed, "random source");
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let random = Arc::new(Random::from_seed(seed));
+        let ledger: Arc<dyn Ledger> = match &config.ledger {
+            LedgerLocation::Sqlite(path) => {
+                Arc::new(WriteThroughLedger::open(path, Arc::clone(&clock)).await?)
+            }
+            LedgerLocation::Memory => Arc::new(MemoryLedger::default()),
+        };
+        // settings or secrets may be other ones now: what was refused yesterday may be taken today
+        let retried = ledger.retry_dead_letters(None, clock.now()).await?;
+        if retried > 0 {
+            tracing::info!(deliveries = retried, "deliveries that were refused before are tried again");
+        }
+        let connecting = Arc::clone(&clock);
+        Ok(Self {
+            prober: Arc::new(Prober::new(Arc::clone(&random))),
+            connect: Arc::new(move |config| connect(config, &connecting)),
+            clock,
+            random,
+            ledger,
+            recorder: Recorder::install().map_err(|error| unprepared("metrics", error))?,
+        })
+    }
+}
+
+fn connect(config: &Config, clock: &Arc<dyn Clock>) -> Result<Clients, BuildError> {
+    let receiver = |destination| {
+        lookout_deliver::receiver(destination, Arc::clone(clock))
+            .map_err(|error| unprepared(&format!("destination {}", destination.name), error))
+    };
+    let needs_tls = config.scrapes.iter().any(|scrape| scrape.url.scheme() == "https");
+    Ok(Clients {
+        fetch: Arc::new(HttpFetch::new(needs_tls).map_err(|error| unprepared("the scraper", error))?),
+        query_api: Arc::new(
+            HttpQueryApi::new(&config.prometheus).map_err(|error| unprepared("the query sources", error))?,
+        ),
+        receivers: config.destinations.iter().map(receiver).collect::<Result<_, _>>()?,
+    })
+}
+
+fn unprepared(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BuildError {
+    BuildError::Client { what: what.to_owned(), source: source.into() }
+}

@@ -1,0 +1,81 @@
+//! The outboxes: one loop per destination. One whose settings changed begins anew, after its deliveries in flight.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lookout_config::{Config, Destination};
+use lookout_deliver::Receiver;
+use lookout_runtime::events::chain;
+use lookout_runtime::task::Tasks;
+use tokio::sync::Notify;
+
+use super::dependencies::Dependencies;
+
+/// Time that the deliveries in flight to a destination that changed may take.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// All outboxes by the names of their destinations.
+#[derive(Default)]
+pub(super) struct Outboxes(BTreeMap<String, (Option<Destination>, Tasks)>);
+
+impl Outboxes {
+    /// Starts, stops and restarts outboxes, so that they are those of a configuration. Returns the names of those that were started.
+    pub(super) async fn assign(
+        &mut self,
+        config: &Config,
+        receivers: &[Arc<dyn Receiver>],
+        dependencies: &Dependencies,
+        wake: &Arc<Notify>,
+    ) -> Vec<String> {
+        let settings =
+            |name: &str| config.destinations.iter().find(|destination| destination.name == name).cloned();
+        let named = |name: &str| receivers.iter().any(|receiver| receiver.name() == name);
+        let gone: BTreeMap<_, _> =
+            self.0.extract_if(.., |name, (known, _)| !named(name) || settings(name) != *known).collect();
+        let tasks: Vec<Tasks> = gone.into_values().map(|(_, tasks)| tasks).collect();
+        if !Tasks::shut_down_all(&tasks, GRACE).await {
+            tracing::warn!("a delivery to a destination that changed did not end in time");
+        }
+        let mut started = Vec::new();
+        for receiver in receivers {
+            let name = receiver.name().to_owned();
+            if !self.0.contains_key(&name) {
+                self.0.insert(name.clone(), (settings(&name), start(receiver, dependencies, wake)));
+                started.push(name);
+            }
+        }
+        started
+    }
+
+    /// Stops all outboxes. Returns whether all of them ended in time.
+    pub(super) async fn shut_down(self, grace: Duration) -> bool {
+        let tasks: Vec<Tasks> = self.0.into_values().map(|(_, tasks)| tasks).collect();
+        Tasks::shut_down_all(&tasks, grace).await
+    }
+}
+
+fn start(receiver: &Arc<dyn Receiver>, dependencies: &Dependencies, wake: &Arc<Notify>) -> Tasks {
+    let tasks = Tasks::default();
+    let (receiver, stop) = (Arc::clone(receiver), tasks.stopping());
+    let ports = lookout_deliver::Ports {
+        ledger: Arc::clone(&dependencies.ledger),
+        clock: Arc::clone(&dependencies.clock),
+        random: Arc::clone(&dependencies.random),
+        wake: Arc::clone(wake),
+    };
+    tasks.supervise(format!("deliver {}", receiver.name()), move || {
+        lookout_deliver::run(Arc::clone(&receiver), ports.clone(), stop.clone())
+    });
+    tasks
+}
+
+/// Tries again what a destination refused under the settings before.
+pub(super) async fn retry_refused(names: &[String], dependencies: &Dependencies) {
+    for name in names {
+        let retried = dependencies.ledger.retry_dead_letters(Some(name), dependencies.clock.now()).await;
+        if let Err(error) = retried {
+            tracing::warn!(destination.name = %name, error = chain(&error), "refused deliveries are not tried again");
+        }
+    }
+}

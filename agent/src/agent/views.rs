@@ -1,0 +1,59 @@
+//! Results of probes as other modules read them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lookout_collect::probe::{self, Latest, Verdict};
+use lookout_config::{Config, Indicator, Slo};
+use lookout_evaluate::LastFailure;
+
+/// Returns the rows of the page about probes.
+pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::ProbeView {
+    let (config, latest) = (Arc::clone(config), latest.clone());
+    lookout_web::ProbeView::new(move || {
+        let row = |target: &lookout_config::Target| {
+            let seen = latest.get(&target.name)?;
+            Some(lookout_web::ProbeRow {
+                target: target.name.clone(),
+                url_without_secrets: probe::peer_of(&target.check),
+                ok: seen.outcome.is_ok(),
+                detail: match seen.outcome.verdict {
+                    Verdict::Ok => String::new(),
+                    Verdict::Fail { detail, .. } => detail,
+                },
+                total_ms: u64::try_from(seen.outcome.total.as_millis()).unwrap_or(u64::MAX),
+                at: seen.started_at,
+            })
+        };
+        config.targets.iter().filter_map(row).collect()
+    })
+}
+
+/// A failure older than this says nothing about an incident.
+const RECENT: Duration = Duration::from_secs(15 * 60);
+
+/// The last failure of any probe of the SLO's service.
+pub(super) fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure {
+    let (config, latest) = (Arc::clone(config), latest.clone());
+    Arc::new(move |slo| {
+        let of_service = config.slos.iter().filter(|other| other.service == slo.service);
+        of_service
+            .flat_map(Slo::streams)
+            .filter_map(|stream| match stream.indicator {
+                Indicator::Probe { target } => latest.get(target),
+                Indicator::Scrape { .. }
+                | Indicator::Up { .. }
+                | Indicator::Prometheus { .. }
+                | Indicator::Composite(_) => None,
+            })
+            .filter_map(|seen| {
+                let failed = seen.last_failure?;
+                let recent = seen.started_at.since(failed.started_at) <= RECENT;
+                recent.then_some(failed.outcome.verdict)
+            })
+            .find_map(|verdict| match verdict {
+                Verdict::Ok => None,
+                Verdict::Fail { reason, detail } => Some(format!("{}: {detail}", reason.as_str())),
+            })
+    })
+}
