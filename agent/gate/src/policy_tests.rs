@@ -59,6 +59,7 @@ fn slo(name: &str) -> SloStatus {
         sli_ratio: Some(0.99975),
         data_age_s: Some(2.0),
         incidents: Vec::new(),
+        resolved: Vec::new(),
         implausible: None,
         gate: GateMinimum::default(),
     }
@@ -73,7 +74,7 @@ fn incident(severity: Severity, cause: Cause) -> IncidentRecord {
         cause,
         severity,
         peak: severity,
-        opened_at: NOW - Duration::from_secs(60),
+        detected_at: NOW - Duration::from_secs(60),
         started_at: None,
         recovered_at: None,
         reopens_until: None,
