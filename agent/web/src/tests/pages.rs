@@ -225,7 +225,7 @@ async fn every_open_incident_is_on_the_page_that_messages_link_to() {
         let open = incidents.iter().find(|incident| incident.resolved_at.is_none()).unwrap().clone();
         let one = |n: usize| {
             let (id, slo) = (format!("inc-{n:016x}"), format!("storm-{n:03}"));
-            lookout_model::IncidentRecord { id, slo, ..open.clone() }
+            IncidentRecord { id, slo, ..open.clone() }
         };
         incidents.extend((0..200).map(one));
     }
