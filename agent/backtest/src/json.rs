@@ -137,11 +137,11 @@ pub fn backtest_json(backtest: &Backtest) -> Value {
 
 fn incident_json(backtest: &Backtest, incident: &Incident, outage: Option<usize>) -> Value {
     let to = incident.resolved_at.unwrap_or(backtest.span.1);
-    let alarm = Alarm { from: incident.opened_at, to };
+    let alarm = Alarm { from: incident.detected_at, to };
     let outage = outage.and_then(|index| backtest.outages.get(index)).map(|(outage, _)| outage);
     json!({
         "cause": incident.cause.as_str(),
-        "opened": rfc3339(incident.opened_at),
+        "opened": rfc3339(incident.detected_at),
         "resolved": incident.resolved_at.map(rfc3339),
         "first_tier": incident.first,
         "severity": incident.severity.as_str(),

@@ -281,8 +281,8 @@ fn lanes(backtest: &Backtest, axis: Axis) -> String {
             (Cause::Burn | Cause::CrashLoop, Severity::Page) => "page",
             (Cause::Burn | Cause::CrashLoop, Severity::Ticket) => "ticket",
         };
-        let title = format!("{class} from {} to {}", stamp(incident.opened_at), stamp(to));
-        out += &axis.bar((incident.opened_at, to), class, (313.0, 18.0), &title);
+        let title = format!("{class} from {} to {}", stamp(incident.detected_at), stamp(to));
+        out += &axis.bar((incident.detected_at, to), class, (313.0, 18.0), &title);
     }
     for (page, _) in backtest.naive.pages.iter().take(ROWS) {
         let title = format!("page from {} to {}", stamp(page.from), stamp(page.to));

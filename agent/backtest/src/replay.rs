@@ -17,7 +17,7 @@ pub struct Incident {
     /// The cause.
     pub cause: Cause,
     /// The instant at which it opened.
-    pub opened_at: Timestamp,
+    pub detected_at: Timestamp,
     /// The instant at which it was resolved; `None` when it was open at the end.
     pub resolved_at: Option<Timestamp>,
     /// The first tier or condition that fired, as specs write it; `None` when data were missing.
@@ -240,7 +240,7 @@ fn opened(transition: &Transition, report: Assessment, at: Timestamp) -> Inciden
     let bad = first.map_or(0, |tier| tier.long.counts.bad);
     Incident {
         cause: transition.cause,
-        opened_at: at,
+        detected_at: at,
         resolved_at: None,
         first: first
             .map(|tier| tier.tier.to_string())
@@ -302,11 +302,11 @@ mod tests {
         assert_eq!(incident.first.as_deref(), Some("page 1h/5m x14.4"));
         assert_eq!((incident.severity, incident.peak), (Severity::Page, Severity::Page));
         assert_eq!(
-            incident.opened_at,
+            incident.detected_at,
             Timestamp::from_millis((4320 + 9) * 60_000),
             "14.4 % of an hour are 8 m 38 s"
         );
-        assert_eq!(incident.paged_at, Some(incident.opened_at));
+        assert_eq!(incident.paged_at, Some(incident.detected_at));
         assert_eq!(incident.bad, 3000);
         assert!(incident.resolved_at.is_some_and(|at| at < Timestamp::from_millis(5400 * 60_000)));
         // 3000 of the 1 % of 100 a minute over 30 days that the month may have

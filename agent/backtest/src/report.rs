@@ -198,7 +198,7 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
         _ => NONE,
     };
     vec![
-        stamp(incident.opened_at),
+        stamp(incident.detected_at),
         incident.resolved_at.map_or_else(|| "still open".to_owned(), stamp),
         duration(alarm.to.seconds_since(alarm.from)),
         incident.first.clone().unwrap_or_else(|| "no data".to_owned()),
@@ -213,7 +213,7 @@ pub(super) fn incident_row(backtest: &Backtest, incident: &Incident, outage: Opt
 }
 
 fn alarm(incident: &Incident, until: Timestamp) -> Alarm {
-    Alarm { from: incident.opened_at, to: incident.resolved_at.unwrap_or(until) }
+    Alarm { from: incident.detected_at, to: incident.resolved_at.unwrap_or(until) }
 }
 
 fn outages(backtest: &Backtest) -> String {

@@ -175,7 +175,7 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     fn alarms(&self, incidents: &[Incident], which: impl Fn(&Incident) -> bool) -> Vec<Alarm> {
         let alarm = |incident: &Incident| Alarm {
-            from: incident.opened_at,
+            from: incident.detected_at,
             to: incident.resolved_at.unwrap_or(self.until),
         };
         incidents.iter().filter(|incident| which(incident)).map(alarm).collect()

@@ -164,7 +164,7 @@ async fn outage(config: Config, phase_ms: i64) -> Result<f64, String> {
     let open = ledger.open_incidents().await.map_err(|error| error.to_string())?;
     match open.as_slice() {
         [incident]
-            if incident.severity == lookout_engine::Severity::Page && incident.opened_at <= woken_at =>
+            if incident.severity == lookout_engine::Severity::Page && incident.detected_at <= woken_at =>
         {
             Ok(woken_at.seconds_since(outage_at))
         }

@@ -268,7 +268,7 @@ impl AlertTemplate<'_> {
     fn alert(&self, their_now: Timestamp) -> Alert {
         let notice = self.notice;
         let incident = &notice.incident;
-        let starts_at = incident.opened_at;
+        let starts_at = incident.detected_at;
         let ends_at = if self.firing { their_now + OUTLIVES } else { notice.at.min(their_now) };
         let mut labels = BTreeMap::from([
             ("alertname", notice.alert.clone()),
@@ -324,7 +324,7 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));
     annotations.extend(message::excluded_text(notice).map(|excluded| ("excluded", excluded)));
     let deploy = notice.last_deploy.as_ref();
-    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_text(deploy, incident.opened_at))));
+    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_text(deploy, incident.detected_at))));
     annotations
 }
 

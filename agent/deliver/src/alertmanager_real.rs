@@ -103,8 +103,8 @@ async fn a_real_alertmanager_holds_escalates_and_resolves() {
     let destination = Destination::new("am", kind);
     let clock = Arc::new(SystemClock);
     let manager = receiver(&destination, clock.clone()).unwrap();
-    let opened_at = clock.now() - Duration::from_secs(13 * 60);
-    let story = lifecycle(opened_at, &["am"]);
+    let detected_at = clock.now() - Duration::from_secs(13 * 60);
+    let story = lifecycle(detected_at, &["am"]);
 
     manager.deliver(&delivery(&story[0])).await.unwrap();
     let alert = real.active(&["warning"]).await.remove(0);
@@ -127,7 +127,7 @@ async fn a_real_alertmanager_holds_escalates_and_resolves() {
     );
     assert_eq!(alert["generatorURL"], notice.explain_url);
     let time = |key: &str| alert[key].as_str().unwrap().parse::<Timestamp>().unwrap();
-    assert_eq!(time("startsAt"), opened_at);
+    assert_eq!(time("startsAt"), detected_at);
     let outlives = time("endsAt").since(clock.now());
     assert!((220..=240).contains(&outlives.as_secs()), "{outlives:?}");
 

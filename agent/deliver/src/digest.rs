@@ -129,7 +129,7 @@ fn fields(members: &[Notice], worst: &Notice, all_over: bool) -> Vec<(String, St
     let environment = worst.environment.as_deref().map(|text| clean(text, TEXT));
     fields.extend(environment.map(|text| ("Environment".to_owned(), text)));
     if let Some(deploy) = &worst.last_deploy {
-        fields.push(("Last deploy".to_owned(), deploy_text(deploy, worst.incident.opened_at)));
+        fields.push(("Last deploy".to_owned(), deploy_text(deploy, worst.incident.detected_at)));
     }
     if let Some(failure) = worst.last_failure.as_deref().filter(|_| !all_over) {
         fields.push(("Last failure".to_owned(), clean(failure, TEXT)));

@@ -213,7 +213,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add("Not recorded".to_owned(), "the ledger could not store this; a restart may forget it");
     }
     if notice.own_fault.is_some() {
-        add("Started".to_owned(), &date_time(notice.incident.opened_at));
+        add("Started".to_owned(), &date_time(notice.incident.detected_at));
         if is_over(notice) {
             add("Duration".to_owned(), lasted(notice).as_deref().unwrap_or(NONE));
         }
@@ -253,7 +253,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     }
     add("Started".to_owned(), &date_time(notice.incident.began_at()));
     if notice.incident.started_at.is_some() {
-        add("Detected".to_owned(), &date_time(notice.incident.opened_at));
+        add("Detected".to_owned(), &date_time(notice.incident.detected_at));
     }
     if is_over(notice) {
         if let Some(recovered) = notice.incident.recovered_at {
@@ -265,7 +265,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
         add("Environment".to_owned(), environment);
     }
     if let Some(deploy) = &notice.last_deploy {
-        add("Last deploy".to_owned(), &deploy_text(deploy, notice.incident.opened_at));
+        add("Last deploy".to_owned(), &deploy_text(deploy, notice.incident.detected_at));
     }
     if let Some(failure) = &notice.last_failure {
         add("Last failure".to_owned(), failure);
@@ -291,8 +291,8 @@ pub(super) fn excluded_text(notice: &Notice) -> Option<String> {
 }
 
 /// Returns version, commit and actor, and the time between the deploy and the start of the incident.
-pub(super) fn deploy_text(deploy: &DeployRecord, opened_at: Timestamp) -> String {
-    let seconds = opened_at.seconds_since(deploy.started_at);
+pub(super) fn deploy_text(deploy: &DeployRecord, detected_at: Timestamp) -> String {
+    let seconds = detected_at.seconds_since(deploy.started_at);
     let age = duration(seconds.abs());
     let side = if seconds >= 0.0 { "before" } else { "after" };
     let commit: String = deploy.commit.chars().take(7).collect();

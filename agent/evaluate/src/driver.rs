@@ -25,7 +25,8 @@ use super::exclusion::{self, Exclusion, Exclusions};
 use super::implausible::Shown;
 use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
-use super::{Snapshot, status};
+use super::status::{self, Kept};
+use super::{SloStatus, Snapshot};
 use lookout_collect::{Observation, Quarantined};
 use lookout_config::{Config, Indicator, Slo};
 use lookout_ledger::{Ledger, LedgerError, Tick};
@@ -260,10 +261,7 @@ impl Driver {
             if stored {
                 watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
             }
-            let (open, corrected) =
-                (watched.open.values().cloned().collect(), watched.corrected(slo, report.at));
-            let implausible = watched.implausible.as_ref();
-            slos.push(status::of(slo, &report, &watched.evaluator, open, corrected, implausible));
+            slos.push(watched.status(slo, &report));
         }
         let has_deliveries = self.report_own_faults(at).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
@@ -306,9 +304,9 @@ impl Driver {
             Change::Reopened => watched.resolved.get(&transition.cause),
             _ => watched.open.get(&transition.cause),
         };
-        let opened_at = known.map_or(at, |record| record.opened_at);
+        let detected_at = known.map_or(at, |record| record.detected_at);
         let incident = IncidentRecord {
-            id: incident_id(&slo.id(), transition.cause, opened_at),
+            id: incident_id(&slo.id(), transition.cause, detected_at),
             slo_id: slo.id(),
             service: slo.service.clone(),
             slo: slo.name.clone(),
@@ -319,7 +317,7 @@ impl Driver {
                 Some(record) => record.started_at,
                 None => Some(grid.start_of(transition.incident.started)),
             },
-            opened_at,
+            detected_at,
             recovered_at: transition.recovered.map(|slot| grid.end_of(slot)),
             reopens_until: transition.reopens_until.map(|slot| grid.end_of(slot)),
             resolved_at: (transition.change == Change::Resolved).then_some(at),
@@ -468,6 +466,17 @@ impl Watched {
             None => at - Duration::from_secs(slo.period().as_seconds()),
         };
         self.excluded.corrected(from, at)
+    }
+
+    fn status(&self, slo: &Slo, report: &Assessment) -> SloStatus {
+        let over = self.resolved.iter().filter(|(cause, _)| !self.open.contains_key(cause));
+        let kept = Kept {
+            incidents: self.open.values().cloned().collect(),
+            resolved: over.map(|(_, incident)| incident.clone()).collect(),
+            corrected: self.corrected(slo, report.at),
+            implausible: self.implausible.as_ref(),
+        };
+        status::of(slo, report, &self.evaluator, kept)
     }
 
     fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {

@@ -75,6 +75,9 @@ pub struct SloStatus {
     pub data_age_s: Option<f64>,
     /// Open incidents: at most one per cause.
     pub incidents: Vec<IncidentRecord>,
+    /// The last resolved incident of each cause without an open one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resolved: Vec<IncidentRecord>,
     /// The last counts that cannot be true, for a day, or as long as the ledger has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implausible: Option<ImplausibleCounts>,

@@ -34,7 +34,7 @@ pub(super) fn opened(
         cause: Cause::DataMissing,
         severity: Severity::Page,
         peak: Severity::Page,
-        opened_at: now,
+        detected_at: now,
         started_at: None,
         recovered_at: None,
         reopens_until: None,

@@ -6,13 +6,19 @@ use super::{SloStatus, component, implausible, notice};
 use lookout_config::{Indicator, Slo};
 use lookout_model::{Corrected, GridTime, ImplausibleCounts, IncidentRecord};
 
+/// State of an SLO beside its assessment.
+pub(super) struct Kept<'k> {
+    pub(super) incidents: Vec<IncidentRecord>,
+    pub(super) resolved: Vec<IncidentRecord>,
+    pub(super) corrected: Corrected,
+    pub(super) implausible: Option<&'k ImplausibleCounts>,
+}
+
 pub(super) fn of(
     slo: &Slo,
     report: &Assessment,
     evaluator: &Evaluator,
-    incidents: Vec<IncidentRecord>,
-    corrected: Corrected,
-    implausible: Option<&ImplausibleCounts>,
+    Kept { incidents, resolved, corrected, implausible }: Kept<'_>,
 ) -> SloStatus {
     let at = slo.policy.grid.end_of(report.at);
     let width = f64::from(slo.policy.grid.width_seconds());
@@ -40,6 +46,7 @@ pub(super) fn of(
             _ => component::oldest_age_seconds(slo, report),
         },
         incidents,
+        resolved,
         implausible: implausible::shown(implausible, at),
         gate: slo.gate,
     }

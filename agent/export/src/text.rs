@@ -174,6 +174,51 @@ fn lookout_families(families: &mut Families, slo: &SloStatus) {
             events as f64,
         );
     }
+    coverage_families(families, slo);
+    incident_families(families, slo);
+}
+
+/// Observed seconds of every window of a tier, and the seconds it asks for.
+fn coverage_families(families: &mut Families, slo: &SloStatus) {
+    let windows = slo
+        .evidence
+        .tiers
+        .iter()
+        .flat_map(|tier| [(tier.long_s, tier.long_coverage), (tier.short_s, tier.short_coverage)]);
+    let windows: BTreeMap<u64, f64> = windows.collect();
+    for (seconds, coverage) in windows {
+        let window = Window::seconds(seconds).to_string();
+        let labels =
+            [("service", slo.service.as_str()), ("slo", slo.slo.as_str()), ("window", window.as_str())];
+        let asked = seconds as f64;
+        let help =
+            "Observed seconds of a window of a tier; unseen time counts as clean before the tier fires.";
+        families.gauge("lookout_slo_window_observed_seconds", help, &labels, asked * coverage);
+        let help = "Length of a window of a tier.";
+        families.gauge("lookout_slo_window_seconds", help, &labels, asked);
+    }
+}
+
+fn incident_families(families: &mut Families, slo: &SloStatus) {
+    let (service, name) = (("service", slo.service.as_str()), ("slo", slo.slo.as_str()));
+    for incident in slo.incidents.iter().chain(&slo.resolved) {
+        let labels = [service, name, ("cause", incident.cause.as_str())];
+        for (instant, help, at) in [
+            ("started", "Begin of the first bad slot of the latest incident.", incident.started_at),
+            ("detected", "End of the slot in which its first alert fired.", Some(incident.detected_at)),
+            ("recovered", "End of its last bad slot; absent while that is not known.", incident.recovered_at),
+            (
+                "resolved",
+                "End of the slot in which its last alert let go; absent while it is open.",
+                incident.resolved_at,
+            ),
+        ] {
+            if let Some(at) = at {
+                let family = format!("lookout_incident_{instant}_timestamp_seconds");
+                families.gauge(&family, help, &labels, at.as_seconds_f64());
+            }
+        }
+    }
     for cause in Cause::ALL {
         for severity in [Severity::Page, Severity::Ticket] {
             let open = slo.incidents.iter().any(|incident| {

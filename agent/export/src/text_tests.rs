@@ -8,7 +8,7 @@ use lookout_model::Timestamp;
 
 use super::*;
 use lookout_model::sample::component;
-use lookout_model::{Corrected, Evidence, IncidentRecord, TierEvidence};
+use lookout_model::{Corrected, Evidence, ImplausibleCounts, IncidentRecord, TierEvidence};
 use lookout_runtime::events::names;
 
 fn slo(name: &str, total: u64) -> SloStatus {
@@ -57,6 +57,7 @@ fn slo(name: &str, total: u64) -> SloStatus {
         sli_ratio: (total > 0).then_some(0.75),
         data_age_s: None,
         incidents: Vec::new(),
+        resolved: Vec::new(),
         implausible: None,
         gate: lookout_config::GateMinimum::default(),
     }
@@ -89,13 +90,57 @@ fn burning() -> SloStatus {
         cause: Cause::Burn,
         severity: Severity::Page,
         peak: Severity::Page,
-        opened_at: Timestamp::EPOCH,
+        detected_at: Timestamp::EPOCH,
         started_at: None,
         recovered_at: None,
         reopens_until: None,
         resolved_at: None,
     });
     burning
+}
+
+#[test]
+fn an_incident_has_four_instants_and_a_window_its_observed_time() {
+    let mut slo = burning();
+    let at = |seconds| Some(Timestamp::from_seconds(seconds));
+    slo.incidents[0].started_at = at(100);
+    slo.incidents[0].detected_at = Timestamp::from_seconds(160);
+    let over = IncidentRecord {
+        cause: Cause::DataMissing,
+        recovered_at: at(300),
+        resolved_at: at(310),
+        ..slo.incidents[0].clone()
+    };
+    slo.resolved.push(over);
+    slo.evidence.tiers[0].long_coverage = 0.25;
+    slo.implausible = Some(ImplausibleCounts {
+        stream: slo.id.clone(),
+        source: "scrape api".to_owned(),
+        at: Timestamp::from_seconds(50),
+        until: Timestamp::from_seconds(60),
+        value: "1e308".to_owned(),
+        reason: "absurd_growth".to_owned(),
+        stored: false,
+    });
+    let long_s = slo.evidence.tiers[0].long_s;
+    let window = Window::seconds(long_s);
+    let text = shown(vec![slo]);
+    let labels = "service=\"titanic\",slo=\"requests\"";
+    for line in [
+        format!("lookout_incident_started_timestamp_seconds{{{labels},cause=\"burn\"}} 100\n"),
+        format!("lookout_incident_detected_timestamp_seconds{{{labels},cause=\"burn\"}} 160\n"),
+        format!("lookout_incident_recovered_timestamp_seconds{{{labels},cause=\"data_missing\"}} 300\n"),
+        format!("lookout_incident_resolved_timestamp_seconds{{{labels},cause=\"data_missing\"}} 310\n"),
+        format!("lookout_slo_window_observed_seconds{{{labels},window=\"{window}\"}} {}\n", long_s / 4),
+        format!("lookout_slo_window_seconds{{{labels},window=\"{window}\"}} {long_s}\n"),
+        format!("lookout_slo_implausible_timestamp_seconds{{{labels},stored=\"false\"}} 50\n"),
+    ] {
+        assert!(text.contains(&line), "{line} is not in\n{text}");
+    }
+    for absent in ["recovered", "resolved"] {
+        let line = format!("lookout_incident_{absent}_timestamp_seconds{{{labels},cause=\"burn\"}}");
+        assert!(!text.contains(&line), "{line}");
+    }
 }
 
 #[test]

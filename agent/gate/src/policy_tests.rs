@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use lookout_engine::Status;
-use lookout_model::{Corrected, Evidence as Measured, TierEvidence, Timestamp};
+use lookout_model::{Corrected, ImplausibleCounts, Evidence as Measured, TierEvidence, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
@@ -59,6 +59,7 @@ fn slo(name: &str) -> SloStatus {
         sli_ratio: Some(0.99975),
         data_age_s: Some(2.0),
         incidents: Vec::new(),
+        resolved: Vec::new(),
         implausible: None,
         gate: GateMinimum::default(),
     }
@@ -73,7 +74,7 @@ fn incident(severity: Severity, cause: Cause) -> IncidentRecord {
         cause,
         severity,
         peak: severity,
-        opened_at: NOW - Duration::from_secs(60),
+        detected_at: NOW - Duration::from_secs(60),
         started_at: None,
         recovered_at: None,
         reopens_until: None,
@@ -430,6 +431,18 @@ fn a_corrected_period_is_noted_and_decides_nothing() {
     assert!(said.ends_with("too fast; a correction excludes 2 h of the period"), "{said}");
 }
 
+fn stored_counts() -> ImplausibleCounts {
+    ImplausibleCounts {
+        stream: "titanic-requests".to_owned(),
+        source: "scrape titanic".to_owned(),
+        at: Timestamp::EPOCH,
+        until: Timestamp::EPOCH + Duration::from_secs(10),
+        value: "9,007,199,254,740,992 good and 0 bad events".to_owned(),
+        reason: "more_than_a_service_can_have".to_owned(),
+        stored: true,
+    }
+}
+
 /// States of the truth table: a name for people, and an SLO in that state.
 fn states() -> Vec<(&'static str, SloStatus)> {
     let with = |change: &dyn Fn(&mut SloStatus)| {
@@ -462,7 +475,13 @@ fn states() -> Vec<(&'static str, SloStatus)> {
         ),
         ("recovering: a page is open, the failure is over", open(Severity::Page, Cause::Burn)),
         ("a ticket is open", open(Severity::Ticket, Cause::Burn)),
-        ("an incident about missing data is open", open(Severity::Ticket, Cause::DataMissing)),
+        (
+            "an incident about missing data is open",
+            with(&|slo| {
+                slo.evidence.data_state = DataState::Stale;
+                slo.incidents.push(incident(Severity::Ticket, Cause::DataMissing));
+            }),
+        ),
         ("a crash loop", open(Severity::Page, Cause::CrashLoop)),
         ("traffic is missing", open(Severity::Ticket, Cause::TrafficMissing)),
         ("the budget is spent", with(&|slo| slo.evidence.budget_left_ratio = -0.1)),
@@ -471,6 +490,10 @@ fn states() -> Vec<(&'static str, SloStatus)> {
         ("stale", data(DataState::Stale)),
         ("partial: a component is silent", data(DataState::Partial)),
         ("no data", data(DataState::NoData)),
+        (
+            "counts that cannot be true are in the ledger",
+            with(&|slo| slo.implausible = Some(stored_counts())),
+        ),
         ("the present is not known", with(&|slo| slo.evidence.present = None)),
     ]
 }

@@ -105,13 +105,13 @@ impl WorkingSet {
     pub(crate) fn open_incidents(&self) -> Vec<IncidentRecord> {
         let open = self.incidents.values().filter(|incident| incident.resolved_at.is_none());
         let mut open: Vec<_> = open.cloned().collect();
-        open.sort_by_key(|incident| incident.opened_at);
+        open.sort_by_key(|incident| incident.detected_at);
         open
     }
 
     pub(crate) fn incidents(&self, limit: u32) -> Vec<IncidentRecord> {
         let mut all: Vec<_> = self.incidents.values().cloned().collect();
-        all.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at));
+        all.sort_by_key(|incident| core::cmp::Reverse(incident.detected_at));
         all.truncate(limit as usize);
         all
     }
@@ -123,7 +123,7 @@ impl WorkingSet {
         }
         let wanted = |incident: &&IncidentRecord| incident.resolved_at.is_none_or(|at| at >= since);
         let mut wanted: Vec<_> = self.incidents.values().filter(wanted).collect();
-        wanted.sort_by_key(|incident| incident.opened_at);
+        wanted.sort_by_key(|incident| incident.detected_at);
         wanted
             .into_iter()
             .filter_map(|incident| last.get(incident.id.as_str()).map(|last| TransitionRecord::clone(last)))

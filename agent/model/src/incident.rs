@@ -32,7 +32,7 @@ pub struct IncidentRecord {
     pub started_at: Option<Timestamp>,
     /// End of the slot in which the first alert fired.
     #[serde(rename = "detected_at_ms", alias = "opened_at_ms")]
-    pub opened_at: Timestamp,
+    pub detected_at: Timestamp,
     /// End of the last bad slot, of a resolved incident, where it is known.
     #[serde(rename = "recovered_at_ms", default)]
     pub recovered_at: Option<Timestamp>,
@@ -48,7 +48,7 @@ impl IncidentRecord {
     /// Returns the first instant of the fault, as far as it is known.
     #[must_use]
     pub fn began_at(&self) -> Timestamp {
-        self.started_at.unwrap_or(self.opened_at).min(self.opened_at)
+        self.started_at.unwrap_or(self.detected_at).min(self.detected_at)
     }
 
     /// Returns the length of a fault until `now`, or until it recovered; `None` when the clock was set back meanwhile.
@@ -61,10 +61,10 @@ impl IncidentRecord {
 
 /// Returns the id of an incident: the same SLO, cause and start are the same incident, in every process.
 #[must_use]
-pub fn incident_id(slo_id: &str, cause: Cause, opened_at: Timestamp) -> String {
+pub fn incident_id(slo_id: &str, cause: Cause, detected_at: Timestamp) -> String {
     use sha2::{Digest as _, Sha256};
     let mut hash = Sha256::new();
-    for part in [slo_id, cause.as_str(), &opened_at.as_millis().to_string()] {
+    for part in [slo_id, cause.as_str(), &detected_at.as_millis().to_string()] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

@@ -14,18 +14,18 @@ use super::{
 /// 2026-03-01 10:00:00 UTC.
 pub const T0: Timestamp = Timestamp::from_millis(1_772_359_200_000);
 
-/// Returns the incident that opened at `opened_at`, as it stands.
-pub fn incident(opened_at: Timestamp, severity: Severity, peak: Severity) -> IncidentRecord {
+/// Returns the incident that opened at `detected_at`, as it stands.
+pub fn incident(detected_at: Timestamp, severity: Severity, peak: Severity) -> IncidentRecord {
     IncidentRecord {
-        id: incident_id("titanic-requests-availability", Cause::Burn, opened_at),
+        id: incident_id("titanic-requests-availability", Cause::Burn, detected_at),
         slo_id: "titanic-requests-availability".to_owned(),
         service: "titanic".to_owned(),
         slo: "requests-availability".to_owned(),
         cause: Cause::Burn,
         severity,
         peak,
-        opened_at,
-        started_at: Some(opened_at - Duration::from_secs(60)),
+        detected_at,
+        started_at: Some(detected_at - Duration::from_secs(60)),
         recovered_at: None,
         reopens_until: None,
         resolved_at: None,
@@ -174,7 +174,8 @@ pub fn notice(change: Change, at: Timestamp, incident: &IncidentRecord) -> Notic
 /// Returns the same notice, as it reads when its data are missing.
 pub fn without_data(mut notice: Notice) -> Notice {
     notice.incident.cause = Cause::DataMissing;
-    notice.incident.id = incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.opened_at);
+    notice.incident.id =
+        incident_id(&notice.incident.slo_id, Cause::DataMissing, notice.incident.detected_at);
     notice.alert.push_str("DataMissing");
     notice.runbook_url.push_str("DataMissing");
     notice.evidence.data_state = DataState::Stale;

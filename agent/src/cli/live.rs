@@ -23,7 +23,7 @@ fn row(slo: &SloStatus) -> Vec<String> {
         Status::Idle | Status::Young | Status::Stale | Status::NoData => "?",
     };
     let incident = worst.map_or_else(String::new, |incident| {
-        let open_for = slo.at.seconds_since(incident.opened_at);
+        let open_for = slo.at.seconds_since(incident.detected_at);
         format!(
             "{} {} for {}",
             incident.severity,
@@ -73,6 +73,7 @@ mod tests {
             evidence,
             sli_ratio: Some(0.999),
             data_age_s: Some(1.0),
+            resolved: Vec::new(),
             implausible: None,
             gate: lookout_config::GateMinimum::default(),
             incidents: Vec::new(),

@@ -65,7 +65,7 @@ async fn an_outage_is_corrected_and_the_correction_is_revoked() {
         assert_eq!(simulation.told(), ["opened", "resolved"]);
         let ended = simulation.incidents().await;
         assert_eq!((ended.len(), &ended[0].id), (1, &open[0].id), "it is the same incident that ends");
-        assert_eq!(ended[0].opened_at, open[0].opened_at);
+        assert_eq!(ended[0].detected_at, open[0].detected_at);
         assert_eq!(figures(&board.read()), (0, 1.0, 600));
         simulation.sleep_until(5 * HOUR).await;
     };

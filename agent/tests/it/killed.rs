@@ -43,7 +43,7 @@ async fn incidents(kills: &[i64]) -> Vec<IncidentRecord> {
     }
     simulation.run(END, &[]).await;
     let mut incidents = simulation.incidents().await;
-    incidents.sort_by_key(|incident| (incident.slo.clone(), incident.cause, incident.opened_at));
+    incidents.sort_by_key(|incident| (incident.slo.clone(), incident.cause, incident.detected_at));
     incidents
 }
 
@@ -81,7 +81,7 @@ async fn an_agent_that_is_killed_at_any_time_has_the_incidents_of_one_that_ran_o
                 (a, b) => a == b,
             };
             let instants = |incident: &IncidentRecord| {
-                [incident.started_at, Some(incident.opened_at), incident.recovered_at, incident.resolved_at]
+                [incident.started_at, Some(incident.detected_at), incident.recovered_at, incident.resolved_at]
             };
             for (after, before) in instants(killed).into_iter().zip(instants(whole)) {
                 assert!(near(after, before), "round {round}, killed at {kills:?}: {killed:?} {whole:?}");

@@ -18,6 +18,8 @@ mod early;
 #[path = "../../../xtask/tests/it/fences.rs"]
 mod fences;
 #[cfg(test)]
+mod gate_binary;
+#[cfg(test)]
 mod gate_states;
 #[cfg(test)]
 mod implausible;

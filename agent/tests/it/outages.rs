@@ -71,7 +71,7 @@ async fn a_service_that_refuses_connections_pages() {
     simulation.run(3 * HOUR, &[(2 * HOUR, refuse)]).await;
     let page = incident_of(&simulation, "up", Cause::Burn).await;
     assert_eq!(page.severity, Severity::Page);
-    let late = page.opened_at.millis_since(simulation.start) / 1000 - 2 * HOUR;
+    let late = page.detected_at.millis_since(simulation.start) / 1000 - 2 * HOUR;
     assert!((10..=300).contains(&late), "paged {late} s after the first refusal");
     assert_eq!(simulation.incidents().await.len(), 1, "one outage is one incident");
     let shown = simulation.shown();
@@ -93,8 +93,8 @@ async fn counters_that_vanish_from_a_page_that_answers_are_missing_data() {
     let over = outage.resolved_at.unwrap();
     let data = incident_of(&simulation, "requests", Cause::DataMissing).await;
     assert_eq!(data.severity, Severity::Ticket);
-    assert!(data.opened_at >= over, "the outage told it until then");
-    assert!(data.opened_at.millis_since(over) <= 60_000, "told when the outage no longer explains it");
+    assert!(data.detected_at >= over, "the outage told it until then");
+    assert!(data.detected_at.millis_since(over) <= 60_000, "told when the outage no longer explains it");
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
@@ -106,7 +106,7 @@ async fn a_crash_loop_is_no_idle_service() {
     simulation.run(2 * HOUR + 300, &[(2 * HOUR, crash)]).await;
     let page = incident_of(&simulation, "up", Cause::CrashLoop).await;
     assert_eq!(page.severity, Severity::Page);
-    let late = page.opened_at.millis_since(simulation.start) / 1000 - 2 * HOUR;
+    let late = page.detected_at.millis_since(simulation.start) / 1000 - 2 * HOUR;
     assert!((10..=50).contains(&late), "the third start is a crash loop: paged after {late} s");
     let burn = incident_of(&simulation, "requests", Cause::Burn).await;
     assert_eq!(burn.severity, Severity::Page, "every failure of a new process counts");
@@ -133,7 +133,7 @@ async fn a_service_that_nobody_reaches_opens_a_ticket_unless_that_is_normal() {
         let ticket = incident_of(&simulation, "requests", Cause::TrafficMissing).await;
         assert_eq!(ticket.severity, Severity::Ticket);
         let second = |at: Timestamp| at.millis_since(simulation.start) / 1000 - 2 * HOUR;
-        assert!((3600..=3640).contains(&second(ticket.opened_at)), "{} s", second(ticket.opened_at));
+        assert!((3600..=3640).contains(&second(ticket.detected_at)), "{} s", second(ticket.detected_at));
         assert!((-10..=20).contains(&second(ticket.started_at.unwrap())), "the first slot without an event");
     }
 }

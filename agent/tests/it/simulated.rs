@@ -404,7 +404,7 @@ async fn a_ten_minute_outage_is_one_page_one_easing_and_one_end() {
     assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
     let incidents = simulation.incidents().await;
     assert_eq!(incidents.len(), 1);
-    let opened_s = incidents[0].opened_at.millis_since(simulation.start) / 1000 - 4 * HOUR;
+    let opened_s = incidents[0].detected_at.millis_since(simulation.start) / 1000 - 4 * HOUR;
     // 51.84 s on exact events; a probe every 10 s and an evaluation every 10 s
     assert!((52..=70).contains(&opened_s), "opened {opened_s} s after the fault");
 }
@@ -462,7 +462,7 @@ async fn an_agent_that_was_away_takes_up_where_it_was() {
     simulation.run(14 * HOUR, &[]).await;
     let after = simulation.incidents().await;
     assert_eq!(after.len(), 1, "no second incident");
-    assert_eq!((&after[0].id, after[0].opened_at), (&before[0].id, before[0].opened_at));
+    assert_eq!((&after[0].id, after[0].detected_at), (&before[0].id, before[0].detected_at));
     assert_eq!(simulation.told(), ["opened", "eased", "resolved"], "seed {SEED}");
 }
 
@@ -480,7 +480,7 @@ async fn a_clock_set_back_by_an_hour_hides_no_outage() {
     assert_eq!(told.first().map(String::as_str), Some("opened"), "{told:?}");
     let incidents = simulation.incidents().await;
     assert_eq!(incidents.len(), 1);
-    let late_s = incidents[0].opened_at.millis_since(simulation.start) / 1000 - (3 * HOUR + 1200);
+    let late_s = incidents[0].detected_at.millis_since(simulation.start) / 1000 - (3 * HOUR + 1200);
     assert!((52..=90).contains(&late_s), "opened {late_s} s after the fault");
 }
 
@@ -555,7 +555,7 @@ async fn an_incident_knows_when_its_fault_started_and_recovered() {
     let (started, recovered) = (incident.started_at.unwrap(), incident.recovered_at.unwrap());
     assert!((-10..=10).contains(&second(started)), "started {} s after the fault", second(started));
     assert!((590..=610).contains(&second(recovered)), "recovered {} s after the fault", second(recovered));
-    assert!(started < incident.opened_at && incident.opened_at < recovered);
+    assert!(started < incident.detected_at && incident.detected_at < recovered);
     assert!(recovered < incident.resolved_at.unwrap());
 }
 

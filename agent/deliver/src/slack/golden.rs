@@ -163,7 +163,7 @@ prop_compose! {
             deploy.started_at = Timestamp::from_millis(times[0]);
         }
         notice.incident.cause = Cause::ALL[cause];
-        notice.incident.opened_at = Timestamp::from_millis(times[1]);
+        notice.incident.detected_at = Timestamp::from_millis(times[1]);
         notice.at = Timestamp::from_millis(times[2]);
         let evidence = &mut notice.evidence;
         (evidence.budget_left_ratio, evidence.seconds_to_exhaustion) = (numbers[0], Some(numbers[1]));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lookout_engine::{Change, Projection, Slot};
 
-use super::{Driver, status};
+use super::Driver;
 use crate::SloStatus;
 use lookout_model::{GridTime, Timestamp, TransitionRecord, incident_id};
 
@@ -51,10 +51,7 @@ impl Driver {
             let report = decision.apply(report);
             watched.evaluator.accept(decision);
             watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
-            let incidents = watched.open.values().cloned().collect();
-            let corrected = watched.corrected(slo, report.at);
-            let implausible = watched.implausible.as_ref();
-            let status = status::of(slo, &report, &watched.evaluator, incidents, corrected, implausible);
+            let status = watched.status(slo, &report);
             changed.push((index, SloStatus { at: status.at.min(now), ..status }));
         }
         changed
@@ -67,7 +64,7 @@ impl Driver {
         let mut told = TransitionRecord { at, ..told };
         if told.change == Change::Opened {
             let cause = told.incident.cause;
-            told.incident.opened_at = at;
+            told.incident.detected_at = at;
             told.incident.id = incident_id(&told.incident.slo_id, cause, at);
         }
         told.notice.at = at;

@@ -259,7 +259,7 @@ impl Driver {
 
 /// Returns the incident of a record, in slots.
 fn open_in(grid: Grid, record: &IncidentRecord) -> Open {
-    let detected = grid.slot_at(record.opened_at - Timestamp::TICK);
+    let detected = grid.slot_at(record.detected_at - Timestamp::TICK);
     let started = record.started_at.map_or(detected, |at| grid.slot_at(at));
     Open { started, detected, severity: record.severity, peak: record.peak }
 }

@@ -38,7 +38,7 @@ impl IncidentRow {
             slo_id: self.slo_id,
             service: self.service,
             slo: self.slo,
-            opened_at: Timestamp::from_millis(self.opened_at_ms),
+            detected_at: Timestamp::from_millis(self.opened_at_ms),
             resolved_at: self.resolved_at_ms.map(Timestamp::from_millis),
             started_at: self.started_at_ms.map(Timestamp::from_millis),
             recovered_at: self.recovered_at_ms.map(Timestamp::from_millis),
@@ -138,7 +138,7 @@ async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) ->
     .bind(incident.cause.as_str())
     .bind(incident.severity.as_str())
     .bind(incident.peak.as_str())
-    .bind(incident.opened_at.as_millis())
+    .bind(incident.detected_at.as_millis())
     .bind(incident.resolved_at.map(Timestamp::as_millis))
     .bind(incident.started_at.map(Timestamp::as_millis))
     .bind(incident.recovered_at.map(Timestamp::as_millis))

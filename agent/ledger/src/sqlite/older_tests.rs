@@ -37,7 +37,7 @@ async fn a_ledger_of_0_1_0_is_migrated_and_says_what_it_said() {
             ("inc-314f652a7ee17b4a", Some(Timestamp::from_seconds(1_795_271_476)))
         ]
     );
-    assert_eq!(incidents[0].opened_at, Timestamp::from_millis(1_795_271_489_425));
+    assert_eq!(incidents[0].detected_at, Timestamp::from_millis(1_795_271_489_425));
     let due = ledger.due_deliveries("oncall", Timestamp::MAX, 9).await.unwrap();
     assert_eq!((due.len(), due[0].notice.incident.id.as_str()), (1, "inc-37f561602f092557"));
     assert_eq!(ledger.deploys(None, 9).await.unwrap()[0].version, "1.0.1");

@@ -49,6 +49,6 @@ async fn open_and_newest(state: &State) -> Result<Vec<IncidentRecord>, LedgerErr
     let mut incidents = state.ledger.open_incidents().await?;
     let newest = state.ledger.incidents(SHOWN).await?;
     incidents.extend(newest.into_iter().filter(|incident| incident.resolved_at.is_some()));
-    incidents.sort_by_key(|incident| core::cmp::Reverse(incident.opened_at));
+    incidents.sort_by_key(|incident| core::cmp::Reverse(incident.detected_at));
     Ok(incidents)
 }

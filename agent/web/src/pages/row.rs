@@ -124,8 +124,15 @@ pub(super) struct IncidentRow {
     pub(super) name: String,
     pub(super) href: String,
     pub(super) cause: &'static str,
-    pub(super) opened: Moment,
+    /// Begin of the first bad slot.
+    pub(super) started: Moment,
+    /// End of the slot in which the first alert fired.
+    pub(super) detected: Moment,
+    /// End of the last bad slot.
+    pub(super) recovered: Option<Moment>,
+    /// End of the slot in which the last alert let go.
     pub(super) resolved: Option<Moment>,
+    /// Length of the fault.
     pub(super) lasted: String,
     pub(super) runbook: Option<String>,
 }
@@ -138,7 +145,7 @@ impl IncidentRow {
             (true, Severity::Page) => (Status::Paging, "Page"),
             (true, Severity::Ticket) => (Status::Ticket, "Ticket"),
         };
-        let until = incident.resolved_at.unwrap_or(now);
+        let lasted = incident.lasted(now);
         let slo = config.slos.iter().find(|slo| slo.id() == incident.slo_id);
         let alert = slo.map(|slo| slo.alert_name_for(incident.cause));
         Self {
@@ -150,9 +157,12 @@ impl IncidentRow {
             name: format!("{} / {}", incident.service, incident.slo),
             href: href(&incident.service, &incident.slo),
             cause: format::cause(incident.cause),
-            opened: Moment::new(incident.opened_at, now),
+            started: Moment::new(incident.began_at(), now),
+            detected: Moment::new(incident.detected_at, now),
+            recovered: incident.recovered_at.map(|at| Moment::new(at, now)),
             resolved: incident.resolved_at.map(|at| Moment::new(at, now)),
-            lasted: format::duration(until.seconds_since(incident.opened_at)),
+            lasted: lasted
+                .map_or_else(|| format::NONE.to_owned(), |lasted| format::duration(lasted.as_secs_f64())),
             runbook: alert.and_then(|alert| runbook(config, &alert)),
         }
     }

@@ -334,15 +334,16 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
         sli_ratio: Some(1.0 - (1.0 - left) * 0.001),
         data_age_s: Some(1.5),
         incidents: Vec::new(),
+        resolved: Vec::new(),
         implausible: None,
         gate: GateMinimum::default(),
     }
 }
 
 fn incident(slo: &str, severity: Severity, resolved_at: Option<Timestamp>) -> IncidentRecord {
-    let opened_at = resolved_at.map_or(NOW - Duration::from_secs(760), |at| at - Duration::from_secs(5400));
+    let detected_at = resolved_at.map_or(NOW - Duration::from_secs(760), |at| at - Duration::from_secs(5400));
     IncidentRecord {
-        id: format!("inc-{:08x}", opened_at.as_millis() as u32),
+        id: format!("inc-{:08x}", detected_at.as_millis() as u32),
         slo_id: format!("titanic-{slo}"),
         service: "titanic".to_owned(),
         slo: slo.to_owned(),
@@ -350,7 +351,7 @@ fn incident(slo: &str, severity: Severity, resolved_at: Option<Timestamp>) -> In
         severity,
         peak: severity,
         started_at: None,
-        opened_at,
+        detected_at,
         recovered_at: None,
         reopens_until: None,
         resolved_at,

@@ -10,7 +10,7 @@ use std::io::Write as _;
 use super::*;
 use lookout_evaluate::Snapshot;
 use lookout_model::sample::component;
-use lookout_model::{CalendarEvidence, VersionEvidence};
+use lookout_model::{CalendarEvidence, ImplausibleCounts, IncidentRecord, VersionEvidence};
 
 const PAGES: [&str; 5] =
     ["/", "/slos/titanic/requests", "/incidents", "/runbooks/TitanicRequests", "/nowhere"];
@@ -225,7 +225,7 @@ async fn every_open_incident_is_on_the_page_that_messages_link_to() {
         let open = incidents.iter().find(|incident| incident.resolved_at.is_none()).unwrap().clone();
         let one = |n: usize| {
             let (id, slo) = (format!("inc-{n:016x}"), format!("storm-{n:03}"));
-            lookout_model::IncidentRecord { id, slo, ..open.clone() }
+            IncidentRecord { id, slo, ..open.clone() }
         };
         incidents.extend((0..200).map(one));
     }
@@ -378,8 +378,51 @@ async fn one_duration_has_one_spelling_on_a_page_and_in_a_message() {
 
     let mut notice = lookout_model::sample::lifecycle(NOW, &[])[3].notice.clone();
     notice.incident.started_at = Some(NOW);
-    notice.incident.opened_at = NOW;
+    notice.incident.detected_at = NOW;
     notice.incident.recovered_at = Some(NOW + Duration::from_secs(5400));
     let headline = lookout_deliver::Message::of(&notice).headline;
     assert!(headline.ends_with(&format!("over after {SPELLING}")), "{headline}");
+}
+
+#[tokio::test]
+async fn incidents_show_when_they_started_and_were_detected_recovered_and_resolved() {
+    let mut fixture = Fixture::burning();
+    let instants = |incident: &mut IncidentRecord| {
+        incident.started_at = Some(incident.detected_at - Duration::from_secs(90));
+        incident.recovered_at = incident.resolved_at.map(|at| at - Duration::from_secs(300));
+    };
+    fixture.snapshot.slos.iter_mut().flat_map(|slo| &mut slo.incidents).for_each(instants);
+    fixture.ledger.incidents.lock().unwrap().iter_mut().for_each(instants);
+    fixture.snapshot.slos[0].implausible = Some(ImplausibleCounts {
+        stream: "titanic-requests".to_owned(),
+        source: "scrape <titanic>".to_owned(),
+        at: NOW - Duration::from_secs(60),
+        until: NOW - Duration::from_secs(50),
+        value: "1e308".to_owned(),
+        reason: "absurd_growth".to_owned(),
+        stored: false,
+    });
+    let name = fixture.snapshot.slos[0].slo.clone();
+    let (open, resolved) = {
+        let incidents = fixture.ledger.incidents.lock().unwrap();
+        let is_open = |incident: &&IncidentRecord| incident.resolved_at.is_none();
+        (incidents.iter().find(is_open).cloned(), incidents.iter().find(|known| !is_open(known)).cloned())
+    };
+    let (open, resolved) = (open.unwrap(), resolved.unwrap());
+    let (router, _) = routed(&fixture);
+    let text = get(&router, "/incidents").await.text;
+    for word in ["Started", "Detected", "Recovered", "Resolved"] {
+        assert!(text.contains(&format!("<th scope=\"col\">{word}</th>")), "{word}: {text}");
+    }
+    let stamps = [open.started_at, Some(open.detected_at), resolved.recovered_at, resolved.resolved_at];
+    for at in stamps {
+        let stamp = lookout_model::format::rfc3339(at.unwrap());
+        assert!(text.contains(&stamp), "{stamp}: {text}");
+    }
+    assert!(text.contains("not yet"), "an open incident has not recovered: {text}");
+    let overview = get(&router, "/").await.text;
+    assert!(overview.contains(" started <time") && overview.contains(" detected <time"), "{overview}");
+    let page = get(&router, &format!("/slos/titanic/{name}")).await.text;
+    assert!(page.contains("scrape &#60;titanic&#62; showed 1e308"), "{page}");
+    assert!(page.contains("it is not counted, and nothing needs to be done"), "{page}");
 }
