@@ -61,7 +61,7 @@ impl SqliteLedger {
                 self.writer.checkpoint().await;
                 super::inspect::check_pages(path).await.is_ok()
             }
-            Loss::Truncated | Loss::Unread => false,
+            Loss::Truncated | Loss::Unread | Loss::Older => false,
         }
     }
 
