@@ -496,6 +496,8 @@ impl Ledger for WriteThroughLedger {
 }
 
 #[cfg(test)]
+mod random_tests;
+#[cfg(test)]
 mod restart_tests;
 #[cfg(test)]
 mod tests;

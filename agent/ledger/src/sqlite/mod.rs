@@ -25,6 +25,8 @@ mod disk_tests;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod injected;
+#[cfg(test)]
 mod older_tests;
 
 use std::collections::BTreeSet;

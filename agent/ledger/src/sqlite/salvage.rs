@@ -97,6 +97,11 @@ impl SqliteLedger {
         self.commit(&[], &[]).await.unwrap();
     }
 
+    /// Makes each step of a write fail with a probability, or heals the disk.
+    pub(crate) fn inject_faults_for_test(&self, faults: Option<(u64, f64)>) {
+        self.writer.injected.set(faults);
+    }
+
     /// Makes every write fail, or succeed again.
     pub(crate) async fn refuse_writes_for_test(&self, refuse: bool) {
         self.writer.limit_pages(refuse).await;
