@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::support::{Lookout, Slack, Target, eventually};
@@ -230,5 +230,62 @@ async fn heard_times(slack: &Slack, words: &[&str], times: usize) {
 async fn a_ledger_that_is_harmed_between_runs_is_paged_and_the_open_incident_is_resolved() {
     for what in ["deleted", "truncated", "bits flipped", "log removed", "replaced"] {
         a_harmed_ledger_is_paged_at_the_next_start(what).await;
+    }
+}
+
+/// A disk below the ledger of a running agent that fails two of three writes with EIO: strace injects the error into the
+/// system calls.
+struct FailingDisk(Child);
+
+impl FailingDisk {
+    /// Returns `None` where processes may not be traced.
+    fn below(ledger: &Path, agent: &Lookout) -> Option<Self> {
+        const CALLS: &str = "pwrite64,fdatasync,fsync,ftruncate";
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}")]);
+        for error in ["when=1+3", "when=2+3"] {
+            strace.args(["-e", &format!("inject={CALLS}:error=EIO:{error}")]);
+        }
+        for suffix in ["", "-wal"] {
+            strace.arg("-P").arg(format!("{}{suffix}", ledger.display()));
+        }
+        let child = strace.args(["-p", &agent.id().to_string()]).stderr(Stdio::null()).spawn().ok()?;
+        Some(Self(child))
+    }
+
+    fn heal(mut self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success(), "it traced until now");
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_on_a_disk_with_errors_is_paged_at_once_and_recorded_when_it_heals() {
+    if Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|ran| ran.success())
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, slack) = (Target::start().await, Slack::start().await);
+        let ledger = folder.path().join("lookout.db");
+        let config = write_config(folder.path(), &ledger, &target, &slack);
+        let agent = Lookout::run(&config);
+        healthy(&agent).await;
+        for round in 1..=2 {
+            let disk = FailingDisk::below(&ledger, &agent).unwrap();
+            heard_times(&slack, &["[PAGE]", "lookout ledger"], round).await;
+            target.answer(503);
+            heard_times(&slack, &["[PAGE]", "api availability"], round).await;
+            disk.heal();
+            heard_times(&slack, &["[RESOLVED]", "lookout ledger"], round).await;
+            target.answer(200);
+            heard_times(&slack, &["[RESOLVED]", "api availability"], round).await;
+        }
+        agent.kill();
+        let report = lookout_ledger::verify(&ledger).await.unwrap();
+        assert_eq!((report.faults, report.open_incidents, report.waiting_deliveries), (Vec::new(), 0, 0));
+        // two about the ledger; the second outage is a new incident, or reopens the first
+        assert!((3..=4).contains(&report.incidents), "{}", report.incidents);
+    } else {
+        eprintln!("skipped: strace is not there, or may not trace");
     }
 }
