@@ -299,6 +299,8 @@ impl Ledger for SqliteLedger {
         counts::prune(connection, &cutoffs).await.map_err(query(DOING))?;
         incidents::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         corrections::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
+        decisions::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
+        deploys::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         work.commit().await
     }
 
