@@ -13,7 +13,7 @@ const ORIGIN: &str = "0000000000000000000000000000000000000000000000000000000000
 pub enum Chain {
     /// Every link holds.
     Whole {
-        /// The number of decisions.
+        /// The number of decisions, with those that are past retention.
         length: i64,
     },
     /// A link does not follow from the ones before it.
@@ -23,8 +23,21 @@ pub enum Chain {
     },
 }
 
+/// The end of a chain, or of its part that is past retention.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Link {
+    pub(super) sequence: i64,
+    pub(super) hash: String,
+}
+
+impl From<&DecisionRecord> for Link {
+    fn from(decision: &DecisionRecord) -> Self {
+        Self { sequence: decision.sequence, hash: decision.hash.clone() }
+    }
+}
+
 /// Makes a decision the successor of the last one.
-pub(super) fn link(mut decision: DecisionRecord, last: Option<&DecisionRecord>) -> DecisionRecord {
+pub(super) fn link(mut decision: DecisionRecord, last: Option<&Link>) -> DecisionRecord {
     decision.sequence = last.map_or(1, |last| last.sequence.saturating_add(1));
     decision.previous_hash = last.map_or_else(|| ORIGIN.to_owned(), |last| last.hash.clone());
     decision.hash = hash(&decision);
@@ -47,16 +60,21 @@ fn hash(decision: &DecisionRecord) -> String {
 /// Follows a chain link by link.
 #[derive(Debug, Default)]
 pub(super) struct Verifier {
-    last: Option<DecisionRecord>,
+    last: Option<Link>,
     broken: Option<i64>,
 }
 
 impl Verifier {
+    /// Creates a verifier of a chain that goes on after `anchor`.
+    pub(super) const fn after(anchor: Option<Link>) -> Self {
+        Self { last: anchor, broken: None }
+    }
+
     pub(super) fn take(&mut self, decision: &DecisionRecord) {
         if self.broken.is_none() && link(decision.clone(), self.last.as_ref()) != *decision {
             self.broken = Some(decision.sequence);
         }
-        self.last = Some(decision.clone());
+        self.last = Some(decision.into());
     }
 
     pub(super) fn finish(self) -> Chain {
@@ -94,8 +112,8 @@ mod tests {
     #[test]
     fn a_changed_a_dropped_and_a_moved_decision_are_seen() {
         let first = link(decision("a", "allow"), None);
-        let second = link(decision("b", "deny"), Some(&first));
-        let third = link(decision("c", "allow"), Some(&second));
+        let second = link(decision("b", "deny"), Some(&(&first).into()));
+        let third = link(decision("c", "allow"), Some(&(&second).into()));
         let whole = [first.clone(), second.clone(), third.clone()];
         assert_eq!(check(&whole), Chain::Whole { length: 3 });
         assert_eq!(check(&[]), Chain::Whole { length: 0 });

@@ -279,6 +279,39 @@ async fn decisions_form_a_chain(ledger: &dyn Ledger) {
     assert_eq!(ledger.decision("c").await.unwrap(), None);
 }
 
+async fn old_decisions_and_deploys_are_forgotten_and_the_chain_goes_on(ledger: &dyn Ledger) {
+    let ask = |id: &str, at: Timestamp| DecisionRecord {
+        id: id.to_owned(),
+        sequence: 0,
+        at,
+        service: "titanic".to_owned(),
+        answer: "{}".to_owned(),
+        previous_hash: String::new(),
+        hash: String::new(),
+    };
+    ledger.record_decision(ask("a", T0)).await.unwrap();
+    ledger.record_decision(ask("b", T0 + 2 * DAY)).await.unwrap();
+    let old = DeployRecord { started_at: T0, ..deploy() };
+    let new = DeployRecord {
+        id: "new".to_owned(),
+        idempotency_key: "new".to_owned(),
+        started_at: T0 + 2 * DAY,
+        ..deploy()
+    };
+    for deploy in [&old, &new] {
+        ledger.record_deploy(deploy).await.unwrap();
+    }
+    ledger.prune(T0 + 401 * DAY).await.unwrap();
+    assert_eq!(ledger.decision("a").await.unwrap(), None);
+    assert!(ledger.decision("b").await.unwrap().is_some());
+    assert_eq!(ledger.deploys(None, 9).await.unwrap(), [new]);
+    let third = ledger.record_decision(ask("c", T0 + 3 * DAY)).await.unwrap();
+    ledger.prune(T0 + 999 * DAY).await.unwrap();
+    assert_eq!(ledger.decision("c").await.unwrap(), None);
+    let fourth = ledger.record_decision(ask("d", T0 + 999 * DAY)).await.unwrap();
+    assert_eq!((fourth.sequence, &fourth.previous_hash), (4, &third.hash), "after a gap, too");
+}
+
 async fn old_slots_become_minutes(ledger: &dyn Ledger) {
     let minute = T0.as_seconds() / 60;
     let start = minute * 60;
@@ -525,6 +558,7 @@ promises! {
     notices_come_back_as_they_were
     a_deploy_is_known_by_its_key
     decisions_form_a_chain
+    old_decisions_and_deploys_are_forgotten_and_the_chain_goes_on
     old_slots_become_minutes
     old_minutes_become_quarters_of_an_hour
     the_first_slot_is_known_before_anything_is_rolled_up

@@ -5,6 +5,7 @@ mod memory;
 mod retention;
 mod series;
 mod sqlite;
+mod witness;
 mod working;
 mod write_through;
 
@@ -123,6 +124,9 @@ pub enum Loss {
     /// The write-ahead log beside it has gone.
     #[error("its write-ahead log was deleted or replaced")]
     Log,
+    /// It lacks ticks that it had.
+    #[error("it holds less than was stored: an older copy took its place, or a part was lost")]
+    Older,
     /// Another connection does not see what was stored.
     #[error("a tick that was stored is not read back")]
     Unread,

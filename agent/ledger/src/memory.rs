@@ -8,8 +8,10 @@ use async_trait::async_trait;
 use lookout_engine::Counts;
 use lookout_model::Timestamp;
 
-use super::chain::{self, Chain, Verifier};
-use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
+use super::chain::{self, Chain, Link, Verifier};
+use super::retention::{
+    COUNT_CEILING, Cutoffs, DECISIONS_KEPT, DEPLOYS_KEPT, MINUTES_PER_QUARTER, OBJECTIVES_KEPT,
+};
 use super::working::{Waiting, WorkingSet};
 use super::{
     CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, Ledger, LedgerError, Resolution, Tick,
@@ -41,6 +43,8 @@ struct Tables {
     working: WorkingSet,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
+    /// The last decision that was forgotten.
+    anchor: Option<Link>,
     /// In the order they were written.
     corrections: Vec<CorrectionRecord>,
     corrections_version: i64,
@@ -53,8 +57,9 @@ impl MemoryLedger {
     /// Never; the signature is that of the durable ledger.
     #[expect(clippy::unused_async, reason = "the same call as on the durable ledger")]
     pub async fn verify_chain(&self) -> Result<Chain, LedgerError> {
-        let mut verifier = Verifier::default();
-        self.tables().decisions.iter().for_each(|decision| verifier.take(decision));
+        let tables = self.tables();
+        let mut verifier = Verifier::after(tables.anchor.clone());
+        tables.decisions.iter().for_each(|decision| verifier.take(decision));
         Ok(verifier.finish())
     }
 
@@ -73,6 +78,16 @@ impl Tables {
     }
 
     fn prune(&mut self, cutoffs: &Cutoffs) {
+        let keeps = |decision: &DecisionRecord| decision.at >= cutoffs.decisions_before;
+        let old = self.decisions.iter().position(keeps).unwrap_or(self.decisions.len());
+        let old = old.max(self.decisions.len().saturating_sub(DECISIONS_KEPT as usize));
+        if let Some(last) = self.decisions.drain(..old).next_back() {
+            self.anchor = Some(Link::from(&last));
+        }
+        self.deploys.retain(|deploy| deploy.started_at >= cutoffs.decisions_before);
+        self.deploys.sort_by_key(|deploy| deploy.started_at);
+        let many = self.deploys.len().saturating_sub(DEPLOYS_KEPT as usize);
+        self.deploys.drain(..many);
         for (slo, slots) in &mut self.slots {
             let minutes = self.minutes.entry(slo.clone()).or_default();
             slots.retain(|&(start_s, width_s), counts| {
@@ -225,7 +240,8 @@ impl Ledger for MemoryLedger {
 
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
         let mut tables = self.tables();
-        let linked = chain::link(decision, tables.decisions.last());
+        let last = tables.decisions.last().map(Link::from).or_else(|| tables.anchor.clone());
+        let linked = chain::link(decision, last.as_ref());
         tables.decisions.push(linked.clone());
         Ok(linked)
     }

@@ -17,6 +17,13 @@ const QUARTERS: Duration = DAY.saturating_mul(400);
 /// Incidents are kept for a year and a month, so that this month can be compared with the same one last year.
 const INCIDENTS: Duration = DAY.saturating_mul(400);
 
+/// Decisions and deploys are kept as long as incidents, so that one can be explained by the other.
+const DECISIONS: Duration = INCIDENTS;
+/// Most decisions that are kept: the pipelines of a large team for a year, in about 100 MB.
+pub(super) const DECISIONS_KEPT: u32 = 100_000;
+/// Most deploys that are kept.
+pub(super) const DEPLOYS_KEPT: u32 = 50_000;
+
 /// Largest count of one row. Sums of rows stay far inside 64 bits, and are exact even as a float.
 pub(super) const COUNT_CEILING: u64 = 1 << 53;
 
@@ -38,6 +45,8 @@ pub(super) struct Cutoffs {
     pub(super) quarters_before: i64,
     /// Incidents resolved before this are forgotten.
     pub(super) incidents_before: Timestamp,
+    /// Decisions and deploys before this are forgotten.
+    pub(super) decisions_before: Timestamp,
 }
 
 impl Cutoffs {
@@ -47,6 +56,7 @@ impl Cutoffs {
             minutes_before: now.saturating_sub(MINUTES).as_seconds().div_euclid(3600) * 60,
             quarters_before: now.saturating_sub(QUARTERS).as_seconds().div_euclid(QUARTER_S),
             incidents_before: now.saturating_sub(INCIDENTS),
+            decisions_before: now.saturating_sub(DECISIONS),
         }
     }
 }

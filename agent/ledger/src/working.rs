@@ -79,6 +79,41 @@ impl WorkingSet {
         self.keep(transition);
     }
 
+    /// Adds a transition of an earlier run. One that is stored already learns which of its deliveries have ended.
+    pub(crate) fn remember(&mut self, transition: Arc<TransitionRecord>, entries: Vec<Entry>) {
+        if !self.transitions.iter().any(|stored| is_same(stored, &transition)) {
+            self.load(transition, entries);
+            return;
+        }
+        for ended in entries.into_iter().filter(|entry| entry.state != State::Waiting) {
+            let behind = self.deliveries.iter_mut().find(|(_, entry)| {
+                entry.state == State::Waiting
+                    && entry.destination == ended.destination
+                    && is_same(&entry.transition, &transition)
+            });
+            let Some((&id, entry)) = behind else { continue };
+            entry.state = ended.state;
+            self.leave_queue(id, &ended.destination, &transition.incident.id);
+        }
+    }
+
+    /// Returns the transitions of incidents that are open or have a delivery that waits, in order, with their deliveries;
+    /// at most those of `limit` incidents, pages first.
+    pub(crate) fn unfinished(&self, limit: usize) -> Vec<(&TransitionRecord, Vec<&Entry>)> {
+        let waits: BTreeSet<&String> = self.queues.values().flat_map(BTreeMap::keys).collect();
+        let wanted =
+            |incident: &&IncidentRecord| incident.resolved_at.is_none() || waits.contains(&incident.id);
+        let mut wanted: Vec<_> = self.incidents.values().filter(wanted).collect();
+        wanted.sort_by_key(|incident| core::cmp::Reverse((incident.severity, incident.detected_at)));
+        let wanted: BTreeSet<&str> = wanted.iter().take(limit).map(|incident| incident.id.as_str()).collect();
+        let mut entries: BTreeMap<*const TransitionRecord, Vec<&Entry>> = BTreeMap::new();
+        for entry in self.deliveries.values() {
+            entries.entry(Arc::as_ptr(&entry.transition)).or_default().push(entry);
+        }
+        let transitions = self.transitions.iter().filter(|one| wanted.contains(one.incident.id.as_str()));
+        transitions.map(|one| (&**one, entries.remove(&Arc::as_ptr(one)).unwrap_or_default())).collect()
+    }
+
     fn keep(&mut self, transition: Arc<TransitionRecord>) {
         self.incidents.insert(transition.incident.id.clone(), transition.incident.clone());
         self.transitions.push(transition);

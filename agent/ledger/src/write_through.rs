@@ -5,12 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
+use super::witness::{self, Found, Memory, Use, Witness};
 use super::working::{Entry, Waiting, WorkingSet};
 use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, Health, Ledger, LedgerError, Tick};
 use lookout_engine::Counts;
@@ -34,6 +36,9 @@ pub struct WriteThroughLedger {
     health: Mutex<Health>,
     /// The file while it can be read.
     file: Mutex<Option<Arc<SqliteLedger>>>,
+    witness: Mutex<Witness>,
+    /// True if incidents or deliveries changed since the witness was written.
+    unwitnessed: AtomicBool,
     /// Backlog; its lock is held during a write to the file.
     backlog: tokio::sync::Mutex<Backlog>,
 }
@@ -89,6 +94,7 @@ impl WriteThroughLedger {
     /// # Errors
     /// Fails when the file is in use, of a newer version, of another program, or cannot be opened.
     pub async fn open(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, LedgerError> {
+        let (memory, found) = (Memory::read(path), Found::at(path));
         let mut health = Health::default();
         let was_used = lock_name(path).exists();
         let file = match SqliteLedger::open(path).await {
@@ -100,16 +106,44 @@ impl WriteThroughLedger {
             }
             opened => opened?,
         };
-        let since = clock.now() - RESOLVED_FOR;
-        let working = file.in_progress(since).await?;
+        let mut working = file.in_progress(clock.now() - RESOLVED_FOR).await?;
+        let version = file.version().await?;
+        let mut witness = Witness::beside(path);
+        let mut backlog = Backlog::default();
+        if let Some(memory) = memory {
+            if health.faults == 0
+                && let Some(loss) = memory.loss(found, &version)
+            {
+                let sentence = format!("A fault was found at the start: {loss}.");
+                tracing::error!("{sentence}");
+                health = Health { faults: 1, last_fault: sentence, ..health };
+            }
+            backlog.working = remember(&file, memory, &mut working).await?;
+        }
+        witness.write(Some(version), &witness::Working::Changed(&working), Use::InUse);
         Ok(Self {
             path: path.to_owned(),
             clock,
             working: Mutex::new(working),
             health: Mutex::new(health),
             file: Mutex::new(Some(Arc::new(file))),
-            backlog: tokio::sync::Mutex::default(),
+            witness: Mutex::new(witness),
+            unwitnessed: AtomicBool::new(false),
+            backlog: tokio::sync::Mutex::new(backlog),
         })
+    }
+
+    /// Writes the witness: which ledger this is, its last tick, and the incidents in progress.
+    async fn witness(&self, state: Use) {
+        let file = self.locked_file().clone();
+        let version = match &file {
+            Some(file) => file.version().await.ok(),
+            None => None,
+        };
+        let changed = self.unwitnessed.swap(false, Ordering::Relaxed);
+        let working = self.working();
+        let working = if changed { witness::Working::Changed(&working) } else { witness::Working::Unchanged };
+        self.witness.lock().unwrap_or_else(PoisonError::into_inner).write(version, &working, state);
     }
 
     fn working(&self) -> MutexGuard<'_, WorkingSet> {
@@ -218,6 +252,7 @@ impl WriteThroughLedger {
 
     /// Stores the progress of deliveries in the file; memory has it already.
     async fn store_progress(&self, deliveries: &[i64]) {
+        self.unwitnessed.store(true, Ordering::Relaxed);
         let mut backlog = self.backlog.lock().await;
         let entries: Vec<Entry> = {
             let working = self.working();
@@ -244,6 +279,24 @@ fn is_file_fault(error: &LedgerError) -> bool {
         LedgerError::Query { source, .. } => super::sqlite::is_damage(source),
         _ => false,
     }
+}
+
+/// Adds the incidents of an earlier run that the ledger has lost. Returns whether there was one.
+async fn remember(
+    file: &SqliteLedger,
+    memory: Memory,
+    working: &mut WorkingSet,
+) -> Result<bool, LedgerError> {
+    let mut any = false;
+    for (transition, entries) in memory.into_transitions() {
+        let stored = file.incident(&transition.incident.id).await?;
+        // a resolved one may have been changed after the witness was written
+        if stored.is_none_or(|incident| incident.resolved_at.is_none()) {
+            working.remember(transition, entries);
+            any = true;
+        }
+    }
+    Ok(any)
 }
 
 async fn replace_damaged(
@@ -302,6 +355,8 @@ impl Ledger for WriteThroughLedger {
                 }
             }
         }
+        self.unwitnessed.fetch_or(!transitions.is_empty(), Ordering::Relaxed);
+        self.witness(Use::InUse).await;
         Ok(())
     }
 
@@ -490,8 +545,13 @@ impl Ledger for WriteThroughLedger {
         if let Some(file) = file {
             file.close().await;
         }
+        self.witness(Use::Closed).await;
     }
 }
 
+#[cfg(test)]
+mod random_tests;
+#[cfg(test)]
+mod restart_tests;
 #[cfg(test)]
 mod tests;

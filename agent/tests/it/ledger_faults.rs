@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use super::support::{Lookout, Slack, Target, eventually};
@@ -153,5 +153,139 @@ async fn a_ledger_that_is_harmed_while_it_runs_is_paged_and_the_open_incident_is
         agent.kill();
         let report = lookout_ledger::verify(&ledger).await.unwrap();
         assert_eq!((report.incidents, report.open_incidents), (2, 0), "{what}");
+    }
+}
+
+/// Harms a ledger that no agent uses.
+fn harm_between_runs(what: &str, path: &Path) {
+    // the log may hold whole copies of all pages, and then nothing is lost
+    std::fs::remove_file(path.with_extension("db-wal")).unwrap();
+    match what {
+        "log removed" => {}
+        "deleted" => std::fs::remove_file(path).unwrap(),
+        "truncated" => OpenOptions::new().write(true).open(path).unwrap().set_len(6000).unwrap(),
+        "bits flipped" => {
+            let mut bytes = std::fs::read(path).unwrap();
+            bytes.iter_mut().skip(4096).take(4096 * 8).for_each(|byte| *byte ^= 0x5A);
+            std::fs::write(path, bytes).unwrap();
+        }
+        "replaced" => std::fs::write(path, "time,good,bad\n").unwrap(),
+        other => panic!("{other}"),
+    }
+}
+
+async fn a_harmed_ledger_is_paged_at_the_next_start(what: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, first, second) = (Target::start().await, Slack::start().await, Slack::start().await);
+    let ledger = folder.path().join("lookout.db");
+    let config = write_config(folder.path(), &ledger, &target, &first);
+    let with_two = std::fs::read_to_string(&config).unwrap()
+        + "  - name: second\n    slack: { webhook_url_file: second }\n";
+    std::fs::write(&config, with_two).unwrap();
+    std::fs::write(folder.path().join("second"), second.webhook()).unwrap();
+    let start = || {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || Lookout::run(&config))
+    };
+    let mut agent = start().await.unwrap();
+    healthy(&agent).await;
+    target.answer(503);
+    for slack in [&first, &second] {
+        heard(slack, &["[PAGE]", "api availability"]).await;
+    }
+    // twice: the second harm meets the ledger that took the place of the first
+    for round in 1..=2 {
+        // a tick after the delivery, which the witness sees
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        agent.kill();
+        harm_between_runs(what, &ledger);
+        agent = start().await.unwrap();
+        for slack in [&first, &second] {
+            heard_times(slack, &["[PAGE]", "lookout ledger"], round).await;
+            heard_times(slack, &["[RESOLVED]", "lookout ledger"], round).await;
+        }
+    }
+    target.answer(200);
+    for slack in [&first, &second] {
+        heard(slack, &["[RESOLVED]", "api availability"]).await;
+        let texts = slack.texts();
+        let pages = texts.iter().filter(|text| text.contains("[PAGE]") && text.contains("api availability"));
+        assert_eq!(pages.count(), 1, "{what}: nobody is paged twice: {texts:#?}");
+    }
+    agent.kill();
+    let report = lookout_ledger::verify(&ledger).await.unwrap();
+    assert_eq!((report.faults, report.open_incidents), (Vec::new(), 0), "{what}");
+}
+
+async fn heard_times(slack: &Slack, words: &[&str], times: usize) {
+    eventually(&format!("{times} messages with {words:?}"), || async {
+        let all = slack.texts();
+        let found = all.iter().filter(|text| words.iter().all(|word| text.contains(word))).count();
+        (found >= times).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ledger_that_is_harmed_between_runs_is_paged_and_the_open_incident_is_resolved() {
+    for what in ["deleted", "truncated", "bits flipped", "log removed", "replaced"] {
+        a_harmed_ledger_is_paged_at_the_next_start(what).await;
+    }
+}
+
+/// A disk below the ledger of a running agent that fails two of three writes with EIO: strace injects the error into the
+/// system calls.
+struct FailingDisk(Child);
+
+impl FailingDisk {
+    /// Returns `None` where processes may not be traced.
+    fn below(ledger: &Path, agent: &Lookout) -> Option<Self> {
+        const CALLS: &str = "pwrite64,fdatasync,fsync,ftruncate";
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={CALLS}")]);
+        for error in ["when=1+3", "when=2+3"] {
+            strace.args(["-e", &format!("inject={CALLS}:error=EIO:{error}")]);
+        }
+        for suffix in ["", "-wal"] {
+            strace.arg("-P").arg(format!("{}{suffix}", ledger.display()));
+        }
+        let child = strace.args(["-p", &agent.id().to_string()]).stderr(Stdio::null()).spawn().ok()?;
+        Some(Self(child))
+    }
+
+    fn heal(mut self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success(), "it traced until now");
+        self.0.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outage_on_a_disk_with_errors_is_paged_at_once_and_recorded_when_it_heals() {
+    if Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|ran| ran.success())
+    {
+        let folder = tempfile::tempdir().unwrap();
+        let (target, slack) = (Target::start().await, Slack::start().await);
+        let ledger = folder.path().join("lookout.db");
+        let config = write_config(folder.path(), &ledger, &target, &slack);
+        let agent = Lookout::run(&config);
+        healthy(&agent).await;
+        for round in 1..=2 {
+            let disk = FailingDisk::below(&ledger, &agent).unwrap();
+            heard_times(&slack, &["[PAGE]", "lookout ledger"], round).await;
+            target.answer(503);
+            heard_times(&slack, &["[PAGE]", "api availability"], round).await;
+            disk.heal();
+            heard_times(&slack, &["[RESOLVED]", "lookout ledger"], round).await;
+            target.answer(200);
+            heard_times(&slack, &["[RESOLVED]", "api availability"], round).await;
+        }
+        agent.kill();
+        let report = lookout_ledger::verify(&ledger).await.unwrap();
+        assert_eq!((report.faults, report.open_incidents, report.waiting_deliveries), (Vec::new(), 0, 0));
+        // two about the ledger; the second outage is a new incident, or reopens the first
+        assert!((3..=4).contains(&report.incidents), "{}", report.incidents);
+    } else {
+        eprintln!("skipped: strace is not there, or may not trace");
     }
 }

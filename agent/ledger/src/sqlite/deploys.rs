@@ -2,6 +2,7 @@
 
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
+use crate::retention::DEPLOYS_KEPT;
 use lookout_model::{DeployRecord, Timestamp};
 
 #[derive(FromRow)]
@@ -75,4 +76,17 @@ pub(super) async fn newest(
     .fetch_all(pool)
     .await?;
     rows.into_iter().map(TryInto::try_into).collect()
+}
+
+/// Forgets deploys of before an instant, and those beyond the most that are kept.
+pub(super) async fn prune(connection: &mut SqliteConnection, before: Timestamp) -> sqlx::Result<()> {
+    sqlx::query(
+        "delete from deploy where started_at_ms < $1 or id in \
+         (select id from deploy order by started_at_ms desc, id limit -1 offset $2)",
+    )
+    .bind(before.as_millis())
+    .bind(DEPLOYS_KEPT)
+    .execute(connection)
+    .await?;
+    Ok(())
 }

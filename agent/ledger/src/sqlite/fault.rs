@@ -217,6 +217,44 @@ async fn a_decision_changed_behind_our_back_is_noticed() {
 }
 
 #[tokio::test]
+async fn decisions_beyond_the_quota_are_forgotten_and_the_rest_is_still_proven() {
+    let (_folder, path) = place();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    let decision = |n: i64| DecisionRecord {
+        id: n.to_string(),
+        sequence: 0,
+        at: T0,
+        service: "titanic".to_owned(),
+        answer: "deny".to_owned(),
+        previous_hash: String::new(),
+        hash: String::new(),
+    };
+    ledger.record_decision(decision(1)).await.unwrap();
+    // as if as many had been asked as are kept, and a few more
+    let kept = i64::from(crate::retention::DECISIONS_KEPT);
+    sqlx::query("update decision set sequence = $1")
+        .bind(5 - kept)
+        .execute(&mut other(&path).await)
+        .await
+        .unwrap();
+    for n in 2..=4 {
+        let row = decision(n);
+        sqlx::query("insert into decision values ($1, $2, 0, 'titanic', 'deny', '', $2)")
+            .bind(if n == 2 { 6 - kept } else { n })
+            .bind(row.id)
+            .execute(&mut other(&path).await)
+            .await
+            .unwrap();
+    }
+    let fifth = ledger.record_decision(decision(5)).await.unwrap();
+    assert_eq!((fifth.sequence, fifth.previous_hash.as_str()), (5, "4"));
+    ledger.prune(T0).await.unwrap();
+    assert_eq!(ledger.decision("1").await.unwrap(), None, "the quota is over");
+    assert!(ledger.decision("2").await.unwrap().is_some(), "the oldest that is kept");
+    ledger.close().await;
+}
+
+#[tokio::test]
 async fn a_notice_that_cannot_be_read_back_holds_up_no_other() {
     let (_folder, path) = place();
     let ledger = SqliteLedger::open(&path).await.unwrap();

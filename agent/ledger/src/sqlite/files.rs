@@ -150,7 +150,7 @@ pub(crate) fn lock_name(ledger: &Path) -> PathBuf {
 }
 
 /// Returns the name of a file that belongs to the ledger.
-pub(super) fn sibling(path: &Path, suffix: &str) -> PathBuf {
+pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)

@@ -156,6 +156,13 @@ pub(super) async fn open(pool: &SqlitePool) -> sqlx::Result<Vec<IncidentRecord>>
     Ok(readable(rows))
 }
 
+/// Returns an incident. One that cannot be read back counts as missing.
+pub(super) async fn by_id(pool: &SqlitePool, id: &str) -> sqlx::Result<Option<IncidentRecord>> {
+    let rows: Vec<IncidentRow> =
+        sqlx::query_as("select * from incident where id = $1").bind(id).fetch_all(pool).await?;
+    Ok(readable(rows).pop())
+}
+
 pub(super) async fn newest(pool: &SqlitePool, limit: u32) -> sqlx::Result<Vec<IncidentRecord>> {
     let rows: Vec<IncidentRow> =
         sqlx::query_as("select * from incident order by opened_at_ms desc, id limit $1")

@@ -27,6 +27,8 @@ mod disk_tests;
 #[cfg(test)]
 mod fault;
 #[cfg(test)]
+mod injected;
+#[cfg(test)]
 mod older_tests;
 
 use std::collections::BTreeSet;
@@ -47,6 +49,7 @@ use self::tick::Unacknowledged;
 use self::writer::Writer;
 use super::chain::Chain;
 use super::retention::Cutoffs;
+use super::witness::Version;
 use super::{CountSeries, DeadLetter, Ledger, LedgerError, Tick};
 #[cfg(test)]
 use lookout_model::CountRow;
@@ -59,7 +62,7 @@ use lookout_model::{
 pub use backup::{
     BackupError, Faults, Recovered, Report, Restored, SloTotals, backup, recover, restore, verify,
 };
-pub(crate) use files::lock_name;
+pub(crate) use files::{lock_name, sibling};
 pub(crate) use inspect::is_damage;
 pub use reading::LedgerFile;
 pub(crate) use salvage::set_aside;
@@ -115,6 +118,25 @@ impl SqliteLedger {
             unreadable: Mutex::default(),
             locks: Mutex::new(Some(locks)),
         })
+    }
+
+    /// Returns the id of this ledger and the number of its last tick.
+    ///
+    /// # Errors
+    /// Fails when they cannot be read.
+    pub(crate) async fn version(&self) -> Result<Version, LedgerError> {
+        let read = sqlx::query_as("select identity.id, tick.number from identity, tick");
+        let (ledger, tick) =
+            read.fetch_one(&self.readers).await.map_err(query("reading the id of the ledger"))?;
+        Ok(Version { ledger, tick })
+    }
+
+    /// Returns an incident.
+    ///
+    /// # Errors
+    /// Fails when it cannot be read.
+    pub(crate) async fn incident(&self, id: &str) -> Result<Option<IncidentRecord>, LedgerError> {
+        incidents::by_id(&self.readers, id).await.map_err(query("reading an incident"))
     }
 
     /// Follows the hash chain of the decisions from its first link.
@@ -323,6 +345,8 @@ impl Ledger for SqliteLedger {
         counts::prune(connection, &cutoffs).await.map_err(query(DOING))?;
         incidents::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         corrections::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
+        decisions::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
+        deploys::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         work.commit().await
     }
 
@@ -364,7 +388,7 @@ async fn migrate(path: &Path, writer: &Writer) -> Result<(), LedgerError> {
 /// Copies a ledger before its tables change. Without room for a copy it is migrated all the same: each step is one
 /// transaction, and without a ledger nothing is observed.
 async fn keep_copy(path: &Path, version: i64, connection: &mut SqliteConnection) {
-    let copy = files::sibling(path, &format!(".schema-{version}"));
+    let copy = sibling(path, &format!(".schema-{version}"));
     if copy.exists() {
         return;
     }

@@ -58,7 +58,7 @@ impl SqliteLedger {
                 self.writer.checkpoint().await;
                 super::inspect::check_pages(path).await.is_ok()
             }
-            Loss::Truncated | Loss::Unread => false,
+            Loss::Truncated | Loss::Unread | Loss::Older => false,
         }
     }
 
@@ -92,6 +92,11 @@ impl SqliteLedger {
     pub(crate) async fn checkpoint_for_test(&self) {
         self.writer.checkpoint().await;
         self.commit(&[], &[]).await.unwrap();
+    }
+
+    /// Makes each step of a write fail with a probability, or heals the disk.
+    pub(crate) fn inject_faults_for_test(&self, faults: Option<(u64, f64)>) {
+        self.writer.injected.set(faults);
     }
 
     /// Makes every write fail, or succeed again.

@@ -19,6 +19,8 @@ use crate::LedgerError;
 pub(super) struct Writer {
     files: WatchedFiles,
     idle: Mutex<Idle>,
+    #[cfg(test)]
+    pub(super) injected: super::injected::Injected,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,12 @@ impl Writer {
         let connection = options.connect().await.map_err(opening(path))?;
         let files = WatchedFiles::of(path)?;
         let idle = Mutex::new(Idle { options, connection: Some(connection), closed: false });
-        Ok(Self { files, idle })
+        Ok(Self {
+            files,
+            idle,
+            #[cfg(test)]
+            injected: super::injected::Injected::default(),
+        })
     }
 
     /// Begins a transaction.
@@ -53,6 +60,8 @@ impl Writer {
         if let Err(error) = work.connection.execute("begin immediate").await {
             return Err(query(doing)(error));
         }
+        #[cfg(test)]
+        self.injected.step(doing)?;
         Ok(work)
     }
 
@@ -73,7 +82,13 @@ impl Writer {
                 idle.options.connect().await.map_err(opening(self.files.path()))?
             }
         };
-        Ok(WriteConnection { idle, connection, doing })
+        Ok(WriteConnection {
+            idle,
+            connection,
+            doing,
+            #[cfg(test)]
+            injected: &self.injected,
+        })
     }
 
     /// Returns the files of the database.
@@ -123,6 +138,8 @@ pub(super) struct WriteConnection<'a> {
     /// The connection, inside a transaction unless [`Writer::connection`] made this.
     pub(super) connection: SqliteConnection,
     doing: &'static str,
+    #[cfg(test)]
+    injected: &'a super::injected::Injected,
 }
 
 impl WriteConnection<'_> {
@@ -131,7 +148,12 @@ impl WriteConnection<'_> {
     /// # Errors
     /// Fails when the commit fails. The transaction may be stored all the same.
     pub(super) async fn commit(mut self) -> Result<(), LedgerError> {
+        #[cfg(test)]
+        self.injected.step(self.doing)?;
         self.connection.execute("commit").await.map_err(query(self.doing))?;
+        // a disk may fail after it has stored everything
+        #[cfg(test)]
+        self.injected.step(self.doing)?;
         self.release();
         Ok(())
     }

@@ -12,22 +12,22 @@ use lookout_engine::Change;
 use lookout_model::sample::{T0, lifecycle};
 use lookout_runtime::clock::SystemClock;
 
-struct Scene {
-    folder: TempDir,
-    ledger: WriteThroughLedger,
+pub(super) struct Scene {
+    pub(super) folder: TempDir,
+    pub(super) ledger: WriteThroughLedger,
 }
 
-fn row(n: i64) -> CountRow {
+pub(super) fn row(n: i64) -> CountRow {
     CountRow { slo_id: "a".to_owned(), start_s: T0.as_seconds() + n * 10, width_s: 10, good: 3, bad: 1 }
 }
 
-async fn open(folder: &TempDir) -> WriteThroughLedger {
+pub(super) async fn open(folder: &TempDir) -> WriteThroughLedger {
     WriteThroughLedger::open(&folder.path().join("ledger.db"), Arc::new(SystemClock)).await.unwrap()
 }
 
 impl Scene {
     /// Creates a ledger with an incident whose page was delivered.
-    async fn paged() -> Self {
+    pub(super) async fn paged() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let ledger = open(&folder).await;
         let [opened, ..] = lifecycle(T0, &["chat"]);
@@ -37,12 +37,12 @@ impl Scene {
         scene
     }
 
-    fn path(&self) -> PathBuf {
+    pub(super) fn path(&self) -> PathBuf {
         self.folder.path().join("ledger.db")
     }
 
     /// Delivers what is due, as an outbox does.
-    async fn deliver(&self) -> Vec<String> {
+    pub(super) async fn deliver(&self) -> Vec<String> {
         let mut changes = Vec::new();
         loop {
             let due = self.ledger.due_deliveries("chat", Timestamp::MAX, 9).await.unwrap();
@@ -66,7 +66,7 @@ impl Scene {
     }
 
     /// Asserts that every page is on record, and that another reader agrees.
-    async fn is_whole(&self) {
+    pub(super) async fn is_whole(&self) {
         let report = verify(&self.path()).await.unwrap();
         assert_eq!(report.faults, Vec::<String>::new());
         assert_eq!((report.incidents, report.open_incidents), (1, 0));
@@ -74,7 +74,7 @@ impl Scene {
     }
 }
 
-fn flip(path: &Path, at: u64, bytes: usize) {
+pub(super) fn flip(path: &Path, at: u64, bytes: usize) {
     let mut file = OpenOptions::new().write(true).open(path).unwrap();
     file.seek(SeekFrom::Start(at)).unwrap();
     file.write_all(&vec![0xA5; bytes]).unwrap();

@@ -43,6 +43,11 @@ impl Lookout {
         Self { child, url: format!("http://{address}") }
     }
 
+    /// Returns the id of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills the agent as `kill -9` does, without any flush.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

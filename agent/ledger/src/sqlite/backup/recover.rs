@@ -18,7 +18,7 @@ use super::{BackupError, Partial, database, failed, with_suffix};
 use crate::Ledger as _;
 
 /// Tables with their keys, in an order in which no row comes before the one it points to.
-const TABLES: [(&str, &str); 14] = [
+const TABLES: [(&str, &str); 15] = [
     ("slo", "id"),
     ("slot", "slo, start_s, width_s"),
     ("minute", "slo, minute"),
@@ -31,6 +31,7 @@ const TABLES: [(&str, &str); 14] = [
     ("delivery", "id"),
     ("deploy", "id"),
     ("decision", "sequence"),
+    ("decision_anchor", "sequence"),
     ("correction", "sequence"),
     ("correction_revocation", "sequence"),
 ];

@@ -15,7 +15,7 @@ use sqlx::{ConnectOptions as _, Connection as _};
 use super::super::BUSY;
 use super::super::files::Locks;
 use super::{BackupError, Partial, Report, copy, examine, failed, named, sync_folder, verify, with_suffix};
-use crate::LedgerError;
+use crate::{LedgerError, witness};
 
 /// Names that are tried for the ledger that is replaced.
 const NAMES: u32 = 100;
@@ -79,6 +79,7 @@ pub async fn restore(
     let kept = put_aside(&ledger, "replaced", now)?;
     std::fs::rename(&partial.0, &ledger).map_err(failed("putting the backup in the place of", &ledger))?;
     sync_folder(&ledger);
+    witness::accept_next(&ledger);
     Ok(Restored { report, kept })
 }
 
