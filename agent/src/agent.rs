@@ -208,6 +208,7 @@ impl Agent {
         start_collectors(&config, &dependencies, &view.latest, feed, &collectors);
         start_evaluation(driver, observations, &dependencies, &view.board, &wake, &evaluation);
         start_deliveries(&dependencies, &wake, &rest);
+        start_drill_ends(&dependencies, &wake, &rest);
         start_upkeep(dependencies.recorder.clone(), &rest);
         start_ledger_checks(Arc::clone(&dependencies.ledger), &rest);
         start_server(&config, &dependencies, &view, (listener, wake), &rest);
@@ -395,6 +396,15 @@ fn start_deliveries(dependencies: &Dependencies, wake: &Arc<Notify>, tasks: &Tas
             lookout_deliver::run(Arc::clone(&receiver), ports, stop.clone())
         });
     }
+}
+
+/// Resolves drills whose time is over.
+fn start_drill_ends(dependencies: &Dependencies, wake: &Arc<Notify>, tasks: &Tasks) {
+    let (dependencies, wake, stop) = (dependencies.clone(), Arc::clone(wake), tasks.stopping());
+    tasks.supervise("drills", move || {
+        let (ledger, clock) = (Arc::clone(&dependencies.ledger), Arc::clone(&dependencies.clock));
+        lookout_evaluate::end_drills(ledger, clock, Arc::clone(&wake), stop.clone())
+    });
 }
 
 fn start_upkeep(recorder: Recorder, tasks: &Tasks) {

@@ -10,6 +10,7 @@ mod objectives;
 mod own_fault;
 #[cfg(test)]
 mod period_tests;
+mod rehearsal;
 mod run;
 mod status;
 
@@ -24,6 +25,7 @@ use lookout_config::GateMinimum;
 use lookout_model::{Evidence, IncidentRecord, Timestamp};
 
 pub use driver::{Driver, LastFailure, RestoreError};
+pub use rehearsal::{drill, end_drills, ended, is_drill, test_notice};
 pub use run::{Ports, run};
 
 /// Snapshot of every SLO at the end of a slot: the read model of the API, the pages, the gate and the exports.

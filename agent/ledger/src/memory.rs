@@ -11,7 +11,9 @@ use lookout_model::Timestamp;
 use super::chain::{self, Chain, Verifier};
 use super::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER, OBJECTIVES_KEPT};
 use super::working::{Waiting, WorkingSet};
-use super::{CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, Ledger, LedgerError, Resolution};
+use super::{
+    CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, Ledger, LedgerError, Resolution,
+};
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -182,6 +184,10 @@ impl Ledger for MemoryLedger {
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.tables().working.dead_letters(now - DEAD_LETTER_RETENTION))
+    }
+
+    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
+        Ok(self.tables().working.deliveries_of(incident))
     }
 
     async fn retry_dead_letters(

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::working::{Entry, Waiting, WorkingSet};
-use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, Health, Ledger, LedgerError};
+use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, Health, Ledger, LedgerError};
 use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -378,6 +378,10 @@ impl Ledger for WriteThroughLedger {
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.working().dead_letters(now - DEAD_LETTER_RETENTION))
+    }
+
+    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
+        Ok(self.working().deliveries_of(incident))
     }
 
     async fn retry_dead_letters(

@@ -32,5 +32,5 @@ pub use evidence::{
     TierEvidence, VersionEvidence,
 };
 pub use incident::{IncidentRecord, incident_id};
-pub use notice::{Notice, OwnFault, TransitionRecord};
+pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
 pub use timestamp::{GridTime, Timestamp};
