@@ -158,6 +158,7 @@ impl Agent {
         start_evaluation(driver, inputs, &dependencies, &view.board, &wake, &evaluation);
         let mut outboxes = Outboxes::default();
         outboxes.assign(&config, &clients.receivers, &dependencies, &wake).await;
+        start_drill_ends(&dependencies, &wake, &rest);
         start_upkeep(dependencies.recorder.clone(), &rest);
         start_ledger_checks(Arc::clone(&dependencies.ledger), &rest);
         let state = lookout_web::State {
@@ -297,6 +298,15 @@ fn name_port(config: &mut Config, address: SocketAddr) {
         // such a URL cannot be refused another number
         let _ = config.external_url.set_port(Some(address.port()));
     }
+}
+
+/// Resolves drills whose time is over.
+fn start_drill_ends(dependencies: &Dependencies, wake: &Arc<Notify>, tasks: &Tasks) {
+    let (dependencies, wake, stop) = (dependencies.clone(), Arc::clone(wake), tasks.stopping());
+    tasks.supervise("drills", move || {
+        let (ledger, clock) = (Arc::clone(&dependencies.ledger), Arc::clone(&dependencies.clock));
+        lookout_evaluate::end_drills(ledger, clock, Arc::clone(&wake), stop.clone())
+    });
 }
 
 fn start_server(listener: TcpListener, router: &CurrentRouter, tasks: &Tasks) {

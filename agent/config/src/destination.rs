@@ -1,5 +1,7 @@
 //! `destinations` of `lookout.yaml`.
 
+mod receivers;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -45,14 +47,26 @@ pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Pa
     let name = name.and_then(|at| reader.name(&at));
     let minimum =
         fields.get(destination::MINIMUM).map_or(Some(Severity::Ticket), |at| read_severity(reader, &at));
-    let kind = match (fields.get(destination::SLACK), fields.get(destination::ALERTMANAGER)) {
-        (Some(at), None) => read_slack(reader, &at, folder)?,
-        (None, Some(at)) => read_alertmanager(reader, &at)?,
-        _ => {
-            let help = "write `slack: { … }` or `alertmanager: { … }`";
-            reader.error(at, "a destination is either a Slack channel or an Alertmanager", help);
-            return None;
-        }
+    let kinds = [
+        destination::SLACK,
+        destination::ALERTMANAGER,
+        destination::PAGERDUTY,
+        destination::WEBHOOK,
+        destination::EMAIL,
+    ];
+    let written: Vec<_> = kinds.iter().filter_map(|key| Some((*key, fields.get(*key)?))).collect();
+    let [(key, value)] = written.as_slice() else {
+        let names = kinds.map(|key| key.name);
+        let help = format!("write one of {}", super::reader::quoted_list(&names));
+        reader.error(at, "a destination is of exactly one kind", help);
+        return None;
+    };
+    let kind = match key.name {
+        name if name == destination::SLACK.name => read_slack(reader, value, folder)?,
+        name if name == destination::ALERTMANAGER.name => read_alertmanager(reader, value)?,
+        name if name == destination::PAGERDUTY.name => receivers::read_pagerduty(reader, value, folder)?,
+        name if name == destination::WEBHOOK.name => receivers::read_webhook(reader, value, folder)?,
+        _ => receivers::read_email(reader, value, folder)?,
     };
     let group_wait = fields
         .get(destination::GROUP_WAIT)
@@ -115,7 +129,7 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
         return None;
     }
     if fields.get(slack::WEBHOOK_URL).is_some() || fields.get(slack::WEBHOOK_URL_FILE).is_some() {
-        return read_webhook(reader, &fields, folder);
+        return read_slack_webhook(reader, &fields, folder);
     }
     let token = read_secret(reader, &fields, TOKEN, folder);
     let channel = reader.required(
@@ -141,7 +155,7 @@ fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Opt
     })
 }
 
-fn read_webhook(
+fn read_slack_webhook(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     folder: &Path,

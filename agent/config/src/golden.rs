@@ -182,12 +182,22 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert!(matches!(&token.credentials, Credentials::Bearer(token) if token.reveal() == "s3cret"));
     assert_eq!((token.timeout, token.delay), (Duration::from_secs(10), Duration::from_secs(10)));
     assert_eq!((token.scrape_interval, token.window), (Duration::from_secs(15), Window::seconds(60)));
-    let [hook, thread, am] = config.destinations.as_slice() else { panic!() };
+    let [hook, thread, pager, program, mail, am] = config.destinations.as_slice() else { panic!() };
     assert_eq!((hook.minimum, thread.minimum), (Severity::Page, Severity::Ticket));
     assert_eq!((hook.group_wait, am.group_wait), (Duration::from_secs(5), Duration::from_secs(2)));
     assert!(matches!(&hook.kind, DestinationKind::SlackWebhook { url } if url.reveal().ends_with("/s3cret")));
     assert!(matches!(&thread.kind, DestinationKind::SlackApi { api_url, token, channel }
         if api_url.as_str() == "http://127.0.0.1:1/api/" && token.reveal() == "s3cret" && channel == "#oncall"));
+    assert!(matches!(&pager.kind, DestinationKind::PagerDuty { events_url, routing_key }
+        if events_url.as_str() == "http://127.0.0.1:1/v2/" && routing_key.reveal().ends_with("/s3cret")));
+    let DestinationKind::Webhook { url, signing_secret: Some(secret), headers } = &program.kind else {
+        panic!()
+    };
+    assert!(url.reveal().ends_with("/s3cret") && secret.reveal() == "s3cret" && headers[0].0 == "X-Team");
+    let DestinationKind::Email(mail) = &mail.kind else { panic!() };
+    assert_eq!((mail.host.as_str(), mail.port, mail.encryption), ("mail.example.org", 2525, Encryption::Tls));
+    assert!(mail.ca.is_some() && mail.login.as_ref().is_some_and(|(user, _)| user == "lookout"));
+    assert_eq!((mail.from.as_str(), mail.to.len()), ("lookout@example.org", 2));
     assert!(matches!(&am.kind, DestinationKind::Alertmanager { urls } if urls.len() == 2));
     assert_eq!((config.gate.minimum_budget, config.gate.valid_for), (0.1, Duration::from_secs(120)));
     assert_eq!((config.gate.minimum_observed, config.gate.minimum_events), (Duration::from_secs(300), 20));

@@ -200,6 +200,54 @@ pub enum DestinationKind {
         /// The channel id or name.
         channel: String,
     },
+    /// PagerDuty's Events API v2: one alert per incident.
+    PagerDuty {
+        /// `https://events.pagerduty.com/v2/` unless told otherwise.
+        events_url: Url,
+        /// The integration key of the service.
+        routing_key: Secret,
+    },
+    /// A program that takes JSON.
+    Webhook {
+        /// The URL may be secret.
+        url: Secret,
+        /// The secret that signs each message.
+        signing_secret: Option<Secret>,
+        /// Headers of each message.
+        headers: Vec<(String, Secret)>,
+    },
+    /// Mailboxes.
+    Email(Email),
+}
+
+/// A mail server and the mailboxes that get messages through it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email {
+    /// The mail server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// The encryption of the connection.
+    pub encryption: Encryption,
+    /// Certificates in PEM that are trusted beside those of the system.
+    pub ca: Option<String>,
+    /// User and password.
+    pub login: Option<(String, Secret)>,
+    /// The address of the sender.
+    pub from: String,
+    /// The addresses of the readers.
+    pub to: Vec<String>,
+}
+
+/// Encryption of a connection to a mail server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encryption {
+    /// The connection turns to TLS before anything is sent.
+    StartTls,
+    /// The connection begins with TLS.
+    Tls,
+    /// No encryption.
+    None,
 }
 
 /// The conditions of the deployment gate.

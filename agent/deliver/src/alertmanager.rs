@@ -276,6 +276,7 @@ impl AlertTemplate<'_> {
             ("service", incident.service.clone()),
             ("slo", incident.slo.clone()),
         ]);
+        labels.extend(notice.rehearsal.map(|rehearsal| ("rehearsal", rehearsal.as_str().to_owned())));
         labels.extend(notice.environment.clone().map(|env| ("env", env)));
         Alert {
             labels,
@@ -291,7 +292,9 @@ impl AlertTemplate<'_> {
 fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     let (incident, message) = (&notice.incident, Message::of(notice));
     let name = format!("{} {}", incident.service, incident.slo);
-    let summary = if notice.own_fault.is_some() {
+    let summary = if let Some(rehearsal) = notice.rehearsal {
+        format!("This is only a {}.", rehearsal.as_str())
+    } else if notice.own_fault.is_some() {
         "The agent itself has a fault.".to_owned()
     } else {
         match incident.cause {

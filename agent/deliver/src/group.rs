@@ -129,13 +129,16 @@ pub(super) enum Key {
 }
 
 impl Key {
-    /// Returns the group of a delivery. A fault of the agent itself is never hidden in a group.
+    /// Returns the group of a delivery. A fault of the agent itself and a drill are never
+    /// hidden in a group.
     pub(super) fn of(delivery: &Delivery, grouping: Grouping) -> Self {
         let incident = &delivery.notice.incident;
         match &delivery.thread {
             _ if grouping == Grouping::Alone => Self::Incident(incident.id.clone()),
             Some(thread) => Self::Thread(thread.clone()),
-            None if delivery.notice.own_fault.is_some() => Self::Incident(incident.id.clone()),
+            None if delivery.notice.own_fault.is_some() || delivery.notice.rehearsal.is_some() => {
+                Self::Incident(incident.id.clone())
+            }
             None => Self::Service(incident.service.clone()),
         }
     }

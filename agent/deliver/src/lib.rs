@@ -8,20 +8,29 @@ mod breaker;
 mod component;
 mod condition;
 mod digest;
+mod email;
 mod group;
 mod http;
 mod message;
 mod outbox;
+mod pagerduty;
 mod slack;
+mod webhook;
 
 #[cfg(test)]
 mod alertmanager_real;
+#[cfg(test)]
+mod email_real;
 #[cfg(test)]
 mod group_tests;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
 mod local_tests;
+#[cfg(test)]
+mod receiver_tests;
+#[cfg(test)]
+mod rendering_tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -127,6 +136,14 @@ pub enum ReceiverError {
         /// The name of the destination.
         destination: String,
     },
+    /// A setting of e-mail cannot be used.
+    #[error("destination {destination}: {error}")]
+    Mail {
+        /// The name of the destination.
+        destination: String,
+        /// The fault.
+        error: String,
+    },
     /// The HTTP client cannot be made.
     #[error("destination {destination}: setting up HTTPS (are CA certificates installed?)")]
     Client {
@@ -166,6 +183,17 @@ pub fn receiver(
             let client = client(std::slice::from_ref(&url))?;
             Arc::new(slack::Webhook::new(name.clone(), url, client, clock, wait))
         }
+        DestinationKind::PagerDuty { events_url, routing_key } => {
+            let client = client(std::slice::from_ref(events_url))?;
+            Arc::new(pagerduty::PagerDuty::new(name.clone(), events_url, routing_key.clone(), client))
+        }
+        DestinationKind::Webhook { url, signing_secret, headers } => {
+            let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;
+            let client = client(std::slice::from_ref(&url))?;
+            let (secret, headers) = (signing_secret.clone(), headers.clone());
+            Arc::new(webhook::Webhook::new(name.clone(), url, secret, headers, client, clock, wait))
+        }
+        DestinationKind::Email(settings) => Arc::new(email::Email::new(name.clone(), settings, clock, wait)?),
         DestinationKind::SlackApi { api_url, token, channel } => {
             let client = client(std::slice::from_ref(api_url))?;
             let (token, channel) = (token.clone(), channel.clone());

@@ -30,6 +30,9 @@ pub(super) struct Request {
     pub(super) path: String,
     pub(super) authorization: Option<String>,
     pub(super) body: Value,
+    /// The body as it came.
+    pub(super) text: String,
+    pub(super) signature: Option<String>,
 }
 
 #[derive(Clone)]
@@ -90,8 +93,11 @@ type Shared = (Arc<Mutex<VecDeque<Reply>>>, Arc<watch::Sender<Vec<Request>>>);
 
 async fn answer(State((script, seen)): State<Shared>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
     let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    let body = serde_json::from_slice(&body).unwrap();
-    seen.send_modify(|seen| seen.push(Request { path: uri.path().to_owned(), authorization, body }));
+    let signature = headers.get("lookout-signature").map(|value| value.to_str().unwrap().to_owned());
+    let text = String::from_utf8(body.to_vec()).unwrap();
+    let body = serde_json::from_str(&text).unwrap();
+    let path = uri.path().to_owned();
+    seen.send_modify(|seen| seen.push(Request { path, authorization, body, text, signature }));
     let reply = script.lock().unwrap().pop_front();
     match reply {
         None => "ok".into_response(),

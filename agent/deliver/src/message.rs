@@ -7,7 +7,7 @@ use url::Url;
 use super::component;
 use super::condition::{condition_text, firing, held, measurement};
 use lookout_model::format::{NONE, burn, cause, count, date_time, duration, percent, period, status, window};
-use lookout_model::{DeployRecord, Notice, TierEvidence};
+use lookout_model::{DeployRecord, Notice, Rehearsal, TierEvidence};
 
 /// Largest length of a headline in characters.
 pub(super) const HEADLINE: usize = 150;
@@ -118,6 +118,9 @@ fn lasted(notice: &Notice) -> Option<String> {
 }
 
 fn headline(notice: &Notice) -> String {
+    if let Some(rehearsal) = notice.rehearsal {
+        return rehearsal_headline(notice, rehearsal);
+    }
     let tag = match tone(notice) {
         Tone::Page => "[PAGE]",
         Tone::Ticket => "[TICKET]",
@@ -153,7 +156,30 @@ fn headline(notice: &Notice) -> String {
     format!("{tag} {name}: {summary}")
 }
 
+fn rehearsal_headline(notice: &Notice, rehearsal: Rehearsal) -> String {
+    let name = format!("{} {}", notice.incident.service, notice.incident.slo);
+    let severity = notice.incident.severity.as_str().to_uppercase();
+    let (tag, what) = match (rehearsal, is_over(notice)) {
+        (Rehearsal::Test, false) => ("[TEST]".to_owned(), "this is only a test"),
+        (Rehearsal::Test, true) => ("[TEST]".to_owned(), "the test is over"),
+        (Rehearsal::Drill { .. }, false) => (format!("[DRILL] [{severity}]"), "this is only a drill"),
+        (Rehearsal::Drill { .. }, true) => ("[DRILL] [RESOLVED]".to_owned(), "the drill is over"),
+    };
+    let room = HEADLINE.saturating_sub(tag.len() + what.len() + 3);
+    format!("{tag} {}: {what}", clean(&name, room))
+}
+
 fn sentence(notice: &Notice) -> String {
+    match notice.rehearsal {
+        Some(Rehearsal::Test) => {
+            return "Nothing is wrong. Somebody tests whether messages arrive here.".to_owned();
+        }
+        Some(Rehearsal::Drill { .. }) => {
+            return "Nothing is wrong. Somebody rehearses the way of a page: do what a real one would need."
+                .to_owned();
+        }
+        None => {}
+    }
     if let Some(fault) = &notice.own_fault {
         return clean(&fault.text, 2 * TEXT);
     }
@@ -212,7 +238,7 @@ fn fields(notice: &Notice) -> Vec<(String, String)> {
     if notice.not_recorded {
         add("Not recorded".to_owned(), "the ledger could not store this; a restart may forget it");
     }
-    if notice.own_fault.is_some() {
+    if notice.own_fault.is_some() || notice.rehearsal.is_some() {
         add("Started".to_owned(), &date_time(notice.incident.detected_at));
         if is_over(notice) {
             add("Duration".to_owned(), lasted(notice).as_deref().unwrap_or(NONE));

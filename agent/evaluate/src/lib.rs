@@ -11,6 +11,7 @@ mod objectives;
 mod own_fault;
 #[cfg(test)]
 mod period_tests;
+mod rehearsal;
 mod run;
 mod status;
 
@@ -25,6 +26,7 @@ use lookout_config::GateMinimum;
 use lookout_model::{Evidence, ImplausibleCounts, IncidentRecord, Timestamp};
 
 pub use driver::{Driver, LastFailure, Reconfiguration, RestoreError};
+pub use rehearsal::{drill, end_drills, ended, is_drill, test_notice};
 pub use run::{Ports, Reconfigure, run};
 
 /// Snapshot of every SLO at the end of a slot: the read model of the API, the pages, the gate and the exports.

@@ -1,7 +1,8 @@
 //! The notice of a transition, complete in itself.
 
 use lookout_engine::{
-    Assessment, BurnFactor, Change, ConditionAssessment, TierAssessment, Transition, VersionShare, Window,
+    Assessment, BurnFactor, Change, ConditionAssessment, Severity, TierAssessment, Transition, VersionShare,
+    Window,
 };
 
 use super::component;
@@ -45,14 +46,16 @@ pub(super) fn record(
         last_failure: context.last_failure,
         not_recorded: false,
         own_fault: None,
+        rehearsal: None,
     };
-    let destinations = config
-        .destinations
-        .iter()
-        .filter(|destination| destination.minimum <= transition.incident.peak)
-        .map(|destination| destination.name.clone())
-        .collect();
+    let destinations = destinations(config, transition.incident.peak);
     TransitionRecord { incident, change: transition.change, at, notice, destinations }
+}
+
+/// Returns the destinations of an incident with this highest severity.
+pub(super) fn destinations(config: &Config, peak: Severity) -> Vec<String> {
+    let wanted = config.destinations.iter().filter(|destination| destination.minimum <= peak);
+    wanted.map(|destination| destination.name.clone()).collect()
 }
 
 /// The end of an incident whose objective is gone, told to those who heard of it last.

@@ -57,6 +57,7 @@ pub(super) fn opened(
         last_failure: None,
         not_recorded: false,
         own_fault: Some(about.fault),
+        rehearsal: None,
     };
     let names = config.destinations.iter().map(|destination| destination.name.clone());
     let destinations = names.filter(|name| except != Some(name.as_str())).collect();
@@ -75,7 +76,7 @@ pub(super) fn resolved(opened: &TransitionRecord, now: Timestamp) -> TransitionR
 }
 
 /// Nothing is measured about the agent.
-fn no_evidence() -> Evidence {
+pub(super) fn no_evidence() -> Evidence {
     Evidence {
         objective_percent: 100.0,
         period_s: 86_400,

@@ -175,6 +175,24 @@ pub struct Tick<'t> {
     pub states: &'t [StateRecord],
 }
 
+/// The state of one delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DeliveryState {
+    /// The destination.
+    pub destination: String,
+    /// The change that it tells.
+    pub change: String,
+    /// The instant of the change.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// `waiting`, `delivered` or `failed`.
+    pub state: &'static str,
+    /// Attempts that were begun.
+    pub attempts: u32,
+    /// The reason of the last failure, free of secrets.
+    pub error: Option<String>,
+}
+
 /// The durable store.
 #[async_trait]
 pub trait Ledger: Send + Sync + 'static {
@@ -269,6 +287,12 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Returns the deliveries that were refused for good within [`DEAD_LETTER_RETENTION`] before `now`, oldest first.
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Returns the deliveries of an incident that is open or was resolved a short while ago, oldest first.
+    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
+        let _ = incident;
+        Ok(Vec::new())
+    }
 
     /// Makes dead letters of a destination (of all, when `None`) wait again. Returns how many.
     async fn retry_dead_letters(&self, destination: Option<&str>, now: Timestamp)

@@ -14,7 +14,8 @@ use super::retention::{
 };
 use super::working::{Waiting, WorkingSet};
 use super::{
-    CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, Ledger, LedgerError, Resolution, Tick,
+    CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, Ledger, LedgerError,
+    Resolution, Tick,
 };
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
@@ -208,6 +209,10 @@ impl Ledger for MemoryLedger {
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.tables().working.dead_letters(now - DEAD_LETTER_RETENTION))
+    }
+
+    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
+        Ok(self.tables().working.deliveries_of(incident))
     }
 
     async fn retry_dead_letters(

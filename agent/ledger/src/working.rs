@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{DEAD_LETTER_RETENTION, DeadLetter};
+use crate::{DEAD_LETTER_RETENTION, DeadLetter, DeliveryState};
 use lookout_model::{Delivery, DeliveryResult, IncidentRecord, Notice, Timestamp, TransitionRecord};
 
 /// Incidents that are open or were resolved lately, their transitions and their deliveries.
@@ -299,6 +299,23 @@ impl WorkingSet {
             error: entry.last_error.clone().unwrap_or_default(),
         };
         self.dead(since).map(letter).collect()
+    }
+
+    pub(crate) fn deliveries_of(&self, incident: &str) -> Vec<DeliveryState> {
+        let state = |entry: &Entry| DeliveryState {
+            destination: entry.destination.clone(),
+            change: entry.transition.change.as_str().to_owned(),
+            at: entry.transition.at,
+            state: match entry.state {
+                State::Waiting => "waiting",
+                State::Delivered(_) => "delivered",
+                State::Failed => "failed",
+            },
+            attempts: entry.attempts,
+            error: entry.last_error.clone(),
+        };
+        let of_incident = |entry: &&Entry| entry.transition.incident.id == incident;
+        self.deliveries.values().filter(of_incident).map(state).collect()
     }
 
     /// Makes dead letters wait again. Returns their ids.

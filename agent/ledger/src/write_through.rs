@@ -14,7 +14,9 @@ use async_trait::async_trait;
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::witness::{self, Found, Memory, Use, Witness};
 use super::working::{Entry, Waiting, WorkingSet};
-use super::{CountSeries, DEAD_LETTER_RETENTION, DeadLetter, Health, Ledger, LedgerError, Tick};
+use super::{
+    CountSeries, DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, Health, Ledger, LedgerError, Tick,
+};
 use lookout_engine::Counts;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
@@ -447,6 +449,10 @@ impl Ledger for WriteThroughLedger {
 
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         Ok(self.working().dead_letters(now - DEAD_LETTER_RETENTION))
+    }
+
+    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
+        Ok(self.working().deliveries_of(incident))
     }
 
     async fn retry_dead_letters(

@@ -35,6 +35,6 @@ pub use evidence::{
 };
 pub use implausible::ImplausibleCounts;
 pub use incident::{IncidentRecord, incident_id};
-pub use notice::{Notice, OwnFault, TransitionRecord};
+pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
 pub use saved_state::StateRecord;
 pub use timestamp::{GridTime, Timestamp};

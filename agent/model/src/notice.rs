@@ -61,6 +61,34 @@ pub struct Notice {
     /// A fault of the agent itself; the message then has no measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_fault: Option<OwnFault>,
+    /// The mark of a message about nothing real.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsal>,
+}
+
+/// Reason of a message about nothing real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rehearsal {
+    /// A message that tests one destination.
+    Test,
+    /// An incident that rehearses the whole way of a page.
+    Drill {
+        /// The instant at which it is resolved.
+        #[serde(rename = "ends_at_ms")]
+        ends_at: Timestamp,
+    },
+}
+
+impl Rehearsal {
+    /// Returns its name: `test` or `drill`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Drill { .. } => "drill",
+        }
+    }
 }
 
 /// A fault of the agent itself.

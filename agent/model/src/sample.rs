@@ -168,6 +168,7 @@ pub fn notice(change: Change, at: Timestamp, incident: &IncidentRecord) -> Notic
         last_failure: Some("status 503, expected 200-299".to_owned()),
         not_recorded: false,
         own_fault: None,
+        rehearsal: None,
     }
 }
 

@@ -4,6 +4,7 @@ mod backtest;
 mod check;
 mod correction;
 mod deliver;
+mod drill;
 mod exit;
 mod gate;
 mod generate;
@@ -11,6 +12,7 @@ mod healthcheck;
 mod import;
 mod ledger;
 pub(crate) mod live;
+mod notify;
 mod output;
 mod probe;
 mod rates;
@@ -82,6 +84,11 @@ enum Verb {
     /// Messages that a destination refused
     #[command(subcommand)]
     Deliver(deliver::Verb),
+    /// Test destinations without an incident
+    #[command(subcommand)]
+    Notify(notify::Verb),
+    /// Rehearse an incident: it goes the whole way of a page, and touches neither budget nor gate
+    Drill(drill::Options),
     /// Back the ledger up while the agent runs, check it, put it back
     #[command(subcommand)]
     Ledger(ledger::Verb),
@@ -188,6 +195,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Correction(verb) => correction::run(&verb),
         Verb::Deliver(verb) => deliver::run(&verb),
+        Verb::Notify(verb) => notify::run(&verb, &log),
+        Verb::Drill(options) => drill::run(&options),
         Verb::Ledger(verb) => ledger::run(&verb),
         Verb::Status(options) => status::run(&options),
         Verb::Healthcheck(options) => healthcheck::run(&options),

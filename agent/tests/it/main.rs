@@ -32,6 +32,8 @@ mod ledger_faults;
 #[cfg(test)]
 mod month;
 #[cfg(test)]
+mod notified;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod promised;

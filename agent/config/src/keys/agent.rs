@@ -1,7 +1,8 @@
 //! `lookout.yaml`, without its targets.
 
 use super::Shape::{
-    About, Between, Duration, List, Map, Name, Object as Mapping, Secret, Switch, Text, Whole, Word,
+    About, AnyOf, Between, Duration, List, Map, Name, NonEmpty, Object as Mapping, Secret, Switch, Text,
+    Whole, Word,
 };
 use super::declaration::{key, object, required};
 use super::server::{scrape, server};
@@ -33,9 +34,12 @@ object! { destination: "A receiver of messages about incidents." {
     NAME = required("name", Name, "Unique name in messages and metrics.");
     SLACK = key("slack", Mapping(slack::OBJECT), "");
     ALERTMANAGER = key("alertmanager", Mapping(alertmanager::OBJECT), "");
+    PAGERDUTY = key("pagerduty", Mapping(pagerduty::OBJECT), "");
+    WEBHOOK = key("webhook", Mapping(webhook::OBJECT), "");
+    EMAIL = key("email", Mapping(email::OBJECT), "");
     MINIMUM = key("minimum", Word(&["page", "ticket"]), "Least severity that is sent there.").default("ticket");
     GROUP_WAIT = key("group_wait", Duration, "Time that an incident waits for others of its service, to share a message; at most `5s`. Alertmanager groups by itself.").default("2s");
-} choices: &[&[SLACK], &[ALERTMANAGER]]; }
+} choices: &[&[SLACK], &[ALERTMANAGER], &[PAGERDUTY], &[WEBHOOK], &[EMAIL]]; }
 
 object! { slack: "A Slack channel." {
     WEBHOOK_URL = key("webhook_url", Secret, "URL of an incoming webhook. Take it from the environment, or write it into a file of its own.");
@@ -48,6 +52,32 @@ object! { slack: "A Slack channel." {
 
 object! { alertmanager: "An Alertmanager." {
     URLS = required("urls", List(&About("A URL; an empty one is left out.", &Text)), "Base URLs of all instances, each of which gets every alert.");
+} }
+
+object! { pagerduty: "A service of PagerDuty with an Events API v2 integration." {
+    ROUTING_KEY = key("routing_key", Secret, "Integration key of the service. Take it from the environment, or write it into a file of its own.");
+    ROUTING_KEY_FILE = key("routing_key_file", Text, "File that holds it.");
+    EVENTS_URL = key("events_url", Text, "Base URL of the Events API.").default("https://events.pagerduty.com/v2/");
+} choices: &[&[ROUTING_KEY], &[ROUTING_KEY_FILE]]; }
+
+object! { webhook: "A program of yours that takes JSON." {
+    URL = key("url", Secret, "URL that messages are posted to. It may be secret.");
+    URL_FILE = key("url_file", Text, "File that holds it.");
+    SIGNING_SECRET = key("signing_secret", Secret, "Secret that signs each message. Take it from the environment, or write it into a file of its own.");
+    SIGNING_SECRET_FILE = key("signing_secret_file", Text, "File that holds it.");
+    HEADERS = key("headers", Map(&AnyOf(&[Text, Mapping(crate::keys::server::header::OBJECT)])), "Headers of each message.");
+} choices: &[&[URL], &[URL_FILE]]; }
+
+object! { email: "Mailboxes that get messages by SMTP." {
+    HOST = required("host", Text, "Mail server.");
+    PORT = key("port", Whole(1, 65535), "Port of the mail server. 587 with `starttls`, 465 with `tls`, 25 with `none`.");
+    ENCRYPTION = key("encryption", Word(&["starttls", "tls", "none"]), "Encryption of the connection.").default("starttls");
+    CA_FILE = key("ca_file", Text, "File of certificates in PEM that are trusted beside those of the system.");
+    USERNAME = key("username", Text, "User, if the mail server asks for one.");
+    PASSWORD = key("password", Secret, "Password. Take it from the environment, or write it into a file of its own.");
+    PASSWORD_FILE = key("password_file", Text, "File that holds it.");
+    FROM = required("from", Text, "Address of the sender.");
+    TO = required("to", NonEmpty(&About("An address.", &Text)), "Addresses of the readers.");
 } }
 
 object! { gate: "Conditions of the deployment gate." {
@@ -63,7 +93,7 @@ object! { auth: "Clients that may write." {
 } }
 
 /// Permissions of a bearer token.
-pub(crate) const SCOPES: [&str; 4] = ["ask", "mark", "correct", "override"];
+pub(crate) const SCOPES: [&str; 5] = ["ask", "mark", "correct", "override", "deliver"];
 
 object! { token: "A bearer token." {
     NAME = required("name", Name, "Name of its holder.");

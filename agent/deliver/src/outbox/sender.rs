@@ -16,6 +16,8 @@ use lookout_runtime::events::names;
 
 /// Number of deliveries read from the ledger at once, when each goes alone.
 const ALONE: u32 = 32;
+/// Number of deliveries read from the ledger at once, when a message has all of them in full.
+const BATCHED: u32 = 100;
 /// Number of deliveries read from the ledger at once, when they are grouped.
 const GROUPED: u32 = 1000;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -70,7 +72,8 @@ impl Sender {
         let grouping = self.receiver.grouping();
         let limit = match grouping {
             Grouping::Alone => ALONE.saturating_add(u32::try_from(busy.len()).unwrap_or(0)),
-            Grouping::Batched | Grouping::Followed | Grouping::Edited => GROUPED,
+            Grouping::Batched => BATCHED.saturating_add(u32::try_from(busy.len()).unwrap_or(0)),
+            Grouping::Followed | Grouping::Edited => GROUPED,
         };
         let due = self.ports.ledger.due_deliveries(&self.name, self.now(), limit).await?;
         self.show_progress().await?;

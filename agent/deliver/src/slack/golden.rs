@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{blocks, build_message, slack_as_text};
 use crate::{Message, Update};
 use lookout_model::sample::{T0, lifecycle, without_data};
-use lookout_model::{Delivery, Notice};
+use lookout_model::{Delivery, Notice, OwnFault, Rehearsal};
 
 /// Compares with a file, or writes it when `UPDATE_EXPECT=1`.
 fn golden(name: &str, text: &str) {
@@ -27,7 +27,20 @@ fn cases() -> Vec<(&'static str, Delivery)> {
     hostile.last_deploy = None;
     let mut no_data = without_data(escalated.clone());
     no_data.change = Change::Opened;
+    let rehearsal = |kind: Rehearsal| {
+        let mut notice = opened.clone();
+        notice.rehearsal = Some(kind);
+        notice
+    };
+    let mut dead_letter = escalated.clone();
+    dead_letter.own_fault = Some(OwnFault {
+        title: "pager refuses messages".to_owned(),
+        text: "It did not hear of titanic-requests: pagerduty answered 400.".to_owned(),
+    });
     let cases = [
+        ("test", rehearsal(Rehearsal::Test), false),
+        ("drill", rehearsal(Rehearsal::Drill { ends_at: T0 }), false),
+        ("dead_letter", dead_letter, false),
         ("opened", opened.clone(), false),
         ("escalated", escalated, false),
         ("eased", eased, false),
@@ -45,7 +58,7 @@ fn cases() -> Vec<(&'static str, Delivery)> {
 }
 
 /// Returns a group of one service with a page and an end in it, and a digest of five services.
-fn groups() -> [(&'static str, Vec<Notice>); 2] {
+pub(crate) fn groups() -> [(&'static str, Vec<Notice>); 2] {
     let one = |service: &str, n: usize, change: usize| {
         let mut notice = lifecycle(T0, &[])[change].notice.clone();
         notice.incident.service = service.to_owned();
@@ -72,7 +85,7 @@ fn messages_look_as_they_should() {
         golden(&format!("{name}.json"), &(serde_json::to_string_pretty(&payload).unwrap() + "\n"));
         golden(&format!("{name}.txt"), &(slack_as_text(&payload) + "\n"));
     }
-    let (_, opened) = cases().remove(0);
+    let opened = cases().into_iter().find_map(|(name, one)| (name == "opened").then_some(one)).unwrap();
     golden("plain.txt", &(slack_as_text(&blocks::plain(&build_message(&opened))) + "\n"));
 }
 
@@ -138,7 +151,7 @@ fn finite() -> impl Strategy<Value = f64> {
 }
 
 prop_compose! {
-    fn notices()(
+    pub(crate) fn notices()(
         kind in 0..4_usize,
         texts in prop::collection::vec(outside_text(), 12),
         numbers in prop::collection::vec(finite(), 6),

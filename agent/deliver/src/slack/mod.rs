@@ -7,7 +7,7 @@ mod text;
 mod webhook;
 
 #[cfg(test)]
-mod golden;
+pub(crate) mod golden;
 
 pub(super) use api::WebApi;
 pub use text::slack_as_text;

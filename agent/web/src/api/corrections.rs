@@ -132,7 +132,10 @@ pub(super) async fn revoke(
     }
 }
 
-fn parse<T: DeserializeOwned>(body: Result<Bytes, BytesRejection>, what: &str) -> Result<T, Problem> {
+pub(super) fn parse<T: DeserializeOwned>(
+    body: Result<Bytes, BytesRejection>,
+    what: &str,
+) -> Result<T, Problem> {
     let body =
         body.map_err(|rejection| Problem::new(rejection.status(), "bad_body", rejection.body_text()))?;
     serde_json::from_slice(&body).map_err(|error| {

@@ -7,14 +7,23 @@ use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{Problem, State, auth};
-use lookout_ledger::DeadLetter;
+use lookout_ledger::{DeadLetter, DeliveryState};
 
 /// The scope that a token needs to have deliveries tried again.
-const SCOPE: &str = "deliver";
+pub(super) const SCOPE: &str = "deliver";
 
 #[derive(Debug, Serialize)]
 pub(super) struct Deliveries {
     dead_letters: Vec<DeadLetter>,
+    /// Of the incident that was named.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    deliveries: Vec<DeliveryState>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfIncident {
+    incident: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -28,11 +37,21 @@ pub(super) struct Retried {
     retried: u64,
 }
 
-/// `GET /api/v1/deliveries`
-pub(super) async fn list(extract::State(state): extract::State<State>) -> Result<Json<Deliveries>, Problem> {
+/// `GET /api/v1/deliveries?incident=`: the dead letters, and the deliveries of an incident when one is named.
+pub(super) async fn list(
+    extract::State(state): extract::State<State>,
+    parameters: Result<Query<OfIncident>, QueryRejection>,
+) -> Result<Json<Deliveries>, Problem> {
+    let incident = super::query(parameters)?.incident;
     let letters = state.ledger.dead_letters(state.clock.now()).await;
     let dead_letters = letters.map_err(|error| Problem::ledger(&error))?;
-    Ok(Json(Deliveries { dead_letters }))
+    let deliveries = match &incident {
+        Some(incident) => {
+            state.ledger.deliveries_of(incident).await.map_err(|error| Problem::ledger(&error))?
+        }
+        None => Vec::new(),
+    };
+    Ok(Json(Deliveries { dead_letters, deliveries }))
 }
 
 /// `POST /api/v1/deliveries/retry?destination=`: of all destinations, unless one is named.

@@ -3,6 +3,7 @@
 mod corrections;
 mod deliveries;
 mod deploys;
+mod drills;
 mod gate;
 mod incidents;
 mod slos;
@@ -29,6 +30,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/deploys", get(deploys::list).post(deploys::mark))
         .route("/deliveries", get(deliveries::list))
         .route("/deliveries/retry", post(deliveries::retry))
+        .route("/drills", post(drills::begin))
         .route("/corrections", get(corrections::list).post(corrections::add))
         .route("/corrections/{id}/revoke", post(corrections::revoke))
         .fallback(missing)

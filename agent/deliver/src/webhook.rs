@@ -1,0 +1,234 @@
+//! A program that takes JSON. Its form is documented in `docs/schema/webhook.schema.json`; a change of it that breaks a
+//! reader changes `version`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::Client;
+use reqwest::header::CONTENT_TYPE;
+use ring::hmac;
+use serde::Serialize;
+use url::Url;
+
+use crate::message::{TEXT, clean, is_over};
+use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
+use lookout_config::Secret;
+use lookout_engine::Severity;
+use lookout_model::format::rfc3339;
+use lookout_model::{Delivery, Notice, Rehearsal, Timestamp};
+use lookout_runtime::clock::Clock;
+
+const WHO: &str = "webhook";
+const VERSION: &str = "1";
+/// Header with the time and the signature of a message.
+const SIGNATURE: &str = "lookout-signature";
+
+pub(super) struct Webhook {
+    name: String,
+    /// The URL; it may be secret.
+    url: Url,
+    signing_secret: Option<Secret>,
+    headers: Vec<(String, Secret)>,
+    client: Client,
+    clock: Arc<dyn Clock>,
+    group_wait: Duration,
+}
+
+/// Body of a message.
+#[derive(Debug, Serialize)]
+pub(super) struct Body {
+    version: &'static str,
+    /// The same for every attempt at the same transitions.
+    id: String,
+    /// Whether an earlier attempt may have arrived.
+    resent: bool,
+    state: &'static str,
+    severity: &'static str,
+    headline: String,
+    sentence: String,
+    incidents: Vec<Item>,
+}
+
+/// One transition.
+#[derive(Debug, Serialize)]
+struct Item {
+    id: String,
+    change: &'static str,
+    at: String,
+    state: &'static str,
+    severity: &'static str,
+    peak: &'static str,
+    cause: &'static str,
+    service: String,
+    slo: String,
+    title: String,
+    environment: Option<String>,
+    rehearsal: Option<&'static str>,
+    headline: String,
+    sentence: String,
+    description: String,
+    started_at: String,
+    detected_at: String,
+    recovered_at: Option<String>,
+    resolved_at: Option<String>,
+    budget_left_ratio: f64,
+    seconds_to_exhaustion: Option<f64>,
+    fields: Vec<Field>,
+    links: Vec<Link>,
+}
+
+#[derive(Debug, Serialize)]
+struct Field {
+    name: String,
+    value: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Link {
+    label: &'static str,
+    url: String,
+}
+
+impl Webhook {
+    pub(super) fn new(
+        name: String,
+        url: Url,
+        signing_secret: Option<Secret>,
+        headers: Vec<(String, Secret)>,
+        client: Client,
+        clock: Arc<dyn Clock>,
+        group_wait: Duration,
+    ) -> Self {
+        Self { name, url, signing_secret, headers, client, clock, group_wait }
+    }
+
+    async fn post(&self, body: &Body) -> Result<(), Refused> {
+        let text = serde_json::to_string(body).map_err(|error| Refused {
+            error: format!("{WHO}: the message cannot be written: {error}"),
+            retry: Retry::Never,
+        })?;
+        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
+        for (name, value) in &self.headers {
+            request = request.header(name, value.reveal());
+        }
+        if let Some(secret) = &self.signing_secret {
+            request = request.header(SIGNATURE, signature(secret, self.clock.now(), &text));
+        }
+        let answer = http::send(WHO, request.body(text)).await?;
+        if answer.is_success() {
+            return Ok(());
+        }
+        let mut secrets = vec![self.url.as_str(), self.url.path()];
+        // the path `/` stands in any text
+        secrets.retain(|secret| secret.len() > 1);
+        secrets.extend(self.headers.iter().map(|(_, value)| value.reveal()));
+        secrets.extend(self.signing_secret.as_ref().map(Secret::reveal));
+        Err(answer.refused(WHO, &secrets))
+    }
+}
+
+/// Returns `t=SECONDS,v1=HEX`: the HMAC-SHA-256 of the seconds, a dot and the body. The time lets a reader refuse an old
+/// message that somebody sends again.
+pub(super) fn signature(secret: &Secret, now: Timestamp, body: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.reveal().as_bytes());
+    let seconds = now.as_seconds();
+    let tag = hmac::sign(&key, format!("{seconds}.{body}").as_bytes());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("t={seconds},v1={hex}")
+}
+
+fn state(over: bool) -> &'static str {
+    if over { "resolved" } else { "open" }
+}
+
+/// Returns the body about transitions of one incident or several.
+pub(super) fn body(update: &Update) -> Body {
+    let notices: Vec<&Notice> = update.deliveries.iter().map(|delivery| &delivery.notice).collect();
+    let message = match notices.as_slice() {
+        [notice] => Message::of(notice),
+        _ => {
+            let mut changed: Vec<Notice> = notices.iter().map(|notice| Notice::clone(notice)).collect();
+            crate::group::worst_first(&mut changed);
+            Message::of_group(&changed)
+        }
+    };
+    let open = notices.iter().filter(|notice| !is_over(notice));
+    let worst = open.map(|notice| notice.incident.severity).max();
+    let worst = worst.or_else(|| notices.iter().map(|notice| notice.incident.severity).max());
+    Body {
+        version: VERSION,
+        id: update_id(&notices),
+        resent: update.is_unsure(),
+        state: state(notices.iter().all(|notice| is_over(notice))),
+        severity: worst.unwrap_or(Severity::Ticket).as_str(),
+        headline: message.headline,
+        sentence: message.sentence,
+        incidents: notices.iter().map(|notice| item(notice)).collect(),
+    }
+}
+
+/// Returns an id that follows from the transitions alone.
+fn update_id(notices: &[&Notice]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for notice in notices {
+        let text = format!("{} {} {}\n", notice.incident.id, notice.change, notice.at.as_millis());
+        context.update(text.as_bytes());
+    }
+    let hex: String = context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("msg-{hex}")
+}
+
+fn item(notice: &Notice) -> Item {
+    let (incident, message) = (&notice.incident, Message::of(notice));
+    let finite = |number: f64| if number.is_finite() { number } else { 0.0 };
+    Item {
+        id: incident.id.clone(),
+        change: notice.change.as_str(),
+        at: rfc3339(notice.at),
+        state: state(is_over(notice)),
+        severity: incident.severity.as_str(),
+        peak: incident.peak.as_str(),
+        cause: incident.cause.as_str(),
+        service: clean(&incident.service, TEXT),
+        slo: clean(&incident.slo, TEXT),
+        title: clean(&notice.slo_title, TEXT),
+        environment: notice.environment.as_deref().map(|text| clean(text, TEXT)),
+        rehearsal: notice.rehearsal.map(Rehearsal::as_str),
+        headline: message.headline,
+        sentence: message.sentence,
+        description: message.description,
+        started_at: rfc3339(incident.began_at()),
+        detected_at: rfc3339(incident.detected_at),
+        recovered_at: incident.recovered_at.map(rfc3339),
+        resolved_at: incident.resolved_at.map(rfc3339),
+        budget_left_ratio: finite(notice.evidence.budget_left_ratio),
+        seconds_to_exhaustion: notice.evidence.seconds_to_exhaustion.map(finite),
+        fields: message.fields.into_iter().map(|(name, value)| Field { name, value }).collect(),
+        links: message.links.into_iter().map(|(label, url)| Link { label, url }).collect(),
+    }
+}
+
+#[async_trait]
+impl Receiver for Webhook {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
+        let update = Update::new(vec![delivery.clone()], delivery.thread.clone(), Vec::new());
+        self.deliver_group(&update).await
+    }
+
+    async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
+        self.post(&body(update)).await.map(|()| None)
+    }
+
+    fn grouping(&self) -> Grouping {
+        Grouping::Batched
+    }
+
+    fn group_wait(&self) -> Duration {
+        self.group_wait
+    }
+}
