@@ -407,7 +407,9 @@ fn write_agent(folder: &Path, listen: SocketAddr, ships: &[Ship; 2], token: &str
     );
     for ship in ships {
         let Ship { name, admin, .. } = ship;
-        agent += &format!("  - {{ name: {name}, url: \"http://{admin}/metrics\", timeout: 900ms }}\n");
+        // Its availability would go on being counted while the services are away.
+        agent +=
+            &format!("  - {{ name: {name}, url: \"http://{admin}/metrics\", timeout: 900ms, up: off }}\n");
         let counter = "http_server_request_duration_seconds_count";
         let source = |selector: String| {
             format!(

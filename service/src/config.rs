@@ -25,7 +25,7 @@ pub use self::environment::Environment;
 use self::reader::Reader;
 pub use self::reader::{ConfigError, ConfigErrors};
 pub use self::reference::{SETTINGS, Setting, markdown, text};
-pub use self::secret::AdminToken;
+pub use self::secret::{AdminToken, SecretFile};
 
 /// A source of variables: the process in production, a map in tests.
 pub trait Variables {
@@ -90,6 +90,8 @@ pub struct Config {
     pub otlp_signals: OtlpSignals,
     /// Time for which a start waits for its database (`START_SECONDS`).
     pub start: Duration,
+    /// The files of secrets, which may change while the service runs.
+    pub secret_files: Vec<SecretFile>,
 }
 
 /// One setting per line, for people. No secret is among them.
@@ -105,6 +107,8 @@ impl fmt::Display for Config {
         writeln!(f, "  version            {}", self.version)?;
         writeln!(f, "  log level          {}", LogLevel(self.log_level).name())?;
         writeln!(f, "  admin token        {}", set(self.admin_token.is_some()))?;
+        let reads = if self.clients.anonymous_reads { "anyone" } else { "a key with a read scope" };
+        writeln!(f, "  reads              {reads}")?;
         writeln!(f, "  drain              {} s", self.drain.as_secs())?;
         writeln!(f, "  wait for database  {} s", self.start.as_secs())?;
         let OtlpSignals { traces, metrics, logs } = self.otlp_signals;
@@ -140,7 +144,7 @@ impl Config {
 
     /// Reads the configuration. Nothing is opened or bound; only `*_FILE` secrets are read.
     pub fn from_variables(variables: &impl Variables) -> Result<Self, ConfigErrors> {
-        let mut reader = Reader { variables, errors: Vec::new() };
+        let mut reader = Reader { variables, errors: Vec::new(), secret_files: Vec::new() };
         let bind =
             reader.parsed("BIND", IpAddr::V4(Ipv4Addr::LOCALHOST), "an IP address such as 127.0.0.1 or ::");
         let port = reader.parsed("PORT", 8080, "a port between 0 and 65535 (0 picks a free one)");
@@ -153,7 +157,7 @@ impl Config {
             Environment(String::from("development")),
             "one word of up to 64 letters, digits, `-` and `_`, such as production",
         );
-        let config = Self {
+        let mut config = Self {
             clients: reader.client_policy(&environment),
             address: SocketAddr::new(bind, port),
             admin_address: SocketAddr::new(bind, admin_port),
@@ -174,7 +178,9 @@ impl Config {
                 logs: reader.exporter("OTEL_LOGS_EXPORTER", false),
             },
             start: Duration::from_secs(reader.ranged("START_SECONDS", 30, 0, 600).into()),
+            secret_files: Vec::new(),
         };
+        config.secret_files = reader.secret_files;
         if reader.errors.is_empty() { Ok(config) } else { Err(ConfigErrors(reader.errors)) }
     }
 }

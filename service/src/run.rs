@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -146,14 +147,18 @@ impl Titanic {
         operators.gate.open(http::admin(&shared));
         announce(&shared, addresses);
         http::metrics::export(&shared);
-        let housekeeping = tokio::spawn(maintain(shared.clone()));
+        let mut housekeeping = JoinSet::new();
+        housekeeping.spawn(maintain(shared.clone()));
+        if shared.secrets.may_change() {
+            housekeeping.spawn(reload_secrets(shared.clone()));
+        }
 
         shutdown.begin.cancelled().await;
         tokio::select! {
             () = drain(&shared, &clients) => {}
             () = shutdown.forced() => tracing::warn!("told twice to stop: requests in flight are cut"),
         }
-        housekeeping.abort();
+        housekeeping.abort_all();
         operators.stop.cancel();
         tokio::select! {
             _ = timeout(Duration::from_secs(1), operators.connections.wait()) => {}
@@ -200,6 +205,17 @@ async fn maintain(shared: Shared) {
     loop {
         often.tick().await;
         shared.database.close_expired();
+    }
+}
+
+/// Reads changed secrets again. The file system may hang, which must not hold up anything else.
+async fn reload_secrets(shared: Shared) {
+    let mut often = interval(OFTEN);
+    loop {
+        often.tick().await;
+        let shared = shared.clone();
+        let reload = move || shared.secrets.reload(&shared.database, shared.clock.now());
+        let _done = spawn_blocking(reload).await;
     }
 }
 

@@ -12,8 +12,10 @@ use super::{Environment, Reader, Variables};
 /// The policy for clients: keys, origins, rates and limits.
 #[derive(Debug, Clone)]
 pub struct ClientPolicy {
-    /// The keys that allow changes (`API_KEYS`, `API_KEYS_FILE`).
+    /// The keys of the start (`API_KEYS`, `API_KEYS_FILE`).
     pub keys: Keys,
+    /// Whether reading needs no key (`ANONYMOUS_READS`).
+    pub anonymous_reads: bool,
     /// The origins whose pages may read responses (`CORS_ORIGINS`).
     pub origins: Vec<HeaderValue>,
     /// The request rate of one client (`RATE_LIMIT`, `RATE_LIMIT_SECONDS`); unlimited when unset. Behind a
@@ -52,23 +54,29 @@ pub enum Keys {
 /// A permission of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
+    /// Reading passengers, where anonymous reads are denied.
+    Read,
     /// Adding, changing and removing one passenger.
     Write,
     /// Adding many at once.
     Import,
+    /// Reading voyages, where anonymous reads are denied.
+    VoyagesRead,
     /// Adding and removing voyages.
     VoyagesWrite,
 }
 
 impl Scope {
-    const ALL: [Self; 3] = [Self::Write, Self::Import, Self::VoyagesWrite];
+    const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Import, Self::VoyagesRead, Self::VoyagesWrite];
 
     /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::Read => "passengers:read",
             Self::Write => "passengers:write",
             Self::Import => "passengers:import",
+            Self::VoyagesRead => "voyages:read",
             Self::VoyagesWrite => "voyages:write",
         }
     }
@@ -120,6 +128,26 @@ fn digest_of(hex: &str) -> Option<[u8; 32]> {
 }
 
 impl Keys {
+    /// Reads one key per line, or says of each wrong line what was expected.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let (mut keys, mut wrong) = (Vec::new(), Vec::new());
+        for (index, line) in text.split(['\n', ';']).map(str::trim).enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match ApiKey::read(line) {
+                Some(key) => keys.push(key),
+                // The line is not shown: who got it wrong may have put the secret itself there.
+                None => wrong.push(format!(
+                    "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes {}",
+                    index + 1,
+                    Scope::ALL.map(Scope::as_str).join(", ")
+                )),
+            }
+        }
+        if wrong.is_empty() { Ok(Self::Required(keys)) } else { Err(wrong) }
+    }
+
     /// The key with this secret. All of them are looked at, in a time that does not tell which one it was.
     #[must_use]
     pub fn find(&self, secret: &str) -> Option<&ApiKey> {
@@ -175,6 +203,7 @@ impl<V: Variables> Reader<'_, V> {
         let seconds = self.ranged("RATE_LIMIT_SECONDS", 60, 1, 86_400);
         ClientPolicy {
             keys: self.keys(environment),
+            anonymous_reads: self.anonymous_reads(),
             origins: self.list("CORS_ORIGINS", "origins such as https://titanic.example, or *", origin),
             rate: (requests > 0).then_some(Rate { requests, seconds }),
             proxies: self.list(
@@ -192,25 +221,28 @@ impl<V: Variables> Reader<'_, V> {
         let Some(text) = self.secret("API_KEYS") else {
             return if environment.is_development() { Keys::Open } else { Keys::Nobody };
         };
-        let mut keys = Vec::new();
-        for (index, line) in text.split(['\n', ';']).map(str::trim).enumerate() {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
+        Keys::parse(&text).unwrap_or_else(|wrong| {
+            wrong.into_iter().for_each(|expected| self.refuse("API_KEYS", None, expected));
+            Keys::Nobody
+        })
+    }
+
+    /// Reads whether anyone may read. Without keys a denial would deny everyone, so it needs some.
+    fn anonymous_reads(&mut self) -> bool {
+        let setting = self.get("ANONYMOUS_READS");
+        let has_keys = self.get("API_KEYS").is_some() || self.get("API_KEYS_FILE").is_some();
+        match setting.as_deref() {
+            None | Some("allow") => true,
+            Some("deny") if has_keys => false,
+            Some("deny") => {
+                self.refuse("ANONYMOUS_READS", setting, "API_KEYS to be set, or nobody could read");
+                false
             }
-            match ApiKey::read(line) {
-                Some(key) => keys.push(key),
-                // The line is not shown: who got it wrong may have put the secret itself there.
-                None => {
-                    let expected = format!(
-                        "line {} to be `name scope[,scope] sha256:<64 hex digits>` with the scopes \
-                         passengers:write, passengers:import and voyages:write",
-                        index + 1
-                    );
-                    self.refuse("API_KEYS", None, expected);
-                }
+            Some(_) => {
+                self.refuse("ANONYMOUS_READS", setting, "allow or deny");
+                false
             }
         }
-        Keys::Required(keys)
     }
 
     /// Several values with commas between.
@@ -276,7 +308,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_no_key_is_named_by_its_number_only() {
-        let long = format!("a passengers:read {ICEBERG}");
+        let long = format!("a passengers:look {ICEBERG}");
         for wrong in ["purser", "purser passengers:write iceberg", "purser passengers:write sha256:12", &long]
         {
             let errors = read(&[("API_KEYS", &format!("# first\n{wrong}"))]).unwrap_err().to_string();
@@ -294,6 +326,18 @@ mod tests {
         for word in ["production", "staging", "demo"] {
             assert_eq!(read(&[("ENVIRONMENT", word)]).unwrap().keys, Keys::Nobody, "{word}");
         }
+    }
+
+    #[test]
+    fn anonymous_reads_are_denied_only_where_keys_are() {
+        assert!(read(&[]).unwrap().anonymous_reads);
+        let key = line("purser", "passengers:read,voyages:read", "iceberg");
+        assert!(!read(&[("API_KEYS", &key), ("ANONYMOUS_READS", "deny")]).unwrap().anonymous_reads);
+        assert!(read(&[("API_KEYS", &key), ("ANONYMOUS_READS", "allow")]).unwrap().anonymous_reads);
+        let errors = read(&[("ANONYMOUS_READS", "deny")]).unwrap_err().to_string();
+        assert!(errors.contains("ANONYMOUS_READS is `deny`: expected API_KEYS to be set"), "{errors}");
+        let errors = read(&[("API_KEYS", &key), ("ANONYMOUS_READS", "no")]).unwrap_err().to_string();
+        assert!(errors.contains("ANONYMOUS_READS is `no`: expected allow or deny"), "{errors}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use axum::http::Uri;
 use tracing::Level;
 
-use super::{Pooling, Variables};
+use super::{Pooling, SecretFile, Variables};
 use crate::log_level::LogLevel;
 
 /// One variable that cannot be used.
@@ -41,6 +41,7 @@ const SHOWN_CHARS: usize = 80;
 pub(super) struct Reader<'a, V> {
     pub(super) variables: &'a V,
     pub(super) errors: Vec<ConfigError>,
+    pub(super) secret_files: Vec<SecretFile>,
 }
 
 impl<V: Variables> Reader<'_, V> {

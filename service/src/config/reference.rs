@@ -24,7 +24,7 @@ const fn secret(name: &'static str, about: &'static str) -> Setting {
 }
 
 /// Every setting, in the order of the reference.
-pub const SETTINGS: [Setting; 33] = [
+pub const SETTINGS: [Setting; 34] = [
     plain(
         "ENVIRONMENT",
         "development",
@@ -50,6 +50,11 @@ pub const SETTINGS: [Setting; 33] = [
     secret(
         "API_KEYS",
         "Lines of `name scope[,scope] sha256:<digest>`. Without keys only a development machine takes changes.",
+    ),
+    plain(
+        "ANONYMOUS_READS",
+        "allow",
+        "`deny`: reading needs a key with `passengers:read` or `voyages:read`.",
     ),
     plain("CORS_ORIGINS", "", "Origins whose pages may read responses, or `*`."),
     plain("RATE_LIMIT", "0", "Requests of one client per `RATE_LIMIT_SECONDS`; 0 is no limit."),

@@ -1,8 +1,10 @@
 //! Secrets: from a variable or a file, and never shown.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -37,9 +39,55 @@ impl fmt::Debug for AdminToken {
     }
 }
 
+/// A file with a secret, which may change while the service runs.
+#[derive(Debug, Clone)]
+pub struct SecretFile {
+    /// The variable, without `_FILE`.
+    pub variable: &'static str,
+    path: PathBuf,
+    stamp: Option<Stamp>,
+}
+
+/// Device, inode, size and time of the last change: one of them differs after a file was written or replaced.
+type Stamp = (u64, u64, u64, i64, i64);
+
+fn stamp_of(file: &Metadata) -> Stamp {
+    (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec())
+}
+
+impl SecretFile {
+    fn new(variable: &'static str, path: &str) -> Self {
+        Self { variable, path: PathBuf::from(path), stamp: None }
+    }
+
+    /// Reads the secret, or says what was expected. The stamp is taken first, so that a file that changes meanwhile is
+    /// read again.
+    fn read(&mut self) -> Result<String, String> {
+        self.stamp = std::fs::metadata(&self.path).ok().map(|file| stamp_of(&file));
+        let mut text = String::new();
+        let read =
+            File::open(&self.path).and_then(|file| file.take(SECRET_BYTES + 1).read_to_string(&mut text));
+        let secret = text.trim_end_matches(['\r', '\n']);
+        match read {
+            Err(error) => Err(format!("a readable text file ({error})")),
+            Ok(length) if length as u64 > SECRET_BYTES => {
+                Err(format!("a file of at most {SECRET_BYTES} bytes"))
+            }
+            Ok(_) if secret.is_empty() => Err(String::from("a file that is not empty")),
+            Ok(_) => Ok(secret.to_owned()),
+        }
+    }
+
+    /// Reads the secret if the file has changed since it was read, or has gone.
+    pub fn read_changed(&mut self) -> Option<Result<String, String>> {
+        let stamp = std::fs::metadata(&self.path).ok().map(|file| stamp_of(&file));
+        (stamp != self.stamp).then(|| self.read())
+    }
+}
+
 impl<V: Variables> Reader<'_, V> {
     /// A secret, from the variable itself or from the file that `<name>_FILE` names. Its value is never shown.
-    pub(super) fn secret(&mut self, name: &str) -> Option<String> {
+    pub(super) fn secret(&mut self, name: &'static str) -> Option<String> {
         let file_variable = format!("{name}_FILE");
         let (inline, path) = (self.get(name), self.get(&file_variable));
         if inline.is_some() && path.is_some() {
@@ -47,18 +95,12 @@ impl<V: Variables> Reader<'_, V> {
             return None;
         }
         let Some(path) = path else { return inline };
-        let mut text = String::new();
-        let read = File::open(&path).and_then(|file| file.take(SECRET_BYTES + 1).read_to_string(&mut text));
-        let secret = text.trim_end_matches(['\r', '\n']);
+        let mut file = SecretFile::new(name, &path);
+        let read = file.read();
+        self.secret_files.push(file);
         match read {
-            Err(error) => self.refuse(&file_variable, Some(path), format!("a readable text file ({error})")),
-            Ok(length) if length as u64 > SECRET_BYTES => {
-                self.refuse(&file_variable, Some(path), format!("a file of at most {SECRET_BYTES} bytes"));
-            }
-            Ok(_) if secret.is_empty() => {
-                self.refuse(&file_variable, Some(path), "a file that is not empty");
-            }
-            Ok(_) => return Some(secret.to_owned()),
+            Ok(secret) => return Some(secret),
+            Err(expected) => self.refuse(&file_variable, Some(path), expected),
         }
         None
     }

@@ -91,6 +91,14 @@ pub enum Opening {
     Read,
 }
 
+/// A part of a login to PostgreSQL.
+pub(crate) enum Login {
+    /// The user.
+    User(String),
+    /// The password.
+    Password(String),
+}
+
 /// Connections by their use.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolUse {
@@ -215,7 +223,8 @@ impl Database {
                 sqlite.run_direct(None, connection, false).await
             }
             Pools::Postgres(pool, pooling) => {
-                let mut connection = timeout(FIRST_CONNECT_TIMEOUT, pool.options().connect())
+                let options = pool.options();
+                let mut connection = timeout(FIRST_CONNECT_TIMEOUT, options.connect())
                     .await
                     .unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
                 let migrated = timeout(BATCH_STATEMENT_LIMIT, async {
@@ -279,6 +288,17 @@ impl Database {
     /// Writes the metrics of the database.
     pub(crate) fn write(&self, out: &mut Exposition) {
         self.meter.write(out, &self.pool_state());
+    }
+
+    /// Changes the login of new connections to PostgreSQL. Open ones stay until they are too old.
+    pub(crate) fn change_login(&self, login: &Login) {
+        let Pools::Postgres(pool, _) = &self.pools else { return };
+        for pool in [Some(pool), self.checks.as_ref()].into_iter().flatten() {
+            pool.change_options(|options| match login {
+                Login::User(user) => options.username(user),
+                Login::Password(password) => options.password(password),
+            });
+        }
     }
 
     /// Closes connections that are too old or were idle for too long.

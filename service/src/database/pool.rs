@@ -54,7 +54,7 @@ const STRANDED: Duration = Duration::from_secs(30);
 
 /// The connections to one database.
 pub(super) struct Pool<B: Backend> {
-    options: Options<B>,
+    options: Mutex<Options<B>>,
     bounds: Bounds,
     max: u32,
     permits: Arc<Semaphore>,
@@ -153,7 +153,7 @@ impl<B: Backend> Pool<B> {
             free_slots: (0..max as usize).rev().collect(),
         };
         Arc::new(Self {
-            options,
+            options: Mutex::new(options),
             bounds,
             max,
             permits: Arc::new(Semaphore::new(max as usize)),
@@ -165,13 +165,19 @@ impl<B: Backend> Pool<B> {
     }
 
     /// Returns the options of new connections.
-    pub(super) fn options(&self) -> &Options<B> {
-        &self.options
+    pub(super) fn options(&self) -> Options<B> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Changes the options of new connections. Those that are open stay as they are.
+    pub(super) fn change_options(&self, change: impl FnOnce(Options<B>) -> Options<B>) {
+        let mut options = self.options.lock().unwrap_or_else(PoisonError::into_inner);
+        *options = change(options.clone());
     }
 
     /// Opens the first connection, within a limit of its own. Its error says why the database cannot be used.
     pub(super) async fn open_first(&self, limit: Duration) -> Result<(), sqlx::Error> {
-        let connection = timeout(limit, self.options.connect()).await;
+        let connection = timeout(limit, async { self.options().connect().await }).await;
         let connection = connection.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
         let now = Instant::now();
         self.state().idle.push(Idle { connection, opened: now, used: now });
@@ -202,7 +208,8 @@ impl<B: Backend> Pool<B> {
                 drop(connection);
                 self.discard_silent();
             }
-            match timeout(self.bounds.connect, self.options.connect()).await {
+            let options = self.options();
+            match timeout(self.bounds.connect, options.connect()).await {
                 Ok(Ok(connection)) => {
                     return Ok(Pooled(Some(CheckedOut::new(connection, Instant::now(), permit))));
                 }

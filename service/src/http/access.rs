@@ -1,4 +1,5 @@
-//! API keys: a change needs a key with the right scope. Nothing is remembered between requests.
+//! API keys: a change needs a key with the right scope, and so does reading where anonymous reads are denied. Nothing is
+//! remembered between requests.
 
 use axum::extract::{FromRef, FromRequestParts};
 use axum::http::request::Parts;
@@ -19,6 +20,10 @@ pub struct Writer(pub Holder);
 /// Proof that the client may add many passengers at once.
 #[derive(Debug)]
 pub struct Importer(pub Holder);
+
+/// Proof that the client may read passengers.
+#[derive(Debug)]
+pub struct Reader;
 
 /// The name of the key's holder; none where no key is required.
 #[derive(Debug, Clone, Default)]
@@ -46,6 +51,17 @@ where
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Reader
+where
+    Shared: FromRef<S>,
+{
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
+        admit_reader(&Shared::from_ref(state), &parts.headers, Scope::Read).map(|()| Self)
+    }
+}
+
 /// Returns the token behind `Bearer`.
 pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
     let offered = headers.get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES)?;
@@ -53,10 +69,15 @@ pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
+/// Checks that the client may read.
+pub fn admit_reader(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<(), Refusal> {
+    if shared.config.clients.anonymous_reads { Ok(()) } else { admit(shared, headers, scope).map(drop) }
+}
+
 /// Checks that the key of a request has a scope.
 pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
-    let keys = &shared.config.clients.keys;
-    match keys {
+    let keys = shared.secrets.keys();
+    match &*keys {
         Keys::Open => return Ok(Holder(None)),
         Keys::Nobody => {
             let detail = "no API keys are configured (API_KEYS), so that nobody may change anything here";

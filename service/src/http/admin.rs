@@ -47,7 +47,7 @@ async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoR
     let broken = shared.faults.count(Instant::now());
     (
         [(header::CONTENT_TYPE, format.media_type())],
-        shared.metrics.render(format, &shared.database, &shared.readiness, &broken),
+        shared.metrics.render(format, &shared.database, (&shared.readiness, &shared.secrets), &broken),
     )
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, Request};
 
-use crate::config::{ClientPolicy, Network};
+use crate::config::{ClientPolicy, Keys, Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -36,14 +36,14 @@ impl fmt::Display for Client {
 
 impl Client {
     /// Identifies the client of a request.
-    pub fn of<B>(request: &Request<B>, edge: &ClientPolicy) -> Self {
-        let key = super::access::secret(request.headers()).and_then(|secret| edge.keys.find(secret));
+    pub fn of<B>(request: &Request<B>, policy: &ClientPolicy, keys: &Keys) -> Self {
+        let key = super::access::secret(request.headers()).and_then(|secret| keys.find(secret));
         if let Some(key) = key {
             return Self::Key(key.name.clone());
         }
         let peer = request.extensions().get::<PeerAddress>();
         peer.map_or(Self::Unknown, |PeerAddress(peer)| {
-            Self::Address(network_of(address(peer.ip(), request.headers(), &edge.proxies)))
+            Self::Address(network_of(address(peer.ip(), request.headers(), &policy.proxies)))
         })
     }
 }

@@ -134,7 +134,7 @@ enum Status {
 }
 
 /// The checks of a readiness probe, with the state of each.
-type Checks = [(&'static str, &'static str); 5];
+type Checks = [(&'static str, &'static str); 6];
 
 async fn check(shared: &Shared) -> (Status, Checks) {
     let accepting = if shared.readiness.is_draining() {
@@ -155,9 +155,10 @@ async fn check(shared: &Shared) -> (Status, Checks) {
             ("fail", "fail", "fail", "fail")
         }
     };
+    let secrets = if shared.secrets.are_stale() { "reload_failed" } else { "ok" };
     let status = if database == "fail" || migrations == "fail" || accepting != "ok" {
         Status::Fail
-    } else if reads != "ok" || writes != "ok" {
+    } else if reads != "ok" || writes != "ok" || secrets != "ok" {
         Status::Degraded
     } else {
         Status::Ok
@@ -167,6 +168,7 @@ async fn check(shared: &Shared) -> (Status, Checks) {
         ("migrations", migrations),
         ("reads", reads),
         ("writes", writes),
+        ("secrets", secrets),
         ("accepting", accepting),
     ];
     shared.readiness.note(checks);

@@ -13,6 +13,7 @@ use opentelemetry::{KeyValue, global};
 
 use super::ApiRoute;
 use super::health::Readiness;
+use super::secrets::Secrets;
 use crate::database::Database;
 use crate::telemetry::exposition::{Exposition, Format, Kind};
 use crate::telemetry::histogram::{Histogram, Measure};
@@ -184,7 +185,7 @@ impl Metrics {
         &self,
         format: Format,
         database: &Database,
-        readiness: &Readiness,
+        (readiness, secrets): (&Readiness, &Secrets),
         broken: &[(&'static str, u32)],
     ) -> String {
         let mut out = Exposition::new(format);
@@ -195,6 +196,7 @@ impl Metrics {
         out.sample(POOL, &[("state", "used")], pool.used.into());
         database.write(&mut out);
         readiness.write(&mut out);
+        secrets.write(&mut out);
         out.family(BUILD, Kind::Gauge, "Always 1; the label tells the version.");
         out.sample(BUILD, &[("version", &self.version)], 1.0);
         out.family(BROKEN, Kind::Gauge, "Faults that were ordered and have not ended, by kind.");

@@ -19,6 +19,7 @@ pub mod openapi;
 mod port_service;
 pub mod precondition;
 pub mod rate;
+pub mod secrets;
 pub mod serve;
 pub mod startup_gate;
 mod write_timeout;
@@ -34,6 +35,7 @@ use self::middleware::Port;
 use self::openapi::{Described, Info};
 pub use self::port_service::PortService;
 use self::rate::Buckets;
+use self::secrets::Secrets;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
@@ -68,6 +70,8 @@ pub struct Parts {
     pub audit: Audit,
     /// The readiness of this process.
     pub readiness: Readiness,
+    /// The secrets, which may change.
+    pub secrets: Secrets,
     /// The rate limiter, if one is configured.
     pub buckets: Option<Buckets>,
     /// The limit of requests in flight.
@@ -84,9 +88,20 @@ impl Shared {
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
         let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);
-        let parts =
-            Parts { config, database, api, metrics, faults, audit, readiness, buckets, in_flight, clock };
-        Self(Arc::new(parts))
+        let secrets = Secrets::new(&config, clock.now());
+        Self(Arc::new(Parts {
+            config,
+            database,
+            api,
+            metrics,
+            faults,
+            audit,
+            readiness,
+            secrets,
+            buckets,
+            in_flight,
+            clock,
+        }))
     }
 }
 

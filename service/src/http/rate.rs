@@ -126,7 +126,7 @@ pub async fn limit(
     if route.is_some_and(health::is_probe) {
         return next(request).await;
     }
-    let client = Client::of(&request, &shared.config.clients);
+    let client = Client::of(&request, &shared.config.clients, &shared.secrets.keys());
     let left = buckets.take(client.clone(), Instant::now());
     let mut response = if left.admitted {
         next(request).await

@@ -13,7 +13,7 @@ use super::Store;
 use super::domain::{Call, Label, NewCall, NewVoyage, Voyage};
 use crate::config::Scope;
 use crate::fields::FieldError;
-use crate::http::access::{Refusal, admit};
+use crate::http::access::{Refusal, admit, admit_reader};
 use crate::http::error::Problem;
 use crate::http::extract::{JsonObject, Segment};
 use crate::http::openapi::{Answer, Described, Operation, Verb};
@@ -58,11 +58,23 @@ impl FromRequestParts<Context> for Writer {
     }
 }
 
+/// Proof that the client may read voyages.
+struct Reader;
+
+impl FromRequestParts<Context> for Reader {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Refusal> {
+        admit_reader(&context.shared, &parts.headers, Scope::VoyagesRead).map(|()| Self)
+    }
+}
+
 /// Returns the routes with their descriptions and schemas.
 pub fn routes(shared: &Shared, store: Store) -> Described {
     let described = Described::default()
         .on(
             describe(Verb::Get, ALL, "listVoyages", "List voyages")
+                .reads(Scope::VoyagesRead)
                 .parameters([cursor()])
                 .refuses(&[400])
                 .answers(Answer::new(200, "A page of voyages.").json(reference("VoyagePage"))),
@@ -78,6 +90,7 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
         )
         .on(
             one(Verb::Get, ONE, "getVoyage", "Read a voyage")
+                .reads(Scope::VoyagesRead)
                 .answers(Answer::new(200, "The voyage.").json(reference("Voyage"))),
             read,
         )
@@ -88,9 +101,11 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
             remove,
         )
         .on(
-            one(Verb::Get, CALLS, "listCalls", "List the ports of call of a voyage").answers(
-                Answer::new(200, "The calls in their order, at most 100.").json(reference("CallList")),
-            ),
+            one(Verb::Get, CALLS, "listCalls", "List the ports of call of a voyage")
+                .reads(Scope::VoyagesRead)
+                .answers(
+                    Answer::new(200, "The calls in their order, at most 100.").json(reference("CallList")),
+                ),
             calls,
         )
         .on(
@@ -185,7 +200,11 @@ struct CallList {
     items: Vec<Call>,
 }
 
-async fn list(State(context): State<Context>, uri: Uri) -> Result<Json<VoyagePage>, Problem> {
+async fn list(
+    State(context): State<Context>,
+    _reader: Reader,
+    uri: Uri,
+) -> Result<Json<VoyagePage>, Problem> {
     let after = match uri.query().unwrap_or_default() {
         "" => Uuid::nil(),
         query => query.strip_prefix("cursor=").and_then(hyphenated).ok_or_else(|| {
@@ -215,7 +234,11 @@ async fn create(
     Ok(response)
 }
 
-async fn read(State(context): State<Context>, Segment(id): Segment) -> Result<Json<Voyage>, Problem> {
+async fn read(
+    State(context): State<Context>,
+    _reader: Reader,
+    Segment(id): Segment,
+) -> Result<Json<Voyage>, Problem> {
     let id = id_of(&id)?;
     context.store.get(id).await?.map(Json).ok_or_else(|| no_such(id))
 }
@@ -229,7 +252,11 @@ async fn remove(
     if context.store.delete(id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such(id)) }
 }
 
-async fn calls(State(context): State<Context>, Segment(id): Segment) -> Result<Json<CallList>, Problem> {
+async fn calls(
+    State(context): State<Context>,
+    _reader: Reader,
+    Segment(id): Segment,
+) -> Result<Json<CallList>, Problem> {
     let id = id_of(&id)?;
     let items = context.store.calls(id).await?;
     if items.is_empty() && context.store.get(id).await?.is_none() {

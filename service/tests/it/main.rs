@@ -69,6 +69,8 @@ mod proxy;
 #[cfg(test)]
 mod readme;
 #[cfg(test)]
+mod secrets;
+#[cfg(test)]
 mod server;
 #[cfg(test)]
 mod silence;

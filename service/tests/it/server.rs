@@ -123,6 +123,15 @@ impl Postgres {
         connection.close().await.unwrap();
     }
 
+    /// Adds a superuser who needs a password, which the others of this server do not.
+    pub(crate) async fn add_login(&self, name: &str, password: &str) {
+        let rules = self.folder.path().join("data/pg_hba.conf");
+        let others = std::fs::read_to_string(&rules).unwrap();
+        std::fs::write(&rules, format!("host all {name} 127.0.0.1/32 scram-sha-256\n{others}")).unwrap();
+        self.execute(&format!("create role {name} superuser login password '{password}'")).await;
+        self.execute("select pg_reload_conf()").await;
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://titanic@127.0.0.1:{}/{database}", self.port)
     }

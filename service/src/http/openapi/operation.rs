@@ -54,6 +54,8 @@ pub struct Operation {
     details: Option<&'static str>,
     tag: &'static str,
     scope: Option<Scope>,
+    /// Whether a service may do without the scope.
+    anonymous: bool,
     parameters: Vec<Value>,
     body: Option<Value>,
     answers: Vec<Answer>,
@@ -169,6 +171,7 @@ impl Operation {
             details: None,
             tag: "about",
             scope: None,
+            anonymous: false,
             parameters: Vec::new(),
             body: None,
             answers: Vec::new(),
@@ -197,6 +200,14 @@ impl Operation {
         self.scope = Some(scope);
         let operation = self.refuses(&[401, 403]);
         if scope == Scope::Import { operation } else { operation.refuses(&[507]) }
+    }
+
+    /// Sets the scope that reading needs where anonymous reads are denied.
+    #[must_use]
+    pub fn reads(mut self, scope: Scope) -> Self {
+        self.scope = Some(scope);
+        self.anonymous = true;
+        self.refuses(&[401, 403])
     }
 
     /// Adds path, query or header parameters.
@@ -248,12 +259,21 @@ impl Operation {
         (self.verb.as_str(), self.path, self.summary, statuses)
     }
 
+    /// Returns the requirement of a key. An empty alternative means that a service may also do without.
+    fn security(&self) -> Value {
+        match self.scope {
+            None => json!([]),
+            Some(scope) if self.anonymous => json!([{}, {"key": [scope.as_str()]}]),
+            Some(scope) => json!([{"key": [scope.as_str()]}]),
+        }
+    }
+
     pub(super) fn to_json(&self) -> Value {
         let answers: Map<_, _> =
             self.answers.iter().map(|answer| (answer.status.to_string(), answer.to_json())).collect();
         let mut operation = json!({
             "operationId": self.id, "summary": self.summary, "tags": [self.tag], "responses": answers,
-            "security": self.scope.map_or_else(|| json!([]), |scope| json!([{"key": [scope.as_str()]}])),
+            "security": self.security(),
         });
         if let Some(operation) = operation.as_object_mut() {
             if let Some(details) = self.details {

@@ -49,8 +49,11 @@ fn write_operation(page: &mut String, document: &Value, operation: &Operation) {
     if let Some(details) = part("description") {
         let _infallible = write!(page, "<p>{details}</p>");
     }
-    if let Some(scope) = inner.pointer("/security/0/key/0").and_then(Value::as_str) {
-        let _infallible = write!(page, "<p>Needs a key for <code>{}</code>.</p>", escaped(scope));
+    let needs = [("/security/0/key/0", ""), ("/security/1/key/0", " where anonymous reads are denied")];
+    for (pointer, when) in needs {
+        if let Some(scope) = inner.pointer(pointer).and_then(Value::as_str) {
+            let _infallible = write!(page, "<p>Needs a key for <code>{}</code>{when}.</p>", escaped(scope));
+        }
     }
     write_parameters(page, inner);
     if let Some(body) = inner.pointer("/requestBody/content") {

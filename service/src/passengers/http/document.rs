@@ -53,6 +53,7 @@ pub(super) fn list() -> Operation {
         ),
     ];
     Operation::new(Verb::Get, ALL, "listPassengers", "List, find and sort passengers")
+        .reads(Scope::Read)
         .details(
             "All parameters must hold together. A parameter that is not known, or given twice, is an error.",
         )
@@ -111,6 +112,7 @@ pub(super) fn export() -> Operation {
     let lines = || json!({"type": "string", "description": "One passenger per line."});
     let format = query("format", "The format.", json!({"enum": ["ndjson", "csv"], "default": "ndjson"}));
     Operation::new(Verb::Get, "/api/v1/passengers/export", "exportPassengers", "Stream all passengers")
+        .reads(Scope::Read)
         .details(
             "In the order of ids. A passenger that changes meanwhile appears in either state. The lines can be imported again.",
         )
@@ -125,13 +127,18 @@ pub(super) fn export() -> Operation {
 
 pub(super) fn stats() -> Operation {
     Operation::new(Verb::Get, "/api/v1/passengers/stats", "getStats", "Count the saved by class, sex and age")
+        .reads(Scope::Read)
         .answers(Answer::new(200, "Everyone, and every group.").json(schema("Stats")))
 }
 
 pub(super) fn get() -> Operation {
-    one(Verb::Get, "getPassenger", "Read a passenger").answers(passenger("The passenger.")).answers(
-        Answer::new(304, "The state in `If-None-Match` is still the latest.").header("etag", "That state."),
-    )
+    one(Verb::Get, "getPassenger", "Read a passenger")
+        .reads(Scope::Read)
+        .answers(passenger("The passenger."))
+        .answers(
+            Answer::new(304, "The state in `If-None-Match` is still the latest.")
+                .header("etag", "That state."),
+        )
 }
 
 pub(super) fn replace() -> Operation {

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::Context;
 use crate::fields::FieldError;
+use crate::http::access::Reader;
 use crate::http::error::Problem;
 use crate::passengers::StoreError;
 use crate::passengers::domain::model::{Age, Fare, Passenger};
@@ -48,7 +49,11 @@ struct Export {
     over: bool,
 }
 
-pub(super) async fn export(State(context): State<Context>, uri: Uri) -> Result<Response, Problem> {
+pub(super) async fn export(
+    State(context): State<Context>,
+    _reader: Reader,
+    uri: Uri,
+) -> Result<Response, Problem> {
     let (format, media_type) = match uri.query().unwrap_or_default() {
         "" | "format=ndjson" => (Format::NdJson, "application/x-ndjson"),
         "format=csv" => (Format::Csv, "text/csv; charset=utf-8"),

@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::Context;
 use super::{document, export, idempotency, import};
 use crate::fields::FieldError;
-use crate::http::access::Writer;
+use crate::http::access::{Reader, Writer};
 use crate::http::error::Problem;
 use crate::http::extract::{JsonObject, MergePatch, Segment};
 use crate::http::openapi::Described;
@@ -45,7 +45,7 @@ struct ListAnswer {
     total: Option<i64>,
 }
 
-async fn list(State(shared): State<Context>, uri: Uri) -> Result<Json<ListAnswer>, Problem> {
+async fn list(State(shared): State<Context>, _reader: Reader, uri: Uri) -> Result<Json<ListAnswer>, Problem> {
     let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(&uri)
         .map_err(|rejection| Problem::bad_query(vec![FieldError::new("query", rejection.body_text())]))?;
     let query = Query::from_pairs(&pairs).map_err(Problem::bad_query)?;
@@ -70,6 +70,7 @@ async fn create(
 
 async fn read(
     State(shared): State<Context>,
+    _reader: Reader,
     Segment(id): Segment,
     precondition: Precondition,
 ) -> Result<Response, Problem> {
@@ -153,7 +154,7 @@ async fn remove(
     Err(contended(id))
 }
 
-async fn stats(State(shared): State<Context>) -> Result<Json<Stats>, Problem> {
+async fn stats(State(shared): State<Context>, _reader: Reader) -> Result<Json<Stats>, Problem> {
     Ok(Json(Stats::of(shared.store.stats().await?)))
 }
 

@@ -1,0 +1,121 @@
+//! Secrets that change while the service runs: API keys and the login of the database, from files.
+//!
+//! A file that cannot be used changes nothing: the last good secret stays, a log line says why, `/readyz` is `degraded`, and
+//! `titanic_secret_last_reload_successful` is 0.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use jiff::Timestamp;
+
+use crate::config::{Config, Keys, SecretFile};
+use crate::database::{Database, Login};
+use crate::telemetry::exposition::{Exposition, Kind};
+
+const SUCCESSFUL: &str = "titanic_secret_last_reload_successful";
+const SUCCESS_TIME: &str = "titanic_secret_last_reload_success_timestamp_seconds";
+
+/// The secrets of now, and the files that they come from.
+#[derive(Debug)]
+pub struct Secrets {
+    keys: RwLock<Arc<Keys>>,
+    files: Mutex<Vec<Watched>>,
+}
+
+/// A file, and the result of reading it last.
+#[derive(Debug)]
+struct Watched {
+    file: SecretFile,
+    failed: bool,
+    succeeded_at: Timestamp,
+}
+
+impl Secrets {
+    /// Takes the secrets of the start.
+    pub(super) fn new(config: &Config, now: Timestamp) -> Self {
+        let can_change = |file: &&SecretFile| matches!(file.variable, "API_KEYS" | "DB_USER" | "DB_PASSWORD");
+        let files = config.secret_files.iter().filter(can_change).cloned();
+        let files = files.map(|file| Watched { file, failed: false, succeeded_at: now }).collect();
+        Self { keys: RwLock::new(Arc::new(config.clients.keys.clone())), files: Mutex::new(files) }
+    }
+
+    /// Returns the API keys.
+    #[must_use]
+    pub fn keys(&self) -> Arc<Keys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns whether a file could not be used when it was last read.
+    #[must_use]
+    pub fn are_stale(&self) -> bool {
+        self.files().iter().any(|watched| watched.failed)
+    }
+
+    /// Returns whether any secret may change.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        !self.files().is_empty()
+    }
+
+    /// Reads the files that have changed. It blocks for as long as the file system does.
+    pub fn reload(&self, database: &Database, now: Timestamp) {
+        for watched in self.files().iter_mut() {
+            let Some(read) = watched.file.read_changed() else { continue };
+            let variable = watched.file.variable;
+            let taken = read.and_then(|secret| self.take(variable, secret, database));
+            watched.failed = taken.is_err();
+            match taken {
+                Ok(()) => {
+                    watched.succeeded_at = now;
+                    tracing::info!(secret = variable, "a secret was read again");
+                }
+                Err(expected) => tracing::error!(
+                    secret = variable,
+                    expected,
+                    "a secret file cannot be used; the last good one stays"
+                ),
+            }
+        }
+    }
+
+    fn take(&self, variable: &str, secret: String, database: &Database) -> Result<(), String> {
+        match variable {
+            "API_KEYS" => {
+                let keys = Keys::parse(&secret).map_err(|wrong| wrong.join("; "))?;
+                *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+            }
+            "DB_USER" => database.change_login(&Login::User(secret)),
+            _ => database.change_login(&Login::Password(secret)),
+        }
+        Ok(())
+    }
+
+    /// Writes the results of the last reloads.
+    pub(super) fn write(&self, out: &mut Exposition) {
+        let files = self.files();
+        if files.is_empty() {
+            return;
+        }
+        out.family(
+            SUCCESSFUL,
+            Kind::Gauge,
+            "Whether the file of a secret could be used when it was last read.",
+        );
+        for watched in files.iter() {
+            let successful = if watched.failed { 0.0 } else { 1.0 };
+            out.sample(SUCCESSFUL, &[("secret", watched.file.variable)], successful);
+        }
+        out.family(
+            SUCCESS_TIME,
+            Kind::Gauge,
+            "The time when the file of a secret was last read with success.",
+        );
+        for watched in files.iter() {
+            let seconds = watched.succeeded_at.as_duration().as_secs_f64();
+            out.sample(SUCCESS_TIME, &[("secret", watched.file.variable)], seconds);
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Vec<Watched>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
