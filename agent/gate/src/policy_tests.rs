@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use lookout_engine::Status;
-use lookout_model::{Corrected, ImplausibleCounts, Evidence as Measured, TierEvidence, Timestamp};
+use lookout_model::{Corrected, Evidence as Measured, ImplausibleCounts, TierEvidence, Timestamp};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_767_225_600);
 
