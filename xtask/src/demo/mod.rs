@@ -8,6 +8,7 @@ mod narrator;
 mod opinion;
 mod processes;
 mod prometheus;
+mod promise;
 mod receiver;
 mod spec;
 mod story;

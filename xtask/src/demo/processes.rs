@@ -75,6 +75,7 @@ pub(super) struct Agent {
     pub(super) address: SocketAddr,
     pub(super) url: String,
     lookout: PathBuf,
+    config: PathBuf,
 }
 
 /// One answer of `lookout gate check`.
@@ -93,7 +94,7 @@ impl Agent {
         })?;
         let line = program.listening().await?;
         let address: SocketAddr = field(&line, "address")?.parse().context("reading the agent's address")?;
-        Ok(Self { program, address, url: format!("http://{address}"), lookout })
+        Ok(Self { program, address, url: format!("http://{address}"), lookout, config: config.to_owned() })
     }
 
     async fn json(&self, client: &Client, path: &str) -> Result<Value> {
@@ -137,14 +138,30 @@ impl Agent {
         Ok(sum(&text, name, labels))
     }
 
+    /// Returns the line in which `lookout check` says what the alerts of an SLO do.
+    pub(super) async fn promise(&self, slo: &str) -> Result<String> {
+        let config = self.config.to_str().context("the path of the config is no text")?;
+        let output = self.ends(&["check", config]).await?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        let line = said.lines().find(|line| line.starts_with(&format!("{SERVICE}-{slo}:")));
+        line.map(str::to_owned).with_context(|| format!("`lookout check` promises nothing of {slo}:\n{said}"))
+    }
+
+    /// Runs a verb to its end.
+    async fn ends(&self, arguments: &[&str]) -> Result<std::process::Output> {
+        let mut command = Command::new(&self.lookout);
+        command.args(arguments).env(spec::TOKEN_VARIABLE, "xoxb-unused").kill_on_drop(true);
+        let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
+        let verb = arguments.first().copied().unwrap_or_default();
+        output
+            .with_context(|| format!("`lookout {verb}` did not end within 10 s"))?
+            .context("starting lookout")
+    }
+
     /// Asks the gate as a pipeline would: by the program and its exit code.
     pub(super) async fn gate(&self) -> Result<GateAnswer> {
-        let mut command = Command::new(&self.lookout);
-        command.args(["gate", "check", "--service", SERVICE, "--class", "feature", "--url", &self.url]);
-        command.kill_on_drop(true);
-        let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
-        let output =
-            output.context("`lookout gate check` did not end within 10 s")?.context("starting lookout")?;
+        let gate = ["gate", "check", "--service", SERVICE, "--class", "feature", "--url", &self.url];
+        let output = self.ends(&gate).await?;
         let said =
             [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
         Ok(GateAnswer { code: output.status.code(), said: said.join("\n").trim().to_owned() })

@@ -18,8 +18,9 @@ pub(super) const SERVICE: &str = "titanic";
 pub(super) const BROKEN: &str = "requests-availability";
 /// The SLO that counts every request of the story.
 pub(super) const COUNTING: &str = "requests-latency";
-/// Share of requests that fail once the fault is on, in percent.
-pub(super) const FAULT_PERCENT: u32 = 30;
+/// Share of requests that fail once the fault is on, in percent: a total outage, of which `lookout check` promises when it
+/// pages.
+pub(super) const FAULT_PERCENT: u32 = 100;
 /// Seconds between evaluations.
 pub(super) const INTERVAL_S: u32 = 1;
 /// The environment variable through which the agent gets its Slack token.
@@ -195,7 +196,7 @@ fn requests_availability() -> String {
     );
     let tiers = TIERS.iter().map(Tier::to_string).collect::<Vec<_>>().join("; ");
     let target = format!("0.{OBJECTIVE_PERCENT}");
-    slo(BROKEN, "The passenger list answers", "1m", &target, &tiers, &ratio("bad", &bad, &total))
+    slo(BROKEN, "The passenger list answers", "10m", &target, &tiers, &ratio("bad", &bad, &total))
 }
 
 fn requests_latency() -> String {
@@ -218,8 +219,8 @@ mod tests {
 
     #[test]
     fn the_closed_form_of_the_design() {
-        assert!((detection_s() - 10.0 * 2.0 / 3.0).abs() < 1e-9, "{}", detection_s());
-        assert!((reset_s() - 5.0 * (1.0 - 1.0 / 3.0)).abs() < 1e-9, "{}", reset_s());
+        assert!((detection_s() - 10.0 * 2.0 / 10.0).abs() < 1e-9, "{}", detection_s());
+        assert!((reset_s() - 5.0 * (1.0 - 1.0 / 10.0)).abs() < 1e-9, "{}", reset_s());
         assert_eq!(warm_up_s(), 22);
     }
 

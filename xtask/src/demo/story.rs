@@ -10,6 +10,7 @@ use super::narrator::Narrator;
 use super::now_ms;
 use super::opinion::SecondOpinion;
 use super::processes::{Agent, Cast, Incident, Service};
+use super::promise;
 use super::receiver::{CHANNEL, Kind, Receiver};
 use super::spec::{self, BROKEN, COUNTING, FAULT_PERCENT, INTERVAL_S, Neighbours, ROUTE, TIERS};
 use super::verdict::{Figures, summary};
@@ -123,6 +124,7 @@ fn random_token(prefix: &str) -> String {
 impl Stage<'_> {
     async fn play(&mut self, figures: &mut Figures) -> Result<()> {
         self.healthy().await.context("step 1, healthy")?;
+        figures.promised_s = self.promise().await.context("the promise")?;
         let fault = self.fault_begins().await.context("step 2, the fault begins")?;
         let incident = self.opens(fault, figures).await.context("step 3, the incident opens")?;
         self.gate_is_closed().await.context("step 4, the gate is closed")?;
@@ -169,6 +171,14 @@ impl Stage<'_> {
         self.narrator.quote(&answer.said);
         ensure!(answer.code == Some(0), "the gate must allow while all is well");
         Ok(())
+    }
+
+    /// Reads when `lookout check` promises that the fault pages, in seconds.
+    async fn promise(&self) -> Result<f64> {
+        let line = self.cast.agent.promise(BROKEN).await?;
+        self.narrator.say("   lookout check promises");
+        self.narrator.quote(&line);
+        promise::total_outage_s(&line)
     }
 
     async fn fault_begins(&mut self) -> Result<Moment> {
@@ -232,6 +242,13 @@ impl Stage<'_> {
             figures.message_s,
             spec::detection_s()
         ));
+        ensure!(
+            figures.keeps_promise(),
+            "opened {:.2} s after the fault; `lookout check` promises {:.2} s, and they differ by more than one \
+             evaluation interval ({INTERVAL_S} s)",
+            figures.opened_s,
+            figures.promised_s
+        );
         let limit = figures.limit_s();
         ensure!(
             figures.opened_s <= limit,
