@@ -37,6 +37,12 @@ pub(super) fn require<'a>(
     Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail))
 }
 
+/// Returns whether the caller has a token, with whatever scope.
+pub(super) fn is_known(tokens: &[Token], headers: &HeaderMap) -> bool {
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+    given.is_some_and(|given| holder(tokens, given).is_some())
+}
+
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     let token = token.trim();

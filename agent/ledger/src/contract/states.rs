@@ -4,7 +4,7 @@ use lookout_engine::{SavedAlert, SavedCoverage, SavedState, SavedStretch};
 
 use super::*;
 
-pub(super) async fn states_come_back_with_the_tick_they_belong_to(ledger: &dyn Ledger) {
+async fn states_come_back_with_the_tick_they_belong_to(ledger: &dyn Ledger) {
     let stretches = vec![
         SavedStretch { from: 0, to: Some(90), unseen: 7 },
         SavedStretch { from: 400, to: None, unseen: 0 },
@@ -37,4 +37,8 @@ pub(super) async fn states_come_back_with_the_tick_they_belong_to(ledger: &dyn L
     ledger.commit_tick(Tick { states: std::slice::from_ref(&first), ..Tick::default() }).await.unwrap();
     ledger.commit(&[row(10, 1, 0)], &[]).await.unwrap();
     assert_eq!(ledger.states().await.unwrap(), [other, first], "the latest of each");
+}
+
+promises! {
+    states_come_back_with_the_tick_they_belong_to
 }

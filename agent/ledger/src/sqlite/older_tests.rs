@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lookout_engine::Counts;
+use lookout_engine::{Counts, Evaluator, Grid, Guard, Method, Objective, Period, Policy, Slot, Tier, Window};
 use lookout_model::Timestamp;
 use tempfile::TempDir;
 
@@ -49,6 +49,71 @@ async fn a_ledger_of_0_1_0_is_migrated_and_says_what_it_said() {
     let report = verify(&path).await.unwrap();
     let newest = MIGRATIONS.iter().map(|step| step.version).max().unwrap();
     assert_eq!((report.schema_version, report.faults.len()), (newest, 0));
+}
+
+/// Budgets that 0.1.0 computed: the second after the last one it had counted, and the share that was left.
+async fn budgets_of_then(ledger: &SqliteLedger) -> Vec<(i64, f64)> {
+    let mut connection = ledger.readers.acquire().await.unwrap();
+    let told: Vec<(i64, String)> = sqlx::query_as("select at_ms, notice from transition order by id")
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+    let answered: Vec<(i64, String)> =
+        sqlx::query_as("select at_ms, answer from decision").fetch_all(&mut *connection).await.unwrap();
+    let read = |path: &'static str| {
+        move |(at_ms, json): (i64, String)| {
+            let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+            (at_ms, json.pointer(path).unwrap().as_f64().unwrap(), json["change"] == "opened")
+        }
+    };
+    let told = told.into_iter().map(read("/evidence/budget_left_ratio"));
+    let answered = answered.into_iter().map(read("/reasons/0/measured"));
+    let all = told.chain(answered).map(|(at_ms, left, early)| {
+        // an incident that opened early counted the slot that was not over; the gate read the evaluation of before
+        let end_s = if early { at_ms.div_euclid(1000) + 1 } else { at_ms.div_euclid(1000) };
+        (end_s, left)
+    });
+    all.collect()
+}
+
+#[tokio::test]
+async fn the_budgets_that_0_1_0_computed_are_still_those_of_its_counts() {
+    const OBJECTIVE_PPB: u32 = 900_000_000;
+    const PERIOD: Window = Window::days(30);
+    let (_folder, path) = copy();
+    let ledger = SqliteLedger::open(&path).await.unwrap();
+    let slots = ledger.counts("api-availability", Timestamp::EPOCH).await.unwrap().slots();
+    let budgets = budgets_of_then(&ledger).await;
+    assert_eq!(budgets.len(), 4, "three transitions and a decision");
+    for (end_s, then) in budgets {
+        let seen: Vec<_> = slots.iter().filter(|(start_s, ..)| *start_s < end_s).collect();
+        // by hand: as many events in thirty days as in the seconds that were seen, a tenth of which may be bad
+        let bad = seen.iter().map(|(_, _, counts)| counts.bad).sum::<u64>() as f64;
+        let total = seen.iter().map(|(_, _, counts)| counts.good + counts.bad).sum::<u64>() as f64;
+        let expected = total / (end_s - COUNTED.0) as f64 * PERIOD.as_seconds() as f64;
+        let by_hand = 1.0 - bad / (expected * (1.0 - f64::from(OBJECTIVE_PPB) / 1e9));
+        assert!((by_hand - then).abs() < 1e-9, "until {end_s}: {by_hand}, and then {then}");
+
+        let policy = Policy {
+            grid: Grid::try_new(1).unwrap(),
+            objective: Objective::try_from_ppb(OBJECTIVE_PPB).unwrap(),
+            period: Period::Rolling(PERIOD),
+            method: Method::Occurrences,
+            tiers: Tier::defaults(PERIOD),
+            guard: Guard::default(),
+            conditions: Vec::new(),
+            stale_after_seconds: 60,
+            data_alert: None,
+        };
+        let mut evaluator = Evaluator::new(policy, Slot(end_s - 1));
+        for (start_s, _, counts) in seen {
+            evaluator.record(Slot(*start_s), *counts);
+        }
+        evaluator.set_first_observation(COUNTED.0);
+        let today = evaluator.assess(Slot(end_s - 1)).budget;
+        assert_eq!((today.bad as f64, today.total as f64), (bad, total), "until {end_s}");
+        assert!((today.left_ratio - then).abs() < 1e-9, "until {end_s}: {today:?}, and then {then}");
+    }
 }
 
 #[tokio::test]

@@ -190,6 +190,31 @@ async fn a_damaged_file_is_set_aside_untouched_and_a_new_one_begins() {
 }
 
 #[tokio::test]
+async fn a_ledger_that_was_set_aside_can_be_recovered_and_put_back() {
+    let scene = Scene::paged().await;
+    let rows: Vec<CountRow> = (1..5000).map(row).collect();
+    scene.ledger.commit(&rows, &[]).await.unwrap();
+    scene.ledger.close().await;
+    let pages = std::fs::metadata(scene.path()).unwrap().len() / 4096;
+    flip(&scene.path(), (pages - 8) * 4096, 4096);
+    let ledger = open(&scene.folder).await;
+    assert_eq!(ledger.open_incidents().await.unwrap().len(), 1, "from the witness");
+    ledger.close().await;
+    let aside = scene.folder.path().join(&scene.aside()[0]);
+    let saved = scene.folder.path().join("saved.db");
+    let recovered = crate::recover(&aside, &saved).await.unwrap();
+    let slots = recovered.iter().find(|table| table.table == "slot").unwrap();
+    assert!(!slots.whole && (4000..5000).contains(&slots.rows), "{slots:?}");
+    crate::restore(&saved, &scene.path(), crate::Faults::Refuse, T0).await.unwrap();
+    let ledger = open(&scene.folder).await;
+    assert_eq!(ledger.health(), Health::default(), "it was put there on purpose");
+    assert_eq!(ledger.open_incidents().await.unwrap().len(), 1);
+    let counts = ledger.counts("a", Timestamp::EPOCH).await.unwrap();
+    assert_eq!(counts.slots().len() as u64, slots.rows);
+    ledger.close().await;
+}
+
+#[tokio::test]
 async fn deliveries_in_progress_go_on_after_a_restart() {
     let scene = Scene::paged().await;
     let [_, escalated, ..] = lifecycle(T0, &["chat"]);

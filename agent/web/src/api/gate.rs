@@ -1,4 +1,4 @@
-//! The gate: asked before a deploy. Every answer about a known service is recorded before it is sent.
+//! The gate: asked before a deploy. Every answer about a known service to a known client is recorded before it is sent.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -61,8 +61,8 @@ pub(super) async fn ask(
     let known = state.services().contains(ask.service.as_str());
     // A label from outside would let any client create series without limit.
     let service = if known { ask.service.clone() } else { "unknown".to_owned() };
-    // Nor may made-up names fill the ledger.
-    let answer = if known {
+    // Nor may made-up names or strangers fill the ledger.
+    let answer = if known && auth::is_known(tokens, &headers) {
         recorded(&state, &recent, ask, answer, now).await?
     } else {
         Answer { decision_id: String::new(), ..answer }

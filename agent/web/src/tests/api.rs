@@ -34,10 +34,31 @@ async fn incidents_are_limited_and_a_bad_limit_is_explained() {
     }
 }
 
+/// Asks as a client with a token.
+async fn ask(router: &Router, path: &str) -> Answered {
+    let request = Request::get(path).header("authorization", "Bearer secret");
+    send(router, request.body(Body::empty()).unwrap()).await
+}
+
+#[tokio::test]
+async fn strangers_get_an_answer_and_leave_no_row() {
+    let (router, ledger) = routed(&Fixture::burning().with_token(&["mark"]));
+    let question = "/api/v1/gate?service=titanic&class=feature";
+    let wrong = Request::get(question).header("authorization", "Bearer guessed").body(Body::empty()).unwrap();
+    for answered in [get(&router, question).await, send(&router, wrong).await] {
+        assert_eq!(answered.status, 200);
+        let shown = answered.json();
+        assert_eq!((shown["decision"].as_str(), shown["decision_id"].as_str()), (Some("deny"), Some("")));
+    }
+    assert!(ledger.decisions.lock().unwrap().is_empty());
+    assert_ne!(ask(&router, question).await.json()["decision_id"], "");
+    assert_eq!(ledger.decisions.lock().unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn the_gate_answers_and_records_what_it_answered() {
-    let (router, ledger) = routed(&Fixture::burning());
-    let answered = get(&router, "/api/v1/gate?service=titanic&class=feature").await;
+    let (router, ledger) = routed(&Fixture::burning().with_token(&["mark"]));
+    let answered = ask(&router, "/api/v1/gate?service=titanic&class=feature").await;
     assert_eq!(answered.status, 200, "a denial is an answer, no error");
     let shown = answered.json();
     let keys: Vec<&String> = shown.as_object().unwrap().keys().collect();
@@ -96,9 +117,9 @@ async fn a_webhook_reads_the_decision_from_the_status() {
 
 #[tokio::test]
 async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
-    let (router, ledger) = routed(&Fixture::burning());
+    let (router, ledger) = routed(&Fixture::burning().with_token(&["mark"]));
     for class in ["rollback", "security"] {
-        let shown = get(&router, &format!("/api/v1/gate?service=titanic&class={class}")).await.json();
+        let shown = ask(&router, &format!("/api/v1/gate?service=titanic&class={class}")).await.json();
         assert_eq!(shown["decision"], "allow");
         assert_eq!(shown["reasons"][0]["code"], "passed_over");
         assert_eq!(shown["reasons"][1]["code"], "burn_fast", "the reasons are listed all the same");
@@ -109,17 +130,17 @@ async fn every_decision_has_an_id_of_its_own_and_a_rollback_passes() {
 
 #[tokio::test]
 async fn who_asks_again_at_once_gets_the_recorded_answer() {
-    let fixture = Fixture::burning();
+    let fixture = Fixture::burning().with_token(&["mark"]);
     let state = fixture.state();
     let (router, ledger) = (router(state.clone()), fixture.ledger.clone());
     let question = "/api/v1/gate?service=titanic&class=feature";
-    let first = get(&router, question).await;
+    let first = ask(&router, question).await;
     for _ in 0..20 {
-        assert_eq!(get(&router, question).await.text, first.text);
+        assert_eq!(ask(&router, question).await.text, first.text);
     }
     assert_eq!(ledger.decisions.lock().unwrap().len(), 1);
     state.board.publish(Fixture::healthy().snapshot);
-    let second = get(&router, question).await.json();
+    let second = ask(&router, question).await.json();
     assert_eq!(second["decision"], "allow", "what has changed is another answer");
     assert_ne!(second["decision_id"], first.json()["decision_id"]);
     assert_eq!(ledger.decisions.lock().unwrap().len(), 2);
@@ -140,13 +161,13 @@ async fn an_answer_is_given_again_for_ten_seconds_and_never_beyond_its_validity(
     for (valid_for, later, again) in
         [(minute, 9999, true), (minute, 10_000, false), (minute, -1, false), (minute / 12, 5000, false)]
     {
-        let mut fixture = Fixture::healthy();
+        let mut fixture = Fixture::healthy().with_token(&["mark"]);
         fixture.config.gate.valid_for = valid_for;
         let clock = Arc::new(HandClock(AtomicI64::new(NOW.as_millis())));
         let router = router(State { clock: clock.clone(), ..fixture.state() });
-        let first = get(&router, "/api/v1/gate?service=titanic").await.json();
+        let first = ask(&router, "/api/v1/gate?service=titanic").await.json();
         clock.0.fetch_add(later, Ordering::Relaxed);
-        let second = get(&router, "/api/v1/gate?service=titanic").await.json();
+        let second = ask(&router, "/api/v1/gate?service=titanic").await.json();
         assert_eq!(first["decision_id"] == second["decision_id"], again, "{valid_for:?} {later}");
     }
 }
@@ -186,9 +207,9 @@ async fn questions_the_gate_cannot_understand_are_refused() {
 
 #[tokio::test]
 async fn a_decision_that_cannot_be_recorded_is_not_given() {
-    let (router, ledger) = routed(&Fixture::healthy());
+    let (router, ledger) = routed(&Fixture::healthy().with_token(&["mark"]));
     ledger.fails.store(true, Ordering::Relaxed);
-    let refused = get(&router, "/api/v1/gate?service=titanic").await;
+    let refused = ask(&router, "/api/v1/gate?service=titanic").await;
     assert_eq!(refused.problem(), (503, "ledger_unavailable".to_owned()));
     assert!(!refused.text.contains("pool"), "the cause is for the log: {}", refused.text);
 }

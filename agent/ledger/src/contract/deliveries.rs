@@ -1,0 +1,161 @@
+//! The promises about deliveries.
+
+use lookout_engine::Change;
+use lookout_model::sample::{T0, lifecycle};
+
+use super::*;
+
+async fn deliver(ledger: &dyn Ledger, delivery: &Delivery, thread: Option<&str>) {
+    ledger.begin_attempt(delivery.id, T0).await.unwrap();
+    let result = DeliveryResult::Delivered { thread: thread.map(str::to_owned) };
+    ledger.end_attempt(delivery.id, T0, &result).await.unwrap();
+}
+
+async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
+    let story = lifecycle(T0, &["slack"]);
+    ledger.commit(&[], &story).await.unwrap();
+    let mut told = Vec::new();
+    while let [delivery] = due(ledger, "slack", T0).await.as_slice() {
+        told.push(delivery.notice.change);
+        deliver(ledger, delivery, None).await;
+    }
+    assert_eq!(told, [Change::Opened, Change::Escalated, Change::Eased, Change::Resolved]);
+    assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+}
+
+async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
+    let [first, second, ..] = lifecycle(T0, &["slack"]);
+    let [other, ..] = lifecycle(T0 + Duration::from_secs(1), &["slack"]);
+    ledger.commit(&[], &[first, second, other]).await.unwrap();
+    let ready = due(ledger, "slack", T0).await;
+    assert_eq!(
+        ready.iter().map(|delivery| delivery.notice.at).collect::<Vec<_>>(),
+        [T0, T0 + Duration::from_secs(1)]
+    );
+    assert_eq!(ledger.due_deliveries("slack", T0, 1).await.unwrap(), ready[..1]);
+    let failed = DeliveryResult::Failed { error: "404".to_owned() };
+    ledger.begin_attempt(ready[0].id, T0).await.unwrap();
+    ledger.end_attempt(ready[0].id, T0, &failed).await.unwrap();
+    let changes: Vec<_> = due(ledger, "slack", T0).await.into_iter().map(|d| d.notice.change).collect();
+    assert_eq!(changes, [Change::Escalated, Change::Opened], "a failed one does not hold up the next");
+}
+
+async fn a_retry_is_due_when_it_says(ledger: &dyn Ledger) {
+    let [first, second, ..] = lifecycle(T0, &["slack"]);
+    ledger.commit(&[], &[first, second]).await.unwrap();
+    assert!(ledger.waiting("slack").await.unwrap().0.is_some_and(|at| at <= T0));
+    let delivery = due(ledger, "slack", T0).await.remove(0);
+    assert_eq!((delivery.attempts, delivery.unsure), (0, false));
+    ledger.begin_attempt(delivery.id, T0).await.unwrap();
+    let retry = DeliveryResult::Retry { at: T0 + Duration::from_secs(5), error: "429".to_owned() };
+    ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
+    assert_eq!(due(ledger, "slack", T0 + Duration::from_millis(4999)).await, []);
+    assert_eq!(
+        ledger.waiting("slack").await.unwrap(),
+        (Some(T0 + Duration::from_secs(5)), 2),
+        "the second waits for the first"
+    );
+    let again = due(ledger, "slack", T0 + Duration::from_secs(5)).await.remove(0);
+    assert_eq!((again.id, again.attempts, again.unsure), (delivery.id, 1, false));
+}
+
+async fn an_attempt_of_unknown_outcome_is_remembered(ledger: &dyn Ledger) {
+    let [first, ..] = lifecycle(T0, &["slack"]);
+    ledger.commit(&[], &[first]).await.unwrap();
+    let delivery = due(ledger, "slack", T0).await.remove(0);
+    ledger.begin_attempt(delivery.id, T0).await.unwrap();
+    assert!(due(ledger, "slack", T0).await[0].unsure, "begun, and never ended");
+    let retry = DeliveryResult::Retry { at: T0, error: "refused".to_owned() };
+    ledger.begin_attempt(delivery.id, T0).await.unwrap();
+    ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
+    assert!(due(ledger, "slack", T0).await[0].unsure, "a later refusal does not take it back");
+
+    let [other, ..] = lifecycle(T0 + TICK, &["pager"]);
+    ledger.commit(&[], &[other]).await.unwrap();
+    let delivery = due(ledger, "pager", T0).await.remove(0);
+    ledger.begin_attempt(delivery.id, T0).await.unwrap();
+    let unsure = DeliveryResult::Unsure { at: T0 + TICK, error: "no answer".to_owned() };
+    ledger.end_attempt(delivery.id, T0, &unsure).await.unwrap();
+    assert!(due(ledger, "pager", T0 + TICK).await[0].unsure);
+}
+
+async fn the_first_message_names_the_thread(ledger: &dyn Ledger) {
+    let [first, second, third, _] = lifecycle(T0, &["slack", "other"]);
+    ledger.commit(&[], &[first, second, third]).await.unwrap();
+    for (thread, known) in [(Some("C1:1.0"), None), (None, Some("C1:1.0")), (Some("C1:2.0"), Some("C1:1.0"))]
+    {
+        let delivery = due(ledger, "slack", T0).await.remove(0);
+        assert_eq!(delivery.thread.as_deref(), known);
+        deliver(ledger, &delivery, thread).await;
+    }
+    assert_eq!(due(ledger, "other", T0).await[0].thread, None);
+}
+
+async fn incidents_of_one_message_are_known(ledger: &dyn Ledger) {
+    let stories = [0, 1, 2].map(|n| lifecycle(T0 + n * TICK, &["slack"]));
+    let opened: Vec<_> = stories.iter().map(|story| story[0].clone()).collect();
+    ledger.commit(&[], &opened).await.unwrap();
+    let newest = async || ledger.newest_conversation("slack", "titanic", T0).await.unwrap();
+    assert_eq!(newest().await, None, "nothing was told yet");
+    let ids: Vec<i64> = due(ledger, "slack", T0).await.iter().map(|delivery| delivery.id).collect();
+    ledger.begin_attempts(&ids, T0).await.unwrap();
+    assert!(due(ledger, "slack", T0).await.iter().all(|delivery| delivery.unsure), "all were begun");
+    let told = DeliveryResult::Delivered { thread: Some("C1:1".to_owned()) };
+    ledger.end_attempts(&ids[..2], T0, &told).await.unwrap();
+    let [first, second, third] = &stories;
+    ledger.commit(&[], &first[1..]).await.unwrap();
+    let members = ledger.conversation("slack", "C1:1").await.unwrap();
+    assert_eq!(members, [first[3].notice.clone(), second[0].notice.clone()], "as they are now");
+    assert_eq!(ledger.conversation("other", "C1:1").await.unwrap(), []);
+    assert_eq!(newest().await.as_deref(), Some("C1:1"));
+    let after = ledger.newest_conversation("slack", "titanic", T0 + DAY).await.unwrap();
+    assert_eq!(after, None, "it is too old");
+    assert_eq!(ledger.newest_conversation("slack", "other", T0).await.unwrap(), None);
+    ledger.commit(&[], &[second[3].clone(), third[3].clone()]).await.unwrap();
+    assert_eq!(newest().await, None, "all are over");
+}
+
+async fn what_is_over_stays_over(ledger: &dyn Ledger) {
+    let [first, ..] = lifecycle(T0, &["slack"]);
+    ledger.commit(&[], &[first]).await.unwrap();
+    let delivery = due(ledger, "slack", T0).await.remove(0);
+    deliver(ledger, &delivery, None).await;
+    ledger.begin_attempt(delivery.id, T0).await.unwrap();
+    let retry = DeliveryResult::Retry { at: EPOCH, error: String::new() };
+    ledger.end_attempt(delivery.id, T0, &retry).await.unwrap();
+    assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+}
+
+async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
+    let [opened, escalated, ..] = lifecycle(T0, &["slack", "pager"]);
+    ledger.commit(&[], &[opened, escalated]).await.unwrap();
+    let refused = || DeliveryResult::Failed { error: "slack answered 401".to_owned() };
+    for _ in 0..2 {
+        let delivery = due(ledger, "slack", T0).await.remove(0);
+        ledger.begin_attempt(delivery.id, T0).await.unwrap();
+        ledger.end_attempt(delivery.id, T0, &refused()).await.unwrap();
+    }
+    assert_eq!(ledger.waiting("slack").await.unwrap(), (None, 0));
+    let letters = ledger.dead_letters(T0).await.unwrap();
+    let told: Vec<_> = letters.iter().map(|letter| (letter.change.as_str(), letter.error.as_str())).collect();
+    assert_eq!(told, [("opened", "slack answered 401"), ("escalated", "slack answered 401")]);
+    assert_eq!(ledger.dead_letters(T0 + DAY + TICK).await.unwrap(), [], "news of yesterday");
+    assert_eq!(ledger.retry_dead_letters(Some("pager"), T0).await.unwrap(), 0);
+    assert_eq!(ledger.retry_dead_letters(Some("slack"), T0).await.unwrap(), 2);
+    assert_eq!(ledger.dead_letters(T0).await.unwrap(), []);
+    let first = due(ledger, "slack", T0).await.remove(0);
+    assert_eq!(first.notice.change, Change::Opened, "in their order");
+    deliver(ledger, &first, None).await;
+    assert_eq!(due(ledger, "slack", T0).await[0].notice.change, Change::Escalated);
+}
+
+promises! {
+    later_transitions_wait_for_earlier_ones
+    incidents_do_not_wait_for_each_other
+    a_retry_is_due_when_it_says
+    an_attempt_of_unknown_outcome_is_remembered
+    the_first_message_names_the_thread
+    incidents_of_one_message_are_known
+    what_is_over_stays_over
+    a_dead_letter_is_seen_and_can_be_tried_again
+}
