@@ -184,8 +184,10 @@ fn read_destinations(
     folder: &Path,
 ) -> Vec<super::model::Destination> {
     let items = items(reader, fields, agent::DESTINATIONS);
-    check_unique(reader, "destinations", &declared_names(&items));
-    let read = items.iter().filter_map(|at| read_destination(reader, at, folder));
+    let names = declared_names(&items);
+    check_unique(reader, "destinations", &names);
+    let names: Vec<String> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
+    let read = items.iter().filter_map(|at| read_destination(reader, at, folder, &names));
     read.filter_map(|written| match written {
         Written::Usable(destination) => Some(destination),
         Written::Disabled => None,

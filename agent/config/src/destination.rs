@@ -10,7 +10,7 @@ use url::Url;
 
 use super::address::parse_http_url;
 use super::model::{Destination, DestinationKind};
-use super::reader::{At, Fields, Reader};
+use super::reader::{At, Fields, Reader, did_you_mean, suggestion};
 use super::secret::Secret;
 use crate::credentials::{Found, read_secret};
 use crate::keys::Key;
@@ -37,7 +37,12 @@ pub(super) enum Written {
 }
 
 /// One of `destinations`.
-pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Written> {
+pub(super) fn read_destination(
+    reader: &mut Reader<'_>,
+    at: &At<'_>,
+    folder: &Path,
+    names: &[String],
+) -> Option<Written> {
     let fields = reader.fields(at, destination::OBJECT)?;
     let name = reader.required(
         &fields,
@@ -71,18 +76,33 @@ pub(super) fn read_destination(reader: &mut Reader<'_>, at: &At<'_>, folder: &Pa
     let group_wait = fields
         .get(destination::GROUP_WAIT)
         .map_or(Some(Destination::GROUP_WAIT), |at| read_wait(reader, &at));
-    let (name, minimum, group_wait) = (name?.to_owned(), minimum?, group_wait?);
+    let others: Vec<&str> = names.iter().map(String::as_str).filter(|other| Some(*other) != name).collect();
+    let fallback =
+        fields.get(destination::FALLBACK).map_or(Some(None), |at| read_other(reader, &at, &others).map(Some));
+    let (name, minimum, group_wait, fallback) = (name?.to_owned(), minimum?, group_wait?, fallback?);
     let Some(kind) = kind else {
         let help = "set its variable to send messages there; leave it empty to send none";
         reader.warn(at, format!("the destination `{name}` is off: its secret or URL is empty"), help);
         return Some(Written::Disabled);
     };
-    Some(Written::Usable(Destination { name, minimum, group_wait, kind }))
+    Some(Written::Usable(Destination { name, minimum, group_wait, fallback, kind }))
 }
 
 /// Reads `page` or `ticket`.
 fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
     reader.choice(at, &[("page", Severity::Page), ("ticket", Severity::Ticket)])
+}
+
+/// Reads the name of another destination.
+fn read_other(reader: &mut Reader<'_>, at: &At<'_>, others: &[&str]) -> Option<String> {
+    let name = reader.name(at)?;
+    if !others.contains(&name) {
+        let help = suggestion(name, others)
+            .map_or_else(|| "name another entry of `destinations`".to_owned(), |known| did_you_mean(&known));
+        reader.error(at, format!("there is no other destination `{name}`"), help);
+        return None;
+    }
+    Some(name.to_owned())
 }
 
 /// Reads the time that an incident waits for others. A page must not wait long.

@@ -184,6 +184,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!((token.scrape_interval, token.window), (Duration::from_secs(15), Window::seconds(60)));
     let [hook, thread, pager, program, mail, am] = config.destinations.as_slice() else { panic!() };
     assert_eq!((hook.minimum, thread.minimum), (Severity::Page, Severity::Ticket));
+    assert_eq!((hook.fallback.as_deref(), am.fallback.as_deref()), (Some("mail"), None));
     assert_eq!((hook.group_wait, am.group_wait), (Duration::from_secs(5), Duration::from_secs(2)));
     assert!(matches!(&hook.kind, DestinationKind::SlackWebhook { url } if url.reveal().ends_with("/s3cret")));
     assert!(matches!(&thread.kind, DestinationKind::SlackApi { api_url, token, channel }

@@ -163,6 +163,8 @@ pub struct Destination {
     pub minimum: Severity,
     /// Time that an incident waits for others of its service, to share a message.
     pub group_wait: Duration,
+    /// The destination that gets what this one refuses for good.
+    pub fallback: Option<String>,
     /// The kind of receiver.
     pub kind: DestinationKind,
 }
@@ -171,7 +173,8 @@ impl Destination {
     /// Creates a destination with the defaults of its keys.
     #[must_use]
     pub fn new(name: &str, kind: DestinationKind) -> Self {
-        Self { name: name.to_owned(), minimum: Severity::Ticket, group_wait: Self::GROUP_WAIT, kind }
+        let (minimum, group_wait) = (Severity::Ticket, Self::GROUP_WAIT);
+        Self { name: name.to_owned(), minimum, group_wait, fallback: None, kind }
     }
 
     /// Time that an incident waits for others of its service, unless another is set.

@@ -64,6 +64,7 @@ impl Scene {
             clock: Arc::new(SystemClock),
             random: Arc::new(Random::from_seed(1)),
             wake: Arc::clone(&wake),
+            fallback: None,
         };
         let task = tokio::spawn(run(receiver, ports, CancellationToken::new()));
         Self { ledger, wake, task }

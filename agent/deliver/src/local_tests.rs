@@ -68,6 +68,7 @@ impl Running {
             clock: Arc::new(SystemClock),
             random: Arc::new(Random::from_seed(1)),
             wake: Arc::new(Notify::new()),
+            fallback: None,
         };
         let stop = CancellationToken::new();
         let task = tokio::spawn(run(receiver, ports, stop.clone()));

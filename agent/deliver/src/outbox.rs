@@ -35,6 +35,8 @@ pub struct Ports {
     pub random: Arc<Random>,
     /// The signal (`notify_waiters`) that deliveries were stored.
     pub wake: Arc<Notify>,
+    /// The destination that gets what the receiver refuses for good.
+    pub fallback: Option<String>,
 }
 
 impl std::fmt::Debug for Ports {

@@ -327,7 +327,18 @@ impl Driver {
         let corrected = watched.corrected(slo, transition.at);
         let context = Context { last_deploy, last_failure: (self.last_failure)(slo), corrected };
         let report = decision.apply(report.clone());
-        Some(notice::record(&self.config, slo, incident, transition, &report, context))
+        let mut record = notice::record(&self.config, slo, incident, transition, &report, context);
+        if record.change != Change::Opened {
+            // a destination that heard of it by another way hears how it goes on
+            let told = self.ledger.deliveries_of(&record.incident.id).await.unwrap_or_default();
+            for name in told.into_iter().map(|one| one.destination) {
+                let known = self.config.destinations.iter().any(|one| one.name == name);
+                if known && !record.destinations.contains(&name) {
+                    record.destinations.push(name);
+                }
+            }
+        }
+        Some(record)
     }
 
     /// Resumes an incident about the agent itself. Returns whether it is one.

@@ -294,6 +294,12 @@ pub trait Ledger: Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Adds a delivery of a stored transition for another destination, unless it has one. Returns whether it was added.
+    async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
+        let _ = (notice, destination);
+        Ok(false)
+    }
+
     /// Makes dead letters of a destination (of all, when `None`) wait again. Returns how many.
     async fn retry_dead_letters(&self, destination: Option<&str>, now: Timestamp)
     -> Result<u64, LedgerError>;

@@ -215,6 +215,10 @@ impl Ledger for MemoryLedger {
         Ok(self.tables().working.deliveries_of(incident))
     }
 
+    async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
+        Ok(self.tables().working.forward(notice, destination).is_some())
+    }
+
     async fn retry_dead_letters(
         &self,
         destination: Option<&str>,

@@ -33,6 +33,22 @@ pub(crate) struct Entry {
     pub(crate) state: State,
 }
 
+impl Entry {
+    fn waiting(transition: Arc<TransitionRecord>, destination: &str) -> Self {
+        Self {
+            transition,
+            destination: destination.to_owned(),
+            attempts: 0,
+            attempting: false,
+            unsure: false,
+            due_at: Timestamp::EPOCH,
+            ended_at: None,
+            last_error: None,
+            state: State::Waiting,
+        }
+    }
+}
+
 /// The state of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
@@ -58,17 +74,7 @@ impl WorkingSet {
         }
         let transition = Arc::new(transition.clone());
         for destination in transition.destinations.iter().collect::<BTreeSet<_>>() {
-            self.insert(Entry {
-                transition: Arc::clone(&transition),
-                destination: destination.clone(),
-                attempts: 0,
-                attempting: false,
-                unsure: false,
-                due_at: Timestamp::EPOCH,
-                ended_at: None,
-                last_error: None,
-                state: State::Waiting,
-            });
+            self.insert(Entry::waiting(Arc::clone(&transition), destination));
         }
         self.keep(transition);
     }
@@ -299,6 +305,21 @@ impl WorkingSet {
             error: entry.last_error.clone().unwrap_or_default(),
         };
         self.dead(since).map(letter).collect()
+    }
+
+    /// Adds a delivery of a stored transition for another destination, unless it has one. Returns its id.
+    pub(crate) fn forward(&mut self, notice: &Notice, destination: &str) -> Option<i64> {
+        let same = |stored: &&Arc<TransitionRecord>| {
+            (stored.incident.id.as_str(), stored.change, stored.at)
+                == (notice.incident.id.as_str(), notice.change, notice.at)
+        };
+        let transition = Arc::clone(self.transitions.iter().find(same)?);
+        let has = |entry: &Entry| entry.destination == destination && is_same(&entry.transition, &transition);
+        if self.deliveries.values().any(has) {
+            return None;
+        }
+        self.insert(Entry::waiting(transition, destination));
+        Some(self.last_delivery)
     }
 
     pub(crate) fn deliveries_of(&self, incident: &str) -> Vec<DeliveryState> {

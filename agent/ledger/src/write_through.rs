@@ -455,6 +455,14 @@ impl Ledger for WriteThroughLedger {
         Ok(self.working().deliveries_of(incident))
     }
 
+    async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
+        let added = self.working().forward(notice, destination);
+        if let Some(id) = added {
+            self.store_progress(&[id]).await;
+        }
+        Ok(added.is_some())
+    }
+
     async fn retry_dead_letters(
         &self,
         destination: Option<&str>,

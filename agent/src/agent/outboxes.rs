@@ -41,7 +41,8 @@ impl Outboxes {
         for receiver in receivers {
             let name = receiver.name().to_owned();
             if !self.0.contains_key(&name) {
-                self.0.insert(name.clone(), (settings(&name), start(receiver, dependencies, wake)));
+                let fallback = settings(&name).and_then(|destination| destination.fallback);
+                self.0.insert(name.clone(), (settings(&name), start(receiver, fallback, dependencies, wake)));
                 started.push(name);
             }
         }
@@ -55,7 +56,12 @@ impl Outboxes {
     }
 }
 
-fn start(receiver: &Arc<dyn Receiver>, dependencies: &Dependencies, wake: &Arc<Notify>) -> Tasks {
+fn start(
+    receiver: &Arc<dyn Receiver>,
+    fallback: Option<String>,
+    dependencies: &Dependencies,
+    wake: &Arc<Notify>,
+) -> Tasks {
     let tasks = Tasks::default();
     let (receiver, stop) = (Arc::clone(receiver), tasks.stopping());
     let ports = lookout_deliver::Ports {
@@ -63,6 +69,7 @@ fn start(receiver: &Arc<dyn Receiver>, dependencies: &Dependencies, wake: &Arc<N
         clock: Arc::clone(&dependencies.clock),
         random: Arc::clone(&dependencies.random),
         wake: Arc::clone(wake),
+        fallback,
     };
     tasks.supervise(format!("deliver {}", receiver.name()), move || {
         lookout_deliver::run(Arc::clone(&receiver), ports.clone(), stop.clone())

@@ -7,16 +7,21 @@ use serde_json::Value;
 use super::support::{Lookout, Slack, Target, eventually, run_to_end};
 
 fn write_config(folder: &Path, target: &Target, slack: &Slack) -> PathBuf {
+    let nowhere =
+        format!("{{ name: pages, minimum: page, webhook: {{ url: \"http://{}/nowhere\" }} }}", slack.address);
+    write_config_with(folder, target, slack, &nowhere)
+}
+
+fn write_config_with(folder: &Path, target: &Target, slack: &Slack, second: &str) -> PathBuf {
     let config = folder.join("lookout.yaml");
     let text = format!(
         "listen: 127.0.0.1:0\nledger: lookout.db\ninterval: 1s\n\
          targets:\n  - {{ name: api, http: {{ url: \"{url}\" }}, interval: 1s, timeout: 500ms }}\n\
          destinations:\n  - {{ name: oncall, slack: {{ webhook_url_file: webhook }} }}\n  \
-         - {{ name: pages, minimum: page, webhook: {{ url: \"http://{slack}/nowhere\" }} }}\n\
+         - {second}\n\
          auth:\n  tokens:\n    - name: ada\n      sha256: b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053\n      \
          scopes: [deliver]\n",
         url = target.url(),
-        slack = slack.address,
     );
     std::fs::write(&config, text).unwrap();
     std::fs::write(folder.join("token"), "t0ken").unwrap();
@@ -130,4 +135,50 @@ async fn a_drill_goes_the_whole_way_and_touches_nothing() {
     let nobody = run_to_end(&["drill", "api-nothing", "--url", &agent.url, "--token-file", &token]);
     assert_eq!(nobody.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("known are api-availability"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_was_refused_arrives_once_the_secret_is_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, slack, program) = (Target::start().await, Slack::start().await, Slack::start().await);
+    std::fs::write(folder.path().join("hook"), format!("http://{}/expired", program.address)).unwrap();
+    let second = "{ name: program, fallback: oncall, minimum: page, webhook: { url_file: hook } }";
+    let config = write_config_with(folder.path(), &target, &slack, second);
+    let text = std::fs::read_to_string(&config).unwrap();
+    // the first destination hears of nothing but what the second refuses
+    std::fs::write(&config, text.replace("name: oncall,", "name: oncall, minimum: page,")).unwrap();
+    let agent = Lookout::run(&config);
+    let token = folder.path().join("token").display().to_string();
+    let drill = run_to_end(&[
+        "drill",
+        "api-availability",
+        "--for",
+        "1s",
+        "--within",
+        "1s",
+        "--url",
+        &agent.url,
+        "--token-file",
+        &token,
+    ]);
+    drop(drill);
+    let letters = async || {
+        let answer = agent.get("/api/v1/deliveries").await;
+        answer["dead_letters"].as_array().unwrap().clone()
+    };
+    eventually("the dead letter", || async { (!letters().await.is_empty()).then_some(()) }).await;
+    assert_eq!(letters().await[0]["error"], "webhook answered 404");
+    eventually("the others hear of it", || async {
+        slack.texts().iter().any(|text| text.contains("program refuses messages")).then_some(())
+    })
+    .await;
+    drop(agent);
+    std::fs::write(folder.path().join("hook"), program.webhook()).unwrap();
+    let agent = Lookout::run(&config);
+    eventually("the page", || async { (!program.texts().is_empty()).then_some(()) }).await;
+    eventually("no dead letter", || async {
+        let answer = agent.get("/api/v1/deliveries").await;
+        answer["dead_letters"].as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
 }

@@ -38,6 +38,7 @@ object! { destination: "A receiver of messages about incidents." {
     WEBHOOK = key("webhook", Mapping(webhook::OBJECT), "");
     EMAIL = key("email", Mapping(email::OBJECT), "");
     MINIMUM = key("minimum", Word(&["page", "ticket"]), "Least severity that is sent there.").default("ticket");
+    FALLBACK = key("fallback", Name, "Destination that gets what this one refuses for good.");
     GROUP_WAIT = key("group_wait", Duration, "Time that an incident waits for others of its service, to share a message; at most `5s`. Alertmanager groups by itself.").default("2s");
 } choices: &[&[SLACK], &[ALERTMANAGER], &[PAGERDUTY], &[WEBHOOK], &[EMAIL]]; }
 

@@ -136,8 +136,27 @@ impl Sender {
         for delivery in &update.deliveries {
             self.log_result(delivery, &result);
         }
+        if matches!(result, DeliveryResult::Failed { .. })
+            && let Err(error) = self.fall_back(&update).await
+        {
+            // still begun: it is tried again
+            return (keys, Err(error));
+        }
         self.record_result(&ids, &result, stop).await;
         (keys, Ok(quiet))
+    }
+
+    /// Gives refused transitions to the fallback, before they are recorded as refused: a crash in between repeats it.
+    async fn fall_back(&self, update: &Update) -> Result<(), LedgerError> {
+        let Some(fallback) = &self.ports.fallback else { return Ok(()) };
+        for delivery in &update.deliveries {
+            if self.ports.ledger.forward(&delivery.notice, fallback).await? {
+                tracing::warn!(destination.name = %self.name, fallback, incident.id = %delivery.notice.incident.id,
+                    "a refused message goes to the fallback");
+            }
+        }
+        self.ports.wake.notify_waiters();
+        Ok(())
     }
 
     /// Sends the message, unless the receiver is only told of what matters. Returns the id of the message that the

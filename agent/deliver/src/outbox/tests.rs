@@ -56,6 +56,10 @@ struct Scene {
 
 impl Scene {
     fn open(answers: impl Into<VecDeque<Retry>>) -> Self {
+        Self::with_fallback(answers, None)
+    }
+
+    fn with_fallback(answers: impl Into<VecDeque<Retry>>, fallback: Option<&str>) -> Self {
         let receiver = Arc::new(Scripted {
             answers: Mutex::new(answers.into()),
             told: watch::Sender::new(Vec::new()),
@@ -67,6 +71,7 @@ impl Scene {
             clock: Arc::new(TokioClock::starting_at(T0)),
             random: Arc::new(Random::from_seed(7)),
             wake: Arc::new(Notify::new()),
+            fallback: fallback.map(str::to_owned),
         };
         let stop = CancellationToken::new();
         let port = Arc::clone(&receiver) as Arc<dyn Receiver>;
@@ -159,4 +164,20 @@ async fn open_incidents_are_refreshed_every_half_minute() {
     scene.told(1).await;
     tokio::time::sleep(Duration::from_secs(121)).await;
     assert_eq!(*scene.receiver.refreshed.borrow(), 5, "at once and four times since");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refused_message_goes_to_the_fallback_and_is_a_dead_letter_too() {
+    let scene = Scene::with_fallback([Retry::Never], Some("mail"));
+    let [opened, escalated, ..] = lifecycle(T0, &["chat"]);
+    scene.store(&[opened.clone(), escalated]).await;
+    scene.told(2).await;
+    let ledger = &scene.ports.ledger;
+    let due = ledger.due_deliveries("mail", T0, 9).await.unwrap();
+    assert_eq!(due.iter().map(|delivery| &delivery.notice).collect::<Vec<_>>(), [&opened.notice]);
+    assert_eq!(ledger.dead_letters(T0).await.unwrap().len(), 1);
+    assert_eq!(ledger.retry_dead_letters(Some("chat"), T0).await.unwrap(), 1);
+    scene.ports.wake.notify_waiters();
+    scene.told(3).await;
+    assert_eq!(ledger.waiting("mail").await.unwrap().1, 1, "once is enough");
 }

@@ -149,6 +149,17 @@ async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
     assert_eq!(due(ledger, "slack", T0).await[0].notice.change, Change::Escalated);
 }
 
+async fn a_transition_can_be_forwarded_once(ledger: &dyn Ledger) {
+    let [opened, escalated, ..] = lifecycle(T0, &["slack"]);
+    ledger.commit(&[], std::slice::from_ref(&opened)).await.unwrap();
+    assert!(ledger.forward(&opened.notice, "mail").await.unwrap());
+    assert!(!ledger.forward(&opened.notice, "mail").await.unwrap(), "it has one");
+    assert!(!ledger.forward(&opened.notice, "slack").await.unwrap(), "it had one from the start");
+    assert!(!ledger.forward(&escalated.notice, "mail").await.unwrap(), "that one is not stored");
+    let due = due(ledger, "mail", T0).await;
+    assert_eq!((due.len(), &due[0].notice), (1, &opened.notice));
+}
+
 promises! {
     later_transitions_wait_for_earlier_ones
     incidents_do_not_wait_for_each_other
@@ -158,4 +169,5 @@ promises! {
     incidents_of_one_message_are_known
     what_is_over_stays_over
     a_dead_letter_is_seen_and_can_be_tried_again
+    a_transition_can_be_forwarded_once
 }

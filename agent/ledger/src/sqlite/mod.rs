@@ -250,6 +250,14 @@ impl Ledger for SqliteLedger {
         outbox::dead_letters(&self.readers, now).await.map_err(query("reading dead letters"))
     }
 
+    async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
+        const DOING: &str = "adding a destination";
+        let mut work = self.writer.begin(DOING).await?;
+        let added = outbox::forward(&mut work.connection, notice, destination).await.map_err(query(DOING))?;
+        work.commit().await?;
+        Ok(added)
+    }
+
     async fn retry_dead_letters(
         &self,
         destination: Option<&str>,

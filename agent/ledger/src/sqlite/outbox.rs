@@ -169,6 +169,26 @@ pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Res
     Ok(rows.into_iter().map(letter).collect())
 }
 
+/// Adds a delivery of a stored transition for another destination, unless it has one.
+pub(super) async fn forward(
+    connection: &mut SqliteConnection,
+    notice: &Notice,
+    destination: &str,
+) -> sqlx::Result<bool> {
+    let added = sqlx::query(
+        "insert into delivery (transition_id, incident_id, destination) \
+         select id, incident_id, $4 from transition where incident_id = $1 and change = $2 and at_ms = $3 \
+         on conflict (transition_id, destination) do nothing",
+    )
+    .bind(&notice.incident.id)
+    .bind(notice.change.as_str())
+    .bind(notice.at.as_millis())
+    .bind(destination)
+    .execute(connection)
+    .await?;
+    Ok(added.rows_affected() > 0)
+}
+
 /// Makes dead letters wait again. Returns how many.
 pub(super) async fn retry(
     connection: &mut SqliteConnection,

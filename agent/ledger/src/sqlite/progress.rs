@@ -91,7 +91,7 @@ pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> Result<WorkingS
     Ok(working)
 }
 
-/// Stores the state of a delivery whose transition is stored.
+/// Stores the state of a delivery whose transition is stored. A destination that was added later is stored too.
 pub(super) async fn write(connection: &mut SqliteConnection, entry: &Entry) -> sqlx::Result<()> {
     let (state, thread) = match &entry.state {
         State::Waiting => ("waiting", None),
@@ -99,9 +99,14 @@ pub(super) async fn write(connection: &mut SqliteConnection, entry: &Entry) -> s
         State::Failed => ("failed", None),
     };
     sqlx::query(
-        "update delivery set state = $5, attempts = $6, due_at_ms = $7, attempting = $8, unsure = $9, \
-         last_error = $10, ended_at_ms = $11, thread = $12 where destination = $4 and transition_id = \
-         (select id from transition where incident_id = $1 and change = $2 and at_ms = $3)",
+        "insert into delivery (transition_id, incident_id, destination, state, attempts, due_at_ms, attempting, \
+         unsure, last_error, ended_at_ms, thread) \
+         select id, incident_id, $4, $5, $6, $7, $8, $9, $10, $11, $12 from transition \
+         where incident_id = $1 and change = $2 and at_ms = $3 \
+         on conflict (transition_id, destination) do update set state = excluded.state, \
+         attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, attempting = excluded.attempting, \
+         unsure = excluded.unsure, last_error = excluded.last_error, ended_at_ms = excluded.ended_at_ms, \
+         thread = excluded.thread",
     )
     .bind(&entry.transition.incident.id)
     .bind(entry.transition.change.as_str())

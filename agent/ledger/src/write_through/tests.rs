@@ -230,3 +230,18 @@ async fn deliveries_in_progress_go_on_after_a_restart() {
     assert_eq!(latest.last().unwrap().change, Change::Escalated);
     ledger.close().await;
 }
+
+#[tokio::test]
+async fn a_forwarded_delivery_is_there_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ledger.db");
+    let clock = Arc::new(SystemClock);
+    let first = WriteThroughLedger::open(&path, clock.clone()).await.unwrap();
+    let [opened, ..] = lifecycle(clock.now(), &["chat"]);
+    first.commit(&[], std::slice::from_ref(&opened)).await.unwrap();
+    assert!(first.forward(&opened.notice, "mail").await.unwrap());
+    first.close().await;
+    drop(first);
+    let again = WriteThroughLedger::open(&path, clock).await.unwrap();
+    assert_eq!(again.waiting("mail").await.unwrap().1, 1);
+}

@@ -2,6 +2,7 @@
 
 mod api;
 mod corrections;
+mod deliveries;
 mod deploys;
 mod finite;
 mod fixture;
