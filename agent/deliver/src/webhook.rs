@@ -148,7 +148,7 @@ pub(super) fn body(update: &Update) -> Body {
     let message = match notices.as_slice() {
         [notice] => Message::of(notice),
         _ => {
-            let mut changed: Vec<Notice> = notices.iter().map(|notice| Notice::clone(notice)).collect();
+            let mut changed: Vec<Notice> = notices.iter().copied().cloned().collect();
             crate::group::worst_first(&mut changed);
             Message::of_group(&changed)
         }
