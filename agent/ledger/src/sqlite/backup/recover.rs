@@ -25,6 +25,7 @@ const TABLES: [(&str, &str); 15] = [
     ("hour", "slo, hour"),
     ("quarter_hour", "slo, quarter_hour"),
     ("objective", "slo_id, from_ms"),
+    ("heartbeat", "name"),
     ("evaluator_state", "slo_id"),
     ("incident", "id"),
     ("transition", "id"),
