@@ -6,6 +6,7 @@ mod deliveries;
 mod deploys;
 mod finite;
 mod fixture;
+mod heartbeats;
 mod hosts;
 mod ledger;
 mod pages;
