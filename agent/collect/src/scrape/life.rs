@@ -12,6 +12,9 @@ const START_TIME: &str = "process_start_time_seconds";
 /// kernel rounds.
 const JITTER: f64 = 1.0;
 
+/// Seconds by which two reports of one start differ below the second: the ticks of the kernel's clock.
+const TICKS: f64 = 0.02;
+
 /// Seconds by which the clock of a neighbour may be behind ours.
 const SKEW: f64 = 60.0;
 
@@ -81,7 +84,7 @@ impl Lives {
         let life = self.tell(starts, now);
         let start = starts.single().unwrap_or(0.0);
         self.shared |= starts.several || life == Life::Other;
-        if life == Life::New && !self.shared && start > self.newest + JITTER {
+        if life == Life::New && !self.shared && start > self.newest + TICKS {
             self.starts = self.starts.saturating_add(1);
         }
         self.newest = self.newest.max(start);
@@ -97,7 +100,10 @@ impl Lives {
             let unseen = scraped_at.is_none() && start.is_some_and(|start| start > self.watched_since);
             return if unseen { Life::New } else { Life::Unknown };
         };
-        if (start - before).abs() <= JITTER {
+        if start >= scraped_at && differs_below_the_second(start, before) {
+            // two starts within a second, of which the later one came after the scrape before
+            Life::New
+        } else if (start - before).abs() <= JITTER {
             // the earlier value stays: small steps must not add up
             self.start = Some(before);
             Life::Same
@@ -107,6 +113,14 @@ impl Lives {
             Life::Other
         }
     }
+}
+
+/// Returns whether two starts have a precision below the second and differ there. A boot time that is rounded differs by
+/// whole seconds.
+fn differs_below_the_second(a: f64, b: f64) -> bool {
+    let fraction = (a - b).rem_euclid(1.0);
+    let is_whole = |start: f64| start.fract() == 0.0;
+    !is_whole(a) && !is_whole(b) && (TICKS..=1.0 - TICKS).contains(&fraction)
 }
 
 #[cfg(test)]
@@ -162,6 +176,22 @@ mod tests {
             life(&mut lives, at, &started(start));
         }
         assert_eq!((lives.take_starts(), lives.take_starts()), (3, 0));
+    }
+
+    #[test]
+    fn two_starts_within_a_second_count_where_their_precision_tells_them_apart() {
+        let mut lives = Lives::since(Timestamp::from_seconds(950));
+        let scrapes = [(1000, 900.25), (1001, 1000.13), (1002, 1001.05), (1003, 1002.01), (1004, 1002.01)];
+        let seen = scrapes.map(|(at, start)| life(&mut lives, at, &started(start)));
+        assert_eq!(seen, [Life::Unknown, Life::New, Life::New, Life::New, Life::Same]);
+        assert_eq!(lives.take_starts(), 3, "0.92 s and 0.96 s apart");
+        // whole seconds may be one start, rounded twice; so may two that differ by a whole second
+        for (first, second) in [(1001.0, 1002.0), (1001.5, 1002.5)] {
+            let mut lives = Lives::since(Timestamp::from_seconds(950));
+            life(&mut lives, 1000, &started(900.0));
+            assert_eq!(life(&mut lives, 1002, &started(first)), Life::New);
+            assert_eq!(life(&mut lives, 1003, &started(second)), Life::Same, "{first} {second}");
+        }
     }
 
     #[test]

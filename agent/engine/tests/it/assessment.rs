@@ -318,16 +318,31 @@ fn one_good_event_is_a_whole_budget_of_which_nothing_is_certain() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Random streams with gaps: coverage is a share, observed seconds equal those of a plain list, and the present is
-    /// not failing once its window has passed the last bad event.
+    /// Random streams with gaps, restarts and steps of the clock: coverage is a share, observed seconds equal those of a
+    /// plain list, and the present is not failing once its window has passed the last bad event.
     #[test]
     fn coverage_and_present_hold_for_any_stream(
-        stretches in prop::collection::vec((0_u8..4, 1_i64..200), 1..20),
+        stretches in prop::collection::vec((0_u8..6, 1_i64..600), 1..20),
     ) {
         let mut run = Run::new(policy());
         let mut observed: Vec<i64> = Vec::new();
+        let mut recorded: Vec<(i64, Counts)> = Vec::new();
         for (kind, slots) in stretches {
+            match kind {
+                // the clock is set ahead
+                4 => {
+                    run.now += slots;
+                    run.evaluator.clock_stepped(Slot(run.now - 1));
+                    continue;
+                }
+                5 => {
+                    restart(&mut run, &recorded);
+                    continue;
+                }
+                _ => {}
+            }
             let counts = [None, Some(Counts::ZERO), Some(GOOD), Some(BAD)][usize::from(kind)];
+            recorded.extend((run.now..run.now + slots).filter_map(|slot| Some((slot, counts?))));
             for _ in 0..slots {
                 observed.extend(counts.map(|_| run.now));
                 let seen = run.pass(1, counts);
@@ -346,6 +361,26 @@ proptest! {
             }
         }
     }
+}
+
+/// Replaces the evaluator by one that reads back what the ledger would have: all but the last hour as minutes.
+fn restart(run: &mut Run, recorded: &[(i64, Counts)]) {
+    let mut evaluator = Evaluator::new(policy(), Slot(run.now - 1));
+    let fine_from = (run.now - 3600).div_euclid(60) * 60;
+    for &(slot, counts) in recorded {
+        let result = match slot < fine_from {
+            true => evaluator.restore_minute(Slot(slot.div_euclid(60)), counts),
+            false => evaluator.record(Slot(slot), counts),
+        };
+        assert_ne!(result, Recorded::Implausible);
+    }
+    evaluator.restore_state(&run.evaluator.saved_state());
+    for cause in Cause::ALL {
+        if let Some(open) = run.evaluator.open(cause) {
+            evaluator.resume(cause, open);
+        }
+    }
+    run.evaluator = evaluator;
 }
 
 /// Observed seconds: all but stretches of more than 20 s without an observation.

@@ -40,6 +40,8 @@ struct Scene {
     feed: mpsc::Receiver<Observation>,
     stop: CancellationToken,
     task: JoinHandle<()>,
+    /// Values that were not counted: stream, slot since the start, value.
+    quarantined: Vec<(usize, i64, Quarantined)>,
 }
 
 /// The stream of availability.
@@ -94,11 +96,16 @@ impl Scene {
             ports,
             stop.clone(),
         ));
-        Self { clock, neighbour, feed, stop, task }
+        Self { clock, neighbour, feed, stop, task, quarantined: Vec::new() }
     }
 
     fn fed(&mut self) -> Vec<(usize, i64, u64, u64)> {
+        let quarantined = &mut self.quarantined;
         std::iter::from_fn(|| self.feed.try_recv().ok())
+            .filter(|seen| {
+                quarantined.extend(seen.quarantined.map(|value| (seen.stream, seen.slot.0 - FIRST, value)));
+                seen.quarantined.is_none()
+            })
             .map(|seen| (seen.stream, seen.slot.0 - FIRST, seen.counts.good, seen.counts.bad))
             .collect()
     }
@@ -339,6 +346,8 @@ async fn an_absurd_sample_is_reported_and_the_next_scrape_counts_on() {
     seconds(41).await;
     let errors: Vec<_> = scene.observed().into_iter().filter(|(stream, ..)| *stream == 4).collect();
     assert_eq!(errors, [(4, 1, 10, 0), (4, 3, 20, 0)]);
+    let value = Quarantined { value: 1e308, reason: "absurd_sample" };
+    assert!(scene.quarantined.contains(&(4, 2, value)), "{:?}", scene.quarantined);
     let labels = [("source", "api"), ("reason", "absurd_sample")];
     assert_eq!(meter.value(names::SCRAPE_QUARANTINED, &labels), Some(2.0), "once for each ratio");
 }
