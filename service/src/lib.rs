@@ -21,6 +21,7 @@ pub mod log_level;
 pub mod passengers;
 pub mod shutdown;
 pub mod telemetry;
+mod visible;
 pub mod voyages;
 
 mod run;

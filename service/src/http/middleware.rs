@@ -17,7 +17,7 @@ use super::deadline::{Deadline, TIME_LIMIT};
 use super::error::{MEDIA_TYPE, Problem};
 use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
-use super::{Shared, faults, in_flight, rate};
+use super::{Shared, faults, host, in_flight, rate};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -194,6 +194,9 @@ pub async fn guard(
         Port::Admin => faulty(request).await,
     };
     let answered = async |mut request: Request| {
+        if let Err(problem) = host::check(&request) {
+            return problem.into_response();
+        }
         // A request without a body needs no deadline that moves.
         let deadline = (!request.method().is_safe()).then(|| Deadline::after(TIME_LIMIT));
         if let Some(deadline) = &deadline {

@@ -12,6 +12,7 @@ pub mod extract;
 pub mod faults;
 pub mod head;
 pub mod health;
+mod host;
 pub mod in_flight;
 pub mod metrics;
 pub mod middleware;

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::fields::{FieldError, Fields};
+use crate::visible::has_visible;
 
 /// A name of a ship or a port, of 1 to 100 characters, without control characters or space around it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -33,7 +34,12 @@ impl Label {
     }
 
     fn from_json(value: &Value) -> Result<Self, String> {
-        value.as_str().ok_or(Self::EXPECTED).and_then(Self::try_new).map_err(str::to_owned)
+        let label = value.as_str().ok_or(Self::EXPECTED).and_then(Self::try_new)?;
+        if has_visible(label.as_str()) {
+            Ok(label)
+        } else {
+            Err(String::from("a text with a character that can be seen"))
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::http::error::Problem;
 use crate::http::extract::{JsonObject, Segment};
 use crate::http::openapi::{Answer, Described, Operation, Verb};
 use crate::http::{ApiRoute, Shared};
+use crate::visible::invisible_class;
 
 const ALL: &str = "/api/v1/voyages";
 const ONE: &str = "/api/v1/voyages/{id}";
@@ -153,9 +154,10 @@ fn cursor() -> Value {
 }
 
 fn schemas() -> Map<String, Value> {
+    let control = "\\u0000-\\u001f\\u007f-\\u009f";
     let label = |about: &str| {
         json!({"type": "string", "minLength": 1, "maxLength": Label::MOST_CHARS, "description": about,
-            "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*[^\\s\\u0000-\\u001f\\u007f-\\u009f][^\\u0000-\\u001f\\u007f-\\u009f]*$"})
+            "pattern": format!("^[^{control}]*[^\\s{control}{}][^{control}]*$", invisible_class())})
     };
     let day = || json!({"type": "string", "format": "date", "pattern": "^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"});
     let id = || json!({"type": "string", "format": "uuid"});

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use serde_json::Value;
 use titanic::Config;
 use titanic::api;
@@ -151,7 +151,9 @@ impl App {
     }
 }
 
-async fn answer(port: &PortService, request: Request<Body>) -> Answer {
+async fn answer(port: &PortService, mut request: Request<Body>) -> Answer {
+    // A connection has none that lacks it: see `host`.
+    request.headers_mut().entry("host").or_insert(HeaderValue::from_static("titanic.example"));
     let response = port.answer(request).await;
     let (parts, body) = response.into_parts();
     let bytes = to_bytes(body, 8 << 20).await.unwrap();

@@ -161,7 +161,9 @@ async fn who_is_too_many_is_told_so_at_once_and_probes_are_not() {
 #[tokio::test]
 async fn an_import_keeps_its_place_until_it_has_ended() {
     let app = App::with(&[("MAX_IN_FLIGHT", "1")]).await;
-    let request = Request::post("/api/v1/passengers/import").header("content-type", "application/x-ndjson");
+    let request = Request::post("/api/v1/passengers/import")
+        .header("host", "titanic")
+        .header("content-type", "application/x-ndjson");
     let response = app.public.answer(request.body(Body::from(person().to_string())).unwrap()).await;
     assert_eq!(response.status(), 200);
     assert_eq!(app.get("/api/hello").await.problem(503).0, "overloaded");

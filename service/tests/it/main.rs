@@ -37,6 +37,8 @@ mod idempotency;
 #[cfg(test)]
 mod imports;
 #[cfg(test)]
+mod landing;
+#[cfg(test)]
 mod layers;
 #[cfg(test)]
 mod life;

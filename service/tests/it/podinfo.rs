@@ -191,7 +191,9 @@ async fn weakness_6_everything_that_an_operator_asks_for_is_measured() {
         assert!(metrics.lines().any(|line| line.starts_with(part)), "{part} in {metrics}");
     }
 
-    let request = Request::get("/metrics").header("accept", "application/openmetrics-text; version=1.0.0");
+    let request = Request::get("/metrics")
+        .header("host", "titanic")
+        .header("accept", "application/openmetrics-text; version=1.0.0");
     let answer = app.admin.answer(request.body(Body::empty()).unwrap()).await;
     let media_type = answer.headers()["content-type"].to_str().unwrap().to_owned();
     assert!(media_type.starts_with("application/openmetrics-text; version=1.0.0"), "{media_type}");

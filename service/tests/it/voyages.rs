@@ -60,6 +60,13 @@ async fn what_cannot_be_used_is_named(app: App) {
     let wrong = json!({"ship": "", "departed_on": "1912-04-31", "line": "White Star"});
     let answer = app.call(Method::POST, ALL, Some(&wrong)).await;
     assert_eq!(answer.problem(422).1, ["ship", "departed_on", "line"]);
+    for unseen in ["\u{200d}", "\u{2800}\u{3164}", "\u{e0041}"] {
+        let body = json!({"ship": unseen, "departed_on": "1912-04-10"});
+        assert_eq!(app.call(Method::POST, ALL, Some(&body)).await.problem(422).1, ["ship"], "{unseen:?}");
+        let body = json!({"name": unseen, "class": 1, "sex": "male", "survived": true});
+        let refused = app.call(Method::POST, "/api/v1/passengers", Some(&body)).await;
+        assert_eq!(refused.problem(422).1, ["name"], "{unseen:?}");
+    }
     assert_eq!(app.get(&format!("{ALL}/7")).await.problem(400).1, ["id"]);
     assert_eq!(app.get(&format!("{ALL}?colour=red")).await.problem(400).1, ["cursor"]);
     let call = json!({"port": "Cherbourg", "called_on": "1912-04-10"});

@@ -4,6 +4,7 @@
 //! constants by which values are checked. Not derived from types: bodies are read by hand so that every field at fault is
 //! named, what comes in, what is patched and what goes out differ, and a derive would describe none of the three.
 
+mod landing;
 mod operation;
 mod page;
 mod schemas;
@@ -12,13 +13,14 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::IntoResponse as _;
 use axum::routing::on;
 use serde_json::{Map, Value, json};
 
 pub use self::operation::{Answer, Operation, Verb};
 
+use self::landing::Landing;
 use crate::config::Config;
 
 /// The title and the description of an API.
@@ -111,12 +113,21 @@ impl Described {
         let css = Operation::new(Verb::Get, "/docs/style.css", "style", "How that page looks")
             .tagged("about")
             .answers(Answer::new(200, "A style sheet").media("text/css", json!({"type": "string"})));
-        let operations: Vec<_> = self.operations.iter().chain([&json, &html, &css]).cloned().collect();
+        let landing =
+            Operation::new(Verb::Get, "/", "landing", "Where to go from here").tagged("about").answers(
+                Answer::new(200, "Links and examples; HTML for a client that names it in `Accept`.")
+                    .json(json!({"type": "object"}))
+                    .media("text/html", json!({"type": "string"})),
+            );
+        let operations: Vec<_> =
+            self.operations.iter().chain([&landing, &json, &html, &css]).cloned().collect();
         let document = self.document(&operations, config, info);
         let text: Arc<str> = serde_json::to_string(&document).unwrap_or_default().into();
         let page: Arc<str> = page::render(&document, &operations).into();
+        let start = Arc::new(Landing::new(&document, &operations));
         let paths = operations.iter().map(|operation| operation.path).collect();
         let all = self
+            .on(landing, async move |headers: HeaderMap| start.answer(&headers))
             .on(json, async move || fixed("application/json", &text))
             .on(html, async move || fixed("text/html; charset=utf-8", &page))
             .on(css, async || fixed("text/css; charset=utf-8", page::STYLE));

@@ -101,7 +101,7 @@ fn write_json(page: &mut String, value: &Value) {
 }
 
 /// Text as it may stand in a page, between quotes too.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -7,8 +7,11 @@ use crate::config::Scope;
 use crate::http::openapi::{Answer, Operation, Verb};
 use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
 use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
+use crate::visible::invisible_class;
 
 const ALL: &str = "/api/v1/passengers";
+const FARE: &str = "Pounds, as the client says who adds the passenger. The public passenger list has no fares: null for its 1,309 \
+     people.";
 const ONE: &str = "/api/v1/passengers/{id}";
 /// The operations on a passenger whose id is known.
 const NEXT: [&str; 4] = ["getPassenger", "replacePassenger", "patchPassenger", "deletePassenger"];
@@ -29,8 +32,8 @@ pub(super) fn list() -> Operation {
         query("name", &name, json!({"type": "string", "minLength": 1, "maxLength": MOST_NAME_CHARS})),
         query("min_age", "Of known age, at least this.", age()),
         query("max_age", "Of known age, at most this.", age()),
-        query("min_fare", "Of known fare, at least this.", fare()),
-        query("max_fare", "Of known fare, at most this.", fare()),
+        query("min_fare", "Of known fare, at least this. Nobody of the public list has one.", fare()),
+        query("max_fare", "Of known fare, at most this. Nobody of the public list has one.", fare()),
         query(
             "sort",
             "The order; with `-` in front the other direction. Those without a value come last.",
@@ -231,7 +234,7 @@ fn details(patch: bool) -> Map<String, Value> {
     let null_too = |schema: &str| if patch { json!([schema, "null"]) } else { json!(schema) };
     // Neither control characters nor those that turn or end a line, and something to be seen.
     let unseen = "\\u0000-\\u001f\\u007f-\\u009f\\u00ad\\u180e\\u200b\\u200e\\u200f\\u2028-\\u202e\\u2060-\\u2064\\u2066-\\u2069\\ufeff";
-    let pattern = format!("^[^{unseen}]*[^\\s{unseen}\\u200c\\u200d][^{unseen}]*$");
+    let pattern = format!("^[^{unseen}]*[^\\s{unseen}{}][^{unseen}]*$", invisible_class());
     let relatives = |about: &str| json!({"type": null_too("integer"), "minimum": 0, "maximum": Relatives::MOST, "default": 0, "description": about});
     map(json!({
         "name": {
@@ -241,7 +244,7 @@ fn details(patch: bool) -> Map<String, Value> {
         "class": {"type": "integer", "enum": [1, 2, 3]},
         "sex": {"enum": ["female", "male"]},
         "age": {"type": ["number", "null"], "minimum": 0, "maximum": Age::MOST, "description": "Years; null where nobody knows."},
-        "fare": {"type": ["number", "null"], "minimum": 0, "maximum": Fare::MOST, "description": "Pounds; null where nobody knows."},
+        "fare": {"type": ["number", "null"], "minimum": 0, "maximum": Fare::MOST, "description": FARE},
         "siblings_or_spouses_aboard": relatives("Siblings or spouses aboard."),
         "parents_or_children_aboard": relatives("Parents or children aboard."),
         "survived": {"type": "boolean"}

@@ -1,0 +1,74 @@
+//! The rules for `Host` (RFC 9112, section 3.2): exactly one in HTTP/1.1, never an invalid one.
+
+use std::net::Ipv6Addr;
+
+use axum::http::{Request, Version, header};
+
+use super::error::Problem;
+use crate::fields::FieldError;
+
+/// Returns whether the request names its host as it must.
+pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
+    let refuse = |detail: &str| Err(Problem::bad_header(FieldError::new("host", detail)));
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (_, Some(_)) => refuse("must be sent once"),
+        (Some(host), None) if !is_valid(host.as_bytes()) => {
+            refuse("must be a host, and perhaps a colon and a port")
+        }
+        // Another version has no such field, or names the host elsewhere.
+        (None, None) if request.version() == Version::HTTP_11 => refuse("is missing"),
+        _ => Ok(()),
+    }
+}
+
+/// Returns whether this is `uri-host [ ":" port ]` (RFC 9110, section 7.2). Both may be empty.
+fn is_valid(host: &[u8]) -> bool {
+    let Ok(host) = std::str::from_utf8(host) else { return false };
+    let (is_host, port) = match host.strip_prefix('[').map(|rest| rest.split_once(']')) {
+        Some(Some((address, port))) => (address.parse::<Ipv6Addr>().is_ok(), port),
+        Some(None) => return false,
+        None => {
+            let (name, port) = host.split_at(host.find(':').unwrap_or(host.len()));
+            (is_name(name), port)
+        }
+    };
+    let digits = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    is_host && (port.is_empty() || port.strip_prefix(':').is_some_and(digits))
+}
+
+/// Returns whether this is a `reg-name` (RFC 3986, section 3.2.2).
+fn is_name(name: &str) -> bool {
+    let mut rest = name.bytes();
+    while let Some(byte) = rest.next() {
+        let plain = byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte);
+        let mut escaped = || {
+            byte == b'%'
+                && [rest.next(), rest.next()].iter().all(|b| b.is_some_and(|b| b.is_ascii_hexdigit()))
+        };
+        if !plain && !escaped() {
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_name_or_an_address_with_or_without_a_port() {
+        for host in
+            ["", "a", "titanic.example:8080", "127.0.0.1:1", "[::1]", "[2001:db8::1]:443", "a_b%2f", "a:"]
+        {
+            assert!(is_valid(host.as_bytes()), "{host}");
+        }
+        for host in
+            ["a b", "a/b", "me@a", "a:b", "a:1:2", "[::1", "[a]", "[::1]x", "a%2", "a%zz", "::1", "é", "a?b"]
+        {
+            assert!(!is_valid(host.as_bytes()), "{host}");
+        }
+        assert!(!is_valid(b"\xff"));
+    }
+}
