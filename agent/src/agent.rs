@@ -82,6 +82,7 @@ impl Agent {
         let config = Arc::new(config);
         let latest = Latest::default();
         let now = dependencies.clock.now();
+        dependencies.heartbeats.restore(dependencies.ledger.heartbeats().await?);
         let driver = Driver::restore(
             Arc::clone(&config),
             Arc::clone(&dependencies.ledger),
@@ -167,6 +168,10 @@ impl Agent {
             clock: Arc::clone(&dependencies.clock),
             config: Arc::clone(&config),
             refused,
+            heartbeats: {
+                let heartbeats = dependencies.heartbeats.clone();
+                lookout_web::HeartbeatSink::new(move |name| heartbeats.note(name))
+            },
             recorder: dependencies.recorder.clone(),
             host: Arc::new(Host::new()),
             probes: probe_rows(&config, &view.latest),

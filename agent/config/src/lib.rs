@@ -72,9 +72,9 @@ pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use streams::Stream;
 pub use target::{
-    Check, DnsCheck, DnsTransport, Family, GrpcCheck, HostPort, HttpCheck, HttpVersion, IcmpCheck,
-    JourneyCheck, JourneyStep, RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target, TcpCheck,
-    TlsOptions, Variable, WebSocketCheck,
+    Check, DnsCheck, DnsTransport, Family, GrpcCheck, HeartbeatCheck, HostPort, HttpCheck, HttpVersion,
+    IcmpCheck, JourneyCheck, JourneyStep, RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target,
+    TcpCheck, TlsOptions, Variable, WebSocketCheck,
 };
 pub use tiers::read_tiers;
 pub use urls::{UrlOptions, config_of_urls};

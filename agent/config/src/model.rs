@@ -308,7 +308,7 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// Permissions: `ask`, `mark`, `correct`, `override`.
+    /// Permissions: `ask`, `mark`, `correct`, `override`, `heartbeat`.
     pub scopes: Vec<String>,
 }
 

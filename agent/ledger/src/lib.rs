@@ -343,6 +343,12 @@ pub trait Ledger: Send + Sync + 'static {
     /// Returns the objectives an SLO had, oldest first.
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError>;
 
+    /// Stores the call of a job, unless a later one is known.
+    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError>;
+
+    /// Returns the last call of every job, by name.
+    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError>;
+
     /// Rolls slots older than the fine windows up to minutes, minutes older than 90 days up to quarters of an hour,
     /// and deletes rows past retention.
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError>;

@@ -41,6 +41,7 @@ struct Tables {
     objectives: BTreeMap<String, BTreeMap<Timestamp, u32>>,
     /// By SLO.
     states: BTreeMap<String, StateRecord>,
+    heartbeats: BTreeMap<String, Timestamp>,
     working: WorkingSet,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
@@ -314,6 +315,17 @@ impl Ledger for MemoryLedger {
         let tables = self.tables();
         let stored = tables.objectives.get(slo_id).into_iter().flatten();
         Ok(stored.map(|(&from, &good_ppb)| ObjectiveRecord { from, good_ppb }).collect())
+    }
+
+    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
+        let mut tables = self.tables();
+        let known = tables.heartbeats.entry(name.to_owned()).or_insert(at);
+        *known = at.max(*known);
+        Ok(())
+    }
+
+    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        Ok(self.tables().heartbeats.clone().into_iter().collect())
     }
 
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {

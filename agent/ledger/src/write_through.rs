@@ -517,6 +517,14 @@ impl Ledger for WriteThroughLedger {
         self.readable()?.objectives(slo_id).await
     }
 
+    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
+        self.writable()?.record_heartbeat(name, at).await
+    }
+
+    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        self.readable()?.heartbeats().await
+    }
+
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
         let file = self.writable()?;
         let backlog = self.backlog.lock().await;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lookout_collect::probe::{Probe, Prober};
+use lookout_collect::probe::{Heartbeats, Probe, Prober};
 use lookout_collect::promql::{HttpQueryApi, QueryApi};
 use lookout_collect::scrape::{Fetch, HttpFetch};
 use lookout_config::{Config, LedgerLocation};
@@ -66,6 +66,8 @@ pub struct Dependencies {
     pub random: Arc<Random>,
     /// Prober of targets.
     pub prober: Arc<dyn Probe>,
+    /// Calls of jobs, which the prober judges.
+    pub heartbeats: Heartbeats,
     /// Maker of the clients that depend on the config.
     pub connect: Connect,
     /// Ledger.
@@ -95,9 +97,11 @@ impl Dependencies {
         if retried > 0 {
             tracing::info!(deliveries = retried, "deliveries that were refused before are tried again");
         }
+        let heartbeats = Heartbeats::new(Arc::clone(&clock));
         let connecting = Arc::clone(&clock);
         Ok(Self {
-            prober: Arc::new(Prober::new(Arc::clone(&random))),
+            prober: Arc::new(Prober::new(Arc::clone(&random)).with_heartbeats(heartbeats.clone())),
+            heartbeats,
             connect: Arc::new(move |config| connect(config, &connecting)),
             clock,
             random,

@@ -22,6 +22,8 @@ mod gate_binary;
 #[cfg(test)]
 mod gate_states;
 #[cfg(test)]
+mod heartbeats;
+#[cfg(test)]
 mod implausible;
 #[cfg(test)]
 mod importing;

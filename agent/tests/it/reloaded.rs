@@ -16,7 +16,7 @@ use lookout_runtime::clock::Clock as _;
 use lookout_runtime::events::names;
 
 use super::simulated::{Simulation, config_of};
-use super::support::{Lookout, eventually};
+use super::support::{Lookout, Slack, eventually};
 
 fn urls(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("http://service-{n}.test/health")).collect()
@@ -287,4 +287,31 @@ async fn a_real_agent_reloads_at_sighup_and_at_a_change_and_shows_a_refusal() {
     let page = agent.text("/").await;
     assert!(!page.contains("second"), "a target that is gone is not shown: {page}");
     assert!(agent.text("/metrics").await.contains(&format!("\n{} 1\n", names::CONFIG_RELOADED)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_changed_in_its_file_is_used_and_the_incident_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = super::support::Target::start().await;
+    let (before, after) = (Slack::start().await, Slack::start().await);
+    let agent = Lookout::run(&super::restart::write_config(folder.path(), &target, &before));
+    let seen = |slos: &serde_json::Value| slos["slos"][0]["evidence"]["total"].as_u64().unwrap_or(0);
+    agent.slos("a healthy start", |slos| seen(slos) >= 2).await;
+    target.answer(503);
+    eventually("the page", || async { (before.texts().len() == 1).then_some(()) }).await;
+    let opened = agent.incidents().await;
+
+    let taken_at = async || {
+        let text = agent.text("/metrics").await;
+        let line = text.lines().find(|line| line.starts_with(names::CONFIG_RELOADED_AT)).unwrap().to_owned();
+        line
+    };
+    let first = taken_at().await;
+    std::fs::write(folder.path().join("webhook"), after.webhook()).unwrap();
+    eventually("the new secret in use", || async { (taken_at().await != first).then_some(()) }).await;
+    assert_eq!(agent.incidents().await[0]["id"], opened[0]["id"]);
+    target.answer(200);
+    eventually("the end at the other webhook", || async { (!after.texts().is_empty()).then_some(()) }).await;
+    assert_eq!(before.texts().len(), 1, "nothing more goes to the one before: {:?}", before.texts());
+    assert_eq!(agent.incidents().await.len(), 1);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::support::{Lookout, Slack, Target, eventually};
 
-fn write_config(folder: &Path, target: &Target, slack: &Slack) -> std::path::PathBuf {
+pub(super) fn write_config(folder: &Path, target: &Target, slack: &Slack) -> std::path::PathBuf {
     let config = folder.join("lookout.yaml");
     let text = format!(
         "listen: 127.0.0.1:0\nledger: lookout.db\ninterval: 1s\n\

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies, Reloader};
-use lookout_collect::probe::{Outcome, Phases, Probe, Reason, Verdict};
+use lookout_collect::probe::{Heartbeats, Outcome, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
@@ -229,6 +229,12 @@ impl Ledger for Disk {
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
         self.memory.objectives(slo_id).await
     }
+    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
+        self.memory.record_heartbeat(name, at).await
+    }
+    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        self.memory.heartbeats().await
+    }
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
         self.memory.prune(now).await
     }
@@ -360,6 +366,7 @@ impl Simulation {
             clock: Arc::clone(&self.clock),
             random: Arc::new(Random::from_seed(SEED)),
             prober: Arc::new(connected()),
+            heartbeats: Heartbeats::new(Arc::clone(&self.clock)),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
             recorder: Recorder::detached().unwrap().0,

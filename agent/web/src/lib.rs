@@ -37,7 +37,7 @@ pub use current::CurrentRouter;
 pub use error::Problem;
 pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
-pub use state::{ProbeRow, ProbeView, State};
+pub use state::{HeartbeatSink, ProbeRow, ProbeView, State};
 
 /// Largest body of a request, more than the API needs.
 const BODY_LIMIT: usize = 64 * 1024;

@@ -34,6 +34,8 @@ pub struct State {
     pub host: Arc<Host>,
     /// The last results of the probes.
     pub probes: ProbeView,
+    /// The receiver of the calls of jobs.
+    pub heartbeats: HeartbeatSink,
     /// The signal that wakes the outboxes.
     pub wake: Arc<Notify>,
     /// The randomness for ids of decisions and deploys.
@@ -69,6 +71,23 @@ pub struct ProbeRow {
     pub total_ms: u64,
     /// The start.
     pub at: Timestamp,
+}
+
+/// Receiver of the calls of jobs.
+#[derive(Clone)]
+pub struct HeartbeatSink(Arc<dyn Fn(&str) -> Timestamp + Send + Sync>);
+
+impl HeartbeatSink {
+    /// Creates a receiver that calls `note`, which returns the time of the call.
+    pub fn new(note: impl Fn(&str) -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(note))
+    }
+
+    /// Notes a call that happens now. Returns its time.
+    #[must_use]
+    pub fn note(&self, name: &str) -> Timestamp {
+        (self.0)(name)
+    }
 }
 
 /// Reader of the last probes, target by target in the order of the config.

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use lookout_config::{Phase, Subject, Target};
 use tokio::time::Instant;
 
+use super::heartbeat::Heartbeats;
 use super::net::{StreamEvents, TlsClients};
 use super::timer::PhaseTimer;
 use super::traced::Traced;
@@ -28,6 +29,8 @@ pub(super) struct Context<'a> {
     pub(super) traced: &'a Traced,
     pub(super) tls: &'a TlsClients,
     pub(super) random: &'a lookout_runtime::random::Random,
+    /// Calls of jobs; `None` beside a running agent.
+    pub(super) heartbeats: Option<&'a Heartbeats>,
     /// Keep the body of HTTP although no assertion of the target looks at it.
     pub(super) keeps_body: bool,
 }

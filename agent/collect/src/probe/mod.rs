@@ -4,6 +4,7 @@ mod assert;
 mod attempt;
 mod dns;
 mod grpc;
+mod heartbeat;
 mod http;
 mod icmp;
 mod journey;
@@ -25,6 +26,7 @@ use async_trait::async_trait;
 
 use lookout_config::Target;
 
+pub use heartbeat::Heartbeats;
 pub use latest::{Failed, Latest, Seen};
 pub use net::Certificate;
 pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};

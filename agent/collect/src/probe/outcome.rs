@@ -85,6 +85,10 @@ reasons! {
     DnsAnswer => "dns_answer",
     /// An assertion about the health told by gRPC did not hold.
     GrpcStatus => "grpc_status",
+    /// A job did not call in time.
+    Heartbeat => "heartbeat",
+    /// A job may still call: nothing is known about it yet.
+    Awaited => "awaited",
     /// This machine lacks open files: nothing is known about the target.
     Resources => "resources",
     /// This process may not probe with the protocol: nothing is known about the target.
@@ -95,7 +99,7 @@ impl Reason {
     /// Whether it says nothing about the target: the slot is missed then.
     #[must_use]
     pub const fn is_local(self) -> bool {
-        matches!(self, Self::Resources | Self::Permission)
+        matches!(self, Self::Resources | Self::Permission | Self::Awaited)
     }
 }
 

@@ -13,6 +13,7 @@ use url::Url;
 
 use super::assert::{Answer, evaluate, verdict};
 use super::attempt::{Attempt, Context, Facts, Protocol};
+use super::heartbeat::Heartbeats;
 use super::net::{TlsClients, host_of};
 use super::traced::Traced;
 use super::{Outcome, Probe, Verdict};
@@ -21,18 +22,25 @@ use super::{Outcome, Probe, Verdict};
 pub struct Prober {
     random: Arc<Random>,
     tls: TlsClients,
+    heartbeats: Option<Heartbeats>,
 }
 
 impl Prober {
     /// A prober. Nothing is loaded before the first probe needs it.
     #[must_use]
     pub fn new(random: Arc<Random>) -> Self {
-        Self { random, tls: TlsClients::default() }
+        Self { random, tls: TlsClients::default(), heartbeats: None }
+    }
+
+    /// Adds the calls that heartbeats are judged by.
+    #[must_use]
+    pub fn with_heartbeats(self, heartbeats: Heartbeats) -> Self {
+        Self { heartbeats: Some(heartbeats), ..self }
     }
 
     #[cfg(test)]
     pub(super) fn trusting(random: Arc<Random>, tls: TlsClients) -> Self {
-        Self { random, tls }
+        Self { random, tls, heartbeats: None }
     }
 
     async fn attempt(&self, target: &Target) -> Outcome {
@@ -40,8 +48,14 @@ impl Prober {
         if needs_roots(&target.check) {
             self.tls.load().await;
         }
-        let context =
-            Context { target, traced: &traced, tls: &self.tls, random: &self.random, keeps_body: false };
+        let context = Context {
+            target,
+            traced: &traced,
+            tls: &self.tls,
+            random: &self.random,
+            heartbeats: self.heartbeats.as_ref(),
+            keeps_body: false,
+        };
         let mut attempt = Attempt::start(first_phase(&target.check), target.timeout);
         let run = protocol(&target.check).run(&context, &mut attempt);
         let ran = tokio::time::timeout(target.timeout, run).await;
@@ -96,6 +110,7 @@ fn protocol(check: &Check) -> &(dyn Protocol + Sync) {
         Check::Tcp(tcp) => &**tcp,
         Check::Dns(dns) => &**dns,
         Check::Icmp(icmp) => icmp,
+        Check::Heartbeat(heartbeat) => heartbeat,
         Check::Grpc(grpc) => &**grpc,
         Check::WebSocket(websocket) => &**websocket,
         Check::Journey(journey) => &**journey,
@@ -117,14 +132,19 @@ fn needs_roots(check: &Check) -> bool {
         },
         Check::Grpc(grpc) => grpc.tls.as_ref(),
         Check::WebSocket(websocket) => Some(&websocket.tls).filter(|_| websocket.url.scheme() == "wss"),
-        Check::Icmp(_) | Check::Journey(_) => None,
+        Check::Icmp(_) | Check::Heartbeat(_) | Check::Journey(_) => None,
     };
     options.is_some_and(|options| !options.insecure && options.ca.is_none())
 }
 
 /// The phase a probe begins with: an address that is written out needs no resolver.
 fn first_phase(check: &Check) -> Phase {
-    if matches!(check, Check::Dns(dns) if matches!(dns.transport, DnsTransport::Udp)) {
+    let needs_no_connection = match check {
+        Check::Dns(dns) => matches!(dns.transport, DnsTransport::Udp),
+        Check::Heartbeat(_) => true,
+        _ => false,
+    };
+    if needs_no_connection {
         return Phase::Processing;
     }
     let is_literal = match check {
@@ -134,7 +154,7 @@ fn first_phase(check: &Check) -> Phase {
         Check::Tcp(tcp) => tcp.address.literal().is_some(),
         Check::Grpc(grpc) => grpc.address.literal().is_some(),
         Check::Icmp(icmp) => HostPort { host: icmp.host.clone(), port: 0 }.literal().is_some(),
-        Check::Dns(_) => true,
+        Check::Dns(_) | Check::Heartbeat(_) => true,
     };
     if is_literal { Phase::Connect } else { Phase::Resolve }
 }
@@ -157,6 +177,9 @@ pub fn peer_of(check: &Check) -> String {
         Check::Grpc(grpc) if grpc.service.is_empty() => format!("grpc://{}", grpc.address),
         Check::Grpc(grpc) => format!("grpc://{}/{}", grpc.address, grpc.service),
         Check::Icmp(icmp) => format!("icmp://{}", icmp.host),
+        Check::Heartbeat(heartbeat) => {
+            format!("a call every {}", lookout_model::print_duration(heartbeat.every))
+        }
         Check::Dns(dns) => format!("dns://{}/{}", dns.server, dns.query),
     }
 }
@@ -184,6 +207,7 @@ fn summary(check: &Check, facts: &Facts, steps: usize) -> Option<String> {
         Check::Dns(_) => facts.dns.as_ref().map(|dns| dns.code.clone()),
         Check::Icmp(_) => facts.body_size.map(|size| format!("{size} bytes echoed")),
         Check::Grpc(_) => facts.grpc_status.clone(),
+        Check::Heartbeat(_) => Some("called in time".to_owned()),
         Check::Journey(_) => Some(format!("{steps} steps")),
     }
 }

@@ -93,7 +93,7 @@ object! { auth: "Clients that may write." {
 } }
 
 /// Permissions of a bearer token.
-pub(crate) const SCOPES: [&str; 5] = ["ask", "mark", "correct", "override", "deliver"];
+pub(crate) const SCOPES: [&str; 6] = ["ask", "mark", "correct", "override", "deliver", "heartbeat"];
 
 object! { token: "A bearer token." {
     NAME = required("name", Name, "Name of its holder.");

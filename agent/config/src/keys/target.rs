@@ -31,7 +31,8 @@ object! { target: "A target that is probed." {
     GRPC = key("grpc", Mapping(grpc::OBJECT), "");
     WEBSOCKET = key("websocket", Mapping(websocket::OBJECT), "");
     JOURNEY = key("journey", Mapping(journey::OBJECT), "");
-} choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY]]; }
+    HEARTBEAT = key("heartbeat", Mapping(heartbeat::OBJECT), "");
+} choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY], &[HEARTBEAT]]; }
 
 object! { expect: "Conditions of a good answer; all must hold." {
     LATENCY = key("latency", Duration, "Bound of the latency of the whole probe.");
@@ -116,6 +117,11 @@ object! { icmp: "An echo request." {
     HOST = required("host", Text, "A name or an address.");
     SIZE = key("size", Whole(0, 1400), "Bytes of data.").default("56");
     EXPECT = tcp::EXPECT;
+} }
+
+object! { heartbeat: "Calls that a job makes, `POST /api/v1/heartbeats/NAME`. Their absence is the failure." {
+    EVERY = required("every", Duration, "Longest usual time between two calls.");
+    GRACE = key("grace", Duration, "Time by which a call may be late. A tenth of `every` when it is missing.");
 } }
 
 object! { grpc: "A check by the health service of gRPC." {

@@ -3,7 +3,9 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use super::{DnsCheck, GrpcCheck, HttpCheck, IcmpCheck, JourneyCheck, TcpCheck, WebSocketCheck};
+use super::{
+    DnsCheck, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck, TcpCheck, WebSocketCheck,
+};
 use crate::assertion::Assertion;
 
 /// The deadline of a probe or scrape unless told otherwise.
@@ -51,6 +53,8 @@ pub enum Check {
     Dns(Box<DnsCheck>),
     /// An echo request.
     Icmp(IcmpCheck),
+    /// Calls that a job makes.
+    Heartbeat(HeartbeatCheck),
     /// A call of the health service of gRPC.
     Grpc(Box<GrpcCheck>),
     /// An upgrade and an optional message.
@@ -69,6 +73,7 @@ impl Check {
             Self::Tcp(_) => "tcp",
             Self::Dns(_) => "dns",
             Self::Icmp(_) => "icmp",
+            Self::Heartbeat(_) => "heartbeat",
             Self::Grpc(_) => "grpc",
             Self::WebSocket(_) => "websocket",
             Self::Journey(_) => "journey",

@@ -14,11 +14,21 @@ pub(super) enum Protocol {
     Grpc,
     WebSocket,
     Journey,
+    Heartbeat,
 }
 
 impl Protocol {
-    const ALL: [Self; 8] =
-        [Self::Http, Self::Tcp, Self::Tls, Self::Dns, Self::Icmp, Self::Grpc, Self::WebSocket, Self::Journey];
+    const ALL: [Self; 9] = [
+        Self::Http,
+        Self::Tcp,
+        Self::Tls,
+        Self::Dns,
+        Self::Icmp,
+        Self::Grpc,
+        Self::WebSocket,
+        Self::Journey,
+        Self::Heartbeat,
+    ];
 
     /// Returns its name, which is the key that holds its options.
     pub(super) const fn as_str(self) -> &'static str {
@@ -36,6 +46,7 @@ impl Protocol {
             Self::Grpc => target::target::GRPC,
             Self::WebSocket => target::target::WEBSOCKET,
             Self::Journey => target::target::JOURNEY,
+            Self::Heartbeat => target::target::HEARTBEAT,
         }
     }
 
@@ -50,6 +61,7 @@ impl Protocol {
             Self::Grpc => target::grpc::OBJECT,
             Self::WebSocket => target::websocket::OBJECT,
             Self::Journey => target::journey::OBJECT,
+            Self::Heartbeat => target::heartbeat::OBJECT,
         }
     }
 }

@@ -7,7 +7,7 @@ use lookout_engine::Grid;
 
 use super::definition::{Check, Family, Target, default_timeout};
 use super::protocol::{self, Protocol};
-use super::{address, dns, expect, grpc, http, icmp, journey, tcp, websocket};
+use super::{address, dns, expect, grpc, heartbeat, http, icmp, journey, tcp, websocket};
 use crate::keys::target;
 use crate::reader::{At, Fields, Reader};
 use crate::yaml::Value;
@@ -61,6 +61,7 @@ fn read_check(
         Protocol::Tls => tcp::read_tls(reader, fields, folder).map(Box::new).map(Check::Tcp),
         Protocol::Dns => dns::read(reader, fields, folder).map(Box::new).map(Check::Dns),
         Protocol::Icmp => icmp::read(reader, fields).map(Check::Icmp),
+        Protocol::Heartbeat => heartbeat::read(reader, fields).map(Check::Heartbeat),
         Protocol::Grpc => grpc::read(reader, fields, folder).map(Box::new).map(Check::Grpc),
         Protocol::WebSocket => websocket::read(reader, fields, folder).map(Box::new).map(Check::WebSocket),
         Protocol::Journey => journey::read(reader, fields, folder).map(Box::new).map(Check::Journey),

@@ -95,6 +95,15 @@ async fn the_first_slot_is_known_before_anything_is_rolled_up(ledger: &dyn Ledge
     assert_eq!(ledger.counts(SLO, Timestamp::from_seconds(60)).await.unwrap().first_s(), Some(50));
 }
 
+async fn the_last_call_of_a_job_is_kept(ledger: &dyn Ledger) {
+    assert_eq!(ledger.heartbeats().await.unwrap(), []);
+    for (name, second) in [("report", 5), ("backup", 10), ("backup", 30), ("backup", 20)] {
+        ledger.record_heartbeat(name, Timestamp::from_seconds(second)).await.unwrap();
+    }
+    let last = |name: &str, second| (name.to_owned(), Timestamp::from_seconds(second));
+    assert_eq!(ledger.heartbeats().await.unwrap(), [last("backup", 30), last("report", 5)]);
+}
+
 async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
     let version = |from_ms, good_ppb| ObjectiveRecord { from: Timestamp::from_millis(from_ms), good_ppb };
     for objective in [version(900, 990_000_000), version(0, 950_000_000), version(900, 999_000_000)] {
@@ -131,6 +140,7 @@ promises! {
     old_slots_become_minutes
     old_minutes_become_quarters_of_an_hour
     the_first_slot_is_known_before_anything_is_rolled_up
+    the_last_call_of_a_job_is_kept
     objectives_are_kept_by_their_time
     concurrent_ticks_all_count
 }

@@ -10,6 +10,7 @@ mod counts;
 mod decisions;
 mod deploys;
 mod files;
+mod heartbeats;
 mod hours;
 mod incidents;
 mod inspect;
@@ -335,6 +336,17 @@ impl Ledger for SqliteLedger {
 
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
         objectives::read(&self.readers, slo_id).await.map_err(query("reading objectives"))
+    }
+
+    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
+        const DOING: &str = "storing a heartbeat";
+        let mut work = self.writer.begin(DOING).await?;
+        heartbeats::record(&mut work.connection, name, at).await.map_err(query(DOING))?;
+        work.commit().await
+    }
+
+    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        heartbeats::read(&self.readers).await.map_err(query("reading heartbeats"))
     }
 
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {

@@ -5,6 +5,7 @@ mod deliveries;
 mod deploys;
 mod drills;
 mod gate;
+mod heartbeats;
 mod incidents;
 mod slos;
 
@@ -33,12 +34,12 @@ pub(super) fn routes() -> Router<State> {
         .route("/drills", post(drills::begin))
         .route("/corrections", get(corrections::list).post(corrections::add))
         .route("/corrections/{id}/revoke", post(corrections::revoke))
+        .route("/heartbeats/{name}", post(heartbeats::note))
         .fallback(missing)
 }
 
 async fn missing() -> Problem {
-    let detail =
-        "there is no such resource; known are slos, incidents, gate, deploys, deliveries and corrections";
+    let detail = "there is no such resource; known are slos, incidents, gate, deploys, deliveries, corrections and heartbeats";
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

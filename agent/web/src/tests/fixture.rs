@@ -12,7 +12,7 @@ use lookout_engine::{
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
-use crate::{ProbeRow, ProbeView, RefusedConfigs, State};
+use crate::{HeartbeatSink, ProbeRow, ProbeView, RefusedConfigs, State};
 use lookout_config::{
     Config, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo, Token,
     Traffic,
@@ -193,6 +193,7 @@ impl Fixture {
             clock: Arc::new(FixedClock),
             config: Arc::new(self.config.clone()),
             refused: self.refused.clone(),
+            heartbeats: HeartbeatSink::new(|_| FixedClock.now()),
             recorder: Recorder::detached().unwrap().0,
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),

@@ -162,6 +162,15 @@ impl Ledger for FakeLedger {
         Ok(Vec::new())
     }
 
+    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
+        self.works()?;
+        self.books.record_heartbeat(name, at).await
+    }
+
+    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
+        self.books.heartbeats().await
+    }
+
     async fn prune(&self, _: Timestamp) -> Result<(), LedgerError> {
         self.works()
     }

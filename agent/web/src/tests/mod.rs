@@ -5,6 +5,7 @@ mod corrections;
 mod deploys;
 mod finite;
 mod fixture;
+mod heartbeats;
 mod hosts;
 mod ledger;
 mod pages;
