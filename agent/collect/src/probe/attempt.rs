@@ -5,42 +5,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use http::HeaderMap;
-use lookout_config::{Phase, Subject, Target};
+use lookout_config::Phase;
 use tokio::time::Instant;
 
-use super::heartbeat::Heartbeats;
-use super::net::{StreamEvents, TlsClients};
+use super::certificate::Certificate;
+use super::observed::StreamEvents;
+use super::outcome::{Reason, StepOutcome};
 use super::timer::PhaseTimer;
-use super::traced::Traced;
-use super::{Certificate, Reason, StepOutcome};
-
-/// A protocol that can try a target once.
-#[async_trait]
-pub(super) trait Protocol {
-    /// Runs one exchange. The caller cuts it at the deadline; whatever goes wrong is a failure.
-    async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure>;
-}
-
-/// Input of every protocol.
-pub(super) struct Context<'a> {
-    pub(super) target: &'a Target,
-    pub(super) traced: &'a Traced,
-    pub(super) tls: &'a TlsClients,
-    pub(super) random: &'a lookout_runtime::random::Random,
-    /// Calls of jobs; `None` beside a running agent.
-    pub(super) heartbeats: Option<&'a Heartbeats>,
-    /// Keep the body of HTTP although no assertion of the target looks at it.
-    pub(super) keeps_body: bool,
-}
-
-impl Context<'_> {
-    /// Whether an assertion looks at a value.
-    pub(super) fn asserts(&self, wanted: impl Fn(&Subject) -> bool) -> bool {
-        self.target.expect.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
-    }
-}
 
 /// Why a probe ended early.
 #[derive(Debug)]

@@ -2,16 +2,20 @@
 
 mod assert;
 mod attempt;
+mod certificate;
 mod dns;
 mod grpc;
 mod heartbeat;
+mod heartbeat_calls;
 mod http;
 mod icmp;
 mod journey;
 mod latest;
 mod net;
+mod observed;
 mod outcome;
 mod prober;
+mod protocol;
 #[cfg(test)]
 mod real;
 mod tcp;
@@ -26,9 +30,9 @@ use async_trait::async_trait;
 
 use lookout_config::Target;
 
-pub use heartbeat::Heartbeats;
+pub use certificate::Certificate;
+pub use heartbeat_calls::Heartbeats;
 pub use latest::{Failed, Latest, Seen};
-pub use net::Certificate;
 pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use prober::{Prober, peer_of};
 pub use watch::{Assignment, Ports, watch};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lookout_config::Phase;
 
-use super::Certificate;
+use super::certificate::Certificate;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $label:literal,)*) => {

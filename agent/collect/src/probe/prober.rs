@@ -12,9 +12,10 @@ use tracing::{Instrument as _, Span, field};
 use url::Url;
 
 use super::assert::{Answer, evaluate, verdict};
-use super::attempt::{Attempt, Context, Facts, Protocol};
-use super::heartbeat::Heartbeats;
+use super::attempt::{Attempt, Facts};
+use super::heartbeat_calls::Heartbeats;
 use super::net::{TlsClients, host_of};
+use super::protocol::{Context, Protocol};
 use super::traced::Traced;
 use super::{Outcome, Probe, Verdict};
 

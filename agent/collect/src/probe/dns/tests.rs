@@ -1,6 +1,9 @@
-use hickory_proto::op::{MessageType, OpCode};
+use std::net::SocketAddr;
+
+use hickory_proto::op::{MessageType, OpCode, ResponseCode};
 use hickory_proto::rr::rdata::A;
 use hickory_proto::rr::{RData, Record};
+use lookout_config::RecordType;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UdpSocket;
 

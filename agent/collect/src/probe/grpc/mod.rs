@@ -12,9 +12,10 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use lookout_config::{GrpcCheck, Phase};
 
 use super::Reason;
-use super::attempt::{Attempt, Context, Failure, Protocol};
+use super::attempt::{Attempt, Failure};
 use super::http::USER_AGENT;
 use super::net::{self, Io, Wanted};
+use super::protocol::{Context, Protocol};
 use super::traced::TRACEPARENT;
 use crate::wording::{bounded, chain};
 
@@ -48,7 +49,7 @@ const STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNO
 #[async_trait]
 impl Protocol for GrpcCheck {
     async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure> {
-        let mut stream: Box<dyn Io> = Box::new(net::open(context, attempt, &self.address).await?);
+        let mut stream: Box<dyn Io> = Box::new(net::open(context.lookup(), attempt, &self.address).await?);
         if let Some(options) = &self.tls {
             let wanted = Wanted { options, host: &self.address.host, alpn: &["h2"] };
             stream = Box::new(context.tls.secure(attempt, &wanted, stream).await?);

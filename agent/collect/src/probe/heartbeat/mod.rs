@@ -3,7 +3,6 @@
 //! The time before the first call says nothing: the job may be about to run. After a restart, calls may have been missed
 //! while no agent listened. In both cases a slot is missed until a call is overdue by the time of this agent alone.
 
-mod calls;
 #[cfg(test)]
 mod tests;
 
@@ -12,9 +11,8 @@ use lookout_config::HeartbeatCheck;
 use lookout_model::print_duration;
 
 use super::Reason;
-use super::attempt::{Attempt, Context, Failure, Protocol};
-
-pub use calls::Heartbeats;
+use super::attempt::{Attempt, Failure};
+use super::protocol::{Context, Protocol};
 
 #[async_trait]
 impl Protocol for HeartbeatCheck {

@@ -7,7 +7,7 @@ use lookout_config::{Check, Family, HeartbeatCheck, Target};
 use lookout_runtime::random::Random;
 
 use super::*;
-use crate::probe::{Probe as _, Prober, Verdict};
+use crate::probe::{Heartbeats, Probe as _, Prober, Verdict};
 use crate::rehearsal::WallClock;
 
 const HOUR: Duration = Duration::from_secs(3600);

@@ -11,7 +11,8 @@ use lookout_config::Phase;
 
 use super::super::Reason;
 use super::super::attempt::{Attempt, Failure};
-use super::super::net::{Io, ObservedStream, StreamEvents};
+use super::super::net::Io;
+use super::super::observed::{ObservedStream, StreamEvents};
 use super::request::Request;
 use crate::wording::chain;
 

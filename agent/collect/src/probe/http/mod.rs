@@ -12,8 +12,9 @@ use async_trait::async_trait;
 use lookout_config::{HttpCheck, HttpVersion, Subject};
 
 use super::Reason;
-use super::attempt::{Attempt, Context, Failure, Protocol};
+use super::attempt::{Attempt, Failure};
 use super::net::{self, Io, Wanted};
+use super::protocol::{Context, Protocol};
 use exchange::Limits;
 use request::Hop;
 pub(super) use request::{USER_AGENT, own_headers};
@@ -40,7 +41,7 @@ async fn visit(context: &Context<'_>, attempt: &mut Attempt, hop: &Hop<'_>) -> R
     let Some(peer) = net::host_of(&hop.url, 80) else {
         return Err(Failure::new(Reason::Dns, "the URL names no host"));
     };
-    let stream = net::open(context, attempt, &peer).await?;
+    let stream = net::open(context.lookup(), attempt, &peer).await?;
     let alpn: &[&'static str] = match check.version {
         HttpVersion::One => &["http/1.1"],
         HttpVersion::Two => &["h2"],

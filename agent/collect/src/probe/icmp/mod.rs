@@ -12,8 +12,9 @@ use socket2::{Domain, Protocol as SocketProtocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::Reason;
-use super::attempt::{Attempt, Context, Failure, Protocol};
+use super::attempt::{Attempt, Failure};
 use super::net;
+use super::protocol::{Context, Protocol};
 use crate::resources::is_exhausted;
 use crate::wording::chain;
 
@@ -24,7 +25,7 @@ const HEADER: usize = 8;
 impl Protocol for IcmpCheck {
     async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure> {
         let peer = HostPort { host: self.host.clone(), port: 0 };
-        let addresses = net::resolve(context, attempt, &peer).await?;
+        let addresses = net::resolve(context.lookup(), attempt, &peer).await?;
         let Some(address) = addresses.first() else {
             return Err(Failure::new(Reason::Dns, format!("{} has no address", self.host)));
         };

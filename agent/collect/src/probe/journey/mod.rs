@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::assert::{Answer, evaluate, extract, verdict};
-use super::attempt::{Attempt, Context, Facts, Failure, Protocol};
+use super::attempt::{Attempt, Facts, Failure};
+use super::protocol::{Context, Protocol};
 use super::{Phases, Reason, StepOutcome, Verdict};
 
 /// Values of the variables, by their place in the journey.

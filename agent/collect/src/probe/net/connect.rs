@@ -7,13 +7,12 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
-use lookout_config::{HostPort, Phase};
+use lookout_config::HostPort;
 use tokio::net::TcpStream;
 use url::{Host, Url};
 
 use super::super::Reason;
-use super::super::attempt::{Attempt, Context, Failure};
-use super::resolve::resolve;
+use super::super::attempt::Failure;
 use crate::resources::is_exhausted;
 
 /// The peer that a URL names.
@@ -25,19 +24,6 @@ pub(in super::super) fn host_of(url: &Url, default_port: u16) -> Option<HostPort
         Host::Ipv6(ip) => IpAddr::V6(ip).to_string(),
     };
     Some(HostPort { host, port })
-}
-
-/// Resolves a peer and connects to it; both phases are measured.
-pub(in super::super) async fn open(
-    context: &Context<'_>,
-    attempt: &mut Attempt,
-    peer: &HostPort,
-) -> Result<TcpStream, Failure> {
-    let addresses = resolve(context, attempt, peer).await?;
-    attempt.timer.enter(Phase::Connect);
-    let stream = connect(&addresses).await?;
-    attempt.facts.address = stream.peer_addr().ok();
-    Ok(stream)
 }
 
 /// Connects to the first address that does not refuse at once.

@@ -1,15 +1,15 @@
 //! Names, connections and TLS: the steps that protocols share, each with its phase.
 
-mod certificate;
 mod connect;
-mod observed;
+mod dns_wire;
+mod open;
 mod resolve;
 mod tls;
 
-pub use certificate::Certificate;
-pub(super) use connect::{connect, host_of, open};
-pub(super) use observed::{ObservedStream, StreamEvents};
-pub(super) use resolve::resolve;
+pub(super) use connect::{connect, host_of};
+pub(super) use dns_wire::{code_name, over_stream, over_udp, query};
+pub(super) use open::open;
+pub(super) use resolve::{Lookup, resolve};
 pub(super) use tls::{TlsClients, Wanted};
 
 use tokio::io::{AsyncRead, AsyncWrite};

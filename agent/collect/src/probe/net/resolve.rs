@@ -1,32 +1,44 @@
 //! Names to addresses: by the system's resolver, or by the server that a target names.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
+use hickory_proto::op::ResponseCode;
 use lookout_config::{Family, HostPort, Phase, RecordType};
+use lookout_runtime::random::Random;
 
 use super::super::Reason;
-use super::super::attempt::{Attempt, Context, Failure};
-use super::super::dns;
+use super::super::attempt::{Attempt, Failure};
+use super::connect::connect;
+use super::dns_wire::{code_name, over_stream, over_udp, query};
 use crate::resources::is_exhausted;
 use crate::wording::chain;
 
 /// Addresses of one name that are tried at most.
 const MOST_ADDRESSES: usize = 8;
 
+/// Rules by which the names of a target resolve.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Lookup<'a> {
+    pub(in super::super) family: Family,
+    /// Server that is asked instead of the system's resolver.
+    pub(in super::super) server: Option<SocketAddr>,
+    pub(in super::super) random: &'a Random,
+}
+
 /// Resolves a peer to the addresses that the target may use. An address that is written out needs no phase.
 pub(in super::super) async fn resolve(
-    context: &Context<'_>,
+    lookup: Lookup<'_>,
     attempt: &mut Attempt,
     peer: &HostPort,
 ) -> Result<Vec<SocketAddr>, Failure> {
-    let family = context.target.family;
+    let family = lookup.family;
     if let Some(address) = peer.literal() {
         return allowed(vec![address], family, &peer.host);
     }
     attempt.timer.enter(Phase::Resolve);
-    let found = match context.target.resolver {
+    let found = match lookup.server {
         None => by_system(peer).await?,
-        Some(server) => by_server(context, server, peer).await?,
+        Some(server) => by_server(lookup, server, peer).await?,
     };
     allowed(found, family, &peer.host)
 }
@@ -60,14 +72,14 @@ async fn by_system(peer: &HostPort) -> Result<Vec<SocketAddr>, Failure> {
 
 /// Asks one server for the records of the wanted families, at once.
 async fn by_server(
-    context: &Context<'_>,
+    lookup: Lookup<'_>,
     server: SocketAddr,
     peer: &HostPort,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let ask = |record, wanted: bool| async move {
-        if wanted { dns::addresses(context.random, server, &peer.host, record).await } else { Ok(Vec::new()) }
+        if wanted { addresses(lookup.random, server, &peer.host, record).await } else { Ok(Vec::new()) }
     };
-    let family = context.target.family;
+    let family = lookup.family;
     let (v4, v6) = futures_util::future::join(
         ask(RecordType::A, family != Family::V6),
         ask(RecordType::Aaaa, family != Family::V4),
@@ -85,4 +97,33 @@ async fn by_server(
         Some(failure) if found.is_empty() => Err(failure),
         _ => Ok(found.into_iter().map(|ip| SocketAddr::new(ip, peer.port)).collect()),
     }
+}
+
+/// Asks a server for the addresses of a name.
+async fn addresses(
+    random: &Random,
+    server: SocketAddr,
+    host: &str,
+    record: RecordType,
+) -> Result<Vec<IpAddr>, Failure> {
+    let query = query(random, host, record, true)?;
+    let mut answer = over_udp(server, &query).await.map_err(as_dns)?;
+    if answer.metadata.truncation {
+        let mut stream = connect(&[server]).await.map_err(as_dns)?;
+        answer = over_stream(&mut stream, &query).await.map_err(as_dns)?;
+    }
+    match answer.metadata.response_code {
+        ResponseCode::NoError => {
+            Ok(answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect())
+        }
+        code => Err(Failure::new(
+            Reason::Dns,
+            format!("{host} did not resolve: {server} says {}", code_name(code)),
+        )),
+    }
+}
+
+/// A resolver that cannot be asked is a failure of the name.
+fn as_dns(failure: Failure) -> Failure {
+    if failure.reason.is_local() { failure } else { Failure { reason: Reason::Dns, ..failure } }
 }

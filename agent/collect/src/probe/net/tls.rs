@@ -17,7 +17,8 @@ use tokio_rustls::client::TlsStream;
 
 use super::super::Reason;
 use super::super::attempt::{Attempt, Failure};
-use super::{Certificate, Io};
+use super::super::certificate::Certificate;
+use super::Io;
 use crate::wording::chain;
 
 /// Client configurations that are kept: more options than that are built anew.

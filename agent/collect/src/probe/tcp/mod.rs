@@ -8,14 +8,15 @@ mod tests;
 use async_trait::async_trait;
 use lookout_config::{Phase, TcpCheck};
 
-use super::attempt::{Attempt, Context, Failure, Protocol};
+use super::attempt::{Attempt, Failure};
 use super::net::{self, Io, Wanted};
+use super::protocol::{Context, Protocol};
 pub(super) use dialogue::Dialogue;
 
 #[async_trait]
 impl Protocol for TcpCheck {
     async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure> {
-        let mut stream: Box<dyn Io> = Box::new(net::open(context, attempt, &self.address).await?);
+        let mut stream: Box<dyn Io> = Box::new(net::open(context.lookup(), attempt, &self.address).await?);
         let options = match &self.starttls {
             Some((kind, options)) => {
                 attempt.timer.enter(Phase::Processing);

@@ -13,9 +13,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::Reason;
-use super::attempt::{Attempt, Context, Failure, Protocol};
+use super::attempt::{Attempt, Failure};
 use super::http::{USER_AGENT, own_headers};
 use super::net::{self, Io, Wanted};
+use super::protocol::{Context, Protocol};
 use super::traced::TRACEPARENT;
 use crate::wording::{bounded, chain};
 
@@ -33,7 +34,7 @@ impl Protocol for WebSocketCheck {
             return Err(Failure::new(Reason::Dns, "the URL names no host"));
         };
         let request = request(self, &context.traced.header())?;
-        let mut stream: Box<dyn Io> = Box::new(net::open(context, attempt, &peer).await?);
+        let mut stream: Box<dyn Io> = Box::new(net::open(context.lookup(), attempt, &peer).await?);
         if secure {
             let wanted = Wanted { options: &self.tls, host: &peer.host, alpn: &["http/1.1"] };
             stream = Box::new(context.tls.secure(attempt, &wanted, stream).await?);

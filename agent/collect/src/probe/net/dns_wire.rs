@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use hickory_proto::op::{Message, MessageType, OpCode, Query};
+use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType as Record};
 use lookout_config::RecordType;
 use lookout_runtime::random::Random;
@@ -12,7 +12,7 @@ use tokio::net::UdpSocket;
 
 use super::super::Reason;
 use super::super::attempt::Failure;
-use super::super::net::Io;
+use super::Io;
 use crate::resources::is_exhausted;
 use crate::wording::chain;
 
@@ -23,7 +23,7 @@ const DATAGRAM: usize = 4096;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Builds a query with a random number.
-pub(super) fn query(
+pub(in super::super) fn query(
     random: &Random,
     name: &str,
     record: RecordType,
@@ -68,7 +68,7 @@ fn answers(query: &Message, message: &Message) -> bool {
 }
 
 /// Sends a query in a datagram until it is answered. The caller's deadline ends it.
-pub(super) async fn over_udp(server: SocketAddr, query: &Message) -> Result<Message, Failure> {
+pub(in super::super) async fn over_udp(server: SocketAddr, query: &Message) -> Result<Message, Failure> {
     let bytes = encode(query)?;
     let local = match server {
         SocketAddr::V4(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -105,7 +105,7 @@ pub(super) async fn over_udp(server: SocketAddr, query: &Message) -> Result<Mess
 }
 
 /// Sends a query over a stream: each message after its length.
-pub(super) async fn over_stream(stream: &mut impl Io, query: &Message) -> Result<Message, Failure> {
+pub(in super::super) async fn over_stream(stream: &mut impl Io, query: &Message) -> Result<Message, Failure> {
     let bytes = encode(query)?;
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX).to_be_bytes();
     let framed: Vec<u8> = length.into_iter().chain(bytes).collect();
@@ -126,4 +126,23 @@ pub(super) async fn over_stream(stream: &mut impl Io, query: &Message) -> Result
         Ok(_) => Err(Failure::new(Reason::Read, "the answer is to another query")),
         Err(error) => Err(Failure::new(Reason::Read, format!("the answer is not of DNS: {error}"))),
     }
+}
+
+/// The name of a response code, as RFC 1035 and `dig` write it.
+pub(in super::super) fn code_name(code: ResponseCode) -> String {
+    let name = match code {
+        ResponseCode::NoError => "NOERROR",
+        ResponseCode::FormErr => "FORMERR",
+        ResponseCode::ServFail => "SERVFAIL",
+        ResponseCode::NXDomain => "NXDOMAIN",
+        ResponseCode::NotImp => "NOTIMP",
+        ResponseCode::Refused => "REFUSED",
+        ResponseCode::YXDomain => "YXDOMAIN",
+        ResponseCode::YXRRSet => "YXRRSET",
+        ResponseCode::NXRRSet => "NXRRSET",
+        ResponseCode::NotAuth => "NOTAUTH",
+        ResponseCode::NotZone => "NOTZONE",
+        other => return format!("RCODE{}", u16::from(other)),
+    };
+    name.to_owned()
 }

@@ -11,32 +11,32 @@ use tokio::time::Instant;
 
 /// Events of one stream.
 #[derive(Debug, Default)]
-pub(in super::super) struct StreamEvents {
+pub(super) struct StreamEvents {
     first_byte: OnceLock<Instant>,
     write_failed: AtomicBool,
 }
 
 impl StreamEvents {
     /// When the first byte of the answer came, if one did.
-    pub(in super::super) fn first_byte(&self) -> Option<Instant> {
+    pub(super) fn first_byte(&self) -> Option<Instant> {
         self.first_byte.get().copied()
     }
 
     /// Whether the request could not be written.
-    pub(in super::super) fn write_failed(&self) -> bool {
+    pub(super) fn write_failed(&self) -> bool {
         self.write_failed.load(Ordering::Relaxed)
     }
 }
 
 /// A stream whose events are noted; on the plain side of TLS, so that handshakes are not taken for answers.
 #[derive(Debug)]
-pub(in super::super) struct ObservedStream<S> {
+pub(super) struct ObservedStream<S> {
     stream: S,
     events: Arc<StreamEvents>,
 }
 
 impl<S> ObservedStream<S> {
-    pub(in super::super) const fn new(stream: S, events: Arc<StreamEvents>) -> Self {
+    pub(super) const fn new(stream: S, events: Arc<StreamEvents>) -> Self {
         Self { stream, events }
     }
 

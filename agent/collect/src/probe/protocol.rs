@@ -1,0 +1,40 @@
+//! Protocols, and the input that all of them share.
+
+use async_trait::async_trait;
+use lookout_config::{Subject, Target};
+
+use super::attempt::{Attempt, Failure};
+use super::heartbeat_calls::Heartbeats;
+use super::net::{Lookup, TlsClients};
+use super::traced::Traced;
+
+/// A protocol that can try a target once.
+#[async_trait]
+pub(super) trait Protocol {
+    /// Runs one exchange. The caller cuts it at the deadline; whatever goes wrong is a failure.
+    async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure>;
+}
+
+/// Input of every protocol.
+pub(super) struct Context<'a> {
+    pub(super) target: &'a Target,
+    pub(super) traced: &'a Traced,
+    pub(super) tls: &'a TlsClients,
+    pub(super) random: &'a lookout_runtime::random::Random,
+    /// Calls of jobs; `None` beside a running agent.
+    pub(super) heartbeats: Option<&'a Heartbeats>,
+    /// Keep the body of HTTP although no assertion of the target looks at it.
+    pub(super) keeps_body: bool,
+}
+
+impl<'a> Context<'a> {
+    /// Returns the rules by which the names of the target resolve.
+    pub(super) const fn lookup(&self) -> Lookup<'a> {
+        Lookup { family: self.target.family, server: self.target.resolver, random: self.random }
+    }
+
+    /// Whether an assertion looks at a value.
+    pub(super) fn asserts(&self, wanted: impl Fn(&Subject) -> bool) -> bool {
+        self.target.expect.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
+    }
+}
