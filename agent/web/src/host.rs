@@ -1,8 +1,8 @@
 //! The names under which the agent answers.
 //!
 //! A page from elsewhere can point a name of its own at the agent's address; the browser of a colleague would then hand the
-//! answers to that page (DNS rebinding). Such a page needs a name from the public DNS. Addresses, names of one label and
-//! names of a Kubernetes service are none, so they need no configuration.
+//! answers to that page (DNS rebinding). Such a page needs a name from the public DNS. Addresses, names of one label,
+//! names below `internal` and names of a Kubernetes service are none, so they need no configuration.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ use super::error::Problem;
 use super::health;
 
 /// Ends of names that the public DNS does not hold.
-const PRIVATE: [&str; 3] = [".localhost", ".svc", ".svc.cluster.local"];
+const PRIVATE: [&str; 4] = [".internal", ".localhost", ".svc", ".svc.cluster.local"];
 
 /// The names under which the agent answers.
 #[derive(Debug, Clone)]

@@ -11,7 +11,7 @@ use super::{Key, Object, target};
 object! { agent: "The configuration of the agent." {
     LISTEN = key("listen", Text, "Address and port that the agent listens on.").default("127.0.0.1:9797");
     EXTERNAL_URL = key("external_url", Text, "URL under which people reach the agent; the base of links in messages. Derived from `listen` when it is missing.");
-    HOSTS = key("hosts", List(&About("A name without scheme and port.", &Text)), "Further names under which the agent answers. Addresses, `localhost`, names without a dot, names of a Kubernetes service and the host of `external_url` need no entry.");
+    HOSTS = key("hosts", List(&About("A name without scheme and port.", &Text)), "Further names under which the agent answers. Addresses, `localhost`, names without a dot, names below `internal`, names of a Kubernetes service and the host of `external_url` need no entry.");
     ENVIRONMENT = key("environment", Text, "Value of the label `env` of every message, metric and rule.");
     LEDGER = key("ledger", Text, "SQLite file that keeps everything, relative to this file, or `memory`.").default("lookout.db");
     INTERVAL = key("interval", Duration, "Evaluation interval and width of a slot. It divides a minute or is a multiple of one.").default("10s");

@@ -167,3 +167,29 @@ async fn forget_orphans(target: &mut SqliteConnection) -> sqlx::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_table_of_a_ledger_is_recovered_or_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.db");
+        SqliteLedger::open(&path).await.unwrap().close().await;
+        let mut connection = SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        let there: Vec<String> =
+            sqlx::query_scalar("select name from sqlite_master where type = 'table' order by name")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        // a new ledger has its own id and tick, and SQLite and sqlx keep their own tables
+        let own = |name: &str| {
+            ["identity", "tick"].contains(&name) || name.starts_with("sqlite_") || name.starts_with("_sqlx")
+        };
+        let mut known: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
+        known.sort_unstable();
+        let there: Vec<&str> = there.iter().map(String::as_str).filter(|name| !own(name)).collect();
+        assert_eq!(there, known);
+    }
+}
