@@ -303,8 +303,7 @@ async fn a_secret_that_changed_in_its_file_is_used_and_the_incident_goes_on() {
 
     let taken_at = async || {
         let text = agent.text("/metrics").await;
-        let line = text.lines().find(|line| line.starts_with(names::CONFIG_RELOADED_AT)).unwrap().to_owned();
-        line
+        text.lines().find(|line| line.starts_with(names::CONFIG_RELOADED_AT)).unwrap().to_owned()
     };
     let first = taken_at().await;
     std::fs::write(folder.path().join("webhook"), after.webhook()).unwrap();
