@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use crate::level::QUARTER_HOUR;
 use crate::saved_state::{SavedCoverage, SavedStretch};
 
 /// The largest number of stretches. Beyond it the two oldest are joined: their sum stays exact, and only a window that
@@ -126,9 +127,11 @@ impl Coverage {
             to,
             observed: known.observed_between(from, to),
         };
-        // a longer period than before reaches further back than what was saved
-        let older = counted.iter().filter(|known| known.from < first.from);
-        self.stretches.extend(older.map(|known| part(known, known.from, known.to.min(first.from))));
+        // a longer period than before reaches further back than what was saved; what is less than a quarter of an hour
+        // further back may be rounding
+        let exact_from = first.from.div_euclid(QUARTER_HOUR).saturating_mul(QUARTER_HOUR);
+        let older = counted.iter().filter(|known| known.from < exact_from);
+        self.stretches.extend(older.map(|known| part(known, known.from, known.to.min(exact_from))));
         for saved in &saved.stretches {
             let end = saved.to.or(counted.back().map(|last| last.to)).unwrap_or(saved.from).max(saved.from);
             let observed = end.saturating_sub(saved.from).saturating_sub(saved.unseen).max(0);
