@@ -54,6 +54,7 @@ mod policy;
 mod present;
 mod projection;
 mod promise;
+mod restart;
 mod running_sum;
 mod saved_state;
 mod sli_history;

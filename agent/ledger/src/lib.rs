@@ -4,6 +4,7 @@ mod chain;
 mod memory;
 mod retention;
 mod series;
+mod sibling;
 mod sqlite;
 mod witness;
 mod working;

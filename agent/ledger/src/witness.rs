@@ -15,7 +15,7 @@ use lookout_model::{Notice, Timestamp, TransitionRecord};
 use serde::{Deserialize, Serialize};
 
 use crate::Loss;
-use crate::sqlite::sibling;
+use crate::sibling::sibling;
 use crate::working::{Entry, State, WorkingSet};
 
 /// Largest number of incidents that are remembered.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use super::opening;
+use crate::sibling::sibling;
 use crate::{LedgerError, Loss};
 
 /// The files of a ledger as they were seen last.
@@ -147,11 +148,4 @@ fn lock(ledger: &Path, name: &Path, make: bool) -> Result<File, LedgerError> {
 /// Returns the name of the file that is locked by whoever uses the ledger; it stays behind.
 pub(crate) fn lock_name(ledger: &Path) -> PathBuf {
     sibling(ledger, ".lock")
-}
-
-/// Returns the name of a file that belongs to the ledger.
-pub(crate) fn sibling(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    PathBuf::from(name)
 }

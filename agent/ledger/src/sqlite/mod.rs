@@ -50,6 +50,7 @@ use self::tick::Unacknowledged;
 use self::writer::Writer;
 use super::chain::Chain;
 use super::retention::Cutoffs;
+use super::sibling::sibling;
 use super::witness::Version;
 use super::{CountSeries, DeadLetter, Ledger, LedgerError, Tick};
 #[cfg(test)]
@@ -63,7 +64,7 @@ use lookout_model::{
 pub use backup::{
     BackupError, Faults, Recovered, Report, Restored, SloTotals, backup, recover, restore, verify,
 };
-pub(crate) use files::{lock_name, sibling};
+pub(crate) use files::lock_name;
 pub(crate) use inspect::is_damage;
 pub use reading::LedgerFile;
 pub(crate) use salvage::set_aside;

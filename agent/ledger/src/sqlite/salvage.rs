@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 
 use super::backup::{BackupError, put_aside};
-use super::files::sibling;
 use super::{SqliteLedger, query, tick};
 #[cfg(test)]
 use crate::Ledger as _;
+use crate::sibling::sibling;
 use crate::working::{Entry, WorkingSet};
 use crate::{LedgerError, Loss, Tick};
 use lookout_model::Timestamp;
