@@ -522,3 +522,21 @@ fn the_truth_table_of_the_document_is_what_the_gate_answers() {
     }
     expect_test::expect_file!["../../../docs/gate-truth-table.md"].assert_eq(&table);
 }
+
+/// The page lists the codes that the gate gives, and no others.
+#[test]
+fn the_page_about_troubles_explains_every_code() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/troubleshooting.md"))
+        .unwrap();
+    let (_, section) = page.split_once("## The gate says no").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("| code")).skip(2);
+    let first_cells = rows.take_while(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(1));
+    let mut explained: Vec<&str> = first_cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    explained.sort_unstable();
+    let source = include_str!("answer.rs");
+    let (_, names) = source.split_once("impl fmt::Display for Code").unwrap();
+    let (names, _) = names.split_once("\n}\n").unwrap();
+    let mut given: Vec<&str> = names.split('"').skip(1).step_by(2).collect();
+    given.sort_unstable();
+    assert_eq!(explained, given);
+}
