@@ -1,7 +1,7 @@
 //! Backup and restore of every entity, while the service runs. It knows no entity: `api` lists them.
 //!
 //! A backup is of one moment, and can be restored into either database. A restore is one transaction. It begins only
-//! after the file has been read to its end and is whole. `format` is the file, [`Record`] is what an entity implements.
+//! after the file has been read to its end and is whole. `format` is the file, `Record` is what an entity implements.
 
 mod format;
 mod record;
