@@ -1,4 +1,4 @@
-//! What PagerDuty, webhooks and mailboxes get, as files to look at; and whatever is told, each can take it.
+//! Goldens of the payloads for PagerDuty, webhooks and mailboxes, and the limits that hold for any text.
 
 use std::path::PathBuf;
 

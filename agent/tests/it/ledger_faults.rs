@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::support::{Lookout, Slack, Target, eventually};
+use super::support::{Lookout, PROBED_SLO, Slack, Target, eventually};
 
 /// A file system of two megabytes. Only root may mount one.
 struct SmallDisk(tempfile::TempDir);
@@ -45,32 +45,7 @@ fn write_config(folder: &Path, ledger: &Path, target: &Target, slack: &Slack) ->
     );
     std::fs::write(folder.join("lookout.yaml"), text).unwrap();
     std::fs::write(folder.join("webhook"), slack.webhook()).unwrap();
-    std::fs::write(
-        folder.join("api.slo.yaml"),
-        r#"
-apiVersion: openslo/v1
-kind: SLO
-metadata:
-  name: availability
-  annotations:
-    lookout.dev/tiers: page 6s/3s x2
-    lookout.dev/minimum-bad: "2"
-spec:
-  service: api
-  description: The API answers.
-  budgetingMethod: Occurrences
-  timeWindow: [{ duration: 5m, isRolling: true }]
-  objectives: [{ target: 0.9 }]
-  indicator:
-    metadata: { name: probes }
-    spec:
-      ratioMetric:
-        counter: true
-        good: { metricSource: { type: probe, spec: { target: api, outcome: ok } } }
-        total: { metricSource: { type: probe, spec: { target: api } } }
-"#,
-    )
-    .unwrap();
+    std::fs::write(folder.join("api.slo.yaml"), PROBED_SLO).unwrap();
     folder.join("lookout.yaml")
 }
 

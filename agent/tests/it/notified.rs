@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::support::{Lookout, Slack, Target, eventually, run_to_end};
+use super::support::{Lookout, PROBED_SLO, Slack, Target, eventually, run_to_end};
 
 fn write_config(folder: &Path, target: &Target, slack: &Slack) -> PathBuf {
     let nowhere =
@@ -26,29 +26,7 @@ fn write_config_with(folder: &Path, target: &Target, slack: &Slack, second: &str
     std::fs::write(&config, text).unwrap();
     std::fs::write(folder.join("token"), "t0ken").unwrap();
     std::fs::write(folder.join("webhook"), slack.webhook()).unwrap();
-    let spec = r#"
-apiVersion: openslo/v1
-kind: SLO
-metadata:
-  name: availability
-  annotations:
-    lookout.dev/tiers: page 6s/3s x2
-    lookout.dev/minimum-bad: "2"
-spec:
-  service: api
-  description: The API answers.
-  budgetingMethod: Occurrences
-  timeWindow: [{ duration: 5m, isRolling: true }]
-  objectives: [{ target: 0.9 }]
-  indicator:
-    metadata: { name: probes }
-    spec:
-      ratioMetric:
-        counter: true
-        good: { metricSource: { type: probe, spec: { target: api, outcome: ok } } }
-        total: { metricSource: { type: probe, spec: { target: api } } }
-"#;
-    std::fs::write(folder.join("api.slo.yaml"), spec).unwrap();
+    std::fs::write(folder.join("api.slo.yaml"), PROBED_SLO).unwrap();
     config
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::support::{Lookout, Slack, Target, eventually};
+use super::support::{Lookout, PROBED_SLO, Slack, Target, eventually};
 
 pub(super) fn write_config(folder: &Path, target: &Target, slack: &Slack) -> std::path::PathBuf {
     let config = folder.join("lookout.yaml");
@@ -15,32 +15,7 @@ pub(super) fn write_config(folder: &Path, target: &Target, slack: &Slack) -> std
     );
     std::fs::write(&config, text).unwrap();
     std::fs::write(folder.join("webhook"), slack.webhook()).unwrap();
-    std::fs::write(
-        folder.join("api.slo.yaml"),
-        r#"
-apiVersion: openslo/v1
-kind: SLO
-metadata:
-  name: availability
-  annotations:
-    lookout.dev/tiers: page 6s/3s x2
-    lookout.dev/minimum-bad: "2"
-spec:
-  service: api
-  description: The API answers.
-  budgetingMethod: Occurrences
-  timeWindow: [{ duration: 5m, isRolling: true }]
-  objectives: [{ target: 0.9 }]
-  indicator:
-    metadata: { name: probes }
-    spec:
-      ratioMetric:
-        counter: true
-        good: { metricSource: { type: probe, spec: { target: api, outcome: ok } } }
-        total: { metricSource: { type: probe, spec: { target: api } } }
-"#,
-    )
-    .unwrap();
+    std::fs::write(folder.join("api.slo.yaml"), PROBED_SLO).unwrap();
     config
 }
 

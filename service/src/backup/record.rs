@@ -51,7 +51,7 @@ pub(crate) trait Kind: Sync {
     /// Writes all records and returns their number.
     fn write<'a>(&'a self, tx: &'a mut Tx, to: &'a mut Writer) -> BoxFuture<'a, Result<u64, BackupError>>;
 
-    /// Says what was expected in place of a record that cannot be used.
+    /// Checks a record; the error names what is expected in its place.
     fn check(&self, record: Map<String, Value>) -> Result<(), String>;
 
     /// Removes all records.
