@@ -98,7 +98,13 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
             output::problem("error: no destination takes this severity: nobody hears of such an incident");
             return Ok(Exit::No);
         }
-        follow(options, token.as_ref(), &begun, length + within).await
+        let longest = length + within;
+        let (waits, count) = (format::duration(longest.as_secs_f64()), begun.destinations.len());
+        output::problem(&format!(
+            "drill {} began; up to {waits} for {count} destinations",
+            begun.incident_id
+        ));
+        follow(options, token.as_ref(), &begun, longest).await
     })
 }
 
@@ -128,6 +134,8 @@ async fn follow(
                         == (&delivery.destination, &delivery.change)
                 };
                 if !seen.iter().any(known) {
+                    let Delivery { destination, change, state, .. } = delivery;
+                    output::problem(&format!("{destination}: {change} {state}"));
                     seen.push(Seen { delivery: delivery.clone(), after: started.elapsed() });
                 }
             }

@@ -78,6 +78,10 @@ async fn a_drill_goes_the_whole_way_and_touches_nothing() {
     };
     let quiet = run("ticket");
     assert_eq!(quiet.status.code(), Some(0), "{}", String::from_utf8_lossy(&quiet.stderr));
+    let progress = String::from_utf8_lossy(&quiet.stderr).into_owned();
+    for line in ["oncall: opened delivered", "oncall: resolved delivered"] {
+        assert!(progress.contains(line), "{progress}");
+    }
     let answer: Value = serde_json::from_slice(&quiet.stdout).unwrap();
     let told: Vec<_> = answer["deliveries"].as_array().unwrap().iter().collect();
     assert_eq!(
