@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use lookout_collect::{probe, scrape};
 use lookout_config::{Config, Indicator, Scrape, Target};
 use lookout_evaluate::{Board, Driver, Snapshot};
-use lookout_ledger::{Ledger, MemoryLedger};
+use lookout_ledger::{IncidentStore as _, Ledger, MemoryLedger};
 use lookout_model::Timestamp;
 use lookout_runtime::clock::{Clock, TokioClock};
 use tokio::sync::{Notify, mpsc, watch};

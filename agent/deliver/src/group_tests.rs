@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::local::{Local, Reply};
 use super::*;
-use lookout_ledger::{Ledger, SqliteLedger, WriteThroughLedger};
+use lookout_ledger::{DeliveryStore, Ledger, SqliteLedger, WriteThroughLedger};
 use lookout_model::sample::lifecycle;
 use lookout_model::{Timestamp, TransitionRecord, incident_id};
 use lookout_runtime::clock::SystemClock;
@@ -60,7 +60,7 @@ impl Scene {
     fn over(ledger: Arc<dyn Ledger>, receiver: Arc<dyn Receiver>) -> Self {
         let wake = Arc::new(Notify::new());
         let ports = Ports {
-            ledger: Arc::clone(&ledger),
+            ledger: Arc::clone(&ledger) as Arc<dyn DeliveryStore>,
             clock: Arc::new(SystemClock),
             random: Arc::new(Random::from_seed(1)),
             wake: Arc::clone(&wake),

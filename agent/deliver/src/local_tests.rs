@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::local::{Local, Reply};
 use super::*;
-use lookout_ledger::{Ledger, MemoryLedger, SqliteLedger};
+use lookout_ledger::{DeliveryStore, Ledger, MemoryLedger, SqliteLedger};
 use lookout_model::sample::{T0, lifecycle, without_data};
 use lookout_model::{Notice, Timestamp};
 use lookout_runtime::clock::SystemClock;
@@ -64,7 +64,7 @@ impl Running {
 
     fn over(ledger: Arc<dyn Ledger>, receiver: Arc<dyn Receiver>) -> Self {
         let ports = Ports {
-            ledger: Arc::clone(&ledger),
+            ledger: Arc::clone(&ledger) as Arc<dyn DeliveryStore>,
             clock: Arc::new(SystemClock),
             random: Arc::new(Random::from_seed(1)),
             wake: Arc::new(Notify::new()),

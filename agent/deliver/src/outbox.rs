@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use self::sender::Sender;
 use super::Receiver;
 use super::group::{Batch, Key, Waiting};
-use lookout_ledger::{Ledger, LedgerError};
+use lookout_ledger::{DeliveryStore, LedgerError};
 use lookout_model::Timestamp;
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
@@ -28,7 +28,7 @@ use lookout_runtime::random::Random;
 #[derive(Clone)]
 pub struct Ports {
     /// The ledger, which holds the deliveries.
-    pub ledger: Arc<dyn Ledger>,
+    pub ledger: Arc<dyn DeliveryStore>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// The randomness that spreads retries.

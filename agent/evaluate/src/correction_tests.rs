@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use lookout_config::{UrlOptions, config_of_urls};
-use lookout_ledger::MemoryLedger;
+use lookout_ledger::{CorrectionStore as _, CountStore as _, IncidentStore as _, MemoryLedger};
 use lookout_model::sample::correction;
 use lookout_model::{CorrectionRecord, Revocation};
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use lookout_engine::{Counts, Evaluator, Grid, QUARTER_HOUR, Slot};
 
 use lookout_config::{Config, Slo};
-use lookout_ledger::{Ledger, LedgerError};
+use lookout_ledger::{CorrectionStore, LedgerError};
 use lookout_model::{
     Corrected, CorrectedBy, CorrectionRecord, CorrectionScope, GridTime, Ranges, Timestamp, expand,
 };
@@ -121,7 +121,7 @@ impl Exclusions {
     /// Reads the corrections of the ledger, from the instant on that matters.
     pub(super) async fn read(
         config: &Config,
-        ledger: &dyn Ledger,
+        ledger: &dyn CorrectionStore,
         since: Timestamp,
         now: Timestamp,
     ) -> Result<Self, LedgerError> {
@@ -136,7 +136,7 @@ impl Exclusions {
     pub(super) async fn reload(
         &self,
         config: &Config,
-        ledger: &dyn Ledger,
+        ledger: &dyn CorrectionStore,
         since: impl FnOnce() -> Timestamp,
         now: Timestamp,
     ) -> Result<Option<Self>, LedgerError> {

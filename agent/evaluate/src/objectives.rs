@@ -7,7 +7,7 @@ use std::time::Duration;
 use lookout_engine::{Evaluator, Objective, QUARTER_HOUR, Version};
 
 use lookout_config::Slo;
-use lookout_ledger::{Ledger, LedgerError};
+use lookout_ledger::{LedgerError, ObjectiveStore};
 use lookout_model::{GridTime, ObjectiveRecord, Timestamp};
 use lookout_runtime::events::chain;
 
@@ -15,7 +15,7 @@ use lookout_runtime::events::chain;
 /// counts are read back.
 pub(super) async fn load(
     slo: &Slo,
-    ledger: &dyn Ledger,
+    ledger: &dyn ObjectiveStore,
     evaluator: &mut Evaluator,
     now: Timestamp,
 ) -> Result<(), LedgerError> {

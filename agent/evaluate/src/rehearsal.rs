@@ -159,7 +159,7 @@ async fn end_due(ledger: &dyn Ledger, now: Timestamp) -> Result<usize, LedgerErr
 #[cfg(test)]
 mod tests {
     use lookout_config::{UrlOptions, config_of_urls};
-    use lookout_ledger::MemoryLedger;
+    use lookout_ledger::{IncidentStore as _, MemoryLedger};
     use lookout_model::sample::T0;
 
     use super::*;

@@ -14,8 +14,9 @@ use super::retention::{
 };
 use super::working::{Waiting, WorkingSet};
 use super::{
-    CountSeries, CountSpan, DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, Ledger, LedgerError,
-    Resolution, Tick,
+    CorrectionStore, CountSeries, CountSpan, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
+    DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, Ledger, LedgerError,
+    ObjectiveStore, Resolution, Tick,
 };
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
@@ -138,6 +139,16 @@ impl Ledger for MemoryLedger {
         Ok(self.tables().states.values().cloned().collect())
     }
 
+    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
+        self.tables().prune(&Cutoffs::at(now));
+        Ok(())
+    }
+
+    async fn close(&self) {}
+}
+
+#[async_trait]
+impl CountStore for MemoryLedger {
     async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
         let tables = self.tables();
         let slots = tables.slots.get(slo_id).into_iter().flatten();
@@ -154,7 +165,10 @@ impl Ledger for MemoryLedger {
         let spans = spans.filter(|span| Timestamp::from_seconds(span.start_s) >= since).collect();
         Ok(CountSeries::new(spans, tables.first_s.get(slo_id).copied()))
     }
+}
 
+#[async_trait]
+impl IncidentStore for MemoryLedger {
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
         Ok(self.tables().working.open_incidents())
     }
@@ -166,7 +180,10 @@ impl Ledger for MemoryLedger {
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
         Ok(self.tables().working.latest_transitions(since))
     }
+}
 
+#[async_trait]
+impl DeliveryStore for MemoryLedger {
     async fn due_deliveries(
         &self,
         destination: &str,
@@ -228,7 +245,10 @@ impl Ledger for MemoryLedger {
         let since = now - DEAD_LETTER_RETENTION;
         Ok(self.tables().working.retry(destination, since).len() as u64)
     }
+}
 
+#[async_trait]
+impl DeployStore for MemoryLedger {
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
         let mut tables = self.tables();
         let known = tables.deploys.iter().find(|known| known.idempotency_key == deploy.idempotency_key);
@@ -247,7 +267,10 @@ impl Ledger for MemoryLedger {
         found.truncate(limit as usize);
         Ok(found)
     }
+}
 
+#[async_trait]
+impl DecisionStore for MemoryLedger {
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
         let mut tables = self.tables();
         let last = tables.decisions.last().map(Link::from).or_else(|| tables.anchor.clone());
@@ -259,7 +282,10 @@ impl Ledger for MemoryLedger {
     async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
         Ok(self.tables().decisions.iter().find(|decision| decision.id == id).cloned())
     }
+}
 
+#[async_trait]
+impl CorrectionStore for MemoryLedger {
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
         let mut tables = self.tables();
         let since = correction.created_at - IN_FORCE_FOR;
@@ -304,7 +330,10 @@ impl Ledger for MemoryLedger {
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         Ok(self.tables().corrections_version)
     }
+}
 
+#[async_trait]
+impl ObjectiveStore for MemoryLedger {
     async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
         let mut tables = self.tables();
         let objectives = tables.objectives.entry(slo_id.to_owned()).or_default();
@@ -320,7 +349,10 @@ impl Ledger for MemoryLedger {
         let stored = tables.objectives.get(slo_id).into_iter().flatten();
         Ok(stored.map(|(&from, &good_ppb)| ObjectiveRecord { from, good_ppb }).collect())
     }
+}
 
+#[async_trait]
+impl HeartbeatStore for MemoryLedger {
     async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
         let mut tables = self.tables();
         let known = tables.heartbeats.entry(name.to_owned()).or_insert(at);
@@ -331,11 +363,4 @@ impl Ledger for MemoryLedger {
     async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
         Ok(self.tables().heartbeats.clone().into_iter().collect())
     }
-
-    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
-        self.tables().prune(&Cutoffs::at(now));
-        Ok(())
-    }
-
-    async fn close(&self) {}
 }

@@ -14,14 +14,9 @@ use async_trait::async_trait;
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::witness::{self, Found, Memory, Use, Witness};
 use super::working::{Entry, Waiting, WorkingSet};
-use super::{
-    CountSeries, DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, Health, Ledger, LedgerError, Tick,
-};
+use super::{Health, Ledger, LedgerError, Tick};
 use lookout_engine::Counts;
-use lookout_model::{
-    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    Notice, ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
-};
+use lookout_model::{CountRow, StateRecord, Timestamp, TransitionRecord};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::chain;
 
@@ -362,177 +357,6 @@ impl Ledger for WriteThroughLedger {
         Ok(())
     }
 
-    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
-        self.readable()?.counts(slo_id, since).await
-    }
-
-    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
-        Ok(self.working().open_incidents())
-    }
-
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        match self.writable() {
-            Ok(file) => file.incidents(limit).await,
-            Err(_) => Ok(self.working().incidents(limit)),
-        }
-    }
-
-    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
-        Ok(self.working().latest_transitions(since))
-    }
-
-    async fn due_deliveries(
-        &self,
-        destination: &str,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Delivery>, LedgerError> {
-        Ok(self.working().due(destination, now, limit))
-    }
-
-    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
-        Ok(self.working().waiting(destination))
-    }
-
-    async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
-        self.working().begin_attempt(delivery);
-        self.store_progress(&[delivery]).await;
-        Ok(())
-    }
-
-    async fn end_attempt(
-        &self,
-        delivery: i64,
-        now: Timestamp,
-        result: &DeliveryResult,
-    ) -> Result<(), LedgerError> {
-        self.working().end_attempt(delivery, now, result);
-        self.store_progress(&[delivery]).await;
-        Ok(())
-    }
-
-    async fn begin_attempts(&self, deliveries: &[i64], _now: Timestamp) -> Result<(), LedgerError> {
-        deliveries.iter().for_each(|&delivery| self.working().begin_attempt(delivery));
-        self.store_progress(deliveries).await;
-        Ok(())
-    }
-
-    async fn end_attempts(
-        &self,
-        deliveries: &[i64],
-        now: Timestamp,
-        result: &DeliveryResult,
-    ) -> Result<(), LedgerError> {
-        deliveries.iter().for_each(|&delivery| self.working().end_attempt(delivery, now, result));
-        self.store_progress(deliveries).await;
-        Ok(())
-    }
-
-    async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
-        // memory forgets incidents that ended a while ago; a file that fails delays no message
-        if let Ok(file) = self.writable()
-            && let Ok(members) = file.conversation(destination, thread).await
-        {
-            return Ok(members);
-        }
-        Ok(self.working().conversation(destination, thread))
-    }
-
-    async fn newest_conversation(
-        &self,
-        destination: &str,
-        service: &str,
-        since: Timestamp,
-    ) -> Result<Option<String>, LedgerError> {
-        Ok(self.working().newest_conversation(destination, service, since))
-    }
-
-    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        Ok(self.working().dead_letters(now - DEAD_LETTER_RETENTION))
-    }
-
-    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
-        Ok(self.working().deliveries_of(incident))
-    }
-
-    async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
-        let added = self.working().forward(notice, destination);
-        if let Some(id) = added {
-            self.store_progress(&[id]).await;
-        }
-        Ok(added.is_some())
-    }
-
-    async fn retry_dead_letters(
-        &self,
-        destination: Option<&str>,
-        now: Timestamp,
-    ) -> Result<u64, LedgerError> {
-        let ids = self.working().retry(destination, now - DEAD_LETTER_RETENTION);
-        self.store_progress(&ids).await;
-        Ok(ids.len() as u64)
-    }
-
-    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
-        self.writable()?.record_deploy(deploy).await
-    }
-
-    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
-        self.readable()?.deploys(service, limit).await
-    }
-
-    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
-        self.writable()?.record_decision(decision).await
-    }
-
-    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
-        self.readable()?.decision(id).await
-    }
-
-    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
-        self.writable()?.record_correction(correction).await
-    }
-
-    async fn revoke_correction(
-        &self,
-        id: &str,
-        revocation: &Revocation,
-    ) -> Result<Option<CorrectionRecord>, LedgerError> {
-        self.writable()?.revoke_correction(id, revocation).await
-    }
-
-    async fn corrections(
-        &self,
-        before: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.readable()?.corrections(before, limit).await
-    }
-
-    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.readable()?.corrections_in_force(since).await
-    }
-
-    async fn corrections_version(&self) -> Result<i64, LedgerError> {
-        self.readable()?.corrections_version().await
-    }
-
-    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
-        self.writable()?.record_objective(slo_id, objective).await
-    }
-
-    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
-        self.readable()?.objectives(slo_id).await
-    }
-
-    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
-        self.writable()?.record_heartbeat(name, at).await
-    }
-
-    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
-        self.readable()?.heartbeats().await
-    }
-
     async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
         let file = self.writable()?;
         let backlog = self.backlog.lock().await;
@@ -570,6 +394,8 @@ impl Ledger for WriteThroughLedger {
         self.witness(Use::Closed).await;
     }
 }
+
+mod stores;
 
 #[cfg(test)]
 mod random_tests;

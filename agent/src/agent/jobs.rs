@@ -5,7 +5,7 @@ use std::time::Duration;
 use lookout_collect::promql::{Job, Progress};
 use lookout_config::Indicator;
 use lookout_engine::{Counts, Window};
-use lookout_ledger::{CountSeries, Ledger, LedgerError, Resolution};
+use lookout_ledger::{CountSeries, CountStore, LedgerError, Resolution};
 use lookout_model::Timestamp;
 
 use super::collectors::Numbered;
@@ -15,7 +15,7 @@ use super::collectors::Numbered;
 pub(super) async fn query_jobs(
     numbered: Numbered<'_>,
     known: &[Job],
-    ledger: &dyn Ledger,
+    ledger: &dyn CountStore,
     now: Timestamp,
 ) -> Result<Vec<Job>, LedgerError> {
     let mut jobs = Vec::new();

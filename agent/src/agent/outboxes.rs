@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lookout_config::{Config, Destination};
 use lookout_deliver::Receiver;
+use lookout_ledger::DeliveryStore;
 use lookout_runtime::events::chain;
 use lookout_runtime::task::Tasks;
 use tokio::sync::Notify;
@@ -65,7 +66,7 @@ fn start(
     let tasks = Tasks::default();
     let (receiver, stop) = (Arc::clone(receiver), tasks.stopping());
     let ports = lookout_deliver::Ports {
-        ledger: Arc::clone(&dependencies.ledger),
+        ledger: Arc::clone(&dependencies.ledger) as Arc<dyn DeliveryStore>,
         clock: Arc::clone(&dependencies.clock),
         random: Arc::clone(&dependencies.random),
         wake: Arc::clone(wake),

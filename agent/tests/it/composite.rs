@@ -16,7 +16,7 @@ use lookout_deliver::{Receiver, Refused};
 use lookout_engine::Severity;
 use lookout_evaluate::Snapshot;
 use lookout_export::Recorder;
-use lookout_ledger::{Ledger, MemoryLedger};
+use lookout_ledger::{IncidentStore as _, Ledger, MemoryLedger};
 use lookout_model::{Delivery, Notice, Timestamp};
 use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};

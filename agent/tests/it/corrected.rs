@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use lookout_evaluate::Board;
-use lookout_ledger::Ledger as _;
+use lookout_ledger::CorrectionStore as _;
 use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, Revocation, Timestamp};
 use serde_json::Value;
 use sha2::Digest as _;

@@ -4,7 +4,7 @@ use lookout_collect::scrape::FetchError;
 use lookout_config::GatePolicy;
 use lookout_evaluate::SloStatus;
 use lookout_gate::{Ask, Code, Decision, decide};
-use lookout_ledger::Ledger as _;
+use lookout_ledger::{CorrectionStore as _, Ledger as _};
 use lookout_model::{
     CorrectionKind, CorrectionRecord, CorrectionScope, CountRow, DeployClass, ImplausibleCounts, Timestamp,
 };

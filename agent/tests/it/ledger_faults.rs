@@ -94,7 +94,7 @@ async fn an_outage_after_a_full_disk_is_paged_recorded_and_resolved() {
     outage(&target, &slack).await;
     drop(agent);
     let report = lookout_ledger::SqliteLedger::open(&ledger).await.unwrap();
-    let incidents = lookout_ledger::Ledger::incidents(&report, 9).await.unwrap();
+    let incidents = lookout_ledger::IncidentStore::incidents(&report, 9).await.unwrap();
     assert_eq!(incidents.len(), 2, "the one about the ledger, too: {incidents:?}");
     assert!(incidents.iter().all(|incident| incident.resolved_at.is_some()), "{incidents:?}");
 }

@@ -10,7 +10,7 @@ use lookout_collect::Schedule;
 use lookout_config::{Config, Indicator, Slo, Target};
 use lookout_engine::{Grid, Objective};
 use lookout_export::Recorder;
-use lookout_ledger::Ledger as _;
+use lookout_ledger::{CountStore as _, IncidentStore as _};
 use lookout_model::Timestamp;
 use lookout_runtime::clock::Clock as _;
 use lookout_runtime::events::names;

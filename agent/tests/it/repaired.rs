@@ -1,6 +1,6 @@
 //! `lookout ledger repair`: wrong counts are excluded from a ledger that no agent uses.
 
-use lookout_ledger::{Ledger as _, SqliteLedger};
+use lookout_ledger::{CorrectionStore as _, CountStore as _, Ledger as _, SqliteLedger};
 use lookout_model::{CorrectionKind, CorrectionScope, CountRow, Timestamp};
 
 use super::support::run_to_end;

@@ -17,15 +17,16 @@ use lookout_deliver::{Receiver, Refused, Retry};
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
 use lookout_evaluate::{Board, Snapshot};
 use lookout_export::Recorder;
-use lookout_ledger::{CountSeries, DeadLetter, Ledger, LedgerError, MemoryLedger, Tick};
-use lookout_model::{
-    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
-};
+use lookout_ledger::{CountStore as _, IncidentStore as _, Ledger, MemoryLedger};
+use lookout_model::{Delivery, IncidentRecord, Timestamp};
 use lookout_promql::client::{Answer, Error, Question};
 use lookout_runtime::clock::{Clock, TokioClock};
 use lookout_runtime::random::Random;
 use tokio_util::sync::CancellationToken;
+
+mod disk;
+
+pub(super) use disk::Disk;
 
 /// Wall time at the start of every simulation, and the seed of its randomness.
 pub(super) const START: &str = "2026-11-20T00:00:00Z";
@@ -130,115 +131,6 @@ impl Receiver for Connected {
         self.world.told.lock().unwrap().push((notice.change.to_string(), notice.incident.id.clone()));
         Ok(None)
     }
-}
-
-/// Ledger whose disk can be full.
-pub(super) struct Disk {
-    memory: MemoryLedger,
-    world: Arc<World>,
-}
-
-#[async_trait]
-impl Ledger for Disk {
-    async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
-        self.memory.states().await
-    }
-    async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
-        if self.world.ledger_fails.load(Ordering::SeqCst) {
-            return Err(LedgerError::Query { doing: "storing", source: sqlx::Error::WorkerCrashed });
-        }
-        self.memory.commit_tick(tick).await
-    }
-    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
-        self.memory.counts(slo_id, since).await
-    }
-    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
-        self.memory.open_incidents().await
-    }
-    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
-        self.memory.incidents(limit).await
-    }
-    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
-        self.memory.latest_transitions(since).await
-    }
-    async fn due_deliveries(
-        &self,
-        to: &str,
-        now: Timestamp,
-        limit: u32,
-    ) -> Result<Vec<Delivery>, LedgerError> {
-        self.memory.due_deliveries(to, now, limit).await
-    }
-    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
-        self.memory.waiting(destination).await
-    }
-    async fn begin_attempt(&self, delivery: i64, now: Timestamp) -> Result<(), LedgerError> {
-        self.memory.begin_attempt(delivery, now).await
-    }
-    async fn end_attempt(&self, id: i64, now: Timestamp, result: &DeliveryResult) -> Result<(), LedgerError> {
-        self.memory.end_attempt(id, now, result).await
-    }
-    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        self.memory.dead_letters(now).await
-    }
-    async fn retry_dead_letters(
-        &self,
-        destination: Option<&str>,
-        now: Timestamp,
-    ) -> Result<u64, LedgerError> {
-        self.memory.retry_dead_letters(destination, now).await
-    }
-    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
-        self.memory.record_deploy(deploy).await
-    }
-    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
-        self.memory.deploys(service, limit).await
-    }
-    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
-        self.memory.record_decision(decision).await
-    }
-    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
-        self.memory.decision(id).await
-    }
-    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
-        self.memory.record_correction(correction).await
-    }
-    async fn revoke_correction(
-        &self,
-        id: &str,
-        by: &Revocation,
-    ) -> Result<Option<CorrectionRecord>, LedgerError> {
-        self.memory.revoke_correction(id, by).await
-    }
-    async fn corrections(
-        &self,
-        before: Option<&str>,
-        limit: u32,
-    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.memory.corrections(before, limit).await
-    }
-    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
-        self.memory.corrections_in_force(since).await
-    }
-    async fn corrections_version(&self) -> Result<i64, LedgerError> {
-        self.memory.corrections_version().await
-    }
-    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
-        self.memory.record_objective(slo_id, objective).await
-    }
-    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
-        self.memory.objectives(slo_id).await
-    }
-    async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
-        self.memory.record_heartbeat(name, at).await
-    }
-    async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
-        self.memory.heartbeats().await
-    }
-    async fn prune(&self, now: Timestamp) -> Result<(), LedgerError> {
-        self.memory.prune(now).await
-    }
-    async fn close(&self) {}
 }
 
 fn config() -> Config {

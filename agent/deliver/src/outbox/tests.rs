@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use super::*;
 use crate::{Refused, Retry};
-use lookout_ledger::MemoryLedger;
+use lookout_ledger::{DeliveryStore, Ledger as _, MemoryLedger};
 use lookout_model::Delivery;
 use lookout_model::TransitionRecord;
 use lookout_model::sample::{T0, lifecycle};
@@ -49,6 +49,7 @@ impl Receiver for Scripted {
 
 struct Scene {
     receiver: Arc<Scripted>,
+    ledger: Arc<MemoryLedger>,
     ports: Ports,
     stop: CancellationToken,
     task: tokio::task::JoinHandle<()>,
@@ -66,8 +67,9 @@ impl Scene {
             refreshed: watch::Sender::new(0),
             start: Instant::now(),
         });
+        let ledger = Arc::new(MemoryLedger::default());
         let ports = Ports {
-            ledger: Arc::new(MemoryLedger::default()),
+            ledger: Arc::clone(&ledger) as Arc<dyn DeliveryStore>,
             clock: Arc::new(TokioClock::starting_at(T0)),
             random: Arc::new(Random::from_seed(7)),
             wake: Arc::new(Notify::new()),
@@ -76,11 +78,11 @@ impl Scene {
         let stop = CancellationToken::new();
         let port = Arc::clone(&receiver) as Arc<dyn Receiver>;
         let task = tokio::spawn(run(port, ports.clone(), stop.clone()));
-        Self { receiver, ports, stop, task }
+        Self { receiver, ledger, ports, stop, task }
     }
 
     async fn store(&self, transitions: &[TransitionRecord]) {
-        self.ports.ledger.commit(&[], transitions).await.unwrap();
+        self.ledger.commit(&[], transitions).await.unwrap();
         self.ports.wake.notify_waiters();
     }
 

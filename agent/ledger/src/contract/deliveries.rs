@@ -11,6 +11,32 @@ async fn deliver(ledger: &dyn Ledger, delivery: &Delivery, thread: Option<&str>)
     ledger.end_attempt(delivery.id, T0, &result).await.unwrap();
 }
 
+async fn every_delivery_of_an_incident_is_shown(ledger: &dyn Ledger) {
+    let story = lifecycle(T0, &["slack", "pagerduty"]);
+    ledger.commit(&[], &story[..2]).await.unwrap();
+    let id = &story[0].incident.id;
+    let [first, ..] = &due(ledger, "slack", T0).await[..] else { panic!("nothing is due") };
+    deliver(ledger, first, None).await;
+    let [refused, ..] = &due(ledger, "pagerduty", T0).await[..] else { panic!("nothing is due") };
+    let failed = DeliveryResult::Failed { error: "404".to_owned() };
+    ledger.begin_attempt(refused.id, T0).await.unwrap();
+    ledger.end_attempt(refused.id, T0, &failed).await.unwrap();
+    let mut shown = ledger.deliveries_of(id).await.unwrap();
+    shown.sort_by_key(|state| (state.at, state.change.clone(), state.destination.clone()));
+    let shown: Vec<_> = shown
+        .iter()
+        .map(|state| (state.change.as_str(), state.destination.as_str(), state.state, state.attempts))
+        .collect();
+    let expected = [
+        ("opened", "pagerduty", "failed", 1),
+        ("opened", "slack", "delivered", 1),
+        ("escalated", "pagerduty", "waiting", 0),
+        ("escalated", "slack", "waiting", 0),
+    ];
+    assert_eq!(shown, expected);
+    assert_eq!(ledger.deliveries_of("none").await.unwrap(), []);
+}
+
 async fn later_transitions_wait_for_earlier_ones(ledger: &dyn Ledger) {
     let story = lifecycle(T0, &["slack"]);
     ledger.commit(&[], &story).await.unwrap();
@@ -161,6 +187,7 @@ async fn a_transition_can_be_forwarded_once(ledger: &dyn Ledger) {
 }
 
 promises! {
+    every_delivery_of_an_incident_is_shown
     later_transitions_wait_for_earlier_ones
     incidents_do_not_wait_for_each_other
     a_retry_is_due_when_it_says

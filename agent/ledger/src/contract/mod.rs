@@ -1,5 +1,9 @@
 //! The promises of [`Ledger`], kept by every implementation: each of these runs against all of them.
 
+use lookout_model::{
+    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, ObjectiveRecord, Revocation,
+};
+
 use super::*;
 
 /// Makes a test of each promise and implementation.

@@ -1,8 +1,11 @@
 //! Corrections and their revocations: two tables that are only added to.
 
+use async_trait::async_trait;
 use lookout_model::Timestamp;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
+use super::{SqliteLedger, query};
+use crate::{CorrectionStore, LedgerError};
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, MAX_IN_FORCE, MAX_KEPT, Revocation};
 
@@ -169,4 +172,42 @@ pub(super) async fn prune(connection: &mut SqliteConnection, before: Timestamp) 
     .execute(connection)
     .await?;
     Ok(())
+}
+
+#[async_trait]
+impl CorrectionStore for SqliteLedger {
+    async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
+        let mut work = self.writer.begin("storing a correction").await?;
+        let stored = record(&mut work.connection, correction).await.map_err(query("storing a correction"))?;
+        work.commit().await?;
+        Ok(stored)
+    }
+
+    async fn revoke_correction(
+        &self,
+        id: &str,
+        revocation: &Revocation,
+    ) -> Result<Option<CorrectionRecord>, LedgerError> {
+        let mut work = self.writer.begin("revoking a correction").await?;
+        let stored =
+            revoke(&mut work.connection, id, revocation).await.map_err(query("revoking a correction"))?;
+        work.commit().await?;
+        Ok(stored)
+    }
+
+    async fn corrections(
+        &self,
+        before: Option<&str>,
+        limit: u32,
+    ) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        newest(&self.readers, before, limit).await.map_err(query("reading corrections"))
+    }
+
+    async fn corrections_in_force(&self, since: Timestamp) -> Result<Vec<CorrectionRecord>, LedgerError> {
+        in_force(&self.readers, since).await.map_err(query("reading corrections"))
+    }
+
+    async fn corrections_version(&self) -> Result<i64, LedgerError> {
+        version(&self.readers).await.map_err(query("looking for new corrections"))
+    }
 }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use async_trait::async_trait;
 use lookout_engine::Counts;
 use sqlx::{Connection as _, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use super::hours::{Hour, Hours};
+use super::{SqliteLedger, query};
 use crate::retention::{COUNT_CEILING, Cutoffs, MINUTES_PER_QUARTER};
-use crate::{CountSeries, CountSpan, Resolution};
+use crate::{CountSeries, CountSpan, CountStore, LedgerError, Resolution};
 use lookout_model::{CountRow, Timestamp};
 
 /// Rows per statement: far below SQLite's limit of bound values, and most of a statement's cost is its round trip.
@@ -322,4 +324,11 @@ fn stored(count: u64) -> i64 {
 
 fn counted(good: i64, bad: i64) -> Counts {
     Counts { good: u64::try_from(good).unwrap_or(0), bad: u64::try_from(bad).unwrap_or(0) }
+}
+
+#[async_trait]
+impl CountStore for SqliteLedger {
+    async fn counts(&self, slo_id: &str, since: Timestamp) -> Result<CountSeries, LedgerError> {
+        read(&self.readers, slo_id, since).await.map_err(query("reading counts"))
+    }
 }

@@ -1,9 +1,12 @@
 //! The audit chain of the gate.
 
+use async_trait::async_trait;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
+use super::{SqliteLedger, query};
 use crate::chain::{self, Chain, Link};
 use crate::retention::DECISIONS_KEPT;
+use crate::{DecisionStore, LedgerError};
 use lookout_model::{DecisionRecord, Timestamp};
 
 #[derive(FromRow)]
@@ -129,5 +132,19 @@ pub(super) async fn follow(connection: &mut SqliteConnection) -> sqlx::Result<Ch
         for row in rows {
             verifier.take(&row.into());
         }
+    }
+}
+
+#[async_trait]
+impl DecisionStore for SqliteLedger {
+    async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
+        let mut work = self.writer.begin("storing a decision").await?;
+        let stored = append(&mut work.connection, decision).await.map_err(query("storing a decision"))?;
+        work.commit().await?;
+        Ok(stored)
+    }
+
+    async fn decision(&self, id: &str) -> Result<Option<DecisionRecord>, LedgerError> {
+        by_id(&self.readers, id).await.map_err(query("reading a decision"))
     }
 }

@@ -1,8 +1,11 @@
 //! Marked deploys.
 
+use async_trait::async_trait;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
+use super::{SqliteLedger, query};
 use crate::retention::DEPLOYS_KEPT;
+use crate::{DeployStore, LedgerError};
 use lookout_model::{DeployRecord, Timestamp};
 
 #[derive(FromRow)]
@@ -89,4 +92,18 @@ pub(super) async fn prune(connection: &mut SqliteConnection, before: Timestamp) 
     .execute(connection)
     .await?;
     Ok(())
+}
+
+#[async_trait]
+impl DeployStore for SqliteLedger {
+    async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
+        let mut work = self.writer.begin("storing a deploy").await?;
+        let stored = record(&mut work.connection, deploy).await.map_err(query("storing a deploy"))?;
+        work.commit().await?;
+        Ok(stored)
+    }
+
+    async fn deploys(&self, service: Option<&str>, limit: u32) -> Result<Vec<DeployRecord>, LedgerError> {
+        newest(&self.readers, service, limit).await.map_err(query("reading deploys"))
+    }
 }

@@ -10,7 +10,9 @@ use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
+use crate::{CountStore as _, DeliveryStore as _, DeployStore as _};
 use lookout_model::sample::{T0, deploy, lifecycle};
+use lookout_model::{DeliveryResult, DeployRecord};
 
 /// A file system of one megabyte. Only root may mount one.
 struct SmallDisk(TempDir);

@@ -4,11 +4,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use lookout_engine::Counts;
-use lookout_model::Timestamp;
-
+use lookout_model::{DecisionRecord, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
+use crate::{CountStore as _, DecisionStore as _, DeliveryStore as _, IncidentStore as _};
 use lookout_model::sample::{T0, lifecycle};
 
 fn place() -> (TempDir, PathBuf) {

@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
+use async_trait::async_trait;
 use lookout_engine::Change;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use super::{decode, json, query, word};
-use crate::LedgerError;
+use super::{SqliteLedger, decode, json, query, word};
+use crate::{IncidentStore, LedgerError};
 use lookout_model::{IncidentRecord, Timestamp, TransitionRecord};
 use lookout_runtime::events::chain;
 
@@ -223,4 +224,19 @@ pub(super) async fn prune(connection: &mut SqliteConnection, before: Timestamp) 
         .execute(connection)
         .await?;
     Ok(())
+}
+
+#[async_trait]
+impl IncidentStore for SqliteLedger {
+    async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
+        open(&self.readers).await.map_err(query("reading open incidents"))
+    }
+
+    async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError> {
+        newest(&self.readers, limit).await.map_err(query("reading incidents"))
+    }
+
+    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
+        latest_transitions(&self.readers, since, &self.unreadable).await
+    }
 }

@@ -1,8 +1,11 @@
 //! Objectives over time.
 
+use async_trait::async_trait;
 use sqlx::{SqliteConnection, SqlitePool};
 
+use super::{SqliteLedger, query};
 use crate::retention::OBJECTIVES_KEPT;
+use crate::{LedgerError, ObjectiveStore};
 use lookout_model::{ObjectiveRecord, Timestamp};
 
 /// Stores an objective in the place of one that began at the same time, and forgets the oldest when there are many.
@@ -41,4 +44,17 @@ pub(super) async fn read(pool: &SqlitePool, slo_id: &str) -> sqlx::Result<Vec<Ob
         .into_iter()
         .map(|(from_ms, good_ppb)| ObjectiveRecord { from: Timestamp::from_millis(from_ms), good_ppb })
         .collect())
+}
+
+#[async_trait]
+impl ObjectiveStore for SqliteLedger {
+    async fn record_objective(&self, slo_id: &str, objective: ObjectiveRecord) -> Result<(), LedgerError> {
+        let mut work = self.writer.begin("storing an objective").await?;
+        record(&mut work.connection, slo_id, objective).await.map_err(query("storing an objective"))?;
+        work.commit().await
+    }
+
+    async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
+        read(&self.readers, slo_id).await.map_err(query("reading objectives"))
+    }
 }

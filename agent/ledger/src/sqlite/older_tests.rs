@@ -7,7 +7,10 @@ use lookout_model::Timestamp;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{Ledger as _, WriteThroughLedger};
+use crate::{
+    CorrectionStore as _, CountStore as _, DeliveryStore as _, DeployStore as _, IncidentStore as _,
+    Ledger as _, ObjectiveStore as _, WriteThroughLedger,
+};
 use lookout_runtime::clock::SystemClock;
 
 /// The first second and the last that were counted.

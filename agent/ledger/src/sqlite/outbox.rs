@@ -1,10 +1,11 @@
 //! Deliveries that wait, and dead letters.
 
+use async_trait::async_trait;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::writer::Writer;
-use super::{decode, query};
-use crate::{DEAD_LETTER_RETENTION, DeadLetter, LedgerError};
+use super::{SqliteLedger, conversation, decode, query};
+use crate::{DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, DeliveryStore, LedgerError};
 use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp};
 use lookout_runtime::events::{chain, names};
 
@@ -169,6 +170,32 @@ pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Res
     Ok(rows.into_iter().map(letter).collect())
 }
 
+/// Returns the deliveries of an incident, oldest first.
+async fn of_incident(pool: &SqlitePool, incident: &str) -> sqlx::Result<Vec<DeliveryState>> {
+    let rows: Vec<(String, String, i64, String, u32, Option<String>)> = sqlx::query_as(
+        "select delivery.destination, transition.change, transition.at_ms, delivery.state, delivery.attempts, \
+         delivery.last_error from delivery join transition on transition.id = delivery.transition_id \
+         where delivery.incident_id = $1 order by delivery.id",
+    )
+    .bind(incident)
+    .fetch_all(pool)
+    .await?;
+    let state =
+        |(destination, change, at_ms, state, attempts, error): (_, _, _, String, _, _)| DeliveryState {
+            destination,
+            change,
+            at: Timestamp::from_millis(at_ms),
+            state: match state.as_str() {
+                "delivered" => "delivered",
+                "failed" => "failed",
+                _ => "waiting",
+            },
+            attempts,
+            error,
+        };
+    Ok(rows.into_iter().map(state).collect())
+}
+
 /// Adds a delivery of a stored transition for another destination, unless it has one.
 pub(super) async fn forward(
     connection: &mut SqliteConnection,
@@ -204,4 +231,106 @@ pub(super) async fn retry(
     .execute(connection)
     .await?;
     Ok(retried.rows_affected())
+}
+
+#[async_trait]
+impl DeliveryStore for SqliteLedger {
+    async fn due_deliveries(
+        &self,
+        destination: &str,
+        now: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, LedgerError> {
+        due(&self.readers, &self.writer, destination, now, limit).await
+    }
+
+    async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
+        waiting(&self.readers, destination).await.map_err(query("counting what waits"))
+    }
+
+    async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
+        let mut work = self.writer.begin("noting that an attempt begins").await?;
+        begin(&mut work.connection, delivery).await.map_err(query("noting that an attempt begins"))?;
+        work.commit().await
+    }
+
+    async fn end_attempt(
+        &self,
+        delivery: i64,
+        now: Timestamp,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError> {
+        let mut work = self.writer.begin("noting the outcome of an attempt").await?;
+        end(&mut work.connection, delivery, now, result)
+            .await
+            .map_err(query("noting the outcome of an attempt"))?;
+        work.commit().await
+    }
+
+    async fn begin_attempts(&self, deliveries: &[i64], _now: Timestamp) -> Result<(), LedgerError> {
+        const DOING: &str = "noting that attempts begin";
+        let mut work = self.writer.begin(DOING).await?;
+        for &delivery in deliveries {
+            begin(&mut work.connection, delivery).await.map_err(query(DOING))?;
+        }
+        work.commit().await
+    }
+
+    async fn end_attempts(
+        &self,
+        deliveries: &[i64],
+        now: Timestamp,
+        result: &DeliveryResult,
+    ) -> Result<(), LedgerError> {
+        const DOING: &str = "noting the outcome of attempts";
+        let mut work = self.writer.begin(DOING).await?;
+        for &delivery in deliveries {
+            end(&mut work.connection, delivery, now, result).await.map_err(query(DOING))?;
+        }
+        work.commit().await
+    }
+
+    async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
+        conversation::members(&self.readers, destination, thread).await
+    }
+
+    async fn newest_conversation(
+        &self,
+        destination: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        conversation::newest(&self.readers, destination, service, since)
+            .await
+            .map_err(query("looking for a message about a service"))
+    }
+
+    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        dead_letters(&self.readers, now).await.map_err(query("reading dead letters"))
+    }
+
+    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
+        of_incident(&self.readers, incident).await.map_err(query("reading the deliveries of an incident"))
+    }
+
+    async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
+        const DOING: &str = "adding a destination";
+        let mut work = self.writer.begin(DOING).await?;
+        let added = forward(&mut work.connection, notice, destination).await.map_err(query(DOING))?;
+        work.commit().await?;
+        Ok(added)
+    }
+
+    async fn retry_dead_letters(
+        &self,
+        destination: Option<&str>,
+        now: Timestamp,
+    ) -> Result<u64, LedgerError> {
+        const DOING: &str = "trying dead letters again";
+        let mut work = self.writer.begin(DOING).await?;
+        let retried = retry(&mut work.connection, destination, now).await;
+        let retried = retried.map_err(query(DOING))?;
+        work.commit().await?;
+        Ok(retried)
+    }
 }

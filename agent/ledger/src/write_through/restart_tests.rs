@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::tests::{Scene, flip, open, row};
 use super::*;
-use crate::verify;
+use crate::{DeliveryStore as _, IncidentStore as _, verify};
 use lookout_engine::Change;
 use lookout_model::sample::{T0, lifecycle};
 

@@ -3,11 +3,11 @@
 use std::fs::OpenOptions;
 use std::io::{Seek as _, SeekFrom, Write as _};
 
-use lookout_model::Timestamp;
+use lookout_model::{DeliveryResult, Timestamp};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{LedgerFile, verify};
+use crate::{CountStore as _, DeliveryStore as _, DeployStore as _, IncidentStore as _, LedgerFile, verify};
 use lookout_engine::Change;
 use lookout_model::sample::{T0, lifecycle};
 use lookout_runtime::clock::SystemClock;

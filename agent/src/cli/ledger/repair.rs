@@ -1,7 +1,7 @@
 //! `lookout ledger repair`: excludes wrong counts from the budget, by a correction in the file of a ledger.
 
 use clap::Args;
-use lookout_ledger::{Ledger as _, SqliteLedger};
+use lookout_ledger::{CorrectionStore as _, CountStore as _, Ledger as _, SqliteLedger};
 use lookout_model::{CorrectionKind, CorrectionRecord, CorrectionScope, LONGEST_REASON, Timestamp, format};
 use lookout_runtime::clock::{Clock as _, SystemClock};
 use lookout_runtime::random::Random;

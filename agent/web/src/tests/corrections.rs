@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use lookout_ledger::Ledger as _;
+use lookout_ledger::CorrectionStore as _;
 use lookout_model::{Corrected, CorrectedBy, CorrectionKind};
 
 fn body() -> Value {

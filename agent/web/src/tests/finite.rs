@@ -12,7 +12,7 @@ use lookout_collect::Observation;
 use lookout_collect::scrape::samples;
 use lookout_config::Slo;
 use lookout_evaluate::{Board, Driver, Snapshot};
-use lookout_ledger::{Ledger, MemoryLedger};
+use lookout_ledger::{IncidentStore as _, Ledger, MemoryLedger};
 
 /// Streams per case and cases: ten thousand streams in all.
 const STREAMS: usize = 40;

@@ -1,7 +1,7 @@
 //! Calls of jobs: who may, and for which names.
 
 use lookout_config::{Check, Family, HeartbeatCheck, Target};
-use lookout_ledger::Ledger as _;
+use lookout_ledger::HeartbeatStore as _;
 
 use super::*;
 

@@ -40,11 +40,23 @@ impl Ledger for FakeLedger {
         self.works().map(|()| Vec::new())
     }
 
+    async fn prune(&self, _: Timestamp) -> Result<(), LedgerError> {
+        self.works()
+    }
+
+    async fn close(&self) {}
+}
+
+#[async_trait]
+impl CountStore for FakeLedger {
     async fn counts(&self, _: &str, _: Timestamp) -> Result<CountSeries, LedgerError> {
         self.works()?;
         Ok(self.counts.lock().unwrap().clone())
     }
+}
 
+#[async_trait]
+impl IncidentStore for FakeLedger {
     async fn open_incidents(&self) -> Result<Vec<IncidentRecord>, LedgerError> {
         self.works()?;
         let incidents = self.incidents.lock().unwrap();
@@ -60,7 +72,10 @@ impl Ledger for FakeLedger {
         self.works()?;
         Ok(Vec::new())
     }
+}
 
+#[async_trait]
+impl DeliveryStore for FakeLedger {
     async fn due_deliveries(&self, _: &str, _: Timestamp, _: u32) -> Result<Vec<Delivery>, LedgerError> {
         self.works()?;
         Ok(Vec::new())
@@ -79,6 +94,31 @@ impl Ledger for FakeLedger {
         self.works()
     }
 
+    async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError> {
+        self.works()?;
+        self.books.conversation(destination, thread).await
+    }
+
+    async fn newest_conversation(
+        &self,
+        destination: &str,
+        service: &str,
+        since: Timestamp,
+    ) -> Result<Option<String>, LedgerError> {
+        self.works()?;
+        self.books.newest_conversation(destination, service, since).await
+    }
+
+    async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
+        self.works()?;
+        self.books.deliveries_of(incident).await
+    }
+
+    async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
+        self.works()?;
+        self.books.forward(notice, destination).await
+    }
+
     async fn dead_letters(&self, _: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
         self.works()?;
         Ok(self.dead_letters.lock().unwrap().clone())
@@ -91,7 +131,10 @@ impl Ledger for FakeLedger {
         letters.retain(|letter| destination.is_some_and(|name| letter.destination != name));
         Ok((before - letters.len()) as u64)
     }
+}
 
+#[async_trait]
+impl DeployStore for FakeLedger {
     async fn record_deploy(&self, deploy: &DeployRecord) -> Result<DeployRecord, LedgerError> {
         self.works()?;
         let mut deploys = self.deploys.lock().unwrap();
@@ -108,7 +151,10 @@ impl Ledger for FakeLedger {
         let wanted = deploys.iter().filter(|deploy| service.is_none_or(|name| deploy.service == name));
         Ok(wanted.take(limit as usize).cloned().collect())
     }
+}
 
+#[async_trait]
+impl DecisionStore for FakeLedger {
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
         self.works()?;
         self.decisions.lock().unwrap().push(decision.clone());
@@ -119,7 +165,10 @@ impl Ledger for FakeLedger {
         self.works()?;
         Ok(self.decisions.lock().unwrap().iter().find(|decision| decision.id == id).cloned())
     }
+}
 
+#[async_trait]
+impl CorrectionStore for FakeLedger {
     async fn record_correction(&self, correction: &CorrectionRecord) -> Result<bool, LedgerError> {
         self.works()?;
         self.books.record_correction(correction).await
@@ -152,7 +201,10 @@ impl Ledger for FakeLedger {
         self.works()?;
         self.books.corrections_version().await
     }
+}
 
+#[async_trait]
+impl ObjectiveStore for FakeLedger {
     async fn record_objective(&self, _: &str, _: ObjectiveRecord) -> Result<(), LedgerError> {
         self.works()
     }
@@ -161,7 +213,10 @@ impl Ledger for FakeLedger {
         self.works()?;
         Ok(Vec::new())
     }
+}
 
+#[async_trait]
+impl HeartbeatStore for FakeLedger {
     async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
         self.works()?;
         self.books.record_heartbeat(name, at).await
@@ -170,10 +225,4 @@ impl Ledger for FakeLedger {
     async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError> {
         self.books.heartbeats().await
     }
-
-    async fn prune(&self, _: Timestamp) -> Result<(), LedgerError> {
-        self.works()
-    }
-
-    async fn close(&self) {}
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::super::{MIGRATIONS, SqliteLedger};
 use super::*;
-use crate::{Faults, Ledger as _};
+use crate::{CountStore as _, DecisionStore as _, Faults, IncidentStore as _, Ledger as _};
 use lookout_model::sample::{T0, lifecycle};
 use lookout_model::{CountRow, DecisionRecord};
 
