@@ -13,7 +13,7 @@ use crate::counts::{Counts, Total};
 const CELLS: i64 = 32;
 
 /// The buffers grow by this many items at a time, since doubling would leave half of them empty for good.
-const GROWTH: usize = 32;
+const GROWTH: usize = 16;
 
 /// Number of words of a block for its good and for its bad counts.
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,20 @@ impl BitPacked {
             *kept = shape.bytes();
         }
         Counts { good, bad }
+    }
+
+    /// The counts of one cell.
+    pub(crate) fn at(&self, cell: i64) -> Counts {
+        let block = cell.div_euclid(CELLS).checked_sub(self.first);
+        let index = block.and_then(|block| usize::try_from(block).ok());
+        let Some((index, shape)) = index.and_then(|index| Some((index, *self.shapes.get(index)?))) else {
+            return Counts::ZERO;
+        };
+        let (shape, digit) = (Shape::of(shape), cell.rem_euclid(CELLS) as u32);
+        let at = self.offset(index);
+        let middle = at + usize::from(shape.good);
+        let good = gather(self.words.range(at..middle), digit);
+        Counts { good, bad: gather(self.words.range(middle..at + shape.words()), digit) }
     }
 
     /// The sum of the cells `from..to`.

@@ -45,6 +45,14 @@ impl Cells {
         }
     }
 
+    /// The counts of one cell.
+    pub(crate) fn at(&self, cell: i64) -> Counts {
+        match self {
+            Self::BitPacked(series) => series.at(cell),
+            Self::Dense(plain) => plain.at(cell),
+        }
+    }
+
     /// Number of the cells `from..to` with bad counts.
     pub(crate) fn bad_cells(&self, from: i64, to: i64) -> u64 {
         match self {
@@ -101,6 +109,11 @@ impl Dense {
         Counts { good: kept.good - before.good, bad: kept.bad - before.bad }
     }
 
+    fn at(&self, cell: i64) -> Counts {
+        let index = cell.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        index.and_then(|index| self.cells.get(index)).copied().unwrap_or_default()
+    }
+
     fn sum(&self, from: i64, to: i64) -> Total {
         let mut total = Total::default();
         self.within(from, to).for_each(|counts| total.add(*counts));
@@ -144,6 +157,8 @@ mod tests {
             }
             for &(from, to) in &runs {
                 prop_assert_eq!(packed.sum(from, to), plain.sum(from, to), "{}..{}", from, to);
+                prop_assert_eq!(packed.at(from), plain.at(from), "{}", from);
+                prop_assert_eq!(packed.at(from), packed.sum(from, from + 1).counts(), "{}", from);
             }
             packed.forget_before(forgotten);
             plain.forget_before(forgotten);

@@ -18,11 +18,12 @@ use std::collections::VecDeque;
 use crate::burn::Measured;
 use crate::counts::{Counts, Total};
 use crate::coverage::Coverage;
-use crate::level::{Level, QUARTER_HOUR, SLOT_WINDOW_LIMIT, cell_seconds, first_cell, leaves_at};
+use crate::level::{Level, QUARTER_HOUR, SLOT_WINDOW_LIMIT, cell_seconds};
 use crate::objective::{BurnFactor, Objective};
 use crate::running_sum::RunningSums;
 use crate::slot::{Grid, Slot};
 use crate::window::Window;
+use crate::window_sum::WindowSum;
 
 /// The most events per second that a real source can have.
 ///
@@ -47,26 +48,6 @@ pub(crate) fn is_plausible(counts: Counts, seconds: i64) -> bool {
     counts.good.checked_add(counts.bad).is_some_and(|total| total <= most)
 }
 
-#[derive(Debug, Clone)]
-struct Sum {
-    window: Window,
-    level: u8,
-    /// The first cell that is inside.
-    from: i64,
-    /// The end at which that cell leaves.
-    until: i64,
-    total: Total,
-    /// Cells inside that have bad counts.
-    bad_cells: u32,
-}
-
-impl Sum {
-    /// Updates the number of bad cells after a change of one cell.
-    const fn note_bad(&mut self, had: bool, has: bool) {
-        self.bad_cells = self.bad_cells.saturating_add(has as u32).saturating_sub(had as u32);
-    }
-}
-
 /// Counts of the past, bounded by the longest window.
 #[derive(Debug, Clone)]
 pub struct History {
@@ -74,7 +55,8 @@ pub struct History {
     /// The last closed slot. Sums end with it.
     closed: Slot,
     levels: Vec<Level>,
-    sums: Vec<Sum>,
+    /// In the order of their levels, each of which has one or more.
+    sums: Vec<WindowSum>,
     /// Observations of slots that are not closed yet, by slot.
     ahead: VecDeque<(Slot, Counts)>,
     /// `None` for most budgets.
@@ -95,7 +77,7 @@ impl History {
         closed: Slot,
         stale_after_seconds: u64,
     ) -> Self {
-        let mut sums: Vec<Sum> = Vec::new();
+        let mut sums: Vec<WindowSum> = Vec::new();
         let mut levels: Vec<Level> = Vec::new();
         for window in windows {
             if sums.iter().any(|sum| sum.window == window) {
@@ -108,15 +90,9 @@ impl History {
             if known.is_none() {
                 levels.push(Level::new(width, fine));
             }
-            sums.push(Sum {
-                window,
-                level: u8::try_from(level).unwrap_or(u8::MAX),
-                from: i64::MIN,
-                until: i64::MIN,
-                total: Total::default(),
-                bad_cells: 0,
-            });
+            sums.push(WindowSum::new(window, u8::try_from(level).unwrap_or(u8::MAX)));
         }
+        sums.sort_by_key(|sum| sum.level);
         levels.shrink_to_fit();
         sums.shrink_to_fit();
         let mut history = Self {
@@ -179,7 +155,7 @@ impl History {
         size_of::<Self>()
             + self.levels.capacity() * size_of::<Level>()
             + self.levels.iter().map(|level| level.heap_bytes()).sum::<usize>()
-            + self.sums.capacity() * size_of::<Sum>()
+            + self.sums.capacity() * size_of::<WindowSum>()
             + self.ahead.capacity() * size_of::<(Slot, Counts)>()
             + self.coverage.heap_bytes()
             + self
@@ -242,16 +218,18 @@ impl History {
         if let Some(running_sums) = &mut self.running_sums {
             running_sums.change(seconds, old, new);
         }
-        for (index, level) in self.levels.iter_mut().enumerate() {
+        for (level, sums) in by_level(&mut self.levels, &mut self.sums) {
             let cell = seconds.div_euclid(level.width);
             if cell < level.needed {
                 continue;
             }
             let had_bad = level.has_bad(cell);
+            if level.is_closed(cell) {
+                sums.iter_mut().for_each(WindowSum::forget_leaving);
+            }
             level.change(cell, old, new);
             let has_bad = level.has_bad(cell);
-            for sum in self.sums.iter_mut().filter(|sum| usize::from(sum.level) == index && cell >= sum.from)
-            {
+            for sum in sums.iter_mut().filter(|sum| cell >= sum.from) {
                 sum.total.subtract(old.into());
                 sum.total.add(new);
                 sum.note_bad(had_bad, has_bad);
@@ -401,7 +379,7 @@ impl History {
         })
     }
 
-    fn find(&self, window: Window) -> Option<(&Sum, &Level)> {
+    fn find(&self, window: Window) -> Option<(&WindowSum, &Level)> {
         let sum = self.sums.iter().find(|sum| sum.window == window)?;
         Some((sum, self.levels.get(usize::from(sum.level))?))
     }
@@ -449,26 +427,7 @@ impl History {
         }
         for sum in &mut self.sums {
             let Some(level) = self.levels.get_mut(usize::from(sum.level)) else { continue };
-            if end >= sum.until {
-                // the usual case is the next cell, which needs no division
-                let next = sum.until.saturating_add(level.width);
-                let from = match end < next {
-                    true => sum.from.saturating_add(1),
-                    false => first_cell(sum.window, level.width, end),
-                };
-                sum.until = match end < next {
-                    true => next,
-                    false => leaves_at(sum.window, level.width, from),
-                };
-                level.open_at(from);
-                let gone = level.sum_between(sum.from, from);
-                sum.total.subtract(gone);
-                if gone.has_bad() {
-                    let bad = u32::try_from(level.bad_cells(sum.from, from)).unwrap_or(u32::MAX);
-                    sum.bad_cells = sum.bad_cells.saturating_sub(bad);
-                }
-                sum.from = from;
-            }
+            sum.move_edge(level, end);
             let from = sum.from;
             level.needed = level.needed.min(from);
         }
@@ -489,7 +448,7 @@ impl History {
             .as_mut()
             .is_some_and(|running_sums| running_sums.change(seconds, Counts::ZERO, counts));
         let mut kept = if running_sums { Recorded::Counted } else { Recorded::TooOld };
-        for (index, level) in self.levels.iter_mut().enumerate() {
+        for (level, sums) in by_level(&mut self.levels, &mut self.sums) {
             let cell = seconds.div_euclid(level.width);
             if cell < level.needed || (level.fine && !to_slots) {
                 continue;
@@ -497,13 +456,23 @@ impl History {
             kept = Recorded::Counted;
             // nothing bad added needs no lookup
             let (had_bad, has_bad) = (counts.bad > 0 && level.has_bad(cell), counts.bad > 0);
+            if level.is_closed(cell) {
+                sums.iter_mut().for_each(WindowSum::forget_leaving);
+            }
             let added = level.add(cell, counts);
-            for sum in self.sums.iter_mut().filter(|sum| usize::from(sum.level) == index && cell >= sum.from)
-            {
+            for sum in sums.iter_mut().filter(|sum| cell >= sum.from) {
                 sum.total.add(added);
                 sum.note_bad(had_bad, has_bad);
             }
         }
         kept
     }
+}
+
+/// Returns each level with its sums.
+fn by_level<'h>(
+    levels: &'h mut [Level],
+    sums: &'h mut [WindowSum],
+) -> impl Iterator<Item = (&'h mut Level, &'h mut [WindowSum])> {
+    levels.iter_mut().zip(sums.chunk_by_mut(|one, next| one.level == next.level))
 }

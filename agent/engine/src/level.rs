@@ -58,20 +58,27 @@ impl Level {
         sum
     }
 
-    /// The counts of the cells `from..to`, all older than the open one.
-    pub(crate) fn sum_between(&self, from: i64, to: i64) -> Total {
-        self.cells.sum(from, to)
-    }
-
-    /// Number of the cells `from..to` with bad counts, all older than the open one.
-    pub(crate) fn bad_cells(&self, from: i64, to: i64) -> u64 {
-        self.cells.bad_cells(from, to)
+    /// The counts of the cells `from..to`, all older than the open one, and the number of those with bad counts.
+    pub(crate) fn between(&self, from: i64, to: i64) -> (Total, u32) {
+        let total = self.cells.sum(from, to);
+        let bad_cells = if total.has_bad() { self.cells.bad_cells(from, to) } else { 0 };
+        (total, u32::try_from(bad_cells).unwrap_or(u32::MAX))
     }
 
     /// Cells with their counts from the open one back to `first`.
     pub(crate) fn backwards(&self, first: i64) -> impl Iterator<Item = (i64, Counts)> {
-        let closed = (first..self.open).rev().map(|cell| (cell, self.cells.sum(cell, cell + 1).counts()));
+        let closed = (first..self.open).rev().map(|cell| (cell, self.cells.at(cell)));
         (self.open >= first).then_some((self.open, self.open_counts)).into_iter().chain(closed)
+    }
+
+    /// The counts of a cell that is older than the open one.
+    pub(crate) fn at(&self, cell: i64) -> Counts {
+        self.cells.at(cell)
+    }
+
+    /// Returns whether a cell is older than the open one.
+    pub(crate) const fn is_closed(&self, cell: i64) -> bool {
+        cell < self.open
     }
 
     /// Drops the cells that no window needs.
@@ -97,7 +104,7 @@ impl Level {
     /// Returns whether a cell has bad counts.
     pub(crate) fn has_bad(&self, cell: i64) -> bool {
         match cell.cmp(&self.open) {
-            core::cmp::Ordering::Less => self.cells.bad_cells(cell, cell + 1) > 0,
+            core::cmp::Ordering::Less => self.cells.at(cell).bad > 0,
             core::cmp::Ordering::Equal => self.open_counts.bad > 0,
             core::cmp::Ordering::Greater => false,
         }

@@ -67,6 +67,7 @@ mod tier;
 mod traffic;
 mod versions;
 mod window;
+mod window_sum;
 
 pub use assessment::{Assessment, ComponentAssessment, TierAssessment};
 pub use budget::Budget;
