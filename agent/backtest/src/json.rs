@@ -74,6 +74,8 @@ fn promise_json(promised: &Promised) -> Value {
         "ten_percent_pages_after_seconds": promise.tenth_pages_after,
         "tickets_per_month_at_even_spend": promise.tickets_per_month,
         "missing_data_alert_after_seconds": promise.missing_data_after.map(|(seconds, _)| seconds),
+        "unread_pages": promised.unread.as_ref().map(|(slo, _)| slo),
+        "unread_pages_after_seconds": promised.unread.as_ref().map(|(_, seconds)| seconds),
         "missing_data_severity": promise.missing_data_after.map(|(_, severity)| severity.as_str()),
     })
 }

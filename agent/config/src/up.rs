@@ -36,6 +36,26 @@ pub(super) fn add_up_slos(config: &mut Config) {
     }
 }
 
+impl Config {
+    /// Returns the availability SLOs of the scrapes that an SLO counts at, when each of its streams has one. They tell an
+    /// outage of the data in its place.
+    #[must_use]
+    pub fn availability_of(&self, slo: &Slo) -> Option<Vec<&Slo>> {
+        let tells = |source: &str| {
+            self.slos.iter().find(|slo| matches!(&slo.indicator, Indicator::Up { source: own } if own == source))
+        };
+        let streams = slo.streams();
+        let told: Option<Vec<&Slo>> = streams
+            .iter()
+            .map(|stream| match stream.indicator {
+                Indicator::Scrape { source, .. } => tells(source),
+                _ => None,
+            })
+            .collect();
+        told.filter(|told| !told.is_empty())
+    }
+}
+
 fn up_slo(config: &Config, scrape: &Scrape) -> Option<Slo> {
     let severity = scrape.up?;
     let counts_here = |slo: &&Slo| {

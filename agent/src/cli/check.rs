@@ -7,7 +7,7 @@ use clap::Args;
 use super::exit::Exit;
 use super::output;
 use super::rates::RateOptions;
-use lookout_config::{RealRates, Slo};
+use lookout_config::{Config, RealRates, Slo};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -30,7 +30,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     if !diagnostics.list.is_empty() {
         output::problem(&diagnostics.render(output::colour()));
     }
-    let slos = checked.configs.iter().flat_map(|config| &config.slos);
+    let slos = checked.configs.iter().flat_map(|config| config.slos.iter().map(move |slo| (config, slo)));
     for line in promises(&slos.collect::<Vec<_>>(), &real) {
         output::line(&line);
     }
@@ -51,17 +51,16 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
 }
 
 /// Returns the promise of every SLO in a line. Each takes a replay of months, so that they run in parallel.
-fn promises(slos: &[&Slo], real: &RealRates) -> Vec<String> {
-    let line = |slo: &Slo| {
-        let promised = lookout_backtest::promise(slo, real.of(&slo.id(), slo.traffic).rate);
+fn promises(slos: &[(&Config, &Slo)], real: &RealRates) -> Vec<String> {
+    let line = |(config, slo): &(&Config, &Slo)| {
+        let promised = lookout_backtest::promise(config, slo, real.of(&slo.id(), slo.traffic).rate);
         format!("{}: {}", slo.id(), promised.line())
     };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
         let parts = slos.chunks(slos.len().div_ceil(cores).max(1));
-        let threads: Vec<_> = parts
-            .map(|part| scope.spawn(move || part.iter().map(|slo| line(slo)).collect::<Vec<_>>()))
-            .collect();
+        let threads: Vec<_> =
+            parts.map(|part| scope.spawn(move || part.iter().map(line).collect::<Vec<_>>())).collect();
         threads.into_iter().flat_map(|thread| thread.join().unwrap_or_default()).collect()
     })
 }

@@ -55,7 +55,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         let slo = with(slo, options)?;
         let rate = options.rates.rate.unwrap_or_else(|| real.of(&slo.id(), slo.traffic).rate);
         let simulation = lookout_backtest::simulate(&slo.policy, rate);
-        let promised = lookout_backtest::promise(&slo, rate);
+        let promised = lookout_backtest::promise(&config, &slo, rate);
         if simulation.unreachable().next().is_some() || promised.late.is_some() {
             exit = Exit::No;
         }

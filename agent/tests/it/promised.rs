@@ -213,3 +213,31 @@ async fn the_rate_is_measured_in_a_prometheus() {
     let rate: f64 = rate.and_then(|rate| rate.parse().ok()).unwrap_or_else(|| panic!("{text}"));
     assert!((7.5..=9.0).contains(&rate), "500 an hour are 8.3 a minute: {text}");
 }
+
+#[test]
+fn an_outage_that_the_availability_slo_tells_stands_in_the_promise_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |up: &str| {
+        let config = format!(
+            "interval: 10s\nslos: [\"*.slo.yaml\"]\nscrapes:\n  - {{ name: api, url: \"http://api.test/metrics\", up: {up} }}\n"
+        );
+        std::fs::write(folder.path().join("lookout.yaml"), config).unwrap();
+    };
+    let spec = "apiVersion: openslo/v1\nkind: SLO\nmetadata: { name: requests }\nspec:\n  service: api\n  \
+                budgetingMethod: Occurrences\n  timeWindow: [{ duration: 30d, isRolling: true }]\n  \
+                objectives: [{ targetPercent: 99.9 }]\n  indicator:\n    spec:\n      ratioMetric:\n        counter: true\n        \
+                bad: { metricSource: { type: scrape, spec: { source: api, selector: errors_total } } }\n        \
+                total: { metricSource: { type: scrape, spec: { source: api, selector: requests_total } } }\n";
+    std::fs::write(folder.path().join("api.slo.yaml"), spec).unwrap();
+    let path = folder.path().to_str().unwrap();
+    for (up, silence) in [
+        ("page", "; without its metrics: api-up pages after 4 min 10 s "),
+        ("ticket", "; worst case without traffic: a ticket after 52 s "),
+        ("\"off\"", "; worst case without traffic: a ticket after 52 s "),
+    ] {
+        write(up);
+        let said = said(&super::support::run_to_end(&["check", path]));
+        let line = said.lines().find(|line| line.starts_with("api-requests: ")).unwrap();
+        assert!(line.contains(silence), "{up}: {line}");
+    }
+}
