@@ -70,6 +70,7 @@ module "database" {
   instance_class           = var.size.database_class
   multi_az                 = var.size.database_standby
   backup_retention_days    = var.size.database_backup_days
+  read_replica             = var.size.database_replica
   deletion_protection      = var.size.deletion_protection
   copy_region              = module.encryption.copy
   client_image             = var.images.database_client
@@ -133,6 +134,7 @@ module "service" {
   secrets                  = var.secrets
   size                     = var.size.task
   tasks                    = var.size.tasks
+  scheduled_tasks          = var.scheduled_tasks
   spot_share               = var.size.spot_share
   bake_minutes             = var.size.bake_minutes
   rollback_alarms          = module.observability.rollback_alarms
