@@ -71,8 +71,8 @@ variable "zone_id" {
 }
 
 variable "images" {
-  description = "The first images, by digest; later ones come from the deploy workflow."
-  type        = object({ service = string, agent = string, database_client = string })
+  description = "The first images, by digest; later ones come from the deploy workflow. Without a collector no telemetry is sent on ECS."
+  type        = object({ service = string, agent = string, database_client = string, collector = optional(string) })
 }
 
 variable "subscribers" {
