@@ -16,7 +16,9 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use background::{start_evaluation, start_ledger_checks, start_upkeep};
+use background::{
+    PeriodicExport, metrics_export, start_evaluation, start_ledger_checks, start_metrics_export, start_upkeep,
+};
 use collectors::{Collectors, Numbered};
 use jobs::query_jobs;
 use lookout_collect::StreamNumbers;
@@ -57,6 +59,7 @@ pub struct Agent {
     jobs: Vec<Job>,
     refused: RefusedConfigs,
     reloader: (Reloader, mpsc::Receiver<Request>),
+    metrics_export: Option<PeriodicExport>,
     view: View,
 }
 
@@ -79,6 +82,7 @@ impl Agent {
         let address = listener.local_addr().map_err(listen_error)?;
         name_port(&mut config, address);
         let clients = (dependencies.connect)(&config)?;
+        let metrics_export = metrics_export(&config, &dependencies)?;
         let config = Arc::new(config);
         let latest = Latest::default();
         let now = dependencies.clock.now();
@@ -103,7 +107,19 @@ impl Agent {
         let view = View { address, board: Board::new(nothing_yet), latest };
         let refused = RefusedConfigs::default();
         let reloader = Reloader::new(refused.clone(), Arc::clone(&dependencies.clock));
-        Ok(Self { config, dependencies, clients, listener, driver, numbers, jobs, refused, reloader, view })
+        Ok(Self {
+            config,
+            dependencies,
+            clients,
+            listener,
+            driver,
+            numbers,
+            jobs,
+            refused,
+            reloader,
+            metrics_export,
+            view,
+        })
     }
 
     /// Returns the views of the running agent.
@@ -146,6 +162,7 @@ impl Agent {
             jobs,
             refused,
             reloader: (_, requests),
+            metrics_export,
             view,
         } = self;
         let (feed, observations) = mpsc::channel(FEED);
@@ -178,6 +195,9 @@ impl Agent {
             random: Arc::clone(&dependencies.random),
             wake: Arc::clone(&wake),
         };
+        if let Some(export) = metrics_export {
+            start_metrics_export(export, &state, &rest);
+        }
         let router = CurrentRouter::new(state.clone());
         start_server(listener, &router, &rest);
         tracing::info!(

@@ -15,6 +15,7 @@ pub mod dependencies;
 pub mod kubernetes;
 pub mod links;
 pub mod terraform;
+pub mod terraform_pages;
 pub mod text;
 mod tool;
 pub mod tree;

@@ -139,3 +139,16 @@ resource "aws_s3_bucket_policy" "state" {
 
   depends_on = [aws_s3_bucket_public_access_block.state]
 }
+
+# What the account is watched by. Leave it out where an organisation does it for all its accounts.
+module "account" {
+  source = "../modules/account"
+  count  = var.account == null ? 0 : 1
+
+  trail          = var.account.trail
+  config         = var.account.config
+  guardduty      = var.account.guardduty
+  anomaly_usd    = var.account.anomaly_usd
+  subscribers    = var.account.subscribers
+  retention_days = var.account.retention_days
+}

@@ -12,3 +12,16 @@ variable "bucket" {
     error_message = "4 to 63 lower-case letters, digits and hyphens."
   }
 }
+
+variable "account" {
+  description = "What the account is watched by: parts of modules/account, each of which can be turned off. Nothing when null."
+  type = object({
+    subscribers    = set(string)
+    trail          = optional(bool, true)
+    config         = optional(bool, true)
+    guardduty      = optional(bool, true)
+    anomaly_usd    = optional(number, 50)
+    retention_days = optional(number, 365)
+  })
+  default = null
+}

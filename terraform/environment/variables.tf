@@ -71,8 +71,8 @@ variable "zone_id" {
 }
 
 variable "images" {
-  description = "The first images, by digest; later ones come from the deploy workflow."
-  type        = object({ service = string, agent = string, database_client = string })
+  description = "The first images, by digest; later ones come from the deploy workflow. Without a collector no telemetry is sent on ECS."
+  type        = object({ service = string, agent = string, database_client = string, collector = optional(string) })
 }
 
 variable "subscribers" {
@@ -163,6 +163,12 @@ variable "copy_region" {
   }
 }
 
+variable "scheduled_tasks" {
+  description = "Least number of tasks on ECS from a time on, by name."
+  type        = map(object({ schedule = string, least = number, timezone = optional(string, "Etc/UTC") }))
+  default     = {}
+}
+
 variable "size" {
   description = "What makes one environment cost more than another, and withstand more."
   type = object({
@@ -171,6 +177,7 @@ variable "size" {
     database_class       = string
     database_standby     = bool
     database_backup_days = number
+    database_replica     = optional(string)
     task                 = object({ cpu = number, memory = number })
     tasks                = object({ least = number, most = number })
     spot_share           = number

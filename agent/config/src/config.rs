@@ -5,12 +5,13 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use lookout_engine::Grid;
 use url::{Host, Url};
 
 use super::destination::{Written, read_destination};
-use super::model::{Config, GatePolicy, LedgerLocation, Outputs, Scrape, Token};
+use super::model::{Config, GatePolicy, LedgerLocation, Otlp, Outputs, Scrape, Token};
 use super::prometheus::read_servers;
 use super::prometheus_rules;
 use super::reader::{At, Fields, Reader};
@@ -27,6 +28,10 @@ pub(super) const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCAL
 
 /// Default pattern of SLO specs.
 const SLO_PATTERN: &str = "*.slo.yaml";
+
+/// Default time between two exports of metrics, and the least.
+const OTLP_METRICS_INTERVAL: Duration = Duration::from_secs(60);
+const LEAST_OTLP_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Default job under which Prometheus scrapes the agent.
 const AGENT_JOB: &str = "lookout";
@@ -77,7 +82,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         destinations: read_destinations(reader, &fields, folder),
         gate: fields.get(agent::GATE).and_then(|at| read_gate(reader, &at)).unwrap_or_default(),
         tokens: fields.get(agent::AUTH).map(|at| read_tokens(reader, &at)).unwrap_or_default(),
-        otlp_endpoint: fields.get(agent::OTLP).and_then(|at| read_otlp(reader, &at)),
+        otlp: fields.get(agent::OTLP).and_then(|at| read_otlp(reader, &at)),
         outputs: fields
             .get(agent::GENERATE)
             .and_then(|at| read_outputs(reader, &at, folder))
@@ -296,14 +301,25 @@ fn read_hosts(reader: &mut Reader<'_>, at: &At<'_>) -> Vec<String> {
     read.collect()
 }
 
-fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
+fn read_otlp(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Otlp> {
     let fields = reader.fields(at, otlp::OBJECT)?;
+    let mut every = OTLP_METRICS_INTERVAL;
+    if let Some(at) = fields.get(otlp::METRICS_INTERVAL)
+        && let Some(time) = reader.duration(&at)
+    {
+        if time < LEAST_OTLP_INTERVAL {
+            reader.error(&at, "metrics are sent once a second at most", "write a time like `60s`");
+        }
+        every = time.max(LEAST_OTLP_INTERVAL);
+    }
+    let metrics = fields.get(otlp::METRICS).and_then(|at| reader.switch(&at)).unwrap_or(false);
+    let logs = fields.get(otlp::LOGS).and_then(|at| reader.switch(&at)).unwrap_or(false);
     let endpoint = fields.get(otlp::ENDPOINT)?;
-    // `${OTEL_EXPORTER_OTLP_ENDPOINT:-}` that is not set means: no traces
+    // `${OTEL_EXPORTER_OTLP_ENDPOINT:-}` that is not set means: nothing is sent
     if reader.expand(&endpoint)?.is_empty() {
         return None;
     }
-    reader.url(&endpoint)
+    Some(Otlp { endpoint: reader.url(&endpoint)?, metrics_every: metrics.then_some(every), logs })
 }
 
 fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Outputs> {

@@ -166,7 +166,9 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!(config.hosts, ["watch.example.org", "10.0.0.1"]);
     assert_eq!((config.environment.as_deref(), config.ledger), (Some("production"), LedgerLocation::Memory));
     assert_eq!(config.grid.width_seconds(), 5);
-    assert_eq!(config.otlp_endpoint.unwrap().as_str(), "http://127.0.0.1:4318/");
+    let otlp = config.otlp.unwrap();
+    assert_eq!(otlp.endpoint.as_str(), "http://127.0.0.1:4318/");
+    assert_eq!((otlp.metrics_every, otlp.logs), (Some(Duration::from_secs(15)), true));
     every_key_of_targets_reaches_the_model(&config.targets);
     let scrape = &config.scrapes[0];
     assert_eq!((scrape.timeout, scrape.job.as_deref()), (Duration::from_secs(2), Some("api")));

@@ -43,14 +43,25 @@ pub struct Config {
     pub gate: GatePolicy,
     /// Tokens of clients that may write.
     pub tokens: Vec<Token>,
-    /// Collector of traces of the agent itself (`http://collector:4318`), when set.
-    pub otlp_endpoint: Option<Url>,
+    /// Collector of telemetry of the agent itself, when set.
+    pub otlp: Option<Otlp>,
     /// Folders of generated files, and the links in them.
     pub outputs: Outputs,
     /// The services the SLOs belong to, by name.
     pub services: BTreeMap<String, Service>,
     /// The objectives, in the order they were read; ids are unique.
     pub slos: Vec<Slo>,
+}
+
+/// Collector of telemetry of the agent itself. It always gets traces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Otlp {
+    /// Base URL (`http://collector:4318`).
+    pub endpoint: Url,
+    /// Time between two exports of metrics, when they are sent.
+    pub metrics_every: Option<Duration>,
+    /// Whether log lines are sent.
+    pub logs: bool,
 }
 
 impl Config {

@@ -121,7 +121,7 @@ pub fn config_of_urls(urls: &[Url], options: &UrlOptions) -> Config {
         destinations: destinations(options),
         gate: GatePolicy::default(),
         tokens: Vec::new(),
-        otlp_endpoint: None,
+        otlp: None,
         hosts: Vec::new(),
         outputs: Outputs::default(),
         services,

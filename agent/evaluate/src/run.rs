@@ -8,6 +8,7 @@ use lookout_model::GridTime;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 use super::{Board, Driver, Reconfiguration, RestoreError, Snapshot};
 use lookout_collect::Observation;
@@ -155,7 +156,8 @@ async fn detect_early(driver: &mut Driver, ports: &Ports) {
 
 async fn evaluate(driver: &mut Driver, ports: &Ports, slot: Slot) {
     let started = Instant::now();
-    let (snapshot, told) = driver.tick(slot).await;
+    let span = tracing::info_span!("evaluate", slos = driver.config().slos.len());
+    let (snapshot, told) = driver.tick(slot).instrument(span).await;
     ports.board.publish(snapshot);
     if told {
         ports.wake.notify_waiters();

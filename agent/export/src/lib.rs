@@ -1,4 +1,4 @@
-//! Telemetry of the agent itself: `/metrics` and OTLP traces.
+//! Telemetry of the agent itself: `/metrics` and OTLP.
 //!
 //! `/metrics` has two kinds of families. Counters and histograms of the agent go through the `metrics` facade into a
 //! [`Recorder`]. Figures of SLOs are rendered from the snapshot at scrape time, so that a series ends when its SLO
@@ -7,11 +7,13 @@
 mod component;
 mod family;
 mod host;
+mod otlp;
 mod registry;
 mod telemetry;
 mod text;
 
 pub use host::{Figures, Host};
+pub use otlp::{MetricsExport, MetricsExportError, OtlpError};
 pub use registry::{InstallError, Recorder};
 pub use telemetry::{Telemetry, TelemetryConfig, TelemetryError, init};
 pub use text::{CONTENT_TYPE, render};

@@ -113,4 +113,6 @@ fn describe() {
     describe_counter!(names::TASK_PANICS, "Panics of supervised tasks.");
     describe_gauge!(names::TASK_LAST_SUCCESS, "When a task last did its work, seconds since the epoch.");
     describe_counter!(names::OTLP_SPANS, "Spans handed to the trace exporter by outcome.");
+    describe_counter!(names::OTLP_LOG_LINES, "Log lines handed to the log exporter by outcome.");
+    describe_counter!(names::OTLP_METRICS, "Exports of metrics over OTLP by outcome.");
 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tracing::field;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::witness::{self, Found, Memory, Use, Witness};
@@ -322,6 +323,10 @@ impl Ledger for WriteThroughLedger {
         self.readable()?.states().await
     }
 
+    #[tracing::instrument(name = "ledger", level = "info", skip_all, fields(
+        db.operation.name = "commit_tick", otel.kind = "client", otel.status_code = field::Empty,
+        counts = tick.counts.len(), transitions = tick.transitions.len(),
+    ))]
     async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
         let transitions = tick.transitions;
         let mut backlog = self.backlog.lock().await;
@@ -343,6 +348,7 @@ impl Ledger for WriteThroughLedger {
                 transitions.iter().for_each(|transition| working.record(transition));
             }
             Err(error) => {
+                tracing::Span::current().record("otel.status_code", "ERROR");
                 self.set_not_recording(&error);
                 let mut working = self.working();
                 for transition in transitions {

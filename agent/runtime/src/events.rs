@@ -63,6 +63,10 @@ pub mod names {
     pub const TASK_LAST_SUCCESS: &str = "lookout_task_last_success_timestamp_seconds";
     /// Spans handed to the trace exporter by `outcome` (`exported`, `failed`).
     pub const OTLP_SPANS: &str = "lookout_otlp_spans_total";
+    /// Log lines handed to the log exporter by `outcome` (`exported`, `failed`).
+    pub const OTLP_LOG_LINES: &str = "lookout_otlp_log_lines_total";
+    /// Exports of metrics over OTLP by `outcome` (`exported`, `failed`).
+    pub const OTLP_METRICS: &str = "lookout_otlp_metric_exports_total";
 }
 
 /// Returns an error with all its causes in one line. Causes are logged once, where an error is handled.

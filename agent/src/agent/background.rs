@@ -4,20 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_collect::Observation;
+use lookout_config::Config;
 use lookout_evaluate::{Board, Driver, Reconfigure};
-use lookout_export::Recorder;
+use lookout_export::{MetricsExport, Recorder};
 use lookout_ledger::Ledger;
+use lookout_runtime::events::chain;
 use lookout_runtime::task::Tasks;
+use lookout_web::State;
 use tokio::sync::{Mutex, Notify, mpsc};
 use tokio::time::Instant;
 
-use super::dependencies::Dependencies;
+use super::dependencies::{BuildError, Dependencies, unprepared};
 
 /// Pauses between checks for damage of a small ledger, and of a large one.
 const LEDGER_CHECK_EVERY: Duration = Duration::from_secs(30);
 const LEDGER_CHECK_LATEST: Duration = Duration::from_secs(3600);
 /// Interval at which samples of histograms are folded together.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// Time that the last export of metrics may take.
+const LAST_EXPORT: Duration = Duration::from_secs(2);
 
 /// Inputs of the evaluation.
 pub(super) type Inputs = (mpsc::Receiver<Observation>, mpsc::Receiver<Reconfigure>);
@@ -80,6 +85,48 @@ pub(super) fn start_ledger_checks(ledger: Arc<dyn Ledger>, tasks: &Tasks) {
                 let started = Instant::now();
                 ledger.check().await;
                 pause = started.elapsed().saturating_mul(1000).clamp(LEDGER_CHECK_EVERY, LEDGER_CHECK_LATEST);
+            }
+        }
+    });
+}
+
+/// Sender of metrics to a collector, and the time between two exports.
+pub(super) type PeriodicExport = (MetricsExport, Duration);
+
+/// Prepares the export of metrics, if the configuration asks for it.
+pub(super) fn metrics_export(
+    config: &Config,
+    dependencies: &Dependencies,
+) -> Result<Option<PeriodicExport>, BuildError> {
+    let Some(otlp) = &config.otlp else { return Ok(None) };
+    let Some(every) = otlp.metrics_every else { return Ok(None) };
+    let environment = config.environment.as_deref();
+    let export = MetricsExport::new(&otlp.endpoint, environment, dependencies.clock.now());
+    export.map(|export| Some((export, every))).map_err(|error| unprepared("the export of metrics", error))
+}
+
+/// Sends the metrics at each interval, and once more at the end. A failure is logged once.
+pub(super) fn start_metrics_export((export, every): PeriodicExport, state: &State, tasks: &Tasks) {
+    let (state, stop) = (state.clone(), tasks.stopping());
+    tasks.supervise("otlp metrics", move || {
+        let (export, state, stop) = (export.clone(), state.clone(), stop.clone());
+        async move {
+            let mut failing = false;
+            loop {
+                let within = tokio::select! {
+                    () = stop.cancelled() => LAST_EXPORT,
+                    () = tokio::time::sleep(every) => every,
+                };
+                let sent = export.send(&lookout_web::metrics_text(&state), state.clock.now(), within).await;
+                if let Err(error) = &sent
+                    && !failing
+                {
+                    tracing::warn!(error = chain(error), "metrics do not reach the collector");
+                }
+                failing = sent.is_err();
+                if stop.is_cancelled() {
+                    return;
+                }
             }
         }
     });

@@ -126,6 +126,9 @@ fn connect(config: &Config, clock: &Arc<dyn Clock>) -> Result<Clients, BuildErro
     })
 }
 
-fn unprepared(what: &str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> BuildError {
+pub(super) fn unprepared(
+    what: &str,
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> BuildError {
     BuildError::Client { what: what.to_owned(), source: source.into() }
 }

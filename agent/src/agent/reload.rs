@@ -89,7 +89,7 @@ pub(super) fn keys_of_a_restart(before: &Config, after: &Config) -> Vec<&'static
         ("`listen`", before.listen != after.listen),
         ("`ledger`", before.ledger != after.ledger),
         ("`interval`", before.grid != after.grid),
-        ("`otlp`", before.otlp_endpoint != after.otlp_endpoint),
+        ("`otlp`", before.otlp != after.otlp),
     ];
     keys.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
 }

@@ -31,7 +31,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use url::Url;
 
 use exit::Exit;
-use lookout_config::Secret;
+use lookout_config::{Otlp, Secret};
 use lookout_export::{Telemetry, TelemetryConfig};
 
 /// Watches an API: probes, error budgets, one incident, the deploy gate.
@@ -214,8 +214,15 @@ struct Log {
 }
 
 impl Log {
-    fn start(&self, otlp_endpoint: Option<Url>) -> anyhow::Result<Telemetry> {
-        let config = TelemetryConfig { level: self.level.clone(), json: self.json, otlp_endpoint };
+    /// Starts the log, and the export of telemetry if there is a collector.
+    fn start(&self, otlp: Option<&Otlp>, environment: Option<&str>) -> anyhow::Result<Telemetry> {
+        let config = TelemetryConfig {
+            level: self.level.clone(),
+            json: self.json,
+            otlp_endpoint: otlp.map(|otlp| otlp.endpoint.clone()),
+            otlp_logs: otlp.is_some_and(|otlp| otlp.logs),
+            environment: environment.map(str::to_owned),
+        };
         lookout_export::init(&config).map_err(|error| anyhow::anyhow!("starting the log: {error}"))
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn run(Verb::Test(options): &Verb, log: &Log) -> anyhow::Result<Exit>
         anyhow::ensure!(!names.is_empty(), "{} has no destination in use", options.config.display());
         anyhow::bail!("there is no such destination in use; there are {}", names.join(", "));
     }
-    let _telemetry = log.start(None)?;
+    let _telemetry = log.start(None, None)?;
     let answers = runtime()?.block_on(async {
         let tests = destinations.into_iter().map(|destination| test(&config, destination));
         futures_util::future::join_all(tests).await

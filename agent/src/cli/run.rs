@@ -29,7 +29,7 @@ pub(super) fn run(file: &Path, log: &Log) -> anyhow::Result<Exit> {
             return Ok(Exit::Usage);
         }
     };
-    let telemetry = log.start(config.otlp_endpoint.clone())?;
+    let telemetry = log.start(config.otlp.as_ref(), config.environment.as_deref())?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let dependencies = Dependencies::real(&config).await?;

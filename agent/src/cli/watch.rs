@@ -43,7 +43,7 @@ pub(super) fn run(options: Options, log: &Log) -> anyhow::Result<Exit> {
     let config = config_of_urls(&urls, &zero);
     // the live view replaces the log, unless a level is given
     let level = if log.level == "info" { "error".to_owned() } else { log.level.clone() };
-    let telemetry = Log { level, json: log.json }.start(None)?;
+    let telemetry = Log { level, json: log.json }.start(None, None)?;
     let runtime = runtime()?;
     let ended = runtime.block_on(async {
         let agent = build(config).await?;

@@ -68,9 +68,13 @@ async fn undelivered(state: &State) -> String {
     })
 }
 
+/// Returns the text of `/metrics`.
+#[must_use]
+pub fn metrics_text(state: &State) -> String {
+    lookout_export::render(&state.recorder, &state.board.read(), &state.host, state.config.agent_url())
+}
+
 /// `GET /metrics`
 pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
-    let text =
-        lookout_export::render(&state.recorder, &state.board.read(), &state.host, state.config.agent_url());
-    ([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], text).into_response()
+    ([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], metrics_text(&state)).into_response()
 }

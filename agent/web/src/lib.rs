@@ -35,6 +35,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 
 pub use current::CurrentRouter;
 pub use error::Problem;
+pub use health::metrics_text;
 pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
 pub use state::{HeartbeatSink, ProbeRow, ProbeView, State};

@@ -2,6 +2,7 @@
 //! and of the operators it needs, against checkov, and against rules of our own; the chart must give the same objects.
 
 mod chart;
+mod gate;
 mod links;
 mod network;
 mod object;
@@ -56,6 +57,7 @@ pub fn rules(tree: &Tree) -> Result<String> {
     for build in &builds {
         let mut found = pods::faults(build);
         found.extend(network::faults(build));
+        found.extend(gate::faults(build));
         found.extend(references::faults(build, cluster));
         faults.extend(found.into_iter().map(|fault| format!("{}: {fault}", build.folder)));
     }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use conformance::tree::Tree;
 use conformance::{
     agreement, alerts, circles, compose, containers, dashboards, dependencies, kubernetes, links, terraform,
-    text, workflows,
+    terraform_pages, text, workflows,
 };
 use programs::{Missing, skipped};
 
@@ -57,6 +57,7 @@ checks! {
     terraform_format: terraform::format,
     terraform_modules: terraform::modules,
     terraform_policies: terraform::policies,
+    terraform_pages: terraform_pages::check,
     agreement_of_names: agreement::names,
     agreement_of_texts: agreement::texts,
     agreement_of_environments: agreement::environments,

@@ -11,3 +11,5 @@ mod claims;
 mod mistakes;
 #[cfg(test)]
 mod page;
+#[cfg(test)]
+mod telemetry;

@@ -260,6 +260,15 @@ mistakes! {
     a_registry_whose_tags_can_be_moved: terraform_policies in "terraform/modules/registry/main.tf",
         Replace("\"IMMUTABLE\"", "\"MUTABLE\"")
         => "CKV_AWS_51";
+    a_rollout_that_asks_the_gate_without_a_token: kubernetes_rules in "k8s/components/canary-argo-rollouts/analysis.yaml",
+        Replace("value: Bearer {{args.token}}\n", "value: nothing\n")
+        => "asks the gate without its token";
+    an_input_that_its_page_does_not_have: terraform_pages in "terraform/modules/registry/variables.tf",
+        Append("\nvariable \"new\" {\n  type = string\n}\n")
+        => "terraform/modules/registry/README.md";
+    a_trail_of_one_region: terraform_modules in "terraform/modules/account/trail.tf",
+        Replace("is_multi_region_trail         = true", "is_multi_region_trail         = false")
+        => "the trail must cover every region";
     an_image_that_keeps_its_own_database: agreement_of_texts in "k8s/base/kustomization.yaml",
         Replace("      - DATABASE_URL=\n", "")
         => "does not say `- DATABASE_URL=`";

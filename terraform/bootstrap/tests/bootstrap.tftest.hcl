@@ -42,3 +42,25 @@ run "the_state_is_versioned_encrypted_and_private" {
     error_message = "what comes in the clear or under another key must be refused"
   }
 }
+
+run "nothing_watches_the_account_unless_asked_for" {
+  command = plan
+
+  assert {
+    condition     = length(module.account) == 0
+    error_message = "an organisation may do it for all its accounts"
+  }
+}
+
+run "the_account_is_watched_where_somebody_hears_of_it" {
+  command = plan
+
+  variables {
+    account = { subscribers = ["security@example.com"], guardduty = false }
+  }
+
+  assert {
+    condition     = sort(keys(module.account[0].audit_buckets)) == tolist(["cloudtrail", "config"])
+    error_message = "trail and Config must have their buckets"
+  }
+}

@@ -176,3 +176,21 @@ run "one_zone_is_not_enough_for_production" {
 
   expect_failures = [var.size]
 }
+
+run "telemetry_has_a_collector_where_one_is_named" {
+  command = plan
+
+  variables {
+    images = {
+      service         = "example/titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      agent           = "example/lookout-titanic@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      database_client = "example/postgres@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      collector       = "example/collector@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    }
+  }
+
+  assert {
+    condition     = length(module.collector) == 1 && local.otlp_endpoint == "http://collector.${var.environment}.titanic.internal:4318"
+    error_message = "the programs must be told where the collector is"
+  }
+}

@@ -120,6 +120,39 @@ resource "aws_db_instance" "this" {
   depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy_attachment.monitoring]
 }
 
+# Answers reads that may be a moment old, and is promoted where the instance and its standby are lost.
+resource "aws_db_instance" "replica" {
+  #checkov:skip=CKV_AWS_157:the standby is that of the instance it follows
+  #checkov:skip=CKV_AWS_293:what it holds is the instance's, which is protected
+  #checkov:skip=CKV_AWS_133:backups are those of the instance it follows
+  count = var.read_replica == null ? 0 : 1
+
+  identifier          = "${var.name}-replica"
+  replicate_source_db = aws_db_instance.this.identifier
+  instance_class      = var.read_replica
+
+  storage_type      = "gp3"
+  storage_encrypted = true
+  kms_key_id        = var.kms_key_arn
+
+  publicly_accessible    = false
+  vpc_security_group_ids = [aws_security_group.server.id]
+  parameter_group_name   = aws_db_parameter_group.this.name
+  ca_cert_identifier     = "rds-ca-rsa2048-g1"
+
+  iam_database_authentication_enabled = true
+  copy_tags_to_snapshot               = true
+  skip_final_snapshot                 = true
+  auto_minor_version_upgrade          = true
+
+  enabled_cloudwatch_logs_exports       = ["postgresql", "upgrade"]
+  monitoring_interval                   = 60
+  monitoring_role_arn                   = aws_iam_role.monitoring.arn
+  performance_insights_enabled          = true
+  performance_insights_kms_key_id       = var.kms_key_arn
+  performance_insights_retention_period = 7
+}
+
 resource "aws_db_instance_automated_backups_replication" "this" {
   count = var.copy_region == null ? 0 : 1
 

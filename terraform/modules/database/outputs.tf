@@ -52,3 +52,8 @@ output "server_security_group_id" {
   description = "What the database wears, also a restored one."
   value       = aws_security_group.server.id
 }
+
+output "replica_address" {
+  description = "Host that answers reads; null without a replica."
+  value       = one(aws_db_instance.replica[*].address)
+}

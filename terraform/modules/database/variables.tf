@@ -144,3 +144,9 @@ variable "permissions_boundary_arn" {
   description = "The most that roles made here may ever do, from the module identity."
   type        = string
 }
+
+variable "read_replica" {
+  description = "Instance class of a replica for reads; none when null."
+  type        = string
+  default     = null
+}

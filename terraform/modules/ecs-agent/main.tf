@@ -95,13 +95,13 @@ resource "aws_ecs_task_definition" "this" {
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
     portMappings           = [{ name = "agent", containerPort = local.port, protocol = "tcp" }]
-    environment = [for name, value in {
+    environment = [for name, value in merge(var.otlp_endpoint == null ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint }, {
       ENVIRONMENT          = var.environment
       LOOKOUT_EXTERNAL_URL = var.pages == null ? local.url : "https://${var.pages.hostname}"
       LOOKOUT_LEDGER       = "/var/lib/lookout/lookout.db"
       LOOKOUT_LISTEN       = "0.0.0.0:${local.port}"
       TITANIC_URL          = var.url
-    } : { name = name, value = value }]
+    }) : { name = name, value = value }]
     secrets = [
       { name = "SLACK_WEBHOOK_URL", valueFrom = "${var.secret_arn}:slack_webhook_url::" },
       { name = "DEPLOY_TOKEN_SHA256", valueFrom = "${var.secret_arn}:deploy_token_sha256::" },

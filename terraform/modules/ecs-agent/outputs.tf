@@ -11,3 +11,8 @@ output "ledger_arn" {
   description = "The file system of the ledger, for backups."
   value       = aws_efs_file_system.ledger.arn
 }
+
+output "security_group_id" {
+  description = "What the agent wears."
+  value       = aws_security_group.this.id
+}

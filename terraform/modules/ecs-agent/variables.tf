@@ -94,3 +94,9 @@ variable "permissions_boundary_arn" {
   description = "The most that roles made here may ever do, from the module identity."
   type        = string
 }
+
+variable "otlp_endpoint" {
+  description = "Base URL of a collector of telemetry; none when null."
+  type        = string
+  default     = null
+}

@@ -6,6 +6,23 @@ resource "aws_appautoscaling_target" "this" {
   max_capacity       = var.tasks.most
 }
 
+# Tasks that are there before a load that is known. Usage and requests add more, and never go below.
+resource "aws_appautoscaling_scheduled_action" "this" {
+  for_each = var.scheduled_tasks
+
+  name               = each.key
+  service_namespace  = aws_appautoscaling_target.this.service_namespace
+  resource_id        = aws_appautoscaling_target.this.resource_id
+  scalable_dimension = aws_appautoscaling_target.this.scalable_dimension
+  schedule           = each.value.schedule
+  timezone           = each.value.timezone
+
+  scalable_target_action {
+    min_capacity = each.value.least
+    max_capacity = var.tasks.most
+  }
+}
+
 resource "aws_appautoscaling_policy" "usage" {
   for_each = { ECSServiceAverageCPUUtilization = 60, ECSServiceAverageMemoryUtilization = 75 }
 

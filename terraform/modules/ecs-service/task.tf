@@ -42,16 +42,19 @@ locals {
       PORT          = tostring(local.port)
     },
     local.verified ? { PGSSLROOTCERT = trimspace(var.database_ca_pem) } : {},
+    local.telemetry,
   )
 
-  agent_variables = {
+  telemetry = var.otlp_endpoint == null ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint }
+
+  agent_variables = merge(local.telemetry, {
     ENVIRONMENT          = var.environment
     LOOKOUT_LEDGER       = "/var/lib/lookout/lookout.db"
     LOOKOUT_LISTEN       = "0.0.0.0:${local.agent_port}"
     TITANIC_METRICS_URL  = "http://127.0.0.1:${local.admin_port}/metrics"
     TITANIC_URL          = "http://127.0.0.1:${local.port}"
     LOOKOUT_EXTERNAL_URL = var.lookout_url
-  }
+  })
 
   service_secrets = merge(var.secrets, {
     DB_USER     = "${var.database.secret_arn}:username::"

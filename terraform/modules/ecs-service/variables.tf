@@ -109,6 +109,22 @@ variable "tasks" {
   }
 }
 
+variable "scheduled_tasks" {
+  description = "Least number of tasks from a time on, by name: `cron(0 7 ? * MON-FRI *)` in a time zone. Say the end of each as well."
+  type        = map(object({ schedule = string, least = number, timezone = optional(string, "Etc/UTC") }))
+  default     = {}
+
+  validation {
+    condition     = alltrue([for action in values(var.scheduled_tasks) : can(regex("^(cron|rate|at)\\(.+\\)$", action.schedule))])
+    error_message = "A schedule is `cron(…)`, `rate(…)` or `at(…)`."
+  }
+
+  validation {
+    condition     = alltrue([for action in values(var.scheduled_tasks) : action.least >= 1 && action.least <= var.tasks.most])
+    error_message = "From one task to the most there may be."
+  }
+}
+
 variable "spot_share" {
   description = "Per cent of the tasks on capacity that AWS may take back."
   type        = number
@@ -189,4 +205,10 @@ variable "kms_key_arn" {
 variable "permissions_boundary_arn" {
   description = "The most that roles made here may ever do, from the module identity."
   type        = string
+}
+
+variable "otlp_endpoint" {
+  description = "Base URL of a collector of telemetry; none when null."
+  type        = string
+  default     = null
 }

@@ -94,7 +94,7 @@ interface SortBy {
 type Transformation = Merge | Organize | SortBy;
 
 /** The units in use: one that Grafana does not know is printed behind the number as it is. */
-type Unit = 'none' | 'ops' | 'percentunit' | 'reqps' | 's' | 'short';
+type Unit = 'bytes' | 'none' | 'ops' | 'percentunit' | 'reqps' | 's' | 'short';
 
 /** Grafana's grid has 24 columns; what is published says "number". */
 interface Place {

@@ -11,6 +11,7 @@ use lookout_engine::{Counts, Grid, Slot};
 use lookout_model::{GridTime, Timestamp};
 use tokio::sync::watch::Receiver;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument as _, field};
 
 use super::bounds::Unbounded;
 use super::exposition::{BadExposition, samples};
@@ -199,7 +200,17 @@ impl Watch {
 
     /// Reads once for a slot that has ended, or is half over. Returns whether to go on.
     async fn scrape_slot(&mut self, slot: Slot) -> bool {
-        let read = self.read().await;
+        let span = tracing::info_span!(
+            "scrape",
+            otel.kind = "client",
+            otel.status_code = field::Empty,
+            scrape.source = %self.scrape.name,
+            reason = field::Empty,
+        );
+        let read = self.read().instrument(span.clone()).await;
+        if let Err(error) = &read {
+            span.record("otel.status_code", "ERROR").record("reason", error.reason());
+        }
         let up = match &read {
             Ok(_) => Some(Counts { good: 1, bad: 0 }),
             Err(error) if error.is_local() => None,

@@ -26,8 +26,11 @@ object! { agent: "The configuration of the agent." {
     GENERATE = key("generate", Mapping(outputs::OBJECT), "");
 } }
 
-object! { otlp: "Export of traces of the agent itself." {
-    ENDPOINT = key("endpoint", Text, "URL of an OTLP/HTTP collector. Without one, or while it is empty, no traces are sent.");
+object! { otlp: "Export of telemetry of the agent itself." {
+    ENDPOINT = key("endpoint", Text, "URL of an OTLP/HTTP collector, which gets the traces. Without one, or while it is empty, nothing is sent.");
+    METRICS = key("metrics", Switch, "Whether the collector also gets what `/metrics` shows. Leave it out where Prometheus scrapes the agent.").default("false");
+    METRICS_INTERVAL = key("metrics_interval", Duration, "Time between two exports of metrics, at least `1s`.").default("60s");
+    LOGS = key("logs", Switch, "Whether the collector also gets the lines of the log. Leave it out where something else reads stderr.").default("false");
 } }
 
 object! { destination: "A receiver of messages about incidents." {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
+use tracing::field;
 
 use super::{Ports, with_cause};
 use crate::group::{Batch, Grouping, Key, Update, Waiting};
@@ -105,6 +106,10 @@ impl Sender {
     }
 
     /// Makes one attempt, recorded before and after. Returns the pause that the receiver asks for.
+    #[tracing::instrument(name = "deliver", level = "info", skip_all, fields(
+        otel.kind = "client", otel.status_code = field::Empty, destination.name = %self.name,
+        deliveries = batch.deliveries.len(), outcome = field::Empty,
+    ))]
     pub(super) async fn attempt(
         &self,
         batch: Batch,
@@ -214,6 +219,11 @@ impl Sender {
                 "failed"
             }
         };
+        let span = tracing::Span::current();
+        span.record("outcome", outcome);
+        if outcome != "delivered" {
+            span.record("otel.status_code", "ERROR");
+        }
         metrics::counter!(names::DELIVERIES, "destination" => self.name.clone(), "outcome" => outcome)
             .increment(1);
     }

@@ -12,6 +12,7 @@ pub(super) fn build(config: &Config) -> Value {
     let mut panels = tiles();
     panels.push(table(config));
     panels.extend(agent());
+    panels.extend(host());
     Frame {
         uid: uid("overview"),
         title: "All objectives".to_owned(),
@@ -177,5 +178,48 @@ fn agent() -> Vec<Panel> {
             format!("sum by (change) (increase({}[1h]))", names::TRANSITIONS),
             "{{change}}",
         )]),
+    ]
+}
+
+/// Returns the panels about the process of the agent and the machine it runs on.
+fn host() -> Vec<Panel> {
+    let panel = |role: &str, title: &str, text: &str, unit: &'static str, x: u32| {
+        Panel::new(Kind::TimeSeries, role, title, text, unit, Place { x, y: 23, w: 6, h: 7 })
+            .bounds(Some(0.0), None)
+    };
+    // the figures of the machine are the agent's alone; those of the process have a name that every process has
+    let ours = |metric: &str| format!("{metric} and on (instance, job) lookout_build_info");
+    vec![
+        Panel::row("The agent's process and machine", 22),
+        panel(
+            "memory",
+            "Memory of the agent",
+            "Resident memory. A step up that stays is worth a look.",
+            "bytes",
+            0,
+        )
+        .targets(vec![Target::range(ours("process_resident_memory_bytes"), "{{instance}}")]),
+        panel("cpu", "CPU of the agent", "CPUs in use: 1 is one CPU all the time.", "none", 6).targets(vec![
+            Target::range(ours("rate(process_cpu_seconds_total[$__rate_interval])"), "{{instance}}"),
+        ]),
+        panel(
+            "load",
+            "Load by CPU",
+            "Load average of a minute by CPU. Above 1 something waits, and probes may be late.",
+            "none",
+            12,
+        )
+        .targets(vec![Target::range("host_load1 / host_cpus", "{{instance}}")])
+        .steps(vec![(None, "transparent"), (Some(1.0), "orange")])
+        .lines(),
+        panel(
+            "available",
+            "Memory that is left",
+            "Share of the machine's memory that could be given out.",
+            "percentunit",
+            18,
+        )
+        .targets(vec![Target::range("host_memory_available_bytes / host_memory_total_bytes", "{{instance}}")])
+        .bounds(Some(0.0), Some(1.0)),
     ]
 }

@@ -145,6 +145,9 @@ impl DeployStore for WriteThroughLedger {
 
 #[async_trait]
 impl DecisionStore for WriteThroughLedger {
+    #[tracing::instrument(name = "ledger", level = "info", skip_all, fields(
+        db.operation.name = "record_decision", otel.kind = "client",
+    ))]
     async fn record_decision(&self, decision: DecisionRecord) -> Result<DecisionRecord, LedgerError> {
         self.writable()?.record_decision(decision).await
     }

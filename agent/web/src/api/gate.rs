@@ -10,6 +10,7 @@ use axum::{Extension, Json, extract};
 use http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use tokio::sync::Mutex;
+use tracing::field;
 
 use crate::{Problem, State, auth};
 use lookout_gate::{Answer, Ask, Code, Decision, decide};
@@ -45,6 +46,9 @@ struct Given {
 }
 
 /// `GET /api/v1/gate?service=&class=`: 200 for every answer.
+#[tracing::instrument(name = "gate", level = "info", skip_all, fields(
+    otel.kind = "server", service = field::Empty, class = field::Empty, decision = field::Empty,
+))]
 pub(super) async fn ask(
     extract::State(state): extract::State<State>,
     Extension(recent): Extension<Recent>,
@@ -56,6 +60,7 @@ pub(super) async fn ask(
         auth::require(tokens, &headers, SCOPE)?;
     }
     let ask = parse(super::query(parameters)?)?;
+    let class = ask.class;
     let (snapshot, now) = (state.board.read(), state.clock.now());
     let answer = decide(&ask, &snapshot, &state.config.gate, now);
     let known = state.services().contains(ask.service.as_str());
@@ -67,6 +72,9 @@ pub(super) async fn ask(
     } else {
         Answer { decision_id: String::new(), ..answer }
     };
+    let span = tracing::Span::current();
+    span.record("service", service.as_str()).record("class", class.as_str());
+    span.record("decision", answer.decision.as_str());
     metrics::counter!(names::DECISIONS, "service" => service, "decision" => answer.decision.as_str())
         .increment(1);
     Ok(Json(answer))

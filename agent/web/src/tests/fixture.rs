@@ -231,7 +231,7 @@ fn config() -> Config {
         destinations: Vec::new(),
         gate: GatePolicy::default(),
         tokens: Vec::new(),
-        otlp_endpoint: None,
+        otlp: None,
         hosts: Vec::new(),
         outputs: Outputs { runbook_url: Some("https://wiki/{alert}".to_owned()), ..Outputs::default() },
         services: BTreeMap::from([("titanic".to_owned(), titanic)]),

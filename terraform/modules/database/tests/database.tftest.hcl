@@ -143,3 +143,26 @@ run "an_image_by_tag_is_refused" {
 
   expect_failures = [var.client_image]
 }
+
+run "there_is_no_replica_unless_asked_for" {
+  assert {
+    condition     = length(aws_db_instance.replica) == 0 && output.replica_address == null
+    error_message = "a replica costs as much as the instance"
+  }
+}
+
+run "a_replica_is_as_private_as_what_it_follows" {
+  variables {
+    read_replica = "db.t4g.small"
+  }
+
+  assert {
+    condition     = aws_db_instance.replica[0].replicate_source_db == aws_db_instance.this.identifier && aws_db_instance.replica[0].instance_class == "db.t4g.small"
+    error_message = "the replica must follow the database"
+  }
+
+  assert {
+    condition     = aws_db_instance.replica[0].storage_encrypted && !aws_db_instance.replica[0].publicly_accessible && aws_db_instance.replica[0].vpc_security_group_ids == aws_db_instance.this.vpc_security_group_ids
+    error_message = "the replica must be as private as the database"
+  }
+}

@@ -162,3 +162,32 @@ run "no_alarm_is_refused" {
 
   expect_failures = [var.rollback_alarms]
 }
+
+run "tasks_are_there_before_the_load_of_the_morning" {
+  variables {
+    scheduled_tasks = {
+      morning = { schedule = "cron(30 6 ? * MON-FRI *)", least = 4, timezone = "Europe/Berlin" }
+      evening = { schedule = "cron(0 20 ? * MON-FRI *)", least = 2, timezone = "Europe/Berlin" }
+    }
+  }
+
+  assert {
+    condition     = one(aws_appautoscaling_scheduled_action.this["morning"].scalable_target_action).min_capacity == "4" && one(aws_appautoscaling_scheduled_action.this["evening"].scalable_target_action).min_capacity == "2"
+    error_message = "the least number of tasks must follow the time of day"
+  }
+
+  assert {
+    condition     = alltrue([for action in aws_appautoscaling_scheduled_action.this : one(action.scalable_target_action).max_capacity == tostring(var.tasks.most)])
+    error_message = "a time of day must not lower how far usage may scale"
+  }
+}
+
+run "more_tasks_than_the_most_are_refused" {
+  command = plan
+
+  variables {
+    scheduled_tasks = { night = { schedule = "cron(0 2 * * ? *)", least = 100 } }
+  }
+
+  expect_failures = [var.scheduled_tasks]
+}
