@@ -87,13 +87,15 @@ impl Agent {
         let latest = Latest::default();
         let now = dependencies.clock.now();
         dependencies.heartbeats.restore(dependencies.ledger.heartbeats().await?);
+        dependencies.ledger.pauses().await?.into_iter().for_each(|pause| dependencies.pauses.put(pause));
         let driver = Driver::restore(
             Arc::clone(&config),
             Arc::clone(&dependencies.ledger),
             last_failure(&config, &latest),
             now,
         )
-        .await?;
+        .await?
+        .with_pauses(dependencies.pauses.clone());
         let mut numbers = StreamNumbers::default();
         let assigned = numbers.assign(&config);
         let numbered = Numbered { config: &config, numbers: &assigned };
@@ -189,6 +191,7 @@ impl Agent {
                 let heartbeats = dependencies.heartbeats.clone();
                 lookout_web::HeartbeatSink::new(move |name| heartbeats.note(name))
             },
+            pauses: dependencies.pauses.clone(),
             recorder: dependencies.recorder.clone(),
             host: Arc::new(Host::new()),
             probes: probe_rows(&config, &view.latest),

@@ -4,6 +4,7 @@
 //! hash. It never knows what a program is for, and nothing that is shipped depends on it.
 #![expect(clippy::print_stdout, reason = "an installation takes minutes, and people watch")]
 
+pub mod api_key;
 pub mod binaries;
 pub mod fetched;
 pub mod http;
@@ -11,6 +12,7 @@ pub mod load;
 mod missing;
 pub mod packages;
 pub mod python;
+pub mod refused_writes;
 pub mod running;
 pub mod skipped;
 pub mod workspace;

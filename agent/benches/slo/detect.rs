@@ -193,8 +193,19 @@ async fn collect(
             let Some(target) = config.targets.first() else { return };
             let prober = Arc::clone(service) as Arc<dyn probe::Probe>;
             let latest = probe::Latest::default();
-            let ports = probe::Ports { prober, clock, grid: config.grid, feed, latest };
-            let assignment = probe::Assignment { target: Arc::new(target.clone()), streams: vec![0] };
+            let ports = probe::Ports {
+                prober,
+                clock,
+                grid: config.grid,
+                feed,
+                latest,
+                pauses: probe::Pauses::default(),
+            };
+            let assignment = probe::Assignment {
+                target: Arc::new(target.clone()),
+                streams: vec![0],
+                certificates: Vec::new(),
+            };
             let (_assign, assigned) = watch::channel(assignment);
             probe::watch(assigned, ports, stop.clone()).await;
         }

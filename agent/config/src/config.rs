@@ -164,7 +164,7 @@ fn read_targets(
     let targets: Vec<Target> = items.iter().filter_map(|at| read_target(reader, at, grid, folder)).collect();
     let timing = |name: &str| {
         let target = targets.iter().find(|target| target.name == name)?;
-        Some(Timing { interval: target.interval, timeout: target.timeout })
+        Some(Timing { uses_tls: target.check.uses_tls(), interval: target.interval, timeout: target.timeout })
     };
     let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
     let known = known.collect();

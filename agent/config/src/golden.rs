@@ -258,7 +258,9 @@ fn openslo_documents_of_several_files_come_together() {
     assert_eq!(requests.file, Path::new("tests/spec/good/specs/requests.yaml"));
     assert_eq!(config.services["api"].owner.as_deref(), Some("passengers"));
     assert!(!config.services.contains_key("undeclared"), "a Service document is optional");
-    assert!(matches!(&probes.indicator, Indicator::Probe { target } if target == "health"));
+    assert!(
+        matches!(&probes.indicator, Indicator::Probe { target, certificate_days: None } if target == "health")
+    );
     assert_eq!(probes.policy.stale_after_seconds, 97, "three probes of 30 s and a timeout of 7 s");
     assert_eq!((probes.tiers().len(), probes.policy.data_alert), (5, Some(Severity::Ticket)));
     assert_eq!(probes.tiers()[0].to_string(), "page 150s/75s x40", "99 % needs a tier for outages");
@@ -349,19 +351,29 @@ fn our_own_specs_are_fine_on_a_fresh_clone() {
         Ok(loaded) => loaded,
         Err(found) => panic!("{found}"),
     };
-    assert_eq!(warnings.counts(), (0, 2), "both destinations are off, and nothing else: {warnings}");
+    assert_eq!(
+        warnings.counts(),
+        (0, 3),
+        "both destinations and the journey are off, and nothing else: {warnings}"
+    );
     assert!(config.destinations.is_empty());
     let mut ids: Vec<String> = config.slos.iter().map(Slo::id).collect();
     ids.sort();
     assert_eq!(
         ids,
-        ["titanic-probes-availability", "titanic-requests-availability", "titanic-requests-latency"]
+        [
+            "titanic-journey",
+            "titanic-probes-availability",
+            "titanic-requests-availability",
+            "titanic-requests-latency"
+        ]
     );
     assert_eq!(config.services["titanic"].owner.as_deref(), Some("passenger-team"));
     // with everything set, both are told
     let environment = |name: &str| match name {
         "SLACK_WEBHOOK_URL" => Some("https://hooks.slack.com/services/hunter2".to_owned()),
         "ALERTMANAGER_URL" => Some("http://127.0.0.1:9093".to_owned()),
+        "TITANIC_API_KEY" => Some("hunter2".to_owned()),
         _ => None,
     };
     let (config, warnings) = load_with(slo, &environment).unwrap();
@@ -396,6 +408,7 @@ fn the_agent_of_a_cluster_is_told_what_its_manifest_says() {
         "PROMETHEUS_URL" => Some("http://prometheus-operated.monitoring:9090".to_owned()),
         "ENVIRONMENT" => Some("production".to_owned()),
         "DEPLOY_TOKEN_SHA256" => Some("0f".repeat(32)),
+        "TITANIC_API_KEY" => Some("hunter2".to_owned()),
         _ => None,
     };
     let (config, warnings) = match load_with(&folder, &environment) {

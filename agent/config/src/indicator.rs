@@ -38,6 +38,7 @@ use super::known::Known;
 use super::metadata::read_metadata;
 use super::model::{Indicator, Queries, Ratio};
 use super::reader::{At, Fields, Reader, did_you_mean, quoted_list, suggestion};
+use super::target::read_whole;
 use crate::keys::openslo::{inline_sli, probe, prometheus, ratio, scrape, side, sli, slo, source};
 use lookout_promql::query::{Dialect, EventQuery, Query as Parsed, QueryError};
 use lookout_promql::selector::{MatchOp, Matcher, Selector};
@@ -46,7 +47,7 @@ use lookout_promql::selector::{MatchOp, Matcher, Selector};
 enum Side {
     Probe {
         target: String,
-        ok: bool,
+        counted: Probes,
     },
     Scrape {
         source: String,
@@ -61,6 +62,16 @@ enum Side {
         source: String,
         query: Query,
     },
+}
+
+/// Probes of a target that a side counts.
+#[derive(Clone, Copy)]
+enum Probes {
+    All,
+    /// Those that met all expectations.
+    Ok,
+    /// Those after which the certificate is valid for so many days.
+    Valid(u32),
 }
 
 /// The two forms of a query.
@@ -123,10 +134,14 @@ fn join(
     (total_at, total): (&At<'_>, Side),
 ) -> Option<Indicator> {
     match (part, total) {
-        (Side::Probe { target, ok: true }, Side::Probe { target: other, ok: false })
-            if good && target == other =>
+        (Side::Probe { target, counted }, Side::Probe { target: other, counted: Probes::All })
+            if good && target == other && !matches!(counted, Probes::All) =>
         {
-            Some(Indicator::Probe { target })
+            let certificate_days = match counted {
+                Probes::Valid(days) => Some(days),
+                Probes::All | Probes::Ok => None,
+            };
+            Some(Indicator::Probe { target, certificate_days })
         }
         (Side::Probe { .. }, Side::Probe { .. }) => {
             let help =
@@ -223,13 +238,27 @@ fn read_kind(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Kind> {
 fn read_probe_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {
     let fields = reader.fields(spec, probe::OBJECT)?;
     let target = reader.required(&fields, probe::TARGET, "name one of `targets` in lookout.yaml")?;
-    let ok = match fields.get(probe::OUTCOME) {
-        Some(at) => reader.choice(&at, &[("ok", true)])?,
-        None => false,
+    let counted = match (fields.get(probe::OUTCOME), fields.get(probe::CERTIFICATE_DAYS)) {
+        (Some(at), None) => reader.choice(&at, &[("ok", Probes::Ok)])?,
+        (None, Some(at)) => Probes::Valid(u32::try_from(read_whole(reader, &at, 1, 3650)?).ok()?),
+        (None, None) => Probes::All,
+        (Some(_), Some(at)) => {
+            let help = "write two SLOs: one about outcomes, one about the certificate";
+            reader.error(&at, "a probe is good by its outcome or by its certificate", help);
+            return None;
+        }
     };
     let names = known.targets.as_ref().map(|all| all.iter().map(|(name, _)| name.as_str()).collect());
-    let target = read_reference(reader, &target, ("target", "targets"), names)?;
-    Some(Side::Probe { target, ok })
+    let at = target;
+    let target = read_reference(reader, &at, ("target", "targets"), names)?;
+    let timing =
+        known.targets.iter().flatten().filter(|(name, _)| *name == target).find_map(|(_, timing)| *timing);
+    if matches!(counted, Probes::Valid(_)) && timing.is_some_and(|timing| !timing.uses_tls) {
+        let help = "name a target with an `https` URL or with `tls`";
+        reader.error(&at, format!("the target `{target}` shows no certificate"), help);
+        return None;
+    }
+    Some(Side::Probe { target, counted })
 }
 
 fn read_scrape_side(reader: &mut Reader<'_>, spec: &At<'_>, known: &Known) -> Option<Side> {

@@ -27,9 +27,10 @@ pub(super) struct Known {
     pub(super) real_rates: Option<RealRates>,
 }
 
-/// When a target is probed.
+/// When a target is probed, and whether it shows a certificate.
 #[derive(Clone, Copy)]
 pub(super) struct Timing {
+    pub(super) uses_tls: bool,
     pub(super) interval: Duration,
     pub(super) timeout: Duration,
 }

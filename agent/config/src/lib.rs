@@ -73,8 +73,8 @@ pub use secret::{Environment, Secret};
 pub use streams::Stream;
 pub use target::{
     Check, DnsCheck, DnsTransport, Family, GrpcCheck, HeartbeatCheck, HostPort, HttpCheck, HttpVersion,
-    IcmpCheck, JourneyCheck, JourneyStep, RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target,
-    TcpCheck, TlsOptions, Variable, WebSocketCheck,
+    IcmpCheck, JourneyCheck, JourneyStep, MaintenanceWindow, RecordType, Redirects, SCHEMES, Send, StartTls,
+    Step, Target, TcpCheck, TlsOptions, Variable, WebSocketCheck, WindowTimes,
 };
 pub use tiers::read_tiers;
 pub use urls::{UrlOptions, config_of_urls};

@@ -322,7 +322,7 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// Permissions: `ask`, `mark`, `correct`, `override`, `heartbeat`.
+    /// Permissions: `ask`, `mark`, `correct`, `override`, `deliver`, `heartbeat`, `pause`.
     pub scopes: Vec<String>,
 }
 
@@ -523,6 +523,8 @@ pub enum Indicator {
     Probe {
         /// Name of the target.
         target: String,
+        /// Days that the certificate must still be valid for a good event; `None` where the outcome decides.
+        certificate_days: Option<u32>,
     },
     /// Counters of a scraped neighbour.
     Scrape {

@@ -454,7 +454,7 @@ impl Pace {
 fn pace(indicator: Option<&Indicator>, slot: Duration, known: &Known) -> Pace {
     let none = Duration::ZERO;
     let (interval, delay, timeout) = match indicator {
-        Some(Indicator::Probe { target }) => {
+        Some(Indicator::Probe { target, .. }) => {
             let mut targets = known.targets.iter().flatten().filter(|(name, _)| name == target);
             let timing = targets.find_map(|(_, timing)| *timing);
             timing.map_or((none, none, none), |timing| (timing.interval, none, timing.timeout))

@@ -54,7 +54,7 @@ fn derive(indicator: Option<&Indicator>, known: &Known) -> Option<Traffic> {
     let slot =
         known.grid.map_or(f64::from(crate::known::GRID_SECONDS), |grid| f64::from(grid.width_seconds()));
     let (rate, source) = match indicator {
-        Some(Indicator::Probe { target }) => {
+        Some(Indicator::Probe { target, .. }) => {
             let mut targets = known.targets.iter().flatten().filter(|(name, _)| name == target);
             let interval =
                 targets.find_map(|(_, timing)| *timing).map(|timing| timing.interval.as_secs_f64());

@@ -86,7 +86,7 @@ pub fn config_of_urls(urls: &[Url], options: &UrlOptions) -> Config {
             display_name: Some(shown.clone()),
             description: format!("{shown} answers with a status from 200 to 299"),
             file: PathBuf::new(),
-            indicator: Indicator::Probe { target: target.clone() },
+            indicator: Indicator::Probe { target: target.clone(), certificate_days: None },
             policy: Policy {
                 grid,
                 objective: options.objective,
@@ -152,6 +152,9 @@ fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Ta
         timeout,
         family: Family::default(),
         resolver: None,
+        labels: Vec::new(),
+        off: None,
+        maintenance: Vec::new(),
         check: Check::Http(Box::new(HttpCheck::get(url))),
         expect: vec![Assertion::status(vec![(200, 299)])],
     }
@@ -225,7 +228,7 @@ mod tests {
             ["127.0.0.1-8080-health", "127.0.0.1-8080-health-2", "example.org-root", "1-1-a-b-20c"]
         );
         for (target, slo) in config.targets.iter().zip(&config.slos) {
-            assert!(matches!(&slo.indicator, Indicator::Probe { target: name } if *name == target.name));
+            assert!(matches!(&slo.indicator, Indicator::Probe { target: name, .. } if *name == target.name));
             assert!(target.timeout < target.interval);
             assert_eq!((slo.objective().percent(), slo.period()), (99.9, Window::days(30)));
             assert!(slo.tiers().len() == 4 && config.services.contains_key(&slo.service));

@@ -5,6 +5,7 @@
 
 mod early;
 mod outage;
+mod pause;
 mod reconfigure;
 mod restore;
 mod store;
@@ -29,6 +30,7 @@ use super::ledger_watch::{self, LedgerWatch};
 use super::notice::{self, Context};
 use super::status::{self, Kept};
 use super::{SloStatus, Snapshot, rehearsal};
+use lookout_collect::probe::Pauses;
 use lookout_collect::{Observation, Quarantined};
 use lookout_config::{Config, Indicator, Slo};
 use lookout_ledger::{Ledger, LedgerError};
@@ -98,6 +100,7 @@ pub struct Driver {
     ledger_watch: LedgerWatch,
     delivery_watch: DeliveryWatch,
     exclusions: Exclusions,
+    pauses: Pauses,
     /// SLOs whose evaluators are rebuilt after a correction.
     to_rebuild: BTreeSet<usize>,
 }
@@ -185,7 +188,8 @@ impl Driver {
                 let ledger_watch = std::mem::take(&mut self.ledger_watch);
                 let delivery_watch = std::mem::take(&mut self.delivery_watch);
                 let streams = std::mem::take(&mut self.streams);
-                *self = Self { waiting, ledger_watch, delivery_watch, streams, ..reloaded };
+                let pauses = self.pauses.clone();
+                *self = Self { waiting, ledger_watch, delivery_watch, streams, pauses, ..reloaded };
             }
             Err(error) => {
                 tracing::error!(error = chain(&error), "the state is kept as it was before the clock was set")
@@ -262,7 +266,8 @@ impl Driver {
             if stored {
                 watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
             }
-            slos.push(watched.status(slo, &report));
+            let paused = pause::find(&config, &self.pauses, slo, at);
+            slos.push(SloStatus { paused, ..watched.status(slo, &report) });
         }
         let has_deliveries = self.report_own_faults(at).await || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
@@ -284,7 +289,7 @@ impl Driver {
             available.map(|((slo, watched), report)| (slo, report, watched.evaluator.decide(report))),
         );
         let decide = |((slo, watched), report): ((&Slo, &Watched), Assessment)| {
-            let outage = outages.explaining(slo, &report);
+            let outage = self.silence_of_pause(slo, slot).max(outages.explaining(slo, &report));
             let decision = watched.evaluator.decide_beside(&report, outage);
             (report, decision)
         };

@@ -48,7 +48,7 @@ impl Shown<'_> {
 
 fn source(indicator: &Indicator) -> String {
     match indicator {
-        Indicator::Probe { target } => format!("probe {target}"),
+        Indicator::Probe { target, .. } => format!("probe {target}"),
         Indicator::Scrape { source, .. } | Indicator::Up { source } => format!("scrape {source}"),
         Indicator::Prometheus { source, .. } => format!("prometheus {source}"),
         Indicator::Composite(_) => "composite".to_owned(),

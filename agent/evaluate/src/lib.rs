@@ -23,7 +23,7 @@ use arc_swap::ArcSwap;
 use serde::{Deserialize, Serialize};
 
 use lookout_config::GateMinimum;
-use lookout_model::{Evidence, ImplausibleCounts, IncidentRecord, Timestamp};
+use lookout_model::{Evidence, ImplausibleCounts, IncidentRecord, Pause, Timestamp};
 
 pub use driver::{Driver, LastFailure, Reconfiguration, RestoreError};
 pub use rehearsal::{drill, end_drills, ended, is_drill, test_notice};
@@ -83,6 +83,9 @@ pub struct SloStatus {
     /// The last counts that cannot be true, for a day, or as long as the ledger has them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub implausible: Option<ImplausibleCounts>,
+    /// The pause of a target that it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<Pause>,
     /// The evidence that the gate asks for.
     #[serde(skip)]
     pub gate: GateMinimum,

@@ -48,6 +48,7 @@ pub(super) fn of(
         incidents,
         resolved,
         implausible: implausible::shown(implausible, at),
+        paused: None,
         gate: slo.gate,
     }
 }

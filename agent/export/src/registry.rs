@@ -83,6 +83,15 @@ fn describe() {
         names::PROBE_CERTIFICATE_END,
         "Unix time at which the certificates of a target end, by chain."
     );
+    describe_counter!(
+        names::PROBE_CERTIFICATES,
+        "Probes by whether the certificate is valid for the days that an SLO asks for."
+    );
+    describe_gauge!(names::PROBE_TARGET_INFO, "Labels of a target; 0 for those of before a reload.");
+    describe_gauge!(
+        names::PROBE_PAUSED,
+        "Whether nobody probes a target: it is paused, in maintenance or off."
+    );
     describe_counter!(names::SCRAPES, "Scrapes by outcome.");
     describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
     describe_counter!(names::SCRAPE_RESTARTS, "New processes of a neighbour seen in scrapes.");

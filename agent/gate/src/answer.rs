@@ -120,6 +120,10 @@ pub enum Code {
     TooFewSamples,
     /// A source showed counts that cannot be true.
     ImplausibleCounts,
+    /// A target of the SLO is paused: nobody looks.
+    TargetPaused,
+    /// A target of the SLO is off here: the SLO takes no part.
+    TargetOff,
     /// No SLO belongs to a service of that name.
     UnknownService,
 }
@@ -140,6 +144,8 @@ impl fmt::Display for Code {
             Self::NoTraffic => "no_traffic",
             Self::TooFewSamples => "too_few_samples",
             Self::ImplausibleCounts => "implausible_counts",
+            Self::TargetPaused => "target_paused",
+            Self::TargetOff => "target_off",
             Self::UnknownService => "unknown_service",
         })
     }

@@ -10,7 +10,7 @@ use super::finding::{Finding, finding};
 use super::present;
 use lookout_config::{GateMinimum, GatePolicy};
 use lookout_evaluate::{SloStatus, Snapshot};
-use lookout_model::{DeployClass, IncidentRecord};
+use lookout_model::{DeployClass, IncidentRecord, PauseCause};
 use lookout_model::{Timestamp, format};
 
 /// An evaluation that is older than so many intervals says nothing about now.
@@ -36,7 +36,10 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestam
             "the ledger takes no writes, so what is known cannot be relied on; the agent's log says why";
         findings.push(finding(Decision::Hold, Evidence::Unknown, Code::DataStale, "", text.to_owned()));
     }
-    for slo in &slos {
+    let (off, watched): (Vec<_>, Vec<_>) = slos.iter().copied().partition(|slo| is_off(slo));
+    let effect = if watched.is_empty() { Decision::Hold } else { Decision::Allow };
+    findings.extend(off.into_iter().filter_map(|slo| left_out(slo, effect, snapshot.at)));
+    for slo in &watched {
         findings.extend(judge(slo, ask.class, &policy.for_slo(&slo.gate), snapshot.at));
     }
     findings.sort_by_key(|finding| core::cmp::Reverse((finding.effect, finding.evidence)));
@@ -61,7 +64,7 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestam
         minimum_detectable_effect: None,
         evaluated_at,
         valid_until: evaluated_at.saturating_add(valid_for).unwrap_or(evaluated_at),
-        data_age_seconds: data_age(&slos, snapshot, now),
+        data_age_seconds: data_age(&watched, snapshot, now),
         decision_id: String::new(),
         policy_hash: policy_hash(policy, &slos),
     };
@@ -159,6 +162,7 @@ fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at: Timestamp
     let mut findings: Vec<Finding> =
         slo.incidents.iter().filter_map(|incident| open_incident(slo, incident, class)).collect();
     findings.extend(budget(slo, class, policy));
+    findings.extend(paused(slo, at));
     match data(slo, policy) {
         Some(finding) => findings.push(finding),
         None => findings.extend(present::judge(slo, class, policy, at)),
@@ -169,6 +173,25 @@ fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at: Timestamp
     }
     findings.extend(quarantined(slo));
     findings
+}
+
+/// Whether the configuration leaves a target of the SLO out.
+fn is_off(slo: &SloStatus) -> bool {
+    slo.paused.as_ref().is_some_and(|pause| pause.cause == PauseCause::Off) && slo.incidents.is_empty()
+}
+
+/// An SLO that is not measured here takes no part, and whoever reads the answer knows of it. Alone it allows nothing.
+fn left_out(slo: &SloStatus, effect: Decision, at: Timestamp) -> Option<Finding> {
+    let text = format!("{}: not measured here, {}", slo.title, slo.paused.as_ref()?.text(at));
+    let evidence = if effect == Decision::Allow { Evidence::Good } else { Evidence::Unknown };
+    Some(finding(effect, evidence, Code::TargetOff, &slo.id, text))
+}
+
+/// Nobody looks at present, so nothing can be said about now.
+fn paused(slo: &SloStatus, at: Timestamp) -> Option<Finding> {
+    let pause = slo.paused.as_ref()?;
+    let text = format!("{}: {}", slo.title, pause.text(at));
+    Some(finding(Decision::Hold, Evidence::InsufficientData, Code::TargetPaused, &slo.id, text))
 }
 
 /// Counts that cannot be true are in the ledger: nobody knows which figure of that time is true.

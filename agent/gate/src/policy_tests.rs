@@ -61,6 +61,7 @@ fn slo(name: &str) -> SloStatus {
         incidents: Vec::new(),
         resolved: Vec::new(),
         implausible: None,
+        paused: None,
         gate: GateMinimum::default(),
     }
 }

@@ -103,7 +103,25 @@ impl Sli {
     /// Creates the indicator of an SLO.
     pub(super) fn of(config: &Config, slo: &Slo) -> Self {
         match &slo.indicator {
-            Indicator::Probe { target } => {
+            Indicator::Probe { target, certificate_days: Some(days) } => {
+                let days = days.to_string();
+                let probe = |op, outcome: &str| Selector {
+                    metric: names::PROBE_CERTIFICATES.to_owned(),
+                    matchers: vec![
+                        matcher("target", MatchOp::Equal, target),
+                        matcher("days", MatchOp::Equal, &days),
+                        matcher("outcome", op, outcome),
+                    ],
+                };
+                Self {
+                    total: Counted::Counters(probe(MatchOp::Regex, "ok|fail")),
+                    part: Counted::Counters(probe(MatchOp::Equal, "fail")),
+                    part_is_bad: true,
+                    job: None,
+                    is_probe: true,
+                }
+            }
+            Indicator::Probe { target, certificate_days: None } => {
                 // a missed probe is no observation of the target: it is neither good nor bad
                 let probe = |op, outcome: &str| Selector {
                     metric: names::PROBES.to_owned(),
@@ -141,7 +159,7 @@ impl Sli {
             }
             // the agent counts the components one by one: the composite has no events of its own
             Indicator::Composite(_) => {
-                let nothing = Indicator::Probe { target: String::new() };
+                let nothing = Indicator::Probe { target: String::new(), certificate_days: None };
                 Self::of(config, &Slo { indicator: nothing, ..slo.clone() })
             }
             Indicator::Scrape { source, ratio } => {
@@ -221,14 +239,27 @@ impl Sli {
         }
     }
 
+    /// Returns the series that is one while nobody is to probe the target.
+    pub(super) fn paused(&self) -> Option<String> {
+        let target = self.total.counters()?.matchers.iter().find(|matcher| matcher.label == "target")?;
+        let is_probe = self.is_probe && !target.value.is_empty();
+        is_probe.then(|| format!("{}{{target={}}}", names::PROBE_PAUSED, quoted(&target.value)))
+    }
+
     /// Returns the condition of missing data, as the agent sees it: the source does not answer or, for probes, no
     /// probe had an outcome. A source that answers and counts nothing is idle, not missing.
     pub(super) fn missing(&self, range: &str) -> String {
         match (&self.job, &self.total) {
             (Some(job), _) => format!("absent(sum(up{{job={}}} == 1))", quoted(job)),
             (None, Counted::Counters(total)) if self.is_probe => {
-                let total = text(total);
-                format!("absent(sum({total}))\nor\nsum(increase({total}[{range}])) == 0")
+                let missing = format!("absent(sum({0}))\nor\nsum(increase({0}[{range}])) == 0", text(total));
+                match self.paused() {
+                    Some(paused) => format!(
+                        "(\n{}\n)\nunless on ()\nmax(max_over_time({paused}[{range}])) == 1",
+                        indented(&missing)
+                    ),
+                    None => missing,
+                }
             }
             (None, Counted::Counters(total)) => format!("absent(sum({}))", text(total)),
             (None, Counted::Expression(total)) => format!("absent({})", summed(total, range)),

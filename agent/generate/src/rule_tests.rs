@@ -83,6 +83,7 @@ impl<'a> Plan<'a> {
         let mut list = vec![self.healthy(), self.idle()];
         list.extend(self.outage());
         list.extend(self.missing());
+        list.extend(self.paused());
         list
     }
 
@@ -217,6 +218,23 @@ impl<'a> Plan<'a> {
         Some(self.test("calls when data are missing", &stretches, &checks))
     }
 
+    /// Returns the test of a target that is paused: nobody misses its data.
+    fn paused(&self) -> Option<Node> {
+        let (_, series) = (self.slo.policy.data_alert?, self.sli.paused()?);
+        let before = self.ticks_in(base_window(self.slo).as_seconds()).max(1) * 2;
+        let long = before + self.ticks_in(self.slo.policy.data_alert_seconds());
+        let stretches = [
+            Stretch { steps: before * self.steps_per_tick, good: EVENTS, bad: 0, up: true },
+            Stretch { steps: (long + 3) * self.steps_per_tick, good: 0, bad: 0, up: false },
+        ];
+        let steps = stretches.each_ref().map(|stretch| stretch.steps);
+        let paused = input_series(&series, &format!("0+0x{} 1+0x{}", steps[0], steps[1]));
+        let alert = quoted(&links::missing_alert(self.slo));
+        let firing = format!("count(ALERTS{{alertname={alert},alertstate=\"firing\"}}) or vector(0)");
+        let check = self.check(before + long + 1, &firing, 0.0);
+        Some(self.test_with("is quiet while the target is paused", vec![paused], &stretches, &[check]))
+    }
+
     /// Returns the evaluations from the first bad event until a tier fires: the first one strictly after the closed
     /// form, and then those of its hold time.
     fn ticks_to_fire(&self, tier: &Tier) -> Option<u64> {
@@ -264,7 +282,10 @@ impl<'a> Plan<'a> {
     }
 
     fn test(&self, title: &str, stretches: &[Stretch], checks: &[Node]) -> Node {
-        let mut input: Vec<Node> = Vec::new();
+        self.test_with(title, Vec::new(), stretches, checks)
+    }
+
+    fn test_with(&self, title: &str, mut input: Vec<Node>, stretches: &[Stretch], checks: &[Node]) -> Node {
         for (events, series) in
             self.events.iter().flat_map(|events| events.series().into_iter().map(move |s| (events, s)))
         {

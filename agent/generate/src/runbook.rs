@@ -122,7 +122,13 @@ fn page(config: &Config, slo: &Slo, alert: String, severities: &[Severity], head
 fn promise(config: &Config, slo: &Slo) -> String {
     let sli = Sli::of(config, slo);
     let counted = match &slo.indicator {
-        Indicator::Probe { target } => {
+        Indicator::Probe { target, certificate_days: Some(days) } => {
+            let days = format::several(usize::try_from(*days).unwrap_or(usize::MAX), "day");
+            format!(
+                "An event is a probe of target `{target}`; a bad one saw a certificate that is valid for less than {days}."
+            )
+        }
+        Indicator::Probe { target, certificate_days: None } => {
             format!("An event is a probe of target `{target}`; a bad one did not meet its expectations.")
         }
         Indicator::Up { source } => {
@@ -196,7 +202,7 @@ fn missing_head(config: &Config, slo: &Slo) -> String {
     let sli = Sli::of(config, slo);
     let hold = slo.policy.data_alert_seconds();
     let what = match (&slo.indicator, &sli.job) {
-        (Indicator::Probe { target }, _) => format!("no probe of target `{target}` has had an outcome"),
+        (Indicator::Probe { target, .. }, _) => format!("no probe of target `{target}` has had an outcome"),
         (Indicator::Up { source }, _) => format!("`{source}` was not scraped"),
         (Indicator::Scrape { source, .. }, Some(job)) => {
             format!("the metrics of `{source}` (job `{job}`) could not be read")

@@ -28,7 +28,7 @@ pub use sqlite::{
 };
 pub use stores::{
     CorrectionStore, CountStore, DecisionStore, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore,
-    Ledger, ObjectiveStore,
+    Ledger, ObjectiveStore, PauseStore,
 };
 pub use write_through::WriteThroughLedger;
 

@@ -16,12 +16,12 @@ use super::working::{Waiting, WorkingSet};
 use super::{
     CorrectionStore, CountSeries, CountSpan, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
     DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, Ledger, LedgerError,
-    ObjectiveStore, Resolution, Tick,
+    ObjectiveStore, PauseStore, Resolution, Tick,
 };
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    MAX_IN_FORCE, MAX_KEPT, Notice, ObjectiveRecord, Revocation, StateRecord, TransitionRecord,
+    MAX_IN_FORCE, MAX_KEPT, Notice, ObjectiveRecord, PauseRecord, Revocation, StateRecord, TransitionRecord,
 };
 
 /// A ledger in memory.
@@ -43,6 +43,7 @@ struct Tables {
     /// By SLO.
     states: BTreeMap<String, StateRecord>,
     heartbeats: BTreeMap<String, Timestamp>,
+    pauses: BTreeMap<String, PauseRecord>,
     working: WorkingSet,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
@@ -348,6 +349,18 @@ impl ObjectiveStore for MemoryLedger {
         let tables = self.tables();
         let stored = tables.objectives.get(slo_id).into_iter().flatten();
         Ok(stored.map(|(&from, &good_ppb)| ObjectiveRecord { from, good_ppb }).collect())
+    }
+}
+
+#[async_trait]
+impl PauseStore for MemoryLedger {
+    async fn record_pause(&self, pause: &PauseRecord) -> Result<(), LedgerError> {
+        self.tables().pauses.insert(pause.target.clone(), pause.clone());
+        Ok(())
+    }
+
+    async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
+        Ok(self.tables().pauses.values().cloned().collect())
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    Notice, ObjectiveRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
+    Notice, ObjectiveRecord, PauseRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
 };
 
 use super::{CountSeries, DeadLetter, DeliveryState, Health, LedgerError, Tick};
@@ -172,10 +172,27 @@ pub trait HeartbeatStore: Send + Sync + 'static {
     async fn heartbeats(&self) -> Result<Vec<(String, Timestamp)>, LedgerError>;
 }
 
+/// Pauses of targets that operators asked for.
+#[async_trait]
+pub trait PauseStore: Send + Sync + 'static {
+    /// Stores a pause in the place of an earlier one of the target.
+    async fn record_pause(&self, pause: &PauseRecord) -> Result<(), LedgerError>;
+
+    /// Returns the last pause of every target, by name; long ended ones are forgotten.
+    async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError>;
+}
+
 /// The durable store of everything.
 #[async_trait]
 pub trait Ledger:
-    CountStore + DeliveryStore + DeployStore + DecisionStore + CorrectionStore + ObjectiveStore + HeartbeatStore
+    CountStore
+    + DeliveryStore
+    + DeployStore
+    + DecisionStore
+    + CorrectionStore
+    + ObjectiveStore
+    + HeartbeatStore
+    + PauseStore
 {
     /// Adds a tick's counts to their slots, and stores transitions with their deliveries and the states of evaluators, in
     /// one transaction.

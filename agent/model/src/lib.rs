@@ -14,6 +14,7 @@ pub mod format;
 mod implausible;
 mod incident;
 mod notice;
+mod pause;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
 mod saved_state;
@@ -36,5 +37,6 @@ pub use evidence::{
 pub use implausible::ImplausibleCounts;
 pub use incident::{IncidentRecord, incident_id};
 pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
+pub use pause::{LONGEST_PAUSE, Pause, PauseCause, PauseRecord};
 pub use saved_state::StateRecord;
 pub use timestamp::{GridTime, Timestamp};

@@ -16,6 +16,12 @@ pub mod names {
     pub const PROBE_STEPS: &str = "lookout_probe_step_total";
     /// Unix time at which certificates of a target end, by `target` and `chain` (`leaf`, `sent`, `verified`).
     pub const PROBE_CERTIFICATE_END: &str = "lookout_probe_certificate_not_after_timestamp_seconds";
+    /// Probes by whether the certificate is valid for the `days` that an SLO asks for, by `target`, `days` and `outcome`.
+    pub const PROBE_CERTIFICATES: &str = "lookout_probe_certificate_total";
+    /// Labels of a target with `target` and `protocol`; 1, or 0 for the labels of before a reload.
+    pub const PROBE_TARGET_INFO: &str = "lookout_probe_target_info";
+    /// Whether a target is paused, by `target`.
+    pub const PROBE_PAUSED: &str = "lookout_probe_paused";
     /// Scrapes by `source` and `outcome`.
     pub const SCRAPES: &str = "lookout_scrape_total";
     /// Counter resets seen by `source`.

@@ -88,9 +88,16 @@ impl Collectors {
 
     async fn assign_probes(&mut self, numbered: Numbered<'_>) {
         let mut streams: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut certificates: BTreeMap<&str, Vec<(usize, u32)>> = BTreeMap::new();
         for (number, stream) in numbered.streams() {
-            if let Indicator::Probe { target } = stream.indicator {
-                streams.entry(target).or_default().push(number);
+            match stream.indicator {
+                Indicator::Probe { target, certificate_days: Some(days) } => {
+                    certificates.entry(target).or_default().push((number, *days));
+                }
+                Indicator::Probe { target, certificate_days: None } => {
+                    streams.entry(target).or_default().push(number);
+                }
+                _ => {}
             }
         }
         let named: BTreeSet<&str> =
@@ -100,7 +107,8 @@ impl Collectors {
         }
         for target in &numbered.config.targets {
             let streams = streams.remove(target.name.as_str()).unwrap_or_default();
-            let assignment = Assignment { target: Arc::new(target.clone()), streams };
+            let certificates = certificates.remove(target.name.as_str()).unwrap_or_default();
+            let assignment = Assignment { target: Arc::new(target.clone()), streams, certificates };
             if let Some(known) = self.probes.get(&target.name) {
                 known.assign.send_replace(assignment);
                 continue;
@@ -113,6 +121,7 @@ impl Collectors {
                 grid: self.grid,
                 feed: self.feed.clone(),
                 latest: self.latest.clone(),
+                pauses: self.dependencies.pauses.clone(),
             };
             let stop = tasks.stopping();
             tasks.supervise(format!("probe {}", target.name), move || {

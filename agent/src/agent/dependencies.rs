@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lookout_collect::probe::{Heartbeats, Probe, Prober};
+use lookout_collect::probe::{Heartbeats, Pauses, Probe, Prober};
 use lookout_collect::promql::{HttpQueryApi, QueryApi};
 use lookout_collect::scrape::{Fetch, HttpFetch};
 use lookout_config::{Config, LedgerLocation};
@@ -68,6 +68,8 @@ pub struct Dependencies {
     pub prober: Arc<dyn Probe>,
     /// Calls of jobs, which the prober judges.
     pub heartbeats: Heartbeats,
+    /// Pauses of targets that operators ask for.
+    pub pauses: Pauses,
     /// Maker of the clients that depend on the config.
     pub connect: Connect,
     /// Ledger.
@@ -102,6 +104,7 @@ impl Dependencies {
         Ok(Self {
             prober: Arc::new(Prober::new(Arc::clone(&random)).with_heartbeats(heartbeats.clone())),
             heartbeats,
+            pauses: Pauses::default(),
             connect: Arc::new(move |config| connect(config, &connecting)),
             clock,
             random,

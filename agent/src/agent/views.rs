@@ -40,7 +40,7 @@ pub(super) fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure
         of_service
             .flat_map(Slo::streams)
             .filter_map(|stream| match stream.indicator {
-                Indicator::Probe { target } => latest.get(target),
+                Indicator::Probe { target, .. } => latest.get(target),
                 Indicator::Scrape { .. }
                 | Indicator::Up { .. }
                 | Indicator::Prometheus { .. }

@@ -205,7 +205,7 @@ fn revoke(options: &RevokeOptions) -> anyhow::Result<Exit> {
 }
 
 /// Returns the body of a successful answer, or the exit code of a failure, which was printed.
-fn request(
+pub(super) fn request(
     agent: &AgentUrl,
     method: Method,
     url: url::Url,

@@ -21,6 +21,7 @@ mod run;
 mod schema;
 mod simulate;
 mod status;
+mod target;
 mod watch;
 
 use std::path::PathBuf;
@@ -81,6 +82,9 @@ enum Verb {
     /// Exclude time from the budget: planned maintenance, or spend that was nobody's fault
     #[command(subcommand)]
     Correction(correction::Verb),
+    /// Pause targets, and probe them again
+    #[command(subcommand)]
+    Target(target::Verb),
     /// Messages that a destination refused
     #[command(subcommand)]
     Deliver(deliver::Verb),
@@ -194,6 +198,7 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Probe(options) => probe::run(&options),
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Correction(verb) => correction::run(&verb),
+        Verb::Target(verb) => target::run(&verb),
         Verb::Deliver(verb) => deliver::run(&verb),
         Verb::Notify(verb) => notify::run(&verb, &log),
         Verb::Drill(options) => drill::run(&options),

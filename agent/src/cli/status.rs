@@ -49,6 +49,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
         serde_json::from_str(&body).context("the agent's answer is of another version")?;
     let header = ["", "slo", "objective", "sli", "budget left", "gone in", "state", "data", "incident"];
     output::data(&output::table(&header, &rows(&snapshot)));
+    paused(&snapshot).iter().for_each(|line| output::line(line));
     implausible(&snapshot).iter().for_each(|line| output::line(line));
     silent(&snapshot).iter().for_each(|line| output::line(line));
     undelivered(options, token.as_ref())?.iter().for_each(|line| output::line(line));
@@ -69,6 +70,15 @@ fn undelivered(options: &Options, token: Option<&Secret>) -> anyhow::Result<Vec<
         format::printable(&format!("{destination}: not told that {slo} {change}: {}", text("error")))
     };
     Ok(letters.into_iter().flatten().map(line).collect())
+}
+
+/// Returns a line for each SLO whose target is paused.
+fn paused(snapshot: &Snapshot) -> Vec<String> {
+    let line = |slo: &SloStatus| {
+        let pause = slo.paused.as_ref()?;
+        Some(format::printable(&format!("{}: {}", slo.id, pause.text(snapshot.at))))
+    };
+    snapshot.slos.iter().filter_map(line).collect()
 }
 
 /// Returns a line for each SLO whose source showed counts that cannot be true.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies};
-use lookout_collect::probe::{Heartbeats, Outcome, Phases, Probe, Reason, Verdict};
+use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
@@ -124,6 +124,7 @@ impl Simulation {
             random: Arc::new(Random::from_seed(7)),
             prober: Arc::new(connected()),
             heartbeats: Heartbeats::new(Arc::clone(&self.world.clock)),
+            pauses: Pauses::default(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
             recorder: Recorder::detached().unwrap().0,

@@ -38,6 +38,8 @@ mod notified;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod pauses;
+#[cfg(test)]
 mod promised;
 #[cfg(test)]
 mod queried;

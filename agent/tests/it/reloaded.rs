@@ -154,7 +154,7 @@ fn variant(all: &Config, random: &mut fastrand::Rng) -> Config {
             slo.policy.objective = Objective::try_from_percent(99.0).unwrap();
         }
         random.u8(..5) > 0
-            && matches!(&slo.indicator, Indicator::Probe { target } if targets.iter().any(|t| t.name == *target))
+            && matches!(&slo.indicator, Indicator::Probe { target, .. } if targets.iter().any(|t| t.name == *target))
     });
     random.shuffle(&mut config.targets);
     random.shuffle(&mut config.slos);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies, Reloader};
-use lookout_collect::probe::{Heartbeats, Outcome, Phases, Probe, Reason, Verdict};
+use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Verdict};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
@@ -56,6 +56,8 @@ pub(super) struct World {
     /// `change` and incident of every message that arrived.
     told: Mutex<Vec<(String, String)>>,
     probes: AtomicU64,
+    /// Whether no probe ends any more.
+    pub(super) hang: AtomicBool,
     /// Starts of the probes of every target.
     pub(super) starts: Mutex<BTreeMap<String, Vec<Timestamp>>>,
     /// Result of a scrape, by the second since the start.
@@ -82,6 +84,9 @@ impl Probe for Connected {
         let now = self.clock.now();
         self.world.starts.lock().unwrap().entry(target.name.clone()).or_default().push(now);
         tokio::time::sleep(Duration::from_millis(5)).await;
+        if self.world.hang.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         let verdict = if self.faulty() {
             Verdict::Fail { reason: Reason::Status, detail: "status 503, expected 200-299".to_owned() }
         } else {
@@ -185,6 +190,7 @@ impl Simulation {
             ledger_fails: AtomicBool::default(),
             told: Mutex::default(),
             probes: AtomicU64::default(),
+            hang: AtomicBool::default(),
             starts: Mutex::default(),
             exposition: Mutex::new(|_| Ok(String::new())),
         });
@@ -259,6 +265,7 @@ impl Simulation {
             random: Arc::new(Random::from_seed(SEED)),
             prober: Arc::new(connected()),
             heartbeats: Heartbeats::new(Arc::clone(&self.clock)),
+            pauses: Pauses::default(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
             recorder: Recorder::detached().unwrap().0,

@@ -8,6 +8,7 @@ use lookout_model::Timestamp;
 use tokio::sync::Notify;
 
 use crate::RefusedConfigs;
+use lookout_collect::probe::Pauses;
 use lookout_config::Config;
 use lookout_evaluate::Board;
 use lookout_export::{Host, Recorder};
@@ -36,6 +37,8 @@ pub struct State {
     pub probes: ProbeView,
     /// The receiver of the calls of jobs.
     pub heartbeats: HeartbeatSink,
+    /// The pauses of targets.
+    pub pauses: Pauses,
     /// The signal that wakes the outboxes.
     pub wake: Arc<Notify>,
     /// The randomness for ids of decisions and deploys.

@@ -8,6 +8,8 @@ mod checks;
 #[cfg(test)]
 mod claims;
 #[cfg(test)]
+mod journey;
+#[cfg(test)]
 mod mistakes;
 #[cfg(test)]
 mod page;

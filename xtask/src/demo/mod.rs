@@ -3,6 +3,7 @@
 //! Nothing here is a special path: the real service, the real agent and the real command line, with files as a user
 //! would write them. Only the periods are short.
 
+mod changes;
 mod message;
 mod narrator;
 mod opinion;

@@ -14,6 +14,7 @@ use super::spec::{self, FAULT_PERCENT, ROUTE, SERVICE};
 use programs::binaries::Binaries;
 use programs::http::ask;
 use programs::running::{Running, field};
+use programs::{api_key, refused_writes};
 
 /// The service under watch.
 pub(super) struct Service {
@@ -24,10 +25,16 @@ pub(super) struct Service {
 }
 
 impl Service {
-    pub(super) async fn start(binaries: &Binaries, folder: &Path, token: &str) -> Result<Self> {
+    pub(super) async fn start(binaries: &Binaries, folder: &Path, token: &str, key: &str) -> Result<Self> {
         let database = format!("sqlite://{}", folder.join("titanic.db").display());
-        let mut program = Running::start("titanic", binaries.titanic(), |command| {
-            command.envs([("PORT", "0"), ("ADMIN_PORT", "0"), ("BIND", "127.0.0.1"), ("LOG_LEVEL", "info")]);
+        let keys = api_key::line("journey", "passengers:write", key);
+        let mut program = refused_writes::start("titanic", &binaries.titanic(), |command| {
+            command.env("API_KEYS", keys).envs([
+                ("PORT", "0"),
+                ("ADMIN_PORT", "0"),
+                ("BIND", "127.0.0.1"),
+                ("LOG_LEVEL", "info"),
+            ]);
             command.env("DATABASE_URL", database).env("ADMIN_TOKEN", token).env("ENVIRONMENT", "demo");
             command.current_dir(folder);
         })?;
@@ -85,16 +92,29 @@ pub(super) struct GateAnswer {
 }
 
 impl Agent {
-    pub(super) async fn start(binaries: &Binaries, config: &Path, slack_token: &str) -> Result<Self> {
+    pub(super) async fn start(
+        binaries: &Binaries,
+        config: &Path,
+        slack_token: &str,
+        api_key: &str,
+    ) -> Result<Self> {
         let lookout = binaries.lookout();
         let mut program = Running::start("lookout", &lookout, |command| {
             command.args(["run", "--log", "json", "-c"]).arg(config);
-            command.env(spec::TOKEN_VARIABLE, slack_token);
+            command.env(spec::TOKEN_VARIABLE, slack_token).env(spec::KEY_VARIABLE, api_key);
             command.current_dir(config.parent().unwrap_or(Path::new(".")));
         })?;
         let line = program.listening().await?;
         let address: SocketAddr = field(&line, "address")?.parse().context("reading the agent's address")?;
         Ok(Self { program, address, url: format!("http://{address}"), lookout, config: config.to_owned() })
+    }
+
+    /// Makes the agent read its files again.
+    pub(super) async fn reload(&self) -> Result<()> {
+        let id = self.program.id().context("the agent has ended")?.to_string();
+        let status = Command::new("kill").args(["-s", "HUP", &id]).status().await.context("running kill")?;
+        anyhow::ensure!(status.success(), "kill ended with {status}");
+        Ok(())
     }
 
     async fn json(&self, client: &Client, path: &str) -> Result<Value> {
@@ -150,7 +170,11 @@ impl Agent {
     /// Runs a verb to its end.
     async fn ends(&self, arguments: &[&str]) -> Result<std::process::Output> {
         let mut command = Command::new(&self.lookout);
-        command.args(arguments).env(spec::TOKEN_VARIABLE, "xoxb-unused").kill_on_drop(true);
+        command
+            .args(arguments)
+            .env(spec::TOKEN_VARIABLE, "xoxb-unused")
+            .env(spec::KEY_VARIABLE, "unused")
+            .kill_on_drop(true);
         let output = tokio::time::timeout(Duration::from_secs(10), command.output()).await;
         let verb = arguments.first().copied().unwrap_or_default();
         output

@@ -18,6 +18,12 @@ pub(super) const SERVICE: &str = "titanic";
 pub(super) const BROKEN: &str = "requests-availability";
 /// The SLO that counts every request of the story.
 pub(super) const COUNTING: &str = "requests-latency";
+/// The SLO of the probes of `/health`.
+pub(super) const HEALTH: &str = "probes-availability";
+/// The SLO of the journey.
+pub(super) const JOURNEY: &str = "journey";
+/// Seconds between journeys.
+pub(super) const JOURNEY_INTERVAL_S: u32 = 1;
 /// Share of requests that fail once the fault is on, in percent: a total outage, of which `lookout check` promises when it
 /// pages.
 pub(super) const FAULT_PERCENT: u32 = 100;
@@ -25,6 +31,9 @@ pub(super) const FAULT_PERCENT: u32 = 100;
 pub(super) const INTERVAL_S: u32 = 1;
 /// The environment variable through which the agent gets its Slack token.
 pub(super) const TOKEN_VARIABLE: &str = "LOOKOUT_DEMO_SLACK_TOKEN";
+
+/// The environment variable through which the agent gets its key for changes.
+pub(super) const KEY_VARIABLE: &str = "LOOKOUT_DEMO_API_KEY";
 
 /// Objective of the broken SLO in percent.
 const OBJECTIVE_PERCENT: u32 = 90;
@@ -108,6 +117,55 @@ pub(super) fn write(folder: &Path, neighbours: &Neighbours) -> Result<PathBuf> {
         std::fs::write(path, text).with_context(|| format!("writing {}", path.display()))?;
     }
     Ok(config)
+}
+
+/// Adds a client's journey to the files.
+pub(super) fn add_journey(folder: &Path, service: SocketAddr) -> Result<()> {
+    let config = folder.join("lookout.yaml");
+    let text = std::fs::read_to_string(&config).with_context(|| format!("reading {}", config.display()))?;
+    let text = text.replacen("\nscrapes:", &format!("\n{}scrapes:", journey_target(service)), 1);
+    let slo = folder.join("slo/journey.slo.yaml");
+    for (path, text) in [(slo, journey()), (config, text)] {
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn journey_target(service: SocketAddr) -> String {
+    format!(
+        r#"  - name: journey
+    off_without: ${{{KEY_VARIABLE}:-}}
+    journey:
+      variables: {{ list: "http://{service}{ROUTE}", key: "${{{KEY_VARIABLE}:-}}" }}
+      steps:
+        - name: list
+          http: {{ url: "{{{{list}}}}?limit=1" }}
+          extract: {{ first: 'json("$.items[0].id")' }}
+        - name: read
+          http: {{ url: "{{{{list}}}}/{{{{first}}}}" }}
+        - name: add
+          http:
+            url: "{{{{list}}}}"
+            method: POST
+            headers: {{ content-type: application/json }}
+            bearer_token: "{{{{key}}}}"
+            body: '{{"name": "Lookout, Mr. Journey", "class": 3, "sex": "male", "survived": true}}'
+            expect: {{ status: 201 }}
+          extract: {{ added: 'json("$.id")' }}
+        - name: read-back
+          http: {{ url: "{{{{list}}}}/{{{{added}}}}" }}
+        - name: remove
+          always: true
+          http: {{ url: "{{{{list}}}}/{{{{added}}}}", method: DELETE, bearer_token: "{{{{key}}}}" }}
+    interval: {JOURNEY_INTERVAL_S}s
+    timeout: 900ms
+"#
+    )
+}
+
+fn journey() -> String {
+    let indicator = probe_ratio("journey");
+    slo(JOURNEY, "A client can change the list", "10m", "0.9", "page 6s/2s x2", &indicator)
 }
 
 fn lookout_yaml(neighbours: &Neighbours) -> String {
@@ -207,10 +265,16 @@ fn requests_latency() -> String {
 }
 
 fn probes_availability() -> String {
-    let indicator = "      ratioMetric:\n        counter: true\n        good:\n          metricSource:\n            \
-                     type: probe\n            spec:\n              target: health\n              outcome: ok\n        total:\n          \
-                     metricSource:\n            type: probe\n            spec:\n              target: health\n";
-    slo("probes-availability", "The service is healthy", "1h", "0.99", "page 2m/10s x14.4", indicator)
+    slo(HEALTH, "The service is healthy", "1h", "0.99", "page 2m/10s x14.4", &probe_ratio("health"))
+}
+
+/// Good probes of all probes of a target, as the ratio of an indicator.
+fn probe_ratio(target: &str) -> String {
+    format!(
+        "      ratioMetric:\n        counter: true\n        good:\n          metricSource:\n            \
+         type: probe\n            spec:\n              target: {target}\n              outcome: ok\n        total:\n          \
+         metricSource:\n            type: probe\n            spec:\n              target: {target}\n"
+    )
 }
 
 #[cfg(test)]

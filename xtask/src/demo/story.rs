@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use reqwest::Client;
 use tokio::time::{Instant, sleep};
 
+use super::changes;
 use super::narrator::Narrator;
 use super::now_ms;
 use super::opinion::SecondOpinion;
@@ -68,6 +69,9 @@ pub(super) async fn tell(binaries: &Binaries, options: &Options, narrator: &Narr
         return std::future::pending().await;
     }
     conserve(&client, &cast, load, &mut figures, narrator).await?;
+    figures.changes = changes::tell(&client, &cast, folder.path(), narrator)
+        .await
+        .with_context(|| format!("step 9, changes fail{}", cast.agent.program.last_lines()))?;
     let mut ended = vec![cast.agent.program.stop().await, cast.service.program.stop().await];
     if let Some(opinion) = opinion {
         ended.extend(opinion.stop().await);
@@ -85,9 +89,9 @@ async fn set_up<'a>(
     folder: &std::path::Path,
 ) -> Result<Stage<'a>> {
     let client = client()?;
-    let (admin_token, slack_token) = (random_token("demo"), random_token("xoxb-demo"));
+    let [admin_token, slack_token, api_key] = ["demo", "xoxb-demo", "key"].map(random_token);
     let receiver = Receiver::start(&slack_token, narrator).await?;
-    let service = Service::start(binaries, folder, &admin_token).await?;
+    let service = Service::start(binaries, folder, &admin_token, &api_key).await?;
     narrator.say(&format!("titanic, the API under watch, answers at http://{}", service.address));
     // The first request makes the series exist, so that the agent's first scrape has something to count from.
     ask(&client, reqwest::Method::GET, &service.url(), None, None).await?;
@@ -99,7 +103,7 @@ async fn set_up<'a>(
         alertmanager: opinion.as_ref().map(SecondOpinion::alertmanager),
     };
     let config = spec::write(folder, &neighbours)?;
-    let agent = Agent::start(binaries, &config, &slack_token).await?;
+    let agent = Agent::start(binaries, &config, &slack_token, &api_key).await?;
     narrator.say(&format!("lookout watches it; its overview is {}/", agent.url));
     if let Some(opinion) = &mut opinion {
         opinion.ask_prometheus(binaries, &config, [service.admin, agent.address], narrator).await?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::changes::Changes;
 use super::spec::{self, INTERVAL_S};
 
 /// The figures of one story. Times are seconds after the fault began or, for the recovery, after it ended.
@@ -21,6 +22,7 @@ pub(super) struct Figures {
     pub(super) failed: u64,
     pub(super) served: u64,
     pub(super) seen: u64,
+    pub(super) changes: Changes,
 }
 
 impl Figures {
@@ -60,6 +62,13 @@ pub(super) fn summary(figures: &Figures, took: Duration) -> String {
     ];
     if figures.sent > 0 {
         rows.push(("requests seen of sent", format!("{}/{}", figures.seen, figures.sent), "all".to_owned()));
+        let Changes { promised_s, opened_s, resolved_s } = figures.changes;
+        rows.push((
+            "refused writes to open incident",
+            format!("{opened_s:.2} s"),
+            format!("{promised_s:.2} s promised"),
+        ));
+        rows.push(("end of them to resolved", format!("{resolved_s:.2} s"), String::new()));
         rows.push(("requests failed", figures.failed.to_string(), String::new()));
     }
     rows.push(("whole story", format!("{:.0} s", took.as_secs_f64()), "< 90 s".to_owned()));

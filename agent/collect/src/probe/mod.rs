@@ -14,6 +14,7 @@ mod latest;
 mod net;
 mod observed;
 mod outcome;
+mod pauses;
 mod prober;
 mod protocol;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use certificate::Certificate;
 pub use heartbeat_calls::Heartbeats;
 pub use latest::{Failed, Latest, Seen};
 pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
+pub use pauses::Pauses;
 pub use prober::{Prober, peer_of};
 pub use watch::{Assignment, Ports, watch};
 

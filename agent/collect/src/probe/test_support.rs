@@ -128,6 +128,9 @@ pub(super) fn probing(check: Check) -> Target {
         timeout: Duration::from_secs(5),
         family: Family::Auto,
         resolver: None,
+        labels: Vec::new(),
+        off: None,
+        maintenance: Vec::new(),
         check,
         expect: Vec::new(),
     }

@@ -2,7 +2,7 @@
 //!
 //! A slot ends as `ok`, `fail` or `missed`. Missed is never silent and never a success: `overlap` when the probe before
 //! still ran, `suspended` when the agent woke only after the slot was over (a sleeping machine, an overloaded one, a clock
-//! set forward), `stopped` when the agent stopped during the probe, `panicked` when the probe panicked, `resources` and
+//! set forward), `paused` in a pause of the target, `stopped` when the agent stopped during the probe, `panicked` when the probe panicked, `resources` and
 //! `permission` when this machine or process lacked what the probe needs.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::sync::watch::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Certificate, Latest, Outcome, Phases, Probe, Verdict};
+use super::{Certificate, Latest, Outcome, Pauses, Phases, Probe, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_config::Target;
@@ -33,6 +33,8 @@ pub struct Ports {
     pub feed: Feed,
     /// Table of the last outcomes.
     pub latest: Latest,
+    /// Pauses that operators asked for.
+    pub pauses: Pauses,
 }
 
 /// Target of a loop, and the streams that its outcomes count for.
@@ -40,8 +42,10 @@ pub struct Ports {
 pub struct Assignment {
     /// The target.
     pub target: Arc<Target>,
-    /// Numbers of streams.
+    /// Numbers of the streams that count outcomes.
     pub streams: Vec<usize>,
+    /// Numbers of the streams that count certificates, each with the days that a good one must still be valid.
+    pub certificates: Vec<(usize, u32)>,
 }
 
 /// Probes a target on its schedule until `stop`, or until the feed is closed. Each outcome is an event of
@@ -51,7 +55,7 @@ pub struct Assignment {
 /// is finished.
 pub async fn watch(mut assigned: Receiver<Assignment>, ports: Ports, stop: CancellationToken) {
     let now = ports.clock.now();
-    let Assignment { target, streams } = assigned.borrow_and_update().clone();
+    let Assignment { target, streams, certificates } = assigned.borrow_and_update().clone();
     let schedule = Schedule::new(&target.name, target.interval);
     let watch = Watch {
         schedule,
@@ -62,6 +66,8 @@ pub async fn watch(mut assigned: Receiver<Assignment>, ports: Ports, stop: Cance
         shown: [false; 5],
         target,
         streams,
+        certificates,
+        certificate_end_s: None,
         assigned,
         ports,
         stop,
@@ -79,6 +85,9 @@ struct Running {
 struct Watch {
     target: Arc<Target>,
     streams: Vec<usize>,
+    certificates: Vec<(usize, u32)>,
+    /// Unix time at which the certificate ends that was seen last. A peer that cannot be reached does not renew it.
+    certificate_end_s: Option<i64>,
     assigned: Receiver<Assignment>,
     ports: Ports,
     stop: CancellationToken,
@@ -99,6 +108,7 @@ impl Watch {
             // a counter that is born with its first event hides that event from every rate
             self.count(outcome, 0);
         }
+        self.export_target();
         let stop = self.stop.clone();
         loop {
             // no start is further away than an interval, unless the wall clock was set back
@@ -125,8 +135,11 @@ impl Watch {
 
     /// Takes a new assignment. Slots up to now belong to the schedule before.
     fn reassign(&mut self) {
-        let Assignment { target, streams } = self.assigned.borrow_and_update().clone();
-        self.streams = streams;
+        let Assignment { target, streams, certificates } = self.assigned.borrow_and_update().clone();
+        (self.streams, self.certificates) = (streams, certificates);
+        if peer_of(&target.check) != peer_of(&self.target.check) {
+            self.certificate_end_s = None;
+        }
         if target.interval != self.target.interval {
             self.wake();
             let now = self.ports.clock.now();
@@ -134,7 +147,9 @@ impl Watch {
             self.due = self.schedule.next_after(now);
             self.jumps = JumpDetector::new(now, target.interval);
         }
+        self.export_info(0.0);
         self.target = target;
+        self.export_target();
     }
 
     /// Gives every slot that is due an outcome or a probe.
@@ -156,7 +171,11 @@ impl Watch {
         let number = self.schedule.number_at(self.due).saturating_add(over);
         let intended = self.schedule.start_of(number);
         self.due = self.schedule.start_of(number.saturating_add(1));
-        if self.running.is_some() {
+        let is_paused = self.ports.pauses.at(&self.target, now).is_some();
+        self.export_pause(is_paused);
+        if is_paused {
+            self.missed("paused", 1);
+        } else if self.running.is_some() {
             tracing::warn!(probe.target = %self.target.name, "the probe before still runs, the slot is missed");
             self.missed("overlap", 1);
         } else {
@@ -191,15 +210,42 @@ impl Watch {
             return true;
         }
         self.record(&outcome);
-        let good = u64::from(outcome.is_ok());
+        let count = |is_good: bool| Counts { good: u64::from(is_good), bad: u64::from(!is_good) };
+        let counts = count(outcome.is_ok());
+        let mut observed: Vec<(usize, Counts)> =
+            self.streams.iter().map(|stream| (*stream, counts)).collect();
+        let validity = self.certificate_validity(&outcome);
+        observed.extend(validity.into_iter().map(|(stream, is_valid)| (stream, count(is_valid))));
         self.ports.latest.put(&self.target.name, outcome, running.started_at);
-        self.observe(running.intended, Counts { good, bad: 1 - good }).await
+        self.observe(running.intended, &observed).await
     }
 
-    async fn observe(&self, intended: Timestamp, counts: Counts) -> bool {
+    /// Returns for each stream about certificates whether the last one is valid for long enough.
+    fn certificate_validity(&mut self, outcome: &Outcome) -> Vec<(usize, bool)> {
+        if let Some(certificate) = &outcome.certificate {
+            self.certificate_end_s =
+                Some(certificate.verified_not_after_s.unwrap_or(certificate.not_after_s));
+        }
+        let Some(end_s) = self.certificate_end_s else { return Vec::new() };
+        let left_s = end_s.saturating_sub(self.ports.clock.now().as_seconds());
+        let valid = |&(stream, days): &(usize, u32)| {
+            let is_valid = left_s >= i64::from(days) * 86_400;
+            let outcome = if is_valid { "ok" } else { "fail" };
+            let labels = [
+                ("target", self.target.name.clone()),
+                ("days", days.to_string()),
+                ("outcome", outcome.to_owned()),
+            ];
+            metrics::counter!(names::PROBE_CERTIFICATES, &labels).increment(1);
+            (stream, is_valid)
+        };
+        self.certificates.iter().map(valid).collect()
+    }
+
+    async fn observe(&self, intended: Timestamp, observed: &[(usize, Counts)]) -> bool {
         let slot = self.ports.grid.slot_at(intended);
-        for stream in &self.streams {
-            let observation = Observation::new(*stream, slot, counts);
+        for (stream, counts) in observed {
+            let observation = Observation::new(*stream, slot, *counts);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
@@ -271,6 +317,29 @@ impl Watch {
                     .set(spent.unwrap_or_default().as_secs_f64());
             }
         }
+    }
+
+    /// Exports the labels of the target, and whether it is paused.
+    fn export_target(&self) {
+        self.export_info(1.0);
+        self.export_pause(self.ports.pauses.at(&self.target, self.ports.clock.now()).is_some());
+    }
+
+    fn export_info(&self, value: f64) {
+        let Target { name, labels, check, .. } = &*self.target;
+        let fixed = [("target", name.clone()), ("protocol", check.protocol().to_owned())];
+        let labels = labels.iter().map(|(name, value)| (name.clone(), value.clone()));
+        let labels: Vec<metrics::Label> = fixed
+            .into_iter()
+            .map(|(name, value)| metrics::Label::new(name, value))
+            .chain(labels.map(|(name, value)| metrics::Label::new(name, value)))
+            .collect();
+        metrics::gauge!(names::PROBE_TARGET_INFO, labels).set(value);
+    }
+
+    fn export_pause(&self, is_paused: bool) {
+        metrics::gauge!(names::PROBE_PAUSED, "target" => self.target.name.clone())
+            .set(f64::from(u8::from(is_paused)));
     }
 
     fn missed(&self, reason: &'static str, slots: u64) {

@@ -97,7 +97,7 @@ object! { auth: "Clients that may write." {
 } }
 
 /// Permissions of a bearer token.
-pub(crate) const SCOPES: [&str; 6] = ["ask", "mark", "correct", "override", "deliver", "heartbeat"];
+pub(crate) const SCOPES: [&str; 7] = ["ask", "mark", "correct", "override", "deliver", "heartbeat", "pause"];
 
 object! { token: "A bearer token." {
     NAME = required("name", Name, "Name of its holder.");

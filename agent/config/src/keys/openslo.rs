@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::Shape::{
     self, Annotations, Any, AnyOf, Below, Between, Const, Count, Duration, Filled, List, Map, Name, NonEmpty,
-    Number, Object as Mapping, OneOf, Pattern, Single, Switch, Text, Word,
+    Number, Object as Mapping, OneOf, Pattern, Single, Switch, Text, Whole, Word,
 };
 use super::declaration::{key, object, required};
 use super::document::{document, metadata};
@@ -199,6 +199,7 @@ object! { openslo_source: "A source of events." {
 object! { probe: "Probes of a target." {
     TARGET = required("target", Text, "One of `targets` in lookout.yaml.");
     OUTCOME = key("outcome", Const("ok"), "Count only probes that met all expectations.");
+    CERTIFICATE_DAYS = key("certificate_days", Whole(1, 3650), "Count only probes after which the certificate is valid for so many days.");
 } }
 
 object! { scrape: "Counters or a histogram of one of `scrapes`." {

@@ -23,6 +23,9 @@ object! { target: "A target that is probed." {
     TIMEOUT = key("timeout", Duration, "Deadline over all phases, shorter than the interval. Half the interval when it is missing, at most 5s.");
     IP = key("ip", Values(&[Literal::Text("auto"), Literal::Text("4"), Literal::Text("6"), Literal::Number(4.0), Literal::Number(6.0)]), "Family of addresses that are tried.").default("auto");
     RESOLVER = key("resolver", Text, "IP address of the DNS server that resolves names. The resolver of the system when it is missing.");
+    LABELS = key("labels", Map(&Text), "Labels of the target, for pages, the API and `lookout_probe_target_info`.");
+    OFF_WITHOUT = key("off_without", Text, "A text with variables. The target is off while it is empty, such as without a key for writing: `${API_KEY:-}`.");
+    MAINTENANCE = key("maintenance", List(&Mapping(maintenance::OBJECT)), "Windows in which nobody probes the target.");
     HTTP = key("http", Mapping(http::OBJECT), "");
     TCP = key("tcp", Mapping(tcp::OBJECT), "");
     TLS = key("tls", Mapping(handshake::OBJECT), "");
@@ -33,6 +36,13 @@ object! { target: "A target that is probed." {
     JOURNEY = key("journey", Mapping(journey::OBJECT), "");
     HEARTBEAT = key("heartbeat", Mapping(heartbeat::OBJECT), "");
 } choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY], &[HEARTBEAT]]; }
+
+object! { maintenance: "A window in which nobody probes a target. Its time counts as unseen: neither good nor bad." {
+    EVERY = key("every", Text, "Recurrence, like `weekly sun 02:00 for 2h in Europe/Zurich`, `daily 02:00 for 1h` or `monthly last 22:00 for 3h`.");
+    FROM = key("from", Text, "First instant of a single window, like `2026-12-01T02:00:00Z`.");
+    TO = key("to", Text, "End of a single window.");
+    REASON = required("reason", Text, "Reason, for everyone who sees the figures.");
+} }
 
 object! { expect: "Conditions of a good answer; all must hold." {
     LATENCY = key("latency", Duration, "Bound of the latency of the whole probe.");

@@ -4,7 +4,8 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::{
-    DnsCheck, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck, TcpCheck, WebSocketCheck,
+    DnsCheck, DnsTransport, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck, MaintenanceWindow,
+    TcpCheck, WebSocketCheck,
 };
 use crate::assertion::Assertion;
 
@@ -24,6 +25,12 @@ pub struct Target {
     pub family: Family,
     /// DNS server that is asked for names instead of the system's resolver.
     pub resolver: Option<SocketAddr>,
+    /// Labels for people and queries, by name.
+    pub labels: Vec<(String, String)>,
+    /// Reason for which nobody probes it with this configuration.
+    pub off: Option<String>,
+    /// Windows in which nobody probes it.
+    pub maintenance: Vec<MaintenanceWindow>,
     /// The protocol and its options.
     pub check: Check,
     /// All of them must hold.
@@ -64,6 +71,20 @@ pub enum Check {
 }
 
 impl Check {
+    /// Returns whether a peer shows a certificate.
+    #[must_use]
+    pub fn uses_tls(&self) -> bool {
+        match self {
+            Self::Http(http) => http.url.scheme() == "https",
+            Self::Tcp(tcp) => tcp.is_tls(),
+            Self::Dns(dns) => matches!(dns.transport, DnsTransport::Tls(_)),
+            Self::Grpc(grpc) => grpc.tls.is_some(),
+            Self::WebSocket(websocket) => websocket.url.scheme() == "wss",
+            Self::Journey(journey) => journey.steps.iter().any(|step| step.http.url.scheme() == "https"),
+            Self::Icmp(_) | Self::Heartbeat(_) => false,
+        }
+    }
+
     /// Returns the protocol, as the configuration names it.
     #[must_use]
     pub fn protocol(&self) -> &'static str {

@@ -26,6 +26,9 @@ impl Target {
             timeout: TIMEOUT,
             family: Family::Auto,
             resolver: None,
+            labels: Vec::new(),
+            off: None,
+            maintenance: Vec::new(),
             check,
             expect: expect::defaults(protocol, Vec::new()),
         })

@@ -141,7 +141,7 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
 }
 
 /// Reads a whole number within bounds.
-pub(super) fn read_whole(reader: &mut Reader<'_>, at: &At<'_>, least: u64, most: u64) -> Option<u64> {
+pub(crate) fn read_whole(reader: &mut Reader<'_>, at: &At<'_>, least: u64, most: u64) -> Option<u64> {
     let found = match &at.node.value {
         Value::Int(number) => u64::try_from(*number).ok(),
         _ => None,

@@ -7,10 +7,14 @@ use lookout_engine::Grid;
 
 use super::definition::{Check, Family, Target, default_timeout};
 use super::protocol::{self, Protocol};
-use super::{address, dns, expect, grpc, heartbeat, http, icmp, journey, tcp, websocket};
+use super::{address, dns, expect, grpc, heartbeat, http, icmp, journey, maintenance, tcp, websocket};
 use crate::keys::target;
 use crate::reader::{At, Fields, Reader};
+use crate::secret::Secrets;
 use crate::yaml::Value;
+
+/// Most labels of a target.
+const MOST_LABELS: usize = 32;
 
 /// Reads one of `targets`.
 pub(crate) fn read_target(
@@ -31,6 +35,10 @@ pub(crate) fn read_target(
     let resolver = fields
         .get(target::target::RESOLVER)
         .map_or(Some(None), |at| address::read_server(reader, &at, 53).map(Some));
+    let labels = fields.get(target::target::LABELS).map_or(Some(Vec::new()), |at| read_labels(reader, &at));
+    let off = fields.get(target::target::OFF_WITHOUT).map_or(Some(None), |at| read_off(reader, &at));
+    let maintenance =
+        fields.get(target::target::MAINTENANCE).map_or(Some(Vec::new()), |at| maintenance::read(reader, &at));
     let protocol = protocol::find_protocol(reader, &fields);
     let options =
         protocol.and_then(|(protocol, at)| Some((protocol, protocol::read_fields(reader, &at, protocol)?)));
@@ -44,6 +52,9 @@ pub(crate) fn read_target(
         timeout: timeout?,
         family: family?,
         resolver: resolver?,
+        labels: labels?,
+        off: off?,
+        maintenance: maintenance?,
         check: check?,
         expect: expect?,
     })
@@ -66,6 +77,47 @@ fn read_check(
         Protocol::WebSocket => websocket::read(reader, fields, folder).map(Box::new).map(Check::WebSocket),
         Protocol::Journey => journey::read(reader, fields, folder).map(Box::new).map(Check::Journey),
     }
+}
+
+/// Reads `off_without`. Returns the reason for which the target is off.
+fn read_off(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<String>> {
+    if reader.needs == Secrets::Unneeded {
+        return Some(None);
+    }
+    let written = reader.text(at)?.to_owned();
+    if !reader.secret_text(at, true, true)?.is_empty() {
+        return Some(None);
+    }
+    let reason = format!("`{}` is empty here", written.trim());
+    let help = "set its variable to probe the target; leave it empty to leave the target out";
+    reader.warn(at, format!("this target is off: {reason}"), help);
+    Some(Some(reason))
+}
+
+fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<(String, String)>> {
+    const TAKEN: [&str; 2] = ["target", "protocol"];
+    let fields = reader.open_fields(at, "from names to values")?;
+    let mut labels = Vec::new();
+    let mut whole = true;
+    for (key, value) in fields.all() {
+        let name = key.name.as_str();
+        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let named = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(fits);
+        if !named || TAKEN.contains(&name) {
+            let help = "use letters, digits and `_`; `target` and `protocol` are taken";
+            reader.error(&value, format!("`{name}` cannot be the name of a label"), help);
+            whole = false;
+        }
+        match reader.text(&value) {
+            Some(text) => labels.push((name.to_owned(), text.to_owned())),
+            None => whole = false,
+        }
+    }
+    if labels.len() > MOST_LABELS {
+        reader.error(at, format!("a target has at most {MOST_LABELS} labels"), "");
+        return None;
+    }
+    whole.then_some(labels)
 }
 
 fn read_family(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Family> {

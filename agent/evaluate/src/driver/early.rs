@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lookout_engine::{Change, Projection, Slot};
 
-use super::Driver;
+use super::{Driver, pause};
 use crate::SloStatus;
 use lookout_model::{GridTime, Timestamp, TransitionRecord, incident_id};
 
@@ -52,7 +52,8 @@ impl Driver {
             watched.evaluator.accept(decision);
             watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
             let status = watched.status(slo, &report);
-            changed.push((index, SloStatus { at: status.at.min(now), ..status }));
+            let paused = pause::find(&config, &self.pauses, slo, now);
+            changed.push((index, SloStatus { at: status.at.min(now), paused, ..status }));
         }
         changed
     }

@@ -35,6 +35,7 @@ impl Driver {
         self.ledger_faults = before.ledger_faults;
         self.ledger_watch = before.ledger_watch;
         self.delivery_watch = before.delivery_watch;
+        self.pauses = before.pauses;
         let places: BTreeMap<String, usize> =
             config.slos.iter().enumerate().map(|(place, slo)| (slo.id(), place)).collect();
         let place_of = |slo: &Slo| places.get(&slo.id()).copied().filter(|_| kept.contains(&slo.id()));

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use lookout_collect::probe::Pauses;
 use lookout_config::{Config, Slo, Stream};
 use lookout_engine::{Evaluator, Grid, Open, Recorded, Resolved, SavedState, Slot};
 use lookout_ledger::{CountSpan, Ledger, LedgerError, Resolution};
@@ -132,6 +133,7 @@ impl Driver {
             ledger_watch: LedgerWatch::default(),
             delivery_watch: DeliveryWatch::default(),
             exclusions,
+            pauses: Pauses::default(),
             to_rebuild: BTreeSet::new(),
         };
         driver

@@ -224,7 +224,7 @@ fn traffic_row(config: &Config, slo: &Slo, y: u32) -> Vec<Panel> {
         .stacked()
         .bounds(Some(0.0), None);
     let further = match &slo.indicator {
-        Indicator::Probe { target } => {
+        Indicator::Probe { target, .. } => {
             let phases = format!(
                 "{}{{target={},job=~\"$job\",instance=~\"$instance\"}}",
                 names::PROBE_PHASE_SECONDS,

@@ -62,6 +62,7 @@ fn the_tests_see_what_is_wrong() {
         ("[1h:5m]) >= 3", "[1h:5m]) >= 1"),
         ("[1h:5m]) >= 3", "[1h:5m]) >= 9"),
         ("abs(timestamp(", "0 * abs(timestamp("),
+        ("lookout_config_last_reload_successful", "lookout_config_last_reload_success"),
     ] {
         // expressions are indented further
         let lines: Vec<&str> = right.split('\n').collect();

@@ -115,7 +115,7 @@ impl Tolerance {
 fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
     let job = format!("job={}", quoted(config.outputs.agent_job.as_deref()?));
     let tolerance = Tolerance::of(config);
-    let [down, stalled, ledger, delivering, crashing, clock] = OWN_ALERTS;
+    let [down, stalled, ledger, delivering, crashing, clock, refused] = OWN_ALERTS;
     Some([
         Alert {
             name: down,
@@ -192,6 +192,17 @@ fn alerts(config: &Config) -> Option<[Alert; OWN_ALERTS.len()]> {
             description: "The wall clock of {{ $labels.instance }} jumped in three or more five-minute spans of an hour, or \
                  differs from that of Prometheus by minutes. Slots are missed, and times in messages and answers of \
                  the gate are wrong.",
+        },
+        Alert {
+            name: refused,
+            severity: Severity::Ticket,
+            expr: format!("{}{{{job}}} == 0", names::CONFIG_RELOADED),
+            // a person who edits the file in several steps is not told of each
+            hold: 600,
+            title: "a changed configuration is refused",
+            summary: "lookout goes on with the configuration before: the changed files have an error.",
+            description: "{{ $labels.instance }} refuses its changed configuration. It watches by the one before, without the \
+                 changes that somebody made, and a restart would end with the error.",
         },
     ])
 }

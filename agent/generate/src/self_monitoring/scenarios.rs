@@ -94,9 +94,10 @@ const DELIVERED: Series = (names::DELIVERIES, &[("destination", "oncall"), ("out
 const GIVEN_UP: Series = (names::DELIVERIES, &[("destination", "oncall"), ("outcome", "failed")]);
 const PANICS: Series = (names::TASK_PANICS, &[("task", "evaluate")]);
 const JUMPS: Series = (names::CLOCK_JUMPS, &[]);
+const RELOADED: Series = (names::CONFIG_RELOADED, &[]);
 
 /// Series of a healthy agent, which delivers a message now and then.
-const HEALTHY: [(Series, Values); 10] = [
+const HEALTHY: [(Series, Values); 11] = [
     (UP, Values::Still(1)),
     (STARTED, Values::Still(1)),
     (EVALUATED, Values::Grows(STEP)),
@@ -107,9 +108,10 @@ const HEALTHY: [(Series, Values); 10] = [
     (GIVEN_UP, Values::Still(0)),
     (PANICS, Values::Still(0)),
     (JUMPS, Values::Still(0)),
+    (RELOADED, Values::Still(1)),
 ];
 
-const GONE: [(Series, Values); 9] = [
+const GONE: [(Series, Values); 10] = [
     (UP, Values::Absent),
     (STARTED, Values::Absent),
     (EVALUATED, Values::Absent),
@@ -119,11 +121,12 @@ const GONE: [(Series, Values); 9] = [
     (DELIVERED, Values::Absent),
     (GIVEN_UP, Values::Absent),
     (PANICS, Values::Absent),
+    (RELOADED, Values::Absent),
 ];
 
 impl Fixture<'_> {
     fn scenarios(&self) -> Vec<Node> {
-        let [down, stalled, ledger, delivering, crashing, clock] = &self.alerts;
+        let [down, stalled, ledger, delivering, crashing, clock, config] = &self.alerts;
         // the events that a range must not contain, and those it must
         let still = self.tolerance.evaluation;
         let late = STEP + INTERVAL;
@@ -190,6 +193,16 @@ impl Fixture<'_> {
                 clock,
                 &[(JUMPS, Values::Steps(4, 600))],
                 4 * 600 + late,
+            ),
+            self.quiet(
+                "is quiet about a configuration that is mended within five minutes",
+                &[(RELOADED, Values::Passing(1, 0, 300))],
+            ),
+            self.fires(
+                "tells of a configuration that stays refused",
+                config,
+                &[(RELOADED, Values::Then(1, 0))],
+                late,
             ),
             self.fires_after(
                 "tells of a clock that is not that of Prometheus",

@@ -104,6 +104,26 @@ async fn the_last_call_of_a_job_is_kept(ledger: &dyn Ledger) {
     assert_eq!(ledger.heartbeats().await.unwrap(), [last("backup", 30), last("report", 5)]);
 }
 
+async fn a_target_has_one_pause(ledger: &dyn Ledger) {
+    let pause = |target: &str, until, reason: &str| PauseRecord {
+        target: target.to_owned(),
+        from: Timestamp::from_seconds(1),
+        until: Timestamp::from_seconds(until),
+        reason: reason.to_owned(),
+        actor: "ops".to_owned(),
+    };
+    assert_eq!(ledger.pauses().await.unwrap(), []);
+    for one in [pause("web", 50, "backup"), pause("api", 60, "move"), pause("web", 70, "it takes longer")] {
+        ledger.record_pause(&one).await.unwrap();
+    }
+    assert_eq!(
+        ledger.pauses().await.unwrap(),
+        [pause("api", 60, "move"), pause("web", 70, "it takes longer")]
+    );
+    ledger.prune(Timestamp::from_seconds(65 + 86_400)).await.unwrap();
+    assert!(ledger.pauses().await.unwrap().contains(&pause("web", 70, "it takes longer")));
+}
+
 async fn objectives_are_kept_by_their_time(ledger: &dyn Ledger) {
     let version = |from_ms, good_ppb| ObjectiveRecord { from: Timestamp::from_millis(from_ms), good_ppb };
     for objective in [version(900, 990_000_000), version(0, 950_000_000), version(900, 999_000_000)] {
@@ -141,6 +161,7 @@ promises! {
     old_minutes_become_quarters_of_an_hour
     the_first_slot_is_known_before_anything_is_rolled_up
     the_last_call_of_a_job_is_kept
+    a_target_has_one_pause
     objectives_are_kept_by_their_time
     concurrent_ticks_all_count
 }

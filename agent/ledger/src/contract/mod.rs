@@ -1,7 +1,8 @@
 //! The promises of [`Ledger`], kept by every implementation: each of these runs against all of them.
 
 use lookout_model::{
-    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, ObjectiveRecord, Revocation,
+    CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, ObjectiveRecord, PauseRecord,
+    Revocation,
 };
 
 use super::*;

@@ -16,6 +16,7 @@ mod incidents;
 mod inspect;
 mod objectives;
 mod outbox;
+mod pauses;
 mod progress;
 mod reading;
 mod salvage;
@@ -167,6 +168,7 @@ impl Ledger for SqliteLedger {
         corrections::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         decisions::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         deploys::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
+        pauses::remove_before(connection, now - pauses::KEPT).await.map_err(query(DOING))?;
         work.commit().await
     }
 

@@ -3,13 +3,14 @@
 use async_trait::async_trait;
 use lookout_model::{
     CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord, Notice,
-    ObjectiveRecord, Revocation, Timestamp, TransitionRecord,
+    ObjectiveRecord, PauseRecord, Revocation, Timestamp, TransitionRecord,
 };
 
 use super::WriteThroughLedger;
 use crate::{
     CorrectionStore, CountSeries, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
     DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore,
+    PauseStore,
 };
 
 #[async_trait]
@@ -196,6 +197,17 @@ impl ObjectiveStore for WriteThroughLedger {
 
     async fn objectives(&self, slo_id: &str) -> Result<Vec<ObjectiveRecord>, LedgerError> {
         self.readable()?.objectives(slo_id).await
+    }
+}
+
+#[async_trait]
+impl PauseStore for WriteThroughLedger {
+    async fn record_pause(&self, pause: &PauseRecord) -> Result<(), LedgerError> {
+        self.writable()?.record_pause(pause).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
+        self.readable()?.pauses().await
     }
 }
 

@@ -179,6 +179,17 @@ impl ObjectiveStore for Disk {
 }
 
 #[async_trait]
+impl PauseStore for Disk {
+    async fn record_pause(&self, pause: &PauseRecord) -> Result<(), LedgerError> {
+        self.memory.record_pause(pause).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
+        self.memory.pauses().await
+    }
+}
+
+#[async_trait]
 impl HeartbeatStore for Disk {
     async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
         self.memory.record_heartbeat(name, at).await

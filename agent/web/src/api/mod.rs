@@ -8,6 +8,7 @@ mod gate;
 mod heartbeats;
 mod incidents;
 mod slos;
+mod targets;
 
 use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
@@ -34,12 +35,15 @@ pub(super) fn routes() -> Router<State> {
         .route("/drills", post(drills::begin))
         .route("/corrections", get(corrections::list).post(corrections::add))
         .route("/corrections/{id}/revoke", post(corrections::revoke))
+        .route("/targets", get(targets::list))
+        .route("/targets/{name}/pause", post(targets::pause))
+        .route("/targets/{name}/resume", post(targets::resume))
         .route("/heartbeats/{name}", post(heartbeats::note))
         .fallback(missing)
 }
 
 async fn missing() -> Problem {
-    let detail = "there is no such resource; known are slos, incidents, gate, deploys, deliveries, corrections and heartbeats";
+    let detail = "there is no such resource; known are slos, incidents, gate, deploys, deliveries, corrections, targets and heartbeats";
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

@@ -46,6 +46,7 @@ pub(super) struct SloRow {
     pub(super) incidents: Vec<IncidentRow>,
     pub(super) corrected: Option<CorrectedRow>,
     pub(super) implausible: Option<String>,
+    pub(super) paused: Option<String>,
 }
 
 impl SloRow {
@@ -75,6 +76,7 @@ impl SloRow {
             incidents: incidents.map(|incident| IncidentRow::new(incident, config, now)).collect(),
             corrected: CorrectedRow::new(&evidence.corrected, now),
             implausible: slo.implausible.as_ref().map(ImplausibleCounts::text),
+            paused: slo.paused.as_ref().map(|pause| pause.text(now)),
         }
     }
 }

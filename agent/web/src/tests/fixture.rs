@@ -193,6 +193,7 @@ impl Fixture {
             clock: Arc::new(FixedClock),
             config: Arc::new(self.config.clone()),
             refused: self.refused.clone(),
+            pauses: lookout_collect::probe::Pauses::default(),
             heartbeats: HeartbeatSink::new(|_| FixedClock.now()),
             recorder: Recorder::detached().unwrap().0,
             host: Arc::new(Host::new()),
@@ -246,7 +247,7 @@ fn spec(name: &str) -> Slo {
         display_name: None,
         description: String::new(),
         file: "slo/titanic.yaml".into(),
-        indicator: Indicator::Probe { target: "home".to_owned() },
+        indicator: Indicator::Probe { target: "home".to_owned(), certificate_days: None },
         policy: Policy {
             grid: Grid::try_new(10).unwrap(),
             objective: Objective::try_from_percent(99.9).unwrap(),
@@ -337,6 +338,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
         incidents: Vec::new(),
         resolved: Vec::new(),
         implausible: None,
+        paused: None,
         gate: GateMinimum::default(),
     }
 }

@@ -216,6 +216,18 @@ impl ObjectiveStore for FakeLedger {
 }
 
 #[async_trait]
+impl PauseStore for FakeLedger {
+    async fn record_pause(&self, pause: &PauseRecord) -> Result<(), LedgerError> {
+        self.works()?;
+        self.books.record_pause(pause).await
+    }
+
+    async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
+        self.books.pauses().await
+    }
+}
+
+#[async_trait]
 impl HeartbeatStore for FakeLedger {
     async fn record_heartbeat(&self, name: &str, at: Timestamp) -> Result<(), LedgerError> {
         self.works()?;

@@ -10,6 +10,7 @@ mod heartbeats;
 mod hosts;
 mod ledger;
 mod pages;
+mod targets;
 
 use std::sync::Arc;
 

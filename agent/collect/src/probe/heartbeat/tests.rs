@@ -19,6 +19,9 @@ fn target() -> Target {
         timeout: Duration::from_secs(5),
         family: Family::Auto,
         resolver: None,
+        labels: Vec::new(),
+        off: None,
+        maintenance: Vec::new(),
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * HOUR, grace: HOUR }),
         expect: Vec::new(),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout_engine::Slot;
-use lookout_model::{GridTime, Timestamp};
+use lookout_model::{GridTime, PauseRecord, Timestamp};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
@@ -24,6 +24,8 @@ enum Plan {
     Hang,
     Panic,
     NoFiles,
+    /// Good, with a certificate that ends so many days after the beginning.
+    Certificate(i64),
 }
 
 struct Planned {
@@ -50,7 +52,13 @@ impl Probe for Planned {
             starts.push(self.clock.now());
             starts.len() - 1
         };
-        let (verdict, total) = match (self.plan)(number) {
+        let plan = (self.plan)(number);
+        let certificate = match plan {
+            Plan::Certificate(days) => Some(certificate_of(START.as_seconds() + days * 86_400)),
+            _ => None,
+        };
+        let (verdict, total) = match plan {
+            Plan::Certificate(_) => (Verdict::Ok, Duration::from_millis(300)),
             Plan::Ok(total) => (Verdict::Ok, total),
             Plan::Fail(total) => {
                 (Verdict::Fail { reason: Reason::Status, detail: "status (503) == 2xx".to_owned() }, total)
@@ -71,10 +79,23 @@ impl Probe for Planned {
             status: Some(200),
             summary: None,
             address: None,
-            certificate: None,
+            certificate,
             steps: Vec::new(),
             trace_id: String::new(),
         }
+    }
+}
+
+fn certificate_of(end_s: i64) -> Certificate {
+    Certificate {
+        subject: String::new(),
+        issuer: String::new(),
+        names: Vec::new(),
+        fingerprint: String::new(),
+        not_after_s: end_s,
+        sent_not_after_s: end_s,
+        verified_not_after_s: None,
+        days_left: 0,
     }
 }
 
@@ -89,6 +110,9 @@ fn target() -> Arc<Target> {
         timeout: Duration::from_secs(5),
         family: Family::Auto,
         resolver: None,
+        labels: Vec::new(),
+        off: None,
+        maintenance: Vec::new(),
         check,
         expect: Vec::new(),
     })
@@ -99,6 +123,7 @@ struct Scene {
     clock: Arc<WallClock>,
     prober: Arc<Planned>,
     latest: Latest,
+    pauses: Pauses,
     feed: mpsc::Receiver<Observation>,
     assign: tokio::sync::watch::Sender<Assignment>,
     stop: CancellationToken,
@@ -111,19 +136,23 @@ impl Scene {
         let (starts, dropped) = (Mutex::default(), Arc::default());
         let prober = Arc::new(Planned { clock: Arc::clone(&clock), plan: Box::new(plan), starts, dropped });
         let (sender, feed) = mpsc::channel(capacity);
-        let latest = Latest::default();
+        let (latest, pauses) = (Latest::default(), Pauses::default());
         let ports = Ports {
             prober: Arc::clone(&prober) as Arc<dyn Probe>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
             grid: Grid::try_new(10).unwrap(),
             feed: sender,
             latest: latest.clone(),
+            pauses: pauses.clone(),
         };
         let stop = CancellationToken::new();
-        let (assign, assigned) =
-            tokio::sync::watch::channel(Assignment { target: target(), streams: vec![3, 5] });
+        let (assign, assigned) = tokio::sync::watch::channel(Assignment {
+            target: target(),
+            streams: vec![3, 5],
+            certificates: Vec::new(),
+        });
         let task = tokio::spawn(watch(assigned, ports, stop.clone()));
-        Self { clock, prober, latest, feed, assign, stop, task }
+        Self { clock, prober, latest, pauses, feed, assign, stop, task }
     }
 
     fn starts(&self) -> Vec<Timestamp> {
@@ -223,6 +252,99 @@ async fn a_probe_that_this_machine_could_not_make_says_nothing_of_the_target() {
     assert!(observed.iter().all(|seen| seen.counts.bad == 0), "{observed:?}");
     assert_eq!(observed.len() as f64, outcome(&meter, "ok") * 2.0);
     assert!(scene.latest.get("api").unwrap().outcome.is_ok(), "what was seen last stays");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_is_neither_good_nor_bad_and_ends_by_itself() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let mut scene = Scene::open(1000, |_| QUICK);
+    let slots = scheduled(100);
+    scene.pauses.put(PauseRecord {
+        target: "api".to_owned(),
+        from: slots[2],
+        until: slots[6],
+        reason: "a move".to_owned(),
+        actor: "ops".to_owned(),
+    });
+    let shown = |name| meter.value(name, &[("target", "api")]);
+    tokio::time::sleep(slots[3].since(START) + Duration::from_secs(1)).await;
+    assert_eq!(shown(names::PROBE_PAUSED), Some(1.0));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(shown(names::PROBE_PAUSED), Some(0.0));
+    assert_eq!(scene.starts(), [&slots[..2], &slots[6..scene.starts().len() + 4]].concat());
+    assert_eq!(missed(&meter, "paused"), 4.0);
+    let observed = scene.observed();
+    assert_eq!(observed.len(), scene.starts().len() * 2, "nothing is observed in a pause");
+    // another one, which an operator ends
+    let now = scene.clock.now();
+    scene.pauses.put(PauseRecord {
+        target: "api".to_owned(),
+        from: now,
+        until: now + Duration::from_secs(3600),
+        reason: "a longer move".to_owned(),
+        actor: "ops".to_owned(),
+    });
+    let before = scene.starts().len();
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!((scene.starts().len(), missed(&meter, "paused")), (before, 7.0));
+    assert!(scene.pauses.end("api", scene.clock.now()).is_some());
+    tokio::time::sleep(Duration::from_secs(30)).await;
+    assert_eq!(scene.starts().len(), before + 3);
+    assert_eq!(outcome(&meter, "missed"), 7.0);
+}
+
+/// Certificates are counted by their days, also while the peer cannot be reached.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_is_good_while_it_is_valid_for_the_days_that_are_asked_for() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    // seen by the first three probes; then the peer is away
+    let mut scene = Scene::open(1000, |number| if number < 3 { Plan::Certificate(10) } else { NO_TLS });
+    let certificates = vec![(7, 10), (8, 11)];
+    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
+    tokio::time::sleep(Duration::from_secs(101)).await;
+    let of = |observed: &[Observation], stream| -> (u64, u64) {
+        let counts = observed.iter().filter(|one| one.stream == stream).map(|one| one.counts);
+        counts.fold((0, 0), |sum, one| (sum.0 + one.good, sum.1 + one.bad))
+    };
+    let observed = scene.observed();
+    assert_eq!(of(&observed, 3), (3, 7));
+    // valid for exactly ten days at the start, and for less a moment later
+    assert_eq!((of(&observed, 8), of(&observed, 7)), ((0, 10), (0, 10)));
+    let counted = |days, outcome| {
+        let labels = [("target", "api"), ("days", days), ("outcome", outcome)];
+        meter.value(names::PROBE_CERTIFICATES, &labels)
+    };
+    assert_eq!((counted("11", "fail"), counted("11", "ok")), (Some(10.0), None));
+    let certificates = vec![(7, 9)];
+    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    assert_eq!(of(&scene.observed(), 7), (5, 0), "the same target keeps the certificate");
+    tokio::time::sleep(Duration::from_secs(86_400)).await;
+    assert!(of(&scene.observed(), 7).1 > 0, "time alone makes it bad");
+}
+
+const NO_TLS: Plan = Plan::Fail(Duration::from_millis(300));
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_is_off_is_never_probed() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let scene = Scene::open(1000, |_| QUICK);
+    let labels = vec![("team".to_owned(), "crew".to_owned())];
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    let off = Target { off: Some("no key".to_owned()), labels, ..Target::clone(&target()) };
+    scene.assign.send_replace(Assignment {
+        target: Arc::new(off),
+        streams: vec![3, 5],
+        certificates: Vec::new(),
+    });
+    tokio::time::sleep(Duration::from_secs(101)).await;
+    assert_eq!((scene.starts().len(), missed(&meter, "paused")), (0, 10.0));
+    let info = |labels: &[(&str, &str)]| meter.value(names::PROBE_TARGET_INFO, labels);
+    let labels = [("target", "api"), ("protocol", "http"), ("team", "crew")];
+    assert_eq!((info(&labels), info(&labels[..2])), (Some(1.0), Some(0.0)), "labels of before are gone");
 }
 
 #[tokio::test(start_paused = true)]
@@ -363,7 +485,14 @@ async fn whatever_happens_every_slot_has_exactly_one_outcome() {
                 1 => scene.clock.jump(random.i64(..600_000).rem_euclid(600_000)),
                 2 => {
                     let changed = Target { timeout: Duration::from_secs(3), ..Target::clone(&target()) };
-                    scene.assign.send(Assignment { target: Arc::new(changed), streams: vec![3] }).unwrap();
+                    scene
+                        .assign
+                        .send(Assignment {
+                            target: Arc::new(changed),
+                            streams: vec![3],
+                            certificates: Vec::new(),
+                        })
+                        .unwrap();
                 }
                 _ => {}
             }
@@ -388,7 +517,10 @@ async fn another_assignment_keeps_phase_slots_and_the_probe_that_runs() {
     // in the middle of the third probe
     tokio::time::sleep(slots[2].since(START) + Duration::from_secs(2)).await;
     let changed = Target { timeout: Duration::from_secs(4), ..Target::clone(&target()) };
-    scene.assign.send(Assignment { target: Arc::new(changed), streams: vec![7] }).unwrap();
+    scene
+        .assign
+        .send(Assignment { target: Arc::new(changed), streams: vec![7], certificates: Vec::new() })
+        .unwrap();
     tokio::time::sleep(Duration::from_secs(65)).await;
     assert_eq!(scene.starts(), slots[..9], "the phase stays and no slot is left out");
     assert_eq!((outcome(&meter, "ok"), outcome(&meter, "missed")), (9.0, 0.0));
@@ -417,7 +549,10 @@ async fn another_interval_leaves_no_slot_without_an_outcome() {
             slots += schedule.number_at(now) - schedule.number_at(since);
             (since, interval) = (now, Duration::from_secs(random.u64(1..60)));
             let changed = Target { interval, ..Target::clone(&target()) };
-            scene.assign.send(Assignment { target: Arc::new(changed), streams: vec![3] }).unwrap();
+            scene
+                .assign
+                .send(Assignment { target: Arc::new(changed), streams: vec![3], certificates: Vec::new() })
+                .unwrap();
             // the loop takes it before time passes
             for _ in 0..8 {
                 tokio::task::yield_now().await;

@@ -18,7 +18,7 @@ use super::{BackupError, Partial, database, failed, with_suffix};
 use crate::Ledger as _;
 
 /// Tables with their keys, in an order in which no row comes before the one it points to.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 17] = [
     ("slo", "id"),
     ("slot", "slo, start_s, width_s"),
     ("minute", "slo, minute"),
@@ -26,6 +26,7 @@ const TABLES: [(&str, &str); 16] = [
     ("quarter_hour", "slo, quarter_hour"),
     ("objective", "slo_id, from_ms"),
     ("heartbeat", "name"),
+    ("pause", "target"),
     ("evaluator_state", "slo_id"),
     ("incident", "id"),
     ("transition", "id"),
