@@ -236,7 +236,7 @@ fn an_outage_that_the_availability_slo_tells_stands_in_the_promise_by_its_name()
         ("\"off\"", "; worst case without traffic: a ticket after 52 s "),
     ] {
         write(up);
-        let said = said(&super::support::run_to_end(&["check", path]));
+        let said = said(&run_to_end(&["check", path]));
         let line = said.lines().find(|line| line.starts_with("api-requests: ")).unwrap();
         assert!(line.contains(silence), "{up}: {line}");
     }
