@@ -1,4 +1,5 @@
-//! The rules for `Host` (RFC 9112, section 3.2): exactly one in HTTP/1.1, never an invalid one.
+//! The rules for `Host` (RFC 9112, section 3.2): exactly one in HTTP/1.1, never an invalid one. In HTTP/2 `:authority` takes
+//! its place, and a `Host` beside it says the same (RFC 9113, section 8.3.1).
 
 use std::net::Ipv6Addr;
 
@@ -11,13 +12,21 @@ use crate::fields::FieldError;
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::bad_header(FieldError::new("host", detail)));
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => refuse("must be sent once"),
-        (Some(host), None) if !is_valid(host.as_bytes()) => {
-            refuse("must be a host, and perhaps a colon and a port")
+    let (host, is_http2) = (hosts.next(), request.version() == Version::HTTP_2);
+    let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    if hosts.next().is_some() {
+        return refuse("must be sent once");
+    }
+    if host.map(|host| host.as_bytes()).into_iter().chain(target).any(|host| !is_valid(host)) {
+        return refuse("must be a host, and perhaps a colon and a port");
+    }
+    match (host, target) {
+        (Some(host), Some(target)) if is_http2 && !host.as_bytes().eq_ignore_ascii_case(target) => {
+            refuse("must be the same as `:authority`")
         }
-        // Another version has no such field, or names the host elsewhere.
-        (None, None) if request.version() == Version::HTTP_11 => refuse("is missing"),
+        (None, None) if is_http2 => refuse("is missing, and so is `:authority`"),
+        // The target may name a host as well, and does not stand in for the field.
+        (None, _) if request.version() == Version::HTTP_11 => refuse("is missing"),
         _ => Ok(()),
     }
 }
