@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use h2::client::{self, SendRequest};
 use h2::{Reason, RecvStream};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::task::JoinHandle;
@@ -173,6 +174,39 @@ async fn a_head_that_is_too_large_and_a_host_that_differs_are_refused() {
         let named = request(Method::GET, "/api/hello").header("host", host).body(()).unwrap();
         assert_eq!(call(&client, named, None).await.0.status(), status, "{host}");
     }
+}
+
+#[tokio::test]
+async fn a_service_with_names_answers_under_these_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let variables = [("ALLOWED_HOSTS", "titanic, *.titanic.example, [::1]")];
+    let program = Program::start(&folder, &variables).await;
+    let (client, _served) = connect(&program).await;
+    for (host, path, status) in [
+        ("titanic", "/api/hello", 200),
+        ("API.titanic.example:8080", "/api/hello", 200),
+        ("[::1]:1", "/api/hello", 200),
+        ("titanic.example", "/api/hello", 421),
+        ("carpathia", "/nowhere", 421),
+        ("[::2]", "/", 421),
+        ("10.0.0.7:8080", "/readyz", 200),
+    ] {
+        let other = Request::get(format!("http://{host}{path}")).body(()).unwrap();
+        let (response, problem) = call(&client, other, None).await;
+        let code = if status == 421 { json!("unknown_host") } else { problem["code"].clone() };
+        assert_eq!((response.status().as_u16(), &problem["code"]), (status, &code), "{host}");
+        let named = program.http.get(format!("{}{path}", program.address)).header("host", host);
+        assert_eq!(named.send().await.unwrap().status(), status, "{host}");
+    }
+    // The target counts, not the field beside it.
+    let mut stream = TcpStream::connect(program.address.trim_start_matches("http://")).await.unwrap();
+    let request = "GET http://carpathia/api/hello HTTP/1.1\r\nhost: titanic\r\nconnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.1 421 "), "{text}");
+    let admin = program.http.get(format!("{}/metrics", program.admin_address)).send().await.unwrap();
+    assert_eq!(admin.status(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
