@@ -15,7 +15,7 @@ use super::{Reader, Variables};
 const SECRET_BYTES: u64 = 64 * 1024;
 
 /// The token that allows drills. Only its digest is kept, which also makes the comparison blind to its length.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct AdminToken([u8; 32]);
 
 impl AdminToken {
