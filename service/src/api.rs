@@ -21,9 +21,10 @@ use crate::{passengers, voyages};
 const HELLO: ApiRoute = ("/api/hello", "GET", 200);
 const INFO: Info = Info {
     title: "Passengers of the Titanic",
-    description: "Who was aboard and who was saved. Every error is `application/problem+json` (RFC 9457) and names the field \
-        at fault. Only what never becomes a request has an answer without a body, after which the connection is closed: \
-        400 for what is not HTTP, 431 for a head of more than 100 fields or 32 KiB.",
+    description: "Who was aboard and who was saved. The port speaks HTTP/1.1 and HTTP/2 (with prior knowledge). Every error \
+        is `application/problem+json` (RFC 9457) and names the field at fault. Only what never becomes a request has an \
+        answer without a body, after which a connection of HTTP/1.1 is closed: 400 for what is not HTTP, 431 for a head \
+        of more than 100 fields or 32 KiB.",
 };
 
 /// The kinds of records in a backup. A kind comes after those that it refers to; format 1 held the first one.

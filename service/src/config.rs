@@ -1,7 +1,7 @@
 //! The configuration, read once from the environment and checked whole: every wrong variable is reported, not just the first.
 //!
 //! - `reader` reads variables and notes what is wrong; `secret` reads those that are never shown.
-//! - `database`, `edge` and `environment` are the settings that have rules of their own.
+//! - `client_policy`, `database`, `environment` and `hosts` are the settings that have rules of their own.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,6 +15,7 @@ use crate::log_level::LogLevel;
 mod client_policy;
 mod database;
 mod environment;
+mod hosts;
 mod reader;
 mod reference;
 mod secret;
@@ -22,6 +23,7 @@ mod secret;
 pub use self::client_policy::{ApiKey, ClientPolicy, Keys, Network, Rate, Scope};
 pub use self::database::{DatabaseUrl, Pooling};
 pub use self::environment::Environment;
+pub use self::hosts::HostPattern;
 use self::reader::Reader;
 pub use self::reader::{ConfigError, ConfigErrors};
 pub use self::reference::{SETTINGS, Setting, markdown, text};

@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, Uri};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::{Environment, Reader, Variables};
+use super::{Environment, HostPattern, Reader, Variables};
 
 /// The policy for clients: keys, origins, rates and limits.
 #[derive(Debug, Clone)]
@@ -18,6 +18,8 @@ pub struct ClientPolicy {
     pub anonymous_reads: bool,
     /// The origins whose pages may read responses (`CORS_ORIGINS`).
     pub origins: Vec<HeaderValue>,
+    /// The names under which the service answers (`ALLOWED_HOSTS`); any when empty.
+    pub hosts: Vec<HostPattern>,
     /// The request rate of one client (`RATE_LIMIT`, `RATE_LIMIT_SECONDS`); unlimited when unset. Behind a
     /// proxy that is not in `TRUSTED_PROXIES` all clients would share one limit, which is why there is none by default.
     pub rate: Option<Rate>,
@@ -205,6 +207,11 @@ impl<V: Variables> Reader<'_, V> {
             keys: self.keys(environment),
             anonymous_reads: self.anonymous_reads(),
             origins: self.list("CORS_ORIGINS", "origins such as https://titanic.example, or *", origin),
+            hosts: self.list(
+                "ALLOWED_HOSTS",
+                "names such as api.titanic.example or *.titanic.example, without ports, with commas between",
+                HostPattern::read,
+            ),
             rate: (requests > 0).then_some(Rate { requests, seconds }),
             proxies: self.list(
                 "TRUSTED_PROXIES",

@@ -11,7 +11,17 @@ use super::{Environment, Reader, Variables};
 #[derive(Clone)]
 pub struct DatabaseUrl(String);
 
+/// The accepted URLs.
+const EXPECTED: &str = "a SQLite URL such as sqlite://titanic.db or sqlite::memory:, or a PostgreSQL URL such as \
+     postgres://user:password@host:5432/titanic";
+
 impl DatabaseUrl {
+    /// Reads a URL, or returns what was expected.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let url = Self(text.trim().to_owned());
+        if url.is_usable() { Ok(url) } else { Err(EXPECTED.to_owned()) }
+    }
+
     /// The URL as it was given, for the database driver only.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -128,9 +138,7 @@ impl<V: Variables> Reader<'_, V> {
             (None, None) => DatabaseUrl(DEFAULT.to_owned()),
         };
         if self.errors.len() == mistakes && !url.is_usable() {
-            let expected = "a SQLite URL such as sqlite://titanic.db or sqlite::memory:, or a PostgreSQL URL such as \
-                 postgres://user:password@host:5432/titanic";
-            self.refuse("DATABASE_URL", None, expected);
+            self.refuse("DATABASE_URL", None, EXPECTED);
         }
         url
     }

@@ -24,7 +24,7 @@ const fn secret(name: &'static str, about: &'static str) -> Setting {
 }
 
 /// Every setting, in the order of the reference.
-pub const SETTINGS: [Setting; 34] = [
+pub const SETTINGS: [Setting; 35] = [
     plain(
         "ENVIRONMENT",
         "development",
@@ -57,6 +57,11 @@ pub const SETTINGS: [Setting; 34] = [
         "`deny`: reading needs a key with `passengers:read` or `voyages:read`.",
     ),
     plain("CORS_ORIGINS", "", "Origins whose pages may read responses, or `*`."),
+    plain(
+        "ALLOWED_HOSTS",
+        "",
+        "Names under which the API answers, without ports: others get 421, except probes. `*.` stands for all names below.",
+    ),
     plain("RATE_LIMIT", "0", "Requests of one client per `RATE_LIMIT_SECONDS`; 0 is no limit."),
     plain("RATE_LIMIT_SECONDS", "60", "The window of the rate limit."),
     plain("TRUSTED_PROXIES", "", "Addresses or networks whose `X-Forwarded-For` is trusted."),

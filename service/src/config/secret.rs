@@ -15,7 +15,7 @@ use super::{Reader, Variables};
 const SECRET_BYTES: u64 = 64 * 1024;
 
 /// The token that allows drills. Only its digest is kept, which also makes the comparison blind to its length.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct AdminToken([u8; 32]);
 
 impl AdminToken {
@@ -124,7 +124,7 @@ mod tests {
         let variables =
             BTreeMap::from([(String::from("ADMIN_TOKEN_FILE"), path.to_string_lossy().into_owned())]);
         let config = Config::from_variables(&variables).unwrap();
-        let token = config.admin_token.clone().unwrap();
+        let token = config.admin_token.unwrap();
         assert!(token.admits("iceberg"));
         assert!(!token.admits("iceberg\n"));
         assert!(!format!("{config:?}").contains("iceberg"));

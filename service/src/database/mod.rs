@@ -183,25 +183,7 @@ impl Database {
         let advice = "it must be running and reachable, and let this user in with this password; behind PgBouncer or RDS \
              Proxy set DB_POOLING=transaction";
         let open = |source| DatabaseError::Open { url: url.to_string(), advice, source };
-        let options = PgConnectOptions::from_str(url.expose())
-            .map_err(open)?
-            .application_name(env!("CARGO_PKG_NAME"))
-            .disable_statement_logging();
-        let options = match pooling {
-            // A pooler takes neither settings of a session nor this one of sqlx's own.
-            Pooling::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
-            // No statement outlives its request, no forgotten transaction keeps locks, and the server notices a dead
-            // client.
-            Pooling::Session => options.options([
-                // Each start would be told that the table of migrations exists.
-                ("client_min_messages", "warning"),
-                ("statement_timeout", "5s"),
-                ("lock_timeout", "3s"),
-                ("idle_in_transaction_session_timeout", "60s"),
-                ("tcp_user_timeout", "15s"),
-                ("tcp_keepalives_idle", "30"),
-            ]),
-        };
+        let options = postgres_options(url, pooling).map_err(open)?;
         let pool = Pool::<Postgres>::new(options.clone(), POSTGRES_BOUNDS, max);
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
         let checks = Some(Pool::new(options, POSTGRES_BOUNDS, 1));
@@ -301,6 +283,32 @@ impl Database {
         }
     }
 
+    /// Changes the URL of new connections. Another server or database needs a restart: until the last open connection is
+    /// too old, changes would go to both. Returns what was expected of a URL that cannot be used.
+    pub(crate) fn change_url(&self, url: &DatabaseUrl) -> Result<(), String> {
+        let (pool, pooling) = match &self.pools {
+            Pools::Postgres(pool, pooling) => (pool, pooling),
+            Pools::Sqlite(pool) => {
+                let new = SqliteConnectOptions::from_str(url.expose()).ok().filter(|_| !url.is_postgres());
+                let same = new.is_some_and(|new| new.get_filename() == pool.options().get_filename());
+                let expected = || String::from("a URL of the same file: another one needs a restart");
+                return if same { Ok(()) } else { Err(expected()) };
+            }
+        };
+        let place = |options: &PgConnectOptions| {
+            let (host, socket) = (options.get_host().to_owned(), options.get_socket().cloned());
+            (host, socket, options.get_port(), options.get_database().map(str::to_owned))
+        };
+        let new = postgres_options(url, *pooling).ok().filter(|_| url.is_postgres());
+        let new = new.filter(|new| place(new) == place(&pool.options()));
+        let expected = || String::from("a URL of the same server and database: others need a restart");
+        let new = new.ok_or_else(expected)?;
+        for pool in [Some(pool), self.checks.as_ref()].into_iter().flatten() {
+            pool.change_options(|_| new.clone());
+        }
+        Ok(())
+    }
+
     /// Closes connections that are too old or were idle for too long.
     pub fn close_expired(&self) {
         match &self.pools {
@@ -322,6 +330,26 @@ impl Database {
             checks.close().await;
         }
     }
+}
+
+fn postgres_options(url: &DatabaseUrl, pooling: Pooling) -> Result<PgConnectOptions, sqlx::Error> {
+    let options = PgConnectOptions::from_str(url.expose())?
+        .application_name(env!("CARGO_PKG_NAME"))
+        .disable_statement_logging();
+    Ok(match pooling {
+        // A pooler takes neither settings of a session nor this one of sqlx's own.
+        Pooling::Transaction => options.extra_float_digits(None).statement_cache_capacity(0),
+        // No statement outlives its request, no forgotten transaction keeps locks, and the server notices a dead client.
+        Pooling::Session => options.options([
+            // Each start would be told that the table of migrations exists.
+            ("client_min_messages", "warning"),
+            ("statement_timeout", "5s"),
+            ("lock_timeout", "3s"),
+            ("idle_in_transaction_session_timeout", "60s"),
+            ("tcp_user_timeout", "15s"),
+            ("tcp_keepalives_idle", "30"),
+        ]),
+    })
 }
 
 /// The lock of migrations behind a pooler, for as long as their transaction.

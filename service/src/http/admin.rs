@@ -161,7 +161,7 @@ fn turn_away(problem: AdminRefusal, request: &Request) -> Response {
 const MOST_BYTES: usize = 4200;
 
 fn refusal(shared: &Shared, request: &Request) -> Option<AdminRefusal> {
-    let Some(token) = &shared.config.admin_token else { return Some(AdminRefusal::Disabled) };
+    let Some(token) = shared.secrets.admin_token() else { return Some(AdminRefusal::Disabled) };
     let offered = request.headers().get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES);
     let offered = offered.and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
     match offered {

@@ -1,25 +1,33 @@
 //! The table of client connections: how many there may be in all and from one address.
 //!
-//! A connection is idle until the head of its next request has come. When the table is full, the connection that was idle
+//! A connection is idle while it has no request whose head has come. When the table is full, the connection that was idle
 //! for the longest time is closed in favour of the new one, as nginx does. So neither idle clients nor half-sent heads keep
 //! others out. While every connection has a request, new ones wait in the backlog.
+//!
+//! HTTP/2 has many requests on one connection, and cancels them one by one. A client that mostly sends requests in order to
+//! cancel them ("rapid reset", CVE-2023-44487) loses its connection.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
-use axum::http::Response;
+use axum::http::{Response, Version};
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::network_of;
+use super::unsent::Unsent;
 use crate::config::Network;
+
+/// Requests that a client may cancel on one connection, even if they are most of its requests.
+const MOST_CANCELLED: u32 = 100;
 
 /// The limits of the table.
 #[derive(Debug, Clone)]
@@ -51,30 +59,37 @@ struct Table {
 struct Entry {
     /// The address that the limit counts; `None` for an exempt one.
     address: Option<IpAddr>,
-    idle: Arc<IdleSince>,
+    activity: Arc<Activity>,
     close: CancellationToken,
 }
 
-/// Milliseconds from the start of the table to the end of the last request, or [`BUSY`].
+/// The requests of one connection.
 #[derive(Debug)]
-struct IdleSince(AtomicU64);
-
-const BUSY: u64 = u64::MAX;
+struct Activity {
+    open: AtomicU32,
+    /// Milliseconds from the start of the table to the end of the last request.
+    ended: AtomicU64,
+    answered: AtomicU32,
+    cancelled: AtomicU32,
+    is_http1: AtomicBool,
+}
 
 /// The entry of one connection, removed when it is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
     number: u64,
     connections: Arc<Connections>,
-    idle: Arc<IdleSince>,
+    activity: Arc<Activity>,
+    unsent: Arc<Unsent>,
     close: CancellationToken,
 }
 
-/// A request on a connection. Dropped, the connection is idle again.
+/// A request on a connection. Dropped without a response, the client cancelled it.
 #[derive(Debug)]
 pub(super) struct Busy {
-    idle: Arc<IdleSince>,
-    connections: Arc<Connections>,
+    slot: Arc<Slot>,
+    version: Version,
+    answered: bool,
 }
 
 /// The reason for which a connection gets no slot.
@@ -109,11 +124,12 @@ impl Connections {
         }
         table.next += 1;
         let number = table.next;
-        let idle = Arc::new(IdleSince(AtomicU64::new(millis(self.began))));
+        let activity = Arc::new(Activity::new(millis(self.began)));
         let close = CancellationToken::new();
-        table.open.insert(number, Entry { address: counted, idle: Arc::clone(&idle), close: close.clone() });
+        let entry = Entry { address: counted, activity: Arc::clone(&activity), close: close.clone() };
+        table.open.insert(number, entry);
         drop(table);
-        Ok(Slot { number, connections: Arc::clone(self), idle, close })
+        Ok(Slot { number, connections: Arc::clone(self), activity, unsent: Arc::default(), close })
     }
 
     /// Enters a connection as soon as there is room in the table.
@@ -135,15 +151,37 @@ impl Connections {
 impl Table {
     fn close_longest_idle(&mut self, may_close: impl Fn(&Entry) -> bool) -> Option<()> {
         let idle = self.open.iter().filter(|(_, entry)| may_close(entry));
-        let idle = idle.map(|(number, entry)| (entry.idle.0.load(Ordering::Relaxed), *number));
-        let (_, number) = idle.filter(|(since, _)| *since != BUSY).min()?;
+        let idle = idle.filter_map(|(number, entry)| Some((entry.activity.idle_since()?, *number)));
+        let (_, number) = idle.min()?;
         self.open.remove(&number)?.close.cancel();
         Some(())
     }
 }
 
 fn millis(began: Instant) -> u64 {
-    u64::try_from(began.elapsed().as_millis()).unwrap_or(BUSY - 1)
+    u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Activity {
+    fn new(now: u64) -> Self {
+        let number = AtomicU32::default;
+        let (open, answered, cancelled) = (number(), number(), number());
+        Self { open, ended: AtomicU64::new(now), answered, cancelled, is_http1: AtomicBool::new(false) }
+    }
+
+    fn idle_since(&self) -> Option<u64> {
+        (self.open.load(Ordering::Acquire) == 0).then(|| self.ended.load(Ordering::Relaxed))
+    }
+
+    /// Counts the end of a request. Returns whether the client cancels most of its requests.
+    fn end(&self, answered: bool, now: u64) -> bool {
+        let counter = if answered { &self.answered } else { &self.cancelled };
+        counter.fetch_add(1, Ordering::Relaxed);
+        self.ended.store(now, Ordering::Relaxed);
+        self.open.fetch_sub(1, Ordering::Release);
+        let cancelled = self.cancelled.load(Ordering::Relaxed);
+        cancelled > MOST_CANCELLED && cancelled > self.answered.load(Ordering::Relaxed)
+    }
 }
 
 impl Slot {
@@ -153,9 +191,28 @@ impl Slot {
     }
 
     /// Marks the connection as busy with a request.
-    pub(super) fn begin(&self) -> Busy {
-        self.idle.0.store(BUSY, Ordering::Relaxed);
-        Busy { idle: Arc::clone(&self.idle), connections: Arc::clone(&self.connections) }
+    pub(super) fn begin(self: &Arc<Self>, version: Version) -> Busy {
+        self.activity.open.fetch_add(1, Ordering::Relaxed);
+        if version < Version::HTTP_2 {
+            self.activity.is_http1.store(true, Ordering::Relaxed);
+        }
+        Busy { slot: Arc::clone(self), version, answered: false }
+    }
+
+    /// Returns whether the connection has had a request of HTTP/1.
+    pub(super) fn is_http1(&self) -> bool {
+        self.activity.is_http1.load(Ordering::Relaxed)
+    }
+
+    /// Returns the time since the last request ended, if none is open.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let since = self.activity.idle_since()?;
+        Some(Duration::from_millis(millis(self.connections.began).saturating_sub(since)))
+    }
+
+    /// Returns whether the client has taken nothing of a response for so long.
+    pub(super) fn has_stalled(&self, limit: Duration) -> bool {
+        self.unsent.oldest().is_some_and(|since| since.elapsed() > limit)
     }
 }
 
@@ -167,9 +224,16 @@ impl Drop for Slot {
 }
 
 impl Busy {
-    /// Ends with the response. One of unknown length is still being made while it is sent: it ends with its body.
-    pub(super) fn end_with(self, response: Response<Body>) -> Response<Body> {
-        if response.body().size_hint().exact().is_some() {
+    /// Ends with the response. One of unknown length is still being made while it is sent: it ends with its body. So does
+    /// one of HTTP/2, whose client may take it as late as it likes.
+    pub(super) fn end_with(mut self, response: Response<Body>) -> Response<Body> {
+        self.answered = true;
+        let length = response.body().size_hint().exact();
+        if self.version == Version::HTTP_2 && length != Some(0) {
+            let unsent = Arc::clone(&self.slot.unsent);
+            return response.map(|body| Body::new(unsent.watch(body, self)));
+        }
+        if length.is_some() {
             return response;
         }
         response.map(|body| Body::new(BusyBody { body, _busy: self }))
@@ -178,8 +242,11 @@ impl Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.idle.0.store(millis(self.connections.began), Ordering::Relaxed);
-        self.connections.freed.notify_waiters();
+        let Slot { activity, connections, close, .. } = &*self.slot;
+        if activity.end(self.answered, millis(connections.began)) {
+            close.cancel();
+        }
+        connections.freed.notify_waiters();
     }
 }
 
@@ -217,18 +284,22 @@ mod tests {
         Connections::new(ConnectionLimits { total, per_address, exempt: Vec::new() })
     }
 
+    fn enter(connections: &Arc<Connections>, address: IpAddr) -> Arc<Slot> {
+        Arc::new(connections.enter(address).unwrap())
+    }
+
     const A: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
     const B: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
 
     #[test]
     fn the_longest_idle_connection_makes_room_and_a_busy_one_does_not() {
         let connections = of(2, 2);
-        let (one, other) = (connections.enter(A).unwrap(), connections.enter(A).unwrap());
-        let busy = one.begin();
-        let third = connections.enter(B).unwrap();
+        let (one, other) = (enter(&connections, A), enter(&connections, A));
+        let busy = one.begin(Version::HTTP_11);
+        let third = enter(&connections, B);
         assert!(other.close().is_cancelled() && !one.close().is_cancelled());
         drop(other);
-        let also_busy = third.begin();
+        let also_busy = third.begin(Version::HTTP_11);
         assert_eq!(connections.enter(B).err(), Some(Refused::Full));
         drop(busy);
         assert!(connections.enter(B).is_ok());
@@ -239,11 +310,34 @@ mod tests {
     #[test]
     fn one_address_takes_no_more_than_its_share() {
         let connections = of(10, 2);
-        let (one, other) = (connections.enter(A).unwrap(), connections.enter(A).unwrap());
-        let (_busy, _also) = (one.begin(), other.begin());
+        let (one, other) = (enter(&connections, A), enter(&connections, A));
+        let (busy, _also) = (one.begin(Version::HTTP_11), other.begin(Version::HTTP_11));
         assert_eq!(connections.enter(A).err(), Some(Refused::Address));
         assert!(connections.enter(B).is_ok());
-        drop(one);
+        drop((busy, one));
         assert!(connections.enter(A).is_ok());
+    }
+
+    #[test]
+    fn a_connection_is_idle_when_all_its_requests_have_ended() {
+        let slot = enter(&of(1, 1), A);
+        let (first, second) = (slot.begin(Version::HTTP_2), slot.begin(Version::HTTP_2));
+        drop(first);
+        assert_eq!((slot.idle(), slot.is_http1()), (None, false));
+        drop(second);
+        assert!(slot.idle().is_some());
+    }
+
+    #[test]
+    fn a_client_that_cancels_most_of_its_requests_loses_its_connection() {
+        let slot = enter(&of(1, 1), A);
+        let answer = || drop(slot.begin(Version::HTTP_2).end_with(Response::new(Body::empty())));
+        (0..150).for_each(|_| answer());
+        for _ in 0..150 {
+            drop(slot.begin(Version::HTTP_2));
+        }
+        assert!(!slot.close().is_cancelled(), "half of them were answered");
+        drop(slot.begin(Version::HTTP_2));
+        assert!(slot.close().is_cancelled());
     }
 }

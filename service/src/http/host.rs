@@ -1,25 +1,64 @@
-//! The rules for `Host` (RFC 9112, section 3.2): exactly one in HTTP/1.1, never an invalid one.
+//! The rules for `Host` (RFC 9112, section 3.2): exactly one in HTTP/1.1, never an invalid one. In HTTP/2 `:authority` takes
+//! its place, and a `Host` beside it says the same (RFC 9113, section 8.3.1).
+//!
+//! A page from elsewhere can point a name of its own at the address of the service, and read its answers in the browser of a
+//! visitor (DNS rebinding). A list of names ends that.
 
 use std::net::Ipv6Addr;
 
-use axum::http::{Request, Version, header};
+use axum::http::{Request, StatusCode, Version, header};
 
 use super::error::Problem;
+use crate::config::HostPattern;
 use crate::fields::FieldError;
 
 /// Returns whether the request names its host as it must.
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::bad_header(FieldError::new("host", detail)));
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (_, Some(_)) => refuse("must be sent once"),
-        (Some(host), None) if !is_valid(host.as_bytes()) => {
-            refuse("must be a host, and perhaps a colon and a port")
+    let (host, is_http2) = (hosts.next(), request.version() == Version::HTTP_2);
+    let target = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+    if hosts.next().is_some() {
+        return refuse("must be sent once");
+    }
+    if host.map(|host| host.as_bytes()).into_iter().chain(target).any(|host| !is_valid(host)) {
+        return refuse("must be a host, and perhaps a colon and a port");
+    }
+    match (host, target) {
+        (Some(host), Some(target)) if is_http2 && !host.as_bytes().eq_ignore_ascii_case(target) => {
+            refuse("must be the same as `:authority`")
         }
-        // Another version has no such field, or names the host elsewhere.
-        (None, None) if request.version() == Version::HTTP_11 => refuse("is missing"),
+        (None, None) if is_http2 => refuse("is missing, and so is `:authority`"),
+        // The target may name a host as well, and does not stand in for the field.
+        (None, _) if request.version() == Version::HTTP_11 => refuse("is missing"),
         _ => Ok(()),
     }
+}
+
+/// Returns whether the service answers under the host of a checked request. An empty list allows all.
+pub(super) fn admit<B>(request: &Request<B>, allowed: &[HostPattern]) -> Result<(), Problem> {
+    if allowed.is_empty() {
+        return Ok(());
+    }
+    // The host of the target counts where there is one (RFC 9112, section 3.2.2).
+    let target = request.uri().authority().map(|authority| authority.as_str());
+    let field = || request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = name_of(target.or_else(field).unwrap_or_default());
+    if allowed.iter().any(|pattern| pattern.matches(host)) {
+        return Ok(());
+    }
+    let detail = "the service does not answer under this host";
+    Err(Problem::new(StatusCode::MISDIRECTED_REQUEST, "unknown_host", "Misdirected request", detail)
+        .with_errors(vec![FieldError::new("host", "is not one of this service")]))
+}
+
+/// Returns a valid host without its port.
+fn name_of(host: &str) -> &str {
+    let end = match host.find(']') {
+        Some(bracket) => Some(bracket + 1),
+        None => host.find(':'),
+    };
+    end.and_then(|end| host.get(..end)).unwrap_or(host)
 }
 
 /// Returns whether this is `uri-host [ ":" port ]` (RFC 9110, section 7.2). Both may be empty.

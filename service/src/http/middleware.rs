@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::deadline::{Deadline, TIME_LIMIT};
 use super::error::{MEDIA_TYPE, Problem};
-use super::health::OwnBody;
+use super::health::{OwnBody, is_probe};
 use super::metrics::{Sample, UNMATCHED, method_label};
 use super::{Shared, faults, host, in_flight, rate};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
@@ -194,7 +194,10 @@ pub async fn guard(
         Port::Admin => faulty(request).await,
     };
     let answered = async |mut request: Request| {
-        if let Err(problem) = host::check(&request) {
+        // Probes name the address of a pod or a target.
+        let anywhere = port == Port::Admin || route.is_some_and(is_probe);
+        let allowed = if anywhere { &[] } else { shared.config.clients.hosts.as_slice() };
+        if let Err(problem) = host::check(&request).and_then(|()| host::admit(&request, allowed)) {
             return problem.into_response();
         }
         // A request without a body needs no deadline that moves.

@@ -23,6 +23,7 @@ pub mod rate;
 pub mod secrets;
 pub mod serve;
 pub mod startup_gate;
+mod unsent;
 mod write_timeout;
 
 use std::ops::Deref;

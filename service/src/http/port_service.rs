@@ -1,6 +1,8 @@
 //! The service of one port: its routes and the middleware in front of them.
 //!
 //! The middleware wraps the router and is no layer of it: a layer costs every request three boxes and a copy of all below it.
+//! Four layers of axum's `from_fn` in a `ServiceBuilder` around the router take 4,200 instructions, these four functions 450:
+//! about 2 % of a request.
 
 use std::fmt;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Secrets that change while the service runs: API keys and the login of the database, from files.
+//! Secrets that change while the service runs: API keys, the token of operators and the login of the database, from files.
 //!
 //! A file that cannot be used changes nothing: the last good secret stays, a log line says why, `/readyz` is `degraded`, and
 //! `titanic_secret_last_reload_successful` is 0.
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use jiff::Timestamp;
 
-use crate::config::{Config, Keys, SecretFile};
+use crate::config::{AdminToken, Config, DatabaseUrl, Keys, SecretFile};
 use crate::database::{Database, Login};
 use crate::telemetry::exposition::{Exposition, Kind};
 
@@ -18,6 +18,7 @@ const SUCCESS_TIME: &str = "titanic_secret_last_reload_success_timestamp_seconds
 #[derive(Debug)]
 pub struct Secrets {
     keys: RwLock<Arc<Keys>>,
+    admin_token: RwLock<Option<AdminToken>>,
     files: Mutex<Vec<Watched>>,
 }
 
@@ -32,16 +33,23 @@ struct Watched {
 impl Secrets {
     /// Takes the secrets of the start.
     pub(super) fn new(config: &Config, now: Timestamp) -> Self {
-        let can_change = |file: &&SecretFile| matches!(file.variable, "API_KEYS" | "DB_USER" | "DB_PASSWORD");
-        let files = config.secret_files.iter().filter(can_change).cloned();
-        let files = files.map(|file| Watched { file, failed: false, succeeded_at: now }).collect();
-        Self { keys: RwLock::new(Arc::new(config.clients.keys.clone())), files: Mutex::new(files) }
+        let watch = |file: &SecretFile| Watched { file: file.clone(), failed: false, succeeded_at: now };
+        Self {
+            keys: RwLock::new(Arc::new(config.clients.keys.clone())),
+            admin_token: RwLock::new(config.admin_token),
+            files: Mutex::new(config.secret_files.iter().map(watch).collect()),
+        }
     }
 
     /// Returns the API keys.
     #[must_use]
     pub fn keys(&self) -> Arc<Keys> {
         Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Returns the token of operators; nobody may inject faults without one.
+    pub(super) fn admin_token(&self) -> Option<AdminToken> {
+        *self.admin_token.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns whether a file could not be used when it was last read.
@@ -83,8 +91,14 @@ impl Secrets {
                 let keys = Keys::parse(&secret).map_err(|wrong| wrong.join("; "))?;
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
             }
+            "ADMIN_TOKEN" => {
+                let token = AdminToken::new(&secret);
+                *self.admin_token.write().unwrap_or_else(PoisonError::into_inner) = Some(token);
+            }
+            "DATABASE_URL" => database.change_url(&DatabaseUrl::parse(&secret)?)?,
             "DB_USER" => database.change_login(&Login::User(secret)),
-            _ => database.change_login(&Login::Password(secret)),
+            "DB_PASSWORD" => database.change_login(&Login::Password(secret)),
+            other => return Err(format!("{other} to be read at the start only")),
         }
         Ok(())
     }

@@ -1,20 +1,24 @@
-//! The server of one port: connections, and the time limits of heads and of slow readers.
+//! The server of one port: connections of HTTP/1.1 and HTTP/2, and the time limits of heads and of slow readers.
+//!
+//! A client of HTTP/2 begins with its preface ("prior knowledge"): TLS and the choice of a version end at the proxy.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, Version, header};
 use futures_util::FutureExt as _;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::{Instant, interval_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use super::client::PeerAddress;
 use super::connections::{Busy, ConnectionLimits, Connections, Refused, Slot};
@@ -28,7 +32,7 @@ pub struct Limits {
     pub connections: ConnectionLimits,
     /// Time limit for the head of a request, also of the next one on the same connection. It ends idle connections.
     pub head: Duration,
-    /// Time in which a client must read some of its response. It ends clients that do not read.
+    /// Time in which a client must read some of each response. It ends clients that do not read.
     pub write: Duration,
 }
 
@@ -49,7 +53,23 @@ impl Limits {
 /// The bytes that are held of one connection, which is also the most that a head may have before it is read. Beyond that,
 /// and beyond the 100 fields that can be read without asking for memory, a request is refused with 431 by the connection
 /// itself, which has no way to say more; what is merely too much for us is refused as a problem (`head`).
-const MOST_HEAD_BYTES: usize = 32 * 1024;
+const MOST_HEAD_BYTES: u32 = 32 * 1024;
+/// Requests at once on a connection of HTTP/2.
+const STREAMS: u32 = 100;
+/// Bytes of a body that a client of HTTP/2 may send before they are read, and of all bodies of its connection.
+const STREAM_WINDOW: u32 = 64 * 1024;
+const CONNECTION_WINDOW: u32 = 256 * 1024;
+/// Bytes of a response that are held for a client of HTTP/2 beside the body itself.
+const SEND_BUFFER: usize = 64 * 1024;
+/// Streams that a client of HTTP/2 may reset before they were looked at.
+const RESETS: usize = 20;
+/// The interval of pings to a client of HTTP/2, and the time for its answer.
+const PING: Duration = Duration::from_secs(20);
+const PONG: Duration = Duration::from_secs(10);
+/// The longest interval of checks of a connection of HTTP/2.
+const CHECK: Duration = Duration::from_secs(1);
+/// Time for an idle client of HTTP/2 to confirm the end of its connection.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// The pause after a failed accept, such as for want of file descriptors.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Time for the last connections to send their request.
@@ -59,30 +79,11 @@ const SETTLE: Duration = Duration::from_millis(500);
 /// their response. Returns when all have ended.
 pub async fn serve(listener: TcpListener, gate: Arc<StartupGate>, limits: Limits, stop: CancellationToken) {
     let connections = Connections::new(limits.connections.clone());
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(limits.head);
-    http.max_buf_size(MOST_HEAD_BYTES);
-    let graceful = GracefulShutdown::new();
-    let start = |graceful: &GracefulShutdown, stream: TcpStream, peer: SocketAddr, slot: Slot| {
+    let (http, connected, end) = (protocol(&limits), TaskTracker::new(), CancellationToken::new());
+    let start = |stream: TcpStream, peer: SocketAddr, slot: Slot| {
         let _slower_but_served = stream.set_nodelay(true);
-        let (gate, close) = (Arc::clone(&gate), slot.close());
-        let slot = Arc::new(slot);
-        let of_requests = Arc::clone(&slot);
-        let service =
-            service_fn(move |request| answer(Arc::clone(&gate), request, peer, of_requests.begin()));
-        let stream = TokioIo::new(WriteTimeout::new(stream, limits.write));
-        let connection = graceful.watch(http.serve_connection(stream, service));
-        tokio::spawn(async move {
-            tokio::select! {
-                ended = connection => {
-                    if let Err(error) = ended {
-                        tracing::debug!(%error, %peer, "a connection ended");
-                    }
-                }
-                () = close.cancelled() => tracing::debug!(%peer, "an idle connection was closed to make room"),
-            }
-            drop(slot);
-        });
+        let (http, gate, limits, end) = (http.clone(), Arc::clone(&gate), limits.clone(), end.clone());
+        connected.spawn(async move { attend(&http, gate, &limits, (stream, peer, slot), end).await });
     };
     loop {
         let (stream, peer) = tokio::select! {
@@ -96,7 +97,7 @@ pub async fn serve(listener: TcpListener, gate: Arc<StartupGate>, limits: Limits
             () = stop.cancelled() => Err(Refused::Full),
         };
         match slot {
-            Ok(slot) => start(&graceful, stream, peer, slot),
+            Ok(slot) => start(stream, peer, slot),
             Err(refused) => tracing::debug!(?refused, %peer, "a connection was refused"),
         }
     }
@@ -104,23 +105,125 @@ pub async fn serve(listener: TcpListener, gate: Arc<StartupGate>, limits: Limits
     // to end. In any other order somebody is cut off although others are still accepted.
     while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
         if let Ok(slot) = connections.enter(peer.ip()) {
-            start(&graceful, stream, peer, slot);
+            start(stream, peer, slot);
         }
     }
     drop(listener);
     // Each response says that the connection is closed behind it: most are gone by then.
     tokio::time::sleep(SETTLE).await;
-    graceful.shutdown().await;
+    end.cancel();
+    connected.close();
+    connected.wait().await;
+}
+
+fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
+    let mut http = Builder::new(TokioExecutor::new());
+    http.http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.head)
+        .max_buf_size(MOST_HEAD_BYTES as usize);
+    http.http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(MOST_HEAD_BYTES)
+        .max_concurrent_streams(STREAMS)
+        .max_pending_accept_reset_streams(RESETS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PONG);
+    http
+}
+
+/// Serves one connection until it ends, is told to end, or must make room.
+async fn attend(
+    http: &Builder<TokioExecutor>,
+    gate: Arc<StartupGate>,
+    limits: &Limits,
+    (stream, peer, slot): (TcpStream, SocketAddr, Slot),
+    end: CancellationToken,
+) {
+    let (close, slot) = (slot.close(), Arc::new(slot));
+    let requests = Arc::clone(&slot);
+    let service = service_fn(move |request: Request<Incoming>| {
+        answer(Arc::clone(&gate), peer, requests.begin(request.version()), request)
+    });
+    let stream = TokioIo::new(WriteTimeout::new(stream, limits.write));
+    let mut connection = pin!(http.serve_connection(stream, service));
+    let (mut closed, mut ended) = (pin!(close.cancelled()), pin!(end.cancelled()));
+    let period = (limits.head.min(limits.write) / 4).clamp(Duration::from_millis(1), CHECK);
+    let mut check = interval_at(Instant::now() + period, period);
+    let (mut told, mut checked) = (None, true);
+    loop {
+        tokio::select! {
+            done = connection.as_mut() => {
+                if let Err(error) = done {
+                    tracing::debug!(%error, %peer, "a connection ended");
+                }
+                return;
+            }
+            () = closed.as_mut() => {
+                tracing::debug!(%peer, "a connection was closed: idle in a full table, or most requests cancelled");
+                return;
+            }
+            () = ended.as_mut(), if told.is_none() => {
+                connection.as_mut().graceful_shutdown();
+                told = Some(Instant::now());
+            }
+            // HTTP/1 has one request at a time: hyper and `WriteTimeout` time its heads and its responses.
+            _ = check.tick(), if checked => match progress(&slot, limits, told) {
+                Progress::OfHttp1 => checked = false,
+                Progress::Fine => {}
+                Progress::Idle => {
+                    connection.as_mut().graceful_shutdown();
+                    told = Some(Instant::now());
+                }
+                Progress::Stalled => {
+                    tracing::debug!(%peer, "a client was timed out");
+                    return;
+                }
+            },
+        }
+    }
+}
+
+/// The state of a connection that is checked.
+enum Progress {
+    /// It is timed elsewhere.
+    OfHttp1,
+    Fine,
+    /// It has had no request for too long.
+    Idle,
+    /// The client takes nothing of a response, or does not confirm the end.
+    Stalled,
+}
+
+fn progress(slot: &Slot, limits: &Limits, told: Option<Instant>) -> Progress {
+    if slot.is_http1() {
+        return Progress::OfHttp1;
+    }
+    let idle = slot.idle();
+    match told {
+        _ if slot.has_stalled(limits.write) => Progress::Stalled,
+        Some(at) if idle.is_some() && at.elapsed() > FAREWELL => Progress::Stalled,
+        None if idle.is_some_and(|idle| idle > limits.head) => Progress::Idle,
+        _ => Progress::Fine,
+    }
 }
 
 async fn answer(
     gate: Arc<StartupGate>,
-    mut request: Request<Incoming>,
     peer: SocketAddr,
     busy: Busy,
+    mut request: Request<Incoming>,
 ) -> Result<axum::response::Response, Infallible> {
+    let version = request.version();
     request.extensions_mut().insert(PeerAddress(peer));
-    let response = gate.answer(request.map(Body::new)).await;
+    let mut response = gate.answer(request.map(Body::new)).await;
+    if version == Version::HTTP_2 {
+        // A connection of HTTP/2 is told with a frame (RFC 9113, section 8.2.2).
+        response.headers_mut().remove(header::CONNECTION);
+    }
     Ok(busy.end_with(response))
 }
 
@@ -135,6 +238,10 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "serve_http2_tests.rs"]
+mod http2_tests;
 
 #[cfg(test)]
 mod tests {
@@ -154,9 +261,9 @@ mod tests {
     use crate::config::Pooling;
     use crate::database::{Database, Opening};
 
-    const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    pub(super) const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
 
-    async fn start(
+    pub(super) async fn start(
         limits: Limits,
         routes: Router<Shared>,
     ) -> (SocketAddr, CancellationToken, JoinHandle<()>) {
@@ -172,13 +279,13 @@ mod tests {
         (address, stop.clone(), tokio::spawn(serve(listener, gate, limits, stop)))
     }
 
-    async fn say(address: SocketAddr, text: &str) -> TcpStream {
+    pub(super) async fn say(address: SocketAddr, text: &str) -> TcpStream {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(text.as_bytes()).await.unwrap();
         stream
     }
 
-    async fn heard(mut stream: TcpStream) -> String {
+    pub(super) async fn heard(mut stream: TcpStream) -> String {
         let mut text = Vec::new();
         let read = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut text)).await;
         // A connection that is cut while we still write is as good an end as any.
@@ -219,7 +326,7 @@ mod tests {
         let (address, _stop, _serving) =
             start(Limits::of(4), Router::new().route("/", get(async || "aboard"))).await;
         let many: String = (0..100).map(|number| format!("x-{number}: 1\r\n")).collect();
-        let long = format!("x-long: {}\r\n", "x".repeat(4 * MOST_HEAD_BYTES));
+        let long = format!("x-long: {}\r\n", "x".repeat(4 * MOST_HEAD_BYTES as usize));
         for fields in [many, long] {
             let stream =
                 say(address, &format!("GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{fields}\r\n"))

@@ -1,6 +1,8 @@
 //! A histogram that costs a request three additions, and remembers for each bucket one request that fell into it.
 //!
-//! Our own, because the recorder we had keeps no exemplars, and because it looked its series up by text at each request.
+//! Our own, because `metrics-exporter-prometheus` keeps no exemplars, which lead from a chart to a trace. The cost is not the
+//! reason: a request takes 870 instructions and 0.1 µs for its metrics, and 4,700 and 0.4 µs with the macros of `metrics`,
+//! which is 1 % of a request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};

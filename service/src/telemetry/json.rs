@@ -1,4 +1,8 @@
 //! One JSON object per line: time, level, message, the ids of the request it belongs to, and the event's own fields.
+//!
+//! With `stdout` a line takes 8,600 instructions and 1 µs. The JSON of `tracing-subscriber` with `tracing-appender` takes
+//! 36,800 and 5 µs of a request of 40 µs, and puts the ids of a request into an object of the span, where no query of ours
+//! looks for them.
 
 use std::cell::RefCell;
 use std::fmt::{self, Write as _};

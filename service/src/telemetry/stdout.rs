@@ -1,5 +1,6 @@
 //! Lines on their way to stdout: put together with others, so that not each of them is a system call of its own, and never
-//! in the way of a request, however slowly they are read.
+//! in the way of a request, however slowly they are read. `json` compares the cost with `tracing-appender`, which bounds its
+//! queue in lines, not in bytes.
 
 use std::io::{self, Write};
 use std::mem;

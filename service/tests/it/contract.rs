@@ -142,6 +142,7 @@ async fn every_documented_answer_of_the_passengers_is_real() {
     let locked = App::with(&[("API_KEYS", &keys), ("ANONYMOUS_READS", "deny")]).await;
     let limited = App::with(&[("RATE_LIMIT", "1"), ("RATE_LIMIT_SECONDS", "86400")]).await;
     assert_eq!(limited.get("/api/hello").await.status, 200);
+    let named = App::with(&[("ALLOWED_HOSTS", "carpathia.example")]).await;
     let away = App::new().await;
     away.store.close().await;
     let document = app.get("/openapi.json").await.json();
@@ -156,6 +157,7 @@ async fn every_documented_answer_of_the_passengers_is_real() {
                 401 => &locked,
                 403 if method == "GET" => &locked,
                 403 => &closed,
+                421 => &named,
                 429 => &limited,
                 503 if path != "/api/hello" && !path.ends_with("import") => &away,
                 _ => &app,
@@ -218,7 +220,9 @@ fn ask(
         413 => headers.push(("content-length", (100 << 20).to_string())),
         431 => headers.push(("x-long", "x".repeat(titanic::http::head::MOST_BYTES))),
         422 => body = json!({"class": 9}).to_string(),
-        status => assert!(status == success || matches!(status, 401 | 403 | 415 | 429 | 503), "{status}"),
+        status => {
+            assert!(status == success || matches!(status, 401 | 403 | 415 | 421 | 429 | 503), "{status}")
+        }
     }
     Ask { method: method.parse().unwrap(), path: place, headers, body }
 }

@@ -33,6 +33,8 @@ mod fences;
 #[cfg(test)]
 mod fuzzed;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod idempotency;
 #[cfg(test)]
 mod imports;

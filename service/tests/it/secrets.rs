@@ -152,3 +152,83 @@ async fn a_new_password_of_the_database_serves_new_connections() {
         until("it is ready", async || (program.status("/readyz").await == Some(200)).then_some(())).await;
     }
 }
+
+/// The state of the secrets once this file was read again with such a result.
+async fn reread(program: &Program, state: &str) {
+    let expected = if state == "ok" { "ok" } else { "degraded" };
+    until(&format!("secrets are {state}"), async || {
+        (secrets_check(program).await == (200, json!(expected), json!(state))).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_new_token_of_operators_replaces_the_old_one_and_a_bad_file_does_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "first\n").unwrap();
+    let variables = [("ADMIN_TOKEN", ""), ("ADMIN_TOKEN_FILE", path.to_str().unwrap())];
+    let program = Program::start(&folder, &variables).await;
+    let admits = async |token: &str| {
+        let faults = program.http.get(format!("{}/faults", program.admin_address)).bearer_auth(token);
+        faults.send().await.unwrap().status() == 200
+    };
+    assert!(admits("first").await);
+    let mut good = "first";
+    for next in ["second", "third"] {
+        std::fs::write(&path, "\n").unwrap();
+        reread(&program, "reload_failed").await;
+        assert!(admits(good).await && !admits("").await, "{good}");
+        replace(&path, next);
+        until("the new token is known", async || admits(next).await.then_some(())).await;
+        assert!(!admits(good).await, "{good}");
+        reread(&program, "ok").await;
+        good = next;
+    }
+}
+
+#[tokio::test]
+async fn a_new_database_url_brings_another_login_and_never_another_database() {
+    let server = Postgres::start().await;
+    server.database("crossing").await;
+    server.database("other").await;
+    server.add_login("clerk", "first").await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    let url =
+        |login: &str, database: &str| format!("postgres://{login}@127.0.0.1:{}/{database}\n", server.port());
+    std::fs::write(&path, url("clerk:first", "crossing")).unwrap();
+    let program = Program::start(&folder, &[("DATABASE_URL_FILE", path.to_str().unwrap())]).await;
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'clerk'";
+    for (bad, password) in [(url("titanic", "other"), "second"), (String::from("mysql://a/b"), "third")] {
+        replace(&path, &bad);
+        reread(&program, "reload_failed").await;
+        server.execute(cut).await;
+        until("requests go on", async || (program.status(ALL).await == Some(200)).then_some(())).await;
+
+        server.execute(&format!("alter role clerk password '{password}'")).await;
+        server.execute(cut).await;
+        until("a request fails", async || (program.status(ALL).await != Some(200)).then_some(())).await;
+        replace(&path, &url(&format!("clerk:{password}"), "crossing"));
+        until("requests succeed", async || (program.status(ALL).await == Some(200)).then_some(())).await;
+        reread(&program, "ok").await;
+    }
+    let told = program.line("a secret file cannot be used; the last good one stays").await;
+    assert_eq!(told["secret"], "DATABASE_URL");
+    assert!(!told.to_string().contains("first"), "{told}");
+}
+
+#[tokio::test]
+async fn the_url_of_a_file_is_read_again_but_names_the_same_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("url");
+    std::fs::write(&path, "sqlite://titanic.db").unwrap();
+    let program = Program::start(&folder, &[("DATABASE_URL_FILE", path.to_str().unwrap())]).await;
+    for _ in 0..2 {
+        replace(&path, "sqlite://other.db");
+        reread(&program, "reload_failed").await;
+        replace(&path, "sqlite://titanic.db\n");
+        reread(&program, "ok").await;
+    }
+    assert!(!folder.path().join("other.db").exists());
+}

@@ -150,6 +150,7 @@ fn about_problem(status: u16) -> &'static str {
         412 => "The resource is in another state than `If-Match` or `If-None-Match` wants.",
         413 => "The body is too large.",
         415 => "The body is of another media type.",
+        421 => "The service does not answer under this host.",
         422 => "The body can be read but not used; the fields at fault are named.",
         431 => "The head of the request is too large; the largest part of it is named.",
         429 => "Too many requests of this client; `Retry-After` says when to come again.",
@@ -177,7 +178,7 @@ impl Operation {
             answers: Vec::new(),
         };
         let operation = operation.refuses(&[431]);
-        if crate::http::health::is_probe(path) { operation } else { operation.refuses(&[429, 500, 503]) }
+        if crate::http::health::is_probe(path) { operation } else { operation.refuses(&[421, 429, 500, 503]) }
     }
 
     /// Sets the heading of the operation.

@@ -1,0 +1,143 @@
+//! The parts of responses that a client of HTTP/2 has not taken yet.
+//!
+//! HTTP/2 lets a client hold back each response of a connection that is otherwise alive, so that no write to the socket
+//! ever waits. Each piece of a body counts from the moment it is handed out until it is written and dropped.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes, HttpBody};
+use hyper::body::{Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::connections::Busy;
+
+/// The bytes of a piece: those of one frame, unless a client asks for larger ones.
+const PIECE: usize = 16 * 1024;
+
+/// The responses of one connection that are being sent.
+#[derive(Debug, Default)]
+pub(super) struct Unsent(Mutex<Responses>);
+
+#[derive(Debug, Default)]
+struct Responses {
+    next: u64,
+    open: HashMap<u64, Progress>,
+}
+
+/// The pieces of a response that the client has not taken, and the time of the last change.
+#[derive(Debug)]
+struct Progress {
+    pieces: u32,
+    changed: Instant,
+}
+
+impl Unsent {
+    /// Watches the sending of a body. Its connection is busy until the last piece is taken.
+    pub(super) fn watch(self: Arc<Self>, body: Body, busy: Busy) -> WatchedBody {
+        let mut responses = self.responses();
+        responses.next += 1;
+        let number = responses.next;
+        responses.open.insert(number, Progress { pieces: 0, changed: Instant::now() });
+        drop(responses);
+        let response = Arc::new(Response { number, unsent: self, _busy: busy });
+        WatchedBody { body, rest: Bytes::new(), response }
+    }
+
+    /// Returns since when the slowest response waits for the client.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let responses = self.responses();
+        let waiting = responses.open.values().filter(|progress| progress.pieces > 0);
+        waiting.map(|progress| progress.changed).min()
+    }
+
+    fn responses(&self) -> MutexGuard<'_, Responses> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A response, until its body and all pieces of it are dropped.
+#[derive(Debug)]
+struct Response {
+    number: u64,
+    unsent: Arc<Unsent>,
+    _busy: Busy,
+}
+
+impl Response {
+    fn change(&self, pieces: impl Fn(u32) -> u32) {
+        if let Some(progress) = self.unsent.responses().open.get_mut(&self.number) {
+            *progress = Progress { pieces: pieces(progress.pieces), changed: Instant::now() };
+        }
+    }
+}
+
+impl Drop for Response {
+    fn drop(&mut self) {
+        self.unsent.responses().open.remove(&self.number);
+    }
+}
+
+/// A piece of a body. Dropped, it is written or given up.
+struct Piece {
+    bytes: Bytes,
+    response: Arc<Response>,
+}
+
+impl AsRef<[u8]> for Piece {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Piece {
+    fn drop(&mut self) {
+        self.response.change(|pieces| pieces.saturating_sub(1));
+    }
+}
+
+/// A body that is handed out piece by piece.
+pub(super) struct WatchedBody {
+    body: Body,
+    rest: Bytes,
+    response: Arc<Response>,
+}
+
+impl HttpBody for WatchedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        while self.rest.is_empty() {
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(bytes) => self.rest = bytes,
+                    Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+        let length = self.rest.len().min(PIECE);
+        let piece = Piece { bytes: self.rest.split_to(length), response: Arc::clone(&self.response) };
+        piece.response.change(|pieces| pieces.saturating_add(1));
+        Poll::Ready(Some(Ok(Frame::data(Bytes::from_owner(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let (rest, mut hint) = (self.rest.len() as u64, self.body.size_hint());
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper.saturating_add(rest));
+        }
+        hint.set_lower(hint.lower().saturating_add(rest));
+        hint
+    }
+}
