@@ -3,6 +3,7 @@
 
 mod address;
 mod assertion;
+mod blackbox;
 mod calendar;
 mod composite;
 mod conditions;
@@ -56,6 +57,7 @@ pub use assertion::{
     Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
     Subject,
 };
+pub use blackbox::{AllowList, Blackbox};
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use credentials::Credentials;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};

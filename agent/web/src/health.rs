@@ -70,7 +70,10 @@ async fn undelivered(state: &State) -> String {
 
 /// `GET /metrics`
 pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
-    let text =
+    let mut text =
         lookout_export::render(&state.recorder, &state.board.read(), &state.host, state.config.agent_url());
+    if state.config.blackbox.metrics {
+        text.push_str(&state.blackbox.text());
+    }
     ([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], text).into_response()
 }

@@ -128,6 +128,7 @@ pub(super) fn probing(check: Check) -> Target {
         timeout: Duration::from_secs(5),
         family: Family::Auto,
         resolver: None,
+        allowed: None,
         check,
         expect: Vec::new(),
     }

@@ -2,11 +2,13 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::{
     DnsCheck, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck, TcpCheck, WebSocketCheck,
 };
 use crate::assertion::Assertion;
+use crate::blackbox::AllowList;
 
 /// The deadline of a probe or scrape unless told otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,6 +26,8 @@ pub struct Target {
     pub family: Family,
     /// DNS server that is asked for names instead of the system's resolver.
     pub resolver: Option<SocketAddr>,
+    /// Addresses that it may reach; every one when it is absent.
+    pub allowed: Option<Arc<AllowList>>,
     /// The protocol and its options.
     pub check: Check,
     /// All of them must hold.

@@ -26,6 +26,7 @@ impl Target {
             timeout: TIMEOUT,
             family: Family::Auto,
             resolver: None,
+            allowed: None,
             check,
             expect: expect::defaults(protocol, Vec::new()),
         })

@@ -44,6 +44,7 @@ pub(crate) fn read_target(
         timeout: timeout?,
         family: family?,
         resolver: resolver?,
+        allowed: None,
         check: check?,
         expect: expect?,
     })

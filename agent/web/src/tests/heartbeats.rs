@@ -23,6 +23,7 @@ async fn a_call_needs_its_scope_and_a_name_that_is_configured() {
         timeout: Duration::from_secs(5),
         family: Family::Auto,
         resolver: None,
+        allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * hour, grace: hour }),
         expect: Vec::new(),
     });

@@ -19,6 +19,7 @@ fn target() -> Target {
         timeout: Duration::from_secs(5),
         family: Family::Auto,
         resolver: None,
+        allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * HOUR, grace: HOUR }),
         expect: Vec::new(),
     }

@@ -73,6 +73,7 @@ impl Probe for Planned {
             address: None,
             certificate: None,
             steps: Vec::new(),
+            received: super::super::Received::default(),
             trace_id: String::new(),
         }
     }
@@ -89,6 +90,7 @@ fn target() -> Arc<Target> {
         timeout: Duration::from_secs(5),
         family: Family::Auto,
         resolver: None,
+        allowed: None,
         check,
         expect: Vec::new(),
     })
