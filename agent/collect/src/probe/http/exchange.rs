@@ -120,6 +120,7 @@ async fn receive(
         let Some(data) = frame.data_ref() else { continue };
         attempt.received = attempt.received.saturating_add(data.len());
         if attempt.received > limits.body {
+            attempt.received = limits.body;
             return Err(Failure::new(
                 Reason::BodyLimit,
                 format!("the body is larger than {} bytes", limits.body),
