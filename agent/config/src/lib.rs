@@ -63,7 +63,7 @@ pub use credentials::Credentials;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use foreign::{Format, ImportOptions};
-pub use import::{Imported, SpecFile, import};
+pub use import::{Imported, Prober, SpecFile, import, import_targets};
 pub use inputs::{Fingerprint, Inputs};
 pub use load::{Checked, check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;
