@@ -13,6 +13,9 @@ use crate::footprint;
 const TARGETS: usize = 2_000;
 const INTERVAL_S: u64 = 10;
 
+/// SLOs of one file: a file has a limit of nodes.
+const SLOS_PER_FILE: usize = 100;
+
 /// Requests for `/metrics`, of which the median counts.
 const SCRAPES: usize = 9;
 
@@ -30,13 +33,14 @@ pub(super) async fn measure(lookout: &Path, folder: &Path, seconds: Duration) ->
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let port = free_port()?;
     let mut config =
-        format!("listen: 127.0.0.1:0\ninterval: {INTERVAL_S}s\nslos: [all.slo.yaml]\ntargets:\n");
-    let mut specs = "apiVersion: openslo/v1\nkind: Service\nmetadata: { name: shop }\nspec: {}\n".to_owned();
+        format!("listen: 127.0.0.1:0\ninterval: {INTERVAL_S}s\nslos: [\"*.slo.yaml\"]\ntargets:\n");
+    let mut specs = vec![String::new(); TARGETS.div_ceil(SLOS_PER_FILE)];
     for number in 0..TARGETS {
         config.push_str(&format!(
             "  - {{ name: t{number}, http: {{ url: \"http://127.0.0.1:{port}/{number}\" }} }}\n"
         ));
-        specs.push_str(&format!(
+        let Some(file) = specs.get_mut(number / SLOS_PER_FILE) else { continue };
+        file.push_str(&format!(
             "---\napiVersion: openslo/v1\nkind: SLO\nmetadata: {{ name: s{number} }}\nspec:\n  service: shop\n  \
              indicator: {{ metadata: {{ name: i{number} }}, spec: {{ ratioMetric: {{ counter: true, \
              good: {{ metricSource: {{ type: probe, spec: {{ target: t{number}, outcome: ok }} }} }}, \
@@ -45,7 +49,9 @@ pub(super) async fn measure(lookout: &Path, folder: &Path, seconds: Duration) ->
              timeWindow: [{{ duration: 30d, isRolling: true }}]\n"
         ));
     }
-    std::fs::write(folder.join("all.slo.yaml"), specs).context("writing the SLOs")?;
+    for (number, text) in specs.iter().enumerate() {
+        std::fs::write(folder.join(format!("{number}.slo.yaml")), text).context("writing the SLOs")?;
+    }
     let file = folder.join("lookout.yaml");
     std::fs::write(&file, config).context("writing the configuration")?;
     let (agent, address) = start_lookout(lookout, &file, &folder).await?;

@@ -134,7 +134,11 @@ pub(super) async fn start_lookout(program: &Path, config: &Path, folder: &Path) 
     let mut agent = Program::start("lookout", program, |command| {
         command.args(["run", "--log", "json", "-c"]).arg(config).current_dir(folder);
     })?;
-    let line = agent.listening().await?;
+    // a large configuration takes its time on a busy machine
+    let line = match agent.listening().await {
+        Ok(line) => line,
+        Err(_) => agent.listening().await?,
+    };
     let address = field(&line, "address")?.to_owned();
     Ok((agent, address))
 }
