@@ -50,6 +50,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
         Some(file) => file.canonicalize().with_context(|| format!("looking for {}", file.display()))?,
         None => footprint::build()?,
     };
+    // one client is used, without TLS; the library wants a provider all the same
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let bare = tools::build_bare()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let seconds = Duration::from_secs(arguments.seconds.max(3));
@@ -58,7 +60,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
 
 async fn measure_all(lookout: &Path, bare: &Path, seconds: Duration) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("lookout-probes-").tempdir().context("making a folder")?;
-    let nginx = Nginx::start(folder.path())?;
+    let nginx = Nginx::start(folder.path()).await?;
     let tools = Tool::find(lookout, bare);
     let mut figures = Figures::default();
     for secure in [false, true] {
@@ -112,11 +114,17 @@ async fn measure(
     let arrivals = nginx.arrivals(mark, from, until)?;
     let due = (until - from) / f64::from(job.interval_s) * f64::from(job.targets);
     let probes = arrivals.count();
-    Ok(Measured {
+    let measured = Measured {
         probes,
         achieved: probes as f64 / due,
         cpu_ms: spent.as_secs_f64() * 1e3 / (probes.max(1) as f64),
         memory_mb,
         deviation_ms: arrivals.deviation_ms(job.interval_s.into(), 99),
-    })
+    };
+    let Measured { achieved, cpu_ms, memory_mb, .. } = measured;
+    println!(
+        "  {cpu_ms:.3} ms CPU per probe, {memory_mb:.1} MB, {:.1} % of the probes made",
+        achieved * 100.0
+    );
+    Ok(measured)
 }

@@ -32,7 +32,7 @@ pub(super) struct Arrivals {
 }
 
 impl Nginx {
-    pub(super) fn start(folder: &Path) -> Result<Self> {
+    pub(super) async fn start(folder: &Path) -> Result<Self> {
         let program =
             packages::find(&["nginx"]).context("nginx is not installed: `apt-get install nginx-light`")?;
         let (http, https) = (free_port()?, free_port()?);
@@ -71,7 +71,7 @@ impl Nginx {
             if std::net::TcpStream::connect(("127.0.0.1", nginx.https)).is_ok() {
                 return Ok(nginx);
             }
-            std::thread::sleep(Duration::from_millis(50));
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
         bail!("nginx does not listen; its log is {at}/error.log")
     }
@@ -134,6 +134,7 @@ fn deviations(arrivals: &[f64], interval_s: f64) -> Vec<f64> {
 }
 
 /// Seconds since the epoch, as nginx writes them.
+#[expect(clippy::disallowed_methods, reason = "the log of nginx has the wall time of this machine")]
 pub(super) fn now_s() -> f64 {
     jiff::Timestamp::now().as_duration().as_secs_f64()
 }

@@ -50,7 +50,7 @@ pub(super) async fn start(folder: &Path) -> Servers {
     std::fs::write(folder.join("expired.pem"), EXPIRED).unwrap();
     let refused = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let (black_hole, full) = black_hole().await;
-    let (dns, dnsmasq) = dnsmasq();
+    let (dns, dnsmasq) = dnsmasq().await;
     Servers {
         http: http("127.0.0.1:0", None).await,
         http_v6: http("[::1]:0", None).await,
@@ -187,7 +187,7 @@ async fn banner() -> SocketAddr {
     address
 }
 
-fn dnsmasq() -> (SocketAddr, Ended) {
+async fn dnsmasq() -> (SocketAddr, Ended) {
     let port = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let arguments = [
         "--keep-in-foreground",
@@ -210,20 +210,23 @@ fn dnsmasq() -> (SocketAddr, Ended) {
         .spawn()
         .expect("the package dnsmasq-base is installed");
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let asker = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-    asker.connect(address).unwrap();
-    asker.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let asker = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    asker.connect(address).await.unwrap();
     // a query for the address of `a.test`: whatever is answered, the server is up
     let query = b"\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x01a\x04test\x00\x00\x01\x00\x01";
-    let up = (0..150).any(|_| {
-        let _ = asker.send(query);
-        let answered = asker.recv(&mut [0; 512]).is_ok();
-        if !answered {
-            std::thread::sleep(Duration::from_millis(100));
+    let up = tokio::time::timeout(Duration::from_secs(30), async {
+        loop {
+            let _ = asker.send(query).await;
+            let mut answer = [0; 512];
+            let answered = tokio::time::timeout(Duration::from_millis(200), asker.recv(&mut answer)).await;
+            if matches!(answered, Ok(Ok(_))) {
+                return;
+            }
+            // a port that nobody listens on is told at once
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        answered
     });
-    assert!(up, "dnsmasq answers");
+    up.await.expect("dnsmasq answers");
     (address, Ended(child))
 }
 
