@@ -32,7 +32,7 @@ use lookout_runtime::task::Tasks;
 use lookout_web::{CurrentRouter, RefusedConfigs};
 use outboxes::{Outboxes, retry_refused};
 use reload::{Request, keys_of_a_restart};
-use views::{last_failure, probe_rows};
+use views::{blackbox_families, last_failure, probe_maker, probe_rows};
 
 pub use dependencies::{BuildError, Clients, Connect, Dependencies};
 pub use reload::{ReloadError, Reloader};
@@ -195,6 +195,8 @@ impl Agent {
             recorder: dependencies.recorder.clone(),
             host: Arc::new(Host::new()),
             probes: probe_rows(&config, &view.latest),
+            blackbox: blackbox_families(&config, &view.latest),
+            probe_maker: probe_maker(&dependencies.prober),
             random: Arc::clone(&dependencies.random),
             wake: Arc::clone(&wake),
         };
@@ -269,6 +271,7 @@ impl Running {
         retry_refused(&started, &self.dependencies).await;
         self.state.config = Arc::clone(&config);
         self.state.probes = probe_rows(&config, &self.view.latest);
+        self.state.blackbox = blackbox_families(&config, &self.view.latest);
         self.router.replace(self.state.clone());
         self.config = config;
         tracing::info!(

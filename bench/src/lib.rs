@@ -3,9 +3,11 @@
 #![expect(clippy::print_stdout, reason = "its report is what it is for")]
 
 mod api;
+mod cost;
 mod footprint;
 mod neighbour;
 mod peers;
+mod probes;
 mod slo;
 mod year;
 
@@ -24,6 +26,8 @@ pub enum Benchmark {
         #[arg(long, value_name = "FILE")]
         binary: Option<PathBuf>,
     },
+    /// CPU per probe beside blackbox_exporter and a bare loop, memory by targets, probes/s, and the worst day.
+    Probes(probes::Arguments),
     /// CPU, memory and ledger per SLO, how long after the earliest possible moment an outage pages, and how long a
     /// backtest of a year takes.
     Slo {
@@ -50,6 +54,7 @@ pub fn run(benchmark: &Benchmark) -> Result<()> {
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
             runtime.context("starting the runtime")?.block_on(footprint::run(&lookout))
         }
+        Benchmark::Probes(arguments) => probes::run(arguments),
         Benchmark::Slo { seed } => slo::run(seed.unwrap_or_else(|| fastrand::u64(..1_000_000))),
     }
 }

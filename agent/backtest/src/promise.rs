@@ -43,7 +43,9 @@ impl Promised {
         let tenth = after("10 % failing", promise.tenth_pages_after, "10 % failing never pages");
         let tickets = mean(promise.tickets_per_month);
         let silence = match (&self.unread, promise.missing_data_after) {
-            (Some((up, seconds)), _) => format!("without its metrics: {up} pages after {}", duration(*seconds)),
+            (Some((up, seconds)), _) => {
+                format!("without its metrics: {up} pages after {}", duration(*seconds))
+            }
             (None, Some((seconds, severity))) => {
                 format!("worst case without traffic: a {severity} after {}", duration(seconds as f64))
             }

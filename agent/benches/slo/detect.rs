@@ -60,6 +60,7 @@ impl probe::Probe for Service {
             address: None,
             certificate: None,
             steps: Vec::new(),
+            received: probe::Received::default(),
             trace_id: "0".repeat(32),
         }
     }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use lookout_engine::Grid;
 use url::{Host, Url};
 
+use super::blackbox;
 use super::destination::{Written, read_destination};
 use super::model::{Config, GatePolicy, LedgerLocation, Otlp, Outputs, Scrape, Token};
 use super::prometheus::read_servers;
@@ -80,6 +81,10 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         scrapes,
         prometheus,
         destinations: read_destinations(reader, &fields, folder),
+        blackbox: fields
+            .get(agent::BLACKBOX)
+            .and_then(|at| blackbox::read(reader, &at, folder))
+            .unwrap_or_default(),
         gate: fields.get(agent::GATE).and_then(|at| read_gate(reader, &at)).unwrap_or_default(),
         tokens: fields.get(agent::AUTH).map(|at| read_tokens(reader, &at)).unwrap_or_default(),
         otlp: fields.get(agent::OTLP).and_then(|at| read_otlp(reader, &at)),

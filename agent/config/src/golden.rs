@@ -55,6 +55,24 @@ fn good() -> Config {
 }
 
 #[test]
+fn a_module_is_a_target_that_reaches_what_is_listed() {
+    let blackbox = good().blackbox;
+    let [http, tcp] = blackbox.modules.as_slice() else { panic!("{blackbox:?}") };
+    assert!(blackbox.metrics);
+    assert_eq!(
+        (http.timeout.as_secs(), tcp.timeout.as_secs()),
+        (20, 5),
+        "longer than the interval of a target"
+    );
+    let allowed = tcp.allowed.as_ref().unwrap();
+    assert!(allowed.permits("db", "127.0.0.1".parse().unwrap()));
+    assert!(!allowed.permits("db", "10.0.0.1".parse().unwrap()));
+    let aimed = http.aimed_at("https://www.example.com/health").unwrap();
+    assert_eq!(aimed.allowed.as_ref(), Some(allowed), "the list goes with the module");
+    assert!(good().targets.iter().all(|target| target.allowed.is_none()));
+}
+
+#[test]
 fn a_composite_has_named_components_and_a_budget_they_share() {
     let (config, warnings) = load_with(Path::new("tests/spec/composite"), &|_| None).unwrap();
     assert!(warnings.list.is_empty(), "{warnings}");

@@ -3,6 +3,7 @@
 
 mod address;
 mod assertion;
+mod blackbox;
 mod calendar;
 mod composite;
 mod conditions;
@@ -56,12 +57,13 @@ pub use assertion::{
     Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
     Subject,
 };
+pub use blackbox::{AllowList, Blackbox};
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use credentials::Credentials;
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use foreign::{Format, ImportOptions};
-pub use import::{Imported, SpecFile, import};
+pub use import::{Imported, Prober, SpecFile, import, import_targets};
 pub use inputs::{Fingerprint, Inputs};
 pub use load::{Checked, check, check_with, load, load_specs, load_with, load_without_secrets};
 pub use model::*;

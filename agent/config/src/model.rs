@@ -12,7 +12,7 @@ use lookout_engine::{
 };
 use url::Url;
 
-use super::{Calendar, Credentials, Secret, Target};
+use super::{Blackbox, Calendar, Credentials, Secret, Target};
 use lookout_promql::query::{Dialect, EventQuery};
 use lookout_promql::selector::Selector;
 
@@ -39,6 +39,8 @@ pub struct Config {
     pub prometheus: Vec<Prometheus>,
     /// Receivers of messages about incidents.
     pub destinations: Vec<Destination>,
+    /// Names and addresses of blackbox_exporter.
+    pub blackbox: Blackbox,
     /// Conditions of the deployment gate.
     pub gate: GatePolicy,
     /// Tokens of clients that may write.
@@ -322,7 +324,7 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// Permissions: `ask`, `mark`, `correct`, `override`, `deliver`, `heartbeat`, `pause`.
+    /// Permissions: `ask`, `mark`, `correct`, `override`, `deliver`, `heartbeat`, `pause`, `probe`.
     pub scopes: Vec<String>,
 }
 

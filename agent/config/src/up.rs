@@ -42,7 +42,9 @@ impl Config {
     #[must_use]
     pub fn availability_of(&self, slo: &Slo) -> Option<Vec<&Slo>> {
         let tells = |source: &str| {
-            self.slos.iter().find(|slo| matches!(&slo.indicator, Indicator::Up { source: own } if own == source))
+            self.slos
+                .iter()
+                .find(|slo| matches!(&slo.indicator, Indicator::Up { source: own } if own == source))
         };
         let streams = slo.streams();
         let told: Option<Vec<&Slo>> = streams

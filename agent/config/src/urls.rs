@@ -13,6 +13,7 @@ use lookout_engine::{
 use url::Url;
 
 use super::assertion::Assertion;
+use super::blackbox::Blackbox;
 use super::config::{LISTEN, local_url};
 use super::model::{
     Config, Destination, DestinationKind, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs,
@@ -119,6 +120,7 @@ pub fn config_of_urls(urls: &[Url], options: &UrlOptions) -> Config {
         scrapes: Vec::new(),
         prometheus: Vec::new(),
         destinations: destinations(options),
+        blackbox: Blackbox::default(),
         gate: GatePolicy::default(),
         tokens: Vec::new(),
         otlp: None,
@@ -155,6 +157,7 @@ fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Ta
         labels: Vec::new(),
         off: None,
         maintenance: Vec::new(),
+        allowed: None,
         check: Check::Http(Box::new(HttpCheck::get(url))),
         expect: vec![Assertion::status(vec![(200, 299)])],
     }

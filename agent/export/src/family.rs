@@ -1,6 +1,7 @@
 //! Families of the text format: one `HELP` and one `TYPE` each, in any order of samples.
 
 use core::fmt::Write as _;
+use std::collections::HashMap;
 
 /// Type of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,11 @@ struct Family {
 
 /// Families in the order of their first samples.
 #[derive(Debug, Default)]
-pub(super) struct Families(Vec<Family>);
+pub(super) struct Families {
+    all: Vec<Family>,
+    /// Places in `all` by name.
+    places: HashMap<String, usize>,
+}
 
 impl Families {
     /// Adds a sample. A value that is not finite is left out: a gap is visible, while NaN spreads to every sum.
@@ -36,14 +41,16 @@ impl Families {
         if !value.is_finite() {
             return;
         }
-        let samples = match self.0.iter_mut().position(|family| family.name == name) {
-            Some(at) => self.0.get_mut(at),
+        let place = match self.places.get(name) {
+            Some(place) => *place,
             None => {
-                self.0.push(Family { name: name.to_owned(), help, kind, samples: String::new() });
-                self.0.last_mut()
+                let place = self.all.len();
+                self.all.push(Family { name: name.to_owned(), help, kind, samples: String::new() });
+                self.places.insert(name.to_owned(), place);
+                place
             }
         };
-        if let Some(family) = samples {
+        if let Some(family) = self.all.get_mut(place) {
             sample(&mut family.samples, name, labels, value);
         }
     }
@@ -55,7 +62,7 @@ impl Families {
 
     /// Appends everything to `out`.
     pub(super) fn write(&self, out: &mut String) {
-        for family in &self.0 {
+        for family in &self.all {
             let kind = match family.kind {
                 Kind::Gauge => "gauge",
                 Kind::Counter => "counter",

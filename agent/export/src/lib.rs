@@ -4,6 +4,7 @@
 //! [`Recorder`]. Figures of SLOs are rendered from the snapshot at scrape time, so that a series ends when its SLO
 //! does.
 
+mod blackbox;
 mod component;
 mod family;
 mod host;
@@ -12,6 +13,7 @@ mod registry;
 mod telemetry;
 mod text;
 
+pub use blackbox::{Probed, render_probe, render_probes};
 pub use host::{Figures, Host};
 pub use otlp::{MetricsExport, MetricsExportError, OtlpError};
 pub use registry::{InstallError, Recorder};

@@ -8,6 +8,9 @@ use lookout_runtime::events::names;
 const SECONDS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
+/// Most bounds beside those of [`SECONDS`]: each is a series per target and outcome.
+const MOST_BOUNDS: usize = 16;
+
 /// Recorder of the agent's own metrics.
 #[derive(Clone)]
 pub struct Recorder(PrometheusHandle);
@@ -30,12 +33,13 @@ pub enum InstallError {
 }
 
 impl Recorder {
-    /// Installs the recorder of this process, which collects every metric from now on.
+    /// Installs the recorder of this process, which collects every metric from now on. Durations of probes have a bucket
+    /// at each of the bounds, in seconds: only there a share of fast probes is exact.
     ///
     /// # Errors
     /// Fails when the process has one already.
-    pub fn install() -> Result<Self, InstallError> {
-        let recorder = build()?;
+    pub fn install(bounds: &[f64]) -> Result<Self, InstallError> {
+        let recorder = build(bounds)?;
         let handle = recorder.handle();
         metrics::set_global_recorder(recorder).map_err(|_| InstallError::Twice)?;
         describe();
@@ -48,7 +52,7 @@ impl Recorder {
     /// # Errors
     /// Fails when the recorder refuses its settings.
     pub fn detached() -> Result<(Self, PrometheusRecorder), InstallError> {
-        let recorder = build()?;
+        let recorder = build(&[])?;
         metrics::with_local_recorder(&recorder, describe);
         Ok((Self(recorder.handle()), recorder))
     }
@@ -65,11 +69,24 @@ impl Recorder {
     }
 }
 
-fn build() -> Result<PrometheusRecorder, InstallError> {
+fn build(bounds: &[f64]) -> Result<PrometheusRecorder, InstallError> {
     let builder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
+        .and_then(|builder| {
+            builder
+                .set_buckets_for_metric(Matcher::Full(names::PROBE_SECONDS.to_owned()), &with_bounds(bounds))
+        })
         .map_err(InstallError::Settings)?;
     Ok(builder.build_recorder())
+}
+
+/// Returns the usual buckets and those of further bounds, in order and each once.
+fn with_bounds(bounds: &[f64]) -> Vec<f64> {
+    let further = bounds.iter().copied().filter(|bound| bound.is_finite() && *bound > 0.0);
+    let mut all: Vec<f64> = SECONDS.into_iter().chain(further.take(MOST_BOUNDS)).collect();
+    all.sort_by(f64::total_cmp);
+    all.dedup();
+    all
 }
 
 fn describe() {
@@ -124,4 +141,29 @@ fn describe() {
     describe_counter!(names::OTLP_SPANS, "Spans handed to the trace exporter by outcome.");
     describe_counter!(names::OTLP_LOG_LINES, "Log lines handed to the log exporter by outcome.");
     describe_counter!(names::OTLP_METRICS, "Exports of metrics over OTLP by outcome.");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_of_a_target_is_a_bucket_of_probes_alone() {
+        let recorder = build(&[0.3, 0.5, f64::NAN, 0.3]).unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::histogram!(names::PROBE_SECONDS, "target" => "api").record(0.28);
+            metrics::histogram!(names::EVALUATION_SECONDS).record(0.28);
+        });
+        let text = recorder.handle().render();
+        let count = |metric: &str, bound: &str| {
+            let lines = text.lines().filter(|line| line.starts_with(&format!("{metric}_bucket")));
+            lines.filter(|line| line.contains(&format!("le=\"{bound}\""))).count()
+        };
+        for (bound, of_probes, of_others) in [("0.3", 1, 0), ("0.5", 1, 1), ("0.25", 1, 1), ("NaN", 0, 0)] {
+            assert_eq!(count(names::PROBE_SECONDS, bound), of_probes, "{bound} in {text}");
+            assert_eq!(count(names::EVALUATION_SECONDS, bound), of_others, "{bound} in {text}");
+        }
+        let many: Vec<f64> = (1..100).map(|n| f64::from(n) / 1000.0 + 0.0001).collect();
+        assert_eq!(with_bounds(&many).len(), SECONDS.len() + MOST_BOUNDS);
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lookout_collect::probe::{Heartbeats, Pauses, Probe, Prober};
 use lookout_collect::promql::{HttpQueryApi, QueryApi};
 use lookout_collect::scrape::{Fetch, HttpFetch};
-use lookout_config::{Config, LedgerLocation};
+use lookout_config::{Condition, Config, Expected, LedgerLocation, Subject};
 use lookout_deliver::Receiver;
 use lookout_evaluate::RestoreError;
 use lookout_export::Recorder;
@@ -109,8 +109,29 @@ impl Dependencies {
             clock,
             random,
             ledger,
-            recorder: Recorder::install().map_err(|error| unprepared("metrics", error))?,
+            recorder: Recorder::install(&latency_bounds(config))
+                .map_err(|error| unprepared("metrics", error))?,
         })
+    }
+}
+
+/// Bounds of latencies that targets are judged by, in seconds.
+fn latency_bounds(config: &Config) -> Vec<f64> {
+    let assertions = config.targets.iter().flat_map(|target| &target.expect);
+    let mut bounds: Vec<f64> = assertions.flat_map(|assertion| bounds_of(&assertion.root)).collect();
+    bounds.sort_by(f64::total_cmp);
+    bounds.dedup();
+    bounds
+}
+
+fn bounds_of(condition: &Condition) -> Vec<f64> {
+    match condition {
+        Condition::All(inner) | Condition::Any(inner) => inner.iter().flat_map(bounds_of).collect(),
+        Condition::Not(inner) => bounds_of(inner),
+        Condition::Compare(comparison) => match (&comparison.subject, &comparison.expected) {
+            (Subject::Latency(None), Expected::Duration(bound)) => vec![bound.as_secs_f64()],
+            _ => Vec::new(),
+        },
     }
 }
 

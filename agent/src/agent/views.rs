@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_collect::probe::{self, Latest, Verdict};
+use lookout_collect::probe::{self, Latest, Probe, Reason, Verdict};
 use lookout_config::{Config, Indicator, Slo};
 use lookout_evaluate::LastFailure;
+use lookout_web::{BlackboxView, Made, ProbeMaker};
 
 /// Returns the rows of the page about probes.
 pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::ProbeView {
@@ -26,6 +27,38 @@ pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::
             })
         };
         config.targets.iter().filter_map(row).collect()
+    })
+}
+
+/// Returns the families of blackbox_exporter of the last probes.
+pub(super) fn blackbox_families(config: &Arc<Config>, latest: &Latest) -> BlackboxView {
+    let (config, latest) = (Arc::clone(config), latest.clone());
+    BlackboxView::new(move || {
+        let seen = latest.all();
+        let probed = config.targets.iter().filter_map(|target| {
+            let outcome = &seen.get(&target.name)?.outcome;
+            Some(lookout_export::Probed { target, outcome })
+        });
+        lookout_export::render_probes(probed)
+    })
+}
+
+/// Returns the maker of probes that requests ask for.
+pub(super) fn probe_maker(prober: &Arc<dyn Probe>) -> ProbeMaker {
+    let prober = Arc::clone(prober);
+    ProbeMaker::new(move |target| {
+        let prober = Arc::clone(&prober);
+        async move {
+            let outcome = prober.probe(&target).await;
+            match outcome.verdict {
+                Verdict::Fail { reason: Reason::Forbidden, detail } => Made::Forbidden(detail),
+                Verdict::Fail { reason, detail } if reason.is_local() => Made::Unknown(detail),
+                _ => Made::Series(lookout_export::render_probe(lookout_export::Probed {
+                    target: &target,
+                    outcome: &outcome,
+                })),
+            }
+        }
     })
 }
 

@@ -1,4 +1,4 @@
-//! `lookout import`: converts specs of other tools, and lists everything that could not be converted.
+//! `lookout import`: converts specs and targets of other tools, and lists everything that could not be converted.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use lookout_engine::Window;
 
 use super::exit::Exit;
 use super::output;
-use lookout_config::{Format, ImportOptions, Imported, SpecFile};
+use lookout_config::{Format, ImportOptions, Imported, Prober, SpecFile};
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -17,7 +17,7 @@ pub(super) struct Options {
     /// The files, or folders with YAML files; what they refer to must be among them
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Write one file per SLO into this folder instead of all to stdout
+    /// Write one file per SLO, or a lookout.yaml of targets, into this folder instead of all to stdout
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
     /// Replace files that are there and differ
@@ -42,6 +42,10 @@ enum Tool {
     Openslo,
     /// ServiceLevelObjective
     Pyrra,
+    /// Modules, and the scrape jobs of Prometheus that use them: becomes targets
+    Blackbox,
+    /// Endpoints: becomes targets
+    Gatus,
 }
 
 fn period(text: &str) -> Result<Window, String> {
@@ -59,17 +63,17 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     if options.service.is_some() && !matches!(options.from, Tool::Pyrra) {
         bail!("`--service` goes with Pyrra: the other specs name their service themselves");
     }
-    let wishes = ImportOptions {
-        format: match options.from {
-            Tool::Sloth => Format::Sloth,
-            Tool::Openslo => Format::OpenSlo,
-            Tool::Pyrra => Format::Pyrra,
-        },
-        period: options.period,
-        service: options.service.clone(),
-        source: options.source.clone(),
+    let specs = |format| {
+        let (period, service, source) = (options.period, options.service.clone(), options.source.clone());
+        lookout_config::import(&options.files, &ImportOptions { format, period, service, source })
     };
-    let Imported { files, findings } = lookout_config::import(&options.files, &wishes);
+    let Imported { files, findings } = match options.from {
+        Tool::Sloth => specs(Format::Sloth),
+        Tool::Openslo => specs(Format::OpenSlo),
+        Tool::Pyrra => specs(Format::Pyrra),
+        Tool::Blackbox => lookout_config::import_targets(&options.files, Prober::Blackbox),
+        Tool::Gatus => lookout_config::import_targets(&options.files, Prober::Gatus),
+    };
     match &options.out {
         Some(folder) => write_all(folder, &files, options.force)?,
         None => output::data(&stream(&files)),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies};
-use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Verdict};
+use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Received, Verdict};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
@@ -57,6 +57,7 @@ impl Probe for Connected {
             address: None,
             certificate: None,
             steps: Vec::new(),
+            received: Received::default(),
             trace_id: "0".repeat(32),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies, Reloader};
-use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Verdict};
+use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Received, Verdict};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
@@ -102,6 +102,7 @@ impl Probe for Connected {
             address: None,
             certificate: None,
             steps: Vec::new(),
+            received: Received::default(),
             trace_id: "0".repeat(32),
         }
     }

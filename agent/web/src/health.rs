@@ -71,7 +71,12 @@ async fn undelivered(state: &State) -> String {
 /// Returns the text of `/metrics`.
 #[must_use]
 pub fn metrics_text(state: &State) -> String {
-    lookout_export::render(&state.recorder, &state.board.read(), &state.host, state.config.agent_url())
+    let snapshot = state.board.read();
+    let mut text = lookout_export::render(&state.recorder, &snapshot, &state.host, state.config.agent_url());
+    if state.config.blackbox.metrics {
+        text.push_str(&state.blackbox.text());
+    }
+    text
 }
 
 /// `GET /metrics`

@@ -6,6 +6,7 @@
 mod api;
 mod assets;
 mod auth;
+mod blackbox;
 mod chart;
 mod current;
 mod error;
@@ -33,12 +34,13 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 
+pub use blackbox::{Made, ProbeMaker};
 pub use current::CurrentRouter;
 pub use error::Problem;
 pub use health::metrics_text;
 pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
-pub use state::{HeartbeatSink, ProbeRow, ProbeView, State};
+pub use state::{BlackboxView, HeartbeatSink, ProbeRow, ProbeView, State};
 
 /// Largest body of a request, more than the API needs.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -65,6 +67,8 @@ pub fn router(state: State) -> Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(from_fn(in_time))
+        // a probe has a deadline of its own
+        .route("/probe", get(blackbox::probe))
         .layer(from_fn_with_state(host::Hosts::new(&state.config), host::check))
         .layer(CatchPanicLayer::custom(panicked))
         .layer(CompressionLayer::new())

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use lookout_model::Timestamp;
 use tokio::sync::Notify;
 
-use crate::RefusedConfigs;
+use crate::{ProbeMaker, RefusedConfigs};
 use lookout_collect::probe::Pauses;
 use lookout_config::Config;
 use lookout_evaluate::Board;
@@ -39,6 +39,10 @@ pub struct State {
     pub heartbeats: HeartbeatSink,
     /// The pauses of targets.
     pub pauses: Pauses,
+    /// The `probe_*` families of the last probes.
+    pub blackbox: BlackboxView,
+    /// The maker of probes that a request asks for.
+    pub probe_maker: ProbeMaker,
     /// The signal that wakes the outboxes.
     pub wake: Arc<Notify>,
     /// The randomness for ids of decisions and deploys.
@@ -90,6 +94,23 @@ impl HeartbeatSink {
     #[must_use]
     pub fn note(&self, name: &str) -> Timestamp {
         (self.0)(name)
+    }
+}
+
+/// Reader of the `probe_*` families of the last probes.
+#[derive(Clone)]
+pub struct BlackboxView(Arc<dyn Fn() -> String + Send + Sync>);
+
+impl BlackboxView {
+    /// Creates a view that calls `text` each time.
+    pub fn new(text: impl Fn() -> String + Send + Sync + 'static) -> Self {
+        Self(Arc::new(text))
+    }
+
+    /// Returns the families in the text format.
+    #[must_use]
+    pub fn text(&self) -> String {
+        (self.0)()
     }
 }
 

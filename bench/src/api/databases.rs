@@ -9,7 +9,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
 
-use super::cost;
 use programs::workspace;
 
 /// The name of the database and of its user.
@@ -112,7 +111,7 @@ impl Database {
 
     /// Time on processors of the processes of its own, if it has any.
     pub(super) fn cpu(&self) -> Result<Duration> {
-        self.server.as_ref().map_or(Ok(Duration::ZERO), |server| cost::cpu_of(server.id()))
+        self.server.as_ref().map_or(Ok(Duration::ZERO), |server| crate::cost::cpu_of(server.id()))
     }
 }
 

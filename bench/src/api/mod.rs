@@ -7,7 +7,6 @@
 //! All servers of a database run side by side and are loaded one after the other, each with the same, every other round
 //! in the opposite order: what else the machine does falls on all of them.
 
-mod cost;
 mod databases;
 mod load;
 mod report;
@@ -162,7 +161,7 @@ async fn sample(
     arguments: &Arguments,
     (round, work): (u32, Work),
 ) -> Result<Sample> {
-    let cpu = || anyhow::Ok((cost::cpu_of(server.id()?)?, database.cpu()?, cost::own_cpu()?));
+    let cpu = || anyhow::Ok((crate::cost::cpu_of(server.id()?)?, database.cpu()?, crate::cost::own_cpu()?));
     let before = cpu()?;
     let mut most_memory = 0.0_f64;
     let running = load.run(Duration::from_secs(arguments.seconds));

@@ -1,7 +1,7 @@
 //! One attempt at a target: its measurements and what is known of the answer so far. It outlives the protocol's run, so
 //! that the deadline leaves the phase and the facts readable.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,9 +39,13 @@ pub(super) struct Facts {
     pub(super) redirects: Option<u32>,
     pub(super) protocol: Option<&'static str>,
     pub(super) tls_version: Option<&'static str>,
+    pub(super) cipher: Option<String>,
+    /// The first address that the name of the peer gave.
+    pub(super) resolved: Option<IpAddr>,
     pub(super) certificate: Option<Certificate>,
     pub(super) dns: Option<DnsFacts>,
     pub(super) grpc_status: Option<String>,
+    pub(super) grpc_code: Option<u16>,
 }
 
 /// Facts of an answer of DNS.
@@ -50,6 +54,8 @@ pub(super) struct DnsFacts {
     pub(super) code: String,
     pub(super) answers: Vec<String>,
     pub(super) ttl: Option<u32>,
+    pub(super) counts: [usize; 3],
+    pub(super) serial: Option<u32>,
 }
 
 /// One attempt at a target.

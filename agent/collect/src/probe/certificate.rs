@@ -21,6 +21,8 @@ pub struct Certificate {
     pub issuer: String,
     /// Names and addresses it is valid for.
     pub names: Vec<String>,
+    /// Its serial number, in hex.
+    pub serial: String,
     /// SHA-256 of it, in hex.
     pub fingerprint: String,
     /// Unix time of the end of its validity.
@@ -53,13 +55,18 @@ impl Certificate {
             subject: fields.subject().to_string(),
             issuer: fields.issuer().to_string(),
             names: names_of(&parsed),
-            fingerprint: Sha256::digest(leaf).iter().map(|byte| format!("{byte:02x}")).collect(),
+            serial: hex(fields.serial_number().as_bytes()),
+            fingerprint: hex(&Sha256::digest(leaf)),
             not_after_s,
             sent_not_after_s: first_end(sent).unwrap_or(not_after_s),
             verified_not_after_s,
             days_left: expires_s.saturating_sub(now_s).div_euclid(86_400),
         })
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn end_of(parsed: &Parsed) -> i64 {

@@ -65,7 +65,7 @@ impl Latest {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Phases, Reason, Verdict};
+    use super::super::{Phases, Reason, Received, Verdict};
     use super::*;
 
     fn outcome(verdict: Verdict) -> Outcome {
@@ -78,6 +78,7 @@ mod tests {
             address: None,
             certificate: None,
             steps: Vec::new(),
+            received: Received::default(),
             trace_id: "0af7651916cd43dd8448eb211c80319c".to_owned(),
         }
     }

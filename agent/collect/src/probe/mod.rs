@@ -19,6 +19,7 @@ mod prober;
 mod protocol;
 #[cfg(test)]
 mod real;
+mod received;
 mod tcp;
 #[cfg(test)]
 mod test_support;
@@ -36,7 +37,8 @@ pub use heartbeat_calls::Heartbeats;
 pub use latest::{Failed, Latest, Seen};
 pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;
-pub use prober::{Prober, peer_of};
+pub use prober::{Prober, instance_of, peer_of};
+pub use received::{DnsReceived, Received};
 pub use watch::{Assignment, Ports, watch};
 
 /// Tries a target once.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use lookout_config::Phase;
 
 use super::certificate::Certificate;
+use super::received::Received;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $label:literal,)*) => {
@@ -33,6 +34,8 @@ macro_rules! reasons {
 reasons! {
     /// The name did not resolve.
     Dns => "dns",
+    /// The address is none that the agent may reach on a request.
+    Forbidden => "forbidden",
     /// The peer refuses connections.
     ConnectRefused => "connect_refused",
     /// No connection before the deadline.
@@ -177,6 +180,8 @@ pub struct Outcome {
     pub summary: Option<String>,
     /// The address that was connected to.
     pub address: Option<SocketAddr>,
+    /// Facts of the answer.
+    pub received: Received,
     /// The certificate of the peer, whatever its verdict.
     pub certificate: Option<Certificate>,
     /// Results of the steps of a journey, in order; a step that was not made is absent.

@@ -16,6 +16,7 @@ use super::attempt::{Attempt, Facts};
 use super::heartbeat_calls::Heartbeats;
 use super::net::{TlsClients, host_of};
 use super::protocol::{Context, Protocol};
+use super::received::Received;
 use super::traced::Traced;
 use super::{Outcome, Probe, Verdict};
 
@@ -66,7 +67,7 @@ impl Prober {
             Ok(Err(failure)) => Some(failure),
             Err(_) => Some(attempt.cut(target.timeout)),
         };
-        let Attempt { timer, facts, steps, deadline, .. } = attempt;
+        let Attempt { timer, mut facts, steps, deadline, received, .. } = attempt;
         let (phases, total) = timer.stop();
         let verdict = match failure {
             Some(failure) => verdict(failure),
@@ -79,6 +80,7 @@ impl Prober {
             status: facts.status,
             summary: summary(&target.check, &facts, steps.len()),
             address: facts.address,
+            received: Received::of(&mut facts, received),
             certificate: facts.certificate,
             steps,
             trace_id: traced.trace_id,
@@ -182,6 +184,20 @@ pub fn peer_of(check: &Check) -> String {
             format!("a call every {}", lookout_model::print_duration(heartbeat.every))
         }
         Check::Dns(dns) => format!("dns://{}/{}", dns.server, dns.query),
+    }
+}
+
+/// The address of a check as blackbox_exporter takes it, without secrets; none where it has no address.
+#[must_use]
+pub fn instance_of(check: &Check) -> Option<String> {
+    match check {
+        Check::Http(http) => Some(redact_url(&http.url)),
+        Check::WebSocket(websocket) => Some(redact_url(&websocket.url)),
+        Check::Tcp(tcp) => Some(tcp.address.to_string()),
+        Check::Grpc(grpc) => Some(grpc.address.to_string()),
+        Check::Icmp(icmp) => Some(icmp.host.clone()),
+        Check::Dns(dns) => Some(dns.server.to_string()),
+        Check::Heartbeat(_) | Check::Journey(_) => None,
     }
 }
 

@@ -29,8 +29,13 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// Returns the rules by which the names of the target resolve.
-    pub(super) const fn lookup(&self) -> Lookup<'a> {
-        Lookup { family: self.target.family, server: self.target.resolver, random: self.random }
+    pub(super) fn lookup(&self) -> Lookup<'a> {
+        Lookup {
+            family: self.target.family,
+            server: self.target.resolver,
+            random: self.random,
+            allowed: self.target.allowed.as_deref(),
+        }
     }
 
     /// Whether an assertion looks at a value.

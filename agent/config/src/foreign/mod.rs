@@ -15,14 +15,12 @@ mod sloth;
 
 pub use format::{Format, ImportOptions};
 
+pub(crate) use document::{Document, map};
 pub(crate) use format::is_spec;
 pub(crate) use into_memory::{Converted, convert_in_memory};
-pub(crate) use output::Output;
 #[cfg(test)]
-pub(super) use {
-    document::{Document, map},
-    output::{CHANGED, LOST},
-};
+pub(super) use output::{CHANGED, LOST};
+pub(crate) use output::{Output, scalar_text};
 
 pub(crate) mod formats {
     //! The readers of the formats.

@@ -8,8 +8,11 @@
 
 #[cfg(test)]
 mod direct_tests;
+mod targets;
 #[cfg(test)]
 mod tests;
+
+pub use targets::{Prober, import_targets};
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -21,6 +21,7 @@ object! { agent: "The configuration of the agent." {
     SCRAPES = key("scrapes", List(&Mapping(scrape::OBJECT)), "Neighbours whose metrics are read.");
     PROMETHEUS = key("prometheus", List(&Mapping(server::OBJECT)), "Servers with the query API of Prometheus.");
     DESTINATIONS = key("destinations", List(&Mapping(destination::OBJECT)), "Receivers of messages about incidents.");
+    BLACKBOX = key("blackbox", Mapping(blackbox::OBJECT), "");
     GATE = key("gate", Mapping(gate::OBJECT), "");
     AUTH = key("auth", Mapping(auth::OBJECT), "");
     GENERATE = key("generate", Mapping(outputs::OBJECT), "");
@@ -31,6 +32,13 @@ object! { otlp: "Export of telemetry of the agent itself." {
     METRICS = key("metrics", Switch, "Whether the collector also gets what `/metrics` shows. Leave it out where Prometheus scrapes the agent.").default("false");
     METRICS_INTERVAL = key("metrics_interval", Duration, "Time between two exports of metrics, at least `1s`.").default("60s");
     LOGS = key("logs", Switch, "Whether the collector also gets the lines of the log. Leave it out where something else reads stderr.").default("false");
+} }
+
+object! { blackbox: "Names and addresses of blackbox_exporter, for dashboards and rules that use them." {
+    METRICS = key("metrics", Switch, "Whether `/metrics` has the `probe_*` family of every target.").default("false");
+    MODULES = key("modules", List(&Mapping(target::target::OBJECT)), "Modules of `/probe?target=…&module=…`. A module is written like a target without `interval`; the request replaces its address. Without a module there is no `/probe`.");
+    HOSTS = key("hosts", List(&About("A name, or `*.` and the end of names.", &Text)), "Names that `/probe` may ask for, like `example.org` or `*.example.org`. Their addresses must be public, or in `networks`.");
+    NETWORKS = key("networks", List(&About("A network.", &Text)), "Networks that `/probe` may reach, like `10.0.0.0/8`. An address that is not public needs one, whatever its name.");
 } }
 
 object! { destination: "A receiver of messages about incidents." {
@@ -97,7 +105,8 @@ object! { auth: "Clients that may write." {
 } }
 
 /// Permissions of a bearer token.
-pub(crate) const SCOPES: [&str; 7] = ["ask", "mark", "correct", "override", "deliver", "heartbeat", "pause"];
+pub(crate) const SCOPES: [&str; 8] =
+    ["ask", "mark", "correct", "override", "deliver", "heartbeat", "pause", "probe"];
 
 object! { token: "A bearer token." {
     NAME = required("name", Name, "Name of its holder.");

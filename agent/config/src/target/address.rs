@@ -31,7 +31,8 @@ impl fmt::Display for HostPort {
     }
 }
 
-fn parse(text: &str) -> Option<HostPort> {
+/// Parses `host:port`.
+pub(super) fn parse(text: &str) -> Option<HostPort> {
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok().filter(|port| *port > 0)?;
     let host = match host.strip_prefix('[') {

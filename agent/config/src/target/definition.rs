@@ -2,12 +2,14 @@
 
 use core::time::Duration;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use super::{
     DnsCheck, DnsTransport, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck, MaintenanceWindow,
     TcpCheck, WebSocketCheck,
 };
 use crate::assertion::Assertion;
+use crate::blackbox::AllowList;
 
 /// The deadline of a probe or scrape unless told otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
@@ -31,6 +33,8 @@ pub struct Target {
     pub off: Option<String>,
     /// Windows in which nobody probes it.
     pub maintenance: Vec<MaintenanceWindow>,
+    /// Addresses that it may reach; every one when it is absent.
+    pub allowed: Option<Arc<AllowList>>,
     /// The protocol and its options.
     pub check: Check,
     /// All of them must hold.

@@ -1,6 +1,7 @@
 //! `targets` of `lookout.yaml`. A target has one protocol, and the options of the protocol stand under its name.
 
 mod address;
+mod aim;
 mod definition;
 mod direct;
 mod dns;

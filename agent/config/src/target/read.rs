@@ -55,6 +55,7 @@ pub(crate) fn read_target(
         labels: labels?,
         off: off?,
         maintenance: maintenance?,
+        allowed: None,
         check: check?,
         expect: expect?,
     })

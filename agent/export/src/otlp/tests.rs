@@ -33,7 +33,7 @@ fn answer(mut stream: TcpStream, status: &str) -> String {
 #[test]
 fn spans_reach_the_collector_and_are_counted() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let recorder = Recorder::install().unwrap();
+    let recorder = Recorder::install(&[]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let collector = std::thread::spawn(move || answer(listener.accept().unwrap().0, "200 OK"));

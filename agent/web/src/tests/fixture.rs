@@ -12,10 +12,10 @@ use lookout_engine::{
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
-use crate::{HeartbeatSink, ProbeRow, ProbeView, RefusedConfigs, State};
+use crate::{BlackboxView, HeartbeatSink, Made, ProbeMaker, ProbeRow, ProbeView, RefusedConfigs, State};
 use lookout_config::{
-    Config, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo, Token,
-    Traffic,
+    Blackbox, Config, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo,
+    Token, Traffic,
 };
 use lookout_evaluate::{Board, SloStatus, Snapshot};
 use lookout_export::{Host, Recorder};
@@ -198,6 +198,8 @@ impl Fixture {
             recorder: Recorder::detached().unwrap().0,
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
+            blackbox: BlackboxView::new(|| "probe_success{target=\"home\"} 1\n".to_owned()),
+            probe_maker: ProbeMaker::new(async |_| Made::Series(String::new())),
             random: Arc::new(Random::from_seed(7)),
             wake: Arc::default(),
         }
@@ -230,6 +232,7 @@ fn config() -> Config {
         scrapes: Vec::new(),
         prometheus: Vec::new(),
         destinations: Vec::new(),
+        blackbox: Blackbox::default(),
         gate: GatePolicy::default(),
         tokens: Vec::new(),
         otlp: None,

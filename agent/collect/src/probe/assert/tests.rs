@@ -89,6 +89,7 @@ async fn certificates_and_dns_are_compared() {
         subject: "CN=localhost".to_owned(),
         issuer: "CN=Example CA".to_owned(),
         names: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
+        serial: String::new(),
         fingerprint: String::new(),
         not_after_s: 0,
         sent_not_after_s: 0,
@@ -99,6 +100,8 @@ async fn certificates_and_dns_are_compared() {
         code: "NOERROR".to_owned(),
         answers: vec!["192.0.2.1".to_owned(), "192.0.2.2".to_owned()],
         ttl: Some(30),
+        counts: [2, 0, 0],
+        serial: None,
     };
     let facts = Facts { certificate: Some(certificate), dns: Some(dns), ..Facts::default() };
     for (assertion, told) in [

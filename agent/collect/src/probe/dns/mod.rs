@@ -5,6 +5,7 @@ mod tests;
 
 use async_trait::async_trait;
 use hickory_proto::op::Message;
+use hickory_proto::rr::RData;
 use lookout_config::{DnsCheck, DnsTransport, Phase};
 
 use super::attempt::{Attempt, DnsFacts, Failure};
@@ -18,6 +19,8 @@ const MOST_ANSWERS: usize = 100;
 impl Protocol for DnsCheck {
     async fn run(&self, context: &Context<'_>, attempt: &mut Attempt) -> Result<(), Failure> {
         let query = net::query(context.random, &self.query, self.record, self.recursion)?;
+        attempt.facts.resolved = Some(self.server.ip());
+        context.lookup().permit(&self.server.ip().to_string(), vec![self.server])?;
         attempt.facts.address = Some(self.server);
         let answer = match &self.transport {
             DnsTransport::Udp => {
@@ -58,5 +61,10 @@ fn facts(answer: &Message) -> DnsFacts {
         code: net::code_name(answer.metadata.response_code),
         answers: answer.answers.iter().take(MOST_ANSWERS).map(|record| record.data.to_string()).collect(),
         ttl: answer.answers.iter().map(|record| record.ttl).min(),
+        counts: [answer.answers.len(), answer.authorities.len(), answer.additionals.len()],
+        serial: answer.answers.iter().find_map(|record| match &record.data {
+            RData::SOA(start) => Some(start.serial),
+            _ => None,
+        }),
     }
 }

@@ -62,8 +62,8 @@ impl Protocol for GrpcCheck {
         let mut call = std::pin::pin!(async {
             let answer = sender.send_request(request).await.map_err(|error| broken(&error))?;
             attempt.timer.enter(Phase::Transfer);
-            let status = receive(answer).await?;
-            attempt.facts.grpc_status = Some(status);
+            let (code, status) = receive(answer).await?;
+            (attempt.facts.grpc_code, attempt.facts.grpc_status) = (Some(code), Some(status));
             Ok(())
         });
         loop {
@@ -110,8 +110,8 @@ fn encode(service: &str) -> Vec<u8> {
     std::iter::once(0).chain(length).chain(message).collect()
 }
 
-/// Reads the answer: the serving status, or the code of the call when it failed.
-async fn receive(answer: http::Response<Incoming>) -> Result<String, Failure> {
+/// Reads the answer: the code of the call, and the serving status or the name of a code that is no success.
+async fn receive(answer: http::Response<Incoming>) -> Result<(u16, String), Failure> {
     let (head, mut body) = answer.into_parts();
     if head.status != http::StatusCode::OK {
         return Err(Failure::new(
@@ -137,12 +137,13 @@ async fn receive(answer: http::Response<Incoming>) -> Result<String, Failure> {
     }
     match code {
         Some(0) => decode(&message)
+            .map(|status| (0, status))
             .ok_or_else(|| Failure::new(Reason::Read, "the answer is not of the health service")),
         Some(code) => {
             let name = CODES
                 .get(usize::from(code))
                 .map_or_else(|| format!("CODE_{code}"), |name| (*name).to_owned());
-            Ok(name)
+            Ok((code, name))
         }
         None => Err(Failure::new(Reason::Read, "the answer has no `grpc-status`")),
     }

@@ -100,7 +100,11 @@ async fn receive(
 ) -> Result<(), Failure> {
     let (head, mut body) = answer.into_parts();
     attempt.facts.status = Some(head.status.as_u16());
-    attempt.facts.protocol = Some(if head.version == http::Version::HTTP_2 { "HTTP/2" } else { "HTTP/1.1" });
+    attempt.facts.protocol = Some(match head.version {
+        http::Version::HTTP_2 => "HTTP/2",
+        http::Version::HTTP_10 => "HTTP/1.0",
+        _ => "HTTP/1.1",
+    });
     if head.headers.len() > limits.headers {
         return Err(Failure::new(
             Reason::Read,
@@ -116,6 +120,7 @@ async fn receive(
         let Some(data) = frame.data_ref() else { continue };
         attempt.received = attempt.received.saturating_add(data.len());
         if attempt.received > limits.body {
+            attempt.received = limits.body;
             return Err(Failure::new(
                 Reason::BodyLimit,
                 format!("the body is larger than {} bytes", limits.body),

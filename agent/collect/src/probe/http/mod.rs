@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use lookout_config::{HttpCheck, HttpVersion, Subject};
 
 use super::Reason;
-use super::attempt::{Attempt, Failure};
+use super::attempt::{Attempt, Facts, Failure};
 use super::net::{self, Io, Wanted};
 use super::protocol::{Context, Protocol};
 use exchange::Limits;
@@ -37,6 +37,9 @@ impl Protocol for HttpCheck {
 /// Makes the request of one hop.
 async fn visit(context: &Context<'_>, attempt: &mut Attempt, hop: &Hop<'_>) -> Result<(), Failure> {
     let check = hop.check;
+    // a hop that gets no answer has none, whatever the one before got
+    attempt.facts = Facts { redirects: attempt.facts.redirects, ..Facts::default() };
+    attempt.received = 0;
     let https = hop.url.scheme() == "https";
     let Some(peer) = net::host_of(&hop.url, 80) else {
         return Err(Failure::new(Reason::Dns, "the URL names no host"));

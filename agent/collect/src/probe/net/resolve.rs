@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::op::ResponseCode;
-use lookout_config::{Family, HostPort, Phase, RecordType};
+use lookout_config::{AllowList, Family, HostPort, Phase, RecordType};
 use lookout_runtime::random::Random;
 
 use super::super::Reason;
@@ -23,6 +23,25 @@ pub(in super::super) struct Lookup<'a> {
     /// Server that is asked instead of the system's resolver.
     pub(in super::super) server: Option<SocketAddr>,
     pub(in super::super) random: &'a Random,
+    /// Addresses that may be reached; every one when it is absent.
+    pub(in super::super) allowed: Option<&'a AllowList>,
+}
+
+impl Lookup<'_> {
+    /// Keeps the addresses of a host that may be reached; fails when none is left.
+    pub(in super::super) fn permit(
+        self,
+        host: &str,
+        mut addresses: Vec<SocketAddr>,
+    ) -> Result<Vec<SocketAddr>, Failure> {
+        let Some(allowed) = self.allowed else { return Ok(addresses) };
+        addresses.retain(|address| allowed.permits(host, address.ip()));
+        if addresses.is_empty() {
+            // the address itself would tell a stranger about the network of the agent
+            return Err(Failure::new(Reason::Forbidden, format!("{host} is no target that may be reached")));
+        }
+        Ok(addresses)
+    }
 }
 
 /// Resolves a peer to the addresses that the target may use. An address that is written out needs no phase.
@@ -32,18 +51,22 @@ pub(in super::super) async fn resolve(
     peer: &HostPort,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let family = lookup.family;
-    if let Some(address) = peer.literal() {
-        return allowed(vec![address], family, &peer.host);
-    }
-    attempt.timer.enter(Phase::Resolve);
-    let found = match lookup.server {
-        None => by_system(peer).await?,
-        Some(server) => by_server(lookup, server, peer).await?,
+    let found = match (peer.literal(), lookup.server) {
+        (Some(address), _) => vec![address],
+        (None, server) => {
+            attempt.timer.enter(Phase::Resolve);
+            match server {
+                None => by_system(peer).await?,
+                Some(server) => by_server(lookup, server, peer).await?,
+            }
+        }
     };
-    allowed(found, family, &peer.host)
+    let addresses = lookup.permit(&peer.host, of_family(found, family, &peer.host)?)?;
+    attempt.facts.resolved = addresses.first().map(SocketAddr::ip);
+    Ok(addresses)
 }
 
-fn allowed(mut addresses: Vec<SocketAddr>, family: Family, host: &str) -> Result<Vec<SocketAddr>, Failure> {
+fn of_family(mut addresses: Vec<SocketAddr>, family: Family, host: &str) -> Result<Vec<SocketAddr>, Failure> {
     let kind = match family {
         Family::Auto => "",
         Family::V4 => "IPv4 ",

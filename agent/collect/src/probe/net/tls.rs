@@ -88,7 +88,10 @@ impl TlsClients {
         attempt.facts.certificate = recorder.record.get().and_then(Record::read);
         match connected {
             Ok(stream) => {
-                attempt.facts.tls_version = stream.get_ref().1.protocol_version().and_then(version_name);
+                let session = stream.get_ref().1;
+                attempt.facts.tls_version = session.protocol_version().and_then(version_name);
+                attempt.facts.cipher =
+                    session.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite()));
                 Ok(stream)
             }
             Err(error) => {
@@ -196,6 +199,11 @@ const fn version_name(version: rustls::ProtocolVersion) -> Option<&'static str> 
         rustls::ProtocolVersion::TLSv1_3 => Some("TLS 1.3"),
         _ => None,
     }
+}
+
+/// The name of a cipher suite in the registry of IANA. The library marks those of TLS 1.3.
+fn cipher_name(suite: rustls::CipherSuite) -> String {
+    suite.as_str().map_or_else(|| format!("{suite:?}"), |name| name.replacen("TLS13_", "TLS_", 1))
 }
 
 const fn reason_of(cause: Option<&rustls::Error>) -> Reason {

@@ -81,6 +81,7 @@ impl Probe for Planned {
             address: None,
             certificate,
             steps: Vec::new(),
+            received: super::super::Received::default(),
             trace_id: String::new(),
         }
     }
@@ -96,6 +97,7 @@ fn certificate_of(end_s: i64) -> Certificate {
         sent_not_after_s: end_s,
         verified_not_after_s: None,
         days_left: 0,
+        serial: String::new(),
     }
 }
 
@@ -113,6 +115,7 @@ fn target() -> Arc<Target> {
         labels: Vec::new(),
         off: None,
         maintenance: Vec::new(),
+        allowed: None,
         check,
         expect: Vec::new(),
     })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 /// Time on processors of a process, of its children, and of those it had.
-pub(super) fn cpu_of(id: u32) -> Result<Duration> {
+pub(crate) fn cpu_of(id: u32) -> Result<Duration> {
     let path = format!("/proc/{id}/stat");
     let stat = fs::read_to_string(&path).with_context(|| format!("reading {path}"))?;
     let own = Stat::read(&stat).with_context(|| format!("{path} has no times"))?;
@@ -26,7 +26,7 @@ pub(super) fn cpu_of(id: u32) -> Result<Duration> {
 }
 
 /// The same of this process alone.
-pub(super) fn own_cpu() -> Result<Duration> {
+pub(crate) fn own_cpu() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/self/stat").context("reading /proc/self/stat")?;
     let own = Stat::read(&stat).context("/proc/self/stat has no times")?;
     Ok(Duration::from_millis(own.ticks * 10))

@@ -1,0 +1,140 @@
+//! `GET /probe?target=…&module=…`, as blackbox_exporter has it: one probe of a target that the request names.
+//!
+//! It is there once a module is configured. It needs a token with the scope `probe`, reaches only what `hosts` and
+//! `networks` name, and makes a bounded number of probes at once.
+
+use core::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract;
+use axum::extract::Query;
+use axum::extract::rejection::QueryRejection;
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use lookout_config::Target;
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+
+use crate::{Problem, State, auth};
+
+/// Probes at once. Each may hold a body of its module's `body_limit`.
+const AT_ONCE: usize = 32;
+
+/// Time left to the scraper to read the answer.
+const OFFSET: Duration = Duration::from_millis(500);
+
+/// Module of a request that names none.
+const DEFAULT_MODULE: &str = "http_2xx";
+
+/// The header by which Prometheus tells when it gives up, in seconds.
+const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// A probe that runs.
+type Making = Pin<Box<dyn Future<Output = Made> + Send>>;
+
+/// Maker of probes and of their series.
+#[derive(Clone)]
+pub struct ProbeMaker {
+    probe: Arc<dyn Fn(Target) -> Making + Send + Sync>,
+    permits: Arc<Semaphore>,
+}
+
+/// Result of a probe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Made {
+    /// Series of the probe, in the text format.
+    Series(String),
+    /// The target is none that may be reached.
+    Forbidden(String),
+    /// This machine lacks what the probe needs: nothing is known about the target.
+    Unknown(String),
+}
+
+impl ProbeMaker {
+    /// Creates a maker that calls `probe` for each request.
+    pub fn new<F>(probe: impl Fn(Target) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Made> + Send + 'static,
+    {
+        Self {
+            probe: Arc::new(move |target| Box::pin(probe(target))),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+}
+
+impl fmt::Debug for ProbeMaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProbeMaker")
+    }
+}
+
+/// Parameters of a request.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Parameters {
+    target: Option<String>,
+    module: Option<String>,
+}
+
+/// `GET /probe`
+pub(super) async fn probe(
+    extract::State(state): extract::State<State>,
+    parameters: Result<Query<Parameters>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let modules = &state.config.blackbox.modules;
+    if modules.is_empty() {
+        let detail = "lookout.yaml has no `blackbox.modules`";
+        return Err(Problem::new(StatusCode::NOT_FOUND, "no_modules_configured", detail));
+    }
+    auth::require(&state.config.tokens, &headers, "probe")?;
+    let Query(parameters) =
+        parameters.map_err(|rejection| Problem::bad_request("bad_query", rejection.body_text()))?;
+    let target = aim(modules, &parameters, &headers)?;
+    let Ok(_permit) = state.probe_maker.permits.try_acquire() else {
+        let detail = format!("{AT_ONCE} probes run at the moment; try again shortly");
+        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
+    };
+    match (state.probe_maker.probe)(target).await {
+        Made::Series(text) => Ok(([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], text).into_response()),
+        Made::Forbidden(detail) => Err(Problem::new(StatusCode::FORBIDDEN, "forbidden_target", detail)),
+        Made::Unknown(detail) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "probe_not_made", detail)),
+    }
+}
+
+/// Returns the module with the address and the deadline of the request.
+fn aim(modules: &[Target], parameters: &Parameters, headers: &HeaderMap) -> Result<Target, Problem> {
+    let name = parameters.module.as_deref().unwrap_or(DEFAULT_MODULE);
+    let Some(module) = modules.iter().find(|module| module.name == name) else {
+        let known: Vec<&str> = modules.iter().map(|module| module.name.as_str()).collect();
+        let detail = format!("no module has the name {name:?}; known are {}", known.join(", "));
+        return Err(Problem::bad_request("unknown_module", detail));
+    };
+    let Some(address) = parameters.target.as_deref().filter(|address| !address.is_empty()) else {
+        return Err(Problem::bad_request("target_missing", "name what is probed: `?target=…`"));
+    };
+    let mut target = module
+        .aimed_at(address)
+        .map_err(|expected| Problem::bad_request("bad_target", format!("this is no target: {expected}")))?;
+    if let Some(limit) = scrape_limit(headers)? {
+        target.timeout = target.timeout.min(limit);
+    }
+    Ok(target)
+}
+
+/// Returns the time that the scraper waits, without what it needs to read the answer.
+fn scrape_limit(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
+    let Some(value) = headers.get(SCRAPE_TIMEOUT) else { return Ok(None) };
+    let seconds = value.to_str().ok().and_then(|text| text.trim().parse::<f64>().ok());
+    let limit = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let Some(limit) = limit.filter(|limit| !limit.is_zero()) else {
+        let detail = format!("`{SCRAPE_TIMEOUT}` is not a number of seconds above zero");
+        return Err(Problem::bad_request("bad_timeout", detail));
+    };
+    // a scraper of less than the offset gets all of its time
+    Ok(Some(limit.checked_sub(OFFSET).filter(|left| !left.is_zero()).unwrap_or(limit)))
+}
