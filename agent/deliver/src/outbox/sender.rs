@@ -101,7 +101,28 @@ impl Sender {
             let batch = batches.entry(key).or_insert(Batch { keys, thread, deliveries: Vec::new() });
             batch.deliveries.push(delivery);
         }
+        if matches!(grouping, Grouping::Followed | Grouping::Edited) {
+            self.join_retries(&mut batches).await?;
+        }
         Ok(waiting.ready(batches, self.receiver.group_wait(), Instant::now()))
+    }
+
+    /// Adds to each shared message what waits for another try. It would be told anyway as the state of its incident, and
+    /// then a second time on its own.
+    async fn join_retries(&self, batches: &mut BTreeMap<Key, Batch>) -> Result<(), LedgerError> {
+        if !batches.keys().any(|key| matches!(key, Key::Thread(_))) {
+            return Ok(());
+        }
+        for delivery in self.ports.ledger.due_deliveries(&self.name, Timestamp::MAX, GROUPED).await? {
+            let key = Key::of(&delivery, self.receiver.grouping());
+            let batch = matches!(key, Key::Thread(_)).then(|| batches.get_mut(&key)).flatten();
+            if let Some(batch) =
+                batch.filter(|batch| batch.deliveries.iter().all(|one| one.id != delivery.id))
+            {
+                batch.deliveries.push(delivery);
+            }
+        }
+        Ok(())
     }
 
     /// Makes one attempt, recorded before and after. Returns the pause that the receiver asks for.
