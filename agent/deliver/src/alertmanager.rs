@@ -219,8 +219,8 @@ impl Alertmanager {
 
     async fn post(&self, instance: &Instance, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let sent_at = self.clock.now();
-        let their_now = sent_at.plus_millis(instance.skew_ms());
-        let alerts: Vec<Alert> = templates.iter().map(|template| template.alert(their_now)).collect();
+        let skew_ms = instance.skew_ms();
+        let alerts: Vec<Alert> = templates.iter().map(|template| template.alert(sent_at, skew_ms)).collect();
         let who = format!("alertmanager {}", instance.shown);
         let answer = http::send(&who, self.client.post(instance.endpoint.clone()).json(&alerts)).await?;
         if let Some(date) = answer.date {
@@ -265,11 +265,13 @@ impl Instance {
 }
 
 impl AlertTemplate<'_> {
-    fn alert(&self, their_now: Timestamp) -> Alert {
+    /// Returns the alert with its times by a clock that is ahead of ours.
+    fn alert(&self, now: Timestamp, skew_ms: i64) -> Alert {
         let notice = self.notice;
         let incident = &notice.incident;
-        let starts_at = incident.detected_at;
-        let ends_at = if self.firing { their_now + OUTLIVES } else { notice.at.min(their_now) };
+        // an end that lies ahead of their clock would end nothing
+        let starts_at = incident.detected_at.min(now).plus_millis(skew_ms);
+        let ends_at = if self.firing { now + OUTLIVES } else { notice.at.min(now) }.plus_millis(skew_ms);
         let mut labels = BTreeMap::from([
             ("alertname", notice.alert.clone()),
             ("severity", self.severity.label().to_owned()),

@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Ports, with_cause};
 use crate::group::{Batch, Grouping, Key, Update, Waiting};
+use crate::message::is_over;
 use crate::{Receiver, Refused, Retry};
 use lookout_ledger::LedgerError;
 use lookout_model::{Delivery, DeliveryResult, Timestamp};
@@ -157,9 +158,12 @@ impl Sender {
         for delivery in &update.deliveries {
             self.log_result(delivery, &result);
         }
-        if matches!(result, DeliveryResult::Failed { .. })
-            && let Err(error) = self.fall_back(&update).await
-        {
+        let forwarded = match result {
+            DeliveryResult::Failed { .. } => self.fall_back(&update).await,
+            DeliveryResult::Delivered { .. } => self.end_at_fallback(&update).await,
+            DeliveryResult::Retry { .. } | DeliveryResult::Unsure { .. } => Ok(()),
+        };
+        if let Err(error) = forwarded {
             // still begun: it is tried again
             return (keys, Err(error));
         }
@@ -177,6 +181,20 @@ impl Sender {
             }
         }
         self.ports.wake.notify_waiters();
+        Ok(())
+    }
+
+    /// Tells the fallback the end of incidents that it has heard of. Their alerts would stay open there for ever.
+    async fn end_at_fallback(&self, update: &Update) -> Result<(), LedgerError> {
+        let Some(fallback) = &self.ports.fallback else { return Ok(()) };
+        for Delivery { notice, .. } in update.deliveries.iter().filter(|delivery| is_over(&delivery.notice)) {
+            let known = self.ports.ledger.deliveries_of(&notice.incident.id).await?;
+            if known.iter().any(|one| one.destination == *fallback)
+                && self.ports.ledger.forward(notice, fallback).await?
+            {
+                self.ports.wake.notify_waiters();
+            }
+        }
         Ok(())
     }
 
