@@ -189,7 +189,9 @@ async fn the_fallback_hears_of_the_end_of_what_it_was_told() {
     let scene = Scene::with_fallback([Retry::Never, Retry::Never], Some("mail"));
     let [opened, escalated, _, resolved] = lifecycle(T0, &["chat"]);
     let [.., elsewhere] = lifecycle(T0 + Duration::from_secs(1), &["chat"]);
-    scene.store(&[opened.clone(), escalated.clone(), resolved.clone(), elsewhere]).await;
+    scene.store(&[opened.clone(), escalated.clone(), resolved.clone()]).await;
+    scene.told(3).await;
+    scene.store(&[elsewhere]).await;
     scene.told(4).await;
     let ledger = &scene.ports.ledger;
     let mut heard = Vec::new();
