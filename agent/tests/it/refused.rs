@@ -1,4 +1,4 @@
-//! Destinations that refuse messages for good: the page arrives once the secret is right, or elsewhere.
+//! Destinations that refuse messages for good: the page arrives once the secret is right.
 
 use std::path::{Path, PathBuf};
 
@@ -74,40 +74,4 @@ async fn a_page_refused_for_an_old_token_arrives_without_a_restart_once_the_file
         program.changes().contains(&"availability resolved".to_owned()).then_some(())
     })
     .await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_fallback_gets_what_is_refused_and_the_end_of_it() {
-    let folder = tempfile::tempdir().unwrap();
-    let (target, program, slack) = (Target::start().await, Program::start().await, Slack::start().await);
-    // the fallback takes pages only, so a ticket can only come from the program; no outage is long enough for a page
-    let slo = PROBED_SLO.replace("page 6s/3s x2", "ticket 6s/3s x2; page 1m/30s x9");
-    let config = write_config(folder.path(), &target, &program, &slack, &slo);
-    let agent = Lookout::run(&config);
-    healthy(&agent).await;
-    let heard = async |head: &str, times: usize| {
-        eventually(&format!("{times} times {head}"), || async {
-            let texts = slack.texts();
-            let found = texts.iter().filter(|text| text.starts_with(head) && text.contains("availability"));
-            (found.count() >= times).then_some(())
-        })
-        .await;
-    };
-    for round in 1..=2 {
-        target.answer(503);
-        heard("[TICKET] api", round).await;
-        if round == 2 {
-            program.accept("Bearer old");
-            retry(&agent, folder.path());
-            eventually("no dead letter", || async { letters(&agent).await.is_empty().then_some(()) }).await;
-        }
-        target.answer(200);
-        heard("[RESOLVED] api", round).await;
-    }
-    eventually("the program hears of the end itself", || async {
-        program.changes().last().is_some_and(|change| change == "availability resolved").then_some(())
-    })
-    .await;
-    let tickets = slack.texts().iter().filter(|text| text.starts_with("[TICKET] api")).count();
-    assert_eq!(tickets, 2, "{:#?}", slack.texts());
 }

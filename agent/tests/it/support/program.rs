@@ -63,6 +63,8 @@ async fn take(
     }
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let items = body["incidents"].as_array().unwrap();
-    shared.changes.extend(items.iter().map(|item| format!("{} {}", text(&item["slo"]), text(&item["change"]))));
+    shared
+        .changes
+        .extend(items.iter().map(|item| format!("{} {}", text(&item["slo"]), text(&item["change"]))));
     StatusCode::OK
 }
