@@ -1,8 +1,10 @@
-//! Rehearses a restore from backups and the rollback of a faulty version, on one machine and with the real programs.
+//! Rehearses delivery on a bad day, a restore from backups and the rollback of a faulty version, on one machine and with
+//! the real programs.
 //! `cargo xtask drill` starts it. It never touches a platform: processes stand for it.
 #![expect(clippy::print_stdout, reason = "people watch a drill")]
 
 mod clients;
+mod delivery;
 mod platform;
 mod postgres;
 mod restore;
@@ -25,6 +27,8 @@ pub enum Drill {
     Rollback(rollback::Arguments),
     /// Service and agent lose their data under load and get them back from backups
     Restore(restore::Arguments),
+    /// Every destination fails in turn and the agent is killed again and again; no message may be lost
+    Delivery(delivery::Arguments),
 }
 
 /// Runs a drill.
@@ -35,6 +39,7 @@ pub fn run(drill: &Drill) -> Result<()> {
     match drill {
         Drill::Rollback(arguments) => rollback::run(arguments),
         Drill::Restore(arguments) => restore::run(arguments),
+        Drill::Delivery(arguments) => delivery::run(arguments),
     }
 }
 

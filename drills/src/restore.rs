@@ -168,7 +168,7 @@ fn lost(
 
 /// An address to come back to, from below the ports that the system gives to outgoing connections: a client that tries
 /// to reach who is not there must not take their place.
-fn free_address() -> Result<SocketAddr> {
+pub(super) fn free_address() -> Result<SocketAddr> {
     (0..100)
         .map(|_| SocketAddr::from(([127, 0, 0, 1], fastrand::u16(12_000..32_000))))
         .find(|address| std::net::TcpListener::bind(address).is_ok())

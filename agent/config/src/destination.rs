@@ -68,7 +68,7 @@ pub(super) fn read_destination(
     };
     let kind = match key.name {
         name if name == destination::SLACK.name => read_slack(reader, value, folder)?,
-        name if name == destination::ALERTMANAGER.name => read_alertmanager(reader, value)?,
+        name if name == destination::ALERTMANAGER.name => read_alertmanager(reader, value, folder)?,
         name if name == destination::PAGERDUTY.name => receivers::read_pagerduty(reader, value, folder)?,
         name if name == destination::WEBHOOK.name => receivers::read_webhook(reader, value, folder)?,
         _ => receivers::read_email(reader, value, folder)?,
@@ -117,7 +117,7 @@ fn read_wait(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Duration> {
 }
 
 /// Reads `None` for what is wrong, `Some(None)` for what is off.
-fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<DestinationKind>> {
+fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Option<DestinationKind>> {
     let fields = reader.fields(at, alertmanager::OBJECT)?;
     let list = reader.required(
         &fields,
@@ -135,7 +135,17 @@ fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<Dest
             None => whole = false,
         }
     }
-    whole.then(|| (!urls.is_empty()).then_some(DestinationKind::Alertmanager { urls }))
+    let keys = [alertmanager::TOKEN, alertmanager::TOKEN_FILE];
+    let token = if keys.iter().any(|key| fields.get(*key).is_some()) {
+        match read_secret(reader, &fields, keys, folder)? {
+            Found::Secret(token) => Some(Secret::new(token)),
+            Found::Empty => None,
+        }
+    } else {
+        None
+    };
+    let watchdog = fields.get(alertmanager::WATCHDOG).map_or(Some(false), |at| reader.switch(&at))?;
+    whole.then(|| (!urls.is_empty()).then_some(DestinationKind::Alertmanager { urls, token, watchdog }))
 }
 
 fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Option<DestinationKind>> {

@@ -201,6 +201,10 @@ pub enum DestinationKind {
     Alertmanager {
         /// Base URLs, route prefix included.
         urls: Vec<Url>,
+        /// Bearer token for a proxy before the instances.
+        token: Option<Secret>,
+        /// Whether an alert fires all the time.
+        watchdog: bool,
     },
     /// A Slack incoming webhook. Each transition is a message of its own.
     SlackWebhook {

@@ -166,8 +166,9 @@ fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Ta
 fn destinations(options: &UrlOptions) -> Vec<Destination> {
     let slack = options.slack.clone().map(|url| ("slack", DestinationKind::SlackWebhook { url }));
     let alertmanager = options.alertmanager.clone();
-    let alertmanager =
-        alertmanager.map(|url| ("alertmanager", DestinationKind::Alertmanager { urls: vec![url] }));
+    let alertmanager = alertmanager.map(|url| {
+        ("alertmanager", DestinationKind::Alertmanager { urls: vec![url], token: None, watchdog: false })
+    });
     let kinds = slack.into_iter().chain(alertmanager);
     kinds.map(|(name, kind)| Destination::new(name, kind)).collect()
 }

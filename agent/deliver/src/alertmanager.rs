@@ -7,6 +7,8 @@
 //! `endsAt` a few minutes ahead, and resolved ones for a while with the time at which they ended. Labels identify an
 //! alert, so they contain nothing that changes while it fires.
 
+mod quarantine;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,6 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
+use lookout_config::Secret;
 use lookout_engine::{Cause, Change, Severity};
 use lookout_model::Timestamp;
 use reqwest::Client;
@@ -22,8 +25,9 @@ use serde::Serialize;
 use tokio::time::Instant;
 use url::Url;
 
+use self::quarantine::Quarantine;
 use super::breaker::Breaker;
-use super::message::{self, Message, deploy_text, is_over, usable_url};
+use super::message::{self, Message, TEXT, clean, deploy_text, is_over, usable_url};
 use super::{Receiver, Refused, Retry, http};
 use lookout_model::format::{burn, duration, percent, rfc3339};
 use lookout_model::{Delivery, Notice, TransitionRecord};
@@ -50,8 +54,18 @@ pub(super) struct Alertmanager {
     name: String,
     minimum: Severity,
     instances: Vec<Instance>,
+    settings: Settings,
     client: Client,
     clock: Arc<dyn Clock>,
+}
+
+/// Settings of a destination that hold for all its instances.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Settings {
+    /// Bearer token, for a proxy that asks for one.
+    pub(super) token: Option<Secret>,
+    /// Whether an alert fires all the time, so that its absence shows that something is broken.
+    pub(super) watchdog: bool,
 }
 
 struct Instance {
@@ -61,6 +75,7 @@ struct Instance {
     /// Milliseconds by which its clock is ahead of ours.
     skew_ms: AtomicI64,
     breaker: Breaker,
+    quarantine: Quarantine,
 }
 
 #[derive(Debug, Serialize)]
@@ -68,8 +83,10 @@ struct Instance {
 struct Alert {
     labels: BTreeMap<&'static str, String>,
     annotations: BTreeMap<&'static str, String>,
-    starts_at: String,
-    ends_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    starts_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ends_at: Option<String>,
     #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
     generator_url: Option<String>,
 }
@@ -87,11 +104,12 @@ impl Alertmanager {
         name: String,
         minimum: Severity,
         urls: &[Url],
+        settings: Settings,
         client: Client,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let instances = urls.iter().map(Instance::at).collect();
-        Self { name, minimum, instances, client, clock }
+        Self { name, minimum, instances, settings, client, clock }
     }
 
     /// Returns the alerts of a transition, for the severities of this destination.
@@ -166,6 +184,23 @@ impl Alertmanager {
         self.outcome(accepted, &refusals)
     }
 
+    /// Posts the present state to every instance, without what it refuses for good. Fails when none accepted it.
+    async fn refresh_all(&self, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
+        let posts = self.instances.iter().map(|instance| async move {
+            let wanted = |template: &&AlertTemplate<'_>| {
+                !instance.quarantine.contains(&template.notice.incident.id, template.severity)
+            };
+            let wanted: Vec<AlertTemplate<'_>> = templates.iter().filter(wanted).copied().collect();
+            if wanted.is_empty() { Ok(()) } else { self.post_to(&[instance], &wanted, None).await }
+        });
+        let results = futures_util::future::join_all(posts).await;
+        let refused = results.iter().find_map(|result| result.as_ref().err());
+        match refused {
+            Some(refused) if results.iter().all(Result::is_err) => Err(refused.clone()),
+            Some(_) | None => Ok(()),
+        }
+    }
+
     fn outcome(&self, accepted: bool, refusals: &[Refused]) -> Result<(), Refused> {
         if accepted {
             for refused in refusals {
@@ -199,37 +234,101 @@ impl Alertmanager {
         Ok(())
     }
 
-    /// Posts alerts in batches. A batch with one bad alert is refused, though the good ones may have been accepted:
-    /// each is posted alone then.
+    /// Posts alerts in batches. A batch with one bad alert is refused, though the good ones may have been accepted: it
+    /// is halved until the bad one is alone.
     async fn post_all(&self, instance: &Instance, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let mut refusal = Ok(());
-        for batch in templates.chunks(BATCH) {
-            match self.post(instance, batch).await {
-                Err(refused) if refused.retry == Retry::Never && batch.len() > 1 => {
-                    for template in batch {
-                        let posted = self.post(instance, std::slice::from_ref(template)).await;
-                        refusal = refusal.and(posted);
-                    }
+        let mut parts: Vec<&[AlertTemplate<'_>]> = templates.chunks(BATCH).rev().collect();
+        while let Some(part) = parts.pop() {
+            let posted = self.post(instance, |now, skew_ms| alerts(part, now, skew_ms)).await;
+            match posted {
+                Err(refused) if refused.retry == Retry::Never && part.len() > 1 => {
+                    let (first, second) = part.split_at(part.len() / 2);
+                    parts.extend([second, first]);
                 }
-                posted => refusal = refusal.and(posted),
+                Err(refused) => {
+                    if refused.retry == Retry::Never {
+                        part.iter().for_each(|bad| self.set_aside(instance, bad, &refused));
+                    }
+                    refusal = refusal.and(Err(refused));
+                }
+                Ok(()) => {
+                    let accepted =
+                        part.iter().map(|template| (&template.notice.incident.id, template.severity));
+                    accepted.for_each(|(incident, severity)| instance.quarantine.remove(incident, severity));
+                }
             }
         }
         refusal
     }
 
-    async fn post(&self, instance: &Instance, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
+    fn set_aside(&self, instance: &Instance, bad: &AlertTemplate<'_>, refused: &Refused) {
+        let incident = &bad.notice.incident.id;
+        if instance.quarantine.add(incident, bad.severity) {
+            tracing::error!(destination.name = %self.name, incident.id = %incident, error = %refused.error,
+                "an alert is refused for good; refreshes leave it out for ten minutes");
+            metrics::counter!(names::DELIVERIES, "destination" => self.name.clone(), "outcome" => "quarantined")
+                .increment(1);
+        }
+    }
+
+    /// Posts alerts, made for a time of ours and the difference of the clocks.
+    async fn post(
+        &self,
+        instance: &Instance,
+        alerts: impl Fn(Timestamp, i64) -> Vec<Alert> + Send,
+    ) -> Result<(), Refused> {
         let sent_at = self.clock.now();
-        let their_now = sent_at.plus_millis(instance.skew_ms());
-        let alerts: Vec<Alert> = templates.iter().map(|template| template.alert(their_now)).collect();
         let who = format!("alertmanager {}", instance.shown);
-        let answer = http::send(&who, self.client.post(instance.endpoint.clone()).json(&alerts)).await?;
+        let mut request = self.client.post(instance.endpoint.clone());
+        if let Some(token) = &self.settings.token {
+            request = request.bearer_auth(token.reveal());
+        }
+        let answer = http::send(&who, request.json(&alerts(sent_at, instance.skew_ms()))).await?;
         if let Some(date) = answer.date {
             let middle = sent_at.midpoint(self.clock.now());
             // the header has whole seconds: on average half of one is missing
             instance.measured((date + Duration::from_millis(500)).millis_since(middle));
         }
-        if answer.is_success() { Ok(()) } else { Err(answer.refused(&who, &[])) }
+        let secret = self.settings.token.as_ref().map_or("", Secret::reveal);
+        if answer.is_success() { Ok(()) } else { Err(answer.refused(&who, &[secret])) }
     }
+
+    /// Posts the alert that always fires to every instance.
+    async fn post_watchdog(&self) {
+        for instance in &self.instances {
+            if let Err(refused) = self.post(instance, |now, skew_ms| vec![watchdog(now, skew_ms)]).await {
+                tracing::warn!(destination.name = %self.name, error = %refused.error, "the watchdog was not posted");
+            }
+        }
+    }
+}
+
+/// Returns the alert that always fires.
+fn watchdog(now: Timestamp, skew_ms: i64) -> Alert {
+    let text =
+        "The agent delivers alerts. This one always fires: its absence shows that an alert would not arrive.";
+    Alert {
+        labels: BTreeMap::from([
+            ("alertname", "LookoutWatchdog".to_owned()),
+            ("severity", "none".to_owned()),
+        ]),
+        annotations: BTreeMap::from([("summary", text.to_owned())]),
+        starts_at: date(now.plus_millis(skew_ms)),
+        ends_at: date((now + OUTLIVES).plus_millis(skew_ms)),
+        generator_url: None,
+    }
+}
+
+/// Returns the alert of a transition.
+#[cfg(test)]
+pub(super) fn sample(notice: &Notice) -> serde_json::Value {
+    let template = AlertTemplate { notice, severity: notice.incident.severity, firing: !is_over(notice) };
+    serde_json::to_value(template.alert(notice.at, 0)).unwrap_or_default()
+}
+
+fn alerts(templates: &[AlertTemplate<'_>], now: Timestamp, skew_ms: i64) -> Vec<Alert> {
+    templates.iter().map(|template| template.alert(now, skew_ms)).collect()
 }
 
 impl Instance {
@@ -245,6 +344,7 @@ impl Instance {
             shown: format!("{host}{port}"),
             skew_ms: AtomicI64::new(0),
             breaker: Breaker::default(),
+            quarantine: Quarantine::default(),
         }
     }
 
@@ -265,33 +365,43 @@ impl Instance {
 }
 
 impl AlertTemplate<'_> {
-    fn alert(&self, their_now: Timestamp) -> Alert {
+    /// Returns the alert with its times by a clock that is ahead of ours.
+    fn alert(&self, now: Timestamp, skew_ms: i64) -> Alert {
         let notice = self.notice;
         let incident = &notice.incident;
-        let starts_at = incident.detected_at;
-        let ends_at = if self.firing { their_now + OUTLIVES } else { notice.at.min(their_now) };
+        // an end that lies ahead of their clock ends nothing, and the difference is known to some seconds only
+        let past = now.plus_millis(-SKEW_NOISE_MS);
+        let ends_at = if self.firing { now + OUTLIVES } else { notice.at.min(past) }.plus_millis(skew_ms);
+        // an end before the start is refused
+        let starts_at = incident.detected_at.min(now).plus_millis(skew_ms).min(ends_at);
+        let name = clean(&notice.alert, TEXT);
         let mut labels = BTreeMap::from([
-            ("alertname", notice.alert.clone()),
+            // an empty label is dropped
+            ("alertname", if name.is_empty() { "Lookout".to_owned() } else { name }),
             ("severity", self.severity.label().to_owned()),
-            ("service", incident.service.clone()),
-            ("slo", incident.slo.clone()),
+            ("service", clean(&incident.service, TEXT)),
+            ("slo", clean(&incident.slo, TEXT)),
         ]);
         labels.extend(notice.rehearsal.map(|rehearsal| ("rehearsal", rehearsal.as_str().to_owned())));
-        labels.extend(notice.environment.clone().map(|env| ("env", env)));
+        labels.extend(notice.environment.as_deref().map(|env| ("env", clean(env, TEXT))));
         Alert {
             labels,
             annotations: annotations(notice),
-            starts_at: rfc3339(starts_at),
-            // an end before the start is refused
-            ends_at: rfc3339(ends_at.max(starts_at)),
+            starts_at: date(starts_at),
+            ends_at: date(ends_at),
             generator_url: usable_url(&notice.explain_url),
         }
     }
 }
 
+/// Returns a time as a date, `None` when no date can tell it.
+fn date(at: Timestamp) -> Option<String> {
+    jiff::Timestamp::try_from(at).is_ok().then(|| rfc3339(at))
+}
+
 fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     let (incident, message) = (&notice.incident, Message::of(notice));
-    let name = format!("{} {}", incident.service, incident.slo);
+    let name = format!("{} {}", clean(&incident.service, TEXT), clean(&incident.slo, TEXT));
     let summary = if let Some(rehearsal) = notice.rehearsal {
         format!("This is only a {}.", rehearsal.as_str())
     } else if notice.own_fault.is_some() {
@@ -312,10 +422,10 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
     let mut annotations = BTreeMap::from([
         ("summary", summary),
         ("description", description),
-        ("runbook_url", notice.runbook_url.clone()),
-        ("dashboard_url", notice.dashboard_url.clone()),
         ("budget_remaining", percent(notice.evidence.budget_left_ratio)),
     ]);
+    annotations.extend(usable_url(&notice.runbook_url).map(|url| ("runbook_url", url)));
+    annotations.extend(usable_url(&notice.dashboard_url).map(|url| ("dashboard_url", url)));
     if let Some(tier) = message::worst_tier(notice).filter(|_| incident.cause == Cause::Burn) {
         annotations.extend(tier.long_burn.map(|rate| ("burn_rate_long", burn(rate))));
         annotations.extend(tier.short_burn.map(|rate| ("burn_rate_short", burn(rate))));
@@ -342,6 +452,9 @@ impl Receiver for Alertmanager {
     }
 
     async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {
+        if self.settings.watchdog {
+            self.post_watchdog().await;
+        }
         let resolved_since = self.clock.now() - RESOLVED_FOR;
         let templates: Vec<AlertTemplate<'_>> = latest
             .iter()
@@ -349,8 +462,7 @@ impl Receiver for Alertmanager {
             .flat_map(|transition| self.templates(&transition.notice))
             .filter(|template| template.firing || template.notice.at >= resolved_since)
             .collect();
-        let all: Vec<&Instance> = self.instances.iter().collect();
-        self.post_to(&all, &templates, None).await
+        self.refresh_all(&templates).await
     }
 
     fn concurrency(&self) -> usize {

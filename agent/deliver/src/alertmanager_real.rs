@@ -1,5 +1,6 @@
 //! The contract with a real Alertmanager.
 
+use std::net::SocketAddr;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,13 +13,36 @@ use lookout_model::sample::lifecycle;
 use lookout_model::{Timestamp, TransitionRecord};
 use lookout_runtime::clock::SystemClock;
 
-const CONFIG: &str = "route:\n  receiver: nobody\nreceivers:\n  - name: nobody\n";
+/// Place of an instance, which it keeps over restarts.
+pub(super) struct Place {
+    folder: TempDir,
+    address: SocketAddr,
+    /// Its own address for gossip, and that of the other one.
+    cluster: Option<[SocketAddr; 2]>,
+}
 
-struct Alertmanager {
-    base: String,
+pub(super) struct Alertmanager {
+    pub(super) base: String,
     client: reqwest::Client,
-    _child: Child,
-    _folder: TempDir,
+    child: Child,
+    place: Place,
+}
+
+pub(super) fn free_address() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl Place {
+    /// Returns a place on a free port for an instance that posts notifications to a URL.
+    pub(super) fn free(notified: &str, cluster: Option<[SocketAddr; 2]>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let config = format!(
+            "route:\n  receiver: all\n  group_by: [service, slo, severity]\n  group_wait: 0s\n  \
+             group_interval: 1s\nreceivers:\n  - name: all\n    webhook_configs: [{{ url: \"{notified}\" }}]\n"
+        );
+        std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
+        Self { folder, address: free_address(), cluster }
+    }
 }
 
 impl Alertmanager {
@@ -26,41 +50,74 @@ impl Alertmanager {
     async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         for _ in 0..5 {
-            if let Some(started) = Self::try_start().await {
+            if let Ok(started) = Self::start_at(Place::free("http://127.0.0.1:1/", None)).await {
                 return started;
             }
         }
         panic!("prometheus-alertmanager does not come up");
     }
 
-    async fn try_start() -> Option<Self> {
-        let folder = tempfile::tempdir().unwrap();
-        let config = folder.path().join("alertmanager.yml");
-        std::fs::write(&config, CONFIG).unwrap();
-        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut child = Command::new("prometheus-alertmanager")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--storage.path={}", folder.path().display()))
-            .arg(format!("--web.listen-address={address}"))
-            .arg("--cluster.listen-address=")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap_or_else(|error| {
-                panic!("starting prometheus-alertmanager: {error}; install the Debian package prometheus-alertmanager")
-            });
-        let base = format!("http://{address}");
+    /// Starts it, or returns the place when it ends at once.
+    pub(super) async fn start_at(place: Place) -> Result<Self, Place> {
+        let folder = place.folder.path().display();
+        let mut command = Command::new("prometheus-alertmanager");
+        command
+            .arg(format!("--config.file={folder}/alertmanager.yml"))
+            .arg(format!("--storage.path={folder}"))
+            .arg(format!("--web.listen-address={}", place.address));
+        match place.cluster {
+            None => command.arg("--cluster.listen-address="),
+            Some([own, other]) => command
+                .arg(format!("--cluster.listen-address={own}"))
+                .arg(format!("--cluster.peer={other}"))
+                .args(["--cluster.peer-timeout=1s", "--cluster.settle-timeout=1s"]),
+        };
+        command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap_or_else(|error| {
+            panic!("starting prometheus-alertmanager: {error}; install the Debian package prometheus-alertmanager")
+        });
+        let base = format!("http://{}", place.address);
         let client = http::client(false).unwrap();
-        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         while tokio::time::Instant::now() < deadline && child.try_wait().unwrap().is_none() {
             let ready = client.get(format!("{base}/-/ready")).send().await;
             if ready.is_ok_and(|answer| answer.status().is_success()) {
-                return Some(Self { base, client, _child: child, _folder: folder });
+                return Ok(Self { base, client, child, place });
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        None
+        Err(place)
+    }
+
+    /// Kills it as `kill -9` does. It can be started again at its place.
+    pub(super) async fn kill(mut self) -> Place {
+        self.child.kill().await.unwrap();
+        self.place
+    }
+
+    /// Returns how many alerts it has refused.
+    async fn refused(&self) -> f64 {
+        let text =
+            self.client.get(format!("{}/metrics", self.base)).send().await.unwrap().text().await.unwrap();
+        let line =
+            text.lines().find(|line| line.starts_with("alertmanager_alerts_invalid_total{version=\"v2\"}"));
+        line.unwrap().rsplit(' ').next().unwrap().parse().unwrap()
+    }
+
+    /// Waits until exactly the alerts of these SLOs are active.
+    pub(super) async fn has(&self, slos: &[&str]) {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let alerts = self.alerts().await;
+            let mut active: Vec<_> =
+                alerts.iter().map(|alert| alert["labels"]["slo"].as_str().unwrap()).collect();
+            active.sort_unstable();
+            if active == slos {
+                return;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "active: {active:?}, wanted: {slos:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     async fn alerts(&self) -> Vec<Value> {
@@ -85,7 +142,7 @@ impl Alertmanager {
     }
 }
 
-fn delivery(transition: &TransitionRecord) -> Delivery {
+pub(super) fn delivery(transition: &TransitionRecord) -> Delivery {
     Delivery {
         id: 1,
         destination: "am".to_owned(),
@@ -99,7 +156,11 @@ fn delivery(transition: &TransitionRecord) -> Delivery {
 #[tokio::test]
 async fn a_real_alertmanager_holds_escalates_and_resolves() {
     let real = Alertmanager::start().await;
-    let kind = DestinationKind::Alertmanager { urls: vec![Url::parse(&real.base).unwrap()] };
+    let kind = DestinationKind::Alertmanager {
+        urls: vec![Url::parse(&real.base).unwrap()],
+        token: None,
+        watchdog: false,
+    };
     let destination = Destination::new("am", kind);
     let clock = Arc::new(SystemClock);
     let manager = receiver(&destination, clock.clone()).unwrap();
@@ -143,4 +204,77 @@ async fn a_real_alertmanager_holds_escalates_and_resolves() {
     real.active(&[]).await;
     manager.refresh(std::slice::from_ref(&story[3])).await.unwrap();
     real.active(&[]).await;
+}
+
+/// A clock that differs from that of the machine, and so from that of Alertmanager.
+struct Skewed(i64);
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().plus_millis(self.0)
+    }
+}
+
+#[tokio::test]
+async fn a_clock_ten_minutes_off_delays_no_start_and_no_end() {
+    let real = Alertmanager::start().await;
+    // twice each way
+    for (round, skew_ms) in [600_000, -600_000, 600_000, -600_000].into_iter().enumerate() {
+        let urls = vec![Url::parse(&real.base).unwrap()];
+        let kind = DestinationKind::Alertmanager { urls, token: None, watchdog: false };
+        let clock = Arc::new(Skewed(skew_ms));
+        let manager = receiver(&Destination::new("am", kind), clock.clone()).unwrap();
+        let [mut opened, .., mut resolved] = lifecycle(clock.now() - Duration::from_secs(30), &["am"]);
+        let slo = format!("slo-{round}");
+        for transition in [&mut opened, &mut resolved] {
+            transition.notice.incident.slo.clone_from(&slo);
+        }
+        resolved.notice.at = clock.now();
+        manager.deliver(&delivery(&opened)).await.unwrap();
+        real.has(&[&slo]).await;
+        let alert = real.alerts().await.remove(0);
+        let ends_at: Timestamp = alert["endsAt"].as_str().unwrap().parse().unwrap();
+        let outlives = ends_at.since(SystemClock.now()).as_secs();
+        assert!(outlives >= 200, "{skew_ms}: {outlives}");
+        manager.refresh(std::slice::from_ref(&opened)).await.unwrap();
+        real.has(&[&slo]).await;
+        manager.deliver(&delivery(&resolved)).await.unwrap();
+        real.has(&[]).await;
+        manager.refresh(std::slice::from_ref(&resolved)).await.unwrap();
+        real.has(&[]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_poison_alert_spoils_no_other_and_is_left_out_of_refreshes() {
+    let real = Alertmanager::start().await;
+    let urls = vec![Url::parse(&real.base).unwrap()];
+    let kind = DestinationKind::Alertmanager { urls, token: None, watchdog: true };
+    let manager = receiver(&Destination::new("am", kind), Arc::new(SystemClock)).unwrap();
+    let begun = SystemClock.now() - Duration::from_secs(60);
+    let open = |n: u64, slo: &str| {
+        let [mut opened, ..] = lifecycle(begun + Duration::from_secs(n), &["am"]);
+        opened.notice.incident.slo = slo.to_owned();
+        opened.notice.incident.id = format!("inc-{n}");
+        opened
+    };
+    let mut all: Vec<TransitionRecord> = (0..5).map(|n| open(n, &format!("slo-{n}"))).collect();
+    // no date of RFC 3339 has such a year
+    all[2].notice.incident.detected_at = Timestamp::from_seconds(-200_000_000_000);
+    assert_eq!(manager.deliver(&delivery(&all[2])).await.unwrap_err().retry, Retry::Never);
+    let mut refused = real.refused().await;
+    for round in 0..2 {
+        all.push(open(10 + round, &format!("slo-{}", 10 + round)));
+        manager.refresh(&all).await.unwrap();
+        assert_eq!(real.refused().await, refused, "it is left out");
+        assert!(
+            manager.deliver(&delivery(&all[2])).await.is_err(),
+            "its next transition is tried all the same"
+        );
+        refused = real.refused().await;
+    }
+    let mut active = real.alerts().await;
+    active.retain(|alert| alert["labels"]["alertname"] != "LookoutWatchdog");
+    assert_eq!(active.len(), 6, "{active:#?}");
+    assert_eq!(real.alerts().await.len(), 7, "the watchdog fires too");
 }

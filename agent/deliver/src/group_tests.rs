@@ -165,6 +165,26 @@ async fn the_web_api_edits_the_message_of_a_group_as_it_changes() {
 }
 
 #[tokio::test]
+async fn the_end_is_told_once_though_a_part_of_it_is_tried_again() {
+    let local = Local::start(vec![accepted("17.5"), Reply::Status(500, ""), Reply::Status(500, "")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::over(ledger(&folder).await, web_api(&local));
+    let begun = SystemClock.now();
+    scene.store(&all(4, &["titanic"], 0, begun)).await;
+    scene.drained().await;
+    scene.store(&[change_of(0, &["titanic"], 3, begun)]).await;
+    local.seen_at_least(3).await;
+    (0..8).for_each(|_| local.then(accepted("17.5")));
+    // the first waits for another try meanwhile
+    scene.store(&[1, 2, 3].map(|n| change_of(n, &["titanic"], 3, begun))).await;
+    scene.drained().await;
+    let posts = texts(&local, "postMessage");
+    let ends: Vec<&String> = posts.iter().filter(|text| text.starts_with("[RESOLVED]")).collect();
+    assert_eq!(ends.len(), 1, "{posts:#?}");
+    assert!(ends[0].starts_with("[RESOLVED] titanic: 4 incidents over"), "{}", ends[0]);
+}
+
+#[tokio::test]
 async fn a_storm_across_services_is_a_digest() {
     let local = Local::start(vec![]).await;
     let folder = tempfile::tempdir().unwrap();

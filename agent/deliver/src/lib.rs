@@ -18,6 +18,8 @@ mod slack;
 mod webhook;
 
 #[cfg(test)]
+mod alertmanager_pair;
+#[cfg(test)]
 mod alertmanager_real;
 #[cfg(test)]
 mod email_real;
@@ -173,10 +175,10 @@ pub fn receiver(
         })
     };
     Ok(match &destination.kind {
-        DestinationKind::Alertmanager { urls } => {
-            let client = client(urls)?;
-            let minimum = destination.minimum;
-            Arc::new(alertmanager::Alertmanager::new(name.clone(), minimum, urls, client, clock))
+        DestinationKind::Alertmanager { urls, token, watchdog } => {
+            let (client, minimum) = (client(urls)?, destination.minimum);
+            let settings = alertmanager::Settings { token: token.clone(), watchdog: *watchdog };
+            Arc::new(alertmanager::Alertmanager::new(name.clone(), minimum, urls, settings, client, clock))
         }
         DestinationKind::SlackWebhook { url } => {
             let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;

@@ -37,7 +37,11 @@ fn web_api(local: &Local) -> Arc<dyn Receiver> {
 
 fn alertmanager(urls: &[String]) -> Arc<dyn Receiver> {
     let urls = urls.iter().map(|url| Url::parse(url).unwrap()).collect();
-    receiver(&destination(DestinationKind::Alertmanager { urls }), Arc::new(SystemClock)).unwrap()
+    receiver(
+        &destination(DestinationKind::Alertmanager { urls, token: None, watchdog: false }),
+        Arc::new(SystemClock),
+    )
+    .unwrap()
 }
 
 fn delivery(notice: Notice) -> Delivery {
@@ -393,7 +397,7 @@ async fn missing_data_keep_the_name_their_alert_and_runbook_have() {
 async fn a_receiver_that_wants_pages_only_gets_no_tickets() {
     let local = Local::start(vec![]).await;
     let urls = vec![Url::parse(&local.url("")).unwrap()];
-    let kind = DestinationKind::Alertmanager { urls };
+    let kind = DestinationKind::Alertmanager { urls, token: None, watchdog: false };
     let pages = Destination { minimum: Severity::Page, ..destination(kind) };
     let pages = receiver(&pages, Arc::new(SystemClock)).unwrap();
     for n in 0..4 {
@@ -421,7 +425,7 @@ impl Clock for Late {
 async fn alerts_end_by_the_clock_of_the_alertmanager() {
     let local = Local::start(vec![]).await;
     let urls = vec![Url::parse(&local.url("")).unwrap()];
-    let kind = DestinationKind::Alertmanager { urls };
+    let kind = DestinationKind::Alertmanager { urls, token: None, watchdog: false };
     let behind = receiver(&destination(kind), Arc::new(Late)).unwrap();
     behind.deliver(&nth(0)).await.unwrap();
     let now = SystemClock.now();
@@ -432,4 +436,22 @@ async fn alerts_end_by_the_clock_of_the_alertmanager() {
         .map(|ends_at| ends_at > now + Duration::from_secs(3 * 60))
         .collect();
     assert_eq!(fires, [false, true], "posted anew once the difference is known");
+}
+
+#[tokio::test]
+async fn credentials_of_an_alertmanager_are_sent_and_never_shown() {
+    let local = Local::start(vec![]).await;
+    let with_user = format!("http://user:secretsecret@{}", local.address);
+    alertmanager(&[with_user]).deliver(&nth(0)).await.unwrap();
+    let urls = vec![Url::parse(&local.url("")).unwrap()];
+    let kind = DestinationKind::Alertmanager { urls, token: Some(Secret::new("t0kent0ken")), watchdog: true };
+    let with_token = receiver(&destination(kind), Arc::new(SystemClock)).unwrap();
+    with_token.refresh(&[]).await.unwrap();
+    let [basic, bearer] = local.seen().try_into().unwrap();
+    assert_eq!(basic.authorization.as_deref(), Some("Basic dXNlcjpzZWNyZXRzZWNyZXQ="));
+    assert_eq!(bearer.authorization.as_deref(), Some("Bearer t0kent0ken"));
+    assert_eq!(bearer.body[0]["labels"]["alertname"], "LookoutWatchdog");
+    local.then(Reply::Status(401, "t0kent0ken is no token"));
+    let refused = with_token.deliver(&nth(0)).await.unwrap_err();
+    assert!(!refused.error.contains("t0kent0ken"), "{}", refused.error);
 }

@@ -175,7 +175,7 @@ fn sentence(notice: &Notice) -> String {
             return "Nothing is wrong. Somebody tests whether messages arrive here.".to_owned();
         }
         Some(Rehearsal::Drill { .. }) => {
-            return "Nothing is wrong. Somebody rehearses the way of a page: do what a real one would need."
+            return "Nothing is wrong. This rehearses a page: act as you would on a real one."
                 .to_owned();
         }
         None => {}
@@ -334,7 +334,10 @@ fn links(notice: &Notice) -> Vec<(&'static str, String)> {
         ("Dashboard", &notice.dashboard_url),
         ("Explain", &notice.explain_url),
     ];
-    all.into_iter().filter_map(|(label, url)| Some((label, usable_url(url)?))).collect()
+    // without a dashboard of its own, an SLO has the agent's page, and one link to a page is enough
+    let wanted = |label: &str| label != "Dashboard" || notice.dashboard_url != notice.explain_url;
+    let all = all.into_iter().filter(|(label, _)| wanted(label));
+    all.filter_map(|(label, url)| Some((label, usable_url(url)?))).collect()
 }
 
 /// Returns the URL if a browser can open it, with everything encoded that could end a link early.

@@ -32,7 +32,7 @@ fn dead_letter() -> Notice {
     notice.incident.slo = "delivery chat".to_owned();
     notice.own_fault = Some(OwnFault {
         title: "chat refuses messages".to_owned(),
-        text: "It did not hear of titanic-requests: slack answered 401: invalid_auth.".to_owned(),
+        text: "It refused messages about titanic-requests: slack answered 401: invalid_auth.".to_owned(),
     });
     notice
 }
@@ -132,6 +132,17 @@ fn a_signature_is_the_hmac_of_time_and_body() {
     assert_eq!(webhook::signature(&Secret::new("s3cret"), now, "{\"a\":1}"), expected);
 }
 
+#[test]
+fn a_page_has_one_link() {
+    let mut notice = lifecycle(T0, &[])[0].notice.clone();
+    let labels = |notice: &Notice| -> Vec<&str> {
+        Message::of(notice).links.into_iter().map(|(label, _)| label).collect()
+    };
+    assert_eq!(labels(&notice), ["Runbook", "Dashboard", "Explain"]);
+    notice.dashboard_url = notice.explain_url.clone();
+    assert_eq!(labels(&notice), ["Runbook", "Explain"]);
+}
+
 fn texts(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
@@ -190,6 +201,23 @@ proptest! {
             prop_assert!(length("/payload/source") >= 1);
             for link in event["links"].as_array().unwrap() {
                 prop_assert!(link["href"].as_str().unwrap().starts_with("http"));
+            }
+        }
+        for notice in &members {
+            let alert = alertmanager::sample(notice);
+            prop_assert!(alert.to_string().len() < 16 * 1024, "{} bytes", alert.to_string().len());
+            let labels = alert["labels"].as_object().unwrap();
+            prop_assert!(labels.values().all(|value| !value.as_str().unwrap().chars().any(char::is_control)));
+            prop_assert!(!labels["alertname"].as_str().unwrap().is_empty());
+            // a time that no date can tell is left out
+            let time = |key: &str| alert.get(key).map(|at| at.as_str().unwrap().parse::<Timestamp>().unwrap());
+            prop_assert!(time("startsAt") <= time("endsAt") || time("endsAt").is_none());
+            let annotations = alert["annotations"].as_object().unwrap();
+            for (name, value) in annotations {
+                let value = value.as_str().unwrap();
+                prop_assert!(!value.chars().any(|c| c.is_control() && c != '\n'), "{name}: {value:?}");
+                let link = name.ends_with("_url");
+                prop_assert!(!link || value.starts_with("http://") || value.starts_with("https://"), "{value}");
             }
         }
         let update = Update::new(members.into_iter().map(delivery).collect(), None, Vec::new());

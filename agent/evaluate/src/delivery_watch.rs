@@ -63,7 +63,7 @@ fn about(destination: &str, letters: &[&DeadLetter]) -> About {
         alert: ALERT,
         fault: OwnFault {
             title: format!("{destination} refuses messages"),
-            text: format!("It did not hear of {}: {reason}.", incidents.join(", ")),
+            text: format!("It refused messages about {}: {reason}.", incidents.join(", ")),
         },
         description: "Correct its settings and restart the agent, or run `lookout deliver retry`.".to_owned(),
     }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn destination(name: &str) -> Destination {
-        let kind = DestinationKind::Alertmanager { urls: Vec::new() };
+        let kind = DestinationKind::Alertmanager { urls: Vec::new(), token: None, watchdog: false };
         Destination { minimum: Severity::Page, ..Destination::new(name, kind) }
     }
 

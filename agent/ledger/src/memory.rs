@@ -209,7 +209,7 @@ impl DeliveryStore for MemoryLedger {
         now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        self.tables().working.end_attempt(delivery, now, result);
+        let _repeated = self.tables().working.end_attempt(delivery, now, result);
         Ok(())
     }
 

@@ -16,6 +16,8 @@ pub(crate) struct WorkingSet {
     deliveries: BTreeMap<i64, Entry>,
     /// Ids of deliveries that wait, by destination and incident. Only the first of each may be sent.
     queues: BTreeMap<String, BTreeMap<String, BTreeSet<i64>>>,
+    /// Ids of all deliveries by incident.
+    of_incident: BTreeMap<String, BTreeSet<i64>>,
     last_delivery: i64,
 }
 
@@ -127,6 +129,8 @@ impl WorkingSet {
 
     fn insert(&mut self, entry: Entry) {
         self.last_delivery += 1;
+        let of_incident = self.of_incident.entry(entry.transition.incident.id.clone()).or_default();
+        of_incident.insert(self.last_delivery);
         if entry.state == State::Waiting {
             let queues = self.queues.entry(entry.destination.clone()).or_default();
             queues.entry(entry.transition.incident.id.clone()).or_default().insert(self.last_delivery);
@@ -195,15 +199,16 @@ impl WorkingSet {
         due.into_iter().take(limit as usize).map(delivery).collect()
     }
 
+    /// Returns the deliveries of an incident by id, ascending.
+    fn of_incident(&self, incident: &str) -> impl Iterator<Item = (i64, &Entry)> {
+        let ids = self.of_incident.get(incident).into_iter().flatten();
+        ids.filter_map(|id| Some((*id, self.deliveries.get(id)?)))
+    }
+
     /// Returns the receiver's id of the first message about the same incident.
     fn thread(&self, of: &Entry) -> Option<String> {
-        self.deliveries.values().find_map(|entry| match &entry.state {
-            State::Delivered(Some(thread))
-                if entry.destination == of.destination
-                    && entry.transition.incident.id == of.transition.incident.id =>
-            {
-                Some(thread.clone())
-            }
+        self.of_incident(&of.transition.incident.id).find_map(|(_, entry)| match &entry.state {
+            State::Delivered(Some(thread)) if entry.destination == of.destination => Some(thread.clone()),
             _ => None,
         })
     }
@@ -263,8 +268,9 @@ impl WorkingSet {
         }
     }
 
-    pub(crate) fn end_attempt(&mut self, id: i64, now: Timestamp, result: &DeliveryResult) {
-        let Some(entry) = self.waiting_entry(id) else { return };
+    /// Returns the ids of deliveries that changed with it: see [`WorkingSet::repeat_later`].
+    pub(crate) fn end_attempt(&mut self, id: i64, now: Timestamp, result: &DeliveryResult) -> Vec<i64> {
+        let Some(entry) = self.waiting_entry(id) else { return Vec::new() };
         entry.attempting = false;
         match result {
             DeliveryResult::Delivered { thread } => entry.state = State::Delivered(thread.clone()),
@@ -286,7 +292,28 @@ impl WorkingSet {
             entry.ended_at = Some(now);
             let (destination, incident) = (entry.destination.clone(), entry.transition.incident.id.clone());
             self.leave_queue(id, &destination, &incident);
+            if matches!(result, DeliveryResult::Delivered { .. }) {
+                return self.repeat_later(id, &destination, &incident);
+            }
         }
+        Vec::new()
+    }
+
+    /// Makes later transitions of the incident wait again that the destination has already: a refused one was delivered
+    /// after them, and the last word must be the newest state. Returns their ids.
+    fn repeat_later(&mut self, id: i64, destination: &str, incident: &str) -> Vec<i64> {
+        let later = |(other, entry): &(i64, &Entry)| {
+            *other > id && entry.destination == destination && matches!(entry.state, State::Delivered(_))
+        };
+        let ids: Vec<i64> = self.of_incident(incident).filter(later).map(|(other, _)| other).collect();
+        for other in &ids {
+            let Some(entry) = self.deliveries.get_mut(other) else { continue };
+            (entry.state, entry.due_at, entry.ended_at) = (State::Waiting, Timestamp::EPOCH, None);
+            entry.unsure = true;
+            let queues = self.queues.entry(destination.to_owned()).or_default();
+            queues.entry(incident.to_owned()).or_default().insert(*other);
+        }
+        ids
     }
 
     /// Returns the deliveries that were refused for good since an instant.
@@ -314,8 +341,10 @@ impl WorkingSet {
                 == (notice.incident.id.as_str(), notice.change, notice.at)
         };
         let transition = Arc::clone(self.transitions.iter().find(same)?);
-        let has = |entry: &Entry| entry.destination == destination && is_same(&entry.transition, &transition);
-        if self.deliveries.values().any(has) {
+        let has = |(_, entry): (i64, &Entry)| {
+            entry.destination == destination && is_same(&entry.transition, &transition)
+        };
+        if self.of_incident(&transition.incident.id).any(has) {
             return None;
         }
         self.insert(Entry::waiting(transition, destination));
@@ -335,8 +364,7 @@ impl WorkingSet {
             attempts: entry.attempts,
             error: entry.last_error.clone(),
         };
-        let of_incident = |entry: &&Entry| entry.transition.incident.id == incident;
-        self.deliveries.values().filter(of_incident).map(state).collect()
+        self.of_incident(incident).map(|(_, entry)| state(entry)).collect()
     }
 
     /// Makes dead letters wait again. Returns their ids.
@@ -378,6 +406,7 @@ impl WorkingSet {
         let kept = &self.incidents;
         self.transitions.retain(|transition| kept.contains_key(&transition.incident.id));
         self.deliveries.retain(|_, entry| kept.contains_key(&entry.transition.incident.id));
+        self.of_incident.retain(|incident, _| kept.contains_key(incident));
         for queues in self.queues.values_mut() {
             queues.retain(|incident, _| kept.contains_key(incident));
         }

@@ -41,7 +41,8 @@ pub mod names {
     /// Transitions by `service`, `slo` and `change`.
     pub const TRANSITIONS: &str = "lookout_incident_transitions_total";
     /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`); `partial` counts each of
-    /// several Alertmanagers that did not take a message which another one took.
+    /// several Alertmanagers that did not take a message which another one took, `quarantined` each alert that one of
+    /// them refuses for good.
     pub const DELIVERIES: &str = "lookout_delivery_total";
     /// Deliveries that wait, by `destination`.
     pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";

@@ -44,6 +44,8 @@ mod promised;
 #[cfg(test)]
 mod queried;
 #[cfg(test)]
+mod refused;
+#[cfg(test)]
 mod reloaded;
 #[cfg(test)]
 mod repaired;

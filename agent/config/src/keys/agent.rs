@@ -63,7 +63,10 @@ object! { slack: "A Slack channel." {
 } choices: &[&[WEBHOOK_URL], &[WEBHOOK_URL_FILE], &[TOKEN], &[TOKEN_FILE]]; }
 
 object! { alertmanager: "An Alertmanager." {
-    URLS = required("urls", List(&About("A URL; an empty one is left out.", &Text)), "Base URLs of all instances, each of which gets every alert.");
+    URLS = required("urls", List(&About("A URL; an empty one is left out.", &Text)), "Base URLs of all instances, each of which gets every alert. User and password of a URL are sent as basic authentication.");
+    TOKEN = key("token", Secret, "Bearer token, where a proxy asks for one. Take it from the environment, or write it into a file of its own.");
+    TOKEN_FILE = key("token_file", Text, "File that holds it.");
+    WATCHDOG = key("watchdog", Switch, "Whether the alert `LookoutWatchdog` always fires. Route it to a service that notices its absence.").default("false");
 } }
 
 object! { pagerduty: "A service of PagerDuty with an Events API v2 integration." {

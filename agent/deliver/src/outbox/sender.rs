@@ -10,6 +10,7 @@ use tracing::field;
 
 use super::{Ports, with_cause};
 use crate::group::{Batch, Grouping, Key, Update, Waiting};
+use crate::message::is_over;
 use crate::{Receiver, Refused, Retry};
 use lookout_ledger::LedgerError;
 use lookout_model::{Delivery, DeliveryResult, Timestamp};
@@ -102,7 +103,28 @@ impl Sender {
             let batch = batches.entry(key).or_insert(Batch { keys, thread, deliveries: Vec::new() });
             batch.deliveries.push(delivery);
         }
+        if matches!(grouping, Grouping::Followed | Grouping::Edited) {
+            self.join_retries(&mut batches).await?;
+        }
         Ok(waiting.ready(batches, self.receiver.group_wait(), Instant::now()))
+    }
+
+    /// Adds to each shared message what waits for another try. It would be told anyway as the state of its incident, and
+    /// then a second time on its own.
+    async fn join_retries(&self, batches: &mut BTreeMap<Key, Batch>) -> Result<(), LedgerError> {
+        if !batches.keys().any(|key| matches!(key, Key::Thread(_))) {
+            return Ok(());
+        }
+        for delivery in self.ports.ledger.due_deliveries(&self.name, Timestamp::MAX, GROUPED).await? {
+            let key = Key::of(&delivery, self.receiver.grouping());
+            let batch = matches!(key, Key::Thread(_)).then(|| batches.get_mut(&key)).flatten();
+            if let Some(batch) =
+                batch.filter(|batch| batch.deliveries.iter().all(|one| one.id != delivery.id))
+            {
+                batch.deliveries.push(delivery);
+            }
+        }
+        Ok(())
     }
 
     /// Makes one attempt, recorded before and after. Returns the pause that the receiver asks for.
@@ -141,9 +163,12 @@ impl Sender {
         for delivery in &update.deliveries {
             self.log_result(delivery, &result);
         }
-        if matches!(result, DeliveryResult::Failed { .. })
-            && let Err(error) = self.fall_back(&update).await
-        {
+        let forwarded = match result {
+            DeliveryResult::Failed { .. } => self.fall_back(&update).await,
+            DeliveryResult::Delivered { .. } => self.end_at_fallback(&update).await,
+            DeliveryResult::Retry { .. } | DeliveryResult::Unsure { .. } => Ok(()),
+        };
+        if let Err(error) = forwarded {
             // still begun: it is tried again
             return (keys, Err(error));
         }
@@ -161,6 +186,20 @@ impl Sender {
             }
         }
         self.ports.wake.notify_waiters();
+        Ok(())
+    }
+
+    /// Tells the fallback the end of incidents that it has heard of. Their alerts would stay open there for ever.
+    async fn end_at_fallback(&self, update: &Update) -> Result<(), LedgerError> {
+        let Some(fallback) = &self.ports.fallback else { return Ok(()) };
+        for Delivery { notice, .. } in update.deliveries.iter().filter(|delivery| is_over(&delivery.notice)) {
+            let known = self.ports.ledger.deliveries_of(&notice.incident.id).await?;
+            if known.iter().any(|one| one.destination == *fallback)
+                && self.ports.ledger.forward(notice, fallback).await?
+            {
+                self.ports.wake.notify_waiters();
+            }
+        }
         Ok(())
     }
 

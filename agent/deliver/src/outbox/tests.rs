@@ -183,3 +183,23 @@ async fn a_refused_message_goes_to_the_fallback_and_is_a_dead_letter_too() {
     scene.told(3).await;
     assert_eq!(ledger.waiting("mail").await.unwrap().1, 1, "once is enough");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_fallback_hears_of_the_end_of_what_it_was_told() {
+    let scene = Scene::with_fallback([Retry::Never, Retry::Never], Some("mail"));
+    let [opened, escalated, _, resolved] = lifecycle(T0, &["chat"]);
+    let [.., elsewhere] = lifecycle(T0 + Duration::from_secs(1), &["chat"]);
+    scene.store(&[opened.clone(), escalated.clone(), resolved.clone()]).await;
+    scene.told(3).await;
+    scene.store(&[elsewhere]).await;
+    scene.told(4).await;
+    let ledger = &scene.ports.ledger;
+    let mut heard = Vec::new();
+    while let [delivery] = ledger.due_deliveries("mail", T0, 9).await.unwrap().as_slice() {
+        heard.push(delivery.notice.clone());
+        ledger.begin_attempt(delivery.id, T0).await.unwrap();
+        let told = lookout_model::DeliveryResult::Delivered { thread: None };
+        ledger.end_attempt(delivery.id, T0, &told).await.unwrap();
+    }
+    assert_eq!(heard, [opened.notice, escalated.notice, resolved.notice], "and of no other incident");
+}

@@ -174,6 +174,10 @@ impl Receiver for WebApi {
     fn group_wait(&self) -> Duration {
         self.group_wait
     }
+
+    fn concurrency(&self) -> usize {
+        super::CONCURRENCY
+    }
 }
 
 fn merged(place: &Value, mut payload: Value) -> Value {

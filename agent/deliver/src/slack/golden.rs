@@ -35,7 +35,7 @@ fn cases() -> Vec<(&'static str, Delivery)> {
     let mut dead_letter = escalated.clone();
     dead_letter.own_fault = Some(OwnFault {
         title: "pager refuses messages".to_owned(),
-        text: "It did not hear of titanic-requests: pagerduty answered 400.".to_owned(),
+        text: "It refused messages about titanic-requests: pagerduty answered 400.".to_owned(),
     });
     let cases = [
         ("test", rehearsal(Rehearsal::Test), false),

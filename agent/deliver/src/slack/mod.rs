@@ -17,6 +17,10 @@ use super::group::worst_first;
 use super::{Message, Update};
 use lookout_model::Delivery;
 
+/// Number of messages under way. Slack does not detect repetitions, so a crash repeats one message at most; and it takes
+/// about one message a second.
+const CONCURRENCY: usize = 1;
+
 /// Returns the message of a group. Slack does not detect repetitions, so the text names them.
 fn build_group_message(update: &Update) -> Message {
     let message = Message::of_group(&update.members);

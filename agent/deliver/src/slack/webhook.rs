@@ -90,6 +90,10 @@ impl Receiver for Webhook {
     fn group_wait(&self) -> Duration {
         self.group_wait
     }
+
+    fn concurrency(&self) -> usize {
+        super::CONCURRENCY
+    }
 }
 
 impl Webhook {

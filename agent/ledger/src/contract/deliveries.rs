@@ -186,6 +186,34 @@ async fn a_transition_can_be_forwarded_once(ledger: &dyn Ledger) {
     assert_eq!((due.len(), &due[0].notice), (1, &opened.notice));
 }
 
+async fn a_refused_one_that_is_delivered_late_is_followed_by_what_came_after_it(ledger: &dyn Ledger) {
+    let [opened, .., resolved] = lifecycle(T0, &["pager", "other"]);
+    ledger.commit(&[], &[opened, resolved]).await.unwrap();
+    let first = due(ledger, "pager", T0).await.remove(0);
+    ledger.begin_attempt(first.id, T0).await.unwrap();
+    let refused = DeliveryResult::Failed { error: "401".to_owned() };
+    ledger.end_attempt(first.id, T0, &refused).await.unwrap();
+    for destination in ["pager", "other", "other"] {
+        deliver(ledger, &due(ledger, destination, T0).await.remove(0), Some("C1:1")).await;
+    }
+    // twice: a refusal repeats nothing
+    for _ in 0..2 {
+        assert_eq!(ledger.retry_dead_letters(None, T0).await.unwrap(), 1);
+        let again = due(ledger, "pager", T0).await.remove(0);
+        ledger.begin_attempt(again.id, T0).await.unwrap();
+        ledger.end_attempt(again.id, T0, &refused).await.unwrap();
+        assert_eq!(ledger.waiting("pager").await.unwrap().1, 0);
+    }
+    assert_eq!(ledger.retry_dead_letters(None, T0).await.unwrap(), 1);
+    let mut told = Vec::new();
+    while let Some(delivery) = due(ledger, "pager", T0).await.first() {
+        told.push((delivery.notice.change, delivery.unsure));
+        deliver(ledger, delivery, None).await;
+    }
+    assert_eq!(told, [(Change::Opened, false), (Change::Resolved, true)], "the end is told last, and marked");
+    assert_eq!(ledger.waiting("other").await.unwrap().1, 0, "other destinations hear nothing again");
+}
+
 promises! {
     every_delivery_of_an_incident_is_shown
     later_transitions_wait_for_earlier_ones
@@ -196,5 +224,6 @@ promises! {
     incidents_of_one_message_are_known
     what_is_over_stays_over
     a_dead_letter_is_seen_and_can_be_tried_again
+    a_refused_one_that_is_delivered_late_is_followed_by_what_came_after_it
     a_transition_can_be_forwarded_once
 }

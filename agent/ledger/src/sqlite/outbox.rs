@@ -148,7 +148,25 @@ pub(super) async fn end(
         .bind(now.as_millis())
         .bind(error),
     };
-    statement.execute(connection).await?;
+    let ended = statement.execute(&mut *connection).await?;
+    if ended.rows_affected() > 0 && matches!(result, DeliveryResult::Delivered { .. }) {
+        repeat_later(connection, delivery).await?;
+    }
+    Ok(())
+}
+
+/// Makes later transitions of the incident wait again that the destination has already: a refused one was delivered after
+/// them, and the last word must be the newest state.
+async fn repeat_later(connection: &mut SqliteConnection, delivery: i64) -> sqlx::Result<()> {
+    sqlx::query(
+        "update delivery set state = 'waiting', unsure = 1, due_at_ms = 0, ended_at_ms = null, thread = null \
+         where incident_id = (select incident_id from delivery where id = $1) \
+         and destination = (select destination from delivery where id = $1) \
+         and id > $1 and state = 'delivered'",
+    )
+    .bind(delivery)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

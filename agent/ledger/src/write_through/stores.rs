@@ -65,9 +65,7 @@ impl DeliveryStore for WriteThroughLedger {
         now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        self.working().end_attempt(delivery, now, result);
-        self.store_progress(&[delivery]).await;
-        Ok(())
+        self.end_attempts(&[delivery], now, result).await
     }
 
     async fn begin_attempts(&self, deliveries: &[i64], _now: Timestamp) -> Result<(), LedgerError> {
@@ -82,8 +80,11 @@ impl DeliveryStore for WriteThroughLedger {
         now: Timestamp,
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
-        deliveries.iter().for_each(|&delivery| self.working().end_attempt(delivery, now, result));
-        self.store_progress(deliveries).await;
+        let mut changed = deliveries.to_vec();
+        for &delivery in deliveries {
+            changed.extend(self.working().end_attempt(delivery, now, result));
+        }
+        self.store_progress(&changed).await;
         Ok(())
     }
 

@@ -1,6 +1,7 @@
 //! Neighbours of an agent under test: a service, a Slack, and the agent as a process.
 
 mod process;
+mod program;
 mod prometheus;
 mod slack;
 mod target;
@@ -8,6 +9,7 @@ mod target;
 use std::time::Duration;
 
 pub(crate) use process::{Lookout, run_to_end};
+pub(crate) use program::Program;
 pub(crate) use prometheus::Prometheus;
 pub(crate) use slack::Slack;
 pub(crate) use target::Target;

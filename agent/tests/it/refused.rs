@@ -1,0 +1,77 @@
+//! Destinations that refuse messages for good: the page arrives once the secret is right.
+
+use std::path::{Path, PathBuf};
+
+use super::support::{Lookout, PROBED_SLO, Program, Slack, Target, eventually, run_to_end};
+
+/// Writes a config with a program, whose fallback is a Slack channel.
+fn write_config(folder: &Path, target: &Target, program: &Program, slack: &Slack, slo: &str) -> PathBuf {
+    let text = format!(
+        "listen: 127.0.0.1:0\nledger: lookout.db\ninterval: 1s\n\
+         targets:\n  - {{ name: api, http: {{ url: \"{url}\" }}, interval: 1s, timeout: 500ms }}\n\
+         destinations:\n  - name: program\n    fallback: oncall\n    webhook: {{ url: \"http://{program}/hook\", \
+         headers: {{ Authorization: {{ file: header }} }} }}\n  \
+         - {{ name: oncall, minimum: page, slack: {{ webhook_url_file: webhook }} }}\n\
+         auth:\n  tokens:\n    - name: ada\n      sha256: b46c09677343261f0b439a472422225e3a230c9c094d6ab16762e2036b597053\n      \
+         scopes: [deliver]\n",
+        url = target.url(),
+        program = program.address,
+    );
+    std::fs::write(folder.join("lookout.yaml"), text).unwrap();
+    std::fs::write(folder.join("token"), "t0ken").unwrap();
+    std::fs::write(folder.join("header"), "Bearer old").unwrap();
+    std::fs::write(folder.join("webhook"), slack.webhook()).unwrap();
+    std::fs::write(folder.join("api.slo.yaml"), slo).unwrap();
+    folder.join("lookout.yaml")
+}
+
+/// Runs `lookout deliver retry`.
+fn retry(agent: &Lookout, folder: &Path) {
+    let token = folder.join("token").display().to_string();
+    let done = run_to_end(&["deliver", "retry", "--url", &agent.url, "--token-file", &token]);
+    assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+async fn letters(agent: &Lookout) -> Vec<String> {
+    let answer = agent.get("/api/v1/deliveries").await;
+    let letters = answer["dead_letters"].as_array().unwrap().clone();
+    letters.iter().map(|letter| letter["error"].as_str().unwrap().to_owned()).collect()
+}
+
+async fn healthy(agent: &Lookout) {
+    let enough = |slos: &serde_json::Value| slos["slos"][0]["evidence"]["total"].as_u64() >= Some(2);
+    agent.slos("a healthy start", enough).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_refused_for_an_old_token_arrives_without_a_restart_once_the_file_has_the_new_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, program, slack) = (Target::start().await, Program::start().await, Slack::start().await);
+    program.accept("Bearer new");
+    let config = write_config(folder.path(), &target, &program, &slack, PROBED_SLO);
+    let agent = Lookout::run(&config);
+    healthy(&agent).await;
+    target.answer(503);
+    eventually("a dead letter", || async {
+        letters(&agent).await.contains(&"webhook answered 401".to_owned()).then_some(())
+    })
+    .await;
+    let before = program.refused();
+    retry(&agent, folder.path());
+    eventually("it is refused once more", || async {
+        (program.refused() > before && !letters(&agent).await.is_empty()).then_some(())
+    })
+    .await;
+    assert_eq!(program.changes(), Vec::<String>::new());
+    std::fs::write(folder.path().join("header"), "Bearer new").unwrap();
+    eventually("the page", || async {
+        program.changes().contains(&"availability opened".to_owned()).then_some(())
+    })
+    .await;
+    eventually("no dead letter", || async { letters(&agent).await.is_empty().then_some(()) }).await;
+    target.answer(200);
+    eventually("the end", || async {
+        program.changes().contains(&"availability resolved".to_owned()).then_some(())
+    })
+    .await;
+}

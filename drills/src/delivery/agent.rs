@@ -1,0 +1,235 @@
+//! The agent under test: its files, its process, and its own view of incidents and deliveries.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use reqwest::{Client, Method};
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::process::Command;
+
+use super::recorder::Recorder;
+use super::targets::Targets;
+use crate::postgres::must;
+use programs::http::ask;
+use programs::running::Running;
+
+/// Number of incidents that the API lists at most.
+const LISTED: u32 = 1000;
+
+/// A transition: incident, change and instant.
+pub(super) type Transition = (String, String, i64);
+
+/// Destinations of the agent.
+pub(super) struct Destinations {
+    pub(super) slack: Recorder,
+    pub(super) pagerduty: Recorder,
+    pub(super) webhook: Recorder,
+}
+
+impl Destinations {
+    pub(super) fn all(&self) -> [(&'static str, &Recorder); 3] {
+        [("slack", &self.slack), ("pagerduty", &self.pagerduty), ("webhook", &self.webhook)]
+    }
+}
+
+/// An incident of the API.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Incident {
+    pub(super) id: String,
+    pub(super) service: String,
+    pub(super) slo: String,
+    pub(super) cause: String,
+    pub(super) resolved_at_ms: Option<i64>,
+}
+
+/// A delivery of the API.
+#[derive(Debug, Deserialize)]
+pub(super) struct Delivery {
+    pub(super) destination: String,
+    pub(super) change: String,
+    pub(super) at_ms: i64,
+    pub(super) state: String,
+}
+
+/// The agent, running or killed.
+pub(super) struct Agent {
+    lookout: PathBuf,
+    config: PathBuf,
+    address: SocketAddr,
+    token: PathBuf,
+    client: Client,
+    running: Option<Running>,
+}
+
+impl Agent {
+    pub(super) fn new(lookout: PathBuf, folder: &Path, address: SocketAddr, client: Client) -> Self {
+        let (config, token) = (folder.join("lookout.yaml"), folder.join("token"));
+        Self { lookout, config, address, token, client, running: None }
+    }
+
+    pub(super) async fn start(&mut self) -> Result<()> {
+        let mut running = Running::start("lookout", &self.lookout, |command| {
+            command.args(["run", "--log", "json", "-c"]).arg(&self.config);
+        })?;
+        running.listening().await?;
+        self.running = Some(running);
+        Ok(())
+    }
+
+    /// As `kill -9` does.
+    pub(super) async fn kill(&mut self) -> Result<()> {
+        let mut running = self.running.take().context("no agent runs")?;
+        running.must_be_running()?;
+        running.kill().await
+    }
+
+    pub(super) async fn stop(mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+
+    /// Returns a handle for requests, which fail while the agent is away.
+    pub(super) fn api(&self) -> Api {
+        Api { client: self.client.clone(), url: format!("http://{}", self.address) }
+    }
+
+    /// Runs `lookout deliver retry`. Returns how many dead letters are tried again.
+    pub(super) async fn retry(&self) -> Result<u64> {
+        let mut command = Command::new(&self.lookout);
+        command.args(["deliver", "retry", "--json", "--url", &format!("http://{}", self.address)]);
+        let said = must(command.arg("--token-file").arg(&self.token)).await?;
+        let said: Value = serde_json::from_str(&said).context("reading `lookout deliver retry`")?;
+        said.get("retried").and_then(Value::as_u64).context("no number of deliveries")
+    }
+}
+
+/// Requests to the agent.
+#[derive(Clone)]
+pub(super) struct Api {
+    client: Client,
+    url: String,
+}
+
+impl Api {
+    async fn get(&self, path: &str) -> Result<Value> {
+        let text = ask(&self.client, Method::GET, &format!("{}{path}", self.url), None, None).await?;
+        serde_json::from_str(&text).with_context(|| format!("reading {path}"))
+    }
+
+    /// Returns the incidents of the services, newest first.
+    pub(super) async fn incidents(&self) -> Result<Vec<Incident>> {
+        let answer = self.get(&format!("/api/v1/incidents?limit={LISTED}")).await?;
+        let listed = answer.get("incidents").cloned().context("no incidents")?;
+        let all: Vec<Incident> = serde_json::from_value(listed).context("reading the incidents")?;
+        ensure!(all.len() < LISTED as usize, "there are more incidents than the API lists");
+        Ok(all)
+    }
+
+    /// Returns the names `service slo` of the open incidents.
+    pub(super) async fn open(&self) -> Result<BTreeSet<String>> {
+        let open = |one: &Incident| {
+            (one.resolved_at_ms.is_none() && one.cause == "burn")
+                .then(|| format!("{} {}", one.service, one.slo))
+        };
+        Ok(self.incidents().await?.iter().filter_map(open).collect())
+    }
+
+    pub(super) async fn deliveries(&self, incident: &str) -> Result<Vec<Delivery>> {
+        let answer = self.get(&format!("/api/v1/deliveries?incident={incident}")).await?;
+        let listed = answer.get("deliveries").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+        serde_json::from_value(listed).context("reading the deliveries")
+    }
+
+    /// Returns the destinations of the dead letters, one for each.
+    pub(super) async fn dead_letters(&self) -> Result<Vec<String>> {
+        let answer = self.get("/api/v1/deliveries").await?;
+        let letters = answer.get("dead_letters").and_then(Value::as_array).context("no dead letters")?;
+        let name = |letter: &Value| letter.get("destination")?.as_str().map(str::to_owned);
+        Ok(letters.iter().filter_map(name).collect())
+    }
+
+    /// Returns how many deliveries wait.
+    pub(super) async fn waiting(&self) -> Result<f64> {
+        let text = ask(&self.client, Method::GET, &format!("{}/metrics", self.url), None, None).await?;
+        let lines = text.lines().filter_map(|line| line.strip_prefix("lookout_delivery_waiting{"));
+        let values: Vec<f64> = lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        ensure!(!values.is_empty(), "the agent tells no number of waiting deliveries");
+        Ok(values.iter().sum())
+    }
+}
+
+/// Returns the name of a service.
+pub(super) fn service(number: usize) -> String {
+    format!("svc-{number}")
+}
+
+/// Writes config, specs and token.
+pub(super) fn write_files(
+    folder: &Path,
+    listen: SocketAddr,
+    targets: &Targets,
+    (services, slos): (usize, usize),
+    destinations: &Destinations,
+    alertmanagers: [SocketAddr; 2],
+    (token, digest): (&str, &str),
+) -> Result<()> {
+    let mut config = format!(
+        "listen: {listen}\nledger: lookout.db\ninterval: 1s\nauth:\n  tokens:\n    - name: drill\n      sha256: \
+         {digest}\n      scopes: [deliver]\ntargets:\n"
+    );
+    let write = |name: &str, text: &str| {
+        std::fs::write(folder.join(name), text).with_context(|| format!("writing {name}"))
+    };
+    for number in 0..services {
+        let name = service(number);
+        config += &format!(
+            "  - {{ name: {name}, http: {{ url: \"http://{}/{number}\" }}, interval: 1s, timeout: 500ms }}\n",
+            targets.address
+        );
+        for slo in 0..slos {
+            write(&format!("{name}-{slo}.slo.yaml"), &spec(&name, slo))?;
+        }
+    }
+    let [first, second] = alertmanagers;
+    config += &format!(
+        "destinations:\n  - name: slack\n    slack: {{ token_file: slack, channel: \"#oncall\", api_url: \"{}\" }}\n  \
+         - name: pagerduty\n    pagerduty: {{ routing_key_file: pagerduty, events_url: \"{}\" }}\n  \
+         - name: webhook\n    webhook: {{ url_file: webhook }}\n  \
+         - name: alertmanager\n    alertmanager: {{ urls: [\"http://{first}\", \"http://{second}\"] }}\n",
+        destinations.slack.url("/api/"),
+        destinations.pagerduty.url("/v2/"),
+    );
+    write("lookout.yaml", &config)?;
+    write("slack", "xoxb-drill")?;
+    write("pagerduty", "0123456789abcdef0123456789abcdef")?;
+    write("webhook", &destinations.webhook.url("/hook"))?;
+    write("token", token)
+}
+
+fn spec(service: &str, slo: usize) -> String {
+    format!(
+        "apiVersion: openslo/v1
+kind: SLO
+metadata:
+  name: slo-{slo}
+  annotations: {{ lookout.dev/tiers: page 6s/3s x2, lookout.dev/minimum-bad: \"2\" }}
+spec:
+  service: {service}
+  description: The service answers.
+  budgetingMethod: Occurrences
+  timeWindow: [{{ duration: 5m, isRolling: true }}]
+  objectives: [{{ target: 0.9 }}]
+  indicator:
+    metadata: {{ name: probes }}
+    spec:
+      ratioMetric:
+        counter: true
+        good: {{ metricSource: {{ type: probe, spec: {{ target: {service}, outcome: ok }} }} }}
+        total: {{ metricSource: {{ type: probe, spec: {{ target: {service} }} }} }}
+"
+    )
+}
