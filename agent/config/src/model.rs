@@ -12,7 +12,7 @@ use lookout_engine::{
 };
 use url::Url;
 
-use super::{Calendar, Credentials, Secret, Target};
+use super::{Calendar, Credentials, Route, Secret, Target};
 use lookout_promql::query::{Dialect, EventQuery};
 use lookout_promql::selector::Selector;
 
@@ -161,6 +161,8 @@ pub struct Destination {
     pub name: String,
     /// Least severity that is sent here.
     pub minimum: Severity,
+    /// The incidents and hours at which it is sent here.
+    pub route: Route,
     /// Time that an incident waits for others of its service, to share a message.
     pub group_wait: Duration,
     /// The destination that gets what this one refuses for good.
@@ -174,7 +176,8 @@ impl Destination {
     #[must_use]
     pub fn new(name: &str, kind: DestinationKind) -> Self {
         let (minimum, group_wait) = (Severity::Ticket, Self::GROUP_WAIT);
-        Self { name: name.to_owned(), minimum, group_wait, fallback: None, kind }
+        let route = Route::default();
+        Self { name: name.to_owned(), minimum, route, group_wait, fallback: None, kind }
     }
 
     /// Time that an incident waits for others of its service, unless another is set.

@@ -50,7 +50,7 @@ pub fn drill(
         rehearsal: Some(Rehearsal::Drill { ends_at: now + length }),
         ..blank(config, &incident, now)
     };
-    let destinations = super::notice::destinations(config, severity);
+    let destinations = config.destinations_of(slo, severity, now);
     TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }
 

@@ -13,6 +13,7 @@ mod evidence;
 pub mod format;
 mod implausible;
 mod incident;
+mod matcher;
 mod notice;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
@@ -35,6 +36,7 @@ pub use evidence::{
 };
 pub use implausible::ImplausibleCounts;
 pub use incident::{IncidentRecord, incident_id};
+pub use matcher::Matcher;
 pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
 pub use saved_state::StateRecord;
 pub use timestamp::{GridTime, Timestamp};
