@@ -92,6 +92,12 @@ impl Config {
         self.page("incidents")
     }
 
+    /// Returns the URL of the agent's page about silences, with how to silence an SLO.
+    #[must_use]
+    pub fn silences_url(&self, slo_id: &str) -> String {
+        self.page(&format!("silences?slo={slo_id}"))
+    }
+
     /// Returns the external URL without a trailing slash.
     #[must_use]
     pub fn agent_url(&self) -> &str {

@@ -115,7 +115,7 @@ impl Email {
         match thread {
             None => Place { id: root(incident), first: None, at: notice.at },
             Some(thread) => {
-                let id = format!("<{incident}.{}.{}@{domain}>", notice.change, notice.at.as_millis());
+                let id = format!("<{incident}.{}.{}@{domain}>", notice.word(), notice.at.as_millis());
                 Place { id, first: Some(root(thread)), at: notice.at }
             }
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::slack::golden::{groups, notices};
+use crate::slack::golden::{groups, news_cases, notices};
 use lookout_model::sample::{T0, lifecycle};
 use lookout_model::{Notice, OwnFault, Rehearsal, Timestamp};
 
@@ -54,6 +54,7 @@ fn cases() -> Vec<(&'static str, Update)> {
         ("test", one(rehearsal(Rehearsal::Test))),
         ("drill", one(rehearsal(Rehearsal::Drill { ends_at: T0 }))),
     ];
+    cases.extend(news_cases().map(|(name, notice, _)| (name, one(notice))));
     for (name, members) in groups() {
         cases.push((name, Update::new(members.into_iter().map(delivery).collect(), None, Vec::new())));
     }

@@ -16,7 +16,7 @@ use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
 use lookout_config::Secret;
 use lookout_engine::Severity;
 use lookout_model::format::rfc3339;
-use lookout_model::{Delivery, Notice, Rehearsal, Timestamp};
+use lookout_model::{Delivery, News, Notice, Rehearsal, Timestamp};
 use lookout_runtime::clock::Clock;
 
 const WHO: &str = "webhook";
@@ -54,7 +54,10 @@ pub(super) struct Body {
 #[derive(Debug, Serialize)]
 struct Item {
     id: String,
+    /// The last change.
     change: &'static str,
+    /// The news, if there is no change.
+    news: Option<&'static str>,
     at: String,
     state: &'static str,
     severity: &'static str,
@@ -72,10 +75,19 @@ struct Item {
     detected_at: String,
     recovered_at: Option<String>,
     resolved_at: Option<String>,
+    acknowledgement: Option<Answer>,
     budget_left_ratio: f64,
     seconds_to_exhaustion: Option<f64>,
     fields: Vec<Field>,
     links: Vec<Link>,
+}
+
+/// An acknowledgement.
+#[derive(Debug, Serialize)]
+struct Answer {
+    at: String,
+    actor: String,
+    note: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -172,7 +184,7 @@ pub(super) fn body(update: &Update) -> Body {
 fn update_id(notices: &[&Notice]) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for notice in notices {
-        let text = format!("{} {} {}\n", notice.incident.id, notice.change, notice.at.as_millis());
+        let text = format!("{} {} {}\n", notice.incident.id, notice.word(), notice.at.as_millis());
         context.update(text.as_bytes());
     }
     let hex: String = context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -185,6 +197,7 @@ fn item(notice: &Notice) -> Item {
     Item {
         id: incident.id.clone(),
         change: notice.change.as_str(),
+        news: notice.news.as_ref().map(News::as_str),
         at: rfc3339(notice.at),
         state: state(is_over(notice)),
         severity: incident.severity.as_str(),
@@ -202,6 +215,11 @@ fn item(notice: &Notice) -> Item {
         detected_at: rfc3339(incident.detected_at),
         recovered_at: incident.recovered_at.map(rfc3339),
         resolved_at: incident.resolved_at.map(rfc3339),
+        acknowledgement: notice.acknowledgement.as_ref().map(|answer| Answer {
+            at: rfc3339(answer.at),
+            actor: clean(&answer.actor, TEXT),
+            note: clean(&answer.note, TEXT),
+        }),
         budget_left_ratio: finite(notice.evidence.budget_left_ratio),
         seconds_to_exhaustion: notice.evidence.seconds_to_exhaustion.map(finite),
         fields: message.fields.into_iter().map(|(name, value)| Field { name, value }).collect(),

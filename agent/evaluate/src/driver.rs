@@ -333,6 +333,7 @@ impl Driver {
         let context = Context { last_deploy, last_failure: (self.last_failure)(slo), corrected };
         let report = decision.apply(report.clone());
         let mut record = notice::record(&self.config, slo, incident, transition, &report, context);
+        record.notice.silence = self.silence(slo, &record).await;
         record.destinations = self.routed(slo, &record, earlier).await;
         Some(record)
     }

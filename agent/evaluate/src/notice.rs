@@ -37,6 +37,7 @@ pub(super) fn record(
         dashboard_url: config.dashboard_url(slo),
         explain_url: config.explain_url(slo),
         incidents_url: config.incidents_url(),
+        silences_url: config.silences_url(&slo.id()),
         alert,
         slo_title: slo.title().to_owned(),
         description: slo.description.clone(),
@@ -47,6 +48,10 @@ pub(super) fn record(
         not_recorded: false,
         own_fault: None,
         rehearsal: None,
+        news: None,
+        changed_at: None,
+        acknowledgement: None,
+        silence: None,
     };
     TransitionRecord { incident, change: transition.change, at, notice, destinations: Vec::new() }
 }

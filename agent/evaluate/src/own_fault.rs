@@ -53,11 +53,16 @@ pub(super) fn opened(
         dashboard_url: String::new(),
         explain_url: config.external_url.to_string(),
         incidents_url: config.incidents_url(),
+        silences_url: String::new(),
         last_deploy: None,
         last_failure: None,
         not_recorded: false,
         own_fault: Some(about.fault),
         rehearsal: None,
+        news: None,
+        changed_at: None,
+        acknowledgement: None,
+        silence: None,
     };
     let heard = config.destinations.iter().filter(|destination| !destination.route.standby);
     let names = heard.map(|destination| destination.name.clone());

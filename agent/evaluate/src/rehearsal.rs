@@ -110,11 +110,16 @@ fn blank(config: &Config, incident: &IncidentRecord, now: Timestamp) -> Notice {
         dashboard_url: String::new(),
         explain_url: String::new(),
         incidents_url: config.incidents_url(),
+        silences_url: String::new(),
         last_deploy: None,
         last_failure: None,
         not_recorded: false,
         own_fault: None,
         rehearsal: None,
+        news: None,
+        changed_at: None,
+        acknowledgement: None,
+        silence: None,
     }
 }
 

@@ -14,6 +14,7 @@ pub mod format;
 mod implausible;
 mod incident;
 mod matcher;
+mod news;
 mod notice;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
@@ -37,6 +38,7 @@ pub use evidence::{
 pub use implausible::ImplausibleCounts;
 pub use incident::{IncidentRecord, incident_id};
 pub use matcher::Matcher;
+pub use news::{Acknowledgement, Followed, News, SilenceRecord, SilencedBy, Told};
 pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
 pub use saved_state::StateRecord;
 pub use timestamp::{GridTime, Timestamp};

@@ -10,6 +10,7 @@ mod gate;
 mod generate;
 mod healthcheck;
 mod import;
+mod incident;
 mod ledger;
 pub(crate) mod live;
 mod notify;
@@ -19,6 +20,7 @@ mod rates;
 mod reload;
 mod run;
 mod schema;
+mod silence;
 mod simulate;
 mod status;
 mod watch;
@@ -81,6 +83,12 @@ enum Verb {
     /// Exclude time from the budget: planned maintenance, or spend that was nobody's fault
     #[command(subcommand)]
     Correction(correction::Verb),
+    /// Incidents of the running agent, and the word that somebody works on one
+    #[command(subcommand)]
+    Incident(incident::Verb),
+    /// Tell nobody of incidents for a time
+    #[command(subcommand)]
+    Silence(silence::Verb),
     /// Messages that a destination refused
     #[command(subcommand)]
     Deliver(deliver::Verb),
@@ -194,6 +202,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Probe(options) => probe::run(&options),
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Correction(verb) => correction::run(&verb),
+        Verb::Incident(verb) => incident::run(&verb),
+        Verb::Silence(verb) => silence::run(&verb),
         Verb::Deliver(verb) => deliver::run(&verb),
         Verb::Notify(verb) => notify::run(&verb, &log),
         Verb::Drill(options) => drill::run(&options),

@@ -1,6 +1,7 @@
 //! The promises of the agent, as its users see them.
 
 #[cfg(test)]
+mod attended;
 mod backtest;
 #[cfg(test)]
 mod backups;

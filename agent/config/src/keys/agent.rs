@@ -117,7 +117,8 @@ object! { auth: "Clients that may write." {
 } }
 
 /// Permissions of a bearer token.
-pub(crate) const SCOPES: [&str; 6] = ["ask", "mark", "correct", "override", "deliver", "heartbeat"];
+pub(crate) const SCOPES: [&str; 8] =
+    ["ask", "mark", "correct", "override", "deliver", "heartbeat", "acknowledge", "silence"];
 
 object! { token: "A bearer token." {
     NAME = required("name", Name, "Name of its holder.");

@@ -19,6 +19,7 @@ mod outbox;
 mod progress;
 mod reading;
 mod salvage;
+mod silences;
 mod states;
 mod tick;
 mod writer;
@@ -165,6 +166,7 @@ impl Ledger for SqliteLedger {
         counts::prune(connection, &cutoffs).await.map_err(query(DOING))?;
         incidents::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         corrections::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
+        silences::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         decisions::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         deploys::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         work.commit().await

@@ -18,7 +18,7 @@ use super::{BackupError, Partial, database, failed, with_suffix};
 use crate::Ledger as _;
 
 /// Tables with their keys, in an order in which no row comes before the one it points to.
-const TABLES: [(&str, &str); 16] = [
+const TABLES: [(&str, &str); 17] = [
     ("slo", "id"),
     ("slot", "slo, start_s, width_s"),
     ("minute", "slo, minute"),
@@ -35,6 +35,7 @@ const TABLES: [(&str, &str); 16] = [
     ("decision_anchor", "sequence"),
     ("correction", "sequence"),
     ("correction_revocation", "sequence"),
+    ("silence", "sequence"),
 ];
 /// Rows that are written at once.
 const ROWS: usize = 500;
