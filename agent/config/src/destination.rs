@@ -2,6 +2,9 @@
 
 mod receivers;
 mod route;
+mod template;
+
+pub use template::{BodyTemplate, PLACEHOLDERS};
 
 use std::path::Path;
 use std::time::Duration;

@@ -230,9 +230,11 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
         if api_url.as_str() == "http://127.0.0.1:1/api/" && token.reveal() == "s3cret" && channel == "#oncall"));
     assert!(matches!(&pager.kind, DestinationKind::PagerDuty { events_url, routing_key }
         if events_url.as_str() == "http://127.0.0.1:1/v2/" && routing_key.reveal().ends_with("/s3cret")));
-    let DestinationKind::Webhook { url, signing_secret: Some(secret), headers } = &program.kind else {
+    let DestinationKind::Webhook { url, signing_secret: Some(secret), headers, form } = &program.kind else {
         panic!()
     };
+    assert_eq!(*form, WebhookForm::CloudEvents);
+    assert!(matches!(&second.kind, DestinationKind::Webhook { form: WebhookForm::Template(_), .. }));
     assert!(url.reveal().ends_with("/s3cret") && secret.reveal() == "s3cret" && headers[0].0 == "X-Team");
     let DestinationKind::Email(mail) = &mail.kind else { panic!() };
     assert_eq!((mail.host.as_str(), mail.port, mail.encryption), ("mail.example.org", 2525, Encryption::Tls));

@@ -60,6 +60,7 @@ pub use assertion::{
 };
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use credentials::Credentials;
+pub use destination::{BodyTemplate, PLACEHOLDERS};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use foreign::{Format, ImportOptions};

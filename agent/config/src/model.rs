@@ -12,7 +12,7 @@ use lookout_engine::{
 };
 use url::Url;
 
-use super::{Calendar, Credentials, Route, Secret, Target};
+use super::{BodyTemplate, Calendar, Credentials, Route, Secret, Target};
 use lookout_promql::query::{Dialect, EventQuery};
 use lookout_promql::selector::Selector;
 
@@ -227,9 +227,22 @@ pub enum DestinationKind {
         signing_secret: Option<Secret>,
         /// Headers of each message.
         headers: Vec<(String, Secret)>,
+        /// The form of each message.
+        form: WebhookForm,
     },
     /// Mailboxes.
     Email(Email),
+}
+
+/// The form of a message of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookForm {
+    /// The documented form.
+    Lookout,
+    /// The documented form in an envelope of CloudEvents 1.0.
+    CloudEvents,
+    /// A form of the user's own.
+    Template(BodyTemplate),
 }
 
 /// A mail server and the mailboxes that get messages through it.

@@ -254,7 +254,7 @@ impl Receiver for Email {
     }
 
     async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
-        let message = Message::of_group(&update.members);
+        let message = Message::of_update(update);
         let message = if update.is_unsure() { message.resent() } else { message };
         let place = self.place(update.deliveries.first(), update.thread.as_deref());
         self.send(&message, &place).await.map(|()| None)

@@ -115,6 +115,10 @@ impl WorkingSet {
     /// Returns the incidents that are open or were resolved at or after `since`, as people attend to them.
     pub(crate) fn followed(&self, since: Timestamp) -> Vec<Followed> {
         let wanted = |incident: &IncidentRecord| incident.resolved_at.is_none_or(|at| at >= since);
+        // most of the time there is none, and it is asked every second
+        if !self.incidents.values().any(wanted) {
+            return Vec::new();
+        }
         let mut followed: BTreeMap<&str, Followed> = BTreeMap::new();
         for transition in &self.transitions {
             let (id, notice) = (transition.incident.id.as_str(), &transition.notice);

@@ -54,7 +54,7 @@ pub(super) struct AddOptions {
     /// maintenance (planned) or excluded
     #[arg(long, default_value = "maintenance")]
     kind: CorrectionKind,
-    /// Person who decided; the name of the token, unless given
+    /// Person who decided; shown beside the name of the token
     #[arg(long, default_value = "")]
     actor: String,
     /// For machines
@@ -100,7 +100,7 @@ pub(super) struct RevokeOptions {
     /// ALL Reason
     #[arg(long)]
     reason: String,
-    /// Person who decided; the name of the token, unless given
+    /// Person who decided; shown beside the name of the token
     #[arg(long, default_value = "")]
     actor: String,
     /// For machines

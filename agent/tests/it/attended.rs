@@ -28,6 +28,7 @@ fn write_config(folder: &Path, target: &Target, first: &Slack, second: &Slack) -
 
 /// Begins a drill and returns the id of its incident.
 async fn drill(agent: &Lookout) -> String {
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = client.post(format!("{}/api/v1/drills", agent.url)).bearer_auth("t0ken");
     let body = json!({ "slo": "api-availability", "seconds": 600 });
@@ -135,6 +136,8 @@ async fn a_silenced_page_is_recorded_and_told_when_the_silence_ends_although_the
         (&json!("ada"), &json!("a failover"))
     );
     assert_eq!((first.texts().len(), second.texts().len()), (0, 0), "nobody is told");
+    let gate = agent.get("/api/v1/gate?service=api&class=feature").await;
+    assert_eq!(gate["decision"], "deny", "a silence makes the gate no more lenient: {gate}");
     let listed = run_to_end(&["silence", "list", "--url", &agent.url]);
     assert!(String::from_utf8_lossy(&listed.stdout).contains("SLO api-availability"));
 

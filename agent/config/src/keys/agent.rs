@@ -90,6 +90,8 @@ object! { webhook: "A program of yours that takes JSON." {
     SIGNING_SECRET = key("signing_secret", Secret, "Secret that signs each message. Take it from the environment, or write it into a file of its own.");
     SIGNING_SECRET_FILE = key("signing_secret_file", Text, "File that holds it.");
     HEADERS = key("headers", Map(&AnyOf(&[Text, Mapping(crate::keys::server::header::OBJECT)])), "Headers of each message.");
+    FORMAT = key("format", Word(&["lookout", "cloudevents"]), "Form of each message: that of `docs/schema/webhook.schema.json`, or the same in an envelope of CloudEvents 1.0.").default("lookout");
+    BODY = key("body", Text, "Form of your own instead: JSON with placeholders like `{{headline}}` in its texts.");
 } choices: &[&[URL], &[URL_FILE]]; }
 
 object! { email: "Mailboxes that get messages by SMTP." {

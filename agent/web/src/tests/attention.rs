@@ -17,7 +17,7 @@ fn post(path: &str, token: Option<&str>, body: &str) -> Request<Body> {
 
 /// Opens an incident of `titanic-requests` that the destination `chat` was told of, and returns it.
 async fn open(ledger: &ledger::FakeLedger) -> TransitionRecord {
-    let [mut opened, ..] = lifecycle(NOW - std::time::Duration::from_secs(600), &["chat"]);
+    let [mut opened, ..] = lifecycle(NOW - Duration::from_secs(600), &["chat"]);
     for incident in [&mut opened.incident, &mut opened.notice.incident] {
         (incident.slo_id, incident.slo) = ("titanic-requests".to_owned(), "requests".to_owned());
     }
@@ -67,7 +67,7 @@ async fn what_cannot_be_acknowledged_is_explained() {
     for (path, token, body, status, code) in [
         (path.as_str(), None, "", 401, "token_missing"),
         (&path, Some("guess"), "", 401, "token_unknown"),
-        (&path, Some("secret"), "[]", 400, "bad_body"),
+        (&path, Some("secret"), "{\"notes\":\"x\"}", 400, "bad_body"),
         (&path, Some("secret"), &long, 400, "bad_field"),
         ("incidents/inc-none/acknowledge", Some("secret"), "", 404, "unknown_incident"),
         ("silences", Some("secret"), "{}", 403, "scope_missing"),
@@ -75,7 +75,7 @@ async fn what_cannot_be_acknowledged_is_explained() {
         let refused = send(&router, post(path, token, body)).await;
         assert_eq!(refused.problem(), (status, code.to_owned()), "{path} {body:.20}");
     }
-    let [.., mut resolved] = lifecycle(NOW - std::time::Duration::from_secs(600), &["chat"]);
+    let [.., mut resolved] = lifecycle(NOW - Duration::from_secs(600), &["chat"]);
     resolved.incident.id.clone_from(&opened.incident.id);
     resolved.notice.incident = resolved.incident.clone();
     ledger.books.commit(&[], &[resolved]).await.unwrap();
