@@ -127,7 +127,7 @@ async fn add(
             "an open incident is told"
         );
         records.push(transition.with_news(news, at, destinations));
-        at = at + Timestamp::TICK;
+        at += Timestamp::TICK;
     }
     if records.is_empty() { Ok(()) } else { ledger.commit(&[], &records).await }
 }
