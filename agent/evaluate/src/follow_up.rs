@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lookout_config::{Config, Destination};
+use lookout_config::{Config, Destination, Slo};
 use lookout_engine::{Change, Severity};
 use lookout_ledger::{Ledger, LedgerError};
 use lookout_model::{Followed, News, SilenceRecord, Timestamp, Told, TransitionRecord};
@@ -78,9 +78,14 @@ pub(super) async fn pass(ledger: &dyn Ledger, config: &Config, now: Timestamp) -
     }
     // while nobody knows what is silenced, everything is told
     let silences = ledger.silences(now).await.unwrap_or_default();
+    let slos: BTreeMap<String, &Slo> = config.slos.iter().map(|slo| (slo.id(), slo)).collect();
+    let of = |one: &Followed| {
+        let slo = slos.get(&one.incident.slo_id).copied();
+        (one.changed_at, due(config, slo, &silences, one, now))
+    };
     let due: BTreeMap<String, (Timestamp, Vec<Due>)> = followed
         .iter()
-        .map(|one| (one.incident.id.clone(), (one.changed_at, due(config, &silences, one, now))))
+        .map(|one| (one.incident.id.clone(), of(one)))
         .filter(|(_, (_, due))| !due.is_empty())
         .collect();
     if due.is_empty() {
@@ -133,11 +138,16 @@ async fn add(
 }
 
 /// Returns what must be told about an incident.
-fn due(config: &Config, silences: &[SilenceRecord], followed: &Followed, now: Timestamp) -> Vec<Due> {
+fn due(
+    config: &Config,
+    slo: Option<&Slo>,
+    silences: &[SilenceRecord],
+    followed: &Followed,
+    now: Timestamp,
+) -> Vec<Due> {
     if followed.incident.resolved_at.is_some() {
         return ends(config, followed);
     }
-    let slo = config.slo(&followed.incident.slo_id);
     let silenced = slo.is_some_and(|slo| {
         !followed.unrouted && silence_of(silences, slo, followed.incident.severity, now).is_some()
     });

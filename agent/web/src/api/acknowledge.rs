@@ -85,10 +85,9 @@ fn answer(last: &TransitionRecord, acknowledgement: Acknowledgement) -> Json<Ack
 /// Returns the last change of an open incident.
 async fn open(state: &State, id: &str, now: Timestamp) -> Result<TransitionRecord, Problem> {
     let latest = state.ledger.latest_transitions(now).await.map_err(|error| Problem::ledger(&error))?;
-    if let Some(found) = latest.into_iter().find(|one| one.incident.id == id) {
-        if found.incident.resolved_at.is_none() {
-            return Ok(found);
-        }
+    let is_open = |one: &TransitionRecord| one.incident.id == id && one.incident.resolved_at.is_none();
+    if let Some(found) = latest.into_iter().find(is_open) {
+        return Ok(found);
     }
     let shown: String = id.chars().take(60).collect();
     let detail = format!("no open incident has the id {shown:?}; `GET /api/v1/incidents` lists them");
