@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod attended;
+#[cfg(test)]
 mod backtest;
 #[cfg(test)]
 mod backups;
