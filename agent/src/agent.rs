@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use background::{
     PeriodicExport, metrics_export, start_evaluation, start_ledger_checks, start_metrics_export, start_upkeep,
@@ -179,6 +179,8 @@ impl Agent {
         let mut outboxes = Outboxes::default();
         outboxes.assign(&config, &clients.receivers, &dependencies, &wake).await;
         start_drill_ends(&dependencies, &wake, &rest);
+        let current_config = watch::Sender::new(Arc::clone(&config));
+        start_follow_up(&dependencies, current_config.subscribe(), &wake, &rest);
         start_upkeep(dependencies.recorder.clone(), &rest);
         start_ledger_checks(Arc::clone(&dependencies.ledger), &rest);
         let state = lookout_web::State {
@@ -220,6 +222,7 @@ impl Agent {
             collectors,
             reconfigure,
             outboxes,
+            current_config,
             state,
             router,
             evaluation,
@@ -239,6 +242,7 @@ struct Running {
     collectors: Collectors,
     reconfigure: mpsc::Sender<Reconfigure>,
     outboxes: Outboxes,
+    current_config: watch::Sender<Arc<Config>>,
     state: lookout_web::State,
     router: CurrentRouter,
     evaluation: Tasks,
@@ -269,6 +273,7 @@ impl Running {
         self.collectors.assign(numbered, jobs, &clients).await;
         let started = self.outboxes.assign(&config, &clients.receivers, &self.dependencies, &self.wake).await;
         retry_refused(&started, &self.dependencies).await;
+        self.current_config.send_replace(Arc::clone(&config));
         self.state.config = Arc::clone(&config);
         self.state.probes = probe_rows(&config, &self.view.latest);
         self.state.blackbox = blackbox_families(&config, &self.view.latest);
@@ -338,6 +343,23 @@ fn start_drill_ends(dependencies: &Dependencies, wake: &Arc<Notify>, tasks: &Tas
         let (ledger, clock) = (Arc::clone(&dependencies.ledger), Arc::clone(&dependencies.clock));
         lookout_evaluate::end_drills(ledger, clock, Arc::clone(&wake), stop.clone())
     });
+}
+
+/// Tells again what is still open, and others what nobody acknowledges.
+fn start_follow_up(
+    dependencies: &Dependencies,
+    config: watch::Receiver<Arc<Config>>,
+    wake: &Arc<Notify>,
+    tasks: &Tasks,
+) {
+    let stop = tasks.stopping();
+    let ports = lookout_evaluate::FollowUpPorts {
+        ledger: Arc::clone(&dependencies.ledger),
+        clock: Arc::clone(&dependencies.clock),
+        config,
+        wake: Arc::clone(wake),
+    };
+    tasks.supervise("follow-up", move || lookout_evaluate::follow_up(ports.clone(), stop.clone()));
 }
 
 fn start_server(listener: TcpListener, router: &CurrentRouter, tasks: &Tasks) {

@@ -11,8 +11,9 @@ use lookout_engine::Grid;
 use url::{Host, Url};
 
 use super::blackbox;
-use super::destination::{Written, read_destination};
-use super::model::{Config, GatePolicy, LedgerLocation, Otlp, Outputs, Scrape, Token};
+use super::coverage::Routes;
+use super::destination::read_destination;
+use super::model::{Config, Destination, GatePolicy, LedgerLocation, Otlp, Outputs, Scrape, Token};
 use super::prometheus::read_servers;
 use super::prometheus_rules;
 use super::reader::{At, Fields, Reader};
@@ -46,6 +47,8 @@ pub(super) struct ConfigFile {
     pub(super) known: Known,
     /// Patterns of the SLO specs.
     pub(super) patterns: Vec<Pattern>,
+    /// The routes of incidents, which are checked when the SLOs are known.
+    pub(super) routes: Routes,
 }
 
 /// A pattern for SLO specs.
@@ -64,6 +67,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
     let (targets, known_targets) = read_targets(reader, &fields, grid, folder);
     let (scrapes, known_scrapes) = read_scrapes(reader, &fields, grid);
     let (prometheus, known_prometheus) = read_servers(reader, &fields, grid, folder);
+    let (destinations, routes) = read_destinations(reader, &fields, folder);
     let config = Config {
         listen,
         external_url: external_url.unwrap_or_else(|| local_url(listen)),
@@ -80,7 +84,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         targets,
         scrapes,
         prometheus,
-        destinations: read_destinations(reader, &fields, folder),
+        destinations,
         blackbox: fields
             .get(agent::BLACKBOX)
             .and_then(|at| blackbox::read(reader, &at, folder))
@@ -108,7 +112,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
         destinations: Some(known_destinations),
         real_rates: None,
     };
-    Some(ConfigFile { config, known, patterns: read_patterns(reader, &fields) })
+    Some(ConfigFile { config, known, patterns: read_patterns(reader, &fields), routes })
 }
 
 /// Returns the URL under which this machine reaches an agent that listens there.
@@ -192,17 +196,20 @@ fn read_destinations(
     reader: &mut Reader<'_>,
     fields: &Fields<'_>,
     folder: &Path,
-) -> Vec<super::model::Destination> {
+) -> (Vec<Destination>, Routes) {
     let items = items(reader, fields, agent::DESTINATIONS);
     let names = declared_names(&items);
     check_unique(reader, "destinations", &names);
     let names: Vec<String> = names.into_iter().map(|(name, _)| name.to_owned()).collect();
-    let read = items.iter().filter_map(|at| read_destination(reader, at, folder, &names));
-    read.filter_map(|written| match written {
-        Written::Usable(destination) => Some(destination),
-        Written::Disabled => None,
-    })
-    .collect()
+    let at = fields.get(agent::DESTINATIONS);
+    let (place, key) = at.map(|at| (at.node.place.clone(), at.key)).unwrap_or_default();
+    let (mut destinations, mut routes) = (Vec::new(), Routes { declared: Vec::new(), place, key });
+    for (declared, destination) in items.iter().filter_map(|at| read_destination(reader, at, folder, &names))
+    {
+        routes.declared.push(declared);
+        destinations.extend(destination);
+    }
+    (destinations, routes)
 }
 
 fn read_gate(reader: &mut Reader<'_>, at: &At<'_>) -> Option<GatePolicy> {

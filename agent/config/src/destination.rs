@@ -1,6 +1,10 @@
 //! `destinations` of `lookout.yaml`.
 
 mod receivers;
+mod route;
+mod template;
+
+pub use template::{BodyTemplate, PLACEHOLDERS};
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,6 +16,7 @@ use super::address::parse_http_url;
 use super::model::{Destination, DestinationKind};
 use super::reader::{At, Fields, Reader, did_you_mean, suggestion};
 use super::secret::Secret;
+use crate::coverage::Declared;
 use crate::credentials::{Found, read_secret};
 use crate::keys::Key;
 use crate::keys::agent::{alertmanager, destination, slack};
@@ -28,21 +33,14 @@ const WEBHOOK: [Key; 2] = [slack::WEBHOOK_URL, slack::WEBHOOK_URL_FILE];
 /// Keys of the token of a bot.
 const TOKEN: [Key; 2] = [slack::TOKEN, slack::TOKEN_FILE];
 
-/// A destination as written.
-pub(super) enum Written {
-    /// It can be used.
-    Usable(Destination),
-    /// Its secret comes from variables that are empty: a warning says so, and nothing is sent.
-    Disabled,
-}
-
-/// One of `destinations`.
+/// Reads one of `destinations`. It is `None` beside its declaration while its secret comes from variables that are empty: a
+/// warning says so, and nothing is sent.
 pub(super) fn read_destination(
     reader: &mut Reader<'_>,
     at: &At<'_>,
     folder: &Path,
     names: &[String],
-) -> Option<Written> {
+) -> Option<(Declared, Option<Destination>)> {
     let fields = reader.fields(at, destination::OBJECT)?;
     let name = reader.required(
         &fields,
@@ -79,13 +77,22 @@ pub(super) fn read_destination(
     let others: Vec<&str> = names.iter().map(String::as_str).filter(|other| Some(*other) != name).collect();
     let fallback =
         fields.get(destination::FALLBACK).map_or(Some(None), |at| read_other(reader, &at, &others).map(Some));
+    let route = route::read_route(reader, &fields, &others);
     let (name, minimum, group_wait, fallback) = (name?.to_owned(), minimum?, group_wait?, fallback?);
+    let declared = Declared {
+        name: name.clone(),
+        route: route?,
+        fallback: fallback.clone(),
+        place: at.node.place.clone(),
+        key: at.key.clone(),
+    };
     let Some(kind) = kind else {
         let help = "set its variable to send messages there; leave it empty to send none";
         reader.warn(at, format!("the destination `{name}` is off: its secret or URL is empty"), help);
-        return Some(Written::Disabled);
+        return Some((declared, None));
     };
-    Some(Written::Usable(Destination { name, minimum, group_wait, fallback, kind }))
+    let route = declared.route.clone();
+    Some((declared, Some(Destination { name, minimum, route, group_wait, fallback, kind })))
 }
 
 /// Reads `page` or `ticket`.

@@ -110,6 +110,41 @@ fn a_composite_has_named_components_and_a_budget_they_share() {
     assert_eq!(streams, expected);
 }
 
+fn every_key_of_a_route_reaches_the_model(
+    config: &Config,
+    hook: &Destination,
+    second: &Destination,
+    thread: &Destination,
+) {
+    assert_eq!(thread.route, Route::default());
+    assert!(second.route.standby && !hook.route.standby);
+    let words = |words: &[&str]| words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>();
+    let matcher = &hook.route.matcher;
+    assert_eq!((&matcher.services, &matcher.slos), (&words(&["api"]), &words(&["api-requests"])));
+    assert_eq!(matcher.labels["team"], words(&["crew", "passengers"]));
+    let [night, noon, saturday] = hook.route.active_times.as_slice() else { panic!() };
+    assert_eq!((saturday.start_minute, saturday.end_minute), (0, 24 * 60));
+    assert_eq!(saturday.days, [false, false, false, false, false, true, false]);
+    assert_eq!(night.days, [true, true, true, true, true, false, true]);
+    assert_eq!((night.start_minute, night.end_minute), (22 * 60 + 30, 6 * 60));
+    assert_eq!((noon.start_minute, noon.end_minute, noon.days), (12 * 60, 24 * 60, [true; 7]));
+    assert_eq!((night.zone.iana_name(), noon.zone.iana_name()), (Some("Europe/Zurich"), Some("UTC")));
+    assert_eq!(hook.route.repeat_interval, Some(Duration::from_secs(4 * 3600)));
+    let escalate = hook.route.escalate.as_ref().unwrap();
+    assert_eq!((escalate.after, escalate.to.as_str()), (Duration::from_secs(900), "second"));
+    let at =
+        |hour: u64| lookout_model::Timestamp::from_seconds(1_784_505_600) + Duration::from_secs(hour * 3600);
+    let told = |id: &str, severity: Severity, hour: u64| {
+        config.destinations_of(config.slo(id).unwrap(), severity, at(hour)).join(" ")
+    };
+    // a Monday: midnight in UTC is two o'clock in Zurich
+    assert_eq!(told("api-requests", Severity::Page, 0), "hook thread pager program mail am");
+    assert_eq!(told("api-requests", Severity::Page, 8), "thread pager program mail am");
+    assert_eq!(told("api-requests", Severity::Page, 12), "hook thread pager program mail am");
+    assert_eq!(told("api-requests", Severity::Ticket, 12), "thread pager program mail am");
+    assert_eq!(told("undeclared-probes", Severity::Page, 12), "thread pager program mail am");
+}
+
 fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     let texts =
         |target: &Target| target.expect.iter().map(|assertion| assertion.text.clone()).collect::<Vec<_>>();
@@ -182,9 +217,12 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!(config.listen, "[::1]:0".parse().unwrap());
     assert_eq!(config.external_url.as_str(), "https://lookout.example.org/base");
     assert_eq!(config.hosts, ["watch.example.org", "10.0.0.1"]);
-    assert_eq!((config.environment.as_deref(), config.ledger), (Some("production"), LedgerLocation::Memory));
+    assert_eq!(
+        (config.environment.as_deref(), &config.ledger),
+        (Some("production"), &LedgerLocation::Memory)
+    );
     assert_eq!(config.grid.width_seconds(), 5);
-    let otlp = config.otlp.unwrap();
+    let otlp = config.otlp.as_ref().unwrap();
     assert_eq!(otlp.endpoint.as_str(), "http://127.0.0.1:4318/");
     assert_eq!((otlp.metrics_every, otlp.logs), (Some(Duration::from_secs(15)), true));
     every_key_of_targets_reaches_the_model(&config.targets);
@@ -202,7 +240,8 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert!(matches!(&token.credentials, Credentials::Bearer(token) if token.reveal() == "s3cret"));
     assert_eq!((token.timeout, token.delay), (Duration::from_secs(10), Duration::from_secs(10)));
     assert_eq!((token.scrape_interval, token.window), (Duration::from_secs(15), Window::seconds(60)));
-    let [hook, thread, pager, program, mail, am] = config.destinations.as_slice() else { panic!() };
+    let [hook, second, thread, pager, program, mail, am] = config.destinations.as_slice() else { panic!() };
+    every_key_of_a_route_reaches_the_model(&config, hook, second, thread);
     assert_eq!((hook.minimum, thread.minimum), (Severity::Page, Severity::Ticket));
     assert_eq!((hook.fallback.as_deref(), am.fallback.as_deref()), (Some("mail"), None));
     assert_eq!((hook.group_wait, am.group_wait), (Duration::from_secs(5), Duration::from_secs(2)));
@@ -211,9 +250,11 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
         if api_url.as_str() == "http://127.0.0.1:1/api/" && token.reveal() == "s3cret" && channel == "#oncall"));
     assert!(matches!(&pager.kind, DestinationKind::PagerDuty { events_url, routing_key }
         if events_url.as_str() == "http://127.0.0.1:1/v2/" && routing_key.reveal().ends_with("/s3cret")));
-    let DestinationKind::Webhook { url, signing_secret: Some(secret), headers } = &program.kind else {
+    let DestinationKind::Webhook { url, signing_secret: Some(secret), headers, form } = &program.kind else {
         panic!()
     };
+    assert_eq!(*form, WebhookForm::CloudEvents);
+    assert!(matches!(&second.kind, DestinationKind::Webhook { form: WebhookForm::Template(_), .. }));
     assert!(url.reveal().ends_with("/s3cret") && secret.reveal() == "s3cret" && headers[0].0 == "X-Team");
     let DestinationKind::Email(mail) = &mail.kind else { panic!() };
     assert_eq!((mail.host.as_str(), mail.port, mail.encryption), ("mail.example.org", 2525, Encryption::Tls));

@@ -8,6 +8,7 @@ mod calendar;
 mod composite;
 mod conditions;
 mod config;
+mod coverage;
 mod credentials;
 mod destination;
 mod diagnostic;
@@ -38,6 +39,7 @@ mod prometheus_rules;
 mod rates;
 mod reader;
 mod reference;
+mod route;
 mod schema;
 #[cfg(test)]
 mod schema_tests;
@@ -60,6 +62,7 @@ pub use assertion::{
 pub use blackbox::{AllowList, Blackbox};
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use credentials::Credentials;
+pub use destination::{BodyTemplate, PLACEHOLDERS};
 pub use diagnostic::{Diagnostic, Diagnostics, Level};
 
 pub use foreign::{Format, ImportOptions};
@@ -70,6 +73,7 @@ pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use rates::{RealRates, read_rate};
 pub use reference::key_reference;
+pub use route::{ActiveTime, Escalation, NotTaken, Route};
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use streams::Stream;

@@ -246,13 +246,17 @@ impl<'e> Run<'e> {
             self.found.inputs.add_pattern(folder, &pattern.text);
         }
         self.close(reader);
-        let (Some(ConfigFile { mut config, known, .. }), Some(files)) = (read, files) else {
+        let (Some(ConfigFile { mut config, known, routes, .. }), Some(files)) = (read, files) else {
             return (None, Vec::new());
         };
         let opened: Vec<Opened> = files.iter().filter_map(|file| self.open(file)).collect();
         let specs = self.specs(&opened, &known);
         specs.put_into(&mut config);
         add_up_slos(&mut config);
+        // an SLO that could not be read is selected by nobody
+        if !self.found.has_errors() {
+            self.found.list.extend(routes.findings(&file.file, &config));
+        }
         (Some(config), files)
     }
 

@@ -12,7 +12,7 @@ use lookout_engine::{
 };
 use url::Url;
 
-use super::{Blackbox, Calendar, Credentials, Secret, Target};
+use super::{Blackbox, BodyTemplate, Calendar, Credentials, Route, Secret, Target};
 use lookout_promql::query::{Dialect, EventQuery};
 use lookout_promql::selector::Selector;
 
@@ -105,6 +105,12 @@ impl Config {
         self.page("incidents")
     }
 
+    /// Returns the URL of the agent's page about silences, with how to silence an SLO.
+    #[must_use]
+    pub fn silences_url(&self, slo_id: &str) -> String {
+        self.page(&format!("silences?slo={slo_id}"))
+    }
+
     /// Returns the external URL without a trailing slash.
     #[must_use]
     pub fn agent_url(&self) -> &str {
@@ -174,6 +180,8 @@ pub struct Destination {
     pub name: String,
     /// Least severity that is sent here.
     pub minimum: Severity,
+    /// The incidents and hours at which it is sent here.
+    pub route: Route,
     /// Time that an incident waits for others of its service, to share a message.
     pub group_wait: Duration,
     /// The destination that gets what this one refuses for good.
@@ -187,7 +195,8 @@ impl Destination {
     #[must_use]
     pub fn new(name: &str, kind: DestinationKind) -> Self {
         let (minimum, group_wait) = (Severity::Ticket, Self::GROUP_WAIT);
-        Self { name: name.to_owned(), minimum, group_wait, fallback: None, kind }
+        let route = Route::default();
+        Self { name: name.to_owned(), minimum, route, group_wait, fallback: None, kind }
     }
 
     /// Time that an incident waits for others of its service, unless another is set.
@@ -235,9 +244,22 @@ pub enum DestinationKind {
         signing_secret: Option<Secret>,
         /// Headers of each message.
         headers: Vec<(String, Secret)>,
+        /// The form of each message.
+        form: WebhookForm,
     },
     /// Mailboxes.
     Email(Email),
+}
+
+/// The form of a message of a webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WebhookForm {
+    /// The documented form.
+    Lookout,
+    /// The documented form in an envelope of CloudEvents 1.0.
+    CloudEvents,
+    /// A form of the user's own.
+    Template(BodyTemplate),
 }
 
 /// A mail server and the mailboxes that get messages through it.

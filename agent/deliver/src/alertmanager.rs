@@ -430,6 +430,8 @@ fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
         annotations.extend(tier.long_burn.map(|rate| ("burn_rate_long", burn(rate))));
         annotations.extend(tier.short_burn.map(|rate| ("burn_rate_short", burn(rate))));
     }
+    let answer = notice.acknowledgement.as_ref();
+    annotations.extend(answer.map(|answer| ("acknowledged", message::acknowledgement_text(answer))));
     if notice.not_recorded {
         annotations.insert("not_recorded", "the ledger could not store this".to_owned());
     }

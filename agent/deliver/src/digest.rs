@@ -6,6 +6,7 @@ use lookout_engine::Severity;
 use lookout_model::Notice;
 use lookout_model::format::{count, date_time, duration, several};
 
+use super::group::{Update, worst_first};
 use super::message::{HEADLINE, Message, TEXT, Tone, clean, deploy_text, is_over, usable_url};
 
 /// Number of incidents that a message names; the page of incidents names all.
@@ -46,6 +47,30 @@ impl Message {
             links,
             footnote: clean(&format!("{} · {}", several(members.len(), "incident"), worst.incident.id), TEXT),
             tone: of_worst.tone,
+        }
+    }
+
+    /// Creates the message of a group. What people did about an incident is told alone: the state of the group is known.
+    #[must_use]
+    pub fn of_update(update: &Update) -> Self {
+        let only_news = update.deliveries.iter().all(|delivery| delivery.notice.news.is_some());
+        if only_news && !update.deliveries.is_empty() {
+            return Self::of_changed(update);
+        }
+        Self::of_group(&update.members)
+    }
+
+    /// Creates the message about the incidents that changed, without the others of the group.
+    #[must_use]
+    pub fn of_changed(update: &Update) -> Self {
+        match update.deliveries.as_slice() {
+            [delivery] => Self::of(&delivery.notice),
+            several => {
+                let mut changed: Vec<Notice> =
+                    several.iter().map(|delivery| delivery.notice.clone()).collect();
+                worst_first(&mut changed);
+                Self::of_group(&changed)
+            }
         }
     }
 
@@ -142,9 +167,9 @@ mod tests {
     use std::time::Duration;
 
     use lookout_model::sample::{T0, lifecycle};
+    use lookout_model::{Acknowledgement, Delivery, News};
 
     use super::*;
-    use crate::group::Update;
 
     fn group(services: &[&str], n: usize, change: usize) -> Vec<Notice> {
         let one = |n: usize| {
@@ -187,6 +212,32 @@ mod tests {
         assert!(message.list[2].starts_with("[RESOLVED]"), "{:?}", message.list);
         let over = Message::of_group(&group(&["titanic"], 3, 3));
         assert_eq!((over.headline.as_str(), over.tone), ("[RESOLVED] titanic: 3 incidents over", Tone::Good));
+    }
+
+    #[test]
+    fn an_acknowledgement_in_a_group_is_told_alone() {
+        let mut members = group(&["titanic"], 3, 1);
+        let at = T0 + Duration::from_secs(300);
+        let mut notice = members[1].clone();
+        notice.news = Some(News::Acknowledged);
+        notice.acknowledgement = Some(Acknowledgement { at, actor: "ana".to_owned(), note: String::new() });
+        let delivery = |notice: Notice| Delivery {
+            id: 1,
+            destination: "chat".to_owned(),
+            notice,
+            attempts: 0,
+            unsure: false,
+            thread: Some("1".to_owned()),
+        };
+        let update = Update::new(vec![delivery(notice.clone())], Some("1".to_owned()), members.clone());
+        assert_eq!(Message::of_update(&update).headline, "[ACKNOWLEDGED] titanic slo-1: by ana");
+        assert!(update.is_loud() && !update.raises_page());
+        members[2].news = Some(News::Repeated);
+        let both = vec![delivery(notice), delivery(members[0].clone())];
+        let update = Update::new(both, Some("1".to_owned()), members);
+        let message = Message::of_update(&update);
+        assert_eq!(message.headline, "[PAGE] titanic: 3 incidents at once");
+        assert!(!message.list.iter().any(|line| line.contains("[REPEATED]")), "told before");
     }
 
     #[test]

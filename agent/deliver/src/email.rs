@@ -115,7 +115,7 @@ impl Email {
         match thread {
             None => Place { id: root(incident), first: None, at: notice.at },
             Some(thread) => {
-                let id = format!("<{incident}.{}.{}@{domain}>", notice.change, notice.at.as_millis());
+                let id = format!("<{incident}.{}.{}@{domain}>", notice.word(), notice.at.as_millis());
                 Place { id, first: Some(root(thread)), at: notice.at }
             }
         }
@@ -254,7 +254,7 @@ impl Receiver for Email {
     }
 
     async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
-        let message = Message::of_group(&update.members);
+        let message = Message::of_update(update);
         let message = if update.is_unsure() { message.resent() } else { message };
         let place = self.place(update.deliveries.first(), update.thread.as_deref());
         self.send(&message, &place).await.map(|()| None)

@@ -47,6 +47,8 @@ impl Update {
             deliveries.iter().map(|delivery| delivery.notice.incident.id.as_str()).collect();
         let mut members: Vec<Notice> =
             told.into_iter().filter(|notice| !changed.contains(notice.incident.id.as_str())).collect();
+        // the news of others were told before
+        members.iter_mut().for_each(|notice| notice.news = None);
         members.extend(deliveries.iter().map(|delivery| delivery.notice.clone()));
         worst_first(&mut members);
         Self { deliveries, thread, members }
@@ -71,6 +73,7 @@ impl Update {
             let notice = &delivery.notice;
             notice.incident.severity == Severity::Page
                 && match notice.change {
+                    _ if notice.news.is_some() => notice.is_alarm(),
                     Change::Opened | Change::Reopened => true,
                     Change::Escalated => !self.another_pages(),
                     Change::Eased | Change::Resolved => false,
@@ -82,7 +85,10 @@ impl Update {
     /// Returns whether people must hear of it, and not only see it where they look.
     #[must_use]
     pub fn is_loud(&self) -> bool {
-        let opens = |delivery: &Delivery| matches!(delivery.notice.change, Change::Opened | Change::Reopened);
+        let opens = |delivery: &Delivery| {
+            let notice = &delivery.notice;
+            notice.news.is_some() || matches!(notice.change, Change::Opened | Change::Reopened)
+        };
         self.thread.is_none() || self.is_over() || self.raises_page() || self.deliveries.iter().any(opens)
     }
 
@@ -186,7 +192,9 @@ impl Batch {
     /// Returns whether it is sent at once: nothing can join it, or a known group starts to page.
     fn is_urgent(&self) -> bool {
         let alone = self.keys.iter().all(|key| matches!(key, Key::Incident(_)));
-        let escalates = |delivery: &Delivery| delivery.notice.change == Change::Escalated;
+        let escalates = |delivery: &Delivery| {
+            delivery.notice.change == Change::Escalated && delivery.notice.news.is_none()
+        };
         alone || self.thread.is_some() && self.deliveries.iter().any(escalates)
     }
 }

@@ -189,11 +189,12 @@ pub fn receiver(
             let client = client(std::slice::from_ref(events_url))?;
             Arc::new(pagerduty::PagerDuty::new(name.clone(), events_url, routing_key.clone(), client))
         }
-        DestinationKind::Webhook { url, signing_secret, headers } => {
+        DestinationKind::Webhook { url, signing_secret, headers, form } => {
             let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;
             let client = client(std::slice::from_ref(&url))?;
-            let (secret, headers) = (signing_secret.clone(), headers.clone());
-            Arc::new(webhook::Webhook::new(name.clone(), url, secret, headers, client, clock, wait))
+            let (signing_secret, headers, form) = (signing_secret.clone(), headers.clone(), form.clone());
+            let settings = webhook::Settings { signing_secret, headers, form };
+            Arc::new(webhook::Webhook::new(name.clone(), url, settings, client, clock, wait))
         }
         DestinationKind::Email(settings) => Arc::new(email::Email::new(name.clone(), settings, clock, wait)?),
         DestinationKind::SlackApi { api_url, token, channel } => {

@@ -1,13 +1,16 @@
 //! The content of messages, for every kind of receiver: severity, start, time to exhaustion, changes, and next steps.
 
+mod fields;
+mod headline;
+mod sentence;
+
 use lookout_engine::{Cause, Change, Severity};
-use lookout_model::Timestamp;
 use url::Url;
 
-use super::component;
-use super::condition::{condition_text, firing, held, measurement};
-use lookout_model::format::{NONE, burn, cause, count, date_time, duration, percent, period, status, window};
-use lookout_model::{DeployRecord, Notice, Rehearsal, TierEvidence};
+use lookout_model::format::duration;
+use lookout_model::{Notice, TierEvidence};
+
+pub(super) use fields::{acknowledgement_text, deploy_text, excluded_text};
 
 /// Largest length of a headline in characters.
 pub(super) const HEADLINE: usize = 150;
@@ -53,10 +56,10 @@ impl Message {
     #[must_use]
     pub fn of(notice: &Notice) -> Self {
         Self {
-            headline: headline(notice),
-            sentence: sentence(notice),
+            headline: headline::headline(notice),
+            sentence: sentence::sentence(notice),
             description: clean(&notice.description, TEXT),
-            fields: fields(notice),
+            fields: fields::fields(notice),
             list: Vec::new(),
             links: links(notice),
             footnote: clean(&format!("{} · {}", notice.alert, notice.incident.id), TEXT),
@@ -89,21 +92,6 @@ pub(super) fn worst_tier(notice: &Notice) -> Option<&TierEvidence> {
     })
 }
 
-/// Returns the burn of the present window with its name. A notice of 0.1.0 has the fastest of its short windows only.
-fn burn_now(notice: &Notice) -> Option<String> {
-    if let Some(present) = &notice.evidence.present {
-        return present
-            .burn
-            .map(|rate| format!("burning {} budget over {}", burn(rate), window(present.window_s)));
-    }
-    let fastest = |burn: fn(&TierEvidence) -> Option<f64>| {
-        notice.evidence.tiers.iter().filter_map(burn).max_by(f64::total_cmp)
-    };
-    fastest(|tier| tier.short_burn)
-        .or_else(|| fastest(|tier| tier.long_burn))
-        .map(|rate| format!("burning {} budget", burn(rate)))
-}
-
 fn tone(notice: &Notice) -> Tone {
     match notice.incident.severity {
         _ if is_over(notice) => Tone::Good,
@@ -117,225 +105,19 @@ fn lasted(notice: &Notice) -> Option<String> {
     notice.incident.lasted(notice.at).map(|lasted| duration(lasted.as_secs_f64()))
 }
 
-fn headline(notice: &Notice) -> String {
-    if let Some(rehearsal) = notice.rehearsal {
-        return rehearsal_headline(notice, rehearsal);
-    }
-    let tag = match tone(notice) {
-        Tone::Page => "[PAGE]",
-        Tone::Ticket => "[TICKET]",
-        Tone::Good => "[RESOLVED]",
-    };
-    if let Some(fault) = &notice.own_fault {
-        let name = format!("{} {}", notice.incident.service, notice.incident.slo);
-        let title = clean(&fault.title, TEXT / 4);
-        let title = if is_over(notice) { "everything is recorded".to_owned() } else { title };
-        return clean(&format!("{tag} {name}: {title}"), HEADLINE);
-    }
-    // a tier has a burn rate; where only a condition fires, its measurement matters
-    let seen = firing(notice).first().map(|condition| measurement(condition));
-    let condition = seen.clone().filter(|_| !notice.evidence.tiers.iter().any(|tier| tier.firing));
-    let burning = condition.or_else(|| burn_now(notice));
-    let burning = burning.unwrap_or_else(|| "burning its budget".to_owned());
-    let after = lasted(notice).map_or_else(String::new, |lasted| format!(" after {lasted}"));
-    let summary = match (notice.incident.cause, notice.change) {
-        (Cause::Burn | Cause::CrashLoop, Change::Resolved) => format!("over{after}"),
-        (Cause::DataMissing, Change::Resolved) => format!("data again{after}"),
-        (Cause::TrafficMissing, Change::Resolved) => format!("traffic again{after}"),
-        (Cause::DataMissing, _) => "no data".to_owned(),
-        (Cause::CrashLoop | Cause::TrafficMissing, _) => {
-            seen.unwrap_or_else(|| cause(notice.incident.cause).to_owned())
-        }
-        (Cause::Burn, Change::Escalated) => format!("escalated, {burning}"),
-        (Cause::Burn, Change::Eased) => format!("eased, {burning}"),
-        (Cause::Burn, Change::Opened | Change::Reopened) => burning,
-    };
-    // a long name must not displace the measurement
-    let room = HEADLINE.saturating_sub(tag.len() + summary.chars().count() + 3);
-    let name = clean(&format!("{} {}", notice.incident.service, notice.incident.slo), room);
-    format!("{tag} {name}: {summary}")
-}
-
-fn rehearsal_headline(notice: &Notice, rehearsal: Rehearsal) -> String {
-    let name = format!("{} {}", notice.incident.service, notice.incident.slo);
-    let severity = notice.incident.severity.as_str().to_uppercase();
-    let (tag, what) = match (rehearsal, is_over(notice)) {
-        (Rehearsal::Test, false) => ("[TEST]".to_owned(), "this is only a test"),
-        (Rehearsal::Test, true) => ("[TEST]".to_owned(), "the test is over"),
-        (Rehearsal::Drill { .. }, false) => (format!("[DRILL] [{severity}]"), "this is only a drill"),
-        (Rehearsal::Drill { .. }, true) => ("[DRILL] [RESOLVED]".to_owned(), "the drill is over"),
-    };
-    let room = HEADLINE.saturating_sub(tag.len() + what.len() + 3);
-    format!("{tag} {}: {what}", clean(&name, room))
-}
-
-fn sentence(notice: &Notice) -> String {
-    match notice.rehearsal {
-        Some(Rehearsal::Test) => {
-            return "Nothing is wrong. Somebody tests whether messages arrive here.".to_owned();
-        }
-        Some(Rehearsal::Drill { .. }) => {
-            return "Nothing is wrong. This rehearses a page: act as you would on a real one."
-                .to_owned();
-        }
-        None => {}
-    }
-    if let Some(fault) = &notice.own_fault {
-        return clean(&fault.text, 2 * TEXT);
-    }
-    let evidence = &notice.evidence;
-    let period = evidence.calendar.as_ref().map_or_else(|| period(evidence.period_s), |it| it.of.clone());
-    let left = evidence.budget_left_ratio;
-    let unknown = "a time that is not known, because the clock was set back".to_owned();
-    let lasted = lasted(notice).unwrap_or(unknown);
-    match (notice.incident.cause, is_over(notice)) {
-        (Cause::DataMissing, true) => return format!("Data arrive again, after {lasted} without."),
-        (Cause::CrashLoop, true) => return format!("The process runs on. The crash loop lasted {lasted}."),
-        (Cause::TrafficMissing, true) => return format!("Events arrive again, after {lasted}."),
-        (Cause::CrashLoop, false) => {
-            return "Its process starts again and again. Requests that fail meanwhile may be in no counter."
-                .to_owned();
-        }
-        (Cause::TrafficMissing, false) => {
-            return "Its metrics can be read, but users are missing: something in front of it may be broken."
-                .to_owned();
-        }
-        (Cause::DataMissing, false) => {
-            if let Some(silent) = component::silent(evidence) {
-                return format!(
-                    "Nothing is known about {silent}; what fires keeps firing until data arrive."
-                );
-            }
-            return "Nothing is known about it any more; its alerts keep their state until data arrive."
-                .to_owned();
-        }
-        (Cause::Burn, true) if left > 0.0 => {
-            let spent = percent(1.0 - left);
-            return format!(
-                "It lasted {lasted}; {spent} of the {period} budget is spent, {} is left.",
-                percent(left)
-            );
-        }
-        (Cause::Burn, _) => {}
-    }
-    if left <= 0.0 {
-        let over = if left < 0.0 { format!(", overspent by {}", percent(-left)) } else { String::new() };
-        return format!("The {period} budget is gone{over}.");
-    }
-    match evidence.seconds_to_exhaustion {
-        Some(seconds) => {
-            let rest = duration(seconds);
-            format!("At this rate the {period} budget ({} left) is gone in {rest}.", percent(left))
-        }
-        None => format!("{} of the {period} budget is left.", percent(left)),
-    }
-}
-
-fn fields(notice: &Notice) -> Vec<(String, String)> {
-    let evidence = &notice.evidence;
-    let mut fields: Vec<(String, String)> = Vec::new();
-    let mut add = |name: String, value: &str| fields.push((name, clean(value, TEXT)));
-    if notice.not_recorded {
-        add("Not recorded".to_owned(), "the ledger could not store this; a restart may forget it");
-    }
-    if notice.own_fault.is_some() || notice.rehearsal.is_some() {
-        add("Started".to_owned(), &date_time(notice.incident.detected_at));
-        if is_over(notice) {
-            add("Duration".to_owned(), lasted(notice).as_deref().unwrap_or(NONE));
-        }
-        return fields;
-    }
-    if evidence.present.is_some() {
-        add("State".to_owned(), &status(evidence));
-    }
-    add(
-        "Budget left".to_owned(),
-        &format!("{} of {}", percent(evidence.budget_left_ratio), evidence.period_text()),
-    );
-    if let Some(excluded) = excluded_text(notice) {
-        add("Excluded".to_owned(), &excluded);
-    }
-    let conditions: Vec<String> = firing(notice).into_iter().map(condition_text).collect();
-    if !conditions.is_empty() {
-        add("Condition".to_owned(), &conditions.join("; "));
-    }
-    if misses_data(notice) {
-        add("Data".to_owned(), evidence.data_state.as_str());
-    } else if let Some(tier) = worst_tier(notice).filter(|_| notice.incident.cause == Cause::Burn) {
-        let limit = burn(tier.factor);
-        for (seconds, rate) in [(tier.long_s, tier.long_burn), (tier.short_s, tier.short_burn)] {
-            let rate = rate.map_or_else(|| "no events".to_owned(), burn);
-            add(format!("Burn {}", window(seconds)), &format!("{rate} (fires above {limit})"));
-        }
-        let bad = format!("{} of {}", count(tier.long_bad), count(tier.long_total));
-        add(format!("Bad in {}", window(tier.long_s)), &bad);
-    }
-    let held = held(evidence);
-    if !held.is_empty() && !is_over(notice) {
-        add("Held".to_owned(), &held);
-    }
-    if let Some((name, text)) = component::field(evidence, misses_data(notice)) {
-        add(name.to_owned(), &text);
-    }
-    add("Started".to_owned(), &date_time(notice.incident.began_at()));
-    if notice.incident.started_at.is_some() {
-        add("Detected".to_owned(), &date_time(notice.incident.detected_at));
-    }
-    if is_over(notice) {
-        if let Some(recovered) = notice.incident.recovered_at {
-            add("Recovered".to_owned(), &date_time(recovered));
-        }
-        add("Duration".to_owned(), lasted(notice).as_deref().unwrap_or(NONE));
-    }
-    if let Some(environment) = &notice.environment {
-        add("Environment".to_owned(), environment);
-    }
-    if let Some(deploy) = &notice.last_deploy {
-        add("Last deploy".to_owned(), &deploy_text(deploy, notice.incident.detected_at));
-    }
-    if let Some(failure) = &notice.last_failure {
-        add("Last failure".to_owned(), failure);
-    }
-    fields
-}
-
-/// Returns the excluded time of the period with the most recent reason, and the number of other reasons.
-pub(super) fn excluded_text(notice: &Notice) -> Option<String> {
-    let corrected = &notice.evidence.corrected;
-    if corrected.seconds == 0 {
-        return None;
-    }
-    let (long, period) = (duration(corrected.seconds as f64), window(notice.evidence.period_s));
-    let now = if corrected.now { ", now too" } else { "" };
-    let Some(newest) = corrected.entries.first() else { return Some(format!("{long} of {period}{now}")) };
-    let others = (corrected.entries.len() as u64).saturating_sub(1).saturating_add(corrected.more);
-    let others = if others > 0 { format!(" and {} more", count(others)) } else { String::new() };
-    // the length matters most: text from outside must not displace it
-    let why = clean(&newest.reason, TEXT - 140);
-    let by = clean(&newest.actor, 40);
-    Some(format!("{long} of {period}{now}: {why} ({} by {by}){others}", newest.kind))
-}
-
-/// Returns version, commit and actor, and the time between the deploy and the start of the incident.
-pub(super) fn deploy_text(deploy: &DeployRecord, detected_at: Timestamp) -> String {
-    let seconds = detected_at.seconds_since(deploy.started_at);
-    let age = duration(seconds.abs());
-    let side = if seconds >= 0.0 { "before" } else { "after" };
-    let commit: String = deploy.commit.chars().take(7).collect();
-    let commit = if commit.is_empty() { String::new() } else { format!(" ({commit})") };
-    // the age matters most: text from outside must not displace it
-    let what = clean(&format!("{}{commit} by {}", deploy.version, deploy.actor), TEXT - 60);
-    format!("{what}, {age} {side} it opened")
-}
-
 fn links(notice: &Notice) -> Vec<(&'static str, String)> {
     let all = [
         ("Runbook", &notice.runbook_url),
         ("Dashboard", &notice.dashboard_url),
         ("Explain", &notice.explain_url),
+        ("Silence", &notice.silences_url),
     ];
-    // without a dashboard of its own, an SLO has the agent's page, and one link to a page is enough
-    let wanted = |label: &str| label != "Dashboard" || notice.dashboard_url != notice.explain_url;
+    // what is over needs no silence, and an SLO without a dashboard of its own has one link to the agent's page
+    let wanted = |label: &str| match label {
+        "Silence" => !is_over(notice),
+        "Dashboard" => notice.dashboard_url != notice.explain_url,
+        _ => true,
+    };
     let all = all.into_iter().filter(|(label, _)| wanted(label));
     all.filter_map(|(label, url)| Some((label, usable_url(url)?))).collect()
 }

@@ -14,7 +14,7 @@ use crate::message::{TEXT, clean};
 use crate::{Message, Receiver, Refused, http};
 use lookout_config::Secret;
 use lookout_model::format::rfc3339;
-use lookout_model::{Delivery, DeployRecord, Notice};
+use lookout_model::{Delivery, DeployRecord, News, Notice};
 
 const WHO: &str = "pagerduty";
 /// Largest length of a summary in characters.
@@ -67,7 +67,11 @@ impl PagerDuty {
 pub(super) fn event(delivery: &Delivery, routing_key: &str) -> Value {
     let (notice, incident) = (&delivery.notice, &delivery.notice.incident);
     let message = Message::of(notice);
-    let action = if notice.change == Change::Resolved { "resolve" } else { "trigger" };
+    let action = match (&notice.news, notice.change) {
+        (Some(News::Acknowledged), _) => "acknowledge",
+        (_, Change::Resolved) => "resolve",
+        _ => "trigger",
+    };
     let mut event = json!({
         "routing_key": routing_key,
         "event_action": action,

@@ -21,6 +21,7 @@ fn webhook(local: &Local) -> Arc<dyn Receiver> {
     let kind = DestinationKind::Webhook {
         url: Secret::new(local.url("/hooks/secretsecret")),
         signing_secret: Some(Secret::new("s1gn")),
+        form: lookout_config::WebhookForm::Lookout,
         headers: vec![("Authorization".to_owned(), Secret::new("Bearer t0ken"))],
     };
     receiver(&Destination::new("program", kind), Arc::new(SystemClock)).unwrap()

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::*;
-use crate::slack::golden::{groups, notices};
+use crate::slack::golden::{groups, news_cases, notices};
 use lookout_model::sample::{T0, lifecycle};
 use lookout_model::{Notice, OwnFault, Rehearsal, Timestamp};
 
@@ -54,6 +54,7 @@ fn cases() -> Vec<(&'static str, Update)> {
         ("test", one(rehearsal(Rehearsal::Test))),
         ("drill", one(rehearsal(Rehearsal::Drill { ends_at: T0 }))),
     ];
+    cases.extend(news_cases().map(|(name, notice, _)| (name, one(notice))));
     for (name, members) in groups() {
         cases.push((name, Update::new(members.into_iter().map(delivery).collect(), None, Vec::new())));
     }
@@ -86,6 +87,36 @@ fn messages_look_as_they_should() {
             golden("pagerduty", &format!("{name}.json"), &pretty(&pagerduty::event(delivery, "R0UTING")));
         }
     }
+}
+
+#[test]
+fn a_webhook_has_the_form_it_is_asked_for() {
+    let (_, update) = cases().into_iter().find(|(name, _)| *name == "escalated").unwrap();
+    let envelope = webhook::payload(&lookout_config::WebhookForm::CloudEvents, &update).unwrap();
+    let envelope: Value = serde_json::from_str(&envelope).unwrap();
+    golden("webhook", "cloudevents.json", &pretty(&envelope));
+    assert_eq!(envelope["data"], serde_json::to_value(webhook::body(&update)).unwrap());
+    for (name, text) in presets() {
+        let template = lookout_config::BodyTemplate::try_new(&text).unwrap();
+        let filled = webhook::payload(&lookout_config::WebhookForm::Template(template), &update).unwrap();
+        let filled: Value = serde_json::from_str(&filled).unwrap();
+        golden("webhook", &format!("preset_{name}.json"), &pretty(&filled));
+    }
+}
+
+/// Returns the bodies of the presets in the documentation.
+fn presets() -> Vec<(String, String)> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../docs/webhook-presets.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let mut presets = Vec::new();
+    for part in page.split("\n## ").skip(1) {
+        let name = part.lines().next().unwrap().to_lowercase().replace(' ', "_");
+        let Some((_, behind)) = part.split_once("body: |\n") else { continue };
+        let body: String = behind.lines().take_while(|line| line.starts_with("        ")).collect();
+        presets.push((name, body));
+    }
+    assert_eq!(presets.len(), 5, "one for each service");
+    presets
 }
 
 /// Returns the keys of an object of the schema and of a body, which must be the same.
@@ -223,6 +254,15 @@ proptest! {
         let update = Update::new(members.into_iter().map(delivery).collect(), None, Vec::new());
         let body = serde_json::to_value(webhook::body(&update)).unwrap();
         assert_bounded(&body, 16 * 1024 * update.deliveries.len());
+        let text = r#"{"t": "{{headline}} {{sentence}} {{description}} {{service}} {{slo}} {{environment}}"}"#;
+        let template = lookout_config::BodyTemplate::try_new(text).unwrap();
+        let filled = webhook::payload(&lookout_config::WebhookForm::Template(template), &update).unwrap();
+        let filled: Value = serde_json::from_str(&filled).unwrap();
+        assert_bounded(&filled, 32 * 1024);
+        let shown = filled["t"].as_str().unwrap();
+        for live in ["@everyone", "@channel", "<!", "<@", "http://", "https://", "]("] {
+            prop_assert!(!shown.contains(live), "{live} in {shown}");
+        }
         let message = message(&update).resent();
         assert_inert(&email::html(&message));
         let mailbox: lettre::message::Mailbox = "a@example.org".parse().unwrap();

@@ -13,10 +13,10 @@ use url::Url;
 
 use crate::message::{TEXT, clean, is_over};
 use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
-use lookout_config::Secret;
+use lookout_config::{Secret, WebhookForm};
 use lookout_engine::Severity;
 use lookout_model::format::rfc3339;
-use lookout_model::{Delivery, Notice, Rehearsal, Timestamp};
+use lookout_model::{Delivery, News, Notice, Rehearsal, Timestamp};
 use lookout_runtime::clock::Clock;
 
 const WHO: &str = "webhook";
@@ -28,11 +28,17 @@ pub(super) struct Webhook {
     name: String,
     /// The URL; it may be secret.
     url: Url,
-    signing_secret: Option<Secret>,
-    headers: Vec<(String, Secret)>,
+    settings: Settings,
     client: Client,
     clock: Arc<dyn Clock>,
     group_wait: Duration,
+}
+
+/// Settings of a webhook beside its URL.
+pub(super) struct Settings {
+    pub(super) signing_secret: Option<Secret>,
+    pub(super) headers: Vec<(String, Secret)>,
+    pub(super) form: WebhookForm,
 }
 
 /// Body of a message.
@@ -54,7 +60,10 @@ pub(super) struct Body {
 #[derive(Debug, Serialize)]
 struct Item {
     id: String,
+    /// The last change.
     change: &'static str,
+    /// The news, if there is no change.
+    news: Option<&'static str>,
     at: String,
     state: &'static str,
     severity: &'static str,
@@ -72,10 +81,19 @@ struct Item {
     detected_at: String,
     recovered_at: Option<String>,
     resolved_at: Option<String>,
+    acknowledgement: Option<Answer>,
     budget_left_ratio: f64,
     seconds_to_exhaustion: Option<f64>,
     fields: Vec<Field>,
     links: Vec<Link>,
+}
+
+/// An acknowledgement.
+#[derive(Debug, Serialize)]
+struct Answer {
+    at: String,
+    actor: String,
+    note: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -94,25 +112,29 @@ impl Webhook {
     pub(super) fn new(
         name: String,
         url: Url,
-        signing_secret: Option<Secret>,
-        headers: Vec<(String, Secret)>,
+        settings: Settings,
         client: Client,
         clock: Arc<dyn Clock>,
         group_wait: Duration,
     ) -> Self {
-        Self { name, url, signing_secret, headers, client, clock, group_wait }
+        Self { name, url, settings, client, clock, group_wait }
     }
 
-    async fn post(&self, body: &Body) -> Result<(), Refused> {
-        let text = serde_json::to_string(body).map_err(|error| Refused {
+    async fn post(&self, update: &Update) -> Result<(), Refused> {
+        let Settings { signing_secret, headers, form } = &self.settings;
+        let text = payload(form, update).map_err(|error| Refused {
             error: format!("{WHO}: the message cannot be written: {error}"),
             retry: Retry::Never,
         })?;
-        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, "application/json");
-        for (name, value) in &self.headers {
+        let content_type = match form {
+            WebhookForm::CloudEvents => "application/cloudevents+json",
+            WebhookForm::Lookout | WebhookForm::Template(_) => "application/json",
+        };
+        let mut request = self.client.post(self.url.clone()).header(CONTENT_TYPE, content_type);
+        for (name, value) in headers {
             request = request.header(name, value.reveal());
         }
-        if let Some(secret) = &self.signing_secret {
+        if let Some(secret) = signing_secret {
             request = request.header(SIGNATURE, signature(secret, self.clock.now(), &text));
         }
         let answer = http::send(WHO, request.body(text)).await?;
@@ -122,10 +144,81 @@ impl Webhook {
         let mut secrets = vec![self.url.as_str(), self.url.path()];
         // the path `/` stands in any text
         secrets.retain(|secret| secret.len() > 1);
-        secrets.extend(self.headers.iter().map(|(_, value)| value.reveal()));
-        secrets.extend(self.signing_secret.as_ref().map(Secret::reveal));
+        secrets.extend(headers.iter().map(|(_, value)| value.reveal()));
+        secrets.extend(signing_secret.as_ref().map(Secret::reveal));
         Err(answer.refused(WHO, &secrets))
     }
+}
+
+/// Returns the body of a request in a form.
+pub(super) fn payload(form: &WebhookForm, update: &Update) -> Result<String, serde_json::Error> {
+    let body = body(update);
+    match form {
+        WebhookForm::Lookout => serde_json::to_string(&body),
+        WebhookForm::CloudEvents => serde_json::to_string(&cloud_event(&body, update)),
+        WebhookForm::Template(template) => serde_json::to_string(&template.fill(&values(&body, update))),
+    }
+}
+
+/// Returns the body in an envelope of CloudEvents 1.0, structured mode.
+fn cloud_event(body: &Body, update: &Update) -> serde_json::Value {
+    let last = update.deliveries.iter().map(|delivery| &delivery.notice).max_by_key(|notice| notice.at);
+    let source = last.map_or("", |notice| notice.incidents_url.as_str());
+    let subject = last.map_or("", |notice| notice.incident.id.as_str());
+    serde_json::json!({
+        "specversion": "1.0",
+        "id": body.id,
+        // an empty source is refused
+        "source": if source.is_empty() { "lookout" } else { source },
+        "type": "dev.lookout.incidents.v1",
+        "subject": subject,
+        "time": last.map(|notice| rfc3339(notice.at)),
+        "datacontenttype": "application/json",
+        "data": body,
+    })
+}
+
+/// Returns the values of placeholders: those of the message, and of its worst incident. Text from outside pings nobody and
+/// is no link.
+fn values<'b>(body: &'b Body, update: &Update) -> impl Fn(&str) -> String + 'b {
+    let mut notices: Vec<Notice> = update.deliveries.iter().map(|delivery| delivery.notice.clone()).collect();
+    crate::group::worst_first(&mut notices);
+    let worst = notices.into_iter().next();
+    let links = worst.as_ref().map(|notice| Message::of(notice).links).unwrap_or_default();
+    move |name| {
+        let link = |label: &str| links.iter().find(|(known, _)| *known == label).map(|(_, url)| url.clone());
+        let of_worst = |value: fn(&Notice) -> &str| inert(&clean(worst.as_ref().map_or("", value), TEXT));
+        match name {
+            "headline" => inert(&body.headline),
+            "sentence" => inert(&body.sentence),
+            "description" => of_worst(|notice| &notice.description),
+            "state" => body.state.to_owned(),
+            "severity" => body.severity.to_owned(),
+            "service" => of_worst(|notice| &notice.incident.service),
+            "slo" => of_worst(|notice| &notice.incident.slo),
+            "incident" => worst.as_ref().map_or_else(String::new, |notice| notice.incident.id.clone()),
+            "event" => worst.as_ref().map_or_else(String::new, |notice| notice.word().to_owned()),
+            "environment" => of_worst(|notice| notice.environment.as_deref().unwrap_or_default()),
+            "link" => link("Explain").unwrap_or_default(),
+            "runbook" => link("Runbook").unwrap_or_default(),
+            "dashboard" => link("Dashboard").unwrap_or_default(),
+            _ => body.id.clone(),
+        }
+    }
+}
+
+/// Returns text in which no receiver finds a mention, a link or a tag: an invisible space parts what would be one.
+fn inert(text: &str) -> String {
+    const SPACE: char = '\u{200b}';
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '@' | '<' | ']' => out.extend([c, SPACE]),
+            ':' if out.ends_with("http") || out.ends_with("https") => out.extend([SPACE, c]),
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Returns `t=SECONDS,v1=HEX`: the HMAC-SHA-256 of the seconds, a dot and the body. The time lets a reader refuse an old
@@ -145,14 +238,7 @@ fn state(over: bool) -> &'static str {
 /// Returns the body about transitions of one incident or several.
 pub(super) fn body(update: &Update) -> Body {
     let notices: Vec<&Notice> = update.deliveries.iter().map(|delivery| &delivery.notice).collect();
-    let message = match notices.as_slice() {
-        [notice] => Message::of(notice),
-        _ => {
-            let mut changed: Vec<Notice> = notices.iter().copied().cloned().collect();
-            crate::group::worst_first(&mut changed);
-            Message::of_group(&changed)
-        }
-    };
+    let message = Message::of_changed(update);
     let open = notices.iter().filter(|notice| !is_over(notice));
     let worst = open.map(|notice| notice.incident.severity).max();
     let worst = worst.or_else(|| notices.iter().map(|notice| notice.incident.severity).max());
@@ -172,7 +258,7 @@ pub(super) fn body(update: &Update) -> Body {
 fn update_id(notices: &[&Notice]) -> String {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for notice in notices {
-        let text = format!("{} {} {}\n", notice.incident.id, notice.change, notice.at.as_millis());
+        let text = format!("{} {} {}\n", notice.incident.id, notice.word(), notice.at.as_millis());
         context.update(text.as_bytes());
     }
     let hex: String = context.finish().as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
@@ -185,6 +271,7 @@ fn item(notice: &Notice) -> Item {
     Item {
         id: incident.id.clone(),
         change: notice.change.as_str(),
+        news: notice.news.as_ref().map(News::as_str),
         at: rfc3339(notice.at),
         state: state(is_over(notice)),
         severity: incident.severity.as_str(),
@@ -202,6 +289,11 @@ fn item(notice: &Notice) -> Item {
         detected_at: rfc3339(incident.detected_at),
         recovered_at: incident.recovered_at.map(rfc3339),
         resolved_at: incident.resolved_at.map(rfc3339),
+        acknowledgement: notice.acknowledgement.as_ref().map(|answer| Answer {
+            at: rfc3339(answer.at),
+            actor: clean(&answer.actor, TEXT),
+            note: clean(&answer.note, TEXT),
+        }),
         budget_left_ratio: finite(notice.evidence.budget_left_ratio),
         seconds_to_exhaustion: notice.evidence.seconds_to_exhaustion.map(finite),
         fields: message.fields.into_iter().map(|(name, value)| Field { name, value }).collect(),
@@ -221,7 +313,7 @@ impl Receiver for Webhook {
     }
 
     async fn deliver_group(&self, update: &Update) -> Result<Option<String>, Refused> {
-        self.post(&body(update)).await.map(|()| None)
+        self.post(update).await.map(|()| None)
     }
 
     fn grouping(&self) -> Grouping {

@@ -8,6 +8,7 @@ mod outage;
 mod pause;
 mod reconfigure;
 mod restore;
+mod route;
 mod store;
 
 use std::borrow::Borrow;
@@ -248,7 +249,8 @@ impl Driver {
         let mut transitions = Vec::new();
         for (index, (report, decision)) in decided.iter().enumerate() {
             for transition in &decision.transitions {
-                transitions.extend(self.build_transition(index, report, decision, transition).await);
+                let built = self.build_transition(index, report, decision, transition, &transitions).await;
+                transitions.extend(built);
             }
         }
         let states = self.changed_states(decided.iter().map(|(_, decision)| decision).enumerate());
@@ -296,12 +298,14 @@ impl Driver {
         all().zip(assessed).map(decide).collect()
     }
 
+    /// Returns the record of a transition. `earlier` are those of the same tick, which are not stored yet.
     async fn build_transition(
         &self,
         index: usize,
         report: &Assessment,
         decision: &Decision,
         transition: &Transition,
+        earlier: &[TransitionRecord],
     ) -> Option<TransitionRecord> {
         let (slo, watched) = (self.config.slos.get(index)?, self.watched.get(index)?);
         let grid = self.config.grid;
@@ -334,16 +338,8 @@ impl Driver {
         let context = Context { last_deploy, last_failure: (self.last_failure)(slo), corrected };
         let report = decision.apply(report.clone());
         let mut record = notice::record(&self.config, slo, incident, transition, &report, context);
-        if record.change != Change::Opened {
-            // a destination that heard of it by another way hears how it goes on
-            let told = self.ledger.deliveries_of(&record.incident.id).await.unwrap_or_default();
-            for name in told.into_iter().map(|one| one.destination) {
-                let known = self.config.destinations.iter().any(|one| one.name == name);
-                if known && !record.destinations.contains(&name) {
-                    record.destinations.push(name);
-                }
-            }
-        }
+        record.notice.silence = self.silence(slo, &record).await;
+        record.destinations = self.routed(slo, &record, earlier).await;
         Some(record)
     }
 

@@ -4,6 +4,7 @@ mod component;
 mod delivery_watch;
 mod driver;
 mod exclusion;
+mod follow_up;
 mod implausible;
 mod ledger_watch;
 mod notice;
@@ -13,6 +14,7 @@ mod own_fault;
 mod period_tests;
 mod rehearsal;
 mod run;
+mod silence;
 mod status;
 
 use std::sync::Arc;
@@ -26,8 +28,10 @@ use lookout_config::GateMinimum;
 use lookout_model::{Evidence, ImplausibleCounts, IncidentRecord, Pause, Timestamp};
 
 pub use driver::{Driver, LastFailure, Reconfiguration, RestoreError};
+pub use follow_up::{FollowUpPorts, follow_up};
 pub use rehearsal::{drill, end_drills, ended, is_drill, test_notice};
 pub use run::{Ports, Reconfigure, run};
+pub use silence::silence_of;
 
 /// Snapshot of every SLO at the end of a slot: the read model of the API, the pages, the gate and the exports.
 #[derive(Debug, Clone, Serialize, Deserialize)]

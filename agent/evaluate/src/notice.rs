@@ -1,8 +1,7 @@
 //! The notice of a transition, complete in itself.
 
 use lookout_engine::{
-    Assessment, BurnFactor, Change, ConditionAssessment, Severity, TierAssessment, Transition, VersionShare,
-    Window,
+    Assessment, BurnFactor, Change, ConditionAssessment, TierAssessment, Transition, VersionShare, Window,
 };
 
 use super::component;
@@ -19,6 +18,7 @@ pub(super) struct Context {
     pub(super) corrected: Corrected,
 }
 
+/// Returns the record of a transition, without its destinations.
 pub(super) fn record(
     config: &Config,
     slo: &Slo,
@@ -37,6 +37,7 @@ pub(super) fn record(
         dashboard_url: config.dashboard_url(slo),
         explain_url: config.explain_url(slo),
         incidents_url: config.incidents_url(),
+        silences_url: config.silences_url(&slo.id()),
         alert,
         slo_title: slo.title().to_owned(),
         description: slo.description.clone(),
@@ -47,15 +48,12 @@ pub(super) fn record(
         not_recorded: false,
         own_fault: None,
         rehearsal: None,
+        news: None,
+        changed_at: None,
+        acknowledgement: None,
+        silence: None,
     };
-    let destinations = destinations(config, transition.incident.peak);
-    TransitionRecord { incident, change: transition.change, at, notice, destinations }
-}
-
-/// Returns the destinations of an incident with this highest severity.
-pub(super) fn destinations(config: &Config, peak: Severity) -> Vec<String> {
-    let wanted = config.destinations.iter().filter(|destination| destination.minimum <= peak);
-    wanted.map(|destination| destination.name.clone()).collect()
+    TransitionRecord { incident, change: transition.change, at, notice, destinations: Vec::new() }
 }
 
 /// The end of an incident whose objective is gone, told to those who heard of it last.

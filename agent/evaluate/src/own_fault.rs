@@ -19,7 +19,7 @@ pub(super) struct About {
     pub(super) description: String,
 }
 
-/// Opens an incident. It goes to every destination, except one.
+/// Opens an incident. It goes to every destination at any hour, except one and those on standby.
 pub(super) fn opened(
     config: &Config,
     about: About,
@@ -53,13 +53,19 @@ pub(super) fn opened(
         dashboard_url: String::new(),
         explain_url: config.external_url.to_string(),
         incidents_url: config.incidents_url(),
+        silences_url: String::new(),
         last_deploy: None,
         last_failure: None,
         not_recorded: false,
         own_fault: Some(about.fault),
         rehearsal: None,
+        news: None,
+        changed_at: None,
+        acknowledgement: None,
+        silence: None,
     };
-    let names = config.destinations.iter().map(|destination| destination.name.clone());
+    let heard = config.destinations.iter().filter(|destination| !destination.route.standby);
+    let names = heard.map(|destination| destination.name.clone());
     let destinations = names.filter(|name| except != Some(name.as_str())).collect();
     TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }

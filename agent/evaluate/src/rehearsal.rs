@@ -50,7 +50,7 @@ pub fn drill(
         rehearsal: Some(Rehearsal::Drill { ends_at: now + length }),
         ..blank(config, &incident, now)
     };
-    let destinations = super::notice::destinations(config, severity);
+    let destinations = config.destinations_of(slo, severity, now);
     TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }
 
@@ -110,11 +110,16 @@ fn blank(config: &Config, incident: &IncidentRecord, now: Timestamp) -> Notice {
         dashboard_url: String::new(),
         explain_url: String::new(),
         incidents_url: config.incidents_url(),
+        silences_url: String::new(),
         last_deploy: None,
         last_failure: None,
         not_recorded: false,
         own_fault: None,
         rehearsal: None,
+        news: None,
+        changed_at: None,
+        acknowledgement: None,
+        silence: None,
     }
 }
 

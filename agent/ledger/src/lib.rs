@@ -28,7 +28,7 @@ pub use sqlite::{
 };
 pub use stores::{
     CorrectionStore, CountStore, DecisionStore, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore,
-    Ledger, ObjectiveStore, PauseStore,
+    Ledger, ObjectiveStore, PauseStore, SilenceStore,
 };
 pub use write_through::WriteThroughLedger;
 
@@ -136,6 +136,9 @@ pub enum Loss {
 
 /// Time for which dead letters are shown and can be tried again. Yesterday's alert helps nobody who is woken today.
 pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(86_400);
+
+/// Largest number of silences that are in force at a time.
+pub const MAX_SILENCES: usize = 200;
 
 /// The state of a ledger's file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -16,12 +16,13 @@ use super::working::{Waiting, WorkingSet};
 use super::{
     CorrectionStore, CountSeries, CountSpan, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
     DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, Ledger, LedgerError,
-    ObjectiveStore, PauseStore, Resolution, Tick,
+    MAX_SILENCES, ObjectiveStore, PauseStore, Resolution, SilenceStore, Tick,
 };
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
-    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    MAX_IN_FORCE, MAX_KEPT, Notice, ObjectiveRecord, PauseRecord, Revocation, StateRecord, TransitionRecord,
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Followed,
+    IncidentRecord, MAX_IN_FORCE, MAX_KEPT, Notice, ObjectiveRecord, PauseRecord, Revocation, SilenceRecord,
+    StateRecord, TransitionRecord,
 };
 
 /// A ledger in memory.
@@ -52,6 +53,8 @@ struct Tables {
     /// In the order they were written.
     corrections: Vec<CorrectionRecord>,
     corrections_version: i64,
+    /// In the order they were made.
+    silences: Vec<SilenceRecord>,
 }
 
 impl MemoryLedger {
@@ -111,6 +114,7 @@ impl Tables {
             *quarters = quarters.split_off(&cutoffs.quarters_before);
         }
         self.working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
+        self.silences.retain(|silence| silence.ends_at >= cutoffs.incidents_before);
         self.corrections.retain(|correction| {
             let over_at = correction.revoked.as_ref().map(|revoked| revoked.at).or(correction.to);
             over_at.is_none_or(|at| at >= cutoffs.incidents_before)
@@ -180,6 +184,10 @@ impl IncidentStore for MemoryLedger {
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
         Ok(self.tables().working.latest_transitions(since))
+    }
+
+    async fn followed(&self, since: Timestamp) -> Result<Vec<Followed>, LedgerError> {
+        Ok(self.tables().working.followed(since))
     }
 }
 
@@ -330,6 +338,37 @@ impl CorrectionStore for MemoryLedger {
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         Ok(self.tables().corrections_version)
+    }
+}
+
+#[async_trait]
+impl SilenceStore for MemoryLedger {
+    async fn record_silence(&self, silence: &SilenceRecord) -> Result<bool, LedgerError> {
+        let mut tables = self.tables();
+        let in_force = tables.silences.iter().filter(|known| known.is_active(silence.created_at)).count();
+        if in_force >= MAX_SILENCES {
+            return Ok(false);
+        }
+        tables.silences.push(silence.clone());
+        Ok(true)
+    }
+
+    async fn expire_silence(
+        &self,
+        id: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Option<SilenceRecord>, LedgerError> {
+        let mut tables = self.tables();
+        let Some(known) = tables.silences.iter_mut().find(|known| known.id == id) else { return Ok(None) };
+        if known.is_active(now) {
+            (known.ends_at, known.expired_by) = (now, Some(actor.to_owned()));
+        }
+        Ok(Some(known.clone()))
+    }
+
+    async fn silences(&self, since: Timestamp) -> Result<Vec<SilenceRecord>, LedgerError> {
+        Ok(self.tables().silences.iter().filter(|known| known.is_active(since)).cloned().collect())
     }
 }
 

@@ -2,8 +2,9 @@
 
 use async_trait::async_trait;
 use lookout_model::{
-    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, IncidentRecord,
-    Notice, ObjectiveRecord, PauseRecord, Revocation, StateRecord, Timestamp, TransitionRecord,
+    CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Followed,
+    IncidentRecord, Notice, ObjectiveRecord, PauseRecord, Revocation, SilenceRecord, StateRecord, Timestamp,
+    TransitionRecord,
 };
 
 use super::{CountSeries, DeadLetter, DeliveryState, Health, LedgerError, Tick};
@@ -24,8 +25,12 @@ pub trait IncidentStore: Send + Sync + 'static {
     /// Returns incidents, newest first, at most `limit`.
     async fn incidents(&self, limit: u32) -> Result<Vec<IncidentRecord>, LedgerError>;
 
-    /// Returns the last transition of every incident that is open or was resolved at or after `since`.
+    /// Returns the last change of every incident that is open or was resolved at or after `since`, with the last
+    /// acknowledgement and with all destinations that were told of the incident.
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError>;
+
+    /// Returns every incident that is open or was resolved at or after `since`, as people attend to it.
+    async fn followed(&self, since: Timestamp) -> Result<Vec<Followed>, LedgerError>;
 }
 
 /// Deliveries of transitions; [`Ledger::commit_tick`] stores the first ones.
@@ -151,6 +156,24 @@ pub trait CorrectionStore: Send + Sync + 'static {
     async fn corrections_version(&self) -> Result<i64, LedgerError>;
 }
 
+/// Silences.
+#[async_trait]
+pub trait SilenceStore: Send + Sync + 'static {
+    /// Stores a silence. Returns `false` when there are too many ([`MAX_SILENCES`](crate::MAX_SILENCES)).
+    async fn record_silence(&self, silence: &SilenceRecord) -> Result<bool, LedgerError>;
+
+    /// Ends a silence and returns it; one that is over stays as it is. `None` when there is no such silence.
+    async fn expire_silence(
+        &self,
+        id: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Option<SilenceRecord>, LedgerError>;
+
+    /// Returns the silences that are not over before `since`, in the order they were made.
+    async fn silences(&self, since: Timestamp) -> Result<Vec<SilenceRecord>, LedgerError>;
+}
+
 /// Objectives that SLOs have and had.
 #[async_trait]
 pub trait ObjectiveStore: Send + Sync + 'static {
@@ -190,6 +213,7 @@ pub trait Ledger:
     + DeployStore
     + DecisionStore
     + CorrectionStore
+    + SilenceStore
     + ObjectiveStore
     + HeartbeatStore
     + PauseStore
@@ -198,7 +222,8 @@ pub trait Ledger:
     /// one transaction.
     ///
     /// Either all of it is stored or nothing is. A transition that is stored already (same incident, same change, same
-    /// time) is not stored again, nor are its deliveries.
+    /// time) is not stored again, nor are its deliveries. News about an incident that has changed since, or is over, are
+    /// not stored: they would tell a state of before.
     async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError>;
 
     /// Stores counts and transitions as [`Self::commit_tick`] does.

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::{DEAD_LETTER_RETENTION, DeadLetter, DeliveryState};
-use lookout_model::{Delivery, DeliveryResult, IncidentRecord, Notice, Timestamp, TransitionRecord};
+use lookout_model::{
+    Acknowledgement, Delivery, DeliveryResult, Followed, IncidentRecord, Notice, Timestamp, Told,
+    TransitionRecord,
+};
 
 /// Incidents that are open or were resolved lately, their transitions and their deliveries.
 #[derive(Debug, Default)]
@@ -60,6 +63,15 @@ pub(crate) enum State {
     Failed,
 }
 
+/// Adds destinations that are not among the known ones.
+pub(crate) fn add_told(known: &mut Vec<String>, told: impl IntoIterator<Item = String>) {
+    for name in told {
+        if !known.contains(&name) {
+            known.push(name);
+        }
+    }
+}
+
 /// Treatment of incidents with deliveries that still wait, or were refused lately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Waiting {
@@ -71,14 +83,73 @@ impl WorkingSet {
     /// Stores a transition and its deliveries, unless it is stored already.
     pub(crate) fn record(&mut self, transition: &TransitionRecord) {
         let same = |stored: &Arc<TransitionRecord>| is_same(stored, transition);
-        if self.transitions.iter().any(same) {
+        if self.transitions.iter().any(same) || !self.is_current(&transition.notice) {
             return;
         }
-        let transition = Arc::new(transition.clone());
+        let mut transition = transition.clone();
+        if transition.notice.acknowledgement.is_none() {
+            transition.notice.acknowledgement = self.acknowledgement(&transition.incident.id);
+        }
+        let transition = Arc::new(transition);
         for destination in transition.destinations.iter().collect::<BTreeSet<_>>() {
             self.insert(Entry::waiting(Arc::clone(&transition), destination));
         }
         self.keep(transition);
+    }
+
+    /// Returns whether a notice is about the last change of its incident; for news, whether that is still open.
+    fn is_current(&self, notice: &Notice) -> bool {
+        let Some(changed_at) = notice.changed_at else { return true };
+        let id = &notice.incident.id;
+        let is_open = self.incidents.get(id).is_some_and(|incident| incident.resolved_at.is_none());
+        let changes = self.transitions.iter().rev().filter(|one| one.notice.news.is_none());
+        let last = changes.filter(|one| one.incident.id == *id).map(|one| one.at).next();
+        is_open && last == Some(changed_at)
+    }
+
+    /// Returns the last acknowledgement of an incident.
+    fn acknowledgement(&self, incident: &str) -> Option<Acknowledgement> {
+        let of_incident = |one: &&Arc<TransitionRecord>| one.incident.id == incident;
+        let last = self.transitions.iter().rev().find(of_incident)?;
+        last.notice.acknowledgement.clone()
+    }
+
+    /// Returns the incidents that are open or were resolved at or after `since`, as people attend to them.
+    pub(crate) fn followed(&self, since: Timestamp) -> Vec<Followed> {
+        let wanted = |incident: &IncidentRecord| incident.resolved_at.is_none_or(|at| at >= since);
+        // most of the time there is none, and it is asked every second
+        if !self.incidents.values().any(wanted) {
+            return Vec::new();
+        }
+        let mut followed: BTreeMap<&str, Followed> = BTreeMap::new();
+        for transition in &self.transitions {
+            let (id, notice) = (transition.incident.id.as_str(), &transition.notice);
+            let Some(incident) = self.incidents.get(id).filter(|incident| wanted(incident)) else { continue };
+            let one = followed.entry(id).or_insert_with(|| Followed {
+                incident: incident.clone(),
+                change: transition.change,
+                changed_at: transition.at,
+                unrouted: notice.own_fault.is_some() || notice.rehearsal.is_some(),
+                silence: None,
+                acknowledgement: None,
+                told: Vec::new(),
+            });
+            one.acknowledgement.clone_from(&notice.acknowledgement);
+            if notice.news.is_none() {
+                (one.change, one.changed_at) = (transition.change, transition.at);
+                one.silence.clone_from(&notice.silence);
+            }
+        }
+        for entry in self.deliveries.values() {
+            let Some(one) = followed.get_mut(entry.transition.incident.id.as_str()) else { continue };
+            one.told.push(Told {
+                destination: entry.destination.clone(),
+                at: entry.transition.at,
+                news: entry.transition.notice.news.clone(),
+                change: entry.transition.change,
+            });
+        }
+        followed.into_values().collect()
     }
 
     /// Stores a transition with deliveries in any state.
@@ -123,7 +194,9 @@ impl WorkingSet {
     }
 
     fn keep(&mut self, transition: Arc<TransitionRecord>) {
-        self.incidents.insert(transition.incident.id.clone(), transition.incident.clone());
+        if transition.notice.news.is_none() || !self.incidents.contains_key(&transition.incident.id) {
+            self.incidents.insert(transition.incident.id.clone(), transition.incident.clone());
+        }
         self.transitions.push(transition);
     }
 
@@ -161,18 +234,33 @@ impl WorkingSet {
         all
     }
 
+    /// Returns the last change of each incident, with what people did since and all who were told.
     pub(crate) fn latest_transitions(&self, since: Timestamp) -> Vec<TransitionRecord> {
-        let mut last: BTreeMap<&str, &Arc<TransitionRecord>> = BTreeMap::new();
-        for transition in &self.transitions {
-            last.insert(&transition.incident.id, transition);
-        }
         let wanted = |incident: &&IncidentRecord| incident.resolved_at.is_none_or(|at| at >= since);
         let mut wanted: Vec<_> = self.incidents.values().filter(wanted).collect();
         wanted.sort_by_key(|incident| incident.detected_at);
-        wanted
-            .into_iter()
-            .filter_map(|incident| last.get(incident.id.as_str()).map(|last| TransitionRecord::clone(last)))
-            .collect()
+        let mut last: BTreeMap<&str, TransitionRecord> = BTreeMap::new();
+        let ids: BTreeSet<&str> = wanted.iter().map(|incident| incident.id.as_str()).collect();
+        let mut change: BTreeMap<&str, &Arc<TransitionRecord>> = BTreeMap::new();
+        let mut acknowledged: BTreeMap<&str, &Option<Acknowledgement>> = BTreeMap::new();
+        for transition in self.transitions.iter().filter(|one| ids.contains(one.incident.id.as_str())) {
+            let id = transition.incident.id.as_str();
+            acknowledged.insert(id, &transition.notice.acknowledgement);
+            if transition.notice.news.is_none() {
+                change.insert(id, transition);
+            }
+        }
+        for (id, transition) in change {
+            let mut transition = TransitionRecord::clone(transition);
+            transition.notice.acknowledgement = acknowledged.get(id).copied().cloned().flatten();
+            last.insert(id, transition);
+        }
+        for entry in self.deliveries.values() {
+            if let Some(transition) = last.get_mut(entry.transition.incident.id.as_str()) {
+                add_told(&mut transition.destinations, [entry.destination.clone()]);
+            }
+        }
+        wanted.into_iter().filter_map(|incident| last.remove(incident.id.as_str())).collect()
     }
 
     /// Returns the first waiting delivery of each incident.
@@ -327,7 +415,7 @@ impl WorkingSet {
             destination: entry.destination.clone(),
             incident_id: entry.transition.incident.id.clone(),
             slo_id: entry.transition.incident.slo_id.clone(),
-            change: entry.transition.change.as_str().to_owned(),
+            change: entry.transition.notice.word().to_owned(),
             at: entry.transition.at,
             error: entry.last_error.clone().unwrap_or_default(),
         };
@@ -354,7 +442,7 @@ impl WorkingSet {
     pub(crate) fn deliveries_of(&self, incident: &str) -> Vec<DeliveryState> {
         let state = |entry: &Entry| DeliveryState {
             destination: entry.destination.clone(),
-            change: entry.transition.change.as_str().to_owned(),
+            change: entry.transition.notice.word().to_owned(),
             at: entry.transition.at,
             state: match entry.state {
                 State::Waiting => "waiting",

@@ -13,6 +13,8 @@ mod evidence;
 pub mod format;
 mod implausible;
 mod incident;
+mod matcher;
+mod news;
 mod notice;
 mod pause;
 #[cfg(any(test, feature = "samples"))]
@@ -36,6 +38,8 @@ pub use evidence::{
 };
 pub use implausible::ImplausibleCounts;
 pub use incident::{IncidentRecord, incident_id};
+pub use matcher::Matcher;
+pub use news::{Acknowledgement, Followed, News, SilenceRecord, SilencedBy, Told};
 pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
 pub use pause::{LONGEST_PAUSE, Pause, PauseCause, PauseRecord};
 pub use saved_state::StateRecord;

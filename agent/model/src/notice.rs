@@ -3,7 +3,7 @@
 use lookout_engine::Change;
 use serde::{Deserialize, Serialize};
 
-use crate::{DeployRecord, Evidence, IncidentRecord, Timestamp, word};
+use crate::{Acknowledgement, DeployRecord, Evidence, IncidentRecord, News, SilencedBy, Timestamp, word};
 
 /// One change of an incident, with everything that is told about it.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,6 +51,9 @@ pub struct Notice {
     /// The agent's own page about all incidents.
     #[serde(default)]
     pub incidents_url: String,
+    /// The agent's own page about silences, with this SLO.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub silences_url: String,
     /// The last deploy of the service before the change.
     pub last_deploy: Option<DeployRecord>,
     /// The last failure that a probe of the service saw: text from outside, escape it.
@@ -64,6 +67,18 @@ pub struct Notice {
     /// The mark of a message about nothing real.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rehearsal: Option<Rehearsal>,
+    /// The news, if it tells no change. Everything else is then as at the last change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news: Option<News>,
+    /// The instant of the last change, if it tells no change.
+    #[serde(rename = "changed_at_ms", default, skip_serializing_if = "Option::is_none")]
+    pub changed_at: Option<Timestamp>,
+    /// The last acknowledgement.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledgement: Option<Acknowledgement>,
+    /// The silence that keeps it from being told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<SilencedBy>,
 }
 
 /// Reason of a message about nothing real.

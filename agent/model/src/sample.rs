@@ -164,11 +164,16 @@ pub fn notice(change: Change, at: Timestamp, incident: &IncidentRecord) -> Notic
             .to_owned(),
         explain_url: "http://lookout.example/slos/titanic/requests-availability".to_owned(),
         incidents_url: "http://lookout.example/incidents".to_owned(),
+        silences_url: "http://lookout.example/silences?slo=titanic-requests-availability".to_owned(),
         last_deploy: Some(deploy()),
         last_failure: Some("status 503, expected 200-299".to_owned()),
         not_recorded: false,
         own_fault: None,
         rehearsal: None,
+        news: None,
+        changed_at: None,
+        acknowledgement: None,
+        silence: None,
     }
 }
 

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use http::{Method, StatusCode};
+use http::Method;
 use lookout_model::{Timestamp, format};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::{AgentUrl, output, runtime, status};
+use super::status::answer_of;
+use super::{AgentUrl, output};
 use lookout_backtest::parse_instant;
 use lookout_model::parse_duration;
 use lookout_model::{CorrectionKind, CorrectionRecord, Recurrence};
@@ -53,7 +54,7 @@ pub(super) struct AddOptions {
     /// maintenance (planned) or excluded
     #[arg(long, default_value = "maintenance")]
     kind: CorrectionKind,
-    /// Person who decided; the name of the token, unless given
+    /// Person who decided; shown beside the name of the token
     #[arg(long, default_value = "")]
     actor: String,
     /// For machines
@@ -99,7 +100,7 @@ pub(super) struct RevokeOptions {
     /// ALL Reason
     #[arg(long)]
     reason: String,
-    /// Person who decided; the name of the token, unless given
+    /// Person who decided; shown beside the name of the token
     #[arg(long, default_value = "")]
     actor: String,
     /// For machines
@@ -118,7 +119,7 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
 fn add(options: &AddOptions) -> anyhow::Result<Exit> {
     let body = written(options, SystemClock.now())?;
     let url = options.agent.api("corrections")?;
-    let answer = match request(&options.agent, Method::POST, url, Some(&body))? {
+    let answer = match answer_of(&options.agent, Method::POST, url, Some(&body))? {
         Ok(answer) => answer,
         Err(exit) => return Ok(exit),
     };
@@ -178,7 +179,7 @@ fn list(options: &ListOptions) -> anyhow::Result<Exit> {
     if let Some(before) = &options.before {
         url.query_pairs_mut().append_pair("before", before);
     }
-    let answer = match request(&options.agent, Method::GET, url, None)? {
+    let answer = match answer_of(&options.agent, Method::GET, url, None)? {
         Ok(answer) => answer,
         Err(exit) => return Ok(exit),
     };
@@ -197,37 +198,11 @@ fn revoke(options: &RevokeOptions) -> anyhow::Result<Exit> {
     anyhow::ensure!(plain && !options.id.is_empty(), "a correction has an id like cor-0123456789abcdef");
     let url = options.agent.api(&format!("corrections/{}/revoke", options.id))?;
     let body = json!({ "reason": options.reason, "actor": options.actor });
-    let answer = match request(&options.agent, Method::POST, url, Some(&body))? {
+    let answer = match answer_of(&options.agent, Method::POST, url, Some(&body))? {
         Ok(answer) => answer,
         Err(exit) => return Ok(exit),
     };
     show_one(&answer, options.json, "revoked; what it excluded counts again with the next evaluation")
-}
-
-/// Returns the body of a successful answer, or the exit code of a failure, which was printed.
-pub(super) fn request(
-    agent: &AgentUrl,
-    method: Method,
-    url: url::Url,
-    body: Option<&Value>,
-) -> anyhow::Result<Result<String, Exit>> {
-    let token = agent.token()?;
-    let (status, text) = match runtime()?.block_on(status::request(method, url, token.as_ref(), body)) {
-        Ok(answer) => answer,
-        Err(error) => {
-            output::problem(&format!("error: the agent cannot be reached: {error:#}"));
-            return Ok(Err(Exit::Unreachable));
-        }
-    };
-    if status.is_success() {
-        return Ok(Ok(text));
-    }
-    let problem = serde_json::from_str::<Value>(&text).ok();
-    let detail = problem.as_ref().and_then(|problem| problem.get("detail")).and_then(Value::as_str);
-    let said: String = format::printable(detail.unwrap_or(&text)).chars().take(2000).collect();
-    output::problem(&format!("error: the agent answered {status}: {said}"));
-    let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT && detail.is_some();
-    Ok(Err(if refused { Exit::Usage } else { Exit::Unreachable }))
 }
 
 fn show_one(answer: &str, json: bool, what: &str) -> anyhow::Result<Exit> {

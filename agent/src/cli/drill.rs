@@ -63,6 +63,20 @@ struct Delivery {
     error: Option<String>,
 }
 
+impl Begun {
+    /// Returns whether it is known of each destination what became of the begin and the end. Acknowledgements and
+    /// escalations may come in between.
+    fn is_known(&self, seen: &[Seen]) -> bool {
+        self.destinations.iter().all(|name| {
+            let of = |change: &str| {
+                let same = |one: &Seen| one.delivery.destination == *name && one.delivery.change == change;
+                seen.iter().any(same)
+            };
+            of("opened") && of("resolved")
+        })
+    }
+}
+
 /// A delivery with the time until its state was known.
 struct Seen {
     delivery: Delivery,
@@ -121,7 +135,7 @@ async fn follow(
     let mut seen: Vec<Seen> = Vec::new();
     let mut last: Vec<Delivery> = Vec::new();
     // a request that fails once is made again
-    while seen.len() < 2 * begun.destinations.len() && started.elapsed() < longest {
+    while !begun.is_known(&seen) && started.elapsed() < longest {
         if let Ok((status, text)) = status::get(url.clone(), token).await
             && status.is_success()
         {
@@ -146,7 +160,7 @@ async fn follow(
         seen.push(Seen { delivery, after: started.elapsed() });
     }
     show(options, begun, &seen);
-    let all = seen.len() >= 2 * begun.destinations.len();
+    let all = begun.is_known(&seen);
     let arrived = seen.iter().all(|one| one.delivery.state == "delivered");
     Ok(if all && arrived { Exit::Fine } else { Exit::No })
 }

@@ -10,6 +10,7 @@ mod gate;
 mod generate;
 mod healthcheck;
 mod import;
+mod incident;
 mod ledger;
 pub(crate) mod live;
 mod notify;
@@ -19,6 +20,7 @@ mod rates;
 mod reload;
 mod run;
 mod schema;
+mod silence;
 mod simulate;
 mod status;
 mod target;
@@ -85,6 +87,12 @@ enum Verb {
     /// Pause targets, and probe them again
     #[command(subcommand)]
     Target(target::Verb),
+    /// Incidents of the running agent, and the word that somebody works on one
+    #[command(subcommand)]
+    Incident(incident::Verb),
+    /// Tell nobody of incidents for a time
+    #[command(subcommand)]
+    Silence(silence::Verb),
     /// Messages that a destination refused
     #[command(subcommand)]
     Deliver(deliver::Verb),
@@ -199,6 +207,8 @@ fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Verb::Gate(gate::Verb::Check(options)) => gate::check(&options),
         Verb::Correction(verb) => correction::run(&verb),
         Verb::Target(verb) => target::run(&verb),
+        Verb::Incident(verb) => incident::run(&verb),
+        Verb::Silence(verb) => silence::run(&verb),
         Verb::Deliver(verb) => deliver::run(&verb),
         Verb::Notify(verb) => notify::run(&verb, &log),
         Verb::Drill(options) => drill::run(&options),

@@ -138,3 +138,30 @@ pub(super) async fn request(
     }
     Ok((status, String::from_utf8_lossy(&body).into_owned()))
 }
+
+/// Returns the body of a successful answer, or the exit code of a failure, which was printed.
+pub(super) fn answer_of(
+    agent: &AgentUrl,
+    method: Method,
+    url: Url,
+    body: Option<&serde_json::Value>,
+) -> anyhow::Result<Result<String, Exit>> {
+    let token = agent.token()?;
+    let (status, text) = match runtime()?.block_on(request(method, url, token.as_ref(), body)) {
+        Ok(answer) => answer,
+        Err(error) => {
+            output::problem(&format!("error: the agent cannot be reached: {error:#}"));
+            return Ok(Err(Exit::Unreachable));
+        }
+    };
+    if status.is_success() {
+        return Ok(Ok(text));
+    }
+    let problem = serde_json::from_str::<serde_json::Value>(&text).ok();
+    let detail =
+        problem.as_ref().and_then(|problem| problem.get("detail")).and_then(serde_json::Value::as_str);
+    let said: String = format::printable(detail.unwrap_or(&text)).chars().take(2000).collect();
+    output::problem(&format!("error: the agent answered {status}: {said}"));
+    let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT && detail.is_some();
+    Ok(Err(if refused { Exit::Usage } else { Exit::Unreachable }))
+}

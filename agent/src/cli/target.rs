@@ -8,8 +8,8 @@ use lookout_runtime::clock::{Clock as _, SystemClock};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::correction::request;
 use super::exit::Exit;
+use super::status::answer_of;
 use super::{AgentUrl, output};
 
 #[derive(Debug, Subcommand)]
@@ -65,14 +65,14 @@ pub(super) fn run(verb: &Verb) -> anyhow::Result<Exit> {
         Verb::Pause(options) => {
             let body = json!({ "for": options.length, "reason": options.reason });
             let url = options.agent.api(&path(&options.name, "pause")?)?;
-            match request(&options.agent, Method::POST, url, Some(&body))? {
+            match answer_of(&options.agent, Method::POST, url, Some(&body))? {
                 Ok(answer) => show(&answer, options.json),
                 Err(exit) => Ok(exit),
             }
         }
         Verb::Resume(options) => {
             let url = options.agent.api(&path(&options.name, "resume")?)?;
-            match request(&options.agent, Method::POST, url, None)? {
+            match answer_of(&options.agent, Method::POST, url, None)? {
                 Ok(answer) => show(&answer, options.json),
                 Err(exit) => Ok(exit),
             }
@@ -128,7 +128,7 @@ struct Row {
 
 fn list(options: &ListOptions) -> anyhow::Result<Exit> {
     let url = options.agent.api("targets")?;
-    let answer = match request(&options.agent, Method::GET, url, None)? {
+    let answer = match answer_of(&options.agent, Method::GET, url, None)? {
         Ok(answer) => answer,
         Err(exit) => return Ok(exit),
     };

@@ -1,6 +1,8 @@
 //! The promises of the agent, as its users see them.
 
 #[cfg(test)]
+mod attended;
+#[cfg(test)]
 mod backtest;
 #[cfg(test)]
 mod backups;

@@ -37,6 +37,16 @@ pub(super) fn require<'a>(
     Err(Problem::new(StatusCode::FORBIDDEN, "scope_missing", detail))
 }
 
+/// Returns who did something: the name of the token, with the person that it says it acts for. Free text never stands in
+/// for the name.
+pub(super) fn actor(token: &Token, person: &str) -> String {
+    let person = person.trim();
+    if person.is_empty() || person == token.name {
+        return token.name.clone();
+    }
+    format!("{} (for {person})", token.name)
+}
+
 /// Returns whether the caller has a token, with whatever scope.
 pub(super) fn is_known(tokens: &[Token], headers: &HeaderMap) -> bool {
     let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);

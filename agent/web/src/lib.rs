@@ -5,6 +5,7 @@
 
 mod api;
 mod assets;
+mod attention;
 mod auth;
 mod blackbox;
 mod chart;
@@ -57,6 +58,7 @@ pub fn router(state: State) -> Router {
         .route("/", get(pages::overview::show))
         .route("/slos/{service}/{slo}", get(pages::slo::show))
         .route("/incidents", get(pages::incidents::show))
+        .route("/silences", get(pages::silences::show))
         .route("/runbooks/{name}", get(pages::runbook::show))
         .route("/metrics", get(health::metrics))
         .route("/livez", get(health::live))

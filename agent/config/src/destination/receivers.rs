@@ -6,11 +6,12 @@ use std::path::Path;
 
 use url::Url;
 
+use super::template::read_body;
 use crate::address::parse_http_url;
 use crate::credentials::{Found, read_headers, read_secret};
 use crate::keys::Key;
 use crate::keys::agent::{email, pagerduty, webhook};
-use crate::model::{DestinationKind, Email, Encryption};
+use crate::model::{DestinationKind, Email, Encryption, WebhookForm};
 use crate::reader::{At, Fields, Reader};
 use crate::secret::Secret;
 
@@ -77,14 +78,29 @@ pub(super) fn read_webhook(
     };
     let headers =
         fields.get(webhook::HEADERS).map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
-    let (url, signing_secret, headers) = (url?, secret?, headers?);
+    let form = read_form(reader, &fields);
+    let (url, signing_secret, headers, form) = (url?, secret?, headers?, form?);
     let Found::Secret(url) = url else { return Some(None) };
     if let Err((message, help)) = parse_http_url(&url) {
         let at = fields.get(webhook::URL).or_else(|| fields.get(webhook::URL_FILE))?;
         reader.error(&at, message, help);
         return None;
     }
-    Some(Some(DestinationKind::Webhook { url: Secret::new(url), signing_secret, headers }))
+    Some(Some(DestinationKind::Webhook { url: Secret::new(url), signing_secret, headers, form }))
+}
+
+fn read_form(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<WebhookForm> {
+    let (format, body) = (fields.get(webhook::FORMAT), fields.get(webhook::BODY));
+    if let (Some(at), Some(_)) = (&format, &body) {
+        reader.error(at, "a message has one form", "write either `format` or `body`");
+        return None;
+    }
+    if let Some(at) = body {
+        return read_body(reader, &at).map(WebhookForm::Template);
+    }
+    let cloud_events =
+        format.map_or(Some(false), |at| reader.choice(&at, &[("lookout", false), ("cloudevents", true)]));
+    Some(if cloud_events? { WebhookForm::CloudEvents } else { WebhookForm::Lookout })
 }
 
 pub(super) fn read_email(

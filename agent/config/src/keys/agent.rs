@@ -1,8 +1,8 @@
 //! `lookout.yaml`, without its targets.
 
 use super::Shape::{
-    About, AnyOf, Between, Duration, List, Map, Name, NonEmpty, Object as Mapping, Secret, Switch, Text,
-    Whole, Word,
+    About, AnyOf, Between, Duration, List, Map, Name, NonEmpty, Object as Mapping, Pattern, Scalar, Secret,
+    Switch, Text, Whole, Word,
 };
 use super::declaration::{key, object, required};
 use super::server::{scrape, server};
@@ -49,9 +49,32 @@ object! { destination: "A receiver of messages about incidents." {
     WEBHOOK = key("webhook", Mapping(webhook::OBJECT), "");
     EMAIL = key("email", Mapping(email::OBJECT), "");
     MINIMUM = key("minimum", Word(&["page", "ticket"]), "Least severity that is sent there.").default("ticket");
+    MATCH = key("match", Mapping(selection::OBJECT), "");
+    ACTIVE_TIMES = key("active_times", NonEmpty(&Mapping(active_time::OBJECT)), "Hours at which incidents are sent there; always, when missing. An incident that is still open when they begin is sent then.");
+    REPEAT_INTERVAL = key("repeat_interval", Duration, "Time after which a page that is still open is told again, at least `5m`. Alertmanager and PagerDuty repeat by themselves.");
+    ESCALATE = key("escalate", Mapping(escalation::OBJECT), "");
+    STANDBY = key("standby", Switch, "Whether it gets only what another destination hands over, by `fallback` or `escalate`.").default("false");
     FALLBACK = key("fallback", Name, "Destination that gets what this one refuses for good.");
     GROUP_WAIT = key("group_wait", Duration, "Time that an incident waits for others of its service, to share a message; at most `5s`. Alertmanager groups by itself.").default("2s");
 } choices: &[&[SLACK], &[ALERTMANAGER], &[PAGERDUTY], &[WEBHOOK], &[EMAIL]]; }
+
+object! { selection: "The SLOs whose incidents are sent there. What is written must hold together." {
+    SERVICES = key("services", NonEmpty(&Scalar), "Names of services.");
+    SLOS = key("slos", NonEmpty(&Scalar), "Ids of SLOs, as `SERVICE-SLO`.");
+    LABELS = key("labels", Map(&AnyOf(&[Scalar, NonEmpty(&Scalar)])), "Labels of the SLO, each with its value or several.");
+} }
+
+object! { active_time: "A part of the week." {
+    WEEKDAYS = key("weekdays", NonEmpty(&About("A day or a range, like `monday:friday`.", &Text)), "Days on which it begins.").default("[\"monday:sunday\"]");
+    START_TIME = key("start_time", Pattern("^([01][0-9]|2[0-3]):[0-5][0-9]$"), "Time of the day at which it begins.").default("\"00:00\"");
+    END_TIME = key("end_time", Pattern("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"), "Time of the day at which it ends; of the next day, unless it is after the start.").default("\"24:00\"");
+    TIME_ZONE = key("time_zone", Text, "IANA time zone of these times.").default("UTC");
+} }
+
+object! { escalation: "The destination that hears of a page that nobody acknowledges." {
+    AFTER = required("after", Duration, "Time without an acknowledgement.");
+    TO = required("to", Name, "Name of the destination.");
+} }
 
 object! { slack: "A Slack channel." {
     WEBHOOK_URL = key("webhook_url", Secret, "URL of an incoming webhook. Take it from the environment, or write it into a file of its own.");
@@ -81,6 +104,8 @@ object! { webhook: "A program of yours that takes JSON." {
     SIGNING_SECRET = key("signing_secret", Secret, "Secret that signs each message. Take it from the environment, or write it into a file of its own.");
     SIGNING_SECRET_FILE = key("signing_secret_file", Text, "File that holds it.");
     HEADERS = key("headers", Map(&AnyOf(&[Text, Mapping(crate::keys::server::header::OBJECT)])), "Headers of each message.");
+    FORMAT = key("format", Word(&["lookout", "cloudevents"]), "Form of each message: that of `docs/schema/webhook.schema.json`, or the same in an envelope of CloudEvents 1.0.").default("lookout");
+    BODY = key("body", Text, "Form of your own instead: JSON with placeholders like `{{headline}}` in its texts.");
 } choices: &[&[URL], &[URL_FILE]]; }
 
 object! { email: "Mailboxes that get messages by SMTP." {
@@ -108,8 +133,18 @@ object! { auth: "Clients that may write." {
 } }
 
 /// Permissions of a bearer token.
-pub(crate) const SCOPES: [&str; 8] =
-    ["ask", "mark", "correct", "override", "deliver", "heartbeat", "pause", "probe"];
+pub(crate) const SCOPES: [&str; 10] = [
+    "ask",
+    "mark",
+    "correct",
+    "override",
+    "deliver",
+    "heartbeat",
+    "pause",
+    "probe",
+    "acknowledge",
+    "silence",
+];
 
 object! { token: "A bearer token." {
     NAME = required("name", Name, "Name of its holder.");

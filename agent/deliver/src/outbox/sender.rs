@@ -239,21 +239,21 @@ impl Sender {
     }
 
     fn log_result(&self, delivery: &Delivery, result: &DeliveryResult) {
-        let (incident, change) = (&delivery.notice.incident.id, &delivery.notice.change);
+        let (incident, change) = (&delivery.notice.incident.id, delivery.notice.word());
         let attempt = delivery.attempts.saturating_add(1);
         let outcome = match result {
             DeliveryResult::Delivered { .. } => {
-                tracing::info!(destination.name = %self.name, incident.id = %incident, change = %change, attempt,
+                tracing::info!(destination.name = %self.name, incident.id = %incident, change, attempt,
                     "delivered");
                 "delivered"
             }
             DeliveryResult::Retry { error, .. } | DeliveryResult::Unsure { error, .. } => {
-                tracing::warn!(destination.name = %self.name, incident.id = %incident, change = %change, attempt,
+                tracing::warn!(destination.name = %self.name, incident.id = %incident, change, attempt,
                     error = %error, "not delivered, will be tried again");
                 "retry"
             }
             DeliveryResult::Failed { error } => {
-                tracing::error!(destination.name = %self.name, incident.id = %incident, change = %change, attempt,
+                tracing::error!(destination.name = %self.name, incident.id = %incident, change, attempt,
                     error = %error, "not delivered, and the receiver will never take it");
                 "failed"
             }

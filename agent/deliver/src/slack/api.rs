@@ -1,5 +1,5 @@
-//! Slack's Web API. The first message of an incident starts a thread; later transitions are replies. The resolve also
-//! edits the first message, so that the channel shows which incidents are over. The message of a group is edited with
+//! Slack's Web API. The first message of an incident starts a thread; later transitions are replies. The resolve and an
+//! acknowledgement also edit the first message, so that the channel shows which incidents are over or in work. The message of a group is edited with
 //! every change, and only what people must hear is a reply.
 
 use std::time::Duration;
@@ -14,7 +14,7 @@ use url::Url;
 use super::{blocks, build_group_message, build_message, build_reply};
 use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
 use lookout_config::Secret;
-use lookout_model::Delivery;
+use lookout_model::{Delivery, News, Notice};
 
 pub(crate) struct WebApi {
     name: String,
@@ -122,9 +122,10 @@ impl Receiver for WebApi {
         let Some((channel, ts)) = delivery.thread.as_deref().and_then(|thread| thread.split_once(':')) else {
             return self.post_anew(&message).await;
         };
-        let change = delivery.notice.change;
+        let notice = &delivery.notice;
+        let broadcast = notice.is_alarm() && (notice.news.is_some() || notice.change == Change::Escalated);
         let place = json!({
-            "channel": channel, "thread_ts": ts, "reply_broadcast": change == Change::Escalated,
+            "channel": channel, "thread_ts": ts, "reply_broadcast": broadcast,
             "unfurl_links": false, "unfurl_media": false,
         });
         match self.post(&message, &place).await {
@@ -132,8 +133,11 @@ impl Receiver for WebApi {
             Err((Some(word), _)) if is_thread_gone(&word) => return self.post_anew(&message).await,
             Err((_, refused)) => return Err(refused),
         }
-        if change == Change::Resolved {
+        if notice.change == Change::Resolved {
             self.edit(&message, channel, ts).await;
+        } else if notice.news == Some(News::Acknowledged) {
+            let state = Notice { news: None, ..notice.clone() };
+            self.edit(&Message::of(&state), channel, ts).await;
         }
         Ok(None)
     }

@@ -11,7 +11,9 @@ use serde_json::Value;
 use super::{blocks, build_message, slack_as_text};
 use crate::{Message, Update};
 use lookout_model::sample::{T0, lifecycle, without_data};
+use lookout_model::{Acknowledgement, News, SilencedBy, TransitionRecord};
 use lookout_model::{Delivery, Notice, OwnFault, Rehearsal};
+use std::time::Duration;
 
 /// Compares with a file, or writes it when `UPDATE_EXPECT=1`.
 fn golden(name: &str, text: &str) {
@@ -37,7 +39,14 @@ fn cases() -> Vec<(&'static str, Delivery)> {
         title: "pager refuses messages".to_owned(),
         text: "It refused messages about titanic-requests: pagerduty answered 400.".to_owned(),
     });
+    let mut news = news_cases().into_iter();
+    let mut next = || news.next().unwrap();
     let cases = [
+        next(),
+        next(),
+        next(),
+        next(),
+        next(),
         ("test", rehearsal(Rehearsal::Test), false),
         ("drill", rehearsal(Rehearsal::Drill { ends_at: T0 }), false),
         ("dead_letter", dead_letter, false),
@@ -55,6 +64,36 @@ fn cases() -> Vec<(&'static str, Delivery)> {
             (name, Delivery { id: 1, destination, notice, attempts: 1, unsure, thread: None })
         })
         .into()
+}
+
+/// Returns notices of every kind of news, and whether each may have been sent before.
+pub(crate) fn news_cases() -> [(&'static str, Notice, bool); 5] {
+    let minutes = |n: u64| T0 + Duration::from_secs(60 * n);
+    let escalated = lifecycle(T0, &[])[1].clone();
+    let mut acknowledged = escalated.clone();
+    let note = "I roll 1.4.2 back <!channel>".to_owned();
+    acknowledged.notice.acknowledgement =
+        Some(Acknowledgement { at: minutes(5), actor: "ana".to_owned(), note });
+    let resolved = {
+        let mut notice = lifecycle(T0, &[])[3].notice.clone();
+        notice.acknowledgement.clone_from(&acknowledged.notice.acknowledgement);
+        notice
+    };
+    let silence = SilencedBy {
+        id: "sil-0123456789abcdef".to_owned(),
+        actor: "ana".to_owned(),
+        reason: "a planned failover".to_owned(),
+        until: minutes(60),
+    };
+    let of = |base: &TransitionRecord, news, at| base.with_news(news, minutes(at), Vec::new()).notice;
+    let unacknowledged = News::Unacknowledged { from: "oncall".to_owned(), after_s: 900 };
+    [
+        ("acknowledged", of(&acknowledged, News::Acknowledged, 5), false),
+        ("resolved_acknowledged", resolved, false),
+        ("unacknowledged", of(&escalated, unacknowledged, 17), false),
+        ("repeated", of(&acknowledged, News::Repeated, 242), false),
+        ("late", of(&escalated, News::Late { silence: Some(silence) }, 60), false),
+    ]
 }
 
 /// Returns a group of one service with a page and an end in it, and a digest of five services.
@@ -153,7 +192,8 @@ fn finite() -> impl Strategy<Value = f64> {
 prop_compose! {
     pub(crate) fn notices()(
         kind in 0..4_usize,
-        texts in prop::collection::vec(outside_text(), 12),
+        texts in prop::collection::vec(outside_text(), 17),
+        news in 0..8_usize,
         numbers in prop::collection::vec(finite(), 6),
         times in prop::collection::vec(any::<i64>(), 3),
         counts in prop::collection::vec(any::<u64>(), 5),
@@ -163,6 +203,16 @@ prop_compose! {
         let mut notice = lifecycle(T0, &[])[kind].notice.clone();
         let mut texts = texts.into_iter();
         let mut text = || texts.next().unwrap_or_default();
+        let at = Timestamp::from_millis(times[2]);
+        notice.acknowledgement = Some(Acknowledgement { at, actor: text(), note: text() });
+        let silence = SilencedBy { id: text(), actor: text(), reason: text(), until: at };
+        notice.news = match news {
+            0 => Some(News::Acknowledged),
+            1 => Some(News::Repeated),
+            2 => Some(News::Unacknowledged { from: silence.actor, after_s: counts[0] }),
+            3 => Some(News::Late { silence: Some(silence) }),
+            _ => None,
+        };
         notice.alert = text();
         notice.description = text();
         notice.environment = Some(text());

@@ -13,7 +13,6 @@ pub(super) use api::WebApi;
 pub use text::slack_as_text;
 pub(super) use webhook::Webhook;
 
-use super::group::worst_first;
 use super::{Message, Update};
 use lookout_model::Delivery;
 
@@ -23,24 +22,14 @@ const CONCURRENCY: usize = 1;
 
 /// Returns the message of a group. Slack does not detect repetitions, so the text names them.
 fn build_group_message(update: &Update) -> Message {
-    let message = Message::of_group(&update.members);
+    let message = Message::of_update(update);
     if update.is_unsure() { message.resent() } else { message }
 }
 
 /// Returns the reply about the news of a group: its end, or the incidents that changed.
 fn build_reply(update: &Update) -> Message {
-    let message = if update.is_over() {
-        Message::of_group(&update.members)
-    } else {
-        match update.deliveries.as_slice() {
-            [delivery] => Message::of(&delivery.notice),
-            several => {
-                let mut changed: Vec<_> = several.iter().map(|delivery| delivery.notice.clone()).collect();
-                worst_first(&mut changed);
-                Message::of_group(&changed)
-            }
-        }
-    };
+    let message =
+        if update.is_over() { Message::of_group(&update.members) } else { Message::of_changed(update) };
     if update.is_unsure() { message.resent() } else { message }
 }
 

@@ -33,7 +33,7 @@ impl Driver {
         let mut transitions = Vec::new();
         for (index, Projection { assessment: report, decision }) in &certain {
             for transition in &decision.transitions {
-                let told = self.build_transition(*index, report, decision, transition).await;
+                let told = self.build_transition(*index, report, decision, transition, &transitions).await;
                 transitions.extend(told.map(|told| self.at_instant(told, transition.at, now)));
             }
         }

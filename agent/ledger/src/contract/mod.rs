@@ -41,6 +41,7 @@ macro_rules! promises {
     };
 }
 
+mod attention;
 mod corrections;
 mod counts;
 mod decisions;

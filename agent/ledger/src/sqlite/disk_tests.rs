@@ -20,7 +20,7 @@ struct SmallDisk(TempDir);
 impl SmallDisk {
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
-        let options = ["-t", "tmpfs", "-o", "size=1m", "tmpfs"];
+        let options = ["-t", "tmpfs", "-o", "size=1200k", "tmpfs"];
         let status = Command::new("mount").args(options).arg(folder.path()).status().ok()?;
         status.success().then_some(Self(folder))
     }

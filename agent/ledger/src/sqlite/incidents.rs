@@ -7,9 +7,10 @@ use async_trait::async_trait;
 use lookout_engine::Change;
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use super::{SqliteLedger, decode, json, query, word};
+use super::{SqliteLedger, decode, json, progress, query, word};
+use crate::working::add_told;
 use crate::{IncidentStore, LedgerError};
-use lookout_model::{IncidentRecord, Timestamp, TransitionRecord};
+use lookout_model::{Acknowledgement, Followed, IncidentRecord, News, Notice, Timestamp, TransitionRecord};
 use lookout_runtime::events::chain;
 
 #[derive(FromRow)]
@@ -76,7 +77,8 @@ impl TransitionRow {
     }
 }
 
-/// Stores a transition, the incident after it and its deliveries, unless it is stored already.
+/// Stores a transition, the incident after it and its deliveries, unless it is stored already. News about an incident that
+/// has changed since, or is over, are not stored.
 pub(super) async fn record(
     connection: &mut SqliteConnection,
     transition: &TransitionRecord,
@@ -94,16 +96,29 @@ pub(super) async fn record(
     if known.is_some() {
         return Ok(());
     }
-    upsert(connection, incident).await.map_err(query("storing an incident"))?;
+    let mut notice = transition.notice.clone();
+    match notice.changed_at {
+        None => upsert(connection, incident).await.map_err(query("storing an incident"))?,
+        Some(changed_at)
+            if !is_last_change(connection, &incident.id, changed_at).await.map_err(query(DOING))? =>
+        {
+            return Ok(());
+        }
+        Some(_) => {}
+    }
+    if notice.acknowledgement.is_none() {
+        notice.acknowledgement = acknowledgement(&mut *connection, &incident.id).await?;
+    }
     let id: i64 = sqlx::query_scalar(
-        "insert into transition (incident_id, change, at_ms, notice, destinations) \
-         values ($1, $2, $3, $4, $5) returning id",
+        "insert into transition (incident_id, change, at_ms, notice, destinations, news) \
+         values ($1, $2, $3, $4, $5, $6) returning id",
     )
     .bind(&incident.id)
     .bind(transition.change.as_str())
     .bind(transition.at.as_millis())
-    .bind(json("storing a notice", &transition.notice)?)
+    .bind(json("storing a notice", &notice)?)
     .bind(json("storing the destinations of a transition", &transition.destinations)?)
+    .bind(notice.news.as_ref().map(News::as_str))
     .fetch_one(&mut *connection)
     .await
     .map_err(query(DOING))?;
@@ -120,6 +135,40 @@ pub(super) async fn record(
         .map_err(query("storing a delivery"))?;
     }
     Ok(())
+}
+
+/// Returns whether an open incident has not changed since an instant.
+async fn is_last_change(
+    connection: &mut SqliteConnection,
+    incident: &str,
+    changed_at: Timestamp,
+) -> sqlx::Result<bool> {
+    let last: Option<i64> = sqlx::query_scalar(
+        "select transition.at_ms from transition join incident on incident.id = transition.incident_id \
+         where incident_id = $1 and news is null and incident.resolved_at_ms is null \
+         order by transition.id desc limit 1",
+    )
+    .bind(incident)
+    .fetch_optional(connection)
+    .await?;
+    Ok(last == Some(changed_at.as_millis()))
+}
+
+/// Returns the last acknowledgement of an incident.
+async fn acknowledgement<'c>(
+    executor: impl sqlx::SqliteExecutor<'c>,
+    incident: &str,
+) -> Result<Option<Acknowledgement>, LedgerError> {
+    let notice: Option<String> = sqlx::query_scalar(
+        "select notice from transition where incident_id = $1 and news = 'acknowledged' order by id desc limit 1",
+    )
+    .bind(incident)
+    .fetch_optional(executor)
+    .await
+    .map_err(query("reading an acknowledgement"))?;
+    let notice: Option<Notice> =
+        notice.map(|text| decode("reading an acknowledgement", &text)).transpose()?;
+    Ok(notice.and_then(|notice| notice.acknowledgement))
 }
 
 async fn upsert(connection: &mut SqliteConnection, incident: &IncidentRecord) -> sqlx::Result<()> {
@@ -194,7 +243,7 @@ pub(super) async fn latest_transitions(
 ) -> Result<Vec<TransitionRecord>, LedgerError> {
     let rows: Vec<TransitionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
         "{TRANSITIONS} join transition on transition.id = \
-         (select max(id) from transition where incident_id = incident.id) \
+         (select max(id) from transition where incident_id = incident.id and news is null) \
          where incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 \
          order by incident.opened_at_ms, incident.id"
     )))
@@ -214,7 +263,19 @@ pub(super) async fn latest_transitions(
         }
         None
     });
-    Ok(readable.collect())
+    let mut latest: Vec<TransitionRecord> = readable.collect();
+    for transition in &mut latest {
+        let incident = &transition.incident.id;
+        let told: Vec<String> =
+            sqlx::query_scalar("select destination from delivery where incident_id = $1 order by id")
+                .bind(incident)
+                .fetch_all(pool)
+                .await
+                .map_err(query("reading the destinations of an incident"))?;
+        transition.notice.acknowledgement = acknowledgement(pool, incident).await?;
+        add_told(&mut transition.destinations, told);
+    }
+    Ok(latest)
 }
 
 /// Forgets incidents resolved long ago, and with them their transitions and deliveries.
@@ -238,5 +299,9 @@ impl IncidentStore for SqliteLedger {
 
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
         latest_transitions(&self.readers, since, &self.unreadable).await
+    }
+
+    async fn followed(&self, since: Timestamp) -> Result<Vec<Followed>, LedgerError> {
+        Ok(progress::read(&self.readers, since).await?.followed(since))
     }
 }

@@ -20,6 +20,7 @@ mod pauses;
 mod progress;
 mod reading;
 mod salvage;
+mod silences;
 mod states;
 mod tick;
 mod writer;
@@ -166,6 +167,7 @@ impl Ledger for SqliteLedger {
         counts::prune(connection, &cutoffs).await.map_err(query(DOING))?;
         incidents::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         corrections::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
+        silences::prune(connection, cutoffs.incidents_before).await.map_err(query(DOING))?;
         decisions::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         deploys::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         pauses::remove_before(connection, now - pauses::KEPT).await.map_err(query(DOING))?;

@@ -173,7 +173,7 @@ async fn repeat_later(connection: &mut SqliteConnection, delivery: i64) -> sqlx:
 /// Returns the deliveries that were refused for good within [`DEAD_LETTER_RETENTION`], oldest first.
 pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Result<Vec<DeadLetter>> {
     let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
-        "select delivery.destination, incident.id, incident.slo_id, transition.change, transition.at_ms, \
+        "select delivery.destination, incident.id, incident.slo_id, coalesce(news, transition.change), transition.at_ms, \
          delivery.last_error from delivery join transition on transition.id = delivery.transition_id \
          join incident on incident.id = delivery.incident_id \
          where delivery.state = 'failed' and delivery.ended_at_ms >= $1 order by delivery.id",
@@ -191,7 +191,7 @@ pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Res
 /// Returns the deliveries of an incident, oldest first.
 async fn of_incident(pool: &SqlitePool, incident: &str) -> sqlx::Result<Vec<DeliveryState>> {
     let rows: Vec<(String, String, i64, String, u32, Option<String>)> = sqlx::query_as(
-        "select delivery.destination, transition.change, transition.at_ms, delivery.state, delivery.attempts, \
+        "select delivery.destination, coalesce(news, transition.change), transition.at_ms, delivery.state, delivery.attempts, \
          delivery.last_error from delivery join transition on transition.id = delivery.transition_id \
          where delivery.incident_id = $1 order by delivery.id",
     )

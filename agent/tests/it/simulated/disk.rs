@@ -55,6 +55,10 @@ impl IncidentStore for Disk {
     async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
         self.memory.latest_transitions(since).await
     }
+
+    async fn followed(&self, since: Timestamp) -> Result<Vec<Followed>, LedgerError> {
+        self.memory.followed(since).await
+    }
 }
 
 #[async_trait]
@@ -164,6 +168,26 @@ impl CorrectionStore for Disk {
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         self.memory.corrections_version().await
+    }
+}
+
+#[async_trait]
+impl SilenceStore for Disk {
+    async fn record_silence(&self, silence: &SilenceRecord) -> Result<bool, LedgerError> {
+        self.memory.record_silence(silence).await
+    }
+
+    async fn expire_silence(
+        &self,
+        id: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Option<SilenceRecord>, LedgerError> {
+        self.memory.expire_silence(id, actor, now).await
+    }
+
+    async fn silences(&self, since: Timestamp) -> Result<Vec<SilenceRecord>, LedgerError> {
+        self.memory.silences(since).await
     }
 }
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Limit;
 use crate::{Problem, State, auth};
+use lookout_config::Token;
 use lookout_model::{
     CorrectionKind, CorrectionRecord, CorrectionScope, LONGEST_REASON, MAX_IN_FORCE, MAX_KEPT, Recurrence,
     Revocation, Timestamp,
@@ -83,7 +84,7 @@ pub(super) async fn add(
 ) -> Result<(StatusCode, Json<CorrectionRecord>), Problem> {
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
     let written: Written = parse(body, "a correction")?;
-    let wanted = check(written, &token.name, &state)?;
+    let wanted = check(written, token, &state)?;
     let ledger = |error| Problem::ledger(&error);
     // a repeated request, whose answer was lost, writes nothing again
     let known = state.ledger.corrections_in_force(Timestamp::MIN).await.map_err(ledger)?;
@@ -115,8 +116,8 @@ pub(super) async fn revoke(
 ) -> Result<Json<CorrectionRecord>, Problem> {
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
     let Revoked { reason, actor } = parse(body, "a revocation")?;
-    let actor = if actor.is_empty() { token.name.clone() } else { actor };
     check_texts(&reason, &actor)?;
+    let actor = auth::actor(token, &actor);
     let revocation = Revocation { at: state.clock.now(), actor, reason };
     let revoked = state.ledger.revoke_correction(&id, &revocation).await;
     match revoked.map_err(|error| Problem::ledger(&error))? {
@@ -143,9 +144,9 @@ pub(super) fn parse<T: DeserializeOwned>(
     })
 }
 
-fn check(written: Written, token: &str, state: &State) -> Result<CorrectionRecord, Problem> {
-    let actor = if written.actor.is_empty() { token.to_owned() } else { written.actor };
-    check_texts(&written.reason, &actor)?;
+fn check(written: Written, token: &Token, state: &State) -> Result<CorrectionRecord, Problem> {
+    check_texts(&written.reason, &written.actor)?;
+    let actor = auth::actor(token, &written.actor);
     check_scope(&written.scope, state)?;
     let now = state.clock.now();
     let from = instant("from", &written.from)?;
@@ -186,11 +187,14 @@ fn instant(name: &str, text: &str) -> Result<Timestamp, Problem> {
 }
 
 fn check_texts(reason: &str, actor: &str) -> Result<(), Problem> {
-    for (name, value, most) in [("reason", reason, LONGEST_REASON), ("actor", actor, LONGEST_NAME)] {
-        if value.trim().is_empty() || value.len() > most {
-            let detail = format!("{name} has 1 to {most} bytes that say something, not {}", value.len());
-            return Err(Problem::bad_request("bad_field", detail));
-        }
+    if reason.trim().is_empty() || reason.len() > LONGEST_REASON {
+        let length = reason.len();
+        let detail = format!("reason has 1 to {LONGEST_REASON} bytes that say something, not {length}");
+        return Err(Problem::bad_request("bad_field", detail));
+    }
+    if actor.len() > LONGEST_NAME {
+        let detail = format!("actor has up to {LONGEST_NAME} bytes, not {}", actor.len());
+        return Err(Problem::bad_request("bad_field", detail));
     }
     Ok(())
 }

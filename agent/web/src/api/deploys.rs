@@ -70,7 +70,7 @@ pub(super) async fn mark(
     let body =
         body.map_err(|rejection| Problem::new(rejection.status(), "bad_body", rejection.body_text()))?;
     let marked = parse(&body, &state)?;
-    let actor = if marked.actor.is_empty() { token.name.clone() } else { marked.actor };
+    let actor = auth::actor(token, &marked.actor);
     let wanted = DeployRecord {
         id: format!("dep-{:016x}", state.random.next()),
         idempotency_key: key,

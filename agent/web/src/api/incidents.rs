@@ -6,8 +6,9 @@ use axum::{Json, extract};
 use serde::{Deserialize, Serialize};
 
 use super::Limit;
+use crate::attention::Attention;
 use crate::{Problem, State};
-use lookout_model::IncidentRecord;
+use lookout_model::{Acknowledgement, IncidentRecord, SilencedBy};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -18,7 +19,19 @@ pub(super) struct Parameters {
 
 #[derive(Debug, Serialize)]
 pub(super) struct Incidents {
-    incidents: Vec<IncidentRecord>,
+    incidents: Vec<Incident>,
+}
+
+/// An incident with what people did about it.
+#[derive(Debug, Serialize)]
+struct Incident {
+    #[serde(flatten)]
+    record: IncidentRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    acknowledgement: Option<Acknowledgement>,
+    /// The silence that it is in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    silence: Option<SilencedBy>,
 }
 
 /// `GET /api/v1/incidents?limit=`
@@ -27,6 +40,12 @@ pub(super) async fn list(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Incidents>, Problem> {
     let limit = super::query(parameters)?.limit.0;
-    let incidents = state.ledger.incidents(limit).await.map_err(|error| Problem::ledger(&error))?;
-    Ok(Json(Incidents { incidents }))
+    let records = state.ledger.incidents(limit).await.map_err(|error| Problem::ledger(&error))?;
+    let attention = Attention::read(&state).await;
+    let incident = |record: IncidentRecord| Incident {
+        acknowledgement: attention.acknowledgement(&record).cloned(),
+        silence: attention.silence(&record),
+        record,
+    };
+    Ok(Json(Incidents { incidents: records.into_iter().map(incident).collect() }))
 }

@@ -1,5 +1,6 @@
 //! `/api/v1`: the data of the pages for programs, the gate, marked deploys and corrections.
 
+mod acknowledge;
 mod corrections;
 mod deliveries;
 mod deploys;
@@ -7,6 +8,7 @@ mod drills;
 mod gate;
 mod heartbeats;
 mod incidents;
+mod silences;
 mod slos;
 mod targets;
 
@@ -28,6 +30,9 @@ pub(super) fn routes() -> Router<State> {
     Router::new()
         .route("/slos", get(slos::list))
         .route("/incidents", get(incidents::list))
+        .route("/incidents/{id}/acknowledge", post(acknowledge::acknowledge))
+        .route("/silences", get(silences::list).post(silences::add))
+        .route("/silences/{id}/expire", post(silences::expire))
         .merge(gate)
         .route("/deploys", get(deploys::list).post(deploys::mark))
         .route("/deliveries", get(deliveries::list))
@@ -43,7 +48,7 @@ pub(super) fn routes() -> Router<State> {
 }
 
 async fn missing() -> Problem {
-    let detail = "there is no such resource; known are slos, incidents, gate, deploys, deliveries, corrections, targets and heartbeats";
+    let detail = "there is no such resource; known are slos, incidents, silences, gate, deploys, deliveries, corrections, targets and heartbeats";
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

@@ -9,6 +9,7 @@ use lookout_model::{IncidentRecord, format};
 
 use super::row::IncidentRow;
 use super::{Shell, page};
+use crate::attention::Attention;
 use crate::{Problem, State};
 
 /// Number of resolved incidents on the page. Every open one is there: a message about many links to this page.
@@ -30,8 +31,9 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
         Ok(incidents) => incidents,
         Err(error) => return Problem::ledger(&error).into_response(),
     };
-    let rows: Vec<IncidentRow> =
-        incidents.iter().map(|incident| IncidentRow::new(incident, &state.config, now)).collect();
+    let attention = Attention::read(&state).await;
+    let row = |incident| IncidentRow::attended(incident, &state.config, &attention, now);
+    let rows: Vec<IncidentRow> = incidents.iter().map(row).collect();
     let open = rows.iter().filter(|row| row.open).count();
     let (headline, symbol) = match open {
         0 => ("No open incident".to_owned(), "met"),

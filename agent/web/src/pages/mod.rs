@@ -6,6 +6,7 @@ pub(super) mod incidents;
 pub(super) mod overview;
 mod row;
 pub(super) mod runbook;
+pub(super) mod silences;
 pub(super) mod slo;
 
 use askama::Template;

@@ -12,6 +12,8 @@ use http::StatusCode;
 use lookout_ledger::DeadLetter;
 use lookout_model::{Timestamp, format};
 
+use crate::attention::Attention;
+
 use super::row::{DeployRow, IncidentRow, SloRow, symbol};
 use super::{Moment, Shell, page};
 use crate::State;
@@ -68,6 +70,7 @@ struct ProbeView {
 pub(crate) async fn show(extract::State(state): extract::State<State>) -> Response {
     let (snapshot, now) = (state.board.read(), state.clock.now());
     let incidents = state.ledger.incidents(RECENT).await;
+    let attention = Attention::read(&state).await;
     let deploys = state.ledger.deploys(None, RECENT).await;
     let ledger_fails = incidents.is_err() || deploys.is_err();
     let headline = headline(&snapshot, now);
@@ -78,7 +81,10 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
         headline,
         services: services(&state, &snapshot, now),
         probes: probes(&state, now),
-        incidents: incidents.iter().map(|row| IncidentRow::new(row, &state.config, now)).collect(),
+        incidents: incidents
+            .iter()
+            .map(|row| IncidentRow::attended(row, &state.config, &attention, now))
+            .collect(),
         deploys: deploys.iter().map(|row| DeployRow::new(row, now)).collect(),
         ledger_fails,
         ledger_is_down: snapshot.ledger_is_down,

@@ -4,6 +4,7 @@ use lookout_engine::{DataState, Severity, Status};
 
 use super::Moment;
 use super::corrected::CorrectedRow;
+use crate::attention::Attention;
 use crate::{chart, path};
 use lookout_config::Config;
 use lookout_evaluate::SloStatus;
@@ -137,6 +138,8 @@ pub(super) struct IncidentRow {
     /// Length of the fault.
     pub(super) lasted: String,
     pub(super) runbook: Option<String>,
+    /// Acknowledgement and silence.
+    pub(super) attention: Vec<String>,
 }
 
 impl IncidentRow {
@@ -166,7 +169,20 @@ impl IncidentRow {
             lasted: lasted
                 .map_or_else(|| format::NONE.to_owned(), |lasted| format::duration(lasted.as_secs_f64())),
             runbook: alert.and_then(|alert| runbook(config, &alert)),
+            attention: Vec::new(),
         }
+    }
+}
+
+impl IncidentRow {
+    /// Returns the row with what people did about the incident.
+    pub(super) fn attended(
+        incident: &IncidentRecord,
+        config: &Config,
+        attention: &Attention,
+        now: Timestamp,
+    ) -> Self {
+        Self { attention: attention.lines(incident), ..Self::new(incident, config, now) }
     }
 }
 

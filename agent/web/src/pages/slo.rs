@@ -8,6 +8,8 @@ use axum::response::Response;
 use http::StatusCode;
 use lookout_engine::{Counts, Objective, Severity, Tier, Window};
 
+use crate::attention::Attention;
+
 use super::row::{IncidentRow, SloRow, dashboard, runbook};
 use super::{Moment, Shell, components, not_found, page};
 use crate::{State, chart};
@@ -108,6 +110,7 @@ pub(crate) async fn show(
         return not_found(&state, text);
     };
     let incidents = state.ledger.incidents(SEARCHED).await;
+    let attention = Attention::read(&state).await;
     let since = now - horizon(slo);
     let counts = components::counts(&state, slo, since).await;
     let corrections = state.ledger.corrections_in_force(since).await;
@@ -131,7 +134,10 @@ pub(crate) async fn show(
         versions: slo.evidence.versions.iter().map(|version| version_row(version, now)).collect(),
         detection: spec.map(detection).unwrap_or_default(),
         history: counts.ok().map(|counts| history(slo, &counts, &excluded, now)),
-        incidents: mine.take(SHOWN).map(|incident| IncidentRow::new(&incident, &state.config, now)).collect(),
+        incidents: mine
+            .take(SHOWN)
+            .map(|incident| IncidentRow::attended(&incident, &state.config, &attention, now))
+            .collect(),
         ledger_fails,
         runbook: runbook(&state.config, &slo.alert),
         dashboard: dashboard(&state.config, slo),

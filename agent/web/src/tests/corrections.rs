@@ -58,7 +58,10 @@ async fn a_correction_is_written_once_listed_and_revoked_once() {
     let why = json!({ "reason": "It was us", "actor": "Ada" });
     let revoked = send(&router, post(&format!("/{id}/revoke"), Some("secret"), &why)).await;
     assert_eq!(revoked.status, 200, "{}", revoked.text);
-    assert_eq!(revoked.json()["revoked"], json!({ "at_ms": NOW, "actor": "Ada", "reason": "It was us" }));
+    assert_eq!(
+        revoked.json()["revoked"],
+        json!({ "at_ms": NOW, "actor": "pipeline (for Ada)", "reason": "It was us" })
+    );
     let other = json!({ "reason": "No, them" });
     let again = send(&router, post(&format!("/{id}/revoke"), Some("secret"), &other)).await;
     assert_eq!((again.status.as_u16(), again.json()), (200, revoked.json()));

@@ -32,8 +32,9 @@ impl FakeLedger {
 
 #[async_trait]
 impl Ledger for FakeLedger {
-    async fn commit_tick(&self, _: Tick<'_>) -> Result<(), LedgerError> {
-        self.works()
+    async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
+        self.works()?;
+        self.books.commit_tick(tick).await
     }
 
     async fn states(&self) -> Result<Vec<StateRecord>, LedgerError> {
@@ -68,9 +69,14 @@ impl IncidentStore for FakeLedger {
         Ok(self.incidents.lock().unwrap().iter().take(limit as usize).cloned().collect())
     }
 
-    async fn latest_transitions(&self, _: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
+    async fn latest_transitions(&self, since: Timestamp) -> Result<Vec<TransitionRecord>, LedgerError> {
         self.works()?;
-        Ok(Vec::new())
+        self.books.latest_transitions(since).await
+    }
+
+    async fn followed(&self, since: Timestamp) -> Result<Vec<Followed>, LedgerError> {
+        self.works()?;
+        self.books.followed(since).await
     }
 }
 
@@ -200,6 +206,29 @@ impl CorrectionStore for FakeLedger {
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         self.works()?;
         self.books.corrections_version().await
+    }
+}
+
+#[async_trait]
+impl SilenceStore for FakeLedger {
+    async fn record_silence(&self, silence: &SilenceRecord) -> Result<bool, LedgerError> {
+        self.works()?;
+        self.books.record_silence(silence).await
+    }
+
+    async fn expire_silence(
+        &self,
+        id: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<Option<SilenceRecord>, LedgerError> {
+        self.works()?;
+        self.books.expire_silence(id, actor, now).await
+    }
+
+    async fn silences(&self, since: Timestamp) -> Result<Vec<SilenceRecord>, LedgerError> {
+        self.works()?;
+        self.books.silences(since).await
     }
 }
 

@@ -1,6 +1,7 @@
 //! The HTTP interface as a client sees it, over a ledger in memory.
 
 mod api;
+mod attention;
 mod blackbox;
 mod corrections;
 mod deliveries;

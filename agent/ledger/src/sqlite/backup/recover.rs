@@ -18,7 +18,7 @@ use super::{BackupError, Partial, database, failed, with_suffix};
 use crate::Ledger as _;
 
 /// Tables with their keys, in an order in which no row comes before the one it points to.
-const TABLES: [(&str, &str); 17] = [
+const TABLES: [(&str, &str); 18] = [
     ("slo", "id"),
     ("slot", "slo, start_s, width_s"),
     ("minute", "slo, minute"),
@@ -36,6 +36,7 @@ const TABLES: [(&str, &str); 17] = [
     ("decision_anchor", "sequence"),
     ("correction", "sequence"),
     ("correction_revocation", "sequence"),
+    ("silence", "sequence"),
 ];
 /// Rows that are written at once.
 const ROWS: usize = 500;

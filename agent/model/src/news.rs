@@ -1,0 +1,203 @@
+//! News about an incident that goes on: acknowledgements, repetitions, escalations to another destination, silences.
+
+use lookout_engine::{Change, Severity};
+use serde::{Deserialize, Serialize};
+
+use crate::{IncidentRecord, Matcher, Notice, Timestamp, TransitionRecord, word};
+
+/// A person's word that somebody works on an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledgement {
+    /// The instant.
+    #[serde(rename = "at_ms")]
+    pub at: Timestamp,
+    /// The name of the token.
+    pub actor: String,
+    /// Text for people: from outside, escape it. May be empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// The silence that keeps an incident from being told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilencedBy {
+    /// The id of the silence.
+    pub id: String,
+    /// The name of the token that made it.
+    pub actor: String,
+    /// The reason: text from outside, escape it.
+    pub reason: String,
+    /// The end.
+    #[serde(rename = "until_ms")]
+    pub until: Timestamp,
+}
+
+/// News beside the measurements of an incident.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum News {
+    /// Somebody acknowledged it.
+    Acknowledged,
+    /// It is told again, because it is still open.
+    Repeated,
+    /// Nobody acknowledged it in time.
+    Unacknowledged {
+        /// The destination that heard of it before.
+        from: String,
+        /// Seconds without an acknowledgement.
+        after_s: u64,
+    },
+    /// It is told late: a silence is over, or the hours of the destination begin.
+    Late {
+        /// The silence, if there was one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        silence: Option<SilencedBy>,
+    },
+}
+
+impl News {
+    /// Returns the name in JSON and in the ledger.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Acknowledged => "acknowledged",
+            Self::Repeated => "repeated",
+            Self::Unacknowledged { .. } => "unacknowledged",
+            Self::Late { .. } => "late",
+        }
+    }
+}
+
+/// A bounded time in which incidents are told to nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceRecord {
+    /// Unique: `sil-…`.
+    pub id: String,
+    /// The SLOs.
+    #[serde(default)]
+    pub matcher: Matcher,
+    /// The severity; both, when missing.
+    #[serde(with = "optional_severity", default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<Severity>,
+    /// The reason, for people.
+    pub reason: String,
+    /// The name of the token that made it.
+    pub actor: String,
+    /// The beginning.
+    #[serde(rename = "created_at_ms")]
+    pub created_at: Timestamp,
+    /// The end; earlier than planned when it was expired.
+    #[serde(rename = "ends_at_ms")]
+    pub ends_at: Timestamp,
+    /// The name of the token that ended it early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expired_by: Option<String>,
+}
+
+impl SilenceRecord {
+    /// Returns whether it is in force at an instant. It began when it was made.
+    #[must_use]
+    pub fn is_active(&self, at: Timestamp) -> bool {
+        at < self.ends_at
+    }
+
+    /// Returns the mark of what it keeps from being told.
+    #[must_use]
+    pub fn mark(&self) -> SilencedBy {
+        SilencedBy {
+            id: self.id.clone(),
+            actor: self.actor.clone(),
+            reason: self.reason.clone(),
+            until: self.ends_at,
+        }
+    }
+}
+
+impl Notice {
+    /// Returns the name of what it tells, in JSON and in the ledger.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.news.as_ref().map_or(self.change.as_str(), News::as_str)
+    }
+
+    /// Returns whether people must hear of it, and not only see it where they look.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        match &self.news {
+            Some(News::Acknowledged) => false,
+            Some(News::Repeated | News::Unacknowledged { .. } | News::Late { .. }) => true,
+            None => matches!(self.change, Change::Opened | Change::Reopened | Change::Escalated),
+        }
+    }
+}
+
+impl TransitionRecord {
+    /// Returns the record of news about the incident as it is after this change.
+    #[must_use]
+    pub fn with_news(&self, news: News, at: Timestamp, destinations: Vec<String>) -> Self {
+        let mut record = self.clone();
+        record.notice.changed_at = Some(self.notice.changed_at.unwrap_or(self.at));
+        record.notice.news = Some(news);
+        record.notice.silence = None;
+        (record.at, record.notice.at) = (at, at);
+        record.destinations = destinations;
+        record
+    }
+}
+
+/// An incident as people attend to it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Followed {
+    /// The incident.
+    pub incident: IncidentRecord,
+    /// Its last change.
+    pub change: Change,
+    /// The instant of that change.
+    pub changed_at: Timestamp,
+    /// True for a fault of the agent itself and for a drill, which have routes of their own.
+    pub unrouted: bool,
+    /// The silence that kept the last change from being told.
+    pub silence: Option<SilencedBy>,
+    /// The last acknowledgement.
+    pub acknowledgement: Option<Acknowledgement>,
+    /// The destinations that were told, oldest first.
+    pub told: Vec<Told>,
+}
+
+/// A message about an incident that a destination got or gets.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Told {
+    /// The name of the destination.
+    pub destination: String,
+    /// The instant of what is told.
+    pub at: Timestamp,
+    /// The news; `None` for a change.
+    pub news: Option<News>,
+    /// The change.
+    pub change: Change,
+}
+
+mod optional_severity {
+    use lookout_engine::Severity;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::word;
+
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Severity>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match value {
+            Some(severity) => word::serialize(severity, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Severity>, D::Error> {
+        #[derive(Deserialize)]
+        struct Wrapped(#[serde(with = "word")] Severity);
+        Ok(Option::<Wrapped>::deserialize(deserializer)?.map(|Wrapped(severity)| severity))
+    }
+}
