@@ -169,9 +169,9 @@ fn a_page_has_one_link() {
     let labels = |notice: &Notice| -> Vec<&str> {
         Message::of(notice).links.into_iter().map(|(label, _)| label).collect()
     };
-    assert_eq!(labels(&notice), ["Runbook", "Dashboard", "Explain"]);
+    assert_eq!(labels(&notice), ["Runbook", "Dashboard", "Explain", "Silence"]);
     notice.dashboard_url = notice.explain_url.clone();
-    assert_eq!(labels(&notice), ["Runbook", "Explain"]);
+    assert_eq!(labels(&notice), ["Runbook", "Explain", "Silence"]);
 }
 
 fn texts(value: &Value) -> Vec<&str> {
