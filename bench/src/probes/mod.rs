@@ -10,7 +10,7 @@ mod tools;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use tokio::time::sleep;
 
 use super::cost::cpu_of;
@@ -44,6 +44,9 @@ struct Measured {
     /// 99th percentile of the deviation from the grid, in milliseconds.
     deviation_ms: Option<f64>,
 }
+
+/// Time until a Prometheus has found its targets and scraped each once.
+const DISCOVERY: Duration = Duration::from_secs(8);
 
 pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let lookout = match &arguments.binary {
@@ -103,7 +106,9 @@ async fn measure(
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
     let mark = nginx.mark();
     let running: Running = tool.start(job, nginx, &folder).await?;
-    sleep(seconds / 3).await;
+    // Prometheus scrapes nothing in the first five seconds
+    let least = if running.driver.is_some() { DISCOVERY } else { Duration::ZERO };
+    sleep((seconds / 3).max(least)).await;
     let (cpu, from) = (cpu_of(running.id()?)?, now_s());
     sleep(seconds).await;
     let (spent, until) = (cpu_of(running.id()?)?.saturating_sub(cpu), now_s());
@@ -114,6 +119,7 @@ async fn measure(
     let arrivals = nginx.arrivals(mark, from, until)?;
     let due = (until - from) / f64::from(job.interval_s) * f64::from(job.targets);
     let probes = arrivals.count();
+    ensure!(probes > 0, "{} made no probe: {job}", tool.name());
     let measured = Measured {
         probes,
         achieved: probes as f64 / due,

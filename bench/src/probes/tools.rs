@@ -35,7 +35,7 @@ pub(super) enum Tool {
 /// A prober that runs, and what it needs.
 pub(super) struct Running {
     prober: Program,
-    driver: Option<Program>,
+    pub(super) driver: Option<Program>,
 }
 
 impl Running {

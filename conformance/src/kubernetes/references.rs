@@ -84,7 +84,9 @@ impl<'b> Names<'b> {
             }
             for from in items(container, "/env").filter_map(|variable| variable.get("valueFrom")) {
                 for (kind, place) in [("ConfigMap", "configMapKeyRef"), ("Secret", "secretKeyRef")] {
-                    if let Some(named) = from.get(place) {
+                    // a pod starts without an optional one
+                    let required = |named: &&Value| named.get("optional") != Some(&Value::Bool(true));
+                    if let Some(named) = from.get(place).filter(required) {
                         asked.push((kind, text(named, "/name"), Some(text(named, "/key"))));
                     }
                 }

@@ -113,14 +113,13 @@ async fn metrics_reach_the_collector_and_a_refusal_is_named() {
         taken
     });
     let export = MetricsExport::new(&url, None, Timestamp::from_seconds(1)).unwrap();
-    let (text, now) =
-        ("# TYPE lookout_probes_total counter\nlookout_probes_total 3\n", Timestamp::from_seconds(9));
+    let (text, now) = ("# TYPE seen_total counter\nseen_total 3\n", Timestamp::from_seconds(9));
     export.send(text, now, Duration::from_secs(10)).await.unwrap();
     let refused = export.send(text, now, Duration::from_secs(10)).await.unwrap_err().to_string();
     assert!(refused.contains("429") && !refused.contains("secret"), "{refused}");
     let taken = collector.join().unwrap();
     assert!(taken.starts_with("POST /v1/metrics HTTP/1.1"), "{taken}");
-    assert!(taken.contains("application/x-protobuf") && taken.contains("lookout_probes_total"), "{taken}");
+    assert!(taken.contains("application/x-protobuf") && taken.contains("seen_total"), "{taken}");
 }
 
 #[test]
