@@ -92,7 +92,7 @@ pub trait DeliveryStore: IncidentStore {
         since: Timestamp,
     ) -> Result<Option<String>, LedgerError>;
 
-    /// Returns the deliveries that were refused for good within [`DEAD_LETTER_RETENTION`] before `now`, oldest first.
+    /// Returns the deliveries that were refused for good within [`crate::DEAD_LETTER_RETENTION`] before `now`, oldest first.
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
 
     /// Returns the deliveries of an incident that is open or was resolved a short while ago, oldest first.
