@@ -345,7 +345,7 @@ fn start_drill_ends(dependencies: &Dependencies, wake: &Arc<Notify>, tasks: &Tas
     });
 }
 
-/// Tells again what is still open, and others what nobody acknowledges.
+/// Starts the task that repeats open incidents and escalates those that nobody acknowledges.
 fn start_follow_up(
     dependencies: &Dependencies,
     config: watch::Receiver<Arc<Config>>,

@@ -30,7 +30,7 @@ pub struct Arguments {
     seconds: u64,
 }
 
-/// What was measured in one run of one tool.
+/// The figures of one run of one tool.
 #[derive(Debug, Clone, Copy)]
 struct Measured {
     /// Probes of the measured time.

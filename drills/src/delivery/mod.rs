@@ -51,7 +51,7 @@ pub struct Arguments {
     /// Use the programs `titanic` and `lookout` of this folder instead of building them.
     #[arg(long, value_name = "FOLDER")]
     binaries: Option<PathBuf>,
-    /// How often the agent is killed.
+    /// Number of times that the agent is killed.
     #[arg(long, default_value_t = 25)]
     kills: u32,
     /// Seed of the faults; a random number when left out, and printed either way.

@@ -189,7 +189,7 @@ impl Sender {
         Ok(())
     }
 
-    /// Tells the fallback the end of incidents that it has heard of. Their alerts would stay open there for ever.
+    /// Forwards the end of incidents that the fallback has heard of. Their alerts would stay open there for ever.
     async fn end_at_fallback(&self, update: &Update) -> Result<(), LedgerError> {
         let Some(fallback) = &self.ports.fallback else { return Ok(()) };
         for Delivery { notice, .. } in update.deliveries.iter().filter(|delivery| is_over(&delivery.notice)) {

@@ -8,7 +8,7 @@ use super::cases::Case;
 struct Difference {
     series: &'static [&'static str],
     cases: &'static [&'static str],
-    /// What each has, and why.
+    /// The value of each side, and the cause of the difference.
     reason: &'static str,
 }
 

@@ -18,7 +18,7 @@ use receiver::{Received, Receiver, text};
 const KINDS: [&str; 6] = ["deliver", "evaluate", "gate", "ledger", "probe", "scrape"];
 
 const TOKEN: &str = "a-token-of-this-test";
-/// What `printf %s a-token-of-this-test | sha256sum` prints.
+/// The output of `printf %s a-token-of-this-test | sha256sum`.
 const TOKEN_SHA256: &str = "0fb7321b7012da4d334ad40240dee8a1ccb352cd6f2b22fbeaedd3978e1f556a";
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,7 +17,7 @@ pub(super) enum Kind {
 pub(super) enum Condition {
     /// An assertion.
     Assertion(String),
-    /// What every probe demands anyway.
+    /// A condition that every probe demands anyway.
     Implied,
 }
 
