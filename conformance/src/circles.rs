@@ -30,23 +30,6 @@ const CRATES: [(&str, bool); 15] = [
     ("agent/src", true),
 ];
 
-/// Circles that are known; one that is gone is taken from here.
-const KNOWN: [&str; 13] = [
-    "agent/collect/src: probe::attempt → probe::outcome → probe::received → probe::attempt",
-    "agent/collect/src: probe::timer → probe::outcome → probe::received → probe::attempt → probe::timer",
-    "agent/config/src: blackbox → blackbox::allow_list → blackbox",
-    "agent/config/src: destination → destination::route → destination",
-    "agent/config/src: import::targets → import::targets::blackbox → import::targets",
-    "agent/config/src: import::targets::blackbox::module → import::targets → import::targets::blackbox → import::targets::blackbox::module",
-    "agent/config/src: import::targets::conditions → import::targets → import::targets::gatus → import::targets::conditions",
-    "agent/config/src: model → route → model",
-    "agent/config/src: target::definition → blackbox::allow_list → blackbox → target::definition",
-    "agent/config/src: target::read → target::definition → blackbox::allow_list → blackbox → target::read",
-    "agent/ledger/src: sqlite::incidents → sqlite::progress → sqlite::incidents",
-    "agent/model/src: news → notice → news",
-    "agent/web/src: blackbox → state → blackbox",
-];
-
 /// The path of a module within its crate.
 type Module = Vec<String>;
 
@@ -81,11 +64,6 @@ pub fn modules(tree: &Tree) -> Result<String> {
         let found = if with_children { between_siblings(&edges) } else { circles(&edges) };
         wrong.extend(found.into_iter().map(|circle| format!("{folder}: {circle}")));
     }
-    let gone = KNOWN.iter().filter(|known| !wrong.contains(&(**known).to_owned())).collect::<Vec<_>>();
-    if !gone.is_empty() {
-        bail!("these circles are gone: {gone:#?}");
-    }
-    wrong.retain(|found| !KNOWN.contains(&found.as_str()));
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }

@@ -9,9 +9,9 @@ use jiff::{Span, Timestamp};
 use lookout_engine::Severity;
 
 use super::diagnostic::{Diagnostic, Level};
+use super::model::{ActiveTime, Route};
 use super::model::{Config, Slo};
 use super::reader::{did_you_mean, quoted_list, suggestion};
-use super::route::{ActiveTime, Route};
 use super::yaml::Place;
 
 /// First day of the year whose hours are looked at: every weekday, and both changes of clocks.

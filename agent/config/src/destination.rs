@@ -14,7 +14,7 @@ use url::Url;
 
 use super::address::parse_http_url;
 use super::model::{Destination, DestinationKind};
-use super::reader::{At, Fields, Reader, did_you_mean, suggestion};
+use super::reader::{At, Fields, Reader};
 use super::secret::Secret;
 use crate::coverage::Declared;
 use crate::credentials::{Found, read_secret};
@@ -48,8 +48,7 @@ pub(super) fn read_destination(
         "give the destination a name that messages and metrics show",
     );
     let name = name.and_then(|at| reader.name(&at));
-    let minimum =
-        fields.get(destination::MINIMUM).map_or(Some(Severity::Ticket), |at| read_severity(reader, &at));
+    let minimum = fields.get(destination::MINIMUM).map_or(Some(Severity::Ticket), |at| reader.severity(&at));
     let kinds = [
         destination::SLACK,
         destination::ALERTMANAGER,
@@ -75,8 +74,9 @@ pub(super) fn read_destination(
         .get(destination::GROUP_WAIT)
         .map_or(Some(Destination::GROUP_WAIT), |at| read_wait(reader, &at));
     let others: Vec<&str> = names.iter().map(String::as_str).filter(|other| Some(*other) != name).collect();
-    let fallback =
-        fields.get(destination::FALLBACK).map_or(Some(None), |at| read_other(reader, &at, &others).map(Some));
+    let fallback = fields
+        .get(destination::FALLBACK)
+        .map_or(Some(None), |at| route::read_other(reader, &at, &others).map(Some));
     let route = route::read_route(reader, &fields, &others);
     let (name, minimum, group_wait, fallback) = (name?.to_owned(), minimum?, group_wait?, fallback?);
     let declared = Declared {
@@ -93,23 +93,6 @@ pub(super) fn read_destination(
     };
     let route = declared.route.clone();
     Some((declared, Some(Destination { name, minimum, route, group_wait, fallback, kind })))
-}
-
-/// Reads `page` or `ticket`.
-fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
-    reader.choice(at, &[("page", Severity::Page), ("ticket", Severity::Ticket)])
-}
-
-/// Reads the name of another destination.
-fn read_other(reader: &mut Reader<'_>, at: &At<'_>, others: &[&str]) -> Option<String> {
-    let name = reader.name(at)?;
-    if !others.contains(&name) {
-        let help = suggestion(name, others)
-            .map_or_else(|| "name another entry of `destinations`".to_owned(), |known| did_you_mean(&known));
-        reader.error(at, format!("there is no other destination `{name}`"), help);
-        return None;
-    }
-    Some(name.to_owned())
 }
 
 /// Reads the time that an incident waits for others. A page must not wait long.

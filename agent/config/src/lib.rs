@@ -2,6 +2,7 @@
 //! needs a connection is another crate's.
 
 mod address;
+mod allow_list;
 mod assertion;
 mod blackbox;
 mod calendar;
@@ -34,12 +35,13 @@ mod own_alerts;
 mod parsed_file;
 mod period;
 mod placeholder;
+#[cfg(test)]
+mod pointer_tests;
 mod prometheus;
 mod prometheus_rules;
 mod rates;
 mod reader;
 mod reference;
-mod route;
 mod schema;
 #[cfg(test)]
 mod schema_tests;
@@ -55,11 +57,12 @@ mod urls;
 mod yaml;
 
 pub use address::parse_http_url;
+pub use allow_list::AllowList;
 pub use assertion::{
     Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
     Subject,
 };
-pub use blackbox::{AllowList, Blackbox};
+pub use blackbox::Blackbox;
 pub use calendar::{Calendar, OutOfTime, Unit};
 pub use credentials::Credentials;
 pub use destination::{BodyTemplate, PLACEHOLDERS};
@@ -73,7 +76,6 @@ pub use model::*;
 pub use own_alerts::OWN_ALERTS;
 pub use rates::{RealRates, read_rate};
 pub use reference::key_reference;
-pub use route::{ActiveTime, Escalation, NotTaken, Route};
 pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use streams::Stream;

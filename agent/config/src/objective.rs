@@ -97,7 +97,7 @@ pub(super) fn read_policy(
     let told = conditions.iter().flatten().any(|condition| condition.cause() == Cause::DataMissing);
     let usual = Some(Severity::Ticket).filter(|_| !told);
     let data_alert =
-        metadata.annotation(slo_annotations::DATA_ALERT).map_or(Some(usual), |at| read_severity(reader, at));
+        metadata.annotation(slo_annotations::DATA_ALERT).map_or(Some(usual), |at| reader.severity_or_off(at));
     let gate = read_gate_minimum(reader, metadata);
     let time_zone = read_time_zone(reader, metadata);
     let conditions = with_idle(reader, metadata, conditions?, (indicator.as_ref(), traffic));
@@ -177,12 +177,6 @@ fn read_time_zone(reader: &mut Reader<'_>, metadata: &Metadata<'_>) -> Option<Ti
         reader.error(at, "this is no IANA time zone", "write one like `Europe/Zurich`");
     }
     zone
-}
-
-/// Reads the severity of an alert that can be switched off.
-pub(super) fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<Severity>> {
-    let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
-    reader.choice(at, &choices)
 }
 
 fn fallback_grid() -> Option<Grid> {

@@ -10,6 +10,7 @@ use super::diagnostic::{Diagnostic, Level};
 use super::keys::{Key, Object};
 use super::secret::{Environment, Secrets, fill_in};
 use super::yaml::{Key as WrittenKey, Node, Place, Value};
+use lookout_engine::Severity;
 use lookout_model::parse_duration;
 
 /// One file that is being read.
@@ -290,6 +291,17 @@ impl<'a> Reader<'a> {
         let help = suggestion(word, &names).map(|name| did_you_mean(&name)).unwrap_or_default();
         self.error(at, format!("expected one of {}", quoted_list(&names)), help);
         None
+    }
+
+    /// Returns the severity of an alert.
+    pub(super) fn severity(&mut self, at: &At<'_>) -> Option<Severity> {
+        self.choice(at, &[("page", Severity::Page), ("ticket", Severity::Ticket)])
+    }
+
+    /// Returns the severity of an alert that can be switched off.
+    pub(super) fn severity_or_off(&mut self, at: &At<'_>) -> Option<Option<Severity>> {
+        let choices = [("page", Some(Severity::Page)), ("ticket", Some(Severity::Ticket)), ("off", None)];
+        self.choice(at, &choices)
     }
 
     /// Returns a name that is safe as a label, in a path and in a file name.

@@ -7,24 +7,18 @@ use std::path::{Path, PathBuf};
 use regex::Regex;
 use serde_json::{Map, Value, json};
 
+use crate::pointer_tests::{below, with_entry};
 use crate::{check_with, config_schema, slo_schema};
 
 /// A key that nobody means.
 const UNKNOWN: &str = "zzz_unknown";
 
-/// A step into a document.
-#[derive(Debug, Clone, PartialEq)]
-enum Step {
-    Key(String),
-    Item(usize),
-}
-
 /// A mapping that takes only known keys: where it is, and which they are.
-type Closed = (Vec<Step>, BTreeSet<String>);
+type Closed = (String, BTreeSet<String>);
 
 /// Checks a value against the part of JSON Schema that is used here, and panics at any other keyword. Collects the
 /// mappings that take known keys only.
-fn validate(schema: &Value, value: &Value, at: &[Step], closed: &mut Vec<Closed>) -> Result<(), String> {
+fn validate(schema: &Value, value: &Value, at: &str, closed: &mut Vec<Closed>) -> Result<(), String> {
     let Value::Object(keywords) = schema else {
         return if schema == &json!(false) { Err(format!("nothing may be at {at:?}")) } else { Ok(()) };
     };
@@ -87,12 +81,7 @@ fn is_of_type(value: &Value, kind: &str) -> bool {
 }
 
 /// Returns the number of choices that fit, or the reasons when none does.
-fn one_or_any(
-    choices: &[Value],
-    value: &Value,
-    at: &[Step],
-    closed: &mut Vec<Closed>,
-) -> Result<usize, String> {
+fn one_or_any(choices: &[Value], value: &Value, at: &str, closed: &mut Vec<Closed>) -> Result<usize, String> {
     let mut reasons = Vec::new();
     let mut fitting = 0;
     for choice in choices {
@@ -111,23 +100,22 @@ fn one_or_any(
 fn validate_parts(
     keywords: &Map<String, Value>,
     value: &Value,
-    at: &[Step],
+    at: &str,
     closed: &mut Vec<Closed>,
 ) -> Result<(), String> {
-    let below = |step: Step| at.iter().cloned().chain([step]).collect::<Vec<_>>();
     if let (Some(items), Some(schema)) = (value.as_array(), keywords.get("items")) {
         for (n, item) in items.iter().enumerate() {
-            validate(schema, item, &below(Step::Item(n)), closed)?;
+            validate(schema, item, &below(at, &n.to_string()), closed)?;
         }
     }
     let Some(entries) = value.as_object() else { return Ok(()) };
     let properties = keywords.get("properties").and_then(Value::as_object);
     let others = keywords.get("additionalProperties");
     if others == Some(&json!(false)) {
-        closed.push((at.to_vec(), properties.unwrap().keys().cloned().collect()));
+        closed.push((at.to_owned(), properties.unwrap().keys().cloned().collect()));
     }
     for (name, entry) in entries {
-        let at = below(Step::Key(name.clone()));
+        let at = below(at, name);
         if let Some(schema) = keywords.get("propertyNames") {
             validate(schema, &name.as_str().into(), &at, &mut Vec::new())?;
         }
@@ -161,7 +149,7 @@ fn judge(file: &Path) -> Result<Vec<(usize, Closed)>, String> {
     let mut all = Vec::new();
     for (n, document) in documents(file)?.iter().enumerate() {
         let mut closed = Vec::new();
-        validate(&schema, document, &[], &mut closed)?;
+        validate(&schema, document, "", &mut closed)?;
         all.extend(closed.into_iter().map(|closed| (n, closed)));
     }
     Ok(all)
@@ -225,20 +213,6 @@ fn unknown_keys_and_wrong_shapes_do_not_fit() {
     }
 }
 
-/// Puts a key that nobody means into a mapping.
-fn with_unknown(document: &Value, at: &[Step]) -> Value {
-    let mut document = document.clone();
-    let mut part = &mut document;
-    for step in at {
-        part = match step {
-            Step::Key(name) => &mut part[name.as_str()],
-            Step::Item(n) => &mut part[*n],
-        };
-    }
-    part[UNKNOWN] = json!(1);
-    document
-}
-
 /// The keys that the reader of a mapping knows, as it lists them for one that it does not know.
 fn known_to_reader(folder: &Path) -> Option<BTreeSet<String>> {
     let environment = |name: &str| (name == "API_TOKEN").then(|| "x".to_owned());
@@ -277,7 +251,11 @@ fn the_schemas_know_the_keys_that_the_readers_know() {
             let changed: Vec<String> = all
                 .iter()
                 .enumerate()
-                .map(|(m, document)| if m == n { with_unknown(document, &at) } else { document.clone() })
+                .map(
+                    |(m, document)| {
+                        if m == n { with_entry(document, &at, UNKNOWN, json!(1)) } else { document.clone() }
+                    },
+                )
                 .map(|document| document.to_string())
                 .collect();
             fs::write(folder.path().join(file.strip_prefix(good).unwrap()), changed.join("\n---\n")).unwrap();

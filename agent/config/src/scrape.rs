@@ -5,7 +5,6 @@ use core::time::Duration;
 use lookout_engine::{Grid, Severity};
 
 use super::model::Scrape;
-use super::objective::read_severity;
 use super::reader::{At, Reader};
 use super::target::read_timeout;
 use crate::keys::server::scrape;
@@ -25,6 +24,6 @@ pub(super) fn read_scrape(reader: &mut Reader<'_>, at: &At<'_>, grid: Option<Gri
     let timeout = read_timeout(reader, &fields, interval);
     let job =
         fields.get(scrape::JOB).map_or(Some(None), |at| reader.text(&at).map(|job| Some(job.to_owned())));
-    let up = fields.get(scrape::UP).map_or(Some(Some(Severity::Page)), |at| read_severity(reader, &at));
+    let up = fields.get(scrape::UP).map_or(Some(Some(Severity::Page)), |at| reader.severity_or_off(&at));
     Some(Scrape { name: name?.to_owned(), url: url?, timeout: timeout?, job: job?, up: up? })
 }

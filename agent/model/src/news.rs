@@ -3,7 +3,7 @@
 use lookout_engine::{Change, Severity};
 use serde::{Deserialize, Serialize};
 
-use crate::{IncidentRecord, Matcher, Notice, Timestamp, TransitionRecord, word};
+use crate::{IncidentRecord, Matcher, Timestamp, word};
 
 /// A person's word that somebody works on an incident.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,38 +110,6 @@ impl SilenceRecord {
             reason: self.reason.clone(),
             until: self.ends_at,
         }
-    }
-}
-
-impl Notice {
-    /// Returns the name of what it tells, in JSON and in the ledger.
-    #[must_use]
-    pub fn word(&self) -> &'static str {
-        self.news.as_ref().map_or(self.change.as_str(), News::as_str)
-    }
-
-    /// Returns whether people must hear of it, and not only see it where they look.
-    #[must_use]
-    pub fn is_alarm(&self) -> bool {
-        match &self.news {
-            Some(News::Acknowledged) => false,
-            Some(News::Repeated | News::Unacknowledged { .. } | News::Late { .. }) => true,
-            None => matches!(self.change, Change::Opened | Change::Reopened | Change::Escalated),
-        }
-    }
-}
-
-impl TransitionRecord {
-    /// Returns the record of news about the incident as it is after this change.
-    #[must_use]
-    pub fn with_news(&self, news: News, at: Timestamp, destinations: Vec<String>) -> Self {
-        let mut record = self.clone();
-        record.notice.changed_at = Some(self.notice.changed_at.unwrap_or(self.at));
-        record.notice.news = Some(news);
-        record.notice.silence = None;
-        (record.at, record.notice.at) = (at, at);
-        record.destinations = destinations;
-        record
     }
 }
 

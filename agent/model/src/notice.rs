@@ -20,6 +20,20 @@ pub struct TransitionRecord {
     pub destinations: Vec<String>,
 }
 
+impl TransitionRecord {
+    /// Returns the record of news about the incident as it is after this change.
+    #[must_use]
+    pub fn with_news(&self, news: News, at: Timestamp, destinations: Vec<String>) -> Self {
+        let mut record = self.clone();
+        record.notice.changed_at = Some(self.notice.changed_at.unwrap_or(self.at));
+        record.notice.news = Some(news);
+        record.notice.silence = None;
+        (record.at, record.notice.at) = (at, at);
+        record.destinations = destinations;
+        record
+    }
+}
+
 /// Content of the message about a transition. It is self-contained, so that it reads the same after a restart or a
 /// change of specs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,6 +93,24 @@ pub struct Notice {
     /// The silence that keeps it from being told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<SilencedBy>,
+}
+
+impl Notice {
+    /// Returns the name of what it tells, in JSON and in the ledger.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.news.as_ref().map_or(self.change.as_str(), News::as_str)
+    }
+
+    /// Returns whether people must hear of it, and not only see it where they look.
+    #[must_use]
+    pub fn is_alarm(&self) -> bool {
+        match &self.news {
+            Some(News::Acknowledged) => false,
+            Some(News::Repeated | News::Unacknowledged { .. } | News::Late { .. }) => true,
+            None => matches!(self.change, Change::Opened | Change::Reopened | Change::Escalated),
+        }
+    }
 }
 
 /// Reason of a message about nothing real.

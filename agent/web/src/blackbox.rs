@@ -3,9 +3,6 @@
 //! It is there once a module is configured. It needs a token with the scope `probe`, reaches only what `hosts` and
 //! `networks` name, and makes a bounded number of probes at once.
 
-use core::fmt;
-use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract;
@@ -16,12 +13,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use lookout_config::Target;
 use serde::Deserialize;
-use tokio::sync::Semaphore;
 
+use crate::probe_maker::{AT_ONCE, Made};
 use crate::{Problem, State, auth};
-
-/// Probes at once. Each may hold a body of its module's `body_limit`.
-const AT_ONCE: usize = 32;
 
 /// Time left to the scraper to read the answer.
 const OFFSET: Duration = Duration::from_millis(500);
@@ -31,46 +25,6 @@ const DEFAULT_MODULE: &str = "http_2xx";
 
 /// The header by which Prometheus tells when it gives up, in seconds.
 const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
-
-/// A probe that runs.
-type Making = Pin<Box<dyn Future<Output = Made> + Send>>;
-
-/// Maker of probes and of their series.
-#[derive(Clone)]
-pub struct ProbeMaker {
-    probe: Arc<dyn Fn(Target) -> Making + Send + Sync>,
-    permits: Arc<Semaphore>,
-}
-
-/// Result of a probe.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Made {
-    /// Series of the probe, in the text format.
-    Series(String),
-    /// The target is none that may be reached.
-    Forbidden(String),
-    /// This machine lacks what the probe needs: nothing is known about the target.
-    Unknown(String),
-}
-
-impl ProbeMaker {
-    /// Creates a maker that calls `probe` for each request.
-    pub fn new<F>(probe: impl Fn(Target) -> F + Send + Sync + 'static) -> Self
-    where
-        F: Future<Output = Made> + Send + 'static,
-    {
-        Self {
-            probe: Arc::new(move |target| Box::pin(probe(target))),
-            permits: Arc::new(Semaphore::new(AT_ONCE)),
-        }
-    }
-}
-
-impl fmt::Debug for ProbeMaker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ProbeMaker")
-    }
-}
 
 /// Parameters of a request.
 #[derive(Debug, Deserialize)]
@@ -95,11 +49,11 @@ pub(super) async fn probe(
     let Query(parameters) =
         parameters.map_err(|rejection| Problem::bad_request("bad_query", rejection.body_text()))?;
     let target = aim(modules, &parameters, &headers)?;
-    let Ok(_permit) = state.probe_maker.permits.try_acquire() else {
+    let Some(made) = state.probe_maker.make(target).await else {
         let detail = format!("{AT_ONCE} probes run at the moment; try again shortly");
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
     };
-    match (state.probe_maker.probe)(target).await {
+    match made {
         Made::Series(text) => Ok(([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], text).into_response()),
         Made::Forbidden(detail) => Err(Problem::new(StatusCode::FORBIDDEN, "forbidden_target", detail)),
         Made::Unknown(detail) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "probe_not_made", detail)),

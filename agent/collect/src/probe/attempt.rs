@@ -5,13 +5,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
+use jiff::fmt::rfc2822;
 use lookout_config::Phase;
 use tokio::time::Instant;
 
 use super::certificate::Certificate;
 use super::observed::StreamEvents;
 use super::outcome::{Reason, StepOutcome};
+use super::received::{DnsReceived, Received};
 use super::timer::PhaseTimer;
 
 /// Why a probe ended early.
@@ -46,6 +48,40 @@ pub(super) struct Facts {
     pub(super) dns: Option<DnsFacts>,
     pub(super) grpc_status: Option<String>,
     pub(super) grpc_code: Option<u16>,
+}
+
+impl Facts {
+    /// Returns what is small of the facts, to be kept.
+    pub(super) fn received(&mut self, body_bytes: usize) -> Received {
+        let headers = self.headers.as_ref();
+        let text = |name: HeaderName| text_of(headers?, name);
+        let redirected = matches!(self.status, Some(301 | 302 | 303 | 307 | 308)) && text(LOCATION).is_some();
+        let followed = self.redirects.unwrap_or_default();
+        Received {
+            resolved: self.resolved,
+            content_length: text(CONTENT_LENGTH).and_then(|length| length.trim().parse().ok()),
+            body_bytes,
+            redirects: followed.saturating_add(u32::from(redirected)),
+            protocol: self.protocol,
+            last_modified_s: text(LAST_MODIFIED).and_then(seconds_of),
+            tls_version: self.tls_version,
+            cipher: self.cipher.take(),
+            dns: self.dns.as_ref().map(|dns| DnsReceived { counts: dns.counts, serial: dns.serial }),
+            grpc_code: self.grpc_code,
+            grpc_status: self.grpc_status.clone(),
+        }
+    }
+}
+
+fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The Unix time of a date of HTTP.
+fn seconds_of(date: &str) -> Option<i64> {
+    // a date of HTTP is one of mail, with another name of the zone
+    let date = date.trim().strip_suffix("GMT").map(|date| format!("{date}+0000"))?;
+    rfc2822::DateTimeParser::new().parse_timestamp(&date).ok().map(jiff::Timestamp::as_second)
 }
 
 /// Facts of an answer of DNS.
@@ -100,5 +136,29 @@ impl Attempt {
                 format!("the answer did not end within {within}, {} bytes of its body came", self.received),
             ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn headers_become_numbers() {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("12"));
+        headers.insert(LAST_MODIFIED, HeaderValue::from_static("Thu, 01 Jan 1970 00:01:40 GMT"));
+        headers.insert(LOCATION, HeaderValue::from_static("/next"));
+        let mut facts =
+            Facts { status: Some(302), redirects: Some(2), headers: Some(headers), ..Facts::default() };
+        let received = facts.received(7);
+        assert_eq!((received.content_length, received.last_modified_s), (Some(12), Some(100)));
+        assert_eq!((received.redirects, received.body_bytes), (3, 7));
+        facts.headers.as_mut().unwrap().insert(LAST_MODIFIED, HeaderValue::from_static("yesterday"));
+        facts.status = Some(200);
+        let received = facts.received(7);
+        assert_eq!((received.redirects, received.last_modified_s), (2, None));
     }
 }

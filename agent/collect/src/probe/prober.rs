@@ -16,7 +16,6 @@ use super::attempt::{Attempt, Facts};
 use super::heartbeat_calls::Heartbeats;
 use super::net::{TlsClients, host_of};
 use super::protocol::{Context, Protocol};
-use super::received::Received;
 use super::traced::Traced;
 use super::{Outcome, Probe, Verdict};
 
@@ -80,7 +79,7 @@ impl Prober {
             status: facts.status,
             summary: summary(&target.check, &facts, steps.len()),
             address: facts.address,
-            received: Received::of(&mut facts, received),
+            received: facts.received(received),
             certificate: facts.certificate,
             steps,
             trace_id: traced.trace_id,

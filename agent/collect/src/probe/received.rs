@@ -2,11 +2,6 @@
 
 use std::net::IpAddr;
 
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderName, LAST_MODIFIED, LOCATION};
-use jiff::fmt::rfc2822;
-
-use super::attempt::Facts;
-
 /// Facts of an answer. Without an answer they are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Received {
@@ -41,63 +36,4 @@ pub struct DnsReceived {
     pub counts: [usize; 3],
     /// The serial number of a start of authority.
     pub serial: Option<u32>,
-}
-
-impl Received {
-    /// Keeps what is small of the facts.
-    pub(super) fn of(facts: &mut Facts, body_bytes: usize) -> Self {
-        let headers = facts.headers.as_ref();
-        let text = |name: HeaderName| text_of(headers?, name);
-        let redirected =
-            matches!(facts.status, Some(301 | 302 | 303 | 307 | 308)) && text(LOCATION).is_some();
-        let followed = facts.redirects.unwrap_or_default();
-        Self {
-            resolved: facts.resolved,
-            content_length: text(CONTENT_LENGTH).and_then(|length| length.trim().parse().ok()),
-            body_bytes,
-            redirects: followed.saturating_add(u32::from(redirected)),
-            protocol: facts.protocol,
-            last_modified_s: text(LAST_MODIFIED).and_then(seconds_of),
-            tls_version: facts.tls_version,
-            cipher: facts.cipher.take(),
-            dns: facts.dns.as_ref().map(|dns| DnsReceived { counts: dns.counts, serial: dns.serial }),
-            grpc_code: facts.grpc_code,
-            grpc_status: facts.grpc_status.clone(),
-        }
-    }
-}
-
-fn text_of(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
-    headers.get(name)?.to_str().ok()
-}
-
-/// The Unix time of a date of HTTP.
-fn seconds_of(date: &str) -> Option<i64> {
-    // a date of HTTP is one of mail, with another name of the zone
-    let date = date.trim().strip_suffix("GMT").map(|date| format!("{date}+0000"))?;
-    rfc2822::DateTimeParser::new().parse_timestamp(&date).ok().map(jiff::Timestamp::as_second)
-}
-
-#[cfg(test)]
-mod tests {
-    use http::HeaderValue;
-
-    use super::*;
-
-    #[test]
-    fn headers_become_numbers() {
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("12"));
-        headers.insert(LAST_MODIFIED, HeaderValue::from_static("Thu, 01 Jan 1970 00:01:40 GMT"));
-        headers.insert(LOCATION, HeaderValue::from_static("/next"));
-        let mut facts =
-            Facts { status: Some(302), redirects: Some(2), headers: Some(headers), ..Facts::default() };
-        let received = Received::of(&mut facts, 7);
-        assert_eq!((received.content_length, received.last_modified_s), (Some(12), Some(100)));
-        assert_eq!((received.redirects, received.body_bytes), (3, 7));
-        facts.headers.as_mut().unwrap().insert(LAST_MODIFIED, HeaderValue::from_static("yesterday"));
-        facts.status = Some(200);
-        let received = Received::of(&mut facts, 7);
-        assert_eq!((received.redirects, received.last_modified_s), (2, None));
-    }
 }

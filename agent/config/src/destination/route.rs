@@ -6,11 +6,10 @@ use std::time::Duration;
 use jiff::tz::TimeZone;
 use lookout_model::Matcher;
 
-use super::read_other;
 use crate::calendar::zone_like;
 use crate::keys::agent::{active_time, destination, escalation, selection};
+use crate::model::{ActiveTime, DAY_MINUTES, Escalation, Route};
 use crate::reader::{At, Fields, Reader, did_you_mean, suggestion};
-use crate::route::{ActiveTime, DAY_MINUTES, Escalation, Route};
 use crate::yaml::Value;
 
 /// Least time between two messages about the same open page.
@@ -206,4 +205,16 @@ fn read_escalation(reader: &mut Reader<'_>, at: &At<'_>, others: &[&str]) -> Opt
     let to = reader.required(&fields, escalation::TO, "name the destination that hears of it: `to: manager`");
     let to = to.and_then(|at| read_other(reader, &at, others));
     Some(Escalation { after: after?, to: to? })
+}
+
+/// Reads the name of another destination.
+pub(super) fn read_other(reader: &mut Reader<'_>, at: &At<'_>, others: &[&str]) -> Option<String> {
+    let name = reader.name(at)?;
+    if !others.contains(&name) {
+        let help = suggestion(name, others)
+            .map_or_else(|| "name another entry of `destinations`".to_owned(), |known| did_you_mean(&known));
+        reader.error(at, format!("there is no other destination `{name}`"), help);
+        return None;
+    }
+    Some(name.to_owned())
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Key, Object, SPEC_DOCUMENTS, Shape, agent, reads};
+use crate::pointer_tests::{below, with_entry};
 use crate::{Format, ImportOptions, check_with, import, load_with};
 
 /// Every mapping that is declared, by its path.
@@ -83,13 +84,6 @@ fn the_committed_reference_is_the_printed_one() {
     expect_test::expect_file![file].assert_eq(&crate::key_reference());
 }
 
-/// A step into a document.
-#[derive(Debug, Clone)]
-enum Step {
-    Key(String),
-    Item(usize),
-}
-
 /// Whether a value may be of a mapping: one of several that stand in one place.
 fn fits(value: &Value, object: &Object) -> bool {
     let Some(entries) = value.as_object() else { return false };
@@ -104,8 +98,7 @@ fn fits(value: &Value, object: &Object) -> bool {
 }
 
 /// Finds every declared mapping of a value.
-fn find(value: &Value, shape: &Shape, at: &[Step], found: &mut Vec<(Vec<Step>, &'static Object)>) {
-    let below = |step: Step| at.iter().cloned().chain([step]).collect::<Vec<_>>();
+fn find(value: &Value, shape: &Shape, at: &str, found: &mut Vec<(String, &'static Object)>) {
     match *shape {
         Shape::About(_, shape) => find(value, shape, at, found),
         Shape::AnyOf(shapes) | Shape::OneOf(shapes) => {
@@ -113,11 +106,11 @@ fn find(value: &Value, shape: &Shape, at: &[Step], found: &mut Vec<(Vec<Step>, &
         }
         Shape::List(shape) | Shape::NonEmpty(shape) | Shape::Single(shape) => {
             let items = value.as_array().into_iter().flatten().enumerate();
-            items.for_each(|(n, item)| find(item, shape, &below(Step::Item(n)), found));
+            items.for_each(|(n, item)| find(item, shape, &below(at, &n.to_string()), found));
         }
         Shape::Map(shape) => {
             let entries = value.as_object().into_iter().flatten();
-            entries.for_each(|(name, entry)| find(entry, shape, &below(Step::Key(name.clone())), found));
+            entries.for_each(|(name, entry)| find(entry, shape, &below(at, name), found));
         }
         Shape::Object(object) if fits(value, object) => found_mapping(value, object, at, found),
         Shape::Annotations(Some(object)) if value.is_object() => found_mapping(value, object, at, found),
@@ -128,28 +121,14 @@ fn find(value: &Value, shape: &Shape, at: &[Step], found: &mut Vec<(Vec<Step>, &
 fn found_mapping(
     value: &Value,
     object: &'static Object,
-    at: &[Step],
-    found: &mut Vec<(Vec<Step>, &'static Object)>,
+    at: &str,
+    found: &mut Vec<(String, &'static Object)>,
 ) {
-    found.push((at.to_vec(), object));
+    found.push((at.to_owned(), object));
     for key in object.keys {
-        let at: Vec<Step> = at.iter().cloned().chain([Step::Key(key.name.to_owned())]).collect();
+        let at = below(at, key.name);
         value.get(key.name).into_iter().for_each(|value| find(value, &key.shape, &at, found));
     }
-}
-
-/// The document with a key more in one of its mappings.
-fn with_key(document: &Value, at: &[Step], key: &Key) -> Value {
-    let mut document = document.clone();
-    let mut part = &mut document;
-    for step in at {
-        part = match step {
-            Step::Key(name) => &mut part[name.as_str()],
-            Step::Item(n) => &mut part[*n],
-        };
-    }
-    part[key.name] = serde_saphyr::from_str(key.default).unwrap();
-    document
 }
 
 fn write(file: &Path, documents: &[Value]) {
@@ -192,20 +171,18 @@ fn try_defaults(folder: &str, proven: &mut BTreeMap<(&'static str, &'static str)
         for (n, document) in documents.iter().enumerate() {
             let mut found = Vec::new();
             for shape in SPEC_DOCUMENTS.into_iter().chain([agent::agent::OBJECT]).map(Shape::Object) {
-                find(document, &shape, &[], &mut found);
+                find(document, &shape, "", &mut found);
             }
             for (at, object) in found {
                 for key in object.keys.iter().filter(|key| !key.default.is_empty()) {
                     let times = proven.entry((object.path, key.name)).or_default();
-                    let there = at.iter().fold(document, |part, step| match step {
-                        Step::Key(name) => &part[name.as_str()],
-                        Step::Item(n) => &part[*n],
-                    });
+                    let there = document.pointer(&at).unwrap();
                     if *times >= 2 || there.get(key.name).is_some() {
                         continue;
                     }
                     let mut changed = documents.clone();
-                    changed[n] = with_key(document, &at, key);
+                    changed[n] =
+                        with_entry(document, &at, key.name, serde_saphyr::from_str(key.default).unwrap());
                     write(file, &changed);
                     // a default may be refused beside other keys, which then have no say in it
                     let Some(model) = model(root.path()) else { continue };

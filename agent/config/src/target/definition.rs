@@ -8,8 +8,8 @@ use super::{
     DnsCheck, DnsTransport, GrpcCheck, HeartbeatCheck, HttpCheck, IcmpCheck, JourneyCheck, MaintenanceWindow,
     TcpCheck, WebSocketCheck,
 };
+use crate::allow_list::AllowList;
 use crate::assertion::Assertion;
-use crate::blackbox::AllowList;
 
 /// The deadline of a probe or scrape unless told otherwise.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(5);

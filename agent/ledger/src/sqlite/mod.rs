@@ -12,6 +12,7 @@ mod deploys;
 mod files;
 mod heartbeats;
 mod hours;
+mod incident_rows;
 mod incidents;
 mod inspect;
 mod objectives;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
-use super::incidents::{TRANSITIONS, TransitionRow};
+use super::incident_rows::{TRANSITIONS, TransitionRow};
 use super::query;
 use crate::LedgerError;
 use crate::working::{Entry, State, WorkingSet};

@@ -28,7 +28,7 @@ pub(crate) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<C
     let fields = reader.fields(spec, condition::OBJECT)?;
     list_description(reader, &fields);
     let severity = reader.required(&fields, condition::SEVERITY, "write `severity: page` or `ticket`");
-    let severity = severity.and_then(|at| read_severity(reader, &at));
+    let severity = severity.and_then(|at| severity_of(reader, &at));
     let at =
         reader.required(&fields, condition::CONDITION, "write `kind: burnrate` and a threshold under it")?;
     let fields = reader.fields(&at, burn_rate::OBJECT)?;
@@ -57,7 +57,8 @@ pub(crate) fn read_condition(reader: &mut Reader<'_>, spec: &At<'_>) -> Option<C
     Some(Condition { severity: severity?, factor: factor?, window: window?, hold_seconds: hold? })
 }
 
-fn read_severity(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
+/// Returns the severity of ours for a free text.
+fn severity_of(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Severity> {
     let Some(text) = scalar_text(at.node) else {
         reader.error(at, "expected a severity", "write `page` or `ticket`");
         return None;

@@ -5,7 +5,7 @@ mod module;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::parts::{Pairs, Parts};
-use super::{Written, name_of};
+use super::written::{Written, name_of};
 use crate::foreign::{Document, scalar_text};
 use crate::import::Source;
 use crate::reader::{At, Reader};

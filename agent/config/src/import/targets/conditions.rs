@@ -2,7 +2,7 @@
 
 use lookout_model::parse_duration;
 
-use super::quoted;
+use super::written::quoted;
 
 /// The protocol of an endpoint, as far as conditions depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use url::Url;
 
 use super::conditions::{Condition, Kind, convert};
 use super::parts::{Pairs, Parts};
-use super::{Written, expect_of, name_of};
+use super::written::{Written, expect_of, name_of};
 use crate::foreign::{Document, map};
 use crate::import::Source;
 use crate::reader::{At, Reader};

@@ -9,6 +9,7 @@ mod gatus;
 mod parts;
 #[cfg(test)]
 mod tests;
+mod written;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ use crate::mask::mask;
 use crate::reader::{At, Reader};
 use crate::secret::Secrets;
 use crate::target::read_target;
-use crate::yaml::{Place, parse, print};
+use crate::yaml::{parse, print};
+use written::Written;
 
 /// A prober whose targets are converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +34,6 @@ pub enum Prober {
     Blackbox,
     /// Gatus: endpoints.
     Gatus,
-}
-
-/// A target to write.
-struct Written {
-    file: PathBuf,
-    place: Place,
-    name: String,
-    document: Document,
 }
 
 /// Converts files, and the YAML files of folders, into one `lookout.yaml` of targets.
@@ -116,28 +110,4 @@ fn note(target: &Written, message: String, findings: &mut Diagnostics) {
         message,
         help: None,
     });
-}
-
-/// Makes a name of a text: letters, digits, `.`, `_` and `-`.
-fn name_of(text: &str) -> String {
-    let fits = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '-' };
-    let name: String = text.chars().map(fits).collect();
-    let name: String = name.trim_matches(|c: char| !c.is_ascii_alphanumeric()).chars().take(63).collect();
-    name.trim_end_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned()
-}
-
-/// A text within an assertion.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// `expect` with what is there; none when nothing is.
-fn expect_of(statuses: Option<Document>, assertions: Vec<String>) -> Option<Document> {
-    let assertions: Vec<Document> = assertions.into_iter().map(Document::text).collect();
-    let assertions = Some(Document::List(assertions)).filter(|list| *list != Document::List(Vec::new()));
-    let parts: Vec<_> = [("status", statuses), ("assert", assertions)]
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .collect();
-    (!parts.is_empty()).then(|| map(parts))
 }

@@ -1,7 +1,7 @@
 //! A module of blackbox_exporter.
 
 use super::super::parts::{Pairs, Parts};
-use super::super::{expect_of, quoted};
+use super::super::written::{expect_of, quoted};
 use crate::foreign::{Document, map, scalar_text};
 use crate::reader::{At, Reader};
 use crate::yaml::Value;

@@ -5,10 +5,7 @@ use std::time::Duration;
 
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
-use lookout_engine::Severity;
 use lookout_model::{Matcher, Timestamp};
-
-use crate::model::{Config, Destination, Slo};
 
 /// Minutes of a day.
 pub(crate) const DAY_MINUTES: u16 = 24 * 60;
@@ -99,46 +96,6 @@ impl Route {
     #[must_use]
     pub fn is_active(&self, at: Timestamp) -> bool {
         self.active_times.is_empty() || self.active_times.iter().any(|time| time.covers(at))
-    }
-}
-
-impl Destination {
-    /// Checks whether it takes an incident of the SLO with this severity at an instant.
-    ///
-    /// # Errors
-    /// Returns the reason why it does not.
-    pub fn check_takes(&self, slo: &Slo, severity: Severity, at: Timestamp) -> Result<(), NotTaken> {
-        if self.route.standby {
-            return Err(NotTaken::Standby);
-        }
-        if self.minimum > severity {
-            return Err(NotTaken::Severity);
-        }
-        if !self.route.matcher.selects(&slo.service, &slo.id(), &slo.labels) {
-            return Err(NotTaken::Selection);
-        }
-        if self.route.is_active(at) { Ok(()) } else { Err(NotTaken::Hour) }
-    }
-
-    /// Returns whether it takes an incident of the SLO with this severity at an instant.
-    #[must_use]
-    pub fn takes(&self, slo: &Slo, severity: Severity, at: Timestamp) -> bool {
-        self.check_takes(slo, severity, at).is_ok()
-    }
-}
-
-impl Config {
-    /// Returns the names of the destinations that take an incident of the SLO with this severity at an instant.
-    #[must_use]
-    pub fn destinations_of(&self, slo: &Slo, severity: Severity, at: Timestamp) -> Vec<String> {
-        let taken = self.destinations.iter().filter(|destination| destination.takes(slo, severity, at));
-        taken.map(|destination| destination.name.clone()).collect()
-    }
-
-    /// Returns the SLO with this id.
-    #[must_use]
-    pub fn slo(&self, id: &str) -> Option<&Slo> {
-        self.slos.iter().find(|slo| slo.id() == id)
     }
 }
 

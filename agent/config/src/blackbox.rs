@@ -10,15 +10,12 @@
 //!     - { name: tcp_connect, tcp: { address: "target:1" } }
 //! ```
 
-mod allow_list;
-
 use std::path::Path;
 use std::sync::Arc;
 
 use lookout_engine::Grid;
 
-pub use allow_list::AllowList;
-
+use crate::allow_list::{AllowList, HostPattern, Network};
 use crate::keys::agent::blackbox;
 use crate::keys::target::target;
 use crate::names::{check_unique, declared_names, items};
@@ -42,7 +39,7 @@ pub struct Blackbox {
 pub(crate) fn read(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Blackbox> {
     let fields = reader.fields(at, blackbox::OBJECT)?;
     let metrics = fields.get(blackbox::METRICS).map_or(Some(false), |at| reader.switch(&at));
-    let allowed = allow_list::read(reader, &fields).map(Arc::new);
+    let allowed = read_allow_list(reader, &fields).map(Arc::new);
     let items = items(reader, &fields, blackbox::MODULES);
     check_unique(reader, "modules", &declared_names(&items));
     if !items.is_empty() && allowed.as_ref().is_some_and(|allowed| allowed.is_empty()) {
@@ -76,6 +73,34 @@ fn written<'n>(at: &At<'n>, name: &str) -> Option<At<'n>> {
     let Value::Map(entries) = &at.node.value else { return None };
     let (_, node) = entries.iter().find(|(key, _)| key.name == name)?;
     Some(At { node, key: format!("{}.{name}", at.key) })
+}
+
+/// Reads `hosts` and `networks`.
+fn read_allow_list(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<AllowList> {
+    let mut hosts = Vec::new();
+    for (at, text) in texts(reader, fields, blackbox::HOSTS) {
+        let pattern = HostPattern::parse(&text);
+        if pattern.is_none() {
+            let help = "write `example.org`, or `*.example.org` for every name below; an address belongs in `networks`";
+            reader.error(&at, "this is not the name of a host", help);
+        }
+        hosts.push(pattern);
+    }
+    let mut networks = Vec::new();
+    for (at, text) in texts(reader, fields, blackbox::NETWORKS) {
+        let network = Network::parse(&text);
+        if network.is_none() {
+            reader.error(
+                &at,
+                "this is not a network",
+                "write it like `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`",
+            );
+        }
+        networks.push(network);
+    }
+    let (hosts, networks): (Option<Vec<_>>, Option<Vec<_>>) =
+        (hosts.into_iter().collect(), networks.into_iter().collect());
+    Some(AllowList::new(hosts?, networks?))
 }
 
 /// Reads a list of texts.

@@ -2,10 +2,6 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::texts;
-use crate::keys::agent::blackbox;
-use crate::reader::{Fields, Reader};
-
 /// Networks of IPv4 that are not public, by the registry of special-purpose addresses.
 const SPECIAL_V4: [([u8; 4], u8); 16] = [
     ([0, 0, 0, 0], 8),
@@ -47,19 +43,24 @@ pub struct AllowList {
 
 /// One name, or every name below one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct HostPattern {
+pub(crate) struct HostPattern {
     /// In small letters; with a leading dot for every name below.
     name: String,
 }
 
 /// A network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Network {
+pub(crate) struct Network {
     address: IpAddr,
     prefix: u8,
 }
 
 impl AllowList {
+    /// Creates a list.
+    pub(crate) const fn new(hosts: Vec<HostPattern>, networks: Vec<Network>) -> Self {
+        Self { hosts, networks }
+    }
+
     /// Returns whether an address of a host may be reached.
     #[must_use]
     pub fn permits(&self, host: &str, address: IpAddr) -> bool {
@@ -76,7 +77,8 @@ impl AllowList {
 }
 
 impl HostPattern {
-    fn parse(text: &str) -> Option<Self> {
+    /// Parses `example.org` or `*.example.org`.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.to_ascii_lowercase();
         let (dot, name) = text.strip_prefix("*.").map_or(("", text.as_str()), |name| (".", name));
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
@@ -91,7 +93,8 @@ impl HostPattern {
 }
 
 impl Network {
-    fn parse(text: &str) -> Option<Self> {
+    /// Parses an address, with or without the length of a prefix.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address.parse::<IpAddr>().ok()?, Some(prefix.parse::<u8>().ok()?)),
             None => (text.parse::<IpAddr>().ok()?, None),
@@ -127,35 +130,6 @@ fn is_public(address: IpAddr) -> bool {
                 && !SPECIAL_V6.iter().any(|(network, prefix)| within(((*network).into(), *prefix)))
         }
     }
-}
-
-/// Reads `hosts` and `networks`.
-pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>) -> Option<AllowList> {
-    let mut hosts = Vec::new();
-    for (at, text) in texts(reader, fields, blackbox::HOSTS) {
-        let pattern = HostPattern::parse(&text);
-        if pattern.is_none() {
-            let help = "write `example.org`, or `*.example.org` for every name below; an address belongs in `networks`";
-            reader.error(&at, "this is not the name of a host", help);
-        }
-        hosts.push(pattern);
-    }
-    let mut networks = Vec::new();
-    for (at, text) in texts(reader, fields, blackbox::NETWORKS) {
-        let network = Network::parse(&text);
-        if network.is_none() {
-            reader.error(
-                &at,
-                "this is not a network",
-                "write it like `10.0.0.0/8`, `192.0.2.7` or `fd00::/8`",
-            );
-        }
-        networks.push(network);
-    }
-    Some(AllowList {
-        hosts: hosts.into_iter().collect::<Option<_>>()?,
-        networks: networks.into_iter().collect::<Option<_>>()?,
-    })
 }
 
 #[cfg(test)]
