@@ -1,5 +1,6 @@
 //! The cost of the engine, as one JSON object for `cargo xtask bench slo`.
 #![expect(clippy::print_stdout, reason = "the figures are its output")]
+#![expect(clippy::disallowed_methods, reason = "the kernel tells the processor time of a thread in a file")]
 
 use std::hint::black_box;
 use std::time::Duration;

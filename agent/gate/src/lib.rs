@@ -5,11 +5,11 @@
 //! change. No evidence is never a pass, and a way back is never barred.
 
 mod answer;
-mod ask;
+mod question;
 mod finding;
 mod policy;
 mod present;
 
 pub use answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
-pub use ask::Ask;
+pub use question::Question;
 pub use policy::{decide, policy_hash};

@@ -5,7 +5,7 @@ use lookout_engine::{Cause, DataState, Severity, Window};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
-use super::ask::Ask;
+use super::question::Question;
 use super::finding::{Finding, finding};
 use super::present;
 use lookout_config::{GateMinimum, GatePolicy};
@@ -20,14 +20,14 @@ const TRUSTED_INTERVALS: i64 = 3;
 ///
 /// The id of the answer is derived from its content; whoever stores answers may put a unique one in its place.
 #[must_use]
-pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestamp) -> Answer {
-    let slos: Vec<&SloStatus> = snapshot.slos.iter().filter(|slo| slo.service == ask.service).collect();
+pub fn decide(question: &Question, snapshot: &Snapshot, policy: &GatePolicy, now: Timestamp) -> Answer {
+    let slos: Vec<&SloStatus> = snapshot.slos.iter().filter(|slo| slo.service == question.service).collect();
     let mut findings = Vec::new();
     if snapshot.at == Snapshot::NEVER {
         findings.push(just_started(snapshot));
     } else {
         if slos.is_empty() {
-            findings.push(unknown_service(&ask.service, snapshot));
+            findings.push(unknown_service(&question.service, snapshot));
         }
         findings.extend(untimely(snapshot, now));
     }
@@ -40,14 +40,14 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestam
     let effect = if watched.is_empty() { Decision::Hold } else { Decision::Allow };
     findings.extend(off.into_iter().filter_map(|slo| left_out(slo, effect, snapshot.at)));
     for slo in &watched {
-        findings.extend(judge(slo, ask.class, &policy.for_slo(&slo.gate), snapshot.at));
+        findings.extend(judge(slo, question.class, &policy.for_slo(&slo.gate), snapshot.at));
     }
     findings.sort_by_key(|finding| core::cmp::Reverse((finding.effect, finding.evidence)));
 
     let asked_for = findings.iter().map(|finding| finding.effect).max().unwrap_or(Decision::Hold);
-    let decision = if ask.class.always_passes() { Decision::Allow } else { asked_for };
+    let decision = if question.class.always_passes() { Decision::Allow } else { asked_for };
     if decision != asked_for {
-        findings.insert(0, passed_over(ask.class, asked_for, &findings));
+        findings.insert(0, passed_over(question.class, asked_for, &findings));
     }
     // The evidence behind a hold or a denial is that of the findings that asked for it.
     let deciding =
@@ -68,7 +68,7 @@ pub fn decide(ask: &Ask, snapshot: &Snapshot, policy: &GatePolicy, now: Timestam
         decision_id: String::new(),
         policy_hash: policy_hash(policy, &slos),
     };
-    answer.decision_id = content_id(ask, &answer);
+    answer.decision_id = content_id(question, &answer);
     answer
 }
 
@@ -99,9 +99,9 @@ pub fn policy_hash(policy: &GatePolicy, slos: &[&SloStatus]) -> String {
     short_hash(&[&text])
 }
 
-fn content_id(ask: &Ask, answer: &Answer) -> String {
+fn content_id(question: &Question, answer: &Answer) -> String {
     let content = serde_json::to_string(answer).unwrap_or_default();
-    format!("dec-{}", short_hash(&[&ask.service, ask.class.as_str(), &content]))
+    format!("dec-{}", short_hash(&[&question.service, question.class.as_str(), &content]))
 }
 
 fn short_hash(parts: &[&str]) -> String {

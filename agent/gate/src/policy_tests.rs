@@ -87,12 +87,12 @@ fn snapshot(slos: Vec<SloStatus>) -> Snapshot {
     Snapshot { at: NOW - Duration::from_secs(1), interval_s: 10, ledger_is_down: false, slos }
 }
 
-fn ask(class: DeployClass) -> Ask {
-    Ask { service: "titanic".to_owned(), class }
+fn question(class: DeployClass) -> Question {
+    Question { service: "titanic".to_owned(), class }
 }
 
 fn answer(class: DeployClass, slos: Vec<SloStatus>) -> Answer {
-    decide(&ask(class), &snapshot(slos), &GatePolicy::default(), NOW)
+    decide(&question(class), &snapshot(slos), &GatePolicy::default(), NOW)
 }
 
 fn codes(answer: &Answer) -> Vec<Code> {
@@ -166,7 +166,7 @@ fn a_spent_budget_lets_fixes_through() {
     assert_eq!(decisions(&spent), [Decision::Deny, Decision::Allow, Decision::Deny]);
     assert_eq!(codes(&answer(DeployClass::Fix, vec![spent])), [Code::BudgetExhausted]);
     let strict = GatePolicy { minimum_budget: 0.8, ..GatePolicy::default() };
-    let answer = decide(&ask(DeployClass::Feature), &snapshot(vec![slo("requests")]), &strict, NOW);
+    let answer = decide(&question(DeployClass::Feature), &snapshot(vec![slo("requests")]), &strict, NOW);
     assert_eq!(answer.decision, Decision::Deny);
     assert!(answer.reasons[0].text.contains("75 % of the error budget is left, 80 % is asked for"));
 }
@@ -195,10 +195,10 @@ fn no_traffic_holds_unless_it_is_declared_normal() {
     );
     assert_eq!(codes(&held), [Code::NoTraffic]);
     let normal = GatePolicy { idle_is_normal: true, ..GatePolicy::default() };
-    let allowed = decide(&ask(DeployClass::Feature), &snapshot(vec![quiet.clone()]), &normal, NOW);
+    let allowed = decide(&question(DeployClass::Feature), &snapshot(vec![quiet.clone()]), &normal, NOW);
     assert_eq!(allowed.decision, Decision::Allow);
     (quiet.evidence.total, quiet.evidence.bad, quiet.evidence.budget_left_ratio) = (0, 0, 1.0);
-    let unknown = decide(&ask(DeployClass::Feature), &snapshot(vec![quiet]), &normal, NOW);
+    let unknown = decide(&question(DeployClass::Feature), &snapshot(vec![quiet]), &normal, NOW);
     assert_eq!((unknown.decision, unknown.exit_code()), (Decision::Hold, 3), "nothing was ever seen");
 }
 
@@ -231,21 +231,21 @@ fn a_rollback_says_what_it_passes_over() {
 #[test]
 fn before_the_first_evaluation_no_service_is_called_unknown() {
     let nothing = Snapshot { at: Snapshot::NEVER, interval_s: 10, ledger_is_down: false, slos: Vec::new() };
-    let answer = decide(&ask(DeployClass::Feature), &nothing, &GatePolicy::default(), NOW);
+    let answer = decide(&question(DeployClass::Feature), &nothing, &GatePolicy::default(), NOW);
     assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
     assert_eq!(codes(&answer), [Code::DataStale]);
     assert_eq!(
         answer.reasons[0].text,
         "the agent has just started; the first evaluation is at most 10 s away"
     );
-    let rollback = decide(&ask(DeployClass::Rollback), &nothing, &GatePolicy::default(), NOW);
+    let rollback = decide(&question(DeployClass::Rollback), &nothing, &GatePolicy::default(), NOW);
     assert_eq!(rollback.decision, Decision::Allow);
 }
 
 #[test]
 fn a_ledger_that_takes_no_writes_holds_the_gate() {
     let down = Snapshot { ledger_is_down: true, ..snapshot(vec![slo("requests")]) };
-    let answer = decide(&ask(DeployClass::Feature), &down, &GatePolicy::default(), NOW);
+    let answer = decide(&question(DeployClass::Feature), &down, &GatePolicy::default(), NOW);
     assert_eq!((answer.decision, answer.evidence), (Decision::Hold, Evidence::Unknown));
     assert_eq!(codes(&answer), [Code::DataStale, Code::BudgetLeft]);
     assert!(answer.reasons[0].text.contains("the ledger takes no writes"), "{}", answer.reasons[0].text);
@@ -257,12 +257,12 @@ fn an_evaluation_of_another_time_is_no_evidence() {
         (NOW + Duration::from_millis(29_001), Code::DataStale),
         (NOW - Duration::from_millis(31_001), Code::ClockSkew),
     ] {
-        let late = decide(&ask(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
+        let late = decide(&question(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
         assert_eq!((late.decision, late.evidence), (Decision::Hold, Evidence::Unknown));
         assert_eq!(late.reasons[0].code, code);
     }
     let fresh = decide(
-        &ask(DeployClass::Feature),
+        &question(DeployClass::Feature),
         &snapshot(vec![slo("a")]),
         &GatePolicy::default(),
         NOW + Duration::from_secs(29),
@@ -272,8 +272,8 @@ fn an_evaluation_of_another_time_is_no_evidence() {
 
 #[test]
 fn an_unknown_service_is_told_the_known_ones() {
-    let ask = Ask { service: "titanik".to_owned(), class: DeployClass::Feature };
-    let answer = decide(&ask, &snapshot(vec![slo("a"), slo("b")]), &GatePolicy::default(), NOW);
+    let question = Question { service: "titanik".to_owned(), class: DeployClass::Feature };
+    let answer = decide(&question, &snapshot(vec![slo("a"), slo("b")]), &GatePolicy::default(), NOW);
     assert_eq!((answer.decision, answer.exit_code()), (Decision::Hold, 3));
     assert_eq!(
         answer.reasons[0].text,
@@ -369,7 +369,7 @@ proptest! {
         class in proptest::sample::select(&DeployClass::ALL[..]),
     ) {
         let policy = GatePolicy { minimum_budget: minimum, valid_for: Duration::MAX, ..GatePolicy::default() };
-        let answer = decide(&ask(class), &snapshot(slos), &policy, now);
+        let answer = decide(&question(class), &snapshot(slos), &policy, now);
         prop_assert!(!answer.reasons.is_empty());
         let numbers = answer.reasons.iter().flat_map(|reason| [reason.measured, reason.threshold]);
         for number in numbers.chain([answer.data_age_seconds]).flatten() {

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tracing::field;
 
 use crate::{Problem, State, auth};
-use lookout_gate::{Answer, Ask, Code, Decision, decide};
+use lookout_gate::{Answer, Question, Code, Decision, decide};
 use lookout_model::DeployClass;
 use lookout_model::{DecisionRecord, Timestamp};
 use lookout_runtime::events::names;
@@ -59,16 +59,16 @@ pub(super) async fn ask(
     if tokens.iter().any(|token| token.scopes.iter().any(|scope| scope == SCOPE)) {
         auth::require(tokens, &headers, SCOPE)?;
     }
-    let ask = parse(super::query(parameters)?)?;
-    let class = ask.class;
+    let question = parse(super::query(parameters)?)?;
+    let class = question.class;
     let (snapshot, now) = (state.board.read(), state.clock.now());
-    let answer = decide(&ask, &snapshot, &state.config.gate, now);
-    let known = state.services().contains(ask.service.as_str());
+    let answer = decide(&question, &snapshot, &state.config.gate, now);
+    let known = state.services().contains(question.service.as_str());
     // A label from outside would let any client create series without limit.
-    let service = if known { ask.service.clone() } else { "unknown".to_owned() };
+    let service = if known { question.service.clone() } else { "unknown".to_owned() };
     // Nor may made-up names or strangers fill the ledger.
     let answer = if known && auth::is_known(tokens, &headers) {
-        recorded(&state, &recent, ask, answer, now).await?
+        recorded(&state, &recent, question, answer, now).await?
     } else {
         Answer { decision_id: String::new(), ..answer }
     };
@@ -101,12 +101,12 @@ pub(super) async fn confirm(
 async fn recorded(
     state: &State,
     recent: &Recent,
-    ask: Ask,
+    question: Question,
     mut answer: Answer,
     now: Timestamp,
 ) -> Result<Answer, Problem> {
     let mut recent = recent.0.lock().await;
-    let key = (ask.service.clone(), ask.class);
+    let key = (question.service.clone(), question.class);
     if let Some(Given { at, answer: before }) = recent.get(&key) {
         let is_fresh = now >= *at && now.since(*at) < SAME_FOR;
         if is_fresh && before.valid_until > answer.evaluated_at && has_same_content(before, &answer) {
@@ -114,7 +114,7 @@ async fn recorded(
         }
     }
     answer.decision_id = format!("dec-{:016x}", state.random.next());
-    record(state, &ask, &answer, now).await?;
+    record(state, &question, &answer, now).await?;
     recent.insert(key, Given { at: now, answer: answer.clone() });
     Ok(answer)
 }
@@ -126,7 +126,7 @@ fn has_same_content(one: &Answer, other: &Answer) -> bool {
     one.decision == other.decision && reasons(one) == reasons(other)
 }
 
-fn parse(parameters: Parameters) -> Result<Ask, Problem> {
+fn parse(parameters: Parameters) -> Result<Question, Problem> {
     let Some(service) = parameters.service.filter(|name| !name.is_empty()) else {
         return Err(Problem::bad_request("service_missing", "say which service: `?service=…&class=feature`"));
     };
@@ -140,10 +140,10 @@ fn parse(parameters: Parameters) -> Result<Ask, Problem> {
             word.parse::<DeployClass>().map_err(|bad| Problem::bad_request("bad_class", bad.to_string()))?
         }
     };
-    Ok(Ask { service, class })
+    Ok(Question { service, class })
 }
 
-async fn record(state: &State, ask: &Ask, answer: &Answer, now: Timestamp) -> Result<(), Problem> {
+async fn record(state: &State, question: &Question, answer: &Answer, now: Timestamp) -> Result<(), Problem> {
     let text = serde_json::to_string(answer).map_err(|error| {
         tracing::error!(%error, "writing an answer of the gate as JSON");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the answer could not be written")
@@ -152,15 +152,15 @@ async fn record(state: &State, ask: &Ask, answer: &Answer, now: Timestamp) -> Re
         id: answer.decision_id.clone(),
         sequence: 0,
         at: now,
-        service: ask.service.clone(),
+        service: question.service.clone(),
         answer: text,
         previous_hash: String::new(),
         hash: String::new(),
     };
     state.ledger.record_decision(record).await.map_err(|error| Problem::ledger(&error))?;
     tracing::info!(
-        gate.service = ask.service,
-        gate.class = ask.class.as_str(),
+        gate.service = question.service,
+        gate.class = question.class.as_str(),
         gate.decision = answer.decision.as_str(),
         gate.evidence = answer.evidence.as_str(),
         gate.decision_id = answer.decision_id,

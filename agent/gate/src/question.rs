@@ -4,7 +4,7 @@ use lookout_model::DeployClass;
 
 /// Question of a pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ask {
+pub struct Question {
     /// The service, as the SLO specs name it.
     pub service: String,
     /// Kind of change.
