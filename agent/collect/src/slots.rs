@@ -1,4 +1,4 @@
-//! When a check runs: a fixed grid per check, with a phase that survives restarts.
+//! The schedule of a check: a fixed grid, with a phase that survives restarts.
 //!
 //! The phase is hashed from the name, so that many checks of one interval neither start at the same instant nor move
 //! when the agent is restarted.
@@ -40,7 +40,7 @@ impl Schedule {
         now.as_millis().saturating_sub(self.phase_ms).div_euclid(self.interval_ms)
     }
 
-    /// When the slot of a number starts.
+    /// Returns the start of the slot of a number.
     #[must_use]
     pub const fn start_of(&self, number: i64) -> Timestamp {
         Timestamp::from_millis(number.saturating_mul(self.interval_ms).saturating_add(self.phase_ms))

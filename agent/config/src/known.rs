@@ -27,7 +27,7 @@ pub(super) struct Known {
     pub(super) real_rates: Option<RealRates>,
 }
 
-/// When a target is probed, and whether it shows a certificate.
+/// The schedule of a target, and whether it shows a certificate.
 #[derive(Clone, Copy)]
 pub(super) struct Timing {
     pub(super) uses_tls: bool,
@@ -35,7 +35,7 @@ pub(super) struct Timing {
     pub(super) timeout: Duration,
 }
 
-/// When a Prometheus server is asked.
+/// The schedule of the queries to a Prometheus server.
 #[derive(Clone, Copy)]
 pub(super) struct QueryTiming {
     pub(super) scrape_interval: Duration,

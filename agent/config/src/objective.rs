@@ -50,7 +50,7 @@ pub(super) fn read_objective_fields<'n>(
 /// The evaluation of an SLO.
 pub(super) struct Evaluation {
     pub(super) policy: Policy,
-    /// When the periods of its budget begin; `None` when they roll.
+    /// The begins of the periods of its budget; `None` when they roll.
     pub(super) calendar: Option<Calendar>,
     pub(super) traffic: Traffic,
     pub(super) page_within: Option<PromiseBound>,

@@ -90,7 +90,7 @@ impl fmt::Display for Evidence {
     }
 }
 
-/// Why, from a closed list that programs may rely on.
+/// The reason, from a closed list that programs may rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
@@ -183,15 +183,15 @@ pub struct Answer {
     pub reasons: Vec<Reason>,
     /// The smallest change for the worse that would have been seen; `None` before a deploy.
     pub minimum_detectable_effect: Option<f64>,
-    /// When.
+    /// The instant of the answer.
     pub evaluated_at: Timestamp,
-    /// Until when it may be relied on.
+    /// The end of its validity.
     pub valid_until: Timestamp,
     /// Age of the oldest data it rests on; `None` when there are none.
     pub data_age_seconds: Option<f64>,
     /// Names the answer in the audit chain; empty when it is not recorded, because nobody knows the service.
     pub decision_id: String,
-    /// Which policy was applied: the same policy has the same hash.
+    /// The hash of the policy that was applied: the same policy has the same hash.
     pub policy_hash: String,
 }
 

@@ -5,11 +5,11 @@
 //! change. No evidence is never a pass, and a way back is never barred.
 
 mod answer;
-mod question;
 mod finding;
 mod policy;
 mod present;
+mod question;
 
 pub use answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
-pub use question::Question;
 pub use policy::{decide, policy_hash};
+pub use question::Question;

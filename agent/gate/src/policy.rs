@@ -5,9 +5,9 @@ use lookout_engine::{Cause, DataState, Severity, Window};
 use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, Code, DecidedBy, Decision, Evidence, Reason};
-use super::question::Question;
 use super::finding::{Finding, finding};
 use super::present;
+use super::question::Question;
 use lookout_config::{GateMinimum, GatePolicy};
 use lookout_evaluate::{SloStatus, Snapshot};
 use lookout_model::{DeployClass, IncidentRecord, PauseCause};

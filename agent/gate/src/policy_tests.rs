@@ -257,7 +257,8 @@ fn an_evaluation_of_another_time_is_no_evidence() {
         (NOW + Duration::from_millis(29_001), Code::DataStale),
         (NOW - Duration::from_millis(31_001), Code::ClockSkew),
     ] {
-        let late = decide(&question(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
+        let late =
+            decide(&question(DeployClass::Feature), &snapshot(vec![slo("a")]), &GatePolicy::default(), now);
         assert_eq!((late.decision, late.evidence), (Decision::Hold, Evidence::Unknown));
         assert_eq!(late.reasons[0].code, code);
     }

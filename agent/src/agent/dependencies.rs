@@ -14,7 +14,7 @@ use lookout_ledger::{Ledger, LedgerError, MemoryLedger, WriteThroughLedger};
 use lookout_runtime::clock::{Clock, SystemClock};
 use lookout_runtime::random::Random;
 
-/// Why the agent did not come up.
+/// An error that keeps the agent from starting.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The address cannot be listened on.
@@ -35,9 +35,9 @@ pub enum BuildError {
     /// A client for the dependencies cannot be made.
     #[error("preparing {what}")]
     Client {
-        /// Which.
+        /// The client.
         what: String,
-        /// Why.
+        /// The error below it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

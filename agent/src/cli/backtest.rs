@@ -23,7 +23,7 @@ pub(super) struct Options {
     /// A `lookout.yaml`, a folder with one, or an SLO spec
     #[arg(value_name = "SPEC")]
     path: PathBuf,
-    /// Which SLO (`<service>-<slo>`), when the spec has several
+    /// The SLO (`<service>-<slo>`), when the spec has several
     #[arg(long, value_name = "ID")]
     slo: Option<String>,
     #[command(flatten)]

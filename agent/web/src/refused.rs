@@ -10,7 +10,7 @@ use lookout_model::Timestamp;
 pub struct RefusedConfig {
     /// The reason, free of secrets.
     pub text: String,
-    /// When it was refused.
+    /// The instant of the refusal.
     pub at: Timestamp,
 }
 

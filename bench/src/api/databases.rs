@@ -14,7 +14,7 @@ use programs::workspace;
 /// The name of the database and of its user.
 const NAME: &str = "titanic";
 
-/// Which of the two.
+/// The database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Store {
     Sqlite,

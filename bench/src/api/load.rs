@@ -15,7 +15,7 @@ const AT_A_RATE: u32 = 16;
 /// The delay of the last answers that is tolerated.
 const SLACK: Duration = Duration::from_secs(10);
 
-/// When requests are sent.
+/// The schedule of requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pace {
     /// On so many connections, each as soon as the one before was answered.

@@ -48,10 +48,10 @@ pub struct Arguments {
     /// On which databases.
     #[arg(long, value_delimiter = ',', default_value = "sqlite,postgres")]
     stores: Vec<Store>,
-    /// Which servers.
+    /// The servers.
     #[arg(long, value_delimiter = ',', default_value = "quiet,logs,traced,bare,fastapi")]
     servers: Vec<Kind>,
-    /// Which profile ours and the bare one are built with; another than `service` is not what is shipped.
+    /// The profile of ours and of the bare one; another than `service` is not what is shipped.
     #[arg(long, default_value = "service")]
     profile: String,
     /// Target that ours is built for: images hold `x86_64-unknown-linux-musl`. The bare one is always built for this

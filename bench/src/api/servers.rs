@@ -22,7 +22,7 @@ const LIST: &str = "/api/v1/passengers?limit=20";
 /// The longest a server may take until it answers.
 const START: Duration = Duration::from_secs(30);
 
-/// Which server.
+/// The server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum Kind {
     /// Ours, with a log that holds errors only; it measures all the same.

@@ -130,7 +130,7 @@ fn addresses(text: &str) -> impl Iterator<Item = (&str, u16)> {
     })
 }
 
-/// Why a service cannot reach an address, if it cannot.
+/// The reason for which a service cannot reach an address, if it cannot.
 fn unreachable(composed: &Composed, service: &str, (host, port): (&str, u16)) -> Option<String> {
     // itself, or the browser's side of a published port
     if host == "127.0.0.1" {

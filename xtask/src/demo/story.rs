@@ -264,7 +264,7 @@ impl Stage<'_> {
         Ok(incident)
     }
 
-    /// When the errors that were really drawn first exceeded what a tier allows, in seconds after the fault.
+    /// The seconds from the fault until the errors that were really drawn first exceeded what a tier allows.
     fn crossed(&self, fault: Moment) -> Option<f64> {
         let record = self.load.record();
         let of_tier = |tier: &spec::Tier| {

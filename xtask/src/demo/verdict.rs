@@ -8,11 +8,11 @@ use super::spec::{self, INTERVAL_S};
 /// The figures of one story. Times are seconds after the fault began or, for the recovery, after it ended.
 #[derive(Debug, Default)]
 pub(super) struct Figures {
-    /// When `lookout check` promises the page.
+    /// The time of the page that `lookout check` promises.
     pub(super) promised_s: f64,
     pub(super) opened_s: f64,
     pub(super) message_s: f64,
-    /// When the errors that were really drawn first exceeded what a tier allows.
+    /// The time at which the errors that were really drawn first exceeded what a tier allows.
     pub(super) crossed_s: Option<f64>,
     pub(super) resolved_s: f64,
     pub(super) allowed_s: f64,

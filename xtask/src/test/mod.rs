@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use steps::{Step, StepResult};
 use summary::Summary;
 
-/// Which steps to run.
+/// The steps to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     /// Run this step alone; may be given more than once.

@@ -16,7 +16,7 @@ use super::outcome::{Reason, StepOutcome};
 use super::received::{DnsReceived, Received};
 use super::timer::PhaseTimer;
 
-/// Why a probe ended early.
+/// The failure that ended a probe early.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub(super) reason: Reason,
@@ -104,7 +104,7 @@ pub(super) struct Attempt {
     pub(super) received: usize,
     /// Results of the steps of a journey.
     pub(super) steps: Vec<StepOutcome>,
-    /// When the attempt is cut.
+    /// The instant at which the attempt is cut.
     pub(super) deadline: Instant,
 }
 

@@ -12,7 +12,7 @@ use super::Outcome;
 pub struct Seen {
     /// Its outcome.
     pub outcome: Outcome,
-    /// When it started.
+    /// The instant of its start.
     pub started_at: Timestamp,
     /// The last one that failed; the same probe when that is the last of all.
     pub last_failure: Option<Failed>,
@@ -23,7 +23,7 @@ pub struct Seen {
 pub struct Failed {
     /// Its outcome.
     pub outcome: Outcome,
-    /// When it started.
+    /// The instant of its start.
     pub started_at: Timestamp,
 }
 

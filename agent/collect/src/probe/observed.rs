@@ -17,7 +17,7 @@ pub(super) struct StreamEvents {
 }
 
 impl StreamEvents {
-    /// When the first byte of the answer came, if one did.
+    /// The instant of the first byte of the answer, if one came.
     pub(super) fn first_byte(&self) -> Option<Instant> {
         self.first_byte.get().copied()
     }

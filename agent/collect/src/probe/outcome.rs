@@ -10,7 +10,7 @@ use super::received::Received;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident => $label:literal,)*) => {
-        /// Why a probe failed: a closed list over all protocols.
+        /// The reason of a failed probe: a closed list over all protocols.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[$doc])* $name,)*

@@ -24,7 +24,7 @@ impl PhaseTimer {
         Self { started: now, phase, since: now, phases: Phases::default() }
     }
 
-    /// When the measurement started.
+    /// Returns the start of the measurement.
     pub(super) const fn started(&self) -> Instant {
         self.started
     }

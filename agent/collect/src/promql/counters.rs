@@ -37,7 +37,7 @@ pub(super) struct Standing {
     total: Side,
     /// Jobs and instances that were seen.
     targets: HashSet<(String, String)>,
-    /// When the last sample of the total was taken.
+    /// The instant of the last sample of the total.
     last_sample_at: Option<Timestamp>,
 }
 

@@ -1,4 +1,4 @@
-//! Which slots need not be asked for any more.
+//! Slots that need not be asked for any more.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

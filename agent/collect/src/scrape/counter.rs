@@ -19,7 +19,7 @@ pub(super) struct SeriesValue {
     /// Identity of the series: its name and its labels.
     pub(super) key: String,
     pub(super) value: f64,
-    /// When the series began, as `_created` tells it.
+    /// The begin of the series, as `_created` tells it.
     pub(super) created: Option<f64>,
 }
 

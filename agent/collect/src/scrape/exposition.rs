@@ -29,7 +29,7 @@ impl Sample<'_> {
     }
 }
 
-/// Why an exposition cannot be read.
+/// An error of an exposition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadExposition {
     /// A line is no sample.

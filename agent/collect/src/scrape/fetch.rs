@@ -17,11 +17,11 @@ pub trait Fetch: Send + Sync + 'static {
     /// Reads it once, within the deadline of the scrape.
     ///
     /// # Errors
-    /// Why there is no exposition.
+    /// Returns an error if there is no exposition.
     async fn fetch(&self, scrape: &Scrape) -> Result<String, FetchError>;
 }
 
-/// Why there is no exposition.
+/// An error that leaves no exposition.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
     /// The name did not resolve.

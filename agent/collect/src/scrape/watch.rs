@@ -83,7 +83,7 @@ pub async fn watch(
     }
 }
 
-/// Why a scrape says nothing.
+/// An error of a scrape.
 #[derive(Debug, thiserror::Error)]
 enum ScrapeError {
     #[error("the metrics cannot be fetched")]
@@ -134,7 +134,7 @@ struct Watch {
     up: Vec<usize>,
     assigned: Receiver<Streams>,
     lives: Lives,
-    /// When the metrics were read last.
+    /// The instant of the last reading.
     read_at: Timestamp,
     ports: Ports,
     failing: bool,

@@ -18,7 +18,7 @@ pub enum Indicator {
     Scrape {
         /// Name of the scrape.
         source: String,
-        /// Which series count.
+        /// The series that count.
         ratio: Ratio,
     },
     /// Every scrape of a neighbour is an event; a good one could be read.

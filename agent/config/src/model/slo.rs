@@ -40,7 +40,7 @@ pub struct Slo {
     pub indicator: Indicator,
     /// Policy for the engine.
     pub policy: Policy,
-    /// When the periods of its budget begin; `None` when they roll.
+    /// The begins of the periods of its budget; `None` when they roll.
     pub calendar: Option<Calendar>,
     /// Extra labels for generated rules.
     pub labels: BTreeMap<String, String>,

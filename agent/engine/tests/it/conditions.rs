@@ -421,7 +421,7 @@ proptest! {
         }
     }
 
-    /// When something lets go is nobody's business but its own.
+    /// A release threshold decides about its own alert only.
     #[test]
     fn a_release_threshold_changes_no_sum(stream in stream()) {
         let mut plain = everything();

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 use tracing::field;
 
 use crate::{Problem, State, auth};
-use lookout_gate::{Answer, Question, Code, Decision, decide};
+use lookout_gate::{Answer, Code, Decision, Question, decide};
 use lookout_model::DeployClass;
 use lookout_model::{DecisionRecord, Timestamp};
 use lookout_runtime::events::names;

@@ -32,7 +32,7 @@ struct World {
     unreachable: Mutex<Outage>,
     unscraped: Mutex<Outage>,
     refused: Mutex<Outage>,
-    /// When the target started again.
+    /// The instant of the restart of the target.
     restart: Mutex<Option<i64>>,
     /// Samples an answer may hold, as if its size were bounded.
     most_samples: AtomicI64,

@@ -16,7 +16,7 @@ const PERIOD: Window = Window::days(30);
 pub(crate) struct Defaults<'o> {
     pub(crate) options: &'o ImportOptions,
     pub(crate) period: Window,
-    /// When it calls.
+    /// The tiers of its alerts.
     pub(crate) tiers: Vec<Tier>,
     /// Whether neither Sloth nor an `AlertWindows` has windows for the period.
     pub(crate) scaled: bool,

@@ -263,7 +263,7 @@ fn read_query(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Query> {
     Some(query)
 }
 
-/// Which of the two alerts there are.
+/// The alerts that there are, of two.
 struct Alerts {
     page: bool,
     ticket: bool,

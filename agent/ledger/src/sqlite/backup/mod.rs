@@ -57,19 +57,19 @@ pub enum BackupError {
     /// There is a file where the backup should go.
     #[error("{} exists already and is not overwritten: choose another name for the backup", path.display())]
     Exists {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// The file to restore is the ledger itself.
     #[error("{} is the ledger itself: name the backup it is to be restored from", path.display())]
     SameFile {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// The file is no ledger, or not a whole one.
     #[error("{} is not a whole ledger: {}", path.display(), faults.join("; "))]
     Damaged {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The contradictions.
         faults: Vec<String>,
@@ -77,7 +77,7 @@ pub enum BackupError {
     /// The backup contradicts itself.
     #[error("{} contradicts itself: {}; the ledger was left as it is", path.display(), faults.join("; "))]
     Faulty {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// The contradictions.
         faults: Vec<String>,
@@ -88,7 +88,7 @@ pub enum BackupError {
         path.display()
     )]
     Newer {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Its version.
         found: i64,
@@ -98,13 +98,13 @@ pub enum BackupError {
     /// An agent runs on the ledger.
     #[error("an agent holds the ledger {}: stop it, then restore; nothing was changed", path.display())]
     InUse {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
     /// Somebody reads the ledger.
     #[error("the ledger {} is being read, by a backup perhaps: try again; nothing was changed", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
     },
 }
