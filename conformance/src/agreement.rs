@@ -17,8 +17,9 @@ struct Name {
     places: &'static [Place],
 }
 
-const TASK: &str = "terraform/modules/ecs-service/task.tf";
-const AGENT: &str = "terraform/modules/ecs-agent/main.tf";
+const ECS: &str = "terraform/modules/ecs/main.tf";
+const TASK: &str = "terraform/modules/ecs/service.tf";
+const AGENT: &str = "terraform/modules/ecs/agent.tf";
 const BASE: &str = "k8s/base/kustomization.yaml";
 const DEPLOYMENT: &str = "k8s/base/deployment.yaml";
 const STATEFUL_SET: &str = "k8s/components/standalone-agent/agent.yaml";
@@ -32,7 +33,7 @@ const NAMES: &[Name] = &[
             Place("service/Dockerfile", "EXPOSE ", " "),
             Place(BASE, "- PORT=", "\n"),
             Place(DEPLOYMENT, "name: http\n              containerPort: ", "\n"),
-            Place(TASK, "  port       = ", "\n"),
+            Place(ECS, "  port           = ", "\n"),
             Place("k8s/components/gateway-tls/network-policy.yaml", "port: ", "\n"),
         ],
     },
@@ -42,7 +43,7 @@ const NAMES: &[Name] = &[
             Place("service/Dockerfile", "EXPOSE 8080 ", "\n"),
             Place(BASE, "- ADMIN_PORT=", "\n"),
             Place(DEPLOYMENT, "name: admin\n              containerPort: ", "\n"),
-            Place(TASK, "  admin_port = ", "\n"),
+            Place(ECS, "  admin_port     = ", "\n"),
             Place("k8s/components/monitoring/network-policy.yaml", "port: ", "\n"),
             Place(PROMETHEUS, "\"titanic:", "\""),
         ],
@@ -53,8 +54,7 @@ const NAMES: &[Name] = &[
             Place("agent/Dockerfile", "EXPOSE ", "\n"),
             Place(STATEFUL_SET, "containerPort: ", "\n"),
             Place(SIDECAR, "containerPort: ", "\n"),
-            Place(TASK, "  agent_port = ", "\n"),
-            Place(AGENT, "  port = ", "\n"),
+            Place(ECS, "  agent_port     = ", "\n"),
             Place("deploy/ecs/lookout.yaml", "LOOKOUT_LISTEN:-0.0.0.0:", "}"),
             Place("k8s/components/monitoring-sidecar/network-policy.yaml", "port: ", "\n"),
             Place(PROMETHEUS, "\"lookout:", "\""),
@@ -68,9 +68,8 @@ const NAMES: &[Name] = &[
             Place("deploy/ecs/Dockerfile", "USER ", ":"),
             Place(DEPLOYMENT, "runAsUser: ", "\n"),
             Place(STATEFUL_SET, "runAsUser: ", "\n"),
-            Place(TASK, "user                   = \"", ":"),
-            Place(AGENT, "user                   = \"", ":"),
-            Place("terraform/modules/ecs-agent/ledger.tf", "uid = ", "\n"),
+            Place(ECS, "user                   = \"", ":"),
+            Place("terraform/modules/ecs/ledger.tf", "uid = ", "\n"),
             Place(".github/scripts/image-starts.sh", "!= ", ":"),
         ],
     },
@@ -89,7 +88,7 @@ const NAMES: &[Name] = &[
         places: &[
             Place("terraform/modules/registry/variables.tf", "[\"titanic\", \"", "\"]"),
             Place("terraform/modules/identity/variables.tf", "[\"titanic\", \"", "\"]"),
-            Place("terraform/modules/ecs-agent/roles.tf", "repository/${var.name}/", "\""),
+            Place("terraform/modules/ecs/roles.tf", "agent = \"", "\""),
             Place(
                 "terraform/environment/tfvars.example",
                 "agent           = \"123456789012.dkr.ecr.eu-central-1.amazonaws.com/titanic-prod/",
@@ -296,7 +295,7 @@ fn compose_time(compose: &str, config: &str) -> Result<Option<String>> {
 /// On ECS: SIGKILL after the drain, traffic away before it, and a gate that speaks while there is a way back.
 fn ecs_times(tree: &Tree) -> Result<Vec<String>> {
     let read = |file: &str| tree.read(Path::new(file));
-    let variables = read("terraform/modules/ecs-service/variables.tf")?;
+    let variables = read("terraform/modules/ecs/variables.tf")?;
     let drain = default_of(&variables, "drain_seconds")?;
     let spare = number(&read(TASK)?, "stopTimeout = var.drain_seconds + ", "\n")?;
     let leaves = default_of(&read("terraform/modules/edge/variables.tf")?, "drain_seconds")?;

@@ -13,12 +13,6 @@ locals {
 
   # MAX_CONNECTIONS of the service, for its most tasks, twice while a deployment runs
   connections = var.size.tasks.most * 10 * 2
-
-  # told by its name, so that the programs do not wait for the collector
-  otlp_endpoint = var.images.collector == null ? null : "http://collector.${var.environment}.titanic.internal:4318"
-
-  # how people reach the agent: the base of every link in its messages
-  lookout_url = var.lookout == null ? "http://lookout.${var.environment}.titanic.internal:9797" : "https://${var.lookout.hostname}"
 }
 
 module "encryption" {
@@ -120,73 +114,27 @@ module "observability" {
   kms_key_arn = module.encryption.key_arn
 }
 
-module "service" {
-  source = "../modules/ecs-service"
+module "ecs" {
+  source = "../modules/ecs"
   count  = var.ecs ? 1 : 0
 
   name                     = local.name
   environment              = var.environment
-  vpc_id                   = module.network.vpc_id
-  subnet_ids               = module.network.private_subnet_ids
+  network                  = module.network
   edge                     = module.edge[0]
   database                 = module.database
   database_ca_pem          = var.database_ca_pem
-  lookout_url              = local.lookout_url
-  otlp_endpoint            = local.otlp_endpoint
-  service_image            = var.images.service
-  agent_image              = var.images.agent
+  alarms                   = module.observability
+  images                   = var.images
+  agent_secret_arn         = aws_secretsmanager_secret.agent.arn
+  pages                    = var.lookout == null ? null : merge(var.lookout, { zone_id = var.zone_id })
   secrets                  = var.secrets
   size                     = var.size.task
   tasks                    = var.size.tasks
   scheduled_tasks          = var.scheduled_tasks
   spot_share               = var.size.spot_share
   bake_minutes             = var.size.bake_minutes
-  rollback_alarms          = module.observability.rollback_alarms
   observers                = merge(var.observers, local.nodes)
-  log_retention_days       = var.size.log_retention_days
-  kms_key_arn              = module.encryption.key_arn
-  permissions_boundary_arn = module.identity.permissions_boundary_arn
-}
-
-module "agent" {
-  source = "../modules/ecs-agent"
-  count  = var.ecs ? 1 : 0
-
-  name        = local.name
-  environment = var.environment
-  cluster     = module.service[0].cluster
-  vpc_id      = module.network.vpc_id
-  subnet_ids  = module.network.private_subnet_ids
-  names       = module.network.names
-  url         = module.edge[0].url
-  image       = var.images.agent
-  # its log and its metrics are in CloudWatch already
-  otlp_endpoint = local.otlp_endpoint
-  secret_arn    = aws_secretsmanager_secret.agent.arn
-  pages = var.lookout == null ? null : merge(var.lookout, {
-    zone_id           = var.zone_id
-    listener_arn      = module.edge[0].listener_arn
-    load_balancer     = module.edge[0].load_balancer
-    security_group_id = module.edge[0].security_group_id
-  })
-  observers                = merge(var.observers, local.nodes)
-  topic_arn                = module.observability.topic_arn
-  log_retention_days       = var.size.log_retention_days
-  kms_key_arn              = module.encryption.key_arn
-  permissions_boundary_arn = module.identity.permissions_boundary_arn
-}
-
-module "collector" {
-  source = "../modules/ecs-collector"
-  count  = var.ecs && var.images.collector != null ? 1 : 0
-
-  name                     = local.name
-  cluster                  = module.service[0].cluster
-  vpc_id                   = module.network.vpc_id
-  subnet_ids               = module.network.private_subnet_ids
-  names                    = module.network.names
-  image                    = var.images.collector
-  senders                  = { service = module.service[0].security_group_id, agent = module.agent[0].security_group_id }
   log_retention_days       = var.size.log_retention_days
   kms_key_arn              = module.encryption.key_arn
   permissions_boundary_arn = module.identity.permissions_boundary_arn
@@ -211,7 +159,7 @@ module "backup" {
   source = "../modules/backup"
 
   name                     = local.name
-  resource_arns            = concat([module.database.arn], module.agent[*].ledger_arn)
+  resource_arns            = concat([module.database.arn], module.ecs[*].ledger_arn)
   locked                   = var.size.backups_locked
   copy                     = module.encryption.copy
   topic_arn                = module.observability.topic_arn

@@ -15,12 +15,12 @@ output "repository_urls" {
 
 output "ecs" {
   description = "What a release needs to know: cluster, service, family of the task definition. Null without ECS."
-  value       = one([for service in module.service : { cluster = service.cluster, service = service.service, task_family = service.task_family }])
+  value       = one([for ecs in module.ecs : { cluster = ecs.cluster, service = ecs.service, task_family = ecs.task_family }])
 }
 
 output "lookout_url" {
   description = "Where the pipeline asks the gate: the variable LOOKOUT_URL. Only from inside the VPC. Null without ECS."
-  value       = one(module.agent[*].url)
+  value       = one(module.ecs[*].lookout_url)
 }
 
 output "names" {
@@ -36,10 +36,10 @@ output "names" {
 
 output "roles_task" {
   description = "What the task that makes the database's roles needs to know. Null without ECS: a pod runs the same SQL."
-  value = one([for service in module.service : {
+  value = one([for ecs in module.ecs : {
     task_definition = module.database.roles_task_definition
     subnets         = module.network.private_subnet_ids
-    security_groups = [module.database.client_security_group_id, service.security_group_id]
+    security_groups = [module.database.client_security_group_id, ecs.security_group_id]
     secret          = module.database.secret_arn
   }])
 }

@@ -233,7 +233,7 @@ mistakes! {
     a_wrong_attribute_name: terraform_modules in "terraform/modules/network/main.tf",
         Replace("enable_dns_support  ", "enable_dns_supports ")
         => "An argument named \"enable_dns_supports\" is not expected here";
-    a_deployment_that_is_never_taken_back: terraform_modules in "terraform/modules/ecs-service/main.tf",
+    a_deployment_that_is_never_taken_back: terraform_modules in "terraform/modules/ecs/service.tf",
         Replace("    enable   = true\n    rollback = true", "    enable   = true\n    rollback = false")
         => "the circuit breaker must roll back";
     a_cloud_role_for_any_repository: terraform_modules in "terraform/modules/identity/main.tf",
@@ -242,8 +242,8 @@ mistakes! {
     a_database_in_the_network_of_another_environment: agreement_of_environments in "k8s/overlays/prod/site.yaml",
         Replace("10.40.128.0/18", "10.30.128.0/18")
         => "does not say `DATABASE_NETWORK: 10.40.128.0/18`";
-    a_port_that_only_one_side_moved: agreement_of_names in "terraform/modules/ecs-service/task.tf",
-        Replace("admin_port = 8081", "admin_port = 9090")
+    a_port_that_only_one_side_moved: agreement_of_names in "terraform/modules/ecs/main.tf",
+        Replace("admin_port     = 8081", "admin_port     = 9090")
         => "the admin port is not the same everywhere";
     a_way_back_that_is_gone_before_the_gate_speaks: agreement_of_times in "terraform/environment/dev.tfvars",
         Replace("bake_minutes         = 10", "bake_minutes         = 5")

@@ -190,7 +190,7 @@ run "telemetry_has_a_collector_where_one_is_named" {
   }
 
   assert {
-    condition     = length(module.collector) == 1 && local.otlp_endpoint == "http://collector.${var.environment}.titanic.internal:4318"
+    condition     = module.ecs[0].otlp_endpoint == "http://collector.${var.environment}.titanic.internal:4318"
     error_message = "the programs must be told where the collector is"
   }
 }

@@ -8,7 +8,7 @@ resource "aws_security_group" "server" {
 
 # Who wears this group may connect.
 resource "aws_security_group" "client" {
-  #checkov:skip=CKV2_AWS_5:worn by the tasks of the module ecs-service and by the rotation function
+  #checkov:skip=CKV2_AWS_5:worn by the tasks of the module ecs and by the rotation function
   name        = "${var.name}-database-client"
   description = "May connect to the database"
   vpc_id      = var.vpc_id

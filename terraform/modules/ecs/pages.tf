@@ -35,7 +35,7 @@ resource "aws_acm_certificate_validation" "pages" {
 resource "aws_lb_listener_certificate" "pages" {
   count = var.pages == null ? 0 : 1
 
-  listener_arn    = var.pages.listener_arn
+  listener_arn    = var.edge.listener_arn
   certificate_arn = aws_acm_certificate_validation.pages[0].certificate_arn
 }
 
@@ -44,10 +44,10 @@ resource "aws_lb_target_group" "pages" {
   count = var.pages == null ? 0 : 1
 
   name        = "${var.name}-lookout"
-  vpc_id      = var.vpc_id
+  vpc_id      = var.network.vpc_id
   target_type = "ip"
   protocol    = "HTTP"
-  port        = local.port
+  port        = local.agent_port
 
   health_check {
     path    = "/livez"
@@ -58,7 +58,7 @@ resource "aws_lb_target_group" "pages" {
 resource "aws_lb_listener_rule" "pages" {
   count = var.pages == null ? 0 : 1
 
-  listener_arn = var.pages.listener_arn
+  listener_arn = var.edge.listener_arn
   priority     = 90
 
   condition {
@@ -92,8 +92,8 @@ resource "aws_route53_record" "pages" {
   type    = "A"
 
   alias {
-    name                   = var.pages.load_balancer.dns_name
-    zone_id                = var.pages.load_balancer.zone_id
+    name                   = var.edge.load_balancer.dns_name
+    zone_id                = var.edge.load_balancer.zone_id
     evaluate_target_health = true
   }
 }
@@ -101,21 +101,21 @@ resource "aws_route53_record" "pages" {
 resource "aws_vpc_security_group_ingress_rule" "pages" {
   count = var.pages == null ? 0 : 1
 
-  security_group_id            = aws_security_group.this.id
+  security_group_id            = aws_security_group.this["agent"].id
   description                  = "People, through the load balancer"
-  referenced_security_group_id = var.pages.security_group_id
+  referenced_security_group_id = var.edge.security_group_id
   ip_protocol                  = "tcp"
-  from_port                    = local.port
-  to_port                      = local.port
+  from_port                    = local.agent_port
+  to_port                      = local.agent_port
 }
 
 resource "aws_vpc_security_group_egress_rule" "pages" {
   count = var.pages == null ? 0 : 1
 
-  security_group_id            = var.pages.security_group_id
+  security_group_id            = var.edge.security_group_id
   description                  = "People to the agent's pages"
-  referenced_security_group_id = aws_security_group.this.id
+  referenced_security_group_id = aws_security_group.this["agent"].id
   ip_protocol                  = "tcp"
-  from_port                    = local.port
-  to_port                      = local.port
+  from_port                    = local.agent_port
+  to_port                      = local.agent_port
 }

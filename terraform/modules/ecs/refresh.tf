@@ -4,16 +4,7 @@ resource "aws_iam_role" "refresh" {
   name                 = "${var.name}-refresh"
   path                 = "/${var.name}/"
   permissions_boundary = var.permissions_boundary_arn
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "scheduler.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
-    }]
-  })
+  assume_role_policy   = local.taken_by["scheduler"]
 }
 
 resource "aws_iam_role_policy" "refresh" {
@@ -23,7 +14,7 @@ resource "aws_iam_role_policy" "refresh" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      { Effect = "Allow", Action = "ecs:UpdateService", Resource = aws_ecs_service.this.arn },
+      { Effect = "Allow", Action = "ecs:UpdateService", Resource = aws_ecs_service.service.arn },
       # the schedule itself is encrypted
       { Effect = "Allow", Action = "kms:Decrypt", Resource = var.kms_key_arn },
     ]
@@ -47,7 +38,7 @@ resource "aws_scheduler_schedule" "refresh" {
 
     input = jsonencode({
       Cluster            = aws_ecs_cluster.this.name
-      Service            = aws_ecs_service.this.name
+      Service            = aws_ecs_service.service.name
       ForceNewDeployment = true
     })
 

@@ -13,14 +13,13 @@ variable "environment" {
   type        = string
 }
 
-variable "vpc_id" {
-  description = "The VPC."
-  type        = string
-}
-
-variable "subnet_ids" {
-  description = "Private subnets, in at least two zones."
-  type        = list(string)
+variable "network" {
+  description = "The network, from the module network."
+  type = object({
+    vpc_id             = string
+    private_subnet_ids = list(string)
+    names              = object({ zone = string, namespace_id = string })
+  })
 }
 
 variable "edge" {
@@ -30,6 +29,8 @@ variable "edge" {
     load_balancer_suffix = string
     target_group_arns    = map(string)
     listener_rule_arns   = map(string)
+    listener_arn         = string
+    load_balancer        = object({ dns_name = string, zone_id = string })
     url                  = string
   })
 }
@@ -56,28 +57,34 @@ variable "database_ca_pem" {
   }
 }
 
-variable "service_image" {
-  description = "The service, by digest."
-  type        = string
+variable "images" {
+  description = "By digest: the service, the agent with its configuration (deploy/ecs/Dockerfile), and OpenTelemetry Collector Contrib. Without a collector no telemetry is sent."
+  type        = object({ service = string, agent = string, collector = optional(string) })
 
   validation {
-    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.service_image))
+    condition     = alltrue([for image in values(var.images) : can(regex("@sha256:[0-9a-f]{64}$", image)) if image != null])
     error_message = "Name the image by digest: …@sha256:<64 hex digits>."
   }
 }
 
-variable "lookout_url" {
-  description = "How people reach the agent: the base of every link in what it says."
+variable "agent_secret_arn" {
+  description = "What the agent must not be told in the open, as JSON with `slack_webhook_url` and `deploy_token_sha256`."
   type        = string
 }
 
-variable "agent_image" {
-  description = "The agent with its configuration (deploy/ecs/Dockerfile), by digest."
-  type        = string
+variable "pages" {
+  description = "Host name of the agent's pages, its zone, and the user pool that people log in by. Inside of the VPC only when null."
+  type        = object({ hostname = string, zone_id = string, user_pool_arn = string, user_pool_client_id = string, user_pool_domain = string })
+  default     = null
+}
+
+variable "alarms" {
+  description = "Alarms that take a deployment back, and who is told when the agent itself is gone; from the module observability."
+  type        = object({ rollback_alarms = list(string), topic_arn = string })
 
   validation {
-    condition     = can(regex("@sha256:[0-9a-f]{64}$", var.agent_image))
-    error_message = "Name the image by digest: …@sha256:<64 hex digits>."
+    condition     = length(var.alarms.rollback_alarms) > 0
+    error_message = "Without an alarm nothing is ever taken back."
   }
 }
 
@@ -164,16 +171,6 @@ variable "canary" {
   }
 }
 
-variable "rollback_alarms" {
-  description = "Alarms that take a deployment back."
-  type        = list(string)
-
-  validation {
-    condition     = length(var.rollback_alarms) > 0
-    error_message = "Without an alarm nothing is ever taken back."
-  }
-}
-
 variable "drain_seconds" {
   description = "How long the service goes on serving after it was told to stop."
   type        = number
@@ -207,8 +204,3 @@ variable "permissions_boundary_arn" {
   type        = string
 }
 
-variable "otlp_endpoint" {
-  description = "Base URL of a collector of telemetry; none when null."
-  type        = string
-  default     = null
-}

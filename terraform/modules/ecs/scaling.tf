@@ -1,6 +1,6 @@
 resource "aws_appautoscaling_target" "this" {
   service_namespace  = "ecs"
-  resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.this.name}"
+  resource_id        = "service/${aws_ecs_cluster.this.name}/${aws_ecs_service.service.name}"
   scalable_dimension = "ecs:service:DesiredCount"
   min_capacity       = var.tasks.least
   max_capacity       = var.tasks.most
@@ -100,7 +100,7 @@ resource "aws_appautoscaling_policy" "requests" {
 
             dimensions {
               name  = "ServiceName"
-              value = aws_ecs_service.this.name
+              value = aws_ecs_service.service.name
             }
           }
         }

@@ -41,7 +41,7 @@ resource "aws_efs_file_system_policy" "ledger" {
       {
         Sid       = "TheAgentThroughItsDoor"
         Effect    = "Allow"
-        Principal = { AWS = aws_iam_role.task.arn }
+        Principal = { AWS = aws_iam_role.task["agent"].arn }
         Action    = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
         Resource  = aws_efs_file_system.ledger.arn
         Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.ledger.arn } }
@@ -61,7 +61,7 @@ resource "aws_efs_file_system_policy" "ledger" {
 resource "aws_security_group" "ledger" {
   name        = "${var.name}-ledger"
   description = "The file system of the ledger: the agent comes in"
-  vpc_id      = var.vpc_id
+  vpc_id      = var.network.vpc_id
 
   tags = { Name = "${var.name}-ledger" }
 }
@@ -69,14 +69,14 @@ resource "aws_security_group" "ledger" {
 resource "aws_vpc_security_group_ingress_rule" "ledger" {
   security_group_id            = aws_security_group.ledger.id
   description                  = "NFS from the agent"
-  referenced_security_group_id = aws_security_group.this.id
+  referenced_security_group_id = aws_security_group.this["agent"].id
   ip_protocol                  = "tcp"
   from_port                    = 2049
   to_port                      = 2049
 }
 
 resource "aws_vpc_security_group_egress_rule" "ledger" {
-  security_group_id            = aws_security_group.this.id
+  security_group_id            = aws_security_group.this["agent"].id
   description                  = "NFS to the ledger"
   referenced_security_group_id = aws_security_group.ledger.id
   ip_protocol                  = "tcp"
@@ -85,9 +85,9 @@ resource "aws_vpc_security_group_egress_rule" "ledger" {
 }
 
 resource "aws_efs_mount_target" "ledger" {
-  count = length(var.subnet_ids)
+  count = length(var.network.private_subnet_ids)
 
   file_system_id  = aws_efs_file_system.ledger.id
-  subnet_id       = var.subnet_ids[count.index]
+  subnet_id       = var.network.private_subnet_ids[count.index]
   security_groups = [aws_security_group.ledger.id]
 }
