@@ -1,15 +1,5 @@
 mock_provider "aws" {
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "123456789012" }
-  }
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-
-  mock_data "aws_region" {
-    defaults = { region = "eu-central-1" }
-  }
+  source = "../../mocks"
 
   mock_resource "aws_s3_bucket" {
     defaults = { arn = "arn:aws:s3:::account-audit-123456789012" }

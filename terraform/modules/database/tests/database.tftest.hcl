@@ -1,17 +1,5 @@
 mock_provider "aws" {
-  mock_resource "aws_db_instance" {
-    defaults = {
-      address            = "db.example.internal"
-      port               = 5432
-      master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:administrator", kms_key_id = "key", secret_status = "active" }]
-    }
-  }
-
-  mock_resource "aws_serverlessapplicationrepository_cloudformation_stack" {
-    defaults = {
-      outputs = { RotationLambdaARN = "arn:aws:lambda:eu-central-1:123456789012:function:rotation" }
-    }
-  }
+  source = "../../mocks"
 }
 
 variables {

@@ -1,22 +1,5 @@
 mock_provider "aws" {
-  mock_resource "aws_efs_file_system" {
-    defaults = { arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:file-system/fs-1" }
-  }
-
-  mock_resource "aws_acm_certificate" {
-    defaults = {
-      domain_validation_options = [{
-        domain_name           = "lookout.example.com"
-        resource_record_name  = "_1.lookout.example.com"
-        resource_record_type  = "CNAME"
-        resource_record_value = "_2.acm-validations.aws"
-      }]
-    }
-  }
-
-  mock_resource "aws_efs_access_point" {
-    defaults = { arn = "arn:aws:elasticfilesystem:eu-central-1:123456789012:access-point/fsap-1" }
-  }
+  source = "../../mocks"
 }
 
 variables {

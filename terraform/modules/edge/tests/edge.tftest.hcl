@@ -1,14 +1,5 @@
 mock_provider "aws" {
-  mock_resource "aws_acm_certificate" {
-    defaults = {
-      domain_validation_options = [{
-        domain_name           = "api.example.com"
-        resource_record_name  = "_1.api.example.com"
-        resource_record_type  = "CNAME"
-        resource_record_value = "_2.acm-validations.aws"
-      }]
-    }
-  }
+  source = "../../mocks"
 }
 
 variables {

@@ -1,10 +1,5 @@
 mock_provider "aws" {
-  mock_resource "aws_eks_cluster" {
-    defaults = {
-      arn      = "arn:aws:eks:eu-central-1:123456789012:cluster/titanic-test"
-      identity = [{ oidc = [{ issuer = "https://oidc.eks.eu-central-1.amazonaws.com/id/1" }] }]
-    }
-  }
+  source = "../../mocks"
 }
 
 variables {
