@@ -14,6 +14,8 @@ pub mod dashboards;
 pub mod dependencies;
 pub mod kubernetes;
 pub mod links;
+pub mod routes;
+pub mod signatures;
 pub mod terraform;
 pub mod terraform_pages;
 pub mod text;

@@ -155,6 +155,15 @@ pub(crate) fn agent(tree: &Tree, environment: &str) -> Result<Agent> {
     Ok(agent)
 }
 
+/// Returns the routes of Alertmanager in an environment.
+pub(crate) fn alertmanager(tree: &Tree, environment: &str) -> Result<Value> {
+    let build = kustomize(tree, &Path::new("k8s/overlays").join(environment))?;
+    let mut found = build.of_kind("AlertmanagerConfig");
+    found.next().map(|object| object.value().clone()).with_context(|| {
+        format!("{} has no AlertmanagerConfig: when the agent is down, nobody hears of it", build.folder)
+    })
+}
+
 /// Every folder that is built, and the objects that ArgoCD reads as they are.
 fn every_build(tree: &Tree) -> Result<Vec<Build>> {
     let folders: Vec<&Path> = tree

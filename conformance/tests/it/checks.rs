@@ -3,8 +3,8 @@
 use anyhow::Result;
 use conformance::tree::Tree;
 use conformance::{
-    agreement, alerts, circles, compose, containers, dashboards, dependencies, kubernetes, links, terraform,
-    terraform_pages, text, workflows,
+    agreement, alerts, circles, compose, containers, dashboards, dependencies, kubernetes, links, routes,
+    signatures, terraform, terraform_pages, text, workflows,
 };
 use programs::{Missing, skipped};
 
@@ -33,10 +33,13 @@ checks! {
     links: links::check,
     module_circles: circles::modules,
     alerts: alerts::check,
+    alert_routes: routes::check,
     dashboard_types: dashboards::types,
     dashboard_layout: dashboards::layout,
     dependency_terms: dependencies::terms,
     dependency_advisories: dependencies::seeded_advisory,
+    dependency_programs: dependencies::carried_crates,
+    signatures: signatures::rules,
     workflow_rules: workflows::rules,
     workflow_syntax: workflows::syntax,
     workflow_schemas: workflows::schemas,

@@ -122,6 +122,12 @@ mistakes! {
     a_wrong_metric_in_a_dashboard: alerts in "dashboards/titanic.json",
         Replace("lookout_probe_total{", "lookout_probes_total{")
         => "the metric `lookout_probes_total` is neither recorded";
+    an_agent_whose_end_nobody_hears_of: alert_routes in "k8s/components/standalone-agent/alertmanager-config.yaml",
+        Replace("value: lookout", "value: lookut")
+        => "k8s/overlays/prod: {service=lookout, severity=critical} goes to \"nobody\"";
+    an_alertmanager_that_groups_by_itself: alert_routes in "deploy/compose/alertmanager.yaml",
+        Replace("group_by: [service, slo, env]", "group_by: [alertname]")
+        => "deploy/compose/alertmanager.yaml: groups by [\"alertname\"]";
     a_width_in_quotes: dashboard_types in "dashboards/overview.json",
         Replace("\"w\": 6", "\"w\": \"6\"")
         => "gridPos.w: '6' is not of type 'integer'";
@@ -203,6 +209,18 @@ mistakes! {
     an_advisory_that_is_overlooked: dependency_advisories in "deny.toml",
         Replace("ignore = []", "ignore = [\"RUSTSEC-2026-9999\"]")
         => "lets a vulnerable itoa pass";
+    a_release_without_its_list_of_crates: dependency_programs in ".github/scripts/release-binaries.sh",
+        Replace("cargo auditable build --release", "cargo build --release")
+        => "release-binaries.sh:17: the program carries no list of its crates";
+    a_release_that_nobody_looks_into: dependency_programs in ".github/scripts/audit-release.sh",
+        Replace("cargo audit bin", "cargo audit --version")
+        => "lets a program with a vulnerable itoa pass";
+    a_signature_of_any_workflow: signatures in ".github/scripts/verify.sh",
+        Replace("publish\\\\.yml", "[a-z]+\\\\.yml")
+        => "accepts what https://github.com/lookout-dev/lookout/.github/workflows/ci.yml@refs/heads/main";
+    a_signature_that_anybody_may_vouch_for: signatures in "k8s/policies/signed-images.yaml",
+        Replace("issuer: https://token.actions.githubusercontent.com", "issuer: https://gitlab.com")
+        => "signed-images.yaml refuses";
     a_link_that_leads_to_another_host: kubernetes_links in "k8s/components/monitoring/links.yaml",
         Replace("https:", "http:")
         => "runbook_url leads to http://";

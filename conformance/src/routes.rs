@@ -1,0 +1,200 @@
+//! Routes of Alertmanager, as they are deployed: each is asked by amtool where every alert of the rules would go.
+//!
+//! The agent tells people of the service's incidents itself, so a deployed Alertmanager is silent about them: two messages
+//! about one outage are one too many. About the agent it speaks, because an agent that is down tells nobody. The generated
+//! file is for those who let Alertmanager tell everything.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, bail};
+use programs::on_path;
+use serde_json::{Map, Value, json};
+
+use crate::kubernetes;
+use crate::tool::content;
+use crate::tree::Tree;
+
+const HOW: &str = "on Debian or Ubuntu: apt-get install prometheus-alertmanager";
+const GENERATED: &str = "alerts/alertmanager.yaml";
+const COMPOSE: &str = "deploy/compose/alertmanager.yaml";
+
+/// Asks every configuration about every kind of alert, and compares what is deployed with what is generated.
+pub fn check(tree: &Tree) -> Result<String> {
+    let amtool = on_path(&["amtool"], HOW)?;
+    let alerts = alerts(tree)?;
+    let yaml = |file: &str| -> Result<Value> {
+        serde_saphyr::from_str(&tree.read(Path::new(file))?).with_context(|| file.to_owned())
+    };
+    let (generated, compose) = (yaml(GENERATED)?, yaml(COMPOSE)?);
+    let mut configs = vec![
+        (GENERATED.to_owned(), generated.clone(), Told::Everything),
+        (COMPOSE.to_owned(), compose, Told::Nothing),
+    ];
+    for environment in ["staging", "prod"] {
+        let object = kubernetes::alertmanager(tree, environment)?;
+        configs.push((format!("k8s/overlays/{environment}"), of_operator(&object)?, Told::Agent));
+    }
+    let scratch = tempfile::tempdir().context("making a folder")?;
+    let file = scratch.path().join("alertmanager.json");
+    let mut faults = Vec::new();
+    for (name, config, told) in &configs {
+        faults.extend(differences(&generated, config).into_iter().map(|fault| format!("{name}: {fault}")));
+        fs::write(&file, config.to_string()).context("writing a configuration")?;
+        content(Command::new(&amtool).arg("check-config").arg(&file)).with_context(|| name.clone())?;
+        for alert in &alerts {
+            let mut ask = Command::new(&amtool);
+            ask.args(["config", "routes", "test", "--config.file"]).arg(&file);
+            let found = content(ask.args(alert)).with_context(|| name.clone())?;
+            let is_told = found.trim().split(',').any(|receiver| receiver != "nobody");
+            if is_told != told.of(alert) {
+                faults.push(format!(
+                    "{name}: {{{}}} goes to {:?}, {told:?} is told",
+                    alert.join(", "),
+                    found.trim()
+                ));
+            }
+        }
+    }
+    if !faults.is_empty() {
+        bail!("{}", faults.join("\n"));
+    }
+    Ok(format!("{} kinds of alerts asked of {} configurations", alerts.len(), configs.len()))
+}
+
+/// The alerts that a configuration tells people of.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    Everything,
+    /// Alerts about the agent alone.
+    Agent,
+    Nothing,
+}
+
+impl Told {
+    fn of(self, alert: &[String]) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Agent => alert.iter().any(|label| label == "service=lookout"),
+            Self::Nothing => false,
+        }
+    }
+}
+
+/// Labels of the alerts of the rules that routes can tell apart, each set once.
+fn alerts(tree: &Tree) -> Result<BTreeSet<Vec<String>>> {
+    let mut found: BTreeSet<Vec<String>> = BTreeSet::new();
+    for file in tree.files_in("alerts", &[".rules.yaml"]) {
+        let rules: Value =
+            serde_saphyr::from_str(&tree.read(file)?).with_context(|| file.display().to_string())?;
+        let groups = rules.get("groups").and_then(Value::as_array).into_iter().flatten();
+        let rules = groups.filter_map(|group| group.get("rules").and_then(Value::as_array)).flatten();
+        for labels in rules.filter(|rule| rule.get("alert").is_some()).filter_map(|rule| rule.get("labels")) {
+            let label = |name: &str| Some(format!("{name}={}", labels.get(name)?.as_str()?));
+            found.insert(["service", "severity", "slo"].iter().filter_map(|name| label(name)).collect());
+        }
+    }
+    let of_agent = found.iter().filter(|alert| Told::Agent.of(alert)).count();
+    if of_agent == 0 || of_agent == found.len() {
+        bail!("alerts/ has {of_agent} of {} kinds of alerts about the agent", found.len());
+    }
+    Ok(found)
+}
+
+/// What a deployed configuration does otherwise than the generated one although nothing asks for it.
+fn differences(generated: &Value, config: &Value) -> Vec<String> {
+    let grouping = |config: &Value| config.pointer("/route/group_by").cloned().unwrap_or_default();
+    let (wanted, found) = (grouping(generated), grouping(config));
+    if wanted == found {
+        return Vec::new();
+    }
+    vec![format!("groups by {found}, {GENERATED} by {wanted}: one incident becomes several messages")]
+}
+
+/// An `AlertmanagerConfig` as the operator hands it to Alertmanager, without the matcher of its namespace, which
+/// `alertmanagerConfigMatcherStrategy` turns off.
+fn of_operator(object: &Value) -> Result<Value> {
+    let spec = object.get("spec").context("the AlertmanagerConfig has no spec")?;
+    let route = route(spec.get("route").context("the AlertmanagerConfig has no route")?);
+    let receivers = spec.get("receivers").and_then(Value::as_array).into_iter().flatten();
+    let receivers: Vec<Value> = receivers.map(receiver).collect();
+    Ok(json!({ "route": route, "receivers": receivers }))
+}
+
+fn route(given: &Value) -> Value {
+    let mut made = Map::new();
+    for (from, to) in [
+        ("receiver", "receiver"),
+        ("groupBy", "group_by"),
+        ("groupWait", "group_wait"),
+        ("groupInterval", "group_interval"),
+        ("repeatInterval", "repeat_interval"),
+        ("continue", "continue"),
+    ] {
+        made.extend(given.get(from).map(|value| (to.to_owned(), value.clone())));
+    }
+    if let Some(matchers) = given.get("matchers").and_then(Value::as_array) {
+        let text =
+            |matcher: &Value, key: &str| matcher.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+        let matchers = matchers
+            .iter()
+            .map(|one| format!("{}{}\"{}\"", text(one, "name"), text(one, "matchType"), text(one, "value")));
+        made.insert("matchers".to_owned(), matchers.collect());
+    }
+    if let Some(routes) = given.get("routes").and_then(Value::as_array) {
+        made.insert("routes".to_owned(), routes.iter().map(route).collect());
+    }
+    Value::Object(made)
+}
+
+fn receiver(given: &Value) -> Value {
+    let slack = given.get("slackConfigs").and_then(Value::as_array).into_iter().flatten();
+    let slack = slack.map(|one| {
+        let mut made = Map::new();
+        // the operator reads the Secret that `apiURL` names; a path stands for it
+        made.insert("api_url_file".to_owned(), "/etc/alertmanager/secrets/slack-webhook-url".into());
+        for (from, to) in [
+            ("sendResolved", "send_resolved"),
+            ("title", "title"),
+            ("titleLink", "title_link"),
+            ("text", "text"),
+        ] {
+            made.extend(one.get(from).map(|value| (to.to_owned(), value.clone())));
+        }
+        Value::Object(made)
+    });
+    let slack: Vec<Value> = slack.collect();
+    let name = given.get("name").cloned().unwrap_or_default();
+    if slack.is_empty() { json!({ "name": name }) } else { json!({ "name": name, "slack_configs": slack }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_of_the_operator_becomes_a_configuration() {
+        let object = json!({ "spec": {
+            "route": {
+                "receiver": "nobody", "groupBy": ["slo"],
+                "routes": [{ "receiver": "slack", "groupWait": "1s", "matchers": [{ "name": "a", "matchType": "=", "value": "b" }] }],
+            },
+            "receivers": [{ "name": "nobody" }, { "name": "slack", "slackConfigs": [{ "sendResolved": true, "title": "t" }] }],
+        } });
+        assert_eq!(
+            of_operator(&object).unwrap(),
+            json!({
+                "route": {
+                    "receiver": "nobody", "group_by": ["slo"],
+                    "routes": [{ "receiver": "slack", "group_wait": "1s", "matchers": ["a=\"b\""] }],
+                },
+                "receivers": [{ "name": "nobody" }, { "name": "slack", "slack_configs": [
+                    { "api_url_file": "/etc/alertmanager/secrets/slack-webhook-url", "send_resolved": true, "title": "t" },
+                ] }],
+            })
+        );
+        assert!(of_operator(&json!({})).is_err());
+    }
+}
