@@ -105,8 +105,3 @@ pub(super) fn map_of<'p>(pod: &'p Value, volume: &str) -> Option<&'p str> {
     let found = items(pod, "/spec/volumes").find(|known| text(known, "/name") == volume)?;
     Some(text(found, "/configMap/name")).filter(|name| !name.is_empty())
 }
-
-/// Groups of objects that Kubernetes does not bring, in a build.
-pub(super) fn groups(objects: &[Object]) -> BTreeSet<&str> {
-    objects.iter().filter_map(|object| object.api_version().split_once('/')).map(|(group, _)| group).collect()
-}

@@ -1,6 +1,7 @@
 //! `k8s/`: every overlay and every combination of components is built, held against the schemas of a Kubernetes release
 //! and of the operators it needs, against checkov, and against rules of our own; the chart must give the same objects.
 
+mod addons;
 mod chart;
 mod gate;
 mod links;
@@ -91,37 +92,9 @@ pub fn links(tree: &Tree) -> Result<String> {
     Ok(format!("{count} links of alerts in {} builds", builds.len()))
 }
 
-/// The add-ons of a cluster, with their versions and the groups of their objects.
-const ADDONS: &str = "k8s/cluster/addons.json";
-
-/// Looks up the add-on of every object that Kubernetes does not bring itself.
+/// Compares the matrix of add-ons with what the manifests and the cluster of Terraform need.
 pub fn addons(tree: &Tree) -> Result<String> {
-    let matrix: Value =
-        serde_json::from_str(&tree.read(Path::new(ADDONS))?).with_context(|| ADDONS.to_owned())?;
-    let listed = object::items(&matrix, "/addons");
-    let known: Vec<&str> =
-        listed.flat_map(|addon| object::items(addon, "/groups")).filter_map(Value::as_str).collect();
-    let own: Vec<&str> =
-        OWN_GROUPS.iter().filter_map(|group| group.split_once('/')).map(|(group, _)| group).collect();
-    let builds = every_build(tree)?;
-    let mut faults = Vec::new();
-    if matrix.get("kubernetes").and_then(Value::as_str) != Some(RELEASE) {
-        faults.push(format!("{ADDONS} is not about Kubernetes {RELEASE}"));
-    }
-    for addon in object::items(&matrix, "/addons") {
-        if !object::text(addon, "/version").starts_with(|first: char| first.is_ascii_digit()) {
-            faults.push(format!("{ADDONS}: {} has no version", object::text(addon, "/name")));
-        }
-    }
-    for build in &builds {
-        let missing = links::groups(&build.objects);
-        let missing = missing.iter().filter(|group| !own.contains(group) && !known.contains(group));
-        faults.extend(missing.map(|group| format!("{}: no add-on of {ADDONS} brings {group}", build.folder)));
-    }
-    if !faults.is_empty() {
-        bail!("{}", faults.join("\n"));
-    }
-    Ok(format!("{} groups of objects", known.len()))
+    addons::check(tree, &every_build(tree)?)
 }
 
 /// Returns the agent of an environment as its pod would start it.

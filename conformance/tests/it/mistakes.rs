@@ -233,6 +233,39 @@ mistakes! {
     an_operator_that_no_cluster_has: kubernetes_addons in "k8s/cluster/addons.json",
         Replace("\"external-secrets.io\"", "\"external-secret.io\"")
         => "brings external-secrets.io";
+    an_autoscaler_of_another_release: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace("\"1.35.0\", \"values\": \"cluster-autoscaler\"", "\"1.34.5\", \"values\": \"cluster-autoscaler\"")
+        => "cluster-autoscaler 1.34.5 belongs to another release than 1.35";
+    values_of_an_add_on_without_a_version: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace(", \"values\": \"fluent-bit\"", "")
+        => "no add-on has k8s/cluster/values/fluent-bit.yaml";
+    an_account_without_a_role: kubernetes_addons in "k8s/cluster/values/external-dns.yaml",
+        Replace("serviceAccount: { name: external-dns }", "serviceAccount: { name: dns }")
+        => "its service account is not external-dns/external-dns";
+    a_prometheus_that_looks_into_other_namespaces: kubernetes_addons in "k8s/cluster/values/kube-prometheus-stack.yaml",
+        Replace("app.kubernetes.io/part-of: titanic }", "app.kubernetes.io/part-of: titan }")
+        => "no ServiceMonitor of k8s/overlays/prod is in a namespace that it selects";
+    names_in_a_domain_that_nobody_writes: kubernetes_addons in "k8s/cluster/values/external-dns.yaml",
+        Replace("domainFilters: [example.org]", "domainFilters: [example.com]")
+        => "titanic.example.org is in none of the domains that it writes";
+    a_certificate_that_nobody_can_prove: kubernetes_addons in "k8s/cluster/certificate-issuer.yaml",
+        Replace("dnsZones: [example.org]", "dnsZones: [example.com]")
+        => "proves no name in titanic.example.org";
+    a_gateway_of_no_class: kubernetes_addons in "k8s/components/gateway-tls/gateway.yaml",
+        Replace("gatewayClassName: envoy", "gatewayClassName: nginx")
+        => "there is no GatewayClass nginx";
+    a_ledger_that_goes_with_its_claim: kubernetes_addons in "k8s/cluster/storage-class.yaml",
+        Replace("reclaimPolicy: Retain", "reclaimPolicy: Delete")
+        => "a claim that is deleted takes its volume with it";
+    a_ledger_that_nobody_copies: kubernetes_addons in "k8s/cluster/storage-class.yaml",
+        Replace("lookout.dev/backup=daily", "lookout.dev/backup=weekly")
+        => "AWS Backup selects another tag";
+    an_autoscaler_without_figures: kubernetes_addons in "terraform/modules/eks/main.tf",
+        Replace(", \"metrics-server\"]", "]")
+        => "a HorizontalPodAutoscaler does nothing without \"metrics-server\"";
+    a_node_whose_disk_is_readable: terraform_modules in "terraform/modules/eks/main.tf",
+        Replace("        encrypted             = true\n", "        encrypted             = false\n")
+        => "disks must be encrypted";
     a_misspelt_field_of_an_operator: kubernetes_schemas in "k8s/components/monitoring/service-monitor.yaml",
         Replace("scrapeTimeout", "scrapeTimeOut")
         => "scrapeTimeOut";
