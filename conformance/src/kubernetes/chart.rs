@@ -12,7 +12,7 @@ use crate::tree::Tree;
 pub(super) const FOLDER: &str = "k8s/lookout";
 
 /// Values of a component, and the file that is rendered from them.
-const RENDERED: [(&str, &str); 2] = [
+pub(super) const RENDERED: [(&str, &str); 2] = [
     ("k8s/components/standalone-agent/values.yaml", "k8s/components/standalone-agent/agent.yaml"),
     ("k8s/components/sidecar/values.yaml", "k8s/components/sidecar/agent/kustomization.yaml"),
 ];

@@ -10,6 +10,7 @@ mod object;
 mod pods;
 mod references;
 mod render;
+mod values;
 
 use std::fs;
 use std::path::Path;
@@ -76,6 +77,11 @@ fn scratch() -> Result<tempfile::TempDir> {
 /// Renders the chart of the agent, alone and as the overlays have it.
 pub fn helm(tree: &Tree) -> Result<String> {
     chart::check(tree)
+}
+
+/// Looks for the description, the default, the template and the example of every value of the chart.
+pub fn chart_values(tree: &Tree) -> Result<String> {
+    values::check(tree)
 }
 
 /// Compares the links of every environment with the host that leads to the agent.

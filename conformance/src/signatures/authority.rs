@@ -16,6 +16,10 @@ const ISSUER: &str = "1.3.6.1.4.1.57264.1.8";
 
 /// The key that signs, whoever it is certified as.
 pub(super) const SIGNER: &str = "signer.key";
+/// What certifies it.
+pub(super) const CERTIFICATE: &str = "signer.pem";
+/// The certificate that verifiers trust.
+pub(super) const ROOT: &str = "authority.pem";
 
 /// An identity: what runs, and who says so.
 #[derive(Debug, Clone, Copy)]
@@ -57,7 +61,7 @@ impl<'f> Authority<'f> {
             "-days",
             "2",
             "-out",
-            "authority.pem",
+            ROOT,
             "-addext",
             "basicConstraints=critical,CA:TRUE",
             "-addext",
@@ -68,14 +72,8 @@ impl<'f> Authority<'f> {
         Ok(authority)
     }
 
-    /// The certificate that verifiers trust.
-    pub(super) fn root(&self) -> PathBuf {
-        self.folder.join("authority.pem")
-    }
-
-    /// Certifies that [`SIGNER`] is the key of an identity. Returns the certificate.
-    pub(super) fn certify(&self, identity: Identity) -> Result<PathBuf> {
-        let certificate = self.folder.join("signer.pem");
+    /// Certifies that [`SIGNER`] is the key of an identity, in [`CERTIFICATE`].
+    pub(super) fn certify(&self, identity: Identity) -> Result<()> {
         let text = format!(
             "basicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=codeSigning\n\
              subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\nsubjectAltName=critical,URI:{}\n\
@@ -90,7 +88,7 @@ impl<'f> Authority<'f> {
             "-in",
             "signer.csr",
             "-CA",
-            "authority.pem",
+            ROOT,
             "-CAkey",
             "authority.key",
             "-CAcreateserial",
@@ -99,9 +97,8 @@ impl<'f> Authority<'f> {
             "-extfile",
             "signer.ext",
             "-out",
-            "signer.pem",
-        ])?;
-        Ok(certificate)
+            CERTIFICATE,
+        ])
     }
 
     fn openssl(&self, arguments: &[&str]) -> Result<()> {

@@ -16,7 +16,7 @@ use anyhow::{Context as _, Result, bail};
 use programs::on_path;
 use serde_json::Value;
 
-use authority::{Authority, Identity, SIGNER};
+use authority::{Authority, CERTIFICATE, Identity, ROOT, SIGNER};
 use registry::Registry;
 
 use crate::tool::content;
@@ -25,6 +25,7 @@ use crate::tree::Tree;
 const HOW: &str = "cosign 3 brings bundles: https://docs.sigstore.dev/cosign/system_config/installation/";
 const PUBLISH: &str = ".github/workflows/publish.yml";
 const VERIFY: &str = ".github/scripts/verify.sh";
+const CHART: &str = ".github/scripts/publish-chart.sh";
 const POLICY: &str = "k8s/policies/signed-images.yaml";
 const IMAGE: &str = "ghcr.io/lookout-dev/titanic";
 const GITHUB: &str = "https://token.actions.githubusercontent.com";
@@ -86,7 +87,8 @@ pub fn rules(tree: &Tree) -> Result<String> {
     let mut faults = Vec::new();
     for (name, accepted, identity) in IDENTITIES {
         let image = format!("{IMAGE}@{}", bench.registry.add_image(name));
-        bench.sign(&image, &bench.authority.certify(identity)?)?;
+        bench.authority.certify(identity)?;
+        bench.sign(&image)?;
         for (judge, found) in [(VERIFY, bench.script(&image)), (POLICY, bench.policy(&image))] {
             match (accepted, found) {
                 (true, Err(why)) => faults.push(format!("{judge} refuses {}: {why:#}", identity.subject)),
@@ -103,6 +105,7 @@ pub fn rules(tree: &Tree) -> Result<String> {
         faults.push("an image without a signature is accepted".to_owned());
     }
     faults.extend(bench.attestation_fault()?);
+    faults.extend(bench.chart_faults()?);
     if !faults.is_empty() {
         bail!("{}", faults.join("\n"));
     }
@@ -128,7 +131,8 @@ impl<'f> Bench<'f> {
         let registry = Registry::start()?;
         let authority = Authority::found(folder)?;
         // Sigstore's root is fetched by default: here the run's own authority is the one that is trusted
-        let chain = format!("url=https://authority.invalid,certificate-chain={}", authority.root().display());
+        let chain =
+            format!("url=https://authority.invalid,certificate-chain={}", folder.join(ROOT).display());
         let mut trust = Command::new(&cosign);
         trust.args(["trusted-root", "create", "--out", "root.json", "--fulcio", &chain]).current_dir(folder);
         content(&mut trust)?;
@@ -150,23 +154,40 @@ impl<'f> Bench<'f> {
         Ok(bench)
     }
 
-    /// Programs that the script finds first. `cosign` is the true one, told of the registry and of the authority here; `gh`
-    /// asks GitHub, which cannot be asked about these images, so it only says by which identity it would have.
+    /// Programs that the scripts find first. `cosign` is the true one, told of the registry and of the authority here. `gh`
+    /// asks GitHub, which cannot be asked about these images, so it only notes what it would have asked. `helm` pushes
+    /// nothing and names a digest that the registry has.
     fn stand_ins(&self) -> Result<()> {
         let cosign = format!(
-            "#!/usr/bin/env bash\nexec {:?} \"${{@//ghcr.io/{}}}\" {}\n",
+            "#!/usr/bin/env bash\nif [[ $1 == sign ]]; then offline=({}); else offline=({}); fi\n\
+             exec {:?} \"${{@//ghcr.io/{}}}\" \"${{offline[@]}}\"\n",
+            self.with_key().join(" "),
+            self.offline().join(" "),
             self.cosign,
             self.registry.address,
-            self.offline().join(" ")
         );
         let gh = "#!/usr/bin/env bash\nprintf '%s\\n' \"$@\" >>\"$ASKED\"\n";
-        for (name, text) in [("cosign", cosign.as_str()), ("gh", gh)] {
+        let helm = "#!/usr/bin/env bash\nif [[ $1 == push ]]; then echo \"Digest: $CHART_DIGEST\"; fi\n";
+        for (name, text) in [("cosign", cosign.as_str()), ("gh", gh), ("helm", helm)] {
             let file = self.folder.join("bin").join(name);
             fs::create_dir_all(self.folder.join("bin")).context("making a folder")?;
             fs::write(&file, text).with_context(|| format!("writing {}", file.display()))?;
             fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).context("making it a program")?;
         }
         Ok(())
+    }
+
+    /// Flags that sign without Sigstore's services.
+    fn with_key(&self) -> [String; 6] {
+        let in_folder = |flag: &str, file: &str| format!("--{flag}={}", self.folder.join(file).display());
+        [
+            "--allow-http-registry".to_owned(),
+            in_folder("key", "imported.key"),
+            in_folder("certificate", CERTIFICATE),
+            in_folder("certificate-chain", ROOT),
+            in_folder("signing-config", "no-services.json"),
+            in_folder("trusted-root", "root.json"),
+        ]
     }
 
     /// Flags that verify without Sigstore's services.
@@ -180,22 +201,46 @@ impl<'f> Bench<'f> {
     }
 
     /// Signs as the workflow does, with a key in the place of an identity of GitHub.
-    fn sign(&self, image: &str, certificate: &Path) -> Result<()> {
+    fn sign(&self, image: &str) -> Result<()> {
         let mut sign = Command::new(&self.cosign);
-        sign.arg("sign").args(&self.how_signed).args(["--allow-http-registry", "--key=imported.key"]);
-        sign.arg("--certificate").arg(certificate);
-        sign.arg("--certificate-chain").arg(self.authority.root()).arg("--signing-config=no-services.json");
-        sign.arg("--trusted-root=root.json").arg(self.local(image));
+        sign.arg("sign").args(&self.how_signed).args(self.with_key()).arg(self.local(image));
         content(sign.env("COSIGN_PASSWORD", "").current_dir(self.folder)).map(drop)
+    }
+
+    /// A script of the tree that finds the stand-ins.
+    fn run(&self, script: &str) -> Command {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = Command::new("bash");
+        command.arg(self.tree.root().join(script)).current_dir(self.tree.root());
+        command.env("PATH", format!("{}:{path}", self.folder.join("bin").display()));
+        command.env("ASKED", self.folder.join("asked")).env("COSIGN_PASSWORD", "");
+        command.env_remove("GITHUB_REPOSITORY").env("GH_TOKEN", "none");
+        command
     }
 
     /// Asks the script of the deploy.
     fn script(&self, image: &str) -> Result<String> {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let mut script = Command::new("bash");
-        script.arg(VERIFY).arg(image).current_dir(self.tree.root()).env("ASKED", self.folder.join("asked"));
-        script.env("PATH", format!("{}:{path}", self.folder.join("bin").display()));
-        content(script.env_remove("GITHUB_REPOSITORY").env("GH_TOKEN", "none"))
+        content(self.run(VERIFY).arg(image))
+    }
+
+    /// Publishes the chart as a release does. Its script signs and verifies, so it must fail where somebody else signs.
+    fn chart_faults(&self) -> Result<Vec<String>> {
+        let mut faults = Vec::new();
+        // the script names the release that it runs for, so `main` is a stranger to it
+        let asked = ["release", "main", "fork"];
+        for (name, _, identity) in IDENTITIES.iter().filter(|(name, ..)| asked.contains(name)) {
+            let accepted = *name == "release";
+            self.authority.certify(*identity)?;
+            let mut publish = self.run(CHART);
+            publish.arg("1.20.3").env("CHART_DIGEST", self.registry.add_image(&format!("chart of {name}")));
+            publish.env("GITHUB_REPOSITORY", "lookout-dev/lookout").env("GITHUB_REF", "refs/tags/v1.20.3");
+            match (accepted, content(&mut publish)) {
+                (true, Err(why)) => faults.push(format!("{CHART} refuses {}: {why:#}", identity.subject)),
+                (false, Ok(_)) => faults.push(format!("{CHART} accepts what {} signed", identity.subject)),
+                _ => {}
+            }
+        }
+        Ok(faults)
     }
 
     /// Compares whose attestations the script accepted with whose signatures the policy accepts.

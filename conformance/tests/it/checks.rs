@@ -56,6 +56,7 @@ checks! {
     kubernetes_links: kubernetes::links,
     kubernetes_addons: kubernetes::addons,
     helm: kubernetes::helm,
+    helm_values: kubernetes::chart_values,
     terraform_rules: terraform::rules,
     terraform_format: terraform::format,
     terraform_modules: terraform::modules,

@@ -197,6 +197,15 @@ mistakes! {
     a_chart_whose_claim_is_not_the_mounted_one: helm in "k8s/lookout/templates/agent.yaml",
         Replace("        name: lookout-ledger\n", "        name: ledger\n")
         => "is not what k8s/lookout and";
+    a_value_that_nobody_describes: helm_values in "k8s/lookout/values.yaml",
+        Replace("imagePullSecrets: []\n", "imagePullSecrets: []\nreplicas: 1\n")
+        => "values.schema.json does not describe `replicas`";
+    a_value_that_does_nothing: helm_values in "k8s/lookout/templates/agent.yaml",
+        Replace("\"tolerations\" ", "")
+        => "no template reads `tolerations`";
+    a_value_without_an_example: helm_values in "k8s/lookout/ci/podinfo-values.yaml",
+        Replace("  tlsSecret: lookout-tls\n", "")
+        => "no example sets `ingress.tlsSecret`";
     a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
         Replace("externalUrl", "externalURL")
         => "externalURL";
@@ -218,6 +227,9 @@ mistakes! {
     a_signature_of_any_workflow: signatures in ".github/scripts/verify.sh",
         Replace("publish\\\\.yml", "[a-z]+\\\\.yml")
         => "accepts what https://github.com/lookout-dev/lookout/.github/workflows/ci.yml@refs/heads/main";
+    a_chart_that_anybody_signed: signatures in ".github/scripts/publish-chart.sh",
+        Replace("--certificate-identity \"https://github.com/$GITHUB_REPOSITORY/.github/workflows/publish.yml@$GITHUB_REF\"", "--certificate-identity-regexp github")
+        => "publish-chart.sh accepts what https://github.com/someone/lookout";
     a_signature_that_anybody_may_vouch_for: signatures in "k8s/policies/signed-images.yaml",
         Replace("issuer: https://token.actions.githubusercontent.com", "issuer: https://gitlab.com")
         => "signed-images.yaml refuses";
