@@ -25,7 +25,7 @@ fn every_check_that_the_pages_run_is_one_that_there_is() {
         let checks = checks::ALL.iter().map(|(name, _)| format!("checks::{name}"));
         checks
             .chain(mistakes::ALL.iter().map(|(name, _)| format!("mistakes::{name}")))
-            .chain(["agents::", "telemetry::"].map(str::to_owned))
+            .chain(["agents::", "preview::", "telemetry::"].map(str::to_owned))
             .any(|name| name.contains(word))
     };
     let mut seen = 0;
@@ -96,6 +96,30 @@ fn files_that_pages_name_exist() {
     }
     assert!(missing.is_empty(), "\n{}\n", missing.join("\n"));
     assert!(seen.len() > 50, "{seen:?}");
+}
+
+#[test]
+fn every_price_names_its_page_and_when_somebody_compared_them() {
+    let page = fs::read_to_string(root().join("docs/cost.md")).unwrap();
+    let tables = page.lines().skip_while(|line| !line.ends_with("| checked at |"));
+    let rows = tables.filter(|line| line.starts_with("| ") && !line.ends_with("| checked at |"));
+    let prices: Vec<&str> =
+        rows.filter(|row| !row.starts_with("| **sum**") && !row.starts_with("| budget")).collect();
+    let is_date = |text: &str| {
+        let digits: Vec<usize> =
+            text.split('-').map(|part| part.parse::<u16>().map_or(0, |_| part.len())).collect();
+        digits == [4, 2, 2]
+    };
+    for row in &prices {
+        let source = row.trim_end_matches('|').rsplit('|').next().unwrap().trim();
+        let (pages, compared) = source.rsplit_once(": ").unwrap_or((source, ""));
+        assert!(pages.contains("](https://"), "no page of the price: {row}");
+        assert!(
+            compared == "check" || is_date(compared),
+            "expected `check` or a date such as 2026-11-22: {row}"
+        );
+    }
+    assert!(prices.len() > 20, "{prices:?}");
 }
 
 /// Constants of a row that none of its files has.

@@ -14,4 +14,6 @@ mod mistakes;
 #[cfg(test)]
 mod page;
 #[cfg(test)]
+mod preview;
+#[cfg(test)]
 mod telemetry;
