@@ -19,6 +19,8 @@ use crate::tree::Tree;
 
 const HOW: &str = "on Debian or Ubuntu: apt-get install prometheus-alertmanager";
 const GENERATED: &str = "alerts/alertmanager.yaml";
+/// The stack with the generated routes.
+const PAGING: &str = "deploy/compose/paging.yaml";
 const COMPOSE: &str = "deploy/compose/alertmanager.yaml";
 
 /// Asks every configuration about every kind of alert, and compares what is deployed with what is generated.
@@ -39,7 +41,7 @@ pub fn check(tree: &Tree) -> Result<String> {
     }
     let scratch = tempfile::tempdir().context("making a folder")?;
     let file = scratch.path().join("alertmanager.json");
-    let mut faults = Vec::new();
+    let mut faults = paging_faults(&yaml("compose.yaml")?, &yaml(PAGING)?, &generated);
     for (name, config, told) in &configs {
         faults.extend(differences(&generated, config).into_iter().map(|fault| format!("{name}: {fault}")));
         fs::write(&file, config.to_string()).context("writing a configuration")?;
@@ -101,6 +103,34 @@ fn alerts(tree: &Tree) -> Result<BTreeSet<Vec<String>>> {
         bail!("alerts/ has {of_agent} of {} kinds of alerts about the agent", found.len());
     }
     Ok(found)
+}
+
+/// What keeps the generated routes from being those of the stack that pages by Alertmanager.
+fn paging_faults(compose: &Value, paging: &Value, generated: &Value) -> Vec<String> {
+    let texts = |value: &Value, place: &str| -> Vec<String> {
+        let list = value.pointer(place).and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut faults = Vec::new();
+    let flags = texts(compose, "/services/alertmanager/command");
+    let read = flags.iter().find_map(|flag| flag.strip_prefix("--config.file=")).unwrap_or_default();
+    let mount = format!("./{GENERATED}:{read}:ro");
+    if !texts(paging, "/services/alertmanager/volumes").contains(&mount) {
+        faults.push(format!("{PAGING} does not mount {mount}"));
+    }
+    let wanted = generated.pointer("/receivers/0/slack_configs/0/api_url_file");
+    let secret = paging.pointer("/services/alertmanager/secrets/0");
+    if secret.and_then(|secret| secret.get("target")) != wanted {
+        faults.push(format!("{PAGING} does not put the address of Slack where {GENERATED} reads it"));
+    }
+    let source = secret.and_then(|secret| secret.get("source")).and_then(Value::as_str).unwrap_or_default();
+    if paging.pointer(&format!("/secrets/{source}/file")).is_none() {
+        faults.push(format!("{PAGING} has no file for the secret {source:?}"));
+    }
+    if paging.pointer("/services/lookout/environment/SLACK_WEBHOOK_URL") != Some(&Value::from("")) {
+        faults.push(format!("{PAGING} lets the agent tell people, too"));
+    }
+    faults
 }
 
 /// What a deployed configuration does otherwise than the generated one although nothing asks for it.

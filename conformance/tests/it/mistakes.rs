@@ -125,6 +125,12 @@ mistakes! {
     an_agent_whose_end_nobody_hears_of: alert_routes in "k8s/components/standalone-agent/alertmanager-config.yaml",
         Replace("value: lookout", "value: lookut")
         => "k8s/overlays/prod: {service=lookout, severity=critical} goes to \"nobody\"";
+    an_address_of_slack_where_nobody_reads_it: alert_routes in "deploy/compose/paging.yaml",
+        Replace("target: /etc/alertmanager/secrets/slack-webhook-url", "target: /run/secrets/slack-webhook-url")
+        => "does not put the address of Slack where alerts/alertmanager.yaml reads it";
+    routes_that_are_generated_for_nobody: alert_routes in "deploy/compose/paging.yaml",
+        Replace("./alerts/alertmanager.yaml", "./deploy/compose/alertmanager.yaml")
+        => "does not mount ./alerts/alertmanager.yaml:/etc/alertmanager/alertmanager.yaml:ro";
     an_alertmanager_that_groups_by_itself: alert_routes in "deploy/compose/alertmanager.yaml",
         Replace("group_by: [service, slo, env]", "group_by: [alertname]")
         => "deploy/compose/alertmanager.yaml: groups by [\"alertname\"]";
