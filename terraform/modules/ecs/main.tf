@@ -81,6 +81,7 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_security_group" "this" {
+  #checkov:skip=CKV2_AWS_5:worn by the services of service.tf, agent.tf and collector.tf, which this check does not follow by key
   for_each = local.programs
 
   name        = each.key == "service" ? "${var.name}-service" : each.value.name
