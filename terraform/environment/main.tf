@@ -149,6 +149,7 @@ module "kubernetes" {
   zone_id                  = var.zone_id
   administrator_arns       = var.kubernetes.administrator_arns
   public_access_cidrs      = var.kubernetes.public_access_cidrs
+  addon_versions           = var.kubernetes.addon_versions
   nodes                    = var.kubernetes.nodes
   log_retention_days       = var.size.log_retention_days
   kms_key_arn              = module.encryption.key_arn

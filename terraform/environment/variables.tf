@@ -143,6 +143,7 @@ variable "kubernetes" {
   type = object({
     administrator_arns  = map(string)
     public_access_cidrs = optional(list(string), [])
+    addon_versions      = optional(map(string), {})
     nodes = optional(object({
       types = optional(list(string), ["t3.large"])
       least = optional(number, 2)

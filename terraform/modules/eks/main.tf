@@ -141,6 +141,7 @@ resource "aws_eks_node_group" "this" {
 resource "aws_eks_addon" "network" {
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = "vpc-cni"
+  addon_version               = lookup(var.addon_versions, "vpc-cni", null)
   resolve_conflicts_on_update = "OVERWRITE"
 
   # without it the NetworkPolicies of k8s/ are only words
@@ -152,6 +153,7 @@ resource "aws_eks_addon" "this" {
 
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
+  addon_version               = lookup(var.addon_versions, each.key, null)
   resolve_conflicts_on_update = "OVERWRITE"
 
   depends_on = [aws_eks_node_group.this]

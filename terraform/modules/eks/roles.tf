@@ -1,16 +1,15 @@
+locals {
+  taken_by = { for role, service in { cluster = "eks", nodes = "ec2" } : role => jsonencode({
+    Version   = "2012-10-17"
+    Statement = [{ Effect = "Allow", Principal = { Service = "${service}.amazonaws.com" }, Action = "sts:AssumeRole" }]
+  }) }
+}
+
 resource "aws_iam_role" "cluster" {
   name                 = "${var.name}-eks-cluster"
   path                 = "/${var.name}/"
   permissions_boundary = var.permissions_boundary_arn
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "eks.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-    }]
-  })
+  assume_role_policy   = local.taken_by["cluster"]
 }
 
 resource "aws_iam_role_policy_attachment" "cluster" {
@@ -22,15 +21,7 @@ resource "aws_iam_role" "nodes" {
   name                 = "${var.name}-eks-nodes"
   path                 = "/${var.name}/"
   permissions_boundary = var.permissions_boundary_arn
-
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Service = "ec2.amazonaws.com" }
-      Action    = "sts:AssumeRole"
-    }]
-  })
+  assume_role_policy   = local.taken_by["nodes"]
 }
 
 resource "aws_iam_role_policy_attachment" "nodes" {

@@ -63,6 +63,17 @@ variable "nodes" {
   }
 }
 
+variable "addon_versions" {
+  description = "Versions of the add-ons that EKS installs, by name: `aws eks describe-addon-versions --kubernetes-version 1.35` lists them. EKS chooses where none is named."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for version in values(var.addon_versions) : can(regex("^v[0-9]+\\.[0-9]+\\.[0-9]+-eksbuild\\.[0-9]+$", version))])
+    error_message = "A version such as v1.2.3-eksbuild.4."
+  }
+}
+
 variable "external_secrets" {
   description = "Namespace and service account of External Secrets, which reads the secrets of this environment."
   type        = object({ namespace = string, service_account = string })

@@ -70,6 +70,27 @@ run "each_add_on_has_a_role_of_its_own" {
   }
 }
 
+run "add_ons_are_pinned_by_name" {
+  variables {
+    addon_versions = { coredns = "v1.2.3-eksbuild.4", vpc-cni = "v5.6.7-eksbuild.8" }
+  }
+
+  assert {
+    condition     = aws_eks_addon.this["coredns"].addon_version == "v1.2.3-eksbuild.4" && aws_eks_addon.network.addon_version == "v5.6.7-eksbuild.8"
+    error_message = "an add-on must have the version that is named"
+  }
+}
+
+run "a_version_that_moves_is_refused" {
+  command = plan
+
+  variables {
+    addon_versions = { coredns = "latest" }
+  }
+
+  expect_failures = [var.addon_versions]
+}
+
 run "an_api_server_for_everybody_is_refused" {
   command = plan
 
