@@ -61,7 +61,10 @@ pub fn services(tree: &Tree) -> Result<String> {
         bail!("there is no compose.yaml");
     }
     let mut schema = Command::new(program(Set::Checks, "check-jsonschema")?);
-    schema.args(["--builtin-schema", "vendor.compose-spec"]).args(&composed).args(tree.files_in("deploy/compose", &["paging.yaml"]));
+    schema
+        .args(["--builtin-schema", "vendor.compose-spec"])
+        .args(&composed)
+        .args(tree.files_in("deploy/compose", &["paging.yaml"]));
     content(schema.current_dir(tree.root()))?;
     let mut broken = Vec::new();
     for file in &composed {

@@ -52,15 +52,22 @@ pub(super) fn faults(build: &Build) -> Vec<String> {
             }
         }
     }
-    for map in build.of_kind("ConfigMap").filter(|map| map.text("/metadata/labels/grafana_dashboard") == "1")
-    {
+    for map in build.of_kind("ConfigMap") {
         for (file, text) in map.at("/data").as_object().into_iter().flatten() {
-            if ["//127.0.0.1", "//localhost"].iter().any(|loopback| text.to_string().contains(loopback)) {
-                faults.push(format!("{}: {file} links to this machine", map.shown()));
+            let text = text.as_str().unwrap_or_default();
+            if let Some(line) = text.lines().find(|line| sends_here(line)) {
+                faults.push(format!("{}: {file} sends people to this machine: {}", map.shown(), line.trim()));
             }
         }
     }
     faults
+}
+
+/// Whether a line holds an address of this machine that is no default (`${NAME:-http://127.0.0.1}`).
+fn sends_here(line: &str) -> bool {
+    ["http://127.0.0.1", "http://localhost"].iter().any(|here| {
+        line.match_indices(here).any(|(at, _)| !line.get(..at).is_some_and(|before| before.ends_with(":-")))
+    })
 }
 
 /// The address that the agent of a build puts before its links.
@@ -104,4 +111,16 @@ fn runbooks(build: &Build) -> BTreeSet<&str> {
 pub(super) fn map_of<'p>(pod: &'p Value, volume: &str) -> Option<&'p str> {
     let found = items(pod, "/spec/volumes").find(|known| text(known, "/name") == volume)?;
     Some(text(found, "/configMap/name")).filter(|name| !name.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_default_may_name_this_machine() {
+        assert!(!sends_here("curl -s \"${SERVICE_URL:-http://127.0.0.1:8080}/health\""));
+        assert!(sends_here("curl -s http://127.0.0.1:8080/health"));
+        assert!(sends_here("${A:-http://127.0.0.1} or http://localhost:3000"));
+    }
 }

@@ -242,6 +242,9 @@ mistakes! {
     a_link_that_leads_to_another_host: kubernetes_links in "k8s/components/monitoring/links.yaml",
         Replace("https:", "http:")
         => "runbook_url leads to http://";
+    a_runbook_that_asks_the_wrong_machine: kubernetes_links in "runbooks/TitanicRequestsLatency.md",
+        Replace("\"${SERVICE_URL:-http://127.0.0.1:8080}/api", "\"http://127.0.0.1:8080/api")
+        => "TitanicRequestsLatency.md sends people to this machine";
     a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/environment/lookout-host.yaml",
         Replace("[name=lookout].hostname", "[name=http].hostname")
         => "no Gateway listens to lookout";
