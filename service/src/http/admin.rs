@@ -18,7 +18,7 @@ use super::extract::{JsonObject, Segment};
 use super::faults::{Entry, FaultOrder, FaultView};
 use crate::fields::{FieldError, Fields};
 use crate::log_level::LogLevel;
-use crate::telemetry::exposition::Format;
+use crate::telemetry::metrics::Format;
 
 /// The routes that operators see, and their paths.
 pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
@@ -44,11 +44,7 @@ pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::wanted(accept);
-    let broken = shared.faults.count(Instant::now());
-    (
-        [(header::CONTENT_TYPE, format.media_type())],
-        shared.metrics.render(format, &shared.database, (&shared.readiness, &shared.secrets), &broken),
-    )
+    ([(header::CONTENT_TYPE, format.media_type())], super::metrics::render(&shared, format))
 }
 
 /// The address of the operator, where the server knows it.

@@ -17,7 +17,7 @@ use super::openapi::{Answer, Described, Operation, Verb};
 use super::{ABOUT, Shared};
 use crate::config::Config;
 use crate::database::{Health, WriteFault};
-use crate::telemetry::exposition::{Exposition, Kind};
+use crate::telemetry::metrics::gauge;
 
 const CHECKS: &str = "titanic_readiness_checks";
 
@@ -38,12 +38,12 @@ impl Readiness {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(checks);
     }
 
-    /// Writes the result of the last readiness probe.
-    pub(super) fn write(&self, out: &mut Exposition) {
-        let Some(checks) = *self.last.lock().unwrap_or_else(PoisonError::into_inner) else { return };
-        out.family(CHECKS, Kind::Gauge, "Always 1; the labels tell the result of the last readiness probe.");
-        for (check, state) in checks {
-            out.sample(CHECKS, &[("check", check), ("state", state)], 1.0);
+    /// Records the result of the last readiness probe.
+    pub(super) fn record(&self) {
+        let help = "Always 1; the labels tell the result of the last readiness probe.";
+        let checks = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        for (check, state) in checks.into_iter().flatten() {
+            gauge(CHECKS, help, &[("check", check.to_owned()), ("state", state.to_owned())], 1.0);
         }
     }
 

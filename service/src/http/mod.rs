@@ -86,7 +86,7 @@ impl Shared {
     /// Creates the state of a service with these routes under `/api/`.
     #[must_use]
     pub fn new(config: Config, database: Database, clock: Arc<dyn Clock>, api: Vec<ApiRoute>) -> Self {
-        let metrics = Metrics::new(&config.version, &api);
+        let metrics = Metrics::new(&api);
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
         let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);

@@ -7,10 +7,12 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
-use tracing::Span;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use tracing::{Event, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Registry;
-use tracing_subscriber::registry::LookupSpan as _;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
 
 /// The header of a response that names its trace (W3C trace context, level 2).
 pub const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
@@ -81,6 +83,15 @@ impl Ids {
         self.trace
     }
 
+    /// Returns those of the innermost span around an event that carries some.
+    pub(super) fn of_event<S>(event: &Event<'_>, context: &Context<'_, S>) -> Option<Self>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let mut spans = context.event_scope(event).into_iter().flatten();
+        spans.find_map(|span| span.extensions().get::<Self>().cloned())
+    }
+
     /// Lets a span carry them, beside its fields: those would be made into text here and read again for each line.
     pub fn put_into(self, span: &Span) {
         span.with_subscriber(|(id, dispatch)| {
@@ -88,6 +99,18 @@ impl Ids {
                 span.extensions_mut().insert(self);
             }
         });
+    }
+}
+
+impl Serialize for Ids {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("request_id", self.request())?;
+        if let Some(TraceIds { trace, span, .. }) = self.trace {
+            map.serialize_entry("trace_id", &format_args!("{trace}"))?;
+            map.serialize_entry("span_id", &format_args!("{span}"))?;
+        }
+        map.end()
     }
 }
 
