@@ -1,10 +1,10 @@
 //! The admin port: metrics and probes; faults, the log level and the audit log with the token.
 
-use axum::extract::{Request, State};
+use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get};
+use axum::routing::{delete, get};
 use axum::{Extension, Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -14,31 +14,23 @@ use uuid::Uuid;
 use super::Shared;
 use super::client::PeerAddress;
 use super::error::Problem;
-use super::extract::{JsonObject, Segment};
+use super::extract::JsonObject;
 use super::faults::{Entry, FaultOrder, FaultView};
 use crate::fields::{FieldError, Fields};
 use crate::log_level::LogLevel;
 use crate::telemetry::metrics::Format;
 
-/// The routes that operators see, and their paths.
-pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
-    let mut paths = Vec::new();
-    let mut on = |routes: Router<Shared>, path, methods: MethodRouter<Shared>| {
-        paths.push(path);
-        routes.route(path, methods)
-    };
-    let drills = on(Router::new(), "/faults", get(list).post(start).delete(clear));
-    let drills = on(drills, "/faults/{id}", delete(end));
-    let guarded = on(Router::new(), "/audit", get(audit));
-    let guarded = on(guarded, "/log-level", get(log_level).put(set_log_level));
-    let mut open = on(Router::new(), "/metrics", get(metrics));
-    for (path, probe) in super::health::admin_routes() {
-        open = on(open, path, probe);
-    }
-    let routes = open
-        .merge(drills.route_layer(from_fn_with_state(shared.clone(), admit_to_drills)))
-        .merge(guarded.route_layer(from_fn_with_state(shared.clone(), admit)));
-    (paths, routes)
+/// The routes that operators see.
+pub(super) fn routes(shared: &Shared) -> Router<Shared> {
+    let drills = Router::new()
+        .route("/faults", get(list).post(start).delete(clear))
+        .route("/faults/{id}", delete(end))
+        .route_layer(from_fn_with_state(shared.clone(), admit_to_drills));
+    let guarded = Router::new()
+        .route("/audit", get(audit))
+        .route("/log-level", get(log_level).put(set_log_level))
+        .route_layer(from_fn_with_state(shared.clone(), admit));
+    super::health::admin_routes().route("/metrics", get(metrics)).merge(drills).merge(guarded)
 }
 
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {
@@ -82,7 +74,7 @@ async fn start(
 async fn end(
     State(shared): State<Shared>,
     peer: Sender,
-    Segment(id): Segment,
+    Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let ended = id.parse::<Uuid>().ok().and_then(|id| shared.faults.end(id, Instant::now()));
     let ended =

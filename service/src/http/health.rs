@@ -3,11 +3,11 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -64,8 +64,8 @@ pub fn is_probe(route: &str) -> bool {
 }
 
 /// The probes of the admin port: there they never wait behind clients.
-pub(super) fn admin_routes() -> [(&'static str, MethodRouter<Shared>); 3] {
-    [("/health", get(health)), ("/livez", get(livez)), ("/readyz", get(readyz))]
+pub(super) fn admin_routes() -> Router<Shared> {
+    Router::new().route("/health", get(health)).route("/livez", get(livez)).route("/readyz", get(readyz))
 }
 
 /// The routes that say how the service is.

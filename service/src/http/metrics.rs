@@ -38,7 +38,7 @@ pub struct Metrics {
 }
 
 /// A bucket of durations: method, route, status, and the index of its bound.
-type Bucket = (&'static str, &'static str, u16, usize);
+type Bucket = (&'static str, String, u16, usize);
 /// One request that fell into a bucket: from the chart to the trace in one step.
 type Exemplar = (TraceIds, f64, Timestamp);
 
@@ -95,32 +95,33 @@ impl Metrics {
 
     /// A request was answered, or given up by its client. The method is a label: see [`method_label`].
     #[expect(clippy::cast_precision_loss, reason = "sizes of bodies")]
-    pub fn request_ended(&self, method: &'static str, route: &'static str, sample: Sample) {
+    pub fn request_ended(&self, method: &'static str, route: &str, sample: Sample) {
         let Sample { status, seconds, request_bytes, response_bytes, trace } = sample;
         self.active.fetch_sub(1, Ordering::Relaxed);
         self.recorder.record(|| {
             duration(method, route, status).record(seconds);
-            histogram!(REQUEST_SIZE, "http_route" => route).record(request_bytes.unwrap_or(0) as f64);
+            histogram!(REQUEST_SIZE, "http_route" => route.to_owned())
+                .record(request_bytes.unwrap_or(0) as f64);
             if let Some(bytes) = response_bytes {
-                histogram!(RESPONSE_SIZE, "http_route" => route).record(bytes as f64);
+                histogram!(RESPONSE_SIZE, "http_route" => route.to_owned()).record(bytes as f64);
             }
         });
         let attributes = [
             KeyValue::new("http.request.method", method),
-            KeyValue::new("http.route", route),
+            KeyValue::new("http.route", route.to_owned()),
             KeyValue::new("http.response.status_code", i64::from(status)),
         ];
         self.exported.record(seconds, &attributes);
         // Any example will do: a request never waits for another one to have written its own.
         if let (Some((ids, at)), Ok(mut exemplars)) = (trace, self.exemplars.try_lock()) {
             let bound = BUCKETS.partition_point(|bound| *bound < seconds);
-            exemplars.insert((method, route, status, bound), (ids, seconds, at));
+            exemplars.insert((method, route.to_owned(), status, bound), (ids, seconds, at));
         }
     }
 
     /// A request was broken on purpose.
-    pub fn fault_injected(&self, route: &'static str, kind: &'static str) {
-        self.recorder.record(|| counter!(INJECTED, "route" => route, "kind" => kind).increment(1));
+    pub fn fault_injected(&self, route: &str, kind: &'static str) {
+        self.recorder.record(|| counter!(INJECTED, "route" => route.to_owned(), "kind" => kind).increment(1));
     }
 
     /// A request was turned away before it reached its handler.
@@ -154,8 +155,8 @@ impl Metrics {
     }
 }
 
-fn duration(method: &'static str, route: &'static str, status: u16) -> ::metrics::Histogram {
-    histogram!(DURATION, "http_request_method" => method, "http_route" => route,
+fn duration(method: &'static str, route: &str, status: u16) -> ::metrics::Histogram {
+    histogram!(DURATION, "http_request_method" => method, "http_route" => route.to_owned(),
         "http_response_status_code" => status.to_string())
 }
 
@@ -244,8 +245,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Methods are a label, and a client may invent any: those of the standard are kept, the rest share one.
 #[must_use]
 pub fn method_label(method: &Method) -> &'static str {
-    const KNOWN: [&str; 9] =
-        ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
+    const KNOWN: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("_OTHER")
 }
 

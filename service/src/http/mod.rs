@@ -119,13 +119,11 @@ impl Deref for Shared {
 #[must_use]
 pub fn public(shared: &Shared, api: Described, info: Info) -> PortService {
     let probes = health::routes().with_state(shared.clone());
-    let (paths, routes) = api.merge(probes).complete(&shared.config, info);
-    PortService::new(shared, Port::Public, paths, routes)
+    PortService::new(shared, Port::Public, api.merge(probes).complete(&shared.config, info))
 }
 
 /// Creates the service of the admin port.
 #[must_use]
 pub fn admin(shared: &Shared) -> PortService {
-    let (paths, routes) = admin::routes(shared);
-    PortService::new(shared, Port::Admin, paths, routes.with_state(shared.clone()))
+    PortService::new(shared, Port::Admin, admin::routes(shared).with_state(shared.clone()))
 }

@@ -105,9 +105,9 @@ mod tests {
             let span = tracing::info_span!("request", other = 1);
             let trace = TraceIds::of_header("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
             Ids::new(HeaderValue::from_static("r1"), trace).put_into(&span);
-            span.in_scope(
-                || tracing::info!(status = 200, share = f64::NAN, text = "a \"quoted\"\nline", "request"),
-            );
+            span.in_scope(|| {
+                tracing::info!(status = 200, share = f64::NAN, text = "a \"quoted\"\nline", "request")
+            });
         });
         let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
         assert_eq!(text.lines().count(), 1);

@@ -52,8 +52,7 @@ impl Recorder {
         let with_buckets = |builder: PrometheusBuilder, (name, _, bounds): &HistogramSpec| {
             builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), bounds)
         };
-        let built: Result<_, BuildError> =
-            histograms.iter().try_fold(PrometheusBuilder::new(), with_buckets);
+        let built: Result<_, BuildError> = histograms.iter().try_fold(PrometheusBuilder::new(), with_buckets);
         // The builder refuses empty lists of bounds only.
         let recorder = Self(built.unwrap_or_default().build_recorder());
         recorder.record(|| {
@@ -154,7 +153,8 @@ mod tests {
 
     #[test]
     fn openmetrics_links_buckets_to_traces_and_ends() {
-        let recorder = Recorder::new(&[("a_seconds", "Its duration.", &[0.25])], &[("b_total", "Its count.")]);
+        let recorder =
+            Recorder::new(&[("a_seconds", "Its duration.", &[0.25])], &[("b_total", "Its count.")]);
         recorder.record(|| {
             metrics::histogram!("a_seconds", "route" => "a\"b\\c\nd").record(0.2);
             metrics::counter!("b_total").increment(3);
@@ -162,7 +162,8 @@ mod tests {
         let text = recorder.render();
         let series = "a_seconds_bucket{route=\"a\\\"b\\\\c\\nd\",le=\"0.25\"}";
         assert!(text.contains(&format!("{series} 1\n")), "{text}");
-        let newer = openmetrics(&text, |found| (found == series).then(|| String::from("{trace_id=\"7\"} 0.2")));
+        let newer =
+            openmetrics(&text, |found| (found == series).then(|| String::from("{trace_id=\"7\"} 0.2")));
         assert!(newer.contains(&format!("{series} 1 # {{trace_id=\"7\"}} 0.2\n")), "{newer}");
         assert!(newer.contains("# TYPE b counter\nb_total 3\n") && newer.ends_with("# EOF\n"), "{newer}");
         assert!(newer.lines().all(|line| !line.is_empty()), "{newer}");

@@ -109,7 +109,8 @@ async fn a_disk_that_refuses_writes_is_said_so_and_is_over_when_it_takes_them() 
     let program = Program::start(&folder, &[]).await;
     let limit = |bytes: &str| {
         let pid = program.id().to_string();
-        let set = Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
+        let set =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
         assert!(set.unwrap().success(), "this test needs prlimit of util-linux");
     };
     for _ in 0..2 {

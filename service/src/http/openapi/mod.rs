@@ -102,8 +102,8 @@ impl Described {
         self
     }
 
-    /// Adds the document itself and the page that shows it, and returns all paths and the routes.
-    pub fn complete(self, config: &Config, info: Info) -> (Vec<&'static str>, Router) {
+    /// Adds the document itself and the page that shows it, and returns the routes.
+    pub fn complete(self, config: &Config, info: Info) -> Router {
         let json = Operation::new(Verb::Get, "/openapi.json", "description", "This document")
             .tagged("about")
             .answers(Answer::new(200, "OpenAPI 3.1").json(json!({"type": "object"})));
@@ -125,13 +125,12 @@ impl Described {
         let text: Arc<str> = serde_json::to_string(&document).unwrap_or_default().into();
         let page: Arc<str> = page::render(&document, &operations).into();
         let start = Arc::new(Landing::new(&document, &operations));
-        let paths = operations.iter().map(|operation| operation.path).collect();
         let all = self
             .on(landing, async move |headers: HeaderMap| start.answer(&headers))
             .on(json, async move || fixed("application/json", &text))
             .on(html, async move || fixed("text/html; charset=utf-8", &page))
             .on(css, async || fixed("text/css; charset=utf-8", page::STYLE));
-        (paths, all.router)
+        all.router
     }
 
     fn document(&self, operations: &[Operation], config: &Config, info: Info) -> Value {
