@@ -15,7 +15,7 @@ use super::{Environment, HostPattern, Reader, Variables};
 pub struct ClientPolicy {
     /// The keys of the start (`API_KEYS`, `API_KEYS_FILE`).
     pub keys: Keys,
-    /// Whether reading needs no key (`ANONYMOUS_READS`).
+    /// True if reading needs no key (`ANONYMOUS_READS`).
     pub anonymous_reads: bool,
     /// The origins whose pages may read responses (`CORS_ORIGINS`).
     pub origins: Vec<HeaderValue>,

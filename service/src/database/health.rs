@@ -23,11 +23,11 @@ const TRY_WRITE: &str = "pragma user_version = 0";
 /// The health of a database that answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
-    /// Whether another session has locked a table against reading, such as a migration.
+    /// True while another session has locked a table against reading, such as a migration.
     pub locked: bool,
     /// The reason for which it takes no changes.
     pub write_fault: Option<WriteFault>,
-    /// Whether the migrations of this version are applied; unknown if that could not be read.
+    /// True if the migrations of this version are applied; unknown if that could not be read.
     pub migrated: Option<bool>,
 }
 

@@ -173,7 +173,7 @@ impl Database {
         } else {
             (SQLITE_BOUNDS, max)
         };
-        let pool = Pool::<Sqlite>::new(options, bounds, max);
+        let pool = Pool::<Sqlite>::new(options, bounds, max).map_err(open)?;
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
         let meter = Arc::new(Meter::new("sqlite", max));
         Ok(Self { pools: Pools::Sqlite(pool), checks: None, meter })
@@ -184,9 +184,9 @@ impl Database {
              Proxy set DB_POOLING=transaction";
         let open = |source| DatabaseError::Open { url: url.to_string(), advice, source };
         let options = postgres_options(url, pooling).map_err(open)?;
-        let pool = Pool::<Postgres>::new(options.clone(), POSTGRES_BOUNDS, max);
+        let pool = Pool::<Postgres>::new(options.clone(), POSTGRES_BOUNDS, max).map_err(open)?;
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
-        let checks = Some(Pool::new(options, POSTGRES_BOUNDS, 1));
+        let checks = Some(Pool::new(options, POSTGRES_BOUNDS, 1).map_err(open)?);
         Ok(Self {
             pools: Pools::Postgres(pool, pooling),
             checks,

@@ -1,4 +1,4 @@
-//! Which pages of other origins may read our answers. Cookies play no part here, so that none are ever allowed.
+//! The pages of other origins that may read our answers. Cookies play no part here, so that none are ever allowed.
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};

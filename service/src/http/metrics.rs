@@ -1,6 +1,6 @@
 //! Rate, errors and duration by OpenTelemetry's convention in Prometheus' spelling, and what else a scrape shows.
 //!
-//! What is measured of requests is also given to OpenTelemetry's instruments, which do nothing unless there is a collector.
+//! The measurements of requests are also given to OpenTelemetry's instruments, which do nothing unless there is a collector.
 //! Labels come from routes, known methods and statuses, so that no client can add series.
 
 use std::collections::HashMap;

@@ -46,7 +46,7 @@ struct Table {
 /// The remaining quota of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// Whether this request is within the limit.
+    /// True if this request is within the limit.
     pub admitted: bool,
     /// Requests that may follow at once.
     pub requests: u32,

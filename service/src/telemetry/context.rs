@@ -18,7 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const TRACE_PARENT: &str = "traceparent";
 
-/// Whether spans are exported. While they are not, ids are made without building a span for each request.
+/// True while spans are exported. While they are not, ids are made without building a span for each request.
 static TRACING: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn spans_are_exported(yes: bool) {
@@ -32,7 +32,7 @@ pub struct TraceIds {
     pub trace: TraceId,
     /// Our part of it.
     pub span: SpanId,
-    /// Whether it is recorded.
+    /// True if it is recorded.
     pub sampled: bool,
 }
 

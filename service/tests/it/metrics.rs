@@ -1,4 +1,4 @@
-//! What a scrape shows.
+//! The contents of a scrape.
 
 use axum::body::Body;
 use axum::http::Request;

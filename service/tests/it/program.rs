@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// How long anything may take on a busy machine.
+/// The time limit for anything on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Program {
@@ -79,7 +79,7 @@ impl Program {
         lines.iter().map(|line| (text(&line["message"]), text(&line["route"]))).collect()
     }
 
-    /// Whether a library or we ourselves warned of lost spans.
+    /// Returns whether a library or the service warned of lost spans.
     pub(crate) fn warned(&self) -> bool {
         self.lines.lock().unwrap().iter().any(|line| matches!(line["level"].as_str(), Some("WARN" | "ERROR")))
     }

@@ -54,7 +54,7 @@ pub struct Operation {
     details: Option<&'static str>,
     tag: &'static str,
     scope: Option<Scope>,
-    /// Whether a service may do without the scope.
+    /// True if a service may do without the scope.
     anonymous: bool,
     parameters: Vec<Value>,
     body: Option<Value>,

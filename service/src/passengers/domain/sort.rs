@@ -14,7 +14,7 @@ use super::words::are_words;
 pub struct Sort {
     /// The sort key.
     pub by: SortBy,
-    /// Whether the largest comes first.
+    /// True if the largest comes first.
     pub descending: bool,
 }
 

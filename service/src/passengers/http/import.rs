@@ -84,7 +84,7 @@ struct Import {
     body: BodyDataStream,
     lines: Lines,
     batch: Vec<(Option<Uuid>, NewPassenger)>,
-    /// Whether all is stored in one transaction, or nothing.
+    /// True if all is stored in one transaction, or nothing.
     atomic: bool,
     counts: Counts,
     ends: Instant,
