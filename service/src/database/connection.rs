@@ -98,17 +98,6 @@ macro_rules! rows {
         sqlx::query_as_with(AssertSqlSafe(sql), arguments).persistent(persistent).fetch_all(&mut *$on).await
     }};
 }
-/// Reads the first row. SQLite stops there; PostgreSQL is read to the end, which comes with the row.
-macro_rules! row {
-    ($on:expr, $arguments:ident, $statement:expr) => {{
-        let Statement { sql, values, persistent } = $statement;
-        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
-        sqlx::query_as_with(AssertSqlSafe(sql), arguments)
-            .persistent(persistent)
-            .fetch_optional(&mut *$on)
-            .await
-    }};
-}
 macro_rules! execute {
     ($on:expr, $arguments:ident, $statement:expr) => {{
         let Statement { sql, values, persistent } = $statement;
@@ -176,13 +165,6 @@ impl Connection {
         Ok(rows)
     }
 
-    pub(super) async fn row<R: Readable>(self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
-        match self {
-            Self::Sqlite(mut pooled) => pooled.run(async |on| row!(on, for_sqlite, statement)).await,
-            Self::Postgres(..) => self.rows(statement).await.map(|rows| rows.into_iter().next()),
-        }
-    }
-
     pub(super) async fn execute(mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         if !self.is_shared() {
             return self.execute_within(statement).await;
@@ -227,16 +209,9 @@ impl Database {
         watch.over(self.rows_admitted(statement)).await
     }
 
-    /// Returns the first row of a statement.
+    /// Returns the first row of a statement, which reads few.
     pub(crate) async fn row<R: Readable>(&self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
-        let watch = self.meter.watch(&statement.sql);
-        watch
-            .over(async {
-                let (_permit, connection) =
-                    self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
-                connection.row(statement).await
-            })
-            .await
+        self.rows(statement).await.map(|rows| rows.into_iter().next())
     }
 
     /// Executes a statement and returns the number of changed rows.

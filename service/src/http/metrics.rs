@@ -19,7 +19,6 @@ use crate::telemetry::{self, TraceIds};
 const DURATION: &str = "http_server_request_duration_seconds";
 const REQUEST_SIZE: &str = "http_server_request_body_size_bytes";
 const RESPONSE_SIZE: &str = "http_server_response_body_size_bytes";
-const REJECTED: &str = "titanic_requests_rejected_total";
 const INJECTED: &str = "titanic_faults_injected_total";
 
 /// Bounds of the latency buckets in seconds. Latency objectives must use one of these.
@@ -73,10 +72,7 @@ impl Metrics {
                 (REQUEST_SIZE, "Size of request bodies, as their clients declared it.", &SIZES),
                 (RESPONSE_SIZE, "Size of response bodies, except of streams.", &SIZES),
             ],
-            &[
-                (INJECTED, "Requests broken on purpose, by route and kind."),
-                (REJECTED, "Requests turned away before they reached their handler, by reason."),
-            ],
+            &[(INJECTED, "Requests broken on purpose, by route and kind.")],
         );
         recorder.record(|| {
             for (route, method, status) in api {
@@ -122,11 +118,6 @@ impl Metrics {
     /// A request was broken on purpose.
     pub fn fault_injected(&self, route: &str, kind: &'static str) {
         self.recorder.record(|| counter!(INJECTED, "route" => route.to_owned(), "kind" => kind).increment(1));
-    }
-
-    /// A request was turned away before it reached its handler.
-    pub fn request_rejected(&self, reason: &'static str) {
-        self.recorder.record(|| counter!(REJECTED, "reason" => reason).increment(1));
     }
 
     /// Requests being handled.

@@ -32,7 +32,7 @@ use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::log_level::LogLevel;
 
-pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace, inject_trace};
+pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace};
 pub use self::export::TelemetryError;
 
 /// The target of the one line that other programs read. It is written whatever the level.
