@@ -119,6 +119,16 @@ impl Pools {
     }
 }
 
+/// Does the same on a connection to either database.
+macro_rules! on_either {
+    ($connection:expr, $pooled:ident => $work:expr) => {
+        match $connection {
+            Connection::Sqlite($pooled) => $work,
+            Connection::Postgres($pooled, _) => $work,
+        }
+    };
+}
+
 impl Connection {
     /// Returns whether a statement needs a transaction of its own, because the pooler may change the session in between.
     fn is_shared(&self) -> bool {
@@ -126,17 +136,11 @@ impl Connection {
     }
 
     async fn begin(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(pooled) => pooled.begin(sql).await,
-            Self::Postgres(pooled, _) => pooled.begin(sql).await,
-        }
+        on_either!(self, pooled => pooled.begin(sql).await)
     }
 
     async fn commit(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(pooled) => pooled.commit().await,
-            Self::Postgres(pooled, _) => pooled.commit().await,
-        }
+        on_either!(self, pooled => pooled.commit().await)
     }
 
     async fn rows_within<R: Readable>(&mut self, mut statement: Statement) -> Result<Vec<R>, sqlx::Error> {
@@ -287,10 +291,6 @@ impl Tx {
 
     /// Excludes a long transaction, such as the export of a table, from the limit of a request.
     pub(crate) fn allow_long(&mut self) {
-        let limit = Duration::from_secs(30);
-        match &mut self.connection {
-            Connection::Sqlite(pooled) => pooled.allow(limit),
-            Connection::Postgres(pooled, _) => pooled.allow(limit),
-        }
+        on_either!(&mut self.connection, pooled => pooled.allow(Duration::from_secs(30)));
     }
 }

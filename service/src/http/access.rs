@@ -8,8 +8,8 @@ use super::Shared;
 use super::error::Problem;
 use crate::config::{Keys, Scope};
 
-/// The longest `Authorization` that is looked at.
-const MOST_BYTES: usize = 512;
+/// The longest `Authorization` with an API key that is looked at.
+pub(super) const MOST_BYTES: usize = 512;
 
 /// The name of the key's holder; none where no key is required.
 #[derive(Debug, Clone, Default)]
@@ -40,9 +40,9 @@ macro_rules! permission {
 }
 pub(crate) use permission;
 
-/// Returns the token behind `Bearer`.
-pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
-    let offered = headers.get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES)?;
+/// Returns the token behind `Bearer`, in a field of at most so many bytes.
+pub(super) fn secret(headers: &HeaderMap, most: usize) -> Option<&str> {
+    let offered = headers.get(header::AUTHORIZATION).filter(|value| value.len() <= most)?;
     let (scheme, secret) = offered.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
@@ -58,12 +58,12 @@ pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holde
         Keys::Nobody => {
             let detail = "no API keys are configured (API_KEYS), so that nobody may change anything here";
             let problem = Problem::new(StatusCode::FORBIDDEN, "read_only", "Read only", detail);
-            return Err(Refusal { problem: Box::new(problem), challenge: None });
+            return Err(problem.into());
         }
         Keys::Required(_) => {}
     }
     let offered = headers.contains_key(header::AUTHORIZATION);
-    let Some(key) = secret(headers).and_then(|secret| keys.find(secret)) else {
+    let Some(key) = secret(headers, MOST_BYTES).and_then(|secret| keys.find(secret)) else {
         let detail = format!("send `Authorization: Bearer <key>` with a key for {}", scope.as_str());
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail);
         return Err(challenged(problem, offered.then_some("invalid_token"), scope));
@@ -80,7 +80,7 @@ pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holde
 fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
     let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
     let challenge = format!("Bearer realm=\"titanic\"{error}, scope=\"{}\"", scope.as_str());
-    Refusal { problem: Box::new(problem), challenge: HeaderValue::try_from(challenge).ok() }
+    Refusal::challenged(problem, &challenge)
 }
 
 /// A refusal with its challenge.
@@ -88,6 +88,24 @@ fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
 pub struct Refusal {
     problem: Box<Problem>,
     challenge: Option<HeaderValue>,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Box::new(problem), challenge: None }
+    }
+}
+
+impl Refusal {
+    /// Creates a refusal that says what would do.
+    pub(super) fn challenged(problem: Problem, challenge: &str) -> Self {
+        Self { challenge: HeaderValue::from_str(challenge).ok(), ..problem.into() }
+    }
+
+    /// Returns the code of the problem.
+    pub(super) fn code(&self) -> &'static str {
+        self.problem.code()
+    }
 }
 
 impl IntoResponse for Refusal {

@@ -1,7 +1,7 @@
 //! The admin port: metrics and probes; faults, the log level and the audit log with the token.
 
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get};
@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Shared;
+use super::access::{Refusal, secret};
 use super::client::PeerAddress;
 use super::error::Problem;
 use super::extract::JsonObject;
@@ -121,81 +122,39 @@ async fn set_log_level(
 }
 
 /// Refuses fault injection without the token, and in production to everybody.
-async fn admit_to_drills(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let production = shared.config.environment.is_production().then_some(AdminRefusal::Production);
-    match production.or_else(|| refusal(&shared, &request)) {
-        Some(problem) => turn_away(problem, &request),
-        None => next.run(request).await,
+async fn admit_to_drills(state: State<Shared>, request: Request, next: Next) -> Response {
+    if state.config.environment.is_production() {
+        let detail = "faults are refused because ENVIRONMENT is production";
+        let title = "Fault injection forbidden";
+        let problem = Problem::new(StatusCode::FORBIDDEN, "faults_forbidden", title, detail);
+        return turn_away(problem.into(), &request);
     }
+    admit(state, request, next).await
 }
 
 /// Refuses requests without the token.
 async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    match refusal(&shared, &request) {
-        Some(problem) => turn_away(problem, &request),
-        None => next.run(request).await,
+    let Some(token) = shared.secrets.admin_token() else {
+        let detail = "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on";
+        let title = "Operator endpoints disabled";
+        let problem = Problem::new(StatusCode::NOT_FOUND, "faults_disabled", title, detail);
+        return turn_away(problem.into(), &request);
+    };
+    if secret(request.headers(), MOST_BYTES).is_some_and(|offered| token.admits(offered)) {
+        return next.run(request).await;
     }
-}
-
-/// Logged, but not kept with what was really done: strangers could push that out of the list.
-fn turn_away(problem: AdminRefusal, request: &Request) -> Response {
-    let peer = request.extensions().get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
-    let peer = peer.map(tracing::field::display);
-    tracing::warn!(peer, method = %request.method(), reason = ?problem, "an operator was turned away");
-    problem.into_response()
+    let detail = "send `Authorization: Bearer <ADMIN_TOKEN>`";
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail);
+    turn_away(Refusal::challenged(problem, "Bearer realm=\"operators\""), &request)
 }
 
 /// The longest `Authorization` that is looked at.
 const MOST_BYTES: usize = 4200;
 
-fn refusal(shared: &Shared, request: &Request) -> Option<AdminRefusal> {
-    let Some(token) = shared.secrets.admin_token() else { return Some(AdminRefusal::Disabled) };
-    let offered = request.headers().get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES);
-    let offered = offered.and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
-    match offered {
-        Some((scheme, offered)) if scheme.eq_ignore_ascii_case("bearer") && token.admits(offered.trim()) => {
-            None
-        }
-        _ => Some(AdminRefusal::Stranger),
-    }
-}
-
-#[derive(Debug)]
-enum AdminRefusal {
-    Production,
-    Disabled,
-    Stranger,
-}
-
-impl IntoResponse for AdminRefusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Production => Problem::new(
-                StatusCode::FORBIDDEN,
-                "faults_forbidden",
-                "Fault injection forbidden",
-                "faults are refused because ENVIRONMENT is production",
-            )
-            .into_response(),
-            Self::Disabled => Problem::new(
-                StatusCode::NOT_FOUND,
-                "faults_disabled",
-                "Operator endpoints disabled",
-                "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on",
-            )
-            .into_response(),
-            Self::Stranger => {
-                let mut response = Problem::new(
-                    StatusCode::UNAUTHORIZED,
-                    "unauthorized",
-                    "Unauthorized",
-                    "send `Authorization: Bearer <ADMIN_TOKEN>`",
-                )
-                .into_response();
-                let challenge = HeaderValue::from_static("Bearer realm=\"operators\"");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-                response
-            }
-        }
-    }
+/// Logged, but not kept with what was really done: strangers could push that out of the list.
+fn turn_away(refusal: Refusal, request: &Request) -> Response {
+    let peer = request.extensions().get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
+    let peer = peer.map(tracing::field::display);
+    tracing::warn!(peer, method = %request.method(), reason = refusal.code(), "an operator was turned away");
+    refusal.into_response()
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use axum::{Json, Router};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use tokio::time::Instant;
 
-use super::openapi::{Answer, Described, Operation, Verb};
+use super::openapi::{Answer, Described, Operation};
 use super::{ABOUT, Shared};
 use crate::config::Config;
 use crate::database::{Health, WriteFault};
@@ -70,7 +70,7 @@ pub(super) fn admin_routes() -> Router<Shared> {
 
 /// The routes that say how the service is.
 pub fn routes() -> Described<Shared> {
-    let about = |path, id, summary| Operation::new(Verb::Get, path, id, summary);
+    let about = |path, id, summary| Operation::new(Method::GET, path, id, summary);
     let report =
         |status, about| Answer::new(status, about).json(json!({"$ref": "#/components/schemas/Health"}));
     let version = json!({

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{FromRef, State};
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use crate::fields::FieldError;
 use crate::http::access::permission;
 use crate::http::error::Problem;
 use crate::http::extract::{Id, JsonObject, hyphenated};
-use crate::http::openapi::{Answer, Described, Operation, Verb};
+use crate::http::openapi::{Answer, Described, Operation};
 use crate::http::{ApiRoute, Shared};
 use crate::visible::invisible_class;
 
@@ -54,7 +54,7 @@ permission!("Proof that the client may change voyages.", Writer, VoyagesWrite);
 pub fn routes(shared: &Shared, store: Store) -> Described {
     let described = Described::default()
         .on(
-            describe(Verb::Get, ALL, "listVoyages", "List voyages")
+            describe(Method::GET, ALL, "listVoyages", "List voyages")
                 .reads(Scope::VoyagesRead)
                 .parameters([cursor()])
                 .refuses(&[400])
@@ -62,7 +62,7 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
             list,
         )
         .on(
-            change(Verb::Post, ALL, "createVoyage", "Add a voyage", "NewVoyage").answers(
+            change(Method::POST, ALL, "createVoyage", "Add a voyage", "NewVoyage").answers(
                 Answer::new(201, "The voyage as stored.")
                     .json(reference("Voyage"))
                     .header("location", "Where it is."),
@@ -70,19 +70,19 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
             create,
         )
         .on(
-            one(Verb::Get, ONE, "getVoyage", "Read a voyage")
+            one(Method::GET, ONE, "getVoyage", "Read a voyage")
                 .reads(Scope::VoyagesRead)
                 .answers(Answer::new(200, "The voyage.").json(reference("Voyage"))),
             read,
         )
         .on(
-            one(Verb::Delete, ONE, "deleteVoyage", "Remove a voyage with its calls")
+            one(Method::DELETE, ONE, "deleteVoyage", "Remove a voyage with its calls")
                 .needs(Scope::VoyagesWrite)
                 .answers(Answer::new(204, "The voyage is gone.")),
             remove,
         )
         .on(
-            one(Verb::Get, CALLS, "listCalls", "List the ports of call of a voyage")
+            one(Method::GET, CALLS, "listCalls", "List the ports of call of a voyage")
                 .reads(Scope::VoyagesRead)
                 .answers(
                     Answer::new(200, "The calls in their order, at most 100.").json(reference("CallList")),
@@ -90,7 +90,7 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
             calls,
         )
         .on(
-            change(Verb::Post, CALLS, "addCall", "Add a port of call to a voyage", "NewCall")
+            change(Method::POST, CALLS, "addCall", "Add a port of call to a voyage", "NewCall")
                 .parameters([id_parameter()])
                 .refuses(&[404])
                 .answers(Answer::new(201, "The call as stored.").json(reference("Call"))),
@@ -100,16 +100,22 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
     described.tagged("voyages", "The voyages and their ports of call.").schemas(schemas()).with_state(context)
 }
 
-fn describe(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(verb, path, id, summary)
+fn describe(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(method, path, id, summary)
 }
 
-fn one(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    describe(verb, path, id, summary).parameters([id_parameter()]).refuses(&[400, 404])
+fn one(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    describe(method, path, id, summary).parameters([id_parameter()]).refuses(&[400, 404])
 }
 
-fn change(verb: Verb, path: &'static str, id: &'static str, summary: &'static str, body: &str) -> Operation {
-    describe(verb, path, id, summary)
+fn change(
+    method: Method,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    body: &str,
+) -> Operation {
+    describe(method, path, id, summary)
         .needs(Scope::VoyagesWrite)
         .body("application/json", reference(body))
         .refuses(&[422])
