@@ -230,7 +230,7 @@ impl Meter {
         self.pending.load(Ordering::Relaxed)
     }
 
-    /// Merges what was measured into the buckets, and returns it as text.
+    /// Returns the recorder of statements and waits.
     pub(super) fn recorder(&self) -> &Recorder {
         &self.recorder
     }
