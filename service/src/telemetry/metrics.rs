@@ -93,7 +93,8 @@ pub fn render_now(record: impl FnOnce()) -> String {
         process.collect();
         record();
     });
-    recorder.render()
+    // A counter of `metrics` is a whole number, so that seconds with fractions come as a gauge.
+    recorder.render().replace("process_cpu_seconds_total gauge", "process_cpu_seconds_total counter")
 }
 
 /// Records the present value of a gauge.
