@@ -55,12 +55,12 @@ struct Asked {
     limit: u8,
 }
 
-/// What SQLite keeps of a point in time.
+/// A point in time as SQLite keeps it.
 #[derive(sqlx::Type)]
 #[sqlx(transparent)]
 struct Milliseconds(i64);
 
-/// What PostgreSQL keeps of one, since the year 2000.
+/// A point in time as PostgreSQL keeps it, since the year 2000.
 struct Microseconds(i64);
 
 impl Type<Postgres> for Microseconds {

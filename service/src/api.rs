@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ use crate::backup::{self, BackupError, Contents, Kind};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::database::Database;
-use crate::http::openapi::{Answer, Described, Info, Operation, Verb};
+use crate::http::openapi::{Answer, Described, Info, Operation};
 use crate::http::{self, ApiRoute, PortService, Shared};
 use crate::passengers::domain::model::Passenger;
 use crate::voyages::domain::{Call, Voyage};
@@ -56,7 +57,7 @@ pub fn shared(config: Config, passengers: &passengers::Store, clock: Arc<dyn Clo
 #[must_use]
 pub fn public(shared: &Shared, passengers: &passengers::Store) -> PortService {
     let (path, ..) = HELLO;
-    let hello = Operation::new(Verb::Get, path, "hello", "Be welcomed").answers(
+    let hello = Operation::new(Method::GET, path, "hello", "Be welcomed").answers(
         Answer::new(200, "A welcome.").json(json!({
             "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
         })),

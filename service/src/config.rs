@@ -66,7 +66,7 @@ pub struct Config {
     pub admin_address: SocketAddr,
     /// The database (`DATABASE_URL`, or `DB_HOST` and its companions).
     pub database_url: DatabaseUrl,
-    /// Whether a password is set although the database is a file.
+    /// True if a password is set although the database is a file.
     pub has_unused_password: bool,
     /// The lifetime of a server connection behind the pool (`DB_POOLING`).
     pub pooling: Pooling,

@@ -1,4 +1,4 @@
-//! Whether the service beside us is ready, for images without a shell.
+//! Asks the service beside us for its readiness, for images without a shell.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};

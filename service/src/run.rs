@@ -204,7 +204,8 @@ async fn maintain(shared: Shared) {
     let mut often = interval(OFTEN);
     loop {
         often.tick().await;
-        shared.database.close_expired();
+        shared.database.maintain();
+        shared.metrics.upkeep();
     }
 }
 

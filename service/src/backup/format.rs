@@ -57,7 +57,7 @@ impl Writer {
 
     /// Writes the footer, and gives the file its name.
     pub(super) fn finish(mut self, counts: &[(&'static str, u64)]) -> Result<(), BackupError> {
-        let digest = hex(std::mem::take(&mut self.digest));
+        let digest = hex::encode(std::mem::take(&mut self.digest).finalize());
         let counts: Map<String, Value> =
             counts.iter().map(|(kind, count)| ((*kind).to_owned(), (*count).into())).collect();
         self.line(&json!({"counts": counts, "sha256": digest}))?;
@@ -85,10 +85,6 @@ impl Drop for Writer {
         // After a finished backup there is nothing of this name.
         let _half_of_a_backup_helps_nobody = std::fs::remove_file(&self.partial);
     }
-}
-
-fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Makes the new name of a file survive a power cut, where the file system can.
@@ -240,7 +236,7 @@ impl Reader {
         if let Some(Section { kind, count }) = wrong {
             return Err(self.wrong(format!("the number of {} above, {count}", kind.name())));
         }
-        let digest = hex(std::mem::take(&mut self.digest));
+        let digest = hex::encode(std::mem::take(&mut self.digest).finalize());
         if footer.get("sha256").and_then(Value::as_str) != Some(&digest) {
             return Err(
                 self.wrong("the digest of the lines above; the file was changed after it was written")

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use axum::http::{HeaderValue, Uri};
+use ipnet::IpNet;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -14,7 +15,7 @@ use super::{Environment, HostPattern, Reader, Variables};
 pub struct ClientPolicy {
     /// The keys of the start (`API_KEYS`, `API_KEYS_FILE`).
     pub keys: Keys,
-    /// Whether reading needs no key (`ANONYMOUS_READS`).
+    /// True if reading needs no key (`ANONYMOUS_READS`).
     pub anonymous_reads: bool,
     /// The origins whose pages may read responses (`CORS_ORIGINS`).
     pub origins: Vec<HeaderValue>,
@@ -71,6 +72,12 @@ pub enum Scope {
 impl Scope {
     const ALL: [Self; 5] = [Self::Read, Self::Write, Self::Import, Self::VoyagesRead, Self::VoyagesWrite];
 
+    /// Returns whether it is needed only where anonymous reads are denied.
+    #[must_use]
+    pub fn is_read(self) -> bool {
+        matches!(self, Self::Read | Self::VoyagesRead)
+    }
+
     /// Returns its name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -122,11 +129,8 @@ impl fmt::Debug for ApiKey {
 }
 
 fn digest_of(hex: &str) -> Option<[u8; 32]> {
-    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let bytes: Vec<u8> =
-        pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect::<Option<_>>()?;
-    bytes.try_into().ok().filter(|_| rest.is_empty())
+    let mut digest = [0; 32];
+    hex::decode_to_slice(hex, &mut digest).ok().map(|()| digest)
 }
 
 impl Keys {
@@ -167,35 +171,18 @@ impl Keys {
 
 /// One address, or all that begin like it: `10.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Network {
-    start: IpAddr,
-    bits: u8,
-}
+pub struct Network(IpNet);
 
 impl Network {
     fn read(text: &str) -> Option<Self> {
-        let (start, bits) = text.split_once('/').map_or((text, None), |(start, bits)| (start, Some(bits)));
-        let start: IpAddr = start.parse().ok()?;
-        let most = if start.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(most), |bits| bits.parse().ok().filter(|bits| *bits <= most))?;
-        Some(Self { start, bits })
+        let network = text.parse().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network.ok().map(Self)
     }
 
     /// Returns whether an address is in the network.
     #[must_use]
     pub fn contains(self, address: IpAddr) -> bool {
-        let shift = |width: u8| u32::from(width - self.bits);
-        match (self.start, address.to_canonical()) {
-            (IpAddr::V4(start), IpAddr::V4(address)) => {
-                let differs = start.to_bits() ^ address.to_bits();
-                differs.checked_shr(shift(32)).unwrap_or(0) == 0
-            }
-            (IpAddr::V6(start), IpAddr::V6(address)) => {
-                let differs = start.to_bits() ^ address.to_bits();
-                differs.checked_shr(shift(128)).unwrap_or(0) == 0
-            }
-            _ => false,
-        }
+        self.0.contains(&address.to_canonical())
     }
 }
 

@@ -11,7 +11,7 @@ pub struct Setting {
     pub default: &'static str,
     /// Its meaning.
     pub about: &'static str,
-    /// Whether it is a secret.
+    /// True for a secret.
     pub secret: bool,
 }
 

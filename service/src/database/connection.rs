@@ -98,17 +98,6 @@ macro_rules! rows {
         sqlx::query_as_with(AssertSqlSafe(sql), arguments).persistent(persistent).fetch_all(&mut *$on).await
     }};
 }
-/// Reads the first row. SQLite stops there; PostgreSQL is read to the end, which comes with the row.
-macro_rules! row {
-    ($on:expr, $arguments:ident, $statement:expr) => {{
-        let Statement { sql, values, persistent } = $statement;
-        let arguments = $arguments(values).map_err(sqlx::Error::Encode)?;
-        sqlx::query_as_with(AssertSqlSafe(sql), arguments)
-            .persistent(persistent)
-            .fetch_optional(&mut *$on)
-            .await
-    }};
-}
 macro_rules! execute {
     ($on:expr, $arguments:ident, $statement:expr) => {{
         let Statement { sql, values, persistent } = $statement;
@@ -130,6 +119,16 @@ impl Pools {
     }
 }
 
+/// Does the same on a connection to either database.
+macro_rules! on_either {
+    ($connection:expr, $pooled:ident => $work:expr) => {
+        match $connection {
+            Connection::Sqlite($pooled) => $work,
+            Connection::Postgres($pooled, _) => $work,
+        }
+    };
+}
+
 impl Connection {
     /// Returns whether a statement needs a transaction of its own, because the pooler may change the session in between.
     fn is_shared(&self) -> bool {
@@ -137,17 +136,11 @@ impl Connection {
     }
 
     async fn begin(&mut self, sql: &'static str) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(pooled) => pooled.begin(sql).await,
-            Self::Postgres(pooled, _) => pooled.begin(sql).await,
-        }
+        on_either!(self, pooled => pooled.begin(sql).await)
     }
 
     async fn commit(&mut self) -> Result<(), sqlx::Error> {
-        match self {
-            Self::Sqlite(pooled) => pooled.commit().await,
-            Self::Postgres(pooled, _) => pooled.commit().await,
-        }
+        on_either!(self, pooled => pooled.commit().await)
     }
 
     async fn rows_within<R: Readable>(&mut self, mut statement: Statement) -> Result<Vec<R>, sqlx::Error> {
@@ -174,13 +167,6 @@ impl Connection {
         let rows = self.rows_within(statement).await?;
         self.commit().await?;
         Ok(rows)
-    }
-
-    pub(super) async fn row<R: Readable>(self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
-        match self {
-            Self::Sqlite(mut pooled) => pooled.run(async |on| row!(on, for_sqlite, statement)).await,
-            Self::Postgres(..) => self.rows(statement).await.map(|rows| rows.into_iter().next()),
-        }
     }
 
     pub(super) async fn execute(mut self, statement: Statement) -> Result<u64, sqlx::Error> {
@@ -227,16 +213,9 @@ impl Database {
         watch.over(self.rows_admitted(statement)).await
     }
 
-    /// Returns the first row of a statement.
+    /// Returns the first row of a statement, which reads few.
     pub(crate) async fn row<R: Readable>(&self, statement: Statement) -> Result<Option<R>, sqlx::Error> {
-        let watch = self.meter.watch(&statement.sql);
-        watch
-            .over(async {
-                let (_permit, connection) =
-                    self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
-                connection.row(statement).await
-            })
-            .await
+        self.rows(statement).await.map(|rows| rows.into_iter().next())
     }
 
     /// Executes a statement and returns the number of changed rows.
@@ -312,10 +291,6 @@ impl Tx {
 
     /// Excludes a long transaction, such as the export of a table, from the limit of a request.
     pub(crate) fn allow_long(&mut self) {
-        let limit = Duration::from_secs(30);
-        match &mut self.connection {
-            Connection::Sqlite(pooled) => pooled.allow(limit),
-            Connection::Postgres(pooled, _) => pooled.allow(limit),
-        }
+        on_either!(&mut self.connection, pooled => pooled.allow(Duration::from_secs(30)));
     }
 }

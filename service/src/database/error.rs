@@ -127,6 +127,8 @@ pub enum WriteFault {
     Full,
     /// The file or the server is read-only, such as a primary after a failover.
     ReadOnly,
+    /// The disk refuses to write, such as a broken one.
+    Io,
 }
 
 impl WriteFault {
@@ -136,6 +138,7 @@ impl WriteFault {
         match self {
             Self::Full => "full",
             Self::ReadOnly => "read_only",
+            Self::Io => "io_error",
         }
     }
 }
@@ -147,6 +150,7 @@ pub(super) fn write_fault(error: &sqlx::Error) -> Option<WriteFault> {
     if error.try_downcast_ref::<SqliteError>().is_some() {
         return match code.parse::<u32>().ok()? & 0xff {
             8 => Some(WriteFault::ReadOnly),
+            10 => Some(WriteFault::Io),
             13 => Some(WriteFault::Full),
             _ => None,
         };
@@ -154,6 +158,7 @@ pub(super) fn write_fault(error: &sqlx::Error) -> Option<WriteFault> {
     match &*code {
         "53100" => Some(WriteFault::Full),
         "25006" => Some(WriteFault::ReadOnly),
+        "58030" => Some(WriteFault::Io),
         _ => None,
     }
 }

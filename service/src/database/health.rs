@@ -8,8 +8,8 @@ use super::error::{WriteFault, doing};
 use super::migrations::Standing;
 use super::{CHECK_TIMEOUT, Database, DatabaseError, Statement, migrations};
 
-/// Time after which a full disk of PostgreSQL is no longer assumed: only a change can tell.
-const FULL_ASSUMED: Duration = Duration::from_secs(30);
+/// Time after which a full or broken disk of PostgreSQL is no longer assumed: only a change can tell.
+const FAULT_ASSUMED: Duration = Duration::from_secs(30);
 
 /// One statement that waits for no lock: it asks the catalogue for them.
 const POSTGRES: &str = "select pg_is_in_recovery() or current_setting('transaction_read_only') = 'on', \
@@ -23,11 +23,11 @@ const TRY_WRITE: &str = "pragma user_version = 0";
 /// The health of a database that answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Health {
-    /// Whether another session has locked a table against reading, such as a migration.
+    /// True while another session has locked a table against reading, such as a migration.
     pub locked: bool,
     /// The reason for which it takes no changes.
     pub write_fault: Option<WriteFault>,
-    /// Whether the migrations of this version are applied; unknown if that could not be read.
+    /// True if the migrations of this version are applied; unknown if that could not be read.
     pub migrated: Option<bool>,
 }
 
@@ -61,7 +61,7 @@ impl Database {
         let (fault, since) = self.meter.last_write_fault()?;
         let passed = if self.is_postgres() {
             // It says itself whether it is read-only.
-            fault == WriteFault::ReadOnly || since.elapsed() > FULL_ASSUMED
+            fault == WriteFault::ReadOnly || since.elapsed() > FAULT_ASSUMED
         } else {
             let tried = async { self.pools.connection().await?.execute(Statement::begin(TRY_WRITE)).await };
             tried.await.is_ok()

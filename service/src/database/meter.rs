@@ -4,8 +4,9 @@
 //! the connections, so that health checks, which need none, go on. There are more than requests: they queue at the pool.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use metrics::histogram;
 use opentelemetry::{KeyValue, global};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -14,19 +15,12 @@ use tracing::{Level, Span, field};
 use super::error::{WriteFault, write_fault};
 use super::pool::PoolState;
 use crate::telemetry::SQL;
-use crate::telemetry::exposition::{Exposition, Kind};
-use crate::telemetry::histogram::{Histogram, Measure};
+use crate::telemetry::metrics::{Recorder, counter, gauge};
 
 /// Bucket bounds in seconds of one round trip to a database.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 const DURATION: &str = "db_client_operation_duration_seconds";
 const WAIT: &str = "db_client_connection_wait_time_seconds";
-const TIMEOUTS: &str = "db_client_connection_timeouts_total";
-const PENDING: &str = "db_client_connection_pending_requests";
-const MOST: &str = "db_client_connection_max";
-const PERMITS: &str = "titanic_db_connection_permits";
-const OLDEST: &str = "titanic_db_oldest_checkout_seconds";
-const DISCARDED: &str = "titanic_db_connections_discarded_total";
 
 /// Counts and durations of one database.
 #[derive(Debug)]
@@ -36,19 +30,10 @@ pub(crate) struct Meter {
     slots: u32,
     pending: AtomicU64,
     timeouts: AtomicU64,
-    wait: Histogram,
-    operations: RwLock<Vec<Operation>>,
+    recorder: Recorder,
     write_fault: Mutex<Option<(WriteFault, Instant)>>,
     exported: opentelemetry::metrics::Histogram<f64>,
     exported_wait: opentelemetry::metrics::Histogram<f64>,
-}
-
-#[derive(Debug)]
-struct Operation {
-    name: &'static str,
-    error: Option<&'static str>,
-    duration: Histogram,
-    attributes: Vec<KeyValue>,
 }
 
 /// Admission permits: more than there are ever requests.
@@ -123,14 +108,20 @@ impl Meter {
         let histogram = |name: &'static str| {
             meter.f64_histogram(name).with_unit("s").with_boundaries(BUCKETS.to_vec()).build()
         };
+        let recorder = Recorder::new(
+            &[
+                (WAIT, "How long a database connection was waited for.", &BUCKETS),
+                (DURATION, "Duration of statements, by what they do and how they failed.", &BUCKETS),
+            ],
+            &[],
+        );
         Self {
             system,
             admission: Arc::new(Semaphore::new(ADMISSIONS as usize)),
             slots,
             pending: AtomicU64::new(0),
             timeouts: AtomicU64::new(0),
-            wait: Histogram::new(Measure::Seconds, &BUCKETS),
-            operations: RwLock::default(),
+            recorder,
             write_fault: Mutex::default(),
             exported: histogram("db.client.operation.duration"),
             exported_wait: histogram("db.client.connection.wait_time"),
@@ -169,7 +160,7 @@ impl Meter {
         };
         drop(waiting);
         let seconds = since.elapsed().as_secs_f64();
-        self.wait.record(seconds, None);
+        self.recorder.record(|| histogram!(WAIT).record(seconds));
         self.exported_wait.record(seconds, &[KeyValue::new("db.client.connection.pool.name", self.system)]);
         if matches!(got, Err(sqlx::Error::PoolTimedOut)) {
             self.timeouts.fetch_add(1, Ordering::Relaxed);
@@ -205,24 +196,15 @@ impl Meter {
     }
 
     fn note(&self, name: &'static str, error: Option<&'static str>, seconds: f64) {
-        let record = |known: &[Operation]| {
-            let operation = known.iter().find(|one| one.name == name && one.error == error)?;
-            operation.duration.record(seconds, None);
-            self.exported.record(seconds, &operation.attributes);
-            Some(())
-        };
-        if record(&self.operations.read().unwrap_or_else(PoisonError::into_inner)).is_some() {
-            return;
-        }
-        let mut attributes =
-            vec![KeyValue::new("db.system.name", self.system), KeyValue::new("db.operation.name", name)];
+        let system = self.system;
+        let (mut labels, mut attributes) = (
+            vec![("db_system_name", system), ("db_operation_name", name)],
+            vec![KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", name)],
+        );
+        labels.extend(error.map(|error| ("error_type", error)));
         attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
-        let mut known = self.operations.write().unwrap_or_else(PoisonError::into_inner);
-        if !known.iter().any(|one| one.name == name && one.error == error) {
-            let duration = Histogram::new(Measure::Seconds, &BUCKETS);
-            known.push(Operation { name, error, duration, attributes });
-        }
-        let _known_by_now = record(&known);
+        self.recorder.record(|| histogram!(DURATION, &labels).record(seconds));
+        self.exported.record(seconds, &attributes);
     }
 
     /// Remembers that changes fail, or that one succeeded.
@@ -248,62 +230,39 @@ impl Meter {
         self.pending.load(Ordering::Relaxed)
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
-    pub(super) fn write(&self, out: &mut Exposition, pool: &PoolState) {
-        write_permits(out, pool);
-        out.only(
-            PENDING,
-            Kind::Gauge,
-            "Requests that wait for a database connection.",
-            self.pending() as f64,
-        );
-        out.only(MOST, Kind::Gauge, "Database connections that may be open at most.", self.slots.into());
-        let timeouts = self.timeouts.load(Ordering::Relaxed) as f64;
-        out.only(
-            TIMEOUTS,
-            Kind::Counter,
-            "Requests that waited in vain for a database connection.",
-            timeouts,
-        );
-        out.family(WAIT, Kind::Histogram, "How long a database connection was waited for.");
-        out.histogram(WAIT, &[], &self.wait);
-        out.family(DURATION, Kind::Histogram, "Duration of statements, by what they do and how they failed.");
-        for one in self.operations.read().unwrap_or_else(PoisonError::into_inner).iter() {
-            let labels = [
-                ("db_system_name", self.system),
-                ("db_operation_name", one.name),
-                ("error_type", one.error.unwrap_or_default()),
-            ];
-            let shown =
-                if one.error.is_some() { labels.as_slice() } else { labels.get(..2).unwrap_or(&labels) };
-            out.histogram(DURATION, shown, &one.duration);
-        }
+    /// Returns the recorder of statements and waits.
+    pub(super) fn recorder(&self) -> &Recorder {
+        &self.recorder
     }
-}
 
-/// Writes the permits of the pool by their use. A stranded one is a defect: alert on it.
-#[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
-fn write_permits(out: &mut Exposition, pool: &PoolState) {
-    out.family(PERMITS, Kind::Gauge, "Permits for database connections, by their use.");
-    let used = pool.max.saturating_sub(pool.available + pool.recovering + pool.stranded);
-    let states = [
-        ("available", pool.available),
-        ("used", used),
-        ("recovering", pool.recovering),
-        ("stranded", pool.stranded),
-    ];
-    for (state, permits) in states {
-        out.sample(PERMITS, &[("state", state)], permits.into());
+    /// Records the state of the pool. A stranded permit is a defect: alert on it.
+    #[expect(clippy::cast_precision_loss, reason = "counts that are shown")]
+    pub(super) fn record(&self, pool: &PoolState) {
+        let used = pool.max.saturating_sub(pool.available + pool.recovering + pool.stranded);
+        for (state, permits) in [
+            ("available", pool.available),
+            ("used", used),
+            ("recovering", pool.recovering),
+            ("stranded", pool.stranded),
+        ] {
+            let help = "Permits for database connections, by their use.";
+            gauge("titanic_db_connection_permits", help, &[("state", state.to_owned())], permits.into());
+        }
+        let help = "Age of the oldest checkout of a database connection.";
+        gauge("titanic_db_oldest_checkout_seconds", help, &[], pool.oldest_checkout.as_secs_f64());
+        for (reason, count) in [("silent", pool.discarded_silent), ("failed", pool.discarded_failed)] {
+            let help = "Database connections that were closed before their time, by reason.";
+            let reason = [("reason", reason.to_owned())];
+            counter("titanic_db_connections_discarded_total", help, &reason, count);
+        }
+        let help = "Requests that wait for a database connection.";
+        gauge("db_client_connection_pending_requests", help, &[], self.pending() as f64);
+        let help = "Database connections that may be open at most.";
+        gauge("db_client_connection_max", help, &[], self.slots.into());
+        let help = "Requests that waited in vain for a database connection.";
+        let timeouts = self.timeouts.load(Ordering::Relaxed);
+        counter("db_client_connection_timeouts_total", help, &[], timeouts);
     }
-    let help = "Age of the oldest checkout of a database connection.";
-    out.only(OLDEST, Kind::Gauge, help, pool.oldest_checkout.as_secs_f64());
-    out.family(
-        DISCARDED,
-        Kind::Counter,
-        "Database connections that were closed before their time, by reason.",
-    );
-    out.sample(DISCARDED, &[("reason", "silent")], pool.discarded_silent as f64);
-    out.sample(DISCARDED, &[("reason", "failed")], pool.discarded_failed as f64);
 }
 
 /// Returns the operation of a statement, from a list, because it is a label.

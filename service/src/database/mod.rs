@@ -29,7 +29,7 @@ use self::meter::{AdmissionPermit, Meter};
 use self::migrations::Standing;
 use self::pool::{Bounds, Pool};
 use crate::config::{DatabaseUrl, Pooling};
-use crate::telemetry::exposition::Exposition;
+use crate::telemetry::metrics::gauge;
 
 pub(crate) use self::columns::{Key, Moment};
 pub(crate) use self::connection::{Purpose, Readable, Tx};
@@ -173,7 +173,7 @@ impl Database {
         } else {
             (SQLITE_BOUNDS, max)
         };
-        let pool = Pool::<Sqlite>::new(options, bounds, max);
+        let pool = Pool::<Sqlite>::new(options, bounds, max).map_err(open)?;
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
         let meter = Arc::new(Meter::new("sqlite", max));
         Ok(Self { pools: Pools::Sqlite(pool), checks: None, meter })
@@ -184,9 +184,9 @@ impl Database {
              Proxy set DB_POOLING=transaction";
         let open = |source| DatabaseError::Open { url: url.to_string(), advice, source };
         let options = postgres_options(url, pooling).map_err(open)?;
-        let pool = Pool::<Postgres>::new(options.clone(), POSTGRES_BOUNDS, max);
+        let pool = Pool::<Postgres>::new(options.clone(), POSTGRES_BOUNDS, max).map_err(open)?;
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
-        let checks = Some(Pool::new(options, POSTGRES_BOUNDS, 1));
+        let checks = Some(Pool::new(options, POSTGRES_BOUNDS, 1).map_err(open)?);
         Ok(Self {
             pools: Pools::Postgres(pool, pooling),
             checks,
@@ -267,9 +267,19 @@ impl Database {
         &self.meter
     }
 
-    /// Writes the metrics of the database.
-    pub(crate) fn write(&self, out: &mut Exposition) {
-        self.meter.write(out, &self.pool_state());
+    /// Records the present state of the connections.
+    pub(crate) fn record(&self) {
+        let PoolUse { idle, used } = self.pool_use();
+        for (state, connections) in [("idle", idle), ("used", used)] {
+            let help = "Database connections of the pool, by what they are doing.";
+            gauge("db_client_connection_count", help, &[("state", state.to_owned())], connections.into());
+        }
+        self.meter.record(&self.pool_state());
+    }
+
+    /// Returns what was measured of statements, as Prometheus reads it.
+    pub(crate) fn render(&self) -> String {
+        self.meter.recorder().render()
     }
 
     /// Changes the login of new connections to PostgreSQL. Open ones stay until they are too old.
@@ -309,8 +319,9 @@ impl Database {
         Ok(())
     }
 
-    /// Closes connections that are too old or were idle for too long.
-    pub fn close_expired(&self) {
+    /// Closes connections that are too old or were idle for too long, and merges measurements.
+    pub fn maintain(&self) {
+        self.meter.recorder().upkeep();
         match &self.pools {
             Pools::Sqlite(pool) => pool.close_expired(),
             Pools::Postgres(pool, _) => pool.close_expired(),

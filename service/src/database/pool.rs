@@ -1,9 +1,8 @@
-//! The connection pool.
+//! The connection pool: `deadpool` with bounds for every await on a connection.
 //!
-//! Every await on a connection is bounded, and every drop gives its permit back within a bound. A PostgreSQL that falls
-//! silent therefore costs each permit at most one bound, and never strands it. sqlx's own pool pings a returned connection
-//! without a limit while it holds the permit (sqlx issue 4349), and it pings after every statement, which is one more round
-//! trip.
+//! A PostgreSQL that falls silent costs each permit at most one bound, and never strands it. sqlx's own pool pings a returned
+//! connection without a limit while it holds the permit (sqlx issue 4349), and it pings after every statement, which is one
+//! more round trip. `deadpool` leaves to its user what becomes of a connection that comes back:
 //!
 //! - A connection whose last statement succeeded is idle at once, without a ping.
 //! - A connection that was idle for longer than `Bounds::trusted` is pinged before it is used.
@@ -11,14 +10,17 @@
 //!   holds the permit for at most `Bounds::recovery`. Then the connection is idle again, or it is closed.
 //! - A connection that does not answer in time is closed, and all idle ones with it: they lead to the same peer.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
+use deadpool::Runtime;
+use deadpool::managed::{self, Manager, Object, ObjectId, PoolError, QueueMode, RecycleResult, Timeouts};
 use sqlx::{ConnectOptions as _, Connection as _, Database};
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backend::{Backend, Options};
@@ -54,35 +56,43 @@ const STRANDED: Duration = Duration::from_secs(30);
 
 /// The connections to one database.
 pub(super) struct Pool<B: Backend> {
-    options: Mutex<Options<B>>,
+    connections: managed::Pool<Connector<B>>,
     bounds: Bounds,
     max: u32,
-    permits: Arc<Semaphore>,
-    state: Mutex<State<B>>,
+    /// The start of each checkout; `None` for one without a limit.
+    checkouts: Mutex<HashMap<ObjectId, Option<Instant>>>,
     returned: Notify,
     recovering: AtomicU32,
-    discarded: Discarded,
+    discarded_silent: AtomicU64,
+    discarded_failed: AtomicU64,
 }
 
-struct State<B: Backend> {
-    /// The connection used last is the first to be used again.
-    idle: Vec<Idle<B>>,
-    /// The start of each checkout; `None` is a free slot or a checkout without a limit.
-    checkouts: Vec<Option<Instant>>,
-    free_slots: Vec<usize>,
-}
+/// Opens connections.
+struct Connector<B: Backend>(Mutex<Options<B>>);
 
-struct Idle<B: Backend> {
+/// A connection with its age and the time of its last use.
+struct Opened<B: Backend> {
     connection: <B as Database>::Connection,
     opened: Instant,
     used: Instant,
 }
 
-/// Counts of connections that were closed before their time, by reason.
-#[derive(Debug, Default)]
-struct Discarded {
-    silent: AtomicU64,
-    failed: AtomicU64,
+impl<B: Backend> Manager for Connector<B> {
+    type Type = Opened<B>;
+    type Error = sqlx::Error;
+
+    async fn create(&self) -> Result<Opened<B>, sqlx::Error> {
+        let options = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // In a box: this is rare and its state is large, and without one every request would carry it along.
+        let connection = Box::pin(options.connect()).await?;
+        let now = Instant::now();
+        Ok(Opened { connection, opened: now, used: now })
+    }
+
+    /// The pool looks at a connection itself, since one that is silent says something about all others.
+    async fn recycle(&self, _: &mut Opened<B>, _: &managed::Metrics) -> RecycleResult<sqlx::Error> {
+        Ok(())
+    }
 }
 
 /// The state of a pool at one moment.
@@ -106,11 +116,10 @@ pub struct PoolState {
     pub discarded_failed: u64,
 }
 
-/// A permit for one connection and its slot in the table of checkouts.
-struct Permit<B: Backend> {
+/// The entry of a checkout in the table.
+struct Checkout<B: Backend> {
     pool: Arc<Pool<B>>,
-    slot: usize,
-    permit: Option<OwnedSemaphorePermit>,
+    id: ObjectId,
 }
 
 /// A connection that is checked out. Dropped, it goes back to the pool: at once if its last statement succeeded, else
@@ -118,13 +127,12 @@ struct Permit<B: Backend> {
 pub(super) struct Pooled<B: Backend>(Option<CheckedOut<B>>);
 
 struct CheckedOut<B: Backend> {
-    connection: <B as Database>::Connection,
-    opened: Instant,
+    /// Before the connection: the next checkout of it has the same entry.
+    checkout: Checkout<B>,
+    object: Object<Connector<B>>,
     condition: Condition,
     in_transaction: bool,
     statement_limit: Duration,
-    /// After the connection: the task that gets the permit finds the connection.
-    permit: Permit<B>,
 }
 
 /// The condition of a connection after its last operation.
@@ -144,114 +152,89 @@ impl<B: Backend> fmt::Debug for Pool<B> {
     }
 }
 
+fn error_of(error: PoolError<sqlx::Error>) -> sqlx::Error {
+    match error {
+        PoolError::Backend(error) => error,
+        PoolError::Timeout(_) => sqlx::Error::PoolTimedOut,
+        _ => sqlx::Error::PoolClosed,
+    }
+}
+
 impl<B: Backend> Pool<B> {
     /// Creates a pool without a connection.
-    pub(super) fn new(options: Options<B>, bounds: Bounds, max: u32) -> Arc<Self> {
-        let state = State {
-            idle: Vec::new(),
-            checkouts: vec![None; max as usize],
-            free_slots: (0..max as usize).rev().collect(),
-        };
-        Arc::new(Self {
-            options: Mutex::new(options),
+    pub(super) fn new(options: Options<B>, bounds: Bounds, max: u32) -> Result<Arc<Self>, sqlx::Error> {
+        let connections = managed::Pool::builder(Connector(Mutex::new(options)))
+            .max_size(max as usize)
+            .queue_mode(QueueMode::Lifo)
+            .create_timeout(Some(bounds.connect))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+        Ok(Arc::new(Self {
+            connections,
             bounds,
             max,
-            permits: Arc::new(Semaphore::new(max as usize)),
-            state: Mutex::new(state),
+            checkouts: Mutex::default(),
             returned: Notify::new(),
             recovering: AtomicU32::new(0),
-            discarded: Discarded::default(),
-        })
+            discarded_silent: AtomicU64::new(0),
+            discarded_failed: AtomicU64::new(0),
+        }))
     }
 
     /// Returns the options of new connections.
     pub(super) fn options(&self) -> Options<B> {
-        self.options.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connections.manager().0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Changes the options of new connections. Those that are open stay as they are.
     pub(super) fn change_options(&self, change: impl FnOnce(Options<B>) -> Options<B>) {
-        let mut options = self.options.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut options = self.connections.manager().0.lock().unwrap_or_else(PoisonError::into_inner);
         *options = change(options.clone());
     }
 
     /// Opens the first connection, within a limit of its own. Its error says why the database cannot be used.
     pub(super) async fn open_first(&self, limit: Duration) -> Result<(), sqlx::Error> {
-        let connection = timeout(limit, async { self.options().connect().await }).await;
-        let connection = connection.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-        let now = Instant::now();
-        self.state().idle.push(Idle { connection, opened: now, used: now });
-        Ok(())
+        let timeouts = Timeouts { wait: Some(limit), create: Some(limit), recycle: None };
+        self.connections.timeout_get(&timeouts).await.map(drop).map_err(error_of)
     }
 
     /// Waits for a connection.
     pub(super) async fn checkout(self: &Arc<Self>) -> Result<Pooled<B>, sqlx::Error> {
-        if let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() {
-            let permit = self.register(permit);
-            if let Some(idle) = self.pop_trusted() {
-                return Ok(Pooled(Some(CheckedOut::new(idle.connection, idle.opened, permit))));
-            }
-        }
-        // In a box: this is rare and its state is large, and without one every request would carry it along.
-        let checkout = Box::pin(timeout(self.bounds.acquire, self.checkout_slowly())).await;
-        checkout.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        timeout(self.bounds.acquire, self.next_alive()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
-    async fn checkout_slowly(self: &Arc<Self>) -> Result<Pooled<B>, sqlx::Error> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| sqlx::Error::PoolClosed)?;
-        let permit = self.register(permit);
+    async fn next_alive(self: &Arc<Self>) -> Result<Pooled<B>, sqlx::Error> {
         loop {
-            while let Some(Idle { mut connection, opened, used }) = self.pop() {
-                if self.trusts(used) || self.is_alive(&mut connection).await {
-                    return Ok(Pooled(Some(CheckedOut::new(connection, opened, permit))));
-                }
-                drop(connection);
-                self.discard_silent();
-            }
-            let options = self.options();
-            match timeout(self.bounds.connect, options.connect()).await {
-                Ok(Ok(connection)) => {
-                    return Ok(Pooled(Some(CheckedOut::new(connection, Instant::now(), permit))));
-                }
+            let mut object = match self.connections.get().await {
+                Ok(object) => object,
                 // Another of our connections may become idle, or another client may leave.
-                Ok(Err(error)) if B::has_no_connection_left(&error) => sleep(RETRY).await,
-                Ok(Err(error)) => return Err(error),
-                Err(_) => return Err(sqlx::Error::PoolTimedOut),
+                Err(PoolError::Backend(error)) if B::has_no_connection_left(&error) => {
+                    sleep(RETRY).await;
+                    continue;
+                }
+                Err(error) => return Err(error_of(error)),
+            };
+            let checkout = Checkout { pool: Arc::clone(self), id: Object::id(&object) };
+            self.checkouts().insert(checkout.id, Some(Instant::now()));
+            if object.used.elapsed() >= self.bounds.trusted {
+                let ping = Box::pin(timeout(self.bounds.liveness, object.connection.ping())).await;
+                if !ping.is_ok_and(|pong| pong.is_ok()) {
+                    drop(Object::take(object));
+                    self.discard_silent();
+                    continue;
+                }
             }
+            let (condition, statement_limit) = (Condition::Clean, self.bounds.statement);
+            let out = CheckedOut { checkout, object, condition, in_transaction: false, statement_limit };
+            return Ok(Pooled(Some(out)));
         }
-    }
-
-    fn register(self: &Arc<Self>, permit: OwnedSemaphorePermit) -> Permit<B> {
-        let mut state = self.state();
-        let slot = state.free_slots.pop().unwrap_or_default();
-        if let Some(checkout) = state.checkouts.get_mut(slot) {
-            *checkout = Some(Instant::now());
-        }
-        drop(state);
-        Permit { pool: Arc::clone(self), slot, permit: Some(permit) }
-    }
-
-    fn pop(&self) -> Option<Idle<B>> {
-        self.state().idle.pop()
-    }
-
-    fn pop_trusted(&self) -> Option<Idle<B>> {
-        self.state().idle.pop_if(|idle| self.trusts(idle.used))
-    }
-
-    fn trusts(&self, used: Instant) -> bool {
-        used.elapsed() < self.bounds.trusted
-    }
-
-    async fn is_alive(&self, connection: &mut <B as Database>::Connection) -> bool {
-        timeout(self.bounds.liveness, connection.ping()).await.is_ok_and(|pong| pong.is_ok())
     }
 
     /// Counts a silent connection, and closes all idle ones: they lead to the same peer.
     fn discard_silent(&self) {
-        self.discarded.silent.fetch_add(1, Ordering::Relaxed);
-        let suspects = std::mem::take(&mut self.state().idle);
-        self.discarded.silent.fetch_add(suspects.len() as u64, Ordering::Relaxed);
+        let suspects = self.connections.retain(|_, _| false).removed;
+        self.discarded_silent.fetch_add(suspects.len() as u64 + 1, Ordering::Relaxed);
     }
 
     /// Closes connections that are too old or were idle for too long.
@@ -259,25 +242,19 @@ impl<B: Backend> Pool<B> {
         let Bounds { idle, lifetime, .. } = self.bounds;
         let is_over =
             |since: Instant, limit: Option<Duration>| limit.is_some_and(|limit| since.elapsed() >= limit);
-        let expired: Vec<_> = {
-            let mut state = self.state();
-            state
-                .idle
-                .extract_if(.., |one| is_over(one.used, idle) || is_over(one.opened, lifetime))
-                .collect()
-        };
-        for Idle { connection, .. } in expired {
-            close_in_background::<B>(connection);
-        }
+        let expired =
+            self.connections.retain(|one, _| !is_over(one.used, idle) && !is_over(one.opened, lifetime));
+        expired.removed.into_iter().for_each(close_in_background::<B>);
     }
 
     /// Refuses new checkouts, waits for the connections in use, and closes all, each step within a limit.
     pub(super) async fn close(&self) {
-        self.permits.close();
+        let idle = self.connections.retain(|_, _| false).removed;
+        self.connections.close();
         let all_returned = async {
             loop {
                 let returned = self.returned.notified();
-                if self.permits.available_permits() >= self.max as usize {
+                if self.checkouts().is_empty() {
                     return;
                 }
                 returned.await;
@@ -286,7 +263,6 @@ impl<B: Backend> Pool<B> {
         if timeout(CLOSE_TIMEOUT, all_returned).await.is_err() {
             tracing::warn!("database connections are still in use and are cut");
         }
-        let idle = std::mem::take(&mut self.state().idle);
         let closing = idle.into_iter().map(|one| timeout(CLOSE_TIMEOUT, one.connection.close()));
         let _closed_or_cut = futures_util::future::join_all(closing).await;
     }
@@ -294,76 +270,66 @@ impl<B: Backend> Pool<B> {
     /// Returns the counts that metrics show.
     pub(super) fn state_now(&self) -> PoolState {
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        let state = self.state();
-        let ages = || state.checkouts.iter().flatten().map(Instant::elapsed);
+        let connections = self.connections.status();
+        let in_use = connections.size + connections.waiting - connections.available;
+        let checkouts = self.checkouts();
+        let ages = || checkouts.values().flatten().map(Instant::elapsed);
         PoolState {
-            idle: count(state.idle.len()),
-            available: count(self.permits.available_permits()),
+            idle: count(connections.available),
+            available: self.max.saturating_sub(count(in_use)),
             recovering: self.recovering.load(Ordering::Relaxed),
             stranded: count(ages().filter(|age| *age > STRANDED).count()),
             max: self.max,
             oldest_checkout: ages().max().unwrap_or_default(),
-            discarded_silent: self.discarded.silent.load(Ordering::Relaxed),
-            discarded_failed: self.discarded.failed.load(Ordering::Relaxed),
+            discarded_silent: self.discarded_silent.load(Ordering::Relaxed),
+            discarded_failed: self.discarded_failed.load(Ordering::Relaxed),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State<B>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn checkouts(&self) -> MutexGuard<'_, HashMap<ObjectId, Option<Instant>>> {
+        self.checkouts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<B: Backend> Drop for Permit<B> {
+impl<B: Backend> Drop for Checkout<B> {
     fn drop(&mut self) {
-        let mut state = self.pool.state();
-        if let Some(checkout) = state.checkouts.get_mut(self.slot) {
-            *checkout = None;
-        }
-        state.free_slots.push(self.slot);
-        drop(state);
-        drop(self.permit.take());
-        if self.pool.permits.is_closed() {
+        self.pool.checkouts().remove(&self.id);
+        if self.pool.connections.is_closed() {
             self.pool.returned.notify_waiters();
         }
     }
 }
 
 impl<B: Backend> CheckedOut<B> {
-    fn new(connection: <B as Database>::Connection, opened: Instant, permit: Permit<B>) -> Self {
-        let statement_limit = permit.pool.bounds.statement;
-        Self {
-            connection,
-            opened,
-            condition: Condition::Clean,
-            in_transaction: false,
-            statement_limit,
-            permit,
-        }
-    }
-
-    fn check_in(self) {
-        let Self { connection, opened, permit, .. } = self;
-        let is_old = permit.pool.bounds.lifetime.is_some_and(|limit| opened.elapsed() >= limit);
-        if is_old || permit.pool.permits.is_closed() {
-            close_in_background::<B>(connection);
+    fn check_in(mut self) {
+        let pool = &self.checkout.pool;
+        let is_old = pool.bounds.lifetime.is_some_and(|limit| self.object.opened.elapsed() >= limit);
+        if is_old || pool.connections.is_closed() {
+            close_in_background::<B>(Object::take(self.object));
         } else {
-            permit.pool.state().idle.push(Idle { connection, opened, used: Instant::now() });
+            self.object.used = Instant::now();
         }
     }
 
+    /// Closes the connection without another word to its peer.
     fn discard(self) {
-        self.permit.pool.discarded.failed.fetch_add(1, Ordering::Relaxed);
+        drop(Object::take(self.object));
     }
 
     async fn recover(mut self) {
-        let pool = Arc::clone(&self.permit.pool);
-        let _recovering = Recovering::begin(&pool.recovering);
-        let recovery = B::recover(&mut self.connection, self.in_transaction);
-        match timeout(pool.bounds.recovery, recovery).await {
+        let pool = Arc::clone(&self.checkout.pool);
+        pool.recovering.fetch_add(1, Ordering::Relaxed);
+        let recovery = B::recover(&mut self.object.connection, self.in_transaction);
+        let recovered = timeout(pool.bounds.recovery, recovery).await;
+        pool.recovering.fetch_sub(1, Ordering::Relaxed);
+        match recovered {
             Ok(Ok(())) => self.check_in(),
-            Ok(Err(_)) => self.discard(),
+            Ok(Err(_)) => {
+                self.discard();
+                pool.discarded_failed.fetch_add(1, Ordering::Relaxed);
+            }
             Err(_) => {
-                drop(self);
+                self.discard();
                 pool.discard_silent();
             }
         }
@@ -378,10 +344,10 @@ impl<B: Backend> Pooled<B> {
     ) -> Result<T, sqlx::Error> {
         let Some(out) = &mut self.0 else { return Err(sqlx::Error::PoolClosed) };
         out.condition = Condition::Unknown;
-        let Ok(done) = timeout(out.statement_limit, operation(&mut out.connection)).await else {
+        let Ok(done) = timeout(out.statement_limit, operation(&mut out.object.connection)).await else {
             if let Some(out) = self.0.take() {
-                let pool = Arc::clone(&out.permit.pool);
-                drop(out);
+                let pool = Arc::clone(&out.checkout.pool);
+                out.discard();
                 pool.discard_silent();
             }
             return Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
@@ -403,7 +369,7 @@ impl<B: Backend> Pooled<B> {
     pub(super) fn connection(&mut self) -> Option<&mut <B as Database>::Connection> {
         self.0.as_mut().map(|out| {
             out.condition = Condition::Unknown;
-            &mut out.connection
+            &mut out.object.connection
         })
     }
 
@@ -428,10 +394,7 @@ impl<B: Backend> Pooled<B> {
     pub(super) fn allow(&mut self, limit: Duration) {
         if let Some(out) = &mut self.0 {
             out.statement_limit = limit;
-            let slot = out.permit.slot;
-            if let Some(checkout) = out.permit.pool.state().checkouts.get_mut(slot) {
-                *checkout = None;
-            }
+            out.checkout.pool.checkouts().insert(out.checkout.id, None);
         }
     }
 }
@@ -441,37 +404,24 @@ impl<B: Backend> Drop for Pooled<B> {
         let Some(out) = self.0.take() else { return };
         match out.condition {
             Condition::Clean if !out.in_transaction => out.check_in(),
-            Condition::Broken => out.discard(),
-            Condition::Clean | Condition::Unknown => {
-                // Without a runtime the connection is closed here, and its permit returned.
-                if let Ok(runtime) = Handle::try_current() {
-                    runtime.spawn(out.recover());
-                }
+            Condition::Broken => {
+                out.checkout.pool.discarded_failed.fetch_add(1, Ordering::Relaxed);
+                out.discard();
             }
+            // Without a runtime the connection is closed here, and its permit returned.
+            Condition::Clean | Condition::Unknown => match Handle::try_current() {
+                Ok(runtime) => drop(runtime.spawn(out.recover())),
+                Err(_) => out.discard(),
+            },
         }
     }
 }
 
-struct Recovering<'a>(&'a AtomicU32);
-
-impl<'a> Recovering<'a> {
-    fn begin(count: &'a AtomicU32) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
-    }
-}
-
-impl Drop for Recovering<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 /// Closes a connection in good order, within a limit.
-fn close_in_background<B: Backend>(connection: <B as Database>::Connection) {
+fn close_in_background<B: Backend>(opened: Opened<B>) {
     if let Ok(runtime) = Handle::try_current() {
         runtime.spawn(async move {
-            let _closed_or_cut = timeout(CLOSE_TIMEOUT, connection.close()).await;
+            let _closed_or_cut = timeout(CLOSE_TIMEOUT, opened.connection.close()).await;
         });
     }
 }

@@ -9,7 +9,7 @@ use super::*;
 const QUICK: Bounds = Bounds { idle: None, lifetime: None, ..SQLITE_BOUNDS };
 
 async fn pool_of(max: u32, bounds: Bounds) -> Arc<Pool<Sqlite>> {
-    let pool = Pool::new(SqliteConnectOptions::from_str("sqlite::memory:").unwrap(), bounds, max);
+    let pool = Pool::new(SqliteConnectOptions::from_str("sqlite::memory:").unwrap(), bounds, max).unwrap();
     pool.open_first(ACQUIRE_TIMEOUT).await.unwrap();
     pool
 }
@@ -123,7 +123,7 @@ async fn close_waits_for_checkouts_and_refuses_new_ones() {
         let pool = Arc::clone(&pool);
         async move { pool.close().await }
     });
-    while !pool.permits.is_closed() {
+    while !pool.connections.is_closed() {
         tokio::task::yield_now().await;
     }
     assert!(matches!(pool.checkout().await.err(), Some(sqlx::Error::PoolClosed)));

@@ -10,7 +10,7 @@ use uuid::Uuid;
 pub(crate) struct Statement {
     pub(super) sql: Cow<'static, str>,
     pub(super) values: Vec<Value>,
-    /// Whether connections keep it prepared.
+    /// True if connections keep it prepared.
     pub(super) persistent: bool,
 }
 

@@ -1,8 +1,6 @@
 //! API keys: a change needs a key with the right scope, and so does reading where anonymous reads are denied. Nothing is
 //! remembered between requests.
 
-use axum::extract::{FromRef, FromRequestParts};
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -10,84 +8,62 @@ use super::Shared;
 use super::error::Problem;
 use crate::config::{Keys, Scope};
 
-/// The longest `Authorization` that is looked at.
-const MOST_BYTES: usize = 512;
-
-/// Proof that the client may change one passenger. As the first argument of a handler it comes before anything is read.
-#[derive(Debug)]
-pub struct Writer(pub Holder);
-
-/// Proof that the client may add many passengers at once.
-#[derive(Debug)]
-pub struct Importer(pub Holder);
-
-/// Proof that the client may read passengers.
-#[derive(Debug)]
-pub struct Reader;
+/// The longest `Authorization` with an API key that is looked at.
+pub(super) const MOST_BYTES: usize = 512;
 
 /// The name of the key's holder; none where no key is required.
 #[derive(Debug, Clone, Default)]
 pub struct Holder(pub Option<String>);
 
-impl<S: Send + Sync> FromRequestParts<S> for Writer
-where
-    Shared: FromRef<S>,
-{
-    type Rejection = Refusal;
+/// Makes the proof that a client has a permission. As the first argument of a handler it comes before anything is read.
+macro_rules! permission {
+    ($about:literal, $name:ident, $scope:ident) => {
+        #[doc = $about]
+        #[derive(Debug)]
+        pub struct $name(pub $crate::http::access::Holder);
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        admit(&Shared::from_ref(state), &parts.headers, Scope::Write).map(Self)
-    }
+        impl<S: Send + Sync> axum::extract::FromRequestParts<S> for $name
+        where
+            $crate::http::Shared: axum::extract::FromRef<S>,
+        {
+            type Rejection = $crate::http::access::Refusal;
+
+            async fn from_request_parts(
+                parts: &mut axum::http::request::Parts,
+                state: &S,
+            ) -> Result<Self, Self::Rejection> {
+                let shared = <$crate::http::Shared as axum::extract::FromRef<S>>::from_ref(state);
+                $crate::http::access::admit(&shared, &parts.headers, $crate::config::Scope::$scope).map(Self)
+            }
+        }
+    };
 }
+pub(crate) use permission;
 
-impl<S: Send + Sync> FromRequestParts<S> for Importer
-where
-    Shared: FromRef<S>,
-{
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        admit(&Shared::from_ref(state), &parts.headers, Scope::Import).map(Self)
-    }
-}
-
-impl<S: Send + Sync> FromRequestParts<S> for Reader
-where
-    Shared: FromRef<S>,
-{
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        admit_reader(&Shared::from_ref(state), &parts.headers, Scope::Read).map(|()| Self)
-    }
-}
-
-/// Returns the token behind `Bearer`.
-pub(super) fn secret(headers: &HeaderMap) -> Option<&str> {
-    let offered = headers.get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES)?;
+/// Returns the token behind `Bearer`, in a field of at most so many bytes.
+pub(super) fn secret(headers: &HeaderMap, most: usize) -> Option<&str> {
+    let offered = headers.get(header::AUTHORIZATION).filter(|value| value.len() <= most)?;
     let (scheme, secret) = offered.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
-/// Checks that the client may read.
-pub fn admit_reader(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<(), Refusal> {
-    if shared.config.clients.anonymous_reads { Ok(()) } else { admit(shared, headers, scope).map(drop) }
-}
-
-/// Checks that the key of a request has a scope.
+/// Checks that the key of a request has a scope, or that none is needed to read.
 pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holder, Refusal> {
+    if scope.is_read() && shared.config.clients.anonymous_reads {
+        return Ok(Holder(None));
+    }
     let keys = shared.secrets.keys();
     match &*keys {
         Keys::Open => return Ok(Holder(None)),
         Keys::Nobody => {
             let detail = "no API keys are configured (API_KEYS), so that nobody may change anything here";
             let problem = Problem::new(StatusCode::FORBIDDEN, "read_only", "Read only", detail);
-            return Err(Refusal { problem: Box::new(problem), challenge: None });
+            return Err(problem.into());
         }
         Keys::Required(_) => {}
     }
     let offered = headers.contains_key(header::AUTHORIZATION);
-    let Some(key) = secret(headers).and_then(|secret| keys.find(secret)) else {
+    let Some(key) = secret(headers, MOST_BYTES).and_then(|secret| keys.find(secret)) else {
         let detail = format!("send `Authorization: Bearer <key>` with a key for {}", scope.as_str());
         let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail);
         return Err(challenged(problem, offered.then_some("invalid_token"), scope));
@@ -104,7 +80,7 @@ pub fn admit(shared: &Shared, headers: &HeaderMap, scope: Scope) -> Result<Holde
 fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
     let error = error.map(|error| format!(", error=\"{error}\"")).unwrap_or_default();
     let challenge = format!("Bearer realm=\"titanic\"{error}, scope=\"{}\"", scope.as_str());
-    Refusal { problem: Box::new(problem), challenge: HeaderValue::try_from(challenge).ok() }
+    Refusal::challenged(problem, &challenge)
 }
 
 /// A refusal with its challenge.
@@ -112,6 +88,24 @@ fn challenged(problem: Problem, error: Option<&str>, scope: Scope) -> Refusal {
 pub struct Refusal {
     problem: Box<Problem>,
     challenge: Option<HeaderValue>,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem: Box::new(problem), challenge: None }
+    }
+}
+
+impl Refusal {
+    /// Creates a refusal that says what would do.
+    pub(super) fn challenged(problem: Problem, challenge: &str) -> Self {
+        Self { challenge: HeaderValue::from_str(challenge).ok(), ..problem.into() }
+    }
+
+    /// Returns the code of the problem.
+    pub(super) fn code(&self) -> &'static str {
+        self.problem.code()
+    }
 }
 
 impl IntoResponse for Refusal {

@@ -1,10 +1,10 @@
 //! The admin port: metrics and probes; faults, the log level and the audit log with the token.
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, delete, get};
+use axum::routing::{delete, get};
 use axum::{Extension, Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -12,43 +12,32 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Shared;
+use super::access::{Refusal, secret};
 use super::client::PeerAddress;
 use super::error::Problem;
-use super::extract::{JsonObject, Segment};
+use super::extract::JsonObject;
 use super::faults::{Entry, FaultOrder, FaultView};
 use crate::fields::{FieldError, Fields};
 use crate::log_level::LogLevel;
-use crate::telemetry::exposition::Format;
+use crate::telemetry::metrics::Format;
 
-/// The routes that operators see, and their paths.
-pub(super) fn routes(shared: &Shared) -> (Vec<&'static str>, Router<Shared>) {
-    let mut paths = Vec::new();
-    let mut on = |routes: Router<Shared>, path, methods: MethodRouter<Shared>| {
-        paths.push(path);
-        routes.route(path, methods)
-    };
-    let drills = on(Router::new(), "/faults", get(list).post(start).delete(clear));
-    let drills = on(drills, "/faults/{id}", delete(end));
-    let guarded = on(Router::new(), "/audit", get(audit));
-    let guarded = on(guarded, "/log-level", get(log_level).put(set_log_level));
-    let mut open = on(Router::new(), "/metrics", get(metrics));
-    for (path, probe) in super::health::admin_routes() {
-        open = on(open, path, probe);
-    }
-    let routes = open
-        .merge(drills.route_layer(from_fn_with_state(shared.clone(), admit_to_drills)))
-        .merge(guarded.route_layer(from_fn_with_state(shared.clone(), admit)));
-    (paths, routes)
+/// The routes that operators see.
+pub(super) fn routes(shared: &Shared) -> Router<Shared> {
+    let drills = Router::new()
+        .route("/faults", get(list).post(start).delete(clear))
+        .route("/faults/{id}", delete(end))
+        .route_layer(from_fn_with_state(shared.clone(), admit_to_drills));
+    let guarded = Router::new()
+        .route("/audit", get(audit))
+        .route("/log-level", get(log_level).put(set_log_level))
+        .route_layer(from_fn_with_state(shared.clone(), admit));
+    super::health::admin_routes().route("/metrics", get(metrics)).merge(drills).merge(guarded)
 }
 
 async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> impl IntoResponse {
     let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let format = Format::wanted(accept);
-    let broken = shared.faults.count(Instant::now());
-    (
-        [(header::CONTENT_TYPE, format.media_type())],
-        shared.metrics.render(format, &shared.database, (&shared.readiness, &shared.secrets), &broken),
-    )
+    ([(header::CONTENT_TYPE, format.media_type())], super::metrics::render(&shared, format))
 }
 
 /// The address of the operator, where the server knows it.
@@ -86,7 +75,7 @@ async fn start(
 async fn end(
     State(shared): State<Shared>,
     peer: Sender,
-    Segment(id): Segment,
+    Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let ended = id.parse::<Uuid>().ok().and_then(|id| shared.faults.end(id, Instant::now()));
     let ended =
@@ -133,81 +122,39 @@ async fn set_log_level(
 }
 
 /// Refuses fault injection without the token, and in production to everybody.
-async fn admit_to_drills(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let production = shared.config.environment.is_production().then_some(AdminRefusal::Production);
-    match production.or_else(|| refusal(&shared, &request)) {
-        Some(problem) => turn_away(problem, &request),
-        None => next.run(request).await,
+async fn admit_to_drills(state: State<Shared>, request: Request, next: Next) -> Response {
+    if state.config.environment.is_production() {
+        let detail = "faults are refused because ENVIRONMENT is production";
+        let title = "Fault injection forbidden";
+        let problem = Problem::new(StatusCode::FORBIDDEN, "faults_forbidden", title, detail);
+        return turn_away(problem.into(), &request);
     }
+    admit(state, request, next).await
 }
 
 /// Refuses requests without the token.
 async fn admit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    match refusal(&shared, &request) {
-        Some(problem) => turn_away(problem, &request),
-        None => next.run(request).await,
+    let Some(token) = shared.secrets.admin_token() else {
+        let detail = "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on";
+        let title = "Operator endpoints disabled";
+        let problem = Problem::new(StatusCode::NOT_FOUND, "faults_disabled", title, detail);
+        return turn_away(problem.into(), &request);
+    };
+    if secret(request.headers(), MOST_BYTES).is_some_and(|offered| token.admits(offered)) {
+        return next.run(request).await;
     }
-}
-
-/// Logged, but not kept with what was really done: strangers could push that out of the list.
-fn turn_away(problem: AdminRefusal, request: &Request) -> Response {
-    let peer = request.extensions().get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
-    let peer = peer.map(tracing::field::display);
-    tracing::warn!(peer, method = %request.method(), reason = ?problem, "an operator was turned away");
-    problem.into_response()
+    let detail = "send `Authorization: Bearer <ADMIN_TOKEN>`";
+    let problem = Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized", detail);
+    turn_away(Refusal::challenged(problem, "Bearer realm=\"operators\""), &request)
 }
 
 /// The longest `Authorization` that is looked at.
 const MOST_BYTES: usize = 4200;
 
-fn refusal(shared: &Shared, request: &Request) -> Option<AdminRefusal> {
-    let Some(token) = shared.secrets.admin_token() else { return Some(AdminRefusal::Disabled) };
-    let offered = request.headers().get(header::AUTHORIZATION).filter(|value| value.len() <= MOST_BYTES);
-    let offered = offered.and_then(|value| value.to_str().ok()).and_then(|value| value.split_once(' '));
-    match offered {
-        Some((scheme, offered)) if scheme.eq_ignore_ascii_case("bearer") && token.admits(offered.trim()) => {
-            None
-        }
-        _ => Some(AdminRefusal::Stranger),
-    }
-}
-
-#[derive(Debug)]
-enum AdminRefusal {
-    Production,
-    Disabled,
-    Stranger,
-}
-
-impl IntoResponse for AdminRefusal {
-    fn into_response(self) -> Response {
-        match self {
-            Self::Production => Problem::new(
-                StatusCode::FORBIDDEN,
-                "faults_forbidden",
-                "Fault injection forbidden",
-                "faults are refused because ENVIRONMENT is production",
-            )
-            .into_response(),
-            Self::Disabled => Problem::new(
-                StatusCode::NOT_FOUND,
-                "faults_disabled",
-                "Operator endpoints disabled",
-                "set ADMIN_TOKEN or ADMIN_TOKEN_FILE to switch fault injection and the log level on",
-            )
-            .into_response(),
-            Self::Stranger => {
-                let mut response = Problem::new(
-                    StatusCode::UNAUTHORIZED,
-                    "unauthorized",
-                    "Unauthorized",
-                    "send `Authorization: Bearer <ADMIN_TOKEN>`",
-                )
-                .into_response();
-                let challenge = HeaderValue::from_static("Bearer realm=\"operators\"");
-                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
-                response
-            }
-        }
-    }
+/// Logged, but not kept with what was really done: strangers could push that out of the list.
+fn turn_away(refusal: Refusal, request: &Request) -> Response {
+    let peer = request.extensions().get::<PeerAddress>().map(|PeerAddress(peer)| *peer);
+    let peer = peer.map(tracing::field::display);
+    tracing::warn!(peer, method = %request.method(), reason = refusal.code(), "an operator was turned away");
+    refusal.into_response()
 }

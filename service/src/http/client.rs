@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::http::{HeaderMap, HeaderName, Request};
 
+use super::access::{MOST_BYTES, secret};
 use crate::config::{ClientPolicy, Keys, Network};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -37,7 +38,7 @@ impl fmt::Display for Client {
 impl Client {
     /// Identifies the client of a request.
     pub fn of<B>(request: &Request<B>, policy: &ClientPolicy, keys: &Keys) -> Self {
-        let key = super::access::secret(request.headers()).and_then(|secret| keys.find(secret));
+        let key = secret(request.headers(), MOST_BYTES).and_then(|secret| keys.find(secret));
         if let Some(key) = key {
             return Self::Key(key.name.clone());
         }

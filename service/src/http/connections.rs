@@ -9,15 +9,13 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::body::{Body, Bytes, HttpBody};
+use axum::body::{Body, HttpBody as _};
 use axum::http::{Response, Version};
-use hyper::body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -236,7 +234,12 @@ impl Busy {
         if length.is_some() {
             return response;
         }
-        response.map(|body| Body::new(BusyBody { body, _busy: self }))
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _until_the_body_is_dropped = &self;
+                frame
+            }))
+        })
     }
 }
 
@@ -247,32 +250,6 @@ impl Drop for Busy {
             close.cancel();
         }
         connections.freed.notify_waiters();
-    }
-}
-
-/// A body that keeps its connection busy.
-struct BusyBody {
-    body: Body,
-    _busy: Busy,
-}
-
-impl HttpBody for BusyBody {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }
 

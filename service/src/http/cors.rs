@@ -1,10 +1,12 @@
-//! Which pages of other origins may read our answers. Cookies play no part here, so that none are ever allowed.
+//! The pages of other origins that may read our answers. Cookies play no part here, so that none are ever allowed.
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use crate::config::ClientPolicy;
+use super::Shared;
+use super::middleware::Port;
 
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE");
 const ASKED: HeaderValue = HeaderValue::from_static(
@@ -19,13 +21,13 @@ const ANY: HeaderValue = HeaderValue::from_static("*");
 
 /// Answers browsers that ask first, and marks every answer for those that may read it, where origins are configured.
 pub(super) async fn share(
-    edge: &ClientPolicy,
+    State((shared, port)): State<(Shared, Port)>,
     request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
+    next: Next,
 ) -> Response {
-    let origins = &edge.origins;
-    if origins.is_empty() {
-        return next(request).await;
+    let origins = &shared.config.clients.origins;
+    if origins.is_empty() || port == Port::Admin {
+        return next.run(request).await;
     }
     let any = origins.contains(&ANY);
     let origin =
@@ -41,7 +43,7 @@ pub(super) async fn share(
             ];
             (StatusCode::NO_CONTENT, granted).into_response()
         }
-        _ => next(request).await,
+        _ => next.run(request).await,
     };
     let headers = response.headers_mut();
     if let Some(origin) = origin {

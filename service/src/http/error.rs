@@ -235,11 +235,11 @@ impl From<DatabaseError> for Problem {
                 let detail = "the database takes no changes at the moment; try again in a little while";
                 Self::new(status, "database_read_only", "Database read-only", detail).retry_after(5)
             }
-            None if error.is_temporary() => {
+            None | Some(WriteFault::Io) if error.is_temporary() => {
                 let detail = "the database does not answer at the moment; try again in a little while";
                 Self::new(status, "database_unavailable", "Database unavailable", detail).retry_after(1)
             }
-            None => Self::internal(),
+            None | Some(WriteFault::Io) => Self::internal(),
         };
         Self { cause: Some(Arc::new(error)), ..problem }
     }

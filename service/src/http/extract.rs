@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse as _;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 use super::BODY_BYTES;
 use super::deadline::{BODY_TIME_LIMIT, Deadline, TIME_LIMIT};
@@ -90,15 +91,20 @@ fn not_an_object(detail: &str) -> Problem {
     .with_errors(vec![FieldError::new("body", detail)])
 }
 
-/// The one variable segment of a path.
-pub struct Segment(pub String);
+/// The id in a path: a UUID with hyphens.
+pub struct Id(pub Uuid);
 
-impl<S: Send + Sync> FromRequestParts<S> for Segment {
+impl<S: Send + Sync> FromRequestParts<S> for Id {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let path = Path::<String>::from_request_parts(parts, state).await;
-        path.map(|Path(segment)| Self(segment))
-            .map_err(|_| Problem::bad_path(FieldError::new("id", "is not readable text")))
+        let id = path.ok().and_then(|Path(text)| hyphenated(&text)).map(Self);
+        id.ok_or_else(|| Problem::bad_path(FieldError::new("id", "must be a UUID with hyphens")))
     }
+}
+
+/// Reads an id in the one spelling that the API has for it.
+pub(crate) fn hyphenated(text: &str) -> Option<Uuid> {
+    Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
 }

@@ -3,21 +3,21 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::get;
+use axum::{Json, Router};
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use tokio::time::Instant;
 
-use super::openapi::{Answer, Described, Operation, Verb};
+use super::openapi::{Answer, Described, Operation};
 use super::{ABOUT, Shared};
 use crate::config::Config;
 use crate::database::{Health, WriteFault};
-use crate::telemetry::exposition::{Exposition, Kind};
+use crate::telemetry::metrics::gauge;
 
 const CHECKS: &str = "titanic_readiness_checks";
 
@@ -38,12 +38,12 @@ impl Readiness {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(checks);
     }
 
-    /// Writes the result of the last readiness probe.
-    pub(super) fn write(&self, out: &mut Exposition) {
-        let Some(checks) = *self.last.lock().unwrap_or_else(PoisonError::into_inner) else { return };
-        out.family(CHECKS, Kind::Gauge, "Always 1; the labels tell the result of the last readiness probe.");
-        for (check, state) in checks {
-            out.sample(CHECKS, &[("check", check), ("state", state)], 1.0);
+    /// Records the result of the last readiness probe.
+    pub(super) fn record(&self) {
+        let help = "Always 1; the labels tell the result of the last readiness probe.";
+        let checks = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        for (check, state) in checks.into_iter().flatten() {
+            gauge(CHECKS, help, &[("check", check.to_owned()), ("state", state.to_owned())], 1.0);
         }
     }
 
@@ -64,13 +64,13 @@ pub fn is_probe(route: &str) -> bool {
 }
 
 /// The probes of the admin port: there they never wait behind clients.
-pub(super) fn admin_routes() -> [(&'static str, MethodRouter<Shared>); 3] {
-    [("/health", get(health)), ("/livez", get(livez)), ("/readyz", get(readyz))]
+pub(super) fn admin_routes() -> Router<Shared> {
+    Router::new().route("/health", get(health)).route("/livez", get(livez)).route("/readyz", get(readyz))
 }
 
 /// The routes that say how the service is.
 pub fn routes() -> Described<Shared> {
-    let about = |path, id, summary| Operation::new(Verb::Get, path, id, summary);
+    let about = |path, id, summary| Operation::new(Method::GET, path, id, summary);
     let report =
         |status, about| Answer::new(status, about).json(json!({"$ref": "#/components/schemas/Health"}));
     let version = json!({

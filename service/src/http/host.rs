@@ -6,14 +6,34 @@
 
 use std::net::Ipv6Addr;
 
-use axum::http::{Request, StatusCode, Version, header};
+use axum::extract::{Request, State};
+use axum::http::{StatusCode, Version, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 
 use super::error::Problem;
+use super::middleware::{Port, route_of};
+use super::{Shared, health};
 use crate::config::HostPattern;
 use crate::fields::FieldError;
 
-/// Returns whether the request names its host as it must.
-pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
+/// Refuses a request that does not name its host as it must, or one of another service. Probes and operators name the
+/// address of a pod or a target.
+pub(super) async fn check(
+    State((shared, port)): State<(Shared, Port)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let anywhere = port == Port::Admin || health::is_probe(route_of(&request));
+    let allowed = if anywhere { &[] } else { shared.config.clients.hosts.as_slice() };
+    match is_named(&request).and_then(|()| admit(&request, allowed)) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+/// Checks that the request names its host as it must.
+fn is_named(request: &Request) -> Result<(), Problem> {
     let refuse = |detail: &str| Err(Problem::bad_header(FieldError::new("host", detail)));
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let (host, is_http2) = (hosts.next(), request.version() == Version::HTTP_2);
@@ -36,7 +56,7 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Problem> {
 }
 
 /// Returns whether the service answers under the host of a checked request. An empty list allows all.
-pub(super) fn admit<B>(request: &Request<B>, allowed: &[HostPattern]) -> Result<(), Problem> {
+fn admit(request: &Request, allowed: &[HostPattern]) -> Result<(), Problem> {
     if allowed.is_empty() {
         return Ok(());
     }

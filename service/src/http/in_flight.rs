@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::Problem;
-use super::{head, health};
+use super::middleware::route_of;
+use super::{Shared, head, health};
 
 /// Permits for requests in flight.
 #[derive(Debug, Clone)]
@@ -35,19 +37,14 @@ impl InFlightLimit {
 
 /// Rejects a request whose head is too large, and any request while all permits are taken. Probes need no permit: a busy
 /// service is not ill.
-pub async fn limit(
-    limit: &InFlightLimit,
-    route: Option<&str>,
-    mut request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
+pub async fn limit(State(shared): State<Shared>, mut request: Request, next: Next) -> Response {
     if let Err(problem) = head::check(&request) {
         return problem.into_response();
     }
-    if route.is_some_and(health::is_probe) {
-        return next(request).await;
+    if health::is_probe(route_of(&request)) {
+        return next.run(request).await;
     }
-    let Some(permit) = limit.take() else {
+    let Some(permit) = shared.in_flight.take() else {
         let detail =
             "more requests are being handled than this service takes on; try again in a little while";
         return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail)
@@ -57,7 +54,7 @@ pub async fn limit(
     if !request.method().is_safe() {
         request.extensions_mut().insert(permit.clone());
     }
-    let response = next(request).await;
+    let response = next.run(request).await;
     drop(permit);
     response
 }

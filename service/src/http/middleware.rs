@@ -1,23 +1,21 @@
 //! Middleware of every request, whatever its route.
 
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody as _};
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use futures_util::FutureExt as _;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tracing::{Instrument as _, Span, field};
 use uuid::Uuid;
 
-use super::deadline::{Deadline, TIME_LIMIT};
+use super::Shared;
+use super::deadline::Deadline;
 use super::error::{MEDIA_TYPE, Problem};
-use super::health::{OwnBody, is_probe};
+use super::health::OwnBody;
 use super::metrics::{Sample, UNMATCHED, method_label};
-use super::{Shared, faults, host, in_flight, rate};
 use crate::telemetry::{self, TRACE_RESPONSE, TraceIds};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -59,24 +57,29 @@ impl RequestId {
     }
 }
 
+/// Returns the route of a request: the pattern that the router found.
+pub(super) fn route_of(request: &Request) -> &str {
+    request.extensions().get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str)
+}
+
 /// Assigns the request id and the span, measures the request, and logs one line about it.
-pub async fn observe(
-    shared: &Shared,
-    port: Port,
-    route: Option<&'static str>,
-    request: Request,
-    next: impl AsyncFnOnce(Request, &RequestId) -> Response,
+pub(super) async fn observe(
+    State((shared, port)): State<(Shared, Port)>,
+    mut request: Request,
+    next: Next,
 ) -> Response {
     let id = RequestId::of(request.headers());
-    let route = route.unwrap_or(UNMATCHED);
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let route = path.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
     let span = span_of(&request, route, &id);
     let ids = telemetry::continue_trace(&span, request.headers());
     telemetry::Ids::new(id.0.clone(), ids).put_into(&span);
-    let visit = RequestRecord::begin(shared, port, &request, route, (&span, ids));
-    let mut response = next(request, &id).instrument(span.clone()).await;
+    let record = RequestRecord::begin(&shared, port, &request, route, (&span, ids));
+    request.extensions_mut().insert(id.clone());
+    let mut response = next.run(request).instrument(span.clone()).await;
     let headers = response.headers_mut();
     headers.entry(header::X_CONTENT_TYPE_OPTIONS).or_insert(HeaderValue::from_static("nosniff"));
-    headers.insert(REQUEST_ID, id.0.clone());
+    headers.insert(REQUEST_ID, id.0);
     if let Some(header) = ids.and_then(|ids| ids.header()) {
         headers.insert(TRACE_RESPONSE, header);
     }
@@ -85,7 +88,7 @@ pub async fn observe(
         // then may be cut in the very moment in which its client sends the next request.
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    visit.end(&response);
+    record.end(&response);
     response
 }
 
@@ -111,7 +114,7 @@ struct RequestRecord<'a> {
     shared: &'a Shared,
     port: Port,
     method: &'static str,
-    route: &'static str,
+    route: &'a str,
     span: &'a Span,
     ids: Option<TraceIds>,
     request_bytes: Option<u64>,
@@ -124,7 +127,7 @@ impl<'a> RequestRecord<'a> {
         shared: &'a Shared,
         port: Port,
         request: &Request,
-        route: &'static str,
+        route: &'a str,
         (span, ids): (&'a Span, Option<TraceIds>),
     ) -> Self {
         if port == Port::Public {
@@ -174,52 +177,11 @@ impl Drop for RequestRecord<'_> {
     }
 }
 
-/// Applies limits, faults, the time limit and panic handling around a route. The outermost sees a request first.
-pub async fn guard(
-    shared: &Shared,
-    port: Port,
-    route: Option<&'static str>,
-    request: Request,
-    id: &RequestId,
-    next: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
-    // Health, readiness and version are within reach of faults, but hit only by an order that says so twice.
-    let faulty = async |request| faults::inject(shared, route, request, next).await;
-    let admitted = async |request| match port {
-        // The rate limit comes first: a rejected request takes no permit.
-        Port::Public => {
-            let permitted = async |request| in_flight::limit(&shared.in_flight, route, request, faulty).await;
-            rate::limit(shared, route, request, permitted).await
-        }
-        Port::Admin => faulty(request).await,
-    };
-    let answered = async |mut request: Request| {
-        // Probes name the address of a pod or a target.
-        let anywhere = port == Port::Admin || route.is_some_and(is_probe);
-        let allowed = if anywhere { &[] } else { shared.config.clients.hosts.as_slice() };
-        if let Err(problem) = host::check(&request).and_then(|()| host::admit(&request, allowed)) {
-            return problem.into_response();
-        }
-        // A request without a body needs no deadline that moves.
-        let deadline = (!request.method().is_safe()).then(|| Deadline::after(TIME_LIMIT));
-        if let Some(deadline) = &deadline {
-            request.extensions_mut().insert(deadline.clone());
-        }
-        // Pinned here, or each wrapper around it would make room for it twice.
-        let answer = pin!(admitted(request));
-        catch_panics(limit_time(deadline, TIME_LIMIT, answer)).await
-    };
-    write_problems(request, id, answered).await
-}
-
 /// Writes every error as a problem, and the cause of those that have one into the log.
-async fn write_problems(
-    request: Request,
-    id: &RequestId,
-    next: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
+pub(super) async fn write_problems(request: Request, next: Next) -> Response {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = next(request).await;
+    let id = request.extensions().get::<RequestId>().cloned();
+    let response = next.run(request).await;
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
     if !is_error || response.extensions().get::<OwnBody>().is_some() {
@@ -234,51 +196,58 @@ async fn write_problems(
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, MEDIA_TYPE);
     parts.headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Response::from_parts(parts, Body::from(problem.body(uri.path(), Some(id.as_str()))))
+    Response::from_parts(parts, Body::from(problem.body(uri.path(), id.as_ref().map(RequestId::as_str))))
 }
 
 /// Answers for a handler that takes too long.
-async fn limit_time(
-    deadline: Option<Deadline>,
-    limit: Duration,
-    answer: impl Future<Output = Response>,
-) -> Response {
-    let timed_out = || {
-        let detail = format!("no answer was ready within {} s", limit.as_secs_f64());
-        let status = StatusCode::SERVICE_UNAVAILABLE;
-        Problem::new(status, "timeout", "Request timed out", detail).retry_after(1).into_response()
-    };
-    let Some(deadline) = deadline else {
-        return tokio::time::timeout(limit, answer).await.unwrap_or_else(|_| timed_out());
+pub(super) async fn limit_time(State(limit): State<Duration>, mut request: Request, next: Next) -> Response {
+    // A request without a body needs no deadline that moves.
+    let deadline = (!request.method().is_safe()).then(|| Deadline::after(limit));
+    if let Some(deadline) = &deadline {
+        request.extensions_mut().insert(deadline.clone());
+    }
+    let passed = async {
+        match deadline {
+            Some(deadline) => deadline.passed().await,
+            None => sleep(limit).await,
+        }
     };
     tokio::select! {
         biased;
-        response = answer => response,
-        () = deadline.passed() => timed_out(),
+        response = next.run(request) => response,
+        () = passed => {
+            let detail = format!("no answer was ready within {} s", limit.as_secs_f64());
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            Problem::new(status, "timeout", "Request timed out", detail).retry_after(1).into_response()
+        }
     }
-}
-
-/// Answers for a handler that panicked. Where and why is logged by the panic hook.
-async fn catch_panics(answer: impl Future<Output = Response>) -> Response {
-    // What a request may have left half done is its own, or behind locks that say so.
-    let caught = AssertUnwindSafe(answer).catch_unwind().await;
-    caught.unwrap_or_else(|_reason| Problem::internal().into_response())
 }
 
 #[cfg(test)]
 mod tests {
+    use axum::Router;
     use axum::body::to_bytes;
+    use axum::middleware::{from_fn, from_fn_with_state};
+    use axum::routing::get;
     use serde_json::Value;
+    use tower::{ServiceBuilder, ServiceExt as _};
+    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
 
-    async fn problem_of(answer: impl Future<Output = Response>) -> (StatusCode, Value) {
-        let answered = async |_| {
-            let answer = pin!(answer);
-            catch_panics(limit_time(None, Duration::from_millis(5), answer)).await
+    async fn problem_of(answer: impl Future<Output = ()> + Send + 'static) -> (StatusCode, Value) {
+        let answer = std::sync::Mutex::new(Some(Box::pin(answer)));
+        let handler = async move || {
+            let answer = answer.lock().unwrap().take();
+            answer.unwrap().await;
         };
-        let id = RequestId(HeaderValue::from_static("r1"));
-        let response = write_problems(Request::new(Body::empty()), &id, answered).await;
+        let layers = ServiceBuilder::new()
+            .layer(from_fn(write_problems))
+            .layer(CatchPanicLayer::custom(|_reason| Problem::internal().into_response()))
+            .layer(from_fn_with_state(Duration::from_millis(5), limit_time));
+        let handler = std::sync::Arc::new(handler);
+        let router = Router::new().route("/", get(async move || handler().await)).layer(layers);
+        let response = router.oneshot(Request::new(Body::empty())).await.unwrap();
         assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
         let status = response.status();
         (status, serde_json::from_slice(&to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap())

@@ -86,7 +86,7 @@ impl Shared {
     /// Creates the state of a service with these routes under `/api/`.
     #[must_use]
     pub fn new(config: Config, database: Database, clock: Arc<dyn Clock>, api: Vec<ApiRoute>) -> Self {
-        let metrics = Metrics::new(&config.version, &api);
+        let metrics = Metrics::new(&api);
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
         let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);
@@ -119,13 +119,11 @@ impl Deref for Shared {
 #[must_use]
 pub fn public(shared: &Shared, api: Described, info: Info) -> PortService {
     let probes = health::routes().with_state(shared.clone());
-    let (paths, routes) = api.merge(probes).complete(&shared.config, info);
-    PortService::new(shared, Port::Public, paths, routes)
+    PortService::new(shared, Port::Public, api.merge(probes).complete(&shared.config, info))
 }
 
 /// Creates the service of the admin port.
 #[must_use]
 pub fn admin(shared: &Shared) -> PortService {
-    let (paths, routes) = admin::routes(shared);
-    PortService::new(shared, Port::Admin, paths, routes.with_state(shared.clone()))
+    PortService::new(shared, Port::Admin, admin::routes(shared).with_state(shared.clone()))
 }

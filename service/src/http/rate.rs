@@ -8,8 +8,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use tokio::time::Instant;
 
@@ -17,6 +18,7 @@ use super::Shared;
 use super::client::Client;
 use super::error::Problem;
 use super::health;
+use super::middleware::route_of;
 use crate::config::Rate;
 
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
@@ -44,7 +46,7 @@ struct Table {
 /// The remaining quota of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// Whether this request is within the limit.
+    /// True if this request is within the limit.
     pub admitted: bool,
     /// Requests that may follow at once.
     pub requests: u32,
@@ -116,20 +118,15 @@ fn seconds(duration: Duration) -> u64 {
 }
 
 /// Rejects a client that made too many requests, and reports the remaining quota. Probes are not counted.
-pub async fn limit(
-    shared: &Shared,
-    route: Option<&str>,
-    request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
-    let Some(buckets) = &shared.buckets else { return next(request).await };
-    if route.is_some_and(health::is_probe) {
-        return next(request).await;
+pub async fn limit(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let Some(buckets) = &shared.buckets else { return next.run(request).await };
+    if health::is_probe(route_of(&request)) {
+        return next.run(request).await;
     }
     let client = Client::of(&request, &shared.config.clients, &shared.secrets.keys());
     let left = buckets.take(client.clone(), Instant::now());
     let mut response = if left.admitted {
-        next(request).await
+        next.run(request).await
     } else {
         tracing::debug!(%client, "turned away: too many requests");
         let Rate { requests, seconds: window } = buckets.rate;

@@ -9,10 +9,7 @@ use jiff::Timestamp;
 
 use crate::config::{AdminToken, Config, DatabaseUrl, Keys, SecretFile};
 use crate::database::{Database, Login};
-use crate::telemetry::exposition::{Exposition, Kind};
-
-const SUCCESSFUL: &str = "titanic_secret_last_reload_successful";
-const SUCCESS_TIME: &str = "titanic_secret_last_reload_success_timestamp_seconds";
+use crate::telemetry::metrics::gauge;
 
 /// The secrets of now, and the files that they come from.
 #[derive(Debug)]
@@ -103,29 +100,16 @@ impl Secrets {
         Ok(())
     }
 
-    /// Writes the results of the last reloads.
-    pub(super) fn write(&self, out: &mut Exposition) {
-        let files = self.files();
-        if files.is_empty() {
-            return;
-        }
-        out.family(
-            SUCCESSFUL,
-            Kind::Gauge,
-            "Whether the file of a secret could be used when it was last read.",
-        );
-        for watched in files.iter() {
+    /// Records the results of the last reloads.
+    pub(super) fn record(&self) {
+        for watched in self.files().iter() {
+            let secret = [("secret", watched.file.variable.to_owned())];
             let successful = if watched.failed { 0.0 } else { 1.0 };
-            out.sample(SUCCESSFUL, &[("secret", watched.file.variable)], successful);
-        }
-        out.family(
-            SUCCESS_TIME,
-            Kind::Gauge,
-            "The time when the file of a secret was last read with success.",
-        );
-        for watched in files.iter() {
+            let help = "Whether the file of a secret could be used when it was last read.";
+            gauge("titanic_secret_last_reload_successful", help, &secret, successful);
+            let help = "The time when the file of a secret was last read with success.";
             let seconds = watched.succeeded_at.as_duration().as_secs_f64();
-            out.sample(SUCCESS_TIME, &[("secret", watched.file.variable)], seconds);
+            gauge("titanic_secret_last_reload_success_timestamp_seconds", help, &secret, seconds);
         }
     }
 

@@ -275,7 +275,7 @@ mod tests {
         let url = &config.database_url;
         let database = Database::open(Opening::Serve, url, Pooling::Session, 1).await.unwrap();
         let shared = Shared::new(config, database, Arc::new(SystemClock), Vec::new());
-        gate.open(PortService::new(&shared, Port::Public, [], routes.with_state(shared.clone())));
+        gate.open(PortService::new(&shared, Port::Public, routes.with_state(shared.clone())));
         (address, stop.clone(), tokio::spawn(serve(listener, gate, limits, stop)))
     }
 

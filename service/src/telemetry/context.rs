@@ -1,22 +1,24 @@
-//! The trace of a request: read from its headers, passed on in outgoing requests (W3C trace context).
+//! The trace of a request, read from its headers (W3C trace context).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
-use tracing::Span;
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use tracing::{Event, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Registry;
-use tracing_subscriber::registry::LookupSpan as _;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::LookupSpan;
 
 /// The header of a response that names its trace (W3C trace context, level 2).
 pub const TRACE_RESPONSE: HeaderName = HeaderName::from_static("traceresponse");
 const TRACE_PARENT: &str = "traceparent";
 
-/// Whether spans are exported. While they are not, ids are made without building a span for each request.
+/// True while spans are exported. While they are not, ids are made without building a span for each request.
 static TRACING: AtomicBool = AtomicBool::new(false);
 
 pub(super) fn spans_are_exported(yes: bool) {
@@ -30,7 +32,7 @@ pub struct TraceIds {
     pub trace: TraceId,
     /// Our part of it.
     pub span: SpanId,
-    /// Whether it is recorded.
+    /// True if it is recorded.
     pub sampled: bool,
 }
 
@@ -81,6 +83,15 @@ impl Ids {
         self.trace
     }
 
+    /// Returns those of the innermost span around an event that carries some.
+    pub(super) fn of_event<S>(event: &Event<'_>, context: &Context<'_, S>) -> Option<Self>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a>,
+    {
+        let mut spans = context.event_scope(event).into_iter().flatten();
+        spans.find_map(|span| span.extensions().get::<Self>().cloned())
+    }
+
     /// Lets a span carry them, beside its fields: those would be made into text here and read again for each line.
     pub fn put_into(self, span: &Span) {
         span.with_subscriber(|(id, dispatch)| {
@@ -88,6 +99,18 @@ impl Ids {
                 span.extensions_mut().insert(self);
             }
         });
+    }
+}
+
+impl Serialize for Ids {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("request_id", self.request())?;
+        if let Some(TraceIds { trace, span, .. }) = self.trace {
+            map.serialize_entry("trace_id", &format_args!("{trace}"))?;
+            map.serialize_entry("span_id", &format_args!("{span}"))?;
+        }
+        map.end()
     }
 }
 
@@ -115,16 +138,6 @@ fn has_shape(value: &str) -> bool {
     whole && (parts.next().is_none() || !value.starts_with("00-"))
 }
 
-struct HeadersOut<'a>(&'a mut HeaderMap);
-
-impl Injector for HeadersOut<'_> {
-    fn set(&mut self, key: &str, value: String) {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(key), HeaderValue::try_from(value)) {
-            self.0.insert(name, value);
-        }
-    }
-}
-
 /// Makes a request's span part of its client's trace.
 pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceIds> {
     if TRACING.load(Ordering::Acquire) {
@@ -149,11 +162,6 @@ pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceIds> {
     }
 }
 
-/// Adds `traceparent` and `tracestate` to the headers of an outgoing request.
-pub fn inject_trace(span: &Span, headers: &mut HeaderMap) {
-    TraceContextPropagator::new().inject_context(&span.context(), &mut HeadersOut(headers));
-}
-
 #[cfg(test)]
 mod tests {
     use opentelemetry::trace::TracerProvider as _;
@@ -165,7 +173,7 @@ mod tests {
     const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
     #[test]
-    fn a_foreign_trace_is_read_from_its_header_and_told_on() {
+    fn a_foreign_trace_is_read_from_its_header_and_continued() {
         let ids = TraceIds::of_header(PARENT).unwrap();
         assert_eq!(ids.trace.to_string(), "0af7651916cd43dd8448eb211c80319c");
         assert_eq!(ids.header().unwrap(), PARENT);
@@ -183,12 +191,11 @@ mod tests {
             headers.insert("tracestate", HeaderValue::from_static("vendor=1"));
             let span = tracing::info_span!("request");
             span.set_parent(TraceContextPropagator::new().extract(&Headers(&headers))).unwrap();
-            let mut told = HeaderMap::new();
-            inject_trace(&span, &mut told);
-            let told_parent = TraceIds::of_header(told["traceparent"].to_str().unwrap()).unwrap();
-            assert_eq!(told_parent.trace, ids.trace);
-            assert_ne!(told_parent.span, ids.span, "our own span is the parent of what comes next");
-            assert_eq!(told["tracestate"], "vendor=1");
+            let context = span.context();
+            let ours = context.span().span_context().clone();
+            assert_eq!(ours.trace_id(), ids.trace);
+            assert_ne!(ours.span_id(), ids.span, "our own span is the parent of what comes next");
+            assert_eq!(ours.trace_state().header(), "vendor=1");
         });
     }
 }

@@ -1,23 +1,25 @@
 //! Logs as JSON on stdout; traces, metrics and, if asked for, logs to an OTLP collector when one is named.
 //!
-//! - `json` makes lines, `stdout` writes them, `level` says how many; `otlp_logs` sends the same events to the collector.
+//! - `json` makes lines, `otlp_logs` sends the same events to the collector.
 //! - `context` knows whose trace a request belongs to; `export` builds what sends, and flushes it at the end.
-//! - `histogram`, `exposition` and `process` are what a scrape is made of.
+//! - `metrics` is what a scrape is made of, `accept` reads the formats that a client takes.
 //!
 //! Only spans of this service are exported, or the exporter's own requests would make spans to be exported. Without a
 //! collector no spans are built at all: ids alone join the lines of several services.
 
+pub mod accept;
 pub mod context;
 mod export;
-pub mod exposition;
-pub mod histogram;
 mod json;
+pub mod metrics;
 mod otlp_logs;
-pub mod process;
-mod stdout;
+
+use std::io::BufWriter;
+use std::sync::OnceLock;
 
 use opentelemetry::trace::TracerProvider as _;
 use tracing::{Level, Metadata};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -26,14 +28,12 @@ use tracing_subscriber::{Layer as _, Registry};
 use self::export::Exports;
 use self::json::JsonLines;
 use self::otlp_logs::OtlpLines;
-use self::stdout::{Last, Stdout};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::log_level::LogLevel;
 
-pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace, inject_trace};
+pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace};
 pub use self::export::TelemetryError;
-pub use self::stdout::lost_lines;
 
 /// The target of the one line that other programs read. It is written whatever the level.
 pub const START: &str = "titanic::start";
@@ -42,12 +42,22 @@ pub const AUDIT: &str = "titanic::audit";
 /// The target of spans around statements: for traces only, since no line repeats anything of them.
 pub const SQL: &str = "titanic::sql";
 
+/// Lines that may wait while nobody reads. Lines beyond that are dropped and counted.
+const MOST_LINES: usize = 8192;
+/// One for the process, because its log is one.
+static LOST: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Returns the number of lines that were dropped because nobody read those before them.
+pub fn lost_lines() -> u64 {
+    LOST.get().map_or(0, |lost| lost.dropped_lines() as u64)
+}
+
 /// The service's telemetry, to be flushed at the end.
 #[derive(Debug)]
 pub struct Telemetry {
     exports: Exports,
     /// After the exports, because the last lines may tell what became of those.
-    _last_lines: Last,
+    _last_lines: WorkerGuard,
 }
 
 impl Telemetry {
@@ -70,7 +80,11 @@ impl Telemetry {
         if let Some(provider) = &exports.metrics {
             opentelemetry::global::set_meter_provider(provider.clone());
         }
-        let (stdout, last_lines) = Stdout::start(std::io::stdout);
+        // A buffer of its own, so that not each line is a system call.
+        let (stdout, last_lines) = NonBlockingBuilder::default()
+            .buffered_lines_limit(MOST_LINES)
+            .finish(BufWriter::with_capacity(64 * 1024, std::io::stdout()));
+        let _installed_before = LOST.set(stdout.error_counter());
         let lines = JsonLines::new(stdout, SystemClock).with_filter(filter_fn(logged));
         // After the lines: these find the ids of a request where the lines have put them.
         let sent = exports.logs.as_ref().map(|provider| {

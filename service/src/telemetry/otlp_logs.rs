@@ -1,12 +1,15 @@
 //! The lines of the log once more, for a collector that does not read stdout.
+//!
+//! `opentelemetry-appender-tracing` finds the trace of a line in the active context of OpenTelemetry. Requests have none:
+//! to enter and leave it at each poll costs, and without exported spans there would be no trace at all.
 
-use std::fmt;
 use std::time::SystemTime;
 
 use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider as _, Severity};
-use opentelemetry_sdk::logs::{SdkLogRecord, SdkLogger, SdkLoggerProvider};
-use tracing::field::{Field, Visit};
+use opentelemetry_sdk::logs::{SdkLogger, SdkLoggerProvider};
+use serde_json::Value;
 use tracing::{Event, Level, Subscriber};
+use tracing_serde::fields::AsMap as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -46,56 +49,33 @@ where
             Level::TRACE => Severity::Trace,
         });
         record.add_attribute("log.target", metadata.target());
-        for span in context.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
-            if let Some(ids) = span.extensions().get::<Ids>() {
-                if let Some(TraceIds { trace, span, .. }) = ids.trace() {
-                    record.set_trace_context(trace, span, None);
+        if let Some(ids) = Ids::of_event(event, &context) {
+            if let Some(TraceIds { trace, span, .. }) = ids.trace() {
+                record.set_trace_context(trace, span, None);
+            }
+            record.add_attribute("request_id", ids.request().to_owned());
+        }
+        if let Ok(Value::Object(fields)) = serde_json::to_value(event.field_map()) {
+            for (name, value) in fields {
+                match any(value) {
+                    body if name == "message" => record.set_body(body),
+                    value => record.add_attribute(name, value),
                 }
-                record.add_attribute("request_id", ids.request().to_owned());
             }
         }
-        event.record(&mut Fields(&mut record));
         self.logger.emit(record);
     }
 }
 
-struct Fields<'a>(&'a mut SdkLogRecord);
-
-impl Fields<'_> {
-    fn put(&mut self, field: &Field, value: impl Into<AnyValue>) {
-        if field.name() == "message" {
-            self.0.set_body(value.into());
-        } else {
-            self.0.add_attribute(field.name(), value);
-        }
-    }
-}
-
-impl Visit for Fields<'_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, format!("{value:?}"));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, value.to_owned());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        match i64::try_from(value) {
-            Ok(value) => self.put(field, value),
-            Err(_) => self.put(field, value.to_string()),
-        }
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
+fn any(value: Value) -> AnyValue {
+    match value {
+        Value::Bool(flag) => flag.into(),
+        Value::String(text) => text.into(),
+        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
+            (Some(whole), _) => whole.into(),
+            (None, Some(real)) => real.into(),
+            (None, None) => number.to_string().into(),
+        },
+        other => other.to_string().into(),
     }
 }

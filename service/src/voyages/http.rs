@@ -1,9 +1,8 @@
 //! The HTTP interface of voyages: routes, handlers and their descriptions.
 
 use axum::Json;
-use axum::extract::{FromRef, FromRequestParts, State};
-use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::extract::{FromRef, State};
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -13,10 +12,10 @@ use super::Store;
 use super::domain::{Call, Label, NewCall, NewVoyage, Voyage};
 use crate::config::Scope;
 use crate::fields::FieldError;
-use crate::http::access::{Refusal, admit, admit_reader};
+use crate::http::access::permission;
 use crate::http::error::Problem;
-use crate::http::extract::{JsonObject, Segment};
-use crate::http::openapi::{Answer, Described, Operation, Verb};
+use crate::http::extract::{Id, JsonObject, hyphenated};
+use crate::http::openapi::{Answer, Described, Operation};
 use crate::http::{ApiRoute, Shared};
 use crate::visible::invisible_class;
 
@@ -48,33 +47,14 @@ impl FromRef<Context> for Shared {
     }
 }
 
-/// Proof that the client may change voyages. As the first argument of a handler it comes before anything is read.
-struct Writer;
-
-impl FromRequestParts<Context> for Writer {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Refusal> {
-        admit(&context.shared, &parts.headers, Scope::VoyagesWrite).map(|_| Self)
-    }
-}
-
-/// Proof that the client may read voyages.
-struct Reader;
-
-impl FromRequestParts<Context> for Reader {
-    type Rejection = Refusal;
-
-    async fn from_request_parts(parts: &mut Parts, context: &Context) -> Result<Self, Refusal> {
-        admit_reader(&context.shared, &parts.headers, Scope::VoyagesRead).map(|()| Self)
-    }
-}
+permission!("Proof that the client may read voyages.", Reader, VoyagesRead);
+permission!("Proof that the client may change voyages.", Writer, VoyagesWrite);
 
 /// Returns the routes with their descriptions and schemas.
 pub fn routes(shared: &Shared, store: Store) -> Described {
     let described = Described::default()
         .on(
-            describe(Verb::Get, ALL, "listVoyages", "List voyages")
+            describe(Method::GET, ALL, "listVoyages", "List voyages")
                 .reads(Scope::VoyagesRead)
                 .parameters([cursor()])
                 .refuses(&[400])
@@ -82,7 +62,7 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
             list,
         )
         .on(
-            change(Verb::Post, ALL, "createVoyage", "Add a voyage", "NewVoyage").answers(
+            change(Method::POST, ALL, "createVoyage", "Add a voyage", "NewVoyage").answers(
                 Answer::new(201, "The voyage as stored.")
                     .json(reference("Voyage"))
                     .header("location", "Where it is."),
@@ -90,19 +70,19 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
             create,
         )
         .on(
-            one(Verb::Get, ONE, "getVoyage", "Read a voyage")
+            one(Method::GET, ONE, "getVoyage", "Read a voyage")
                 .reads(Scope::VoyagesRead)
                 .answers(Answer::new(200, "The voyage.").json(reference("Voyage"))),
             read,
         )
         .on(
-            one(Verb::Delete, ONE, "deleteVoyage", "Remove a voyage with its calls")
+            one(Method::DELETE, ONE, "deleteVoyage", "Remove a voyage with its calls")
                 .needs(Scope::VoyagesWrite)
                 .answers(Answer::new(204, "The voyage is gone.")),
             remove,
         )
         .on(
-            one(Verb::Get, CALLS, "listCalls", "List the ports of call of a voyage")
+            one(Method::GET, CALLS, "listCalls", "List the ports of call of a voyage")
                 .reads(Scope::VoyagesRead)
                 .answers(
                     Answer::new(200, "The calls in their order, at most 100.").json(reference("CallList")),
@@ -110,7 +90,7 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
             calls,
         )
         .on(
-            change(Verb::Post, CALLS, "addCall", "Add a port of call to a voyage", "NewCall")
+            change(Method::POST, CALLS, "addCall", "Add a port of call to a voyage", "NewCall")
                 .parameters([id_parameter()])
                 .refuses(&[404])
                 .answers(Answer::new(201, "The call as stored.").json(reference("Call"))),
@@ -120,16 +100,22 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
     described.tagged("voyages", "The voyages and their ports of call.").schemas(schemas()).with_state(context)
 }
 
-fn describe(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    Operation::new(verb, path, id, summary)
+fn describe(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    Operation::new(method, path, id, summary)
 }
 
-fn one(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
-    describe(verb, path, id, summary).parameters([id_parameter()]).refuses(&[400, 404])
+fn one(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {
+    describe(method, path, id, summary).parameters([id_parameter()]).refuses(&[400, 404])
 }
 
-fn change(verb: Verb, path: &'static str, id: &'static str, summary: &'static str, body: &str) -> Operation {
-    describe(verb, path, id, summary)
+fn change(
+    method: Method,
+    path: &'static str,
+    id: &'static str,
+    summary: &'static str,
+    body: &str,
+) -> Operation {
+    describe(method, path, id, summary)
         .needs(Scope::VoyagesWrite)
         .body("application/json", reference(body))
         .refuses(&[422])
@@ -236,30 +222,19 @@ async fn create(
     Ok(response)
 }
 
-async fn read(
-    State(context): State<Context>,
-    _reader: Reader,
-    Segment(id): Segment,
-) -> Result<Json<Voyage>, Problem> {
-    let id = id_of(&id)?;
+async fn read(State(context): State<Context>, _reader: Reader, Id(id): Id) -> Result<Json<Voyage>, Problem> {
     context.store.get(id).await?.map(Json).ok_or_else(|| no_such(id))
 }
 
-async fn remove(
-    State(context): State<Context>,
-    _writer: Writer,
-    Segment(id): Segment,
-) -> Result<StatusCode, Problem> {
-    let id = id_of(&id)?;
+async fn remove(State(context): State<Context>, _writer: Writer, Id(id): Id) -> Result<StatusCode, Problem> {
     if context.store.delete(id).await? { Ok(StatusCode::NO_CONTENT) } else { Err(no_such(id)) }
 }
 
 async fn calls(
     State(context): State<Context>,
     _reader: Reader,
-    Segment(id): Segment,
+    Id(id): Id,
 ) -> Result<Json<CallList>, Problem> {
-    let id = id_of(&id)?;
     let items = context.store.calls(id).await?;
     if items.is_empty() && context.store.get(id).await?.is_none() {
         return Err(no_such(id));
@@ -270,21 +245,12 @@ async fn calls(
 async fn add_call(
     State(context): State<Context>,
     _writer: Writer,
-    Segment(id): Segment,
+    Id(id): Id,
     JsonObject(object): JsonObject,
 ) -> Result<(StatusCode, Json<Call>), Problem> {
-    let id = id_of(&id)?;
     let details = NewCall::from_json(object).map_err(Problem::invalid)?;
     let call = context.store.add_call(id, details).await?;
     call.map(|call| (StatusCode::CREATED, Json(call))).ok_or_else(|| no_such(id))
-}
-
-fn hyphenated(text: &str) -> Option<Uuid> {
-    Uuid::try_parse(text).ok().filter(|_| text.len() == 36)
-}
-
-fn id_of(text: &str) -> Result<Uuid, Problem> {
-    hyphenated(text).ok_or_else(|| Problem::bad_path(FieldError::new("id", "must be a UUID with hyphens")))
 }
 
 fn no_such(id: Uuid) -> Problem {

@@ -125,7 +125,7 @@ async fn the_page_needs_nothing_from_elsewhere() {
     assert_eq!(app.get("/docs/style.css").await.headers["content-type"], "text/css; charset=utf-8");
 }
 
-/// What an answer of the passengers needs: a body, headers, a key.
+/// The parts of a request: a body, headers, a key.
 struct Ask {
     method: Method,
     path: String,

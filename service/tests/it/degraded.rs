@@ -102,6 +102,35 @@ async fn a_full_disk_is_said_so_and_is_over_when_there_is_room() {
     }
 }
 
+/// SQLite gets `EFBIG` for each write to its file, which it reports as an I/O error.
+#[tokio::test]
+async fn a_disk_that_refuses_writes_is_said_so_and_is_over_when_it_takes_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let program = Program::start(&folder, &[]).await;
+    let limit = |bytes: &str| {
+        let pid = program.id().to_string();
+        let set =
+            Command::new("prlimit").args(["--pid", &pid, &format!("--fsize={bytes}:unlimited")]).status();
+        assert!(set.unwrap().success(), "this test needs prlimit of util-linux");
+    };
+    for _ in 0..2 {
+        limit("0");
+        let (status, problem, wait) = add(&program, "Visitor").await;
+        assert_eq!(
+            (status, &problem["code"], wait.as_deref()),
+            (503, &json!("database_unavailable"), Some("1"))
+        );
+        assert_eq!(program.status(ALL).await, Some(200), "readers are served");
+        let (status, report) = ready(&program).await;
+        assert_eq!(
+            (status, &report["status"], &report["checks"]["writes"]),
+            (200, &json!("degraded"), &json!("io_error"))
+        );
+        limit("unlimited");
+        is_well_again(&program).await;
+    }
+}
+
 #[tokio::test]
 async fn a_read_only_database_serves_readers_and_keeps_its_replicas() {
     let server = Postgres::start().await;

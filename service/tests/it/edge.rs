@@ -1,4 +1,4 @@
-//! What stands between clients and the passengers: keys, limits, origins, compression.
+//! The edge of the service: keys, limits, origins, compression.
 
 use std::net::SocketAddr;
 
@@ -10,7 +10,7 @@ use titanic::http::client::PeerAddress;
 use crate::app::{Answer, App};
 use crate::program::Program;
 
-/// What stands in the configuration for a secret.
+/// Returns the digest that stands for a secret in the configuration.
 pub(crate) fn digest(secret: &str) -> String {
     use sha2::Digest as _;
     sha2::Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()

@@ -23,7 +23,7 @@ struct Load {
     draining: AtomicBool,
 }
 
-/// How one client fared until it was refused.
+/// The requests of one client until it was refused.
 struct Fared {
     last_trace: String,
     failed: Vec<String>,

@@ -1,4 +1,4 @@
-//! What a scrape shows.
+//! The contents of a scrape.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -51,6 +51,10 @@ async fn series_exist_before_the_first_request() {
         assert_eq!(value(&metrics, &count), 0.0);
     }
     assert_eq!(value(&metrics, "http_server_active_requests"), 0.0);
+    assert!(
+        metrics.contains("# TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total "),
+        "{metrics}"
+    );
     assert_eq!(value(&metrics, "db_client_connection_count{state=\"idle\"}"), 1.0);
     assert_eq!(value(&metrics, "db_client_connection_count{state=\"used\"}"), 0.0);
 }

@@ -1,12 +1,12 @@
-//! What a migration may do: add now, take away a release later, so that the release before it can be put back
+//! The rules for migrations: add now, take away a release later, so that the release before it can be put back
 //! (`docs/decisions/0011`).
 //!
-//! What can be seen in the text is seen here. That the release before gets along with what was added is for whoever writes
+//! These tests read the text of migrations. That the release before gets along with what was added is for whoever writes
 //! the migration to know.
 
 use std::path::Path;
 
-/// What says that nothing in the release before uses what a statement takes away: `-- contract: since 0.3` above it.
+/// The comment that says that nothing in the release before uses what a statement takes away: `-- contract: since 0.3` above it.
 const MARK: &str = "contract: since ";
 /// Written before there was a release to go back to; a migration that may have been applied is never changed.
 const BEFORE_THE_RULE: [&str; 1] = ["sqlite/0002_fares_versions_words.sql"];
@@ -53,7 +53,7 @@ fn statements(script: &str) -> Vec<Statement> {
     all
 }
 
-/// What a statement does that the release before may not survive.
+/// Returns the part of a statement that the release before may not survive.
 fn takes_away(code: &str, script: &[Statement]) -> Option<&'static str> {
     let has = |words: &str| format!(" {code} ").contains(&format!(" {words} "));
     // Functions and triggers say in their bodies what they do with rows, which is no change of tables.
@@ -91,7 +91,7 @@ fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-/// Whether a comment says that this statement takes away what nothing has used since a release that is out.
+/// Returns whether a comment says that this statement takes away what nothing has used since a release that is out.
 fn is_marked(statement: &Statement) -> bool {
     let ours = version(env!("CARGO_PKG_VERSION"));
     statement.comments.iter().filter_map(|comment| comment.strip_prefix(MARK)).any(|since| {

@@ -24,7 +24,7 @@ on_both_databases!(
 
 /// The number of a migration that a newer version has.
 const NEWER: i64 = 9000;
-/// What such a migration may do: it adds, and takes nothing away.
+/// A migration as a newer version may have it: it adds, and takes nothing away.
 const EXPANDS: &str = "create table decks (name text primary key not null); \
      alter table passengers add column deck text; \
      alter table passengers add column boarded integer not null default 1";
@@ -79,7 +79,7 @@ impl Reopenable {
         }
     }
 
-    /// What a newer version does when it starts: all that we know, and one migration more.
+    /// Starts as a newer version does: all that we know, and one migration more.
     async fn start_newer(&self) {
         let postgres = self.url.starts_with("postgres");
         let ours = if postgres { "migrations/postgres" } else { "migrations/sqlite" };

@@ -19,14 +19,14 @@ use crate::server::Postgres;
 use crate::wire::{Said, call};
 
 const CLIENTS: usize = 64;
-/// How soon `/readyz` must say that the database is gone. It waits 2 s for a sign of life.
+/// The time limit for `/readyz` to say that the database is gone. It waits 2 s for a sign of life.
 const NOTICED: Duration = Duration::from_secs(4);
-/// How soon all is well again after PostgreSQL lets somebody in.
+/// The time limit for recovery after PostgreSQL lets somebody in.
 const RECOVERED: Duration = Duration::from_secs(5);
 const ALL: &str = "/api/v1/passengers";
 const ONE: &str = "/api/v1/passengers/{id}";
 
-/// What all clients see of the stage, and what they leave there.
+/// The state that all clients share.
 struct Scene {
     address: String,
     known: Value,
@@ -65,7 +65,7 @@ fn plain(mut passenger: Value) -> Value {
 }
 
 impl Own {
-    /// Whether they are certainly there, and in which state.
+    /// Returns whether the state of the passenger is certain.
     fn is_known(&self) -> bool {
         matches!(self.may_be[..], [Some(_)])
     }

@@ -1,4 +1,4 @@
-//! What is weak in podinfo, the demo service that most people start from, each as a test that we pass. The numbers are
+//! The weaknesses of podinfo, the demo service that most people start from, each as a test that we pass. The numbers are
 //! those of our notes on its code.
 
 use axum::body::Body;

@@ -10,7 +10,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// How long anything may take on a busy machine.
+/// The time limit for anything on a busy machine.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Program {
@@ -23,8 +23,10 @@ pub(crate) struct Program {
 
 /// The program with an environment of its own, in a folder of its own.
 pub(crate) fn command(folder: &TempDir, variables: &[(&str, &str)]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_titanic"));
+    // Without the signal that a write beyond a limit of the file size sends, it fails as on a broken disk.
+    let mut command = Command::new("/usr/bin/env");
     command
+        .args(["--ignore-signal=XFSZ", env!("CARGO_BIN_EXE_titanic")])
         .env_clear()
         .envs([("PORT", "0"), ("ADMIN_PORT", "0"), ("ADMIN_TOKEN", crate::app::TOKEN)])
         .envs(variables.iter().copied())
@@ -77,7 +79,7 @@ impl Program {
         lines.iter().map(|line| (text(&line["message"]), text(&line["route"]))).collect()
     }
 
-    /// Whether a library or we ourselves warned of lost spans.
+    /// Returns whether a library or the service warned of lost spans.
     pub(crate) fn warned(&self) -> bool {
         self.lines.lock().unwrap().iter().any(|line| matches!(line["level"].as_str(), Some("WARN" | "ERROR")))
     }
@@ -104,8 +106,12 @@ impl Program {
         .await;
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it still runs")
+    }
+
     pub(crate) async fn signal(&self, name: &str) {
-        let pid = self.child.id().expect("it still runs").to_string();
+        let pid = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &pid]).status().await.unwrap().success());
     }
 

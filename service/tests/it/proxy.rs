@@ -14,7 +14,7 @@ use tokio::time::sleep;
 struct Fault {
     /// Connections with a number up to this one are cut off.
     upto: u64,
-    /// Whether the server's side of them is closed, while the client's side stays open.
+    /// True if the server's side of them is closed, while the client's side stays open.
     half_open: bool,
 }
 

@@ -4,8 +4,9 @@ use std::io;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
 use tokio::time::{Instant, sleep};
@@ -22,13 +23,11 @@ const PIECES: usize = 10;
 const MOST_BYTES: usize = 8 << 20;
 
 /// Stands around the routes that faults may hit.
-pub async fn inject(
-    shared: &Shared,
-    route: Option<&'static str>,
-    request: Request,
-    next: impl AsyncFnOnce(Request) -> Response,
-) -> Response {
-    let Some(route) = route else { return next(request).await };
+pub async fn inject(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let Some(path) = request.extensions().get::<MatchedPath>().cloned() else {
+        return next.run(request).await;
+    };
+    let route = path.as_str();
     let decided = shared.faults.decide(route, request.method(), request.headers(), Instant::now());
     let Injection { delay, error, drop, slow_body } = decided;
     if let Some(delay) = delay {
@@ -45,7 +44,7 @@ pub async fn inject(
             let detail = "this answer was ordered by an operator to rehearse a failure";
             Problem::new(status, "fault_injected", "Injected fault", detail).into_response()
         }
-        None => next(request).await,
+        None => next.run(request).await,
     };
     if let Some(whole) = slow_body {
         shared.metrics.fault_injected(route, "slow_body");

@@ -134,9 +134,9 @@ pub struct FaultOrder {
     pub slow_body_percent: Share,
     /// The duration of a slow response.
     pub slow_body_ms: u64,
-    /// Whether requests get no database connection.
+    /// True if requests get no database connection.
     pub exhaust_pool: bool,
-    /// Whether `/readyz` fails.
+    /// True if `/readyz` fails.
     pub unready: bool,
     /// The lifetime in seconds.
     pub ttl_seconds: u64,

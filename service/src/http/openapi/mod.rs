@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::handler::Handler;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::IntoResponse as _;
-use axum::routing::on;
+use axum::routing::{MethodFilter, on};
 use serde_json::{Map, Value, json};
 
-pub use self::operation::{Answer, Operation, Verb};
+pub use self::operation::{Answer, Operation};
 
 use self::landing::Landing;
 use crate::config::Config;
@@ -54,8 +54,11 @@ impl<S: Clone + Send + Sync + 'static> Described<S> {
         H: Handler<T, S>,
         T: 'static,
     {
-        self.router = self.router.route(operation.path, on(operation.verb.filter(), handler));
-        self.operations.push(operation);
+        // Every method that has a filter can be described.
+        if let Ok(filter) = MethodFilter::try_from(operation.method.clone()) {
+            self.router = self.router.route(operation.path, on(filter, handler));
+            self.operations.push(operation);
+        }
         self
     }
 
@@ -102,19 +105,19 @@ impl Described {
         self
     }
 
-    /// Adds the document itself and the page that shows it, and returns all paths and the routes.
-    pub fn complete(self, config: &Config, info: Info) -> (Vec<&'static str>, Router) {
-        let json = Operation::new(Verb::Get, "/openapi.json", "description", "This document")
+    /// Adds the document itself and the page that shows it, and returns the routes.
+    pub fn complete(self, config: &Config, info: Info) -> Router {
+        let json = Operation::new(Method::GET, "/openapi.json", "description", "This document")
             .tagged("about")
             .answers(Answer::new(200, "OpenAPI 3.1").json(json!({"type": "object"})));
-        let html = Operation::new(Verb::Get, "/docs", "documentation", "This document for people")
+        let html = Operation::new(Method::GET, "/docs", "documentation", "This document for people")
             .tagged("about")
             .answers(Answer::new(200, "A page").media("text/html", json!({"type": "string"})));
-        let css = Operation::new(Verb::Get, "/docs/style.css", "style", "How that page looks")
+        let css = Operation::new(Method::GET, "/docs/style.css", "style", "How that page looks")
             .tagged("about")
             .answers(Answer::new(200, "A style sheet").media("text/css", json!({"type": "string"})));
         let landing =
-            Operation::new(Verb::Get, "/", "landing", "Where to go from here").tagged("about").answers(
+            Operation::new(Method::GET, "/", "landing", "Where to go from here").tagged("about").answers(
                 Answer::new(200, "Links and examples; HTML for a client that names it in `Accept`.")
                     .json(json!({"type": "object"}))
                     .media("text/html", json!({"type": "string"})),
@@ -125,13 +128,12 @@ impl Described {
         let text: Arc<str> = serde_json::to_string(&document).unwrap_or_default().into();
         let page: Arc<str> = page::render(&document, &operations).into();
         let start = Arc::new(Landing::new(&document, &operations));
-        let paths = operations.iter().map(|operation| operation.path).collect();
         let all = self
             .on(landing, async move |headers: HeaderMap| start.answer(&headers))
             .on(json, async move || fixed("application/json", &text))
             .on(html, async move || fixed("text/html; charset=utf-8", &page))
             .on(css, async || fixed("text/css; charset=utf-8", page::STYLE));
-        (paths, all.router)
+        all.router
     }
 
     fn document(&self, operations: &[Operation], config: &Config, info: Info) -> Value {
@@ -139,7 +141,7 @@ impl Described {
         for operation in operations {
             let path = paths.entry(operation.path).or_insert_with(|| json!({}));
             if let Some(path) = path.as_object_mut() {
-                path.insert(operation.verb.as_str().to_ascii_lowercase(), operation.to_json());
+                path.insert(operation.method.as_str().to_ascii_lowercase(), operation.to_json());
             }
         }
         let tags: Vec<_> =

@@ -1,60 +1,21 @@
 //! The description of one route: its parameters, and every response it may give.
 
-use axum::routing::MethodFilter;
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::config::Scope;
 
-/// The methods that routes are registered with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verb {
-    /// Reads.
-    Get,
-    /// Adds.
-    Post,
-    /// Replaces.
-    Put,
-    /// Changes.
-    Patch,
-    /// Removes.
-    Delete,
-}
-
-impl Verb {
-    /// Returns the name of the method.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-        }
-    }
-
-    pub(super) const fn filter(self) -> MethodFilter {
-        match self {
-            Self::Get => MethodFilter::GET,
-            Self::Post => MethodFilter::POST,
-            Self::Put => MethodFilter::PUT,
-            Self::Patch => MethodFilter::PATCH,
-            Self::Delete => MethodFilter::DELETE,
-        }
-    }
-}
-
 /// A route as described.
 #[derive(Debug, Clone)]
 pub struct Operation {
-    pub(super) verb: Verb,
+    pub(super) method: Method,
     pub(super) path: &'static str,
     id: &'static str,
     summary: &'static str,
     details: Option<&'static str>,
     tag: &'static str,
     scope: Option<Scope>,
-    /// Whether a service may do without the scope.
+    /// True if a service may do without the scope.
     anonymous: bool,
     parameters: Vec<Value>,
     body: Option<Value>,
@@ -163,9 +124,9 @@ fn about_problem(status: u16) -> &'static str {
 impl Operation {
     /// Describes an operation. Every route that is no probe may be rejected by a limit.
     #[must_use]
-    pub fn new(verb: Verb, path: &'static str, id: &'static str, summary: &'static str) -> Self {
+    pub fn new(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Self {
         let operation = Self {
-            verb,
+            method,
             path,
             id,
             summary,
@@ -253,11 +214,11 @@ impl Operation {
     }
 
     /// The method, the path, what it is about, and the statuses it may answer with.
-    pub(super) fn line(&self) -> (&'static str, &'static str, &'static str, Vec<u16>) {
+    pub(super) fn line(&self) -> (&str, &'static str, &'static str, Vec<u16>) {
         let mut statuses: Vec<_> = self.answers.iter().map(|answer| answer.status).collect();
         statuses.sort_unstable();
         statuses.dedup();
-        (self.verb.as_str(), self.path, self.summary, statuses)
+        (self.method.as_str(), self.path, self.summary, statuses)
     }
 
     /// Returns the requirement of a key. An empty alternative means that a service may also do without.

@@ -18,7 +18,7 @@ pub struct Query {
     pub limit: u8,
     /// The end of the page before.
     pub after: Option<Cursor>,
-    /// Whether to count all matching passengers.
+    /// True to count all matching passengers.
     pub total: bool,
 }
 

@@ -72,11 +72,11 @@ pub struct NewPassenger {
     pub siblings_or_spouses_aboard: Relatives,
     /// Parents or children aboard.
     pub parents_or_children_aboard: Relatives,
-    /// Whether the passenger was saved.
+    /// True if the passenger was saved.
     pub survived: bool,
 }
 
-/// What the service sets itself. A client that sends back what it read shall hear why that is refused.
+/// The fields that the service sets. A client that sends back a body is told why they are refused.
 const OURS: [&str; 3] = ["id", "version", "updated_at"];
 
 impl NewPassenger {

@@ -1,6 +1,6 @@
 //! In which order passengers are listed, and where a page ended.
 
-use std::fmt::{self, Display, Write as _};
+use std::fmt::{self, Display};
 use std::str::FromStr;
 
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use super::words::are_words;
 pub struct Sort {
     /// The sort key.
     pub by: SortBy,
-    /// Whether the largest comes first.
+    /// True if the largest comes first.
     pub descending: bool,
 }
 
@@ -91,7 +91,7 @@ impl Cursor {
         if let Some(id) = text.strip_prefix('a') {
             return Some(Self { sort: Sort::default(), place: Position::Id, id: plain_id(id)? });
         }
-        let inner = String::from_utf8(from_hex(text.strip_prefix('b')?)?).ok()?;
+        let inner = String::from_utf8(hex::decode(text.strip_prefix('b')?).ok()?).ok()?;
         let (sort, rest) = inner.split_once(':')?;
         let (id, value) = rest.split_once(':')?;
         let (sort, id) = (sort.parse::<Sort>().ok()?, plain_id(id)?);
@@ -116,9 +116,7 @@ impl Display for Cursor {
             Position::Name(words) => words.clone(),
             Position::Number(Some(number)) => number.to_string(),
         };
-        f.write_char('b')?;
-        let inner = format!("{}:{}:{value}", self.sort, self.id.simple());
-        inner.bytes().try_for_each(|byte| write!(f, "{byte:02x}"))
+        write!(f, "b{}", hex::encode(format!("{}:{}:{value}", self.sort, self.id.simple())))
     }
 }
 
@@ -132,13 +130,6 @@ impl FromStr for Cursor {
 
 fn plain_id(text: &str) -> Option<Uuid> {
     Uuid::try_parse(text).ok().filter(|_| text.len() == 32)
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let bytes = pairs.iter().map(|[high, low]| Some(digit(*high)? << 4 | digit(*low)?)).collect();
-    if rest.is_empty() { bytes } else { None }
 }
 
 #[cfg(test)]

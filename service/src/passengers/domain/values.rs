@@ -118,87 +118,52 @@ impl FromStr for Sex {
     }
 }
 
-/// Years, with fractions for infants.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Age(f64);
+/// Makes the type of a number from zero on.
+macro_rules! amount {
+    ($about:literal, $name:ident, $get:ident, $unit:literal, $most:literal) => {
+        #[doc = $about]
+        #[derive(Debug, Clone, Copy, PartialEq)]
+        pub struct $name(f64);
 
-impl Age {
-    pub(in crate::passengers) const MOST: f64 = 120.0;
-    const EXPECTED: &'static str = "a number of years from 0 to 120";
+        impl $name {
+            pub(in crate::passengers) const MOST: f64 = $most as f64;
+            const EXPECTED: &'static str = concat!("a number of ", $unit, " from 0 to ", $most);
 
-    /// Checks an age. Four decimals are kept.
-    pub fn try_new(years: f64) -> Result<Self, &'static str> {
-        if (0.0..=Self::MOST).contains(&years) { Ok(Self(four_decimals(years))) } else { Err(Self::EXPECTED) }
-    }
+            /// Checks the number. Four decimals are kept: enough for a farthing.
+            pub fn try_new(number: f64) -> Result<Self, &'static str> {
+                let fits = (0.0..=Self::MOST).contains(&number);
+                if fits { Ok(Self(four_decimals(number))) } else { Err(Self::EXPECTED) }
+            }
 
-    /// The years.
-    #[must_use]
-    pub fn years(self) -> f64 {
-        self.0
-    }
+            /// Returns the number.
+            #[must_use]
+            pub fn $get(self) -> f64 {
+                self.0
+            }
 
-    /// Reads an age. `null` stands for an unknown one.
-    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
-        known(value, Self::EXPECTED, Self::try_new)
-    }
-}
-
-impl FromStr for Age {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
-    }
-}
-
-impl Serialize for Age {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        plainly(self.0, serializer)
-    }
-}
-
-/// Pounds paid for the passage.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fare(f64);
-
-impl Fare {
-    pub(in crate::passengers) const MOST: f64 = 10_000.0;
-    const EXPECTED: &'static str = "a number of pounds from 0 to 10000";
-
-    /// Checks a fare. Four decimals are kept: enough for a farthing.
-    pub fn try_new(pounds: f64) -> Result<Self, &'static str> {
-        if (0.0..=Self::MOST).contains(&pounds) {
-            Ok(Self(four_decimals(pounds)))
-        } else {
-            Err(Self::EXPECTED)
+            /// Reads the number. `null` stands for an unknown one.
+            pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
+                known(value, Self::EXPECTED, Self::try_new)
+            }
         }
-    }
 
-    /// The pounds.
-    #[must_use]
-    pub fn pounds(self) -> f64 {
-        self.0
-    }
+        impl FromStr for $name {
+            type Err = &'static str;
 
-    /// Reads a fare. `null` stands for an unknown one.
-    pub(in crate::passengers) fn from_json(value: &Value) -> Result<Option<Self>, String> {
-        known(value, Self::EXPECTED, Self::try_new)
-    }
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                plainly(self.0, serializer)
+            }
+        }
+    };
 }
-
-impl FromStr for Fare {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map_err(|_| Self::EXPECTED).and_then(Self::try_new)
-    }
-}
-
-impl Serialize for Fare {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        plainly(self.0, serializer)
-    }
-}
+amount!("Years, with fractions for infants.", Age, years, "years", 120);
+amount!("Pounds paid for the passage.", Fare, pounds, "pounds", 10000);
 
 /// Reads a number, or `null` for an unknown one.
 fn known<T>(

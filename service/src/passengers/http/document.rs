@@ -1,10 +1,11 @@
 //! The routes of this noun as they are described.
 
+use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::idempotency;
 use crate::config::Scope;
-use crate::http::openapi::{Answer, Operation, Verb};
+use crate::http::openapi::{Answer, Operation};
 use crate::passengers::domain::filter::{DEFAULT_LIMIT, MOST_LIMIT, MOST_NAME_CHARS, MOST_WORDS};
 use crate::passengers::domain::values::{Age, Fare, Name, Relatives};
 use crate::visible::invisible_class;
@@ -55,7 +56,7 @@ pub(super) fn list() -> Operation {
             json!({"type": "boolean", "default": false}),
         ),
     ];
-    Operation::new(Verb::Get, ALL, "listPassengers", "List, find and sort passengers")
+    Operation::new(Method::GET, ALL, "listPassengers", "List, find and sort passengers")
         .reads(Scope::Read)
         .details(
             "All parameters must hold together. A parameter that is not known, or given twice, is an error.",
@@ -83,7 +84,7 @@ pub(super) fn create() -> Operation {
          first answer, and nobody comes aboard twice.",
         json!({"type": "string", "minLength": 1, "pattern": pattern}),
     );
-    Operation::new(Verb::Post, ALL, "createPassenger", "Add a passenger")
+    Operation::new(Method::POST, ALL, "createPassenger", "Add a passenger")
         .needs(Scope::Write)
         .parameters([key])
         .body("application/json", schema("NewPassenger"))
@@ -95,7 +96,7 @@ pub(super) fn import() -> Operation {
     let lines = |example: &str| json!({"type": "string", "description": "One JSON object per line.", "examples": [example]});
     let someone = r#"{"name": "Brown, Mrs. Margaret", "class": 1, "sex": "female", "survived": true}"#;
     let summary = r#"{"summary": {"lines": 1, "imported": 1, "skipped": 0, "failed": 0, "errors_not_shown": 0, "complete": true}}"#;
-    Operation::new(Verb::Post, "/api/v1/passengers/import", "importPassengers", "Add many passengers")
+    Operation::new(Method::POST, "/api/v1/passengers/import", "importPassengers", "Add many passengers")
         .details(
             "NDJSON in, NDJSON out: an `error` for each line that cannot be used, `progress` after each batch that was \
              stored, a `summary` at the end. What `progress` counts stays, whatever happens next. A line may have an `id`: one that \
@@ -114,7 +115,7 @@ pub(super) fn import() -> Operation {
 pub(super) fn export() -> Operation {
     let lines = || json!({"type": "string", "description": "One passenger per line."});
     let format = query("format", "The format.", json!({"enum": ["ndjson", "csv"], "default": "ndjson"}));
-    Operation::new(Verb::Get, "/api/v1/passengers/export", "exportPassengers", "Stream all passengers")
+    Operation::new(Method::GET, "/api/v1/passengers/export", "exportPassengers", "Stream all passengers")
         .reads(Scope::Read)
         .details(
             "In the order of ids. A passenger that changes meanwhile appears in either state. The lines can be imported again.",
@@ -129,13 +130,18 @@ pub(super) fn export() -> Operation {
 }
 
 pub(super) fn stats() -> Operation {
-    Operation::new(Verb::Get, "/api/v1/passengers/stats", "getStats", "Count the saved by class, sex and age")
-        .reads(Scope::Read)
-        .answers(Answer::new(200, "Everyone, and every group.").json(schema("Stats")))
+    Operation::new(
+        Method::GET,
+        "/api/v1/passengers/stats",
+        "getStats",
+        "Count the saved by class, sex and age",
+    )
+    .reads(Scope::Read)
+    .answers(Answer::new(200, "Everyone, and every group.").json(schema("Stats")))
 }
 
 pub(super) fn get() -> Operation {
-    one(Verb::Get, "getPassenger", "Read a passenger")
+    one(Method::GET, "getPassenger", "Read a passenger")
         .reads(Scope::Read)
         .answers(passenger("The passenger."))
         .answers(
@@ -145,7 +151,7 @@ pub(super) fn get() -> Operation {
 }
 
 pub(super) fn replace() -> Operation {
-    one(Verb::Put, "replacePassenger", "Replace a passenger")
+    one(Method::PUT, "replacePassenger", "Replace a passenger")
         .needs(Scope::Write)
         .details("A body that was read before can be put back: its `version` and `updated_at` are ignored.")
         .body("application/json", schema("PassengerReplacement"))
@@ -154,7 +160,7 @@ pub(super) fn replace() -> Operation {
 }
 
 pub(super) fn patch() -> Operation {
-    one(Verb::Patch, "patchPassenger", "Change some fields of a passenger")
+    one(Method::PATCH, "patchPassenger", "Change some fields of a passenger")
         .details("A JSON merge patch (RFC 7396): `null` takes a field away, where it may be missing.")
         .needs(Scope::Write)
         .body("application/merge-patch+json", schema("PassengerPatch"))
@@ -163,7 +169,7 @@ pub(super) fn patch() -> Operation {
 }
 
 pub(super) fn delete() -> Operation {
-    one(Verb::Delete, "deletePassenger", "Remove a passenger")
+    one(Method::DELETE, "deletePassenger", "Remove a passenger")
         .needs(Scope::Write)
         .answers(Answer::new(204, "The passenger is gone."))
         .refuses(&[409])
@@ -173,7 +179,7 @@ fn passenger(about: &'static str) -> Answer {
     Answer::new(200, about).json(schema("Passenger")).header("etag", "The state of the passenger.")
 }
 
-fn one(verb: Verb, id: &'static str, summary: &'static str) -> Operation {
+fn one(method: Method, id: &'static str, summary: &'static str) -> Operation {
     let path = json!({
         "name": "id", "in": "path", "required": true, "description": "The id of a passenger.",
         "schema": {"type": "string", "format": "uuid"}
@@ -181,7 +187,7 @@ fn one(verb: Verb, id: &'static str, summary: &'static str) -> Operation {
     let tag = "(W/)?\"[!#-+.-~-]*\"";
     let pattern = format!("^{tag}(, ?{tag}){{0,31}}$");
     let tags = || json!({"anyOf": [{"const": "*"}, {"type": "string", "pattern": pattern}]});
-    Operation::new(verb, ONE, id, summary)
+    Operation::new(method, ONE, id, summary)
         .parameters([
             path,
             header("If-Match", "Only in one of these states.", tags()),

@@ -10,14 +10,14 @@ use axum::extract::State;
 use axum::http::{Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::stream;
+use serde_json::Value;
 use uuid::Uuid;
 
-use super::Context;
+use super::{Context, Reader};
 use crate::fields::FieldError;
-use crate::http::access::Reader;
 use crate::http::error::Problem;
 use crate::passengers::StoreError;
-use crate::passengers::domain::model::{Age, Fare, Passenger};
+use crate::passengers::domain::model::Passenger;
 
 /// The format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,21 +107,12 @@ impl Export {
 }
 
 fn csv_of(passenger: &Passenger) -> Option<Bytes> {
-    let Passenger { id, details, stamp } = passenger;
-    let number = |number: Option<f64>| number.map(|number| number.to_string()).unwrap_or_default();
-    csv_line([
-        id.to_string(),
-        details.name.as_str().to_owned(),
-        details.class.number().to_string(),
-        details.sex.as_str().to_owned(),
-        number(details.age.map(Age::years)),
-        number(details.fare.map(Fare::pounds)),
-        details.siblings_or_spouses_aboard.number().to_string(),
-        details.parents_or_children_aboard.number().to_string(),
-        details.survived.to_string(),
-        stamp.version.to_string(),
-        stamp.updated_at.to_string(),
-    ])
+    let fields = serde_json::to_value(passenger).ok()?;
+    csv_line(COLUMNS.map(|column| match fields.get(column) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(plain) => plain.to_string(),
+    }))
 }
 
 fn csv_line<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> Option<Bytes> {

@@ -87,7 +87,7 @@ pub(super) async fn create_once(
     details: NewPassenger,
 ) -> Result<Response, Problem> {
     let wanted = serde_json::to_vec(&details).unwrap_or_default();
-    let fingerprint = Sha256::digest(wanted).iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = hex::encode(Sha256::digest(wanted));
     let request = Repeatable { client: holder.unwrap_or_default(), key, fingerprint };
     let work = async move { carry_out(&shared, &request, details).await };
     tokio::spawn(work.in_current_span()).await.unwrap_or_else(|_| Err(Problem::internal()))

@@ -18,10 +18,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
-use super::Context;
 use super::idempotency::refuse_key;
+use super::{Context, Importer};
 use crate::fields::FieldError;
-use crate::http::access::Importer;
 use crate::http::error::Problem;
 use crate::http::extract::require_media_type;
 use crate::http::in_flight::InFlightPermit;
@@ -85,7 +84,7 @@ struct Import {
     body: BodyDataStream,
     lines: Lines,
     batch: Vec<(Option<Uuid>, NewPassenger)>,
-    /// Whether all is stored in one transaction, or nothing.
+    /// True if all is stored in one transaction, or nothing.
     atomic: bool,
     counts: Counts,
     ends: Instant,

@@ -13,8 +13,13 @@ use std::ops::Deref;
 use axum::extract::FromRef;
 
 use super::Store;
+use crate::http::access::permission;
 use crate::http::openapi::Described;
 use crate::http::{ApiRoute, Parts, Shared};
+
+permission!("Proof that the client may read passengers.", Reader, Read);
+permission!("Proof that the client may change one passenger.", Writer, Write);
+permission!("Proof that the client may add many passengers at once.", Importer, Import);
 
 /// The state of the handlers. Cheap to clone.
 #[derive(Clone)]

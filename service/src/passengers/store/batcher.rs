@@ -25,7 +25,7 @@ use crate::database::{Database, Statement, Value};
 const MAX_FLIGHTS: usize = 2;
 /// Time limit for a shared statement: less than that of each request that shares it.
 const LIMIT: Duration = Duration::from_secs(8);
-/// How many are fetched together.
+/// The most ids of one statement.
 const MOST: usize = 32;
 
 const GET: &str = "select id, name, class, sex, age, fare, siblings_or_spouses_aboard, parents_or_children_aboard, \
@@ -40,10 +40,10 @@ static MANY: LazyLock<[(usize, String); 5]> = LazyLock::new(|| {
     })
 });
 
-/// What one is told: the row, if there is one.
+/// The result of one read: the row, if there is one.
 type Answer = Result<Option<Row>, Arc<sqlx::Error>>;
 
-/// Where those wait who are fetched together.
+/// The waiting reads and the statements on their way.
 #[derive(Debug, Default)]
 pub(super) struct Batcher(Mutex<State>);
 
