@@ -65,6 +65,11 @@ fn read_module(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Ta
         reader.error(at, message, "make it one of `targets`");
         return None;
     }
+    if matches!(&module.check, Check::Http(http) if http.proxy.is_some()) {
+        let message = "a module has no proxy, because the proxy would choose the address that is reached";
+        reader.error(at, message, "leave `proxy_url` out, or make it one of `targets`");
+        return None;
+    }
     Some(module)
 }
 

@@ -24,6 +24,7 @@ mod tcp;
 #[cfg(test)]
 mod test_support;
 mod timer;
+mod tokens;
 mod traced;
 mod watch;
 mod websocket;

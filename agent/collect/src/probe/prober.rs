@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lookout_config::{Check, DnsTransport, HostPort, Phase, Target};
+use lookout_config::{Check, DnsTransport, HostPort, HttpCheck, Phase, Target};
 use lookout_runtime::random::Random;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
@@ -16,6 +16,8 @@ use super::attempt::{Attempt, Facts};
 use super::heartbeat_calls::Heartbeats;
 use super::net::{TlsClients, host_of};
 use super::protocol::{Context, Protocol};
+use super::received::Received;
+use super::tokens::Tokens;
 use super::traced::Traced;
 use super::{Outcome, Probe, Verdict};
 
@@ -23,6 +25,7 @@ use super::{Outcome, Probe, Verdict};
 pub struct Prober {
     random: Arc<Random>,
     tls: TlsClients,
+    tokens: Tokens,
     heartbeats: Option<Heartbeats>,
 }
 
@@ -30,7 +33,7 @@ impl Prober {
     /// A prober. Nothing is loaded before the first probe needs it.
     #[must_use]
     pub fn new(random: Arc<Random>) -> Self {
-        Self { random, tls: TlsClients::default(), heartbeats: None }
+        Self { random, tls: TlsClients::default(), tokens: Tokens::default(), heartbeats: None }
     }
 
     /// Adds the calls that heartbeats are judged by.
@@ -41,7 +44,7 @@ impl Prober {
 
     #[cfg(test)]
     pub(super) fn trusting(random: Arc<Random>, tls: TlsClients) -> Self {
-        Self { random, tls, heartbeats: None }
+        Self { random, tls, tokens: Tokens::default(), heartbeats: None }
     }
 
     async fn attempt(&self, target: &Target) -> Outcome {
@@ -53,6 +56,7 @@ impl Prober {
             target,
             traced: &traced,
             tls: &self.tls,
+            tokens: &self.tokens,
             random: &self.random,
             heartbeats: self.heartbeats.as_ref(),
             keeps_body: false,
@@ -67,6 +71,7 @@ impl Prober {
             Err(_) => Some(attempt.cut(target.timeout)),
         };
         let Attempt { timer, mut facts, steps, deadline, received, .. } = attempt;
+        let token_time = Some(timer.apart()).filter(|apart| !apart.is_zero());
         let (phases, total) = timer.stop();
         let verdict = match failure {
             Some(failure) => verdict(failure),
@@ -79,7 +84,7 @@ impl Prober {
             status: facts.status,
             summary: summary(&target.check, &facts, steps.len()),
             address: facts.address,
-            received: facts.received(received),
+            received: Received { token_time, ..facts.received(received) },
             certificate: facts.certificate,
             steps,
             trace_id: traced.trace_id,
@@ -150,8 +155,8 @@ fn first_phase(check: &Check) -> Phase {
         return Phase::Processing;
     }
     let is_literal = match check {
-        Check::Http(http) => is_literal_url(&http.url),
-        Check::Journey(journey) => journey.steps.first().is_some_and(|step| is_literal_url(&step.http.url)),
+        Check::Http(http) => is_literal_request(http),
+        Check::Journey(journey) => journey.steps.first().is_some_and(|step| is_literal_request(&step.http)),
         Check::WebSocket(websocket) => is_literal_url(&websocket.url),
         Check::Tcp(tcp) => tcp.address.literal().is_some(),
         Check::Grpc(grpc) => grpc.address.literal().is_some(),
@@ -159,6 +164,13 @@ fn first_phase(check: &Check) -> Phase {
         Check::Dns(_) | Check::Heartbeat(_) => true,
     };
     if is_literal { Phase::Connect } else { Phase::Resolve }
+}
+
+/// Whether a request begins with an address that is written out: that of the proxy, where there is one.
+fn is_literal_request(check: &HttpCheck) -> bool {
+    let peer = host_of(&check.url, 80);
+    let proxy = check.proxy.as_ref().filter(|proxy| peer.as_ref().is_some_and(|peer| proxy.applies_to(peer)));
+    is_literal_url(proxy.map_or(&check.url, |proxy| &proxy.url))
 }
 
 fn is_literal_url(url: &Url) -> bool {

@@ -6,6 +6,7 @@ use lookout_config::{Subject, Target};
 use super::attempt::{Attempt, Failure};
 use super::heartbeat_calls::Heartbeats;
 use super::net::{Lookup, TlsClients};
+use super::tokens::Tokens;
 use super::traced::Traced;
 
 /// A protocol that can try a target once.
@@ -20,6 +21,7 @@ pub(super) struct Context<'a> {
     pub(super) target: &'a Target,
     pub(super) traced: &'a Traced,
     pub(super) tls: &'a TlsClients,
+    pub(super) tokens: &'a Tokens,
     pub(super) random: &'a lookout_runtime::random::Random,
     /// Calls of jobs; `None` beside a running agent.
     pub(super) heartbeats: Option<&'a Heartbeats>,
@@ -36,6 +38,11 @@ impl<'a> Context<'a> {
             random: self.random,
             allowed: self.target.allowed.as_deref(),
         }
+    }
+
+    /// Returns the rules by which the names of servers resolve that the configuration alone chooses.
+    pub(super) fn unrestricted(&self) -> Lookup<'a> {
+        Lookup { allowed: None, ..self.lookup() }
     }
 
     /// Whether an assertion looks at a value.

@@ -1,6 +1,7 @@
 //! Facts of an answer that outlive the probe, small enough to be kept per target.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Facts of an answer. Without an answer they are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,6 +22,12 @@ pub struct Received {
     pub tls_version: Option<&'static str>,
     /// Name of the cipher suite.
     pub cipher: Option<String>,
+    /// Whether the session of TLS was resumed: then no certificate was verified. Absent without TLS.
+    pub resumed: Option<bool>,
+    /// Host and port of the proxy on the way.
+    pub proxy: Option<String>,
+    /// Time that the token endpoint took, which is no part of the total.
+    pub token_time: Option<Duration>,
     /// The answer of DNS.
     pub dns: Option<DnsReceived>,
     /// The status code of the call of gRPC.

@@ -13,7 +13,7 @@ use tokio::sync::watch::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Certificate, Latest, Outcome, Pauses, Phases, Probe, Verdict, peer_of};
+use super::{Certificate, Latest, Outcome, Pauses, Phases, Probe, Received, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_config::Target;
@@ -287,8 +287,22 @@ impl Watch {
             metrics::counter!(names::PROBE_STEPS, &labels).increment(1);
         }
         self.export_phases(&outcome.phases);
+        self.export_way(&outcome.received);
         if let Some(certificate) = &outcome.certificate {
             self.export_certificate(certificate);
+        }
+    }
+
+    /// Exports what a target asks for: resumed sessions, and tokens.
+    fn export_way(&self, received: &Received) {
+        let target = &self.target.name;
+        if let Some(resumed) = received.resumed.filter(|_| self.target.check.resumes_tls()) {
+            let kind = if resumed { "resumed" } else { "full" };
+            metrics::counter!(names::PROBE_HANDSHAKES, "target" => target.clone(), "kind" => kind)
+                .increment(1);
+        }
+        if let Some(time) = received.token_time {
+            metrics::gauge!(names::PROBE_TOKEN_SECONDS, "target" => target.clone()).set(time.as_secs_f64());
         }
     }
 

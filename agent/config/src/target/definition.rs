@@ -89,6 +89,24 @@ impl Check {
         }
     }
 
+    /// Returns whether sessions of TLS are resumed, in one step of a journey at least.
+    #[must_use]
+    pub fn resumes_tls(&self) -> bool {
+        let options = match self {
+            Self::Http(http) => Some(&http.tls),
+            Self::Tcp(tcp) => tcp.tls.as_ref().or_else(|| tcp.starttls.as_ref().map(|(_, options)| options)),
+            Self::Dns(dns) => match &dns.transport {
+                DnsTransport::Tls(options) => Some(&**options),
+                _ => None,
+            },
+            Self::Grpc(grpc) => grpc.tls.as_ref(),
+            Self::WebSocket(websocket) => Some(&websocket.tls),
+            Self::Journey(journey) => return journey.steps.iter().any(|step| step.http.tls.resume),
+            Self::Icmp(_) | Self::Heartbeat(_) => None,
+        };
+        options.is_some_and(|options| options.resume)
+    }
+
     /// Returns the protocol, as the configuration names it.
     #[must_use]
     pub fn protocol(&self) -> &'static str {

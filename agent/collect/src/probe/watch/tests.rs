@@ -81,7 +81,7 @@ impl Probe for Planned {
             address: None,
             certificate,
             steps: Vec::new(),
-            received: super::super::Received::default(),
+            received: Received::default(),
             trace_id: String::new(),
         }
     }
