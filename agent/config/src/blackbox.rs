@@ -60,6 +60,10 @@ fn read_module(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Ta
         reader.error(&at, "a module has no interval", "leave it out: each request makes one probe");
         return None;
     }
+    if let Some(at) = written(at, target::DISCOVER.name) {
+        reader.error(&at, "a module discovers no addresses", "leave it out: each request names its target");
+        return None;
+    }
     if matches!(module.check, Check::Heartbeat(_) | Check::Journey(_)) {
         let message = format!("`{}` has no address that a request could replace", module.check.protocol());
         reader.error(at, message, "make it one of `targets`");

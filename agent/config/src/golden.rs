@@ -148,7 +148,7 @@ fn every_key_of_a_route_reaches_the_model(
 fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     let texts =
         |target: &Target| target.expect.iter().map(|assertion| assertion.text.clone()).collect::<Vec<_>>();
-    let [health, plain, mail, certificate, name, router, rpc, events, client, granted] = targets else {
+    let [health, plain, mail, certificate, name, router, rpc, events, client, granted, shop] = targets else {
         panic!("{targets:?}")
     };
     let Check::Http(http) = &health.check else { panic!() };
@@ -211,6 +211,8 @@ fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     assert_eq!((create.expect.len(), texts(client)), (1, vec!["latency < 2s".to_owned()]));
     let Check::Http(granted) = &granted.check else { panic!() };
     every_key_of_a_way_reaches_the_model(granted);
+    assert_eq!((shop.name.as_str(), shop.group.as_deref()), ("shop@shop.example.org:8080", Some("shop")));
+    assert_eq!((shop.family, shop.labels.len(), shop.is_of("shop")), (Family::Both, 1, true));
 }
 
 fn every_key_of_a_way_reaches_the_model(check: &HttpCheck) {

@@ -109,6 +109,7 @@ fn describe() {
         names::PROBE_PAUSED,
         "Whether nobody probes a target: it is paused, in maintenance or off."
     );
+    describe_counter!(names::PROBE_ADDRESSES, "Results by address of the targets that try several.");
     describe_counter!(
         names::PROBE_HANDSHAKES,
         "Handshakes of TLS, full or resumed, of the targets that resume sessions."

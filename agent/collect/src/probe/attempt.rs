@@ -82,6 +82,7 @@ impl Facts {
             resumed: self.resumed,
             proxy: self.proxy.take(),
             token_time: None,
+            addresses: Vec::new(),
             dns: self.dns.as_ref().map(|dns| DnsReceived { counts: dns.counts, serial: dns.serial }),
             grpc_code: self.grpc_code,
             grpc_status: self.grpc_status.clone(),

@@ -1,7 +1,9 @@
 //! Protocols, and the input that all of them share.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
-use lookout_config::{Subject, Target};
+use lookout_config::{Family, Subject, Target};
 
 use super::attempt::{Attempt, Failure};
 use super::heartbeat_calls::Heartbeats;
@@ -25,6 +27,8 @@ pub(super) struct Context<'a> {
     pub(super) random: &'a lookout_runtime::random::Random,
     /// Calls of jobs; `None` beside a running agent.
     pub(super) heartbeats: Option<&'a Heartbeats>,
+    /// The host that has one address alone in this attempt.
+    pub(super) pinned: Option<(&'a str, IpAddr)>,
     /// Keep the body of HTTP although no assertion of the target looks at it.
     pub(super) keeps_body: bool,
 }
@@ -33,7 +37,13 @@ impl<'a> Context<'a> {
     /// Returns the rules by which the names of the target resolve.
     pub(super) fn lookup(&self) -> Lookup<'a> {
         Lookup {
-            family: self.target.family,
+            // a host that was not chosen by its address stays within the family
+            family: match self.pinned {
+                Some((_, IpAddr::V4(_))) => Family::V4,
+                Some((_, IpAddr::V6(_))) => Family::V6,
+                None => self.target.family,
+            },
+            pinned: self.pinned,
             server: self.target.resolver,
             random: self.random,
             allowed: self.target.allowed.as_deref(),
@@ -42,7 +52,7 @@ impl<'a> Context<'a> {
 
     /// Returns the rules by which the names of servers resolve that the configuration alone chooses.
     pub(super) fn unrestricted(&self) -> Lookup<'a> {
-        Lookup { allowed: None, ..self.lookup() }
+        Lookup { allowed: None, pinned: None, family: self.target.family, ..self.lookup() }
     }
 
     /// Whether an assertion looks at a value.

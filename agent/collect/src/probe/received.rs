@@ -28,12 +28,25 @@ pub struct Received {
     pub proxy: Option<String>,
     /// Time that the token endpoint took, which is no part of the total.
     pub token_time: Option<Duration>,
+    /// Results by address, where a probe tries several.
+    pub addresses: Vec<AddressResult>,
     /// The answer of DNS.
     pub dns: Option<DnsReceived>,
     /// The status code of the call of gRPC.
     pub grpc_code: Option<u16>,
     /// The serving status of gRPC health, or the name of a code that is no success.
     pub grpc_status: Option<String>,
+}
+
+/// Result of one address of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressResult {
+    /// The address.
+    pub address: IpAddr,
+    /// Reason and detail of the failure; absent where everything expected was met. Holds text from outside: escape it.
+    pub failure: Option<String>,
+    /// From the connection to the end of the answer.
+    pub total: Duration,
 }
 
 /// An answer of DNS.

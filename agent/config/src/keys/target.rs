@@ -21,11 +21,12 @@ object! { target: "A target that is probed." {
     NAME = required("name", Name, "Unique name that SLOs refer to.");
     INTERVAL = key("interval", Duration, "Time between probes. The evaluation interval when it is missing.");
     TIMEOUT = key("timeout", Duration, "Deadline over all phases, shorter than the interval. Half the interval when it is missing, at most 5s.");
-    IP = key("ip", Values(&[Literal::Text("auto"), Literal::Text("4"), Literal::Text("6"), Literal::Number(4.0), Literal::Number(6.0)]), "Family of addresses that are tried.").default("auto");
+    IP = key("ip", Values(&[Literal::Text("auto"), Literal::Text("4"), Literal::Text("6"), Literal::Text("both"), Literal::Text("all"), Literal::Number(4.0), Literal::Number(6.0)]), "Addresses that are tried: in the order of the resolver until one takes the connection, of one family alone, or several at once, one of each family (`both`) or every one (`all`). Of several, each must be good.").default("auto");
     RESOLVER = key("resolver", Text, "IP address of the DNS server that resolves names. The resolver of the system when it is missing.");
     LABELS = key("labels", Map(&Text), "Labels of the target, for pages, the API and `lookout_probe_target_info`.");
     OFF_WITHOUT = key("off_without", Text, "A text with variables. The target is off while it is empty, such as without a key for writing: `${API_KEY:-}`.");
     MAINTENANCE = key("maintenance", List(&Mapping(maintenance::OBJECT)), "Windows in which nobody probes the target.");
+    DISCOVER = key("discover", Mapping(discover::OBJECT), "");
     HTTP = key("http", Mapping(http::OBJECT), "");
     TCP = key("tcp", Mapping(tcp::OBJECT), "");
     TLS = key("tls", Mapping(handshake::OBJECT), "");
@@ -36,6 +37,11 @@ object! { target: "A target that is probed." {
     JOURNEY = key("journey", Mapping(journey::OBJECT), "");
     HEARTBEAT = key("heartbeat", Mapping(heartbeat::OBJECT), "");
 } choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY], &[HEARTBEAT]]; }
+
+object! { discover: "Addresses, each of which makes a target `NAME@ADDRESS`. The target takes them as `{{address}}`, or `{{host}}` for the host alone; SLOs refer to its name and count all of them." {
+    FILES = required("files", List(&Text), "Patterns of files in the form of `file_sd_configs` of Prometheus, relative to this file. A change of them is a reload.");
+    LIMIT = key("limit", Whole(1, 1000), "Most addresses.").default("100");
+} }
 
 object! { maintenance: "A window in which nobody probes a target. Its time counts as unseen: neither good nor bad." {
     EVERY = key("every", Text, "Recurrence, like `weekly sun 02:00 for 2h in Europe/Zurich`, `daily 02:00 for 1h` or `monthly last 22:00 for 3h`.");

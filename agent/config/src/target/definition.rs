@@ -19,6 +19,8 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Target {
     /// Unique name; the label `target`.
     pub name: String,
+    /// The target of the configuration that it is one address of. SLOs refer to that one.
+    pub group: Option<String>,
     /// Time between probes; a multiple of a second.
     pub interval: Duration,
     /// One deadline over all phases, shorter than the interval.
@@ -41,6 +43,14 @@ pub struct Target {
     pub expect: Vec<Assertion>,
 }
 
+impl Target {
+    /// Returns whether the name of a target in the configuration means this one.
+    #[must_use]
+    pub fn is_of(&self, name: &str) -> bool {
+        self.name == name || self.group.as_deref() == Some(name)
+    }
+}
+
 /// Families of addresses that are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Family {
@@ -51,6 +61,18 @@ pub enum Family {
     V4,
     /// IPv6 only.
     V6,
+    /// One address of each: both must be good.
+    Both,
+    /// Every address: each must be good.
+    All,
+}
+
+impl Family {
+    /// Returns whether a probe tries several addresses, each by itself.
+    #[must_use]
+    pub const fn is_several(self) -> bool {
+        matches!(self, Self::Both | Self::All)
+    }
 }
 
 /// A protocol and its options.

@@ -4,6 +4,9 @@ mod address;
 mod aim;
 mod definition;
 mod direct;
+mod discover;
+#[cfg(test)]
+mod discover_tests;
 mod dns;
 mod expect;
 mod grpc;
@@ -39,5 +42,6 @@ pub use tls::TlsOptions;
 pub use websocket::WebSocketCheck;
 
 pub(super) use definition::default_timeout;
+pub(super) use discover::read_targets;
 pub(super) use http::read_whole;
 pub(super) use read::{read_target, read_timeout};

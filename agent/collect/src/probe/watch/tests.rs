@@ -115,6 +115,7 @@ fn target() -> Arc<Target> {
         labels: Vec::new(),
         off: None,
         maintenance: Vec::new(),
+        group: None,
         allowed: None,
         check,
         expect: Vec::new(),
