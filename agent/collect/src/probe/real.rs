@@ -66,22 +66,30 @@ fn path(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-#[tokio::test]
-async fn nginx_speaks_http_2_and_redirects() {
+/// nginx with TLS. Returns its port.
+fn nginx(settings: &str, listen: &str, locations: &str) -> (Server, u16) {
     let folder = folder();
     let (port, at) = (free_port(), folder.path());
     let config = format!(
         "daemon off; master_process off; pid {pid}; error_log stderr; events {{}}\n\
          http {{ access_log off; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
-         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
-         server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;\n\
-         location = /old {{ return 301 /new; }} location = /new {{ add_header X-Up yes; return 200 '{{\"up\":true}}'; }} }} }}\n",
+         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; {settings}\n\
+         server {{ listen 127.0.0.1:{port} ssl {listen}; ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;\n\
+         {locations} }} }}\n",
         pid = path(at, "pid"),
         at = at.display(),
     );
     std::fs::write(at.join("nginx.conf"), config).unwrap();
-    let _server =
-        start(Command::new("nginx").args(["-p", &path(at, ""), "-c", &path(at, "nginx.conf")]), folder);
+    let mut command = Command::new("nginx");
+    command.args(["-p", &path(at, ""), "-c", &path(at, "nginx.conf")]);
+    (start(&mut command, folder), port)
+}
+
+#[tokio::test]
+async fn nginx_speaks_http_2_and_redirects() {
+    let locations = "location = /old { return 301 /new; } \
+                     location = /new { add_header X-Up yes; return 200 '{\"up\":true}'; }";
+    let (_server, port) = nginx("", "http2", locations);
     let url = format!("https://localhost:{port}/old");
     for (version, protocol) in
         [(HttpVersion::Two, "HTTP/2"), (HttpVersion::Auto, "HTTP/2"), (HttpVersion::One, "HTTP/1.1")]
@@ -96,23 +104,12 @@ async fn nginx_speaks_http_2_and_redirects() {
     assert_eq!(told, "status: status (301) == 2xx");
 }
 
-/// nginx with TLS and sessions that can be resumed.
+/// nginx with sessions that can be resumed. Returns its URL.
 fn resuming_nginx(versions: &str) -> (Server, String) {
-    let folder = folder();
-    let (port, at) = (free_port(), folder.path());
-    let config = format!(
-        "daemon off; master_process off; pid {pid}; error_log stderr; events {{}}\n\
-         http {{ access_log off; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
-         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; ssl_protocols {versions}; ssl_session_cache shared:s:1m;\n\
-         server {{ listen 127.0.0.1:{port} ssl; ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;\n\
-         location / {{ add_header X-Resumed $ssl_session_reused; return 200 ok; }} }} }}\n",
-        pid = path(at, "pid"),
-        at = at.display(),
-    );
-    std::fs::write(at.join("nginx.conf"), config).unwrap();
-    let mut command = Command::new("nginx");
-    command.args(["-p", &path(at, ""), "-c", &path(at, "nginx.conf")]);
-    (start(&mut command, folder), format!("https://localhost:{port}/"))
+    let settings = format!("ssl_protocols {versions}; ssl_session_cache shared:s:1m;");
+    let locations = "location / { add_header X-Resumed $ssl_session_reused; return 200 ok; }";
+    let (server, port) = nginx(&settings, "", locations);
+    (server, format!("https://localhost:{port}/"))
 }
 
 #[tokio::test]

@@ -18,6 +18,7 @@ use super::address::HostPort;
 use super::no_proxy::ProxyException;
 use crate::credentials::{Credentials, read_basic, read_headers};
 use crate::keys::target::http;
+use crate::placeholder::has_placeholder;
 
 /// Most hosts that `no_proxy` names.
 const MOST_EXCEPTIONS: usize = 256;
@@ -69,6 +70,14 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
     let connect_headers = fields
         .get(http::PROXY_CONNECT_HEADER)
         .map_or(Some(Vec::new()), |at| read_headers(reader, &at, folder));
+    let written = credentials.as_ref().is_some_and(is_of_journey)
+        || connect_headers.iter().flatten().any(|(_, value)| has_placeholder(value.reveal()))
+        || url.as_ref().is_some_and(|url| has_placeholder(url.as_str()));
+    if written {
+        let help = "use variables of the environment here: `${NAME}`";
+        reader.error(&at, "a proxy cannot depend on a variable of a journey", help);
+        return None;
+    }
     let exceptions = fields.get(http::NO_PROXY).map_or(Some(Vec::new()), |at| read_exceptions(reader, &at));
     Some(Some(Proxy {
         url: url?,
@@ -76,6 +85,17 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
         connect_headers: connect_headers?,
         exceptions: exceptions?,
     }))
+}
+
+/// Whether a variable of a journey stands in credentials.
+fn is_of_journey(credentials: &Credentials) -> bool {
+    match credentials {
+        Credentials::None => false,
+        Credentials::Bearer(token) => has_placeholder(token.reveal()),
+        Credentials::Basic { username, password } => {
+            has_placeholder(username) || has_placeholder(password.reveal())
+        }
+    }
 }
 
 fn read_url(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Url> {
