@@ -23,6 +23,7 @@ const NEEDED: &[Needed] = &[
     Needed { names: &["psql"], package: "postgresql-client" },
     Needed { names: &["nginx"], package: "nginx-light" },
     Needed { names: &["dnsmasq"], package: "dnsmasq-base" },
+    Needed { names: &["tinyproxy"], package: "tinyproxy-bin" },
     Needed { names: &["aiosmtpd"], package: "python3-aiosmtpd" },
     Needed { names: &["chromium", "chromium-browser", "google-chrome"], package: "chromium" },
 ];
@@ -35,6 +36,7 @@ const PACKAGES: &[&str] = &[
     "nginx-light",
     "dnsmasq-base",
     "python3-aiosmtpd",
+    "tinyproxy-bin",
     "chromium",
     "fonts-dejavu-core",
 ];

@@ -60,9 +60,18 @@ fn read_module(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Ta
         reader.error(&at, "a module has no interval", "leave it out: each request makes one probe");
         return None;
     }
+    if let Some(at) = written(at, target::DISCOVER.name) {
+        reader.error(&at, "a module discovers no addresses", "leave it out: each request names its target");
+        return None;
+    }
     if matches!(module.check, Check::Heartbeat(_) | Check::Journey(_)) {
         let message = format!("`{}` has no address that a request could replace", module.check.protocol());
         reader.error(at, message, "make it one of `targets`");
+        return None;
+    }
+    if matches!(&module.check, Check::Http(http) if http.proxy.is_some()) {
+        let message = "a module has no proxy, because the proxy would choose the address that is reached";
+        reader.error(at, message, "leave `proxy_url` out, or make it one of `targets`");
         return None;
     }
     Some(module)

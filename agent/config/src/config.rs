@@ -17,7 +17,7 @@ use super::model::{Config, Destination, GatePolicy, LedgerLocation, Otlp, Output
 use super::prometheus::read_servers;
 use super::prometheus_rules;
 use super::reader::{At, Fields, Reader};
-use super::target::{Target, read_target};
+use super::target::{self, Target};
 use super::yaml::Place;
 use crate::keys::Key;
 use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
@@ -170,9 +170,10 @@ fn read_targets(
     let items = items(reader, fields, agent::TARGETS);
     let names = declared_names(&items);
     check_unique(reader, "targets", &names);
-    let targets: Vec<Target> = items.iter().filter_map(|at| read_target(reader, at, grid, folder)).collect();
+    let targets: Vec<Target> =
+        items.iter().flat_map(|at| target::read_targets(reader, at, grid, folder)).collect();
     let timing = |name: &str| {
-        let target = targets.iter().find(|target| target.name == name)?;
+        let target = targets.iter().find(|target| target.is_of(name))?;
         Some(Timing { uses_tls: target.check.uses_tls(), interval: target.interval, timeout: target.timeout })
     };
     let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));

@@ -133,13 +133,18 @@ pub(super) fn read_credentials(
             }),
         };
     };
-    let fields = reader.fields(&at, basic_auth::OBJECT)?;
+    read_basic(reader, &at, folder)
+}
+
+/// Reads user and password.
+pub(super) fn read_basic(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Credentials> {
+    let fields = reader.fields(at, basic_auth::OBJECT)?;
     let username =
         reader.required(&fields, basic_auth::USERNAME, "name the user").and_then(|at| reader.expand(&at));
     let password = [basic_auth::PASSWORD, basic_auth::PASSWORD_FILE];
     let named = password.into_iter().filter(|key| fields.get(*key).is_some()).count();
     if named != 1 && reader.needs == Secrets::Needed {
-        reader.error(&at, "basic_auth has one password", "write `password_file` or `password`");
+        reader.error(at, "basic_auth has one password", "write `password_file` or `password`");
         return None;
     }
     let password = match read_secret(reader, &fields, password, folder)? {

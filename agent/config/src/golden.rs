@@ -148,7 +148,7 @@ fn every_key_of_a_route_reaches_the_model(
 fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     let texts =
         |target: &Target| target.expect.iter().map(|assertion| assertion.text.clone()).collect::<Vec<_>>();
-    let [health, plain, mail, certificate, name, router, rpc, events, client] = targets else {
+    let [health, plain, mail, certificate, name, router, rpc, events, client, granted, shop] = targets else {
         panic!("{targets:?}")
     };
     let Check::Http(http) = &health.check else { panic!() };
@@ -209,6 +209,30 @@ fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     assert_eq!((create.always, create.needs.as_slice(), create.extract.len()), (false, &[1][..], 2));
     assert_eq!((delete.always, delete.needs.as_slice()), (true, &[2, 3][..]));
     assert_eq!((create.expect.len(), texts(client)), (1, vec!["latency < 2s".to_owned()]));
+    let Check::Http(granted) = &granted.check else { panic!() };
+    every_key_of_a_way_reaches_the_model(granted);
+    assert_eq!((shop.name.as_str(), shop.group.as_deref()), ("shop@shop.example.org:8080", Some("shop")));
+    assert_eq!((shop.family, shop.labels.len(), shop.is_of("shop")), (Family::Both, 1, true));
+}
+
+fn every_key_of_a_way_reaches_the_model(check: &HttpCheck) {
+    let grant = check.oauth2.as_ref().unwrap();
+    assert_eq!(
+        (grant.token_url.as_str(), grant.client_id.as_str()),
+        ("https://id.example.org/token", "lookout")
+    );
+    assert!(grant.client_secret.reveal().ends_with("/s3cret") && grant.tls.ca.is_some());
+    assert_eq!((grant.scopes.join(" "), grant.auth), ("read write".to_owned(), ClientAuth::Basic));
+    assert_eq!((grant.parameters[0].0.as_str(), grant.parameters[0].1.reveal()), ("audience", "shop"));
+    let proxy = check.proxy.as_ref().unwrap();
+    assert_eq!((proxy.url.as_str(), proxy.exceptions.len()), ("http://proxy.example.org:3128/", 2));
+    assert!(matches!(&proxy.credentials, Credentials::Basic { username, password }
+        if username == "lookout" && password.reveal().ends_with("/s3cret")));
+    assert_eq!(
+        (proxy.connect_headers[0].0.as_str(), proxy.connect_headers[0].1.reveal()),
+        ("X-Team", "shop")
+    );
+    assert!(check.tls.resume);
 }
 
 #[test]

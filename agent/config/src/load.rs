@@ -242,8 +242,9 @@ impl<'e> Run<'e> {
             }
         };
         let files = read.as_ref().map(|read| find_specs(&mut reader, folder, &read.patterns));
-        for pattern in read.iter().flat_map(|read| &read.patterns) {
-            self.found.inputs.add_pattern(folder, &pattern.text);
+        let specs = read.iter().flat_map(|read| &read.patterns).map(|pattern| &pattern.text);
+        for pattern in specs.chain(&reader.input_patterns) {
+            self.found.inputs.add_pattern(folder, pattern);
         }
         self.close(reader);
         let (Some(ConfigFile { mut config, known, routes, .. }), Some(files)) = (read, files) else {

@@ -24,6 +24,8 @@ pub(super) struct Reader<'a> {
     pub(super) secrets: Vec<Range<usize>>,
     /// Other files that the values came from.
     pub(super) inputs: Vec<PathBuf>,
+    /// Patterns of further files, relative to the folder of the configuration.
+    pub(super) input_patterns: Vec<String>,
 }
 
 /// A node and the key it stands under, in dotted form.
@@ -84,7 +86,16 @@ impl<'a> Reader<'a> {
         environment: Environment<'a>,
         needs: Secrets,
     ) -> Self {
-        Self { file, text, environment, needs, findings: Vec::new(), secrets: Vec::new(), inputs: Vec::new() }
+        Self {
+            file,
+            text,
+            environment,
+            needs,
+            findings: Vec::new(),
+            secrets: Vec::new(),
+            inputs: Vec::new(),
+            input_patterns: Vec::new(),
+        }
     }
 
     /// Notes a finding.

@@ -157,6 +157,7 @@ fn probe_of(name: String, url: Url, interval: Duration, timeout: Duration) -> Ta
         labels: Vec::new(),
         off: None,
         maintenance: Vec::new(),
+        group: None,
         allowed: None,
         check: Check::Http(Box::new(HttpCheck::get(url))),
         expect: vec![Assertion::status(vec![(200, 299)])],

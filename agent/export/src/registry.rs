@@ -109,6 +109,12 @@ fn describe() {
         names::PROBE_PAUSED,
         "Whether nobody probes a target: it is paused, in maintenance or off."
     );
+    describe_counter!(names::PROBE_ADDRESSES, "Results by address of the targets that try several.");
+    describe_counter!(
+        names::PROBE_HANDSHAKES,
+        "Handshakes of TLS, full or resumed, of the targets that resume sessions."
+    );
+    describe_gauge!(names::PROBE_TOKEN_SECONDS, "Time that the token endpoint took in the last probe.");
     describe_counter!(names::SCRAPES, "Scrapes by outcome.");
     describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
     describe_counter!(names::SCRAPE_RESTARTS, "New processes of a neighbour seen in scrapes.");

@@ -22,6 +22,12 @@ pub mod names {
     pub const PROBE_TARGET_INFO: &str = "lookout_probe_target_info";
     /// Whether a target is paused, by `target`.
     pub const PROBE_PAUSED: &str = "lookout_probe_paused";
+    /// Results by address of the targets that try several, by `target`, `family` (`4`, `6`) and `outcome`.
+    pub const PROBE_ADDRESSES: &str = "lookout_probe_address_total";
+    /// Handshakes of TLS of the targets that resume sessions, by `target` and `kind` (`full`, `resumed`).
+    pub const PROBE_HANDSHAKES: &str = "lookout_probe_tls_handshakes_total";
+    /// Time that the token endpoint took in the last probe, by `target`.
+    pub const PROBE_TOKEN_SECONDS: &str = "lookout_probe_token_seconds";
     /// Scrapes by `source` and `outcome`.
     pub const SCRAPES: &str = "lookout_scrape_total";
     /// Counter resets seen by `source`.

@@ -106,8 +106,10 @@ impl Collectors {
             self.latest.forget(&name);
         }
         for target in &numbered.config.targets {
-            let streams = streams.remove(target.name.as_str()).unwrap_or_default();
-            let certificates = certificates.remove(target.name.as_str()).unwrap_or_default();
+            // an SLO counts every address of a target
+            let named = target.group.as_deref().unwrap_or(&target.name);
+            let streams = streams.get(named).cloned().unwrap_or_default();
+            let certificates = certificates.get(named).cloned().unwrap_or_default();
             let assignment = Assignment { target: Arc::new(target.clone()), streams, certificates };
             if let Some(known) = self.probes.get(&target.name) {
                 known.assign.send_replace(assignment);

@@ -73,7 +73,11 @@ pub(super) fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure
         of_service
             .flat_map(Slo::streams)
             .filter_map(|stream| match stream.indicator {
-                Indicator::Probe { target, .. } => latest.get(target),
+                Indicator::Probe { target, .. } => {
+                    let named = config.targets.iter().filter(|one| one.is_of(target));
+                    let seen = named.filter_map(|one| latest.get(&one.name));
+                    seen.max_by_key(|seen| seen.last_failure.as_ref().map(|failed| failed.started_at))
+                }
                 Indicator::Scrape { .. }
                 | Indicator::Up { .. }
                 | Indicator::Prometheus { .. }

@@ -10,7 +10,9 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::{output, runtime};
-use lookout_collect::probe::{Certificate, Outcome, Probe as _, Prober, StepOutcome, Verdict, peer_of};
+use lookout_collect::probe::{
+    AddressResult, Certificate, Outcome, Probe as _, Prober, Received, StepOutcome, Verdict, peer_of,
+};
 use lookout_config::{Check, Target};
 use lookout_runtime::random::Random;
 
@@ -92,9 +94,19 @@ fn as_json(target: &Target, outcome: &Outcome) -> serde_json::Value {
         "target": target.name, "protocol": target.check.protocol(), "url": peer_of(&target.check),
         "ok": outcome.is_ok(), "reason": reason, "detail": detail, "status": outcome.status,
         "answer": outcome.summary, "address": outcome.address.map(|address| address.to_string()),
+        "addresses": outcome.received.addresses.iter().map(address_json).collect::<Vec<_>>(),
+        "proxy": outcome.received.proxy, "tls_resumed": outcome.received.resumed,
+        "token_seconds": outcome.received.token_time.map(|time| time.as_secs_f64()),
         "certificate": outcome.certificate.as_ref().map(certificate_json),
         "steps": outcome.steps.iter().map(step_json).collect::<Vec<_>>(),
         "total_seconds": outcome.total.as_secs_f64(), "phases_seconds": phases, "trace_id": outcome.trace_id,
+    })
+}
+
+fn address_json(result: &AddressResult) -> serde_json::Value {
+    json!({
+        "address": result.address.to_string(), "ok": result.failure.is_none(), "failure": result.failure,
+        "total_seconds": result.total.as_secs_f64(),
     })
 }
 
@@ -137,6 +149,7 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
         before += duration;
     }
     text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
+    text += &way(&outcome.received);
     for step in &outcome.steps {
         let result = match &step.verdict {
             Verdict::Ok => format!("status {}", step.status.unwrap_or_default()),
@@ -160,6 +173,25 @@ fn as_text(target: &Target, outcome: &Outcome) -> String {
         }
     };
     text + &format!("trace {}\n", outcome.trace_id)
+}
+
+/// The way to the target, where it is not the usual one.
+fn way(received: &Received) -> String {
+    let mut text = String::new();
+    if let Some(time) = received.token_time {
+        text += &format!("  {:<10} {:>9}  apart from the total\n", "token", milliseconds(time));
+    }
+    if let Some(proxy) = &received.proxy {
+        text += &format!("  by the proxy {}\n", format::printable(proxy));
+    }
+    for one in &received.addresses {
+        let result = one.failure.as_deref().map_or_else(|| "ok".to_owned(), format::printable);
+        text += &format!("  {:<20} {:>9}  {result}\n", one.address.to_string(), milliseconds(one.total));
+    }
+    if received.resumed == Some(true) {
+        text += "  a resumed session of TLS: no certificate was verified\n";
+    }
+    text
 }
 
 fn milliseconds(duration: Duration) -> String {

@@ -13,6 +13,7 @@ mod composite;
 #[cfg(test)]
 mod corrected;
 #[cfg(test)]
+mod discovered;
 mod documented;
 #[cfg(test)]
 mod early;

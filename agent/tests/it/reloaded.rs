@@ -23,14 +23,14 @@ fn urls(count: usize) -> Vec<String> {
 }
 
 /// The sum of a counter of a target over all other labels.
-fn counted(text: &str, metric: &str, target: &str) -> u64 {
+pub(super) fn counted(text: &str, metric: &str, target: &str) -> u64 {
     let label = format!("target=\"{target}\"");
     let of_target = |line: &&str| line.starts_with(&format!("{metric}{{")) && line.contains(&label);
     text.lines().filter(of_target).map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
 }
 
 /// Starts of a target between two instants.
-fn scheduled(target: &Target, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
+pub(super) fn scheduled(target: &Target, from: Timestamp, to: Timestamp) -> Vec<Timestamp> {
     let schedule = Schedule::new(&target.name, target.interval);
     let (first, last) = (schedule.number_at(from) + 1, schedule.number_at(to));
     (first..=last).map(|number| schedule.start_of(number)).collect()

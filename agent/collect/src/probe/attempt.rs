@@ -29,6 +29,15 @@ impl Failure {
     }
 }
 
+/// Another server that a probe needs before its target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Helper {
+    /// The proxy.
+    Proxy,
+    /// The token endpoint.
+    TokenEndpoint,
+}
+
 /// Facts of an answer, as far as they are known.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -45,6 +54,10 @@ pub(super) struct Facts {
     /// The first address that the name of the peer gave.
     pub(super) resolved: Option<IpAddr>,
     pub(super) certificate: Option<Certificate>,
+    /// Whether the session of TLS was resumed; absent without TLS.
+    pub(super) resumed: Option<bool>,
+    /// Host and port of the proxy on the way.
+    pub(super) proxy: Option<String>,
     pub(super) dns: Option<DnsFacts>,
     pub(super) grpc_status: Option<String>,
     pub(super) grpc_code: Option<u16>,
@@ -66,6 +79,10 @@ impl Facts {
             last_modified_s: text(LAST_MODIFIED).and_then(seconds_of),
             tls_version: self.tls_version,
             cipher: self.cipher.take(),
+            resumed: self.resumed,
+            proxy: self.proxy.take(),
+            token_time: None,
+            addresses: Vec::new(),
             dns: self.dns.as_ref().map(|dns| DnsReceived { counts: dns.counts, serial: dns.serial }),
             grpc_code: self.grpc_code,
             grpc_status: self.grpc_status.clone(),
@@ -106,13 +123,23 @@ pub(super) struct Attempt {
     pub(super) steps: Vec<StepOutcome>,
     /// The instant at which the attempt is cut.
     pub(super) deadline: Instant,
+    /// The server that is waited for now, where it is not the target.
+    pub(super) helper: Option<Helper>,
 }
 
 impl Attempt {
     pub(super) fn start(first: Phase, timeout: Duration) -> Self {
         let timer = PhaseTimer::start(first);
         let deadline = timer.started() + timeout;
-        Self { timer, facts: Facts::default(), events: None, received: 0, steps: Vec::new(), deadline }
+        Self {
+            timer,
+            facts: Facts::default(),
+            events: None,
+            received: 0,
+            steps: Vec::new(),
+            deadline,
+            helper: None,
+        }
     }
 
     /// Dates the begin of the answer, when the deadline came between its first byte and its head.
@@ -126,6 +153,30 @@ impl Attempt {
     /// The failure of a deadline that passed in the present phase.
     pub(super) fn cut(&self, timeout: Duration) -> Failure {
         let within = lookout_model::print_duration(timeout);
+        match self.helper {
+            Some(Helper::Proxy) => {
+                return Failure::new(
+                    Reason::Proxy,
+                    format!("the proxy did not open the way to the target within {within}"),
+                );
+            }
+            Some(Helper::TokenEndpoint) => {
+                return Failure::new(
+                    Reason::OAuth2,
+                    format!("the token endpoint gave no token within {within}"),
+                );
+            }
+            None => {}
+        }
+        let mut failure = self.cut_in_phase(&within);
+        let apart = self.timer.apart();
+        if !apart.is_zero() {
+            failure.detail += &format!(", of which {} ms went to the token endpoint", apart.as_millis());
+        }
+        failure
+    }
+
+    fn cut_in_phase(&self, within: &str) -> Failure {
         match self.timer.phase() {
             Phase::Resolve => Failure::new(Reason::Dns, format!("the name did not resolve within {within}")),
             Phase::Connect => Failure::new(Reason::ConnectTimeout, format!("no connection within {within}")),

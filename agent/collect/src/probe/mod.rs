@@ -1,5 +1,8 @@
 //! Probes: one attempt, one deadline, one outcome per slot, with a reason from a closed list. Each protocol is a folder.
 
+mod addresses;
+#[cfg(test)]
+mod addresses_tests;
 mod assert;
 mod attempt;
 mod certificate;
@@ -24,6 +27,7 @@ mod tcp;
 #[cfg(test)]
 mod test_support;
 mod timer;
+mod tokens;
 mod traced;
 mod watch;
 mod websocket;
@@ -38,7 +42,7 @@ pub use latest::{Failed, Latest, Seen};
 pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;
 pub use prober::{Prober, instance_of, peer_of};
-pub use received::{DnsReceived, Received};
+pub use received::{AddressResult, DnsReceived, Received};
 pub use watch::{Assignment, Ports, watch};
 
 /// Tries a target once.

@@ -36,6 +36,10 @@ reasons! {
     Dns => "dns",
     /// The address is none that the agent may reach on a request.
     Forbidden => "forbidden",
+    /// The token endpoint gave no token, so that the target was not asked.
+    OAuth2 => "oauth2",
+    /// The proxy could not be reached, or refused the way to the target.
+    Proxy => "proxy",
     /// The peer refuses connections.
     ConnectRefused => "connect_refused",
     /// No connection before the deadline.

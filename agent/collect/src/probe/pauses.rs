@@ -34,8 +34,12 @@ impl Pauses {
             let end = window.end_at(at)?;
             Some(pause(target, PauseCause::Maintenance, Some(end), &window.reason, None))
         });
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&target.name).cloned();
-        let asked = known.filter(|known| known.from <= at && at < known.until).map(|known| {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let names = std::iter::once(&target.name).chain(&target.group);
+        let known = names.filter_map(|name| known.get(name));
+        let known = known.filter(|known| known.from <= at && at < known.until);
+        let known = known.max_by_key(|known| known.until).cloned();
+        let asked = known.map(|known| {
             pause(target, PauseCause::Operator, Some(known.until), &known.reason, Some(known.actor))
         });
         windows.chain(asked).max_by_key(|pause| pause.until)

@@ -3,19 +3,25 @@
 //! The deadline covers all phases and is enforced from outside: whatever hangs is cut, and the phase it was cut in is the
 //! reason. A lookup that hangs inside the system's resolver is left behind on its blocking thread.
 
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use lookout_config::{Check, DnsTransport, HostPort, Phase, Target};
+use lookout_config::{Check, DnsTransport, HostPort, HttpCheck, Phase, Target};
 use lookout_runtime::random::Random;
+use tokio::time::Instant;
 use tracing::{Instrument as _, Span, field};
 use url::Url;
 
+use super::addresses;
 use super::assert::{Answer, evaluate, verdict};
-use super::attempt::{Attempt, Facts};
+use super::attempt::{Attempt, Facts, Failure};
 use super::heartbeat_calls::Heartbeats;
-use super::net::{TlsClients, host_of};
+use super::net::{self, TlsClients, host_of};
 use super::protocol::{Context, Protocol};
+use super::received::Received;
+use super::tokens::Tokens;
 use super::traced::Traced;
 use super::{Outcome, Probe, Verdict};
 
@@ -23,6 +29,7 @@ use super::{Outcome, Probe, Verdict};
 pub struct Prober {
     random: Arc<Random>,
     tls: TlsClients,
+    tokens: Tokens,
     heartbeats: Option<Heartbeats>,
 }
 
@@ -30,7 +37,7 @@ impl Prober {
     /// A prober. Nothing is loaded before the first probe needs it.
     #[must_use]
     pub fn new(random: Arc<Random>) -> Self {
-        Self { random, tls: TlsClients::default(), heartbeats: None }
+        Self { random, tls: TlsClients::default(), tokens: Tokens::default(), heartbeats: None }
     }
 
     /// Adds the calls that heartbeats are judged by.
@@ -41,7 +48,7 @@ impl Prober {
 
     #[cfg(test)]
     pub(super) fn trusting(random: Arc<Random>, tls: TlsClients) -> Self {
-        Self { random, tls, heartbeats: None }
+        Self { random, tls, tokens: Tokens::default(), heartbeats: None }
     }
 
     async fn attempt(&self, target: &Target) -> Outcome {
@@ -49,41 +56,97 @@ impl Prober {
         if needs_roots(&target.check) {
             self.tls.load().await;
         }
-        let context = Context {
+        match first_peer(&target.check).filter(|_| target.family.is_several()) {
+            Some(peer) => self.attempt_several(target, &traced, &peer).await,
+            None => self.attempt_once(target, &traced, target.timeout, None).await,
+        }
+    }
+
+    /// Tries every address of the peer by itself and at once.
+    async fn attempt_several(&self, target: &Target, traced: &Traced, peer: &HostPort) -> Outcome {
+        let mut attempt = Attempt::start(Phase::Resolve, target.timeout);
+        let context = self.context(target, traced, None);
+        let resolving = net::resolve_several(context.lookup(), &mut attempt, peer);
+        let addresses = match tokio::time::timeout(target.timeout, resolving).await {
+            Ok(Ok(addresses)) => addresses,
+            Ok(Err(failure)) => return outcome(target, traced, attempt, Some(failure)),
+            Err(_) => {
+                let failure = attempt.cut(target.timeout);
+                return outcome(target, traced, attempt, Some(failure));
+            }
+        };
+        let resolve = attempt.timer.snapshot().resolve.filter(|_| peer.literal().is_none());
+        let left = attempt.deadline.saturating_duration_since(Instant::now());
+        let once = |address: &SocketAddr| {
+            let pinned = Some((peer.host.as_str(), address.ip()));
+            self.attempt_once(target, traced, left, pinned)
+        };
+        let outcomes = futures_util::future::join_all(addresses.iter().map(once)).await;
+        let outcomes = addresses.iter().map(SocketAddr::ip).zip(outcomes).collect();
+        addresses::merge(resolve, outcomes)
+            .unwrap_or_else(|| outcome(target, traced, Attempt::start(Phase::Resolve, left), None))
+    }
+
+    fn context<'a>(
+        &'a self,
+        target: &'a Target,
+        traced: &'a Traced,
+        pinned: Option<(&'a str, IpAddr)>,
+    ) -> Context<'a> {
+        Context {
             target,
-            traced: &traced,
+            traced,
             tls: &self.tls,
+            tokens: &self.tokens,
             random: &self.random,
             heartbeats: self.heartbeats.as_ref(),
+            pinned,
             keeps_body: false,
-        };
-        let mut attempt = Attempt::start(first_phase(&target.check), target.timeout);
+        }
+    }
+
+    async fn attempt_once(
+        &self,
+        target: &Target,
+        traced: &Traced,
+        timeout: Duration,
+        pinned: Option<(&str, IpAddr)>,
+    ) -> Outcome {
+        let context = self.context(target, traced, pinned);
+        let first = if pinned.is_some() { Phase::Connect } else { first_phase(&target.check) };
+        let mut attempt = Attempt::start(first, timeout);
         let run = protocol(&target.check).run(&context, &mut attempt);
-        let ran = tokio::time::timeout(target.timeout, run).await;
+        let ran = tokio::time::timeout(timeout, run).await;
         attempt.note_first_byte();
         let failure = match ran {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure),
             Err(_) => Some(attempt.cut(target.timeout)),
         };
-        let Attempt { timer, mut facts, steps, deadline, received, .. } = attempt;
-        let (phases, total) = timer.stop();
-        let verdict = match failure {
-            Some(failure) => verdict(failure),
-            None => evaluate(&target.expect, &Answer { facts: &facts, phases: &phases, total, deadline }),
-        };
-        Outcome {
-            verdict,
-            total,
-            phases,
-            status: facts.status,
-            summary: summary(&target.check, &facts, steps.len()),
-            address: facts.address,
-            received: facts.received(received),
-            certificate: facts.certificate,
-            steps,
-            trace_id: traced.trace_id,
-        }
+        outcome(target, traced, attempt, failure)
+    }
+}
+
+/// The outcome of an attempt that ended.
+fn outcome(target: &Target, traced: &Traced, attempt: Attempt, failure: Option<Failure>) -> Outcome {
+    let Attempt { timer, mut facts, steps, deadline, received, .. } = attempt;
+    let token_time = Some(timer.apart()).filter(|apart| !apart.is_zero());
+    let (phases, total) = timer.stop();
+    let verdict = match failure {
+        Some(failure) => verdict(failure),
+        None => evaluate(&target.expect, &Answer { facts: &facts, phases: &phases, total, deadline }),
+    };
+    Outcome {
+        verdict,
+        total,
+        phases,
+        status: facts.status,
+        summary: summary(&target.check, &facts, steps.len()),
+        address: facts.address,
+        received: Received { token_time, ..facts.received(received) },
+        certificate: facts.certificate,
+        steps,
+        trace_id: traced.trace_id.clone(),
     }
 }
 
@@ -150,8 +213,8 @@ fn first_phase(check: &Check) -> Phase {
         return Phase::Processing;
     }
     let is_literal = match check {
-        Check::Http(http) => is_literal_url(&http.url),
-        Check::Journey(journey) => journey.steps.first().is_some_and(|step| is_literal_url(&step.http.url)),
+        Check::Http(http) => is_literal_request(http),
+        Check::Journey(journey) => journey.steps.first().is_some_and(|step| is_literal_request(&step.http)),
         Check::WebSocket(websocket) => is_literal_url(&websocket.url),
         Check::Tcp(tcp) => tcp.address.literal().is_some(),
         Check::Grpc(grpc) => grpc.address.literal().is_some(),
@@ -159,6 +222,25 @@ fn first_phase(check: &Check) -> Phase {
         Check::Dns(_) | Check::Heartbeat(_) => true,
     };
     if is_literal { Phase::Connect } else { Phase::Resolve }
+}
+
+/// The peer whose addresses are tried; none where a check chooses no address.
+fn first_peer(check: &Check) -> Option<HostPort> {
+    match check {
+        Check::Http(http) if http.proxy.is_none() => host_of(&http.url, 80),
+        Check::WebSocket(websocket) => host_of(&websocket.url, 80),
+        Check::Tcp(tcp) => Some(tcp.address.clone()),
+        Check::Grpc(grpc) => Some(grpc.address.clone()),
+        Check::Icmp(icmp) => Some(HostPort { host: icmp.host.clone(), port: 0 }),
+        Check::Http(_) | Check::Dns(_) | Check::Heartbeat(_) | Check::Journey(_) => None,
+    }
+}
+
+/// Whether a request begins with an address that is written out: that of the proxy, where there is one.
+fn is_literal_request(check: &HttpCheck) -> bool {
+    let peer = host_of(&check.url, 80);
+    let proxy = check.proxy.as_ref().filter(|proxy| peer.as_ref().is_some_and(|peer| proxy.applies_to(peer)));
+    is_literal_url(proxy.map_or(&check.url, |proxy| &proxy.url))
 }
 
 fn is_literal_url(url: &Url) -> bool {

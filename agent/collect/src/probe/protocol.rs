@@ -1,11 +1,14 @@
 //! Protocols, and the input that all of them share.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
-use lookout_config::{Subject, Target};
+use lookout_config::{Family, Subject, Target};
 
 use super::attempt::{Attempt, Failure};
 use super::heartbeat_calls::Heartbeats;
 use super::net::{Lookup, TlsClients};
+use super::tokens::Tokens;
 use super::traced::Traced;
 
 /// A protocol that can try a target once.
@@ -20,9 +23,12 @@ pub(super) struct Context<'a> {
     pub(super) target: &'a Target,
     pub(super) traced: &'a Traced,
     pub(super) tls: &'a TlsClients,
+    pub(super) tokens: &'a Tokens,
     pub(super) random: &'a lookout_runtime::random::Random,
     /// Calls of jobs; `None` beside a running agent.
     pub(super) heartbeats: Option<&'a Heartbeats>,
+    /// The host that has one address alone in this attempt.
+    pub(super) pinned: Option<(&'a str, IpAddr)>,
     /// Keep the body of HTTP although no assertion of the target looks at it.
     pub(super) keeps_body: bool,
 }
@@ -31,11 +37,22 @@ impl<'a> Context<'a> {
     /// Returns the rules by which the names of the target resolve.
     pub(super) fn lookup(&self) -> Lookup<'a> {
         Lookup {
-            family: self.target.family,
+            // a host that was not chosen by its address stays within the family
+            family: match self.pinned {
+                Some((_, IpAddr::V4(_))) => Family::V4,
+                Some((_, IpAddr::V6(_))) => Family::V6,
+                None => self.target.family,
+            },
+            pinned: self.pinned,
             server: self.target.resolver,
             random: self.random,
             allowed: self.target.allowed.as_deref(),
         }
+    }
+
+    /// Returns the rules by which the names of servers resolve that the configuration alone chooses.
+    pub(super) fn unrestricted(&self) -> Lookup<'a> {
+        Lookup { allowed: None, pinned: None, family: self.target.family, ..self.lookup() }
     }
 
     /// Whether an assertion looks at a value.

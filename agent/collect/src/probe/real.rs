@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_config::{
-    Check, DnsCheck, DnsTransport, HostPort, HttpCheck, HttpVersion, RecordType, Redirects, StartTls, Target,
-    TcpCheck, TlsOptions,
+    Check, DnsCheck, DnsTransport, HostPort, HttpCheck, HttpVersion, Proxy, RecordType, Redirects, StartTls,
+    Target, TcpCheck, TlsOptions,
 };
 use tempfile::TempDir;
 
@@ -65,22 +66,30 @@ fn path(folder: &Path, name: &str) -> String {
     folder.join(name).display().to_string()
 }
 
-#[tokio::test]
-async fn nginx_speaks_http_2_and_redirects() {
+/// nginx with TLS. Returns its port.
+fn nginx(settings: &str, listen: &str, locations: &str) -> (Server, u16) {
     let folder = folder();
     let (port, at) = (free_port(), folder.path());
     let config = format!(
         "daemon off; master_process off; pid {pid}; error_log stderr; events {{}}\n\
          http {{ access_log off; client_body_temp_path {at}/b; proxy_temp_path {at}/p; fastcgi_temp_path {at}/f;\n\
-         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s;\n\
-         server {{ listen 127.0.0.1:{port} ssl http2; ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;\n\
-         location = /old {{ return 301 /new; }} location = /new {{ add_header X-Up yes; return 200 '{{\"up\":true}}'; }} }} }}\n",
+         uwsgi_temp_path {at}/u; scgi_temp_path {at}/s; {settings}\n\
+         server {{ listen 127.0.0.1:{port} ssl {listen}; ssl_certificate {at}/cert.pem; ssl_certificate_key {at}/key.pem;\n\
+         {locations} }} }}\n",
         pid = path(at, "pid"),
         at = at.display(),
     );
     std::fs::write(at.join("nginx.conf"), config).unwrap();
-    let _server =
-        start(Command::new("nginx").args(["-p", &path(at, ""), "-c", &path(at, "nginx.conf")]), folder);
+    let mut command = Command::new("nginx");
+    command.args(["-p", &path(at, ""), "-c", &path(at, "nginx.conf")]);
+    (start(&mut command, folder), port)
+}
+
+#[tokio::test]
+async fn nginx_speaks_http_2_and_redirects() {
+    let locations = "location = /old { return 301 /new; } \
+                     location = /new { add_header X-Up yes; return 200 '{\"up\":true}'; }";
+    let (_server, port) = nginx("", "http2", locations);
     let url = format!("https://localhost:{port}/old");
     for (version, protocol) in
         [(HttpVersion::Two, "HTTP/2"), (HttpVersion::Auto, "HTTP/2"), (HttpVersion::One, "HTTP/1.1")]
@@ -93,6 +102,82 @@ async fn nginx_speaks_http_2_and_redirects() {
     }
     let told = verdict_by(&trusting(CERT), &requesting(get(&url))).await.0;
     assert_eq!(told, "status: status (301) == 2xx");
+}
+
+/// nginx with sessions that can be resumed. Returns its URL.
+fn resuming_nginx(versions: &str) -> (Server, String) {
+    let settings = format!("ssl_protocols {versions}; ssl_session_cache shared:s:1m;");
+    let locations = "location / { add_header X-Resumed $ssl_session_reused; return 200 ok; }";
+    let (server, port) = nginx(&settings, "", locations);
+    (server, format!("https://localhost:{port}/"))
+}
+
+#[tokio::test]
+async fn nginx_resumes_sessions_where_a_target_asks_for_it() {
+    for versions in ["TLSv1.3", "TLSv1.2"] {
+        let (_server, url) = resuming_nginx(versions);
+        let tls = TlsOptions { resume: true, ..TlsOptions::default() };
+        let resuming = requesting(HttpCheck { tls, ..get(&url) });
+        until_ok(&resuming).await;
+        let prober = trusting(CERT);
+        let mut seen = Vec::new();
+        for _ in 0..4 {
+            let (told, outcome) = verdict_by(&prober, &resuming).await;
+            assert_eq!(told, "ok");
+            let certificate = outcome.certificate.unwrap();
+            assert_eq!(certificate.names, ["localhost"], "its facts are known all the same");
+            seen.push((outcome.received.resumed.unwrap(), certificate.verified_not_after_s.is_some()));
+        }
+        assert_eq!(seen, [(false, true), (true, false), (true, false), (true, false)], "{versions}");
+        // nginx says the same
+        let told = verdict_by(&prober, &asserting(resuming, &["header(\"x-resumed\") == \"r\""])).await.0;
+        assert_eq!(told, "ok");
+        let full = asserting(requesting(get(&url)), &["header(\"x-resumed\") == \".\""]);
+        for _ in 0..2 {
+            let (told, outcome) = verdict_by(&prober, &full).await;
+            assert_eq!((told.as_str(), outcome.received.resumed), ("ok", Some(false)), "{versions}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn tinyproxy_opens_tunnels_forwards_and_wants_credentials() {
+    let (_nginx, url) = resuming_nginx("TLSv1.3");
+    let folder = folder();
+    let (port, at) = (free_port(), folder.path());
+    let config = format!(
+        "Port {port}\nListen 127.0.0.1\nTimeout 5\nMaxClients 20\nLogLevel Critical\nLogFile \"{at}/log\"\n\
+         PidFile \"{at}/proxy.pid\"\nBasicAuth lookout hunter2\nAllow 127.0.0.1\n",
+        at = at.display(),
+    );
+    std::fs::write(at.join("tinyproxy.conf"), config).unwrap();
+    let arguments = ["-d".to_owned(), "-c".to_owned(), path(at, "tinyproxy.conf")];
+    let server = start(Command::new("tinyproxy").args(arguments), folder);
+    let password = |password: &str| lookout_config::Credentials::Basic {
+        username: "lookout".to_owned(),
+        password: lookout_config::Secret::new(password),
+    };
+    let by = |credentials, url: &str| {
+        let proxy = Proxy { credentials, ..Proxy::new(format!("http://127.0.0.1:{port}").parse().unwrap()) };
+        requesting(HttpCheck { proxy: Some(Arc::new(proxy)), ..get(url) })
+    };
+    let tunnelled = by(password("hunter2"), &url);
+    until_ok(&tunnelled).await;
+    let outcome = verdict_by(&trusting(CERT), &tunnelled).await.1;
+    assert_eq!(outcome.received.proxy, Some(format!("127.0.0.1:{port}")));
+    assert!(outcome.certificate.unwrap().verified_not_after_s.is_some());
+    let (plain, _heads) = answering(format!("{OK}\n")).await;
+    let plain = format!("http://{plain}/health");
+    assert_eq!(verdict_of(&by(password("hunter2"), &plain)).await.0, "ok");
+    let told = verdict_by(&trusting(CERT), &by(password("wrong"), &url)).await.0;
+    assert_eq!(told, format!("proxy: by the proxy 127.0.0.1:{port}: it refused CONNECT with status 401"));
+    let told = verdict_of(&by(lookout_config::Credentials::None, &plain)).await.0;
+    assert_eq!(told, "proxy: the proxy asks for credentials that it accepts: status 407");
+    drop(server);
+    for _ in 0..2 {
+        let told = verdict_by(&trusting(CERT), &tunnelled).await.0;
+        assert!(told.starts_with("proxy: by the proxy 127.0.0.1:"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Facts of an answer that outlive the probe, small enough to be kept per target.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 /// Facts of an answer. Without an answer they are absent.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -21,12 +22,31 @@ pub struct Received {
     pub tls_version: Option<&'static str>,
     /// Name of the cipher suite.
     pub cipher: Option<String>,
+    /// Whether the session of TLS was resumed: then no certificate was verified. Absent without TLS.
+    pub resumed: Option<bool>,
+    /// Host and port of the proxy on the way.
+    pub proxy: Option<String>,
+    /// Time that the token endpoint took, which is no part of the total.
+    pub token_time: Option<Duration>,
+    /// Results by address, where a probe tries several.
+    pub addresses: Vec<AddressResult>,
     /// The answer of DNS.
     pub dns: Option<DnsReceived>,
     /// The status code of the call of gRPC.
     pub grpc_code: Option<u16>,
     /// The serving status of gRPC health, or the name of a code that is no success.
     pub grpc_status: Option<String>,
+}
+
+/// Result of one address of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressResult {
+    /// The address.
+    pub address: IpAddr,
+    /// Reason and detail of the failure; absent where everything expected was met. Holds text from outside: escape it.
+    pub failure: Option<String>,
+    /// From the connection to the end of the answer.
+    pub total: Duration,
 }
 
 /// An answer of DNS.

@@ -131,6 +131,7 @@ pub(super) fn probing(check: Check) -> Target {
         labels: Vec::new(),
         off: None,
         maintenance: Vec::new(),
+        group: None,
         allowed: None,
         check,
         expect: Vec::new(),

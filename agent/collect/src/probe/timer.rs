@@ -15,13 +15,24 @@ pub(super) struct PhaseTimer {
     phase: Phase,
     since: Instant,
     phases: Phases,
+    /// Time that belongs to no phase.
+    apart: Duration,
+    /// When the measurement was suspended, while it is.
+    suspended: Option<Instant>,
 }
 
 impl PhaseTimer {
     /// Starts to measure with a phase.
     pub(super) fn start(phase: Phase) -> Self {
         let now = Instant::now();
-        Self { started: now, phase, since: now, phases: Phases::default() }
+        Self {
+            started: now,
+            phase,
+            since: now,
+            phases: Phases::default(),
+            apart: Duration::ZERO,
+            suspended: None,
+        }
     }
 
     /// Returns the start of the measurement.
@@ -52,14 +63,37 @@ impl PhaseTimer {
         self.phases
     }
 
+    /// Suspends the measurement: time until [`resume`](Self::resume) belongs to no phase and not to the total.
+    pub(super) fn suspend(&mut self) {
+        self.enter(self.phase);
+        self.suspended.get_or_insert(self.since);
+    }
+
+    /// Goes on with the phase of before.
+    pub(super) fn resume(&mut self) {
+        if let Some(from) = self.suspended.take() {
+            self.since = Instant::now().max(from);
+            self.apart += self.since.duration_since(from);
+        }
+    }
+
+    /// Returns the time that belongs to no phase.
+    pub(super) fn apart(&self) -> Duration {
+        self.apart + self.suspended.map_or(Duration::ZERO, |from| from.elapsed())
+    }
+
     /// Ends the last phase. Returns the phases and their sum.
     pub(super) fn stop(mut self) -> (Phases, Duration) {
+        self.resume();
         let now = Instant::now().max(self.since);
         self.close(now);
-        (self.phases, now.duration_since(self.started))
+        (self.phases, now.duration_since(self.started).saturating_sub(self.apart))
     }
 
     fn close(&mut self, at: Instant) {
+        if self.suspended.is_some() {
+            return;
+        }
         let spent = at.duration_since(self.since);
         let place = self.phases.get_mut(self.phase);
         *place = Some(place.unwrap_or_default() + spent);
@@ -96,5 +130,28 @@ mod tests {
         tokio::time::advance(Duration::from_millis(2)).await;
         let (phases, total) = watch.stop();
         assert_eq!((phases.processing, phases.transfer), (Some(Duration::ZERO), Some(total)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn suspended_time_is_no_part_of_the_phases() {
+        for seed in 0..200 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let begun = Instant::now();
+            let mut watch = PhaseTimer::start(Phase::Resolve);
+            for _ in 0..random.usize(0..12) {
+                tokio::time::advance(Duration::from_micros(random.u64(0..5_000))).await;
+                match random.u8(0..4) {
+                    0 => watch.suspend(),
+                    1 => watch.resume(),
+                    2 => drop(watch.snapshot()),
+                    _ => watch.enter(Phase::ALL[random.usize(0..5)]),
+                }
+            }
+            tokio::time::advance(Duration::from_micros(random.u64(0..5_000))).await;
+            let apart = watch.apart();
+            let (phases, total) = watch.stop();
+            let sum: Duration = phases.named().into_iter().filter_map(|(_, spent)| spent).sum();
+            assert_eq!((sum, total + apart), (total, begun.elapsed()), "seed {seed}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use tokio::sync::watch::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Certificate, Latest, Outcome, Pauses, Phases, Probe, Verdict, peer_of};
+use super::{Certificate, Latest, Outcome, Pauses, Phases, Probe, Received, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_config::Target;
@@ -231,12 +231,11 @@ impl Watch {
         let valid = |&(stream, days): &(usize, u32)| {
             let is_valid = left_s >= i64::from(days) * 86_400;
             let outcome = if is_valid { "ok" } else { "fail" };
-            let labels = [
-                ("target", self.target.name.clone()),
-                ("days", days.to_string()),
-                ("outcome", outcome.to_owned()),
-            ];
-            metrics::counter!(names::PROBE_CERTIFICATES, &labels).increment(1);
+            for target in self.named() {
+                let labels =
+                    [("target", target.clone()), ("days", days.to_string()), ("outcome", outcome.to_owned())];
+                metrics::counter!(names::PROBE_CERTIFICATES, &labels).increment(1);
+            }
             (stream, is_valid)
         };
         self.certificates.iter().map(valid).collect()
@@ -272,14 +271,18 @@ impl Watch {
                     detail = ?detail,
                     "probe failed",
                 );
-                metrics::counter!(names::PROBE_FAILURES, "target" => target.clone(), "reason" => reason)
-                    .increment(1);
+                for target in self.named() {
+                    metrics::counter!(names::PROBE_FAILURES, "target" => target.clone(), "reason" => reason)
+                        .increment(1);
+                }
                 "fail"
             }
         };
         self.count(word, 1);
-        metrics::histogram!(names::PROBE_SECONDS, "target" => target.clone(), "outcome" => word)
-            .record(outcome.total.as_secs_f64());
+        for target in self.named() {
+            metrics::histogram!(names::PROBE_SECONDS, "target" => target.clone(), "outcome" => word)
+                .record(outcome.total.as_secs_f64());
+        }
         for step in &outcome.steps {
             let outcome = if step.verdict == Verdict::Ok { "ok" } else { "fail" };
             let labels =
@@ -287,8 +290,30 @@ impl Watch {
             metrics::counter!(names::PROBE_STEPS, &labels).increment(1);
         }
         self.export_phases(&outcome.phases);
+        self.export_way(&outcome.received);
         if let Some(certificate) = &outcome.certificate {
             self.export_certificate(certificate);
+        }
+    }
+
+    /// Exports what a target asks for: resumed sessions, and tokens.
+    fn export_way(&self, received: &Received) {
+        let target = &self.target.name;
+        if let Some(resumed) = received.resumed.filter(|_| self.target.check.resumes_tls()) {
+            let kind = if resumed { "resumed" } else { "full" };
+            metrics::counter!(names::PROBE_HANDSHAKES, "target" => target.clone(), "kind" => kind)
+                .increment(1);
+        }
+        for one in &received.addresses {
+            let outcome = if one.failure.is_none() { "ok" } else { "fail" };
+            let family = if one.address.is_ipv4() { "4" } else { "6" };
+            // an address would be a label that grows with every change of the name
+            let labels = [("target", target.as_str()), ("family", family), ("outcome", outcome)]
+                .map(|(name, value)| (name, value.to_owned()));
+            metrics::counter!(names::PROBE_ADDRESSES, &labels).increment(1);
+        }
+        if let Some(time) = received.token_time {
+            metrics::gauge!(names::PROBE_TOKEN_SECONDS, "target" => target.clone()).set(time.as_secs_f64());
         }
     }
 
@@ -338,19 +363,30 @@ impl Watch {
     }
 
     fn export_pause(&self, is_paused: bool) {
-        metrics::gauge!(names::PROBE_PAUSED, "target" => self.target.name.clone())
-            .set(f64::from(u8::from(is_paused)));
+        for target in self.named() {
+            metrics::gauge!(names::PROBE_PAUSED, "target" => target.clone())
+                .set(f64::from(u8::from(is_paused)));
+        }
+    }
+
+    /// Names that outcomes are counted under: that of the target, and that of all addresses where it is one of them.
+    fn named(&self) -> impl Iterator<Item = &String> {
+        std::iter::once(&self.target.name).chain(&self.target.group)
     }
 
     fn missed(&self, reason: &'static str, slots: u64) {
         self.count("missed", slots);
-        metrics::counter!(names::PROBE_MISSED, "target" => self.target.name.clone(), "reason" => reason)
-            .increment(slots);
+        for target in self.named() {
+            metrics::counter!(names::PROBE_MISSED, "target" => target.clone(), "reason" => reason)
+                .increment(slots);
+        }
     }
 
     fn count(&self, outcome: &'static str, slots: u64) {
-        metrics::counter!(names::PROBES, "target" => self.target.name.clone(), "outcome" => outcome)
-            .increment(slots);
+        for target in self.named() {
+            metrics::counter!(names::PROBES, "target" => target.clone(), "outcome" => outcome)
+                .increment(slots);
+        }
     }
 }
 

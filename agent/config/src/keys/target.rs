@@ -1,11 +1,11 @@
 //! `targets` of `lookout.yaml`.
 
 use super::Shape::{
-    self, Any, AnyOf, Duration, List, Map, Name, NonEmpty, Object as Mapping, Pattern, Switch, Text, Values,
-    Whole, Word,
+    self, Any, AnyOf, Duration, List, Map, Name, NonEmpty, Object as Mapping, Pattern, Secret, Switch, Text,
+    Values, Whole, Word,
 };
 use super::declaration::{key, object, required};
-use super::server::server;
+use super::server::{basic_auth, header, server};
 use super::{Key, Literal, Object};
 
 /// Options of TLS, or `true` for the defaults.
@@ -21,11 +21,12 @@ object! { target: "A target that is probed." {
     NAME = required("name", Name, "Unique name that SLOs refer to.");
     INTERVAL = key("interval", Duration, "Time between probes. The evaluation interval when it is missing.");
     TIMEOUT = key("timeout", Duration, "Deadline over all phases, shorter than the interval. Half the interval when it is missing, at most 5s.");
-    IP = key("ip", Values(&[Literal::Text("auto"), Literal::Text("4"), Literal::Text("6"), Literal::Number(4.0), Literal::Number(6.0)]), "Family of addresses that are tried.").default("auto");
+    IP = key("ip", Values(&[Literal::Text("auto"), Literal::Text("4"), Literal::Text("6"), Literal::Text("both"), Literal::Text("all"), Literal::Number(4.0), Literal::Number(6.0)]), "Addresses that are tried: in the order of the resolver until one takes the connection, of one family alone, or several at once, one of each family (`both`) or every one (`all`). Of several, each must be good.").default("auto");
     RESOLVER = key("resolver", Text, "IP address of the DNS server that resolves names. The resolver of the system when it is missing.");
     LABELS = key("labels", Map(&Text), "Labels of the target, for pages, the API and `lookout_probe_target_info`.");
     OFF_WITHOUT = key("off_without", Text, "A text with variables. The target is off while it is empty, such as without a key for writing: `${API_KEY:-}`.");
     MAINTENANCE = key("maintenance", List(&Mapping(maintenance::OBJECT)), "Windows in which nobody probes the target.");
+    DISCOVER = key("discover", Mapping(discover::OBJECT), "");
     HTTP = key("http", Mapping(http::OBJECT), "");
     TCP = key("tcp", Mapping(tcp::OBJECT), "");
     TLS = key("tls", Mapping(handshake::OBJECT), "");
@@ -36,6 +37,11 @@ object! { target: "A target that is probed." {
     JOURNEY = key("journey", Mapping(journey::OBJECT), "");
     HEARTBEAT = key("heartbeat", Mapping(heartbeat::OBJECT), "");
 } choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY], &[HEARTBEAT]]; }
+
+object! { discover: "Addresses, each of which makes a target `NAME@ADDRESS`. The target takes them as `{{address}}`, or `{{host}}` for the host alone; SLOs refer to its name and count all of them." {
+    FILES = required("files", List(&Text), "Patterns of files in the form of `file_sd_configs` of Prometheus, relative to this file. A change of them is a reload.");
+    LIMIT = key("limit", Whole(1, 1000), "Most addresses.").default("100");
+} }
 
 object! { maintenance: "A window in which nobody probes a target. Its time counts as unseen: neither good nor bad." {
     EVERY = key("every", Text, "Recurrence, like `weekly sun 02:00 for 2h in Europe/Zurich`, `daily 02:00 for 1h` or `monthly last 22:00 for 3h`.");
@@ -62,6 +68,7 @@ object! { tls: "Trust and identity in the handshake." {
     SERVER_NAME = key("server_name", Text, "Server name that is sent and verified instead of the host.");
     CERT_FILE = key("cert_file", Text, "File of the client certificate chain in PEM.");
     KEY_FILE = key("key_file", Text, "File of the key of the client certificate in PEM.");
+    RESUME = key("resume", Switch, "Resume sessions of TLS. A resumed session is cheaper and verifies no certificate; results and metrics tell it apart.").default("false");
 } }
 
 object! { http: "A request over HTTP." {
@@ -80,7 +87,23 @@ object! { http: "A request over HTTP." {
     BASIC_AUTH = server::BASIC_AUTH;
     BEARER_TOKEN = server::BEARER_TOKEN;
     BEARER_TOKEN_FILE = server::BEARER_TOKEN_FILE;
+    OAUTH2 = key("oauth2", Mapping(oauth2::OBJECT), "");
+    PROXY_URL = key("proxy_url", Text, "URL of a proxy, with the scheme `http` or `https`. A target with TLS is reached through it by `CONNECT`.");
+    PROXY_BASIC_AUTH = key("proxy_basic_auth", Mapping(basic_auth::OBJECT), "User and password for the proxy.");
+    PROXY_CONNECT_HEADER = key("proxy_connect_header", Map(&AnyOf(&[Text, Mapping(header::OBJECT)])), "Headers of the request `CONNECT`: a value, or the file that holds it.");
+    NO_PROXY = key("no_proxy", AnyOf(&[Text, NonEmpty(&Text)]), "Hosts that are reached without the proxy: names with all names below them, addresses and networks, each perhaps with a port; `*` is every host.");
     EXPECT = key("expect", Mapping(http_expect::OBJECT), "");
+} }
+
+object! { oauth2: "A bearer token by the client credentials grant of OAuth 2.0. It is cached, and renewed before it ends and after one answer of 401." {
+    TOKEN_URL = required("token_url", Text, "URL of the token endpoint.");
+    CLIENT_ID = required("client_id", Text, "Identifier of the client.");
+    CLIENT_SECRET = key("client_secret", Secret, "Take it from the environment, or write it into a file of its own.");
+    CLIENT_SECRET_FILE = key("client_secret_file", Text, "File that holds it.");
+    SCOPES = key("scopes", List(&Text), "Scopes that are asked for.");
+    ENDPOINT_PARAMS = key("endpoint_params", Map(&Text), "Further parameters of the request for a token, such as `audience`.");
+    AUTH_METHOD = key("auth_method", Word(&["basic", "post"]), "Place of identifier and secret: the header `Authorization`, or the form.").default("basic");
+    TLS = key("tls", TLS_OPTIONS, "Trust and identity in the handshake with the token endpoint.");
 } }
 
 object! { redirects: "Redirects that are followed." {

@@ -19,6 +19,8 @@ pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Target {
     /// Unique name; the label `target`.
     pub name: String,
+    /// The target of the configuration that it is one address of. SLOs refer to that one.
+    pub group: Option<String>,
     /// Time between probes; a multiple of a second.
     pub interval: Duration,
     /// One deadline over all phases, shorter than the interval.
@@ -41,6 +43,14 @@ pub struct Target {
     pub expect: Vec<Assertion>,
 }
 
+impl Target {
+    /// Returns whether the name of a target in the configuration means this one.
+    #[must_use]
+    pub fn is_of(&self, name: &str) -> bool {
+        self.name == name || self.group.as_deref() == Some(name)
+    }
+}
+
 /// Families of addresses that are tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Family {
@@ -51,6 +61,18 @@ pub enum Family {
     V4,
     /// IPv6 only.
     V6,
+    /// One address of each: both must be good.
+    Both,
+    /// Every address: each must be good.
+    All,
+}
+
+impl Family {
+    /// Returns whether a probe tries several addresses, each by itself.
+    #[must_use]
+    pub const fn is_several(self) -> bool {
+        matches!(self, Self::Both | Self::All)
+    }
 }
 
 /// A protocol and its options.
@@ -87,6 +109,24 @@ impl Check {
             Self::Journey(journey) => journey.steps.iter().any(|step| step.http.url.scheme() == "https"),
             Self::Icmp(_) | Self::Heartbeat(_) => false,
         }
+    }
+
+    /// Returns whether sessions of TLS are resumed, in one step of a journey at least.
+    #[must_use]
+    pub fn resumes_tls(&self) -> bool {
+        let options = match self {
+            Self::Http(http) => Some(&http.tls),
+            Self::Tcp(tcp) => tcp.tls.as_ref().or_else(|| tcp.starttls.as_ref().map(|(_, options)| options)),
+            Self::Dns(dns) => match &dns.transport {
+                DnsTransport::Tls(options) => Some(&**options),
+                _ => None,
+            },
+            Self::Grpc(grpc) => grpc.tls.as_ref(),
+            Self::WebSocket(websocket) => Some(&websocket.tls),
+            Self::Journey(journey) => return journey.steps.iter().any(|step| step.http.tls.resume),
+            Self::Icmp(_) | Self::Heartbeat(_) => None,
+        };
+        options.is_some_and(|options| options.resume)
     }
 
     /// Returns the protocol, as the configuration names it.

@@ -29,6 +29,7 @@ impl Target {
             labels: Vec::new(),
             off: None,
             maintenance: Vec::new(),
+            group: None,
             allowed: None,
             check,
             expect: expect::defaults(protocol, Vec::new()),

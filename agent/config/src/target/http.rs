@@ -1,6 +1,7 @@
 //! `http` of a target: a request.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use url::Url;
 
@@ -8,6 +9,8 @@ use super::super::assertion::parser::parse_size;
 use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
 use super::super::yaml::Value;
+use super::oauth2::{self, OAuth2};
+use super::proxy::{self, Proxy};
 use super::tls::{self, TlsOptions};
 use crate::credentials::{Credentials, read_credentials, read_headers};
 use crate::keys::target;
@@ -43,6 +46,10 @@ pub struct HttpCheck {
     pub body: Option<String>,
     /// Credentials. They and the extra headers go to the origin of `url` only.
     pub authorization: Credentials,
+    /// Grant of a bearer token, which goes to the origin of `url` only.
+    pub oauth2: Option<Arc<OAuth2>>,
+    /// The way through a proxy.
+    pub proxy: Option<Arc<Proxy>>,
     /// Version of the protocol.
     pub version: HttpVersion,
     /// Redirects that are followed.
@@ -86,6 +93,8 @@ impl HttpCheck {
             headers: Vec::new(),
             body: None,
             authorization: Credentials::None,
+            oauth2: None,
+            proxy: None,
             version: HttpVersion::default(),
             redirects: Redirects::default(),
             tls: TlsOptions::default(),
@@ -111,6 +120,8 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
         .get(target::http::BODY)
         .map_or(Some(None), |at| reader.text(&at).map(|text| Some(text.to_owned())));
     let authorization = read_credentials(reader, fields, folder);
+    let oauth2 = oauth2::read(reader, fields, folder);
+    let proxy = proxy::read(reader, fields, folder);
     let version =
         fields.get(target::http::VERSION).map_or(Some(HttpVersion::One), |at| read_version(reader, &at));
     let redirects = fields
@@ -132,6 +143,8 @@ pub(super) fn read(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: &Path) 
         headers: headers?,
         body: body?,
         authorization: authorization?,
+        oauth2: oauth2?.map(Arc::new),
+        proxy: proxy?.map(Arc::new),
         version: version?,
         redirects: redirects?,
         tls: tls.unwrap_or_default(),

@@ -14,7 +14,7 @@ use crate::secret::Secrets;
 use crate::yaml::Value;
 
 /// Most labels of a target.
-const MOST_LABELS: usize = 32;
+pub(super) const MOST_LABELS: usize = 32;
 
 /// Reads one of `targets`.
 pub(crate) fn read_target(
@@ -46,8 +46,12 @@ pub(crate) fn read_target(
         (read_check(reader, protocol, &fields, folder), expect::read(reader, protocol, &fields))
     });
     let (check, expect) = read?;
+    if let (Some(at), Some(family), Some(check)) = (fields.get(target::target::IP), family, &check) {
+        check_family(reader, &at, family, check)?;
+    }
     Some(Target {
         name: name?.to_owned(),
+        group: None,
         interval: interval?,
         timeout: timeout?,
         family: family?,
@@ -95,16 +99,21 @@ fn read_off(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Option<String>> {
     Some(Some(reason))
 }
 
-fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<(String, String)>> {
+/// Whether a text can be the name of a label.
+pub(super) fn is_label(name: &str) -> bool {
     const TAKEN: [&str; 2] = ["target", "protocol"];
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let named = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(fits);
+    named && !TAKEN.contains(&name)
+}
+
+fn read_labels(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<(String, String)>> {
     let fields = reader.open_fields(at, "from names to values")?;
     let mut labels = Vec::new();
     let mut whole = true;
     for (key, value) in fields.all() {
         let name = key.name.as_str();
-        let fits = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let named = name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(fits);
-        if !named || TAKEN.contains(&name) {
+        if !is_label(name) {
             let help = "use letters, digits and `_`; `target` and `protocol` are taken";
             reader.error(&value, format!("`{name}` cannot be the name of a label"), help);
             whole = false;
@@ -128,15 +137,33 @@ fn read_family(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Family> {
         Value::Text(text) if text == "auto" => Some(Family::Auto),
         Value::Text(text) if text == "4" => Some(Family::V4),
         Value::Text(text) if text == "6" => Some(Family::V6),
+        Value::Text(text) if text == "both" => Some(Family::Both),
+        Value::Text(text) if text == "all" => Some(Family::All),
         _ => {
             reader.error(
                 at,
-                "expected `auto`, `4` or `6`",
+                "expected `auto`, `4`, `6`, `both` or `all`",
                 "leave it out to try all addresses in their order",
             );
             None
         }
     }
+}
+
+/// Refuses several addresses where a check cannot choose one.
+fn check_family(reader: &mut Reader<'_>, at: &At<'_>, family: Family, check: &Check) -> Option<()> {
+    let message = match check {
+        _ if !family.is_several() => return Some(()),
+        Check::Dns(_) | Check::Heartbeat(_) | Check::Journey(_) => {
+            format!("`{}` does not try several addresses", check.protocol())
+        }
+        Check::Http(http) if http.proxy.is_some() => {
+            "a proxy chooses the address, so that a probe cannot try several".to_owned()
+        }
+        _ => return Some(()),
+    };
+    reader.error(at, message, "write `auto`, `4` or `6`, or make a target of each family");
+    None
 }
 
 fn whole_seconds(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Duration> {

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use super::super::reader::{At, Fields, Reader};
 use super::super::secret::Secret;
+use super::super::yaml::Value;
 use super::address::is_host;
-use crate::keys::target;
+use crate::keys::{Key, target};
 
 /// Trust and identity in a TLS handshake.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +19,8 @@ pub struct TlsOptions {
     pub server_name: Option<String>,
     /// Certificate chain and key in PEM that are shown to the server.
     pub identity: Option<(String, Secret)>,
+    /// Resume sessions: a resumed one verifies no certificate.
+    pub resume: bool,
 }
 
 /// Reads `tls`: a mapping, `true` for the defaults, or `false` for none.
@@ -26,8 +29,17 @@ pub(super) fn read_optional(
     fields: &Fields<'_>,
     folder: &Path,
 ) -> Option<Option<TlsOptions>> {
-    use super::super::yaml::Value;
-    let Some(at) = fields.get(target::http::TLS) else { return Some(None) };
+    read_under(reader, fields, target::http::TLS, folder)
+}
+
+/// Reads the options under a key.
+pub(super) fn read_under(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    key: Key,
+    folder: &Path,
+) -> Option<Option<TlsOptions>> {
+    let Some(at) = fields.get(key) else { return Some(None) };
     match at.node.value {
         Value::Bool(on) => Some(on.then(TlsOptions::default)),
         _ => read(reader, &at, folder).map(Some),
@@ -37,7 +49,9 @@ pub(super) fn read_optional(
 /// Reads a mapping of options.
 pub(super) fn read(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<TlsOptions> {
     let fields = reader.fields(at, target::tls::OBJECT)?;
-    read_fields(reader, &fields, folder)
+    let resume = fields.get(target::tls::RESUME).map_or(Some(false), |at| reader.switch(&at));
+    let options = read_fields(reader, &fields, folder)?;
+    Some(TlsOptions { resume: resume?, ..options })
 }
 
 /// Reads the options out of a mapping that may hold others.
@@ -71,7 +85,7 @@ pub(super) fn read_fields(reader: &mut Reader<'_>, fields: &Fields<'_>, folder: 
             return None;
         }
     };
-    Some(TlsOptions { insecure: insecure?, ca: ca?, server_name: server_name?, identity })
+    Some(TlsOptions { insecure: insecure?, ca: ca?, server_name: server_name?, identity, resume: false })
 }
 
 fn read_pem(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path, what: &str) -> Option<String> {

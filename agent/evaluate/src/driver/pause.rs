@@ -30,10 +30,15 @@ impl Driver {
 /// Returns the pause of a target that an SLO counts, at an instant: the one that lasts longest.
 pub(super) fn find(config: &Config, pauses: &Pauses, slo: &Slo, at: Timestamp) -> Option<Pause> {
     let streams = slo.streams();
-    let targets = streams.iter().filter_map(|stream| match stream.indicator {
-        Indicator::Probe { target, .. } => config.targets.iter().find(|one| one.name == *target),
+    let rank = |pause: &Pause| (pause.until.is_none(), pause.until);
+    let paused = streams.iter().filter_map(|stream| match stream.indicator {
+        Indicator::Probe { target, .. } => {
+            // of several addresses, one that is probed is evidence
+            let addresses = config.targets.iter().filter(|one| one.is_of(target));
+            let paused: Option<Vec<Pause>> = addresses.map(|one| pauses.at(one, at)).collect();
+            paused?.into_iter().min_by_key(rank)
+        }
         _ => None,
     });
-    let rank = |pause: &Pause| (pause.until.is_none(), pause.until);
-    targets.filter_map(|target| pauses.at(target, at)).max_by_key(rank)
+    paused.max_by_key(rank)
 }

@@ -68,7 +68,7 @@ pub(super) async fn pause(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Told>, Problem> {
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
-    let target = known(&state, &name)?;
+    known(&state, &name)?;
     let Wanted { length, reason } = parse(body, "a pause")?;
     if reason.trim().is_empty() || reason.len() > LONGEST_REASON {
         let detail =
@@ -82,13 +82,8 @@ pub(super) async fn pause(
         return Err(Problem::bad_request("bad_times", detail));
     };
     let now = state.clock.now();
-    let pause = PauseRecord {
-        target: target.name.clone(),
-        from: now,
-        until: now + length,
-        reason,
-        actor: token.name.clone(),
-    };
+    let pause =
+        PauseRecord { target: name, from: now, until: now + length, reason, actor: token.name.clone() };
     state.pauses.put(pause.clone());
     tracing::info!(probe.target = pause.target, actor = pause.actor, "a target is paused");
     Ok(Json(store(&state, pause).await))
@@ -103,7 +98,7 @@ pub(super) async fn resume(
     let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
     let target = known(&state, &name)?;
     let now = state.clock.now();
-    let Some(ended) = state.pauses.end(&target.name, now) else {
+    let Some(ended) = state.pauses.end(&name, now) else {
         let why = state.pauses.at(target, now).map(|pause| format!(": {}", pause.text(now)));
         let detail = format!("no operator paused this target{}", why.unwrap_or_default());
         return Err(Problem::new(StatusCode::CONFLICT, "not_paused", detail));
@@ -121,8 +116,9 @@ async fn store(state: &State, pause: PauseRecord) -> Told {
     Told { pause, stored: stored.is_ok() }
 }
 
+/// A target, or the first address of one.
 fn known<'s>(state: &'s State, name: &str) -> Result<&'s Target, Problem> {
-    state.config.targets.iter().find(|target| target.name == name).ok_or_else(|| {
+    state.config.targets.iter().find(|target| target.is_of(name)).ok_or_else(|| {
         let known: Vec<&str> = state.config.targets.iter().map(|target| target.name.as_str()).collect();
         let detail = match known.as_slice() {
             [] => "lookout.yaml has no target".to_owned(),

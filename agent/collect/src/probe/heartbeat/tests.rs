@@ -22,6 +22,7 @@ fn target() -> Target {
         labels: Vec::new(),
         off: None,
         maintenance: Vec::new(),
+        group: None,
         allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * HOUR, grace: HOUR }),
         expect: Vec::new(),

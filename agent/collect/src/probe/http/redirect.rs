@@ -37,7 +37,7 @@ pub(super) fn next<'a>(hop: &Hop<'a>, facts: &Facts, followed: u32) -> Result<Op
     let as_get = hop.as_get
         || status == 303 && hop.check.method != "HEAD"
         || matches!(status, 301 | 302) && hop.check.method == "POST";
-    Ok(Some(Hop { check: hop.check, url, as_get }))
+    Ok(Some(Hop { check: hop.check, url, as_get, token: hop.token }))
 }
 
 /// An origin for people, without what may be secret.

@@ -10,7 +10,7 @@ use url::Url;
 use super::super::Reason;
 use super::super::attempt::Failure;
 use super::super::traced::{TRACEPARENT, Traced};
-use lookout_config::{Credentials, HttpCheck, Secret};
+use lookout_config::{Credentials, HttpCheck, Proxy, Secret};
 
 /// A request with its whole body.
 pub(super) type Request = http::Request<Full<Bytes>>;
@@ -23,6 +23,8 @@ pub(super) struct Hop<'a> {
     pub(super) url: Url,
     /// A redirect of 303, and of 301 and 302 after a POST, is followed by a GET without a body.
     pub(super) as_get: bool,
+    /// A token for the origin of the check.
+    pub(super) token: Option<&'a Secret>,
 }
 
 impl Hop<'_> {
@@ -33,7 +35,9 @@ impl Hop<'_> {
 
     /// The request of this hop. A header of the target replaces a default one, except `traceparent`: the outcome names the
     /// trace that was sent.
-    pub(super) fn request(&self, traced: &Traced, two: bool) -> Result<Request, Failure> {
+    ///
+    /// A proxy that opens no tunnel is told the whole URL, and its credentials.
+    pub(super) fn request(&self, traced: &Traced, form: &Form<'_>) -> Result<Request, Failure> {
         let refused = |what: &str| Failure::new(Reason::Write, format!("{what} cannot be sent in a request"));
         let body = self.check.body.as_ref().filter(|_| !self.as_get);
         let mut request = Request::new(Full::new(
@@ -41,32 +45,33 @@ impl Hop<'_> {
         ));
         let method = if self.as_get { "GET" } else { self.check.method.as_str() };
         *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|_| refused("the method"))?;
-        *request.uri_mut() = self.uri(two).ok_or_else(|| refused("the path"))?;
-        *request.headers_mut() = self.headers(traced, two).ok_or_else(|| refused("a header"))?;
+        *request.uri_mut() = self.uri(form).ok_or_else(|| refused("the path"))?;
+        *request.headers_mut() = self.headers(traced, form).ok_or_else(|| refused("a header"))?;
         Ok(request)
     }
 
-    fn uri(&self, two: bool) -> Option<Uri> {
+    fn uri(&self, form: &Form<'_>) -> Option<Uri> {
         let mut path = self.url.path().to_owned();
         if let Some(query) = self.url.query() {
             path = format!("{path}?{query}");
         }
-        if two {
+        if form.two || form.forwarder.is_some() {
             return format!("{}://{}{path}", self.url.scheme(), host(&self.url)?).parse().ok();
         }
         path.parse().ok()
     }
 
-    fn headers(&self, traced: &Traced, two: bool) -> Option<HeaderMap> {
+    fn headers(&self, traced: &Traced, form: &Form<'_>) -> Option<HeaderMap> {
         let mut headers = HeaderMap::new();
-        if !two {
+        if !form.two {
             headers.insert(header::HOST, HeaderValue::from_str(&host(&self.url)?).ok()?);
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
         if self.is_at_origin() {
-            if let Some(value) = authorization(&self.check.authorization) {
+            let token = self.token.map(|token| Credentials::Bearer(token.clone()));
+            if let Some(value) = authorization(token.as_ref().unwrap_or(&self.check.authorization)) {
                 headers.insert(header::AUTHORIZATION, value?);
             }
             let own = own_headers(&self.check.headers)?;
@@ -75,9 +80,20 @@ impl Hop<'_> {
             }
             headers.extend(own);
         }
+        if let Some(value) = form.forwarder.and_then(|proxy| authorization(&proxy.credentials)) {
+            headers.insert(header::PROXY_AUTHORIZATION, value?);
+        }
         headers.insert(TRACEPARENT, HeaderValue::from_str(&traced.header()).ok()?);
         Some(headers)
     }
+}
+
+/// Form of a request on a connection.
+pub(super) struct Form<'a> {
+    /// HTTP/2 instead of HTTP/1.1.
+    pub(super) two: bool,
+    /// The proxy that forwards the request, where no tunnel leads to the target.
+    pub(super) forwarder: Option<&'a Proxy>,
 }
 
 /// Host and port as a request names them.
@@ -99,7 +115,8 @@ pub(in super::super) fn own_headers(written: &[(String, Secret)]) -> Option<Head
     Some(headers)
 }
 
-fn authorization(authorization: &Credentials) -> Option<Option<HeaderValue>> {
+/// The value of `Authorization` or `Proxy-Authorization`; inside, none when it cannot be sent.
+pub(super) fn authorization(authorization: &Credentials) -> Option<Option<HeaderValue>> {
     let text = match authorization {
         Credentials::None => return None,
         Credentials::Bearer(token) => format!("Bearer {}", token.reveal()),

@@ -53,6 +53,7 @@ async fn take(
     let before = attempt.timer.snapshot();
     let started = Instant::now();
     (attempt.facts, attempt.received, attempt.events) = (Facts::default(), 0, None);
+    attempt.helper = None;
     let target = Target { expect: step.expect.clone(), ..context.target.clone() };
     let keeps_body = step.extract.iter().any(|(_, extraction)| extraction.subject.needs_body());
     let inner = Context { target: &target, keeps_body, ..*context };
@@ -61,9 +62,10 @@ async fn take(
         None => Ok(Err(Failure::new(Reason::Write, "a value makes no URL"))),
     };
     attempt.note_first_byte();
-    let total = started.elapsed();
     let ran = ran.unwrap_or_else(|_| Err(attempt.cut(until.saturating_duration_since(started))));
+    attempt.timer.resume();
     let phases = difference(&attempt.timer.snapshot(), &before);
+    let total = phases.named().into_iter().filter_map(|(_, spent)| spent).sum();
     let answer = Answer { facts: &attempt.facts, phases: &phases, total, deadline: until };
     let judged = ran.and_then(|()| match evaluate(&target.expect, &answer) {
         Verdict::Ok => extract_all(step, &answer, values),

@@ -9,8 +9,8 @@ mod tls;
 pub(super) use connect::{connect, host_of};
 pub(super) use dns_wire::{code_name, over_stream, over_udp, query};
 pub(super) use open::open;
-pub(super) use resolve::{Lookup, resolve};
-pub(super) use tls::{TlsClients, Wanted};
+pub(super) use resolve::{Lookup, resolve, resolve_several};
+pub(super) use tls::{Secured, TlsClients, Wanted};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 

@@ -1,5 +1,6 @@
 //! Names to addresses: by the system's resolver, or by the server that a target names.
 
+use std::collections::HashSet;
 use std::net::{IpAddr, SocketAddr};
 
 use hickory_proto::op::ResponseCode;
@@ -20,6 +21,8 @@ const MOST_ADDRESSES: usize = 8;
 #[derive(Clone, Copy)]
 pub(in super::super) struct Lookup<'a> {
     pub(in super::super) family: Family,
+    /// The only address of a host, where a probe tries several, each by itself.
+    pub(in super::super) pinned: Option<(&'a str, IpAddr)>,
     /// Server that is asked instead of the system's resolver.
     pub(in super::super) server: Option<SocketAddr>,
     pub(in super::super) random: &'a Random,
@@ -51,29 +54,55 @@ pub(in super::super) async fn resolve(
     peer: &HostPort,
 ) -> Result<Vec<SocketAddr>, Failure> {
     let family = lookup.family;
-    let found = match (peer.literal(), lookup.server) {
-        (Some(address), _) => vec![address],
-        (None, server) => {
-            attempt.timer.enter(Phase::Resolve);
-            match server {
-                None => by_system(peer).await?,
-                Some(server) => by_server(lookup, server, peer).await?,
-            }
-        }
+    let found = match lookup.pinned.filter(|(host, _)| *host == peer.host) {
+        Some((_, address)) => vec![SocketAddr::new(address, peer.port)],
+        None => of_family(find(lookup, attempt, peer).await?, family, &peer.host)?,
     };
-    let addresses = lookup.permit(&peer.host, of_family(found, family, &peer.host)?)?;
+    let addresses = lookup.permit(&peer.host, found)?;
     attempt.facts.resolved = addresses.first().map(SocketAddr::ip);
     Ok(addresses)
 }
 
+/// Resolves a peer to the addresses that a probe tries each by itself.
+pub(in super::super) async fn resolve_several(
+    lookup: Lookup<'_>,
+    attempt: &mut Attempt,
+    peer: &HostPort,
+) -> Result<Vec<SocketAddr>, Failure> {
+    let mut found = find(lookup, attempt, peer).await?;
+    if lookup.family == Family::Both {
+        let first = |family| of_family(found.clone(), family, &peer.host).map(|all| all.into_iter().next());
+        found = first(Family::V4)?.into_iter().chain(first(Family::V6)?).collect();
+    }
+    // an address twice is tried once
+    let mut seen = HashSet::new();
+    found.retain(|address| seen.insert(*address));
+    lookup.permit(&peer.host, of_family(found, Family::Auto, &peer.host)?)
+}
+
+async fn find(
+    lookup: Lookup<'_>,
+    attempt: &mut Attempt,
+    peer: &HostPort,
+) -> Result<Vec<SocketAddr>, Failure> {
+    if let Some(address) = peer.literal() {
+        return Ok(vec![address]);
+    }
+    attempt.timer.enter(Phase::Resolve);
+    match lookup.server {
+        None => by_system(peer).await,
+        Some(server) => by_server(lookup, server, peer).await,
+    }
+}
+
 fn of_family(mut addresses: Vec<SocketAddr>, family: Family, host: &str) -> Result<Vec<SocketAddr>, Failure> {
     let kind = match family {
-        Family::Auto => "",
+        Family::Auto | Family::Both | Family::All => "",
         Family::V4 => "IPv4 ",
         Family::V6 => "IPv6 ",
     };
     addresses.retain(|address| match family {
-        Family::Auto => true,
+        Family::Auto | Family::Both | Family::All => true,
         Family::V4 => address.is_ipv4(),
         Family::V6 => address.is_ipv6(),
     });

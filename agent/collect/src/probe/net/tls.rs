@@ -1,6 +1,7 @@
 //! TLS handshakes. The verifier records the certificate whatever its verdict.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use lookout_config::{Phase, TlsOptions};
@@ -9,7 +10,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, HandshakeKind, RootCertStore, SignatureScheme,
+};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
@@ -31,11 +34,11 @@ const MOST_CERTIFICATES: usize = 16;
 #[derive(Default)]
 pub(in super::super) struct TlsClients {
     system: OnceCell<Arc<RootCertStore>>,
-    configs: Mutex<HashMap<[u8; 32], Base>>,
+    configs: Mutex<HashMap<[u8; 32], Arc<ClientConfig>>>,
 }
 
 /// A connection that is secured.
-type Secured = TlsStream<Box<dyn Io>>;
+pub(in super::super) type Secured = TlsStream<Box<dyn Io>>;
 
 /// A handshake that is wanted.
 pub(in super::super) struct Wanted<'a> {
@@ -46,11 +49,16 @@ pub(in super::super) struct Wanted<'a> {
     pub(in super::super) alpn: &'a [&'static str],
 }
 
-#[derive(Clone)]
-struct Base {
-    config: Arc<ClientConfig>,
-    /// Absent where any certificate is accepted.
-    roots: Option<Arc<RootCertStore>>,
+tokio::task_local! {
+    /// Certificates of the handshake that the present task makes. Handshakes share a verifier, because a session is
+    /// resumed only with the verifier that began it.
+    static RECORD: OnceLock<Record>;
+}
+
+/// A handshake that came to its end, and what the peer showed.
+struct Handshake {
+    result: io::Result<Secured>,
+    record: Option<Record>,
 }
 
 impl TlsClients {
@@ -75,57 +83,75 @@ impl TlsClients {
         stream: Box<dyn Io>,
     ) -> Result<Secured, Failure> {
         attempt.timer.enter(Phase::Tls);
+        let Handshake { result, record } = self.handshake(wanted, stream).await?;
+        attempt.facts.certificate = record.as_ref().and_then(Record::read);
+        let stream = result.map_err(|error| failed(&error))?;
+        let session = stream.get_ref().1;
+        attempt.facts.tls_version = session.protocol_version().and_then(version_name);
+        attempt.facts.cipher = session.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite()));
+        let resumed = session.handshake_kind() == Some(HandshakeKind::Resumed);
+        attempt.facts.resumed = Some(resumed);
+        if resumed {
+            // the peer shows no certificate then: the facts are those of the handshake that began the session
+            let sent = session.peer_certificates().unwrap_or_default().to_vec();
+            let now_s = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+            attempt.facts.certificate = Certificate::of(&sent, &[], now_s);
+        }
+        Ok(stream)
+    }
+
+    /// Secures a connection to a server that is not the target. Nothing of it is recorded.
+    pub(in super::super) async fn secure_unrecorded(
+        &self,
+        wanted: &Wanted<'_>,
+        stream: Box<dyn Io>,
+    ) -> Result<Secured, Failure> {
+        self.handshake(wanted, stream).await?.result.map_err(|error| failed(&error))
+    }
+
+    async fn handshake(&self, wanted: &Wanted<'_>, stream: Box<dyn Io>) -> Result<Handshake, Failure> {
         let host = wanted.options.server_name.as_deref().unwrap_or(wanted.host);
         let Ok(name) = ServerName::try_from(host.to_owned()) else {
             return Err(Failure::new(Reason::Tls, "the host is no name that a certificate could carry"));
         };
-        let base = self.base(wanted).await?;
-        let recorder =
-            Arc::new(Recorder { roots: base.roots, provider: provider(), record: OnceLock::new() });
-        let mut config = (*base.config).clone();
-        config.dangerous().set_certificate_verifier(Arc::clone(&recorder) as Arc<dyn ServerCertVerifier>);
-        let connected = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
-        attempt.facts.certificate = recorder.record.get().and_then(Record::read);
-        match connected {
-            Ok(stream) => {
-                let session = stream.get_ref().1;
-                attempt.facts.tls_version = session.protocol_version().and_then(version_name);
-                attempt.facts.cipher =
-                    session.negotiated_cipher_suite().map(|suite| cipher_name(suite.suite()));
-                Ok(stream)
-            }
-            Err(error) => {
-                let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-                Err(Failure::new(reason_of(cause), format!("TLS handshake: {}", chain(&error))))
-            }
-        }
+        let connector = TlsConnector::from(self.config(wanted).await?);
+        let connecting = async {
+            let result = connector.connect(name, stream).await;
+            Handshake { result, record: RECORD.with(|record| record.get().cloned()) }
+        };
+        Ok(RECORD.scope(OnceLock::new(), connecting).await)
     }
 
-    async fn base(&self, wanted: &Wanted<'_>) -> Result<Base, Failure> {
+    async fn config(&self, wanted: &Wanted<'_>) -> Result<Arc<ClientConfig>, Failure> {
         let key = key_of(wanted);
-        if let Some(base) = self.configs.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-            return Ok(base.clone());
+        if let Some(config) = self.configs.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            return Ok(Arc::clone(config));
         }
         let roots = match (&wanted.options.ca, wanted.options.insecure) {
             (_, true) => None,
             (Some(pem), false) => Some(Arc::new(roots_in(pem)?)),
             (None, false) => Some(self.load().await),
         };
-        let config = build(wanted).map_err(|detail| Failure::new(Reason::Tls, detail))?;
-        let base = Base { config: Arc::new(config), roots };
+        let config = build(wanted, roots).map_err(|detail| Failure::new(Reason::Tls, detail))?;
+        let config = Arc::new(config);
         let mut configs = self.configs.lock().unwrap_or_else(PoisonError::into_inner);
         if configs.len() < MOST_CONFIGS {
-            configs.insert(key, base.clone());
+            configs.insert(key, Arc::clone(&config));
         }
-        Ok(base)
+        Ok(config)
     }
+}
+
+fn failed(error: &io::Error) -> Failure {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    Failure::new(reason_of(cause), format!("TLS handshake: {}", chain(error)))
 }
 
 /// Key of a client configuration.
 fn key_of(wanted: &Wanted<'_>) -> [u8; 32] {
     let options = wanted.options;
     let mut hash = Sha256::new();
-    hash.update([u8::from(options.insecure)]);
+    hash.update([u8::from(options.insecure), u8::from(options.resume)]);
     let identity =
         options.identity.as_ref().map(|(chain, key)| [chain.as_str(), key.reveal()]).unwrap_or_default();
     let texts = [options.ca.as_deref().unwrap_or_default()].into_iter().chain(identity);
@@ -170,12 +196,13 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::clone(PROVIDER.get_or_init(|| Arc::new(rustls::crypto::ring::default_provider())))
 }
 
-/// Builds a configuration; its verifier is replaced for each handshake.
-fn build(wanted: &Wanted<'_>) -> Result<ClientConfig, String> {
+/// Builds a configuration that trusts `roots`, or every certificate.
+fn build(wanted: &Wanted<'_>, roots: Option<Arc<RootCertStore>>) -> Result<ClientConfig, String> {
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| format!("TLS is not available: {error}"))?
-        .with_root_certificates(RootCertStore::empty());
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(Recorder { roots, provider: provider() }));
     let mut config = match &wanted.options.identity {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
@@ -187,8 +214,10 @@ fn build(wanted: &Wanted<'_>) -> Result<ClientConfig, String> {
                 .map_err(|error| format!("the client certificate cannot be used: {error}"))?
         }
     };
-    // a resumed session is a shorter handshake that looks at no certificate: every probe makes the whole one
-    config.resumption = Resumption::disabled();
+    if !wanted.options.resume {
+        // a resumed session is a shorter handshake that looks at no certificate: every probe makes the whole one
+        config.resumption = Resumption::disabled();
+    }
     config.alpn_protocols = wanted.alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(config)
 }
@@ -220,7 +249,7 @@ const fn reason_of(cause: Option<&rustls::Error>) -> Reason {
 }
 
 /// Certificates of one handshake.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Record {
     sent: Vec<CertificateDer<'static>>,
     verified: Vec<CertificateDer<'static>>,
@@ -233,13 +262,12 @@ impl Record {
     }
 }
 
-/// Verifies one handshake and records its certificates. Without roots it accepts every certificate; a signature by a key
+/// Verifies handshakes and records the certificates of each. Without roots it accepts every certificate; a signature by a key
 /// that nobody vouches for proves nothing then, so it is not checked either.
 #[derive(Debug)]
 struct Recorder {
     roots: Option<Arc<RootCertStore>>,
     provider: Arc<CryptoProvider>,
-    record: OnceLock<Record>,
 }
 
 impl Recorder {
@@ -287,11 +315,8 @@ impl ServerCertVerifier for Recorder {
         };
         let sent = std::iter::once(end_entity).chain(intermediates).take(MOST_CERTIFICATES);
         let now_s = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-        let _ = self.record.set(Record {
-            sent: sent.map(|der| der.clone().into_owned()).collect(),
-            verified,
-            now_s,
-        });
+        let sent = sent.map(|der| der.clone().into_owned()).collect();
+        let _ = RECORD.try_with(|record| record.set(Record { sent, verified, now_s }));
         verdict.map(|()| ServerCertVerified::assertion())
     }
 

@@ -81,7 +81,7 @@ impl Probe for Planned {
             address: None,
             certificate,
             steps: Vec::new(),
-            received: super::super::Received::default(),
+            received: Received::default(),
             trace_id: String::new(),
         }
     }
@@ -115,6 +115,7 @@ fn target() -> Arc<Target> {
         labels: Vec::new(),
         off: None,
         maintenance: Vec::new(),
+        group: None,
         allowed: None,
         check,
         expect: Vec::new(),

@@ -2,6 +2,7 @@
 
 use url::Url;
 
+use super::client::{oauth2, proxy};
 use super::conditions::{Condition, Kind, convert};
 use super::parts::{Pairs, Parts};
 use super::written::{Written, expect_of, name_of};
@@ -68,6 +69,8 @@ struct Client {
     insecure: bool,
     follows: bool,
     identity: Option<(String, String)>,
+    /// Tokens and the proxy, for HTTP.
+    way: Document,
     converted: bool,
 }
 
@@ -78,6 +81,7 @@ fn read_client(reader: &mut Reader<'_>, parts: Option<Parts<'_>>) -> Client {
         insecure: false,
         follows: true,
         identity: None,
+        way: map([]),
         converted: true,
     };
     let Some(mut parts) = parts else { return client };
@@ -91,8 +95,14 @@ fn read_client(reader: &mut Reader<'_>, parts: Option<Parts<'_>>) -> Client {
         client.identity = tls.text("certificate-file").zip(tls.text("private-key-file"));
         tls.list_rest(reader);
     }
-    client.converted =
-        parts.lacks(reader, &["oauth2", "identity-aware-proxy", "proxy-url", "tunnel", "network"]);
+    let mut way = Pairs::default();
+    let carried = [
+        oauth2(reader, &mut parts, "-", &mut way, |_, _| None),
+        proxy(reader, &mut parts, "-", &mut way),
+        parts.lacks(reader, &["identity-aware-proxy", "tunnel", "network"]),
+    ];
+    client.way = way.into_document();
+    client.converted = carried == [true; 3];
     parts.list_rest(reader);
     client
 }
@@ -181,6 +191,9 @@ fn http(
     }
     if url.to_ascii_lowercase().starts_with("https") && !tls.is_empty() {
         all.put("tls", tls.into_document());
+    }
+    if let Document::Map(entries) = &client.way {
+        entries.iter().for_each(|(key, value)| all.put(key, value.clone()));
     }
     let assertions = read_conditions(reader, endpoint, Kind::Http)?;
     let of_status = ["status ", "(status ", "not (status "];

@@ -4,6 +4,7 @@
 //! not written. Everything that is written was read back by the reader that `check` uses.
 
 mod blackbox;
+mod client;
 mod conditions;
 mod gatus;
 mod parts;

@@ -1,5 +1,6 @@
 //! A module of blackbox_exporter.
 
+use super::super::client::{oauth2, proxy, variable};
 use super::super::parts::{Pairs, Parts};
 use super::super::written::{expect_of, quoted};
 use crate::foreign::{Document, map, scalar_text};
@@ -104,7 +105,11 @@ fn http(reader: &mut Reader<'_>, options: &mut Parts<'_>) -> Option<Read> {
     let redirects = map([("limit", Document::Number(REDIRECTS)), ("origin", Document::text("any"))]);
     all.put("redirects", follows.then_some(redirects));
     all.put("body_limit", body_limit(options));
-    let auth = credentials(reader, options, &mut all);
+    let carried = [
+        credentials(reader, options, &mut all),
+        oauth2(reader, options, "_", &mut all, tls),
+        proxy(reader, options, "_", &mut all),
+    ];
     let mut assertions = Vec::new();
     for text in options.texts("fail_if_body_matches_regexp") {
         assertions.push(format!("not (body matches {})", quoted(&text)));
@@ -139,16 +144,13 @@ fn http(reader: &mut Reader<'_>, options: &mut Parts<'_>) -> Option<Read> {
         &[
             "fail_if_body_json_matches_cel",
             "fail_if_body_json_not_matches_cel",
-            "oauth2",
-            "proxy_url",
-            "proxy_from_environment",
             "body_file",
             "enable_http3",
             "http_headers",
             "compression",
         ],
     );
-    (same && auth).then(|| ("http", "url", all.into_document(), tls))
+    (same && carried == [true; 3]).then(|| ("http", "url", all.into_document(), tls))
 }
 
 /// A limit of blackbox_exporter, whose `KB` has 1024 bytes. None is none there.
@@ -200,12 +202,6 @@ fn credentials(reader: &mut Reader<'_>, options: &mut Parts<'_>, all: &mut Pairs
     all.put("bearer_token", parts.take("credentials").map(|at| variable(reader, &at, "PROBE_TOKEN")));
     parts.list_rest(reader);
     true
-}
-
-fn variable(reader: &mut Reader<'_>, at: &At<'_>, name: &str) -> Document {
-    reader.secrets.push(at.node.place.span.clone());
-    reader.changed(at, "a secret that is written out", format!("it is read from the variable {name} now"));
-    Document::text(format!("${{{name}}}"))
 }
 
 fn tls(reader: &mut Reader<'_>, options: &mut Parts<'_>) -> Option<Document> {
