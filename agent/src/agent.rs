@@ -32,7 +32,7 @@ use lookout_runtime::task::Tasks;
 use lookout_web::{CurrentRouter, RefusedConfigs};
 use outboxes::{Outboxes, retry_refused};
 use reload::{Request, keys_of_a_restart};
-use views::{blackbox_families, last_failure, probe_maker, probe_rows};
+use views::{blackbox_families, last_failure, probe_maker, probe_rows, receiver_rows};
 
 pub use dependencies::{BuildError, Clients, Connect, Dependencies};
 pub use reload::{ReloadError, Reloader};
@@ -197,6 +197,7 @@ impl Agent {
             recorder: dependencies.recorder.clone(),
             host: Arc::new(Host::new()),
             probes: probe_rows(&config, &view.latest),
+            receivers: receiver_rows(&outboxes.receivers()),
             blackbox: blackbox_families(&config, &view.latest),
             probe_maker: probe_maker(&dependencies.prober),
             random: Arc::clone(&dependencies.random),
@@ -276,6 +277,7 @@ impl Running {
         self.current_config.send_replace(Arc::clone(&config));
         self.state.config = Arc::clone(&config);
         self.state.probes = probe_rows(&config, &self.view.latest);
+        self.state.receivers = receiver_rows(&self.outboxes.receivers());
         self.state.blackbox = blackbox_families(&config, &self.view.latest);
         self.router.replace(self.state.clone());
         self.config = config;

@@ -4,6 +4,7 @@
 
 mod api;
 mod cost;
+mod delivery;
 mod footprint;
 mod neighbour;
 mod peers;
@@ -20,6 +21,8 @@ use anyhow::{Context as _, Result};
 pub enum Benchmark {
     /// Requests/s and CPU per request of the service, beside a bare axum + sqlx program and FastAPI.
     Api(api::Arguments),
+    /// Memory and punctuality of probes while 10,000 incidents go to a slow destination, and while the port is flooded.
+    Delivery(delivery::Arguments),
     /// Size of the release binary and memory, idle and with 100 HTTP checks every 10 s.
     Footprint {
         /// Measure this binary of the agent instead of building it.
@@ -44,6 +47,7 @@ pub enum Benchmark {
 pub fn run(benchmark: &Benchmark) -> Result<()> {
     match benchmark {
         Benchmark::Api(arguments) => api::run(arguments),
+        Benchmark::Delivery(arguments) => delivery::run(arguments),
         Benchmark::Footprint { binary } => {
             let lookout = match binary {
                 Some(file) => {

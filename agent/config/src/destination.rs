@@ -1,5 +1,6 @@
 //! `destinations` of `lookout.yaml`.
 
+mod alertmanager;
 mod receivers;
 mod route;
 mod template;
@@ -19,7 +20,7 @@ use super::secret::Secret;
 use crate::coverage::Declared;
 use crate::credentials::{Found, read_secret};
 use crate::keys::Key;
-use crate::keys::agent::{alertmanager, destination, slack};
+use crate::keys::agent::{destination, slack};
 
 /// Base URL of the Web API of Slack.
 const SLACK_API: &str = "https://slack.com/api/";
@@ -65,7 +66,9 @@ pub(super) fn read_destination(
     };
     let kind = match key.name {
         name if name == destination::SLACK.name => read_slack(reader, value, folder)?,
-        name if name == destination::ALERTMANAGER.name => read_alertmanager(reader, value, folder)?,
+        name if name == destination::ALERTMANAGER.name => {
+            alertmanager::read_alertmanager(reader, value, folder)?
+        }
         name if name == destination::PAGERDUTY.name => receivers::read_pagerduty(reader, value, folder)?,
         name if name == destination::WEBHOOK.name => receivers::read_webhook(reader, value, folder)?,
         _ => receivers::read_email(reader, value, folder)?,
@@ -104,38 +107,6 @@ fn read_wait(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Duration> {
         return None;
     }
     Some(wait)
-}
-
-/// Reads `None` for what is wrong, `Some(None)` for what is off.
-fn read_alertmanager(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Option<DestinationKind>> {
-    let fields = reader.fields(at, alertmanager::OBJECT)?;
-    let list = reader.required(
-        &fields,
-        alertmanager::URLS,
-        "list the base URL of every instance: `urls: [http://…:9093]`",
-    )?;
-    let mut urls = Vec::new();
-    let mut whole = true;
-    for item in reader.list(&list)? {
-        if reader.expand(&item).is_some_and(|text| text.is_empty()) {
-            continue;
-        }
-        match reader.url(&item) {
-            Some(url) => urls.push(url),
-            None => whole = false,
-        }
-    }
-    let keys = [alertmanager::TOKEN, alertmanager::TOKEN_FILE];
-    let token = if keys.iter().any(|key| fields.get(*key).is_some()) {
-        match read_secret(reader, &fields, keys, folder)? {
-            Found::Secret(token) => Some(Secret::new(token)),
-            Found::Empty => None,
-        }
-    } else {
-        None
-    };
-    let watchdog = fields.get(alertmanager::WATCHDOG).map_or(Some(false), |at| reader.switch(&at))?;
-    whole.then(|| (!urls.is_empty()).then_some(DestinationKind::Alertmanager { urls, token, watchdog }))
 }
 
 fn read_slack(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<Option<DestinationKind>> {

@@ -284,7 +284,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!((mail.host.as_str(), mail.port, mail.encryption), ("mail.example.org", 2525, Encryption::Tls));
     assert!(mail.ca.is_some() && mail.login.as_ref().is_some_and(|(user, _)| user == "lookout"));
     assert_eq!((mail.from.as_str(), mail.to.len()), ("lookout@example.org", 2));
-    assert!(matches!(&am.kind, DestinationKind::Alertmanager { urls, .. } if urls.len() == 2));
+    assert!(matches!(&am.kind, DestinationKind::Alertmanager(settings) if settings.urls.len() == 2));
     assert_eq!((config.gate.minimum_budget, config.gate.valid_for), (0.1, Duration::from_secs(120)));
     assert_eq!((config.gate.minimum_observed, config.gate.minimum_events), (Duration::from_secs(300), 20));
     assert!(config.gate.idle_is_normal);

@@ -16,8 +16,8 @@ use super::assertion::Assertion;
 use super::blackbox::Blackbox;
 use super::config::{LISTEN, local_url};
 use super::model::{
-    Config, Destination, DestinationKind, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs,
-    RateSource, Service, Slo, Traffic,
+    AlertmanagerSettings, Config, Destination, DestinationKind, GateMinimum, GatePolicy, Indicator,
+    LedgerLocation, Outputs, RateSource, Service, Slo, Traffic,
 };
 use super::objective::whole_seconds;
 use super::secret::Secret;
@@ -168,7 +168,8 @@ fn destinations(options: &UrlOptions) -> Vec<Destination> {
     let slack = options.slack.clone().map(|url| ("slack", DestinationKind::SlackWebhook { url }));
     let alertmanager = options.alertmanager.clone();
     let alertmanager = alertmanager.map(|url| {
-        ("alertmanager", DestinationKind::Alertmanager { urls: vec![url], token: None, watchdog: false })
+        let settings = AlertmanagerSettings { urls: vec![url], ..AlertmanagerSettings::default() };
+        ("alertmanager", DestinationKind::Alertmanager(settings))
     });
     let kinds = slack.into_iter().chain(alertmanager);
     kinds.map(|(name, kind)| Destination::new(name, kind)).collect()

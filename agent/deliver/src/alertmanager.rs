@@ -7,36 +7,38 @@
 //! `endsAt` a few minutes ahead, and resolved ones for a while with the time at which they ended. Labels identify an
 //! alert, so they contain nothing that changes while it fires.
 
+mod alert;
+mod instance;
 mod quarantine;
+mod read_back;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use lookout_config::Secret;
-use lookout_engine::{Cause, Change, Severity};
+use lookout_config::{AlertmanagerSettings as Settings, Secret};
+use lookout_engine::{Change, Severity};
 use lookout_model::Timestamp;
-use reqwest::Client;
-use serde::Serialize;
+use reqwest::{Client, RequestBuilder};
 use tokio::time::Instant;
-use url::Url;
 
-use self::quarantine::Quarantine;
+#[cfg(test)]
+pub(super) use self::alert::sample;
+use self::alert::{Alert, AlertTemplate, alerts, watchdog};
+use self::instance::{Instance, SKEW_LIMIT_MS};
 use super::breaker::Breaker;
-use super::message::{self, Message, TEXT, clean, deploy_text, is_over, usable_url};
+use super::instance::{HeldAlert, InstanceState};
 use super::{Receiver, Refused, Retry, http};
-use lookout_model::format::{burn, duration, percent, rfc3339};
 use lookout_model::{Delivery, Notice, TransitionRecord};
 use lookout_runtime::clock::Clock;
 use lookout_runtime::events::names;
 
 const REFRESH: Duration = Duration::from_secs(30);
-/// Time that an alert outlives its last post: eight refreshes may be lost.
-const OUTLIVES: Duration = Duration::from_secs(4 * 60);
+/// Interval at which the instances are asked what they hold.
+const READ_BACK: Duration = Duration::from_secs(15);
 /// Time that a resolved alert is posted again, as Prometheus does.
 const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Time that the other instances have once one has accepted a transition.
@@ -45,71 +47,36 @@ const GRACE: Duration = Duration::from_secs(1);
 const CONCURRENCY: usize = 8;
 /// Alerts per request.
 const BATCH: usize = 100;
-/// Largest difference of clocks that is ignored: the granularity of the header and the latency of the answer.
-const SKEW_NOISE_MS: i64 = 2_000;
-/// Least difference of clocks that is logged; alerts are then posted again by the other clock.
-const SKEW_LIMIT_MS: i64 = 30_000;
-
 pub(super) struct Alertmanager {
     name: String,
     minimum: Severity,
     instances: Vec<Instance>,
-    settings: Settings,
+    /// Bearer token, for a proxy that asks for one.
+    token: Option<Secret>,
+    /// Whether an alert fires all the time, so that its absence shows that something is broken.
+    watchdog: bool,
     client: Client,
     clock: Arc<dyn Clock>,
-}
-
-/// Settings of a destination that hold for all its instances.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
-    /// Bearer token, for a proxy that asks for one.
-    pub(super) token: Option<Secret>,
-    /// Whether an alert fires all the time, so that its absence shows that something is broken.
-    pub(super) watchdog: bool,
-}
-
-struct Instance {
-    endpoint: Url,
-    /// The address without user, password and query.
-    shown: String,
-    /// Milliseconds by which its clock is ahead of ours.
-    skew_ms: AtomicI64,
-    breaker: Breaker,
-    quarantine: Quarantine,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Alert {
-    labels: BTreeMap<&'static str, String>,
-    annotations: BTreeMap<&'static str, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    starts_at: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ends_at: Option<String>,
-    #[serde(rename = "generatorURL", skip_serializing_if = "Option::is_none")]
-    generator_url: Option<String>,
-}
-
-/// Alert before its times are set, which depend on the clock of each instance.
-#[derive(Debug, Clone, Copy)]
-struct AlertTemplate<'a> {
-    notice: &'a Notice,
-    severity: Severity,
-    firing: bool,
 }
 
 impl Alertmanager {
     pub(super) fn new(
         name: String,
         minimum: Severity,
-        urls: &[Url],
-        settings: Settings,
+        settings: &Settings,
         client: Client,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let instances = urls.iter().map(Instance::at).collect();
-        Self { name, minimum, instances, settings, client, clock }
+        let instances = settings.urls.iter().map(Instance::at).collect();
+        Self {
+            name,
+            minimum,
+            instances,
+            token: settings.token.clone(),
+            watchdog: settings.watchdog,
+            client,
+            clock,
+        }
     }
 
     /// Returns the alerts of a transition, for the severities of this destination.
@@ -225,6 +192,7 @@ impl Alertmanager {
         instance: &Instance,
         templates: &[AlertTemplate<'_>],
     ) -> Result<(), Refused> {
+        self.measure_first(instance).await?;
         let assumed = instance.skew_ms();
         self.post_all(instance, templates).await?;
         if (instance.skew_ms() - assumed).abs() > SKEW_LIMIT_MS {
@@ -232,6 +200,28 @@ impl Alertmanager {
             self.post_all(instance, templates).await?;
         }
         Ok(())
+    }
+
+    /// Measures the clock of an instance that was never asked. By the wrong clock an alert may be over when it arrives, and
+    /// a pair tells its end before its start.
+    async fn measure_first(&self, instance: &Instance) -> Result<(), Refused> {
+        if instance.is_measured() {
+            return Ok(());
+        }
+        let (sent_at, who) = (self.clock.now(), format!("alertmanager {}", instance.shown));
+        let request = self.authorized(self.client.get(instance.endpoint("status")));
+        let answer = http::send(&who, request).await;
+        // whatever it answers, nothing was posted yet
+        let answer = answer.map_err(|refused| Refused { retry: Retry::BackOff, ..refused })?;
+        instance.measure(&answer, sent_at, self.clock.now());
+        Ok(())
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
+        }
     }
 
     /// Posts alerts in batches. A batch with one bad alert is refused, though the good ones may have been accepted: it
@@ -278,169 +268,51 @@ impl Alertmanager {
         instance: &Instance,
         alerts: impl Fn(Timestamp, i64) -> Vec<Alert> + Send,
     ) -> Result<(), Refused> {
-        let sent_at = self.clock.now();
-        let who = format!("alertmanager {}", instance.shown);
-        let mut request = self.client.post(instance.endpoint.clone());
-        if let Some(token) = &self.settings.token {
-            request = request.bearer_auth(token.reveal());
+        let alerts = alerts(self.clock.now(), instance.skew_ms());
+        let request = self.client.post(instance.endpoint("alerts")).json(&alerts);
+        self.ask(instance, request, http::BODY_LIMIT).await.map(drop)
+    }
+
+    /// Sends a request and measures the clock of the instance by its answer. Reads so many bytes of it.
+    async fn ask(
+        &self,
+        instance: &Instance,
+        request: RequestBuilder,
+        limit: usize,
+    ) -> Result<http::Answer, Refused> {
+        let (sent_at, who) = (self.clock.now(), format!("alertmanager {}", instance.shown));
+        let answer = http::send_bounded(&who, self.authorized(request), limit).await?;
+        instance.measure(&answer, sent_at, self.clock.now());
+        let secret = self.token.as_ref().map_or("", Secret::reveal);
+        if answer.is_success() { Ok(answer) } else { Err(answer.refused(&who, &[secret])) }
+    }
+
+    /// Reads the alerts that an instance holds, and who silences them.
+    async fn read(&self, instance: &Instance) -> Result<Vec<HeldAlert>, String> {
+        let get = async |resource: &str, query: &[(&str, &str)]| {
+            let request = self.client.get(instance.endpoint(resource)).query(query);
+            let answer = self.ask(instance, request, read_back::BODY_LIMIT).await;
+            answer.map_err(|refused| refused.error)
+        };
+        let mut held = read_back::alerts(&get("alerts", &read_back::ALERTS).await?)?;
+        if read_back::ids(&held).next().is_some() {
+            read_back::name_silences(&mut held, &get("silences", &[]).await?)?;
         }
-        let answer = http::send(&who, request.json(&alerts(sent_at, instance.skew_ms()))).await?;
-        if let Some(date) = answer.date {
-            let middle = sent_at.midpoint(self.clock.now());
-            // the header has whole seconds: on average half of one is missing
-            instance.measured((date + Duration::from_millis(500)).millis_since(middle));
-        }
-        let secret = self.settings.token.as_ref().map_or("", Secret::reveal);
-        if answer.is_success() { Ok(()) } else { Err(answer.refused(&who, &[secret])) }
+        Ok(held)
     }
 
     /// Posts the alert that always fires to every instance.
     async fn post_watchdog(&self) {
         for instance in &self.instances {
-            if let Err(refused) = self.post(instance, |now, skew_ms| vec![watchdog(now, skew_ms)]).await {
+            let posted = async {
+                self.measure_first(instance).await?;
+                self.post(instance, |now, skew_ms| vec![watchdog(now, skew_ms)]).await
+            };
+            if let Err(refused) = posted.await {
                 tracing::warn!(destination.name = %self.name, error = %refused.error, "the watchdog was not posted");
             }
         }
     }
-}
-
-/// Returns the alert that always fires.
-fn watchdog(now: Timestamp, skew_ms: i64) -> Alert {
-    let text =
-        "The agent delivers alerts. This one always fires: its absence shows that an alert would not arrive.";
-    Alert {
-        labels: BTreeMap::from([
-            ("alertname", "LookoutWatchdog".to_owned()),
-            ("severity", "none".to_owned()),
-        ]),
-        annotations: BTreeMap::from([("summary", text.to_owned())]),
-        starts_at: date(now.plus_millis(skew_ms)),
-        ends_at: date((now + OUTLIVES).plus_millis(skew_ms)),
-        generator_url: None,
-    }
-}
-
-/// Returns the alert of a transition.
-#[cfg(test)]
-pub(super) fn sample(notice: &Notice) -> serde_json::Value {
-    let template = AlertTemplate { notice, severity: notice.incident.severity, firing: !is_over(notice) };
-    serde_json::to_value(template.alert(notice.at, 0)).unwrap_or_default()
-}
-
-fn alerts(templates: &[AlertTemplate<'_>], now: Timestamp, skew_ms: i64) -> Vec<Alert> {
-    templates.iter().map(|template| template.alert(now, skew_ms)).collect()
-}
-
-impl Instance {
-    fn at(url: &Url) -> Self {
-        let mut endpoint = url.clone();
-        if let Ok(mut path) = endpoint.path_segments_mut() {
-            path.pop_if_empty().extend(["api", "v2", "alerts"]);
-        }
-        let host = url.host_str().unwrap_or_default();
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        Self {
-            endpoint,
-            shown: format!("{host}{port}"),
-            skew_ms: AtomicI64::new(0),
-            breaker: Breaker::default(),
-            quarantine: Quarantine::default(),
-        }
-    }
-
-    fn skew_ms(&self) -> i64 {
-        self.skew_ms.load(Ordering::Relaxed)
-    }
-
-    fn measured(&self, skew_ms: i64) {
-        let skew_ms = if skew_ms.abs() < SKEW_NOISE_MS { 0 } else { skew_ms };
-        let before_ms = self.skew_ms.swap(skew_ms, Ordering::Relaxed);
-        metrics::gauge!(names::ALERTMANAGER_CLOCK_SKEW, "instance" => self.shown.clone())
-            .set(skew_ms as f64 / 1000.0);
-        if skew_ms.abs() > SKEW_LIMIT_MS && before_ms.abs() <= SKEW_LIMIT_MS {
-            tracing::warn!(alertmanager = %self.shown, skew_seconds = skew_ms / 1000,
-                "the clocks of this machine and of the alertmanager disagree; alerts end by its clock");
-        }
-    }
-}
-
-impl AlertTemplate<'_> {
-    /// Returns the alert with its times by a clock that is ahead of ours.
-    fn alert(&self, now: Timestamp, skew_ms: i64) -> Alert {
-        let notice = self.notice;
-        let incident = &notice.incident;
-        // an end that lies ahead of their clock ends nothing, and the difference is known to some seconds only
-        let past = now.plus_millis(-SKEW_NOISE_MS);
-        let ends_at = if self.firing { now + OUTLIVES } else { notice.at.min(past) }.plus_millis(skew_ms);
-        // an end before the start is refused
-        let starts_at = incident.detected_at.min(now).plus_millis(skew_ms).min(ends_at);
-        let name = clean(&notice.alert, TEXT);
-        let mut labels = BTreeMap::from([
-            // an empty label is dropped
-            ("alertname", if name.is_empty() { "Lookout".to_owned() } else { name }),
-            ("severity", self.severity.label().to_owned()),
-            ("service", clean(&incident.service, TEXT)),
-            ("slo", clean(&incident.slo, TEXT)),
-        ]);
-        labels.extend(notice.rehearsal.map(|rehearsal| ("rehearsal", rehearsal.as_str().to_owned())));
-        labels.extend(notice.environment.as_deref().map(|env| ("env", clean(env, TEXT))));
-        Alert {
-            labels,
-            annotations: annotations(notice),
-            starts_at: date(starts_at),
-            ends_at: date(ends_at),
-            generator_url: usable_url(&notice.explain_url),
-        }
-    }
-}
-
-/// Returns a time as a date, `None` when no date can tell it.
-fn date(at: Timestamp) -> Option<String> {
-    jiff::Timestamp::try_from(at).is_ok().then(|| rfc3339(at))
-}
-
-fn annotations(notice: &Notice) -> BTreeMap<&'static str, String> {
-    let (incident, message) = (&notice.incident, Message::of(notice));
-    let name = format!("{} {}", clean(&incident.service, TEXT), clean(&incident.slo, TEXT));
-    let summary = if let Some(rehearsal) = notice.rehearsal {
-        format!("This is only a {}.", rehearsal.as_str())
-    } else if notice.own_fault.is_some() {
-        "The agent itself has a fault.".to_owned()
-    } else {
-        match incident.cause {
-            Cause::Burn => format!("The error budget of {name} burns too fast."),
-            Cause::DataMissing => format!("Nothing is known about {name} any more."),
-            Cause::CrashLoop => format!("The process behind {name} starts again and again."),
-            Cause::TrafficMissing => format!("The traffic of {name} is missing."),
-        }
-    };
-    let description = [message.headline.as_str(), message.sentence.as_str(), message.description.as_str()]
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("\n");
-    let mut annotations = BTreeMap::from([
-        ("summary", summary),
-        ("description", description),
-        ("budget_remaining", percent(notice.evidence.budget_left_ratio)),
-    ]);
-    annotations.extend(usable_url(&notice.runbook_url).map(|url| ("runbook_url", url)));
-    annotations.extend(usable_url(&notice.dashboard_url).map(|url| ("dashboard_url", url)));
-    if let Some(tier) = message::worst_tier(notice).filter(|_| incident.cause == Cause::Burn) {
-        annotations.extend(tier.long_burn.map(|rate| ("burn_rate_long", burn(rate))));
-        annotations.extend(tier.short_burn.map(|rate| ("burn_rate_short", burn(rate))));
-    }
-    let answer = notice.acknowledgement.as_ref();
-    annotations.extend(answer.map(|answer| ("acknowledged", message::acknowledgement_text(answer))));
-    if notice.not_recorded {
-        annotations.insert("not_recorded", "the ledger could not store this".to_owned());
-    }
-    let exhaustion = notice.evidence.seconds_to_exhaustion.filter(|_| !is_over(notice));
-    annotations.extend(exhaustion.map(|seconds| ("time_to_exhaustion", duration(seconds))));
-    annotations.extend(message::excluded_text(notice).map(|excluded| ("excluded", excluded)));
-    let deploy = notice.last_deploy.as_ref();
-    annotations.extend(deploy.map(|deploy| ("last_deploy", deploy_text(deploy, incident.detected_at))));
-    annotations
 }
 
 #[async_trait]
@@ -454,7 +326,7 @@ impl Receiver for Alertmanager {
     }
 
     async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {
-        if self.settings.watchdog {
+        if self.watchdog {
             self.post_watchdog().await;
         }
         let resolved_since = self.clock.now() - RESOLVED_FOR;
@@ -465,6 +337,21 @@ impl Receiver for Alertmanager {
             .filter(|template| template.firing || template.notice.at >= resolved_since)
             .collect();
         self.refresh_all(&templates).await
+    }
+
+    async fn read_back(&self) {
+        let reads = self.instances.iter().map(|instance| async move {
+            instance.keep(self.read(instance).await, self.clock.now());
+        });
+        futures_util::future::join_all(reads).await;
+    }
+
+    fn read_back_every(&self) -> Option<Duration> {
+        Some(READ_BACK)
+    }
+
+    fn instances(&self) -> Vec<InstanceState> {
+        self.instances.iter().map(Instance::state).collect()
     }
 
     fn concurrency(&self) -> usize {

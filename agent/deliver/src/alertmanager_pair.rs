@@ -12,8 +12,10 @@ use tokio::task::JoinHandle;
 use super::alertmanager_real::{Alertmanager, Place, delivery, free_address};
 use super::local::Local;
 use super::*;
+use lookout_config::AlertmanagerSettings;
+use lookout_model::format::rfc3339;
 use lookout_model::sample::lifecycle;
-use lookout_model::{TransitionRecord, incident_id};
+use lookout_model::{Timestamp, TransitionRecord, incident_id};
 use lookout_runtime::clock::SystemClock;
 
 /// A proxy between the agent and one instance: the network that fails.
@@ -45,6 +47,54 @@ impl Network {
         self.server.abort();
         let _ = self.server.await;
         [self.target, self.address]
+    }
+}
+
+/// The proxy of an instance whose clock is ahead: the times of alerts are by that clock, and so is the date of answers.
+#[derive(Clone)]
+struct Shifted {
+    client: reqwest::Client,
+    base: String,
+    ahead_s: i64,
+}
+
+impl Shifted {
+    /// Starts it. Returns its URL.
+    async fn start(base: &str, ahead_s: i64) -> String {
+        let client = http::client(false, http::Certificates::default()).unwrap();
+        let shifted = Self { client, base: base.to_owned(), ahead_s };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = axum::Router::new().fallback(Self::pass).with_state(shifted);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        format!("http://{address}")
+    }
+
+    async fn pass(
+        axum::extract::State(shifted): axum::extract::State<Self>,
+        uri: axum::http::Uri,
+        body: axum::body::Bytes,
+    ) -> axum::response::Response {
+        let url = format!("{}{uri}", shifted.base);
+        let request = if body.is_empty() {
+            shifted.client.get(url)
+        } else {
+            let mut alerts: Vec<Value> = serde_json::from_slice(&body).unwrap();
+            for alert in &mut alerts {
+                for key in ["startsAt", "endsAt"] {
+                    let at: Timestamp = alert[key].as_str().unwrap().parse().unwrap();
+                    alert[key] = rfc3339(at.plus_millis(-1000 * shifted.ahead_s)).into();
+                }
+            }
+            shifted.client.post(url).json(&alerts)
+        };
+        let answer = request.send().await.unwrap();
+        let (status, date) = (answer.status(), answer.headers()["date"].to_str().unwrap().to_owned());
+        let date = jiff::fmt::rfc2822::parse(&date).unwrap().timestamp();
+        let date = date + jiff::SignedDuration::from_secs(shifted.ahead_s);
+        let date = jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date).unwrap();
+        let text = answer.text().await.unwrap();
+        axum::response::IntoResponse::into_response((status, [("date", date)], text))
     }
 }
 
@@ -100,7 +150,7 @@ async fn a_pair_of_which_one_is_killed_and_cut_off_notifies_of_everything_and_no
     let mut network = Network::to(target, SocketAddr::from(([127, 0, 0, 1], 0))).await;
     let urls =
         vec![Url::parse(&first.base).unwrap(), Url::parse(&format!("http://{}", network.address)).unwrap()];
-    let kind = DestinationKind::Alertmanager { urls, token: None, watchdog: false };
+    let kind = DestinationKind::Alertmanager(AlertmanagerSettings { urls, ..Default::default() });
     let manager = receiver(&Destination::new("am", kind), Arc::new(SystemClock)).unwrap();
 
     for round in 1..=2 {
@@ -141,6 +191,49 @@ async fn a_pair_of_which_one_is_killed_and_cut_off_notifies_of_everything_and_no
             notified(&recorder).get(*name).is_some_and(|all| all.ends_with(&["resolved".to_owned()]))
         };
         until("the end of each is notified", || [a, b, c].iter().all(over)).await;
+    }
+    for (name, states) in notified(&recorder) {
+        let flaps = states.windows(2).any(|pair| pair == ["resolved", "firing"]);
+        assert!(!flaps, "{name}: {states:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_a_pair_whose_clock_is_ten_minutes_off_starts_and_ends_alerts_with_the_other() {
+    let recorder = Local::start(vec![]).await;
+    let gossip = [free_address(), free_address()];
+    let hook = recorder.url("/notified");
+    let first = restart(Place::free(&hook, Some(gossip))).await;
+    let second = restart(Place::free(&hook, Some([gossip[1], gossip[0]]))).await;
+    // twice each way
+    for (round, ahead_s) in [-600, 600, -600, 600].into_iter().enumerate() {
+        let shifted = Shifted::start(&second.base, ahead_s).await;
+        let urls = vec![Url::parse(&first.base).unwrap(), Url::parse(&shifted).unwrap()];
+        let kind = DestinationKind::Alertmanager(AlertmanagerSettings { urls, ..Default::default() });
+        let manager = receiver(&Destination::new("am", kind), Arc::new(SystemClock)).unwrap();
+        let name = format!("slo-{round}");
+        let [opened, resolved] = incident(&name);
+        manager.deliver(&delivery(&opened)).await.unwrap();
+        manager.refresh(std::slice::from_ref(&opened)).await.unwrap();
+        first.has(&[&name]).await;
+        second.has(&[&name]).await;
+        manager.read_back().await;
+        let [one, other] = &manager.instances()[..] else { panic!("two instances") };
+        assert_eq!(one.clock_ahead_ms, Some(0));
+        let ahead_ms = other.clock_ahead_ms.unwrap();
+        assert!((ahead_ms - 1000 * ahead_s).abs() <= 2_000, "{ahead_ms}");
+        assert_eq!((one.alerts.len(), &one.alerts), (1, &other.alerts));
+        let firing = || notified(&recorder).get(&name).is_some_and(|all| all[0] == "firing");
+        until("it is notified", firing).await;
+        // the other one leaves the first a second to notify, and nothing tells that it is over
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        manager.deliver(&delivery(&resolved)).await.unwrap();
+        manager.refresh(std::slice::from_ref(&resolved)).await.unwrap();
+        first.has(&[]).await;
+        second.has(&[]).await;
+        let over =
+            || notified(&recorder).get(&name).is_some_and(|all| all.ends_with(&["resolved".to_owned()]));
+        until("the end is notified", over).await;
     }
     for (name, states) in notified(&recorder) {
         let flaps = states.windows(2).any(|pair| pair == ["resolved", "firing"]);

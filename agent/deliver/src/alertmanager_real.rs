@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::*;
+use lookout_config::AlertmanagerSettings;
 use lookout_model::sample::lifecycle;
 use lookout_model::{Timestamp, TransitionRecord};
 use lookout_runtime::clock::SystemClock;
@@ -19,13 +20,15 @@ pub(super) struct Place {
     address: SocketAddr,
     /// Its own address for gossip, and that of the other one.
     cluster: Option<[SocketAddr; 2]>,
+    /// Whether it answers only who shows the certificate `client.pem` of its folder.
+    tls: bool,
 }
 
 pub(super) struct Alertmanager {
     pub(super) base: String,
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
     child: Child,
-    place: Place,
+    pub(super) place: Place,
 }
 
 pub(super) fn free_address() -> SocketAddr {
@@ -38,16 +41,54 @@ impl Place {
         let folder = tempfile::tempdir().unwrap();
         let config = format!(
             "route:\n  receiver: all\n  group_by: [service, slo, severity]\n  group_wait: 0s\n  \
-             group_interval: 1s\nreceivers:\n  - name: all\n    webhook_configs: [{{ url: \"{notified}\" }}]\n"
+             group_interval: 1s\ninhibit_rules:\n  - {{ source_matchers: [slo=\"source\"], target_matchers: [slo=\"target\"], \
+             equal: [service] }}\nreceivers:\n  - name: all\n    webhook_configs: [{{ url: \"{notified}\" }}]\n"
         );
         std::fs::write(folder.path().join("alertmanager.yml"), config).unwrap();
-        Self { folder, address: free_address(), cluster }
+        Self { folder, address: free_address(), cluster, tls: false }
+    }
+}
+
+impl Place {
+    /// Returns a place on a free port for an instance that demands a certificate of its clients.
+    pub(super) async fn with_tls() -> Self {
+        let place = Self { tls: true, ..Self::free("http://127.0.0.1:1/", None) };
+        for name in ["server", "client", "stranger"] {
+            let [key, certificate] = ["key", "pem"].map(|ending| place.file(&format!("{name}.{ending}")));
+            certificate::make(&key, &certificate).await;
+        }
+        let config = "tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n  \
+                      client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: client.pem\n";
+        std::fs::write(place.folder.path().join("web.yml"), config).unwrap();
+        place
+    }
+
+    pub(super) fn file(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.file(name)).unwrap()
+    }
+
+    /// Returns the certificate of its folder with this name, and the key.
+    pub(super) fn identity(&self, name: &str) -> (String, Secret) {
+        (self.read(&format!("{name}.pem")), Secret::new(self.read(&format!("{name}.key"))))
+    }
+
+    fn client(&self) -> reqwest::Client {
+        if !self.tls {
+            return http::client(false, http::Certificates::default()).unwrap();
+        }
+        let (ca, (certificate, key)) = (self.read("server.pem"), self.identity("client"));
+        let certificates = http::Certificates { ca: Some(&ca), identity: Some((&certificate, &key)) };
+        http::client(true, certificates).unwrap()
     }
 }
 
 impl Alertmanager {
     /// Starts the Debian binary on a free port. Somebody may take the port in between: then it is tried again.
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         for _ in 0..5 {
             if let Ok(started) = Self::start_at(Place::free("http://127.0.0.1:1/", None)).await {
@@ -72,12 +113,17 @@ impl Alertmanager {
                 .arg(format!("--cluster.peer={other}"))
                 .args(["--cluster.peer-timeout=1s", "--cluster.settle-timeout=1s"]),
         };
+        if place.tls {
+            command.arg(format!("--web.config.file={folder}/web.yml"));
+        }
         command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
         let mut child = command.spawn().unwrap_or_else(|error| {
             panic!("starting prometheus-alertmanager: {error}; install the Debian package prometheus-alertmanager")
         });
-        let base = format!("http://{}", place.address);
-        let client = http::client(false).unwrap();
+        let scheme = if place.tls { "https" } else { "http" };
+        let base = format!("{scheme}://localhost:{}", place.address.port());
+        let base = if place.tls { base } else { format!("http://{}", place.address) };
+        let client = place.client();
         let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
         while tokio::time::Instant::now() < deadline && child.try_wait().unwrap().is_none() {
             let ready = client.get(format!("{base}/-/ready")).send().await;
@@ -156,11 +202,10 @@ pub(super) fn delivery(transition: &TransitionRecord) -> Delivery {
 #[tokio::test]
 async fn a_real_alertmanager_holds_escalates_and_resolves() {
     let real = Alertmanager::start().await;
-    let kind = DestinationKind::Alertmanager {
+    let kind = DestinationKind::Alertmanager(AlertmanagerSettings {
         urls: vec![Url::parse(&real.base).unwrap()],
-        token: None,
-        watchdog: false,
-    };
+        ..Default::default()
+    });
     let destination = Destination::new("am", kind);
     let clock = Arc::new(SystemClock);
     let manager = receiver(&destination, clock.clone()).unwrap();
@@ -221,7 +266,7 @@ async fn a_clock_ten_minutes_off_delays_no_start_and_no_end() {
     // twice each way
     for (round, skew_ms) in [600_000, -600_000, 600_000, -600_000].into_iter().enumerate() {
         let urls = vec![Url::parse(&real.base).unwrap()];
-        let kind = DestinationKind::Alertmanager { urls, token: None, watchdog: false };
+        let kind = DestinationKind::Alertmanager(AlertmanagerSettings { urls, ..Default::default() });
         let clock = Arc::new(Skewed(skew_ms));
         let manager = receiver(&Destination::new("am", kind), clock.clone()).unwrap();
         let [mut opened, .., mut resolved] = lifecycle(clock.now() - Duration::from_secs(30), &["am"]);
@@ -249,7 +294,8 @@ async fn a_clock_ten_minutes_off_delays_no_start_and_no_end() {
 async fn a_poison_alert_spoils_no_other_and_is_left_out_of_refreshes() {
     let real = Alertmanager::start().await;
     let urls = vec![Url::parse(&real.base).unwrap()];
-    let kind = DestinationKind::Alertmanager { urls, token: None, watchdog: true };
+    let kind =
+        DestinationKind::Alertmanager(AlertmanagerSettings { urls, watchdog: true, ..Default::default() });
     let manager = receiver(&Destination::new("am", kind), Arc::new(SystemClock)).unwrap();
     let begun = SystemClock.now() - Duration::from_secs(60);
     let open = |n: u64, slo: &str| {

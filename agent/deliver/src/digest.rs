@@ -144,7 +144,8 @@ fn fields(members: &[Notice], worst: &Notice, all_over: bool) -> Vec<(String, St
     }
     let started = members.iter().map(|notice| notice.incident.began_at()).min();
     fields.extend(started.map(|at| ("Started".to_owned(), date_time(at))));
-    let ended = members.iter().filter_map(|notice| notice.incident.resolved_at).max();
+    let end = |notice: &Notice| notice.incident.recovered_at.or(notice.incident.resolved_at);
+    let ended = members.iter().filter_map(end).max();
     if let (true, Some(started), Some(ended)) = (all_over, started, ended) {
         let lasted = ended.seconds_since(started);
         if lasted >= 0.0 {

@@ -1,7 +1,6 @@
 //! The contract with a real mail server: aiosmtpd, as Debian ships it, with STARTTLS and a password.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::time::Duration;
 
 use lookout_config::{Email as Settings, Encryption};
@@ -52,30 +51,7 @@ impl Server {
     async fn start(mode: &str) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name).display().to_string();
-        let arguments = [
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "3650",
-            "-subj",
-            "/CN=localhost",
-            "-addext",
-            "subjectAltName=DNS:localhost",
-            "-addext",
-            "basicConstraints=critical,CA:FALSE",
-            "-keyout",
-            &path("key.pem"),
-            "-out",
-            &path("cert.pem"),
-        ];
-        let made = Command::new("openssl").args(arguments).stderr(Stdio::null()).status().await.unwrap();
-        assert!(made.success());
+        certificate::make(&folder.path().join("key.pem"), &folder.path().join("cert.pem")).await;
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // Debian's interpreter has the package
         let child = Command::new("/usr/bin/python3")

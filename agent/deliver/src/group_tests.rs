@@ -185,6 +185,40 @@ async fn the_end_is_told_once_though_a_part_of_it_is_tried_again() {
 }
 
 #[tokio::test]
+async fn the_end_is_told_once_though_incidents_end_while_a_message_waits_for_its_turn() {
+    let local = Local::start(vec![accepted("17.1")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let scene = Scene::over(ledger(&folder).await, web_api(&local));
+    let begun = SystemClock.now();
+    scene.store(&[change_of(0, &["search"], 0, begun)]).await;
+    scene.drained().await;
+    // twice, each with a thread of its own
+    for (round, ts) in ["17.5", "17.6"].into_iter().enumerate() {
+        let change = |n: usize, change: usize| change_of(10 * round + n, &["titanic"], change, begun);
+        local.then(accepted(ts));
+        scene.store(&[0, 1, 2, 3].map(|n| change(n, 0))).await;
+        scene.drained().await;
+        let (seen, free) = (local.seen().len(), Arc::new(Notify::new()));
+        local.then(Reply::Held(json!({ "ok": true }), Arc::clone(&free)));
+        (0..20).for_each(|_| local.then(accepted(ts)));
+        // the message of the other service is under way while the ends of the first two wait for their turn
+        let other = change_of(0, &["search"], [1, 2][round], begun);
+        scene.store(&[other, change(0, 3), change(1, 3)]).await;
+        local.seen_at_least(seen + 1).await;
+        scene.store(&[change(2, 3), change(3, 3)]).await;
+        free.notify_one();
+        scene.drained().await;
+        local.heal();
+        let posts = texts(&local, "postMessage");
+        let ends = posts.iter().filter(|text| text.starts_with("[RESOLVED]")).count();
+        assert_eq!(ends, round + 1, "{posts:#?}");
+        assert!(posts.last().unwrap().starts_with("[RESOLVED] titanic: 4 incidents over"), "{posts:#?}");
+        let edits = texts(&local, "chat.update");
+        assert!(edits.last().unwrap().contains("[RESOLVED] titanic: 4 incidents over"), "{edits:#?}");
+    }
+}
+
+#[tokio::test]
 async fn a_storm_across_services_is_a_digest() {
     let local = Local::start(vec![]).await;
     let folder = tempfile::tempdir().unwrap();

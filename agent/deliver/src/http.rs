@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use lookout_config::Secret;
 use lookout_model::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, RequestBuilder, Response};
 
 use super::message::clean;
 use super::{Refused, Retry};
@@ -12,15 +13,37 @@ use super::{Refused, Retry};
 /// Time from the first byte sent to the last byte read.
 const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Number of bytes of an answer that are read.
-const BODY_LIMIT: usize = 16 * 1024;
+/// Number of bytes of an answer that are read, unless more is asked for.
+pub(super) const BODY_LIMIT: usize = 16 * 1024;
 /// Number of characters of an answer that an error quotes.
 const QUOTE: usize = 200;
 /// Longest pause that a receiver can ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
+/// Certificates of a destination, in PEM.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Certificates<'a> {
+    /// Authorities that are trusted beside those of the system.
+    pub(super) ca: Option<&'a str>,
+    /// The certificate of the client and its key.
+    pub(super) identity: Option<(&'a str, &'a Secret)>,
+}
+
+impl Certificates<'_> {
+    fn add_to(self, mut builder: ClientBuilder) -> reqwest::Result<ClientBuilder> {
+        if let Some(ca) = self.ca {
+            builder = builder.tls_certs_merge(Certificate::from_pem_bundle(ca.as_bytes())?);
+        }
+        if let Some((certificate, key)) = self.identity {
+            let both = format!("{certificate}\n{}", key.reveal());
+            builder = builder.identity(Identity::from_pem(both.as_bytes())?);
+        }
+        Ok(builder)
+    }
+}
+
 /// Returns a client that follows no redirect: a redirect would send the message, and the secret, to another server.
-pub(super) fn client(needs_tls: bool) -> reqwest::Result<Client> {
+pub(super) fn client(needs_tls: bool, certificates: Certificates<'_>) -> reqwest::Result<Client> {
     let builder = Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(TIMEOUT)
@@ -28,7 +51,7 @@ pub(super) fn client(needs_tls: bool) -> reqwest::Result<Client> {
         .pool_max_idle_per_host(1)
         .user_agent(concat!("lookout/", env!("CARGO_PKG_VERSION")));
     // the machine's certificate authorities cost memory, and a container without any can still use plain HTTP
-    if needs_tls { builder.build() } else { builder.tls_certs_only([]).build() }
+    if needs_tls { certificates.add_to(builder)?.build() } else { builder.tls_certs_only([]).build() }
 }
 
 /// Answer of a receiver.
@@ -70,10 +93,24 @@ impl Answer {
 
 /// Sends a request and reads the answer.
 pub(super) async fn send(who: &str, request: RequestBuilder) -> Result<Answer, Refused> {
+    send_bounded(who, request, BODY_LIMIT).await
+}
+
+/// Sends a request and reads so many bytes of the answer.
+pub(super) async fn send_bounded(
+    who: &str,
+    request: RequestBuilder,
+    limit: usize,
+) -> Result<Answer, Refused> {
     let response = request.send().await.map_err(|error| unanswered(who, error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let date = date_header(&headers);
-    Ok(Answer { status, retry_after: retry_after(&headers, date), date, body: bounded_body(response).await })
+    Ok(Answer {
+        status,
+        retry_after: retry_after(&headers, date),
+        date,
+        body: bounded_body(response, limit).await,
+    })
 }
 
 fn unanswered(who: &str, error: reqwest::Error) -> Refused {
@@ -97,12 +134,12 @@ fn unanswered(who: &str, error: reqwest::Error) -> Refused {
 }
 
 /// Returns as much of the body as can be read. The status is known already, so that a truncated body changes nothing.
-async fn bounded_body(mut response: Response) -> String {
+async fn bounded_body(mut response: Response, limit: usize) -> String {
     let mut body = Vec::new();
     while let Ok(Some(chunk)) = response.chunk().await {
-        let room = BODY_LIMIT - body.len();
+        let room = limit - body.len();
         body.extend(chunk.iter().take(room));
-        if body.len() == BODY_LIMIT {
+        if body.len() == limit {
             break;
         }
     }

@@ -11,6 +11,8 @@ mod digest;
 mod email;
 mod group;
 mod http;
+mod inert;
+mod instance;
 mod message;
 mod outbox;
 mod pagerduty;
@@ -20,7 +22,11 @@ mod webhook;
 #[cfg(test)]
 mod alertmanager_pair;
 #[cfg(test)]
+mod alertmanager_read_back;
+#[cfg(test)]
 mod alertmanager_real;
+#[cfg(test)]
+mod certificate;
 #[cfg(test)]
 mod email_real;
 #[cfg(test)]
@@ -46,6 +52,7 @@ use lookout_runtime::clock::Clock;
 
 pub use condition::condition_text;
 pub use group::{Grouping, Update};
+pub use instance::{HeldAlert, HeldSilence, HeldState, InstanceState};
 pub use message::{Message, Tone};
 pub use outbox::{Ports, run};
 pub use slack::slack_as_text;
@@ -104,6 +111,19 @@ pub trait Receiver: Send + Sync + 'static {
     /// Returns the interval between calls of [`Receiver::refresh`]; `None` for never.
     fn refresh_every(&self) -> Option<Duration> {
         None
+    }
+
+    /// Reads what the instances of the receiver do with what they were sent. A failure is part of their state.
+    async fn read_back(&self) {}
+
+    /// Returns the interval between calls of [`Receiver::read_back`]; `None` for never.
+    fn read_back_every(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Returns the state of the instances, as it was read last.
+    fn instances(&self) -> Vec<InstanceState> {
+        Vec::new()
     }
 }
 
@@ -167,18 +187,20 @@ pub fn receiver(
 ) -> Result<Arc<dyn Receiver>, ReceiverError> {
     let name = destination.name.clone();
     let wait = destination.group_wait;
-    let client = |urls: &[Url]| {
+    let client_with = |urls: &[Url], certificates| {
         let needs_tls = urls.iter().any(|url| url.scheme() == "https");
-        http::client(needs_tls).map_err(|source| ReceiverError::Client {
+        http::client(needs_tls, certificates).map_err(|source| ReceiverError::Client {
             destination: name.clone(),
             source: source.without_url(),
         })
     };
+    let client = |urls: &[Url]| client_with(urls, http::Certificates::default());
     Ok(match &destination.kind {
-        DestinationKind::Alertmanager { urls, token, watchdog } => {
-            let (client, minimum) = (client(urls)?, destination.minimum);
-            let settings = alertmanager::Settings { token: token.clone(), watchdog: *watchdog };
-            Arc::new(alertmanager::Alertmanager::new(name.clone(), minimum, urls, settings, client, clock))
+        DestinationKind::Alertmanager(settings) => {
+            let identity = settings.identity.as_ref().map(|(certificate, key)| (certificate.as_str(), key));
+            let certificates = http::Certificates { ca: settings.ca.as_deref(), identity };
+            let (client, minimum) = (client_with(&settings.urls, certificates)?, destination.minimum);
+            Arc::new(alertmanager::Alertmanager::new(name.clone(), minimum, settings, client, clock))
         }
         DestinationKind::SlackWebhook { url } => {
             let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;

@@ -8,11 +8,11 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use serde_json::Value;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::AbortHandle;
 
 /// Answer to one request; `ok` when nothing is scripted.
@@ -21,6 +21,8 @@ pub(super) enum Reply {
     Status(u16, &'static str),
     RetryAfter(u64),
     Json(Value),
+    /// An answer that comes when the test lets it.
+    Held(Value, Arc<Notify>),
     /// No answer ever.
     Hang,
 }
@@ -91,7 +93,17 @@ impl Local {
 
 type Shared = (Arc<Mutex<VecDeque<Reply>>>, Arc<watch::Sender<Vec<Request>>>);
 
-async fn answer(State((script, seen)): State<Shared>, uri: Uri, headers: HeaderMap, body: Bytes) -> Response {
+async fn answer(
+    State((script, seen)): State<Shared>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    if method == Method::GET {
+        // only what is posted is scripted and recorded
+        return "ok".into_response();
+    }
     let authorization = headers.get("authorization").map(|value| value.to_str().unwrap().to_owned());
     let signature = headers.get("lookout-signature").map(|value| value.to_str().unwrap().to_owned());
     let text = String::from_utf8(body.to_vec()).unwrap();
@@ -106,6 +118,10 @@ async fn answer(State((script, seen)): State<Shared>, uri: Uri, headers: HeaderM
             (StatusCode::TOO_MANY_REQUESTS, [("retry-after", seconds.to_string())]).into_response()
         }
         Some(Reply::Json(value)) => axum::Json(value).into_response(),
+        Some(Reply::Held(value, free)) => {
+            free.notified().await;
+            axum::Json(value).into_response()
+        }
         Some(Reply::Hang) => std::future::pending().await,
     }
 }

@@ -112,9 +112,10 @@ fn links(notice: &Notice) -> Vec<(&'static str, String)> {
         ("Explain", &notice.explain_url),
         ("Silence", &notice.silences_url),
     ];
-    // what is over needs no silence, and an SLO without a dashboard of its own has one link to the agent's page
+    // what is over needs no silence, and what has no runbook or dashboard of its own has one link to the agent's page
     let wanted = |label: &str| match label {
         "Silence" => !is_over(notice),
+        "Runbook" => notice.runbook_url != notice.explain_url,
         "Dashboard" => notice.dashboard_url != notice.explain_url,
         _ => true,
     };

@@ -50,11 +50,27 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Delivers to one receiver everything that is due for it, until it is stopped. Attempts in flight are finished first.
 pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {
-    // a refresh that hangs delays no delivery
+    // a refresh or a read that hangs delays no delivery
     tokio::join!(
         deliver(Arc::clone(&receiver), ports.clone(), stop.clone()),
-        refresh(Arc::clone(&receiver), ports, stop)
+        refresh(Arc::clone(&receiver), ports, stop.clone()),
+        read_back(receiver, stop)
     );
+}
+
+/// Reads again and again what a receiver does with what it was sent.
+async fn read_back(receiver: Arc<dyn Receiver>, stop: CancellationToken) {
+    let Some(every) = receiver.read_back_every() else { return };
+    while !stop.is_cancelled() {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = receiver.read_back() => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
 }
 
 async fn deliver(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationToken) {

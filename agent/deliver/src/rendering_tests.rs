@@ -183,6 +183,9 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
+/// Beginnings of mentions and links that some receiver shows as such.
+const LIVE: [&str; 7] = ["@everyone", "@channel", "<!", "<@", "http://", "https://", "]("];
+
 fn assert_bounded(value: &Value, largest: usize) {
     assert!(value.to_string().len() < largest, "{} bytes", value.to_string().len());
     for text in texts(value) {
@@ -249,6 +252,8 @@ proptest! {
                 prop_assert!(!value.chars().any(|c| c.is_control() && c != '\n'), "{name}: {value:?}");
                 let link = name.ends_with("_url");
                 prop_assert!(!link || value.starts_with("http://") || value.starts_with("https://"), "{value}");
+                let live = LIVE.iter().find(|live| !link && value.contains(**live));
+                prop_assert!(live.is_none(), "{live:?} in {name}: {value}");
             }
         }
         let update = Update::new(members.into_iter().map(delivery).collect(), None, Vec::new());
@@ -260,7 +265,7 @@ proptest! {
         let filled: Value = serde_json::from_str(&filled).unwrap();
         assert_bounded(&filled, 32 * 1024);
         let shown = filled["t"].as_str().unwrap();
-        for live in ["@everyone", "@channel", "<!", "<@", "http://", "https://", "]("] {
+        for live in LIVE {
             prop_assert!(!shown.contains(live), "{live} in {shown}");
         }
         let message = message(&update).resent();

@@ -11,6 +11,7 @@ use ring::hmac;
 use serde::Serialize;
 use url::Url;
 
+use super::inert::inert;
 use crate::message::{TEXT, clean, is_over};
 use crate::{Grouping, Message, Receiver, Refused, Retry, Update, http};
 use lookout_config::{Secret, WebhookForm};
@@ -205,20 +206,6 @@ fn values<'b>(body: &'b Body, update: &Update) -> impl Fn(&str) -> String + 'b {
             _ => body.id.clone(),
         }
     }
-}
-
-/// Returns text in which no receiver finds a mention, a link or a tag: an invisible space parts what would be one.
-fn inert(text: &str) -> String {
-    const SPACE: char = '\u{200b}';
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '@' | '<' | ']' => out.extend([c, SPACE]),
-            ':' if out.ends_with("http") || out.ends_with("https") => out.extend([SPACE, c]),
-            c => out.push(c),
-        }
-    }
-    out
 }
 
 /// Returns `t=SECONDS,v1=HEX`: the HMAC-SHA-256 of the seconds, a dot and the body. The time lets a reader refuse an old

@@ -65,7 +65,7 @@ fn about(destination: &str, letters: &[&DeadLetter]) -> About {
             title: format!("{destination} refuses messages"),
             text: format!("It refused messages about {}: {reason}.", incidents.join(", ")),
         },
-        description: "Correct its settings and restart the agent, or run `lookout deliver retry`.".to_owned(),
+        description: "Correct its settings or its secret, and they are tried again. `lookout deliver retry` tries at once.".to_owned(),
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn destination(name: &str) -> Destination {
-        let kind = DestinationKind::Alertmanager { urls: Vec::new(), token: None, watchdog: false };
+        let kind = DestinationKind::Alertmanager(Default::default());
         Destination { minimum: Severity::Page, ..Destination::new(name, kind) }
     }
 

@@ -172,8 +172,7 @@ mod tests {
     #[tokio::test]
     async fn a_drill_is_marked_and_ends_by_itself_also_after_a_restart() {
         let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
-        let kind =
-            lookout_config::DestinationKind::Alertmanager { urls: Vec::new(), token: None, watchdog: false };
+        let kind = lookout_config::DestinationKind::Alertmanager(Default::default());
         config.destinations = vec![Destination::new("pager", kind)];
         let ledger = MemoryLedger::default();
         let opened = drill(&config, &config.slos[0], Severity::Page, Duration::from_secs(30), T0);

@@ -81,7 +81,7 @@ pub trait DeliveryStore: IncidentStore {
     }
 
     /// Returns the newest notice of every incident whose message at a destination has this id ([`Delivery::thread`]),
-    /// in the order in which they were told.
+    /// in the order in which they were told. A notice that still waits for this destination is left out: it will be told.
     async fn conversation(&self, destination: &str, thread: &str) -> Result<Vec<Notice>, LedgerError>;
 
     /// Returns the id of the newest message about an open incident of a service, of those told since an instant.

@@ -311,10 +311,14 @@ impl WorkingSet {
         })
     }
 
-    /// Returns the newest notice of every incident whose message has this id, in the order in which they were told.
+    /// Returns the newest notice of every incident whose message has this id, in the order in which they were told. What
+    /// still waits to be told is left out.
     pub(crate) fn conversation(&self, destination: &str, thread: &str) -> Vec<Notice> {
+        let queues = self.queues.get(destination).into_iter().flat_map(BTreeMap::values).flatten();
+        let waiting = queues.filter_map(|id| self.deliveries.get(id));
+        let waiting: BTreeSet<_> = waiting.map(|entry| Arc::as_ptr(&entry.transition)).collect();
         let mut last: BTreeMap<&str, &Notice> = BTreeMap::new();
-        for transition in &self.transitions {
+        for transition in self.transitions.iter().filter(|one| !waiting.contains(&Arc::as_ptr(one))) {
             last.insert(&transition.incident.id, &transition.notice);
         }
         // an incident is taken out once it is found

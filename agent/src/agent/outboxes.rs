@@ -18,7 +18,15 @@ const GRACE: Duration = Duration::from_secs(15);
 
 /// All outboxes by the names of their destinations.
 #[derive(Default)]
-pub(super) struct Outboxes(BTreeMap<String, (Option<Destination>, Tasks)>);
+pub(super) struct Outboxes(BTreeMap<String, Outbox>);
+
+/// The loop of a destination.
+struct Outbox {
+    /// Its settings.
+    destination: Option<Destination>,
+    receiver: Arc<dyn Receiver>,
+    tasks: Tasks,
+}
 
 impl Outboxes {
     /// Starts, stops and restarts outboxes, so that they are those of a configuration. Returns the names of those that were started.
@@ -33,8 +41,8 @@ impl Outboxes {
             |name: &str| config.destinations.iter().find(|destination| destination.name == name).cloned();
         let named = |name: &str| receivers.iter().any(|receiver| receiver.name() == name);
         let gone: BTreeMap<_, _> =
-            self.0.extract_if(.., |name, (known, _)| !named(name) || settings(name) != *known).collect();
-        let tasks: Vec<Tasks> = gone.into_values().map(|(_, tasks)| tasks).collect();
+            self.0.extract_if(.., |name, one| !named(name) || settings(name) != one.destination).collect();
+        let tasks: Vec<Tasks> = gone.into_values().map(|one| one.tasks).collect();
         if !Tasks::shut_down_all(&tasks, GRACE).await {
             tracing::warn!("a delivery to a destination that changed did not end in time");
         }
@@ -42,17 +50,25 @@ impl Outboxes {
         for receiver in receivers {
             let name = receiver.name().to_owned();
             if !self.0.contains_key(&name) {
-                let fallback = settings(&name).and_then(|destination| destination.fallback);
-                self.0.insert(name.clone(), (settings(&name), start(receiver, fallback, dependencies, wake)));
+                let destination = settings(&name);
+                let fallback = destination.as_ref().and_then(|destination| destination.fallback.clone());
+                let tasks = start(receiver, fallback, dependencies, wake);
+                let outbox = Outbox { destination, receiver: Arc::clone(receiver), tasks };
+                self.0.insert(name.clone(), outbox);
                 started.push(name);
             }
         }
         started
     }
 
+    /// Returns the receivers in use.
+    pub(super) fn receivers(&self) -> Vec<Arc<dyn Receiver>> {
+        self.0.values().map(|one| Arc::clone(&one.receiver)).collect()
+    }
+
     /// Stops all outboxes. Returns whether all of them ended in time.
     pub(super) async fn shut_down(self, grace: Duration) -> bool {
-        let tasks: Vec<Tasks> = self.0.into_values().map(|(_, tasks)| tasks).collect();
+        let tasks: Vec<Tasks> = self.0.into_values().map(|one| one.tasks).collect();
         Tasks::shut_down_all(&tasks, grace).await
     }
 }

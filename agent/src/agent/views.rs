@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lookout_collect::probe::{self, Latest, Probe, Reason, Verdict};
 use lookout_config::{Config, Indicator, Slo};
+use lookout_deliver::Receiver;
 use lookout_evaluate::LastFailure;
 use lookout_web::{BlackboxView, Made, ProbeMaker};
 
@@ -27,6 +28,18 @@ pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::
             })
         };
         config.targets.iter().filter_map(row).collect()
+    })
+}
+
+/// Returns the instances of the receivers that tell what they hold.
+pub(super) fn receiver_rows(receivers: &[Arc<dyn Receiver>]) -> lookout_web::ReceiverView {
+    let receivers = receivers.to_vec();
+    lookout_web::ReceiverView::new(move || {
+        let row = |receiver: &Arc<dyn Receiver>| lookout_web::ReceiverRow {
+            destination: receiver.name().to_owned(),
+            instances: receiver.instances(),
+        };
+        receivers.iter().map(row).filter(|row| !row.instances.is_empty()).collect()
     })
 }
 

@@ -3,7 +3,7 @@
 use lookout_collect::scrape::FetchError;
 use lookout_config::GatePolicy;
 use lookout_engine::Status;
-use lookout_gate::{Answer, Ask, Code, Decision, decide};
+use lookout_gate::{Answer, Code, Decision, Question, decide};
 use lookout_model::DeployClass;
 
 use super::outages::{config, healthy, metrics};
@@ -73,7 +73,7 @@ fn histories() -> Vec<History> {
 
 fn ask(simulation: &Simulation, class: DeployClass) -> Answer {
     let snapshot = simulation.shown();
-    let ask = Ask { service: "api".to_owned(), class };
+    let ask = Question { service: "api".to_owned(), class };
     decide(&ask, &snapshot, &GatePolicy::default(), snapshot.at)
 }
 

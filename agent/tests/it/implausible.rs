@@ -3,7 +3,7 @@
 use lookout_collect::scrape::FetchError;
 use lookout_config::GatePolicy;
 use lookout_evaluate::SloStatus;
-use lookout_gate::{Ask, Code, Decision, decide};
+use lookout_gate::{Code, Decision, Question, decide};
 use lookout_ledger::{CorrectionStore as _, Ledger as _};
 use lookout_model::{
     CorrectionKind, CorrectionRecord, CorrectionScope, CountRow, DeployClass, ImplausibleCounts, Timestamp,
@@ -19,7 +19,7 @@ fn requests(simulation: &Simulation) -> SloStatus {
 /// The decision about a feature, and the text of the reason about counts that cannot be true.
 fn gate(simulation: &Simulation) -> (Decision, Option<String>) {
     let snapshot = simulation.shown();
-    let ask = Ask { service: "api".to_owned(), class: DeployClass::Feature };
+    let ask = Question { service: "api".to_owned(), class: DeployClass::Feature };
     let answer = decide(&ask, &snapshot, &GatePolicy::default(), snapshot.at);
     let reason = answer.reasons.into_iter().find(|reason| reason.code == Code::ImplausibleCounts);
     (answer.decision, reason.map(|reason| reason.text))

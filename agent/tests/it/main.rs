@@ -9,6 +9,8 @@ mod backups;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod client_certificate;
+#[cfg(test)]
 mod composite;
 #[cfg(test)]
 mod corrected;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lookout_config::{GatePolicy, MaintenanceWindow, WindowTimes};
 use lookout_engine::{Cause, DataState, Severity};
 use lookout_evaluate::Snapshot;
-use lookout_gate::{Answer, Ask, Code, Decision, decide};
+use lookout_gate::{Answer, Code, Decision, Question, decide};
 use lookout_model::{DeployClass, PauseCause, Timestamp};
 use serde_json::Value;
 
@@ -14,7 +14,7 @@ use super::support::{Lookout, Target, eventually, run_to_end};
 
 fn asked(snapshot: &Snapshot) -> Answer {
     let service = snapshot.slos[0].service.clone();
-    decide(&Ask { service, class: DeployClass::Feature }, snapshot, &GatePolicy::default(), snapshot.at)
+    decide(&Question { service, class: DeployClass::Feature }, snapshot, &GatePolicy::default(), snapshot.at)
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]

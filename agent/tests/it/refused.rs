@@ -1,4 +1,4 @@
-//! Destinations that refuse messages for good: the page arrives once the secret is right.
+//! Destinations that refuse messages for good: the page arrives once the secret is right, and elsewhere meanwhile.
 
 use std::path::{Path, PathBuf};
 
@@ -74,4 +74,51 @@ async fn a_page_refused_for_an_old_token_arrives_without_a_restart_once_the_file
         program.changes().contains(&"availability resolved".to_owned()).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_fallback_hears_of_what_is_refused_and_of_the_end_though_that_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, program, slack) = (Target::start().await, Program::start().await, Slack::start().await);
+    // the fallback takes pages only, so a ticket can only come from the program; no outage is long enough for a page
+    let slo = PROBED_SLO.replace("page 6s/3s x2", "ticket 6s/3s x2; page 4m/2m x9");
+    let config = write_config(folder.path(), &target, &program, &slack, &slo);
+    let agent = Lookout::run(&config);
+    healthy(&agent).await;
+    let told = |head: &str| {
+        let texts = slack.texts();
+        texts.iter().filter(|text| text.starts_with(head) && text.contains("api availability")).count()
+    };
+    // twice: the program refuses everything, and the fallback gets the start and the end
+    for round in 1..=2 {
+        target.answer(503);
+        eventually("the ticket at the fallback", || async { (told("[TICKET] api") == round).then_some(()) })
+            .await;
+        let letter = |text: &String| text == "webhook answered 410";
+        eventually("a dead letter", || async { letters(&agent).await.iter().any(letter).then_some(()) })
+            .await;
+        target.answer(200);
+        eventually("the end at the fallback", || async { (told("[RESOLVED] api") == round).then_some(()) })
+            .await;
+    }
+    assert_eq!(program.changes(), Vec::<String>::new());
+    // then it refuses the start only: the fallback would show an open incident for ever
+    target.answer(503);
+    eventually("the third ticket", || async { (told("[TICKET] api") == 3).then_some(()) }).await;
+    program.accept("Bearer old");
+    target.answer(200);
+    eventually("the end at both", || async {
+        let ended = program.changes().iter().any(|change| change == "availability resolved");
+        (ended && told("[RESOLVED] api") == 3).then_some(())
+    })
+    .await;
+    retry(&agent, folder.path());
+    eventually("the program hears of what it refused, and of the end once more", || async {
+        let changes = program.changes();
+        let opened = changes.iter().any(|change| change == "availability opened");
+        (opened && changes.last().is_some_and(|last| last == "availability resolved")).then_some(())
+    })
+    .await;
+    assert_eq!(letters(&agent).await, Vec::<String>::new());
+    assert_eq!((told("[TICKET] api"), told("[RESOLVED] api")), (3, 3), "{:#?}", slack.texts());
 }

@@ -12,6 +12,7 @@ mod chart;
 mod current;
 mod error;
 mod health;
+mod held;
 mod host;
 mod pages;
 mod path;
@@ -42,7 +43,7 @@ pub use health::metrics_text;
 pub use probe_maker::{Made, ProbeMaker};
 pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
-pub use state::{BlackboxView, HeartbeatSink, ProbeRow, ProbeView, State};
+pub use state::{BlackboxView, HeartbeatSink, ProbeRow, ProbeView, ReceiverRow, ReceiverView, State};
 
 /// Largest body of a request, more than the API needs.
 const BODY_LIMIT: usize = 64 * 1024;
@@ -60,6 +61,7 @@ pub fn router(state: State) -> Router {
         .route("/slos/{service}/{slo}", get(pages::slo::show))
         .route("/incidents", get(pages::incidents::show))
         .route("/silences", get(pages::silences::show))
+        .route("/deliveries", get(pages::deliveries::show))
         .route("/runbooks/{name}", get(pages::runbook::show))
         .route("/metrics", get(health::metrics))
         .route("/livez", get(health::live))

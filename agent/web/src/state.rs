@@ -4,7 +4,9 @@ use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use lookout_deliver::InstanceState;
 use lookout_model::Timestamp;
+use serde::Serialize;
 use tokio::sync::Notify;
 
 use crate::{ProbeMaker, RefusedConfigs};
@@ -35,6 +37,8 @@ pub struct State {
     pub host: Arc<Host>,
     /// The last results of the probes.
     pub probes: ProbeView,
+    /// The instances of destinations, and what they hold.
+    pub receivers: ReceiverView,
     /// The receiver of the calls of jobs.
     pub heartbeats: HeartbeatSink,
     /// The pauses of targets.
@@ -127,6 +131,32 @@ impl ProbeView {
     /// Returns the last results of the probes.
     #[must_use]
     pub fn rows(&self) -> Vec<ProbeRow> {
+        (self.0)()
+    }
+}
+
+/// Instances of a destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ReceiverRow {
+    /// The name of the destination.
+    pub destination: String,
+    /// Its instances, in the order of the config.
+    pub instances: Vec<InstanceState>,
+}
+
+/// Reader of the instances of destinations that tell what they hold.
+#[derive(Clone)]
+pub struct ReceiverView(Arc<dyn Fn() -> Vec<ReceiverRow> + Send + Sync>);
+
+impl ReceiverView {
+    /// Creates a view that calls `rows` each time.
+    pub fn new(rows: impl Fn() -> Vec<ReceiverRow> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rows))
+    }
+
+    /// Returns the destinations that have instances.
+    #[must_use]
+    pub fn rows(&self) -> Vec<ReceiverRow> {
         (self.0)()
     }
 }

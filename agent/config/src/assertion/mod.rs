@@ -12,6 +12,7 @@
 
 mod lexer;
 pub(crate) mod parser;
+pub(crate) mod path;
 #[cfg(test)]
 mod tests;
 

@@ -3,9 +3,9 @@
 use core::ops::Range;
 
 use regex::Regex;
-use serde_json_path::JsonPath;
 
 use super::lexer::{Kind, Token, tokens};
+use super::path::parse_path;
 use super::{
     Assertion, BadAssertion, CertificateFact, Comparison, Condition, Expected, Extraction, Operator, Phase,
     Subject,
@@ -267,12 +267,9 @@ impl<'t> Parser<'t> {
 
     fn json(&mut self) -> Parsed<Subject> {
         let (text, span) = self.argument("a JSON path")?;
-        match JsonPath::parse(&text) {
+        match parse_path(&text) {
             Ok(path) => Ok(Subject::Json { text, path: Box::new(path) }),
-            Err(error) => {
-                let help = "write it as in RFC 9535, like `$.status` or `$.checks[0].ok`";
-                Err(bad(span, format!("this is not a JSON path: {error}"), help))
-            }
+            Err((message, help)) => Err(bad(span, format!("this is {message}"), help)),
         }
     }
 

@@ -89,6 +89,9 @@ object! { alertmanager: "An Alertmanager." {
     URLS = required("urls", List(&About("A URL; an empty one is left out.", &Text)), "Base URLs of all instances, each of which gets every alert. User and password of a URL are sent as basic authentication.");
     TOKEN = key("token", Secret, "Bearer token, where a proxy asks for one. Take it from the environment, or write it into a file of its own.");
     TOKEN_FILE = key("token_file", Text, "File that holds it.");
+    CA_FILE = key("ca_file", Text, "File of certificates in PEM that are trusted beside those of the system.");
+    CERT_FILE = key("cert_file", Text, "File of the certificate in PEM that the agent presents, with `key_file`. It is read again when it changes.");
+    KEY_FILE = key("key_file", Text, "File of the key in PEM that goes with it.");
     WATCHDOG = key("watchdog", Switch, "Whether the alert `LookoutWatchdog` always fires. Route it to a service that notices its absence.").default("false");
 } }
 

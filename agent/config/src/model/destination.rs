@@ -64,18 +64,26 @@ impl Destination {
     }
 }
 
+/// Instances of Alertmanager.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AlertmanagerSettings {
+    /// Base URLs, route prefix included.
+    pub urls: Vec<Url>,
+    /// Bearer token for a proxy before the instances.
+    pub token: Option<Secret>,
+    /// Certificates in PEM that are trusted beside those of the system.
+    pub ca: Option<String>,
+    /// Certificate of the client in PEM, and its key.
+    pub identity: Option<(String, Secret)>,
+    /// Whether an alert fires all the time.
+    pub watchdog: bool,
+}
+
 /// The kinds of receivers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DestinationKind {
     /// Alertmanager, API v2: every instance gets every alert.
-    Alertmanager {
-        /// Base URLs, route prefix included.
-        urls: Vec<Url>,
-        /// Bearer token for a proxy before the instances.
-        token: Option<Secret>,
-        /// Whether an alert fires all the time.
-        watchdog: bool,
-    },
+    Alertmanager(AlertmanagerSettings),
     /// A Slack incoming webhook. Each transition is a message of its own.
     SlackWebhook {
         /// The URL is the secret.

@@ -18,7 +18,7 @@ use lookout_engine::{Grid, Severity};
 use lookout_model::Timestamp;
 use url::Url;
 
-pub use destination::{Destination, DestinationKind, Email, Encryption, WebhookForm};
+pub use destination::{AlertmanagerSettings, Destination, DestinationKind, Email, Encryption, WebhookForm};
 pub use gate::{GateMinimum, GatePolicy};
 pub use indicator::{Component, Indicator, Queries, Ratio};
 pub use outputs::{Outputs, PrometheusRules};

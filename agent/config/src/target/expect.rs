@@ -1,13 +1,13 @@
 //! `expect` of a protocol: what makes an answer good.
 
 use super::super::assertion::parser::parse_statuses;
+use super::super::assertion::path::parse_path;
 use super::super::assertion::{Assertion, Condition, Subject};
 use super::super::reader::{At, Fields, Reader};
 use super::super::yaml::Value;
 use super::http::json;
 use super::protocol::Protocol;
 use crate::keys::target;
-use serde_json_path::JsonPath;
 
 /// Reads all assertions of a check. An answer over HTTP has a good status, unless an assertion speaks of the status.
 pub(super) fn read(
@@ -101,11 +101,10 @@ fn read_values(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<Assertion>> {
 }
 
 fn read_value(reader: &mut Reader<'_>, path: &str, at: &At<'_>) -> Option<Assertion> {
-    match JsonPath::parse(path) {
+    match parse_path(path) {
         Ok(parsed) => Some(Assertion::json(path.to_owned(), parsed, json(&at.node.value))),
-        Err(error) => {
-            let message = format!("`{path}` is not a JSON path: {error}");
-            reader.error(at, message, "write it as in RFC 9535, like `$.status` or `$.checks[0].ok`");
+        Err((message, help)) => {
+            reader.error(at, format!("`{path}` is {message}"), help);
             None
         }
     }

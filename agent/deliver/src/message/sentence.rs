@@ -44,6 +44,9 @@ fn effect(notice: &Notice) -> String {
         Some(Rehearsal::Test) => {
             return "Nothing is wrong. Somebody tests whether messages arrive here.".to_owned();
         }
+        Some(Rehearsal::Drill { .. }) if is_over(notice) => {
+            return "The drill is over. Nothing was wrong, and nothing is left to do.".to_owned();
+        }
         Some(Rehearsal::Drill { .. }) => {
             return "Nothing is wrong. This rehearses a page: act as you would on a real one.".to_owned();
         }

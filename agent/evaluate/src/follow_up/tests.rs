@@ -8,7 +8,7 @@ use super::*;
 
 fn config(routes: &[(&str, Route)]) -> Config {
     let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
-    let kind = || DestinationKind::Alertmanager { urls: Vec::new(), token: None, watchdog: false };
+    let kind = || DestinationKind::Alertmanager(Default::default());
     config.destinations = routes
         .iter()
         .map(|(name, route)| Destination { route: route.clone(), ..Destination::new(name, kind()) })

@@ -130,8 +130,21 @@ async fn incidents_of_one_message_are_known(ledger: &dyn Ledger) {
     ledger.end_attempts(&ids[..2], T0, &told).await.unwrap();
     let [first, second, third] = &stories;
     ledger.commit(&[], &first[1..]).await.unwrap();
-    let members = ledger.conversation("slack", "C1:1").await.unwrap();
-    assert_eq!(members, [first[3].notice.clone(), second[0].notice.clone()], "as they are now");
+    let members = async || ledger.conversation("slack", "C1:1").await.unwrap();
+    assert_eq!(
+        members().await,
+        [first[0].notice.clone(), second[0].notice.clone()],
+        "what waits is told with its own message"
+    );
+    for change in 1..4 {
+        let due = due(ledger, "slack", T0).await;
+        let next = due.iter().find(|one| one.notice.incident.id == first[0].incident.id).unwrap();
+        ledger.begin_attempt(next.id, T0).await.unwrap();
+        assert_eq!(members().await[0], first[change - 1].notice, "under way");
+        let told = DeliveryResult::Delivered { thread: None };
+        ledger.end_attempt(next.id, T0, &told).await.unwrap();
+        assert_eq!(members().await, [first[change].notice.clone(), second[0].notice.clone()]);
+    }
     assert_eq!(ledger.conversation("other", "C1:1").await.unwrap(), []);
     assert_eq!(newest().await.as_deref(), Some("C1:1"));
     let after = ledger.newest_conversation("slack", "titanic", T0 + DAY).await.unwrap();

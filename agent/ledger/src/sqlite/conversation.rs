@@ -7,8 +7,8 @@ use crate::LedgerError;
 use lookout_model::{Notice, Timestamp};
 use lookout_runtime::events::chain;
 
-/// Returns the newest notice of every incident whose message has this id, in the order in which they were told. One
-/// that cannot be read back is left out: it must not hide the others.
+/// Returns the newest notice of every incident whose message has this id, in the order in which they were told. What
+/// still waits to be told is left out, and so is what cannot be read back: it must not hide the others.
 pub(super) async fn members(
     pool: &SqlitePool,
     destination: &str,
@@ -19,7 +19,9 @@ pub(super) async fn members(
         "select transition.notice from (select incident_id, min(id) as first from delivery \
           where destination = $1 and thread = $2 and state = 'delivered' group by incident_id) as told \
          join transition on transition.id = \
-          (select max(id) from transition as one where one.incident_id = told.incident_id) \
+          (select max(id) from transition as one where one.incident_id = told.incident_id \
+           and not exists (select 1 from delivery as pending where pending.transition_id = one.id \
+            and pending.destination = $1 and pending.state = 'waiting')) \
          order by told.first",
     )
     .bind(destination)

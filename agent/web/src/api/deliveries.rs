@@ -6,7 +6,7 @@ use axum::{Json, extract};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
-use crate::{Problem, State, auth};
+use crate::{Problem, ReceiverRow, State, auth};
 use lookout_ledger::{DeadLetter, DeliveryState};
 
 /// The scope that a token needs to have deliveries tried again.
@@ -15,6 +15,9 @@ pub(super) const SCOPE: &str = "deliver";
 #[derive(Debug, Serialize)]
 pub(super) struct Deliveries {
     dead_letters: Vec<DeadLetter>,
+    /// Instances of destinations that tell what they hold.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    receivers: Vec<ReceiverRow>,
     /// Of the incident that was named.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     deliveries: Vec<DeliveryState>,
@@ -37,7 +40,7 @@ pub(super) struct Retried {
     retried: u64,
 }
 
-/// `GET /api/v1/deliveries?incident=`: the dead letters, and the deliveries of an incident when one is named.
+/// `GET /api/v1/deliveries?incident=`: the dead letters, what instances of Alertmanager hold, and the deliveries of an incident when one is named.
 pub(super) async fn list(
     extract::State(state): extract::State<State>,
     parameters: Result<Query<OfIncident>, QueryRejection>,
@@ -51,7 +54,7 @@ pub(super) async fn list(
         }
         None => Vec::new(),
     };
-    Ok(Json(Deliveries { dead_letters, deliveries }))
+    Ok(Json(Deliveries { dead_letters, receivers: state.receivers.rows(), deliveries }))
 }
 
 /// `POST /api/v1/deliveries/retry?destination=`: of all destinations, unless one is named.

@@ -2,6 +2,7 @@
 
 mod components;
 mod corrected;
+pub(super) mod deliveries;
 pub(super) mod incidents;
 pub(super) mod overview;
 mod row;

@@ -1,5 +1,6 @@
 //! Acknowledgements and silences: who may give them, what is recorded, and what pages show.
 
+use lookout_deliver::{HeldAlert, HeldState, InstanceState};
 use lookout_ledger::{DeliveryStore as _, IncidentStore as _, Ledger as _, SilenceStore as _};
 use lookout_model::sample::lifecycle;
 use lookout_model::{News, TransitionRecord};
@@ -124,4 +125,39 @@ async fn a_silence_is_bounded_named_and_shown() {
     let unknown = send(&router, post("silences/sil-none/expire", Some("secret"), "")).await;
     assert_eq!(unknown.problem(), (404, "unknown_silence".to_owned()));
     assert!(!get(&router, "/incidents").await.text.contains("silenced by"));
+}
+
+#[tokio::test]
+async fn an_incident_tells_that_alertmanager_holds_its_alert_back_or_has_lost_it() {
+    for (state, told) in [
+        (Some(HeldState::Inhibited), Some("chat (am-1:9093): inhibited by another alert")),
+        (Some(HeldState::Active), None),
+        (None, Some("chat (am-1:9093): it does not hold the alert")),
+    ] {
+        let mut fixture = Fixture::healthy();
+        let slo = fixture.config.slo("titanic-requests").unwrap();
+        let alert = |state| HeldAlert {
+            alert: slo.alert_name_for(lookout_engine::Cause::Burn),
+            severity: "critical".to_owned(),
+            service: "titanic".to_owned(),
+            slo: "requests".to_owned(),
+            state,
+            silences: Vec::new(),
+        };
+        let instance = InstanceState {
+            instance: "am-1:9093".to_owned(),
+            clock_ahead_ms: Some(0),
+            read_at: Some(NOW),
+            failure: None,
+            alerts: state.map(alert).into_iter().collect(),
+        };
+        fixture.receivers = vec![ReceiverRow { destination: "chat".to_owned(), instances: vec![instance] }];
+        let (router, ledger) = routed(&fixture);
+        open(&ledger).await;
+        let page = get(&router, "/incidents").await.text;
+        match told {
+            Some(told) => assert!(page.contains(told), "{told}: {page}"),
+            None => assert!(!page.contains("am-1:9093"), "{page}"),
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! Dead letters, drills, and who may try and begin them.
 
+use std::time::Duration;
+
+use lookout_deliver::{HeldAlert, HeldSilence, HeldState, InstanceState};
 use lookout_ledger::DeadLetter;
 use serde_json::json;
 
@@ -48,6 +51,73 @@ async fn dead_letters_are_shown_and_tried_again_by_destination() {
     assert!(!get(&router, "/").await.text.contains("does not know that"));
     let unknown = get(&router, "/api/v1/deliveries?incidents=x").await;
     assert_eq!(unknown.problem(), (400, "bad_query".to_owned()));
+}
+
+fn receivers(failure: Option<&str>, state: HeldState) -> Vec<ReceiverRow> {
+    let silence = HeldSilence {
+        id: "s-1".to_owned(),
+        actor: "ana".to_owned(),
+        reason: "moving <house>".to_owned(),
+        until: Some(NOW + Duration::from_secs(600)),
+    };
+    let alert = HeldAlert {
+        alert: "TitanicRequests".to_owned(),
+        severity: "critical".to_owned(),
+        service: "titanic".to_owned(),
+        slo: "requests".to_owned(),
+        state,
+        silences: if state == HeldState::Silenced { vec![silence] } else { Vec::new() },
+    };
+    let instance = |name: &str, clock_ahead_ms| InstanceState {
+        instance: name.to_owned(),
+        clock_ahead_ms,
+        read_at: Some(NOW),
+        failure: failure.map(str::to_owned),
+        alerts: if failure.is_some() { Vec::new() } else { vec![alert.clone()] },
+    };
+    let instances = vec![instance("am-1:9093", Some(0)), instance("am-2:9093", Some(-600_000))];
+    vec![ReceiverRow { destination: "alertmanager".to_owned(), instances }]
+}
+
+#[tokio::test]
+async fn what_alertmanager_does_with_alerts_and_how_its_clocks_differ_are_shown() {
+    for (state, treatment, holds) in [
+        (HeldState::Silenced, "silenced by ana until ", "1 alert, 1 silenced"),
+        (HeldState::Inhibited, "inhibited by another alert", "1 alert, 1 inhibited"),
+        (HeldState::Active, "notifies", "1 alert<"),
+    ] {
+        let fixture = Fixture { receivers: receivers(None, state), ..Fixture::burning() };
+        let (router, _) = routed(&fixture);
+        let page = get(&router, "/deliveries").await.text;
+        for text in ["am-1:9093", "am-2:9093", "as ours", "10 min behind", treatment, holds] {
+            assert!(page.contains(text), "{text}: {page}");
+        }
+        assert!(page.contains("Every message was taken") && !page.contains("<house>"), "{page}");
+        let shown = get(&router, "/api/v1/deliveries").await.json();
+        let instance = &shown["receivers"][0]["instances"][1];
+        assert_eq!((&instance["clock_ahead_ms"], &instance["failure"]), (&json!(-600_000), &json!(null)));
+        assert_eq!(instance["alerts"][0]["state"], json!(state), "{instance}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_known_of_alertmanager_is_said_so() {
+    let failure = Some("alertmanager am-1:9093 did not answer: <b>connection refused</b>");
+    let fixture = Fixture { receivers: receivers(failure, HeldState::Active), ..Fixture::burning() };
+    let (router, _) = routed(&fixture);
+    let page = get(&router, "/deliveries").await.text;
+    assert!(page.contains("Of 2 receivers nothing is known") && page.contains("Not known"), "{page}");
+    assert!(page.contains("connection refused") && !page.contains("<b>connection"), "escaped: {page}");
+    assert!(page.contains("None that is known."), "{page}");
+}
+
+#[tokio::test]
+async fn refused_messages_have_a_page_that_tells_what_to_do() {
+    let (router, ledger) = routed(&Fixture::burning());
+    ledger.dead_letters.lock().unwrap().push(letter("chat"));
+    let page = get(&router, "/deliveries").await.text;
+    assert!(page.contains("1 message refused") && page.contains("lookout deliver retry --url"), "{page}");
+    assert!(page.contains("invalid_auth") && !page.contains("<b>invalid_auth"), "{page}");
 }
 
 #[tokio::test]

@@ -12,7 +12,10 @@ use lookout_engine::{
 use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
-use crate::{BlackboxView, HeartbeatSink, Made, ProbeMaker, ProbeRow, ProbeView, RefusedConfigs, State};
+use crate::{
+    BlackboxView, HeartbeatSink, Made, ProbeMaker, ProbeRow, ProbeView, ReceiverRow, ReceiverView,
+    RefusedConfigs, State,
+};
 use lookout_config::{
     Blackbox, Config, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo,
     Token, Traffic,
@@ -46,6 +49,7 @@ pub(crate) struct Fixture {
     pub(crate) refused: RefusedConfigs,
     pub(crate) ledger: Arc<FakeLedger>,
     pub(crate) probes: Vec<ProbeRow>,
+    pub(crate) receivers: Vec<ReceiverRow>,
 }
 
 impl Fixture {
@@ -62,6 +66,7 @@ impl Fixture {
             refused: RefusedConfigs::default(),
             ledger: Arc::default(),
             probes: Vec::new(),
+            receivers: Vec::new(),
         }
     }
 
@@ -186,7 +191,7 @@ impl Fixture {
     }
 
     pub(crate) fn state(&self) -> State {
-        let probes = self.probes.clone();
+        let (probes, receivers) = (self.probes.clone(), self.receivers.clone());
         State {
             board: Board::new(self.snapshot.clone()),
             ledger: self.ledger.clone(),
@@ -198,6 +203,7 @@ impl Fixture {
             recorder: Recorder::detached().unwrap().0,
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
+            receivers: ReceiverView::new(move || receivers.clone()),
             blackbox: BlackboxView::new(|| "probe_success{target=\"home\"} 1\n".to_owned()),
             probe_maker: ProbeMaker::new(async |_| Made::Series(String::new())),
             random: Arc::new(Random::from_seed(7)),

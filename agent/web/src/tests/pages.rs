@@ -12,8 +12,15 @@ use lookout_evaluate::Snapshot;
 use lookout_model::sample::component;
 use lookout_model::{CalendarEvidence, ImplausibleCounts, IncidentRecord, VersionEvidence};
 
-const PAGES: [&str; 6] =
-    ["/", "/slos/titanic/requests", "/incidents", "/silences", "/runbooks/TitanicRequests", "/nowhere"];
+const PAGES: [&str; 7] = [
+    "/",
+    "/slos/titanic/requests",
+    "/incidents",
+    "/silences",
+    "/deliveries",
+    "/runbooks/TitanicRequests",
+    "/nowhere",
+];
 
 fn with_runbooks(mut fixture: Fixture) -> (Fixture, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();
