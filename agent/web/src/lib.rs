@@ -12,6 +12,7 @@ mod chart;
 mod current;
 mod error;
 mod health;
+mod history;
 mod host;
 mod pages;
 mod path;
@@ -60,6 +61,7 @@ pub fn router(state: State) -> Router {
         .route("/slos/{service}/{slo}", get(pages::slo::show))
         .route("/incidents", get(pages::incidents::show))
         .route("/silences", get(pages::silences::show))
+        .route("/targets/{name}", get(pages::target::show))
         .route("/runbooks/{name}", get(pages::runbook::show))
         .route("/metrics", get(health::metrics))
         .route("/livez", get(health::live))
