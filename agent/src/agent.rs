@@ -6,6 +6,7 @@ mod collectors;
 mod dependencies;
 mod jobs;
 mod outboxes;
+mod probe_history;
 mod reload;
 mod views;
 
@@ -17,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use background::{
-    PeriodicExport, metrics_export, start_evaluation, start_ledger_checks, start_metrics_export, start_upkeep,
+    PeriodicExport, metrics_export, start_evaluation, start_ledger_checks, start_metrics_export,
 };
 use collectors::{Collectors, Numbered};
 use jobs::query_jobs;
@@ -31,6 +32,7 @@ use lookout_runtime::events::chain;
 use lookout_runtime::task::Tasks;
 use lookout_web::{CurrentRouter, RefusedConfigs};
 use outboxes::{Outboxes, retry_refused};
+use probe_history::start_storing;
 use reload::{Request, keys_of_a_restart};
 use views::{blackbox_families, last_failure, probe_maker, probe_rows, receiver_rows};
 
@@ -181,8 +183,8 @@ impl Agent {
         start_drill_ends(&dependencies, &wake, &rest);
         let current_config = watch::Sender::new(Arc::clone(&config));
         start_follow_up(&dependencies, current_config.subscribe(), &wake, &rest);
-        start_upkeep(dependencies.recorder.clone(), &rest);
         start_ledger_checks(Arc::clone(&dependencies.ledger), &rest);
+        start_storing(&dependencies, &rest);
         let state = lookout_web::State {
             board: view.board.clone(),
             ledger: Arc::clone(&dependencies.ledger),

@@ -200,6 +200,7 @@ async fn collect(
                 grid: config.grid,
                 feed,
                 latest,
+                history: probe::ProbeHistory::default(),
                 pauses: probe::Pauses::default(),
             };
             let assignment = probe::Assignment {

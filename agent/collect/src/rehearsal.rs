@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
-
 use lookout_model::Timestamp;
 
 use super::scrape::samples;
 use lookout_runtime::clock::{Clock, TokioClock};
+use lookout_runtime::exposition::Format;
+use lookout_runtime::recorder::Recorder;
 
 /// Start of simulated time, on a whole hour.
 pub(super) const START: Timestamp = Timestamp::from_seconds(1_799_996_400);
@@ -38,11 +38,11 @@ impl Clock for WallClock {
 }
 
 /// Records metrics of one test; `lend` it to the thread of the test.
-pub(super) struct Meter(PrometheusRecorder);
+pub(super) struct Meter(Recorder);
 
 impl Meter {
     pub(super) fn new() -> Self {
-        Self(PrometheusBuilder::new().build_recorder())
+        Self(Recorder::new(&[], &[]))
     }
 
     pub(super) fn lend(&self) -> metrics::LocalRecorderGuard<'_> {
@@ -51,7 +51,7 @@ impl Meter {
 
     /// The value of a series with exactly these labels, as rendered; `None` when there is no such series.
     pub(super) fn value(&self, metric: &str, labels: &[(&str, &str)]) -> Option<f64> {
-        let text = self.0.handle().render();
+        let text = self.0.text(Format::Text);
         samples(&text)
             .map(Result::unwrap)
             .find(|sample| {

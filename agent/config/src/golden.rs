@@ -414,6 +414,33 @@ fn specs_of_their_own_are_checked_without_what_they_refer_to() {
 }
 
 #[test]
+fn a_file_may_hold_thousands_of_slos_and_no_storm_of_separators() {
+    let folder = tempfile::tempdir().unwrap();
+    let slo = |number: usize| {
+        format!(
+            "---\napiVersion: openslo/v1\nkind: SLO\nmetadata: {{ name: s{number} }}\nspec:\n  service: shop\n  indicator: {{ \
+             metadata: {{ name: i{number} }}, spec: {{ ratioMetric: {{ counter: true, good: {{ metricSource: {{ type: probe, \
+             spec: {{ target: web, outcome: ok }} }} }}, total: {{ metricSource: {{ type: probe, spec: {{ target: web }} }} }} }} }} }}\n  \
+             budgetingMethod: Occurrences\n  objectives: [{{ targetPercent: 99.9 }}]\n  timeWindow: [{{ duration: 30d, isRolling: true }}]\n"
+        )
+    };
+    let specs = folder.path().join("all.slo.yaml");
+    std::fs::write(&specs, (0..2_000).map(slo).collect::<String>()).unwrap();
+    let file = folder.path().join("lookout.yaml");
+    let target = "targets: [{ name: web, http: { url: \"http://web\" } }]\nslos: [\"*.slo.yaml\"]\n";
+    std::fs::write(&file, target).unwrap();
+    let config = load_with(&file, &environment).unwrap().0;
+    assert_eq!((config.slos.len(), config.slos[1_999].name.as_str()), (2_000, "s1999"));
+    std::fs::write(&specs, "--- 1\n".repeat(10_001)).unwrap();
+    let refused = load_with(&file, &environment).unwrap_err().to_string();
+    assert!(
+        refused.contains("this YAML is too large or too deeply nested"),
+        "{}",
+        &refused[..500.min(refused.len())]
+    );
+}
+
+#[test]
 fn what_cannot_be_read_is_said() {
     let found = check_with(&[PathBuf::from("no-such-file.yaml")], &environment);
     assert!(found.to_string().contains("this file cannot be read"), "{found}");

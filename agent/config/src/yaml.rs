@@ -70,12 +70,16 @@ impl Value {
     }
 }
 
+/// Most documents of a file. A file is bounded in bytes too, and so are its nodes.
+const DOCUMENTS: usize = 10_000;
+
 /// Returns every document of a text that is not empty.
 pub(super) fn parse(file: &Path, text: &str) -> Result<Vec<Node>, Box<Diagnostic>> {
     // people write a few anchors at most: what grows beyond that is a mistake or an attack
     let options = serde_saphyr::options! {
         with_snippet: false,
         strict_booleans: true,
+        budget: serde_saphyr::budget! { max_documents: DOCUMENTS },
         alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 20_000 },
     };
     serde_saphyr::from_multiple_with_options::<Spanned<Raw>>(text, options)

@@ -3,14 +3,7 @@
 use core::fmt::Write as _;
 use std::collections::HashMap;
 
-/// Type of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A value that goes up and down.
-    Gauge,
-    /// A value that only goes up.
-    Counter,
-}
+use lookout_runtime::exposition::{Format, Kind, write_labels};
 
 #[derive(Debug)]
 struct Family {
@@ -61,43 +54,23 @@ impl Families {
     }
 
     /// Appends everything to `out`.
-    pub(super) fn write(&self, out: &mut String) {
+    pub(super) fn write(&self, out: &mut String, format: Format) {
         for family in &self.all {
-            let kind = match family.kind {
-                Kind::Gauge => "gauge",
-                Kind::Counter => "counter",
-            };
-            let (name, help, samples) = (&family.name, family.help, &family.samples);
-            // Writing to a string cannot fail.
-            let _ = write!(out, "# HELP {name} {help}\n# TYPE {name} {kind}\n{samples}");
+            format.write_head(out, &family.name, family.kind, Some(family.help));
+            out.push_str(&family.samples);
         }
     }
 }
 
 fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
     out.push_str(name);
-    for (at, (label, text)) in labels.iter().enumerate() {
-        out.push(if at == 0 { '{' } else { ',' });
-        out.push_str(label);
-        out.push_str("=\"");
-        escape(out, text);
-        out.push('"');
-    }
     if !labels.is_empty() {
+        out.push('{');
+        write_labels(out, labels.iter().copied());
         out.push('}');
     }
+    // writing to a string cannot fail
     let _ = writeln!(out, " {value}");
-}
-
-fn escape(out: &mut String, text: &str) {
-    for letter in text.chars() {
-        match letter {
-            '\\' => out.push_str("\\\\"),
-            '"' => out.push_str("\\\""),
-            '\n' => out.push_str("\\n"),
-            other => out.push(other),
-        }
-    }
 }
 
 #[cfg(test)]
@@ -112,7 +85,7 @@ mod tests {
         families.gauge("a", "The first.", &[("x", "a\"b\\c\nd")], 2.0);
         families.gauge("c", "Nothing.", &[], f64::NAN);
         let mut out = String::new();
-        families.write(&mut out);
+        families.write(&mut out, Format::Text);
         assert_eq!(
             out,
             "# HELP a The first.\n# TYPE a gauge\na{x=\"1\"} 0.5\na{x=\"a\\\"b\\\\c\\nd\"} 2\n\

@@ -8,7 +8,9 @@ use sysinfo::{
 };
 use tokio::time::Instant;
 
-use super::family::{Families, Kind};
+use lookout_runtime::exposition::Kind;
+
+use super::family::Families;
 
 /// Time for which figures are cached. Reading them takes about ten system calls.
 const FRESH: Duration = Duration::from_secs(5);

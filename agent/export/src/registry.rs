@@ -1,8 +1,7 @@
-//! The recorder behind the `metrics` facade.
-
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+//! The recorder of the agent: buckets and descriptions of its metrics.
 
 use lookout_runtime::events::names;
+use lookout_runtime::recorder::Recorder;
 
 /// Buckets of durations: from a loopback answer to the longest possible timeout.
 const SECONDS: [f64; 14] =
@@ -11,73 +10,34 @@ const SECONDS: [f64; 14] =
 /// Most bounds beside those of [`SECONDS`]: each is a series per target and outcome.
 const MOST_BOUNDS: usize = 16;
 
-/// Recorder of the agent's own metrics.
-#[derive(Clone)]
-pub struct Recorder(PrometheusHandle);
-
-impl core::fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("Recorder")
-    }
-}
-
-/// Failure to install the recorder.
+/// A process has one recorder already.
 #[derive(Debug, thiserror::Error)]
-pub enum InstallError {
-    /// A process has one recorder.
-    #[error("installing the metrics recorder: this process has one already")]
-    Twice,
-    /// The recorder refused its settings.
-    #[error("setting up the metrics recorder")]
-    Settings(#[source] metrics_exporter_prometheus::BuildError),
+#[error("installing the metrics recorder: this process has one already")]
+pub struct InstalledTwice;
+
+/// Installs the recorder of this process, which collects every metric from now on. Durations of probes have a bucket
+/// at each of the bounds, in seconds: only there a share of fast probes is exact.
+///
+/// # Errors
+/// Fails when the process has one already.
+pub fn install_recorder(bounds: &[f64]) -> Result<Recorder, InstalledTwice> {
+    let recorder = build(bounds);
+    metrics::set_global_recorder(recorder.clone()).map_err(|_| InstalledTwice)?;
+    describe();
+    Ok(recorder)
 }
 
-impl Recorder {
-    /// Installs the recorder of this process, which collects every metric from now on. Durations of probes have a bucket
-    /// at each of the bounds, in seconds: only there a share of fast probes is exact.
-    ///
-    /// # Errors
-    /// Fails when the process has one already.
-    pub fn install(bounds: &[f64]) -> Result<Self, InstallError> {
-        let recorder = build(bounds)?;
-        let handle = recorder.handle();
-        metrics::set_global_recorder(recorder).map_err(|_| InstallError::Twice)?;
-        describe();
-        Ok(Self(handle))
-    }
-
-    /// Creates a recorder for the closure given to [`metrics::with_local_recorder`] alone: for several agents in one
-    /// process, and for tests.
-    ///
-    /// # Errors
-    /// Fails when the recorder refuses its settings.
-    pub fn detached() -> Result<(Self, PrometheusRecorder), InstallError> {
-        let recorder = build(&[])?;
-        metrics::with_local_recorder(&recorder, describe);
-        Ok((Self(recorder.handle()), recorder))
-    }
-
-    /// Sorts samples into buckets. Call it every few seconds; otherwise samples pile up until the next scrape.
-    pub fn upkeep(&self) {
-        self.0.run_upkeep();
-    }
-
-    /// Returns all metrics in the text format.
-    #[must_use]
-    pub fn text(&self) -> String {
-        self.0.render()
-    }
+/// Creates a recorder for the closure given to [`metrics::with_local_recorder`] alone: for several agents in one process,
+/// and for tests.
+#[must_use]
+pub fn detached_recorder() -> Recorder {
+    let recorder = build(&[]);
+    metrics::with_local_recorder(&recorder, describe);
+    recorder
 }
 
-fn build(bounds: &[f64]) -> Result<PrometheusRecorder, InstallError> {
-    let builder = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
-        .and_then(|builder| {
-            builder
-                .set_buckets_for_metric(Matcher::Full(names::PROBE_SECONDS.to_owned()), &with_bounds(bounds))
-        })
-        .map_err(InstallError::Settings)?;
-    Ok(builder.build_recorder())
+fn build(bounds: &[f64]) -> Recorder {
+    Recorder::new(&SECONDS, &[(names::PROBE_SECONDS, &with_bounds(bounds))])
 }
 
 /// Returns the usual buckets and those of further bounds, in order and each once.
@@ -151,16 +111,18 @@ fn describe() {
 
 #[cfg(test)]
 mod tests {
+    use lookout_runtime::exposition::Format;
+
     use super::*;
 
     #[test]
     fn a_bound_of_a_target_is_a_bucket_of_probes_alone() {
-        let recorder = build(&[0.3, 0.5, f64::NAN, 0.3]).unwrap();
+        let recorder = build(&[0.3, 0.5, f64::NAN, 0.3]);
         metrics::with_local_recorder(&recorder, || {
             metrics::histogram!(names::PROBE_SECONDS, "target" => "api").record(0.28);
             metrics::histogram!(names::EVALUATION_SECONDS).record(0.28);
         });
-        let text = recorder.handle().render();
+        let text = recorder.text(Format::Text);
         let count = |metric: &str, bound: &str| {
             let lines = text.lines().filter(|line| line.starts_with(&format!("{metric}_bucket")));
             lines.filter(|line| line.contains(&format!("le=\"{bound}\""))).count()

@@ -12,21 +12,20 @@ use lookout_engine::{Cause, DataState, Objective, Severity, Status, Window};
 use super::component;
 use super::family::Families;
 use super::host::Host;
-use super::registry::Recorder;
 use lookout_evaluate::{SloStatus, Snapshot};
+use lookout_runtime::exposition::Format;
+use lookout_runtime::recorder::Recorder;
 
-/// Media type of the text.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
-
-/// Renders all metrics.
+/// Renders all metrics, without what ends a text of the format.
 #[must_use]
-pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_url: &str) -> String {
-    let counted = recorder.text();
-    let mut out = String::with_capacity(counted.len() + 4096);
-    for line in counted.lines().filter(|line| is_sound(line)) {
-        out.push_str(line);
-        out.push('\n');
-    }
+pub fn render(
+    recorder: &Recorder,
+    snapshot: &Snapshot,
+    host: &Host,
+    external_url: &str,
+    format: Format,
+) -> String {
+    let mut out = recorder.text(format);
     let mut families = Families::default();
     // dashboards link to the agent by this address
     let version = [("version", env!("CARGO_PKG_VERSION")), ("external_url", external_url)];
@@ -37,16 +36,8 @@ pub fn render(recorder: &Recorder, snapshot: &Snapshot, host: &Host, external_ur
         component::add_to(&mut families, slo);
     }
     host.figures().add_to(&mut families);
-    families.write(&mut out);
+    families.write(&mut out, format);
     out
-}
-
-/// Returns whether a line is neither blank (OpenMetrics refuses blank lines) nor a sample without a finite value.
-fn is_sound(line: &str) -> bool {
-    if line.starts_with('#') {
-        return true;
-    }
-    line.rsplit_once(' ').is_some_and(|(_, value)| value.parse::<f64>().is_ok_and(f64::is_finite))
 }
 
 fn sloth_families(families: &mut Families, slo: &SloStatus) {

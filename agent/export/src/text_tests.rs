@@ -65,19 +65,19 @@ fn slo(name: &str, total: u64) -> SloStatus {
 }
 
 fn shown(slos: Vec<SloStatus>) -> String {
-    let (recorder, local) = Recorder::detached().unwrap();
-    metrics::with_local_recorder(&local, || {
+    let recorder = crate::detached_recorder();
+    metrics::with_local_recorder(&recorder, || {
         metrics::counter!(names::PROBES, "target" => "a\"b", "outcome" => "ok").increment(2);
         metrics::histogram!(names::PROBE_SECONDS, "target" => "home").record(0.003);
         metrics::gauge!(names::DELIVERIES_WAITING, "destination" => "nan").set(f64::NAN);
         metrics::gauge!(names::TASK_LAST_SUCCESS, "task" => "evaluate").set(1_767_225_600.0);
     });
-    recorder.upkeep();
     render(
         &recorder,
         &Snapshot { at: Timestamp::EPOCH, interval_s: 10, ledger_is_down: false, slos },
         &Host::new(),
         "http://127.0.0.1:9797",
+        Format::Text,
     )
 }
 

@@ -83,8 +83,8 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
     if let Some(folder) = &config.outputs.alerts {
         for service in &services {
             list.push(Artifact::new(folder.join(rules::file_name(service)), rules::file(config, service)));
-            let tests = rule_tests::file(config, service);
-            list.push(Artifact::new(folder.join(format!("{service}.tests.yaml")), tests));
+            let tests = rule_tests::files(config, service).into_iter();
+            list.extend(tests.map(|(name, contents)| Artifact::new(folder.join(name), contents)));
         }
         list.push(Artifact::new(folder.join("alertmanager.yaml"), alertmanager::file(config)));
         let mine = [("rules", self_monitoring::file(config)), ("tests", self_monitoring::tests(config))];

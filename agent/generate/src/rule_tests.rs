@@ -2,6 +2,8 @@
 //!
 //! Times are computed from the policy, so that the tests fit demo scales as well as months.
 
+use std::collections::BTreeMap;
+
 use lookout_engine::{Severity, Tier};
 
 use super::promql::identity;
@@ -18,10 +20,29 @@ use lookout_config::{Config, Slo};
 /// Events per step, enough for every usual guard.
 const EVENTS: u64 = 1000;
 
-/// Renders the tests of all SLOs of a service.
-pub(super) fn file(config: &Config, service: &str) -> String {
-    let slos: Vec<&Slo> = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo)).collect();
-    let widest = slos.iter().copied().map(evaluation_seconds).min().unwrap_or(60);
+/// Renders the tests of all SLOs of a service, as files by name: one for each interval at which rules are evaluated.
+/// promtool evaluates every group at the interval of the test file, and a budget depends on its own.
+pub(super) fn files(config: &Config, service: &str) -> Vec<(String, String)> {
+    let slos = config.slos.iter().filter(|slo| slo.service == service && has_rules(slo));
+    let mut by_interval: BTreeMap<u32, Vec<&Slo>> = BTreeMap::new();
+    for slo in slos {
+        by_interval.entry(evaluation_seconds(slo)).or_default().push(slo);
+    }
+    if by_interval.is_empty() {
+        by_interval.insert(60, Vec::new());
+    }
+    let name = |place: usize, seconds: u32| match place {
+        0 => format!("{service}.tests.yaml"),
+        _ => format!("{service}.{seconds}s.tests.yaml"),
+    };
+    let files = by_interval.iter().enumerate();
+    files
+        .map(|(place, (seconds, slos))| (name(place, *seconds), file(config, service, *seconds, slos)))
+        .collect()
+}
+
+/// Renders the tests of the SLOs whose rules are evaluated at one interval.
+fn file(config: &Config, service: &str, interval_s: u32, slos: &[&Slo]) -> String {
     let plans: Vec<Plan<'_>> = slos.iter().map(|slo| Plan::of(config, slo)).collect();
     let tests = plans.iter().flat_map(Plan::tests);
     let mut comments = vec![format!(
@@ -34,7 +55,7 @@ pub(super) fn file(config: &Config, service: &str) -> String {
         .map(|names| ("group_eval_order", Node::List(names.into_iter().map(Into::into).collect())));
     let head = [
         ("rule_files", Node::List(vec![file_name(service).into()])),
-        ("evaluation_interval", format!("{widest}s").into()),
+        ("evaluation_interval", format!("{interval_s}s").into()),
     ];
     let tests = ("tests", Node::List(tests.collect()));
     yaml::file(&comments, &map(head.into_iter().chain(order).chain([tests])))

@@ -28,7 +28,7 @@ pub use sqlite::{
 };
 pub use stores::{
     CorrectionStore, CountStore, DecisionStore, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore,
-    Ledger, ObjectiveStore, PauseStore, SilenceStore,
+    Ledger, ObjectiveStore, PauseStore, ProbeHistoryStore, SilenceStore,
 };
 pub use write_through::WriteThroughLedger;
 

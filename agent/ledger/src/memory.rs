@@ -1,6 +1,8 @@
 //! A ledger in memory, for simulated time, where real I/O is not possible, and for `watch` without a file. It keeps
 //! every promise of the contract except durability.
 
+mod probe_history;
+
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -24,6 +26,7 @@ use lookout_model::{
     IncidentRecord, MAX_IN_FORCE, MAX_KEPT, Notice, ObjectiveRecord, PauseRecord, Revocation, SilenceRecord,
     StateRecord, TransitionRecord,
 };
+use probe_history::EncodedHours;
 
 /// A ledger in memory.
 #[derive(Debug, Default)]
@@ -45,6 +48,7 @@ struct Tables {
     states: BTreeMap<String, StateRecord>,
     heartbeats: BTreeMap<String, Timestamp>,
     pauses: BTreeMap<String, PauseRecord>,
+    probes: EncodedHours,
     working: WorkingSet,
     deploys: Vec<DeployRecord>,
     decisions: Vec<DecisionRecord>,
@@ -115,6 +119,7 @@ impl Tables {
         }
         self.working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
         self.silences.retain(|silence| silence.ends_at >= cutoffs.incidents_before);
+        probe_history::prune(&mut self.probes, cutoffs);
         self.corrections.retain(|correction| {
             let over_at = correction.revoked.as_ref().map(|revoked| revoked.at).or(correction.to);
             over_at.is_none_or(|at| at >= cutoffs.incidents_before)

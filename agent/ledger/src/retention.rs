@@ -14,6 +14,9 @@ const MINUTES: Duration = DAY.saturating_mul(90);
 /// Quarters of an hour are kept for a year's budget and a month. Time zones are whole quarters of an hour away from UTC,
 /// so that a calendar period begins with a row; hours would be cut in Kathmandu.
 const QUARTERS: Duration = DAY.saturating_mul(400);
+/// Hours of probes are kept fine for a week, and coarse as long as minutes of counts.
+const RECENT_PROBES: Duration = DAY.saturating_mul(7);
+const PROBES: Duration = MINUTES;
 /// Incidents are kept for a year and a month, so that this month can be compared with the same one last year.
 const INCIDENTS: Duration = DAY.saturating_mul(400);
 
@@ -43,6 +46,10 @@ pub(super) struct Cutoffs {
     pub(super) minutes_before: i64,
     /// Quarters of an hour with a smaller number are forgotten.
     pub(super) quarters_before: i64,
+    /// Hours of probes with a smaller number become coarse.
+    pub(super) recent_probe_hours_before: i64,
+    /// Hours of probes with a smaller number are forgotten.
+    pub(super) probe_hours_before: i64,
     /// Incidents resolved before this are forgotten.
     pub(super) incidents_before: Timestamp,
     /// Decisions and deploys before this are forgotten.
@@ -55,6 +62,8 @@ impl Cutoffs {
             slots_before_s: now.saturating_sub(SLOTS).as_seconds().div_euclid(60) * 60,
             minutes_before: now.saturating_sub(MINUTES).as_seconds().div_euclid(3600) * 60,
             quarters_before: now.saturating_sub(QUARTERS).as_seconds().div_euclid(QUARTER_S),
+            recent_probe_hours_before: now.saturating_sub(RECENT_PROBES).as_seconds().div_euclid(3600),
+            probe_hours_before: now.saturating_sub(PROBES).as_seconds().div_euclid(3600),
             incidents_before: now.saturating_sub(INCIDENTS),
             decisions_before: now.saturating_sub(DECISIONS),
         }

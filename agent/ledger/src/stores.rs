@@ -1,6 +1,7 @@
 //! The contract of a ledger: a trait for each kind of record, so that a reader takes what it needs.
 
 use async_trait::async_trait;
+use lookout_model::probe_history::{ProbeHour, ProbeMinute};
 use lookout_model::{
     CorrectionRecord, CountRow, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Followed,
     IncidentRecord, Notice, ObjectiveRecord, PauseRecord, Revocation, SilenceRecord, StateRecord, Timestamp,
@@ -205,6 +206,22 @@ pub trait PauseStore: Send + Sync + 'static {
     async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError>;
 }
 
+/// History of the probes of targets.
+#[async_trait]
+pub trait ProbeHistoryStore: Send + Sync + 'static {
+    /// Adds the probes of minutes to what is known of them, all of them or none.
+    async fn add_probe_minutes(&self, minutes: &[ProbeMinute]) -> Result<(), LedgerError>;
+
+    /// Returns the hours of a target between two instants, each with its number since the epoch, oldest first. An hour in
+    /// which nothing happened is left out.
+    async fn probe_hours(
+        &self,
+        target: &str,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(i64, ProbeHour)>, LedgerError>;
+}
+
 /// The durable store of everything.
 #[async_trait]
 pub trait Ledger:
@@ -217,6 +234,7 @@ pub trait Ledger:
     + ObjectiveStore
     + HeartbeatStore
     + PauseStore
+    + ProbeHistoryStore
 {
     /// Adds a tick's counts to their slots, and stores transitions with their deliveries and the states of evaluators, in
     /// one transaction.

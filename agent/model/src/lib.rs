@@ -1,5 +1,5 @@
 //! Values that the agent's crates share: incidents and their messages, deploys, decisions, corrections, instants,
-//! durations. Each fact has one type here, and each figure one way to become text.
+//! durations, histories of probes. Each fact has one type here, and each figure one way to become text.
 //!
 //! This crate never reads a clock, a file or a socket, and it knows no store, no receiver and no page.
 
@@ -17,6 +17,7 @@ mod matcher;
 mod news;
 mod notice;
 mod pause;
+pub mod probe_history;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
 mod saved_state;

@@ -5,5 +5,7 @@
 
 pub mod clock;
 pub mod events;
+pub mod exposition;
 pub mod random;
+pub mod recorder;
 pub mod task;

@@ -1,4 +1,4 @@
-//! Loops that belong to no single source: the evaluation, the upkeep of metrics, checks of the ledger.
+//! Loops that belong to no single source: the evaluation, checks of the ledger.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,10 @@ use std::time::Duration;
 use lookout_collect::Observation;
 use lookout_config::Config;
 use lookout_evaluate::{Board, Driver, Reconfigure};
-use lookout_export::{MetricsExport, Recorder};
+use lookout_export::MetricsExport;
 use lookout_ledger::Ledger;
 use lookout_runtime::events::chain;
+use lookout_runtime::exposition::Format;
 use lookout_runtime::task::Tasks;
 use lookout_web::State;
 use tokio::sync::{Mutex, Notify, mpsc};
@@ -19,8 +20,6 @@ use super::dependencies::{BuildError, Dependencies, unprepared};
 /// Pauses between checks for damage of a small ledger, and of a large one.
 const LEDGER_CHECK_EVERY: Duration = Duration::from_secs(30);
 const LEDGER_CHECK_LATEST: Duration = Duration::from_secs(3600);
-/// Interval at which samples of histograms are folded together.
-const UPKEEP: Duration = Duration::from_secs(5);
 /// Time that the last export of metrics may take.
 const LAST_EXPORT: Duration = Duration::from_secs(2);
 
@@ -51,21 +50,6 @@ pub(super) fn start_evaluation(
             let mut state = state.lock().await;
             let (driver, (observations, requests)) = &mut *state;
             lookout_evaluate::run(driver, (observations, requests), &ports, stop).await;
-        }
-    });
-}
-
-pub(super) fn start_upkeep(recorder: Recorder, tasks: &Tasks) {
-    let stop = tasks.stopping();
-    tasks.supervise("upkeep", move || {
-        let (recorder, stop) = (recorder.clone(), stop.clone());
-        async move {
-            loop {
-                tokio::select! {
-                    () = stop.cancelled() => return,
-                    () = tokio::time::sleep(UPKEEP) => recorder.upkeep(),
-                }
-            }
         }
     });
 }
@@ -117,7 +101,9 @@ pub(super) fn start_metrics_export((export, every): PeriodicExport, state: &Stat
                     () = stop.cancelled() => LAST_EXPORT,
                     () = tokio::time::sleep(every) => every,
                 };
-                let sent = export.send(&lookout_web::metrics_text(&state), state.clock.now(), within).await;
+                let sent = export
+                    .send(&lookout_web::metrics_text(&state, Format::Text), state.clock.now(), within)
+                    .await;
                 if let Err(error) = &sent
                     && !failing
                 {

@@ -123,6 +123,7 @@ impl Collectors {
                 grid: self.grid,
                 feed: self.feed.clone(),
                 latest: self.latest.clone(),
+                history: self.dependencies.history.clone(),
                 pauses: self.dependencies.pauses.clone(),
             };
             let stop = tasks.stopping();

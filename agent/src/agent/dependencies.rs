@@ -3,16 +3,17 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use lookout_collect::probe::{Heartbeats, Pauses, Probe, Prober};
+use lookout_collect::probe::{Heartbeats, Pauses, Probe, ProbeHistory, Prober};
 use lookout_collect::promql::{HttpQueryApi, QueryApi};
 use lookout_collect::scrape::{Fetch, HttpFetch};
 use lookout_config::{Condition, Config, Expected, LedgerLocation, Subject};
 use lookout_deliver::Receiver;
 use lookout_evaluate::RestoreError;
-use lookout_export::Recorder;
+use lookout_export::install_recorder;
 use lookout_ledger::{Ledger, LedgerError, MemoryLedger, WriteThroughLedger};
 use lookout_runtime::clock::{Clock, SystemClock};
 use lookout_runtime::random::Random;
+use lookout_runtime::recorder::Recorder;
 
 /// An error that keeps the agent from starting.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +77,8 @@ pub struct Dependencies {
     pub ledger: Arc<dyn Ledger>,
     /// The agent's own metrics.
     pub recorder: Recorder,
+    /// Probes that the ledger does not have yet.
+    pub history: ProbeHistory,
 }
 
 impl Dependencies {
@@ -105,11 +108,12 @@ impl Dependencies {
             prober: Arc::new(Prober::new(Arc::clone(&random)).with_heartbeats(heartbeats.clone())),
             heartbeats,
             pauses: Pauses::default(),
+            history: ProbeHistory::default(),
             connect: Arc::new(move |config| connect(config, &connecting)),
             clock,
             random,
             ledger,
-            recorder: Recorder::install(&latency_bounds(config))
+            recorder: install_recorder(&latency_bounds(config))
                 .map_err(|error| unprepared("metrics", error))?,
         })
     }

@@ -9,6 +9,8 @@ use lookout_deliver::Receiver;
 use lookout_evaluate::LastFailure;
 use lookout_web::{BlackboxView, Made, ProbeMaker};
 
+use crate::report;
+
 /// Returns the rows of the page about probes.
 pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::ProbeView {
     let (config, latest) = (Arc::clone(config), latest.clone());
@@ -66,10 +68,13 @@ pub(super) fn probe_maker(prober: &Arc<dyn Probe>) -> ProbeMaker {
             match outcome.verdict {
                 Verdict::Fail { reason: Reason::Forbidden, detail } => Made::Forbidden(detail),
                 Verdict::Fail { reason, detail } if reason.is_local() => Made::Unknown(detail),
-                _ => Made::Series(lookout_export::render_probe(lookout_export::Probed {
-                    target: &target,
-                    outcome: &outcome,
-                })),
+                _ => Made::Series {
+                    report: report::text(&target, &outcome),
+                    series: lookout_export::render_probe(lookout_export::Probed {
+                        target: &target,
+                        outcome: &outcome,
+                    }),
+                },
             }
         }
     })

@@ -1,19 +1,18 @@
 //! `lookout probe`: one probe, its phases as a waterfall, and the assertion that decided.
 
-use lookout_model::format;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
 use super::exit::Exit;
 use super::{output, runtime};
+use crate::report;
 use lookout_collect::probe::{
-    AddressResult, Certificate, Outcome, Probe as _, Prober, Received, StepOutcome, Verdict, peer_of,
+    AddressResult, Certificate, Outcome, Probe as _, Prober, StepOutcome, Verdict, peer_of,
 };
-use lookout_config::{Check, Target};
+use lookout_config::Target;
 use lookout_runtime::random::Random;
 
 #[derive(Debug, Args)]
@@ -39,7 +38,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     if options.json {
         output::line(&as_json(&target, &outcome).to_string());
     } else {
-        output::data(&as_text(&target, &outcome));
+        output::data(&report::text(&target, &outcome));
     }
     Ok(if outcome.is_ok() { Exit::Fine } else { Exit::No })
 }
@@ -127,73 +126,4 @@ fn certificate_json(certificate: &Certificate) -> serde_json::Value {
         "days_left": certificate.days_left, "not_after": certificate.not_after_s,
         "verified": certificate.verified_not_after_s.is_some(), "sha256": certificate.fingerprint,
     })
-}
-
-const BAR: usize = 40;
-
-fn as_text(target: &Target, outcome: &Outcome) -> String {
-    let verb = match &target.check {
-        Check::Http(http) => http.method.as_str(),
-        other => other.protocol(),
-    };
-    let mut text = format!("{verb} {}\n", format::printable(&peer_of(&target.check)));
-    let total = outcome.total.as_secs_f64().max(f64::EPSILON);
-    let mut before = Duration::ZERO;
-    for (name, duration) in outcome.phases.named() {
-        let Some(duration) = duration else { continue };
-        let cells = |d: Duration| ((d.as_secs_f64() / total * BAR as f64).round() as usize).min(BAR);
-        let start = cells(before);
-        let length = cells(before + duration).saturating_sub(start);
-        let bar = format!("{}{}", " ".repeat(start), "█".repeat(length.max(1)));
-        text += &format!("  {name:<10} {:>9}  {bar}\n", milliseconds(duration));
-        before += duration;
-    }
-    text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
-    text += &way(&outcome.received);
-    for step in &outcome.steps {
-        let result = match &step.verdict {
-            Verdict::Ok => format!("status {}", step.status.unwrap_or_default()),
-            Verdict::Fail { reason, detail } => format!("{}: {}", reason.as_str(), format::printable(detail)),
-        };
-        text += &format!("  step {:<15} {:>9}  {result}\n", step.name, milliseconds(step.total));
-    }
-    if let Some(certificate) = &outcome.certificate {
-        let names = certificate.names.join(", ");
-        let issuer = format::printable(&certificate.issuer);
-        let verified = if certificate.verified_not_after_s.is_some() { "verified" } else { "not verified" };
-        text += &format!("  certificate of {issuer}, {} days left, {verified}", certificate.days_left);
-        text += &format!(", for {}\n", format::printable(&names));
-    }
-    text += &match &outcome.verdict {
-        Verdict::Ok => {
-            format!("ok: {}\n", format::printable(outcome.summary.as_deref().unwrap_or("answered")))
-        }
-        Verdict::Fail { reason, detail } => {
-            format!("failed ({}): {}\n", reason.as_str(), format::printable(detail))
-        }
-    };
-    text + &format!("trace {}\n", outcome.trace_id)
-}
-
-/// The way to the target, where it is not the usual one.
-fn way(received: &Received) -> String {
-    let mut text = String::new();
-    if let Some(time) = received.token_time {
-        text += &format!("  {:<10} {:>9}  apart from the total\n", "token", milliseconds(time));
-    }
-    if let Some(proxy) = &received.proxy {
-        text += &format!("  by the proxy {}\n", format::printable(proxy));
-    }
-    for one in &received.addresses {
-        let result = one.failure.as_deref().map_or_else(|| "ok".to_owned(), format::printable);
-        text += &format!("  {:<20} {:>9}  {result}\n", one.address.to_string(), milliseconds(one.total));
-    }
-    if received.resumed == Some(true) {
-        text += "  a resumed session of TLS: no certificate was verified\n";
-    }
-    text
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }

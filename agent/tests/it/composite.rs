@@ -8,14 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies};
-use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Received, Verdict};
+use lookout_collect::probe::{
+    Heartbeats, Outcome, Pauses, Phases, Probe, ProbeHistory, Reason, Received, Verdict,
+};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, load_with};
 use lookout_deliver::{Receiver, Refused};
 use lookout_engine::Severity;
 use lookout_evaluate::Snapshot;
-use lookout_export::Recorder;
+use lookout_export::detached_recorder;
 use lookout_ledger::{IncidentStore as _, Ledger, MemoryLedger};
 use lookout_model::{Delivery, Notice, Timestamp};
 use lookout_promql::client::{Answer, Error, Question};
@@ -126,9 +128,10 @@ impl Simulation {
             prober: Arc::new(connected()),
             heartbeats: Heartbeats::new(Arc::clone(&self.world.clock)),
             pauses: Pauses::default(),
+            history: ProbeHistory::default(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
-            recorder: Recorder::detached().unwrap().0,
+            recorder: detached_recorder(),
         };
         let agent = Agent::build(config(), outside).await.unwrap();
         let board = agent.view().board;

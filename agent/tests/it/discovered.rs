@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use lookout_config::{Config, Target};
-use lookout_export::Recorder;
+use lookout_export::detached_recorder;
 use lookout_runtime::clock::Clock as _;
 use lookout_runtime::events::names;
+use lookout_runtime::exposition::Format;
 
 use super::reloaded::{counted, scheduled};
 use super::simulated::{Simulation, config_of};
@@ -23,7 +24,7 @@ fn at(config: &Config, addresses: &[&str]) -> Config {
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
 async fn an_slo_counts_every_address_and_those_that_stay_go_on() {
-    let (_, local) = Recorder::detached().unwrap();
+    let local = detached_recorder();
     let _lent = metrics::set_default_local_recorder(&local);
     let template = config_of(&["http://service.test/health".to_owned()]);
     let (before, after) = (at(&template, &["a", "b"]), at(&template, &["b", "c"]));
@@ -38,7 +39,7 @@ async fn an_slo_counts_every_address_and_those_that_stay_go_on() {
             evidence.lock().unwrap().push(board.read().slos[0].evidence.total);
         })
         .await;
-    let (end, text) = (simulation.world.clock.now(), local.handle().render());
+    let (end, text) = (simulation.world.clock.now(), local.text(Format::Text));
     let starts = simulation.world.starts.lock().unwrap().clone();
     let stays = &before.targets[1];
     assert_eq!(starts[&stays.name], scheduled(stays, simulation.start, end), "an address that stays");

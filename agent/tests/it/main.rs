@@ -45,6 +45,8 @@ mod outages;
 #[cfg(test)]
 mod pauses;
 #[cfg(test)]
+mod probed;
+#[cfg(test)]
 mod promised;
 #[cfg(test)]
 mod queried;

@@ -9,11 +9,12 @@ use lookout::agent::{ReloadError, Reloader};
 use lookout_collect::Schedule;
 use lookout_config::{Config, Indicator, Slo, Target};
 use lookout_engine::{Grid, Objective};
-use lookout_export::Recorder;
+use lookout_export::detached_recorder;
 use lookout_ledger::{CountStore as _, IncidentStore as _};
 use lookout_model::Timestamp;
 use lookout_runtime::clock::Clock as _;
 use lookout_runtime::events::names;
+use lookout_runtime::exposition::Format;
 
 use super::simulated::{Simulation, config_of};
 use super::support::{Lookout, Slack, eventually};
@@ -38,7 +39,7 @@ pub(super) fn scheduled(target: &Target, from: Timestamp, to: Timestamp) -> Vec<
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
 async fn of_a_thousand_targets_one_changes_and_the_others_keep_phase_counters_and_incidents() {
-    let (_, local) = Recorder::detached().unwrap();
+    let local = detached_recorder();
     let _lent = metrics::set_default_local_recorder(&local);
     let config = config_of(&urls(1000));
     let simulation = Simulation::of(config.clone());
@@ -65,7 +66,7 @@ async fn of_a_thousand_targets_one_changes_and_the_others_keep_phase_counters_an
         .await;
     assert_eq!(before.lock().unwrap().0.len(), 1000, "every SLO had an incident");
 
-    let (end, text) = (simulation.world.clock.now(), local.handle().render());
+    let (end, text) = (simulation.world.clock.now(), local.text(Format::Text));
     let starts = simulation.world.starts.lock().unwrap().clone();
     for (place, target) in config.targets.iter().enumerate().filter(|(place, _)| *place != 500) {
         let expected = scheduled(target, simulation.start, end);
@@ -88,7 +89,7 @@ async fn of_a_thousand_targets_one_changes_and_the_others_keep_phase_counters_an
 async fn whatever_is_reloaded_every_slot_of_every_target_has_one_outcome() {
     for seed in 0..6 {
         let mut random = fastrand::Rng::with_seed(seed);
-        let (_, local) = Recorder::detached().unwrap();
+        let local = detached_recorder();
         let _lent = metrics::set_default_local_recorder(&local);
         let all = config_of(&urls(12));
         let simulation = Simulation::of(all.clone());
@@ -129,7 +130,7 @@ async fn whatever_is_reloaded_every_slot_of_every_target_has_one_outcome() {
                 account(&running, since, simulation.world.clock.now());
             })
             .await;
-        let text = local.handle().render();
+        let text = local.text(Format::Text);
         for (target, slots) in &slots {
             let outcomes = counted(&text, names::PROBES, target);
             assert_eq!(outcomes, *slots as u64, "seed {seed}, {target}");
@@ -222,12 +223,12 @@ async fn an_slo_that_is_gone_ends_its_incident_and_one_that_stays_does_not_page_
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
 async fn keys_that_need_a_restart_are_refused_and_nothing_changes() {
-    let (_, local) = Recorder::detached().unwrap();
+    let local = detached_recorder();
     let _lent = metrics::set_default_local_recorder(&local);
     let all = config_of(&urls(2));
     let simulation = Simulation::of(all.clone());
     let successful = || {
-        let text = local.handle().render();
+        let text = local.text(Format::Text);
         text.lines().find(|line| line.starts_with(names::CONFIG_RELOADED)).unwrap().ends_with(" 1")
     };
     let refuse = async |reloader: &Reloader, config: Config, keys: &str| {

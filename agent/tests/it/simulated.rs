@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies, Reloader};
-use lookout_collect::probe::{Heartbeats, Outcome, Pauses, Phases, Probe, Reason, Received, Verdict};
+use lookout_collect::probe::{
+    Heartbeats, Outcome, Pauses, Phases, Probe, ProbeHistory, Reason, Received, Verdict,
+};
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
@@ -16,7 +18,7 @@ use lookout_config::{
 use lookout_deliver::{Receiver, Refused, Retry};
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
 use lookout_evaluate::{Board, Snapshot};
-use lookout_export::Recorder;
+use lookout_export::detached_recorder;
 use lookout_ledger::{CountStore as _, IncidentStore as _, Ledger, MemoryLedger};
 use lookout_model::{Delivery, IncidentRecord, Timestamp};
 use lookout_promql::client::{Answer, Error, Question};
@@ -267,9 +269,10 @@ impl Simulation {
             prober: Arc::new(connected()),
             heartbeats: Heartbeats::new(Arc::clone(&self.clock)),
             pauses: Pauses::default(),
+            history: ProbeHistory::default(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
-            recorder: Recorder::detached().unwrap().0,
+            recorder: detached_recorder(),
         };
         Agent::build(self.config.clone(), outside).await.unwrap()
     }

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use lookout_config::Target;
+use lookout_runtime::exposition::Format;
 use serde::Deserialize;
 
 use crate::probe_maker::{AT_ONCE, Made};
@@ -32,6 +33,11 @@ const SCRAPE_TIMEOUT: &str = "x-prometheus-scrape-timeout-seconds";
 pub(super) struct Parameters {
     target: Option<String>,
     module: Option<String>,
+    /// The name of the host, where it is not the one of the address.
+    hostname: Option<String>,
+    /// Whether people ask: the answer is a report, and then the series.
+    #[serde(default)]
+    debug: bool,
 }
 
 /// `GET /probe`
@@ -54,7 +60,13 @@ pub(super) async fn probe(
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail));
     };
     match made {
-        Made::Series(text) => Ok(([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], text).into_response()),
+        Made::Series { series, report } if parameters.debug => {
+            let text = format!("{report}\nThe series of this probe:\n\n{series}");
+            Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response())
+        }
+        Made::Series { series, .. } => {
+            Ok(([(CONTENT_TYPE, Format::Text.content_type())], series).into_response())
+        }
         Made::Forbidden(detail) => Err(Problem::new(StatusCode::FORBIDDEN, "forbidden_target", detail)),
         Made::Unknown(detail) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "probe_not_made", detail)),
     }
@@ -74,6 +86,10 @@ fn aim(modules: &[Target], parameters: &Parameters, headers: &HeaderMap) -> Resu
     let mut target = module
         .aimed_at(address)
         .map_err(|expected| Problem::bad_request("bad_target", format!("this is no target: {expected}")))?;
+    if let Some(host) = &parameters.hostname {
+        let named = target.named(host);
+        target = named.map_err(|why| Problem::bad_request("bad_hostname", format!("`hostname`: {why}")))?;
+    }
     if let Some(limit) = scrape_limit(headers)? {
         target.timeout = target.timeout.min(limit);
     }

@@ -68,6 +68,39 @@ pub(super) fn history(bins: &[Counts], corrected: &[bool]) -> String {
     out
 }
 
+/// Shortest duration that has a height: a tenth of a millisecond.
+const SHORTEST_S: f64 = 0.000_1;
+
+/// Draws durations over time: one column per bin up to its largest percentile, with the smaller ones inside. Percentiles
+/// rise. Heights are logarithms, so that a slow probe does not flatten the others.
+pub(super) fn durations(bins: &[[Option<f64>; 3]]) -> String {
+    let height = 40.0;
+    let longest = bins.iter().flatten().flatten().copied().fold(SHORTEST_S, f64::max);
+    let scale = (longest / SHORTEST_S).ln().max(1.0);
+    let mut out = format!(
+        "<svg class=\"history\" viewBox=\"0 0 {} 44\" preserveAspectRatio=\"none\" aria-hidden=\"true\">",
+        bins.len().max(1) * 4
+    );
+    for (at, percentiles) in bins.iter().enumerate() {
+        let x = at * 4;
+        for (class, seconds) in ["p50", "p90", "p99"].into_iter().zip(percentiles).rev() {
+            let Some(seconds) = seconds else { continue };
+            let high = ((seconds / SHORTEST_S).ln().max(0.0) / scale * height).max(1.0);
+            let y = 44.0 - high;
+            // Writing to a string cannot fail.
+            let _ = write!(
+                out,
+                "<rect class=\"{class}\" x=\"{x}\" y=\"{y:.1}\" width=\"3\" height=\"{high:.1}\"/>"
+            );
+        }
+        if percentiles.iter().all(Option::is_none) {
+            let _ = write!(out, "<rect class=\"none\" x=\"{x}\" y=\"42\" width=\"1\" height=\"2\"/>");
+        }
+    }
+    out.push_str("</svg>");
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,6 +119,16 @@ mod tests {
             assert!(!burn(rate, factor).contains("NaN"));
         }
         assert!(burn(Some(14.4), 14.4).contains("width=\"50.0\""));
+    }
+
+    #[test]
+    fn a_duration_is_a_column_and_the_longest_is_the_highest() {
+        let shown = durations(&[[Some(0.001), Some(0.01), Some(1.0)], [None; 3]]);
+        assert_eq!(shown.matches("height=\"40.0\"").count(), 1, "{shown}");
+        assert_eq!((shown.matches("<rect").count(), shown.matches("class=\"none\"").count()), (4, 1));
+        let p99 = shown.find("p99").unwrap();
+        assert!(p99 < shown.find("p50").unwrap(), "the smaller ones are drawn over the larger: {shown}");
+        assert!(!durations(&[[Some(0.0); 3]]).contains("NaN"));
     }
 
     #[test]

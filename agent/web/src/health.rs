@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::extract;
 use axum::response::{IntoResponse as _, Response};
-use http::StatusCode;
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, StatusCode};
+use lookout_runtime::exposition::Format;
 
 use super::State;
 use super::error::Problem;
@@ -70,16 +71,23 @@ async fn undelivered(state: &State) -> String {
 
 /// Returns the text of `/metrics`.
 #[must_use]
-pub fn metrics_text(state: &State) -> String {
+pub fn metrics_text(state: &State, format: Format) -> String {
     let snapshot = state.board.read();
-    let mut text = lookout_export::render(&state.recorder, &snapshot, &state.host, state.config.agent_url());
+    let url = state.config.agent_url();
+    let mut text = lookout_export::render(&state.recorder, &snapshot, &state.host, url, format);
     if state.config.blackbox.metrics {
         text.push_str(&state.blackbox.text());
     }
+    format.write_end(&mut text);
     text
 }
 
-/// `GET /metrics`
-pub(super) async fn metrics(extract::State(state): extract::State<State>) -> Response {
-    ([(CONTENT_TYPE, lookout_export::CONTENT_TYPE)], metrics_text(&state)).into_response()
+/// `GET /metrics`, in OpenMetrics for those that ask for it: it alone has exemplars.
+pub(super) async fn metrics(extract::State(state): extract::State<State>, headers: HeaderMap) -> Response {
+    let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = match accepted.any(|types| types.contains("application/openmetrics-text")) {
+        true => Format::OpenMetrics,
+        false => Format::Text,
+    };
+    ([(CONTENT_TYPE, format.content_type())], metrics_text(&state, format)).into_response()
 }

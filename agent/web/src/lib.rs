@@ -13,6 +13,7 @@ mod current;
 mod error;
 mod health;
 mod held;
+mod history;
 mod host;
 mod pages;
 mod path;
@@ -62,6 +63,7 @@ pub fn router(state: State) -> Router {
         .route("/incidents", get(pages::incidents::show))
         .route("/silences", get(pages::silences::show))
         .route("/deliveries", get(pages::deliveries::show))
+        .route("/targets/{name}", get(pages::target::show))
         .route("/runbooks/{name}", get(pages::runbook::show))
         .route("/metrics", get(health::metrics))
         .route("/livez", get(health::live))

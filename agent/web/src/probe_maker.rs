@@ -23,8 +23,13 @@ pub struct ProbeMaker {
 /// Result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Made {
-    /// Series of the probe, in the text format.
-    Series(String),
+    /// The probe was made.
+    Series {
+        /// Its series, in the text format.
+        series: String,
+        /// Its report for people. Holds text from outside, and no secret.
+        report: String,
+    },
     /// The target is none that may be reached.
     Forbidden(String),
     /// This machine lacks what the probe needs: nothing is known about the target.

@@ -13,10 +13,11 @@ use crate::{ProbeMaker, RefusedConfigs};
 use lookout_collect::probe::Pauses;
 use lookout_config::Config;
 use lookout_evaluate::Board;
-use lookout_export::{Host, Recorder};
+use lookout_export::Host;
 use lookout_ledger::Ledger;
 use lookout_runtime::clock::Clock;
 use lookout_runtime::random::Random;
+use lookout_runtime::recorder::Recorder;
 
 /// State of the handlers; clones share it.
 #[derive(Clone)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use clap::ValueEnum as _;
 use tokio::time::sleep;
 
 use super::cost::cpu_of;
@@ -28,6 +29,26 @@ pub struct Arguments {
     /// Length of each measurement in seconds, after a warm-up of a third of it.
     #[arg(long, value_name = "SECONDS", default_value_t = 15)]
     seconds: u64,
+    /// Measure this part alone; may be given several times. The ratios of a part are of one run.
+    #[arg(long, value_enum, value_name = "PART")]
+    only: Vec<Part>,
+}
+
+/// A part of the benchmark that stands for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    /// CPU of every tool at 100 HTTP probes a second.
+    #[value(name = "http-100")]
+    Http100,
+    /// CPU of every tool at 100 HTTPS probes a second.
+    #[value(name = "https-100")]
+    Https100,
+    /// Memory by targets.
+    Memory,
+    /// 1,000 HTTPS and 5,000 HTTP probes a second.
+    Rates,
+    /// 2,000 targets that refuse, each with an SLO.
+    Failing,
 }
 
 /// The figures of one run of one tool.
@@ -58,39 +79,79 @@ pub(super) fn run(arguments: &Arguments) -> Result<()> {
     let bare = tools::build_bare()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let seconds = Duration::from_secs(arguments.seconds.max(3));
-    runtime.context("starting the runtime")?.block_on(measure_all(&lookout, &bare, seconds))
+    let parts = if arguments.only.is_empty() { Part::value_variants() } else { &arguments.only };
+    let runtime = runtime.context("starting the runtime")?;
+    runtime.block_on(measure_parts(parts, &Tool::find(&lookout, &bare), &lookout, seconds))
 }
 
-async fn measure_all(lookout: &Path, bare: &Path, seconds: Duration) -> Result<()> {
+/// Measures parts and prints what was measured, also when one of them fails.
+async fn measure_parts(parts: &[Part], tools: &[Tool], lookout: &Path, seconds: Duration) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("lookout-probes-").tempdir().context("making a folder")?;
     let nginx = Nginx::start(folder.path()).await?;
-    let tools = Tool::find(lookout, bare);
-    let mut figures = Figures::default();
-    for secure in [false, true] {
-        for tool in &tools {
-            let job = Job { secure, targets: 100, interval_s: 1 };
-            let measured = measure(tool, &job, &nginx, folder.path(), seconds).await?;
-            figures.at_hundred(tool.name(), secure, measured);
+    let mut bench =
+        Bench { tools, lookout, nginx, folder: folder.path(), seconds, figures: Figures::default() };
+    let mut result = Ok(());
+    for part in parts {
+        result = bench.measure_part(*part).await;
+        if result.is_err() {
+            break;
         }
     }
-    let Some(ours) = tools.first() else { return Ok(()) };
-    for targets in [100, 1_000, 5_000] {
-        let job = Job { secure: false, targets, interval_s: 10 };
-        figures.memory(
-            targets,
-            measure(ours, &job, &nginx, folder.path(), seconds.max(Duration::from_secs(15))).await?,
-        );
+    bench.figures.print(tools);
+    result
+}
+
+struct Bench<'a> {
+    /// Ours is the first.
+    tools: &'a [Tool],
+    lookout: &'a Path,
+    nginx: Nginx,
+    folder: &'a Path,
+    seconds: Duration,
+    figures: Figures,
+}
+
+impl Bench<'_> {
+    async fn measure_part(&mut self, part: Part) -> Result<()> {
+        match part {
+            Part::Http100 => self.hundred(false).await?,
+            Part::Https100 => self.hundred(true).await?,
+            Part::Memory => {
+                for targets in [100, 1_000, 5_000] {
+                    let job = Job { secure: false, targets, interval_s: 10 };
+                    // every target is probed at least once
+                    let seconds = self.seconds.max(Duration::from_secs(15));
+                    let measured = self.measure_ours(&job, seconds).await?;
+                    self.figures.memory(targets, measured);
+                }
+            }
+            Part::Rates => {
+                for (secure, targets) in [(true, 1_000), (false, 5_000)] {
+                    let job = Job { secure, targets, interval_s: 1 };
+                    let measured = self.measure_ours(&job, self.seconds).await?;
+                    self.figures.rate(targets, secure, measured);
+                }
+            }
+            Part::Failing => {
+                self.figures.failing(failing::measure(self.lookout, self.folder, self.seconds).await?);
+            }
+        }
+        Ok(())
     }
-    for (secure, targets) in [(true, 1_000), (false, 5_000)] {
-        let job = Job { secure, targets, interval_s: 1 };
-        figures.rate(targets, secure, measure(ours, &job, &nginx, folder.path(), seconds).await?);
+
+    async fn hundred(&mut self, secure: bool) -> Result<()> {
+        for tool in self.tools {
+            let job = Job { secure, targets: 100, interval_s: 1 };
+            let measured = measure(tool, &job, &self.nginx, self.folder, self.seconds).await?;
+            self.figures.at_hundred(tool.name(), secure, measured);
+        }
+        Ok(())
     }
-    let failing = failing::measure(lookout, folder.path(), seconds).await;
-    if let Ok(failing) = &failing {
-        figures.failing(*failing);
+
+    async fn measure_ours(&self, job: &Job, seconds: Duration) -> Result<Measured> {
+        let ours = self.tools.first().context("there is no tool to measure")?;
+        measure(ours, job, &self.nginx, self.folder, seconds).await
     }
-    figures.print(&tools);
-    failing.map(|_| ())
 }
 
 /// Runs a tool: a third of the time to warm up, then the measured time.

@@ -10,6 +10,9 @@ mod dns;
 mod grpc;
 mod heartbeat;
 mod heartbeat_calls;
+mod history;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod icmp;
 mod journey;
@@ -23,6 +26,7 @@ mod protocol;
 #[cfg(test)]
 mod real;
 mod received;
+mod series;
 mod tcp;
 #[cfg(test)]
 mod test_support;
@@ -38,6 +42,7 @@ use lookout_config::Target;
 
 pub use certificate::Certificate;
 pub use heartbeat_calls::Heartbeats;
+pub use history::ProbeHistory;
 pub use latest::{Failed, Latest, Seen};
 pub use outcome::{Outcome, Phases, Reason, StepOutcome, Verdict};
 pub use pauses::Pauses;

@@ -13,12 +13,12 @@ use tokio::sync::watch::Receiver;
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Certificate, Latest, Outcome, Pauses, Phases, Probe, Received, Verdict, peer_of};
+use super::series::{Series, set_info};
+use super::{Latest, Outcome, Pauses, Probe, ProbeHistory, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_config::Target;
 use lookout_runtime::clock::Clock;
-use lookout_runtime::events::names;
 
 /// Dependencies of the loop.
 #[derive(Clone)]
@@ -33,6 +33,8 @@ pub struct Ports {
     pub feed: Feed,
     /// Table of the last outcomes.
     pub latest: Latest,
+    /// Probes of the last minutes.
+    pub history: ProbeHistory,
     /// Pauses that operators asked for.
     pub pauses: Pauses,
 }
@@ -63,7 +65,7 @@ pub async fn watch(mut assigned: Receiver<Assignment>, ports: Ports, stop: Cance
         jumps: JumpDetector::new(now, target.interval),
         tasks: JoinSet::new(),
         running: None,
-        shown: [false; 5],
+        series: Series::of(&target),
         target,
         streams,
         certificates,
@@ -98,16 +100,11 @@ struct Watch {
     /// At most one probe, in a task of its own; aborted when the loop ends.
     tasks: JoinSet<Outcome>,
     running: Option<Running>,
-    /// Phases that were exported once, which are zero from then on when they do not happen.
-    shown: [bool; 5],
+    series: Series,
 }
 
 impl Watch {
     async fn run(mut self) {
-        for outcome in ["ok", "fail", "missed"] {
-            // a counter that is born with its first event hides that event from every rate
-            self.count(outcome, 0);
-        }
         self.export_target();
         let stop = self.stop.clone();
         loop {
@@ -147,7 +144,8 @@ impl Watch {
             self.due = self.schedule.next_after(now);
             self.jumps = JumpDetector::new(now, target.interval);
         }
-        self.export_info(0.0);
+        set_info(&self.target, 0.0);
+        self.series = Series::of(&target);
         self.target = target;
         self.export_target();
     }
@@ -172,7 +170,7 @@ impl Watch {
         let intended = self.schedule.start_of(number);
         self.due = self.schedule.start_of(number.saturating_add(1));
         let is_paused = self.ports.pauses.at(&self.target, now).is_some();
-        self.export_pause(is_paused);
+        self.series.set_paused(is_paused);
         if is_paused {
             self.missed("paused", 1);
         } else if self.running.is_some() {
@@ -209,7 +207,7 @@ impl Watch {
             self.missed(reason, 1);
             return true;
         }
-        self.record(&outcome);
+        self.record(&outcome, running.started_at);
         let count = |is_good: bool| Counts { good: u64::from(is_good), bad: u64::from(!is_good) };
         let counts = count(outcome.is_ok());
         let mut observed: Vec<(usize, Counts)> =
@@ -230,12 +228,7 @@ impl Watch {
         let left_s = end_s.saturating_sub(self.ports.clock.now().as_seconds());
         let valid = |&(stream, days): &(usize, u32)| {
             let is_valid = left_s >= i64::from(days) * 86_400;
-            let outcome = if is_valid { "ok" } else { "fail" };
-            for target in self.named() {
-                let labels =
-                    [("target", target.clone()), ("days", days.to_string()), ("outcome", outcome.to_owned())];
-                metrics::counter!(names::PROBE_CERTIFICATES, &labels).increment(1);
-            }
+            self.series.count_certificate(days, is_valid);
             (stream, is_valid)
         };
         self.certificates.iter().map(valid).collect()
@@ -258,135 +251,30 @@ impl Watch {
         true
     }
 
-    fn record(&mut self, outcome: &Outcome) {
-        let target = &self.target.name;
-        let word = match &outcome.verdict {
-            Verdict::Ok => "ok",
-            Verdict::Fail { reason, detail } => {
-                let reason = reason.as_str();
-                tracing::info!(
-                    probe.target = %target,
-                    probe.reason = reason,
-                    trace.id = %outcome.trace_id,
-                    detail = ?detail,
-                    "probe failed",
-                );
-                for target in self.named() {
-                    metrics::counter!(names::PROBE_FAILURES, "target" => target.clone(), "reason" => reason)
-                        .increment(1);
-                }
-                "fail"
-            }
-        };
-        self.count(word, 1);
-        for target in self.named() {
-            metrics::histogram!(names::PROBE_SECONDS, "target" => target.clone(), "outcome" => word)
-                .record(outcome.total.as_secs_f64());
+    fn record(&mut self, outcome: &Outcome, at: Timestamp) {
+        if let Verdict::Fail { reason, detail } = &outcome.verdict {
+            tracing::info!(
+                probe.target = %self.target.name,
+                probe.reason = reason.as_str(),
+                trace.id = %outcome.trace_id,
+                detail = ?detail,
+                "probe failed",
+            );
         }
-        for step in &outcome.steps {
-            let outcome = if step.verdict == Verdict::Ok { "ok" } else { "fail" };
-            let labels =
-                [("target", target.clone()), ("step", step.name.clone()), ("outcome", outcome.to_owned())];
-            metrics::counter!(names::PROBE_STEPS, &labels).increment(1);
-        }
-        self.export_phases(&outcome.phases);
-        self.export_way(&outcome.received);
-        if let Some(certificate) = &outcome.certificate {
-            self.export_certificate(certificate);
-        }
-    }
-
-    /// Exports what a target asks for: resumed sessions, and tokens.
-    fn export_way(&self, received: &Received) {
-        let target = &self.target.name;
-        if let Some(resumed) = received.resumed.filter(|_| self.target.check.resumes_tls()) {
-            let kind = if resumed { "resumed" } else { "full" };
-            metrics::counter!(names::PROBE_HANDSHAKES, "target" => target.clone(), "kind" => kind)
-                .increment(1);
-        }
-        for one in &received.addresses {
-            let outcome = if one.failure.is_none() { "ok" } else { "fail" };
-            let family = if one.address.is_ipv4() { "4" } else { "6" };
-            // an address would be a label that grows with every change of the name
-            let labels = [("target", target.as_str()), ("family", family), ("outcome", outcome)]
-                .map(|(name, value)| (name, value.to_owned()));
-            metrics::counter!(names::PROBE_ADDRESSES, &labels).increment(1);
-        }
-        if let Some(time) = received.token_time {
-            metrics::gauge!(names::PROBE_TOKEN_SECONDS, "target" => target.clone()).set(time.as_secs_f64());
-        }
-    }
-
-    /// Exports when the certificate expires, whatever its verdict: that is when the figure is needed most.
-    fn export_certificate(&self, certificate: &Certificate) {
-        let ends = [
-            ("leaf", Some(certificate.not_after_s)),
-            ("sent", Some(certificate.sent_not_after_s)),
-            ("verified", certificate.verified_not_after_s),
-        ];
-        for (chain, end) in ends {
-            let Some(end) = end else { continue };
-            let target = self.target.name.clone();
-            metrics::gauge!(names::PROBE_CERTIFICATE_END, "target" => target, "chain" => chain)
-                .set(end as f64);
-        }
-    }
-
-    /// Exports the phases of the last probe. One that never happens for this target (TLS without TLS) is absent, not zero.
-    fn export_phases(&mut self, phases: &Phases) {
-        for ((phase, spent), shown) in phases.named().into_iter().zip(&mut self.shown) {
-            *shown |= spent.is_some();
-            if *shown {
-                let target = self.target.name.clone();
-                metrics::gauge!(names::PROBE_PHASE_SECONDS, "target" => target, "phase" => phase)
-                    .set(spent.unwrap_or_default().as_secs_f64());
-            }
-        }
-    }
-
-    /// Exports the labels of the target, and whether it is paused.
-    fn export_target(&self) {
-        self.export_info(1.0);
-        self.export_pause(self.ports.pauses.at(&self.target, self.ports.clock.now()).is_some());
-    }
-
-    fn export_info(&self, value: f64) {
-        let Target { name, labels, check, .. } = &*self.target;
-        let fixed = [("target", name.clone()), ("protocol", check.protocol().to_owned())];
-        let labels = labels.iter().map(|(name, value)| (name.clone(), value.clone()));
-        let labels: Vec<metrics::Label> = fixed
-            .into_iter()
-            .map(|(name, value)| metrics::Label::new(name, value))
-            .chain(labels.map(|(name, value)| metrics::Label::new(name, value)))
-            .collect();
-        metrics::gauge!(names::PROBE_TARGET_INFO, labels).set(value);
-    }
-
-    fn export_pause(&self, is_paused: bool) {
-        for target in self.named() {
-            metrics::gauge!(names::PROBE_PAUSED, "target" => target.clone())
-                .set(f64::from(u8::from(is_paused)));
-        }
-    }
-
-    /// Names that outcomes are counted under: that of the target, and that of all addresses where it is one of them.
-    fn named(&self) -> impl Iterator<Item = &String> {
-        std::iter::once(&self.target.name).chain(&self.target.group)
+        self.series.record(outcome, at);
+        self.ports.history.add_probe(&self.target.name, at, outcome.total, outcome.is_ok());
     }
 
     fn missed(&self, reason: &'static str, slots: u64) {
-        self.count("missed", slots);
-        for target in self.named() {
-            metrics::counter!(names::PROBE_MISSED, "target" => target.clone(), "reason" => reason)
-                .increment(slots);
-        }
+        self.series.missed(reason, slots);
+        self.ports.history.add_missed(&self.target.name, self.ports.clock.now(), slots);
     }
 
-    fn count(&self, outcome: &'static str, slots: u64) {
-        for target in self.named() {
-            metrics::counter!(names::PROBES, "target" => target.clone(), "outcome" => outcome)
-                .increment(slots);
-        }
+    /// Exports the labels of the target, and whether it is paused.
+    fn export_target(&mut self) {
+        set_info(&self.target, 1.0);
+        let is_paused = self.ports.pauses.at(&self.target, self.ports.clock.now()).is_some();
+        self.series.set_paused(is_paused);
     }
 }
 

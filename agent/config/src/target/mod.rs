@@ -11,6 +11,7 @@ mod dns;
 mod expect;
 mod grpc;
 mod heartbeat;
+mod host_name;
 mod http;
 mod icmp;
 mod journey;

@@ -14,6 +14,8 @@ use std::time::Duration;
 use lookout_collect::probe::{Outcome, Reason, Verdict, instance_of};
 use lookout_config::{Check, Target};
 
+use lookout_runtime::exposition::Format;
+
 use crate::family::Families;
 
 /// A probe and its target.
@@ -33,7 +35,7 @@ pub fn render_probe(probed: Probed<'_>) -> String {
     let timeout = probed.target.timeout.as_secs_f64();
     families.gauge("probe_timeout_seconds", "Deadline of the probe.", &[], timeout);
     let mut out = String::new();
-    families.write(&mut out);
+    families.write(&mut out, Format::Text);
     out
 }
 
@@ -47,7 +49,7 @@ pub fn render_probes<'a>(probes: impl IntoIterator<Item = Probed<'a>>) -> String
         Writer { families: &mut families, labels }.write(probed);
     }
     let mut out = String::new();
-    families.write(&mut out);
+    families.write(&mut out, Format::Text);
     out
 }
 

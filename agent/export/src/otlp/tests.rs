@@ -8,7 +8,9 @@ use opentelemetry::logs::{AnyValue, LogRecord as _, Logger as _, LoggerProvider 
 use opentelemetry::trace::{Span as _, Tracer as _, TracerProvider as _};
 
 use super::*;
-use crate::Recorder;
+use lookout_runtime::exposition::Format;
+
+use crate::install_recorder;
 
 /// Reads one request, head and body, and answers with a status.
 fn answer(mut stream: TcpStream, status: &str) -> String {
@@ -33,7 +35,7 @@ fn answer(mut stream: TcpStream, status: &str) -> String {
 #[test]
 fn spans_reach_the_collector_and_are_counted() {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let recorder = Recorder::install(&[]).unwrap();
+    let recorder = install_recorder(&[]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let collector = std::thread::spawn(move || answer(listener.accept().unwrap().0, "200 OK"));
@@ -47,7 +49,7 @@ fn spans_reach_the_collector_and_are_counted() {
     assert!(request.starts_with("POST /v1/traces HTTP/1.1"), "{request}");
     assert!(request.contains("application/x-protobuf"), "{request}");
     assert!(request.contains("probe home") && request.contains("lookout"), "{request}");
-    assert!(recorder.text().contains("lookout_otlp_spans_total{outcome=\"exported\"} 1"));
+    assert!(recorder.text(Format::Text).contains("lookout_otlp_spans_total{outcome=\"exported\"} 1"));
 
     // A port that nobody listens on any more: the loss is counted.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -57,9 +59,9 @@ fn spans_reach_the_collector_and_are_counted() {
     provider.tracer("test").start("lost").end();
     provider.shutdown_with_timeout(Duration::from_secs(10)).ok();
     assert!(
-        recorder.text().contains("lookout_otlp_spans_total{outcome=\"failed\"} 1"),
+        recorder.text(Format::Text).contains("lookout_otlp_spans_total{outcome=\"failed\"} 1"),
         "{}",
-        recorder.text()
+        recorder.text(Format::Text)
     );
 }
 

@@ -85,12 +85,23 @@ fn elsewhere(folder: &Path) -> Config {
     config
 }
 
+/// Returns the names of the rule tests of the service in a folder, sorted.
+fn test_files(folder: &Path) -> Vec<String> {
+    let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> =
+        names.filter(|name| name.starts_with("titanic.") && name.ends_with("tests.yaml")).collect();
+    names.sort();
+    names
+}
+
 /// Writes all files, and asserts that the tools accept, lint and run them.
 fn assert_sound(config: &Config) {
     write(&artifacts(config)).unwrap();
     let folder = config.outputs.alerts.clone().unwrap();
     promtool(&folder, &["check", "rules", "--lint=all", "--lint-fatal", "titanic.rules.yaml"]);
-    promtool(&folder, &["test", "rules", "titanic.tests.yaml"]);
+    for tests in test_files(&folder) {
+        promtool(&folder, &["test", "rules", &tests]);
+    }
     tool("amtool", "prometheus-alertmanager", &folder, &["check-config", "alertmanager.yaml"]);
 }
 
@@ -254,6 +265,26 @@ fn queries_of_all_forms_pass() {
     let dashboards =
         artifacts(&config).into_iter().filter(|file| file.path.starts_with(folder.path().join("dashboards")));
     assert!(dashboards.into_iter().any(|file| file.contents.contains("sum(increase(a_total[5m]))")));
+}
+
+#[test]
+fn slos_that_are_evaluated_at_different_intervals_pass() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = elsewhere(folder.path());
+    config.slos.truncate(2);
+    config.slos[1].policy = fixture::policy(99.0, Window::days(3), Grid::try_new(5).unwrap());
+    let seconds: Vec<u32> = config.slos.iter().map(rules::evaluation_seconds).collect();
+    assert_ne!(seconds[0], seconds[1], "the test needs two intervals");
+    assert_sound(&config);
+    let alerts = folder.path().join("alerts");
+    let slower = format!("titanic.{}s.tests.yaml", seconds[0].max(seconds[1]));
+    assert_eq!(test_files(&alerts), [slower, "titanic.tests.yaml".to_owned()]);
+    for (file, tested) in test_files(&alerts).iter().zip([&config.slos[0], &config.slos[1]]) {
+        let text = fs::read_to_string(alerts.join(file)).unwrap();
+        let budget = format!("{} keeps its budget over an idle gap", tested.id());
+        assert_eq!(text.matches("keeps its budget over an idle gap").count(), 1, "{file}: {text}");
+        assert!(text.contains(&budget), "{file} does not test {budget}");
+    }
 }
 
 /// Returns SLOs of the fixture with budgets of time.

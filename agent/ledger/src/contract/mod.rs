@@ -47,6 +47,7 @@ mod counts;
 mod decisions;
 mod deliveries;
 mod incidents;
+mod probe_history;
 mod states;
 
 const SLO: &str = "titanic-requests-availability";

@@ -18,6 +18,7 @@ mod inspect;
 mod objectives;
 mod outbox;
 mod pauses;
+mod probe_history;
 mod progress;
 mod reading;
 mod salvage;
@@ -172,6 +173,7 @@ impl Ledger for SqliteLedger {
         decisions::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         deploys::prune(connection, cutoffs.decisions_before).await.map_err(query(DOING))?;
         pauses::remove_before(connection, now - pauses::KEPT).await.map_err(query(DOING))?;
+        probe_history::prune(connection, &cutoffs).await.map_err(query(DOING))?;
         work.commit().await
     }
 

@@ -1,6 +1,7 @@
 //! The records of each kind: incidents and deliveries from memory, all others from the file.
 
 use async_trait::async_trait;
+use lookout_model::probe_history::{ProbeHour, ProbeMinute};
 use lookout_model::{
     CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Followed, IncidentRecord,
     Notice, ObjectiveRecord, PauseRecord, Revocation, SilenceRecord, Timestamp, TransitionRecord,
@@ -10,7 +11,7 @@ use super::WriteThroughLedger;
 use crate::{
     CorrectionStore, CountSeries, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
     DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore,
-    PauseStore, SilenceStore,
+    PauseStore, ProbeHistoryStore, SilenceStore,
 };
 
 #[async_trait]
@@ -233,6 +234,22 @@ impl PauseStore for WriteThroughLedger {
 
     async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
         self.readable()?.pauses().await
+    }
+}
+
+#[async_trait]
+impl ProbeHistoryStore for WriteThroughLedger {
+    async fn add_probe_minutes(&self, minutes: &[ProbeMinute]) -> Result<(), LedgerError> {
+        self.writable()?.add_probe_minutes(minutes).await
+    }
+
+    async fn probe_hours(
+        &self,
+        target: &str,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(i64, ProbeHour)>, LedgerError> {
+        self.readable()?.probe_hours(target, from, until).await
     }
 }
 

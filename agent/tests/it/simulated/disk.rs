@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use lookout_ledger::*;
+use lookout_model::probe_history::{ProbeHour, ProbeMinute};
 use lookout_model::*;
 
 use super::World;
@@ -210,6 +211,22 @@ impl PauseStore for Disk {
 
     async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
         self.memory.pauses().await
+    }
+}
+
+#[async_trait]
+impl ProbeHistoryStore for Disk {
+    async fn add_probe_minutes(&self, minutes: &[ProbeMinute]) -> Result<(), LedgerError> {
+        self.memory.add_probe_minutes(minutes).await
+    }
+
+    async fn probe_hours(
+        &self,
+        target: &str,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(i64, ProbeHour)>, LedgerError> {
+        self.memory.probe_hours(target, from, until).await
     }
 }
 

@@ -54,6 +54,12 @@ impl Lookout {
         self.child.wait().unwrap();
     }
 
+    /// Asks the agent to end, and waits until it has.
+    pub(crate) fn stop(mut self) {
+        self.signal("TERM");
+        assert!(self.child.wait().unwrap().success());
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Value {
         serde_json::from_str(&self.text(path).await).unwrap()
     }

@@ -18,6 +18,11 @@ pub(crate) struct Prometheus {
 impl Prometheus {
     /// Starts it and waits until it answers.
     pub(crate) async fn start(folder: &Path, config: &str) -> Self {
+        Self::start_with(folder, config, &[]).await
+    }
+
+    /// Starts it with further flags.
+    pub(crate) async fn start_with(folder: &Path, config: &str, flags: &[&str]) -> Self {
         let _ = rustls::crypto::ring::default_provider().install_default();
         std::fs::write(folder.join("prometheus.yml"), config).unwrap();
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -25,6 +30,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", folder.join("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -7,6 +7,7 @@ mod deploys;
 mod drills;
 mod gate;
 mod heartbeats;
+mod history;
 mod incidents;
 mod silences;
 mod slos;
@@ -41,6 +42,7 @@ pub(super) fn routes() -> Router<State> {
         .route("/corrections", get(corrections::list).post(corrections::add))
         .route("/corrections/{id}/revoke", post(corrections::revoke))
         .route("/targets", get(targets::list))
+        .route("/targets/{name}/history", get(history::show))
         .route("/targets/{name}/pause", post(targets::pause))
         .route("/targets/{name}/resume", post(targets::resume))
         .route("/heartbeats/{name}", post(heartbeats::note))

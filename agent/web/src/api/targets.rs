@@ -117,7 +117,7 @@ async fn store(state: &State, pause: PauseRecord) -> Told {
 }
 
 /// A target, or the first address of one.
-fn known<'s>(state: &'s State, name: &str) -> Result<&'s Target, Problem> {
+pub(super) fn known<'s>(state: &'s State, name: &str) -> Result<&'s Target, Problem> {
     state.config.targets.iter().find(|target| target.is_of(name)).ok_or_else(|| {
         let known: Vec<&str> = state.config.targets.iter().map(|target| target.name.as_str()).collect();
         let detail = match known.as_slice() {

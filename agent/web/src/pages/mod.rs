@@ -9,6 +9,7 @@ mod row;
 pub(super) mod runbook;
 pub(super) mod silences;
 pub(super) mod slo;
+pub(super) mod target;
 
 use askama::Template;
 use axum::extract;

@@ -13,6 +13,7 @@ use lookout_ledger::DeadLetter;
 use lookout_model::{Timestamp, format};
 
 use crate::attention::Attention;
+use crate::path::segment;
 
 use super::row::{DeployRow, IncidentRow, SloRow, symbol};
 use super::{Moment, Shell, page};
@@ -57,6 +58,7 @@ struct ServiceView {
 }
 
 struct ProbeView {
+    link: String,
     target: String,
     url: String,
     symbol: &'static str,
@@ -234,6 +236,7 @@ fn probes(state: &State, now: Timestamp) -> Vec<ProbeView> {
         detail: row.detail.chars().take(300).collect(),
         took: format!("{} ms", format::count(row.total_ms)),
         at: Moment::new(row.at, now),
+        link: format!("/targets/{}", segment(&row.target)),
         target: row.target,
         url: row.url_without_secrets,
     })

@@ -2,7 +2,7 @@
 
 use std::sync::Mutex;
 
-use lookout_config::Target;
+use lookout_config::{Check, Target};
 use tokio::sync::Semaphore;
 
 use super::*;
@@ -25,13 +25,17 @@ fn ask(query: &str, headers: &[(&str, &str)]) -> Request<Body> {
     request.body(Body::empty()).unwrap()
 }
 
+fn made(series: &str) -> Made {
+    Made::Series { series: series.to_owned(), report: "ok: status 200\n".to_owned() }
+}
+
 fn router_with(fixture: &Fixture, maker: ProbeMaker) -> Router {
     router(State { probe_maker: maker, ..fixture.state() })
 }
 
 #[tokio::test]
 async fn a_request_needs_a_module_a_scope_and_a_target() {
-    let maker = || ProbeMaker::new(async |_| Made::Series("probe_success 1\n".to_owned()));
+    let maker = || ProbeMaker::new(async |_| made("probe_success 1\n"));
     let none = router_with(&Fixture::empty().with_token(&["probe"]), maker());
     assert_eq!(send(&none, ask("?target=x", &[])).await.problem(), (404, "no_modules_configured".to_owned()));
     let router = router_with(&fixture(), maker());
@@ -46,7 +50,10 @@ async fn a_request_needs_a_module_a_scope_and_a_target() {
         ("?target=x&module=nothing", "unknown_module"),
         ("?target=ftp://x", "bad_target"),
         ("?target=x&module=tcp", "bad_target"),
-        ("?target=x&debug=true", "bad_query"),
+        ("?target=x&debug=perhaps", "bad_query"),
+        ("?target=x&limit=1", "bad_query"),
+        ("?target=x&hostname=a%20b", "bad_hostname"),
+        ("?target=x:1&module=tcp&hostname=db", "bad_hostname"),
         ("?target=x&target=y", "bad_query"),
     ] {
         assert_eq!(send(&router, ask(query, &[])).await.problem(), (400, code.to_owned()), "{query}");
@@ -60,12 +67,31 @@ async fn a_request_needs_a_module_a_scope_and_a_target() {
 }
 
 #[tokio::test]
+async fn a_person_gets_a_report_and_the_host_has_a_name() {
+    let seen: Arc<Mutex<Option<Target>>> = Arc::default();
+    let noted = Arc::clone(&seen);
+    let maker = ProbeMaker::new(move |target: Target| {
+        *noted.lock().unwrap() = Some(target);
+        async { made("probe_success 1\n") }
+    });
+    let router = router_with(&fixture(), maker);
+    let answer = send(&router, ask("?target=10.0.0.1&hostname=www.example.org&debug=true", &[])).await;
+    assert_eq!(answer.text, "ok: status 200\n\nThe series of this probe:\n\nprobe_success 1\n");
+    let target = seen.lock().unwrap().take().unwrap();
+    let Check::Http(http) = target.check else { panic!("{target:?}") };
+    assert_eq!(http.url.as_str(), "http://10.0.0.1/");
+    assert_eq!((http.headers[0].0.as_str(), http.headers[0].1.reveal()), ("Host", "www.example.org"));
+    let answer = send(&router, ask("?target=10.0.0.1&debug=false", &[])).await;
+    assert_eq!(answer.text, "probe_success 1\n");
+}
+
+#[tokio::test]
 async fn a_probe_ends_before_the_scraper_gives_up() {
     let seen: Arc<Mutex<Vec<(String, Duration)>>> = Arc::default();
     let noted = Arc::clone(&seen);
     let maker = ProbeMaker::new(move |target: Target| {
         noted.lock().unwrap().push((target.name, target.timeout));
-        async { Made::Series(String::new()) }
+        async { made("") }
     });
     let router = router_with(&fixture(), maker);
     for (header, module, timeout_ms) in
@@ -111,7 +137,7 @@ async fn a_bounded_number_of_probes_runs_at_once() {
         async move {
             running.add_permits(1);
             opened.acquire().await.unwrap().forget();
-            Made::Series(String::new())
+            made("")
         }
     });
     let router = router_with(&fixture(), maker);

@@ -21,7 +21,7 @@ use lookout_config::{
     Token, Traffic,
 };
 use lookout_evaluate::{Board, SloStatus, Snapshot};
-use lookout_export::{Host, Recorder};
+use lookout_export::{Host, detached_recorder};
 use lookout_ledger::{CountSeries, CountSpan, Resolution};
 use lookout_model::sample::present;
 use lookout_model::{
@@ -200,12 +200,12 @@ impl Fixture {
             refused: self.refused.clone(),
             pauses: lookout_collect::probe::Pauses::default(),
             heartbeats: HeartbeatSink::new(|_| FixedClock.now()),
-            recorder: Recorder::detached().unwrap().0,
+            recorder: detached_recorder(),
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
             receivers: ReceiverView::new(move || receivers.clone()),
             blackbox: BlackboxView::new(|| "probe_success{target=\"home\"} 1\n".to_owned()),
-            probe_maker: ProbeMaker::new(async |_| Made::Series(String::new())),
+            probe_maker: ProbeMaker::new(async |_| Made::Unknown("no probe".to_owned())),
             random: Arc::new(Random::from_seed(7)),
             wake: Arc::default(),
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 
 use lookout_ledger::*;
+use lookout_model::probe_history::{ProbeHour, ProbeMinute};
 use lookout_model::*;
 
 /// Ledger in memory.
@@ -253,6 +254,24 @@ impl PauseStore for FakeLedger {
 
     async fn pauses(&self) -> Result<Vec<PauseRecord>, LedgerError> {
         self.books.pauses().await
+    }
+}
+
+#[async_trait]
+impl ProbeHistoryStore for FakeLedger {
+    async fn add_probe_minutes(&self, minutes: &[ProbeMinute]) -> Result<(), LedgerError> {
+        self.works()?;
+        self.books.add_probe_minutes(minutes).await
+    }
+
+    async fn probe_hours(
+        &self,
+        target: &str,
+        from: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(i64, ProbeHour)>, LedgerError> {
+        self.works()?;
+        self.books.probe_hours(target, from, until).await
     }
 }
 

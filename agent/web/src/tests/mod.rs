@@ -9,6 +9,7 @@ mod deploys;
 mod finite;
 mod fixture;
 mod heartbeats;
+mod history;
 mod hosts;
 mod ledger;
 mod pages;

@@ -55,10 +55,21 @@ impl Hop<'_> {
         if let Some(query) = self.url.query() {
             path = format!("{path}?{query}");
         }
-        if form.two || form.forwarder.is_some() {
+        if form.two {
+            return format!("{}://{}{path}", self.url.scheme(), self.authority()?).parse().ok();
+        }
+        if form.forwarder.is_some() {
             return format!("{}://{}{path}", self.url.scheme(), host(&self.url)?).parse().ok();
         }
         path.parse().ok()
+    }
+
+    /// Host and port of a request over HTTP/2; a header `Host` of the target replaces them at its origin.
+    fn authority(&self) -> Option<String> {
+        let headers = self.check.headers.iter().filter(|_| self.is_at_origin());
+        let own =
+            headers.filter(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, value)| value.reveal());
+        own.last().map(str::to_owned).or_else(|| host(&self.url))
     }
 
     fn headers(&self, traced: &Traced, form: &Form<'_>) -> Option<HeaderMap> {
@@ -82,6 +93,10 @@ impl Hop<'_> {
         }
         if let Some(value) = form.forwarder.and_then(|proxy| authorization(&proxy.credentials)) {
             headers.insert(header::PROXY_AUTHORIZATION, value?);
+        }
+        if form.two {
+            // its place is the authority of the request
+            headers.remove(header::HOST);
         }
         headers.insert(TRACEPARENT, HeaderValue::from_str(&traced.header()).ok()?);
         Some(headers)

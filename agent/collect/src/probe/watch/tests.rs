@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::rehearsal::{Meter, START, WallClock};
 use lookout_config::{Check, Family, HttpCheck};
+use lookout_runtime::events::names;
 
-use super::super::Reason;
+use super::super::{Certificate, Phases, Reason};
 
 /// Behaviour of the probe that starts at a wall time.
 #[derive(Clone)]
@@ -147,6 +148,7 @@ impl Scene {
             grid: Grid::try_new(10).unwrap(),
             feed: sender,
             latest: latest.clone(),
+            history: ProbeHistory::default(),
             pauses: pauses.clone(),
         };
         let stop = CancellationToken::new();

@@ -18,7 +18,7 @@ use super::{BackupError, Partial, database, failed, with_suffix};
 use crate::Ledger as _;
 
 /// Tables with their keys, in an order in which no row comes before the one it points to.
-const TABLES: [(&str, &str); 18] = [
+const TABLES: [(&str, &str); 21] = [
     ("slo", "id"),
     ("slot", "slo, start_s, width_s"),
     ("minute", "slo, minute"),
@@ -27,6 +27,9 @@ const TABLES: [(&str, &str); 18] = [
     ("objective", "slo_id, from_ms"),
     ("heartbeat", "name"),
     ("pause", "target"),
+    ("probe_target", "id"),
+    ("probe_hour", "hour, target"),
+    ("probe_old_hour", "hour, target"),
     ("evaluator_state", "slo_id"),
     ("incident", "id"),
     ("transition", "id"),
@@ -163,6 +166,8 @@ async fn forget_orphans(target: &mut SqliteConnection) -> sqlx::Result<()> {
         "delete from minute where slo not in (select id from slo)",
         "delete from hour where slo not in (select id from slo)",
         "delete from quarter_hour where slo not in (select id from slo)",
+        "delete from probe_hour where target not in (select id from probe_target)",
+        "delete from probe_old_hour where target not in (select id from probe_target)",
         "delete from correction_revocation where correction_id not in (select id from correction)",
     ] {
         sqlx::query(statement).execute(&mut *target).await?;

@@ -1,0 +1,103 @@
+//! Lines of the text that Prometheus reads: samples with escaped labels, in two formats.
+
+use core::fmt::Write as _;
+
+/// Format of the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The text format of Prometheus, version 0.0.4.
+    Text,
+    /// OpenMetrics 1.0, which has exemplars.
+    OpenMetrics,
+}
+
+/// Type of a family.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A value that goes up and down.
+    Gauge,
+    /// A value that only goes up.
+    Counter,
+    /// Counts of values up to bounds.
+    Histogram,
+}
+
+impl Format {
+    /// The media type of the text.
+    #[must_use]
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// Writes the head of a family. A counter of OpenMetrics is named without its ending `_total`.
+    pub fn write_head(self, out: &mut String, name: &str, kind: Kind, help: Option<&str>) {
+        let word = match kind {
+            Kind::Gauge => "gauge",
+            Kind::Counter => "counter",
+            Kind::Histogram => "histogram",
+        };
+        let name = match (self, kind) {
+            (Self::OpenMetrics, Kind::Counter) => name.strip_suffix("_total").unwrap_or(name),
+            _ => name,
+        };
+        // writing to a string cannot fail
+        if let Some(help) = help {
+            let _ = writeln!(out, "# HELP {name} {help}");
+        }
+        let _ = writeln!(out, "# TYPE {name} {word}");
+    }
+
+    /// Writes what ends a text.
+    pub fn write_end(self, out: &mut String) {
+        if self == Self::OpenMetrics {
+            out.push_str("# EOF\n");
+        }
+    }
+}
+
+/// Writes labels without their brackets: `a="1",b="2"`.
+pub fn write_labels<'a>(out: &mut String, labels: impl IntoIterator<Item = (&'a str, &'a str)>) {
+    for (at, (label, text)) in labels.into_iter().enumerate() {
+        if at > 0 {
+            out.push(',');
+        }
+        out.push_str(label);
+        out.push_str("=\"");
+        escape(out, text);
+        out.push('"');
+    }
+}
+
+fn escape(out: &mut String, text: &str) {
+    for letter in text.chars() {
+        match letter {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            other => out.push(other),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_escaped_and_a_counter_of_openmetrics_lacks_its_ending() {
+        let mut out = String::new();
+        write_labels(&mut out, [("x", "a\"b\\c\nd"), ("y", "")]);
+        assert_eq!(out, "x=\"a\\\"b\\\\c\\nd\",y=\"\"");
+        let head = |format: Format| {
+            let mut out = String::new();
+            format.write_head(&mut out, "b_total", Kind::Counter, Some("The second."));
+            format.write_end(&mut out);
+            out
+        };
+        assert_eq!(head(Format::Text), "# HELP b_total The second.\n# TYPE b_total counter\n");
+        assert_eq!(head(Format::OpenMetrics), "# HELP b The second.\n# TYPE b counter\n# EOF\n");
+    }
+}

@@ -1,0 +1,85 @@
+//! A histogram with fixed bounds, and the last trace of each of its buckets.
+
+use core::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use metrics::{GaugeFn as _, HistogramFn};
+
+use super::exemplar::{Trace, current};
+use crate::exposition::Format;
+
+pub(super) struct Histogram {
+    bounds: Arc<[f64]>,
+    /// Samples by the first bound that is not below them; the last place is for those above all bounds.
+    counts: Box<[AtomicU64]>,
+    /// The bits of the sum.
+    sum: AtomicU64,
+    exemplars: Mutex<Vec<Exemplar>>,
+}
+
+/// A sample that leads to a trace.
+#[derive(Debug, Clone, Copy)]
+struct Exemplar {
+    place: usize,
+    value: f64,
+    trace: Trace,
+}
+
+impl Histogram {
+    pub(super) fn new(bounds: Arc<[f64]>) -> Self {
+        let counts = (0..=bounds.len()).map(|_| AtomicU64::default()).collect();
+        Self { bounds, counts, sum: AtomicU64::default(), exemplars: Mutex::default() }
+    }
+
+    fn keep(&self, exemplar: Exemplar) {
+        let mut all = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.iter_mut().find(|kept| kept.place == exemplar.place) {
+            Some(kept) => *kept = exemplar,
+            None => all.push(exemplar),
+        }
+    }
+
+    /// Writes buckets, sum and count.
+    pub(super) fn write(&self, out: &mut String, name: &str, labels: &str, format: Format) {
+        let exemplars = match format {
+            Format::Text => Vec::new(),
+            Format::OpenMetrics => self.exemplars.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        };
+        let comma = if labels.is_empty() { "" } else { "," };
+        let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
+        let mut count = 0_u64;
+        for (place, (bound, samples)) in bounds.zip(&self.counts).enumerate() {
+            count = count.saturating_add(samples.load(Ordering::Acquire));
+            // writing to a string cannot fail
+            let _ = write!(out, "{name}_bucket{{{labels}{comma}le=\"");
+            let _ = if bound.is_finite() { write!(out, "{bound}") } else { write!(out, "+Inf") };
+            let _ = write!(out, "\"}} {count}");
+            if let Some(Exemplar { value, trace, .. }) = exemplars.iter().find(|kept| kept.place == place) {
+                let at = trace.at.as_seconds_f64();
+                let _ = write!(out, " # {{trace_id=\"{:032x}\"}} {value} {at:.3}", trace.id);
+            }
+            out.push('\n');
+        }
+        let sum = f64::from_bits(self.sum.load(Ordering::Acquire));
+        let (open, close) = if labels.is_empty() { ("", "") } else { ("{", "}") };
+        let _ = writeln!(out, "{name}_sum{open}{labels}{close} {sum}");
+        let _ = writeln!(out, "{name}_count{open}{labels}{close} {count}");
+    }
+}
+
+impl HistogramFn for Histogram {
+    fn record(&self, value: f64) {
+        if !value.is_finite() {
+            return;
+        }
+        let place = self.bounds.partition_point(|bound| *bound < value);
+        if let Some(count) = self.counts.get(place) {
+            count.fetch_add(1, Ordering::AcqRel);
+        }
+        self.sum.increment(value);
+        if let Some(trace) = current() {
+            self.keep(Exemplar { place, value, trace });
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Series of one type, by the name of their family and the text of their labels.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use metrics::Key;
+
+use crate::exposition::write_labels;
+
+/// Series of one family by their labels, as they are rendered.
+pub(super) type Series<T> = BTreeMap<Box<str>, Arc<T>>;
+
+/// Families by name.
+pub(super) struct Table<T>(RwLock<BTreeMap<Box<str>, Series<T>>>);
+
+impl<T> Default for Table<T> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<T> Table<T> {
+    /// Returns the series of a key; a new one when it is the first time.
+    pub(super) fn series(&self, key: &Key, new: impl FnOnce() -> T) -> Arc<T> {
+        let mut labels = String::new();
+        write_labels(&mut labels, key.labels().map(|label| (label.key(), label.value())));
+        {
+            let families = self.0.read().unwrap_or_else(PoisonError::into_inner);
+            let found = families.get(key.name()).and_then(|series| series.get(labels.as_str()));
+            if let Some(found) = found {
+                return Arc::clone(found);
+            }
+        }
+        let mut families = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let series = families.entry(key.name().into()).or_default();
+        Arc::clone(series.entry(labels.into_boxed_str()).or_insert_with(|| Arc::new(new())))
+    }
+
+    /// Calls `visit` for each family in the order of their names.
+    pub(super) fn each(&self, mut visit: impl FnMut(&str, &Series<T>)) {
+        for (name, series) in &*self.0.read().unwrap_or_else(PoisonError::into_inner) {
+            visit(name, series);
+        }
+    }
+}
