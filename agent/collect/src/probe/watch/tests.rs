@@ -15,7 +15,7 @@ use crate::rehearsal::{Meter, START, WallClock};
 use lookout_config::{Check, Family, HttpCheck};
 use lookout_runtime::events::names;
 
-use super::super::{Certificate, Phases, Reason};
+use super::super::{Certificate, Phases, Reason, Received};
 
 /// Behaviour of the probe that starts at a wall time.
 #[derive(Clone)]
