@@ -53,14 +53,15 @@ async fn store(
 
 /// Logs the first failure of a row of failures, each loss, and the recovery.
 fn note(stored: Result<(), (LedgerError, usize)>, failing: &mut bool) {
+    let was_failing = core::mem::replace(failing, stored.is_err());
     match stored {
-        Ok(()) if *failing => tracing::info!("the ledger takes the history of probes again"),
+        Ok(()) if was_failing => tracing::info!("the ledger takes the history of probes again"),
         Ok(()) => {}
-        Err((error, 0)) if *failing => tracing::debug!(error = chain(&error), "the history of probes waits"),
+        Err((error, 0)) if was_failing => {
+            tracing::debug!(error = chain(&error), "the history of probes waits")
+        }
         Err((error, 0)) => {
-            tracing::warn!(error = chain(&error), "the history of probes waits for the ledger");
-            *failing = true;
-            return;
+            tracing::warn!(error = chain(&error), "the history of probes waits for the ledger")
         }
         Err((error, minutes)) => {
             tracing::warn!(
@@ -68,11 +69,8 @@ fn note(stored: Result<(), (LedgerError, usize)>, failing: &mut bool) {
                 minutes,
                 "the oldest minutes of the history of probes are lost"
             );
-            *failing = true;
-            return;
         }
     }
-    *failing = false;
 }
 
 #[cfg(test)]

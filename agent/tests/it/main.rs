@@ -16,6 +16,7 @@ mod composite;
 mod corrected;
 #[cfg(test)]
 mod discovered;
+#[cfg(test)]
 mod documented;
 #[cfg(test)]
 mod early;

@@ -211,7 +211,7 @@ fn write_files(folder: &Path, targets: SocketAddr, destination: SocketAddr) -> R
     config += &format!(
         "destinations:\n  - name: pager\n    pagerduty: {{ routing_key_file: key, events_url: \"http://{destination}/\" }}\n"
     );
-    write("key", "0123456789abcdef0123456789abcdef")?;
+    write("key", &"0".repeat(32))?;
     write("lookout.yaml", &config)
 }
 

@@ -191,5 +191,5 @@ const fn zigzag(bucket: u8, from: u8) -> u64 {
 
 fn unzigzag(distance: u64, from: u8) -> Option<u8> {
     let half = u8::try_from(distance.div_ceil(2)).ok()?;
-    if distance % 2 == 0 { from.checked_add(half) } else { from.checked_sub(half) }
+    if distance.is_multiple_of(2) { from.checked_add(half) } else { from.checked_sub(half) }
 }

@@ -67,9 +67,9 @@ impl Hop<'_> {
     /// Host and port of a request over HTTP/2; a header `Host` of the target replaces them at its origin.
     fn authority(&self) -> Option<String> {
         let headers = self.check.headers.iter().filter(|_| self.is_at_origin());
-        let own =
+        let mut own =
             headers.filter(|(name, _)| name.eq_ignore_ascii_case("host")).map(|(_, value)| value.reveal());
-        own.last().map(str::to_owned).or_else(|| host(&self.url))
+        own.next_back().map(str::to_owned).or_else(|| host(&self.url))
     }
 
     fn headers(&self, traced: &Traced, form: &Form<'_>) -> Option<HeaderMap> {
