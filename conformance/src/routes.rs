@@ -105,7 +105,7 @@ fn alerts(tree: &Tree) -> Result<BTreeSet<Vec<String>>> {
     Ok(found)
 }
 
-/// What keeps the generated routes from being those of the stack that pages by Alertmanager.
+/// Returns the differences between the generated routes and those of the stack that pages by Alertmanager.
 fn paging_faults(compose: &Value, paging: &Value, generated: &Value) -> Vec<String> {
     let texts = |value: &Value, place: &str| -> Vec<String> {
         let list = value.pointer(place).and_then(Value::as_array).into_iter().flatten();
@@ -133,7 +133,7 @@ fn paging_faults(compose: &Value, paging: &Value, generated: &Value) -> Vec<Stri
     faults
 }
 
-/// What a deployed configuration does otherwise than the generated one although nothing asks for it.
+/// Returns the differences of a deployed configuration from the generated one that nothing asks for.
 fn differences(generated: &Value, config: &Value) -> Vec<String> {
     let grouping = |config: &Value| config.pointer("/route/group_by").cloned().unwrap_or_default();
     let (wanted, found) = (grouping(generated), grouping(config));

@@ -1,4 +1,4 @@
-//! What a real Alertmanager holds, silences and inhibits, as it is read back; and certificates of clients.
+//! Alerts, silences and inhibition of a real Alertmanager as they are read back, and certificates of clients.
 
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ pub struct HeldAlert {
     pub service: String,
     /// The SLO.
     pub slo: String,
-    /// What the instance does with it.
+    /// The state that the instance gives it.
     pub state: HeldState,
     /// The silences it is in.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -16,7 +16,7 @@ const ISSUER: &str = "1.3.6.1.4.1.57264.1.8";
 
 /// The key that signs, whoever it is certified as.
 pub(super) const SIGNER: &str = "signer.key";
-/// What certifies it.
+/// The certificate of that key.
 pub(super) const CERTIFICATE: &str = "signer.pem";
 /// The certificate that verifiers trust.
 pub(super) const ROOT: &str = "authority.pem";

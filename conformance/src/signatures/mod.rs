@@ -119,7 +119,7 @@ struct Bench<'f> {
     registry: Registry,
     authority: Authority<'f>,
     cosign: PathBuf,
-    /// What the workflow gives `cosign sign`, before the image.
+    /// The arguments that the workflow gives `cosign sign`, before the image.
     how_signed: Vec<String>,
     /// Patterns of subjects, and the issuers, of the policy.
     attestors: Vec<(String, String)>,

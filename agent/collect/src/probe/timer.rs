@@ -17,7 +17,7 @@ pub(super) struct PhaseTimer {
     phases: Phases,
     /// Time that belongs to no phase.
     apart: Duration,
-    /// When the measurement was suspended, while it is.
+    /// The instant since which the measurement is suspended.
     suspended: Option<Instant>,
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Tokens(Mutex<HashMap<[u8; 32], Arc<Kept>>>);
 #[derive(Clone)]
 pub(super) struct Token {
     pub(super) value: Secret,
-    /// When it is renewed, and when it ends; absent where the token endpoint tells no end.
+    /// The instants of its renewal and of its end; absent where the token endpoint tells no end.
     times: Option<(Instant, Instant)>,
 }
 
