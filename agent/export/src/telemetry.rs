@@ -54,49 +54,48 @@ pub enum TelemetryError {
 /// Handle of the exporters, which flushes them at the end.
 #[derive(Debug)]
 pub struct Telemetry {
-    traces: SdkTracerProvider,
+    traces: Option<SdkTracerProvider>,
     logs: Option<SdkLoggerProvider>,
 }
 
 /// Starts logs and traces for the whole process.
 ///
-/// A provider exists even without an endpoint, so that spans have trace ids to send along and to log; they are not
-/// exported then.
+/// Without an endpoint there are no spans: they would cost about as much as the probes that they tell of. A probe sends a
+/// random trace id then.
 ///
 /// # Errors
 /// Fails when the level cannot be read, an exporter cannot be built, or the process logs already.
 pub fn init(config: &TelemetryConfig) -> Result<Telemetry, TelemetryError> {
     let resource = resource(config.environment.as_deref());
     let filter = level(config)?;
-    let provider = tracer_provider(resource.clone(), config.otlp_endpoint.as_ref())?;
-    let endpoint = config.otlp_endpoint.as_ref().filter(|_| config.otlp_logs);
+    let endpoint = config.otlp_endpoint.as_ref();
+    let provider = endpoint.map(|endpoint| tracer_provider(resource.clone(), endpoint)).transpose()?;
+    let endpoint = endpoint.filter(|_| config.otlp_logs);
     let logs = endpoint.map(|endpoint| logger_provider(resource, endpoint)).transpose()?;
     let not_of_the_exporter = || filter_fn(|metadata| !is_exporter(metadata.target()));
-    let traces = tracing_opentelemetry::layer()
-        .with_tracer(provider.tracer("lookout"))
-        .with_threads(false)
-        .with_filter(LevelFilter::INFO)
-        .with_filter(not_of_the_exporter());
-    let lines = match &logs {
-        Some(logs) => {
-            let lines = LogLines::new(logs).with_filter(level(config)?);
-            Some(lines.with_filter(not_of_the_exporter()))
-        }
-        None => None,
-    };
+    // a layer that is absent must not be there at all: as an `Option` it would enable every span
+    let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
+    if let Some(provider) = &provider {
+        let layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("lookout"));
+        let layer = layer.with_location(false).with_target(false).with_threads(false);
+        let layer = layer.with_tracked_inactivity(false).with_filter(LevelFilter::INFO);
+        layers.push(layer.with_filter(not_of_the_exporter()).boxed());
+    }
+    if let Some(logs) = &logs {
+        let lines = LogLines::new(logs).with_filter(level(config)?);
+        layers.push(lines.with_filter(not_of_the_exporter()).boxed());
+    }
+    let only_events = filter_fn(|metadata| metadata.is_event());
     let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    let log: Box<dyn Layer<_> + Send + Sync> = if config.json {
-        log.json()
-            .flatten_event(true)
-            .with_current_span(true)
-            .with_span_list(false)
-            .with_filter(filter)
-            .boxed()
+    layers.push(if config.json {
+        let log = log.json().flatten_event(true).with_current_span(false).with_span_list(false);
+        log.with_filter(filter).with_filter(only_events).boxed()
     } else {
         let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
-        log.with_ansi(colour).with_target(false).with_filter(filter).boxed()
-    };
-    Registry::default().with(traces).with(lines).with(log).try_init().map_err(TelemetryError::Twice)?;
+        let log = log.with_ansi(colour).with_target(false);
+        log.with_filter(filter).with_filter(only_events).boxed()
+    });
+    Registry::default().with(layers).try_init().map_err(TelemetryError::Twice)?;
     Ok(Telemetry { traces: provider, logs })
 }
 
@@ -111,7 +110,7 @@ impl Telemetry {
     /// Exports the remaining spans and lines, for at most `timeout` each. It blocks: call it after the runtime or on a
     /// blocking thread.
     pub fn shutdown(self, timeout: Duration) {
-        if let Err(error) = self.traces.shutdown_with_timeout(timeout) {
+        if let Some(Err(error)) = self.traces.map(|traces| traces.shutdown_with_timeout(timeout)) {
             tracing::warn!(%error, "the last traces may be lost");
         }
         // last, because they may say what became of the traces

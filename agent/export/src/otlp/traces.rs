@@ -28,16 +28,10 @@ fn exporter(endpoint: &Url) -> Result<opentelemetry_otlp::SpanExporter, OtlpErro
         })
 }
 
-/// Returns a provider, which exports when there is an endpoint. Without one spans still have ids.
-pub(crate) fn tracer_provider(
-    resource: Resource,
-    endpoint: Option<&Url>,
-) -> Result<SdkTracerProvider, OtlpError> {
-    let builder = SdkTracerProvider::builder().with_resource(resource);
-    Ok(match endpoint {
-        None => builder.build(),
-        Some(endpoint) => builder.with_batch_exporter(Counted(exporter(endpoint)?)).build(),
-    })
+/// Returns a provider that exports to an endpoint.
+pub(crate) fn tracer_provider(resource: Resource, endpoint: &Url) -> Result<SdkTracerProvider, OtlpError> {
+    let exporter = Counted(exporter(endpoint)?);
+    Ok(SdkTracerProvider::builder().with_resource(resource).with_batch_exporter(exporter).build())
 }
 
 /// Counts exported and failed spans.
