@@ -21,9 +21,9 @@ pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::
                 target: target.name.clone(),
                 url_without_secrets: probe::peer_of(&target.check),
                 ok: seen.outcome.is_ok(),
-                detail: match seen.outcome.verdict {
+                detail: match &seen.outcome.verdict {
                     Verdict::Ok => String::new(),
-                    Verdict::Fail { detail, .. } => detail,
+                    Verdict::Fail { detail, .. } => detail.clone(),
                 },
                 total_ms: u64::try_from(seen.outcome.total.as_millis()).unwrap_or(u64::MAX),
                 at: seen.started_at,
@@ -101,14 +101,10 @@ pub(super) fn last_failure(config: &Arc<Config>, latest: &Latest) -> LastFailure
                 | Indicator::Prometheus { .. }
                 | Indicator::Composite(_) => None,
             })
-            .filter_map(|seen| {
-                let failed = seen.last_failure?;
+            .find_map(|seen| {
+                let failed = seen.last_failure.as_ref()?;
                 let recent = seen.started_at.since(failed.started_at) <= RECENT;
-                recent.then_some(failed.outcome.verdict)
-            })
-            .find_map(|verdict| match verdict {
-                Verdict::Ok => None,
-                Verdict::Fail { reason, detail } => Some(format!("{}: {detail}", reason.as_str())),
+                recent.then(|| format!("{}: {}", failed.reason.as_str(), failed.detail))
             })
     })
 }

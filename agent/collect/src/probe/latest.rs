@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use lookout_model::Timestamp;
 
-use super::Outcome;
+use super::{Outcome, Reason, Verdict};
 
 /// The last probe of a target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,26 +21,44 @@ pub struct Seen {
 /// A probe that failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failed {
-    /// Its outcome.
-    pub outcome: Outcome,
+    /// The reason.
+    pub reason: Reason,
+    /// For people, with the measured value. Holds text from outside: escape it.
+    pub detail: String,
     /// The instant of its start.
     pub started_at: Timestamp,
 }
 
+impl Failed {
+    fn of(outcome: &Outcome, started_at: Timestamp) -> Option<Self> {
+        match &outcome.verdict {
+            Verdict::Ok => None,
+            Verdict::Fail { reason, detail } => {
+                Some(Self { reason: *reason, detail: detail.clone(), started_at })
+            }
+        }
+    }
+}
+
 /// The last probe of every target by name. Clones share one map; it is as large as the number of targets.
 #[derive(Debug, Clone, Default)]
-pub struct Latest(Arc<RwLock<BTreeMap<String, Seen>>>);
+pub struct Latest(Arc<RwLock<BTreeMap<String, Arc<Seen>>>>);
 
 impl Latest {
     /// Replaces the last outcome of a target; a success keeps the last failure.
     pub fn put(&self, target: &str, outcome: Outcome, started_at: Timestamp) {
+        let failed = Failed::of(&outcome, started_at);
         let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let last_failure = if outcome.is_ok() {
-            map.get_mut(target).and_then(|before| before.last_failure.take())
-        } else {
-            Some(Failed { outcome: outcome.clone(), started_at })
-        };
-        map.insert(target.to_owned(), Seen { outcome, started_at, last_failure });
+        match map.get_mut(target) {
+            Some(seen) => {
+                let last_failure = failed.or_else(|| seen.last_failure.clone());
+                *seen = Arc::new(Seen { outcome, started_at, last_failure });
+            }
+            None => {
+                let seen = Seen { outcome, started_at, last_failure: failed };
+                map.insert(target.to_owned(), Arc::new(seen));
+            }
+        }
     }
 
     /// Forgets a target that is no longer probed.
@@ -50,13 +68,13 @@ impl Latest {
 
     /// Returns the last probe of a target; nothing before its first.
     #[must_use]
-    pub fn get(&self, target: &str) -> Option<Seen> {
+    pub fn get(&self, target: &str) -> Option<Arc<Seen>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(target).cloned()
     }
 
     /// Returns every target that was probed, by name.
     #[must_use]
-    pub fn all(&self) -> BTreeMap<String, Seen> {
+    pub fn all(&self) -> BTreeMap<String, Arc<Seen>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
@@ -65,7 +83,7 @@ impl Latest {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Phases, Reason, Received, Verdict};
+    use super::super::{Phases, Received};
     use super::*;
 
     fn outcome(verdict: Verdict) -> Outcome {
@@ -90,14 +108,16 @@ mod tests {
         let failed = outcome(Verdict::Fail { reason: Reason::Dns, detail: "no such name".to_owned() });
         latest.put("api", outcome(Verdict::Ok), Timestamp::from_seconds(1));
         assert_eq!(latest.get("api").unwrap().last_failure, None);
-        latest.put("api", failed.clone(), Timestamp::from_seconds(2));
+        latest.put("api", failed, Timestamp::from_seconds(2));
         latest.clone().put("api", outcome(Verdict::Ok), Timestamp::from_seconds(3));
         let seen = latest.get("api").unwrap();
         assert_eq!((seen.outcome.is_ok(), seen.started_at), (true, Timestamp::from_seconds(3)));
-        assert_eq!(
-            seen.last_failure,
-            Some(Failed { outcome: failed, started_at: Timestamp::from_seconds(2) })
-        );
+        let failed = Failed {
+            reason: Reason::Dns,
+            detail: "no such name".to_owned(),
+            started_at: Timestamp::from_seconds(2),
+        };
+        assert_eq!(seen.last_failure, Some(failed));
         assert_eq!(latest.all().keys().collect::<Vec<_>>(), ["api"]);
     }
 }

@@ -222,7 +222,7 @@ async fn an_hour_is_three_hundred_and_sixty_outcomes_at_exact_starts() {
 
     let seen = scene.latest.get("api").unwrap();
     assert_eq!((seen.outcome.is_ok(), seen.started_at), (true, expected[359]));
-    assert_eq!(seen.last_failure.unwrap().started_at, expected[357]);
+    assert_eq!(seen.last_failure.as_ref().unwrap().started_at, expected[357]);
 }
 
 #[tokio::test(start_paused = true)]
