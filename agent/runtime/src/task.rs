@@ -1,5 +1,6 @@
 //! Supervised loops: a task that panics is counted, logged and started again.
 
+use std::any::Any;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -13,6 +14,13 @@ use crate::events::names;
 pub struct Tasks {
     tracker: TaskTracker,
     stop: CancellationToken,
+}
+
+/// Returns the message of a panic.
+#[must_use]
+pub fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    message.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")
 }
 
 /// Pause after a panic before a task is started again.

@@ -15,6 +15,7 @@ mod history;
 mod hostile;
 mod http;
 mod icmp;
+mod inline;
 mod journey;
 mod latest;
 mod net;

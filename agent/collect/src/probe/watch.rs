@@ -5,20 +5,24 @@
 //! set forward), `paused` in a pause of the target, `stopped` when the agent stopped during the probe, `panicked` when the probe panicked, `resources` and
 //! `permission` when this machine or process lacked what the probe needs.
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures_util::FutureExt as _;
 use lookout_engine::{Counts, Grid};
 use lookout_model::{GridTime, Timestamp};
 use tokio::sync::watch::Receiver;
-use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
+use super::inline::Inline;
 use super::series::{Series, set_info};
 use super::{Latest, Outcome, Pauses, Probe, ProbeHistory, Verdict, peer_of};
 use crate::jump::JumpDetector;
 use crate::{Feed, Observation, Schedule};
 use lookout_config::Target;
 use lookout_runtime::clock::Clock;
+use lookout_runtime::task::panic_message;
 
 /// Dependencies of the loop.
 #[derive(Clone)]
@@ -55,15 +59,18 @@ pub struct Assignment {
 ///
 /// A new assignment takes effect with the next probe. Neither the phase nor a slot is lost by it, and a probe that runs
 /// is finished.
-pub async fn watch(mut assigned: Receiver<Assignment>, ports: Ports, stop: CancellationToken) {
+pub fn watch(
+    mut assigned: Receiver<Assignment>,
+    ports: Ports,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> {
     let now = ports.clock.now();
     let Assignment { target, streams, certificates } = assigned.borrow_and_update().clone();
     let schedule = Schedule::new(&target.name, target.interval);
-    let watch = Watch {
+    let mut watch = Watch {
         schedule,
         due: schedule.next_after(now),
         jumps: JumpDetector::new(now, target.interval),
-        tasks: JoinSet::new(),
         running: None,
         series: Series::of(&target),
         target,
@@ -74,15 +81,25 @@ pub async fn watch(mut assigned: Receiver<Assignment>, ports: Ports, stop: Cance
         ports,
         stop,
     };
-    watch.run().await;
+    async move { watch.run().await }
 }
 
-/// A probe that runs.
-#[derive(Debug, Clone, Copy)]
+/// A probe that runs. It is polled by the loop itself: a task of its own would wake another thread for every probe, which
+/// costs as much as the connection.
 struct Running {
     intended: Timestamp,
     started_at: Timestamp,
+    probe: Inline<Ended>,
 }
+
+/// Counts of one probe by the number of the stream.
+struct Counted {
+    intended: Timestamp,
+    by_stream: Vec<(usize, Counts)>,
+}
+
+/// The outcome of a probe, or the message of its panic.
+type Ended = Result<Outcome, Box<dyn Any + Send>>;
 
 struct Watch {
     target: Arc<Target>,
@@ -97,29 +114,36 @@ struct Watch {
     /// The start of the first slot that has no outcome and no probe yet.
     due: Timestamp,
     jumps: JumpDetector,
-    /// At most one probe, in a task of its own; aborted when the loop ends.
-    tasks: JoinSet<Outcome>,
+    /// At most one probe; dropped when the loop ends.
     running: Option<Running>,
     series: Series,
 }
 
 impl Watch {
-    async fn run(mut self) {
+    async fn run(&mut self) {
         self.export_target();
         let stop = self.stop.clone();
         loop {
             // no start is further away than an interval, unless the wall clock was set back
             let wait = self.due.since(self.ports.clock.now()).min(self.target.interval);
-            tokio::select! {
+            // an outcome is large, and thousands of loops wait: nothing of it is kept across an await
+            let counted = tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
-                Some(joined) = self.tasks.join_next() => {
-                    if !self.finish(joined).await {
-                        break;
-                    }
+                ended = end_of(&mut self.running) => self.finish(ended),
+                () = changed(&mut self.assigned) => {
+                    self.reassign();
+                    None
                 }
-                () = changed(&mut self.assigned) => self.reassign(),
-                () = tokio::time::sleep(wait) => self.wake(),
+                () = tokio::time::sleep(wait) => {
+                    self.wake();
+                    None
+                }
+            };
+            if let Some(counted) = counted
+                && !self.observe(counted).await
+            {
+                break;
             }
         }
         let now = self.ports.clock.now();
@@ -183,19 +207,20 @@ impl Watch {
 
     fn start(&mut self, intended: Timestamp, started_at: Timestamp) {
         let (prober, target) = (Arc::clone(&self.ports.prober), Arc::clone(&self.target));
-        self.tasks.spawn(async move { prober.probe(&target).await });
-        self.running = Some(Running { intended, started_at });
+        let probe = AssertUnwindSafe(async move { prober.probe(&target).await }).catch_unwind();
+        self.running = Some(Running { intended, started_at, probe: Inline::new(probe) });
     }
 
-    /// Takes the outcome of a probe. Returns whether to go on.
-    async fn finish(&mut self, joined: Result<Outcome, JoinError>) -> bool {
-        let Some(running) = self.running.take() else { return true };
-        let outcome = match joined {
+    /// Takes the outcome of a probe. Returns its counts, unless the slot is missed.
+    fn finish(&mut self, ended: Ended) -> Option<Counted> {
+        let running = self.running.take()?;
+        let outcome = match ended {
             Ok(outcome) => outcome,
-            Err(error) => {
-                tracing::error!(probe.target = %self.target.name, error = %error, "a probe broke, its slot is missed");
+            Err(panic) => {
+                let error = panic_message(&*panic);
+                tracing::error!(probe.target = %self.target.name, error, "a probe panicked, its slot is missed");
                 self.missed("panicked", 1);
-                return true;
+                return None;
             }
         };
         if let Verdict::Fail { reason, detail } = &outcome.verdict
@@ -205,17 +230,17 @@ impl Watch {
             let reason = reason.as_str();
             tracing::error!(probe.target = %self.target.name, probe.reason = reason, detail = ?detail, "a probe could not be made, its slot is missed");
             self.missed(reason, 1);
-            return true;
+            return None;
         }
         self.record(&outcome, running.started_at);
         let count = |is_good: bool| Counts { good: u64::from(is_good), bad: u64::from(!is_good) };
         let counts = count(outcome.is_ok());
-        let mut observed: Vec<(usize, Counts)> =
+        let mut by_stream: Vec<(usize, Counts)> =
             self.streams.iter().map(|stream| (*stream, counts)).collect();
         let validity = self.certificate_validity(&outcome);
-        observed.extend(validity.into_iter().map(|(stream, is_valid)| (stream, count(is_valid))));
+        by_stream.extend(validity.into_iter().map(|(stream, is_valid)| (stream, count(is_valid))));
         self.ports.latest.put(&self.target.name, outcome, running.started_at);
-        self.observe(running.intended, &observed).await
+        Some(Counted { intended: running.intended, by_stream })
     }
 
     /// Returns for each stream about certificates whether the last one is valid for long enough.
@@ -234,10 +259,11 @@ impl Watch {
         self.certificates.iter().map(valid).collect()
     }
 
-    async fn observe(&self, intended: Timestamp, observed: &[(usize, Counts)]) -> bool {
-        let slot = self.ports.grid.slot_at(intended);
-        for (stream, counts) in observed {
-            let observation = Observation::new(*stream, slot, *counts);
+    /// Hands the counts of a probe over. Returns whether to go on.
+    async fn observe(&mut self, counted: Counted) -> bool {
+        let slot = self.ports.grid.slot_at(counted.intended);
+        for (stream, counts) in counted.by_stream {
+            let observation = Observation::new(stream, slot, counts);
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
@@ -275,6 +301,14 @@ impl Watch {
         set_info(&self.target, 1.0);
         let is_paused = self.ports.pauses.at(&self.target, self.ports.clock.now()).is_some();
         self.series.set_paused(is_paused);
+    }
+}
+
+/// Resolves when the probe that runs has ended; never when none runs.
+async fn end_of(running: &mut Option<Running>) -> Ended {
+    match running {
+        Some(running) => (&mut running.probe).await,
+        None => std::future::pending().await,
     }
 }
 
