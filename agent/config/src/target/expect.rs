@@ -41,7 +41,7 @@ pub(super) fn read(
 }
 
 /// Adds what a protocol expects of every answer.
-pub(super) fn defaults(protocol: Protocol, mut assertions: Vec<Assertion>) -> Vec<Assertion> {
+pub(super) fn defaults(protocol: Protocol, assertions: Vec<Assertion>) -> Vec<Assertion> {
     let speaks_of = |wanted: fn(&Subject) -> bool| {
         assertions.iter().flat_map(|assertion| assertion.root.subjects()).any(wanted)
     };
@@ -57,8 +57,7 @@ pub(super) fn defaults(protocol: Protocol, mut assertions: Vec<Assertion>) -> Ve
         }
         _ => None,
     };
-    assertions.splice(0..0, default);
-    assertions
+    default.into_iter().chain(assertions).collect()
 }
 
 fn read_statuses(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Vec<(u16, u16)>> {

@@ -36,7 +36,11 @@ impl Histogram {
         let mut all = self.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
         match all.iter_mut().find(|kept| kept.place == exemplar.place) {
             Some(kept) => *kept = exemplar,
-            None => all.push(exemplar),
+            None => {
+                // most series fill one or two of their buckets
+                all.reserve_exact(1);
+                all.push(exemplar);
+            }
         }
     }
 
