@@ -4,6 +4,7 @@
 mod background;
 mod collectors;
 mod dependencies;
+mod discoveries;
 mod jobs;
 mod outboxes;
 mod probe_history;
@@ -21,8 +22,10 @@ use background::{
     PeriodicExport, metrics_export, start_evaluation, start_ledger_checks, start_metrics_export,
 };
 use collectors::{Collectors, Numbered};
+use discoveries::{Change, Discoveries};
 use jobs::query_jobs;
 use lookout_collect::StreamNumbers;
+use lookout_collect::discover::Lookup;
 use lookout_collect::probe::Latest;
 use lookout_collect::promql::Job;
 use lookout_config::Config;
@@ -36,7 +39,7 @@ use probe_history::start_storing;
 use reload::{Request, keys_of_a_restart};
 use views::{blackbox_families, last_failure, probe_maker, probe_rows, receiver_rows};
 
-pub use dependencies::{BuildError, Clients, Connect, Dependencies};
+pub use dependencies::{BuildError, Clients, Connect, Dependencies, MakeDiscoverer};
 pub use reload::{ReloadError, Reloader};
 
 /// Views of a running agent.
@@ -140,7 +143,7 @@ impl Agent {
 
     /// Runs until `shutdown`, then stops in order: collectors, the last evaluation, deliveries, the server, the ledger.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
-        let (mut running, mut requests) = self.start().await;
+        let (mut running, mut requests, mut lookups) = self.start().await;
         tokio::pin!(shutdown);
         loop {
             tokio::select! {
@@ -150,12 +153,13 @@ impl Agent {
                     // whoever asked may have gone
                     let _ = reply.send(running.reload(*config).await);
                 }
+                Some(lookup) = lookups.recv() => running.discovered(lookup).await,
             }
         }
         running.stop().await;
     }
 
-    async fn start(self) -> (Running, mpsc::Receiver<Request>) {
+    async fn start(self) -> (Running, mpsc::Receiver<Request>, mpsc::Receiver<Lookup>) {
         let Self {
             config,
             dependencies,
@@ -185,6 +189,8 @@ impl Agent {
         start_follow_up(&dependencies, current_config.subscribe(), &wake, &rest);
         start_ledger_checks(Arc::clone(&dependencies.ledger), &rest);
         start_storing(&dependencies, &rest);
+        let (mut discoveries, lookups) = Discoveries::new(&dependencies);
+        discoveries.assign(&config).await;
         let state = lookout_web::State {
             board: view.board.clone(),
             ledger: Arc::clone(&dependencies.ledger),
@@ -199,6 +205,7 @@ impl Agent {
             recorder: dependencies.recorder.clone(),
             host: Arc::new(Host::new()),
             probes: probe_rows(&config, &view.latest),
+            discoveries: discoveries.view(),
             receivers: receiver_rows(&outboxes.receivers()),
             blackbox: blackbox_families(&config, &view.latest),
             probe_maker: probe_maker(&dependencies.prober),
@@ -221,8 +228,10 @@ impl Agent {
         let running = Running {
             config,
             dependencies,
+            clients,
             numbers,
             collectors,
+            discoveries,
             reconfigure,
             outboxes,
             current_config,
@@ -233,7 +242,7 @@ impl Agent {
             view,
             wake,
         };
-        (running, requests)
+        (running, requests, lookups)
     }
 }
 
@@ -241,8 +250,10 @@ impl Agent {
 struct Running {
     config: Arc<Config>,
     dependencies: Dependencies,
+    clients: Clients,
     numbers: StreamNumbers,
     collectors: Collectors,
+    discoveries: Discoveries,
     reconfigure: mpsc::Sender<Reconfigure>,
     outboxes: Outboxes,
     current_config: watch::Sender<Arc<Config>>,
@@ -262,27 +273,15 @@ impl Running {
             return Err(ReloadError::Restart(keys.join(", ")));
         }
         name_port(&mut config, self.view.address);
+        let config = self.discoveries.fill(config).await.map_err(ReloadError::Files)?;
         let clients = (self.dependencies.connect)(&config)?;
         let config = Arc::new(config);
-        let numbers = self.numbers.assign(&config);
-        self.reconfigure(Reconfiguration {
-            config: Arc::clone(&config),
-            numbers: numbers.clone(),
-            last_failure: last_failure(&config, &self.view.latest),
-        })
-        .await?;
-        let numbered = Numbered { config: &config, numbers: &numbers };
-        let jobs = self.jobs(numbered).await;
-        self.collectors.assign(numbered, jobs, &clients).await;
+        self.count_by(&config, &clients).await?;
         let started = self.outboxes.assign(&config, &clients.receivers, &self.dependencies, &self.wake).await;
         retry_refused(&started, &self.dependencies).await;
-        self.current_config.send_replace(Arc::clone(&config));
-        self.state.config = Arc::clone(&config);
-        self.state.probes = probe_rows(&config, &self.view.latest);
-        self.state.receivers = receiver_rows(&self.outboxes.receivers());
-        self.state.blackbox = blackbox_families(&config, &self.view.latest);
-        self.router.replace(self.state.clone());
-        self.config = config;
+        self.clients = clients;
+        self.discoveries.assign(&config).await;
+        self.show(config);
         tracing::info!(
             slos = self.config.slos.len(),
             targets = self.config.targets.len(),
@@ -291,6 +290,46 @@ impl Running {
             "goes on with another configuration"
         );
         Ok(())
+    }
+
+    /// Goes on with the addresses that were found, if they are others than before.
+    async fn discovered(&mut self, lookup: Lookup) {
+        let Some(change) = self.discoveries.change(lookup, &self.config).await else { return };
+        let Change { target, found, config } = change;
+        let (config, clients) = (Arc::new(config), self.clients.clone());
+        match self.count_by(&config, &clients).await {
+            Ok(()) => {
+                self.discoveries.took(target, found, &config);
+                self.show(config);
+            }
+            Err(error) => self.discoveries.refused(&target, chain(&error), &self.config),
+        }
+    }
+
+    /// Gives evaluation and collectors another configuration. Only the first step can fail.
+    async fn count_by(&mut self, config: &Arc<Config>, clients: &Clients) -> Result<(), ReloadError> {
+        let numbers = self.numbers.assign(config);
+        self.reconfigure(Reconfiguration {
+            config: Arc::clone(config),
+            numbers: numbers.clone(),
+            last_failure: last_failure(config, &self.view.latest),
+        })
+        .await?;
+        let numbered = Numbered { config, numbers: &numbers };
+        let jobs = self.jobs(numbered).await;
+        self.collectors.assign(numbered, jobs, clients).await;
+        Ok(())
+    }
+
+    /// Answers requests by another configuration.
+    fn show(&mut self, config: Arc<Config>) {
+        self.current_config.send_replace(Arc::clone(&config));
+        self.state.config = Arc::clone(&config);
+        self.state.probes = probe_rows(&config, &self.view.latest);
+        self.state.receivers = receiver_rows(&self.outboxes.receivers());
+        self.state.blackbox = blackbox_families(&config, &self.view.latest);
+        self.router.replace(self.state.clone());
+        self.config = config;
     }
 
     async fn reconfigure(&self, to: Reconfiguration) -> Result<(), ReloadError> {
@@ -314,11 +353,15 @@ impl Running {
 
     async fn stop(self) {
         tracing::info!("stopping");
-        let collectors = self.collectors.shut_down(COLLECTORS_GRACE).await;
+        let (discoveries, collectors) = tokio::join!(
+            self.discoveries.shut_down(COLLECTORS_GRACE),
+            self.collectors.shut_down(COLLECTORS_GRACE)
+        );
         let evaluation = self.evaluation.shut_down(END_GRACE).await;
         let (outboxes, rest) =
             tokio::join!(self.outboxes.shut_down(END_GRACE), self.rest.shut_down(END_GRACE));
         let ended = [
+            ("lookups of addresses", discoveries),
             ("collectors", collectors),
             ("evaluation", evaluation),
             ("deliveries", outboxes),

@@ -1,7 +1,8 @@
-//! Probes, scrapes and queries: events outside become counts per slot.
+//! Probes, scrapes and queries: events outside become counts per slot. Discovery finds the addresses that are probed.
 //!
 //! This crate judges one event at a time. It never knows an objective, a budget or an alert.
 
+pub mod discover;
 mod jump;
 pub mod probe;
 pub mod promql;

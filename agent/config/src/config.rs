@@ -17,7 +17,7 @@ use super::model::{Config, Destination, GatePolicy, LedgerLocation, Otlp, Output
 use super::prometheus::read_servers;
 use super::prometheus_rules;
 use super::reader::{At, Fields, Reader};
-use super::target::{self, Target};
+use super::target::{self, Discovery, ReadTargets, Target};
 use super::yaml::Place;
 use crate::keys::Key;
 use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
@@ -64,7 +64,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
     let listen = fields.get(agent::LISTEN).and_then(|at| read_listen(reader, &at)).unwrap_or(LISTEN);
     let external_url = fields.get(agent::EXTERNAL_URL).and_then(|at| reader.url(&at));
     let grid = read_grid(reader, &fields);
-    let (targets, known_targets) = read_targets(reader, &fields, grid, folder);
+    let (targets, discoveries, known_targets) = read_targets(reader, &fields, grid, folder);
     let (scrapes, known_scrapes) = read_scrapes(reader, &fields, grid);
     let (prometheus, known_prometheus) = read_servers(reader, &fields, grid, folder);
     let (destinations, routes) = read_destinations(reader, &fields, folder);
@@ -82,6 +82,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
             .and_then(|at| reader.expand(&at))
             .filter(|env| !env.is_empty()),
         targets,
+        discoveries,
         scrapes,
         prometheus,
         destinations,
@@ -166,19 +167,24 @@ fn read_targets(
     fields: &Fields<'_>,
     grid: Option<Grid>,
     folder: &Path,
-) -> (Vec<Target>, KnownTargets) {
+) -> (Vec<Target>, Vec<Discovery>, KnownTargets) {
     let items = items(reader, fields, agent::TARGETS);
     let names = declared_names(&items);
     check_unique(reader, "targets", &names);
-    let targets: Vec<Target> =
-        items.iter().flat_map(|at| target::read_targets(reader, at, grid, folder)).collect();
+    let (mut targets, mut discoveries) = (Vec::new(), Vec::new());
+    for at in &items {
+        let ReadTargets { targets: some, discovery } = target::read_targets(reader, at, grid, folder);
+        targets.extend(some);
+        discoveries.extend(discovery);
+    }
     let timing = |name: &str| {
-        let target = targets.iter().find(|target| target.is_of(name))?;
+        let all = targets.iter().chain(discoveries.iter().map(Discovery::stand_in));
+        let target = all.into_iter().find(|target| target.is_of(name))?;
         Some(Timing { uses_tls: target.check.uses_tls(), interval: target.interval, timeout: target.timeout })
     };
     let known = names.into_iter().map(|(name, _)| (timing(&name), name)).map(|(timing, name)| (name, timing));
     let known = known.collect();
-    (targets, known)
+    (targets, discoveries, known)
 }
 
 fn read_scrapes(

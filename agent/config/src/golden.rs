@@ -215,6 +215,25 @@ fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
     assert_eq!((shop.family, shop.labels.len(), shop.is_of("shop")), (Family::Both, 1, true));
 }
 
+fn every_key_of_discoveries_reaches_the_model(discoveries: &[Discovery]) {
+    let [shop, cart, services, pods] = discoveries else { panic!("{discoveries:?}") };
+    assert_eq!((shop.source.kind(), shop.limit, shop.read.as_ref().map(Vec::len)), ("files", 100, Some(1)));
+    let AddressSource::Dns(dns) = &cart.source else { panic!() };
+    assert_eq!((cart.refresh, cart.limit, dns.record), (Duration::from_secs(10), 5, RecordType::A));
+    assert_eq!(dns.names, ["cart.internal", "basket.internal"]);
+    assert_eq!((dns.port, dns.server), (Some(8080), Some("10.0.0.2:53".parse().unwrap())));
+    let AddressSource::Dns(srv) = &services.source else { panic!() };
+    assert_eq!((srv.record, srv.port, srv.server), (RecordType::Srv, None, None));
+    let AddressSource::Kubernetes(slices) = &pods.source else { panic!() };
+    assert_eq!((pods.refresh, slices.namespace.as_deref()), (Duration::from_secs(30), Some("shop")));
+    assert_eq!(slices.server.as_ref().map(url::Url::as_str), Some("https://10.0.0.1:6443/"));
+    assert_eq!(
+        (slices.selector.as_str(), slices.port.as_deref()),
+        ("kubernetes.io/service-name=pods", Some("http"))
+    );
+    assert!(slices.token_file.ends_with("good/webhook") && slices.ca_file.ends_with("good/ca.pem"));
+}
+
 fn every_key_of_a_way_reaches_the_model(check: &HttpCheck) {
     let grant = check.oauth2.as_ref().unwrap();
     assert_eq!(
@@ -250,6 +269,7 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert_eq!(otlp.endpoint.as_str(), "http://127.0.0.1:4318/");
     assert_eq!((otlp.metrics_every, otlp.logs), (Some(Duration::from_secs(15)), true));
     every_key_of_targets_reaches_the_model(&config.targets);
+    every_key_of_discoveries_reaches_the_model(&config.discoveries);
     let scrape = &config.scrapes[0];
     assert_eq!((scrape.timeout, scrape.job.as_deref()), (Duration::from_secs(2), Some("api")));
     let [main, token] = config.prometheus.as_slice() else { panic!() };

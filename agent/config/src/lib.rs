@@ -80,10 +80,11 @@ pub use schema::{config_schema, slo_schema};
 pub use secret::{Environment, Secret};
 pub use streams::Stream;
 pub use target::{
-    Check, ClientAuth, DnsCheck, DnsTransport, Family, GrpcCheck, HeartbeatCheck, HostPort, HttpCheck,
-    HttpVersion, IcmpCheck, JourneyCheck, JourneyStep, MaintenanceWindow, OAuth2, Proxy, ProxyException,
-    RecordType, Redirects, SCHEMES, Send, StartTls, Step, Target, TcpCheck, TlsOptions, Variable,
-    WebSocketCheck, WindowTimes,
+    AddressSource, Check, ClientAuth, Discovery, DnsAddresses, DnsCheck, DnsTransport, EndpointSlices,
+    Family, FileAddresses, FoundAddress, GrpcCheck, HeartbeatCheck, HostPort, HttpCheck, HttpVersion,
+    IcmpCheck, JourneyCheck, JourneyStep, MaintenanceWindow, OAuth2, Proxy, ProxyException, RecordType,
+    Redirects, SCHEMES, Send, StartTls, Step, Target, TcpCheck, TlsOptions, Variable, WebSocketCheck,
+    WindowTimes,
 };
 pub use tiers::read_tiers;
 pub use urls::{UrlOptions, config_of_urls};

@@ -117,6 +117,7 @@ pub fn config_of_urls(urls: &[Url], options: &UrlOptions) -> Config {
         grid,
         environment: None,
         targets,
+        discoveries: Vec::new(),
         scrapes: Vec::new(),
         prometheus: Vec::new(),
         destinations: destinations(options),

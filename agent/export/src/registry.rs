@@ -75,6 +75,13 @@ fn describe() {
         "Handshakes of TLS, full or resumed, of the targets that resume sessions."
     );
     describe_gauge!(names::PROBE_TOKEN_SECONDS, "Time that the token endpoint took in the last probe.");
+    describe_counter!(names::DISCOVERIES, "Lookups of addresses by outcome.");
+    describe_counter!(names::DISCOVERY_FAILURES, "Lookups of addresses that failed, by reason.");
+    describe_gauge!(names::DISCOVERED, "Addresses of a target that are in use.");
+    describe_gauge!(
+        names::DISCOVERED_AT,
+        "When addresses of a target were last found, seconds since the epoch."
+    );
     describe_counter!(names::SCRAPES, "Scrapes by outcome.");
     describe_counter!(names::SCRAPE_RESETS, "Counter resets seen in scrapes.");
     describe_counter!(names::SCRAPE_RESTARTS, "New processes of a neighbour seen in scrapes.");

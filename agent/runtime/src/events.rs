@@ -28,6 +28,14 @@ pub mod names {
     pub const PROBE_HANDSHAKES: &str = "lookout_probe_tls_handshakes_total";
     /// Time that the token endpoint took in the last probe, by `target`.
     pub const PROBE_TOKEN_SECONDS: &str = "lookout_probe_token_seconds";
+    /// Lookups of addresses by `target` and `outcome` (`ok`, `fail`).
+    pub const DISCOVERIES: &str = "lookout_discovery_total";
+    /// Lookups of addresses that failed, by `target` and `reason`.
+    pub const DISCOVERY_FAILURES: &str = "lookout_discovery_failures_total";
+    /// Addresses that are in use, by `target`.
+    pub const DISCOVERED: &str = "lookout_discovery_addresses";
+    /// Time of the last lookup that found addresses, by `target`.
+    pub const DISCOVERED_AT: &str = "lookout_discovery_last_success_timestamp_seconds";
     /// Scrapes by `source` and `outcome`.
     pub const SCRAPES: &str = "lookout_scrape_total";
     /// Counter resets seen by `source`.

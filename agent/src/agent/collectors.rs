@@ -104,6 +104,11 @@ impl Collectors {
             numbered.config.targets.iter().map(|target| target.name.as_str()).collect();
         for name in retire(&mut self.probes, |name, ()| named.contains(name)).await {
             self.latest.forget(&name);
+            // addresses come and go for as long as the agent runs
+            if name.contains('@') {
+                self.dependencies.recorder.forget("target", &name);
+                self.dependencies.recorder.forget("task", &task_of(&name));
+            }
         }
         for target in &numbered.config.targets {
             // an SLO counts every address of a target
@@ -127,7 +132,7 @@ impl Collectors {
                 pauses: self.dependencies.pauses.clone(),
             };
             let stop = tasks.stopping();
-            tasks.supervise(format!("probe {}", target.name), move || {
+            tasks.supervise(task_of(&target.name), move || {
                 probe::watch(assigned.clone(), ports.clone(), stop.clone())
             });
             self.probes.insert(target.name.clone(), Loop { source: (), assign, tasks });
@@ -201,6 +206,11 @@ impl Collectors {
             self.queries.insert(server.name.clone(), Loop { source: server.clone(), assign, tasks });
         }
     }
+}
+
+/// Returns the name of the task that probes a target.
+fn task_of(target: &str) -> String {
+    format!("probe {target}")
 }
 
 /// Stops the loops that are not to be kept, and waits for their ends. Returns their names.

@@ -3,10 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use lookout_collect::discover::{Discoverer, discoverer};
 use lookout_collect::probe::{Heartbeats, Pauses, Probe, ProbeHistory, Prober};
 use lookout_collect::promql::{HttpQueryApi, QueryApi};
 use lookout_collect::scrape::{Fetch, HttpFetch};
-use lookout_config::{Condition, Config, Expected, LedgerLocation, Subject};
+use lookout_config::{AddressSource, Condition, Config, Discovery, Expected, LedgerLocation, Subject};
 use lookout_deliver::Receiver;
 use lookout_evaluate::RestoreError;
 use lookout_export::install_recorder;
@@ -58,6 +59,9 @@ pub struct Clients {
 /// Maker of clients. Nothing is sent yet.
 pub type Connect = Arc<dyn Fn(&Config) -> Result<Clients, BuildError> + Send + Sync>;
 
+/// Maker of the clients that list addresses. Nothing is asked yet.
+pub type MakeDiscoverer = Arc<dyn Fn(&AddressSource) -> Arc<dyn Discoverer> + Send + Sync>;
+
 /// Everything through which the agent touches the dependencies. Tests hand in their own.
 #[derive(Clone)]
 pub struct Dependencies {
@@ -73,6 +77,8 @@ pub struct Dependencies {
     pub pauses: Pauses,
     /// Maker of the clients that depend on the config.
     pub connect: Connect,
+    /// Maker of the clients that list addresses of targets.
+    pub discoverers: MakeDiscoverer,
     /// Ledger.
     pub ledger: Arc<dyn Ledger>,
     /// The agent's own metrics.
@@ -103,13 +109,14 @@ impl Dependencies {
             tracing::info!(deliveries = retried, "deliveries that were refused before are tried again");
         }
         let heartbeats = Heartbeats::new(Arc::clone(&clock));
-        let connecting = Arc::clone(&clock);
+        let (connecting, asking) = (Arc::clone(&clock), Arc::clone(&random));
         Ok(Self {
             prober: Arc::new(Prober::new(Arc::clone(&random)).with_heartbeats(heartbeats.clone())),
             heartbeats,
             pauses: Pauses::default(),
             history: ProbeHistory::default(),
             connect: Arc::new(move |config| connect(config, &connecting)),
+            discoverers: Arc::new(move |source| discoverer(source, &asking)),
             clock,
             random,
             ledger,
@@ -121,7 +128,8 @@ impl Dependencies {
 
 /// Bounds of latencies that targets are judged by, in seconds.
 fn latency_bounds(config: &Config) -> Vec<f64> {
-    let assertions = config.targets.iter().flat_map(|target| &target.expect);
+    let targets = config.targets.iter().chain(config.discoveries.iter().map(Discovery::stand_in));
+    let assertions = targets.flat_map(|target| &target.expect);
     let mut bounds: Vec<f64> = assertions.flat_map(|assertion| bounds_of(&assertion.root)).collect();
     bounds.sort_by(f64::total_cmp);
     bounds.dedup();

@@ -131,6 +131,7 @@ impl Simulation {
             history: ProbeHistory::default(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
+            discoverers: Arc::new(|_| unreachable!("nothing is discovered")),
             recorder: detached_recorder(),
         };
         let agent = Agent::build(config(), outside).await.unwrap();

@@ -2,14 +2,18 @@
 
 use std::time::Duration;
 
-use lookout_config::{Config, Target};
+use lookout_collect::discover::DiscoveryError;
+use lookout_config::{Config, FoundAddress, Indicator, Target, load_with};
 use lookout_export::detached_recorder;
+use lookout_ledger::IncidentStore as _;
+use lookout_model::IncidentRecord;
 use lookout_runtime::clock::Clock as _;
 use lookout_runtime::events::names;
 use lookout_runtime::exposition::Format;
 
 use super::reloaded::{counted, scheduled};
 use super::simulated::{Simulation, config_of};
+use super::support::{Lookout, eventually};
 
 /// The configuration with its one target at several addresses.
 fn at(config: &Config, addresses: &[&str]) -> Config {
@@ -57,4 +61,155 @@ async fn an_slo_counts_every_address_and_those_that_stay_go_on() {
         assert!((begun(second - 20)..=begun(second)).contains(&total), "{total} at {second} s");
         assert!(total > begun(second) / 2 + 5, "more than one address counts");
     }
+}
+
+/// The configuration whose one target has the addresses that a lookup finds.
+fn discovering() -> Config {
+    let folder = tempfile::tempdir().unwrap();
+    let text = r#"
+slos: []
+targets:
+  - name: shop
+    interval: 10s
+    http: { url: "http://{{address}}/health" }
+    discover: { dns: { names: [shop.test] }, refresh: 30s, limit: 2 }
+"#;
+    std::fs::write(folder.path().join("lookout.yaml"), text).unwrap();
+    let (found, _) = load_with(folder.path(), &|_| None).unwrap();
+    let mut config = config_of(&["http://service.test/health".to_owned()]);
+    config.slos[0].indicator = Indicator::Probe { target: "shop".to_owned(), certificate_days: None };
+    Config { targets: found.targets, discoveries: found.discoveries, ..config }
+}
+
+fn found(addresses: &[&str]) -> Vec<FoundAddress> {
+    addresses.iter().map(|one| FoundAddress { address: (*one).to_owned(), labels: Vec::new() }).collect()
+}
+
+#[tokio::test(flavor = "current_thread", start_paused = true)]
+async fn lookups_that_fail_keep_the_addresses_and_a_change_keeps_phase_and_incident() {
+    let local = detached_recorder();
+    let _lent = metrics::set_default_local_recorder(&local);
+    let simulation = Simulation::of(discovering());
+    *simulation.world.fault.lock().unwrap() = Some((60, 290));
+    let answers = |answer: Result<Vec<FoundAddress>, DiscoveryError>| {
+        *simulation.world.addresses.lock().unwrap() = answer;
+    };
+    let count = |outcome: &str| {
+        let text = local.text(Format::Text);
+        let line = format!("{}{{target=\"shop\",outcome=\"{outcome}\"}} ", names::DISCOVERIES);
+        text.lines().find_map(|shown| shown.strip_prefix(&line)).map_or(0, |n| n.parse::<u64>().unwrap())
+    };
+    let in_use = || {
+        let text = local.text(Format::Text);
+        let line = format!("{}{{target=\"shop\"}} ", names::DISCOVERED);
+        text.lines().find_map(|shown| shown.strip_prefix(&line).map(str::to_owned)).unwrap()
+    };
+    let targets = |reloaded: &Config| reloaded.targets.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
+    assert!(targets(&discovering()).is_empty());
+    answers(Ok(found(&["a:1", "b:1"])));
+    simulation
+        .run_reloading(async |_, reloader| {
+            simulation.sleep_until(125).await;
+            assert_eq!((count("fail"), in_use().as_str()), (0, "2"));
+            let before = simulation.ledger.open_incidents().await.unwrap();
+            assert_eq!(before.len(), 1);
+            // twice each: an error, an empty answer, and too many addresses
+            for answer in [
+                Err(DiscoveryError::Dns("shop.test: no answer".to_owned())),
+                Ok(Vec::new()),
+                Ok(found(&["a:1", "b:1", "c:1"])),
+            ] {
+                let (failed, second) = (count("fail"), simulation.world.clock.now());
+                answers(answer);
+                let second = second.millis_since(simulation.start) / 1000;
+                simulation.sleep_until(second + 60).await;
+                assert_eq!((count("fail") - failed, in_use().as_str()), (2, "2"));
+            }
+            // a configuration that was read anew has the addresses in use
+            reloader.reload(discovering()).await.unwrap();
+            assert_eq!(in_use(), "2");
+            answers(Ok(found(&["b:1", "c:1"])));
+            let succeeded = count("ok");
+            simulation.sleep_until(425).await;
+            assert!(count("ok") >= succeeded + 2);
+            let open = simulation.ledger.open_incidents().await.unwrap();
+            let ids = |all: &[IncidentRecord]| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+            assert_eq!(ids(&open), ids(&before), "the incident goes on");
+        })
+        .await;
+    let end = simulation.world.clock.now();
+    let starts = simulation.world.starts.lock().unwrap().clone();
+    let probed = |address: &str| {
+        let target = Target {
+            name: format!("shop@{address}"),
+            ..config_of(&["http://x.test/".to_owned()]).targets[0].clone()
+        };
+        let target = Target { interval: Duration::from_secs(10), ..target };
+        (starts[&target.name].clone(), target)
+    };
+    let (stays, target) = probed("b:1");
+    assert_eq!(stays, scheduled(&target, simulation.start, end), "no failure and no change costs a slot");
+    let (gone, target) = probed("a:1");
+    let until = *gone.last().unwrap() + Duration::from_millis(1);
+    assert_eq!(gone, scheduled(&target, simulation.start, until));
+    assert!(until < end - Duration::from_secs(80) && until > simulation.start + Duration::from_secs(300));
+    let (new, target) = probed("c:1");
+    assert_eq!(new, scheduled(&target, new[0] - Duration::from_millis(1), end));
+    assert_eq!(simulation.told(), ["opened"], "nobody is told of it twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_file_of_addresses_is_told_twice_and_healed_while_the_configuration_stands() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (super::support::Target::start().await, super::support::Target::start().await);
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let list = |all: &[&super::support::Target]| {
+        let all: Vec<String> = all.iter().map(|target| format!("\"{}\"", target.address)).collect();
+        write("shop.yaml", &format!("- targets: [{}]\n", all.join(", ")));
+    };
+    list(&[&one]);
+    let target = r#"{ name: shop, interval: 1s, timeout: 400ms, http: { url: "http://{{address}}/health" }, discover: { files: [shop.yaml], limit: 2, refresh: 1s } }"#;
+    write(
+        "lookout.yaml",
+        &format!("listen: 127.0.0.1:0\nledger: memory\ninterval: 1s\nslos: []\ntargets: [{target}]\n"),
+    );
+    let agent = Lookout::run(&folder.path().join("lookout.yaml"));
+    let shows = async |what: &str, path: &str, text: &str, shown: bool| {
+        eventually(what, || async { (agent.text(path).await.contains(text) == shown).then_some(()) }).await;
+    };
+    let (first, second) = (format!("shop@{}", one.address), format!("shop@{}", two.address));
+    shows("the first address", "/", &first, true).await;
+    for (wrong, told) in [
+        ("- targets: [\"10.0.0.1:1\"", "shop.yaml is not YAML or JSON"),
+        (
+            "- targets: [\"10.0.0.1:1\", \"10.0.0.2:1\", \"10.0.0.3:1\"]\n",
+            "3 addresses were found, more than `limit: 2`",
+        ),
+    ] {
+        write("shop.yaml", wrong);
+        shows("the failure", "/", told, true).await;
+        let page = agent.text("/").await;
+        assert!(page.contains(&first) && !page.contains("10.0.0."), "the address of before: {page}");
+        assert!(!page.contains("was refused"), "the configuration stands: {page}");
+        let api = agent.get("/api/v1/targets").await;
+        assert_eq!(
+            (&api["discoveries"][0]["addresses"], &api["discoveries"][0]["source"]),
+            (&1.into(), &"files".into())
+        );
+        assert!(api["discoveries"][0]["failure"]["text"].as_str().unwrap().contains(told), "{api}");
+        assert!(agent.text("/readyz").await.contains("addresses of shop cannot be looked up"));
+        list(&[&one]);
+        shows("no failure any more", "/", "Addresses not found", false).await;
+    }
+    list(&[&one, &two]);
+    shows("the second address", "/", &second, true).await;
+    assert!(agent.text("/metrics").await.contains(&format!("target=\"{first}\"")));
+    list(&[&two]);
+    shows("an address that is gone", "/", &first, false).await;
+    shows("series of an address that is gone", "/metrics", &first, false).await;
+    let text = agent.text("/metrics").await;
+    assert!(
+        text.contains(&second) && text.contains("lookout_discovery_addresses{target=\"shop\"} 1"),
+        "{text}"
+    );
 }

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lookout::agent::{Agent, Clients, Dependencies, Reloader};
+use lookout_collect::discover::{Discoverer, DiscoveryError};
 use lookout_collect::probe::{
     Heartbeats, Outcome, Pauses, Phases, Probe, ProbeHistory, Reason, Received, Verdict,
 };
 use lookout_collect::promql::QueryApi;
 use lookout_collect::scrape::{Fetch, FetchError};
 use lookout_config::{
-    Config, Destination, DestinationKind, Prometheus, Scrape, Secret, Target, UrlOptions, config_of_urls,
+    Config, Destination, DestinationKind, FoundAddress, Prometheus, Scrape, Secret, Target, UrlOptions,
+    config_of_urls,
 };
 use lookout_deliver::{Receiver, Refused, Retry};
 use lookout_engine::{Grid, Period, Severity, Tier, Window};
@@ -62,6 +64,8 @@ pub(super) struct World {
     pub(super) hang: AtomicBool,
     /// Starts of the probes of every target.
     pub(super) starts: Mutex<BTreeMap<String, Vec<Timestamp>>>,
+    /// Result of a lookup of addresses.
+    pub(super) addresses: Mutex<Result<Vec<FoundAddress>, DiscoveryError>>,
     /// Result of a scrape, by the second since the start.
     pub(super) exposition: Mutex<fn(i64) -> Result<String, FetchError>>,
 }
@@ -115,6 +119,13 @@ impl Fetch for Connected {
     async fn fetch(&self, _: &Scrape) -> Result<String, FetchError> {
         let exposition = *self.world.exposition.lock().unwrap();
         exposition(self.clock.now().millis_since(self.start) / 1000)
+    }
+}
+
+#[async_trait]
+impl Discoverer for Connected {
+    async fn discover(&self) -> Result<Option<Vec<FoundAddress>>, DiscoveryError> {
+        self.world.addresses.lock().unwrap().clone().map(Some)
     }
 }
 
@@ -195,6 +206,7 @@ impl Simulation {
             probes: AtomicU64::default(),
             hang: AtomicBool::default(),
             starts: Mutex::default(),
+            addresses: Mutex::new(Ok(Vec::new())),
             exposition: Mutex::new(|_| Ok(String::new())),
         });
         Self {
@@ -253,11 +265,8 @@ impl Simulation {
     }
 
     async fn build(&self) -> Agent {
-        let connected = || Connected {
-            world: Arc::clone(&self.world),
-            clock: Arc::clone(&self.clock),
-            start: self.start,
-        };
+        let (world, clock, start) = (Arc::clone(&self.world), Arc::clone(&self.clock), self.start);
+        let connected = move || Connected { world: Arc::clone(&world), clock: Arc::clone(&clock), start };
         let clients = Clients {
             fetch: Arc::new(connected()),
             query_api: Arc::new(connected()),
@@ -272,6 +281,7 @@ impl Simulation {
             history: ProbeHistory::default(),
             ledger: Arc::clone(&self.ledger) as Arc<dyn Ledger>,
             connect: Arc::new(move |_| Ok(clients.clone())),
+            discoverers: Arc::new(move |_| Arc::new(connected())),
             recorder: detached_recorder(),
         };
         Agent::build(self.config.clone(), outside).await.unwrap()

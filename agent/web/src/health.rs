@@ -64,7 +64,12 @@ async fn undelivered(state: &State) -> String {
         Some(_) => "ok\na changed configuration was refused; the one before is in use\n",
         None => "ok\n",
     };
-    refused.into_iter().fold(config.to_owned(), |text, (destination, letters)| {
+    // addresses of before are in use: no reason to take the agent out of service
+    let lost = state.discoveries.rows().into_iter().filter(|row| row.failure.is_some());
+    let config = lost.fold(config.to_owned(), |text, row| {
+        text + &format!("addresses of {} cannot be looked up: see the overview\n", row.target)
+    });
+    refused.into_iter().fold(config, |text, (destination, letters)| {
         text + &format!("{destination} refused {letters} messages: see `lookout status`\n")
     })
 }

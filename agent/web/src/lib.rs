@@ -45,7 +45,10 @@ pub use health::metrics_text;
 pub use probe_maker::{Made, ProbeMaker};
 pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
-pub use state::{BlackboxView, HeartbeatSink, ProbeRow, ProbeView, ReceiverRow, ReceiverView, State};
+pub use state::{
+    BlackboxView, DiscoveryFailure, DiscoveryRow, DiscoveryView, HeartbeatSink, ProbeRow, ProbeView,
+    ReceiverRow, ReceiverView, State,
+};
 
 /// Largest body of a request, more than the API needs.
 const BODY_LIMIT: usize = 64 * 1024;

@@ -38,6 +38,8 @@ pub struct State {
     pub host: Arc<Host>,
     /// The last results of the probes.
     pub probes: ProbeView,
+    /// The sources of addresses.
+    pub discoveries: DiscoveryView,
     /// The instances of destinations, and what they hold.
     pub receivers: ReceiverView,
     /// The receiver of the calls of jobs.
@@ -132,6 +134,47 @@ impl ProbeView {
     /// Returns the last results of the probes.
     #[must_use]
     pub fn rows(&self) -> Vec<ProbeRow> {
+        (self.0)()
+    }
+}
+
+/// Source of the addresses of a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DiscoveryRow {
+    /// The name of the target.
+    pub target: String,
+    /// The kind of the source: `files`, `dns` or `kubernetes`.
+    pub source: &'static str,
+    /// The number of addresses in use.
+    pub addresses: usize,
+    /// The last lookup that found addresses.
+    pub succeeded_at: Option<Timestamp>,
+    /// The failure of the last lookup; absent while lookups succeed.
+    pub failure: Option<DiscoveryFailure>,
+}
+
+/// Failure of the lookups of addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DiscoveryFailure {
+    /// The reason of the last failure: text from outside.
+    pub text: String,
+    /// The first failure after the last success.
+    pub since: Timestamp,
+}
+
+/// Reader of the sources of addresses, by the names of their targets.
+#[derive(Clone)]
+pub struct DiscoveryView(Arc<dyn Fn() -> Vec<DiscoveryRow> + Send + Sync>);
+
+impl DiscoveryView {
+    /// Creates a view that calls `rows` each time.
+    pub fn new(rows: impl Fn() -> Vec<DiscoveryRow> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(rows))
+    }
+
+    /// Returns the state of every source.
+    #[must_use]
+    pub fn rows(&self) -> Vec<DiscoveryRow> {
         (self.0)()
     }
 }

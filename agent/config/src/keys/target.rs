@@ -38,9 +38,28 @@ object! { target: "A target that is probed." {
     HEARTBEAT = key("heartbeat", Mapping(heartbeat::OBJECT), "");
 } choices: &[&[HTTP], &[TCP], &[TLS], &[DNS], &[ICMP], &[GRPC], &[WEBSOCKET], &[JOURNEY], &[HEARTBEAT]]; }
 
-object! { discover: "Addresses, each of which makes a target `NAME@ADDRESS`. The target takes them as `{{address}}`, or `{{host}}` for the host alone; SLOs refer to its name and count all of them." {
-    FILES = required("files", List(&Text), "Patterns of files in the form of `file_sd_configs` of Prometheus, relative to this file. A change of them is a reload.");
-    LIMIT = key("limit", Whole(1, 1000), "Most addresses.").default("100");
+object! { discover: "Addresses, each of which makes a target `NAME@ADDRESS`. The target takes them as `{{address}}`, `{{host}}` for the host alone, or `{{url}}` for a URL, with `http://` before an address that has no scheme; SLOs refer to its name and count all of them." {
+    FILES = key("files", NonEmpty(&Text), "Patterns of files in the form of `file_sd_configs` of Prometheus, relative to this file.");
+    DNS = key("dns", Mapping(dns_addresses::OBJECT), "");
+    KUBERNETES = key("kubernetes", Mapping(endpoint_slices::OBJECT), "");
+    REFRESH = key("refresh", Duration, "Time between two lookups, at least 1s. `5s` for files and `30s` for others when it is missing.");
+    LIMIT = key("limit", Whole(1, 1000), "Most addresses. An answer with more is refused.").default("100");
+} choices: &[&[FILES], &[DNS], &[KUBERNETES]]; }
+
+object! { dns_addresses: "Names whose records are the addresses." {
+    NAMES = required("names", NonEmpty(&Text), "Whole names, at most 20. Search domains are not tried.");
+    TYPE = key("type", Word(&["SRV", "A", "AAAA"]), "Type of the records.").default("SRV");
+    PORT = key("port", Whole(1, 65535), "Port of the addresses. Records of the type `SRV` have their own.");
+    SERVER = key("server", Text, "IP address of the DNS server. Those of `/etc/resolv.conf` when it is missing.");
+} }
+
+object! { endpoint_slices: "Endpoints that are ready, of services of Kubernetes, read from the EndpointSlices of a namespace." {
+    SELECTOR = required("selector", Text, "Labels of the slices, like `kubernetes.io/service-name=shop`.");
+    NAMESPACE = key("namespace", Text, "Namespace. That of the service account when it is missing.");
+    PORT = key("port", Shape::Scalar, "Name or number of the port. The only one of the endpoints when it is missing.");
+    SERVER = key("server", Text, "URL of the API server. That of the cluster around the pod when it is missing. The token is sent over `https` only.");
+    TOKEN_FILE = key("token_file", Text, "File of the bearer token, which is read for each request. That of the service account when it is missing.");
+    CA_FILE = key("ca_file", Text, "File of certificates in PEM that the API server is verified by. That of the service account when it is missing.");
 } }
 
 object! { maintenance: "A window in which nobody probes a target. Its time counts as unseen: neither good nor bad." {

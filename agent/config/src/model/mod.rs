@@ -28,7 +28,7 @@ pub use slo::{RateSource, Service, Slo, Traffic};
 pub use source::{Prometheus, Scrape};
 
 use crate::blackbox::Blackbox;
-use crate::target::Target;
+use crate::target::{Discovery, Target};
 
 /// Everything the agent runs on.
 #[derive(Debug, Clone)]
@@ -47,6 +47,8 @@ pub struct Config {
     pub environment: Option<String>,
     /// Targets that are probed.
     pub targets: Vec<Target>,
+    /// Targets whose addresses change while the agent runs.
+    pub discoveries: Vec<Discovery>,
     /// Neighbours whose `/metrics` are read.
     pub scrapes: Vec<Scrape>,
     /// Servers with Prometheus' query API that SLOs count at.

@@ -5,8 +5,6 @@ mod aim;
 mod definition;
 mod direct;
 mod discover;
-#[cfg(test)]
-mod discover_tests;
 mod dns;
 mod expect;
 mod grpc;
@@ -28,6 +26,7 @@ mod websocket;
 pub use address::HostPort;
 pub use definition::{Check, Family, Target};
 pub use direct::SCHEMES;
+pub use discover::{AddressSource, Discovery, DnsAddresses, EndpointSlices, FileAddresses, FoundAddress};
 pub use dns::{DnsCheck, DnsTransport, RecordType};
 pub use grpc::GrpcCheck;
 pub use heartbeat::HeartbeatCheck;
@@ -43,6 +42,6 @@ pub use tls::TlsOptions;
 pub use websocket::WebSocketCheck;
 
 pub(super) use definition::default_timeout;
-pub(super) use discover::read_targets;
+pub(super) use discover::{ReadTargets, read_targets};
 pub(super) use http::read_whole;
 pub(super) use read::{read_target, read_timeout};

@@ -85,6 +85,13 @@ impl Recorder {
         });
     }
 
+    /// Forgets every series with a label. A counter that is registered again begins at zero.
+    pub fn forget(&self, label: &str, value: &str) {
+        self.0.counters.forget(label, value);
+        self.0.gauges.forget(label, value);
+        self.0.histograms.forget(label, value);
+    }
+
     /// Returns every family as text.
     #[must_use]
     pub fn text(&self, format: Format) -> String {

@@ -36,6 +36,30 @@ impl<T> Table<T> {
         Arc::clone(series.entry(labels.into_boxed_str()).or_insert_with(|| Arc::new(new())))
     }
 
+    /// Forgets the series with a label, and the families that have no other.
+    pub(super) fn forget(&self, label: &str, value: &str) {
+        let mut wanted = String::new();
+        write_labels(&mut wanted, [(label, value)]);
+        let mut families = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for series in families.values_mut() {
+            // quotes within a value are escaped, so that no value looks like a label
+            series.retain(|labels, _| {
+                let mut rest: &str = labels;
+                while let Some(at) = rest.find(&wanted) {
+                    let (before, after) = (rest.get(..at), rest.get(at + wanted.len()..));
+                    let begins = before.is_some_and(|before| before.is_empty() || before.ends_with(','));
+                    let ends = after.is_some_and(|after| after.is_empty() || after.starts_with(','));
+                    if begins && ends {
+                        return false;
+                    }
+                    rest = after.unwrap_or_default();
+                }
+                true
+            });
+        }
+        families.retain(|_, series| !series.is_empty());
+    }
+
     /// Calls `visit` for each family in the order of their names.
     pub(super) fn each(&self, mut visit: impl FnMut(&str, &Series<T>)) {
         for (name, series) in &*self.0.read().unwrap_or_else(PoisonError::into_inner) {

@@ -55,3 +55,20 @@ fn a_handle_that_is_kept_counts_for_its_series() {
     kept.increment(4);
     assert!(recorder.text(Format::Text).contains("c_total{x=\"2\"} 7\n"));
 }
+
+#[test]
+fn series_with_a_label_are_forgotten_and_no_others() {
+    let recorder = recorded();
+    recorder.forget("x", "1");
+    let text = recorder.text(Format::Text);
+    assert!(!text.contains("x=\"1\"") && !text.contains("a_seconds"), "{text}");
+    assert!(text.contains("c_total{x=\"2\"} 3") && text.contains("b_seconds_count 3"), "{text}");
+    // a value that looks like a label, the end of a name, and the beginning of a value
+    let labels = [("y", ",x=\"2\","), ("xx", "2"), ("x", "22")];
+    metrics::with_local_recorder(&recorder, || metrics::counter!("d_total", &labels).increment(1));
+    recorder.forget("x", "2");
+    let text = recorder.text(Format::Text);
+    assert!(text.contains("d_total") && !text.contains("c_total{"), "{text}");
+    metrics::with_local_recorder(&recorder, || metrics::counter!("c_total", "x" => "2").increment(1));
+    assert!(recorder.text(Format::Text).contains("c_total{x=\"2\"} 1"), "it begins anew");
+}

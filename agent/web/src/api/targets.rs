@@ -12,7 +12,7 @@ use lookout_runtime::events::chain;
 use serde::{Deserialize, Serialize};
 
 use super::corrections::parse;
-use crate::{Problem, State, auth};
+use crate::{DiscoveryRow, Problem, State, auth};
 
 /// The scope of a token that may pause.
 const SCOPE: &str = "pause";
@@ -21,6 +21,8 @@ const SCOPE: &str = "pause";
 #[derive(Debug, Serialize)]
 pub(super) struct Targets {
     targets: Vec<Row>,
+    /// Sources of addresses.
+    discoveries: Vec<DiscoveryRow>,
 }
 
 #[derive(Debug, Serialize)]
@@ -40,7 +42,8 @@ pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<T
         labels: target.labels.iter().cloned().collect(),
         paused: state.pauses.at(target, now),
     };
-    Json(Targets { targets: state.config.targets.iter().map(row).collect() })
+    let targets = state.config.targets.iter().map(row).collect();
+    Json(Targets { targets, discoveries: state.discoveries.rows() })
 }
 
 #[derive(Debug, Deserialize)]

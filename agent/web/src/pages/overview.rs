@@ -17,7 +17,7 @@ use crate::path::segment;
 
 use super::row::{DeployRow, IncidentRow, SloRow, symbol};
 use super::{Moment, Shell, page};
-use crate::State;
+use crate::{DiscoveryRow, State};
 use lookout_evaluate::{SloStatus, Snapshot};
 
 /// Number of incidents and deploys on the overview.
@@ -39,6 +39,7 @@ struct Overview {
     ledger_is_down: bool,
     dead_letters: Vec<String>,
     refused_config: Option<String>,
+    lost_addresses: Vec<String>,
     agent: String,
 }
 
@@ -92,6 +93,7 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
         ledger_is_down: snapshot.ledger_is_down,
         dead_letters: dead_letters(&state, now).await,
         refused_config: refused_config(&state, now),
+        lost_addresses: lost_addresses(&state, now),
         agent: agent(&state),
     };
     page(StatusCode::OK, &view)
@@ -100,6 +102,21 @@ pub(crate) async fn show(extract::State(state): extract::State<State>) -> Respon
 fn refused_config(state: &State, now: Timestamp) -> Option<String> {
     let refused = state.refused.get()?;
     Some(format!("{}: {}", format::ago(refused.at, now), refused.text))
+}
+
+/// Returns a sentence for each target whose addresses cannot be looked up.
+fn lost_addresses(state: &State, now: Timestamp) -> Vec<String> {
+    let sentence = |row: DiscoveryRow| {
+        let failure = row.failure?;
+        let kept = match (row.addresses, row.succeeded_at) {
+            (0, _) => "no address is known, so that nobody probes it".to_owned(),
+            (many, Some(at)) => format!("in use: {many}, found {}", format::ago(at, now)),
+            (many, None) => format!("in use: {many}, read with the configuration"),
+        };
+        let (since, text) = (format::time(failure.since, now), format::printable(&failure.text));
+        Some(format!("{} ({}): {text}. Failing since {since}; {kept}.", row.target, row.source))
+    };
+    state.discoveries.rows().into_iter().filter_map(sentence).take(RECENT as usize).collect()
 }
 
 /// Returns the sentence about the worst state. A late evaluation is never called good.

@@ -13,8 +13,8 @@ use sha2::Digest as _;
 
 use super::ledger::FakeLedger;
 use crate::{
-    BlackboxView, HeartbeatSink, Made, ProbeMaker, ProbeRow, ProbeView, ReceiverRow, ReceiverView,
-    RefusedConfigs, State,
+    BlackboxView, DiscoveryFailure, DiscoveryRow, DiscoveryView, HeartbeatSink, Made, ProbeMaker, ProbeRow,
+    ProbeView, ReceiverRow, ReceiverView, RefusedConfigs, State,
 };
 use lookout_config::{
     Blackbox, Config, GateMinimum, GatePolicy, Indicator, LedgerLocation, Outputs, RateSource, Service, Slo,
@@ -49,6 +49,7 @@ pub(crate) struct Fixture {
     pub(crate) refused: RefusedConfigs,
     pub(crate) ledger: Arc<FakeLedger>,
     pub(crate) probes: Vec<ProbeRow>,
+    pub(crate) discoveries: Vec<DiscoveryRow>,
     pub(crate) receivers: Vec<ReceiverRow>,
 }
 
@@ -66,6 +67,7 @@ impl Fixture {
             refused: RefusedConfigs::default(),
             ledger: Arc::default(),
             probes: Vec::new(),
+            discoveries: Vec::new(),
             receivers: Vec::new(),
         }
     }
@@ -162,6 +164,10 @@ impl Fixture {
         service.display_name = Some(format!("service {bad}"));
         service.description = format!("about {bad}");
         service.owner = Some(format!("owner {bad}"));
+        let failure = Some(DiscoveryFailure { text: bad.to_owned(), since: NOW });
+        let row =
+            DiscoveryRow { target: bad.to_owned(), source: "dns", addresses: 2, succeeded_at: None, failure };
+        fixture.discoveries = vec![row];
         fixture.probes = vec![ProbeRow { url_without_secrets: bad.to_owned(), ..probe(bad, false, bad) }];
         for incident in fixture.ledger.incidents.lock().unwrap().iter_mut() {
             (incident.service, incident.slo) = (bad.to_owned(), bad.to_owned());
@@ -192,6 +198,7 @@ impl Fixture {
 
     pub(crate) fn state(&self) -> State {
         let (probes, receivers) = (self.probes.clone(), self.receivers.clone());
+        let discoveries = self.discoveries.clone();
         State {
             board: Board::new(self.snapshot.clone()),
             ledger: self.ledger.clone(),
@@ -203,6 +210,7 @@ impl Fixture {
             recorder: detached_recorder(),
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
+            discoveries: DiscoveryView::new(move || discoveries.clone()),
             receivers: ReceiverView::new(move || receivers.clone()),
             blackbox: BlackboxView::new(|| "probe_success{target=\"home\"} 1\n".to_owned()),
             probe_maker: ProbeMaker::new(async |_| Made::Unknown("no probe".to_owned())),
@@ -235,6 +243,7 @@ fn config() -> Config {
         grid: Grid::try_new(10).unwrap(),
         environment: None,
         targets: Vec::new(),
+        discoveries: Vec::new(),
         scrapes: Vec::new(),
         prometheus: Vec::new(),
         destinations: Vec::new(),

@@ -129,7 +129,7 @@ pub(in super::super) async fn over_stream(stream: &mut impl Io, query: &Message)
 }
 
 /// The name of a response code, as RFC 1035 and `dig` write it.
-pub(in super::super) fn code_name(code: ResponseCode) -> String {
+pub(crate) fn code_name(code: ResponseCode) -> String {
     let name = match code {
         ResponseCode::NoError => "NOERROR",
         ResponseCode::FormErr => "FORMERR",

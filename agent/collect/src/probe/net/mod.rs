@@ -3,12 +3,15 @@
 mod connect;
 mod dns_wire;
 mod open;
+mod records;
 mod resolve;
 mod tls;
 
 pub(super) use connect::{connect, host_of};
-pub(super) use dns_wire::{code_name, over_stream, over_udp, query};
+pub(crate) use dns_wire::code_name;
+pub(super) use dns_wire::{over_stream, over_udp, query};
 pub(super) use open::open;
+pub(crate) use records::look_up;
 pub(super) use resolve::{Lookup, resolve, resolve_several};
 pub(super) use tls::{Secured, TlsClients, Wanted};
 

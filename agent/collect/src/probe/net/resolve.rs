@@ -9,8 +9,8 @@ use lookout_runtime::random::Random;
 
 use super::super::Reason;
 use super::super::attempt::{Attempt, Failure};
-use super::connect::connect;
-use super::dns_wire::{code_name, over_stream, over_udp, query};
+use super::dns_wire::code_name;
+use super::records::records;
 use crate::resources::is_exhausted;
 use crate::wording::chain;
 
@@ -158,12 +158,7 @@ async fn addresses(
     host: &str,
     record: RecordType,
 ) -> Result<Vec<IpAddr>, Failure> {
-    let query = query(random, host, record, true)?;
-    let mut answer = over_udp(server, &query).await.map_err(as_dns)?;
-    if answer.metadata.truncation {
-        let mut stream = connect(&[server]).await.map_err(as_dns)?;
-        answer = over_stream(&mut stream, &query).await.map_err(as_dns)?;
-    }
+    let answer = records(random, server, host, record).await.map_err(as_dns)?;
     match answer.metadata.response_code {
         ResponseCode::NoError => {
             Ok(answer.answers.iter().filter_map(|record| record.data.ip_addr()).collect())
