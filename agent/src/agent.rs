@@ -203,6 +203,7 @@ impl Agent {
             },
             pauses: dependencies.pauses.clone(),
             recorder: dependencies.recorder.clone(),
+            metrics: Default::default(),
             host: Arc::new(Host::new()),
             probes: probe_rows(&config, &view.latest),
             discoveries: discoveries.view(),

@@ -257,6 +257,7 @@ impl Driver {
         let stored = self.store(&transitions, states, at).await;
         let mut slos = Vec::with_capacity(decided.len());
         let config = Arc::clone(&self.config);
+        let changed = by_slo(if stored { &transitions } else { &[] });
         for ((slo, watched), (report, decision)) in config.slos.iter().zip(&mut self.watched).zip(decided) {
             let report = if stored {
                 let report = decision.apply(report);
@@ -265,9 +266,7 @@ impl Driver {
             } else {
                 report
             };
-            if stored {
-                watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
-            }
+            watched.keep_open_incidents(slo, &changed);
             let paused = pause::find(&config, &self.pauses, slo, at);
             slos.push(SloStatus { paused, ..watched.status(slo, &report) });
         }
@@ -394,6 +393,17 @@ fn set_calendar(slo: &Slo, evaluator: &mut Evaluator, slot: Slot) {
     }
 }
 
+/// Transitions by the id of their SLO: in a storm there is one for every SLO.
+type BySlo<'t> = BTreeMap<&'t str, Vec<&'t TransitionRecord>>;
+
+fn by_slo(transitions: &[TransitionRecord]) -> BySlo<'_> {
+    let mut changed = BySlo::new();
+    for transition in transitions {
+        changed.entry(&transition.incident.slo_id).or_default().push(transition);
+    }
+    changed
+}
+
 impl Watched {
     /// Returns the time of the period that corrections exclude, at the end of a slot.
     fn corrected(&self, slo: &Slo, at: Slot) -> Corrected {
@@ -417,8 +427,11 @@ impl Watched {
         status::of(slo, report, &self.evaluator, kept)
     }
 
-    fn keep_open_incidents<'a>(&mut self, transitions: impl Iterator<Item = &'a TransitionRecord>) {
-        for transition in transitions {
+    fn keep_open_incidents(&mut self, slo: &Slo, changed: &BySlo<'_>) {
+        if changed.is_empty() {
+            return;
+        }
+        for transition in changed.get(slo.id().as_str()).into_iter().flatten() {
             let cause = transition.incident.cause;
             if transition.change == Change::Resolved {
                 self.open.remove(&cause);

@@ -10,18 +10,22 @@ use std::io::{self, ErrorKind, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use lookout_model::{Notice, Timestamp, TransitionRecord};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use crate::Loss;
 use crate::sibling::sibling;
-use crate::working::{Entry, State, WorkingSet};
+use crate::working::{Entry, InProgress, State, WorkingSet};
 
 /// Largest number of incidents that are remembered.
 const MOST_INCIDENTS: usize = 500;
 /// Largest size of the part about incidents that is written again for the number of a tick alone.
 const CHEAP_BYTES: usize = 64 * 1024;
+/// Time between two writes of a larger part for the progress of deliveries alone.
+const PROGRESS_EVERY: Duration = Duration::from_secs(5);
 
 /// The content of a ledger at one instant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,14 +140,14 @@ impl Memory {
     }
 
     /// Returns the transitions that were in progress, in order, each with its deliveries.
-    pub(crate) fn into_transitions(self) -> Vec<(Arc<TransitionRecord>, Vec<Entry>)> {
+    pub(crate) fn into_transitions(self) -> Vec<InProgress> {
         self.incidents.into_iter().map(Remembered::into_transition).collect()
     }
 }
 
 impl Remembered {
-    fn of(transition: &TransitionRecord, entries: &[&Entry]) -> Self {
-        let delivery = |entry: &&Entry| RememberedDelivery {
+    fn of(transition: &TransitionRecord, entries: &[Entry]) -> Self {
+        let delivery = |entry: &Entry| RememberedDelivery {
             destination: entry.destination.clone(),
             attempts: entry.attempts,
             unsure: entry.unsure || entry.attempting,
@@ -160,7 +164,7 @@ impl Remembered {
         }
     }
 
-    fn into_transition(self) -> (Arc<TransitionRecord>, Vec<Entry>) {
+    fn into_transition(self) -> InProgress {
         let transition = Arc::new(TransitionRecord {
             incident: self.notice.incident.clone(),
             change: self.notice.change,
@@ -191,27 +195,36 @@ pub(crate) struct Witness {
     version: Version,
     /// The part about incidents as it was written last.
     incidents: String,
+    /// The instant at which that part was written.
+    written: Option<Instant>,
 }
 
 impl Witness {
     /// Creates the witness of a ledger. Nothing is written yet.
     pub(crate) fn beside(ledger: &Path) -> Self {
-        Self { path: name(ledger), version: Version::default(), incidents: String::new() }
+        Self { path: name(ledger), version: Version::default(), incidents: String::new(), written: None }
     }
 
-    /// Writes the state of the ledger. A failure is logged: the ledger on the same disk says more about it. Without a
+    /// Returns whether the progress of a delivery is written at once. While there are many incidents it is not written with
+    /// every tick.
+    pub(crate) fn is_due(&self) -> bool {
+        self.incidents.len() <= CHEAP_BYTES
+            || self.written.is_none_or(|written| written.elapsed() >= PROGRESS_EVERY)
+    }
+
+    /// Writes the state of the ledger, and what is in progress if it changed. A failure is logged: the ledger on the same disk says more about it. Without a
     /// version, the last one stays.
-    pub(crate) fn write(&mut self, version: Option<Version>, working: &Working<'_>, state: Use) {
+    pub(crate) fn write(&mut self, version: Option<Version>, in_progress: Option<&[InProgress]>, state: Use) {
         let version = version.unwrap_or_else(|| self.version.clone());
-        let incidents = match working {
-            Working::Changed(working) => incidents_of(working),
-            Working::Unchanged => self.incidents.clone(),
-        };
-        let changed = incidents != self.incidents;
-        if !changed && state == Use::InUse && (version == self.version || incidents.len() > CHEAP_BYTES) {
+        let incidents = in_progress.map(text_of).filter(|incidents| *incidents != self.incidents);
+        let (changed, length) = (incidents.is_some(), self.incidents.len());
+        if !changed && state == Use::InUse && (version == self.version || length > CHEAP_BYTES) {
             return;
         }
-        (self.version, self.incidents) = (version, incidents);
+        self.version = version;
+        if let Some(incidents) = incidents {
+            (self.incidents, self.written) = (incidents, Some(Instant::now()));
+        }
         if let Err(error) = self.replace(state, changed) {
             tracing::warn!(%error, path = %self.path.display(), "the witness of the ledger cannot be written");
             // it is tried again at the next tick
@@ -233,18 +246,14 @@ impl Witness {
     }
 }
 
-/// Incidents and deliveries, if they changed since the last write.
-pub(crate) enum Working<'a> {
-    Changed(&'a WorkingSet),
-    Unchanged,
+/// Returns what a witness remembers of the incidents in progress.
+pub(crate) fn in_progress(working: &WorkingSet) -> Vec<InProgress> {
+    working.unfinished(MOST_INCIDENTS)
 }
 
-fn incidents_of(working: &WorkingSet) -> String {
-    let remembered: Vec<Remembered> = working
-        .unfinished(MOST_INCIDENTS)
-        .iter()
-        .map(|(transition, entries)| Remembered::of(transition, entries))
-        .collect();
+fn text_of(in_progress: &[InProgress]) -> String {
+    let remembered: Vec<Remembered> =
+        in_progress.iter().map(|(transition, entries)| Remembered::of(transition, entries)).collect();
     serde_json::to_string(&remembered).unwrap_or_else(|_| "[]".to_owned())
 }
 

@@ -14,7 +14,7 @@ use tracing::field;
 
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::witness::{self, Found, Memory, Use, Witness};
-use super::working::{Entry, Waiting, WorkingSet};
+use super::working::{KEPT, Waiting, WorkingSet};
 use super::{Health, Ledger, LedgerError, Tick};
 use lookout_engine::Counts;
 use lookout_model::{CountRow, StateRecord, Timestamp, TransitionRecord};
@@ -34,7 +34,7 @@ pub struct WriteThroughLedger {
     health: Mutex<Health>,
     /// The file while it can be read.
     file: Mutex<Option<Arc<SqliteLedger>>>,
-    witness: Mutex<Witness>,
+    witness: Arc<Mutex<Witness>>,
     /// True if incidents or deliveries changed since the witness was written.
     unwitnessed: AtomicBool,
     /// Backlog; its lock is held during a write to the file.
@@ -104,7 +104,10 @@ impl WriteThroughLedger {
             }
             opened => opened?,
         };
-        let mut working = file.in_progress(clock.now() - RESOLVED_FOR).await?;
+        if let Err(error) = file.make_due().await {
+            tracing::warn!(error = chain(&error), "deliveries wait until their retry is due");
+        }
+        let mut working = file.in_progress(clock.now() - RESOLVED_FOR, KEPT).await?;
         let version = file.version().await?;
         let mut witness = Witness::beside(path);
         let mut backlog = Backlog::default();
@@ -118,30 +121,36 @@ impl WriteThroughLedger {
             }
             backlog.working = remember(&file, memory, &mut working).await?;
         }
-        witness.write(Some(version), &witness::Working::Changed(&working), Use::InUse);
+        working.set_in_file_only(file.waiting_elsewhere(&working.known()).await?);
+        witness.write(Some(version), Some(&witness::in_progress(&working)), Use::InUse);
         Ok(Self {
             path: path.to_owned(),
             clock,
             working: Mutex::new(working),
             health: Mutex::new(health),
             file: Mutex::new(Some(Arc::new(file))),
-            witness: Mutex::new(witness),
+            witness: Arc::new(Mutex::new(witness)),
             unwitnessed: AtomicBool::new(false),
             backlog: tokio::sync::Mutex::new(backlog),
         })
     }
 
-    /// Writes the witness: which ledger this is, its last tick, and the incidents in progress.
-    async fn witness(&self, state: Use) {
+    /// Writes the witness: which ledger this is, its last tick, and the incidents in progress. `now` forbids to put it off.
+    async fn witness(&self, state: Use, now: bool) {
         let file = self.locked_file().clone();
         let version = match &file {
             Some(file) => file.version().await.ok(),
             None => None,
         };
-        let changed = self.unwitnessed.swap(false, Ordering::Relaxed);
-        let working = self.working();
-        let working = if changed { witness::Working::Changed(&working) } else { witness::Working::Unchanged };
-        self.witness.lock().unwrap_or_else(PoisonError::into_inner).write(version, &working, state);
+        let witness = Arc::clone(&self.witness);
+        let is_due = now || locked(&witness).is_due();
+        let changed = is_due && self.unwitnessed.swap(false, Ordering::Relaxed);
+        let incidents = changed.then(|| witness::in_progress(&self.working()));
+        // the disk may be slow, and probes share this thread
+        let writing = move || locked(&witness).write(version, incidents.as_deref(), state);
+        if let Err(error) = tokio::task::spawn_blocking(writing).await {
+            tracing::warn!(%error, "the witness of the ledger was not written");
+        }
     }
 
     fn working(&self) -> MutexGuard<'_, WorkingSet> {
@@ -235,6 +244,9 @@ impl WriteThroughLedger {
             _ => false,
         };
         let mut sentence = format!("A fault was found: {}.", chain(error));
+        if !whole {
+            sentence.push_str(&self.forget_what_was_in_the_file());
+        }
         if whole {
             sentence.push_str(" Everything in it was saved.");
         } else if file.check_file().await.is_err() {
@@ -252,10 +264,7 @@ impl WriteThroughLedger {
     async fn store_progress(&self, deliveries: &[i64]) {
         self.unwitnessed.store(true, Ordering::Relaxed);
         let mut backlog = self.backlog.lock().await;
-        let entries: Vec<Entry> = {
-            let working = self.working();
-            deliveries.iter().filter_map(|&id| working.entry(id).cloned()).collect()
-        };
+        let entries = self.working().unheld(deliveries);
         if entries.is_empty() {
             return;
         }
@@ -268,6 +277,10 @@ impl WriteThroughLedger {
             self.set_not_recording(&error);
         }
     }
+}
+
+fn locked(witness: &Mutex<Witness>) -> MutexGuard<'_, Witness> {
+    witness.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns whether the file itself is at fault, so that it must be opened again.
@@ -344,8 +357,7 @@ impl Ledger for WriteThroughLedger {
                 if self.locked_health().not_recording.take().is_some() {
                     tracing::info!("the ledger records again, and everything that waited is written");
                 }
-                let mut working = self.working();
-                transitions.iter().for_each(|transition| working.record(transition));
+                self.keep(transitions).await;
             }
             Err(error) => {
                 tracing::Span::current().record("otel.status_code", "ERROR");
@@ -359,7 +371,7 @@ impl Ledger for WriteThroughLedger {
             }
         }
         self.unwitnessed.fetch_or(!transitions.is_empty(), Ordering::Relaxed);
-        self.witness(Use::InUse).await;
+        self.witness(Use::InUse, !transitions.is_empty()).await;
         Ok(())
     }
 
@@ -368,11 +380,13 @@ impl Ledger for WriteThroughLedger {
         let backlog = self.backlog.lock().await;
         file.prune(now).await?;
         drop(backlog);
-        let mut working = self.working();
-        working.forget_resolved_before(now - RESOLVED_FOR, Waiting::Kept);
         let cutoffs = super::retention::Cutoffs::at(now);
-        working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
-        Ok(())
+        {
+            let mut working = self.working();
+            working.forget_resolved_before(now - RESOLVED_FOR, Waiting::Kept);
+            working.forget_resolved_before(cutoffs.incidents_before, Waiting::Too);
+        }
+        self.count_in_file_only().await
     }
 
     fn health(&self) -> Health {
@@ -397,12 +411,15 @@ impl Ledger for WriteThroughLedger {
         if let Some(file) = file {
             file.close().await;
         }
-        self.witness(Use::Closed).await;
+        self.witness(Use::Closed, true).await;
     }
 }
 
+mod overflow;
 mod stores;
 
+#[cfg(test)]
+mod overflow_tests;
 #[cfg(test)]
 mod random_tests;
 #[cfg(test)]

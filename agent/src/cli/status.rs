@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use http::{Method, StatusCode};
+use serde_json::Value;
 use url::Url;
 
 use super::exit::Exit;
@@ -41,8 +42,13 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
             return Ok(Exit::Unreachable);
         }
     };
+    let letters = dead_letters(options, token.as_ref())?;
     if options.json {
-        output::line(body.trim_end());
+        let mut answer: Value = serde_json::from_str(&body).context("reading the state of the agent")?;
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("dead_letters".to_owned(), letters.into());
+        }
+        output::line(&answer.to_string());
         return Ok(Exit::Fine);
     }
     let snapshot: Snapshot =
@@ -52,24 +58,28 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
     paused(&snapshot).iter().for_each(|line| output::line(line));
     implausible(&snapshot).iter().for_each(|line| output::line(line));
     silent(&snapshot).iter().for_each(|line| output::line(line));
-    undelivered(options, token.as_ref())?.iter().for_each(|line| output::line(line));
+    letters.iter().for_each(|letter| output::line(&undelivered(letter)));
     Ok(Exit::Fine)
 }
 
-/// Returns a line for each dead letter; none from an agent without that resource.
-fn undelivered(options: &Options, token: Option<&Secret>) -> anyhow::Result<Vec<String>> {
+/// Returns the dead letters; none from an agent without that resource.
+fn dead_letters(options: &Options, token: Option<&Secret>) -> anyhow::Result<Vec<Value>> {
     let answer = runtime()?.block_on(get(options.agent.api("deliveries")?, token));
     let Some((_, body)) = answer.ok().filter(|(status, _)| status.is_success()) else {
         return Ok(Vec::new());
     };
-    let answer: serde_json::Value = serde_json::from_str(&body).context("reading the deliveries")?;
-    let letters = answer.get("dead_letters").and_then(serde_json::Value::as_array);
-    let line = |letter: &serde_json::Value| {
-        let text = |key| letter.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
-        let (destination, slo, change) = (text("destination"), text("slo_id"), text("change"));
-        format::printable(&format!("{destination}: not told that {slo} {change}: {}", text("error")))
-    };
-    Ok(letters.into_iter().flatten().map(line).collect())
+    let mut answer: Value = serde_json::from_str(&body).context("reading the deliveries")?;
+    match answer.get_mut("dead_letters").map(Value::take) {
+        Some(Value::Array(letters)) => Ok(letters),
+        _ => Ok(Vec::new()),
+    }
+}
+
+/// Returns the line of a dead letter.
+fn undelivered(letter: &Value) -> String {
+    let text = |key| letter.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (destination, slo, change) = (text("destination"), text("slo_id"), text("change"));
+    format::printable(&format!("{destination}: not told that {slo} {change}: {}", text("error")))
 }
 
 /// Returns a line for each SLO whose target is paused.
@@ -115,7 +125,7 @@ pub(super) async fn request(
     method: Method,
     url: Url,
     token: Option<&Secret>,
-    body: Option<&serde_json::Value>,
+    body: Option<&Value>,
 ) -> anyhow::Result<(StatusCode, String)> {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(10))
@@ -144,7 +154,7 @@ pub(super) fn answer_of(
     agent: &AgentUrl,
     method: Method,
     url: Url,
-    body: Option<&serde_json::Value>,
+    body: Option<&Value>,
 ) -> anyhow::Result<Result<String, Exit>> {
     let token = agent.token()?;
     let (status, text) = match runtime()?.block_on(request(method, url, token.as_ref(), body)) {
@@ -157,9 +167,8 @@ pub(super) fn answer_of(
     if status.is_success() {
         return Ok(Ok(text));
     }
-    let problem = serde_json::from_str::<serde_json::Value>(&text).ok();
-    let detail =
-        problem.as_ref().and_then(|problem| problem.get("detail")).and_then(serde_json::Value::as_str);
+    let problem = serde_json::from_str::<Value>(&text).ok();
+    let detail = problem.as_ref().and_then(|problem| problem.get("detail")).and_then(Value::as_str);
     let said: String = format::printable(detail.unwrap_or(&text)).chars().take(2000).collect();
     output::problem(&format!("error: the agent answered {status}: {said}"));
     let refused = status.is_client_error() && status != StatusCode::REQUEST_TIMEOUT && detail.is_some();

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::support::{Lookout, PROBED_SLO, Program, Slack, Target, eventually, run_to_end};
 
 /// Writes a config with a program, whose fallback is a Slack channel.
@@ -39,7 +41,7 @@ async fn letters(agent: &Lookout) -> Vec<String> {
 }
 
 async fn healthy(agent: &Lookout) {
-    let enough = |slos: &serde_json::Value| slos["slos"][0]["evidence"]["total"].as_u64() >= Some(2);
+    let enough = |slos: &Value| slos["slos"][0]["evidence"]["total"].as_u64() >= Some(2);
     agent.slos("a healthy start", enough).await;
 }
 
@@ -121,4 +123,52 @@ async fn the_fallback_hears_of_what_is_refused_and_of_the_end_though_that_is_tak
     .await;
     assert_eq!(letters(&agent).await, Vec::<String>::new());
     assert_eq!((told("[TICKET] api"), told("[RESOLVED] api")), (3, 3), "{:#?}", slack.texts());
+}
+
+/// Returns whether a dead letter is shown by `lookout status` as text, as JSON, and on its page.
+async fn shown(agent: &Lookout) -> [bool; 3] {
+    let text = run_to_end(&["status", "--url", &agent.url]);
+    let json = run_to_end(&["status", "--json", "--url", &agent.url]);
+    assert_eq!((text.status.code(), json.status.code()), (Some(0), Some(0)));
+    let line = "program: not told that api-availability opened: webhook answered 410";
+    let text = String::from_utf8(text.stdout).unwrap().lines().any(|one| one == line);
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["slos"][0]["id"], "api-availability");
+    let told = |letter: &Value| {
+        letter["destination"] == "program"
+            && letter["slo_id"] == "api-availability"
+            && letter["change"] == "opened"
+            && letter["error"] == "webhook answered 410"
+    };
+    let page = agent.text("/deliveries").await;
+    [text, json["dead_letters"].as_array().unwrap().iter().any(told), page.contains("webhook answered 410")]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_letter_is_seen_in_the_status_and_on_its_page_until_it_is_delivered() {
+    let folder = tempfile::tempdir().unwrap();
+    let (target, program, slack) = (Target::start().await, Program::start().await, Slack::start().await);
+    let config = write_config(folder.path(), &target, &program, &slack, PROBED_SLO);
+    let agent = Lookout::run(&config);
+    healthy(&agent).await;
+    for round in 1..=2 {
+        assert_eq!(shown(&agent).await, [false; 3], "round {round}");
+        target.answer(503);
+        eventually("it is shown", || async { (shown(&agent).await == [true; 3]).then_some(()) }).await;
+        program.accept("Bearer old");
+        retry(&agent, folder.path());
+        let opened = || program.changes().iter().filter(|one| *one == "availability opened").count();
+        eventually("it is delivered", || async { (opened() == round).then_some(()) }).await;
+        eventually("it is gone", || async { (shown(&agent).await == [false; 3]).then_some(()) }).await;
+        target.answer(200);
+        let ended = || program.changes().iter().filter(|one| *one == "availability resolved").count();
+        eventually("the end", || async { (ended() >= round).then_some(()) }).await;
+        program.refuse();
+        // the next outage opens an incident of its own
+        let over = |slos: &Value| {
+            let until = slos["slos"][0]["resolved"][0]["reopens_until_ms"].as_i64();
+            until.is_none_or(|until| slos["at_ms"].as_i64() > Some(until))
+        };
+        agent.slos("it does not open again", over).await;
+    }
 }

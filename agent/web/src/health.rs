@@ -90,9 +90,12 @@ pub fn metrics_text(state: &State, format: Format) -> String {
 /// `GET /metrics`, in OpenMetrics for those that ask for it: it alone has exemplars.
 pub(super) async fn metrics(extract::State(state): extract::State<State>, headers: HeaderMap) -> Response {
     let mut accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-    let format = match accepted.any(|types| types.contains("application/openmetrics-text")) {
-        true => Format::OpenMetrics,
-        false => Format::Text,
+    let [text, open_metrics] = &state.metrics;
+    let (format, shared) = match accepted.any(|types| types.contains("application/openmetrics-text")) {
+        true => (Format::OpenMetrics, open_metrics),
+        false => (Format::Text, text),
     };
-    ([(CONTENT_TYPE, format.content_type())], metrics_text(&state, format)).into_response()
+    let rendered = state.clone();
+    let text = shared.get(move || metrics_text(&rendered, format)).await;
+    ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

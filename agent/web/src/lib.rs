@@ -20,6 +20,7 @@ mod path;
 mod probe_maker;
 mod refused;
 mod serve;
+mod shared_text;
 mod state;
 
 use std::any::Any;
@@ -45,6 +46,7 @@ pub use health::metrics_text;
 pub use probe_maker::{Made, ProbeMaker};
 pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
+pub use shared_text::SharedText;
 pub use state::{
     BlackboxView, DiscoveryFailure, DiscoveryRow, DiscoveryView, HeartbeatSink, ProbeRow, ProbeView,
     ReceiverRow, ReceiverView, State,
@@ -82,6 +84,7 @@ pub fn router(state: State) -> Router {
         .route("/probe", get(blackbox::probe))
         .layer(from_fn_with_state(host::Hosts::new(&state.config), host::check))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(serve::count))
         .layer(CompressionLayer::new())
         .layer(header(CONTENT_SECURITY_POLICY, POLICY))
         .layer(header(X_CONTENT_TYPE_OPTIONS, "nosniff"))

@@ -9,7 +9,7 @@ use lookout_model::Timestamp;
 use serde::Serialize;
 use tokio::sync::Notify;
 
-use crate::{ProbeMaker, RefusedConfigs};
+use crate::{ProbeMaker, RefusedConfigs, SharedText};
 use lookout_collect::probe::Pauses;
 use lookout_config::Config;
 use lookout_evaluate::Board;
@@ -34,6 +34,8 @@ pub struct State {
     pub refused: RefusedConfigs,
     /// The recorder of metrics.
     pub recorder: Recorder,
+    /// The text of `/metrics` in both formats.
+    pub metrics: [SharedText; 2],
     /// Figures of process and machine.
     pub host: Arc<Host>,
     /// The last results of the probes.

@@ -1,9 +1,11 @@
 //! Clients that take the port: readers that stand still, connections that stay idle, heads that come slowly.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
@@ -18,71 +20,102 @@ const SLOW_ADDRESSES: u8 = 50;
 /// Time between two bytes of a head.
 const BYTE_EVERY: Duration = Duration::from_millis(500);
 
+/// Pause of a client whose connection was ended until it comes back.
+const COMES_BACK: Duration = Duration::from_secs(1);
+
 /// Clients of a flood. Dropping it ends them.
 pub(super) struct Flood {
-    /// Connections that were opened.
-    pub(super) opened: usize,
+    opened: Arc<AtomicUsize>,
     _held: Vec<TcpStream>,
     _tasks: JoinSet<()>,
 }
 
+/// Questions about liveness.
+pub(super) struct Asked {
+    pub(super) questions: usize,
+    pub(super) answers: usize,
+    /// The longest time that an answer took.
+    pub(super) longest: Duration,
+}
+
 impl Flood {
-    /// Opens all connections.
+    /// Opens all connections. Readers and slow heads come back when their connections are ended.
     pub(super) async fn begin(address: SocketAddr) -> Result<Self> {
         let (mut held, mut tasks) = (Vec::new(), JoinSet::new());
-        let mut opened = 0;
+        let opened = Arc::new(AtomicUsize::new(0));
+        let home = Ipv4Addr::LOCALHOST;
         for _ in 0..READERS {
-            let mut stream = TcpStream::connect(address).await.context("connecting")?;
-            opened += 1;
-            tasks.spawn(async move {
-                let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(50);
+            let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(50);
+            tasks.spawn(come_again(home, address, Arc::clone(&opened), async move |stream| {
                 // it ends when the agent gives up, and the connection with it
                 while stream.write_all(&request).await.is_ok() {}
-            });
+            }));
         }
         for number in 1..=SLOW_ADDRESSES {
-            let socket = TcpSocket::new_v4().context("making a socket")?;
-            socket.bind(SocketAddr::from(([127, 0, 1, number], 0))).context("taking an address")?;
-            let mut stream = socket.connect(address).await.context("connecting")?;
-            opened += 1;
-            tasks.spawn(async move {
-                for byte in b"GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: ".iter().chain([b'x'; 600].iter())
-                {
+            let from = Ipv4Addr::new(127, 0, 1, number);
+            tasks.spawn(come_again(from, address, Arc::clone(&opened), async |stream| {
+                let head = b"GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: ".iter().chain([b'x'; 600].iter());
+                for byte in head {
                     if stream.write_all(&[*byte]).await.is_err() {
                         return;
                     }
                     sleep(BYTE_EVERY).await;
                 }
-            });
+            }));
         }
         for _ in 0..IDLE {
             let connected = timeout(Duration::from_secs(2), TcpStream::connect(address)).await;
             if let Ok(Ok(stream)) = connected {
                 held.push(stream);
-                opened += 1;
+                opened.fetch_add(1, Ordering::Relaxed);
             }
         }
         Ok(Self { opened, _held: held, _tasks: tasks })
     }
+
+    /// Returns the number of connections that were opened.
+    pub(super) fn opened(&self) -> usize {
+        self.opened.load(Ordering::Relaxed)
+    }
 }
 
-/// Asks `/livez` again and again for a while. Returns the number of answers and the longest time that one took.
+/// Opens a connection from an address and works on it, again and again.
+async fn come_again(
+    from: Ipv4Addr,
+    address: SocketAddr,
+    opened: Arc<AtomicUsize>,
+    work: impl AsyncFn(&mut TcpStream) + Send,
+) {
+    loop {
+        let connected = async {
+            let socket = TcpSocket::new_v4()?;
+            socket.bind(SocketAddr::from((from, 0)))?;
+            socket.connect(address).await
+        };
+        if let Ok(mut stream) = connected.await {
+            opened.fetch_add(1, Ordering::Relaxed);
+            work(&mut stream).await;
+        }
+        sleep(COMES_BACK).await;
+    }
+}
+
+/// Asks `/livez` again and again for a while.
 pub(super) async fn ask_livez(
     client: &reqwest::Client,
     address: SocketAddr,
     lasts: Duration,
-) -> Result<(usize, Duration)> {
-    let (began, mut answers, mut longest) = (Instant::now(), 0, Duration::ZERO);
+) -> Result<Asked> {
+    let began = Instant::now();
+    let mut asked = Asked { questions: 0, answers: 0, longest: Duration::ZERO };
     while began.elapsed() < lasts {
-        let asked = Instant::now();
+        let begun = Instant::now();
         let answer =
             client.get(format!("http://{address}/livez")).timeout(Duration::from_secs(30)).send().await;
-        let took = asked.elapsed();
-        longest = longest.max(took);
-        if answer.is_ok_and(|answer| answer.status().is_success()) {
-            answers += 1;
-        }
+        asked.longest = asked.longest.max(begun.elapsed());
+        asked.questions += 1;
+        asked.answers += usize::from(answer.is_ok_and(|answer| answer.status().is_success()));
         sleep(Duration::from_millis(500)).await;
     }
-    Ok((answers, longest))
+    Ok(asked)
 }

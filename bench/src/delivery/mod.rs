@@ -6,6 +6,8 @@ mod targets;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,6 +15,7 @@ use axum::http::StatusCode;
 use programs::running::{Running, field};
 use reqwest::Client;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::footprint;
@@ -40,7 +43,7 @@ pub struct Arguments {
     /// Measure this binary of the agent instead of building it.
     #[arg(long, value_name = "FILE")]
     binary: Option<PathBuf>,
-    /// Number of incidents, a multiple of 1,000.
+    /// Number of incidents, a multiple of 1,000; 0 floods the port only.
     #[arg(long, default_value_t = 10_000)]
     incidents: usize,
     /// Length of the measurements before and during the flood in seconds.
@@ -68,40 +71,53 @@ struct Stage {
     address: SocketAddr,
     client: Client,
     since: Instant,
+    /// Reads the memory again and again. Dropping it ends that.
+    _sampler: JoinSet<()>,
+    /// The largest memory since the begin of the measurement, in kilobytes.
+    peak: Arc<AtomicU64>,
 }
+
+/// Time between two looks at the memory.
+const SAMPLE_EVERY: Duration = Duration::from_millis(200);
 
 async fn measure(lookout: &Path, rounds: usize, seconds: Duration) -> Result<()> {
     let folder = tempfile::Builder::new().prefix("lookout-delivery-").tempdir().context("making a folder")?;
     let mut stage = Stage::set_up(lookout, folder.path()).await?;
     sleep(WARM_UP).await;
     println!(
-        "{:<34}{:>10}{:>10}{:>10}{:>12}{:>12}{:>12}",
-        "", "incidents", "waiting", "memory", "probes", "median", "p99"
+        "{:<34}{:>10}{:>10}{:>10}{:>10}{:>12}{:>12}{:>12}",
+        "", "incidents", "waiting", "memory", "peak", "probes", "median", "p99"
     );
     stage.begin();
-    sleep(seconds).await;
+    stage.wait(seconds).await;
     let before = stage.line("before", 0).await?;
     for round in 1..=rounds {
         stage.begin();
         stage.fail_and_recover(round).await?;
         stage.line("incidents into a slow destination", round * SERVICES * SLOS).await?;
     }
-    stage.begin();
-    sleep(seconds).await;
-    stage.line("all recovered, still delivering", rounds * SERVICES * SLOS).await?;
+    if rounds > 0 {
+        stage.begin();
+        stage.wait(seconds).await;
+        stage.line("all recovered, still delivering", rounds * SERVICES * SLOS).await?;
+    }
     let flood = Flood::begin(stage.address).await?;
-    println!("{} connections opened", flood.opened);
+    println!("{} connections opened", flood.opened());
     stage.begin();
-    let (answers, longest) = flood::ask_livez(&stage.client, stage.address, seconds).await?;
+    let asked = flood::ask_livez(&stage.client, stage.address, seconds).await?;
     let during = stage.line("port flooded", rounds * SERVICES * SLOS).await?;
-    drop(flood);
     println!(
-        "\n/livez in the flood: {answers} answers, the longest after {:.0} ms; p99 of probes {:.1} ms before, {:.1} ms in \
-         the flood",
-        longest.as_secs_f64() * 1e3,
+        "\n/livez in {} s of flood ({} connections): {} of {} answered, the longest after {:.0} ms; p99 of probes {:.1} \
+         ms before, {:.1} ms in the flood",
+        seconds.as_secs(),
+        flood.opened(),
+        asked.answers,
+        asked.questions,
+        asked.longest.as_secs_f64() * 1e3,
         before.p99_ms,
         during.p99_ms
     );
+    drop(flood);
     stage.agent.stop().await;
     Ok(())
 }
@@ -121,12 +137,31 @@ impl Stage {
         };
         let address = field(&line, "address")?.parse().context("reading the address of the agent")?;
         let client = Client::builder().no_proxy().build().context("building a client")?;
-        Ok(Self { targets, agent, address, client, since: Instant::now() })
+        let (peak, id) = (Arc::new(AtomicU64::new(0)), agent.id().context("the agent has ended")?);
+        let mut sampler = JoinSet::new();
+        let seen = Arc::clone(&peak);
+        sampler.spawn(async move {
+            while let Ok(memory) = footprint::resident_of(id) {
+                seen.fetch_max((memory * 1e3) as u64, Ordering::Relaxed);
+                sleep(SAMPLE_EVERY).await;
+            }
+        });
+        Ok(Self { targets, agent, address, client, since: Instant::now(), _sampler: sampler, peak })
+    }
+
+    /// Waits, and reads the metrics once a second, as in every other part of the measurement.
+    async fn wait(&self, lasts: Duration) {
+        let until = Instant::now() + lasts;
+        while Instant::now() < until {
+            let _ = self.deliveries().await;
+            sleep(Duration::from_secs(1)).await;
+        }
     }
 
     /// Begins a measurement.
     fn begin(&mut self) {
         self.targets.take();
+        self.peak.store(0, Ordering::Relaxed);
         self.since = Instant::now();
     }
 
@@ -136,7 +171,8 @@ impl Stage {
         let (waiting, _) = self.deliveries().await.unwrap_or_default();
         let memory = footprint::resident_of(self.agent.id().context("the agent has ended")?)?;
         println!(
-            "{what:<34}{incidents:>10}{waiting:>10}{memory:>7.1} MB{:>10.1} %{:>9.2} ms{:>9.2} ms",
+            "{what:<34}{incidents:>10}{waiting:>10}{memory:>7.1} MB{:>7.1} MB{:>10.1} %{:>9.2} ms{:>9.2} ms",
+            memory.max(self.peak.load(Ordering::Relaxed) as f64 / 1e3),
             found.achieved * 100.0,
             found.median_ms,
             found.p99_ms

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lookout_engine::{Change, Projection, Slot};
 
-use super::{Driver, pause};
+use super::{Driver, by_slo, pause};
 use crate::SloStatus;
 use lookout_model::{GridTime, Timestamp, TransitionRecord, incident_id};
 
@@ -43,6 +43,7 @@ impl Driver {
             return Vec::new();
         }
         let config = Arc::clone(&self.config);
+        let told = by_slo(&transitions);
         let mut changed = Vec::with_capacity(certain.len());
         for (index, Projection { assessment: report, decision }) in certain {
             let (Some(slo), Some(watched)) = (config.slos.get(index), self.watched.get_mut(index)) else {
@@ -50,7 +51,7 @@ impl Driver {
             };
             let report = decision.apply(report);
             watched.evaluator.accept(decision);
-            watched.keep_open_incidents(transitions.iter().filter(|t| t.incident.slo_id == slo.id()));
+            watched.keep_open_incidents(slo, &told);
             let status = watched.status(slo, &report);
             let paused = pause::find(&config, &self.pauses, slo, now);
             changed.push((index, SloStatus { at: status.at.min(now), paused, ..status }));

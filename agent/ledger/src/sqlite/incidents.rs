@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use sqlx::{SqliteConnection, SqlitePool};
 
 use super::incident_rows::{IncidentRow, TRANSITIONS, TransitionRow};
-use super::{SqliteLedger, decode, json, progress, query};
+use super::{SqliteLedger, decode, json, query};
 use crate::working::add_told;
 use crate::{IncidentStore, LedgerError};
 use lookout_model::{Acknowledgement, Followed, IncidentRecord, News, Notice, Timestamp, TransitionRecord};
@@ -238,6 +238,6 @@ impl IncidentStore for SqliteLedger {
     }
 
     async fn followed(&self, since: Timestamp) -> Result<Vec<Followed>, LedgerError> {
-        Ok(progress::read(&self.readers, since).await?.followed(since))
+        Ok(self.in_progress(since, usize::MAX).await?.followed(since))
     }
 }

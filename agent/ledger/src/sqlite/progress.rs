@@ -3,19 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use sqlx::{FromRow, SqliteConnection, SqlitePool};
+use sqlx::{FromRow, SqliteConnection};
 
 use super::incident_rows::{TRANSITIONS, TransitionRow};
-use super::query;
+use super::{SqliteLedger, json, query};
 use crate::LedgerError;
-use crate::working::{Entry, State, WorkingSet};
+use crate::working::{Entry, InProgress, State, WorkingSet};
 use lookout_model::{Timestamp, TransitionRecord};
 use lookout_runtime::events::chain;
 
-/// Incidents that are open, were resolved lately, or have a delivery that waits or was refused within a day.
-const IN_PROGRESS: &str = "incident.resolved_at_ms is null or incident.resolved_at_ms >= $1 or exists \
-     (select 1 from delivery where delivery.incident_id = incident.id and (delivery.state = 'waiting' \
-      or delivery.state = 'failed' and delivery.ended_at_ms >= $1 - 86400000))";
+/// Incidents that are open, were resolved lately, or have a delivery that was refused within a day or waits; at most `$2`
+/// of those that were resolved lately, and of those that wait for one destination.
+const IN_PROGRESS: &str = "select id from incident where resolved_at_ms is null \
+     union select id from (select id from incident where resolved_at_ms >= $1 order by resolved_at_ms desc limit $2) \
+     union select incident_id from delivery where state = 'failed' and ended_at_ms >= $1 - 86400000 \
+     union select incident_id from (select incident_id, row_number() over \
+      (partition by destination order by min(id)) as place from delivery where state = 'waiting' \
+      group by destination, incident_id) where place <= $2";
 
 #[derive(FromRow)]
 struct DeliveryRow {
@@ -25,6 +29,7 @@ struct DeliveryRow {
     attempts: u32,
     attempting: bool,
     unsure: bool,
+    due_at_ms: i64,
     last_error: Option<String>,
     ended_at_ms: Option<i64>,
     thread: Option<String>,
@@ -38,8 +43,7 @@ impl DeliveryRow {
             attempts: self.attempts,
             attempting: self.attempting,
             unsure: self.unsure,
-            // a restart retries at once: the clock may have been set in between
-            due_at: Timestamp::EPOCH,
+            due_at: Timestamp::from_millis(self.due_at_ms),
             ended_at: self.ended_at_ms.map(Timestamp::from_millis),
             last_error: self.last_error,
             state: match self.state.as_str() {
@@ -51,44 +55,113 @@ impl DeliveryRow {
     }
 }
 
-/// Reads everything in progress. A transition that cannot be read back is left out: it must not hide the others.
-pub(super) async fn read(pool: &SqlitePool, since: Timestamp) -> Result<WorkingSet, LedgerError> {
-    const DOING: &str = "reading incidents in progress";
-    let transitions: Vec<TransitionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{TRANSITIONS} join transition on transition.incident_id = incident.id where {IN_PROGRESS} \
-         order by transition.id"
-    )))
-    .bind(since.as_millis())
-    .fetch_all(pool)
-    .await
-    .map_err(query(DOING))?;
-    let deliveries: Vec<DeliveryRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "select delivery.* from incident join delivery on delivery.incident_id = incident.id \
-         where {IN_PROGRESS} order by delivery.id"
-    )))
-    .bind(since.as_millis())
-    .fetch_all(pool)
-    .await
-    .map_err(query(DOING))?;
-    let mut of_transition: BTreeMap<i64, Vec<DeliveryRow>> = BTreeMap::new();
-    for row in deliveries {
-        of_transition.entry(row.transition_id).or_default().push(row);
+impl SqliteLedger {
+    /// Reads what is in progress: of incidents that are over at most `most`, and as many for each destination.
+    pub(crate) async fn in_progress(&self, since: Timestamp, most: usize) -> Result<WorkingSet, LedgerError> {
+        let ids: Vec<String> = sqlx::query_scalar(IN_PROGRESS)
+            .bind(since.as_millis())
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await
+            .map_err(query("looking for incidents in progress"))?;
+        let mut working = WorkingSet::default();
+        working.load_incidents(&ids, self.read_incidents(&ids).await?);
+        Ok(working)
     }
-    let mut working = WorkingSet::default();
-    for row in transitions {
-        let (id, incident) = (row.transition_id, row.incident.id.clone());
-        match row.into_record() {
-            Ok(transition) => {
-                let transition = Arc::new(transition);
-                let rows = of_transition.remove(&id).unwrap_or_default();
-                let entries = rows.into_iter().map(|row| row.into_entry(Arc::clone(&transition))).collect();
-                working.load(transition, entries);
-            }
-            Err(error) => tracing::error!(incident.id = %incident, transition.id = id, error = chain(&error),
-                "a transition cannot be read back from the ledger; its deliveries are given up"),
+
+    /// Reads the transitions of incidents, in the order in which they were stored. One that cannot be read back is left out: it
+    /// must not hide the others.
+    pub(crate) async fn read_incidents(&self, ids: &[String]) -> Result<Vec<InProgress>, LedgerError> {
+        const DOING: &str = "reading incidents in progress";
+        let ids = json(DOING, &ids)?;
+        let transitions: Vec<TransitionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "{TRANSITIONS} join transition on transition.incident_id = incident.id \
+             where incident.id in (select value from json_each($1)) order by transition.id"
+        )))
+        .bind(&ids)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(query(DOING))?;
+        let deliveries: Vec<DeliveryRow> = sqlx::query_as(
+            "select * from delivery where incident_id in (select value from json_each($1)) order by id",
+        )
+        .bind(&ids)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(query(DOING))?;
+        let mut of_transition: BTreeMap<i64, Vec<DeliveryRow>> = BTreeMap::new();
+        for row in deliveries {
+            of_transition.entry(row.transition_id).or_default().push(row);
         }
+        let mut read = Vec::with_capacity(transitions.len());
+        for row in transitions {
+            let (id, incident) = (row.transition_id, row.incident.id.clone());
+            match row.into_record() {
+                Ok(transition) => {
+                    let transition = Arc::new(transition);
+                    let rows = of_transition.remove(&id).unwrap_or_default();
+                    let entries =
+                        rows.into_iter().map(|row| row.into_entry(Arc::clone(&transition))).collect();
+                    read.push((transition, entries));
+                }
+                Err(error) => {
+                    tracing::error!(incident.id = %incident, transition.id = id, error = chain(&error),
+                    "a transition cannot be read back from the ledger; its deliveries are given up")
+                }
+            }
+        }
+        Ok(read)
     }
-    Ok(working)
+
+    /// Returns incidents with a delivery that is due at a destination, oldest first, without those of a list.
+    pub(crate) async fn due_elsewhere(
+        &self,
+        destination: &str,
+        now: Timestamp,
+        known: &[String],
+        limit: usize,
+    ) -> Result<Vec<String>, LedgerError> {
+        const DOING: &str = "looking for deliveries that are due";
+        sqlx::query_scalar(
+            "select incident_id from delivery where destination = $1 and state = 'waiting' and due_at_ms <= $2 \
+             and incident_id not in (select value from json_each($3)) group by incident_id order by min(id) limit $4",
+        )
+        .bind(destination)
+        .bind(now.as_millis())
+        .bind(json(DOING, &known)?)
+        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+        .fetch_all(&self.readers)
+        .await
+        .map_err(query(DOING))
+    }
+
+    /// Counts by destination the deliveries that wait, without those of a list of incidents.
+    pub(crate) async fn waiting_elsewhere(
+        &self,
+        known: &[String],
+    ) -> Result<BTreeMap<String, u64>, LedgerError> {
+        const DOING: &str = "counting what waits";
+        let rows: Vec<(String, i64)> = sqlx::query_as(
+            "select destination, count(*) from delivery where state = 'waiting' \
+             and incident_id not in (select value from json_each($1)) group by destination",
+        )
+        .bind(json(DOING, &known)?)
+        .fetch_all(&self.readers)
+        .await
+        .map_err(query(DOING))?;
+        Ok(rows.into_iter().map(|(name, count)| (name, u64::try_from(count).unwrap_or(0))).collect())
+    }
+
+    /// Makes all that waits due. A restart retries at once: the clock may have been set in between.
+    pub(crate) async fn make_due(&self) -> Result<(), LedgerError> {
+        const DOING: &str = "making deliveries due";
+        let mut work = self.writer.begin(DOING).await?;
+        sqlx::query("update delivery set due_at_ms = 0 where state = 'waiting' and due_at_ms <> 0")
+            .execute(&mut work.connection)
+            .await
+            .map_err(query(DOING))?;
+        work.commit().await
+    }
 }
 
 /// Stores the state of a delivery whose transition is stored. A destination that was added later is stored too.

@@ -8,16 +8,11 @@ use super::{SqliteLedger, query, tick};
 #[cfg(test)]
 use crate::Ledger as _;
 use crate::sibling::sibling;
-use crate::working::{Entry, WorkingSet};
+use crate::working::Entry;
 use crate::{LedgerError, Loss, Tick};
 use lookout_model::Timestamp;
 
 impl SqliteLedger {
-    /// Reads incidents and deliveries in progress.
-    pub(crate) async fn in_progress(&self, since: Timestamp) -> Result<WorkingSet, LedgerError> {
-        super::progress::read(&self.readers, since).await
-    }
-
     /// Stores a tick together with the state of deliveries.
     pub(crate) async fn store(&self, tick: Tick<'_>, deliveries: &[Entry]) -> Result<(), LedgerError> {
         tick::store(self, tick, deliveries).await

@@ -51,17 +51,15 @@ impl DeliveryStore for WriteThroughLedger {
         now: Timestamp,
         limit: u32,
     ) -> Result<Vec<Delivery>, LedgerError> {
-        Ok(self.working().due(destination, now, limit))
+        Ok(self.due(destination, now, limit).await)
     }
 
     async fn waiting(&self, destination: &str) -> Result<(Option<Timestamp>, u64), LedgerError> {
         Ok(self.working().waiting(destination))
     }
 
-    async fn begin_attempt(&self, delivery: i64, _now: Timestamp) -> Result<(), LedgerError> {
-        self.working().begin_attempt(delivery);
-        self.store_progress(&[delivery]).await;
-        Ok(())
+    async fn begin_attempt(&self, delivery: i64, now: Timestamp) -> Result<(), LedgerError> {
+        self.begin_attempts(&[delivery], now).await
     }
 
     async fn end_attempt(
@@ -74,7 +72,11 @@ impl DeliveryStore for WriteThroughLedger {
     }
 
     async fn begin_attempts(&self, deliveries: &[i64], _now: Timestamp) -> Result<(), LedgerError> {
-        deliveries.iter().for_each(|&delivery| self.working().begin_attempt(delivery));
+        {
+            let mut working = self.working();
+            working.hold(deliveries);
+            deliveries.iter().for_each(|&delivery| working.begin_attempt(delivery));
+        }
         self.store_progress(deliveries).await;
         Ok(())
     }
@@ -86,8 +88,12 @@ impl DeliveryStore for WriteThroughLedger {
         result: &DeliveryResult,
     ) -> Result<(), LedgerError> {
         let mut changed = deliveries.to_vec();
-        for &delivery in deliveries {
-            changed.extend(self.working().end_attempt(delivery, now, result));
+        {
+            let mut working = self.working();
+            for &delivery in deliveries {
+                changed.extend(working.end_attempt(delivery, now, result));
+            }
+            working.hold(&changed);
         }
         self.store_progress(&changed).await;
         Ok(())
@@ -117,11 +123,25 @@ impl DeliveryStore for WriteThroughLedger {
     }
 
     async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
-        Ok(self.working().deliveries_of(incident))
+        {
+            let working = self.working();
+            if working.holds(incident) {
+                return Ok(working.deliveries_of(incident));
+            }
+        }
+        match self.readable() {
+            Ok(file) => file.deliveries_of(incident).await,
+            Err(_) => Ok(Vec::new()),
+        }
     }
 
     async fn forward(&self, notice: &Notice, destination: &str) -> Result<bool, LedgerError> {
-        let added = self.working().forward(notice, destination);
+        let added = {
+            let mut working = self.working();
+            let added = working.forward(notice, destination);
+            working.hold(added.as_slice());
+            added
+        };
         if let Some(id) = added {
             self.store_progress(&[id]).await;
         }
@@ -133,7 +153,12 @@ impl DeliveryStore for WriteThroughLedger {
         destination: Option<&str>,
         now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        let ids = self.working().retry(destination, now - DEAD_LETTER_RETENTION);
+        let ids = {
+            let mut working = self.working();
+            let ids = working.retry(destination, now - DEAD_LETTER_RETENTION);
+            working.hold(&ids);
+            ids
+        };
         self.store_progress(&ids).await;
         Ok(ids.len() as u64)
     }

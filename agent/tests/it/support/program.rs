@@ -36,6 +36,10 @@ impl Program {
         self.shared.lock().unwrap().token = Some(token.to_owned());
     }
 
+    pub(crate) fn refuse(&self) {
+        self.shared.lock().unwrap().token = None;
+    }
+
     /// Returns `SLO change` of each transition it took.
     pub(crate) fn changes(&self) -> Vec<String> {
         self.shared.lock().unwrap().changes.clone()

@@ -1,14 +1,16 @@
 //! The open connections of a server: their number is bounded, in all and for each address.
 //!
 //! A connection *waits for its client* unless a handler works for it: it is idle, its head is incomplete, or its client
-//! still reads an answer. A new connection beyond a limit replaces the one that waits longest.
+//! still reads an answer. A new connection beyond a limit replaces the one that waits longest. So does an answer, if the
+//! answers that clients have not read yet become too large together.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::body::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +52,8 @@ pub(super) enum Access {
 struct Shared {
     /// Milliseconds from the start of the table until the connection began to wait for its client, or [`WORKING`].
     waits_since: AtomicU64,
+    /// Bytes of answers that are in memory for this connection.
+    unread: AtomicUsize,
     replaced: CancellationToken,
 }
 
@@ -62,6 +66,19 @@ pub(super) struct Slot {
     access: Access,
     connections: Arc<Connections>,
     shared: Arc<Shared>,
+}
+
+/// Bytes that are in memory for a client.
+#[derive(Debug)]
+pub(super) struct Unread {
+    bytes: usize,
+    shared: Arc<Shared>,
+}
+
+/// A part of an answer.
+struct CountedPart {
+    part: Bytes,
+    _counted: Unread,
 }
 
 /// A request for which a handler works.
@@ -87,11 +104,20 @@ impl Connections {
         open.next = number.wrapping_add(1);
         let shared = Arc::new(Shared {
             waits_since: AtomicU64::new(self.elapsed()),
+            unread: AtomicUsize::new(0),
             replaced: CancellationToken::new(),
         });
         open.entries.insert(number, Entry { client, access, shared: Arc::clone(&shared) });
         drop(open);
         Slot { number, access, connections: Arc::clone(self), shared }
+    }
+
+    /// Counts bytes that are in memory for a connection until the result is dropped. Other connections make room for them.
+    fn count_unread(&self, number: u64, shared: &Arc<Shared>, bytes: usize) -> Unread {
+        shared.unread.fetch_add(bytes, Ordering::Relaxed);
+        let mut open = self.open();
+        while open.unread() > self.limits.unread && open.replace_reader(number) {}
+        Unread { bytes, shared: Arc::clone(shared) }
     }
 
     fn elapsed(&self) -> u64 {
@@ -137,6 +163,21 @@ impl Open {
         self.entries.values().filter(|entry| of(entry)).count()
     }
 
+    /// Returns the bytes in memory for all connections.
+    fn unread(&self) -> usize {
+        self.entries.values().map(Entry::unread).sum()
+    }
+
+    /// Ends the connection that has read an answer for the longest time, except one. Returns false if there is none.
+    fn replace_reader(&mut self, except: u64) -> bool {
+        let others = self.entries.iter().filter(|(number, entry)| **number != except && entry.unread() > 0);
+        let longest =
+            others.map(|(number, entry)| (entry.shared.waits_since.load(Ordering::Relaxed), *number));
+        let Some((_, number)) = longest.filter(|(since, _)| *since != WORKING).min() else { return false };
+        self.remove(number);
+        true
+    }
+
     /// Ends the connection that waits longest among some. Returns false if none waits.
     fn replace(&mut self, among: impl Fn(&Entry) -> bool) -> bool {
         let waiting = self.entries.iter().filter(|(_, entry)| among(entry)).filter_map(|(number, entry)| {
@@ -152,6 +193,12 @@ impl Open {
         if let Some(entry) = self.entries.remove(&number) {
             entry.shared.replaced.cancel();
         }
+    }
+}
+
+impl Entry {
+    fn unread(&self) -> usize {
+        self.shared.unread.load(Ordering::Relaxed)
     }
 }
 
@@ -173,10 +220,35 @@ impl Slot {
         self.shared.replaced.cancelled().await;
     }
 
+    /// Counts bytes that are in memory for the client until the result is dropped.
+    pub(super) fn count_unread(&self, bytes: usize) -> Unread {
+        self.connections.count_unread(self.number, &self.shared, bytes)
+    }
+
     /// Marks that a handler works until the result is dropped.
     pub(super) fn work(&self) -> Working<'_> {
         self.shared.waits_since.store(WORKING, Ordering::Relaxed);
         Working(self)
+    }
+}
+
+impl Unread {
+    /// Counts a part of an answer for as long as anything of it is in memory.
+    pub(super) fn of(slot: &Slot, part: Bytes) -> Bytes {
+        let counted = slot.count_unread(part.len());
+        Bytes::from_owner(CountedPart { part, _counted: counted })
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.shared.unread.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+impl AsRef<[u8]> for CountedPart {
+    fn as_ref(&self) -> &[u8] {
+        &self.part
     }
 }
 
@@ -203,7 +275,8 @@ mod tests {
 
     fn connections(total: usize, per_address: usize, health_only: usize) -> Arc<Connections> {
         let time = Duration::from_secs(1);
-        let limits = Limits { connections: total, per_address, health_only, head: time, behind: time };
+        let (head, behind) = (time, time);
+        let limits = Limits { connections: total, per_address, health_only, unread: 100, head, behind };
         Connections::new(limits)
     }
 
@@ -255,6 +328,27 @@ mod tests {
         assert!(!is_replaced(&other), "a client with fewer connections stays");
         assert!(busy.iter().all(|slot| !is_replaced(slot)));
         assert_eq!(connections.count(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_beyond_the_limit_ends_the_one_that_is_read_for_the_longest_time() {
+        let connections = connections(9, 9, 1);
+        let mut slots = Vec::new();
+        for number in 0..4 {
+            tokio::time::advance(Duration::from_millis(5)).await;
+            slots.push(connections.enter(if number % 2 == 0 { A } else { B }));
+        }
+        let [idle, first, second, third] = &slots[..] else { panic!() };
+        let part = |slot: &Slot| Unread::of(slot, Bytes::from(vec![7; 40]));
+        let (of_first, of_second) = (part(first), part(second));
+        let of_third = part(third);
+        assert!(is_replaced(first) && !is_replaced(second) && !is_replaced(third) && !is_replaced(idle));
+        assert_eq!(of_third, [7; 40].as_slice());
+        drop((of_first, of_second, of_third));
+        assert_eq!(connections.open().unread(), 0);
+        let huge = Unread::of(third, Bytes::from(vec![7; 1000]));
+        assert!(!is_replaced(third), "a single answer may be larger");
+        drop(huge);
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! A server on a listener that outlives it, so that after a failure it can be started again on the same port.
 //!
 //! Every connection is accepted at once, so that the backlog never fills. Limits keep the file descriptors that probes
-//! need: connections in all, connections of one address, the time of a head, and the speed at which a client reads. A
-//! connection beyond the limits replaces the one that waits for its client longest. Without such a one it gets health
+//! need: connections in all, connections of one address, the time of a head, and the speed at which a client reads. Another
+//! one bounds the memory of answers that are not read yet. A connection beyond the limits replaces the one that waits for its client longest. Without such a one it gets health
 //! only, from a reserve of its own, so that nobody keeps the liveness probe out.
 
 mod connections;
 mod pace;
+mod unread;
 
 use std::convert::Infallible;
 use std::io;
@@ -31,6 +32,9 @@ use super::error::Problem;
 use super::health;
 use connections::{Access, Connections, Slot};
 use pace::Paced;
+use unread::Connection;
+
+pub(crate) use unread::count;
 
 /// Limits of a server.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +44,8 @@ struct Limits {
     per_address: usize,
     /// The connections beyond these limits, which may ask for health only.
     health_only: usize,
+    /// The bytes of answers that clients have not read yet.
+    unread: usize,
     /// The time until the head of a request has arrived, also for later requests on a connection.
     head: Duration,
     /// The time for which a client may fall behind [`pace::MIN_BYTES_PER_SECOND`] while it reads an answer.
@@ -50,6 +56,7 @@ const LIMITS: Limits = Limits {
     connections: 256,
     per_address: 64,
     health_only: 16,
+    unread: 16 << 20,
     head: Duration::from_secs(10),
     behind: Duration::from_secs(10),
 };
@@ -84,13 +91,25 @@ pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Serves until told to stop; answers in flight are finished.
+/// Serves until told to stop; answers in flight are finished. It has a thread of its own, so that a large answer delays no
+/// probe.
 ///
 /// # Errors
-/// Fails when the listener fails for good.
+/// Fails when the thread cannot be started, or panics.
 pub async fn serve(listener: &Arc<TcpListener>, router: Router, stop: CancellationToken) -> io::Result<()> {
-    serve_within(LIMITS, &Connections::new(LIMITS), listener, router, stop).await;
-    Ok(())
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (listener, stop) = (Arc::clone(listener), stop.child_token());
+    // the caller may be dropped
+    let _ends = stop.clone().drop_guard();
+    let (done, ended) = tokio::sync::oneshot::channel();
+    let serving = move || {
+        let connections = Connections::new(LIMITS);
+        runtime.block_on(serve_within(LIMITS, &connections, &listener, router, stop));
+        // nobody may wait any more
+        let _ = done.send(());
+    };
+    std::thread::Builder::new().name("web".to_owned()).spawn(serving)?;
+    ended.await.map_err(|_| io::Error::other("the thread of the server panicked"))
 }
 
 async fn serve_within(
@@ -150,7 +169,10 @@ async fn answer(
         let detail = "too many requests are worked on; try again shortly";
         return Ok(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).into_response());
     }
-    router.call(request.map(Body::new)).await
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Connection(Arc::clone(&slot)));
+    let Ok(answer) = router.call(request).await;
+    Ok(unread::count_compression(&slot, answer))
 }
 
 /// Accepts the next connection. It waits while the system reports errors such as "too many open files".

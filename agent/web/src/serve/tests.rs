@@ -1,8 +1,9 @@
 //! The server against clients that are slow, many, or both.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use axum::body::Bytes;
 use axum::routing::get;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::{Builder, Runtime};
@@ -199,6 +200,64 @@ async fn standing_readers(server: &Arc<Server>, addresses: usize) -> Vec<TcpStre
         });
     }
     opening.join_all().await
+}
+
+/// Memory of answers, counted by the answers themselves.
+#[derive(Default)]
+struct Memory {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+struct Large {
+    bytes: Vec<u8>,
+    memory: Arc<Memory>,
+}
+
+impl Large {
+    const BYTES: usize = 1 << 20;
+
+    fn answer(memory: &Arc<Memory>) -> Body {
+        let now = memory.now.fetch_add(Self::BYTES, Ordering::SeqCst) + Self::BYTES;
+        memory.most.fetch_max(now, Ordering::SeqCst);
+        Body::from(Bytes::from_owner(Self { bytes: vec![b'x'; Self::BYTES], memory: Arc::clone(memory) }))
+    }
+}
+
+impl AsRef<[u8]> for Large {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Large {
+    fn drop(&mut self) {
+        self.memory.now.fetch_sub(Self::BYTES, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_keep_little_memory_and_others_get_theirs() {
+    let memory = Arc::new(Memory::default());
+    let shared = Arc::clone(&memory);
+    let router = Router::new().route("/large", get(async move || Large::answer(&shared)));
+    let router = router.layer(axum::middleware::from_fn(count));
+    let server = Arc::new(Server::start(Limits { behind: Duration::from_secs(30), ..LIMITS }, router));
+    for addresses in [1, 50] {
+        let readers = standing_readers(&server, addresses).await;
+        for _ in 0..3 {
+            let request = b"GET /large HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            let text = read_all(server.open_from(client(77), request).await).await;
+            assert!(text.ends_with("xxx") && text.len() > Large::BYTES, "{}", text.len());
+        }
+        let most = memory.most.swap(0, Ordering::SeqCst);
+        println!("{addresses} addresses: {most} bytes at most");
+        // those that were ended a moment ago may still be there
+        assert!(most <= 2 * LIMITS.unread, "{addresses} addresses: {most} bytes");
+        drop(readers);
+        server.all_slots_become_free().await;
+        assert_eq!(memory.now.load(Ordering::SeqCst), 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -208,6 +208,7 @@ impl Fixture {
             pauses: lookout_collect::probe::Pauses::default(),
             heartbeats: HeartbeatSink::new(|_| FixedClock.now()),
             recorder: detached_recorder(),
+            metrics: Default::default(),
             host: Arc::new(Host::new()),
             probes: ProbeView::new(move || probes.clone()),
             discoveries: DiscoveryView::new(move || discoveries.clone()),

@@ -1,0 +1,184 @@
+//! Deliveries that wait, their attempts, and dead letters.
+
+use std::sync::Arc;
+
+use super::{Entry, State, WorkingSet, is_same};
+use crate::{DeadLetter, DeliveryState};
+use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp, TransitionRecord};
+
+impl WorkingSet {
+    /// Returns the first waiting delivery of each incident.
+    pub(super) fn first_waiting(&self, destination: &str) -> impl Iterator<Item = (i64, &Entry)> {
+        let queues = self.queues.get(destination).into_iter().flatten();
+        queues.filter_map(|(_, queue)| {
+            let id = *queue.first()?;
+            Some((id, self.deliveries.get(&id)?))
+        })
+    }
+
+    /// Returns the deliveries that are due. They stay in memory until their attempt has begun and ended.
+    pub(crate) fn due(&mut self, destination: &str, now: Timestamp, limit: u32) -> Vec<Delivery> {
+        let mut due: Vec<_> =
+            self.first_waiting(destination).filter(|(_, entry)| entry.due_at <= now).collect();
+        due.sort_by_key(|(id, _)| *id);
+        let delivery = |(id, entry): (i64, &Entry)| Delivery {
+            id,
+            destination: entry.destination.clone(),
+            notice: entry.transition.notice.clone(),
+            attempts: entry.attempts,
+            unsure: entry.unsure || entry.attempting,
+            thread: self.thread(entry),
+        };
+        let due: Vec<Delivery> = due.into_iter().take(limit as usize).map(delivery).collect();
+        self.handed_out.extend(due.iter().map(|delivery| delivery.id));
+        due
+    }
+
+    /// Returns the deliveries of an incident by id, ascending.
+    fn of_incident(&self, incident: &str) -> impl Iterator<Item = (i64, &Entry)> {
+        let ids = self.stories.get(incident).into_iter().flat_map(|story| &story.deliveries);
+        ids.filter_map(|id| Some((*id, self.deliveries.get(id)?)))
+    }
+
+    /// Returns the receiver's id of the first message about the same incident.
+    fn thread(&self, of: &Entry) -> Option<String> {
+        self.of_incident(&of.transition.incident.id).find_map(|(_, entry)| match &entry.state {
+            State::Delivered(Some(thread)) if entry.destination == of.destination => Some(thread.clone()),
+            _ => None,
+        })
+    }
+
+    pub(crate) fn waiting(&self, destination: &str) -> (Option<Timestamp>, u64) {
+        let next = self.first_waiting(destination).map(|(_, entry)| entry.due_at).min();
+        let queues = self.queues.get(destination).into_iter().flatten();
+        let in_memory: u64 = queues.map(|(_, queue)| queue.len() as u64).sum();
+        (next, in_memory + self.in_file_only(destination))
+    }
+
+    /// Returns a delivery that waits, to be changed.
+    fn waiting_entry(&mut self, id: i64) -> Option<&mut Entry> {
+        self.deliveries.get_mut(&id).filter(|entry| entry.state == State::Waiting)
+    }
+
+    pub(crate) fn begin_attempt(&mut self, id: i64) {
+        self.handed_out.remove(&id);
+        if let Some(entry) = self.waiting_entry(id) {
+            entry.attempts = entry.attempts.saturating_add(1);
+            entry.unsure |= entry.attempting;
+            entry.attempting = true;
+        }
+    }
+
+    /// Returns the ids of deliveries that changed with it: see [`WorkingSet::repeat_later`].
+    pub(crate) fn end_attempt(&mut self, id: i64, now: Timestamp, result: &DeliveryResult) -> Vec<i64> {
+        let Some(entry) = self.waiting_entry(id) else { return Vec::new() };
+        entry.attempting = false;
+        match result {
+            DeliveryResult::Delivered { thread } => entry.state = State::Delivered(thread.clone()),
+            DeliveryResult::Retry { at, error } => {
+                entry.due_at = *at;
+                entry.last_error = Some(error.clone());
+            }
+            DeliveryResult::Unsure { at, error } => {
+                entry.due_at = *at;
+                entry.unsure = true;
+                entry.last_error = Some(error.clone());
+            }
+            DeliveryResult::Failed { error } => {
+                entry.state = State::Failed;
+                entry.last_error = Some(error.clone());
+            }
+        }
+        if entry.state != State::Waiting {
+            entry.ended_at = Some(now);
+            let (destination, incident) = (entry.destination.clone(), entry.transition.incident.id.clone());
+            self.leave_queue(id, &destination, &incident);
+            if matches!(result, DeliveryResult::Delivered { .. }) {
+                return self.repeat_later(id, &destination, &incident);
+            }
+        }
+        Vec::new()
+    }
+
+    /// Makes later transitions of the incident wait again that the destination has already: a refused one was delivered
+    /// after them, and the last word must be the newest state. Returns their ids.
+    fn repeat_later(&mut self, id: i64, destination: &str, incident: &str) -> Vec<i64> {
+        let later = |(other, entry): &(i64, &Entry)| {
+            *other > id && entry.destination == destination && matches!(entry.state, State::Delivered(_))
+        };
+        let ids: Vec<i64> = self.of_incident(incident).filter(later).map(|(other, _)| other).collect();
+        for other in &ids {
+            let Some(entry) = self.deliveries.get_mut(other) else { continue };
+            (entry.state, entry.due_at, entry.ended_at) = (State::Waiting, Timestamp::EPOCH, None);
+            entry.unsure = true;
+            let queues = self.queues.entry(destination.to_owned()).or_default();
+            queues.entry(incident.to_owned()).or_default().insert(*other);
+        }
+        ids
+    }
+
+    /// Returns the deliveries that were refused for good since an instant.
+    pub(super) fn dead(&self, since: Timestamp) -> impl Iterator<Item = (i64, &Entry)> {
+        let dead = move |entry: &Entry| entry.state == State::Failed && entry.ended_at >= Some(since);
+        self.deliveries.iter().filter(move |(_, entry)| dead(entry)).map(|(id, entry)| (*id, entry))
+    }
+
+    pub(crate) fn dead_letters(&self, since: Timestamp) -> Vec<DeadLetter> {
+        let letter = |(_, entry): (i64, &Entry)| DeadLetter {
+            destination: entry.destination.clone(),
+            incident_id: entry.transition.incident.id.clone(),
+            slo_id: entry.transition.incident.slo_id.clone(),
+            change: entry.transition.notice.word().to_owned(),
+            at: entry.transition.at,
+            error: entry.last_error.clone().unwrap_or_default(),
+        };
+        self.dead(since).map(letter).collect()
+    }
+
+    /// Adds a delivery of a stored transition for another destination, unless it has one. Returns its id.
+    pub(crate) fn forward(&mut self, notice: &Notice, destination: &str) -> Option<i64> {
+        let same = |stored: &&Arc<TransitionRecord>| {
+            (stored.incident.id.as_str(), stored.change, stored.at)
+                == (notice.incident.id.as_str(), notice.change, notice.at)
+        };
+        let story = self.stories.get(&notice.incident.id)?;
+        let transition = Arc::clone(story.newest_first().find(same)?);
+        let has = |(_, entry): (i64, &Entry)| {
+            entry.destination == destination && is_same(&entry.transition, &transition)
+        };
+        if self.of_incident(&transition.incident.id).any(has) {
+            return None;
+        }
+        self.insert(Entry::waiting(transition, destination));
+        Some(self.last_delivery)
+    }
+
+    pub(crate) fn deliveries_of(&self, incident: &str) -> Vec<DeliveryState> {
+        let state = |entry: &Entry| DeliveryState {
+            destination: entry.destination.clone(),
+            change: entry.transition.notice.word().to_owned(),
+            at: entry.transition.at,
+            state: match entry.state {
+                State::Waiting => "waiting",
+                State::Delivered(_) => "delivered",
+                State::Failed => "failed",
+            },
+            attempts: entry.attempts,
+            error: entry.last_error.clone(),
+        };
+        self.of_incident(incident).map(|(_, entry)| state(entry)).collect()
+    }
+
+    /// Makes dead letters wait again. Returns their ids.
+    pub(crate) fn retry(&mut self, destination: Option<&str>, since: Timestamp) -> Vec<i64> {
+        let wanted = |entry: &Entry| destination.is_none_or(|name| name == entry.destination);
+        let ids: Vec<i64> = self.dead(since).filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
+        for &id in &ids {
+            let Some(entry) = self.deliveries.get_mut(&id) else { continue };
+            (entry.state, entry.due_at, entry.ended_at) = (State::Waiting, Timestamp::EPOCH, None);
+            let queues = self.queues.entry(entry.destination.clone()).or_default();
+            queues.entry(entry.transition.incident.id.clone()).or_default().insert(id);
+        }
+        ids
+    }
+}
