@@ -203,11 +203,8 @@ async fn collect(
                 history: probe::ProbeHistory::default(),
                 pauses: probe::Pauses::default(),
             };
-            let assignment = probe::Assignment {
-                target: Arc::new(target.clone()),
-                streams: vec![0],
-                certificates: Vec::new(),
-            };
+            let assignment =
+                probe::Assignment { target: Arc::clone(target), streams: vec![0], certificates: Vec::new() };
             let (_assign, assigned) = watch::channel(assignment);
             probe::watch(assigned, ports, stop.clone()).await;
         }

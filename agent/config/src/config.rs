@@ -5,6 +5,7 @@
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_engine::Grid;
@@ -81,7 +82,7 @@ pub(super) fn read_config(reader: &mut Reader<'_>, root: &At<'_>, folder: &Path)
             .get(agent::ENVIRONMENT)
             .and_then(|at| reader.expand(&at))
             .filter(|env| !env.is_empty()),
-        targets,
+        targets: targets.into_iter().map(Arc::new).collect(),
         discoveries,
         scrapes,
         prometheus,

@@ -2,6 +2,7 @@
 //! `slo/` of this project.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect_file;
@@ -145,7 +146,7 @@ fn every_key_of_a_route_reaches_the_model(
     assert_eq!(told("undeclared-probes", Severity::Page, 12), "thread pager program mail am");
 }
 
-fn every_key_of_targets_reaches_the_model(targets: &[Target]) {
+fn every_key_of_targets_reaches_the_model(targets: &[Arc<Target>]) {
     let texts =
         |target: &Target| target.expect.iter().map(|assertion| assertion.text.clone()).collect::<Vec<_>>();
     let [health, plain, mail, certificate, name, router, rpc, events, client, granted, shop] = targets else {

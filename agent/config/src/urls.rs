@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use lookout_engine::{
@@ -106,7 +107,7 @@ pub fn config_of_urls(urls: &[Url], options: &UrlOptions) -> Config {
             gate: GateMinimum::default(),
             time_zone: TimeZone::UTC,
         });
-        targets.push(probe_of(target, url.clone(), interval, timeout));
+        targets.push(Arc::new(probe_of(target, url.clone(), interval, timeout)));
         let entry = Service { name: service.clone(), ..Service::default() };
         services.entry(service).or_insert(entry);
     }

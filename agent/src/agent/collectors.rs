@@ -115,7 +115,7 @@ impl Collectors {
             let named = target.group.as_deref().unwrap_or(&target.name);
             let streams = streams.get(named).cloned().unwrap_or_default();
             let certificates = certificates.get(named).cloned().unwrap_or_default();
-            let assignment = Assignment { target: Arc::new(target.clone()), streams, certificates };
+            let assignment = Assignment { target: Arc::clone(target), streams, certificates };
             if let Some(known) = self.probes.get(&target.name) {
                 known.assign.send_replace(assignment);
                 continue;

@@ -234,8 +234,8 @@ async fn targets_of(discovery: &Discovery, found: &[FoundAddress]) -> Result<Vec
 
 /// Replaces the targets of a template, in the place of those before.
 fn put(config: &mut Config, name: &str, targets: Vec<Target>) {
-    let is_of = |target: &Target| target.group.as_deref() == Some(name);
+    let is_of = |target: &Arc<Target>| target.group.as_deref() == Some(name);
     let place = config.targets.iter().position(is_of).unwrap_or(config.targets.len());
     config.targets.retain(|target| !is_of(target));
-    config.targets.splice(place..place, targets);
+    config.targets.splice(place..place, targets.into_iter().map(Arc::new));
 }

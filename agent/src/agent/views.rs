@@ -29,7 +29,7 @@ pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::
                 at: seen.started_at,
             })
         };
-        config.targets.iter().filter_map(row).collect()
+        config.targets.iter().filter_map(|target| row(target)).collect()
     })
 }
 

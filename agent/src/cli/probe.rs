@@ -68,7 +68,8 @@ fn find(options: &Options) -> anyhow::Result<Result<Target, Exit>> {
         }
     };
     let names: Vec<String> = config.targets.iter().map(|target| target.name.clone()).collect();
-    config.targets.into_iter().find(|target| target.name == options.target).map(Ok).ok_or_else(|| {
+    let named = config.targets.into_iter().find(|target| target.name == options.target);
+    named.map(|target| Ok(Arc::unwrap_or_clone(target))).ok_or_else(|| {
         anyhow::anyhow!(
             "{} has no target `{}`; it has {}",
             options.config.display(),

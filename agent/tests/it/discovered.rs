@@ -1,5 +1,6 @@
 //! Targets of several addresses: one SLO counts all of them, and a change of the addresses loses no slot.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_collect::discover::DiscoveryError;
@@ -21,9 +22,9 @@ fn at(config: &Config, addresses: &[&str]) -> Config {
     let target = |address: &&str| Target {
         name: format!("{}@{address}", template.name),
         group: Some(template.name.clone()),
-        ..template.clone()
+        ..Target::clone(template)
     };
-    Config { targets: addresses.iter().map(target).collect(), ..config.clone() }
+    Config { targets: addresses.iter().map(target).map(Arc::new).collect(), ..config.clone() }
 }
 
 #[tokio::test(flavor = "current_thread", start_paused = true)]
@@ -142,7 +143,7 @@ async fn lookups_that_fail_keep_the_addresses_and_a_change_keeps_phase_and_incid
     let probed = |address: &str| {
         let target = Target {
             name: format!("shop@{address}"),
-            ..config_of(&["http://x.test/".to_owned()]).targets[0].clone()
+            ..Target::clone(&config_of(&["http://x.test/".to_owned()]).targets[0])
         };
         let target = Target { interval: Duration::from_secs(10), ..target };
         (starts[&target.name].clone(), target)

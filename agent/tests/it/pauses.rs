@@ -1,5 +1,6 @@
 //! Time in which nobody is to probe: maintenance windows, pauses by operators, targets that are off.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_config::{GatePolicy, MaintenanceWindow, WindowTimes};
@@ -23,7 +24,7 @@ async fn a_maintenance_window_is_unseen_time_without_a_ticket_and_the_gate_waits
     let at = |second: i64| start.plus_millis(second * 1000);
     let mut config = config_of(&["http://service.test/health".to_owned()]);
     config.destinations[0].minimum = Severity::Ticket;
-    config.targets[0].maintenance = vec![MaintenanceWindow {
+    Arc::make_mut(&mut config.targets[0]).maintenance = vec![MaintenanceWindow {
         times: WindowTimes::Once(at(4 * HOUR), at(6 * HOUR)),
         reason: "new disks".to_owned(),
     }];
@@ -63,7 +64,7 @@ async fn data_that_stay_away_after_a_window_are_told() {
     let start: Timestamp = START.parse().unwrap();
     let mut config = config_of(&["http://service.test/health".to_owned()]);
     config.destinations[0].minimum = Severity::Ticket;
-    config.targets[0].maintenance = vec![MaintenanceWindow {
+    Arc::make_mut(&mut config.targets[0]).maintenance = vec![MaintenanceWindow {
         times: WindowTimes::Once(start.plus_millis(HOUR * 1000), start.plus_millis(2 * HOUR * 1000)),
         reason: "new disks".to_owned(),
     }];
@@ -90,7 +91,7 @@ async fn a_target_that_is_off_holds_no_other_objective_back_and_allows_nothing_a
     let service = config.slos[0].service.clone();
     config.slos.iter_mut().for_each(|slo| slo.service.clone_from(&service));
     config.destinations[0].minimum = Severity::Ticket;
-    config.targets[1].off = Some("`${KEY:-}` is empty here".to_owned());
+    Arc::make_mut(&mut config.targets[1]).off = Some("`${KEY:-}` is empty here".to_owned());
     let simulation = Simulation::of(config);
     simulation.run(3 * HOUR, &[]).await;
     let snapshot = simulation.shown();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -44,7 +45,7 @@ async fn of_a_thousand_targets_one_changes_and_the_others_keep_phase_counters_an
     let config = config_of(&urls(1000));
     let simulation = Simulation::of(config.clone());
     let mut changed = config.clone();
-    changed.targets[500].interval = Duration::from_secs(20);
+    Arc::make_mut(&mut changed.targets[500]).interval = Duration::from_secs(20);
     // incidents of everything are open when the configuration changes
     *simulation.world.fault.lock().unwrap() = Some((30, 150));
     let before = std::sync::Mutex::new((Vec::new(), Vec::new()));
@@ -145,7 +146,7 @@ fn variant(all: &Config, random: &mut fastrand::Rng) -> Config {
     let mut config = all.clone();
     config.targets.retain_mut(|target| {
         if random.u8(..4) == 0 {
-            target.interval = Duration::from_secs(random.u64(6..30));
+            Arc::make_mut(target).interval = Duration::from_secs(random.u64(6..30));
         }
         random.u8(..5) > 0
     });

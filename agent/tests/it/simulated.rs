@@ -162,7 +162,7 @@ pub(super) fn config_of(urls: &[String]) -> Config {
     let mut config = config_of_urls(&urls, &UrlOptions::default());
     config.listen = "127.0.0.1:0".parse().unwrap();
     config.grid = Grid::try_new(10).unwrap();
-    for target in &mut config.targets {
+    for target in config.targets.iter_mut().map(Arc::make_mut) {
         target.interval = Duration::from_secs(10);
         target.timeout = Duration::from_secs(5);
     }

@@ -12,6 +12,7 @@ mod source;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_engine::{Grid, Severity};
@@ -45,8 +46,8 @@ pub struct Config {
     pub grid: Grid,
     /// The value of the label `env`, when set.
     pub environment: Option<String>,
-    /// Targets that are probed.
-    pub targets: Vec<Target>,
+    /// Targets that are probed, shared with the loops that probe them.
+    pub targets: Vec<Arc<Target>>,
     /// Targets whose addresses change while the agent runs.
     pub discoveries: Vec<Discovery>,
     /// Neighbours whose `/metrics` are read.

@@ -42,7 +42,7 @@ pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<T
         labels: target.labels.iter().cloned().collect(),
         paused: state.pauses.at(target, now),
     };
-    let targets = state.config.targets.iter().map(row).collect();
+    let targets = state.config.targets.iter().map(|target| row(target)).collect();
     Json(Targets { targets, discoveries: state.discoveries.rows() })
 }
 
@@ -121,12 +121,14 @@ async fn store(state: &State, pause: PauseRecord) -> Told {
 
 /// A target, or the first address of one.
 pub(super) fn known<'s>(state: &'s State, name: &str) -> Result<&'s Target, Problem> {
-    state.config.targets.iter().find(|target| target.is_of(name)).ok_or_else(|| {
-        let known: Vec<&str> = state.config.targets.iter().map(|target| target.name.as_str()).collect();
-        let detail = match known.as_slice() {
-            [] => "lookout.yaml has no target".to_owned(),
-            known => format!("no target has this name; known are {}", known.join(", ")),
-        };
-        Problem::new(StatusCode::NOT_FOUND, "unknown_target", detail)
-    })
+    state.config.targets.iter().map(AsRef::as_ref).find(|target: &&Target| target.is_of(name)).ok_or_else(
+        || {
+            let known: Vec<&str> = state.config.targets.iter().map(|target| target.name.as_str()).collect();
+            let detail = match known.as_slice() {
+                [] => "lookout.yaml has no target".to_owned(),
+                known => format!("no target has this name; known are {}", known.join(", ")),
+            };
+            Problem::new(StatusCode::NOT_FOUND, "unknown_target", detail)
+        },
+    )
 }

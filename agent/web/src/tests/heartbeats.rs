@@ -17,7 +17,7 @@ fn call(name: &str, token: Option<&str>) -> Request<Body> {
 async fn a_call_needs_its_scope_and_a_name_that_is_configured() {
     let hour = Duration::from_secs(3600);
     let mut fixture = Fixture::empty().with_token(&["heartbeat"]);
-    fixture.config.targets.push(Target {
+    fixture.config.targets.push(Arc::new(Target {
         name: "backup".to_owned(),
         interval: Duration::from_secs(60),
         timeout: Duration::from_secs(5),
@@ -30,7 +30,7 @@ async fn a_call_needs_its_scope_and_a_name_that_is_configured() {
         allowed: None,
         check: Check::Heartbeat(HeartbeatCheck { every: 24 * hour, grace: hour }),
         expect: Vec::new(),
-    });
+    }));
     let (router, ledger) = routed(&fixture);
     assert_eq!(send(&router, call("backup", None)).await.problem(), (401, "token_missing".to_owned()));
     let unknown = send(&router, call("other", Some("Bearer secret"))).await;

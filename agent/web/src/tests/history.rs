@@ -10,7 +10,7 @@ use super::*;
 async fn probed() -> (Router, Arc<ledger::FakeLedger>) {
     let mut fixture = Fixture::empty();
     let target = Target::of_url(&"http://api".parse().unwrap()).unwrap();
-    fixture.config.targets.push(Target { name: "api/1".to_owned(), ..target });
+    fixture.config.targets.push(Arc::new(Target { name: "api/1".to_owned(), ..target }));
     let (router, ledger) = routed(&fixture);
     let last = NOW.as_seconds() / 60 - 1;
     let minutes = (0..100).map(|back| {

@@ -17,7 +17,7 @@ async fn a_pause_is_stored_with_the_name_of_its_token_and_can_be_ended() {
     let mut fixture = Fixture::empty().with_token(&["pause"]);
     let mut target = Target::of_url(&"tcp://db:5432".parse().unwrap()).unwrap();
     target.labels = vec![("team".to_owned(), "crew".to_owned())];
-    fixture.config.targets.push(target);
+    fixture.config.targets.push(Arc::new(target));
     let (router, ledger) = routed(&fixture);
     let listed = async || send(&router, Request::get("/api/v1/targets").body(Body::empty()).unwrap()).await;
     let first = listed().await.json();
