@@ -19,7 +19,6 @@ use crate::passengers::domain::model::Passenger;
 use crate::voyages::domain::{Call, Voyage};
 use crate::{passengers, voyages};
 
-const HELLO: ApiRoute = ("/api/hello", "GET", 200);
 const INFO: Info = Info {
     title: "Passengers of the Titanic",
     description: "Who was aboard and who was saved. The port speaks HTTP/1.1 and HTTP/2 (with prior knowledge). Every error \
@@ -44,7 +43,8 @@ pub async fn restore(database: &Database, path: &Path) -> Result<Contents, Backu
 /// Returns every route under `/api/` with the method and the status of its success.
 #[must_use]
 pub fn routes() -> Vec<ApiRoute> {
-    [HELLO].into_iter().chain(passengers::http::ROUTES).chain(voyages::http::ROUTES).collect()
+    let (passengers, voyages) = (passengers::http::described(), voyages::http::described());
+    [greeting().api_routes(), passengers.api_routes(), voyages.api_routes()].concat()
 }
 
 /// Creates the state that all handlers share.
@@ -56,17 +56,18 @@ pub fn shared(config: Config, passengers: &passengers::Store, clock: Arc<dyn Clo
 /// Creates the service of the public port.
 #[must_use]
 pub fn public(shared: &Shared, passengers: &passengers::Store) -> PortService {
-    let (path, ..) = HELLO;
-    let hello = Operation::new(Method::GET, path, "hello", "Be welcomed").answers(
+    let voyages = voyages::Store::new(shared.database.clone());
+    let entities = passengers::http::routes(shared, passengers).merge(voyages::http::routes(shared, voyages));
+    http::public(shared, greeting().with_state(shared.clone()).merge(entities), INFO)
+}
+
+fn greeting() -> Described<Shared> {
+    let hello = Operation::new(Method::GET, "/api/hello", "hello", "Be welcomed").answers(
         Answer::new(200, "A welcome.").json(json!({
             "type": "object", "required": ["message"], "properties": {"message": {"type": "string"}}
         })),
     );
-    let hello =
-        Described::default().on(hello, self::hello).tagged("about", http::ABOUT).with_state(shared.clone());
-    let voyages = voyages::Store::new(shared.database.clone());
-    let entities = passengers::http::routes(shared, passengers).merge(voyages::http::routes(shared, voyages));
-    http::public(shared, hello.merge(entities), INFO)
+    Described::default().on(hello, self::hello).tagged("about", http::ABOUT)
 }
 
 async fn hello() -> Json<Value> {

@@ -3,6 +3,7 @@
 //! Not `sqlx::Any`, which knows neither UUIDs nor points in time, and not code that is generic over the database, whose
 //! bounds would spread through every signature.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,11 +196,15 @@ impl Connection {
 impl Database {
     /// Returns all rows of a statement.
     pub(crate) async fn rows<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
-        self.meter.watch(&statement.sql).over(self.rows_admitted(statement)).await
+        self.meter.watch(&statement.sql).over(pin!(self.rows_admitted(statement))).await
+    }
+
+    async fn admitted(&self) -> Result<(AdmissionPermit, Connection), sqlx::Error> {
+        self.meter.admit(ACQUIRE_TIMEOUT, pin!(self.pools.connection())).await
     }
 
     async fn rows_admitted<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
-        let (_permit, connection) = self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
+        let (_permit, connection) = self.admitted().await?;
         connection.rows(statement).await
     }
 
@@ -210,7 +215,7 @@ impl Database {
         statement: Statement,
     ) -> Result<Vec<R>, sqlx::Error> {
         let watch = self.meter.watch_unseen(&statement.sql);
-        watch.over(self.rows_admitted(statement)).await
+        watch.over(pin!(self.rows_admitted(statement))).await
     }
 
     /// Returns the first row of a statement, which reads few.
@@ -221,15 +226,13 @@ impl Database {
     /// Executes a statement and returns the number of changed rows.
     pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, sqlx::Error> {
         let watch = self.meter.watch(&statement.sql);
-        watch
-            .over(async {
-                let (_permit, connection) =
-                    self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
-                let changed = connection.execute(statement).await?;
-                self.meter.set_write_fault(None);
-                Ok(changed)
-            })
-            .await
+        let run = pin!(async {
+            let (_permit, connection) = self.admitted().await?;
+            let changed = connection.execute(statement).await?;
+            self.meter.set_write_fault(None);
+            Ok(changed)
+        });
+        watch.over(run).await
     }
 
     /// Begins a transaction.
@@ -243,14 +246,14 @@ impl Database {
             _ => "begin",
         };
         let meter = self.meter.clone();
-        let begun = async {
-            let (permit, mut connection) = self.meter.admit(ACQUIRE_TIMEOUT, self.pools.connection()).await?;
+        let begun = pin!(async {
+            let (permit, mut connection) = self.admitted().await?;
             connection.begin(begin).await?;
             if purpose == Purpose::Replace {
                 connection.allow_long_statements().await?;
             }
             Ok((permit, connection))
-        };
+        });
         let (permit, connection) = self.meter.watch(begin).over(begun).await?;
         let changes = purpose != Purpose::Read;
         Ok(Tx { connection, changes, meter, _permit: permit })
@@ -261,13 +264,13 @@ impl Tx {
     /// Returns all rows of a statement.
     pub(crate) async fn rows<R: Readable>(&mut self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
         let watch = self.meter.watch(&statement.sql);
-        watch.over(self.connection.rows_within(statement)).await
+        watch.over(pin!(self.connection.rows_within(statement))).await
     }
 
     /// Executes a statement and returns the number of changed rows.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<u64, sqlx::Error> {
         let watch = self.meter.watch(&statement.sql);
-        watch.over(self.connection.execute_within(statement)).await
+        watch.over(pin!(self.connection.execute_within(statement))).await
     }
 
     /// Keeps other writers out of a table until the end. SQLite did so for all tables at the beginning.
@@ -282,7 +285,7 @@ impl Tx {
 
     /// Commits the transaction.
     pub(crate) async fn commit(mut self) -> Result<(), sqlx::Error> {
-        self.meter.watch("commit").over(self.connection.commit()).await?;
+        self.meter.watch("commit").over(pin!(self.connection.commit())).await?;
         if self.changes {
             self.meter.set_write_fault(None);
         }

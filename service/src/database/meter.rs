@@ -3,19 +3,21 @@
 //! Every statement takes an admission permit before it takes a connection. A drill can take all of them without touching
 //! the connections, so that health checks, which need none, go on. There are more than requests: they queue at the pool.
 
+use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use metrics::histogram;
 use opentelemetry::{KeyValue, global};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
-use tracing::{Level, Span, field};
+use tracing::{Span, field};
 
 use super::error::{WriteFault, write_fault};
 use super::pool::PoolState;
-use crate::telemetry::SQL;
 use crate::telemetry::metrics::{Recorder, counter, gauge};
+use crate::telemetry::{self, SQL};
 
 /// Bucket bounds in seconds of one round trip to a database.
 const BUCKETS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -31,10 +33,17 @@ pub(crate) struct Meter {
     pending: AtomicU64,
     timeouts: AtomicU64,
     recorder: Recorder,
+    wait: metrics::Histogram,
+    durations: RwLock<HashMap<Outcome, Series>>,
     write_fault: Mutex<Option<(WriteFault, Instant)>>,
     exported: opentelemetry::metrics::Histogram<f64>,
     exported_wait: opentelemetry::metrics::Histogram<f64>,
 }
+
+/// An operation, and the kind of error with which it ended.
+type Outcome = (&'static str, Option<&'static str>);
+/// The histogram of durations, and its attributes at the collector.
+type Series = (metrics::Histogram, Vec<KeyValue>);
 
 /// Admission permits: more than there are ever requests.
 const ADMISSIONS: u32 = 1 << 20;
@@ -50,10 +59,11 @@ pub(crate) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Runs it, and records its duration and outcome.
+    /// Runs it, and records its duration and outcome. Its future stays where it is: one that is handed on by value is copied
+    /// by each function that it passes, and takes their memory twice.
     pub(crate) async fn over<T>(
         self,
-        run: impl Future<Output = Result<T, sqlx::Error>>,
+        run: Pin<&mut impl Future<Output = Result<T, sqlx::Error>>>,
     ) -> Result<T, sqlx::Error> {
         let since = Instant::now();
         // The span lasts as long as this does, and is not entered: nothing looks for a span that is current.
@@ -117,6 +127,8 @@ impl Meter {
         );
         Self {
             system,
+            wait: recorder.record(|| histogram!(WAIT)),
+            durations: RwLock::default(),
             admission: Arc::new(Semaphore::new(ADMISSIONS as usize)),
             slots,
             pending: AtomicU64::new(0),
@@ -143,7 +155,7 @@ impl Meter {
     pub(crate) async fn admit<T>(
         &self,
         limit: std::time::Duration,
-        connection: impl Future<Output = Result<T, sqlx::Error>>,
+        connection: Pin<&mut impl Future<Output = Result<T, sqlx::Error>>>,
     ) -> Result<(AdmissionPermit, T), sqlx::Error> {
         let (since, waiting) = (Instant::now(), Waiting::begin(&self.pending));
         let got = match self.admission.clone().try_acquire_owned() {
@@ -160,7 +172,7 @@ impl Meter {
         };
         drop(waiting);
         let seconds = since.elapsed().as_secs_f64();
-        self.recorder.record(|| histogram!(WAIT).record(seconds));
+        self.wait.record(seconds);
         self.exported_wait.record(seconds, &[KeyValue::new("db.client.connection.pool.name", self.system)]);
         if matches!(got, Err(sqlx::Error::PoolTimedOut)) {
             self.timeouts.fetch_add(1, Ordering::Relaxed);
@@ -170,8 +182,10 @@ impl Meter {
 
     /// Starts to measure a statement. The span has its text with placeholders, and never the values.
     pub(crate) fn watch(&self, sql: &str) -> Watch<'_> {
-        let operation = operation(sql);
-        let table = if tracing::span_enabled!(target: SQL, Level::INFO) { table(sql) } else { "" };
+        if !telemetry::are_spans_exported() {
+            return self.watch_unseen(sql);
+        }
+        let (operation, table) = (operation(sql), table(sql));
         let gap = if table.is_empty() { "" } else { " " };
         let span = tracing::info_span!(
             target: SQL,
@@ -196,6 +210,21 @@ impl Meter {
     }
 
     fn note(&self, name: &'static str, error: Option<&'static str>, seconds: f64) {
+        let outcome = (name, error);
+        let record = |(histogram, attributes): &Series| {
+            histogram.record(seconds);
+            self.exported.record(seconds, attributes);
+        };
+        let durations = self.durations.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = durations.get(&outcome) {
+            return record(series);
+        }
+        drop(durations);
+        let mut durations = self.durations.write().unwrap_or_else(PoisonError::into_inner);
+        record(durations.entry(outcome).or_insert_with(|| self.series(outcome)));
+    }
+
+    fn series(&self, (name, error): Outcome) -> Series {
         let system = self.system;
         let (mut labels, mut attributes) = (
             vec![("db_system_name", system), ("db_operation_name", name)],
@@ -203,8 +232,7 @@ impl Meter {
         );
         labels.extend(error.map(|error| ("error_type", error)));
         attributes.extend(error.map(|error| KeyValue::new("error.type", error)));
-        self.recorder.record(|| histogram!(DURATION, &labels).record(seconds));
-        self.exported.record(seconds, &attributes);
+        (self.recorder.record(|| histogram!(DURATION, &labels)), attributes)
     }
 
     /// Remembers that changes fail, or that one succeeded.
@@ -268,7 +296,7 @@ impl Meter {
 /// Returns the operation of a statement, from a list, because it is a label.
 fn operation(sql: &str) -> &'static str {
     const KNOWN: [&str; 8] = ["SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "WITH", "LOCK"];
-    let word = sql.split_whitespace().next().unwrap_or_default();
+    let word = sql.split_ascii_whitespace().next().unwrap_or_default();
     KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(word)).unwrap_or("OTHER")
 }
 
@@ -276,7 +304,7 @@ fn operation(sql: &str) -> &'static str {
 fn table(sql: &str) -> &str {
     let leads =
         |word: &str| ["from", "into", "update"].iter().any(|before| word.eq_ignore_ascii_case(before));
-    let words = sql.split_whitespace();
+    let words = sql.split_ascii_whitespace();
     let name = words.clone().zip(words.skip(1)).find(|(word, next)| leads(word) && !next.starts_with('('));
     let name = name.map(|(_, next)| next).unwrap_or_default();
     name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next().unwrap_or_default()

@@ -11,6 +11,7 @@
 //! - A connection that does not answer in time is closed, and all idle ones with it: they lead to the same peer.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -201,7 +202,7 @@ impl<B: Backend> Pool<B> {
 
     /// Waits for a connection.
     pub(super) async fn checkout(self: &Arc<Self>) -> Result<Pooled<B>, sqlx::Error> {
-        timeout(self.bounds.acquire, self.next_alive()).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+        timeout(self.bounds.acquire, pin!(self.next_alive())).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     async fn next_alive(self: &Arc<Self>) -> Result<Pooled<B>, sqlx::Error> {

@@ -5,9 +5,9 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError, RwLock};
 
-use ::metrics::{counter, histogram};
+use ::metrics::{Histogram, counter, histogram};
 use axum::http::Method;
 use jiff::Timestamp;
 use opentelemetry::{KeyValue, global};
@@ -32,12 +32,25 @@ pub const UNMATCHED: &str = "unmatched";
 pub struct Metrics {
     active: AtomicI64,
     recorder: Recorder,
-    exemplars: Mutex<HashMap<Bucket, Exemplar>>,
+    /// By route, and by method and status: made once, because a request would spend more on finding its labels than on
+    /// counting.
+    series: RwLock<HashMap<String, SeriesOfRoute>>,
     exported: opentelemetry::metrics::Histogram<f64>,
 }
 
-/// A bucket of durations: method, route, status, and the index of its bound.
-type Bucket = (&'static str, String, u16, usize);
+/// Those of one route, by method and status.
+type SeriesOfRoute = HashMap<(&'static str, u16), Series>;
+
+/// The metrics of one route, method and status.
+struct Series {
+    duration: Histogram,
+    request_size: Histogram,
+    response_size: Histogram,
+    attributes: [KeyValue; 3],
+    /// An exemplar for each bucket of durations.
+    exemplars: Mutex<[Option<Exemplar>; BUCKETS.len() + 1]>,
+}
+
 /// One request that fell into a bucket: from the chart to the trace in one step.
 type Exemplar = (TraceIds, f64, Timestamp);
 
@@ -74,14 +87,11 @@ impl Metrics {
             ],
             &[(INJECTED, "Requests broken on purpose, by route and kind.")],
         );
-        recorder.record(|| {
-            for (route, method, status) in api {
-                let _registered = duration(method, route, *status);
-                let _registered = histogram!(REQUEST_SIZE, "http_route" => *route);
-                let _registered = histogram!(RESPONSE_SIZE, "http_route" => *route);
-            }
-        });
-        Self { active: AtomicI64::new(0), recorder, exemplars: Mutex::default(), exported }
+        let metrics = Self { active: AtomicI64::new(0), recorder, series: RwLock::default(), exported };
+        for (route, method, status) in api {
+            metrics.with_series((method, route, *status), |_| ());
+        }
+        metrics
     }
 
     /// A request came in.
@@ -94,25 +104,44 @@ impl Metrics {
     pub fn request_ended(&self, method: &'static str, route: &str, sample: Sample) {
         let Sample { status, seconds, request_bytes, response_bytes, trace } = sample;
         self.active.fetch_sub(1, Ordering::Relaxed);
-        self.recorder.record(|| {
-            duration(method, route, status).record(seconds);
-            histogram!(REQUEST_SIZE, "http_route" => route.to_owned())
-                .record(request_bytes.unwrap_or(0) as f64);
+        self.with_series((method, route, status), |series| {
+            series.duration.record(seconds);
+            series.request_size.record(request_bytes.unwrap_or(0) as f64);
             if let Some(bytes) = response_bytes {
-                histogram!(RESPONSE_SIZE, "http_route" => route.to_owned()).record(bytes as f64);
+                series.response_size.record(bytes as f64);
+            }
+            self.exported.record(seconds, &series.attributes);
+            // Any example will do: a request never waits for another one to have written its own.
+            if let (Some((ids, at)), Ok(mut exemplars)) = (trace, series.exemplars.try_lock())
+                && let Some(exemplar) = exemplars.get_mut(BUCKETS.partition_point(|bound| *bound < seconds))
+            {
+                *exemplar = Some((ids, seconds, at));
             }
         });
-        let attributes = [
-            KeyValue::new("http.request.method", method),
-            KeyValue::new("http.route", route.to_owned()),
-            KeyValue::new("http.response.status_code", i64::from(status)),
-        ];
-        self.exported.record(seconds, &attributes);
-        // Any example will do: a request never waits for another one to have written its own.
-        if let (Some((ids, at)), Ok(mut exemplars)) = (trace, self.exemplars.try_lock()) {
-            let bound = BUCKETS.partition_point(|bound| *bound < seconds);
-            exemplars.insert((method, route.to_owned(), status, bound), (ids, seconds, at));
+    }
+
+    fn with_series(&self, (method, route, status): (&'static str, &str, u16), record: impl Fn(&Series)) {
+        let of_route = self.series.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(series) = of_route.get(route).and_then(|of_route| of_route.get(&(method, status))) {
+            return record(series);
         }
+        drop(of_route);
+        let mut of_route = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        let of_route = of_route.entry(route.to_owned()).or_default();
+        record(of_route.entry((method, status)).or_insert_with(|| {
+            self.recorder.record(|| Series {
+                duration: histogram!(DURATION, "http_request_method" => method,
+                    "http_route" => route.to_owned(), "http_response_status_code" => status.to_string()),
+                request_size: histogram!(REQUEST_SIZE, "http_route" => route.to_owned()),
+                response_size: histogram!(RESPONSE_SIZE, "http_route" => route.to_owned()),
+                attributes: [
+                    KeyValue::new("http.request.method", method),
+                    KeyValue::new("http.route", route.to_owned()),
+                    KeyValue::new("http.response.status_code", i64::from(status)),
+                ],
+                exemplars: Mutex::default(),
+            })
+        }));
     }
 
     /// A request was broken on purpose.
@@ -133,22 +162,25 @@ impl Metrics {
 
     /// Returns the exemplars by the series of their buckets, as OpenMetrics writes both.
     fn exemplars(&self) -> HashMap<String, String> {
-        let written = |((method, route, status, bound), (ids, value, at)): (&Bucket, &Exemplar)| {
-            let bound = BUCKETS.get(*bound).map_or(String::from("+Inf"), f64::to_string);
-            let series = format!(
-                "{DURATION}_bucket{{http_request_method=\"{method}\",http_route=\"{route}\",\
-                 http_response_status_code=\"{status}\",le=\"{bound}\"}}"
-            );
-            let (trace, span, at) = (ids.trace, ids.span, at.as_duration().as_secs_f64());
-            (series, format!("{{trace_id=\"{trace}\",span_id=\"{span}\"}} {value} {at:.6}"))
-        };
-        locked(&self.exemplars).iter().map(written).collect()
+        let mut written = HashMap::new();
+        for (route, of_route) in &*self.series.read().unwrap_or_else(PoisonError::into_inner) {
+            for ((method, status), series) in of_route {
+                let exemplars = *series.exemplars.lock().unwrap_or_else(PoisonError::into_inner);
+                let bounds = BUCKETS.iter().map(f64::to_string).chain([String::from("+Inf")]);
+                for (bound, exemplar) in bounds.zip(exemplars) {
+                    let Some((ids, value, at)) = exemplar else { continue };
+                    let bucket = format!(
+                        "{DURATION}_bucket{{http_request_method=\"{method}\",http_route=\"{route}\",\
+                         http_response_status_code=\"{status}\",le=\"{bound}\"}}"
+                    );
+                    let (trace, span, at) = (ids.trace, ids.span, at.as_duration().as_secs_f64());
+                    let text = format!("{{trace_id=\"{trace}\",span_id=\"{span}\"}} {value} {at:.6}");
+                    written.insert(bucket, text);
+                }
+            }
+        }
+        written
     }
-}
-
-fn duration(method: &'static str, route: &str, status: u16) -> ::metrics::Histogram {
-    histogram!(DURATION, "http_request_method" => method, "http_route" => route.to_owned(),
-        "http_response_status_code" => status.to_string())
 }
 
 /// Returns everything, as Prometheus reads it.
@@ -227,10 +259,6 @@ pub fn export(shared: &Shared) {
             process().resident_memory_bytes.into_iter().for_each(|bytes| to.observe(bytes, &[]));
         })
         .build();
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Methods are a label, and a client may invent any: those of the standard are kept, the rest share one.

@@ -7,7 +7,6 @@ use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceFlags, TraceId};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use opentelemetry_sdk::trace::{IdGenerator as _, RandomIdGenerator};
-use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use tracing::{Event, Span, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::Registry;
@@ -21,8 +20,13 @@ const TRACE_PARENT: &str = "traceparent";
 /// True while spans are exported. While they are not, ids are made without building a span for each request.
 static TRACING: AtomicBool = AtomicBool::new(false);
 
-pub(super) fn spans_are_exported(yes: bool) {
+pub(super) fn set_spans_exported(yes: bool) {
     TRACING.store(yes, Ordering::Release);
+}
+
+/// Returns whether spans are exported. Without that nobody looks at one that no log line belongs to.
+pub fn are_spans_exported() -> bool {
+    TRACING.load(Ordering::Acquire)
 }
 
 /// The names of a trace and of the span within it.
@@ -102,18 +106,6 @@ impl Ids {
     }
 }
 
-impl Serialize for Ids {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("request_id", self.request())?;
-        if let Some(TraceIds { trace, span, .. }) = self.trace {
-            map.serialize_entry("trace_id", &format_args!("{trace}"))?;
-            map.serialize_entry("span_id", &format_args!("{span}"))?;
-        }
-        map.end()
-    }
-}
-
 struct Headers<'a>(&'a HeaderMap);
 
 impl Extractor for Headers<'_> {
@@ -140,7 +132,7 @@ fn has_shape(value: &str) -> bool {
 
 /// Makes a request's span part of its client's trace.
 pub fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<TraceIds> {
-    if TRACING.load(Ordering::Acquire) {
+    if are_spans_exported() {
         if headers.contains_key(TRACE_PARENT) {
             let parent = TraceContextPropagator::new().extract(&Headers(headers));
             if parent.span().span_context().is_valid() && span.set_parent(parent).is_err() {

@@ -36,6 +36,9 @@ pub enum TelemetryError {
     /// Another subscriber writes the logs of this process.
     #[error("taking over the logs of this process")]
     Subscriber(#[source] TryInitError),
+    /// There is no thread for the log.
+    #[error("starting the thread that writes the log")]
+    Thread(#[source] std::io::Error),
 }
 
 /// The configured exporters. There are none without a collector.

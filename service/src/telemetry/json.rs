@@ -1,38 +1,36 @@
 //! One JSON object per line: time, level, message, the ids of the request it belongs to, and the event's own fields.
 //!
-//! The fields are written by `tracing-serde`, as in the JSON format of `tracing-subscriber`. That format puts the ids of a
-//! request into an object of its span, where no query looks for them; here they stand beside the other fields.
+//! The JSON format of `tracing-subscriber` puts the ids of a request into an object of its span, where no query looks for
+//! them; here they stand beside the other fields. A line is written straight into memory that is used again, because there
+//! is one for each request: decision 12 has the figures.
 
+use std::cell::RefCell;
+use std::fmt::{self, Write as _};
 use std::io::Write as _;
 
 use serde::Serialize;
+use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
-use tracing_serde::AsSerde as _;
-use tracing_serde::fields::AsMap as _;
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::context::Ids;
+use super::context::{Ids, TraceIds};
 use crate::clock::Clock;
 
-/// Writes events as lines.
+/// A line that needed more than this does not keep its memory.
+const KEPT_BYTES: usize = 16 * 1024;
+
+thread_local! {
+    /// The memory of the last line.
+    static LINE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes events as lines. No event of the service has a field that is named like one of every line.
 pub(super) struct JsonLines<W, C> {
     writer: W,
     clock: C,
-}
-
-/// A line. No event of the service has a field of one of these names.
-#[derive(Serialize)]
-struct Line<'a, F> {
-    timestamp: String,
-    level: tracing_serde::SerializeLevel<'a>,
-    target: &'a str,
-    #[serde(flatten)]
-    ids: Option<Ids>,
-    #[serde(flatten)]
-    fields: F,
 }
 
 impl<W, C> JsonLines<W, C> {
@@ -48,17 +46,76 @@ where
     C: Clock,
 {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let line = Line {
-            timestamp: format!("{:.6}", self.clock.now()),
-            level: event.metadata().level().as_serde(),
-            target: event.metadata().target(),
-            ids: Ids::of_event(event, &context),
-            fields: event.field_map(),
-        };
-        let Ok(mut bytes) = serde_json::to_vec(&line) else { return };
-        bytes.push(b'\n');
+        // Taken out, not borrowed: what an event shows may write a line itself, if only by panicking.
+        let mut line = Line(LINE.try_with(RefCell::take).unwrap_or_default());
+        line.0.clear();
+        let _memory_takes_all = write!(line.0, "{{\"timestamp\":\"{:.6}\"", self.clock.now());
+        line.put("level", event.metadata().level().as_str());
+        line.put("target", event.metadata().target());
+        if let Some(ids) = Ids::of_event(event, &context) {
+            line.put("request_id", ids.request());
+            if let Some(TraceIds { trace, span, .. }) = ids.trace() {
+                line.put("trace_id", format_args!("{trace}"));
+                line.put("span_id", format_args!("{span}"));
+            }
+        }
+        event.record(&mut line);
+        line.0.extend_from_slice(b"}\n");
         // There is nowhere left to complain when the log itself cannot be written.
-        let _written = self.writer.make_writer_for(event.metadata()).write_all(&bytes);
+        let _written = self.writer.make_writer_for(event.metadata()).write_all(&line.0);
+        if line.0.capacity() <= KEPT_BYTES {
+            let _at_the_end_of_a_thread = LINE.try_with(|kept| kept.replace(line.0));
+        }
+    }
+}
+
+/// A line while it is written.
+struct Line(Vec<u8>);
+
+impl Line {
+    /// Appends a field. Names are those of our own code and need no escaping.
+    fn put(&mut self, name: &str, value: impl Serialize) {
+        self.0.extend_from_slice(b",\"");
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+        // Memory takes everything, and JSON has a form for all that is put here: a number that is not finite becomes null.
+        let _written = serde_json::to_writer(&mut self.0, &value);
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field.name(), format_args!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field.name(), value);
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        let mut chain = value.to_string();
+        let mut link = value.source();
+        while let Some(error) = link {
+            let _memory_takes_all = write!(chain, ": {error}");
+            link = error.source();
+        }
+        self.put(field.name(), chain);
     }
 }
 

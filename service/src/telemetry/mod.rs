@@ -1,6 +1,6 @@
 //! Logs as JSON on stdout; traces, metrics and, if asked for, logs to an OTLP collector when one is named.
 //!
-//! - `json` makes lines, `otlp_logs` sends the same events to the collector.
+//! - `json` makes lines, `stdout` writes them, `otlp_logs` sends the same events to the collector.
 //! - `context` knows whose trace a request belongs to; `export` builds what sends, and flushes it at the end.
 //! - `metrics` is what a scrape is made of, `accept` reads the formats that a client takes.
 //!
@@ -13,13 +13,10 @@ mod export;
 mod json;
 pub mod metrics;
 mod otlp_logs;
-
-use std::io::BufWriter;
-use std::sync::OnceLock;
+mod stdout;
 
 use opentelemetry::trace::TracerProvider as _;
 use tracing::{Level, Metadata};
-use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
@@ -28,12 +25,14 @@ use tracing_subscriber::{Layer as _, Registry};
 use self::export::Exports;
 use self::json::JsonLines;
 use self::otlp_logs::OtlpLines;
+use self::stdout::{LastLines, Stdout};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::log_level::LogLevel;
 
-pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, continue_trace};
+pub use self::context::{Ids, TRACE_RESPONSE, TraceIds, are_spans_exported, continue_trace};
 pub use self::export::TelemetryError;
+pub use self::stdout::lost_lines;
 
 /// The target of the one line that other programs read. It is written whatever the level.
 pub const START: &str = "titanic::start";
@@ -42,22 +41,12 @@ pub const AUDIT: &str = "titanic::audit";
 /// The target of spans around statements: for traces only, since no line repeats anything of them.
 pub const SQL: &str = "titanic::sql";
 
-/// Lines that may wait while nobody reads. Lines beyond that are dropped and counted.
-const MOST_LINES: usize = 8192;
-/// One for the process, because its log is one.
-static LOST: OnceLock<ErrorCounter> = OnceLock::new();
-
-/// Returns the number of lines that were dropped because nobody read those before them.
-pub fn lost_lines() -> u64 {
-    LOST.get().map_or(0, |lost| lost.dropped_lines() as u64)
-}
-
 /// The service's telemetry, to be flushed at the end.
 #[derive(Debug)]
 pub struct Telemetry {
     exports: Exports,
     /// After the exports, because the last lines may tell what became of those.
-    _last_lines: WorkerGuard,
+    _last_lines: LastLines,
 }
 
 impl Telemetry {
@@ -76,15 +65,11 @@ impl Telemetry {
                 .with_tracked_inactivity(false)
                 .with_filter(filter_fn(traced))
         });
-        context::spans_are_exported(traces.is_some());
+        context::set_spans_exported(traces.is_some());
         if let Some(provider) = &exports.metrics {
             opentelemetry::global::set_meter_provider(provider.clone());
         }
-        // A buffer of its own, so that not each line is a system call.
-        let (stdout, last_lines) = NonBlockingBuilder::default()
-            .buffered_lines_limit(MOST_LINES)
-            .finish(BufWriter::with_capacity(64 * 1024, std::io::stdout()));
-        let _installed_before = LOST.set(stdout.error_counter());
+        let (stdout, last_lines) = Stdout::start(std::io::stdout()).map_err(TelemetryError::Thread)?;
         let lines = JsonLines::new(stdout, SystemClock).with_filter(filter_fn(logged));
         // After the lines: these find the ids of a request where the lines have put them.
         let sent = exports.logs.as_ref().map(|provider| {

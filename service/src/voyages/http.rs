@@ -12,27 +12,17 @@ use super::Store;
 use super::domain::{Call, Label, NewCall, NewVoyage, Voyage};
 use crate::config::Scope;
 use crate::fields::FieldError;
+use crate::http::Shared;
 use crate::http::access::permission;
 use crate::http::error::Problem;
 use crate::http::extract::{Id, JsonObject, hyphenated};
 use crate::http::openapi::{Answer, Described, Operation};
-use crate::http::{ApiRoute, Shared};
 use crate::visible::invisible_class;
 
 const ALL: &str = "/api/v1/voyages";
 const ONE: &str = "/api/v1/voyages/{id}";
 const CALLS: &str = "/api/v1/voyages/{id}/calls";
 const PAGE: usize = 50;
-
-/// The routes with the status of their success.
-pub const ROUTES: [ApiRoute; 6] = [
-    (ALL, "GET", 200),
-    (ALL, "POST", 201),
-    (ONE, "GET", 200),
-    (ONE, "DELETE", 204),
-    (CALLS, "GET", 200),
-    (CALLS, "POST", 201),
-];
 
 /// The state of the handlers. Cheap to clone.
 #[derive(Clone)]
@@ -50,9 +40,15 @@ impl FromRef<Context> for Shared {
 permission!("Proof that the client may read voyages.", Reader, VoyagesRead);
 permission!("Proof that the client may change voyages.", Writer, VoyagesWrite);
 
-/// Returns the routes with their descriptions and schemas.
+/// Returns the routes with their state.
 pub fn routes(shared: &Shared, store: Store) -> Described {
-    let described = Described::default()
+    described().with_state(Context { shared: shared.clone(), store })
+}
+
+/// Returns the routes with their descriptions and schemas. Their handlers lack their state.
+#[must_use]
+pub fn described() -> Described<Context> {
+    Described::default()
         .on(
             describe(Method::GET, ALL, "listVoyages", "List voyages")
                 .reads(Scope::VoyagesRead)
@@ -95,9 +91,9 @@ pub fn routes(shared: &Shared, store: Store) -> Described {
                 .refuses(&[404])
                 .answers(Answer::new(201, "The call as stored.").json(reference("Call"))),
             add_call,
-        );
-    let context = Context { shared: shared.clone(), store };
-    described.tagged("voyages", "The voyages and their ports of call.").schemas(schemas()).with_state(context)
+        )
+        .tagged("voyages", "The voyages and their ports of call.")
+        .schemas(schemas())
 }
 
 fn describe(method: Method, path: &'static str, id: &'static str, summary: &'static str) -> Operation {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use titanic::passengers::domain::filter::Query;
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -89,4 +90,13 @@ async fn when_the_database_is_out_of_reach_everyone_is_told_and_all_is_well_agai
     for answer in all().await {
         assert_eq!(answer.status, 200, "{}", answer.text);
     }
+}
+
+/// A future is copied by each function that takes it by value, and each handler holds that of its statement.
+#[tokio::test]
+async fn the_futures_of_statements_are_small() {
+    let app = App::new().await;
+    let one = size_of_val(&app.store.get(uuid::Uuid::nil()));
+    let page = size_of_val(&app.store.list(&Query::from_pairs(&[]).unwrap()));
+    assert!(one.max(page) < 4096, "{one} and {page} bytes");
 }

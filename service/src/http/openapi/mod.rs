@@ -21,6 +21,7 @@ use serde_json::{Map, Value, json};
 pub use self::operation::{Answer, Operation};
 
 use self::landing::Landing;
+use super::ApiRoute;
 use crate::config::Config;
 
 /// The title and the description of an API.
@@ -77,6 +78,12 @@ impl<S: Clone + Send + Sync + 'static> Described<S> {
     pub fn schemas(mut self, schemas: Map<String, Value>) -> Self {
         self.schemas.extend(schemas);
         self
+    }
+
+    /// Returns the routes with the status of their success.
+    #[must_use]
+    pub fn api_routes(&self) -> Vec<ApiRoute> {
+        self.operations.iter().map(Operation::route).collect()
     }
 
     /// Gives the handlers their state.

@@ -4,6 +4,8 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::config::Scope;
+use crate::http::ApiRoute;
+use crate::http::metrics::method_label;
 
 /// A route as described.
 #[derive(Debug, Clone)]
@@ -211,6 +213,13 @@ impl Operation {
             });
         }
         self
+    }
+
+    /// Returns the path, the method and the status of success.
+    pub(super) fn route(&self) -> ApiRoute {
+        let mut statuses = self.answers.iter().map(|answer| answer.status);
+        let success = statuses.find(|status| (200..300).contains(status)).unwrap_or(200);
+        (self.path, method_label(&self.method), success)
     }
 
     /// The method, the path, what it is about, and the statuses it may answer with.

@@ -15,7 +15,7 @@ use axum::extract::FromRef;
 use super::Store;
 use crate::http::access::permission;
 use crate::http::openapi::Described;
-use crate::http::{ApiRoute, Parts, Shared};
+use crate::http::{Parts, Shared};
 
 permission!("Proof that the client may read passengers.", Reader, Read);
 permission!("Proof that the client may change one passenger.", Writer, Write);
@@ -43,21 +43,13 @@ impl FromRef<Context> for Shared {
     }
 }
 
-/// The routes with the status of their success.
-pub const ROUTES: [ApiRoute; 9] = [
-    ("/api/v1/passengers", "GET", 200),
-    ("/api/v1/passengers", "POST", 201),
-    ("/api/v1/passengers/export", "GET", 200),
-    ("/api/v1/passengers/import", "POST", 200),
-    ("/api/v1/passengers/stats", "GET", 200),
-    ("/api/v1/passengers/{id}", "GET", 200),
-    ("/api/v1/passengers/{id}", "PUT", 200),
-    ("/api/v1/passengers/{id}", "PATCH", 200),
-    ("/api/v1/passengers/{id}", "DELETE", 204),
-];
+/// Returns the routes with their descriptions and schemas. Their handlers lack their state.
+#[must_use]
+pub fn described() -> Described<Context> {
+    routes::routes().tagged("passengers", "Who was aboard.").schemas(document::schemas())
+}
 
-/// Returns the routes with their descriptions and schemas.
+/// Returns the routes with their state.
 pub fn routes(shared: &Shared, store: &Store) -> Described {
-    let context = Context { shared: shared.clone(), store: store.clone() };
-    routes::routes().tagged("passengers", "Who was aboard.").schemas(document::schemas()).with_state(context)
+    described().with_state(Context { shared: shared.clone(), store: store.clone() })
 }
