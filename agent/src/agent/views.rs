@@ -17,6 +17,11 @@ pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::
     lookout_web::ProbeView::new(move || {
         let row = |target: &lookout_config::Target| {
             let seen = latest.get(&target.name)?;
+            let addresses = seen.outcome.received.addresses.iter().map(|one| lookout_web::AddressRow {
+                address: one.address,
+                failure: one.failure.clone(),
+                total: one.total,
+            });
             Some(lookout_web::ProbeRow {
                 target: target.name.clone(),
                 url_without_secrets: probe::peer_of(&target.check),
@@ -27,6 +32,7 @@ pub(super) fn probe_rows(config: &Arc<Config>, latest: &Latest) -> lookout_web::
                 },
                 total_ms: u64::try_from(seen.outcome.total.as_millis()).unwrap_or(u64::MAX),
                 at: seen.started_at,
+                addresses: addresses.collect(),
             })
         };
         config.targets.iter().filter_map(|target| row(target)).collect()

@@ -48,8 +48,8 @@ pub use refused::{RefusedConfig, RefusedConfigs};
 pub use serve::{bind, serve};
 pub use shared_text::SharedText;
 pub use state::{
-    BlackboxView, DiscoveryFailure, DiscoveryRow, DiscoveryView, HeartbeatSink, ProbeRow, ProbeView,
-    ReceiverRow, ReceiverView, State,
+    AddressRow, BlackboxView, DiscoveryFailure, DiscoveryRow, DiscoveryView, HeartbeatSink, ProbeRow,
+    ProbeView, ReceiverRow, ReceiverView, State,
 };
 
 /// Largest body of a request, more than the API needs.

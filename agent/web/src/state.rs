@@ -2,7 +2,9 @@
 
 use core::fmt;
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lookout_deliver::InstanceState;
 use lookout_model::Timestamp;
@@ -87,6 +89,19 @@ pub struct ProbeRow {
     pub total_ms: u64,
     /// The start.
     pub at: Timestamp,
+    /// The results by address, where a probe tries several.
+    pub addresses: Vec<AddressRow>,
+}
+
+/// Result of one address of several.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AddressRow {
+    /// The address.
+    pub address: IpAddr,
+    /// The reason of a failure: text from outside; absent when every expectation was met.
+    pub failure: Option<String>,
+    /// From the connection to the end of the answer.
+    pub total: Duration,
 }
 
 /// Receiver of the calls of jobs.

@@ -34,12 +34,13 @@ const RELEASE: &str = "1.35";
 const OPERATORS: &str = "xtask/tools/schemas/kubernetes-operators.json";
 
 /// API groups of Kubernetes itself. A group that is in neither list is a mistake, or a new operator to be described.
-const OWN_GROUPS: [&str; 7] = [
+const OWN_GROUPS: [&str; 8] = [
     "v1",
     "apps/v1",
     "policy/v1",
     "autoscaling/v2",
     "networking.k8s.io/v1",
+    "rbac.authorization.k8s.io/v1",
     "scheduling.k8s.io/v1",
     "storage.k8s.io/v1",
 ];

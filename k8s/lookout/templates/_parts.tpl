@@ -95,6 +95,11 @@ volumeMounts:
     mountPath: /run/secrets/lookout
     readOnly: true
   {{- end }}
+  {{- if and .Values.discovery.enabled (eq .Values.mode "standalone") }}
+  - name: lookout-account
+    mountPath: /var/run/secrets/kubernetes.io/serviceaccount
+    readOnly: true
+  {{- end }}
   - name: lookout-ledger
     mountPath: /var/lib/lookout
   {{- with .Values.volumeMounts }}
@@ -112,6 +117,26 @@ volumeMounts:
   configMap:
     name: {{ . }}
     defaultMode: 292
+{{- end }}
+{{- if and .Values.discovery.enabled (eq .Values.mode "standalone") }}
+# a token of its own, which the kubelet renews; the one that is mounted by default lasts longer
+- name: lookout-account
+  projected:
+    defaultMode: 288
+    sources:
+      - serviceAccountToken:
+          path: token
+          expirationSeconds: 3600
+      - configMap:
+          name: kube-root-ca.crt
+          items:
+            - key: ca.crt
+              path: ca.crt
+      - downwardAPI:
+          items:
+            - path: namespace
+              fieldRef:
+                fieldPath: metadata.namespace
 {{- end }}
 {{- with include "lookout.secret" . }}
 - name: lookout-secret

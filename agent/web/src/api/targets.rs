@@ -1,5 +1,8 @@
 //! Targets, and pauses that operators ask for. Who asked is the name of the token.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract;
@@ -12,7 +15,7 @@ use lookout_runtime::events::chain;
 use serde::{Deserialize, Serialize};
 
 use super::corrections::parse;
-use crate::{DiscoveryRow, Problem, State, auth};
+use crate::{DiscoveryRow, ProbeRow, Problem, State, auth};
 
 /// The scope of a token that may pause.
 const SCOPE: &str = "pause";
@@ -29,14 +32,38 @@ pub(super) struct Targets {
 struct Row {
     name: String,
     protocol: &'static str,
-    labels: std::collections::BTreeMap<String, String>,
+    labels: BTreeMap<String, String>,
     paused: Option<Pause>,
+    /// Results of the last probe by address, where it tries several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    addresses: Vec<Address>,
+}
+
+#[derive(Debug, Serialize)]
+struct Address {
+    address: IpAddr,
+    ok: bool,
+    failure: Option<String>,
+    total_ms: f64,
 }
 
 /// `GET /api/v1/targets`: every target with its labels and its pause.
 pub(super) async fn list(extract::State(state): extract::State<State>) -> Json<Targets> {
     let now = state.clock.now();
+    let probes = state.probes.rows().into_iter().filter(|row| !row.addresses.is_empty());
+    let probes: BTreeMap<String, ProbeRow> = probes.map(|row| (row.target.clone(), row)).collect();
+    let addresses = |name: &str| {
+        let rows = probes.get(name).into_iter().flat_map(|row| &row.addresses);
+        rows.map(|row| Address {
+            address: row.address,
+            ok: row.failure.is_none(),
+            failure: row.failure.clone(),
+            total_ms: row.total.as_secs_f64() * 1e3,
+        })
+        .collect()
+    };
     let row = |target: &Target| Row {
+        addresses: addresses(&target.name),
         name: target.name.clone(),
         protocol: target.check.protocol(),
         labels: target.labels.iter().cloned().collect(),

@@ -7,16 +7,17 @@ use axum::extract;
 use axum::extract::{Path, Query};
 use axum::response::Response;
 use http::StatusCode;
-use lookout_engine::Counts;
+use lookout_engine::{Counts, Status};
 use lookout_model::probe_history::ProbeCounts;
 use lookout_model::{Timestamp, format};
 use serde::Deserialize;
 
+use super::row::symbol;
 use super::{Moment, Shell, not_found, page};
 use crate::chart;
 use crate::history::{History, Last, PERCENTILES, read};
 use crate::path::segment;
-use crate::{ProbeRow, State};
+use crate::{AddressRow, ProbeRow, State};
 
 /// Lengths of a history that the page leads to.
 const LENGTHS: [&str; 4] = ["2h", "24h", "7d", "90d"];
@@ -31,6 +32,7 @@ struct View {
     detail: String,
     url: String,
     last: Option<Moment>,
+    addresses: Vec<Address>,
     history: Option<Drawn>,
     lengths: Vec<Link>,
 }
@@ -55,6 +57,15 @@ struct Row {
     failed: String,
     missed: String,
     percentiles: Vec<(&'static str, String)>,
+}
+
+/// Result of one address of several.
+struct Address {
+    address: String,
+    symbol: &'static str,
+    word: &'static str,
+    detail: String,
+    took: String,
 }
 
 struct Link {
@@ -98,6 +109,7 @@ pub(crate) async fn show(
         symbol,
         detail: seen.as_ref().map(|row| row.detail.clone()).unwrap_or_default(),
         url: seen.as_ref().map(|row| row.url_without_secrets.clone()).unwrap_or_default(),
+        addresses: seen.iter().flat_map(|row| &row.addresses).map(address).collect(),
         last: seen.map(|row| Moment::new(row.at, now)),
         history,
         lengths: LENGTHS.map(link).into(),
@@ -111,6 +123,17 @@ fn headline(name: &str, seen: Option<&ProbeRow>) -> (&'static str, String) {
         None => ("quiet", format!("{name}: not probed yet")),
         Some(row) if row.ok => ("met", format!("{name}: the last probe was good")),
         Some(_) => ("page", format!("{name}: the last probe failed")),
+    }
+}
+
+fn address(row: &AddressRow) -> Address {
+    let status = if row.failure.is_none() { Status::Healthy } else { Status::Paging };
+    Address {
+        address: row.address.to_string(),
+        symbol: symbol(status),
+        word: if row.failure.is_none() { "Good" } else { "Failed" },
+        detail: row.failure.as_deref().map_or_else(|| "as expected".to_owned(), format::printable),
+        took: milliseconds(row.total),
     }
 }
 

@@ -388,5 +388,6 @@ fn probe(target: &str, ok: bool, detail: &str) -> ProbeRow {
         detail: detail.to_owned(),
         total_ms: 12,
         at: NOW - Duration::from_millis(4200),
+        addresses: Vec::new(),
     }
 }

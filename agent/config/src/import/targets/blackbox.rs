@@ -1,12 +1,13 @@
 //! blackbox_exporter: the modules of `blackbox.yml`, and the jobs of `prometheus.yml` that name targets for them.
 
+mod discovery;
 mod module;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::parts::{Pairs, Parts};
+use super::parts::Parts;
 use super::written::{Written, name_of};
-use crate::foreign::{Document, scalar_text};
+use crate::foreign::scalar_text;
 use crate::import::Source;
 use crate::reader::{At, Reader};
 use crate::yaml::{Node, Value};
@@ -85,6 +86,7 @@ fn read_jobs(
             );
             continue;
         };
+        list_filters(reader, &mut job);
         // they lead the target to the exporter, which is not between any more
         for key in ["relabel_configs", "scheme", "honor_labels", "scrape_timeout"] {
             job.take(key);
@@ -93,24 +95,28 @@ fn read_jobs(
             let Some(mut group) = Parts::open(reader, &group) else { continue };
             for target in group.items(reader, "targets") {
                 let (Some(address), Some(module)) = (scalar_text(target.node), found) else { continue };
-                let (target_name, document) = target_of(&name, &address, &interval, module);
+                let bare = address.split_once("://").map_or(address.as_str(), |(_, rest)| rest);
+                let target_name = name_of(&format!("{name}-{bare}"));
+                let document = module.target(&target_name, &address, &interval).into_document();
                 let (file, place) = (reader.file.to_owned(), target.node.place.clone());
                 written.push(Written { file, place, name: target_name, document });
             }
             group.list_rest(reader);
         }
+        if let Some(module) = found {
+            written.extend(discovery::read(reader, &mut job, &name, &interval, module));
+        }
         job.list_rest(reader);
     }
 }
 
-fn target_of(job: &str, address: &str, interval: &str, module: &Module) -> (String, Document) {
-    let bare = address.split_once("://").map_or(address, |(_, rest)| rest);
-    let name = name_of(&format!("{job}-{bare}"));
-    let mut target = Pairs::default();
-    target.text("name", Some(name.clone()));
-    target.text("interval", Some(interval.to_owned()));
-    target.text("timeout", module.timeout.clone());
-    target.put("ip", module.ip.map(|version| Document::Number(version.into())));
-    target.put(module.protocol, module.aimed_at(address));
-    (name, target.into_document())
+/// Lists the rules that keep or drop targets: lookout probes all that are found.
+fn list_filters(reader: &mut Reader<'_>, job: &mut Parts<'_>) {
+    for rule in job.items(reader, "relabel_configs") {
+        let action = rule.node.get("action").and_then(scalar_text).unwrap_or_default();
+        if matches!(action.as_str(), "keep" | "drop" | "keepequal" | "dropequal" | "hashmod") {
+            let help = "every address is probed; list those that are wanted, or leave the others out";
+            reader.lost(&rule, format!("a rule of relabelling with the action `{action}`"), help);
+        }
+    }
 }

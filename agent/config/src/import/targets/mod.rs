@@ -24,7 +24,7 @@ use crate::known::GRID_SECONDS;
 use crate::mask::mask;
 use crate::reader::{At, Reader};
 use crate::secret::Secrets;
-use crate::target::read_target;
+use crate::target::read_targets;
 use crate::yaml::{parse, print};
 use written::Written;
 
@@ -92,7 +92,7 @@ fn refused(target: &Written, findings: &mut Diagnostics) -> bool {
     let environment = |_: &str| Some("x".to_owned());
     let mut reader = Reader::new(path, &text, &environment, Secrets::Unneeded);
     for node in &documents {
-        let _ = read_target(&mut reader, &At::root(node), Grid::try_new(GRID_SECONDS).ok(), Path::new(""));
+        let _ = read_targets(&mut reader, &At::root(node), Grid::try_new(GRID_SECONDS).ok(), Path::new(""));
     }
     let errors: Vec<_> = reader.findings.into_iter().filter(|found| found.level == Level::Error).collect();
     for error in &errors {

@@ -32,13 +32,16 @@ fn files_of_other_probers_come_to_what_is_expected() {
 
 #[test]
 fn what_is_written_is_a_configuration() {
-    for (folder, prober, targets) in [("blackbox", Prober::Blackbox, 11), ("gatus", Prober::Gatus, 9)] {
+    for (folder, prober, targets) in [("blackbox", Prober::Blackbox, 13), ("gatus", Prober::Gatus, 9)] {
         let imported = import_targets(&files(folder), prober);
         let root = tempfile::tempdir().unwrap();
         for file in ["ca.pem", "client.pem"] {
             std::fs::copy("tests/spec/good/ca.pem", root.path().join(file)).unwrap();
         }
         std::fs::write(root.path().join("token"), "secret").unwrap();
+        for file in ["more.yml", "db-1.json"] {
+            std::fs::write(root.path().join(file), "[{\"targets\": [\"example.org:443\"]}]").unwrap();
+        }
         let text = format!("slos: []\n{}", imported.files[0].text);
         std::fs::write(root.path().join("lookout.yaml"), text).unwrap();
         match crate::load_with(root.path(), &|_| Some("x".to_owned())) {

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{AddressSource, FoundAddress};
+use super::FoundAddress;
 use crate::inputs::{Fingerprint, Inputs, matches};
 use crate::reader::{At, Reader};
 use crate::secret::Secrets;
@@ -71,7 +71,7 @@ pub(super) fn read(
                 let help = "a file is a list of `{ targets: [\"10.0.0.1:8080\"], labels: { zone: a } }`";
                 reader.error(item, message, help);
                 // a file that is right again is a reason to read everything again
-                watch(reader, &AddressSource::Files(source));
+                watch(reader, &source);
                 return None;
             }
         }
@@ -80,10 +80,8 @@ pub(super) fn read(
 }
 
 /// Makes a change of the files a reload. Files that can be used are watched by themselves.
-pub(super) fn watch(reader: &mut Reader<'_>, source: &AddressSource) {
-    if let AddressSource::Files(files) = source {
-        reader.input_patterns.extend(files.patterns.iter().cloned());
-    }
+pub(super) fn watch(reader: &mut Reader<'_>, source: &FileAddresses) {
+    reader.input_patterns.extend(source.patterns.iter().cloned());
 }
 
 fn read_pattern(folder: &Path, pattern: &str) -> Result<Vec<FoundAddress>, String> {

@@ -66,7 +66,9 @@ pub(crate) fn read_targets(
         Err(message) => {
             let help = format!("list 1 to {limit} addresses, each once; `limit` allows up to {MOST}");
             reader.error(&asked, message, help);
-            files::watch(reader, &discovery.source);
+            if let AddressSource::Files(files) = &discovery.source {
+                files::watch(reader, files);
+            }
             ReadTargets::default()
         }
     }

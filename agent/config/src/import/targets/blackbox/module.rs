@@ -23,16 +23,29 @@ pub(super) struct Module {
 }
 
 impl Module {
+    /// Returns the placeholder for an address that is found later. One over HTTP may have no scheme.
+    pub(super) fn any_address(&self) -> &'static str {
+        if self.protocol == "http" { "{{url}}" } else { "{{address}}" }
+    }
+
+    /// Returns a target of the module.
+    pub(super) fn target(&self, name: &str, address: &str, interval: &str) -> Pairs {
+        let mut target = Pairs::default();
+        target.text("name", Some(name.to_owned()));
+        target.text("interval", Some(interval.to_owned()));
+        target.text("timeout", self.timeout.clone());
+        target.put("ip", self.ip.map(|version| Document::Number(version.into())));
+        target.put(self.protocol, self.aimed_at(address));
+        target
+    }
+
     /// Returns the options of the protocol with the address of a target.
-    pub(super) fn aimed_at(&self, address: &str) -> Document {
+    fn aimed_at(&self, address: &str) -> Document {
         let mut all = Pairs::default();
         let is_http = self.protocol == "http";
-        let address = if is_http && !address.contains("://") {
-            format!("http://{address}")
-        } else {
-            address.to_owned()
-        };
-        let secure = !is_http || address.to_ascii_lowercase().starts_with("https://");
+        let is_whole = address.contains("://") || address == self.any_address();
+        let address = if is_http && !is_whole { format!("http://{address}") } else { address.to_owned() };
+        let secure = !is_http || !address.to_ascii_lowercase().starts_with("http://");
         all.text(self.address, Some(address));
         if let Document::Map(entries) = &self.options {
             entries.iter().for_each(|(key, value)| all.put(key, value.clone()));
