@@ -44,7 +44,7 @@ async fn an_slo_counts_every_address_and_those_that_stay_go_on() {
             evidence.lock().unwrap().push(board.read().slos[0].evidence.total);
         })
         .await;
-    let (end, text) = (simulation.world.clock.now(), local.text(Format::Text));
+    let (end, text) = (simulation.ended(), local.text(Format::Text));
     let starts = simulation.world.starts.lock().unwrap().clone();
     let stays = &before.targets[1];
     assert_eq!(starts[&stays.name], scheduled(stays, simulation.start, end), "an address that stays");
@@ -138,7 +138,7 @@ async fn lookups_that_fail_keep_the_addresses_and_a_change_keeps_phase_and_incid
             assert_eq!(ids(&open), ids(&before), "the incident goes on");
         })
         .await;
-    let end = simulation.world.clock.now();
+    let end = simulation.ended();
     let starts = simulation.world.starts.lock().unwrap().clone();
     let probed = |address: &str| {
         let target = Target {

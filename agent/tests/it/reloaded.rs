@@ -67,7 +67,7 @@ async fn of_a_thousand_targets_one_changes_and_the_others_keep_phase_counters_an
         .await;
     assert_eq!(before.lock().unwrap().0.len(), 1000, "every SLO had an incident");
 
-    let (end, text) = (simulation.world.clock.now(), local.text(Format::Text));
+    let (end, text) = (simulation.ended(), local.text(Format::Text));
     let starts = simulation.world.starts.lock().unwrap().clone();
     for (place, target) in config.targets.iter().enumerate().filter(|(place, _)| *place != 500) {
         let expected = scheduled(target, simulation.start, end);

@@ -183,7 +183,7 @@ pub(super) struct Simulation {
     clock: Arc<dyn Clock>,
     pub(super) start: Timestamp,
     /// The newest snapshot of the last agent.
-    shown: Mutex<Option<Arc<Snapshot>>>,
+    shown: Mutex<Option<(Arc<Snapshot>, Timestamp)>>,
     config: Config,
 }
 
@@ -258,7 +258,7 @@ impl Simulation {
         let stop = CancellationToken::new();
         let script = async {
             script(&board, &reloader).await;
-            *self.shown.lock().unwrap() = Some(board.read());
+            *self.shown.lock().unwrap() = Some((board.read(), self.clock.now()));
             stop.cancel();
         };
         tokio::join!(script, agent.run(stop.cancelled()));
@@ -294,7 +294,12 @@ impl Simulation {
 
     /// Returns the snapshot of the last agent at the end of its script.
     pub(super) fn shown(&self) -> Arc<Snapshot> {
-        self.shown.lock().unwrap().clone().unwrap()
+        self.shown.lock().unwrap().clone().unwrap().0
+    }
+
+    /// Returns the end of the last script. The agent ends later: its server is awaited in real time, in which the clock jumps.
+    pub(super) fn ended(&self) -> Timestamp {
+        self.shown.lock().unwrap().clone().unwrap().1
     }
 
     pub(super) fn told(&self) -> Vec<String> {
