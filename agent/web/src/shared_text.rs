@@ -53,6 +53,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a text is written on a thread that may block")]
     async fn many_who_ask_at_once_share_a_text_and_a_later_one_gets_a_new_one() {
         let (shared, written) = (SharedText::default(), Arc::new(AtomicUsize::new(0)));
         let ask = || {

@@ -121,9 +121,10 @@ async fn come_again(
 
 /// Asks `/livez` again and again for a while.
 pub(super) async fn ask_livez(address: SocketAddr, lasts: Duration) -> Result<Asked> {
-    // each question opens a connection, as that of a kubelet does
-    let client =
-        Client::builder().no_proxy().pool_max_idle_per_host(0).build().context("building a client")?;
+    // as a kubelet does: from an address of its own, over a new connection for each question
+    let kubelet = IpAddr::from([127, 0, 2, 1]);
+    let client = Client::builder().no_proxy().pool_max_idle_per_host(0).local_address(kubelet).build();
+    let client = client.context("building a client")?;
     let began = Instant::now();
     let mut asked = Asked { questions: 0, answers: 0, longest: Duration::ZERO };
     while began.elapsed() < lasts {
