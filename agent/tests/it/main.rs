@@ -30,6 +30,8 @@ mod gate_states;
 #[cfg(test)]
 mod heartbeats;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod implausible;
 #[cfg(test)]
 mod importing;

@@ -95,7 +95,6 @@ pub(super) async fn metrics(extract::State(state): extract::State<State>, header
         true => (Format::OpenMetrics, open_metrics),
         false => (Format::Text, text),
     };
-    let rendered = state.clone();
-    let text = shared.get(move || metrics_text(&rendered, format)).await;
+    let text = shared.get(|| metrics_text(&state, format)).await;
     ([(CONTENT_TYPE, format.content_type())], text).into_response()
 }

@@ -25,8 +25,8 @@ struct Written {
 }
 
 impl SharedText {
-    /// Returns a text that was begun after this call. It is written away from the threads that serve.
-    pub(crate) async fn get(&self, write: impl FnOnce() -> String + Send + 'static) -> Bytes {
+    /// Returns a text that was begun after this call.
+    pub(crate) async fn get(&self, write: impl FnOnce() -> String) -> Bytes {
         let asked = Instant::now();
         let mut last = self.0.lock().await;
         if let Some(written) = last.as_ref() {
@@ -36,10 +36,7 @@ impl SharedText {
             sleep_until(written.next).await;
         }
         let began = Instant::now();
-        let text = match tokio::task::spawn_blocking(write).await {
-            Ok(text) => Bytes::from(text),
-            Err(error) => std::panic::resume_unwind(error.into_panic()),
-        };
+        let text = Bytes::from(write());
         let next = Instant::now() + (began.elapsed() * PAUSE).min(LONGEST_PAUSE);
         *last = Some(Written { text: text.clone(), began, next });
         text
@@ -53,6 +50,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
+    #[expect(clippy::disallowed_methods, reason = "a text is written on a thread that may block")]
     async fn many_who_ask_at_once_share_a_text_and_a_later_one_gets_a_new_one() {
         let (shared, written) = (SharedText::default(), Arc::new(AtomicUsize::new(0)));
         let ask = || {

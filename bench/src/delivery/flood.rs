@@ -1,14 +1,16 @@
 //! Clients that take the port: readers that stand still, connections that stay idle, heads that come slowly.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
+use reqwest::Client;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::task::JoinSet;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Clients that ask again and again and read nothing.
@@ -23,11 +25,10 @@ const BYTE_EVERY: Duration = Duration::from_millis(500);
 /// Pause of a client whose connection was ended until it comes back.
 const COMES_BACK: Duration = Duration::from_secs(1);
 
-/// Clients of a flood. Dropping it ends them.
+/// Clients of a flood, on a thread of their own: the services that time the probes answer beside them. Dropping it ends them.
 pub(super) struct Flood {
     opened: Arc<AtomicUsize>,
-    _held: Vec<TcpStream>,
-    _tasks: JoinSet<()>,
+    runtime: Option<Runtime>,
 }
 
 /// Questions about liveness.
@@ -41,19 +42,20 @@ pub(super) struct Asked {
 impl Flood {
     /// Opens all connections. Readers and slow heads come back when their connections are ended.
     pub(super) async fn begin(address: SocketAddr) -> Result<Self> {
-        let (mut held, mut tasks) = (Vec::new(), JoinSet::new());
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.context("starting a runtime")?;
         let opened = Arc::new(AtomicUsize::new(0));
         let home = Ipv4Addr::LOCALHOST;
         for _ in 0..READERS {
             let request = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(50);
-            tasks.spawn(come_again(home, address, Arc::clone(&opened), async move |stream| {
+            runtime.spawn(come_again(home, address, Arc::clone(&opened), async move |stream| {
                 // it ends when the agent gives up, and the connection with it
                 while stream.write_all(&request).await.is_ok() {}
             }));
         }
         for number in 1..=SLOW_ADDRESSES {
             let from = Ipv4Addr::new(127, 0, 1, number);
-            tasks.spawn(come_again(from, address, Arc::clone(&opened), async |stream| {
+            runtime.spawn(come_again(from, address, Arc::clone(&opened), async |stream| {
                 let head = b"GET / HTTP/1.1\r\nhost: localhost\r\nx-slow: ".iter().chain([b'x'; 600].iter());
                 for byte in head {
                     if stream.write_all(&[*byte]).await.is_err() {
@@ -63,19 +65,36 @@ impl Flood {
                 }
             }));
         }
-        for _ in 0..IDLE {
-            let connected = timeout(Duration::from_secs(2), TcpStream::connect(address)).await;
-            if let Ok(Ok(stream)) = connected {
-                held.push(stream);
-                opened.fetch_add(1, Ordering::Relaxed);
+        let (counted, (all_open, wait)) = (Arc::clone(&opened), oneshot::channel());
+        runtime.spawn(async move {
+            let mut held = Vec::new();
+            for _ in 0..IDLE {
+                let connected = timeout(Duration::from_secs(2), TcpStream::connect(address)).await;
+                if let Ok(Ok(stream)) = connected {
+                    held.push(stream);
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
             }
-        }
-        Ok(Self { opened, _held: held, _tasks: tasks })
+            // they stay open for as long as the flood
+            let _ = all_open.send(());
+            std::future::pending::<()>().await;
+        });
+        let flood = Self { opened, runtime: Some(runtime) };
+        wait.await.context("opening connections")?;
+        Ok(flood)
     }
 
     /// Returns the number of connections that were opened.
     pub(super) fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -101,11 +120,11 @@ async fn come_again(
 }
 
 /// Asks `/livez` again and again for a while.
-pub(super) async fn ask_livez(
-    client: &reqwest::Client,
-    address: SocketAddr,
-    lasts: Duration,
-) -> Result<Asked> {
+pub(super) async fn ask_livez(address: SocketAddr, lasts: Duration) -> Result<Asked> {
+    // as a kubelet does: from an address of its own, over a new connection for each question
+    let kubelet = IpAddr::from([127, 0, 2, 1]);
+    let client = Client::builder().no_proxy().pool_max_idle_per_host(0).local_address(kubelet).build();
+    let client = client.context("building a client")?;
     let began = Instant::now();
     let mut asked = Asked { questions: 0, answers: 0, longest: Duration::ZERO };
     while began.elapsed() < lasts {

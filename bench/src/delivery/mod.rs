@@ -104,7 +104,7 @@ async fn measure(lookout: &Path, rounds: usize, seconds: Duration) -> Result<()>
     let flood = Flood::begin(stage.address).await?;
     println!("{} connections opened", flood.opened());
     stage.begin();
-    let asked = flood::ask_livez(&stage.client, stage.address, seconds).await?;
+    let asked = flood::ask_livez(stage.address, seconds).await?;
     let during = stage.line("port flooded", rounds * SERVICES * SLOS).await?;
     println!(
         "\n/livez in {} s of flood ({} connections): {} of {} answered, the longest after {:.0} ms; p99 of probes {:.1} \
