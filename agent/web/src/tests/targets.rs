@@ -77,7 +77,7 @@ async fn the_pages_tell_of_a_pause() {
 #[tokio::test]
 async fn each_address_has_its_result_on_the_page_and_in_the_api_and_no_text_is_markup() {
     let mut fixture = Fixture::empty();
-    fixture.config.targets.push(Target::of_url(&"tcp://db:5432".parse().unwrap()).unwrap());
+    fixture.config.targets.push(Arc::new(Target::of_url(&"tcp://db:5432".parse().unwrap()).unwrap()));
     let address = |address: &str, failure: Option<&str>| AddressRow {
         address: address.parse().unwrap(),
         failure: failure.map(str::to_owned),
