@@ -311,6 +311,12 @@ mistakes! {
     a_cloud_role_for_any_repository: terraform_modules in "terraform/modules/identity/main.tf",
         Replace("\"repo:${repository}:environment:${each.value}\"", "\"repo:*\"")
         => "trust must name the exact repository";
+    a_node_that_hands_out_no_roles: terraform_modules in "terraform/modules/identity/main.tf",
+        Replace("\"eks-auth:AssumeRoleForPodIdentity\", ", "")
+        => "nodes must get the roles of pods";
+    a_plan_that_reads_former_states: terraform_modules in "terraform/modules/identity/policies.tf",
+        Replace("\"s3:GetObjectVersion\", ", "")
+        => "no former state";
     a_database_in_the_network_of_another_environment: agreement_of_environments in "k8s/overlays/prod/site.yaml",
         Replace("10.40.128.0/18", "10.30.128.0/18")
         => "does not say `DATABASE_NETWORK: 10.40.128.0/18`";

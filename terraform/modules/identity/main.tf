@@ -72,8 +72,10 @@ resource "aws_iam_policy" "boundary" {
       {
         Sid    = "WhatTheProgramsAndServicesNeed"
         Effect = "Allow"
+        # `eks:*` holds nothing of `eks-auth`, by which the agent on a node gets the roles of pods. Source:
+        # https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html
         Action = [
-          "autoscaling:Describe*", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "backup:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "eks:*",
+          "autoscaling:Describe*", "autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup", "backup:*", "cloudwatch:*", "ec2:*", "ecr:*", "ecs:*", "eks-auth:AssumeRoleForPodIdentity", "eks:*",
           "elasticfilesystem:*", "elasticloadbalancing:*", "kms:*", "lambda:InvokeFunction", "logs:*", "rds:*", "route53:ChangeResourceRecordSets",
           "route53:GetChange", "route53:List*", "secretsmanager:*",
           "sts:AssumeRole", "sts:TagSession", "tag:GetResources", "xray:Put*",
@@ -87,6 +89,15 @@ resource "aws_iam_policy" "boundary" {
         Action    = "iam:PassRole"
         Resource  = "arn:${local.partition}:iam::${local.account}:role/${var.name}/*"
         Condition = { StringEquals = { "iam:PassedToService" = ["backup.amazonaws.com", "ecs-tasks.amazonaws.com", "rds.amazonaws.com"] } }
+      },
+      {
+        # the first balancer of an account makes this role, and the cluster makes one for the Gateway. Source:
+        # https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AmazonEKSClusterPolicy.html
+        Sid       = "RoleOfTheBalancers"
+        Effect    = "Allow"
+        Action    = "iam:CreateServiceLinkedRole"
+        Resource  = "arn:${local.partition}:iam::${local.account}:role/aws-service-role/*"
+        Condition = { StringEquals = { "iam:AWSServiceName" = "elasticloadbalancing.amazonaws.com" } }
       },
       {
         Sid      = "BackupsStay"

@@ -19,7 +19,9 @@ locals {
   own_roles = "arn:${local.partition}:iam::${local.account}:role/${var.name}/*"
 }
 
-# Plan: reads how things are, not what is in them.
+# Plan: reads how things are and its own state, not what is in other objects, secrets and logs. The deny statements below
+# take back what ReadOnlyAccess allows of that. Source:
+# https://docs.aws.amazon.com/aws-managed-policy/latest/reference/ReadOnlyAccess.html
 resource "aws_iam_role_policy_attachment" "plan" {
   role       = aws_iam_role.github["plan"].name
   policy_arn = "arn:${local.partition}:iam::aws:policy/ReadOnlyAccess"
@@ -42,14 +44,24 @@ resource "aws_iam_role_policy" "plan" {
       {
         Sid         = "NoContents"
         Effect      = "Deny"
-        Action      = "s3:GetObject"
+        Action      = "s3:GetObject*"
         NotResource = ["${var.state.bucket_arn}/${var.state.object}", "${var.state.bucket_arn}/${var.state.object}.tflock"]
       },
       {
-        # no login is in a plan, a state or an attribute that Terraform refreshes
-        Sid      = "NoSecretsAndLogs"
+        # the bucket keeps old states, and a key to the present one opens them as well
+        Sid      = "NoFormerContents"
         Effect   = "Deny"
-        Action   = ["logs:FilterLogEvents", "logs:GetLogEvents", "logs:StartQuery", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue", "ssm:GetParameter*"]
+        Action   = ["s3:GetObjectVersion", "s3:GetObjectVersionTorrent"]
+        Resource = "*"
+      },
+      {
+        # no login is in a plan, a state or an attribute that Terraform refreshes
+        Sid    = "NoSecretsAndLogs"
+        Effect = "Deny"
+        Action = [
+          "logs:FilterLogEvents", "logs:GetLogEvents", "logs:GetLogObject", "logs:GetLogRecord", "logs:GetQueryResults", "logs:StartLiveTail",
+          "logs:StartQuery", "rds:Download*", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue", "ssm:GetParameter*",
+        ]
         Resource = "*"
       },
     ])

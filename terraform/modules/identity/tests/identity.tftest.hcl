@@ -57,16 +57,46 @@ run "both_subjects_are_accepted_while_a_repository_changes_over" {
   }
 }
 
-run "a_plan_reads_no_secret" {
+run "a_plan_reads_no_contents" {
   assert {
-    condition = alltrue([
+    condition = length(setsubtract(
+      [
+        "logs:FilterLogEvents", "logs:GetLogEvents", "logs:GetLogObject", "logs:GetLogRecord", "logs:GetQueryResults", "logs:StartLiveTail",
+        "logs:StartQuery", "rds:Download*", "s3:GetObjectVersion", "secretsmanager:BatchGetSecretValue", "secretsmanager:GetSecretValue",
+        "ssm:GetParameter*",
+      ],
+      flatten([
+        for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
+        statement.Action if statement.Effect == "Deny" && try(statement.Resource, "") == "*" && !can(statement.Condition)
+      ]),
+    )) == 0
+    error_message = "who may plan reads no secret, no log and no former state, wherever it is"
+  }
+
+  assert {
+    condition = one([
       for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
-      statement.Effect == "Deny" if contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
-      ]) && anytrue([
-      for statement in jsondecode(aws_iam_role_policy.plan.policy).Statement :
-      statement.Effect == "Deny" && contains(flatten([statement.Action]), "secretsmanager:GetSecretValue")
+      { action = statement.Action, but = toset(statement.NotResource) } if try(statement.Sid, "") == "NoContents" && statement.Effect == "Deny"
+    ]) == { action = "s3:GetObject*", but = toset(["arn:aws:s3:::state/prod/terraform.tfstate", "arn:aws:s3:::state/prod/terraform.tfstate.tflock"]) }
+    error_message = "of all objects, who may plan reads the present state and its lock"
+  }
+}
+
+run "the_boundary_admits_what_managed_policies_of_eks_need" {
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
+      statement.Effect == "Allow" && statement.Resource == "*" && contains(flatten([statement.Action]), "eks-auth:AssumeRoleForPodIdentity")
     ])
-    error_message = "whoever may plan must not read the database's login"
+    error_message = "nodes must get the roles of pods, or every pod identity is without credentials"
+  }
+
+  assert {
+    condition = one([
+      for statement in jsondecode(aws_iam_policy.boundary.policy).Statement :
+      statement.Condition.StringEquals["iam:AWSServiceName"] if statement.Effect == "Allow" && statement.Action == "iam:CreateServiceLinkedRole"
+    ]) == "elasticloadbalancing.amazonaws.com"
+    error_message = "the cluster must be able to make the account's first balancer, and no other role of AWS"
   }
 }
 
