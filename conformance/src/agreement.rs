@@ -24,6 +24,7 @@ const BASE: &str = "k8s/base/kustomization.yaml";
 const DEPLOYMENT: &str = "k8s/base/deployment.yaml";
 const STATEFUL_SET: &str = "k8s/components/standalone-agent/agent.yaml";
 const SIDECAR: &str = "k8s/components/sidecar/agent/kustomization.yaml";
+const COLLECTOR_POLICIES: &str = "k8s/cluster/collector/network-policies.yaml";
 const PROMETHEUS: &str = "deploy/compose/prometheus.yml";
 
 const NAMES: &[Name] = &[
@@ -163,6 +164,8 @@ const MUST_STAND: &[(&str, &str, &str)] = &[
     (STATEFUL_SET, "property: deploy_token_sha256", "ECS reads it too"),
 ];
 
+const ENVIRONMENTS: [&str; 3] = ["dev", "staging", "prod"];
+
 /// Compares every name at all of its places.
 pub fn names(tree: &Tree) -> Result<String> {
     let mut faults = Vec::new();
@@ -191,13 +194,15 @@ pub fn texts(tree: &Tree) -> Result<String> {
 
 /// Compares networks, secrets and names of each environment.
 pub fn environments(tree: &Tree) -> Result<String> {
-    let environments = ["staging", "prod"];
     let mut faults = Vec::new();
-    for environment in environments {
+    for environment in ["staging", "prod"] {
         faults.extend(environment_faults(tree, environment)?);
     }
+    for environment in ENVIRONMENTS {
+        faults.extend(endpoint_fault(tree, environment)?);
+    }
     none(&faults)?;
-    Ok(format!("{} environments", environments.len()))
+    Ok(format!("{} environments", ENVIRONMENTS.len()))
 }
 
 /// Compares every promise about time.
@@ -259,7 +264,7 @@ fn environment_faults(tree: &Tree, environment: &str) -> Result<Vec<String>> {
         found.into_iter().next().with_context(|| format!("{made} does not say `{before}…`"))
     };
     let name = format!("titanic-{}", one(&terraform, "environment = \"")?);
-    let network = database_network(&one(&terraform, "cidr        = \"")?)
+    let network = quarter(&one(&terraform, "cidr        = \"")?, 128)
         .with_context(|| format!("{made}: the network is no 10.x.0.0/16"))?;
     let host = format!("database.{environment}.titanic.internal");
     let wanted = [
@@ -275,9 +280,24 @@ fn environment_faults(tree: &Tree, environment: &str) -> Result<Vec<String>> {
         .collect())
 }
 
-/// The third quarter of a VPC, where `terraform/modules/network` puts the subnets of the database.
-fn database_network(vpc: &str) -> Option<String> {
-    Some(format!("{}.128.0/18", vpc.strip_suffix(".0.0/16")?))
+/// Interface endpoints are in the private subnets, which the collector must reach: their names lead there and not outside.
+fn endpoint_fault(tree: &Tree, environment: &str) -> Result<Option<String>> {
+    let made = format!("terraform/environment/{environment}.tfvars");
+    let text = tree.read(Path::new(&made))?;
+    let vpc = between(&text, "cidr        = \"", "\"").into_iter().next();
+    let private = vpc.as_deref().and_then(|vpc| quarter(vpc, 64));
+    let private = private.with_context(|| format!("{made}: the network is no 10.x.0.0/16"))?;
+    let policies = tree.read(Path::new(COLLECTOR_POLICIES))?;
+    let reaches = policies.contains(&format!("cidr: {private}\n"));
+    Ok((!reaches).then(|| {
+        format!("{COLLECTOR_POLICIES} does not let the collector reach {private}, where {made} puts interface endpoints")
+    }))
+}
+
+/// A quarter of a VPC, by the third number of its first address. `terraform/modules/network` puts the private subnets into
+/// the second one (64) and those of the database into the third one (128).
+fn quarter(vpc: &str, third: u8) -> Option<String> {
+    Some(format!("{}.{third}.0/18", vpc.strip_suffix(".0.0/16")?))
 }
 
 /// Seconds that requests in flight may take after the drain, as in the service.
@@ -316,7 +336,7 @@ fn ecs_times(tree: &Tree) -> Result<Vec<String>> {
             "ECS shifts the rest after {share} s, and the gate has watched for {watched} s by then"
         ));
     }
-    for environment in ["dev", "staging", "prod"] {
+    for environment in ENVIRONMENTS {
         let file = format!("terraform/environment/{environment}.tfvars");
         let bake = number(&read(&file)?, "bake_minutes         = ", "\n")? * 60;
         if bake <= watched {
@@ -362,9 +382,10 @@ mod tests {
     }
 
     #[test]
-    fn the_subnets_of_the_database_are_the_third_quarter() {
-        assert_eq!(database_network("10.40.0.0/16").as_deref(), Some("10.40.128.0/18"));
-        assert_eq!(database_network("10.40.0.0/20"), None);
+    fn subnets_are_quarters_of_a_network() {
+        assert_eq!(quarter("10.40.0.0/16", 64).as_deref(), Some("10.40.64.0/18"));
+        assert_eq!(quarter("10.40.0.0/16", 128).as_deref(), Some("10.40.128.0/18"));
+        assert_eq!(quarter("10.40.0.0/20", 128), None);
     }
 
     #[test]
