@@ -7,17 +7,18 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::object::{Object, at, items, selects, text};
+use super::object::{Object, at, items, text};
 use super::render::Build;
-use super::{OWN_GROUPS, RELEASE};
+use super::{OWN_GROUPS, RELEASE, addon_values};
 use crate::tree::Tree;
 
 /// The add-ons of a cluster, with their versions, the groups of their objects, the files of their values and the service
 /// accounts that have a role in AWS. EKS installs those of the version `eks`, in the version that suits the cluster's.
-const MATRIX: &str = "k8s/cluster/addons.json";
-const VALUES: &str = "k8s/cluster/values";
+pub(super) const MATRIX: &str = "k8s/cluster/addons.json";
 const EKS: [&str; 3] =
     ["terraform/modules/eks/main.tf", "terraform/modules/eks/roles.tf", "terraform/modules/eks/variables.tf"];
+/// The one that is no chart: `k8s/cluster/collector` has its manifests.
+const COLLECTOR: &str = "opentelemetry-collector";
 const BACKUP: &str = "terraform/modules/backup/main.tf";
 
 pub(super) fn check(tree: &Tree, builds: &[Build]) -> Result<String> {
@@ -28,7 +29,7 @@ pub(super) fn check(tree: &Tree, builds: &[Build]) -> Result<String> {
     let cluster = cluster.context("k8s/cluster is missing: it holds what there is once per cluster")?;
     let mut faults = of_matrix(&matrix, &eks);
     faults.extend(of_groups(&matrix, builds));
-    faults.extend(of_values(tree, &matrix, builds)?);
+    faults.extend(addon_values::faults(tree, &matrix, builds)?);
     faults.extend(of_volumes(cluster, &tree.read(Path::new(BACKUP))?));
     for build in builds {
         let found = of_ways_in(build, cluster).into_iter().chain(of_managed(build, &eks));
@@ -48,6 +49,9 @@ fn of_matrix(matrix: &Value, eks: &str) -> Vec<String> {
     }
     for addon in items(matrix, "/addons") {
         let (name, version) = (text(addon, "/name"), text(addon, "/version"));
+        if version != "eks" && addon.get("repository").is_none() && name != COLLECTOR {
+            faults.push(format!("{MATRIX}: {name} has no repository of its chart"));
+        }
         if version == "eks" {
             if !eks.contains(&format!("\"{name}\"")) {
                 faults.push(format!("{}: EKS is not asked for {name}", EKS[0]));
@@ -98,59 +102,7 @@ fn of_groups(matrix: &Value, builds: &[Build]) -> Vec<String> {
     faults
 }
 
-/// Files of values: each belongs to an add-on, names its account, and selects what the environments have.
-fn of_values(tree: &Tree, matrix: &Value, builds: &[Build]) -> Result<Vec<String>> {
-    let (mut faults, mut named) = (Vec::new(), BTreeSet::new());
-    for addon in items(matrix, "/addons").filter(|addon| addon.get("values").is_some()) {
-        let file = format!("{VALUES}/{}.yaml", text(addon, "/values"));
-        named.insert(file.clone());
-        let values: Value =
-            serde_saphyr::from_str(&tree.read(Path::new(&file))?).with_context(|| file.clone())?;
-        let account = text(addon, "/account").split_once('/').map(|(_, account)| account);
-        let names = ["/serviceAccount/name", "/rbac/serviceAccount/name"].map(|place| text(&values, place));
-        if account.is_some_and(|account| !names.contains(&account)) {
-            faults.push(format!(
-                "{file}: its service account is not {}, which has the role",
-                text(addon, "/account")
-            ));
-        }
-        faults.extend(of_selectors(&values, builds).into_iter().map(|fault| format!("{file}: {fault}")));
-    }
-    let files = tree.files_in(VALUES, &[".yaml"]).map(|file| file.display().to_string());
-    faults.extend(
-        files.filter(|file| !named.contains(file)).map(|file| format!("{MATRIX}: no add-on has {file}")),
-    );
-    Ok(faults)
-}
-
-/// Namespaces that the operator of Prometheus looks into, and domains whose names are written.
-fn of_selectors(values: &Value, builds: &[Build]) -> Vec<String> {
-    let mut faults = Vec::new();
-    for (kind, selector) in [
-        ("ServiceMonitor", "/prometheus/prometheusSpec/serviceMonitorNamespaceSelector"),
-        ("PrometheusRule", "/prometheus/prometheusSpec/ruleNamespaceSelector"),
-        ("AlertmanagerConfig", "/alertmanager/alertmanagerSpec/alertmanagerConfigNamespaceSelector"),
-    ] {
-        let selector = at(values, selector);
-        for build in builds.iter().filter(|build| !selector.is_null() && build.of_kind(kind).next().is_some())
-        {
-            let mut namespaces = build.of_kind("Namespace");
-            if !namespaces.any(|namespace| selects(selector, namespace.at("/metadata/labels"))) {
-                faults.push(format!("no {kind} of {} is in a namespace that it selects", build.folder));
-            }
-        }
-    }
-    let domains: Vec<&str> = items(values, "/domainFilters").filter_map(Value::as_str).collect();
-    let routes = builds.iter().flat_map(|build| build.of_kind("HTTPRoute"));
-    for host in routes.flat_map(|route| items(route.value(), "/spec/hostnames")).filter_map(Value::as_str) {
-        if !domains.is_empty() && !domains.iter().any(|domain| is_below(host, domain)) {
-            faults.push(format!("{host} is in none of the domains that it writes"));
-        }
-    }
-    faults
-}
-
-fn is_below(host: &str, domain: &str) -> bool {
+pub(super) fn is_below(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
@@ -237,7 +189,7 @@ mod tests {
     fn an_account_without_a_role_and_a_role_without_an_account_are_named() {
         let matrix = serde_json::json!({
             "kubernetes": RELEASE,
-            "addons": [{ "name": "a", "version": "1", "account": "n/a" }, { "name": "b", "version": "eks" }],
+            "addons": [{ "name": "a", "version": "1", "repository": "r", "account": "n/a" }, { "name": "b", "version": "eks" }],
         });
         let eks = "account = { namespace = \"n\", service_account = \"c\" }\n\"b\"";
         let faults = of_matrix(&matrix, eks);

@@ -76,8 +76,50 @@ pub(super) fn containers(pod: &Value) -> impl Iterator<Item = &Value> {
 
 /// Whether a label selector takes these labels. An empty one takes all, one that is missing takes none.
 pub(super) fn selects(selector: &Value, labels: &Value) -> bool {
-    let Some(selector) = selector.as_object() else { return false };
-    let equal = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
-    equal.into_iter().all(|(name, value)| labels.get(name) == Some(value))
-        && !selector.contains_key("matchExpressions")
+    let Some(parts) = selector.as_object() else { return false };
+    let mut equal = parts.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
+    equal.all(|(name, value)| labels.get(name) == Some(value))
+        && items(selector, "/matchExpressions").all(|expression| {
+            let label = labels.get(text(expression, "/key"));
+            let listed = label.is_some_and(|label| items(expression, "/values").any(|value| value == label));
+            match text(expression, "/operator") {
+                "In" => listed,
+                "NotIn" => !listed,
+                "Exists" => label.is_some(),
+                "DoesNotExist" => label.is_none(),
+                _ => false,
+            }
+        })
+}
+
+/// The labels of a namespace, with its name, which the API server adds.
+pub(super) fn namespace_labels(name: &str, labels: &Value) -> Value {
+    let mut all = labels.as_object().cloned().unwrap_or_default();
+    all.insert("kubernetes.io/metadata.name".to_owned(), name.into());
+    Value::Object(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_selector_compares_labels_and_expressions() {
+        let labels = namespace_labels("monitoring", &json!({ "app": "a" }));
+        let by = |operator: &str, values: Value| {
+            selects(
+                &json!({ "matchExpressions": [{ "key": "kubernetes.io/metadata.name", "operator": operator, "values": values }] }),
+                &labels,
+            )
+        };
+        assert!(by("In", json!(["other", "monitoring"])) && !by("In", json!(["other"])));
+        assert!(by("NotIn", json!(["other"])) && by("Exists", json!([])) && !by("DoesNotExist", json!([])));
+        assert!(!by("Like", json!(["monitoring"])));
+        assert!(selects(&json!({ "matchLabels": { "app": "a" } }), &labels) && selects(&json!({}), &labels));
+        assert!(
+            !selects(&json!({ "matchLabels": { "app": "b" } }), &labels) && !selects(&Value::Null, &labels)
+        );
+    }
 }

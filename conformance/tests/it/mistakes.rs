@@ -255,7 +255,7 @@ mistakes! {
         Replace("\"external-secrets.io\"", "\"external-secret.io\"")
         => "brings external-secrets.io";
     an_autoscaler_of_another_release: kubernetes_addons in "k8s/cluster/addons.json",
-        Replace("\"1.35.0\", \"values\": \"cluster-autoscaler\"", "\"1.34.5\", \"values\": \"cluster-autoscaler\"")
+        Replace("\"1.35.0\"", "\"1.34.5\"")
         => "cluster-autoscaler 1.34.5 belongs to another release than 1.35";
     values_of_an_add_on_without_a_version: kubernetes_addons in "k8s/cluster/addons.json",
         Replace(", \"values\": \"fluent-bit\"", "")
@@ -264,8 +264,20 @@ mistakes! {
         Replace("serviceAccount: { name: external-dns }", "serviceAccount: { name: dns }")
         => "its service account is not external-dns/external-dns";
     a_prometheus_that_looks_into_other_namespaces: kubernetes_addons in "k8s/cluster/values/kube-prometheus-stack.yaml",
-        Replace("app.kubernetes.io/part-of: titanic }", "app.kubernetes.io/part-of: titan }")
+        Replace("titanic-staging, titanic-prod]", "titanic-staging]")
         => "no ServiceMonitor of k8s/overlays/prod is in a namespace that it selects";
+    a_prometheus_that_ignores_its_own_rules: kubernetes_addons in "k8s/cluster/values/kube-prometheus-stack.yaml",
+        Replace("values: [monitoring, ", "values: [")
+        => "each PrometheusRule of the chart itself is ignored";
+    a_gateway_whose_annotation_nobody_reads: kubernetes_addons in "k8s/cluster/values/cert-manager.yaml",
+        Replace("  enableGatewayAPI: true\n", "")
+        => "k8s/overlays/prod: cert-manager ignores the annotation of the Gateway";
+    a_configuration_that_no_chart_takes: kubernetes_addons in "k8s/cluster/values/fluent-bit.yaml",
+        Replace("  extraFiles:\n", "  files:\n")
+        => "its program reads no file of `config.extraFiles`";
+    logs_that_are_sent_nowhere: kubernetes_addons in "k8s/cluster/values/fluent-bit.yaml",
+        Replace("port: 4318", "port: 4319")
+        => "no Service is otel-collector.telemetry.svc:4319";
     names_in_a_domain_that_nobody_writes: kubernetes_addons in "k8s/cluster/values/external-dns.yaml",
         Replace("domainFilters: [example.org]", "domainFilters: [example.com]")
         => "titanic.example.org is in none of the domains that it writes";
@@ -320,6 +332,9 @@ mistakes! {
     a_database_in_the_network_of_another_environment: agreement_of_environments in "k8s/overlays/prod/site.yaml",
         Replace("10.40.128.0/18", "10.30.128.0/18")
         => "does not say `DATABASE_NETWORK: 10.40.128.0/18`";
+    a_collector_that_reaches_no_endpoint: agreement_of_environments in "k8s/cluster/collector/network-policies.yaml",
+        Replace("cidr: 10.40.64.0/18", "cidr: 10.40.0.0/18")
+        => "does not let the collector reach 10.40.64.0/18";
     a_port_that_only_one_side_moved: agreement_of_names in "terraform/modules/ecs/main.tf",
         Replace("admin_port     = 8081", "admin_port     = 9090")
         => "the admin port is not the same everywhere";
