@@ -1,11 +1,16 @@
-//! Links that people follow: every one leads to the agent's host, which a Gateway listens to and a route leads from.
+//! Links that people follow: every one leads to the agent's host, which a Gateway listens to, a route leads from, and the
+//! network policies let through to the agent's port.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::object::{Object, at, containers, items, text};
+use super::object::{Object, at, containers, items, namespace_labels, selects, text};
 use super::render::Build;
+
+/// The namespace of the proxies of a Gateway, where Envoy Gateway puts them, and the label of their pods. Source:
+/// <https://gateway.envoyproxy.io/docs/tasks/operations/customize-envoyproxy/>
+const PROXIES: (&str, &str) = ("envoy-gateway-system", "envoy");
 
 /// Annotations of an alert that are links.
 const ANNOTATIONS: [&str; 2] = ["runbook_url", "dashboard_url"];
@@ -31,6 +36,7 @@ pub(super) fn faults(build: &Build) -> Vec<String> {
             if !listener.is_some_and(serves) {
                 faults.push(format!("no Gateway listens to {host} where its route begins"));
             }
+            faults.extend(of_way(build, route));
         }
     }
     if !build
@@ -61,6 +67,55 @@ pub(super) fn faults(build: &Build) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Faults between the proxies of the Gateway and the pods that a route leads to.
+fn of_way(build: &Build, route: &Object) -> Vec<String> {
+    let rules = items(route.value(), "/spec/rules");
+    let mut faults = Vec::new();
+    for backend in rules.flat_map(|rule| items(rule, "/backendRefs")) {
+        let (name, number) = (text(backend, "/name"), at(backend, "/port"));
+        let services = build.of_kind("Service").filter(|service| service.name() == name);
+        let mut ports = services.flat_map(|service| {
+            items(service.value(), "/spec/ports").map(move |port| (service.at("/spec/selector"), port))
+        });
+        let Some((selector, port)) = ports.find(|(_, port)| at(port, "/port") == number) else {
+            faults.push(format!("{}: no Service is {name}:{number}", route.shown()));
+            continue;
+        };
+        let selector = serde_json::json!({ "matchLabels": selector });
+        let pods = build.workloads().map(|(_, pod)| pod);
+        for pod in pods.filter(|pod| selects(&selector, at(pod, "/metadata/labels"))) {
+            let target = port.get("targetPort").unwrap_or(number);
+            let mut known = containers(pod).flat_map(|container| items(container, "/ports"));
+            let named = known.find(|known| at(known, "/name") == target);
+            let listens = named.map_or(target, |known| at(known, "/containerPort"));
+            if !admits_proxies(build, at(pod, "/metadata/labels"), listens) {
+                faults.push(format!(
+                    "{}: no NetworkPolicy lets the proxies of the Gateway reach {name}:{number} (port {listens} of its pods)",
+                    route.shown()
+                ));
+            }
+        }
+    }
+    faults
+}
+
+/// Whether a policy lets the proxies of the Gateway reach a port of the pods with these labels.
+fn admits_proxies(build: &Build, labels: &Value, port: &Value) -> bool {
+    let namespace = namespace_labels(PROXIES.0, &Value::Null);
+    let proxy = serde_json::json!({ "app.kubernetes.io/name": PROXIES.1 });
+    let mut policies =
+        build.of_kind("NetworkPolicy").filter(|policy| selects(policy.at("/spec/podSelector"), labels));
+    policies.any(|policy| {
+        items(policy.value(), "/spec/ingress").any(|rule| {
+            let from = items(rule, "/from").any(|peer| {
+                selects(at(peer, "/namespaceSelector"), &namespace)
+                    && selects(at(peer, "/podSelector"), &proxy)
+            });
+            from && items(rule, "/ports").any(|open| at(open, "/port") == port)
+        })
+    })
 }
 
 /// Whether a line holds an address of this machine that is no default (`${NAME:-http://127.0.0.1}`).

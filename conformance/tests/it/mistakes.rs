@@ -248,6 +248,15 @@ mistakes! {
     a_host_of_the_agent_that_nobody_listens_to: kubernetes_links in "k8s/components/environment/lookout-host.yaml",
         Replace("[name=lookout].hostname", "[name=http].hostname")
         => "no Gateway listens to lookout";
+    a_page_that_no_proxy_may_ask_for: kubernetes_links in "k8s/overlays/dev/lookout-route.yaml",
+        Replace("          port: 9797\n      timeouts", "          port: 9798\n      timeouts")
+        => "HTTPRoute lookout: no Service is titanic:9798";
+    a_sidecar_that_only_a_pipeline_reaches: kubernetes_links in "k8s/overlays/dev/lookout-route.yaml",
+        Replace("kubernetes.io/metadata.name: envoy-gateway-system", "kubernetes.io/metadata.name: envoy-system")
+        => "k8s/overlays/dev: HTTPRoute lookout: no NetworkPolicy lets the proxies of the Gateway reach titanic:9797";
+    an_agent_that_no_proxy_reaches: kubernetes_links in "k8s/components/standalone-agent/agent.yaml",
+        Replace("kubernetes.io/metadata.name: envoy-gateway-system", "kubernetes.io/metadata.name: envoy-system")
+        => "k8s/overlays/prod: HTTPRoute lookout: no NetworkPolicy lets the proxies of the Gateway reach lookout:9797";
     a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
         Replace("      - LookoutDown.md\n", "")
         => "the agent has no runbook LookoutDown.md";
