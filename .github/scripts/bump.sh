@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# bump.sh ENVIRONMENT CLASS IMAGE@DIGEST...: writes the digests that an environment on Kubernetes runs, and what kind of change
-# they are, which Argo Rollouts and Flagger tell the gate. An image that is not named stays as it is.
+# bump.sh ENVIRONMENT CLASS [IMAGE@DIGEST...]: writes the digests that an environment on Kubernetes runs, and what kind of change
+# they are, which Argo Rollouts and Flagger tell the gate. An image that is not named stays as it is; without any, only the class
+# is written. A class other than `feature` is tied to the manifests of this change: for others, `ci` wants it written anew.
 set -euo pipefail
 
-readonly environment=${1:?usage: bump.sh ENVIRONMENT CLASS IMAGE@DIGEST...} class=${2:?}
+readonly environment=${1:?usage: bump.sh ENVIRONMENT CLASS [IMAGE@DIGEST...]} class=${2:?}
 shift 2
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 readonly images=k8s/images/$environment/kustomization.yaml site=k8s/overlays/$environment/site.yaml
@@ -29,4 +30,8 @@ done
   done
 } >"$images.new"
 mv "$images.new" "$images"
-sed --in-place "s/^  DEPLOY_CLASS: .*/  DEPLOY_CLASS: $class/" "$site"
+sed --in-place "/^  DEPLOY_CLASS_OF: /d; s/^  DEPLOY_CLASS: .*/  DEPLOY_CLASS: $class/" "$site"
+if [[ $class != feature ]]; then
+  manifests=$(.github/scripts/deploy-class.sh "$environment")
+  sed --in-place "s/^  DEPLOY_CLASS: .*/&\n  DEPLOY_CLASS_OF: $manifests/" "$site"
+fi

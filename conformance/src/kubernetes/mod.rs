@@ -4,6 +4,7 @@
 mod addon_values;
 mod addons;
 mod chart;
+mod deploy_class;
 mod gate;
 mod links;
 mod network;
@@ -103,6 +104,11 @@ pub fn links(tree: &Tree) -> Result<String> {
 /// Compares the matrix of add-ons with what the manifests and the cluster of Terraform need.
 pub fn addons(tree: &Tree) -> Result<String> {
     addons::check(tree, &every_build(tree)?)
+}
+
+/// Looks for a class of change that stands over manifests it was not written for.
+pub fn deploy_class(tree: &Tree) -> Result<String> {
+    deploy_class::check(tree)
 }
 
 /// Returns the agent of an environment as its pod would start it.

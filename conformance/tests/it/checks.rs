@@ -55,6 +55,7 @@ checks! {
     kubernetes_policies: kubernetes::policies,
     kubernetes_links: kubernetes::links,
     kubernetes_addons: kubernetes::addons,
+    kubernetes_class: kubernetes::deploy_class,
     helm: kubernetes::helm,
     helm_values: kubernetes::chart_values,
     terraform_rules: terraform::rules,

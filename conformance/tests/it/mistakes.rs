@@ -260,6 +260,9 @@ mistakes! {
     a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
         Replace("      - LookoutDown.md\n", "")
         => "the agent has no runbook LookoutDown.md";
+    an_undo_that_lasts: kubernetes_class in "k8s/overlays/prod/site.yaml",
+        Replace("DEPLOY_CLASS: feature", "DEPLOY_CLASS: rollback")
+        => "k8s/overlays/prod/site.yaml: DEPLOY_CLASS rollback was written for other manifests";
     an_operator_that_no_cluster_has: kubernetes_addons in "k8s/cluster/addons.json",
         Replace("\"external-secrets.io\"", "\"external-secret.io\"")
         => "brings external-secrets.io";
