@@ -3,6 +3,7 @@
 
 mod addon_values;
 mod addons;
+mod argocd;
 mod chart;
 mod deploy_class;
 mod gate;
@@ -58,7 +59,8 @@ pub fn rules(tree: &Tree) -> Result<String> {
     let builds = every_build(tree)?;
     let cluster = builds.iter().find(|build| build.folder == "k8s/cluster");
     let cluster = cluster.context("k8s/cluster is missing: it holds what there is once per cluster")?;
-    let mut faults = Vec::new();
+    let mut faults: Vec<String> =
+        argocd::faults(&builds).into_iter().map(|fault| format!("k8s/argocd: {fault}")).collect();
     for build in &builds {
         let mut found = pods::faults(build);
         found.extend(network::faults(build));

@@ -260,6 +260,12 @@ mistakes! {
     a_runbook_that_no_agent_carries: kubernetes_links in "runbooks/kustomization.yaml",
         Replace("      - LookoutDown.md\n", "")
         => "the agent has no runbook LookoutDown.md";
+    a_collector_that_nobody_installs: kubernetes_rules in "k8s/argocd/application-set.yaml",
+        Replace("                - { part: collector, wave: \"-1\", folder: k8s/cluster/collector }\n", "")
+        => "k8s/argocd: no part of the ApplicationSet is k8s/cluster/collector";
+    a_namespace_that_argo_cd_may_not_write: kubernetes_rules in "k8s/argocd/project.yaml",
+        Replace("    - name: prod\n      namespace: telemetry\n", "")
+        => "k8s/argocd: the AppProject has no destination telemetry in prod";
     an_undo_that_lasts: kubernetes_class in "k8s/overlays/prod/site.yaml",
         Replace("DEPLOY_CLASS: feature", "DEPLOY_CLASS: rollback")
         => "k8s/overlays/prod/site.yaml: DEPLOY_CLASS rollback was written for other manifests";
