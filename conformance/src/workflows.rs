@@ -1,5 +1,6 @@
 //! GitHub workflows: syntax, schema, security, and the house rules that no public linter has.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
@@ -27,7 +28,12 @@ pub fn rules(tree: &Tree) -> Result<String> {
     for file in &files {
         let workflow: Value = serde_saphyr::from_str(&tree.read(file)?)
             .with_context(|| format!("{} is no YAML", file.display()))?;
-        broken.extend(faults(&workflow).into_iter().map(|fault| format!("{}: {fault}", file.display())));
+        broken.extend(
+            platform_faults(&workflow)
+                .into_iter()
+                .chain(faults(&workflow))
+                .map(|fault| format!("{}: {fault}", file.display())),
+        );
     }
     if !broken.is_empty() {
         bail!("{}", broken.join("\n"));
@@ -109,6 +115,23 @@ fn faults(workflow: &Value) -> Vec<String> {
         }));
     }
     faults
+}
+
+/// Applies the rule that a workflow which deploys to an environment on ECS reaches the same one on Kubernetes, by `PLATFORM`.
+fn platform_faults(workflow: &Value) -> Option<String> {
+    let text = |job: &Value, pointer: &str| {
+        job.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let jobs = || workflow.get("jobs").and_then(Value::as_object).into_iter().flatten().map(|(_, job)| job);
+    let reached = |file: &str, condition: &str| -> BTreeSet<String> {
+        let calls = jobs().filter(|job| text(job, "/uses").ends_with(file) && text(job, "/if") == condition);
+        calls.map(|job| text(job, "/with/environment")).collect()
+    };
+    let on_ecs = reached("/deploy.yml", "vars.PLATFORM != 'kubernetes'");
+    let on_kubernetes = reached("/gitops.yml", "vars.PLATFORM == 'kubernetes'");
+    (on_ecs != on_kubernetes).then(|| {
+        format!("by `PLATFORM` it deploys {on_ecs:?} on ECS and {on_kubernetes:?} on Kubernetes: expected the same")
+    })
 }
 
 /// A checkout writes its token where every later step can read it, unless it is told not to.

@@ -70,6 +70,9 @@ mistakes! {
     an_action_by_its_tag: workflow_rules in ".github/workflows/commits.yml",
         Replace("actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1", "actions/checkout@v7")
         => "`actions/checkout@v7` in the job `conventional` is not pinned";
+    a_platform_that_a_delivery_leaves_out: workflow_rules in ".github/workflows/deliver.yml",
+        Replace("needs: [publish, dev-on-kubernetes]\n    if: vars.PLATFORM == 'kubernetes'\n", "needs: [publish, dev-on-kubernetes]\n")
+        => "deliver.yml: by `PLATFORM` it deploys {\"dev\", \"staging\"} on ECS and {\"dev\"} on Kubernetes";
     an_action_inside_an_action_by_its_tag: workflow_security in ".github/actions/rust/action.yml",
         Replace("@6323deb102c322ba6fcbdcafc7e3dddab59af2b6 # v2.9.2", "@v2")
         => "unpinned-uses";
