@@ -24,6 +24,8 @@ pub(super) struct Instance {
     pub(super) shown: String,
     pub(super) breaker: Breaker,
     pub(super) quarantine: Quarantine,
+    /// Held during a refresh.
+    pub(super) refreshing: tokio::sync::Mutex<()>,
     state: Mutex<InstanceState>,
 }
 
@@ -40,6 +42,7 @@ impl Instance {
             api,
             breaker: Breaker::default(),
             quarantine: Quarantine::default(),
+            refreshing: tokio::sync::Mutex::default(),
             state: Mutex::new(InstanceState { instance: shown.clone(), ..InstanceState::default() }),
             shown,
         }
