@@ -281,8 +281,8 @@ impl Poster {
         let (sent_at, who) = (self.clock.now(), format!("alertmanager {}", instance.shown));
         let answer = self.transport.send(&who, self.authorized(request), limit).await?;
         instance.measure(&answer, sent_at, self.clock.now());
-        let secret = self.token.as_ref().map_or("", Secret::reveal);
-        if answer.is_success() { Ok(answer) } else { Err(answer.refused(&who, &[secret])) }
+        let secrets: Vec<&str> = self.token.iter().chain(&instance.passwords).map(Secret::reveal).collect();
+        if answer.is_success() { Ok(answer) } else { Err(answer.refused(&who, &secrets)) }
     }
 
     /// Reads the alerts that an instance holds, and who silences them.
