@@ -7,8 +7,17 @@ use super::reader::{At, Reader};
 impl Reader<'_> {
     /// Returns an HTTP URL with its variables filled in.
     pub(super) fn url(&mut self, at: &At<'_>) -> Option<Url> {
+        self.parsed_url(at, parse_http_url)
+    }
+
+    /// Returns an HTTP URL that may hold a user and a password. Whoever keeps it must not show it.
+    pub(super) fn url_with_login(&mut self, at: &At<'_>) -> Option<Url> {
+        self.parsed_url(at, parse_with_login)
+    }
+
+    fn parsed_url(&mut self, at: &At<'_>, parse: fn(&str) -> Result<Url, (String, String)>) -> Option<Url> {
         let text = self.expand(at)?;
-        match parse_http_url(&text) {
+        match parse(&text) {
             Ok(url) => Some(url),
             Err((message, help)) => {
                 // only what stands in the file may be repeated: a variable may hold a secret
@@ -49,6 +58,16 @@ fn is_bare(text: &str) -> bool {
 /// Parses a URL that can be requested over HTTP. Says what is wrong and what to do, never the URL: it may hold a
 /// secret.
 pub fn parse_http_url(text: &str) -> Result<Url, (String, String)> {
+    let url = parse_with_login(text)?;
+    if !url.username().is_empty() || url.password().is_some() {
+        let help = "send them as a header: `headers: { Authorization: \"Basic ${CREDENTIALS}\" }`";
+        return Err(("this URL holds a user name or password".to_owned(), help.to_owned()));
+    }
+    Ok(url)
+}
+
+/// Parses a URL as [`parse_http_url`], and lets it hold a user and a password.
+fn parse_with_login(text: &str) -> Result<Url, (String, String)> {
     let wrong = |message: &str, help: String| Err((message.to_owned(), help));
     let in_full = || "write it in full, like `http://127.0.0.1:8080/health`".to_owned();
     let url = match Url::parse(text) {
@@ -68,10 +87,6 @@ pub fn parse_http_url(text: &str) -> Result<Url, (String, String)> {
         };
         return wrong("lookout supports http and https only", help);
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        let help = "send them as a header: `headers: { Authorization: \"Basic ${CREDENTIALS}\" }`";
-        return wrong("this URL holds a user name or password", help.to_owned());
-    }
     if url.port() == Some(0) {
         return wrong("port 0 is no port of a receiver", "write the port the receiver listens on".to_owned());
     }
@@ -86,6 +101,7 @@ mod tests {
     fn only_what_can_be_requested_is_a_url() {
         assert!(parse_http_url("http://127.0.0.1:8080/health?x=1").is_ok());
         assert!(parse_http_url("https://[::1]/").is_ok());
+        assert!(parse_with_login("http://me:hunter2@host:9093/route").is_ok(), "a receiver takes them");
         for (text, message, help) in [
             ("localhost:8080/health", "http and https only", "in full"),
             ("127.0.0.1:8080", "no scheme", "in full"),

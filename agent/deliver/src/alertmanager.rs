@@ -11,6 +11,9 @@ mod alert;
 mod instance;
 mod quarantine;
 mod read_back;
+mod refresh;
+#[cfg(test)]
+mod refresh_tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,9 +30,11 @@ use tokio::time::Instant;
 
 #[cfg(test)]
 pub(super) use self::alert::sample;
-use self::alert::{Alert, AlertTemplate, alerts, watchdog};
+use self::alert::{Alert, AlertTemplate, alerts};
 use self::instance::{Instance, SKEW_LIMIT_MS};
+use self::refresh::Rounds;
 use super::breaker::Breaker;
+use super::http::Transport;
 use super::instance::{HeldAlert, InstanceState};
 use super::{Receiver, Refused, Retry, http};
 use lookout_model::{Delivery, Notice, TransitionRecord};
@@ -39,15 +44,21 @@ use lookout_runtime::events::names;
 const REFRESH: Duration = Duration::from_secs(30);
 /// Interval at which the instances are asked what they hold.
 const READ_BACK: Duration = Duration::from_secs(15);
-/// Time that a resolved alert is posted again, as Prometheus does.
-const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Time that the other instances have once one has accepted a transition.
 const GRACE: Duration = Duration::from_secs(1);
 /// Number of incidents that are posted at once.
 const CONCURRENCY: usize = 8;
 /// Alerts per request.
 const BATCH: usize = 100;
+
+/// A destination of the kind `alertmanager`.
 pub(super) struct Alertmanager {
+    poster: Arc<Poster>,
+    rounds: Rounds,
+}
+
+/// The instances, and the means to post to them.
+struct Poster {
     name: String,
     minimum: Severity,
     instances: Vec<Instance>,
@@ -56,6 +67,7 @@ pub(super) struct Alertmanager {
     /// Whether an alert fires all the time, so that its absence shows that something is broken.
     watchdog: bool,
     client: Client,
+    transport: Box<dyn Transport>,
     clock: Arc<dyn Clock>,
 }
 
@@ -64,21 +76,24 @@ impl Alertmanager {
         name: String,
         minimum: Severity,
         settings: &Settings,
-        client: Client,
+        (client, transport): (Client, Box<dyn Transport>),
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let instances = settings.urls.iter().map(Instance::at).collect();
-        Self {
+        let poster = Poster {
             name,
             minimum,
-            instances,
+            instances: settings.urls.iter().map(Instance::at).collect(),
             token: settings.token.clone(),
             watchdog: settings.watchdog,
             client,
+            transport,
             clock,
-        }
+        };
+        Self { poster: Arc::new(poster), rounds: Rounds::default() }
     }
+}
 
+impl Poster {
     /// Returns the alerts of a transition, for the severities of this destination.
     fn templates<'a>(&self, notice: &'a Notice) -> Vec<AlertTemplate<'a>> {
         let now = notice.incident.severity;
@@ -151,23 +166,6 @@ impl Alertmanager {
         self.outcome(accepted, &refusals)
     }
 
-    /// Posts the present state to every instance, without what it refuses for good. Fails when none accepted it.
-    async fn refresh_all(&self, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
-        let posts = self.instances.iter().map(|instance| async move {
-            let wanted = |template: &&AlertTemplate<'_>| {
-                !instance.quarantine.contains(&template.notice.incident.id, template.severity)
-            };
-            let wanted: Vec<AlertTemplate<'_>> = templates.iter().filter(wanted).copied().collect();
-            if wanted.is_empty() { Ok(()) } else { self.post_to(&[instance], &wanted, None).await }
-        });
-        let results = futures_util::future::join_all(posts).await;
-        let refused = results.iter().find_map(|result| result.as_ref().err());
-        match refused {
-            Some(refused) if results.iter().all(Result::is_err) => Err(refused.clone()),
-            Some(_) | None => Ok(()),
-        }
-    }
-
     fn outcome(&self, accepted: bool, refusals: &[Refused]) -> Result<(), Refused> {
         if accepted {
             for refused in refusals {
@@ -210,7 +208,7 @@ impl Alertmanager {
         }
         let (sent_at, who) = (self.clock.now(), format!("alertmanager {}", instance.shown));
         let request = self.authorized(self.client.get(instance.endpoint("status")));
-        let answer = http::send(&who, request).await;
+        let answer = self.transport.send(&who, request, http::BODY_LIMIT).await;
         // whatever it answers, nothing was posted yet
         let answer = answer.map_err(|refused| Refused { retry: Retry::BackOff, ..refused })?;
         instance.measure(&answer, sent_at, self.clock.now());
@@ -225,7 +223,8 @@ impl Alertmanager {
     }
 
     /// Posts alerts in batches. A batch with one bad alert is refused, though the good ones may have been accepted: it
-    /// is halved until the bad one is alone.
+    /// is halved until the bad one is alone. Any other refusal ends it: an instance that hangs would cost a time limit
+    /// per batch.
     async fn post_all(&self, instance: &Instance, templates: &[AlertTemplate<'_>]) -> Result<(), Refused> {
         let mut refusal = Ok(());
         let mut parts: Vec<&[AlertTemplate<'_>]> = templates.chunks(BATCH).rev().collect();
@@ -236,12 +235,11 @@ impl Alertmanager {
                     let (first, second) = part.split_at(part.len() / 2);
                     parts.extend([second, first]);
                 }
-                Err(refused) => {
-                    if refused.retry == Retry::Never {
-                        part.iter().for_each(|bad| self.set_aside(instance, bad, &refused));
-                    }
+                Err(refused) if refused.retry == Retry::Never => {
+                    part.iter().for_each(|bad| self.set_aside(instance, bad, &refused));
                     refusal = refusal.and(Err(refused));
                 }
+                Err(refused) => return Err(refused),
                 Ok(()) => {
                     let accepted =
                         part.iter().map(|template| (&template.notice.incident.id, template.severity));
@@ -281,10 +279,10 @@ impl Alertmanager {
         limit: usize,
     ) -> Result<http::Answer, Refused> {
         let (sent_at, who) = (self.clock.now(), format!("alertmanager {}", instance.shown));
-        let answer = http::send_bounded(&who, self.authorized(request), limit).await?;
+        let answer = self.transport.send(&who, self.authorized(request), limit).await?;
         instance.measure(&answer, sent_at, self.clock.now());
-        let secret = self.token.as_ref().map_or("", Secret::reveal);
-        if answer.is_success() { Ok(answer) } else { Err(answer.refused(&who, &[secret])) }
+        let secrets: Vec<&str> = self.token.iter().chain(&instance.passwords).map(Secret::reveal).collect();
+        if answer.is_success() { Ok(answer) } else { Err(answer.refused(&who, &secrets)) }
     }
 
     /// Reads the alerts that an instance holds, and who silences them.
@@ -300,48 +298,26 @@ impl Alertmanager {
         }
         Ok(held)
     }
-
-    /// Posts the alert that always fires to every instance.
-    async fn post_watchdog(&self) {
-        for instance in &self.instances {
-            let posted = async {
-                self.measure_first(instance).await?;
-                self.post(instance, |now, skew_ms| vec![watchdog(now, skew_ms)]).await
-            };
-            if let Err(refused) = posted.await {
-                tracing::warn!(destination.name = %self.name, error = %refused.error, "the watchdog was not posted");
-            }
-        }
-    }
 }
 
 #[async_trait]
 impl Receiver for Alertmanager {
     fn name(&self) -> &str {
-        &self.name
+        &self.poster.name
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
-        self.post_to_available(&self.templates(&delivery.notice)).await.map(|()| None)
+        self.poster.post_to_available(&self.poster.templates(&delivery.notice)).await.map(|()| None)
     }
 
     async fn refresh(&self, latest: &[TransitionRecord]) -> Result<(), Refused> {
-        if self.watchdog {
-            self.post_watchdog().await;
-        }
-        let resolved_since = self.clock.now() - RESOLVED_FOR;
-        let templates: Vec<AlertTemplate<'_>> = latest
-            .iter()
-            .filter(|transition| transition.destinations.contains(&self.name))
-            .flat_map(|transition| self.templates(&transition.notice))
-            .filter(|template| template.firing || template.notice.at >= resolved_since)
-            .collect();
-        self.refresh_all(&templates).await
+        self.rounds.begin(&self.poster, latest).await
     }
 
     async fn read_back(&self) {
-        let reads = self.instances.iter().map(|instance| async move {
-            instance.keep(self.read(instance).await, self.clock.now());
+        let poster = &self.poster;
+        let reads = poster.instances.iter().map(|instance| async move {
+            instance.keep(poster.read(instance).await, poster.clock.now());
         });
         futures_util::future::join_all(reads).await;
     }
@@ -351,7 +327,7 @@ impl Receiver for Alertmanager {
     }
 
     fn instances(&self) -> Vec<InstanceState> {
-        self.instances.iter().map(Instance::state).collect()
+        self.poster.instances.iter().map(Instance::state).collect()
     }
 
     fn concurrency(&self) -> usize {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use async_trait::async_trait;
 use lookout_config::Secret;
 use lookout_model::Timestamp;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -11,7 +12,7 @@ use super::message::clean;
 use super::{Refused, Retry};
 
 /// Time from the first byte sent to the last byte read.
-const TIMEOUT: Duration = Duration::from_secs(10);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Number of bytes of an answer that are read, unless more is asked for.
 pub(super) const BODY_LIMIT: usize = 16 * 1024;
@@ -91,17 +92,30 @@ impl Answer {
     }
 }
 
+/// The way to a receiver.
+#[async_trait]
+pub(super) trait Transport: Send + Sync + 'static {
+    /// Sends a request and reads so many bytes of the answer.
+    async fn send(&self, who: &str, request: RequestBuilder, limit: usize) -> Result<Answer, Refused>;
+}
+
+/// The network.
+pub(super) struct Network;
+
+#[async_trait]
+impl Transport for Network {
+    async fn send(&self, who: &str, request: RequestBuilder, limit: usize) -> Result<Answer, Refused> {
+        send_bounded(who, request, limit).await
+    }
+}
+
 /// Sends a request and reads the answer.
 pub(super) async fn send(who: &str, request: RequestBuilder) -> Result<Answer, Refused> {
     send_bounded(who, request, BODY_LIMIT).await
 }
 
 /// Sends a request and reads so many bytes of the answer.
-pub(super) async fn send_bounded(
-    who: &str,
-    request: RequestBuilder,
-    limit: usize,
-) -> Result<Answer, Refused> {
+async fn send_bounded(who: &str, request: RequestBuilder, limit: usize) -> Result<Answer, Refused> {
     let response = request.send().await.map_err(|error| unanswered(who, error))?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let date = date_header(&headers);

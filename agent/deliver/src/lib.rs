@@ -199,8 +199,10 @@ pub fn receiver(
         DestinationKind::Alertmanager(settings) => {
             let identity = settings.identity.as_ref().map(|(certificate, key)| (certificate.as_str(), key));
             let certificates = http::Certificates { ca: settings.ca.as_deref(), identity };
+            let network: Box<dyn http::Transport> = Box::new(http::Network);
             let (client, minimum) = (client_with(&settings.urls, certificates)?, destination.minimum);
-            Arc::new(alertmanager::Alertmanager::new(name.clone(), minimum, settings, client, clock))
+            let means = (client, network);
+            Arc::new(alertmanager::Alertmanager::new(name.clone(), minimum, settings, means, clock))
         }
         DestinationKind::SlackWebhook { url } => {
             let url = secret_url(url).ok_or_else(|| ReceiverError::Url { destination: name.clone() })?;

@@ -456,4 +456,12 @@ async fn credentials_of_an_alertmanager_are_sent_and_never_shown() {
     local.then(Reply::Status(401, "t0kent0ken is no token"));
     let refused = with_token.deliver(&nth(0)).await.unwrap_err();
     assert!(!refused.error.contains("t0kent0ken"), "{}", refused.error);
+    for (written, sent) in [("secretsecret", "secretsecret"), ("se%2Fcret+x", "se/cret+x")] {
+        let with_password = format!("http://user:{written}@{}", local.address);
+        let text = Box::leak(format!("{sent} is no password, nor is {written}").into_boxed_str());
+        local.then(Reply::Status(401, text));
+        let refused = alertmanager(&[with_password]).deliver(&nth(0)).await.unwrap_err();
+        assert!(!refused.error.contains(written) && !refused.error.contains(sent), "{}", refused.error);
+        assert!(refused.error.contains("*** is no password, nor is ***"), "{}", refused.error);
+    }
 }

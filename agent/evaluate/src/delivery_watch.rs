@@ -38,7 +38,11 @@ impl DeliveryWatch {
         self.0.retain(|destination, opened| {
             let goes_on = refused.contains_key(destination.as_str()) || now <= opened.at;
             if !goes_on {
-                news.push(own_fault::resolved(opened, now));
+                news.push(own_fault::resolved_with(
+                    opened,
+                    format!("{destination} takes messages again"),
+                    now,
+                ));
             }
             goes_on
         });

@@ -34,7 +34,7 @@ use super::{SloStatus, Snapshot, rehearsal};
 use lookout_collect::probe::Pauses;
 use lookout_collect::{Observation, Quarantined};
 use lookout_config::{Config, Indicator, Slo};
-use lookout_ledger::{Ledger, LedgerError};
+use lookout_ledger::{DeadLetter, Ledger, LedgerError};
 use lookout_model::{
     Corrected, GridTime, ImplausibleCounts, IncidentRecord, Timestamp, TransitionRecord, incident_id,
 };
@@ -99,6 +99,8 @@ pub struct Driver {
     /// Faults of the ledger whose states were stored again.
     ledger_faults: u64,
     ledger_watch: LedgerWatch,
+    /// The destinations that refused messages for good, by SLO.
+    refused: BTreeMap<String, Vec<String>>,
     delivery_watch: DeliveryWatch,
     exclusions: Exclusions,
     pauses: Pauses,
@@ -255,6 +257,7 @@ impl Driver {
         }
         let states = self.changed_states(decided.iter().map(|(_, decision)| decision).enumerate());
         let stored = self.store(&transitions, states, at).await;
+        let told_of_itself = self.report_own_faults(at).await;
         let mut slos = Vec::with_capacity(decided.len());
         let config = Arc::clone(&self.config);
         let changed = by_slo(if stored { &transitions } else { &[] });
@@ -268,9 +271,10 @@ impl Driver {
             };
             watched.keep_open_incidents(slo, &changed);
             let paused = pause::find(&config, &self.pauses, slo, at);
-            slos.push(SloStatus { paused, ..watched.status(slo, &report) });
+            let refused_by = self.refused.get(&slo.id()).cloned().unwrap_or_default();
+            slos.push(SloStatus { paused, refused_by, ..watched.status(slo, &report) });
         }
-        let has_deliveries = self.report_own_faults(at).await || stored && !transitions.is_empty();
+        let has_deliveries = told_of_itself || stored && !transitions.is_empty();
         let interval_s = self.config.grid.width_seconds();
         (Snapshot { at, interval_s, ledger_is_down: self.ledger_is_down, slos }, has_deliveries)
     }
@@ -365,6 +369,7 @@ impl Driver {
         news.extend(self.ledger_watch.transition(&self.config, &health, now));
         let letters = self.ledger.dead_letters(now).await.unwrap_or_default();
         news.extend(self.delivery_watch.transitions(&self.config, &letters, now));
+        self.refused = refused_by_slo(&letters);
         if news.is_empty() {
             return false;
         }
@@ -374,6 +379,18 @@ impl Driver {
         }
         true
     }
+}
+
+/// Returns the destinations of dead letters by SLO, in the order of their names.
+fn refused_by_slo(letters: &[DeadLetter]) -> BTreeMap<String, Vec<String>> {
+    let mut refused: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for letter in letters {
+        let destinations = refused.entry(letter.slo_id.clone()).or_default();
+        if let Err(place) = destinations.binary_search(&letter.destination) {
+            destinations.insert(place, letter.destination.clone());
+        }
+    }
+    refused
 }
 
 /// Returns the instant from which corrections matter to some evaluator.

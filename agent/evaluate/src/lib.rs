@@ -90,6 +90,9 @@ pub struct SloStatus {
     /// The pause of a target that it counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Pause>,
+    /// The destinations that refused messages about it for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused_by: Vec<String>,
     /// The evidence that the gate asks for.
     #[serde(skip)]
     pub gate: GateMinimum,

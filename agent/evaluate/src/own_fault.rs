@@ -70,6 +70,24 @@ pub(super) fn opened(
     TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }
 
+/// Tells those who heard of an incident that there is one more fault.
+pub(super) fn escalated(opened: &TransitionRecord, fault: OwnFault, now: Timestamp) -> TransitionRecord {
+    let mut worse = opened.clone();
+    (worse.change, worse.at) = (Change::Escalated, now);
+    (worse.notice.change, worse.notice.at) = (Change::Escalated, now);
+    worse.notice.own_fault = Some(fault);
+    worse
+}
+
+/// Resolves an incident at those who heard of it, under a title.
+pub(super) fn resolved_with(opened: &TransitionRecord, title: String, now: Timestamp) -> TransitionRecord {
+    let mut end = resolved(opened, now);
+    if let Some(fault) = &mut end.notice.own_fault {
+        fault.title = title;
+    }
+    end
+}
+
 /// Resolves an incident at those who heard of it.
 pub(super) fn resolved(opened: &TransitionRecord, now: Timestamp) -> TransitionRecord {
     let mut end = opened.clone();

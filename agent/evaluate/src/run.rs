@@ -64,7 +64,7 @@ pub async fn run(
     // an answer that left in time may arrive a moment after its slot ended
     let settle = Duration::from_millis((u64::from(grid.width_seconds()) * 1000 / 20).clamp(20, 500));
     // from zero, so that the first of them is an increase
-    for counted in [names::LEDGER_FAILURES, names::CLOCK_JUMPS] {
+    for counted in [names::LEDGER_FAILURES, names::LEDGER_LOST_ROWS, names::CLOCK_JUMPS] {
         metrics::counter!(counted).increment(0);
     }
     let mut last = grid.slot_at(ports.clock.now() - settle).plus(-1);

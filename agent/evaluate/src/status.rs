@@ -49,6 +49,7 @@ pub(super) fn of(
         resolved,
         implausible: implausible::shown(implausible, at),
         paused: None,
+        refused_by: Vec::new(),
         gate: slo.gate,
     }
 }

@@ -59,6 +59,7 @@ fn slo(name: &str, total: u64) -> SloStatus {
         incidents: Vec::new(),
         resolved: Vec::new(),
         implausible: None,
+        refused_by: Vec::new(),
         paused: None,
         gate: lookout_config::GateMinimum::default(),
     }

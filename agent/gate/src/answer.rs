@@ -124,6 +124,8 @@ pub enum Code {
     TargetPaused,
     /// A target of the SLO is off here: the SLO takes no part.
     TargetOff,
+    /// A destination refused messages about the SLO for good: pages may reach nobody.
+    PagesUndelivered,
     /// No SLO belongs to a service of that name.
     UnknownService,
 }
@@ -146,6 +148,7 @@ impl fmt::Display for Code {
             Self::ImplausibleCounts => "implausible_counts",
             Self::TargetPaused => "target_paused",
             Self::TargetOff => "target_off",
+            Self::PagesUndelivered => "pages_undelivered",
             Self::UnknownService => "unknown_service",
         })
     }

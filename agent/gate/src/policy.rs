@@ -172,6 +172,7 @@ fn judge(slo: &SloStatus, class: DeployClass, policy: &GatePolicy, at: Timestamp
         findings.push(all_is_well(slo, policy));
     }
     findings.extend(quarantined(slo));
+    findings.extend(undelivered(slo));
     findings
 }
 
@@ -206,6 +207,20 @@ fn quarantined(slo: &SloStatus) -> Option<Finding> {
     let implausible = slo.implausible.as_ref().filter(|implausible| !implausible.stored)?;
     let text = format!("{}: {}", slo.title, implausible.text());
     Some(finding(Decision::Allow, Evidence::Good, Code::ImplausibleCounts, &slo.id, text))
+}
+
+/// Messages about the SLO were refused for good. They stop no change, and whoever reads the answer knows that a page
+/// about it may reach nobody.
+fn undelivered(slo: &SloStatus) -> Option<Finding> {
+    if slo.refused_by.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "{}: messages about it do not arrive at {}; correct the destination, or retry with `lookout deliver retry`",
+        slo.title,
+        slo.refused_by.join(", "),
+    );
+    Some(finding(Decision::Allow, Evidence::Good, Code::PagesUndelivered, &slo.id, text))
 }
 
 fn open_incident(slo: &SloStatus, incident: &IncidentRecord, class: DeployClass) -> Option<Finding> {

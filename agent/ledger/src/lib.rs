@@ -16,7 +16,7 @@ mod contract;
 
 use core::time::Duration;
 
-use lookout_model::{CountRow, StateRecord, Timestamp, TransitionRecord};
+use lookout_model::{CountRow, StateRecord, Timestamp, TransitionRecord, format};
 use serde::Serialize;
 
 pub use chain::Chain;
@@ -149,6 +149,29 @@ pub struct Health {
     pub faults: u64,
     /// A sentence about the last fault, and about what was done.
     pub last_fault: String,
+    /// Number of rows of counts that waited during the last fault and were dropped, because too many waited.
+    pub lost_rows: u64,
+}
+
+impl Health {
+    /// Counts a fault.
+    pub(crate) fn begin_fault(&mut self, sentence: String) {
+        self.faults += 1;
+        self.last_fault = sentence;
+    }
+
+    /// Returns the sentences about the last fault and about what is lost; empty without a fault.
+    #[must_use]
+    pub fn fault_text(&self) -> String {
+        match self.lost_rows {
+            0 => self.last_fault.clone(),
+            lost => format!(
+                "{} {} rows of counts are lost: more waited than memory holds.",
+                self.last_fault,
+                format::count(lost)
+            ),
+        }
+    }
 }
 
 /// A delivery that a receiver refused for good.

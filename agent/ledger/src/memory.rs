@@ -350,7 +350,7 @@ impl CorrectionStore for MemoryLedger {
 impl SilenceStore for MemoryLedger {
     async fn record_silence(&self, silence: &SilenceRecord) -> Result<bool, LedgerError> {
         let mut tables = self.tables();
-        let in_force = tables.silences.iter().filter(|known| known.is_active(silence.created_at)).count();
+        let in_force = tables.silences.iter().filter(|known| !known.is_over(silence.created_at)).count();
         if in_force >= MAX_SILENCES {
             return Ok(false);
         }
@@ -366,14 +366,14 @@ impl SilenceStore for MemoryLedger {
     ) -> Result<Option<SilenceRecord>, LedgerError> {
         let mut tables = self.tables();
         let Some(known) = tables.silences.iter_mut().find(|known| known.id == id) else { return Ok(None) };
-        if known.is_active(now) {
+        if !known.is_over(now) {
             (known.ends_at, known.expired_by) = (now, Some(actor.to_owned()));
         }
         Ok(Some(known.clone()))
     }
 
     async fn silences(&self, since: Timestamp) -> Result<Vec<SilenceRecord>, LedgerError> {
-        Ok(self.tables().silences.iter().filter(|known| known.is_active(since)).cloned().collect())
+        Ok(self.tables().silences.iter().filter(|known| !known.is_over(since)).cloned().collect())
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tracing::field;
 
+use self::silences::Expiry;
 use super::sqlite::{SqliteLedger, lock_name, set_aside};
 use super::witness::{self, Found, Memory, Use, Witness};
 use super::working::{KEPT, Waiting, WorkingSet};
@@ -19,7 +20,7 @@ use super::{Health, Ledger, LedgerError, Tick};
 use lookout_engine::Counts;
 use lookout_model::{CountRow, StateRecord, Timestamp, TransitionRecord};
 use lookout_runtime::clock::Clock;
-use lookout_runtime::events::chain;
+use lookout_runtime::events::{chain, names};
 
 /// Time that resolved incidents stay in memory: an Alertmanager needs their alerts repeated for a quarter of an hour.
 const RESOLVED_FOR: Duration = Duration::from_secs(20 * 60);
@@ -35,6 +36,8 @@ pub struct WriteThroughLedger {
     /// The file while it can be read.
     file: Mutex<Option<Arc<SqliteLedger>>>,
     witness: Arc<Mutex<Witness>>,
+    /// Ends of silences that the file does not have yet, by id.
+    expiries: Mutex<BTreeMap<String, Expiry>>,
     /// True if incidents or deliveries changed since the witness was written.
     unwitnessed: AtomicBool,
     /// Backlog; its lock is held during a write to the file.
@@ -50,6 +53,8 @@ struct Backlog {
     states: BTreeMap<String, StateRecord>,
     /// Incidents or deliveries changed while nothing was recorded.
     working: bool,
+    /// Number of rows that were dropped, because too many waited.
+    dropped: u64,
 }
 
 impl Backlog {
@@ -57,8 +62,8 @@ impl Backlog {
         for row in rows {
             let key = (row.start_s, row.slo_id.clone(), row.width_s);
             *self.counts.entry(key).or_default() += Counts { good: row.good, bad: row.bad };
-            if self.counts.len() > WAITING_ROWS {
-                self.counts.pop_first();
+            if self.counts.len() > WAITING_ROWS && self.counts.pop_first().is_some() {
+                self.dropped += 1;
             }
         }
     }
@@ -130,6 +135,7 @@ impl WriteThroughLedger {
             health: Mutex::new(health),
             file: Mutex::new(Some(Arc::new(file))),
             witness: Arc::new(Mutex::new(witness)),
+            expiries: Mutex::default(),
             unwitnessed: AtomicBool::new(false),
             backlog: tokio::sync::Mutex::new(backlog),
         })
@@ -155,6 +161,10 @@ impl WriteThroughLedger {
 
     fn working(&self) -> MutexGuard<'_, WorkingSet> {
         self.working.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn expiries(&self) -> MutexGuard<'_, BTreeMap<String, Expiry>> {
+        self.expiries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn locked_health(&self) -> MutexGuard<'_, Health> {
@@ -185,12 +195,38 @@ impl WriteThroughLedger {
         let reason = chain(error);
         let mut health = self.locked_health();
         if health.not_recording.replace(reason.clone()).is_none() {
-            health.faults += 1;
-            health.last_fault = format!("Nothing is recorded: {reason}.");
+            health.begin_fault(format!("Nothing is recorded: {reason}."));
+            health.lost_rows = 0;
             tracing::error!(
                 error = reason,
                 "the ledger records nothing; incidents and deliveries go on in memory"
             );
+        }
+    }
+
+    /// Tells of rows that were dropped since so many were. The first of a fault is a fault of its own.
+    fn count_dropped(&self, before: u64, dropped: u64) {
+        if dropped == before {
+            return;
+        }
+        metrics::counter!(names::LEDGER_LOST_ROWS).increment(dropped - before);
+        let mut health = self.locked_health();
+        health.lost_rows = dropped;
+        if before == 0 {
+            health.faults += 1;
+            tracing::error!(limit = WAITING_ROWS, "too many counts wait for the ledger; the oldest are lost");
+        }
+    }
+
+    /// Ends the fault after everything that was kept is written.
+    fn set_recording(&self) {
+        let mut health = self.locked_health();
+        if health.not_recording.take().is_none() {
+            return;
+        }
+        match health.lost_rows {
+            0 => tracing::info!("the ledger records again, and everything that waited is written"),
+            lost => tracing::warn!(lost_rows = lost, "the ledger records again; the oldest counts are lost"),
         }
     }
 
@@ -225,7 +261,7 @@ impl WriteThroughLedger {
             Err(error @ LedgerError::Corrupt { .. }) => {
                 let (file, sentence) = replace_damaged(&self.path, &error, self.clock.now()).await?;
                 tracing::error!("{sentence}");
-                self.locked_health().last_fault = sentence;
+                self.locked_health().begin_fault(sentence);
                 file
             }
             opened => opened?,
@@ -237,6 +273,7 @@ impl WriteThroughLedger {
 
     /// Saves the data that the open file still holds and closes it: it is deleted, replaced or damaged.
     async fn detach(&self, file: &Arc<SqliteLedger>, error: &LedgerError) {
+        let faults = self.locked_health().faults;
         self.set_not_recording(error);
         *self.locked_file() = None;
         let whole = match error {
@@ -257,7 +294,10 @@ impl WriteThroughLedger {
             }
         }
         file.close_connections().await;
-        self.locked_health().last_fault = sentence;
+        let mut health = self.locked_health();
+        // a fault of the file during another fault is one more
+        health.faults = faults;
+        health.begin_fault(sentence);
     }
 
     /// Stores the progress of deliveries in the file; memory has it already.
@@ -343,6 +383,7 @@ impl Ledger for WriteThroughLedger {
     async fn commit_tick(&self, tick: Tick<'_>) -> Result<(), LedgerError> {
         let transitions = tick.transitions;
         let mut backlog = self.backlog.lock().await;
+        let dropped = backlog.dropped;
         backlog.add(tick.counts);
         backlog.keep_states(tick.states);
         let mut recorded = self.record(&backlog, transitions).await;
@@ -351,17 +392,21 @@ impl Ledger for WriteThroughLedger {
             backlog.working = true;
             recorded = self.record(&backlog, transitions).await;
         }
+        if let Err(error) = &recorded {
+            self.set_not_recording(error);
+        }
+        self.count_dropped(dropped, backlog.dropped);
         match recorded {
             Ok(()) => {
                 *backlog = Backlog::default();
-                if self.locked_health().not_recording.take().is_some() {
-                    tracing::info!("the ledger records again, and everything that waited is written");
+                self.set_recording();
+                if let Ok(file) = self.readable() {
+                    self.write_expiries(&file).await;
                 }
                 self.keep(transitions).await;
             }
-            Err(error) => {
+            Err(_) => {
                 tracing::Span::current().record("otel.status_code", "ERROR");
-                self.set_not_recording(&error);
                 let mut working = self.working();
                 for transition in transitions {
                     let mut marked = transition.clone();
@@ -416,8 +461,11 @@ impl Ledger for WriteThroughLedger {
 }
 
 mod overflow;
+mod silences;
 mod stores;
 
+#[cfg(test)]
+mod fault_tests;
 #[cfg(test)]
 mod overflow_tests;
 #[cfg(test)]

@@ -95,10 +95,17 @@ pub struct SilenceRecord {
 }
 
 impl SilenceRecord {
-    /// Returns whether it is in force at an instant. It began when it was made.
+    /// Returns whether it is in force at an instant. It began when it was made: a clock that is set back before that
+    /// ends it for a while, and lengthens it never.
     #[must_use]
     pub fn is_active(&self, at: Timestamp) -> bool {
-        at < self.ends_at
+        self.created_at <= at && !self.is_over(at)
+    }
+
+    /// Returns whether its end has come.
+    #[must_use]
+    pub fn is_over(&self, at: Timestamp) -> bool {
+        self.ends_at <= at
     }
 
     /// Returns the mark of what it keeps from being told.
@@ -167,5 +174,34 @@ mod optional_severity {
         #[derive(Deserialize)]
         struct Wrapped(#[serde(with = "word")] Severity);
         Ok(Option::<Wrapped>::deserialize(deserializer)?.map(|Wrapped(severity)| severity))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_back_lengthens_no_silence() {
+        let made = Timestamp::from_seconds(1_000_000);
+        let hour = Duration::from_secs(3600);
+        let silence = SilenceRecord {
+            id: "sil-1".to_owned(),
+            matcher: Matcher::default(),
+            severity: None,
+            reason: "a move".to_owned(),
+            actor: "bo".to_owned(),
+            created_at: made,
+            ends_at: made + hour,
+            expired_by: None,
+        };
+        assert!(silence.is_active(made) && silence.is_active(made + hour / 2));
+        assert!(!silence.is_active(made + hour));
+        for back in [1, 24] {
+            let at = made - back * hour;
+            assert!(!silence.is_active(at) && !silence.is_over(at), "{back} h");
+        }
     }
 }

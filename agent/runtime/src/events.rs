@@ -68,6 +68,8 @@ pub mod names {
     pub const DECISIONS: &str = "lookout_gate_decisions_total";
     /// Evaluation ticks that could not be stored and will be tried again.
     pub const LEDGER_FAILURES: &str = "lookout_ledger_failures_total";
+    /// Rows of counts that were dropped, because too many waited for the ledger.
+    pub const LEDGER_LOST_ROWS: &str = "lookout_ledger_lost_rows_total";
     /// Time at which a tick was last recorded in the ledger and read back by another connection.
     pub const LEDGER_RECORDED: &str = "lookout_ledger_last_recorded_timestamp_seconds";
     /// Seconds an evaluation of all SLOs took.

@@ -75,6 +75,7 @@ mod tests {
             data_age_s: Some(1.0),
             resolved: Vec::new(),
             implausible: None,
+            refused_by: Vec::new(),
             paused: None,
             gate: lookout_config::GateMinimum::default(),
             incidents: Vec::new(),

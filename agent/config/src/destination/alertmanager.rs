@@ -27,7 +27,7 @@ pub(super) fn read_alertmanager(
         if reader.expand(&item).is_some_and(|text| text.is_empty()) {
             continue;
         }
-        match reader.url(&item) {
+        match reader.url_with_login(&item) {
             Some(url) => urls.push(url),
             None => whole = false,
         }

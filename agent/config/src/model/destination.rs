@@ -1,5 +1,6 @@
 //! Receivers of messages about incidents.
 
+use core::fmt;
 use std::time::Duration;
 
 use lookout_engine::Severity;
@@ -65,9 +66,9 @@ impl Destination {
 }
 
 /// Instances of Alertmanager.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct AlertmanagerSettings {
-    /// Base URLs, route prefix included.
+    /// Base URLs, route prefix included. They may hold a user and a password, and are never printed as they are.
     pub urls: Vec<Url>,
     /// Bearer token for a proxy before the instances.
     pub token: Option<Secret>,
@@ -77,6 +78,19 @@ pub struct AlertmanagerSettings {
     pub identity: Option<(String, Secret)>,
     /// Whether an alert fires all the time.
     pub watchdog: bool,
+}
+
+impl fmt::Debug for AlertmanagerSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let origins: Vec<String> = self.urls.iter().map(|url| url.origin().ascii_serialization()).collect();
+        f.debug_struct("AlertmanagerSettings")
+            .field("urls", &origins)
+            .field("token", &self.token)
+            .field("ca", &self.ca)
+            .field("identity", &self.identity)
+            .field("watchdog", &self.watchdog)
+            .finish()
+    }
 }
 
 /// The kinds of receivers.
@@ -159,4 +173,26 @@ pub enum Encryption {
     Tls,
     /// No encryption.
     None,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_are_printed_show_no_password() {
+        let settings = AlertmanagerSettings {
+            urls: vec![Url::parse("http://operator:hunter2@am.test:9093/route").unwrap()],
+            token: Some(Secret::new("t0ken")),
+            ..AlertmanagerSettings::default()
+        };
+        let destination = Destination::new("am", DestinationKind::Alertmanager(settings));
+        for printed in [format!("{destination:?}"), format!("{destination:#?}")] {
+            assert!(printed.contains("http://am.test:9093"), "{printed}");
+            assert!(
+                ["operator", "hunter2", "t0ken"].iter().all(|secret| !printed.contains(secret)),
+                "{printed}"
+            );
+        }
+    }
 }

@@ -12,7 +12,7 @@ use crate::inert::inert;
 use crate::message::{self, Message, TEXT, clean, deploy_text, usable_url};
 
 /// Time that an alert outlives its last post: eight refreshes may be lost.
-const OUTLIVES: Duration = Duration::from_secs(4 * 60);
+pub(super) const OUTLIVES: Duration = Duration::from_secs(4 * 60);
 /// Largest difference of clocks that is ignored: the granularity of the header and the latency of the answer.
 pub(super) const SKEW_NOISE_MS: i64 = 2_000;
 

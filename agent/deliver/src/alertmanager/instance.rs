@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use lookout_config::Secret;
 use lookout_model::Timestamp;
 use lookout_runtime::events::names;
 use url::Url;
@@ -22,8 +23,12 @@ pub(super) struct Instance {
     api: Url,
     /// The address without user, password and query.
     pub(super) shown: String,
+    /// The password of the address: as it is written, and as it is sent.
+    pub(super) passwords: Vec<Secret>,
     pub(super) breaker: Breaker,
     pub(super) quarantine: Quarantine,
+    /// Held during a refresh.
+    pub(super) refreshing: tokio::sync::Mutex<()>,
     state: Mutex<InstanceState>,
 }
 
@@ -40,8 +45,10 @@ impl Instance {
             api,
             breaker: Breaker::default(),
             quarantine: Quarantine::default(),
+            refreshing: tokio::sync::Mutex::default(),
             state: Mutex::new(InstanceState { instance: shown.clone(), ..InstanceState::default() }),
             shown,
+            passwords: passwords(url),
         }
     }
 
@@ -103,4 +110,12 @@ impl Instance {
             }
         }
     }
+}
+
+fn passwords(url: &Url) -> Vec<Secret> {
+    let Some(written) = url.password() else { return Vec::new() };
+    // a plus sign stands for itself in a URL, and for a space in a form
+    let pair = format!("p={}", written.replace('+', "%2B"));
+    let sent = url::form_urlencoded::parse(pair.as_bytes()).map(|(_, sent)| Secret::new(sent));
+    sent.chain([Secret::new(written)]).collect()
 }

@@ -54,7 +54,8 @@ impl Driver {
             watched.keep_open_incidents(slo, &told);
             let status = watched.status(slo, &report);
             let paused = pause::find(&config, &self.pauses, slo, now);
-            changed.push((index, SloStatus { at: status.at.min(now), paused, ..status }));
+            let refused_by = self.refused.get(&status.id).cloned().unwrap_or_default();
+            changed.push((index, SloStatus { at: status.at.min(now), paused, refused_by, ..status }));
         }
         changed
     }

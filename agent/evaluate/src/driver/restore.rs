@@ -132,6 +132,7 @@ impl Driver {
             ledger_faults: 0,
             ledger_watch: LedgerWatch::default(),
             delivery_watch: DeliveryWatch::default(),
+            refused: BTreeMap::new(),
             exclusions,
             pauses: Pauses::default(),
             to_rebuild: BTreeSet::new(),

@@ -4,14 +4,14 @@ use async_trait::async_trait;
 use lookout_model::probe_history::{ProbeHour, ProbeMinute};
 use lookout_model::{
     CorrectionRecord, DecisionRecord, Delivery, DeliveryResult, DeployRecord, Followed, IncidentRecord,
-    Notice, ObjectiveRecord, PauseRecord, Revocation, SilenceRecord, Timestamp, TransitionRecord,
+    Notice, ObjectiveRecord, PauseRecord, Revocation, Timestamp, TransitionRecord,
 };
 
 use super::WriteThroughLedger;
 use crate::{
     CorrectionStore, CountSeries, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
     DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore,
-    PauseStore, ProbeHistoryStore, SilenceStore,
+    PauseStore, ProbeHistoryStore,
 };
 
 #[async_trait]
@@ -217,26 +217,6 @@ impl CorrectionStore for WriteThroughLedger {
 
     async fn corrections_version(&self) -> Result<i64, LedgerError> {
         self.readable()?.corrections_version().await
-    }
-}
-
-#[async_trait]
-impl SilenceStore for WriteThroughLedger {
-    async fn record_silence(&self, silence: &SilenceRecord) -> Result<bool, LedgerError> {
-        self.writable()?.record_silence(silence).await
-    }
-
-    async fn expire_silence(
-        &self,
-        id: &str,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<Option<SilenceRecord>, LedgerError> {
-        self.writable()?.expire_silence(id, actor, now).await
-    }
-
-    async fn silences(&self, since: Timestamp) -> Result<Vec<SilenceRecord>, LedgerError> {
-        self.readable()?.silences(since).await
     }
 }
 

@@ -357,6 +357,7 @@ fn status(name: &str, title: &str, left: f64) -> SloStatus {
         incidents: Vec::new(),
         resolved: Vec::new(),
         implausible: None,
+        refused_by: Vec::new(),
         paused: None,
         gate: GateMinimum::default(),
     }

@@ -1,0 +1,99 @@
+//! The present state, posted again and again: an alert that is not repeated expires.
+//!
+//! Every instance has rounds of its own, so that one that hangs or is slow delays no other.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lookout_model::TransitionRecord;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use super::Poster;
+use super::alert::{AlertTemplate, watchdog};
+use super::instance::Instance;
+use crate::{Refused, Retry};
+
+/// Time that a resolved alert is posted again, as Prometheus does.
+const RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
+
+/// The rounds under way, at most one per instance. They end with the destination.
+#[derive(Debug, Default)]
+pub(super) struct Rounds(Mutex<JoinSet<()>>);
+
+impl Rounds {
+    /// Begins a round at every instance that is not in one. Returns as soon as one accepted everything; the others go
+    /// on. Fails when every round of these failed.
+    pub(super) async fn begin(
+        &self,
+        poster: &Arc<Poster>,
+        latest: &[TransitionRecord],
+    ) -> Result<(), Refused> {
+        let is_told = |transition: &&TransitionRecord| transition.destinations.contains(&poster.name);
+        let latest: Arc<[TransitionRecord]> = latest.iter().filter(is_told).cloned().collect();
+        let (ended, mut results) = mpsc::channel(poster.instances.len().max(1));
+        {
+            let mut rounds = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            while rounds.try_join_next().is_some() {}
+            for index in 0..poster.instances.len() {
+                let (poster, latest, ended) = (Arc::clone(poster), Arc::clone(&latest), ended.clone());
+                rounds.spawn(async move {
+                    let Some(instance) = poster.instances.get(index) else { return };
+                    // the round before goes on
+                    let Ok(_round) = instance.refreshing.try_lock() else { return };
+                    let result = poster.refresh_instance(instance, &latest).await;
+                    let _nobody_waits_any_more = ended.send(result).await;
+                });
+            }
+        }
+        drop(ended);
+        let mut refusal = Ok(());
+        while let Some(result) = results.recv().await {
+            if result.is_ok() {
+                return Ok(());
+            }
+            refusal = refusal.and(result);
+        }
+        refusal
+    }
+}
+
+impl Poster {
+    /// Posts the present state to an instance, without what it refuses for good.
+    async fn refresh_instance(
+        &self,
+        instance: &Instance,
+        latest: &[TransitionRecord],
+    ) -> Result<(), Refused> {
+        if self.watchdog {
+            self.post_watchdog(instance).await?;
+        }
+        let resolved_since = self.clock.now() - RESOLVED_FOR;
+        let is_refused = |template: &AlertTemplate<'_>| {
+            instance.quarantine.contains(&template.notice.incident.id, template.severity)
+        };
+        let templates: Vec<AlertTemplate<'_>> = latest
+            .iter()
+            .flat_map(|transition| self.templates(&transition.notice))
+            .filter(|template| template.firing || template.notice.at >= resolved_since)
+            .filter(|template| !is_refused(template))
+            .collect();
+        self.post_to(&[instance], &templates, None).await
+    }
+
+    /// Posts the alert that always fires. Fails when the instance cannot be reached.
+    async fn post_watchdog(&self, instance: &Instance) -> Result<(), Refused> {
+        let posted = async {
+            self.measure_first(instance).await?;
+            self.post(instance, |now, skew_ms| vec![watchdog(now, skew_ms)]).await
+        };
+        let Err(refused) = posted.await else { return Ok(()) };
+        tracing::warn!(destination.name = %self.name, error = %refused.error, "the watchdog was not posted");
+        // an instance that answers may take the other alerts
+        if refused.retry == Retry::Never {
+            return Ok(());
+        }
+        instance.breaker.open();
+        Err(refused)
+    }
+}
