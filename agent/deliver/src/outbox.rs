@@ -132,7 +132,7 @@ impl Outbox {
     fn new(receiver: Arc<dyn Receiver>, ports: Ports) -> Self {
         let sender = Sender::new(receiver, ports);
         // from zero, so that the first of each is an increase
-        for outcome in ["delivered", "retry", "failed"] {
+        for outcome in ["delivered", "retry", "failed", "expired"] {
             metrics::counter!(names::DELIVERIES, "destination" => sender.name.clone(), "outcome" => outcome)
                 .increment(0);
         }

@@ -41,7 +41,7 @@ impl LedgerWatch {
                 Some(opened)
             }
             Some(opened) if !is_new && health.not_recording.is_none() && now > opened.at => {
-                let resolved = own_fault::resolved(opened, now);
+                let resolved = own_fault::mended(opened, "everything is recorded", now);
                 self.open = None;
                 Some(resolved)
             }

@@ -70,6 +70,24 @@ pub(super) fn opened(
     TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }
 
+/// Tells another fault of an open incident to those who heard of it.
+pub(super) fn changed(opened: &TransitionRecord, fault: OwnFault, now: Timestamp) -> TransitionRecord {
+    let mut change = opened.clone();
+    (change.change, change.at) = (Change::Escalated, now);
+    (change.notice.change, change.notice.at) = (change.change, now);
+    change.notice.own_fault = Some(fault);
+    change
+}
+
+/// Resolves an incident at those who heard of it, under a title that says so.
+pub(super) fn mended(opened: &TransitionRecord, title: &str, now: Timestamp) -> TransitionRecord {
+    let mut end = resolved(opened, now);
+    if let Some(fault) = &mut end.notice.own_fault {
+        title.clone_into(&mut fault.title);
+    }
+    end
+}
+
 /// Resolves an incident at those who heard of it.
 pub(super) fn resolved(opened: &TransitionRecord, now: Timestamp) -> TransitionRecord {
     let mut end = opened.clone();

@@ -34,7 +34,6 @@ pub(super) fn headline(notice: &Notice) -> String {
     if let Some(fault) = notice.own_fault.as_ref().filter(|_| notice.news.is_none()) {
         let name = format!("{} {}", notice.incident.service, notice.incident.slo);
         let title = clean(&fault.title, TEXT / 4);
-        let title = if is_over(notice) { "everything is recorded".to_owned() } else { title };
         return clean(&format!("{tag} {name}: {title}"), HEADLINE);
     }
     // a tier has a burn rate; where only a condition fires, its measurement matters
