@@ -3,6 +3,7 @@
 //! All state is in the ledger: deliveries that are due, attempts and results. So a restart continues where the last
 //! process was stopped or killed.
 
+mod elsewhere;
 mod sender;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -35,7 +36,7 @@ pub struct Ports {
     pub random: Arc<Random>,
     /// The signal (`notify_waiters`) that deliveries were stored.
     pub wake: Arc<Notify>,
-    /// The destination that gets what the receiver refuses for good.
+    /// The destination that gets what the receiver refuses for good, and pages that it does not take within a minute.
     pub fallback: Option<String>,
 }
 
@@ -53,6 +54,7 @@ pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
     // a refresh or a read that hangs delays no delivery
     tokio::join!(
         deliver(Arc::clone(&receiver), ports.clone(), stop.clone()),
+        elsewhere::run(receiver.name().to_owned(), ports.clone(), stop.clone()),
         refresh(Arc::clone(&receiver), ports, stop.clone()),
         read_back(receiver, stop)
     );
@@ -185,11 +187,12 @@ impl Outbox {
         let mut busy: BTreeSet<Key> = BTreeSet::new();
         let mut queue: VecDeque<Batch> = VecDeque::new();
         let mut failure = None;
+        let woken = Arc::clone(&sender.ports.wake);
+        let wake = woken.notified();
+        tokio::pin!(wake);
+        wake.as_mut().enable();
         loop {
             let go_on = failure.is_none() && quiet_until.is_none() && !stop.is_cancelled();
-            let wake = sender.ports.wake.notified();
-            tokio::pin!(wake);
-            wake.as_mut().enable();
             if go_on && flights.len() < most {
                 if queue.is_empty() {
                     match sender.ready(waiting, &busy).await {
@@ -209,8 +212,13 @@ impl Outbox {
             let group = next_group.filter(|_| go_on && !flights.is_empty() && flights.len() < most);
             let ended = tokio::select! {
                 ended = flights.next() => ended,
-                // new deliveries do not wait for an attempt that hangs
-                () = wake, if go_on && !flights.is_empty() && flights.len() < most => continue,
+                // new deliveries wait neither for an attempt that hangs nor for the round that was read before
+                () = wake.as_mut(), if go_on && !flights.is_empty() => {
+                    wake.set(woken.notified());
+                    wake.as_mut().enable();
+                    queue.clear();
+                    continue;
+                }
                 () = tokio::time::sleep_until(group.unwrap_or_else(Instant::now)), if group.is_some() => continue,
             };
             match ended {
@@ -235,3 +243,5 @@ fn with_cause(error: &LedgerError) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod urgency_tests;

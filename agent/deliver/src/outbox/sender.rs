@@ -79,6 +79,8 @@ impl Sender {
         };
         let due = self.ports.ledger.due_deliveries(&self.name, self.now(), limit).await?;
         self.show_progress().await?;
+        let places: BTreeMap<i64, usize> =
+            due.iter().enumerate().map(|(place, delivery)| (delivery.id, place)).collect();
         let mut joined: BTreeMap<String, Option<String>> = BTreeMap::new();
         let mut batches: BTreeMap<Key, Batch> = BTreeMap::new();
         for delivery in due {
@@ -106,7 +108,12 @@ impl Sender {
         if matches!(grouping, Grouping::Followed | Grouping::Edited) {
             self.join_retries(&mut batches).await?;
         }
-        Ok(waiting.ready(batches, self.receiver.group_wait(), Instant::now()))
+        let (mut ready, next) = waiting.ready(batches, self.receiver.group_wait(), Instant::now());
+        // in the order of the ledger: pages first, then what waits longest
+        ready.sort_by_key(|batch| {
+            batch.deliveries.iter().filter_map(|one| places.get(&one.id)).min().copied()
+        });
+        Ok((ready, next))
     }
 
     /// Adds to each shared message what waits for another try. It would be told anyway as the state of its incident, and

@@ -1,6 +1,6 @@
 //! The promises about deliveries.
 
-use lookout_engine::Change;
+use lookout_engine::{Change, Severity};
 use lookout_model::sample::{T0, lifecycle};
 
 use super::*;
@@ -64,6 +64,31 @@ async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
     ledger.end_attempt(ready[0].id, T0, &failed).await.unwrap();
     let changes: Vec<_> = due(ledger, "slack", T0).await.into_iter().map(|d| d.notice.change).collect();
     assert_eq!(changes, [Change::Escalated, Change::Opened], "a failed one does not hold up the next");
+}
+
+async fn pages_go_first_and_each_incident_in_its_order(ledger: &dyn Ledger) {
+    let opens = |second: u32, severity| {
+        let [mut opened, ..] = lifecycle(T0 + Duration::from_secs(1) * second, &["slack"]);
+        opened.incident.severity = severity;
+        opened.notice.incident = opened.incident.clone();
+        opened
+    };
+    let (ticket, page) = (|at| opens(at, Severity::Ticket), |at| opens(at, Severity::Page));
+    let mut grown = ticket(0);
+    (grown.change, grown.at) = (Change::Escalated, T0 + 5 * TICK);
+    grown.incident.severity = Severity::Page;
+    (grown.notice.change, grown.notice.at) = (grown.change, grown.at);
+    grown.notice.incident = grown.incident.clone();
+    ledger.commit(&[], &[ticket(1), ticket(2), ticket(0), page(3)]).await.unwrap();
+    ledger.commit(&[], &[grown, page(4)]).await.unwrap();
+    let mut told = Vec::new();
+    while let [delivery] = ledger.due_deliveries("slack", T0, 1).await.unwrap().as_slice() {
+        told.push((delivery.notice.incident.detected_at.since(T0).as_secs(), delivery.notice.change));
+        deliver(ledger, delivery, None).await;
+    }
+    let opened = |second| (second, Change::Opened);
+    let expected = [opened(0), opened(3), (0, Change::Escalated), opened(4), opened(1), opened(2)];
+    assert_eq!(told, expected, "the ticket that pages by now goes first");
 }
 
 async fn a_retry_is_due_when_it_says(ledger: &dyn Ledger) {
@@ -280,6 +305,7 @@ promises! {
     every_delivery_of_an_incident_is_shown
     later_transitions_wait_for_earlier_ones
     incidents_do_not_wait_for_each_other
+    pages_go_first_and_each_incident_in_its_order
     a_retry_is_due_when_it_says
     an_attempt_of_unknown_outcome_is_remembered
     the_first_message_names_the_thread

@@ -60,11 +60,12 @@ pub(super) async fn due(
           and first.destination = delivery.destination and first.state = 'delivered' \
           and first.thread is not null order by first.id limit 1) as thread \
          from delivery join transition on transition.id = delivery.transition_id \
+         join incident on incident.id = delivery.incident_id \
          where delivery.destination = $1 and delivery.state = 'waiting' and delivery.due_at_ms <= $2 \
          and not exists (select 1 from delivery as earlier where earlier.incident_id = delivery.incident_id \
           and earlier.destination = delivery.destination and earlier.state = 'waiting' \
           and earlier.id < delivery.id) \
-         order by delivery.id limit $3",
+         order by incident.severity = 'page' desc, delivery.id limit $3",
     )
     .bind(destination)
     .bind(now.as_millis())

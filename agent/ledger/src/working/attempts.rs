@@ -1,5 +1,6 @@
 //! Deliveries that wait, their attempts, and dead letters.
 
+use core::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Entry, State, WorkingSet, is_same};
@@ -16,11 +17,16 @@ impl WorkingSet {
         })
     }
 
-    /// Returns the deliveries that are due. They stay in memory until their attempt has begun and ended.
+    /// Returns the deliveries that are due: those of incidents that page first, then by their age. They stay in memory until
+    /// their attempt has begun and ended.
     pub(crate) fn due(&mut self, destination: &str, now: Timestamp, limit: u32) -> Vec<Delivery> {
         let mut due: Vec<_> =
             self.first_waiting(destination).filter(|(_, entry)| entry.due_at <= now).collect();
-        due.sort_by_key(|(id, _)| *id);
+        let severity = |entry: &Entry| {
+            let story = self.stories.get(&entry.transition.incident.id);
+            story.map(|story| story.incident.severity)
+        };
+        due.sort_by_key(|(id, entry)| (Reverse(severity(entry)), *id));
         let delivery = |(id, entry): (i64, &Entry)| Delivery {
             id,
             destination: entry.destination.clone(),
