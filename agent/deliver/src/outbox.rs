@@ -174,8 +174,9 @@ impl Outbox {
         let next = next.unwrap_or(now + LONGEST_SLEEP);
         // what waits for its group is due, and is not sent before that group is complete
         let next = self.next_group.map_or(next, |ready| next.max(ready));
-        // nothing is sent before the pause of the receiver is over
-        self.quiet_until.map_or(next, |until| next.max(until)).min(now + LONGEST_SLEEP)
+        // nothing is sent before the pause of the receiver is over, or that of a receiver that takes nothing
+        let pause = self.quiet_until.max(self.sender.breaker.open_until());
+        pause.map_or(next, |until| next.max(until)).min(now + LONGEST_SLEEP)
     }
 
     /// Delivers until nothing is due. It serves as many groups at a time as the receiver allows; the transitions of
@@ -192,7 +193,8 @@ impl Outbox {
         tokio::pin!(wake);
         wake.as_mut().enable();
         loop {
-            let go_on = failure.is_none() && quiet_until.is_none() && !stop.is_cancelled();
+            let open = quiet_until.is_none() && sender.breaker.is_closed();
+            let go_on = failure.is_none() && open && !stop.is_cancelled();
             if go_on && flights.len() < most {
                 if queue.is_empty() {
                     match sender.ready(waiting, &busy).await {

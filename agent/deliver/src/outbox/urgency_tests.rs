@@ -1,6 +1,7 @@
 //! Pages wait neither for tickets nor for a receiver that does not take them.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use lookout_engine::{Change, Severity};
@@ -27,6 +28,7 @@ enum Behaviour {
 struct Chat {
     behaviour: Mutex<Behaviour>,
     took: Mutex<Vec<(u64, Severity, Change)>>,
+    asked: AtomicUsize,
     start: Instant,
 }
 
@@ -41,6 +43,7 @@ impl Receiver for Chat {
     }
 
     async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let error = "scripted".to_owned();
         let behaviour = *self.behaviour.lock().unwrap();
         match behaviour {
@@ -66,7 +69,8 @@ struct Scene {
 impl Scene {
     fn open(behaviour: Behaviour) -> Self {
         let (took, start) = (Mutex::default(), Instant::now());
-        let chat = Arc::new(Chat { behaviour: Mutex::new(behaviour), took, start });
+        let chat =
+            Arc::new(Chat { behaviour: Mutex::new(behaviour), took, asked: AtomicUsize::new(0), start });
         let (ledger, wake) = (Arc::new(MemoryLedger::default()), Arc::new(Notify::new()));
         let ports = Ports {
             ledger: Arc::clone(&ledger) as Arc<dyn DeliveryStore>,
@@ -181,4 +185,42 @@ async fn a_page_overtakes_tickets_that_wait() {
     let pages: Vec<u64> =
         took.iter().filter(|(_, severity, _)| *severity == Severity::Page).map(|(at, ..)| *at).collect();
     assert_eq!((took.len(), pages), (202, vec![7, 49]), "behind the one that is under way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_takes_nothing_is_not_tried_for_every_message() {
+    for behaviour in [Behaviour::Hangs, Behaviour::Refuses(Retry::BackOff)] {
+        let scene = Scene::open(behaviour);
+        // twice, and healed in between
+        for round in 1..=2 {
+            scene.begin(Severity::Ticket, 100).await;
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            let asked = scene.chat.asked.swap(0, Ordering::Relaxed);
+            assert!((15..=40).contains(&asked), "{asked} requests in ten minutes");
+            scene.behave(Behaviour::Takes(Duration::ZERO));
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            assert_eq!((scene.took().len(), scene.ledger.waiting("chat").await.unwrap().1), (round * 100, 0));
+            scene.behave(behaviour);
+            scene.chat.asked.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_fails_alone_delays_no_other() {
+    let scene = Scene::open(Behaviour::Refuses(Retry::BackOff));
+    scene.begin(Severity::Ticket, 1).await;
+    // twice, after many failures of the first one
+    for minute in [10, 20] {
+        scene.behave(Behaviour::Refuses(Retry::BackOff));
+        tokio::time::sleep(Duration::from_secs(minute * 60) - scene.chat.start.elapsed()).await;
+        scene.behave(Behaviour::Takes(Duration::ZERO));
+        scene.begin(Severity::Page, 1).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let pages: Vec<u64> =
+            scene.took().iter().filter(|one| one.1 == Severity::Page).map(|(at, ..)| *at).collect();
+        assert_eq!(pages.last(), Some(&(minute * 60)), "at once");
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        scene.begin(Severity::Ticket, 1).await;
+    }
 }
