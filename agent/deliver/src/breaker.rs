@@ -16,13 +16,32 @@ pub(super) struct Breaker(Mutex<State>);
 struct State {
     failures: u32,
     open_until: Option<Instant>,
+    /// The message of the last failure.
+    failed: Option<i64>,
 }
 
 impl Breaker {
     /// Returns whether a request may be sent.
     pub(super) fn is_closed(&self) -> bool {
+        self.open_until().is_none()
+    }
+
+    /// Returns the instant from which on a request may be sent, while none may be.
+    pub(super) fn open_until(&self) -> Option<Instant> {
         let state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        state.open_until.is_none_or(|until| until <= Instant::now())
+        state.open_until.filter(|until| *until > Instant::now())
+    }
+
+    /// Notes that a message was not taken. It opens when another one was not taken before: a message that fails alone delays
+    /// no other.
+    pub(super) fn fail(&self, message: i64) {
+        let before = {
+            let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            state.failed.replace(message)
+        };
+        if before.is_some_and(|before| before != message) {
+            self.open();
+        }
     }
 
     /// Opens the breaker for a while. Failures of requests that were sent together count once.

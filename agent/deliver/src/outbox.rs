@@ -3,6 +3,7 @@
 //! All state is in the ledger: deliveries that are due, attempts and results. So a restart continues where the last
 //! process was stopped or killed.
 
+mod elsewhere;
 mod sender;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -35,7 +36,7 @@ pub struct Ports {
     pub random: Arc<Random>,
     /// The signal (`notify_waiters`) that deliveries were stored.
     pub wake: Arc<Notify>,
-    /// The destination that gets what the receiver refuses for good.
+    /// The destination that gets what the receiver refuses for good, and pages that it does not take within a minute.
     pub fallback: Option<String>,
 }
 
@@ -53,6 +54,7 @@ pub async fn run(receiver: Arc<dyn Receiver>, ports: Ports, stop: CancellationTo
     // a refresh or a read that hangs delays no delivery
     tokio::join!(
         deliver(Arc::clone(&receiver), ports.clone(), stop.clone()),
+        elsewhere::run(receiver.name().to_owned(), ports.clone(), stop.clone()),
         refresh(Arc::clone(&receiver), ports, stop.clone()),
         read_back(receiver, stop)
     );
@@ -132,7 +134,7 @@ impl Outbox {
     fn new(receiver: Arc<dyn Receiver>, ports: Ports) -> Self {
         let sender = Sender::new(receiver, ports);
         // from zero, so that the first of each is an increase
-        for outcome in ["delivered", "retry", "failed"] {
+        for outcome in ["delivered", "retry", "failed", "expired"] {
             metrics::counter!(names::DELIVERIES, "destination" => sender.name.clone(), "outcome" => outcome)
                 .increment(0);
         }
@@ -172,8 +174,9 @@ impl Outbox {
         let next = next.unwrap_or(now + LONGEST_SLEEP);
         // what waits for its group is due, and is not sent before that group is complete
         let next = self.next_group.map_or(next, |ready| next.max(ready));
-        // nothing is sent before the pause of the receiver is over
-        self.quiet_until.map_or(next, |until| next.max(until)).min(now + LONGEST_SLEEP)
+        // nothing is sent before the pause of the receiver is over, or that of a receiver that takes nothing
+        let pause = self.quiet_until.max(self.sender.breaker.open_until());
+        pause.map_or(next, |until| next.max(until)).min(now + LONGEST_SLEEP)
     }
 
     /// Delivers until nothing is due. It serves as many groups at a time as the receiver allows; the transitions of
@@ -185,11 +188,13 @@ impl Outbox {
         let mut busy: BTreeSet<Key> = BTreeSet::new();
         let mut queue: VecDeque<Batch> = VecDeque::new();
         let mut failure = None;
+        let woken = Arc::clone(&sender.ports.wake);
+        let wake = woken.notified();
+        tokio::pin!(wake);
+        wake.as_mut().enable();
         loop {
-            let go_on = failure.is_none() && quiet_until.is_none() && !stop.is_cancelled();
-            let wake = sender.ports.wake.notified();
-            tokio::pin!(wake);
-            wake.as_mut().enable();
+            let open = quiet_until.is_none() && sender.breaker.is_closed();
+            let go_on = failure.is_none() && open && !stop.is_cancelled();
             if go_on && flights.len() < most {
                 if queue.is_empty() {
                     match sender.ready(waiting, &busy).await {
@@ -209,8 +214,13 @@ impl Outbox {
             let group = next_group.filter(|_| go_on && !flights.is_empty() && flights.len() < most);
             let ended = tokio::select! {
                 ended = flights.next() => ended,
-                // new deliveries do not wait for an attempt that hangs
-                () = wake, if go_on && !flights.is_empty() && flights.len() < most => continue,
+                // new deliveries wait neither for an attempt that hangs nor for the round that was read before
+                () = wake.as_mut(), if go_on && !flights.is_empty() => {
+                    wake.set(woken.notified());
+                    wake.as_mut().enable();
+                    queue.clear();
+                    continue;
+                }
                 () = tokio::time::sleep_until(group.unwrap_or_else(Instant::now)), if group.is_some() => continue,
             };
             match ended {
@@ -235,3 +245,5 @@ fn with_cause(error: &LedgerError) -> String {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod urgency_tests;

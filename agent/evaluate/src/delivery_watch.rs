@@ -1,17 +1,32 @@
 //! Incidents about destinations that refuse messages for good; the others hear of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::own_fault::{self, About};
 use lookout_config::Config;
 use lookout_ledger::DeadLetter;
 use lookout_model::{OwnFault, Timestamp, TransitionRecord};
+use lookout_runtime::events::names;
 
 const PREFIX: &str = "lookout-delivery-";
 /// The alert of the generated rules that watches the same, and its runbook.
 const ALERT: &str = "LookoutNotDelivering";
 
-/// The incidents that are open, by destination.
+/// Number of SLOs that a message names.
+const NAMED: usize = 5;
+
+/// The state of what destinations refused.
+#[derive(Debug, Default)]
+pub(super) struct Letters {
+    /// The dead letters there are.
+    pub(super) dead: Vec<DeadLetter>,
+    /// Those that have just expired.
+    pub(super) expired: Vec<DeadLetter>,
+    /// The destinations with an incident that accepted a message since the last message about it.
+    pub(super) accepting: BTreeSet<String>,
+}
+
+/// The last message about each incident that is open, by destination.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryWatch(BTreeMap<String, TransitionRecord>);
 
@@ -23,51 +38,130 @@ impl DeliveryWatch {
         true
     }
 
-    /// Returns the transitions that follow from the dead letters there are.
+    /// Returns the destinations with an open incident, and the instant of the last message about each.
+    pub(super) fn open(&self) -> impl Iterator<Item = (&str, Timestamp)> {
+        self.0.iter().map(|(destination, last)| (destination.as_str(), last.at))
+    }
+
+    /// Returns the transitions that follow from the dead letters there are, and from those that have just expired.
     pub(super) fn transitions(
         &mut self,
         config: &Config,
-        letters: &[DeadLetter],
+        letters: &Letters,
         now: Timestamp,
     ) -> Vec<TransitionRecord> {
-        let mut refused: BTreeMap<&str, Vec<&DeadLetter>> = BTreeMap::new();
-        for letter in letters {
-            refused.entry(&letter.destination).or_default().push(letter);
-        }
-        let mut news = Vec::new();
-        self.0.retain(|destination, opened| {
-            let goes_on = refused.contains_key(destination.as_str()) || now <= opened.at;
-            if !goes_on {
-                news.push(own_fault::resolved_with(
-                    opened,
-                    format!("{destination} takes messages again"),
-                    now,
-                ));
-            }
-            goes_on
-        });
+        let refused = by_destination(&letters.dead);
+        let mut news = self.ended(config, letters, &refused, now);
         for (destination, letters) in refused {
-            if self.0.contains_key(destination) {
-                continue;
+            if !self.0.contains_key(destination) {
+                let opened = own_fault::opened(config, about(destination, &letters), Some(destination), now);
+                self.0.insert(destination.to_owned(), opened.clone());
+                news.push(opened);
             }
-            let opened = own_fault::opened(config, about(destination, &letters), Some(destination), now);
-            self.0.insert(destination.to_owned(), opened.clone());
-            news.push(opened);
+        }
+        for (destination, letters) in by_destination(&letters.expired) {
+            report_expired(destination, &letters);
+            let fault = expired(destination, &letters);
+            let told = match self.0.get(destination) {
+                Some(last) => own_fault::escalated(last, fault, now.max(last.at + Timestamp::TICK)),
+                None => {
+                    let about = About { fault, ..about(destination, &letters) };
+                    own_fault::opened(config, about, Some(destination), now)
+                }
+            };
+            self.0.insert(destination.to_owned(), told.clone());
+            news.push(told);
         }
         news
     }
+
+    /// Ends incidents of destinations that accept messages again or have left the configuration. Without a dead letter
+    /// alone nothing is known: it may wait for another try, or have expired.
+    fn ended(
+        &mut self,
+        config: &Config,
+        letters: &Letters,
+        refused: &BTreeMap<&str, Vec<&DeadLetter>>,
+        now: Timestamp,
+    ) -> Vec<TransitionRecord> {
+        let mut ends = Vec::new();
+        self.0.retain(|destination, last| {
+            let configured = config.destinations.iter().any(|one| one.name == *destination);
+            let title = if letters.accepting.contains(destination) {
+                format!("{destination} takes messages again")
+            } else {
+                format!("{destination} is no destination any more")
+            };
+            let over = !configured || letters.accepting.contains(destination);
+            let goes_on = refused.contains_key(destination.as_str()) || !over || now <= last.at;
+            if !goes_on {
+                ends.push(own_fault::mended(last, &title, now));
+            }
+            goes_on
+        });
+        ends
+    }
+}
+
+fn by_destination(letters: &[DeadLetter]) -> BTreeMap<&str, Vec<&DeadLetter>> {
+    let mut sorted: BTreeMap<&str, Vec<&DeadLetter>> = BTreeMap::new();
+    for letter in letters {
+        sorted.entry(&letter.destination).or_default().push(letter);
+    }
+    sorted
+}
+
+/// Logs and counts dead letters that expired.
+fn report_expired(destination: &str, letters: &[&DeadLetter]) {
+    tracing::error!(
+        destination.name = destination,
+        messages = letters.len(),
+        incident.id = letters.first().map(|letter| letter.incident_id.as_str()).unwrap_or_default(),
+        "refused messages have expired and are not tried again; this is the oldest incident of them"
+    );
+    metrics::counter!(names::DELIVERIES, "destination" => destination.to_owned(), "outcome" => "expired")
+        .increment(letters.len() as u64);
+}
+
+fn expired(destination: &str, letters: &[&DeadLetter]) -> OwnFault {
+    let count = letters.len();
+    let messages = if count == 1 { "1 message has".to_owned() } else { format!("{count} messages have") };
+    OwnFault {
+        title: format!("{messages} expired that {destination} refused"),
+        text: format!(
+            "Nobody heard of {} there, and it is not tried again: {}.",
+            slos(letters),
+            reason(letters)
+        ),
+    }
+}
+
+fn reason(letters: &[&DeadLetter]) -> String {
+    letters.last().map(|letter| letter.error.clone()).unwrap_or_default()
+}
+
+/// Returns the names of the first SLOs.
+fn slos(letters: &[&DeadLetter]) -> String {
+    let mut names: Vec<&str> = Vec::new();
+    for letter in letters {
+        if !names.contains(&letter.slo_id.as_str()) {
+            names.push(&letter.slo_id);
+        }
+        if names.len() == NAMED {
+            break;
+        }
+    }
+    names.join(", ")
 }
 
 fn about(destination: &str, letters: &[&DeadLetter]) -> About {
-    let reason = letters.last().map(|letter| letter.error.clone()).unwrap_or_default();
-    let incidents: Vec<&str> = letters.iter().map(|letter| letter.slo_id.as_str()).take(5).collect();
     About {
         slo_id: format!("{PREFIX}{destination}"),
         name: format!("delivery {destination}"),
         alert: ALERT,
         fault: OwnFault {
             title: format!("{destination} refuses messages"),
-            text: format!("It refused messages about {}: {reason}.", incidents.join(", ")),
+            text: format!("It refused messages about {}: {}.", slos(letters), reason(letters)),
         },
         description: "Correct its settings or its secret, and they are tried again. `lookout deliver retry` tries at once.".to_owned(),
     }
@@ -96,25 +190,58 @@ mod tests {
         }
     }
 
+    fn dead(destination: &str) -> Letters {
+        Letters { dead: vec![letter(destination)], ..Letters::default() }
+    }
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn headline(transition: &TransitionRecord) -> String {
+        lookout_deliver::Message::of(&transition.notice).headline
+    }
+
     #[test]
     fn the_others_hear_once_of_a_destination_that_refuses_and_of_its_end() {
         let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
         config.destinations = ["chat", "pager"].map(destination).to_vec();
         let mut watch = DeliveryWatch::default();
-        assert_eq!(watch.transitions(&config, &[], Timestamp::from_millis(1)), []);
-        let opened = watch.transitions(&config, &[letter("chat")], Timestamp::from_millis(2));
+        assert_eq!(watch.transitions(&config, &Letters::default(), at(1)), []);
+        let opened = watch.transitions(&config, &dead("chat"), at(2));
         assert_eq!((opened.len(), opened[0].destinations.as_slice()), (1, ["pager".to_owned()].as_slice()));
-        let headline = lookout_deliver::Message::of(&opened[0].notice).headline;
-        assert_eq!(headline, "[PAGE] lookout delivery chat: chat refuses messages");
-        assert_eq!(
-            watch.transitions(&config, &[letter("chat")], Timestamp::from_millis(3)),
-            [],
-            "once is enough"
-        );
+        assert_eq!(headline(&opened[0]), "[PAGE] lookout delivery chat: chat refuses messages");
+        assert_eq!(watch.transitions(&config, &dead("chat"), at(3)), [], "once is enough");
         let mut restarted = DeliveryWatch::default();
         assert!(restarted.resume(&opened[0]));
-        let resolved = restarted.transitions(&config, &[], Timestamp::from_millis(4));
-        assert_eq!(resolved[0].incident.resolved_at, Some(Timestamp::from_millis(4)));
+        assert_eq!(restarted.open().collect::<Vec<_>>(), [("chat", at(2))]);
+        let waits = Letters::default();
+        assert_eq!(restarted.transitions(&config, &waits, at(4)), [], "nothing was accepted yet");
+        let accepting = Letters { accepting: BTreeSet::from(["chat".to_owned()]), ..Letters::default() };
+        let resolved = restarted.transitions(&config, &accepting, at(5));
+        assert_eq!(resolved[0].incident.resolved_at, Some(at(5)));
         assert_eq!(resolved[0].destinations, ["pager"]);
+        assert_eq!(headline(&resolved[0]), "[RESOLVED] lookout delivery chat: chat takes messages again");
+    }
+
+    #[test]
+    fn an_expired_message_is_told_as_one_and_never_as_resolved() {
+        let mut config = config_of_urls(&["http://api.test/".parse().unwrap()], &UrlOptions::default());
+        config.destinations = ["chat", "pager"].map(destination).to_vec();
+        let mut watch = DeliveryWatch::default();
+        watch.transitions(&config, &dead("chat"), at(2));
+        // twice: the second one begins with an incident that goes on
+        for (now, count, told) in [(10, 1, "1 message has"), (20, 2, "2 messages have")] {
+            let expired = Letters { expired: vec![letter("chat"); count], ..Letters::default() };
+            let news = watch.transitions(&config, &expired, at(now));
+            assert_eq!((news.len(), news[0].incident.resolved_at), (1, None));
+            let expected = format!("[PAGE] lookout delivery chat: {told} expired that chat refused");
+            assert_eq!((headline(&news[0]), news[0].at), (expected, at(now)));
+            assert_eq!(watch.transitions(&config, &Letters::default(), at(now + 1)), [], "not resolved");
+        }
+        assert_eq!(watch.open().collect::<Vec<_>>(), [("chat", at(20))]);
+        config.destinations.remove(0);
+        let gone = watch.transitions(&config, &Letters::default(), at(30));
+        assert_eq!(headline(&gone[0]), "[RESOLVED] lookout delivery chat: chat is no destination any more");
     }
 }

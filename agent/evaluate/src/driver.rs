@@ -24,7 +24,7 @@ pub use restore::RestoreError;
 
 use self::outage::Outages;
 use self::store::announce;
-use super::delivery_watch::DeliveryWatch;
+use super::delivery_watch::{DeliveryWatch, Letters};
 use super::exclusion::{self, Exclusion, Exclusions};
 use super::implausible::Shown;
 use super::ledger_watch::{self, LedgerWatch};
@@ -362,14 +362,30 @@ impl Driver {
         Ok(self.delivery_watch.resume(&opened))
     }
 
+    /// Reads what destinations refused, and lets the oldest of it expire.
+    async fn letters(&self, now: Timestamp) -> Result<Letters, LedgerError> {
+        let mut accepting = BTreeSet::new();
+        for (destination, since) in self.delivery_watch.open() {
+            if self.ledger.has_accepted(destination, since).await? {
+                accepting.insert(destination.to_owned());
+            }
+        }
+        let dead = self.ledger.dead_letters(now).await?;
+        // last: what has expired is told with this tick or never
+        let expired = self.ledger.expire_dead_letters(now).await?;
+        Ok(Letters { dead, expired, accepting })
+    }
+
     /// Reports faults of the ledger and of destinations. Returns whether there are deliveries.
     async fn report_own_faults(&mut self, now: Timestamp) -> bool {
         let health = self.ledger.health();
         let mut news = Vec::new();
         news.extend(self.ledger_watch.transition(&self.config, &health, now));
-        let letters = self.ledger.dead_letters(now).await.unwrap_or_default();
-        news.extend(self.delivery_watch.transitions(&self.config, &letters, now));
-        self.refused = refused_by_slo(&letters);
+        // a ledger that does not answer says nothing about destinations
+        if let Ok(letters) = self.letters(now).await {
+            news.extend(self.delivery_watch.transitions(&self.config, &letters, now));
+            self.refused = refused_by_slo(&letters.dead);
+        }
         if news.is_empty() {
             return false;
         }

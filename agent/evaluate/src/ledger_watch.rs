@@ -58,10 +58,10 @@ impl LedgerWatch {
 
     fn resolved(told: &TransitionRecord, health: &Health, now: Timestamp) -> TransitionRecord {
         if health.lost_rows == 0 {
-            return own_fault::resolved_with(told, "everything is recorded".to_owned(), now);
+            return own_fault::mended(told, "everything is recorded", now);
         }
         let title = format!("it records again, without {} rows of counts", format::count(health.lost_rows));
-        let mut resolved = own_fault::resolved_with(told, title, now);
+        let mut resolved = own_fault::mended(told, &title, now);
         // more were lost since it was told
         if let Some(fault) = &mut resolved.notice.own_fault {
             fault.text = health.fault_text();

@@ -70,7 +70,7 @@ pub(super) fn opened(
     TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }
 
-/// Tells those who heard of an incident that there is one more fault.
+/// Tells another fault of an open incident to those who heard of it.
 pub(super) fn escalated(opened: &TransitionRecord, fault: OwnFault, now: Timestamp) -> TransitionRecord {
     let mut worse = opened.clone();
     (worse.change, worse.at) = (Change::Escalated, now);
@@ -79,11 +79,11 @@ pub(super) fn escalated(opened: &TransitionRecord, fault: OwnFault, now: Timesta
     worse
 }
 
-/// Resolves an incident at those who heard of it, under a title.
-pub(super) fn resolved_with(opened: &TransitionRecord, title: String, now: Timestamp) -> TransitionRecord {
+/// Resolves an incident at those who heard of it, under a title that says so.
+pub(super) fn mended(opened: &TransitionRecord, title: &str, now: Timestamp) -> TransitionRecord {
     let mut end = resolved(opened, now);
     if let Some(fault) = &mut end.notice.own_fault {
-        fault.title = title;
+        title.clone_into(&mut fault.title);
     }
     end
 }

@@ -98,7 +98,7 @@ fn describe() {
     describe_counter!(names::TRANSITIONS, "Changes of incidents.");
     describe_counter!(names::DELIVERIES, "Attempts to deliver by outcome.");
     describe_gauge!(names::DELIVERIES_WAITING, "Deliveries that wait.");
-    describe_gauge!(names::DEAD_LETTERS, "Deliveries of the last day that a receiver refused for good.");
+    describe_gauge!(names::DEAD_LETTERS, "Deliveries that a receiver refused for good.");
     describe_counter!(names::DECISIONS, "Answers of the gate by decision.");
     describe_counter!(names::LEDGER_FAILURES, "Evaluations that could not be stored and are tried again.");
     describe_gauge!(

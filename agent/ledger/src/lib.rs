@@ -134,8 +134,11 @@ pub enum Loss {
     Unread,
 }
 
-/// Time for which dead letters are shown and can be tried again. Yesterday's alert helps nobody who is woken today.
-pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(86_400);
+/// Time for which dead letters are kept after their incident is over: a token that expires before a long weekend is
+/// replaced after it. While the incident is open they are kept without a limit.
+pub const DEAD_LETTER_RETENTION: Duration = Duration::from_secs(7 * 86_400);
+/// Largest number of dead letters of incidents that are over; beyond it the oldest expire.
+pub const DEAD_LETTERS_KEPT: usize = 20_000;
 
 /// Largest number of silences that are in force at a time.
 pub const MAX_SILENCES: usize = 200;

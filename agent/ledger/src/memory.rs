@@ -16,9 +16,9 @@ use super::retention::{
 };
 use super::working::{Waiting, WorkingSet};
 use super::{
-    CorrectionStore, CountSeries, CountSpan, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
-    DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, Ledger, LedgerError,
-    MAX_SILENCES, ObjectiveStore, PauseStore, Resolution, SilenceStore, Tick,
+    CorrectionStore, CountSeries, CountSpan, CountStore, DeadLetter, DecisionStore, DeliveryState,
+    DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, Ledger, LedgerError, MAX_SILENCES,
+    ObjectiveStore, PauseStore, Resolution, SilenceStore, Tick,
 };
 use lookout_model::correction::IN_FORCE_FOR;
 use lookout_model::{
@@ -239,8 +239,16 @@ impl DeliveryStore for MemoryLedger {
         Ok(self.tables().working.newest_conversation(destination, service, since))
     }
 
-    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        Ok(self.tables().working.dead_letters(now - DEAD_LETTER_RETENTION))
+    async fn dead_letters(&self, _now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.tables().working.dead_letters())
+    }
+
+    async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.tables().working.expire(now).1)
+    }
+
+    async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
+        Ok(self.tables().working.has_accepted(destination, since))
     }
 
     async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
@@ -254,10 +262,9 @@ impl DeliveryStore for MemoryLedger {
     async fn retry_dead_letters(
         &self,
         destination: Option<&str>,
-        now: Timestamp,
+        _now: Timestamp,
     ) -> Result<u64, LedgerError> {
-        let since = now - DEAD_LETTER_RETENTION;
-        Ok(self.tables().working.retry(destination, since).len() as u64)
+        Ok(self.tables().working.retry(destination).len() as u64)
     }
 }
 

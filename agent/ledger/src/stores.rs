@@ -93,8 +93,15 @@ pub trait DeliveryStore: IncidentStore {
         since: Timestamp,
     ) -> Result<Option<String>, LedgerError>;
 
-    /// Returns the deliveries that were refused for good within [`crate::DEAD_LETTER_RETENTION`] before `now`, oldest first.
+    /// Returns the deliveries that were refused for good and have not expired, oldest first.
     async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Marks dead letters of incidents that are over as expired: those older than [`crate::DEAD_LETTER_RETENTION`], and the
+    /// oldest beyond [`crate::DEAD_LETTERS_KEPT`]. Returns them, each once.
+    async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError>;
+
+    /// Returns whether a destination accepted a message at or after an instant.
+    async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError>;
 
     /// Returns the deliveries of an incident that is open or was resolved a short while ago, oldest first.
     async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError>;

@@ -180,6 +180,7 @@ impl Remembered {
             unsure: delivery.unsure,
             due_at: Timestamp::EPOCH,
             ended_at: None,
+            expired: false,
             last_error: None,
             state: if delivery.delivered { State::Delivered(delivery.thread) } else { State::Waiting },
         };

@@ -73,9 +73,16 @@ pub(crate) struct Entry {
     pub(crate) ended_at: Option<Timestamp>,
     pub(crate) last_error: Option<String>,
     pub(crate) state: State,
+    /// True for a delivery that failed and is not tried again.
+    pub(crate) expired: bool,
 }
 
 impl Entry {
+    /// Returns whether it was refused for good and can be tried again.
+    fn is_dead_letter(&self) -> bool {
+        self.state == State::Failed && !self.expired
+    }
+
     fn waiting(transition: Arc<TransitionRecord>, destination: &str) -> Self {
         Self {
             transition,
@@ -87,6 +94,7 @@ impl Entry {
             ended_at: None,
             last_error: None,
             state: State::Waiting,
+            expired: false,
         }
     }
 }

@@ -54,13 +54,14 @@ pub mod names {
     pub const PROMQL_HISTORY: &str = "lookout_promql_history_total";
     /// Transitions by `service`, `slo` and `change`.
     pub const TRANSITIONS: &str = "lookout_incident_transitions_total";
-    /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`); `partial` counts each of
+    /// Delivery attempts by `destination` and `outcome` (`delivered`, `retry`, `failed`); `expired` counts each
+    /// dead letter that is not tried again, `partial` each of
     /// several Alertmanagers that did not take a message which another one took, `quarantined` each alert that one of
     /// them refuses for good.
     pub const DELIVERIES: &str = "lookout_delivery_total";
     /// Deliveries that wait, by `destination`.
     pub const DELIVERIES_WAITING: &str = "lookout_delivery_waiting";
-    /// Deliveries of the last day that a receiver refused for good, by `destination`.
+    /// Deliveries that a receiver refused for good and that can be tried again, by `destination`.
     pub const DEAD_LETTERS: &str = "lookout_delivery_dead_letters";
     /// Seconds by which the clock of an Alertmanager is ahead of ours, by `instance`.
     pub const ALERTMANAGER_CLOCK_SKEW: &str = "lookout_alertmanager_clock_skew_seconds";

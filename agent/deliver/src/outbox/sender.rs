@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::field;
 
 use super::{Ports, with_cause};
+use crate::breaker::Breaker;
 use crate::group::{Batch, Grouping, Key, Update, Waiting};
 use crate::message::is_over;
 use crate::{Receiver, Refused, Retry};
@@ -34,6 +35,8 @@ pub(super) struct Sender {
     pub(super) receiver: Arc<dyn Receiver>,
     pub(super) ports: Ports,
     pub(super) name: String,
+    /// Open while the receiver takes nothing, so that it is tried once in a while, and not once for each message.
+    pub(super) breaker: Breaker,
     /// The wall time and the monotonic time of the start: the time of retries never goes back.
     started: (Timestamp, Instant),
 }
@@ -41,7 +44,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(receiver: Arc<dyn Receiver>, ports: Ports) -> Self {
         let (name, started) = (receiver.name().to_owned(), (ports.clock.now(), Instant::now()));
-        Self { receiver, ports, name, started }
+        Self { receiver, ports, name, breaker: Breaker::default(), started }
     }
 
     /// Returns the wall time of the start plus the time since then. Retries are due by it, so that a clock that is set
@@ -79,6 +82,8 @@ impl Sender {
         };
         let due = self.ports.ledger.due_deliveries(&self.name, self.now(), limit).await?;
         self.show_progress().await?;
+        let places: BTreeMap<i64, usize> =
+            due.iter().enumerate().map(|(place, delivery)| (delivery.id, place)).collect();
         let mut joined: BTreeMap<String, Option<String>> = BTreeMap::new();
         let mut batches: BTreeMap<Key, Batch> = BTreeMap::new();
         for delivery in due {
@@ -106,7 +111,12 @@ impl Sender {
         if matches!(grouping, Grouping::Followed | Grouping::Edited) {
             self.join_retries(&mut batches).await?;
         }
-        Ok(waiting.ready(batches, self.receiver.group_wait(), Instant::now()))
+        let (mut ready, next) = waiting.ready(batches, self.receiver.group_wait(), Instant::now());
+        // in the order of the ledger: pages first, then what waits longest
+        ready.sort_by_key(|batch| {
+            batch.deliveries.iter().filter_map(|one| places.get(&one.id)).min().copied()
+        });
+        Ok((ready, next))
     }
 
     /// Adds to each shared message what waits for another try. It would be told anyway as the state of its incident, and
@@ -155,6 +165,7 @@ impl Sender {
         let attempts = update.deliveries.iter().map(|delivery| delivery.attempts).max().unwrap_or(0);
         let failures = attempts.saturating_add(1);
         let answer = self.send(&update).await.map_err(|refused| self.bounded(refused, failures));
+        self.note_health(&update, &answer);
         let quiet = match &answer {
             Err(Refused { retry: Retry::After(wait), .. }) => Some(*wait),
             _ => None,
@@ -220,6 +231,18 @@ impl Sender {
         // a receiver without ids of its own gets the id of the incident that began the message
         let first = update.deliveries.first().map(|delivery| delivery.notice.incident.id.clone());
         Ok(sent.or_else(|| update.thread.clone()).or(first))
+    }
+
+    /// Opens or closes the breaker. A receiver of batches has one for each of its instances.
+    fn note_health(&self, update: &Update, answer: &Result<Option<String>, Refused>) {
+        match (answer, update.deliveries.first()) {
+            (Err(Refused { retry: Retry::BackOff | Retry::Unsure, .. }), Some(first)) => {
+                if self.receiver.grouping() != Grouping::Batched {
+                    self.breaker.fail(first.id);
+                }
+            }
+            _ => self.breaker.close(),
+        }
     }
 
     fn classify(&self, failures: u32, answer: Result<Option<String>, Refused>) -> DeliveryResult {

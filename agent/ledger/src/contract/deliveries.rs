@@ -1,6 +1,6 @@
 //! The promises about deliveries.
 
-use lookout_engine::Change;
+use lookout_engine::{Change, Severity};
 use lookout_model::sample::{T0, lifecycle};
 
 use super::*;
@@ -64,6 +64,31 @@ async fn incidents_do_not_wait_for_each_other(ledger: &dyn Ledger) {
     ledger.end_attempt(ready[0].id, T0, &failed).await.unwrap();
     let changes: Vec<_> = due(ledger, "slack", T0).await.into_iter().map(|d| d.notice.change).collect();
     assert_eq!(changes, [Change::Escalated, Change::Opened], "a failed one does not hold up the next");
+}
+
+async fn pages_go_first_and_each_incident_in_its_order(ledger: &dyn Ledger) {
+    let opens = |second: u32, severity| {
+        let [mut opened, ..] = lifecycle(T0 + Duration::from_secs(1) * second, &["slack"]);
+        opened.incident.severity = severity;
+        opened.notice.incident = opened.incident.clone();
+        opened
+    };
+    let (ticket, page) = (|at| opens(at, Severity::Ticket), |at| opens(at, Severity::Page));
+    let mut grown = ticket(0);
+    (grown.change, grown.at) = (Change::Escalated, T0 + 5 * TICK);
+    grown.incident.severity = Severity::Page;
+    (grown.notice.change, grown.notice.at) = (grown.change, grown.at);
+    grown.notice.incident = grown.incident.clone();
+    ledger.commit(&[], &[ticket(1), ticket(2), ticket(0), page(3)]).await.unwrap();
+    ledger.commit(&[], &[grown, page(4)]).await.unwrap();
+    let mut told = Vec::new();
+    while let [delivery] = ledger.due_deliveries("slack", T0, 1).await.unwrap().as_slice() {
+        told.push((delivery.notice.incident.detected_at.since(T0).as_secs(), delivery.notice.change));
+        deliver(ledger, delivery, None).await;
+    }
+    let opened = |second| (second, Change::Opened);
+    let expected = [opened(0), opened(3), (0, Change::Escalated), opened(4), opened(1), opened(2)];
+    assert_eq!(told, expected, "the ticket that pages by now goes first");
 }
 
 async fn a_retry_is_due_when_it_says(ledger: &dyn Ledger) {
@@ -178,7 +203,6 @@ async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
     let letters = ledger.dead_letters(T0).await.unwrap();
     let told: Vec<_> = letters.iter().map(|letter| (letter.change.as_str(), letter.error.as_str())).collect();
     assert_eq!(told, [("opened", "slack answered 401"), ("escalated", "slack answered 401")]);
-    assert_eq!(ledger.dead_letters(T0 + DAY + TICK).await.unwrap(), [], "news of yesterday");
     assert_eq!(ledger.retry_dead_letters(Some("pager"), T0).await.unwrap(), 0);
     assert_eq!(ledger.retry_dead_letters(Some("slack"), T0).await.unwrap(), 2);
     assert_eq!(ledger.dead_letters(T0).await.unwrap(), []);
@@ -186,6 +210,56 @@ async fn a_dead_letter_is_seen_and_can_be_tried_again(ledger: &dyn Ledger) {
     assert_eq!(first.notice.change, Change::Opened, "in their order");
     deliver(ledger, &first, None).await;
     assert_eq!(due(ledger, "slack", T0).await[0].notice.change, Change::Escalated);
+}
+
+/// Refuses everything that is due at a destination.
+async fn refuse(ledger: &dyn Ledger, destination: &str, at: Timestamp) {
+    while let Some(delivery) = due(ledger, destination, at).await.first() {
+        ledger.begin_attempt(delivery.id, at).await.unwrap();
+        let refused = DeliveryResult::Failed { error: "slack answered 401".to_owned() };
+        ledger.end_attempt(delivery.id, at, &refused).await.unwrap();
+    }
+}
+
+async fn a_dead_letter_outlives_a_long_weekend_and_expires_once(ledger: &dyn Ledger) {
+    let [opened, escalated, _, resolved] = lifecycle(T0, &["slack"]);
+    let over = resolved.at;
+    ledger.commit(&[], &[opened, escalated]).await.unwrap();
+    refuse(ledger, "slack", T0).await;
+    let much_later = T0 + 60 * DAY;
+    assert_eq!(ledger.expire_dead_letters(much_later).await.unwrap(), [], "the incident is open");
+    assert_eq!(ledger.dead_letters(much_later).await.unwrap().len(), 2);
+    ledger.commit(&[], &[resolved]).await.unwrap();
+    refuse(ledger, "slack", over).await;
+    // twice: a refusal after another try begins no shorter time
+    for days in [3, 6] {
+        assert_eq!(ledger.expire_dead_letters(over + days * DAY).await.unwrap(), []);
+        assert_eq!(
+            ledger.retry_dead_letters(Some("slack"), over + days * DAY).await.unwrap(),
+            3,
+            "{days} days"
+        );
+        refuse(ledger, "slack", over + days * DAY).await;
+    }
+    let last = over + 13 * DAY;
+    assert_eq!(ledger.expire_dead_letters(last - TICK).await.unwrap(), []);
+    let expired = ledger.expire_dead_letters(last).await.unwrap();
+    let changes: Vec<_> = expired.iter().map(|letter| letter.change.as_str()).collect();
+    assert_eq!(changes, ["opened", "escalated", "resolved"]);
+    assert_eq!(ledger.expire_dead_letters(last).await.unwrap(), [], "once");
+    assert_eq!(ledger.dead_letters(last).await.unwrap(), []);
+    assert_eq!(ledger.retry_dead_letters(None, last).await.unwrap(), 0);
+}
+
+async fn an_accepted_message_is_known_by_its_destination_and_time(ledger: &dyn Ledger) {
+    let [opened, ..] = lifecycle(T0, &["slack", "pager"]);
+    ledger.commit(&[], &[opened]).await.unwrap();
+    refuse(ledger, "pager", T0).await;
+    let first = due(ledger, "slack", T0).await.remove(0);
+    deliver(ledger, &first, None).await;
+    assert!(ledger.has_accepted("slack", T0).await.unwrap());
+    assert!(!ledger.has_accepted("slack", T0 + TICK).await.unwrap());
+    assert!(!ledger.has_accepted("pager", EPOCH).await.unwrap());
 }
 
 async fn a_transition_can_be_forwarded_once(ledger: &dyn Ledger) {
@@ -231,12 +305,15 @@ promises! {
     every_delivery_of_an_incident_is_shown
     later_transitions_wait_for_earlier_ones
     incidents_do_not_wait_for_each_other
+    pages_go_first_and_each_incident_in_its_order
     a_retry_is_due_when_it_says
     an_attempt_of_unknown_outcome_is_remembered
     the_first_message_names_the_thread
     incidents_of_one_message_are_known
     what_is_over_stays_over
     a_dead_letter_is_seen_and_can_be_tried_again
+    a_dead_letter_outlives_a_long_weekend_and_expires_once
+    an_accepted_message_is_known_by_its_destination_and_time
     a_refused_one_that_is_delivered_late_is_followed_by_what_came_after_it
     a_transition_can_be_forwarded_once
 }

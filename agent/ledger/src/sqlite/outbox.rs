@@ -5,7 +5,9 @@ use sqlx::{FromRow, SqliteConnection, SqlitePool};
 
 use super::writer::Writer;
 use super::{SqliteLedger, conversation, decode, query};
-use crate::{DEAD_LETTER_RETENTION, DeadLetter, DeliveryState, DeliveryStore, LedgerError};
+use crate::{
+    DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, DeliveryState, DeliveryStore, LedgerError,
+};
 use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp};
 use lookout_runtime::events::{chain, names};
 
@@ -17,6 +19,29 @@ struct DueRow {
     unsure: bool,
     notice: String,
     thread: Option<String>,
+}
+
+/// The columns of [`LetterRow`].
+const LETTERS: &str = "select delivery.destination, incident.id as incident_id, incident.slo_id, \
+     coalesce(news, transition.change) as change, transition.at_ms, coalesce(delivery.last_error, '') as error \
+     from delivery join transition on transition.id = delivery.transition_id \
+     join incident on incident.id = delivery.incident_id";
+
+#[derive(FromRow)]
+struct LetterRow {
+    destination: String,
+    incident_id: String,
+    slo_id: String,
+    change: String,
+    at_ms: i64,
+    error: String,
+}
+
+impl From<LetterRow> for DeadLetter {
+    fn from(row: LetterRow) -> Self {
+        let LetterRow { destination, incident_id, slo_id, change, at_ms, error } = row;
+        Self { destination, incident_id, slo_id, change, at: Timestamp::from_millis(at_ms), error }
+    }
 }
 
 /// Returns the deliveries that are due. One whose notice cannot be read back is given up: it must not block the
@@ -35,11 +60,12 @@ pub(super) async fn due(
           and first.destination = delivery.destination and first.state = 'delivered' \
           and first.thread is not null order by first.id limit 1) as thread \
          from delivery join transition on transition.id = delivery.transition_id \
+         join incident on incident.id = delivery.incident_id \
          where delivery.destination = $1 and delivery.state = 'waiting' and delivery.due_at_ms <= $2 \
          and not exists (select 1 from delivery as earlier where earlier.incident_id = delivery.incident_id \
           and earlier.destination = delivery.destination and earlier.state = 'waiting' \
           and earlier.id < delivery.id) \
-         order by delivery.id limit $3",
+         order by incident.severity = 'page' desc, delivery.id limit $3",
     )
     .bind(destination)
     .bind(now.as_millis())
@@ -170,22 +196,54 @@ async fn repeat_later(connection: &mut SqliteConnection, delivery: i64) -> sqlx:
     Ok(())
 }
 
-/// Returns the deliveries that were refused for good within [`DEAD_LETTER_RETENTION`], oldest first.
-pub(super) async fn dead_letters(pool: &SqlitePool, now: Timestamp) -> sqlx::Result<Vec<DeadLetter>> {
-    let rows: Vec<(String, String, String, String, i64, Option<String>)> = sqlx::query_as(
-        "select delivery.destination, incident.id, incident.slo_id, coalesce(news, transition.change), transition.at_ms, \
-         delivery.last_error from delivery join transition on transition.id = delivery.transition_id \
-         join incident on incident.id = delivery.incident_id \
-         where delivery.state = 'failed' and delivery.ended_at_ms >= $1 order by delivery.id",
-    )
-    .bind((now - DEAD_LETTER_RETENTION).as_millis())
+/// Returns the deliveries that were refused for good and have not expired, oldest first.
+pub(super) async fn dead_letters(pool: &SqlitePool) -> sqlx::Result<Vec<DeadLetter>> {
+    let rows: Vec<LetterRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+        "{LETTERS} where delivery.state = 'failed' and not delivery.expired order by delivery.id"
+    )))
     .fetch_all(pool)
     .await?;
-    let letter = |(destination, incident_id, slo_id, change, at_ms, error)| {
-        let (at, error): (Timestamp, Option<String>) = (Timestamp::from_millis(at_ms), error);
-        DeadLetter { destination, incident_id, slo_id, change, at, error: error.unwrap_or_default() }
-    };
-    Ok(rows.into_iter().map(letter).collect())
+    Ok(rows.into_iter().map(DeadLetter::from).collect())
+}
+
+/// Marks dead letters of incidents that are over as expired: those that are too old, and the oldest of too many. Returns
+/// them.
+async fn expire(connection: &mut SqliteConnection, now: Timestamp) -> sqlx::Result<Vec<DeadLetter>> {
+    let ids: Vec<i64> = sqlx::query_scalar(
+        "select id from (select delivery.id, max(delivery.ended_at_ms, incident.resolved_at_ms) as over_at_ms, \
+          row_number() over (order by delivery.id desc) as place \
+          from delivery join incident on incident.id = delivery.incident_id \
+          where delivery.state = 'failed' and not delivery.expired and incident.resolved_at_ms is not null) \
+         where over_at_ms <= $1 or place > $2 order by id",
+    )
+    .bind((now - DEAD_LETTER_RETENTION).as_millis())
+    .bind(i64::try_from(DEAD_LETTERS_KEPT).unwrap_or(i64::MAX))
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut expired = Vec::with_capacity(ids.len());
+    for id in ids {
+        sqlx::query("update delivery set expired = 1 where id = $1")
+            .bind(id)
+            .execute(&mut *connection)
+            .await?;
+        let letter: LetterRow =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("{LETTERS} where delivery.id = $1")))
+                .bind(id)
+                .fetch_one(&mut *connection)
+                .await?;
+        expired.push(letter.into());
+    }
+    Ok(expired)
+}
+
+async fn has_accepted(pool: &SqlitePool, destination: &str, since: Timestamp) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (select 1 from delivery where destination = $1 and state = 'delivered' and ended_at_ms >= $2)",
+    )
+    .bind(destination)
+    .bind(since.as_millis())
+    .fetch_one(pool)
+    .await
 }
 
 /// Returns the deliveries of an incident, oldest first.
@@ -235,16 +293,11 @@ pub(super) async fn forward(
 }
 
 /// Makes dead letters wait again. Returns how many.
-pub(super) async fn retry(
-    connection: &mut SqliteConnection,
-    destination: Option<&str>,
-    now: Timestamp,
-) -> sqlx::Result<u64> {
+pub(super) async fn retry(connection: &mut SqliteConnection, destination: Option<&str>) -> sqlx::Result<u64> {
     let retried = sqlx::query(
         "update delivery set state = 'waiting', due_at_ms = 0, ended_at_ms = null \
-         where state = 'failed' and ended_at_ms >= $1 and ($2 is null or destination = $2)",
+         where state = 'failed' and not expired and ($1 is null or destination = $1)",
     )
-    .bind((now - DEAD_LETTER_RETENTION).as_millis())
     .bind(destination)
     .execute(connection)
     .await?;
@@ -323,8 +376,21 @@ impl DeliveryStore for SqliteLedger {
             .map_err(query("looking for a message about a service"))
     }
 
-    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        dead_letters(&self.readers, now).await.map_err(query("reading dead letters"))
+    async fn dead_letters(&self, _now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        dead_letters(&self.readers).await.map_err(query("reading dead letters"))
+    }
+
+    async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        const DOING: &str = "expiring dead letters";
+        let mut work = self.writer.begin(DOING).await?;
+        let expired = expire(&mut work.connection, now).await.map_err(query(DOING))?;
+        work.commit().await?;
+        Ok(expired)
+    }
+
+    async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
+        let accepted = has_accepted(&self.readers, destination, since).await;
+        accepted.map_err(query("looking for accepted messages"))
     }
 
     async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
@@ -342,11 +408,11 @@ impl DeliveryStore for SqliteLedger {
     async fn retry_dead_letters(
         &self,
         destination: Option<&str>,
-        now: Timestamp,
+        _now: Timestamp,
     ) -> Result<u64, LedgerError> {
         const DOING: &str = "trying dead letters again";
         let mut work = self.writer.begin(DOING).await?;
-        let retried = retry(&mut work.connection, destination, now).await;
+        let retried = retry(&mut work.connection, destination).await;
         let retried = retried.map_err(query(DOING))?;
         work.commit().await?;
         Ok(retried)

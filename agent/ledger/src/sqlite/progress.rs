@@ -12,11 +12,11 @@ use crate::working::{Entry, InProgress, State, WorkingSet};
 use lookout_model::{Timestamp, TransitionRecord};
 use lookout_runtime::events::chain;
 
-/// Incidents that are open, were resolved lately, or have a delivery that was refused within a day or waits; at most `$2`
+/// Incidents that are open, were resolved lately, or have a dead letter or a delivery that waits; at most `$2`
 /// of those that were resolved lately, and of those that wait for one destination.
 const IN_PROGRESS: &str = "select id from incident where resolved_at_ms is null \
      union select id from (select id from incident where resolved_at_ms >= $1 order by resolved_at_ms desc limit $2) \
-     union select incident_id from delivery where state = 'failed' and ended_at_ms >= $1 - 86400000 \
+     union select incident_id from delivery where state = 'failed' and not expired \
      union select incident_id from (select incident_id, row_number() over \
       (partition by destination order by min(id)) as place from delivery where state = 'waiting' \
       group by destination, incident_id) where place <= $2";
@@ -33,6 +33,7 @@ struct DeliveryRow {
     last_error: Option<String>,
     ended_at_ms: Option<i64>,
     thread: Option<String>,
+    expired: bool,
 }
 
 impl DeliveryRow {
@@ -51,6 +52,7 @@ impl DeliveryRow {
                 "failed" => State::Failed,
                 _ => State::Waiting,
             },
+            expired: self.expired,
         }
     }
 }
@@ -173,13 +175,13 @@ pub(super) async fn write(connection: &mut SqliteConnection, entry: &Entry) -> s
     };
     sqlx::query(
         "insert into delivery (transition_id, incident_id, destination, state, attempts, due_at_ms, attempting, \
-         unsure, last_error, ended_at_ms, thread) \
-         select id, incident_id, $4, $5, $6, $7, $8, $9, $10, $11, $12 from transition \
+         unsure, last_error, ended_at_ms, thread, expired) \
+         select id, incident_id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13 from transition \
          where incident_id = $1 and change = $2 and at_ms = $3 \
          on conflict (transition_id, destination) do update set state = excluded.state, \
          attempts = excluded.attempts, due_at_ms = excluded.due_at_ms, attempting = excluded.attempting, \
          unsure = excluded.unsure, last_error = excluded.last_error, ended_at_ms = excluded.ended_at_ms, \
-         thread = excluded.thread",
+         thread = excluded.thread, expired = excluded.expired",
     )
     .bind(&entry.transition.incident.id)
     .bind(entry.transition.change.as_str())
@@ -193,6 +195,7 @@ pub(super) async fn write(connection: &mut SqliteConnection, entry: &Entry) -> s
     .bind(&entry.last_error)
     .bind(entry.ended_at.map(Timestamp::as_millis))
     .bind(thread)
+    .bind(entry.expired)
     .execute(connection)
     .await?;
     Ok(())

@@ -1,9 +1,10 @@
 //! Deliveries that wait, their attempts, and dead letters.
 
+use core::cmp::Reverse;
 use std::sync::Arc;
 
 use super::{Entry, State, WorkingSet, is_same};
-use crate::{DeadLetter, DeliveryState};
+use crate::{DEAD_LETTER_RETENTION, DEAD_LETTERS_KEPT, DeadLetter, DeliveryState};
 use lookout_model::{Delivery, DeliveryResult, Notice, Timestamp, TransitionRecord};
 
 impl WorkingSet {
@@ -16,11 +17,16 @@ impl WorkingSet {
         })
     }
 
-    /// Returns the deliveries that are due. They stay in memory until their attempt has begun and ended.
+    /// Returns the deliveries that are due: those of incidents that page first, then by their age. They stay in memory until
+    /// their attempt has begun and ended.
     pub(crate) fn due(&mut self, destination: &str, now: Timestamp, limit: u32) -> Vec<Delivery> {
         let mut due: Vec<_> =
             self.first_waiting(destination).filter(|(_, entry)| entry.due_at <= now).collect();
-        due.sort_by_key(|(id, _)| *id);
+        let severity = |entry: &Entry| {
+            let story = self.stories.get(&entry.transition.incident.id);
+            story.map(|story| story.incident.severity)
+        };
+        due.sort_by_key(|(id, entry)| (Reverse(severity(entry)), *id));
         let delivery = |(id, entry): (i64, &Entry)| Delivery {
             id,
             destination: entry.destination.clone(),
@@ -117,22 +123,46 @@ impl WorkingSet {
         ids
     }
 
-    /// Returns the deliveries that were refused for good since an instant.
-    pub(super) fn dead(&self, since: Timestamp) -> impl Iterator<Item = (i64, &Entry)> {
-        let dead = move |entry: &Entry| entry.state == State::Failed && entry.ended_at >= Some(since);
-        self.deliveries.iter().filter(move |(_, entry)| dead(entry)).map(|(id, entry)| (*id, entry))
+    /// Returns the deliveries that were refused for good and have not expired.
+    pub(super) fn dead(&self) -> impl Iterator<Item = (i64, &Entry)> {
+        let dead = self.deliveries.iter().filter(|(_, entry)| entry.is_dead_letter());
+        dead.map(|(id, entry)| (*id, entry))
     }
 
-    pub(crate) fn dead_letters(&self, since: Timestamp) -> Vec<DeadLetter> {
-        let letter = |(_, entry): (i64, &Entry)| DeadLetter {
-            destination: entry.destination.clone(),
-            incident_id: entry.transition.incident.id.clone(),
-            slo_id: entry.transition.incident.slo_id.clone(),
-            change: entry.transition.notice.word().to_owned(),
-            at: entry.transition.at,
-            error: entry.last_error.clone().unwrap_or_default(),
+    pub(crate) fn dead_letters(&self) -> Vec<DeadLetter> {
+        self.dead().map(|(_, entry)| letter(entry)).collect()
+    }
+
+    /// Marks dead letters of incidents that are over as expired: those that are too old, and the oldest of too many. Returns
+    /// them with their ids.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> (Vec<i64>, Vec<DeadLetter>) {
+        let over_at = |entry: &Entry| {
+            let story = self.stories.get(&entry.transition.incident.id)?;
+            story.incident.resolved_at.max(entry.ended_at).filter(|_| !story.is_open())
         };
-        self.dead(since).map(letter).collect()
+        let over: Vec<(i64, Timestamp)> =
+            self.dead().filter_map(|(id, entry)| Some((id, over_at(entry)?))).collect();
+        let too_many = over.len().saturating_sub(DEAD_LETTERS_KEPT);
+        let expires = |(place, (_, at)): &(usize, &(i64, Timestamp))| {
+            *place < too_many || *at + DEAD_LETTER_RETENTION <= now
+        };
+        let ids: Vec<i64> = over.iter().enumerate().filter(expires).map(|(_, (id, _))| *id).collect();
+        let mut letters = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let Some(entry) = self.deliveries.get_mut(id) else { continue };
+            entry.expired = true;
+            letters.push(letter(entry));
+        }
+        (ids, letters)
+    }
+
+    /// Returns whether a destination accepted a message at or after an instant.
+    pub(crate) fn has_accepted(&self, destination: &str, since: Timestamp) -> bool {
+        self.deliveries.values().any(|entry| {
+            matches!(entry.state, State::Delivered(_))
+                && entry.destination == destination
+                && entry.ended_at >= Some(since)
+        })
     }
 
     /// Adds a delivery of a stored transition for another destination, unless it has one. Returns its id.
@@ -170,9 +200,9 @@ impl WorkingSet {
     }
 
     /// Makes dead letters wait again. Returns their ids.
-    pub(crate) fn retry(&mut self, destination: Option<&str>, since: Timestamp) -> Vec<i64> {
+    pub(crate) fn retry(&mut self, destination: Option<&str>) -> Vec<i64> {
         let wanted = |entry: &Entry| destination.is_none_or(|name| name == entry.destination);
-        let ids: Vec<i64> = self.dead(since).filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
+        let ids: Vec<i64> = self.dead().filter(|(_, entry)| wanted(entry)).map(|(id, _)| id).collect();
         for &id in &ids {
             let Some(entry) = self.deliveries.get_mut(&id) else { continue };
             (entry.state, entry.due_at, entry.ended_at) = (State::Waiting, Timestamp::EPOCH, None);
@@ -180,5 +210,16 @@ impl WorkingSet {
             queues.entry(entry.transition.incident.id.clone()).or_default().insert(id);
         }
         ids
+    }
+}
+
+fn letter(entry: &Entry) -> DeadLetter {
+    DeadLetter {
+        destination: entry.destination.clone(),
+        incident_id: entry.transition.incident.id.clone(),
+        slo_id: entry.transition.incident.slo_id.clone(),
+        change: entry.transition.notice.word().to_owned(),
+        at: entry.transition.at,
+        error: entry.last_error.clone().unwrap_or_default(),
     }
 }

@@ -7,8 +7,7 @@ use core::cmp::Reverse;
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Entry, InProgress, State, Story, WorkingSet};
-use crate::DEAD_LETTER_RETENTION;
+use super::{Entry, InProgress, Story, WorkingSet};
 use lookout_engine::Change;
 use lookout_model::Timestamp;
 
@@ -83,10 +82,11 @@ impl WorkingSet {
 
     /// Returns incidents that stay in memory although they are over.
     fn needed(&self, now: Timestamp) -> BTreeSet<&str> {
-        let dead_since = now - DEAD_LETTER_RETENTION;
         let in_use = |(id, entry): &(&i64, &Entry)| {
-            let dead = entry.state == State::Failed && entry.ended_at >= Some(dead_since);
-            entry.attempting || dead || self.handed_out.contains(id) || self.unstored.contains(id)
+            entry.attempting
+                || entry.is_dead_letter()
+                || self.handed_out.contains(id)
+                || self.unstored.contains(id)
         };
         let in_use = self.deliveries.iter().filter(in_use);
         let mut needed: BTreeSet<&str> =
@@ -124,8 +124,7 @@ impl WorkingSet {
         let waits: BTreeSet<&str> = match waiting {
             Waiting::Too => BTreeSet::new(),
             Waiting::Kept => {
-                let dead = self.dead(before - DEAD_LETTER_RETENTION);
-                let dead = dead.map(|(_, entry)| &entry.transition.incident.id);
+                let dead = self.dead().map(|(_, entry)| &entry.transition.incident.id);
                 self.queues.values().flat_map(BTreeMap::keys).chain(dead).map(String::as_str).collect()
             }
         };

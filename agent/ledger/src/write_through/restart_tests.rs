@@ -166,3 +166,32 @@ async fn a_restart_without_harm_tells_of_nothing() {
     let again = killed(folder.path());
     assert_eq!(open(&again).await.health(), Health::default(), "with a damaged witness");
 }
+
+#[tokio::test]
+async fn a_dead_letter_survives_a_restart_and_what_has_expired_does_not_come_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let [opened, .., resolved] = lifecycle(T0, &["chat"]);
+    let over = resolved.at;
+    let ledger = open(&folder).await;
+    ledger.commit(&[], &[opened, resolved]).await.unwrap();
+    while let Some(delivery) = ledger.due_deliveries("chat", T0, 1).await.unwrap().first() {
+        let refused = lookout_model::DeliveryResult::Failed { error: "401".to_owned() };
+        ledger.begin_attempt(delivery.id, over).await.unwrap();
+        ledger.end_attempt(delivery.id, over, &refused).await.unwrap();
+    }
+    ledger.close().await;
+    for day in [2, 5] {
+        let ledger = open(&folder).await;
+        ledger.prune(over + Duration::from_secs(day * 86_400)).await.unwrap();
+        assert_eq!(ledger.dead_letters(over).await.unwrap().len(), 2, "{day} days");
+        ledger.close().await;
+    }
+    let ledger = open(&folder).await;
+    let late = over + crate::DEAD_LETTER_RETENTION;
+    assert_eq!(ledger.expire_dead_letters(late).await.unwrap().len(), 2);
+    drop(ledger);
+    let ledger = open(&folder).await;
+    assert_eq!(ledger.expire_dead_letters(late).await.unwrap(), []);
+    assert_eq!(ledger.retry_dead_letters(None, late).await.unwrap(), 0);
+    ledger.close().await;
+}

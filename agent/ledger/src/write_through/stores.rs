@@ -9,9 +9,8 @@ use lookout_model::{
 
 use super::WriteThroughLedger;
 use crate::{
-    CorrectionStore, CountSeries, CountStore, DEAD_LETTER_RETENTION, DeadLetter, DecisionStore,
-    DeliveryState, DeliveryStore, DeployStore, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore,
-    PauseStore, ProbeHistoryStore,
+    CorrectionStore, CountSeries, CountStore, DeadLetter, DecisionStore, DeliveryState, DeliveryStore,
+    DeployStore, HeartbeatStore, IncidentStore, LedgerError, ObjectiveStore, PauseStore, ProbeHistoryStore,
 };
 
 #[async_trait]
@@ -118,8 +117,25 @@ impl DeliveryStore for WriteThroughLedger {
         Ok(self.working().newest_conversation(destination, service, since))
     }
 
-    async fn dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
-        Ok(self.working().dead_letters(now - DEAD_LETTER_RETENTION))
+    async fn dead_letters(&self, _now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        Ok(self.working().dead_letters())
+    }
+
+    async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        let (ids, expired) = {
+            let mut working = self.working();
+            let (ids, expired) = working.expire(now);
+            working.hold(&ids);
+            (ids, expired)
+        };
+        if !ids.is_empty() {
+            self.store_progress(&ids).await;
+        }
+        Ok(expired)
+    }
+
+    async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
+        Ok(self.working().has_accepted(destination, since))
     }
 
     async fn deliveries_of(&self, incident: &str) -> Result<Vec<DeliveryState>, LedgerError> {
@@ -151,11 +167,11 @@ impl DeliveryStore for WriteThroughLedger {
     async fn retry_dead_letters(
         &self,
         destination: Option<&str>,
-        now: Timestamp,
+        _now: Timestamp,
     ) -> Result<u64, LedgerError> {
         let ids = {
             let mut working = self.working();
-            let ids = working.retry(destination, now - DEAD_LETTER_RETENTION);
+            let ids = working.retry(destination);
             working.hold(&ids);
             ids
         };

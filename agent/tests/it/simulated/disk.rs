@@ -110,6 +110,14 @@ impl DeliveryStore for Disk {
         self.memory.dead_letters(now).await
     }
 
+    async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.memory.expire_dead_letters(now).await
+    }
+
+    async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
+        self.memory.has_accepted(destination, since).await
+    }
+
     async fn retry_dead_letters(
         &self,
         destination: Option<&str>,

@@ -131,6 +131,16 @@ impl DeliveryStore for FakeLedger {
         Ok(self.dead_letters.lock().unwrap().clone())
     }
 
+    async fn expire_dead_letters(&self, now: Timestamp) -> Result<Vec<DeadLetter>, LedgerError> {
+        self.works()?;
+        self.books.expire_dead_letters(now).await
+    }
+
+    async fn has_accepted(&self, destination: &str, since: Timestamp) -> Result<bool, LedgerError> {
+        self.works()?;
+        self.books.has_accepted(destination, since).await
+    }
+
     async fn retry_dead_letters(&self, destination: Option<&str>, _: Timestamp) -> Result<u64, LedgerError> {
         self.works()?;
         let mut letters = self.dead_letters.lock().unwrap();

@@ -1,0 +1,226 @@
+//! Pages wait neither for tickets nor for a receiver that does not take them.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use lookout_engine::{Change, Severity};
+use lookout_ledger::{DeliveryStore, Ledger as _, MemoryLedger};
+use lookout_model::sample::{T0, lifecycle};
+use lookout_model::{Delivery, DeliveryResult, TransitionRecord};
+use lookout_runtime::clock::TokioClock;
+
+use super::*;
+use crate::{Refused, Retry};
+
+/// The behaviour of a receiver.
+#[derive(Clone, Copy)]
+enum Behaviour {
+    /// Takes each message, after a while.
+    Takes(Duration),
+    /// Does not answer until the time limit of the client is over.
+    Hangs,
+    /// Refuses each message.
+    Refuses(Retry),
+}
+
+/// Receiver that takes one message at a time, and records what it took.
+struct Chat {
+    behaviour: Mutex<Behaviour>,
+    took: Mutex<Vec<(u64, Severity, Change)>>,
+    asked: AtomicUsize,
+    start: Instant,
+}
+
+#[async_trait]
+impl Receiver for Chat {
+    fn name(&self) -> &str {
+        "chat"
+    }
+
+    fn concurrency(&self) -> usize {
+        1
+    }
+
+    async fn deliver(&self, delivery: &Delivery) -> Result<Option<String>, Refused> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let error = "scripted".to_owned();
+        let behaviour = *self.behaviour.lock().unwrap();
+        match behaviour {
+            Behaviour::Takes(pause) => tokio::time::sleep(pause).await,
+            Behaviour::Hangs => {
+                tokio::time::sleep(Duration::from_secs(10)).await;
+                return Err(Refused { error, retry: Retry::Unsure });
+            }
+            Behaviour::Refuses(retry) => return Err(Refused { error, retry }),
+        }
+        let (notice, second) = (&delivery.notice, self.start.elapsed().as_secs());
+        self.took.lock().unwrap().push((second, notice.incident.severity, notice.change));
+        Ok(None)
+    }
+}
+
+struct Scene {
+    chat: Arc<Chat>,
+    ledger: Arc<MemoryLedger>,
+    wake: Arc<Notify>,
+}
+
+impl Scene {
+    fn open(behaviour: Behaviour) -> Self {
+        let (took, start) = (Mutex::default(), Instant::now());
+        let chat =
+            Arc::new(Chat { behaviour: Mutex::new(behaviour), took, asked: AtomicUsize::new(0), start });
+        let (ledger, wake) = (Arc::new(MemoryLedger::default()), Arc::new(Notify::new()));
+        let ports = Ports {
+            ledger: Arc::clone(&ledger) as Arc<dyn DeliveryStore>,
+            clock: Arc::new(TokioClock::starting_at(T0)),
+            random: Arc::new(Random::from_seed(7)),
+            wake: Arc::clone(&wake),
+            fallback: Some("mail".to_owned()),
+        };
+        tokio::spawn(run(Arc::clone(&chat) as Arc<dyn Receiver>, ports, CancellationToken::new()));
+        Self { chat, ledger, wake }
+    }
+
+    /// Stores the beginning of incidents now.
+    async fn begin(&self, severity: Severity, count: u32) -> Vec<TransitionRecord> {
+        let salt = if severity == Severity::Page { 1_000 } else { 0 };
+        let opens = |number| {
+            let at = T0 + self.chat.start.elapsed() + Duration::from_millis(1) * (salt + number);
+            let [mut opened, ..] = lifecycle(at, &["chat"]);
+            opened.incident.severity = severity;
+            opened.notice.incident = opened.incident.clone();
+            opened
+        };
+        let opened: Vec<_> = (0..count).map(opens).collect();
+        self.store(&opened).await;
+        opened
+    }
+
+    /// Stores the end of an incident now.
+    async fn end(&self, opened: &TransitionRecord) {
+        let mut over = opened.clone();
+        (over.change, over.at) = (Change::Resolved, T0 + self.chat.start.elapsed());
+        over.incident.resolved_at = Some(over.at);
+        (over.notice.change, over.notice.at) = (over.change, over.at);
+        over.notice.incident = over.incident.clone();
+        self.store(&[over]).await;
+    }
+
+    async fn store(&self, transitions: &[TransitionRecord]) {
+        self.ledger.commit(&[], transitions).await.unwrap();
+        self.wake.notify_waiters();
+    }
+
+    fn behave(&self, behaviour: Behaviour) {
+        *self.chat.behaviour.lock().unwrap() = behaviour;
+    }
+
+    fn took(&self) -> Vec<(u64, Severity, Change)> {
+        self.chat.took.lock().unwrap().clone()
+    }
+
+    /// Takes what the fallback has to tell.
+    async fn mail(&self) -> Vec<(Severity, Change)> {
+        let mut told = Vec::new();
+        while let [delivery, ..] = self.ledger.due_deliveries("mail", T0, 9).await.unwrap().as_slice() {
+            told.push((delivery.notice.incident.severity, delivery.notice.change));
+            self.ledger.begin_attempt(delivery.id, T0).await.unwrap();
+            let delivered = DeliveryResult::Delivered { thread: None };
+            self.ledger.end_attempt(delivery.id, T0, &delivered).await.unwrap();
+        }
+        told
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_that_its_destination_does_not_take_is_tried_elsewhere_within_a_minute() {
+    let patience = Retry::After(Duration::from_secs(3600));
+    for behaviour in [Behaviour::Hangs, Behaviour::Refuses(Retry::BackOff), Behaviour::Refuses(patience)] {
+        let scene = Scene::open(behaviour);
+        // twice, and healed in between
+        for _ in 0..2 {
+            scene.begin(Severity::Ticket, 1).await;
+            let opened = scene.begin(Severity::Page, 2).await;
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            assert_eq!(scene.mail().await, [], "it may still be taken");
+            tokio::time::sleep(Duration::from_secs(12)).await;
+            assert_eq!(scene.mail().await, [(Severity::Page, Change::Opened); 2], "and no ticket");
+            tokio::time::sleep(Duration::from_secs(7200)).await;
+            assert_eq!((scene.mail().await, scene.took()), (vec![], vec![]), "once is enough");
+            scene.end(&opened[0]).await;
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            assert_eq!(scene.mail().await, [(Severity::Page, Change::Resolved)], "and its end");
+            scene.behave(Behaviour::Takes(Duration::ZERO));
+            tokio::time::sleep(Duration::from_secs(130)).await;
+            let mut took: Vec<_> =
+                scene.took().iter().map(|(_, severity, change)| (*severity, *change)).collect();
+            took.sort_unstable_by_key(|(severity, change)| (*severity, *change != Change::Opened));
+            let mut expected = [
+                (Severity::Ticket, Change::Opened),
+                (Severity::Page, Change::Opened),
+                (Severity::Page, Change::Opened),
+                (Severity::Page, Change::Resolved),
+            ];
+            expected.sort_unstable_by_key(|(severity, change)| (*severity, *change != Change::Opened));
+            assert_eq!((took, scene.mail().await), (expected.to_vec(), vec![]), "each once");
+            scene.chat.took.lock().unwrap().clear();
+            scene.behave(behaviour);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_overtakes_tickets_that_wait() {
+    let scene = Scene::open(Behaviour::Takes(Duration::from_secs(1)));
+    scene.begin(Severity::Ticket, 200).await;
+    // twice, in the middle of a round that was read before
+    for millis in [5500, 47_500] {
+        tokio::time::sleep(Duration::from_millis(millis) - scene.chat.start.elapsed()).await;
+        scene.begin(Severity::Page, 1).await;
+    }
+    tokio::time::sleep(Duration::from_secs(300)).await;
+    let took = scene.took();
+    let pages: Vec<u64> =
+        took.iter().filter(|(_, severity, _)| *severity == Severity::Page).map(|(at, ..)| *at).collect();
+    assert_eq!((took.len(), pages), (202, vec![7, 49]), "behind the one that is under way");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_takes_nothing_is_not_tried_for_every_message() {
+    for behaviour in [Behaviour::Hangs, Behaviour::Refuses(Retry::BackOff)] {
+        let scene = Scene::open(behaviour);
+        // twice, and healed in between
+        for round in 1..=2 {
+            scene.begin(Severity::Ticket, 100).await;
+            tokio::time::sleep(Duration::from_secs(600)).await;
+            let asked = scene.chat.asked.swap(0, Ordering::Relaxed);
+            assert!((15..=40).contains(&asked), "{asked} requests in ten minutes");
+            scene.behave(Behaviour::Takes(Duration::ZERO));
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            assert_eq!((scene.took().len(), scene.ledger.waiting("chat").await.unwrap().1), (round * 100, 0));
+            scene.behave(behaviour);
+            scene.chat.asked.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_fails_alone_delays_no_other() {
+    let scene = Scene::open(Behaviour::Refuses(Retry::BackOff));
+    scene.begin(Severity::Ticket, 1).await;
+    // twice, after many failures of the first one
+    for minute in [10, 20] {
+        scene.behave(Behaviour::Refuses(Retry::BackOff));
+        tokio::time::sleep(Duration::from_secs(minute * 60) - scene.chat.start.elapsed()).await;
+        scene.behave(Behaviour::Takes(Duration::ZERO));
+        scene.begin(Severity::Page, 1).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let pages: Vec<u64> =
+            scene.took().iter().filter(|one| one.1 == Severity::Page).map(|(at, ..)| *at).collect();
+        assert_eq!(pages.last(), Some(&(minute * 60)), "at once");
+        tokio::time::sleep(Duration::from_secs(70)).await;
+        scene.begin(Severity::Ticket, 1).await;
+    }
+}
