@@ -12,7 +12,7 @@ mod instance;
 mod quarantine;
 mod read_back;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -315,6 +315,20 @@ impl Alertmanager {
     }
 }
 
+/// Returns one alert for each set of labels: the one that fires, or else that of the newest incident. The end of an earlier
+/// incident would end the alert that fires.
+fn newest(templates: Vec<AlertTemplate<'_>>) -> Vec<AlertTemplate<'_>> {
+    let rank = |template: &AlertTemplate<'_>| (template.firing, template.notice.incident.detected_at);
+    let mut newest: BTreeMap<_, AlertTemplate<'_>> = BTreeMap::new();
+    for template in templates {
+        let known = newest.entry(template.labels()).or_insert(template);
+        if rank(&template) > rank(known) {
+            *known = template;
+        }
+    }
+    newest.into_values().collect()
+}
+
 #[async_trait]
 impl Receiver for Alertmanager {
     fn name(&self) -> &str {
@@ -336,7 +350,7 @@ impl Receiver for Alertmanager {
             .flat_map(|transition| self.templates(&transition.notice))
             .filter(|template| template.firing || template.notice.at >= resolved_since)
             .collect();
-        self.refresh_all(&templates).await
+        self.refresh_all(&newest(templates)).await
     }
 
     async fn read_back(&self) {
