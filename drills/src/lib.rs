@@ -1,10 +1,11 @@
-//! Rehearses delivery on a bad day, a restore from backups and the rollback of a faulty version, on one machine and with
+//! Rehearses delivery on a bad day, a full disk, a restore from backups and the rollback of a faulty version, on one machine and with
 //! the real programs.
 //! `cargo xtask drill` starts it. It never touches a platform: processes stand for it.
 #![expect(clippy::print_stdout, reason = "people watch a drill")]
 
 mod clients;
 mod delivery;
+mod ledger;
 mod platform;
 mod postgres;
 mod restore;
@@ -29,6 +30,8 @@ pub enum Drill {
     Restore(restore::Arguments),
     /// Every destination fails in turn and the agent is killed again and again; no message may be lost
     Delivery(delivery::Arguments),
+    /// The disk below the ledger is full for a while before an outage; it is paged, recorded and resolved each time
+    Ledger(ledger::Arguments),
 }
 
 /// Runs a drill.
@@ -40,6 +43,7 @@ pub fn run(drill: &Drill) -> Result<()> {
         Drill::Rollback(arguments) => rollback::run(arguments),
         Drill::Restore(arguments) => restore::run(arguments),
         Drill::Delivery(arguments) => delivery::run(arguments),
+        Drill::Ledger(arguments) => ledger::run(arguments),
     }
 }
 

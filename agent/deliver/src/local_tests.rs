@@ -368,7 +368,8 @@ async fn a_refresh_repeats_what_fires_and_what_ended_lately() {
     let manager = alertmanager(&[local.url("")]);
     let now = SystemClock.now();
     let [opened, .., long_over] = lifecycle(now - Duration::from_secs(3600), &["chat"]);
-    let [.., just_over] = lifecycle(now - Duration::from_secs(800), &["chat"]);
+    let [.., mut just_over] = lifecycle(now - Duration::from_secs(800), &["chat"]);
+    just_over.notice.incident.slo = "other".to_owned();
     let [elsewhere, ..] = lifecycle(now - Duration::from_millis(1), &["other"]);
     manager.refresh(&[opened, long_over, just_over, elsewhere]).await.unwrap();
     let seen = local.seen_at_least(1).await;
@@ -380,8 +381,31 @@ async fn a_refresh_repeats_what_fires_and_what_ended_lately() {
         .map(|alert| alert["endsAt"].as_str().unwrap().parse::<Timestamp>().unwrap())
         .map(|at| at > now)
         .collect();
-    assert_eq!(ends, [true, false, false], "one fires; ticket and page of the other have ended");
+    assert_eq!(ends, [false, false, true], "page and ticket of the other have ended; one fires");
     assert_eq!(manager.refresh_every(), Some(Duration::from_secs(30)));
+}
+
+#[tokio::test]
+async fn a_refresh_never_ends_an_alert_that_fires_again() {
+    let local = Local::start(vec![]).await;
+    let manager = alertmanager(&[local.url("")]);
+    let now = SystemClock.now();
+    let [.., over] = lifecycle(now - Duration::from_secs(800), &["chat"]);
+    let [_, escalated, ..] = lifecycle(now - Duration::from_secs(130), &["chat"]);
+    assert_ne!(over.notice.incident.id, escalated.notice.incident.id);
+    for latest in [[over.clone(), escalated.clone()], [escalated, over]] {
+        manager.refresh(&latest).await.unwrap();
+    }
+    for request in local.seen_at_least(2).await.iter().filter(|request| request.body.is_array()) {
+        let alerts = request.body.as_array().unwrap();
+        let firing = |alert: &&Value| {
+            let ends_at: Timestamp = alert["endsAt"].as_str().unwrap().parse().unwrap();
+            ends_at > now
+        };
+        let severities: Vec<&str> =
+            alerts.iter().filter(firing).map(|alert| alert["labels"]["severity"].as_str().unwrap()).collect();
+        assert_eq!((alerts.len(), severities), (2, vec!["critical"]), "{alerts:#?}");
+    }
 }
 
 #[tokio::test]

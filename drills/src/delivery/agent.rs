@@ -8,14 +8,19 @@ use anyhow::{Context as _, Result, ensure};
 use reqwest::{Client, Method};
 use serde::Deserialize;
 use serde_json::Value;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
 use tokio::process::Command;
 
 use super::recorder::Recorder;
 use super::targets::Targets;
+use super::verdict::told::Sent;
 use crate::postgres::must;
 use programs::http::ask;
 use programs::running::Running;
 
+/// Name of the ledger's file.
+const LEDGER: &str = "lookout.db";
 /// Number of incidents that the API lists at most.
 const LISTED: u32 = 1000;
 
@@ -42,11 +47,12 @@ pub(super) struct Incident {
     pub(super) service: String,
     pub(super) slo: String,
     pub(super) cause: String,
+    pub(super) detected_at_ms: i64,
     pub(super) resolved_at_ms: Option<i64>,
 }
 
 /// A delivery of the API.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(super) struct Delivery {
     pub(super) destination: String,
     pub(super) change: String,
@@ -92,6 +98,19 @@ impl Agent {
         }
     }
 
+    /// Returns what the ledger knows of the deliveries to Slack: the message of each, and when its attempt ended.
+    pub(super) async fn sent_to_slack(&self) -> Result<Vec<Sent>> {
+        let options =
+            SqliteConnectOptions::new().filename(self.config.with_file_name(LEDGER)).read_only(true);
+        let mut ledger = options.connect().await.context("opening the ledger")?;
+        let rows = sqlx::query_as::<_, Sent>(
+            "select incident.id as incident, service, slo, change, at_ms, thread, ended_at_ms from delivery \
+             join transition on transition.id = transition_id join incident on incident.id = delivery.incident_id \
+             where destination = 'slack' and service like 'svc-%' order by delivery.id",
+        );
+        rows.fetch_all(&mut ledger).await.context("reading the deliveries of the ledger")
+    }
+
     /// Returns a handle for requests, which fail while the agent is away.
     pub(super) fn api(&self) -> Api {
         Api { client: self.client.clone(), url: format!("http://{}", self.address) }
@@ -129,6 +148,13 @@ impl Api {
         Ok(all)
     }
 
+    /// Returns the ids of open incidents that the page of incidents leaves out.
+    pub(super) async fn missing_on_page(&self) -> Result<Vec<String>> {
+        let page = ask(&self.client, Method::GET, &format!("{}/incidents", self.url), None, None).await?;
+        let open = self.incidents().await?.into_iter().filter(|one| one.resolved_at_ms.is_none());
+        Ok(open.map(|one| one.id).filter(|id| !page.contains(id.as_str())).collect())
+    }
+
     /// Returns the names `service slo` of the open incidents.
     pub(super) async fn open(&self) -> Result<BTreeSet<String>> {
         let open = |one: &Incident| {
@@ -163,7 +189,7 @@ impl Api {
 }
 
 /// Returns the name of a service.
-pub(super) fn service(number: usize) -> String {
+pub(crate) fn service(number: usize) -> String {
     format!("svc-{number}")
 }
 
@@ -178,7 +204,7 @@ pub(super) fn write_files(
     (token, digest): (&str, &str),
 ) -> Result<()> {
     let mut config = format!(
-        "listen: {listen}\nledger: lookout.db\ninterval: 1s\nauth:\n  tokens:\n    - name: drill\n      sha256: \
+        "listen: {listen}\nledger: {LEDGER}\ninterval: 1s\nauth:\n  tokens:\n    - name: drill\n      sha256: \
          {digest}\n      scopes: [deliver]\ntargets:\n"
     );
     let write = |name: &str, text: &str| {
@@ -210,7 +236,8 @@ pub(super) fn write_files(
     write("token", token)
 }
 
-fn spec(service: &str, slo: usize) -> String {
+/// Returns the spec of an SLO that pages within seconds.
+pub(crate) fn spec(service: &str, slo: usize) -> String {
     format!(
         "apiVersion: openslo/v1
 kind: SLO

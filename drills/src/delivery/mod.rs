@@ -4,10 +4,10 @@
 //! Slack, PagerDuty and the webhook are servers on this machine that fail as they are told to; the two Alertmanagers
 //! are real. The agent is the real program.
 
-mod agent;
+pub(crate) mod agent;
 mod alertmanagers;
-mod recorder;
-mod targets;
+pub(crate) mod recorder;
+pub(crate) mod targets;
 mod verdict;
 mod weather;
 
@@ -27,7 +27,7 @@ use self::agent::{Agent, Api, Destinations, service, write_files};
 use self::alertmanagers::Alertmanager;
 use self::recorder::Recorder;
 use self::targets::Targets;
-use self::verdict::{Finding, Recorded, SlackBounds};
+use self::verdict::{Finding, Recorded, slack};
 use self::weather::{PERMANENT, Weather};
 use super::restore::free_address;
 use super::rollback::sha256;
@@ -91,6 +91,9 @@ async fn rehearse(lookout: PathBuf, kills: u32, mut random: Rng) -> Result<()> {
     let retried = stage.heal().await?;
     stage.say(&format!("healed; {retried} dead letters tried again and delivered"));
     let mut findings = stage.compare_active(&pair, &expected(), "at the peak").await?;
+    let missing = stage.api().missing_on_page().await?.len();
+    findings
+        .push(Finding { holds: missing == 0, what: format!("page: {missing} open incidents are not on it") });
     stage.targets.set_all(false);
     stage
         .until("every incident is resolved", async |stage| {
@@ -127,11 +130,10 @@ struct Faults {
 
 impl Faults {
     fn begin(stage: &Stage, pair: [Alertmanager; 2], random: &mut Rng) -> Self {
-        let weather = stage.destinations.all().map(|(name, recorder)| {
-            // a reply of Slack that is refused and repeated later could not be told from a crash
-            let permanent = name != "slack";
-            tokio::spawn(weather::change(recorder.weather.clone(), random.fork(), permanent))
-        });
+        let weather = stage
+            .destinations
+            .all()
+            .map(|(_, recorder)| tokio::spawn(weather::change(recorder.weather.clone(), random.fork())));
         let services = (0..SERVICES).map(|one| {
             tokio::spawn(fail_and_recover(stage.targets.clone(), one, stage.api(), random.fork()))
         });
@@ -348,12 +350,13 @@ impl Stage {
         for incident in &incidents {
             deliveries.insert(incident.id.clone(), api.deliveries(&incident.id).await?);
         }
-        let recorded = Recorded { incidents, deliveries };
-        let Destinations { slack, pagerduty, webhook } = &self.destinations;
+        let recorded = Recorded { incidents, deliveries, sent: self.agent.sent_to_slack().await? };
+        let Destinations { slack: chat, pagerduty, webhook } = &self.destinations;
         let taken: Vec<_> = webhook.taken().into_iter().filter(is_about_a_service).collect();
         let seen: BTreeSet<String> =
             recorded.incidents.iter().map(|one| format!("{} {}", one.service, one.slo)).collect();
         let (count, undelivered) = (recorded.incidents.len(), recorded.undelivered());
+        let incomplete = recorded.incomplete(&["slack", "pagerduty", "webhook", "alertmanager"]);
         let mut findings = vec![
             Finding {
                 holds: count >= INCIDENTS && seen == expected(),
@@ -363,12 +366,17 @@ impl Stage {
                 holds: undelivered == 0,
                 what: format!("ledger: {undelivered} deliveries not delivered"),
             },
+            Finding {
+                holds: incomplete == 0,
+                what: format!("ledger: {incomplete} incidents without opening or end for a destination"),
+            },
         ];
-        let bounds = SlackBounds { kills: u64::from(kills), cut: slack.cut(), at_once };
+        let bounds =
+            slack::Bounds { kills: u64::from(kills), cut: chat.cut(), refused: chat.refused(), at_once };
         findings.extend(verdict::webhook(&recorded, &taken));
         findings.extend(verdict::pagerduty(&recorded, &pagerduty.taken(), pagerduty.refused()));
-        findings.extend(verdict::slack(&recorded, &slack.taken(), &bounds));
-        findings.extend(verdict::alertmanager(&expected(), &self.notified.taken()));
+        findings.extend(slack::judge(&recorded, &chat.taken(), &bounds));
+        findings.extend(verdict::alertmanager::judge(&recorded, &self.notified.taken()));
         Ok(findings)
     }
 }

@@ -20,17 +20,19 @@ const LARGEST: usize = 8 << 20;
 
 /// A message that was taken.
 #[derive(Debug, Clone)]
-pub(super) struct Taken {
-    pub(super) path: String,
-    pub(super) body: Value,
+pub(crate) struct Taken {
+    pub(crate) path: String,
+    pub(crate) body: Value,
     /// The id that a Slack message got.
-    pub(super) ts: Option<String>,
+    pub(crate) ts: Option<String>,
+    /// The wall time at which it was taken.
+    pub(crate) at_ms: i64,
 }
 
 /// A running receiver. Dropping it stops it.
-pub(super) struct Recorder {
-    pub(super) address: SocketAddr,
-    pub(super) weather: watch::Sender<Weather>,
+pub(crate) struct Recorder {
+    pub(crate) address: SocketAddr,
+    pub(crate) weather: watch::Sender<Weather>,
     shared: Arc<Shared>,
     server: JoinHandle<()>,
 }
@@ -52,7 +54,7 @@ struct Request {
 }
 
 impl Recorder {
-    pub(super) async fn start(address: SocketAddr) -> Result<Self> {
+    pub(crate) async fn start(address: SocketAddr) -> Result<Self> {
         let listener = TcpListener::bind(address).await.with_context(|| format!("listening at {address}"))?;
         let address = listener.local_addr().context("reading the port of a receiver")?;
         let (weather, now) = watch::channel(Weather::Fine);
@@ -61,26 +63,26 @@ impl Recorder {
         Ok(Self { address, weather, shared, server })
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub(super) fn taken(&self) -> Vec<Taken> {
+    pub(crate) fn taken(&self) -> Vec<Taken> {
         self.shared.taken().clone()
     }
 
     /// Returns how many messages were taken whose answer was cut off.
-    pub(super) fn cut(&self) -> u64 {
+    pub(crate) fn cut(&self) -> u64 {
         self.shared.cut.load(Ordering::SeqCst)
     }
 
     /// Returns how many requests were refused for good.
-    pub(super) fn refused(&self) -> u64 {
+    pub(crate) fn refused(&self) -> u64 {
         self.shared.refused.load(Ordering::SeqCst)
     }
 
     /// Returns how many messages were taken and wait for their answer.
-    pub(super) fn under_way(&self) -> usize {
+    pub(crate) fn under_way(&self) -> usize {
         self.shared.under_way.load(Ordering::SeqCst)
     }
 }
@@ -108,9 +110,14 @@ impl Shared {
             Some(ts) => json!({ "ok": true, "channel": "C1", "ts": ts }),
             None => json!({ "status": "success" }),
         };
-        taken.push(Taken { path, body, ts });
+        taken.push(Taken { path, body, ts, at_ms: now_ms() });
         answer.to_string()
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the ledger of the agent has the wall time, too")]
+fn now_ms() -> i64 {
+    jiff::Timestamp::now().as_millisecond()
 }
 
 /// Serves until it is aborted. While the receiver is down, nothing listens at its address.

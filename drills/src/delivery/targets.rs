@@ -12,13 +12,13 @@ use tokio::net::TcpListener;
 
 /// Services of one server, by number.
 #[derive(Clone)]
-pub(super) struct Targets {
-    pub(super) address: SocketAddr,
+pub(crate) struct Targets {
+    pub(crate) address: SocketAddr,
     failing: Arc<Vec<AtomicBool>>,
 }
 
 impl Targets {
-    pub(super) async fn start(services: usize) -> Result<Self> {
+    pub(crate) async fn start(services: usize) -> Result<Self> {
         let failing: Arc<Vec<AtomicBool>> = Arc::new((0..services).map(|_| AtomicBool::new(false)).collect());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("opening a port")?;
         let address = listener.local_addr().context("reading the port")?;
@@ -27,13 +27,13 @@ impl Targets {
         Ok(Self { address, failing })
     }
 
-    pub(super) fn set(&self, service: usize, fails: bool) {
+    pub(crate) fn set(&self, service: usize, fails: bool) {
         if let Some(failing) = self.failing.get(service) {
             failing.store(fails, Ordering::SeqCst);
         }
     }
 
-    pub(super) fn set_all(&self, fails: bool) {
+    pub(crate) fn set_all(&self, fails: bool) {
         (0..self.failing.len()).for_each(|service| self.set(service, fails));
     }
 }

@@ -1,9 +1,14 @@
 //! The comparison of what the ledger holds with what each receiver took.
 
+pub(super) mod alertmanager;
+pub(super) mod slack;
+pub(super) mod told;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use self::told::Sent;
 use super::agent::{Delivery, Incident, Transition};
 use super::recorder::Taken;
 
@@ -17,6 +22,8 @@ pub(super) struct Finding {
 pub(super) struct Recorded {
     pub(super) incidents: Vec<Incident>,
     pub(super) deliveries: BTreeMap<String, Vec<Delivery>>,
+    /// Transitions for Slack, with the message of each.
+    pub(super) sent: Vec<Sent>,
 }
 
 impl Recorded {
@@ -30,6 +37,20 @@ impl Recorded {
 
     pub(super) fn undelivered(&self) -> usize {
         self.deliveries.values().flatten().filter(|one| one.state != "delivered").count()
+    }
+
+    /// Returns the incidents without an opening or an end for one of the destinations.
+    pub(super) fn incomplete(&self, destinations: &[&str]) -> usize {
+        let has = |id: &str, destination: &str, change: &str| {
+            let all = self.deliveries.get(id).into_iter().flatten();
+            all.filter(|one| one.destination == destination).any(|one| one.change == change)
+        };
+        let whole = |incident: &&Incident| {
+            let both =
+                |name: &&str| ["opened", "resolved"].iter().all(|change| has(&incident.id, name, change));
+            destinations.iter().all(both)
+        };
+        self.incidents.len() - self.incidents.iter().filter(whole).count()
     }
 
     /// Returns how often an incident was resolved and opened again.
@@ -124,179 +145,43 @@ pub(super) fn pagerduty(recorded: &Recorded, taken: &[Taken], refused: u64) -> V
     ]
 }
 
-/// Bounds of what may be repeated at Slack.
-pub(super) struct SlackBounds {
-    pub(super) kills: u64,
-    /// Messages that were taken without an answer.
-    pub(super) cut: u64,
-    /// Most messages under way at one kill.
-    pub(super) at_once: usize,
-}
-
-/// Returns the findings about Slack: every incident is told, at most one marked repetition per crash.
-pub(super) fn slack(recorded: &Recorded, taken: &[Taken], bounds: &SlackBounds) -> Vec<Finding> {
-    let bodies: Vec<String> = taken.iter().map(|message| message.body.to_string()).collect();
-    let headline = |message: &Taken| text(&message.body, "text").to_owned();
-    let digests: Vec<&String> = bodies.iter().filter(|body| body.contains("*Services*")).collect();
-    let told = |incident: &Incident| {
-        let name = format!("{} {}", incident.service, incident.slo);
-        let named = |body: &String| body.contains(&format!("{name}:"));
-        let in_digest = |body: &&String| body.contains(&format!("{} ", incident.service));
-        bodies.iter().any(named) || digests.iter().any(in_digest)
-    };
-    let lost = recorded.incidents.iter().filter(|incident| !told(incident)).count();
-    let posts: Vec<&Taken> = taken.iter().filter(|message| message.path == "/api/chat.postMessage").collect();
-    let marked = posts.iter().filter(|message| is_marked(message)).count() as u64;
-    let unmarked = unmarked_repetitions(&posts, |incident| recorded.reopened(incident));
-    let mut last: BTreeMap<&str, String> = BTreeMap::new();
-    for message in taken.iter().filter(|message| message.body.get("thread_ts").is_none()) {
-        last.insert(message.ts.as_deref().unwrap_or_default(), headline(message));
-    }
-    let open = last.values().filter(|head| !head.starts_with("[RESOLVED]")).count() as u64;
-    let begun_again =
-        posts.iter().filter(|one| is_marked(one) && one.body.get("thread_ts").is_none()).count();
-    let allowed = bounds.kills + bounds.cut;
-    vec![
-        finding(
-            lost == 0,
-            format!(
-                "Slack: {lost} of {} incidents lost ({} messages)",
-                recorded.incidents.len(),
-                posts.len()
-            ),
-        ),
-        finding(
-            unmarked.is_empty(),
-            format!("Slack: {} repetitions without a mark {:?}", unmarked.len(), unmarked.first()),
-        ),
-        finding(
-            marked <= allowed && bounds.at_once <= 1,
-            format!(
-                "Slack: {marked} marked repetitions after {} crashes and {} cut connections; at most {} under way \
-                 at a crash",
-                bounds.kills, bounds.cut, bounds.at_once
-            ),
-        ),
-        // the id of a first message whose answer was lost is not known: it cannot be edited
-        finding(
-            open <= begun_again as u64,
-            format!(
-                "Slack: {open} of {} messages still open, {begun_again} were begun again without their answer",
-                last.len()
-            ),
-        ),
-    ]
-}
-
-const MARK: &str = " (re-sent)";
-
-fn is_marked(message: &Taken) -> bool {
-    text(&message.body, "text").contains(MARK)
-}
-
-/// Returns the headlines that were repeated without a mark. The end of a thread may be told again after an alarm in it;
-/// any other message as often as its incident reopened.
-fn unmarked_repetitions(posts: &[&Taken], reopened: impl Fn(&str) -> usize) -> Vec<String> {
-    let mut over: BTreeMap<&str, bool> = BTreeMap::new();
-    let mut times: BTreeMap<(&str, String, String), usize> = BTreeMap::new();
-    let mut unmarked = Vec::new();
-    for message in posts {
-        let (thread, head) = (text(&message.body, "thread_ts"), text(&message.body, "text"));
-        let ends = head.starts_with("[RESOLVED]");
-        // every first message is a thread of its own
-        let was_over = !thread.is_empty() && over.insert(thread, ends).unwrap_or(false);
-        let footer = footer(&message.body);
-        let copies = times.entry((thread, footer.clone(), head.replace(MARK, ""))).or_default();
-        *copies += 1;
-        let allowed = 1 + footer.rsplit_once(" · ").map_or(0, |(_, incident)| reopened(incident));
-        let again = if ends && !thread.is_empty() { was_over } else { *copies > allowed };
-        if again && !is_marked(message) {
-            unmarked.push(head.to_owned());
-        }
-    }
-    unmarked
-}
-
-/// Returns the last line of a message, which names an incident.
-fn footer(body: &Value) -> String {
-    let blocks = body.pointer("/attachments/0/blocks").and_then(Value::as_array);
-    let last = blocks.and_then(|blocks| blocks.last());
-    last.and_then(|block| block.pointer("/elements/0/text"))
-        .and_then(Value::as_str)
-        .unwrap_or_default()
-        .to_owned()
-}
-
-/// Returns the findings about the notifications of the Alertmanagers: one identity per SLO, and each of them fires.
-pub(super) fn alertmanager(expected: &BTreeSet<String>, taken: &[Taken]) -> Vec<Finding> {
-    let mut identities: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut fired: BTreeSet<String> = BTreeSet::new();
-    for message in taken {
-        for alert in message.body.get("alerts").and_then(Value::as_array).into_iter().flatten() {
-            let Some(labels) = alert.get("labels") else { continue };
-            let name = format!("{} {}", text(labels, "service"), text(labels, "slo"));
-            if !expected.contains(&name) {
-                continue;
-            }
-            if text(alert, "status") == "firing" {
-                fired.insert(name.clone());
-            }
-            let key = format!("{name} {} {}", text(labels, "alertname"), text(labels, "severity"));
-            identities.entry(key).or_default().insert(labels.to_string());
-        }
-    }
-    let doubled = identities.values().filter(|labels| labels.len() > 1).count();
-    let silent = expected.difference(&fired).count();
-    vec![
-        finding(
-            silent == 0,
-            format!(
-                "Alertmanager: {silent} of {} alerts never notified ({} notifications)",
-                expected.len(),
-                taken.len()
-            ),
-        ),
-        finding(doubled == 0, format!("Alertmanager: {doubled} alerts with two identities")),
-    ]
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn post(thread: Option<&str>, head: &str, incident: &str) -> Taken {
-        let footer = json!([{ "elements": [{ "text": format!("Alert · {incident}") }] }]);
-        let mut body = json!({ "text": head, "attachments": [{ "blocks": footer }] });
-        if let Some(thread) = thread {
-            body["thread_ts"] = json!(thread);
+    pub(super) fn incident(id: &str, detected_at_ms: i64) -> Incident {
+        Incident {
+            id: id.to_owned(),
+            service: "svc-1".to_owned(),
+            slo: "slo-1".to_owned(),
+            cause: "burn".to_owned(),
+            detected_at_ms,
+            resolved_at_ms: Some(detected_at_ms + 10),
         }
-        Taken { path: "/api/chat.postMessage".to_owned(), body, ts: None }
     }
 
-    fn found(posts: &[Taken], reopened: usize) -> Vec<String> {
-        unmarked_repetitions(&posts.iter().collect::<Vec<_>>(), |_| reopened)
+    fn delivery(destination: &str, change: &str) -> Delivery {
+        Delivery {
+            destination: destination.to_owned(),
+            change: change.to_owned(),
+            at_ms: 1,
+            state: "delivered".to_owned(),
+        }
+    }
+
+    pub(super) fn recorded(incidents: Vec<Incident>) -> Recorded {
+        let of = |destination| ["opened", "resolved"].map(|change| delivery(destination, change));
+        let deliveries = incidents.iter().map(|one| (one.id.clone(), [of("slack"), of("webhook")].concat()));
+        let deliveries = deliveries.collect();
+        Recorded { incidents, deliveries, sent: Vec::new() }
     }
 
     #[test]
-    fn a_repetition_needs_a_mark_or_a_reason() {
-        let (page, over) = ("[PAGE] a: burning", "[RESOLVED] a: 2 incidents over");
-        let first = post(None, page, "1");
-        let end = post(Some("17.1"), over, "1");
-        let other_end = post(Some("17.1"), "[RESOLVED] a: 3 incidents over", "2");
-        assert_eq!(found(&[first.clone(), end.clone()], 0), [""; 0]);
-        assert_eq!(found(&[end.clone(), end.clone()], 0), [over]);
-        assert_eq!(found(&[end.clone(), other_end], 0), ["[RESOLVED] a: 3 incidents over"]);
-        assert_eq!(
-            found(&[end.clone(), post(Some("17.1"), &format!("{over}{MARK}. It lasted 2 min."), "1")], 0),
-            [""; 0]
-        );
-        assert_eq!(found(&[end.clone(), post(Some("17.2"), over, "1")], 0), [""; 0], "another thread");
-        let again = post(Some("17.1"), page, "1");
-        assert_eq!(found(&[end.clone(), again.clone(), end], 0), [""; 0], "it opened again meanwhile");
-        assert_eq!(found(&[again.clone(), again.clone()], 0), [page]);
-        assert_eq!(found(&[again.clone(), again], 1), [""; 0]);
-        assert_eq!(found(&[first.clone(), first], 0), [page]);
+    fn an_incident_without_its_end_is_incomplete() {
+        let mut recorded = recorded(vec![incident("inc-1", 1), incident("inc-2", 60)]);
+        assert_eq!(recorded.incomplete(&["slack", "webhook"]), 0);
+        assert_eq!(recorded.incomplete(&["slack", "pagerduty"]), 2);
+        recorded.deliveries.get_mut("inc-2").unwrap().remove(1);
+        assert_eq!(recorded.incomplete(&["slack", "webhook"]), 1);
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 
 /// State of a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Weather {
+pub(crate) enum Weather {
     /// It takes everything.
     Fine,
     /// Nothing listens.
@@ -39,10 +39,9 @@ const TEMPORARY: &[Weather] = &[
 pub(super) const PERMANENT: &[Weather] =
     &[Weather::Refuses(400), Weather::Refuses(401), Weather::Refuses(410)];
 
-/// Changes the weather at random until it is dropped. With `permanent`, it also refuses for good.
-pub(super) async fn change(weather: watch::Sender<Weather>, mut random: Rng, permanent: bool) {
-    let known: Vec<Weather> =
-        TEMPORARY.iter().chain(PERMANENT.iter().filter(|_| permanent)).copied().collect();
+/// Changes the weather at random until it is dropped.
+pub(super) async fn change(weather: watch::Sender<Weather>, mut random: Rng) {
+    let known: Vec<Weather> = TEMPORARY.iter().chain(PERMANENT).copied().collect();
     loop {
         if let Some(next) = random.choice(&known) {
             weather.send_replace(*next);

@@ -66,15 +66,11 @@ pub(super) fn alerts(templates: &[AlertTemplate<'_>], now: Timestamp, skew_ms: i
 }
 
 impl AlertTemplate<'_> {
-    /// Returns the alert with its times by a clock that is ahead of ours.
-    fn alert(&self, now: Timestamp, skew_ms: i64) -> Alert {
+    /// Returns the labels. Alertmanager knows an alert by them alone: all incidents of an SLO with the same cause and
+    /// severity are one alert there.
+    pub(super) fn labels(&self) -> BTreeMap<&'static str, String> {
         let notice = self.notice;
         let incident = &notice.incident;
-        // an end that lies ahead of their clock ends nothing, and the difference is known to some seconds only
-        let past = now.plus_millis(-SKEW_NOISE_MS);
-        let ends_at = if self.firing { now + OUTLIVES } else { notice.at.min(past) }.plus_millis(skew_ms);
-        // an end before the start is refused
-        let starts_at = incident.detected_at.min(now).plus_millis(skew_ms).min(ends_at);
         let name = clean(&notice.alert, TEXT);
         let mut labels = BTreeMap::from([
             // an empty label is dropped
@@ -85,8 +81,20 @@ impl AlertTemplate<'_> {
         ]);
         labels.extend(notice.rehearsal.map(|rehearsal| ("rehearsal", rehearsal.as_str().to_owned())));
         labels.extend(notice.environment.as_deref().map(|env| ("env", clean(env, TEXT))));
+        labels
+    }
+
+    /// Returns the alert with its times by a clock that is ahead of ours.
+    fn alert(&self, now: Timestamp, skew_ms: i64) -> Alert {
+        let notice = self.notice;
+        let incident = &notice.incident;
+        // an end that lies ahead of their clock ends nothing, and the difference is known to some seconds only
+        let past = now.plus_millis(-SKEW_NOISE_MS);
+        let ends_at = if self.firing { now + OUTLIVES } else { notice.at.min(past) }.plus_millis(skew_ms);
+        // an end before the start is refused
+        let starts_at = incident.detected_at.min(now).plus_millis(skew_ms).min(ends_at);
         Alert {
-            labels,
+            labels: self.labels(),
             annotations: annotations(notice),
             starts_at: date(starts_at),
             ends_at: date(ends_at),

@@ -2,6 +2,7 @@
 //!
 //! Every instance has rounds of its own, so that one that hangs or is slow delays no other.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -72,12 +73,11 @@ impl Poster {
         let is_refused = |template: &AlertTemplate<'_>| {
             instance.quarantine.contains(&template.notice.incident.id, template.severity)
         };
-        let templates: Vec<AlertTemplate<'_>> = latest
-            .iter()
-            .flat_map(|transition| self.templates(&transition.notice))
-            .filter(|template| template.firing || template.notice.at >= resolved_since)
-            .filter(|template| !is_refused(template))
-            .collect();
+        let told = latest.iter().flat_map(|transition| self.templates(&transition.notice));
+        let told = told.filter(|template| template.firing || template.notice.at >= resolved_since);
+        // first, so that an alert that is refused lets no earlier end through
+        let mut templates = newest(told);
+        templates.retain(|template| !is_refused(template));
         self.post_to(&[instance], &templates, None).await
     }
 
@@ -96,4 +96,18 @@ impl Poster {
         instance.breaker.open();
         Err(refused)
     }
+}
+
+/// Returns one alert for each set of labels: the one that fires, or else that of the newest incident. The end of an earlier
+/// incident would end the alert that fires.
+fn newest<'n>(templates: impl Iterator<Item = AlertTemplate<'n>>) -> Vec<AlertTemplate<'n>> {
+    let rank = |template: &AlertTemplate<'_>| (template.firing, template.notice.incident.detected_at);
+    let mut newest: BTreeMap<_, AlertTemplate<'_>> = BTreeMap::new();
+    for template in templates {
+        let known = newest.entry(template.labels()).or_insert(template);
+        if rank(&template) > rank(known) {
+            *known = template;
+        }
+    }
+    newest.into_values().collect()
 }
