@@ -70,7 +70,7 @@ pub(super) fn opened(
     TransitionRecord { incident, change: Change::Opened, at: now, notice, destinations }
 }
 
-/// Tells another fault of an open incident to those who heard of it.
+/// Another fault of an open incident, for those who heard of it.
 pub(super) fn escalated(opened: &TransitionRecord, fault: OwnFault, now: Timestamp) -> TransitionRecord {
     let mut worse = opened.clone();
     (worse.change, worse.at) = (Change::Escalated, now);

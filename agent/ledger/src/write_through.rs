@@ -204,7 +204,7 @@ impl WriteThroughLedger {
         }
     }
 
-    /// Tells of rows that were dropped since so many were. The first of a fault is a fault of its own.
+    /// Reports rows that were dropped since so many were. The first of a fault is a fault of its own.
     fn count_dropped(&self, before: u64, dropped: u64) {
         if dropped == before {
             return;

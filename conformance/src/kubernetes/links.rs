@@ -101,7 +101,7 @@ fn of_way(build: &Build, route: &Object) -> Vec<String> {
     faults
 }
 
-/// Whether a policy lets the proxies of the Gateway reach a port of the pods with these labels.
+/// Returns whether a policy lets the proxies of the Gateway reach a port of the pods with these labels.
 fn admits_proxies(build: &Build, labels: &Value, port: &Value) -> bool {
     let namespace = namespace_labels(PROXIES.0, &Value::Null);
     let proxy = serde_json::json!({ "app.kubernetes.io/name": PROXIES.1 });
