@@ -218,7 +218,12 @@ impl Discoveries {
             let is_told = row.failure.as_ref().is_some_and(|before| before.text == text);
             if !is_told {
                 let kept = row.addresses;
-                tracing::warn!(probe.target = name, error = text, kept, "a lookup of addresses failed; those of before stay in use");
+                tracing::warn!(
+                    probe.target = name,
+                    error = text,
+                    kept,
+                    "a lookup of addresses failed; those of before stay in use"
+                );
             }
             row.failure = Some(DiscoveryFailure { text, since });
         });

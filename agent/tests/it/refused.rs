@@ -125,8 +125,8 @@ async fn the_fallback_hears_of_what_is_refused_and_of_the_end_though_that_is_tak
     assert_eq!((told("[TICKET] api"), told("[RESOLVED] api")), (3, 3), "{:#?}", slack.texts());
 }
 
-/// Returns whether a dead letter is shown by `lookout status` as text, as JSON, and on its page.
-async fn shown(agent: &Lookout) -> [bool; 3] {
+/// Returns whether a dead letter is shown by `lookout status` as text, as JSON, on its page, and by the gate.
+async fn shown(agent: &Lookout) -> [bool; 4] {
     let text = run_to_end(&["status", "--url", &agent.url]);
     let json = run_to_end(&["status", "--json", "--url", &agent.url]);
     assert_eq!((text.status.code(), json.status.code()), (Some(0), Some(0)));
@@ -141,7 +141,10 @@ async fn shown(agent: &Lookout) -> [bool; 3] {
             && letter["error"] == "webhook answered 410"
     };
     let page = agent.text("/deliveries").await;
-    [text, json["dead_letters"].as_array().unwrap().iter().any(told), page.contains("webhook answered 410")]
+    let gate = run_to_end(&["gate", "check", "--json", "--url", &agent.url, "--service", "api"]);
+    let gate = String::from_utf8(gate.stdout).unwrap().contains("pages_undelivered");
+    let told = json["dead_letters"].as_array().unwrap().iter().any(told);
+    [text, told, page.contains("webhook answered 410"), gate]
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -152,14 +155,14 @@ async fn a_dead_letter_is_seen_in_the_status_and_on_its_page_until_it_is_deliver
     let agent = Lookout::run(&config);
     healthy(&agent).await;
     for round in 1..=2 {
-        assert_eq!(shown(&agent).await, [false; 3], "round {round}");
+        assert_eq!(shown(&agent).await, [false; 4], "round {round}");
         target.answer(503);
-        eventually("it is shown", || async { (shown(&agent).await == [true; 3]).then_some(()) }).await;
+        eventually("it is shown", || async { (shown(&agent).await == [true; 4]).then_some(()) }).await;
         program.accept("Bearer old");
         retry(&agent, folder.path());
         let opened = || program.changes().iter().filter(|one| *one == "availability opened").count();
         eventually("it is delivered", || async { (opened() == round).then_some(()) }).await;
-        eventually("it is gone", || async { (shown(&agent).await == [false; 3]).then_some(()) }).await;
+        eventually("it is gone", || async { (shown(&agent).await == [false; 4]).then_some(()) }).await;
         target.answer(200);
         let ended = || program.changes().iter().filter(|one| *one == "availability resolved").count();
         eventually("the end", || async { (ended() >= round).then_some(()) }).await;
