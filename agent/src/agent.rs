@@ -279,7 +279,7 @@ impl Running {
         let config = Arc::new(config);
         self.count_by(&config, &clients).await?;
         let started = self.outboxes.assign(&config, &clients.receivers, &self.dependencies, &self.wake).await;
-        retry_refused(&started, &self.dependencies).await;
+        retry_refused(&started, &self.dependencies, &self.wake).await;
         self.clients = clients;
         self.discoveries.assign(&config).await;
         self.show(config);

@@ -94,12 +94,13 @@ fn start(
     tasks
 }
 
-/// Tries again what a destination refused under the settings before.
-pub(super) async fn retry_refused(names: &[String], dependencies: &Dependencies) {
+/// Tries again what a destination refused under the settings before. Its outbox may have looked already.
+pub(super) async fn retry_refused(names: &[String], dependencies: &Dependencies, wake: &Notify) {
     for name in names {
         let retried = dependencies.ledger.retry_dead_letters(Some(name), dependencies.clock.now()).await;
         if let Err(error) = retried {
             tracing::warn!(destination.name = %name, error = chain(&error), "refused deliveries are not tried again");
         }
     }
+    wake.notify_waiters();
 }

@@ -76,6 +76,17 @@ impl Pair {
     }
 }
 
+/// Returns incidents that opened one a second, each of an SLO of its own.
+fn opened_before(now: Timestamp) -> Vec<TransitionRecord> {
+    let opened = (1..=ALERTS).map(|n| {
+        let [mut opened, ..] = lifecycle(now - n * Duration::from_secs(1), &["chat"]);
+        opened.incident.slo = format!("slo-{n}");
+        opened.notice.incident = opened.incident.clone();
+        opened
+    });
+    opened.collect()
+}
+
 fn pair(transport: Box<dyn Transport>, clock: TokioClock, watchdog: bool) -> Arc<dyn Receiver> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let urls = ["http://one:9093", "http://two:9093"].map(|url| Url::parse(url).unwrap());
@@ -94,11 +105,7 @@ async fn an_instance_that_hangs_lets_no_alert_expire_at_the_healthy_one() {
     let network = Arc::new(Pair::default());
     let receiver = pair(Box::new(InMemory(Arc::clone(&network), clock)), clock, true);
     let ledger = Arc::new(MemoryLedger::default());
-    let opened = (1..=ALERTS).map(|n| {
-        let [opened, ..] = lifecycle(now - n * Duration::from_secs(1), &["chat"]);
-        opened
-    });
-    ledger.commit(&[], &opened.collect::<Vec<_>>()).await.unwrap();
+    ledger.commit(&[], &opened_before(now)).await.unwrap();
     let ports = Ports {
         ledger: Arc::clone(&ledger) as Arc<dyn DeliveryStore>,
         clock: Arc::new(clock),
@@ -137,11 +144,7 @@ async fn an_instance_that_hangs_costs_one_time_limit_per_round() {
     let clock = TokioClock::starting_at(T0);
     let network = Arc::new(Pair::default());
     let receiver = pair(Box::new(InMemory(Arc::clone(&network), clock)), clock, false);
-    let latest = (1..=ALERTS).map(|n| {
-        let [opened, ..] = lifecycle(T0 - n * Duration::from_secs(1), &["chat"]);
-        opened
-    });
-    let latest: Vec<_> = latest.collect();
+    let latest = opened_before(T0);
     receiver.refresh(&latest).await.unwrap();
     let posts = network.posts.lock().unwrap()["one"];
     assert_eq!(posts, (ALERTS as usize).div_ceil(BATCH));
