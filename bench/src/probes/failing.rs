@@ -18,6 +18,7 @@ const SLOS_PER_FILE: usize = 100;
 
 /// Requests for `/metrics`, of which the median counts.
 const SCRAPES: usize = 9;
+const BETWEEN_SCRAPES: Duration = Duration::from_secs(1);
 
 /// Figures of the worst day.
 #[derive(Debug, Clone, Copy)]
@@ -61,6 +62,8 @@ pub(super) async fn measure(lookout: &Path, folder: &Path, seconds: Duration) ->
     let mut took = Vec::new();
     let mut bytes = 0;
     for _ in 0..SCRAPES {
+        // as scrapers do: one that comes at once waits for the pause after the text before
+        sleep(BETWEEN_SCRAPES).await;
         let began = Instant::now();
         let answer =
             client.get(format!("http://{address}/metrics")).send().await.context("asking for metrics")?;
