@@ -3,6 +3,7 @@
 //! Variables (`${NAME}`, `${NAME:-default}`) work in every URL, address, path, header and secret.
 
 use core::net::{IpAddr, Ipv4Addr, SocketAddr};
+use lookout_model::Scope;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::reader::{At, Fields, Reader};
 use super::target::{self, Discovery, ReadTargets, Target};
 use super::yaml::Place;
 use crate::keys::Key;
-use crate::keys::agent::{SCOPES, agent, auth, gate, otlp, outputs, token};
+use crate::keys::agent::{agent, auth, gate, otlp, outputs, token};
 use crate::known::{GRID_SECONDS, Known, Timing};
 use crate::names::{check_unique, declared_names, items};
 use crate::scrape::read_scrape;
@@ -279,15 +280,11 @@ fn read_token(reader: &mut Reader<'_>, at: &At<'_>) -> Option<Token> {
         }
         digest
     });
-    let scopes = reader.required(
-        &fields,
-        token::SCOPES,
-        "list what it may do: `scopes: [ask, mark, correct, override]`",
-    );
+    let scopes = reader.required(&fields, token::SCOPES, "list what it may do: `scopes: [ask, mark]`");
     let scopes = scopes.and_then(|at| {
         let items = reader.list(&at)?;
-        let known = SCOPES.map(|scope| (scope, scope));
-        let read: Vec<_> = items.iter().map(|at| reader.choice(at, &known).map(str::to_owned)).collect();
+        let known: Vec<_> = Scope::ALL.iter().map(|scope| (scope.as_str(), *scope)).collect();
+        let read: Vec<_> = items.iter().map(|at| reader.choice(at, &known)).collect();
         read.into_iter().collect()
     });
     Some(Token { name: name?.to_owned(), sha256: sha256?, scopes: scopes? })

@@ -311,8 +311,8 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     assert!(config.gate.idle_is_normal);
     let token = &config.tokens[0];
     assert_eq!(
-        (token.sha256[0], token.sha256[31], token.scopes.join(",")),
-        (0x9f, 0x08, "ask,mark".to_owned())
+        (token.sha256[0], token.sha256[31], token.scopes.as_slice()),
+        (0x9f, 0x08, [lookout_model::Scope::Ask, lookout_model::Scope::Mark].as_slice())
     );
     let here = std::fs::canonicalize("tests/spec").unwrap();
     assert_eq!(config.outputs.alerts, Some(here.join("out/alerts")), "absolute, without `..`");

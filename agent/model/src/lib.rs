@@ -21,6 +21,7 @@ pub mod probe_history;
 #[cfg(any(test, feature = "samples"))]
 pub mod sample;
 mod saved_state;
+mod scope;
 mod timestamp;
 pub mod word;
 
@@ -44,4 +45,5 @@ pub use news::{Acknowledgement, Followed, News, SilenceRecord, SilencedBy, Told}
 pub use notice::{Notice, OwnFault, Rehearsal, TransitionRecord};
 pub use pause::{LONGEST_PAUSE, Pause, PauseCause, PauseRecord};
 pub use saved_state::StateRecord;
+pub use scope::Scope;
 pub use timestamp::{GridTime, Timestamp};

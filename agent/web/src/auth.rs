@@ -7,12 +7,13 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::Problem;
 use lookout_config::Token;
+use lookout_model::Scope;
 
 /// Returns the caller's token if it has the scope.
 pub(super) fn require<'a>(
     tokens: &'a [Token],
     headers: &HeaderMap,
-    scope: &str,
+    scope: Scope,
 ) -> Result<&'a Token, Problem> {
     if tokens.is_empty() {
         let detail = format!(
@@ -30,7 +31,7 @@ pub(super) fn require<'a>(
         let detail = "this token is not known here";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "token_unknown", detail));
     };
-    if token.scopes.iter().any(|held| held == scope) {
+    if token.scopes.contains(&scope) {
         return Ok(token);
     }
     let detail = format!("the token {:?} lacks the scope `{scope}`", token.name);

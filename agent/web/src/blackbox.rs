@@ -3,6 +3,7 @@
 //! It is there once a module is configured. It needs a token with the scope `probe`, reaches only what `hosts` and
 //! `networks` name, and makes a bounded number of probes at once.
 
+use lookout_model::Scope;
 use std::time::Duration;
 
 use axum::extract;
@@ -51,7 +52,7 @@ pub(super) async fn probe(
         let detail = "lookout.yaml has no `blackbox.modules`";
         return Err(Problem::new(StatusCode::NOT_FOUND, "no_modules_configured", detail));
     }
-    auth::require(&state.config.tokens, &headers, "probe")?;
+    auth::require(&state.config.tokens, &headers, Scope::Probe)?;
     let Query(parameters) =
         parameters.map_err(|rejection| Problem::bad_request("bad_query", rejection.body_text()))?;
     let target = aim(modules, &parameters, &headers)?;

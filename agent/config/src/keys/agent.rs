@@ -7,6 +7,7 @@ use super::Shape::{
 use super::declaration::{key, object, required};
 use super::server::{scrape, server};
 use super::{Key, Object, target};
+use lookout_model::Scope;
 
 object! { agent: "The configuration of the agent." {
     LISTEN = key("listen", Text, "Address and port that the agent listens on.").default("127.0.0.1:9797");
@@ -135,24 +136,10 @@ object! { auth: "Clients that may write." {
     TOKENS = key("tokens", List(&Mapping(token::OBJECT)), "Bearer tokens.");
 } }
 
-/// Permissions of a bearer token.
-pub(crate) const SCOPES: [&str; 10] = [
-    "ask",
-    "mark",
-    "correct",
-    "override",
-    "deliver",
-    "heartbeat",
-    "pause",
-    "probe",
-    "acknowledge",
-    "silence",
-];
-
 object! { token: "A bearer token." {
     NAME = required("name", Name, "Name of its holder.");
     SHA256 = required("sha256", Text, "SHA-256 of the token in hex, as `printf %s TOKEN | sha256sum` prints it.");
-    SCOPES = required("scopes", List(&About("A permission.", &Word(&super::SCOPES))), "Permissions of the token.");
+    SCOPES = required("scopes", List(&About("A permission.", &Word(Scope::WORDS))), "Permissions of the token.");
 } }
 
 object! { outputs: "Folders of generated files, and the links in them." {

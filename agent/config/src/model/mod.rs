@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lookout_engine::{Grid, Severity};
-use lookout_model::Timestamp;
+use lookout_model::{Scope, Timestamp};
 use url::Url;
 
 pub use destination::{AlertmanagerSettings, Destination, DestinationKind, Email, Encryption, WebhookForm};
@@ -168,6 +168,6 @@ pub struct Token {
     pub name: String,
     /// SHA-256 of the token.
     pub sha256: [u8; 32],
-    /// Permissions: `ask`, `mark`, `correct`, `override`, `deliver`, `heartbeat`, `pause`, `probe`.
-    pub scopes: Vec<String>,
+    /// Permissions.
+    pub scopes: Vec<Scope>,
 }

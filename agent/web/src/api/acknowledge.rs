@@ -10,10 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::corrections::parse;
 use crate::{Problem, State, auth};
 use lookout_ledger::LedgerError;
-use lookout_model::{Acknowledgement, LONGEST_REASON, News, Timestamp, TransitionRecord};
+use lookout_model::{Acknowledgement, LONGEST_REASON, News, Scope, Timestamp, TransitionRecord};
 
-/// Scope that a token needs.
-const SCOPE: &str = "acknowledge";
 /// Number of times that an acknowledgement is written anew because the incident changed meanwhile.
 const TRIES: usize = 5;
 
@@ -39,7 +37,7 @@ pub(super) async fn acknowledge(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Acknowledged>), Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Acknowledge)?;
     let empty = body.as_ref().is_ok_and(|body| body.is_empty());
     let Written { note } = if empty { Written::default() } else { parse(body, "an acknowledgement")? };
     if note.len() > LONGEST_REASON {

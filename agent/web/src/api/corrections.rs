@@ -16,11 +16,9 @@ use crate::{Problem, State, auth};
 use lookout_config::Token;
 use lookout_model::{
     CorrectionKind, CorrectionRecord, CorrectionScope, LONGEST_REASON, MAX_IN_FORCE, MAX_KEPT, Recurrence,
-    Revocation, Timestamp,
+    Revocation, Scope, Timestamp,
 };
 
-/// Scope that a token needs.
-const SCOPE: &str = "correct";
 /// Longest actor, and longest value of any other field.
 const LONGEST_NAME: usize = 200;
 /// Largest distance from now at which a correction may begin and end: the retention of incidents.
@@ -82,7 +80,7 @@ pub(super) async fn add(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<CorrectionRecord>), Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Correct)?;
     let written: Written = parse(body, "a correction")?;
     let wanted = check(written, token, &state)?;
     let ledger = |error| Problem::ledger(&error);
@@ -114,7 +112,7 @@ pub(super) async fn revoke(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<CorrectionRecord>, Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Correct)?;
     let Revoked { reason, actor } = parse(body, "a revocation")?;
     check_texts(&reason, &actor)?;
     let actor = auth::actor(token, &actor);

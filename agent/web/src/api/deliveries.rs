@@ -4,13 +4,11 @@ use axum::extract::Query;
 use axum::extract::rejection::QueryRejection;
 use axum::{Json, extract};
 use http::HeaderMap;
+use lookout_model::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::{Problem, ReceiverRow, State, auth};
 use lookout_ledger::{DeadLetter, DeliveryState};
-
-/// The scope that a token needs to have deliveries tried again.
-pub(super) const SCOPE: &str = "deliver";
 
 #[derive(Debug, Serialize)]
 pub(super) struct Deliveries {
@@ -63,7 +61,7 @@ pub(super) async fn retry(
     headers: HeaderMap,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Retried>, Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Deliver)?;
     let destination = super::query(parameters)?.destination;
     let retried = state.ledger.retry_dead_letters(destination.as_deref(), state.clock.now()).await;
     let retried = retried.map_err(|error| Problem::ledger(&error))?;

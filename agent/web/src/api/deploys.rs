@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Limit;
 use crate::{Problem, State, auth};
-use lookout_model::DeployClass;
 use lookout_model::DeployRecord;
+use lookout_model::{DeployClass, Scope};
 
 /// Longest value of a field and longest key.
 const LONGEST: usize = 200;
@@ -65,7 +65,7 @@ pub(super) async fn mark(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<DeployRecord>), Problem> {
-    let token = auth::require(&state.config.tokens, &headers, "mark")?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Mark)?;
     let key = key(&headers)?;
     let body =
         body.map_err(|rejection| Problem::new(rejection.status(), "bad_body", rejection.body_text()))?;

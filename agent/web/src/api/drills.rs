@@ -10,9 +10,8 @@ use lookout_engine::Severity;
 use serde::{Deserialize, Serialize};
 
 use super::corrections::parse;
-use super::deliveries::SCOPE;
 use crate::{Problem, State, auth};
-use lookout_model::Timestamp;
+use lookout_model::{Scope, Timestamp};
 
 /// Longest drill.
 const LONGEST: u64 = 3600;
@@ -56,7 +55,7 @@ pub(super) async fn begin(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Deliver)?;
     let asked: Asked = parse(body, "a drill")?;
     let Some(slo) = state.config.slos.iter().find(|slo| slo.id() == asked.slo) else {
         let known: Vec<String> = state.config.slos.iter().map(lookout_config::Slo::id).take(20).collect();

@@ -14,15 +14,12 @@ use tracing::field;
 
 use crate::{Problem, State, auth};
 use lookout_gate::{Answer, Code, Decision, Question, decide};
-use lookout_model::DeployClass;
 use lookout_model::{DecisionRecord, Timestamp};
+use lookout_model::{DeployClass, Scope};
 use lookout_runtime::events::names;
 
 /// Longest name of a service.
 const LONGEST_NAME: usize = 200;
-
-/// Scope that a token needs, once there is a token with it.
-const SCOPE: &str = "ask";
 
 /// Time within which an unchanged answer is not recorded again.
 const SAME_FOR: Duration = Duration::from_secs(10);
@@ -56,8 +53,8 @@ pub(super) async fn ask(
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Json<Answer>, Problem> {
     let tokens = &state.config.tokens;
-    if tokens.iter().any(|token| token.scopes.iter().any(|scope| scope == SCOPE)) {
-        auth::require(tokens, &headers, SCOPE)?;
+    if tokens.iter().any(|token| token.scopes.contains(&Scope::Ask)) {
+        auth::require(tokens, &headers, Scope::Ask)?;
     }
     let question = parse(super::query(parameters)?)?;
     let class = question.class;

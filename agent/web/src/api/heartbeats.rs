@@ -4,7 +4,7 @@ use axum::extract::Path;
 use axum::{Json, extract};
 use http::{HeaderMap, StatusCode};
 use lookout_config::Check;
-use lookout_model::Timestamp;
+use lookout_model::{Scope, Timestamp};
 use lookout_runtime::events::chain;
 use serde::Serialize;
 
@@ -25,7 +25,7 @@ pub(super) async fn note(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Noted>, Problem> {
-    auth::require(&state.config.tokens, &headers, "heartbeat")?;
+    auth::require(&state.config.tokens, &headers, Scope::Heartbeat)?;
     let heartbeats =
         || state.config.targets.iter().filter(|target| matches!(target.check, Check::Heartbeat(_)));
     if !heartbeats().any(|target| target.name == name) {

@@ -16,10 +16,8 @@ use serde::{Deserialize, Serialize};
 use super::corrections::parse;
 use crate::{Problem, State, auth};
 use lookout_ledger::MAX_SILENCES;
-use lookout_model::{LONGEST_REASON, Matcher, SilenceRecord, parse_duration};
+use lookout_model::{LONGEST_REASON, Matcher, Scope, SilenceRecord, parse_duration};
 
-/// Scope that a token needs.
-const SCOPE: &str = "silence";
 /// Longest silence. What must be silent for longer needs another route, or another SLO.
 const LONGEST: Duration = Duration::from_secs(7 * 86_400);
 /// Time for which silences that are over are listed.
@@ -66,7 +64,7 @@ pub(super) async fn add(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<SilenceRecord>), Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Silence)?;
     let wanted = check(parse(body, "a silence")?, &token.name, &state)?;
     let known = state.ledger.silences(wanted.created_at).await.map_err(|error| Problem::ledger(&error))?;
     // a repeated request, whose answer was lost, makes no second one
@@ -93,7 +91,7 @@ pub(super) async fn expire(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<SilenceRecord>, Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Silence)?;
     let expired = state.ledger.expire_silence(&id, &token.name, state.clock.now()).await;
     let Some(silence) = expired.map_err(|error| Problem::ledger(&error))? else {
         let shown: String = id.chars().take(40).collect();

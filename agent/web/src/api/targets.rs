@@ -10,15 +10,12 @@ use axum::extract::Path;
 use axum::extract::rejection::BytesRejection;
 use http::{HeaderMap, StatusCode};
 use lookout_config::Target;
-use lookout_model::{LONGEST_PAUSE, LONGEST_REASON, Pause, PauseRecord, parse_duration};
+use lookout_model::{LONGEST_PAUSE, LONGEST_REASON, Pause, PauseRecord, Scope, parse_duration};
 use lookout_runtime::events::chain;
 use serde::{Deserialize, Serialize};
 
 use super::corrections::parse;
 use crate::{DiscoveryRow, ProbeRow, Problem, State, auth};
-
-/// The scope of a token that may pause.
-const SCOPE: &str = "pause";
 
 /// Every target.
 #[derive(Debug, Serialize)]
@@ -97,7 +94,7 @@ pub(super) async fn pause(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Told>, Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Pause)?;
     known(&state, &name)?;
     let Wanted { length, reason } = parse(body, "a pause")?;
     if reason.trim().is_empty() || reason.len() > LONGEST_REASON {
@@ -125,7 +122,7 @@ pub(super) async fn resume(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Result<Json<Told>, Problem> {
-    let token = auth::require(&state.config.tokens, &headers, SCOPE)?;
+    let token = auth::require(&state.config.tokens, &headers, Scope::Pause)?;
     let target = known(&state, &name)?;
     let now = state.clock.now();
     let Some(ended) = state.pauses.end(&name, now) else {

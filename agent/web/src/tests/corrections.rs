@@ -71,7 +71,7 @@ async fn a_correction_is_written_once_listed_and_revoked_once() {
 
 #[tokio::test]
 async fn only_who_may_correct_writes_and_revokes() {
-    let mut other = Fixture::empty().with_token(&["ask", "mark", "override"]);
+    let mut other = Fixture::empty().with_token(&["ask", "mark"]);
     other.add("requests", "Requests succeed", 0.5);
     let (router, ledger) = routed(&other);
     for path in ["", "/cor-1/revoke"] {

@@ -122,7 +122,7 @@ async fn refused_messages_have_a_page_that_tells_what_to_do() {
 
 #[tokio::test]
 async fn only_who_may_deliver_tries_again_and_drills() {
-    let (router, ledger) = routed(&Fixture::burning().with_token(&["ask", "mark", "correct", "override"]));
+    let (router, ledger) = routed(&Fixture::burning().with_token(&["ask", "mark", "correct"]));
     ledger.dead_letters.lock().unwrap().push(letter("chat"));
     for path in ["deliveries/retry", "drills"] {
         for (token, status, code) in [

@@ -25,7 +25,7 @@ use lookout_export::{Host, detached_recorder};
 use lookout_ledger::{CountSeries, CountSpan, Resolution};
 use lookout_model::sample::present;
 use lookout_model::{
-    ConditionEvidence, ConditionKind, Corrected, DeployClass, DeployRecord, Evidence, IncidentRecord,
+    ConditionEvidence, ConditionKind, Corrected, DeployClass, DeployRecord, Evidence, IncidentRecord, Scope,
     TierEvidence, Timestamp,
 };
 use lookout_runtime::clock::Clock;
@@ -191,7 +191,7 @@ impl Fixture {
         self.config.tokens.push(Token {
             name: "pipeline".to_owned(),
             sha256: sha2::Sha256::digest("secret").into(),
-            scopes: scopes.iter().map(ToString::to_string).collect(),
+            scopes: Scope::ALL.iter().copied().filter(|scope| scopes.contains(&scope.as_str())).collect(),
         });
         self
     }
