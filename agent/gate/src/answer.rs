@@ -199,10 +199,8 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The exit code of a pipeline step that asks: 0 go on, 1 no, 3 nothing that could be judged, 5 not now.
-    ///
-    /// The policy denies what it knows to be bad, so it holds for lack of evidence only, which is 3. A hold that is put over
-    /// the policy is a 5 whatever is known. Nothing here puts one there yet; an agent of tomorrow may answer so.
+    /// The exit code of a pipeline step that asks: 0 for allow, 1 for deny, 3 for a hold because too little is known, 5 for
+    /// a hold while the state is known and may change soon.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match (self.decision, self.decided_by, self.evidence) {

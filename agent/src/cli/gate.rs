@@ -1,7 +1,8 @@
 //! `lookout gate`: the pipeline's side of the deploy gate.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Subcommand};
-use lookout_model::{Timestamp, format};
+use lookout_model::{DeployClass, Timestamp, format};
 
 use super::exit::Exit;
 use super::{AgentUrl, output, runtime};
@@ -10,8 +11,8 @@ use lookout_runtime::clock::{Clock as _, SystemClock};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Verb {
-    /// May this be deployed now? 0 allow, 1 deny, 3 inconclusive (a hold because too little is known), 4
-    /// unreachable, 5 any other hold (freezes, which are planned)
+    /// May this be deployed now? Exits with 0 for allow, 1 for deny, 3 for a hold because too little is known, 4 when the
+    /// agent cannot be reached, 5 for a hold while the state may change soon
     Check(CheckOptions),
 }
 
@@ -22,9 +23,9 @@ pub(super) struct CheckOptions {
     /// The service to be deployed
     #[arg(long)]
     service: String,
-    /// Kind of change: feature, fix, security, rollback, config
-    #[arg(long, default_value = "feature")]
-    class: String,
+    /// Kind of change
+    #[arg(long, default_value_t = DeployClass::Feature, value_parser = PossibleValuesParser::new(DeployClass::ALL.map(DeployClass::as_str)).try_map(|word| word.parse::<DeployClass>()))]
+    class: DeployClass,
     /// For machines
     #[arg(long)]
     json: bool,
@@ -32,7 +33,9 @@ pub(super) struct CheckOptions {
 
 pub(super) fn check(options: &CheckOptions) -> anyhow::Result<Exit> {
     let mut url = options.agent.api("gate")?;
-    url.query_pairs_mut().append_pair("service", &options.service).append_pair("class", &options.class);
+    url.query_pairs_mut()
+        .append_pair("service", &options.service)
+        .append_pair("class", options.class.as_str());
     let token = options.agent.token()?;
     let (status, body) = match runtime()?.block_on(super::status::get(url, token.as_ref())) {
         Ok(answer) => answer,

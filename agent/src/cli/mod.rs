@@ -39,20 +39,17 @@ use lookout_export::{Telemetry, TelemetryConfig};
 
 /// Watches an API: probes, error budgets, one incident, the deploy gate.
 #[derive(Debug, Parser)]
-#[command(name = "lookout", version, max_term_width = 110, after_help = EXIT_CODES)]
+#[command(name = "lookout", version, max_term_width = 110, after_help = exit::table())]
 struct Cli {
     /// Level of the log on stderr (`info`, `debug`, `lookout_collect=trace`, …)
     #[arg(long, global = true, env = "LOOKOUT_LOG_LEVEL", default_value = "info", value_name = "FILTER")]
     log_level: String,
-    /// The form of the log
-    #[arg(long, global = true, env = "LOOKOUT_LOG", default_value = "text", value_name = "FORM")]
+    /// Format of the log
+    #[arg(long, global = true, env = "LOOKOUT_LOG", default_value = "text", value_name = "FORMAT")]
     log: LogForm,
     #[command(subcommand)]
     verb: Verb,
 }
-
-const EXIT_CODES: &str = "\
-Exit codes: 0 fine, 1 the answer is no, 2 usage or configuration, 3 inconclusive, 4 the agent cannot be reached, 5 not now";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogForm {
@@ -68,7 +65,7 @@ enum Verb {
     Watch(watch::Options),
     /// Validate config and specs
     Check(check::Options),
-    /// Show when every tier would fire and let go
+    /// Show when every tier would fire and resolve
     Simulate(simulate::Options),
     /// Show what alerting would have done about counts of the past
     Backtest(Box<backtest::Options>),
@@ -87,10 +84,10 @@ enum Verb {
     /// Pause targets, and probe them again
     #[command(subcommand)]
     Target(target::Verb),
-    /// Incidents of the running agent, and the word that somebody works on one
+    /// List and acknowledge incidents of the running agent
     #[command(subcommand)]
     Incident(incident::Verb),
-    /// Tell nobody of incidents for a time
+    /// Create, list and end silences: no messages about incidents for a time
     #[command(subcommand)]
     Silence(silence::Verb),
     /// Messages that a destination refused
