@@ -24,17 +24,17 @@ pub(crate) fn text(target: &Target, outcome: &Outcome) -> String {
         let start = cells(before);
         let length = cells(before + duration).saturating_sub(start);
         let bar = format!("{}{}", " ".repeat(start), "█".repeat(length.max(1)));
-        text += &format!("  {name:<10} {:>9}  {bar}\n", milliseconds(duration));
+        text += &format!("  {name:<10} {:>9}  {bar}\n", format::elapsed(duration));
         before += duration;
     }
-    text += &format!("  {:<10} {:>9}\n", "total", milliseconds(outcome.total));
+    text += &format!("  {:<10} {:>9}\n", "total", format::elapsed(outcome.total));
     text += &way(&outcome.received);
     for step in &outcome.steps {
         let result = match &step.verdict {
             Verdict::Ok => format!("status {}", step.status.unwrap_or_default()),
             Verdict::Fail { reason, detail } => format!("{}: {}", reason.as_str(), format::printable(detail)),
         };
-        text += &format!("  step {:<15} {:>9}  {result}\n", step.name, milliseconds(step.total));
+        text += &format!("  step {:<15} {:>9}  {result}\n", step.name, format::elapsed(step.total));
     }
     if let Some(certificate) = &outcome.certificate {
         let names = certificate.names.join(", ");
@@ -58,21 +58,17 @@ pub(crate) fn text(target: &Target, outcome: &Outcome) -> String {
 fn way(received: &Received) -> String {
     let mut text = String::new();
     if let Some(time) = received.token_time {
-        text += &format!("  {:<10} {:>9}  apart from the total\n", "token", milliseconds(time));
+        text += &format!("  {:<10} {:>9}  apart from the total\n", "token", format::elapsed(time));
     }
     if let Some(proxy) = &received.proxy {
         text += &format!("  by the proxy {}\n", format::printable(proxy));
     }
     for one in &received.addresses {
         let result = one.failure.as_deref().map_or_else(|| "ok".to_owned(), format::printable);
-        text += &format!("  {:<20} {:>9}  {result}\n", one.address.to_string(), milliseconds(one.total));
+        text += &format!("  {:<20} {:>9}  {result}\n", one.address.to_string(), format::elapsed(one.total));
     }
     if received.resumed == Some(true) {
         text += "  a resumed session of TLS: no certificate was verified\n";
     }
     text
-}
-
-fn milliseconds(duration: Duration) -> String {
-    format!("{:.2} ms", duration.as_secs_f64() * 1000.0)
 }

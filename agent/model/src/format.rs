@@ -4,6 +4,8 @@
 //! A window is no duration: it is named as specs write it (`5m`, `30d`), so that people find it in their files. Every
 //! other length of time is a [`duration`]. A figure that does not exist is [`NONE`], never NaN.
 
+use std::time::Duration;
+
 use lookout_engine::{Cause, DataState, Status, Window};
 
 use crate::Evidence;
@@ -48,6 +50,12 @@ pub fn duration(seconds: f64) -> String {
         }
     }
     parts.join(" ")
+}
+
+/// Returns a measured length of time as [`duration`] does.
+#[must_use]
+pub fn elapsed(time: Duration) -> String {
+    duration(time.as_secs_f64())
 }
 
 /// Returns the state of an SLO for people.

@@ -113,7 +113,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<Exit> {
             return Ok(Exit::No);
         }
         let longest = length + within;
-        let (waits, count) = (format::duration(longest.as_secs_f64()), begun.destinations.len());
+        let (waits, count) = (format::elapsed(longest), begun.destinations.len());
         output::problem(&format!(
             "drill {} began; up to {waits} for {count} destinations",
             begun.incident_id
@@ -186,7 +186,7 @@ fn show(options: &Options, begun: &Begun, seen: &[Seen]) {
             one.delivery.destination.clone(),
             one.delivery.change.clone(),
             one.delivery.state.clone(),
-            format::duration(one.after.as_secs_f64()),
+            format::elapsed(one.after),
             error,
         ]
     };

@@ -155,7 +155,10 @@ fn run_recover(options: &RecoverOptions) -> anyhow::Result<Exit> {
             return Ok(exit);
         }
         Err(_) => {
-            output::problem(&format!("error: not done within {:?} (--timeout)", options.timeout));
+            output::problem(&format!(
+                "error: not done within {} (--timeout)",
+                format::elapsed(options.timeout)
+            ));
             return Ok(Exit::Inconclusive);
         }
     };
@@ -203,7 +206,7 @@ impl Shared {
             tokio::select! {
                 done = work => Some(done),
                 () = tokio::time::sleep(self.timeout) => {
-                    output::problem(&format!("error: not done within {:?} (--timeout); nothing was changed", self.timeout));
+                    output::problem(&format!("error: not done within {} (--timeout); nothing was changed", format::elapsed(self.timeout)));
                     None
                 }
                 () = stop_signal() => {

@@ -115,7 +115,7 @@ fn render(view: &View) -> String {
             Verdict::Ok => ("✔", seen.outcome.summary.clone().unwrap_or_default()),
             Verdict::Fail { detail, .. } => ("✖", format::printable(detail)),
         };
-        let took = format!("{:.1} ms", seen.outcome.total.as_secs_f64() * 1000.0);
+        let took = format::elapsed(seen.outcome.total);
         vec![symbol.to_owned(), name, took, detail]
     });
     let probes = output::table(&["", "probe", "took", "answer"], &probes.collect::<Vec<_>>());

@@ -335,7 +335,7 @@ async fn every_cell_of_the_truth_table_is_what_the_real_gate_answers() {
     let agent = Lookout::run(&folder.path().join("lookout.yaml"));
     let mut waiting: Vec<&Case> = cases.iter().collect();
     let mut wrong = Vec::new();
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(45);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(90);
     while !waiting.is_empty() && tokio::time::Instant::now() < deadline {
         let slos = agent.get("/api/v1/slos").await;
         let slos = slos["slos"].as_array().unwrap();

@@ -166,8 +166,7 @@ impl IncidentRow {
             detected: Moment::new(incident.detected_at, now),
             recovered: incident.recovered_at.map(|at| Moment::new(at, now)),
             resolved: incident.resolved_at.map(|at| Moment::new(at, now)),
-            lasted: lasted
-                .map_or_else(|| format::NONE.to_owned(), |lasted| format::duration(lasted.as_secs_f64())),
+            lasted: lasted.map_or_else(|| format::NONE.to_owned(), format::elapsed),
             runbook: alert.and_then(|alert| runbook(config, &alert)),
             attention: Vec::new(),
         }

@@ -236,9 +236,9 @@ fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now: Timest
         .iter()
         .filter_map(|bin| bin.bad_ratio())
         .fold((0_usize, 0.0_f64), |(n, worst), bad| (n + usize::from(bad > 0.0), worst.max(bad)));
-    let bin = format::duration(width.as_secs_f64());
+    let bin = format::elapsed(width);
     let text = match (with_bad, bins.iter().all(|bin| bin.is_empty())) {
-        (_, true) => format!("No events in {}.", format::duration(horizon.as_secs_f64())),
+        (_, true) => format!("No events in {}.", format::elapsed(horizon)),
         (0, _) => "No bad event.".to_owned(),
         (n, _) => {
             let worst = format::percent_good(Some(worst));
@@ -257,5 +257,5 @@ fn history(slo: &SloStatus, stored: &CountSeries, excluded: &Ranges, now: Timest
             "{text} {n} columns stand on a band: all or part of their time is corrected and does not count."
         ),
     };
-    History { chart: chart::history(&bins, &corrected), span: format::duration(horizon.as_secs_f64()), text }
+    History { chart: chart::history(&bins, &corrected), span: format::elapsed(horizon), text }
 }

@@ -1,7 +1,5 @@
 //! `/targets/{name}`: the last probe of a target and its history.
 
-use std::time::Duration;
-
 use askama::Template;
 use axum::extract;
 use axum::extract::{Path, Query};
@@ -133,7 +131,7 @@ fn address(row: &AddressRow) -> Address {
         symbol: symbol(status),
         word: if row.failure.is_none() { "Good" } else { "Failed" },
         detail: row.failure.as_deref().map_or_else(|| "as expected".to_owned(), format::printable),
-        took: milliseconds(row.total),
+        took: format::elapsed(row.total),
     }
 }
 
@@ -153,14 +151,14 @@ fn draw(history: &History, last: Last, now: Timestamp) -> Drawn {
         PERCENTILES.map(|(_, share)| counts.percentile(share).map(|duration| duration.as_secs_f64()))
     });
     Drawn {
-        title: format::duration(last.0.as_secs_f64()),
+        title: format::elapsed(last.0),
         probes: format::count(history.sum.probes()),
         failed: format::count(history.sum.failed()),
         missed: format::count(history.sum.missed()),
         percentiles: percentiles(&history.sum),
         failures: chart::history(&counts, &without),
         durations: chart::durations(&durations.collect::<Vec<_>>()),
-        step: format::duration(history.step.as_secs_f64()),
+        step: format::elapsed(history.step),
         rows: notable.take(LISTED).map(row).collect(),
     }
 }
@@ -170,11 +168,6 @@ fn events(counts: &ProbeCounts) -> Counts {
 }
 
 fn percentiles(counts: &ProbeCounts) -> Vec<(&'static str, String)> {
-    let text = |share| counts.percentile(share).map_or_else(|| "–".to_owned(), milliseconds);
+    let text = |share| counts.percentile(share).map_or_else(|| "–".to_owned(), format::elapsed);
     PERCENTILES.map(|(name, share)| (name, text(share))).into()
-}
-
-fn milliseconds(duration: Duration) -> String {
-    let ms = duration.as_secs_f64() * 1e3;
-    if ms < 10.0 { format!("{ms:.1} ms") } else { format!("{ms:.0} ms") }
 }

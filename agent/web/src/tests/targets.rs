@@ -96,7 +96,8 @@ async fn each_address_has_its_result_on_the_page_and_in_the_api_and_no_text_is_m
     let router = routed(&fixture).0;
     let get = async |path: &str| send(&router, Request::get(path).body(Body::empty()).unwrap()).await;
     let page = get("/targets/db").await.text;
-    for shown in ["<th scope=\"row\">127.0.0.1</th>", "<th scope=\"row\">::1</th>", "as expected", "12 ms"] {
+    for shown in ["<th scope=\"row\">127.0.0.1</th>", "<th scope=\"row\">::1</th>", "as expected", "12.3 ms"]
+    {
         assert!(page.contains(shown), "{shown}: {page}");
     }
     assert!(page.contains("connect: &#60;script&#62; <") && !page.contains("<script>"), "{page}");
