@@ -13,7 +13,8 @@ fi
 cargo install --quiet --locked cargo-auditable --version 0.7.2
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
 export SOURCE_DATE_EPOCH
-export RUSTFLAGS="--remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
+triple=${target^^} # RUSTFLAGS would put the flags of .cargo/config.toml out of force; this variable adds to them
+export "CARGO_TARGET_${triple//-/_}_RUSTFLAGS=--remap-path-prefix=$PWD=/src --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo"
 cargo auditable build --release --locked --target "$target" --package lookout
 cargo auditable build --profile service --locked --target "$target" --package titanic
 mkdir -p dist

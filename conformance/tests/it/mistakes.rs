@@ -229,7 +229,7 @@ mistakes! {
         => "lets a vulnerable itoa pass";
     a_release_without_its_list_of_crates: dependency_programs in ".github/scripts/release-binaries.sh",
         Replace("cargo auditable build --release", "cargo build --release")
-        => "release-binaries.sh:17: the program carries no list of its crates";
+        => "release-binaries.sh:18: the program carries no list of its crates";
     a_release_that_nobody_looks_into: dependency_programs in ".github/scripts/audit-release.sh",
         Replace("cargo audit bin", "cargo audit --version")
         => "lets a program with a vulnerable itoa pass";
