@@ -10,6 +10,7 @@ pub mod fetched;
 pub mod http;
 pub mod load;
 mod missing;
+pub mod operator;
 pub mod packages;
 pub mod python;
 pub mod refused_writes;

@@ -16,8 +16,8 @@ use super::blackbox;
 use super::coverage::Routes;
 use super::destination::read_destination;
 use super::model::{Config, Destination, GatePolicy, LedgerLocation, Otlp, Outputs, Scrape, Token};
+use super::operator_objects;
 use super::prometheus::read_servers;
-use super::prometheus_rules;
 use super::reader::{At, Fields, Reader};
 use super::target::{self, Discovery, ReadTargets, Target};
 use super::yaml::Place;
@@ -343,7 +343,7 @@ fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<O
     let fields = reader.fields(at, outputs::OBJECT)?;
     let prometheus_rules = fields
         .get(outputs::PROMETHEUS_RULES)
-        .and_then(|at| prometheus_rules::read(reader, &at, |path| absolute(folder, path)));
+        .and_then(|at| operator_objects::read_rules(reader, &at, |path| absolute(folder, path)));
     let mut path = |key: Key| {
         let text = fields.get(key).and_then(|at| reader.expand(&at))?;
         Some(absolute(folder, Path::new(&text)))
@@ -355,9 +355,13 @@ fn read_outputs(reader: &mut Reader<'_>, at: &At<'_>, folder: &Path) -> Option<O
         Some(at) => reader.expand(&at).filter(|job| !job.is_empty()),
         None => Some(AGENT_JOB.to_owned()),
     };
+    let alertmanager_config = fields.get(outputs::ALERTMANAGER_CONFIG).and_then(|at| {
+        operator_objects::read_routes(reader, &at, agent_job.as_deref(), |path| absolute(folder, path))
+    });
     Some(Outputs {
         alerts,
         prometheus_rules,
+        alertmanager_config,
         agent_job,
         dashboards,
         runbooks,

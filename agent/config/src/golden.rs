@@ -323,6 +323,10 @@ fn every_key_of_a_lookout_yaml_reaches_the_model() {
     let rules = config.outputs.prometheus_rules.unwrap();
     assert_eq!((rules.folder, rules.namespace.as_deref()), (here.join("good/rules"), Some("monitoring")));
     assert_eq!(rules.labels["release"], "monitoring");
+    let routes = config.outputs.alertmanager_config.unwrap();
+    assert_eq!((routes.objects.folder, routes.objects.namespace), (here.join("good/rules"), None));
+    assert_eq!((routes.objects.labels["team"].as_str(), routes.alerts), ("sre", RoutedAlerts::Own));
+    assert_eq!((routes.slack_secret.secret.as_str(), routes.slack_secret.key.as_str()), ("slack", "address"));
 }
 
 #[test]

@@ -31,6 +31,7 @@ mod model;
 mod names;
 mod objective;
 mod openslo;
+mod operator_objects;
 mod own_alerts;
 mod parsed_file;
 mod period;
@@ -38,7 +39,6 @@ mod placeholder;
 #[cfg(test)]
 mod pointer_tests;
 mod prometheus;
-mod prometheus_rules;
 mod rates;
 mod reader;
 mod reference;

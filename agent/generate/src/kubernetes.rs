@@ -5,7 +5,7 @@ use core::fmt::Write as _;
 use super::MARK;
 use super::rules;
 use super::yaml::{self, Node, map};
-use lookout_config::{Config, PrometheusRules};
+use lookout_config::{Config, OperatorObjects};
 
 /// Returns the file name of a service's object.
 pub(super) fn file_name(service: &str) -> String {
@@ -13,7 +13,7 @@ pub(super) fn file_name(service: &str) -> String {
 }
 
 /// Renders the object of a service.
-pub(super) fn file(config: &Config, objects: &PrometheusRules, service: &str) -> String {
+pub(super) fn file(config: &Config, objects: &OperatorObjects, service: &str) -> String {
     let comments = [
         format!("{MARK} from the SLOs of {service}. Do not edit: change the spec and generate again."),
         format!("The groups are those of {}, which promtool tests.", rules::file_name(service)),
@@ -22,29 +22,29 @@ pub(super) fn file(config: &Config, objects: &PrometheusRules, service: &str) ->
 }
 
 /// Renders an object of these groups.
-pub(super) fn object(objects: &PrometheusRules, name: &str, comments: &[String], groups: Node) -> String {
-    // kube-prometheus has selected by the last two; a label of the user takes precedence
-    let ours = [
-        ("app.kubernetes.io/name", "lookout"),
-        ("app.kubernetes.io/component", "slo-rules"),
-        ("prometheus", "k8s"),
-        ("role", "alert-rules"),
-    ];
+pub(super) fn object(objects: &OperatorObjects, name: &str, comments: &[String], groups: Node) -> String {
+    // kube-prometheus has selected by the last two
+    let ours = [("app.kubernetes.io/component", "slo-rules"), ("prometheus", "k8s"), ("role", "alert-rules")];
+    let object = map([
+        ("apiVersion", "monitoring.coreos.com/v1".into()),
+        ("kind", "PrometheusRule".into()),
+        ("metadata", metadata(objects, name, &ours)),
+        ("spec", map([("groups", groups)])),
+    ]);
+    yaml::file(comments, &object)
+}
+
+/// Returns name, namespace and labels of an object. A label of the user takes precedence over one of ours.
+pub(super) fn metadata(objects: &OperatorObjects, name: &str, ours: &[(&str, &str)]) -> Node {
     let mut labels = objects.labels.clone();
-    for (name, value) in ours {
-        labels.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+    for (name, value) in [("app.kubernetes.io/name", "lookout")].iter().chain(ours) {
+        labels.entry((*name).to_owned()).or_insert_with(|| (*value).to_owned());
     }
     let labels = labels.into_iter().map(|(name, value)| (name, value.into())).collect();
     let mut metadata = vec![("name", name.into())];
     metadata.extend(objects.namespace.as_deref().map(|namespace| ("namespace", namespace.into())));
     metadata.push(("labels", Node::Map(labels)));
-    let object = map([
-        ("apiVersion", "monitoring.coreos.com/v1".into()),
-        ("kind", "PrometheusRule".into()),
-        ("metadata", map(metadata)),
-        ("spec", map([("groups", groups)])),
-    ]);
-    yaml::file(comments, &object)
+    map(metadata)
 }
 
 /// Returns a name that Kubernetes accepts: lower case, digits, `-` and `.`, with a letter or digit at both ends. A

@@ -1,4 +1,4 @@
-//! Files generated from the specs: Prometheus rules, their tests, the Alertmanager config, dashboards, heads of
+//! Files generated from the specs: Prometheus rules, their tests, the routes of Alertmanager, dashboards, heads of
 //! runbooks.
 //!
 //! Everything here is a pure function of the [`Config`], without a clock, a random number or a path of the machine. So
@@ -102,6 +102,10 @@ pub fn artifacts(config: &Config) -> Vec<Artifact> {
         }
         let path = objects.folder.join(kubernetes::file_name(self_monitoring::stem(config)));
         list.extend(self_monitoring::object(config, objects).map(|contents| Artifact::new(path, contents)));
+    }
+    if let Some(settings) = &config.outputs.alertmanager_config {
+        let path = settings.objects.folder.join(alertmanager::OBJECT_FILE);
+        list.push(Artifact::new(path, alertmanager::object(config, settings)));
     }
     if let Some(folder) = &config.outputs.dashboards {
         list.push(Artifact::new(folder.join("overview.json"), dashboard::overview(config)));

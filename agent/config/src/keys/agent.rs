@@ -145,6 +145,7 @@ object! { token: "A bearer token." {
 object! { outputs: "Folders of generated files, and the links in them." {
     ALERTS = key("alerts", Text, "Folder of rules, their tests and the Alertmanager config.");
     PROMETHEUS_RULES = key("prometheus_rules", Mapping(rules::OBJECT), "");
+    ALERTMANAGER_CONFIG = key("alertmanager_config", Mapping(routes::OBJECT), "");
     DASHBOARDS = key("dashboards", Text, "Folder of Grafana dashboards.");
     RUNBOOKS = key("runbooks", Text, "Folder of runbooks. Their heads are generated, their bodies are kept.");
     RUNBOOK_URL = key("runbook_url", Text, "Link to a runbook; `{alert}` is replaced by the name of the alert.");
@@ -156,4 +157,17 @@ object! { rules: "The same rules as `PrometheusRule` objects for the Prometheus 
     FOLDER = required("folder", Text, "Folder of the objects.");
     NAMESPACE = key("namespace", Text, "Namespace of the objects. When it is missing, the namespace in which they are applied.");
     LABELS = key("labels", Map(&Text), "Labels by which your Prometheus selects rules, like `release: monitoring`.");
+} }
+
+object! { routes: "The routes of Alertmanager as an `AlertmanagerConfig` object for the Prometheus operator." {
+    FOLDER = rules::FOLDER.about("Folder of the object.");
+    NAMESPACE = rules::NAMESPACE.about("Namespace of the object. When it is missing, the namespace in which it is applied.");
+    LABELS = rules::LABELS.about("Labels by which your Alertmanager selects its configuration.");
+    ALERTS = key("alerts", Word(&["all", "own"]), "Alerts that reach people through it. `own` for those about the agent alone, where the agent sends the others itself.").default("all");
+    SLACK = key("slack", Mapping(slack_address::OBJECT), "");
+} }
+
+object! { slack_address: "The address of Slack, in a Secret of the object's namespace." {
+    NAME = key("name", Text, "Name of the Secret.").default("lookout");
+    KEY = key("key", Name, "Key in the Secret.").default("slack-webhook-url");
 } }

@@ -22,7 +22,7 @@ use url::Url;
 pub use destination::{AlertmanagerSettings, Destination, DestinationKind, Email, Encryption, WebhookForm};
 pub use gate::{GateMinimum, GatePolicy};
 pub use indicator::{Component, Indicator, Queries, Ratio};
-pub use outputs::{Outputs, PrometheusRules};
+pub use outputs::{AlertmanagerConfig, OperatorObjects, Outputs, RoutedAlerts, SecretKey};
 pub(crate) use route::DAY_MINUTES;
 pub use route::{ActiveTime, Escalation, NotTaken, Route};
 pub use slo::{RateSource, Service, Slo, Traffic};

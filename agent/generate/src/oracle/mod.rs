@@ -3,6 +3,7 @@
 mod burns;
 mod dashboards;
 mod objects;
+mod operator_routes;
 mod runbooks;
 mod scenario;
 mod scenarios;
@@ -80,6 +81,7 @@ fn elsewhere(folder: &Path) -> Config {
     let mut config = fixture::titanic();
     config.outputs.alerts = Some(folder.join("alerts"));
     config.outputs.prometheus_rules = None;
+    config.outputs.alertmanager_config = None;
     config.outputs.dashboards = Some(folder.join("dashboards"));
     config.outputs.runbooks = Some(folder.join("runbooks"));
     config

@@ -7,14 +7,14 @@ use serde_json::Value;
 
 use super::{elsewhere, promtool};
 use crate::{Difference, artifacts, drift, write};
-use lookout_config::PrometheusRules;
+use lookout_config::OperatorObjects;
 
 #[test]
 fn objects_hold_the_very_rules_of_the_plain_files() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = elsewhere(folder.path());
     let objects = folder.path().join("objects");
-    config.outputs.prometheus_rules = Some(PrometheusRules {
+    config.outputs.prometheus_rules = Some(OperatorObjects {
         folder: objects.clone(),
         namespace: Some("monitoring".to_owned()),
         labels: BTreeMap::from([("release".into(), "stack".into()), ("role".into(), "slo".into())]),

@@ -7,12 +7,12 @@ use serde_json::Value;
 
 use super::{elsewhere, promtool, tool};
 use crate::{Difference, artifacts, drift, write};
-use lookout_config::{Config, OWN_ALERTS, PrometheusRules};
+use lookout_config::{Config, OWN_ALERTS, OperatorObjects};
 
 /// Returns the fixture with objects as well.
 fn complete(folder: &std::path::Path) -> Config {
     let mut config = elsewhere(folder);
-    let objects = PrometheusRules { folder: folder.join("objects"), ..PrometheusRules::default() };
+    let objects = OperatorObjects { folder: folder.join("objects"), ..OperatorObjects::default() };
     config.outputs.prometheus_rules = Some(objects);
     config
 }

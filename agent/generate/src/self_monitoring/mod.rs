@@ -16,14 +16,14 @@ use super::promql::{duration, indented, quoted};
 use super::rules::label_node;
 use super::yaml::{self, Node, map};
 use super::{MARK, kubernetes, links};
-use lookout_config::{Config, OWN_ALERTS, PrometheusRules};
+use lookout_config::{Config, OWN_ALERTS, OperatorObjects};
 use lookout_runtime::events::names;
 
 pub(super) use pages::pages;
 pub(super) use scenarios::file as tests;
 
 /// Label `service` of all these alerts.
-const SERVICE: &str = "lookout";
+pub(super) const SERVICE: &str = "lookout";
 
 /// Seconds between evaluations: a `for` is at least three of them.
 const INTERVAL: u64 = 60;
@@ -43,7 +43,7 @@ pub(super) fn file(config: &Config) -> Option<String> {
 }
 
 /// Renders the same as an object of the Prometheus operator. Objects of services have longer names.
-pub(super) fn object(config: &Config, objects: &PrometheusRules) -> Option<String> {
+pub(super) fn object(config: &Config, objects: &OperatorObjects) -> Option<String> {
     let comments = [
         format!("{MARK} about the agent itself. Do not edit: change the config and generate again."),
         format!("The group is that of {}.rules.yaml, which promtool tests.", stem(config)),
