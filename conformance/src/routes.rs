@@ -2,7 +2,7 @@
 //!
 //! The agent tells people of the service's incidents itself, so a deployed Alertmanager is silent about them: two messages
 //! about one outage are one too many. About the agent it speaks, because an agent that is down tells nobody. The generated
-//! file is for those who let Alertmanager tell everything.
+//! file is for those who let Alertmanager tell everything; the generated `AlertmanagerConfig` is about the agent.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
-use programs::on_path;
-use serde_json::{Map, Value, json};
+use programs::{on_path, operator};
+use serde_json::Value;
 
 use crate::kubernetes;
 use crate::tool::content;
@@ -22,6 +22,8 @@ const GENERATED: &str = "alerts/alertmanager.yaml";
 /// The stack with the generated routes.
 const PAGING: &str = "deploy/compose/paging.yaml";
 const COMPOSE: &str = "deploy/compose/alertmanager.yaml";
+/// Receivers that tell nobody: ours, and the one that the operator adds.
+const SILENT: [&str; 2] = ["nobody", "null"];
 
 /// Asks every configuration about every kind of alert, and compares what is deployed with what is generated.
 pub fn check(tree: &Tree) -> Result<String> {
@@ -35,9 +37,9 @@ pub fn check(tree: &Tree) -> Result<String> {
         (GENERATED.to_owned(), generated.clone(), Told::Everything),
         (COMPOSE.to_owned(), compose, Told::Nothing),
     ];
-    for environment in ["staging", "prod"] {
-        let object = kubernetes::alertmanager(tree, environment)?;
-        configs.push((format!("k8s/overlays/{environment}"), of_operator(&object)?, Told::Agent));
+    for (name, object) in kubernetes::alertmanagers(tree)? {
+        let made = operator::alertmanager(&[object]).with_context(|| name.clone())?;
+        configs.push((name, made, Told::Agent));
     }
     let scratch = tempfile::tempdir().context("making a folder")?;
     let file = scratch.path().join("alertmanager.json");
@@ -50,7 +52,9 @@ pub fn check(tree: &Tree) -> Result<String> {
             let mut ask = Command::new(&amtool);
             ask.args(["config", "routes", "test", "--config.file"]).arg(&file);
             let found = content(ask.args(alert)).with_context(|| name.clone())?;
-            let is_told = found.trim().split(',').any(|receiver| receiver != "nobody");
+            // the operator puts the object's name before its receivers
+            let is_told =
+                found.trim().split(',').any(|receiver| !SILENT.iter().any(|name| receiver.ends_with(name)));
             if is_told != told.of(alert) {
                 faults.push(format!(
                     "{name}: {{{}}} goes to {:?}, {told:?} is told",
@@ -135,96 +139,13 @@ fn paging_faults(compose: &Value, paging: &Value, generated: &Value) -> Vec<Stri
 
 /// Returns the differences of a deployed configuration from the generated one that nothing asks for.
 fn differences(generated: &Value, config: &Value) -> Vec<String> {
-    let grouping = |config: &Value| config.pointer("/route/group_by").cloned().unwrap_or_default();
+    let grouping = |config: &Value| {
+        let places = ["/route/group_by", "/route/routes/0/group_by"];
+        places.iter().find_map(|place| config.pointer(place)).cloned().unwrap_or_default()
+    };
     let (wanted, found) = (grouping(generated), grouping(config));
     if wanted == found {
         return Vec::new();
     }
     vec![format!("groups by {found}, {GENERATED} by {wanted}: one incident becomes several messages")]
-}
-
-/// An `AlertmanagerConfig` as the operator hands it to Alertmanager, without the matcher of its namespace, which
-/// `alertmanagerConfigMatcherStrategy` turns off.
-fn of_operator(object: &Value) -> Result<Value> {
-    let spec = object.get("spec").context("the AlertmanagerConfig has no spec")?;
-    let route = route(spec.get("route").context("the AlertmanagerConfig has no route")?);
-    let receivers = spec.get("receivers").and_then(Value::as_array).into_iter().flatten();
-    let receivers: Vec<Value> = receivers.map(receiver).collect();
-    Ok(json!({ "route": route, "receivers": receivers }))
-}
-
-fn route(given: &Value) -> Value {
-    let mut made = Map::new();
-    for (from, to) in [
-        ("receiver", "receiver"),
-        ("groupBy", "group_by"),
-        ("groupWait", "group_wait"),
-        ("groupInterval", "group_interval"),
-        ("repeatInterval", "repeat_interval"),
-        ("continue", "continue"),
-    ] {
-        made.extend(given.get(from).map(|value| (to.to_owned(), value.clone())));
-    }
-    if let Some(matchers) = given.get("matchers").and_then(Value::as_array) {
-        let text =
-            |matcher: &Value, key: &str| matcher.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
-        let matchers = matchers
-            .iter()
-            .map(|one| format!("{}{}\"{}\"", text(one, "name"), text(one, "matchType"), text(one, "value")));
-        made.insert("matchers".to_owned(), matchers.collect());
-    }
-    if let Some(routes) = given.get("routes").and_then(Value::as_array) {
-        made.insert("routes".to_owned(), routes.iter().map(route).collect());
-    }
-    Value::Object(made)
-}
-
-fn receiver(given: &Value) -> Value {
-    let slack = given.get("slackConfigs").and_then(Value::as_array).into_iter().flatten();
-    let slack = slack.map(|one| {
-        let mut made = Map::new();
-        // the operator reads the Secret that `apiURL` names; a path stands for it
-        made.insert("api_url_file".to_owned(), "/etc/alertmanager/secrets/slack-webhook-url".into());
-        for (from, to) in [
-            ("sendResolved", "send_resolved"),
-            ("title", "title"),
-            ("titleLink", "title_link"),
-            ("text", "text"),
-        ] {
-            made.extend(one.get(from).map(|value| (to.to_owned(), value.clone())));
-        }
-        Value::Object(made)
-    });
-    let slack: Vec<Value> = slack.collect();
-    let name = given.get("name").cloned().unwrap_or_default();
-    if slack.is_empty() { json!({ "name": name }) } else { json!({ "name": name, "slack_configs": slack }) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_object_of_the_operator_becomes_a_configuration() {
-        let object = json!({ "spec": {
-            "route": {
-                "receiver": "nobody", "groupBy": ["slo"],
-                "routes": [{ "receiver": "slack", "groupWait": "1s", "matchers": [{ "name": "a", "matchType": "=", "value": "b" }] }],
-            },
-            "receivers": [{ "name": "nobody" }, { "name": "slack", "slackConfigs": [{ "sendResolved": true, "title": "t" }] }],
-        } });
-        assert_eq!(
-            of_operator(&object).unwrap(),
-            json!({
-                "route": {
-                    "receiver": "nobody", "group_by": ["slo"],
-                    "routes": [{ "receiver": "slack", "group_wait": "1s", "matchers": ["a=\"b\""] }],
-                },
-                "receivers": [{ "name": "nobody" }, { "name": "slack", "slack_configs": [
-                    { "api_url_file": "/etc/alertmanager/secrets/slack-webhook-url", "send_resolved": true, "title": "t" },
-                ] }],
-            })
-        );
-        assert!(of_operator(&json!({})).is_err());
-    }
 }

@@ -28,6 +28,8 @@ def main(chart_folder: str, release: str, namespace: str, files: list[str], as_y
     with helm.Chart.load(chart_folder) as chart:
         chart.validate_schema(chart.merge_values(values))
         rendered = chart.render(values, name=release, namespace=namespace, is_install=True)
+    # a lone `=` is a text in YAML 1.2, which Helm writes
+    yaml.SafeLoader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
     objects = []
     for path, text in sorted(rendered.items()):
         if path.endswith(".yaml"):

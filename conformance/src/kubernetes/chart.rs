@@ -21,8 +21,7 @@ pub(super) fn check(tree: &Tree) -> Result<String> {
     for (values, file) in RENDERED {
         current(tree, values, file)?;
     }
-    let examples: Vec<PathBuf> =
-        tree.files_in("k8s/lookout/ci", &["-values.yaml"]).map(Path::to_owned).collect();
+    let examples = examples(tree);
     if examples.is_empty() {
         bail!("{FOLDER}/ci has no values to install the chart with");
     }
@@ -40,6 +39,11 @@ pub(super) fn check(tree: &Tree) -> Result<String> {
     let held = validate(tree, &builds)?;
     checkov(&builds)?;
     Ok(format!("{} installations, {held}, {} files rendered from it", builds.len(), RENDERED.len()))
+}
+
+/// Returns the values of the chart's examples.
+pub(super) fn examples(tree: &Tree) -> Vec<PathBuf> {
+    tree.files_in("k8s/lookout/ci", &["-values.yaml"]).map(Path::to_owned).collect()
 }
 
 /// Fails when a committed file is not what the chart gives now.

@@ -144,13 +144,27 @@ pub(crate) fn agent(tree: &Tree, environment: &str) -> Result<Agent> {
     Ok(agent)
 }
 
-/// Returns the routes of Alertmanager in an environment.
-pub(crate) fn alertmanager(tree: &Tree, environment: &str) -> Result<Value> {
-    let build = kustomize(tree, &Path::new("k8s/overlays").join(environment))?;
-    let mut found = build.of_kind("AlertmanagerConfig");
-    found.next().map(|object| object.value().clone()).with_context(|| {
-        format!("{} has no AlertmanagerConfig: when the agent is down, nobody hears of it", build.folder)
-    })
+/// Returns the routes of Alertmanager where it watches the agent: in staging and prod, and in each installation of the chart
+/// that asks for them.
+pub(crate) fn alertmanagers(tree: &Tree) -> Result<Vec<(String, Value)>> {
+    let mut found = Vec::new();
+    for environment in ["staging", "prod"] {
+        let build = kustomize(tree, &Path::new("k8s/overlays").join(environment))?;
+        if build.of_kind("AlertmanagerConfig").next().is_none() {
+            bail!("{} has no AlertmanagerConfig: when the agent is down, nobody hears of it", build.folder);
+        }
+        found.push(build);
+    }
+    for values in chart::examples(tree) {
+        let mut build = render::helm(tree, "lookout", &[&values])?;
+        build.folder = values.display().to_string();
+        found.push(build);
+    }
+    let routes = found.iter().flat_map(|build| {
+        let objects = build.of_kind("AlertmanagerConfig");
+        objects.map(|object| (build.folder.clone(), object.value().clone()))
+    });
+    Ok(routes.collect())
 }
 
 /// Every folder that is built, and the objects that ArgoCD reads as they are.

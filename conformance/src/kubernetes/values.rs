@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
-use super::chart::{FOLDER, RENDERED};
+use super::chart::{FOLDER, RENDERED, examples};
 use crate::tree::Tree;
 
 /// Values that Helm itself reads.
@@ -22,8 +22,8 @@ pub(super) fn check(tree: &Tree) -> Result<String> {
     known.retain(|path| path != OF_HELM);
     let templates = tree.files_in("k8s/lookout/templates", &[".yaml", ".tpl", ".txt"]);
     let templates: String = templates.map(|file| tree.read(file)).collect::<Result<_>>()?;
-    let examples = tree.files_in("k8s/lookout/ci", &["-values.yaml"]).map(Path::to_owned);
-    let examples: Vec<Value> = examples
+    let examples: Vec<Value> = examples(tree)
+        .into_iter()
         .chain(RENDERED.map(|(values, _)| values.into()))
         .map(|file| serde_saphyr::from_str(&tree.read(&file)?).with_context(|| file.display().to_string()))
         .collect::<Result<_>>()?;

@@ -125,9 +125,15 @@ mistakes! {
     a_wrong_metric_in_a_dashboard: alerts in "dashboards/titanic.json",
         Replace("lookout_probe_total{", "lookout_probes_total{")
         => "the metric `lookout_probes_total` is neither recorded";
-    an_agent_whose_end_nobody_hears_of: alert_routes in "k8s/components/standalone-agent/alertmanager-config.yaml",
-        Replace("value: lookout", "value: lookut")
-        => "k8s/overlays/prod: {service=lookout, severity=critical} goes to \"nobody\"";
+    an_agent_whose_end_nobody_hears_of: alert_routes in "k8s/components/standalone-agent/agent.yaml",
+        Replace("      - matchType: '='\n        name: service\n        value: lookout", "      - matchType: '='\n        name: service\n        value: lookut")
+        => "k8s/overlays/prod: {service=lookout, severity=critical} goes to \"titanic-prod/lookout/nobody\"";
+    an_alertmanager_that_repeats_what_the_agent_tells: alert_routes in "k8s/lookout/files/lookout.alertmanagerconfig.yaml",
+        Replace("receiver: nobody", "receiver: slack")
+        => "k8s/lookout/ci/podinfo-values.yaml: {service=titanic, severity=critical, slo=probes-availability} goes to \"lookout/lookout/slack\", Agent is told";
+    routes_that_the_manifests_do_not_have: helm in "k8s/lookout/files/lookout.alertmanagerconfig.yaml",
+        Replace("groupWait: 1s", "groupWait: 1m")
+        => "k8s/components/standalone-agent/agent.yaml is not what k8s/lookout and";
     an_address_of_slack_where_nobody_reads_it: alert_routes in "deploy/compose/paging.yaml",
         Replace("target: /etc/alertmanager/secrets/slack-webhook-url", "target: /run/secrets/slack-webhook-url")
         => "does not put the address of Slack where alerts/alertmanager.yaml reads it";
@@ -218,8 +224,8 @@ mistakes! {
     a_value_that_the_chart_does_not_know: helm in "k8s/lookout/ci/podinfo-values.yaml",
         Replace("externalUrl", "externalURL")
         => "externalURL";
-    a_webhook_that_no_secret_holds: kubernetes_rules in "k8s/components/standalone-agent/alertmanager-config.yaml",
-        Replace("key: slack-webhook-url", "key: slack-webhook")
+    a_webhook_that_no_secret_holds: kubernetes_rules in "k8s/components/standalone-agent/agent.yaml",
+        Replace("key: slack-webhook-url\n        name: lookout", "key: slack-webhook\n        name: lookout")
         => "AlertmanagerConfig lookout: the Secret lookout has no key \"slack-webhook\"";
     a_licence_that_nobody_agreed_to: dependency_terms in "deny.toml",
         Replace("  \"MIT\",\n", "")
