@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use super::object::{Object, at, items, text};
 use super::render::Build;
-use super::{OWN_GROUPS, RELEASE, addon_values};
+use super::{OWN_GROUPS, RELEASE, addon_charts, addon_values};
 use crate::tree::Tree;
 
-/// The add-ons of a cluster, with their versions, the groups of their objects, the files of their values and the service
+/// The add-ons of a cluster, with their versions, their charts, the groups of their objects, the files of their values and the service
 /// accounts that have a role in AWS. EKS installs those of the version `eks`, in the version that suits the cluster's.
 pub(super) const MATRIX: &str = "k8s/cluster/addons.json";
 const EKS: [&str; 3] =
@@ -30,6 +30,7 @@ pub(super) fn check(tree: &Tree, builds: &[Build]) -> Result<String> {
     let mut faults = of_matrix(&matrix, &eks);
     faults.extend(of_groups(&matrix, builds));
     faults.extend(addon_values::faults(tree, &matrix, builds)?);
+    faults.extend(addon_charts::faults(tree, &matrix)?);
     faults.extend(of_volumes(cluster, &tree.read(Path::new(BACKUP))?));
     for build in builds {
         let found = of_ways_in(build, cluster).into_iter().chain(of_managed(build, &eks));

@@ -1,6 +1,7 @@
 //! `k8s/`: every overlay and every combination of components is built, held against the schemas of a Kubernetes release
 //! and of the operators it needs, against checkov, and against rules of our own; the chart must give the same objects.
 
+mod addon_charts;
 mod addon_values;
 mod addons;
 mod argocd;

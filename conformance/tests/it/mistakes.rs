@@ -287,6 +287,21 @@ mistakes! {
     values_of_an_add_on_without_a_version: kubernetes_addons in "k8s/cluster/addons.json",
         Replace(", \"values\": \"fluent-bit\"", "")
         => "no add-on has k8s/cluster/values/fluent-bit.yaml";
+    a_chart_that_brings_another_version: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace("\"version\": \"5.0.5\"", "\"version\": \"5.1.1\"")
+        => "the chart fluent-bit 0.57.5 brings fluent-bit 5.0.5, not 5.1.1";
+    a_chart_that_nobody_pins: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace(", \"chart\": \"kyverno 3.8.2\"", "")
+        => "kyverno pins no chart";
+    a_chart_whose_keys_nobody_knows: kubernetes_addons in "k8s/cluster/addons.json",
+        Replace("kube-prometheus-stack 77.14.0", "kube-prometheus-stack 88.5.3")
+        => "knows nothing of the chart kube-prometheus-stack 88.5.3";
+    a_value_that_its_chart_does_not_have: kubernetes_addons in "k8s/cluster/values/kube-prometheus-stack.yaml",
+        Replace("ruleNamespaceSelector", "rulesNamespaceSelector")
+        => "the chart kube-prometheus-stack 77.14.0 has no value `prometheus.prometheusSpec.rulesNamespaceSelector`";
+    an_installation_of_another_chart: kubernetes_addons in "k8s/README.md",
+        Replace("--version 9.59.0", "--version 9.58.0")
+        => "k8s/README.md installs cluster-autoscaler 9.58.0";
     an_account_without_a_role: kubernetes_addons in "k8s/cluster/values/external-dns.yaml",
         Replace("serviceAccount: { name: external-dns }", "serviceAccount: { name: dns }")
         => "its service account is not external-dns/external-dns";
