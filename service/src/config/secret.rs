@@ -62,7 +62,7 @@ impl SecretFile {
 
     /// Reads the secret, or says what was expected. The stamp is taken first, so that a file that changes meanwhile is
     /// read again.
-    fn read(&mut self) -> Result<String, String> {
+    pub fn read(&mut self) -> Result<String, String> {
         self.stamp = std::fs::metadata(&self.path).ok().map(|file| stamp_of(&file));
         let mut text = String::new();
         let read =

@@ -2,6 +2,8 @@
 
 use sqlx::{Connection, Database, Postgres, Sqlite};
 
+use super::error::{WriteFault, write_fault};
+
 /// The options of a backend's connections.
 pub(super) type Options<B> = <<B as Database>::Connection as Connection>::Options;
 
@@ -18,6 +20,9 @@ pub(super) trait Backend: Database {
         connection: &mut Self::Connection,
         in_transaction: bool,
     ) -> impl Future<Output = Result<(), sqlx::Error>> + Send;
+
+    /// Returns whether the server takes no changes, so that another one may have taken over.
+    fn has_become_read_only(error: &sqlx::Error) -> bool;
 
     /// Returns whether the server refused a connection because it has no more.
     fn has_no_connection_left(error: &sqlx::Error) -> bool;
@@ -36,6 +41,10 @@ impl Backend for Sqlite {
         connection.ping().await
     }
 
+    fn has_become_read_only(_: &sqlx::Error) -> bool {
+        false
+    }
+
     fn has_no_connection_left(_: &sqlx::Error) -> bool {
         false
     }
@@ -49,6 +58,10 @@ impl Backend for Postgres {
     async fn recover(connection: &mut Self::Connection, in_transaction: bool) -> Result<(), sqlx::Error> {
         // Both read the rest of the interrupted statement first.
         if in_transaction { Self::execute_raw(connection, "rollback").await } else { connection.ping().await }
+    }
+
+    fn has_become_read_only(error: &sqlx::Error) -> bool {
+        write_fault(error) == Some(WriteFault::ReadOnly)
     }
 
     fn has_no_connection_left(error: &sqlx::Error) -> bool {

@@ -11,12 +11,14 @@ use sqlx::error::BoxDynError;
 use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::sqlite::{SqliteArguments, SqliteRow};
 use sqlx::{Arguments as _, AssertSqlSafe, FromRow, Postgres, Sqlite};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
-use super::ACQUIRE_TIMEOUT;
 use super::columns::{Key, Moment};
 use super::meter::{AdmissionPermit, Meter};
 use super::pool::{Pool, Pooled};
 use super::statement::{Statement, Value};
+use super::{ACQUIRE_TIMEOUT, WRITE_TURN_TIMEOUT};
 use super::{BATCH_STATEMENT_LIMIT, Database};
 use crate::config::Pooling;
 
@@ -46,6 +48,7 @@ pub(crate) struct Tx {
     meter: Arc<Meter>,
     /// After the connection, which is returned first.
     _permit: AdmissionPermit,
+    _turn: Option<OwnedSemaphorePermit>,
 }
 
 /// The purpose of a transaction.
@@ -203,6 +206,13 @@ impl Database {
         self.meter.admit(ACQUIRE_TIMEOUT, pin!(self.pools.connection())).await
     }
 
+    /// Waits until no other change of this service is under way, where the database takes one at a time.
+    async fn turn_to_write(&self) -> Result<Option<OwnedSemaphorePermit>, sqlx::Error> {
+        let Some(writers) = &self.writers else { return Ok(None) };
+        let turn = timeout(WRITE_TURN_TIMEOUT, Arc::clone(writers).acquire_owned()).await;
+        turn.map_err(|_| sqlx::Error::PoolTimedOut)?.map(Some).map_err(|_| sqlx::Error::PoolClosed)
+    }
+
     async fn rows_admitted<R: Readable>(&self, statement: Statement) -> Result<Vec<R>, sqlx::Error> {
         let (_permit, connection) = self.admitted().await?;
         connection.rows(statement).await
@@ -227,6 +237,7 @@ impl Database {
     pub(crate) async fn execute(&self, statement: Statement) -> Result<u64, sqlx::Error> {
         let watch = self.meter.watch(&statement.sql);
         let run = pin!(async {
+            let _turn = self.turn_to_write().await?;
             let (_permit, connection) = self.admitted().await?;
             let changed = connection.execute(statement).await?;
             self.meter.set_write_fault(None);
@@ -246,17 +257,18 @@ impl Database {
             _ => "begin",
         };
         let meter = self.meter.clone();
+        let changes = purpose != Purpose::Read;
         let begun = pin!(async {
+            let turn = if changes { self.turn_to_write().await? } else { None };
             let (permit, mut connection) = self.admitted().await?;
             connection.begin(begin).await?;
             if purpose == Purpose::Replace {
                 connection.allow_long_statements().await?;
             }
-            Ok((permit, connection))
+            Ok((turn, permit, connection))
         });
-        let (permit, connection) = self.meter.watch(begin).over(begun).await?;
-        let changes = purpose != Purpose::Read;
-        Ok(Tx { connection, changes, meter, _permit: permit })
+        let (turn, permit, connection) = self.meter.watch(begin).over(begun).await?;
+        Ok(Tx { connection, changes, meter, _permit: permit, _turn: turn })
     }
 }
 

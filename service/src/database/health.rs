@@ -39,6 +39,10 @@ impl Database {
             let rows = self.check_rows::<(bool, bool)>(statement).await;
             let rows = rows.map_err(doing("checking the health of the database"))?;
             let (read_only, locked) = rows.first().copied().unwrap_or_default();
+            if let Some(checks) = self.checks.as_ref().filter(|_| read_only) {
+                // The next check asks whichever server a new connection leads to.
+                checks.renew();
+            }
             let read_only = read_only.then_some(WriteFault::ReadOnly);
             let write_fault = match read_only {
                 Some(fault) => Some(fault),
@@ -54,6 +58,12 @@ impl Database {
             _ => None,
         };
         Ok(Health { locked, write_fault, migrated })
+    }
+
+    /// Returns whether a change has failed and none has succeeded since.
+    #[must_use]
+    pub fn has_known_write_fault(&self) -> bool {
+        self.meter.last_write_fault().is_some()
     }
 
     /// Returns the fault of the last change, unless it has passed meanwhile.

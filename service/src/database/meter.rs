@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tracing::{Span, field};
 
 use super::error::{WriteFault, write_fault};
-use super::pool::PoolState;
+use super::pool_state::PoolState;
 use crate::telemetry::metrics::{Recorder, counter, gauge};
 use crate::telemetry::{self, SQL};
 

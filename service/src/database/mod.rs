@@ -1,17 +1,19 @@
 //! The database: one interface to SQLite and PostgreSQL. It knows no table but that of the migrations.
 //!
-//! - `pool` holds connections within bounds, `backend` is what it needs of a driver.
+//! - `pool` holds connections within bounds, `connector` opens them, `backend` is what it needs of a driver.
 //! - `statement` is written once for both databases, `connection` runs it, `columns` are types that differ.
 //! - `migrations` keeps the tables up to date, `meter` measures, `error` tells what may pass by itself.
 
 mod backend;
 mod columns;
 mod connection;
+mod connector;
 mod error;
 mod health;
 mod meter;
 mod migrations;
 mod pool;
+mod pool_state;
 mod statement;
 
 use std::str::FromStr as _;
@@ -22,6 +24,7 @@ use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, Postgres, Sqlite};
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use self::connection::Pools;
@@ -36,7 +39,7 @@ pub(crate) use self::connection::{Purpose, Readable, Tx};
 pub(crate) use self::error::doing;
 pub use self::error::{DatabaseError, WriteFault};
 pub use self::health::Health;
-pub use self::pool::PoolState;
+pub use self::pool_state::PoolState;
 pub(crate) use self::statement::{Statement, Value};
 
 /// Time limit for a checkout.
@@ -45,6 +48,9 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 const FIRST_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time limit for a writer of SQLite that waits for another.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time limit for a writer of SQLite that waits for its turn in this service. With [`BUSY_TIMEOUT`] it is less than the limit
+/// of a request.
+const WRITE_TURN_TIMEOUT: Duration = Duration::from_secs(6);
 /// Time limit for a health check.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time limit for a statement that changes a whole table.
@@ -114,6 +120,8 @@ pub struct Database {
     pools: Pools,
     /// A connection of health checks, which must not wait behind requests. SQLite needs none: its statements are short.
     checks: Option<Arc<Pool<Postgres>>>,
+    /// The turn of writers of SQLite, which has one at a time. They wait for it without a connection, which readers need.
+    writers: Option<Arc<Semaphore>>,
     meter: Arc<Meter>,
 }
 
@@ -176,7 +184,8 @@ impl Database {
         let pool = Pool::<Sqlite>::new(options, bounds, max).map_err(open)?;
         pool.open_first(FIRST_CONNECT_TIMEOUT).await.map_err(open)?;
         let meter = Arc::new(Meter::new("sqlite", max));
-        Ok(Self { pools: Pools::Sqlite(pool), checks: None, meter })
+        let writers = Some(Arc::new(Semaphore::new(1)));
+        Ok(Self { pools: Pools::Sqlite(pool), checks: None, writers, meter })
     }
 
     async fn postgres(url: &DatabaseUrl, pooling: Pooling, max: u32) -> Result<Self, DatabaseError> {
@@ -190,6 +199,7 @@ impl Database {
         Ok(Self {
             pools: Pools::Postgres(pool, pooling),
             checks,
+            writers: None,
             meter: Arc::new(Meter::new("postgresql", max)),
         })
     }

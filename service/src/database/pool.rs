@@ -8,7 +8,10 @@
 //! - A connection that was idle for longer than `Bounds::trusted` is pinged before it is used.
 //! - A connection that was dropped in the middle of a statement or a transaction is recovered in a task of its own, which
 //!   holds the permit for at most `Bounds::recovery`. Then the connection is idle again, or it is closed.
-//! - A connection that does not answer in time is closed, and all idle ones with it: they lead to the same peer.
+//! - A connection that does not answer a ping or a statement in time is closed, and all idle ones with it: they lead to the
+//!   same peer. One whose interrupted statement takes longer than its recovery is closed alone; the idle ones are pinged
+//!   before they are used.
+//! - A server that has become read-only is left: its connections are closed, and new ones may lead to another one.
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -18,13 +21,15 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use deadpool::Runtime;
-use deadpool::managed::{self, Manager, Object, ObjectId, PoolError, QueueMode, RecycleResult, Timeouts};
-use sqlx::{ConnectOptions as _, Connection as _, Database};
+use deadpool::managed::{self, Object, ObjectId, PoolError, QueueMode, Timeouts};
+use sqlx::{Connection as _, Database};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::backend::{Backend, Options};
+use super::connector::{Connector, Opened};
+use super::pool_state::PoolState;
 
 /// The time limits of a pool.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +57,8 @@ pub(super) struct Bounds {
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause before another attempt when the server has no connection to give.
 const RETRY: Duration = Duration::from_millis(100);
+/// The shortest interval between two renewals of all connections: each of them costs every request a connect.
+const RENEWAL: Duration = Duration::from_secs(1);
 /// A permit that is held for longer is stranded: no bound of a request allows it.
 const STRANDED: Duration = Duration::from_secs(30);
 
@@ -63,58 +70,13 @@ pub(super) struct Pool<B: Backend> {
     /// The start of each checkout; `None` for one without a limit.
     checkouts: Mutex<HashMap<ObjectId, Option<Instant>>>,
     returned: Notify,
+    /// Idle connections that were used before are pinged first.
+    suspected: Mutex<Option<Instant>>,
+    /// Connections that were opened before are closed when they come back.
+    renewed: Mutex<Option<Instant>>,
     recovering: AtomicU32,
     discarded_silent: AtomicU64,
     discarded_failed: AtomicU64,
-}
-
-/// Opens connections.
-struct Connector<B: Backend>(Mutex<Options<B>>);
-
-/// A connection with its age and the time of its last use.
-struct Opened<B: Backend> {
-    connection: <B as Database>::Connection,
-    opened: Instant,
-    used: Instant,
-}
-
-impl<B: Backend> Manager for Connector<B> {
-    type Type = Opened<B>;
-    type Error = sqlx::Error;
-
-    async fn create(&self) -> Result<Opened<B>, sqlx::Error> {
-        let options = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // In a box: this is rare and its state is large, and without one every request would carry it along.
-        let connection = Box::pin(options.connect()).await?;
-        let now = Instant::now();
-        Ok(Opened { connection, opened: now, used: now })
-    }
-
-    /// The pool looks at a connection itself, since one that is silent says something about all others.
-    async fn recycle(&self, _: &mut Opened<B>, _: &managed::Metrics) -> RecycleResult<sqlx::Error> {
-        Ok(())
-    }
-}
-
-/// The state of a pool at one moment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PoolState {
-    /// Idle connections.
-    pub idle: u32,
-    /// Permits that are free.
-    pub available: u32,
-    /// Permits whose connection is being recovered.
-    pub recovering: u32,
-    /// Permits that were held for longer than any request may last. This is a defect.
-    pub stranded: u32,
-    /// All permits.
-    pub max: u32,
-    /// Age of the oldest checkout.
-    pub oldest_checkout: Duration,
-    /// Connections that were closed because they did not answer.
-    pub discarded_silent: u64,
-    /// Connections that were closed after an error.
-    pub discarded_failed: u64,
 }
 
 /// The entry of a checkout in the table.
@@ -143,6 +105,8 @@ enum Condition {
     Clean,
     /// An operation failed, or was dropped in the middle.
     Unknown,
+    /// A ping was dropped in the middle.
+    Pinged,
     /// The connection is lost.
     Broken,
 }
@@ -151,6 +115,10 @@ impl<B: Backend> fmt::Debug for Pool<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Pool").field(&self.state_now()).finish()
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn error_of(error: PoolError<sqlx::Error>) -> sqlx::Error {
@@ -164,10 +132,9 @@ fn error_of(error: PoolError<sqlx::Error>) -> sqlx::Error {
 impl<B: Backend> Pool<B> {
     /// Creates a pool without a connection.
     pub(super) fn new(options: Options<B>, bounds: Bounds, max: u32) -> Result<Arc<Self>, sqlx::Error> {
-        let connections = managed::Pool::builder(Connector(Mutex::new(options)))
+        let connections = managed::Pool::builder(Connector::new(options, bounds.connect))
             .max_size(max as usize)
             .queue_mode(QueueMode::Lifo)
-            .create_timeout(Some(bounds.connect))
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| sqlx::Error::Configuration(error.into()))?;
@@ -177,6 +144,8 @@ impl<B: Backend> Pool<B> {
             max,
             checkouts: Mutex::default(),
             returned: Notify::new(),
+            suspected: Mutex::default(),
+            renewed: Mutex::default(),
             recovering: AtomicU32::new(0),
             discarded_silent: AtomicU64::new(0),
             discarded_failed: AtomicU64::new(0),
@@ -185,12 +154,12 @@ impl<B: Backend> Pool<B> {
 
     /// Returns the options of new connections.
     pub(super) fn options(&self) -> Options<B> {
-        self.connections.manager().0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.connections.manager().options().clone()
     }
 
     /// Changes the options of new connections. Those that are open stay as they are.
     pub(super) fn change_options(&self, change: impl FnOnce(Options<B>) -> Options<B>) {
-        let mut options = self.connections.manager().0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut options = self.connections.manager().options();
         *options = change(options.clone());
     }
 
@@ -207,7 +176,7 @@ impl<B: Backend> Pool<B> {
 
     async fn next_alive(self: &Arc<Self>) -> Result<Pooled<B>, sqlx::Error> {
         loop {
-            let mut object = match self.connections.get().await {
+            let object = match self.connections.get().await {
                 Ok(object) => object,
                 // Another of our connections may become idle, or another client may leave.
                 Err(PoolError::Backend(error)) if B::has_no_connection_left(&error) => {
@@ -218,24 +187,34 @@ impl<B: Backend> Pool<B> {
             };
             let checkout = Checkout { pool: Arc::clone(self), id: Object::id(&object) };
             self.checkouts().insert(checkout.id, Some(Instant::now()));
-            if object.used.elapsed() >= self.bounds.trusted {
-                let ping = Box::pin(timeout(self.bounds.liveness, object.connection.ping())).await;
-                if !ping.is_ok_and(|pong| pong.is_ok()) {
-                    drop(Object::take(object));
-                    self.discard_silent();
-                    continue;
-                }
-            }
+            let used = object.used;
             let (condition, statement_limit) = (Condition::Clean, self.bounds.statement);
             let out = CheckedOut { checkout, object, condition, in_transaction: false, statement_limit };
-            return Ok(Pooled(Some(out)));
+            let mut pooled = Pooled(Some(out));
+            if used.elapsed() < self.bounds.trusted && !self.is_suspected(used) || pooled.is_alive().await {
+                return Ok(pooled);
+            }
         }
+    }
+
+    fn is_suspected(&self, used: Instant) -> bool {
+        locked(&self.suspected).is_some_and(|suspected| used <= suspected)
     }
 
     /// Counts a silent connection, and closes all idle ones: they lead to the same peer.
     fn discard_silent(&self) {
         let suspects = self.connections.retain(|_, _| false).removed;
         self.discarded_silent.fetch_add(suspects.len() as u64 + 1, Ordering::Relaxed);
+    }
+
+    /// Closes all connections, those in use when they come back: a new one may lead to another server.
+    pub(super) fn renew(&self) {
+        let mut renewed = locked(&self.renewed);
+        if renewed.is_none_or(|renewed| renewed.elapsed() >= RENEWAL) {
+            *renewed = Some(Instant::now());
+            drop(renewed);
+            drop(self.connections.retain(|_, _| false));
+        }
     }
 
     /// Closes connections that are too old or were idle for too long.
@@ -246,12 +225,14 @@ impl<B: Backend> Pool<B> {
         let expired =
             self.connections.retain(|one, _| !is_over(one.used, idle) && !is_over(one.opened, lifetime));
         expired.removed.into_iter().for_each(close_in_background::<B>);
+        self.connections.manager().close_unused(idle.unwrap_or(Duration::MAX));
     }
 
     /// Refuses new checkouts, waits for the connections in use, and closes all, each step within a limit.
     pub(super) async fn close(&self) {
         let idle = self.connections.retain(|_, _| false).removed;
         self.connections.close();
+        self.connections.manager().close_unused(Duration::ZERO);
         let all_returned = async {
             loop {
                 let returned = self.returned.notified();
@@ -288,7 +269,7 @@ impl<B: Backend> Pool<B> {
     }
 
     fn checkouts(&self) -> MutexGuard<'_, HashMap<ObjectId, Option<Instant>>> {
-        self.checkouts.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.checkouts)
     }
 }
 
@@ -304,7 +285,9 @@ impl<B: Backend> Drop for Checkout<B> {
 impl<B: Backend> CheckedOut<B> {
     fn check_in(mut self) {
         let pool = &self.checkout.pool;
-        let is_old = pool.bounds.lifetime.is_some_and(|limit| self.object.opened.elapsed() >= limit);
+        let opened = self.object.opened;
+        let is_old = pool.bounds.lifetime.is_some_and(|limit| opened.elapsed() >= limit)
+            || locked(&pool.renewed).is_some_and(|renewed| opened < renewed);
         if is_old || pool.connections.is_closed() {
             close_in_background::<B>(Object::take(self.object));
         } else {
@@ -329,15 +312,42 @@ impl<B: Backend> CheckedOut<B> {
                 self.discard();
                 pool.discarded_failed.fetch_add(1, Ordering::Relaxed);
             }
-            Err(_) => {
+            // Nothing but a pong was to come.
+            Err(_) if self.condition == Condition::Pinged => {
                 self.discard();
                 pool.discard_silent();
+            }
+            // Its statement may still run, and the others may be well.
+            Err(_) => {
+                self.discard();
+                pool.discarded_silent.fetch_add(1, Ordering::Relaxed);
+                *locked(&pool.suspected) = Some(Instant::now());
             }
         }
     }
 }
 
 impl<B: Backend> Pooled<B> {
+    /// Pings a connection before it is used. One that is silent is closed, and all idle ones with it. Given up in the middle,
+    /// it is recovered: back in the pool it would be the next to be taken.
+    async fn is_alive(&mut self) -> bool {
+        let Some(out) = &mut self.0 else { return false };
+        out.condition = Condition::Pinged;
+        let liveness = out.checkout.pool.bounds.liveness;
+        // In a box: this is rare, and without one every request would carry its state along.
+        let pong = Box::pin(timeout(liveness, out.object.connection.ping())).await;
+        if pong.is_ok_and(|pong| pong.is_ok()) {
+            out.condition = Condition::Clean;
+            return true;
+        }
+        if let Some(out) = self.0.take() {
+            let pool = Arc::clone(&out.checkout.pool);
+            out.discard();
+            pool.discard_silent();
+        }
+        false
+    }
+
     /// Runs one operation within the limit of a statement. After that the connection is given up: it is silent.
     pub(super) async fn run<T>(
         &mut self,
@@ -353,6 +363,9 @@ impl<B: Backend> Pooled<B> {
             }
             return Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()));
         };
+        if done.as_ref().is_err_and(B::has_become_read_only) {
+            out.checkout.pool.renew();
+        }
         out.condition = match &done {
             Ok(_) => Condition::Clean,
             Err(
@@ -410,7 +423,7 @@ impl<B: Backend> Drop for Pooled<B> {
                 out.discard();
             }
             // Without a runtime the connection is closed here, and its permit returned.
-            Condition::Clean | Condition::Unknown => match Handle::try_current() {
+            Condition::Clean | Condition::Unknown | Condition::Pinged => match Handle::try_current() {
                 Ok(runtime) => drop(runtime.spawn(out.recover())),
                 Err(_) => out.discard(),
             },

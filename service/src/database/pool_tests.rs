@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 
 use super::super::{ACQUIRE_TIMEOUT, SQLITE_BOUNDS};
 use super::*;
+use deadpool::managed::Manager as _;
 
 const QUICK: Bounds = Bounds { idle: None, lifetime: None, ..SQLITE_BOUNDS };
 
@@ -65,6 +66,34 @@ async fn an_operation_beyond_its_limit_closes_every_idle_connection() {
     assert_eq!((state.idle, state.available, state.discarded_silent), (0, 3, 2));
     drop(one);
     assert_eq!(select(pool.checkout().await.unwrap(), "select 2").await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn an_operation_that_outlasts_its_recovery_closes_its_own_connection_alone() {
+    let pool = pool_of(2, Bounds { recovery: Duration::from_millis(10), ..QUICK }).await;
+    for round in 1..=2 {
+        let (one, other) = (pool.checkout().await.unwrap(), pool.checkout().await.unwrap());
+        select(other, "select 1").await.unwrap();
+        let long = "with recursive c(n) as (select 1 union all select n + 1 from c where n < 3000000) select count(*) from c";
+        assert!(timeout(Duration::from_millis(5), select(one, long)).await.is_err());
+        until(&pool, |state| state.discarded_silent == round).await;
+        assert_eq!(counts(&pool), (1, 2));
+    }
+}
+
+#[tokio::test]
+async fn who_gives_up_while_a_connection_is_made_leaves_it_to_the_next() {
+    let options = SqliteConnectOptions::from_str("sqlite::memory:").unwrap();
+    let connector = Connector::<Sqlite>::new(options, QUICK.connect);
+    for _ in 0..2 {
+        let mut asked = Box::pin(connector.create());
+        assert!(futures_util::poll!(&mut asked).is_pending());
+        drop(asked);
+        let since = Instant::now();
+        let opened = connector.create().await.unwrap();
+        assert!(opened.opened.elapsed() <= since.elapsed());
+        assert_eq!(connector.unused(), (0, 0), "one attempt served both");
+    }
 }
 
 #[tokio::test]

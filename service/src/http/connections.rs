@@ -27,6 +27,10 @@ use crate::config::Network;
 /// Requests that a client may cancel on one connection, even if they are most of its requests.
 const MOST_CANCELLED: u32 = 100;
 
+/// The most bytes of responses of HTTP/2 that clients have not taken. Beyond that the connection that holds the most of
+/// them is closed.
+const MOST_UNSENT: u64 = 16 << 20;
+
 /// The limits of the table.
 #[derive(Debug, Clone)]
 pub struct ConnectionLimits {
@@ -45,6 +49,7 @@ pub(super) struct Connections {
     began: Instant,
     table: Mutex<Table>,
     freed: Notify,
+    unsent: Arc<AtomicU64>,
 }
 
 #[derive(Debug, Default)]
@@ -58,6 +63,7 @@ struct Entry {
     /// The address that the limit counts; `None` for an exempt one.
     address: Option<IpAddr>,
     activity: Arc<Activity>,
+    unsent: Arc<Unsent>,
     close: CancellationToken,
 }
 
@@ -102,7 +108,7 @@ pub(super) enum Refused {
 impl Connections {
     pub(super) fn new(limits: ConnectionLimits) -> Arc<Self> {
         let (table, freed) = (Mutex::default(), Notify::new());
-        Arc::new(Self { limits, began: Instant::now(), table, freed })
+        Arc::new(Self { limits, began: Instant::now(), table, freed, unsent: Arc::default() })
     }
 
     /// Enters a connection, and closes the longest idle one where there is no room.
@@ -124,10 +130,16 @@ impl Connections {
         let number = table.next;
         let activity = Arc::new(Activity::new(millis(self.began)));
         let close = CancellationToken::new();
-        let entry = Entry { address: counted, activity: Arc::clone(&activity), close: close.clone() };
+        let unsent = Unsent::new(Arc::clone(&self.unsent));
+        let entry = Entry {
+            address: counted,
+            activity: Arc::clone(&activity),
+            unsent: Arc::clone(&unsent),
+            close: close.clone(),
+        };
         table.open.insert(number, entry);
         drop(table);
-        Ok(Slot { number, connections: Arc::clone(self), activity, unsent: Arc::default(), close })
+        Ok(Slot { number, connections: Arc::clone(self), activity, unsent, close })
     }
 
     /// Enters a connection as soon as there is room in the table.
@@ -137,6 +149,15 @@ impl Connections {
             match self.enter(address) {
                 Err(Refused::Full) => freed.await,
                 other => return other,
+            }
+        }
+    }
+
+    fn keep_unsent_within(&self, most: u64) {
+        if self.unsent.load(Ordering::Relaxed) > most {
+            let table = self.table();
+            if let Some(worst) = table.open.values().max_by_key(|entry| entry.unsent.bytes()) {
+                worst.close.cancel();
             }
         }
     }
@@ -228,8 +249,10 @@ impl Busy {
         self.answered = true;
         let length = response.body().size_hint().exact();
         if self.version == Version::HTTP_2 && length != Some(0) {
-            let unsent = Arc::clone(&self.slot.unsent);
-            return response.map(|body| Body::new(unsent.watch(body, self)));
+            let (unsent, connections) = (Arc::clone(&self.slot.unsent), Arc::clone(&self.slot.connections));
+            let response = response.map(|body| Body::new(unsent.watch(body, self)));
+            connections.keep_unsent_within(MOST_UNSENT);
+            return response;
         }
         if length.is_some() {
             return response;
@@ -282,6 +305,26 @@ mod tests {
         assert!(connections.enter(B).is_ok());
         assert!(one.close().is_cancelled());
         drop(also_busy);
+    }
+
+    #[tokio::test]
+    async fn beyond_the_bytes_that_may_be_unsent_the_connection_with_the_most_is_closed() {
+        let connections = of(2, 2);
+        let (one, other) = (enter(&connections, A), enter(&connections, B));
+        let answer = |slot: &Arc<Slot>, bytes: u64| {
+            let body = Body::from(vec![0; usize::try_from(bytes).unwrap()]);
+            slot.begin(Version::HTTP_2).end_with(Response::new(body))
+        };
+        let few = answer(&one, MOST_UNSENT / 4);
+        for _ in 0..2 {
+            let taken = answer(&other, MOST_UNSENT / 2);
+            assert!(!one.close().is_cancelled() && !other.close().is_cancelled());
+            drop(taken);
+        }
+        let many = [answer(&other, MOST_UNSENT / 2), answer(&other, MOST_UNSENT / 2)];
+        assert!(!one.close().is_cancelled() && other.close().is_cancelled());
+        drop((few, many));
+        assert_eq!(connections.unsent.load(Ordering::Relaxed), 0);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::extract::State;
 use axum::http::{HeaderValue, Method, StatusCode, header};
@@ -16,22 +17,43 @@ use tokio::time::Instant;
 use super::openapi::{Answer, Described, Operation};
 use super::{ABOUT, Shared};
 use crate::config::Config;
-use crate::database::{Health, WriteFault};
+use crate::database::{Database, Health, WriteFault};
 use crate::telemetry::metrics::gauge;
 
 const CHECKS: &str = "titanic_readiness_checks";
+/// Time for which a check of the database answers for later probes: a flood of them costs no more than a few.
+const FRESH: Duration = Duration::from_millis(200);
 
 /// The readiness of this process. It never comes back once withdrawn: after that the process only ends.
 #[derive(Debug, Default)]
 pub struct Readiness {
     draining: AtomicBool,
     last: Mutex<Option<Checks>>,
+    /// The last check of the database, which all who ask meanwhile wait for.
+    checked: tokio::sync::Mutex<Option<(Instant, Option<Health>)>>,
 }
 
 impl Readiness {
     /// Withdraws readiness.
     pub fn withdraw(&self) {
         self.draining.store(true, Ordering::Release);
+    }
+
+    /// Checks the database, unless that was just done. Returns nothing when it does not answer.
+    async fn check(&self, database: &Database) -> Option<Health> {
+        let mut checked = self.checked.lock().await;
+        if let Some((at, health)) = *checked
+            && at.elapsed() < FRESH
+            && database.has_known_write_fault() == health.is_some_and(|health| health.write_fault.is_some())
+        {
+            return health;
+        }
+        let health = database.health().await.inspect_err(|error| {
+            tracing::warn!(error = %error, source = ?std::error::Error::source(&error), "the database is unavailable");
+        });
+        let health = health.ok();
+        *checked = Some((Instant::now(), health));
+        health
     }
 
     fn note(&self, checks: Checks) {
@@ -144,16 +166,13 @@ async fn check(shared: &Shared) -> (Status, Checks) {
     } else {
         "ok"
     };
-    let (database, migrations, reads, writes) = match shared.database.health().await {
-        Ok(Health { locked, write_fault, migrated }) => {
+    let (database, migrations, reads, writes) = match shared.readiness.check(&shared.database).await {
+        Some(Health { locked, write_fault, migrated }) => {
             let migrations = migrated.map_or("unknown", word);
             let locked = if locked { "locked" } else { "ok" };
             ("ok", migrations, locked, write_fault.map_or(locked, WriteFault::as_str))
         }
-        Err(error) => {
-            tracing::warn!(error = %error, source = ?std::error::Error::source(&error), "the database is unavailable");
-            ("fail", "fail", "fail", "fail")
-        }
+        None => ("fail", "fail", "fail", "fail"),
     };
     let secrets = if shared.secrets.are_stale() { "reload_failed" } else { "ok" };
     let status = if database == "fail" || migrations == "fail" || accepting != "ok" {

@@ -28,10 +28,14 @@ impl InFlightLimit {
     }
 
     /// Takes a permit, if there is one.
-    #[must_use]
-    pub fn take(&self) -> Option<InFlightPermit> {
+    pub fn take(&self) -> Result<InFlightPermit, Problem> {
         let permit = Arc::clone(&self.0).try_acquire_owned();
-        permit.ok().map(|permit| InFlightPermit(Arc::new(permit)))
+        permit.map(|permit| InFlightPermit(Arc::new(permit))).map_err(|_| {
+            let detail =
+                "more requests are being handled than this service takes on; try again in a little while";
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail)
+                .retry_after(1)
+        })
     }
 }
 
@@ -44,12 +48,9 @@ pub async fn limit(State(shared): State<Shared>, mut request: Request, next: Nex
     if health::is_probe(route_of(&request)) {
         return next.run(request).await;
     }
-    let Some(permit) = shared.in_flight.take() else {
-        let detail =
-            "more requests are being handled than this service takes on; try again in a little while";
-        return Problem::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "Service overloaded", detail)
-            .retry_after(1)
-            .into_response();
+    let permit = match shared.in_flight.take() {
+        Ok(permit) => permit,
+        Err(problem) => return problem.into_response(),
     };
     if !request.method().is_safe() {
         request.extensions_mut().insert(permit.clone());

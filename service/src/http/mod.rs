@@ -45,6 +45,9 @@ use crate::database::Database;
 /// The largest request body that is read, except of streams, which are bounded line by line.
 pub const BODY_BYTES: usize = 64 * 1024;
 
+/// The most responses at once that are made while they are sent. Each holds a page of records in memory.
+const MOST_STREAMS: usize = 16;
+
 /// A path template, a method, and the status of success: what faults may hit, and the series that exist before the first
 /// request.
 pub type ApiRoute = (&'static str, &'static str, u16);
@@ -78,6 +81,8 @@ pub struct Parts {
     pub buckets: Option<Buckets>,
     /// The limit of requests in flight.
     pub in_flight: InFlightLimit,
+    /// The limit of responses that are made while they are sent: their clients may take them as slowly as they like.
+    pub streams: InFlightLimit,
     /// The time of day.
     pub clock: Arc<dyn Clock>,
 }
@@ -90,6 +95,7 @@ impl Shared {
         let (faults, audit, readiness) = (Faults::default(), Audit::default(), Readiness::default());
         let buckets = config.clients.rate.map(Buckets::new);
         let in_flight = InFlightLimit::new(config.clients.in_flight);
+        let streams = InFlightLimit::new(MOST_STREAMS);
         let secrets = Secrets::new(&config, clock.now());
         Self(Arc::new(Parts {
             config,
@@ -102,6 +108,7 @@ impl Shared {
             secrets,
             buckets,
             in_flight,
+            streams,
             clock,
         }))
     }

@@ -64,7 +64,12 @@ impl Secrets {
     /// Reads the files that have changed. It blocks for as long as the file system does.
     pub fn reload(&self, database: &Database, now: Timestamp) {
         for watched in self.files().iter_mut() {
-            let Some(read) = watched.file.read_changed() else { continue };
+            let changed = watched.file.read_changed();
+            let is_news = changed.is_some();
+            // What went wrong may have been mended without a trace in the file, such as its owner.
+            let Some(read) = changed.or_else(|| watched.failed.then(|| watched.file.read())) else {
+                continue;
+            };
             let variable = watched.file.variable;
             let taken = read.and_then(|secret| self.take(variable, secret, database));
             watched.failed = taken.is_err();
@@ -73,11 +78,12 @@ impl Secrets {
                     watched.succeeded_at = now;
                     tracing::info!(secret = variable, "a secret was read again");
                 }
-                Err(expected) => tracing::error!(
+                Err(expected) if is_news => tracing::error!(
                     secret = variable,
                     expected,
                     "a secret file cannot be used; the last good one stays"
                 ),
+                Err(_) => {}
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
@@ -18,8 +19,13 @@ use super::connections::Busy;
 const PIECE: usize = 16 * 1024;
 
 /// The responses of one connection that are being sent.
-#[derive(Debug, Default)]
-pub(super) struct Unsent(Mutex<Responses>);
+#[derive(Debug)]
+pub(super) struct Unsent {
+    responses: Mutex<Responses>,
+    bytes: AtomicU64,
+    /// The bytes of all connections.
+    total: Arc<AtomicU64>,
+}
 
 #[derive(Debug, Default)]
 struct Responses {
@@ -35,6 +41,16 @@ struct Progress {
 }
 
 impl Unsent {
+    /// Creates the table of a connection that adds its bytes to a total.
+    pub(super) fn new(total: Arc<AtomicU64>) -> Arc<Self> {
+        Arc::new(Self { responses: Mutex::default(), bytes: AtomicU64::new(0), total })
+    }
+
+    /// Returns the bytes of responses that this connection has not taken.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Watches the sending of a body. Its connection is busy until the last piece is taken.
     pub(super) fn watch(self: Arc<Self>, body: Body, busy: Busy) -> WatchedBody {
         let mut responses = self.responses();
@@ -42,7 +58,10 @@ impl Unsent {
         let number = responses.next;
         responses.open.insert(number, Progress { pieces: 0, changed: Instant::now() });
         drop(responses);
-        let response = Arc::new(Response { number, unsent: self, _busy: busy });
+        let bytes = body.size_hint().lower();
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.total.fetch_add(bytes, Ordering::Relaxed);
+        let response = Arc::new(Response { number, bytes, unsent: self, _busy: busy });
         WatchedBody { body, rest: Bytes::new(), response }
     }
 
@@ -54,7 +73,7 @@ impl Unsent {
     }
 
     fn responses(&self) -> MutexGuard<'_, Responses> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.responses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,6 +81,7 @@ impl Unsent {
 #[derive(Debug)]
 struct Response {
     number: u64,
+    bytes: u64,
     unsent: Arc<Unsent>,
     _busy: Busy,
 }
@@ -77,6 +97,8 @@ impl Response {
 impl Drop for Response {
     fn drop(&mut self) {
         self.unsent.responses().open.remove(&self.number);
+        self.unsent.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.unsent.total.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

@@ -186,3 +186,30 @@ async fn a_lock_that_everyone_waits_for_takes_no_replica_out() {
         is_well_again(&program).await;
     }
 }
+
+/// Writers of SQLite wait for one another and for other programs. Readers and probes do not.
+#[tokio::test]
+async fn a_foreign_write_lock_on_a_file_takes_no_reader_and_no_replica_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shared.db");
+    let program = Program::start(&folder, &[("DATABASE_URL", &format!("sqlite://{}", path.display()))]).await;
+    for _ in 0..2 {
+        let mut session = sqlx::sqlite::SqliteConnectOptions::new().filename(&path).connect().await.unwrap();
+        session.execute("begin immediate").await.unwrap();
+        let writers = futures_util::future::join_all((0..20).map(|_| add(&program, "Waits")));
+        let readers = async {
+            // Longer than a writer waits for the lock.
+            let since = Instant::now();
+            while since.elapsed() < Duration::from_secs(4) {
+                let asked = Instant::now();
+                assert_eq!(program.status(ALL).await, Some(200));
+                assert_eq!(ready(&program).await.0, 200);
+                assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+            }
+        };
+        let (written, ()) = futures_util::join!(writers, readers);
+        assert!(written.iter().all(|(status, _, wait)| *status == 503 && wait.is_some()), "{written:?}");
+        session.execute("rollback").await.unwrap();
+        is_well_again(&program).await;
+    }
+}

@@ -8,6 +8,9 @@ use crate::app::{Answer, App};
 
 on_both_databases!(
     an_export_has_everyone_once_in_either_format,
+    an_export_that_is_not_read_keeps_no_other_request_out,
+    a_name_is_no_formula_in_a_table,
+    nobody_is_imported_under_the_nil_uuid,
     an_export_can_be_imported_again_and_again,
     an_atomic_import_stores_all_lines_or_none,
     a_body_that_was_got_can_be_put_back,
@@ -50,6 +53,46 @@ async fn an_export_has_everyone_once_in_either_format(app: App) {
     assert_eq!(app.get(&format!("{EXPORT}?format=xml")).await.problem(400).1, ["format"]);
     app.store.close().await;
     assert_eq!(app.get(EXPORT).await.problem(503).0, "database_unavailable");
+}
+
+async fn an_export_that_is_not_read_keeps_no_other_request_out(app: App) {
+    for _ in 0..2 {
+        let mut unread = Vec::new();
+        for _ in 0..16 {
+            let request = Request::get(EXPORT).header("host", "titanic.example").body(Body::empty());
+            let response = app.public.answer(request.unwrap()).await;
+            assert_eq!(response.status(), 200);
+            unread.push(response);
+        }
+        let refused = app.get(EXPORT).await;
+        assert_eq!(refused.problem(503).0, "overloaded");
+        assert_eq!(refused.headers["retry-after"], "1");
+        assert_eq!(app.get("/api/v1/passengers?limit=1").await.status, 200);
+        drop(unread);
+        assert_eq!(app.get(EXPORT).await.status, 200);
+    }
+}
+
+async fn a_name_is_no_formula_in_a_table(app: App) {
+    let names = ["=HYPERLINK(\"http://x\",\"y\")", "+1", "-1", "@SUM(A1)", "O'Hara"];
+    for name in names {
+        app.board(&json!({"name": name, "class": 3, "sex": "male", "survived": false})).await;
+    }
+    let table = app.get(&format!("{EXPORT}?format=csv")).await.text;
+    let rows: Vec<_> =
+        csv::Reader::from_reader(table.as_bytes()).into_records().map(Result::unwrap).collect();
+    let written: Vec<_> = rows[1309..].iter().map(|row| row[1].to_owned()).collect();
+    assert_eq!(written, ["'=HYPERLINK(\"http://x\",\"y\")", "'+1", "'-1", "'@SUM(A1)", "O'Hara"]);
+    let lines = app.get(EXPORT).await.text;
+    assert!(lines.contains("\"name\":\"@SUM(A1)\""), "NDJSON is exact");
+}
+
+async fn nobody_is_imported_under_the_nil_uuid(app: App) {
+    let line = json!({"id": "00000000-0000-0000-0000-000000000000", "name": "Nobody", "class": 1,
+        "sex": "male", "survived": true});
+    let summary = import(&app, "", line.to_string()).await;
+    assert_eq!((&summary["imported"], &summary["failed"]), (&json!(0), &json!(1)));
+    assert_eq!(total(&app).await, 1309);
 }
 
 async fn an_export_can_be_imported_again_and_again(app: App) {

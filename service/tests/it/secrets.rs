@@ -123,6 +123,30 @@ async fn keys_are_exchanged_without_a_restart_and_a_bad_file_keeps_the_last_good
     assert!(!told.to_string().contains("second"), "{told}");
 }
 
+/// A file is mended in a way that its size and time do not show, as a change of its owner is.
+#[tokio::test]
+async fn a_file_that_could_not_be_used_is_tried_again_although_it_looks_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("keys");
+    std::fs::write(&path, key("first")).unwrap();
+    let program = Program::start(&folder, &[("API_KEYS_FILE", path.to_str().unwrap())]).await;
+    for round in 0..2 {
+        let next = key(&format!("good-{round}"));
+        std::fs::write(&path, next.replace("passengers:write", "passengers,write")).unwrap();
+        let modified = std::fs::metadata(&path).unwrap().modified().unwrap();
+        until("the bad file is noticed", async || {
+            (secrets_check(&program).await.2 == json!("reload_failed")).then_some(())
+        })
+        .await;
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&file, next.as_bytes(), 0).unwrap();
+        file.set_modified(modified).unwrap();
+        let good = format!("good-{round}");
+        until("the good file is read", async || (knocks(&program, &good).await == 422).then_some(())).await;
+        assert_eq!(secrets_check(&program).await, (200, json!("ok"), json!("ok")));
+    }
+}
+
 #[tokio::test]
 async fn a_new_password_of_the_database_serves_new_connections() {
     let server = Postgres::start().await;

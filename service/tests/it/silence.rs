@@ -246,3 +246,89 @@ async fn a_server_without_connections_left_strands_nothing() {
         scene.is_served_again("max_connections").await;
     }
 }
+
+/// Clients that give up before a silent connection is known to be silent, one after the other.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_give_up_one_after_the_other_are_served_again() {
+    let scene = Scene::start().await;
+    let list = format!("{}{ALL}?limit=1", scene.program.address);
+    for round in 1..=2 {
+        // Idle connections are pinged after a second.
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        scene.proxy.silence_established();
+        let since = Instant::now();
+        let mut served = false;
+        while !served && since.elapsed() < RECOVERED {
+            let asked = timeout(GIVES_UP, scene.program.http.get(&list).send()).await;
+            served = asked.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == 200));
+        }
+        assert!(served, "round {round}: nobody was served within {RECOVERED:?}");
+        scene.is_served_again("given up one after the other").await;
+    }
+}
+
+/// New connections take longer than clients are patient. Each attempt goes on, and serves the next client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_slow_to_connect_to_is_reached_by_impatient_clients() {
+    let scene = Scene::start().await;
+    let list = format!("{}{ALL}?limit=1", scene.program.address);
+    for round in 1..=2 {
+        scene.proxy.delay(Duration::from_millis(60));
+        scene.proxy.silence_established();
+        let since = Instant::now();
+        let mut served = false;
+        while !served && since.elapsed() < RECOVERED {
+            let asked = timeout(Duration::from_millis(300), scene.program.http.get(&list).send()).await;
+            served = asked.is_ok_and(|answer| answer.is_ok_and(|answer| answer.status() == 200));
+        }
+        assert!(served, "round {round}: nobody was served within {RECOVERED:?}");
+        scene.proxy.delay(Duration::ZERO);
+        scene.is_served_again("slow to connect to").await;
+    }
+}
+
+/// New connections lead to a server that takes no changes, and after that to one that does. Nothing cuts those to the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_to_a_server_that_takes_no_changes_are_left() {
+    let scene = Scene::start().await;
+    let other = Postgres::start().await;
+    other.database("silence").await;
+    scene.proxy.fail_over_to(other.port());
+    scene.proxy.silence_established();
+    scene.is_served_again("the other server has the tables").await;
+    for round in 1..=2 {
+        other.execute("alter database silence set default_transaction_read_only = on").await;
+        scene.proxy.fail_over_to(other.port());
+        scene.proxy.silence_established();
+        scene.is_served_again("connected to the other server").await;
+        let answers = scene.write(12, RECOVERED, &format!("read-only {round}")).await;
+        assert!(answers.iter().all(|status| *status == 503), "{answers:?}");
+        scene.proxy.fail_over_to(scene.server.port());
+        let since = Instant::now();
+        until("60 of 60 are stored", async || {
+            let tried = format!("left {round} {}", since.elapsed().as_millis());
+            let answers = scene.write(60, RECOVERED, &tried).await;
+            answers.iter().all(|status| *status == 201).then_some(())
+        })
+        .await;
+        assert!(since.elapsed() < RECOVERED, "round {round}: {:?}", since.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_of_probes_shares_its_checks() {
+    let scene = Scene::start().await;
+    scene.proxy.delay(Duration::from_millis(20));
+    for _ in 0..2 {
+        let probes = join_all((0..200).map(async |_| scene.readyz().await));
+        let of_operators = async {
+            let since = Instant::now();
+            let url = format!("{}/readyz", scene.program.admin_address);
+            let status = scene.program.http.get(url).send().await.unwrap().status();
+            (status.as_u16(), since.elapsed())
+        };
+        let (answers, (status, took)) = futures_util::join!(probes, of_operators);
+        assert!(answers.iter().all(|status| *status == 200), "{answers:?}");
+        assert!(status == 200 && took < Duration::from_secs(3), "{status} after {took:?}");
+    }
+}

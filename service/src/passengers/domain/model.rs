@@ -119,13 +119,15 @@ impl NewPassenger {
         let (_version, _updated_at) = (object.remove("version"), object.remove("updated_at"));
         let id =
             id.map(|id| id.as_str().filter(|id| id.len() == 36).and_then(|id| id.parse().ok()).ok_or(()));
+        // Pages begin behind the nil UUID: whoever had it would be in no export and no backup.
+        let id = id.map(|id: Result<Uuid, ()>| id.and_then(|id| if id.is_nil() { Err(()) } else { Ok(id) }));
         let wrong_id = matches!(id, Some(Err(())));
         match Self::from_json(object) {
             Ok(passenger) if !wrong_id => Ok((id.and_then(Result::ok), passenger)),
             read => {
                 let mut errors = read.err().unwrap_or_default();
                 if wrong_id {
-                    errors.push(FieldError::new("id", "must be a UUID with hyphens"));
+                    errors.push(FieldError::new("id", "must be a UUID with hyphens, and not the nil UUID"));
                 }
                 Err(errors)
             }

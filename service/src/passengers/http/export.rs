@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{Context, Reader};
 use crate::fields::FieldError;
 use crate::http::error::Problem;
+use crate::http::in_flight::InFlightPermit;
 use crate::passengers::StoreError;
 use crate::passengers::domain::model::Passenger;
 
@@ -47,6 +48,7 @@ struct Export {
     after: Uuid,
     ready: VecDeque<Bytes>,
     over: bool,
+    _permit: InFlightPermit,
 }
 
 pub(super) async fn export(
@@ -62,7 +64,8 @@ pub(super) async fn export(
             return Err(Problem::bad_query(vec![error]));
         }
     };
-    let mut export = Export { context, format, after: Uuid::nil(), ready: VecDeque::new(), over: false };
+    let (permit, ready) = (context.streams.take()?, VecDeque::new());
+    let mut export = Export { context, format, after: Uuid::nil(), ready, over: false, _permit: permit };
     if format == Format::Csv {
         export.ready.push_back(csv_line(COLUMNS).unwrap_or_default());
     }
@@ -110,9 +113,14 @@ fn csv_of(passenger: &Passenger) -> Option<Bytes> {
     let fields = serde_json::to_value(passenger).ok()?;
     csv_line(COLUMNS.map(|column| match fields.get(column) {
         None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
+        Some(Value::String(text)) => inert(text),
         Some(plain) => plain.to_string(),
     }))
+}
+
+/// Keeps a spreadsheet from running a text as a formula.
+fn inert(text: &str) -> String {
+    if text.starts_with(['=', '+', '-', '@']) { format!("'{text}") } else { text.to_owned() }
 }
 
 fn csv_line<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> Option<Bytes> {

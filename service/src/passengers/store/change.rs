@@ -15,7 +15,7 @@ use crate::passengers::domain::words::words_of;
 const ROWS: usize = 50;
 
 /// Passengers per statement of an export.
-const EXPORT_PAGE: i64 = 500;
+const EXPORT_PAGE: i64 = 200;
 
 const INSERT: &str = "insert into passengers (id, name, words, class, sex, age, fare, siblings_or_spouses_aboard, \
      parents_or_children_aboard, survived, version, updated_at) values ";
