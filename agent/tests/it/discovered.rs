@@ -105,6 +105,11 @@ async fn lookups_that_fail_keep_the_addresses_and_a_change_keeps_phase_and_incid
         let line = format!("{}{{target=\"shop\"}} ", names::DISCOVERED);
         text.lines().find_map(|shown| shown.strip_prefix(&line).map(str::to_owned)).unwrap()
     };
+    let succeeded = || {
+        let text = local.text(Format::Text);
+        let line = format!("{}{{target=\"shop\"}} ", names::DISCOVERY_SUCCEEDED);
+        text.lines().find_map(|shown| shown.strip_prefix(&line).map(str::to_owned))
+    };
     let targets = |reloaded: &Config| reloaded.targets.iter().map(|one| one.name.clone()).collect::<Vec<_>>();
     assert!(targets(&discovering()).is_empty());
     answers(Ok(found(&["a:1", "b:1"])));
@@ -125,14 +130,16 @@ async fn lookups_that_fail_keep_the_addresses_and_a_change_keeps_phase_and_incid
                 let second = second.millis_since(simulation.start) / 1000;
                 simulation.sleep_until(second + 60).await;
                 assert_eq!((count("fail") - failed, in_use().as_str()), (2, "2"));
+                assert_eq!(succeeded().as_deref(), Some("0"));
             }
             // a configuration that was read anew has the addresses in use
             reloader.reload(discovering()).await.unwrap();
-            assert_eq!(in_use(), "2");
+            assert_eq!((in_use().as_str(), succeeded().as_deref()), ("2", Some("0")));
             answers(Ok(found(&["b:1", "c:1"])));
-            let succeeded = count("ok");
+            let ok = count("ok");
             simulation.sleep_until(425).await;
-            assert!(count("ok") >= succeeded + 2);
+            assert!(count("ok") >= ok + 2);
+            assert_eq!(succeeded().as_deref(), Some("1"));
             let open = simulation.ledger.open_incidents().await.unwrap();
             let ids = |all: &[IncidentRecord]| all.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
             assert_eq!(ids(&open), ids(&before), "the incident goes on");
@@ -213,4 +220,38 @@ async fn a_bad_file_of_addresses_is_told_twice_and_healed_while_the_configuratio
         text.contains(&second) && text.contains("lookout_discovery_addresses{target=\"shop\"} 1"),
         "{text}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_source_that_is_removed_raises_no_alert_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = super::support::Target::start().await;
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let shop = r#"targets: [{ name: shop, interval: 1s, timeout: 400ms, http: { url: "http://{{address}}/health" }, discover: { files: [shop.yaml], refresh: 1s } }]"#;
+    let config = |targets: &str| {
+        write(
+            "lookout.yaml",
+            &format!("listen: 127.0.0.1:0\nledger: memory\ninterval: 1s\nslos: []\n{targets}\n"),
+        );
+    };
+    let list = || write("shop.yaml", &format!("- targets: [\"{}\"]\n", target.address));
+    list();
+    config(shop);
+    let agent = Lookout::run(&folder.path().join("lookout.yaml"));
+    let failing = format!("{}{{target=\"shop\"}} 0", names::DISCOVERY_SUCCEEDED);
+    let shows = async |what: &str, text: &str, shown: bool| {
+        eventually(what, || async { (agent.text("/metrics").await.contains(text) == shown).then_some(()) })
+            .await;
+    };
+    for _ in 0..2 {
+        shows("a lookup that succeeds", &failing.replace("} 0", "} 1"), true).await;
+        write("shop.yaml", "- targets: []\n");
+        shows("the failure", &failing, true).await;
+        config("targets: []");
+        agent.signal("HUP");
+        shows("no series of a target that is removed", "target=\"shop\"", false).await;
+        list();
+        config(shop);
+        agent.signal("HUP");
+    }
 }
