@@ -1,6 +1,8 @@
 //! Targets of several addresses: one SLO counts all of them, and a change of the addresses loses no slot.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lookout_collect::discover::DiscoveryError;
@@ -253,5 +255,86 @@ async fn a_failing_source_that_is_removed_raises_no_alert_any_more() {
         list();
         config(shop);
         agent.signal("HUP");
+    }
+}
+
+/// A name server that tells one address for every name, or SERVFAIL.
+async fn name_server(fails: &Arc<AtomicBool>) -> SocketAddr {
+    let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let (address, fails) = (socket.local_addr().unwrap(), Arc::clone(fails));
+    tokio::spawn(async move {
+        let mut query = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut query).await {
+            let fails = fails.load(Ordering::Relaxed);
+            let [a, b] = [query[0], query[1]];
+            // the head: the id, an answer, one question and one record, or a code alone
+            let mut answer =
+                vec![a, b, 0x81, if fails { 0x82 } else { 0x80 }, 0, 1, 0, u8::from(!fails), 0, 0, 0, 0];
+            // the question ends with its type and class; what follows it are options
+            let end = 12 + query[12..length].iter().position(|byte| *byte == 0).unwrap() + 5;
+            answer.extend_from_slice(&query[12..end]);
+            if !fails {
+                answer.extend_from_slice(&[0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 5, 0, 4, 127, 0, 0, 1]);
+            }
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lookout_probe_looks_addresses_up_and_probes_all_or_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (super::support::Target::start().await, super::support::Target::start().await);
+    let fails = Arc::new(AtomicBool::new(false));
+    let server = name_server(&fails).await;
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    write("shop.yaml", &format!("- targets: [\"{}\", \"{}\"]\n", one.address, two.address));
+    let port = one.address.port();
+    let health = "interval: 1s, timeout: 400ms, http: { url: \"http://{{address}}/health\" }";
+    let text = format!(
+        "slos: []\ntargets:\n  - {{ name: shop, {health}, discover: {{ files: [shop.yaml] }} }}\n  \
+         - {{ name: cart, {health}, discover: {{ dns: {{ names: [cart.test], type: A, port: {port}, server: \"{server}\" }} }} }}\n"
+    );
+    write("lookout.yaml", &text);
+    let config = folder.path().join("lookout.yaml").to_str().unwrap().to_owned();
+    let probe = async |name: &str, more: &[&str]| {
+        let arguments = [&["probe", name, "-c", &config], more].concat();
+        let arguments: Vec<String> = arguments.into_iter().map(str::to_owned).collect();
+        let ended = tokio::task::spawn_blocking(move || {
+            super::support::run_to_end(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+        });
+        let ended = ended.await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (ended.status.code().unwrap(), text(ended.stdout), text(ended.stderr))
+    };
+    let (code, told, _) = probe("shop", &[]).await;
+    assert_eq!((code, told.matches("ok: status 200").count()), (0, 2), "{told}");
+    assert!(told.contains("2 of 2 addresses are good"), "{told}");
+    two.answer(503);
+    let (code, told, _) = probe("shop", &["--json"]).await;
+    let all: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (code, &all[0]["ok"], &all[1]["ok"], &all[1]["status"]),
+        (1, &true.into(), &false.into(), &503.into())
+    );
+    assert_eq!(all[1]["target"], format!("shop@{}", two.address));
+    let (code, told, _) = probe(&format!("shop@{}", one.address), &[]).await;
+    assert!(code == 0 && told.contains("ok: status 200") && !told.contains("addresses are good"), "{told}");
+    let (code, _, told) = probe("shop@10.0.0.1:1", &[]).await;
+    assert!(code == 2 && told.contains(&format!("it has shop@{}", one.address)), "{code} {told}");
+    let (code, _, told) = probe("nobody", &[]).await;
+    assert!(code == 2 && told.contains(", shop, cart"), "{code} {told}");
+    for _ in 0..2 {
+        fails.store(true, Ordering::Relaxed);
+        let (code, _, told) = probe("cart", &[]).await;
+        assert_eq!(code, 2, "{told}");
+        assert!(
+            told.contains("the addresses of `cart` cannot be looked up (dns): ") && told.contains("SERVFAIL"),
+            "{told}"
+        );
+        fails.store(false, Ordering::Relaxed);
+        let (code, told, _) = probe("cart", &[]).await;
+        assert!(code == 0 && told.contains("1 of 1 addresses are good"), "{told}");
     }
 }
