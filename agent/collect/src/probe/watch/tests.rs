@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::rehearsal::{Meter, START, WallClock};
-use lookout_config::{Check, Family, HttpCheck};
+use lookout_config::{Check, Family, HttpCheck, JourneyCheck, JourneyStep};
 use lookout_runtime::events::names;
 
 use super::super::{Certificate, Phases, Reason, Received};
@@ -27,6 +27,8 @@ enum Plan {
     NoFiles,
     /// Good, with a certificate that ends so many days after the beginning.
     Certificate(i64),
+    /// Refused, with a leaf that ends so many days after the beginning: another certificate of the chain has ended.
+    Refused(i64),
 }
 
 struct Planned {
@@ -55,11 +57,17 @@ impl Probe for Planned {
         };
         let plan = (self.plan)(number);
         let certificate = match plan {
-            Plan::Certificate(days) => Some(certificate_of(START.as_seconds() + days * 86_400)),
+            Plan::Certificate(days) | Plan::Refused(days) => {
+                Some(certificate_of(START.as_seconds() + days * 86_400))
+            }
             _ => None,
         };
         let (verdict, total) = match plan {
             Plan::Certificate(_) => (Verdict::Ok, Duration::from_millis(300)),
+            Plan::Refused(_) => (
+                Verdict::Fail { reason: Reason::CertificateExpired, detail: "TLS handshake".to_owned() },
+                Duration::from_millis(300),
+            ),
             Plan::Ok(total) => (Verdict::Ok, total),
             Plan::Fail(total) => {
                 (Verdict::Fail { reason: Reason::Status, detail: "status (503) == 2xx".to_owned() }, total)
@@ -137,11 +145,19 @@ struct Scene {
 
 impl Scene {
     fn open(capacity: usize, plan: impl Fn(usize) -> Plan + Send + Sync + 'static) -> Self {
+        Self::sharing(Pauses::default(), capacity, plan)
+    }
+
+    fn sharing(
+        pauses: Pauses,
+        capacity: usize,
+        plan: impl Fn(usize) -> Plan + Send + Sync + 'static,
+    ) -> Self {
         let clock = WallClock::start();
         let (starts, dropped) = (Mutex::default(), Arc::default());
         let prober = Arc::new(Planned { clock: Arc::clone(&clock), plan: Box::new(plan), starts, dropped });
         let (sender, feed) = mpsc::channel(capacity);
-        let (latest, pauses) = (Latest::default(), Pauses::default());
+        let latest = Latest::default();
         let ports = Ports {
             prober: Arc::clone(&prober) as Arc<dyn Probe>,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
@@ -300,6 +316,54 @@ async fn a_pause_is_neither_good_nor_bad_and_ends_by_itself() {
     assert_eq!(outcome(&meter, "missed"), 7.0);
 }
 
+/// The alert on missing data is silent while a target is paused, so that one address must not pause the others.
+#[tokio::test(start_paused = true)]
+async fn a_target_of_several_addresses_is_paused_when_all_of_them_are() {
+    let meter = Meter::new();
+    let _lent = meter.lend();
+    let pauses = Pauses::default();
+    let scenes = ["shop@a", "shop@b"].map(|name| {
+        let scene = Scene::sharing(pauses.clone(), 1000, |_| QUICK);
+        let (name, group) = (name.to_owned(), Some("shop".to_owned()));
+        let target = Arc::new(Target { name, group, ..Target::clone(&target()) });
+        scene.assign.send_replace(Assignment { target, streams: Vec::new(), certificates: Vec::new() });
+        scene
+    });
+    let pause = |target: &str| {
+        let from = scenes[0].clock.now();
+        let (until, target) = (from + Duration::from_secs(3600), target.to_owned());
+        let (reason, actor) = ("a move".to_owned(), "ops".to_owned());
+        pauses.put(PauseRecord { target, from, until, reason, actor });
+    };
+    let shown = |target| meter.value(names::PROBE_PAUSED, &[("target", target)]);
+    let slot = INTERVAL + Duration::from_secs(1);
+    for _ in 0..2 {
+        pause("shop@a");
+        tokio::time::sleep(slot).await;
+        assert_eq!((shown("shop@a"), shown("shop@b"), shown("shop")), (Some(1.0), Some(0.0), Some(0.0)));
+        pause("shop@b");
+        tokio::time::sleep(slot).await;
+        assert_eq!(shown("shop"), Some(1.0));
+        pauses.end("shop@a", scenes[0].clock.now());
+        tokio::time::sleep(slot).await;
+        assert_eq!((shown("shop@a"), shown("shop@b"), shown("shop")), (Some(0.0), Some(1.0), Some(0.0)));
+        pauses.end("shop@b", scenes[0].clock.now());
+        tokio::time::sleep(slot).await;
+        assert_eq!((shown("shop@b"), shown("shop")), (Some(0.0), Some(0.0)));
+    }
+    pause("shop@b");
+    tokio::time::sleep(slot).await;
+    assert_eq!(shown("shop"), Some(0.0));
+    // the address that is probed goes, and leaves the one that is paused
+    let [probed, paused] = scenes;
+    probed.stop.cancel();
+    probed.task.await.unwrap();
+    assert_eq!(shown("shop"), Some(1.0));
+    pauses.end("shop@b", paused.clock.now());
+    tokio::time::sleep(slot).await;
+    assert_eq!(shown("shop"), Some(0.0));
+}
+
 /// Certificates are counted by their days, also while the peer cannot be reached.
 #[tokio::test(start_paused = true)]
 async fn a_certificate_is_good_while_it_is_valid_for_the_days_that_are_asked_for() {
@@ -336,7 +400,57 @@ async fn a_certificate_is_good_while_it_is_valid_for_the_days_that_are_asked_for
     assert!(last.0 == 0 && last.1 > 0, "time alone makes it bad: {last:?}");
 }
 
+/// The first end of a chain may be that of an intermediate. The leaf alone looks good then, while clients refuse it.
+#[tokio::test(start_paused = true)]
+async fn a_certificate_that_is_refused_is_bad_however_long_its_leaf_is_valid() {
+    let mut scene = Scene::open(1000, |number| match number {
+        // refused twice, once followed by a peer that is away; healed in between
+        1 | 3 => Plan::Refused(60),
+        4 => NO_TLS,
+        _ => Plan::Certificate(60),
+    });
+    let certificates = vec![(7, 14)];
+    scene.assign.send_replace(Assignment { target: target(), streams: Vec::new(), certificates });
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    let good: Vec<bool> = scene.observed().iter().map(|one| one.counts.good == 1).collect();
+    assert_eq!(good, [true, false, true, false, false, true]);
+}
+
 const NO_TLS: Plan = Plan::Fail(Duration::from_millis(300));
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_lets_a_journey_with_cleanup_end_and_cuts_any_other_probe() {
+    let request = || match &target().check {
+        Check::Http(http) => HttpCheck::clone(http),
+        _ => unreachable!(),
+    };
+    let step = |always| JourneyStep {
+        name: "delete".to_owned(),
+        always,
+        http: request(),
+        expect: Vec::new(),
+        extract: Vec::new(),
+        needs: Vec::new(),
+    };
+    for (always, took) in [(true, 3000), (false, 0), (true, 3000)] {
+        let meter = Meter::new();
+        let _lent = meter.lend();
+        let scene = Scene::open(1000, |_| Plan::Ok(Duration::from_secs(4)));
+        let journey = JourneyCheck { variables: Vec::new(), steps: vec![step(false), step(always)] };
+        let target = Target { check: Check::Journey(Box::new(journey)), ..Target::clone(&target()) };
+        scene.assign.send_replace(Assignment {
+            target: Arc::new(target),
+            streams: Vec::new(),
+            certificates: Vec::new(),
+        });
+        tokio::time::sleep(scheduled(10)[0].since(START) + Duration::from_secs(1)).await;
+        let stopped = tokio::time::Instant::now();
+        scene.stop.cancel();
+        scene.task.await.unwrap();
+        assert_eq!(stopped.elapsed().as_millis(), took, "cleanup: {always}");
+        assert_eq!((outcome(&meter, "ok"), missed(&meter, "stopped")), (0.0, 1.0));
+    }
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_target_that_is_off_is_never_probed() {
