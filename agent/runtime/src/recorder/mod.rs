@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::{Counter, Gauge, Key, KeyName, Metadata, SharedString, Unit};
 
-use crate::exposition::{Format, Kind};
+use crate::exposition::{Format, Kind, write_value};
 pub use exemplar::with_trace;
 use histogram::Histogram;
 use table::Table;
@@ -63,7 +63,9 @@ impl Recorder {
         self.0.counters.each(|name, series| {
             head(out, name, Kind::Counter);
             for (labels, value) in series {
-                write_sample(out, name, labels, value.load(Ordering::Acquire));
+                write_name(out, name, "", labels);
+                // writing to a string cannot fail
+                let _ = writeln!(out, "{}", value.load(Ordering::Acquire));
             }
         });
         self.0.gauges.each(|name, series| {
@@ -74,7 +76,9 @@ impl Recorder {
                 head(out, name, Kind::Gauge);
             }
             for (labels, value) in finite {
-                write_sample(out, name, labels, value);
+                write_name(out, name, "", labels);
+                write_value(out, value);
+                out.push('\n');
             }
         });
         self.0.histograms.each(|name, series| {
@@ -106,12 +110,16 @@ impl Recorder {
     }
 }
 
-fn write_sample(out: &mut String, name: &str, labels: &str, value: impl core::fmt::Display) {
+/// Writes the name of a series and its labels.
+fn write_name(out: &mut String, name: &str, ending: &str, labels: &str) {
     out.push_str(name);
+    out.push_str(ending);
     if !labels.is_empty() {
-        let _ = write!(out, "{{{labels}}}");
+        out.push('{');
+        out.push_str(labels);
+        out.push('}');
     }
-    let _ = writeln!(out, " {value}");
+    out.push(' ');
 }
 
 impl metrics::Recorder for Recorder {
