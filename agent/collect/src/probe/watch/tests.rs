@@ -1,5 +1,8 @@
 //! The loop under simulated time, with a prober that follows a plan.
 
+mod certificates;
+mod pauses;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -277,148 +280,6 @@ async fn a_probe_that_this_machine_could_not_make_says_nothing_of_the_target() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_is_neither_good_nor_bad_and_ends_by_itself() {
-    let meter = Meter::new();
-    let _lent = meter.lend();
-    let mut scene = Scene::open(1000, |_| QUICK);
-    let slots = scheduled(100);
-    scene.pauses.put(PauseRecord {
-        target: "api".to_owned(),
-        from: slots[2],
-        until: slots[6],
-        reason: "a move".to_owned(),
-        actor: "ops".to_owned(),
-    });
-    let shown = |name| meter.value(name, &[("target", "api")]);
-    tokio::time::sleep(slots[3].since(START) + Duration::from_secs(1)).await;
-    assert_eq!(shown(names::PROBE_PAUSED), Some(1.0));
-    tokio::time::sleep(Duration::from_secs(60)).await;
-    assert_eq!(shown(names::PROBE_PAUSED), Some(0.0));
-    assert_eq!(scene.starts(), [&slots[..2], &slots[6..scene.starts().len() + 4]].concat());
-    assert_eq!(missed(&meter, "paused"), 4.0);
-    let observed = scene.observed();
-    assert_eq!(observed.len(), scene.starts().len() * 2, "nothing is observed in a pause");
-    // another one, which an operator ends
-    let now = scene.clock.now();
-    scene.pauses.put(PauseRecord {
-        target: "api".to_owned(),
-        from: now,
-        until: now + Duration::from_secs(3600),
-        reason: "a longer move".to_owned(),
-        actor: "ops".to_owned(),
-    });
-    let before = scene.starts().len();
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!((scene.starts().len(), missed(&meter, "paused")), (before, 7.0));
-    assert!(scene.pauses.end("api", scene.clock.now()).is_some());
-    tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(scene.starts().len(), before + 3);
-    assert_eq!(outcome(&meter, "missed"), 7.0);
-}
-
-/// The alert on missing data is silent while a target is paused, so that one address must not pause the others.
-#[tokio::test(start_paused = true)]
-async fn a_target_of_several_addresses_is_paused_when_all_of_them_are() {
-    let meter = Meter::new();
-    let _lent = meter.lend();
-    let pauses = Pauses::default();
-    let scenes = ["shop@a", "shop@b"].map(|name| {
-        let scene = Scene::sharing(pauses.clone(), 1000, |_| QUICK);
-        let (name, group) = (name.to_owned(), Some("shop".to_owned()));
-        let target = Arc::new(Target { name, group, ..Target::clone(&target()) });
-        scene.assign.send_replace(Assignment { target, streams: Vec::new(), certificates: Vec::new() });
-        scene
-    });
-    let pause = |target: &str| {
-        let from = scenes[0].clock.now();
-        let (until, target) = (from + Duration::from_secs(3600), target.to_owned());
-        let (reason, actor) = ("a move".to_owned(), "ops".to_owned());
-        pauses.put(PauseRecord { target, from, until, reason, actor });
-    };
-    let shown = |target| meter.value(names::PROBE_PAUSED, &[("target", target)]);
-    let slot = INTERVAL + Duration::from_secs(1);
-    for _ in 0..2 {
-        pause("shop@a");
-        tokio::time::sleep(slot).await;
-        assert_eq!((shown("shop@a"), shown("shop@b"), shown("shop")), (Some(1.0), Some(0.0), Some(0.0)));
-        pause("shop@b");
-        tokio::time::sleep(slot).await;
-        assert_eq!(shown("shop"), Some(1.0));
-        pauses.end("shop@a", scenes[0].clock.now());
-        tokio::time::sleep(slot).await;
-        assert_eq!((shown("shop@a"), shown("shop@b"), shown("shop")), (Some(0.0), Some(1.0), Some(0.0)));
-        pauses.end("shop@b", scenes[0].clock.now());
-        tokio::time::sleep(slot).await;
-        assert_eq!((shown("shop@b"), shown("shop")), (Some(0.0), Some(0.0)));
-    }
-    pause("shop@b");
-    tokio::time::sleep(slot).await;
-    assert_eq!(shown("shop"), Some(0.0));
-    // the address that is probed goes, and leaves the one that is paused
-    let [probed, paused] = scenes;
-    probed.stop.cancel();
-    probed.task.await.unwrap();
-    assert_eq!(shown("shop"), Some(1.0));
-    pauses.end("shop@b", paused.clock.now());
-    tokio::time::sleep(slot).await;
-    assert_eq!(shown("shop"), Some(0.0));
-}
-
-/// Certificates are counted by their days, also while the peer cannot be reached.
-#[tokio::test(start_paused = true)]
-async fn a_certificate_is_good_while_it_is_valid_for_the_days_that_are_asked_for() {
-    let meter = Meter::new();
-    let _lent = meter.lend();
-    // seen by the first three probes; then the peer is away
-    let mut scene = Scene::open(1000, |number| if number < 3 { Plan::Certificate(10) } else { NO_TLS });
-    let certificates = vec![(7, 10), (8, 11)];
-    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
-    tokio::time::sleep(Duration::from_secs(101)).await;
-    let of = |observed: &[Observation], stream| -> (u64, u64) {
-        let counts = observed.iter().filter(|one| one.stream == stream).map(|one| one.counts);
-        counts.fold((0, 0), |sum, one| (sum.0 + one.good, sum.1 + one.bad))
-    };
-    let observed = scene.observed();
-    assert_eq!(of(&observed, 3), (3, 7));
-    // valid for exactly ten days at the start, and for less a moment later
-    assert_eq!((of(&observed, 8), of(&observed, 7)), ((0, 10), (0, 10)));
-    let counted = |days, outcome| {
-        let labels = [("target", "api"), ("days", days), ("outcome", outcome)];
-        meter.value(names::PROBE_CERTIFICATES, &labels)
-    };
-    assert_eq!((counted("11", "fail"), counted("11", "ok")), (Some(10.0), None));
-    let certificates = vec![(7, 9)];
-    scene.assign.send_replace(Assignment { target: target(), streams: vec![3], certificates });
-    tokio::time::sleep(Duration::from_secs(50)).await;
-    assert_eq!(of(&scene.observed(), 7), (5, 0), "the same target keeps the certificate");
-    let mut last = (0, 0);
-    for _ in 0..26 {
-        // the queue of observations holds a thousand
-        tokio::time::sleep(Duration::from_secs(3600)).await;
-        last = of(&scene.observed(), 7);
-    }
-    assert!(last.0 == 0 && last.1 > 0, "time alone makes it bad: {last:?}");
-}
-
-/// The first end of a chain may be that of an intermediate. The leaf alone looks good then, while clients refuse it.
-#[tokio::test(start_paused = true)]
-async fn a_certificate_that_is_refused_is_bad_however_long_its_leaf_is_valid() {
-    let mut scene = Scene::open(1000, |number| match number {
-        // refused twice, once followed by a peer that is away; healed in between
-        1 | 3 => Plan::Refused(60),
-        4 => NO_TLS,
-        _ => Plan::Certificate(60),
-    });
-    let certificates = vec![(7, 14)];
-    scene.assign.send_replace(Assignment { target: target(), streams: Vec::new(), certificates });
-    tokio::time::sleep(Duration::from_secs(61)).await;
-    let good: Vec<bool> = scene.observed().iter().map(|one| one.counts.good == 1).collect();
-    assert_eq!(good, [true, false, true, false, false, true]);
-}
-
-const NO_TLS: Plan = Plan::Fail(Duration::from_millis(300));
-
-#[tokio::test(start_paused = true)]
 async fn a_stop_lets_a_journey_with_cleanup_end_and_cuts_any_other_probe() {
     let request = || match &target().check {
         Check::Http(http) => HttpCheck::clone(http),
@@ -450,26 +311,6 @@ async fn a_stop_lets_a_journey_with_cleanup_end_and_cuts_any_other_probe() {
         assert_eq!(stopped.elapsed().as_millis(), took, "cleanup: {always}");
         assert_eq!((outcome(&meter, "ok"), missed(&meter, "stopped")), (0.0, 1.0));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_target_that_is_off_is_never_probed() {
-    let meter = Meter::new();
-    let _lent = meter.lend();
-    let scene = Scene::open(1000, |_| QUICK);
-    let labels = vec![("team".to_owned(), "crew".to_owned())];
-    tokio::time::sleep(Duration::from_millis(1)).await;
-    let off = Target { off: Some("no key".to_owned()), labels, ..Target::clone(&target()) };
-    scene.assign.send_replace(Assignment {
-        target: Arc::new(off),
-        streams: vec![3, 5],
-        certificates: Vec::new(),
-    });
-    tokio::time::sleep(Duration::from_secs(101)).await;
-    assert_eq!((scene.starts().len(), missed(&meter, "paused")), (0, 10.0));
-    let info = |labels: &[(&str, &str)]| meter.value(names::PROBE_TARGET_INFO, labels);
-    let labels = [("target", "api"), ("protocol", "http"), ("team", "crew")];
-    assert_eq!((info(&labels), info(&labels[..2])), (Some(1.0), Some(0.0)), "labels of before are gone");
 }
 
 #[tokio::test(start_paused = true)]
