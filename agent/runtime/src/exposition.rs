@@ -71,6 +71,17 @@ pub fn write_labels<'a>(out: &mut String, labels: impl IntoIterator<Item = (&'a 
     }
 }
 
+/// Writes the name of a series, in two parts, its labels as they are written, and the space before its value.
+pub fn write_series(out: &mut String, name: [&str; 2], labels: &str) {
+    name.iter().for_each(|part| out.push_str(part));
+    if !labels.is_empty() {
+        out.push('{');
+        out.push_str(labels);
+        out.push('}');
+    }
+    out.push(' ');
+}
+
 /// Writes a value. Most are whole, and these take a fifth of the time.
 pub fn write_value(out: &mut String, value: f64) {
     /// Every whole number up to this has a value of its own.

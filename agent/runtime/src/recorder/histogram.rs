@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use metrics::{GaugeFn as _, HistogramFn};
 
 use super::exemplar::{Trace, current};
-use super::write_name;
-use crate::exposition::{Format, write_value};
+use crate::exposition::{Format, write_series, write_value};
 
 pub(super) struct Histogram {
     bounds: Arc<[f64]>,
@@ -73,10 +72,10 @@ impl Histogram {
             out.push('\n');
         }
         let sum = f64::from_bits(self.sum.load(Ordering::Acquire));
-        write_name(out, name, "_sum", labels);
+        write_series(out, [name, "_sum"], labels);
         write_value(out, sum);
         out.push('\n');
-        write_name(out, name, "_count", labels);
+        write_series(out, [name, "_count"], labels);
         let _ = writeln!(out, "{count}");
     }
 }

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use metrics::{Counter, Gauge, Key, KeyName, Metadata, SharedString, Unit};
 
-use crate::exposition::{Format, Kind, write_value};
+use crate::exposition::{Format, Kind, write_series, write_value};
 pub use exemplar::with_trace;
 use histogram::Histogram;
 use table::Table;
@@ -63,7 +63,7 @@ impl Recorder {
         self.0.counters.each(|name, series| {
             head(out, name, Kind::Counter);
             for (labels, value) in series {
-                write_name(out, name, "", labels);
+                write_series(out, [name, ""], labels);
                 // writing to a string cannot fail
                 let _ = writeln!(out, "{}", value.load(Ordering::Acquire));
             }
@@ -76,7 +76,7 @@ impl Recorder {
                 head(out, name, Kind::Gauge);
             }
             for (labels, value) in finite {
-                write_name(out, name, "", labels);
+                write_series(out, [name, ""], labels);
                 write_value(out, value);
                 out.push('\n');
             }
@@ -108,18 +108,6 @@ impl Recorder {
         let mut all = self.0.help.write().unwrap_or_else(PoisonError::into_inner);
         all.insert(name.as_str().to_owned(), help);
     }
-}
-
-/// Writes the name of a series and its labels.
-fn write_name(out: &mut String, name: &str, ending: &str, labels: &str) {
-    out.push_str(name);
-    out.push_str(ending);
-    if !labels.is_empty() {
-        out.push('{');
-        out.push_str(labels);
-        out.push('}');
-    }
-    out.push(' ');
 }
 
 impl metrics::Recorder for Recorder {

@@ -2,6 +2,7 @@
 
 mod discovery;
 mod module;
+mod pace;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,18 +13,13 @@ use crate::import::Source;
 use crate::reader::{At, Reader};
 use crate::yaml::{Node, Value};
 use module::{Module, read_module};
+use pace::Pace;
 
 /// Interval of Prometheus unless a job or `global` sets another.
 const SCRAPE_INTERVAL: &str = "1m";
 
 /// Time that a scrape may take unless a job or `global` sets another.
 const SCRAPE_TIMEOUT: &str = "10s";
-
-/// Interval of a job, and the time that each of its scrapes may take.
-struct Pace {
-    interval: String,
-    timeout: String,
-}
 
 /// Converts the targets of all jobs.
 pub(super) fn read(readers: &mut [Reader<'_>], sources: &[Source]) -> Vec<Written> {

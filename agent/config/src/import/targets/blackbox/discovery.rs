@@ -2,8 +2,8 @@
 
 use super::super::parts::{Pairs, Parts};
 use super::super::written::{Written, name_of};
-use super::Pace;
 use super::module::Module;
+use super::pace::Pace;
 use crate::foreign::{Document, scalar_text};
 use crate::reader::Reader;
 

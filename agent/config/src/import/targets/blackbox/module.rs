@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::client::{oauth2, proxy, variable};
 use super::super::parts::{Pairs, Parts};
 use super::super::written::{expect_of, quoted};
-use super::Pace;
+use super::pace::Pace;
 use crate::foreign::{Document, map, scalar_text};
 use crate::reader::{At, Reader};
 use crate::target::{BODY_LIMIT_LIMIT, KEPT_BODY_LIMIT};
